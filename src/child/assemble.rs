@@ -1,0 +1,189 @@
+//! The view: detached mounts, moved onto targets below the new root, which is then entered.
+
+use super::report::{Call, Message, Place};
+use super::{At, Failure, Prepared, RootMount, Step};
+use crate::sys::{self, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, Errno};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+const SAFE: u64 = ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC;
+
+/// Masked and read-only paths of procfs, as the OCI's runtimes have them by default. Those of other kernels are skipped.
+const MASKED_FILES: [&CStr; 6] = [c"kcore", c"keys", c"latency_stats", c"timer_list", c"timer_stats", c"sched_debug"];
+const MASKED_DIRS: [&CStr; 3] = [c"acpi", c"asound", c"scsi"];
+const READ_ONLY: [&CStr; 5] = [c"bus", c"fs", c"irq", c"sys", c"sysrq-trigger"];
+
+/// Scratch files that are always there, beside those of the plan.
+pub(super) const EMPTY: &CStr = c"empty";
+const EMPTY_DIR: &CStr = c"dir";
+
+/// Builds the view and enters it. Gives the slave of the program's terminal if it has one.
+pub(super) fn assemble(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure> {
+    sys::umask(0);
+    // The tree of a root by bind is copied before anything is mounted on the host's tree of ours.
+    let root = match &prepared.root {
+        RootMount::Tmpfs => {
+            let options = [(c"mode", c"0755"), (c"size", c"64m")];
+            sys::new_filesystem(c"tmpfs", &options, ATTR_NOSUID | ATTR_NODEV).at(Place::Root, Call::Fsmount)?
+        }
+        RootMount::Bind(source, attributes) => {
+            let tree = sys::clone_tree(sys::cwd(), source, true).at(Place::Root, Call::OpenTree)?;
+            sys::set_attributes(tree.as_fd(), *attributes, true, true).at(Place::Root, Call::MountSetattr)?;
+            tree
+        }
+    };
+    let scratch = scratch(prepared)?;
+    sys::attach_at(root.as_fd(), sys::cwd(), &prepared.stage).at(Place::Root, Call::MoveMount)?;
+    let mut terminal = None;
+    for (index, step) in prepared.steps.iter().enumerate() {
+        let mut view = View { root: root.as_fd(), scratch: scratch.as_fd(), place: Place::Step(index as u32) };
+        view.step(step, socket, &mut terminal)?;
+    }
+    if prepared.wait_for_go {
+        super::init::ask(socket, Message::Ready)?;
+    }
+    sys::enter_root(&root).at(Place::Enter, Call::PivotRoot)?;
+    Ok(terminal)
+}
+
+/// A filesystem for what is laid over other files. It lies below the new root's mount on the host's tree, is read-only once
+/// filled (copies of it inherit that), and goes away with the old root; the copies stay.
+fn scratch(prepared: &Prepared) -> Result<OwnedFd, Failure> {
+    let place = Place::Root;
+    let options = [(c"mode", c"0755"), (c"size", c"16m")];
+    let mount = sys::new_filesystem(c"tmpfs", &options, SAFE).at(place, Call::Fsmount)?;
+    let fd = mount.as_fd();
+    sys::attach_at(fd, sys::cwd(), &prepared.stage).at(place, Call::MoveMount)?;
+    create(fd, EMPTY, 0o444, &[], place)?;
+    sys::mkdirat(fd, EMPTY_DIR, 0o555).at(place, Call::Mkdir)?;
+    for (name, mode, data) in &prepared.scratch {
+        create(fd, name, *mode, data, place)?;
+    }
+    sys::set_attributes(fd, SAFE | ATTR_RDONLY, false, false).at(place, Call::MountSetattr)?;
+    Ok(mount)
+}
+
+fn create(dir: BorrowedFd<'_>, path: &CStr, mode: u32, data: &[u8], place: Place) -> Result<(), Failure> {
+    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+    let file = sys::openat(dir, path, flags, mode).at(place, Call::Create)?;
+    sys::write_all(file.as_fd(), data).at(place, Call::Write)
+}
+
+struct View<'a> {
+    root: BorrowedFd<'a>,
+    scratch: BorrowedFd<'a>,
+    place: Place,
+}
+
+impl View<'_> {
+    fn step(&mut self, step: &Step, socket: BorrowedFd<'_>, terminal: &mut Option<OwnedFd>) -> Result<(), Failure> {
+        let place = self.place;
+        match step {
+            Step::Dir { path, mode } => match sys::mkdirat(self.root, path, *mode) {
+                Err(Errno(libc::EEXIST)) => Ok(()),
+                other => other.at(place, Call::Mkdir),
+            },
+            Step::Symlink { path, target } => sys::symlinkat(target, self.root, path).at(place, Call::Symlink),
+            Step::File { path, mode, data } => create(self.root, path, *mode, data, place),
+            Step::Cover { scratch, path } => {
+                let target = self.target(path)?;
+                let copy = sys::clone_tree(self.scratch, scratch, false).at(place, Call::OpenTree)?;
+                sys::attach(copy.as_fd(), target.as_fd()).at(place, Call::MoveMount)
+            }
+            Step::Tmpfs { path, mode, size, attributes } => {
+                let mode = (c"mode", mode.as_c_str());
+                let mount = match size {
+                    Some(size) => {
+                        sys::new_filesystem(c"tmpfs", &[mode, (c"size", size.as_c_str())], *attributes)
+                    }
+                    None => sys::new_filesystem(c"tmpfs", &[mode], *attributes),
+                };
+                self.attach(&mount.at(place, Call::Fsmount)?, path)
+            }
+            Step::Bind { source, path, attributes, make } => {
+                let tree = sys::clone_tree(sys::cwd(), source, true).at(place, Call::OpenTree)?;
+                sys::set_attributes(tree.as_fd(), *attributes, true, true).at(place, Call::MountSetattr)?;
+                if !make {
+                    return self.attach(&tree, path);
+                }
+                // The mount point is made after what has been opened, not after what was there when it was planned.
+                if sys::file_type(tree.as_fd()).at(place, Call::Fstat)? == libc::S_IFDIR {
+                    sys::mkdirat(self.root, path, 0o755).at(place, Call::Mkdir)?;
+                } else {
+                    create(self.root, path, 0o444, &[], place)?;
+                }
+                // Nothing but directories of ours leads there, so no link can be on the way.
+                sys::attach_at(tree.as_fd(), self.root, path).at(place, Call::MoveMount)
+            }
+            Step::Proc { path, masked } => self.proc(path, *masked),
+            Step::Devpts { path } => {
+                let options = [(c"mode", c"0620"), (c"ptmxmode", c"0666")];
+                let mount = sys::new_filesystem(c"devpts", &options, ATTR_NOSUID | ATTR_NOEXEC);
+                self.attach(&mount.at(place, Call::Fsmount)?, path)
+            }
+            Step::Terminal { ptmx, console } => {
+                let flags = libc::O_RDWR | libc::O_NOCTTY;
+                let master = sys::open_in_root(self.root, ptmx, flags, 0).at(place, Call::OpenPtmx)?;
+                let peer = sys::open_peer(master.as_fd()).at(place, Call::OpenPeer)?;
+                sys::send(socket, &Message::Terminal.encode(), Some(master.as_fd())).at(place, Call::Send)?;
+                create(self.root, console, 0o620, &[], place)?;
+                let copy = sys::clone_tree(peer.as_fd(), c"", false).at(place, Call::OpenTree)?;
+                sys::attach_at(copy.as_fd(), self.root, console).at(place, Call::MoveMount)?;
+                *terminal = Some(peer);
+                Ok(())
+            }
+            Step::Seal { path } => {
+                // Not `target`: the root is named by the empty path.
+                let flags = libc::O_PATH | libc::O_NOFOLLOW;
+                let dir = if path.is_empty() { c"." } else { path.as_c_str() };
+                let fd = sys::open_in_root(self.root, dir, flags, 0).at(place, Call::Openat2)?;
+                sys::set_attributes(fd.as_fd(), ATTR_RDONLY, false, false).at(place, Call::MountSetattr)
+            }
+        }
+    }
+
+    /// A mount point that is there. A link at its end is not followed; links on the way stay below the new root.
+    fn target(&self, path: &CStr) -> Result<OwnedFd, Failure> {
+        sys::open_in_root(self.root, path, libc::O_PATH | libc::O_NOFOLLOW, 0).at(self.place, Call::Openat2)
+    }
+
+    fn attach(&self, mount: &OwnedFd, path: &CStr) -> Result<(), Failure> {
+        let target = self.target(path)?;
+        sys::attach(mount.as_fd(), target.as_fd()).at(self.place, Call::MoveMount)
+    }
+
+    fn proc(&self, path: &CStr, masked: bool) -> Result<(), Failure> {
+        let place = self.place;
+        let proc = sys::new_filesystem(c"proc", &[], SAFE).at(place, Call::Fsmount)?;
+        self.attach(&proc, path)?;
+        if !masked {
+            return Ok(());
+        }
+        let proc = proc.as_fd();
+        for (names, scratch) in [(&MASKED_FILES[..], EMPTY), (&MASKED_DIRS[..], EMPTY_DIR)] {
+            for name in names {
+                let copy = sys::clone_tree(self.scratch, scratch, false).at(place, Call::OpenTree)?;
+                self.put(&copy, proc, name)?;
+            }
+        }
+        for name in READ_ONLY {
+            match sys::clone_tree(proc, name, false) {
+                Err(Errno(libc::ENOENT)) => {}
+                Err(errno) => return Err(errno).at(place, Call::OpenTree),
+                Ok(copy) => {
+                    sys::set_attributes(copy.as_fd(), SAFE | ATTR_RDONLY, false, false)
+                        .at(place, Call::MountSetattr)?;
+                    self.put(&copy, proc, name)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&self, mount: &OwnedFd, dir: BorrowedFd<'_>, name: &CStr) -> Result<(), Failure> {
+        match sys::attach_at(mount.as_fd(), dir, name) {
+            Err(Errno(libc::ENOENT)) => Ok(()),
+            other => other.at(self.place, Call::MoveMount),
+        }
+    }
+}

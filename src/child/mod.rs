@@ -1,0 +1,46 @@
+//! Between clone and exec, and PID 1. No panic path, no log, no stdio, no unwinding; leave by `_exit`.
+//!
+//! Everything is prepared by the launcher; what fails is reported as (where, which call, errno) and worded there.
+
+mod assemble;
+mod init;
+mod lockdown;
+mod prepared;
+mod report;
+
+pub use prepared::{Prepared, RootMount, Session, Step, Strings};
+pub use report::{Call, LENGTH as LENGTH_OF_MESSAGE, Message, Place};
+
+use crate::sys::{self, Mask};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// What went wrong, and where.
+pub(crate) struct Failure {
+    place: Place,
+    call: Call,
+    errno: sys::Errno,
+}
+
+/// Adds place and call to an errno.
+pub(crate) trait At<T> {
+    fn at(self, place: Place, call: Call) -> std::result::Result<T, Failure>;
+}
+
+impl<T> At<T> for sys::Result<T> {
+    fn at(self, place: Place, call: Call) -> std::result::Result<T, Failure> {
+        self.map_err(|errno| Failure { place, call, errno })
+    }
+}
+
+/// The child's whole life.
+pub fn run(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> ! {
+    let status = match init::live(prepared, socket, mask) {
+        Ok(status) => status,
+        Err(failure) => {
+            let Failure { place, call, errno } = failure;
+            let _ = sys::send(socket.as_fd(), &Message::Failed { place, call, errno }.encode(), None);
+            i32::from(crate::exit::FAILED)
+        }
+    };
+    sys::exit_now(status)
+}

@@ -1,0 +1,120 @@
+//! What the child is given: everything it needs, in the form that system calls take it.
+
+use crate::sys::Instruction;
+use std::ffi::{CString, c_char};
+
+/// How the program stands to a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Session {
+    /// A session of its own on a pseudo-terminal of its own; these of the standard streams are put on it.
+    Pty([bool; 3]),
+    /// The caller's session and terminal.
+    Inherit,
+    /// A session of its own without a terminal.
+    Detached,
+}
+
+/// What the new root is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RootMount {
+    /// A filesystem in memory.
+    Tmpfs,
+    /// A copy of this tree's mounts, with these attributes.
+    Bind(CString, u64),
+}
+
+/// One part of the view. Paths inside are relative to the new root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// mkdirat
+    Dir { path: CString, mode: u32 },
+    /// symlinkat
+    Symlink { path: CString, target: CString },
+    /// A file made in memory of ours.
+    File { path: CString, mode: u32, data: Vec<u8> },
+    /// The scratch file of this name, laid over what is there.
+    Cover { scratch: CString, path: CString },
+    /// A new tmpfs.
+    Tmpfs { path: CString, mode: CString, size: Option<CString>, attributes: u64 },
+    /// A copy of the mounts at a path of the host.
+    Bind { source: CString, path: CString, attributes: u64, make: bool },
+    /// procfs
+    Proc { path: CString, masked: bool },
+    /// devpts
+    Devpts { path: CString },
+    /// The program's terminal, out of the devpts at this path; a copy of it at the second path.
+    Terminal { ptmx: CString, console: CString },
+    /// Read-only from here on.
+    Seal { path: CString },
+}
+
+/// Everything.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Wait for the launcher to write the maps.
+    pub wait_for_maps: bool,
+    /// The maps, if the child writes them: user, group.
+    pub maps: Option<(Vec<u8>, Vec<u8>)>,
+    /// setgroups(2) with nothing.
+    pub drop_groups: bool,
+    /// sethostname(2)
+    pub hostname: Option<CString>,
+    /// Set `lo` up.
+    pub loopback: bool,
+    /// Forbid user namespaces inside.
+    pub deny_nested: bool,
+    /// Directory of the host that the view is assembled on. Nothing below it is a source.
+    pub stage: CString,
+    /// The new root.
+    pub root: RootMount,
+    /// Files that are laid over others: name and content. They live on a filesystem that nobody sees.
+    pub scratch: Vec<(CString, u32, Vec<u8>)>,
+    /// The view.
+    pub steps: Vec<Step>,
+    /// Tell the launcher when the view stands, and wait for its word.
+    pub wait_for_go: bool,
+    /// There is a pid namespace.
+    pub own_pids: bool,
+    /// The launcher's process id, where there is no pid namespace.
+    pub launcher: i32,
+    /// No init: the program is PID 1.
+    pub as_pid_1: bool,
+    /// Terminal and session.
+    pub session: Session,
+    /// Descriptors for the program beside the three, sorted.
+    pub keep_fds: Vec<i32>,
+    /// setrlimit(2): resource, soft, hard.
+    pub rlimits: Vec<(u32, Option<u64>, Option<u64>)>,
+    /// Directories, the first that is there; `None` of them is an error.
+    pub cwd: Vec<CString>,
+    /// Paths of the program, the first that is there.
+    pub programs: Vec<CString>,
+    /// Arguments.
+    pub args: Strings,
+    /// Environment.
+    pub env: Strings,
+    /// seccomp filter.
+    pub seccomp: Vec<Instruction>,
+    /// umask(2) of the program.
+    pub umask: u32,
+}
+
+/// A list of strings in the form that execve(2) takes.
+#[derive(Debug)]
+pub struct Strings {
+    _owned: Vec<CString>,
+    pointers: Vec<*const c_char>,
+}
+
+impl Strings {
+    /// Takes the strings over.
+    pub fn new(owned: Vec<CString>) -> Strings {
+        let mut pointers: Vec<_> = owned.iter().map(|text| text.as_ptr()).collect();
+        pointers.push(std::ptr::null());
+        Strings { _owned: owned, pointers }
+    }
+
+    pub(super) fn pointers(&self) -> &[*const c_char] {
+        &self.pointers
+    }
+}

@@ -1,0 +1,198 @@
+//! Messages between launcher and PID 1: four numbers each, on a socket that keeps boundaries.
+
+use crate::sys::Errno;
+
+/// Where something failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Before the view.
+    Setup,
+    /// The new root itself.
+    Root,
+    /// This part of the view.
+    Step(u32),
+    /// Entering the view.
+    Enter,
+    /// The directory to start in.
+    Cwd,
+    /// This resource limit.
+    Rlimit(u32),
+    /// The lock-down.
+    Lockdown,
+    /// Executing the program.
+    Exec,
+}
+
+macro_rules! calls {
+    ($($name:ident = $text:literal,)*) => {
+        /// The call that failed.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "each is named after its system call")]
+        pub enum Call { $($name,)* }
+
+        impl Call {
+            const ALL: &[Call] = &[$(Call::$name,)*];
+
+            /// As the manual names it.
+            pub fn name(self) -> &'static str {
+                match self { $(Call::$name => $text,)* }
+            }
+        }
+    };
+}
+
+calls! {
+    Prctl = "prctl",
+    WriteSetgroups = "write to /proc/self/setgroups",
+    WriteUidMap = "write to /proc/self/uid_map",
+    WriteGidMap = "write to /proc/self/gid_map",
+    WriteMaxUserns = "write to /proc/sys/user/max_user_namespaces",
+    Setgroups = "setgroups",
+    Sethostname = "sethostname",
+    Loopback = "ioctl SIOCSIFFLAGS on lo",
+    Receive = "recvmsg from the launcher",
+    Send = "sendmsg to the launcher",
+    Fsmount = "fsopen, fsconfig or fsmount",
+    OpenTree = "open_tree",
+    MountSetattr = "mount_setattr",
+    MoveMount = "move_mount",
+    Mkdir = "mkdirat",
+    Symlink = "symlinkat",
+    Create = "openat (create)",
+    Openat2 = "openat2",
+    Fstat = "fstat",
+    Write = "write",
+    Fchmod = "fchmod",
+    PivotRoot = "pivot_root",
+    OpenPtmx = "openat /dev/pts/ptmx",
+    OpenPeer = "ioctl TIOCGPTPEER",
+    Setsid = "setsid",
+    Setpgid = "setpgid",
+    TakeTerminal = "ioctl TIOCSCTTY",
+    TakeForeground = "tcsetpgrp",
+    Keyctl = "keyctl KEYCTL_JOIN_SESSION_KEYRING",
+    CapBoundingSet = "prctl PR_CAPBSET_DROP",
+    CapAmbient = "prctl PR_CAP_AMBIENT",
+    Capset = "capset",
+    NoNewPrivs = "prctl PR_SET_NO_NEW_PRIVS",
+    Seccomp = "seccomp",
+    CloseRange = "close_range",
+    Dup2 = "dup2",
+    Signalfd = "signalfd",
+    Sigprocmask = "sigprocmask",
+    Chdir = "chdir",
+    Setrlimit = "setrlimit",
+    Clone = "clone",
+    Execve = "execve",
+    Wait = "waitid",
+    Poll = "poll",
+}
+
+/// One message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message {
+    /// It did not work.
+    Failed { place: Place, call: Call, errno: Errno },
+    /// The master of the program's terminal comes with this message.
+    Terminal,
+    /// The view stands; the launcher says when to go on.
+    Ready,
+    /// From the launcher: go on.
+    Go,
+    /// The program was executed.
+    Started,
+    /// A signal stopped the program.
+    Stopped(i32),
+    /// It goes on.
+    Continued,
+    /// It exited.
+    Exited(i32),
+    /// A signal ended it.
+    Signaled(i32),
+}
+
+/// Length of an encoded message.
+pub const LENGTH: usize = 16;
+
+impl Message {
+    /// As bytes.
+    pub fn encode(self) -> [u8; LENGTH] {
+        let numbers: [i32; 4] = match self {
+            Message::Failed { place, call, errno } => {
+                let (kind, index) = match place {
+                    Place::Setup => (0, 0),
+                    Place::Root => (1, 0),
+                    Place::Step(index) => (2, index),
+                    Place::Enter => (3, 0),
+                    Place::Cwd => (4, 0),
+                    Place::Rlimit(index) => (5, index),
+                    Place::Lockdown => (6, 0),
+                    Place::Exec => (7, 0),
+                };
+                [1, (index << 3) as i32 | kind, call as i32, errno.0]
+            }
+            Message::Terminal => [2, 0, 0, 0],
+            Message::Ready => [3, 0, 0, 0],
+            Message::Go => [4, 0, 0, 0],
+            Message::Started => [5, 0, 0, 0],
+            Message::Stopped(signal) => [6, signal, 0, 0],
+            Message::Continued => [7, 0, 0, 0],
+            Message::Exited(status) => [8, status, 0, 0],
+            Message::Signaled(signal) => [9, signal, 0, 0],
+        };
+        let mut bytes = [0; LENGTH];
+        for (chunk, number) in bytes.chunks_exact_mut(4).zip(numbers) {
+            chunk.copy_from_slice(&number.to_ne_bytes());
+        }
+        bytes
+    }
+
+    /// From bytes; none if they are no message.
+    pub fn decode(bytes: &[u8]) -> Option<Message> {
+        let mut numbers = bytes.chunks_exact(4).map(|chunk| i32::from_ne_bytes(chunk.try_into().unwrap_or_default()));
+        let [kind, a, b, c] = [numbers.next()?, numbers.next()?, numbers.next()?, numbers.next()?];
+        Some(match kind {
+            1 => {
+                let index = a as u32 >> 3;
+                let place = match a & 7 {
+                    0 => Place::Setup,
+                    1 => Place::Root,
+                    2 => Place::Step(index),
+                    3 => Place::Enter,
+                    4 => Place::Cwd,
+                    5 => Place::Rlimit(index),
+                    6 => Place::Lockdown,
+                    _ => Place::Exec,
+                };
+                Message::Failed { place, call: *Call::ALL.get(b as usize)?, errno: Errno(c) }
+            }
+            2 => Message::Terminal,
+            3 => Message::Ready,
+            4 => Message::Go,
+            5 => Message::Started,
+            6 => Message::Stopped(a),
+            7 => Message::Continued,
+            8 => Message::Exited(a),
+            9 => Message::Signaled(a),
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_survive_the_socket() {
+        for place in [Place::Setup, Place::Step(2_000_000), Place::Rlimit(3), Place::Exec] {
+            let message = Message::Failed { place, call: Call::Poll, errno: Errno(22) };
+            assert_eq!(Message::decode(&message.encode()), Some(message));
+        }
+        for message in [Message::Ready, Message::Stopped(19), Message::Exited(255), Message::Signaled(9)] {
+            assert_eq!(Message::decode(&message.encode()), Some(message));
+        }
+        assert_eq!(Message::decode(b"short"), None);
+        assert_eq!(Message::decode(&[0xff; LENGTH]), None);
+    }
+}

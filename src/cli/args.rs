@@ -1,0 +1,188 @@
+//! The command line: one definition, from which `--help`, the man page and the completions come.
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Run a program in a sandbox, without root.
+#[derive(Parser, Debug)]
+#[command(
+    name = "sbx",
+    version,
+    about = "Run a program in a sandbox, without root, setuid or a daemon",
+    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile ...",
+    after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`; `sbx run --help` lists its flags.\n\
+                  Exit status: the program's own; 128+N if signal N ended it; 124 timed out; 125 sbx failed before\n\
+                  the program started; 126 it could not be executed; 127 it was not found.",
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = false
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Run a program in a sandbox (the default)
+    Run(Run),
+    /// Print what would be done, and do nothing
+    Plan(Plan),
+    /// Try what this host and this user can do, and say how to mend what does not work
+    Check(Check),
+    /// List, show and check profiles
+    Profile(Profile),
+}
+
+/// The sandbox that is wanted: a profile and the layers above it.
+#[derive(Args, Debug, Default)]
+pub struct Sandbox {
+    /// Profile: a name (see `sbx profile list`) or a file
+    #[arg(short, long, value_name = "NAME|FILE", default_value = "default")]
+    pub profile: String,
+    /// Set any key of the profile language, e.g. --set rlimits.nofile=256
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<OsString>,
+    /// Show a path read-only
+    #[arg(long, value_name = "PATH")]
+    pub ro: Vec<OsString>,
+    /// Show a path writable
+    #[arg(long, value_name = "PATH")]
+    pub rw: Vec<OsString>,
+    /// Put an empty directory in memory at a path
+    #[arg(long, value_name = "PATH")]
+    pub tmpfs: Vec<OsString>,
+    /// Make a path empty
+    #[arg(long, value_name = "PATH")]
+    pub mask: Vec<OsString>,
+    /// Make a path absent
+    #[arg(long, value_name = "PATH")]
+    pub hide: Vec<OsString>,
+    /// Close a path (EACCES)
+    #[arg(long, value_name = "PATH")]
+    pub deny: Vec<OsString>,
+    /// Set a variable, or pass the caller's one of that name
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<OsString>,
+    /// Network: none or host
+    #[arg(long, value_name = "MODE")]
+    pub net: Option<OsString>,
+    /// Share a namespace with the host: ipc, uts, pid, cgroup, time
+    #[arg(long, value_name = "NAMESPACE")]
+    pub share: Vec<OsString>,
+    /// Let a device in: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev
+    #[arg(long, value_name = "CLASS|PATH")]
+    pub device: Vec<OsString>,
+    /// Ids inside: self, root, UID:GID, or range
+    #[arg(short, long, value_name = "USER")]
+    pub user: Option<OsString>,
+    /// Directory to start in
+    #[arg(short = 'C', long, value_name = "DIR")]
+    pub cwd: Option<OsString>,
+    /// Host name inside
+    #[arg(long, value_name = "NAME")]
+    pub hostname: Option<OsString>,
+    /// Terminal: auto, pty, inherit or none
+    #[arg(long, value_name = "HOW")]
+    pub tty: Option<OsString>,
+    /// End the program after this time, e.g. 90s or 10m
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<OsString>,
+    /// Run the program as PID 1, without an init of sbx's
+    #[arg(long)]
+    pub as_pid_1: bool,
+    /// Leave a descriptor open for the program
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..1_048_576))]
+    pub keep_fd: Vec<i32>,
+    /// Ignore the project's .sbx.toml
+    #[arg(long)]
+    pub no_project: bool,
+}
+
+/// `sbx run`
+#[derive(Args, Debug)]
+pub struct Run {
+    /// The sandbox.
+    #[command(flatten)]
+    pub sandbox: Sandbox,
+    /// Write a JSON line for each event to a descriptor
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..1_048_576))]
+    pub status_fd: Option<i32>,
+    /// Say nothing about optional parts that are missing
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Program and arguments; the profile's if none
+    #[arg(value_name = "PROGRAM", trailing_var_arg = true, allow_hyphen_values = false)]
+    pub program: Vec<OsString>,
+}
+
+/// `sbx plan`
+#[derive(Args, Debug)]
+pub struct Plan {
+    /// The sandbox.
+    #[command(flatten)]
+    pub sandbox: Sandbox,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Program and arguments; the profile's if none
+    #[arg(value_name = "PROGRAM", trailing_var_arg = true)]
+    pub program: Vec<OsString>,
+}
+
+/// `sbx check`
+#[derive(Args, Debug)]
+pub struct Check {
+    /// Judge one profile: what of it this host can do
+    #[arg(short, long, value_name = "NAME|FILE")]
+    pub profile: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sbx profile`
+#[derive(Args, Debug)]
+pub struct Profile {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: ProfileVerb,
+}
+
+/// What to do with profiles.
+#[derive(Subcommand, Debug)]
+pub enum ProfileVerb {
+    /// List the profiles there are
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a profile
+    Show {
+        /// Name or file
+        name: String,
+        /// All layers merged into one
+        #[arg(long)]
+        resolved: bool,
+        /// Say for each value where it comes from
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Look for errors in profile files
+    Check {
+        /// Files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Print the JSON schema of the profile language
+    Schema,
+}
+
+/// The definition, for what is generated from it.
+pub fn command() -> clap::Command {
+    Cli::command()
+}

@@ -1,0 +1,72 @@
+//! What the user typed → one of the verbs. No decisions beyond that.
+
+mod args;
+mod check;
+mod layers;
+mod plan;
+mod profile;
+mod run;
+
+pub use args::{Cli, command};
+
+use crate::error::{Error, Result};
+use crate::exit;
+use args::Verb;
+use clap::Parser;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// The program's entry.
+pub fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(with_verb(args)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // `--help` and `--version` come this way too, and are no failure.
+            let status = if error.use_stderr() { exit::FAILED } else { 0 };
+            let printed = error.print();
+            return ExitCode::from(if printed.is_err() { exit::FAILED } else { status });
+        }
+    };
+    let result = match cli.verb {
+        Verb::Run(run) => return run::main(&run),
+        Verb::Plan(verb) => plan::main(&verb),
+        Verb::Check(verb) => check::main(&verb),
+        Verb::Profile(verb) => profile::main(&verb),
+    };
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => ExitCode::from(complain(&error)),
+    }
+}
+
+/// Says an error; gives its exit status.
+pub(crate) fn complain(error: &Error) -> u8 {
+    use std::io::Write;
+    // With stderr closed there is nobody to tell, and the status says it.
+    let _ = writeln!(std::io::stderr(), "{error}");
+    error.status
+}
+
+/// Prints to stdout; a reader that went away (`| head`) is no error, a full disk is.
+pub(crate) fn print(text: &str) -> Result<()> {
+    use std::io::{ErrorKind, Write};
+    let mut out = std::io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::new(format!("cannot write to standard output: {}", crate::sys::Errno::from(error))))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `sbx [FLAGS] PROGRAM` is `sbx run [FLAGS] PROGRAM`: the verb is put in where the first word is none.
+fn with_verb(mut args: Vec<OsString>) -> Vec<OsString> {
+    let verb = args.get(1).is_some_and(|first| {
+        ["run", "plan", "check", "profile", "help", "-h", "--help", "-V", "--version"].iter().any(|word| first == word)
+    });
+    if !verb && args.len() > 1 {
+        args.insert(1, "run".into());
+    }
+    args
+}

@@ -1,0 +1,70 @@
+//! `sbx run`: the whole road.
+
+use super::{args, layers};
+use crate::error::{Error, Result};
+use crate::launch::{self, Outcome, Status};
+use crate::{exit, plan, sys};
+use std::process::ExitCode;
+
+pub(super) fn main(args: &args::Run) -> ExitCode {
+    let mut status = Status::default();
+    match run(args, &mut status) {
+        Ok(outcome) => ExitCode::from(outcome.status()),
+        Err(error) => {
+            status.failed(&error);
+            ExitCode::from(super::complain(&error))
+        }
+    }
+}
+
+fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
+    descriptors(args, status)?;
+    let caller = layers::Caller::read()?;
+    let (sandbox, facts) = layers::sandbox(&args.sandbox, &args.program, &caller)?;
+    let plan = plan::plan(&sandbox, &facts)?;
+    drop((sandbox, facts, caller));
+    if !args.quiet {
+        for note in &plan.notes {
+            super::complain(&Error::new(format!("note: {note}")));
+        }
+    }
+    let outcome = launch::run(&plan, status)?;
+    if outcome == Outcome::TimedOut {
+        let time = plan.timeout.map_or_else(String::new, |time| humantime::format_duration(time).to_string());
+        super::complain(&Error::new(format!("the program was ended after {time} (process.timeout)")));
+    }
+    Ok(outcome)
+}
+
+/// The caller's descriptors: those that are named are checked, the others end with our exec.
+fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
+    // A missing standard stream would hand its number to the next file that is opened.
+    for number in 0..3 {
+        if sys::descriptor_flags(number).is_err() {
+            let null = sys::openat(sys::cwd(), c"/dev/null", libc::O_RDWR, 0);
+            let opened = null.and_then(|null| {
+                use std::os::fd::IntoRawFd;
+                let fd = null.into_raw_fd();
+                if fd == number { sys::set_cloexec(fd, false) } else { sys::dup2(fd, number) }
+            });
+            opened.map_err(|errno| Error::new(format!("cannot open /dev/null for stream {number}: {errno}")))?;
+        }
+    }
+    for fd in &args.sandbox.keep_fd {
+        if sys::descriptor_flags(*fd).is_err() {
+            return Err(Error::new(format!("--keep-fd {fd}: there is no such descriptor"))
+                .hint(format!("open it before: sbx --keep-fd {fd} ... {fd}<FILE")));
+        }
+    }
+    let _ = exit::FAILED;
+    sys::cloexec_range(3, u32::MAX).map_err(|errno| Error::new(format!("close_range: {errno}")))?;
+    if let Some(fd) = args.status_fd {
+        let adopted = if fd < 3 { sys::dup_above(sys::borrow(fd), 3) } else { sys::adopt(fd) };
+        let adopted = adopted.map_err(|_| {
+            Error::new(format!("--status-fd {fd}: there is no such descriptor"))
+                .hint(format!("open it before: sbx --status-fd {fd} ... {fd}>FILE"))
+        })?;
+        status.fd = Some(adopted);
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! The one error that users see: what failed, why, and what to do.
+
+use crate::exit;
+
+/// Something that kept the program from running.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// Exit status that goes with it; see `exit`.
+    pub status: u8,
+    /// What failed and why: one clause for each layer, without a final period.
+    pub message: String,
+    /// What to do, one sentence each.
+    pub hints: Vec<String>,
+    /// Whether the message is a finished text that is printed as it is (diagnostics of profiles).
+    pub rendered: bool,
+}
+
+impl Error {
+    /// A failure before the program started.
+    pub fn new(message: impl Into<String>) -> Error {
+        Error { status: exit::FAILED, message: message.into(), hints: Vec::new(), rendered: false }
+    }
+
+    /// A text that is complete.
+    pub fn rendered(text: String) -> Error {
+        Error { rendered: true, ..Error::new(text) }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Error {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Sets the exit status.
+    #[must_use]
+    pub fn status(mut self, status: u8) -> Error {
+        self.status = status;
+        self
+    }
+
+    /// Adds the line of the profile that asked for it.
+    #[must_use]
+    pub fn origin(mut self, origin: &crate::spec::Origin) -> Error {
+        if !origin.0.is_empty() {
+            self.message.push_str(&format!(" (asked for by {origin})"));
+        }
+        self
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.rendered {
+            return f.write_str(self.message.trim_end());
+        }
+        write!(f, "sbx: {}", self.message)?;
+        for hint in &self.hints {
+            write!(f, "\nhelp: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What most of the outer code gives.
+pub type Result<T> = std::result::Result<T, Error>;

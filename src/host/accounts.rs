@@ -1,0 +1,95 @@
+//! /etc/passwd, /etc/group, /etc/subuid and /etc/subgid, read as files: a static program has no NSS.
+
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// A line of passwd(5).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Account {
+    /// Login name.
+    pub name: String,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Home directory.
+    pub home: PathBuf,
+    /// Shell.
+    pub shell: String,
+}
+
+/// A line of subuid(5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Range {
+    /// First id.
+    pub start: u32,
+    /// How many.
+    pub count: u32,
+}
+
+/// The accounts of a passwd(5) file. Lines that are none are passed over, as NSS does.
+pub fn accounts(file: &Path) -> Vec<Account> {
+    let text = std::fs::read(file).unwrap_or_default();
+    parse_accounts(&String::from_utf8_lossy(&text))
+}
+
+fn parse_accounts(text: &str) -> Vec<Account> {
+    text.lines()
+        .filter_map(|line| {
+            let mut fields = line.split(':');
+            let (name, _) = (fields.next()?, fields.next()?);
+            let (uid, gid) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+            let home = fields.nth(1)?.into();
+            let shell = fields.next().unwrap_or("").to_owned();
+            Some(Account { name: name.to_owned(), uid, gid, home, shell })
+        })
+        .collect()
+}
+
+/// Names and ids of a group(5) file.
+pub fn groups(file: &Path) -> Vec<(String, u32)> {
+    let text = std::fs::read(file).unwrap_or_default();
+    String::from_utf8_lossy(&text)
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split(':');
+            Some((fields.next()?.to_owned(), fields.nth(1)?.parse().ok()?))
+        })
+        .collect()
+}
+
+/// The ranges of a subuid(5) file that belong to a user, by name or by number.
+pub fn ranges(file: &Path, name: Option<&str>, uid: u32) -> Vec<Range> {
+    parse_ranges(&std::fs::read_to_string(file).unwrap_or_default(), name, uid)
+}
+
+fn parse_ranges(text: &str, name: Option<&str>, uid: u32) -> Vec<Range> {
+    text.lines()
+        .filter_map(|line| {
+            let mut fields = line.trim().split(':');
+            let owner = fields.next()?;
+            let (start, count) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+            let ours = Some(owner) == name || owner.parse() == Ok(uid);
+            (ours && count > 0).then_some(Range { start, count })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_found_by_name_and_by_number_and_there_may_be_several() {
+        let text = "# x\nalice:100000:65536\nbob:1:1\n1000:300000:1000\nalice:bad:1\nalice:5:0\n";
+        let found = parse_ranges(text, Some("alice"), 1000);
+        assert_eq!(found, [Range { start: 100_000, count: 65536 }, Range { start: 300_000, count: 1000 }]);
+    }
+
+    #[test]
+    fn lines_that_are_no_accounts_are_passed_over() {
+        let found = parse_accounts("root:x:0:0:root:/root:/bin/sh\n+::::::\nbroken\nu:x:7:8::/h");
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[1].uid, found[1].gid, found[1].home.as_path()), (7, 8, Path::new("/h")));
+    }
+}

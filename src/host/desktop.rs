@@ -1,0 +1,182 @@
+//! Where the desktop's sockets are.
+
+use crate::spec::{BusPolicy, Sandbox};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What of the desktop is there. Only what the sandbox asks for is looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct DesktopFacts {
+    /// The caller's runtime directory.
+    pub runtime_dir: PathBuf,
+    /// The compositor's socket.
+    pub wayland: Option<PathBuf>,
+    /// The X display's number and its socket.
+    pub x11: Option<(String, PathBuf)>,
+    /// The record of this display in the caller's Xauthority, as it is written in such a file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub x11_cookie: Vec<u8>,
+    /// PipeWire's socket.
+    pub pipewire: Option<PathBuf>,
+    /// PulseAudio's socket.
+    pub pulse: Option<PathBuf>,
+    /// Address of the session bus.
+    pub session_bus: Option<String>,
+    /// Devices of each class that is asked for.
+    pub devices: BTreeMap<String, Vec<PathBuf>>,
+}
+
+impl DesktopFacts {
+    /// Every path in it.
+    pub fn all_paths(&self) -> impl Iterator<Item = &Path> {
+        let sockets = [&self.wayland, &self.pipewire, &self.pulse];
+        let sockets = sockets.into_iter().flatten().chain(self.x11.iter().map(|(_, path)| path));
+        sockets.chain(self.devices.values().flatten()).map(PathBuf::as_path)
+    }
+}
+
+pub(super) fn probe(sandbox: &Sandbox, env: &BTreeMap<String, String>, uid: u32) -> DesktopFacts {
+    let desktop = &sandbox.desktop;
+    let get = |name: &str| env.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    let runtime_dir = PathBuf::from(
+        get("XDG_RUNTIME_DIR").filter(|path| path.starts_with('/')).map_or(format!("/run/user/{uid}"), str::to_owned),
+    );
+    let there = |path: PathBuf| is_socket(&path).then_some(path);
+    let mut facts = DesktopFacts { runtime_dir: runtime_dir.clone(), ..DesktopFacts::default() };
+    if desktop.wayland {
+        // An absolute WAYLAND_DISPLAY is a path of its own (wl_display_connect(3)); join keeps it.
+        facts.wayland = there(runtime_dir.join(get("WAYLAND_DISPLAY").unwrap_or("wayland-0")));
+    }
+    if desktop.x11 {
+        if let Some(number) = get("DISPLAY").and_then(display_number) {
+            let socket = PathBuf::from(format!("/tmp/.X11-unix/X{number}"));
+            if let Some(socket) = there(socket) {
+                let file = get("XAUTHORITY")
+                    .map(PathBuf::from)
+                    .or_else(|| get("HOME").map(|home| Path::new(home).join(".Xauthority")));
+                let records = file.and_then(|file| std::fs::read(file).ok()).unwrap_or_default();
+                facts.x11_cookie = cookie(&records, &number);
+                facts.x11 = Some((number, socket));
+            }
+        }
+    }
+    if desktop.sound.contains("pipewire") {
+        facts.pipewire = there(runtime_dir.join(get("PIPEWIRE_REMOTE").unwrap_or("pipewire-0")));
+    }
+    if desktop.sound.contains("pulse") {
+        let named = get("PULSE_SERVER").and_then(|server| server.strip_prefix("unix:")).map(PathBuf::from);
+        facts.pulse = there(named.unwrap_or_else(|| runtime_dir.join("pulse/native")));
+    }
+    if sandbox.session_bus.policy != BusPolicy::None {
+        facts.session_bus = get("DBUS_SESSION_BUS_ADDRESS").map(str::to_owned).or_else(|| {
+            let socket = there(runtime_dir.join("bus"))?;
+            Some(format!("unix:path={}", socket.display()))
+        });
+    }
+    for device in &sandbox.devices {
+        if !device.name.starts_with('/') {
+            facts.devices.insert(device.name.clone(), class(&device.name));
+        }
+    }
+    facts
+}
+
+/// `:1`, `:1.0`, `unix:1` → `1`. A display of another host has no socket here.
+fn display_number(display: &str) -> Option<String> {
+    let rest = display.strip_prefix("unix").unwrap_or(display).strip_prefix(':')?;
+    let number = rest.split('.').next()?;
+    (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then(|| number.to_owned())
+}
+
+/// The records of one display, out of an Xauthority file (Xau(3): each record is a 16-bit family and four counted strings,
+/// address, number, name, data). The family is set to FamilyWild, so that the record matches under another host name.
+fn cookie(mut records: &[u8], number: &str) -> Vec<u8> {
+    const FAMILY_LOCAL: u16 = 256;
+    const FAMILY_WILD: u16 = 65535;
+    fn word(bytes: &mut &[u8]) -> Option<u16> {
+        let (first, rest) = bytes.split_first_chunk::<2>()?;
+        *bytes = rest;
+        Some(u16::from_be_bytes(*first))
+    }
+    fn counted<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+        let length = word(bytes)?;
+        let (first, rest) = bytes.split_at_checked(length.into())?;
+        *bytes = rest;
+        Some(first)
+    }
+    fn record<'a>(bytes: &mut &'a [u8]) -> Option<(u16, [&'a [u8]; 4])> {
+        let family = word(bytes)?;
+        Some((family, [counted(bytes)?, counted(bytes)?, counted(bytes)?, counted(bytes)?]))
+    }
+    let mut out = Vec::new();
+    while let Some((family, [_, display, name, data])) = record(&mut records) {
+        if matches!(family, FAMILY_LOCAL | FAMILY_WILD) && (display.is_empty() || display == number.as_bytes()) {
+            out.extend(FAMILY_WILD.to_be_bytes());
+            for part in [&[], number.as_bytes(), name, data] {
+                out.extend((part.len() as u16).to_be_bytes());
+                out.extend(part);
+            }
+        }
+    }
+    out
+}
+
+/// The device files of a class.
+fn class(name: &str) -> Vec<PathBuf> {
+    let below = |dir: &str, prefixes: &[&str]| {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let mut found: Vec<_> = entries
+            .filter(|e| e.file_name().to_str().is_some_and(|name| prefixes.iter().any(|p| name.starts_with(p))))
+            .map(|entry| entry.path())
+            .collect();
+        found.sort();
+        found
+    };
+    let one = |path: &str| if Path::new(path).exists() { vec![path.into()] } else { Vec::new() };
+    match name {
+        "gpu" => [below("/dev/dri", &["renderD", "card"]), below("/dev", &["nvidia", "dri3"])].concat(),
+        "audio" => one("/dev/snd"),
+        "camera" => below("/dev", &["video", "media"]),
+        "input" => one("/dev/input"),
+        "fuse" => one("/dev/fuse"),
+        "kvm" => one("/dev/kvm"),
+        "tun" => one("/dev/net/tun"),
+        _ => Vec::new(),
+    }
+}
+
+fn is_socket(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::metadata(path).is_ok_and(|facts| facts.file_type().is_socket())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(family: u16, display: &str, data: &str) -> Vec<u8> {
+        let mut out = family.to_be_bytes().to_vec();
+        for part in ["host", display, "MIT-MAGIC-COOKIE-1", data] {
+            out.extend((part.len() as u16).to_be_bytes());
+            out.extend(part.as_bytes());
+        }
+        out
+    }
+
+    #[test]
+    fn only_the_cookie_of_this_display_is_taken() {
+        let file = [record(256, "1", "mine"), record(256, "2", "other"), record(0, "1", "remote")].concat();
+        let taken = cookie(&file, "1");
+        let has = |text: &str| taken.windows(text.len()).any(|part| part == text.as_bytes());
+        assert!(has("mine") && !has("other") && !has("remote"));
+        assert!(cookie(&file[..file.len() - 3], "1").len() == taken.len(), "a torn file is read up to the tear");
+    }
+
+    #[test]
+    fn a_display_of_another_host_has_no_number_here() {
+        assert_eq!(display_number(":10.0").as_deref(), Some("10"));
+        assert_eq!(display_number("example.org:0"), None);
+        assert_eq!(display_number(":../../etc"), None);
+    }
+}

@@ -1,0 +1,157 @@
+//! What this machine and this user can do. Reads; changes nothing.
+//!
+//! `Facts` is plain data, so that the planner can be tested on hosts that nobody has.
+
+mod accounts;
+mod desktop;
+mod paths;
+mod vars;
+
+pub use accounts::{Account, Range};
+pub use desktop::DesktopFacts;
+pub use paths::{Kind, Paths, below};
+pub use vars::vars;
+
+use crate::spec::{BusPolicy, Network, Sandbox, User};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What the planner needs to know of the host. Gathered for one sandbox: what it does not need is not looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct Facts {
+    /// Real user id.
+    pub uid: u32,
+    /// Real group id.
+    pub gid: u32,
+    /// Supplementary groups beside `gid`.
+    pub groups: Vec<u32>,
+    /// Version of the kernel, from uname(2).
+    pub kernel: (u32, u32),
+    /// Namespace types this kernel has, by their file in /proc/self/ns.
+    pub namespaces: Vec<String>,
+    /// user.max_user_namespaces; none if it cannot be read.
+    pub max_user_namespaces: Option<u64>,
+    /// kernel.unprivileged_userns_clone of Debian's older kernels, if there.
+    pub unprivileged_userns_clone: Option<u64>,
+    /// kernel.apparmor_restrict_unprivileged_userns of Ubuntu's kernels, if there.
+    pub apparmor_restrict_userns: Option<u64>,
+    /// Accounts of /etc/passwd.
+    pub accounts: Vec<Account>,
+    /// Groups of /etc/group: name and id.
+    pub group_names: Vec<(String, u32)>,
+    /// Ranges of /etc/subuid that belong to the user.
+    pub subuid: Vec<Range>,
+    /// Ranges of /etc/subgid that belong to the user.
+    pub subgid: Vec<Range>,
+    /// Helper programs found, by name.
+    pub helpers: BTreeMap<String, PathBuf>,
+    /// The caller's directory.
+    pub cwd: PathBuf,
+    /// The caller's home.
+    pub home: PathBuf,
+    /// The caller's environment, as far as it is UTF-8.
+    pub env: BTreeMap<String, String>,
+    /// Name of the host.
+    pub hostname: String,
+    /// What lies in the host's `/` (or in the root of `dir:PATH`).
+    pub top: Vec<(String, Kind)>,
+    /// What lies at the paths that the sandbox names.
+    pub paths: Paths,
+    /// The desktop, if the sandbox asks for any of it.
+    pub desktop: DesktopFacts,
+    /// Content of /etc/resolv.conf where the host's network is used.
+    pub resolv_conf: Option<String>,
+}
+
+impl Facts {
+    /// The account of the caller.
+    pub fn account(&self) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.uid == self.uid)
+    }
+
+    /// Name of the caller, or its number.
+    pub fn user_name(&self) -> String {
+        self.account().map_or_else(|| self.uid.to_string(), |account| account.name.clone())
+    }
+}
+
+/// Looks at the host, as far as this sandbox needs it.
+pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf) -> Facts {
+    let (uid, gid) = crate::sys::ids();
+    let accounts = accounts::accounts(Path::new("/etc/passwd"));
+    let name = accounts.iter().find(|account| account.uid == uid).map(|account| account.name.clone());
+    let ranges = |file: &str| match sandbox.process.user {
+        User::Range => accounts::ranges(Path::new(file), name.as_deref(), uid),
+        _ => Vec::new(),
+    };
+    let mut wanted = Vec::new();
+    if sandbox.process.user == User::Range {
+        wanted.extend(["newuidmap", "newgidmap"]);
+    }
+    if sandbox.session_bus.policy == BusPolicy::Filter {
+        wanted.push("xdg-dbus-proxy");
+    }
+    let home = vars::home(&env, &accounts, uid);
+    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse().ok();
+    let desktop = desktop::probe(sandbox, &env, uid);
+    let mut paths = Paths::default();
+    paths.gather(sandbox, &home, &cwd, &accounts, &desktop);
+    Facts {
+        uid,
+        gid,
+        groups: crate::sys::groups().into_iter().filter(|group| *group != gid).collect(),
+        kernel: kernel_version(),
+        namespaces: namespaces(),
+        max_user_namespaces: number("/proc/sys/user/max_user_namespaces"),
+        unprivileged_userns_clone: number("/proc/sys/kernel/unprivileged_userns_clone"),
+        apparmor_restrict_userns: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
+        group_names: accounts::groups(Path::new("/etc/group")),
+        subuid: ranges("/etc/subuid"),
+        subgid: ranges("/etc/subgid"),
+        helpers: helpers(&wanted, env.get("PATH").map_or("", String::as_str)),
+        hostname: std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),
+        top: paths::top(&sandbox.filesystem.root),
+        resolv_conf: (sandbox.network == Network::Host)
+            .then(|| std::fs::read_to_string("/etc/resolv.conf").ok())
+            .flatten(),
+        accounts,
+        cwd,
+        home,
+        env,
+        paths,
+        desktop,
+    }
+}
+
+/// Major and minor number of the running kernel.
+pub fn kernel_version() -> (u32, u32) {
+    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+fn namespaces() -> Vec<String> {
+    let entries = std::fs::read_dir("/proc/self/ns").into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| !name.ends_with("_for_children"))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Programs of these names in PATH.
+pub fn helpers(names: &[&str], path: &str) -> BTreeMap<String, PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut found = BTreeMap::new();
+    for name in names {
+        let here = path.split(':').filter(|dir| dir.starts_with('/')).map(|dir| Path::new(dir).join(name)).find(|file| {
+            std::fs::metadata(file).is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+        });
+        if let Some(file) = here {
+            found.insert((*name).to_owned(), file);
+        }
+    }
+    found
+}

@@ -1,0 +1,86 @@
+//! Variables and places that profiles may use.
+
+use super::accounts::{self, Account};
+use crate::profile::Vars;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The caller's home: `$HOME` if it is an absolute path, else the account's.
+pub fn home(env: &BTreeMap<String, String>, accounts: &[Account], uid: u32) -> PathBuf {
+    let set = env.get("HOME").filter(|home| home.starts_with('/')).map(PathBuf::from);
+    set.or_else(|| accounts.iter().find(|account| account.uid == uid).map(|account| account.home.clone()))
+        .unwrap_or_else(|| PathBuf::from("/"))
+        .components()
+        .collect()
+}
+
+/// What variables stand for, for this caller.
+pub fn vars(env: &BTreeMap<String, String>, cwd: &Path) -> Vars {
+    let (uid, _) = crate::sys::ids();
+    let accounts = accounts::accounts(Path::new("/etc/passwd"));
+    let home = home(env, &accounts, uid).display().to_string();
+    let name = accounts.iter().find(|account| account.uid == uid).map(|account| account.name.clone());
+    let mut names = BTreeMap::new();
+    let mut set = |name: &str, value: String| names.insert(name.to_owned(), value);
+    set("HOME", home.clone());
+    set("CWD", cwd.display().to_string());
+    set("UID", uid.to_string());
+    set("USER", name.unwrap_or_else(|| uid.to_string()));
+    // basedir-spec: relative paths are ignored, and these are the defaults.
+    let base = |name: &str, default: String| {
+        env.get(name).filter(|path| path.starts_with('/')).cloned().unwrap_or(default)
+    };
+    for (name, below) in [
+        ("XDG_CONFIG_HOME", ".config"),
+        ("XDG_DATA_HOME", ".local/share"),
+        ("XDG_CACHE_HOME", ".cache"),
+        ("XDG_STATE_HOME", ".local/state"),
+    ] {
+        set(name, base(name, format!("{home}/{below}")));
+    }
+    set("XDG_RUNTIME_DIR", base("XDG_RUNTIME_DIR", format!("/run/user/{uid}")));
+    let config = names.get("XDG_CONFIG_HOME").cloned().unwrap_or_default();
+    let written = std::fs::read_to_string(Path::new(&config).join("user-dirs.dirs")).unwrap_or_default();
+    Vars { places: places(&home, &written), names }
+}
+
+/// Well-known directories: xdg-user-dirs' file, and its defaults where it says nothing.
+fn places(home: &str, written: &str) -> BTreeMap<String, String> {
+    let defaults = [
+        ("desktop", "Desktop"),
+        ("documents", "Documents"),
+        ("download", "Downloads"),
+        ("music", "Music"),
+        ("pictures", "Pictures"),
+        ("publicshare", "Public"),
+        ("templates", "Templates"),
+        ("videos", "Videos"),
+    ];
+    let mut places: BTreeMap<_, _> =
+        defaults.iter().map(|(name, dir)| (format!("xdg-{name}"), format!("{home}/{dir}"))).collect();
+    for line in written.lines() {
+        let Some((name, value)) = line.trim().strip_prefix("XDG_").and_then(|line| line.split_once("_DIR=")) else {
+            continue;
+        };
+        let value = value.trim_matches('"').replace("$HOME", home);
+        // A directory set to the home itself is how the file says "there is none".
+        if let Some(place) = places.get_mut(&format!("xdg-{}", name.to_lowercase())) {
+            if value.starts_with('/') && Path::new(&value) != Path::new(home) {
+                *place = value;
+            }
+        }
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::places;
+
+    #[test]
+    fn a_place_that_names_the_whole_home_is_not_taken() {
+        let places = places("/h", "XDG_DOWNLOAD_DIR=\"$HOME/dl\"\nXDG_MUSIC_DIR=\"$HOME/\"\n#x\n");
+        assert_eq!(places["xdg-download"], "/h/dl");
+        assert_eq!(places["xdg-music"], "/h/Music");
+    }
+}

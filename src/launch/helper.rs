@@ -1,0 +1,67 @@
+//! Programs of the host that help: the one place where programs are started outside of the sandbox.
+
+use crate::error::{Error, Result};
+use crate::plan::BusProxy;
+use crate::sys;
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A helper that ends with us: it watches a pipe of which we hold the other end.
+pub(super) struct Helper {
+    child: Child,
+    lifeline: Option<OwnedFd>,
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        drop(self.lifeline.take());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null()).current_dir("/").process_group(0);
+    command
+}
+
+/// Runs a helper to its end; the error is what it said.
+pub(super) fn complete(program: &Path, args: &[String]) -> std::result::Result<(), String> {
+    let output = command(program).args(args).output().map_err(|error| sys::Errno::from(error).to_string())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.trim().replace('\n', "; ");
+    Err(if said.is_empty() { output.status.to_string() } else { said })
+}
+
+/// xdg-dbus-proxy with its socket in the view, which is reached through /proc/PID/root where the view still stands on its
+/// stage: nothing of it is on the host.
+pub(super) fn bus_proxy(proxy: &BusProxy, pid: i32, stage: &CStr) -> Result<Helper> {
+    let name = "xdg-dbus-proxy";
+    let system = |what: &str, errno: sys::Errno| Error::new(format!("{name}: {what}: {errno}")).origin(&proxy.origin);
+    let (ours, theirs) = sys::pipe().map_err(|errno| system("pipe", errno))?;
+    // At a number that nothing else has, without close-on-exec: the standard library starts programs by fork and exec.
+    let theirs = sys::dup_above(theirs.as_fd(), 10).map_err(|errno| system("dup", errno))?;
+    sys::set_cloexec(theirs.as_raw_fd(), false).map_err(|errno| system("fcntl", errno))?;
+    let socket = format!("/proc/{pid}/root{}{}", stage.to_string_lossy(), proxy.socket.display());
+    let mut command = command(&proxy.program);
+    command.arg(format!("--fd={}", theirs.as_raw_fd())).arg(&proxy.address).arg(&socket).args(&proxy.args);
+    command.stdout(Stdio::null());
+    let child = command.spawn().map_err(|error| system("cannot be started", error.into()))?;
+    drop(theirs);
+    let helper = Helper { child, lifeline: Some(ours) };
+    let mut ready = [0; 1];
+    match helper.lifeline.as_ref().map(|fd| sys::read(fd.as_fd(), &mut ready)) {
+        Some(Ok(1)) => Ok(helper),
+        _ => Err(Error::new(format!("{name} ended before its socket was ready, on the bus {}", proxy.address))
+            .origin(&proxy.origin)
+            .hint("see what it wrote above; DBUS_SESSION_BUS_ADDRESS must name a bus that answers")),
+    }
+}

@@ -1,0 +1,135 @@
+//! Carries a plan out, outside of the sandbox. The whole sequence is on this screen.
+
+mod helper;
+mod idmap;
+mod prepare;
+mod status;
+mod supervise;
+mod wording;
+
+pub use status::Status;
+pub use supervise::Outcome;
+
+use crate::child::{self, LENGTH_OF_MESSAGE, Message};
+use crate::error::{Error, Result};
+use crate::plan::{Plan, Writer};
+use crate::spec::Namespace;
+use crate::sys::{self, Cloned};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Runs the plan's program to its end.
+pub fn run(plan: &Plan, status: &mut Status) -> Result<Outcome> {
+    for create in &plan.create {
+        make_directory(create)?;
+    }
+    let session = supervise::session(plan);
+    let prepared = prepare::prepare(plan, session)?;
+    let system = |what: &'static str| move |errno: sys::Errno| Error::new(format!("{what}: {errno}"));
+    let (ours, theirs) = sys::seqpacket_pair().map_err(system("socketpair"))?;
+    let mask = sys::block_all().map_err(system("sigprocmask"))?;
+    let child = match sys::clone3(flags(plan)) {
+        Ok(Cloned::Child) => {
+            drop(ours);
+            child::run(&prepared, &theirs, &mask)
+        }
+        Ok(Cloned::Parent { pid, pidfd }) => Child { pid, pidfd },
+        Err(errno) => {
+            let _ = sys::restore(&mask);
+            return Err(wording::clone(plan, errno));
+        }
+    };
+    drop(theirs);
+    // From here on the child dies with us: it asked the kernel for that, and it sees this socket end.
+    let mut guard = Guard { child: &child, done: false };
+    if prepared.wait_for_maps {
+        expect_ready(ours.as_fd(), plan, &prepared)?;
+        idmap::write(&plan.ids, child.pid)?;
+        go(ours.as_fd())?;
+    }
+    let mut terminal = None;
+    let mut helpers = Vec::new();
+    if let Some(proxy) = &plan.bus_proxy {
+        terminal = expect_ready(ours.as_fd(), plan, &prepared)?;
+        helpers.push(helper::bus_proxy(proxy, child.pid, &prepared.stage)?);
+        go(ours.as_fd())?;
+    }
+    let outcome = supervise::supervise(plan, &prepared, &child, ours, terminal, status, &mask)?;
+    guard.done = true;
+    drop(helpers);
+    Ok(outcome)
+}
+
+/// The sandbox's first process.
+pub(crate) struct Child {
+    pid: i32,
+    pidfd: OwnedFd,
+}
+
+/// Ends and reaps the child on every way out of `run`.
+struct Guard<'a> {
+    child: &'a Child,
+    done: bool,
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            let _ = sys::pidfd_signal(self.child.pidfd.as_fd(), libc::SIGKILL);
+            let _ = sys::wait_end(self.child.pidfd.as_fd());
+        }
+    }
+}
+
+/// CLONE_NEW* of the plan. User and mount namespaces are always private.
+fn flags(plan: &Plan) -> u64 {
+    let always = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) as u64;
+    plan.namespaces.iter().fold(always, |flags, namespace| {
+        flags
+            | match namespace {
+                Namespace::Pid => libc::CLONE_NEWPID as u64,
+                Namespace::Net => libc::CLONE_NEWNET as u64,
+                Namespace::Ipc => libc::CLONE_NEWIPC as u64,
+                Namespace::Uts => libc::CLONE_NEWUTS as u64,
+                Namespace::Cgroup => libc::CLONE_NEWCGROUP as u64,
+                Namespace::Time => sys::CLONE_NEWTIME,
+            }
+    })
+}
+
+fn go(socket: BorrowedFd<'_>) -> Result<()> {
+    sys::send(socket, &Message::Go.encode(), None).map_err(|errno| Error::new(format!("the sandbox is gone: {errno}")))
+}
+
+/// Waits until the child says `Ready`; its terminal may come before that.
+fn expect_ready(socket: BorrowedFd<'_>, plan: &Plan, prepared: &child::Prepared) -> Result<Option<OwnedFd>> {
+    let mut terminal = None;
+    loop {
+        let mut buffer = [0; LENGTH_OF_MESSAGE];
+        let received = sys::receive(socket, &mut buffer);
+        match received.map(|(length, fd)| (Message::decode(buffer.get(..length).unwrap_or_default()), fd)) {
+            Ok((Some(Message::Ready), _)) => return Ok(terminal),
+            Ok((Some(Message::Terminal), fd)) => terminal = fd,
+            Ok((Some(Message::Failed { place, call, errno }), _)) => {
+                return Err(wording::failure(plan, prepared, place, call, errno));
+            }
+            _ => return Err(Error::new("the sandbox ended before it was set up").hint("it may have been killed")),
+        }
+    }
+}
+
+/// `create`: a directory on the host, for the caller alone, as is usual for what programs keep in a home.
+fn make_directory(create: &crate::plan::Create) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    if create.path.exists() {
+        return Ok(());
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&create.path).map_err(|error| {
+        let path = create.path.display();
+        Error::new(format!("cannot create {path}: {}", sys::Errno::from(error))).origin(&create.origin)
+    })
+}
+
+/// The launcher writes the maps where the child cannot.
+pub(crate) fn maps_by_launcher(writer: &Writer) -> bool {
+    !matches!(writer, Writer::Child)
+}

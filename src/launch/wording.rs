@@ -1,0 +1,167 @@
+//! What a failure of the child means, in words: the call, its arguments, the line that asked for it, and the fix.
+
+use crate::child::{Call, Place, Prepared};
+use crate::error::Error;
+use crate::exit;
+use crate::plan::{Op, Plan, Writer};
+use crate::sys::Errno;
+use std::path::Path;
+
+/// clone3 failed.
+pub(super) fn clone(plan: &Plan, errno: Errno) -> Error {
+    let names: Vec<_> = plan.namespaces.iter().map(|ns| ns.word()).collect();
+    let error = Error::new(format!("cannot create namespaces (user mount {}): clone3: {errno}", names.join(" ")));
+    match errno.0 {
+        libc::EPERM => error.hint(
+            "user namespaces are switched off for this user: `sbx check` names the setting; inside a container, \
+             its seccomp filter must allow clone3 with CLONE_NEWUSER",
+        ),
+        libc::ENOSPC | libc::EUSERS => {
+            error.hint("the limit in /proc/sys/user/max_*_namespaces is reached, or namespaces are nested 32 deep")
+        }
+        libc::EAGAIN => error.hint("the limit of processes is reached: `ulimit -u`, or pids.max of the cgroup"),
+        libc::ENOSYS => error.hint("a seccomp filter around sbx hides clone3(2); allow it there"),
+        libc::EINVAL => error.hint("this kernel lacks one of these namespaces: `sbx check` tries each"),
+        _ => error,
+    }
+}
+
+/// A step of the child failed.
+pub(super) fn failure(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errno) -> Error {
+    match place {
+        Place::Step(index) => step(plan, index as usize, call, errno),
+        Place::Exec if call == Call::Execve => exec(plan, errno),
+        Place::Cwd => {
+            let dir = plan.cwd.first().map(|dir| dir.display().to_string()).unwrap_or_default();
+            Error::new(format!("cannot start in {dir}: chdir: {errno}"))
+                .hint("show the directory (--ro or --rw), or start elsewhere with --cwd")
+        }
+        Place::Rlimit(index) => {
+            let limit = plan.rlimits.get(index as usize);
+            let name = limit.map_or("", |limit| limit.name);
+            let error = Error::new(format!("cannot set rlimits.{name}: setrlimit: {errno}"));
+            let error = match limit {
+                Some(limit) => error.origin(&limit.origin),
+                None => error,
+            };
+            error.hint("a hard limit can be lowered, not raised: `ulimit -H -a` shows the caller's")
+        }
+        Place::Setup if matches!(call, Call::WriteUidMap | Call::WriteGidMap) => {
+            let maps = prepared.maps.as_ref();
+            let text = maps.map(|(u, g)| if call == Call::WriteUidMap { u } else { g });
+            let text = text.map(|text| String::from_utf8_lossy(text).trim().to_owned()).unwrap_or_default();
+            let error = Error::new(format!("cannot map ids ({text}): {}: {errno}", call.name()));
+            match plan.ids.writer {
+                Writer::Child => error.hint(
+                    "AppArmor may take the rights in new user namespaces away (Ubuntu 24.04): `sbx check` says whether, \
+                     and how to allow it for sbx",
+                ),
+                _ => error,
+            }
+        }
+        Place::Setup if call == Call::WriteMaxUserns => {
+            Error::new(format!("cannot forbid nested user namespaces: {}: {errno}", call.name()))
+                .hint("/proc/sys is read-only here, as in a container; --set namespaces.nested=allow goes on without")
+        }
+        _ => Error::new(format!("{}: {}: {errno}", where_it_was(place), call.name())).hint(
+            "this is not caused by the profile; `sbx check` shows what this host refuses",
+        ),
+    }
+}
+
+fn where_it_was(place: Place) -> &'static str {
+    match place {
+        Place::Root => "cannot make the new root",
+        Place::Enter => "cannot enter the new root",
+        Place::Lockdown => "cannot lock the sandbox down",
+        Place::Exec => "cannot start the program",
+        _ => "cannot set the sandbox up",
+    }
+}
+
+fn step(plan: &Plan, index: usize, call: Call, errno: Errno) -> Error {
+    // The terminal's step is put in before the first seal and shifts those behind it.
+    let Some(placed) = plan.view.get(index) else {
+        return Error::new(format!("cannot complete the view: {}: {errno}", call.name()));
+    };
+    let path = placed.op.path().display();
+    if matches!(call, Call::OpenPtmx | Call::OpenPeer) {
+        return Error::new(format!("cannot make a terminal: {}: {errno}", call.name()))
+            .hint("--tty inherit shares the caller's, --tty none has none");
+    }
+    let error = match &placed.op {
+        Op::Bind { source, attributes, .. } => Error::new(format!(
+            "cannot show {} at {path}{}: {}: {errno}",
+            source.display(),
+            if attributes.ro { " read-only" } else { "" },
+            call.name()
+        )),
+        op => Error::new(format!("cannot make {} at {path}: {}: {errno}", noun(op), call.name())),
+    };
+    let error = error.origin(&placed.origin);
+    match (&placed.op, call, errno.0) {
+        (Op::Bind { source, .. }, Call::OpenTree, libc::ENOENT) => {
+            error.hint(format!("{} went away, or never was", source.display()))
+        }
+        (Op::Bind { source, .. }, Call::OpenTree, libc::EACCES) => error.hint(format!(
+            "a directory on the way to {} may not be searched by this user: `namei -l {0}` shows which",
+            source.display()
+        )),
+        (Op::Bind { source, .. }, Call::OpenTree, libc::EINVAL) => error.hint(format!(
+            "{} is a kind of mount that cannot be copied into another namespace",
+            source.display()
+        )),
+        (Op::Proc { .. }, Call::Fsmount, libc::EPERM) => error.hint(
+            "parts of the host's /proc are covered, as in a container, and the kernel then refuses a new one; \
+             --mask /proc runs without it, --share pid shows the host's",
+        ),
+        (_, Call::Openat2, libc::ENOENT) => error.hint(format!("{path} is not there to be mounted on")),
+        (_, Call::Openat2, libc::ELOOP) => error.hint("links on the way go in a circle"),
+        (_, Call::MoveMount, libc::ENOTDIR | libc::EINVAL) => {
+            error.hint(format!("{path} inside is of another kind (a file, a directory or a link)"))
+        }
+        (_, _, libc::EPERM) => error.hint("`sbx check` shows what this host refuses"),
+        _ => error,
+    }
+}
+
+fn noun(op: &Op) -> &'static str {
+    match op {
+        Op::Dir { .. } => "a directory",
+        Op::Symlink { .. } => "a link",
+        Op::File { .. } => "a file",
+        Op::Tmpfs { .. } => "a tmpfs",
+        Op::Bind { .. } => "a bind",
+        Op::Mask { .. } => "a mask",
+        Op::Proc { .. } => "procfs",
+        Op::Devpts { .. } => "devpts",
+        Op::Seal { .. } => "a read-only mount",
+    }
+}
+
+fn exec(plan: &Plan, errno: Errno) -> Error {
+    let name = plan.args.first().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
+    match errno.0 {
+        libc::ENOENT => {
+            let error = Error::new(format!("{name}: not found in the sandbox")).status(exit::NOT_FOUND);
+            if name.contains('/') && Path::new(&name).exists() {
+                return error.hint(format!(
+                    "it is there on the host: --ro {name} shows it inside; or its interpreter (the `#!` line, the loader) is missing inside"
+                ));
+            }
+            let path = plan.env.get("PATH").map_or("", String::as_str);
+            if name.contains('/') { error } else { error.hint(format!("PATH inside is {path}")) }
+        }
+        libc::EACCES => Error::new(format!("{name}: cannot be executed: {errno}"))
+            .status(exit::NOT_EXECUTABLE)
+            .hint("it is no file with execute permission, or lies on a mount with noexec"),
+        libc::ENOEXEC => Error::new(format!("{name}: cannot be executed: {errno}"))
+            .status(exit::NOT_EXECUTABLE)
+            .hint("a script needs a first line such as `#!/bin/sh`; a binary must be of this machine's kind"),
+        libc::E2BIG => Error::new(format!("{name}: the arguments and the environment are too long: {errno}"))
+            .status(exit::NOT_EXECUTABLE)
+            .hint("one string may have 128 KiB, all together a quarter of the stack's limit (execve(2)); xargs splits them"),
+        _ => Error::new(format!("{name}: cannot be executed: {errno}")).status(exit::NOT_EXECUTABLE),
+    }
+}
+

@@ -1,0 +1,7 @@
+//! The program `sbx`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sbx::cli::main()
+}

@@ -1,0 +1,167 @@
+//! The desktop's services: sockets, devices, the session bus.
+
+use super::BusProxy;
+use super::items::{Item, What, own};
+use crate::error::{Error, Result};
+use crate::host::Facts;
+use crate::spec::{BusPolicy, Options, Sandbox};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What the view and the launcher have to do for the desktop.
+#[derive(Default)]
+pub(super) struct DesktopPlan {
+    pub items: Vec<(PathBuf, Item)>,
+    pub bus_proxy: Option<BusProxy>,
+}
+
+pub(super) fn plan(
+    sandbox: &Sandbox,
+    facts: &Facts,
+    env: &mut BTreeMap<String, String>,
+    notes: &mut Vec<String>,
+) -> Result<DesktopPlan> {
+    let mut plan = DesktopPlan::default();
+    let uid = match sandbox.process.user {
+        crate::spec::User::Own => facts.uid,
+        crate::spec::User::Ids { uid, .. } => uid,
+        crate::spec::User::Range => 0,
+    };
+    let runtime = PathBuf::from(format!("/run/user/{uid}"));
+    env.insert("XDG_RUNTIME_DIR".into(), runtime.display().to_string());
+    let desktop = &sandbox.desktop;
+    let host = &facts.desktop;
+    let mut set = |name: &str, value: String| env.insert(name.to_owned(), value);
+    if let Some(socket) = &host.wayland {
+        plan.socket(socket, runtime.join("wayland-0"));
+        set("WAYLAND_DISPLAY", "wayland-0".into());
+    }
+    if let Some((number, socket)) = &host.x11 {
+        plan.socket(socket, socket.clone());
+        set("DISPLAY", format!(":{number}"));
+        if !host.x11_cookie.is_empty() {
+            let file = runtime.join("Xauthority");
+            set("XAUTHORITY", file.display().to_string());
+            plan.items.push((file, own(What::File { mode: 0o600, data: host.x11_cookie.clone() })));
+        }
+    }
+    if (desktop.wayland || desktop.x11) && host.wayland.is_none() && host.x11.is_none() {
+        notes.push("no display: neither WAYLAND_DISPLAY nor DISPLAY names a socket of this host".into());
+    }
+    if let Some(socket) = &host.pipewire {
+        plan.socket(socket, runtime.join("pipewire-0"));
+    }
+    if let Some(socket) = &host.pulse {
+        let inside = runtime.join("pulse/native");
+        set("PULSE_SERVER", format!("unix:{}", inside.display()));
+        plan.socket(socket, inside);
+    }
+    if !desktop.sound.is_empty() && host.pipewire.is_none() && host.pulse.is_none() {
+        notes.push("no sound: neither PipeWire's nor PulseAudio's socket is there".into());
+    }
+    devices(sandbox, facts, &mut plan, notes)?;
+    bus(sandbox, facts, &runtime, env, &mut plan, notes)?;
+    Ok(plan)
+}
+
+impl DesktopPlan {
+    fn socket(&mut self, source: &Path, path: PathBuf) {
+        // A socket is connected to, which needs no writable mount; read-only keeps its inode from being changed.
+        self.items.push((path, own(What::Bind { source: source.to_owned(), ro: true, device: false })));
+    }
+}
+
+fn devices(sandbox: &Sandbox, facts: &Facts, plan: &mut DesktopPlan, notes: &mut Vec<String>) -> Result<()> {
+    for device in &sandbox.devices {
+        let path = PathBuf::from(&device.name);
+        let found = match facts.desktop.devices.get(&device.name) {
+            Some(found) => found.clone(),
+            None if facts.paths.kind(&path).is_some() => vec![path],
+            None => Vec::new(),
+        };
+        if found.is_empty() {
+            if device.optional {
+                notes.push(format!("no {}: this host has no such device", device.name));
+                continue;
+            }
+            return Err(Error::new(format!("this host has no device `{}`", device.name))
+                .origin(&device.origin)
+                .hint(format!("write `{},optional` if the program does without", device.name)));
+        }
+        for source in found {
+            let what = What::Bind { source: source.clone(), ro: false, device: true };
+            let item = Item { what, options: Options::default(), origin: device.origin.clone(), asked: true };
+            plan.items.push((source, item));
+        }
+    }
+    Ok(())
+}
+
+fn bus(
+    sandbox: &Sandbox,
+    facts: &Facts,
+    runtime: &Path,
+    env: &mut BTreeMap<String, String>,
+    plan: &mut DesktopPlan,
+    notes: &mut Vec<String>,
+) -> Result<()> {
+    let bus = &sandbox.session_bus;
+    if bus.policy == BusPolicy::None {
+        if !sandbox.desktop.portals.is_empty() {
+            return Err(Error::new("desktop.portals needs the session bus, and there is none")
+                .hint("write `policy = \"filter\"` in [dbus.session]"));
+        }
+        return Ok(());
+    }
+    let Some(address) = &facts.desktop.session_bus else {
+        notes.push("no session bus: DBUS_SESSION_BUS_ADDRESS names none, and there is none in XDG_RUNTIME_DIR".into());
+        return Ok(());
+    };
+    let socket = runtime.join("bus");
+    env.insert("DBUS_SESSION_BUS_ADDRESS".into(), format!("unix:path={}", socket.display()));
+    if bus.policy == BusPolicy::Host {
+        let path = address.split([',', ';']).find_map(|part| part.strip_prefix("unix:path="));
+        let Some(path) = path else {
+            return Err(Error::new(format!("the session bus is not at a path of this host: {address}"))
+                .origin(&bus.origin)
+                .hint("use `policy = \"filter\"`, which reaches it from outside"));
+        };
+        plan.socket(Path::new(path), socket);
+        return Ok(());
+    }
+    let Some(program) = facts.helpers.get("xdg-dbus-proxy") else {
+        return Err(Error::new("a filtered session bus needs xdg-dbus-proxy, which is not in PATH")
+            .origin(&bus.origin)
+            .hint("install it: apt-get install xdg-dbus-proxy; or --set dbus.session.policy=none"));
+    };
+    let mut args = vec!["--filter".to_owned()];
+    args.extend(bus.rules.iter().map(|rule| format!("--{rule}")));
+    if !sandbox.desktop.portals.is_empty() {
+        let portal = "org.freedesktop.portal";
+        for interface in ["org.freedesktop.portal.Request.*", "org.freedesktop.portal.Session.*"] {
+            args.push(format!("--call={portal}.Desktop={interface}@/org/freedesktop/portal/desktop/*"));
+        }
+        args.push(format!("--call={portal}.Desktop=org.freedesktop.DBus.Properties.*@/org/freedesktop/portal/desktop"));
+        args.push(format!("--broadcast={portal}.Desktop=*@/org/freedesktop/portal/desktop/*"));
+        for name in &sandbox.desktop.portals {
+            let interface = match name.as_str() {
+                "file-chooser" => "FileChooser",
+                "open-uri" => "OpenURI",
+                "notification" => "Notification",
+                "settings" => "Settings",
+                "camera" => "Camera",
+                _ => "Print",
+            };
+            args.push(format!("--call={portal}.Desktop={portal}.{interface}.*@/org/freedesktop/portal/desktop"));
+        }
+    }
+    plan.items.push((runtime.to_owned(), own(What::Dir { mode: 0o700 })));
+    plan.bus_proxy = Some(BusProxy {
+        program: program.clone(),
+        address: address.clone(),
+        socket,
+        args,
+        origin: bus.origin.clone(),
+    });
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Maps of user and group ids: user_namespaces(7).
+
+use crate::error::{Error, Result};
+use crate::host::{Facts, Range};
+use crate::spec::{Sandbox, User};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// One line of a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Extent {
+    /// First id inside.
+    pub inside: u32,
+    /// First id outside.
+    pub outside: u32,
+    /// How many.
+    pub count: u32,
+}
+
+/// Who writes the maps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Writer {
+    /// The process itself: one id to itself needs no right.
+    Child,
+    /// The launcher, which is root.
+    Launcher,
+    /// These two set-user-id programs of the host.
+    Helpers {
+        /// newuidmap(1)
+        newuidmap: PathBuf,
+        /// newgidmap(1)
+        newgidmap: PathBuf,
+    },
+}
+
+/// Ids inside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IdPlan {
+    /// User id that the program runs with.
+    pub uid: u32,
+    /// Group id that it runs with.
+    pub gid: u32,
+    /// User map.
+    pub uid_map: Vec<Extent>,
+    /// Group map.
+    pub gid_map: Vec<Extent>,
+    /// Who writes them.
+    pub writer: Writer,
+    /// Whether supplementary groups are given up. Where the map has one group, setgroups(2) is denied by the kernel,
+    /// and they stay in force.
+    pub drop_groups: bool,
+}
+
+pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) -> Result<IdPlan> {
+    let one = |inside, outside| vec![Extent { inside, outside, count: 1 }];
+    let (uid, gid) = match sandbox.process.user {
+        User::Own => (facts.uid, facts.gid),
+        User::Ids { uid, gid } => (uid, gid),
+        User::Range => return range(sandbox, facts),
+    };
+    let writer = if facts.uid == 0 { Writer::Launcher } else { Writer::Child };
+    if facts.uid != 0 && !facts.groups.is_empty() && sandbox.process.user != User::Own {
+        let groups: Vec<_> = facts.groups.iter().map(u32::to_string).collect();
+        notes.push(format!(
+            "supplementary groups {} stay in force and show as nogroup: one mapped group cannot give them up",
+            groups.join(", ")
+        ));
+    }
+    Ok(IdPlan {
+        uid,
+        gid,
+        uid_map: one(uid, facts.uid),
+        gid_map: one(gid, facts.gid),
+        drop_groups: writer == Writer::Launcher,
+        writer,
+    })
+}
+
+/// Root inside is the caller, and the subordinate ids follow, as rootless podman has it.
+fn range(sandbox: &Sandbox, facts: &Facts) -> Result<IdPlan> {
+    let origin = &sandbox.process.user_origin;
+    let user = facts.user_name();
+    if facts.uid == 0 {
+        let all = vec![Extent { inside: 0, outside: 0, count: u32::MAX }];
+        return Ok(IdPlan {
+            uid: 0,
+            gid: 0,
+            uid_map: all.clone(),
+            gid_map: all,
+            writer: Writer::Launcher,
+            drop_groups: true,
+        });
+    }
+    for (file, ranges) in [("/etc/subuid", &facts.subuid), ("/etc/subgid", &facts.subgid)] {
+        if ranges.is_empty() {
+            let flag = if file.ends_with("subuid") { "--add-subuids" } else { "--add-subgids" };
+            return Err(Error::new(format!("user `range` needs subordinate ids, and {file} has none for {user}"))
+                .origin(origin)
+                .hint(format!("as root: usermod {flag} 100000-165535 {user}")));
+        }
+    }
+    let helper = |name: &str| {
+        facts.helpers.get(name).cloned().ok_or_else(|| {
+            Error::new(format!("user `range` needs {name}, which is not in PATH"))
+                .origin(origin)
+                .hint("install it: apt-get install uidmap (Debian), dnf install shadow-utils (Fedora)")
+        })
+    };
+    let writer = Writer::Helpers { newuidmap: helper("newuidmap")?, newgidmap: helper("newgidmap")? };
+    Ok(IdPlan {
+        uid: 0,
+        gid: 0,
+        uid_map: whole(facts.uid, &facts.subuid),
+        gid_map: whole(facts.gid, &facts.subgid),
+        writer,
+        drop_groups: true,
+    })
+}
+
+fn whole(own: u32, ranges: &[Range]) -> Vec<Extent> {
+    let mut map = vec![Extent { inside: 0, outside: own, count: 1 }];
+    let mut next: u32 = 1;
+    for range in ranges {
+        // A range that holds the caller's own id would map it twice, which the kernel refuses.
+        if (range.start..range.start.saturating_add(range.count)).contains(&own) {
+            continue;
+        }
+        let Some(end) = next.checked_add(range.count) else { break };
+        map.push(Extent { inside: next, outside: range.start, count: range.count });
+        next = end;
+    }
+    map
+}

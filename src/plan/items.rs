@@ -1,0 +1,306 @@
+//! What lies where in the view, before mechanisms are chosen: the root's defaults, the services' parts, the profile's paths.
+
+use super::ids::IdPlan;
+use crate::error::{Error, Result};
+use crate::host::{Facts, Kind};
+use crate::spec::{Mode, Namespace, Options, Origin, Root, Sandbox};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What one path is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum What {
+    /// The host's files.
+    Bind { source: PathBuf, ro: bool, device: bool },
+    /// A new filesystem in memory.
+    Tmpfs { mode: u32, size: Option<u64> },
+    /// A directory in memory of ours, that is not a mount of its own.
+    Dir { mode: u32 },
+    /// A link.
+    Link(PathBuf),
+    /// A file with this content.
+    File { mode: u32, data: Vec<u8> },
+    /// Empty.
+    Masked,
+    /// Not there.
+    Hidden,
+    /// Closed.
+    Deny,
+    /// procfs.
+    Proc,
+    /// Devices.
+    Dev,
+}
+
+/// One path with what it is to be, how, and who asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    pub what: What,
+    pub options: Options,
+    pub origin: Origin,
+    /// The profile names it, rather than a default of ours.
+    pub asked: bool,
+}
+
+/// Items by path: a parent comes before what lies in it.
+pub(super) type Items = BTreeMap<PathBuf, Item>;
+
+/// An item of ours.
+pub(super) fn own(what: What) -> Item {
+    Item { what, options: Options::default(), origin: Origin::default(), asked: false }
+}
+
+/// The directory of the host that the view's paths are looked up in.
+pub(super) fn base(root: &Root) -> &Path {
+    match root {
+        Root::Dir(dir) => dir,
+        _ => Path::new("/"),
+    }
+}
+
+pub(super) fn collect(
+    sandbox: &Sandbox,
+    facts: &Facts,
+    ids: &IdPlan,
+    services: Vec<(PathBuf, Item)>,
+    notes: &mut Vec<String>,
+) -> Result<Items> {
+    let mut items = Items::new();
+    root(&mut items, sandbox, facts, ids)?;
+    items.extend(services);
+    let root = base(&sandbox.filesystem.root);
+    if let Some(rule) = sandbox.filesystem.paths.iter().find(|rule| rule.path == Path::new("/")) {
+        if !rule.mode.shows_host() {
+            return Err(Error::new(format!("`/` cannot be `{}`", rule.mode.word()))
+                .origin(&rule.origin)
+                .hint("write filesystem.root = \"empty\" to start from nothing"));
+        }
+        // The whole tree in one: what the defaults would show of it is in it, in its mode.
+        items.retain(|_, item| !matches!(item.what, What::Bind { device: false, .. } | What::Link(_)));
+    }
+    for rule in &sandbox.filesystem.paths {
+        let Some((real, links)) = facts.paths.resolve(root, &rule.path) else {
+            return Err(Error::new(format!("{}: its links go in a circle", rule.path.display()))
+                .origin(&rule.origin)
+                .hint("name the file itself, or mend the link"));
+        };
+        let source = match &rule.options.from {
+            Some(from) => from.clone(),
+            None => crate::host_path(root, &real),
+        };
+        let missing = match &rule.options.from {
+            Some(from) => missing(facts, from),
+            None => facts.paths.kind(&source).is_none(),
+        };
+        let hides = matches!(rule.mode, Mode::Masked | Mode::Deny);
+        if missing && (rule.mode.shows_host() || hides) && !rule.options.create {
+            if special(sandbox, &real) && hides {
+                // The view makes these itself, whatever the host has.
+            } else if rule.options.optional {
+                continue;
+            } else {
+                let error = Error::new(format!("{}: there is no such file or directory", source.display()));
+                return Err(error
+                    .origin(&rule.origin)
+                    .hint(format!("create it, or write `{},optional` if it may be absent", rule.mode.word())));
+            }
+        }
+        for (link, text) in links {
+            items.entry(link).or_insert_with(|| own(What::Link(text)));
+        }
+        let what = match rule.mode {
+            Mode::Ro => What::Bind { source, ro: true, device: false },
+            Mode::Rw => What::Bind { source, ro: false, device: false },
+            Mode::Tmpfs => What::Tmpfs { mode: tmpfs_mode(&real), size: rule.options.size },
+            Mode::Masked => What::Masked,
+            Mode::Hidden => What::Hidden,
+            Mode::Deny => What::Deny,
+        };
+        let item = Item { what, options: rule.options.clone(), origin: rule.origin.clone(), asked: true };
+        // Two names of one path: the stricter mode wins.
+        let old = items.get(&real).filter(|old| old.asked).map(|old| strictness(&old.what));
+        if old.is_none_or(|old| old <= strictness(&item.what)) {
+            items.insert(real, item);
+        }
+    }
+    compose(&mut items, facts, root, notes)?;
+    Ok(items)
+}
+
+fn missing(facts: &Facts, path: &Path) -> bool {
+    match facts.paths.resolve(Path::new("/"), path) {
+        Some((real, _)) => facts.paths.kind(&real).is_none(),
+        None => true,
+    }
+}
+
+/// Paths that the view makes whatever the host has.
+fn special(sandbox: &Sandbox, path: &Path) -> bool {
+    let made = ["/proc", "/dev", "/tmp", "/run"].iter().any(|dir| path.starts_with(dir));
+    made || (sandbox.filesystem.root == Root::Host && path == Path::new("/sys"))
+}
+
+fn strictness(what: &What) -> u8 {
+    match what {
+        What::Bind { ro: false, .. } => 0,
+        What::Bind { .. } => 1,
+        What::Masked => 3,
+        What::Hidden => 4,
+        What::Deny => 5,
+        _ => 2,
+    }
+}
+
+fn tmpfs_mode(path: &Path) -> u32 {
+    match path.to_str() {
+        Some("/tmp" | "/var/tmp" | "/dev/shm") => 0o1777,
+        _ => 0o755,
+    }
+}
+
+/// What there is before any path of the profile is applied.
+fn root(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Result<()> {
+    let private_pid = !sandbox.namespaces.share.contains_key(&Namespace::Pid);
+    let mut put = |path: &str, what: What| items.insert(PathBuf::from(path), own(what));
+    put(
+        "/proc",
+        if private_pid { What::Proc } else { What::Bind { source: "/proc".into(), ro: true, device: false } },
+    );
+    put("/dev", What::Dev);
+    put("/tmp", What::Tmpfs { mode: 0o1777, size: None });
+    let root = match &sandbox.filesystem.root {
+        Root::Empty => return Ok(()),
+        Root::Host => Path::new("/"),
+        Root::Dir(dir) => {
+            if facts.top.is_empty() {
+                return Err(Error::new(format!("{}: it is no directory with a tree in it", dir.display()))
+                    .origin(&sandbox.filesystem.root_origin)
+                    .hint("`dir:` takes a directory that holds bin, usr and so on"));
+            }
+            dir
+        }
+    };
+    for (name, kind) in &facts.top {
+        let path = Path::new("/").join(name);
+        if ["proc", "dev", "tmp", "lost+found"].contains(&name.as_str()) {
+            continue;
+        }
+        let what = match (name.as_str(), kind) {
+            (_, Kind::Link(text)) => What::Link(text.clone()),
+            ("run", _) => What::Tmpfs { mode: 0o755, size: None },
+            ("sys", _) => What::Dir { mode: 0o755 },
+            ("home", _) => What::Dir { mode: 0o755 },
+            ("root", _) => What::Dir { mode: 0o700 },
+            _ => What::Bind { source: root.join(name), ro: true, device: false },
+        };
+        items.insert(path, own(what));
+    }
+    if facts.paths.kind(&crate::host_path(root, Path::new("/var/tmp"))) == Some(&Kind::Dir) {
+        items.insert("/var/tmp".into(), own(What::Tmpfs { mode: 0o1777, size: None }));
+    }
+    // Homes that lie elsewhere: system accounts have theirs in directories that programs need.
+    for account in facts.accounts.iter().filter(|account| (1000..60000).contains(&account.uid)) {
+        let outside = !["/home", "/root"].iter().any(|dir| account.home.starts_with(dir));
+        if outside && account.home.parent().is_some() && account.home != facts.home && facts.paths.kind(&account.home).is_some() {
+            items.insert(account.home.clone(), own(What::Tmpfs { mode: 0o700, size: None }));
+        }
+    }
+    if facts.home.parent().is_some() {
+        items.insert(facts.home.clone(), own(What::Tmpfs { mode: 0o700, size: None }));
+    }
+    items.insert(format!("/run/user/{}", ids.uid).into(), own(What::Dir { mode: 0o700 }));
+    for (path, data) in etc(sandbox, facts, ids) {
+        if let Some((real, _)) = facts.paths.resolve(root, Path::new(path)) {
+            items.insert(real, own(What::File { mode: 0o644, data: data.into_bytes() }));
+        }
+    }
+    Ok(())
+}
+
+/// Files of /etc that have to agree with the ids and the names inside.
+fn etc(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'static str, String)> {
+    let mut files = Vec::new();
+    // Id 0 is root to every program, whoever it is outside.
+    let name = if ids.uid == 0 { "root".to_owned() } else { facts.user_name() };
+    let home = facts.home.display();
+    let shell = facts.account().map_or("/bin/sh", |account| account.shell.as_str());
+    // The system's accounts stay, since programs look them up; other people's do not.
+    let mut passwd = format!("{name}:x:{}:{}:{name}:{home}:{shell}\n", ids.uid, ids.gid);
+    let taken = |other: &str, uid: u32| other == name || uid == ids.uid;
+    let system = |id: u32| id < 1000 || id == 65534;
+    for account in facts.accounts.iter().filter(|a| system(a.uid) && !taken(&a.name, a.uid)) {
+        let crate::host::Account { name, uid, gid, home, .. } = account;
+        passwd.push_str(&format!("{name}:x:{uid}:{gid}:{name}:{}:/usr/sbin/nologin\n", home.display()));
+    }
+    let group_name = match facts.group_names.iter().find(|(_, gid)| *gid == facts.gid) {
+        Some((own, _)) if ids.gid != 0 => own,
+        _ => &name,
+    };
+    let mut group = format!("{group_name}:x:{}:\n", ids.gid);
+    for (other, gid) in facts.group_names.iter().filter(|(n, gid)| system(*gid) && n != group_name && *gid != ids.gid) {
+        group.push_str(&format!("{other}:x:{gid}:\n"));
+    }
+    files.push(("/etc/passwd", passwd));
+    files.push(("/etc/group", group));
+    if !sandbox.namespaces.share.contains_key(&Namespace::Uts) {
+        let hostname = sandbox.process.hostname.as_deref().unwrap_or("sandbox");
+        files.push(("/etc/hostname", format!("{hostname}\n")));
+        let local = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback";
+        files.push(("/etc/hosts", format!("{local}\n127.0.1.1 {hostname}\n")));
+    }
+    if let Some(resolv) = &facts.resolv_conf {
+        files.push(("/etc/resolv.conf", resolv.clone()));
+    }
+    // What the host does not have is not added to a read-only /etc; the place of resolv.conf is often a link into /run.
+    files.retain(|(path, _)| {
+        facts.paths.kind(&crate::host_path(base(&sandbox.filesystem.root), Path::new(path))).is_some()
+    });
+    files
+}
+
+/// `hidden` below a read-only directory of the host: the directory is made anew in memory, with everything in it but that.
+fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<String>) -> Result<()> {
+    let hidden: Vec<(PathBuf, Item)> =
+        items.iter().filter(|(_, item)| item.what == What::Hidden).map(|(p, i)| (p.clone(), i.clone())).collect();
+    for (path, item) in hidden {
+        let Some(parent) = path.parent() else {
+            return Err(Error::new("`/` cannot be hidden").origin(&item.origin).hint("use filesystem.root = \"empty\""));
+        };
+        let Some((above, cover)) = items.iter().rev().find(|(p, _)| parent.starts_with(p)) else { continue };
+        let What::Bind { source, ro, .. } = &cover.what else { continue };
+        let host_parent = source.join(parent.strip_prefix(above).unwrap_or(Path::new("")));
+        let host_parent: PathBuf = host_parent.components().collect();
+        let listing = facts.paths.listing(&host_parent).filter(|_| host_parent == crate::host_path(root, parent));
+        let (true, Some(listing)) = (*ro, listing) else {
+            if item.options.prefer {
+                notes.push(format!("{} is not hidden: it lies in `{}`", path.display(), above.display()));
+                items.remove(&path);
+                continue;
+            }
+            let why = if *ro { "shown from elsewhere" } else { "writable, so the directory cannot be made anew" };
+            let message = format!("{} cannot be hidden: {} is {why}", path.display(), above.display());
+            let hint = "use `masked` (there, empty) or `deny` (there, closed), or `prefer` to go on without";
+            return Err(Error::new(message).origin(&item.origin).hint(hint));
+        };
+        if listing.is_empty() && facts.paths.kind(&crate::host_path(root, &path)).is_none() {
+            continue;
+        }
+        let entry = |what| Item { what, ..cover.clone() };
+        let directory = entry(What::Tmpfs { mode: 0o755, size: None });
+        let mut added = vec![(parent.to_owned(), Item { options: Options { prefer: true, ..Options::default() }, asked: false, ..directory })];
+        for (name, kind) in listing {
+            let what = match kind {
+                Kind::Link(text) => What::Link(text.clone()),
+                _ => What::Bind { source: host_parent.join(name), ro: true, device: false },
+            };
+            added.push((parent.join(name), Item { asked: false, ..entry(what) }));
+        }
+        for (path, item) in added {
+            let replace = path == parent && items.get(&path).is_some_and(|old| matches!(old.what, What::Bind { .. }));
+            if replace || !items.contains_key(&path) {
+                items.insert(path, item);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,318 @@
+//! `Sandbox` + `Facts` → `Plan`: every decision taken, every error found that can be found before anything happens. Pure.
+
+mod desktop;
+mod env;
+mod ids;
+mod items;
+mod place;
+mod render;
+pub mod seccomp;
+
+pub use ids::{Extent, IdPlan, Writer};
+pub use render::text;
+
+use crate::error::{Error, Result};
+use crate::host::Facts;
+use crate::spec::{Namespace, Network, Origin, Rlimit, Sandbox, Tty};
+use crate::sys::Instruction;
+use serde::{Serialize, Serializer};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that will be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Private namespaces, besides user and mount.
+    pub namespaces: BTreeSet<Namespace>,
+    /// Maps of user and group ids.
+    pub ids: IdPlan,
+    /// Whether user namespaces can be made inside.
+    pub nested: bool,
+    /// Host name inside.
+    pub hostname: Option<String>,
+    /// Whether the loopback interface is set up.
+    pub loopback: bool,
+    /// Directories made on the host, because a path says `create`.
+    pub create: Vec<Create>,
+    /// The view, in order.
+    pub view: Vec<Placed>,
+    /// The program's environment.
+    pub env: BTreeMap<String, String>,
+    /// Program and arguments.
+    #[serde(serialize_with = "lossy")]
+    pub args: Vec<OsString>,
+    /// Directories to start in: the first that is there.
+    pub cwd: Vec<PathBuf>,
+    /// The terminal.
+    pub tty: Tty,
+    /// Time after which the program is ended.
+    pub timeout: Option<Duration>,
+    /// The program is PID 1 itself.
+    pub as_pid_1: bool,
+    /// Descriptors that the program gets beside the standard streams.
+    pub keep_fds: Vec<i32>,
+    /// setrlimit(2).
+    pub rlimits: Vec<Rlimit>,
+    /// The seccomp filter.
+    #[serde(serialize_with = "length")]
+    pub seccomp: Vec<Instruction>,
+    /// The filter in front of the session bus.
+    pub bus_proxy: Option<BusProxy>,
+    /// What was not enforced or not there, each in one line, and was allowed to be.
+    pub notes: Vec<String>,
+}
+
+fn lossy<S: Serializer>(args: &[OsString], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_seq(args.iter().map(|arg| arg.to_string_lossy()))
+}
+
+fn length<S: Serializer>(filter: &[Instruction], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{} instructions", filter.len()))
+}
+
+/// A directory to make on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Create {
+    /// Where.
+    pub path: PathBuf,
+    /// Who asked.
+    pub origin: Origin,
+}
+
+/// xdg-dbus-proxy, as it is started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BusProxy {
+    /// The program.
+    pub program: PathBuf,
+    /// Address of the real bus.
+    pub address: String,
+    /// The socket inside.
+    pub socket: PathBuf,
+    /// Its options after the socket.
+    pub args: Vec<String>,
+    /// Who asked.
+    pub origin: Origin,
+}
+
+/// A part of the view with the line that asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Placed {
+    /// What.
+    #[serde(flatten)]
+    pub op: Op,
+    /// Who asked.
+    pub origin: Origin,
+}
+
+/// Flags of a mount besides nosuid, which all have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+pub struct Attributes {
+    /// Read-only.
+    pub ro: bool,
+    /// No device files.
+    pub nodev: bool,
+    /// No execution.
+    pub noexec: bool,
+}
+
+impl Attributes {
+    /// As mount_setattr(2) takes them.
+    pub fn bits(self) -> u64 {
+        use crate::sys::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY};
+        let bit = |on: bool, bit: u64| if on { bit } else { 0 };
+        ATTR_NOSUID | bit(self.ro, ATTR_RDONLY) | bit(self.nodev, ATTR_NODEV) | bit(self.noexec, ATTR_NOEXEC)
+    }
+}
+
+/// A part of the view. Paths are those inside; a source is the host's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "op", rename_all = "kebab-case")]
+pub enum Op {
+    /// A directory in memory of ours.
+    Dir {
+        /// Where.
+        path: PathBuf,
+        /// Permissions.
+        mode: u32,
+    },
+    /// A symbolic link in memory of ours.
+    Symlink {
+        /// Where.
+        path: PathBuf,
+        /// Its text.
+        target: PathBuf,
+    },
+    /// A file with this content: in memory of ours, or laid over one that is there.
+    File {
+        /// Where.
+        path: PathBuf,
+        /// Permissions.
+        mode: u32,
+        /// Content.
+        #[serde(serialize_with = "size_of_content")]
+        data: Vec<u8>,
+        /// Whether a file is there to be covered.
+        over: bool,
+    },
+    /// A new filesystem in memory.
+    Tmpfs {
+        /// Where.
+        path: PathBuf,
+        /// Permissions of its top.
+        mode: u32,
+        /// Bytes; none is half of the memory (tmpfs(5)).
+        size: Option<u64>,
+        /// Flags. `ro` takes effect when everything in it is there.
+        attributes: Attributes,
+        /// Whether the mount point has to be made.
+        make: bool,
+    },
+    /// The host's files.
+    Bind {
+        /// The host's path.
+        source: PathBuf,
+        /// Where.
+        path: PathBuf,
+        /// Flags, on all mounts below it too.
+        attributes: Attributes,
+        /// Whether the mount point has to be made.
+        make: bool,
+    },
+    /// An empty file that cannot be read (`closed`) or is just empty, laid over a file.
+    Mask {
+        /// Where.
+        path: PathBuf,
+        /// EACCES instead of emptiness.
+        closed: bool,
+    },
+    /// procfs of the new pid namespace.
+    Proc {
+        /// Where.
+        path: PathBuf,
+        /// Whether the OCI's lists of masked and read-only paths are applied.
+        masked: bool,
+    },
+    /// A new instance of devpts.
+    Devpts {
+        /// Where.
+        path: PathBuf,
+    },
+    /// A mount made read-only once everything in it is there.
+    Seal {
+        /// Where.
+        path: PathBuf,
+    },
+}
+
+fn size_of_content<S: Serializer>(data: &[u8], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{} bytes", data.len()))
+}
+
+impl Op {
+    /// Where it is, inside.
+    pub fn path(&self) -> &std::path::Path {
+        match self {
+            Op::Dir { path, .. }
+            | Op::Symlink { path, .. }
+            | Op::File { path, .. }
+            | Op::Tmpfs { path, .. }
+            | Op::Bind { path, .. }
+            | Op::Mask { path, .. }
+            | Op::Proc { path, .. }
+            | Op::Devpts { path }
+            | Op::Seal { path } => path,
+        }
+    }
+}
+
+/// The oldest kernel: mount_setattr(2) came with it.
+pub const KERNEL_FLOOR: (u32, u32) = (5, 12);
+
+/// Decides everything.
+pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
+    check_host(facts)?;
+    let mut notes = sandbox.notes.clone();
+    let ids = ids::plan(sandbox, facts, &mut notes)?;
+    let mut namespaces = sandbox.namespaces.private();
+    for namespace in namespaces.clone() {
+        if !facts.namespaces.iter().any(|name| name == namespace.word()) {
+            let message = format!("this kernel has no {} namespaces", namespace.word());
+            if namespace != Namespace::Time {
+                let hint = format!("share the host's: --share {}; or run a kernel that has them", namespace.word());
+                return Err(Error::new(message).hint(hint));
+            }
+            // Nothing is isolated by it but the clocks that count from boot, and 5.12 kernels are often built without.
+            namespaces.remove(&namespace);
+            notes.push(format!("{message}: the boot-time clocks are the host's"));
+        }
+    }
+    if sandbox.process.as_pid_1 && !namespaces.contains(&Namespace::Pid) {
+        return Err(Error::new("--as-pid-1 needs a pid namespace of its own").hint("take `pid` out of namespaces.share"));
+    }
+    if sandbox.process.args.is_empty() {
+        return Err(Error::new("no program to run: the command line names none, and the profile has no process.args")
+            .hint("sbx [FLAGS] -- PROGRAM [ARGUMENT]..."));
+    }
+    let mut env = env::plan(sandbox, facts);
+    let desktop = desktop::plan(sandbox, facts, &mut env, &mut notes)?;
+    let items = items::collect(sandbox, facts, &ids, desktop.items, &mut notes)?;
+    let placed = place::place(items, sandbox, facts, &mut notes)?;
+    let hostname = match (&sandbox.process.hostname, namespaces.contains(&Namespace::Uts)) {
+        (Some(_), false) => {
+            let error = Error::new("a host name of its own needs a uts namespace of its own");
+            return Err(error.hint("take `uts` out of namespaces.share, or process.hostname out of the profile"));
+        }
+        (name, true) => Some(name.clone().unwrap_or_else(|| "sandbox".into())),
+        (None, false) => None,
+    };
+    let cwd = match &sandbox.process.cwd {
+        Some(cwd) => vec![cwd.clone()],
+        None => vec![facts.cwd.clone(), facts.home.clone(), "/".into()],
+    };
+    Ok(Plan {
+        loopback: sandbox.network == Network::None && namespaces.contains(&Namespace::Net),
+        namespaces,
+        ids,
+        nested: sandbox.namespaces.nested,
+        hostname,
+        create: placed.create,
+        view: placed.ops,
+        env,
+        args: sandbox.process.args.clone(),
+        cwd,
+        tty: sandbox.process.tty,
+        timeout: sandbox.process.timeout,
+        as_pid_1: sandbox.process.as_pid_1,
+        keep_fds: sandbox.process.keep_fds.clone(),
+        rlimits: sandbox.rlimits.clone(),
+        seccomp: seccomp::terminal_filter(),
+        bus_proxy: desktop.bus_proxy,
+        notes,
+    })
+}
+
+/// What stands in the way on the host, with the fix.
+fn check_host(facts: &Facts) -> Result<()> {
+    if facts.kernel < KERNEL_FLOOR {
+        let (major, minor) = facts.kernel;
+        let message = format!("Linux {major}.{minor} is too old: mount_setattr(2) came with 5.12");
+        return Err(Error::new(message).hint("run a newer kernel; Debian 12 has 6.1"));
+    }
+    if facts.uid != 0 {
+        if facts.unprivileged_userns_clone == Some(0) {
+            return Err(Error::new("this host lets only root create user namespaces: kernel.unprivileged_userns_clone is 0")
+                .hint("as root: sysctl -w kernel.unprivileged_userns_clone=1 (and in /etc/sysctl.d to keep it)"));
+        }
+    }
+    if facts.max_user_namespaces == Some(0) {
+        return Err(Error::new("this host allows no user namespaces: user.max_user_namespaces is 0")
+            .hint("as root: sysctl -w user.max_user_namespaces=15000 (and in /etc/sysctl.d to keep it)"));
+    }
+    if !facts.namespaces.is_empty() && !facts.namespaces.iter().any(|name| name == "user") {
+        return Err(Error::new("this kernel has no user namespaces (CONFIG_USER_NS)")
+            .hint("run a kernel that has them; every distribution's has"));
+    }
+    Ok(())
+}

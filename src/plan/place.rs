@@ -1,0 +1,299 @@
+//! Items → operations in order, by what covers each path: memory of ours, where anything can be made, or files of the host,
+//! where nothing is made.
+
+use super::items::{Item, Items, What, base};
+use super::{Attributes, Create, Op, Placed};
+use crate::error::{Error, Result};
+use crate::host::{Facts, Kind};
+use crate::spec::{Origin, Sandbox};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The view, and what has to be made on the host for it.
+#[derive(Default)]
+pub(super) struct Placement {
+    pub ops: Vec<Placed>,
+    pub create: Vec<Create>,
+}
+
+/// What lies at and below a path so far.
+#[derive(Clone)]
+enum Cover {
+    /// Memory of ours.
+    Ours,
+    /// Files of the host.
+    Host { source: PathBuf, attributes: Attributes },
+    /// Empty for good: a masked or closed directory, procfs.
+    Closed,
+}
+
+struct Placer<'a> {
+    facts: &'a Facts,
+    root: &'a Path,
+    nested: bool,
+    covers: BTreeMap<PathBuf, Cover>,
+    made: BTreeSet<PathBuf>,
+    seals: Vec<Placed>,
+    out: Placement,
+}
+
+pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) -> Result<Placement> {
+    let mut placer = Placer {
+        facts,
+        root: base(&sandbox.filesystem.root),
+        nested: sandbox.namespaces.nested,
+        covers: BTreeMap::from([(PathBuf::from("/"), Cover::Ours)]),
+        made: BTreeSet::new(),
+        seals: Vec::new(),
+        out: Placement::default(),
+    };
+    for (path, item) in items {
+        if let Err(error) = placer.item(&path, &item) {
+            if item.options.prefer && item.asked {
+                notes.push(format!("{} is not `{}`: {}", path.display(), word(&item.what), error.message));
+            } else {
+                return Err(error);
+            }
+        }
+    }
+    // From the inside out, and the root last.
+    placer.seals.reverse();
+    placer.out.ops.append(&mut placer.seals);
+    if matches!(placer.covers.get(Path::new("/")), Some(Cover::Ours)) {
+        placer.out.ops.push(Placed { op: Op::Seal { path: "/".into() }, origin: Origin::default() });
+    }
+    Ok(placer.out)
+}
+
+fn word(what: &What) -> &'static str {
+    match what {
+        What::Bind { ro: true, .. } => "ro",
+        What::Bind { .. } => "rw",
+        What::Masked => "masked",
+        What::Hidden => "hidden",
+        What::Deny => "deny",
+        _ => "tmpfs",
+    }
+}
+
+impl Placer<'_> {
+    /// The nearest mount at or above a path.
+    fn cover(&self, path: &Path) -> (PathBuf, Cover) {
+        path.ancestors()
+            .find_map(|above| self.covers.get(above).map(|cover| (above.to_owned(), cover.clone())))
+            .unwrap_or_else(|| ("/".into(), Cover::Ours))
+    }
+
+    fn push(&mut self, op: Op, origin: &Origin) {
+        self.out.ops.push(Placed { op, origin: origin.clone() });
+    }
+
+    /// Makes the directories above a path, as far as they are missing in memory of ours.
+    fn parents(&mut self, path: &Path, origin: &Origin) {
+        let (above, _) = self.cover(path.parent().unwrap_or(path));
+        let missing: Vec<_> = path
+            .ancestors()
+            .skip(1)
+            .take_while(|dir| *dir != above)
+            .filter(|dir| !self.made.contains(*dir))
+            .map(Path::to_owned)
+            .collect();
+        for dir in missing.into_iter().rev() {
+            self.made.insert(dir.clone());
+            self.push(Op::Dir { path: dir, mode: 0o755 }, origin);
+        }
+    }
+
+    /// Readies a mount point: whether it has to be made, and what is there otherwise.
+    fn point(&mut self, path: &Path, item: &Item) -> Result<Option<Kind>> {
+        if path == Path::new("/") {
+            return Ok(Some(Kind::Dir));
+        }
+        let (above, cover) = self.cover(path.parent().unwrap_or(path));
+        match cover {
+            Cover::Ours => {
+                self.parents(path, &item.origin);
+                if self.made.contains(path) {
+                    return Ok(Some(Kind::Dir));
+                }
+                Ok(None)
+            }
+            Cover::Host { source, .. } => {
+                let host = source.join(path.strip_prefix(&above).unwrap_or(path));
+                let host: PathBuf = host.components().collect();
+                match self.facts.paths.kind(&host) {
+                    Some(kind) => Ok(Some(kind.clone())),
+                    None => Err(Error::new(format!(
+                        "{}: there is no mount point in {}, which is the host's {}, and nothing is made there",
+                        path.display(),
+                        above.display(),
+                        source.display()
+                    ))
+                    .origin(&item.origin)
+                    .hint(format!("create {} on the host, or make {} a `tmpfs`", host.display(), above.display()))),
+                }
+            }
+            Cover::Closed => Err(Error::new(format!(
+                "{}: it lies in {}, where nothing can be put",
+                path.display(),
+                above.display()
+            ))
+            .origin(&item.origin)
+            .hint("take one of the two paths out of the profile")),
+        }
+    }
+
+    fn item(&mut self, path: &Path, item: &Item) -> Result<()> {
+        match &item.what {
+            What::Hidden => Ok(()),
+            What::Dir { mode } => {
+                if matches!(self.cover(path).1, Cover::Ours) && !self.made.contains(path) {
+                    self.parents(path, &item.origin);
+                    self.made.insert(path.to_owned());
+                    self.push(Op::Dir { path: path.to_owned(), mode: *mode }, &item.origin);
+                }
+                Ok(())
+            }
+            What::Link(target) => {
+                if matches!(self.cover(path.parent().unwrap_or(path)).1, Cover::Ours) && !self.made.contains(path) {
+                    self.parents(path, &item.origin);
+                    self.made.insert(path.to_owned());
+                    self.push(Op::Symlink { path: path.to_owned(), target: target.clone() }, &item.origin);
+                }
+                Ok(())
+            }
+            What::File { mode, data } => {
+                let over = self.point(path, item)?.is_some();
+                self.push(Op::File { path: path.to_owned(), mode: *mode, data: data.clone(), over }, &item.origin);
+                Ok(())
+            }
+            What::Bind { source, ro, device } => self.bind(path, item, source, *ro, *device),
+            What::Tmpfs { mode, size } => {
+                let sealed = item.options.prefer && !item.asked;
+                self.tmpfs(path, item, *mode, *size, sealed)
+            }
+            What::Masked | What::Deny => self.close(path, item),
+            What::Proc => {
+                self.directory(path, item)?;
+                // A procfs with parts covered keeps nested tools from mounting their own (mount_too_revealing in the
+                // kernel's fs/namespace.c). Where nesting is allowed, the parts stay as they are for a caller who is not
+                // root: their permissions close them to everyone else.
+                let masked = !self.nested || self.facts.uid == 0;
+                self.push(Op::Proc { path: path.to_owned(), masked }, &item.origin);
+                self.covers.insert(path.to_owned(), Cover::Closed);
+                Ok(())
+            }
+            What::Dev => self.dev(path, item),
+        }
+    }
+
+    /// A directory to mount on.
+    fn directory(&mut self, path: &Path, item: &Item) -> Result<bool> {
+        let make = match self.point(path, item)? {
+            None => true,
+            Some(Kind::Dir) => false,
+            Some(_) => {
+                return Err(Error::new(format!("{}: a directory goes here, and there is a file", path.display()))
+                    .origin(&item.origin)
+                    .hint("name a directory, or another mode"));
+            }
+        };
+        if make {
+            self.made.insert(path.to_owned());
+            self.push(Op::Dir { path: path.to_owned(), mode: 0o755 }, &item.origin);
+        }
+        Ok(make)
+    }
+
+    fn tmpfs(&mut self, path: &Path, item: &Item, mode: u32, size: Option<u64>, sealed: bool) -> Result<()> {
+        self.directory(path, item)?;
+        let attributes = Attributes { ro: false, nodev: true, noexec: item.options.noexec };
+        let op = Op::Tmpfs { path: path.to_owned(), mode, size, attributes, make: false };
+        self.push(op, &item.origin);
+        self.covers.insert(path.to_owned(), Cover::Ours);
+        if sealed {
+            self.seals.push(Placed { op: Op::Seal { path: path.to_owned() }, origin: item.origin.clone() });
+        }
+        Ok(())
+    }
+
+    fn bind(&mut self, path: &Path, item: &Item, source: &Path, ro: bool, device: bool) -> Result<()> {
+        let attributes = Attributes { ro, nodev: !device, noexec: item.options.noexec };
+        if let (above, Cover::Host { source: shown, attributes: old }) = self.cover(path) {
+            let here: PathBuf = shown.join(path.strip_prefix(&above).unwrap_or(path)).components().collect();
+            if here == source && old == attributes {
+                return Ok(());
+            }
+        }
+        if item.options.create {
+            self.out.create.push(Create { path: source.to_owned(), origin: item.origin.clone() });
+        }
+        let there = self.point(path, item)?;
+        let make = there.is_none();
+        self.push(
+            Op::Bind { source: source.to_owned(), path: path.to_owned(), attributes, make },
+            &item.origin,
+        );
+        self.made.insert(path.to_owned());
+        self.covers.insert(path.to_owned(), Cover::Host { source: source.to_owned(), attributes });
+        Ok(())
+    }
+
+    fn close(&mut self, path: &Path, item: &Item) -> Result<()> {
+        let closed = item.what == What::Deny;
+        let host = crate::host_path(self.root, path);
+        let kind = match self.point(path, item)? {
+            Some(kind) => kind,
+            None => {
+                let kind = self.facts.paths.kind(&host).cloned().unwrap_or(Kind::Dir);
+                let (path, origin) = (path.to_owned(), &item.origin);
+                match kind {
+                    Kind::Dir => self.push(Op::Dir { path, mode: 0o755 }, origin),
+                    _ => self.push(Op::File { path, mode: 0o444, data: Vec::new(), over: false }, origin),
+                }
+                kind
+            }
+        };
+        let path = path.to_owned();
+        self.made.insert(path.clone());
+        self.covers.insert(path.clone(), Cover::Closed);
+        let op = match kind {
+            Kind::Dir => {
+                let attributes = Attributes { ro: true, nodev: true, noexec: true };
+                let mode = if closed { 0 } else { 0o555 };
+                Op::Tmpfs { path, mode, size: Some(4096), attributes, make: false }
+            }
+            _ => Op::Mask { path, closed },
+        };
+        self.push(op, &item.origin);
+        Ok(())
+    }
+
+    /// A minimal /dev: the six devices that every program may expect, terminals of its own, shared memory.
+    fn dev(&mut self, path: &Path, item: &Item) -> Result<()> {
+        self.tmpfs(path, item, 0o755, Some(1 << 20), true)?;
+        for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+            let source = Path::new("/dev").join(name);
+            if self.facts.paths.kind(&source).is_some() {
+                self.bind(&path.join(name), item, &source, false, true)?;
+            }
+        }
+        let links = [
+            ("fd", "/proc/self/fd"),
+            ("stdin", "/proc/self/fd/0"),
+            ("stdout", "/proc/self/fd/1"),
+            ("stderr", "/proc/self/fd/2"),
+            ("ptmx", "pts/ptmx"),
+        ];
+        for (name, target) in links {
+            let path = path.join(name);
+            self.made.insert(path.clone());
+            self.push(Op::Symlink { path, target: target.into() }, &item.origin);
+        }
+        let pts = path.join("pts");
+        self.directory(&pts, item)?;
+        self.push(Op::Devpts { path: pts.clone() }, &item.origin);
+        self.covers.insert(pts, Cover::Closed);
+        self.tmpfs(&path.join("shm"), item, 0o1777, None, false)
+    }
+}

@@ -1,0 +1,109 @@
+//! A plan as text for people.
+
+use super::{Attributes, Op, Plan, Writer};
+use std::fmt::Write;
+
+/// The plan, one line for each thing that will be done.
+pub fn text(plan: &Plan) -> String {
+    let mut out = String::new();
+    let mut line = |label: &str, value: String| {
+        let _ = writeln!(out, "{label:<12}{value}");
+    };
+    let args: Vec<_> = plan.args.iter().map(|arg| quote(&arg.to_string_lossy())).collect();
+    line("program", args.join(" "));
+    let namespaces: Vec<_> = plan.namespaces.iter().map(|ns| ns.word()).collect();
+    line("namespaces", format!("user mount {}", namespaces.join(" ")));
+    line("nested", if plan.nested { "user namespaces can be made inside" } else { "no user namespaces inside" }.into());
+    let map = |map: &[super::Extent]| {
+        map.iter().map(|e| format!("{} {} {}", e.inside, e.outside, e.count)).collect::<Vec<_>>().join(", ")
+    };
+    line("ids", format!("user {} group {}", plan.ids.uid, plan.ids.gid));
+    line("uid_map", map(&plan.ids.uid_map));
+    line("gid_map", map(&plan.ids.gid_map));
+    let writer = match &plan.ids.writer {
+        Writer::Child => "written by the process itself".to_owned(),
+        Writer::Launcher => "written by the launcher, which is root".to_owned(),
+        Writer::Helpers { newuidmap, newgidmap } => {
+            format!("written by {} and {}", newuidmap.display(), newgidmap.display())
+        }
+    };
+    line("", writer);
+    if let Some(hostname) = &plan.hostname {
+        line("hostname", hostname.clone());
+    }
+    line("network", if plan.loopback { "a loopback interface of its own" } else { "the host's" }.into());
+    let cwd: Vec<_> = plan.cwd.iter().map(|dir| dir.display().to_string()).collect();
+    line("cwd", cwd.join(", else "));
+    for create in &plan.create {
+        line("create", format!("{} on the host{}", create.path.display(), from(&create.origin.0)));
+    }
+    for placed in &plan.view {
+        let (label, value) = op(&placed.op);
+        line(label, format!("{value}{}", from(&placed.origin.0)));
+    }
+    for (name, value) in &plan.env {
+        line("env", format!("{name}={}", quote(value)));
+    }
+    for limit in &plan.rlimits {
+        let value = |value: Option<u64>| value.map_or("unlimited".to_owned(), |value| value.to_string());
+        line("rlimit", format!("{} {}:{}{}", limit.name, value(limit.soft), value(limit.hard), from(&limit.origin.0)));
+    }
+    if let Some(timeout) = plan.timeout {
+        line("timeout", humantime::format_duration(timeout).to_string());
+    }
+    if let Some(proxy) = &plan.bus_proxy {
+        let call = format!("{} {} {}", proxy.program.display(), proxy.address, proxy.args.join(" "));
+        line("session bus", format!("{call}{}", from(&proxy.origin.0)));
+    }
+    line("lock-down", "new session keyring, empty bounding set, no capabilities, no_new_privs".into());
+    line("seccomp", "ioctl TIOCSTI and TIOCLINUX give EPERM".into());
+    for note in &plan.notes {
+        line("note", note.clone());
+    }
+    out
+}
+
+fn from(origin: &str) -> String {
+    if origin.is_empty() { String::new() } else { format!("   # {origin}") }
+}
+
+fn quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("{text:?}") }
+}
+
+fn flags(attributes: Attributes) -> String {
+    let mut words = vec![if attributes.ro { "ro" } else { "rw" }, "nosuid"];
+    if attributes.nodev {
+        words.push("nodev");
+    }
+    if attributes.noexec {
+        words.push("noexec");
+    }
+    words.join(",")
+}
+
+fn op(op: &Op) -> (&'static str, String) {
+    let path = op.path().display();
+    match op {
+        Op::Dir { mode, .. } => ("dir", format!("{path} {mode:04o}")),
+        Op::Symlink { target, .. } => ("symlink", format!("{path} → {}", target.display())),
+        Op::File { mode, data, over, .. } => {
+            let how = if *over { " over the host's" } else { "" };
+            ("file", format!("{path} {mode:04o}, {} bytes{how}", data.len()))
+        }
+        Op::Tmpfs { mode, size, attributes, .. } => {
+            let size = size.map_or(String::new(), |size| format!(", {size} bytes"));
+            ("tmpfs", format!("{path} {mode:04o} {}{size}", flags(*attributes)))
+        }
+        Op::Bind { source, attributes, .. } => {
+            ("bind", format!("{path} ← {} {}", source.display(), flags(*attributes)))
+        }
+        Op::Mask { closed, .. } => ("mask", format!("{path} {}", if *closed { "closed" } else { "empty" })),
+        Op::Proc { masked, .. } => {
+            ("proc", format!("{path}{}", if *masked { ", masked and read-only parts as in the OCI's list" } else { "" }))
+        }
+        Op::Devpts { .. } => ("devpts", format!("{path}, a new instance")),
+        Op::Seal { .. } => ("seal", format!("{path} read-only")),
+    }
+}

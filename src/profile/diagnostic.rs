@@ -1,0 +1,104 @@
+//! Errors of profiles, in the look of rustc's: file, line, caret, one sentence, one `help:`.
+
+use super::document::At;
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+/// One file or one group of flags that settings came from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// As it is shown: a path, `built-in:NAME`, or `command line`.
+    pub name: String,
+    /// The whole text.
+    pub text: String,
+}
+
+/// All sources of one run; an `At` points into it.
+#[derive(Debug, Clone, Default)]
+pub struct Sources(Vec<Source>);
+
+impl Sources {
+    /// Adds one and gives its number.
+    pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> usize {
+        self.0.push(Source { name: name.into(), text: text.into() });
+        self.0.len() - 1
+    }
+
+    /// The source of this number.
+    pub fn get(&self, number: usize) -> Option<&Source> {
+        self.0.get(number)
+    }
+
+    /// `file:line` of a place.
+    pub fn place(&self, at: &At) -> String {
+        self.get(at.source).map_or_else(String::new, |source| {
+            let before = source.text.get(..at.span.start).unwrap_or(&source.text);
+            format!("{}:{}", source.name, before.matches('\n').count() + 1)
+        })
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// Where.
+    pub at: Option<At>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error at a place.
+    pub fn at(at: &At, message: impl Into<String>) -> Diagnostic {
+        Diagnostic { message: message.into(), at: Some(at.clone()), help: None }
+    }
+
+    /// An error without a place.
+    pub fn new(message: impl Into<String>) -> Diagnostic {
+        Diagnostic { message: message.into(), at: None, help: None }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// Everything that is wrong, with the texts it is wrong in.
+#[derive(Debug, Clone)]
+pub struct Failed {
+    /// All of it, in the order it was found.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The texts.
+    pub sources: Sources,
+}
+
+impl Failed {
+    /// As text, with colours where asked.
+    pub fn render(&self, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let mut out = String::new();
+        for diagnostic in &self.diagnostics {
+            let mut group = Group::with_title(Level::ERROR.primary_title(diagnostic.message.as_str()));
+            let source = diagnostic.at.as_ref().and_then(|at| Some((at, self.sources.get(at.source)?)));
+            if let Some((at, source)) = source {
+                let end = source.text.len();
+                let span = at.span.start.min(end)..at.span.end.min(end);
+                group = group.element(
+                    Snippet::source(source.text.as_str())
+                        .path(source.name.as_str())
+                        .annotation(AnnotationKind::Primary.span(span)),
+                );
+            }
+            if let Some(help) = &diagnostic.help {
+                group = group.element(Level::HELP.message(help.as_str()));
+            }
+            out.push_str(&renderer.render(&[group]));
+            out.push('\n');
+        }
+        out
+    }
+}

@@ -1,0 +1,222 @@
+//! One file of a profile, read: settings as written, each with its place; all errors of the file at once.
+
+use super::diagnostic::{Diagnostic, Sources};
+use super::schema::{self, Key, Kind};
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A place in a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct At {
+    /// Number of the source.
+    pub source: usize,
+    /// Bytes of its text.
+    pub span: Range<usize>,
+}
+
+/// A string with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// The string.
+    pub text: String,
+    /// Where it stands.
+    pub at: At,
+}
+
+/// A value as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A switch.
+    Switch(bool, At),
+    /// A word, string or number.
+    Text(Text),
+    /// A list.
+    List(Vec<Text>, At),
+    /// Names or paths with their strings.
+    Map(Vec<(Text, Text)>),
+}
+
+/// One key with its value.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// The key.
+    pub key: &'static Key,
+    /// Its value.
+    pub value: Value,
+    /// Where the key stands.
+    pub at: At,
+}
+
+/// One file's settings, in the order of the text.
+#[derive(Debug, Clone, Default)]
+pub struct Document {
+    /// The settings.
+    pub settings: Vec<Setting>,
+    /// Number of its source.
+    pub source: usize,
+}
+
+impl Document {
+    /// Reads the source of this number. What cannot be read is left out and stands in `errors`.
+    pub fn parse(sources: &Sources, source: usize, errors: &mut Vec<Diagnostic>) -> Document {
+        let text = sources.get(source).map_or("", |source| source.text.as_str());
+        let (table, wrong) = DeTable::parse_recoverable(text);
+        let mut reader = Reader { source, errors, settings: Vec::new() };
+        for error in wrong {
+            let span = error.span().unwrap_or(0..0);
+            let message = error.message().lines().next().unwrap_or_default().to_owned();
+            reader.errors.push(Diagnostic::at(&At { source, span }, format!("this is not TOML: {message}")));
+        }
+        reader.table("", table.get_ref());
+        Document { settings: reader.settings, source }
+    }
+
+    /// The setting of a key.
+    pub fn get(&self, name: &str) -> Option<&Setting> {
+        self.settings.iter().find(|setting| setting.key.name == name)
+    }
+}
+
+struct Reader<'a> {
+    source: usize,
+    errors: &'a mut Vec<Diagnostic>,
+    settings: Vec<Setting>,
+}
+
+impl Reader<'_> {
+    fn at(&self, span: Range<usize>) -> At {
+        At { source: self.source, span }
+    }
+
+    fn error(&mut self, span: Range<usize>, message: String, help: Option<String>) {
+        let at = self.at(span);
+        self.errors.push(Diagnostic { message, at: Some(at), help });
+    }
+
+    fn table(&mut self, prefix: &str, table: &DeTable<'_>) {
+        for (name, value) in table.iter() {
+            let full =
+                if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
+            if let Some(key) = schema::find(&full) {
+                if let Some(read) = self.value(key, value) {
+                    let at = self.at(name.span());
+                    self.settings.push(Setting { key, value: read, at });
+                }
+            } else if schema::is_table(&full) {
+                match value.get_ref() {
+                    DeValue::Table(inner) => self.table(&full, inner),
+                    other => {
+                        let message = format!("`{full}` is a table, not {}", article(other.type_str()));
+                        let inside = schema::names_in(&full).join(", ");
+                        self.error(value.span(), message, Some(format!("write `[{full}]` and below it: {inside}")));
+                    }
+                }
+            } else {
+                self.unknown(prefix, &full, name);
+            }
+        }
+    }
+
+    fn unknown(&mut self, prefix: &str, full: &str, name: &Spanned<toml::de::DeString<'_>>) {
+        let known = schema::names_in(prefix);
+        let elsewhere = schema::KEYS.iter().find(|key| key.name.rsplit('.').next() == Some(name.get_ref()));
+        let help = if let Some(near) = schema::nearest(name.get_ref(), known.iter().copied()) {
+            let near = if prefix.is_empty() { near.to_owned() } else { format!("{prefix}.{near}") };
+            format!("did you mean `{near}`?")
+        } else if let Some(key) = elsewhere {
+            format!("there is a key `{}`", key.name)
+        } else if prefix.is_empty() {
+            format!("known at the top level: {}", known.join(", "))
+        } else {
+            format!("known in [{prefix}]: {}", known.join(", "))
+        };
+        self.error(name.span(), format!("unknown key `{full}`"), Some(help));
+    }
+
+    fn value(&mut self, key: &'static Key, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        match key.kind {
+            Kind::Switch => match value.get_ref() {
+                DeValue::Boolean(on) => Some(Value::Switch(*on, self.at(value.span()))),
+                _ => self.wrong(key, value, "true or false"),
+            },
+            Kind::Word(words) => {
+                let text = self.text(key, value)?;
+                self.word(key, &text, &text.text, words).then_some(Value::Text(text))
+            }
+            Kind::Text => self.text(key, value).map(Value::Text),
+            Kind::Number => match value.get_ref() {
+                DeValue::Integer(number) => {
+                    let text = number.as_str().replace('_', "");
+                    Some(Value::Text(Text { text, at: self.at(value.span()) }))
+                }
+                DeValue::String(_) => self.text(key, value).map(Value::Text),
+                _ => self.wrong(key, value, "a number"),
+            },
+            Kind::Argv | Kind::List => self.list(key, value).map(|list| Value::List(list, self.at(value.span()))),
+            Kind::Words(words) => {
+                let list = self.list(key, value)?;
+                let mut good = true;
+                for item in &list {
+                    let word = item.text.strip_prefix('!').unwrap_or(&item.text);
+                    let word = word.split(',').next().unwrap_or(word);
+                    good &= self.word(key, item, word, words);
+                }
+                good.then(|| Value::List(list, self.at(value.span())))
+            }
+            Kind::Map | Kind::Paths => {
+                let DeValue::Table(table) = value.get_ref() else {
+                    return self.wrong(key, value, "a table of strings");
+                };
+                let mut map = Vec::new();
+                for (name, value) in table.iter() {
+                    if let Some(text) = self.text(key, value) {
+                        let name = Text { text: name.get_ref().to_string(), at: self.at(name.span()) };
+                        map.push((name, text));
+                    }
+                }
+                Some(Value::Map(map))
+            }
+        }
+    }
+
+    fn list(&mut self, key: &'static Key, value: &Spanned<DeValue<'_>>) -> Option<Vec<Text>> {
+        let DeValue::Array(items) = value.get_ref() else {
+            return self.wrong(key, value, "a list of strings, in brackets");
+        };
+        let list: Vec<_> = items.iter().filter_map(|item| self.text(key, item)).collect();
+        (list.len() == items.iter().count()).then_some(list)
+    }
+
+    fn text(&mut self, key: &'static Key, value: &Spanned<DeValue<'_>>) -> Option<Text> {
+        let DeValue::String(text) = value.get_ref() else { return self.wrong(key, value, "a string") };
+        if text.contains('\0') {
+            self.error(value.span(), format!("`{}` holds a NUL byte", key.name), Some("take it out".into()));
+            return None;
+        }
+        Some(Text { text: text.to_string(), at: self.at(value.span()) })
+    }
+
+    fn word(&mut self, key: &Key, text: &Text, word: &str, words: &[&str]) -> bool {
+        if words.contains(&word) {
+            return true;
+        }
+        let help = match schema::nearest(word, words.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it takes: {}", words.join(", ")),
+        };
+        self.error(text.at.span.clone(), format!("`{}` does not know `{word}`", key.name), Some(help));
+        false
+    }
+
+    fn wrong<T>(&mut self, key: &Key, value: &Spanned<DeValue<'_>>, wanted: &str) -> Option<T> {
+        let found = article(value.get_ref().type_str());
+        self.error(value.span(), format!("`{}` takes {wanted}, not {found}", key.name), Some(key.doc.to_owned()));
+        None
+    }
+}
+
+fn article(noun: &str) -> String {
+    let vowel = noun.starts_with(['a', 'e', 'i', 'o', 'u']);
+    format!("{} {noun}", if vowel { "an" } else { "a" })
+}

@@ -1,0 +1,80 @@
+//! Variables and places in strings: `${HOME}`, `~/`, `xdg-download`. No templates, no commands, no effect.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What variables stand for. Filled by `host`, so that reading a profile has no other input.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vars {
+    /// `HOME`, `CWD`, `UID`, `USER`, `XDG_*`.
+    pub names: BTreeMap<String, String>,
+    /// `xdg-download` and its like, to absolute paths.
+    pub places: BTreeMap<String, String>,
+}
+
+impl Vars {
+    /// Replaces `${NAME}`; `$${` stands for `${` itself. The error is a sentence without its place.
+    pub fn text(&self, text: &str) -> Result<String, String> {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find("${") {
+            let (before, from) = rest.split_at(start);
+            if let Some(before) = before.strip_suffix('$') {
+                out.push_str(before);
+                out.push_str("${");
+                rest = &from[2..];
+                continue;
+            }
+            out.push_str(before);
+            let Some(end) = from.find('}') else {
+                return Err(format!("`{from}` has no closing brace"));
+            };
+            let name = &from[2..end];
+            match self.names.get(name) {
+                Some(value) => out.push_str(value),
+                None => return Err(self.unknown(name)),
+            }
+            rest = &from[end + 1..];
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
+    fn unknown(&self, name: &str) -> String {
+        if ["HOME", "USER", "CWD", "UID"].contains(&name) || name.starts_with("XDG_") {
+            format!("`${{{name}}}` is not set here")
+        } else {
+            let known: Vec<_> = self.names.keys().map(String::as_str).collect();
+            format!("`${{{name}}}` is no variable of profiles; there are {}", known.join(", "))
+        }
+    }
+
+    /// An absolute path, without `.` and doubled slashes. `..` is refused: what it names depends on links.
+    pub fn path(&self, text: &str) -> Result<PathBuf, String> {
+        let expanded = match text.split_once('/').map_or((text, None), |(first, rest)| (first, Some(rest))) {
+            ("~", rest) => join(self.names.get("HOME").ok_or_else(|| self.unknown("HOME"))?, rest),
+            (place, rest) if place.starts_with("xdg-") => match self.places.get(place) {
+                Some(path) => join(path, rest),
+                None => {
+                    let known: Vec<_> = self.places.keys().map(String::as_str).collect();
+                    return Err(format!("`{place}` is no place; there are {}", known.join(", ")));
+                }
+            },
+            _ => self.text(text)?,
+        };
+        if !expanded.starts_with('/') {
+            return Err(format!("`{text}` is not an absolute path"));
+        }
+        if expanded.split('/').any(|part| part == "..") {
+            return Err(format!("`{text}` holds `..`"));
+        }
+        if expanded.len() >= 4096 {
+            return Err(format!("the path is {} bytes long; Linux takes 4095", expanded.len()));
+        }
+        Ok(PathBuf::from(expanded).components().collect())
+    }
+}
+
+fn join(base: &str, rest: Option<&str>) -> String {
+    rest.map_or_else(|| base.to_owned(), |rest| format!("{base}/{rest}"))
+}

@@ -1,0 +1,178 @@
+//! Finding profiles and following `extends`. Built in < /etc/sbx/profiles < the user's < the project's < flags.
+
+use super::diagnostic::{Diagnostic, Sources};
+use super::document::{At, Document};
+use super::schema;
+use std::path::{Path, PathBuf};
+
+/// The profiles that are part of the program: name and text.
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("base/desktop", include_str!("../../profiles/base/desktop.toml")),
+    ("base/host", include_str!("../../profiles/base/host.toml")),
+    ("base/test", include_str!("../../profiles/base/test.toml")),
+    ("browser", include_str!("../../profiles/browser.toml")),
+    ("ci", include_str!("../../profiles/ci.toml")),
+    ("default", include_str!("../../profiles/default.toml")),
+    ("shell", include_str!("../../profiles/shell.toml")),
+    ("viewer", include_str!("../../profiles/viewer.toml")),
+];
+
+/// Where profiles come from, and what was read so far.
+#[derive(Debug, Default)]
+pub struct Loader {
+    /// Directories, the weaker first.
+    pub directories: Vec<PathBuf>,
+    /// Texts of everything read.
+    pub sources: Sources,
+    /// What is wrong in them.
+    pub errors: Vec<Diagnostic>,
+}
+
+impl Loader {
+    /// A loader over these directories, the weaker first.
+    pub fn new(directories: Vec<PathBuf>) -> Loader {
+        Loader { directories, ..Loader::default() }
+    }
+
+    /// All layers of a profile, in the order in which they are applied. A name is looked up everywhere, and what is found
+    /// in a stronger place is applied on top; a path (with a leading `/`, `.` or `~`, or the ending `.toml`) is one file.
+    pub fn profile(&mut self, name: &str) -> Vec<Document> {
+        let mut layers = Vec::new();
+        self.follow(name, None, &mut Vec::new(), &mut layers);
+        layers
+    }
+
+    /// A text that is not a profile of its own: flags, or the project's file.
+    pub fn text(&mut self, name: &str, text: &str) -> Document {
+        let source = self.sources.add(name, text);
+        Document::parse(&self.sources, source, &mut self.errors)
+    }
+
+    /// Reads a file that must be there.
+    pub fn file(&mut self, path: &Path, from: Option<&At>) -> Option<Document> {
+        match read(path) {
+            Ok(text) => Some(self.text(&path.display().to_string(), &text)),
+            Err(why) => {
+                let message = format!("cannot read profile {}: {why}", path.display());
+                self.errors.push(Diagnostic { message, at: from.cloned(), help: None });
+                None
+            }
+        }
+    }
+
+    /// Names that can be given to `profile`, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect();
+        for directory in &self.directories {
+            collect(directory, "", &mut names);
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn follow(&mut self, name: &str, from: Option<&At>, path: &mut Vec<String>, layers: &mut Vec<Document>) {
+        if path.iter().any(|open| open == name) {
+            path.push(name.to_owned());
+            let message = format!("profiles extend each other in a circle: {}", path.join(" → "));
+            path.pop();
+            let help = Some("take one of these names out of `extends`".to_owned());
+            self.errors.push(Diagnostic { message, at: from.cloned(), help });
+            return;
+        }
+        let documents = self.documents(name, from);
+        path.push(name.to_owned());
+        for document in documents {
+            if let Some(setting) = document.get("extends") {
+                if let super::document::Value::List(list, _) = &setting.value {
+                    for base in list {
+                        let already = layers.iter().any(|layer: &Document| {
+                            self.sources.get(layer.source).is_some_and(|s| s.name == built_in_name(&base.text))
+                        });
+                        if !already {
+                            self.follow(&base.text.clone(), Some(&base.at.clone()), path, layers);
+                        }
+                    }
+                }
+            }
+            self.check_version(&document);
+            layers.push(document);
+        }
+        path.pop();
+    }
+
+    fn documents(&mut self, name: &str, from: Option<&At>) -> Vec<Document> {
+        if is_path(name) {
+            return self.file(Path::new(name), from).into_iter().collect();
+        }
+        let mut found = Vec::new();
+        if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
+            found.push(self.text(&built_in_name(name), text));
+        }
+        let safe = !name.is_empty() && Path::new(name).components().all(|c| matches!(c, std::path::Component::Normal(_)));
+        for directory in self.directories.clone() {
+            let path = directory.join(format!("{name}.toml"));
+            if safe && path.exists() {
+                found.extend(self.file(&path, from));
+            }
+        }
+        if found.is_empty() && !self.errors.iter().any(|e| e.message.contains("cannot read profile")) {
+            let names = self.names();
+            let help = match schema::nearest(name, names.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "`sbx profile list` shows those there are; a file is named with its ending, `./mine.toml`".into(),
+            };
+            let message = format!("there is no profile `{name}`");
+            self.errors.push(Diagnostic { message, at: from.cloned(), help: Some(help) });
+        }
+        found
+    }
+
+    fn check_version(&mut self, document: &Document) {
+        let wanted = format!("the first line of a profile is `schema = {}`", schema::VERSION);
+        match document.get("schema").map(|setting| &setting.value) {
+            Some(super::document::Value::Text(text)) if text.text == schema::VERSION.to_string() => {}
+            Some(super::document::Value::Text(text)) => {
+                let message = format!("this sbx does not know version {} of the profile language", text.text);
+                self.errors.push(Diagnostic::at(&text.at, message).help(wanted));
+            }
+            _ => {
+                let at = At { source: document.source, span: 0..0 };
+                self.errors.push(Diagnostic::at(&at, "the profile does not say its `schema`").help(wanted));
+            }
+        }
+    }
+}
+
+fn built_in_name(name: &str) -> String {
+    format!("built-in:{name}")
+}
+
+fn is_path(name: &str) -> bool {
+    name.starts_with(['/', '.', '~']) || name.ends_with(".toml")
+}
+
+/// A profile is small: what is larger than a megabyte is none, and a pipe or a device is not read at all.
+fn read(path: &Path) -> Result<String, String> {
+    let facts = std::fs::metadata(path).map_err(|e| crate::sys::Errno::from(e).to_string())?;
+    if !facts.is_file() {
+        return Err("it is not a regular file".into());
+    }
+    if facts.len() > 1 << 20 {
+        return Err("it is larger than 1 MiB".into());
+    }
+    let bytes = std::fs::read(path).map_err(|e| crate::sys::Errno::from(e).to_string())?;
+    String::from_utf8(bytes).map_err(|e| format!("it is not UTF-8 (byte {})", e.utf8_error().valid_up_to()))
+}
+
+fn collect(directory: &Path, prefix: &str, names: &mut Vec<String>) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if let Some(stem) = name.strip_suffix(".toml") {
+            names.push(format!("{prefix}{stem}"));
+        } else if prefix.is_empty() && entry.path().is_dir() {
+            collect(&entry.path(), &format!("{name}/"), names);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Layers joined into one: a scalar of the later layer wins, maps merge by key, lists unite, `"!item"` takes away.
+
+use super::document::{Document, Text, Value};
+use super::schema::Kind;
+use std::collections::BTreeMap;
+
+/// Settings after all layers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Merged {
+    settings: BTreeMap<&'static str, Value>,
+}
+
+impl Merged {
+    /// Puts a layer on top.
+    pub fn apply(&mut self, document: &Document) {
+        for setting in &document.settings {
+            let name = setting.key.name;
+            let value = match (setting.key.kind, self.settings.remove(name), setting.value.clone()) {
+                (Kind::List | Kind::Words(_), Some(Value::List(old, _)), Value::List(new, at)) => {
+                    Value::List(unite(old, new), at)
+                }
+                (Kind::List | Kind::Words(_), None, Value::List(new, at)) => Value::List(unite(Vec::new(), new), at),
+                (Kind::Map | Kind::Paths, Some(Value::Map(old)), Value::Map(new)) => {
+                    Value::Map(join(old, new, setting.key.kind == Kind::Paths))
+                }
+                (Kind::Paths, None, Value::Map(new)) => Value::Map(join(Vec::new(), new, true)),
+                (_, _, new) => new,
+            };
+            self.settings.insert(name, value);
+        }
+    }
+
+    /// All settings, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.settings.iter().map(|(name, value)| (*name, value))
+    }
+
+    /// A word, string or number.
+    pub fn text(&self, name: &str) -> Option<&Text> {
+        match self.settings.get(name)? {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A switch; off where it is not written.
+    pub fn switch(&self, name: &str) -> bool {
+        matches!(self.settings.get(name), Some(Value::Switch(true, _)))
+    }
+
+    /// A list; empty where it is not written.
+    pub fn list(&self, name: &str) -> &[Text] {
+        match self.settings.get(name) {
+            Some(Value::List(list, _)) => list,
+            _ => &[],
+        }
+    }
+
+    /// A map; empty where it is not written.
+    pub fn map(&self, name: &str) -> &[(Text, Text)] {
+        match self.settings.get(name) {
+            Some(Value::Map(map)) => map,
+            _ => &[],
+        }
+    }
+}
+
+/// The item without its options: `camera,optional` and `camera` are the same item.
+fn item(text: &str) -> &str {
+    text.split(',').next().unwrap_or(text)
+}
+
+fn unite(mut list: Vec<Text>, new: Vec<Text>) -> Vec<Text> {
+    for text in new {
+        match text.text.strip_prefix('!') {
+            Some(gone) => list.retain(|old| item(&old.text) != item(gone)),
+            None => {
+                list.retain(|old| item(&old.text) != item(&text.text));
+                list.push(text);
+            }
+        }
+    }
+    list
+}
+
+fn join(mut map: Vec<(Text, Text)>, new: Vec<(Text, Text)>, removable: bool) -> Vec<(Text, Text)> {
+    for (name, value) in new {
+        map.retain(|(old, _)| old.text != name.text);
+        if !(removable && value.text == "!") {
+            map.push((name, value));
+        }
+    }
+    map
+}

@@ -1,0 +1,124 @@
+//! The project's own file, `.sbx.toml`: it comes with a repository that one clones, so it may only tighten.
+
+use super::diagnostic::Diagnostic;
+use super::document::{Document, Setting, Text, Value};
+use super::expand::Vars;
+use super::merge::Merged;
+use crate::spec::build::parse_size;
+use crate::spec::Mode;
+use std::path::{Path, PathBuf};
+
+const HELP: &str = "a project's file may only tighten; what it needs beyond that goes into a profile of yours, or a flag";
+
+/// What in a project's file would loosen the layers below it.
+pub fn loosened(below: &Merged, project: &Document, vars: &Vars) -> Vec<Diagnostic> {
+    let mut errors = Vec::new();
+    for setting in &project.settings {
+        for (text, why) in check(below, setting, vars) {
+            errors.push(Diagnostic::at(&text.at, why).help(HELP));
+        }
+    }
+    errors
+}
+
+fn check(below: &Merged, setting: &Setting, vars: &Vars) -> Vec<(Text, String)> {
+    let name = setting.key.name;
+    let whole = |why: &str| vec![(Text { text: String::new(), at: setting.at.clone() }, why.to_owned())];
+    match (&setting.value, name) {
+        (_, "schema" | "description") => Vec::new(),
+        (Value::Text(text), "namespaces.nested") => refuse(text, text.text == "deny", "nested user namespaces"),
+        (Value::Text(text), "network.mode") => refuse(text, text.text == "none", "the network"),
+        (Value::Text(text), "dbus.session.policy") => {
+            let rank = |word: Option<&str>| match word {
+                Some("host") => 2,
+                Some("filter") => 1,
+                _ => 0,
+            };
+            let old = rank(below.text(name).map(|text| text.text.as_str()));
+            refuse(text, rank(Some(&text.text)) <= old, "the session bus")
+        }
+        (Value::Text(text), "process.timeout") => {
+            let seconds = |text: &Text| humantime::parse_duration(&text.text).ok();
+            let fine = match (below.text(name).and_then(seconds), seconds(text)) {
+                (Some(old), Some(new)) => new <= old,
+                (None, _) => true,
+                (_, None) => false,
+            };
+            refuse(text, fine, "a longer timeout")
+        }
+        (Value::Text(text), _) if name.starts_with("rlimits.") => {
+            let fine = match below.text(name) {
+                Some(old) => hard(text).is_some_and(|new| hard(old).is_some_and(|old| new <= old)),
+                None => hard(text).is_some(),
+            };
+            refuse(text, fine, "a higher limit")
+        }
+        (Value::Switch(on, at), _) if name.starts_with("desktop.") => {
+            let text = Text { text: String::new(), at: at.clone() };
+            refuse(&text, !on || below.switch(name), "part of the desktop")
+        }
+        (Value::List(..), "process.args" | "extends") => whole(&format!("a project's file cannot set `{name}`")),
+        (Value::List(list, _), _) => list
+            .iter()
+            .filter(|item| !item.text.starts_with('!') && !below.list(name).iter().any(|old| old.text == item.text))
+            .map(|item| (item.clone(), format!("a project's file cannot add `{}` to `{name}`", item.text)))
+            .collect(),
+        (Value::Map(map), "filesystem.paths") => {
+            map.iter().filter_map(|(path, mode)| path_loosened(below, path, mode, vars)).collect()
+        }
+        _ => whole(&format!("a project's file cannot set `{name}`")),
+    }
+}
+
+fn refuse(text: &Text, fine: bool, what: &str) -> Vec<(Text, String)> {
+    if fine { Vec::new() } else { vec![(text.clone(), format!("a project's file cannot ask for {what}"))] }
+}
+
+/// The hard limit of `N`, `SOFT:HARD` or `unlimited`.
+fn hard(text: &Text) -> Option<u64> {
+    match text.text.rsplit(':').next()? {
+        "unlimited" => Some(u64::MAX),
+        number => parse_size(number),
+    }
+}
+
+fn path_loosened(below: &Merged, path: &Text, mode: &Text, vars: &Vars) -> Option<(Text, String)> {
+    let says = |why: String| Some((path.clone(), why));
+    if mode.text == "!" {
+        return says(format!("a project's file cannot take `{}` away", path.text));
+    }
+    let mut parts = mode.text.split(',').map(str::trim);
+    let new = Mode::from_word(parts.next()?)?;
+    if let Some(option) = parts.find(|part| part.starts_with("from=") || matches!(*part, "create" | "prefer" | "optional")) {
+        return says(format!("a project's file cannot use `{option}`"));
+    }
+    let target = vars.path(&path.text).ok()?;
+    let old = in_force(below, &target, vars);
+    if new < old {
+        return says(format!("`{}` is `{}` here, and a project's file cannot make it `{}`", path.text, old.word(), new.word()));
+    }
+    None
+}
+
+/// The mode that a path has so far: that of the most specific path above it, or what the root gives.
+fn in_force(below: &Merged, target: &Path, vars: &Vars) -> Mode {
+    let mut best: Option<(PathBuf, Mode)> = None;
+    for (path, mode) in below.map("filesystem.paths") {
+        let (Ok(path), Some(mode)) = (vars.path(&path.text), Mode::from_word(mode.text.split(',').next().unwrap_or("")))
+        else {
+            continue;
+        };
+        if target.starts_with(&path) && best.as_ref().is_none_or(|(old, _)| path.starts_with(old)) {
+            best = Some((path, mode));
+        }
+    }
+    let home = vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
+    let private = ["/proc", "/dev", "/tmp", "/run", "/sys", "/home", "/root", "/var/tmp"].map(PathBuf::from);
+    let in_private = |path: &Path| private.iter().chain([&home]).any(|p| path.starts_with(p));
+    match best {
+        Some((path, mode)) if !(in_private(target) && !in_private(&path)) => mode,
+        _ if in_private(target) => Mode::Tmpfs,
+        _ if below.text("filesystem.root").is_some_and(|text| text.text != "host") => Mode::Hidden,
+        _ => Mode::Ro,
+    }
+}

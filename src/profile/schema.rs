@@ -1,0 +1,225 @@
+//! What may be written in a profile: one table, from which reading, merging, `--set`, "did you mean" and the JSON schema come.
+
+use serde_json::{Map, Value as Json, json};
+
+/// The version of the language, `schema = 1`.
+pub const VERSION: i64 = 1;
+
+/// The form of a value, and with it how layers merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`; the later layer wins.
+    Switch,
+    /// One of these words; the later layer wins.
+    Word(&'static [&'static str]),
+    /// A string; the later layer wins.
+    Text,
+    /// A number or a string; the later layer wins.
+    Number,
+    /// Program and arguments; the later layer replaces all of it.
+    Argv,
+    /// A set of strings; layers unite, `"!item"` takes an inherited one away.
+    List,
+    /// A set of these words, each perhaps with options after a comma; layers unite as in `List`.
+    Words(&'static [&'static str]),
+    /// Names to strings; layers merge by name.
+    Map,
+    /// Paths to modes; layers merge by path, `"!"` takes an inherited one away.
+    Paths,
+}
+
+/// One key.
+#[derive(Debug)]
+pub struct Key {
+    /// Its full name, with dots.
+    pub name: &'static str,
+    /// The form of its value.
+    pub kind: Kind,
+    /// What it says, for the schema and the manual.
+    pub doc: &'static str,
+}
+
+const fn key(name: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { name, kind, doc }
+}
+
+/// The namespaces that can be shared with the host.
+pub const NAMESPACES: &[&str] = &["net", "ipc", "uts", "pid", "cgroup", "time"];
+/// Modes of a path.
+pub const MODES: &[&str] = &["ro", "rw", "tmpfs", "masked", "hidden", "deny"];
+/// Options of a path's mode.
+pub const PATH_OPTIONS: &[&str] =
+    &["optional", "create", "noexec", "nosuid", "nodev", "prefer", "size=", "from="];
+/// Classes of devices.
+pub const DEVICES: &[&str] = &["gpu", "audio", "camera", "input", "fuse", "kvm", "tun"];
+/// Portals of the desktop, and the name on the bus that each needs.
+pub const PORTALS: &[&str] = &["file-chooser", "open-uri", "notification", "settings", "camera", "print"];
+
+const DURATION: &str = "a duration such as `90s`, `10m` or `8h`";
+
+/// Every key there is.
+pub const KEYS: &[Key] = &[
+    key("schema", Kind::Number, "version of the profile language: 1"),
+    key("extends", Kind::List, "profiles that this one builds on, applied in order before it"),
+    key("description", Kind::Text, "one line for `sbx profile list`"),
+    key("process.args", Kind::Argv, "program and arguments, used when the command line names none"),
+    key("process.cwd", Kind::Text, "directory to start in"),
+    key("process.hostname", Kind::Text, "host name inside, at most 64 bytes"),
+    key("process.user", Kind::Text, "ids inside: `self`, `root`, `UID:GID`, or `range` for the subordinate ids"),
+    key("process.env", Kind::Map, "variables that are set"),
+    key("process.env_pass", Kind::List, "variables that are passed on; `*` at the end matches the rest of a name"),
+    key(
+        "process.tty",
+        Kind::Word(&["auto", "pty", "inherit", "none"]),
+        "terminal: one of its own when the caller's would be shared (`auto`)",
+    ),
+    key("process.timeout", Kind::Text, DURATION),
+    key("namespaces.share", Kind::Words(NAMESPACES), "namespaces that are shared with the host; all others are private"),
+    key("namespaces.nested", Kind::Word(&["allow", "deny"]), "whether the program may create user namespaces itself"),
+    key("filesystem.root", Kind::Text, "what the view starts from: `host`, `empty`, or `dir:PATH`"),
+    key("filesystem.paths", Kind::Paths, "modes of paths; the most specific path wins"),
+    key("devices.allow", Kind::List, "classes of devices, or paths below /dev"),
+    key("network.mode", Kind::Word(&["none", "host"]), "what network the program has"),
+    key("rlimits.as", Kind::Number, "address space in bytes (setrlimit(2), RLIMIT_AS)"),
+    key("rlimits.core", Kind::Number, "size of a core dump in bytes (RLIMIT_CORE)"),
+    key("rlimits.cpu", Kind::Number, "processor time in seconds (RLIMIT_CPU)"),
+    key("rlimits.data", Kind::Number, "data segment in bytes (RLIMIT_DATA)"),
+    key("rlimits.fsize", Kind::Number, "size of a file that is written, in bytes (RLIMIT_FSIZE)"),
+    key("rlimits.memlock", Kind::Number, "locked memory in bytes (RLIMIT_MEMLOCK)"),
+    key("rlimits.nofile", Kind::Number, "open descriptors (RLIMIT_NOFILE)"),
+    key("rlimits.nproc", Kind::Number, "processes of the user (RLIMIT_NPROC)"),
+    key("rlimits.stack", Kind::Number, "stack in bytes (RLIMIT_STACK)"),
+    key("desktop.wayland", Kind::Switch, "the Wayland compositor's socket"),
+    key("desktop.x11", Kind::Switch, "the X server's socket, and the cookie for this display alone"),
+    key("desktop.sound", Kind::Words(&["pipewire", "pulse"]), "sound servers whose sockets are let in"),
+    key("desktop.portals", Kind::Words(PORTALS), "desktop portals that may be called; needs a filtered session bus"),
+    key(
+        "dbus.session.policy",
+        Kind::Word(&["filter", "host", "none"]),
+        "the session bus: filtered by xdg-dbus-proxy, whole, or absent",
+    ),
+    key("dbus.session.own", Kind::List, "names that may be owned; `.*` at the end matches all below"),
+    key("dbus.session.talk", Kind::List, "names that may be talked to"),
+    key("dbus.session.see", Kind::List, "names that are visible"),
+    key("dbus.session.call", Kind::List, "calls that are allowed, `NAME=RULE`"),
+    key("dbus.session.broadcast", Kind::List, "signals that are received, `NAME=RULE`"),
+];
+
+/// The key of this full name.
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// Whether this is a table that holds keys.
+pub fn is_table(name: &str) -> bool {
+    KEYS.iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// Names that may stand in a table (`""` for the top level): keys and tables.
+pub fn names_in(table: &str) -> Vec<&'static str> {
+    let mut names: Vec<_> = KEYS
+        .iter()
+        .filter_map(|key| match table {
+            "" => Some(key.name),
+            _ => key.name.strip_prefix(table)?.strip_prefix('.'),
+        })
+        .map(|rest| rest.split('.').next().unwrap_or(rest))
+        .collect();
+    names.dedup();
+    names
+}
+
+/// The word that was probably meant: the nearest within a third of its length.
+pub fn nearest<'a>(word: &str, among: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    among
+        .into_iter()
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.len().max(word.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein's distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let next = (corner + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
+            corner = std::mem::replace(&mut row[j + 1], next);
+        }
+    }
+    row[b.len()]
+}
+
+/// The language as a JSON schema (draft 2020-12), for editors.
+pub fn json_schema() -> Json {
+    let mut root = Map::new();
+    for key in KEYS {
+        let mut table = &mut root;
+        let mut parts = key.name.split('.').peekable();
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                table.insert(part.into(), value_schema(key));
+                break;
+            }
+            let next = table
+                .entry(part)
+                .or_insert_with(|| json!({"type": "object", "additionalProperties": false, "properties": {}}));
+            table = match next.get_mut("properties") {
+                Some(Json::Object(properties)) => properties,
+                _ => unreachable!("a table of the schema has properties"),
+            };
+        }
+    }
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "sbx profile",
+        "type": "object",
+        "required": ["schema"],
+        "additionalProperties": false,
+        "properties": root,
+    })
+}
+
+fn value_schema(key: &Key) -> Json {
+    let strings = json!({"type": "string"});
+    let mut schema = match key.kind {
+        Kind::Switch => json!({"type": "boolean"}),
+        Kind::Word(words) => json!({"enum": words}),
+        Kind::Text => strings,
+        Kind::Number => json!({"type": ["integer", "string"]}),
+        Kind::Argv | Kind::List => json!({"type": "array", "items": strings}),
+        Kind::Words(words) => {
+            json!({"type": "array", "items": {"type": "string", "pattern": format!("^!?({})(,.*)?$", words.join("|"))}})
+        }
+        Kind::Map => json!({"type": "object", "additionalProperties": strings}),
+        Kind::Paths => json!({"type": "object", "additionalProperties": {
+            "type": "string", "pattern": format!("^(!|({})(,.*)?)$", MODES.join("|"))}}),
+    };
+    if let Json::Object(fields) = &mut schema {
+        fields.insert("description".into(), key.doc.into());
+    }
+    schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_finds_a_slip_and_not_a_stranger() {
+        assert_eq!(nearest("hostnme", ["cwd", "hostname"]), Some("hostname"));
+        assert_eq!(nearest("elephant", ["cwd", "hostname"]), None);
+    }
+
+    #[test]
+    fn names_are_unique_and_no_key_is_also_a_table() {
+        for (i, key) in KEYS.iter().enumerate() {
+            assert!(KEYS[i + 1..].iter().all(|other| other.name != key.name), "{} stands twice", key.name);
+            assert!(!is_table(key.name), "{} is a key and a table", key.name);
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! Merged layers → `Sandbox`. All errors at once, each with its place.
+
+use super::*;
+use crate::profile::{Diagnostic, Merged, Sources, Text, Vars};
+use std::time::Duration;
+
+/// The sandbox that these layers describe.
+pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbox, Vec<Diagnostic>> {
+    let mut builder = Builder { merged, sources, vars, errors: Vec::new(), notes: Vec::new() };
+    let mut sandbox = Sandbox {
+        process: builder.process(),
+        namespaces: builder.namespaces(),
+        filesystem: builder.filesystem(),
+        devices: builder.devices(),
+        network: match merged.text("network.mode").map(|text| text.text.as_str()) {
+            Some("host") => Network::Host,
+            _ => Network::None,
+        },
+        rlimits: builder.rlimits(),
+        desktop: Desktop {
+            wayland: merged.switch("desktop.wayland"),
+            x11: merged.switch("desktop.x11"),
+            sound: merged.list("desktop.sound").iter().map(|text| text.text.clone()).collect(),
+            portals: merged.list("desktop.portals").iter().map(|text| text.text.clone()).collect(),
+        },
+        session_bus: builder.session_bus(),
+        notes: Vec::new(),
+    };
+    sandbox.notes = builder.notes;
+    if builder.errors.is_empty() { Ok(sandbox) } else { Err(builder.errors) }
+}
+
+struct Builder<'a> {
+    merged: &'a Merged,
+    sources: &'a Sources,
+    vars: &'a Vars,
+    errors: Vec<Diagnostic>,
+    notes: Vec<String>,
+}
+
+impl Builder<'_> {
+    fn origin(&self, text: &Text) -> Origin {
+        Origin(self.sources.place(&text.at))
+    }
+
+    fn wrong(&mut self, text: &Text, message: String, help: &str) {
+        self.errors.push(Diagnostic::at(&text.at, message).help(help));
+    }
+
+    fn expand(&mut self, text: &Text) -> String {
+        match self.vars.text(&text.text) {
+            Ok(expanded) => expanded,
+            Err(why) => {
+                self.wrong(text, why, "variables are written `${HOME}`; set the variable, or write the value");
+                String::new()
+            }
+        }
+    }
+
+    fn path(&mut self, text: &Text) -> Option<PathBuf> {
+        match self.vars.path(&text.text) {
+            Ok(path) => Some(path),
+            Err(why) => {
+                self.wrong(text, why, "paths start with `/`, `~/`, `${HOME}` or a place such as `xdg-download`");
+                None
+            }
+        }
+    }
+
+    fn process(&mut self) -> Process {
+        let merged = self.merged;
+        let args = merged.list("process.args").iter().map(|text| self.expand(text).into()).collect();
+        let cwd = merged.text("process.cwd").and_then(|text| self.path(text));
+        let hostname = merged.text("process.hostname").map(|text| {
+            let name = self.expand(text);
+            let good = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+            if name.is_empty() || name.len() > 64 || !name.chars().all(good) {
+                let message = format!("`{}` is no host name", text.text);
+                self.wrong(text, message, "1 to 64 letters, digits, `-`, `.` and `_` (sethostname(2))");
+            }
+            name
+        });
+        let user = merged.text("process.user");
+        let mut env = BTreeMap::new();
+        for (name, value) in merged.map("process.env") {
+            if name.text.is_empty() || name.text.contains(['=', '\0']) {
+                self.wrong(name, format!("`{}` is no name of a variable", name.text), "a name holds no `=`");
+            }
+            let value = self.expand(value);
+            env.insert(name.text.clone(), value);
+        }
+        Process {
+            args,
+            cwd,
+            hostname,
+            user: user.and_then(|text| self.user(text)).unwrap_or_default(),
+            user_origin: user.map(|text| self.origin(text)).unwrap_or_default(),
+            env,
+            env_pass: merged.list("process.env_pass").iter().map(|text| text.text.clone()).collect(),
+            tty: match merged.text("process.tty").map(|text| text.text.as_str()) {
+                Some("pty") => Tty::Pty,
+                Some("inherit") => Tty::Inherit,
+                Some("none") => Tty::None,
+                _ => Tty::Auto,
+            },
+            timeout: merged.text("process.timeout").and_then(|text| self.duration(text)),
+            as_pid_1: false,
+            keep_fds: Vec::new(),
+        }
+    }
+
+    fn user(&mut self, text: &Text) -> Option<User> {
+        match text.text.as_str() {
+            "self" => return Some(User::Own),
+            "root" => return Some(User::Ids { uid: 0, gid: 0 }),
+            "range" => return Some(User::Range),
+            _ => {}
+        }
+        // 4294967295 is (uid_t) -1, "no change" to the kernel.
+        let id = |part: &str| part.parse().ok().filter(|id: &u32| *id != u32::MAX);
+        if let Some((Some(uid), Some(gid))) = text.text.split_once(':').map(|(u, g)| (id(u), id(g))) {
+            return Some(User::Ids { uid, gid });
+        }
+        let help = "`self`, `root`, `range`, or two numbers from 0 to 4294967294 such as `1000:1000`";
+        self.wrong(text, format!("`{}` names no user", text.text), help);
+        None
+    }
+
+    fn duration(&mut self, text: &Text) -> Option<Duration> {
+        match humantime::parse_duration(&text.text) {
+            Ok(duration) if !duration.is_zero() && duration.as_secs() < 1 << 31 => Some(duration),
+            _ => {
+                self.wrong(text, format!("`{}` is no duration", text.text), "write `90s`, `10m`, `8h`, or `1h 30m`");
+                None
+            }
+        }
+    }
+
+    fn namespaces(&mut self) -> Namespaces {
+        let mut share = BTreeMap::new();
+        for text in self.merged.list("namespaces.share") {
+            let namespace = Namespace::ALL.into_iter().find(|ns| ns.word() == text.text);
+            if let Some(namespace) = namespace {
+                share.insert(namespace, self.origin(text));
+            }
+        }
+        let network = self.merged.text("network.mode");
+        match network.filter(|text| text.text == "host") {
+            Some(text) => {
+                share.entry(Namespace::Net).or_insert_with(|| Origin(self.sources.place(&text.at)));
+            }
+            None => {
+                let asked = self.merged.list("namespaces.share").iter().find(|text| text.text == "net");
+                if let Some(text) = asked {
+                    let help = "write `network.mode = \"host\"`, which says the same";
+                    self.wrong(text, "the network is shared here and absent in `network.mode`".into(), help);
+                }
+            }
+        }
+        let nested = self.merged.text("namespaces.nested").is_some_and(|text| text.text == "allow");
+        Namespaces { share, nested }
+    }
+
+    fn filesystem(&mut self) -> Filesystem {
+        let root = self.merged.text("filesystem.root");
+        let chosen = match root.map(|text| text.text.as_str()) {
+            None | Some("host") => Root::Host,
+            Some("empty") => Root::Empty,
+            Some(other) => match (root, other.strip_prefix("dir:")) {
+                (Some(text), Some(path)) => {
+                    let text = Text { text: path.to_owned(), at: text.at.clone() };
+                    self.path(&text).map_or(Root::Empty, Root::Dir)
+                }
+                (Some(text), None) => {
+                    let help = "`host`, `empty`, or `dir:/path/of/a/tree`";
+                    self.wrong(text, format!("`{other}` is no root"), help);
+                    Root::Empty
+                }
+                (None, _) => Root::Host,
+            },
+        };
+        let mut paths: BTreeMap<PathBuf, PathRule> = BTreeMap::new();
+        for (name, value) in self.merged.map("filesystem.paths") {
+            let (Some(path), Some((mode, options))) = (self.path(name), self.mode(value)) else { continue };
+            // A rule for "wherever I am" must not open the whole home because somebody stands in it.
+            let home = self.vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
+            if name.text == "${CWD}" && home.starts_with(&path) {
+                let message = format!(
+                    "{} holds your home directory and is not shown inside; start from a directory below it, \
+                     or name what the program may see: --ro PATH, --rw PATH",
+                    path.display()
+                );
+                self.notes.push(message);
+                continue;
+            }
+            let rule = PathRule { path: path.clone(), mode, options, origin: self.origin(name) };
+            // Two spellings of one path: the stricter mode wins.
+            match paths.get(&path) {
+                Some(old) if old.mode > rule.mode => {}
+                _ => {
+                    paths.insert(path, rule);
+                }
+            }
+        }
+        Filesystem {
+            root: chosen,
+            root_origin: root.map(|text| self.origin(text)).unwrap_or_default(),
+            paths: paths.into_values().collect(),
+        }
+    }
+
+    fn mode(&mut self, text: &Text) -> Option<(Mode, Options)> {
+        use crate::profile::schema::{MODES, PATH_OPTIONS, nearest};
+        let mut parts = text.text.split(',').map(str::trim);
+        let word = parts.next().unwrap_or_default();
+        let Some(mode) = Mode::from_word(word) else {
+            let help = match (word, nearest(word, MODES.iter().copied())) {
+                ("overlay", _) => "this version has no `overlay` yet; use `ro`, `rw` or `tmpfs`".to_owned(),
+                (_, Some(near)) => format!("did you mean `{near}`?"),
+                _ => format!("modes are {}", MODES.join(", ")),
+            };
+            self.wrong(text, format!("`{word}` is no mode of a path"), &help);
+            return None;
+        };
+        let mut options = Options::default();
+        let before = self.errors.len();
+        for part in parts {
+            match part.split_once('=') {
+                Some(("size", size)) => match parse_size(size) {
+                    Some(size) => options.size = Some(size),
+                    None => self.wrong(text, format!("`{size}` is no size"), "bytes, or with K, M, G: `size=64M`"),
+                },
+                Some(("from", from)) => {
+                    options.from = self.path(&Text { text: from.to_owned(), at: text.at.clone() });
+                }
+                _ => match part {
+                    "optional" => options.optional = true,
+                    "create" => options.create = true,
+                    "noexec" => options.noexec = true,
+                    "nosuid" => options.nosuid = true,
+                    "nodev" => options.nodev = true,
+                    "prefer" => options.prefer = true,
+                    _ => {
+                        let help = match nearest(part, PATH_OPTIONS.iter().copied()) {
+                            Some(near) => format!("did you mean `{near}`?"),
+                            None => format!("options are {}", PATH_OPTIONS.join(", ")),
+                        };
+                        self.wrong(text, format!("`{part}` is no option of a path"), &help);
+                    }
+                },
+            }
+        }
+        let misfit = match mode {
+            _ if options.size.is_some() && mode != Mode::Tmpfs => Some(("size", "`size` goes with `tmpfs`")),
+            _ if options.from.is_some() && !mode.shows_host() => Some(("from", "`from` goes with `ro` and `rw`")),
+            _ if options.create && mode != Mode::Rw => Some(("create", "`create` goes with `rw`")),
+            _ => None,
+        };
+        if let Some((option, help)) = misfit {
+            self.wrong(text, format!("`{option}` has no meaning for `{word}`"), help);
+        }
+        (self.errors.len() == before).then_some((mode, options))
+    }
+
+    fn devices(&mut self) -> Vec<Device> {
+        use crate::profile::schema::{DEVICES, nearest};
+        let mut devices = Vec::new();
+        for text in self.merged.list("devices.allow") {
+            let (name, option) = text.text.split_once(',').map_or((text.text.as_str(), None), |(n, o)| (n, Some(o)));
+            let below_dev = name.starts_with("/dev/") && !name.split('/').any(|part| part == "..");
+            if !DEVICES.contains(&name) && !below_dev {
+                let help = match nearest(name, DEVICES.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("classes are {}; anything else is a path below /dev", DEVICES.join(", ")),
+                };
+                self.wrong(text, format!("`{name}` is no class of devices"), &help);
+            }
+            if option.is_some_and(|option| option.trim() != "optional") {
+                self.wrong(text, "a device has one option, `optional`".into(), "write `camera,optional`");
+            }
+            devices.push(Device { name: name.to_owned(), optional: option.is_some(), origin: self.origin(text) });
+        }
+        devices
+    }
+
+    fn rlimits(&mut self) -> Vec<Rlimit> {
+        let merged = self.merged;
+        let mut limits = Vec::new();
+        for (key, value) in merged.iter() {
+            let (Some(name), crate::profile::Value::Text(text)) = (key.strip_prefix("rlimits."), value) else {
+                continue;
+            };
+            let one = |part: &str| match part {
+                "unlimited" => Some(None),
+                _ => parse_size(part).map(Some),
+            };
+            let (soft, hard) = text.text.split_once(':').unwrap_or((&text.text, &text.text));
+            match (one(soft), one(hard)) {
+                (Some(soft), Some(hard)) if soft.unwrap_or(u64::MAX) <= hard.unwrap_or(u64::MAX) => {
+                    limits.push(Rlimit { name, soft, hard, origin: self.origin(text) });
+                }
+                _ => {
+                    let help = "a number, one with K, M or G, `unlimited`, or `SOFT:HARD`";
+                    self.wrong(text, format!("`{}` is no limit", text.text), help);
+                }
+            }
+        }
+        limits
+    }
+
+    fn session_bus(&mut self) -> SessionBus {
+        let policy = self.merged.text("dbus.session.policy");
+        let mut bus = SessionBus {
+            policy: match policy.map(|text| text.text.as_str()) {
+                Some("filter") => BusPolicy::Filter,
+                Some("host") => BusPolicy::Host,
+                _ => BusPolicy::None,
+            },
+            origin: policy.map(|text| self.origin(text)).unwrap_or_default(),
+            rules: Vec::new(),
+        };
+        for kind in ["own", "talk", "see", "call", "broadcast"] {
+            let key = format!("dbus.session.{kind}");
+            for text in self.merged.list(&key) {
+                let name = text.text.split('=').next().unwrap_or_default();
+                let good = |c: char| c.is_ascii_alphanumeric() || "-_.:*".contains(c);
+                let rule = matches!(kind, "call" | "broadcast");
+                if name.is_empty() || !name.contains('.') || !name.chars().all(good) || rule != text.text.contains('=') {
+                    let help = if rule { "`NAME=RULE`, as xdg-dbus-proxy(1) has it" } else { "such as `org.mozilla.*`" };
+                    self.wrong(text, format!("`{}` is no name on a bus", text.text), help);
+                }
+                if bus.policy != BusPolicy::Filter {
+                    let help = "write `policy = \"filter\"` in [dbus.session]";
+                    self.wrong(text, format!("`{key}` has no effect unless the bus is filtered"), help);
+                }
+                bus.rules.push(format!("{kind}={}", text.text));
+            }
+        }
+        bus
+    }
+}
+
+/// Bytes, or with one of the suffixes K, M, G, T (powers of 1024).
+pub fn parse_size(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.strip_suffix(['K', 'M', 'G', 'T']) {
+        Some(digits) => (digits, 10 * (1 + "KMGT".find(text.chars().last()?)? as u32)),
+        None => (text, 0),
+    };
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_size;
+
+    #[test]
+    fn sizes_have_suffixes_and_do_not_wrap() {
+        assert_eq!(parse_size("64M"), Some(64 << 20));
+        assert_eq!(parse_size("0"), Some(0));
+        for wrong in ["", "M", "-1", "+1", "1.5G", "99999999999999999999", "18446744073709551615K"] {
+            assert_eq!(parse_size(wrong), None, "{wrong}");
+        }
+    }
+}

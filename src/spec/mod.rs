@@ -1,0 +1,45 @@
+//! `Sandbox`: the whole description of one sandbox, explicit and ordered. Plain data; every front end ends here.
+
+pub mod build;
+mod filesystem;
+mod parts;
+
+pub use filesystem::{Filesystem, Mode, Options, PathRule, Root};
+pub use parts::*;
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The place that asked for something, as `file:line`; empty for what nobody asked for in particular.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Default)]
+pub struct Origin(pub String);
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct Sandbox {
+    /// What runs, and how.
+    pub process: Process,
+    /// Which namespaces are the host's.
+    pub namespaces: Namespaces,
+    /// The view.
+    pub filesystem: Filesystem,
+    /// Devices that are let in.
+    pub devices: Vec<Device>,
+    /// The network.
+    pub network: Network,
+    /// setrlimit(2).
+    pub rlimits: Vec<Rlimit>,
+    /// The desktop's services.
+    pub desktop: Desktop,
+    /// The session bus.
+    pub session_bus: SessionBus,
+    /// What the user should be told about how the layers were read.
+    pub notes: Vec<String>,
+}

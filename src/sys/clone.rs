@@ -1,0 +1,255 @@
+//! Processes: clone3(2), exec, wait, ids.
+
+use super::errno::{Errno, Result, check, done};
+use super::fd::owned;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+/// CLONE_NEWTIME of clone3(2).
+pub const CLONE_NEWTIME: u64 = 0x80;
+/// CLONE_CLEAR_SIGHAND: libc's constant overflows to 0 on this target.
+pub const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// The two sides of a clone.
+pub enum Cloned {
+    /// In the parent: the child's process id and a descriptor for it.
+    Parent {
+        /// As the parent's pid namespace numbers it.
+        pid: i32,
+        /// pidfd_open(2)'s kind of descriptor, close-on-exec.
+        pidfd: OwnedFd,
+    },
+    /// In the child.
+    Child,
+}
+
+/// clone3(2) with these CLONE_NEW* flags, a pidfd and SIGCHLD; memory is copied as by fork.
+/// The process must have one thread, since only the calling one lives on in the child.
+pub fn clone3(namespaces: u64) -> Result<Cloned> {
+    debug_assert!(has_one_thread(), "clone with more than one thread");
+    let mut pidfd: c_int = -1;
+    let mut args = CloneArgs {
+        flags: namespaces | libc::CLONE_PIDFD as u64 | CLONE_CLEAR_SIGHAND,
+        pidfd: &raw mut pidfd as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArgs::default()
+    };
+    // SAFETY: without CLONE_VM the child has its own copy of everything; the struct has the size that is passed.
+    let value = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<CloneArgs>()) };
+    match check(value)? {
+        0 => Ok(Cloned::Child),
+        pid => Ok(Cloned::Parent { pid: pid as i32, pidfd: owned(pidfd.into())? }),
+    }
+}
+
+fn has_one_thread() -> bool {
+    std::fs::read_dir("/proc/self/task").map_or(true, |tasks| tasks.count() == 1)
+}
+
+/// A stack for a child that shares our memory until it executes something.
+const SPAWN_STACK: usize = 64 * 1024;
+
+/// Starts a child as vfork(2) does, with a stack of its own: it runs `body` in our memory, and we wait until it has
+/// called exec or exited. `body`'s value is its exit status if it comes back.
+pub fn spawn_shared<F: FnMut() -> i32>(mut body: F) -> Result<i32> {
+    extern "C" fn run<F: FnMut() -> i32>(argument: *mut c_void) -> c_int {
+        // SAFETY: the argument is the closure below, which lives until the parent goes on.
+        let body = unsafe { &mut *argument.cast::<F>() };
+        body()
+    }
+    // SAFETY: an anonymous mapping; the stack grows down from its end, which is aligned to a page. CLONE_VFORK stops us
+    // until the child has left this memory, so the closure and the stack outlive it.
+    unsafe {
+        let stack = libc::mmap(
+            std::ptr::null_mut(),
+            SPAWN_STACK,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK,
+            -1,
+            0,
+        );
+        if stack == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+        let pid = libc::clone(run::<F>, stack.byte_add(SPAWN_STACK), flags, (&raw mut body).cast());
+        let result = check(pid.into());
+        libc::munmap(stack, SPAWN_STACK);
+        Ok(result? as i32)
+    }
+}
+
+/// execve(2). Comes back only with an error.
+pub fn execve(path: &CStr, args: &[*const c_char], env: &[*const c_char]) -> Errno {
+    debug_assert!(args.last().is_some_and(|p| p.is_null()) && env.last().is_some_and(|p| p.is_null()));
+    // SAFETY: both lists end with a null pointer and point at strings that end with a NUL.
+    unsafe { libc::execve(path.as_ptr(), args.as_ptr(), env.as_ptr()) };
+    Errno::last()
+}
+
+/// _exit(2): leaves without running anything of the parent's.
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: never comes back.
+    unsafe { libc::_exit(status) }
+}
+
+/// What waitid(2) told of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// It exited with this status.
+    Exited(i32),
+    /// This signal ended it.
+    Signaled(i32),
+    /// This signal stopped it.
+    Stopped(i32),
+    /// It goes on.
+    Continued,
+}
+
+/// The next change of a child, without waiting: none if nothing changed. ECHILD: there are no children.
+pub fn wait_any() -> Result<Option<(i32, Waited)>> {
+    wait(libc::P_ALL, 0, libc::WNOHANG | libc::WSTOPPED | libc::WCONTINUED)
+}
+
+/// Waits for the end of a child, by its pidfd.
+pub fn wait_end(pidfd: BorrowedFd<'_>) -> Result<Waited> {
+    loop {
+        match wait(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, 0) {
+            Ok(Some((_, waited))) => return Ok(waited),
+            Ok(None) | Err(Errno(libc::EINTR)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn wait(kind: libc::idtype_t, id: libc::id_t, flags: i32) -> Result<Option<(i32, Waited)>> {
+    // SAFETY: waitid fills the struct, which is valid when zeroed; the accessors read fields that SIGCHLD sets.
+    unsafe {
+        let mut info = std::mem::zeroed::<libc::siginfo_t>();
+        done(libc::waitid(kind, id, &raw mut info, flags | libc::WEXITED))?;
+        let pid = info.si_pid();
+        if pid == 0 {
+            return Ok(None);
+        }
+        let status = info.si_status();
+        let waited = match info.si_code {
+            libc::CLD_EXITED => Waited::Exited(status),
+            libc::CLD_STOPPED | libc::CLD_TRAPPED => Waited::Stopped(status),
+            libc::CLD_CONTINUED => Waited::Continued,
+            _ => Waited::Signaled(status),
+        };
+        Ok(Some((pid, waited)))
+    }
+}
+
+/// pidfd_send_signal(2)
+pub fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
+    let none = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: no siginfo is passed.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, none, 0) })?;
+    Ok(())
+}
+
+/// kill(2)
+pub fn kill(pid: i32, signal: i32) -> Result<()> {
+    // SAFETY: plain integers.
+    done(unsafe { libc::kill(pid, signal) })
+}
+
+/// This process's real ids.
+pub fn ids() -> (u32, u32) {
+    // SAFETY: these cannot fail.
+    unsafe { (libc::getuid(), libc::getgid()) }
+}
+
+/// The effective user id.
+pub fn effective_uid() -> u32 {
+    // SAFETY: cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// The process id.
+pub fn pid() -> i32 {
+    // SAFETY: cannot fail.
+    unsafe { libc::getpid() }
+}
+
+/// setresuid(2) and setresgid(2) by the system call itself, which changes this thread alone: the child has one.
+pub fn become_ids(uid: u32, gid: u32) -> Result<()> {
+    // SAFETY: plain integers.
+    unsafe {
+        check(libc::syscall(libc::SYS_setresgid, gid, gid, gid))?;
+        check(libc::syscall(libc::SYS_setresuid, uid, uid, uid))?;
+    }
+    Ok(())
+}
+
+/// setgroups(2) with an empty list.
+pub fn drop_groups() -> Result<()> {
+    // SAFETY: a list of no elements.
+    check(unsafe { libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>()) })?;
+    Ok(())
+}
+
+/// The supplementary groups.
+pub fn groups() -> Vec<u32> {
+    // SAFETY: a size of 0 asks for the count; the second call has room for it.
+    unsafe {
+        let count = libc::getgroups(0, std::ptr::null_mut());
+        let mut list = vec![0; count.max(0) as usize];
+        let count = libc::getgroups(list.len() as c_int, list.as_mut_ptr());
+        list.truncate(count.max(0) as usize);
+        list
+    }
+}
+
+/// setsid(2)
+pub fn setsid() -> Result<()> {
+    // SAFETY: no arguments.
+    done(unsafe { libc::setsid() })
+}
+
+/// setpgid(0, 0)
+pub fn own_process_group() -> Result<()> {
+    // SAFETY: plain integers.
+    done(unsafe { libc::setpgid(0, 0) })
+}
+
+/// setrlimit(2) by prlimit64, so that values are 64 bits everywhere. `None` is no limit.
+pub fn set_rlimit(resource: u32, soft: Option<u64>, hard: Option<u64>) -> Result<()> {
+    let limit = [soft.unwrap_or(u64::MAX), hard.unwrap_or(u64::MAX)];
+    let none = std::ptr::null_mut::<u64>();
+    // SAFETY: two 64-bit values, as struct rlimit64 has.
+    check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, limit.as_ptr(), none) })?;
+    Ok(())
+}
+
+/// The soft and the hard limit of a resource.
+pub fn rlimit(resource: u32) -> Result<(u64, u64)> {
+    let mut limit = [0u64; 2];
+    let none = std::ptr::null::<u64>();
+    // SAFETY: two 64-bit values, as struct rlimit64 has.
+    check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, none, limit.as_mut_ptr()) })?;
+    Ok((limit[0], limit[1]))
+}
+
+/// dup of a number for the child's use, so that it has a raw value to name.
+pub fn raw(fd: &OwnedFd) -> RawFd {
+    fd.as_raw_fd()
+}

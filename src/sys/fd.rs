@@ -1,0 +1,251 @@
+//! Descriptors and files.
+
+use super::errno::{Errno, Result, check, done};
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// The directory that relative paths start at.
+pub fn cwd() -> BorrowedFd<'static> {
+    // SAFETY: AT_FDCWD is not a descriptor that can be closed; every *at call takes it.
+    unsafe { BorrowedFd::borrow_raw(libc::AT_FDCWD) }
+}
+
+pub(super) fn owned(value: libc::c_long) -> Result<OwnedFd> {
+    let fd = check(value)? as RawFd;
+    // SAFETY: the kernel has just given this descriptor to us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// openat(2); close-on-exec is always added.
+pub fn openat(dir: BorrowedFd<'_>, path: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
+    // SAFETY: the path ends with a NUL and outlives the call.
+    owned(unsafe { libc::openat(dir.as_raw_fd(), path.as_ptr(), flags | libc::O_CLOEXEC, mode) }.into())
+}
+
+/// openat2(2) below a root that links and `..` cannot leave (RESOLVE_IN_ROOT), without links of /proc.
+pub fn open_in_root(root: BorrowedFd<'_>, path: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
+    let how = [
+        (flags | libc::O_CLOEXEC) as u64,
+        u64::from(mode),
+        libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS,
+    ];
+    loop {
+        // SAFETY: `how` has the layout and size of struct open_how; the path ends with a NUL.
+        let value = unsafe {
+            libc::syscall(libc::SYS_openat2, root.as_raw_fd(), path.as_ptr(), how.as_ptr(), size_of_val(&how))
+        };
+        match owned(value) {
+            // The kernel gives up where a rename elsewhere might have let ".." escape: openat2(2), EAGAIN.
+            Err(Errno(libc::EAGAIN)) => {}
+            other => return other,
+        }
+    }
+}
+
+/// mkdirat(2)
+pub fn mkdirat(dir: BorrowedFd<'_>, path: &CStr, mode: u32) -> Result<()> {
+    // SAFETY: the path ends with a NUL and outlives the call.
+    done(unsafe { libc::mkdirat(dir.as_raw_fd(), path.as_ptr(), mode) })
+}
+
+/// symlinkat(2)
+pub fn symlinkat(target: &CStr, dir: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+    // SAFETY: both paths end with a NUL and outlive the call.
+    done(unsafe { libc::symlinkat(target.as_ptr(), dir.as_raw_fd(), path.as_ptr()) })
+}
+
+/// unlinkat(2)
+pub fn unlinkat(dir: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+    // SAFETY: the path ends with a NUL and outlives the call.
+    done(unsafe { libc::unlinkat(dir.as_raw_fd(), path.as_ptr(), 0) })
+}
+
+/// fchmod(2)
+pub fn fchmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
+    // SAFETY: plain integers.
+    done(unsafe { libc::fchmod(fd.as_raw_fd(), mode) })
+}
+
+/// The file type bits (`S_IFMT`) of what a descriptor refers to.
+pub fn file_type(fd: BorrowedFd<'_>) -> Result<u32> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: fstat fills the whole struct when it succeeds.
+    let stat = unsafe {
+        done(libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()))?;
+        stat.assume_init()
+    };
+    Ok(stat.st_mode & libc::S_IFMT)
+}
+
+/// write(2) of everything.
+pub fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) -> Result<()> {
+    while !data.is_empty() {
+        // SAFETY: the buffer is valid for its length.
+        let value = unsafe { libc::write(fd.as_raw_fd(), data.as_ptr().cast(), data.len()) };
+        match check(value as libc::c_long) {
+            Ok(n) => data = data.get(n as usize..).unwrap_or_default(),
+            Err(Errno(libc::EINTR)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// read(2)
+pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
+    loop {
+        // SAFETY: the buffer is valid for its length.
+        let value = unsafe { libc::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
+        match check(value as libc::c_long) {
+            Err(Errno(libc::EINTR)) => {}
+            other => return other.map(|n| n as usize),
+        }
+    }
+}
+
+/// Writes a file of /proc, which takes its content in one write.
+pub fn write_file(path: &CStr, data: &[u8]) -> Result<()> {
+    use std::os::fd::AsFd;
+    let fd = openat(cwd(), path, libc::O_WRONLY, 0)?;
+    // SAFETY: the buffer is valid for its length.
+    check(unsafe { libc::write(fd.as_fd().as_raw_fd(), data.as_ptr().cast(), data.len()) } as libc::c_long)?;
+    Ok(())
+}
+
+/// chdir(2)
+pub fn chdir(path: &CStr) -> Result<()> {
+    // SAFETY: the path ends with a NUL and outlives the call.
+    done(unsafe { libc::chdir(path.as_ptr()) })
+}
+
+/// fchdir(2)
+pub fn fchdir(fd: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: plain integers.
+    done(unsafe { libc::fchdir(fd.as_raw_fd()) })
+}
+
+/// umask(2)
+pub fn umask(mask: u32) -> u32 {
+    // SAFETY: cannot fail.
+    unsafe { libc::umask(mask) }
+}
+
+/// dup2(2): the copy lives without close-on-exec.
+pub fn dup2(fd: RawFd, to: RawFd) -> Result<()> {
+    // SAFETY: plain integers; the caller knows what `to` was.
+    done(unsafe { libc::dup2(fd, to) })
+}
+
+/// Whether this number is an open descriptor, and its flags if so.
+pub fn descriptor_flags(fd: RawFd) -> Result<i32> {
+    // SAFETY: plain integers.
+    Ok(check(unsafe { libc::fcntl(fd, libc::F_GETFD) }.into())? as i32)
+}
+
+/// Sets or clears close-on-exec.
+pub fn set_cloexec(fd: RawFd, on: bool) -> Result<()> {
+    // SAFETY: plain integers.
+    done(unsafe { libc::fcntl(fd, libc::F_SETFD, if on { libc::FD_CLOEXEC } else { 0 }) })
+}
+
+/// Sets or clears O_NONBLOCK, which belongs to the open file and so to everyone who shares it.
+pub fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> Result<()> {
+    // SAFETY: plain integers.
+    unsafe {
+        let flags = check(libc::fcntl(fd.as_raw_fd(), libc::F_GETFL).into())? as i32;
+        let flags = if on { flags | libc::O_NONBLOCK } else { flags & !libc::O_NONBLOCK };
+        done(libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags))
+    }
+}
+
+/// A descriptor at or above `least`, close-on-exec, for the same open file.
+pub fn dup_above(fd: BorrowedFd<'_>, least: RawFd) -> Result<OwnedFd> {
+    // SAFETY: plain integers.
+    owned(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least) }.into())
+}
+
+/// close_range(2): marks the range close-on-exec (Linux 5.11), so that exec closes it and nothing before does.
+pub fn cloexec_range(first: u32, last: u32) -> Result<()> {
+    if first > last {
+        return Ok(());
+    }
+    // SAFETY: plain integers.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC) })?;
+    Ok(())
+}
+
+/// close_range(2): closes at once.
+pub fn close_range(first: u32, last: u32) -> Result<()> {
+    if first > last {
+        return Ok(());
+    }
+    // SAFETY: the caller owns every descriptor of the range and uses none of them again.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })?;
+    Ok(())
+}
+
+/// pipe2(2), close-on-exec.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [0; 2];
+    // SAFETY: the array takes two descriptors, which are then ours.
+    unsafe {
+        done(libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC))?;
+        Ok((OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])))
+    }
+}
+
+/// What poll(2) waits for.
+pub struct Poll {
+    /// The descriptor; a negative one is skipped.
+    pub fd: RawFd,
+    /// Wait for input.
+    pub read: bool,
+    /// Wait for room to write.
+    pub write: bool,
+    /// Whether anything happened, errors and hang-up included.
+    pub ready: bool,
+}
+
+/// poll(2). `timeout` is in milliseconds; none waits for ever. An interruption gives no readiness.
+pub fn poll(set: &mut [Poll], timeout: Option<i32>) -> Result<()> {
+    let mut raw = [libc::pollfd { fd: -1, events: 0, revents: 0 }; 16];
+    let Some(raw) = raw.get_mut(..set.len()) else { return Err(Errno(libc::EINVAL)) };
+    for (raw, want) in raw.iter_mut().zip(set.iter()) {
+        raw.fd = want.fd;
+        raw.events = if want.read { libc::POLLIN } else { 0 } | if want.write { libc::POLLOUT } else { 0 };
+    }
+    // SAFETY: the array is valid for its length.
+    let value = unsafe { libc::poll(raw.as_mut_ptr(), raw.len() as libc::nfds_t, timeout.unwrap_or(-1)) };
+    match check(value.into()) {
+        Err(Errno(libc::EINTR)) => {}
+        Err(error) => return Err(error),
+        Ok(_) => {
+            for (raw, want) in raw.iter().zip(set.iter_mut()) {
+                want.ready = raw.revents != 0;
+            }
+            return Ok(());
+        }
+    }
+    set.iter_mut().for_each(|want| want.ready = false);
+    Ok(())
+}
+
+/// A descriptor named by number, as a caller gives it on the command line.
+pub fn adopt(fd: RawFd) -> Result<OwnedFd> {
+    descriptor_flags(fd)?;
+    // SAFETY: it is open (just checked), and the caller hands it over by naming it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Borrows a descriptor by number; the caller knows that it stays open.
+pub fn borrow(fd: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: only used for the standard streams and for descriptors that live until exec.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+/// write(2), as much as goes.
+pub fn write_some(fd: BorrowedFd<'_>, data: &[u8]) -> Result<usize> {
+    // SAFETY: the buffer is valid for its length.
+    let value = unsafe { libc::write(fd.as_raw_fd(), data.as_ptr().cast(), data.len()) };
+    Ok(check(value as libc::c_long)? as usize)
+}

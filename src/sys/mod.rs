@@ -1,0 +1,23 @@
+//! One function per system call: the only `unsafe` of the program, and the only place that knows numbers of the kernel.
+//!
+//! Nothing here allocates, panics or logs, so that `child` may call all of it between clone and exec.
+
+mod clone;
+mod errno;
+mod fd;
+mod mount;
+mod prctl;
+mod seccomp;
+mod signal;
+mod socket;
+mod tty;
+
+pub use clone::*;
+pub use errno::*;
+pub use fd::*;
+pub use mount::*;
+pub use prctl::*;
+pub use seccomp::*;
+pub use signal::*;
+pub use socket::*;
+pub use tty::*;

@@ -1,0 +1,119 @@
+//! The mount API by descriptors (fsopen, fsmount, open_tree, mount_setattr, move_mount), which libc has no wrappers for.
+
+use super::errno::{Result, check, done};
+use super::fd::owned;
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+const OPEN_TREE_CLONE: u32 = 1;
+const AT_RECURSIVE: i32 = 0x8000;
+const FSCONFIG_SET_STRING: u32 = 1;
+const FSCONFIG_CMD_CREATE: u32 = 6;
+const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x04;
+const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
+
+/// MOUNT_ATTR_RDONLY of mount_setattr(2).
+pub const ATTR_RDONLY: u64 = 0x1;
+/// MOUNT_ATTR_NOSUID
+pub const ATTR_NOSUID: u64 = 0x2;
+/// MOUNT_ATTR_NODEV
+pub const ATTR_NODEV: u64 = 0x4;
+/// MOUNT_ATTR_NOEXEC
+pub const ATTR_NOEXEC: u64 = 0x8;
+
+#[repr(C)]
+struct MountAttr {
+    attr_set: u64,
+    attr_clr: u64,
+    propagation: u64,
+    userns_fd: u64,
+}
+
+/// A new filesystem of this type with these `key=value` options, as a detached mount: fsopen(2), fsconfig(2), fsmount(2).
+pub fn new_filesystem(kind: &CStr, options: &[(&CStr, &CStr)], attributes: u64) -> Result<OwnedFd> {
+    // SAFETY: all strings end with a NUL and outlive the calls; the rest are integers.
+    unsafe {
+        let fs = owned(libc::syscall(libc::SYS_fsopen, kind.as_ptr(), 1 /* FSOPEN_CLOEXEC */))?;
+        for (key, value) in options {
+            check(libc::syscall(
+                libc::SYS_fsconfig,
+                fs.as_raw_fd(),
+                FSCONFIG_SET_STRING,
+                key.as_ptr(),
+                value.as_ptr(),
+                0,
+            ))?;
+        }
+        let none = std::ptr::null::<libc::c_char>();
+        check(libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), FSCONFIG_CMD_CREATE, none, none, 0))?;
+        owned(libc::syscall(libc::SYS_fsmount, fs.as_raw_fd(), 1 /* FSMOUNT_CLOEXEC */, attributes))
+    }
+}
+
+/// open_tree(2) with OPEN_TREE_CLONE: a detached copy of the mounts at and below a path.
+pub fn clone_tree(dir: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Result<OwnedFd> {
+    let mut flags = OPEN_TREE_CLONE as i32 | libc::O_CLOEXEC | libc::AT_EMPTY_PATH;
+    if recursive {
+        flags |= AT_RECURSIVE;
+    }
+    // SAFETY: the path ends with a NUL and outlives the call.
+    owned(unsafe { libc::syscall(libc::SYS_open_tree, dir.as_raw_fd(), path.as_ptr(), flags) })
+}
+
+/// mount_setattr(2): adds attributes to a mount (and all below it), and makes it private where asked,
+/// so that what is mounted on the original later does not arrive in the copy.
+pub fn set_attributes(mount: BorrowedFd<'_>, attributes: u64, private: bool, recursive: bool) -> Result<()> {
+    let attr = MountAttr {
+        attr_set: attributes,
+        attr_clr: 0,
+        propagation: if private { libc::MS_PRIVATE } else { 0 },
+        userns_fd: 0,
+    };
+    let flags = libc::AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
+    // SAFETY: `attr` has the layout and size of struct mount_attr; the path is the empty string.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const attr,
+            size_of::<MountAttr>(),
+        )
+    })?;
+    Ok(())
+}
+
+/// move_mount(2): puts a detached mount where the second descriptor stands.
+pub fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
+    attach_at(mount, target, c"")
+}
+
+/// The same, at a path below a descriptor.
+pub fn attach_at(mount: BorrowedFd<'_>, dir: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+    let flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+    // SAFETY: both paths end with a NUL.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            dir.as_raw_fd(),
+            path.as_ptr(),
+            flags,
+        )
+    })?;
+    Ok(())
+}
+
+/// Makes the mount that a descriptor stands on the root, and lets go of the old one:
+/// pivot_root(".", ".") puts the old root on top of the new one, where umount2 takes it off (pivot_root(2), NOTES).
+pub fn enter_root(root: &OwnedFd) -> Result<()> {
+    super::fd::fchdir(root.as_fd())?;
+    // SAFETY: constant strings that end with a NUL.
+    unsafe {
+        check(libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()))?;
+        done(libc::umount2(c".".as_ptr(), libc::MNT_DETACH))?;
+        done(libc::chdir(c"/".as_ptr()))
+    }
+}

@@ -1,0 +1,90 @@
+//! Signals: all are blocked and read from a descriptor, so that no handler ever runs.
+
+use super::errno::{Result, done};
+use super::fd::owned;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+/// A set of signals, as the kernel had it.
+#[derive(Clone, Copy)]
+pub struct Mask(libc::sigset_t);
+
+/// Blocks every signal; gives the mask that was before.
+pub fn block_all() -> Result<Mask> {
+    // SAFETY: sigfillset initialises the set; the old one is filled by the call.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        let mut old = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        done(libc::sigprocmask(libc::SIG_SETMASK, &raw const all, &raw mut old))?;
+        Ok(Mask(old))
+    }
+}
+
+/// Sets the mask.
+pub fn restore(mask: &Mask) -> Result<()> {
+    // SAFETY: the set was filled by the kernel.
+    done(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const mask.0, std::ptr::null_mut()) })
+}
+
+/// A descriptor that every blocked signal can be read from (signalfd(2)).
+pub fn signal_descriptor() -> Result<OwnedFd> {
+    // SAFETY: sigfillset initialises the set.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        owned(libc::signalfd(-1, &raw const all, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK).into())
+    }
+}
+
+/// A signal that arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived {
+    /// Its number.
+    pub signal: i32,
+    /// Whether a process sent it (kill and the like), rather than the kernel or a terminal.
+    pub from_process: bool,
+    /// The sender's process id as we number it; 0 if it is outside of our pid namespace.
+    pub sender: i32,
+}
+
+/// The next signal, if one is waiting.
+pub fn next_signal(fd: BorrowedFd<'_>) -> Option<Arrived> {
+    // SAFETY: the struct is plain data and the kernel writes whole ones.
+    unsafe {
+        let mut info = std::mem::zeroed::<libc::signalfd_siginfo>();
+        let size = size_of::<libc::signalfd_siginfo>();
+        let n = libc::read(fd.as_raw_fd(), (&raw mut info).cast(), size);
+        (n == size as isize).then_some(Arrived {
+            signal: info.ssi_signo as i32,
+            from_process: info.ssi_code <= 0,
+            sender: info.ssi_pid as i32,
+        })
+    }
+}
+
+/// Stops this process as job control does.
+pub fn stop_self() {
+    // SAFETY: SIGSTOP cannot be blocked or handled.
+    unsafe { libc::raise(libc::SIGSTOP) };
+}
+
+/// Lets a signal end this process with its default action, so that a waiting shell sees the true cause. SIGKILL-like
+/// cores are not wanted: the core limit is set to nothing first.
+pub fn die_of(signal: i32) {
+    let _ = super::set_rlimit(libc::RLIMIT_CORE, Some(0), Some(0));
+    // SAFETY: the default action replaces any handler; unblocking delivers the raised signal.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, signal);
+        libc::raise(signal);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+    }
+}
+
+/// Sets the default action for SIGPIPE, which Rust's start-up ignores and exec would hand on.
+pub fn default_sigpipe() {
+    // SAFETY: the default action is always valid.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
