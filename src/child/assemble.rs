@@ -93,9 +93,7 @@ impl View<'_> {
             Step::Tmpfs { path, mode, size, attributes } => {
                 let mode = (c"mode", mode.as_c_str());
                 let mount = match size {
-                    Some(size) => {
-                        sys::new_filesystem(c"tmpfs", &[mode, (c"size", size.as_c_str())], *attributes)
-                    }
+                    Some(size) => sys::new_filesystem(c"tmpfs", &[mode, (c"size", size.as_c_str())], *attributes),
                     None => sys::new_filesystem(c"tmpfs", &[mode], *attributes),
                 };
                 self.attach(&mount.at(place, Call::Fsmount)?, path)

@@ -25,6 +25,7 @@ pub enum RootMount {
 
 /// One part of the view. Paths inside are relative to the new root.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the arguments of the call that each variant names")]
 pub enum Step {
     /// mkdirat
     Dir { path: CString, mode: u32 },

@@ -90,6 +90,7 @@ calls! {
 
 /// One message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of a failure are named by their types")]
 pub enum Message {
     /// It did not work.
     Failed { place: Place, call: Call, errno: Errno },

@@ -25,8 +25,9 @@ impl Caller {
             Error::new(format!("cannot tell the current directory: {errno}")).hint("it may be gone: cd to another")
         })?;
         if cwd.to_str().is_none() {
-            return Err(Error::new(format!("the current directory's name is not UTF-8: {}", cwd.display()))
-                .hint("profiles are UTF-8 text, and so are the paths in them; start from a directory with such a name"));
+            return Err(Error::new(format!("the current directory's name is not UTF-8: {}", cwd.display())).hint(
+                "profiles are UTF-8 text, and so are the paths in them; start from a directory with such a name",
+            ));
         }
         let mut env = BTreeMap::new();
         let mut odd = Vec::new();
@@ -58,12 +59,13 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
         merged.apply(&layer);
     }
     let file = caller.cwd.join(".sbx.toml");
-    if !args.no_project && file.symlink_metadata().is_ok() {
-        if let Some(layer) = loader.file(&file, None) {
-            let loosened = project::loosened(&merged, &layer, &caller.vars);
-            loader.errors.extend(loosened);
-            merged.apply(&layer);
-        }
+    if !args.no_project
+        && file.symlink_metadata().is_ok()
+        && let Some(layer) = loader.file(&file, None)
+    {
+        let loosened = project::loosened(&merged, &layer, &caller.vars);
+        loader.errors.extend(loosened);
+        merged.apply(&layer);
     }
     let text = flags(args, caller)?;
     let layer = loader.text("command line", &text);
@@ -107,7 +109,10 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<String> {
             // `--ro PATH,optional`: options follow as in a profile.
             let path = utf8(path, "path")?;
             let (path, options) = split_options(path);
-            line(&format!("filesystem.paths.{}", quote(&absolute(path, &caller.cwd))), quote(&format!("{mode}{options}")));
+            line(
+                &format!("filesystem.paths.{}", quote(&absolute(path, &caller.cwd))),
+                quote(&format!("{mode}{options}")),
+            );
         }
     }
     for variable in &args.env {

@@ -38,7 +38,8 @@ fn list(caller: &Caller, json: bool) -> String {
         rows.push((name, about));
     }
     if json {
-        let rows: Vec<_> = rows.iter().map(|(name, about)| serde_json::json!({"name": name, "description": about})).collect();
+        let rows: Vec<_> =
+            rows.iter().map(|(name, about)| serde_json::json!({"name": name, "description": about})).collect();
         return format!("{:#}\n", serde_json::Value::Array(rows));
     }
     rows.iter().fold(String::new(), |mut out, (name, about)| {

@@ -3,7 +3,7 @@
 use super::{args, layers};
 use crate::error::{Error, Result};
 use crate::launch::{self, Outcome, Status};
-use crate::{exit, plan, sys};
+use crate::{plan, sys};
 use std::process::ExitCode;
 
 pub(super) fn main(args: &args::Run) -> ExitCode {
@@ -56,7 +56,6 @@ fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
                 .hint(format!("open it before: sbx --keep-fd {fd} ... {fd}<FILE")));
         }
     }
-    let _ = exit::FAILED;
     sys::cloexec_range(3, u32::MAX).map_err(|errno| Error::new(format!("close_range: {errno}")))?;
     if let Some(fd) = args.status_fd {
         let adopted = if fd < 3 { sys::dup_above(sys::borrow(fd), 3) } else { sys::adopt(fd) };

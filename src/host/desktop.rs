@@ -48,17 +48,17 @@ pub(super) fn probe(sandbox: &Sandbox, env: &BTreeMap<String, String>, uid: u32)
         // An absolute WAYLAND_DISPLAY is a path of its own (wl_display_connect(3)); join keeps it.
         facts.wayland = there(runtime_dir.join(get("WAYLAND_DISPLAY").unwrap_or("wayland-0")));
     }
-    if desktop.x11 {
-        if let Some(number) = get("DISPLAY").and_then(display_number) {
-            let socket = PathBuf::from(format!("/tmp/.X11-unix/X{number}"));
-            if let Some(socket) = there(socket) {
-                let file = get("XAUTHORITY")
-                    .map(PathBuf::from)
-                    .or_else(|| get("HOME").map(|home| Path::new(home).join(".Xauthority")));
-                let records = file.and_then(|file| std::fs::read(file).ok()).unwrap_or_default();
-                facts.x11_cookie = cookie(&records, &number);
-                facts.x11 = Some((number, socket));
-            }
+    if desktop.x11
+        && let Some(number) = get("DISPLAY").and_then(display_number)
+    {
+        let socket = PathBuf::from(format!("/tmp/.X11-unix/X{number}"));
+        if let Some(socket) = there(socket) {
+            let file = get("XAUTHORITY")
+                .map(PathBuf::from)
+                .or_else(|| get("HOME").map(|home| Path::new(home).join(".Xauthority")));
+            let records = file.and_then(|file| std::fs::read(file).ok()).unwrap_or_default();
+            facts.x11_cookie = cookie(&records, &number);
+            facts.x11 = Some((number, socket));
         }
     }
     if desktop.sound.contains("pipewire") {

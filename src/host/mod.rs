@@ -146,9 +146,10 @@ pub fn helpers(names: &[&str], path: &str) -> BTreeMap<String, PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     let mut found = BTreeMap::new();
     for name in names {
-        let here = path.split(':').filter(|dir| dir.starts_with('/')).map(|dir| Path::new(dir).join(name)).find(|file| {
-            std::fs::metadata(file).is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
-        });
+        let here =
+            path.split(':').filter(|dir| dir.starts_with('/')).map(|dir| Path::new(dir).join(name)).find(|file| {
+                std::fs::metadata(file).is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+            });
         if let Some(file) = here {
             found.insert((*name).to_owned(), file);
         }

@@ -219,9 +219,8 @@ fn kind_of(path: &Path) -> Option<Kind> {
 
 fn entries(path: &Path) -> Vec<(String, Kind)> {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    let mut list: Vec<_> = entries
-        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, kind_of(&entry.path())?)))
-        .collect();
+    let mut list: Vec<_> =
+        entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, kind_of(&entry.path())?))).collect();
     list.sort_by(|a, b| a.0.cmp(&b.0));
     list
 }

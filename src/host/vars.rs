@@ -27,9 +27,8 @@ pub fn vars(env: &BTreeMap<String, String>, cwd: &Path) -> Vars {
     set("UID", uid.to_string());
     set("USER", name.unwrap_or_else(|| uid.to_string()));
     // basedir-spec: relative paths are ignored, and these are the defaults.
-    let base = |name: &str, default: String| {
-        env.get(name).filter(|path| path.starts_with('/')).cloned().unwrap_or(default)
-    };
+    let base =
+        |name: &str, default: String| env.get(name).filter(|path| path.starts_with('/')).cloned().unwrap_or(default);
     for (name, below) in [
         ("XDG_CONFIG_HOME", ".config"),
         ("XDG_DATA_HOME", ".local/share"),
@@ -64,10 +63,11 @@ fn places(home: &str, written: &str) -> BTreeMap<String, String> {
         };
         let value = value.trim_matches('"').replace("$HOME", home);
         // A directory set to the home itself is how the file says "there is none".
-        if let Some(place) = places.get_mut(&format!("xdg-{}", name.to_lowercase())) {
-            if value.starts_with('/') && Path::new(&value) != Path::new(home) {
-                *place = value;
-            }
+        if let Some(place) = places.get_mut(&format!("xdg-{}", name.to_lowercase()))
+            && value.starts_with('/')
+            && Path::new(&value) != Path::new(home)
+        {
+            *place = value;
         }
     }
     places

@@ -20,10 +20,10 @@ pub(super) fn prepare(plan: &Plan, session: Session) -> Result<Prepared> {
     let mut steps = Vec::new();
     // Steps have the numbers of the plan's operations, so that a failure finds its line.
     for placed in &plan.view {
-        if let Op::Bind { source, path, attributes, .. } = &placed.op {
-            if path == Path::new("/") {
-                root = RootMount::Bind(cstring(source.as_os_str())?, attributes.bits());
-            }
+        if let Op::Bind { source, path, attributes, .. } = &placed.op
+            && path == Path::new("/")
+        {
+            root = RootMount::Bind(cstring(source.as_os_str())?, attributes.bits());
         }
         steps.push(step(&placed.op, &mut scratch)?);
     }

@@ -277,20 +277,20 @@ impl Relay {
             return;
         }
         // In the background a change of the terminal would stop us; the shell says SIGCONT when that is over.
-        if let Some(tty) = Relay::tty().filter(|tty| sys::in_foreground(*tty)) {
-            if let Ok(settings) = sys::terminal_settings(tty) {
-                let saved = *self.saved.get_or_insert(settings);
-                let _ = sys::set_terminal(tty, &saved.raw());
-            }
+        if let Some(tty) = Relay::tty().filter(|tty| sys::in_foreground(*tty))
+            && let Ok(settings) = sys::terminal_settings(tty)
+        {
+            let saved = *self.saved.get_or_insert(settings);
+            let _ = sys::set_terminal(tty, &saved.raw());
         }
         self.resize();
     }
 
     fn suspend(&mut self) {
-        if let (Some(saved), Some(tty)) = (self.saved.take(), Relay::tty()) {
-            if sys::in_foreground(tty) {
-                let _ = sys::set_terminal(tty, &saved);
-            }
+        if let (Some(saved), Some(tty)) = (self.saved.take(), Relay::tty())
+            && sys::in_foreground(tty)
+        {
+            let _ = sys::set_terminal(tty, &saved);
         }
     }
 

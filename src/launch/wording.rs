@@ -63,9 +63,8 @@ pub(super) fn failure(plan: &Plan, prepared: &Prepared, place: Place, call: Call
             Error::new(format!("cannot forbid nested user namespaces: {}: {errno}", call.name()))
                 .hint("/proc/sys is read-only here, as in a container; --set namespaces.nested=allow goes on without")
         }
-        _ => Error::new(format!("{}: {}: {errno}", where_it_was(place), call.name())).hint(
-            "this is not caused by the profile; `sbx check` shows what this host refuses",
-        ),
+        _ => Error::new(format!("{}: {}: {errno}", where_it_was(place), call.name()))
+            .hint("this is not caused by the profile; `sbx check` shows what this host refuses"),
     }
 }
 
@@ -107,10 +106,9 @@ fn step(plan: &Plan, index: usize, call: Call, errno: Errno) -> Error {
             "a directory on the way to {} may not be searched by this user: `namei -l {0}` shows which",
             source.display()
         )),
-        (Op::Bind { source, .. }, Call::OpenTree, libc::EINVAL) => error.hint(format!(
-            "{} is a kind of mount that cannot be copied into another namespace",
-            source.display()
-        )),
+        (Op::Bind { source, .. }, Call::OpenTree, libc::EINVAL) => {
+            error.hint(format!("{} is a kind of mount that cannot be copied into another namespace", source.display()))
+        }
         (Op::Proc { .. }, Call::Fsmount, libc::EPERM) => error.hint(
             "parts of the host's /proc are covered, as in a container, and the kernel then refuses a new one; \
              --mask /proc runs without it, --share pid shows the host's",
@@ -164,4 +162,3 @@ fn exec(plan: &Plan, errno: Errno) -> Error {
         _ => Error::new(format!("{name}: cannot be executed: {errno}")).status(exit::NOT_EXECUTABLE),
     }
 }
-

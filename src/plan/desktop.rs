@@ -156,12 +156,7 @@ fn bus(
         }
     }
     plan.items.push((runtime.to_owned(), own(What::Dir { mode: 0o700 })));
-    plan.bus_proxy = Some(BusProxy {
-        program: program.clone(),
-        address: address.clone(),
-        socket,
-        args,
-        origin: bus.origin.clone(),
-    });
+    plan.bus_proxy =
+        Some(BusProxy { program: program.clone(), address: address.clone(), socket, args, origin: bus.origin.clone() });
     Ok(())
 }

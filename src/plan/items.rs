@@ -162,10 +162,7 @@ fn tmpfs_mode(path: &Path) -> u32 {
 fn root(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Result<()> {
     let private_pid = !sandbox.namespaces.share.contains_key(&Namespace::Pid);
     let mut put = |path: &str, what: What| items.insert(PathBuf::from(path), own(what));
-    put(
-        "/proc",
-        if private_pid { What::Proc } else { What::Bind { source: "/proc".into(), ro: true, device: false } },
-    );
+    put("/proc", if private_pid { What::Proc } else { What::Bind { source: "/proc".into(), ro: true, device: false } });
     put("/dev", What::Dev);
     put("/tmp", What::Tmpfs { mode: 0o1777, size: None });
     let root = match &sandbox.filesystem.root {
@@ -201,7 +198,11 @@ fn root(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Re
     // Homes that lie elsewhere: system accounts have theirs in directories that programs need.
     for account in facts.accounts.iter().filter(|account| (1000..60000).contains(&account.uid)) {
         let outside = !["/home", "/root"].iter().any(|dir| account.home.starts_with(dir));
-        if outside && account.home.parent().is_some() && account.home != facts.home && facts.paths.kind(&account.home).is_some() {
+        if outside
+            && account.home.parent().is_some()
+            && account.home != facts.home
+            && facts.paths.kind(&account.home).is_some()
+        {
             items.insert(account.home.clone(), own(What::Tmpfs { mode: 0o700, size: None }));
         }
     }
@@ -264,7 +265,9 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<String
         items.iter().filter(|(_, item)| item.what == What::Hidden).map(|(p, i)| (p.clone(), i.clone())).collect();
     for (path, item) in hidden {
         let Some(parent) = path.parent() else {
-            return Err(Error::new("`/` cannot be hidden").origin(&item.origin).hint("use filesystem.root = \"empty\""));
+            return Err(Error::new("`/` cannot be hidden")
+                .origin(&item.origin)
+                .hint("use filesystem.root = \"empty\""));
         };
         let Some((above, cover)) = items.iter().rev().find(|(p, _)| parent.starts_with(p)) else { continue };
         let What::Bind { source, ro, .. } = &cover.what else { continue };
@@ -287,7 +290,10 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<String
         }
         let entry = |what| Item { what, ..cover.clone() };
         let directory = entry(What::Tmpfs { mode: 0o755, size: None });
-        let mut added = vec![(parent.to_owned(), Item { options: Options { prefer: true, ..Options::default() }, asked: false, ..directory })];
+        let mut added = vec![(
+            parent.to_owned(),
+            Item { options: Options { prefer: true, ..Options::default() }, asked: false, ..directory },
+        )];
         for (name, kind) in listing {
             let what = match kind {
                 Kind::Link(text) => What::Link(text.clone()),

@@ -249,7 +249,9 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         }
     }
     if sandbox.process.as_pid_1 && !namespaces.contains(&Namespace::Pid) {
-        return Err(Error::new("--as-pid-1 needs a pid namespace of its own").hint("take `pid` out of namespaces.share"));
+        return Err(
+            Error::new("--as-pid-1 needs a pid namespace of its own").hint("take `pid` out of namespaces.share")
+        );
     }
     if sandbox.process.args.is_empty() {
         return Err(Error::new("no program to run: the command line names none, and the profile has no process.args")
@@ -300,11 +302,11 @@ fn check_host(facts: &Facts) -> Result<()> {
         let message = format!("Linux {major}.{minor} is too old: mount_setattr(2) came with 5.12");
         return Err(Error::new(message).hint("run a newer kernel; Debian 12 has 6.1"));
     }
-    if facts.uid != 0 {
-        if facts.unprivileged_userns_clone == Some(0) {
-            return Err(Error::new("this host lets only root create user namespaces: kernel.unprivileged_userns_clone is 0")
-                .hint("as root: sysctl -w kernel.unprivileged_userns_clone=1 (and in /etc/sysctl.d to keep it)"));
-        }
+    if facts.uid != 0 && facts.unprivileged_userns_clone == Some(0) {
+        return Err(Error::new(
+            "this host lets only root create user namespaces: kernel.unprivileged_userns_clone is 0",
+        )
+        .hint("as root: sysctl -w kernel.unprivileged_userns_clone=1 (and in /etc/sysctl.d to keep it)"));
     }
     if facts.max_user_namespaces == Some(0) {
         return Err(Error::new("this host allows no user namespaces: user.max_user_namespaces is 0")

@@ -130,16 +130,18 @@ impl Placer<'_> {
                         source.display()
                     ))
                     .origin(&item.origin)
-                    .hint(format!("create {} on the host, or make {} a `tmpfs`", host.display(), above.display()))),
+                    .hint(format!(
+                        "create {} on the host, or make {} a `tmpfs`",
+                        host.display(),
+                        above.display()
+                    ))),
                 }
             }
-            Cover::Closed => Err(Error::new(format!(
-                "{}: it lies in {}, where nothing can be put",
-                path.display(),
-                above.display()
-            ))
-            .origin(&item.origin)
-            .hint("take one of the two paths out of the profile")),
+            Cover::Closed => {
+                Err(Error::new(format!("{}: it lies in {}, where nothing can be put", path.display(), above.display()))
+                    .origin(&item.origin)
+                    .hint("take one of the two paths out of the profile"))
+            }
         }
     }
 
@@ -230,10 +232,7 @@ impl Placer<'_> {
         }
         let there = self.point(path, item)?;
         let make = there.is_none();
-        self.push(
-            Op::Bind { source: source.to_owned(), path: path.to_owned(), attributes, make },
-            &item.origin,
-        );
+        self.push(Op::Bind { source: source.to_owned(), path: path.to_owned(), attributes, make }, &item.origin);
         self.made.insert(path.to_owned());
         self.covers.insert(path.to_owned(), Cover::Host { source: source.to_owned(), attributes });
         Ok(())

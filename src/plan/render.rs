@@ -100,9 +100,10 @@ fn op(op: &Op) -> (&'static str, String) {
             ("bind", format!("{path} ← {} {}", source.display(), flags(*attributes)))
         }
         Op::Mask { closed, .. } => ("mask", format!("{path} {}", if *closed { "closed" } else { "empty" })),
-        Op::Proc { masked, .. } => {
-            ("proc", format!("{path}{}", if *masked { ", masked and read-only parts as in the OCI's list" } else { "" }))
-        }
+        Op::Proc { masked, .. } => (
+            "proc",
+            format!("{path}{}", if *masked { ", masked and read-only parts as in the OCI's list" } else { "" }),
+        ),
         Op::Devpts { .. } => ("devpts", format!("{path}, a new instance")),
         Op::Seal { .. } => ("seal", format!("{path} read-only")),
     }

@@ -28,8 +28,14 @@ const TIOCSTI: u32 = 0x5412;
 const TIOCLINUX: u32 = 0x541c;
 
 /// ioctl's number, by architecture; x32 has one of its own.
-const IOCTL: &[(u32, u32)] =
-    &[(ARCH_X86_64, 16), (ARCH_X86_64, X32 | 514), (ARCH_X86_64, X32 | 16), (ARCH_I386, 54), (ARCH_AARCH64, 29), (ARCH_ARM, 54)];
+const IOCTL: &[(u32, u32)] = &[
+    (ARCH_X86_64, 16),
+    (ARCH_X86_64, X32 | 514),
+    (ARCH_X86_64, X32 | 16),
+    (ARCH_I386, 54),
+    (ARCH_AARCH64, 29),
+    (ARCH_ARM, 54),
+];
 
 fn op(code: u16, jt: u8, jf: u8, k: u32) -> Instruction {
     Instruction { code, jt, jf, k }

@@ -10,6 +10,8 @@ pub struct Source {
     pub name: String,
     /// The whole text.
     pub text: String,
+    /// Where its lines start.
+    lines: Vec<usize>,
 }
 
 /// All sources of one run; an `At` points into it.
@@ -19,7 +21,9 @@ pub struct Sources(Vec<Source>);
 impl Sources {
     /// Adds one and gives its number.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> usize {
-        self.0.push(Source { name: name.into(), text: text.into() });
+        let text = text.into();
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        self.0.push(Source { name: name.into(), text, lines });
         self.0.len() - 1
     }
 
@@ -31,8 +35,8 @@ impl Sources {
     /// `file:line` of a place.
     pub fn place(&self, at: &At) -> String {
         self.get(at.source).map_or_else(String::new, |source| {
-            let before = source.text.get(..at.span.start).unwrap_or(&source.text);
-            format!("{}:{}", source.name, before.matches('\n').count() + 1)
+            let line = source.lines.partition_point(|start| *start <= at.span.start);
+            format!("{}:{line}", source.name)
         })
     }
 }

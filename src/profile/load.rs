@@ -83,15 +83,15 @@ impl Loader {
         let documents = self.documents(name, from);
         path.push(name.to_owned());
         for document in documents {
-            if let Some(setting) = document.get("extends") {
-                if let super::document::Value::List(list, _) = &setting.value {
-                    for base in list {
-                        let already = layers.iter().any(|layer: &Document| {
-                            self.sources.get(layer.source).is_some_and(|s| s.name == built_in_name(&base.text))
-                        });
-                        if !already {
-                            self.follow(&base.text.clone(), Some(&base.at.clone()), path, layers);
-                        }
+            if let Some(setting) = document.get("extends")
+                && let super::document::Value::List(list, _) = &setting.value
+            {
+                for base in list {
+                    let already = layers.iter().any(|layer: &Document| {
+                        self.sources.get(layer.source).is_some_and(|s| s.name == built_in_name(&base.text))
+                    });
+                    if !already {
+                        self.follow(&base.text.clone(), Some(&base.at.clone()), path, layers);
                     }
                 }
             }
@@ -109,7 +109,8 @@ impl Loader {
         if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
             found.push(self.text(&built_in_name(name), text));
         }
-        let safe = !name.is_empty() && Path::new(name).components().all(|c| matches!(c, std::path::Component::Normal(_)));
+        let safe =
+            !name.is_empty() && Path::new(name).components().all(|c| matches!(c, std::path::Component::Normal(_)));
         for directory in self.directories.clone() {
             let path = directory.join(format!("{name}.toml"));
             if safe && path.exists() {
@@ -120,7 +121,9 @@ impl Loader {
             let names = self.names();
             let help = match schema::nearest(name, names.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "`sbx profile list` shows those there are; a file is named with its ending, `./mine.toml`".into(),
+                None => {
+                    "`sbx profile list` shows those there are; a file is named with its ending, `./mine.toml`".into()
+                }
             };
             let message = format!("there is no profile `{name}`");
             self.errors.push(Diagnostic { message, at: from.cloned(), help: Some(help) });

@@ -2,7 +2,7 @@
 
 use super::document::{Document, Text, Value};
 use super::schema::Kind;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Settings after all layers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,11 +84,8 @@ fn unite(mut list: Vec<Text>, new: Vec<Text>) -> Vec<Text> {
 }
 
 fn join(mut map: Vec<(Text, Text)>, new: Vec<(Text, Text)>, removable: bool) -> Vec<(Text, Text)> {
-    for (name, value) in new {
-        map.retain(|(old, _)| old.text != name.text);
-        if !(removable && value.text == "!") {
-            map.push((name, value));
-        }
-    }
+    let replaced: BTreeSet<&str> = new.iter().map(|(name, _)| name.text.as_str()).collect();
+    map.retain(|(old, _)| !replaced.contains(old.text.as_str()));
+    map.extend(new.into_iter().filter(|(_, value)| !(removable && value.text == "!")));
     map
 }

@@ -4,11 +4,12 @@ use super::diagnostic::Diagnostic;
 use super::document::{Document, Setting, Text, Value};
 use super::expand::Vars;
 use super::merge::Merged;
-use crate::spec::build::parse_size;
 use crate::spec::Mode;
+use crate::spec::build::parse_size;
 use std::path::{Path, PathBuf};
 
-const HELP: &str = "a project's file may only tighten; what it needs beyond that goes into a profile of yours, or a flag";
+const HELP: &str =
+    "a project's file may only tighten; what it needs beyond that goes into a profile of yours, or a flag";
 
 /// What in a project's file would loosen the layers below it.
 pub fn loosened(below: &Merged, project: &Document, vars: &Vars) -> Vec<Diagnostic> {
@@ -89,13 +90,20 @@ fn path_loosened(below: &Merged, path: &Text, mode: &Text, vars: &Vars) -> Optio
     }
     let mut parts = mode.text.split(',').map(str::trim);
     let new = Mode::from_word(parts.next()?)?;
-    if let Some(option) = parts.find(|part| part.starts_with("from=") || matches!(*part, "create" | "prefer" | "optional")) {
+    if let Some(option) =
+        parts.find(|part| part.starts_with("from=") || matches!(*part, "create" | "prefer" | "optional"))
+    {
         return says(format!("a project's file cannot use `{option}`"));
     }
     let target = vars.path(&path.text).ok()?;
     let old = in_force(below, &target, vars);
     if new < old {
-        return says(format!("`{}` is `{}` here, and a project's file cannot make it `{}`", path.text, old.word(), new.word()));
+        return says(format!(
+            "`{}` is `{}` here, and a project's file cannot make it `{}`",
+            path.text,
+            old.word(),
+            new.word()
+        ));
     }
     None
 }
@@ -104,7 +112,8 @@ fn path_loosened(below: &Merged, path: &Text, mode: &Text, vars: &Vars) -> Optio
 fn in_force(below: &Merged, target: &Path, vars: &Vars) -> Mode {
     let mut best: Option<(PathBuf, Mode)> = None;
     for (path, mode) in below.map("filesystem.paths") {
-        let (Ok(path), Some(mode)) = (vars.path(&path.text), Mode::from_word(mode.text.split(',').next().unwrap_or("")))
+        let (Ok(path), Some(mode)) =
+            (vars.path(&path.text), Mode::from_word(mode.text.split(',').next().unwrap_or("")))
         else {
             continue;
         };
@@ -116,7 +125,7 @@ fn in_force(below: &Merged, target: &Path, vars: &Vars) -> Mode {
     let private = ["/proc", "/dev", "/tmp", "/run", "/sys", "/home", "/root", "/var/tmp"].map(PathBuf::from);
     let in_private = |path: &Path| private.iter().chain([&home]).any(|p| path.starts_with(p));
     match best {
-        Some((path, mode)) if !(in_private(target) && !in_private(&path)) => mode,
+        Some((path, mode)) if !in_private(target) || in_private(&path) => mode,
         _ if in_private(target) => Mode::Tmpfs,
         _ if below.text("filesystem.root").is_some_and(|text| text.text != "host") => Mode::Hidden,
         _ => Mode::Ro,

@@ -48,8 +48,7 @@ pub const NAMESPACES: &[&str] = &["net", "ipc", "uts", "pid", "cgroup", "time"];
 /// Modes of a path.
 pub const MODES: &[&str] = &["ro", "rw", "tmpfs", "masked", "hidden", "deny"];
 /// Options of a path's mode.
-pub const PATH_OPTIONS: &[&str] =
-    &["optional", "create", "noexec", "nosuid", "nodev", "prefer", "size=", "from="];
+pub const PATH_OPTIONS: &[&str] = &["optional", "create", "noexec", "nosuid", "nodev", "prefer", "size=", "from="];
 /// Classes of devices.
 pub const DEVICES: &[&str] = &["gpu", "audio", "camera", "input", "fuse", "kvm", "tun"];
 /// Portals of the desktop, and the name on the bus that each needs.
@@ -74,7 +73,11 @@ pub const KEYS: &[Key] = &[
         "terminal: one of its own when the caller's would be shared (`auto`)",
     ),
     key("process.timeout", Kind::Text, DURATION),
-    key("namespaces.share", Kind::Words(NAMESPACES), "namespaces that are shared with the host; all others are private"),
+    key(
+        "namespaces.share",
+        Kind::Words(NAMESPACES),
+        "namespaces that are shared with the host; all others are private",
+    ),
     key("namespaces.nested", Kind::Word(&["allow", "deny"]), "whether the program may create user namespaces itself"),
     key("filesystem.root", Kind::Text, "what the view starts from: `host`, `empty`, or `dir:PATH`"),
     key("filesystem.paths", Kind::Paths, "modes of paths; the most specific path wins"),

@@ -179,7 +179,7 @@ impl Builder<'_> {
                 (None, _) => Root::Host,
             },
         };
-        let mut paths: BTreeMap<PathBuf, PathRule> = BTreeMap::new();
+        let mut paths: BTreeMap<PathBuf, (usize, PathRule)> = BTreeMap::new();
         for (name, value) in self.merged.map("filesystem.paths") {
             let (Some(path), Some((mode, options))) = (self.path(name), self.mode(value)) else { continue };
             // A rule for "wherever I am" must not open the whole home because somebody stands in it.
@@ -194,18 +194,18 @@ impl Builder<'_> {
                 continue;
             }
             let rule = PathRule { path: path.clone(), mode, options, origin: self.origin(name) };
-            // Two spellings of one path: the stricter mode wins.
+            // Two spellings of one path: the later layer wins, and within a layer the stricter mode.
             match paths.get(&path) {
-                Some(old) if old.mode > rule.mode => {}
+                Some((source, old)) if *source == name.at.source && old.mode > rule.mode => {}
                 _ => {
-                    paths.insert(path, rule);
+                    paths.insert(path, (name.at.source, rule));
                 }
             }
         }
         Filesystem {
             root: chosen,
             root_origin: root.map(|text| self.origin(text)).unwrap_or_default(),
-            paths: paths.into_values().collect(),
+            paths: paths.into_values().map(|(_, rule)| rule).collect(),
         }
     }
 
@@ -325,8 +325,10 @@ impl Builder<'_> {
                 let name = text.text.split('=').next().unwrap_or_default();
                 let good = |c: char| c.is_ascii_alphanumeric() || "-_.:*".contains(c);
                 let rule = matches!(kind, "call" | "broadcast");
-                if name.is_empty() || !name.contains('.') || !name.chars().all(good) || rule != text.text.contains('=') {
-                    let help = if rule { "`NAME=RULE`, as xdg-dbus-proxy(1) has it" } else { "such as `org.mozilla.*`" };
+                if name.is_empty() || !name.contains('.') || !name.chars().all(good) || rule != text.text.contains('=')
+                {
+                    let help =
+                        if rule { "`NAME=RULE`, as xdg-dbus-proxy(1) has it" } else { "such as `org.mozilla.*`" };
                     self.wrong(text, format!("`{}` is no name on a bus", text.text), help);
                 }
                 if bus.policy != BusPolicy::Filter {

@@ -24,11 +24,7 @@ pub fn openat(dir: BorrowedFd<'_>, path: &CStr, flags: i32, mode: u32) -> Result
 
 /// openat2(2) below a root that links and `..` cannot leave (RESOLVE_IN_ROOT), without links of /proc.
 pub fn open_in_root(root: BorrowedFd<'_>, path: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
-    let how = [
-        (flags | libc::O_CLOEXEC) as u64,
-        u64::from(mode),
-        libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS,
-    ];
+    let how = [(flags | libc::O_CLOEXEC) as u64, u64::from(mode), libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS];
     loop {
         // SAFETY: `how` has the layout and size of struct open_how; the path ends with a NUL.
         let value = unsafe {

@@ -1,0 +1,115 @@
+//! Running sbx in tests. libtest has threads, so everything is tried on the program itself.
+
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "each test file uses a part of it; tests start programs and may panic"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A directory of its own with a home, a current directory and a way to run sbx in them.
+pub struct Place {
+    pub dir: tempfile::TempDir,
+}
+
+/// What a run gave.
+#[derive(Debug)]
+pub struct Ran {
+    pub status: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Place {
+    pub fn new() -> Place {
+        let dir = tempfile::Builder::new().prefix("sbx-test").tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("home")).unwrap();
+        std::fs::create_dir(dir.path().join("work")).unwrap();
+        Place { dir }
+    }
+
+    pub fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    pub fn work(&self) -> PathBuf {
+        self.dir.path().join("work")
+    }
+
+    pub fn write(&self, path: &str, text: &str) -> PathBuf {
+        let path = self.dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(sbx());
+        command
+            .current_dir(self.work())
+            .env_clear()
+            .env("HOME", self.home())
+            .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+        command.env("NO_COLOR", "1").stdin(Stdio::null());
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ran {
+        ran(self.command().args(args).output().unwrap())
+    }
+
+    /// Runs a shell script in the sandbox.
+    pub fn sh(&self, flags: &[&str], script: &str) -> Ran {
+        self.run(&[flags, &["--", "/bin/sh", "-c", script]].concat())
+    }
+}
+
+pub fn ran(output: Output) -> Ran {
+    Ran {
+        status: output.status.code(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+impl Ran {
+    /// Asserts success and gives the output.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.status, Some(0), "{self:#?}");
+        self.out
+    }
+
+    /// Asserts a failure with this status and gives the message.
+    #[track_caller]
+    pub fn failed(self, status: i32) -> String {
+        assert_eq!(self.status, Some(status), "{self:#?}");
+        self.err
+    }
+}
+
+/// The program under test.
+pub fn sbx() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_sbx"))
+}
+
+/// Whether this host can run sandboxes; where `SBX_TEST_REQUIRE` names `userns`, it has to.
+pub fn userns() -> bool {
+    let works = Place::new().run(&["--", "/bin/true"]).status == Some(0);
+    let required = std::env::var("SBX_TEST_REQUIRE").is_ok_and(|list| list.split(',').any(|item| item == "userns"));
+    assert!(works || !required, "user namespaces are required here and do not work");
+    if !works {
+        eprintln!("skipped: this host has no user namespaces for this user");
+    }
+    works
+}
+
+/// Leaves the test where the host lacks something.
+#[macro_export]
+macro_rules! need {
+    ($($what:expr),*) => { if $(!$what ||)* false { return; } };
+}

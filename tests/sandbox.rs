@@ -1,0 +1,338 @@
+//! What a program sees and can do inside: each guard has a test that fails without it.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests start programs and may panic"
+)]
+
+mod common;
+
+use common::{Place, ran, userns};
+use std::os::fd::AsRawFd;
+
+#[test]
+fn the_status_of_the_program_is_that_of_sbx() {
+    need!(userns());
+    let place = Place::new();
+    assert_eq!(place.sh(&[], "exit 7").status, Some(7));
+    assert_eq!(place.sh(&[], "kill -9 $$").status, Some(137));
+    assert_eq!(place.run(&["--", "/nosuch"]).status, Some(127));
+    assert_eq!(place.run(&["--", "/etc/passwd"]).status, Some(126));
+    assert_eq!(place.run(&["--ro", "/nosuch", "--", "true"]).status, Some(125));
+    assert_eq!(place.sh(&["--timeout", "200ms"], "sleep 60").status, Some(124));
+}
+
+#[test]
+fn the_home_is_empty_and_the_current_directory_read_only() {
+    need!(userns());
+    let place = Place::new();
+    place.write("home/.ssh/id_test", "secret");
+    place.write("work/file", "text");
+    let script = "cat ~/.ssh/id_test 2>&1; cat file; echo x 2>&1 >new || true; touch ~/mine && ls -A ~";
+    let out = place.sh(&[], script);
+    let all = format!("{}{}", out.out, out.err);
+    assert!(all.contains("No such file") && !all.contains("secret"), "{all}");
+    assert!(all.contains("text") && all.contains("Read-only file system"), "{all}");
+    assert!(out.out.ends_with("mine\n"), "{all}");
+    assert!(!place.work().join("new").exists() && !place.home().join("mine").exists());
+}
+
+#[test]
+fn a_run_in_the_home_itself_does_not_show_the_home() {
+    need!(userns());
+    let place = Place::new();
+    place.write("home/secret", "x");
+    let output = place.command().current_dir(place.home()).args(["--", "/bin/sh", "-c", "ls -A ~"]).output().unwrap();
+    let ran = ran(output);
+    assert!(ran.err.contains("holds your home directory"), "{ran:?}");
+    assert_eq!(ran.ok(), "");
+}
+
+#[test]
+fn no_capability_is_left_and_none_can_come_back() {
+    need!(userns());
+    let out = Place::new().sh(&[], "grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status").ok();
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert!(out.contains(&format!("{set}:\t0000000000000000\n")), "{out}");
+    }
+    assert!(out.contains("NoNewPrivs:\t1") && out.contains("Seccomp:\t2"), "{out}");
+}
+
+#[test]
+fn nested_user_namespaces_follow_the_profile() {
+    need!(userns());
+    let place = Place::new();
+    assert_ne!(place.sh(&[], "unshare -U true").status, Some(0));
+    let out = place.sh(&["--set", "namespaces.nested=allow"], "unshare -U true && echo fine");
+    assert_eq!(out.ok(), "fine\n");
+    let raise = place.sh(&[], "echo 9 > /proc/sys/user/max_user_namespaces || echo refused");
+    assert_eq!(raise.ok(), "refused\n");
+}
+
+#[test]
+fn namespaces_are_private_unless_shared() {
+    need!(userns());
+    let place = Place::new();
+    for name in ["pid", "net", "ipc", "uts", "mnt", "user", "cgroup", "time"] {
+        let Ok(host) = std::fs::read_link(format!("/proc/self/ns/{name}")) else { continue };
+        let inside = place.sh(&[], &format!("readlink /proc/self/ns/{name}")).ok();
+        assert_ne!(inside.trim(), host.to_str().unwrap(), "{name}");
+        if ["ipc", "uts", "cgroup", "time"].contains(&name) {
+            let shared = place.sh(&["--share", name], &format!("readlink /proc/self/ns/{name}")).ok();
+            assert_eq!(shared.trim(), host.to_str().unwrap(), "{name}");
+        }
+    }
+    let shared = place.sh(&["--net", "host"], "readlink /proc/self/ns/net").ok();
+    assert_eq!(shared.trim(), std::fs::read_link("/proc/self/ns/net").unwrap().to_str().unwrap());
+}
+
+#[test]
+fn only_the_loopback_interface_is_there_and_it_is_up() {
+    need!(userns());
+    let out = Place::new()
+        .sh(&[], "cat /proc/net/dev | tail -n +3 | cut -d: -f1; cat /proc/net/fib_trie | grep -c 127.0.0.1")
+        .ok();
+    let mut lines = out.lines().map(str::trim);
+    assert_eq!(lines.next(), Some("lo"));
+    assert!(lines.next().unwrap().parse::<u32>().unwrap() > 0, "{out}");
+}
+
+#[test]
+fn host_processes_are_not_in_proc_and_pid_1_cannot_be_looked_into() {
+    need!(userns());
+    let out = Place::new().sh(&[], "ls /proc | grep -c '^[0-9]'; ls /proc/1/fd 2>&1; cat /proc/1/environ 2>&1; readlink /proc/1/exe || echo closed").ok();
+    assert!(out.lines().next().unwrap().parse::<u32>().unwrap() < 10, "{out}");
+    assert!(out.contains("Permission denied") && out.ends_with("closed\n"), "{out}");
+}
+
+#[test]
+fn descriptors_of_the_caller_do_not_reach_the_program_unless_kept() {
+    need!(userns());
+    let place = Place::new();
+    let open = |keep: &[&str]| {
+        let file = std::fs::File::open("/").unwrap();
+        let fd = file.as_raw_fd();
+        let number = "77".to_owned();
+        let mut command = place.command();
+        command.args(keep.iter().map(|word| if *word == "N" { number.as_str() } else { word }));
+        command.args(["--", "/bin/sh", "-c", "ls /proc/self/fd"]);
+        // SAFETY: dup2 is async-signal-safe.
+        unsafe {
+            use std::os::unix::process::CommandExt;
+            command.pre_exec(move || {
+                libc::dup2(fd, 77);
+                Ok(())
+            });
+        }
+        let out = ran(command.output().unwrap()).ok();
+        (out.lines().any(|line| line == number), out)
+    };
+    let (leaked, out) = open(&[]);
+    assert!(!leaked, "{out}");
+    let (kept, out) = open(&["--keep-fd", "N"]);
+    assert!(kept, "{out}");
+}
+
+#[test]
+fn the_environment_is_cleared_but_for_what_is_passed_or_set() {
+    need!(userns());
+    let place = Place::new();
+    let mut command = place.command();
+    command.env("SECRET", "s").env("LANG", "C.UTF-8").env("ODD", "${HOME}");
+    let out = ran(command.args(["-e", "A=b", "-e", "ODD", "--", "env"]).output().unwrap()).ok();
+    assert!(out.contains("LANG=C.UTF-8\n") && out.contains("A=b\n") && !out.contains("SECRET"), "{out}");
+    assert!(out.contains("ODD=${HOME}\n"), "a passed value is not expanded: {out}");
+}
+
+#[test]
+fn modes_of_paths_do_what_they_say() {
+    need!(userns());
+    let place = Place::new();
+    for name in ["rw/f", "masked/f", "deny/f", "tmp/f"] {
+        place.write(&format!("work/{name}"), "text\n");
+    }
+    place.write("work/file", "text\n");
+    let flags = ["--rw", "rw", "--mask", "masked", "--deny", "deny", "--tmpfs", "tmp", "--mask", "file"];
+    let out = place.sh(
+        &flags,
+        "echo new > rw/g; ls masked tmp; cat deny/f; cat file; echo x > tmp/y && cat tmp/y; echo x > masked/y",
+    );
+    assert_eq!(out.out, "masked:\n\ntmp:\nx\n", "{out:?}");
+    assert!(out.err.contains("deny/f: Permission denied") && out.err.contains("Read-only"), "{out:?}");
+    assert_eq!(std::fs::read_to_string(place.work().join("rw/g")).unwrap(), "new\n");
+    let closed = place.sh(&["--deny", "file"], "cat file");
+    assert!(closed.err.contains("Permission denied"), "{closed:?}");
+}
+
+#[test]
+fn hidden_is_absent_and_its_neighbours_stay() {
+    need!(userns());
+    let place = Place::new();
+    let out = place.sh(
+        &["--hide", "/etc/passwd", "--hide", "/usr/bin/env"],
+        "cat /etc/passwd; ls /usr/bin/env; test -e /etc/group && test -x /usr/bin/id && echo there",
+    );
+    assert!(out.out.ends_with("there\n") && out.err.matches("No such file").count() == 2, "{out:?}");
+    place.write("work/secret", "x");
+    let error = place.run(&["--rw", ".", "--hide", "secret", "--", "true"]).failed(125);
+    assert!(error.contains("cannot be hidden"), "{error}");
+}
+
+#[test]
+fn the_more_specific_path_wins_whatever_the_order() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/a/b/c/f", "text");
+    let script =
+        "touch a/x 2>/dev/null && echo a; touch a/b/x 2>/dev/null && echo b; touch a/b/c/x 2>/dev/null && echo c; true";
+    for flags in [["--rw", "a", "--ro", "a/b", "--rw", "a/b/c"], ["--rw", "a/b/c", "--ro", "a/b", "--rw", "a"]] {
+        assert_eq!(place.sh(&flags, script).ok(), "a\nc\n");
+    }
+}
+
+#[test]
+fn a_link_in_a_writable_directory_does_not_lead_a_mount_out() {
+    need!(userns());
+    let place = Place::new();
+    place.write("outside/victim", "untouched");
+    std::fs::create_dir(place.work().join("rw")).unwrap();
+    std::os::unix::fs::symlink(place.dir.path().join("outside"), place.work().join("rw/link")).unwrap();
+    let out = place.sh(&["--rw", "rw", "--tmpfs", "rw/link"], "echo x > rw/link/new; ls rw/link");
+    assert!(!place.dir.path().join("outside/new").exists(), "{out:?}");
+    assert_eq!(std::fs::read_dir(place.dir.path().join("outside")).unwrap().count(), 1);
+}
+
+#[test]
+fn nothing_is_made_on_the_host_for_a_mount_point() {
+    need!(userns());
+    let place = Place::new();
+    std::fs::create_dir(place.work().join("rw")).unwrap();
+    let error = place.run(&["--rw", "rw", "--tmpfs", "rw/new", "--", "true"]).failed(125);
+    assert!(error.contains("nothing is made there"), "{error}");
+    assert!(!place.work().join("rw/new").exists());
+}
+
+#[test]
+fn device_files_and_set_user_id_bits_have_no_effect() {
+    need!(userns());
+    let out = Place::new().sh(&[], "grep -v ' /dev' /proc/self/mountinfo | cut -d' ' -f5,6 | grep -vE 'nosuid.*nodev|nodev.*nosuid' || echo all").ok();
+    assert_eq!(out, "all\n");
+}
+
+#[test]
+fn dangerous_parts_of_proc_are_masked_or_read_only() {
+    need!(userns());
+    let out = Place::new().sh(&[], "cat /proc/keys /proc/timer_list; ls /proc/acpi 2>/dev/null; echo 1 > /proc/sys/kernel/domainname || echo refused").ok();
+    assert_eq!(out, "refused\n");
+}
+
+#[test]
+fn dev_is_minimal() {
+    need!(userns());
+    let out = Place::new().sh(&[], "ls /dev; echo x > /dev/null; head -c 4 /dev/zero | wc -c; echo x > /dev/shm/f; touch /dev/x 2>/dev/null || echo sealed").ok();
+    assert_eq!(out, "fd\nfull\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n4\nsealed\n");
+}
+
+#[test]
+fn ids_can_be_ones_own_root_or_any() {
+    need!(userns());
+    let place = Place::new();
+    let (uid, gid) = (std::fs::metadata(place.home()).unwrap(), 0);
+    let _ = gid;
+    let own = std::os::unix::fs::MetadataExt::uid(&uid).to_string();
+    assert_eq!(place.sh(&[], "id -u").ok().trim(), own);
+    assert_eq!(place.sh(&["--user", "root"], "id -u; id -un").ok(), "0\nroot\n");
+    assert_eq!(place.sh(&["--user", "1234:4321"], "id -u; id -g").ok(), "1234\n4321\n");
+}
+
+#[test]
+fn host_name_and_hosts_agree() {
+    need!(userns());
+    let out = Place::new().sh(&["--hostname", "box"], "hostname; cat /etc/hostname; grep -c box /etc/hosts").ok();
+    assert_eq!(out, "box\nbox\n1\n");
+}
+
+#[test]
+fn orphans_are_reaped_and_end_with_the_program() {
+    need!(userns());
+    let place = Place::new();
+    let mark = format!("98765.{}", std::process::id());
+    let script = format!("setsid sleep {mark} & (sleep 0.05 &) ; sleep 0.3; ps -o stat= -e | grep -c Z; true");
+    assert_eq!(place.sh(&[], &script).ok(), "0\n");
+    let left = std::process::Command::new("pgrep").args(["-f", &format!("sleep {mark}")]).output().unwrap();
+    assert!(left.stdout.is_empty(), "{left:?}");
+}
+
+#[test]
+fn the_sandbox_ends_with_a_launcher_that_is_killed() {
+    need!(userns());
+    let place = Place::new();
+    let mark = format!("87654.{}", std::process::id());
+    let mut child = place.command().args(["--", "/bin/sleep", &mark]).spawn().unwrap();
+    let there = || {
+        let found = std::process::Command::new("pgrep").args(["-f", &format!("^/bin/sleep {mark}")]).output().unwrap();
+        !found.stdout.is_empty()
+    };
+    let wait = |wanted: bool| {
+        (0..200).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(25));
+            there() == wanted
+        })
+    };
+    assert!(wait(true), "it started");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(wait(false), "it ended with its launcher");
+}
+
+#[test]
+fn a_signal_to_sbx_reaches_the_program() {
+    need!(userns());
+    let place = Place::new();
+    let mut child = place
+        .command()
+        .args(["--", "/bin/sh", "-c", "trap 'echo got; exit 3' TERM; echo ready; while :; do sleep 0.05; done"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    use std::io::{BufRead, BufReader};
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    // SAFETY: a process of ours that has not been waited for.
+    unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+    assert_eq!(lines.next().unwrap().unwrap(), "got");
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+}
+
+#[test]
+fn a_sandbox_runs_inside_a_sandbox_that_allows_it() {
+    need!(userns());
+    let place = Place::new();
+    let sbx = common::sbx().to_str().unwrap();
+    let dir = common::sbx().parent().unwrap().to_str().unwrap();
+    let flags = ["--set", "namespaces.nested=allow", "--ro", dir];
+    let out = place.sh(&flags, &format!("{sbx} -- /bin/sh -c 'echo inner; ls /proc | grep -c ^[0-9]'"));
+    let text = out.ok();
+    assert!(text.starts_with("inner\n"), "{text}");
+}
+
+#[test]
+fn status_lines_tell_start_and_end() {
+    need!(userns());
+    let place = Place::new();
+    let out = place.run(&["--status-fd", "1", "--", "/bin/sh", "-c", "kill -15 $$"]);
+    let lines: Vec<serde_json::Value> = out.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["event"], "started");
+    assert_eq!((lines[1]["event"].as_str(), lines[1]["cause"].as_str()), (Some("exited"), Some("signal")));
+    assert_eq!((lines[1]["signal"].as_i64(), lines[1]["status"].as_i64()), (Some(15), Some(143)));
+}
+
+#[test]
+fn a_later_layer_wins_however_the_path_is_spelt() {
+    need!(userns());
+    let place = Place::new();
+    assert_eq!(place.sh(&["--rw", "."], "touch new && echo fine").ok(), "fine\n");
+    assert!(place.work().join("new").exists());
+}
