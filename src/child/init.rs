@@ -173,6 +173,7 @@ fn reap(prepared: &Prepared, socket: &OwnedFd, terminal: Option<OwnedFd>, progra
     let signals = sys::signal_descriptor().at(place, Call::Signalfd)?;
     close_all_but(socket.as_raw_fd(), signals.as_raw_fd())?;
     sys::send(socket.as_fd(), &Message::Started.encode(), None).at(place, Call::Send)?;
+    sys::release_code();
     loop {
         // First, since children may have ended before there was a descriptor for the signal.
         if let Some(status) = collect(socket.as_fd(), program)? {

@@ -96,18 +96,17 @@ impl Paths {
             Root::Dir(dir) => dir.clone(),
             _ => none.clone(),
         };
-        for rule in &sandbox.filesystem.paths {
+        for (index, rule) in sandbox.filesystem.paths.iter().enumerate() {
             self.look(&root, &rule.path);
             if root != none {
                 self.look(&none, &rule.path);
             }
             if let Some(from) = &rule.options.from {
                 self.look(&none, from);
-                // Mount points of what lies in it.
-                for inner in sandbox.filesystem.paths.iter().filter(|inner| inner.path != rule.path) {
-                    if let Ok(rest) = inner.path.strip_prefix(&rule.path) {
-                        self.look(&none, &from.join(rest));
-                    }
+                // Mount points of what lies in it. Paths are sorted by their parts, so those follow at once.
+                let inner = sandbox.filesystem.paths.get(index + 1..).unwrap_or_default().iter();
+                for rest in inner.map_while(|inner| inner.path.strip_prefix(&rule.path).ok()) {
+                    self.look(&none, &from.join(rest));
                 }
             }
             if rule.mode == Mode::Hidden {

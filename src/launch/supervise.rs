@@ -178,6 +178,7 @@ impl Watch<'_> {
             Some(Message::Started) => {
                 self.started = true;
                 self.status.started(self.child.pid);
+                sys::release_code();
             }
             Some(Message::Stopped(_)) => self.stopped(),
             Some(Message::Exited(status)) => self.outcome = Some(Outcome::Exited(status)),

@@ -21,3 +21,6 @@ pub use seccomp::*;
 pub use signal::*;
 pub use socket::*;
 pub use tty::*;
+
+mod memory;
+pub use memory::*;
