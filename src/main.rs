@@ -1,7 +1,13 @@
 //! The program `sbx`.
+//!
+//! It has C's `main`: the one that Rust would put before ours reads /proc/self/maps and sets signal stacks up, which is a
+//! tenth of a start and of no use to a program that is about to become another.
 
-use std::process::ExitCode;
+#![no_main]
 
-fn main() -> ExitCode {
-    sbx::cli::main()
+/// The entry that the C library calls; arguments come through `std::env` all the same.
+// SAFETY: `main` is the name and the signature that the C library expects, and nothing else has it.
+#[unsafe(no_mangle)]
+pub extern "C" fn main(_argc: std::ffi::c_int, _argv: *const *const std::ffi::c_char) -> std::ffi::c_int {
+    sbx::cli::main().into()
 }

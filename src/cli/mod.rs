@@ -10,14 +10,15 @@ mod run;
 pub use args::{Cli, command};
 
 use crate::error::{Error, Result};
-use crate::exit;
+use crate::{exit, sys};
 use args::Verb;
 use clap::Parser;
 use std::ffi::OsString;
-use std::process::ExitCode;
 
-/// The program's entry.
-pub fn main() -> ExitCode {
+/// The program's entry; gives its exit status.
+pub fn main() -> u8 {
+    // A reader that goes away (`| head`) is seen as EPIPE, not as a signal.
+    sys::ignore_sigpipe();
     let args: Vec<OsString> = std::env::args_os().collect();
     let cli = match Cli::try_parse_from(with_verb(args)) {
         Ok(cli) => cli,
@@ -25,7 +26,7 @@ pub fn main() -> ExitCode {
             // `--help` and `--version` come this way too, and are no failure.
             let status = if error.use_stderr() { exit::FAILED } else { 0 };
             let printed = error.print();
-            return ExitCode::from(if printed.is_err() { exit::FAILED } else { status });
+            return if printed.is_err() { exit::FAILED } else { status };
         }
     };
     let result = match cli.verb {
@@ -35,8 +36,8 @@ pub fn main() -> ExitCode {
         Verb::Profile(verb) => profile::main(&verb),
     };
     match result {
-        Ok(status) => ExitCode::from(status),
-        Err(error) => ExitCode::from(complain(&error)),
+        Ok(status) => status,
+        Err(error) => complain(&error),
     }
 }
 

@@ -4,15 +4,14 @@ use super::{args, layers};
 use crate::error::{Error, Result};
 use crate::launch::{self, Outcome, Status};
 use crate::{plan, sys};
-use std::process::ExitCode;
 
-pub(super) fn main(args: &args::Run) -> ExitCode {
+pub(super) fn main(args: &args::Run) -> u8 {
     let mut status = Status::default();
     match run(args, &mut status) {
-        Ok(outcome) => ExitCode::from(outcome.status()),
+        Ok(outcome) => outcome.status(),
         Err(error) => {
             status.failed(&error);
-            ExitCode::from(super::complain(&error))
+            super::complain(&error)
         }
     }
 }

@@ -18,6 +18,13 @@ pub struct Account {
     pub shell: String,
 }
 
+impl Account {
+    /// Whether somebody logs in with it, by the ranges of login.defs(5).
+    pub fn is_person(&self) -> bool {
+        (1000..60000).contains(&self.uid)
+    }
+}
+
 /// A line of subuid(5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Range {

@@ -116,7 +116,8 @@ impl Paths {
         for path in [home, cwd] {
             self.look(&none, path);
         }
-        for path in accounts.iter().map(|account| account.home.as_path()).chain([home, Path::new("/var/tmp")]) {
+        let people = accounts.iter().filter(|account| account.is_person()).map(|account| account.home.as_path());
+        for path in people.chain([home, Path::new("/var/tmp")]) {
             self.look(&root, path);
         }
         for path in ["/etc/passwd", "/etc/group", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"] {

@@ -196,7 +196,7 @@ fn root(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Re
         items.insert("/var/tmp".into(), own(What::Tmpfs { mode: 0o1777, size: None }));
     }
     // Homes that lie elsewhere: system accounts have theirs in directories that programs need.
-    for account in facts.accounts.iter().filter(|account| (1000..60000).contains(&account.uid)) {
+    for account in facts.accounts.iter().filter(|account| account.is_person()) {
         let outside = !["/home", "/root"].iter().any(|dir| account.home.starts_with(dir));
         if outside
             && account.home.parent().is_some()

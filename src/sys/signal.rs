@@ -83,8 +83,14 @@ pub fn die_of(signal: i32) {
     }
 }
 
-/// Sets the default action for SIGPIPE, which Rust's start-up ignores and exec would hand on.
+/// Sets the default action for SIGPIPE, which we ignore and exec would hand on.
 pub fn default_sigpipe() {
     // SAFETY: the default action is always valid.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
+/// Ignores SIGPIPE, so that a closed pipe is an error of write(2).
+pub fn ignore_sigpipe() {
+    // SAFETY: ignoring is always valid.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
