@@ -7,9 +7,11 @@ mod init;
 mod lockdown;
 mod prepared;
 mod report;
+mod trial;
 
 pub use prepared::{Prepared, RootMount, Session, Step, Strings};
 pub use report::{Call, LENGTH as LENGTH_OF_MESSAGE, Message, Place};
+pub use trial::{Trial, attempt};
 
 use crate::sys::{self, Mask};
 use std::os::fd::{AsFd, OwnedFd};

@@ -141,6 +141,26 @@ fn namespaces() -> Vec<String> {
     names
 }
 
+/// Where the caller's cgroup v2 directory is, with the controllers that it could hand on; the error says why there is none.
+pub fn delegated_cgroup() -> std::result::Result<(PathBuf, String), String> {
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let v1 = own.lines().any(|line| !line.starts_with("0::") && line.split(':').nth(1).is_some_and(|c| !c.is_empty()));
+    let Some(path) = own.lines().find_map(|line| line.strip_prefix("0::")) else {
+        return Err("there is no cgroup v2 hierarchy".into());
+    };
+    let dir = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/'));
+    let Ok(controllers) = std::fs::read_to_string(dir.join("cgroup.controllers")) else {
+        let why =
+            if v1 { "the controllers are mounted as v1 (hybrid or legacy)" } else { "cgroup2 is not mounted there" };
+        return Err(format!("{} is no cgroup v2 directory: {why}", dir.display()));
+    };
+    let file = dir.join("cgroup.subtree_control");
+    match std::fs::OpenOptions::new().write(true).open(&file) {
+        Ok(_) => Ok((dir, controllers.trim().to_owned())),
+        Err(error) => Err(format!("{} is not ours: {}", dir.display(), crate::sys::Errno::from(error))),
+    }
+}
+
 /// Programs of these names in PATH.
 pub fn helpers(names: &[&str], path: &str) -> BTreeMap<String, PathBuf> {
     use std::os::unix::fs::PermissionsExt;

@@ -5,10 +5,12 @@ mod idmap;
 mod prepare;
 mod status;
 mod supervise;
+mod trial;
 mod wording;
 
 pub use status::Status;
 pub use supervise::Outcome;
+pub use trial::try_out;
 
 use crate::child::{self, LENGTH_OF_MESSAGE, Message};
 use crate::error::{Error, Result};
@@ -83,17 +85,18 @@ impl Drop for Guard<'_> {
 /// CLONE_NEW* of the plan. User and mount namespaces are always private.
 fn flags(plan: &Plan) -> u64 {
     let always = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) as u64;
-    plan.namespaces.iter().fold(always, |flags, namespace| {
-        flags
-            | match namespace {
-                Namespace::Pid => libc::CLONE_NEWPID as u64,
-                Namespace::Net => libc::CLONE_NEWNET as u64,
-                Namespace::Ipc => libc::CLONE_NEWIPC as u64,
-                Namespace::Uts => libc::CLONE_NEWUTS as u64,
-                Namespace::Cgroup => libc::CLONE_NEWCGROUP as u64,
-                Namespace::Time => sys::CLONE_NEWTIME,
-            }
-    })
+    plan.namespaces.iter().fold(always, |flags, namespace| flags | flag(*namespace))
+}
+
+fn flag(namespace: Namespace) -> u64 {
+    match namespace {
+        Namespace::Pid => libc::CLONE_NEWPID as u64,
+        Namespace::Net => libc::CLONE_NEWNET as u64,
+        Namespace::Ipc => libc::CLONE_NEWIPC as u64,
+        Namespace::Uts => libc::CLONE_NEWUTS as u64,
+        Namespace::Cgroup => libc::CLONE_NEWCGROUP as u64,
+        Namespace::Time => sys::CLONE_NEWTIME,
+    }
 }
 
 fn go(socket: BorrowedFd<'_>) -> Result<()> {

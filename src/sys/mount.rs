@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 const OPEN_TREE_CLONE: u32 = 1;
 const AT_RECURSIVE: i32 = 0x8000;
+const FSCONFIG_SET_FLAG: u32 = 0;
 const FSCONFIG_SET_STRING: u32 = 1;
 const FSCONFIG_CMD_CREATE: u32 = 6;
 const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x04;
@@ -29,20 +30,17 @@ struct MountAttr {
     userns_fd: u64,
 }
 
-/// A new filesystem of this type with these `key=value` options, as a detached mount: fsopen(2), fsconfig(2), fsmount(2).
+/// A new filesystem of this type with these options (an empty value is a flag), as a detached mount: fsopen(2), fsconfig(2), fsmount(2).
 pub fn new_filesystem(kind: &CStr, options: &[(&CStr, &CStr)], attributes: u64) -> Result<OwnedFd> {
     // SAFETY: all strings end with a NUL and outlive the calls; the rest are integers.
     unsafe {
         let fs = owned(libc::syscall(libc::SYS_fsopen, kind.as_ptr(), 1 /* FSOPEN_CLOEXEC */))?;
         for (key, value) in options {
-            check(libc::syscall(
-                libc::SYS_fsconfig,
-                fs.as_raw_fd(),
-                FSCONFIG_SET_STRING,
-                key.as_ptr(),
-                value.as_ptr(),
-                0,
-            ))?;
+            let (kind, value) = match value.is_empty() {
+                true => (FSCONFIG_SET_FLAG, std::ptr::null()),
+                false => (FSCONFIG_SET_STRING, value.as_ptr()),
+            };
+            check(libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), kind, key.as_ptr(), value, 0))?;
         }
         let none = std::ptr::null::<libc::c_char>();
         check(libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), FSCONFIG_CMD_CREATE, none, none, 0))?;

@@ -1,0 +1,95 @@
+//! Trying one ability of the host in a child that does nothing else and leaves.
+
+use crate::sys::{self, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, Errno};
+use std::ffi::CStr;
+use std::os::fd::AsFd;
+
+/// What is tried, in a user namespace of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trial {
+    /// Nothing but the namespaces themselves.
+    Enter,
+    /// Mapping one's own ids.
+    Map,
+    /// A tmpfs.
+    Tmpfs,
+    /// procfs of a new pid namespace.
+    Proc,
+    /// A copy of the host's /usr, read-only.
+    Bind,
+    /// A new instance of devpts.
+    Devpts,
+    /// The kernel's overlay filesystem, upper on a tmpfs.
+    Overlay,
+    /// A FUSE mount on a descriptor that the child opened.
+    Fuse,
+}
+
+/// Tries it: the child's part. Gives 0 or an errno as exit status.
+pub fn attempt(trial: Trial, maps: &(Vec<u8>, Vec<u8>)) -> ! {
+    let status = match tried(trial, maps) {
+        Ok(()) => 0,
+        Err(Errno(number)) => number.clamp(1, 255),
+    };
+    sys::exit_now(status)
+}
+
+fn tried(trial: Trial, (uids, gids): &(Vec<u8>, Vec<u8>)) -> sys::Result<()> {
+    if trial == Trial::Enter {
+        return Ok(());
+    }
+    sys::write_file(c"/proc/self/setgroups", b"deny")?;
+    sys::write_file(c"/proc/self/uid_map", uids)?;
+    sys::write_file(c"/proc/self/gid_map", gids)?;
+    let safe = ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC;
+    match trial {
+        Trial::Enter | Trial::Map => Ok(()),
+        Trial::Tmpfs => sys::new_filesystem(c"tmpfs", &[], safe).map(drop),
+        Trial::Proc => sys::new_filesystem(c"proc", &[], safe).map(drop),
+        Trial::Devpts => sys::new_filesystem(c"devpts", &[], ATTR_NOSUID | ATTR_NOEXEC).map(drop),
+        Trial::Bind => {
+            let tree = sys::clone_tree(sys::cwd(), c"/usr", true)?;
+            sys::set_attributes(tree.as_fd(), safe | sys::ATTR_RDONLY, true, true)
+        }
+        Trial::Overlay => overlay(),
+        Trial::Fuse => fuse(),
+    }
+}
+
+fn overlay() -> sys::Result<()> {
+    let tmpfs = sys::new_filesystem(c"tmpfs", &[], ATTR_NOSUID)?;
+    sys::attach_at(tmpfs.as_fd(), sys::cwd(), c"/proc")?;
+    for dir in [c"upper", c"work"] {
+        sys::mkdirat(tmpfs.as_fd(), dir, 0o755)?;
+    }
+    let options: [(&CStr, &CStr); 4] =
+        [(c"lowerdir", c"/usr"), (c"upperdir", c"/proc/upper"), (c"workdir", c"/proc/work"), (c"userxattr", c"")];
+    sys::new_filesystem(c"overlay", &options, ATTR_NOSUID).map(drop)
+}
+
+fn fuse() -> sys::Result<()> {
+    use std::os::fd::AsRawFd;
+    let device = sys::openat(sys::cwd(), c"/dev/fuse", libc::O_RDWR, 0)?;
+    // Decimal without allocation.
+    let mut text = [0u8; 12];
+    let mut at = text.len() - 1;
+    let mut number = device.as_raw_fd();
+    loop {
+        at -= 1;
+        if let Some(place) = text.get_mut(at) {
+            *place = b'0' + (number % 10) as u8;
+        }
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    let number = CStr::from_bytes_until_nul(text.get(at..).unwrap_or_default()).map_err(|_| Errno(libc::EINVAL))?;
+    let options: [(&CStr, &CStr); 4] =
+        [(c"fd", number), (c"rootmode", c"40000"), (c"user_id", c"0"), (c"group_id", c"0")];
+    match sys::new_filesystem(c"fuse", &options, ATTR_NOSUID | ATTR_NODEV) {
+        // The ids of the options are those inside, and id 0 is mapped only where the caller is root.
+        Err(Errno(libc::EINVAL)) => Ok(()),
+        other => other.map(drop),
+    }
+}
