@@ -13,30 +13,39 @@ const MASKED_FILES: [&CStr; 6] = [c"kcore", c"keys", c"latency_stats", c"timer_l
 const MASKED_DIRS: [&CStr; 3] = [c"acpi", c"asound", c"scsi"];
 const READ_ONLY: [&CStr; 5] = [c"bus", c"fs", c"irq", c"sys", c"sysrq-trigger"];
 
-/// Scratch files that are always there, beside those of the plan.
-pub(super) const EMPTY: &CStr = c"empty";
-const EMPTY_DIR: &CStr = c"dir";
+/// What is laid over what is masked, in the scratch directory.
+pub fn mask(dir: bool, closed: bool) -> &'static CStr {
+    match (dir, closed) {
+        (false, false) => c"empty",
+        (false, true) => c"closed",
+        (true, false) => c"empty-dir",
+        (true, true) => c"closed-dir",
+    }
+}
 
 /// Builds the view and enters it. Gives the slave of the program's terminal if it has one.
 pub(super) fn assemble(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure> {
     sys::umask(0);
     // The tree of a root by bind is copied before anything is mounted on the host's tree of ours.
-    let root = match &prepared.root {
-        RootMount::Tmpfs => {
-            let options = [(c"mode", c"0755"), (c"size", c"64m")];
-            sys::new_filesystem(c"tmpfs", &options, ATTR_NOSUID | ATTR_NODEV).at(Place::Root, Call::Fsmount)?
-        }
+    let tree = match &prepared.root {
+        RootMount::Tmpfs => None,
         RootMount::Bind(source, attributes) => {
             let tree = sys::clone_tree(sys::cwd(), source, true).at(Place::Root, Call::OpenTree)?;
             sys::set_attributes(tree.as_fd(), *attributes, true, true).at(Place::Root, Call::MountSetattr)?;
-            tree
+            Some(tree)
         }
     };
-    let scratch = scratch(prepared)?;
+    let memory = memory(prepared)?;
+    let scratch = scratch(prepared, memory.as_fd())?;
+    let root = match tree {
+        Some(tree) => tree,
+        None => part(memory.as_fd(), c"root", 0o755, MEMORY, Place::Root)?,
+    };
     sys::attach_at(root.as_fd(), sys::cwd(), &prepared.stage).at(Place::Root, Call::MoveMount)?;
     let mut terminal = None;
     for (index, step) in prepared.steps.iter().enumerate() {
-        let mut view = View { root: root.as_fd(), scratch: scratch.as_fd(), place: Place::Step(index as u32) };
+        let place = Place::Step(index as u32);
+        let view = View { root: root.as_fd(), memory: memory.as_fd(), scratch: scratch.as_fd(), place };
         view.step(step, socket, &mut terminal)?;
     }
     if prepared.wait_for_go {
@@ -46,20 +55,43 @@ pub(super) fn assemble(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<Op
     Ok(terminal)
 }
 
-/// A filesystem for what is laid over other files. It lies below the new root's mount on the host's tree, is read-only once
-/// filled (copies of it inherit that), and goes away with the old root; the copies stay.
-fn scratch(prepared: &Prepared) -> Result<OwnedFd, Failure> {
+/// Attributes of the sandbox's tmpfs, which its parts inherit.
+const MEMORY: u64 = ATTR_NOSUID | ATTR_NODEV;
+
+/// The sandbox's one tmpfs. Each directory in memory is a part of it, mounted by itself: a filesystem each would take longer to
+/// make and to take down than everything else, and could hold half of the memory each. It lies below the new root's mount
+/// on the host's tree of ours and goes away with that; the parts stay.
+fn memory(prepared: &Prepared) -> Result<OwnedFd, Failure> {
+    let options = [(c"source", c"tmpfs"), (c"mode", c"0755")];
+    let mount = sys::new_filesystem(c"tmpfs", &options, MEMORY).at(Place::Root, Call::Fsmount)?;
+    sys::attach_at(mount.as_fd(), sys::cwd(), &prepared.stage).at(Place::Root, Call::MoveMount)?;
+    Ok(mount)
+}
+
+/// A new directory of that tmpfs as a mount of its own.
+fn part(memory: BorrowedFd<'_>, name: &CStr, mode: u32, attributes: u64, place: Place) -> Result<OwnedFd, Failure> {
+    sys::mkdirat(memory, name, mode).at(place, Call::Mkdir)?;
+    let mount = sys::clone_tree(memory, name, false).at(place, Call::OpenTree)?;
+    if attributes != MEMORY {
+        sys::set_attributes(mount.as_fd(), attributes, false, false).at(place, Call::MountSetattr)?;
+    }
+    Ok(mount)
+}
+
+/// What is laid over other files, read-only: copies of this mount inherit that.
+fn scratch(prepared: &Prepared, memory: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
     let place = Place::Root;
-    let options = [(c"mode", c"0755"), (c"size", c"16m")];
-    let mount = sys::new_filesystem(c"tmpfs", &options, SAFE).at(place, Call::Fsmount)?;
+    let mount = part(memory, c"scratch", 0o755, SAFE, place)?;
     let fd = mount.as_fd();
-    sys::attach_at(fd, sys::cwd(), &prepared.stage).at(place, Call::MoveMount)?;
-    create(fd, EMPTY, 0o444, &[], place)?;
-    sys::mkdirat(fd, EMPTY_DIR, 0o555).at(place, Call::Mkdir)?;
+    for closed in [false, true] {
+        create(fd, mask(false, closed), if closed { 0 } else { 0o444 }, &[], place)?;
+        sys::mkdirat(fd, mask(true, closed), if closed { 0 } else { 0o555 }).at(place, Call::Mkdir)?;
+    }
     for (name, mode, data) in &prepared.scratch {
         create(fd, name, *mode, data, place)?;
     }
-    sys::set_attributes(fd, SAFE | ATTR_RDONLY, false, false).at(place, Call::MountSetattr)?;
+    sys::set_attributes(fd, ATTR_RDONLY, false, false).at(place, Call::MountSetattr)?;
+    sys::attach_at(fd, memory, c"scratch").at(place, Call::MoveMount)?;
     Ok(mount)
 }
 
@@ -71,12 +103,13 @@ fn create(dir: BorrowedFd<'_>, path: &CStr, mode: u32, data: &[u8], place: Place
 
 struct View<'a> {
     root: BorrowedFd<'a>,
+    memory: BorrowedFd<'a>,
     scratch: BorrowedFd<'a>,
     place: Place,
 }
 
 impl View<'_> {
-    fn step(&mut self, step: &Step, socket: BorrowedFd<'_>, terminal: &mut Option<OwnedFd>) -> Result<(), Failure> {
+    fn step(&self, step: &Step, socket: BorrowedFd<'_>, terminal: &mut Option<OwnedFd>) -> Result<(), Failure> {
         let place = self.place;
         match step {
             Step::Dir { path, mode } => match sys::mkdirat(self.root, path, *mode) {
@@ -91,12 +124,12 @@ impl View<'_> {
                 sys::attach(copy.as_fd(), target.as_fd()).at(place, Call::MoveMount)
             }
             Step::Tmpfs { path, mode, size, attributes } => {
-                let mode = (c"mode", mode.as_c_str());
-                let mount = match size {
-                    Some(size) => sys::new_filesystem(c"tmpfs", &[mode, (c"size", size.as_c_str())], *attributes),
-                    None => sys::new_filesystem(c"tmpfs", &[mode], *attributes),
-                };
-                self.attach(&mount.at(place, Call::Fsmount)?, path)
+                let options = [(c"source", c"tmpfs"), (c"mode", mode.as_c_str()), (c"size", size.as_c_str())];
+                let mount = sys::new_filesystem(c"tmpfs", &options, *attributes).at(place, Call::Fsmount)?;
+                self.attach(&mount, path)
+            }
+            Step::Memory { path, name, mode, attributes } => {
+                self.attach(&part(self.memory, name, *mode, *attributes, place)?, path)
             }
             Step::Bind { source, path, attributes, make } => {
                 let tree = sys::clone_tree(sys::cwd(), source, true).at(place, Call::OpenTree)?;
@@ -158,7 +191,7 @@ impl View<'_> {
             return Ok(());
         }
         let proc = proc.as_fd();
-        for (names, scratch) in [(&MASKED_FILES[..], EMPTY), (&MASKED_DIRS[..], EMPTY_DIR)] {
+        for (names, scratch) in [(&MASKED_FILES[..], mask(false, false)), (&MASKED_DIRS[..], mask(true, false))] {
             for name in names {
                 // Looked for first: a copy that is not attached costs a grace period of RCU when it is closed.
                 match sys::openat(proc, name, libc::O_PATH | libc::O_NOFOLLOW, 0) {

@@ -9,6 +9,7 @@ mod prepared;
 mod report;
 mod trial;
 
+pub use assemble::mask;
 pub use prepared::{Prepared, RootMount, Session, Step, Strings};
 pub use report::{Call, LENGTH as LENGTH_OF_MESSAGE, Message, Place};
 pub use trial::{Trial, attempt};

@@ -35,8 +35,10 @@ pub enum Step {
     File { path: CString, mode: u32, data: Vec<u8> },
     /// The scratch file of this name, laid over what is there.
     Cover { scratch: CString, path: CString },
-    /// A new tmpfs.
-    Tmpfs { path: CString, mode: CString, size: Option<CString>, attributes: u64 },
+    /// A new tmpfs of a size of its own.
+    Tmpfs { path: CString, mode: CString, size: CString, attributes: u64 },
+    /// A directory of this name in the sandbox's one tmpfs, mounted.
+    Memory { path: CString, name: CString, mode: u32, attributes: u64 },
     /// A copy of the mounts at a path of the host.
     Bind { source: CString, path: CString, attributes: u64, make: bool },
     /// procfs

@@ -110,7 +110,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf) -> 
         subuid: ranges("/etc/subuid"),
         subgid: ranges("/etc/subgid"),
         helpers: helpers(&wanted, env.get("PATH").map_or("", String::as_str)),
-        hostname: std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),
+        hostname: crate::sys::uname().1,
         top: paths::top(&sandbox.filesystem.root),
         resolv_conf: (sandbox.network == Network::Host)
             .then(|| std::fs::read_to_string("/etc/resolv.conf").ok())
@@ -126,8 +126,8 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf) -> 
 
 /// Major and minor number of the running kernel.
 pub fn kernel_version() -> (u32, u32) {
-    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok());
+    let (release, _) = crate::sys::uname();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 

@@ -55,7 +55,7 @@ pub fn run(plan: &Plan, status: &mut Status) -> Result<Outcome> {
         helpers.push(helper::bus_proxy(proxy, child.pid, &prepared.stage)?);
         go(ours.as_fd())?;
     }
-    let outcome = supervise::supervise(plan, &prepared, &child, ours, terminal, status, &mask)?;
+    let outcome = supervise::supervise(plan, &prepared, &child, ours, terminal, status)?;
     guard.done = true;
     drop(helpers);
     Ok(outcome)

@@ -1,7 +1,7 @@
 //! Plan → what the child is given, in the form of system calls.
 
 use super::idmap;
-use crate::child::{Prepared, RootMount, Session, Step, Strings};
+use crate::child::{Prepared, RootMount, Session, Step, Strings, mask};
 use crate::error::{Error, Result};
 use crate::plan::{Op, Plan};
 use crate::spec::Namespace;
@@ -19,13 +19,13 @@ pub(super) fn prepare(plan: &Plan, session: Session) -> Result<Prepared> {
     let mut scratch = Vec::new();
     let mut steps = Vec::new();
     // Steps have the numbers of the plan's operations, so that a failure finds its line.
-    for placed in &plan.view {
+    for (index, placed) in plan.view.iter().enumerate() {
         if let Op::Bind { source, path, attributes, .. } = &placed.op
             && path == Path::new("/")
         {
             root = RootMount::Bind(cstring(source.as_os_str())?, attributes.bits());
         }
-        steps.push(step(&placed.op, &mut scratch)?);
+        steps.push(step(index, &placed.op, &mut scratch)?);
     }
     if let Session::Pty(_) = session {
         let devpts = plan.view.iter().find_map(|placed| match &placed.op {
@@ -99,7 +99,7 @@ fn stage(plan: &Plan) -> Result<CString> {
     }
 }
 
-fn step(op: &Op, scratch: &mut Vec<(CString, u32, Vec<u8>)>) -> Result<Step> {
+fn step(index: usize, op: &Op, scratch: &mut Vec<(CString, u32, Vec<u8>)>) -> Result<Step> {
     let path = inside(op.path())?;
     let mut cover = |mode: u32, data: &[u8]| -> Result<CString> {
         let name = cstring(OsStr::new(&format!("f{}", scratch.len())))?;
@@ -111,13 +111,17 @@ fn step(op: &Op, scratch: &mut Vec<(CString, u32, Vec<u8>)>) -> Result<Step> {
         Op::Symlink { target, .. } => Step::Symlink { path, target: cstring(target.as_os_str())? },
         Op::File { mode, data, over: true, .. } => Step::Cover { scratch: cover(*mode, data)?, path },
         Op::File { mode, data, .. } => Step::File { path, mode: *mode, data: data.clone() },
-        Op::Mask { closed, .. } => Step::Cover { scratch: cover(if *closed { 0 } else { 0o444 }, &[])?, path },
-        Op::Tmpfs { mode, size, attributes, .. } => Step::Tmpfs {
+        Op::Mask { dir, closed, .. } => Step::Cover { scratch: mask(*dir, *closed).to_owned(), path },
+        Op::Tmpfs { mode, size: Some(size), attributes, .. } => Step::Tmpfs {
             path,
             mode: cstring(OsStr::new(&format!("{mode:o}")))?,
-            size: size.map(|size| cstring(OsStr::new(&size.to_string()))).transpose()?,
+            size: cstring(OsStr::new(&size.to_string()))?,
             attributes: attributes.bits(),
         },
+        Op::Tmpfs { mode, attributes, .. } => {
+            let name = cstring(OsStr::new(&format!("t{index}")))?;
+            Step::Memory { path, name, mode: *mode, attributes: attributes.bits() }
+        }
         // The root itself: already there when steps are run.
         Op::Bind { .. } if path.is_empty() => Step::Dir { path: cstring(OsStr::new("."))?, mode: 0o755 },
         Op::Bind { source, attributes, make, .. } => {

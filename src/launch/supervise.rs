@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::exit;
 use crate::plan::Plan;
 use crate::spec::Tty;
-use crate::sys::{self, Mask, Poll, Termios, Waited};
+use crate::sys::{self, Poll, Termios, Waited};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -61,7 +61,6 @@ pub(super) fn supervise(
     socket: OwnedFd,
     terminal: Option<OwnedFd>,
     status: &mut Status,
-    mask: &Mask,
 ) -> Result<Outcome> {
     let signals = sys::signal_descriptor().map_err(|errno| Error::new(format!("signalfd: {errno}")))?;
     let mut relay = Relay::default();
@@ -74,7 +73,6 @@ pub(super) fn supervise(
         child,
         status,
         relay,
-        mask,
         started: false,
         outcome: None,
         deadline: plan.timeout.map(|timeout| Instant::now() + timeout),
@@ -120,7 +118,6 @@ struct Watch<'a> {
     child: &'a Child,
     status: &'a mut Status,
     relay: Relay,
-    mask: &'a Mask,
     started: bool,
     outcome: Option<Outcome>,
     deadline: Option<Instant>,
@@ -217,8 +214,7 @@ impl Watch<'_> {
             libc::SIGCHLD | libc::SIGPIPE | libc::SIGTTOU | libc::SIGTTIN => {}
             libc::SIGWINCH => self.relay.resize(),
             libc::SIGCONT => self.relay.resume(),
-            libc::SIGTSTP => self.stop(),
-            // What the terminal sends has reached a program that shares it.
+            // What the terminal sends has reached a program that shares it; if ^Z stops it, PID 1 says so.
             _ if !arrived.from_process && self.prepared.session == Session::Inherit => {}
             signal => {
                 if self.prepared.as_pid_1 && !self.started {
@@ -236,16 +232,6 @@ impl Watch<'_> {
         sys::stop_self();
         self.relay.resume();
         self.kill(libc::SIGCONT);
-    }
-
-    /// Somebody asked us to stop.
-    fn stop(&mut self) {
-        if self.prepared.session != Session::Inherit {
-            self.kill(libc::SIGTSTP);
-        } else {
-            sys::stop_self();
-        }
-        let _ = self.mask;
     }
 }
 

@@ -162,12 +162,10 @@ pub enum Op {
         path: PathBuf,
         /// Permissions of its top.
         mode: u32,
-        /// Bytes; none is half of the memory (tmpfs(5)).
+        /// Bytes; none shares the one filesystem of the sandbox, which takes half of the memory at most (tmpfs(5)).
         size: Option<u64>,
-        /// Flags. `ro` takes effect when everything in it is there.
+        /// Flags.
         attributes: Attributes,
-        /// Whether the mount point has to be made.
-        make: bool,
     },
     /// The host's files.
     Bind {
@@ -180,10 +178,12 @@ pub enum Op {
         /// Whether the mount point has to be made.
         make: bool,
     },
-    /// An empty file that cannot be read (`closed`) or is just empty, laid over a file.
+    /// Something read-only that cannot be read (`closed`) or is just empty, laid over a file or a directory.
     Mask {
         /// Where.
         path: PathBuf,
+        /// A directory.
+        dir: bool,
         /// EACCES instead of emptiness.
         closed: bool,
     },

@@ -210,7 +210,7 @@ impl Placer<'_> {
     fn tmpfs(&mut self, path: &Path, item: &Item, mode: u32, size: Option<u64>, sealed: bool) -> Result<()> {
         self.directory(path, item)?;
         let attributes = Attributes { ro: false, nodev: true, noexec: item.options.noexec };
-        let op = Op::Tmpfs { path: path.to_owned(), mode, size, attributes, make: false };
+        let op = Op::Tmpfs { path: path.to_owned(), mode, size, attributes };
         self.push(op, &item.origin);
         self.covers.insert(path.to_owned(), Cover::Ours);
         if sealed {
@@ -256,21 +256,14 @@ impl Placer<'_> {
         let path = path.to_owned();
         self.made.insert(path.clone());
         self.covers.insert(path.clone(), Cover::Closed);
-        let op = match kind {
-            Kind::Dir => {
-                let attributes = Attributes { ro: true, nodev: true, noexec: true };
-                let mode = if closed { 0 } else { 0o555 };
-                Op::Tmpfs { path, mode, size: Some(4096), attributes, make: false }
-            }
-            _ => Op::Mask { path, closed },
-        };
+        let op = Op::Mask { path, dir: kind == Kind::Dir, closed };
         self.push(op, &item.origin);
         Ok(())
     }
 
     /// A minimal /dev: the six devices that every program may expect, terminals of its own, shared memory.
     fn dev(&mut self, path: &Path, item: &Item) -> Result<()> {
-        self.tmpfs(path, item, 0o755, Some(1 << 20), true)?;
+        self.tmpfs(path, item, 0o755, None, true)?;
         for name in ["null", "zero", "full", "random", "urandom", "tty"] {
             let source = Path::new("/dev").join(name);
             if self.facts.paths.kind(&source).is_some() {

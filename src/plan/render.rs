@@ -99,7 +99,10 @@ fn op(op: &Op) -> (&'static str, String) {
         Op::Bind { source, attributes, .. } => {
             ("bind", format!("{path} ← {} {}", source.display(), flags(*attributes)))
         }
-        Op::Mask { closed, .. } => ("mask", format!("{path} {}", if *closed { "closed" } else { "empty" })),
+        Op::Mask { dir, closed, .. } => {
+            let what = if *dir { "directory" } else { "file" };
+            ("mask", format!("{path} {} {what}", if *closed { "closed" } else { "empty" }))
+        }
         Op::Proc { masked, .. } => (
             "proc",
             format!("{path}{}", if *masked { ", masked and read-only parts as in the OCI's list" } else { "" }),
