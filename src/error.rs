@@ -13,12 +13,14 @@ pub struct Error {
     pub hints: Vec<String>,
     /// Whether the message is a finished text that is printed as it is (diagnostics of profiles).
     pub rendered: bool,
+    /// Whether the kernel refused a right, for which settings of the host may be the cause.
+    pub refused: bool,
 }
 
 impl Error {
     /// A failure before the program started.
     pub fn new(message: impl Into<String>) -> Error {
-        Error { status: exit::FAILED, message: message.into(), hints: Vec::new(), rendered: false }
+        Error { status: exit::FAILED, message: message.into(), hints: Vec::new(), rendered: false, refused: false }
     }
 
     /// A text that is complete.
@@ -37,6 +39,13 @@ impl Error {
     #[must_use]
     pub fn status(mut self, status: u8) -> Error {
         self.status = status;
+        self
+    }
+
+    /// Marks a right that the kernel refused.
+    #[must_use]
+    pub fn refused(mut self) -> Error {
+        self.refused = true;
         self
     }
 

@@ -1,7 +1,7 @@
 //! The view: detached mounts, moved onto targets below the new root, which is then entered.
 
 use super::report::{Call, Message, Place};
-use super::{At, Failure, Prepared, RootMount, Step};
+use super::{At, Failure, Prepared, RootMount, Scratch, Step};
 use crate::sys::{self, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, Errno};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,15 +13,10 @@ const MASKED_FILES: [&CStr; 6] = [c"kcore", c"keys", c"latency_stats", c"timer_l
 const MASKED_DIRS: [&CStr; 3] = [c"acpi", c"asound", c"scsi"];
 const READ_ONLY: [&CStr; 5] = [c"bus", c"fs", c"irq", c"sys", c"sysrq-trigger"];
 
-/// What is laid over what is masked, in the scratch directory.
-pub fn mask(dir: bool, closed: bool) -> &'static CStr {
-    match (dir, closed) {
-        (false, false) => c"empty",
-        (false, true) => c"closed",
-        (true, false) => c"empty-dir",
-        (true, true) => c"closed-dir",
-    }
-}
+/// Names in the scratch directory of what is laid over the masked parts of procfs.
+pub const EMPTY_FILE: &CStr = c"empty-file";
+/// The same, for directories.
+pub const EMPTY_DIR: &CStr = c"empty-dir";
 
 /// Builds the view and enters it. Gives the slave of the program's terminal if it has one.
 pub(super) fn assemble(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure> {
@@ -36,7 +31,7 @@ pub(super) fn assemble(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<Op
         }
     };
     let memory = memory(prepared)?;
-    let scratch = scratch(prepared, memory.as_fd())?;
+    let scratch = if prepared.scratch.is_empty() { None } else { Some(scratch(prepared, memory.as_fd())?) };
     let root = match tree {
         Some(tree) => tree,
         None => part(memory.as_fd(), c"root", 0o755, MEMORY, Place::Root)?,
@@ -45,7 +40,8 @@ pub(super) fn assemble(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<Op
     let mut terminal = None;
     for (index, step) in prepared.steps.iter().enumerate() {
         let place = Place::Step(index as u32);
-        let view = View { root: root.as_fd(), memory: memory.as_fd(), scratch: scratch.as_fd(), place };
+        let scratch = scratch.as_ref().unwrap_or(&memory).as_fd();
+        let view = View { root: root.as_fd(), memory: memory.as_fd(), scratch, place };
         view.step(step, socket, &mut terminal)?;
     }
     if prepared.wait_for_go {
@@ -83,12 +79,11 @@ fn scratch(prepared: &Prepared, memory: BorrowedFd<'_>) -> Result<OwnedFd, Failu
     let place = Place::Root;
     let mount = part(memory, c"scratch", 0o755, SAFE, place)?;
     let fd = mount.as_fd();
-    for closed in [false, true] {
-        create(fd, mask(false, closed), if closed { 0 } else { 0o444 }, &[], place)?;
-        sys::mkdirat(fd, mask(true, closed), if closed { 0 } else { 0o555 }).at(place, Call::Mkdir)?;
-    }
-    for (name, mode, data) in &prepared.scratch {
-        create(fd, name, *mode, data, place)?;
+    for Scratch { name, mode, data } in &prepared.scratch {
+        match data {
+            Some(data) => create(fd, name, *mode, data, place)?,
+            None => sys::mkdirat(fd, name, *mode).at(place, Call::Mkdir)?,
+        }
     }
     sys::set_attributes(fd, ATTR_RDONLY, false, false).at(place, Call::MountSetattr)?;
     sys::attach_at(fd, memory, c"scratch").at(place, Call::MoveMount)?;
@@ -191,7 +186,7 @@ impl View<'_> {
             return Ok(());
         }
         let proc = proc.as_fd();
-        for (names, scratch) in [(&MASKED_FILES[..], mask(false, false)), (&MASKED_DIRS[..], mask(true, false))] {
+        for (names, scratch) in [(&MASKED_FILES[..], EMPTY_FILE), (&MASKED_DIRS[..], EMPTY_DIR)] {
             for name in names {
                 // Looked for first: a copy that is not attached costs a grace period of RCU when it is closed.
                 match sys::openat(proc, name, libc::O_PATH | libc::O_NOFOLLOW, 0) {

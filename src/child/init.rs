@@ -4,6 +4,10 @@ use super::report::{Call, LENGTH, Message, Place};
 use super::{At, Failure, Prepared, Session, assemble, lockdown};
 use crate::sys::{self, Errno, Mask, Poll, Waited};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// A program that has not ended by then is waited for with as little memory as can be.
+pub const BEFORE_REST: Duration = Duration::from_millis(100);
 
 /// The whole life; gives the exit status of PID 1, which nobody needs, since the true one was sent.
 pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result<i32, Failure> {
@@ -173,7 +177,7 @@ fn reap(prepared: &Prepared, socket: &OwnedFd, terminal: Option<OwnedFd>, progra
     let signals = sys::signal_descriptor().at(place, Call::Signalfd)?;
     close_all_but(socket.as_raw_fd(), signals.as_raw_fd())?;
     sys::send(socket.as_fd(), &Message::Started.encode(), None).at(place, Call::Send)?;
-    sys::release_code();
+    let mut patience = i32::try_from(BEFORE_REST.as_millis()).ok();
     loop {
         // First, since children may have ended before there was a descriptor for the signal.
         if let Some(status) = collect(socket.as_fd(), program)? {
@@ -183,7 +187,11 @@ fn reap(prepared: &Prepared, socket: &OwnedFd, terminal: Option<OwnedFd>, progra
             Poll { fd: signals.as_raw_fd(), read: true, write: false, ready: false },
             Poll { fd: socket.as_raw_fd(), read: true, write: false, ready: false },
         ];
-        sys::poll(&mut set, None).at(place, Call::Poll)?;
+        sys::poll(&mut set, patience).at(place, Call::Poll)?;
+        if patience.is_some() && !set[0].ready && !set[1].ready {
+            patience = None;
+            sys::release_code();
+        }
         if set[1].ready {
             // The launcher says nothing more; it is gone, and so shall all be.
             let _ = sys::kill(program, libc::SIGKILL);

@@ -9,8 +9,9 @@ mod prepared;
 mod report;
 mod trial;
 
-pub use assemble::mask;
-pub use prepared::{Prepared, RootMount, Session, Step, Strings};
+pub use assemble::{EMPTY_DIR, EMPTY_FILE};
+pub use init::BEFORE_REST;
+pub use prepared::{Prepared, RootMount, Scratch, Session, Step, Strings};
 pub use report::{Call, LENGTH as LENGTH_OF_MESSAGE, Message, Place};
 pub use trial::{Trial, attempt};
 

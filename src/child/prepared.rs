@@ -23,6 +23,17 @@ pub enum RootMount {
     Bind(CString, u64),
 }
 
+/// Something to lay over others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scratch {
+    /// Its name.
+    pub name: CString,
+    /// Permissions.
+    pub mode: u32,
+    /// Content of a file; a directory has none.
+    pub data: Option<Vec<u8>>,
+}
+
 /// One part of the view. Paths inside are relative to the new root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are the arguments of the call that each variant names")]
@@ -70,8 +81,8 @@ pub struct Prepared {
     pub stage: CString,
     /// The new root.
     pub root: RootMount,
-    /// Files that are laid over others: name and content. They live on a filesystem that nobody sees.
-    pub scratch: Vec<(CString, u32, Vec<u8>)>,
+    /// What is laid over others. It lives in a directory that nobody sees.
+    pub scratch: Vec<Scratch>,
     /// The view.
     pub steps: Vec<Step>,
     /// Tell the launcher when the view stands, and wait for its word.

@@ -1,6 +1,6 @@
 //! The command line: one definition, from which `--help`, the man page and the completions come.
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -117,6 +117,19 @@ pub struct Run {
     /// Program and arguments; the profile's if none
     #[arg(value_name = "PROGRAM", trailing_var_arg = true, allow_hyphen_values = false)]
     pub program: Vec<OsString>,
+}
+
+impl Run {
+    /// Reads the arguments of `sbx run` without the definitions of the other verbs, which would take longer than reading
+    /// a profile. None where that fails: the whole definition then says why, or prints its help.
+    pub fn quickly(args: &[OsString]) -> Option<Run> {
+        let (verb, rest) = args.get(1..)?.split_first()?;
+        if verb != "run" {
+            return None;
+        }
+        let command = Run::augment_args(clap::Command::new("run").no_binary_name(true).disable_version_flag(true));
+        Run::from_arg_matches(&command.try_get_matches_from(rest).ok()?).ok()
+    }
 }
 
 /// `sbx plan`

@@ -49,7 +49,7 @@ pub(super) fn main(args: &args::Check) -> Result<u8> {
     }
     // The subordinate ids are looked up for a sandbox that wants them.
     let range = Sandbox { process: Process { user: User::Range, ..Process::default() }, ..Sandbox::default() };
-    let facts = host::probe(&range, caller.env.clone(), caller.cwd.clone());
+    let facts = host::probe(&range, caller.env.clone(), caller.cwd.clone(), caller.accounts.clone()).with_settings();
     let mut rows = Vec::new();
     kernel(&facts, &mut rows);
     let usable = namespaces(&facts, &mut rows);
@@ -103,6 +103,7 @@ fn report(rows: &[Row], json: bool) -> Result<u8> {
 }
 
 fn kernel(facts: &Facts, rows: &mut Vec<Row>) {
+    let settings = facts.settings.clone().unwrap_or_default();
     let (major, minor) = facts.kernel;
     let version = format!("{major}.{minor}");
     if facts.kernel < plan::KERNEL_FLOOR {
@@ -119,15 +120,15 @@ fn kernel(facts: &Facts, rows: &mut Vec<Row>) {
     let zero = |value: Option<u64>| value == Some(0);
     setting(
         "user.max_user_namespaces",
-        zero(facts.max_user_namespaces),
-        facts.max_user_namespaces,
+        zero(settings.max_user_namespaces),
+        settings.max_user_namespaces,
         "sysctl -w user.max_user_namespaces=15000",
     );
     if facts.uid != 0 {
         setting(
             "kernel.unprivileged_userns_clone",
-            zero(facts.unprivileged_userns_clone),
-            facts.unprivileged_userns_clone,
+            zero(settings.unprivileged_userns_clone),
+            settings.unprivileged_userns_clone,
             "sysctl -w kernel.unprivileged_userns_clone=1",
         );
     }
@@ -139,9 +140,9 @@ fn namespaces(facts: &Facts, rows: &mut Vec<Row>) -> bool {
     match user {
         Ok(()) => rows.push(Row::ok("user, mount", "namespaces made and ids mapped")),
         Err(errno) => {
-            let apparmor = facts.apparmor_restrict_userns == Some(1);
+            let apparmor = facts.settings.as_ref().is_some_and(|settings| settings.apparmor_restrict_userns == Some(1));
             let fix = if apparmor {
-                "give sbx a profile: `profile sbx /usr/bin/sbx flags=(unconfined) { userns, }` in /etc/apparmor.d/sbx"
+                plan::APPARMOR
             } else {
                 "see the settings above; in a container, allow clone3 and unshare in its seccomp filter"
             };

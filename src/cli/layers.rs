@@ -2,7 +2,7 @@
 
 use super::args;
 use crate::error::{Error, Result};
-use crate::host::{self, Facts};
+use crate::host::{self, Account, Facts};
 use crate::profile::{Failed, Loader, Merged, Vars, project};
 use crate::spec::{self, Sandbox};
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ pub(super) struct Caller {
     pub odd: Vec<String>,
     pub cwd: PathBuf,
     pub vars: Vars,
+    pub accounts: Vec<Account>,
 }
 
 impl Caller {
@@ -40,8 +41,9 @@ impl Caller {
                 (Err(_), _) => {}
             }
         }
-        let vars = host::vars(&env, &cwd);
-        Ok(Caller { env, odd, cwd, vars })
+        let accounts = host::accounts();
+        let vars = host::vars(&env, &cwd, &accounts);
+        Ok(Caller { env, odd, cwd, vars, accounts })
     }
 
     /// Where profiles are looked for.
@@ -89,7 +91,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
             sandbox.notes.push(format!("{name} is not passed: its value is not UTF-8"));
         }
     }
-    let facts = host::probe(&sandbox, caller.env.clone(), caller.cwd.clone());
+    let facts = host::probe(&sandbox, caller.env.clone(), caller.cwd.clone(), caller.accounts.clone());
     Ok((sandbox, facts))
 }
 

@@ -19,8 +19,11 @@ use std::ffi::OsString;
 pub fn main() -> u8 {
     // A reader that goes away (`| head`) is seen as EPIPE, not as a signal.
     sys::ignore_sigpipe();
-    let args: Vec<OsString> = std::env::args_os().collect();
-    let cli = match Cli::try_parse_from(with_verb(args)) {
+    let args = with_verb(std::env::args_os().collect());
+    if let Some(run) = args::Run::quickly(&args) {
+        return run::main(&run);
+    }
+    let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
             // `--help` and `--version` come this way too, and are no failure.

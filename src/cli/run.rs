@@ -20,19 +20,35 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     descriptors(args, status)?;
     let caller = layers::Caller::read()?;
     let (sandbox, facts) = layers::sandbox(&args.sandbox, &args.program, &caller)?;
-    let plan = plan::plan(&sandbox, &facts)?;
-    drop((sandbox, facts, caller));
-    if !args.quiet {
-        for note in &plan.notes {
-            super::complain(&Error::new(format!("note: {note}")));
+    let mut plan = plan::plan(&sandbox, &facts)?;
+    say(args, &plan.notes);
+    let outcome = match launch::run(&plan, status) {
+        Err(error) if error.refused => {
+            // The kernel did not let us: a closer look at the host tells why, or what can be done without.
+            let facts = facts.with_settings();
+            let again = plan::plan(&sandbox, &facts)?;
+            if again == plan {
+                return Err(plan::explain(error, &facts));
+            }
+            say(args, again.notes.get(plan.notes.len()..).unwrap_or_default());
+            plan = again;
+            launch::run(&plan, status)?
         }
-    }
-    let outcome = launch::run(&plan, status)?;
+        other => other?,
+    };
     if outcome == Outcome::TimedOut {
         let time = plan.timeout.map_or_else(String::new, |time| humantime::format_duration(time).to_string());
         super::complain(&Error::new(format!("the program was ended after {time} (process.timeout)")));
     }
     Ok(outcome)
+}
+
+fn say(args: &args::Run, notes: &[String]) {
+    if !args.quiet {
+        for note in notes {
+            super::complain(&Error::new(format!("note: {note}")));
+        }
+    }
 }
 
 /// The caller's descriptors: those that are named are checked, the others end with our exec.

@@ -12,7 +12,7 @@ pub use desktop::DesktopFacts;
 pub use paths::{Kind, Paths, below};
 pub use vars::vars;
 
-use crate::spec::{BusPolicy, Network, Sandbox, User};
+use crate::spec::{BusPolicy, Network, Root, Sandbox, User};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,14 +28,8 @@ pub struct Facts {
     pub groups: Vec<u32>,
     /// Version of the kernel, from uname(2).
     pub kernel: (u32, u32),
-    /// Namespace types this kernel has, by their file in /proc/self/ns.
-    pub namespaces: Vec<String>,
-    /// user.max_user_namespaces; none if it cannot be read.
-    pub max_user_namespaces: Option<u64>,
-    /// kernel.unprivileged_userns_clone of Debian's older kernels, if there.
-    pub unprivileged_userns_clone: Option<u64>,
-    /// kernel.apparmor_restrict_unprivileged_userns of Ubuntu's kernels, if there.
-    pub apparmor_restrict_userns: Option<u64>,
+    /// Settings that may stand in the way; none if they were not looked at.
+    pub settings: Option<Settings>,
     /// Accounts of /etc/passwd.
     pub accounts: Vec<Account>,
     /// Groups of /etc/group: name and id.
@@ -64,7 +58,34 @@ pub struct Facts {
     pub resolv_conf: Option<String>,
 }
 
+/// Settings of the kernel that may stand in the way of a sandbox. A run looks at them only after the kernel refused it: they
+/// cost a start more than reading a profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct Settings {
+    /// Namespace types this kernel has, by their file in /proc/self/ns.
+    pub namespaces: Vec<String>,
+    /// user.max_user_namespaces; none if it cannot be read.
+    pub max_user_namespaces: Option<u64>,
+    /// kernel.unprivileged_userns_clone of Debian's older kernels, if there.
+    pub unprivileged_userns_clone: Option<u64>,
+    /// kernel.apparmor_restrict_unprivileged_userns of Ubuntu's kernels, if there.
+    pub apparmor_restrict_userns: Option<u64>,
+}
+
 impl Facts {
+    /// Adds the settings.
+    #[must_use]
+    pub fn with_settings(mut self) -> Facts {
+        let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse().ok();
+        self.settings = Some(Settings {
+            namespaces: namespaces(),
+            max_user_namespaces: number("/proc/sys/user/max_user_namespaces"),
+            unprivileged_userns_clone: number("/proc/sys/kernel/unprivileged_userns_clone"),
+            apparmor_restrict_userns: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
+        });
+        self
+    }
+
     /// The account of the caller.
     pub fn account(&self) -> Option<&Account> {
         self.accounts.iter().find(|account| account.uid == self.uid)
@@ -76,10 +97,14 @@ impl Facts {
     }
 }
 
+/// The accounts of this host.
+pub fn accounts() -> Vec<Account> {
+    accounts::accounts(Path::new("/etc/passwd"))
+}
+
 /// Looks at the host, as far as this sandbox needs it.
-pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf) -> Facts {
+pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, accounts: Vec<Account>) -> Facts {
     let (uid, gid) = crate::sys::ids();
-    let accounts = accounts::accounts(Path::new("/etc/passwd"));
     let name = accounts.iter().find(|account| account.uid == uid).map(|account| account.name.clone());
     let ranges = |file: &str| match sandbox.process.user {
         User::Range => accounts::ranges(Path::new(file), name.as_deref(), uid),
@@ -93,7 +118,6 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf) -> 
         wanted.push("xdg-dbus-proxy");
     }
     let home = vars::home(&env, &accounts, uid);
-    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse().ok();
     let desktop = desktop::probe(sandbox, &env, uid);
     let mut paths = Paths::default();
     paths.gather(sandbox, &home, &cwd, &accounts, &desktop);
@@ -102,11 +126,11 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf) -> 
         gid,
         groups: crate::sys::groups().into_iter().filter(|group| *group != gid).collect(),
         kernel: kernel_version(),
-        namespaces: namespaces(),
-        max_user_namespaces: number("/proc/sys/user/max_user_namespaces"),
-        unprivileged_userns_clone: number("/proc/sys/kernel/unprivileged_userns_clone"),
-        apparmor_restrict_userns: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
-        group_names: accounts::groups(Path::new("/etc/group")),
+        settings: None,
+        group_names: match sandbox.filesystem.root {
+            Root::Empty => Vec::new(),
+            _ => accounts::groups(Path::new("/etc/group")),
+        },
         subuid: ranges("/etc/subuid"),
         subgid: ranges("/etc/subgid"),
         helpers: helpers(&wanted, env.get("PATH").map_or("", String::as_str)),

@@ -2,9 +2,11 @@
 
 use super::DesktopFacts;
 use crate::spec::{Mode, Root, Sandbox};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// What a path of the host is, itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,11 +21,18 @@ pub enum Kind {
 }
 
 /// Kinds by path. What is not in it is not there, or was not asked for.
+///
+/// Keys are compared byte by byte, which is all that looking one up needs; `Path` compares part by part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Paths {
-    kinds: BTreeMap<PathBuf, Kind>,
+    #[serde(serialize_with = "lossy")]
+    kinds: BTreeMap<OsString, Kind>,
     /// Entries of directories of which one is to be hidden.
     listings: BTreeMap<PathBuf, Vec<(String, Kind)>>,
+}
+
+fn lossy<S: Serializer>(kinds: &BTreeMap<OsString, Kind>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(kinds.iter().map(|(path, kind)| (path.to_string_lossy(), kind)))
 }
 
 /// Links in one path, after which the kernel gives up with ELOOP.
@@ -35,7 +44,7 @@ impl Paths {
         let mut paths = Paths::default();
         for (path, kind) in entries {
             for parent in Path::new(path).ancestors().skip(1) {
-                paths.kinds.entry(parent.to_owned()).or_insert(Kind::Dir);
+                paths.kinds.entry(parent.into()).or_insert(Kind::Dir);
             }
             paths.kinds.insert(path.into(), kind.clone());
         }
@@ -44,7 +53,7 @@ impl Paths {
 
     /// What lies at a path, without following a link at its end.
     pub fn kind(&self, path: &Path) -> Option<&Kind> {
-        self.kinds.get(path)
+        self.kinds.get(path.as_os_str())
     }
 
     /// Entries of a directory, where the planner needs them.
@@ -56,31 +65,16 @@ impl Paths {
     /// The last part need not be there. None where links go in a circle.
     pub fn resolve(&self, root: &Path, path: &Path) -> Option<(PathBuf, Vec<(PathBuf, PathBuf)>)> {
         let mut links = Vec::new();
-        let mut real = PathBuf::from("/");
-        let mut rest: Vec<PathBuf> = parts(path);
-        let mut count = 0;
-        while let Some(part) = rest.pop() {
-            if part == Path::new("..") {
-                real.pop();
-                continue;
-            }
-            let here = real.join(&part);
-            match self.kind(&below(root, &here)) {
-                Some(Kind::Link(text)) => {
-                    count += 1;
-                    if count > MAX_LINKS {
-                        return None;
-                    }
-                    if text.is_absolute() {
-                        real = PathBuf::from("/");
-                    }
-                    rest.extend(parts(text));
-                    links.push((here, text.clone()));
+        let mut walk = Walk::new(root, path);
+        while walk.step() {
+            if let Some(Kind::Link(text)) = self.kinds.get(walk.host()) {
+                links.push((walk.inside(), text.clone()));
+                if !walk.follow(text) {
+                    return None;
                 }
-                _ => real = here,
             }
         }
-        Some((real, links))
+        Some((walk.inside(), links))
     }
 
     pub(super) fn gather(
@@ -116,12 +110,8 @@ impl Paths {
         for path in [home, cwd] {
             self.look(&none, path);
         }
-        let people = accounts.iter().filter(|account| account.is_person()).map(|account| account.home.as_path());
-        for path in people.chain([home, Path::new("/var/tmp")]) {
-            self.look(&root, path);
-        }
-        for path in ["/etc/passwd", "/etc/group", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"] {
-            self.look(&root, Path::new(path));
+        if sandbox.filesystem.root != Root::Empty {
+            self.gather_root(&root, home, accounts);
         }
         for device in sandbox.devices.iter().filter(|device| device.name.starts_with('/')) {
             self.look(&none, Path::new(&device.name));
@@ -134,40 +124,30 @@ impl Paths {
         }
     }
 
+    /// What the defaults of a root replace.
+    fn gather_root(&mut self, root: &Path, home: &Path, accounts: &[super::Account]) {
+        let people = accounts.iter().filter(|account| account.is_person()).map(|account| account.home.as_path());
+        for path in people.chain([home, Path::new("/var/tmp")]) {
+            self.look(root, path);
+        }
+        for path in ["/etc/passwd", "/etc/group", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"] {
+            self.look(root, Path::new(path));
+        }
+    }
+
     /// Records every part of a path, and of what its links lead to.
     fn look(&mut self, root: &Path, path: &Path) {
-        let mut real = PathBuf::from("/");
-        let mut rest = parts(path);
-        let mut count = 0;
-        while let Some(part) = rest.pop() {
-            if part == Path::new("..") {
-                real.pop();
-                continue;
+        let mut walk = Walk::new(root, path);
+        while walk.step() {
+            let host = walk.host();
+            if !self.kinds.contains_key(host) {
+                let Some(kind) = kind_of(Path::new(host)) else { return };
+                self.kinds.insert(host.to_owned(), kind);
             }
-            let here = real.join(&part);
-            let host = below(root, &here);
-            let known = match self.kinds.get(&host) {
-                Some(kind) => kind.clone(),
-                None => match kind_of(&host) {
-                    Some(kind) => {
-                        self.kinds.insert(host, kind.clone());
-                        kind
-                    }
-                    None => return,
-                },
-            };
-            match known {
-                Kind::Link(text) => {
-                    count += 1;
-                    if count > MAX_LINKS {
-                        return;
-                    }
-                    if text.is_absolute() {
-                        real = PathBuf::from("/");
-                    }
-                    rest.extend(parts(&text));
-                }
-                _ => real = here,
+            if let Some(Kind::Link(text)) = self.kinds.get(host)
+                && !walk.follow(text)
+            {
+                return;
             }
         }
     }
@@ -179,7 +159,7 @@ impl Paths {
         if !self.listings.contains_key(&host) {
             let entries = entries(&host);
             for (name, kind) in &entries {
-                self.kinds.entry(host.join(name)).or_insert_with(|| kind.clone());
+                self.kinds.entry(host.join(name).into()).or_insert_with(|| kind.clone());
             }
             self.listings.insert(host, entries);
         }
@@ -194,16 +174,72 @@ pub fn below(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path)).components().collect()
 }
 
-/// Parts of a path, the last first, without root and dots.
-fn parts(path: &Path) -> Vec<PathBuf> {
-    path.components()
-        .rev()
-        .filter_map(|part| match part {
-            Component::Normal(name) => Some(PathBuf::from(name)),
-            Component::ParentDir => Some(PathBuf::from("..")),
-            _ => None,
-        })
-        .collect()
+/// A way along a path below a root, part by part, as the kernel goes it.
+struct Walk {
+    /// The host's path of where we are, links resolved.
+    real: Vec<u8>,
+    /// How much of it is the root.
+    base: usize,
+    /// Where the last part starts.
+    last: usize,
+    /// What is still to go.
+    rest: Vec<u8>,
+    at: usize,
+    links: usize,
+}
+
+impl Walk {
+    fn new(root: &Path, path: &Path) -> Walk {
+        let real = root.as_os_str().as_bytes().strip_suffix(b"/").unwrap_or(root.as_os_str().as_bytes()).to_vec();
+        let rest = path.as_os_str().as_bytes().to_vec();
+        Walk { base: real.len(), last: real.len(), real, rest, at: 0, links: 0 }
+    }
+
+    /// Goes to the next part; false at the end.
+    fn step(&mut self) -> bool {
+        while let Some(rest) = self.rest.get(self.at..).filter(|rest| !rest.is_empty()) {
+            let length = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+            let part = rest.get(..length).unwrap_or_default();
+            self.at += length + 1;
+            match part {
+                b"" | b"." => {}
+                b".." => {
+                    let parent = self.real.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+                    self.real.truncate(parent.max(self.base));
+                }
+                _ => {
+                    self.last = self.real.len();
+                    self.real.push(b'/');
+                    self.real.extend(part);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// What we are at is a link: goes back, and along its text. False after too many.
+    fn follow(&mut self, text: &Path) -> bool {
+        self.links += 1;
+        self.real.truncate(if text.is_absolute() { self.base } else { self.last });
+        let mut rest = text.as_os_str().as_bytes().to_vec();
+        rest.push(b'/');
+        rest.extend(self.rest.get(self.at..).unwrap_or_default());
+        (self.rest, self.at) = (rest, 0);
+        self.links <= MAX_LINKS
+    }
+
+    fn host(&self) -> &OsStr {
+        OsStr::from_bytes(&self.real)
+    }
+
+    /// Where we are, below the root.
+    fn inside(&self) -> PathBuf {
+        match self.real.get(self.base..) {
+            Some(path) if !path.is_empty() => OsStr::from_bytes(path).into(),
+            _ => PathBuf::from("/"),
+        }
+    }
 }
 
 fn kind_of(path: &Path) -> Option<Kind> {

@@ -1,6 +1,6 @@
 //! Variables and places that profiles may use.
 
-use super::accounts::{self, Account};
+use super::accounts::Account;
 use crate::profile::Vars;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,9 @@ pub fn home(env: &BTreeMap<String, String>, accounts: &[Account], uid: u32) -> P
 }
 
 /// What variables stand for, for this caller.
-pub fn vars(env: &BTreeMap<String, String>, cwd: &Path) -> Vars {
+pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) -> Vars {
     let (uid, _) = crate::sys::ids();
-    let accounts = accounts::accounts(Path::new("/etc/passwd"));
-    let home = home(env, &accounts, uid).display().to_string();
+    let home = home(env, accounts, uid).display().to_string();
     let name = accounts.iter().find(|account| account.uid == uid).map(|account| account.name.clone());
     let mut names = BTreeMap::new();
     let mut set = |name: &str, value: String| names.insert(name.to_owned(), value);

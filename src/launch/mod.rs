@@ -42,7 +42,7 @@ pub fn run(plan: &Plan, status: &mut Status) -> Result<Outcome> {
     };
     drop(theirs);
     // From here on the child dies with us: it asked the kernel for that, and it sees this socket end.
-    let mut guard = Guard { child: &child, done: false };
+    let mut guard = Guard { child: &child, mask: &mask, done: false };
     if prepared.wait_for_maps {
         expect_ready(ours.as_fd(), plan, &prepared)?;
         idmap::write(&plan.ids, child.pid)?;
@@ -67,9 +67,10 @@ pub(crate) struct Child {
     pidfd: OwnedFd,
 }
 
-/// Ends and reaps the child on every way out of `run`.
+/// Ends and reaps the child on every way out of `run`, and leaves signals as they were.
 struct Guard<'a> {
     child: &'a Child,
+    mask: &'a sys::Mask,
     done: bool,
 }
 
@@ -78,6 +79,7 @@ impl Drop for Guard<'_> {
         if !self.done {
             let _ = sys::pidfd_signal(self.child.pidfd.as_fd(), libc::SIGKILL);
             let _ = sys::wait_end(self.child.pidfd.as_fd());
+            let _ = sys::restore(self.mask);
         }
     }
 }

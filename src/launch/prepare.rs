@@ -1,7 +1,7 @@
 //! Plan → what the child is given, in the form of system calls.
 
 use super::idmap;
-use crate::child::{Prepared, RootMount, Session, Step, Strings, mask};
+use crate::child::{EMPTY_DIR, EMPTY_FILE, Prepared, RootMount, Scratch, Session, Step, Strings};
 use crate::error::{Error, Result};
 use crate::plan::{Op, Plan};
 use crate::spec::Namespace;
@@ -99,19 +99,32 @@ fn stage(plan: &Plan) -> Result<CString> {
     }
 }
 
-fn step(index: usize, op: &Op, scratch: &mut Vec<(CString, u32, Vec<u8>)>) -> Result<Step> {
-    let path = inside(op.path())?;
-    let mut cover = |mode: u32, data: &[u8]| -> Result<CString> {
-        let name = cstring(OsStr::new(&format!("f{}", scratch.len())))?;
-        scratch.push((name.clone(), mode, data.to_vec()));
-        Ok(name)
+/// The name of what is laid over something masked; it is made if it is not there yet.
+fn mask(scratch: &mut Vec<Scratch>, dir: bool, closed: bool) -> CString {
+    let (name, mode) = match (dir, closed) {
+        (false, false) => (EMPTY_FILE, 0o444),
+        (false, true) => (c"closed-file", 0),
+        (true, false) => (EMPTY_DIR, 0o555),
+        (true, true) => (c"closed-dir", 0),
     };
+    if !scratch.iter().any(|made| made.name.as_c_str() == name) {
+        scratch.push(Scratch { name: name.to_owned(), mode, data: (!dir).then(Vec::new) });
+    }
+    name.to_owned()
+}
+
+fn step(index: usize, op: &Op, scratch: &mut Vec<Scratch>) -> Result<Step> {
+    let path = inside(op.path())?;
     Ok(match op {
         Op::Dir { mode, .. } => Step::Dir { path, mode: *mode },
         Op::Symlink { target, .. } => Step::Symlink { path, target: cstring(target.as_os_str())? },
-        Op::File { mode, data, over: true, .. } => Step::Cover { scratch: cover(*mode, data)?, path },
+        Op::File { mode, data, over: true, .. } => {
+            let name = cstring(OsStr::new(&format!("f{index}")))?;
+            scratch.push(Scratch { name: name.clone(), mode: *mode, data: Some(data.clone()) });
+            Step::Cover { scratch: name, path }
+        }
         Op::File { mode, data, .. } => Step::File { path, mode: *mode, data: data.clone() },
-        Op::Mask { dir, closed, .. } => Step::Cover { scratch: mask(*dir, *closed).to_owned(), path },
+        Op::Mask { dir, closed, .. } => Step::Cover { scratch: mask(scratch, *dir, *closed), path },
         Op::Tmpfs { mode, size: Some(size), attributes, .. } => Step::Tmpfs {
             path,
             mode: cstring(OsStr::new(&format!("{mode:o}")))?,
@@ -127,7 +140,13 @@ fn step(index: usize, op: &Op, scratch: &mut Vec<(CString, u32, Vec<u8>)>) -> Re
         Op::Bind { source, attributes, make, .. } => {
             Step::Bind { source: cstring(source.as_os_str())?, path, attributes: attributes.bits(), make: *make }
         }
-        Op::Proc { masked, .. } => Step::Proc { path, masked: *masked },
+        Op::Proc { masked, .. } => {
+            if *masked {
+                mask(scratch, false, false);
+                mask(scratch, true, false);
+            }
+            Step::Proc { path, masked: *masked }
+        }
         Op::Devpts { .. } => Step::Devpts { path },
         Op::Seal { .. } => Step::Seal { path },
     })

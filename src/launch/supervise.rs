@@ -1,7 +1,7 @@
 //! While the program runs: its messages, our signals, its terminal, its time.
 
 use super::{Child, Status, wording};
-use crate::child::{LENGTH_OF_MESSAGE, Message, Prepared, Session};
+use crate::child::{self, LENGTH_OF_MESSAGE, Message, Prepared, Session};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::plan::Plan;
@@ -76,6 +76,7 @@ pub(super) fn supervise(
         started: false,
         outcome: None,
         deadline: plan.timeout.map(|timeout| Instant::now() + timeout),
+        rest: None,
         timed_out: false,
     };
     loop {
@@ -121,16 +122,23 @@ struct Watch<'a> {
     started: bool,
     outcome: Option<Outcome>,
     deadline: Option<Instant>,
+    /// When memory that is not needed for waiting is given back: a program that has ended by then is not made to wait for it.
+    rest: Option<Instant>,
     timed_out: bool,
 }
 
 impl Watch<'_> {
     fn patience(&self) -> Option<i32> {
-        let left = self.deadline?.saturating_duration_since(Instant::now()).as_millis() + 1;
+        let next = [self.deadline, self.rest].into_iter().flatten().min()?;
+        let left = next.saturating_duration_since(Instant::now()).as_millis() + 1;
         Some(i32::try_from(left).unwrap_or(i32::MAX))
     }
 
     fn clock(&mut self) {
+        if self.rest.is_some_and(|rest| Instant::now() >= rest) {
+            self.rest = None;
+            sys::release_code();
+        }
         if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             if self.timed_out {
                 self.kill(libc::SIGKILL);
@@ -147,7 +155,7 @@ impl Watch<'_> {
         let _ = sys::pidfd_signal(self.child.pidfd.as_fd(), signal);
     }
 
-    /// One message; false at the end of the socket.
+    /// One message; false when there will be no more.
     fn message(&mut self, socket: BorrowedFd<'_>) -> Result<bool> {
         let mut buffer = [0; LENGTH_OF_MESSAGE];
         let (length, fd) = match sys::receive(socket, &mut buffer) {
@@ -175,11 +183,18 @@ impl Watch<'_> {
             Some(Message::Started) => {
                 self.started = true;
                 self.status.started(self.child.pid);
-                sys::release_code();
+                self.rest = Some(Instant::now() + child::BEFORE_REST);
             }
             Some(Message::Stopped(_)) => self.stopped(),
-            Some(Message::Exited(status)) => self.outcome = Some(Outcome::Exited(status)),
-            Some(Message::Signaled(signal)) => self.outcome = Some(Outcome::Signaled(signal)),
+            // The last messages: what follows is the end of PID 1.
+            Some(Message::Exited(status)) => {
+                self.outcome = Some(Outcome::Exited(status));
+                return Ok(false);
+            }
+            Some(Message::Signaled(signal)) => {
+                self.outcome = Some(Outcome::Signaled(signal));
+                return Ok(false);
+            }
             _ => {}
         }
         Ok(true)

@@ -3,14 +3,15 @@
 use crate::child::{Call, Place, Prepared};
 use crate::error::Error;
 use crate::exit;
-use crate::plan::{Op, Plan, Writer};
+use crate::plan::{Op, Plan};
 use crate::sys::Errno;
 use std::path::Path;
 
 /// clone3 failed.
 pub(super) fn clone(plan: &Plan, errno: Errno) -> Error {
     let names: Vec<_> = plan.namespaces.iter().map(|ns| ns.word()).collect();
-    let error = Error::new(format!("cannot create namespaces (user mount {}): clone3: {errno}", names.join(" ")));
+    let message = format!("cannot create namespaces (user mount {}): clone3: {errno}", names.join(" "));
+    let error = Error::new(message).refused();
     match errno.0 {
         libc::EPERM => error.hint(
             "user namespaces are switched off for this user: `sbx check` names the setting; inside a container, \
@@ -50,21 +51,15 @@ pub(super) fn failure(plan: &Plan, prepared: &Prepared, place: Place, call: Call
             let maps = prepared.maps.as_ref();
             let text = maps.map(|(u, g)| if call == Call::WriteUidMap { u } else { g });
             let text = text.map(|text| String::from_utf8_lossy(text).trim().to_owned()).unwrap_or_default();
-            let error = Error::new(format!("cannot map ids ({text}): {}: {errno}", call.name()));
-            match plan.ids.writer {
-                Writer::Child => error.hint(
-                    "AppArmor may take the rights in new user namespaces away (Ubuntu 24.04): `sbx check` says whether, \
-                     and how to allow it for sbx",
-                ),
-                _ => error,
-            }
+            Error::new(format!("cannot map ids ({text}): {}: {errno}", call.name())).refused()
         }
         Place::Setup if call == Call::WriteMaxUserns => {
             Error::new(format!("cannot forbid nested user namespaces: {}: {errno}", call.name()))
                 .hint("/proc/sys is read-only here, as in a container; --set namespaces.nested=allow goes on without")
         }
         _ => Error::new(format!("{}: {}: {errno}", where_it_was(place), call.name()))
-            .hint("this is not caused by the profile; `sbx check` shows what this host refuses"),
+            .hint("this is not caused by the profile; `sbx check` shows what this host refuses")
+            .refused(),
     }
 }
 

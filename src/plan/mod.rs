@@ -236,17 +236,15 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     let mut notes = sandbox.notes.clone();
     let ids = ids::plan(sandbox, facts, &mut notes)?;
     let mut namespaces = sandbox.namespaces.private();
-    for namespace in namespaces.clone() {
-        if !facts.namespaces.iter().any(|name| name == namespace.word()) {
-            let message = format!("this kernel has no {} namespaces", namespace.word());
-            if namespace != Namespace::Time {
-                let hint = format!("share the host's: --share {}; or run a kernel that has them", namespace.word());
-                return Err(Error::new(message).hint(hint));
-            }
-            // Nothing is isolated by it but the clocks that count from boot, and 5.12 kernels are often built without.
-            namespaces.remove(&namespace);
-            notes.push(format!("{message}: the boot-time clocks are the host's"));
+    for namespace in missing(facts, &namespaces) {
+        let message = format!("this kernel has no {} namespaces", namespace.word());
+        if namespace != Namespace::Time {
+            let hint = format!("share the host's: --share {}; or run a kernel that has them", namespace.word());
+            return Err(Error::new(message).hint(hint));
         }
+        // Nothing is isolated by it but the clocks that count from boot, and 5.12 kernels are often built without.
+        namespaces.remove(&namespace);
+        notes.push(format!("{message}: the boot-time clocks are the host's"));
     }
     if sandbox.process.as_pid_1 && !namespaces.contains(&Namespace::Pid) {
         return Err(
@@ -302,19 +300,39 @@ fn check_host(facts: &Facts) -> Result<()> {
         let message = format!("Linux {major}.{minor} is too old: mount_setattr(2) came with 5.12");
         return Err(Error::new(message).hint("run a newer kernel; Debian 12 has 6.1"));
     }
-    if facts.uid != 0 && facts.unprivileged_userns_clone == Some(0) {
+    let Some(settings) = &facts.settings else { return Ok(()) };
+    if facts.uid != 0 && settings.unprivileged_userns_clone == Some(0) {
         return Err(Error::new(
             "this host lets only root create user namespaces: kernel.unprivileged_userns_clone is 0",
         )
         .hint("as root: sysctl -w kernel.unprivileged_userns_clone=1 (and in /etc/sysctl.d to keep it)"));
     }
-    if facts.max_user_namespaces == Some(0) {
+    if settings.max_user_namespaces == Some(0) {
         return Err(Error::new("this host allows no user namespaces: user.max_user_namespaces is 0")
             .hint("as root: sysctl -w user.max_user_namespaces=15000 (and in /etc/sysctl.d to keep it)"));
     }
-    if !facts.namespaces.is_empty() && !facts.namespaces.iter().any(|name| name == "user") {
+    if !settings.namespaces.is_empty() && !settings.namespaces.iter().any(|name| name == "user") {
         return Err(Error::new("this kernel has no user namespaces (CONFIG_USER_NS)")
             .hint("run a kernel that has them; every distribution's has"));
     }
     Ok(())
+}
+
+fn missing(facts: &Facts, wanted: &BTreeSet<Namespace>) -> Vec<Namespace> {
+    let Some(settings) = &facts.settings else { return Vec::new() };
+    let there = |namespace: &Namespace| settings.namespaces.iter().any(|name| name == namespace.word());
+    wanted.iter().copied().filter(|namespace| !there(namespace)).collect()
+}
+
+/// How to let a program have user namespaces where AppArmor restricts them.
+pub const APPARMOR: &str =
+    "as root, give sbx a profile: `profile sbx /usr/bin/sbx flags=(unconfined) { userns, }` in /etc/apparmor.d/sbx";
+
+/// What the kernel refused, with what the host's settings say about it.
+pub fn explain(error: Error, facts: &Facts) -> Error {
+    match &facts.settings {
+        Some(settings) if facts.uid != 0 && settings.apparmor_restrict_userns == Some(1) => error
+            .hint(format!("kernel.apparmor_restrict_unprivileged_userns is 1, which takes rights away: {APPARMOR}")),
+        _ => error,
+    }
 }

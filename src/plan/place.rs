@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
 use crate::spec::{Origin, Sandbox};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// The view, and what has to be made on the host for it.
@@ -31,8 +32,9 @@ struct Placer<'a> {
     facts: &'a Facts,
     root: &'a Path,
     nested: bool,
-    covers: BTreeMap<PathBuf, Cover>,
-    made: BTreeSet<PathBuf>,
+    // By bytes: `Path` compares part by part, and nothing here needs the order.
+    covers: BTreeMap<OsString, Cover>,
+    made: BTreeSet<OsString>,
     seals: Vec<Placed>,
     out: Placement,
 }
@@ -42,7 +44,7 @@ pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut 
         facts,
         root: base(&sandbox.filesystem.root),
         nested: sandbox.namespaces.nested,
-        covers: BTreeMap::from([(PathBuf::from("/"), Cover::Ours)]),
+        covers: BTreeMap::from([("/".into(), Cover::Ours)]),
         made: BTreeSet::new(),
         seals: Vec::new(),
         out: Placement::default(),
@@ -59,7 +61,7 @@ pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut 
     // From the inside out, and the root last.
     placer.seals.reverse();
     placer.out.ops.append(&mut placer.seals);
-    if matches!(placer.covers.get(Path::new("/")), Some(Cover::Ours)) {
+    if matches!(placer.covers.get(OsStr::new("/")), Some(Cover::Ours)) {
         placer.out.ops.push(Placed { op: Op::Seal { path: "/".into() }, origin: Origin::default() });
     }
     Ok(placer.out)
@@ -78,10 +80,10 @@ fn word(what: &What) -> &'static str {
 
 impl Placer<'_> {
     /// The nearest mount at or above a path.
-    fn cover(&self, path: &Path) -> (PathBuf, Cover) {
+    fn cover<'p>(&self, path: &'p Path) -> (&'p Path, &Cover) {
         path.ancestors()
-            .find_map(|above| self.covers.get(above).map(|cover| (above.to_owned(), cover.clone())))
-            .unwrap_or_else(|| ("/".into(), Cover::Ours))
+            .find_map(|above| self.covers.get(above.as_os_str()).map(|cover| (above, cover)))
+            .unwrap_or((Path::new("/"), &Cover::Ours))
     }
 
     fn push(&mut self, op: Op, origin: &Origin) {
@@ -94,32 +96,31 @@ impl Placer<'_> {
         let missing: Vec<_> = path
             .ancestors()
             .skip(1)
-            .take_while(|dir| *dir != above)
-            .filter(|dir| !self.made.contains(*dir))
+            .take_while(|dir| dir.as_os_str() != above.as_os_str() && !self.made.contains(dir.as_os_str()))
             .map(Path::to_owned)
             .collect();
         for dir in missing.into_iter().rev() {
-            self.made.insert(dir.clone());
+            self.made.insert(dir.clone().into());
             self.push(Op::Dir { path: dir, mode: 0o755 }, origin);
         }
     }
 
     /// Readies a mount point: whether it has to be made, and what is there otherwise.
     fn point(&mut self, path: &Path, item: &Item) -> Result<Option<Kind>> {
-        if path == Path::new("/") {
+        if path.as_os_str() == "/" {
             return Ok(Some(Kind::Dir));
         }
         let (above, cover) = self.cover(path.parent().unwrap_or(path));
         match cover {
             Cover::Ours => {
                 self.parents(path, &item.origin);
-                if self.made.contains(path) {
+                if self.made.contains(path.as_os_str()) {
                     return Ok(Some(Kind::Dir));
                 }
                 Ok(None)
             }
             Cover::Host { source, .. } => {
-                let host = source.join(path.strip_prefix(&above).unwrap_or(path));
+                let host = source.join(path.strip_prefix(above).unwrap_or(path));
                 let host: PathBuf = host.components().collect();
                 match self.facts.paths.kind(&host) {
                     Some(kind) => Ok(Some(kind.clone())),
@@ -149,17 +150,19 @@ impl Placer<'_> {
         match &item.what {
             What::Hidden => Ok(()),
             What::Dir { mode } => {
-                if matches!(self.cover(path).1, Cover::Ours) && !self.made.contains(path) {
+                if matches!(self.cover(path).1, Cover::Ours) && !self.made.contains(path.as_os_str()) {
                     self.parents(path, &item.origin);
-                    self.made.insert(path.to_owned());
+                    self.made.insert(path.into());
                     self.push(Op::Dir { path: path.to_owned(), mode: *mode }, &item.origin);
                 }
                 Ok(())
             }
             What::Link(target) => {
-                if matches!(self.cover(path.parent().unwrap_or(path)).1, Cover::Ours) && !self.made.contains(path) {
+                if matches!(self.cover(path.parent().unwrap_or(path)).1, Cover::Ours)
+                    && !self.made.contains(path.as_os_str())
+                {
                     self.parents(path, &item.origin);
-                    self.made.insert(path.to_owned());
+                    self.made.insert(path.into());
                     self.push(Op::Symlink { path: path.to_owned(), target: target.clone() }, &item.origin);
                 }
                 Ok(())
@@ -182,7 +185,7 @@ impl Placer<'_> {
                 // root: their permissions close them to everyone else.
                 let masked = !self.nested || self.facts.uid == 0;
                 self.push(Op::Proc { path: path.to_owned(), masked }, &item.origin);
-                self.covers.insert(path.to_owned(), Cover::Closed);
+                self.covers.insert(path.into(), Cover::Closed);
                 Ok(())
             }
             What::Dev => self.dev(path, item),
@@ -201,7 +204,7 @@ impl Placer<'_> {
             }
         };
         if make {
-            self.made.insert(path.to_owned());
+            self.made.insert(path.into());
             self.push(Op::Dir { path: path.to_owned(), mode: 0o755 }, &item.origin);
         }
         Ok(make)
@@ -212,7 +215,7 @@ impl Placer<'_> {
         let attributes = Attributes { ro: false, nodev: true, noexec: item.options.noexec };
         let op = Op::Tmpfs { path: path.to_owned(), mode, size, attributes };
         self.push(op, &item.origin);
-        self.covers.insert(path.to_owned(), Cover::Ours);
+        self.covers.insert(path.into(), Cover::Ours);
         if sealed {
             self.seals.push(Placed { op: Op::Seal { path: path.to_owned() }, origin: item.origin.clone() });
         }
@@ -222,8 +225,8 @@ impl Placer<'_> {
     fn bind(&mut self, path: &Path, item: &Item, source: &Path, ro: bool, device: bool) -> Result<()> {
         let attributes = Attributes { ro, nodev: !device, noexec: item.options.noexec };
         if let (above, Cover::Host { source: shown, attributes: old }) = self.cover(path) {
-            let here: PathBuf = shown.join(path.strip_prefix(&above).unwrap_or(path)).components().collect();
-            if here == source && old == attributes {
+            let here: PathBuf = shown.join(path.strip_prefix(above).unwrap_or(path)).components().collect();
+            if here == source && *old == attributes {
                 return Ok(());
             }
         }
@@ -233,8 +236,8 @@ impl Placer<'_> {
         let there = self.point(path, item)?;
         let make = there.is_none();
         self.push(Op::Bind { source: source.to_owned(), path: path.to_owned(), attributes, make }, &item.origin);
-        self.made.insert(path.to_owned());
-        self.covers.insert(path.to_owned(), Cover::Host { source: source.to_owned(), attributes });
+        self.made.insert(path.into());
+        self.covers.insert(path.into(), Cover::Host { source: source.to_owned(), attributes });
         Ok(())
     }
 
@@ -254,8 +257,8 @@ impl Placer<'_> {
             }
         };
         let path = path.to_owned();
-        self.made.insert(path.clone());
-        self.covers.insert(path.clone(), Cover::Closed);
+        self.made.insert(path.clone().into());
+        self.covers.insert(path.clone().into(), Cover::Closed);
         let op = Op::Mask { path, dir: kind == Kind::Dir, closed };
         self.push(op, &item.origin);
         Ok(())
@@ -279,13 +282,13 @@ impl Placer<'_> {
         ];
         for (name, target) in links {
             let path = path.join(name);
-            self.made.insert(path.clone());
+            self.made.insert(path.clone().into());
             self.push(Op::Symlink { path, target: target.into() }, &item.origin);
         }
         let pts = path.join("pts");
         self.directory(&pts, item)?;
         self.push(Op::Devpts { path: pts.clone() }, &item.origin);
-        self.covers.insert(pts, Cover::Closed);
+        self.covers.insert(pts.into(), Cover::Closed);
         self.tmpfs(&path.join("shm"), item, 0o1777, None, false)
     }
 }
