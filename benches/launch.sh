@@ -5,12 +5,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 SBX=${SBX:-$PWD/target/$(uname -m)-unknown-linux-gnu/release/sbx}
 BWRAP=${BWRAP:-bwrap}
-RUNS=${1:-200}
+RUNS=${1:-400}
 W=$(mktemp -d); trap 'rm -rf "$W"' EXIT
 echo "kernel $(uname -r), $("$BWRAP" --version), $("$SBX" --version), $RUNS runs"
 
-profile() { # profile NAME BINDS
-  { printf 'schema = 1\n[filesystem]\nroot = "empty"\n[filesystem.paths]\n"/usr" = "ro"\n'
+profile() { # profile NAME BINDS [LINES]: bubblewrap's sandbox below, as a profile
+  { printf 'schema = 1\n%s\n[filesystem]\nroot = "empty"\n[filesystem.paths]\n"/usr" = "ro"\n' "${3-}"
     for l in bin sbin lib lib64; do [ -L /$l ] && printf '"/%s" = "ro"\n' $l; done
     for ((i = 0; i < $2; i++)); do printf '"/b/%d" = "ro,from=%s"\n' $i "$W/file"; done; } > "$W/$1.toml"
 }
@@ -21,18 +21,25 @@ bwrap_args() { # bwrap_args FILE BINDS
     for ((i = 0; i < $2; i++)); do printf -- '--ro-bind\0%s\0/b/%d\0' "$W/file" $i; done; } > "$W/$1"
 }
 echo x > "$W/file"
-median() { jq -r ".results[$1].median * 1000" "$W/out.json"; }
-compare() { # compare TITLE RUNS SBX-COMMAND BWRAP-COMMAND
-  hyperfine -N --warmup 5 --runs "$2" --export-json "$W/out.json" "$3" "$4" >/dev/null 2>"$W/err" || { cat "$W/err" >&2; exit 1; }
-  awk -v t="$1" -v a="$(median 0)" -v b="$(median 1)" 'BEGIN {printf "%-28s %9.2f %9.2f %8.3f\n", t, a, b, a / b}'
+compare() { # compare TITLE ROUNDS RUNS SBX-COMMAND BWRAP-COMMAND: rounds alternate, so that both meet the same noise
+  rm -f "$W"/round.*
+  for ((r = 0; r < $2; r++)); do
+    hyperfine -N --warmup 3 --runs "$3" --export-json "$W/round.$r" "$4" "$5" >/dev/null 2>"$W/err" || { cat "$W/err" >&2; exit 1; }
+  done
+  jq -rs --arg t "$1" 'def median: sort | .[length / 2 | floor];
+    ([.[].results[0].times[]] | median * 1000) as $a | ([.[].results[1].times[]] | median * 1000) as $b |
+    [$t, $a, $b, $a / $b] | @tsv' "$W"/round.* | awk -F'\t' '{printf "%-34s %9.2f %9.2f %8.3f\n", $1, $2, $3, $4}'
 }
-printf '%-28s %9s %9s %8s\n' "median, ms" sbx bwrap ratio
+printf '%-34s %9s %9s %8s\n' "median, ms" sbx bwrap ratio
+# bubblewrap leaves user namespaces inside and the boot-time clock alone; sbx's defaults do not.
+profile same 0 $'[namespaces]\nshare = ["time"]\nnested = "allow"'
 profile usual 0
 ARGS=$(bwrap_args a 0; tr '\0' ' ' < "$W/a")
-compare "usual sandbox" "$RUNS" "$SBX run --profile $W/usual.toml -- /usr/bin/true" "$BWRAP $ARGS /usr/bin/true"
+compare "the same sandbox" $((RUNS / 40)) 40 "$SBX run --profile $W/same.toml -- /usr/bin/true" "$BWRAP $ARGS /usr/bin/true"
+compare "and sbx's own defaults" $((RUNS / 40)) 40 "$SBX run --profile $W/usual.toml -- /usr/bin/true" "$BWRAP $ARGS /usr/bin/true"
 for n in 1000 2000; do
   profile many $n; bwrap_args b $n
-  compare "$n binds" $((RUNS / 20 > 3 ? RUNS / 20 : 3)) "$SBX run --profile $W/many.toml -- /usr/bin/true" \
+  compare "$n binds" 1 $((RUNS / 40 > 3 ? RUNS / 40 : 3)) "$SBX run --profile $W/many.toml -- /usr/bin/true" \
     "bash -c 'exec $BWRAP --args 9 /usr/bin/true 9<$W/b'"
 done
 
@@ -50,7 +57,7 @@ pss() { # pss COMMAND...: sums Pss of the command's process and of its first chi
 if [ "$(id -u)" = 0 ]; then
   a=$(pss "$SBX" run --profile "$W/usual.toml" -- /usr/bin/sleep 5)
   b=$(pss "$BWRAP" $ARGS /usr/bin/sleep 5)
-  awk -v a=$a -v b=$b 'BEGIN {printf "%-28s %9d %9d %8.3f\n", "Pss of two processes, KiB", a, b, a / b}'
+  awk -v a=$a -v b=$b 'BEGIN {printf "%-34s %9d %9d %8.3f\n", "Pss of two processes, KiB", a, b, a / b}'
 else
   echo "Pss: run as root (PID 1 of sbx cannot be inspected by its own user)"
 fi
