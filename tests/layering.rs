@@ -13,11 +13,6 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&str; 8] = ["cli", "launch", "child", "plan", "host", "spec", "profile", "sys"];
 /// Used from everywhere.
 const SHARED: [&str; 1] = ["sys"];
-/// Upward arrows that there are, each with its reason.
-const EXCEPTIONS: [(&str, &str); 1] = [
-    ("profile", "spec"), // the project's file is compared by the modes and sizes that spec reads
-];
-
 fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();
@@ -43,7 +38,7 @@ fn arrows_point_downwards() {
             for part in line.split("crate::").skip(1) {
                 let used: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 let Some(other) = LAYERS.iter().position(|name| *name == used) else { continue };
-                if other < own && !SHARED.contains(&used.as_str()) && !EXCEPTIONS.contains(&(layer, used.as_str())) {
+                if other < own && !SHARED.contains(&used.as_str()) {
                     wrong.push(format!("{}: {layer} uses {used}", relative.display()));
                 }
             }

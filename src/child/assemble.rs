@@ -25,7 +25,8 @@ pub(super) fn assemble(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<Op
     let tree = match &prepared.root {
         RootMount::Tmpfs => None,
         RootMount::Bind(source, attributes) => {
-            let tree = sys::clone_tree(sys::cwd(), source, true).at(Place::Root, Call::OpenTree)?;
+            let found = sys::open_resolved(source).at(Place::Root, Call::Openat2)?;
+            let tree = sys::clone_tree(found.as_fd(), c"", true).at(Place::Root, Call::OpenTree)?;
             sys::set_attributes(tree.as_fd(), *attributes, true, true).at(Place::Root, Call::MountSetattr)?;
             Some(tree)
         }
@@ -127,7 +128,9 @@ impl View<'_> {
                 self.attach(&part(self.memory, name, *mode, *attributes, place)?, path)
             }
             Step::Bind { source, path, attributes, make } => {
-                let tree = sys::clone_tree(sys::cwd(), source, true).at(place, Call::OpenTree)?;
+                // The planner has followed the links; one that is there now was put there by somebody else.
+                let found = sys::open_resolved(source).at(place, Call::Openat2)?;
+                let tree = sys::clone_tree(found.as_fd(), c"", true).at(place, Call::OpenTree)?;
                 sys::set_attributes(tree.as_fd(), *attributes, true, true).at(place, Call::MountSetattr)?;
                 if !make {
                     return self.attach(&tree, path);

@@ -3,8 +3,8 @@
 use super::args;
 use crate::error::{Error, Result};
 use crate::host::{self, Account, Facts};
-use crate::profile::{Failed, Loader, Merged, Vars, project};
-use crate::spec::{self, Sandbox};
+use crate::profile::{Failed, Loader, Merged, Vars};
+use crate::spec::{self, Sandbox, project};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -63,9 +63,11 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     let file = caller.cwd.join(".sbx.toml");
     if !args.no_project
         && file.symlink_metadata().is_ok()
-        && let Some(layer) = loader.file(&file, None)
+        && let Some(layer) = loader.project(&file)
+        // What is wrong with the layers below is said further down.
+        && let Ok(below) = spec::build::sandbox(&merged, &loader.sources, &caller.vars)
     {
-        let loosened = project::loosened(&merged, &layer, &caller.vars);
+        let loosened = project::loosened(&merged, &below.filesystem, &layer, &caller.vars);
         loader.errors.extend(loosened);
         merged.apply(&layer);
     }

@@ -32,8 +32,14 @@ impl DesktopFacts {
     pub fn all_paths(&self) -> impl Iterator<Item = &Path> {
         let sockets = [&self.wayland, &self.pipewire, &self.pulse];
         let sockets = sockets.into_iter().flatten().chain(self.x11.iter().map(|(_, path)| path));
-        sockets.chain(self.devices.values().flatten()).map(PathBuf::as_path)
+        let files = sockets.chain(self.devices.values().flatten()).map(PathBuf::as_path);
+        files.chain(self.session_bus.as_deref().and_then(bus_path))
     }
+}
+
+/// The path in the address of a bus, if it is at one (D-Bus Specification, "unix transport").
+pub fn bus_path(address: &str) -> Option<&Path> {
+    address.split([',', ';']).find_map(|part| part.strip_prefix("unix:path=")).map(Path::new)
 }
 
 pub(super) fn probe(sandbox: &Sandbox, env: &BTreeMap<String, String>, uid: u32) -> DesktopFacts {

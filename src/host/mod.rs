@@ -8,7 +8,7 @@ mod paths;
 mod vars;
 
 pub use accounts::{Account, Range};
-pub use desktop::DesktopFacts;
+pub use desktop::{DesktopFacts, bus_path};
 pub use paths::{Kind, Paths, below};
 pub use vars::vars;
 

@@ -94,10 +94,14 @@ fn step(plan: &Plan, index: usize, call: Call, errno: Errno) -> Error {
     };
     let error = error.origin(&placed.origin);
     match (&placed.op, call, errno.0) {
-        (Op::Bind { source, .. }, Call::OpenTree, libc::ENOENT) => {
+        (Op::Bind { source, .. }, Call::OpenTree | Call::Openat2, libc::ENOENT) => {
             error.hint(format!("{} went away, or never was", source.display()))
         }
-        (Op::Bind { source, .. }, Call::OpenTree, libc::EACCES) => error.hint(format!(
+        (Op::Bind { source, .. }, Call::Openat2, libc::ELOOP) => error.hint(format!(
+            "a link was put on the way to {} while sbx was starting; see who else writes there",
+            source.display()
+        )),
+        (Op::Bind { source, .. }, Call::OpenTree | Call::Openat2, libc::EACCES) => error.hint(format!(
             "a directory on the way to {} may not be searched by this user: `namei -l {0}` shows which",
             source.display()
         )),

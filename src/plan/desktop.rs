@@ -1,10 +1,10 @@
 //! The desktop's services: sockets, devices, the session bus.
 
 use super::BusProxy;
-use super::items::{Item, What, own};
+use super::items::{Item, What, own, resolved};
 use crate::error::{Error, Result};
-use crate::host::Facts;
-use crate::spec::{BusPolicy, Options, Sandbox};
+use crate::host::{Facts, bus_path};
+use crate::spec::{BusPolicy, Options, Origin, Sandbox};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -33,11 +33,11 @@ pub(super) fn plan(
     let host = &facts.desktop;
     let mut set = |name: &str, value: String| env.insert(name.to_owned(), value);
     if let Some(socket) = &host.wayland {
-        plan.socket(socket, runtime.join("wayland-0"));
+        plan.socket(facts, socket, runtime.join("wayland-0"))?;
         set("WAYLAND_DISPLAY", "wayland-0".into());
     }
     if let Some((number, socket)) = &host.x11 {
-        plan.socket(socket, socket.clone());
+        plan.socket(facts, socket, socket.clone())?;
         set("DISPLAY", format!(":{number}"));
         if !host.x11_cookie.is_empty() {
             let file = runtime.join("Xauthority");
@@ -49,12 +49,12 @@ pub(super) fn plan(
         notes.push("no display: neither WAYLAND_DISPLAY nor DISPLAY names a socket of this host".into());
     }
     if let Some(socket) = &host.pipewire {
-        plan.socket(socket, runtime.join("pipewire-0"));
+        plan.socket(facts, socket, runtime.join("pipewire-0"))?;
     }
     if let Some(socket) = &host.pulse {
         let inside = runtime.join("pulse/native");
         set("PULSE_SERVER", format!("unix:{}", inside.display()));
-        plan.socket(socket, inside);
+        plan.socket(facts, socket, inside)?;
     }
     if !desktop.sound.is_empty() && host.pipewire.is_none() && host.pulse.is_none() {
         notes.push("no sound: neither PipeWire's nor PulseAudio's socket is there".into());
@@ -65,9 +65,11 @@ pub(super) fn plan(
 }
 
 impl DesktopPlan {
-    fn socket(&mut self, source: &Path, path: PathBuf) {
+    fn socket(&mut self, facts: &Facts, source: &Path, path: PathBuf) -> Result<()> {
+        let source = resolved(facts, source, &Origin::default())?;
         // A socket is connected to, which needs no writable mount; read-only keeps its inode from being changed.
-        self.items.push((path, own(What::Bind { source: source.to_owned(), ro: true, device: false })));
+        self.items.push((path, own(What::Bind { source, ro: true, device: false })));
+        Ok(())
     }
 }
 
@@ -89,7 +91,7 @@ fn devices(sandbox: &Sandbox, facts: &Facts, plan: &mut DesktopPlan, notes: &mut
                 .hint(format!("write `{},optional` if the program does without", device.name)));
         }
         for source in found {
-            let what = What::Bind { source: source.clone(), ro: false, device: true };
+            let what = What::Bind { source: resolved(facts, &source, &device.origin)?, ro: false, device: true };
             let item = Item { what, options: Options::default(), origin: device.origin.clone(), asked: true };
             plan.items.push((source, item));
         }
@@ -120,13 +122,12 @@ fn bus(
     let socket = runtime.join("bus");
     env.insert("DBUS_SESSION_BUS_ADDRESS".into(), format!("unix:path={}", socket.display()));
     if bus.policy == BusPolicy::Host {
-        let path = address.split([',', ';']).find_map(|part| part.strip_prefix("unix:path="));
-        let Some(path) = path else {
+        let Some(path) = bus_path(address) else {
             return Err(Error::new(format!("the session bus is not at a path of this host: {address}"))
                 .origin(&bus.origin)
                 .hint("use `policy = \"filter\"`, which reaches it from outside"));
         };
-        plan.socket(Path::new(path), socket);
+        plan.socket(facts, path, socket)?;
         return Ok(());
     }
     let Some(program) = facts.helpers.get("xdg-dbus-proxy") else {

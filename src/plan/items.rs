@@ -85,13 +85,15 @@ pub(super) fn collect(
                 .hint("name the file itself, or mend the link"));
         };
         let source = match &rule.options.from {
-            Some(from) => from.clone(),
+            Some(from) => resolved(facts, from, &rule.origin)?,
             None => crate::host_path(root, &real),
         };
-        let missing = match &rule.options.from {
-            Some(from) => missing(facts, from),
-            None => facts.paths.kind(&source).is_none(),
-        };
+        // What a link in a project leads to is not what the layers below say of the link's own place.
+        if rule.project && !links.is_empty() {
+            let message = format!("{} leads through a link, to {}", rule.path.display(), real.display());
+            return Err(Error::new(message).origin(&rule.origin).hint("name the real path in a project's file"));
+        }
+        let missing = facts.paths.kind(&source).is_none();
         let hides = matches!(rule.mode, Mode::Masked | Mode::Deny);
         if missing && (rule.mode.shows_host() || hides) && !rule.options.create {
             if special(sandbox, &real) && hides {
@@ -127,10 +129,13 @@ pub(super) fn collect(
     Ok(items)
 }
 
-fn missing(facts: &Facts, path: &Path) -> bool {
+/// A path of the host without links: the child opens it by a call that follows none.
+pub(super) fn resolved(facts: &Facts, path: &Path, origin: &Origin) -> Result<PathBuf> {
     match facts.paths.resolve(Path::new("/"), path) {
-        Some((real, _)) => facts.paths.kind(&real).is_none(),
-        None => true,
+        Some((real, _)) => Ok(real),
+        None => Err(Error::new(format!("{}: its links go in a circle", path.display()))
+            .origin(origin)
+            .hint("name the file itself, or mend the link")),
     }
 }
 

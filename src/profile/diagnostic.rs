@@ -10,6 +10,8 @@ pub struct Source {
     pub name: String,
     /// The whole text.
     pub text: String,
+    /// A project's file, which may only tighten.
+    pub project: bool,
     /// Where its lines start.
     lines: Vec<usize>,
 }
@@ -23,8 +25,15 @@ impl Sources {
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> usize {
         let text = text.into();
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        self.0.push(Source { name: name.into(), text, lines });
+        self.0.push(Source { name: name.into(), text, project: false, lines });
         self.0.len() - 1
+    }
+
+    /// Marks a source as a project's file.
+    pub fn mark_project(&mut self, number: usize) {
+        if let Some(source) = self.0.get_mut(number) {
+            source.project = true;
+        }
     }
 
     /// The source of this number.

@@ -35,7 +35,7 @@ impl Loader {
     }
 
     /// All layers of a profile, in the order in which they are applied. A name is looked up everywhere, and what is found
-    /// in a stronger place is applied on top; a path (with a leading `/`, `.` or `~`, or the ending `.toml`) is one file.
+    /// in a stronger place is applied on top; a path (with a leading `/` or `.`, or the ending `.toml`) is one file.
     pub fn profile(&mut self, name: &str) -> Vec<Document> {
         let mut layers = Vec::new();
         self.follow(name, None, &mut Vec::new(), &mut layers);
@@ -48,8 +48,15 @@ impl Loader {
         Document::parse(&self.sources, source, &mut self.errors)
     }
 
+    /// Reads the file of a project.
+    pub fn project(&mut self, path: &Path) -> Option<Document> {
+        let document = self.file(path, None)?;
+        self.sources.mark_project(document.source);
+        Some(document)
+    }
+
     /// Reads a file that must be there.
-    pub fn file(&mut self, path: &Path, from: Option<&At>) -> Option<Document> {
+    fn file(&mut self, path: &Path, from: Option<&At>) -> Option<Document> {
         match read(path) {
             Ok(text) => Some(self.text(&path.display().to_string(), &text)),
             Err(why) => {
@@ -103,7 +110,10 @@ impl Loader {
 
     fn documents(&mut self, name: &str, from: Option<&At>) -> Vec<Document> {
         if is_path(name) {
-            return self.file(Path::new(name), from).into_iter().collect();
+            // In `extends`, a path is looked up from the file that holds it, wherever the caller stands.
+            let holder = from.and_then(|at| self.sources.get(at.source)).map(|source| PathBuf::from(&source.name));
+            let path = holder.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).join(name);
+            return self.file(&path, from).into_iter().collect();
         }
         let mut found = Vec::new();
         if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
@@ -152,21 +162,30 @@ fn built_in_name(name: &str) -> String {
 }
 
 fn is_path(name: &str) -> bool {
-    name.starts_with(['/', '.', '~']) || name.ends_with(".toml")
+    name.starts_with(['/', '.']) || name.ends_with(".toml")
 }
 
 /// A profile is small: what is larger than a megabyte is none, and a pipe or a device is not read at all.
 fn read(path: &Path) -> Result<String, String> {
-    let facts = std::fs::metadata(path).map_err(|e| crate::sys::Errno::from(e).to_string())?;
-    if !facts.is_file() {
+    use std::io::Read;
+    use std::os::unix::fs::OpenOptionsExt;
+    let errno = |error: std::io::Error| crate::sys::Errno::from(error).to_string();
+    let mut options = std::fs::OpenOptions::new();
+    // A pipe without a writer would keep the open waiting.
+    let file = options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).map_err(errno)?;
+    if !file.metadata().map_err(errno)?.is_file() {
         return Err("it is not a regular file".into());
     }
-    if facts.len() > 1 << 20 {
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(errno)?;
+    if bytes.len() as u64 > LARGEST {
         return Err("it is larger than 1 MiB".into());
     }
-    let bytes = std::fs::read(path).map_err(|e| crate::sys::Errno::from(e).to_string())?;
     String::from_utf8(bytes).map_err(|e| format!("it is not UTF-8 (byte {})", e.utf8_error().valid_up_to()))
 }
+
+/// Bytes of a profile.
+const LARGEST: u64 = 1 << 20;
 
 fn collect(directory: &Path, prefix: &str, names: &mut Vec<String>) {
     let Ok(entries) = std::fs::read_dir(directory) else { return };

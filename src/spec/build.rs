@@ -193,7 +193,8 @@ impl Builder<'_> {
                 self.notes.push(message);
                 continue;
             }
-            let rule = PathRule { path: path.clone(), mode, options, origin: self.origin(name) };
+            let project = self.sources.get(name.at.source).is_some_and(|source| source.project);
+            let rule = PathRule { path: path.clone(), mode, options, origin: self.origin(name), project };
             // Two spellings of one path: the later layer wins, and within a layer the stricter mode.
             match paths.get(&path) {
                 Some((source, old)) if *source == name.at.source && old.mode > rule.mode => {}

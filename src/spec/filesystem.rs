@@ -93,6 +93,9 @@ pub struct PathRule {
     pub options: Options,
     /// Who asked.
     pub origin: Origin,
+    /// A project's file asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub project: bool,
 }
 
 /// The view.

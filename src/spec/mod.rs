@@ -3,6 +3,7 @@
 pub mod build;
 mod filesystem;
 mod parts;
+pub mod project;
 
 pub use filesystem::{Filesystem, Mode, Options, PathRule, Root};
 pub use parts::*;

@@ -38,6 +38,13 @@ pub fn open_in_root(root: BorrowedFd<'_>, path: &CStr, flags: i32, mode: u32) ->
     }
 }
 
+/// openat2(2) of an absolute path that holds no link (RESOLVE_NO_SYMLINKS): ELOOP where one has been put since it was resolved.
+pub fn open_resolved(path: &CStr) -> Result<OwnedFd> {
+    let how = [(libc::O_PATH | libc::O_CLOEXEC) as u64, 0, libc::RESOLVE_NO_SYMLINKS];
+    // SAFETY: `how` has the layout and size of struct open_how; the path ends with a NUL.
+    owned(unsafe { libc::syscall(libc::SYS_openat2, libc::AT_FDCWD, path.as_ptr(), how.as_ptr(), size_of_val(&how)) })
+}
+
 /// mkdirat(2)
 pub fn mkdirat(dir: BorrowedFd<'_>, path: &CStr, mode: u32) -> Result<()> {
     // SAFETY: the path ends with a NUL and outlives the call.

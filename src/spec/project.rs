@@ -1,28 +1,26 @@
 //! The project's own file, `.sbx.toml`: it comes with a repository that one clones, so it may only tighten.
 
-use super::diagnostic::Diagnostic;
-use super::document::{Document, Setting, Text, Value};
-use super::expand::Vars;
-use super::merge::Merged;
-use crate::spec::Mode;
-use crate::spec::build::parse_size;
+use super::build::parse_size;
+use super::{Filesystem, Mode, Root};
+use crate::profile::{Diagnostic, Document, Merged, Setting, Text, Value, Vars};
 use std::path::{Path, PathBuf};
 
 const HELP: &str =
     "a project's file may only tighten; what it needs beyond that goes into a profile of yours, or a flag";
 
-/// What in a project's file would loosen the layers below it.
-pub fn loosened(below: &Merged, project: &Document, vars: &Vars) -> Vec<Diagnostic> {
+/// What in a project's file would loosen the layers below it, and the view that these give. What a path leads to by links is
+/// not known here: the planner refuses those in a project's file.
+pub fn loosened(below: &Merged, view: &Filesystem, project: &Document, vars: &Vars) -> Vec<Diagnostic> {
     let mut errors = Vec::new();
     for setting in &project.settings {
-        for (text, why) in check(below, setting, vars) {
+        for (text, why) in check(below, view, setting, vars) {
             errors.push(Diagnostic::at(&text.at, why).help(HELP));
         }
     }
     errors
 }
 
-fn check(below: &Merged, setting: &Setting, vars: &Vars) -> Vec<(Text, String)> {
+fn check(below: &Merged, view: &Filesystem, setting: &Setting, vars: &Vars) -> Vec<(Text, String)> {
     let name = setting.key.name;
     let whole = |why: &str| vec![(Text { text: String::new(), at: setting.at.clone() }, why.to_owned())];
     match (&setting.value, name) {
@@ -65,7 +63,7 @@ fn check(below: &Merged, setting: &Setting, vars: &Vars) -> Vec<(Text, String)> 
             .map(|item| (item.clone(), format!("a project's file cannot add `{}` to `{name}`", item.text)))
             .collect(),
         (Value::Map(map), "filesystem.paths") => {
-            map.iter().filter_map(|(path, mode)| path_loosened(below, path, mode, vars)).collect()
+            map.iter().filter_map(|(path, mode)| path_loosened(view, path, mode, vars)).collect()
         }
         _ => whole(&format!("a project's file cannot set `{name}`")),
     }
@@ -83,12 +81,13 @@ fn hard(text: &Text) -> Option<u64> {
     }
 }
 
-fn path_loosened(below: &Merged, path: &Text, mode: &Text, vars: &Vars) -> Option<(Text, String)> {
+fn path_loosened(view: &Filesystem, path: &Text, mode: &Text, vars: &Vars) -> Option<(Text, String)> {
     let says = |why: String| Some((path.clone(), why));
     if mode.text == "!" {
         return says(format!("a project's file cannot take `{}` away", path.text));
     }
     let mut parts = mode.text.split(',').map(str::trim);
+    // What is no mode or no path is an error of its own.
     let new = Mode::from_word(parts.next()?)?;
     if let Some(option) =
         parts.find(|part| part.starts_with("from=") || matches!(*part, "create" | "prefer" | "optional"))
@@ -96,7 +95,10 @@ fn path_loosened(below: &Merged, path: &Text, mode: &Text, vars: &Vars) -> Optio
         return says(format!("a project's file cannot use `{option}`"));
     }
     let target = vars.path(&path.text).ok()?;
-    let old = in_force(below, &target, vars);
+    if target.parent().is_none() {
+        return says("a project's file cannot set the mode of `/`, which all others start from".into());
+    }
+    let old = in_force(view, &target, vars);
     if new < old {
         return says(format!(
             "`{}` is `{}` here, and a project's file cannot make it `{}`",
@@ -108,26 +110,17 @@ fn path_loosened(below: &Merged, path: &Text, mode: &Text, vars: &Vars) -> Optio
     None
 }
 
-/// The mode that a path has so far: that of the most specific path above it, or what the root gives.
-fn in_force(below: &Merged, target: &Path, vars: &Vars) -> Mode {
-    let mut best: Option<(PathBuf, Mode)> = None;
-    for (path, mode) in below.map("filesystem.paths") {
-        let (Ok(path), Some(mode)) =
-            (vars.path(&path.text), Mode::from_word(mode.text.split(',').next().unwrap_or("")))
-        else {
-            continue;
-        };
-        if target.starts_with(&path) && best.as_ref().is_none_or(|(old, _)| path.starts_with(old)) {
-            best = Some((path, mode));
-        }
-    }
+/// The mode that a path has so far: that of the most specific path at or above it, be it a rule or one that is private
+/// whatever the root. At one and the same path the rule wins, as in the view.
+fn in_force(view: &Filesystem, target: &Path, vars: &Vars) -> Mode {
     let home = vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
     let private = ["/proc", "/dev", "/tmp", "/run", "/sys", "/home", "/root", "/var/tmp"].map(PathBuf::from);
-    let in_private = |path: &Path| private.iter().chain([&home]).any(|p| path.starts_with(p));
-    match best {
-        Some((path, mode)) if !in_private(target) || in_private(&path) => mode,
-        _ if in_private(target) => Mode::Tmpfs,
-        _ if below.text("filesystem.root").is_some_and(|text| text.text != "host") => Mode::Hidden,
-        _ => Mode::Ro,
+    let private = private.iter().chain([&home]).filter(|path| target.starts_with(path)).map(|path| (path, Mode::Tmpfs));
+    let rules = view.paths.iter().filter(|rule| target.starts_with(&rule.path)).map(|rule| (&rule.path, rule.mode));
+    // Of equals, `max_by_key` takes the last.
+    match private.chain(rules).max_by_key(|(path, _)| path.components().count()) {
+        Some((_, mode)) => mode,
+        None if view.root == Root::Host => Mode::Ro,
+        None => Mode::Hidden,
     }
 }
