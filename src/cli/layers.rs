@@ -71,8 +71,9 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
         loader.errors.extend(loosened);
         merged.apply(&layer);
     }
-    let text = flags(args, caller)?;
-    let layer = loader.text("command line", &text);
+    let flags = flags(args, caller)?;
+    let layer = loader.text("command line", &flags.text);
+    loader.sources.label(layer.source, flags.labels);
     merged.apply(&layer);
     let fail = |diagnostics, sources| {
         let colour = std::env::var_os("NO_COLOR").is_none() && crate::sys::is_terminal(crate::sys::borrow(2));
@@ -97,34 +98,51 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     Ok((sandbox, facts))
 }
 
-/// The flags as a text of the profile language: they are the last layer, and no second road.
-fn flags(args: &args::Sandbox, caller: &Caller) -> Result<String> {
-    let mut text = String::new();
-    let mut line = |key: &str, value: String| text.push_str(&format!("{key} = {value}\n"));
-    for (mode, paths) in [
-        ("ro", &args.ro),
-        ("rw", &args.rw),
-        ("tmpfs", &args.tmpfs),
-        ("masked", &args.mask),
-        ("hidden", &args.hide),
-        ("deny", &args.deny),
+/// The flags as a text of the profile language, with the flag of each line.
+#[derive(Default)]
+struct Flags {
+    text: String,
+    labels: Vec<String>,
+}
+
+impl Flags {
+    fn line(&mut self, label: String, key: &str, value: &str) {
+        self.text.push_str(&format!("{key} = {value}\n"));
+        self.labels.push(label);
+    }
+}
+
+/// The flags are the last layer, and no second road.
+fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
+    let mut flags = Flags::default();
+    let mut line = |label: String, key: &str, value: String| flags.line(label, key, &value);
+    for (flag, mode, paths) in [
+        ("ro", "ro", &args.ro),
+        ("rw", "rw", &args.rw),
+        ("tmpfs", "tmpfs", &args.tmpfs),
+        ("mask", "masked", &args.mask),
+        ("hide", "hidden", &args.hide),
+        ("deny", "deny", &args.deny),
     ] {
         for path in paths {
             // `--ro PATH,optional`: options follow as in a profile.
-            let path = utf8(path, "path")?;
-            let (path, options) = split_options(path);
-            line(
-                &format!("filesystem.paths.{}", quote(&absolute(path, &caller.cwd))),
-                quote(&format!("{mode}{options}")),
-            );
+            let given = utf8(path, "path")?;
+            let (path, options) = split_options(given);
+            let path = absolute(path, &caller.cwd)?;
+            let key = format!("filesystem.paths.{}", quote(&path));
+            line(format!("--{flag} {given}"), &key, quote(&format!("{mode}{options}")));
         }
     }
     for variable in &args.env {
         let variable = utf8(variable, "variable")?;
+        let mut set = |name: &str, value: &str| {
+            let key = format!("process.env.{}", quote(name));
+            line(format!("--env {name}"), &key, quote(&value.replace("${", "$${")));
+        };
         match variable.split_once('=') {
-            Some((name, value)) => line(&format!("process.env.{}", quote(name)), quote(&value.replace("${", "$${"))),
+            Some((name, value)) => set(name, value),
             None => match caller.env.get(variable) {
-                Some(value) => line(&format!("process.env.{}", quote(variable)), quote(&value.replace("${", "$${"))),
+                Some(value) => set(variable, value),
                 None => {
                     return Err(Error::new(format!("--env {variable}: the variable is not set"))
                         .hint(format!("set it with --env {variable}=VALUE")));
@@ -132,25 +150,27 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<String> {
             },
         }
     }
-    for (key, values) in [("namespaces.share", &args.share), ("devices.allow", &args.device)] {
+    for (flag, key, values) in [("share", "namespaces.share", &args.share), ("device", "devices.allow", &args.device)] {
         if !values.is_empty() {
             let values: Vec<_> = values.iter().map(|value| Ok(quote(utf8(value, key)?))).collect::<Result<_>>()?;
-            line(key, format!("[{}]", values.join(", ")));
+            line(format!("--{flag}"), key, format!("[{}]", values.join(", ")));
         }
     }
-    for (key, value) in [
-        ("network.mode", &args.net),
-        ("process.user", &args.user),
-        ("process.hostname", &args.hostname),
-        ("process.tty", &args.tty),
-        ("process.timeout", &args.timeout),
+    for (flag, key, value) in [
+        ("net", "network.mode", &args.net),
+        ("user", "process.user", &args.user),
+        ("hostname", "process.hostname", &args.hostname),
+        ("tty", "process.tty", &args.tty),
+        ("timeout", "process.timeout", &args.timeout),
     ] {
         if let Some(value) = value {
-            line(key, quote(utf8(value, key)?));
+            let value = utf8(value, key)?;
+            line(format!("--{flag} {value}"), key, quote(value));
         }
     }
     if let Some(cwd) = &args.cwd {
-        line("process.cwd", quote(&absolute(utf8(cwd, "directory")?, &caller.cwd)));
+        let cwd = utf8(cwd, "directory")?;
+        line(format!("--cwd {cwd}"), "process.cwd", quote(&absolute(cwd, &caller.cwd)?));
     }
     for set in &args.set {
         let set = utf8(set, "setting")?;
@@ -160,9 +180,9 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<String> {
         let value = value.trim();
         // What is no TOML value is meant as a string: --set network.mode=host.
         let plain = toml::de::DeValue::parse(value).is_err();
-        line(key.trim(), if plain { quote(value) } else { value.to_owned() });
+        line(format!("--set {set}"), key.trim(), if plain { quote(value) } else { value.to_owned() });
     }
-    Ok(text)
+    Ok(flags)
 }
 
 fn utf8<'a>(text: &'a OsStr, what: &str) -> Result<&'a str> {
@@ -187,13 +207,16 @@ fn split_options(text: &str) -> (&str, &str) {
 }
 
 /// Flags take what a shell user types: relative paths, and `..`, which is taken out by what is there.
-fn absolute(path: &str, cwd: &Path) -> String {
+fn absolute(path: &str, cwd: &Path) -> Result<String> {
+    if path.is_empty() {
+        return Err(Error::new("a path of a flag is empty").hint("write `.` for the current directory"));
+    }
     if path.starts_with(['/', '~', '$']) || path.starts_with("xdg-") {
-        return path.to_owned();
+        return Ok(path.to_owned());
     }
     let joined = cwd.join(path);
     let clean = if path.split('/').any(|part| part == "..") { joined.canonicalize().unwrap_or(joined) } else { joined };
-    clean.display().to_string()
+    Ok(clean.display().to_string())
 }
 
 /// A basic string of TOML.

@@ -12,6 +12,8 @@ pub struct Source {
     pub text: String,
     /// A project's file, which may only tighten.
     pub project: bool,
+    /// What stands for each line where the text is not the user's own: the flags that it was made of.
+    labels: Vec<String>,
     /// Where its lines start.
     lines: Vec<usize>,
 }
@@ -25,8 +27,15 @@ impl Sources {
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> usize {
         let text = text.into();
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        self.0.push(Source { name: name.into(), text, project: false, lines });
+        self.0.push(Source { name: name.into(), text, project: false, labels: Vec::new(), lines });
         self.0.len() - 1
+    }
+
+    /// Says what the lines of a source were made of.
+    pub fn label(&mut self, number: usize, labels: Vec<String>) {
+        if let Some(source) = self.0.get_mut(number) {
+            source.labels = labels;
+        }
     }
 
     /// Marks a source as a project's file.
@@ -41,11 +50,12 @@ impl Sources {
         self.0.get(number)
     }
 
-    /// `file:line` of a place.
+    /// `file:line` of a place, or the flag.
     pub fn place(&self, at: &At) -> String {
         self.get(at.source).map_or_else(String::new, |source| {
             let line = source.lines.partition_point(|start| *start <= at.span.start);
-            format!("{}:{line}", source.name)
+            let label = source.labels.get(line.saturating_sub(1)).cloned();
+            label.unwrap_or_else(|| format!("{}:{line}", source.name))
         })
     }
 }

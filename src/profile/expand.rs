@@ -1,5 +1,6 @@
 //! Variables and places in strings: `${HOME}`, `~/`, `xdg-download`. No templates, no commands, no effect.
 
+use super::schema::nearest;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -44,8 +45,7 @@ impl Vars {
         if ["HOME", "USER", "CWD", "UID"].contains(&name) || name.starts_with("XDG_") {
             format!("`${{{name}}}` is not set here")
         } else {
-            let known: Vec<_> = self.names.keys().map(String::as_str).collect();
-            format!("`${{{name}}}` is no variable of profiles; there are {}", known.join(", "))
+            format!("`${{{name}}}` is no variable of profiles; {}", there_are(name, self.names.keys()))
         }
     }
 
@@ -56,8 +56,7 @@ impl Vars {
             (place, rest) if place.starts_with("xdg-") => match self.places.get(place) {
                 Some(path) => join(path, rest),
                 None => {
-                    let known: Vec<_> = self.places.keys().map(String::as_str).collect();
-                    return Err(format!("`{place}` is no place; there are {}", known.join(", ")));
+                    return Err(format!("`{place}` is no place; {}", there_are(place, self.places.keys())));
                 }
             },
             _ => self.text(text)?,
@@ -66,12 +65,19 @@ impl Vars {
             return Err(format!("`{text}` is not an absolute path"));
         }
         if expanded.split('/').any(|part| part == "..") {
-            return Err(format!("`{text}` holds `..`"));
+            return Err(format!("`{text}` holds `..`, and what that leads to depends on links"));
         }
         if expanded.len() >= 4096 {
             return Err(format!("the path is {} bytes long; Linux takes 4095", expanded.len()));
         }
         Ok(PathBuf::from(expanded).components().collect())
+    }
+}
+
+fn there_are<'a>(word: &str, known: impl Iterator<Item = &'a String> + Clone) -> String {
+    match nearest(word, known.clone().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", known.map(String::as_str).collect::<Vec<_>>().join(", ")),
     }
 }
 

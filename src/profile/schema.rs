@@ -108,6 +108,22 @@ pub const KEYS: &[Key] = &[
     key("dbus.session.broadcast", Kind::List, "signals that are received, `NAME=RULE`"),
 ];
 
+/// Parts of the language that this version does not have: refused like any unknown key, and told apart.
+pub const LATER: &[&str] = &[
+    "limits",
+    "security",
+    "assert",
+    "filesystem.mechanism",
+    "filesystem.upper",
+    "filesystem.upper_size",
+    "network.helper",
+    "network.publish",
+    "network.forward",
+    "network.dns",
+    "network.allow",
+    "network.deny",
+];
+
 /// The key of this full name.
 pub fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
