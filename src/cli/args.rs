@@ -1,6 +1,6 @@
 //! The command line: one definition, from which `--help`, the man page and the completions come.
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -11,9 +11,17 @@ use std::path::PathBuf;
     version,
     about = "Run a program in a sandbox, without root, setuid or a daemon",
     override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile ...",
-    after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`; `sbx run --help` lists its flags.\n\
+    after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`, whose flags `sbx run --help` lists. A program with the\n\
+                  name of a verb is run with `sbx -- check`.\n\n\
+                  Examples:\n\
+                  \x20 sbx -- ./downloaded-tool --help      system read-only, empty home, no network\n\
+                  \x20 sbx --profile browser firefox-esr    its own profile directory and the downloads, nothing else\n\
+                  \x20 sbx --profile ci -- cargo test       a build or a test, without network\n\
+                  \x20 sbx --rw out --net host -- ./tool    the default, with a writable directory and the network\n\
+                  \x20 sbx plan --profile ci -- cargo test  what would be done, and nothing done\n\n\
                   Exit status: the program's own; 128+N if signal N ended it; 124 timed out; 125 sbx failed before\n\
-                  the program started; 126 it could not be executed; 127 it was not found.",
+                  the program started; 126 it could not be executed; 127 it was not found.\n\
+                  Manual: sbx(1), sbx-profile(5).",
     subcommand_required = true,
     arg_required_else_help = true,
     disable_help_subcommand = false
@@ -47,28 +55,28 @@ pub struct Sandbox {
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<OsString>,
     /// Show a path read-only
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub ro: Vec<OsString>,
     /// Show a path writable
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub rw: Vec<OsString>,
     /// Put an empty directory in memory at a path
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub tmpfs: Vec<OsString>,
     /// Make a path empty
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub mask: Vec<OsString>,
     /// Make a path absent
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub hide: Vec<OsString>,
     /// Close a path (EACCES)
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub deny: Vec<OsString>,
     /// Set a variable, or pass the caller's one of that name
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     pub env: Vec<OsString>,
     /// Network: none or host
-    #[arg(long, value_name = "MODE")]
+    #[arg(long, value_name = "MODE", value_hint = ValueHint::Other)]
     pub net: Option<OsString>,
     /// Share a namespace with the host: ipc, uts, pid, cgroup, time
     #[arg(long, value_name = "NAMESPACE")]
@@ -80,7 +88,7 @@ pub struct Sandbox {
     #[arg(short, long, value_name = "USER")]
     pub user: Option<OsString>,
     /// Directory to start in
-    #[arg(short = 'C', long, value_name = "DIR")]
+    #[arg(short = 'C', long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub cwd: Option<OsString>,
     /// Host name inside
     #[arg(long, value_name = "NAME")]
@@ -115,7 +123,7 @@ pub struct Run {
     #[arg(short, long)]
     pub quiet: bool,
     /// Program and arguments; the profile's if none
-    #[arg(value_name = "PROGRAM", trailing_var_arg = true, allow_hyphen_values = false)]
+    #[arg(value_name = "PROGRAM", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     pub program: Vec<OsString>,
 }
 
@@ -142,7 +150,7 @@ pub struct Plan {
     #[arg(long)]
     pub json: bool,
     /// Program and arguments; the profile's if none
-    #[arg(value_name = "PROGRAM", trailing_var_arg = true)]
+    #[arg(value_name = "PROGRAM", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     pub program: Vec<OsString>,
 }
 
@@ -188,7 +196,7 @@ pub enum ProfileVerb {
     /// Look for errors in profile files
     Check {
         /// Files
-        #[arg(required = true)]
+        #[arg(required = true, value_hint = ValueHint::FilePath)]
         files: Vec<PathBuf>,
     },
     /// Print the JSON schema of the profile language
@@ -198,4 +206,10 @@ pub enum ProfileVerb {
 /// The definition, for what is generated from it.
 pub fn command() -> clap::Command {
     Cli::command()
+}
+
+/// The same for completions, where the flags of `run` may stand without it.
+pub fn completed() -> clap::Command {
+    let command = Cli::command().subcommand_required(false);
+    Run::augment_args(command).args_conflicts_with_subcommands(true)
 }

@@ -7,7 +7,7 @@ mod plan;
 mod profile;
 mod run;
 
-pub use args::{Cli, command};
+pub use args::{Cli, command, completed};
 
 use crate::error::{Error, Result};
 use crate::{exit, sys};

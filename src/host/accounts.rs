@@ -82,6 +82,18 @@ fn parse_ranges(text: &str, name: Option<&str>, uid: u32) -> Vec<Range> {
         .collect()
 }
 
+/// The ids that a map of user_namespaces(7) gives its namespace: the first and the last number of each line.
+pub fn own_ranges(file: &Path) -> Vec<Range> {
+    std::fs::read_to_string(file)
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split_whitespace();
+            Some(Range { start: fields.next()?.parse().ok()?, count: fields.nth(1)?.parse().ok()? })
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

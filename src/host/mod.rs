@@ -24,6 +24,10 @@ pub struct Facts {
     pub uid: u32,
     /// Real group id.
     pub gid: u32,
+    /// The caller's effective capabilities: root in a sandbox may have none.
+    pub capabilities: u64,
+    /// The ids that there are for root: /proc/self/uid_map's and gid_map's first numbers.
+    pub own_ids: (Vec<Range>, Vec<Range>),
     /// Supplementary groups beside `gid`.
     pub groups: Vec<u32>,
     /// Version of the kernel, from uname(2).
@@ -73,6 +77,17 @@ pub struct Settings {
 }
 
 impl Facts {
+    /// Whether the caller may map ids that are not its own: CAP_SETGID and CAP_SETUID.
+    pub fn maps_ids(&self) -> bool {
+        const BOTH: u64 = 1 << 6 | 1 << 7;
+        self.capabilities & BOTH == BOTH
+    }
+
+    /// Whether the caller may map id 0 of its own namespace: CAP_SETFCAP, by user_namespaces(7).
+    pub fn maps_root(&self) -> bool {
+        self.capabilities & 1 << 31 != 0
+    }
+
     /// Adds the settings.
     #[must_use]
     pub fn with_settings(mut self) -> Facts {
@@ -121,9 +136,15 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     let desktop = desktop::probe(sandbox, &env, uid);
     let mut paths = Paths::default();
     paths.gather(sandbox, &home, &cwd, &accounts, &desktop);
+    let own_ids = |file: &str| match sandbox.process.user {
+        User::Range if uid == 0 => accounts::own_ranges(Path::new(file)),
+        _ => Vec::new(),
+    };
     Facts {
         uid,
         gid,
+        capabilities: crate::sys::effective_capabilities().unwrap_or(0),
+        own_ids: (own_ids("/proc/self/uid_map"), own_ids("/proc/self/gid_map")),
         groups: crate::sys::groups().into_iter().filter(|group| *group != gid).collect(),
         kernel: kernel_version(),
         settings: None,

@@ -53,14 +53,18 @@ pub struct IdPlan {
 }
 
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) -> Result<IdPlan> {
+    if facts.uid == 0 && !facts.maps_root() {
+        return Err(Error::new("root has no CAP_SETFCAP here, and without it no new namespace can map id 0")
+            .hint("this is root in a sandbox or a container: run sbx there as another user, or give it CAP_SETFCAP"));
+    }
     let one = |inside, outside| vec![Extent { inside, outside, count: 1 }];
     let (uid, gid) = match sandbox.process.user {
         User::Own => (facts.uid, facts.gid),
         User::Ids { uid, gid } => (uid, gid),
         User::Range => return range(sandbox, facts),
     };
-    let writer = if facts.uid == 0 { Writer::Launcher } else { Writer::Child };
-    if facts.uid != 0 && !facts.groups.is_empty() && sandbox.process.user != User::Own {
+    let writer = if facts.maps_ids() { Writer::Launcher } else { Writer::Child };
+    if !facts.maps_ids() && !facts.groups.is_empty() && sandbox.process.user != User::Own {
         let groups: Vec<_> = facts.groups.iter().map(u32::to_string).collect();
         notes.push(format!(
             "supplementary groups {} stay in force and show as nogroup: one mapped group cannot give them up",
@@ -81,16 +85,15 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) ->
 fn range(sandbox: &Sandbox, facts: &Facts) -> Result<IdPlan> {
     let origin = &sandbox.process.user_origin;
     let user = facts.user_name();
-    if facts.uid == 0 {
-        let all = vec![Extent { inside: 0, outside: 0, count: u32::MAX }];
-        return Ok(IdPlan {
-            uid: 0,
-            gid: 0,
-            uid_map: all.clone(),
-            gid_map: all,
-            writer: Writer::Launcher,
-            drop_groups: true,
-        });
+    if facts.uid == 0 && facts.maps_ids() {
+        let all = |ranges: &[Range]| {
+            ranges
+                .iter()
+                .map(|range| Extent { inside: range.start, outside: range.start, count: range.count })
+                .collect()
+        };
+        let (uid_map, gid_map) = (all(&facts.own_ids.0), all(&facts.own_ids.1));
+        return Ok(IdPlan { uid: 0, gid: 0, uid_map, gid_map, writer: Writer::Launcher, drop_groups: true });
     }
     for (file, ranges) in [("/etc/subuid", &facts.subuid), ("/etc/subgid", &facts.subgid)] {
         if ranges.is_empty() {

@@ -3,7 +3,7 @@
 use super::ids::IdPlan;
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
-use crate::spec::{Mode, Namespace, Options, Origin, Root, Sandbox};
+use crate::spec::{Mode, Namespace, Network, Options, Origin, Root, Sandbox};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -254,7 +254,7 @@ fn etc(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'static str, Str
         let local = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback";
         files.push(("/etc/hosts", format!("{local}\n127.0.1.1 {hostname}\n")));
     }
-    if let Some(resolv) = &facts.resolv_conf {
+    if let Some(resolv) = facts.resolv_conf.as_ref().filter(|_| sandbox.network == Network::Host) {
         files.push(("/etc/resolv.conf", resolv.clone()));
     }
     // What the host does not have is not added to a read-only /etc; the place of resolv.conf is often a link into /run.

@@ -239,7 +239,9 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     for namespace in missing(facts, &namespaces) {
         let message = format!("this kernel has no {} namespaces", namespace.word());
         if namespace != Namespace::Time {
-            let hint = format!("share the host's: --share {}; or run a kernel that has them", namespace.word());
+            let flag = if namespace == Namespace::Net { "--net host" } else { "--share" };
+            let word = if namespace == Namespace::Net { "" } else { namespace.word() };
+            let hint = format!("share the host's: {}; or run a kernel that has them", format!("{flag} {word}").trim());
             return Err(Error::new(message).hint(hint));
         }
         // Nothing is isolated by it but the clocks that count from boot, and 5.12 kernels are often built without.

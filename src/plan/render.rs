@@ -22,7 +22,7 @@ pub fn text(plan: &Plan) -> String {
     line("gid_map", map(&plan.ids.gid_map));
     let writer = match &plan.ids.writer {
         Writer::Child => "written by the process itself".to_owned(),
-        Writer::Launcher => "written by the launcher, which is root".to_owned(),
+        Writer::Launcher => "written by the launcher, which may map any id".to_owned(),
         Writer::Helpers { newuidmap, newgidmap } => {
             format!("written by {} and {}", newuidmap.display(), newgidmap.display())
         }
@@ -52,8 +52,10 @@ pub fn text(plan: &Plan) -> String {
         line("timeout", humantime::format_duration(timeout).to_string());
     }
     if let Some(proxy) = &plan.bus_proxy {
-        let call = format!("{} {} {}", proxy.program.display(), proxy.address, proxy.args.join(" "));
-        line("session bus", format!("{call}{}", from(&proxy.origin.0)));
+        line("session bus", format!("{} {}{}", proxy.program.display(), proxy.address, from(&proxy.origin.0)));
+        for arg in &proxy.args {
+            line("", arg.clone());
+        }
     }
     line("lock-down", "new session keyring, empty bounding set, no capabilities, no_new_privs".into());
     line("seccomp", "ioctl TIOCSTI and TIOCLINUX give EPERM".into());

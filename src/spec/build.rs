@@ -320,6 +320,14 @@ impl Builder<'_> {
             origin: policy.map(|text| self.origin(text)).unwrap_or_default(),
             rules: Vec::new(),
         };
+        // A layer above may take the bus away from a profile that has rules for it.
+        let switched_off = |text: &Text| policy.is_some_and(|policy| policy.at.source > text.at.source);
+        for text in self.merged.list("desktop.portals") {
+            if bus.policy == BusPolicy::None && !switched_off(text) {
+                let help = "write `policy = \"filter\"` in [dbus.session]";
+                self.wrong(text, "a portal is called over the session bus, and there is none".into(), help);
+            }
+        }
         for kind in ["own", "talk", "see", "call", "broadcast"] {
             let key = format!("dbus.session.{kind}");
             for text in self.merged.list(&key) {
@@ -332,7 +340,7 @@ impl Builder<'_> {
                         if rule { "`NAME=RULE`, as xdg-dbus-proxy(1) has it" } else { "such as `org.mozilla.*`" };
                     self.wrong(text, format!("`{}` is no name on a bus", text.text), help);
                 }
-                if bus.policy != BusPolicy::Filter {
+                if bus.policy != BusPolicy::Filter && !switched_off(text) {
                     let help = "write `policy = \"filter\"` in [dbus.session]";
                     self.wrong(text, format!("`{key}` has no effect unless the bus is filtered"), help);
                 }

@@ -57,6 +57,15 @@ pub fn drop_capabilities() -> Result<()> {
     Ok(())
 }
 
+/// The effective set of this process: capget(2), version 3.
+pub fn effective_capabilities() -> Result<u64> {
+    let mut header: [u32; 2] = [0x2008_0522, 0];
+    let mut data = [0u32; 6];
+    // SAFETY: the header and the data have the layout of version 3 (two elements of three words).
+    check(unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), data.as_mut_ptr()) })?;
+    Ok(u64::from(data[0]) | u64::from(data[3]) << 32)
+}
+
 /// Joins a new, empty session keyring: keyctl(2), KEYCTL_JOIN_SESSION_KEYRING without a name.
 pub fn new_session_keyring() -> Result<()> {
     let none = std::ptr::null::<libc::c_char>();

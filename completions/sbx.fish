@@ -1,0 +1,130 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_sbx_global_optspecs
+    string join \n p/profile= set= ro= rw= tmpfs= mask= hide= deny= e/env= net= share= device= u/user= C/cwd= hostname= tty= timeout= as-pid-1 keep-fd= no-project status-fd= q/quiet h/help V/version
+end
+
+function __fish_sbx_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_sbx_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_sbx_using_subcommand
+    set -l cmd (__fish_sbx_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c sbx -n "__fish_sbx_needs_command" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l set -d 'Set any key of the profile language, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l ro -d 'Show a path read-only' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l rw -d 'Show a path writable' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l mask -d 'Make a path empty' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l hide -d 'Make a path absent' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l deny -d 'Close a path (EACCES)' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -s e -l env -d 'Set a variable, or pass the caller\'s one of that name' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l net -d 'Network: none or host' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l device -d 'Let a device in: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
+complete -c sbx -n "__fish_sbx_needs_command" -s u -l user -d 'Ids inside: self, root, UID:GID, or range' -r
+complete -c sbx -n "__fish_sbx_needs_command" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
+complete -c sbx -n "__fish_sbx_needs_command" -l hostname -d 'Host name inside' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l tty -d 'Terminal: auto, pty, inherit or none' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l keep-fd -d 'Leave a descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l status-fd -d 'Write a JSON line for each event to a descriptor' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l as-pid-1 -d 'Run the program as PID 1, without an init of sbx\'s'
+complete -c sbx -n "__fish_sbx_needs_command" -l no-project -d 'Ignore the project\'s .sbx.toml'
+complete -c sbx -n "__fish_sbx_needs_command" -s q -l quiet -d 'Say nothing about optional parts that are missing'
+complete -c sbx -n "__fish_sbx_needs_command" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_needs_command" -s V -l version -d 'Print version'
+complete -c sbx -n "__fish_sbx_needs_command" -a "run" -d 'Run a program in a sandbox (the default)'
+complete -c sbx -n "__fish_sbx_needs_command" -a "plan" -d 'Print what would be done, and do nothing'
+complete -c sbx -n "__fish_sbx_needs_command" -a "check" -d 'Try what this host and this user can do, and say how to mend what does not work'
+complete -c sbx -n "__fish_sbx_needs_command" -a "profile" -d 'List, show and check profiles'
+complete -c sbx -n "__fish_sbx_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l set -d 'Set any key of the profile language, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l ro -d 'Show a path read-only' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l rw -d 'Show a path writable' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l mask -d 'Make a path empty' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l hide -d 'Make a path absent' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l deny -d 'Close a path (EACCES)' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s e -l env -d 'Set a variable, or pass the caller\'s one of that name' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l net -d 'Network: none or host' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l device -d 'Let a device in: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s u -l user -d 'Ids inside: self, root, UID:GID, or range' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l hostname -d 'Host name inside' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l tty -d 'Terminal: auto, pty, inherit or none' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l keep-fd -d 'Leave a descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l status-fd -d 'Write a JSON line for each event to a descriptor' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l as-pid-1 -d 'Run the program as PID 1, without an init of sbx\'s'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l no-project -d 'Ignore the project\'s .sbx.toml'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s q -l quiet -d 'Say nothing about optional parts that are missing'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l set -d 'Set any key of the profile language, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ro -d 'Show a path read-only' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l rw -d 'Show a path writable' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l mask -d 'Make a path empty' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hide -d 'Make a path absent' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l deny -d 'Close a path (EACCES)' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s e -l env -d 'Set a variable, or pass the caller\'s one of that name' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l net -d 'Network: none or host' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device -d 'Let a device in: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s u -l user -d 'Ids inside: self, root, UID:GID, or range' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hostname -d 'Host name inside' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tty -d 'Terminal: auto, pty, inherit or none' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l keep-fd -d 'Leave a descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l as-pid-1 -d 'Run the program as PID 1, without an init of sbx\'s'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l no-project -d 'Ignore the project\'s .sbx.toml'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l json -d 'Print JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand check" -s p -l profile -d 'Judge one profile: what of it this host can do' -r
+complete -c sbx -n "__fish_sbx_using_subcommand check" -l json -d 'Print JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand check" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "list" -d 'List the profiles there are'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "show" -d 'Print a profile'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "check" -d 'Look for errors in profile files'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "schema" -d 'Print the JSON schema of the profile language'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -l resolved -d 'All layers merged into one'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -l origin -d 'Say for each value where it comes from'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the profiles there are'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "show" -d 'Print a profile'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "check" -d 'Look for errors in profile files'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "schema" -d 'Print the JSON schema of the profile language'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile help" -f -a "run" -d 'Run a program in a sandbox (the default)'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile help" -f -a "plan" -d 'Print what would be done, and do nothing'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile help" -f -a "check" -d 'Try what this host and this user can do, and say how to mend what does not work'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile help" -f -a "profile" -d 'List, show and check profiles'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "list" -d 'List the profiles there are'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "show" -d 'Print a profile'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "check" -d 'Look for errors in profile files'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "schema" -d 'Print the JSON schema of the profile language'

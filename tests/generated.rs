@@ -1,0 +1,224 @@
+//! What is generated is checked in: the manual, the completions, the schema. With SBX_UPDATE=1 these tests write them anew.
+
+#![allow(clippy::allow_attributes, clippy::unwrap_used, reason = "tests may panic")]
+
+use clap_complete::{Shell, generate};
+use clap_mangen::Man;
+use sbx::profile::schema;
+use std::path::PathBuf;
+
+fn root() -> PathBuf {
+    std::env::var("CARGO_MANIFEST_DIR").unwrap().into()
+}
+
+#[track_caller]
+fn fresh(file: &str, text: &str) {
+    let path = root().join(file);
+    if std::env::var_os("SBX_UPDATE").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let old = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(old == text, "{file} is stale: SBX_UPDATE=1 cargo test --test generated");
+}
+
+#[test]
+fn completions_are_fresh() {
+    for (shell, file) in [(Shell::Bash, "sbx.bash"), (Shell::Zsh, "_sbx"), (Shell::Fish, "sbx.fish")] {
+        let mut out = Vec::new();
+        generate(shell, &mut sbx::cli::completed(), "sbx", &mut out);
+        fresh(&format!("completions/{file}"), &String::from_utf8(out).unwrap());
+    }
+}
+
+#[test]
+fn the_schema_is_fresh() {
+    fresh("profiles/schema.json", &format!("{:#}\n", schema::json_schema()));
+}
+
+#[test]
+fn the_manual_is_fresh() {
+    let mut command = sbx::cli::command();
+    command.build();
+    let mut out = Vec::new();
+    let man = Man::new(command.clone()).manual("sbx").source("sbx");
+    man.render_title(&mut out).unwrap();
+    man.render_name_section(&mut out).unwrap();
+    let mut text = String::from_utf8(out).unwrap();
+    text.push_str(BEFORE);
+    for path in [&["run"][..], &["plan"], &["check"], &["profile", "list"], &["profile", "show"], &["profile", "check"]]
+    {
+        let verb = path.iter().fold(command.clone(), |command, name| command.find_subcommand(name).unwrap().clone());
+        text.push_str(&format!(".SH \"SBX {}\"\n{}.\n", path.join(" ").to_uppercase(), verb.get_about().unwrap()));
+        if path == ["plan"] {
+            text.push_str("It takes the flags of\n.BR \"sbx run\" ,\nand\n.BR \\-\\-json .\n");
+            continue;
+        }
+        let verb = verb.mut_args(|arg| if arg.get_id() == "help" { arg.hide(true) } else { arg });
+        let mut options = Vec::new();
+        Man::new(verb.disable_help_flag(true)).render_options_section(&mut options).unwrap();
+        let options = String::from_utf8(options).unwrap();
+        text.push_str(options.replace(".SH OPTIONS\n", "").as_str());
+    }
+    text.push_str(AFTER);
+    fresh("man/sbx.1", &text);
+}
+
+#[test]
+fn the_manual_of_profiles_names_every_key_mode_option_and_variable() {
+    let text = std::fs::read_to_string(root().join("man/sbx-profile.5")).unwrap().replace('\\', "");
+    let keys = schema::KEYS.iter().map(|key| key.name.rsplit('.').next().unwrap());
+    let words = [schema::MODES, schema::DEVICES, schema::NAMESPACES, schema::PORTALS].concat();
+    let options = schema::PATH_OPTIONS.iter().map(|option| option.trim_end_matches('='));
+    for word in
+        keys.chain(words).chain(options).chain(["HOME", "CWD", "UID", "USER", "XDG_RUNTIME_DIR", "xdg-download"])
+    {
+        assert!(text.contains(word), "sbx-profile(5) does not name `{word}`");
+    }
+    for key in schema::KEYS {
+        let table = key.name.rsplit_once('.').map_or("", |(table, _)| table);
+        assert!(table.is_empty() || text.contains(&format!("[{table}]")), "sbx-profile(5) has no [{table}]");
+    }
+}
+
+const BEFORE: &str = r#".SH SYNOPSIS
+.B sbx
+.RB [ run ]
+.RI [ FLAG ]...
+.RB [ \-\- ]
+.I PROGRAM
+.RI [ ARGUMENT ]...
+.br
+.B sbx plan
+.RI [ FLAG ]...
+.RB [ \-\- ]
+.RI [ PROGRAM
+.RI [ ARGUMENT ]...]
+.br
+.B sbx check
+.RB [ \-\-profile
+.IR NAME ]
+.br
+.B sbx profile list
+|
+.B show
+.I NAME
+|
+.B check
+.IR FILE ...
+|
+.B schema
+.SH DESCRIPTION
+.B sbx
+runs a program in a sandbox. An ordinary user runs it, without root, without a set-user-ID program of its own and without a
+daemon. A profile, a TOML file that
+.BR sbx\-profile (5)
+describes, says what the program may see and do; flags are the last layer on top of it. Without
+.B \-\-profile
+the profile is
+.BR default :
+the system read-only, an empty home, the current directory read-only, no network.
+.PP
+It makes namespaces of its own (user, mount, pid, network, ipc, uts, cgroup, time), assembles the view out of binds and memory,
+drops all capabilities, sets no_new_privs, and starts the program under a small init, which reaps what is left over and
+ends with it. Nothing is made on the host for that, and when
+.B sbx
+has exited, no process of the sandbox is left.
+.PP
+What a profile asks for is enforced, or the run is refused with the cause and the fix. What may be missing is marked
+.B optional
+or
+.BR prefer ,
+and is reported in a line that begins with
+.BR "sbx: note:" .
+"#;
+
+const AFTER: &str = r#".SH "SBX PROFILE SCHEMA"
+Prints the JSON schema of the profile language, for editors.
+.SH "THE TERMINAL"
+Where one of the three standard streams is a terminal, the program gets a terminal of its own, and
+.B sbx
+copies between the two: what runs inside can neither type into the caller's terminal nor read what is typed when the sandbox is
+in the background. ^C, ^Z, and the size of the window work as without a sandbox.
+.B \-\-tty inherit
+hands the caller's terminal over instead;
+.B \-\-tty none
+gives none. Pipes and files are always passed as they are.
+.SH "EXIT STATUS"
+The program's own status, and:
+.TP
+.B 124
+the time of
+.B \-\-timeout
+was over: SIGTERM, and two seconds later SIGKILL
+.TP
+.B 125
+.B sbx
+failed before the program started
+.TP
+.B 126
+the program could not be executed
+.TP
+.B 127
+the program was not found in the sandbox
+.TP
+.BI 128+ N
+signal
+.I N
+ended the program
+.PP
+.B sbx check
+and
+.B sbx profile check
+exit with 1 if something is wrong with what they look at.
+.SH "STATUS LINES"
+.BI \-\-status\-fd " N"
+gets a line of JSON for each event:
+.EX
+{"event":"started","pid":4242}
+{"event":"exited","status":143,"cause":"signal","signal":15}
+{"event":"failed","status":125,"message":"..."}
+.EE
+The process id is the one of the sandbox's init, as the caller's namespace numbers it. The cause is
+.BR exited ,
+.BR signal ,
+.B timeout
+or
+.BR killed ,
+when somebody killed the sandbox itself.
+.SH FILES
+.TP
+.I /etc/sbx/profiles/NAME.toml
+the system's profiles
+.TP
+.I ~/.config/sbx/profiles/NAME.toml
+the user's (or below
+.IR $XDG_CONFIG_HOME )
+.TP
+.I .sbx.toml
+the project's file in the current directory, which may only tighten;
+.B \-\-no\-project
+ignores it
+.PP
+Files of one name are layers: the user's is applied on top of the system's, and that on top of the built-in one.
+.SH ENVIRONMENT
+The environment of the program is cleared but for HOME, USER, LOGNAME, SHELL, PATH, HOSTNAME and XDG_RUNTIME_DIR, which describe the
+sandbox, and what the profile or
+.B \-\-env
+sets or passes. NO_COLOR switches colours in messages off.
+.SH EXAMPLES
+.EX
+sbx \-\- ./downloaded\-tool \-\-help
+sbx \-\-profile browser firefox\-esr
+sbx \-\-profile ci \-\-timeout 10m \-\- cargo test
+sbx \-\-rw out \-\-ro ~/data,noexec \-\- ./tool ~/data out
+sbx \-\-set rlimits.nofile=256 \-\-hide /usr/bin/curl \-\- sh
+sbx plan \-\-json \-\-profile ci \-\- make | jq .view
+.EE
+.SH "SEE ALSO"
+.BR sbx\-profile (5),
+.BR user_namespaces (7),
+.BR mount_setattr (2),
+.BR newuidmap (1),
+.BR xdg\-dbus\-proxy (1),
+.BR bwrap (1)
+"#;
