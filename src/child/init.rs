@@ -76,7 +76,7 @@ pub(super) fn ask(socket: BorrowedFd<'_>, message: Message) -> Result<(), Failur
 }
 
 fn hung_up(socket: BorrowedFd<'_>) -> bool {
-    let mut set = [Poll { fd: socket.as_raw_fd(), read: true, write: false, ready: false }];
+    let mut set = [Poll::read(socket.as_raw_fd())];
     sys::poll(&mut set, Some(0)).is_err() || set[0].ready
 }
 
@@ -183,10 +183,7 @@ fn reap(prepared: &Prepared, socket: &OwnedFd, terminal: Option<OwnedFd>, progra
         if let Some(status) = collect(socket.as_fd(), program)? {
             return Ok(status);
         }
-        let mut set = [
-            Poll { fd: signals.as_raw_fd(), read: true, write: false, ready: false },
-            Poll { fd: socket.as_raw_fd(), read: true, write: false, ready: false },
-        ];
+        let mut set = [Poll::read(signals.as_raw_fd()), Poll::read(socket.as_raw_fd())];
         sys::poll(&mut set, patience).at(place, Call::Poll)?;
         if patience.is_some() && !set[0].ready && !set[1].ready {
             patience = None;

@@ -6,7 +6,7 @@ use crate::launch::{self, Outcome, Status};
 use crate::{plan, sys};
 
 pub(super) fn main(args: &args::Run) -> u8 {
-    let mut status = Status::default();
+    let mut status = Status { quiet: args.quiet, ..Status::default() };
     match run(args, &mut status) {
         Ok(outcome) => outcome.status(),
         Err(error) => {
@@ -21,7 +21,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     let caller = layers::Caller::read()?;
     let (sandbox, facts) = layers::sandbox(&args.sandbox, &args.program, &caller)?;
     let mut plan = plan::plan(&sandbox, &facts)?;
-    say(args, &plan.notes);
+    plan.notes.iter().for_each(|note| status.note(note));
     let outcome = match launch::run(&plan, status) {
         Err(error) if error.refused => {
             // The kernel did not let us: a closer look at the host tells why, or what can be done without.
@@ -30,7 +30,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
             if again == plan {
                 return Err(plan::explain(error, &facts));
             }
-            say(args, again.notes.get(plan.notes.len()..).unwrap_or_default());
+            again.notes.iter().skip(plan.notes.len()).for_each(|note| status.note(note));
             plan = again;
             launch::run(&plan, status)?
         }
@@ -41,14 +41,6 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
         super::complain(&Error::new(format!("the program was ended after {time} (process.timeout)")));
     }
     Ok(outcome)
-}
-
-fn say(args: &args::Run, notes: &[String]) {
-    if !args.quiet {
-        for note in notes {
-            super::complain(&Error::new(format!("note: {note}")));
-        }
-    }
 }
 
 /// The caller's descriptors: those that are named are checked, the others end with our exec.

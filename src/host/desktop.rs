@@ -75,10 +75,9 @@ pub(super) fn probe(sandbox: &Sandbox, env: &BTreeMap<String, String>, uid: u32)
         facts.pulse = there(named.unwrap_or_else(|| runtime_dir.join("pulse/native")));
     }
     if sandbox.session_bus.policy != BusPolicy::None {
-        facts.session_bus = get("DBUS_SESSION_BUS_ADDRESS").map(str::to_owned).or_else(|| {
-            let socket = there(runtime_dir.join("bus"))?;
-            Some(format!("unix:path={}", socket.display()))
-        });
+        let named = get("DBUS_SESSION_BUS_ADDRESS").map(str::to_owned);
+        let named = named.or_else(|| Some(format!("unix:path={}", runtime_dir.join("bus").display())));
+        facts.session_bus = named.filter(|address| bus_path(address).is_none_or(is_socket));
     }
     for device in &sandbox.devices {
         if !device.name.starts_with('/') {

@@ -4,15 +4,32 @@ use crate::error::{Error, Result};
 use crate::plan::BusProxy;
 use crate::sys;
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// A helper that ends with us: it watches a pipe of which we hold the other end.
 pub(super) struct Helper {
     child: Child,
+    /// Tells its end.
+    pidfd: OwnedFd,
     lifeline: Option<OwnedFd>,
+    /// What the program loses with it.
+    loss: &'static str,
+}
+
+impl Helper {
+    pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// It has ended by itself: how, in a sentence.
+    pub(super) fn obituary(&mut self, program: &Path) -> String {
+        let how = self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+        format!("{} ended ({how}): {}", program.display(), self.loss)
+    }
 }
 
 impl Drop for Helper {
@@ -46,9 +63,11 @@ pub(super) fn complete(program: &Path, args: &[String]) -> std::result::Result<(
 pub(super) fn bus_proxy(proxy: &BusProxy, pid: i32, stage: &CStr) -> Result<Helper> {
     let name = "xdg-dbus-proxy";
     let system = |what: &str, errno: sys::Errno| Error::new(format!("{name}: {what}: {errno}")).origin(&proxy.origin);
-    let (ours, theirs) = sys::pipe().map_err(|errno| system("pipe", errno))?;
+    let (ours, other) = sys::pipe().map_err(|errno| system("pipe", errno))?;
     // At a number that nothing else has, without close-on-exec: the standard library starts programs by fork and exec.
-    let theirs = sys::dup_above(theirs.as_fd(), 10).map_err(|errno| system("dup", errno))?;
+    let theirs = sys::dup_above(other.as_fd(), 10).map_err(|errno| system("dup", errno))?;
+    // The helper's end must be the only one, or its death would not be seen.
+    drop(other);
     sys::set_cloexec(theirs.as_raw_fd(), false).map_err(|errno| system("fcntl", errno))?;
     let socket = format!("/proc/{pid}/root{}{}", stage.to_string_lossy(), proxy.socket.display());
     let mut command = command(&proxy.program);
@@ -56,12 +75,28 @@ pub(super) fn bus_proxy(proxy: &BusProxy, pid: i32, stage: &CStr) -> Result<Help
     command.stdout(Stdio::null());
     let child = command.spawn().map_err(|error| system("cannot be started", error.into()))?;
     drop(theirs);
-    let helper = Helper { child, lifeline: Some(ours) };
-    let mut ready = [0; 1];
-    match helper.lifeline.as_ref().map(|fd| sys::read(fd.as_fd(), &mut ready)) {
-        Some(Ok(1)) => Ok(helper),
+    // Not reaped before we wait for it, so the number is its own.
+    let pidfd = sys::pidfd_open(child.id() as i32).map_err(|errno| system("pidfd_open", errno))?;
+    let loss = "the program has no session bus from here on";
+    let helper = Helper { child, pidfd, lifeline: Some(ours), loss };
+    let lifeline = helper.lifeline.as_ref().map_or(-1, |fd| fd.as_raw_fd());
+    let mut set = [sys::Poll::read(lifeline)];
+    sys::poll(&mut set, i32::try_from(PATIENCE.as_millis()).ok()).map_err(|errno| system("poll", errno))?;
+    if !set[0].ready {
+        return Err(Error::new(format!("{name} is not ready after {} s", PATIENCE.as_secs()))
+            .origin(&proxy.origin)
+            .hint(format!(
+                "see whether {} works; --set dbus.session.policy=none goes without",
+                proxy.program.display()
+            )));
+    }
+    match sys::read(sys::borrow(lifeline), &mut [0; 1]) {
+        Ok(1) => Ok(helper),
         _ => Err(Error::new(format!("{name} ended before its socket was ready, on the bus {}", proxy.address))
             .origin(&proxy.origin)
             .hint("see what it wrote above; DBUS_SESSION_BUS_ADDRESS must name a bus that answers")),
     }
 }
+
+/// How long a helper may take to be ready.
+const PATIENCE: Duration = Duration::from_secs(5);

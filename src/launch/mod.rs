@@ -49,15 +49,14 @@ pub fn run(plan: &Plan, status: &mut Status) -> Result<Outcome> {
         go(ours.as_fd())?;
     }
     let mut terminal = None;
-    let mut helpers = Vec::new();
+    let mut helper = None;
     if let Some(proxy) = &plan.bus_proxy {
         terminal = expect_ready(ours.as_fd(), plan, &prepared)?;
-        helpers.push(helper::bus_proxy(proxy, child.pid, &prepared.stage)?);
+        helper = Some(helper::bus_proxy(proxy, child.pid, &prepared.stage)?);
         go(ours.as_fd())?;
     }
-    let outcome = supervise::supervise(plan, &prepared, &child, ours, terminal, status)?;
+    let outcome = supervise::supervise(plan, &prepared, &child, ours, terminal, helper, status)?;
     guard.done = true;
-    drop(helpers);
     Ok(outcome)
 }
 

@@ -9,6 +9,8 @@ use std::os::fd::{AsFd, OwnedFd};
 pub struct Status {
     /// The descriptor.
     pub fd: Option<OwnedFd>,
+    /// Whether notes are left out on stderr.
+    pub quiet: bool,
 }
 
 impl Status {
@@ -23,6 +25,16 @@ impl Status {
     /// The program was executed; `pid` is that of the sandbox's first process, as the caller numbers it.
     pub fn started(&mut self, pid: i32) {
         self.tell(&json!({"event": "started", "pid": pid}));
+    }
+
+    /// Something that the user should know is missing from here on.
+    pub fn note(&mut self, note: &str) {
+        use std::io::Write;
+        self.tell(&json!({"event": "note", "message": note}));
+        if !self.quiet {
+            // With stderr closed there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "sbx: note: {note}");
+        }
     }
 
     /// It did not come to that.

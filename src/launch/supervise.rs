@@ -1,5 +1,6 @@
 //! While the program runs: its messages, our signals, its terminal, its time.
 
+use super::helper::Helper;
 use super::{Child, Status, wording};
 use crate::child::{self, LENGTH_OF_MESSAGE, Message, Prepared, Session};
 use crate::error::{Error, Result};
@@ -60,6 +61,7 @@ pub(super) fn supervise(
     child: &Child,
     socket: OwnedFd,
     terminal: Option<OwnedFd>,
+    mut helper: Option<Helper>,
     status: &mut Status,
 ) -> Result<Outcome> {
     let signals = sys::signal_descriptor().map_err(|errno| Error::new(format!("signalfd: {errno}")))?;
@@ -80,15 +82,10 @@ pub(super) fn supervise(
         timed_out: false,
     };
     loop {
-        let [input, master_in, master_out, output] = watch.relay.wants();
-        let mut set = [
-            Poll { fd: socket.as_raw_fd(), read: true, write: false, ready: false },
-            Poll { fd: signals.as_raw_fd(), read: true, write: false, ready: false },
-            input,
-            master_in,
-            master_out,
-            output,
-        ];
+        let [input, master] = watch.relay.wants();
+        let helped = helper.as_ref().map_or(-1, |helper| helper.pidfd().as_raw_fd());
+        let mut set =
+            [Poll::read(socket.as_raw_fd()), Poll::read(signals.as_raw_fd()), input, master, Poll::read(helped)];
         sys::poll(&mut set, watch.patience()).map_err(|errno| Error::new(format!("poll: {errno}")))?;
         watch.relay.pump(set[2].ready, set[3].ready);
         if set[0].ready && !watch.message(socket.as_fd())? {
@@ -96,6 +93,11 @@ pub(super) fn supervise(
         }
         while let Some(arrived) = sys::next_signal(signals.as_fd()) {
             watch.signal(arrived);
+        }
+        if set[4].ready
+            && let (Some(mut ended), Some(proxy)) = (helper.take(), &plan.bus_proxy)
+        {
+            watch.status.note(&ended.obituary(&proxy.program));
         }
         watch.clock();
     }
@@ -204,15 +206,8 @@ impl Watch<'_> {
     fn wait_alone(&mut self) {
         let Ok(signals) = sys::signal_descriptor() else { return };
         loop {
-            let [input, master_in, master_out, output] = self.relay.wants();
-            let mut set = [
-                Poll { fd: self.child.pidfd.as_raw_fd(), read: true, write: false, ready: false },
-                Poll { fd: signals.as_raw_fd(), read: true, write: false, ready: false },
-                input,
-                master_in,
-                master_out,
-                output,
-            ];
+            let [input, master] = self.relay.wants();
+            let mut set = [Poll::read(self.child.pidfd.as_raw_fd()), Poll::read(signals.as_raw_fd()), input, master];
             if sys::poll(&mut set, self.patience()).is_err() || set[0].ready {
                 return;
             }
@@ -302,19 +297,13 @@ impl Relay {
         }
     }
 
-    /// What to wait for: our input, the program's output, room for its input; the last place is kept free.
-    fn wants(&self) -> [Poll; 4] {
-        let none = || Poll { fd: -1, read: false, write: false, ready: false };
-        let Some(master) = &self.master else { return [none(), none(), none(), none()] };
+    /// What to wait for: our input; the program's output, and room for its input.
+    fn wants(&self) -> [Poll; 2] {
+        let Some(master) = &self.master else { return [Poll::read(-1), Poll::read(-1)] };
         let fd = master.as_raw_fd();
         let input = self.to_program.is_empty() && !self.input_ended;
         let input = if input && Relay::tty().is_none_or(sys::in_foreground) { 0 } else { -1 };
-        [
-            Poll { fd: input, read: true, write: false, ready: false },
-            Poll { fd, read: true, write: !self.to_program.is_empty(), ready: false },
-            none(),
-            none(),
-        ]
+        [Poll::read(input), Poll { write: !self.to_program.is_empty(), ..Poll::read(fd) }]
     }
 
     fn pump(&mut self, input: bool, master_ready: bool) {

@@ -112,7 +112,9 @@ fn bus(
         return Ok(());
     }
     let Some(address) = &facts.desktop.session_bus else {
-        notes.push("no session bus: DBUS_SESSION_BUS_ADDRESS names none, and there is none in XDG_RUNTIME_DIR".into());
+        notes.push(
+            "no session bus: there is no socket where DBUS_SESSION_BUS_ADDRESS, or XDG_RUNTIME_DIR, has it".into(),
+        );
         return Ok(());
     };
     let socket = runtime.join("bus");

@@ -158,6 +158,12 @@ fn wait(kind: libc::idtype_t, id: libc::id_t, flags: i32) -> Result<Option<(i32,
     }
 }
 
+/// pidfd_open(2), close-on-exec as always.
+pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
+    // SAFETY: plain integers.
+    owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
+}
+
 /// pidfd_send_signal(2)
 pub fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
     let none = std::ptr::null::<libc::siginfo_t>();

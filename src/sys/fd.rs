@@ -209,6 +209,13 @@ pub struct Poll {
     pub ready: bool,
 }
 
+impl Poll {
+    /// Waits for something to read; a number below 0 waits for nothing.
+    pub fn read(fd: RawFd) -> Poll {
+        Poll { fd, read: true, write: false, ready: false }
+    }
+}
+
 /// poll(2). `timeout` is in milliseconds; none waits for ever. An interruption gives no readiness.
 pub fn poll(set: &mut [Poll], timeout: Option<i32>) -> Result<()> {
     let mut raw = [libc::pollfd { fd: -1, events: 0, revents: 0 }; 16];

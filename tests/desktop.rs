@@ -1,0 +1,274 @@
+//! The desktop's services: what a profile lets in is there and works, and nothing else of them is.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests start programs and may panic"
+)]
+
+mod common;
+
+use common::{Place, Ran, ran, userns};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A program of the host that ends with the test.
+struct Service(Child);
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn has(program: &str) -> bool {
+    let there = Path::new("/usr/bin").join(program).exists();
+    if !there {
+        let required = std::env::var("SBX_TEST_REQUIRE").is_ok_and(|list| list.split(',').any(|item| item == "dbus"));
+        assert!(!required, "{program} is required here");
+        eprintln!("skipped: this host has no {program}");
+    }
+    there
+}
+
+/// A session bus, and a name on it that answers to Introspect.
+fn bus() -> (Service, String) {
+    let mut daemon = Command::new("dbus-daemon");
+    let daemon =
+        daemon.args(["--session", "--nofork", "--print-address=1"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = daemon.spawn().unwrap();
+    let mut address = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
+    (Service(child), address.trim().to_owned())
+}
+
+fn owner(address: &str, name: &str) -> Service {
+    let code = "import dbus, dbus.service, sys, time\n\
+                name = dbus.service.BusName(sys.argv[1], dbus.SessionBus())\n\
+                print('ready', flush=True)\n\
+                time.sleep(60)";
+    let mut command = Command::new("/usr/bin/python3");
+    command.args(["-c", code, name]).env("DBUS_SESSION_BUS_ADDRESS", address).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    Service(child)
+}
+
+const NAMES: &str = "dbus-send --session --print-reply --dest=org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus.ListNames";
+
+fn on_bus(place: &Place, address: &str, flags: &[&str], script: &str) -> Ran {
+    let mut command = place.command();
+    command.env("DBUS_SESSION_BUS_ADDRESS", address).args(flags).args(["--", "/bin/sh", "-c", script]);
+    ran(command.output().unwrap())
+}
+
+#[test]
+fn a_filtered_bus_has_the_names_of_the_profile_and_no_others() {
+    need!(userns(), has("dbus-daemon"), has("dbus-send"), has("xdg-dbus-proxy"));
+    let place = Place::new();
+    let (_daemon, address) = bus();
+    let _open = owner(&address, "org.example.Open");
+    let _shut = owner(&address, "org.example.Shut");
+    let flags = ["--set", "dbus.session.policy=filter", "--set", "dbus.session.talk=[\"org.example.Open\"]"];
+    let out = on_bus(&place, &address, &flags, NAMES).ok();
+    assert!(out.contains("org.example.Open") && !out.contains("org.example.Shut"), "{out}");
+    let call = |name: &str| {
+        format!(
+            "dbus-send --session --print-reply --reply-timeout=500 --dest=org.example.{name} / org.freedesktop.DBus.Peer.Ping"
+        )
+    };
+    assert!(!on_bus(&place, &address, &flags, &call("Open")).err.contains("ServiceUnknown"));
+    let refused = on_bus(&place, &address, &flags, &call("Shut"));
+    assert!(refused.err.contains("ServiceUnknown") || refused.err.contains("AccessDenied"), "{refused:?}");
+    // The real socket is not inside, and the proxy's is not outside.
+    let path = address.split("path=").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_default();
+    let out = on_bus(
+        &place,
+        &address,
+        &flags,
+        &format!("test -e '{path}' && echo real; test -S /run/user/$(id -u)/bus && echo ours"),
+    );
+    assert_eq!(out.out, "ours\n", "{out:?}");
+}
+
+#[test]
+fn without_a_policy_there_is_no_bus() {
+    need!(userns(), has("dbus-daemon"), has("dbus-send"));
+    let place = Place::new();
+    let (_daemon, address) = bus();
+    let out = on_bus(&place, &address, &[], &format!("echo [$DBUS_SESSION_BUS_ADDRESS]; {NAMES}"));
+    assert!(out.out.starts_with("[]\n") && out.status != Some(0), "{out:?}");
+}
+
+#[test]
+fn the_whole_bus_is_there_where_the_profile_says_so() {
+    need!(userns(), has("dbus-daemon"), has("dbus-send"));
+    let place = Place::new();
+    let (_daemon, address) = bus();
+    let _name = owner(&address, "org.example.Open");
+    let out = on_bus(&place, &address, &["--set", "dbus.session.policy=host"], NAMES).ok();
+    assert!(out.contains("org.example.Open"), "{out}");
+}
+
+#[test]
+fn a_bus_that_is_not_there_or_goes_away_is_said() {
+    need!(userns(), has("dbus-daemon"), has("xdg-dbus-proxy"));
+    let place = Place::new();
+    let filter = ["--set", "dbus.session.policy=filter"];
+    let (daemon, address) = bus();
+    let mut command = place.command();
+    command.env("DBUS_SESSION_BUS_ADDRESS", &address).args(filter).args([
+        "--",
+        "/bin/sh",
+        "-c",
+        "echo started; read x; echo end",
+    ]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert_eq!(line, "started\n");
+    let proxy = children(child.id()).into_iter().find(|pid| name(*pid) == "xdg-dbus-proxy").unwrap();
+    // SAFETY: plain integers.
+    unsafe { libc::kill(proxy, libc::SIGKILL) };
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    line.clear();
+    said.read_line(&mut line).unwrap();
+    assert!(line.contains("xdg-dbus-proxy ended (signal: 9") && line.contains("no session bus from here on"), "{line}");
+    drop(child.stdin.take());
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert!(child.wait().unwrap().success() && rest == "end\n", "{rest}");
+    drop(daemon);
+    let none = on_bus(&place, "unix:path=/no/such/bus", &filter, "echo [$DBUS_SESSION_BUS_ADDRESS]");
+    assert!(none.err.contains("note: no session bus") && none.out == "[]\n", "{none:?}");
+}
+
+#[test]
+fn a_proxy_that_fails_or_hangs_is_an_error() {
+    use std::os::unix::fs::PermissionsExt;
+    need!(userns(), has("dbus-daemon"));
+    let (_daemon, address) = bus();
+    for (script, said) in [("exit 3", "ended before its socket was ready"), ("exec sleep 60", "is not ready after")] {
+        let place = Place::new();
+        let program = place.write("bin/xdg-dbus-proxy", &format!("#!/bin/sh\n{script}\n"));
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = place.command();
+        command.env("PATH", format!("{}:/usr/bin:/bin", program.parent().unwrap().display()));
+        command.env("DBUS_SESSION_BUS_ADDRESS", &address).args(["--set", "dbus.session.policy=filter", "--", "true"]);
+        let error = ran(command.output().unwrap()).failed(125);
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+fn children(pid: u32) -> Vec<i32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+fn name(pid: i32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
+}
+
+/// Accepts one connection on a socket and writes a word.
+fn listen(path: PathBuf, word: &'static str) {
+    use std::io::Write;
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let listener = UnixListener::bind(path).unwrap();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let _ = stream.write_all(word.as_bytes());
+        }
+    });
+}
+
+/// Reads from a socket inside.
+const CONNECT: &str = "import socket, sys\n\
+    for path in sys.argv[1:]:\n\
+    \x20 s = socket.socket(socket.AF_UNIX)\n\
+    \x20 try:\n\
+    \x20   s.connect(path); print(s.recv(9).decode())\n\
+    \x20 except OSError as e: print(e.strerror)";
+
+#[test]
+fn sockets_of_the_desktop_are_let_in_one_by_one() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/connect.py", CONNECT);
+    let runtime = place.dir.path().join("run");
+    listen(runtime.join("wayland-5"), "wayland");
+    listen(runtime.join("pipewire-0"), "pipewire");
+    listen(runtime.join("pulse/native"), "pulse");
+    listen(runtime.join("gnupg/S.gpg-agent"), "agent");
+    let run = |flags: &[&str]| {
+        let mut command = place.command();
+        command.env("XDG_RUNTIME_DIR", &runtime).env("WAYLAND_DISPLAY", "wayland-5").args(flags);
+        let script = "d=$XDG_RUNTIME_DIR; /usr/bin/python3 connect.py $d/wayland-0 $d/pipewire-0 $d/pulse/native $d/gnupg/S.gpg-agent; ls -A $d | wc -l";
+        ran(command.args(["--", "/bin/sh", "-c", script]).output().unwrap())
+    };
+    let missing = "No such file or directory";
+    assert_eq!(run(&[]).ok(), format!("{missing}\n{missing}\n{missing}\n{missing}\n0\n"));
+    let some = run(&["--set", "desktop.wayland=true"]).ok();
+    assert_eq!(some, format!("wayland\n{missing}\n{missing}\n{missing}\n1\n"));
+    let all = run(&["--set", "desktop.wayland=true", "--set", "desktop.sound=[\"pipewire\",\"pulse\"]"]).ok();
+    assert_eq!(all, format!("wayland\npipewire\npulse\n{missing}\n3\n"));
+}
+
+#[test]
+fn the_x_server_is_let_in_with_the_cookie_of_this_display_alone() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/connect.py", CONNECT);
+    let dir = Path::new("/tmp/.X11-unix");
+    if !dir.exists() {
+        use std::os::unix::fs::PermissionsExt;
+        let _ = std::fs::create_dir(dir);
+        let _ = std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o1777));
+    }
+    let number = 4000 + std::process::id() % 4000;
+    let socket = dir.join(format!("X{number}"));
+    listen(socket.clone(), "server");
+    let record = |number: String, data: &str| {
+        let mut out = 256u16.to_be_bytes().to_vec();
+        for part in ["host", &number, "MIT-MAGIC-COOKIE-1", data] {
+            out.extend((part.len() as u16).to_be_bytes());
+            out.extend(part.as_bytes());
+        }
+        out
+    };
+    let file = place.home().join(".Xauthority");
+    std::fs::write(&file, [record(number.to_string(), "this-one"), record("1".into(), "other")].concat()).unwrap();
+    let run = |flags: &[&str]| {
+        let mut command = place.command();
+        command.env("DISPLAY", format!(":{number}.0")).args(flags);
+        let script = format!(
+            "/usr/bin/python3 connect.py {}; ls /tmp/.X11-unix | wc -l; grep -ao -e this-one -e other $XAUTHORITY",
+            socket.display()
+        );
+        ran(command.args(["--", "/bin/sh", "-c", &script]).output().unwrap())
+    };
+    assert_eq!(run(&["--set", "desktop.x11=true"]).ok(), "server\n1\nthis-one\n");
+    assert!(run(&[]).out.starts_with("No such file"));
+    std::fs::remove_file(&socket).unwrap();
+    let gone = run(&["--set", "desktop.x11=true"]);
+    assert_eq!(gone.err.matches("note: no display").count(), 1, "{gone:?}");
+}
+
+#[test]
+fn a_missing_piece_that_is_optional_is_told_once_in_one_line() {
+    need!(userns(), has("xdg-dbus-proxy"));
+    let place = Place::new();
+    let out = place.run(&["--profile", "browser", "--", "/bin/true"]);
+    assert_eq!(out.status, Some(0), "{out:?}");
+    for line in ["no display:", "no sound:", "no session bus:"] {
+        assert_eq!(out.err.lines().filter(|said| said.contains(line)).count(), 1, "{out:?}");
+    }
+    assert!(out.err.lines().all(|line| line.starts_with("sbx: note: ")), "{out:?}");
+    assert_eq!(place.run(&["run", "--quiet", "--profile", "browser", "--", "/bin/true"]).err, "");
+}
