@@ -308,7 +308,9 @@ fn a_signal_to_sbx_reaches_the_program() {
 
 #[test]
 fn a_sandbox_runs_inside_a_sandbox_that_allows_it() {
-    need!(userns());
+    // Root without capabilities cannot map id 0 again: user_namespaces(7).
+    // SAFETY: cannot fail.
+    need!(userns(), unsafe { libc::geteuid() } != 0);
     let place = Place::new();
     let sbx = common::sbx().to_str().unwrap();
     let dir = common::sbx().parent().unwrap().to_str().unwrap();
@@ -335,4 +337,130 @@ fn a_later_layer_wins_however_the_path_is_spelt() {
     let place = Place::new();
     assert_eq!(place.sh(&["--rw", "."], "touch new && echo fine").ok(), "fine\n");
     assert!(place.work().join("new").exists());
+}
+
+#[test]
+fn a_tree_can_be_the_root() {
+    need!(userns());
+    let place = Place::new();
+    for dir in ["tree/bin", "tree/etc", "tree/data"] {
+        std::fs::create_dir_all(place.dir.path().join(dir)).unwrap();
+    }
+    place.write("tree/data/f", "of the tree");
+    std::os::unix::fs::symlink("/data/f", place.dir.path().join("tree/etc/link")).unwrap();
+    let root = format!("filesystem.root=dir:{}/tree", place.dir.path().display());
+    let flags =
+        ["--set", &root, "--ro", "/usr,from=/usr", "--ro", "/lib,from=/usr/lib", "--ro", "/lib64,from=/usr/lib64"];
+    let script = "/usr/bin/cat /etc/link; /usr/bin/ls / | /usr/bin/tr '\\n' ' '; echo x > /data/new";
+    let out = place.run(&[&flags[..], &["--", "/usr/bin/sh", "-c", script]].concat());
+    assert!(out.out.starts_with("of the tree") && out.out.contains("data"), "{out:?}");
+    assert!(!out.out.contains("home") && out.err.contains("Read-only"), "{out:?}");
+}
+
+#[test]
+fn an_empty_root_has_what_is_named_and_nothing_else() {
+    need!(userns());
+    let place = Place::new();
+    let flags = ["--set", "filesystem.root=empty", "--ro", "/usr", "--ro", "/lib", "--ro", "/lib64", "--no-project"];
+    let out = place.run(&[&["-p", "base/host"], &flags[..], &["--", "/usr/bin/ls", "/"]].concat()).ok();
+    assert_eq!(out, "dev\nlib\nlib64\nproc\ntmp\nusr\n");
+}
+
+#[test]
+fn a_file_that_is_missing_may_be_optional_and_is_an_error_otherwise() {
+    need!(userns());
+    let place = Place::new();
+    assert_eq!(place.run(&["--ro", "missing,optional", "--", "true"]).status, Some(0));
+    assert!(place.run(&["--ro", "missing", "--", "true"]).failed(125).contains("optional"));
+    assert_eq!(place.run(&["--rw", "made,create", "--", "true"]).status, Some(0));
+    assert!(place.work().join("made").is_dir());
+}
+
+#[test]
+fn files_of_etc_name_the_user_and_no_other_person() {
+    need!(userns());
+    let out = Place::new().sh(&[], "id -un; getent passwd | awk -F: '$3 >= 1000 && $3 < 60000' | wc -l; id -gn").ok();
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines.len() == 3 && lines[1].parse::<u32>().unwrap() <= 1, "{out}");
+    let named = Place::new().sh(&["--user", "4242:4242"], "id -un").ok();
+    assert_eq!(named.lines().count(), 1);
+}
+
+#[test]
+fn the_session_keyring_is_a_new_one() {
+    need!(userns());
+    // KEYCTL_GET_KEYRING_ID of KEY_SPEC_SESSION_KEYRING differs, and the caller's is not to be had by its number.
+    let code = "import ctypes; print(ctypes.CDLL(None).syscall(250, 0, -3, 0))";
+    let host = std::process::Command::new("/usr/bin/python3").args(["-c", code]).output().unwrap();
+    let inside = Place::new().run(&["--", "/usr/bin/python3", "-c", code]).ok();
+    let host = common::ran(host).ok();
+    if cfg!(target_arch = "x86_64") {
+        assert_ne!(host, inside);
+    }
+}
+
+#[test]
+fn without_an_init_the_program_is_pid_1() {
+    need!(userns());
+    let place = Place::new();
+    assert_eq!(place.sh(&["--as-pid-1"], "echo $$; exit 4").out, "1\n");
+    assert_eq!(place.sh(&["--as-pid-1"], "exit 4").status, Some(4));
+    assert_eq!(place.run(&["--as-pid-1", "--", "/no/such"]).status, Some(127));
+    assert_eq!(place.sh(&["--as-pid-1", "--timeout", "300ms"], "sleep 60").status, Some(124));
+}
+
+#[test]
+fn processes_are_shared_only_where_asked() {
+    need!(userns());
+    let place = Place::new();
+    let own = std::process::id();
+    let look = format!("test -d /proc/{own} && echo seen; true");
+    assert_eq!(place.sh(&[], &look).ok(), "");
+    assert_eq!(place.sh(&["--share", "pid"], &look).ok(), "seen\n");
+}
+
+#[test]
+fn what_a_time_limit_ends_had_time_to_clean_up() {
+    need!(userns());
+    let place = Place::new();
+    let script = "trap 'echo cleaned; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
+    let out = place.sh(&["--timeout", "500ms"], script);
+    assert_eq!((out.status, out.out.as_str()), (Some(124), "ready\ncleaned\n"), "{out:?}");
+    assert!(out.err.contains("ended after 500ms"), "{out:?}");
+}
+
+#[test]
+fn a_device_is_let_in_by_path_and_by_nothing_else() {
+    need!(userns());
+    let place = Place::new();
+    let has_fuse = std::path::Path::new("/dev/fuse").exists();
+    let script = "test -c /dev/fuse && echo there; true";
+    assert_eq!(place.sh(&[], script).ok(), "");
+    if has_fuse {
+        assert_eq!(place.sh(&["--device", "/dev/fuse"], script).ok(), "there\n");
+        assert_eq!(place.sh(&["--device", "fuse"], script).ok(), "there\n");
+    }
+}
+
+#[test]
+fn a_directory_named_by_a_link_is_shown_where_it_is_and_the_link_stays() {
+    need!(userns());
+    let place = Place::new();
+    place.write("real/f", "text\n");
+    std::os::unix::fs::symlink(place.dir.path().join("real"), place.dir.path().join("link")).unwrap();
+    let link = place.dir.path().join("link");
+    let script = format!("cat {0}/f; readlink {0}", link.display());
+    let out = place.sh(&["--ro", link.to_str().unwrap()], &script).ok();
+    assert_eq!(out, format!("text\n{}\n", place.dir.path().join("real").display()));
+}
+
+#[test]
+fn the_view_of_a_writable_directory_is_the_directory() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/a/f", "1\n");
+    let out = place.sh(&["--rw", "a", "--ro", "a/f"], "echo 2 > a/f; mv a/f a/g; echo 3 > a/h; rm -f a/f; cat a/f");
+    assert_eq!(out.out, "1\n", "{out:?}");
+    assert_eq!(std::fs::read_to_string(place.work().join("a/h")).unwrap(), "3\n");
+    assert_eq!(std::fs::read_to_string(place.work().join("a/f")).unwrap(), "1\n");
 }

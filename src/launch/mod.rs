@@ -129,7 +129,9 @@ fn make_directory(create: &crate::plan::Create) -> Result<()> {
     }
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&create.path).map_err(|error| {
         let path = create.path.display();
-        Error::new(format!("cannot create {path}: {}", sys::Errno::from(error))).origin(&create.origin)
+        Error::new(format!("cannot create {path}: {}", sys::Errno::from(error)))
+            .origin(&create.origin)
+            .hint("make it by hand, or take `create` out: then it has to be there, or `optional`")
     })
 }
 

@@ -86,6 +86,8 @@ pub(super) fn collect(
         };
         let source = match &rule.options.from {
             Some(from) => resolved(facts, from, &rule.origin)?,
+            // What is shown is the host's, whatever the root is.
+            None if rule.mode.shows_host() => resolved(facts, &rule.path, &rule.origin)?,
             None => crate::host_path(root, &real),
         };
         // What a link in a project leads to is not what the layers below say of the link's own place.
@@ -93,8 +95,11 @@ pub(super) fn collect(
             let message = format!("{} leads through a link, to {}", rule.path.display(), real.display());
             return Err(Error::new(message).origin(&rule.origin).hint("name the real path in a project's file"));
         }
-        let missing = facts.paths.kind(&source).is_none();
         let hides = matches!(rule.mode, Mode::Masked | Mode::Deny);
+        let shown =
+            || items.iter().any(|(path, item)| real.starts_with(path) && matches!(item.what, What::Bind { .. }));
+        let nothing_to_hide = hides && sandbox.filesystem.root == Root::Empty && !shown();
+        let missing = facts.paths.kind(&source).is_none() || (nothing_to_hide && rule.options.optional);
         if missing && (rule.mode.shows_host() || hides) && !rule.options.create {
             if special(sandbox, &real) && hides {
                 // The view makes these itself, whatever the host has.

@@ -124,6 +124,12 @@ impl Placer<'_> {
                 let host: PathBuf = host.components().collect();
                 match self.facts.paths.kind(&host) {
                     Some(kind) => Ok(Some(kind.clone())),
+                    // It is made on the host before anything else, because the profile says so.
+                    None if item.options.create
+                        && matches!(&item.what, What::Bind { source, .. } if *source == host) =>
+                    {
+                        Ok(Some(Kind::Dir))
+                    }
                     None => Err(Error::new(format!(
                         "{}: there is no mount point in {}, which is the host's {}, and nothing is made there",
                         path.display(),

@@ -1,0 +1,119 @@
+//! Each shipped profile by a real run: what it is for works, and what it keeps away is away.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests start programs and may panic"
+)]
+
+mod common;
+
+use common::{Place, userns};
+
+/// A home with things to keep.
+fn place() -> Place {
+    let place = Place::new();
+    for path in ["home/.ssh/id_test", "home/.bashrc", "home/Documents/letter", "home/.config/secret", "work/file"] {
+        place.write(path, "text\n");
+    }
+    place
+}
+
+/// Runs a script under a profile.
+fn sh(place: &Place, profile: &str, script: &str) -> common::Ran {
+    place.run(&["run", "--quiet", "--profile", profile, "--", "/bin/sh", "-c", script])
+}
+
+#[test]
+fn every_profile_starts_and_keeps_the_home_away() {
+    need!(userns());
+    for profile in ["base/host", "base/desktop", "base/test", "default", "browser", "ci", "shell", "viewer"] {
+        let out = sh(&place(), profile, "cat ~/.ssh/id_test; cat ~/.bashrc; cat ~/.config/secret; echo fine");
+        assert_eq!(out.out, "fine\n", "{profile}: {out:?}");
+        assert_eq!(out.err.matches("No such file").count(), 3, "{profile}: {out:?}");
+    }
+}
+
+#[test]
+fn default_is_for_a_tool_that_nobody_trusts() {
+    need!(userns());
+    let place = place();
+    let out = sh(&place, "default", "cat file; touch new; touch ~/x && echo home; cat /proc/net/dev | grep -c :");
+    assert_eq!(out.out, "text\nhome\n1\n", "{out:?}");
+    assert!(out.err.contains("Read-only file system") && !place.work().join("new").exists());
+}
+
+#[test]
+fn ci_builds_and_runs_a_program() {
+    need!(userns());
+    let place = place();
+    place.write("work/main.c", "#include <stdio.h>\nint main(void) { puts(\"built\"); return 0; }\n");
+    let out = sh(&place, "ci", "gcc -o main main.c && ./main && ls -A ~; unshare -U true && echo nested");
+    assert_eq!(out.out, "built\nnested\n", "{out:?}");
+    assert!(place.work().join("main").exists());
+    let offline = sh(&place, "ci", "grep -c : /proc/net/dev");
+    assert_eq!(offline.ok(), "1\n");
+}
+
+#[test]
+fn ci_has_the_tools_caches_where_they_are() {
+    need!(userns());
+    let place = place();
+    place.write("home/.cargo/registry/crate", "cached");
+    place.write("home/.cargo/credentials.toml", "token");
+    place.write("home/.cargo/bin/tool", "#!/bin/sh\necho tool\n");
+    place.write("home/.npmrc", "token");
+    let out = sh(
+        &place,
+        "ci",
+        "cat ~/.cargo/registry/crate; touch ~/.cargo/registry/new; touch ~/.cargo/bin/x; cat ~/.cargo/credentials.toml ~/.npmrc",
+    );
+    assert_eq!(out.out, "cached", "{out:?}");
+    assert!(place.home().join(".cargo/registry/new").exists() && !place.home().join(".cargo/bin/x").exists());
+}
+
+#[test]
+fn shell_is_a_shell_in_the_current_directory() {
+    need!(userns());
+    let place = place();
+    let mut command = place.command();
+    command
+        .args(["run", "--profile", "shell"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    use std::io::Write;
+    child.stdin.take().unwrap().write_all(b"pwd; touch made; echo $BASH_VERSION | grep -c .\n").unwrap();
+    let out = common::ran(child.wait_with_output().unwrap()).ok();
+    assert_eq!(out, format!("{}\n1\n", place.work().display()));
+    assert!(place.work().join("made").exists());
+}
+
+#[test]
+fn viewer_reads_documents_and_has_no_network() {
+    need!(userns());
+    let place = place();
+    let out = sh(&place, "viewer", "cat file ~/Documents/letter; echo x > ~/Documents/letter; grep -c : /proc/net/dev");
+    assert_eq!(out.out, "text\ntext\n1\n", "{out:?}");
+    assert!(out.err.contains("Read-only file system"), "{out:?}");
+}
+
+#[test]
+fn browser_keeps_its_own_directories_and_the_downloads() {
+    need!(userns());
+    let place = place();
+    let script = "echo a > ~/.config/mozilla/p; echo b > ~/.cache/mozilla/c; echo d > ~/Downloads/file; \
+                  touch ~/gone; ls ~/Documents; unshare -U true && echo nested; readlink /proc/self/ns/net";
+    let out = sh(&place, "browser", script);
+    let net = std::fs::read_link("/proc/self/ns/net").unwrap();
+    assert_eq!(out.out, format!("nested\n{}\n", net.display()), "{out:?}");
+    for (path, text) in [(".config/mozilla/p", "a\n"), (".cache/mozilla/c", "b\n"), ("Downloads/file", "d\n")] {
+        assert_eq!(std::fs::read_to_string(place.home().join(path)).unwrap(), text);
+    }
+    assert!(!place.home().join("gone").exists());
+    // Made for the user alone.
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(place.home().join(".config/mozilla")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
