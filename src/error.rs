@@ -64,9 +64,9 @@ impl std::fmt::Display for Error {
         if self.rendered {
             return f.write_str(self.message.trim_end());
         }
-        write!(f, "sbx: {}", self.message)?;
+        write!(f, "sbx: {}", printable(&self.message))?;
         for hint in &self.hints {
-            write!(f, "\nhelp: {hint}")?;
+            write!(f, "\nhelp: {}", printable(hint))?;
         }
         Ok(())
     }
@@ -76,3 +76,19 @@ impl std::error::Error for Error {}
 
 /// What most of the outer code gives.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// Text without what a terminal would obey or show misleadingly: names of files, and with them whatever somebody put there, stand
+/// in messages. Controls of ASCII and of Latin-1, and the marks that change the direction of writing, become escapes.
+pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
+    let odd = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(odd) {
+        return text.into();
+    }
+    let mut out = String::new();
+    for c in text.chars() {
+        if odd(c) { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out.into()
+}

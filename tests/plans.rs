@@ -138,7 +138,12 @@ fn vars(facts: &Facts) -> Vars {
     let places = places.map(|dir| {
         (format!("xdg-{}", dir.to_lowercase()), format!("{home}/{dir}{}", if dir == "Download" { "s" } else { "" }))
     });
-    Vars { names, places: places.into() }
+    Vars {
+        names,
+        places: places.into(),
+        homes: vec![facts.home.clone(), "/home/bob".into()],
+        profiles: facts.home.join(".config/sbx"),
+    }
 }
 
 /// The plan as `sbx plan` prints it, or the error.

@@ -129,7 +129,7 @@ fn a_new_size_of_the_window_reaches_the_program() {
 fn control_c_interrupts_the_program() {
     need!(userns());
     let place = Place::new();
-    let mut session = Session::start(&place, "$SBX -- /bin/sh -c 'echo ready; sleep 60'; echo status-$?");
+    let mut session = Session::start(&place, "$SBX -- /bin/sh -c 'echo ready; exec sleep 60'; echo status-$?");
     session.expect("ready");
     session.send("\x03");
     session.expect("status-130");
@@ -174,4 +174,92 @@ fn without_a_terminal_there_is_none_to_open() {
         Session::start(&place, "$SBX --tty none -- /bin/sh -c '(: < /dev/tty) 2>&1 || echo none' | cat; echo end");
     session.expect("none");
     session.expect("end");
+}
+
+#[test]
+fn the_end_of_the_input_reaches_the_program() {
+    need!(userns());
+    let place = Place::new();
+    // Typed before sbx has the terminal; an unfinished line from a pipe; a line and its end.
+    let mut session = Session::start(&place, "sleep 0.3; $SBX -- cat; echo end-$?");
+    session.send("early\n\x04");
+    session.expect("early");
+    session.expect("end-0");
+    for text in ["abc", "abc\\n", ""] {
+        let mut session =
+            Session::start(&place, &format!("printf '{text}' | timeout 9 $SBX --tty pty -- cat; echo end-$?"));
+        session.expect("end-0");
+    }
+}
+
+#[test]
+fn a_program_cannot_reach_the_callers_process_group() {
+    need!(userns());
+    let place = Place::new();
+    for tty in ["inherit", "pty", "none"] {
+        let script = format!("$SBX --tty {tty} -- /bin/sh -c 'kill -KILL 0'; echo alive-$?");
+        let mut session = Session::start(&place, &script);
+        session.expect("alive-137");
+    }
+}
+
+#[test]
+fn a_program_that_stops_itself_stops_no_clock() {
+    need!(userns());
+    let place = Place::new();
+    let started = Instant::now();
+    let out = place.sh(&["--timeout", "700ms"], "(sleep 0.2; kill -CONT $$) & kill -STOP $$; kill -TSTP $$; sleep 60");
+    assert_eq!(out.status, Some(124), "{out:?}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_terminal_that_nobody_reads_does_not_hold_sbx() {
+    need!(userns());
+    let place = Place::new();
+    let session = Session::start(&place, "$SBX --timeout 500ms -- /bin/cat /dev/zero; sleep 60");
+    let bash = session.child.id();
+    let sbx = || {
+        let children = std::fs::read_to_string(format!("/proc/{bash}/task/{bash}/children")).unwrap_or_default();
+        children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()).find(|pid| {
+            std::fs::read_to_string(format!("/proc/{pid}/stat"))
+                .is_ok_and(|stat| stat.contains("(sbx)") && !stat.contains(") Z"))
+        })
+    };
+    // The screen is not read. The time limit ends the program; a signal ends the wait for what is still to be shown.
+    std::thread::sleep(Duration::from_millis(1500));
+    let pid = sbx().expect("it waits for the terminal");
+    assert!(
+        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap().is_empty(),
+        "the program is ended"
+    );
+    let end = Instant::now() + Duration::from_secs(10);
+    while sbx().is_some() {
+        // SAFETY: plain integers.
+        unsafe { libc::kill(pid, libc::SIGTERM) };
+        assert!(Instant::now() < end, "it hangs on the terminal");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_program_that_closes_its_terminal_finds_it_again() {
+    need!(userns());
+    let place = Place::new();
+    let script = "$SBX -- /bin/sh -c 'exec </dev/null >/dev/null 2>&1; sleep 0.5; echo back > /dev/tty; sleep 60'; echo status-$?";
+    let mut session = Session::start(&place, script);
+    session.expect("back");
+    session.send("\x03");
+    session.expect("status-130");
+}
+
+#[test]
+fn settings_that_a_program_leaves_on_a_shared_stream_are_put_back() {
+    need!(userns());
+    let place = Place::new();
+    let mut session = Session::start(
+        &place,
+        "stty -a > before; $SBX --tty none -- stty raw -echo; stty -a > after; cmp before after && echo same",
+    );
+    session.expect("same");
 }

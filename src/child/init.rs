@@ -34,20 +34,20 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     if let Some(failure) = failure {
         return Err(failure);
     }
-    reap(prepared, socket, terminal, program)
+    reap(socket, terminal, program)
 }
 
 /// Ids, host name, loopback, limits of namespaces: all that needs the host's /proc, which the view hides.
 fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<(), Failure> {
     let place = Place::Setup;
-    if prepared.wait_for_maps {
-        ask(socket, Message::Ready)?;
-    }
     if let Some((uids, gids)) = &prepared.maps {
         // A group map without privilege needs setgroups denied first: user_namespaces(7).
         sys::write_file(c"/proc/self/setgroups", b"deny").at(place, Call::WriteSetgroups)?;
         sys::write_file(c"/proc/self/uid_map", uids).at(place, Call::WriteUidMap)?;
         sys::write_file(c"/proc/self/gid_map", gids).at(place, Call::WriteGidMap)?;
+    }
+    if prepared.wait_for_launcher {
+        ask(socket, Message::Ready)?;
     }
     if prepared.drop_groups {
         sys::drop_groups().at(place, Call::Setgroups)?;
@@ -82,7 +82,7 @@ fn hung_up(socket: BorrowedFd<'_>) -> bool {
 
 /// PID 1 leads the session, so that the program's process group is not an orphaned one, which ^Z would not stop.
 fn session(prepared: &Prepared, terminal: Option<&OwnedFd>) -> Result<(), Failure> {
-    if prepared.session == Session::Inherit {
+    if let Session::Inherit { .. } = prepared.session {
         return Ok(());
     }
     sys::setsid().at(Place::Setup, Call::Setsid)?;
@@ -118,6 +118,13 @@ fn become_program(
             if on {
                 sys::dup2(terminal.as_raw_fd(), number as i32).at(place, Call::Dup2)?;
             }
+        }
+    }
+    if let Session::Inherit { own_group: true, terminal } = prepared.session {
+        // A group of its own: kill(0, ...) goes by group, and the caller's must not be in it.
+        sys::own_process_group().at(place, Call::Setpgid)?;
+        if let Some(terminal) = terminal {
+            sys::take_foreground(sys::borrow(terminal)).at(place, Call::TakeForeground)?;
         }
     }
     keep_descriptors(prepared, socket)?;
@@ -171,10 +178,10 @@ fn working_directory(prepared: &Prepared) -> Result<(), Failure> {
 }
 
 /// Reaps orphans, hands signals on, and ends when the program does; the kernel then ends all that is left.
-fn reap(prepared: &Prepared, socket: &OwnedFd, terminal: Option<OwnedFd>, program: i32) -> Result<i32, Failure> {
+fn reap(socket: &OwnedFd, terminal: Option<OwnedFd>, program: i32) -> Result<i32, Failure> {
     let place = Place::Setup;
     drop(terminal);
-    let signals = sys::signal_descriptor().at(place, Call::Signalfd)?;
+    let signals = sys::child_descriptor().at(place, Call::Signalfd)?;
     close_all_but(socket.as_raw_fd(), signals.as_raw_fd())?;
     sys::send(socket.as_fd(), &Message::Started.encode(), None).at(place, Call::Send)?;
     let mut patience = i32::try_from(BEFORE_REST.as_millis()).ok();
@@ -189,19 +196,26 @@ fn reap(prepared: &Prepared, socket: &OwnedFd, terminal: Option<OwnedFd>, progra
             patience = None;
             sys::release_code();
         }
-        if set[1].ready {
-            // The launcher says nothing more; it is gone, and so shall all be.
+        while sys::next_signal(signals.as_fd()).is_some() {}
+        if set[1].ready && !obey(socket.as_fd(), program) {
+            // The launcher is gone, and so shall all be.
             let _ = sys::kill(program, libc::SIGKILL);
             return Ok(i32::from(crate::exit::FAILED));
         }
-        while let Some(arrived) = sys::next_signal(signals.as_fd()) {
-            // From outside of the pid namespace the sender's number is 0. What the terminal sends has reached the program.
-            let from_launcher =
-                if prepared.own_pids { arrived.sender == 0 } else { arrived.sender == prepared.launcher };
-            if arrived.signal != libc::SIGCHLD && arrived.from_process && from_launcher {
-                let _ = sys::kill(program, arrived.signal);
+    }
+}
+
+/// One message of the launcher; false when it is gone.
+fn obey(socket: BorrowedFd<'_>, program: i32) -> bool {
+    let mut buffer = [0; LENGTH];
+    match sys::receive(socket, &mut buffer) {
+        Ok((length, _)) if length > 0 => {
+            if let Some(Message::Signal(signal)) = Message::decode(&buffer) {
+                let _ = sys::kill(program, signal);
             }
+            true
         }
+        _ => false,
     }
 }
 

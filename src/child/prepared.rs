@@ -8,8 +8,13 @@ use std::ffi::{CString, c_char};
 pub enum Session {
     /// A session of its own on a pseudo-terminal of its own; these of the standard streams are put on it.
     Pty([bool; 3]),
-    /// The caller's session and terminal.
-    Inherit,
+    /// The caller's session; perhaps with a process group of its own, and with the stream that is the terminal to take.
+    Inherit {
+        /// Whether the program leads a process group of its own.
+        own_group: bool,
+        /// The stream that is the terminal, for that group to take.
+        terminal: Option<i32>,
+    },
     /// A session of its own without a terminal.
     Detached,
 }
@@ -65,8 +70,8 @@ pub enum Step {
 /// Everything.
 #[derive(Debug)]
 pub struct Prepared {
-    /// Wait for the launcher to write the maps.
-    pub wait_for_maps: bool,
+    /// Tell the launcher when the namespaces are there, and wait for what it has to do: the maps, or directories on the host.
+    pub wait_for_launcher: bool,
     /// The maps, if the child writes them: user, group.
     pub maps: Option<(Vec<u8>, Vec<u8>)>,
     /// setgroups(2) with nothing.
@@ -89,8 +94,6 @@ pub struct Prepared {
     pub wait_for_go: bool,
     /// There is a pid namespace.
     pub own_pids: bool,
-    /// The launcher's process id, where there is no pid namespace.
-    pub launcher: i32,
     /// No init: the program is PID 1.
     pub as_pid_1: bool,
     /// Terminal and session.

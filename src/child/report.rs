@@ -100,6 +100,8 @@ pub enum Message {
     Ready,
     /// From the launcher: go on.
     Go,
+    /// From the launcher: a signal for the program.
+    Signal(i32),
     /// The program was executed.
     Started,
     /// A signal stopped the program.
@@ -140,6 +142,7 @@ impl Message {
             Message::Continued => [7, 0, 0, 0],
             Message::Exited(status) => [8, status, 0, 0],
             Message::Signaled(signal) => [9, signal, 0, 0],
+            Message::Signal(signal) => [10, signal, 0, 0],
         };
         let mut bytes = [0; LENGTH];
         for (chunk, number) in bytes.chunks_exact_mut(4).zip(numbers) {
@@ -175,6 +178,7 @@ impl Message {
             7 => Message::Continued,
             8 => Message::Exited(a),
             9 => Message::Signaled(a),
+            10 => Message::Signal(a),
             _ => return None,
         })
     }

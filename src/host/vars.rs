@@ -39,7 +39,11 @@ pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) ->
     set("XDG_RUNTIME_DIR", base("XDG_RUNTIME_DIR", format!("/run/user/{uid}")));
     let config = names.get("XDG_CONFIG_HOME").cloned().unwrap_or_default();
     let written = std::fs::read_to_string(Path::new(&config).join("user-dirs.dirs")).unwrap_or_default();
-    Vars { places: places(&home, &written), names }
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let people = accounts.iter().filter(|account| account.is_person() && account.uid != uid);
+    let homes = std::iter::once(Path::new(&home)).chain(people.map(|account| account.home.as_path())).map(real);
+    let homes = homes.filter(|home| home.parent().is_some()).collect();
+    Vars { places: places(&home, &written), homes, profiles: real(&Path::new(&config).join("sbx")), names }
 }
 
 /// Well-known directories: xdg-user-dirs' file, and its defaults where it says nothing.

@@ -60,7 +60,15 @@ pub(super) fn complete(program: &Path, args: &[String]) -> std::result::Result<(
 
 /// xdg-dbus-proxy with its socket in the view, which is reached through /proc/PID/root where the view still stands on its
 /// stage: nothing of it is on the host.
-pub(super) fn bus_proxy(proxy: &BusProxy, pid: i32, stage: &CStr) -> Result<Helper> {
+pub(super) fn bus_proxy(
+    proxy: &BusProxy,
+    pid: i32,
+    stage: &CStr,
+    wait: impl FnOnce(BorrowedFd<'_>) -> Result<bool>,
+) -> Result<Helper> {
+    if proxy.address.starts_with('-') {
+        return Err(Error::new(format!("{} is no address of a bus", proxy.address)).origin(&proxy.origin));
+    }
     let name = "xdg-dbus-proxy";
     let system = |what: &str, errno: sys::Errno| Error::new(format!("{name}: {what}: {errno}")).origin(&proxy.origin);
     let (ours, other) = sys::pipe().map_err(|errno| system("pipe", errno))?;
@@ -80,9 +88,7 @@ pub(super) fn bus_proxy(proxy: &BusProxy, pid: i32, stage: &CStr) -> Result<Help
     let loss = "the program has no session bus from here on";
     let helper = Helper { child, pidfd, lifeline: Some(ours), loss };
     let lifeline = helper.lifeline.as_ref().map_or(-1, |fd| fd.as_raw_fd());
-    let mut set = [sys::Poll::read(lifeline)];
-    sys::poll(&mut set, i32::try_from(PATIENCE.as_millis()).ok()).map_err(|errno| system("poll", errno))?;
-    if !set[0].ready {
+    if !wait(sys::borrow(lifeline))? {
         return Err(Error::new(format!("{name} is not ready after {} s", PATIENCE.as_secs()))
             .origin(&proxy.origin)
             .hint(format!(
@@ -99,4 +105,4 @@ pub(super) fn bus_proxy(proxy: &BusProxy, pid: i32, stage: &CStr) -> Result<Help
 }
 
 /// How long a helper may take to be ready.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);

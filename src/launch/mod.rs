@@ -3,6 +3,7 @@
 mod helper;
 mod idmap;
 mod prepare;
+mod relay;
 mod status;
 mod supervise;
 mod trial;
@@ -16,14 +17,12 @@ use crate::child::{self, LENGTH_OF_MESSAGE, Message};
 use crate::error::{Error, Result};
 use crate::plan::{Plan, Writer};
 use crate::spec::Namespace;
-use crate::sys::{self, Cloned};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use crate::sys::{self, Cloned, Poll};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 /// Runs the plan's program to its end.
 pub fn run(plan: &Plan, status: &mut Status) -> Result<Outcome> {
-    for create in &plan.create {
-        make_directory(create)?;
-    }
     let session = supervise::session(plan);
     let prepared = prepare::prepare(plan, session)?;
     let system = |what: &'static str| move |errno: sys::Errno| Error::new(format!("{what}: {errno}"));
@@ -43,19 +42,27 @@ pub fn run(plan: &Plan, status: &mut Status) -> Result<Outcome> {
     drop(theirs);
     // From here on the child dies with us: it asked the kernel for that, and it sees this socket end.
     let mut guard = Guard { child: &child, mask: &mask, done: false };
-    if prepared.wait_for_maps {
-        expect_ready(ours.as_fd(), plan, &prepared)?;
+    let signals = sys::signal_descriptor().map_err(system("signalfd"))?;
+    let mut start = Start { plan, prepared: &prepared, socket: ours.as_fd(), signals: signals.as_fd(), terminal: None };
+    if prepared.wait_for_launcher {
+        start.expect_ready()?;
+        // Not before the kernel has let us: a run that is refused leaves nothing.
+        for create in &plan.create {
+            make_directory(create)?;
+        }
         idmap::write(&plan.ids, child.pid)?;
-        go(ours.as_fd())?;
+        start.go()?;
     }
-    let mut terminal = None;
     let mut helper = None;
     if let Some(proxy) = &plan.bus_proxy {
-        terminal = expect_ready(ours.as_fd(), plan, &prepared)?;
-        helper = Some(helper::bus_proxy(proxy, child.pid, &prepared.stage)?);
-        go(ours.as_fd())?;
+        start.expect_ready()?;
+        helper = Some(helper::bus_proxy(proxy, child.pid, &prepared.stage, |fd| start.wait(fd, helper::PATIENCE))?);
+        start.go()?;
     }
-    let outcome = supervise::supervise(plan, &prepared, &child, ours, terminal, helper, status)?;
+    let terminal = start.terminal;
+    let running =
+        supervise::Running { plan, prepared: &prepared, child: &child, socket: ours, signals, terminal, helper };
+    let outcome = supervise::supervise(running, status)?;
     guard.done = true;
     Ok(outcome)
 }
@@ -78,8 +85,12 @@ impl Drop for Guard<'_> {
         if !self.done {
             let _ = sys::pidfd_signal(self.child.pidfd.as_fd(), libc::SIGKILL);
             let _ = sys::wait_end(self.child.pidfd.as_fd());
-            let _ = sys::restore(self.mask);
         }
+        // What was meant for the program is not left for us.
+        if let Ok(signals) = sys::signal_descriptor() {
+            while sys::next_signal(signals.as_fd()).is_some() {}
+        }
+        let _ = sys::restore(self.mask);
     }
 }
 
@@ -100,23 +111,55 @@ fn flag(namespace: Namespace) -> u64 {
     }
 }
 
-fn go(socket: BorrowedFd<'_>) -> Result<()> {
-    sys::send(socket, &Message::Go.encode(), None).map_err(|errno| Error::new(format!("the sandbox is gone: {errno}")))
+/// The way to the program's start, while the child asks for things.
+struct Start<'a> {
+    plan: &'a Plan,
+    prepared: &'a child::Prepared,
+    socket: BorrowedFd<'a>,
+    signals: BorrowedFd<'a>,
+    /// The program's terminal, which the child may send at any time.
+    terminal: Option<OwnedFd>,
 }
 
-/// Waits until the child says `Ready`; its terminal may come before that.
-fn expect_ready(socket: BorrowedFd<'_>, plan: &Plan, prepared: &child::Prepared) -> Result<Option<OwnedFd>> {
-    let mut terminal = None;
-    loop {
-        let mut buffer = [0; LENGTH_OF_MESSAGE];
-        let received = sys::receive(socket, &mut buffer);
-        match received.map(|(length, fd)| (Message::decode(buffer.get(..length).unwrap_or_default()), fd)) {
-            Ok((Some(Message::Ready), _)) => return Ok(terminal),
-            Ok((Some(Message::Terminal), fd)) => terminal = fd,
-            Ok((Some(Message::Failed { place, call, errno }), _)) => {
-                return Err(wording::failure(plan, prepared, place, call, errno));
+impl Start<'_> {
+    fn go(&self) -> Result<()> {
+        let sent = sys::send(self.socket, &Message::Go.encode(), None);
+        sent.map_err(|errno| Error::new(format!("the sandbox is gone: {errno}")))
+    }
+
+    /// Waits for a descriptor; false when the time is over, an error when somebody wants us to end.
+    fn wait(&self, fd: BorrowedFd<'_>, patience: Duration) -> Result<bool> {
+        let end = Instant::now() + patience;
+        loop {
+            let mut set = [Poll::read(fd.as_raw_fd()), Poll::read(self.signals.as_raw_fd())];
+            let left = end.saturating_duration_since(Instant::now()).as_millis();
+            sys::poll(&mut set, i32::try_from(left).ok()).map_err(|errno| Error::new(format!("poll: {errno}")))?;
+            while let Some(arrived) = sys::next_signal(self.signals) {
+                if matches!(arrived.signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) {
+                    let error = Error::new(format!("signal {} came before the program started", arrived.signal));
+                    return Err(error.status(crate::exit::SIGNALED + arrived.signal as u8));
+                }
             }
-            _ => return Err(Error::new("the sandbox ended before it was set up").hint("it may have been killed")),
+            if set[0].ready || left == 0 {
+                return Ok(set[0].ready);
+            }
+        }
+    }
+
+    /// Waits until the child says `Ready`; its terminal may come before that.
+    fn expect_ready(&mut self) -> Result<()> {
+        loop {
+            self.wait(self.socket, Duration::from_secs(3600))?;
+            let mut buffer = [0; LENGTH_OF_MESSAGE];
+            let received = sys::receive(self.socket, &mut buffer);
+            match received.map(|(length, fd)| (Message::decode(buffer.get(..length).unwrap_or_default()), fd)) {
+                Ok((Some(Message::Ready), _)) => return Ok(()),
+                Ok((Some(Message::Terminal), fd)) => self.terminal = fd,
+                Ok((Some(Message::Failed { place, call, errno }), _)) => {
+                    return Err(wording::failure(self.plan, self.prepared, place, call, errno));
+                }
+                _ => return Err(Error::new("the sandbox ended before it was set up").hint("it may have been killed")),
+            }
         }
     }
 }

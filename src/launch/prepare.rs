@@ -51,7 +51,7 @@ pub(super) fn prepare(plan: &Plan, session: Session) -> Result<Prepared> {
     keep_fds.dedup();
     let env = plan.env.iter().map(|(name, value)| cstring(OsStr::new(&format!("{name}={value}"))));
     Ok(Prepared {
-        wait_for_maps: by_launcher,
+        wait_for_launcher: by_launcher || !plan.create.is_empty(),
         maps: (!by_launcher).then_some(maps),
         drop_groups: plan.ids.drop_groups,
         hostname: plan.hostname.as_deref().map(|name| cstring(OsStr::new(name))).transpose()?,
@@ -63,7 +63,6 @@ pub(super) fn prepare(plan: &Plan, session: Session) -> Result<Prepared> {
         steps,
         wait_for_go: plan.bus_proxy.is_some(),
         own_pids,
-        launcher: sys::pid(),
         as_pid_1: plan.as_pid_1,
         session,
         keep_fds,

@@ -33,7 +33,7 @@ impl Status {
         self.tell(&json!({"event": "note", "message": note}));
         if !self.quiet {
             // With stderr closed there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "sbx: note: {note}");
+            let _ = writeln!(std::io::stderr(), "sbx: note: {}", crate::error::printable(note));
         }
     }
 

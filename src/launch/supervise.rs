@@ -1,13 +1,14 @@
 //! While the program runs: its messages, our signals, its terminal, its time.
 
 use super::helper::Helper;
+use super::relay::{Relay, stream, tty};
 use super::{Child, Status, wording};
 use crate::child::{self, LENGTH_OF_MESSAGE, Message, Prepared, Session};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::plan::Plan;
 use crate::spec::Tty;
-use crate::sys::{self, Poll, Termios, Waited};
+use crate::sys::{self, Poll, Waited};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -39,42 +40,55 @@ impl Outcome {
 /// Between SIGTERM and SIGKILL when the time is over.
 const GRACE: Duration = Duration::from_secs(2);
 
-fn stream(number: i32) -> BorrowedFd<'static> {
-    sys::borrow(number)
-}
-
 /// How the program will stand to the caller's terminal.
 pub(super) fn session(plan: &Plan) -> Session {
     let terminals = [0, 1, 2].map(|number| sys::is_terminal(stream(number)));
     match plan.tty {
         Tty::None => Session::Detached,
-        Tty::Inherit => Session::Inherit,
+        // In the background the terminal is not ours to hand over; the program then stays in our process group, which the shell
+        // knows. Otherwise it has one of its own, so that it cannot signal ours.
+        Tty::Inherit => match (0..3).find(|number| terminals.get(*number as usize) == Some(&true)) {
+            None => Session::Inherit { own_group: true, terminal: None },
+            Some(number) if sys::in_foreground(stream(number)) => {
+                Session::Inherit { own_group: true, terminal: Some(number) }
+            }
+            Some(_) => Session::Inherit { own_group: false, terminal: None },
+        },
         Tty::Pty => Session::Pty(if terminals.contains(&true) { terminals } else { [true; 3] }),
         Tty::Auto if terminals.contains(&true) => Session::Pty(terminals),
         Tty::Auto => Session::Detached,
     }
 }
 
-pub(super) fn supervise(
-    plan: &Plan,
-    prepared: &Prepared,
-    child: &Child,
-    socket: OwnedFd,
-    terminal: Option<OwnedFd>,
-    mut helper: Option<Helper>,
-    status: &mut Status,
-) -> Result<Outcome> {
-    let signals = sys::signal_descriptor().map_err(|errno| Error::new(format!("signalfd: {errno}")))?;
+/// What `supervise` is given: the sandbox as it was started.
+pub(super) struct Running<'a> {
+    pub plan: &'a Plan,
+    pub prepared: &'a Prepared,
+    pub child: &'a Child,
+    pub socket: OwnedFd,
+    pub signals: OwnedFd,
+    pub terminal: Option<OwnedFd>,
+    pub helper: Option<Helper>,
+}
+
+pub(super) fn supervise(running: Running<'_>, status: &mut Status) -> Result<Outcome> {
+    let Running { plan, prepared, child, socket, signals, terminal, mut helper } = running;
     let mut relay = Relay::default();
     if let Some(master) = terminal {
         relay.start(master);
     }
+    // A program without a terminal may still have the caller's as a stream, and change its settings.
+    let kept = (prepared.session == Session::Detached).then(tty).flatten();
+    let kept = kept.and_then(|tty| Some((tty, sys::terminal_settings(tty).ok()?)));
     let mut watch = Watch {
         plan,
         prepared,
         child,
+        socket: socket.as_fd(),
+        signals: signals.as_fd(),
         status,
         relay,
+        group: None,
         started: false,
         outcome: None,
         deadline: plan.timeout.map(|timeout| Instant::now() + timeout),
@@ -82,27 +96,28 @@ pub(super) fn supervise(
         timed_out: false,
     };
     loop {
-        let [input, master] = watch.relay.wants();
+        let [input, master, output] = watch.relay.wants();
         let helped = helper.as_ref().map_or(-1, |helper| helper.pidfd().as_raw_fd());
-        let mut set =
-            [Poll::read(socket.as_raw_fd()), Poll::read(signals.as_raw_fd()), input, master, Poll::read(helped)];
+        let [said, signalled] = [socket.as_raw_fd(), signals.as_raw_fd()].map(Poll::read);
+        let mut set = [said, signalled, Poll::read(helped), input, master, output];
         sys::poll(&mut set, watch.patience()).map_err(|errno| Error::new(format!("poll: {errno}")))?;
-        watch.relay.pump(set[2].ready, set[3].ready);
-        if set[0].ready && !watch.message(socket.as_fd())? {
+        let [said, _, helper_ended, relay @ ..] = set.map(|poll| poll.ready);
+        watch.relay.pump(relay);
+        if said && !watch.message()? {
             break;
         }
-        while let Some(arrived) = sys::next_signal(signals.as_fd()) {
-            watch.signal(arrived);
-        }
-        if set[4].ready
-            && let (Some(mut ended), Some(proxy)) = (helper.take(), &plan.bus_proxy)
-        {
+        watch.signals();
+        if helper_ended && let (Some(mut ended), Some(proxy)) = (helper.take(), &plan.bus_proxy) {
             watch.status.note(&ended.obituary(&proxy.program));
         }
         watch.clock();
     }
     let end = sys::wait_end(child.pidfd.as_fd()).map_err(|errno| Error::new(format!("waitid: {errno}")))?;
-    watch.relay.finish();
+    watch.take_back();
+    watch.finish();
+    if let Some((tty, settings)) = kept.filter(|(tty, _)| sys::in_foreground(*tty)) {
+        let _ = sys::set_terminal(tty, &settings);
+    }
     // The program was PID 1 itself, so its end is the child's.
     let outcome = match (watch.outcome, end) {
         (Some(outcome), _) => outcome,
@@ -119,8 +134,12 @@ struct Watch<'a> {
     plan: &'a Plan,
     prepared: &'a Prepared,
     child: &'a Child,
+    socket: BorrowedFd<'a>,
+    signals: BorrowedFd<'a>,
     status: &'a mut Status,
     relay: Relay,
+    /// The program's process group, where it holds the caller's terminal.
+    group: Option<i32>,
     started: bool,
     outcome: Option<Outcome>,
     deadline: Option<Instant>,
@@ -153,14 +172,35 @@ impl Watch<'_> {
         }
     }
 
+    /// A signal for the program. PID 1 hands it on: it has no use for signals itself, and takes none.
     fn kill(&self, signal: i32) {
-        let _ = sys::pidfd_signal(self.child.pidfd.as_fd(), signal);
+        if signal == libc::SIGKILL || self.prepared.as_pid_1 {
+            let _ = sys::pidfd_signal(self.child.pidfd.as_fd(), signal);
+        } else {
+            let _ = sys::send_now(self.socket, &Message::Signal(signal).encode());
+        }
+    }
+
+    fn signals(&mut self) {
+        while let Some(arrived) = sys::next_signal(self.signals) {
+            self.signal(arrived);
+        }
+    }
+
+    /// Shows the last of the program's output, unless somebody does not want to wait for it.
+    fn finish(&mut self) {
+        let signals = self.signals;
+        let ended = || {
+            std::iter::from_fn(|| sys::next_signal(signals))
+                .any(|arrived| matches!(arrived.signal, libc::SIGTERM | libc::SIGINT | libc::SIGHUP | libc::SIGQUIT))
+        };
+        self.relay.finish(ended, signals);
     }
 
     /// One message; false when there will be no more.
-    fn message(&mut self, socket: BorrowedFd<'_>) -> Result<bool> {
+    fn message(&mut self) -> Result<bool> {
         let mut buffer = [0; LENGTH_OF_MESSAGE];
-        let (length, fd) = match sys::receive(socket, &mut buffer) {
+        let (length, fd) = match sys::receive(self.socket, &mut buffer) {
             Ok((0, _)) | Err(_) => {
                 if self.prepared.as_pid_1 && !self.started && self.outcome.is_none() {
                     // Exec closed the socket, which is how it says that it happened.
@@ -173,8 +213,11 @@ impl Watch<'_> {
             Ok(received) => received,
         };
         match Message::decode(buffer.get(..length).unwrap_or_default()) {
+            // The program runs: what PID 1 meets from here on is the program's doing, or an accident, and its end.
+            Some(Message::Failed { .. }) if self.started => return Ok(false),
             Some(Message::Failed { place, call, errno }) => {
-                self.relay.finish();
+                self.take_back();
+                self.finish();
                 return Err(wording::failure(self.plan, self.prepared, place, call, errno));
             }
             Some(Message::Terminal) => {
@@ -185,9 +228,12 @@ impl Watch<'_> {
             Some(Message::Started) => {
                 self.started = true;
                 self.status.started(self.child.pid);
+                if let (Session::Inherit { terminal: Some(_), .. }, Some(tty)) = (self.prepared.session, tty()) {
+                    self.group = Some(sys::foreground_group(tty)).filter(|_| !sys::in_foreground(tty));
+                }
                 self.rest = Some(Instant::now() + child::BEFORE_REST);
             }
-            Some(Message::Stopped(_)) => self.stopped(),
+            Some(Message::Stopped(signal)) => self.stopped(signal),
             // The last messages: what follows is the end of PID 1.
             Some(Message::Exited(status)) => {
                 self.outcome = Some(Outcome::Exited(status));
@@ -204,161 +250,62 @@ impl Watch<'_> {
 
     /// Without an init there are no messages: only signals, the terminal and the clock are left.
     fn wait_alone(&mut self) {
-        let Ok(signals) = sys::signal_descriptor() else { return };
         loop {
-            let [input, master] = self.relay.wants();
-            let mut set = [Poll::read(self.child.pidfd.as_raw_fd()), Poll::read(signals.as_raw_fd()), input, master];
-            if sys::poll(&mut set, self.patience()).is_err() || set[0].ready {
+            let [input, master, output] = self.relay.wants();
+            let [ended, signalled] = [self.child.pidfd.as_raw_fd(), self.signals.as_raw_fd()].map(Poll::read);
+            let mut set = [ended, signalled, input, master, output];
+            let failed = sys::poll(&mut set, self.patience()).is_err();
+            let [ended, _, relay @ ..] = set.map(|poll| poll.ready);
+            self.relay.pump(relay);
+            if failed || ended {
                 return;
             }
-            self.relay.pump(set[2].ready, set[3].ready);
-            while let Some(arrived) = sys::next_signal(signals.as_fd()) {
-                self.signal(arrived);
-            }
+            self.signals();
             self.clock();
         }
     }
 
     fn signal(&mut self, arrived: sys::Arrived) {
+        let shared = matches!(self.prepared.session, Session::Inherit { .. });
         match arrived.signal {
             libc::SIGCHLD | libc::SIGPIPE | libc::SIGTTOU | libc::SIGTTIN => {}
             libc::SIGWINCH => self.relay.resize(),
-            libc::SIGCONT => self.relay.resume(),
+            libc::SIGCONT => self.go_on(),
             // What the terminal sends has reached a program that shares it; if ^Z stops it, PID 1 says so.
-            _ if !arrived.from_process && self.prepared.session == Session::Inherit => {}
-            signal => {
-                if self.prepared.as_pid_1 && !self.started {
-                    self.kill(libc::SIGKILL);
-                } else {
-                    self.kill(signal);
-                }
-            }
+            _ if !arrived.from_process && shared && self.group.is_none() => {}
+            _ if self.prepared.as_pid_1 && !self.started => self.kill(libc::SIGKILL),
+            signal => self.kill(signal),
         }
     }
 
-    /// The program was stopped (^Z): so are we, for the shell to see.
-    fn stopped(&mut self) {
+    /// The program was stopped. If that is job control on a terminal that is ours, so are we, for the shell to see. A program that
+    /// stops itself otherwise must not stop the clock, or our ears.
+    fn stopped(&mut self, signal: i32) {
+        let job_control = matches!(signal, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
+        if !job_control || tty().is_none() {
+            return;
+        }
+        self.take_back();
         self.relay.suspend();
         sys::stop_self();
+        self.go_on();
+    }
+
+    /// The shell says that we go on: in the foreground with the terminal, in the background without.
+    fn go_on(&mut self) {
+        if let (Some(group), Some(tty)) = (self.group, tty().filter(|tty| sys::in_foreground(*tty))) {
+            let _ = sys::give_foreground(tty, group);
+        }
         self.relay.resume();
         self.kill(libc::SIGCONT);
     }
-}
 
-/// Copies between the caller's terminal and the program's.
-#[derive(Default)]
-struct Relay {
-    master: Option<OwnedFd>,
-    saved: Option<Termios>,
-    to_program: Vec<u8>,
-    input_ended: bool,
-}
-
-const BUFFER: usize = 16 * 1024;
-
-impl Relay {
-    fn start(&mut self, master: OwnedFd) {
-        let _ = sys::set_nonblocking(master.as_fd(), true);
-        self.master = Some(master);
-        self.resize();
-        self.resume();
-    }
-
-    /// The stream that is the caller's terminal.
-    fn tty() -> Option<BorrowedFd<'static>> {
-        [0, 1, 2].map(stream).into_iter().find(|fd| sys::is_terminal(*fd))
-    }
-
-    fn resume(&mut self) {
-        if self.master.is_none() {
-            return;
-        }
-        // In the background a change of the terminal would stop us; the shell says SIGCONT when that is over.
-        if let Some(tty) = Relay::tty().filter(|tty| sys::in_foreground(*tty))
-            && let Ok(settings) = sys::terminal_settings(tty)
+    /// The terminal that was handed to the program is our group's again.
+    fn take_back(&self) {
+        if let (Some(group), Some(tty)) = (self.group, tty())
+            && sys::foreground_group(tty) == group
         {
-            let saved = *self.saved.get_or_insert(settings);
-            let _ = sys::set_terminal(tty, &saved.raw());
+            let _ = sys::take_foreground(tty);
         }
-        self.resize();
-    }
-
-    fn suspend(&mut self) {
-        if let (Some(saved), Some(tty)) = (self.saved.take(), Relay::tty())
-            && sys::in_foreground(tty)
-        {
-            let _ = sys::set_terminal(tty, &saved);
-        }
-    }
-
-    fn resize(&self) {
-        if let (Some(master), Some(tty)) = (&self.master, Relay::tty()) {
-            let _ = sys::copy_window_size(tty, master.as_fd());
-        }
-    }
-
-    /// What to wait for: our input; the program's output, and room for its input.
-    fn wants(&self) -> [Poll; 2] {
-        let Some(master) = &self.master else { return [Poll::read(-1), Poll::read(-1)] };
-        let fd = master.as_raw_fd();
-        let input = self.to_program.is_empty() && !self.input_ended;
-        let input = if input && Relay::tty().is_none_or(sys::in_foreground) { 0 } else { -1 };
-        [Poll::read(input), Poll { write: !self.to_program.is_empty(), ..Poll::read(fd) }]
-    }
-
-    fn pump(&mut self, input: bool, master_ready: bool) {
-        let Some(master) = &self.master else { return };
-        let fd = master.as_raw_fd();
-        if input {
-            let mut buffer = [0; BUFFER];
-            match sys::read(stream(0), &mut buffer) {
-                Ok(0) => {
-                    // ^D of a terminal: the program's own line discipline gives it the end of its input.
-                    self.input_ended = true;
-                    self.to_program.push(4);
-                }
-                Ok(n) => self.to_program.extend_from_slice(buffer.get(..n).unwrap_or_default()),
-                Err(sys::Errno(libc::EAGAIN)) => {}
-                Err(_) => self.input_ended = true,
-            }
-        }
-        if !self.to_program.is_empty() {
-            let n = sys::write_some(sys::borrow(fd), &self.to_program).unwrap_or(0);
-            self.to_program.drain(..n);
-        }
-        if master_ready {
-            self.output();
-        }
-    }
-
-    /// Copies what the program wrote; false when there is no more.
-    fn output(&mut self) -> bool {
-        let Some(master) = &self.master else { return false };
-        let mut buffer = [0; BUFFER];
-        match sys::read(master.as_fd(), &mut buffer) {
-            Ok(n) if n > 0 => {
-                let target = if sys::is_terminal(stream(1)) || Relay::tty().is_none() { 1 } else { 2 };
-                let _ = sys::write_all(stream(target), buffer.get(..n).unwrap_or_default());
-                true
-            }
-            Err(sys::Errno(libc::EAGAIN)) => false,
-            // EIO: nobody has the other end open.
-            _ => {
-                self.master = None;
-                false
-            }
-        }
-    }
-
-    fn finish(&mut self) {
-        while self.output() {}
-        self.suspend();
-        self.master = None;
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        self.suspend();
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write;
 pub fn text(plan: &Plan) -> String {
     let mut out = String::new();
     let mut line = |label: &str, value: String| {
-        let _ = writeln!(out, "{label:<12}{value}");
+        let _ = writeln!(out, "{label:<12}{}", crate::error::printable(&value));
     };
     let args: Vec<_> = plan.args.iter().map(|arg| quote(&arg.to_string_lossy())).collect();
     line("program", args.join(" "));

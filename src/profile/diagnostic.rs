@@ -1,6 +1,7 @@
 //! Errors of profiles, in the look of rustc's: file, line, caret, one sentence, one `help:`.
 
 use super::document::At;
+use crate::error::printable;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// One file or one group of flags that settings came from.
@@ -90,6 +91,9 @@ impl Diagnostic {
     }
 }
 
+/// How many are shown: a file that somebody else wrote must not fill the screen, or take minutes to be told about.
+const MOST: usize = 20;
+
 /// Everything that is wrong, with the texts it is wrong in.
 #[derive(Debug, Clone)]
 pub struct Failed {
@@ -104,15 +108,18 @@ impl Failed {
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let mut out = String::new();
-        for diagnostic in &self.diagnostics {
-            let mut group = Group::with_title(Level::ERROR.primary_title(diagnostic.message.as_str()));
+        for diagnostic in self.diagnostics.iter().take(MOST) {
+            let message = printable(&diagnostic.message);
+            let name =
+                diagnostic.at.as_ref().and_then(|at| self.sources.get(at.source)).map(|source| printable(&source.name));
+            let mut group = Group::with_title(Level::ERROR.primary_title(message.as_ref()));
             let source = diagnostic.at.as_ref().and_then(|at| Some((at, self.sources.get(at.source)?)));
             if let Some((at, source)) = source {
                 let end = source.text.len();
                 let span = at.span.start.min(end)..at.span.end.min(end);
                 group = group.element(
                     Snippet::source(source.text.as_str())
-                        .path(source.name.as_str())
+                        .path(name.as_deref().unwrap_or_default())
                         .annotation(AnnotationKind::Primary.span(span)),
                 );
             }
@@ -121,6 +128,9 @@ impl Failed {
             }
             out.push_str(&renderer.render(&[group]));
             out.push('\n');
+        }
+        if self.diagnostics.len() > MOST {
+            out.push_str(&format!("and {} more\n", self.diagnostics.len() - MOST));
         }
         out
     }

@@ -11,6 +11,10 @@ pub struct Vars {
     pub names: BTreeMap<String, String>,
     /// `xdg-download` and its like, to absolute paths.
     pub places: BTreeMap<String, String>,
+    /// Homes by their real paths: the caller's, and other people's.
+    pub homes: Vec<PathBuf>,
+    /// Where the caller's profiles are, by its real path: who can write there decides over the next sandbox.
+    pub profiles: PathBuf,
 }
 
 impl Vars {

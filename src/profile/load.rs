@@ -50,7 +50,13 @@ impl Loader {
 
     /// Reads the file of a project.
     pub fn project(&mut self, path: &Path) -> Option<Document> {
+        if path.is_symlink() {
+            let message = format!("cannot read {}: a project's file may be no link", path.display());
+            self.errors.push(Diagnostic::new(message).help("put the file itself there, or use --no-project"));
+            return None;
+        }
         let document = self.file(path, None)?;
+        self.check_version(&document);
         self.sources.mark_project(document.source);
         Some(document)
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::profile::{Diagnostic, Merged, Sources, Text, Vars};
+use std::path::Path;
 use std::time::Duration;
 
 /// The sandbox that these layers describe.
@@ -182,11 +183,11 @@ impl Builder<'_> {
         let mut paths: BTreeMap<PathBuf, (usize, PathRule)> = BTreeMap::new();
         for (name, value) in self.merged.map("filesystem.paths") {
             let (Some(path), Some((mode, options))) = (self.path(name), self.mode(value)) else { continue };
-            // A rule for "wherever I am" must not open the whole home because somebody stands in it.
-            let home = self.vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
-            if name.text == "${CWD}" && home.starts_with(&path) {
+            if name.text.starts_with("${CWD}")
+                && let Some(what) = self.too_wide(&path, mode)
+            {
                 let message = format!(
-                    "{} holds your home directory and is not shown inside; start from a directory below it, \
+                    "{} holds {what} and is not shown inside; start from a directory below it, \
                      or name what the program may see: --ro PATH, --rw PATH",
                     path.display()
                 );
@@ -207,6 +208,19 @@ impl Builder<'_> {
             root: chosen,
             root_origin: root.map(|text| self.origin(text)).unwrap_or_default(),
             paths: paths.into_values().map(|(_, rule)| rule).collect(),
+        }
+    }
+
+    /// A rule for "wherever I am" must not open a whole home, or the profiles of the next sandbox, because somebody stands there.
+    fn too_wide(&self, path: &Path, mode: Mode) -> Option<&'static str> {
+        let profiles = &self.vars.profiles;
+        let home = self.vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
+        if self.vars.homes.iter().chain([&home]).any(|home| home.starts_with(path)) {
+            Some("your home directory")
+        } else if mode == Mode::Rw && (profiles.starts_with(path) || path.starts_with(profiles)) {
+            Some("the profiles of sbx")
+        } else {
+            None
         }
     }
 

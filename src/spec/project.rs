@@ -1,7 +1,7 @@
 //! The project's own file, `.sbx.toml`: it comes with a repository that one clones, so it may only tighten.
 
 use super::build::parse_size;
-use super::{Filesystem, Mode, Root};
+use super::{Filesystem, Mode, PathRule, Root};
 use crate::profile::{Diagnostic, Document, Merged, Setting, Text, Value, Vars};
 use std::path::{Path, PathBuf};
 
@@ -98,29 +98,41 @@ fn path_loosened(view: &Filesystem, path: &Text, mode: &Text, vars: &Vars) -> Op
     if target.parent().is_none() {
         return says("a project's file cannot set the mode of `/`, which all others start from".into());
     }
-    let old = in_force(view, &target, vars);
+    let (old, rule) = in_force(view, &target, vars);
     if new < old {
-        return says(format!(
-            "`{}` is `{}` here, and a project's file cannot make it `{}`",
-            path.text,
-            old.word(),
-            new.word()
-        ));
+        let (old, new) = (old.word(), new.word());
+        return says(format!("`{}` is `{old}` here, and a project's file cannot make it `{new}`", path.text));
     }
-    None
+    // The project's line takes the place of the one below it, options included.
+    let options = rule.map(|rule| rule.options.clone()).unwrap_or_default();
+    let written: Vec<&str> = mode.text.split(',').skip(1).map(str::trim).collect();
+    let kept = |option: &str| written.contains(&option);
+    let size = written.iter().find_map(|option| parse_size(option.strip_prefix("size=")?));
+    let lost = if new.shows_host() && options.from.is_some() {
+        "from="
+    } else if matches!(new, Mode::Ro | Mode::Rw | Mode::Tmpfs) && options.noexec && !kept("noexec") {
+        "noexec"
+    } else if new == Mode::Tmpfs && options.size.is_some_and(|old| size.is_none_or(|new| new > old)) {
+        "size="
+    } else {
+        return None;
+    };
+    says(format!("`{}` has the option `{lost}` here, and a project's file cannot take that away", path.text))
 }
 
-/// The mode that a path has so far: that of the most specific path at or above it, be it a rule or one that is private
-/// whatever the root. At one and the same path the rule wins, as in the view.
-fn in_force(view: &Filesystem, target: &Path, vars: &Vars) -> Mode {
+/// The mode that a path has so far, and the rule that gives it: that of the most specific path at or above it, be it a rule or one
+/// that is private whatever the root. At one and the same path the rule wins, as in the view.
+fn in_force<'v>(view: &'v Filesystem, target: &Path, vars: &Vars) -> (Mode, Option<&'v PathRule>) {
     let home = vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
     let private = ["/proc", "/dev", "/tmp", "/run", "/sys", "/home", "/root", "/var/tmp"].map(PathBuf::from);
-    let private = private.iter().chain([&home]).filter(|path| target.starts_with(path)).map(|path| (path, Mode::Tmpfs));
-    let rules = view.paths.iter().filter(|rule| target.starts_with(&rule.path)).map(|rule| (&rule.path, rule.mode));
+    let private = private.iter().chain([&home]).chain(&vars.homes).filter(|path| target.starts_with(path));
+    let private = private.map(|path| (path, Mode::Tmpfs, None));
+    let rules = view.paths.iter().filter(|rule| target.starts_with(&rule.path));
+    let rules = rules.map(|rule| (&rule.path, rule.mode, Some(rule)));
     // Of equals, `max_by_key` takes the last.
-    match private.chain(rules).max_by_key(|(path, _)| path.components().count()) {
-        Some((_, mode)) => mode,
-        None if view.root == Root::Host => Mode::Ro,
-        None => Mode::Hidden,
+    match private.chain(rules).max_by_key(|(path, ..)| path.components().count()) {
+        Some((_, mode, rule)) => (mode, rule),
+        None if view.root == Root::Host => (Mode::Ro, None),
+        None => (Mode::Hidden, None),
     }
 }

@@ -45,6 +45,12 @@ pub fn open_resolved(path: &CStr) -> Result<OwnedFd> {
     owned(unsafe { libc::syscall(libc::SYS_openat2, libc::AT_FDCWD, path.as_ptr(), how.as_ptr(), size_of_val(&how)) })
 }
 
+/// The file behind a descriptor, opened anew for writing without blocking: the caller's own description stays as it is.
+pub fn reopen_to_write(fd: RawFd) -> Result<OwnedFd> {
+    let path = std::ffi::CString::new(format!("/proc/self/fd/{fd}")).map_err(|_| Errno(libc::EINVAL))?;
+    openat(cwd(), &path, libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0)
+}
+
 /// mkdirat(2)
 pub fn mkdirat(dir: BorrowedFd<'_>, path: &CStr, mode: u32) -> Result<()> {
     // SAFETY: the path ends with a NUL and outlives the call.

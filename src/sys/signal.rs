@@ -36,6 +36,22 @@ pub fn signal_descriptor() -> Result<OwnedFd> {
     }
 }
 
+/// For a process that waits for children alone: SIGCHLD is blocked and read from this descriptor, everything else is ignored and
+/// so never queued. What is left queued by others would count against the user's limit.
+pub fn child_descriptor() -> Result<OwnedFd> {
+    // SAFETY: ignoring is valid for every signal but SIGKILL and SIGSTOP, which give an error; the set is initialised.
+    unsafe {
+        for signal in (1..=64).filter(|signal| *signal != libc::SIGCHLD) {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        done(libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut()))?;
+        owned(libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK).into())
+    }
+}
+
 /// A signal that arrived.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrived {
@@ -43,8 +59,6 @@ pub struct Arrived {
     pub signal: i32,
     /// Whether a process sent it (kill and the like), rather than the kernel or a terminal.
     pub from_process: bool,
-    /// The sender's process id as we number it; 0 if it is outside of our pid namespace.
-    pub sender: i32,
 }
 
 /// The next signal, if one is waiting.
@@ -54,11 +68,7 @@ pub fn next_signal(fd: BorrowedFd<'_>) -> Option<Arrived> {
         let mut info = std::mem::zeroed::<libc::signalfd_siginfo>();
         let size = size_of::<libc::signalfd_siginfo>();
         let n = libc::read(fd.as_raw_fd(), (&raw mut info).cast(), size);
-        (n == size as isize).then_some(Arrived {
-            signal: info.ssi_signo as i32,
-            from_process: info.ssi_code <= 0,
-            sender: info.ssi_pid as i32,
-        })
+        (n == size as isize).then_some(Arrived { signal: info.ssi_signo as i32, from_process: info.ssi_code <= 0 })
     }
 }
 
@@ -66,21 +76,6 @@ pub fn next_signal(fd: BorrowedFd<'_>) -> Option<Arrived> {
 pub fn stop_self() {
     // SAFETY: SIGSTOP cannot be blocked or handled.
     unsafe { libc::raise(libc::SIGSTOP) };
-}
-
-/// Lets a signal end this process with its default action, so that a waiting shell sees the true cause. SIGKILL-like
-/// cores are not wanted: the core limit is set to nothing first.
-pub fn die_of(signal: i32) {
-    let _ = super::set_rlimit(libc::RLIMIT_CORE, Some(0), Some(0));
-    // SAFETY: the default action replaces any handler; unblocking delivers the raised signal.
-    unsafe {
-        libc::signal(signal, libc::SIG_DFL);
-        let mut set = std::mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        libc::sigaddset(&raw mut set, signal);
-        libc::raise(signal);
-        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
-    }
 }
 
 /// Sets the default action for SIGPIPE, which we ignore and exec would hand on.

@@ -47,6 +47,14 @@ pub fn send(socket: BorrowedFd<'_>, message: &[u8], pass: Option<BorrowedFd<'_>>
     }
 }
 
+/// Sends a message if there is room for it at once: a receiver that does not read must not hold us.
+pub fn send_now(socket: BorrowedFd<'_>, message: &[u8]) -> Result<()> {
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    // SAFETY: the buffer is valid for its length.
+    check(unsafe { libc::send(socket.as_raw_fd(), message.as_ptr().cast(), message.len(), flags) } as libc::c_long)?;
+    Ok(())
+}
+
 /// Receives one message: its length (0 at the end) and a descriptor if one came with it.
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, Option<OwnedFd>)> {
     // SAFETY: as in `send`; a descriptor that arrives is ours alone.

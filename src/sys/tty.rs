@@ -24,10 +24,10 @@ pub fn terminal_settings(fd: BorrowedFd<'_>) -> Result<Termios> {
     }
 }
 
-/// tcsetattr(3), once all output has gone out.
+/// tcsetattr(3), at once: output that has not gone out was processed when it was written, and may never go.
 pub fn set_terminal(fd: BorrowedFd<'_>, settings: &Termios) -> Result<()> {
     // SAFETY: the settings were filled by the kernel.
-    done(unsafe { libc::tcsetattr(fd.as_raw_fd(), libc::TCSADRAIN, &raw const settings.0) })
+    done(unsafe { libc::tcsetattr(fd.as_raw_fd(), libc::TCSANOW, &raw const settings.0) })
 }
 
 impl Termios {
@@ -71,6 +71,12 @@ pub fn take_terminal(fd: BorrowedFd<'_>) -> Result<()> {
 pub fn take_foreground(fd: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: plain integers.
     done(unsafe { libc::tcsetpgrp(fd.as_raw_fd(), libc::getpgrp()) })
+}
+
+/// The same for another group.
+pub fn give_foreground(fd: BorrowedFd<'_>, group: i32) -> Result<()> {
+    // SAFETY: plain integers.
+    done(unsafe { libc::tcsetpgrp(fd.as_raw_fd(), group) })
 }
 
 /// Whether our process group owns this terminal's input.
