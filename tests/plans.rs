@@ -85,6 +85,8 @@ fn debian() -> Facts {
         kernel: (6, 1),
         settings: Some(Settings {
             namespaces: ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"].map(String::from).into(),
+            exhausted: Vec::new(),
+            inside: false,
             max_user_namespaces: Some(30_000),
             unprivileged_userns_clone: Some(1),
             apparmor_restrict_userns: None,

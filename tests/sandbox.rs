@@ -387,16 +387,16 @@ fn files_of_etc_name_the_user_and_no_other_person() {
 }
 
 #[test]
-fn the_session_keyring_is_a_new_one() {
+fn keys_of_the_user_are_out_of_reach() {
     need!(userns());
-    // KEYCTL_GET_KEYRING_ID of KEY_SPEC_SESSION_KEYRING differs, and the caller's is not to be had by its number.
-    let code = "import ctypes; print(ctypes.CDLL(None).syscall(250, 0, -3, 0))";
-    let host = std::process::Command::new("/usr/bin/python3").args(["-c", code]).output().unwrap();
-    let inside = Place::new().run(&["--", "/usr/bin/python3", "-c", code]).ok();
-    let host = common::ran(host).ok();
-    if cfg!(target_arch = "x86_64") {
-        assert_ne!(host, inside);
-    }
+    // keyctl(KEYCTL_DESCRIBE, KEY_SPEC_USER_KEYRING), add_key and request_key: the user's keyring goes by the user's id.
+    let code = "import ctypes, os, platform\n\
+                numbers = (250, 248, 249) if platform.machine() == 'x86_64' else (219, 217, 218)\n\
+                libc = ctypes.CDLL(None, use_errno=True)\n\
+                for n in numbers:\n\
+                \x20 r = libc.syscall(n, 6, -4, 0, 0, 0); print(r, ctypes.get_errno())";
+    let out = Place::new().run(&["--", "/usr/bin/python3", "-c", code]).ok();
+    assert_eq!(out, "-1 1\n-1 1\n-1 1\n");
 }
 
 #[test]
@@ -463,4 +463,104 @@ fn the_view_of_a_writable_directory_is_the_directory() {
     assert_eq!(out.out, "1\n", "{out:?}");
     assert_eq!(std::fs::read_to_string(place.work().join("a/h")).unwrap(), "3\n");
     assert_eq!(std::fs::read_to_string(place.work().join("a/f")).unwrap(), "1\n");
+}
+
+#[test]
+fn a_home_that_is_a_link_is_as_empty_as_any() {
+    need!(userns());
+    let place = Place::new();
+    place.write("home/.ssh/id_test", "secret");
+    let link = place.dir.path().join("link");
+    std::os::unix::fs::symlink(place.home(), &link).unwrap();
+    let real = place.home();
+    let script = format!("cat {}/.ssh/id_test ~/.ssh/id_test; echo x > ~/x; ls ~", real.display());
+    let mut command = place.command();
+    let out = ran(command.env("HOME", &link).args(["--", "/bin/sh", "-c", &script]).output().unwrap());
+    assert_eq!(out.out, "x\n", "{out:?}");
+    assert_eq!(out.err.matches("No such file").count(), 2, "{out:?}");
+    // And standing in it opens nothing either.
+    let mut command = place.command();
+    command.env("HOME", &link).current_dir(&real).args(["--profile", "ci", "--", "/bin/sh", "-c", "touch made; true"]);
+    let out = ran(command.output().unwrap());
+    assert!(out.err.contains("holds your home directory") && !real.join("made").exists(), "{out:?}");
+}
+
+#[test]
+fn links_of_a_root_lead_nowhere_on_the_host() {
+    need!(userns());
+    let place = Place::new();
+    std::fs::create_dir(place.dir.path().join("victim")).unwrap();
+    std::fs::create_dir_all(place.dir.path().join("tree/usr")).unwrap();
+    for name in ["run", "home", "var"] {
+        std::os::unix::fs::symlink(place.dir.path().join("victim"), place.dir.path().join("tree").join(name)).unwrap();
+    }
+    let root = format!("filesystem.root=dir:{}/tree", place.dir.path().display());
+    let flags = ["--set", &root, "--ro", "/usr", "--ro", "/lib,from=/usr/lib", "--ro", "/lib64,from=/usr/lib64"];
+    let ran = place.run(&[&flags[..], &["--", "/usr/bin/true"]].concat());
+    assert_eq!(std::fs::read_dir(place.dir.path().join("victim")).unwrap().count(), 0, "{ran:?}");
+}
+
+#[test]
+fn nodes_of_devices_cannot_be_changed() {
+    need!(userns());
+    let out = Place::new().sh(&[], "chmod 600 /dev/full 2>&1; touch /dev/null 2>&1; echo x > /dev/null && echo opens");
+    assert_eq!(out.out.matches("Read-only file system").count(), 2, "{out:?}");
+    assert!(out.out.ends_with("opens\n"), "{out:?}");
+}
+
+#[test]
+fn a_flood_of_signals_holds_nothing() {
+    need!(userns());
+    let code = "import os, signal, time\n\
+                for _ in range(3):\n\
+                \x20 if os.fork() == 0:\n\
+                \x20   while True:\n\
+                \x20     try: os.kill(1, signal.SIGRTMIN + 3)\n\
+                \x20     except OSError: pass\n\
+                time.sleep(0.3)\n\
+                print(open('/proc/self/status').read().split('SigQ:')[1].split('/')[0].strip(), flush=True)\n\
+                os._exit(7)";
+    let place = Place::new();
+    let started = std::time::Instant::now();
+    let out = place.run(&["--", "/usr/bin/python3", "-c", code]);
+    assert_eq!(out.status, Some(7), "{out:?}");
+    assert!(started.elapsed() < std::time::Duration::from_secs(8));
+    assert!(out.out.trim().parse::<u64>().unwrap() < 1000, "signals are queued: {out:?}");
+}
+
+#[test]
+fn a_directory_as_a_stream_is_refused() {
+    let place = Place::new();
+    let mut command = place.command();
+    let output = command.stdin(std::fs::File::open(place.home()).unwrap()).args(["--", "true"]).output().unwrap();
+    assert!(ran(output).failed(125).contains("is a directory"));
+}
+
+#[test]
+fn what_is_closed_in_a_writable_directory_cannot_be_moved_away() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/w/a/b/secret", "secret");
+    let script =
+        "mv w/a w/a2; mv w/a/b w/a/c; cat w/a/b/secret w/a2/b/secret w/a/c/secret; echo more > w/new && echo writable";
+    let out = place.sh(&["--rw", "w", "--deny", "w/a/b"], script);
+    assert_eq!(out.out, "writable\n", "{out:?}");
+    assert!(place.work().join("w/a/b/secret").exists());
+}
+
+#[test]
+fn messages_do_not_obey_names() {
+    let place = Place::new();
+    let error = place.run(&["--ro", "a\u{1b}]0;owned\u{7}b", "--", "true"]).failed(125);
+    assert!(!error.contains('\u{1b}') && !error.contains('\u{7}') && error.contains("u{1b}"), "{error:?}");
+    place.write("work/.sbx.toml", "schema = 1\n[filesystem.paths]\n\"/usr/\\u001b[31m\" = \"deny\"\n");
+    let error = place.run(&["--", "true"]).failed(125);
+    assert!(!error.contains('\u{1b}'), "{error:?}");
+}
+
+#[test]
+fn the_command_line_of_sbx_is_not_told_inside() {
+    need!(userns());
+    let out = Place::new().run(&["--env", "TOKEN=sesame", "--", "/bin/cat", "/proc/1/cmdline"]).ok();
+    assert!(!out.contains("sesame") && !out.contains("TOKEN"), "{out:?}");
 }

@@ -39,12 +39,13 @@ pub(super) fn assemble(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<Op
     };
     sys::attach_at(root.as_fd(), sys::cwd(), &prepared.stage).at(Place::Root, Call::MoveMount)?;
     let mut terminal = None;
+    let scratch = scratch.as_ref().unwrap_or(&memory).as_fd();
+    let mut view = View { root: root.as_fd(), memory: memory.as_fd(), scratch, place: Place::Root, last: None };
     for (index, step) in prepared.steps.iter().enumerate() {
-        let place = Place::Step(index as u32);
-        let scratch = scratch.as_ref().unwrap_or(&memory).as_fd();
-        let view = View { root: root.as_fd(), memory: memory.as_fd(), scratch, place };
+        view.place = Place::Step(index as u32);
         view.step(step, socket, &mut terminal)?;
     }
+    drop(view);
     if prepared.wait_for_go {
         super::init::ask(socket, Message::Ready)?;
     }
@@ -102,22 +103,32 @@ struct View<'a> {
     memory: BorrowedFd<'a>,
     scratch: BorrowedFd<'a>,
     place: Place,
+    /// The directory that something was made in last, by its path: most things come in groups.
+    last: Option<(&'a [u8], OwnedFd)>,
 }
 
-impl View<'_> {
-    fn step(&self, step: &Step, socket: BorrowedFd<'_>, terminal: &mut Option<OwnedFd>) -> Result<(), Failure> {
+impl<'a> View<'a> {
+    fn step(&mut self, step: &'a Step, socket: BorrowedFd<'_>, terminal: &mut Option<OwnedFd>) -> Result<(), Failure> {
         let place = self.place;
         match step {
-            Step::Dir { path, mode } => match sys::mkdirat(self.root, path, *mode) {
-                Err(Errno(libc::EEXIST)) => Ok(()),
-                other => other.at(place, Call::Mkdir),
-            },
-            Step::Symlink { path, target } => sys::symlinkat(target, self.root, path).at(place, Call::Symlink),
-            Step::File { path, mode, data } => create(self.root, path, *mode, data, place),
+            Step::Dir { path, mode } => {
+                let (dir, name) = self.parent(path)?;
+                match sys::mkdirat(dir, name, *mode) {
+                    Err(Errno(libc::EEXIST)) => Ok(()),
+                    other => other.at(place, Call::Mkdir),
+                }
+            }
+            Step::Symlink { path, target } => {
+                let (dir, name) = self.parent(path)?;
+                sys::symlinkat(target, dir, name).at(place, Call::Symlink)
+            }
+            Step::File { path, mode, data } => {
+                let (dir, name) = self.parent(path)?;
+                create(dir, name, *mode, data, place)
+            }
             Step::Cover { scratch, path } => {
-                let target = self.target(path)?;
                 let copy = sys::clone_tree(self.scratch, scratch, false).at(place, Call::OpenTree)?;
-                sys::attach(copy.as_fd(), target.as_fd()).at(place, Call::MoveMount)
+                self.attach(&copy, path)
             }
             Step::Tmpfs { path, mode, size, attributes } => {
                 let options = [(c"source", c"tmpfs"), (c"mode", mode.as_c_str()), (c"size", size.as_c_str())];
@@ -125,7 +136,8 @@ impl View<'_> {
                 self.attach(&mount, path)
             }
             Step::Memory { path, name, mode, attributes } => {
-                self.attach(&part(self.memory, name, *mode, *attributes, place)?, path)
+                let mount = part(self.memory, name, *mode, *attributes, place)?;
+                self.attach(&mount, path)
             }
             Step::Bind { source, path, attributes, make } => {
                 // The planner has followed the links; one that is there now was put there by somebody else.
@@ -136,13 +148,14 @@ impl View<'_> {
                     return self.attach(&tree, path);
                 }
                 // The mount point is made after what has been opened, not after what was there when it was planned.
-                if sys::file_type(tree.as_fd()).at(place, Call::Fstat)? == libc::S_IFDIR {
-                    sys::mkdirat(self.root, path, 0o755).at(place, Call::Mkdir)?;
+                let is_dir = sys::file_type(tree.as_fd()).at(place, Call::Fstat)? == libc::S_IFDIR;
+                let (dir, name) = self.parent(path)?;
+                if is_dir {
+                    sys::mkdirat(dir, name, 0o755).at(place, Call::Mkdir)?;
                 } else {
-                    create(self.root, path, 0o444, &[], place)?;
+                    create(dir, name, 0o444, &[], place)?;
                 }
-                // Nothing but directories of ours leads there, so no link can be on the way.
-                sys::attach_at(tree.as_fd(), self.root, path).at(place, Call::MoveMount)
+                sys::attach_at(tree.as_fd(), dir, name).at(place, Call::MoveMount)
             }
             Step::Proc { path, masked } => self.proc(path, *masked),
             Step::Devpts { path } => {
@@ -155,9 +168,10 @@ impl View<'_> {
                 let master = sys::open_in_root(self.root, ptmx, flags, 0).at(place, Call::OpenPtmx)?;
                 let peer = sys::open_peer(master.as_fd()).at(place, Call::OpenPeer)?;
                 sys::send(socket, &Message::Terminal.encode(), Some(master.as_fd())).at(place, Call::Send)?;
-                create(self.root, console, 0o620, &[], place)?;
                 let copy = sys::clone_tree(peer.as_fd(), c"", false).at(place, Call::OpenTree)?;
-                sys::attach_at(copy.as_fd(), self.root, console).at(place, Call::MoveMount)?;
+                let (dir, name) = self.parent(console)?;
+                create(dir, name, 0o620, &[], place)?;
+                sys::attach_at(copy.as_fd(), dir, name).at(place, Call::MoveMount)?;
                 *terminal = Some(peer);
                 Ok(())
             }
@@ -171,17 +185,38 @@ impl View<'_> {
         }
     }
 
-    /// A mount point that is there. A link at its end is not followed; links on the way stay below the new root.
-    fn target(&self, path: &CStr) -> Result<OwnedFd, Failure> {
-        sys::open_in_root(self.root, path, libc::O_PATH | libc::O_NOFOLLOW, 0).at(self.place, Call::Openat2)
+    /// The directory that a path lies in, and its name there. Links on the way stay below the new root: while the view is made,
+    /// the process's own root is still the host's.
+    fn parent(&mut self, path: &'a CStr) -> Result<(BorrowedFd<'_>, &'a CStr), Failure> {
+        let bytes = path.to_bytes_with_nul();
+        let Some(slash) = bytes.iter().rposition(|byte| *byte == b'/') else { return Ok((self.root, path)) };
+        let (dir, name) = bytes.split_at(slash);
+        let name = name.get(1..).and_then(|name| CStr::from_bytes_with_nul(name).ok()).unwrap_or(c".");
+        if self.last.as_ref().is_none_or(|(last, _)| *last != dir) {
+            let mut text = [0; libc::PATH_MAX as usize];
+            let fd = match text.get_mut(..dir.len()) {
+                Some(place) => {
+                    place.copy_from_slice(dir);
+                    let text = CStr::from_bytes_until_nul(&text).map_err(|_| Errno(libc::ENAMETOOLONG));
+                    text.and_then(|dir| sys::open_in_root(self.root, dir, libc::O_PATH | libc::O_DIRECTORY, 0))
+                }
+                None => Err(Errno(libc::ENAMETOOLONG)),
+            };
+            self.last = Some((dir, fd.at(self.place, Call::Openat2)?));
+        }
+        Ok((self.last.as_ref().map_or(self.root, |(_, fd)| fd.as_fd()), name))
     }
 
-    fn attach(&self, mount: &OwnedFd, path: &CStr) -> Result<(), Failure> {
-        let target = self.target(path)?;
+    fn attach(&mut self, mount: &OwnedFd, path: &CStr) -> Result<(), Failure> {
+        // A mount point that is there. A link at its end is not followed; links on the way stay below the new root.
+        let flags = libc::O_PATH | libc::O_NOFOLLOW;
+        let target = sys::open_in_root(self.root, path, flags, 0).at(self.place, Call::Openat2)?;
+        // What was opened below may be covered now.
+        self.last = None;
         sys::attach(mount.as_fd(), target.as_fd()).at(self.place, Call::MoveMount)
     }
 
-    fn proc(&self, path: &CStr, masked: bool) -> Result<(), Failure> {
+    fn proc(&mut self, path: &CStr, masked: bool) -> Result<(), Failure> {
         let place = self.place;
         let proc = sys::new_filesystem(c"proc", &[], SAFE).at(place, Call::Fsmount)?;
         self.attach(&proc, path)?;

@@ -16,6 +16,7 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     if hung_up(socket.as_fd()) {
         return Ok(i32::from(crate::exit::FAILED));
     }
+    sys::forget_arguments();
     namespaces(prepared, socket.as_fd())?;
     let terminal = assemble::assemble(prepared, socket.as_fd())?;
     lockdown::process()?;

@@ -7,9 +7,10 @@ use crate::sys;
 /// For PID 1, and inherited by all: everything but the filter, which must not bind the reaper.
 pub(super) fn process() -> Result<(), Failure> {
     let place = Place::Lockdown;
-    // A keyring of the caller's session would be reachable by its id. Kernels without keyrings have none to leak.
+    // The caller's session keyring is inherited otherwise; the filter closes what is reached by ids. Kernels without keyrings have
+    // none to leak, and where a filter around us refuses the call, it refuses the program's, too.
     match sys::new_session_keyring() {
-        Err(sys::Errno(libc::ENOSYS | libc::EOPNOTSUPP)) => {}
+        Err(sys::Errno(libc::ENOSYS | libc::EOPNOTSUPP | libc::EPERM)) => {}
         other => other.at(place, Call::Keyctl)?,
     }
     // While CAP_SETPCAP is still there.

@@ -52,7 +52,7 @@ fn tried(trial: Trial, (uids, gids): &(Vec<u8>, Vec<u8>)) -> sys::Result<()> {
             sys::set_attributes(tree.as_fd(), safe | sys::ATTR_RDONLY, true, true)
         }
         Trial::Overlay => overlay(),
-        Trial::Fuse => fuse(),
+        Trial::Fuse => fuse(uids, gids),
     }
 }
 
@@ -67,13 +67,29 @@ fn overlay() -> sys::Result<()> {
     sys::new_filesystem(c"overlay", &options, ATTR_NOSUID).map(drop)
 }
 
-fn fuse() -> sys::Result<()> {
+fn fuse(uids: &[u8], gids: &[u8]) -> sys::Result<()> {
     use std::os::fd::AsRawFd;
     let device = sys::openat(sys::cwd(), c"/dev/fuse", libc::O_RDWR, 0)?;
-    // Decimal without allocation.
-    let mut text = [0u8; 12];
+    let (mut number, mut uid, mut gid) = ([0u8; 12], [0u8; 12], [0u8; 12]);
+    let number = decimal(device.as_raw_fd() as u32, &mut number)?;
+    // The ids of the options are those inside, which are the first numbers of the maps.
+    let options: [(&CStr, &CStr); 4] = [
+        (c"fd", number),
+        (c"rootmode", c"40000"),
+        (c"user_id", decimal(first(uids), &mut uid)?),
+        (c"group_id", decimal(first(gids), &mut gid)?),
+    ];
+    sys::new_filesystem(c"fuse", &options, ATTR_NOSUID | ATTR_NODEV).map(drop)
+}
+
+/// The first number of a map.
+fn first(map: &[u8]) -> u32 {
+    map.iter().take_while(|byte| byte.is_ascii_digit()).fold(0, |number, byte| number * 10 + u32::from(byte - b'0'))
+}
+
+/// A number in decimal, without allocation.
+fn decimal(mut number: u32, text: &mut [u8; 12]) -> sys::Result<&CStr> {
     let mut at = text.len() - 1;
-    let mut number = device.as_raw_fd();
     loop {
         at -= 1;
         if let Some(place) = text.get_mut(at) {
@@ -84,12 +100,5 @@ fn fuse() -> sys::Result<()> {
             break;
         }
     }
-    let number = CStr::from_bytes_until_nul(text.get(at..).unwrap_or_default()).map_err(|_| Errno(libc::EINVAL))?;
-    let options: [(&CStr, &CStr); 4] =
-        [(c"fd", number), (c"rootmode", c"40000"), (c"user_id", c"0"), (c"group_id", c"0")];
-    match sys::new_filesystem(c"fuse", &options, ATTR_NOSUID | ATTR_NODEV) {
-        // The ids of the options are those inside, and id 0 is mapped only where the caller is root.
-        Err(Errno(libc::EINVAL)) => Ok(()),
-        other => other.map(drop),
-    }
+    CStr::from_bytes_until_nul(text.get(at..).unwrap_or_default()).map_err(|_| Errno(libc::EINVAL))
 }

@@ -59,10 +59,16 @@ pub(super) fn main(args: &args::Check) -> Result<u8> {
     ids(&facts, &mut rows);
     devices(&mut rows);
     match host::delegated_cgroup() {
-        Ok((dir, controllers)) => rows.push(Row::ok("cgroup", format!("{}: {controllers}", dir.display()))),
+        Ok((dir, controllers)) => rows.push(Row::ok("delegation", format!("{}: {controllers}", dir.display()))),
         Err(why) => {
-            let fix = "run in a scope of your own: systemd-run --user --scope -p Delegate=yes sbx ...";
-            rows.push(Row::bad("cgroup", false, why, false, fix));
+            // A scope is of use only where the controllers are those of cgroup v2.
+            let fix = if why.contains("is not ours") && !facts.settings.as_ref().is_some_and(|settings| settings.inside)
+            {
+                "run in a scope of your own: systemd-run --user --scope -p Delegate=yes sbx ..."
+            } else {
+                ""
+            };
+            rows.push(Row::bad("delegation", false, why, false, fix));
         }
     }
     match sys::landlock_version() {
@@ -73,6 +79,7 @@ pub(super) fn main(args: &args::Check) -> Result<u8> {
         }
     }
     helpers(&facts, &mut rows);
+    keys(&mut rows);
     report(&rows, args.json)
 }
 
@@ -85,15 +92,16 @@ fn report(rows: &[Row], json: bool) -> Result<u8> {
         return Ok(u8::from(failed));
     }
     let mut out = String::new();
+    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0) + 2;
     for row in rows {
-        let _ = writeln!(out, "{:<18}{:<8}{}", row.name, row.state, row.detail);
+        let _ = writeln!(out, "{:<width$}{:<8}{}", row.name, row.state, row.detail);
     }
     for (root, title) in [(false, "\nTo mend it:"), (true, "\nTo mend it, as root:")] {
         let fixes: Vec<_> = rows.iter().filter(|row| !row.fix.is_empty() && row.root == root).collect();
         if !fixes.is_empty() {
             let _ = writeln!(out, "{title}");
             for row in fixes {
-                let _ = writeln!(out, "  {:<16}{}", row.name, row.fix);
+                let _ = writeln!(out, "  {:<width$}{}", row.name, row.fix);
             }
         }
     }
@@ -150,17 +158,26 @@ fn namespaces(facts: &Facts, rows: &mut Vec<Row>) -> bool {
             rows.push(Row::bad("user, mount", true, format!("{cause}{errno}"), true, fix));
         }
     }
+    if user.is_err() {
+        // The others are made in a user namespace, and would say the same.
+        return false;
+    }
     for namespace in Namespace::ALL {
-        let needed = namespace != Namespace::Time;
+        let word = namespace.word();
         match launch::try_out(Trial::Enter, &[namespace]) {
-            Ok(()) => rows.push(Row::ok(namespace.word(), "namespace made")),
+            Ok(()) => rows.push(Row::ok(word, "namespace made")),
             Err(errno) => {
-                let fix = format!("--share {} runs without; a kernel that has it mends it", namespace.word());
-                rows.push(Row::bad(namespace.word(), needed, errno.to_string(), false, fix));
+                let flag =
+                    if namespace == Namespace::Net { "--net host".to_owned() } else { format!("--share {word}") };
+                let (root, fix) = match errno.0 {
+                    libc::ENOSPC => (true, format!("sysctl -w user.max_{word}_namespaces=15000; {flag} runs without")),
+                    _ => (false, format!("{flag} runs without; a kernel that has it mends it")),
+                };
+                rows.push(Row::bad(word, namespace != Namespace::Time, errno.to_string(), root, fix));
             }
         }
     }
-    user.is_ok()
+    true
 }
 
 fn filesystems(rows: &mut Vec<Row>) {
@@ -182,13 +199,14 @@ fn filesystems(rows: &mut Vec<Row>) {
         (
             "proc",
             Trial::Proc,
-            false,
-            "parts of the host's /proc are covered (a container): --mask /proc, or --share pid",
+            true,
+            "parts of the host's /proc are covered (a container): --mask /proc, or --share pid, runs without",
         ),
         ("overlay", Trial::Overlay, false, "a kernel of 5.11 or newer with CONFIG_OVERLAY_FS (modprobe overlay)"),
         ("fuse", Trial::Fuse, false, "chmod 0666 /dev/fuse (as udev does), modprobe fuse"),
     ] {
-        match launch::try_out(trial, &pid) {
+        // procfs belongs to a pid namespace; the others need none.
+        match launch::try_out(trial, if trial == Trial::Proc { &pid[..] } else { &[] }) {
             Ok(()) => rows.push(Row::ok(name, "mounted")),
             Err(errno) => rows.push(Row::bad(name, needed, errno.to_string(), trial != Trial::Proc, fix)),
         }
@@ -219,6 +237,15 @@ fn devices(rows: &mut Vec<Row>) {
     }
 }
 
+/// Each sandbox has a session keyring of its own, out of the user's quota of keys.
+fn keys(rows: &mut Vec<Row>) {
+    let max =
+        std::fs::read_to_string("/proc/sys/kernel/keys/maxkeys").ok().and_then(|text| text.trim().parse::<u64>().ok());
+    if let Some(max) = max.filter(|_| sys::ids().0 != 0) {
+        rows.push(Row::ok("keys", format!("at most about {max} sandboxes at a time (kernel.keys.maxkeys)")));
+    }
+}
+
 fn helpers(facts: &Facts, rows: &mut Vec<Row>) {
     let names = [
         ("newuidmap", "uidmap", "user `range`"),
@@ -226,7 +253,7 @@ fn helpers(facts: &Facts, rows: &mut Vec<Row>) {
         ("xdg-dbus-proxy", "xdg-dbus-proxy", "a filtered session bus"),
     ];
     let path = facts.env.get("PATH").map_or("", String::as_str);
-    let found = host::helpers(&names.map(|(name, _, _)| name), path);
+    let found = host::helpers(&names.map(|(name, _, _)| name), path, &facts.cwd);
     for (name, package, purpose) in names {
         match found.get(name) {
             Some(file) => rows.push(Row::ok(name, file.display().to_string())),
@@ -246,7 +273,7 @@ fn one_profile(profile: &str, json: bool, caller: &layers::Caller) -> Result<u8>
         sandbox.process.args = vec!["true".into()];
     }
     let mut rows = Vec::new();
-    match plan::plan(&sandbox, &facts) {
+    match plan::plan(&sandbox, &facts.with_settings()) {
         Ok(plan) => {
             for note in &plan.notes {
                 rows.push(Row::bad("note", false, note.clone(), false, ""));

@@ -48,7 +48,8 @@ pub fn main() -> u8 {
 pub(crate) fn complain(error: &Error) -> u8 {
     use std::io::Write;
     // With stderr closed there is nobody to tell, and the status says it.
-    let _ = writeln!(std::io::stderr(), "{error}");
+    // In one piece, since others write there, too.
+    let _ = std::io::stderr().write_all(format!("{error}\n").as_bytes());
     error.status
 }
 

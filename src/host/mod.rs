@@ -68,6 +68,10 @@ pub struct Facts {
 pub struct Settings {
     /// Namespace types this kernel has, by their file in /proc/self/ns.
     pub namespaces: Vec<String>,
+    /// Those of which the sysctl user.max_NAME_namespaces allows none, by their names in /proc/self/ns.
+    pub exhausted: Vec<String>,
+    /// We are in a user namespace already: a sandbox or a container.
+    pub inside: bool,
     /// user.max_user_namespaces; none if it cannot be read.
     pub max_user_namespaces: Option<u64>,
     /// kernel.unprivileged_userns_clone of Debian's older kernels, if there.
@@ -91,9 +95,17 @@ impl Facts {
     /// Adds the settings.
     #[must_use]
     pub fn with_settings(mut self) -> Facts {
-        let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse().ok();
+        let number = |path: &str| -> Option<u64> { std::fs::read_to_string(path).ok()?.trim().parse().ok() };
         self.settings = Some(Settings {
             namespaces: namespaces(),
+            exhausted: ["pid", "net", "ipc", "uts", "cgroup", "time", "mnt"]
+                .into_iter()
+                .filter(|name| number(&format!("/proc/sys/user/max_{name}_namespaces")) == Some(0))
+                .map(str::to_owned)
+                .collect(),
+            inside: accounts::own_ranges(Path::new("/proc/self/uid_map"))
+                .first()
+                .is_none_or(|range| range.count != u32::MAX),
             max_user_namespaces: number("/proc/sys/user/max_user_namespaces"),
             unprivileged_userns_clone: number("/proc/sys/kernel/unprivileged_userns_clone"),
             apparmor_restrict_userns: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
@@ -154,7 +166,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         },
         subuid: ranges("/etc/subuid"),
         subgid: ranges("/etc/subgid"),
-        helpers: helpers(&wanted, env.get("PATH").map_or("", String::as_str)),
+        helpers: helpers(&wanted, env.get("PATH").map_or("", String::as_str), &cwd),
         hostname: crate::sys::uname().1,
         top: paths::top(&sandbox.filesystem.root),
         resolv_conf: (sandbox.network == Network::Host)
@@ -206,18 +218,20 @@ pub fn delegated_cgroup() -> std::result::Result<(PathBuf, String), String> {
     }
 }
 
-/// Programs of these names in PATH.
-pub fn helpers(names: &[&str], path: &str) -> BTreeMap<String, PathBuf> {
-    use std::os::unix::fs::PermissionsExt;
-    let mut found = BTreeMap::new();
-    for name in names {
-        let here =
-            path.split(':').filter(|dir| dir.starts_with('/')).map(|dir| Path::new(dir).join(name)).find(|file| {
-                std::fs::metadata(file).is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
-            });
-        if let Some(file) = here {
-            found.insert((*name).to_owned(), file);
-        }
-    }
-    found
+/// Programs of these names in PATH, but for what lies where the caller stands and is not root's: that is what the sandbox is
+/// against, and these run outside of it.
+pub fn helpers(names: &[&str], path: &str, cwd: &Path) -> BTreeMap<String, PathBuf> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let program = |file: &PathBuf| {
+        std::fs::metadata(file).is_ok_and(|facts| {
+            let trusted = facts.uid() == 0 || !file.starts_with(cwd);
+            facts.is_file() && facts.permissions().mode() & 0o111 != 0 && trusted
+        })
+    };
+    let dirs: Vec<&Path> = path.split(':').map(Path::new).filter(|dir| dir.is_absolute()).collect();
+    let found = names.iter().filter_map(|name| {
+        let file = dirs.iter().map(|dir| dir.join(name)).find(program)?;
+        Some(((*name).to_owned(), file))
+    });
+    found.collect()
 }

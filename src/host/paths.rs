@@ -86,6 +86,7 @@ impl Paths {
         desktop: &DesktopFacts,
     ) {
         let none = PathBuf::from("/");
+        self.kinds.insert("/".into(), Kind::Dir);
         let root = match &sandbox.filesystem.root {
             Root::Dir(dir) => dir.clone(),
             _ => none.clone(),
@@ -130,7 +131,9 @@ impl Paths {
         for path in people.chain([home, Path::new("/var/tmp")]) {
             self.look(root, path);
         }
-        for path in ["/etc/passwd", "/etc/group", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"] {
+        for path in
+            ["/etc/passwd", "/etc/group", "/run/user", "/tmp", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"]
+        {
             self.look(root, Path::new(path));
         }
     }

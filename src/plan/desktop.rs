@@ -1,7 +1,7 @@
 //! The desktop's services: sockets, devices, the session bus.
 
 use super::BusProxy;
-use super::items::{Item, What, own, resolved};
+use super::items::{Item, What, base, own, resolved};
 use crate::error::{Error, Result};
 use crate::host::{Facts, bus_path};
 use crate::spec::{BusPolicy, Options, Origin, Sandbox};
@@ -91,7 +91,8 @@ fn devices(sandbox: &Sandbox, facts: &Facts, plan: &mut DesktopPlan, notes: &mut
                 .hint(format!("write `{},optional` if the program does without", device.name)));
         }
         for source in found {
-            let what = What::Bind { source: resolved(facts, &source, &device.origin)?, ro: false, device: true };
+            // Read-only keeps the host's node from being changed; a device opens for writing all the same.
+            let what = What::Bind { source: resolved(facts, &source, &device.origin)?, ro: true, device: true };
             let item = Item { what, options: Options::default(), origin: device.origin.clone(), asked: true };
             plan.items.push((source, item));
         }
@@ -155,6 +156,9 @@ fn bus(
         }
     }
     plan.items.push((runtime.to_owned(), own(What::Dir { mode: 0o700 })));
+    // The proxy is given this path from outside of the sandbox: a link on the way would lead it through the host's tree.
+    let inside = facts.paths.resolve(base(&sandbox.filesystem.root), &socket);
+    let socket = inside.map_or(socket, |(real, _)| real);
     plan.bus_proxy =
         Some(BusProxy { program: program.clone(), address: address.clone(), socket, args, origin: bus.origin.clone() });
     Ok(())

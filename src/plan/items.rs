@@ -67,8 +67,15 @@ pub(super) fn collect(
 ) -> Result<Items> {
     let mut items = Items::new();
     root(&mut items, sandbox, facts, ids)?;
-    items.extend(services);
     let root = base(&sandbox.filesystem.root);
+    for (path, item) in services {
+        // As with the profile's paths: not through a link, which would lead elsewhere while the view is made.
+        let Some((real, links)) = facts.paths.resolve(root, &path) else { continue };
+        for (link, text) in links {
+            items.entry(link).or_insert_with(|| own(What::Link(text)));
+        }
+        items.insert(real, item);
+    }
     if let Some(rule) = sandbox.filesystem.paths.iter().find(|rule| rule.path == Path::new("/")) {
         if !rule.mode.shows_host() {
             return Err(Error::new(format!("`/` cannot be `{}`", rule.mode.word()))
@@ -202,24 +209,30 @@ fn root(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Re
         };
         items.insert(path, own(what));
     }
+    // By their real paths: a home that is a link elsewhere, or a /run that is, must not be missed, nor followed when it is made.
+    let mut put = |path: &Path, what: What| {
+        let Some((real, links)) = facts.paths.resolve(root, path) else { return };
+        for (link, text) in links {
+            items.entry(link).or_insert_with(|| own(What::Link(text)));
+        }
+        items.insert(real, own(what));
+    };
     if facts.paths.kind(&crate::host_path(root, Path::new("/var/tmp"))) == Some(&Kind::Dir) {
-        items.insert("/var/tmp".into(), own(What::Tmpfs { mode: 0o1777, size: None }));
+        put(Path::new("/var/tmp"), What::Tmpfs { mode: 0o1777, size: None });
     }
     // Homes that lie elsewhere: system accounts have theirs in directories that programs need.
-    for account in facts.accounts.iter().filter(|account| account.is_person()) {
-        let outside = !["/home", "/root"].iter().any(|dir| account.home.starts_with(dir));
-        if outside
-            && account.home.parent().is_some()
-            && account.home != facts.home
-            && facts.paths.kind(&account.home).is_some()
-        {
-            items.insert(account.home.clone(), own(What::Tmpfs { mode: 0o700, size: None }));
+    for account in facts.accounts.iter().filter(|account| account.is_person() && account.home != facts.home) {
+        let real = facts.paths.resolve(root, &account.home).map(|(real, _)| real).unwrap_or_default();
+        let there = facts.paths.kind(&crate::host_path(root, &real)).is_some();
+        let covered = ["/home", "/root"].iter().any(|dir| real.starts_with(dir));
+        if there && !covered && real.parent().is_some() {
+            put(&account.home, What::Tmpfs { mode: 0o700, size: None });
         }
     }
     if facts.home.parent().is_some() {
-        items.insert(facts.home.clone(), own(What::Tmpfs { mode: 0o700, size: None }));
+        put(&facts.home, What::Tmpfs { mode: 0o700, size: None });
     }
-    items.insert(format!("/run/user/{}", ids.uid).into(), own(What::Dir { mode: 0o700 }));
+    put(Path::new(&format!("/run/user/{}", ids.uid)), What::Dir { mode: 0o700 });
     for (path, data) in etc(sandbox, facts, ids) {
         if let Some((real, _)) = facts.paths.resolve(root, Path::new(path)) {
             items.insert(real, own(What::File { mode: 0o644, data: data.into_bytes() }));

@@ -237,7 +237,14 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     let ids = ids::plan(sandbox, facts, &mut notes)?;
     let mut namespaces = sandbox.namespaces.private();
     for namespace in missing(facts, &namespaces) {
-        let message = format!("this kernel has no {} namespaces", namespace.word());
+        let word = namespace.word();
+        let exhausted =
+            facts.settings.as_ref().is_some_and(|settings| settings.exhausted.iter().any(|name| name == word));
+        let message = if exhausted {
+            format!("this host allows no {word} namespaces: user.max_{word}_namespaces is 0")
+        } else {
+            format!("this kernel has no {word} namespaces")
+        };
         if namespace != Namespace::Time {
             let flag = if namespace == Namespace::Net { "--net host" } else { "--share" };
             let word = if namespace == Namespace::Net { "" } else { namespace.word() };
@@ -251,6 +258,14 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     if sandbox.process.as_pid_1 && !namespaces.contains(&Namespace::Pid) {
         return Err(
             Error::new("--as-pid-1 needs a pid namespace of its own").hint("take `pid` out of namespaces.share")
+        );
+    }
+    if !namespaces.contains(&Namespace::Pid) {
+        notes.push("the processes are the host's: what the program starts in the background may outlive it".into());
+    }
+    if sandbox.namespaces.nested && ids.uid == 0 {
+        notes.push(
+            "user namespaces made inside cannot map id 0 again: without CAP_SETFCAP the kernel refuses that".into(),
         );
     }
     if sandbox.process.args.is_empty() {
@@ -289,7 +304,7 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         as_pid_1: sandbox.process.as_pid_1,
         keep_fds: sandbox.process.keep_fds.clone(),
         rlimits: sandbox.rlimits.clone(),
-        seccomp: seccomp::terminal_filter(),
+        seccomp: seccomp::filter(),
         bus_proxy: desktop.bus_proxy,
         notes,
     })
@@ -310,8 +325,12 @@ fn check_host(facts: &Facts) -> Result<()> {
         .hint("as root: sysctl -w kernel.unprivileged_userns_clone=1 (and in /etc/sysctl.d to keep it)"));
     }
     if settings.max_user_namespaces == Some(0) {
-        return Err(Error::new("this host allows no user namespaces: user.max_user_namespaces is 0")
-            .hint("as root: sysctl -w user.max_user_namespaces=15000 (and in /etc/sysctl.d to keep it)"));
+        let error = Error::new("this host allows no user namespaces: user.max_user_namespaces is 0");
+        return Err(error.hint(if settings.inside {
+            "this is the inside of a sandbox or a container, which denies them; one of sbx needs namespaces.nested = \"allow\""
+        } else {
+            "as root: sysctl -w user.max_user_namespaces=15000 (and in /etc/sysctl.d to keep it)"
+        }));
     }
     if !settings.namespaces.is_empty() && !settings.namespaces.iter().any(|name| name == "user") {
         return Err(Error::new("this kernel has no user namespaces (CONFIG_USER_NS)")
@@ -322,7 +341,10 @@ fn check_host(facts: &Facts) -> Result<()> {
 
 fn missing(facts: &Facts, wanted: &BTreeSet<Namespace>) -> Vec<Namespace> {
     let Some(settings) = &facts.settings else { return Vec::new() };
-    let there = |namespace: &Namespace| settings.namespaces.iter().any(|name| name == namespace.word());
+    let there = |namespace: &Namespace| {
+        let none = settings.exhausted.iter().any(|name| name == namespace.word());
+        !none && settings.namespaces.iter().any(|name| name == namespace.word())
+    };
     wanted.iter().copied().filter(|namespace| !there(namespace)).collect()
 }
 

@@ -198,6 +198,24 @@ impl Placer<'_> {
         }
     }
 
+    /// Binds the directories between a writable mount and something stricter in it onto themselves: a mount point cannot be
+    /// renamed, and moving the directory away would leave the files free under another name.
+    fn pin(&mut self, path: &Path, origin: &Origin) {
+        let Some(parent) = path.parent() else { return };
+        let (above, Cover::Host { source, attributes }) = self.cover(parent) else { return };
+        if attributes.ro {
+            return;
+        }
+        let (above, source, attributes) = (above.to_owned(), source.clone(), *attributes);
+        let between: Vec<PathBuf> =
+            parent.ancestors().take_while(|dir| dir.as_os_str() != above.as_os_str()).map(Path::to_owned).collect();
+        for dir in between.into_iter().rev() {
+            let source = source.join(dir.strip_prefix(&above).unwrap_or(&dir));
+            self.covers.insert(dir.clone().into(), Cover::Host { source: source.clone(), attributes });
+            self.push(Op::Bind { source, path: dir, attributes, make: false }, origin);
+        }
+    }
+
     /// A directory to mount on.
     fn directory(&mut self, path: &Path, item: &Item) -> Result<bool> {
         let make = match self.point(path, item)? {
@@ -217,6 +235,7 @@ impl Placer<'_> {
     }
 
     fn tmpfs(&mut self, path: &Path, item: &Item, mode: u32, size: Option<u64>, sealed: bool) -> Result<()> {
+        self.pin(path, &item.origin);
         self.directory(path, item)?;
         let attributes = Attributes { ro: false, nodev: true, noexec: item.options.noexec };
         let op = Op::Tmpfs { path: path.to_owned(), mode, size, attributes };
@@ -239,6 +258,9 @@ impl Placer<'_> {
         if item.options.create {
             self.out.create.push(Create { path: source.to_owned(), origin: item.origin.clone() });
         }
+        if ro {
+            self.pin(path, &item.origin);
+        }
         let there = self.point(path, item)?;
         let make = there.is_none();
         self.push(Op::Bind { source: source.to_owned(), path: path.to_owned(), attributes, make }, &item.origin);
@@ -249,6 +271,7 @@ impl Placer<'_> {
 
     fn close(&mut self, path: &Path, item: &Item) -> Result<()> {
         let closed = item.what == What::Deny;
+        self.pin(path, &item.origin);
         let host = crate::host_path(self.root, path);
         let kind = match self.point(path, item)? {
             Some(kind) => kind,
@@ -276,7 +299,8 @@ impl Placer<'_> {
         for name in ["null", "zero", "full", "random", "urandom", "tty"] {
             let source = Path::new("/dev").join(name);
             if self.facts.paths.kind(&source).is_some() {
-                self.bind(&path.join(name), item, &source, false, true)?;
+                // Read-only keeps the host's node from being changed; a device opens for writing all the same.
+                self.bind(&path.join(name), item, &source, true, true)?;
             }
         }
         let links = [

@@ -58,7 +58,7 @@ pub fn text(plan: &Plan) -> String {
         }
     }
     line("lock-down", "new session keyring, empty bounding set, no capabilities, no_new_privs".into());
-    line("seccomp", "ioctl TIOCSTI and TIOCLINUX give EPERM".into());
+    line("seccomp", "ioctl TIOCSTI and TIOCLINUX, add_key, request_key and keyctl give EPERM".into());
     for note in &plan.notes {
         line("note", note.clone());
     }

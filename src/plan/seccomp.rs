@@ -1,7 +1,8 @@
 //! The seccomp filter (policy → BPF): what it refuses, as data.
 //!
-//! So far it closes one thing: input pushed into a terminal. ioctl(2)'s TIOCSTI types as if the user had, and TIOCLINUX
-//! pastes; a program that shares the caller's terminal would run commands in the caller's shell with either.
+//! So far it closes two things. Input pushed into a terminal: ioctl(2)'s TIOCSTI types as if the user had, and TIOCLINUX pastes; a
+//! program that shares the caller's terminal would run commands in the caller's shell with either. And the kernel's keys: the
+//! user's own keyrings are reached by the user's id, which the sandbox has, whatever session keyring it is given (keyrings(7)).
 
 use crate::sys::Instruction;
 
@@ -27,42 +28,65 @@ const X32: u32 = 0x4000_0000;
 const TIOCSTI: u32 = 0x5412;
 const TIOCLINUX: u32 = 0x541c;
 
-/// The architectures that this machine's kernel takes calls of, with ioctl's numbers there; x32 has one of its own.
-const IOCTL: &[(u32, &[u32])] = if cfg!(target_arch = "x86_64") {
-    &[(ARCH_X86_64, &[16, X32 | 514, X32 | 16]), (ARCH_I386, &[54])]
+/// The calls of one architecture.
+struct Calls {
+    arch: u32,
+    ioctl: &'static [u32],
+    /// add_key, request_key, keyctl.
+    keys: &'static [u32],
+}
+
+/// The architectures that this machine's kernel takes calls of. x32 has an ioctl of its own.
+const CALLS: &[Calls] = if cfg!(target_arch = "x86_64") {
+    &[
+        Calls {
+            arch: ARCH_X86_64,
+            ioctl: &[16, X32 | 514, X32 | 16],
+            keys: &[248, 249, 250, X32 | 248, X32 | 249, X32 | 250],
+        },
+        Calls { arch: ARCH_I386, ioctl: &[54], keys: &[286, 287, 288] },
+    ]
 } else {
-    &[(ARCH_AARCH64, &[29]), (ARCH_ARM, &[54])]
+    &[
+        Calls { arch: ARCH_AARCH64, ioctl: &[29], keys: &[217, 218, 219] },
+        Calls { arch: ARCH_ARM, ioctl: &[54], keys: &[309, 310, 311] },
+    ]
 };
 
 fn op(code: u16, jt: usize, jf: usize, k: u32) -> Instruction {
     Instruction { code, jt: jt as u8, jf: jf as u8, k }
 }
 
-/// Refuses TIOCSTI and TIOCLINUX with EPERM, whatever the upper half of the request is, which the kernel ignores
-/// (CVE-2019-10063). Everything else is allowed. Short, since each start compiles it: `sbx` pays for every instruction.
-pub fn terminal_filter() -> Vec<Instruction> {
+/// Refuses TIOCSTI and TIOCLINUX, whatever the upper half of the request is, which the kernel ignores (CVE-2019-10063), and the
+/// calls on keys, all with EPERM. Everything else is allowed. Short, since each start compiles it.
+pub fn filter() -> Vec<Instruction> {
     // What is at the end: look at the request, refuse, allow.
-    let request = [
+    let end = [
         op(LOAD, 0, 0, SECOND_ARGUMENT),
         op(EQUAL, 1, 0, TIOCSTI),
         op(EQUAL, 0, 1, TIOCLINUX),
         op(RETURN, 0, 0, ERRNO | libc::EPERM as u32),
         op(RETURN, 0, 0, ALLOW),
     ];
+    const REFUSE: usize = 3;
+    let length = |calls: &Calls| calls.ioctl.len() + calls.keys.len() + 3;
+    let total: usize = 2 + CALLS.iter().map(length).sum::<usize>();
     let mut filter = vec![op(LOAD, 0, 0, ARCH)];
-    for (index, (arch, numbers)) in IOCTL.iter().enumerate() {
-        // Instructions between the end of this group and `request`.
-        let behind: usize = IOCTL.iter().skip(index + 1).map(|(_, numbers)| numbers.len() + 3).sum();
-        filter.push(op(EQUAL, 0, numbers.len() + 2, *arch));
+    for calls in CALLS {
+        // Another architecture: on to the next group.
+        filter.push(op(EQUAL, 0, length(calls) - 1, calls.arch));
         filter.push(op(LOAD, 0, 0, NUMBER));
-        for (at, number) in numbers.iter().enumerate() {
-            filter.push(op(EQUAL, numbers.len() - at + behind + 1, 0, *number));
+        for number in calls.ioctl {
+            filter.push(op(EQUAL, total - filter.len() - 1, 0, *number));
+        }
+        for number in calls.keys {
+            filter.push(op(EQUAL, total + REFUSE - filter.len() - 1, 0, *number));
         }
         filter.push(op(RETURN, 0, 0, ALLOW));
     }
-    // Another architecture: nothing that this kernel knows.
+    // No architecture that this kernel knows.
     filter.push(op(RETURN, 0, 0, ALLOW));
-    filter.extend(request);
+    filter.extend(end);
     filter
 }
 
@@ -95,12 +119,12 @@ mod tests {
 
     #[test]
     fn pushed_input_is_refused_on_every_architecture_and_whatever_the_upper_half_is() {
-        let filter = terminal_filter();
-        for (arch, number) in IOCTL.iter().flat_map(|(arch, numbers)| numbers.iter().map(move |number| (arch, number)))
+        let filter = filter();
+        for (arch, number) in CALLS.iter().flat_map(|calls| calls.ioctl.iter().map(move |number| (calls.arch, number)))
         {
             for request in [TIOCSTI, TIOCLINUX] {
                 for upper in [0, 1 << 32, u64::MAX << 32] {
-                    let verdict = run(&filter, *arch, *number, upper | u64::from(request));
+                    let verdict = run(&filter, arch, *number, upper | u64::from(request));
                     assert_eq!(verdict, ERRNO | 1, "{arch:x} {number} {request:x}");
                 }
             }
@@ -108,11 +132,22 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_refused_on_every_architecture() {
+        let filter = filter();
+        for (arch, number) in CALLS.iter().flat_map(|calls| calls.keys.iter().map(move |number| (calls.arch, number))) {
+            assert_eq!(run(&filter, arch, *number, 0), ERRNO | 1, "{arch:x} {number}");
+        }
+    }
+
+    #[test]
     fn everything_else_is_allowed() {
-        let filter = terminal_filter();
-        for (arch, numbers) in IOCTL {
-            assert_eq!(run(&filter, *arch, numbers[0], 0x5401), ALLOW, "TCGETS");
-            assert_eq!(run(&filter, *arch, 0, u64::from(TIOCSTI)), ALLOW, "another call");
+        let filter = filter();
+        for calls in CALLS {
+            assert_eq!(run(&filter, calls.arch, calls.ioctl[0], 0x5401), ALLOW, "TCGETS");
+            for number in 0..600 {
+                let filtered = calls.keys.contains(&number);
+                assert_eq!(run(&filter, calls.arch, number, 0) == ALLOW, !filtered, "{:x} {number}", calls.arch);
+            }
         }
         assert_eq!(run(&filter, 0x1234, 16, u64::from(TIOCSTI)), ALLOW, "another architecture");
     }

@@ -1,5 +1,7 @@
 //! Memory of this process.
 
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
 /// Gives the pages of the program's own code and constants back. They are the file's; what is used again is mapped again.
 /// Starting up touches most of the program, and waiting needs little of it.
 pub fn release_code() {
@@ -21,4 +23,37 @@ pub fn release_code() {
     }
     // SAFETY: the callback keeps nothing.
     unsafe { libc::dl_iterate_phdr(Some(segment), std::ptr::null_mut()) };
+}
+
+static ARGUMENTS: AtomicPtr<libc::c_char> = AtomicPtr::new(std::ptr::null_mut());
+static LENGTH: AtomicUsize = AtomicUsize::new(0);
+
+/// Keeps in mind where the arguments of `main` lie: one after the other, as the kernel has put them.
+extern "C" fn remember_arguments(count: libc::c_int, values: *const *mut libc::c_char) {
+    if count < 1 || values.is_null() {
+        return;
+    }
+    // SAFETY: these are what `main` is called with: `count` strings that end with a NUL.
+    unsafe {
+        let (first, last) = (*values, *values.add(count as usize - 1));
+        let end = last.add(libc::strlen(last));
+        ARGUMENTS.store(first, Ordering::Relaxed);
+        LENGTH.store(end.offset_from(first).max(0) as usize, Ordering::Relaxed);
+    }
+}
+
+// The GNU C library passes main's arguments to the functions of this section, and calls them before it.
+#[cfg(target_env = "gnu")]
+#[used]
+// SAFETY: the section holds pointers to functions of this kind.
+#[unsafe(link_section = ".init_array")]
+static REMEMBER: extern "C" fn(libc::c_int, *const *mut libc::c_char) = remember_arguments;
+
+/// Overwrites the arguments of this process, which everybody may read in /proc/PID/cmdline. `std::env::args` ends with it.
+pub fn forget_arguments() {
+    let (start, length) = (ARGUMENTS.load(Ordering::Relaxed), LENGTH.load(Ordering::Relaxed));
+    if !start.is_null() {
+        // SAFETY: the range was computed from the arguments of this process, which are writable and its own.
+        unsafe { std::ptr::write_bytes(start, 0, length) };
+    }
 }
