@@ -143,6 +143,15 @@ in the background. ^C, ^Z, and the size of the window work as without a sandbox.
 hands the caller's terminal over instead;
 .B \-\-tty none
 gives none. Pipes and files are always passed as they are.
+.SH "WITHOUT AN INIT"
+With
+.B \-\-as\-pid\-1
+the program itself is PID 1 of its namespace: it has to reap, the kernel gives it no signal that it does not handle, and one that
+clears its parent-death signal outlives an
+.B sbx
+that is killed with SIGKILL. With
+.B \-\-share pid
+there is no namespace to end: what the program starts in the background may outlive it.
 .SH "EXIT STATUS"
 The program's own status, and:
 .TP
