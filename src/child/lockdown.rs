@@ -7,10 +7,11 @@ use crate::sys;
 /// For PID 1, and inherited by all: everything but the filter, which must not bind the reaper.
 pub(super) fn process() -> Result<(), Failure> {
     let place = Place::Lockdown;
-    // The caller's session keyring is inherited otherwise; the filter closes what is reached by ids. Kernels without keyrings have
-    // none to leak, and where a filter around us refuses the call, it refuses the program's, too.
+    // The caller's session keyring is inherited otherwise. It is the second wall: the filter refuses every call on keys. So it is no
+    // failure where the kernel has no keyrings, where a filter around us refuses the call (and with it the program's), or where the
+    // user's quota of keys, 200 by default, is used up by as many sandboxes.
     match sys::new_session_keyring() {
-        Err(sys::Errno(libc::ENOSYS | libc::EOPNOTSUPP | libc::EPERM)) => {}
+        Err(sys::Errno(libc::ENOSYS | libc::EOPNOTSUPP | libc::EPERM | libc::EDQUOT)) => {}
         other => other.at(place, Call::Keyctl)?,
     }
     // While CAP_SETPCAP is still there.

@@ -79,7 +79,6 @@ pub(super) fn main(args: &args::Check) -> Result<u8> {
         }
     }
     helpers(&facts, &mut rows);
-    keys(&mut rows);
     report(&rows, args.json)
 }
 
@@ -234,15 +233,6 @@ fn devices(rows: &mut Vec<Row>) {
             Ok(_) => rows.push(Row::ok(name, "opens")),
             Err(errno @ Errno(_)) => rows.push(Row::bad(name, false, errno.to_string(), true, fix)),
         }
-    }
-}
-
-/// Each sandbox has a session keyring of its own, out of the user's quota of keys.
-fn keys(rows: &mut Vec<Row>) {
-    let max =
-        std::fs::read_to_string("/proc/sys/kernel/keys/maxkeys").ok().and_then(|text| text.trim().parse::<u64>().ok());
-    if let Some(max) = max.filter(|_| sys::ids().0 != 0) {
-        rows.push(Row::ok("keys", format!("at most about {max} sandboxes at a time (kernel.keys.maxkeys)")));
     }
 }
 

@@ -53,10 +53,6 @@ pub(super) fn failure(plan: &Plan, prepared: &Prepared, place: Place, call: Call
             let text = text.map(|text| String::from_utf8_lossy(text).trim().to_owned()).unwrap_or_default();
             Error::new(format!("cannot map ids ({text}): {}: {errno}", call.name())).refused()
         }
-        Place::Lockdown if call == Call::Keyctl && errno.0 == libc::EDQUOT => Error::new(
-            "cannot make a session keyring: the user's quota of keys is used up (EDQUOT)",
-        )
-        .hint("each running sandbox has one; /proc/key-users counts them; as root: sysctl -w kernel.keys.maxkeys=2000"),
         Place::Setup if call == Call::WriteMaxUserns => {
             Error::new(format!("cannot forbid nested user namespaces: {}: {errno}", call.name()))
                 .hint("/proc/sys is read-only here, as in a container; --set namespaces.nested=allow goes on without")

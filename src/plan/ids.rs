@@ -121,17 +121,47 @@ fn range(sandbox: &Sandbox, facts: &Facts) -> Result<IdPlan> {
     })
 }
 
+/// Root is the caller, and the ranges follow from 1, in their order, as many as the kernel takes.
 fn whole(own: u32, ranges: &[Range]) -> Vec<Extent> {
     let mut map = vec![Extent { inside: 0, outside: own, count: 1 }];
     let mut next: u32 = 1;
     for range in ranges {
-        // A range that holds the caller's own id would map it twice, which the kernel refuses.
-        if (range.start..range.start.saturating_add(range.count)).contains(&own) {
-            continue;
+        let end = range.start.saturating_add(range.count);
+        // An id outside stands for one inside: a range that holds the caller's own id, or a part of another, is left out.
+        let overlaps = |e: &Extent| range.start < e.outside.saturating_add(e.count) && e.outside < end;
+        let Some(after) = next.checked_add(range.count) else { break };
+        if map.len() < MOST_EXTENTS && !map.iter().any(overlaps) {
+            map.push(Extent { inside: next, outside: range.start, count: range.count });
+            next = after;
         }
-        let Some(end) = next.checked_add(range.count) else { break };
-        map.push(Extent { inside: next, outside: range.start, count: range.count });
-        next = end;
     }
     map
+}
+
+/// Lines of a map: user_namespaces(7).
+const MOST_EXTENTS: usize = 340;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(ranges: &[(u32, u32)]) -> Vec<(u32, u32, u32)> {
+        let ranges: Vec<_> = ranges.iter().map(|(start, count)| Range { start: *start, count: *count }).collect();
+        whole(1000, &ranges).iter().map(|e| (e.inside, e.outside, e.count)).collect()
+    }
+
+    #[test]
+    fn several_ranges_follow_one_another() {
+        let expected = [(0, 1000, 1), (1, 100_000, 65_536), (65_537, 300_000, 1000)];
+        assert_eq!(map(&[(100_000, 65_536), (300_000, 1000)]), expected);
+    }
+
+    #[test]
+    fn what_the_kernel_would_refuse_is_left_out() {
+        assert_eq!(map(&[(900, 200)]), [(0, 1000, 1)], "the caller's own id twice");
+        assert_eq!(map(&[(5000, 10), (5005, 10)]), [(0, 1000, 1), (1, 5000, 10)], "ids outside twice");
+        assert_eq!(map(&[(2000, u32::MAX)]).len(), 1, "more ids than there are");
+        let many: Vec<_> = (0..500).map(|i| (10_000 + 10 * i, 5)).collect();
+        assert_eq!(map(&many).len(), MOST_EXTENTS);
+    }
 }
