@@ -175,11 +175,12 @@ impl<'a> View<'a> {
                 *terminal = Some(peer);
                 Ok(())
             }
+            Step::Seal { path } if path.is_empty() => {
+                sys::set_attributes(self.root, ATTR_RDONLY, false, false).at(place, Call::MountSetattr)
+            }
             Step::Seal { path } => {
-                // Not `target`: the root is named by the empty path.
                 let flags = libc::O_PATH | libc::O_NOFOLLOW;
-                let dir = if path.is_empty() { c"." } else { path.as_c_str() };
-                let fd = sys::open_in_root(self.root, dir, flags, 0).at(place, Call::Openat2)?;
+                let fd = sys::open_in_root(self.root, path, flags, 0).at(place, Call::Openat2)?;
                 sys::set_attributes(fd.as_fd(), ATTR_RDONLY, false, false).at(place, Call::MountSetattr)
             }
         }
@@ -207,16 +208,19 @@ impl<'a> View<'a> {
         Ok((self.last.as_ref().map_or(self.root, |(_, fd)| fd.as_fd()), name))
     }
 
-    fn attach(&mut self, mount: &OwnedFd, path: &CStr) -> Result<(), Failure> {
-        // A mount point that is there. A link at its end is not followed; links on the way stay below the new root.
-        let flags = libc::O_PATH | libc::O_NOFOLLOW;
-        let target = sys::open_in_root(self.root, path, flags, 0).at(self.place, Call::Openat2)?;
+    /// Puts a mount where something is already. A link at the end of the path is not followed: move_mount(2) does not.
+    fn attach(&mut self, mount: &OwnedFd, path: &'a CStr) -> Result<(), Failure> {
+        let place = self.place;
+        let (dir, name) = self.parent(path)?;
+        sys::attach_at(mount.as_fd(), dir, name).at(place, Call::MoveMount)?;
         // What was opened below may be covered now.
-        self.last = None;
-        sys::attach(mount.as_fd(), target.as_fd()).at(self.place, Call::MoveMount)
+        if self.last.as_ref().is_some_and(|(last, _)| last.starts_with(path.to_bytes())) {
+            self.last = None;
+        }
+        Ok(())
     }
 
-    fn proc(&mut self, path: &CStr, masked: bool) -> Result<(), Failure> {
+    fn proc(&mut self, path: &'a CStr, masked: bool) -> Result<(), Failure> {
         let place = self.place;
         let proc = sys::new_filesystem(c"proc", &[], SAFE).at(place, Call::Fsmount)?;
         self.attach(&proc, path)?;

@@ -295,7 +295,11 @@ impl Placer<'_> {
 
     /// A minimal /dev: the six devices that every program may expect, terminals of its own, shared memory.
     fn dev(&mut self, path: &Path, item: &Item) -> Result<()> {
-        self.tmpfs(path, item, 0o755, None, true)?;
+        match self.cover(path).1 {
+            // The root is memory of ours, and sealed in the end.
+            Cover::Ours => drop(self.directory(path, item)?),
+            _ => self.tmpfs(path, item, 0o755, None, true)?,
+        }
         for name in ["null", "zero", "full", "random", "urandom", "tty"] {
             let source = Path::new("/dev").join(name);
             if self.facts.paths.kind(&source).is_some() {

@@ -3,7 +3,7 @@
 use super::errno::{Errno, Result, check, done};
 use super::fd::owned;
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 /// CLONE_NEWTIME of clone3(2).
 pub const CLONE_NEWTIME: u64 = 0x80;
@@ -184,26 +184,10 @@ pub fn ids() -> (u32, u32) {
     unsafe { (libc::getuid(), libc::getgid()) }
 }
 
-/// The effective user id.
-pub fn effective_uid() -> u32 {
-    // SAFETY: cannot fail.
-    unsafe { libc::geteuid() }
-}
-
 /// The process id.
 pub fn pid() -> i32 {
     // SAFETY: cannot fail.
     unsafe { libc::getpid() }
-}
-
-/// setresuid(2) and setresgid(2) by the system call itself, which changes this thread alone: the child has one.
-pub fn become_ids(uid: u32, gid: u32) -> Result<()> {
-    // SAFETY: plain integers.
-    unsafe {
-        check(libc::syscall(libc::SYS_setresgid, gid, gid, gid))?;
-        check(libc::syscall(libc::SYS_setresuid, uid, uid, uid))?;
-    }
-    Ok(())
 }
 
 /// setgroups(2) with an empty list.
@@ -253,9 +237,4 @@ pub fn rlimit(resource: u32) -> Result<(u64, u64)> {
     // SAFETY: two 64-bit values, as struct rlimit64 has.
     check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, none, limit.as_mut_ptr()) })?;
     Ok((limit[0], limit[1]))
-}
-
-/// dup of a number for the child's use, so that it has a raw value to name.
-pub fn raw(fd: &OwnedFd) -> RawFd {
-    fd.as_raw_fd()
 }
