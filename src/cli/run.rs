@@ -4,6 +4,7 @@ use super::{args, layers};
 use crate::error::{Error, Result};
 use crate::launch::{self, Outcome, Status};
 use crate::{plan, sys};
+use std::mem::ManuallyDrop;
 
 pub(super) fn main(args: &args::Run) -> u8 {
     let mut status = Status { quiet: args.quiet, ..Status::default() };
@@ -18,20 +19,22 @@ pub(super) fn main(args: &args::Run) -> u8 {
 
 fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     descriptors(args, status)?;
-    let caller = layers::Caller::read()?;
-    let (sandbox, facts) = layers::sandbox(&args.sandbox, &args.program, &caller)?;
-    let mut plan = plan::plan(&sandbox, &facts)?;
+    // Not taken apart when the program has ended: the caller waits, and the kernel frees all of it in one go.
+    let caller = ManuallyDrop::new(layers::Caller::read()?);
+    let parts = ManuallyDrop::new(layers::sandbox(&args.sandbox, &args.program, &caller)?);
+    let (sandbox, facts) = &*parts;
+    let mut plan = ManuallyDrop::new(plan::plan(sandbox, facts)?);
     plan.notes.iter().for_each(|note| status.note(note));
     let outcome = match launch::run(&plan, status) {
         Err(error) if error.refused => {
             // The kernel did not let us: a closer look at the host tells why, or what can be done without.
-            let facts = facts.with_settings();
-            let again = plan::plan(&sandbox, &facts)?;
-            if again == plan {
+            let facts = facts.clone().with_settings();
+            let again = plan::plan(sandbox, &facts)?;
+            if again == *plan {
                 return Err(plan::explain(error, &facts));
             }
             again.notes.iter().skip(plan.notes.len()).for_each(|note| status.note(note));
-            plan = again;
+            *plan = again;
             launch::run(&plan, status)?
         }
         other => other?,

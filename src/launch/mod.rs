@@ -18,13 +18,15 @@ use crate::error::{Error, Result};
 use crate::plan::{Plan, Writer};
 use crate::spec::Namespace;
 use crate::sys::{self, Cloned, Poll};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// Runs the plan's program to its end.
 pub fn run(plan: &Plan, status: &mut Status) -> Result<Outcome> {
     let session = supervise::session(plan);
-    let prepared = prepare::prepare(plan, session)?;
+    // As the plan: never taken apart.
+    let prepared = ManuallyDrop::new(prepare::prepare(plan, session)?);
     let system = |what: &'static str| move |errno: sys::Errno| Error::new(format!("{what}: {errno}"));
     let (ours, theirs) = sys::seqpacket_pair().map_err(system("socketpair"))?;
     let mask = sys::block_all().map_err(system("sigprocmask"))?;
