@@ -372,7 +372,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__plan)
-            opts="-p -e -u -C -h --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --as-pid-1 --keep-fd --no-project --json --help"
+            opts="-p -e -u -C -q -h --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --as-pid-1 --keep-fd --no-project --json --quiet --status-fd --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -472,6 +472,10 @@ _sbx() {
                     return 0
                     ;;
                 --keep-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --status-fd)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -25,9 +25,9 @@ function __fish_sbx_using_subcommand
 end
 
 complete -c sbx -n "__fish_sbx_needs_command" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l set -d 'Set any key of the profile language, e.g. --set rlimits.nofile=256' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l ro -d 'Show a path read-only' -r -F
-complete -c sbx -n "__fish_sbx_needs_command" -l rw -d 'Show a path writable' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l set -d 'Set any key of the profile language, after all other flags, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l mask -d 'Make a path empty' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l hide -d 'Make a path absent' -r -F
@@ -39,7 +39,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -l device -d 'Let a device in: gpu
 complete -c sbx -n "__fish_sbx_needs_command" -s u -l user -d 'Ids inside: self, root, UID:GID, or range' -r
 complete -c sbx -n "__fish_sbx_needs_command" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_needs_command" -l hostname -d 'Host name inside' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l tty -d 'Terminal: auto, pty, inherit or none' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l tty -d 'Terminal: auto, pty (always one of its own, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l keep-fd -d 'Leave a descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l status-fd -d 'Write a JSON line for each event to a descriptor' -r
@@ -54,9 +54,9 @@ complete -c sbx -n "__fish_sbx_needs_command" -a "check" -d 'Try what this host 
 complete -c sbx -n "__fish_sbx_needs_command" -a "profile" -d 'List, show and check profiles'
 complete -c sbx -n "__fish_sbx_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l set -d 'Set any key of the profile language, e.g. --set rlimits.nofile=256' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l ro -d 'Show a path read-only' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l rw -d 'Show a path writable' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l set -d 'Set any key of the profile language, after all other flags, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l mask -d 'Make a path empty' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l hide -d 'Make a path absent' -r -F
@@ -68,7 +68,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l device -d 'Let a device 
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s u -l user -d 'Ids inside: self, root, UID:GID, or range' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l hostname -d 'Host name inside' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l tty -d 'Terminal: auto, pty, inherit or none' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l tty -d 'Terminal: auto, pty (always one of its own, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l keep-fd -d 'Leave a descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l status-fd -d 'Write a JSON line for each event to a descriptor' -r
@@ -77,9 +77,9 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l no-project -d 'Ignore th
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s q -l quiet -d 'Say nothing about optional parts that are missing'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l set -d 'Set any key of the profile language, e.g. --set rlimits.nofile=256' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ro -d 'Show a path read-only' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l rw -d 'Show a path writable' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l set -d 'Set any key of the profile language, after all other flags, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l mask -d 'Make a path empty' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hide -d 'Make a path absent' -r -F
@@ -91,12 +91,14 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device -d 'Let a device
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s u -l user -d 'Ids inside: self, root, UID:GID, or range' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hostname -d 'Host name inside' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tty -d 'Terminal: auto, pty, inherit or none' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tty -d 'Terminal: auto, pty (always one of its own, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l keep-fd -d 'Leave a descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l status-fd -d 'As for `run`, and without effect' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l as-pid-1 -d 'Run the program as PID 1, without an init of sbx\'s'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l no-project -d 'Ignore the project\'s .sbx.toml'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l json -d 'Print JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s q -l quiet -d 'As for `run`, and without effect'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand check" -s p -l profile -d 'Judge one profile: what of it this host can do' -r
 complete -c sbx -n "__fish_sbx_using_subcommand check" -l json -d 'Print JSON'

@@ -97,8 +97,10 @@ const BEFORE: &str = r#".SH SYNOPSIS
 .B sbx check
 .RB [ \-\-profile
 .IR NAME ]
+.RB [ \-\-json ]
 .br
 .B sbx profile list
+.RB [ \-\-json ]
 |
 .B show
 .I NAME
@@ -124,12 +126,15 @@ ends with it. Nothing is made on the host for that, and when
 .B sbx
 has exited, no process of the sandbox is left.
 .PP
-What a profile asks for is enforced, or the run is refused with the cause and the fix. What may be missing is marked
+What a profile asks for is enforced, or the run is refused with the cause and the fix. A path that is marked
 .B optional
-or
-.BR prefer ,
-and is reported in a line that begins with
+is left out if it is missing; a device, display, sound server or bus that is missing, and what is marked
+.B prefer
+and cannot be had, is reported in a line that begins with
 .BR "sbx: note:" .
+.PP
+A flag that is given twice for the same thing counts as it was given last. Paths of flags may be relative, and may use the
+variables and places of profiles.
 "#;
 
 const AFTER: &str = r#".SH "SBX PROFILE SCHEMA"
@@ -142,7 +147,9 @@ in the background. ^C, ^Z, and the size of the window work as without a sandbox.
 .B \-\-tty inherit
 hands the caller's terminal over instead;
 .B \-\-tty none
-gives none. Pipes and files are always passed as they are.
+gives none. With both, a stream that is the terminal has no name inside: tty(1) finds none. Pipes and files are passed as they are, but for
+.BR "\\-\\-tty pty" ,
+which puts a terminal in their place: it echoes, and ends lines with CR LF. A stream that is closed becomes /dev/null.
 .SH "WITHOUT AN INIT"
 With
 .B \-\-as\-pid\-1
@@ -220,6 +227,7 @@ sbx \-\- ./downloaded\-tool \-\-help
 sbx \-\-profile browser firefox\-esr
 sbx \-\-profile ci \-\-timeout 10m \-\- cargo test
 sbx \-\-rw out \-\-ro ~/data,noexec \-\- ./tool ~/data out
+sbx run \-\-status\-fd 3 \-\- make 3>events.json
 sbx \-\-set rlimits.nofile=256 \-\-hide /usr/bin/curl \-\- sh
 sbx plan \-\-json \-\-profile ci \-\- make | jq .view
 .EE

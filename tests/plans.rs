@@ -144,6 +144,7 @@ fn vars(facts: &Facts) -> Vars {
         names,
         places: places.into(),
         homes: vec![facts.home.clone(), "/home/bob".into()],
+        rlimits: BTreeMap::new(),
         profiles: facts.home.join(".config/sbx"),
     }
 }

@@ -564,3 +564,64 @@ fn the_command_line_of_sbx_is_not_told_inside() {
     let out = Place::new().run(&["--env", "TOKEN=sesame", "--", "/bin/cat", "/proc/1/cmdline"]).ok();
     assert!(!out.contains("sesame") && !out.contains("TOKEN"), "{out:?}");
 }
+
+#[test]
+fn what_the_view_makes_itself_cannot_be_hidden_quietly() {
+    need!(userns());
+    let place = Place::new();
+    for path in ["/proc/cpuinfo", "/proc/sys", "/dev/null", "/dev/pts"] {
+        let error = place.run(&["--hide", path, "--", "true"]).failed(125);
+        assert!(error.contains("cannot be hidden"), "{path}: {error}");
+    }
+    assert_eq!(place.sh(&["--hide", "/run/user"], "ls /run").ok(), "");
+    assert_eq!(place.sh(&["--mask", "/dev/null"], "wc -c < /dev/null").ok(), "0\n");
+}
+
+#[test]
+fn standing_in_proc_or_run_shows_nothing_of_them() {
+    need!(userns());
+    let place = Place::new();
+    for dir in ["/proc", "/run", "/dev", "/sys"] {
+        let mut command = place.command();
+        let script = "ls /proc | grep -c '^[0-9]'; ls /run";
+        let out = ran(command.current_dir(dir).args(["--", "/bin/sh", "-c", script]).output().unwrap());
+        let count = out.out.lines().next().and_then(|line| line.parse::<u32>().ok()).unwrap_or(99);
+        assert!(count < 9 && out.err.contains("is private inside"), "{dir}: {out:?}");
+    }
+}
+
+#[test]
+fn the_whole_tree_can_be_shown() {
+    need!(userns());
+    let place = Place::new();
+    let out =
+        place.sh(&["--ro", "/"], "test -d /usr/share && touch /etc/x; touch ~/x /tmp/x && ls /proc | grep -c '^[0-9]'");
+    assert!(out.out.trim().parse::<u32>().unwrap() < 9 && out.err.contains("/etc/x"), "{out:?}");
+}
+
+#[test]
+fn flags_say_what_a_shell_user_means() {
+    need!(userns());
+    let place = Place::new();
+    place.write("sibling/f", "text\n");
+    assert_eq!(place.sh(&["--ro", "../sibling"], "cat ../sibling/f").ok(), "text\n");
+    assert_eq!(place.sh(&["--rw", "../made,create"], "touch ../made/x && echo fine").ok(), "fine\n");
+    assert_eq!(place.sh(&["--ro", ".", "--rw", "."], "touch here && echo fine").ok(), "fine\n");
+    assert_eq!(place.sh(&["-e", "A=1", "-e", "A=3"], "echo $A").ok(), "3\n");
+    let odd = place.dir.path().join("${HOME} a:b");
+    std::fs::create_dir_all(odd.join("out")).unwrap();
+    let mut command = place.command();
+    let out = ran(command.current_dir(&odd).args(["--rw", "out", "--", "touch", "out/x"]).output().unwrap());
+    assert!(out.status == Some(0) && odd.join("out/x").exists(), "{out:?}");
+    assert!(place.run(&["--set", "extends=[\"ci\"]", "--", "true"]).failed(125).contains("--profile"));
+    assert_eq!(place.run(&["--mask", "none,optional", "--", "true"]).status, Some(0));
+}
+
+#[test]
+fn a_program_that_starts_elsewhere_is_said() {
+    need!(userns());
+    let place = Place::new();
+    let out = place.sh(&["--deny", "."], "pwd");
+    assert!(out.err.contains("the program starts in"), "{out:?}");
+    assert_eq!(out.out.trim(), place.home().to_str().unwrap());
+}

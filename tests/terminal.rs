@@ -263,3 +263,14 @@ fn settings_that_a_program_leaves_on_a_shared_stream_are_put_back() {
     );
     session.expect("same");
 }
+
+#[test]
+fn a_job_that_comes_to_the_foreground_gets_its_input() {
+    need!(userns());
+    let place = Place::new();
+    let mut session = Session::start(&place, "set -m; $SBX -- cat & sleep 0.4; fg; echo end-$?");
+    std::thread::sleep(Duration::from_millis(900));
+    session.send("hello\n\x04");
+    session.expect("hello");
+    session.expect("end-0");
+}

@@ -128,8 +128,8 @@ fn become_program(
             sys::take_foreground(sys::borrow(terminal)).at(place, Call::TakeForeground)?;
         }
     }
-    keep_descriptors(prepared, socket)?;
-    working_directory(prepared)?;
+    keep_descriptors(prepared)?;
+    working_directory(prepared, sys::borrow(socket))?;
     for (index, (resource, soft, hard)) in prepared.rlimits.iter().enumerate() {
         sys::set_rlimit(*resource, *soft, *hard).at(Place::Rlimit(index as u32), Call::Setrlimit)?;
     }
@@ -150,7 +150,7 @@ fn become_program(
 }
 
 /// Only the standard streams and what was asked for stay open over exec.
-fn keep_descriptors(prepared: &Prepared, _socket: i32) -> Result<(), Failure> {
+fn keep_descriptors(prepared: &Prepared) -> Result<(), Failure> {
     let place = Place::Setup;
     let mut first = 3;
     for fd in &prepared.keep_fds {
@@ -167,11 +167,14 @@ fn keep_descriptors(prepared: &Prepared, _socket: i32) -> Result<(), Failure> {
     Ok(())
 }
 
-fn working_directory(prepared: &Prepared) -> Result<(), Failure> {
+fn working_directory(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<(), Failure> {
     let mut last = Ok(());
-    for dir in &prepared.cwd {
+    for (index, dir) in prepared.cwd.iter().enumerate() {
         last = sys::chdir(dir);
         if last.is_ok() {
+            if index > 0 {
+                let _ = sys::send_now(socket, &Message::Elsewhere(index as u32).encode());
+            }
             break;
         }
     }

@@ -102,6 +102,8 @@ pub enum Message {
     Go,
     /// From the launcher: a signal for the program.
     Signal(i32),
+    /// The program starts in the directory of this number, since those before it cannot be entered.
+    Elsewhere(u32),
     /// The program was executed.
     Started,
     /// A signal stopped the program.
@@ -143,6 +145,7 @@ impl Message {
             Message::Exited(status) => [8, status, 0, 0],
             Message::Signaled(signal) => [9, signal, 0, 0],
             Message::Signal(signal) => [10, signal, 0, 0],
+            Message::Elsewhere(index) => [11, index as i32, 0, 0],
         };
         let mut bytes = [0; LENGTH];
         for (chunk, number) in bytes.chunks_exact_mut(4).zip(numbers) {
@@ -179,6 +182,7 @@ impl Message {
             8 => Message::Exited(a),
             9 => Message::Signaled(a),
             10 => Message::Signal(a),
+            11 => Message::Elsewhere(a as u32),
             _ => return None,
         })
     }

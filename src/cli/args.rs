@@ -51,13 +51,13 @@ pub struct Sandbox {
     /// Profile: a name (see `sbx profile list`) or a file
     #[arg(short, long, value_name = "NAME|FILE", default_value = "default")]
     pub profile: String,
-    /// Set any key of the profile language, e.g. --set rlimits.nofile=256
+    /// Set any key of the profile language, after all other flags, e.g. --set rlimits.nofile=256
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<OsString>,
-    /// Show a path read-only
+    /// Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub ro: Vec<OsString>,
-    /// Show a path writable
+    /// Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub rw: Vec<OsString>,
     /// Put an empty directory in memory at a path
@@ -93,7 +93,7 @@ pub struct Sandbox {
     /// Host name inside
     #[arg(long, value_name = "NAME")]
     pub hostname: Option<OsString>,
-    /// Terminal: auto, pty, inherit or none
+    /// Terminal: auto, pty (always one of its own, in place of pipes and files), inherit or none
     #[arg(long, value_name = "HOW")]
     pub tty: Option<OsString>,
     /// End the program after this time, e.g. 90s or 10m
@@ -149,6 +149,12 @@ pub struct Plan {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// As for `run`, and without effect
+    #[arg(short, long, hide = true)]
+    pub quiet: bool,
+    /// As for `run`, and without effect
+    #[arg(long, value_name = "N", hide = true)]
+    pub status_fd: Option<i32>,
     /// Program and arguments; the profile's if none
     #[arg(value_name = "PROGRAM", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     pub program: Vec<OsString>,

@@ -79,10 +79,10 @@ pub(super) fn main(args: &args::Check) -> Result<u8> {
         }
     }
     helpers(&facts, &mut rows);
-    report(&rows, args.json)
+    report("sbx", &rows, args.json)
 }
 
-fn report(rows: &[Row], json: bool) -> Result<u8> {
+fn report(what: &str, rows: &[Row], json: bool) -> Result<u8> {
     let failed = rows.iter().any(|row| row.state == "no");
     if json {
         let text = serde_json::to_string_pretty(rows);
@@ -104,7 +104,11 @@ fn report(rows: &[Row], json: bool) -> Result<u8> {
             }
         }
     }
-    let _ = writeln!(out, "\n{}", if failed { "sbx cannot run here." } else { "sbx can run here." });
+    let _ = writeln!(
+        out,
+        "\n{}",
+        if failed { format!("{what} cannot run here.") } else { format!("{what} can run here.") }
+    );
     super::print(&out)?;
     Ok(u8::from(failed))
 }
@@ -282,5 +286,5 @@ fn one_profile(profile: &str, json: bool, caller: &layers::Caller) -> Result<u8>
             rows.push(Row::bad(profile, true, error.message, false, fix));
         }
     }
-    report(&rows, json)
+    report(&format!("`{profile}`"), &rows, json)
 }

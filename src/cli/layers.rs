@@ -3,6 +3,7 @@
 use super::args;
 use crate::error::{Error, Result};
 use crate::host::{self, Account, Facts};
+use crate::profile::schema::{self, Kind};
 use crate::profile::{Failed, Loader, Merged, Vars};
 use crate::spec::{self, Sandbox, project};
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ impl Caller {
         })?;
         if cwd.to_str().is_none() {
             return Err(Error::new(format!("the current directory's name is not UTF-8: {}", cwd.display())).hint(
-                "profiles are UTF-8 text, and so are the paths in them; start from a directory with such a name",
+                "profiles are UTF-8 text, and so are the paths in them; start from a directory with a UTF-8 name",
             ));
         }
         let mut env = BTreeMap::new();
@@ -72,7 +73,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
         merged.apply(&layer);
     }
     let flags = flags(args, caller)?;
-    let layer = loader.text("command line", &flags.text);
+    let layer = loader.text("command line", &flags.text());
     loader.sources.label(layer.source, flags.labels);
     merged.apply(&layer);
     let fail = |diagnostics, sources| {
@@ -101,14 +102,23 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
 /// The flags as a text of the profile language, with the flag of each line.
 #[derive(Default)]
 struct Flags {
-    text: String,
+    lines: Vec<(String, String)>,
     labels: Vec<String>,
 }
 
 impl Flags {
+    /// Of two flags for one key, the later wins.
     fn line(&mut self, label: String, key: &str, value: &str) {
-        self.text.push_str(&format!("{key} = {value}\n"));
+        if let Some(at) = self.lines.iter().position(|(old, _)| old == key) {
+            self.lines.remove(at);
+            self.labels.remove(at);
+        }
+        self.lines.push((key.to_owned(), value.to_owned()));
         self.labels.push(label);
+    }
+
+    fn text(&self) -> String {
+        self.lines.iter().map(|(key, value)| format!("{key} = {value}\n")).collect()
     }
 }
 
@@ -136,7 +146,9 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
     for variable in &args.env {
         let variable = utf8(variable, "variable")?;
         let mut set = |name: &str, value: &str| {
-            let key = format!("process.env.{}", quote(name));
+            let bare = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let spelt = if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { quote(name) };
+            let key = format!("process.env.{spelt}");
             line(format!("--env {name}"), &key, quote(&value.replace("${", "$${")));
         };
         match variable.split_once('=') {
@@ -177,10 +189,19 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
         let Some((key, value)) = set.split_once('=') else {
             return Err(Error::new(format!("--set {set}: there is no `=`")).hint("write --set KEY=VALUE"));
         };
-        let value = value.trim();
-        // What is no TOML value is meant as a string: --set network.mode=host.
-        let plain = toml::de::DeValue::parse(value).is_err();
-        line(format!("--set {set}"), key.trim(), if plain { quote(value) } else { value.to_owned() });
+        let (key, value) = (key.trim(), value.trim());
+        if matches!(key, "extends" | "schema") {
+            return Err(
+                Error::new(format!("--set {set}: `{key}` is a matter of profiles")).hint("choose one with --profile")
+            );
+        }
+        // What is no TOML value, or is one where only a string can stand, is meant as a string: --set network.mode=host.
+        let known = schema::find(key).or_else(|| schema::find(key.rsplit_once('.')?.0));
+        let string =
+            known.is_some_and(|known| matches!(known.kind, Kind::Text | Kind::Word(_) | Kind::Map | Kind::Paths));
+        let table = known.is_some_and(|known| known.name == key && matches!(known.kind, Kind::Map | Kind::Paths));
+        let plain = toml::de::DeValue::parse(value).is_err() || (string && !table && !value.starts_with(['"', '\'']));
+        line(format!("--set {set}"), key, if plain { quote(value) } else { value.to_owned() });
     }
     Ok(flags)
 }
@@ -197,7 +218,7 @@ fn split_options(text: &str) -> (&str, &str) {
     let mut at = text.len();
     for (index, _) in text.rmatch_indices(',') {
         let option = text[index + 1..at].split('=').next().unwrap_or_default();
-        let known = crate::profile::schema::PATH_OPTIONS.iter().any(|known| known.trim_end_matches('=') == option);
+        let known = schema::PATH_OPTIONS.iter().any(|known| known.trim_end_matches('=') == option);
         if !known {
             break;
         }
@@ -214,9 +235,19 @@ fn absolute(path: &str, cwd: &Path) -> Result<String> {
     if path.starts_with(['/', '~', '$']) || path.starts_with("xdg-") {
         return Ok(path.to_owned());
     }
-    let joined = cwd.join(path);
-    let clean = if path.split('/').any(|part| part == "..") { joined.canonicalize().unwrap_or(joined) } else { joined };
-    Ok(clean.display().to_string())
+    // What `..` leads to depends on links: as far as the path is there, it is what the kernel says.
+    let mut clean = PathBuf::new();
+    for part in cwd.join(path).components() {
+        clean.push(part);
+        if part == std::path::Component::ParentDir {
+            clean = clean.canonicalize().map_err(|error| {
+                let errno = crate::sys::Errno::from(error);
+                Error::new(format!("{path}: cannot tell where `..` leads: {errno}")).hint("write the path without `..`")
+            })?;
+        }
+    }
+    // A directory's name is not a text with variables.
+    Ok(clean.display().to_string().replace("${", "$${"))
 }
 
 /// A basic string of TOML.

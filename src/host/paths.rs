@@ -3,7 +3,7 @@
 use super::DesktopFacts;
 use crate::spec::{Mode, Root, Sandbox};
 use serde::{Serialize, Serializer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,9 @@ pub enum Kind {
 pub struct Paths {
     #[serde(serialize_with = "lossy")]
     kinds: BTreeMap<OsString, Kind>,
+    /// What the user may not look at.
+    #[serde(skip)]
+    denied: BTreeSet<OsString>,
     /// Entries of directories of which one is to be hidden.
     listings: BTreeMap<PathBuf, Vec<(String, Kind)>>,
 }
@@ -54,6 +57,11 @@ impl Paths {
     /// What lies at a path, without following a link at its end.
     pub fn kind(&self, path: &Path) -> Option<&Kind> {
         self.kinds.get(path.as_os_str())
+    }
+
+    /// Whether the user may not look at what lies there.
+    pub fn denied(&self, path: &Path) -> bool {
+        path.ancestors().any(|above| self.denied.contains(above.as_os_str()))
     }
 
     /// Entries of a directory, where the planner needs them.
@@ -144,7 +152,12 @@ impl Paths {
         while walk.step() {
             let host = walk.host();
             if !self.kinds.contains_key(host) {
-                let Some(kind) = kind_of(Path::new(host)) else { return };
+                let Some(kind) = kind_of(Path::new(host)) else {
+                    if sys_denied(Path::new(host)) {
+                        self.denied.insert(host.to_owned());
+                    }
+                    return;
+                };
                 self.kinds.insert(host.to_owned(), kind);
             }
             if let Some(Kind::Link(text)) = self.kinds.get(host)
@@ -243,6 +256,10 @@ impl Walk {
             _ => PathBuf::from("/"),
         }
     }
+}
+
+fn sys_denied(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_err_and(|error| error.raw_os_error() == Some(libc::EACCES))
 }
 
 fn kind_of(path: &Path) -> Option<Kind> {

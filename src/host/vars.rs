@@ -43,7 +43,19 @@ pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) ->
     let people = accounts.iter().filter(|account| account.is_person() && account.uid != uid);
     let homes = std::iter::once(Path::new(&home)).chain(people.map(|account| account.home.as_path())).map(real);
     let homes = homes.filter(|home| home.parent().is_some()).collect();
-    Vars { places: places(&home, &written), homes, profiles: real(&Path::new(&config).join("sbx")), names }
+    Vars {
+        places: places(&home, &written),
+        homes,
+        rlimits: rlimits(),
+        profiles: real(&Path::new(&config).join("sbx")),
+        names,
+    }
+}
+
+/// The caller's limits.
+fn rlimits() -> BTreeMap<&'static str, (u64, u64)> {
+    let limit = |(name, resource): &(&'static str, u32)| Some((*name, crate::sys::rlimit(*resource).ok()?));
+    crate::sys::RLIMITS.iter().filter_map(limit).collect()
 }
 
 /// Well-known directories: xdg-user-dirs' file, and its defaults where it says nothing.

@@ -66,7 +66,11 @@ pub(super) fn prepare(plan: &Plan, session: Session) -> Result<Prepared> {
         as_pid_1: plan.as_pid_1,
         session,
         keep_fds,
-        rlimits: plan.rlimits.iter().map(|limit| (resource(limit.name), limit.soft, limit.hard)).collect(),
+        rlimits: plan
+            .rlimits
+            .iter()
+            .filter_map(|limit| Some((resource(limit.name)?, limit.soft, limit.hard)))
+            .collect(),
         cwd: plan.cwd.iter().map(|dir| cstring(dir.as_os_str())).collect::<Result<_>>()?,
         programs: programs(plan)?,
         args: Strings::new(plan.args.iter().map(|arg| cstring(arg)).collect::<Result<_>>()?),
@@ -176,16 +180,6 @@ fn programs(plan: &Plan) -> Result<Vec<CString>> {
         .collect()
 }
 
-fn resource(name: &str) -> u32 {
-    match name {
-        "as" => libc::RLIMIT_AS,
-        "core" => libc::RLIMIT_CORE,
-        "cpu" => libc::RLIMIT_CPU,
-        "data" => libc::RLIMIT_DATA,
-        "fsize" => libc::RLIMIT_FSIZE,
-        "memlock" => libc::RLIMIT_MEMLOCK,
-        "nofile" => libc::RLIMIT_NOFILE,
-        "nproc" => libc::RLIMIT_NPROC,
-        _ => libc::RLIMIT_STACK,
-    }
+fn resource(name: &str) -> Option<u32> {
+    sys::RLIMITS.iter().find(|(known, _)| *known == name).map(|(_, resource)| *resource)
 }

@@ -59,6 +59,11 @@ impl Relay {
         self.resize();
     }
 
+    /// Whether the caller's terminal is not ours yet: a shell moves a running job to the foreground without a word.
+    pub(super) fn waits(&self) -> bool {
+        self.master.is_some() && self.saved.is_none() && tty().is_some()
+    }
+
     /// What was typed before: read while the terminal still has lines, since a ^D among them turns into a NUL otherwise.
     fn type_ahead(&mut self) {
         while sys::is_terminal(stream(0)) && self.to_program.len() < BUFFER {

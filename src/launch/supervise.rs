@@ -37,6 +37,9 @@ impl Outcome {
     }
 }
 
+/// How often a job in the background looks whether it is in the foreground.
+const BACKGROUND: Duration = Duration::from_millis(200);
+
 /// Between SIGTERM and SIGKILL when the time is over.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -150,12 +153,16 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     fn patience(&self) -> Option<i32> {
-        let next = [self.deadline, self.rest].into_iter().flatten().min()?;
+        let look = self.relay.waits().then(|| Instant::now() + BACKGROUND);
+        let next = [self.deadline, self.rest, look].into_iter().flatten().min()?;
         let left = next.saturating_duration_since(Instant::now()).as_millis() + 1;
         Some(i32::try_from(left).unwrap_or(i32::MAX))
     }
 
     fn clock(&mut self) {
+        if self.relay.waits() {
+            self.relay.resume();
+        }
         if self.rest.is_some_and(|rest| Instant::now() >= rest) {
             self.rest = None;
             sys::release_code();
@@ -232,6 +239,11 @@ impl Watch<'_> {
                     self.group = Some(sys::foreground_group(tty)).filter(|_| !sys::in_foreground(tty));
                 }
                 self.rest = Some(Instant::now() + child::BEFORE_REST);
+            }
+            Some(Message::Elsewhere(index)) => {
+                let dir = self.plan.cwd.get(index as usize).map(|dir| dir.display().to_string()).unwrap_or_default();
+                let wanted = self.plan.cwd.first().map(|dir| dir.display().to_string()).unwrap_or_default();
+                self.status.note(&format!("the program starts in {dir}: {wanted} cannot be entered inside"));
             }
             Some(Message::Stopped(signal)) => self.stopped(signal),
             // The last messages: what follows is the end of PID 1.

@@ -29,6 +29,10 @@ pub(super) fn clone(plan: &Plan, errno: Errno) -> Error {
 
 /// A step of the child failed.
 pub(super) fn failure(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errno) -> Error {
+    if matches!(errno.0, libc::EMFILE | libc::ENFILE) {
+        return Error::new(format!("{}: {}: {errno}", where_it_was(place), call.name()))
+            .hint("the limit of open descriptors is too low for this view: `ulimit -n 64`");
+    }
     match place {
         Place::Step(index) => step(plan, index as usize, call, errno),
         Place::Exec if call == Call::Execve => exec(plan, errno),

@@ -3,7 +3,7 @@
 use super::ids::IdPlan;
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
-use crate::spec::{Mode, Namespace, Network, Options, Origin, Root, Sandbox};
+use crate::spec::{Mode, Namespace, Network, Options, Origin, PathRule, Root, Sandbox};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -103,21 +103,27 @@ pub(super) fn collect(
             return Err(Error::new(message).origin(&rule.origin).hint("name the real path in a project's file"));
         }
         let hides = matches!(rule.mode, Mode::Masked | Mode::Deny);
-        let shown =
-            || items.iter().any(|(path, item)| real.starts_with(path) && matches!(item.what, What::Bind { .. }));
-        let nothing_to_hide = hides && sandbox.filesystem.root == Root::Empty && !shown();
-        let missing = facts.paths.kind(&source).is_none() || (nothing_to_hide && rule.options.optional);
+        // The nearest above, parent by parent: there may be thousands of items.
+        let above = || real.ancestors().find_map(|above| items.get(above));
+        let shown = hides && above().is_some_and(|item| matches!(item.what, What::Bind { .. }));
+        // Memory of ours, or nothing at all: there is nothing of the host's to be hidden.
+        let missing = facts.paths.kind(&source).is_none() || (hides && !shown && rule.options.optional);
         if missing && (rule.mode.shows_host() || hides) && !rule.options.create {
-            if special(sandbox, &real) && hides {
-                // The view makes these itself, whatever the host has.
-            } else if rule.options.optional {
+            if rule.options.optional || rule.mode == Mode::Hidden {
+                if facts.paths.denied(&source) {
+                    notes.push(format!("{} is left out: permission denied (EACCES)", source.display()));
+                }
                 continue;
+            } else if special(sandbox, &real) && hides && !shown {
+                // The view makes these itself, whatever the host has.
             } else {
-                let error = Error::new(format!("{}: there is no such file or directory", source.display()));
-                return Err(error
-                    .origin(&rule.origin)
-                    .hint(format!("create it, or write `{},optional` if it may be absent", rule.mode.word())));
+                return Err(absent(facts, rule, &source));
             }
+        }
+        if real == Path::new("/proc") && rule.mode.shows_host() {
+            notes.push(
+                "the host's /proc is shown: its processes are seen, and can be changed as far as their user may".into(),
+            );
         }
         for (link, text) in links {
             items.entry(link).or_insert_with(|| own(What::Link(text)));
@@ -130,7 +136,12 @@ pub(super) fn collect(
             Mode::Hidden => What::Hidden,
             Mode::Deny => What::Deny,
         };
-        let item = Item { what, options: rule.options.clone(), origin: rule.origin.clone(), asked: true };
+        let mut item = Item { what, options: rule.options.clone(), origin: rule.origin.clone(), asked: true };
+        // A service's socket in what is masked: empty but for that.
+        if rule.mode == Mode::Masked && items.keys().any(|path| path != &real && path.starts_with(&real)) {
+            item.what = What::Tmpfs { mode: 0o555, size: None };
+            (item.options.prefer, item.asked) = (true, false);
+        }
         // Two names of one path: the stricter mode wins.
         let old = items.get(&real).filter(|old| old.asked).map(|old| strictness(&old.what));
         if old.is_none_or(|old| old <= strictness(&item.what)) {
@@ -139,6 +150,22 @@ pub(super) fn collect(
     }
     compose(&mut items, facts, root, notes)?;
     Ok(items)
+}
+
+/// What is not there, or out of reach.
+fn absent(facts: &Facts, rule: &PathRule, source: &Path) -> Error {
+    let path = source.display();
+    if facts.paths.denied(source) {
+        return Error::new(format!("{path}: permission denied (EACCES)"))
+            .origin(&rule.origin)
+            .hint(format!("this user may not search a directory on the way: `namei -l {path}` shows which"));
+    }
+    // A flag takes the option behind its path, a profile behind the mode.
+    let flag = rule.origin.0.starts_with("--") && !rule.origin.0.starts_with("--set");
+    let spelt = if flag { format!("{},optional", rule.origin) } else { format!("{},optional", rule.mode.word()) };
+    Error::new(format!("{path}: there is no such file or directory"))
+        .origin(&rule.origin)
+        .hint(format!("create it, or write `{spelt}` if it may be absent"))
 }
 
 /// A path of the host without links: the child opens it by a call that follows none.
@@ -292,8 +319,24 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<String
                 .origin(&item.origin)
                 .hint("use filesystem.root = \"empty\""));
         };
+        // What the defaults would put there goes with it; what the profile names more specifically stays.
+        items.retain(|other, item| item.asked || other == &path || !other.starts_with(&path));
         let Some((above, cover)) = items.iter().rev().find(|(p, _)| parent.starts_with(p)) else { continue };
-        let What::Bind { source, ro, .. } = &cover.what else { continue };
+        let (source, ro) = match &cover.what {
+            What::Bind { source, ro, .. } => (source, ro),
+            What::Tmpfs { .. } | What::Dir { .. } | What::Link(_) | What::Hidden => continue,
+            _ if item.options.prefer => {
+                notes.push(format!("{} is not hidden: {} is made by the view itself", path.display(), above.display()));
+                items.remove(&path);
+                continue;
+            }
+            _ => {
+                let message =
+                    format!("{} cannot be hidden: {} is made by the view itself", path.display(), above.display());
+                let hint = "what is masked in /proc is masked already; leave it, or hide the whole of it";
+                return Err(Error::new(message).origin(&item.origin).hint(hint));
+            }
+        };
         let host_parent = source.join(parent.strip_prefix(above).unwrap_or(Path::new("")));
         let host_parent: PathBuf = host_parent.components().collect();
         let listing = facts.paths.listing(&host_parent).filter(|_| host_parent == crate::host_path(root, parent));

@@ -6,7 +6,7 @@ use super::{Attributes, Create, Op, Placed};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
 use crate::spec::{Origin, Sandbox};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,7 @@ struct Placer<'a> {
     nested: bool,
     // By bytes: `Path` compares part by part, and nothing here needs the order.
     covers: BTreeMap<OsString, Cover>,
-    made: BTreeSet<OsString>,
+    made: BTreeMap<OsString, Kind>,
     seals: Vec<Placed>,
     out: Placement,
 }
@@ -45,7 +45,7 @@ pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut 
         root: base(&sandbox.filesystem.root),
         nested: sandbox.namespaces.nested,
         covers: BTreeMap::from([("/".into(), Cover::Ours)]),
-        made: BTreeSet::new(),
+        made: BTreeMap::new(),
         seals: Vec::new(),
         out: Placement::default(),
     };
@@ -96,11 +96,11 @@ impl Placer<'_> {
         let missing: Vec<_> = path
             .ancestors()
             .skip(1)
-            .take_while(|dir| dir.as_os_str() != above.as_os_str() && !self.made.contains(dir.as_os_str()))
+            .take_while(|dir| dir.as_os_str() != above.as_os_str() && !self.made.contains_key(dir.as_os_str()))
             .map(Path::to_owned)
             .collect();
         for dir in missing.into_iter().rev() {
-            self.made.insert(dir.clone().into());
+            self.made.insert(dir.clone().into(), Kind::Dir);
             self.push(Op::Dir { path: dir, mode: 0o755 }, origin);
         }
     }
@@ -114,10 +114,7 @@ impl Placer<'_> {
         match cover {
             Cover::Ours => {
                 self.parents(path, &item.origin);
-                if self.made.contains(path.as_os_str()) {
-                    return Ok(Some(Kind::Dir));
-                }
-                Ok(None)
+                Ok(self.made.get(path.as_os_str()).cloned())
             }
             Cover::Host { source, .. } => {
                 let host = source.join(path.strip_prefix(above).unwrap_or(path));
@@ -156,19 +153,19 @@ impl Placer<'_> {
         match &item.what {
             What::Hidden => Ok(()),
             What::Dir { mode } => {
-                if matches!(self.cover(path).1, Cover::Ours) && !self.made.contains(path.as_os_str()) {
+                if matches!(self.cover(path).1, Cover::Ours) && !self.made.contains_key(path.as_os_str()) {
                     self.parents(path, &item.origin);
-                    self.made.insert(path.into());
+                    self.made.insert(path.into(), Kind::Dir);
                     self.push(Op::Dir { path: path.to_owned(), mode: *mode }, &item.origin);
                 }
                 Ok(())
             }
             What::Link(target) => {
                 if matches!(self.cover(path.parent().unwrap_or(path)).1, Cover::Ours)
-                    && !self.made.contains(path.as_os_str())
+                    && !self.made.contains_key(path.as_os_str())
                 {
                     self.parents(path, &item.origin);
-                    self.made.insert(path.into());
+                    self.made.insert(path.into(), Kind::Link(target.clone()));
                     self.push(Op::Symlink { path: path.to_owned(), target: target.clone() }, &item.origin);
                 }
                 Ok(())
@@ -228,7 +225,7 @@ impl Placer<'_> {
             }
         };
         if make {
-            self.made.insert(path.into());
+            self.made.insert(path.into(), Kind::Dir);
             self.push(Op::Dir { path: path.to_owned(), mode: 0o755 }, &item.origin);
         }
         Ok(make)
@@ -264,7 +261,8 @@ impl Placer<'_> {
         let there = self.point(path, item)?;
         let make = there.is_none();
         self.push(Op::Bind { source: source.to_owned(), path: path.to_owned(), attributes, make }, &item.origin);
-        self.made.insert(path.into());
+        self.made
+            .insert(path.into(), there.unwrap_or_else(|| self.facts.paths.kind(source).cloned().unwrap_or(Kind::Dir)));
         self.covers.insert(path.into(), Cover::Host { source: source.to_owned(), attributes });
         Ok(())
     }
@@ -286,7 +284,7 @@ impl Placer<'_> {
             }
         };
         let path = path.to_owned();
-        self.made.insert(path.clone().into());
+        self.made.insert(path.clone().into(), kind.clone());
         self.covers.insert(path.clone().into(), Cover::Closed);
         let op = Op::Mask { path, dir: kind == Kind::Dir, closed };
         self.push(op, &item.origin);
@@ -316,7 +314,7 @@ impl Placer<'_> {
         ];
         for (name, target) in links {
             let path = path.join(name);
-            self.made.insert(path.clone().into());
+            self.made.insert(path.clone().into(), Kind::Link(target.into()));
             self.push(Op::Symlink { path, target: target.into() }, &item.origin);
         }
         let pts = path.join("pts");

@@ -110,8 +110,11 @@ impl Failed {
         let mut out = String::new();
         for diagnostic in self.diagnostics.iter().take(MOST) {
             let message = printable(&diagnostic.message);
-            let name =
-                diagnostic.at.as_ref().and_then(|at| self.sources.get(at.source)).map(|source| printable(&source.name));
+            let name = diagnostic.at.as_ref().and_then(|at| self.sources.get(at.source)).map(|source| {
+                let at = diagnostic.at.as_ref().map_or(0, |at| at.span.start);
+                let line = source.lines.partition_point(|start| *start <= at).saturating_sub(1);
+                printable(source.labels.get(line).unwrap_or(&source.name))
+            });
             let mut group = Group::with_title(Level::ERROR.primary_title(message.as_ref()));
             let source = diagnostic.at.as_ref().and_then(|at| Some((at, self.sources.get(at.source)?)));
             if let Some((at, source)) = source {

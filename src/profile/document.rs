@@ -55,6 +55,8 @@ pub struct Document {
     pub settings: Vec<Setting>,
     /// Number of its source.
     pub source: usize,
+    /// It is no TOML, so that what is missing in it may be there all the same.
+    pub torn: bool,
 }
 
 impl Document {
@@ -62,6 +64,7 @@ impl Document {
     pub fn parse(sources: &Sources, source: usize, errors: &mut Vec<Diagnostic>) -> Document {
         let text = sources.get(source).map_or("", |source| source.text.as_str());
         let (table, wrong) = DeTable::parse_recoverable(text);
+        let torn = !wrong.is_empty();
         let mut reader = Reader { source, errors, settings: Vec::new() };
         for error in wrong {
             let span = error.span().unwrap_or(0..0);
@@ -69,7 +72,7 @@ impl Document {
             reader.errors.push(Diagnostic::at(&At { source, span }, format!("this is not TOML: {message}")));
         }
         reader.table("", table.get_ref());
-        Document { settings: reader.settings, source }
+        Document { settings: reader.settings, source, torn }
     }
 
     /// The setting of a key.
@@ -152,7 +155,7 @@ impl Reader<'_> {
                     let text = number.as_str().replace('_', "");
                     Some(Value::Text(Text { text, at: self.at(value.span()) }))
                 }
-                DeValue::String(_) => self.text(key, value).map(Value::Text),
+                DeValue::String(_) if key.name != "schema" => self.text(key, value).map(Value::Text),
                 _ => self.wrong(key, value, "a number"),
             },
             Kind::Argv | Kind::List => self.list(key, value).map(|list| Value::List(list, self.at(value.span()))),
@@ -213,7 +216,20 @@ impl Reader<'_> {
 
     fn wrong<T>(&mut self, key: &Key, value: &Spanned<DeValue<'_>>, wanted: &str) -> Option<T> {
         let found = article(value.get_ref().type_str());
-        self.error(value.span(), format!("`{}` takes {wanted}, not {found}", key.name), Some(key.doc.to_owned()));
+        let form = match key.kind {
+            Kind::Switch => "true".to_owned(),
+            Kind::Word(words) => format!("{:?}", words.first().unwrap_or(&"")),
+            Kind::Words(words) => format!("{:?}", words.get(..words.len().min(2)).unwrap_or_default()),
+            Kind::Argv => "[\"ls\", \"-l\"]".to_owned(),
+            Kind::List => "[\"a\", \"b\"]".to_owned(),
+            Kind::Map => "{ NAME = \"value\" }".to_owned(),
+            Kind::Paths => "{ \"/path\" = \"ro\" }".to_owned(),
+            Kind::Number => "1".to_owned(),
+            Kind::Text => "\"...\"".to_owned(),
+        };
+        let last = key.name.rsplit('.').next().unwrap_or(key.name);
+        let help = format!("write such as `{last} = {form}`: {}", key.doc);
+        self.error(value.span(), format!("`{}` takes {wanted}, not {found}", key.name), Some(help));
         None
     }
 }

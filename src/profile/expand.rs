@@ -13,6 +13,8 @@ pub struct Vars {
     pub places: BTreeMap<String, String>,
     /// Homes by their real paths: the caller's, and other people's.
     pub homes: Vec<PathBuf>,
+    /// The caller's own limits, soft and hard, by their names in `[rlimits]`.
+    pub rlimits: BTreeMap<&'static str, (u64, u64)>,
     /// Where the caller's profiles are, by its real path: who can write there decides over the next sandbox.
     pub profiles: PathBuf,
 }

@@ -155,6 +155,9 @@ impl Loader {
                 let message = format!("this sbx does not know version {} of the profile language", text.text);
                 self.errors.push(Diagnostic::at(&text.at, message).help(wanted));
             }
+            _ if document.torn => {}
+            // Something else stands there, which is an error of its own.
+            None if self.errors.iter().any(|error| error.message.starts_with("`schema`")) => {}
             _ => {
                 let at = At { source: document.source, span: 0..0 };
                 self.errors.push(Diagnostic::at(&at, "the profile does not say its `schema`").help(wanted));

@@ -62,7 +62,7 @@ impl Builder<'_> {
         match self.vars.path(&text.text) {
             Ok(path) => Some(path),
             Err(why) => {
-                self.wrong(text, why, "paths start with `/`, `~/`, `${HOME}` or a place such as `xdg-download`");
+                self.wrong(text, why, "paths start with `/`, `~/`, `${CWD}/` or a place such as `xdg-download`");
                 None
             }
         }
@@ -77,7 +77,11 @@ impl Builder<'_> {
             let good = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
             if name.is_empty() || name.len() > 64 || !name.chars().all(good) {
                 let message = format!("`{}` is no host name", text.text);
-                self.wrong(text, message, "1 to 64 letters, digits, `-`, `.` and `_` (sethostname(2))");
+                self.wrong(
+                    text,
+                    message,
+                    "1 to 64 characters, which are letters, digits, `-`, `.` and `_` (sethostname(2))",
+                );
             }
             name
         });
@@ -131,7 +135,11 @@ impl Builder<'_> {
         match humantime::parse_duration(&text.text) {
             Ok(duration) if !duration.is_zero() && duration.as_secs() < 1 << 31 => Some(duration),
             _ => {
-                self.wrong(text, format!("`{}` is no duration", text.text), "write `90s`, `10m`, `8h`, or `1h 30m`");
+                self.wrong(
+                    text,
+                    format!("`{}` is no duration", text.text),
+                    "more than nothing, with a unit: `90s`, `10m`, `8h`, or `1h 30m`",
+                );
                 None
             }
         }
@@ -153,7 +161,7 @@ impl Builder<'_> {
             None => {
                 let asked = self.merged.list("namespaces.share").iter().find(|text| text.text == "net");
                 if let Some(text) = asked {
-                    let help = "write `network.mode = \"host\"`, which says the same";
+                    let help = "write `network.mode = \"host\"`, or `--net host`, which says the same";
                     self.wrong(text, "the network is shared here and absent in `network.mode`".into(), help);
                 }
             }
@@ -184,10 +192,10 @@ impl Builder<'_> {
         for (name, value) in self.merged.map("filesystem.paths") {
             let (Some(path), Some((mode, options))) = (self.path(name), self.mode(value)) else { continue };
             if name.text.starts_with("${CWD}")
-                && let Some(what) = self.too_wide(&path, mode)
+                && let Some(why) = self.too_wide(&path, mode)
             {
                 let message = format!(
-                    "{} holds {what} and is not shown inside; start from a directory below it, \
+                    "{} {why} and is not shown inside; start elsewhere, \
                      or name what the program may see: --ro PATH, --rw PATH",
                     path.display()
                 );
@@ -216,9 +224,13 @@ impl Builder<'_> {
         let profiles = &self.vars.profiles;
         let home = self.vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
         if self.vars.homes.iter().chain([&home]).any(|home| home.starts_with(path)) {
-            Some("your home directory")
+            Some("holds your home directory")
         } else if mode == Mode::Rw && (profiles.starts_with(path) || path.starts_with(profiles)) {
-            Some("the profiles of sbx")
+            Some("holds the profiles of sbx")
+        } else if ["/proc", "/dev", "/sys", "/run"].iter().any(|dir| path.starts_with(dir))
+            && !path.starts_with("/run/media")
+        {
+            Some("is a part of what is private inside")
         } else {
             None
         }
@@ -315,7 +327,7 @@ impl Builder<'_> {
                     limits.push(Rlimit { name, soft, hard, origin: self.origin(text) });
                 }
                 _ => {
-                    let help = "a number, one with K, M or G, `unlimited`, or `SOFT:HARD`";
+                    let help = "a number, one with K, M or G, `unlimited`, or `SOFT:HARD` with the soft one not above the hard";
                     self.wrong(text, format!("`{}` is no limit", text.text), help);
                 }
             }

@@ -46,9 +46,15 @@ fn check(below: &Merged, view: &Filesystem, setting: &Setting, vars: &Vars) -> V
             refuse(text, fine, "a longer timeout")
         }
         (Value::Text(text), _) if name.starts_with("rlimits.") => {
-            let fine = match below.text(name) {
-                Some(old) => hard(text).is_some_and(|new| hard(old).is_some_and(|old| new <= old)),
-                None => hard(text).is_some(),
+            // Where no layer has it, it is the caller's own that may not be raised.
+            let old = match below.text(name) {
+                Some(old) => limits(old),
+                None => vars.rlimits.get(name.trim_start_matches("rlimits.")).copied(),
+            };
+            let fine = match (limits(text), old) {
+                (Some((soft, hard)), Some((old_soft, old_hard))) => soft <= old_soft && hard <= old_hard,
+                (new, None) => new.is_some(),
+                (None, _) => false,
             };
             refuse(text, fine, "a higher limit")
         }
@@ -73,12 +79,11 @@ fn refuse(text: &Text, fine: bool, what: &str) -> Vec<(Text, String)> {
     if fine { Vec::new() } else { vec![(text.clone(), format!("a project's file cannot ask for {what}"))] }
 }
 
-/// The hard limit of `N`, `SOFT:HARD` or `unlimited`.
-fn hard(text: &Text) -> Option<u64> {
-    match text.text.rsplit(':').next()? {
-        "unlimited" => Some(u64::MAX),
-        number => parse_size(number),
-    }
+/// Soft and hard of `N`, `SOFT:HARD` or `unlimited`.
+fn limits(text: &Text) -> Option<(u64, u64)> {
+    let one = |part: &str| if part == "unlimited" { Some(u64::MAX) } else { parse_size(part) };
+    let (soft, hard) = text.text.split_once(':').unwrap_or((&text.text, &text.text));
+    Some((one(soft)?, one(hard)?))
 }
 
 fn path_loosened(view: &Filesystem, path: &Text, mode: &Text, vars: &Vars) -> Option<(Text, String)> {
@@ -89,9 +94,9 @@ fn path_loosened(view: &Filesystem, path: &Text, mode: &Text, vars: &Vars) -> Op
     let mut parts = mode.text.split(',').map(str::trim);
     // What is no mode or no path is an error of its own.
     let new = Mode::from_word(parts.next()?)?;
-    if let Some(option) =
-        parts.find(|part| part.starts_with("from=") || matches!(*part, "create" | "prefer" | "optional"))
-    {
+    if let Some(option) = parts.find(|part| {
+        part.starts_with("from=") || matches!(*part, "create" | "prefer") || (new.shows_host() && *part == "optional")
+    }) {
         return says(format!("a project's file cannot use `{option}`"));
     }
     let target = vars.path(&path.text).ok()?;

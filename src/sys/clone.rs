@@ -221,6 +221,19 @@ pub fn own_process_group() -> Result<()> {
     done(unsafe { libc::setpgid(0, 0) })
 }
 
+/// Resources of setrlimit(2), by their names in lower case.
+pub const RLIMITS: [(&str, u32); 9] = [
+    ("as", libc::RLIMIT_AS),
+    ("core", libc::RLIMIT_CORE),
+    ("cpu", libc::RLIMIT_CPU),
+    ("data", libc::RLIMIT_DATA),
+    ("fsize", libc::RLIMIT_FSIZE),
+    ("memlock", libc::RLIMIT_MEMLOCK),
+    ("nofile", libc::RLIMIT_NOFILE),
+    ("nproc", libc::RLIMIT_NPROC),
+    ("stack", libc::RLIMIT_STACK),
+];
+
 /// setrlimit(2) by prlimit64, so that values are 64 bits everywhere. `None` is no limit.
 pub fn set_rlimit(resource: u32, soft: Option<u64>, hard: Option<u64>) -> Result<()> {
     let limit = [soft.unwrap_or(u64::MAX), hard.unwrap_or(u64::MAX)];
