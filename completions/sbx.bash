@@ -763,3 +763,38 @@ if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERS
 else
     complete -F _sbx -o bashdefault -o default sbx
 fi
+
+_sbx_more() {
+    local cur="$2" i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        if [[ "${COMP_WORDS[i]}" == "--" ]]; then
+            if declare -F _command_offset >/dev/null; then
+                _command_offset $((i + 1))
+            elif ((i + 1 == COMP_CWORD)); then
+                COMPREPLY=($(compgen -c -- "$cur"))
+            else
+                COMPREPLY=($(compgen -f -- "$cur"))
+            fi
+            return
+        fi
+    done
+    local words=""
+    case "$3" in
+        -p | --profile | show) words=$(sbx profile list 2>/dev/null | awk '{print $1}') ;;
+        --net) words="none host" ;;
+        --tty) words="auto pty inherit none" ;;
+        --share) words="ipc uts pid cgroup time" ;;
+        --device) words="gpu audio camera input fuse kvm tun" ;;
+        -u | --user) words="self root range" ;;
+        --ro | --rw | --tmpfs | --mask | --hide | --deny | -C | --cwd) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    esac
+    if [[ -n "$words" ]]; then
+        COMPREPLY=($(compgen -W "$words" -- "$cur"))
+        return
+    fi
+    _sbx "$@"
+    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help) ]]; then
+        COMPREPLY+=($(compgen -c -- "$cur"))
+    fi
+}
+complete -F _sbx_more -o bashdefault -o default sbx

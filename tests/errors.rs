@@ -198,9 +198,12 @@ fn wrong_programs() {
     let mut book = Book::default();
     let place = Place::new();
     place.write("work/plain", "echo hello\n");
-    for (name, text) in
-        [("no-interpreter", "#!/no/such/sh\n"), ("garbage", "\u{1}\u{2}\u{3}\n"), ("noexec", "#!/bin/sh\n")]
-    {
+    for (name, text) in [
+        ("no-interpreter", "#!/no/such/sh\n"),
+        ("dos", "#!/bin/sh\r\n"),
+        ("garbage", "\u{1}\u{2}\u{3}\n"),
+        ("noexec", "#!/bin/sh\n"),
+    ] {
         let path = place.write(&format!("work/{name}"), text);
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(if name == "noexec" { 0o644 } else { 0o755 }))
             .unwrap();
@@ -212,6 +215,8 @@ fn wrong_programs() {
         &["--", "./noexec"],
         &["--", "./garbage"],
         &["--", "./no-interpreter"],
+        &["--", "./dos"],
+        &["--hide", "/usr/bin/env", "--", "env"],
         &["--", "/usr"],
         &["--", ""],
         &["--tmpfs", "/usr", "--", "/bin/true"],

@@ -26,7 +26,8 @@ fn completions_are_fresh() {
     for (shell, file) in [(Shell::Bash, "sbx.bash"), (Shell::Zsh, "_sbx"), (Shell::Fish, "sbx.fish")] {
         let mut out = Vec::new();
         generate(shell, &mut sbx::cli::completed(), "sbx", &mut out);
-        fresh(&format!("completions/{file}"), &String::from_utf8(out).unwrap());
+        let more = if shell == Shell::Bash { BASH } else { "" };
+        fresh(&format!("completions/{file}"), &(String::from_utf8(out).unwrap() + more));
     }
 }
 
@@ -79,6 +80,44 @@ fn the_manual_of_profiles_names_every_key_mode_option_and_variable() {
         assert!(table.is_empty() || text.contains(&format!("[{table}]")), "sbx-profile(5) has no [{table}]");
     }
 }
+
+/// What the generator does not know: values that are names of profiles or words of the language, and the program with its arguments.
+const BASH: &str = r#"
+_sbx_more() {
+    local cur="$2" i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        if [[ "${COMP_WORDS[i]}" == "--" ]]; then
+            if declare -F _command_offset >/dev/null; then
+                _command_offset $((i + 1))
+            elif ((i + 1 == COMP_CWORD)); then
+                COMPREPLY=($(compgen -c -- "$cur"))
+            else
+                COMPREPLY=($(compgen -f -- "$cur"))
+            fi
+            return
+        fi
+    done
+    local words=""
+    case "$3" in
+        -p | --profile | show) words=$(sbx profile list 2>/dev/null | awk '{print $1}') ;;
+        --net) words="none host" ;;
+        --tty) words="auto pty inherit none" ;;
+        --share) words="ipc uts pid cgroup time" ;;
+        --device) words="gpu audio camera input fuse kvm tun" ;;
+        -u | --user) words="self root range" ;;
+        --ro | --rw | --tmpfs | --mask | --hide | --deny | -C | --cwd) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    esac
+    if [[ -n "$words" ]]; then
+        COMPREPLY=($(compgen -W "$words" -- "$cur"))
+        return
+    fi
+    _sbx "$@"
+    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help) ]]; then
+        COMPREPLY+=($(compgen -c -- "$cur"))
+    fi
+}
+complete -F _sbx_more -o bashdefault -o default sbx
+"#;
 
 const BEFORE: &str = r#".SH SYNOPSIS
 .B sbx

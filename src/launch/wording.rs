@@ -145,13 +145,10 @@ fn exec(plan: &Plan, errno: Errno) -> Error {
     match errno.0 {
         libc::ENOENT => {
             let error = Error::new(format!("{name}: not found in the sandbox")).status(exit::NOT_FOUND);
-            if name.contains('/') && Path::new(&name).exists() {
-                return error.hint(format!(
-                    "it is there on the host: --ro {name} shows it inside; or its interpreter (the `#!` line, the loader) is missing inside"
-                ));
+            match not_found(plan, &name) {
+                Some(hint) => error.hint(hint),
+                None => error,
             }
-            let path = plan.env.get("PATH").map_or("", String::as_str);
-            if name.contains('/') { error } else { error.hint(format!("PATH inside is {path}")) }
         }
         libc::EACCES => Error::new(format!("{name}: cannot be executed: {errno}"))
             .status(exit::NOT_EXECUTABLE)
@@ -164,4 +161,41 @@ fn exec(plan: &Plan, errno: Errno) -> Error {
             .hint("one string may have 128 KiB, all together a quarter of the stack's limit (execve(2)); xargs splits them"),
         _ => Error::new(format!("{name}: cannot be executed: {errno}")).status(exit::NOT_EXECUTABLE),
     }
+}
+
+/// Why a program is not found that is there on the host.
+fn not_found(plan: &Plan, name: &str) -> Option<String> {
+    let inside = plan.env.get("PATH").map_or("", String::as_str);
+    let outside = std::env::var("PATH").unwrap_or_default();
+    let file = if name.contains('/') {
+        Some(Path::new(name).to_owned()).filter(|file| file.exists())
+    } else {
+        let dirs = inside.split(':').chain(outside.split(':')).filter(|dir| dir.starts_with('/'));
+        dirs.map(|dir| Path::new(dir).join(name)).find(|file| file.is_file())
+    };
+    let Some(file) = file else {
+        return (!name.contains('/')).then(|| format!("PATH inside is {inside}"));
+    };
+    let path = file.display();
+    match interpreter(&file) {
+        Some(line) if line.ends_with('\r') => Some(format!(
+            "the first line of {path} ends with a carriage return, as DOS has it: sed -i 's/\\r$//' {path}"
+        )),
+        Some(program) => {
+            Some(format!("{path} is there on the host; its interpreter {program} may not be there inside"))
+        }
+        None => Some(format!(
+            "it is {path} on the host: `--ro {path} -- {path}` shows it inside; if it is shown, its loader is missing inside"
+        )),
+    }
+}
+
+/// The program of a script's first line.
+fn interpreter(file: &Path) -> Option<String> {
+    use std::io::Read;
+    let mut start = Vec::new();
+    std::fs::File::open(file).ok()?.take(256).read_to_end(&mut start).ok()?;
+    let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let line = String::from_utf8_lossy(line).trim_start().to_owned();
+    Some(line.split([' ', '\t']).next().unwrap_or_default().to_owned())
 }
