@@ -19,6 +19,14 @@ pub struct Source {
     lines: Vec<usize>,
 }
 
+impl Source {
+    /// The flag that a place was made of.
+    fn label(&self, at: &At) -> Option<&str> {
+        let line = self.lines.partition_point(|start| *start <= at.span.start).saturating_sub(1);
+        self.labels.get(line).map(String::as_str)
+    }
+}
+
 /// All sources of one run; an `At` points into it.
 #[derive(Debug, Clone, Default)]
 pub struct Sources(Vec<Source>);
@@ -55,8 +63,7 @@ impl Sources {
     pub fn place(&self, at: &At) -> String {
         self.get(at.source).map_or_else(String::new, |source| {
             let line = source.lines.partition_point(|start| *start <= at.span.start);
-            let label = source.labels.get(line.saturating_sub(1)).cloned();
-            label.unwrap_or_else(|| format!("{}:{line}", source.name))
+            source.label(at).map_or_else(|| format!("{}:{line}", source.name), str::to_owned)
         })
     }
 }
@@ -109,22 +116,23 @@ impl Failed {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let mut out = String::new();
         for diagnostic in self.diagnostics.iter().take(MOST) {
-            let message = printable(&diagnostic.message);
-            let name = diagnostic.at.as_ref().and_then(|at| self.sources.get(at.source)).map(|source| {
-                let at = diagnostic.at.as_ref().map_or(0, |at| at.span.start);
-                let line = source.lines.partition_point(|start| *start <= at).saturating_sub(1);
-                printable(source.labels.get(line).unwrap_or(&source.name))
-            });
-            let mut group = Group::with_title(Level::ERROR.primary_title(message.as_ref()));
-            let source = diagnostic.at.as_ref().and_then(|at| Some((at, self.sources.get(at.source)?)));
-            if let Some((at, source)) = source {
+            let place = diagnostic.at.as_ref().and_then(|at| Some((at, self.sources.get(at.source)?)));
+            // A flag stands for the whole line that it was made into, which nobody wrote.
+            let flag = place.and_then(|(at, source)| source.label(at));
+            let message = match flag {
+                Some(flag) => printable(&format!("{} ({flag})", diagnostic.message)).into_owned(),
+                None => printable(&diagnostic.message).into_owned(),
+            };
+            let name = place.filter(|_| flag.is_none()).map(|(_, source)| printable(&source.name));
+            let mut group = Group::with_title(Level::ERROR.primary_title(message.as_str()));
+            if let Some((at, source)) = place {
                 let end = source.text.len();
                 let span = at.span.start.min(end)..at.span.end.min(end);
-                group = group.element(
-                    Snippet::source(source.text.as_str())
-                        .path(name.as_deref().unwrap_or_default())
-                        .annotation(AnnotationKind::Primary.span(span)),
-                );
+                let mut snippet = Snippet::source(source.text.as_str()).annotation(AnnotationKind::Primary.span(span));
+                if let Some(name) = &name {
+                    snippet = snippet.path(name.as_ref());
+                }
+                group = group.element(snippet);
             }
             if let Some(help) = &diagnostic.help {
                 group = group.element(Level::HELP.message(help.as_str()));
