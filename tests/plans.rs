@@ -145,7 +145,7 @@ fn vars(facts: &Facts) -> Vars {
         places: places.into(),
         homes: vec![facts.home.clone(), "/home/bob".into()],
         rlimits: BTreeMap::new(),
-        profiles: facts.home.join(".config/sbx"),
+        profiles: vec![facts.home.join(".config/sbx")],
     }
 }
 

@@ -175,3 +175,58 @@ fn what_is_no_plain_file_is_not_read() {
     std::fs::create_dir(&file).unwrap();
     assert!(place.run(&["plan", "--", "true"]).failed(125).contains("not a regular file"));
 }
+
+#[test]
+fn flags_and_links_of_the_layers_around_it_hold() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/src/d/f", "SRC");
+    place.write("work/real/sub/f", "REAL");
+    std::os::unix::fs::symlink("real", place.work().join("link")).unwrap();
+    place.write(
+        "home/.config/sbx/profiles/mine.toml",
+        "schema = 1\nextends = [\"base/host\"]\n[filesystem.paths]\n\"${CWD}\" = \"rw\"\n\"${CWD}/link\" = \"ro\"\n",
+    );
+    let project = |rule: &str| place.write("work/.sbx.toml", &format!("schema = 1\n[filesystem.paths]\n{rule}\n"));
+    let cases: [(&str, &[&str]); 6] = [
+        ("\"${CWD}/src/d\" = \"ro\"", &["--tmpfs", "src"]),
+        ("\"${CWD}/src/d\" = \"ro\"", &["--hide", "src"]),
+        ("\"/var/lib/dpkg/status\" = \"ro\"", &["--hide", "/var/lib/dpkg"]),
+        ("\"${CWD}/src/d\" = \"rw\"", &["--profile", "ci", "--ro", "src"]),
+        ("\"/etc\" = \"ro\"", &["--set", "filesystem.root=empty", "--ro", "/usr"]),
+        ("\"${CWD}/real/sub\" = \"rw\"", &["--profile", "mine"]),
+    ];
+    for (rule, flags) in cases {
+        project(rule);
+        let out = place.run(&[flags, &["--", "/usr/bin/true"]].concat());
+        assert!(out.status == Some(125) && out.err.contains("may only tighten"), "{rule} {flags:?}: {out:?}");
+    }
+    project("\"${CWD}/src/d\" = \"masked\"");
+    assert_eq!(place.sh(&["--rw", "src"], "ls src/d").ok(), "");
+}
+
+#[test]
+fn the_profiles_of_the_next_run_cannot_be_written() {
+    need!(userns());
+    let place = Place::new();
+    let home = place.home();
+    let links: [(&str, &str, &str); 3] = [
+        ("", "", ".config"),
+        ("../dot/sbx", ".config/sbx", ".config"),
+        ("../../dot/sbx/profiles", ".config/sbx/profiles", "dot"),
+    ];
+    for (target, link, cwd) in links {
+        let _ = std::fs::remove_dir_all(&home);
+        std::fs::create_dir_all(home.join("dot/sbx/profiles")).unwrap();
+        std::fs::create_dir_all(home.join(if link.ends_with("profiles") { ".config/sbx" } else { ".config" })).unwrap();
+        if !link.is_empty() {
+            std::os::unix::fs::symlink(target, home.join(link)).unwrap();
+        }
+        let script = "mv sbx old; mkdir -p sbx/profiles; echo x > sbx/profiles/default.toml; true";
+        let mut command = place.command();
+        command.current_dir(home.join(cwd)).args(["--profile", "ci", "--", "/bin/sh", "-c", script]);
+        let out = common::ran(command.output().unwrap());
+        assert!(out.err.contains("profiles of sbx"), "{link}: {out:?}");
+        assert!(!home.join(".config/sbx/profiles/default.toml").exists(), "{link}: {out:?}");
+    }
+}

@@ -274,3 +274,18 @@ fn a_job_that_comes_to_the_foreground_gets_its_input() {
     session.expect("hello");
     session.expect("end-0");
 }
+
+#[test]
+fn a_program_that_stops_as_job_control_does_stops_no_clock_either() {
+    need!(userns());
+    let place = Place::new();
+    for tty in ["pty", "inherit", "none"] {
+        let script = format!(
+            "$SBX --tty {tty} --timeout 800ms -- /bin/sh -c 'kill -TSTP $$; exec sleep 60'; sleep 4; fg 2>/dev/null; echo end"
+        );
+        let started = Instant::now();
+        let mut session = Session::start(&place, &script);
+        session.expect("end");
+        assert!(started.elapsed() < Duration::from_secs(15), "{tty}");
+    }
+}

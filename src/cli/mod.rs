@@ -47,7 +47,11 @@ pub fn main() -> u8 {
 /// Says an error; gives its exit status.
 pub(crate) fn complain(error: &Error) -> u8 {
     use std::io::Write;
-    // With stderr closed there is nobody to tell, and the status says it.
+    // A terminal that nobody reads would hold us; with stderr closed there is nobody to tell. The status says it.
+    let mut set = [sys::Poll { write: true, read: false, ..sys::Poll::read(2) }];
+    if sys::poll(&mut set, Some(2000)).is_err() || !set[0].ready {
+        return error.status;
+    }
     // In one piece, since others write there, too.
     let _ = std::io::stderr().write_all(format!("{error}\n").as_bytes());
     error.status

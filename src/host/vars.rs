@@ -47,9 +47,34 @@ pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) ->
         places: places(&home, &written),
         homes,
         rlimits: rlimits(),
-        profiles: real(&Path::new(&config).join("sbx")),
+        profiles: way(&Path::new(&config).join("sbx/profiles")),
         names,
     }
+}
+
+/// What the profiles depend on: each link on the way to them where it lies itself, their directory and the one above by real paths,
+/// there or not, and where files among them that are links lead.
+fn way(path: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut here = PathBuf::from("/");
+    let count = path.components().count();
+    for (index, part) in path.components().enumerate().skip(1) {
+        let next = here.join(part);
+        here = if next.is_symlink() {
+            let real = next.canonicalize().unwrap_or_else(|_| next.clone());
+            found.push(next);
+            real
+        } else {
+            next
+        };
+        if index + 2 >= count {
+            found.push(here.clone());
+        }
+    }
+    let entries = std::fs::read_dir(&here).into_iter().flatten().flatten();
+    found
+        .extend(entries.filter(|entry| entry.path().is_symlink()).filter_map(|entry| entry.path().canonicalize().ok()));
+    found
 }
 
 /// The caller's limits.

@@ -185,9 +185,12 @@ impl Relay {
                 break;
             }
             if !self.to_terminal.is_empty() {
+                if ended() {
+                    break;
+                }
                 let fd = self.output.as_ref().map_or(1, |fd| fd.as_raw_fd());
                 let output = Poll { fd, read: false, write: true, ready: false };
-                if sys::poll(&mut [output, Poll::read(signals.as_raw_fd())], None).is_err() || ended() {
+                if sys::poll(&mut [output, Poll::read(signals.as_raw_fd())], None).is_err() {
                     break;
                 }
             }

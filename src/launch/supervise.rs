@@ -97,6 +97,7 @@ pub(super) fn supervise(running: Running<'_>, status: &mut Status) -> Result<Out
         deadline: plan.timeout.map(|timeout| Instant::now() + timeout),
         rest: None,
         timed_out: false,
+        hurried: false,
     };
     loop {
         let [input, master, output] = watch.relay.wants();
@@ -149,6 +150,13 @@ struct Watch<'a> {
     /// When memory that is not needed for waiting is given back: a program that has ended by then is not made to wait for it.
     rest: Option<Instant>,
     timed_out: bool,
+    /// Somebody asked for the end: the last of the output is not waited for.
+    hurried: bool,
+}
+
+/// Signals that ask a program to end.
+fn is_end(signal: i32) -> bool {
+    matches!(signal, libc::SIGTERM | libc::SIGINT | libc::SIGHUP | libc::SIGQUIT)
 }
 
 impl Watch<'_> {
@@ -197,10 +205,9 @@ impl Watch<'_> {
     /// Shows the last of the program's output, unless somebody does not want to wait for it.
     fn finish(&mut self) {
         let signals = self.signals;
-        let ended = || {
-            std::iter::from_fn(|| sys::next_signal(signals))
-                .any(|arrived| matches!(arrived.signal, libc::SIGTERM | libc::SIGINT | libc::SIGHUP | libc::SIGQUIT))
-        };
+        let hurried = self.timed_out || self.hurried;
+        let ended =
+            || hurried || std::iter::from_fn(|| sys::next_signal(signals)).any(|arrived| is_end(arrived.signal));
         self.relay.finish(ended, signals);
     }
 
@@ -286,7 +293,10 @@ impl Watch<'_> {
             // What the terminal sends has reached a program that shares it; if ^Z stops it, PID 1 says so.
             _ if !arrived.from_process && shared && self.group.is_none() => {}
             _ if self.prepared.as_pid_1 && !self.started => self.kill(libc::SIGKILL),
-            signal => self.kill(signal),
+            signal => {
+                self.hurried |= is_end(signal);
+                self.kill(signal);
+            }
         }
     }
 
@@ -294,12 +304,16 @@ impl Watch<'_> {
     /// stops itself otherwise must not stop the clock, or our ears.
     fn stopped(&mut self, signal: i32) {
         let job_control = matches!(signal, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
-        if !job_control || tty().is_none() {
+        if !job_control || tty().is_none() || self.prepared.session == Session::Detached {
             return;
         }
         self.take_back();
         self.relay.suspend();
+        // A program may stop itself to stop our clock: where there is one, it wakes us.
+        let alarm =
+            self.deadline.map(|deadline| sys::continue_after(deadline.saturating_duration_since(Instant::now())));
         sys::stop_self();
+        drop(alarm);
         self.go_on();
     }
 

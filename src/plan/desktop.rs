@@ -155,7 +155,9 @@ fn bus(
             args.push(format!("--call={portal}.Desktop={portal}.{interface}.*@/org/freedesktop/portal/desktop"));
         }
     }
-    plan.items.push((runtime.to_owned(), own(What::Dir { mode: 0o700 })));
+    if !matches!(sandbox.filesystem.root, crate::spec::Root::Dir(_)) {
+        plan.items.push((runtime.to_owned(), own(What::Dir { mode: 0o700 })));
+    }
     // The proxy is given this path from outside of the sandbox: a link on the way would lead it through the host's tree.
     let inside = facts.paths.resolve(base(&sandbox.filesystem.root), &socket);
     let socket = inside.map_or(socket, |(real, _)| real);

@@ -85,7 +85,9 @@ pub(super) fn collect(
         // The whole tree in one: what the defaults would show of it is in it, in its mode.
         items.retain(|_, item| !matches!(item.what, What::Bind { device: false, .. } | What::Link(_)));
     }
-    for rule in &sandbox.filesystem.paths {
+    // A project's file comes last: what it says is compared with all that the others have said, flags included, by real paths.
+    let rules = &sandbox.filesystem.paths;
+    for rule in rules.iter().filter(|rule| !rule.project).chain(rules.iter().filter(|rule| rule.project)) {
         let Some((real, links)) = facts.paths.resolve(root, &rule.path) else {
             return Err(Error::new(format!("{}: its links go in a circle", rule.path.display()))
                 .origin(&rule.origin)
@@ -142,6 +144,9 @@ pub(super) fn collect(
             item.what = What::Tmpfs { mode: 0o555, size: None };
             (item.options.prefer, item.asked) = (true, false);
         }
+        if rule.project {
+            only_tightens(&items, &real, &item)?;
+        }
         // Two names of one path: the stricter mode wins.
         let old = items.get(&real).filter(|old| old.asked).map(|old| strictness(&old.what));
         if old.is_none_or(|old| old <= strictness(&item.what)) {
@@ -150,6 +155,33 @@ pub(super) fn collect(
     }
     compose(&mut items, facts, root, notes)?;
     Ok(items)
+}
+
+/// Whether what a project's file says of a path is no freer than what holds there without it.
+fn only_tightens(items: &Items, real: &Path, item: &Item) -> Result<()> {
+    let old = real.ancestors().find_map(|above| items.get(above));
+    let shows = matches!(item.what, What::Bind { .. });
+    let freer = match old {
+        None => shows,
+        Some(old) => {
+            let limited = |what: &What| match what {
+                What::Tmpfs { size, .. } => *size,
+                _ => None,
+            };
+            strictness(&item.what) < strictness(&old.what)
+                || (shows && old.options.from.is_some())
+                || (old.options.noexec && !item.options.noexec && strictness(&item.what) <= 2)
+                || limited(&old.what)
+                    .is_some_and(|old| limited(&item.what).is_none_or(|new| new > old) && strictness(&item.what) == 2)
+        }
+    };
+    if !freer {
+        return Ok(());
+    }
+    let message = format!("a project's file may only tighten, and {} is stricter without this line", real.display());
+    Err(Error::new(message)
+        .origin(&item.origin)
+        .hint("what it needs beyond that goes into a profile of yours, or a flag"))
 }
 
 /// What is not there, or out of reach.
@@ -259,7 +291,12 @@ fn root(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Re
     if facts.home.parent().is_some() {
         put(&facts.home, What::Tmpfs { mode: 0o700, size: None });
     }
-    put(Path::new(&format!("/run/user/{}", ids.uid)), What::Dir { mode: 0o700 });
+    // A tree may have no /run of memory, and is sealed; the services' sockets are made here.
+    let runtime = match sandbox.filesystem.root {
+        Root::Dir(_) => What::Tmpfs { mode: 0o700, size: None },
+        _ => What::Dir { mode: 0o700 },
+    };
+    put(Path::new(&format!("/run/user/{}", ids.uid)), runtime);
     for (path, data) in etc(sandbox, facts, ids) {
         if let Some((real, _)) = facts.paths.resolve(root, Path::new(path)) {
             items.insert(real, own(What::File { mode: 0o644, data: data.into_bytes() }));

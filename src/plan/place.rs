@@ -255,7 +255,7 @@ impl Placer<'_> {
         if item.options.create {
             self.out.create.push(Create { path: source.to_owned(), origin: item.origin.clone() });
         }
-        if ro {
+        if ro || attributes.noexec {
             self.pin(path, &item.origin);
         }
         let there = self.point(path, item)?;

@@ -98,6 +98,15 @@ impl Diagnostic {
     }
 }
 
+/// A character as a terminal may be given it.
+fn shown(c: char) -> char {
+    match c {
+        '\u{80}'..='\u{9f}' => '\u{b7}',
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c => c,
+    }
+}
+
 /// How many are shown: a file that somebody else wrote must not fill the screen, or take minutes to be told about.
 const MOST: usize = 20;
 
@@ -128,7 +137,9 @@ impl Failed {
             if let Some((at, source)) = place {
                 let end = source.text.len();
                 let span = at.span.start.min(end)..at.span.end.min(end);
-                let mut snippet = Snippet::source(source.text.as_str()).annotation(AnnotationKind::Primary.span(span));
+                // Of the same length in bytes, so that spans stay right; ASCII's controls are the renderer's business.
+                let text: String = source.text.chars().map(shown).collect();
+                let mut snippet = Snippet::source(text).annotation(AnnotationKind::Primary.span(span));
                 if let Some(name) = &name {
                     snippet = snippet.path(name.as_ref());
                 }

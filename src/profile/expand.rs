@@ -15,8 +15,8 @@ pub struct Vars {
     pub homes: Vec<PathBuf>,
     /// The caller's own limits, soft and hard, by their names in `[rlimits]`.
     pub rlimits: BTreeMap<&'static str, (u64, u64)>,
-    /// Where the caller's profiles are, by its real path: who can write there decides over the next sandbox.
-    pub profiles: PathBuf,
+    /// Where the caller's profiles are, by real paths, with every link on the way: who can write there decides over the next sandbox.
+    pub profiles: Vec<PathBuf>,
 }
 
 impl Vars {

@@ -221,14 +221,17 @@ impl Builder<'_> {
 
     /// A rule for "wherever I am" must not open a whole home, or the profiles of the next sandbox, because somebody stands there.
     fn too_wide(&self, path: &Path, mode: Mode) -> Option<&'static str> {
-        let profiles = &self.vars.profiles;
+        let runtime = self.vars.names.get("XDG_RUNTIME_DIR").map(PathBuf::from);
         let home = self.vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
         if self.vars.homes.iter().chain([&home]).any(|home| home.starts_with(path)) {
             Some("holds your home directory")
-        } else if mode == Mode::Rw && (profiles.starts_with(path) || path.starts_with(profiles)) {
+        } else if mode == Mode::Rw
+            && self.vars.profiles.iter().any(|way| way.starts_with(path) || path.starts_with(way))
+        {
             Some("holds the profiles of sbx")
-        } else if ["/proc", "/dev", "/sys", "/run"].iter().any(|dir| path.starts_with(dir))
-            && !path.starts_with("/run/media")
+        } else if runtime.is_some_and(|dir| path.starts_with(dir))
+            || (["/proc", "/dev", "/sys", "/run"].iter().any(|dir| path.starts_with(dir))
+                && !path.starts_with("/run/media"))
         {
             Some("is a part of what is private inside")
         } else {

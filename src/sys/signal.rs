@@ -72,6 +72,37 @@ pub fn next_signal(fd: BorrowedFd<'_>) -> Option<Arrived> {
     }
 }
 
+/// A timer that lets this process go on.
+pub struct Alarm(Option<libc::timer_t>);
+
+/// Sends SIGCONT to this process after a time: the one signal that wakes what is stopped.
+pub fn continue_after(time: std::time::Duration) -> Alarm {
+    // SAFETY: the structs are plain data that the calls read; the timer is deleted once.
+    unsafe {
+        let mut event = std::mem::zeroed::<libc::sigevent>();
+        event.sigev_notify = libc::SIGEV_SIGNAL;
+        event.sigev_signo = libc::SIGCONT;
+        let mut timer = std::mem::zeroed();
+        if libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) != 0 {
+            return Alarm(None);
+        }
+        let mut when = std::mem::zeroed::<libc::itimerspec>();
+        when.it_value.tv_sec = time.as_secs() as libc::time_t;
+        when.it_value.tv_nsec = libc::c_long::from(time.subsec_nanos().max(1));
+        libc::timer_settime(timer, 0, &raw const when, std::ptr::null_mut());
+        Alarm(Some(timer))
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if let Some(timer) = self.0 {
+            // SAFETY: a timer of ours that has not been deleted.
+            unsafe { libc::timer_delete(timer) };
+        }
+    }
+}
+
 /// Stops this process as job control does.
 pub fn stop_self() {
     // SAFETY: SIGSTOP cannot be blocked or handled.
