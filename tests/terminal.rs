@@ -281,11 +281,13 @@ fn a_program_that_stops_as_job_control_does_stops_no_clock_either() {
     let place = Place::new();
     for tty in ["pty", "inherit", "none"] {
         let script = format!(
-            "$SBX --tty {tty} --timeout 800ms -- /bin/sh -c 'kill -TSTP $$; exec sleep 60'; sleep 4; fg 2>/dev/null; echo end"
+            "$SBX --tty {tty} --timeout 800ms -- /bin/sh -c 'kill -TSTP $$; exec sleep 60'; sleep 4; jobs > jobs; echo all-over"
         );
         let started = Instant::now();
         let mut session = Session::start(&place, &script);
-        session.expect("end");
+        session.expect("all-over");
         assert!(started.elapsed() < Duration::from_secs(15), "{tty}");
+        let jobs = std::fs::read_to_string(place.work().join("jobs")).unwrap();
+        assert!(!jobs.contains("Stopped") && !jobs.contains("Running"), "{tty}: {jobs}");
     }
 }
