@@ -106,7 +106,6 @@ fn debian() -> Facts {
         cwd: "/home/alice/src/tool".into(),
         home: "/home/alice".into(),
         env: strings(&[("LANG", "C.UTF-8"), ("TERM", "xterm"), ("SSH_AUTH_SOCK", "/run/user/1000/ssh")]),
-        hostname: "desk".into(),
         top: top.map(|(name, kind)| (name.to_owned(), kind)).into(),
         paths: Paths::fake(&entries),
         desktop: DesktopFacts {

@@ -24,12 +24,7 @@ pub(super) fn assemble(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<Op
     // The tree of a root by bind is copied before anything is mounted on the host's tree of ours.
     let tree = match &prepared.root {
         RootMount::Tmpfs => None,
-        RootMount::Bind(source, attributes) => {
-            let found = sys::open_resolved(source).at(Place::Root, Call::Openat2)?;
-            let tree = sys::clone_tree(found.as_fd(), c"", true).at(Place::Root, Call::OpenTree)?;
-            sys::set_attributes(tree.as_fd(), *attributes, true, true).at(Place::Root, Call::MountSetattr)?;
-            Some(tree)
-        }
+        RootMount::Bind(source, attributes) => Some(copy(source, *attributes, Place::Root)?),
     };
     let memory = memory(prepared)?;
     let scratch = if prepared.scratch.is_empty() { None } else { Some(scratch(prepared, memory.as_fd())?) };
@@ -92,6 +87,15 @@ fn scratch(prepared: &Prepared, memory: BorrowedFd<'_>) -> Result<OwnedFd, Failu
     Ok(mount)
 }
 
+/// A copy of the mounts at a source. The planner has followed the links; one that is there now was put there by somebody
+/// else.
+fn copy(source: &CStr, attributes: u64, place: Place) -> Result<OwnedFd, Failure> {
+    let found = sys::open_resolved(source).at(place, Call::Openat2)?;
+    let tree = sys::clone_tree(found.as_fd(), c"", true).at(place, Call::OpenTree)?;
+    sys::set_attributes(tree.as_fd(), attributes, true, true).at(place, Call::MountSetattr)?;
+    Ok(tree)
+}
+
 fn create(dir: BorrowedFd<'_>, path: &CStr, mode: u32, data: &[u8], place: Place) -> Result<(), Failure> {
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
     let file = sys::openat(dir, path, flags, mode).at(place, Call::Create)?;
@@ -140,10 +144,7 @@ impl<'a> View<'a> {
                 self.attach(&mount, path)
             }
             Step::Bind { source, path, attributes, make } => {
-                // The planner has followed the links; one that is there now was put there by somebody else.
-                let found = sys::open_resolved(source).at(place, Call::Openat2)?;
-                let tree = sys::clone_tree(found.as_fd(), c"", true).at(place, Call::OpenTree)?;
-                sys::set_attributes(tree.as_fd(), *attributes, true, true).at(place, Call::MountSetattr)?;
+                let tree = copy(source, *attributes, place)?;
                 if !make {
                     return self.attach(&tree, path);
                 }

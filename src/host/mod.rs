@@ -50,8 +50,6 @@ pub struct Facts {
     pub home: PathBuf,
     /// The caller's environment, as far as it is UTF-8.
     pub env: BTreeMap<String, String>,
-    /// Name of the host.
-    pub hostname: String,
     /// What lies in the host's `/` (or in the root of `dir:PATH`).
     pub top: Vec<(String, Kind)>,
     /// What lies at the paths that the sandbox names.
@@ -167,7 +165,6 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         subuid: ranges("/etc/subuid"),
         subgid: ranges("/etc/subgid"),
         helpers: helpers(&wanted, env.get("PATH").map_or("", String::as_str), &cwd),
-        hostname: crate::sys::uname().1,
         top: paths::top(&sandbox.filesystem.root),
         resolv_conf: (sandbox.network == Network::Host)
             .then(|| std::fs::read_to_string("/etc/resolv.conf").ok())
@@ -183,7 +180,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
 
 /// Major and minor number of the running kernel.
 pub fn kernel_version() -> (u32, u32) {
-    let (release, _) = crate::sys::uname();
+    let release = crate::sys::release();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }

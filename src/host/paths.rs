@@ -152,13 +152,15 @@ impl Paths {
         while walk.step() {
             let host = walk.host();
             if !self.kinds.contains_key(host) {
-                let Some(kind) = kind_of(Path::new(host)) else {
-                    if sys_denied(Path::new(host)) {
-                        self.denied.insert(host.to_owned());
+                match kind_of(Path::new(host)) {
+                    Ok(kind) => drop(self.kinds.insert(host.to_owned(), kind)),
+                    Err(error) => {
+                        if error.raw_os_error() == Some(libc::EACCES) {
+                            self.denied.insert(host.to_owned());
+                        }
+                        return;
                     }
-                    return;
-                };
-                self.kinds.insert(host.to_owned(), kind);
+                }
             }
             if let Some(Kind::Link(text)) = self.kinds.get(host)
                 && !walk.follow(text)
@@ -258,14 +260,10 @@ impl Walk {
     }
 }
 
-fn sys_denied(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_err_and(|error| error.raw_os_error() == Some(libc::EACCES))
-}
-
-fn kind_of(path: &Path) -> Option<Kind> {
-    let facts = std::fs::symlink_metadata(path).ok()?;
-    Some(if facts.is_symlink() {
-        Kind::Link(std::fs::read_link(path).ok()?)
+fn kind_of(path: &Path) -> std::io::Result<Kind> {
+    let facts = std::fs::symlink_metadata(path)?;
+    Ok(if facts.is_symlink() {
+        Kind::Link(std::fs::read_link(path)?)
     } else if facts.is_dir() {
         Kind::Dir
     } else {
@@ -275,8 +273,9 @@ fn kind_of(path: &Path) -> Option<Kind> {
 
 fn entries(path: &Path) -> Vec<(String, Kind)> {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    let mut list: Vec<_> =
-        entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, kind_of(&entry.path())?))).collect();
+    let mut list: Vec<_> = entries
+        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, kind_of(&entry.path()).ok()?)))
+        .collect();
     list.sort_by(|a, b| a.0.cmp(&b.0));
     list
 }

@@ -30,7 +30,7 @@ pub fn run(plan: &Plan, status: &mut Status) -> Result<Outcome> {
     let system = |what: &'static str| move |errno: sys::Errno| Error::new(format!("{what}: {errno}"));
     let (ours, theirs) = sys::seqpacket_pair().map_err(system("socketpair"))?;
     let mask = sys::block_all().map_err(system("sigprocmask"))?;
-    let child = match sys::clone3(flags(plan)) {
+    let child = match sys::clone3(flags(plan.namespaces.iter().copied())) {
         Ok(Cloned::Child) => {
             drop(ours);
             child::run(&prepared, &theirs, &mask)
@@ -96,10 +96,10 @@ impl Drop for Guard<'_> {
     }
 }
 
-/// CLONE_NEW* of the plan. User and mount namespaces are always private.
-fn flags(plan: &Plan) -> u64 {
+/// CLONE_NEW* of these. User and mount namespaces are always private.
+fn flags(namespaces: impl IntoIterator<Item = Namespace>) -> u64 {
     let always = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) as u64;
-    plan.namespaces.iter().fold(always, |flags, namespace| flags | flag(*namespace))
+    namespaces.into_iter().fold(always, |flags, namespace| flags | flag(namespace))
 }
 
 fn flag(namespace: Namespace) -> u64 {
@@ -137,7 +137,7 @@ impl Start<'_> {
             let left = end.saturating_duration_since(Instant::now()).as_millis();
             sys::poll(&mut set, i32::try_from(left).ok()).map_err(|errno| Error::new(format!("poll: {errno}")))?;
             while let Some(arrived) = sys::next_signal(self.signals) {
-                if matches!(arrived.signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) {
+                if supervise::is_end(arrived.signal) {
                     let error = Error::new(format!("signal {} came before the program started", arrived.signal));
                     return Err(error.status(crate::exit::SIGNALED + arrived.signal as u8));
                 }

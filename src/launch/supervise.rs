@@ -155,7 +155,7 @@ struct Watch<'a> {
 }
 
 /// Signals that ask a program to end.
-fn is_end(signal: i32) -> bool {
+pub(super) fn is_end(signal: i32) -> bool {
     matches!(signal, libc::SIGTERM | libc::SIGINT | libc::SIGHUP | libc::SIGQUIT)
 }
 

@@ -9,9 +9,7 @@ use std::os::fd::AsFd;
 pub fn try_out(trial: Trial, namespaces: &[Namespace]) -> Result<(), Errno> {
     let (uid, gid) = sys::ids();
     let maps = (format!("{uid} {uid} 1\n").into_bytes(), format!("{gid} {gid} 1\n").into_bytes());
-    let always = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) as u64;
-    let flags = namespaces.iter().fold(always, |flags, namespace| flags | super::flag(*namespace));
-    match sys::clone3(flags)? {
+    match sys::clone3(super::flags(namespaces.iter().copied()))? {
         Cloned::Child => child::attempt(trial, &maps),
         Cloned::Parent { pidfd, .. } => match sys::wait_end(pidfd.as_fd())? {
             Waited::Exited(0) => Ok(()),

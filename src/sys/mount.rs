@@ -82,12 +82,7 @@ pub fn set_attributes(mount: BorrowedFd<'_>, attributes: u64, private: bool, rec
     Ok(())
 }
 
-/// move_mount(2): puts a detached mount where the second descriptor stands.
-pub fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
-    attach_at(mount, target, c"")
-}
-
-/// The same, at a path below a descriptor.
+/// move_mount(2): puts a detached mount at a path below a descriptor.
 pub fn attach_at(mount: BorrowedFd<'_>, dir: BorrowedFd<'_>, path: &CStr) -> Result<()> {
     let flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
     // SAFETY: both paths end with a NUL.

@@ -82,13 +82,12 @@ pub fn landlock_version() -> Result<i32> {
     Ok(check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, 1) })? as i32)
 }
 
-/// Release of the kernel and name of the host: uname(2).
-pub fn uname() -> (String, String) {
+/// Release of the kernel: uname(2).
+pub fn release() -> String {
     // SAFETY: the call fills the struct with strings that end with a NUL.
     unsafe {
         let mut names = std::mem::zeroed::<libc::utsname>();
         libc::uname(&raw mut names);
-        let text = |field: &[libc::c_char]| CStr::from_ptr(field.as_ptr()).to_string_lossy().into_owned();
-        (text(&names.release), text(&names.nodename))
+        CStr::from_ptr(names.release.as_ptr()).to_string_lossy().into_owned()
     }
 }
