@@ -15,12 +15,36 @@ pub struct Error {
     pub rendered: bool,
     /// Whether the kernel refused a right, for which settings of the host may be the cause.
     pub refused: bool,
+    /// What failed, for who words it otherwise.
+    pub cause: Option<Box<Cause>>,
+}
+
+/// What failed, as data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// The part of the work.
+    pub place: &'static str,
+    /// Which of several.
+    pub index: usize,
+    /// The call, as the manual names it.
+    pub call: &'static str,
+    /// What the kernel said.
+    pub errno: crate::sys::Errno,
+    /// What was found there.
+    pub found: Option<String>,
 }
 
 impl Error {
     /// A failure before the program started.
     pub fn new(message: impl Into<String>) -> Error {
-        Error { status: exit::FAILED, message: message.into(), hints: Vec::new(), rendered: false, refused: false }
+        Error {
+            status: exit::FAILED,
+            message: message.into(),
+            hints: Vec::new(),
+            rendered: false,
+            refused: false,
+            cause: None,
+        }
     }
 
     /// A text that is complete.
@@ -46,6 +70,13 @@ impl Error {
     #[must_use]
     pub fn refused(mut self) -> Error {
         self.refused = true;
+        self
+    }
+
+    /// Says what failed as data, too.
+    #[must_use]
+    pub fn cause(mut self, cause: Cause) -> Error {
+        self.cause = Some(Box::new(cause));
         self
     }
 

@@ -123,6 +123,7 @@ fn debian() -> Facts {
             ]),
         },
         resolv_conf: Some("nameserver 192.0.2.1\n".into()),
+        absent: BTreeMap::new(),
     }
 }
 

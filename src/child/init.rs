@@ -3,6 +3,7 @@
 use super::report::{Call, LENGTH, Message, Place};
 use super::{At, Failure, Prepared, Session, assemble, lockdown};
 use crate::sys::{self, Errno, Mask, Poll, Waited};
+use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -17,35 +18,51 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
         return Ok(i32::from(crate::exit::FAILED));
     }
     sys::forget_arguments();
-    namespaces(prepared, socket.as_fd())?;
+    // The view may have none, or another.
+    let proc = sys::openat(sys::cwd(), c"/proc/self", libc::O_PATH | libc::O_DIRECTORY, 0).at(place, Call::OpenProc)?;
+    namespaces(prepared, socket.as_fd(), proc.as_fd())?;
+    label(prepared.file_label.as_deref(), proc.as_fd(), c"attr/fscreate")?;
     let terminal = assemble::assemble(prepared, socket.as_fd())?;
-    lockdown::process()?;
+    last_namespaces(prepared, proc.as_fd())?;
+    lockdown::process(prepared)?;
     // Nobody inside may look at or trace this process: its memory and its /proc/1/exe are the launcher's.
-    sys::set_dumpable(false).at(Place::Lockdown, Call::Prctl)?;
-    session(prepared, terminal.as_ref())?;
-    if prepared.as_pid_1 {
-        return Err(program(prepared, socket.as_raw_fd(), terminal.as_ref(), mask));
+    sys::set_dumpable(prepared.visible).at(Place::Lockdown, Call::Prctl)?;
+    if let Some(fd) = prepared.block_fd {
+        // Its end is as good as a byte.
+        sys::read(sys::borrow(fd), &mut [0; 1]).at(place, Call::Read)?;
+        sys::close(fd);
     }
+    session(prepared, terminal.as_ref())?;
+    if !prepared.init {
+        return Err(program(prepared, socket.as_raw_fd(), terminal.as_ref(), proc.as_fd(), mask));
+    }
+    lock(prepared)?;
     let mut failure = None;
     let program = sys::spawn_shared(|| {
-        failure = Some(program(prepared, socket.as_raw_fd(), terminal.as_ref(), mask));
+        failure = Some(program(prepared, socket.as_raw_fd(), terminal.as_ref(), proc.as_fd(), mask));
         i32::from(crate::exit::FAILED)
     })
     .at(Place::Exec, Call::Clone)?;
     if let Some(failure) = failure {
         return Err(failure);
     }
-    reap(socket, terminal, program)
+    drop(proc);
+    lockdown::reaper(prepared);
+    reap(prepared, socket, terminal, program)
 }
 
 /// Ids, host name, loopback, limits of namespaces: all that needs the host's /proc, which the view hides.
-fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<(), Failure> {
+fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>, proc: BorrowedFd<'_>) -> Result<(), Failure> {
     let place = Place::Setup;
-    if let Some((uids, gids)) = &prepared.maps {
-        // A group map without privilege needs setgroups denied first: user_namespaces(7).
-        sys::write_file(c"/proc/self/setgroups", b"deny").at(place, Call::WriteSetgroups)?;
-        sys::write_file(c"/proc/self/uid_map", uids).at(place, Call::WriteUidMap)?;
-        sys::write_file(c"/proc/self/gid_map", gids).at(place, Call::WriteGidMap)?;
+    if let Some((uid, gid)) = prepared.switch_ids {
+        // Capabilities are for the view still to be made; the kernel takes the effective ones away all the same.
+        sys::keep_capabilities().at(place, Call::Prctl)?;
+        sys::set_ids(uid, gid).at(place, Call::SetIds)?;
+        let (_, permitted) = sys::capabilities().at(place, Call::Capset)?;
+        sys::set_capabilities(permitted).at(place, Call::Capset)?;
+    }
+    if let Some(maps) = &prepared.maps {
+        write_maps(proc, maps)?;
     }
     if prepared.wait_for_launcher {
         ask(socket, Message::Ready)?;
@@ -59,10 +76,55 @@ fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<(), Failure
     if prepared.loopback {
         sys::loopback_up().at(place, Call::Loopback)?;
     }
-    if prepared.deny_nested {
+    if let Some(limit) = prepared.limit_nested {
         // The limit belongs to our user namespace, and only its capabilities could raise it again.
-        sys::write_file(c"/proc/sys/user/max_user_namespaces", b"0").at(place, Call::WriteMaxUserns)?;
+        sys::write_file(c"/proc/sys/user/max_user_namespaces", limit).at(place, Call::WriteMaxUserns)?;
     }
+    Ok(())
+}
+
+/// A group map without privilege needs setgroups denied first: user_namespaces(7).
+fn write_maps(proc: BorrowedFd<'_>, (uids, gids): &(Vec<u8>, Vec<u8>)) -> Result<(), Failure> {
+    let place = Place::Setup;
+    sys::write_file_at(proc, c"setgroups", b"deny").at(place, Call::WriteSetgroups)?;
+    sys::write_file_at(proc, c"uid_map", uids).at(place, Call::WriteUidMap)?;
+    sys::write_file_at(proc, c"gid_map", gids).at(place, Call::WriteGidMap)
+}
+
+/// User namespaces that own none of the others: what the program may do in them, it may not do to the view.
+fn last_namespaces(prepared: &Prepared, proc: BorrowedFd<'_>) -> Result<(), Failure> {
+    let place = Place::Setup;
+    if let Some(fd) = prepared.join_last {
+        sys::join_namespace(fd, libc::CLONE_NEWUSER).at(place, Call::Setns)?;
+    }
+    if let Some(maps) = &prepared.inner {
+        sys::new_user_namespace().at(place, Call::Unshare)?;
+        write_maps(proc, maps)?;
+    }
+    if prepared.try_nested && sys::new_user_namespace().is_ok() {
+        return Err(Errno(0)).at(place, Call::Nested);
+    }
+    Ok(())
+}
+
+fn label(label: Option<&CStr>, proc: BorrowedFd<'_>, file: &CStr) -> Result<(), Failure> {
+    match label {
+        Some(label) => sys::write_file_at(proc, file, label.to_bytes()).at(Place::Lockdown, Call::Label),
+        None => Ok(()),
+    }
+}
+
+/// Locks that last as long as this process. The program's copies of the descriptors end with its exec, and the locks are not its own.
+fn lock(prepared: &Prepared) -> Result<(), Failure> {
+    use std::os::fd::IntoRawFd;
+    let mut held = prepared.held.take();
+    for (index, path) in prepared.lock_files.iter().enumerate() {
+        let place = Place::Lock(index as u32);
+        let file = sys::openat(sys::cwd(), path, libc::O_RDONLY | libc::O_NOCTTY, 0).at(place, Call::Open)?;
+        sys::lock_for_reading(file.as_fd()).at(place, Call::Lock)?;
+        held.push(file.into_raw_fd());
+    }
+    prepared.held.set(held);
     Ok(())
 }
 
@@ -94,8 +156,8 @@ fn session(prepared: &Prepared, terminal: Option<&OwnedFd>) -> Result<(), Failur
 }
 
 /// Becomes the program. Comes back only with a failure.
-fn program(prepared: &Prepared, socket: i32, terminal: Option<&OwnedFd>, mask: &Mask) -> Failure {
-    match become_program(prepared, socket, terminal, mask) {
+fn program(prepared: &Prepared, socket: i32, terminal: Option<&OwnedFd>, proc: BorrowedFd<'_>, mask: &Mask) -> Failure {
+    match become_program(prepared, socket, terminal, proc, mask) {
         Ok(failure) | Err(failure) => failure,
     }
 }
@@ -104,14 +166,15 @@ fn become_program(
     prepared: &Prepared,
     socket: i32,
     terminal: Option<&OwnedFd>,
+    proc: BorrowedFd<'_>,
     mask: &Mask,
 ) -> Result<Failure, Failure> {
     let place = Place::Setup;
-    if !prepared.own_pids && !prepared.as_pid_1 {
+    if !prepared.own_pids && prepared.init {
         sys::set_parent_death_signal(libc::SIGKILL).at(place, Call::Prctl)?;
     }
     if let (Some(terminal), Session::Pty(streams)) = (terminal, prepared.session) {
-        if !prepared.as_pid_1 {
+        if prepared.init {
             sys::own_process_group().at(place, Call::Setpgid)?;
         }
         sys::take_foreground(terminal.as_fd()).at(place, Call::TakeForeground)?;
@@ -129,17 +192,26 @@ fn become_program(
         }
     }
     keep_descriptors(prepared)?;
-    working_directory(prepared, sys::borrow(socket))?;
+    sys::umask(prepared.umask);
+    let dir = working_directory(prepared, sys::borrow(socket))?;
     for (index, (resource, soft, hard)) in prepared.rlimits.iter().enumerate() {
         sys::set_rlimit(*resource, *soft, *hard).at(Place::Rlimit(index as u32), Call::Setrlimit)?;
     }
-    sys::umask(prepared.umask);
-    sys::default_sigpipe();
-    lockdown::filter(prepared)?;
+    if !prepared.ignores_sigpipe {
+        sys::default_sigpipe();
+    }
+    label(prepared.exec_label.as_deref(), proc, c"attr/exec")?;
+    // Before the filters, which are the caller's and may allow nothing but execve(2).
     sys::restore(mask).at(place, Call::Sigprocmask)?;
+    lockdown::program(prepared)?;
+    let env = prepared.env.pointers(dir);
     let mut errno = Errno(libc::ENOENT);
-    for path in &prepared.programs {
-        match sys::execve(path, prepared.args.pointers(), prepared.env.pointers()) {
+    for (index, path) in prepared.programs.iter().enumerate() {
+        let mut result = sys::execve(path, prepared.args.pointers(0), env);
+        if let (Errno(libc::ENOEXEC), Some(shell)) = (result, &prepared.shell) {
+            result = sys::execve(c"/bin/sh", shell.pointers(index), env);
+        }
+        match result {
             Errno(libc::ENOENT | libc::ENOTDIR) => {}
             // As execvp(3): a directory that may not be searched does not end the search, and is told if nothing is found.
             Errno(libc::EACCES) => errno = Errno(libc::EACCES),
@@ -152,8 +224,15 @@ fn become_program(
 /// Only the standard streams and what was asked for stay open over exec.
 fn keep_descriptors(prepared: &Prepared) -> Result<(), Failure> {
     let place = Place::Setup;
+    for fd in &prepared.drop_fds {
+        sys::close(*fd);
+    }
+    if prepared.init {
+        prepared.sync_fds.iter().for_each(|fd| sys::close(*fd));
+    }
+    let Some(only) = &prepared.only_fds else { return Ok(()) };
     let mut first = 3;
-    for fd in &prepared.keep_fds {
+    for fd in only {
         let fd = *fd as u32;
         if fd >= first {
             sys::cloexec_range(first, fd - 1).at(place, Call::CloseRange)?;
@@ -161,13 +240,14 @@ fn keep_descriptors(prepared: &Prepared) -> Result<(), Failure> {
         }
     }
     sys::cloexec_range(first, u32::MAX).at(place, Call::CloseRange)?;
-    for fd in &prepared.keep_fds {
+    for fd in only {
         sys::set_cloexec(*fd, false).at(place, Call::CloseRange)?;
     }
     Ok(())
 }
 
-fn working_directory(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<(), Failure> {
+/// Gives the number of the directory that it is.
+fn working_directory(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<usize, Failure> {
     let mut last = Ok(());
     for (index, dir) in prepared.cwd.iter().enumerate() {
         last = sys::chdir(dir);
@@ -175,18 +255,18 @@ fn working_directory(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<(), 
             if index > 0 {
                 let _ = sys::send_now(socket, &Message::Elsewhere(index as u32).encode());
             }
-            break;
+            return Ok(index);
         }
     }
-    last.at(Place::Cwd, Call::Chdir)
+    last.at(Place::Cwd, Call::Chdir).map(|()| 0)
 }
 
 /// Reaps orphans, hands signals on, and ends when the program does; the kernel then ends all that is left.
-fn reap(socket: &OwnedFd, terminal: Option<OwnedFd>, program: i32) -> Result<i32, Failure> {
+fn reap(prepared: &Prepared, socket: &OwnedFd, terminal: Option<OwnedFd>, program: i32) -> Result<i32, Failure> {
     let place = Place::Setup;
     drop(terminal);
     let signals = sys::child_descriptor().at(place, Call::Signalfd)?;
-    close_all_but(socket.as_raw_fd(), signals.as_raw_fd())?;
+    close_rest(prepared, socket.as_raw_fd(), signals.as_raw_fd())?;
     sys::send(socket.as_fd(), &Message::Started.encode(), None).at(place, Call::Send)?;
     let mut patience = i32::try_from(BEFORE_REST.as_millis()).ok();
     loop {
@@ -248,12 +328,10 @@ fn collect(socket: BorrowedFd<'_>, program: i32) -> Result<Option<i32>, Failure>
 }
 
 /// What PID 1 holds could be found below /proc/1/fd, and would keep pipes of the caller open.
-fn close_all_but(a: i32, b: i32) -> Result<(), Failure> {
-    let (low, high) = if a < b { (a as u32, b as u32) } else { (b as u32, a as u32) };
-    let close = |first: u32, last: u32| sys::close_range(first, last).at(Place::Setup, Call::CloseRange);
-    if low > 0 {
-        close(0, low - 1)?;
-    }
-    close(low + 1, high - 1)?;
-    close(high + 1, u32::MAX)
+fn close_rest(prepared: &Prepared, socket: i32, signals: i32) -> Result<(), Failure> {
+    let mut keep = prepared.held.take();
+    keep.push(socket);
+    keep.push(signals);
+    keep.sort_unstable();
+    sys::close_all_but(&keep).at(Place::Setup, Call::CloseRange)
 }

@@ -4,26 +4,48 @@ use super::report::{Call, Place};
 use super::{At, Failure, Prepared};
 use crate::sys;
 
-/// For PID 1, and inherited by all: everything but the filter, which must not bind the reaper.
-pub(super) fn process() -> Result<(), Failure> {
+/// For PID 1, and inherited by all: everything but the filters, which must not bind the reaper.
+pub(super) fn process(prepared: &Prepared) -> Result<(), Failure> {
     let place = Place::Lockdown;
     // The caller's session keyring is inherited otherwise. It is the second wall: the filter refuses every call on keys. So it is no
     // failure where the kernel has no keyrings, where a filter around us refuses the call (and with it the program's), or where the
     // user's quota of keys, 200 by default, is used up by as many sandboxes.
-    match sys::new_session_keyring() {
-        Err(sys::Errno(libc::ENOSYS | libc::EOPNOTSUPP | libc::EPERM | libc::EDQUOT)) => {}
-        other => other.at(place, Call::Keyctl)?,
+    if prepared.own_keyring {
+        match sys::new_session_keyring() {
+            Err(sys::Errno(libc::ENOSYS | libc::EOPNOTSUPP | libc::EPERM | libc::EDQUOT)) => {}
+            other => other.at(place, Call::Keyctl)?,
+        }
     }
     // While CAP_SETPCAP is still there.
-    sys::empty_bounding_set().at(place, Call::CapBoundingSet)?;
-    sys::clear_ambient().at(place, Call::CapAmbient)?;
+    if let Some(keep) = prepared.capabilities.bounding {
+        sys::shrink_bounding_set(keep).at(place, Call::CapBoundingSet)?;
+    }
+    if prepared.capabilities.ambient == 0 {
+        sys::clear_ambient().at(place, Call::CapAmbient)?;
+    }
     // Before any filter, which needs it, and before capabilities go: from here on no set-user-id bit has an effect.
     sys::set_no_new_privs().at(place, Call::NoNewPrivs)?;
     // The place of Landlock: after all mounts, which it forbids, and after no_new_privs, which it needs.
-    sys::drop_capabilities().at(place, Call::Capset)
+    match prepared.capabilities.sets {
+        Some(set) => sys::set_capabilities(set).at(place, Call::Capset),
+        None => Ok(()),
+    }
 }
 
-/// For the program alone, last.
-pub(super) fn filter(prepared: &Prepared) -> Result<(), Failure> {
-    sys::load_filter(&prepared.seccomp).at(Place::Lockdown, Call::Seccomp)
+/// For the program alone, last: what it holds on, and the filters.
+pub(super) fn program(prepared: &Prepared) -> Result<(), Failure> {
+    // Only what is permitted and inheritable can be raised, so it comes after the sets.
+    sys::raise_ambient(prepared.capabilities.ambient).at(Place::Lockdown, Call::CapAmbient)?;
+    for (index, filter) in prepared.filters.iter().enumerate() {
+        sys::load_filter(filter).at(Place::Filter(index as u32), Call::Seccomp)?;
+    }
+    Ok(())
+}
+
+/// PID 1 needs no right once the program runs. A filter around us that refuses capset(2) keeps it from giving them up, which then
+/// it does not: it does nothing with them either.
+pub(super) fn reaper(prepared: &Prepared) {
+    if prepared.capabilities.sets != Some(0) {
+        let _ = sys::set_capabilities(0);
+    }
 }

@@ -8,12 +8,13 @@ mod lockdown;
 mod prepared;
 mod report;
 mod trial;
+mod view;
 
-pub use assemble::{EMPTY_DIR, EMPTY_FILE};
 pub use init::BEFORE_REST;
-pub use prepared::{Prepared, RootMount, Scratch, Session, Step, Strings};
-pub use report::{Call, LENGTH as LENGTH_OF_MESSAGE, Message, Place};
+pub use prepared::{Act, Capabilities, Point, Prepared, Scratch, Session, Source, Step, Strings};
+pub use report::{Call, LENGTH as LENGTH_OF_MESSAGE, LENGTH_OF_TEXT, Message, Place};
 pub use trial::{Trial, attempt};
+pub use view::{EMPTY_DIR, EMPTY_FILE};
 
 use crate::sys::{self, Mask};
 use std::os::fd::{AsFd, OwnedFd};

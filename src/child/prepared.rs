@@ -1,6 +1,7 @@
 //! What the child is given: everything it needs, in the form that system calls take it.
 
 use crate::sys::Instruction;
+use std::cell::Cell;
 use std::ffi::{CString, c_char};
 
 /// How the program stands to a terminal.
@@ -19,15 +20,6 @@ pub enum Session {
     Detached,
 }
 
-/// What the new root is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RootMount {
-    /// A filesystem in memory.
-    Tmpfs,
-    /// A copy of this tree's mounts, with these attributes.
-    Bind(CString, u64),
-}
-
 /// Something to lay over others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scratch {
@@ -39,37 +31,95 @@ pub struct Scratch {
     pub data: Option<Vec<u8>>,
 }
 
-/// One part of the view. Paths inside are relative to the new root.
+/// Whether a place in the view has to be made. Paths inside are relative to the new root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// It is there.
+    There,
+    /// It is not, but the directory that it lies in is.
+    Make,
+    /// It is made where it is missing, and so are directories above it, with these permissions.
+    Ensure(u32),
+}
+
+/// One part of the view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Where.
+    pub path: CString,
+    /// What is there of it.
+    pub point: Point,
+    /// What is done.
+    pub act: Act,
+}
+
+/// What is done at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are the arguments of the call that each variant names")]
-pub enum Step {
+pub enum Act {
     /// mkdirat
-    Dir { path: CString, mode: u32 },
+    Dir { mode: u32 },
     /// symlinkat
-    Symlink { path: CString, target: CString },
+    Symlink { target: CString },
     /// A file made in memory of ours.
-    File { path: CString, mode: u32, data: Vec<u8> },
-    /// The scratch file of this name, laid over what is there.
-    Cover { scratch: CString, path: CString },
+    File { mode: u32, data: Vec<u8> },
+    /// A file with what a descriptor gives.
+    Copy { mode: u32, fd: i32 },
+    /// A mount.
+    Mount(Source),
+    /// The program's terminal, out of the devpts here; a copy of it at the second path.
+    Terminal { console: CString },
+    /// Attributes that are added to a mount from here on.
+    Attributes(u64),
+    /// Parts of procfs made read-only, if they can be written to.
+    Guard,
+    /// chmod
+    Chmod { mode: u32 },
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the arguments of the call that each variant names")]
+pub enum Source {
+    /// The scratch file of this name.
+    Scratch(CString),
     /// A new tmpfs of a size of its own.
-    Tmpfs { path: CString, mode: CString, size: CString, attributes: u64 },
-    /// A directory of this name in the sandbox's one tmpfs, mounted.
-    Memory { path: CString, name: CString, mode: u32, attributes: u64 },
-    /// A copy of the mounts at a path of the host.
-    Bind { source: CString, path: CString, attributes: u64, make: bool },
+    Tmpfs { mode: CString, size: CString, attributes: u64 },
+    /// A directory of this name in the sandbox's one tmpfs.
+    Memory { name: CString, mode: u32, attributes: u64 },
+    /// A copy of the mounts at a path of the host, on which there is no link.
+    Resolved { source: CString, attributes: u64 },
+    /// A copy of the mounts at a path of the host, links followed.
+    Path { source: CString, attributes: u64, private: bool, optional: bool, tolerant: bool },
+    /// A copy of the mounts at what a descriptor of the caller's refers to.
+    Descriptor { fd: i32, attributes: u64, private: bool },
+    /// A file of this name in the sandbox's one tmpfs, with what a descriptor gives.
+    Data { name: CString, mode: u32, fd: i32, attributes: u64 },
+    /// The kernel's overlay filesystem. With `memory`, changes go to directories of these names in the sandbox's one tmpfs.
+    Overlay { lower: Vec<CString>, upper: Option<(CString, CString)>, memory: bool },
     /// procfs
-    Proc { path: CString, masked: bool },
+    Proc { masked: bool },
     /// devpts
-    Devpts { path: CString },
-    /// The program's terminal, out of the devpts at this path; a copy of it at the second path.
-    Terminal { ptmx: CString, console: CString },
-    /// Read-only from here on.
-    Seal { path: CString },
+    Devpts,
+    /// mqueue
+    Mqueue,
+}
+
+/// Capabilities at the end. None leaves a set as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// What stays in the bounding set.
+    pub bounding: Option<u64>,
+    /// The effective, permitted and inheritable set.
+    pub sets: Option<u64>,
+    /// What is raised in the ambient set; empty, it is cleared.
+    pub ambient: u64,
 }
 
 /// Everything.
-#[derive(Debug)]
 pub struct Prepared {
+    /// Ids to change to in a namespace that was joined.
+    pub switch_ids: Option<(u32, u32)>,
     /// Tell the launcher when the namespaces are there, and wait for what it has to do: the maps, or directories on the host.
     pub wait_for_launcher: bool,
     /// The maps, if the child writes them: user, group.
@@ -80,58 +130,103 @@ pub struct Prepared {
     pub hostname: Option<CString>,
     /// Set `lo` up.
     pub loopback: bool,
-    /// Forbid user namespaces inside.
-    pub deny_nested: bool,
-    /// Directory of the host that the view is assembled on. Nothing below it is a source.
-    pub stage: CString,
-    /// The new root.
-    pub root: RootMount,
+    /// How many user namespaces can be made inside, by all: 0 forbids them, 1 leaves room for the inner one.
+    pub limit_nested: Option<&'static [u8]>,
+    /// The mounts are still tied to the host's, as they are without a user namespace of our own.
+    pub untie: bool,
     /// What is laid over others. It lives in a directory that nobody sees.
     pub scratch: Vec<Scratch>,
     /// The view.
     pub steps: Vec<Step>,
+    /// Label of what is made for the sandbox.
+    pub file_label: Option<CString>,
     /// Tell the launcher when the view stands, and wait for its word.
     pub wait_for_go: bool,
+    /// A user namespace to join once the view stands.
+    pub join_last: Option<i32>,
+    /// A second user namespace, which owns none of the others, with these maps.
+    pub inner: Option<(Vec<u8>, Vec<u8>)>,
+    /// Try to make a user namespace, and fail if it works.
+    pub try_nested: bool,
     /// There is a pid namespace.
     pub own_pids: bool,
-    /// No init: the program is PID 1.
-    pub as_pid_1: bool,
+    /// There is a PID 1 of ours; otherwise this process becomes the program.
+    pub init: bool,
+    /// Others outside may look at this process.
+    pub visible: bool,
     /// Terminal and session.
     pub session: Session,
-    /// Descriptors for the program beside the three, sorted.
-    pub keep_fds: Vec<i32>,
+    /// The program's descriptors beside the three: these alone, sorted; none leaves all as they are.
+    pub only_fds: Option<Vec<i32>>,
+    /// Descriptors that the program does not get.
+    pub drop_fds: Vec<i32>,
+    /// Descriptors that PID 1 keeps, sorted; the program does not get them, unless there is no PID 1.
+    pub sync_fds: Vec<i32>,
+    /// Files that PID 1 locks.
+    pub lock_files: Vec<CString>,
+    /// Descriptors that stay open in PID 1: `sync_fds`, with room for those of the locks and two of its own.
+    pub held: Cell<Vec<i32>>,
+    /// Waited for before the program starts.
+    pub block_fd: Option<i32>,
     /// setrlimit(2): resource, soft, hard.
     pub rlimits: Vec<(u32, Option<u64>, Option<u64>)>,
-    /// Directories, the first that is there; `None` of them is an error.
+    /// Directories, the first that is there; none of them is an error.
     pub cwd: Vec<CString>,
     /// Paths of the program, the first that is there.
     pub programs: Vec<CString>,
     /// Arguments.
     pub args: Strings,
-    /// Environment.
+    /// Arguments for a shell to run the program with, if the kernel does not know what it is (execvp(3)): a list for each path.
+    pub shell: Option<Strings>,
+    /// Environment: a list for each directory, if they differ.
     pub env: Strings,
-    /// seccomp filter.
-    pub seccomp: Vec<Instruction>,
+    /// Whether the caller's session keyring is left for an empty one.
+    pub own_keyring: bool,
+    /// Capabilities.
+    pub capabilities: Capabilities,
+    /// seccomp filters, in this order.
+    pub filters: Vec<Vec<Instruction>>,
+    /// Label of the program.
+    pub exec_label: Option<CString>,
     /// umask(2) of the program.
     pub umask: u32,
+    /// Whether the caller ignores SIGPIPE, which the program then does, too.
+    pub ignores_sigpipe: bool,
 }
 
-/// A list of strings in the form that execve(2) takes.
+/// Lists of strings in the form that execve(2) takes, which differ in one place at most.
 #[derive(Debug)]
 pub struct Strings {
     _owned: Vec<CString>,
-    pointers: Vec<*const c_char>,
+    lists: Vec<Vec<*const c_char>>,
 }
 
 impl Strings {
-    /// Takes the strings over.
+    /// One list.
     pub fn new(owned: Vec<CString>) -> Strings {
-        let mut pointers: Vec<_> = owned.iter().map(|text| text.as_ptr()).collect();
-        pointers.push(std::ptr::null());
-        Strings { _owned: owned, pointers }
+        let mut list: Vec<_> = owned.iter().map(|text| text.as_ptr()).collect();
+        list.push(std::ptr::null());
+        Strings { _owned: owned, lists: vec![list] }
     }
 
-    pub(super) fn pointers(&self) -> &[*const c_char] {
-        &self.pointers
+    /// A list for each of the variants, which take the place of what stands at `index`.
+    pub fn with_variants(owned: Vec<CString>, index: usize, variants: Vec<CString>) -> Strings {
+        let Strings { _owned: mut owned, lists } = Strings::new(owned);
+        let base = lists.into_iter().next().unwrap_or_default();
+        let variant = |text: &CString| {
+            let mut list = base.clone();
+            if let Some(place) = list.get_mut(index) {
+                *place = text.as_ptr();
+            }
+            list
+        };
+        let lists = variants.iter().map(variant).collect();
+        owned.extend(variants);
+        Strings { _owned: owned, lists }
+    }
+
+    /// The list of this number, or the last.
+    pub(super) fn pointers(&self, number: usize) -> &[*const c_char] {
+        self.lists.get(number).or(self.lists.last()).map_or(&[], Vec::as_slice)
     }
 }

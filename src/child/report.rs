@@ -19,6 +19,10 @@ pub enum Place {
     Rlimit(u32),
     /// The lock-down.
     Lockdown,
+    /// This filter of the caller's.
+    Filter(u32),
+    /// This file that is locked.
+    Lock(u32),
     /// Executing the program.
     Exec,
 }
@@ -43,6 +47,7 @@ macro_rules! calls {
 
 calls! {
     Prctl = "prctl",
+    OpenProc = "openat /proc/self",
     WriteSetgroups = "write to /proc/self/setgroups",
     WriteUidMap = "write to /proc/self/uid_map",
     WriteGidMap = "write to /proc/self/gid_map",
@@ -85,6 +90,23 @@ calls! {
     Clone = "clone",
     Execve = "execve",
     Wait = "waitid",
+    Setns = "setns",
+    SetIds = "setgid or setuid",
+    Unshare = "unshare",
+    Nested = "unshare (CLONE_NEWUSER), which should have failed",
+    Parents = "mkdirat of a directory above",
+    Point = "fstatat",
+    Access = "faccessat",
+    Readlink = "readlinkat",
+    Open = "openat",
+    Read = "read",
+    Chmod = "chmod",
+    Mount = "mount",
+    Replaced = "fstat of what has taken its place",
+    Fchdir = "fchdir",
+    Chroot = "chroot",
+    Lock = "fcntl F_SETLK",
+    Label = "write of a label",
     Poll = "poll",
 }
 
@@ -104,6 +126,10 @@ pub enum Message {
     Signal(i32),
     /// The program starts in the directory of this number, since those before it cannot be entered.
     Elsewhere(u32),
+    /// This part of the view has its attributes, what is mounted below it has not.
+    Partly(u32),
+    /// What was found where something else was to be made; its text follows the message.
+    Found,
     /// The program was executed.
     Started,
     /// A signal stopped the program.
@@ -119,6 +145,9 @@ pub enum Message {
 /// Length of an encoded message.
 pub const LENGTH: usize = 16;
 
+/// Length of the text that may follow one, at most.
+pub const LENGTH_OF_TEXT: usize = libc::PATH_MAX as usize;
+
 impl Message {
     /// As bytes.
     pub fn encode(self) -> [u8; LENGTH] {
@@ -133,8 +162,10 @@ impl Message {
                     Place::Rlimit(index) => (5, index),
                     Place::Lockdown => (6, 0),
                     Place::Exec => (7, 0),
+                    Place::Filter(index) => (8, index),
+                    Place::Lock(index) => (9, index),
                 };
-                [1, (index << 3) as i32 | kind, call as i32, errno.0]
+                [1, (index << 4) as i32 | kind, call as i32, errno.0]
             }
             Message::Terminal => [2, 0, 0, 0],
             Message::Ready => [3, 0, 0, 0],
@@ -146,6 +177,8 @@ impl Message {
             Message::Signaled(signal) => [9, signal, 0, 0],
             Message::Signal(signal) => [10, signal, 0, 0],
             Message::Elsewhere(index) => [11, index as i32, 0, 0],
+            Message::Partly(index) => [12, index as i32, 0, 0],
+            Message::Found => [13, 0, 0, 0],
         };
         let mut bytes = [0; LENGTH];
         for (chunk, number) in bytes.chunks_exact_mut(4).zip(numbers) {
@@ -160,8 +193,8 @@ impl Message {
         let [kind, a, b, c] = [numbers.next()?, numbers.next()?, numbers.next()?, numbers.next()?];
         Some(match kind {
             1 => {
-                let index = a as u32 >> 3;
-                let place = match a & 7 {
+                let index = a as u32 >> 4;
+                let place = match a & 15 {
                     0 => Place::Setup,
                     1 => Place::Root,
                     2 => Place::Step(index),
@@ -169,6 +202,8 @@ impl Message {
                     4 => Place::Cwd,
                     5 => Place::Rlimit(index),
                     6 => Place::Lockdown,
+                    8 => Place::Filter(index),
+                    9 => Place::Lock(index),
                     _ => Place::Exec,
                 };
                 Message::Failed { place, call: *Call::ALL.get(b as usize)?, errno: Errno(c) }
@@ -183,6 +218,8 @@ impl Message {
             9 => Message::Signaled(a),
             10 => Message::Signal(a),
             11 => Message::Elsewhere(a as u32),
+            12 => Message::Partly(a as u32),
+            13 => Message::Found,
             _ => return None,
         })
     }
@@ -194,7 +231,9 @@ mod tests {
 
     #[test]
     fn messages_survive_the_socket() {
-        for place in [Place::Setup, Place::Step(2_000_000), Place::Rlimit(3), Place::Exec] {
+        for place in
+            [Place::Setup, Place::Step(2_000_000), Place::Rlimit(3), Place::Filter(2), Place::Lock(1), Place::Exec]
+        {
             let message = Message::Failed { place, call: Call::Poll, errno: Errno(22) };
             assert_eq!(Message::decode(&message.encode()), Some(message));
         }

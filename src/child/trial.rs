@@ -49,7 +49,7 @@ fn tried(trial: Trial, (uids, gids): &(Vec<u8>, Vec<u8>)) -> sys::Result<()> {
         Trial::Devpts => sys::new_filesystem(c"devpts", &[], ATTR_NOSUID | ATTR_NOEXEC).map(drop),
         Trial::Bind => {
             let tree = sys::clone_tree(sys::cwd(), c"/usr", true)?;
-            sys::set_attributes(tree.as_fd(), safe | sys::ATTR_RDONLY, true, true)
+            sys::set_attributes(tree.as_fd(), safe | sys::ATTR_RDONLY, sys::Propagation::Private, true)
         }
         Trial::Overlay => overlay(),
         Trial::Fuse => fuse(uids, gids),
@@ -70,14 +70,18 @@ fn overlay() -> sys::Result<()> {
 fn fuse(uids: &[u8], gids: &[u8]) -> sys::Result<()> {
     use std::os::fd::AsRawFd;
     let device = sys::openat(sys::cwd(), c"/dev/fuse", libc::O_RDWR, 0)?;
-    let (mut number, mut uid, mut gid) = ([0u8; 12], [0u8; 12], [0u8; 12]);
-    let number = decimal(device.as_raw_fd() as u32, &mut number)?;
+    let number = |number: u32| {
+        let mut text = sys::Text::<12>::default();
+        text.decimal(number);
+        text
+    };
+    let (device_number, uid, gid) = (number(device.as_raw_fd() as u32), number(first(uids)), number(first(gids)));
     // The ids of the options are those inside, which are the first numbers of the maps.
     let options: [(&CStr, &CStr); 4] = [
-        (c"fd", number),
+        (c"fd", device_number.text()?),
         (c"rootmode", c"40000"),
-        (c"user_id", decimal(first(uids), &mut uid)?),
-        (c"group_id", decimal(first(gids), &mut gid)?),
+        (c"user_id", uid.text()?),
+        (c"group_id", gid.text()?),
     ];
     sys::new_filesystem(c"fuse", &options, ATTR_NOSUID | ATTR_NODEV).map(drop)
 }
@@ -85,20 +89,4 @@ fn fuse(uids: &[u8], gids: &[u8]) -> sys::Result<()> {
 /// The first number of a map.
 fn first(map: &[u8]) -> u32 {
     map.iter().take_while(|byte| byte.is_ascii_digit()).fold(0, |number, byte| number * 10 + u32::from(byte - b'0'))
-}
-
-/// A number in decimal, without allocation.
-fn decimal(mut number: u32, text: &mut [u8; 12]) -> sys::Result<&CStr> {
-    let mut at = text.len() - 1;
-    loop {
-        at -= 1;
-        if let Some(place) = text.get_mut(at) {
-            *place = b'0' + (number % 10) as u8;
-        }
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    CStr::from_bytes_until_nul(text.get(at..).unwrap_or_default()).map_err(|_| Errno(libc::EINVAL))
 }

@@ -89,7 +89,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
         sandbox.process.args = program.to_vec();
     }
     sandbox.process.as_pid_1 = args.as_pid_1;
-    sandbox.process.keep_fds.clone_from(&args.keep_fd);
+    sandbox.process.descriptors = spec::Descriptors::Only(args.keep_fd.clone());
     for name in &caller.odd {
         if sandbox.process.env_pass.iter().any(|pattern| pattern == name) {
             sandbox.notes.push(format!("{name} is not passed: its value is not UTF-8"));

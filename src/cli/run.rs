@@ -2,7 +2,7 @@
 
 use super::{args, layers};
 use crate::error::{Error, Result};
-use crate::launch::{self, Outcome, Status};
+use crate::launch::{self, Events, Outcome, Status};
 use crate::{plan, sys};
 use std::mem::ManuallyDrop;
 

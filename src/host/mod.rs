@@ -12,7 +12,7 @@ pub use desktop::{DesktopFacts, bus_path};
 pub use paths::{Kind, Paths, below};
 pub use vars::vars;
 
-use crate::spec::{BusPolicy, Network, Root, Sandbox, User};
+use crate::spec::{BusPolicy, Make, Network, Root, Sandbox, Source, Upper, User};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,9 @@ pub struct Facts {
     pub desktop: DesktopFacts,
     /// Content of /etc/resolv.conf where the host's network is used.
     pub resolv_conf: Option<String>,
+    /// Sources of a bare root's operations that are not there, and what the kernel says of them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub absent: BTreeMap<PathBuf, crate::sys::Errno>,
 }
 
 /// Settings of the kernel that may stand in the way of a sandbox. A run looks at them only after the kernel refused it: they
@@ -127,6 +130,55 @@ pub fn accounts() -> Vec<Account> {
     accounts::accounts(Path::new("/etc/passwd"))
 }
 
+/// The little that a bare root needs to be known.
+pub fn probe_bare(sandbox: &Sandbox, cwd: PathBuf, home: PathBuf) -> Facts {
+    let (uid, gid) = crate::sys::ids();
+    let mut absent = BTreeMap::new();
+    let mut look = |path: &Path| {
+        // Whether it may be looked at is seen when it is used, with other rights.
+        if let Err(error) = std::fs::metadata(path)
+            && matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP))
+        {
+            absent.insert(path.to_owned(), crate::sys::Errno::from(error));
+        }
+    };
+    for mount in &sandbox.filesystem.mounts {
+        match &mount.what {
+            Make::Bind { source: Source::Path(path), optional: false, .. } => look(path),
+            Make::Overlay { lower, upper } => {
+                lower.iter().for_each(|dir| look(dir));
+                if let Upper::Host { upper, work } = upper {
+                    [upper, work].into_iter().for_each(|dir| look(dir));
+                }
+            }
+            _ => {}
+        }
+    }
+    Facts {
+        uid,
+        gid,
+        capabilities: crate::sys::effective_capabilities().unwrap_or(0),
+        kernel: kernel_version(),
+        cwd,
+        home,
+        absent,
+        ..Facts::default()
+    }
+}
+
+/// Whether this kernel has this kind of namespace.
+pub fn has_namespace(namespace: crate::spec::Namespace) -> bool {
+    Path::new("/proc/self/ns").join(namespace.word()).exists()
+}
+
+/// Whether user namespaces are there, and not switched off for everybody.
+pub fn has_user_namespaces() -> bool {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    Path::new("/proc/self/ns/user").exists()
+        && read("/proc/sys/user/max_user_namespaces").trim() != "0"
+        && !read("/sys/module/user_namespace/parameters/enable").starts_with('N')
+}
+
 /// Looks at the host, as far as this sandbox needs it.
 pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, accounts: Vec<Account>) -> Facts {
     let (uid, gid) = crate::sys::ids();
@@ -159,7 +211,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         kernel: kernel_version(),
         settings: None,
         group_names: match sandbox.filesystem.root {
-            Root::Empty => Vec::new(),
+            Root::Empty | Root::Bare => Vec::new(),
             _ => accounts::groups(Path::new("/etc/group")),
         },
         subuid: ranges("/etc/subuid"),
@@ -175,6 +227,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         env,
         paths,
         desktop,
+        absent: BTreeMap::new(),
     }
 }
 

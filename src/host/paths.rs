@@ -285,6 +285,6 @@ pub fn top(root: &Root) -> Vec<(String, Kind)> {
     match root {
         Root::Host => entries(Path::new("/")),
         Root::Dir(dir) => entries(dir),
-        Root::Empty => Vec::new(),
+        Root::Empty | Root::Bare => Vec::new(),
     }
 }

@@ -3,7 +3,6 @@
 use crate::error::{Error, Result};
 use crate::plan::BusProxy;
 use crate::sys;
-use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -58,12 +57,10 @@ pub(super) fn complete(program: &Path, args: &[String]) -> std::result::Result<(
     Err(if said.is_empty() { output.status.to_string() } else { said })
 }
 
-/// xdg-dbus-proxy with its socket in the view, which is reached through /proc/PID/root where the view still stands on its
-/// stage: nothing of it is on the host.
+/// xdg-dbus-proxy with its socket in the view, which is reached through /proc/PID/root: nothing of it is on the host.
 pub(super) fn bus_proxy(
     proxy: &BusProxy,
     pid: i32,
-    stage: &CStr,
     wait: impl FnOnce(BorrowedFd<'_>) -> Result<bool>,
 ) -> Result<Helper> {
     if proxy.address.starts_with('-') {
@@ -77,7 +74,7 @@ pub(super) fn bus_proxy(
     // The helper's end must be the only one, or its death would not be seen.
     drop(other);
     sys::set_cloexec(theirs.as_raw_fd(), false).map_err(|errno| system("fcntl", errno))?;
-    let socket = format!("/proc/{pid}/root{}{}", stage.to_string_lossy(), proxy.socket.display());
+    let socket = format!("/proc/{pid}/root{}", proxy.socket.display());
     let mut command = command(&proxy.program);
     command.arg(format!("--fd={}", theirs.as_raw_fd())).arg(&proxy.address).arg(&socket).args(&proxy.args);
     command.stdout(Stdio::null());

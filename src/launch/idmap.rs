@@ -12,7 +12,7 @@ pub(super) fn text(map: &[Extent]) -> String {
 
 pub(super) fn write(ids: &IdPlan, pid: i32) -> Result<()> {
     match &ids.writer {
-        Writer::Child => Ok(()),
+        Writer::Child | Writer::Nobody => Ok(()),
         Writer::Launcher => {
             for (file, map) in [("uid_map", &ids.uid_map), ("gid_map", &ids.gid_map)] {
                 let path = format!("/proc/{pid}/{file}");

@@ -9,64 +9,161 @@ mod supervise;
 mod trial;
 mod wording;
 
-pub use status::Status;
+pub use status::{Events, Status};
 pub use supervise::Outcome;
 pub use trial::try_out;
 
 use crate::child::{self, LENGTH_OF_MESSAGE, Message};
 use crate::error::{Error, Result};
 use crate::plan::{Plan, Writer};
-use crate::spec::Namespace;
+use crate::spec::{Descriptors, Namespace, Tty, UserNamespace};
 use crate::sys::{self, Cloned, Poll};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// Runs the plan's program to its end.
-pub fn run(plan: &Plan, status: &mut Status) -> Result<Outcome> {
+pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
     let session = supervise::session(plan);
+    let ignored = sys::ignore_sigpipe() && plan.tty == Tty::Shared;
+    sys::default_sigchld();
     // As the plan: never taken apart.
-    let prepared = ManuallyDrop::new(prepare::prepare(plan, session)?);
+    let prepared = ManuallyDrop::new(prepare::prepare(plan, session, ignored, status.wants_child())?);
     let system = |what: &'static str| move |errno: sys::Errno| Error::new(format!("{what}: {errno}"));
+    let caller = caller(plan)?;
     let (ours, theirs) = sys::seqpacket_pair().map_err(system("socketpair"))?;
-    let mask = sys::block_all().map_err(system("sigprocmask"))?;
-    let child = match sys::clone3(flags(plan.namespaces.iter().copied())) {
-        Ok(Cloned::Child) => {
-            drop(ours);
-            child::run(&prepared, &theirs, &mask)
-        }
-        Ok(Cloned::Parent { pid, pidfd }) => Child { pid, pidfd },
-        Err(errno) => {
+    // What stops a program that shares our process group is to stop us as well.
+    let shared: &[i32] = &[libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+    let free = if plan.tty == Tty::Shared { shared } else { &[] };
+    let mask = sys::block_all_but(free).map_err(system("sigprocmask"))?;
+    let child = match start(plan, &prepared, &ours, &theirs, &mask) {
+        Ok(child) => child,
+        Err(error) => {
             let _ = sys::restore(&mask);
-            return Err(wording::clone(plan, errno));
+            return Err(error);
         }
     };
     drop(theirs);
     // From here on the child dies with us: it asked the kernel for that, and it sees this socket end.
     let mut guard = Guard { child: &child, mask: &mask, done: false };
     let signals = sys::signal_descriptor().map_err(system("signalfd"))?;
-    let mut start = Start { plan, prepared: &prepared, socket: ours.as_fd(), signals: signals.as_fd(), terminal: None };
+    let mut start = Start {
+        plan,
+        prepared: &prepared,
+        socket: ours.as_fd(),
+        signals: signals.as_fd(),
+        caller: caller.as_ref().map_or(-1, |caller| caller.as_raw_fd()),
+        terminal: None,
+    };
     if prepared.wait_for_launcher {
         start.expect_ready()?;
+        status.cloned(child.pid)?;
         // Not before the kernel has let us: a run that is refused leaves nothing.
         for create in &plan.create {
             make_directory(create)?;
         }
         idmap::write(&plan.ids, child.pid)?;
+        if let UserNamespace::MappedByOthers(fd) = plan.user {
+            start.wait(sys::borrow(fd), Duration::from_secs(u32::MAX.into()))?;
+            let _ = sys::read(sys::borrow(fd), &mut [0; 1]);
+        }
         start.go()?;
+    }
+    if !plan.user.is_private() || plan.user_last.is_some() {
+        give_up_rights(plan)?;
+    }
+    if let Descriptors::AllBut(_) = plan.descriptors {
+        // Pipes of the caller must end with the program.
+        let mut keep = status.descriptors();
+        keep.extend([0, 1, 2, ours.as_raw_fd(), child.pidfd.as_raw_fd(), signals.as_raw_fd(), start.caller]);
+        keep.sort_unstable();
+        sys::close_all_but(keep.get(usize::from(start.caller < 0)..).unwrap_or_default())
+            .map_err(system("close_range"))?;
     }
     let mut helper = None;
     if let Some(proxy) = &plan.bus_proxy {
         start.expect_ready()?;
-        helper = Some(helper::bus_proxy(proxy, child.pid, &prepared.stage, |fd| start.wait(fd, helper::PATIENCE))?);
+        helper = Some(helper::bus_proxy(proxy, child.pid, |fd| start.wait(fd, helper::PATIENCE))?);
         start.go()?;
     }
     let terminal = start.terminal;
-    let running =
-        supervise::Running { plan, prepared: &prepared, child: &child, socket: ours, signals, terminal, helper };
+    let running = supervise::Running {
+        plan,
+        prepared: &prepared,
+        child: &child,
+        socket: ours,
+        signals,
+        caller,
+        terminal,
+        helper,
+    };
     let outcome = supervise::supervise(running, status)?;
     guard.done = true;
     Ok(outcome)
+}
+
+/// The process that the sandbox ends with. By a pidfd: the kernel's parent-death signal goes by the thread that started us
+/// (PR_SET_PDEATHSIG(2const)), which may end before its process does.
+fn caller(plan: &Plan) -> Result<Option<OwnedFd>> {
+    if !plan.dies_with_caller {
+        return Ok(None);
+    }
+    let parent = sys::parent_pid();
+    match sys::pidfd_open(parent) {
+        Ok(pidfd) if sys::parent_pid() == parent => Ok(Some(pidfd)),
+        // Our parent is out of sight, in a pid namespace above, or gone.
+        _ if parent == 0 => {
+            let done = sys::set_parent_death_signal(libc::SIGKILL);
+            done.map_err(|errno| Error::new(format!("cannot end with the caller: prctl: {errno}")))?;
+            Ok(None)
+        }
+        _ => Err(Error::new("the caller ended before the sandbox was started, and the sandbox was to end with it")),
+    }
+}
+
+/// Makes the sandbox's first process.
+fn start(plan: &Plan, prepared: &child::Prepared, ours: &OwnedFd, theirs: &OwnedFd, mask: &sys::Mask) -> Result<Child> {
+    let join = |fd: Option<i32>, kind: i32, what: &'static str| match fd.map(|fd| sys::join_namespace(fd, kind)) {
+        Some(Err(errno)) => Err(wording::join(what, errno)),
+        _ => Ok(()),
+    };
+    let user = if let UserNamespace::Join(fd) = plan.user { Some(fd) } else { None };
+    join(user, libc::CLONE_NEWUSER, "userns")?;
+    join(plan.pid_join, libc::CLONE_NEWPID, "pidns")?;
+    let mut flags = flags(plan.namespaces.iter().copied());
+    if !plan.user.is_private() {
+        flags &= !(libc::CLONE_NEWUSER as u64);
+    }
+    let mask = if plan.tty == Tty::Shared { mask.without(libc::SIGCHLD) } else { *mask };
+    let run = || -> ! {
+        sys::close(ours.as_raw_fd());
+        child::run(prepared, theirs, &mask)
+    };
+    let cloned = match plan.pid_join {
+        Some(_) if plan.namespaces.contains(&Namespace::Pid) => {
+            sys::clone3_below(flags, || run()).map(|(pid, pidfd)| Child { pid, pidfd })
+        }
+        _ => match sys::clone3(flags) {
+            Ok(Cloned::Child) => run(),
+            Ok(Cloned::Parent { pid, pidfd }) => Ok(Child { pid, pidfd }),
+            Err(errno) => Err(errno),
+        },
+    };
+    cloned.map_err(|errno| wording::clone(plan, errno))
+}
+
+/// Root's rights, or those over a namespace that was joined, were for the start alone.
+fn give_up_rights(plan: &Plan) -> Result<()> {
+    let system = |what: &'static str| move |errno: sys::Errno| Error::new(format!("{what}: {errno}"));
+    if let Some(fd) = plan.user_last {
+        sys::join_namespace(fd, libc::CLONE_NEWUSER).map_err(|errno| wording::join("userns2", errno))?;
+    }
+    match sys::set_capabilities(0) {
+        // A filter around us may refuse it to root (systemd-nspawn's does).
+        Err(sys::Errno(libc::EPERM)) => {}
+        other => other.map_err(system("capset"))?,
+    }
+    sys::set_dumpable(true).map_err(system("prctl PR_SET_DUMPABLE"))
 }
 
 /// The sandbox's first process.
@@ -113,12 +210,34 @@ fn flag(namespace: Namespace) -> u64 {
     }
 }
 
+/// One message of the child.
+struct Received {
+    /// None at the end, and where it is none.
+    message: Option<Message>,
+    /// Whether it is the end.
+    end: bool,
+    /// What came with it.
+    fd: Option<OwnedFd>,
+    /// The text that followed it.
+    text: Option<String>,
+}
+
+fn message(socket: BorrowedFd<'_>) -> sys::Result<Received> {
+    let mut buffer = [0; LENGTH_OF_MESSAGE + child::LENGTH_OF_TEXT];
+    let (length, fd) = sys::receive(socket, &mut buffer)?;
+    let (message, text) = buffer.get(..length).unwrap_or_default().split_at(length.min(LENGTH_OF_MESSAGE));
+    let text = (!text.is_empty()).then(|| String::from_utf8_lossy(text).into_owned());
+    Ok(Received { message: Message::decode(message), end: length == 0, fd, text })
+}
+
 /// The way to the program's start, while the child asks for things.
 struct Start<'a> {
     plan: &'a Plan,
     prepared: &'a child::Prepared,
     socket: BorrowedFd<'a>,
     signals: BorrowedFd<'a>,
+    /// The process that the sandbox ends with, or nothing.
+    caller: i32,
     /// The program's terminal, which the child may send at any time.
     terminal: Option<OwnedFd>,
 }
@@ -133,7 +252,7 @@ impl Start<'_> {
     fn wait(&self, fd: BorrowedFd<'_>, patience: Duration) -> Result<bool> {
         let end = Instant::now() + patience;
         loop {
-            let mut set = [Poll::read(fd.as_raw_fd()), Poll::read(self.signals.as_raw_fd())];
+            let mut set = [fd.as_raw_fd(), self.signals.as_raw_fd(), self.caller].map(Poll::read);
             let left = end.saturating_duration_since(Instant::now()).as_millis();
             sys::poll(&mut set, i32::try_from(left).ok()).map_err(|errno| Error::new(format!("poll: {errno}")))?;
             while let Some(arrived) = sys::next_signal(self.signals) {
@@ -141,6 +260,9 @@ impl Start<'_> {
                     let error = Error::new(format!("signal {} came before the program started", arrived.signal));
                     return Err(error.status(crate::exit::SIGNALED + arrived.signal as u8));
                 }
+            }
+            if set[2].ready {
+                return Err(Error::new("the caller ended before the program started"));
             }
             if set[0].ready || left == 0 {
                 return Ok(set[0].ready);
@@ -152,13 +274,11 @@ impl Start<'_> {
     fn expect_ready(&mut self) -> Result<()> {
         loop {
             self.wait(self.socket, Duration::from_secs(3600))?;
-            let mut buffer = [0; LENGTH_OF_MESSAGE];
-            let received = sys::receive(self.socket, &mut buffer);
-            match received.map(|(length, fd)| (Message::decode(buffer.get(..length).unwrap_or_default()), fd)) {
-                Ok((Some(Message::Ready), _)) => return Ok(()),
-                Ok((Some(Message::Terminal), fd)) => self.terminal = fd,
-                Ok((Some(Message::Failed { place, call, errno }), _)) => {
-                    return Err(wording::failure(self.plan, self.prepared, place, call, errno));
+            match message(self.socket) {
+                Ok(Received { message: Some(Message::Ready), .. }) => return Ok(()),
+                Ok(Received { message: Some(Message::Terminal), fd, .. }) => self.terminal = fd,
+                Ok(Received { message: Some(Message::Failed { place, call, errno }), .. }) => {
+                    return Err(wording::failure(self.plan, self.prepared, (place, call, errno), None));
                 }
                 _ => return Err(Error::new("the sandbox ended before it was set up").hint("it may have been killed")),
             }
@@ -182,5 +302,5 @@ fn make_directory(create: &crate::plan::Create) -> Result<()> {
 
 /// The launcher writes the maps where the child cannot.
 pub(crate) fn maps_by_launcher(writer: &Writer) -> bool {
-    !matches!(writer, Writer::Child)
+    matches!(writer, Writer::Launcher | Writer::Helpers { .. })
 }

@@ -1,31 +1,23 @@
 //! Plan → what the child is given, in the form of system calls.
 
 use super::idmap;
-use crate::child::{EMPTY_DIR, EMPTY_FILE, Prepared, RootMount, Scratch, Session, Step, Strings};
+use crate::child::{
+    Act, Capabilities, EMPTY_DIR, EMPTY_FILE, Point, Prepared, Scratch, Session, Source, Step, Strings,
+};
 use crate::error::{Error, Result};
-use crate::plan::{Op, Plan};
-use crate::spec::Namespace;
+use crate::plan::{Extent, Op, Placed, Plan};
+use crate::spec::{self, Descriptors, Namespace, Upper, UserNamespace};
 use crate::sys;
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Directories of the host to assemble the view on. It has to be one that nothing shown comes from.
-const STAGES: [&str; 6] = ["/proc", "/sys", "/dev", "/tmp", "/var", "/usr"];
-
-pub(super) fn prepare(plan: &Plan, session: Session) -> Result<Prepared> {
-    let stage = stage(plan)?;
-    let mut root = RootMount::Tmpfs;
+pub(super) fn prepare(plan: &Plan, session: Session, ignores_sigpipe: bool, wants_child: bool) -> Result<Prepared> {
     let mut scratch = Vec::new();
     let mut steps = Vec::new();
     // Steps have the numbers of the plan's operations, so that a failure finds its line.
     for (index, placed) in plan.view.iter().enumerate() {
-        if let Op::Bind { source, path, attributes, .. } = &placed.op
-            && path == Path::new("/")
-        {
-            root = RootMount::Bind(cstring(source.as_os_str())?, attributes.bits());
-        }
-        steps.push(step(index, &placed.op, &mut scratch)?);
+        steps.push(step(index, placed, &mut scratch)?);
     }
     if let Session::Pty(_) = session {
         let devpts = plan.view.iter().find_map(|placed| match &placed.op {
@@ -39,67 +31,108 @@ pub(super) fn prepare(plan: &Plan, session: Session) -> Result<Prepared> {
         let console = devpts.parent().unwrap_or(devpts).join("console");
         let seal = plan.view.iter().position(|placed| matches!(placed.op, Op::Seal { .. })).unwrap_or(steps.len());
         // After all that has a number: what comes behind are seals, which do not fail for reasons of a profile.
-        steps.insert(seal, Step::Terminal { ptmx: inside(&devpts.join("ptmx"))?, console: inside(&console)? });
+        let act = Act::Terminal { console: inside(&console)? };
+        steps.insert(seal, Step { path: inside(&devpts.join("ptmx"))?, point: Point::There, act });
     }
-    let own_pids = plan.namespaces.contains(&Namespace::Pid);
+    let maps = |uid: &[Extent], gid: &[Extent]| (idmap::text(uid).into_bytes(), idmap::text(gid).into_bytes());
+    let same = |id: u32| [Extent { inside: id, outside: id, count: 1 }];
     let by_launcher = super::maps_by_launcher(&plan.ids.writer);
-    let maps = (idmap::text(&plan.ids.uid_map).into_bytes(), idmap::text(&plan.ids.gid_map).into_bytes());
+    let by_child = plan.ids.writer == crate::plan::Writer::Child;
     let umask = sys::umask(0);
     sys::umask(umask);
-    let mut keep_fds = plan.keep_fds.clone();
-    keep_fds.sort_unstable();
-    keep_fds.dedup();
-    let env = plan.env.iter().map(|(name, value)| cstring(OsStr::new(&format!("{name}={value}"))));
+    let (only_fds, drop_fds) = match &plan.descriptors {
+        Descriptors::Only(fds) => {
+            let mut fds = fds.clone();
+            fds.sort_unstable();
+            fds.dedup();
+            (Some(fds), Vec::new())
+        }
+        Descriptors::AllBut(fds) => (None, fds.clone()),
+    };
+    let mut held = Vec::with_capacity(plan.sync_fds.len() + plan.lock_files.len() + 2);
+    held.extend(&plan.sync_fds);
+    let label = |label: &Option<String>| label.as_ref().map(|label| cstring(OsStr::new(label))).transpose();
+    let path = |path: &std::path::PathBuf| cstring(path.as_os_str());
     Ok(Prepared {
-        wait_for_launcher: by_launcher || !plan.create.is_empty(),
-        maps: (!by_launcher).then_some(maps),
+        switch_ids: matches!(plan.user, UserNamespace::Join(_)).then_some((plan.ids.uid, plan.ids.gid)),
+        wait_for_launcher: by_launcher || wants_child || !plan.create.is_empty(),
+        maps: by_child.then(|| maps(&plan.ids.uid_map, &plan.ids.gid_map)),
         drop_groups: plan.ids.drop_groups,
         hostname: plan.hostname.as_deref().map(|name| cstring(OsStr::new(name))).transpose()?,
         loopback: plan.loopback,
-        deny_nested: !plan.nested,
-        stage,
-        root,
+        limit_nested: match (plan.nested, plan.inner) {
+            (true, _) => None,
+            (false, false) => Some(b"0"),
+            (false, true) => Some(b"1"),
+        },
+        untie: !plan.user.is_private(),
         scratch,
         steps,
+        file_label: label(&plan.file_label)?,
         wait_for_go: plan.bus_proxy.is_some(),
-        own_pids,
-        as_pid_1: plan.as_pid_1,
+        join_last: plan.user_last,
+        inner: plan.inner.then(|| maps(&same(plan.ids.uid), &same(plan.ids.gid))),
+        try_nested: plan.nested_tried,
+        own_pids: plan.namespaces.contains(&Namespace::Pid),
+        init: plan.init,
+        visible: plan.visible,
         session,
-        keep_fds,
+        only_fds,
+        drop_fds,
+        sync_fds: plan.sync_fds.clone(),
+        lock_files: plan.lock_files.iter().map(path).collect::<Result<_>>()?,
+        held: std::cell::Cell::new(held),
+        block_fd: plan.block_fd,
         rlimits: plan
             .rlimits
             .iter()
             .filter_map(|limit| Some((resource(limit.name)?, limit.soft, limit.hard)))
             .collect(),
-        cwd: plan.cwd.iter().map(|dir| cstring(dir.as_os_str())).collect::<Result<_>>()?,
-        programs: programs(plan)?,
+        cwd: plan.cwd.iter().map(path).collect::<Result<_>>()?,
         args: Strings::new(plan.args.iter().map(|arg| cstring(arg)).collect::<Result<_>>()?),
-        env: Strings::new(env.collect::<Result<_>>()?),
-        seccomp: plan.seccomp.clone(),
+        shell: if plan.shell { Some(shell(plan)?) } else { None },
+        programs: programs(plan)?,
+        env: environment(plan)?,
+        own_keyring: plan.own_keyring,
+        capabilities: Capabilities {
+            bounding: plan.capabilities.bounding,
+            sets: plan.capabilities.sets,
+            ambient: plan.capabilities.ambient,
+        },
+        filters: plan.seccomp.clone(),
+        exec_label: label(&plan.exec_label)?,
         umask,
+        ignores_sigpipe,
     })
 }
 
-fn stage(plan: &Plan) -> Result<CString> {
-    let sources: Vec<&Path> = plan
-        .view
-        .iter()
-        .filter_map(|placed| match &placed.op {
-            // A root by bind is copied before the stage is used.
-            Op::Bind { source, path, .. } if path != Path::new("/") => Some(source.as_path()),
-            _ => None,
-        })
-        .collect();
-    let free = |stage: &&&str| {
-        let path = Path::new(stage);
-        path.is_dir() && !sources.iter().any(|source| source.starts_with(path) || path.starts_with(source))
+/// With PWD, there is a list for each directory that the program may start in.
+fn environment(plan: &Plan) -> Result<Strings> {
+    let line = |name: &OsStr, value: &OsStr| {
+        let mut line = OsString::from(name);
+        line.push("=");
+        line.push(value);
+        cstring(&line)
     };
-    // The devices come from /dev one by one, which makes it no stage; all of /proc, /sys, /tmp and so on being shown is rare.
-    match STAGES.iter().find(free) {
-        Some(stage) => cstring(OsStr::new(stage)),
-        None => Err(Error::new(format!("the profile shows parts of each of {} at once", STAGES.join(", ")))
-            .hint("show less of them; one is needed to assemble the view on")),
+    let mut env = plan.env.iter().map(|(name, value)| line(name, value)).collect::<Result<Vec<_>>>()?;
+    if !plan.pwd {
+        return Ok(Strings::new(env));
     }
+    let at = plan.env.iter().position(|(name, _)| name == "PWD").unwrap_or(env.len());
+    if at == env.len() {
+        env.push(c"PWD=".to_owned());
+    }
+    let variants = plan.cwd.iter().map(|dir| line(OsStr::new("PWD"), dir.as_os_str())).collect::<Result<_>>()?;
+    Ok(Strings::with_variants(env, at, variants))
+}
+
+/// `/bin/sh PATH ARGUMENT...`, for each path where the program may be.
+fn shell(plan: &Plan) -> Result<Strings> {
+    let mut args = vec![c"/bin/sh".to_owned(), c"".to_owned()];
+    for arg in plan.args.iter().skip(1) {
+        args.push(cstring(arg)?);
+    }
+    Ok(Strings::with_variants(args, 1, programs(plan)?))
 }
 
 /// The name of what is laid over something masked; it is made if it is not there yet.
@@ -116,48 +149,85 @@ fn mask(scratch: &mut Vec<Scratch>, dir: bool, closed: bool) -> CString {
     name.to_owned()
 }
 
-fn step(index: usize, op: &Op, scratch: &mut Vec<Scratch>) -> Result<Step> {
+fn step(index: usize, placed: &Placed, scratch: &mut Vec<Scratch>) -> Result<Step> {
+    let op = &placed.op;
     let path = inside(op.path())?;
-    Ok(match op {
-        Op::Dir { mode, .. } => Step::Dir { path, mode: *mode },
-        Op::Symlink { target, .. } => Step::Symlink { path, target: cstring(target.as_os_str())? },
-        Op::File { mode, data, over: true, .. } => {
-            let name = cstring(OsStr::new(&format!("f{index}")))?;
-            scratch.push(Scratch { name: name.clone(), mode: *mode, data: Some(data.clone()) });
-            Step::Cover { scratch: name, path }
+    let point = match (placed.ensure, op) {
+        (Some(parents), _) => Point::Ensure(parents),
+        (None, Op::Bind { make: true, .. } | Op::Dir { .. } | Op::Symlink { .. } | Op::File { over: false, .. }) => {
+            Point::Make
         }
-        Op::File { mode, data, .. } => Step::File { path, mode: *mode, data: data.clone() },
-        Op::Mask { dir, closed, .. } => Step::Cover { scratch: mask(scratch, *dir, *closed), path },
-        Op::Tmpfs { mode, size: Some(size), attributes, .. } => Step::Tmpfs {
-            path,
+        (None, _) => Point::There,
+    };
+    let name = |kind: char| cstring(OsStr::new(&format!("{kind}{index}")));
+    let act = match op {
+        Op::Dir { mode, .. } => Act::Dir { mode: *mode },
+        Op::Symlink { target, .. } => Act::Symlink { target: cstring(target.as_os_str())? },
+        Op::File { mode, data, over: true, .. } => {
+            let name = name('f')?;
+            scratch.push(Scratch { name: name.clone(), mode: *mode, data: Some(data.clone()) });
+            Act::Mount(Source::Scratch(name))
+        }
+        Op::File { mode, data, .. } => Act::File { mode: *mode, data: data.clone() },
+        Op::Mask { dir, closed, .. } => Act::Mount(Source::Scratch(mask(scratch, *dir, *closed))),
+        Op::Tmpfs { mode, size: Some(size), attributes, .. } => Act::Mount(Source::Tmpfs {
             mode: cstring(OsStr::new(&format!("{mode:o}")))?,
             size: cstring(OsStr::new(&size.to_string()))?,
             attributes: attributes.bits(),
-        },
+        }),
         Op::Tmpfs { mode, attributes, .. } => {
-            let name = cstring(OsStr::new(&format!("t{index}")))?;
-            Step::Memory { path, name, mode: *mode, attributes: attributes.bits() }
+            Act::Mount(Source::Memory { name: name('t')?, mode: *mode, attributes: attributes.bits() })
         }
-        // The root itself: already there when steps are run.
-        Op::Bind { .. } if path.is_empty() => Step::Dir { path: cstring(OsStr::new("."))?, mode: 0o755 },
-        Op::Bind { source, attributes, make, .. } => {
-            Step::Bind { source: cstring(source.as_os_str())?, path, attributes: attributes.bits(), make: *make }
+        Op::Bind { source, attributes, .. } => {
+            Act::Mount(Source::Resolved { source: cstring(source.as_os_str())?, attributes: attributes.bits() })
         }
         Op::Proc { masked, .. } => {
             if *masked {
                 mask(scratch, false, false);
                 mask(scratch, true, false);
             }
-            Step::Proc { path, masked: *masked }
+            Act::Mount(Source::Proc { masked: *masked })
         }
-        Op::Devpts { .. } => Step::Devpts { path },
-        Op::Seal { .. } => Step::Seal { path },
-    })
+        Op::Devpts { .. } => Act::Mount(Source::Devpts),
+        Op::Mqueue { .. } => Act::Mount(Source::Mqueue),
+        Op::Seal { .. } => Act::Attributes(sys::ATTR_RDONLY),
+        Op::Remount { attributes, .. } => Act::Attributes(attributes.bits()),
+        Op::Guard { .. } => Act::Guard,
+        Op::Chmod { mode, .. } => Act::Chmod { mode: *mode },
+        // What is writable here is the host's to mount on; what is not must not become so by what arrives.
+        Op::Show { source, attributes, optional, tolerant, .. } => Act::Mount(match source {
+            spec::Source::Path(path) => Source::Path {
+                source: cstring(path.as_os_str())?,
+                attributes: attributes.bits(),
+                private: attributes.ro,
+                optional: *optional,
+                tolerant: *tolerant,
+            },
+            spec::Source::Descriptor(fd) => {
+                Source::Descriptor { fd: *fd, attributes: attributes.bits(), private: attributes.ro }
+            }
+        }),
+        Op::Data { mode, fd, mounted: None, .. } => Act::Copy { mode: *mode, fd: *fd },
+        Op::Data { mode, fd, mounted: Some(attributes), .. } => {
+            Act::Mount(Source::Data { name: name('d')?, mode: *mode, fd: *fd, attributes: attributes.bits() })
+        }
+        Op::Overlay { lower, upper, .. } => Act::Mount(Source::Overlay {
+            lower: lower.iter().map(|dir| cstring(dir.as_os_str())).collect::<Result<_>>()?,
+            memory: *upper == Upper::Memory,
+            upper: match upper {
+                Upper::None => None,
+                Upper::Memory => Some((name('u')?, name('w')?)),
+                Upper::Host { upper, work } => Some((cstring(upper.as_os_str())?, cstring(work.as_os_str())?)),
+            },
+        }),
+    };
+    Ok(Step { path, point, act })
 }
 
-/// Relative to the new root.
+/// Relative to the new root, without what leads nowhere; `..` stays, since what it leads to depends on links.
 fn inside(path: &Path) -> Result<CString> {
-    cstring(path.strip_prefix("/").unwrap_or(path).as_os_str())
+    let parts = path.as_os_str().as_bytes().split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
+    cstring(OsStr::from_bytes(&parts.collect::<Vec<_>>().join(&b'/')))
 }
 
 fn cstring(text: &OsStr) -> Result<CString> {
@@ -166,17 +236,18 @@ fn cstring(text: &OsStr) -> Result<CString> {
 
 /// Where execvp(3) would look, by the PATH of the program's own environment.
 fn programs(plan: &Plan) -> Result<Vec<CString>> {
-    let Some(name) = plan.args.first() else { return Ok(Vec::new()) };
+    let Some(name) = plan.executed() else { return Ok(Vec::new()) };
     if name.is_empty() {
         return Err(Error::new("the program's name is empty").status(crate::exit::NOT_FOUND));
     }
     if name.as_bytes().contains(&b'/') {
         return Ok(vec![cstring(name)?]);
     }
-    let path = plan.env.get("PATH").map_or("/usr/bin:/bin", String::as_str);
-    path.split(':')
-        .map(|dir| if dir.is_empty() { "." } else { dir })
-        .map(|dir| cstring(Path::new(dir).join(name).as_os_str()))
+    let path = plan.variable("PATH").unwrap_or(OsStr::new("/bin:/usr/bin"));
+    path.as_bytes()
+        .split(|byte| *byte == b':')
+        .map(|dir| if dir.is_empty() { b"." } else { dir })
+        .map(|dir| cstring(Path::new(OsStr::from_bytes(dir)).join(name).as_os_str()))
         .collect()
 }
 

@@ -1,8 +1,37 @@
 //! `--status-fd`: a JSON line for each event.
 
+use crate::error::Result;
 use crate::sys;
 use serde_json::{Value, json};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+/// Who is told what happens.
+pub trait Events {
+    /// Whether `cloned` has something to do, for which the sandbox waits.
+    fn wants_child(&self) -> bool {
+        false
+    }
+
+    /// The sandbox's first process is there, in its namespaces, and waits. `pid` is as the caller numbers it.
+    fn cloned(&mut self, _pid: i32) -> Result<()> {
+        Ok(())
+    }
+
+    /// The program was executed; `pid` is that of the sandbox's first process.
+    fn started(&mut self, pid: i32);
+
+    /// Something that the user should know.
+    fn note(&mut self, note: &str);
+
+    /// A part of the view, by its number, does not have all of its flags.
+    fn partly(&mut self, _index: usize) {}
+
+    /// It ended.
+    fn exited(&mut self, outcome: &super::Outcome);
+
+    /// Descriptors that are written to later.
+    fn descriptors(&self) -> Vec<RawFd>;
+}
 
 /// Where events are told, if anywhere.
 #[derive(Debug, Default)]
@@ -22,13 +51,18 @@ impl Status {
         }
     }
 
-    /// The program was executed; `pid` is that of the sandbox's first process, as the caller numbers it.
-    pub fn started(&mut self, pid: i32) {
+    /// It did not come to that.
+    pub fn failed(&mut self, error: &crate::error::Error) {
+        self.tell(&json!({"event": "failed", "status": error.status, "message": error.message}));
+    }
+}
+
+impl Events for Status {
+    fn started(&mut self, pid: i32) {
         self.tell(&json!({"event": "started", "pid": pid}));
     }
 
-    /// Something that the user should know is missing from here on.
-    pub fn note(&mut self, note: &str) {
+    fn note(&mut self, note: &str) {
         use std::io::Write;
         self.tell(&json!({"event": "note", "message": note}));
         if !self.quiet {
@@ -37,13 +71,11 @@ impl Status {
         }
     }
 
-    /// It did not come to that.
-    pub fn failed(&mut self, error: &crate::error::Error) {
-        self.tell(&json!({"event": "failed", "status": error.status, "message": error.message}));
+    fn descriptors(&self) -> Vec<RawFd> {
+        self.fd.iter().map(AsRawFd::as_raw_fd).collect()
     }
 
-    /// It ended.
-    pub fn exited(&mut self, outcome: &super::Outcome) {
+    fn exited(&mut self, outcome: &super::Outcome) {
         use super::Outcome;
         let (cause, signal) = match outcome {
             Outcome::Exited(_) => ("exited", None),

@@ -2,8 +2,8 @@
 
 use super::helper::Helper;
 use super::relay::{Relay, stream, tty};
-use super::{Child, Status, wording};
-use crate::child::{self, LENGTH_OF_MESSAGE, Message, Prepared, Session};
+use super::{Child, Events, Received, wording};
+use crate::child::{self, Message, Prepared, Session};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::plan::Plan;
@@ -48,6 +48,7 @@ pub(super) fn session(plan: &Plan) -> Session {
     let terminals = [0, 1, 2].map(|number| sys::is_terminal(stream(number)));
     match plan.tty {
         Tty::None => Session::Detached,
+        Tty::Shared => Session::Inherit { own_group: false, terminal: None },
         // In the background the terminal is not ours to hand over; the program then stays in our process group, which the shell
         // knows. Otherwise it has one of its own, so that it cannot signal ours.
         Tty::Inherit => match (0..3).find(|number| terminals.get(*number as usize) == Some(&true)) {
@@ -70,12 +71,13 @@ pub(super) struct Running<'a> {
     pub child: &'a Child,
     pub socket: OwnedFd,
     pub signals: OwnedFd,
+    pub caller: Option<OwnedFd>,
     pub terminal: Option<OwnedFd>,
     pub helper: Option<Helper>,
 }
 
-pub(super) fn supervise(running: Running<'_>, status: &mut Status) -> Result<Outcome> {
-    let Running { plan, prepared, child, socket, signals, terminal, mut helper } = running;
+pub(super) fn supervise(running: Running<'_>, status: &mut dyn Events) -> Result<Outcome> {
+    let Running { plan, prepared, child, socket, signals, caller, terminal, mut helper } = running;
     let mut relay = Relay::default();
     if let Some(master) = terminal {
         relay.start(master);
@@ -89,10 +91,12 @@ pub(super) fn supervise(running: Running<'_>, status: &mut Status) -> Result<Out
         child,
         socket: socket.as_fd(),
         signals: signals.as_fd(),
+        caller: caller.as_ref().map_or(-1, |caller| caller.as_raw_fd()),
         status,
         relay,
         group: None,
         started: false,
+        found: None,
         outcome: None,
         deadline: plan.timeout.map(|timeout| Instant::now() + timeout),
         rest: None,
@@ -102,11 +106,14 @@ pub(super) fn supervise(running: Running<'_>, status: &mut Status) -> Result<Out
     loop {
         let [input, master, output] = watch.relay.wants();
         let helped = helper.as_ref().map_or(-1, |helper| helper.pidfd().as_raw_fd());
-        let [said, signalled] = [socket.as_raw_fd(), signals.as_raw_fd()].map(Poll::read);
-        let mut set = [said, signalled, Poll::read(helped), input, master, output];
+        let [said, signalled, left] = [socket.as_raw_fd(), signals.as_raw_fd(), watch.caller].map(Poll::read);
+        let mut set = [said, signalled, left, Poll::read(helped), input, master, output];
         sys::poll(&mut set, watch.patience()).map_err(|errno| Error::new(format!("poll: {errno}")))?;
-        let [said, _, helper_ended, relay @ ..] = set.map(|poll| poll.ready);
+        let [said, _, left, helper_ended, relay @ ..] = set.map(|poll| poll.ready);
         watch.relay.pump(relay);
+        if left {
+            watch.left_alone();
+        }
         if said && !watch.message()? {
             break;
         }
@@ -125,8 +132,8 @@ pub(super) fn supervise(running: Running<'_>, status: &mut Status) -> Result<Out
     // The program was PID 1 itself, so its end is the child's.
     let outcome = match (watch.outcome, end) {
         (Some(outcome), _) => outcome,
-        (None, Waited::Exited(status)) if prepared.as_pid_1 => Outcome::Exited(status),
-        (None, Waited::Signaled(signal)) if prepared.as_pid_1 => Outcome::Signaled(signal),
+        (None, Waited::Exited(status)) if !prepared.init => Outcome::Exited(status),
+        (None, Waited::Signaled(signal)) if !prepared.init => Outcome::Signaled(signal),
         (None, Waited::Signaled(_)) | (None, _) => Outcome::Killed,
     };
     let outcome = if watch.timed_out { Outcome::TimedOut } else { outcome };
@@ -140,11 +147,15 @@ struct Watch<'a> {
     child: &'a Child,
     socket: BorrowedFd<'a>,
     signals: BorrowedFd<'a>,
-    status: &'a mut Status,
+    /// The process that the sandbox ends with, or nothing.
+    caller: i32,
+    status: &'a mut dyn Events,
     relay: Relay,
     /// The program's process group, where it holds the caller's terminal.
     group: Option<i32>,
     started: bool,
+    /// What was in the way of what is said next to have failed.
+    found: Option<String>,
     outcome: Option<Outcome>,
     deadline: Option<Instant>,
     /// When memory that is not needed for waiting is given back: a program that has ended by then is not made to wait for it.
@@ -187,9 +198,16 @@ impl Watch<'_> {
         }
     }
 
+    /// The caller has ended, and the sandbox was to end with it.
+    fn left_alone(&mut self) {
+        self.caller = -1;
+        self.hurried = true;
+        self.kill(libc::SIGKILL);
+    }
+
     /// A signal for the program. PID 1 hands it on: it has no use for signals itself, and takes none.
     fn kill(&self, signal: i32) {
-        if signal == libc::SIGKILL || self.prepared.as_pid_1 {
+        if signal == libc::SIGKILL || !self.prepared.init {
             let _ = sys::pidfd_signal(self.child.pidfd.as_fd(), signal);
         } else {
             let _ = sys::send_now(self.socket, &Message::Signal(signal).encode());
@@ -213,10 +231,9 @@ impl Watch<'_> {
 
     /// One message; false when there will be no more.
     fn message(&mut self) -> Result<bool> {
-        let mut buffer = [0; LENGTH_OF_MESSAGE];
-        let (length, fd) = match sys::receive(self.socket, &mut buffer) {
-            Ok((0, _)) | Err(_) => {
-                if self.prepared.as_pid_1 && !self.started && self.outcome.is_none() {
+        let Received { message, fd, text, .. } = match super::message(self.socket) {
+            Ok(Received { end: true, .. }) | Err(_) => {
+                if !self.prepared.init && !self.started && self.outcome.is_none() {
                     // Exec closed the socket, which is how it says that it happened.
                     self.status.started(self.child.pid);
                     self.started = true;
@@ -226,13 +243,14 @@ impl Watch<'_> {
             }
             Ok(received) => received,
         };
-        match Message::decode(buffer.get(..length).unwrap_or_default()) {
+        match message {
             // The program runs: what PID 1 meets from here on is the program's doing, or an accident, and its end.
             Some(Message::Failed { .. }) if self.started => return Ok(false),
             Some(Message::Failed { place, call, errno }) => {
                 self.take_back();
                 self.finish();
-                return Err(wording::failure(self.plan, self.prepared, place, call, errno));
+                let found = self.found.take();
+                return Err(wording::failure(self.plan, self.prepared, (place, call, errno), found));
             }
             Some(Message::Terminal) => {
                 if let Some(master) = fd {
@@ -252,6 +270,8 @@ impl Watch<'_> {
                 let wanted = self.plan.cwd.first().map(|dir| dir.display().to_string()).unwrap_or_default();
                 self.status.note(&format!("the program starts in {dir}: {wanted} cannot be entered inside"));
             }
+            Some(Message::Found) => self.found = text,
+            Some(Message::Partly(index)) => self.status.partly(index as usize),
             Some(Message::Stopped(signal)) => self.stopped(signal),
             // The last messages: what follows is the end of PID 1.
             Some(Message::Exited(status)) => {
@@ -271,11 +291,15 @@ impl Watch<'_> {
     fn wait_alone(&mut self) {
         loop {
             let [input, master, output] = self.relay.wants();
-            let [ended, signalled] = [self.child.pidfd.as_raw_fd(), self.signals.as_raw_fd()].map(Poll::read);
-            let mut set = [ended, signalled, input, master, output];
+            let fds = [self.child.pidfd.as_raw_fd(), self.signals.as_raw_fd(), self.caller];
+            let [ended, signalled, left] = fds.map(Poll::read);
+            let mut set = [ended, signalled, left, input, master, output];
             let failed = sys::poll(&mut set, self.patience()).is_err();
-            let [ended, _, relay @ ..] = set.map(|poll| poll.ready);
+            let [ended, _, left, relay @ ..] = set.map(|poll| poll.ready);
             self.relay.pump(relay);
+            if left {
+                self.left_alone();
+            }
             if failed || ended {
                 return;
             }
@@ -292,7 +316,7 @@ impl Watch<'_> {
             libc::SIGCONT => self.go_on(),
             // What the terminal sends has reached a program that shares it; if ^Z stops it, PID 1 says so.
             _ if !arrived.from_process && shared && self.group.is_none() => {}
-            _ if self.prepared.as_pid_1 && !self.started => self.kill(libc::SIGKILL),
+            _ if !self.prepared.init && !self.started => self.kill(libc::SIGKILL),
             signal => {
                 self.hurried |= is_end(signal);
                 self.kill(signal);
@@ -304,7 +328,9 @@ impl Watch<'_> {
     /// stops itself otherwise must not stop the clock, or our ears.
     fn stopped(&mut self, signal: i32) {
         let job_control = matches!(signal, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
-        if !job_control || tty().is_none() || self.prepared.session == Session::Detached {
+        // A program in our own process group is stopped with us, by the terminal.
+        let ours = self.plan.tty == Tty::Shared;
+        if !job_control || ours || tty().is_none() || self.prepared.session == Session::Detached {
             return;
         }
         self.take_back();

@@ -1,7 +1,7 @@
 //! What a failure of the child means, in words: the call, its arguments, the line that asked for it, and the fix.
 
 use crate::child::{Call, Place, Prepared};
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::exit;
 use crate::plan::{Op, Plan};
 use crate::sys::Errno;
@@ -11,7 +11,8 @@ use std::path::Path;
 pub(super) fn clone(plan: &Plan, errno: Errno) -> Error {
     let names: Vec<_> = plan.namespaces.iter().map(|ns| ns.word()).collect();
     let message = format!("cannot create namespaces (user mount {}): clone3: {errno}", names.join(" "));
-    let error = Error::new(message).refused();
+    let cause = Cause { place: "clone", index: 0, call: "clone3", errno, found: None };
+    let error = Error::new(message).refused().cause(cause);
     match errno.0 {
         libc::EPERM => error.hint(
             "user namespaces are switched off for this user: `sbx check` names the setting; inside a container, \
@@ -27,8 +28,37 @@ pub(super) fn clone(plan: &Plan, errno: Errno) -> Error {
     }
 }
 
-/// A step of the child failed.
-pub(super) fn failure(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errno) -> Error {
+/// A namespace could not be joined.
+pub(super) fn join(what: &'static str, errno: Errno) -> Error {
+    let message = format!("cannot join the namespace of --{what}: setns: {errno}");
+    let cause = Cause { place: "join", index: 0, call: what, errno, found: None };
+    Error::new(message).cause(cause).hint("one of its kind, below our own user namespace, owned by this user: setns(2)")
+}
+
+/// A step of the child failed: in words, and as data.
+pub(super) fn failure(
+    plan: &Plan,
+    prepared: &Prepared,
+    (place, call, errno): (Place, Call, Errno),
+    found: Option<String>,
+) -> Error {
+    let (name, index) = match place {
+        Place::Setup => ("setup", 0),
+        Place::Root => ("root", 0),
+        Place::Step(index) => ("step", index),
+        Place::Enter => ("enter", 0),
+        Place::Cwd => ("cwd", 0),
+        Place::Rlimit(index) => ("rlimit", index),
+        Place::Lockdown => ("lockdown", 0),
+        Place::Filter(index) => ("filter", index),
+        Place::Lock(index) => ("lock", index),
+        Place::Exec => ("exec", 0),
+    };
+    let cause = Cause { place: name, index: index as usize, call: call.name(), errno, found };
+    words(plan, prepared, place, call, errno).cause(cause)
+}
+
+fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errno) -> Error {
     if matches!(errno.0, libc::EMFILE | libc::ENFILE) {
         return Error::new(format!("{}: {}: {errno}", where_it_was(place), call.name()))
             .hint("the limit of open descriptors is too low for this view: `ulimit -n 64`");
@@ -61,6 +91,13 @@ pub(super) fn failure(plan: &Plan, prepared: &Prepared, place: Place, call: Call
             Error::new(format!("cannot forbid nested user namespaces: {}: {errno}", call.name()))
                 .hint("/proc/sys is read-only here, as in a container; --set namespaces.nested=allow goes on without")
         }
+        Place::Setup if call == Call::Nested => Error::new("user namespaces can be made in the sandbox"),
+        Place::Lock(index) => {
+            let path = plan.lock_files.get(index as usize).map(|path| path.display().to_string()).unwrap_or_default();
+            Error::new(format!("cannot lock {path}: {}: {errno}", call.name()))
+        }
+        Place::Filter(_) => Error::new(format!("cannot load a seccomp filter: {errno}"))
+            .hint("the kernel takes programs of 1 to 4096 instructions that end on every way (seccomp(2))"),
         _ => Error::new(format!("{}: {}: {errno}", where_it_was(place), call.name()))
             .hint("this is not caused by the profile; `sbx check` shows what this host refuses")
             .refused(),
@@ -97,6 +134,11 @@ fn step(plan: &Plan, index: usize, call: Call, errno: Errno) -> Error {
         op => Error::new(format!("cannot make {} at {path}: {}: {errno}", noun(op), call.name())),
     };
     let error = error.origin(&placed.origin);
+    if placed.ensure.is_some()
+        && let Some(hint) = ordered_hint(&placed.op, call, errno)
+    {
+        return error.hint(hint);
+    }
     match (&placed.op, call, errno.0) {
         (Op::Bind { source, .. }, Call::OpenTree | Call::Openat2, libc::ENOENT) => {
             error.hint(format!("{} went away, or never was", source.display()))
@@ -126,6 +168,26 @@ fn step(plan: &Plan, index: usize, call: Call, errno: Errno) -> Error {
     }
 }
 
+/// What to do where something of a bare root fails.
+fn ordered_hint(op: &Op, call: Call, errno: Errno) -> Option<String> {
+    let path = op.path().display();
+    Some(match (call, errno.0) {
+        (Call::Point, libc::ELOOP) => format!("{path} is a symbolic link inside: name what it leads to"),
+        (Call::Point, libc::ENOTDIR) => format!("{path} is a file inside, and a directory goes there"),
+        (Call::Point, libc::EISDIR) => format!("{path} is a directory inside, and a file goes there"),
+        (Call::Parents, libc::ENOTDIR) => format!("something above {path} is a file inside"),
+        (Call::Parents | Call::Mkdir | Call::Create, libc::EROFS | libc::EACCES) => format!(
+            "it is not there, and it cannot be made in what is shown read-only: make it on the host, \
+             or put a tmpfs above {path} before"
+        ),
+        (Call::Replaced, _) => {
+            "the directory was moved while the sandbox was started: see who else writes there".into()
+        }
+        (Call::MountSetattr, libc::EINVAL) => format!("{path} is no mount point: only mounts can be made read-only"),
+        _ => return None,
+    })
+}
+
 fn noun(op: &Op) -> &'static str {
     match op {
         Op::Dir { .. } => "a directory",
@@ -136,12 +198,18 @@ fn noun(op: &Op) -> &'static str {
         Op::Mask { .. } => "a mask",
         Op::Proc { .. } => "procfs",
         Op::Devpts { .. } => "devpts",
-        Op::Seal { .. } => "a read-only mount",
+        Op::Seal { .. } | Op::Remount { .. } => "a read-only mount",
+        Op::Show { .. } => "a bind",
+        Op::Overlay { .. } => "an overlay",
+        Op::Mqueue { .. } => "a mqueue",
+        Op::Data { .. } => "a file",
+        Op::Guard { .. } => "parts of procfs read-only",
+        Op::Chmod { .. } => "other permissions",
     }
 }
 
 fn exec(plan: &Plan, errno: Errno) -> Error {
-    let name = plan.args.first().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = plan.executed().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
     match errno.0 {
         libc::ENOENT => {
             let error = Error::new(format!("{name}: not found in the sandbox")).status(exit::NOT_FOUND);
@@ -165,7 +233,7 @@ fn exec(plan: &Plan, errno: Errno) -> Error {
 
 /// Why a program is not found that is there on the host.
 fn not_found(plan: &Plan, name: &str) -> Option<String> {
-    let inside = plan.env.get("PATH").map_or("", String::as_str);
+    let inside = plan.variable("PATH").unwrap_or_default().to_string_lossy();
     let outside = std::env::var("PATH").unwrap_or_default();
     let file = if name.contains('/') {
         Some(Path::new(name).to_owned()).filter(|file| file.exists())

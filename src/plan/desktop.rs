@@ -24,7 +24,7 @@ pub(super) fn plan(
     let mut plan = DesktopPlan::default();
     let uid = match sandbox.process.user {
         crate::spec::User::Own => facts.uid,
-        crate::spec::User::Ids { uid, .. } => uid,
+        crate::spec::User::Ids { uid, .. } | crate::spec::User::Single { uid, .. } => uid,
         crate::spec::User::Range => 0,
     };
     let runtime = PathBuf::from(format!("/run/user/{uid}"));

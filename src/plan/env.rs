@@ -1,7 +1,7 @@
 //! The program's environment: cleared but for what is passed or set.
 
 use crate::host::Facts;
-use crate::spec::{Namespace, Sandbox};
+use crate::spec::Sandbox;
 use std::collections::BTreeMap;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -15,8 +15,8 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> BTreeMap<String, String>
     set("PATH", PATH.to_owned());
     let shell = facts.account().map(|account| account.shell.clone()).filter(|shell| shell.starts_with('/'));
     set("SHELL", shell.unwrap_or_else(|| "/bin/sh".into()));
-    if !sandbox.namespaces.share.contains_key(&Namespace::Uts) {
-        set("HOSTNAME", sandbox.process.hostname.clone().unwrap_or_else(|| "sandbox".into()));
+    if let Some(hostname) = &sandbox.process.hostname {
+        set("HOSTNAME", hostname.clone());
     }
     for (name, value) in &facts.env {
         if sandbox.process.env_pass.iter().any(|pattern| matches(pattern, name)) {

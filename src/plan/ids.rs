@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::host::{Facts, Range};
-use crate::spec::{Sandbox, User};
+use crate::spec::{Sandbox, User, UserNamespace};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -25,6 +25,8 @@ pub enum Writer {
     Child,
     /// The launcher, which is root.
     Launcher,
+    /// Nobody: there is no new user namespace, or others write them.
+    Nobody,
     /// These two set-user-id programs of the host.
     Helpers {
         /// newuidmap(1)
@@ -53,6 +55,10 @@ pub struct IdPlan {
 }
 
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) -> Result<IdPlan> {
+    let own = sandbox.namespaces.user == UserNamespace::New;
+    if let (User::Single { uid, gid }, false) = (sandbox.process.user, own) {
+        return Ok(IdPlan { uid, gid, uid_map: vec![], gid_map: vec![], writer: Writer::Nobody, drop_groups: false });
+    }
     if facts.uid == 0 && !facts.maps_root() {
         return Err(Error::new("root has no CAP_SETFCAP here, and without it no new namespace can map id 0")
             .hint("this is root in a sandbox or a container: run sbx there as another user, or give it CAP_SETFCAP"));
@@ -62,6 +68,10 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) ->
         User::Own => (facts.uid, facts.gid),
         User::Ids { uid, gid } => (uid, gid),
         User::Range => return range(sandbox, facts),
+        User::Single { uid, gid } => {
+            let (uid_map, gid_map) = (one(uid, facts.uid), one(gid, facts.gid));
+            return Ok(IdPlan { uid, gid, uid_map, gid_map, writer: Writer::Child, drop_groups: false });
+        }
     };
     let writer = if facts.maps_ids() { Writer::Launcher } else { Writer::Child };
     if !facts.maps_ids() && !facts.groups.is_empty() && sandbox.process.user != User::Own {

@@ -242,7 +242,7 @@ fn root(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Re
     put("/dev", What::Dev);
     put("/tmp", What::Tmpfs { mode: 0o1777, size: None });
     let root = match &sandbox.filesystem.root {
-        Root::Empty => return Ok(()),
+        Root::Empty | Root::Bare => return Ok(()),
         Root::Host => Path::new("/"),
         Root::Dir(dir) => {
             if facts.top.is_empty() {
@@ -330,8 +330,7 @@ fn etc(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'static str, Str
     }
     files.push(("/etc/passwd", passwd));
     files.push(("/etc/group", group));
-    if !sandbox.namespaces.share.contains_key(&Namespace::Uts) {
-        let hostname = sandbox.process.hostname.as_deref().unwrap_or("sandbox");
+    if let Some(hostname) = &sandbox.process.hostname {
         files.push(("/etc/hostname", format!("{hostname}\n")));
         let local = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback";
         files.push(("/etc/hosts", format!("{local}\n127.0.1.1 {hostname}\n")));

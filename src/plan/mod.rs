@@ -4,6 +4,7 @@ mod desktop;
 mod env;
 mod ids;
 mod items;
+mod ordered;
 mod place;
 mod render;
 pub mod seccomp;
@@ -13,10 +14,13 @@ pub use render::text;
 
 use crate::error::{Error, Result};
 use crate::host::Facts;
-use crate::spec::{Namespace, Network, Origin, Rlimit, Sandbox, Tty};
+use crate::spec::{
+    Capabilities, Descriptors, Filter, Namespace, Network, Origin, Rlimit, Root, Sandbox, Source, Tty, Upper,
+    UserNamespace,
+};
 use crate::sys::Instruction;
 use serde::{Serialize, Serializer};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,8 +32,23 @@ pub struct Plan {
     pub namespaces: BTreeSet<Namespace>,
     /// Maps of user and group ids.
     pub ids: IdPlan,
+    /// The user namespace that owns them.
+    #[serde(skip_serializing_if = "is_default")]
+    pub user: UserNamespace,
+    /// One that is joined once the view stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_last: Option<i32>,
+    /// A pid namespace that is joined before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid_join: Option<i32>,
+    /// A second user namespace is entered last, in which the program's capabilities have no power over the view.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub inner: bool,
     /// Whether user namespaces can be made inside.
     pub nested: bool,
+    /// Whether that is tried.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub nested_tried: bool,
     /// Host name inside.
     pub hostname: Option<String>,
     /// Whether the loopback interface is set up.
@@ -39,25 +58,61 @@ pub struct Plan {
     /// The view, in order.
     pub view: Vec<Placed>,
     /// The program's environment.
-    pub env: BTreeMap<String, String>,
+    #[serde(serialize_with = "lossy_map")]
+    pub env: Vec<(OsString, OsString)>,
+    /// Whether PWD is added to it, which is known when the directory is entered.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pwd: bool,
     /// Program and arguments.
     #[serde(serialize_with = "lossy")]
     pub args: Vec<OsString>,
+    /// What is executed where it is not the first of the arguments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<OsString>,
+    /// Whether a file that the kernel does not know is given to a shell, as execvp(3) does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shell: bool,
     /// Directories to start in: the first that is there.
     pub cwd: Vec<PathBuf>,
     /// The terminal.
     pub tty: Tty,
     /// Time after which the program is ended.
     pub timeout: Option<Duration>,
-    /// The program is PID 1 itself.
-    pub as_pid_1: bool,
+    /// There is a PID 1 of ours; otherwise the sandbox's first process becomes the program.
+    pub init: bool,
     /// Descriptors that the program gets beside the standard streams.
-    pub keep_fds: Vec<i32>,
+    pub descriptors: Descriptors,
+    /// Descriptors that PID 1 keeps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sync_fds: Vec<i32>,
+    /// Files that PID 1 locks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lock_files: Vec<PathBuf>,
+    /// Waited for before the program starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block_fd: Option<i32>,
+    /// The sandbox ends when the caller does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dies_with_caller: bool,
+    /// Others outside may look at PID 1.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub visible: bool,
     /// setrlimit(2).
     pub rlimits: Vec<Rlimit>,
-    /// The seccomp filter.
-    #[serde(serialize_with = "length")]
-    pub seccomp: Vec<Instruction>,
+    /// Capabilities at the end.
+    #[serde(skip_serializing_if = "CapabilityPlan::is_empty")]
+    pub capabilities: CapabilityPlan,
+    /// Whether the program gets an empty session keyring.
+    pub own_keyring: bool,
+    /// The seccomp filters.
+    #[serde(serialize_with = "lengths")]
+    pub seccomp: Vec<Vec<Instruction>>,
+    /// SELinux context of the program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exec_label: Option<String>,
+    /// SELinux context of what is made for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_label: Option<String>,
     /// The filter in front of the session bus.
     pub bus_proxy: Option<BusProxy>,
     /// What was not enforced or not there, each in one line, and was allowed to be.
@@ -68,8 +123,36 @@ fn lossy<S: Serializer>(args: &[OsString], serializer: S) -> std::result::Result
     serializer.collect_seq(args.iter().map(|arg| arg.to_string_lossy()))
 }
 
-fn length<S: Serializer>(filter: &[Instruction], serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{} instructions", filter.len()))
+fn lossy_map<S: Serializer>(map: &[(OsString, OsString)], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_map(map.iter().map(|(name, value)| (name.to_string_lossy(), value.to_string_lossy())))
+}
+
+fn lengths<S: Serializer>(filters: &[Vec<Instruction>], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_seq(filters.iter().map(|filter| format!("{} instructions", filter.len())))
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// What becomes of the sets of capabilities. None leaves a set as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CapabilityPlan {
+    /// What stays in the bounding set.
+    pub bounding: Option<u64>,
+    /// Effective, permitted and inheritable.
+    pub sets: Option<u64>,
+    /// Ambient.
+    pub ambient: u64,
+}
+
+impl CapabilityPlan {
+    /// All of them empty.
+    pub const EMPTY: CapabilityPlan = CapabilityPlan { bounding: Some(0), sets: Some(0), ambient: 0 };
+
+    fn is_empty(&self) -> bool {
+        *self == CapabilityPlan::EMPTY
+    }
 }
 
 /// A directory to make on the host.
@@ -104,6 +187,9 @@ pub struct Placed {
     pub op: Op,
     /// Who asked.
     pub origin: Origin,
+    /// Made where it is missing, with directories above it of these permissions: in a bare root, where nothing is known before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ensure: Option<u32>,
 }
 
 /// Flags of a mount besides nosuid, which all have.
@@ -204,6 +290,63 @@ pub enum Op {
         /// Where.
         path: PathBuf,
     },
+    /// The host's files, looked for when it is carried out.
+    Show {
+        /// Which.
+        source: Source,
+        /// Where.
+        path: PathBuf,
+        /// Flags, on all mounts below it too. What is writable receives what the host mounts later.
+        attributes: Attributes,
+        /// A source that is not there is no error.
+        optional: bool,
+        /// What is mounted below may keep its flags.
+        tolerant: bool,
+    },
+    /// The kernel's overlay filesystem.
+    Overlay {
+        /// Where.
+        path: PathBuf,
+        /// Lower directories, the uppermost first.
+        lower: Vec<PathBuf>,
+        /// Where changes go.
+        upper: Upper,
+    },
+    /// POSIX message queues.
+    Mqueue {
+        /// Where.
+        path: PathBuf,
+    },
+    /// A file with what a descriptor gives.
+    Data {
+        /// Where.
+        path: PathBuf,
+        /// Permissions.
+        mode: u32,
+        /// The descriptor.
+        fd: i32,
+        /// Mounted over what is there, with these flags; otherwise written into it.
+        mounted: Option<Attributes>,
+    },
+    /// Flags that a mount gets from here on.
+    Remount {
+        /// Where.
+        path: PathBuf,
+        /// Which.
+        attributes: Attributes,
+    },
+    /// Parts of procfs made read-only where they are writable.
+    Guard {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// Permissions changed.
+    Chmod {
+        /// Of what.
+        path: PathBuf,
+        /// To these.
+        mode: u32,
+    },
 }
 
 fn size_of_content<S: Serializer>(data: &[u8], serializer: S) -> std::result::Result<S::Ok, S::Error> {
@@ -222,7 +365,14 @@ impl Op {
             | Op::Mask { path, .. }
             | Op::Proc { path, .. }
             | Op::Devpts { path }
-            | Op::Seal { path } => path,
+            | Op::Seal { path }
+            | Op::Show { path, .. }
+            | Op::Overlay { path, .. }
+            | Op::Mqueue { path }
+            | Op::Data { path, .. }
+            | Op::Remount { path, .. }
+            | Op::Guard { path }
+            | Op::Chmod { path, .. } => path,
         }
     }
 }
@@ -255,7 +405,8 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         namespaces.remove(&namespace);
         notes.push(format!("{message}: the boot-time clocks are the host's"));
     }
-    if sandbox.process.as_pid_1 && !namespaces.contains(&Namespace::Pid) {
+    let bare = sandbox.filesystem.root == Root::Bare;
+    if sandbox.process.as_pid_1 && !namespaces.contains(&Namespace::Pid) && !bare {
         return Err(
             Error::new("--as-pid-1 needs a pid namespace of its own").hint("take `pid` out of namespaces.share")
         );
@@ -272,42 +423,118 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         return Err(Error::new("no program to run: the command line names none, and the profile has no process.args")
             .hint("sbx [FLAGS] -- PROGRAM [ARGUMENT]..."));
     }
-    let mut env = env::plan(sandbox, facts);
-    let desktop = desktop::plan(sandbox, facts, &mut env, &mut notes)?;
-    let items = items::collect(sandbox, facts, &ids, desktop.items, &mut notes)?;
-    let placed = place::place(items, sandbox, facts, &mut notes)?;
+    let (env, placed, bus_proxy) = view(sandbox, facts, &ids, &mut notes)?;
     let hostname = match (&sandbox.process.hostname, namespaces.contains(&Namespace::Uts)) {
         (Some(_), false) => {
             let error = Error::new("a host name of its own needs a uts namespace of its own");
             return Err(error.hint("take `uts` out of namespaces.share, or process.hostname out of the profile"));
         }
-        (name, true) => Some(name.clone().unwrap_or_else(|| "sandbox".into())),
-        (None, false) => None,
+        (name, _) => name.clone(),
     };
     let cwd = match &sandbox.process.cwd {
         Some(cwd) => vec![cwd.clone()],
         None => vec![facts.cwd.clone(), facts.home.clone(), "/".into()],
     };
+    let capabilities = capabilities(sandbox, facts);
+    let user = sandbox.namespaces.user;
+    // What owns the view must not be what the program holds capabilities in, where it is asked that they end at the view's edge.
+    let held = capabilities.sets != Some(0);
+    let devpts = placed.ops.iter().any(|placed| matches!(placed.op, Op::Devpts { .. })) && (ids.uid, ids.gid) != (0, 0);
+    let inner = user == UserNamespace::New && held && (devpts || !sandbox.namespaces.nested);
+    let process = &sandbox.process;
     Ok(Plan {
         loopback: sandbox.network == Network::None && namespaces.contains(&Namespace::Net),
+        init: !process.as_pid_1
+            && (!bare
+                || namespaces.contains(&Namespace::Pid)
+                || !process.sync_fds.is_empty()
+                || !process.lock_files.is_empty()),
         namespaces,
+        user,
+        user_last: sandbox.namespaces.user_last,
+        pid_join: sandbox.namespaces.pid,
+        inner,
         ids,
         nested: sandbox.namespaces.nested,
+        nested_tried: sandbox.namespaces.nested_tried,
         hostname,
         create: placed.create,
         view: placed.ops,
         env,
-        args: sandbox.process.args.clone(),
+        pwd: process.environment.is_some(),
+        args: process.args.clone(),
+        program: process.program.clone(),
+        shell: bare,
         cwd,
-        tty: sandbox.process.tty,
-        timeout: sandbox.process.timeout,
-        as_pid_1: sandbox.process.as_pid_1,
-        keep_fds: sandbox.process.keep_fds.clone(),
+        tty: process.tty,
+        timeout: process.timeout,
+        descriptors: process.descriptors.clone(),
+        sync_fds: process.sync_fds.clone(),
+        lock_files: process.lock_files.clone(),
+        block_fd: process.block_fd,
+        dies_with_caller: process.dies_with_caller,
+        visible: process.visible,
         rlimits: sandbox.rlimits.clone(),
-        seccomp: seccomp::filter(),
-        bus_proxy: desktop.bus_proxy,
+        capabilities,
+        own_keyring: sandbox.security.own_keyring,
+        seccomp: filters(sandbox),
+        exec_label: sandbox.security.exec_label.clone(),
+        file_label: sandbox.security.file_label.clone(),
+        bus_proxy,
         notes,
     })
+}
+
+/// The environment, the view, and the proxy of the bus that belongs to them.
+#[expect(clippy::type_complexity, reason = "three parts of a plan, for one caller")]
+fn view(
+    sandbox: &Sandbox,
+    facts: &Facts,
+    ids: &IdPlan,
+    notes: &mut Vec<String>,
+) -> Result<(Vec<(OsString, OsString)>, place::Placement, Option<BusProxy>)> {
+    if sandbox.filesystem.root == Root::Bare {
+        let env = sandbox.process.environment.clone().unwrap_or_default();
+        return Ok((env, ordered::place(sandbox, facts)?, None));
+    }
+    let mut env = env::plan(sandbox, facts);
+    let desktop = desktop::plan(sandbox, facts, &mut env, notes)?;
+    let items = items::collect(sandbox, facts, ids, desktop.items, notes)?;
+    let placed = place::place(items, sandbox, facts, notes)?;
+    let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    Ok((env, placed, desktop.bus_proxy))
+}
+
+fn capabilities(sandbox: &Sandbox, facts: &Facts) -> CapabilityPlan {
+    let user = sandbox.namespaces.user;
+    let (held, sets) = match sandbox.security.capabilities {
+        Capabilities::None => (0, Some(0)),
+        Capabilities::Held(set) => (set, Some(set)),
+        Capabilities::Callers => (facts.capabilities, None),
+    };
+    // A new user namespace comes with all of them; in the caller's, the bounding set is the caller's matter.
+    let bounding = (user != UserNamespace::Callers).then_some(held);
+    CapabilityPlan { bounding, sets, ambient: held }
+}
+
+fn filters(sandbox: &Sandbox) -> Vec<Vec<Instruction>> {
+    let own = match sandbox.security.filter {
+        Filter::Default => seccomp::filter(),
+        Filter::Terminal => seccomp::terminal(),
+    };
+    std::iter::once(own).chain(sandbox.security.programs.iter().cloned()).collect()
+}
+
+impl Plan {
+    /// A variable of the program's environment.
+    pub fn variable(&self, name: &str) -> Option<&std::ffi::OsStr> {
+        self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
+    }
+
+    /// What is looked for in the program's PATH, or executed.
+    pub fn executed(&self) -> Option<&OsString> {
+        self.program.as_ref().or(self.args.first())
+    }
 }
 
 /// What stands in the way on the host, with the fix.

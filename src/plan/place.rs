@@ -62,7 +62,7 @@ pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut 
     placer.seals.reverse();
     placer.out.ops.append(&mut placer.seals);
     if matches!(placer.covers.get(OsStr::new("/")), Some(Cover::Ours)) {
-        placer.out.ops.push(Placed { op: Op::Seal { path: "/".into() }, origin: Origin::default() });
+        placer.out.ops.push(Placed { op: Op::Seal { path: "/".into() }, origin: Origin::default(), ensure: None });
     }
     Ok(placer.out)
 }
@@ -87,7 +87,7 @@ impl Placer<'_> {
     }
 
     fn push(&mut self, op: Op, origin: &Origin) {
-        self.out.ops.push(Placed { op, origin: origin.clone() });
+        self.out.ops.push(Placed { op, origin: origin.clone(), ensure: None });
     }
 
     /// Makes the directories above a path, as far as they are missing in memory of ours.
@@ -239,7 +239,11 @@ impl Placer<'_> {
         self.push(op, &item.origin);
         self.covers.insert(path.into(), Cover::Ours);
         if sealed {
-            self.seals.push(Placed { op: Op::Seal { path: path.to_owned() }, origin: item.origin.clone() });
+            self.seals.push(Placed {
+                op: Op::Seal { path: path.to_owned() },
+                origin: item.origin.clone(),
+                ensure: None,
+            });
         }
         Ok(())
     }

@@ -26,6 +26,7 @@ pub fn text(plan: &Plan) -> String {
         Writer::Helpers { newuidmap, newgidmap } => {
             format!("written by {} and {}", newuidmap.display(), newgidmap.display())
         }
+        Writer::Nobody => "not written: there is no new user namespace, or others do it".to_owned(),
     };
     line("", writer);
     if let Some(hostname) = &plan.hostname {
@@ -42,7 +43,7 @@ pub fn text(plan: &Plan) -> String {
         line(label, format!("{value}{}", from(&placed.origin.0)));
     }
     for (name, value) in &plan.env {
-        line("env", format!("{name}={}", quote(value)));
+        line("env", format!("{}={}", name.display(), quote(&value.to_string_lossy())));
     }
     for limit in &plan.rlimits {
         let value = |value: Option<u64>| value.map_or("unlimited".to_owned(), |value| value.to_string());
@@ -57,7 +58,12 @@ pub fn text(plan: &Plan) -> String {
             line("", arg.clone());
         }
     }
-    line("lock-down", "new session keyring, empty bounding set, no capabilities, no_new_privs".into());
+    let keyring = if plan.own_keyring { "new session keyring, " } else { "" };
+    let capabilities = match plan.capabilities {
+        super::CapabilityPlan::EMPTY => "empty bounding set, no capabilities".to_owned(),
+        super::CapabilityPlan { ambient, .. } => format!("capabilities {ambient:#x}"),
+    };
+    line("lock-down", format!("{keyring}{capabilities}, no_new_privs"));
     line("seccomp", "ioctl TIOCSTI and TIOCLINUX, add_key, request_key and keyctl give EPERM".into());
     for note in &plan.notes {
         line("note", note.clone());
@@ -110,6 +116,22 @@ fn op(op: &Op) -> (&'static str, String) {
             format!("{path}{}", if *masked { ", masked and read-only parts as in the OCI's list" } else { "" }),
         ),
         Op::Devpts { .. } => ("devpts", format!("{path}, a new instance")),
+        Op::Show { source, attributes, .. } => {
+            let source = match source {
+                crate::spec::Source::Path(source) => source.display().to_string(),
+                crate::spec::Source::Descriptor(fd) => format!("descriptor {fd}"),
+            };
+            ("bind", format!("{path} ← {source} {}", flags(*attributes)))
+        }
+        Op::Overlay { lower, .. } => {
+            let lower: Vec<_> = lower.iter().map(|dir| dir.display().to_string()).collect();
+            ("overlay", format!("{path} ← {}", lower.join(" over ")))
+        }
+        Op::Mqueue { .. } => ("mqueue", path.to_string()),
+        Op::Data { mode, fd, .. } => ("file", format!("{path} {mode:04o}, from descriptor {fd}")),
+        Op::Remount { attributes, .. } => ("remount", format!("{path} {}", flags(*attributes))),
+        Op::Guard { .. } => ("guard", format!("{path}, writable parts read-only")),
+        Op::Chmod { mode, .. } => ("chmod", format!("{path} {mode:04o}")),
         Op::Seal { .. } => ("seal", format!("{path} read-only")),
     }
 }

@@ -8,6 +8,7 @@ use crate::sys::Instruction;
 
 const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
 const EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+const ANY_BIT: u16 = 0x45; // BPF_JMP | BPF_JSET | BPF_K
 const RETURN: u16 = 0x06; // BPF_RET | BPF_K
 
 const ALLOW: u32 = 0x7fff_0000;
@@ -16,7 +17,11 @@ const ERRNO: u32 = 0x0005_0000;
 // Offsets in struct seccomp_data (little-endian: the low half of an argument comes first).
 const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
+const FIRST_ARGUMENT: u32 = 16;
 const SECOND_ARGUMENT: u32 = 24;
+
+/// The sign of a descriptor, which is an int.
+const NEGATIVE: u32 = 1 << 31;
 
 const ARCH_X86_64: u32 = 0xc000_003e;
 const ARCH_I386: u32 = 0x4000_0003;
@@ -60,16 +65,29 @@ fn op(code: u16, jt: usize, jf: usize, k: u32) -> Instruction {
 /// Refuses TIOCSTI and TIOCLINUX, whatever the upper half of the request is, which the kernel ignores (CVE-2019-10063), and the
 /// calls on keys, all with EPERM. Everything else is allowed. Short, since each start compiles it.
 pub fn filter() -> Vec<Instruction> {
+    refusing(true)
+}
+
+/// The same for terminals alone.
+pub fn terminal() -> Vec<Instruction> {
+    refusing(false)
+}
+
+fn refusing(keys: bool) -> Vec<Instruction> {
     // What is at the end: look at the request, refuse, allow.
     let end = [
         op(LOAD, 0, 0, SECOND_ARGUMENT),
         op(EQUAL, 1, 0, TIOCSTI),
-        op(EQUAL, 0, 1, TIOCLINUX),
+        op(EQUAL, 0, 3, TIOCLINUX),
+        // No descriptor at all: what the kernel says of it is what programs test for.
+        op(LOAD, 0, 0, FIRST_ARGUMENT),
+        op(ANY_BIT, 1, 0, NEGATIVE),
         op(RETURN, 0, 0, ERRNO | libc::EPERM as u32),
         op(RETURN, 0, 0, ALLOW),
     ];
-    const REFUSE: usize = 3;
-    let length = |calls: &Calls| calls.ioctl.len() + calls.keys.len() + 3;
+    const REFUSE: usize = 5;
+    let keys = |calls: &Calls| if keys { calls.keys } else { &[] };
+    let length = |calls: &Calls| calls.ioctl.len() + keys(calls).len() + 3;
     let total: usize = 2 + CALLS.iter().map(length).sum::<usize>();
     let mut filter = vec![op(LOAD, 0, 0, ARCH)];
     for calls in CALLS {
@@ -79,7 +97,7 @@ pub fn filter() -> Vec<Instruction> {
         for number in calls.ioctl {
             filter.push(op(EQUAL, total - filter.len() - 1, 0, *number));
         }
-        for number in calls.keys {
+        for number in keys(calls) {
             filter.push(op(EQUAL, total + REFUSE - filter.len() - 1, 0, *number));
         }
         filter.push(op(RETURN, 0, 0, ALLOW));
@@ -96,6 +114,10 @@ mod tests {
 
     /// Runs a filter as the kernel would.
     fn run(filter: &[Instruction], arch: u32, number: u32, second: u64) -> u32 {
+        run_on(filter, arch, number, 3, second)
+    }
+
+    fn run_on(filter: &[Instruction], arch: u32, number: u32, first: i32, second: u64) -> u32 {
         let mut accumulator = 0;
         let mut at = 0;
         loop {
@@ -106,11 +128,13 @@ mod tests {
                     accumulator = match i.k {
                         NUMBER => number,
                         ARCH => arch,
+                        FIRST_ARGUMENT => first as u32,
                         SECOND_ARGUMENT => second as u32,
                         _ => panic!("offset {}", i.k),
                     }
                 }
                 EQUAL => at += usize::from(if accumulator == i.k { i.jt } else { i.jf }),
+                ANY_BIT => at += usize::from(if accumulator & i.k != 0 { i.jt } else { i.jf }),
                 RETURN => return i.k,
                 code => panic!("code {code}"),
             }
@@ -129,6 +153,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_descriptor_that_cannot_be_is_the_kernels_matter() {
+        for filter in [filter(), terminal()] {
+            let ioctl = CALLS[0].ioctl[0];
+            assert_eq!(run_on(&filter, CALLS[0].arch, ioctl, -1, TIOCSTI.into()), ALLOW);
+            assert_eq!(run_on(&filter, CALLS[0].arch, ioctl, 0, TIOCSTI.into()), ERRNO | 1);
+        }
+        assert_eq!(run(&terminal(), CALLS[0].arch, CALLS[0].keys[0], 0), ALLOW, "keys are left alone there");
     }
 
     #[test]

@@ -25,9 +25,13 @@ pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbo
             portals: merged.list("desktop.portals").iter().map(|text| text.text.clone()).collect(),
         },
         session_bus: builder.session_bus(),
+        security: Security { own_keyring: true, ..Security::default() },
         notes: Vec::new(),
     };
     sandbox.notes = builder.notes;
+    if sandbox.process.hostname.is_none() && !sandbox.namespaces.share.contains_key(&Namespace::Uts) {
+        sandbox.process.hostname = Some("sandbox".into());
+    }
     if builder.errors.is_empty() { Ok(sandbox) } else { Err(builder.errors) }
 }
 
@@ -109,8 +113,7 @@ impl Builder<'_> {
                 _ => Tty::Auto,
             },
             timeout: merged.text("process.timeout").and_then(|text| self.duration(text)),
-            as_pid_1: false,
-            keep_fds: Vec::new(),
+            ..Process::default()
         }
     }
 
@@ -167,7 +170,7 @@ impl Builder<'_> {
             }
         }
         let nested = self.merged.text("namespaces.nested").is_some_and(|text| text.text == "allow");
-        Namespaces { share, nested }
+        Namespaces { share, nested, ..Namespaces::default() }
     }
 
     fn filesystem(&mut self) -> Filesystem {
@@ -216,6 +219,7 @@ impl Builder<'_> {
             root: chosen,
             root_origin: root.map(|text| self.origin(text)).unwrap_or_default(),
             paths: paths.into_values().map(|(_, rule)| rule).collect(),
+            mounts: Vec::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The view as it is asked for: a root and modes of paths.
 
-use super::Origin;
+use super::{Mount, Origin};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -15,6 +15,8 @@ pub enum Root {
     Empty,
     /// That tree.
     Dir(PathBuf),
+    /// Nothing at all but what `mounts` makes, in their order.
+    Bare,
 }
 
 /// What a path is inside. From free to strict; on a tie the stricter wins.
@@ -107,4 +109,7 @@ pub struct Filesystem {
     pub root_origin: Origin,
     /// Modes of paths, sorted by path, each path once.
     pub paths: Vec<PathRule>,
+    /// Operations of a bare root.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
 }

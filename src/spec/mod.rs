@@ -2,10 +2,12 @@
 
 pub mod build;
 mod filesystem;
+mod mounts;
 mod parts;
 pub mod project;
 
 pub use filesystem::{Filesystem, Mode, Options, PathRule, Root};
+pub use mounts::{Access, Make, Mount, Source, Upper};
 pub use parts::*;
 
 use serde::Serialize;
@@ -37,6 +39,8 @@ pub struct Sandbox {
     pub network: Network,
     /// setrlimit(2).
     pub rlimits: Vec<Rlimit>,
+    /// What is held and what is refused.
+    pub security: Security,
     /// The desktop's services.
     pub desktop: Desktop,
     /// The session bus.

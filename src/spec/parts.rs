@@ -17,6 +17,9 @@ pub struct Process {
     /// Program and arguments.
     #[serde(serialize_with = "lossy")]
     pub args: Vec<OsString>,
+    /// What is executed where it is not the first of the arguments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<OsString>,
     /// Where it starts; none is the caller's directory if it is there inside, else the home, else `/`.
     pub cwd: Option<PathBuf>,
     /// Host name inside.
@@ -29,14 +32,48 @@ pub struct Process {
     pub env: BTreeMap<String, String>,
     /// Variables that are passed; `*` at the end matches the rest of a name.
     pub env_pass: Vec<String>,
+    /// The whole environment, as it is, with PWD added: nothing else of the above counts then.
+    #[serde(skip)]
+    pub environment: Option<Vec<(OsString, OsString)>>,
     /// The terminal.
     pub tty: Tty,
     /// When it is ended.
     pub timeout: Option<Duration>,
-    /// No PID 1 of ours: the program is it.
+    /// No PID 1 of ours: the program is the sandbox's first process.
     pub as_pid_1: bool,
-    /// Descriptors that stay open beside the three standard streams.
-    pub keep_fds: Vec<i32>,
+    /// What the program gets of the caller's descriptors, beside the three standard streams.
+    pub descriptors: Descriptors,
+    /// Descriptors that are kept open until the program has ended, by PID 1 if there is one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sync_fds: Vec<i32>,
+    /// Files inside that PID 1 holds a read lock on: fcntl(2), F_SETLK.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lock_files: Vec<PathBuf>,
+    /// A descriptor on which a byte, or its end, is waited for before the program starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block_fd: Option<i32>,
+    /// The sandbox ends when the caller does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dies_with_caller: bool,
+    /// Others outside may look at the sandbox's PID 1 (/proc/PID/root and the like).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub visible: bool,
+}
+
+/// The caller's descriptors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Descriptors {
+    /// These.
+    Only(Vec<i32>),
+    /// All that would survive an exec, but for these.
+    AllBut(Vec<i32>),
+}
+
+impl Default for Descriptors {
+    fn default() -> Descriptors {
+        Descriptors::Only(Vec::new())
+    }
 }
 
 /// Ids inside.
@@ -55,6 +92,13 @@ pub enum User {
     },
     /// The caller is root, and the subordinate ids follow from 1.
     Range,
+    /// The same two ids, of which no others exist inside; whoever the caller is, groups stay as they are.
+    Single {
+        /// User id inside.
+        uid: u32,
+        /// Group id inside.
+        gid: u32,
+    },
 }
 
 /// The terminal of the program.
@@ -70,6 +114,8 @@ pub enum Tty {
     Inherit,
     /// None: a session without a terminal.
     None,
+    /// The caller's with its session and process group, as a program has it that is started without a sandbox.
+    Shared,
 }
 
 /// A namespace of Linux, besides user and mount, which are always private.
@@ -115,6 +161,44 @@ pub struct Namespaces {
     pub share: BTreeMap<Namespace, Origin>,
     /// The program may create user namespaces.
     pub nested: bool,
+    /// Whether that is tried before the program starts, which is then refused if it can.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub nested_tried: bool,
+    /// The user namespace.
+    #[serde(skip_serializing_if = "UserNamespace::is_new")]
+    pub user: UserNamespace,
+    /// One that is entered once the view stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_last: Option<i32>,
+    /// A pid namespace that is joined; a private one is then made below it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
+}
+
+/// Which user namespace owns the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum UserNamespace {
+    /// A new one.
+    #[default]
+    New,
+    /// A new one, of which somebody outside writes the maps; a byte on this descriptor says when.
+    MappedByOthers(i32),
+    /// The caller's, who has the rights that it takes.
+    Callers,
+    /// That of this descriptor.
+    Join(i32),
+}
+
+impl UserNamespace {
+    fn is_new(&self) -> bool {
+        *self == UserNamespace::New
+    }
+
+    /// Whether the sandbox gets one of its own.
+    pub fn is_private(self) -> bool {
+        matches!(self, UserNamespace::New | UserNamespace::MappedByOthers(_))
+    }
 }
 
 impl Namespaces {
@@ -194,4 +278,48 @@ pub struct SessionBus {
     pub origin: Origin,
     /// Options of xdg-dbus-proxy, in its own spelling without the dashes: `talk=NAME`.
     pub rules: Vec<String>,
+}
+
+/// What the program holds, and what it is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct Security {
+    /// Capabilities.
+    pub capabilities: Capabilities,
+    /// System calls.
+    pub filter: Filter,
+    /// Filters of the caller's, as they are loaded, in this order, after ours.
+    #[serde(skip)]
+    pub programs: Vec<Vec<crate::sys::Instruction>>,
+    /// The program gets an empty session keyring instead of the caller's.
+    pub own_keyring: bool,
+    /// SELinux context of the program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exec_label: Option<String>,
+    /// SELinux context of files that are made for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_label: Option<String>,
+}
+
+/// The capabilities that the program has in the user namespace that it runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capabilities {
+    /// None.
+    #[default]
+    None,
+    /// These: a bit for each.
+    Held(u64),
+    /// The caller's own.
+    Callers,
+}
+
+/// The system calls that are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Filter {
+    /// Input pushed into a terminal, and the kernel's keys.
+    #[default]
+    Default,
+    /// Input pushed into a terminal.
+    Terminal,
 }

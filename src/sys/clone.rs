@@ -58,6 +58,31 @@ pub fn clone3(namespaces: u64) -> Result<Cloned> {
     }
 }
 
+/// The same from within a pid namespace that was joined, of which the new one becomes a child: the kernel makes one only below that
+/// of the process that asks. So a helper that shares our memory and descriptors is in between, and makes our child (CLONE_PARENT).
+pub fn clone3_below<F: FnOnce() -> std::convert::Infallible>(namespaces: u64, child: F) -> Result<(i32, OwnedFd)> {
+    let (mut pid, mut pidfd, mut result) = (0, -1 as c_int, Ok(0));
+    let mut child = Some(child);
+    let helper = spawn_with(libc::CLONE_FILES, || {
+        let mut args = CloneArgs {
+            flags: namespaces | (libc::CLONE_PIDFD | libc::CLONE_PARENT) as u64 | CLONE_CLEAR_SIGHAND,
+            pidfd: &raw mut pidfd as u64,
+            ..CloneArgs::default()
+        };
+        // SAFETY: as in `clone3`.
+        result = check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<CloneArgs>()) });
+        match (result, child.take()) {
+            (Ok(0), Some(child)) => match child() {},
+            (Ok(number), _) => pid = number as i32,
+            (Err(_), _) => {}
+        }
+        0
+    })?;
+    wait(libc::P_PID, helper as libc::id_t, 0)?;
+    result?;
+    Ok((pid, owned(pidfd.into())?))
+}
+
 fn has_one_thread() -> bool {
     std::fs::read_dir("/proc/self/task").map_or(true, |tasks| tasks.count() == 1)
 }
@@ -67,7 +92,11 @@ const SPAWN_STACK: usize = 64 * 1024;
 
 /// Starts a child as vfork(2) does, with a stack of its own: it runs `body` in our memory, and we wait until it has
 /// called exec or exited. `body`'s value is its exit status if it comes back.
-pub fn spawn_shared<F: FnMut() -> i32>(mut body: F) -> Result<i32> {
+pub fn spawn_shared<F: FnMut() -> i32>(body: F) -> Result<i32> {
+    spawn_with(0, body)
+}
+
+fn spawn_with<F: FnMut() -> i32>(more: c_int, mut body: F) -> Result<i32> {
     extern "C" fn run<F: FnMut() -> i32>(argument: *mut c_void) -> c_int {
         // SAFETY: the argument is the closure below, which lives until the parent goes on.
         let body = unsafe { &mut *argument.cast::<F>() };
@@ -87,7 +116,7 @@ pub fn spawn_shared<F: FnMut() -> i32>(mut body: F) -> Result<i32> {
         if stack == libc::MAP_FAILED {
             return Err(Errno::last());
         }
-        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD | more;
         let pid = libc::clone(run::<F>, stack.byte_add(SPAWN_STACK), flags, (&raw mut body).cast());
         let result = check(pid.into());
         libc::munmap(stack, SPAWN_STACK);
@@ -184,6 +213,12 @@ pub fn ids() -> (u32, u32) {
     unsafe { (libc::getuid(), libc::getgid()) }
 }
 
+/// This process's effective user id.
+pub fn effective_uid() -> u32 {
+    // SAFETY: cannot fail.
+    unsafe { libc::geteuid() }
+}
+
 /// The process id.
 pub fn pid() -> i32 {
     // SAFETY: cannot fail.
@@ -207,6 +242,34 @@ pub fn groups() -> Vec<u32> {
         list.truncate(count.max(0) as usize);
         list
     }
+}
+
+/// setns(2): joins the namespace behind a descriptor, which is of this CLONE_NEW* kind.
+pub fn join_namespace(fd: i32, kind: i32) -> Result<()> {
+    // SAFETY: plain integers.
+    done(unsafe { libc::setns(fd, kind) })
+}
+
+/// unshare(2), CLONE_NEWUSER
+pub fn new_user_namespace() -> Result<()> {
+    // SAFETY: plain integers.
+    done(unsafe { libc::unshare(libc::CLONE_NEWUSER) })
+}
+
+/// setgid(2) and setuid(2), in this order: the first needs a right that goes with the second.
+pub fn set_ids(uid: u32, gid: u32) -> Result<()> {
+    // SAFETY: plain integers. There is one thread, so the kernel's own calls will do.
+    unsafe {
+        check(libc::syscall(libc::SYS_setgid, gid))?;
+        check(libc::syscall(libc::SYS_setuid, uid))?;
+    }
+    Ok(())
+}
+
+/// getppid(2)
+pub fn parent_pid() -> i32 {
+    // SAFETY: cannot fail.
+    unsafe { libc::getppid() }
 }
 
 /// setsid(2)

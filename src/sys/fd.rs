@@ -75,15 +75,172 @@ pub fn fchmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
     done(unsafe { libc::fchmod(fd.as_raw_fd(), mode) })
 }
 
-/// The file type bits (`S_IFMT`) of what a descriptor refers to.
-pub fn file_type(fd: BorrowedFd<'_>) -> Result<u32> {
+/// What stat(2) tells, as far as anybody here asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// The file type bits (`S_IFMT`).
+    pub kind: u32,
+    /// The device that it lies on.
+    pub dev: u64,
+    /// Its number there.
+    pub ino: u64,
+}
+
+fn stat_at(dir: i32, path: &CStr, flags: i32) -> Result<Stat> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: fstat fills the whole struct when it succeeds.
+    // SAFETY: the path ends with a NUL; fstatat fills the whole struct when it succeeds.
     let stat = unsafe {
-        done(libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()))?;
+        done(libc::fstatat(dir, path.as_ptr(), stat.as_mut_ptr(), flags))?;
         stat.assume_init()
     };
-    Ok(stat.st_mode & libc::S_IFMT)
+    Ok(Stat { kind: stat.st_mode & libc::S_IFMT, dev: stat.st_dev, ino: stat.st_ino })
+}
+
+/// fstat(2)
+pub fn stat(fd: BorrowedFd<'_>) -> Result<Stat> {
+    stat_at(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH)
+}
+
+/// fstatat(2) of what lies there itself: a link is not followed.
+pub fn stat_below(dir: BorrowedFd<'_>, path: &CStr) -> Result<Stat> {
+    stat_at(dir.as_raw_fd(), path, libc::AT_SYMLINK_NOFOLLOW)
+}
+
+/// stat(2): links are followed.
+pub fn stat_of(dir: BorrowedFd<'_>, path: &CStr) -> Result<Stat> {
+    stat_at(dir.as_raw_fd(), path, 0)
+}
+
+/// The file type bits (`S_IFMT`) of what a descriptor refers to.
+pub fn file_type(fd: BorrowedFd<'_>) -> Result<u32> {
+    stat(fd).map(|stat| stat.kind)
+}
+
+/// readlinkat(2) into a buffer; gives the text, and nothing where it does not fit.
+pub fn read_link<'b>(dir: BorrowedFd<'_>, path: &CStr, buffer: &'b mut [u8]) -> Result<&'b CStr> {
+    let room = buffer.len().saturating_sub(1);
+    // SAFETY: the path ends with a NUL; the buffer is valid for its length.
+    let n = check(unsafe {
+        libc::readlinkat(dir.as_raw_fd(), path.as_ptr(), buffer.as_mut_ptr().cast(), room) as libc::c_long
+    })? as usize;
+    if n >= room {
+        return Err(Errno(libc::ENAMETOOLONG));
+    }
+    if let Some(end) = buffer.get_mut(n) {
+        *end = 0;
+    }
+    CStr::from_bytes_until_nul(buffer).map_err(|_| Errno(libc::EINVAL))
+}
+
+/// A path that is put together in a fixed place, without allocation.
+pub struct Text<const N: usize> {
+    bytes: [u8; N],
+    length: usize,
+}
+
+impl<const N: usize> Default for Text<N> {
+    fn default() -> Text<N> {
+        Text { bytes: [0; N], length: 0 }
+    }
+}
+
+impl<const N: usize> Text<N> {
+    /// `/proc/self/fd/N`
+    pub fn of_descriptor(fd: RawFd) -> Text<N> {
+        let mut text = Text::default();
+        text.push(b"/proc/self/fd/").decimal(fd as u32);
+        text
+    }
+
+    /// Adds bytes. What does not fit makes the whole too long, which `text` tells.
+    pub fn push(&mut self, bytes: &[u8]) -> &mut Text<N> {
+        if let Some(place) = self.bytes.get_mut(self.length..self.length + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+        self.length += bytes.len();
+        self
+    }
+
+    /// Adds a number.
+    pub fn decimal(&mut self, mut number: u32) -> &mut Text<N> {
+        let mut digits = [0; 10];
+        let mut at = digits.len();
+        for place in digits.iter_mut().rev() {
+            *place = b'0' + (number % 10) as u8;
+            number /= 10;
+            at -= 1;
+            if number == 0 {
+                break;
+            }
+        }
+        self.push(digits.get(at..).unwrap_or_default())
+    }
+
+    /// As it is, without what did not fit.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or(&self.bytes)
+    }
+
+    /// As the kernel takes it.
+    pub fn text(&self) -> Result<&CStr> {
+        let whole = self.bytes.get(..self.length + 1).ok_or(Errno(libc::ENAMETOOLONG))?;
+        CStr::from_bytes_with_nul(whole).map_err(|_| Errno(libc::EINVAL))
+    }
+}
+
+/// chmod(2) of what a descriptor refers to, which may be one of O_PATH. Needs /proc.
+pub fn chmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
+    let path = Text::<32>::of_descriptor(fd.as_raw_fd());
+    // SAFETY: the path ends with a NUL.
+    done(unsafe { libc::chmod(path.text()?.as_ptr(), mode) })
+}
+
+/// faccessat(2), W_OK, by the real ids.
+pub fn may_write(dir: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+    // SAFETY: the path ends with a NUL.
+    done(unsafe { libc::faccessat(dir.as_raw_fd(), path.as_ptr(), libc::W_OK, 0) })
+}
+
+/// Copies what is left to read of one descriptor to another.
+pub fn copy_data(from: RawFd, to: BorrowedFd<'_>) -> Result<()> {
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        match read(borrow(from), &mut buffer)? {
+            0 => return Ok(()),
+            n => write_all(to, buffer.get(..n).unwrap_or_default())?,
+        }
+    }
+}
+
+/// Closes a descriptor by number. That it was not open is no failure.
+pub fn close(fd: RawFd) {
+    // SAFETY: the caller owns it and does not use it again.
+    unsafe { libc::close(fd) };
+}
+
+/// Closes every descriptor but these, which are in order.
+pub fn close_all_but(keep: &[RawFd]) -> Result<()> {
+    let mut first = 0;
+    for fd in keep.iter().map(|fd| *fd as u32) {
+        if fd >= first {
+            if fd > first {
+                close_range(first, fd - 1)?;
+            }
+            first = fd + 1;
+        }
+    }
+    close_range(first, u32::MAX)
+}
+
+/// A read lock on a whole file, if nobody else holds a write lock: fcntl(2), F_SETLK.
+pub fn lock_for_reading(fd: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: the struct is plain data; zeroes mean the whole file.
+    unsafe {
+        let mut lock = std::mem::zeroed::<libc::flock>();
+        lock.l_type = libc::F_RDLCK as libc::c_short;
+        lock.l_whence = libc::SEEK_SET as libc::c_short;
+        done(libc::fcntl(fd.as_raw_fd(), libc::F_SETLK, &raw const lock))
+    }
 }
 
 /// write(2) of everything.
@@ -114,8 +271,13 @@ pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
 
 /// Writes a file of /proc, which takes its content in one write.
 pub fn write_file(path: &CStr, data: &[u8]) -> Result<()> {
+    write_file_at(cwd(), path, data)
+}
+
+/// The same, below a directory.
+pub fn write_file_at(dir: BorrowedFd<'_>, path: &CStr, data: &[u8]) -> Result<()> {
     use std::os::fd::AsFd;
-    let fd = openat(cwd(), path, libc::O_WRONLY, 0)?;
+    let fd = openat(dir, path, libc::O_WRONLY, 0)?;
     // SAFETY: the buffer is valid for its length.
     check(unsafe { libc::write(fd.as_fd().as_raw_fd(), data.as_ptr().cast(), data.len()) } as libc::c_long)?;
     Ok(())

@@ -3,7 +3,7 @@
 use super::errno::{Result, check, done};
 use super::fd::owned;
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 const OPEN_TREE_CLONE: u32 = 1;
 const AT_RECURSIVE: i32 = 0x8000;
@@ -58,13 +58,27 @@ pub fn clone_tree(dir: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Result<O
     owned(unsafe { libc::syscall(libc::SYS_open_tree, dir.as_raw_fd(), path.as_ptr(), flags) })
 }
 
-/// mount_setattr(2): adds attributes to a mount (and all below it), and makes it private where asked,
-/// so that what is mounted on the original later does not arrive in the copy.
-pub fn set_attributes(mount: BorrowedFd<'_>, attributes: u64, private: bool, recursive: bool) -> Result<()> {
+/// What becomes of a mount's tie to the one it was copied from (mount_namespaces(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Propagation {
+    /// As it is.
+    Keep,
+    /// What is mounted on the original later does not arrive.
+    Private,
+    /// It arrives, and nothing goes back.
+    Slave,
+}
+
+/// mount_setattr(2): adds attributes to a mount, and to all below it where asked.
+pub fn set_attributes(mount: BorrowedFd<'_>, attributes: u64, propagation: Propagation, recursive: bool) -> Result<()> {
     let attr = MountAttr {
         attr_set: attributes,
         attr_clr: 0,
-        propagation: if private { libc::MS_PRIVATE } else { 0 },
+        propagation: match propagation {
+            Propagation::Keep => 0,
+            Propagation::Private => libc::MS_PRIVATE,
+            Propagation::Slave => libc::MS_SLAVE,
+        },
         userns_fd: 0,
     };
     let flags = libc::AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
@@ -92,13 +106,34 @@ pub fn attach_at(mount: BorrowedFd<'_>, dir: BorrowedFd<'_>, path: &CStr) -> Res
     Ok(())
 }
 
+/// mount(2) of a new filesystem onto what a path leads to: for those whose options are longer than the 256 bytes that fsconfig(2)
+/// takes.
+pub fn mount(kind: &CStr, target: &CStr, flags: libc::c_ulong, options: &CStr) -> Result<()> {
+    // SAFETY: all strings end with a NUL and outlive the call.
+    done(unsafe { libc::mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast()) })
+}
+
+/// pivot_root(2): makes the mount that a descriptor stands on the root of this mount namespace, with the old root at a directory in it.
+pub fn pivot(root: BorrowedFd<'_>, old: &CStr) -> Result<()> {
+    super::fd::fchdir(root)?;
+    // SAFETY: strings that end with a NUL.
+    check(unsafe { libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), old.as_ptr()) })?;
+    Ok(())
+}
+
+/// Makes a directory this process's root, and its current directory: chroot(2).
+pub fn chroot(dir: BorrowedFd<'_>) -> Result<()> {
+    super::fd::fchdir(dir)?;
+    // SAFETY: a string that ends with a NUL.
+    done(unsafe { libc::chroot(c".".as_ptr()) })
+}
+
 /// Makes the mount that a descriptor stands on the root, and lets go of the old one:
 /// pivot_root(".", ".") puts the old root on top of the new one, where umount2 takes it off (pivot_root(2), NOTES).
-pub fn enter_root(root: &OwnedFd) -> Result<()> {
-    super::fd::fchdir(root.as_fd())?;
+pub fn enter_root(root: BorrowedFd<'_>) -> Result<()> {
+    pivot(root, c".")?;
     // SAFETY: constant strings that end with a NUL.
     unsafe {
-        check(libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()))?;
         done(libc::umount2(c".".as_ptr(), libc::MNT_DETACH))?;
         done(libc::chdir(c"/".as_ptr()))
     }

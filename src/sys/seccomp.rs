@@ -23,10 +23,24 @@ struct Program {
     filter: *const Instruction,
 }
 
-/// seccomp(2), SECCOMP_SET_MODE_FILTER; needs no_new_privs.
+/// PR_SET_SECCOMP, SECCOMP_MODE_FILTER; needs no_new_privs. By prctl(2), since a filter that is loaded already may refuse seccomp(2).
 pub fn load_filter(filter: &[Instruction]) -> Result<()> {
     let program = Program { len: filter.len() as u16, filter: filter.as_ptr() };
+    let mode = libc::SECCOMP_MODE_FILTER as libc::c_ulong;
     // SAFETY: the program has the layout of struct sock_fprog; the kernel copies and checks it.
-    check(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) })?;
+    let value = unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program, 0, 0) };
+    check(value.into())?;
     Ok(())
+}
+
+/// A filter as it lies in a file: instructions of eight bytes in this machine's order. None where the length is no multiple of that.
+pub fn filter_from_bytes(bytes: &[u8]) -> Option<Vec<Instruction>> {
+    let (whole, rest) = bytes.as_chunks::<8>();
+    let one = |b: &[u8; 8]| Instruction {
+        code: u16::from_ne_bytes([b[0], b[1]]),
+        jt: b[2],
+        jf: b[3],
+        k: u32::from_ne_bytes([b[4], b[5], b[6], b[7]]),
+    };
+    rest.is_empty().then(|| whole.iter().map(one).collect())
 }

@@ -8,15 +8,28 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 #[derive(Clone, Copy)]
 pub struct Mask(libc::sigset_t);
 
-/// Blocks every signal; gives the mask that was before.
-pub fn block_all() -> Result<Mask> {
+/// Blocks every signal but these; gives the mask that was before.
+pub fn block_all_but(free: &[i32]) -> Result<Mask> {
     // SAFETY: sigfillset initialises the set; the old one is filled by the call.
     unsafe {
         let mut all = std::mem::zeroed();
         let mut old = std::mem::zeroed();
         libc::sigfillset(&raw mut all);
+        for signal in free {
+            libc::sigdelset(&raw mut all, *signal);
+        }
         done(libc::sigprocmask(libc::SIG_SETMASK, &raw const all, &raw mut old))?;
         Ok(Mask(old))
+    }
+}
+
+impl Mask {
+    /// The same without this signal.
+    #[must_use]
+    pub fn without(mut self, signal: i32) -> Mask {
+        // SAFETY: the set was filled by the kernel.
+        unsafe { libc::sigdelset(&raw mut self.0, signal) };
+        self
     }
 }
 
@@ -26,7 +39,7 @@ pub fn restore(mask: &Mask) -> Result<()> {
     done(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const mask.0, std::ptr::null_mut()) })
 }
 
-/// A descriptor that every blocked signal can be read from (signalfd(2)).
+/// A descriptor that every signal can be read from while it is blocked (signalfd(2)).
 pub fn signal_descriptor() -> Result<OwnedFd> {
     // SAFETY: sigfillset initialises the set.
     unsafe {
@@ -115,8 +128,14 @@ pub fn default_sigpipe() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
-/// Ignores SIGPIPE, so that a closed pipe is an error of write(2).
-pub fn ignore_sigpipe() {
+/// Sets the default action for SIGCHLD: with a caller's SIG_IGN, which exec hands on, children could not be waited for.
+pub fn default_sigchld() {
+    // SAFETY: the default action is always valid.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
+/// Ignores SIGPIPE, so that a closed pipe is an error of write(2). Gives whether it was ignored before.
+pub fn ignore_sigpipe() -> bool {
     // SAFETY: ignoring is always valid.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) == libc::SIG_IGN }
 }

@@ -1,0 +1,121 @@
+//! A bare root's operations, in their order. What is there when each is carried out is known only then, so little is decided here.
+
+use super::{Attributes, Op, Placed, place::Placement};
+use crate::error::{Cause, Error, Result};
+use crate::host::Facts;
+use crate::spec::{Access, Make, Mount, Namespace, Sandbox, Source};
+use std::path::{Path, PathBuf};
+
+pub(super) fn place(sandbox: &Sandbox, facts: &Facts) -> Result<Placement> {
+    let own_pids = !sandbox.namespaces.share.contains_key(&Namespace::Pid) || sandbox.namespaces.pid.is_some();
+    let mut ordered = Ordered { facts, own_pids, out: Vec::new() };
+    for (index, mount) in sandbox.filesystem.mounts.iter().enumerate() {
+        ordered.mount(index, mount)?;
+    }
+    Ok(Placement { ops: ordered.out, ..Placement::default() })
+}
+
+struct Ordered<'a> {
+    facts: &'a Facts,
+    own_pids: bool,
+    out: Vec<Placed>,
+}
+
+impl Ordered<'_> {
+    fn push(&mut self, mount: &Mount, op: Op) {
+        self.out.push(Placed { op, origin: mount.origin.clone(), ensure: Some(mount.parents) });
+    }
+
+    /// A source that is missing now is missing for good: nothing has been made yet that would be left behind.
+    fn there(&self, index: usize, mount: &Mount, source: &Path) -> Result<()> {
+        let Some(errno) = self.facts.absent.get(source) else { return Ok(()) };
+        let message = format!("{}: {errno}", source.display());
+        Err(Error::new(message).origin(&mount.origin).cause(Cause {
+            place: "source",
+            index,
+            call: "stat",
+            errno: *errno,
+            found: None,
+        }))
+    }
+
+    fn mount(&mut self, index: usize, mount: &Mount) -> Result<()> {
+        let path = mount.dest.clone();
+        let memory = Attributes { ro: false, nodev: true, noexec: false };
+        match &mount.what {
+            Make::Bind { source, access, optional, tolerant } => {
+                if let (Source::Path(source), false) = (source, optional) {
+                    self.there(index, mount, source)?;
+                }
+                self.show(mount, source.clone(), path, *access, *optional, *tolerant);
+            }
+            Make::RemountReadOnly => {
+                let attributes = Attributes { ro: true, nodev: true, noexec: false };
+                self.push(mount, Op::Remount { path, attributes });
+            }
+            Make::Overlay { lower, upper } => {
+                lower.iter().try_for_each(|dir| self.there(index, mount, dir))?;
+                if let crate::spec::Upper::Host { upper, work } = upper {
+                    [upper, work].into_iter().try_for_each(|dir| self.there(index, mount, dir))?;
+                }
+                self.push(mount, Op::Overlay { path, lower: lower.clone(), upper: upper.clone() });
+            }
+            Make::Proc => {
+                match self.own_pids {
+                    true => self.push(mount, Op::Proc { path: path.clone(), masked: false }),
+                    false => {
+                        let source = Source::Path("/proc".into());
+                        self.show(mount, source, path.clone(), Access::Writable, false, false);
+                    }
+                }
+                self.push(mount, Op::Guard { path });
+            }
+            Make::Dev { console } => self.dev(mount, &path, console.as_deref()),
+            Make::Tmpfs { mode, size } => {
+                self.push(mount, Op::Tmpfs { path, mode: *mode, size: *size, attributes: memory });
+            }
+            Make::Mqueue => self.push(mount, Op::Mqueue { path }),
+            Make::Dir { mode } => self.push(mount, Op::Dir { path, mode: *mode }),
+            Make::File { fd, mode } => self.push(mount, Op::Data { path, mode: *mode, fd: *fd, mounted: None }),
+            Make::BindData { fd, mode, read_only } => {
+                let mounted = Some(Attributes { ro: *read_only, ..memory });
+                self.push(mount, Op::Data { path, mode: *mode, fd: *fd, mounted });
+            }
+            Make::Symlink { target } => self.push(mount, Op::Symlink { path, target: target.clone() }),
+            Make::Chmod { mode } => self.push(mount, Op::Chmod { path, mode: *mode }),
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, mount: &Mount, source: Source, path: PathBuf, access: Access, optional: bool, tolerant: bool) {
+        let attributes = Attributes { ro: access == Access::ReadOnly, nodev: access != Access::Devices, noexec: false };
+        self.push(mount, Op::Show { source, path, attributes, optional, tolerant });
+    }
+
+    /// The devices that every program may expect, terminals of its own, a place for shared memory.
+    fn dev(&mut self, mount: &Mount, path: &Path, console: Option<&Path>) {
+        let memory = Attributes { ro: false, nodev: true, noexec: false };
+        self.push(mount, Op::Tmpfs { path: path.to_owned(), mode: 0o755, size: None, attributes: memory });
+        for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+            let source = Source::Path(Path::new("/dev").join(name));
+            self.show(mount, source, path.join(name), Access::Devices, false, false);
+        }
+        let links = [
+            ("stdin", "/proc/self/fd/0"),
+            ("stdout", "/proc/self/fd/1"),
+            ("stderr", "/proc/self/fd/2"),
+            ("fd", "/proc/self/fd"),
+            ("core", "/proc/kcore"),
+        ];
+        for (name, target) in links {
+            self.push(mount, Op::Symlink { path: path.join(name), target: target.into() });
+        }
+        self.push(mount, Op::Dir { path: path.join("shm"), mode: 0o755 });
+        self.push(mount, Op::Devpts { path: path.join("pts") });
+        self.push(mount, Op::Symlink { path: path.join("ptmx"), target: "pts/ptmx".into() });
+        if let Some(console) = console {
+            let source = Source::Path(console.to_owned());
+            self.show(mount, source, path.join("console"), Access::Devices, false, false);
+        }
+    }
+}
