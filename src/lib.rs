@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! cli      what the user typed
+//! bwrap    bubblewrap's options, another front end
 //! profile  TOML → settings, with their places
 //! spec     layers → Sandbox: one sandbox, explicit and ordered
 //! host     → Facts: what this machine and this user can do
@@ -13,6 +14,7 @@
 //! sys      one function per system call, the only unsafe
 //! ```
 
+pub mod bwrap;
 pub mod child;
 pub mod cli;
 pub mod error;

@@ -1,0 +1,12 @@
+//! The program `sbx-bwrap`, which takes bubblewrap's command line and can stand in its place under any name.
+//!
+//! It has C's `main`, as `sbx` has, for the same reason.
+
+#![no_main]
+
+/// The entry that the C library calls; arguments come through `std::env` all the same.
+// SAFETY: `main` is the name and the signature that the C library expects, and nothing else has it.
+#[unsafe(no_mangle)]
+pub extern "C" fn main(_argc: std::ffi::c_int, _argv: *const *const std::ffi::c_char) -> std::ffi::c_int {
+    sbx::bwrap::main().into()
+}

@@ -1,0 +1,166 @@
+//! `sbx-bwrap`: bubblewrap's command line in front of the same road as every other run.
+
+mod options;
+mod report;
+mod sandbox;
+mod table;
+mod values;
+mod wording;
+
+pub use options::{CapabilityChange, Inputs, Options, Shown, parse};
+pub use sandbox::{Caller, sandbox};
+
+use crate::error::{Error, Result};
+use crate::launch;
+use crate::plan::{self, Plan};
+use crate::spec::{Namespace, Sandbox};
+use crate::sys::{self, Errno};
+use report::Report;
+use std::ffi::OsString;
+use std::mem::ManuallyDrop;
+use std::path::PathBuf;
+
+/// The release whose options and meanings these are. Callers compare it with what they need.
+const VERSION: &str = "bubblewrap 0.12.0\n";
+
+/// Every failure before the program runs: bubblewrap has this one status for all of them.
+const FAILED: u8 = 1;
+
+/// The program's entry; gives its exit status.
+pub fn main() -> u8 {
+    let mut args = std::env::args_os();
+    let name = args.next().unwrap_or_else(|| "bwrap".into());
+    let args: Vec<OsString> = args.collect();
+    let mut options = Options { environment: std::env::vars_os().collect(), ..Options::default() };
+    let parsed = if args.is_empty() { Ok(()) } else { parse(args, &mut Own, &mut options) };
+    for (prefix, warning) in &options.warnings {
+        say(&format!("{}bwrap: {warning}\n", if *prefix { "<4>" } else { "" }));
+    }
+    let prefix = if options.level_prefix { "<3>" } else { "" };
+    if let Err(error) = parsed {
+        say(&wording::text(&error, None, None, prefix));
+        return FAILED;
+    }
+    let help = || table::help(&name.to_string_lossy());
+    match options.shown {
+        Some(Shown::Help) => return show(&help()),
+        Some(Shown::Version) => return show(VERSION),
+        None => {}
+    }
+    if options.command.is_empty() {
+        say(&help());
+        return FAILED;
+    }
+    run(options, prefix)
+}
+
+/// The process's own descriptors.
+struct Own;
+
+impl Inputs for Own {
+    fn read(&mut self, fd: i32) -> std::result::Result<Vec<u8>, Errno> {
+        use std::io::Read;
+        let mut data = Vec::new();
+        let mut file = std::fs::File::from(sys::adopt(fd)?);
+        file.read_to_end(&mut data).map_err(Errno::from)?;
+        Ok(data)
+    }
+}
+
+fn say(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+fn show(text: &str) -> u8 {
+    use std::io::Write;
+    let mut out = std::io::stdout();
+    let shown = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    u8::from(shown.is_err())
+}
+
+/// What the caller is.
+fn caller(options: &Options) -> Result<Caller> {
+    let (uid, gid) = sys::ids();
+    let capabilities = sys::effective_capabilities().unwrap_or(0);
+    if sys::effective_uid() != uid {
+        let hint = "user namespaces are all that it needs: chmod u-s";
+        return Err(values::refused("setuid use of bubblewrap is not supported".into(), hint));
+    }
+    if uid != 0 && capabilities != 0 {
+        let message = "Unexpected capabilities but not setuid, old file caps config?";
+        return Err(values::refused(
+            message.into(),
+            "take the file's capabilities away: setcap -r; or drop the caller's",
+        ));
+    }
+    Ok(Caller {
+        uid,
+        gid,
+        capabilities,
+        cwd: sandbox::current_directory(&options.environment),
+        terminal: sys::is_terminal(sys::borrow(1)).then(|| std::fs::read_link("/proc/self/fd/1").ok()).flatten(),
+        user_namespaces: !options.unshare_user_try || crate::host::has_user_namespaces(),
+        cgroup_namespaces: !(options.unshare_cgroup || options.unshare_cgroup_try)
+            || crate::host::has_namespace(Namespace::Cgroup),
+        selinux: (options.exec_label.is_some() || options.file_label.is_some())
+            && std::path::Path::new("/sys/fs/selinux/enforce").exists(),
+        is_open: |fd| sys::descriptor_flags(fd).is_ok(),
+    })
+}
+
+fn run(options: Options, prefix: &'static str) -> u8 {
+    let mut known = (None, None);
+    match sandboxed(options, prefix, &mut known) {
+        Ok(status) => status,
+        Err(error) => {
+            say(&wording::text(&error, known.0.as_deref(), known.1.as_deref(), prefix));
+            FAILED
+        }
+    }
+}
+
+/// What a failure is worded with; never taken apart, since the caller waits.
+type Known = (Option<ManuallyDrop<Sandbox>>, Option<ManuallyDrop<Plan>>);
+
+fn sandboxed(mut options: Options, prefix: &'static str, known: &mut Known) -> Result<u8> {
+    let caller = caller(&options)?;
+    let filter = match options.seccomp {
+        Some(fd) => Some(options::seccomp_data(&mut Own, fd)?),
+        None => None,
+    };
+    let home = options.environment.iter().find(|(name, _)| name == "HOME").map(|(_, value)| PathBuf::from(value));
+    let namespaces = [
+        ("cgroup", options.unshare_cgroup || options.unshare_cgroup_try),
+        ("ipc", options.unshare_ipc),
+        ("mnt", true),
+        ("net", options.unshare_net),
+        ("pid", options.unshare_pid),
+        ("uts", options.unshare_uts),
+    ];
+    let mut report = Report {
+        info: options.info_fd,
+        status: options.json_status_fd,
+        namespaces: namespaces.into_iter().filter(|(_, private)| *private).map(|(name, _)| name).collect(),
+        started: false,
+        parts: Vec::new(),
+        prefix: if prefix.is_empty() { "" } else { "<4>" },
+    };
+    options.sync_fds.dedup();
+    let sandbox = known.0.insert(ManuallyDrop::new(sandbox(options, filter, &caller)?));
+    let facts = crate::host::probe_bare(sandbox, caller.cwd, home.unwrap_or_else(|| "/".into()));
+    let plan = known.1.insert(ManuallyDrop::new(plan::plan(sandbox, &facts)?));
+    report.parts = plan.view.iter().map(|placed| placed.op.path().display().to_string()).collect();
+    match launch::run(plan, &mut report) {
+        Ok(outcome) => Ok(outcome.status()),
+        Err(error) if error.refused => {
+            // The kernel did not let us: a closer look at the host tells why.
+            let facts = facts.with_settings();
+            match plan::plan(sandbox, &facts) {
+                Ok(_) => Err(plan::explain(error, &facts)),
+                Err(why) => Err(Error { cause: error.cause, ..why }),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}

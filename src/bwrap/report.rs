@@ -1,0 +1,87 @@
+//! `--info-fd` and `--json-status-fd`: what is told of a sandbox while it runs.
+
+use super::values::refused;
+use crate::error::Result;
+use crate::launch::{Events, Outcome};
+use crate::sys;
+use std::fmt::Write;
+use std::os::fd::RawFd;
+
+/// The two descriptors, and what is told there.
+pub(super) struct Report {
+    /// Told once, then closed.
+    pub info: Option<RawFd>,
+    /// A line each.
+    pub status: Option<RawFd>,
+    /// Namespaces that are the sandbox's own, by their files in /proc/PID/ns.
+    pub namespaces: Vec<&'static str>,
+    /// The program was executed.
+    pub started: bool,
+    /// Lines for stderr, which come when a part of the view is not as asked for, by its number.
+    pub parts: Vec<String>,
+    /// What begins a warning.
+    pub prefix: &'static str,
+}
+
+impl Report {
+    fn members(&self, pid: i32, separator: &str) -> String {
+        use std::os::unix::fs::MetadataExt;
+        let mut text = format!("\"child-pid\": {pid}");
+        for name in &self.namespaces {
+            // Who may not look is not told.
+            if let Ok(facts) = std::fs::metadata(format!("/proc/{pid}/ns/{name}")) {
+                let _ = write!(text, ",{separator}\"{name}-namespace\": {}", facts.ino());
+            }
+        }
+        text
+    }
+}
+
+fn tell(fd: RawFd, text: &str) -> Result<()> {
+    sys::write_all(sys::borrow(fd), text.as_bytes()).map_err(|errno| {
+        let hint = "the reader of --info-fd or --json-status-fd must stay until the sandbox runs";
+        refused(format!("Write to info_fd: {}", super::options::plain(errno)), hint)
+    })
+}
+
+impl Events for Report {
+    fn wants_child(&self) -> bool {
+        self.info.is_some() || self.status.is_some()
+    }
+
+    fn cloned(&mut self, pid: i32) -> Result<()> {
+        if let Some(fd) = self.info.take() {
+            tell(fd, &format!("{{\n    {}\n}}\n", self.members(pid, "\n    ")))?;
+            if Some(fd) != self.status {
+                sys::close(fd);
+            }
+        }
+        match self.status {
+            Some(fd) => tell(fd, &format!("{{ {} }}\n", self.members(pid, " "))),
+            None => Ok(()),
+        }
+    }
+
+    fn started(&mut self, _pid: i32) {
+        self.started = true;
+    }
+
+    fn note(&mut self, _note: &str) {}
+
+    fn partly(&mut self, index: usize) {
+        use std::io::Write;
+        let part = self.parts.get(index).map_or("", String::as_str);
+        let text = format!("{}bwrap: Can't remount submounts of {part}, ignoring error\n", self.prefix);
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+
+    fn exited(&mut self, outcome: &Outcome) {
+        if let Some(fd) = self.status.filter(|_| self.started) {
+            let _ = tell(fd, &format!("{{ \"exit-code\": {} }}\n", outcome.status()));
+        }
+    }
+
+    fn descriptors(&self) -> Vec<RawFd> {
+        self.status.into_iter().collect()
+    }
+}

@@ -1,0 +1,100 @@
+//! Every option: its name, its values, and what it does in a line.
+
+/// An option.
+pub(super) struct Entry {
+    /// With its dashes.
+    pub name: &'static str,
+    /// Names of its values.
+    pub values: &'static [&'static str],
+    /// What it does.
+    pub help: &'static str,
+}
+
+const fn entry(name: &'static str, values: &'static [&'static str], help: &'static str) -> Entry {
+    Entry { name, values, help }
+}
+
+pub(super) const OPTIONS: &[Entry] = &[
+    entry("--help", &[], "Show this text"),
+    entry("--version", &[], "Show the version of bubblewrap that this stands for"),
+    entry("--args", &["FD"], "Read further options, each ended by a NUL byte"),
+    entry("--argv0", &["VALUE"], "What COMMAND gets as its own name"),
+    entry("--level-prefix", &[], "Messages begin with <3> (errors) or <4> (warnings)"),
+    entry("--unshare-all", &[], "All namespaces that there are of its own"),
+    entry("--share-net", &[], "Take --unshare-net, or that part of --unshare-all, back"),
+    entry("--unshare-user", &[], "A user namespace (always there unless root runs this)"),
+    entry("--unshare-user-try", &[], "The same, if the host allows it"),
+    entry("--unshare-ipc", &[], "An ipc namespace"),
+    entry("--unshare-pid", &[], "A pid namespace"),
+    entry("--unshare-net", &[], "A network namespace with a loopback interface"),
+    entry("--unshare-uts", &[], "A uts namespace (host name)"),
+    entry("--unshare-cgroup", &[], "A cgroup namespace"),
+    entry("--unshare-cgroup-try", &[], "The same, if the kernel has it"),
+    entry("--userns", &["FD"], "Join this user namespace"),
+    entry("--userns2", &["FD"], "Join this one once the view stands"),
+    entry("--disable-userns", &[], "No user namespaces inside (with --unshare-user)"),
+    entry("--assert-userns-disabled", &[], "Fail if user namespaces can be made inside"),
+    entry("--pidns", &["FD"], "Join this pid namespace; --unshare-pid then makes one below it"),
+    entry("--uid", &["UID"], "User id inside"),
+    entry("--gid", &["GID"], "Group id inside"),
+    entry("--hostname", &["NAME"], "Host name inside (with --unshare-uts)"),
+    entry("--chdir", &["DIR"], "Start there"),
+    entry("--clearenv", &[], "Take all variables out of the environment"),
+    entry("--setenv", &["VAR", "VALUE"], "Set a variable"),
+    entry("--unsetenv", &["VAR"], "Take a variable out"),
+    entry("--lock-file", &["DEST"], "Hold a read lock on it until the sandbox ends"),
+    entry("--sync-fd", &["FD"], "Keep it open until the sandbox ends; may be repeated"),
+    entry("--bind", &["SRC", "DEST"], "Show the host's SRC at DEST"),
+    entry("--bind-try", &["SRC", "DEST"], "The same, if SRC is there"),
+    entry("--dev-bind", &["SRC", "DEST"], "Show it, with device files that open"),
+    entry("--dev-bind-try", &["SRC", "DEST"], "The same, if SRC is there"),
+    entry("--ro-bind", &["SRC", "DEST"], "Show it read-only, and all that is mounted in it"),
+    entry("--ro-bind-try", &["SRC", "DEST"], "The same, if SRC is there"),
+    entry("--bind-fd", &["FD", "DEST"], "Show what a descriptor refers to"),
+    entry("--ro-bind-fd", &["FD", "DEST"], "The same, read-only"),
+    entry("--remount-ro", &["DEST"], "Make a mount read-only, not what is mounted in it"),
+    entry("--overlay-src", &["SRC"], "A lower directory for the overlay that follows; the first is the lowest"),
+    entry("--overlay", &["RWSRC", "WORKDIR", "DEST"], "An overlay with its changes in RWSRC"),
+    entry("--tmp-overlay", &["DEST"], "An overlay with its changes in memory"),
+    entry("--ro-overlay", &["DEST"], "An overlay without changes"),
+    entry("--exec-label", &["LABEL"], "SELinux context of COMMAND"),
+    entry("--file-label", &["LABEL"], "SELinux context of what is made for the sandbox"),
+    entry("--proc", &["DEST"], "A procfs"),
+    entry("--dev", &["DEST"], "A /dev with the usual devices alone"),
+    entry("--tmpfs", &["DEST"], "An empty directory in memory"),
+    entry("--mqueue", &["DEST"], "POSIX message queues"),
+    entry("--dir", &["DEST"], "A directory"),
+    entry("--file", &["FD", "DEST"], "A file with what FD gives"),
+    entry("--bind-data", &["FD", "DEST"], "The same, mounted over what is there"),
+    entry("--ro-bind-data", &["FD", "DEST"], "The same, read-only"),
+    entry("--symlink", &["SRC", "DEST"], "A symbolic link with the text SRC"),
+    entry("--seccomp", &["FD"], "A seccomp program for COMMAND"),
+    entry("--add-seccomp-fd", &["FD"], "The same; may be repeated"),
+    entry("--block-fd", &["FD"], "Wait for a byte on it before COMMAND starts"),
+    entry("--userns-block-fd", &["FD"], "Others write the id maps, and a byte on it says when"),
+    entry("--info-fd", &["FD"], "Tell the process id and the namespaces there, as JSON"),
+    entry("--json-status-fd", &["FD"], "The same, and the exit status, a line each"),
+    entry("--new-session", &[], "A session without a terminal"),
+    entry("--die-with-parent", &[], "End when the caller ends"),
+    entry("--as-pid-1", &[], "COMMAND is PID 1 itself (with --unshare-pid)"),
+    entry("--cap-add", &["CAP"], "Give COMMAND a capability, or ALL"),
+    entry("--cap-drop", &["CAP"], "Take one away, or ALL"),
+    entry("--perms", &["OCTAL"], "Permissions of what the next option makes"),
+    entry("--size", &["BYTES"], "Size of the next --tmpfs"),
+    entry("--chmod", &["OCTAL", "PATH"], "Change permissions of what is there"),
+    entry("--not-a-security-boundary", &[], "Go on where flags of mounts inside a bind cannot be set"),
+];
+
+/// The text of `--help`. It begins with the name that we were called by, which some look for.
+pub(super) fn help(name: &str) -> String {
+    use std::fmt::Write;
+    let mut text = format!("usage: {name} [OPTIONS...] [--] COMMAND [ARGS...]\n\n");
+    for entry in OPTIONS {
+        let form = format!("{} {}", entry.name, entry.values.join(" "));
+        let _ = writeln!(text, "    {:<29}{}", form.trim_end(), entry.help);
+    }
+    text.push_str(
+        "\nOptions are carried out in their order. sbx-bwrap(1), of sbx, tells where it is stricter than bubblewrap.\n",
+    );
+    text
+}
