@@ -1,53 +1,17 @@
-//! Any text as a profile: no panic on the way to a plan, and every error has its place in the text. The fuzz target `profile`
-//! does the same for longer.
+//! Any text as a profile, and any words as a command line of bubblewrap's: no panic on the way to a plan, and every error can be
+//! shown. The fuzz targets do the same for longer.
 
 #![allow(clippy::allow_attributes, clippy::unwrap_used, reason = "tests may panic")]
 
 use proptest::prelude::*;
-use sbx::host::Facts;
 use sbx::profile::schema::{self, Kind};
-use sbx::profile::{Failed, Loader, Merged, Vars};
-use sbx::{plan, spec};
 
-fn vars() -> Vars {
-    let mut vars = Vars::default();
-    for (name, value) in [("HOME", "/home/u"), ("CWD", "/home/u/w"), ("UID", "1000"), ("USER", "u")] {
-        vars.names.insert(name.into(), value.into());
-    }
-    vars
-}
+#[path = "../fuzz/ways/bwrap.rs"]
+mod bwrap;
+#[path = "../fuzz/ways/profile.rs"]
+mod profile;
 
-/// The whole way; gives how many errors there were.
-fn way(text: &str) -> usize {
-    let vars = vars();
-    let mut loader = Loader::new(Vec::new());
-    let mut merged = Merged::default();
-    loader.profile("base/host").iter().for_each(|layer| merged.apply(layer));
-    let below = merged.clone();
-    let view = spec::build::sandbox(&merged, &loader.sources, &vars).unwrap().filesystem;
-    let document = loader.text("any.toml", text);
-    let mut diagnostics = loader.errors.clone();
-    diagnostics.extend(spec::project::loosened(&below, &view, &document, &vars));
-    merged.apply(&document);
-    match spec::build::sandbox(&merged, &loader.sources, &vars) {
-        Ok(sandbox) => {
-            let facts = Facts { uid: 1000, gid: 1000, kernel: (6, 1), home: "/home/u".into(), ..Facts::default() };
-            if let Ok(plan) = plan::plan(&sandbox, &facts) {
-                let _ = plan::text(&plan);
-            }
-        }
-        Err(errors) => diagnostics.extend(errors),
-    }
-    for diagnostic in &diagnostics {
-        let at = diagnostic.at.as_ref().unwrap();
-        let source = loader.sources.get(at.source).unwrap();
-        assert!(at.span.start <= at.span.end && at.span.end <= source.text.len(), "{diagnostic:?}");
-    }
-    let count = diagnostics.len();
-    let shown = Failed { diagnostics, sources: loader.sources.clone() }.render(false);
-    assert_eq!(shown.is_empty(), count == 0);
-    count
-}
+use profile::way;
 
 /// Words that stand in profiles, and some that do not.
 fn word() -> impl Strategy<Value = String> {
@@ -123,6 +87,88 @@ proptest! {
             way(&format!("{}{put}{}", &text[..from], &text[to..]));
         }
     }
+}
+
+/// A word of a command line of bubblewrap's: options most of all, and values that fit now and then.
+fn argument() -> impl Strategy<Value = String> {
+    let names: Vec<&str> = sbx::bwrap::OPTIONS.iter().map(|entry| entry.name).collect();
+    let values = [
+        "/",
+        "/a",
+        "a/../b//c",
+        "/..",
+        "3",
+        "4",
+        "19",
+        "20",
+        "-1",
+        "0x10",
+        "0755",
+        "ALL",
+        "cap_kill",
+        "",
+        "x=y",
+        "--",
+        "\u{1b}[m",
+    ];
+    prop_oneof![
+        4 => prop::sample::select(names).prop_map(str::to_owned),
+        5 => prop::sample::select(values.to_vec()).prop_map(str::to_owned),
+        1 => "\\PC{0,6}",
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_command_line_of_bubblewraps_and_any_file_of_options_never_panic(
+        args in prop::collection::vec(argument(), 0..12),
+        files in prop::collection::vec(prop::collection::vec(argument(), 0..8), 0..3),
+    ) {
+        let mut bytes = args.join("\0").into_bytes();
+        for file in files {
+            bytes.push(0xff);
+            bytes.extend(file.join("\0").into_bytes());
+        }
+        bwrap::way(&bytes);
+    }
+
+    #[test]
+    fn options_with_values_that_fit_reach_a_plan(picked in prop::collection::vec(0..sbx::bwrap::OPTIONS.len(), 0..8)) {
+        let mut words = Vec::new();
+        for index in picked {
+            let entry = &sbx::bwrap::OPTIONS[index];
+            words.push(entry.name.to_owned());
+            for value in entry.values {
+                words.push(match *value {
+                    "FD" => (words.len() % 20).to_string(),
+                    "OCTAL" => "0700".to_owned(),
+                    "BYTES" | "UID" | "GID" => "4096".to_owned(),
+                    "CAP" => "CAP_KILL".to_owned(),
+                    _ => "/a/b".to_owned(),
+                });
+            }
+        }
+        words.push("true".to_owned());
+        bwrap::way(words.join("\0").as_bytes());
+    }
+}
+
+#[test]
+fn a_command_line_goes_as_far_as_it_should() {
+    assert_eq!(bwrap::way(b"--bogus"), 0);
+    assert_eq!(bwrap::way(b"--as-pid-1\0true"), 1);
+    assert_eq!(bwrap::way(b"--ro-bind\0/\0/\0--args\x003\0true\xff--dir\0/tmp/x"), 3);
+    assert_eq!(bwrap::way(b"--args\x003\0--args\x003\0true\xff--dir\0/tmp/x"), 0, "read twice");
+}
+
+#[test]
+fn the_dictionary_of_the_fuzz_target_has_every_option() {
+    let dictionary = include_str!("../fuzz/bwrap.dict");
+    let missing: Vec<_> =
+        sbx::bwrap::OPTIONS.iter().filter(|entry| !dictionary.contains(&format!("\"{}\\x00\"", entry.name))).collect();
+    assert!(missing.is_empty(), "{:?}", missing.iter().map(|entry| entry.name).collect::<Vec<_>>());
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod wording;
 
 pub use options::{CapabilityChange, Inputs, Options, Shown, parse};
 pub use sandbox::{Caller, sandbox};
+pub use table::{Entry, OPTIONS};
 
 use crate::error::{Error, Result};
 use crate::launch;

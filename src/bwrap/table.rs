@@ -1,7 +1,7 @@
 //! Every option: its name, its values, and what it does in a line.
 
 /// An option.
-pub(super) struct Entry {
+pub struct Entry {
     /// With its dashes.
     pub name: &'static str,
     /// Names of its values.
@@ -14,7 +14,8 @@ const fn entry(name: &'static str, values: &'static [&'static str], help: &'stat
     Entry { name, values, help }
 }
 
-pub(super) const OPTIONS: &[Entry] = &[
+/// All of them, in the order of the help.
+pub const OPTIONS: &[Entry] = &[
     entry("--help", &[], "Show this text"),
     entry("--version", &[], "Show the version of bubblewrap that this stands for"),
     entry("--args", &["FD"], "Read further options, each ended by a NUL byte"),
