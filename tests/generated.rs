@@ -65,6 +65,18 @@ fn the_manual_is_fresh() {
 }
 
 #[test]
+fn the_manual_of_bubblewraps_front_is_fresh() {
+    let roff = |text: &str| text.replace('\\', "\\e").replace('-', "\\-");
+    let mut options = String::new();
+    for entry in sbx::bwrap::OPTIONS {
+        let values: String = entry.values.iter().map(|value| format!(" \\fI{}\\fR", roff(value))).collect();
+        options.push_str(&format!(".TP\n\\fB{}\\fR{values}\n{}.\n", roff(entry.name), roff(entry.help)));
+    }
+    let page = std::fs::read_to_string(root().join("man/sbx-bwrap.1.in")).unwrap();
+    fresh("man/sbx-bwrap.1", &page.replace("@OPTIONS@\n", &options));
+}
+
+#[test]
 fn the_manual_of_profiles_names_every_key_mode_option_and_variable() {
     let text = std::fs::read_to_string(root().join("man/sbx-profile.5")).unwrap().replace('\\', "");
     let keys = schema::KEYS.iter().map(|key| key.name.rsplit('.').next().unwrap());
