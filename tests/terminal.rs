@@ -36,6 +36,7 @@ impl Session {
         };
         let mut command = std::process::Command::new("/bin/bash");
         command.args(["--norc", "--noprofile", "-ic", shell]).env("SBX", common::sbx()).env("HOME", place.home());
+        command.env("BWRAP", env!("CARGO_BIN_EXE_sbx-bwrap"));
         command.current_dir(place.work()).env("PS1", "$ ");
         command.stdin(Stdio::from(slave.try_clone().unwrap())).stdout(Stdio::from(slave.try_clone().unwrap()));
         command.stderr(Stdio::from(slave));
@@ -289,5 +290,34 @@ fn a_program_that_stops_as_job_control_does_stops_no_clock_either() {
         assert!(started.elapsed() < Duration::from_secs(15), "{tty}");
         let jobs = std::fs::read_to_string(place.work().join("jobs")).unwrap();
         assert!(!jobs.contains("Stopped") && !jobs.contains("Running"), "{tty}: {jobs}");
+    }
+}
+
+#[test]
+fn job_control_of_a_program_under_sbx_bwrap_is_as_without_it() {
+    need!(userns());
+    let place = Place::new();
+    for pids in ["", "--unshare-pid"] {
+        let script = format!(
+            "$BWRAP --ro-bind / / {pids} sh -c 'echo started; read line; echo got $line'; echo stopped $?; sleep 0.2; jobs; fg; echo end $?"
+        );
+        let mut session = Session::start(&place, &script);
+        session.expect("started");
+        session.send("\x1a");
+        session.expect("stopped 148");
+        session.expect("Stopped");
+        std::thread::sleep(Duration::from_millis(300));
+        session.send("word\r");
+        session.expect("got word");
+        session.expect("end 0");
+        // ^C is for the program; the launcher tells what came of it.
+        let script = format!(
+            "$BWRAP --ro-bind / / {pids} sh -c 'trap \"echo caught; exit 5\" INT; echo started; sleep 9'; echo end $?"
+        );
+        let mut session = Session::start(&place, &script);
+        session.expect("started");
+        session.send("\x03");
+        session.expect("caught");
+        session.expect("end 5");
     }
 }

@@ -68,8 +68,11 @@ fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errn
         Place::Exec if call == Call::Execve => exec(plan, errno),
         Place::Cwd => {
             let dir = plan.cwd.first().map(|dir| dir.display().to_string()).unwrap_or_default();
-            Error::new(format!("cannot start in {dir}: chdir: {errno}"))
-                .hint("show the directory (--ro or --rw), or start elsewhere with --cwd")
+            let hint = match plan.is_bare() {
+                true => "show the directory (--ro-bind or --bind), or start elsewhere with --chdir",
+                false => "show the directory (--ro or --rw), or start elsewhere with --cwd",
+            };
+            Error::new(format!("cannot start in {dir}: chdir: {errno}")).hint(hint)
         }
         Place::Rlimit(index) => {
             let limit = plan.rlimits.get(index as usize);
@@ -91,10 +94,12 @@ fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errn
             Error::new(format!("cannot forbid nested user namespaces: {}: {errno}", call.name()))
                 .hint("/proc/sys is read-only here, as in a container; --set namespaces.nested=allow goes on without")
         }
-        Place::Setup if call == Call::Nested => Error::new("user namespaces can be made in the sandbox"),
+        Place::Setup if call == Call::Nested => Error::new("user namespaces can be made in the sandbox")
+            .hint("--unshare-user --disable-userns forbids them"),
         Place::Lock(index) => {
             let path = plan.lock_files.get(index as usize).map(|path| path.display().to_string()).unwrap_or_default();
             Error::new(format!("cannot lock {path}: {}: {errno}", call.name()))
+                .hint("it is looked for inside, must be readable, and nobody may hold a write lock on it")
         }
         Place::Filter(_) => Error::new(format!("cannot load a seccomp filter: {errno}"))
             .hint("the kernel takes programs of 1 to 4096 instructions that end on every way (seccomp(2))"),
@@ -125,6 +130,9 @@ fn step(plan: &Plan, index: usize, call: Call, errno: Errno) -> Error {
             .hint("--tty inherit shares the caller's, --tty none has none");
     }
     let error = match &placed.op {
+        Op::Chmod { mode, .. } => {
+            Error::new(format!("cannot change the permissions of {path} to {mode:04o}: {}: {errno}", call.name()))
+        }
         Op::Bind { source, attributes, .. } => Error::new(format!(
             "cannot show {} at {path}{}: {}: {errno}",
             source.display(),
@@ -154,6 +162,10 @@ fn step(plan: &Plan, index: usize, call: Call, errno: Errno) -> Error {
         (Op::Bind { source, .. }, Call::OpenTree, libc::EINVAL) => {
             error.hint(format!("{} is a kind of mount that cannot be copied into another namespace", source.display()))
         }
+        (Op::Proc { .. }, Call::Fsmount, libc::EPERM) if plan.is_bare() => error.hint(
+            "parts of the host's /proc are covered, as in a container, and the kernel then refuses a new one; \
+             --ro-bind /proc /proc shows the host's",
+        ),
         (Op::Proc { .. }, Call::Fsmount, libc::EPERM) => error.hint(
             "parts of the host's /proc are covered, as in a container, and the kernel then refuses a new one; \
              --mask /proc runs without it, --share pid shows the host's",
@@ -180,6 +192,18 @@ fn ordered_hint(op: &Op, call: Call, errno: Errno) -> Option<String> {
             "it is not there, and it cannot be made in what is shown read-only: make it on the host, \
              or put a tmpfs above {path} before"
         ),
+        (Call::Openat2, libc::ENOENT) => format!("{path} is not there inside: make it before"),
+        (Call::Symlink, libc::EEXIST) | (Call::Readlink, libc::EINVAL) => {
+            format!("something else is at {path} inside: take that away, or name another place")
+        }
+        (Call::Read | Call::Create, libc::EISDIR) => {
+            format!("a directory is no file: {path}, or what the descriptor is")
+        }
+        (Call::Mount, libc::EINVAL | libc::ELOOP) => {
+            "upper and work directory must be two on one filesystem, and none of the directories may hold another"
+                .into()
+        }
+        (Call::OpenTree, libc::EINVAL) => "it is a kind of mount that cannot be shown elsewhere".into(),
         (Call::Replaced, _) => {
             "the directory was moved while the sandbox was started: see who else writes there".into()
         }
@@ -252,6 +276,9 @@ fn not_found(plan: &Plan, name: &str) -> Option<String> {
         Some(program) => {
             Some(format!("{path} is there on the host; its interpreter {program} may not be there inside"))
         }
+        None if plan.is_bare() => Some(format!(
+            "it is {path} on the host: show it inside, with what it needs: its loader and libraries (ldd {path})"
+        )),
         None => Some(format!(
             "it is {path} on the host: `--ro {path} -- {path}` shows it inside; if it is shown, its loader is missing inside"
         )),

@@ -531,6 +531,11 @@ impl Plan {
         self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
     }
 
+    /// Whether the view is a list of operations.
+    pub fn is_bare(&self) -> bool {
+        self.shell
+    }
+
     /// What is looked for in the program's PATH, or executed.
     pub fn executed(&self) -> Option<&OsString> {
         self.program.as_ref().or(self.args.first())

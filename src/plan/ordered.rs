@@ -30,7 +30,12 @@ impl Ordered<'_> {
     fn there(&self, index: usize, mount: &Mount, source: &Path) -> Result<()> {
         let Some(errno) = self.facts.absent.get(source) else { return Ok(()) };
         let message = format!("{}: {errno}", source.display());
-        Err(Error::new(message).origin(&mount.origin).cause(Cause {
+        let option = mount.origin.0.split(' ').next().unwrap_or_default();
+        let hint = match mount.what {
+            Make::Bind { .. } => format!("create it, or use {option}-try if it may be absent"),
+            _ => "create it, or leave it out".into(),
+        };
+        Err(Error::new(message).origin(&mount.origin).hint(hint).cause(Cause {
             place: "source",
             index,
             call: "stat",

@@ -1,0 +1,345 @@
+//! `sbx-bwrap`: its messages, how it is called, descriptors, and namespaces that are joined. What it has in common with bubblewrap is
+//! compared with that in tests/differential.rs and tests/upstream.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests start programs and may panic"
+)]
+
+mod common;
+
+use common::{Place, Ran, ran, userns};
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+const BWRAP: &str = env!("CARGO_BIN_EXE_sbx-bwrap");
+
+fn command(place: &Place, args: &[&str]) -> Command {
+    let mut command = Command::new(BWRAP);
+    command.args(args).current_dir(place.work()).env_clear().stdin(Stdio::null());
+    command.env("HOME", place.home()).env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+    command
+}
+
+fn run(args: &[&str]) -> Ran {
+    ran(command(&Place::new(), args).output().unwrap())
+}
+
+/// With a descriptor 59 that reads this.
+fn run_with(args: &[&str], data: &[u8]) -> Ran {
+    let place = Place::new();
+    let (read, mut write) = std::io::pipe().unwrap();
+    write.write_all(data).unwrap();
+    drop(write);
+    let mut command = command(&place, args);
+    pass(&mut command, &read, 59);
+    ran(command.output().unwrap())
+}
+
+/// Hands a descriptor over by this number, which nothing else has.
+fn pass(command: &mut Command, file: &impl AsRawFd, number: i32) {
+    let fd = file.as_raw_fd();
+    assert_ne!(fd, number);
+    // SAFETY: dup2 is async-signal-safe.
+    unsafe {
+        command.pre_exec(
+            move || {
+                if libc::dup2(fd, number) == number { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+            },
+        );
+    }
+}
+
+const ROOT: [&str; 5] = ["--ro-bind", "/", "/", "--tmpfs", "/tmp"];
+
+fn with_root<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    [&ROOT[..], args].concat()
+}
+
+#[test]
+fn every_wrong_command_line_says_it_in_bubblewraps_words_and_what_to_do() {
+    need!(userns());
+    let mut book = String::new();
+    let mut add = |args: &[&str], full: bool| {
+        let ran = run(&if full { with_root(args) } else { args.to_vec() });
+        assert_eq!(ran.status, Some(1), "{args:?}: {ran:#?}");
+        assert!(ran.err.starts_with("bwrap: ") || ran.err.starts_with("<3>bwrap: "), "{args:?}: {ran:#?}");
+        assert!(ran.err.lines().count() > 1, "only bubblewrap's own words: {args:?}: {ran:#?}");
+        book.push_str(&format!("$ {}\n{}\n", args.join(" "), ran.err));
+    };
+    for args in [
+        &["--bogus"][..],
+        &["--unshare-al"],
+        &["-h"],
+        &["--ro-bind=/"],
+        &["--bind", "/"],
+        &["--overlay", "/a"],
+        &["--args"],
+        &["--chdir"],
+        &["--sync-fd", "-1"],
+        &["--sync-fd", "0a"],
+        &["--sync-fd", "4294967299"],
+        &["--uid", "4294967296"],
+        &["--gid", "-1"],
+        &["--bind", "", "/"],
+        &["--chdir", ""],
+        &["--perms", "99", "--dir", "/x"],
+        &["--perms", "0700", "--perms", "0700"],
+        &["--perms", "0700", "--bind", "/", "/"],
+        &["--size", "0"],
+        &["--size", "4k"],
+        &["--size", "5", "--dir", "/x"],
+        &["--cap-add", "net_raw"],
+        &["--argv0", "a", "--argv0", "b"],
+        &["--setenv", "a=b", "c"],
+        &["--overlay-src", "/a", "true"],
+        &["--tmp-overlay", "/a", "true"],
+        &["--overlay-src", "/a", "--ro-overlay", "/b", "true"],
+        &["--args", "77", "true"],
+        &["--seccomp", "77", "true"],
+        &["--add-seccomp-fd", "77", "true"],
+        &["--level-prefix", "--bogus"],
+        &["--as-pid-1", "true"],
+        &["--hostname", "x", "true"],
+        &["--disable-userns", "true"],
+        &["--userns", "0", "--unshare-user", "true"],
+        &["--userns-block-fd", "0", "true"],
+        &["--unshare-pid", "--as-pid-1", "--lock-file", "/etc/passwd", "true"],
+        &["--exec-label", "x", "true"],
+        &["--debug-opt=x", "true"],
+        &["--bind-fd", "77", "/x", "true"],
+        &["--file", "77", "/x", "true"],
+        &["--info-fd", "77", "true"],
+        &["--userns", "77", "true"],
+        &["--pidns", "77", "true"],
+    ] {
+        add(args, false);
+    }
+    for args in [
+        &["--ro-bind", "/nowhere", "/tmp/x", "true"][..],
+        &["--dir", "/made", "true"],
+        &["--bind", "/etc", "/made", "true"],
+        &["--symlink", "/etc", "/tmp/l", "--bind", "/usr", "/tmp/l", "true"],
+        &["--symlink", "/etc", "/tmp/l", "--dir", "/tmp/l", "true"],
+        &["--dir", "/tmp/d", "--bind", "/etc/passwd", "/tmp/d", "true"],
+        &["--bind", "/etc", "/etc/passwd", "true"],
+        &["--dir", "/etc/passwd/x", "true"],
+        &["--symlink", "a", "/tmp/l", "--symlink", "b", "/tmp/l", "true"],
+        &["--symlink", "a", "/etc/passwd", "true"],
+        &["--remount-ro", "/usr/bin", "true"],
+        &["--remount-ro", "/nowhere", "true"],
+        &["--chmod", "0700", "/nowhere", "true"],
+        &["--chdir", "/nowhere", "true"],
+        &["--unshare-pid", "--lock-file", "/nowhere", "true"],
+        &["--assert-userns-disabled", "true"],
+        &["--overlay-src", "/nowhere", "--tmp-overlay", "/tmp/x", "true"],
+        &["--overlay-src", "/etc", "--overlay", "/etc", "/etc", "/tmp/x", "true"],
+        &["--userns", "0", "true"],
+        &["--pidns", "0", "true"],
+        &["nowhere"],
+        &["/etc/passwd"],
+        &["/etc"],
+    ] {
+        add(args, true);
+    }
+    insta::assert_snapshot!(book);
+}
+
+#[test]
+fn help_begins_as_callers_expect_and_names_every_option() {
+    let shown = ran(Command::new(BWRAP).arg0("some/name").arg("--help").output().unwrap()).ok();
+    assert!(shown.starts_with("usage: some/name [OPTIONS...] [--] COMMAND [ARGS...]\n"), "{shown}");
+    for entry in sbx::bwrap::OPTIONS {
+        let named = format!("\n    {} {}", entry.name, entry.values.join(" "));
+        assert!(shown.contains(named.trim_end_matches(' ')), "{} is not in:\n{shown}", entry.name);
+    }
+    assert!(shown.lines().all(|line| line.len() <= 110), "{shown}");
+    assert_eq!(run(&["--version"]).ok(), "bubblewrap 0.12.0\n");
+    let nothing = run(&[]);
+    assert!(nothing.status == Some(1) && nothing.err.starts_with("usage: "), "{nothing:#?}");
+    assert!(run(&ROOT).err.starts_with("usage: "), "no command");
+}
+
+#[test]
+fn it_runs_by_descriptor_under_any_name_and_in_itself() {
+    need!(userns());
+    let place = Place::new();
+    let other = place.work().join("some-other-name");
+    std::fs::copy(BWRAP, &other).unwrap();
+    let by_name = ran(command(&place, &[]).arg("--").output().unwrap());
+    assert!(by_name.err.starts_with("usage: "));
+    let named = Command::new(&other).args(with_root(&["echo", "here"])).output().unwrap();
+    assert_eq!(ran(named).ok(), "here\n");
+    let file = std::fs::File::open(&other).unwrap();
+    std::fs::remove_file(&other).unwrap();
+    // The file is gone: what is run is what the descriptor refers to.
+    let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    assert_eq!(ran(command.arg0("bwrap").args(with_root(&["echo", "here"])).output().unwrap()).ok(), "here\n");
+    // Three deep, the innermost started as /proc/self/exe of the one around it.
+    let all = ["--bind", "/", "/", "--unshare-all", "--proc", "/proc", "--dev", "/dev"];
+    let outer = with_root(&["--proc", "/proc", "--unshare-pid", "--ro-bind", BWRAP, "/tmp/inner", "/tmp/inner"]);
+    let rights =
+        ["--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL", "--bind", "/", "/", "--", "/proc/self/exe"];
+    assert_eq!(run(&[&outer[..], &all, &["/tmp/inner"], &rights, &all, &["echo", "in"]].concat()).ok(), "in\n");
+}
+
+#[test]
+fn descriptors_reach_the_program_by_number_and_consumed_ones_do_not() {
+    need!(userns());
+    let open = |args: &[&str]| {
+        let listed =
+            run_with(&[&with_root(args)[..], &["sh", "-c", "readlink /proc/self/fd/59"]].concat(), b"--dir\0/tmp/x");
+        assert_eq!(listed.err, "");
+        listed.out.trim().starts_with("pipe:")
+    };
+    assert!(open(&[]));
+    assert!(open(&["--unshare-pid"]));
+    for args in [
+        &["--block-fd", "59"][..],
+        &["--sync-fd", "59"],
+        &["--file", "59", "/tmp/f"],
+        &["--bind-data", "59", "/tmp/f"],
+        &["--ro-bind-data", "59", "/tmp/f"],
+        &["--tmpfs", "/tmp", "--args", "59"],
+    ] {
+        assert!(!open(args) && !open(&[&["--unshare-pid"], args].concat()), "{args:?}");
+    }
+    assert!(open(&["--unshare-pid", "--as-pid-1", "--sync-fd", "59"]), "PID 1 is the program itself, and keeps it");
+    let copied = run_with(&with_root(&["--file", "59", "/tmp/f", "cat", "/tmp/f"]), b"what was piped");
+    assert_eq!(copied.ok(), "what was piped");
+}
+
+#[test]
+fn options_from_a_file_may_finish_what_the_command_line_began() {
+    need!(userns());
+    let file = b"--tmp-overlay\0/tmp/o\0";
+    let ran = run_with(&with_root(&["--overlay-src", "/etc", "--args", "59", "ls", "-d", "/tmp/o/passwd"]), file);
+    assert_eq!(ran.ok(), "/tmp/o/passwd\n");
+    let ran =
+        run_with(&with_root(&["--perms", "0700", "--args", "59", "stat", "-c", "%a", "/tmp/d"]), b"--dir\0/tmp/d");
+    assert_eq!(ran.ok(), "700\n");
+    let ran = run_with(&with_root(&["--args", "59", "true"]), b"--dir\0/tmp/d\0rm\0-rf\0/");
+    assert!(ran.status == Some(0) && ran.err.contains("`rm`"), "what is not used is said: {ran:#?}");
+}
+
+#[test]
+fn what_cannot_be_done_changes_nothing() {
+    need!(userns());
+    let place = Place::new();
+    let work = place.work().display().to_string();
+    let made = format!("{work}/made");
+    // The last of the operations cannot be; those before it would have left something on the host.
+    let args = ["--bind", "/", "/", "--dir", &made, "--bind", "/nowhere", "/tmp/x", "true"];
+    assert_eq!(ran(command(&place, &args).output().unwrap()).status, Some(1));
+    assert!(!std::path::Path::new(&made).exists());
+    let args = ["--bind", "/", "/", "--dir", &made, "--file", "77", "/tmp/x", "true"];
+    assert_eq!(ran(command(&place, &args).output().unwrap()).status, Some(1));
+    assert!(!std::path::Path::new(&made).exists());
+}
+
+/// A sandbox that runs until its input ends, with the process id of its first process.
+fn running(place: &Place, args: &[&str]) -> (std::process::Child, u32) {
+    let info = place.work().join("info");
+    let file = std::fs::File::create(&info).unwrap();
+    let script = ["--info-fd", "59", "sh", "-c", "echo ready; cat >/tmp/end"];
+    let mut command = command(place, &[&with_root(args)[..], &script].concat());
+    pass(&mut command, &file, 59);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut ready = [0; 6];
+    child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+    let text = std::fs::read_to_string(info).unwrap();
+    let pid = text.split("\"child-pid\": ").nth(1).unwrap().split(|c: char| !c.is_ascii_digit()).next().unwrap();
+    (child, pid.parse().unwrap())
+}
+
+#[test]
+fn namespaces_of_a_running_sandbox_are_joined() {
+    need!(userns());
+    let place = Place::new();
+    let (mut first, pid) = running(&place, &["--unshare-user", "--unshare-pid"]);
+    let file = |name: &str| std::fs::File::open(format!("/proc/{pid}/ns/{name}")).unwrap();
+    let (user, pids) = (file("user"), file("pid"));
+    let link = |name: &str| std::fs::read_link(format!("/proc/{pid}/ns/{name}")).unwrap().display().to_string();
+    let join = |args: &[&str]| {
+        let mut command = command(&place, &[&with_root(&["--userns", "58", "--pidns", "59"])[..], args].concat());
+        pass(&mut command, &user, 58);
+        pass(&mut command, &pids, 59);
+        ran(command.output().unwrap())
+    };
+    let script = "readlink /proc/self/ns/user /proc/self/ns/pid; readlink /proc/self/fd/* | grep -cE '^(user|pid):'";
+    let told = join(&["sh", "-c", script]).out;
+    assert_eq!(told, format!("{}\n{}\n0\n", link("user"), link("pid")), "and no descriptor of them is left");
+    // One below the joined one: its PID 1 is ours, and the other sandbox cannot be seen from it.
+    let below = join(&[
+        "--unshare-pid",
+        "--proc",
+        "/proc",
+        "sh",
+        "-c",
+        "readlink /proc/self/ns/pid; ls -d /proc/[0-9]* | wc -l",
+    ]);
+    let told = below.ok();
+    assert!(!told.contains(&link("pid")) && told.lines().nth(1).unwrap().trim().parse::<u32>().unwrap() <= 4, "{told}");
+    assert_eq!(join(&["--unshare-pid", "sh", "-c", "exit 7"]).status, Some(7));
+    drop(first.stdin.take());
+    assert!(first.wait().unwrap().success());
+}
+
+#[test]
+fn somebody_else_may_write_the_maps() {
+    need!(userns());
+    // newuidmap and a range of /etc/subuid, as tests/run makes it.
+    if !std::path::Path::new("/usr/bin/newuidmap").exists() {
+        eprintln!("skipped: newuidmap is not there");
+        return;
+    }
+    let place = Place::new();
+    // SAFETY: these cannot fail.
+    let (uid, gid) = unsafe { (libc::getuid(), libc::getgid()) };
+    let script = format!(
+        "mkfifo {dir}/go {dir}/info; exec 8<>{dir}/go 9<>{dir}/info
+         {bwrap} --ro-bind / / --unshare-user --uid 0 --gid 0 --userns-block-fd 8 --info-fd 9 sh -c 'cat /proc/self/uid_map; id -u' &
+         pid=$(dd bs=4096 count=1 <{dir}/info 2>/dev/null | sed -n 's/.*child-pid\": \\([0-9]*\\).*/\\1/p')
+         newuidmap $pid 0 {uid} 1 1 300000 1000 && newgidmap $pid 0 {gid} 1 1 300000 1000
+         echo x >&8; wait $!",
+        dir = place.work().display(),
+        bwrap = BWRAP,
+    );
+    let told = ran(Command::new("/bin/bash").args(["-c", &script]).output().unwrap());
+    if told.err.contains("not allowed") || told.err.contains("subuid") {
+        eprintln!("skipped: no subordinate ids from 300000: {}", told.err);
+        return;
+    }
+    let words: Vec<_> = told.out.split_whitespace().collect();
+    assert_eq!(words, ["0", &uid.to_string(), "1", "1", "300000", "1000", "0"], "{told:#?}");
+}
+
+#[test]
+fn the_status_says_only_what_came_of_an_executed_program() {
+    need!(userns());
+    let place = Place::new();
+    let status = |args: &[&str]| {
+        let path = place.work().join("status");
+        let file = std::fs::File::create(&path).unwrap();
+        let mut command = command(&place, &[&with_root(&["--json-status-fd", "59"])[..], args].concat());
+        pass(&mut command, &file, 59);
+        let _ = command.output().unwrap();
+        std::fs::read_to_string(&path).unwrap()
+    };
+    for namespaces in [&[][..], &["--unshare-pid"], &["--unshare-pid", "--as-pid-1"]] {
+        let told = status(&[namespaces, &["sh", "-c", "exit 42"]].concat());
+        let lines: Vec<serde_json::Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(lines[0]["child-pid"].as_u64().unwrap() > 0, "{told}");
+        assert_eq!(lines[0].get("pid-namespace").is_some(), !namespaces.is_empty(), "{told}");
+        assert_eq!(lines[1]["exit-code"], 42, "{told}");
+        assert_eq!(status(&[namespaces, &["/nowhere"]].concat()).lines().count(), 1);
+        // The kernel does not let a PID 1 kill itself.
+        if namespaces.len() < 2 {
+            assert!(status(&[namespaces, &["sh", "-c", "kill -9 $$"]].concat()).contains("\"exit-code\": 137"));
+        }
+    }
+}
