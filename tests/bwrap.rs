@@ -343,3 +343,31 @@ fn the_status_says_only_what_came_of_an_executed_program() {
         }
     }
 }
+
+#[test]
+fn the_first_process_is_open_to_who_asked_for_its_number_and_never_to_the_program() {
+    need!(userns());
+    let script = "for f in environ mem exe fd/0 root cwd; do cat /proc/1/$f >/dev/null 2>&1 && echo reads $f; done
+         readlink /proc/1/exe /proc/1/fd/*; (echo x >/proc/1/mem) && echo writes; grep -E '^Cap(Eff|Prm|Inh|Bnd|Amb)' /proc/self/status";
+    let none = "CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\n";
+    let base = ["--unshare-pid", "--proc", "/proc", "--dev", "/dev"];
+    for ids in [&[][..], &["--uid", "0", "--gid", "0"]] {
+        let inside = run(&[&with_root(&base)[..], ids, &["sh", "-c", script]].concat());
+        assert_eq!(inside.out, none, "{inside:#?}");
+        let place = Place::new();
+        let (mut child, pid) = running(&place, &[&base[..], ids].concat());
+        // SAFETY: cannot fail.
+        let root = unsafe { libc::geteuid() } == 0;
+        assert!(root || std::fs::read_link(format!("/proc/{pid}/root")).is_ok(), "who started it may look");
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+        // The same from within, with the number asked for.
+        let path = place.work().join("info");
+        let file = std::fs::File::create(path).unwrap();
+        let mut command =
+            command(&place, &[&with_root(&base)[..], ids, &["--info-fd", "59", "sh", "-c", script]].concat());
+        pass(&mut command, &file, 59);
+        let inside = ran(command.output().unwrap());
+        assert_eq!(inside.out, none, "{inside:#?}");
+    }
+}

@@ -224,12 +224,13 @@ impl Parser<'_> {
     }
 
     fn mount(&mut self, values: &Values<'_>, dest: usize, what: Make) -> Result<()> {
-        // What is closed to a group, or to others, is not made readable by a directory above it.
+        // What is closed to a group, or to others, is not made readable by a directory above it. What has no permissions of its own
+        // counts as closed to both, by bubblewrap's measure.
         let mode = match &what {
             Make::Tmpfs { mode, .. } | Make::Dir { mode } | Make::File { mode, .. } | Make::BindData { mode, .. } => {
                 *mode
             }
-            _ => 0o777,
+            _ => 0,
         };
         let closed = |bits: u32, part: u32| if mode & bits == 0 { part } else { 0 };
         let parents = 0o755 & !closed(0o070, 0o050) & !closed(0o007, 0o005);

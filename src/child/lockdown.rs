@@ -27,13 +27,26 @@ pub(super) fn process(prepared: &Prepared) -> Result<(), Failure> {
     sys::set_no_new_privs().at(place, Call::NoNewPrivs)?;
     // The place of Landlock: after all mounts, which it forbids, and after no_new_privs, which it needs.
     match prepared.capabilities.sets {
-        Some(set) => sys::set_capabilities(set).at(place, Call::Capset),
+        Some(set) => sys::set_capability_sets(set, set | guard(prepared), set).at(place, Call::Capset),
         None => Ok(()),
     }
 }
 
+/// CAP_WAKE_ALARM, which gives no right in a user namespace.
+const GUARD: u64 = 1 << 35;
+
+/// What PID 1 is permitted beyond the program, where others outside may look at it: who has less is not allowed to trace it or to
+/// read its memory (ptrace(2), capability checks), and the owner of the user namespace is. Without that the program could make PID 1,
+/// which no filter binds, work for it.
+fn guard(prepared: &Prepared) -> u64 {
+    if prepared.init && prepared.visible && prepared.capabilities.sets == Some(0) { GUARD } else { 0 }
+}
+
 /// For the program alone, last: what it holds on, and the filters.
 pub(super) fn program(prepared: &Prepared) -> Result<(), Failure> {
+    if guard(prepared) != 0 {
+        sys::set_capabilities(0).at(Place::Lockdown, Call::Capset)?;
+    }
     // Only what is permitted and inheritable can be raised, so it comes after the sets.
     sys::raise_ambient(prepared.capabilities.ambient).at(Place::Lockdown, Call::CapAmbient)?;
     for (index, filter) in prepared.filters.iter().enumerate() {
@@ -44,8 +57,16 @@ pub(super) fn program(prepared: &Prepared) -> Result<(), Failure> {
 
 /// PID 1 needs no right once the program runs. A filter around us that refuses capset(2) keeps it from giving them up, which then
 /// it does not: it does nothing with them either.
-pub(super) fn reaper(prepared: &Prepared) {
-    if prepared.capabilities.sets != Some(0) {
+pub(super) fn reaper(prepared: &Prepared) -> Result<(), Failure> {
+    let held = prepared.capabilities.sets != Some(0);
+    if held {
         let _ = sys::set_capabilities(0);
     }
+    // A program with capabilities of its own may trace whom it can see: then PID 1 is to be no better off than the program.
+    if held && prepared.visible {
+        for (index, filter) in prepared.filters.iter().enumerate() {
+            sys::load_filter(filter).at(Place::Filter(index as u32), Call::Seccomp)?;
+        }
+    }
+    Ok(())
 }

@@ -194,11 +194,13 @@ impl<'a> View<'a> {
             }
             Source::Proc { masked } => return self.proc(path, point, *masked),
             Source::Devpts => {
-                let options = [(c"mode", c"0620"), (c"ptmxmode", c"0666")];
+                let options = [(c"source", c"devpts"), (c"mode", c"0620"), (c"ptmxmode", c"0666")];
                 let mount = sys::new_filesystem(c"devpts", &options, ATTR_NOSUID | ATTR_NOEXEC);
                 (mount.at(place, Call::Fsmount)?, Kind::Dir)
             }
-            Source::Mqueue => (sys::new_filesystem(c"mqueue", &[], 0).at(place, Call::Fsmount)?, Kind::Dir),
+            Source::Mqueue => {
+                (sys::new_filesystem(c"mqueue", &[(c"source", c"mqueue")], 0).at(place, Call::Fsmount)?, Kind::Dir)
+            }
         };
         self.attach(&mount, path, point, kind)
     }
@@ -333,7 +335,7 @@ impl<'a> View<'a> {
 
     fn proc(&mut self, path: &'a CStr, point: Point, masked: bool) -> Result<(), Failure> {
         let place = self.place;
-        let proc = sys::new_filesystem(c"proc", &[], SAFE).at(place, Call::Fsmount)?;
+        let proc = sys::new_filesystem(c"proc", &[(c"source", c"proc")], SAFE).at(place, Call::Fsmount)?;
         self.attach(&proc, path, point, Kind::Dir)?;
         if !masked {
             return Ok(());

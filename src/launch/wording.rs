@@ -204,6 +204,9 @@ fn ordered_hint(op: &Op, call: Call, errno: Errno) -> Option<String> {
                 .into()
         }
         (Call::OpenTree, libc::EINVAL) => "it is a kind of mount that cannot be shown elsewhere".into(),
+        (Call::Fsmount, libc::EPERM) if matches!(op, Op::Mqueue { .. }) => {
+            "it belongs to the ipc namespace, which must be the sandbox's own: --unshare-ipc".into()
+        }
         (Call::Replaced, _) => {
             "the directory was moved while the sandbox was started: see who else writes there".into()
         }

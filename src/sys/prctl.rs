@@ -99,9 +99,14 @@ pub fn raise_ambient(capabilities: u64) -> Result<()> {
 
 /// Sets the effective, permitted and inheritable sets: capset(2), version 3.
 pub fn set_capabilities(set: u64) -> Result<()> {
+    set_capability_sets(set, set, set)
+}
+
+/// The same for each of the three.
+pub fn set_capability_sets(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
     let header: [u32; 2] = [0x2008_0522, 0];
-    let (low, high) = (set as u32, (set >> 32) as u32);
-    let data = [low, low, low, high, high, high];
+    let half = |shift: u32| [effective, permitted, inheritable].map(|set| (set >> shift) as u32);
+    let data = [half(0), half(32)];
     // SAFETY: the header and the data have the layout of version 3 (two elements of three words).
     check(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), data.as_ptr()) })?;
     Ok(())
