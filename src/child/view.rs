@@ -484,8 +484,20 @@ fn follow(source: &CStr, place: Place) -> Result<OwnedFd, Failure> {
 }
 
 /// What a descriptor of the caller's refers to, in our own mount namespace: found by its name, and compared before it is used.
+/// One that is renamed in that moment is looked for under the name that it has then.
 fn here(fd: RawFd, place: Place) -> Result<OwnedFd, Failure> {
     let wanted = sys::stat(sys::borrow(fd)).at(place, Call::Fstat)?;
+    // Somebody who goes on renaming it cannot hold the start up without end.
+    for _ in 0..100 {
+        if let Ok(found) = named(fd, wanted, place) {
+            return Ok(found);
+        }
+    }
+    named(fd, wanted, place)
+}
+
+/// One look at what has the descriptor's name.
+fn named(fd: RawFd, wanted: sys::Stat, place: Place) -> Result<OwnedFd, Failure> {
     let link = Text::<32>::of_descriptor(fd);
     let mut buffer = [0; libc::PATH_MAX as usize];
     let path = sys::read_link(sys::cwd(), link.text().at(place, Call::Readlink)?, &mut buffer);
