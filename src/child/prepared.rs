@@ -118,8 +118,8 @@ pub struct Capabilities {
 
 /// Everything.
 pub struct Prepared {
-    /// Ids to change to in a namespace that was joined.
-    pub switch_ids: Option<(u32, u32)>,
+    /// Ids to change to in a namespace that was joined: uid and gid.
+    pub switch_ids: Option<(Option<u32>, Option<u32>)>,
     /// Tell the launcher when the namespaces are there, and wait for what it has to do: the maps, or directories on the host.
     pub wait_for_launcher: bool,
     /// The maps, if the child writes them: user, group.

@@ -12,6 +12,14 @@ use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+/// In a namespace that was joined, the caller's ids are already what its maps make of them; only others are changed to.
+fn switch_ids(plan: &Plan) -> Option<(Option<u32>, Option<u32>)> {
+    let UserNamespace::Join(_) = plan.user else { return None };
+    let (uid, gid) = sys::ids();
+    let other = |id: u32, own: u32| (id != own).then_some(id);
+    Some((other(plan.ids.uid, uid), other(plan.ids.gid, gid))).filter(|ids| *ids != (None, None))
+}
+
 pub(super) fn prepare(plan: &Plan, session: Session, ignores_sigpipe: bool, wants_child: bool) -> Result<Prepared> {
     let mut scratch = Vec::new();
     let mut steps = Vec::new();
@@ -54,7 +62,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, ignores_sigpipe: bool, want
     let label = |label: &Option<String>| label.as_ref().map(|label| cstring(OsStr::new(label))).transpose();
     let path = |path: &std::path::PathBuf| cstring(path.as_os_str());
     Ok(Prepared {
-        switch_ids: matches!(plan.user, UserNamespace::Join(_)).then_some((plan.ids.uid, plan.ids.gid)),
+        switch_ids: switch_ids(plan),
         wait_for_launcher: by_launcher || wants_child || !plan.create.is_empty(),
         maps: by_child.then(|| maps(&plan.ids.uid_map, &plan.ids.gid_map)),
         drop_groups: plan.ids.drop_groups,

@@ -256,12 +256,14 @@ pub fn new_user_namespace() -> Result<()> {
     done(unsafe { libc::unshare(libc::CLONE_NEWUSER) })
 }
 
-/// setgid(2) and setuid(2), in this order: the first needs a right that goes with the second.
-pub fn set_ids(uid: u32, gid: u32) -> Result<()> {
-    // SAFETY: plain integers. There is one thread, so the kernel's own calls will do.
-    unsafe {
-        check(libc::syscall(libc::SYS_setgid, gid))?;
-        check(libc::syscall(libc::SYS_setuid, uid))?;
+/// setgid(2) and setuid(2) to those that are given, in this order: the first needs a right that goes with the second.
+pub fn set_ids(uid: Option<u32>, gid: Option<u32>) -> Result<()> {
+    // There is one thread, so the kernel's own calls will do.
+    for (call, id) in [(libc::SYS_setgid, gid), (libc::SYS_setuid, uid)] {
+        if let Some(id) = id {
+            // SAFETY: plain integers.
+            check(unsafe { libc::syscall(call, id) })?;
+        }
     }
     Ok(())
 }
