@@ -47,7 +47,7 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
         return Err(failure);
     }
     drop(proc);
-    lockdown::reaper(prepared)?;
+    lockdown::reaper(prepared);
     reap(prepared, socket, terminal, program)
 }
 

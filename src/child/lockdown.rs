@@ -4,7 +4,7 @@ use super::report::{Call, Place};
 use super::{At, Failure, Prepared};
 use crate::sys;
 
-/// For PID 1, and inherited by all: everything but the filters, which must not bind the reaper.
+/// For PID 1, and inherited by all: everything but the filters that might keep the reaper from its work.
 pub(super) fn process(prepared: &Prepared) -> Result<(), Failure> {
     let place = Place::Lockdown;
     // The caller's session keyring is inherited otherwise. It is the second wall: the filter refuses every call on keys. So it is no
@@ -26,6 +26,9 @@ pub(super) fn process(prepared: &Prepared) -> Result<(), Failure> {
     // Before any filter, which needs it, and before capabilities go: from here on no set-user-id bit has an effect.
     sys::set_no_new_privs().at(place, Call::NoNewPrivs)?;
     // The place of Landlock: after all mounts, which it forbids, and after no_new_privs, which it needs.
+    for (index, filter) in prepared.filters_for_all.iter().enumerate() {
+        sys::load_filter(filter).at(Place::Filter(index as u32), Call::Seccomp)?;
+    }
     match prepared.capabilities.sets {
         Some(set) => sys::set_capability_sets(set, set | guard(prepared), set).at(place, Call::Capset),
         None => Ok(()),
@@ -34,18 +37,21 @@ pub(super) fn process(prepared: &Prepared) -> Result<(), Failure> {
 
 /// CAP_WAKE_ALARM, which gives no right in a user namespace.
 const GUARD: u64 = 1 << 35;
+/// CAP_SYS_PTRACE, against which it is no guard.
+const TRACES: u64 = 1 << 19;
 
 /// What PID 1 is permitted beyond the program, where others outside may look at it: who has less is not allowed to trace it or to
 /// read its memory (ptrace(2), capability checks), and the owner of the user namespace is. Without that the program could make PID 1,
-/// which no filter binds, work for it.
+/// which the filters do not bind, work for it.
 fn guard(prepared: &Prepared) -> u64 {
-    if prepared.init && prepared.visible && prepared.capabilities.sets == Some(0) { GUARD } else { 0 }
+    let holds = prepared.capabilities.sets.unwrap_or(u64::MAX) & (GUARD | TRACES) != 0;
+    if prepared.init && prepared.visible && !holds { GUARD } else { 0 }
 }
 
 /// For the program alone, last: what it holds on, and the filters.
 pub(super) fn program(prepared: &Prepared) -> Result<(), Failure> {
-    if guard(prepared) != 0 {
-        sys::set_capabilities(0).at(Place::Lockdown, Call::Capset)?;
+    if let (Some(set), true) = (prepared.capabilities.sets, guard(prepared) != 0) {
+        sys::set_capabilities(set).at(Place::Lockdown, Call::Capset)?;
     }
     // Only what is permitted and inheritable can be raised, so it comes after the sets.
     sys::raise_ambient(prepared.capabilities.ambient).at(Place::Lockdown, Call::CapAmbient)?;
@@ -57,16 +63,8 @@ pub(super) fn program(prepared: &Prepared) -> Result<(), Failure> {
 
 /// PID 1 needs no right once the program runs. A filter around us that refuses capset(2) keeps it from giving them up, which then
 /// it does not: it does nothing with them either.
-pub(super) fn reaper(prepared: &Prepared) -> Result<(), Failure> {
-    let held = prepared.capabilities.sets != Some(0);
-    if held {
-        let _ = sys::set_capabilities(0);
+pub(super) fn reaper(prepared: &Prepared) {
+    if prepared.capabilities.sets != Some(0) {
+        let _ = sys::set_capability_sets(0, guard(prepared), 0);
     }
-    // A program with capabilities of its own may trace whom it can see: then PID 1 is to be no better off than the program.
-    if held && prepared.visible {
-        for (index, filter) in prepared.filters.iter().enumerate() {
-            sys::load_filter(filter).at(Place::Filter(index as u32), Call::Seccomp)?;
-        }
-    }
-    Ok(())
 }

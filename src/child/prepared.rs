@@ -184,7 +184,9 @@ pub struct Prepared {
     pub own_keyring: bool,
     /// Capabilities.
     pub capabilities: Capabilities,
-    /// seccomp filters, in this order.
+    /// seccomp filters that bind PID 1, too.
+    pub filters_for_all: Vec<Vec<Instruction>>,
+    /// seccomp filters of the program, in this order.
     pub filters: Vec<Vec<Instruction>>,
     /// Label of the program.
     pub exec_label: Option<CString>,

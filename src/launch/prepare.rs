@@ -107,6 +107,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, ignores_sigpipe: bool, want
             sets: plan.capabilities.sets,
             ambient: plan.capabilities.ambient,
         },
+        filters_for_all: plan.seccomp_for_all.clone(),
         filters: plan.seccomp.clone(),
         exec_label: label(&plan.exec_label)?,
         umask,

@@ -104,7 +104,10 @@ pub struct Plan {
     pub capabilities: CapabilityPlan,
     /// Whether the program gets an empty session keyring.
     pub own_keyring: bool,
-    /// The seccomp filters.
+    /// seccomp filters that bind PID 1, too.
+    #[serde(serialize_with = "lengths", skip_serializing_if = "Vec::is_empty")]
+    pub seccomp_for_all: Vec<Vec<Instruction>>,
+    /// The program's own.
     #[serde(serialize_with = "lengths")]
     pub seccomp: Vec<Vec<Instruction>>,
     /// SELinux context of the program.
@@ -442,6 +445,7 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     let devpts = placed.ops.iter().any(|placed| matches!(placed.op, Op::Devpts { .. })) && (ids.uid, ids.gid) != (0, 0);
     let inner = user == UserNamespace::New && held && (devpts || !sandbox.namespaces.nested);
     let process = &sandbox.process;
+    let (seccomp_for_all, seccomp) = filters(sandbox);
     Ok(Plan {
         loopback: sandbox.network == Network::None && namespaces.contains(&Namespace::Net),
         init: !process.as_pid_1
@@ -473,11 +477,12 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         lock_files: process.lock_files.clone(),
         block_fd: process.block_fd,
         dies_with_caller: process.dies_with_caller,
-        visible: process.visible,
+        visible: visible(sandbox, capabilities),
         rlimits: sandbox.rlimits.clone(),
         capabilities,
         own_keyring: sandbox.security.own_keyring,
-        seccomp: filters(sandbox),
+        seccomp_for_all,
+        seccomp,
         exec_label: sandbox.security.exec_label.clone(),
         file_label: sandbox.security.file_label.clone(),
         bus_proxy,
@@ -517,12 +522,23 @@ fn capabilities(sandbox: &Sandbox, facts: &Facts) -> CapabilityPlan {
     CapabilityPlan { bounding, sets, ambient: held }
 }
 
-fn filters(sandbox: &Sandbox) -> Vec<Vec<Instruction>> {
-    let own = match sandbox.security.filter {
-        Filter::Default => seccomp::filter(),
-        Filter::Terminal => seccomp::terminal(),
-    };
-    std::iter::once(own).chain(sandbox.security.programs.iter().cloned()).collect()
+/// Filters for all, and for the program alone. What refuses nothing that PID 1 does binds it, too: it may be traced.
+fn filters(sandbox: &Sandbox) -> (Vec<Vec<Instruction>>, Vec<Vec<Instruction>>) {
+    let programs = sandbox.security.programs.iter().cloned();
+    match sandbox.security.filter {
+        Filter::Default => (Vec::new(), std::iter::once(seccomp::filter()).chain(programs).collect()),
+        Filter::Terminal => (vec![seccomp::terminal()], programs.collect()),
+    }
+}
+
+/// CAP_SYS_PTRACE
+const TRACES: u64 = 1 << 19;
+
+/// Whether PID 1 may be looked at. A program that may trace others could make it work for it, round the filters that were asked for.
+fn visible(sandbox: &Sandbox, capabilities: CapabilityPlan) -> bool {
+    let own = sandbox.namespaces.user != UserNamespace::Callers;
+    let traces = own && capabilities.sets.unwrap_or(u64::MAX) & TRACES != 0;
+    sandbox.process.visible && (!traces || sandbox.security.programs.is_empty())
 }
 
 impl Plan {
