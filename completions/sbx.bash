@@ -31,6 +31,9 @@ _sbx() {
             sbx,run)
                 cmd="sbx__subcmd__run"
                 ;;
+            sbx,selftest)
+                cmd="sbx__subcmd__selftest"
+                ;;
             sbx__subcmd__help,check)
                 cmd="sbx__subcmd__help__subcmd__check"
                 ;;
@@ -45,6 +48,9 @@ _sbx() {
                 ;;
             sbx__subcmd__help,run)
                 cmd="sbx__subcmd__help__subcmd__run"
+                ;;
+            sbx__subcmd__help,selftest)
+                cmd="sbx__subcmd__help__subcmd__selftest"
                 ;;
             sbx__subcmd__help__subcmd__profile,check)
                 cmd="sbx__subcmd__help__subcmd__profile__subcmd__check"
@@ -95,7 +101,7 @@ _sbx() {
 
     case "${cmd}" in
         sbx)
-            opts="-p -e -u -C -q -h -V --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --as-pid-1 --keep-fd --no-project --status-fd --quiet --help --version run plan check profile help"
+            opts="-p -e -u -C -q -h -V --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --as-pid-1 --keep-fd --no-project --status-fd --quiet --help --version run plan check profile selftest help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -232,7 +238,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__help)
-            opts="run plan check profile help"
+            opts="run plan check profile selftest help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -358,6 +364,20 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__help__subcmd__run)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__help__subcmd__selftest)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -745,6 +765,117 @@ _sbx() {
                     return 0
                     ;;
                 --status-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__selftest)
+            opts="-p -e -u -C -v -h --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --as-pid-1 --keep-fd --no-project --json --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ro)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rw)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tmpfs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mask)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hide)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deny)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --net)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --share)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cwd)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                -C)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --hostname)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tty)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-fd)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

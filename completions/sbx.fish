@@ -52,6 +52,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -a "run" -d 'Run a program in a sa
 complete -c sbx -n "__fish_sbx_needs_command" -a "plan" -d 'Print what would be done, and do nothing'
 complete -c sbx -n "__fish_sbx_needs_command" -a "check" -d 'Try what this host and this user can do, and say how to mend what does not work'
 complete -c sbx -n "__fish_sbx_needs_command" -a "profile" -d 'List, show and check profiles'
+complete -c sbx -n "__fish_sbx_needs_command" -a "selftest" -d 'Try from inside a sandbox what a hostile program would try'
 complete -c sbx -n "__fish_sbx_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l set -d 'Set any key of the profile language, after all other flags, e.g. --set rlimits.nofile=256' -r
@@ -121,11 +122,35 @@ complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcomm
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "check" -d 'Look for errors in profile files'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "schema" -d 'Print the JSON schema of the profile language'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile help" -f -a "run" -d 'Run a program in a sandbox (the default)'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile help" -f -a "plan" -d 'Print what would be done, and do nothing'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile help" -f -a "check" -d 'Try what this host and this user can do, and say how to mend what does not work'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile help" -f -a "profile" -d 'List, show and check profiles'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l set -d 'Set any key of the profile language, after all other flags, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l mask -d 'Make a path empty' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l hide -d 'Make a path absent' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l deny -d 'Close a path (EACCES)' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s e -l env -d 'Set a variable, or pass the caller\'s one of that name' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l net -d 'Network: none or host' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device -d 'Let a device in: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s u -l user -d 'Ids inside: self, root, UID:GID, or range' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l hostname -d 'Host name inside' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tty -d 'Terminal: auto, pty (always one of its own, in place of pipes and files), inherit or none' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l keep-fd -d 'Leave a descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l as-pid-1 -d 'Run the program as PID 1, without an init of sbx\'s'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l no-project -d 'Ignore the project\'s .sbx.toml'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l json -d 'JSON for programs'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s v -l verbose -d 'Show what held, too, with what was tried'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest help" -f -a "run" -d 'Run a program in a sandbox (the default)'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest help" -f -a "plan" -d 'Print what would be done, and do nothing'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest help" -f -a "check" -d 'Try what this host and this user can do, and say how to mend what does not work'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest help" -f -a "profile" -d 'List, show and check profiles'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest help" -f -a "selftest" -d 'Try from inside a sandbox what a hostile program would try'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "list" -d 'List the profiles there are'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "show" -d 'Print a profile'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "check" -d 'Look for errors in profile files'

@@ -5,6 +5,7 @@
 //! ```text
 //! cli      what the user typed
 //! bwrap    bubblewrap's options, another front end
+//! selftest what a sandbox keeps from a hostile program, tried from inside
 //! profile  TOML → settings, with their places
 //! spec     layers → Sandbox: one sandbox, explicit and ordered
 //! host     → Facts: what this machine and this user can do
@@ -23,6 +24,7 @@ pub mod host;
 pub mod launch;
 pub mod plan;
 pub mod profile;
+pub mod selftest;
 pub mod spec;
 pub mod sys;
 

@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 /// From the top to the bottom. A module may use itself and what stands below it.
-const LAYERS: [&str; 9] = ["cli", "bwrap", "launch", "child", "plan", "host", "spec", "profile", "sys"];
+const LAYERS: [&str; 10] = ["cli", "bwrap", "selftest", "launch", "child", "plan", "host", "spec", "profile", "sys"];
 /// Used from everywhere.
 const SHARED: [&str; 1] = ["sys"];
 fn files(dir: &Path, found: &mut Vec<PathBuf>) {

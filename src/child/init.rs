@@ -205,6 +205,10 @@ fn become_program(
     sys::restore(mask).at(place, Call::Sigprocmask)?;
     lockdown::program(prepared)?;
     let env = prepared.env.pointers(dir);
+    if let Some(fd) = prepared.program_fd {
+        let errno = sys::execveat(fd, prepared.args.pointers(0), env);
+        return Ok(Failure { place: Place::Exec, call: Call::Execve, errno });
+    }
     let mut errno = Errno(libc::ENOENT);
     for (index, path) in prepared.programs.iter().enumerate() {
         let mut result = sys::execve(path, prepared.args.pointers(0), env);

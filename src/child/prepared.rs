@@ -174,6 +174,8 @@ pub struct Prepared {
     pub cwd: Vec<CString>,
     /// Paths of the program, the first that is there.
     pub programs: Vec<CString>,
+    /// An open file that is executed instead.
+    pub program_fd: Option<i32>,
     /// Arguments.
     pub args: Strings,
     /// Arguments for a shell to run the program with, if the kernel does not know what it is (execvp(3)): a list for each path.

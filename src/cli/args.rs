@@ -10,7 +10,7 @@ use std::path::PathBuf;
     name = "sbx",
     version,
     about = "Run a program in a sandbox, without root, setuid or a daemon",
-    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile ...",
+    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest ...",
     after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`, whose flags `sbx run --help` lists. A program with the\n\
                   name of a verb is run with `sbx -- check`.\n\n\
                   Examples:\n\
@@ -43,6 +43,22 @@ pub enum Verb {
     Check(Check),
     /// List, show and check profiles
     Profile(Profile),
+    /// Try from inside a sandbox what a hostile program would try
+    Selftest(Selftest),
+}
+
+/// The self-test.
+#[derive(Args, Debug)]
+pub struct Selftest {
+    /// The sandbox to try
+    #[command(flatten)]
+    pub sandbox: Sandbox,
+    /// JSON for programs
+    #[arg(long)]
+    pub json: bool,
+    /// Show what held, too, with what was tried
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 /// The sandbox that is wanted: a profile and the layers above it.

@@ -6,6 +6,7 @@ mod layers;
 mod plan;
 mod profile;
 mod run;
+mod selftest;
 
 pub use args::{Cli, command, completed};
 
@@ -19,7 +20,12 @@ use std::ffi::OsString;
 pub fn main() -> u8 {
     // A reader that goes away (`| head`) is seen as EPIPE, not as a signal.
     sys::ignore_sigpipe();
-    let args = with_verb(std::env::args_os().collect());
+    let args: Vec<OsString> = std::env::args_os().collect();
+    // What `sbx selftest` executes inside its sandbox is this program.
+    if args.first().is_some_and(|name| name == crate::selftest::INSIDE) {
+        return crate::selftest::inside(&args);
+    }
+    let args = with_verb(args);
     if let Some(run) = args::Run::quickly(&args) {
         return run::main(&run);
     }
@@ -37,6 +43,7 @@ pub fn main() -> u8 {
         Verb::Plan(verb) => plan::main(&verb),
         Verb::Check(verb) => check::main(&verb),
         Verb::Profile(verb) => profile::main(&verb),
+        Verb::Selftest(verb) => selftest::main(&verb),
     };
     match result {
         Ok(status) => status,
@@ -72,7 +79,9 @@ pub(crate) fn print(text: &str) -> Result<()> {
 /// `sbx [FLAGS] PROGRAM` is `sbx run [FLAGS] PROGRAM`: the verb is put in where the first word is none.
 fn with_verb(mut args: Vec<OsString>) -> Vec<OsString> {
     let verb = args.get(1).is_some_and(|first| {
-        ["run", "plan", "check", "profile", "help", "-h", "--help", "-V", "--version"].iter().any(|word| first == word)
+        ["run", "plan", "check", "profile", "selftest", "help", "-h", "--help", "-V", "--version"]
+            .iter()
+            .any(|word| first == word)
     });
     if !verb && args.len() > 1 {
         args.insert(1, "run".into());

@@ -97,6 +97,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, ignores_sigpipe: bool, want
             .filter_map(|limit| Some((resource(limit.name)?, limit.soft, limit.hard)))
             .collect(),
         cwd: plan.cwd.iter().map(path).collect::<Result<_>>()?,
+        program_fd: plan.program_fd,
         args: Strings::new(plan.args.iter().map(|arg| cstring(arg)).collect::<Result<_>>()?),
         shell: if plan.shell { Some(shell(plan)?) } else { None },
         programs: programs(plan)?,

@@ -69,6 +69,9 @@ pub struct Plan {
     /// What is executed where it is not the first of the arguments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<OsString>,
+    /// An open file that is executed instead of what has a name inside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program_fd: Option<i32>,
     /// Whether a file that the kernel does not know is given to a shell, as execvp(3) does.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub shell: bool,
@@ -468,6 +471,7 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         pwd: process.environment.is_some(),
         args: process.args.clone(),
         program: process.program.clone(),
+        program_fd: process.program_fd,
         shell: bare,
         cwd,
         tty: process.tty,

@@ -20,6 +20,9 @@ pub struct Process {
     /// What is executed where it is not the first of the arguments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<OsString>,
+    /// An open file that is executed instead of what has a name inside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program_fd: Option<i32>,
     /// Where it starts; none is the caller's directory if it is there inside, else the home, else `/`.
     pub cwd: Option<PathBuf>,
     /// Host name inside.

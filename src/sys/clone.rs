@@ -132,6 +132,42 @@ pub fn execve(path: &CStr, args: &[*const c_char], env: &[*const c_char]) -> Err
     Errno::last()
 }
 
+/// execveat(2) of an open file. Comes back only with an error.
+pub fn execveat(fd: i32, args: &[*const c_char], env: &[*const c_char]) -> Errno {
+    debug_assert!(args.last().is_some_and(|p| p.is_null()) && env.last().is_some_and(|p| p.is_null()));
+    // SAFETY: both lists end with a null pointer and point at strings that end with a NUL; the path is empty.
+    unsafe {
+        libc::syscall(libc::SYS_execveat, fd, c"".as_ptr(), args.as_ptr(), env.as_ptr(), libc::AT_EMPTY_PATH);
+    }
+    Errno::last()
+}
+
+/// fork(2) of a process with one thread: the child's process id, and none in the child, which must leave by `exit_now`.
+pub fn fork() -> Result<Option<i32>> {
+    // SAFETY: there is one thread, so the child's memory is consistent.
+    match check(unsafe { libc::fork() }.into())? {
+        0 => Ok(None),
+        pid => Ok(Some(pid as i32)),
+    }
+}
+
+/// Waits for the end of a child of this number.
+pub fn wait_for(pid: i32) -> Result<Waited> {
+    loop {
+        match wait(libc::P_PID, pid as libc::id_t, 0) {
+            Ok(Some((_, waited))) => return Ok(waited),
+            Ok(None) | Err(Errno(libc::EINTR)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// alarm(2): SIGALRM, which ends a process that does not expect it, after so many seconds.
+pub fn end_after(seconds: u32) {
+    // SAFETY: plain integers.
+    unsafe { libc::alarm(seconds) };
+}
+
 /// _exit(2): leaves without running anything of the parent's.
 pub fn exit_now(status: i32) -> ! {
     // SAFETY: never comes back.

@@ -384,6 +384,12 @@ impl Poll {
     }
 }
 
+/// A file in memory without a name: memfd_create(2), close-on-exec.
+pub fn memory_file(name: &CStr) -> Result<OwnedFd> {
+    // SAFETY: the name ends with a NUL.
+    owned(unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) }.into())
+}
+
 /// poll(2). `timeout` is in milliseconds; none waits for ever. An interruption gives no readiness.
 pub fn poll(set: &mut [Poll], timeout: Option<i32>) -> Result<()> {
     let mut raw = [libc::pollfd { fd: -1, events: 0, revents: 0 }; 16];

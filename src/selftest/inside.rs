@@ -1,0 +1,48 @@
+//! The hostile program: this one, in the sandbox.
+
+use super::facts::{Facts, Told, Verdict};
+use super::probes::PROBES;
+use crate::sys::{self, Waited};
+use std::ffi::OsString;
+use std::io::{Read, Seek};
+use std::os::fd::AsFd;
+
+/// A try that takes longer is over.
+const SECONDS: u32 = 5;
+
+/// Tries everything; the arguments are its name, the descriptor of the facts, and that of the results.
+pub fn inside(args: &[OsString]) -> u8 {
+    let number = |index: usize| args.get(index)?.to_str()?.parse().ok();
+    let (Some(facts), Some(results)) = (number(1), number(2)) else { return 1 };
+    let (Ok(facts), Ok(results)) = (sys::adopt(facts), sys::adopt(results)) else { return 1 };
+    let mut text = String::new();
+    let mut file = std::fs::File::from(facts);
+    if file.rewind().and_then(|()| file.read_to_string(&mut text)).is_err() {
+        return 1;
+    }
+    drop(file);
+    let Ok(facts) = serde_json::from_str::<Facts>(&text) else { return 1 };
+    for probe in PROBES {
+        let tell = |verdict: Verdict| {
+            let told = Told { id: probe.id.to_owned(), verdict };
+            let line = serde_json::to_string(&told).unwrap_or_default() + "\n";
+            let _ = sys::write_all(results.as_fd(), line.as_bytes());
+        };
+        match sys::fork() {
+            Ok(None) => {
+                sys::end_after(SECONDS);
+                tell((probe.attempt)(&facts));
+                sys::exit_now(0);
+            }
+            Ok(Some(pid)) => match sys::wait_for(pid) {
+                Ok(Waited::Exited(0)) => {}
+                Ok(Waited::Signaled(libc::SIGSYS)) => tell(Verdict::Closed("killed by the seccomp filter".into())),
+                Ok(Waited::Signaled(libc::SIGALRM)) => tell(Verdict::NotRun(format!("no answer in {SECONDS} s"))),
+                Ok(other) => tell(Verdict::NotRun(format!("the try ended with {other:?}"))),
+                Err(errno) => tell(Verdict::NotRun(format!("waitid: {errno}"))),
+            },
+            Err(errno) => tell(Verdict::NotRun(format!("fork: {errno}"))),
+        }
+    }
+    0
+}
