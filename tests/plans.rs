@@ -124,6 +124,7 @@ fn debian() -> Facts {
         },
         resolv_conf: Some("nameserver 192.0.2.1\n".into()),
         absent: BTreeMap::new(),
+        landlock: Some(2),
     }
 }
 

@@ -29,6 +29,13 @@ const BASE: &str = "[filesystem.paths]\n\"${CWD}\" = \"ro\"\n\"${CWD}/sub\" = \"
 #[test]
 fn every_way_to_loosen_is_refused() {
     let cases = [
+        ("less of Landlock", "", "[security]\nlandlock = \"off\""),
+        (
+            "less of Landlock than is required",
+            "[security]\nlandlock = \"require\"",
+            "[security]\nlandlock = \"prefer\"",
+        ),
+        ("a capability", "", "[security]\ncapabilities = [\"CAP_NET_RAW\"]"),
         ("a program", "", "[process]\nargs = [\"sh\"]"),
         ("a profile to build on", "", "extends = [\"browser\"]"),
         ("the directory to start in", "", "[process]\ncwd = \"/\""),
@@ -118,6 +125,8 @@ fn every_key_is_either_refused_or_known_to_tighten() {
         ("filesystem.paths", "[filesystem.paths]\n\"${CWD}/.env\" = \"masked,optional\""),
         ("devices.allow", "[devices]\nallow = [\"!gpu\"]"),
         ("network.mode", "[network]\nmode = \"none\""),
+        ("security.landlock", "[security]\nlandlock = \"require\""),
+        ("security.capabilities", "[security]\ncapabilities = [\"!CAP_NET_RAW\"]"),
         ("rlimits.core", "[rlimits]\ncore = 0"),
         ("desktop.wayland", "[desktop]\nwayland = false"),
         ("desktop.x11", "[desktop]\nx11 = false"),

@@ -118,6 +118,7 @@ pub fn sandbox(options: Options, filter: Option<Vec<Instruction>>, caller: &Call
             own_keyring: false,
             exec_label,
             file_label,
+            ..Security::default()
         },
         ..Sandbox::default()
     })

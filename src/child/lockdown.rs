@@ -1,8 +1,9 @@
 //! What the program may not do, in the one order that works.
 
 use super::report::{Call, Place};
-use super::{At, Failure, Prepared};
+use super::{At, Failure, Landlock, Prepared};
 use crate::sys;
+use std::os::fd::AsFd;
 
 /// For PID 1, and inherited by all: everything but the filters that might keep the reaper from its work.
 pub(super) fn process(prepared: &Prepared) -> Result<(), Failure> {
@@ -25,7 +26,10 @@ pub(super) fn process(prepared: &Prepared) -> Result<(), Failure> {
     }
     // Before any filter, which needs it, and before capabilities go: from here on no set-user-id bit has an effect.
     sys::set_no_new_privs().at(place, Call::NoNewPrivs)?;
-    // The place of Landlock: after all mounts, which it forbids, and after no_new_privs, which it needs.
+    // After all mounts, which it forbids, and after no_new_privs, which it needs.
+    if let Some(rules) = &prepared.landlock {
+        landlock(rules)?;
+    }
     for (index, filter) in prepared.filters_for_all.iter().enumerate() {
         sys::load_filter(filter).at(Place::Filter(index as u32), Call::Seccomp)?;
     }
@@ -33,6 +37,30 @@ pub(super) fn process(prepared: &Prepared) -> Result<(), Failure> {
         Some(set) => sys::set_capability_sets(set, set | guard(prepared), set).at(place, Call::Capset),
         None => Ok(()),
     }
+}
+
+/// Rights of what a descriptor refers to, if it may be opened again: /dev/stderr and the like lead there.
+const AGAIN: u64 = sys::FS_READ_FILE | sys::FS_WRITE_FILE | sys::FS_EXECUTE | sys::FS_TRUNCATE | sys::FS_IOCTL_DEV;
+
+fn landlock(wanted: &Landlock) -> Result<(), Failure> {
+    let place = Place::Lockdown;
+    let ruleset = sys::landlock_ruleset(wanted.rights, wanted.scoped).at(place, Call::LandlockCreate)?;
+    for (index, (path, rights)) in wanted.rules.iter().enumerate() {
+        let place = Place::Landlock(index as u32);
+        match sys::openat(sys::cwd(), path, libc::O_PATH | libc::O_NOFOLLOW, 0) {
+            // There may be no terminal.
+            Err(sys::Errno(libc::ENOENT)) if path.to_bytes().ends_with(b"/console") => {}
+            found => {
+                let found = found.at(place, Call::Open)?;
+                sys::landlock_allow(ruleset.as_fd(), found.as_fd(), *rights).at(place, Call::LandlockRule)?;
+            }
+        }
+    }
+    for fd in &wanted.descriptors {
+        // Pipes and sockets are none of Landlock's business, which it says with an error.
+        let _ = sys::landlock_allow(ruleset.as_fd(), sys::borrow(*fd), AGAIN & wanted.rights);
+    }
+    sys::landlock_restrict(ruleset.as_fd()).at(place, Call::LandlockRestrict)
 }
 
 /// CAP_WAKE_ALARM, which gives no right in a user namespace.

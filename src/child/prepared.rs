@@ -116,6 +116,19 @@ pub struct Capabilities {
     pub ambient: u64,
 }
 
+/// A ruleset of Landlock.
+#[derive(Debug)]
+pub struct Landlock {
+    /// Rights that need a rule.
+    pub rights: u64,
+    /// What does not reach beyond the sandbox.
+    pub scoped: u64,
+    /// Paths inside, and what is allowed there.
+    pub rules: Vec<(CString, u64)>,
+    /// Descriptors that the program is given: what they refer to may be opened again by them.
+    pub descriptors: Vec<i32>,
+}
+
 /// Everything.
 pub struct Prepared {
     /// Ids to change to in a namespace that was joined: uid and gid.
@@ -186,6 +199,8 @@ pub struct Prepared {
     pub own_keyring: bool,
     /// Capabilities.
     pub capabilities: Capabilities,
+    /// Landlock's rules.
+    pub landlock: Option<Landlock>,
     /// seccomp filters that bind PID 1, too.
     pub filters_for_all: Vec<Vec<Instruction>>,
     /// seccomp filters of the program, in this order.

@@ -23,6 +23,8 @@ pub enum Place {
     Filter(u32),
     /// This file that is locked.
     Lock(u32),
+    /// This rule of Landlock.
+    Landlock(u32),
     /// Executing the program.
     Exec,
 }
@@ -107,6 +109,9 @@ calls! {
     Chroot = "chroot",
     Lock = "fcntl F_SETLK",
     Label = "write of a label",
+    LandlockCreate = "landlock_create_ruleset",
+    LandlockRule = "landlock_add_rule",
+    LandlockRestrict = "landlock_restrict_self",
     Poll = "poll",
 }
 
@@ -164,6 +169,7 @@ impl Message {
                     Place::Exec => (7, 0),
                     Place::Filter(index) => (8, index),
                     Place::Lock(index) => (9, index),
+                    Place::Landlock(index) => (10, index),
                 };
                 [1, (index << 4) as i32 | kind, call as i32, errno.0]
             }
@@ -204,6 +210,7 @@ impl Message {
                     6 => Place::Lockdown,
                     8 => Place::Filter(index),
                     9 => Place::Lock(index),
+                    10 => Place::Landlock(index),
                     _ => Place::Exec,
                 };
                 Message::Failed { place, call: *Call::ALL.get(b as usize)?, errno: Errno(c) }

@@ -12,7 +12,7 @@ pub use desktop::{DesktopFacts, bus_path};
 pub use paths::{Kind, Paths, below};
 pub use vars::vars;
 
-use crate::spec::{BusPolicy, Make, Network, Root, Sandbox, Source, Upper, User};
+use crate::spec::{BusPolicy, Make, Network, Requirement, Root, Sandbox, Source, Upper, User};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -56,6 +56,8 @@ pub struct Facts {
     pub paths: Paths,
     /// The desktop, if the sandbox asks for any of it.
     pub desktop: DesktopFacts,
+    /// Version of Landlock's interface, where the sandbox wants it and the kernel has it.
+    pub landlock: Option<i32>,
     /// Content of /etc/resolv.conf where the host's network is used.
     pub resolv_conf: Option<String>,
     /// Sources of a bare root's operations that are not there, and what the kernel says of them.
@@ -218,6 +220,10 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         subgid: ranges("/etc/subgid"),
         helpers: helpers(&wanted, env.get("PATH").map_or("", String::as_str), &cwd),
         top: paths::top(&sandbox.filesystem.root),
+        landlock: match sandbox.security.landlock {
+            Requirement::Off => None,
+            _ => crate::sys::landlock_version().ok(),
+        },
         resolv_conf: (sandbox.network == Network::Host)
             .then(|| std::fs::read_to_string("/etc/resolv.conf").ok())
             .flatten(),

@@ -2,7 +2,7 @@
 
 use super::idmap;
 use crate::child::{
-    Act, Capabilities, EMPTY_DIR, EMPTY_FILE, Point, Prepared, Scratch, Session, Source, Step, Strings,
+    Act, Capabilities, EMPTY_DIR, EMPTY_FILE, Landlock, Point, Prepared, Scratch, Session, Source, Step, Strings,
 };
 use crate::error::{Error, Result};
 use crate::plan::{Extent, Op, Placed, Plan};
@@ -108,12 +108,28 @@ pub(super) fn prepare(plan: &Plan, session: Session, ignores_sigpipe: bool, want
             sets: plan.capabilities.sets,
             ambient: plan.capabilities.ambient,
         },
+        landlock: landlock(plan)?,
         filters_for_all: plan.seccomp_for_all.clone(),
         filters: plan.seccomp.clone(),
         exec_label: label(&plan.exec_label)?,
         umask,
         ignores_sigpipe,
     })
+}
+
+fn landlock(plan: &Plan) -> Result<Option<Landlock>> {
+    let Ok(wanted) = &plan.landlock else { return Ok(None) };
+    let kept = match &plan.descriptors {
+        Descriptors::Only(fds) => fds.as_slice(),
+        Descriptors::AllBut(_) => &[],
+    };
+    let rule = |(path, rights): &(std::path::PathBuf, u64)| Ok((cstring(path.as_os_str())?, *rights));
+    Ok(Some(Landlock {
+        rights: wanted.rights,
+        scoped: wanted.scoped,
+        rules: wanted.rules.iter().map(rule).collect::<Result<_>>()?,
+        descriptors: [0, 1, 2].into_iter().chain(kept.iter().copied()).collect(),
+    }))
 }
 
 /// With PWD, there is a list for each directory that the program may start in.

@@ -52,6 +52,7 @@ pub(super) fn failure(
         Place::Lockdown => ("lockdown", 0),
         Place::Filter(index) => ("filter", index),
         Place::Lock(index) => ("lock", index),
+        Place::Landlock(index) => ("landlock", index),
         Place::Exec => ("exec", 0),
     };
     let cause = Cause { place: name, index: index as usize, call: call.name(), errno, found };
@@ -100,6 +101,12 @@ fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errn
             let path = plan.lock_files.get(index as usize).map(|path| path.display().to_string()).unwrap_or_default();
             Error::new(format!("cannot lock {path}: {}: {errno}", call.name()))
                 .hint("it is looked for inside, must be readable, and nobody may hold a write lock on it")
+        }
+        Place::Landlock(index) => {
+            let rule = plan.landlock.as_ref().ok().and_then(|landlock| landlock.rules.get(index as usize));
+            let path = rule.map(|(path, _)| path.display().to_string()).unwrap_or_default();
+            Error::new(format!("cannot allow {path} by Landlock: {}: {errno}", call.name()))
+                .hint("--set security.landlock=off goes without this second wall")
         }
         Place::Filter(_) => Error::new(format!("cannot load a seccomp filter: {errno}"))
             .hint("the kernel takes programs of 1 to 4096 instructions that end on every way (seccomp(2))"),

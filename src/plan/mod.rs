@@ -4,12 +4,14 @@ mod desktop;
 mod env;
 mod ids;
 mod items;
+mod landlock;
 mod ordered;
 mod place;
 mod render;
 pub mod seccomp;
 
 pub use ids::{Extent, IdPlan, Writer};
+pub use landlock::LandlockPlan;
 pub use render::text;
 
 use crate::error::{Error, Result};
@@ -105,6 +107,8 @@ pub struct Plan {
     /// Capabilities at the end.
     #[serde(skip_serializing_if = "CapabilityPlan::is_empty")]
     pub capabilities: CapabilityPlan,
+    /// Landlock's rules, or why there are none.
+    pub landlock: std::result::Result<LandlockPlan, String>,
     /// Whether the program gets an empty session keyring.
     pub own_keyring: bool,
     /// seccomp filters that bind PID 1, too.
@@ -443,10 +447,13 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     };
     let capabilities = capabilities(sandbox, facts);
     let user = sandbox.namespaces.user;
-    // What owns the view must not be what the program holds capabilities in, where it is asked that they end at the view's edge.
-    let held = capabilities.sets != Some(0);
-    let devpts = placed.ops.iter().any(|placed| matches!(placed.op, Op::Devpts { .. })) && (ids.uid, ids.gid) != (0, 0);
-    let inner = user == UserNamespace::New && held && (devpts || !sandbox.namespaces.nested);
+    let inner = inner(sandbox, capabilities, &placed.ops, &ids)?;
+    let landlock = landlock::plan(sandbox, &placed.ops, facts)?;
+    if let (Err(why), crate::spec::Requirement::Prefer) = (&landlock, sandbox.security.landlock)
+        && facts.landlock.is_none()
+    {
+        notes.push(format!("Landlock is not used: {why}"));
+    }
     let process = &sandbox.process;
     let (seccomp_for_all, seccomp) = filters(sandbox);
     Ok(Plan {
@@ -484,6 +491,7 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         visible: visible(sandbox, capabilities),
         rlimits: sandbox.rlimits.clone(),
         capabilities,
+        landlock,
         own_keyring: sandbox.security.own_keyring,
         seccomp_for_all,
         seccomp,
@@ -533,6 +541,31 @@ fn filters(sandbox: &Sandbox) -> (Vec<Vec<Instruction>>, Vec<Vec<Instruction>>) 
         Filter::Default => (Vec::new(), std::iter::once(seccomp::filter()).chain(programs).collect()),
         Filter::Terminal => (vec![seccomp::terminal()], programs.collect()),
     }
+}
+
+/// CAP_SYS_ADMIN, which changes mounts, and CAP_SYS_RESOURCE, which lifts limits of namespaces.
+const UNDOES_THE_VIEW: u64 = 1 << 21 | 1 << 24;
+
+/// Whether the program is put into a user namespace that does not own the view: what it holds must not have power over that.
+fn inner(sandbox: &Sandbox, capabilities: CapabilityPlan, view: &[Placed], ids: &IdPlan) -> Result<bool> {
+    let held = capabilities.sets != Some(0);
+    if sandbox.namespaces.user != UserNamespace::New || !held {
+        return Ok(false);
+    }
+    if sandbox.filesystem.root == Root::Bare {
+        // As bubblewrap: where it needs root for devpts, or a limit that holds.
+        let devpts = view.iter().any(|placed| matches!(placed.op, Op::Devpts { .. })) && (ids.uid, ids.gid) != (0, 0);
+        return Ok(devpts || !sandbox.namespaces.nested);
+    }
+    let undoes = capabilities.sets.unwrap_or(0) & UNDOES_THE_VIEW != 0;
+    if undoes && sandbox.process.user == crate::spec::User::Range {
+        return Err(Error::new(
+            "CAP_SYS_ADMIN and CAP_SYS_RESOURCE cannot be held with user `range`: they have power over the view",
+        )
+        .origin(&sandbox.process.user_origin)
+        .hint("leave them out of security.capabilities, or take another user, who is put into a second namespace"));
+    }
+    Ok(undoes)
 }
 
 /// CAP_SYS_PTRACE

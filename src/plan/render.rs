@@ -64,6 +64,14 @@ pub fn text(plan: &Plan) -> String {
         super::CapabilityPlan { ambient, .. } => format!("capabilities {ambient:#x}"),
     };
     line("lock-down", format!("{keyring}{capabilities}, no_new_privs"));
+    let landlock = match &plan.landlock {
+        Ok(landlock) => {
+            let scoped = if landlock.scoped == 0 { "" } else { ", signals and abstract sockets stay inside" };
+            format!("version {}, {} rules{scoped}", landlock.version, landlock.rules.len())
+        }
+        Err(why) => format!("not used: {why}"),
+    };
+    line("landlock", landlock);
     line("seccomp", "ioctl TIOCSTI and TIOCLINUX, add_key, request_key and keyctl give EPERM".into());
     for note in &plan.notes {
         line("note", note.clone());

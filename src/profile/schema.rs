@@ -83,6 +83,16 @@ pub const KEYS: &[Key] = &[
     key("filesystem.paths", Kind::Paths, "modes of paths; the most specific path wins"),
     key("devices.allow", Kind::List, "classes of devices, or paths below /dev"),
     key("network.mode", Kind::Word(&["none", "host"]), "what network the program has"),
+    key(
+        "security.capabilities",
+        Kind::List,
+        "capabilities that the program holds, in its own user namespace: names of capabilities(7)",
+    ),
+    key(
+        "security.landlock",
+        Kind::Word(&["require", "prefer", "off"]),
+        "Landlock, a second wall with the rights of the paths: without it no start, where it is there, or never",
+    ),
     key("rlimits.as", Kind::Number, "address space in bytes (setrlimit(2), RLIMIT_AS)"),
     key("rlimits.core", Kind::Number, "size of a core dump in bytes (RLIMIT_CORE)"),
     key("rlimits.cpu", Kind::Number, "processor time in seconds (RLIMIT_CPU)"),
@@ -111,7 +121,9 @@ pub const KEYS: &[Key] = &[
 /// Parts of the language that this version does not have: refused like any unknown key, and told apart.
 pub const LATER: &[&str] = &[
     "limits",
-    "security",
+    "security.seccomp",
+    "security.syscalls",
+    "security.arch",
     "assert",
     "filesystem.mechanism",
     "filesystem.upper",

@@ -25,7 +25,7 @@ pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbo
             portals: merged.list("desktop.portals").iter().map(|text| text.text.clone()).collect(),
         },
         session_bus: builder.session_bus(),
-        security: Security { own_keyring: true, ..Security::default() },
+        security: builder.security(),
         notes: Vec::new(),
     };
     sandbox.notes = builder.notes;
@@ -315,6 +315,37 @@ impl Builder<'_> {
             devices.push(Device { name: name.to_owned(), optional: option.is_some(), origin: self.origin(text) });
         }
         devices
+    }
+
+    fn security(&mut self) -> Security {
+        let merged = self.merged;
+        let mut held = 0;
+        for text in merged.list("security.capabilities") {
+            let name = text.text.to_ascii_lowercase();
+            match crate::sys::CAPABILITIES.iter().position(|known| *known == name) {
+                Some(number) => held |= 1 << number,
+                None => {
+                    let near = crate::profile::schema::nearest(&name, crate::sys::CAPABILITIES.iter().copied());
+                    let help = match near {
+                        Some(near) => format!("did you mean `{}`?", near.to_ascii_uppercase()),
+                        None => "names are those of capabilities(7), such as `CAP_NET_RAW`".into(),
+                    };
+                    self.wrong(text, format!("`{}` is no capability", text.text), &help);
+                }
+            }
+        }
+        let landlock = merged.text("security.landlock");
+        Security {
+            capabilities: if held == 0 { Capabilities::None } else { Capabilities::Held(held) },
+            own_keyring: true,
+            landlock: match landlock.map(|text| text.text.as_str()) {
+                Some("require") => Requirement::Require,
+                Some("off") => Requirement::Off,
+                _ => Requirement::Prefer,
+            },
+            landlock_origin: landlock.map(|text| self.origin(text)).unwrap_or_default(),
+            ..Security::default()
+        }
     }
 
     fn rlimits(&mut self) -> Vec<Rlimit> {

@@ -295,12 +295,29 @@ pub struct Security {
     pub programs: Vec<Vec<crate::sys::Instruction>>,
     /// The program gets an empty session keyring instead of the caller's.
     pub own_keyring: bool,
+    /// Landlock.
+    pub landlock: Requirement,
+    /// Who asked for it.
+    pub landlock_origin: Origin,
     /// SELinux context of the program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exec_label: Option<String>,
     /// SELinux context of files that are made for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_label: Option<String>,
+}
+
+/// How much something is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Requirement {
+    /// Without it there is no start.
+    Require,
+    /// It is used where it is there, and said where it is not.
+    Prefer,
+    /// It is not used.
+    #[default]
+    Off,
 }
 
 /// The capabilities that the program has in the user namespace that it runs in.

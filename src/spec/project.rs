@@ -36,6 +36,15 @@ fn check(below: &Merged, view: &Filesystem, setting: &Setting, vars: &Vars) -> V
             let old = rank(below.text(name).map(|text| text.text.as_str()));
             refuse(text, rank(Some(&text.text)) <= old, "the session bus")
         }
+        (Value::Text(text), "security.landlock") => {
+            let rank = |word: Option<&str>| match word {
+                Some("require") => 2,
+                Some("off") => 0,
+                _ => 1,
+            };
+            let old = rank(below.text(name).map(|text| text.text.as_str()));
+            refuse(text, rank(Some(&text.text)) >= old, "less of Landlock")
+        }
         (Value::Text(text), "process.timeout") => {
             let seconds = |text: &Text| humantime::parse_duration(&text.text).ok();
             let fine = match (below.text(name).and_then(seconds), seconds(text)) {

@@ -5,6 +5,7 @@
 mod clone;
 mod errno;
 mod fd;
+mod landlock;
 mod mount;
 mod prctl;
 mod seccomp;
@@ -15,6 +16,7 @@ mod tty;
 pub use clone::*;
 pub use errno::*;
 pub use fd::*;
+pub use landlock::*;
 pub use mount::*;
 pub use prctl::*;
 pub use seccomp::*;

@@ -146,13 +146,6 @@ pub fn set_hostname(name: &CStr) -> Result<()> {
     done(unsafe { libc::sethostname(name.as_ptr(), name.count_bytes()) })
 }
 
-/// The version of Landlock's interface that this kernel has: landlock_create_ruleset(2) with LANDLOCK_CREATE_RULESET_VERSION.
-pub fn landlock_version() -> Result<i32> {
-    let none = std::ptr::null::<libc::c_void>();
-    // SAFETY: with this flag no attributes are passed.
-    Ok(check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, 1) })? as i32)
-}
-
 /// Release of the kernel: uname(2).
 pub fn release() -> String {
     // SAFETY: the call fills the struct with strings that end with a NUL.

@@ -1,0 +1,135 @@
+//! Landlock's rules, from the view: a second wall behind the flags of mounts, that grants what a path's mode says and no more.
+//!
+//! A rule holds for all below its path, so that a stricter path in a freer one is kept by its mount alone; landlock(7).
+
+use super::{Attributes, Op, Placed};
+use crate::error::{Error, Result};
+use crate::host::{Facts, Kind};
+use crate::spec::{Namespace, Requirement, Sandbox};
+use crate::sys::{
+    FS_EXECUTE, FS_IOCTL_DEV, FS_MAKE_DEVICES, FS_READ_DIR, FS_READ_FILE, FS_TRUNCATE, FS_WRITE_FILE, SCOPE_ABSTRACT,
+    SCOPE_SIGNAL, landlock_rights,
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// What is enforced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LandlockPlan {
+    /// The version of the interface.
+    pub version: i32,
+    /// Rights of files that need a rule.
+    pub rights: u64,
+    /// What does not reach beyond the sandbox.
+    pub scoped: u64,
+    /// Paths inside with their rights.
+    pub rules: Vec<(PathBuf, u64)>,
+}
+
+/// The newest version that this program knows rights of; newer kernels have these, too.
+pub const NEWEST: i32 = 6;
+
+/// Rights that a file can have.
+const OF_FILES: u64 = FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV;
+const READ: u64 = FS_READ_FILE | FS_READ_DIR;
+const DEVICE: u64 = FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV;
+
+/// Decides whether Landlock is used, and with which rules; the text says why it is not.
+pub(super) fn plan(
+    sandbox: &Sandbox,
+    view: &[Placed],
+    facts: &Facts,
+) -> Result<std::result::Result<LandlockPlan, String>> {
+    let wanted = sandbox.security.landlock;
+    let version = facts.landlock;
+    let missing = match version {
+        _ if wanted == Requirement::Off => return Ok(Err("security.landlock is off".into())),
+        None | Some(..1) => {
+            Some("this kernel has no Landlock, or it is not switched on (lsm= of the kernel's command line)")
+        }
+        Some(1) if wanted == Requirement::Prefer => {
+            Some("this kernel's first version of Landlock would forbid moving files between directories")
+        }
+        _ if sandbox.namespaces.nested && wanted == Requirement::Prefer => {
+            Some("namespaces.nested allows sandboxes inside, and Landlock would forbid them to mount")
+        }
+        _ => None,
+    };
+    if let Some(why) = missing {
+        if wanted == Requirement::Require {
+            return Err(Error::new(format!("security.landlock is `require`: {why}"))
+                .origin(&sandbox.security.landlock_origin)
+                .hint("boot with lsm=landlock,... or a kernel from 5.13 on that has it; or write `prefer`"));
+        }
+        return Ok(Err(why.into()));
+    }
+    let version = version.unwrap_or(0).min(NEWEST);
+    let rights = landlock_rights(version);
+    let private = |namespace| !sandbox.namespaces.share.contains_key(&namespace);
+    let scoped = match version {
+        6.. if private(Namespace::Pid) => SCOPE_ABSTRACT | SCOPE_SIGNAL,
+        6.. => SCOPE_ABSTRACT,
+        _ => 0,
+    };
+    let mut rules = Rules::default();
+    // The root's own entries are to be listed, whatever it is made of.
+    rules.allow(Path::new("/"), FS_READ_DIR & rights);
+    for placed in view {
+        if let Some((path, granted)) = granted(&placed.op, view, facts) {
+            rules.allow(&path, granted & rights);
+            if let Op::Devpts { path } = &placed.op {
+                // The sandbox's terminal, if it gets one.
+                rules.allow(&path.with_file_name("console"), DEVICE & rights);
+            }
+        }
+    }
+    Ok(Ok(LandlockPlan { version, rights, scoped, rules: rules.list }))
+}
+
+/// Paths with their rights, each once, and by bytes: there may be thousands.
+#[derive(Default)]
+struct Rules {
+    list: Vec<(PathBuf, u64)>,
+    known: BTreeMap<OsString, u64>,
+}
+
+impl Rules {
+    fn allow(&mut self, path: &Path, granted: u64) {
+        // What is granted above is not said again.
+        let above =
+            path.ancestors().filter_map(|above| self.known.get(above.as_os_str())).fold(0, |all, one| all | one);
+        if granted & !above != 0 {
+            *self.known.entry(path.into()).or_default() |= granted;
+            self.list.push((path.to_owned(), granted));
+        }
+    }
+}
+
+/// The rights that a part of the view gives.
+fn granted(op: &Op, view: &[Placed], facts: &Facts) -> Option<(PathBuf, u64)> {
+    let sealed =
+        |path: &Path| view.iter().any(|placed| matches!(&placed.op, Op::Seal { path: sealed } if sealed == path));
+    let execute = |attributes: &Attributes| if attributes.noexec { 0 } else { FS_EXECUTE };
+    let all = |attributes: &Attributes| (!FS_EXECUTE & !FS_MAKE_DEVICES & !FS_IOCTL_DEV) | execute(attributes);
+    let (path, granted) = match op {
+        Op::Bind { path, attributes, .. } if !attributes.nodev => (path.clone(), DEVICE),
+        Op::Bind { path, attributes, .. } if attributes.ro => (path.clone(), READ | execute(attributes)),
+        Op::Bind { path, attributes, .. } => (path.clone(), all(attributes)),
+        Op::Tmpfs { path, .. } if sealed(path) => (path.clone(), READ | FS_EXECUTE),
+        Op::Tmpfs { path, attributes, .. } => (path.clone(), all(attributes)),
+        Op::File { path, over: false, .. } => (path.clone(), READ),
+        Op::Mask { path, closed: false, .. } => (path.clone(), READ),
+        Op::Proc { path, .. } => (path.clone(), READ | FS_WRITE_FILE | FS_TRUNCATE),
+        Op::Devpts { path } => (path.clone(), DEVICE | FS_READ_DIR),
+        _ => return None,
+    };
+    let file = match op {
+        Op::Bind { source, .. } => facts.paths.kind(source) == Some(&Kind::File),
+        Op::File { .. } | Op::Mask { dir: false, .. } => true,
+        _ => false,
+    };
+    // Rights of directories on a file are an error of landlock_add_rule(2).
+    Some((path, if file { granted & OF_FILES } else { granted }))
+}
