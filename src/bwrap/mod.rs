@@ -35,7 +35,7 @@ pub fn main() -> u8 {
     let mut options = Options { environment: std::env::vars_os().collect(), ..Options::default() };
     let parsed = if args.is_empty() { Ok(()) } else { parse(args, &mut Own, &mut options) };
     for (prefix, warning) in &options.warnings {
-        say(&format!("{}bwrap: {warning}\n", if *prefix { "<4>" } else { "" }));
+        say(&format!("{}bwrap: {}\n", if *prefix { "<4>" } else { "" }, crate::error::printable(warning)));
     }
     let prefix = if options.level_prefix { "<3>" } else { "" };
     if let Err(error) = parsed {

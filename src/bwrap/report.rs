@@ -70,7 +70,7 @@ impl Events for Report {
 
     fn partly(&mut self, index: usize) {
         use std::io::Write;
-        let part = self.parts.get(index).map_or("", String::as_str);
+        let part = crate::error::printable(self.parts.get(index).map_or("", String::as_str));
         let text = format!("{}bwrap: Can't remount submounts of {part}, ignoring error\n", self.prefix);
         let _ = std::io::stderr().write_all(text.as_bytes());
     }

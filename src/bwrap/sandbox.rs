@@ -42,7 +42,7 @@ pub fn sandbox(options: Options, filter: Option<Vec<Instruction>>, caller: &Call
     descriptors_are_open(&options, caller)?;
     let mounts = mounts(&options, caller);
     let single = User::Single { uid: options.uid.unwrap_or(caller.uid), gid: options.gid.unwrap_or(caller.gid) };
-    let capabilities = capabilities(&options, caller);
+    let capabilities = capabilities(&options, user, caller);
     let label = |label: &Option<OsString>| match label {
         Some(_) if !caller.selinux => {
             let hint = "SELinux is off on this host: leave --exec-label and --file-label out";
@@ -176,6 +176,10 @@ fn agree(options: &Options, user: UserNamespace, caller: &Caller) -> Result<()> 
         let hint = "there is no PID 1 of ours then that could hold the lock";
         return complain("Specifying --as-pid-1 and --lock-file is not permitted", hint);
     }
+    if options.userns_block_fd.is_some() && [options.info_fd, options.json_status_fd].contains(&options.userns_block_fd)
+    {
+        return complain("--userns-block-fd needs a descriptor of its own", "one to read from, the others to write to");
+    }
     if options.unshare_cgroup && !caller.cgroup_namespaces {
         let message = "Cannot create new cgroup namespace because the kernel does not support it";
         return complain(message, "--unshare-cgroup-try goes on without");
@@ -270,13 +274,16 @@ fn mounts(options: &Options, caller: &Caller) -> Vec<Mount> {
 }
 
 /// Root holds what it has, everybody else nothing, and options change that in their order.
-fn capabilities(options: &Options, caller: &Caller) -> Capabilities {
+fn capabilities(options: &Options, user: UserNamespace, caller: &Caller) -> Capabilities {
     let root = caller.uid == 0;
     if options.capabilities.is_empty() {
         return if root { Capabilities::Callers } else { Capabilities::None };
     }
     let start = if root { caller.capabilities } else { 0 };
+    // Root without a user namespace of its own cannot add what it does not have; ALL is all that there is.
+    let there = if user == UserNamespace::Callers { caller.capabilities } else { u64::MAX };
     let held = options.capabilities.iter().fold(start, |held, change| match change {
+        CapabilityChange::Add(u64::MAX) => held | there,
         CapabilityChange::Add(set) => held | set,
         CapabilityChange::Drop(set) => held & !set,
     });

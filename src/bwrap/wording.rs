@@ -140,7 +140,7 @@ fn step(op: &Op, cause: &Cause) -> String {
                 format!("Can't remount readonly on {dest}: Unable to find \"{dest}\" in mount table")
             }
             Op::Remount { .. } => format!("Can't remount readonly on {dest}: {why}"),
-            Op::Proc { .. } | Op::Guard { .. } => format!("Can't mount proc on {dest}: {why}"),
+            Op::Proc { .. } => format!("Can't mount proc on {dest}: {why}"),
             Op::Devpts { .. } => format!("Can't mount devpts on {dest}: {why}"),
             Op::Tmpfs { .. } => format!("Can't mount tmpfs on {dest}: {why}"),
             Op::Mqueue { .. } => format!("Can't mount mqueue on {dest}: {why}"),

@@ -13,10 +13,7 @@ pub const BEFORE_REST: Duration = Duration::from_millis(100);
 /// The whole life; gives the exit status of PID 1, which nobody needs, since the true one was sent.
 pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result<i32, Failure> {
     let place = Place::Setup;
-    sys::set_parent_death_signal(libc::SIGKILL).at(place, Call::Prctl)?;
-    if hung_up(socket.as_fd()) {
-        return Ok(i32::from(crate::exit::FAILED));
-    }
+    die_with_launcher(socket.as_fd())?;
     sys::forget_arguments();
     // The view may have none, or another.
     let proc = sys::openat(sys::cwd(), c"/proc/self", libc::O_PATH | libc::O_DIRECTORY, 0).at(place, Call::OpenProc)?;
@@ -24,31 +21,45 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     label(prepared.file_label.as_deref(), proc.as_fd(), c"attr/fscreate")?;
     let terminal = assemble::assemble(prepared, socket.as_fd())?;
     last_namespaces(prepared, proc.as_fd())?;
+    label(prepared.exec_label.as_deref(), proc.as_fd(), c"attr/exec")?;
+    // Before anything is looked up in the view: links of /proc in it would lead to what is open here, and from there outside.
+    drop(proc);
+    prepared.drop_fds.iter().filter(|fd| prepared.block_fd != Some(**fd)).for_each(|fd| sys::close(*fd));
+    // Nobody inside may look at or trace this process: its memory and its /proc/1/exe are the launcher's. Not before the maps are
+    // written, which are files of /proc, and not after rights are given up.
+    sys::set_dumpable(false).at(Place::Lockdown, Call::Prctl)?;
     lockdown::process(prepared)?;
-    // Nobody inside may look at or trace this process: its memory and its /proc/1/exe are the launcher's.
-    sys::set_dumpable(prepared.visible).at(Place::Lockdown, Call::Prctl)?;
     if let Some(fd) = prepared.block_fd {
+        // Meanwhile others prepare a network for us, by our number.
+        lockdown::show(prepared, true)?;
         // Its end is as good as a byte.
         sys::read(sys::borrow(fd), &mut [0; 1]).at(place, Call::Read)?;
         sys::close(fd);
+        lockdown::show(prepared, false)?;
     }
     session(prepared, terminal.as_ref())?;
     if !prepared.init {
-        return Err(program(prepared, socket.as_raw_fd(), terminal.as_ref(), proc.as_fd(), mask));
+        return Err(program(prepared, socket.as_raw_fd(), terminal.as_ref(), mask));
     }
     lock(prepared)?;
     let mut failure = None;
     let program = sys::spawn_shared(|| {
-        failure = Some(program(prepared, socket.as_raw_fd(), terminal.as_ref(), proc.as_fd(), mask));
+        failure = Some(program(prepared, socket.as_raw_fd(), terminal.as_ref(), mask));
         i32::from(crate::exit::FAILED)
     })
     .at(Place::Exec, Call::Clone)?;
     if let Some(failure) = failure {
         return Err(failure);
     }
-    drop(proc);
     lockdown::reaper(prepared);
     reap(prepared, socket, terminal, program)
+}
+
+/// The kernel ends this process with the launcher, and forgets it where ids change.
+fn die_with_launcher(socket: BorrowedFd<'_>) -> Result<(), Failure> {
+    sys::set_parent_death_signal(libc::SIGKILL).at(Place::Setup, Call::Prctl)?;
+    // It may be gone already.
+    if hung_up(socket) { Err(Errno(libc::EPIPE)).at(Place::Setup, Call::Receive) } else { Ok(()) }
 }
 
 /// Ids, host name, loopback, limits of namespaces: all that needs the host's /proc, which the view hides.
@@ -60,6 +71,7 @@ fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>, proc: BorrowedFd<'_>)
         sys::set_ids(uid, gid).at(place, Call::SetIds)?;
         let (_, permitted) = sys::capabilities().at(place, Call::Capset)?;
         sys::set_capabilities(permitted).at(place, Call::Capset)?;
+        die_with_launcher(socket)?;
     }
     if let Some(maps) = &prepared.maps {
         write_maps(proc, maps)?;
@@ -120,7 +132,9 @@ fn lock(prepared: &Prepared) -> Result<(), Failure> {
     let mut held = prepared.held.take();
     for (index, path) in prepared.lock_files.iter().enumerate() {
         let place = Place::Lock(index as u32);
-        let file = sys::openat(sys::cwd(), path, libc::O_RDONLY | libc::O_NOCTTY, 0).at(place, Call::Open)?;
+        // A pipe that nobody writes must not hold us.
+        let flags = libc::O_RDONLY | libc::O_NOCTTY | libc::O_NONBLOCK;
+        let file = sys::openat(sys::cwd(), path, flags, 0).at(place, Call::Open)?;
         sys::lock_for_reading(file.as_fd()).at(place, Call::Lock)?;
         held.push(file.into_raw_fd());
     }
@@ -156,8 +170,8 @@ fn session(prepared: &Prepared, terminal: Option<&OwnedFd>) -> Result<(), Failur
 }
 
 /// Becomes the program. Comes back only with a failure.
-fn program(prepared: &Prepared, socket: i32, terminal: Option<&OwnedFd>, proc: BorrowedFd<'_>, mask: &Mask) -> Failure {
-    match become_program(prepared, socket, terminal, proc, mask) {
+fn program(prepared: &Prepared, socket: i32, terminal: Option<&OwnedFd>, mask: &Mask) -> Failure {
+    match become_program(prepared, socket, terminal, mask) {
         Ok(failure) | Err(failure) => failure,
     }
 }
@@ -166,7 +180,6 @@ fn become_program(
     prepared: &Prepared,
     socket: i32,
     terminal: Option<&OwnedFd>,
-    proc: BorrowedFd<'_>,
     mask: &Mask,
 ) -> Result<Failure, Failure> {
     let place = Place::Setup;
@@ -200,7 +213,6 @@ fn become_program(
     if !prepared.ignores_sigpipe {
         sys::default_sigpipe();
     }
-    label(prepared.exec_label.as_deref(), proc, c"attr/exec")?;
     // Before the filters, which are the caller's and may allow nothing but execve(2).
     sys::restore(mask).at(place, Call::Sigprocmask)?;
     lockdown::program(prepared)?;
@@ -228,9 +240,6 @@ fn become_program(
 /// Only the standard streams and what was asked for stay open over exec.
 fn keep_descriptors(prepared: &Prepared) -> Result<(), Failure> {
     let place = Place::Setup;
-    for fd in &prepared.drop_fds {
-        sys::close(*fd);
-    }
     if prepared.init {
         prepared.sync_fds.iter().for_each(|fd| sys::close(*fd));
     }
@@ -271,6 +280,7 @@ fn reap(prepared: &Prepared, socket: &OwnedFd, terminal: Option<OwnedFd>, progra
     drop(terminal);
     let signals = sys::child_descriptor().at(place, Call::Signalfd)?;
     close_rest(prepared, socket.as_raw_fd(), signals.as_raw_fd())?;
+    lockdown::show(prepared, true)?;
     sys::send(socket.as_fd(), &Message::Started.encode(), None).at(place, Call::Send)?;
     let mut patience = i32::try_from(BEFORE_REST.as_millis()).ok();
     loop {
@@ -278,15 +288,16 @@ fn reap(prepared: &Prepared, socket: &OwnedFd, terminal: Option<OwnedFd>, progra
         if let Some(status) = collect(socket.as_fd(), program)? {
             return Ok(status);
         }
-        let mut set = [Poll::read(signals.as_raw_fd()), Poll::read(socket.as_raw_fd())];
+        let mut set = [signals.as_raw_fd(), socket.as_raw_fd(), prepared.caller].map(Poll::read);
         sys::poll(&mut set, patience).at(place, Call::Poll)?;
-        if patience.is_some() && !set[0].ready && !set[1].ready {
+        if patience.is_some() && !set.iter().any(|poll| poll.ready) {
             patience = None;
             sys::release_code();
         }
         while sys::next_signal(signals.as_fd()).is_some() {}
-        if set[1].ready && !obey(socket.as_fd(), program) {
-            // The launcher is gone, and so shall all be.
+        // The launcher sees the caller's end, too, unless somebody has stopped it.
+        if set[2].ready || (set[1].ready && !obey(socket.as_fd(), program)) {
+            // One of those is gone that we end with, and so shall all be.
             let _ = sys::kill(program, libc::SIGKILL);
             return Ok(i32::from(crate::exit::FAILED));
         }
@@ -336,6 +347,9 @@ fn close_rest(prepared: &Prepared, socket: i32, signals: i32) -> Result<(), Fail
     let mut keep = prepared.held.take();
     keep.push(socket);
     keep.push(signals);
+    if prepared.caller >= 0 {
+        keep.push(prepared.caller);
+    }
     keep.sort_unstable();
     sys::close_all_but(&keep).at(Place::Setup, Call::CloseRange)
 }

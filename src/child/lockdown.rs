@@ -33,10 +33,31 @@ pub(super) fn process(prepared: &Prepared) -> Result<(), Failure> {
     for (index, filter) in prepared.filters_for_all.iter().enumerate() {
         sys::load_filter(filter).at(Place::Filter(index as u32), Call::Seccomp)?;
     }
+    let guard = guard(prepared)?;
+    prepared.guard.set(guard);
     match prepared.capabilities.sets {
-        Some(set) => sys::set_capability_sets(set, set | guard(prepared), set).at(place, Call::Capset),
+        Some(set) => sys::set_capability_sets(set, set | guard, set).at(place, Call::Capset),
         None => Ok(()),
     }
+}
+
+/// Capabilities that give no right in a user namespace, and none that matters to root: CAP_WAKE_ALARM, CAP_BLOCK_SUSPEND.
+const GUARDS: [u64; 2] = [1 << 35, 1 << 36];
+
+/// What this process is permitted beyond the program, where others outside may look at it: who has less is not allowed to trace it
+/// or to read its memory (ptrace(2), capability checks), and the owner of the user namespace is. Without that the program could make
+/// PID 1, which the filters do not bind, work for it.
+fn guard(prepared: &Prepared) -> Result<u64, Failure> {
+    let (Some(held), true) = (prepared.capabilities.sets, prepared.visible) else { return Ok(0) };
+    let (_, permitted) = sys::capabilities().at(Place::Lockdown, Call::Capset)?;
+    Ok(GUARDS.into_iter().find(|guard| permitted & !held & guard != 0).unwrap_or(0))
+}
+
+/// Lets others look at this process, or not, while its memory is its own alone. Where the program would be among those that may, it
+/// stays closed.
+pub(super) fn show(prepared: &Prepared, on: bool) -> Result<(), Failure> {
+    let guarded = prepared.guard.get() != 0 || prepared.capabilities.sets.is_none_or(|held| held != 0);
+    sys::set_dumpable(on && prepared.visible && guarded).at(Place::Lockdown, Call::Prctl)
 }
 
 /// Rights of what a descriptor refers to, if it may be opened again: /dev/stderr and the like lead there.
@@ -63,22 +84,9 @@ fn landlock(wanted: &Landlock) -> Result<(), Failure> {
     sys::landlock_restrict(ruleset.as_fd()).at(place, Call::LandlockRestrict)
 }
 
-/// CAP_WAKE_ALARM, which gives no right in a user namespace.
-const GUARD: u64 = 1 << 35;
-/// CAP_SYS_PTRACE, against which it is no guard.
-const TRACES: u64 = 1 << 19;
-
-/// What PID 1 is permitted beyond the program, where others outside may look at it: who has less is not allowed to trace it or to
-/// read its memory (ptrace(2), capability checks), and the owner of the user namespace is. Without that the program could make PID 1,
-/// which the filters do not bind, work for it.
-fn guard(prepared: &Prepared) -> u64 {
-    let holds = prepared.capabilities.sets.unwrap_or(u64::MAX) & (GUARD | TRACES) != 0;
-    if prepared.init && prepared.visible && !holds { GUARD } else { 0 }
-}
-
 /// For the program alone, last: what it holds on, and the filters.
 pub(super) fn program(prepared: &Prepared) -> Result<(), Failure> {
-    if let (Some(set), true) = (prepared.capabilities.sets, guard(prepared) != 0) {
+    if let (Some(set), true) = (prepared.capabilities.sets, prepared.guard.get() != 0) {
         sys::set_capabilities(set).at(Place::Lockdown, Call::Capset)?;
     }
     // Only what is permitted and inheritable can be raised, so it comes after the sets.
@@ -93,6 +101,6 @@ pub(super) fn program(prepared: &Prepared) -> Result<(), Failure> {
 /// it does not: it does nothing with them either.
 pub(super) fn reaper(prepared: &Prepared) {
     if prepared.capabilities.sets != Some(0) {
-        let _ = sys::set_capability_sets(0, guard(prepared), 0);
+        let _ = sys::set_capability_sets(0, prepared.guard.get(), 0);
     }
 }

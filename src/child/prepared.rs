@@ -71,8 +71,6 @@ pub enum Act {
     Terminal { console: CString },
     /// Attributes that are added to a mount from here on.
     Attributes(u64),
-    /// Parts of procfs made read-only, if they can be written to.
-    Guard,
     /// chmod
     Chmod { mode: u32 },
 }
@@ -89,16 +87,16 @@ pub enum Source {
     Memory { name: CString, mode: u32, attributes: u64 },
     /// A copy of the mounts at a path of the host, on which there is no link.
     Resolved { source: CString, attributes: u64 },
-    /// A copy of the mounts at a path of the host, links followed.
-    Path { source: CString, attributes: u64, private: bool, optional: bool, tolerant: bool },
+    /// A copy of the mounts at a path of the host, links followed. With `guard`, it is procfs, and writable parts become read-only.
+    Path { source: CString, attributes: u64, private: bool, optional: bool, tolerant: bool, guard: bool },
     /// A copy of the mounts at what a descriptor of the caller's refers to.
     Descriptor { fd: i32, attributes: u64, private: bool },
     /// A file of this name in the sandbox's one tmpfs, with what a descriptor gives.
     Data { name: CString, mode: u32, fd: i32, attributes: u64 },
     /// The kernel's overlay filesystem. With `memory`, changes go to directories of these names in the sandbox's one tmpfs.
     Overlay { lower: Vec<CString>, upper: Option<(CString, CString)>, memory: bool },
-    /// procfs
-    Proc { masked: bool },
+    /// procfs; as above.
+    Proc { masked: bool, guard: bool },
     /// devpts
     Devpts,
     /// mqueue
@@ -167,6 +165,10 @@ pub struct Prepared {
     pub init: bool,
     /// Others outside may look at this process.
     pub visible: bool,
+    /// What it is permitted beyond the program for that.
+    pub guard: Cell<u64>,
+    /// The caller, with which the sandbox is to end.
+    pub caller: i32,
     /// Terminal and session.
     pub session: Session,
     /// The program's descriptors beside the three: these alone, sorted; none leaves all as they are.

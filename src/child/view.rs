@@ -97,11 +97,11 @@ impl<'a> View<'a> {
             }
             Act::Copy { mode, fd } => {
                 let (dir, name) = self.parent(path, step.point)?;
-                let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_NOFOLLOW | libc::O_NOCTTY;
+                // A pipe that nobody reads must not hold us.
+                let own = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
+                let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | own;
                 let file = sys::openat(dir, name, flags, *mode).at(place, Call::Create)?;
-                sys::copy_data(*fd, file.as_fd()).at(place, Call::Read)?;
-                sys::close(*fd);
-                Ok(())
+                sys::copy_data(*fd, file.as_fd()).at(place, Call::Read)
             }
             Act::Mount(source) => self.mount(source, path, step.point, socket),
             Act::Terminal { console } => {
@@ -124,7 +124,6 @@ impl<'a> View<'a> {
                 let fd = self.existing(path)?;
                 sys::set_attributes(fd.as_fd(), *attributes, Propagation::Keep, false).at(place, Call::MountSetattr)
             }
-            Act::Guard => self.guard(path),
             Act::Chmod { mode } => {
                 let fd = self.existing(path)?;
                 sys::chmod(fd.as_fd(), *mode).at(place, Call::Chmod)
@@ -143,7 +142,7 @@ impl<'a> View<'a> {
         let (mount, kind) = match source {
             // The mount point is made after what has been opened, not after what was there when it was planned.
             Source::Resolved { source, attributes } => self.tree(copy(source, *attributes, place)?)?,
-            Source::Path { source, attributes, private, optional, tolerant } => {
+            Source::Path { source, attributes, private, optional, tolerant, guard } => {
                 let tree = match follow(source, place) {
                     Err(failure) if *optional && failure.errno == Errno(libc::ENOENT) => return Ok(()),
                     other => other?,
@@ -159,11 +158,12 @@ impl<'a> View<'a> {
                     }
                     other => other.at(place, Call::MountSetattr)?,
                 }
-                self.tree(tree)?
+                let (tree, kind) = self.tree(tree)?;
+                self.attach(&tree, path, point, kind)?;
+                return if *guard { self.guard(tree.as_fd()) } else { Ok(()) };
             }
             Source::Descriptor { fd, attributes, private } => {
                 let object = here(*fd, place)?;
-                sys::close(*fd);
                 let tree = sys::clone_tree(object.as_fd(), c"", true).at(place, Call::OpenTree)?;
                 let propagation = if *private { Propagation::Private } else { Propagation::Keep };
                 sys::set_attributes(tree.as_fd(), *attributes, propagation, true).at(place, Call::MountSetattr)?;
@@ -176,7 +176,6 @@ impl<'a> View<'a> {
                 let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
                 let file = sys::openat(self.memory, name, flags, *mode).at(place, Call::Create)?;
                 sys::copy_data(*fd, file.as_fd()).at(place, Call::Read)?;
-                sys::close(*fd);
                 let mount = sys::clone_tree(self.memory, name, false).at(place, Call::OpenTree)?;
                 sys::set_attributes(mount.as_fd(), *attributes, Propagation::Keep, false)
                     .at(place, Call::MountSetattr)?;
@@ -192,7 +191,7 @@ impl<'a> View<'a> {
             Source::Overlay { lower, upper, memory } => {
                 return self.overlay(lower, upper.as_ref(), *memory, path, point);
             }
-            Source::Proc { masked } => return self.proc(path, point, *masked),
+            Source::Proc { masked, guard } => return self.proc(path, point, *masked, *guard),
             Source::Devpts => {
                 let options = [(c"source", c"devpts"), (c"mode", c"0620"), (c"ptmxmode", c"0666")];
                 let mount = sys::new_filesystem(c"devpts", &options, ATTR_NOSUID | ATTR_NOEXEC);
@@ -318,14 +317,12 @@ impl<'a> View<'a> {
         };
         let whole = name == c".";
         sys::attach_at(mount.as_fd(), dir, name).at(place, Call::MoveMount)?;
-        if made { Ok(()) } else { self.covered(path, whole) }
+        if made { Ok(()) } else { self.covered(whole) }
     }
 
-    /// What is open may be covered now.
-    fn covered(&mut self, path: &CStr, whole: bool) -> Result<(), Failure> {
-        if whole || self.last.as_ref().is_some_and(|(last, _)| last.starts_with(path.to_bytes())) {
-            self.last = None;
-        }
+    /// What is open may be covered now, under whatever name.
+    fn covered(&mut self, whole: bool) -> Result<(), Failure> {
+        self.last = None;
         if whole {
             let flags = libc::O_PATH | libc::O_DIRECTORY;
             self.root = sys::openat(self.memory, c"root", flags, 0).at(self.place, Call::Open)?;
@@ -333,10 +330,14 @@ impl<'a> View<'a> {
         Ok(())
     }
 
-    fn proc(&mut self, path: &'a CStr, point: Point, masked: bool) -> Result<(), Failure> {
+    fn proc(&mut self, path: &'a CStr, point: Point, masked: bool, guard: bool) -> Result<(), Failure> {
         let place = self.place;
         let proc = sys::new_filesystem(c"proc", &[(c"source", c"proc")], SAFE).at(place, Call::Fsmount)?;
         self.attach(&proc, path, point, Kind::Dir)?;
+        // By the mount's own descriptor: what its path leads to by now is another matter.
+        if guard {
+            self.guard(proc.as_fd())?;
+        }
         if !masked {
             return Ok(());
         }
@@ -356,13 +357,12 @@ impl<'a> View<'a> {
     }
 
     /// Parts of procfs that are writable become read-only: for root without a user namespace of its own, they are.
-    fn guard(&mut self, path: &'a CStr) -> Result<(), Failure> {
-        let proc = self.existing(path)?;
+    fn guard(&self, proc: BorrowedFd<'_>) -> Result<(), Failure> {
         for name in GUARDED {
-            match sys::may_write(proc.as_fd(), name) {
+            match sys::may_write(proc, name) {
                 Err(Errno(libc::EACCES | libc::ENOENT | libc::EROFS)) => {}
                 Err(errno) => return Err(errno).at(self.place, Call::Access),
-                Ok(()) => self.read_only(proc.as_fd(), name)?,
+                Ok(()) => self.read_only(proc, name)?,
             }
         }
         Ok(())
@@ -424,7 +424,7 @@ impl<'a> View<'a> {
         let target = Text::<32>::of_descriptor(target.as_raw_fd());
         let target = target.text().at(place, Call::Open)?;
         sys::mount(c"overlay", target, libc::MS_NOSUID | libc::MS_NODEV, options).at(place, Call::Mount)?;
-        self.covered(path, whole)
+        self.covered(whole)
     }
 }
 
@@ -472,7 +472,7 @@ fn copy(source: &CStr, attributes: u64, place: Place) -> Result<OwnedFd, Failure
 
 /// The same, links followed: what the kernel finds in this one look is what is shown.
 fn follow(source: &CStr, place: Place) -> Result<OwnedFd, Failure> {
-    match sys::clone_tree(sys::cwd(), source, true) {
+    match sys::clone_followed(source) {
         // A link of /proc leads to a mount of another namespace, of which there are no copies: the same file is here, too.
         Err(Errno(libc::EINVAL)) => {
             let there = sys::openat(sys::cwd(), source, libc::O_PATH, 0).at(place, Call::OpenTree)?;

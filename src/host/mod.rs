@@ -146,7 +146,7 @@ pub fn probe_bare(sandbox: &Sandbox, cwd: PathBuf, home: PathBuf) -> Facts {
     };
     for mount in &sandbox.filesystem.mounts {
         match &mount.what {
-            Make::Bind { source: Source::Path(path), optional: false, .. } => look(path),
+            Make::Bind { source: Source::Path(path), .. } => look(path),
             Make::Overlay { lower, upper } => {
                 lower.iter().for_each(|dir| look(dir));
                 if let Upper::Host { upper, work } = upper {

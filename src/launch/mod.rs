@@ -28,9 +28,14 @@ pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
     let ignored = sys::ignore_sigpipe() && plan.tty == Tty::Shared;
     sys::default_sigchld();
     // As the plan: never taken apart.
-    let prepared = ManuallyDrop::new(prepare::prepare(plan, session, ignored, status.wants_child())?);
     let system = |what: &'static str| move |errno: sys::Errno| Error::new(format!("{what}: {errno}"));
     let caller = caller(plan)?;
+    let around = prepare::Around {
+        ignores_sigpipe: ignored,
+        wants_child: status.wants_child(),
+        caller: caller.as_ref().map_or(-1, |caller| caller.as_raw_fd()),
+    };
+    let prepared = ManuallyDrop::new(prepare::prepare(plan, session, around)?);
     let (ours, theirs) = sys::seqpacket_pair().map_err(system("socketpair"))?;
     // What stops a program that shares our process group is to stop us as well.
     let shared: &[i32] = &[libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
@@ -109,6 +114,11 @@ fn caller(plan: &Plan) -> Result<Option<OwnedFd>> {
         return Ok(None);
     }
     let parent = sys::parent_pid();
+    // A program in our process group may stop us. The kernel's signal ends us even then; where the caller has one thread, it is as good.
+    if std::fs::read_dir(format!("/proc/{parent}/task")).map_or(0, Iterator::count) == 1 {
+        let done = sys::set_parent_death_signal(libc::SIGKILL);
+        done.map_err(|errno| Error::new(format!("cannot end with the caller: prctl: {errno}")))?;
+    }
     match sys::pidfd_open(parent) {
         Ok(pidfd) if sys::parent_pid() == parent => Ok(Some(pidfd)),
         // Our parent is out of sight, in a pid namespace above, or gone.
@@ -163,7 +173,8 @@ fn give_up_rights(plan: &Plan) -> Result<()> {
         Err(sys::Errno(libc::EPERM)) => {}
         other => other.map_err(system("capset"))?,
     }
-    sys::set_dumpable(true).map_err(system("prctl PR_SET_DUMPABLE"))
+    // The program may have our user, and as few rights: it must not look out of the view through us.
+    sys::set_dumpable(false).map_err(system("prctl PR_SET_DUMPABLE"))
 }
 
 /// The sandbox's first process.

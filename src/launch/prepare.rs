@@ -20,7 +20,18 @@ fn switch_ids(plan: &Plan) -> Option<(Option<u32>, Option<u32>)> {
     Some((other(plan.ids.uid, uid), other(plan.ids.gid, gid))).filter(|ids| *ids != (None, None))
 }
 
-pub(super) fn prepare(plan: &Plan, session: Session, ignores_sigpipe: bool, wants_child: bool) -> Result<Prepared> {
+/// What is not the plan's: how things are in the process that carries it out.
+pub(super) struct Around {
+    /// The caller ignores SIGPIPE.
+    pub ignores_sigpipe: bool,
+    /// Somebody wants to know the child before it goes on.
+    pub wants_child: bool,
+    /// A pidfd of the process that the sandbox ends with, or -1.
+    pub caller: i32,
+}
+
+pub(super) fn prepare(plan: &Plan, session: Session, around: Around) -> Result<Prepared> {
+    let Around { ignores_sigpipe, wants_child, caller } = around;
     let mut scratch = Vec::new();
     let mut steps = Vec::new();
     // Steps have the numbers of the plan's operations, so that a failure finds its line.
@@ -57,7 +68,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, ignores_sigpipe: bool, want
         }
         Descriptors::AllBut(fds) => (None, fds.clone()),
     };
-    let mut held = Vec::with_capacity(plan.sync_fds.len() + plan.lock_files.len() + 2);
+    let mut held = Vec::with_capacity(plan.sync_fds.len() + plan.lock_files.len() + 3);
     held.extend(&plan.sync_fds);
     let label = |label: &Option<String>| label.as_ref().map(|label| cstring(OsStr::new(label))).transpose();
     let path = |path: &std::path::PathBuf| cstring(path.as_os_str());
@@ -84,6 +95,8 @@ pub(super) fn prepare(plan: &Plan, session: Session, ignores_sigpipe: bool, want
         own_pids: plan.namespaces.contains(&Namespace::Pid),
         init: plan.init,
         visible: plan.visible,
+        guard: std::cell::Cell::new(0),
+        caller,
         session,
         only_fds,
         drop_fds,
@@ -207,27 +220,27 @@ fn step(index: usize, placed: &Placed, scratch: &mut Vec<Scratch>) -> Result<Ste
         Op::Bind { source, attributes, .. } => {
             Act::Mount(Source::Resolved { source: cstring(source.as_os_str())?, attributes: attributes.bits() })
         }
-        Op::Proc { masked, .. } => {
+        Op::Proc { masked, guard, .. } => {
             if *masked {
                 mask(scratch, false, false);
                 mask(scratch, true, false);
             }
-            Act::Mount(Source::Proc { masked: *masked })
+            Act::Mount(Source::Proc { masked: *masked, guard: *guard })
         }
         Op::Devpts { .. } => Act::Mount(Source::Devpts),
         Op::Mqueue { .. } => Act::Mount(Source::Mqueue),
         Op::Seal { .. } => Act::Attributes(sys::ATTR_RDONLY),
         Op::Remount { attributes, .. } => Act::Attributes(attributes.bits()),
-        Op::Guard { .. } => Act::Guard,
         Op::Chmod { mode, .. } => Act::Chmod { mode: *mode },
         // What is writable here is the host's to mount on; what is not must not become so by what arrives.
-        Op::Show { source, attributes, optional, tolerant, .. } => Act::Mount(match source {
+        Op::Show { source, attributes, optional, tolerant, guard, .. } => Act::Mount(match source {
             spec::Source::Path(path) => Source::Path {
                 source: cstring(path.as_os_str())?,
                 attributes: attributes.bits(),
                 private: attributes.ro,
                 optional: *optional,
                 tolerant: *tolerant,
+                guard: *guard,
             },
             spec::Source::Descriptor(fd) => {
                 Source::Descriptor { fd: *fd, attributes: attributes.bits(), private: attributes.ro }

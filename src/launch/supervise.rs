@@ -123,6 +123,10 @@ pub(super) fn supervise(running: Running<'_>, status: &mut dyn Events) -> Result
         }
         watch.clock();
     }
+    // What is left to do is to end; whoever has made PID 1 say that it does must not hold us.
+    if prepared.init {
+        let _ = sys::pidfd_signal(child.pidfd.as_fd(), libc::SIGKILL);
+    }
     let end = sys::wait_end(child.pidfd.as_fd()).map_err(|errno| Error::new(format!("waitid: {errno}")))?;
     watch.take_back();
     watch.finish();
@@ -247,13 +251,14 @@ impl Watch<'_> {
             // The program runs: what PID 1 meets from here on is the program's doing, or an accident, and its end.
             Some(Message::Failed { .. }) if self.started => return Ok(false),
             Some(Message::Failed { place, call, errno }) => {
+                let _ = sys::pidfd_signal(self.child.pidfd.as_fd(), libc::SIGKILL);
                 self.take_back();
                 self.finish();
                 let found = self.found.take();
                 return Err(wording::failure(self.plan, self.prepared, (place, call, errno), found));
             }
             Some(Message::Terminal) => {
-                if let Some(master) = fd {
+                if let (Some(master), Session::Pty(_), false) = (fd, self.prepared.session, self.started) {
                     self.relay.start(master);
                 }
             }
@@ -316,7 +321,12 @@ impl Watch<'_> {
             libc::SIGCONT => self.go_on(),
             // What the terminal sends has reached a program that shares it; if ^Z stops it, PID 1 says so.
             _ if !arrived.from_process && shared && self.group.is_none() => {}
-            _ if !self.prepared.init && !self.started => self.kill(libc::SIGKILL),
+            // There is nobody yet to hand it on, and what holds the start up may do so for ever.
+            signal if !self.started && is_end(signal) => {
+                self.hurried = true;
+                self.outcome = Some(Outcome::Signaled(signal));
+                let _ = sys::pidfd_signal(self.child.pidfd.as_fd(), libc::SIGKILL);
+            }
             signal => {
                 self.hurried |= is_end(signal);
                 self.kill(signal);

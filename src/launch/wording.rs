@@ -237,7 +237,6 @@ fn noun(op: &Op) -> &'static str {
         Op::Overlay { .. } => "an overlay",
         Op::Mqueue { .. } => "a mqueue",
         Op::Data { .. } => "a file",
-        Op::Guard { .. } => "parts of procfs read-only",
         Op::Chmod { .. } => "other permissions",
     }
 }

@@ -289,6 +289,9 @@ pub enum Op {
         path: PathBuf,
         /// Whether the OCI's lists of masked and read-only paths are applied.
         masked: bool,
+        /// Whether parts that are writable become read-only.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        guard: bool,
     },
     /// A new instance of devpts.
     Devpts {
@@ -312,6 +315,8 @@ pub enum Op {
         optional: bool,
         /// What is mounted below may keep its flags.
         tolerant: bool,
+        /// It is procfs, of which writable parts become read-only.
+        guard: bool,
     },
     /// The kernel's overlay filesystem.
     Overlay {
@@ -345,11 +350,6 @@ pub enum Op {
         /// Which.
         attributes: Attributes,
     },
-    /// Parts of procfs made read-only where they are writable.
-    Guard {
-        /// Where it is.
-        path: PathBuf,
-    },
     /// Permissions changed.
     Chmod {
         /// Of what.
@@ -381,7 +381,6 @@ impl Op {
             | Op::Mqueue { path }
             | Op::Data { path, .. }
             | Op::Remount { path, .. }
-            | Op::Guard { path }
             | Op::Chmod { path, .. } => path,
         }
     }

@@ -4,6 +4,7 @@ use super::{Attributes, Op, Placed, place::Placement};
 use crate::error::{Cause, Error, Result};
 use crate::host::Facts;
 use crate::spec::{Access, Make, Mount, Namespace, Sandbox, Source};
+use crate::sys::Errno;
 use std::path::{Path, PathBuf};
 
 pub(super) fn place(sandbox: &Sandbox, facts: &Facts) -> Result<Placement> {
@@ -13,6 +14,20 @@ pub(super) fn place(sandbox: &Sandbox, facts: &Facts) -> Result<Placement> {
         ordered.mount(index, mount)?;
     }
     Ok(Placement { ops: ordered.out, ..Placement::default() })
+}
+
+/// How a source is shown.
+struct Show {
+    access: Access,
+    optional: bool,
+    tolerant: bool,
+    guard: bool,
+}
+
+impl Show {
+    fn plain(access: Access) -> Show {
+        Show { access, optional: false, tolerant: false, guard: false }
+    }
 }
 
 struct Ordered<'a> {
@@ -49,10 +64,15 @@ impl Ordered<'_> {
         let memory = Attributes { ro: false, nodev: true, noexec: false };
         match &mount.what {
             Make::Bind { source, access, optional, tolerant } => {
-                if let (Source::Path(source), false) = (source, optional) {
-                    self.there(index, mount, source)?;
+                if let Source::Path(source) = source {
+                    match self.facts.absent.get(source) {
+                        // For good: a number of a descriptor would be one of ours by then.
+                        Some(Errno(libc::ENOENT)) if *optional => return Ok(()),
+                        _ => self.there(index, mount, source)?,
+                    }
                 }
-                self.show(mount, source.clone(), path, *access, *optional, *tolerant);
+                let show = Show { access: *access, optional: *optional, tolerant: *tolerant, guard: false };
+                self.show(mount, source.clone(), path, show);
             }
             Make::RemountReadOnly => {
                 let attributes = Attributes { ro: true, nodev: true, noexec: false };
@@ -65,16 +85,13 @@ impl Ordered<'_> {
                 }
                 self.push(mount, Op::Overlay { path, lower: lower.clone(), upper: upper.clone() });
             }
-            Make::Proc => {
-                match self.own_pids {
-                    true => self.push(mount, Op::Proc { path: path.clone(), masked: false }),
-                    false => {
-                        let source = Source::Path("/proc".into());
-                        self.show(mount, source, path.clone(), Access::Writable, false, false);
-                    }
+            Make::Proc => match self.own_pids {
+                true => self.push(mount, Op::Proc { path, masked: false, guard: true }),
+                false => {
+                    let show = Show { guard: true, ..Show::plain(Access::Writable) };
+                    self.show(mount, Source::Path("/proc".into()), path, show);
                 }
-                self.push(mount, Op::Guard { path });
-            }
+            },
             Make::Dev { console } => self.dev(mount, &path, console.as_deref()),
             Make::Tmpfs { mode, size } => {
                 self.push(mount, Op::Tmpfs { path, mode: *mode, size: *size, attributes: memory });
@@ -92,9 +109,10 @@ impl Ordered<'_> {
         Ok(())
     }
 
-    fn show(&mut self, mount: &Mount, source: Source, path: PathBuf, access: Access, optional: bool, tolerant: bool) {
+    fn show(&mut self, mount: &Mount, source: Source, path: PathBuf, show: Show) {
+        let Show { access, optional, tolerant, guard } = show;
         let attributes = Attributes { ro: access == Access::ReadOnly, nodev: access != Access::Devices, noexec: false };
-        self.push(mount, Op::Show { source, path, attributes, optional, tolerant });
+        self.push(mount, Op::Show { source, path, attributes, optional, tolerant, guard });
     }
 
     /// The devices that every program may expect, terminals of its own, a place for shared memory.
@@ -103,7 +121,7 @@ impl Ordered<'_> {
         self.push(mount, Op::Tmpfs { path: path.to_owned(), mode: 0o755, size: None, attributes: memory });
         for name in ["null", "zero", "full", "random", "urandom", "tty"] {
             let source = Source::Path(Path::new("/dev").join(name));
-            self.show(mount, source, path.join(name), Access::Devices, false, false);
+            self.show(mount, source, path.join(name), Show::plain(Access::Devices));
         }
         let links = [
             ("stdin", "/proc/self/fd/0"),
@@ -120,7 +138,7 @@ impl Ordered<'_> {
         self.push(mount, Op::Symlink { path: path.join("ptmx"), target: "pts/ptmx".into() });
         if let Some(console) = console {
             let source = Source::Path(console.to_owned());
-            self.show(mount, source, path.join("console"), Access::Devices, false, false);
+            self.show(mount, source, path.join("console"), Show::plain(Access::Devices));
         }
     }
 }

@@ -187,7 +187,7 @@ impl Placer<'_> {
                 // kernel's fs/namespace.c). Where nesting is allowed, the parts stay as they are for a caller who is not
                 // root: their permissions close them to everyone else.
                 let masked = !self.nested || self.facts.uid == 0;
-                self.push(Op::Proc { path: path.to_owned(), masked }, &item.origin);
+                self.push(Op::Proc { path: path.to_owned(), masked, guard: false }, &item.origin);
                 self.covers.insert(path.into(), Cover::Closed);
                 Ok(())
             }

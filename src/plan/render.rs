@@ -138,7 +138,6 @@ fn op(op: &Op) -> (&'static str, String) {
         Op::Mqueue { .. } => ("mqueue", path.to_string()),
         Op::Data { mode, fd, .. } => ("file", format!("{path} {mode:04o}, from descriptor {fd}")),
         Op::Remount { attributes, .. } => ("remount", format!("{path} {}", flags(*attributes))),
-        Op::Guard { .. } => ("guard", format!("{path}, writable parts read-only")),
         Op::Chmod { mode, .. } => ("chmod", format!("{path} {mode:04o}")),
         Op::Seal { .. } => ("seal", format!("{path} read-only")),
     }

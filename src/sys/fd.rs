@@ -195,10 +195,12 @@ pub fn chmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
     done(unsafe { libc::chmod(path.text()?.as_ptr(), mode) })
 }
 
-/// faccessat(2), W_OK, by the real ids.
+/// faccessat2(2), W_OK, by the real ids. A link is not followed.
 pub fn may_write(dir: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+    let flags = libc::AT_SYMLINK_NOFOLLOW;
     // SAFETY: the path ends with a NUL.
-    done(unsafe { libc::faccessat(dir.as_raw_fd(), path.as_ptr(), libc::W_OK, 0) })
+    check(unsafe { libc::syscall(libc::SYS_faccessat2, dir.as_raw_fd(), path.as_ptr(), libc::W_OK, flags) })?;
+    Ok(())
 }
 
 /// Copies what is left to read of one descriptor to another.

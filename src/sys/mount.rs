@@ -48,12 +48,18 @@ pub fn new_filesystem(kind: &CStr, options: &[(&CStr, &CStr)], attributes: u64) 
     }
 }
 
-/// open_tree(2) with OPEN_TREE_CLONE: a detached copy of the mounts at and below a path.
+/// open_tree(2) with OPEN_TREE_CLONE: a detached copy of the mounts at and below a path. A link at its end is not followed.
 pub fn clone_tree(dir: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Result<OwnedFd> {
-    let mut flags = OPEN_TREE_CLONE as i32 | libc::O_CLOEXEC | libc::AT_EMPTY_PATH;
-    if recursive {
-        flags |= AT_RECURSIVE;
-    }
+    clone_with(dir, path, libc::AT_SYMLINK_NOFOLLOW | if recursive { AT_RECURSIVE } else { 0 })
+}
+
+/// The same of what a path of the host leads to, links followed, with all mounts below.
+pub fn clone_followed(path: &CStr) -> Result<OwnedFd> {
+    clone_with(super::fd::cwd(), path, AT_RECURSIVE)
+}
+
+fn clone_with(dir: BorrowedFd<'_>, path: &CStr, more: i32) -> Result<OwnedFd> {
+    let flags = OPEN_TREE_CLONE as i32 | libc::O_CLOEXEC | libc::AT_EMPTY_PATH | more;
     // SAFETY: the path ends with a NUL and outlives the call.
     owned(unsafe { libc::syscall(libc::SYS_open_tree, dir.as_raw_fd(), path.as_ptr(), flags) })
 }

@@ -73,8 +73,15 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, Opti
             }
         };
         let part = libc::CMSG_FIRSTHDR(&raw const header);
-        let passed = (!part.is_null() && (*part).cmsg_type == libc::SCM_RIGHTS)
-            .then(|| OwnedFd::from_raw_fd(libc::CMSG_DATA(part).cast::<i32>().read_unaligned()));
+        let mut passed = None;
+        if !part.is_null() && (*part).cmsg_type == libc::SCM_RIGHTS {
+            // As many as came; all but the first are closed again.
+            let bytes = ((*part).cmsg_len as usize).saturating_sub(libc::CMSG_LEN(0) as usize);
+            for index in 0..bytes / size_of::<i32>() {
+                let fd = OwnedFd::from_raw_fd(libc::CMSG_DATA(part).cast::<i32>().add(index).read_unaligned());
+                passed.get_or_insert(fd);
+            }
+        }
         Ok((n as usize, passed))
     }
 }
