@@ -9,6 +9,7 @@ mod ordered;
 mod place;
 mod render;
 pub mod seccomp;
+pub mod syscalls;
 
 pub use ids::{Extent, IdPlan, Writer};
 pub use landlock::LandlockPlan;
