@@ -4,14 +4,15 @@
 //! load the architecture
 //! for each architecture: another one? over its block
 //!     load the number
-//!     a binary search over ranges of numbers of which the same is decided
-//!         a leaf returns, or looks at arguments and returns
+//!     a binary search over ranges of numbers of which the same is decided; its jumps end at
+//!         returns and checks of arguments, each there once
 //! return ENOSYS
 //! ```
 //!
 //! A search rather than a chain, since the kernel runs the filter once for every number when it is loaded, to learn which calls are
 //! always allowed; of those it does not ask the filter again (kernel/seccomp.c, seccomp_cache_prepare, Linux 5.11). It can follow
-//! loads of the number and the architecture, comparisons with constants and jumps; so nothing else stands before a leaf.
+//! loads of the number and the architecture, comparisons with constants and jumps; so nothing else stands before a leaf. And short,
+//! since what else loading costs is the kernel's compiler.
 //!
 //! Every machine that these architectures are is little-endian, so the lower half of an argument comes first. Upper halves are not
 //! looked at: where an argument is an int, the kernel ignores them (CVE-2019-10063 is a filter that did not).
@@ -74,84 +75,130 @@ pub fn compile(policy: &Policy) -> Vec<Instruction> {
     }
     let mut code = vec![op(LOAD, 0, 0, ARCH)];
     for arch in policy.covered() {
-        code.push(op(EQUAL, 1, 0, arch.audit()));
-        let over = code.len();
-        code.push(op(JUMP, 0, 0, 0));
-        code.push(op(LOAD, 0, 0, NUMBER));
-        search(&mut code, &ranges(policy, arch), policy.errno);
-        code[over].k = (code.len() - over - 1) as u32;
+        let block = Block::of(&runs(policy, arch), policy.errno).forward();
+        code.extend([op(EQUAL, 1, 0, arch.audit()), op(JUMP, 0, 0, block.len() as u32)]);
+        code.extend(block);
     }
     code.push(op(RETURN, 0, 0, errno(libc::ENOSYS)));
     code
 }
 
-/// What is decided of all numbers from one on.
-struct From {
+/// Below this are all numbers but ARM's private ones.
+const DENSE: usize = 512;
+
+/// A run of numbers of which the same is decided: from this one to the next run's.
+struct Run {
     number: u32,
     decision: Decision,
 }
 
 /// What is decided of every number, in order, from 0.
-fn ranges(policy: &Policy, arch: Arch) -> Vec<From> {
-    let mut known: Vec<From> = ROWS
-        .iter()
-        .filter_map(|row| Some(From { number: row.number(arch)?, decision: policy.decide(row, arch) }))
-        .collect();
-    known.sort_unstable_by_key(|from| from.number);
-    let mut ranges: Vec<From> = Vec::with_capacity(known.len());
-    let mut next = 0;
+fn runs(policy: &Policy, arch: Arch) -> Vec<Run> {
+    let mut dense = [policy.unknown(); DENSE];
+    let mut beyond: Vec<Run> = Vec::new();
+    for row in &ROWS {
+        let Some(number) = row.number(arch) else { continue };
+        let decision = policy.decide(row, arch);
+        match dense.get_mut(number as usize) {
+            Some(place) => *place = decision,
+            None => beyond.push(Run { number, decision }),
+        }
+    }
+    beyond.sort_unstable_by_key(|run| run.number);
+    let mut runs: Vec<Run> = Vec::with_capacity(DENSE / 2);
     let mut add = |number, decision| {
-        if ranges.last().is_none_or(|last| last.decision != decision) {
-            ranges.push(From { number, decision });
+        if runs.last().is_none_or(|last| last.decision != decision) {
+            runs.push(Run { number, decision });
         }
     };
-    for From { number, decision } in known {
-        if number > next {
-            add(next, policy.unknown());
-        }
+    (0..).zip(dense).for_each(|(number, decision)| add(number, decision));
+    add(DENSE as u32, policy.unknown());
+    for Run { number, decision } in beyond {
         add(number, decision);
-        next = number + 1;
+        add(number + 1, policy.unknown());
     }
-    add(next, policy.unknown());
     if arch == Arch::X86_64 {
         add(X32, Decision::ABSENT);
     }
-    ranges
+    runs
 }
 
-/// The number is in the accumulator.
-fn search(code: &mut Vec<Instruction>, ranges: &[From], refusal: u16) {
-    let (lower, upper) = ranges.split_at(ranges.len() / 2);
-    let Some((first, true)) = upper.first().map(|first| (first, !lower.is_empty())) else {
-        return upper.iter().for_each(|only| leaf(code, only.decision, refusal));
-    };
-    let at = code.len();
-    code.push(op(AT_LEAST, 0, 0, first.number));
-    search(code, lower, refusal);
-    let skipped = code.len() - at - 1;
-    match u8::try_from(skipped) {
-        Ok(short) => code[at].jt = short,
-        // Jumps of comparisons are eight bits long. What was written moves as one; its jumps are relative.
-        Err(_) => {
-            code[at].jf = 1;
-            code.insert(at + 1, op(JUMP, 0, 0, skipped as u32));
-        }
+/// The code of one architecture, from its end to its start: BPF's jumps go forward, so where they lead is written already.
+struct Block {
+    /// The last instruction first.
+    backward: Vec<Instruction>,
+    /// Where the code of a decision begins, in that order.
+    leaves: Vec<(Decision, usize)>,
+    /// What is returned where a check fails.
+    refuse: u32,
+}
+
+impl Block {
+    fn of(runs: &[Run], refusal: u16) -> Block {
+        let backward = Vec::with_capacity(2 * runs.len() + 64);
+        let mut block = Block { backward, leaves: Vec::new(), refuse: errno(refusal.into()) };
+        block.search(runs);
+        block.backward.push(op(LOAD, 0, 0, NUMBER));
+        block
     }
-    search(code, upper, refusal);
+
+    fn forward(self) -> impl ExactSizeIterator<Item = Instruction> {
+        self.backward.into_iter().rev()
+    }
+
+    /// Writes a search, with the number in the accumulator, and returns where it begins.
+    fn search(&mut self, runs: &[Run]) -> usize {
+        let (lower, upper) = runs.split_at(runs.len() / 2);
+        let Some(first) = upper.first() else { return self.leaf(Decision::ABSENT) };
+        if lower.is_empty() {
+            return self.leaf(first.decision);
+        }
+        let (from, below) = (self.search(upper), self.search(lower));
+        let (from, below) = (self.near(from), self.near(below));
+        let skipped = |place| (self.backward.len() - place - 1) as u8;
+        let compare = op(AT_LEAST, skipped(from), skipped(below), first.number);
+        self.backward.push(compare);
+        self.backward.len() - 1
+    }
+
+    /// The place, or one from which it is reached: a comparison's jump is eight bits long. Another such place may still come between.
+    fn near(&mut self, place: usize) -> usize {
+        let skipped = self.backward.len() - place;
+        if skipped < 255 {
+            return place;
+        }
+        self.backward.push(op(JUMP, 0, 0, skipped as u32 - 1));
+        self.backward.len() - 1
+    }
+
+    /// Where the code of a decision begins. It is written where there is none, and again where the last is far away.
+    fn leaf(&mut self, decision: Decision) -> usize {
+        let known = self.leaves.iter().position(|(known, _)| *known == decision);
+        if let Some(at) = known {
+            if self.backward.len() - self.leaves[at].1 < 200 {
+                return self.leaves[at].1;
+            }
+            self.leaves.swap_remove(at);
+        }
+        self.backward.extend(code(decision, self.refuse).into_iter().rev());
+        let place = self.backward.len() - 1;
+        self.leaves.push((decision, place));
+        place
+    }
 }
 
-fn leaf(code: &mut Vec<Instruction>, decision: Decision, refusal: u16) {
-    let refuse = errno(refusal.into());
+/// What carries a decision out.
+fn code(decision: Decision, refuse: u32) -> Vec<Instruction> {
     match decision {
-        Decision::Allow => code.push(op(RETURN, 0, 0, ALLOW)),
-        Decision::Errno(number) => code.push(op(RETURN, 0, 0, errno(number.into()))),
-        Decision::Check(Check::Without(flags)) => code.extend([
+        Decision::Allow => vec![op(RETURN, 0, 0, ALLOW)],
+        Decision::Errno(number) => vec![op(RETURN, 0, 0, errno(number.into()))],
+        Decision::Check(Check::Without(flags)) => vec![
             op(LOAD, 0, 0, argument(0)),
             op(ANY_BIT, 0, 1, flags),
             op(RETURN, 0, 0, refuse),
             op(RETURN, 0, 0, ALLOW),
-        ]),
-        Decision::Check(Check::Ioctl) => code.extend([
+        ],
+        Decision::Check(Check::Ioctl) => vec![
             op(LOAD, 0, 0, argument(1)),
             op(EQUAL, 1, 0, TIOCSTI),
             op(EQUAL, 0, 3, TIOCLINUX),
@@ -160,13 +207,13 @@ fn leaf(code: &mut Vec<Instruction>, decision: Decision, refusal: u16) {
             op(ANY_BIT, 1, 0, NEGATIVE),
             op(RETURN, 0, 0, refuse),
             op(RETURN, 0, 0, ALLOW),
-        ]),
+        ],
         Decision::Check(Check::Personality { uname, fixed_addresses }) => {
-            among(code, 0, &domains(uname, fixed_addresses), refuse);
+            among(0, &domains(uname, fixed_addresses), refuse)
         }
-        Decision::Check(Check::Socket(families)) => socket(code, families),
-        Decision::Check(Check::Socketpair) => among(code, 0, &[libc::AF_UNIX as u32], errno(libc::EAFNOSUPPORT)),
-        Decision::Check(Check::Kcmp) => among(code, 2, &[KCMP_FILE], refuse),
+        Decision::Check(Check::Socket(families)) => socket(families),
+        Decision::Check(Check::Socketpair) => among(0, &[libc::AF_UNIX as u32], errno(libc::EAFNOSUPPORT)),
+        Decision::Check(Check::Kcmp) => among(2, &[KCMP_FILE], refuse),
     }
 }
 
@@ -184,30 +231,32 @@ fn domains(uname: bool, fixed_addresses: bool) -> Vec<u32> {
 }
 
 /// Allows where the argument is one of these values, not more than 254.
-fn among(code: &mut Vec<Instruction>, index: u32, values: &[u32], refuse: u32) {
-    code.push(op(LOAD, 0, 0, argument(index)));
-    for (at, value) in values.iter().enumerate() {
-        code.push(op(EQUAL, (values.len() - at) as u8, 0, *value));
-    }
+fn among(index: u32, values: &[u32], refuse: u32) -> Vec<Instruction> {
+    let mut code = vec![op(LOAD, 0, 0, argument(index))];
+    code.extend(values.iter().enumerate().map(|(at, value)| op(EQUAL, (values.len() - at) as u8, 0, *value)));
     code.extend([op(RETURN, 0, 0, refuse), op(RETURN, 0, 0, ALLOW)]);
+    code
 }
 
-/// Unix and Internet sockets, and netlink's with these protocols.
-fn socket(code: &mut Vec<Instruction>, families: Families) {
+/// Allows unix and Internet sockets, and netlink's with these protocols.
+fn socket(families: Families) -> Vec<Instruction> {
     let no_family = errno(libc::EAFNOSUPPORT);
     let protocols: &[u32] = match families {
-        Families::Unix => return among(code, 0, &[libc::AF_UNIX as u32], no_family),
+        Families::Unix => return among(0, &[libc::AF_UNIX as u32], no_family),
         Families::Internet => &[NETLINK_ROUTE],
         Families::Everyday => &[NETLINK_ROUTE, NETLINK_KOBJECT_UEVENT],
     };
-    let end = protocols.len() as u8;
-    code.extend([
+    let rest = among(2, protocols, errno(libc::EPROTONOSUPPORT));
+    // The last of the rest allows.
+    let allow = rest.len() as u8;
+    let mut code = vec![
         op(LOAD, 0, 0, argument(0)),
-        op(EQUAL, 6 + end, 0, libc::AF_UNIX as u32),
-        op(EQUAL, 5 + end, 0, libc::AF_INET as u32),
-        op(EQUAL, 4 + end, 0, libc::AF_INET6 as u32),
+        op(EQUAL, 3 + allow, 0, libc::AF_UNIX as u32),
+        op(EQUAL, 2 + allow, 0, libc::AF_INET as u32),
+        op(EQUAL, 1 + allow, 0, libc::AF_INET6 as u32),
         op(EQUAL, 1, 0, libc::AF_NETLINK as u32),
         op(RETURN, 0, 0, no_family),
-    ]);
-    among(code, 2, protocols, errno(libc::EPROTONOSUPPORT));
+    ];
+    code.extend(rest);
+    code
 }
