@@ -23,7 +23,7 @@ reasons! {
     Acct = "process accounting is the host's",
     Aio = "strict: the kernel's old asynchronous input and output, which few programs use",
     Bpf = "loads programs into the kernel",
-    Cachestat = "told of pages that other users' programs had read, before Linux 6.13; programs fall back to mincore",
+    Cachestat = "tells which parts of a file others have read, in its first kernels without asking for rights; programs fall back to mincore",
     Chroot = "needs a capability; allowed where nested namespaces are, which give it",
     Clock = "the clock is the host's",
     ClockRate = "strict: how the host's clock is kept; elsewhere reading it is allowed and the kernel refuses changes",
