@@ -69,6 +69,119 @@ fn a_directory_to_start_in_leads_to_nothing_of_ours() {
         let script = "ls -d ../[0-9]* 2>/dev/null | wc -l";
         let work = place.work().display().to_string();
         let dir = format!("/d/sub{number}");
+        let inside = run(&place, &["--bind", &work, "/d", "--chdir", &dir, "sh", "-c", script]);
+        assert!(inside.status == Some(1) || inside.out == "0\n", "{number}: {inside:#?}");
+        let dir = link.display().to_string();
+        let inside = place.run(&["--rw", ".", "--cwd", &dir, "--", "/bin/sh", "-c", script]);
+        assert!(inside.status == Some(125) || inside.out == "0\n", "{number}: {inside:#?}");
+        let home = run(&place, &["--bind", &work, "/d", "--setenv", "HOME", &dir, "sh", "-c", script]);
+        assert_eq!(home.out, "0\n", "{number}: {home:#?}");
+    }
+}
+
+#[test]
+fn a_procfs_below_somebody_elses_directory_brings_no_file_of_the_host() {
+    need!(userns());
+    let place = Place::new();
+    let secret = place.write("secret", "TOPSECRET");
+    let work = place.work();
+    for dir in ["q/p", "q/1/2/3/4", "p"] {
+        std::fs::create_dir_all(work.join(dir)).unwrap();
+    }
+    // Before procfs is there, `l` leads to q by way of q/p/net; afterwards that is procfs's net, and `l` leads to the top.
+    symlink("../1/2/3/4", work.join("q/p/net")).unwrap();
+    symlink("q/p/net/../../../..", work.join("l")).unwrap();
+    for name in ["sys", "bus", "irq", "sysrq-trigger"] {
+        symlink(&secret, work.join("p").join(name)).unwrap();
+    }
+    let work = work.display().to_string();
+    let args = ["--bind", &work, "/d", "--proc", "/d/l/p", "sh", "-c", "cat /d/p/sys /d/p/bus /d/p/irq; true"];
+    let inside = run(&place, &args);
+    assert!(!inside.out.contains("TOPSECRET") && inside.status == Some(0), "{inside:#?}");
+}
+
+#[test]
+fn numbers_that_nothing_stands_behind_show_nothing_of_ours() {
+    need!(userns());
+    let place = Place::new();
+    for number in 3..20 {
+        let source = format!("/proc/self/fd/{number}");
+        if std::fs::metadata(&source).is_ok() {
+            // Inherited by the whole test, perhaps.
+            continue;
+        }
+        let inside = run(&place, &["--bind-try", &source, "/x", "ls", "-d", "/x"]);
+        assert_eq!(inside.status, Some(2), "{number}: {inside:#?}");
+    }
+    // Neither one that is consumed before.
+    let file = std::fs::File::open("/etc/hostname").unwrap();
+    let mut command = bwrap(&place, &["--file", "59", "/f", "--ro-bind", "/proc/self/fd/59", "/g", "cat", "/g"]);
+    pass(&mut command, &file, 59);
+    let inside = ran(command.output().unwrap());
+    assert_eq!(inside.out, std::fs::read_to_string("/etc/hostname").unwrap(), "{inside:#?}");
+}
+
+#[test]
+fn a_file_goes_where_its_name_leads_by_then() {
+    need!(userns());
+    let place = Place::new();
+    let work = place.work().display().to_string();
+    let before = ["--bind", &work, "/d", "--symlink", "d", "/l", "--ro-bind", "/etc/hostname", "/l/x"];
+    let after = ["--tmpfs", "/d", "--dir", "/l/y", "ls", "/d"];
+    let inside = run(&place, &[&before[..], &after].concat());
+    assert_eq!(inside.out, "y\n", "{inside:#?}");
+    assert!(place.work().join("x").exists() && !place.work().join("y").exists());
+}
+
+/// Waits for the end, not for ever.
+#[track_caller]
+fn ends(child: &mut std::process::Child, what: &str) -> Option<i32> {
+    let end = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < end {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    let _ = child.wait();
+    panic!("{what}: it hangs");
+}
+
+#[test]
+fn a_start_that_is_held_up_ends_when_it_is_told_to() {
+    need!(userns());
+    let place = Place::new();
+    let fifo = place.work().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let work = place.work().display().to_string();
+    let (silent, _writer) = std::io::pipe().unwrap();
+    for args in [&["--block-fd", "59"][..], &["--file", "59", "/f"], &["--bind-data", "59", "/f"]] {
+        let mut command = bwrap(&place, &[args, &["true"]].concat());
+        pass(&mut command, &silent, 59);
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        // SAFETY: plain integers.
+        unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+        assert_eq!(ends(&mut child, &format!("{args:?}")), Some(143));
+    }
+    // A pipe in a directory that somebody else wrote does not even begin to hold it up.
+    let file = std::fs::File::open("/etc/hostname").unwrap();
+    for args in [&["--lock-file", "/d/fifo"][..], &["--file", "59", "/d/fifo"]] {
+        let mut command = bwrap(&place, &[&["--bind", &work, "/d"], args, &["true"]].concat());
+        pass(&mut command, &file, 59);
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        ends(&mut child, &format!("{args:?}"));
+    }
+}
+
+#[test]
+fn stopping_the_launcher_does_not_outlive_the_caller() {
+    need!(userns());
+    let place = Place::new();
+    let tick = place.work().join("tick");
+    for pids in ["--unshare-pid", "--die-with-parent"] {
+        let _ = std::fs::remove_file(&tick);
         let inside = "(setsid sh -c 'for i in $(seq 60); do date +%s%N >/d/tick; sleep 0.05; done' &)
             sleep 0.3; kill -STOP 0; sleep 9";
         place.write("work/script", inside);
@@ -86,7 +199,8 @@ fn a_directory_to_start_in_leads_to_nothing_of_ours() {
         std::thread::sleep(Duration::from_millis(500));
         let alive = std::fs::read_to_string(&tick).unwrap_or_default() != first;
         let launcher = std::fs::read_to_string(&info).unwrap();
-        assert!(!std::path::Path::new("/proc").join(launcher.trim()).exists(), "{pids}: the launcher is left");
+        let state = std::fs::read_to_string(format!("/proc/{}/status", launcher.trim())).unwrap_or_default();
+        assert!(state.is_empty() || state.contains("State:\tZ"), "{pids}: the launcher is left: {state}");
         // Without a pid namespace, what has left the program's own process group cannot be found.
         assert!(!alive || pids == "--die-with-parent", "{pids}: it lives on");
     }
