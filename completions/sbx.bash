@@ -521,7 +521,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__profile__subcmd__check)
-            opts="-h --help"
+            opts="-h --strict --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -157,7 +157,9 @@ const BEFORE: &str = r#".SH SYNOPSIS
 .I NAME
 |
 .B check
-.IR FILE ...
+.RB [ \-\-strict ]
+.RB [ \-\-json ]
+.IR FILE | NAME ...
 |
 .B schema
 .SH DESCRIPTION
@@ -188,7 +190,44 @@ A flag that is given twice for the same thing counts as it was given last. Paths
 variables and places of profiles.
 "#;
 
-const AFTER: &str = r#".SH "SBX PROFILE SCHEMA"
+const AFTER: &str = r##".PP
+Errors are shown as in a run. Of a profile without errors, each grant that counts is listed with its severity, its weight from 0 to 10,
+what somebody inside can do with it, the line that grants it, and what to use instead:
+.TP
+.B undoes
+a way out of the sandbox, on some hosts if not on all; its weight is 5 or more
+.TP
+.B weakens
+more than a program needs as a rule
+.TP
+.B note
+worth knowing
+.PP
+A stricter line for a path takes away what a freer one above it grants. The host is not looked at, and the current directory counts
+as one that holds a project. What the kernel's own flaws give away is not judged.
+.PP
+The exposure is from 0.0 (nothing is shared) to 10.0: the heaviest grant counts in full, each further one takes a third of its share of
+what is left. Below 1.0 it is
+.BR SAFE ,
+below 3.0
+.BR OK ,
+below 5.0
+.BR MEDIUM ,
+below 8.0
+.BR EXPOSED ,
+below 9.5
+.BR UNSAFE ,
+and
+.B DANGEROUS
+from there. With
+.BR \-\-strict ,
+a grant that undoes the sandbox is a failure, unless the profile gives a reason in a comment above its line; it counts all the same:
+.EX
+[network]
+# accepted: it downloads from anywhere
+mode = "host"
+.EE
+.SH "SBX PROFILE SCHEMA"
 Prints the JSON schema of the profile language, for editors.
 .SH "THE TERMINAL"
 Where one of the three standard streams is a terminal, the program gets a terminal of its own, and
@@ -236,7 +275,8 @@ ended the program
 .B sbx check
 and
 .B sbx profile check
-exit with 1 if something is wrong with what they look at.
+exit with 1 if something is wrong with what they look at; what a profile grants is no error without
+.BR \-\-strict .
 .SH "STATUS LINES"
 .BI \-\-status\-fd " N"
 gets a line of JSON for each event:
@@ -289,4 +329,4 @@ sbx plan \-\-json \-\-profile ci \-\- make | jq .view
 .BR newuidmap (1),
 .BR xdg\-dbus\-proxy (1),
 .BR bwrap (1)
-"#;
+"##;

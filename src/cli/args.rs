@@ -215,11 +215,17 @@ pub enum ProfileVerb {
         #[arg(long)]
         origin: bool,
     },
-    /// Look for errors in profile files
+    /// Look for errors in profiles, and for grants that undo the sandbox
     Check {
-        /// Files
-        #[arg(required = true, value_hint = ValueHint::FilePath)]
+        /// Files, or names of profiles
+        #[arg(required = true, value_name = "FILE|NAME", value_hint = ValueHint::FilePath)]
         files: Vec<PathBuf>,
+        /// Fail if a grant undoes the sandbox and no comment `# accepted: REASON` stands above its line
+        #[arg(long)]
+        strict: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Print the JSON schema of the profile language
     Schema,

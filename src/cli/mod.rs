@@ -5,6 +5,7 @@ mod check;
 mod layers;
 mod plan;
 mod profile;
+mod review;
 mod run;
 mod selftest;
 

@@ -1,26 +1,25 @@
-//! `sbx profile`: list, show, check, schema.
+//! `sbx profile`: list, show, schema; check is in `review`.
 
 use super::args::{self, ProfileVerb};
 use super::layers::Caller;
+use super::review;
 use crate::error::{Error, Result};
 use crate::profile::{Diagnostic, Failed, Loader, Merged, Text, Value, schema};
-use crate::spec;
 use std::fmt::Write;
-use std::path::PathBuf;
 
 pub(super) fn main(args: &args::Profile) -> Result<u8> {
     let caller = Caller::read()?;
     let text = match &args.verb {
         ProfileVerb::List { json } => list(&caller, *json),
         ProfileVerb::Show { name, resolved, origin } => show(&caller, name, *resolved, *origin)?,
-        ProfileVerb::Check { files } => return check(&caller, files),
+        ProfileVerb::Check { files, strict, json } => return review::main(&caller, files, *strict, *json),
         ProfileVerb::Schema => format!("{:#}\n", schema::json_schema()),
     };
     super::print(&text)?;
     Ok(0)
 }
 
-fn fail(diagnostics: Vec<Diagnostic>, loader: Loader) -> Error {
+pub(super) fn fail(diagnostics: Vec<Diagnostic>, loader: Loader) -> Error {
     let colour = std::env::var_os("NO_COLOR").is_none() && crate::sys::is_terminal(crate::sys::borrow(2));
     Error::rendered(Failed { diagnostics, sources: loader.sources }.render(colour))
 }
@@ -94,28 +93,4 @@ fn show(caller: &Caller, name: &str, resolved: bool, origin: bool) -> Result<Str
         }
     }
     Ok(out)
-}
-
-fn check(caller: &Caller, files: &[PathBuf]) -> Result<u8> {
-    let mut report = String::new();
-    let mut good = true;
-    for file in files {
-        let mut loader = caller.loader();
-        let shown = file.display().to_string();
-        let name = if shown.contains('/') { shown.clone() } else { format!("./{shown}") };
-        let mut merged = Merged::default();
-        loader.profile(&name).iter().for_each(|layer| merged.apply(layer));
-        let mut errors = std::mem::take(&mut loader.errors);
-        if errors.is_empty() {
-            errors.extend(spec::build::sandbox(&merged, &loader.sources, &caller.vars).err().unwrap_or_default());
-        }
-        if errors.is_empty() {
-            let _ = writeln!(report, "{shown}: ok");
-        } else {
-            good = false;
-            super::complain(&fail(errors, loader));
-        }
-    }
-    super::print(&report)?;
-    Ok(if good { 0 } else { 1 })
 }

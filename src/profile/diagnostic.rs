@@ -3,6 +3,7 @@
 use super::document::At;
 use crate::error::printable;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use std::collections::BTreeMap;
 
 /// One file or one group of flags that settings came from.
 #[derive(Debug, Clone)]
@@ -57,6 +58,33 @@ impl Sources {
     /// The source of this number.
     pub fn get(&self, number: usize) -> Option<&Source> {
         self.0.get(number)
+    }
+
+    /// Reasons that authors give for what they grant, by the `file:line` of the grant: comments `# accepted: REASON` above it,
+    /// which may go on in the comments that follow.
+    pub fn accepted(&self) -> BTreeMap<String, String> {
+        let mut reasons = BTreeMap::new();
+        for source in &self.0 {
+            let mut reason: Option<String> = None;
+            for (index, line) in source.text.lines().enumerate() {
+                let comment = line.trim_start().strip_prefix('#').map(str::trim);
+                match (comment, comment.and_then(|comment| comment.strip_prefix("accepted:"))) {
+                    (_, Some(new)) => reason = Some(new.trim().to_owned()),
+                    (Some(more), None) => {
+                        if let Some(reason) = &mut reason {
+                            reason.push(' ');
+                            reason.push_str(more);
+                        }
+                    }
+                    (None, None) => {
+                        if let Some(reason) = reason.take().filter(|reason| !reason.trim().is_empty()) {
+                            reasons.insert(format!("{}:{}", source.name, index + 1), reason);
+                        }
+                    }
+                }
+            }
+        }
+        reasons
     }
 
     /// `file:line` of a place, or the flag.

@@ -1,7 +1,7 @@
 //! Merged layers → `Sandbox`. All errors at once, each with its place.
 
 use super::*;
-use crate::profile::{Diagnostic, Merged, Sources, Text, Vars};
+use crate::profile::{Diagnostic, Merged, Sources, Text, Value, Vars};
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbo
         session_bus: builder.session_bus(),
         security: builder.security(),
         notes: Vec::new(),
+        origins: builder.origins(),
     };
     sandbox.notes = builder.notes;
     if sandbox.process.hostname.is_none() && !sandbox.namespaces.share.contains_key(&Namespace::Uts) {
@@ -46,6 +47,22 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn origin(&self, text: &Text) -> Origin {
         Origin(self.sources.place(&text.at))
+    }
+
+    fn origins(&self) -> Origins {
+        let mut origins = BTreeMap::new();
+        for (key, value) in self.merged.iter() {
+            let mut put = |item: &str, at| origins.insert((key, item.to_owned()), Origin(self.sources.place(at)));
+            match value {
+                Value::Switch(_, at) => drop(put("", at)),
+                Value::Text(text) => drop(put("", &text.at)),
+                Value::List(list, _) => list.iter().for_each(|item| drop(put(&item.text, &item.at))),
+                // A path keeps its own, and there may be thousands.
+                Value::Map(_) if key == "filesystem.paths" => {}
+                Value::Map(map) => map.iter().for_each(|(name, _)| drop(put(&name.text, &name.at))),
+            }
+        }
+        Origins(origins)
     }
 
     fn wrong(&mut self, text: &Text, message: String, help: &str) {
@@ -352,7 +369,7 @@ impl Builder<'_> {
         let merged = self.merged;
         let mut limits = Vec::new();
         for (key, value) in merged.iter() {
-            let (Some(name), crate::profile::Value::Text(text)) = (key.strip_prefix("rlimits."), value) else {
+            let (Some(name), Value::Text(text)) = (key.strip_prefix("rlimits."), value) else {
                 continue;
             };
             let one = |part: &str| match part {

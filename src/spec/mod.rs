@@ -5,6 +5,7 @@ mod filesystem;
 mod mounts;
 mod parts;
 pub mod project;
+pub mod review;
 
 pub use filesystem::{Filesystem, Mode, Options, PathRule, Root};
 pub use mounts::{Access, Make, Mount, Source, Upper};
@@ -21,6 +22,17 @@ pub struct Origin(pub String);
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Who asked for what has no `Origin` of its own: by key, and for a list or a map by its item.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origins(BTreeMap<(&'static str, String), Origin>);
+
+impl Origins {
+    /// The line with that key, and that item of it; `""` for what is no list or map.
+    pub fn of(&self, key: &'static str, item: &str) -> Origin {
+        self.0.get(&(key, item.to_owned())).cloned().unwrap_or_default()
     }
 }
 
@@ -47,4 +59,7 @@ pub struct Sandbox {
     pub session_bus: SessionBus,
     /// What the user should be told about how the layers were read.
     pub notes: Vec<String>,
+    /// Who asked for what.
+    #[serde(skip)]
+    pub origins: Origins,
 }

@@ -1,0 +1,106 @@
+//! `sbx profile check`: what is wrong in a profile, and what it hands out.
+
+use super::layers::Caller;
+use super::profile::fail;
+use crate::error::{Result, printable};
+use crate::profile::{Diagnostic, Loader, Merged, Vars};
+use crate::spec::review::{Review, Severity, review};
+use crate::spec::{Origin, build};
+use crate::sys;
+use serde_json::json;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Where a profile is thought to be used: the judgement is of the profile, not of the place where it is asked for.
+const ELSEWHERE: &str = "${HOME}/.current-directory";
+
+pub(super) fn main(caller: &Caller, files: &[impl AsRef<Path>], strict: bool, json: bool) -> Result<u8> {
+    let colour = std::env::var_os("NO_COLOR").is_none() && sys::is_terminal(sys::borrow(1));
+    let (mut report, mut rows) = (String::new(), Vec::new());
+    let mut good = true;
+    for file in files {
+        let shown = file.as_ref().display().to_string();
+        let mut loader = caller.loader();
+        match checked(caller, &mut loader, &shown) {
+            Ok(found) => {
+                good &= !(strict && found.is_undone());
+                text(&mut report, &shown, &found, colour);
+                rows.push(json!({ "profile": shown, "level": found.level(), "review": found }));
+            }
+            Err(errors) => {
+                good = false;
+                let errors_as_json: Vec<_> = errors.iter().map(|error| as_json(error, &loader)).collect();
+                rows.push(json!({ "profile": shown, "errors": errors_as_json }));
+                super::complain(&fail(errors, loader));
+            }
+        }
+    }
+    if json {
+        report = format!("{:#}\n", serde_json::Value::Array(rows));
+    }
+    super::print(&report)?;
+    Ok(if good { 0 } else { 1 })
+}
+
+fn checked(caller: &Caller, loader: &mut Loader, shown: &str) -> std::result::Result<Review, Vec<Diagnostic>> {
+    // A file of that name, whatever profiles there are.
+    let name = if shown.contains('/') || (!Path::new(shown).exists() && loader.names().iter().any(|name| name == shown))
+    {
+        shown.to_owned()
+    } else {
+        format!("./{shown}")
+    };
+    let mut merged = Merged::default();
+    loader.profile(&name).iter().for_each(|layer| merged.apply(layer));
+    let errors = std::mem::take(&mut loader.errors);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let here = build::sandbox(&merged, &loader.sources, &caller.vars)?;
+    let mut vars: Vars = caller.vars.clone();
+    let elsewhere = vars.path(ELSEWHERE).unwrap_or_default();
+    vars.names.insert("CWD".into(), elsewhere.display().to_string());
+    let sandbox = build::sandbox(&merged, &loader.sources, &vars).unwrap_or(here);
+    Ok(review(&sandbox, &vars, &loader.sources.accepted()))
+}
+
+fn as_json(error: &Diagnostic, loader: &Loader) -> serde_json::Value {
+    let place = error.at.as_ref().map(|at| loader.sources.place(at));
+    json!({ "message": error.message, "place": place, "help": error.help })
+}
+
+/// `   # FILE:1, 2, OTHER:3`.
+fn places(origins: &[Origin]) -> String {
+    let mut out = String::new();
+    let mut before = "";
+    for origin in origins.iter().filter(|origin| !origin.0.is_empty()) {
+        let (file, line) = origin.0.rsplit_once(':').unwrap_or((&origin.0, ""));
+        out.push_str(if out.is_empty() { "   # " } else { ", " });
+        out.push_str(if file == before { line } else { &origin.0 });
+        before = file;
+    }
+    out
+}
+
+fn text(out: &mut String, name: &str, found: &Review, colour: bool) {
+    let paint = |severity: Severity, text: String| match severity {
+        Severity::Undoes if colour => format!("\x1b[1;31m{text}\x1b[0m"),
+        Severity::Weakens if colour => format!("\x1b[33m{text}\x1b[0m"),
+        _ => text,
+    };
+    let _ = writeln!(out, "{}: ok", printable(name));
+    for finding in &found.findings {
+        let from = places(&finding.origins);
+        let severity = paint(finding.severity, format!("{:<8}", finding.severity.word()));
+        let line = format!("{}: {}{from}", finding.grant, finding.harm);
+        let _ = writeln!(out, "{severity}{:>4.1}  {}", finding.weight, printable(&line));
+        let help = match &finding.accepted {
+            Some(reason) => format!("accepted: {reason}"),
+            None => format!("help: {}", finding.help),
+        };
+        let _ = writeln!(out, "              {}", printable(&help));
+    }
+    let worst = found.findings.first().map_or(Severity::Note, |finding| finding.severity);
+    let level = paint(worst, found.level().to_owned());
+    let _ = writeln!(out, "→ overall exposure level for {}: {:.1} {level}", printable(name), found.exposure);
+}

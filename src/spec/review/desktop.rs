@@ -1,0 +1,247 @@
+//! The desktop's services: the display, sound, portals, and the session bus.
+
+use super::{Finding, Verdict, listed, note, undoes, weakens};
+use crate::spec::{BusPolicy, Network, Sandbox};
+
+pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
+    let (desktop, origins) = (&sandbox.desktop, &sandbox.origins);
+    let mut found = Vec::new();
+    if desktop.x11 {
+        found.push(x11(sandbox).at(&origins.of("desktop.x11", ""), "X11"));
+    }
+    if desktop.wayland {
+        found.push(wayland().at(&origins.of("desktop.wayland", ""), "Wayland"));
+    }
+    if desktop.sound.contains("pulse") {
+        found.push(pulse().at(&origins.of("desktop.sound", "pulse"), "PulseAudio's protocol"));
+    }
+    if desktop.sound.contains("pipewire") {
+        found.push(pipewire().at(&origins.of("desktop.sound", "pipewire"), "PipeWire"));
+    }
+    portals(sandbox, &mut found);
+    let bus = &sandbox.session_bus;
+    match bus.policy {
+        BusPolicy::None => {}
+        BusPolicy::Host => found.push(
+            undoes(
+                9.5,
+                "it starts programs outside, through systemd and the desktop, and reads your passwords",
+                "dbus.session.policy = \"filter\", and the names it needs in `talk`; desktop.portals for files and links",
+            )
+            .at(&bus.origin, "the session bus without a filter"),
+        ),
+        BusPolicy::Filter => rules(sandbox, &mut found),
+    }
+    found
+}
+
+/// X has no borders between its clients. In a session of Wayland it has those alone that are X programs.
+pub(super) fn x11(sandbox: &Sandbox) -> Verdict {
+    let harm = "it reads the keys typed into other X windows, takes pictures of them and types into them";
+    if sandbox.desktop.wayland {
+        undoes(5.0, harm, "desktop.x11 = false where sessions are Wayland's")
+    } else {
+        undoes(7.0, harm, "desktop.wayland = true instead, or a nested server such as Xephyr")
+    }
+}
+
+pub(super) fn wayland() -> Verdict {
+    note(
+        0.5,
+        "it opens windows, and reads the clipboard while one has the focus; some compositors let it record the screen",
+        "desktop.wayland = false for a program without windows",
+    )
+}
+
+pub(super) fn pulse() -> Verdict {
+    undoes(
+        5.0,
+        "it records the microphone and other programs' sound, and loads modules into the server outside",
+        "desktop.sound = [\"pipewire\"] where the program can use it",
+    )
+}
+
+pub(super) fn pipewire() -> Verdict {
+    weakens(
+        1.0,
+        "it records the microphone and other programs' sound, and the camera where PipeWire has it",
+        "leave desktop.sound out for a program that makes no sound",
+    )
+}
+
+fn portals(sandbox: &Sandbox, found: &mut Vec<Finding>) {
+    let portals: Vec<String> = sandbox.desktop.portals.iter().cloned().collect();
+    let (Some(first), BusPolicy::Filter) = (portals.first(), sandbox.session_bus.policy) else { return };
+    let origin = |name: &str| sandbox.origins.of("desktop.portals", name);
+    let verdict = note(0.2, "it asks for files and the like, and you choose", "leave out the portals it does not use");
+    found.push(verdict.at(&origin(first), format!("the portals {}", listed(&portals))));
+    if sandbox.desktop.portals.contains("open-uri") && sandbox.network == Network::None {
+        let verdict = weakens(
+            1.0,
+            "it has your browser open addresses, which carries out what the sandbox without a network keeps in",
+            "leave `open-uri` out of desktop.portals",
+        );
+        found.push(verdict.at(&origin("open-uri"), "the portal open-uri"));
+    }
+}
+
+/// Names on the session bus that give away more than their owners' own business.
+struct Name {
+    name: &'static str,
+    verdict: fn(network: bool) -> Verdict,
+}
+
+const SYSTEMD: &str = "leave it out: nothing that is to stay inside needs it";
+const ASK: &str = "leave it out; desktop.portals has what asks you before";
+
+fn runs(_: bool) -> Verdict {
+    undoes(9.5, "it starts programs outside", SYSTEMD)
+}
+
+fn desktop_shell(_: bool) -> Verdict {
+    undoes(8.0, "it loads scripts or extensions into the desktop, or takes pictures of the screen", ASK)
+}
+
+fn passwords(network: bool) -> Verdict {
+    let help = "leave it out; a program without it keeps its passwords in a file of its own";
+    let harm = "it reads all passwords of the keyring";
+    if network { undoes(6.0, harm, help) } else { weakens(3.0, harm, help) }
+}
+
+fn settings(_: bool) -> Verdict {
+    let help =
+        "leave it out; portals = [\"settings\"] reads the look, and a program without it keeps settings of its own";
+    undoes(8.0, "it changes the desktop's settings, such as key bindings with commands", help)
+}
+
+fn every_portal(_: bool) -> Verdict {
+    weakens(2.0, "it calls every portal, as a program without a sandbox: autostart, screen, remote control", ASK)
+}
+
+fn backends(_: bool) -> Verdict {
+    undoes(6.0, "it calls behind the portals, past the questions that these ask", ASK)
+}
+
+fn flatpak_portal(_: bool) -> Verdict {
+    weakens(2.0, "it has Flatpak start programs in sandboxes of another making", "leave it out")
+}
+
+fn accounts(_: bool) -> Verdict {
+    weakens(2.0, "it reads your mail, calendars and accounts", "leave it out")
+}
+
+fn index(_: bool) -> Verdict {
+    weakens(1.5, "it searches and reads what the desktop has indexed of your files", "leave it out")
+}
+
+fn volumes(_: bool) -> Verdict {
+    weakens(
+        1.5,
+        "it reads files outside through the desktop's mounts",
+        "leave it out; portals = [\"file-chooser\"] asks",
+    )
+}
+
+fn accessibility(_: bool) -> Verdict {
+    note(
+        0.3,
+        "it learns where the bus for assistive technology is, whose socket is not shown",
+        "leave it out where no screen reader is used",
+    )
+}
+
+const NAMES: &[Name] = &[
+    Name { name: "org.freedesktop.systemd1", verdict: runs },
+    Name { name: "org.freedesktop.Flatpak", verdict: runs },
+    Name { name: "org.gnome.Terminal", verdict: runs },
+    Name { name: "org.gnome.Ptyxis", verdict: runs },
+    Name { name: "org.kde.konsole", verdict: runs },
+    Name { name: "org.kde.yakuake", verdict: runs },
+    Name { name: "org.kde.klauncher5", verdict: runs },
+    Name { name: "org.kde.krunner", verdict: runs },
+    Name { name: "org.gnome.SettingsDaemon", verdict: settings },
+    Name { name: "org.gnome.Shell", verdict: desktop_shell },
+    Name { name: "org.gnome.Mutter", verdict: desktop_shell },
+    Name { name: "org.Cinnamon", verdict: desktop_shell },
+    Name { name: "org.kde.KWin", verdict: desktop_shell },
+    Name { name: "org.kde.plasmashell", verdict: desktop_shell },
+    Name { name: "ca.desrt.dconf", verdict: settings },
+    Name { name: "org.xfce.Xfconf", verdict: settings },
+    Name { name: "org.kde.kglobalaccel", verdict: settings },
+    Name { name: "org.freedesktop.secrets", verdict: passwords },
+    Name { name: "org.gnome.keyring", verdict: passwords },
+    Name { name: "org.kde.kwalletd5", verdict: passwords },
+    Name { name: "org.kde.kwalletd6", verdict: passwords },
+    Name { name: "org.keepassxc.KeePassXC", verdict: passwords },
+    Name { name: "org.freedesktop.impl.portal", verdict: backends },
+    Name { name: "org.freedesktop.portal.Desktop", verdict: every_portal },
+    Name { name: "org.freedesktop.portal.Documents", verdict: every_portal },
+    Name { name: "org.freedesktop.portal.Flatpak", verdict: flatpak_portal },
+    Name { name: "org.gnome.OnlineAccounts", verdict: accounts },
+    Name { name: "org.gnome.evolution.dataserver", verdict: accounts },
+    Name { name: "org.freedesktop.Tracker3", verdict: index },
+    Name { name: "org.freedesktop.LocalSearch3", verdict: index },
+    Name { name: "org.gtk.vfs", verdict: volumes },
+    Name { name: "org.a11y.Bus", verdict: accessibility },
+];
+
+/// What xdg-dbus-proxy lets through.
+fn rules(sandbox: &Sandbox, found: &mut Vec<Finding>) {
+    let network = sandbox.network == Network::Host;
+    for rule in &sandbox.session_bus.rules {
+        let Some((kind, text)) = rule.split_once('=') else { continue };
+        // To see a name, or to receive signals, is to know that a program runs.
+        if !matches!(kind, "talk" | "own" | "call") {
+            continue;
+        }
+        let key = match kind {
+            "talk" => "dbus.session.talk",
+            "own" => "dbus.session.own",
+            _ => "dbus.session.call",
+        };
+        let origin = sandbox.origins.of(key, text);
+        let pattern = text.split('=').next().unwrap_or(text);
+        let matched: Vec<&Name> = NAMES.iter().filter(|name| matches(pattern, name.name)).collect();
+        let mut verdicts: Vec<Verdict> = matched.iter().map(|name| (name.verdict)(network)).collect();
+        verdicts.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+        let Some(mut verdict) = verdicts.into_iter().next() else { continue };
+        // A rule for some calls says less than one for all of them; which ones, nobody but its author judges.
+        if kind == "call" && text != format!("{pattern}=*") && verdict.weight > 2.0 {
+            verdict = weakens(
+                2.0,
+                "it makes these calls to a service that can do more than a program inside should",
+                SYSTEMD,
+            );
+        }
+        if kind == "own" {
+            verdict.harm = "it takes the service's place, and talks to it where it is there";
+        }
+        let wide = pattern.ends_with('*') && matched.iter().any(|name| name.name != pattern.trim_end_matches(".*"));
+        let names: Vec<String> = matched.iter().map(|name| name.name.to_owned()).collect();
+        let with = if wide { format!(", with {}", listed(&names)) } else { String::new() };
+        found.push(verdict.at(&origin, format!("`{kind}` {text} on the session bus{with}")));
+    }
+}
+
+/// `org.x.*` matches `org.x` and all below; a service's own name stands for those below it, too.
+fn matches(pattern: &str, name: &str) -> bool {
+    let below =
+        |name: &str, above: &str| name.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    match pattern.strip_suffix(".*") {
+        Some(above) => below(name, above) || below(above, name),
+        None => pattern == "*" || below(pattern, name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn patterns_match_as_the_proxy_takes_them() {
+        assert!(matches("org.freedesktop.*", "org.freedesktop.systemd1"));
+        assert!(matches("org.gnome.Shell.Screenshot", "org.gnome.Shell"), "a part of a service");
+        assert!(!matches("org.freedesktop.systemd", "org.freedesktop.systemd1"));
+        assert!(!matches("org.freedesktop.Notifications", "org.freedesktop.systemd1"));
+    }
+}

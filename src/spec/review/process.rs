@@ -1,0 +1,279 @@
+//! The network, namespaces, ids, devices, the terminal and the environment.
+
+use super::{Finding, Verdict, note, undoes, weakens};
+use crate::spec::{Namespace, Sandbox, Tty, User};
+
+pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (namespace, origin) in &sandbox.namespaces.share {
+        let verdict = shared(*namespace);
+        let grant = match namespace {
+            Namespace::Net => "the host's network".to_owned(),
+            other => format!("the host's {} namespace", other.word()),
+        };
+        found.push(verdict.at(origin, grant));
+    }
+    let origins = &sandbox.origins;
+    if sandbox.namespaces.nested {
+        let verdict = note(
+            0.5,
+            "it reaches parts of the kernel that are closed without a namespace of its own, and their flaws",
+            "namespaces.nested = \"deny\" for a program that makes no sandbox itself",
+        );
+        found.push(verdict.at(&origins.of("namespaces.nested", ""), "user namespaces inside"));
+    }
+    if matches!(sandbox.process.user, User::Ids { uid: 0, .. }) {
+        let verdict = note(
+            0.1,
+            "programs take themselves for root, and do what they refuse to do otherwise; outside it is you",
+            "process.user = \"self\" for a program that asks for no root",
+        );
+        found.push(verdict.at(&sandbox.process.user_origin, "id 0"));
+    }
+    if sandbox.process.user == User::Range {
+        let verdict = weakens(
+            0.5,
+            "it makes files of other ids, where it may write, that you cannot remove without newuidmap",
+            "process.user = \"root\" where one id is enough",
+        );
+        found.push(verdict.at(&sandbox.process.user_origin, "all subordinate ids"));
+    }
+    if sandbox.process.tty == Tty::Inherit {
+        let verdict = weakens(
+            1.5,
+            "it reads what is typed into your terminal as long as it lives, and writes to its screen",
+            "process.tty = \"auto\", which gives a terminal of its own",
+        );
+        found.push(verdict.at(&origins.of("process.tty", ""), "the caller's terminal"));
+    }
+    for device in &sandbox.devices {
+        if let Some(verdict) = device_verdict(&device.name) {
+            let kind = if device.name.starts_with('/') { "the device" } else { "devices of the class" };
+            found.push(verdict.at(&device.origin, format!("{kind} {}", device.name)));
+        }
+    }
+    environment(sandbox, &mut found);
+    found
+}
+
+fn shared(namespace: Namespace) -> Verdict {
+    match namespace {
+        Namespace::Net => undoes(
+            5.0,
+            "it reaches services on the host's loopback, sockets without a path (X11's, where it has one), the cloud's metadata",
+            "network.mode = \"none\" for a program that works without; there is no third mode yet",
+        ),
+        Namespace::Pid => weakens(
+            2.0,
+            "it sees all processes with their arguments, ends yours, the screen's lock among them, and may outlive the sandbox",
+            "leave `pid` out of namespaces.share",
+        ),
+        Namespace::Ipc => weakens(
+            1.5,
+            "it reads and changes System V memory of your other programs, pictures of X windows among it",
+            "leave `ipc` out of namespaces.share",
+        ),
+        Namespace::Uts => note(0.1, "it learns the host's name", "leave `uts` out of namespaces.share"),
+        Namespace::Cgroup => {
+            note(0.2, "it learns where in the host's cgroups it runs", "leave `cgroup` out of namespaces.share")
+        }
+        Namespace::Time => note(0.1, "it learns how long the host has been up", "leave `time` out of namespaces.share"),
+    }
+}
+
+const CLASS: &str = "name a class such as `gpu`, or leave it out";
+
+fn device_verdict(name: &str) -> Option<Verdict> {
+    let dev = name.strip_prefix("/dev/");
+    let is = |names: &[&str]| dev.is_some_and(|dev| names.contains(&dev));
+    let starts = |prefixes: &[&str]| dev.is_some_and(|dev| prefixes.iter().any(|prefix| dev.starts_with(prefix)));
+    Some(match name {
+        "gpu" => note(0.3, "it reaches the graphics driver's flaws", "leave it out: programs draw without it, slower"),
+        "audio" => weakens(1.0, "it records the microphone", "desktop.sound = [\"pipewire\"], or leave it out"),
+        "camera" => weakens(
+            1.0,
+            "it watches whenever it likes",
+            "portals = [\"camera\"] asks before, where the program can use it",
+        ),
+        "fuse" => {
+            note(0.3, "it reaches the kernel's FUSE, and its flaws", "leave it out for a program that mounts nothing")
+        }
+        "kvm" => weakens(
+            0.7,
+            "it reaches the kernel's hypervisor, and its flaws",
+            "leave it out: machines run without it, slower",
+        ),
+        "tun" => note(0.2, "it makes network interfaces in namespaces of its own", "leave it out"),
+        _ if name == "input" || starts(&["input", "hidraw", "uinput", "uhid"]) => undoes(
+            7.0,
+            "it reads every key that is typed outside, or types itself, where your groups may",
+            "leave it out: windows get their input from the display; or name one device, such as a game pad's event file",
+        ),
+        _ if is(&["mem", "kmem", "port"]) => {
+            undoes(9.5, "it reads and changes the memory of the machine, where you may", "leave it out")
+        }
+        _ if starts(&[
+            "sd", "nvme", "vd", "xvd", "hd", "mmcblk", "dm-", "mapper", "md", "loop", "disk", "nbd", "zd", "bcache",
+            "block", "mtd",
+        ]) =>
+        {
+            undoes(
+                9.0,
+                "it reads and changes the disk past all permissions of files, where your groups may",
+                "show the files it needs: [filesystem.paths]",
+            )
+        }
+        _ if starts(&["bus/usb", "sg", "bsg"]) => {
+            weakens(2.5, "it speaks to hardware past the system's drivers", CLASS)
+        }
+        _ if starts(&["pts", "tty", "console", "vcs", "ptmx"]) && !is(&["tty", "ptmx"]) => weakens(
+            2.5,
+            "it reads what is typed into that terminal, and writes to it",
+            "leave it out: the program has a terminal of its own",
+        ),
+        _ if starts(&["tpm"]) => weakens(1.5, "it has the machine's keys sign and unseal", "leave it out"),
+        _ if starts(&["snd"]) => return device_verdict("audio"),
+        _ if starts(&["video", "media"]) => return device_verdict("camera"),
+        _ if starts(&["dri", "nvidia"]) => return device_verdict("gpu"),
+        _ if is(&["kvm", "fuse"]) => return device_verdict(dev.unwrap_or_default()),
+        _ if is(&["net/tun"]) => return device_verdict("tun"),
+        _ if is(&["null", "zero", "full", "random", "urandom", "tty", "ptmx", "rtc", "hwrng"]) || dev.is_none() => {
+            return None;
+        }
+        _ => weakens(0.7, "it reaches that driver, and its flaws", CLASS),
+    })
+}
+
+/// Variables whose values are secrets, for patterns; single names are known by their endings.
+const SECRETS: &[&str] = &[
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_CLIENT_SECRET",
+    "GITHUB_TOKEN",
+    "GH_TOKEN",
+    "GITLAB_TOKEN",
+    "CI_JOB_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "NPM_TOKEN",
+    "NODE_AUTH_TOKEN",
+    "CARGO_REGISTRY_TOKEN",
+    "DOCKER_AUTH_CONFIG",
+    "DOCKER_PASSWORD",
+    "KUBECONFIG",
+    "VAULT_TOKEN",
+    "PGPASSWORD",
+    "MYSQL_PWD",
+    "SSHPASS",
+    "DATABASE_URL",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "TWINE_PASSWORD",
+    "PYPI_TOKEN",
+    "SLACK_TOKEN",
+    "HF_TOKEN",
+    "DIGITALOCEAN_TOKEN",
+    "HCLOUD_TOKEN",
+    "TF_TOKEN_app_terraform_io",
+    "SENTRY_AUTH_TOKEN",
+];
+const ENDINGS: &[&str] = &[
+    "TOKEN",
+    "SECRET",
+    "_KEY",
+    "APIKEY",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "_PASS",
+    "_PWD",
+    "_PAT",
+    "CREDENTIALS",
+    "_DSN",
+];
+/// Variables that say where a socket is, or what opens it.
+const PLACES: &[&str] = &[
+    "SSH_AUTH_SOCK",
+    "GPG_AGENT_INFO",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "XAUTHORITY",
+    "DOCKER_HOST",
+    "SWAYSOCK",
+    "I3SOCK",
+    "TMUX",
+    "AT_SPI_BUS_ADDRESS",
+];
+
+fn environment(sandbox: &Sandbox, found: &mut Vec<Finding>) {
+    let origins = &sandbox.origins;
+    for pattern in &sandbox.process.env_pass {
+        let origin = origins.of("process.env_pass", pattern);
+        let grant = format!("the caller's {pattern}");
+        if pattern == "*" {
+            let verdict = weakens(
+                3.0,
+                "it reads every variable, tokens and passwords among them",
+                "name what it needs: env_pass = [\"LANG\", \"LC_*\", \"TERM\"]",
+            );
+            found.push(verdict.at(&origin, "the caller's whole environment"));
+        } else if is_secret(pattern) {
+            let verdict = weakens(
+                2.0,
+                "it reads that secret, in every run under this profile",
+                "hand it over with --env NAME in the run that needs it",
+            );
+            found.push(verdict.at(&origin, grant));
+        } else if named(PLACES, pattern) {
+            let verdict = note(
+                0.3,
+                "it learns where a socket is; that is of use as soon as the socket is shown, or has no path",
+                "leave it out: sbx sets what the services it lets in need",
+            );
+            found.push(verdict.at(&origin, grant));
+        }
+    }
+    for (name, _) in sandbox.process.env.iter().filter(|(name, value)| is_secret(name) && !value.is_empty()) {
+        let verdict = weakens(
+            2.0,
+            "it reads that secret, and so does everybody who reads the profile",
+            "hand it over with --env NAME in the run that needs it",
+        );
+        found.push(verdict.at(&origins.of("process.env", name), format!("{name} with its value")));
+    }
+}
+
+fn is_secret(pattern: &str) -> bool {
+    named(SECRETS, pattern) || ENDINGS.iter().any(|ending| pattern.to_ascii_uppercase().ends_with(ending))
+}
+
+/// `*` at the end of a pattern matches the rest of a name.
+fn named(names: &[&str], pattern: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => names.iter().any(|name| name.starts_with(start)),
+        None => names.contains(&pattern),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_known_by_name_ending_or_pattern() {
+        for secret in ["GITHUB_TOKEN", "AWS_*", "G*", "MY_API_KEY", "STRIPE_SECRET", "db_password"] {
+            assert!(is_secret(secret), "{secret}");
+        }
+        for plain in ["LANG", "LC_*", "MOZ_*", "XDG_SESSION_TYPE", "RUSTUP_TOOLCHAIN", "SOURCE_DATE_EPOCH", "PATH"] {
+            assert!(!is_secret(plain), "{plain}");
+        }
+    }
+
+    #[test]
+    fn harmless_devices_are_none_and_unknown_ones_count() {
+        assert!(device_verdict("/dev/null").is_none() && device_verdict("/dev/tty").is_none());
+        for bad in
+            ["/dev/sda", "/dev/nvme0n1", "/dev/uinput", "/dev/input/event3", "/dev/mem", "/dev/mapper/root", "input"]
+        {
+            assert!(device_verdict(bad).is_some_and(|verdict| verdict.weight >= 5.0), "{bad}");
+        }
+        assert!(device_verdict("/dev/unheard").is_some());
+    }
+}
