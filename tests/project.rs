@@ -29,6 +29,15 @@ const BASE: &str = "[filesystem.paths]\n\"${CWD}\" = \"ro\"\n\"${CWD}/sub\" = \"
 #[test]
 fn every_way_to_loosen_is_refused() {
     let cases = [
+        ("more system calls", "", "[security]\nseccomp = \"off\""),
+        ("a system call", "", "[security]\nsyscalls = { allow = [\"ptrace\"] }"),
+        (
+            "a denied call taken away",
+            "[security]\nsyscalls = { deny = [\"chmod\"] }",
+            "[security]\nsyscalls = { deny = [\"!chmod\"] }",
+        ),
+        ("32-bit programs", "", "[security]\narch = [\"native\", \"x86\"]"),
+        ("a promise taken away", "[assert]\ncannot_read = [\"~/.ssh\"]", "[assert]\ncannot_read = [\"!~/.ssh\"]"),
         ("less of Landlock", "", "[security]\nlandlock = \"off\""),
         (
             "less of Landlock than is required",
@@ -125,6 +134,13 @@ fn every_key_is_either_refused_or_known_to_tighten() {
         ("filesystem.paths", "[filesystem.paths]\n\"${CWD}/.env\" = \"masked,optional\""),
         ("devices.allow", "[devices]\nallow = [\"!gpu\"]"),
         ("network.mode", "[network]\nmode = \"none\""),
+        ("security.seccomp", "[security]\nseccomp = \"strict\""),
+        ("security.syscalls.deny", "[security]\nsyscalls = { deny = [\"@debug\"] }"),
+        ("security.syscalls.allow", "[security]\nsyscalls = { allow = [\"!ptrace\"] }"),
+        ("security.arch", "[security]\narch = [\"!x86\"]"),
+        ("assert.cannot_read", "[assert]\ncannot_read = [\"~/.ssh\"]"),
+        ("assert.cannot_write", "[assert]\ncannot_write = [\"/usr\"]"),
+        ("assert.cannot_reach", "[assert]\ncannot_reach = [\"127.0.0.1:631\"]"),
         ("security.landlock", "[security]\nlandlock = \"require\""),
         ("security.capabilities", "[security]\ncapabilities = [\"!CAP_NET_RAW\"]"),
         ("rlimits.core", "[rlimits]\ncore = 0"),
@@ -141,7 +157,7 @@ fn every_key_is_either_refused_or_known_to_tighten() {
     }
     // A key that comes later has to be thought of: here and in spec/project.rs.
     let refused = ["extends", "process.args", "process.cwd", "process.hostname", "process.user", "process.env"];
-    let refused = [&refused[..], &["process.tty", "filesystem.root"]].concat();
+    let refused = [&refused[..], &["process.tty", "filesystem.root", "security.syscalls.errno"]].concat();
     for key in sbx::profile::schema::KEYS {
         let group = key.name.starts_with("rlimits.") || key.name.starts_with("dbus.session.");
         let known = tightens.iter().any(|(name, _)| *name == key.name) || refused.contains(&key.name) || group;

@@ -29,15 +29,15 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     // written, which are files of /proc, and not after rights are given up.
     sys::set_dumpable(false).at(Place::Lockdown, Call::Prctl)?;
     lockdown::process(prepared)?;
+    lockdown::show(prepared, true)?;
     if let Some(fd) = prepared.block_fd {
-        // Meanwhile others prepare a network for us, by our number.
-        lockdown::show(prepared, true)?;
-        // Its end is as good as a byte.
+        // Meanwhile others prepare a network for us, by our number. Its end is as good as a byte.
         sys::read(sys::borrow(fd), &mut [0; 1]).at(place, Call::Read)?;
         sys::close(fd);
-        lockdown::show(prepared, false)?;
     }
     session(prepared, terminal.as_ref())?;
+    // The program is made in this memory, with no right more than it is to have.
+    lockdown::show(prepared, false)?;
     if !prepared.init {
         return Err(program(prepared, socket.as_raw_fd(), terminal.as_ref(), mask));
     }

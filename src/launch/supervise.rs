@@ -40,6 +40,9 @@ impl Outcome {
 /// How often a job in the background looks whether it is in the foreground.
 const BACKGROUND: Duration = Duration::from_millis(200);
 
+/// How long a start may go on that was told to end.
+const ULTIMATUM: Duration = Duration::from_secs(1);
+
 /// Between SIGTERM and SIGKILL when the time is over.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -101,6 +104,7 @@ pub(super) fn supervise(running: Running<'_>, status: &mut dyn Events) -> Result
         deadline: plan.timeout.map(|timeout| Instant::now() + timeout),
         rest: None,
         timed_out: false,
+        ultimatum: None,
         hurried: false,
     };
     loop {
@@ -165,6 +169,8 @@ struct Watch<'a> {
     /// When memory that is not needed for waiting is given back: a program that has ended by then is not made to wait for it.
     rest: Option<Instant>,
     timed_out: bool,
+    /// A start was told to end: when it is ended, and by which signal it was told.
+    ultimatum: Option<(Instant, i32)>,
     /// Somebody asked for the end: the last of the output is not waited for.
     hurried: bool,
 }
@@ -177,12 +183,20 @@ pub(super) fn is_end(signal: i32) -> bool {
 impl Watch<'_> {
     fn patience(&self) -> Option<i32> {
         let look = self.relay.waits().then(|| Instant::now() + BACKGROUND);
-        let next = [self.deadline, self.rest, look].into_iter().flatten().min()?;
+        let ultimatum = self.ultimatum.map(|(end, _)| end).filter(|_| !self.started);
+        let next = [self.deadline, self.rest, look, ultimatum].into_iter().flatten().min()?;
         let left = next.saturating_duration_since(Instant::now()).as_millis() + 1;
         Some(i32::try_from(left).unwrap_or(i32::MAX))
     }
 
     fn clock(&mut self) {
+        if let Some((end, signal)) = self.ultimatum.filter(|_| !self.started)
+            && Instant::now() >= end
+        {
+            self.ultimatum = None;
+            self.outcome = Some(Outcome::Signaled(signal));
+            self.kill(libc::SIGKILL);
+        }
         if self.relay.waits() {
             self.relay.resume();
         }
@@ -321,11 +335,11 @@ impl Watch<'_> {
             libc::SIGCONT => self.go_on(),
             // What the terminal sends has reached a program that shares it; if ^Z stops it, PID 1 says so.
             _ if !arrived.from_process && shared && self.group.is_none() => {}
-            // There is nobody yet to hand it on, and what holds the start up may do so for ever.
+            // It is handed on as soon as there is somebody who does that; what holds the start up may do so for ever.
             signal if !self.started && is_end(signal) => {
                 self.hurried = true;
-                self.outcome = Some(Outcome::Signaled(signal));
-                let _ = sys::pidfd_signal(self.child.pidfd.as_fd(), libc::SIGKILL);
+                self.kill(signal);
+                self.ultimatum.get_or_insert((Instant::now() + ULTIMATUM, signal));
             }
             signal => {
                 self.hurried |= is_end(signal);

@@ -112,6 +112,8 @@ pub struct Plan {
     pub landlock: std::result::Result<LandlockPlan, String>,
     /// Whether the program gets an empty session keyring.
     pub own_keyring: bool,
+    /// Which system calls may be made, where there is a policy of ours.
+    pub syscalls: Option<syscalls::Policy>,
     /// seccomp filters that bind PID 1, too.
     #[serde(serialize_with = "lengths", skip_serializing_if = "Vec::is_empty")]
     pub seccomp_for_all: Vec<Vec<Instruction>>,
@@ -455,7 +457,7 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         notes.push(format!("Landlock is not used: {why}"));
     }
     let process = &sandbox.process;
-    let (seccomp_for_all, seccomp) = filters(sandbox);
+    let (syscalls, seccomp_for_all, seccomp) = filters(sandbox, capabilities)?;
     Ok(Plan {
         loopback: sandbox.network == Network::None && namespaces.contains(&Namespace::Net),
         init: !process.as_pid_1
@@ -493,6 +495,7 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         capabilities,
         landlock,
         own_keyring: sandbox.security.own_keyring,
+        syscalls,
         seccomp_for_all,
         seccomp,
         exec_label: sandbox.security.exec_label.clone(),
@@ -535,12 +538,24 @@ fn capabilities(sandbox: &Sandbox, facts: &Facts) -> CapabilityPlan {
 }
 
 /// Filters for all, and for the program alone. What refuses nothing that PID 1 does binds it, too: it may be traced.
-fn filters(sandbox: &Sandbox) -> (Vec<Vec<Instruction>>, Vec<Vec<Instruction>>) {
+#[expect(clippy::type_complexity, reason = "three parts of a plan, for one caller")]
+fn filters(
+    sandbox: &Sandbox,
+    capabilities: CapabilityPlan,
+) -> Result<(Option<syscalls::Policy>, Vec<Vec<Instruction>>, Vec<Vec<Instruction>>)> {
     let programs = sandbox.security.programs.iter().cloned();
-    match sandbox.security.filter {
-        Filter::Default => (Vec::new(), std::iter::once(seccomp::filter()).chain(programs).collect()),
-        Filter::Terminal => (vec![seccomp::terminal()], programs.collect()),
+    if sandbox.security.filter == Filter::Terminal {
+        return Ok((None, vec![seccomp::terminal()], programs.collect()));
     }
+    let policy = seccomp::policy(sandbox, capabilities)?;
+    let mut own = Vec::new();
+    if policy.base == syscalls::Base::Off {
+        own.push(seccomp::filter());
+    }
+    if policy.base != syscalls::Base::Off || !policy.deny.is_empty() {
+        own.push(syscalls::compile(&policy));
+    }
+    Ok((Some(policy), Vec::new(), own.into_iter().chain(programs).collect()))
 }
 
 /// CAP_SYS_ADMIN, which changes mounts, and CAP_SYS_RESOURCE, which lifts limits of namespaces.

@@ -72,11 +72,27 @@ pub fn text(plan: &Plan) -> String {
         Err(why) => format!("not used: {why}"),
     };
     line("landlock", landlock);
-    line("seccomp", "ioctl TIOCSTI and TIOCLINUX, add_key, request_key and keyctl give EPERM".into());
+    line("seccomp", seccomp(plan));
     for note in &plan.notes {
         line("note", note.clone());
     }
     out
+}
+
+fn seccomp(plan: &Plan) -> String {
+    use super::syscalls::{Arch, Base, refusals};
+    let Some(policy) = &plan.syscalls else { return "input pushed into a terminal is refused".to_owned() };
+    let base = match policy.base {
+        Base::Off => {
+            return "off: input pushed into a terminal and calls on keys are refused, and what is denied".to_owned();
+        }
+        Base::Default => "default",
+        Base::Strict => "strict",
+    };
+    let count = refusals(policy, Arch::NATIVE).len();
+    let arches: Vec<_> = policy.arches.iter().map(|arch| format!("{arch:?}").to_lowercase()).collect();
+    let length: usize = plan.seccomp.iter().map(Vec::len).sum();
+    format!("{base}: all calls but {count} and unknown ones, for {} ({length} instructions)", arches.join(" and "))
 }
 
 fn from(origin: &str) -> String {

@@ -1,10 +1,74 @@
-//! The seccomp filter (policy → BPF): what it refuses, as data.
+//! What a profile says of system calls → a policy; and the small filter where everything else is allowed.
 //!
-//! So far it closes two things. Input pushed into a terminal: ioctl(2)'s TIOCSTI types as if the user had, and TIOCLINUX pastes; a
+//! That closes two things. Input pushed into a terminal: ioctl(2)'s TIOCSTI types as if the user had, and TIOCLINUX pastes; a
 //! program that shares the caller's terminal would run commands in the caller's shell with either. And the kernel's keys: the
 //! user's own keyrings are reached by the user's id, which the sandbox has, whatever session keyring it is given (keyrings(7)).
 
+use super::CapabilityPlan;
+use super::syscalls::{Arch, Base, Decision, Entry, Policy, decide};
+use crate::error::{Error, Result};
+use crate::spec::{Filter, Network, Origin, Sandbox};
 use crate::sys::Instruction;
+
+/// CAP_SYS_CHROOT and CAP_SYS_ADMIN.
+const CHROOT: u64 = 1 << 18;
+const ADMIN: u64 = 1 << 21;
+
+/// The policy of a profile.
+pub(super) fn policy(sandbox: &Sandbox, capabilities: CapabilityPlan) -> Result<Policy> {
+    let wanted = &sandbox.security.syscalls;
+    let mut policy = Policy::new(match sandbox.security.filter {
+        Filter::Strict => Base::Strict,
+        Filter::Off => Base::Off,
+        Filter::Default | Filter::Terminal => Base::Default,
+    });
+    let entries = |list: &[(String, Origin)]| list.iter().map(entry).collect::<Result<Vec<_>>>();
+    policy.allow = entries(&wanted.allow)?;
+    policy.deny = entries(&wanted.deny)?;
+    // What is held is to be of use.
+    if capabilities.ambient & ADMIN != 0 {
+        policy.allow.extend("@mount".parse::<Entry>());
+    }
+    if capabilities.ambient & (ADMIN | CHROOT) != 0 {
+        policy.allow.extend("chroot".parse::<Entry>());
+    }
+    policy.nested = sandbox.namespaces.nested;
+    policy.network = sandbox.network == Network::Host;
+    policy.errno = wanted.errno;
+    if !wanted.arch.is_empty() {
+        policy.arches = wanted.arch.iter().map(arch).collect::<Result<_>>()?;
+    }
+    // The filter is there before the program is.
+    for name in ["execve", "execveat"] {
+        let needed = name == "execve" || sandbox.process.program_fd.is_some();
+        if needed && !matches!(decide(&policy, name), Ok(Decision::Allow)) {
+            let origin = wanted.deny.first().map(|(_, origin)| origin.clone()).unwrap_or_default();
+            return Err(Error::new(format!("no program can be started where {name} is denied"))
+                .origin(&origin)
+                .hint("take it, or its group, out of security.syscalls.deny"));
+        }
+    }
+    Ok(policy)
+}
+
+fn entry((text, origin): &(String, Origin)) -> Result<Entry> {
+    text.parse().map_err(|unknown: super::syscalls::Unknown| {
+        let hint = "names are those of syscalls(2), groups those of `systemd-analyze syscall-filter`";
+        Error::new(unknown.to_string()).origin(origin).hint(hint)
+    })
+}
+
+fn arch((text, origin): &(String, Origin)) -> Result<Arch> {
+    let companion = Arch::NATIVE.companion();
+    let word = if cfg!(target_arch = "x86_64") { "x86" } else { "arm" };
+    match (text.as_str(), companion) {
+        ("native", _) => Ok(Arch::NATIVE),
+        (text, Some(companion)) if text == word => Ok(companion),
+        _ => Err(Error::new(format!("`{text}` is no architecture of this machine's kernel"))
+            .origin(origin)
+            .hint(format!("`native`, and `{word}` for programs of 32 bits"))),
+    }
+}
 
 const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
 const EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K

@@ -89,6 +89,15 @@ pub const KEYS: &[Key] = &[
         "capabilities that the program holds, in its own user namespace: names of capabilities(7)",
     ),
     key(
+        "security.seccomp",
+        Kind::Word(&["default", "strict", "off"]),
+        "system calls: those of everyday programs, of tools that need little, or all",
+    ),
+    key("security.syscalls.allow", Kind::List, "calls, or @groups of them, that are allowed besides"),
+    key("security.syscalls.deny", Kind::List, "calls, or @groups of them, that are denied besides"),
+    key("security.syscalls.errno", Kind::Text, "the errno of what is denied, such as `EPERM`"),
+    key("security.arch", Kind::List, "whose calls are taken: `native`, and `x86` or `arm` for 32-bit programs"),
+    key(
         "security.landlock",
         Kind::Word(&["require", "prefer", "off"]),
         "Landlock, a second wall with the rights of the paths: without it no start, where it is there, or never",
@@ -116,15 +125,14 @@ pub const KEYS: &[Key] = &[
     key("dbus.session.see", Kind::List, "names that are visible"),
     key("dbus.session.call", Kind::List, "calls that are allowed, `NAME=RULE`"),
     key("dbus.session.broadcast", Kind::List, "signals that are received, `NAME=RULE`"),
+    key("assert.cannot_read", Kind::List, "paths that the program cannot read; `sbx selftest` tries each"),
+    key("assert.cannot_write", Kind::List, "paths that it cannot write to"),
+    key("assert.cannot_reach", Kind::List, "addresses, `HOST:PORT`, that it cannot connect to"),
 ];
 
 /// Parts of the language that this version does not have: refused like any unknown key, and told apart.
 pub const LATER: &[&str] = &[
     "limits",
-    "security.seccomp",
-    "security.syscalls",
-    "security.arch",
-    "assert",
     "filesystem.mechanism",
     "filesystem.upper",
     "filesystem.upper_size",

@@ -57,6 +57,9 @@ pub struct Sandbox {
     pub desktop: Desktop,
     /// The session bus.
     pub session_bus: SessionBus,
+    /// What the profile promises of itself; `sbx selftest` tries it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asserts: Vec<Assert>,
     /// What the user should be told about how the layers were read.
     pub notes: Vec<String>,
     /// Who asked for what.

@@ -290,6 +290,8 @@ pub struct Security {
     pub capabilities: Capabilities,
     /// System calls.
     pub filter: Filter,
+    /// What is changed in it.
+    pub syscalls: Syscalls,
     /// Filters of the caller's, as they are loaded, in this order, after ours.
     #[serde(skip)]
     pub programs: Vec<Vec<crate::sys::Instruction>>,
@@ -337,9 +339,55 @@ pub enum Capabilities {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum Filter {
-    /// Input pushed into a terminal, and the kernel's keys.
+    /// A list of what everyday programs call.
     #[default]
     Default,
-    /// Input pushed into a terminal.
+    /// A list of what tools that need little call.
+    Strict,
+    /// What pushes input into a terminal is refused, and what is denied besides.
+    Off,
+    /// What pushes input into a terminal is refused, also to PID 1.
     Terminal,
+}
+
+/// What is changed in that list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Syscalls {
+    /// Names of calls, or `@groups` of them, that are allowed besides.
+    pub allow: Vec<(String, Origin)>,
+    /// The same, denied.
+    pub deny: Vec<(String, Origin)>,
+    /// The errno of what is refused.
+    pub errno: u16,
+    /// Whose calls are taken: `native`, and `x86` or `arm` for programs of 32 bits.
+    pub arch: Vec<(String, Origin)>,
+}
+
+impl Default for Syscalls {
+    fn default() -> Syscalls {
+        Syscalls { allow: Vec::new(), deny: Vec::new(), errno: libc::EPERM as u16, arch: Vec::new() }
+    }
+}
+
+/// What the profile promises of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Promise {
+    /// A path cannot be read.
+    CannotRead,
+    /// A path cannot be written to.
+    CannotWrite,
+    /// An address cannot be connected to.
+    CannotReach,
+}
+
+/// One line of `[assert]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Assert {
+    /// What is promised.
+    pub promise: Promise,
+    /// Of what: a path, or `HOST:PORT`.
+    pub of: String,
+    /// Who promised.
+    pub origin: Origin,
 }

@@ -36,6 +36,25 @@ fn check(below: &Merged, view: &Filesystem, setting: &Setting, vars: &Vars) -> V
             let old = rank(below.text(name).map(|text| text.text.as_str()));
             refuse(text, rank(Some(&text.text)) <= old, "the session bus")
         }
+        (Value::Text(text), "security.seccomp") => {
+            let rank = |word: Option<&str>| match word {
+                Some("strict") => 2,
+                Some("off") => 0,
+                _ => 1,
+            };
+            let old = rank(below.text(name).map(|text| text.text.as_str()));
+            refuse(text, rank(Some(&text.text)) >= old, "more system calls")
+        }
+        // What is denied, and what is promised, may grow.
+        (
+            Value::List(list, _),
+            "security.syscalls.deny" | "assert.cannot_read" | "assert.cannot_write" | "assert.cannot_reach",
+        ) => {
+            let taken = list.iter().filter(|item| item.text.starts_with('!'));
+            taken
+                .map(|item| (item.clone(), format!("a project's file cannot take `{}` away", &item.text[1..])))
+                .collect()
+        }
         (Value::Text(text), "security.landlock") => {
             let rank = |word: Option<&str>| match word {
                 Some("require") => 2,

@@ -64,6 +64,11 @@ impl Errno {
         }
     }
 
+    /// The number of this symbol, if it is one that is known here.
+    pub fn from_name(name: &str) -> Option<Errno> {
+        (1..200).map(Errno).find(|errno| !errno.name().is_empty() && errno.name() == name)
+    }
+
     /// The sentence of strerror(3), lower case, without a period.
     pub fn text(self) -> String {
         let mut buffer = [0 as libc::c_char; 128];
