@@ -32,6 +32,10 @@ pub(super) fn part(
 ) -> Result<OwnedFd, Failure> {
     sys::mkdirat(memory, name, mode).at(place, Call::Mkdir)?;
     let mount = sys::clone_tree(memory, name, false).at(place, Call::OpenTree)?;
+    // mkdir(2) takes no set-id bits.
+    if mode & 0o6000 != 0 {
+        sys::chmod(mount.as_fd(), mode).at(place, Call::Chmod)?;
+    }
     if attributes != MEMORY {
         sys::set_attributes(mount.as_fd(), attributes, Propagation::Keep, false).at(place, Call::MountSetattr)?;
     }
@@ -121,7 +125,8 @@ impl<'a> View<'a> {
                     .at(place, Call::MountSetattr)
             }
             Act::Attributes(attributes) => {
-                let fd = self.existing(path)?;
+                let (dir, name) = self.parent(path, step.point)?;
+                let fd = sys::openat(dir, name, libc::O_PATH | libc::O_NOFOLLOW, 0).at(place, Call::Openat2)?;
                 sys::set_attributes(fd.as_fd(), *attributes, Propagation::Keep, false).at(place, Call::MountSetattr)
             }
             Act::Chmod { mode } => {

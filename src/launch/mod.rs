@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 /// Runs the plan's program to its end.
 pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
     let session = supervise::session(plan);
-    let ignored = sys::ignore_sigpipe() && plan.tty == Tty::Shared;
+    let ignored = sys::ignore_sigpipe() && plan.is_bare();
     sys::default_sigchld();
     // As the plan: never taken apart.
     let system = |what: &'static str| move |errno: sys::Errno| Error::new(format!("{what}: {errno}"));
@@ -144,14 +144,14 @@ fn start(plan: &Plan, prepared: &child::Prepared, ours: &OwnedFd, theirs: &Owned
     if !plan.user.is_private() {
         flags &= !(libc::CLONE_NEWUSER as u64);
     }
-    let mask = if plan.tty == Tty::Shared { mask.without(libc::SIGCHLD) } else { *mask };
+    let mask = if plan.is_bare() { mask.without(libc::SIGCHLD) } else { *mask };
     let run = || -> ! {
         sys::close(ours.as_raw_fd());
         child::run(prepared, theirs, &mask)
     };
     let cloned = match plan.pid_join {
         Some(_) if plan.namespaces.contains(&Namespace::Pid) => {
-            sys::clone3_below(flags, || run()).map(|(pid, pidfd)| Child { pid, pidfd })
+            sys::clone3_below(flags, || run()).map(|pidfd| Child { pid: number(pidfd.as_fd()), pidfd })
         }
         _ => match sys::clone3(flags) {
             Ok(Cloned::Child) => run(),
@@ -160,6 +160,13 @@ fn start(plan: &Plan, prepared: &child::Prepared, ours: &OwnedFd, theirs: &Owned
         },
     };
     cloned.map_err(|errno| wording::clone(plan, errno))
+}
+
+/// The number that a process has for us, wherever it was made: /proc/self/fdinfo of its pidfd. 0 if it cannot be told.
+fn number(pidfd: BorrowedFd<'_>) -> i32 {
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap_or_default();
+    let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")).and_then(|pid| pid.trim().parse().ok());
+    pid.unwrap_or(0)
 }
 
 /// Root's rights, or those over a namespace that was joined, were for the start alone.

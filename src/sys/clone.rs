@@ -60,8 +60,8 @@ pub fn clone3(namespaces: u64) -> Result<Cloned> {
 
 /// The same from within a pid namespace that was joined, of which the new one becomes a child: the kernel makes one only below that
 /// of the process that asks. So a helper that shares our memory and descriptors is in between, and makes our child (CLONE_PARENT).
-pub fn clone3_below<F: FnOnce() -> std::convert::Infallible>(namespaces: u64, child: F) -> Result<(i32, OwnedFd)> {
-    let (mut pid, mut pidfd, mut result) = (0, -1 as c_int, Ok(0));
+pub fn clone3_below<F: FnOnce() -> std::convert::Infallible>(namespaces: u64, child: F) -> Result<OwnedFd> {
+    let (mut pidfd, mut result) = (-1 as c_int, Ok(0));
     let mut child = Some(child);
     let helper = spawn_with(libc::CLONE_FILES, || {
         let mut args = CloneArgs {
@@ -71,16 +71,14 @@ pub fn clone3_below<F: FnOnce() -> std::convert::Infallible>(namespaces: u64, ch
         };
         // SAFETY: as in `clone3`.
         result = check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<CloneArgs>()) });
-        match (result, child.take()) {
-            (Ok(0), Some(child)) => match child() {},
-            (Ok(number), _) => pid = number as i32,
-            (Err(_), _) => {}
+        if let (Ok(0), Some(child)) = (result, child.take()) {
+            match child() {}
         }
         0
     })?;
     wait(libc::P_PID, helper as libc::id_t, 0)?;
     result?;
-    Ok((pid, owned(pidfd.into())?))
+    owned(pidfd.into())
 }
 
 fn has_one_thread() -> bool {

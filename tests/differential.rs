@@ -1,0 +1,262 @@
+//! The same list of options, given to bubblewrap and to sbx-bwrap, makes the same sandbox: lists are generated, both run, and
+//! whatever can be seen from inside and outside is compared. A difference is shrunk and printed.
+//!
+//! `SBX_CASES` says how many lists, `SBX_SEED` which, `SBX_CASE` picks one of them; `SBX_BWRAP` and `BWRAP_PEER` are the two
+//! programs. What may differ stands in `differential/known.rs`.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests start programs and threads and may panic"
+)]
+
+#[path = "differential/fixture.rs"]
+mod fixture;
+#[path = "differential/generate.rs"]
+mod generate;
+#[path = "differential/grammar.rs"]
+mod grammar;
+#[path = "differential/invalid.rs"]
+mod invalid;
+#[path = "differential/known.rs"]
+mod known;
+#[path = "differential/places.rs"]
+mod places;
+#[path = "differential/probe.rs"]
+mod probe;
+#[path = "differential/random.rs"]
+mod random;
+#[path = "differential/report.rs"]
+mod report;
+#[path = "differential/run.rs"]
+mod run;
+#[path = "differential/settings.rs"]
+mod settings;
+
+use fixture::Fixture;
+use grammar::Case;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// How many lists are tried.
+const CASES: u64 = 2200;
+
+/// After so many different faults there is no point in looking for more; `SBX_FAULTS` says otherwise.
+const ENOUGH: usize = 20;
+
+/// Options that no list uses, and why.
+const UNUSED: [(&str, &str); 4] = [
+    ("--exec-label", "needs SELinux; refused without"),
+    ("--file-label", "needs SELinux; refused without"),
+    ("--help", "prints a text"),
+    ("--version", "prints a text"),
+];
+
+/// The two programs.
+struct Pair {
+    peer: PathBuf,
+    subject: PathBuf,
+}
+
+/// A list with which the two differ.
+struct Fault {
+    index: u64,
+    case: Case,
+    lines: Vec<(String, String)>,
+}
+
+/// What all workers have found.
+#[derive(Default)]
+struct Found {
+    faults: BTreeMap<String, Fault>,
+    /// How often each fault was seen.
+    seen: BTreeMap<String, usize>,
+    /// Faults that a second run did not show.
+    passing: Vec<(u64, Vec<(String, String)>)>,
+    started: usize,
+    refused: usize,
+    same_words: usize,
+    other_words: BTreeMap<(String, String), (u64, String, String)>,
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+/// The programs, or nothing where the test cannot run.
+fn pair() -> Option<Pair> {
+    let path = |name: &str, default: &str| PathBuf::from(std::env::var_os(name).unwrap_or_else(|| default.into()));
+    let pair = Pair {
+        peer: path("BWRAP_PEER", "/usr/bin/bwrap"),
+        subject: path("SBX_BWRAP", env!("CARGO_BIN_EXE_sbx-bwrap")),
+    };
+    let required = std::env::var("SBX_TEST_REQUIRE").is_ok_and(|list| list.split(',').any(|item| item == "bwrap"));
+    // SAFETY: cannot fail.
+    let root = unsafe { libc::geteuid() } == 0;
+    let probe = std::process::Command::new(&pair.peer).args(["--ro-bind", "/", "/", "true"]).status();
+    let lacks = match probe {
+        // What a list may write to for an ordinary user is the fixture; for root it would be the host.
+        _ if root => "an account that is not root",
+        _ if !cfg!(target_feature = "crt-static") => "a static build, as .cargo/config.toml asks for",
+        Err(_) => "bubblewrap",
+        Ok(status) if !status.success() => "user namespaces",
+        Ok(_) => return Some(pair),
+    };
+    assert!(!required, "bubblewrap's behaviour is required here, and the test lacks {lacks}");
+    eprintln!("skipped: the test lacks {lacks}");
+    None
+}
+
+impl Pair {
+    /// Runs both; gives what differs, and the reports.
+    fn compare(&self, case: &Case, fixture: &Fixture) -> (Vec<(String, String)>, [report::Report; 2]) {
+        let mut peer = run::run(&self.peer, case, fixture);
+        let mut subject = run::run(&self.subject, case, fixture);
+        for (_, alike, _) in known::KNOWN {
+            alike(case, &mut peer, &mut subject);
+        }
+        let mut lines = peer.differences(&subject);
+        if peer.started != subject.started {
+            lines.retain(|(section, _)| section == "start" || section == "end");
+            lines.iter_mut().for_each(|(section, _)| "start".clone_into(section));
+            for (sign, report) in [("-", &peer), ("+", &subject)] {
+                lines.extend(report.errors.iter().map(|line| ("start".to_owned(), format!("{sign} message: {line}"))));
+            }
+        } else if !peer.started && peer.ended != "exit 0" {
+            let (theirs, ours) = (peer.message(), subject.message());
+            let prefix = |text: &str| text.split(' ').next().unwrap_or_default().to_owned();
+            let same = theirs == ours || known::wording(&theirs, &ours);
+            if prefix(&theirs) != prefix(&ours) || case.refused && !same {
+                lines.push(("message".to_owned(), format!("- message: {theirs}")));
+                lines.push(("message".to_owned(), format!("+ message: {ours}")));
+            }
+        }
+        if known::EXCUSED.iter().any(|(excused, _)| excused(case, &peer, &subject)) {
+            lines.clear();
+        }
+        (lines, [peer, subject])
+    }
+
+    /// A list as small as possible with which the two still differ in the same respect.
+    fn shrunk(&self, mut case: Case, about: &str, fixture: &Fixture) -> (Case, Vec<(String, String)>) {
+        let differs = |case: &Case| {
+            let lines = self.compare(case, fixture).0;
+            lines.iter().any(|(section, _)| section == about).then_some(lines)
+        };
+        let mut lines = Vec::new();
+        while let Some((smaller, less)) = case.smaller().into_iter().find_map(|case| Some((differs(&case)?, case))) {
+            (lines, case) = (smaller, less);
+        }
+        if lines.is_empty() {
+            lines = differs(&case).unwrap_or_default();
+        }
+        (case, lines)
+    }
+}
+
+/// Takes lists until there are none left.
+fn work(pair: &Pair, seed: u64, next: &AtomicU64, end: u64, found: &Mutex<Found>) {
+    let enough = number("SBX_FAULTS").map_or(ENOUGH, |count| count as usize);
+    let fixture = Fixture::new(&pair.peer);
+    loop {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        if index >= end || found.lock().unwrap().faults.len() >= enough {
+            return;
+        }
+        let case = generate::case(seed, index);
+        let (lines, [peer, subject]) = pair.compare(&case, &fixture);
+        {
+            let mut found = found.lock().unwrap();
+            if peer.started {
+                found.started += 1;
+            } else {
+                found.refused += 1;
+                let (theirs, ours) = (peer.message(), subject.message());
+                if theirs == ours {
+                    found.same_words += 1;
+                } else {
+                    found
+                        .other_words
+                        .entry((known::shape(&theirs), known::shape(&ours)))
+                        .or_insert((index, theirs, ours));
+                }
+            }
+        }
+        let Some((about, _)) = lines.first().cloned() else { continue };
+        let (case, shrunk) = pair.shrunk(case, &about, &fixture);
+        let mut found = found.lock().unwrap();
+        if shrunk.is_empty() {
+            found.passing.push((index, lines));
+            continue;
+        }
+        // Binds are in every list, if only that of the probe.
+        let mut options: BTreeSet<String> = case.texts().into_iter().filter(|text| text.starts_with("--")).collect();
+        if options.iter().any(|option| !option.contains("bind")) {
+            options.retain(|option| !option.contains("bind"));
+        }
+        let name = format!("{about}: {}", options.into_iter().collect::<Vec<_>>().join(" "));
+        *found.seen.entry(name.clone()).or_default() += 1;
+        found.faults.entry(name).or_insert(Fault { index, case, lines: shrunk });
+    }
+}
+
+#[test]
+fn generated_lists_make_the_same_sandbox_as_bubblewrap_does() {
+    let Some(pair) = pair() else { return };
+    let seed = number("SBX_SEED").unwrap_or(1);
+    let (first, end) = match number("SBX_CASE") {
+        Some(one) => (one, one + 1),
+        None => (0, number("SBX_CASES").unwrap_or(CASES)),
+    };
+    let start = Instant::now();
+    let (next, found) = (AtomicU64::new(first), Mutex::new(Found::default()));
+    std::thread::scope(|scope| {
+        let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(8);
+        for _ in 0..workers {
+            scope.spawn(|| work(&pair, seed, &next, end, &found));
+        }
+    });
+    let found = found.into_inner().unwrap();
+    println!(
+        "seed {seed}: {} lists in {:.1} s; {} ran their program, {} were refused, {} of these with the same message",
+        found.started + found.refused,
+        start.elapsed().as_secs_f32(),
+        found.started,
+        found.refused,
+        found.same_words,
+    );
+    for (index, theirs, ours) in found.other_words.values() {
+        println!("other words, such as list {index}\n  - {theirs}\n  + {ours}");
+    }
+    for (index, lines) in &found.passing {
+        println!("\nlist {index} differed once and then no more:");
+        lines.iter().for_each(|(_, line)| println!("    {line}"));
+    }
+    for (name, Fault { index, case, lines }) in &found.faults {
+        println!("\n{name}\nlist {index}, seen {} times:", found.seen[name]);
+        println!("{}", case.shell("bwrap"));
+        lines.iter().for_each(|(_, line)| println!("    {line}"));
+    }
+    assert!(found.faults.is_empty(), "{} differences; - is bubblewrap's, + is ours", found.faults.len());
+    assert!(found.passing.is_empty(), "{} differences that come and go", found.passing.len());
+    if first == 0 && end >= CASES {
+        assert!(found.started * 10 > (found.started + found.refused) * 6, "most lists have to reach their program");
+    }
+}
+
+#[test]
+fn the_lists_use_every_option_that_bubblewrap_has() {
+    let Some(pair) = pair() else { return };
+    let help = std::process::Command::new(pair.peer).arg("--help").output().unwrap().stdout;
+    let help = String::from_utf8(help).unwrap();
+    let options: BTreeSet<&str> =
+        help.lines().filter_map(|line| line.split_whitespace().next()).filter(|word| word.starts_with("--")).collect();
+    let cases = (0..CASES).map(|index| generate::case(1, index)).filter(|case| !case.refused);
+    let used: BTreeSet<String> = cases.flat_map(|case| case.texts()).collect();
+    let unused: Vec<&str> = options.into_iter().filter(|option| !used.contains(*option)).collect();
+    assert_eq!(unused, UNUSED.map(|(option, _)| option));
+}
