@@ -155,6 +155,13 @@ fn bounding_after_userns2(case: &Case, peer: &mut Report, subject: &mut Report) 
     }
 }
 
+fn slash_behind(_: &Case, peer: &mut Report, subject: &mut Report) {
+    let refused = peer.errors.iter().any(|line| line.ends_with("/: Not a directory"));
+    if refused && !peer.started && subject.started {
+        *peer = subject.clone();
+    }
+}
+
 fn hangs(_: &Case, peer: &mut Report, subject: &mut Report) {
     if peer.ended.contains("hangs") && !subject.ended.contains("hangs") {
         *peer = subject.clone();
