@@ -101,7 +101,7 @@ _sbx() {
 
     case "${cmd}" in
         sbx)
-            opts="-p -e -u -C -q -h -V --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --as-pid-1 --keep-fd --no-project --status-fd --quiet --help --version run plan check profile selftest help"
+            opts="-p -e -u -C -q -h -V --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --as-pid-1 --keep-fd --no-project --status-fd --receipt --quiet --help --version run plan check profile selftest help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -206,6 +206,21 @@ _sbx() {
                     ;;
                 --status-fd)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --receipt)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 *)
@@ -392,7 +407,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__plan)
-            opts="-p -e -u -C -q -h --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --as-pid-1 --keep-fd --no-project --json --quiet --status-fd --help"
+            opts="-p -e -u -C -q -h --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --as-pid-1 --keep-fd --no-project --json --quiet --status-fd --receipt --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -496,6 +511,10 @@ _sbx() {
                     return 0
                     ;;
                 --status-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --receipt)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -661,7 +680,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__run)
-            opts="-p -e -u -C -q -h --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --as-pid-1 --keep-fd --no-project --status-fd --quiet --help"
+            opts="-p -e -u -C -q -h --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --as-pid-1 --keep-fd --no-project --status-fd --receipt --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -766,6 +785,21 @@ _sbx() {
                     ;;
                 --status-fd)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --receipt)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 *)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_sbx_global_optspecs
-    string join \n p/profile= set= ro= rw= tmpfs= mask= hide= deny= e/env= net= share= device= u/user= C/cwd= hostname= tty= timeout= as-pid-1 keep-fd= no-project status-fd= q/quiet h/help V/version
+    string join \n p/profile= set= ro= rw= tmpfs= mask= hide= deny= e/env= net= share= device= u/user= C/cwd= hostname= tty= timeout= as-pid-1 keep-fd= no-project status-fd= receipt= q/quiet h/help V/version
 end
 
 function __fish_sbx_needs_command
@@ -43,6 +43,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -l tty -d 'Terminal: auto, pty (al
 complete -c sbx -n "__fish_sbx_needs_command" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l keep-fd -d 'Leave a descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l status-fd -d 'Write a JSON line for each event to a descriptor' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l receipt -d 'Write what enforces each line of the profile, and what is not enforced, as JSON to a file or a descriptor' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l as-pid-1 -d 'Run the program as PID 1, without an init of sbx\'s'
 complete -c sbx -n "__fish_sbx_needs_command" -l no-project -d 'Ignore the project\'s .sbx.toml'
 complete -c sbx -n "__fish_sbx_needs_command" -s q -l quiet -d 'Say nothing about optional parts that are missing'
@@ -73,6 +74,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l tty -d 'Terminal: auto, 
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l keep-fd -d 'Leave a descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l status-fd -d 'Write a JSON line for each event to a descriptor' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l receipt -d 'Write what enforces each line of the profile, and what is not enforced, as JSON to a file or a descriptor' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l as-pid-1 -d 'Run the program as PID 1, without an init of sbx\'s'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l no-project -d 'Ignore the project\'s .sbx.toml'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s q -l quiet -d 'Say nothing about optional parts that are missing'
@@ -96,6 +98,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tty -d 'Terminal: auto,
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l keep-fd -d 'Leave a descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l status-fd -d 'As for `run`, and without effect' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l receipt -d 'As for `run`, and without effect' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l as-pid-1 -d 'Run the program as PID 1, without an init of sbx\'s'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l no-project -d 'Ignore the project\'s .sbx.toml'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l json -d 'Print JSON'

@@ -108,6 +108,11 @@ impl std::error::Error for Error {}
 /// What most of the outer code gives.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// The same of several lines.
+pub fn printable_lines(text: &str) -> String {
+    text.split_inclusive('\n').map(|line| printable(line.trim_end_matches('\n')).into_owned() + "\n").collect()
+}
+
 /// Text without what a terminal would obey or show misleadingly: names of files, and with them whatever somebody put there, stand
 /// in messages. Controls of ASCII and of Latin-1, and the marks that change the direction of writing, become escapes.
 pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {

@@ -105,3 +105,71 @@ fn landlock_is_a_wall_of_its_own() {
         assert_eq!(place.sh(&shared, &script).out, "reached\n", "the profile shares them");
     }
 }
+
+#[test]
+fn the_receipt_says_what_enforces_each_line_and_what_does_not() {
+    need!(userns());
+    let place = Place::new();
+    let path = place.dir.path().join("receipt.json");
+    let file = path.to_str().unwrap();
+    let read = || -> serde_json::Value { serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap() };
+    let line = |receipt: &serde_json::Value, setting: &str| {
+        let lines = receipt["lines"].as_array().unwrap().clone();
+        lines.into_iter().find(|line| line["setting"].as_str().unwrap().contains(setting)).unwrap()
+    };
+    place.run(&["--receipt", file, "--ro", "/etc", "--deny", "/usr/games", "--", "true"]).ok();
+    let receipt = read();
+    assert_eq!(line(&receipt, "/etc = \"ro\"")["enforced"], "full");
+    assert!(line(&receipt, "/etc = \"ro\"")["origin"].as_str().unwrap().contains("--ro /etc"), "{receipt}");
+    assert!(line(&receipt, "/usr/games")["by"][0].as_str().unwrap().contains("enter"), "{receipt}");
+    assert!(line(&receipt, "security.seccomp")["by"][0].as_str().unwrap().contains("instructions"));
+    let expected = match landlock() {
+        6.. => "full",
+        2..6 => "partial",
+        _ => "none",
+    };
+    assert_eq!(line(&receipt, "security.landlock")["enforced"], expected, "{receipt}");
+    // Not enforced, and said so.
+    place.run(&["--receipt", file, "--set", "security.landlock=off", "--", "true"]).ok();
+    assert_eq!(line(&read(), "security.landlock")["enforced"], "none");
+    // A run that did not start enforced nothing.
+    place.run(&["--receipt", file, "--", "/nowhere"]).failed(127);
+    assert_eq!(read()["started"], false);
+    // By descriptor, which the program does not get.
+    let told = place.run(&["--receipt", "1", "--", "true"]).ok();
+    assert!(told.starts_with("{\n") && told.contains("\"lines\""), "{told}");
+    let error = place.run(&["--receipt", "/nowhere/x", "--", "true"]).failed(125);
+    assert!(error.contains("--receipt /nowhere/x") && error.contains("help:"), "{error}");
+}
+
+#[test]
+fn debuggers_work_where_a_profile_allows_them() {
+    need!(userns());
+    let place = Place::new();
+    let trace = "strace -o /tmp/trace true 2>/tmp/said; echo $?; grep -c execve /tmp/trace";
+    let denied = place.sh(&[], trace);
+    assert!(!denied.out.starts_with("0\n"), "{denied:#?}");
+    let allowed = place.sh(&["--set", "security.syscalls.allow=[\"@debug\"]"], trace);
+    assert_eq!(allowed.out, "0\n1\n", "{allowed:#?}");
+    let wrong = place.sh(&["--set", "security.syscalls.allow=[\"ptrac\"]"], "true").failed(125);
+    assert!(wrong.contains("did you mean `ptrace`?"), "{wrong}");
+    let wrong = place.sh(&["--set", "security.syscalls.deny=[\"execve\"]"], "true").failed(125);
+    assert!(wrong.contains("no program can be started"), "{wrong}");
+    // A name that is denied, with the errno that is asked for.
+    let flags = ["--set", "security.syscalls.deny=[\"mkdir\",\"mkdirat\"]", "--set", "security.syscalls.errno=EXDEV"];
+    let denied = place.sh(&flags, "mkdir /tmp/x");
+    assert!(denied.err.contains("cross-device"), "{denied:#?}");
+}
+
+#[test]
+fn everyday_programs_work_under_the_filter_and_under_strict() {
+    need!(userns());
+    let place = Place::new();
+    let script = "set -e; cd /tmp; python3 -c 'import threading, socket, subprocess; t = threading.Thread(target=print, args=(1,)); t.start(); t.join(); a, b = socket.socketpair(); subprocess.run([\"true\"], check=True)'
+        printf 'int main(){return 0;}' >a.c; gcc a.c -o a; ./a; tar cf t.tar a.c; sort a.c >/dev/null; find / -maxdepth 1 >/dev/null; echo done";
+    for seccomp in ["default", "strict", "off"] {
+        let setting = format!("security.seccomp={seccomp}");
+        let ran = place.sh(&["--set", &setting, "--set", "security.landlock=require"], script);
+        assert!(ran.status == Some(0) && ran.out == "1\ndone\n", "{seccomp}: {ran:#?}");
+    }
+}

@@ -135,6 +135,9 @@ pub struct Run {
     /// Write a JSON line for each event to a descriptor
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..1_048_576))]
     pub status_fd: Option<i32>,
+    /// Write what enforces each line of the profile, and what is not enforced, as JSON to a file or a descriptor
+    #[arg(long, value_name = "FILE|N", value_hint = ValueHint::FilePath)]
+    pub receipt: Option<OsString>,
     /// Say nothing about optional parts that are missing
     #[arg(short, long)]
     pub quiet: bool,
@@ -171,6 +174,9 @@ pub struct Plan {
     /// As for `run`, and without effect
     #[arg(long, value_name = "N", hide = true)]
     pub status_fd: Option<i32>,
+    /// As for `run`, and without effect
+    #[arg(long, value_name = "FILE|N", hide = true)]
+    pub receipt: Option<OsString>,
     /// Program and arguments; the profile's if none
     #[arg(value_name = "PROGRAM", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     pub program: Vec<OsString>,

@@ -9,11 +9,29 @@ pub(super) fn main(args: &args::Plan) -> Result<u8> {
     let (sandbox, facts) = layers::sandbox(&args.sandbox, &args.program, &caller)?;
     let plan = plan::plan(&sandbox, &facts.with_settings())?;
     let text = if args.json {
-        let json = serde_json::to_string_pretty(&plan);
-        json.map_err(|error| Error::new(format!("cannot write the plan as JSON: {error}")))? + "\n"
+        let failed = |error| Error::new(format!("cannot write the plan as JSON: {error}"));
+        let mut json = serde_json::to_value(&plan).map_err(failed)?;
+        if let serde_json::Value::Object(fields) = &mut json {
+            fields.insert("receipt".into(), serde_json::json!(plan::receipt(&sandbox, &plan)));
+        }
+        format!("{json:#}\n")
     } else {
-        plan::text(&plan)
+        plan::text(&plan) + &enforced(&plan::receipt(&sandbox, &plan))
     };
     super::print(&text)?;
     Ok(0)
+}
+
+/// The receipt in short: a line for each setting, with what enforces it.
+fn enforced(receipt: &plan::Receipt) -> String {
+    let mut out = String::from("\nenforced by\n");
+    for line in &receipt.lines {
+        let by = if line.by.is_empty() { "nothing".to_owned() } else { line.by.join("; ") };
+        out.push_str(&format!("  {}: {by}", line.setting));
+        if !line.missing.is_empty() {
+            out.push_str(&format!(" (but not: {})", line.missing.join("; ")));
+        }
+        out.push('\n');
+    }
+    crate::error::printable_lines(&out)
 }

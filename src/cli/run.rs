@@ -24,6 +24,10 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     let parts = ManuallyDrop::new(layers::sandbox(&args.sandbox, &args.program, &caller)?);
     let (sandbox, facts) = &*parts;
     let mut plan = ManuallyDrop::new(plan::plan(sandbox, facts)?);
+    let receipt = |plan: &plan::Plan| format!("{:#}\n", serde_json::json!(plan::receipt(sandbox, plan)));
+    if let Some((_, text)) = &mut status.receipt {
+        *text = receipt(&plan);
+    }
     plan.notes.iter().for_each(|note| status.note(note));
     let outcome = match launch::run(&plan, status) {
         Err(error) if error.refused => {
@@ -35,6 +39,9 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
             }
             again.notes.iter().skip(plan.notes.len()).for_each(|note| status.note(note));
             *plan = again;
+            if let Some((_, text)) = &mut status.receipt {
+                *text = receipt(&plan);
+            }
             launch::run(&plan, status)?
         }
         other => other?,
@@ -76,6 +83,9 @@ fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
         }
     }
     sys::cloexec_range(3, u32::MAX).map_err(|errno| Error::new(format!("close_range: {errno}")))?;
+    if let Some(target) = &args.receipt {
+        status.receipt = Some((receipt(target)?, String::new()));
+    }
     if let Some(fd) = args.status_fd {
         let adopted = if fd < 3 { sys::dup_above(sys::borrow(fd), 3) } else { sys::adopt(fd) };
         let adopted = adopted.map_err(|_| {
@@ -85,4 +95,20 @@ fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
         status.fd = Some(adopted);
     }
     Ok(())
+}
+
+/// Where the receipt goes: a number is a descriptor.
+fn receipt(target: &std::ffi::OsStr) -> Result<std::os::fd::OwnedFd> {
+    if let Some(fd) = target.to_str().and_then(|text| text.parse::<i32>().ok()).filter(|fd| *fd >= 0) {
+        let adopted = if fd < 3 { sys::dup_above(sys::borrow(fd), 3) } else { sys::adopt(fd) };
+        return adopted.map_err(|_| {
+            Error::new(format!("--receipt {fd}: there is no such descriptor"))
+                .hint(format!("open it before: sbx --receipt {fd} ... {fd}>FILE, or name a file"))
+        });
+    }
+    let file = std::fs::File::create(target).map_err(|error| {
+        Error::new(format!("--receipt {}: {}", target.display(), sys::Errno::from(error)))
+            .hint("name a file that can be written, or the number of a descriptor")
+    })?;
+    Ok(file.into())
 }

@@ -40,6 +40,8 @@ pub struct Status {
     pub fd: Option<OwnedFd>,
     /// Whether notes are left out on stderr.
     pub quiet: bool,
+    /// Where the receipt is written when the program runs, and the receipt.
+    pub receipt: Option<(OwnedFd, String)>,
 }
 
 impl Status {
@@ -53,12 +55,21 @@ impl Status {
 
     /// It did not come to that.
     pub fn failed(&mut self, error: &crate::error::Error) {
+        if let Some((fd, _)) = self.receipt.take() {
+            let text = json!({"version": 1, "started": false, "error": error.message});
+            let _ = sys::write_all(fd.as_fd(), format!("{text:#}\n").as_bytes());
+        }
         self.tell(&json!({"event": "failed", "status": error.status, "message": error.message}));
     }
 }
 
 impl Events for Status {
     fn started(&mut self, pid: i32) {
+        if let Some((fd, receipt)) = self.receipt.take()
+            && let Err(errno) = sys::write_all(fd.as_fd(), receipt.as_bytes())
+        {
+            self.note(&format!("the receipt cannot be written: {errno}"));
+        }
         self.tell(&json!({"event": "started", "pid": pid}));
     }
 

@@ -7,12 +7,14 @@ mod items;
 mod landlock;
 mod ordered;
 mod place;
+mod receipt;
 mod render;
 pub mod seccomp;
 pub mod syscalls;
 
 pub use ids::{Extent, IdPlan, Writer};
 pub use landlock::LandlockPlan;
+pub use receipt::{Enforced, Receipt, receipt};
 pub use render::text;
 
 use crate::error::{Error, Result};

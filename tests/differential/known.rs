@@ -60,6 +60,11 @@ pub const KNOWN: &[(&str, Alike, &str)] = &[
         "the kernel gives a full bounding set with a joined user namespace; ours empties that, too",
     ),
     (
+        "slash behind a file",
+        slash_behind,
+        "a slash at the end of what is a file is no part of the name, as 0.12.0 has it",
+    ),
+    (
         "hangs",
         hangs,
         "bubblewrap hangs where a program that is to be PID 1 of a joined namespace cannot be executed; ours says so",
