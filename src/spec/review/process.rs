@@ -1,7 +1,7 @@
 //! The network, namespaces, ids, devices, the terminal and the environment.
 
 use super::{Finding, Verdict, note, undoes, weakens};
-use crate::spec::{Namespace, Sandbox, Tty, User};
+use crate::spec::{Capabilities, Filter, Namespace, Requirement, Sandbox, Tty, User};
 
 pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -53,7 +53,58 @@ pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
         }
     }
     environment(sandbox, &mut found);
+    security(sandbox, &mut found);
     found
+}
+
+/// Capabilities with which much of the rest is undone inside, and so most of what keeps the kernel's surface small.
+const MUCH: u64 = 1 << 12 | 1 << 19 | 1 << 21;
+
+fn security(sandbox: &Sandbox, found: &mut Vec<Finding>) {
+    let (security, origins) = (&sandbox.security, &sandbox.origins);
+    if security.filter == Filter::Off {
+        let verdict = weakens(
+            2.0,
+            "it reaches every system call of the kernel, and their flaws",
+            "security.seccomp = \"default\", with what is missing in security.syscalls.allow",
+        );
+        found.push(verdict.at(&origins.of("security.seccomp", ""), "no filter of system calls"));
+    }
+    for (name, origin) in &security.syscalls.allow {
+        let verdict = match name.as_str() {
+            "@debug" | "@mount" | "@module" | "@raw-io" | "bpf" | "perf_event_open" | "userfaultfd"
+            | "io_uring_setup" | "kexec_load" | "open_by_handle_at" => note(
+                0.4,
+                "it reaches parts of the kernel in which flaws have been found again and again",
+                "name the calls that are needed, and no group",
+            ),
+            "@keyring" | "keyctl" | "add_key" | "request_key" => {
+                weakens(1.5, "it reads your keys in the kernel: tickets, keys of encrypted directories", "leave it out")
+            }
+            _ => note(0.1, "it makes a call that is refused otherwise", "leave it out if the program does without"),
+        };
+        found.push(verdict.at(origin, format!("the system calls {name}")));
+    }
+    if security.landlock == Requirement::Off {
+        let verdict = note(
+            0.2,
+            "one mistake of a mount is enough",
+            "security.landlock = \"prefer\", which costs next to nothing",
+        );
+        found.push(verdict.at(&security.landlock_origin, "no Landlock"));
+    }
+    if let Capabilities::Held(held) = security.capabilities {
+        let help = "leave out what the program does without";
+        let verdict = match held & MUCH {
+            0 => note(0.4, "it reaches what the kernel leaves to root in a user namespace, and its flaws", help),
+            _ => weakens(
+                1.0,
+                "it reaches most of what the kernel leaves to root in a user namespace, and its flaws",
+                help,
+            ),
+        };
+        found.push(verdict.at(&origins.of("security.capabilities", ""), "capabilities"));
+    }
 }
 
 fn shared(namespace: Namespace) -> Verdict {
