@@ -135,6 +135,11 @@ impl Pair {
                 lines.push(("message".to_owned(), format!("+ message: {ours}")));
             }
         }
+        for (sign, report) in [("-", &peer), ("+", &subject)] {
+            if report.ended == "hangs" {
+                lines.insert(0, ("hang".to_owned(), format!("{sign} hangs")));
+            }
+        }
         if known::EXCUSED.iter().any(|(excused, _)| excused(case, &peer, &subject)) {
             lines.clear();
         }
@@ -148,6 +153,11 @@ impl Pair {
             lines.iter().any(|(section, _)| section == about).then_some(lines)
         };
         let mut lines = Vec::new();
+        // Every run that hangs takes its time.
+        if about == "hang" {
+            let lines = differs(&case).unwrap_or_default();
+            return (case, lines);
+        }
         while let Some((smaller, less)) = case.smaller().into_iter().find_map(|case| Some((differs(&case)?, case))) {
             (lines, case) = (smaller, less);
         }

@@ -54,8 +54,14 @@ impl Draft {
             files.extend(self.files(case.cwd));
         }
         files.append(&mut self.last);
-        let probe = self.place_probe(&mut base, &mut files);
         let mut flags = self.flags();
+        // Where the set-up fails with --pidns, bubblewrap waits for ever: these lists have nothing that could.
+        let careful = flags.iter().any(|group| group.starts_with("--pidns"));
+        if careful {
+            files.clear();
+            flags.retain(|group| !group.starts_with("--chdir"));
+        }
+        let probe = self.place_probe(&mut base, &mut files);
         self.shuffle(&mut flags);
         base.extend(self.mixed(files, flags));
         case.groups = base;
@@ -65,7 +71,7 @@ impl Draft {
             _ => End::Exit(0),
         };
         case.command = Command::Probe(probe, self.random.percent(30), end);
-        if self.random.percent(2) {
+        if !careful && self.random.percent(2) {
             case.command = Command::Other(self.random.word(&["/nope", "nope", "", "/", "@/file"]));
         }
         if self.random.percent(30) {
@@ -78,7 +84,7 @@ impl Draft {
                 case.extras.push(self.given(what));
             }
         }
-        if self.random.percent(12) {
+        if !careful && self.random.percent(12) {
             invalid::spoil(&mut self, &mut case);
         }
         if self.random.percent(25) {
@@ -90,7 +96,7 @@ impl Draft {
     /// Binds the probe: after whatever covers the root, before whatever makes it read-only.
     fn place_probe(&mut self, base: &mut Vec<Group>, files: &mut Vec<Group>) -> &'static str {
         let place = if self.places.base == Base::Host { "%/probe" } else { "/probe" };
-        let seals = |group: &Group| matches!(group.0.first(), Some(Word::Text(text)) if text == "--remount-ro");
+        let seals = |group: &Group| group.starts_with("--remount-ro");
         let bind = words(&["--ro-bind", "%/probe", place]);
         if let Some(index) = files.iter().rposition(covers_root) {
             files.insert(index + 1, bind);

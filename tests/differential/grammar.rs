@@ -100,6 +100,12 @@ pub fn words(texts: &[&str]) -> Group {
     Group(texts.iter().map(|text| Word::Text((*text).to_owned())).collect())
 }
 
+impl Group {
+    pub fn starts_with(&self, option: &str) -> bool {
+        matches!(self.0.first(), Some(Word::Text(text)) if text == option)
+    }
+}
+
 impl Given {
     pub fn new(number: i32, what: What) -> Given {
         Given { number, spelled: number.to_string(), what }

@@ -15,7 +15,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// A run that takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Directories of the host that the probe does not walk.
 const HOST: [&str; 18] = [
@@ -160,7 +160,10 @@ pub fn run(program: &Path, case: &Case, fixture: &Fixture) -> Report {
     let lock = fixture.tree().join("lock");
     let mut written: BTreeMap<RawFd, String> = BTreeMap::new();
     if let Some(maps) = descriptors.maps.take() {
-        map(maps, &descriptors.here, &mut written);
+        let told = case.given().into_iter().rev().find(|given| matches!(given.what, What::Written));
+        if let Some(given) = told {
+            written.insert(given.number, map(maps, &descriptors.here[&given.number]));
+        }
     }
     let (text, sender) = received(ours.as_raw_fd());
     let probed = text.ends_with(&format!("{DONE}\n"));
@@ -271,35 +274,27 @@ fn ready(fd: RawFd, time: Duration) -> bool {
     unsafe { libc::poll(&raw mut poll, 1, time.as_millis() as i32) > 0 }
 }
 
-/// Writes the id maps of the process that the launcher tells, and then a byte.
-fn map(mut ready: File, here: &BTreeMap<RawFd, File>, written: &mut BTreeMap<RawFd, String>) {
-    for (number, file) in here {
-        let mut text = String::new();
-        let start = Instant::now();
-        while !text.contains('}') && start.elapsed() < Duration::from_secs(1) {
-            let (more, ended) = available(file, Duration::from_millis(1));
-            text += &more;
-            if ended {
-                break;
-            }
-        }
-        let pid: String = text.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
-        written.insert(*number, text);
-        if !pid.is_empty() {
-            // SAFETY: both cannot fail.
-            let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
-            let lines = [
-                ("uid_map", format!("7 {uid} 1")),
-                ("setgroups", "deny".to_owned()),
-                ("gid_map", format!("8 {gid} 1")),
-            ];
-            for (file, line) in lines {
-                let _ = std::fs::write(format!("/proc/{pid}/{file}"), line);
-            }
+/// Writes the id maps of the process that the launcher tells, and then a byte; gives what was told.
+fn map(mut ready: File, info: &File) -> String {
+    let mut text = String::new();
+    let start = Instant::now();
+    while !text.contains('}') && start.elapsed() < Duration::from_secs(1) {
+        let (more, ended) = available(info, Duration::from_millis(1));
+        text += &more;
+        if ended {
             break;
         }
     }
+    let pid: String = text.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    // SAFETY: both cannot fail.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    let lines =
+        [("uid_map", format!("7 {uid} 1")), ("setgroups", "deny".to_owned()), ("gid_map", format!("8 {gid} 1"))];
+    for (file, line) in lines {
+        let _ = std::fs::write(format!("/proc/{pid}/{file}"), line);
+    }
     let _ = ready.write_all(b"x");
+    text
 }
 
 /// What comes to the socket until the report is done or nobody has the other end, and the process that sent the first of it.

@@ -1,7 +1,7 @@
 //! Options that are not about files: namespaces, ids, the environment, descriptors.
 
 use super::generate::Draft;
-use super::grammar::{Carrier, Group, Neighbour, What, Word, words};
+use super::grammar::{Carrier, Group, Neighbour, What, words};
 
 const CAPS: [&str; 8] = [
     "ALL",
@@ -18,7 +18,7 @@ impl Draft {
     /// Everything that is not about files.
     pub fn flags(&mut self) -> Vec<Group> {
         let mut flags: Vec<Group> = Vec::new();
-        // Joining a user namespace and making one exclude each other.
+        // Joining a user namespace and making one exclude each other, and it has no other ids.
         let joins = self.random.percent(6);
         let all = !joins && self.random.percent(20);
         if all {
@@ -32,9 +32,7 @@ impl Draft {
         if joins {
             self.joined(&mut flags);
         }
-        let has = |flags: &[Group], name: &str| {
-            flags.iter().any(|group| matches!(&group.0[0], Word::Text(text) if text == name))
-        };
+        let has = |flags: &[Group], name: &str| flags.iter().any(|group| group.starts_with(name));
         let pid = all || has(&flags, "--unshare-pid");
         let uts = all || has(&flags, "--unshare-uts");
         if self.random.percent(if all { 30 } else { 5 }) {
@@ -44,11 +42,11 @@ impl Draft {
             flags.push(words(&["--hostname", self.random.word(&["box", "a.b.c", ""])]));
         }
         for option in ["--uid", "--gid"] {
-            if self.random.percent(if joins { 3 } else { 20 }) {
+            if !joins && self.random.percent(20) {
                 flags.push(words(&[option, self.random.word(&["0", "1000", "65534", "12345", " 5", "+7", "010"])]));
             }
         }
-        if self.random.percent(4) {
+        if !joins && self.random.percent(4) {
             flags.push(words(&["--uid", "33", "--uid", "34"]));
         }
         if has(&flags, "--unshare-user") && self.random.percent(25) {
@@ -62,7 +60,7 @@ impl Draft {
                 flags.push(words(&[option]));
             }
         }
-        if pid && self.random.percent(15) {
+        if pid && !joins && self.random.percent(15) {
             flags.push(words(&["--as-pid-1"]));
         }
         self.environment(&mut flags);
@@ -116,7 +114,8 @@ impl Draft {
                 flags.push(self.with(option, what, &[]));
             }
         }
-        let told = flags.iter().any(|group| matches!(&group.0[0], Word::Text(text) if text == "--info-fd" || text == "--disable-userns" || text == "--userns"));
+        let told = ["--info-fd", "--disable-userns", "--userns"];
+        let told = flags.iter().any(|group| told.iter().any(|option| group.starts_with(option)));
         if !told && self.random.percent(4) {
             let mut group = self.with("--info-fd", What::Written, &["--unshare-user"]);
             group.0.extend(self.with("--userns-block-fd", What::Mapped, &[]).0);
