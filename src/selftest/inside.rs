@@ -1,48 +1,61 @@
 //! The hostile program: this one, in the sandbox.
 
-use super::facts::{Facts, Told, Verdict};
-use super::probes::PROBES;
+use super::facts::{Facts, Inside, Told, Verdict};
+use super::probes::{self, GROUPS};
 use crate::sys::{self, Waited};
 use std::ffi::OsString;
 use std::io::{Read, Seek};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// A try that takes longer is over.
-const SECONDS: u32 = 5;
+const SECONDS: u32 = 6;
 
-/// Tries everything; the arguments are its name, the descriptor of the facts, and that of the results.
+/// Tries everything; the arguments are its name, the descriptor of the facts, that of the results, and that of the program, which is
+/// of no more use.
 pub fn inside(args: &[OsString]) -> u8 {
     let number = |index: usize| args.get(index)?.to_str()?.parse().ok();
-    let (Some(facts), Some(results)) = (number(1), number(2)) else { return 1 };
+    let (Some(facts), Some(results), Some(program)) = (number(1), number(2), number(3)) else { return 1 };
     let (Ok(facts), Ok(results)) = (sys::adopt(facts), sys::adopt(results)) else { return 1 };
+    sys::close(program);
     let mut text = String::new();
     let mut file = std::fs::File::from(facts);
     if file.rewind().and_then(|()| file.read_to_string(&mut text)).is_err() {
         return 1;
     }
     drop(file);
-    let Ok(facts) = serde_json::from_str::<Facts>(&text) else { return 1 };
-    for probe in PROBES {
-        let tell = |verdict: Verdict| {
-            let told = Told { id: probe.id.to_owned(), verdict };
-            let line = serde_json::to_string(&told).unwrap_or_default() + "\n";
-            let _ = sys::write_all(results.as_fd(), line.as_bytes());
-        };
-        match sys::fork() {
-            Ok(None) => {
-                sys::end_after(SECONDS);
-                tell((probe.attempt)(&facts));
-                sys::exit_now(0);
-            }
-            Ok(Some(pid)) => match sys::wait_for(pid) {
-                Ok(Waited::Exited(0)) => {}
-                Ok(Waited::Signaled(libc::SIGSYS)) => tell(Verdict::Closed("killed by the seccomp filter".into())),
-                Ok(Waited::Signaled(libc::SIGALRM)) => tell(Verdict::NotRun(format!("no answer in {SECONDS} s"))),
-                Ok(other) => tell(Verdict::NotRun(format!("the try ended with {other:?}"))),
-                Err(errno) => tell(Verdict::NotRun(format!("waitid: {errno}"))),
-            },
-            Err(errno) => tell(Verdict::NotRun(format!("fork: {errno}"))),
+    let Ok(mut facts) = serde_json::from_str::<Facts>(&text) else { return 1 };
+    facts.inside = Inside { first: sys::parent_pid(), main: sys::pid(), results: results.as_raw_fd() };
+    for (_, group) in GROUPS {
+        for probe in *group {
+            attempt(probe.id, &results, || (probe.attempt)(&facts));
         }
     }
+    for index in 0..facts.granted.asserts.len() {
+        attempt(&super::assertion(index), &results, || probes::assertion(&facts, index));
+    }
     0
+}
+
+/// Tries one thing in a process of its own, which tells what came of it; where it cannot, we do.
+fn attempt(id: &str, results: &OwnedFd, attempt: impl FnOnce() -> Verdict) {
+    let tell = |verdict: Verdict| {
+        let told = Told { id: id.to_owned(), verdict };
+        let line = serde_json::to_string(&told).unwrap_or_default() + "\n";
+        let _ = sys::write_all(results.as_fd(), line.as_bytes());
+    };
+    match sys::fork() {
+        Ok(None) => {
+            sys::end_after(SECONDS);
+            tell(attempt());
+            sys::exit_now(0);
+        }
+        Ok(Some(pid)) => match sys::wait_for(pid) {
+            Ok(Waited::Exited(0)) => {}
+            Ok(Waited::Signaled(libc::SIGSYS)) => tell(Verdict::Closed("killed by the seccomp filter".into())),
+            Ok(Waited::Signaled(libc::SIGALRM)) => tell(Verdict::NotRun(format!("no answer in {SECONDS} s"))),
+            Ok(other) => tell(Verdict::NotRun(format!("the try ended with {other:?}"))),
+            Err(errno) => tell(Verdict::NotRun(format!("waitid: {errno}"))),
+        },
+        Err(errno) => tell(Verdict::NotRun(format!("fork: {errno}"))),
+    }
 }

@@ -5,7 +5,9 @@
 //! a failure; what could not be tried is `not run`, never `held`.
 
 mod facts;
+mod fixture;
 mod inside;
+mod look;
 mod outside;
 mod probes;
 
@@ -16,6 +18,11 @@ use serde::Serialize;
 
 /// The name that this program has as its own first argument inside.
 pub const INSIDE: &str = "sbx-selftest";
+
+/// The name of the assert of this number.
+fn assertion(index: usize) -> String {
+    format!("assert-{}", index + 1)
+}
 
 /// What came of a try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

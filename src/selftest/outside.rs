@@ -1,35 +1,49 @@
-//! The other side: what the tries are to find, the sandbox that they run in, and what is made of what they tell.
+//! The other side: the sandbox that the tries run in, and what is made of what they tell.
 
-use super::facts::{Facts as Handed, Granted, Outside, Told, Verdict};
-use super::probes::PROBES;
+use super::facts::{Facts as Handed, Granted, Place, Told, Verdict};
+use super::fixture::Host;
+use super::probes::{self, GROUPS};
 use super::{INSIDE, Line, Outcome, Report};
 use crate::error::{Error, Result};
-use crate::host::Facts;
+use crate::host::{self, Facts};
 use crate::launch::{self, Events};
 use crate::plan::{self, Op, Plan};
-use crate::spec::{BusPolicy, Descriptors, Network, Sandbox, Tty};
+use crate::spec::{BusPolicy, Descriptors, Mode, Network, Options, Origin, PathRule, Sandbox, Tty};
 use crate::sys::{self, Errno};
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-/// The numbers that the program itself, the facts and the results have inside.
-const NUMBERS: [RawFd; 3] = [10, 11, 12];
+/// The numbers that the program itself, the facts and the results have inside: none that is taken here.
+const NUMBERS: [RawFd; 3] = [100, 101, 102];
 
 /// Runs everything in the sandbox.
-pub fn run(mut sandbox: Sandbox, facts: Facts) -> Result<Report> {
-    let host = Host::new()?;
+pub fn run(mut sandbox: Sandbox, mut facts: Facts) -> Result<Report> {
     let system = |what: &'static str| move |errno: Errno| Error::new(format!("{what}: {errno}"));
     let program = sys::openat(sys::cwd(), c"/proc/self/exe", libc::O_RDONLY, 0).map_err(system("cannot open sbx"))?;
     let handed = sys::memory_file(c"facts").map_err(system("memfd_create"))?;
     let results = sys::memory_file(c"results").map_err(system("memfd_create"))?;
-    sandbox.process.args = vec![INSIDE.into(), NUMBERS[1].to_string().into(), NUMBERS[2].to_string().into()];
+    let number = |index: usize| NUMBERS.get(index).map_or_else(String::new, RawFd::to_string).into();
+    sandbox.process.args = vec![INSIDE.into(), number(1), number(2), number(0)];
     sandbox.process.program_fd = Some(NUMBERS[0]);
     sandbox.process.descriptors = Descriptors::Only(NUMBERS.to_vec());
     sandbox.process.tty = Tty::None;
     sandbox.process.timeout = Some(Duration::from_secs(300));
-    let plan = plan::plan(&sandbox, &facts)?;
-    let known = Handed { outside: host.facts.clone(), granted: granted(&sandbox, &plan) };
+    let mut host = Host::new(&facts)?;
+    let plan = match shown(&host, &sandbox, &facts) {
+        Some((with, looked, plan)) => {
+            (sandbox, facts) = (with, looked);
+            plan
+        }
+        // The profile has no room for our files: what is tried on them is not run.
+        None => {
+            host.forget_fixture();
+            plan::plan(&sandbox, &facts)?
+        }
+    };
+    let granted = granted(&sandbox, &plan);
+    host.look(&facts, &plan, &granted);
+    let known = Handed { outside: host.facts.clone(), granted, ..Handed::default() };
     let text = serde_json::to_string(&known).map_err(|error| Error::new(format!("facts: {error}")))?;
     sys::write_all(handed.as_fd(), text.as_bytes()).map_err(system("write"))?;
     let held = [program, handed].into_iter().zip(NUMBERS).map(|(fd, number)| place(fd, number));
@@ -37,30 +51,70 @@ pub fn run(mut sandbox: Sandbox, facts: Facts) -> Result<Report> {
     let mut results = std::fs::File::from(results);
     sys::dup2(results.as_raw_fd(), NUMBERS[2]).map_err(system("dup2"))?;
     let outcome = launch::run(&plan, &mut Silent)?;
+    drop(host);
     let mut text = String::new();
     results
         .rewind()
         .and_then(|()| results.read_to_string(&mut text))
         .map_err(|error| Error::new(format!("cannot read what the self-test tells: {}", Errno::from(error))))?;
-    drop(host);
-    let mut told: Vec<Told> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let told: Vec<Told> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     if told.is_empty() {
         return Err(Error::new(format!("the self-test told nothing, and ended with {outcome:?}")));
     }
-    let lines = PROBES.iter().map(|probe| {
-        let verdict = match told.iter().position(|told| told.id == probe.id) {
-            Some(at) => told.swap_remove(at).verdict,
-            None => Verdict::NotRun("it told nothing".into()),
-        };
-        let (outcome, detail) = match (verdict, (probe.granted)(&known.granted)) {
-            (Verdict::Closed(how), _) => (Outcome::Held, how),
-            (Verdict::Open(what), Some(why)) => (Outcome::Shared, format!("{what} ({why})")),
-            (Verdict::Open(what), None) => (Outcome::Failed, what),
-            (Verdict::NotRun(why), _) => (Outcome::NotRun, why),
-        };
-        Line { id: probe.id.to_owned(), group: probe.group, title: probe.title.to_owned(), outcome, detail }
-    });
-    Ok(Report { lines: lines.collect() })
+    Ok(report(told, &known.granted))
+}
+
+/// The sandbox with the files of the self-test in its view, if the plan has room for them.
+fn shown(host: &Host, sandbox: &Sandbox, facts: &Facts) -> Option<(Sandbox, Facts, Plan)> {
+    let mut sandbox = sandbox.clone();
+    let dir = host.facts.fixture.as_ref()?;
+    let modes = [
+        (probes::RO, Mode::Ro),
+        (probes::RW, Mode::Rw),
+        (probes::INNER, Mode::Ro),
+        (probes::MASKED, Mode::Masked),
+        (probes::DENIED, Mode::Deny),
+    ];
+    for (name, mode) in modes {
+        let origin = Origin("the self-test".into());
+        let rule = PathRule { path: dir.join(name), mode, options: Options::default(), origin, project: false };
+        sandbox.filesystem.paths.push(rule);
+    }
+    sandbox.filesystem.paths.sort_by(|one, other| one.path.cmp(&other.path));
+    let looked = host::probe(&sandbox, facts.env.clone(), facts.cwd.clone(), facts.accounts.clone());
+    let plan = plan::plan(&sandbox, &looked).ok()?;
+    Some((sandbox, looked, plan))
+}
+
+/// What they told, and whether the profile allows it.
+fn report(mut told: Vec<Told>, granted: &Granted) -> Report {
+    let mut verdict = |id: &str| match told.iter().position(|told| told.id == id) {
+        Some(at) => told.swap_remove(at).verdict,
+        None => Verdict::NotRun("it told nothing".into()),
+    };
+    let mut lines = Vec::new();
+    for (group, probes) in GROUPS {
+        for probe in *probes {
+            let (outcome, detail) = judged(verdict(probe.id), (probe.granted)(granted));
+            lines.push(Line { id: probe.id.to_owned(), group, title: probe.title.to_owned(), outcome, detail });
+        }
+    }
+    for (index, (kind, value)) in granted.asserts.iter().enumerate() {
+        let id = super::assertion(index);
+        let (outcome, detail) = judged(verdict(&id), None);
+        lines.push(Line { id, group: probes::ASSERTS, title: probes::assertion_title(kind, value), outcome, detail });
+    }
+    Report { lines }
+}
+
+fn judged(verdict: Verdict, granted: Option<&str>) -> (Outcome, String) {
+    match (verdict, granted) {
+        (Verdict::Closed(how), _) => (Outcome::Held, how),
+        (Verdict::Shared(what), _) => (Outcome::Shared, what),
+        (Verdict::Open(what), Some(why)) => (Outcome::Shared, format!("{what} ({why})")),
+        (Verdict::Open(what), None) => (Outcome::Failed, what),
+        (Verdict::NotRun(why), _) => (Outcome::NotRun, why),
+    }
 }
 
 /// Gives a descriptor this number.
@@ -74,18 +128,27 @@ fn place(fd: OwnedFd, number: RawFd) -> sys::Result<OwnedFd> {
 
 /// What the profile lets in, as the plan has it.
 fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
-    let binds = |writable: bool| {
-        let shown = plan.view.iter().filter_map(move |placed| match &placed.op {
-            Op::Bind { path, attributes, .. } if !writable || !attributes.ro => Some(path.display().to_string()),
-            _ => None,
-        });
-        shown.collect()
+    let place = |op: &Op| {
+        let (host, writable, devices) = match op {
+            Op::Bind { attributes, .. } => (true, !attributes.ro, !attributes.nodev),
+            Op::Tmpfs { .. } | Op::Devpts { .. } | Op::Proc { .. } | Op::Mqueue { .. } => (false, true, false),
+            Op::Dir { .. } | Op::File { .. } | Op::Mask { .. } => (false, false, false),
+            _ => return None,
+        };
+        Some(Place { path: op.path().to_owned(), host, writable, devices })
     };
     Granted {
         shared: sandbox.namespaces.share.keys().map(|namespace| namespace.word().to_owned()).collect(),
         network: sandbox.network == Network::Host,
         nested: plan.nested,
+        plain_proc: plan.view.iter().any(|placed| match &placed.op {
+            Op::Proc { masked, .. } => !masked,
+            Op::Bind { path, .. } => path == std::path::Path::new("/proc"),
+            _ => false,
+        }),
         x11: sandbox.desktop.x11,
+        wayland: sandbox.desktop.wayland,
+        sound: sandbox.desktop.sound.iter().cloned().collect(),
         session_bus: match sandbox.session_bus.policy {
             BusPolicy::None => "none",
             BusPolicy::Filter => "filter",
@@ -93,9 +156,8 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
         }
         .into(),
         capabilities: plan.capabilities.ambient,
-        writable: binds(true),
-        shown: binds(false),
-        asserts: Vec::new(),
+        view: plan.view.iter().filter_map(|placed| place(&placed.op)).collect(),
+        ..Granted::default()
     }
 }
 
@@ -108,43 +170,5 @@ impl Events for Silent {
     fn exited(&mut self, _outcome: &launch::Outcome) {}
     fn descriptors(&self) -> Vec<RawFd> {
         Vec::new()
-    }
-}
-
-/// What is made outside for the tries to find. It is gone with this.
-struct Host {
-    facts: Outside,
-    process: i32,
-    lifeline: Option<OwnedFd>,
-    _root: OwnedFd,
-}
-
-impl Host {
-    fn new() -> Result<Host> {
-        let system = |what: &'static str| move |errno: Errno| Error::new(format!("{what}: {errno}"));
-        let root = sys::openat(sys::cwd(), c"/", libc::O_RDONLY | libc::O_DIRECTORY, 0).map_err(system("open /"))?;
-        // As a careless caller leaves it: the sandbox has to close it.
-        sys::set_cloexec(root.as_raw_fd(), false).map_err(system("fcntl"))?;
-        let (waits, lifeline) = sys::pipe().map_err(system("pipe"))?;
-        let process = match sys::fork().map_err(system("fork"))? {
-            Some(pid) => pid,
-            None => {
-                drop(lifeline);
-                let _ = std::fs::write("/proc/self/comm", "sbx-outside");
-                let _ = sys::read(waits.as_fd(), &mut [0; 1]);
-                sys::exit_now(0)
-            }
-        };
-        let facts = Outside { process, descriptor: root.as_raw_fd(), ..Outside::default() };
-        Ok(Host { facts, process, lifeline: Some(lifeline), _root: root })
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        // It sees the end of the pipe, and ends.
-        drop(self.lifeline.take());
-        let _ = sys::wait_for(self.process);
-        let _ = std::io::stdout().flush();
     }
 }

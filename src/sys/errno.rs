@@ -60,6 +60,14 @@ impl Errno {
             libc::ECONNREFUSED => "ECONNREFUSED",
             libc::ETIMEDOUT => "ETIMEDOUT",
             libc::ESTALE => "ESTALE",
+            libc::ENXIO => "ENXIO",
+            libc::ENETUNREACH => "ENETUNREACH",
+            libc::EHOSTUNREACH => "EHOSTUNREACH",
+            libc::EADDRNOTAVAIL => "EADDRNOTAVAIL",
+            libc::EAFNOSUPPORT => "EAFNOSUPPORT",
+            libc::EPROTONOSUPPORT => "EPROTONOSUPPORT",
+            libc::ESOCKTNOSUPPORT => "ESOCKTNOSUPPORT",
+            libc::ENOKEY => "ENOKEY",
             _ => "",
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here allocates, panics or logs, so that `child` may call all of it between clone and exec.
 
+pub mod attempts;
 mod clone;
 mod errno;
 mod fd;

@@ -1,0 +1,188 @@
+//! What is known of the host by looking at it.
+
+use super::facts::{FileId, Granted, Outside};
+use super::fixture::Host;
+use super::probes::{CALLS, KERNEL_FILES, SOCKETS, STARTED};
+use crate::host::Facts;
+use crate::plan::Plan;
+use crate::sys::{self, Errno, Waited, attempts};
+use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::net::ToSocketAddrs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+impl Host {
+    /// Fills in the facts that nothing is made for.
+    pub(super) fn look(&mut self, host: &Facts, plan: &Plan, granted: &Granted) {
+        let facts = &mut self.facts;
+        let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        facts.arguments = text("/proc/self/cmdline");
+        facts.variables = host.env.keys().filter(|name| plan.variable(name).is_none()).cloned().collect();
+        let status = text("/proc/self/status");
+        let filters = status.lines().find_map(|line| line.strip_prefix("Seccomp_filters:"));
+        facts.filters = filters.and_then(|count| count.trim().parse().ok()).unwrap_or(0);
+        facts.namespaces = entries(Path::new("/proc/self/ns"), 100)
+            .filter_map(|path| Some((path.file_name()?.to_str()?.to_owned(), std::fs::metadata(&path).ok()?.ino())))
+            .collect();
+        facts.root = std::fs::metadata("/").map(|found| (found.dev(), found.ino())).unwrap_or_default();
+        facts.handle = attempts::handle(c"/").ok();
+        facts.program = std::fs::read_link("/proc/self/exe").unwrap_or_default();
+        facts.machine_id = text("/etc/machine-id").trim().to_owned();
+        facts.terminals = std::fs::metadata("/dev/pts").map_or(0, |found| found.dev());
+        facts.set_id = set_id(host);
+        let known = KERNEL_FILES.iter().copied().flatten().filter(|path| Path::new(path).symlink_metadata().is_ok());
+        facts.files = known.map(|path| (*path).to_owned()).collect();
+        nodes(Path::new("/dev"), &mut facts.nodes);
+        homes(host, facts);
+        facts.writable = writable(host, facts, granted);
+        sockets(host, facts);
+        facts.missing = missing();
+        for (kind, value) in &granted.asserts {
+            let path = Path::new(value);
+            facts.asserted.push(std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino())));
+            if kind == "cannot_reach" {
+                let found = value.to_socket_addrs().map(Iterator::collect).unwrap_or_default();
+                facts.addresses.insert(value.clone(), found);
+            }
+        }
+    }
+}
+
+/// A path and what lies there, itself.
+fn identified(path: PathBuf) -> Option<(PathBuf, FileId)> {
+    let found = path.symlink_metadata().ok()?;
+    Some((path, (found.dev(), found.ino())))
+}
+
+fn entries(dir: &Path, most: usize) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).take(most)
+}
+
+fn real(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn may_write(path: &Path) -> bool {
+    let path = CString::new(path.as_os_str().as_bytes()).unwrap_or_default();
+    sys::may_write(sys::cwd(), &path).is_ok()
+}
+
+/// A set-user-ID or set-group-ID program of another's, of those that do nothing when they are asked for their version.
+fn set_id(host: &Facts) -> Option<PathBuf> {
+    const NAMES: [&str; 9] =
+        ["su", "mount", "passwd", "chage", "newgrp", "gpasswd", "chsh", "expiry", "crontab"];
+    let paths = ["/usr/bin", "/bin"].iter().flat_map(|dir| NAMES.iter().map(move |name| Path::new(dir).join(name)));
+    paths.into_iter().find(|path| {
+        std::fs::metadata(path).is_ok_and(|found| {
+            let mode = found.permissions().mode();
+            let user = mode & 0o4000 != 0 && found.uid() != host.uid;
+            let group = mode & 0o2000 != 0 && found.gid() != host.gid;
+            (user || group) && mode & 0o001 != 0
+        })
+    })
+}
+
+/// Device files, but for terminals that belong to nobody.
+fn nodes(dir: &Path, found: &mut Vec<(PathBuf, u64, bool)>) {
+    for path in entries(dir, 2_000) {
+        let Ok(there) = path.symlink_metadata() else { continue };
+        let kind = there.file_type();
+        if kind.is_dir() && !["pts", "shm", "mqueue", "fd"].iter().any(|name| path.ends_with(name)) {
+            nodes(&path, found);
+        } else if kind.is_char_device() || kind.is_block_device() {
+            found.push((path, there.rdev(), kind.is_block_device()));
+        }
+    }
+}
+
+fn homes(host: &Facts, facts: &mut Outside) {
+    facts.home = real(&host.home);
+    if facts.home.parent().is_some() {
+        let files = std::iter::once(facts.home.clone()).chain(entries(&facts.home, 300));
+        facts.home_files = files.filter_map(identified).collect();
+        let mut started: Vec<PathBuf> = Vec::new();
+        for name in STARTED {
+            // What is not there could be made in what is.
+            let path = facts.home.join(name);
+            let nearest = path.ancestors().find(|path| path.exists()).unwrap_or(&facts.home);
+            let nearest = real(nearest);
+            if may_write(&nearest) && !started.contains(&nearest) {
+                started.push(nearest);
+            }
+        }
+        started.push("/etc/sbx".into());
+        facts.started = started.into_iter().filter_map(identified).collect();
+    }
+    let others = host.accounts.iter().filter(|account| account.is_person() || account.uid == 0);
+    let others: BTreeSet<PathBuf> = others.map(|account| real(&account.home)).collect();
+    let others = others.into_iter().filter(|home| home != &facts.home && home.parent().is_some());
+    facts.homes = others.filter_map(identified).collect();
+    let runtime = host.env.get("XDG_RUNTIME_DIR").cloned().unwrap_or_else(|| format!("/run/user/{}", host.uid));
+    facts.runtime = identified(real(Path::new(&runtime)));
+}
+
+/// Directories of the host that the caller can write to: the system's, the caller's, and all that the view shows.
+fn writable(host: &Facts, facts: &Outside, granted: &Granted) -> Vec<(PathBuf, FileId)> {
+    const SYSTEM: [&str; 16] = [
+        "/", "/etc", "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin", "/opt", "/srv", "/var", "/var/lib",
+        "/var/cache", "/var/spool", "/var/log", "/run", "/boot",
+    ];
+    let own = [host.cwd.clone(), facts.home.clone(), facts.program.parent().unwrap_or(Path::new("/")).to_owned()];
+    let ours = |path: &Path| facts.fixture.as_ref().is_some_and(|dir| path.starts_with(dir));
+    let shown = granted.view.iter().filter(|place| place.host && !ours(&place.path)).map(|place| place.path.clone());
+    let paths: BTreeSet<PathBuf> = SYSTEM.iter().map(PathBuf::from).chain(own).chain(shown).map(|path| real(&path)).collect();
+    paths.into_iter().filter(|path| path.is_dir() && may_write(path)).filter_map(identified).collect()
+}
+
+/// /proc/net/unix: number, references, protocol, flags, type, state, inode, path. The flag is SO_ACCEPTCON, the type SOCK_STREAM.
+fn sockets(host: &Facts, facts: &mut Outside) {
+    let text = std::fs::read("/proc/net/unix").unwrap_or_default();
+    for line in String::from_utf8_lossy(&text).lines().skip(1) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (Some(&"00010000"), Some(&"0001"), Some(path)) = (words.get(3), words.get(4), words.get(7)) else { continue };
+        match path.strip_prefix('@') {
+            Some(name) => drop(facts.abstract_names.insert(name.to_owned())),
+            None if is_socket(Path::new(path)) && may_write(Path::new(path)) => facts.listening.push(path.into()),
+            None => {}
+        }
+    }
+    facts.listening.sort();
+    facts.listening.dedup();
+    let run = host.env.get("XDG_RUNTIME_DIR").cloned().unwrap_or_else(|| format!("/run/user/{}", host.uid));
+    for (kind, paths) in SOCKETS {
+        for path in *paths {
+            let path = match path.split_once('/') {
+                Some(("$RUN", rest)) => Path::new(&run).join(rest),
+                Some(("$HOME", rest)) => host.home.join(rest),
+                Some(_) => PathBuf::from(path),
+                // A variable; the display's may be relative.
+                None => match host.env.get(*path) {
+                    Some(value) => Path::new(&run).join(value),
+                    None => continue,
+                },
+            };
+            if is_socket(&path) {
+                facts.sockets.push(((*kind).to_owned(), path));
+            }
+        }
+    }
+}
+
+fn is_socket(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| found.file_type().is_socket())
+}
+
+/// Each call in a child: it may change the process, or end it.
+fn missing() -> BTreeSet<String> {
+    let is_missing = |call: fn() -> sys::Result<()>| match sys::fork() {
+        Ok(None) => {
+            let gone = [libc::ENOSYS, libc::EAFNOSUPPORT, libc::EPROTONOSUPPORT, libc::ESOCKTNOSUPPORT];
+            sys::exit_now(i32::from(call().is_err_and(|Errno(errno)| gone.contains(&errno))))
+        }
+        Ok(Some(pid)) => sys::wait_for(pid) != Ok(Waited::Exited(0)),
+        Err(_) => false,
+    };
+    CALLS.iter().filter(|(_, call)| is_missing(*call)).map(|(name, _)| (*name).to_owned()).collect()
+}

@@ -1,0 +1,198 @@
+//! The desktop's services and the system's: sockets that answer the user, or root.
+
+use super::super::facts::{Facts, Granted, Verdict};
+use super::bus;
+use super::network::connect_abstract;
+use super::tools::{each, not_run, verdict};
+use super::{Probe, by_network, never};
+use crate::sys::Errno;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Sockets that are known, by kind. `$RUN` is the runtime directory, `$HOME` the home; a name in capitals is a variable with a path.
+pub(crate) const SOCKETS: &[(&str, &[&str])] = &[
+    (
+        "containers",
+        &[
+            "/run/docker.sock",
+            "/var/run/docker.sock",
+            "$RUN/docker.sock",
+            "/run/containerd/containerd.sock",
+            "/run/podman/podman.sock",
+            "$RUN/podman/podman.sock",
+            "/run/crio/crio.sock",
+            "/run/buildkit/buildkitd.sock",
+            "/var/lib/incus/unix.socket",
+            "/var/lib/lxd/unix.socket",
+            "/run/libvirt/libvirt-sock",
+            "/run/snapd.socket",
+        ],
+    ),
+    (
+        "agents",
+        &[
+            "SSH_AUTH_SOCK",
+            "$RUN/gnupg/S.gpg-agent",
+            "$RUN/gnupg/S.gpg-agent.ssh",
+            "$HOME/.gnupg/S.gpg-agent",
+            "$RUN/keyring/control",
+            "$RUN/keyring/ssh",
+            "$RUN/keyring/pkcs11",
+            "$RUN/ssh-agent.socket",
+        ],
+    ),
+    ("systemd", &["/run/systemd/private", "$RUN/systemd/private", "/run/systemd/notify", "$RUN/systemd/notify"]),
+    (
+        "names",
+        &["/run/systemd/resolve/io.systemd.Resolve", "/run/nscd/socket", "/run/avahi-daemon/socket", "/run/systemd/userdb/io.systemd.DynamicUser"],
+    ),
+    ("log", &["/run/systemd/journal/socket", "/run/systemd/journal/stdout", "/dev/log"]),
+    ("system-bus", &["/run/dbus/system_bus_socket"]),
+    ("wayland", &["WAYLAND_DISPLAY", "$RUN/wayland-0", "$RUN/wayland-1"]),
+    ("pipewire", &["$RUN/pipewire-0", "$RUN/pipewire-0-manager"]),
+    ("pulse", &["$RUN/pulse/native"]),
+    ("accessibility", &["$RUN/at-spi/bus", "$RUN/at-spi/bus_0", "$RUN/at-spi/bus_1"]),
+    ("printing", &["/run/cups/cups.sock"]),
+];
+
+/// A probe of one of these kinds.
+macro_rules! sockets {
+    ($id:literal, $title:literal, $granted:expr) => {
+        Probe { id: $id, title: $title, attempt: |facts| sockets($id, facts), granted: $granted }
+    };
+}
+
+pub(super) const PROBES: &[Probe] = &[
+    Probe { id: "socket", title: "a socket in a directory of the host", attempt: own_socket, granted: never },
+    Probe { id: "sockets", title: "any socket that listens on the host", attempt: any_socket, granted: never },
+    sockets!("containers", "start containers (docker.sock and its like)", never),
+    sockets!("agents", "use the user's keys (ssh-agent, gpg-agent, keyring)", never),
+    sockets!("systemd", "talk to systemd by its own sockets", never),
+    sockets!("names", "ask the host's name services by sockets", never),
+    sockets!("log", "write to the system's log", never),
+    sockets!("system-bus", "the system bus", never),
+    Probe {
+        id: "session-bus",
+        title: "programs on the session bus",
+        attempt: |facts| on_bus(facts, |bus, name| {
+            bus.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetNameOwner", Some(name))
+        }),
+        granted: by_bus,
+    },
+    Probe {
+        id: "session-systemd",
+        title: "start programs outside by the session bus (systemd)",
+        attempt: |facts| on_bus(facts, |bus, _| {
+            let (name, path) = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1");
+            bus.call(name, path, "org.freedesktop.DBus.Peer", "GetMachineId", None)
+        }),
+        granted: by_bus,
+    },
+    Probe { id: "x11", title: "see and type into all windows (X11)", attempt: x11, granted: |granted| {
+        granted.x11.then_some("desktop.x11 is true")
+    } },
+    Probe { id: "x11-abstract", title: "the X server by its abstract socket", attempt: x11_abstract, granted: |granted| {
+        if granted.x11 { Some("desktop.x11 is true") } else { by_network(granted) }
+    } },
+    sockets!("wayland", "the Wayland compositor", |granted| granted.wayland.then_some("desktop.wayland is true")),
+    sockets!("pipewire", "PipeWire", |granted| has_sound(granted, "pipewire")),
+    sockets!("pulse", "PulseAudio, which loads modules", |granted| has_sound(granted, "pulse")),
+    sockets!("accessibility", "read and control all programs (at-spi)", never),
+    sockets!("printing", "print (cups)", never),
+];
+
+fn by_bus(granted: &Granted) -> Option<&'static str> {
+    (granted.session_bus == "host").then_some("dbus.session.policy is host")
+}
+
+fn has_sound(granted: &Granted, name: &str) -> Option<&'static str> {
+    granted.sound.iter().any(|server| server == name).then_some("desktop.sound names it")
+}
+
+/// Whether a socket answers at its path. One that the profile shows by its directory is shared with that.
+fn connect(facts: &Facts, path: &Path) -> Verdict {
+    let shown = path.display();
+    match UnixStream::connect(path).map_err(Errno::from) {
+        Ok(_) if facts.granted.shows(path) => Verdict::Shared(format!("the profile shows {shown}")),
+        other => verdict(format!("connecting to {shown}"), other),
+    }
+}
+
+fn own_socket(facts: &Facts) -> Verdict {
+    super::tools::fixture(facts, "socket").map_or_else(|verdict| verdict, |path| connect(facts, &path))
+}
+
+fn any_socket(facts: &Facts) -> Verdict {
+    each(&facts.outside.listening, |path| connect(facts, path))
+}
+
+fn sockets(kind: &str, facts: &Facts) -> Verdict {
+    let there = facts.outside.sockets.iter().filter(|(other, _)| other == kind);
+    // Inside, a service's socket may be at another path, which a variable names.
+    let named = match kind {
+        "wayland" => std::env::var_os("WAYLAND_DISPLAY").map(|name| runtime().join(name)),
+        "pulse" => Some(runtime().join("pulse/native")),
+        "pipewire" => Some(runtime().join("pipewire-0")),
+        _ => None,
+    };
+    let mut paths: Vec<PathBuf> = there.map(|(_, path)| path.clone()).collect();
+    if paths.is_empty() {
+        return not_run("this host has none");
+    }
+    paths.extend(named);
+    each(paths, |path| connect(facts, &path))
+}
+
+fn runtime() -> PathBuf {
+    std::env::var_os("XDG_RUNTIME_DIR").map_or_else(|| "/run".into(), PathBuf::from)
+}
+
+/// By the address that the program has, and by the host's.
+fn on_bus(facts: &Facts, ask: impl Fn(&mut bus::Bus, &str) -> bus::Answer) -> Verdict {
+    let Some((address, name)) = &facts.outside.bus else { return not_run("the caller has no session bus") };
+    let own = std::env::var("DBUS_SESSION_BUS_ADDRESS").ok();
+    let default = format!("unix:path={}", runtime().join("bus").display());
+    let addresses = [Some(address.clone()), own, Some(default)];
+    each(addresses.into_iter().flatten(), |address| match bus::connect(&address) {
+        Err(error) => Verdict::Closed(format!("{address}: {error}")),
+        Ok(mut bus) => match ask(&mut bus, name) {
+            Ok(_) => Verdict::Open("it answers".into()),
+            Err(error) => Verdict::Closed(format!("the bus refuses it: {error}")),
+        },
+    })
+}
+
+/// The X protocol's greeting: little-endian, version 11.0, no cookie. A server that knows us answers; one that asks for a cookie does
+/// as well, with a refusal.
+fn x11(facts: &Facts) -> Verdict {
+    let dir = Path::new("/tmp/.X11-unix");
+    let sockets = facts.outside.listening.iter().filter(|path| path.starts_with(dir));
+    match each(sockets, |path| match UnixStream::connect(path) {
+        Ok(stream) => match greet(stream) {
+            Some(byte) => Verdict::Open(format!("{} answers with {byte}", path.display())),
+            None => Verdict::Open(format!("{} takes connections", path.display())),
+        },
+        Err(error) => Verdict::Closed(format!("{}: {}", path.display(), Errno::from(error))),
+    }) {
+        Verdict::NotRun(_) => not_run("this host has no X server"),
+        other => other,
+    }
+}
+
+fn greet(mut stream: UnixStream) -> Option<u8> {
+    stream.set_read_timeout(Some(Duration::from_millis(500))).ok()?;
+    stream.write_all(&[b'l', 0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0]).ok()?;
+    let mut answer = [0];
+    stream.read_exact(&mut answer).ok()?;
+    Some(answer[0])
+}
+
+fn x11_abstract(facts: &Facts) -> Verdict {
+    let names = facts.outside.abstract_names.iter().filter(|name| name.contains("X11-unix") || name.contains("ICE-unix"));
+    match each(names, |name| connect_abstract(name)) {
+        Verdict::NotRun(_) => not_run("this host has no X server with one"),
+        other => other,
+    }
+}

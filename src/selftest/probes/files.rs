@@ -1,0 +1,196 @@
+//! The modes of paths, tried on files that the self-test puts on the host and into the view.
+
+use super::super::facts::{Facts, Verdict};
+use super::tools::{each, fixture, make_file, open_to_read, open_to_write, reads_secret, verdict};
+use super::{Probe, never};
+use crate::sys::Errno;
+use std::fs;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// A file that is not shown.
+pub(crate) const SECRET: &str = "secret";
+/// A directory that is shown read-only, with `file` in it.
+pub(crate) const RO: &str = "ro";
+/// A directory that is shown writable, with `file` in it.
+pub(crate) const RW: &str = "rw";
+/// A read-only directory in that, with `file` in it.
+pub(crate) const INNER: &str = "rw/inner";
+/// A masked file in a directory in that.
+pub(crate) const MASKED: &str = "rw/sub/masked";
+/// A closed directory in the read-only one, with `file` in it.
+pub(crate) const DENIED: &str = "ro/denied";
+
+pub(super) const PROBES: &[Probe] = &[
+    Probe {
+        id: "ro-write",
+        title: "write below a read-only directory",
+        attempt: |facts| on(facts, RO, written),
+        granted: never,
+    },
+    Probe {
+        id: "ro-reopen",
+        title: "reopen a read-only file for writing by links of /proc",
+        attempt: |facts| on(facts, RO, reopened),
+        granted: never,
+    },
+    Probe {
+        id: "ro-change",
+        title: "remove, rename or change what is read-only",
+        attempt: |facts| on(facts, RO, changed),
+        granted: never,
+    },
+    Probe { id: "ro-link", title: "link or move a read-only file to where it is writable", attempt: moved, granted: never },
+    Probe {
+        id: "inner-write",
+        title: "write to a read-only directory in a writable one",
+        attempt: |facts| on(facts, INNER, written),
+        granted: never,
+    },
+    Probe {
+        id: "inner-move",
+        title: "move the directory away that is closed in a writable one",
+        attempt: |facts| on(facts, RW, |dir| moved_away(facts, &dir)),
+        granted: never,
+    },
+    Probe {
+        id: "masked-read",
+        title: "read a file that is masked",
+        attempt: |facts| on(facts, MASKED, |path| reads_secret(facts, &path)),
+        granted: never,
+    },
+    Probe {
+        id: "masked-write",
+        title: "write to or remove a file that is masked",
+        attempt: |facts| {
+            on(facts, MASKED, |path| {
+                let remove = verdict("unlink", fs::remove_file(&path).map_err(Errno::from));
+                each([verdict("opening it", open_to_write(&path)), remove], |verdict| verdict)
+            })
+        },
+        granted: never,
+    },
+    Probe {
+        id: "denied-read",
+        title: "read below a directory that is closed",
+        attempt: |facts| {
+            on(facts, DENIED, |dir| {
+                let opened = verdict("opendir", fs::read_dir(&dir).map_err(Errno::from));
+                let mode = verdict("chmod", fs::set_permissions(&dir, PermissionsExt::from_mode(0o755)).map_err(Errno::from));
+                each([opened, mode, reads_secret(facts, &dir.join("file"))], |verdict| verdict)
+            })
+        },
+        granted: never,
+    },
+    Probe { id: "beside", title: "what lies beside a directory that is shown", attempt: beside, granted: never },
+    Probe {
+        id: "set-id-make",
+        title: "leave a set-user-ID file in a writable directory of the host",
+        attempt: |facts| on(facts, RW, |dir| set_id(&dir)),
+        granted: |granted| granted.calls("chmod-suid").then_some("the filter lets set-user-ID bits be set"),
+    },
+];
+
+fn on(facts: &Facts, name: &str, attempt: impl FnOnce(PathBuf) -> Verdict) -> Verdict {
+    fixture(facts, name).map_or_else(|verdict| verdict, attempt)
+}
+
+fn written(dir: PathBuf) -> Verdict {
+    each([verdict("opening its file", open_to_write(&dir.join("file"))), verdict("making a file", make_file(&dir))], |v| v)
+}
+
+fn reopened(dir: PathBuf) -> Verdict {
+    let path = dir.join("file");
+    let file = match open_to_read(&path) {
+        Ok(file) => file,
+        Err(errno) => return super::tools::not_run(format!("{}: {errno}", path.display())),
+    };
+    let number = file.as_raw_fd();
+    let mut links: Vec<PathBuf> = ["/proc/self/fd", "/proc/thread-self/fd", "/dev/fd"]
+        .map(|dir| Path::new(dir).join(number.to_string()))
+        .into();
+    for root in ["/proc/self/root", "/proc/thread-self/root", "/proc/self/cwd/../../../../../../.."] {
+        links.push(PathBuf::from(format!("{root}{}", path.display())));
+    }
+    each(links, |link| verdict(link.display(), open_to_write(&link)))
+}
+
+fn changed(dir: PathBuf) -> Verdict {
+    let file = dir.join("file");
+    let mode = fs::set_permissions(&file, PermissionsExt::from_mode(0o666));
+    let time = open_to_read(&file).and_then(|file| file.set_modified(std::time::SystemTime::now()).map_err(Errno::from));
+    let made = [
+        ("chmod", mode.map_err(Errno::from)),
+        ("utimensat", time),
+        ("rename", fs::rename(&file, dir.join("other")).map_err(Errno::from)),
+        ("mkdir", fs::create_dir(dir.join("made")).map_err(Errno::from)),
+        ("symlink", symlink("/", dir.join("link")).map_err(Errno::from)),
+        ("unlink", fs::remove_file(&file).map_err(Errno::from)),
+    ];
+    each(made, |(what, result)| verdict(what, result))
+}
+
+fn moved(facts: &Facts) -> Verdict {
+    let (ro, rw) = match (fixture(facts, RO), fixture(facts, RW)) {
+        (Ok(ro), Ok(rw)) => (ro, rw),
+        (Err(verdict), _) | (_, Err(verdict)) => return verdict,
+    };
+    let file = ro.join("file");
+    let opened = open_to_read(&file).map(|file| PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())));
+    let made = [
+        ("link", fs::hard_link(&file, rw.join("linked")).map_err(Errno::from)),
+        ("link of a descriptor", opened.and_then(|link| fs::hard_link(link, rw.join("linked")).map_err(Errno::from))),
+        ("rename", fs::rename(&file, rw.join("moved")).map_err(Errno::from)),
+    ];
+    each(made, |(what, result)| verdict(what, result))
+}
+
+/// A mount point, and the directories down to it, cannot be renamed: what is closed would be free under another name.
+fn moved_away(facts: &Facts, rw: &Path) -> Verdict {
+    let attempt = |from: &str, to: &str, file: &str| match fs::rename(rw.join(from), rw.join(to)) {
+        Err(error) => Verdict::Closed(format!("rename of {from}: {}", Errno::from(error))),
+        Ok(()) => {
+            let result = reads_secret(facts, &rw.join(to).join(file));
+            let _ = fs::rename(rw.join(to), rw.join(from));
+            result
+        }
+    };
+    let inner = attempt("inner", "inner-moved", "file");
+    let sub = attempt("sub", "sub-moved", "masked");
+    let exchanged = fs::remove_dir(rw.join("inner")).map_err(Errno::from);
+    each([inner, sub, verdict("rmdir of inner", exchanged)], |verdict| verdict)
+}
+
+/// Up from what is shown, and round by links.
+fn beside(facts: &Facts) -> Verdict {
+    let (ro, rw, secret) = match (fixture(facts, RO), fixture(facts, RW), fixture(facts, SECRET)) {
+        (Ok(ro), Ok(rw), Ok(secret)) => (ro, rw, secret),
+        (Err(verdict), ..) | (_, Err(verdict), _) | (.., Err(verdict)) => return verdict,
+    };
+    if facts.granted.shows(&secret) {
+        return Verdict::Shared("the profile shows the directory above it, too".into());
+    }
+    let link = rw.join("link");
+    let _ = symlink("../secret", &link);
+    let paths = [ro.join("../secret"), rw.join("inner/../../secret"), link.clone()];
+    let paths = paths.into_iter().chain([PathBuf::from(format!("/proc/self/root/../..{}", secret.display()))]);
+    let result = each(paths, |path| reads_secret(facts, &path));
+    let _ = fs::remove_file(link);
+    result
+}
+
+/// Such a file makes whoever runs it outside the caller, root perhaps.
+fn set_id(dir: &Path) -> Verdict {
+    let path = dir.join("set-id");
+    if let Err(error) = fs::write(&path, "") {
+        return Verdict::Closed(format!("{}: {}", path.display(), Errno::from(error)));
+    }
+    let result = fs::set_permissions(&path, PermissionsExt::from_mode(0o4755)).map_err(Errno::from);
+    let kept = fs::metadata(&path).is_ok_and(|facts| facts.permissions().mode() & 0o4000 != 0);
+    let _ = fs::remove_file(&path);
+    match result {
+        Ok(()) if !kept => Verdict::Closed("the bit was not set".into()),
+        other => verdict("chmod with the set-user-ID bit", other),
+    }
+}

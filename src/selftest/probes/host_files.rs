@@ -1,0 +1,200 @@
+//! The host's files: what of them is seen, and what can be written.
+
+use super::super::facts::{Facts, FileId, Verdict};
+use super::tools::{each, id, make_file, not_run, open_to_write, reads_secret, start_of, verdict};
+use super::{Probe, never};
+use crate::sys::{self, attempts};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What code is started from outside, later, below a home.
+pub(crate) const STARTED: &[&str] = &[
+    ".bashrc",
+    ".bash_profile",
+    ".bash_login",
+    ".profile",
+    ".zshrc",
+    ".zshenv",
+    ".config/autostart",
+    ".config/sbx",
+    ".config/systemd/user",
+    ".config/environment.d",
+    ".config/fish",
+    ".local/bin",
+    ".local/share/applications",
+    ".local/share/dbus-1",
+    ".cargo/bin",
+    ".ssh",
+    ".gnupg",
+    ".vimrc",
+    ".gitconfig",
+    ".xsessionrc",
+    ".pam_environment",
+    "bin",
+];
+
+pub(super) const PROBES: &[Probe] = &[
+    Probe {
+        id: "host-root",
+        title: "the host's root directory",
+        attempt: |facts| match id(Path::new("/")) == Some(facts.outside.root) {
+            true => Verdict::Open("/ is the host's".into()),
+            false => Verdict::Closed("/ is another directory".into()),
+        },
+        granted: never,
+    },
+    Probe { id: "tmp", title: "files in the host's /tmp", attempt: |facts| stray(facts, "/tmp"), granted: never },
+    Probe {
+        id: "var-tmp",
+        title: "files in the host's /var/tmp",
+        attempt: |facts| stray(facts, "/var/tmp"),
+        granted: never,
+    },
+    Probe { id: "shm", title: "files in the host's /dev/shm", attempt: |facts| stray(facts, "/dev/shm"), granted: never },
+    Probe {
+        id: "home",
+        title: "the caller's home, and what lies in it",
+        attempt: |facts| each(&facts.outside.home_files, |(path, file)| seen(facts, path, *file)),
+        granted: never,
+    },
+    Probe {
+        id: "homes",
+        title: "the homes of others",
+        attempt: |facts| each(&facts.outside.homes, |(path, file)| seen(facts, path, *file)),
+        granted: never,
+    },
+    Probe {
+        id: "runtime-dir",
+        title: "the caller's runtime directory",
+        attempt: |facts| each(&facts.outside.runtime, |(path, file)| seen(facts, path, *file)),
+        granted: never,
+    },
+    Probe {
+        id: "handle",
+        title: "the host's root by a file handle (open_by_handle_at)",
+        attempt: by_handle,
+        granted: never,
+    },
+    Probe {
+        id: "host-write",
+        title: "write to what the caller can write to",
+        attempt: |facts| each(&facts.outside.writable, |(path, file)| write(facts, path, *file)),
+        granted: never,
+    },
+    Probe {
+        id: "start-files",
+        title: "write to what starts programs outside (.bashrc, autostart, profiles of sbx)",
+        attempt: |facts| each(&facts.outside.started, |(path, file)| write(facts, path, *file)),
+        granted: never,
+    },
+    Probe { id: "secrets", title: "passwords and keys of the system", attempt: secrets, granted: never },
+    Probe {
+        id: "machine-id",
+        title: "the host's machine id",
+        attempt: |facts| match facts.outside.machine_id.as_str() {
+            "" => not_run("this host has none"),
+            own => each(["/etc/machine-id", "/var/lib/dbus/machine-id"], |path| match std::fs::read_to_string(path) {
+                Ok(text) if text.trim() == own => Verdict::Open(format!("{path} has it")),
+                Ok(_) => Verdict::Closed(format!("{path} has not")),
+                Err(error) => Verdict::Closed(format!("{path}: {}", sys::Errno::from(error))),
+            }),
+        },
+        granted: never,
+    },
+];
+
+/// A file of the host that lies where the sandbox has memory of its own.
+fn stray(facts: &Facts, dir: &str) -> Verdict {
+    let stray = facts.outside.strays.iter().find(|path| path.starts_with(dir));
+    let Some(path) = stray else { return not_run(format!("no file could be made in {dir}")) };
+    match reads_secret(facts, path) {
+        Verdict::Open(how) if facts.granted.shows(path) => Verdict::Shared(format!("{how}: the profile shows it")),
+        other => other,
+    }
+}
+
+/// Whether a file of the host is seen at its own path.
+fn seen(facts: &Facts, path: &Path, file: FileId) -> Verdict {
+    let shown = path.display();
+    match path.symlink_metadata() {
+        Ok(found) if (found.dev(), found.ino()) != file => Verdict::Closed(format!("{shown} is another")),
+        Ok(_) if facts.granted.shows(path) => Verdict::Shared(format!("the profile shows {shown}")),
+        Ok(_) => Verdict::Open(format!("{shown} is the host's")),
+        Err(error) => Verdict::Closed(format!("{shown}: {}", sys::Errno::from(error))),
+    }
+}
+
+/// Whether something of the host's can be written to: a file opened, or one made in a directory.
+fn write(facts: &Facts, path: &Path, file: FileId) -> Verdict {
+    let shown = path.display();
+    let is_dir = match path.metadata() {
+        Ok(found) if (found.dev(), found.ino()) != file => return Verdict::Closed(format!("{shown} is another")),
+        Ok(found) => found.is_dir(),
+        Err(error) => return Verdict::Closed(format!("{shown}: {}", sys::Errno::from(error))),
+    };
+    match if is_dir { make_file(path) } else { open_to_write(path).map(drop) } {
+        Ok(()) if facts.granted.writes(path) => Verdict::Shared(format!("the profile shows {shown} writable")),
+        Ok(()) => Verdict::Open(format!("{shown} is written to")),
+        Err(errno) => Verdict::Closed(format!("{shown}: {errno}")),
+    }
+}
+
+fn by_handle(facts: &Facts) -> Verdict {
+    let Some((kind, data)) = &facts.outside.handle else { return not_run("the host's root gives no handles") };
+    // Any file of the same filesystem will do to name it; which one that is, is not told inside.
+    let mut places: Vec<PathBuf> = facts.granted.view.iter().map(|place| place.path.clone()).collect();
+    places.push("/".into());
+    let on_it = places.iter().filter(|path| id(path).is_some_and(|(device, _)| device == facts.outside.root.0));
+    each(on_it.take(5), |path| {
+        let mount = match super::tools::open_to_read(path) {
+            Ok(mount) => mount,
+            Err(errno) => return not_run(format!("{}: {errno}", path.display())),
+        };
+        verdict("open_by_handle_at", attempts::open_handle(mount.as_fd(), *kind, data))
+    })
+}
+
+/// What root alone may read on the host. Root as the caller owns it inside, too.
+pub(super) const SECRETS: &[&str] = &[
+    "/etc/shadow",
+    "/etc/gshadow",
+    "/etc/shadow-",
+    "/etc/gshadow-",
+    "/etc/security/opasswd",
+    "/etc/ssh/ssh_host_rsa_key",
+    "/etc/ssh/ssh_host_ecdsa_key",
+    "/etc/ssh/ssh_host_ed25519_key",
+    "/etc/ssl/private",
+    "/etc/krb5.keytab",
+    "/etc/NetworkManager/system-connections",
+    "/etc/wpa_supplicant/wpa_supplicant.conf",
+    "/etc/wireguard",
+    "/var/lib/systemd/credential.secret",
+    "/var/lib/NetworkManager/secret_key",
+    "/var/lib/sss/secrets",
+    "/var/lib/iwd",
+    "/var/lib/bluetooth",
+    "/var/lib/docker",
+    "/var/spool/cron/crontabs",
+];
+
+fn secrets(facts: &Facts) -> Verdict {
+    let there = SECRETS.iter().filter(|path| facts.outside.files.contains(**path));
+    each(there, |path| {
+        let path = Path::new(path);
+        let shown = path.display();
+        if path.is_dir() {
+            return match std::fs::read_dir(path).map(|mut entries| entries.next().is_some()) {
+                Ok(true) => Verdict::Open(format!("{shown} is listed")),
+                Ok(false) => Verdict::Closed(format!("{shown} is empty")),
+                Err(error) => Verdict::Closed(format!("{shown}: {}", sys::Errno::from(error))),
+            };
+        }
+        match start_of(path) {
+            Ok(text) if text.is_empty() => Verdict::Closed(format!("{shown} is empty")),
+            Ok(_) => Verdict::Open(format!("{shown} is read")),
+            Err(errno) => Verdict::Closed(format!("{shown}: {errno}")),
+        }
+    })
+}

@@ -1,0 +1,80 @@
+//! Limits, priorities, the clock.
+
+use super::super::facts::{Facts, Verdict};
+use super::tools::{each, not_run, verdict};
+use super::{Probe, never};
+use crate::sys::{self, Errno, attempts};
+
+pub(super) const PROBES: &[Probe] = &[
+    Probe {
+        id: "clock-set",
+        title: "set the clock (settimeofday)",
+        attempt: |_| verdict("settimeofday", attempts::may_set_clock()),
+        granted: never,
+    },
+    Probe {
+        id: "clock-adjust",
+        title: "change the speed of the clock (adjtimex)",
+        attempt: |_| verdict("adjtimex", attempts::may_adjust_clock()),
+        granted: never,
+    },
+    Probe {
+        id: "clock-offsets",
+        title: "change the boot-time clocks (timens_offsets)",
+        attempt: |_| {
+            let result = std::fs::write("/proc/self/timens_offsets", "monotonic 86400 0\n");
+            verdict("/proc/self/timens_offsets", result.map_err(Errno::from))
+        },
+        granted: never,
+    },
+    Probe { id: "rlimit-raise", title: "raise a hard limit (setrlimit)", attempt: raise, granted: never },
+    Probe {
+        id: "real-time",
+        title: "run before all others (SCHED_FIFO)",
+        attempt: |_| by_limit(libc::RLIMIT_RTPRIO, "sched_setscheduler", attempts::run_in_real_time()),
+        granted: never,
+    },
+    Probe {
+        id: "nice",
+        title: "run before others (nice -20)",
+        attempt: |_| by_limit(libc::RLIMIT_NICE, "setpriority", attempts::set_nice(-20)),
+        granted: never,
+    },
+    Probe {
+        id: "io-priority",
+        title: "use disks before all others (ioprio_set)",
+        attempt: |_| verdict("ioprio_set", attempts::set_io_priority()),
+        granted: never,
+    },
+    Probe {
+        id: "oom-score",
+        title: "be spared when memory is short (oom_score_adj)",
+        attempt: |_| {
+            let result = std::fs::write("/proc/self/oom_score_adj", "-1000");
+            verdict("/proc/self/oom_score_adj", result.map_err(Errno::from))
+        },
+        granted: never,
+    },
+];
+
+fn raise(_: &Facts) -> Verdict {
+    let limited = sys::RLIMITS.iter().filter_map(|(name, resource)| match sys::rlimit(*resource) {
+        Ok((soft, hard)) if hard != u64::MAX => Some((name, *resource, soft, hard)),
+        _ => None,
+    });
+    let tried = each(limited, |(name, resource, soft, hard)| {
+        verdict(format!("setrlimit of {name}"), sys::set_rlimit(resource, Some(soft), Some(hard + 1)))
+    });
+    match tried {
+        Verdict::NotRun(_) => not_run("no limit is set"),
+        other => other,
+    }
+}
+
+/// What the host's administrator lets the user do, he may do inside.
+fn by_limit(resource: u32, what: &str, result: Result<(), Errno>) -> Verdict {
+    match (sys::rlimit(resource), result) {
+        (Ok((soft, _)), Ok(())) if soft > 0 => Verdict::Shared(format!("{what} works: the caller's own limit allows it")),
+        (_, result) => verdict(what, result),
+    }
+}

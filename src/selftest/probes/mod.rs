@@ -1,0 +1,99 @@
+//! What is tried, by groups.
+
+mod asserts;
+mod bus;
+mod descriptors;
+mod desktop;
+mod devices;
+mod files;
+mod host_files;
+mod ipc;
+mod kernel;
+mod limits;
+mod mounts;
+mod namespaces;
+mod nested;
+mod network;
+mod proc;
+mod processes;
+mod rights;
+mod tools;
+
+pub(super) use asserts::{GROUP as ASSERTS, attempt as assertion, title as assertion_title};
+pub(super) use bus::{Bus, connect as connect_to_bus};
+pub(super) use desktop::SOCKETS;
+pub(super) use files::{DENIED, INNER, MASKED, RO, RW, SECRET};
+pub(super) use host_files::STARTED;
+pub(super) use kernel::CALLS;
+pub(super) use proc::KERNEL_FILES;
+
+use super::facts::{Facts, Granted, Verdict};
+
+/// One thing to try.
+pub(super) struct Probe {
+    /// A short name, for programs.
+    pub id: &'static str,
+    /// What is tried, in words.
+    pub title: &'static str,
+    /// Tries it, inside, in a process of its own that ends afterwards.
+    pub attempt: fn(&Facts) -> Verdict,
+    /// What in the profile lets it work, if anything does.
+    pub granted: fn(&Granted) -> Option<&'static str>,
+}
+
+/// Nothing in a profile lets it work.
+fn never(_: &Granted) -> Option<&'static str> {
+    None
+}
+
+/// The host's processes are shared.
+fn by_pid(granted: &Granted) -> Option<&'static str> {
+    granted.shares("pid").then_some("namespaces.share has pid")
+}
+
+/// The host's network is.
+fn by_network(granted: &Granted) -> Option<&'static str> {
+    granted.network.then_some("network.mode is host")
+}
+
+/// Its System V objects and message queues are.
+fn by_ipc(granted: &Granted) -> Option<&'static str> {
+    granted.shares("ipc").then_some("namespaces.share has ipc")
+}
+
+/// User namespaces are allowed.
+fn by_nested(granted: &Granted) -> Option<&'static str> {
+    granted.nested.then_some("namespaces.nested is allow")
+}
+
+/// All of them, by group.
+pub(super) const GROUPS: &[(&str, &[Probe])] = &[
+    ("processes", processes::PROBES),
+    ("descriptors", descriptors::PROBES),
+    ("rights", rights::PROBES),
+    ("host files", host_files::PROBES),
+    ("files", files::PROBES),
+    ("mounts", mounts::PROBES),
+    ("proc and sys", proc::PROBES),
+    ("kernel", kernel::PROBES),
+    ("namespaces", namespaces::PROBES),
+    ("nested namespaces", nested::PROBES),
+    ("ipc and keys", ipc::PROBES),
+    ("network", network::PROBES),
+    ("desktop and services", desktop::PROBES),
+    ("devices", devices::PROBES),
+    ("limits and time", limits::PROBES),
+];
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_are_unique_and_there_are_enough() {
+        let mut ids: Vec<_> = super::GROUPS.iter().flat_map(|(_, probes)| probes.iter().map(|probe| probe.id)).collect();
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), count);
+        assert!(count >= 70, "{count}");
+    }
+}

@@ -1,0 +1,176 @@
+//! The same from a user namespace inside, in which the program has all capabilities: where the profile allows none, it cannot be made.
+
+use super::super::facts::{Facts, Verdict};
+use super::files::{MASKED, RW};
+use super::mounts::{chroot_twice, covering, read_only, remounted};
+use super::proc::{CGROUPS, dangerous};
+use super::tools::{c, each, fixture, in_child, open_to_write, reads_secret, start_of, verdict};
+use super::{Probe, by_nested, never};
+use crate::sys::{self, Errno, attempts};
+use std::path::{Path, PathBuf};
+
+pub(super) const PROBES: &[Probe] = &[
+    Probe {
+        id: "nested-unshare",
+        title: "make a user namespace (unshare)",
+        attempt: |_| in_child(|| verdict("unshare", attempts::unshare(libc::CLONE_NEWUSER))),
+        granted: by_nested,
+    },
+    Probe { id: "nested-clone", title: "make a user namespace (clone3)", attempt: cloned, granted: by_nested },
+    Probe {
+        id: "nested-mount",
+        title: "mount a filesystem in a user namespace",
+        attempt: |_| inside(libc::CLONE_NEWNS, || verdict("mount", sys::mount(c"tmpfs", c"/tmp", 0, c""))),
+        granted: by_nested,
+    },
+    Probe {
+        id: "nested-remount",
+        title: "make a read-only mount writable in a user namespace",
+        attempt: |facts| inside(libc::CLONE_NEWNS, || each(read_only(facts), |path| remounted(&path))),
+        granted: never,
+    },
+    Probe {
+        id: "nested-umount",
+        title: "take a mount off in a user namespace",
+        attempt: |facts| {
+            inside(libc::CLONE_NEWNS, || {
+                each(covering(facts), |path| {
+                    verdict(path.display(), attempts::unmount(&c(&path), libc::MNT_DETACH))
+                })
+            })
+        },
+        granted: never,
+    },
+    Probe {
+        id: "nested-uncover",
+        title: "copy a directory without what covers it in a user namespace",
+        attempt: |facts| inside(libc::CLONE_NEWNS, || uncovered(facts)),
+        granted: never,
+    },
+    Probe {
+        id: "nested-chroot",
+        title: "leave the root by a second chroot in a user namespace",
+        attempt: |facts| inside(0, || chroot_twice(facts)),
+        granted: never,
+    },
+    Probe {
+        id: "nested-proc",
+        title: "write to the kernel by a procfs mounted in a user namespace",
+        attempt: |facts| inside(libc::CLONE_NEWNS | libc::CLONE_NEWPID, || in_child(|| fresh("proc", facts))),
+        granted: never,
+    },
+    Probe {
+        id: "nested-sysfs",
+        title: "write to the kernel by a sysfs mounted in a user namespace",
+        attempt: |facts| inside(libc::CLONE_NEWNS | libc::CLONE_NEWNET, || fresh("sysfs", facts)),
+        granted: never,
+    },
+    Probe {
+        id: "nested-release-agent",
+        title: "set a cgroup's release agent in a user namespace (CVE-2022-0492)",
+        attempt: |_| inside(libc::CLONE_NEWNS | libc::CLONE_NEWCGROUP, release_agent),
+        granted: never,
+    },
+    Probe {
+        id: "nested-device",
+        title: "make a device file in a user namespace",
+        attempt: |_| {
+            inside(libc::CLONE_NEWNS, || {
+                let _ = sys::mount(c"tmpfs", c"/tmp", 0, c"");
+                verdict("mknod", attempts::make_device(c"/tmp/device", libc::S_IFCHR, libc::makedev(1, 1)))
+            })
+        },
+        granted: never,
+    },
+    Probe {
+        id: "nested-trace",
+        title: "trace the sandbox's first process from a user namespace",
+        attempt: |facts| inside(0, || verdict("ptrace", attempts::trace(facts.inside.first))),
+        granted: never,
+    },
+];
+
+fn cloned(_: &Facts) -> Verdict {
+    match sys::clone3(libc::CLONE_NEWUSER as u64) {
+        Ok(sys::Cloned::Child) => sys::exit_now(0),
+        Ok(sys::Cloned::Parent { pid, .. }) => {
+            let _ = sys::wait_for(pid);
+            Verdict::Open("clone3 works".into())
+        }
+        Err(errno) => Verdict::Closed(format!("clone3: {errno}")),
+    }
+}
+
+/// In a user namespace, as its root, with these others.
+fn inside(flags: i32, attempt: impl FnOnce() -> Verdict) -> Verdict {
+    in_child(|| {
+        let (uid, gid) = sys::ids();
+        if let Err(errno) = attempts::unshare(libc::CLONE_NEWUSER) {
+            return Verdict::Closed(format!("unshare: {errno}"));
+        }
+        let _ = std::fs::write("/proc/self/setgroups", "deny");
+        // Where id 0 cannot be mapped, the id stays what it is.
+        for (file, id) in [("uid_map", uid), ("gid_map", gid)] {
+            let path = format!("/proc/self/{file}");
+            if std::fs::write(&path, format!("0 {id} 1")).is_err() {
+                let _ = std::fs::write(&path, format!("{id} {id} 1"));
+            }
+        }
+        match attempts::unshare(flags) {
+            Ok(()) => attempt(),
+            Err(errno) => Verdict::Closed(format!("unshare of the others: {errno}")),
+        }
+    })
+}
+
+/// A bind that leaves out what is mounted below shows what it covers. The kernel refuses to make one (has_locked_children).
+fn uncovered(facts: &Facts) -> Verdict {
+    let (dir, masked) = match (fixture(facts, RW), fixture(facts, MASKED)) {
+        (Ok(dir), Ok(masked)) => (dir, masked),
+        (Err(verdict), _) | (_, Err(verdict)) => return verdict,
+    };
+    let sub = masked.parent().unwrap_or(&dir);
+    each([dir.as_path(), sub], |dir| match attempts::bind(&c(dir), c"/tmp", 0) {
+        Err(errno) => Verdict::Closed(format!("bind of {}: {errno}", dir.display())),
+        Ok(()) => {
+            let rest = masked.strip_prefix(dir).unwrap_or(&masked);
+            reads_secret(facts, &Path::new("/tmp").join(rest))
+        }
+    })
+}
+
+/// A new procfs or sysfs, over the one that is there or in a directory for anything.
+fn fresh(kind: &str, facts: &Facts) -> Verdict {
+    let there = format!("/{}", if kind == "proc" { "proc" } else { "sys" });
+    let target = match sys::mount(&c(kind), &c(&there), 0, c"") {
+        Ok(()) => there.clone(),
+        Err(_) => match sys::mount(&c(kind), c"/tmp", 0, c"") {
+            Ok(()) => "/tmp".to_owned(),
+            Err(errno) => return Verdict::Closed(format!("mount of {kind}: {errno}")),
+        },
+    };
+    let paths = dangerous(facts, &there).map(|path| PathBuf::from(path.replacen(&there, &target, 1)));
+    let kcore = PathBuf::from(&target).join("kcore");
+    let read = match start_of(&kcore) {
+        Ok(text) if !text.is_empty() => Verdict::Open(format!("{} is read", kcore.display())),
+        _ => Verdict::Closed(format!("{} is not read", kcore.display())),
+    };
+    each(paths.map(|path| verdict(path.display(), open_to_write(&path))).chain([read]), |verdict| verdict)
+}
+
+/// Version 1: the kernel asks for CAP_SYS_ADMIN of the host when it is written, so that is done, with what it holds.
+fn release_agent() -> Verdict {
+    each(CGROUPS, |controller| {
+        if let Err(errno) = sys::mount(c"cgroup", c"/tmp", 0, &c(controller)) {
+            return Verdict::Closed(format!("mount of a cgroup hierarchy: {errno}"));
+        }
+        let agent = Path::new("/tmp/release_agent");
+        let result = match std::fs::read(agent) {
+            Ok(text) => verdict("writing release_agent", std::fs::write(agent, text).map_err(Errno::from)),
+            Err(error) => Verdict::Closed(format!("release_agent: {}", Errno::from(error))),
+        };
+        let _ = attempts::unmount(c"/tmp", libc::MNT_DETACH);
+        result
+    })
+}
+

@@ -1,0 +1,225 @@
+//! The host's processes, the sandbox's first, and others inside.
+
+use super::super::facts::{Facts, Granted, Verdict};
+use super::tools::{Sibling, each, has, not_run, verdict};
+use super::{Probe, by_pid, never};
+use crate::sys::{self, Errno, attempts};
+use std::os::fd::AsFd;
+
+pub(super) const PROBES: &[Probe] = &[
+    Probe { id: "host-process-seen", title: "see a process of the host in /proc", attempt: seen, granted: by_pid },
+    Probe { id: "host-process-signal", title: "signal a process of the host", attempt: signal, granted: by_pid },
+    Probe {
+        id: "host-group-signal",
+        title: "signal the caller's process group",
+        attempt: |facts| verdict("kill of the group", attempts::reach_group(facts.outside.group)),
+        granted: by_pid,
+    },
+    Probe {
+        id: "host-session",
+        title: "stay in the caller's session",
+        attempt: |_| match attempts::session() {
+            0 => Verdict::Open("the session's leader is outside".into()),
+            leader => Verdict::Closed(format!("the session is that of process {leader}, inside")),
+        },
+        granted: never,
+    },
+    Probe { id: "host-process-pidfd", title: "hold a process of the host by a pidfd", attempt: pidfd, granted: by_pid },
+    Probe { id: "host-process-trace", title: "trace a process of the host", attempt: trace, granted: never },
+    Probe { id: "host-process-memory", title: "read the memory of a process of the host", attempt: memory, granted: never },
+    Probe {
+        id: "host-process-descriptor",
+        title: "take a descriptor from a process of the host",
+        attempt: |facts| each(outside(facts), |pid| take(pid, facts)),
+        granted: never,
+    },
+    Probe {
+        id: "host-process-compare",
+        title: "compare the memory of a process of the host (kcmp)",
+        attempt: |facts| {
+            each(outside(facts), |pid| verdict("kcmp", attempts::compare_processes(sys::pid(), pid)))
+        },
+        granted: never,
+    },
+    Probe {
+        id: "host-process-files",
+        title: "root, directory, environment and descriptors of a host process",
+        attempt: |facts| each(outside(facts), private_files),
+        granted: never,
+    },
+    Probe {
+        id: "first-trace",
+        title: "trace the sandbox's first process",
+        attempt: |facts| verdict("ptrace", attempts::trace(facts.inside.first)),
+        granted: never,
+    },
+    Probe {
+        id: "first-memory",
+        title: "read the memory of the sandbox's first process",
+        attempt: |facts| read(facts.inside.first, facts),
+        granted: never,
+    },
+    Probe {
+        id: "first-descriptor",
+        title: "take a descriptor from the sandbox's first process",
+        attempt: |facts| take(facts.inside.first, facts),
+        granted: never,
+    },
+    Probe {
+        id: "first-files",
+        title: "root, directory, environment and descriptors of the first process",
+        attempt: |facts| private_files(facts.inside.first),
+        granted: never,
+    },
+    Probe {
+        id: "launcher-arguments",
+        title: "the launcher's arguments in the first process's cmdline",
+        attempt: arguments,
+        granted: never,
+    },
+    Probe {
+        id: "sibling-trace",
+        title: "trace another process inside",
+        attempt: |_| match Sibling::start() {
+            Ok(sibling) => verdict("ptrace", attempts::trace(sibling.0)),
+            Err(verdict) => verdict,
+        },
+        granted: |granted: &Granted| granted.calls("ptrace").then_some("the filter lets ptrace in"),
+    },
+    Probe {
+        id: "sibling-memory",
+        title: "read the memory of another process inside",
+        attempt: |facts| match Sibling::start() {
+            Ok(sibling) => read(sibling.0, facts),
+            Err(verdict) => verdict,
+        },
+        granted: |granted: &Granted| granted.calls("process_vm_readv").then_some("the filter lets process_vm_readv in"),
+    },
+    Probe {
+        id: "sibling-descriptor",
+        title: "take a descriptor from another process inside",
+        attempt: |facts| match Sibling::start() {
+            Ok(sibling) => take(sibling.0, facts),
+            Err(verdict) => verdict,
+        },
+        granted: |granted: &Granted| granted.calls("pidfd_getfd").then_some("the filter lets pidfd_getfd in"),
+    },
+];
+
+fn outside(facts: &Facts) -> [i32; 2] {
+    [facts.outside.process, facts.outside.launcher]
+}
+
+/// Whether a number is the host's process here: in a namespace of our own it may be another's.
+fn is_host(pid: i32) -> Result<String, Verdict> {
+    let path = format!("/proc/{pid}/comm");
+    match std::fs::read_to_string(&path) {
+        Ok(name) if name.trim() == "sbx-outside" => Ok(format!("{path} is {}", name.trim())),
+        Ok(name) => Err(Verdict::Closed(format!("{path} is another process, {}", name.trim()))),
+        Err(error) => Err(Verdict::Closed(format!("{path}: {}", Errno::from(error)))),
+    }
+}
+
+fn seen(facts: &Facts) -> Verdict {
+    is_host(facts.outside.process).map_or_else(|verdict| verdict, Verdict::Open)
+}
+
+fn signal(facts: &Facts) -> Verdict {
+    match (sys::kill(facts.outside.process, 0), is_host(facts.outside.process)) {
+        (Err(errno), _) => Verdict::Closed(format!("kill: {errno}")),
+        (Ok(()), Ok(_)) => Verdict::Open("kill with signal 0 works".into()),
+        (Ok(()), Err(verdict)) => verdict,
+    }
+}
+
+fn pidfd(facts: &Facts) -> Verdict {
+    match (sys::pidfd_open(facts.outside.process), is_host(facts.outside.process)) {
+        (Err(errno), _) => Verdict::Closed(format!("pidfd_open: {errno}")),
+        (Ok(_), Ok(_)) => Verdict::Open("pidfd_open works".into()),
+        (Ok(_), Err(verdict)) => verdict,
+    }
+}
+
+fn trace(facts: &Facts) -> Verdict {
+    each(outside(facts), |pid| match attempts::trace(pid) {
+        Ok(()) => Verdict::Open(format!("process {pid} is traced")),
+        Err(errno) => Verdict::Closed(format!("ptrace: {errno}")),
+    })
+}
+
+fn memory(facts: &Facts) -> Verdict {
+    each(outside(facts), |pid| read(pid, facts))
+}
+
+/// Both ways to another's memory.
+fn read(pid: i32, facts: &Facts) -> Verdict {
+    // Memory that all programs of this file have at one place: its own constants.
+    let mut buffer = [0; 16];
+    let address = if pid == facts.outside.process { facts.outside.address } else { buffer.as_ptr() as usize };
+    let call = match attempts::read_memory(pid, address, &mut buffer) {
+        Ok(_) if pid == facts.outside.process && !has(&buffer, &facts.outside.secret) => {
+            Verdict::Closed("what was read is another's".into())
+        }
+        // The address is none of the other's, but it was asked.
+        Ok(_) | Err(Errno(libc::EFAULT)) => Verdict::Open("process_vm_readv works".into()),
+        Err(errno) => Verdict::Closed(format!("process_vm_readv: {errno}")),
+    };
+    let path = format!("/proc/{pid}/mem");
+    each([call, verdict(&path, super::tools::open_to_read(path.as_ref()))], |verdict| verdict)
+}
+
+fn take(pid: i32, facts: &Facts) -> Verdict {
+    let pidfd = match sys::pidfd_open(pid) {
+        Ok(pidfd) => pidfd,
+        Err(errno) => return Verdict::Closed(format!("pidfd_open: {errno}")),
+    };
+    each([0, 1, 2, 3, facts.outside.descriptor], |number| match attempts::take_descriptor(pidfd.as_fd(), number) {
+        Err(Errno(libc::EBADF)) => Verdict::Open("pidfd_getfd looks into the process".into()),
+        other => verdict("pidfd_getfd", other),
+    })
+}
+
+/// What the kernel gives only to who may trace a process.
+fn private_files(pid: i32) -> Verdict {
+    let dir = format!("/proc/{pid}");
+    let links = each(["root", "cwd", "exe", "ns/mnt", "ns/user"], |name| {
+        let path = format!("{dir}/{name}");
+        verdict(format!("readlink {path}"), std::fs::read_link(&path).map_err(Errno::from))
+    });
+    let root = verdict(format!("{dir}/root"), std::fs::read_dir(format!("{dir}/root")).map_err(Errno::from));
+    // The numbers alone may be listed to root: what they are may not.
+    let descriptors = each(0..20, |number| {
+        let path = format!("{dir}/fd/{number}");
+        verdict(format!("readlink {path}"), std::fs::read_link(&path).map_err(Errno::from))
+    });
+    let files = each(["environ", "auxv", "maps", "mem", "stack", "syscall"], |name| {
+        let path = format!("{dir}/{name}");
+        match super::tools::start_of(path.as_ref()) {
+            Ok(text) if text.is_empty() => Verdict::Closed(format!("{path} is empty")),
+            // It can be opened, and reading address 0 is the error.
+            Err(Errno(libc::EIO)) if name == "mem" => Verdict::Open(format!("{path} is opened")),
+            other => verdict(format!("reading {path}"), other),
+        }
+    });
+    each([links, root, descriptors, files], |verdict| verdict)
+}
+
+fn arguments(facts: &Facts) -> Verdict {
+    if facts.outside.arguments.is_empty() {
+        return not_run("the launcher's arguments are not known");
+    }
+    let path = format!("/proc/{}/cmdline", facts.inside.first);
+    match std::fs::read(&path) {
+        Ok(text) if has(&text, &facts.outside.arguments) => Verdict::Open(format!("{path} has them")),
+        Ok(text) if text.iter().all(|byte| *byte == 0) => Verdict::Closed(format!("{path} has nothing but NUL bytes")),
+        Ok(_) => Verdict::Closed(format!("{path} has others")),
+        Err(error) => Verdict::Closed(format!("{path}: {}", Errno::from(error))),
+    }
+}
+
+/// Whether a process executes this file by now.
+pub(super) fn executes(pid: i32, path: &std::path::Path) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let name = path.file_name().map(|name| name.to_string_lossy().chars().take(15).collect::<String>());
+    name.is_some() && super::tools::field(&text, "Name") == name
+}

@@ -1,0 +1,246 @@
+//! What several tries need.
+
+use super::super::facts::{Facts, FileId, Verdict};
+use crate::sys::{self, Errno, Waited};
+use std::ffi::CString;
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A result of a call as a verdict.
+pub(super) fn verdict<T>(what: impl std::fmt::Display, result: Result<T, Errno>) -> Verdict {
+    match result {
+        Ok(_) => Verdict::Open(format!("{what} works")),
+        Err(errno) => Verdict::Closed(format!("{what}: {errno}")),
+    }
+}
+
+/// Several ways to one end: closed if all are, with the first as an example.
+pub(super) fn all(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
+    let mut first = None;
+    let mut more = 0;
+    let mut shared = None;
+    let mut not_run = None;
+    for verdict in verdicts {
+        match verdict {
+            Verdict::Open(_) => return verdict,
+            Verdict::Closed(how) => {
+                let (text, others) = counted(&how);
+                more += others + usize::from(first.is_some());
+                first.get_or_insert(text.to_owned());
+            }
+            Verdict::Shared(_) => shared = shared.or(Some(verdict)),
+            Verdict::NotRun(_) => not_run = not_run.or(Some(verdict)),
+        }
+    }
+    match (shared, first) {
+        (Some(shared), _) => shared,
+        (None, Some(first)) if more > 0 => Verdict::Closed(format!("{first}{AND}{more}{MORE}")),
+        (None, Some(first)) => Verdict::Closed(first),
+        (None, None) => not_run.unwrap_or(Verdict::NotRun("there is nothing to try it on".into())),
+    }
+}
+
+const AND: &str = "; and ";
+const MORE: &str = " more";
+
+/// Such a text, and how many others it stands for.
+fn counted(how: &str) -> (&str, usize) {
+    let parts = how.strip_suffix(MORE).and_then(|rest| rest.rsplit_once(AND));
+    parts.and_then(|(text, count)| Some((text, count.parse().ok()?))).unwrap_or((how, 0))
+}
+
+/// Tries it for each.
+pub(super) fn each<I: IntoIterator>(items: I, attempt: impl FnMut(I::Item) -> Verdict) -> Verdict {
+    all(items.into_iter().map(attempt))
+}
+
+/// Why something was not tried.
+pub(super) fn not_run(why: impl Into<String>) -> Verdict {
+    Verdict::NotRun(why.into())
+}
+
+/// A path as the kernel takes it. Paths come from the kernel or are ours, and hold no NUL byte.
+pub(super) fn c(path: impl AsRef<Path>) -> CString {
+    CString::new(path.as_ref().as_os_str().as_bytes()).unwrap_or_default()
+}
+
+/// Device and number of what a path leads to.
+pub(super) fn id(path: &Path) -> Option<FileId> {
+    std::fs::metadata(path).ok().map(|facts| (facts.dev(), facts.ino()))
+}
+
+/// Opens for writing, without making or emptying anything, and without waiting for a pipe or taking a terminal.
+pub(super) fn open_to_write(path: &Path) -> Result<File, Errno> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    OpenOptions::new().write(true).custom_flags(flags).open(path).map_err(Errno::from)
+}
+
+/// Opens for reading in the same way.
+pub(super) fn open_to_read(path: &Path) -> Result<File, Errno> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(Errno::from)
+}
+
+/// The beginning of a file.
+pub(super) fn start_of(path: &Path) -> Result<Vec<u8>, Errno> {
+    let mut file = open_to_read(path)?;
+    let mut buffer = vec![0; 4096];
+    let n = file.read(&mut buffer).map_err(Errno::from)?;
+    buffer.truncate(n);
+    Ok(buffer)
+}
+
+/// Whether a file holds the secret of the host.
+pub(super) fn reads_secret(facts: &Facts, path: &Path) -> Verdict {
+    let shown = path.display();
+    match start_of(path) {
+        Ok(text) if has(&text, &facts.outside.secret) => Verdict::Open(format!("{shown} is read")),
+        Ok(text) => Verdict::Closed(format!("{shown} has {} other bytes", text.len())),
+        Err(errno) => Verdict::Closed(format!("{shown}: {errno}")),
+    }
+}
+
+/// Whether a text is part of bytes.
+pub(super) fn has(bytes: &[u8], text: &str) -> bool {
+    !text.is_empty() && bytes.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+/// Makes a file in a directory, without a name if the filesystem can; where it cannot, it is removed at once.
+pub(super) fn make_file(dir: &Path) -> Result<(), Errno> {
+    let open = |path: &Path, flags: i32| {
+        OpenOptions::new().write(true).mode(0o600).custom_flags(flags).open(path).map(drop).map_err(Errno::from)
+    };
+    match open(dir, libc::O_TMPFILE) {
+        Err(Errno(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => {
+            let path = dir.join(format!(".sbx-selftest-{}", sys::pid()));
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(Errno::from)?;
+            let _ = std::fs::remove_file(path);
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// A directory of the fixture, as the sandbox shows it.
+pub(super) fn fixture(facts: &Facts, name: &str) -> Result<PathBuf, Verdict> {
+    let dir = facts.outside.fixture.as_ref().map(|dir| dir.join(name));
+    dir.ok_or_else(|| not_run("its files could not be shown in this sandbox"))
+}
+
+/// Runs something in a child of its own, and gives its verdict. The child must not wait for ever: what we start does not end with us.
+pub(super) fn in_child(attempt: impl FnOnce() -> Verdict) -> Verdict {
+    let Ok((from, to)) = sys::pipe() else { return not_run("pipe failed") };
+    match sys::fork() {
+        Ok(None) => {
+            sys::end_after(4);
+            let text = serde_json::to_string(&attempt()).unwrap_or_default();
+            let _ = sys::write_all(to.as_fd(), text.as_bytes());
+            sys::exit_now(0)
+        }
+        Ok(Some(pid)) => {
+            drop(to);
+            let mut text = String::new();
+            let _ = File::from(from).read_to_string(&mut text);
+            let ended = sys::wait_for(pid);
+            match (serde_json::from_str(&text), ended) {
+                (Ok(verdict), _) => verdict,
+                (_, Ok(Waited::Signaled(libc::SIGSYS))) => Verdict::Closed("killed by the seccomp filter".into()),
+                (_, ended) => not_run(format!("the try ended with {ended:?}")),
+            }
+        }
+        Err(errno) => not_run(format!("fork: {errno}")),
+    }
+}
+
+/// A child that does nothing, for the time of a try.
+pub(super) struct Sibling(pub i32);
+
+impl Sibling {
+    /// Starts it.
+    pub fn start() -> Result<Sibling, Verdict> {
+        match sys::fork() {
+            Ok(None) => {
+                sys::end_after(4);
+                sys::attempts::rest()
+            }
+            Ok(Some(pid)) => Ok(Sibling(pid)),
+            Err(errno) => Err(not_run(format!("fork: {errno}"))),
+        }
+    }
+}
+
+impl Drop for Sibling {
+    fn drop(&mut self) {
+        let _ = sys::kill(self.0, libc::SIGKILL);
+        let _ = sys::wait_for(self.0);
+    }
+}
+
+/// A field of /proc/self/status.
+pub(super) fn status(name: &str) -> Option<String> {
+    field(&std::fs::read_to_string("/proc/self/status").ok()?, name)
+}
+
+/// A field of such a text.
+pub(super) fn field(text: &str, name: &str) -> Option<String> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    Some(line.trim().to_owned())
+}
+
+/// One line of /proc/self/mountinfo: proc_pid_mountinfo(5).
+pub(super) struct Mounted {
+    pub path: PathBuf,
+    pub options: String,
+    pub kind: String,
+    /// What of the filesystem is shown.
+    pub root: String,
+}
+
+impl Mounted {
+    pub fn has(&self, option: &str) -> bool {
+        self.options.split(',').any(|other| other == option)
+    }
+}
+
+/// The mounts that this process sees.
+pub(super) fn mounts() -> Result<Vec<Mounted>, Verdict> {
+    let text = std::fs::read_to_string("/proc/self/mountinfo");
+    let text = text.map_err(|error| not_run(format!("/proc/self/mountinfo: {}", Errno::from(error))))?;
+    let mounts = text.lines().filter_map(|line| {
+        let (first, second) = line.split_once(" - ")?;
+        let mut words = first.split(' ').skip(3);
+        let (root, path, options) = (words.next()?, words.next()?, words.next()?);
+        let kind = second.split(' ').next()?;
+        Some(Mounted {
+            path: unescaped(path),
+            options: options.to_owned(),
+            kind: kind.to_owned(),
+            root: root.to_owned(),
+        })
+    });
+    Ok(mounts.collect())
+}
+
+/// `\040` is a space.
+fn unescaped(path: &str) -> PathBuf {
+    let mut bytes = Vec::new();
+    let mut rest = path.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let octal = after.get(..3).and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        match (first, octal) {
+            (b'\\', Some(byte)) => {
+                bytes.push(byte);
+                rest = after.get(3..).unwrap_or_default();
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    PathBuf::from(std::ffi::OsStr::from_bytes(&bytes))
+}

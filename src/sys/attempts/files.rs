@@ -1,0 +1,94 @@
+//! Mounts, roots, device files, handles, terminals.
+
+use crate::sys::errno::{Errno, Result, check, done};
+use crate::sys::fd::owned;
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+/// mount(2) of one place onto another (MS_BIND), or, with MS_REMOUNT, of other flags for a mount.
+pub fn bind(source: &CStr, target: &CStr, flags: libc::c_ulong) -> Result<()> {
+    let none = std::ptr::null::<libc::c_char>();
+    // SAFETY: the strings end with a NUL; a bind has no type and no data.
+    done(unsafe { libc::mount(source.as_ptr(), target.as_ptr(), none, libc::MS_BIND | flags, none.cast()) })
+}
+
+/// umount2(2)
+pub fn unmount(target: &CStr, flags: i32) -> Result<()> {
+    // SAFETY: the string ends with a NUL.
+    done(unsafe { libc::umount2(target.as_ptr(), flags) })
+}
+
+/// mount_setattr(2): takes attributes away from the mount at a path.
+pub fn clear_attributes(path: &CStr, attributes: u64) -> Result<()> {
+    let change: [u64; 4] = [0, attributes, 0, 0];
+    // SAFETY: struct mount_attr is four 64-bit words, the second of which is what is cleared.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            0,
+            change.as_ptr(),
+            size_of_val(&change),
+        )
+    })?;
+    Ok(())
+}
+
+/// pivot_root(2)
+pub fn pivot_root(root: &CStr, old: &CStr) -> Result<()> {
+    // SAFETY: the strings end with a NUL.
+    check(unsafe { libc::syscall(libc::SYS_pivot_root, root.as_ptr(), old.as_ptr()) })?;
+    Ok(())
+}
+
+/// mknod(2), of a character or block device.
+pub fn make_device(path: &CStr, kind: u32, device: u64) -> Result<()> {
+    // SAFETY: the string ends with a NUL.
+    done(unsafe { libc::mknod(path.as_ptr(), kind | 0o600, device) })
+}
+
+/// Bytes of a file handle, as name_to_handle_at(2) has it.
+const HANDLE: usize = 128;
+
+#[repr(C)]
+struct Handle {
+    bytes: u32,
+    kind: i32,
+    data: [u8; HANDLE],
+}
+
+/// name_to_handle_at(2): type and content of a handle for what lies at a path.
+pub fn handle(path: &CStr) -> Result<(i32, Vec<u8>)> {
+    let mut handle = Handle { bytes: HANDLE as u32, kind: 0, data: [0; HANDLE] };
+    let mut mount = 0;
+    // SAFETY: the struct has the layout of struct file_handle with room for as many bytes as it says.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_name_to_handle_at,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            &raw mut handle,
+            &raw mut mount as *mut i32,
+            0,
+        )
+    })?;
+    let data = handle.data.get(..handle.bytes as usize).ok_or(Errno(libc::EOVERFLOW))?;
+    Ok((handle.kind, data.to_vec()))
+}
+
+/// open_by_handle_at(2) on the filesystem that a descriptor lies on.
+pub fn open_handle(mount: BorrowedFd<'_>, kind: i32, data: &[u8]) -> Result<OwnedFd> {
+    let mut handle = Handle { bytes: data.len() as u32, kind, data: [0; HANDLE] };
+    handle.data.get_mut(..data.len()).ok_or(Errno(libc::EOVERFLOW))?.copy_from_slice(data);
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+    // SAFETY: as in `handle`.
+    owned(unsafe { libc::syscall(libc::SYS_open_by_handle_at, mount.as_raw_fd(), &raw const handle, flags) })
+}
+
+/// ioctl(2) with a byte: TIOCSTI, and TIOCLINUX, whose first byte is what to do.
+pub fn push_input(terminal: BorrowedFd<'_>, request: u64, byte: u8) -> Result<()> {
+    // SAFETY: the byte outlives the call; requests that are given here read one.
+    check(unsafe { libc::syscall(libc::SYS_ioctl, terminal.as_raw_fd(), request, &raw const byte) })?;
+    Ok(())
+}

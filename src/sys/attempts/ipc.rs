@@ -1,0 +1,132 @@
+//! Objects with names that are not files: System V's and POSIX's, keys; sockets of rare families.
+
+use crate::sys::errno::{Result, check, done};
+use crate::sys::fd::owned;
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// The three kinds of System V.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SystemV {
+    /// shmget(2)
+    Memory,
+    /// semget(2)
+    Semaphores,
+    /// msgget(2)
+    Messages,
+}
+
+impl SystemV {
+    /// The object of this key; it is made where asked, for this user alone.
+    pub fn get(self, key: i32, make: bool) -> Result<i32> {
+        let flags = if make { libc::IPC_CREAT | libc::IPC_EXCL | 0o600 } else { 0 };
+        // SAFETY: plain integers.
+        let id = unsafe {
+            match self {
+                SystemV::Memory => libc::shmget(key, if make { 4096 } else { 0 }, flags),
+                SystemV::Semaphores => libc::semget(key, i32::from(make), flags),
+                SystemV::Messages => libc::msgget(key, flags),
+            }
+        };
+        Ok(check(id.into())? as i32)
+    }
+
+    /// IPC_RMID
+    pub fn remove(self, id: i32) {
+        // SAFETY: removing takes no buffer.
+        unsafe {
+            match self {
+                SystemV::Memory => libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()),
+                SystemV::Semaphores => libc::semctl(id, 0, libc::IPC_RMID),
+                SystemV::Messages => libc::msgctl(id, libc::IPC_RMID, std::ptr::null_mut()),
+            };
+        }
+    }
+}
+
+/// A POSIX message queue: mq_open(3). The name has no slash.
+pub fn message_queue(name: &CStr, make: bool) -> Result<OwnedFd> {
+    let flags = libc::O_RDWR | libc::O_CLOEXEC | if make { libc::O_CREAT | libc::O_EXCL } else { 0 };
+    let none = std::ptr::null::<libc::mq_attr>();
+    // SAFETY: the name ends with a NUL; no attributes are passed.
+    owned(unsafe { libc::syscall(libc::SYS_mq_open, name.as_ptr(), flags, 0o600, none) })
+}
+
+/// mq_unlink(3)
+pub fn remove_message_queue(name: &CStr) {
+    // SAFETY: the name ends with a NUL.
+    unsafe { libc::syscall(libc::SYS_mq_unlink, name.as_ptr()) };
+}
+
+/// KEY_SPEC_SESSION_KEYRING
+pub const SESSION_KEYRING: i32 = -3;
+/// KEY_SPEC_USER_KEYRING
+pub const USER_KEYRING: i32 = -4;
+
+/// add_key(2) of the type `user`: its serial number.
+pub fn add_key(name: &CStr, payload: &[u8], keyring: i32) -> Result<i32> {
+    // SAFETY: the strings end with a NUL; the payload is valid for its length.
+    let serial = unsafe {
+        libc::syscall(
+            libc::SYS_add_key,
+            c"user".as_ptr(),
+            name.as_ptr(),
+            payload.as_ptr(),
+            payload.len(),
+            libc::c_long::from(keyring),
+        )
+    };
+    Ok(check(serial)? as i32)
+}
+
+/// request_key(2) of the type `user`, without starting a program to make it.
+pub fn request_key(name: &CStr) -> Result<i32> {
+    let none = std::ptr::null::<libc::c_char>();
+    // SAFETY: the strings end with a NUL.
+    Ok(check(unsafe { libc::syscall(libc::SYS_request_key, c"user".as_ptr(), name.as_ptr(), none, 0 as libc::c_long) })?
+        as i32)
+}
+
+/// keyctl(2), KEYCTL_SEARCH: a key of the type `user` in a keyring.
+pub fn find_key(keyring: i32, name: &CStr) -> Result<i32> {
+    const SEARCH: i32 = 10;
+    let ring = libc::c_long::from(keyring);
+    // SAFETY: the strings end with a NUL.
+    let serial = unsafe { libc::syscall(libc::SYS_keyctl, SEARCH, ring, c"user".as_ptr(), name.as_ptr(), 0) };
+    Ok(check(serial)? as i32)
+}
+
+/// keyctl(2), KEYCTL_READ: how much of a key's payload was read.
+pub fn read_key(serial: i32, buffer: &mut [u8]) -> Result<usize> {
+    const READ: i32 = 11;
+    let serial = libc::c_long::from(serial);
+    // SAFETY: the buffer is valid for its length.
+    let n = unsafe { libc::syscall(libc::SYS_keyctl, READ, serial, buffer.as_mut_ptr(), buffer.len()) };
+    Ok(check(n)? as usize)
+}
+
+/// keyctl(2), KEYCTL_UNLINK: takes a key out of a keyring.
+pub fn remove_key(serial: i32, keyring: i32) {
+    const UNLINK: i32 = 9;
+    // SAFETY: plain integers.
+    unsafe { libc::syscall(libc::SYS_keyctl, UNLINK, libc::c_long::from(serial), libc::c_long::from(keyring)) };
+}
+
+/// socket(2), close-on-exec.
+pub fn socket(family: i32, kind: i32, protocol: i32) -> Result<OwnedFd> {
+    // SAFETY: plain integers.
+    owned(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) }.into())
+}
+
+/// Sets the flags of the loopback interface to what they are: SIOCGIFFLAGS, SIOCSIFFLAGS.
+pub fn set_interface() -> Result<()> {
+    let socket = socket(libc::AF_INET, libc::SOCK_DGRAM, 0)?;
+    // SAFETY: a zeroed ifreq is valid; the name is shorter than its field; the first call fills in the flags.
+    unsafe {
+        let mut request = std::mem::zeroed::<libc::ifreq>();
+        request.ifr_name[0] = b'l' as libc::c_char;
+        request.ifr_name[1] = b'o' as libc::c_char;
+        done(libc::ioctl(socket.as_fd().as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request))?;
+        done(libc::ioctl(socket.as_fd().as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request))
+    }
+}

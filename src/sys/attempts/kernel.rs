@@ -1,0 +1,205 @@
+//! Parts of the kernel that programs seldom need, and exploits often.
+
+use super::allowed;
+use crate::sys::errno::{Errno, Result, check, done};
+use crate::sys::fd::owned;
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+
+/// io_uring_setup(2) with room for one entry.
+pub fn io_uring() -> Result<OwnedFd> {
+    // struct io_uring_params has 120 bytes; all zeroes ask for nothing special.
+    let mut parameters = [0u64; 15];
+    // SAFETY: the buffer is as large as the struct, which the kernel fills.
+    owned(unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr()) })
+}
+
+/// bpf(2), BPF_PROG_LOAD of a socket filter that lets nothing through.
+pub fn bpf_program() -> Result<OwnedFd> {
+    const LOAD: i32 = 5;
+    const SOCKET_FILTER: u32 = 1;
+    // r0 = 0; exit
+    let program: [u64; 2] = [0xb7, 0x95];
+    let license = c"GPL";
+    let mut attributes = [0u64; 16];
+    attributes[0] = u64::from(SOCKET_FILTER) | (program.len() as u64) << 32;
+    attributes[1] = program.as_ptr() as u64;
+    attributes[2] = license.as_ptr() as u64;
+    // SAFETY: the first words are type and length, the addresses of the instructions and of the licence; the rest is zero.
+    owned(unsafe { libc::syscall(libc::SYS_bpf, LOAD, attributes.as_ptr(), size_of_val(&attributes)) })
+}
+
+/// bpf(2), BPF_MAP_CREATE of an array with one element.
+pub fn bpf_map() -> Result<OwnedFd> {
+    const CREATE: i32 = 0;
+    const ARRAY: u32 = 2;
+    let mut attributes = [0u32; 32];
+    attributes[..4].copy_from_slice(&[ARRAY, 4, 4, 1]);
+    // SAFETY: type, size of key and value, and count; the rest is zero.
+    owned(unsafe { libc::syscall(libc::SYS_bpf, CREATE, attributes.as_ptr(), size_of_val(&attributes)) })
+}
+
+/// perf_event_open(2): a software counter (task clock) of this process, user mode alone.
+pub fn perf_counter() -> Result<OwnedFd> {
+    // struct perf_event_attr, version 0: 64 bytes.
+    let mut attributes = [0u64; 8];
+    attributes[0] = 1 | 64 << 32; // PERF_TYPE_SOFTWARE, size
+    attributes[1] = 1; // PERF_COUNT_SW_TASK_CLOCK
+    attributes[5] = 1 << 5 | 1 << 6; // exclude_kernel, exclude_hv
+    // SAFETY: the struct has the size that it names.
+    owned(unsafe { libc::syscall(libc::SYS_perf_event_open, attributes.as_ptr(), 0, -1, -1, 0) })
+}
+
+/// userfaultfd(2), for faults in user mode alone or for all.
+pub fn userfault(user_mode_only: bool) -> Result<OwnedFd> {
+    // SAFETY: plain integers; 1 is UFFD_USER_MODE_ONLY.
+    owned(unsafe { libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC | i32::from(user_mode_only)) })
+}
+
+/// fanotify_init(2) of a group that may answer for others' accesses.
+pub fn watch_accesses() -> Result<OwnedFd> {
+    // SAFETY: plain integers.
+    owned(unsafe { libc::fanotify_init(libc::FAN_CLASS_CONTENT | libc::FAN_CLOEXEC, libc::O_RDONLY as u32) }.into())
+}
+
+/// init_module(2) with an empty image: ENOEXEC where it is allowed.
+pub fn may_load_module() -> Result<()> {
+    // SAFETY: the image has no bytes; the parameters are an empty string.
+    let value = unsafe { libc::syscall(libc::SYS_init_module, [0u8; 1].as_ptr(), 0, c"".as_ptr()) };
+    allowed(check(value).map(drop), &[libc::ENOEXEC, libc::EINVAL])
+}
+
+/// finit_module(2) of this program: ENOEXEC where it is allowed.
+pub fn may_load_module_file(file: i32) -> Result<()> {
+    // SAFETY: plain integers and an empty string.
+    let value = unsafe { libc::syscall(libc::SYS_finit_module, file, c"".as_ptr(), 0) };
+    allowed(check(value).map(drop), &[libc::ENOEXEC, libc::EINVAL])
+}
+
+/// delete_module(2) of one that there is not: ENOENT where it is allowed.
+pub fn may_unload_module() -> Result<()> {
+    let name = c"sbx-there-is-no-such-module";
+    // SAFETY: the name ends with a NUL.
+    let value = unsafe { libc::syscall(libc::SYS_delete_module, name.as_ptr(), libc::O_NONBLOCK) };
+    allowed(check(value).map(drop), &[libc::ENOENT])
+}
+
+/// kexec_load(2) with flags that there are not: EINVAL where it is allowed.
+pub fn may_replace_kernel() -> Result<()> {
+    let none = std::ptr::null::<libc::c_void>();
+    let flags: libc::c_ulong = 0x4000;
+    // SAFETY: no segments are passed.
+    let value = unsafe { libc::syscall(libc::SYS_kexec_load, 0, 0, none, flags) };
+    allowed(check(value).map(drop), &[libc::EINVAL])
+}
+
+/// reboot(2) with a wrong magic number: EINVAL where it is allowed.
+pub fn may_reboot() -> Result<()> {
+    let none = std::ptr::null::<libc::c_void>();
+    // SAFETY: with these numbers the kernel does nothing but check the right.
+    allowed(check(unsafe { libc::syscall(libc::SYS_reboot, 1, 2, 3, none) }).map(drop), &[libc::EINVAL])
+}
+
+/// swapon(2) of a file that there is not: ENOENT where it is allowed.
+pub fn may_swap() -> Result<()> {
+    // SAFETY: the path ends with a NUL.
+    allowed(done(unsafe { libc::swapon(c"/sbx-there-is-no-such-file".as_ptr(), 0) }), &[libc::ENOENT])
+}
+
+/// acct(2) into a file that there is not: ENOENT where it is allowed.
+pub fn may_account() -> Result<()> {
+    // SAFETY: the path ends with a NUL.
+    allowed(done(unsafe { libc::acct(c"/sbx-there-is-no-such-file".as_ptr()) }), &[libc::ENOENT])
+}
+
+/// syslog(2), SYSLOG_ACTION_READ_ALL: how many bytes of the kernel's messages were read.
+pub fn kernel_log(buffer: &mut [u8]) -> Result<usize> {
+    const READ_ALL: i32 = 3;
+    // SAFETY: the buffer is valid for its length.
+    let n = unsafe { libc::syscall(libc::SYS_syslog, READ_ALL, buffer.as_mut_ptr(), buffer.len()) };
+    Ok(check(n)? as usize)
+}
+
+/// personality(2), ADDR_NO_RANDOMIZE.
+pub fn predictable_addresses() -> Result<()> {
+    // SAFETY: plain integers; it takes effect with the next exec.
+    done(unsafe { libc::personality(libc::ADDR_NO_RANDOMIZE as libc::c_ulong) })
+}
+
+/// A name that no call of this architecture has, for what there is on x86 alone.
+#[cfg(not(target_arch = "x86_64"))]
+const ELSEWHERE: Errno = Errno(libc::ENOSYS);
+
+/// iopl(2): all of the machine's ports.
+pub fn io_ports() -> Result<()> {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: plain integers; no port is touched.
+    return check(unsafe { libc::syscall(libc::SYS_iopl, 3) }).map(drop);
+    #[cfg(not(target_arch = "x86_64"))]
+    Err(ELSEWHERE)
+}
+
+/// ioperm(2): one port, which is there for delays.
+pub fn io_port() -> Result<()> {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: plain integers; no port is touched.
+    return check(unsafe { libc::syscall(libc::SYS_ioperm, 0x80, 1, 1) }).map(drop);
+    #[cfg(not(target_arch = "x86_64"))]
+    Err(ELSEWHERE)
+}
+
+/// modify_ldt(2): writes an empty entry of this process's own table.
+pub fn write_ldt() -> Result<()> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        // struct user_desc: entry 0, no base, no limit; read_exec_only and seg_not_present make it an empty one.
+        let entry: [u32; 4] = [0, 0, 0, 1 << 3 | 1 << 5];
+        // SAFETY: the struct has 16 bytes.
+        return check(unsafe { libc::syscall(libc::SYS_modify_ldt, 1, entry.as_ptr(), size_of_val(&entry)) }).map(drop);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    Err(ELSEWHERE)
+}
+
+/// getpid(2) by its number of x32.
+pub fn x32_call() -> Result<()> {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: no arguments.
+    return check(unsafe { libc::syscall(0x4000_0000 | libc::SYS_getpid) }).map(drop);
+    #[cfg(not(target_arch = "x86_64"))]
+    Err(ELSEWHERE)
+}
+
+/// A call of i386, by int 0x80. A kernel without them sends SIGSEGV. Addresses have to lie in the lower 4 GiB.
+pub fn i386_call(number: u32, first: u32, second: u32, third: u32) -> Result<i32> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let result: i64;
+        // SAFETY: the calls that are made so take integers; rbx is the compiler's and is put back. The kernel may change r8 to r11.
+        unsafe {
+            std::arch::asm!(
+                "xchg {first:r}, rbx",
+                "int 0x80",
+                "xchg {first:r}, rbx",
+                first = inout(reg) u64::from(first) => _,
+                inout("rax") u64::from(number) => result,
+                in("rcx") u64::from(second),
+                in("rdx") u64::from(third),
+                out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+            );
+        }
+        let result = result as i32;
+        if (-4095..0).contains(&result) { Err(Errno(-result)) } else { Ok(result) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = (number, first, second, third);
+        Err(ELSEWHERE)
+    }
+}
+
+/// A file that is executed. Comes back only with an error.
+pub fn execute(path: &CStr, argument: &CStr) -> Errno {
+    let args = [path.as_ptr(), argument.as_ptr(), std::ptr::null()];
+    crate::sys::execve(path, &args, &[std::ptr::null()])
+}
