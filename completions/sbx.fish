@@ -148,7 +148,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l keep-fd -d 'Leave a
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l as-pid-1 -d 'Run the program as PID 1, without an init of sbx\'s'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l no-project -d 'Ignore the project\'s .sbx.toml'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l json -d 'JSON for programs'
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s v -l verbose -d 'Show what held, too, with what was tried'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s v -l verbose -d 'Say of what held how that was seen'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest help" -f -a "run" -d 'Run a program in a sandbox (the default)'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest help" -f -a "plan" -d 'Print what would be done, and do nothing'

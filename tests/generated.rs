@@ -46,12 +46,23 @@ fn the_manual_is_fresh() {
     man.render_name_section(&mut out).unwrap();
     let mut text = String::from_utf8(out).unwrap();
     text.push_str(BEFORE);
-    for path in [&["run"][..], &["plan"], &["check"], &["profile", "list"], &["profile", "show"], &["profile", "check"]]
-    {
+    for path in [
+        &["run"][..],
+        &["plan"],
+        &["check"],
+        &["selftest"],
+        &["profile", "list"],
+        &["profile", "show"],
+        &["profile", "check"],
+    ] {
         let verb = path.iter().fold(command.clone(), |command, name| command.find_subcommand(name).unwrap().clone());
         text.push_str(&format!(".SH \"SBX {}\"\n{}.\n", path.join(" ").to_uppercase(), verb.get_about().unwrap()));
         if path == ["plan"] {
             text.push_str("It takes the flags of\n.BR \"sbx run\" ,\nand\n.BR \\-\\-json .\n");
+            continue;
+        }
+        if path == ["selftest"] {
+            text.push_str(SELFTEST);
             continue;
         }
         let verb = verb.mut_args(|arg| if arg.get_id() == "help" { arg.hide(true) } else { arg });
@@ -150,6 +161,11 @@ const BEFORE: &str = r#".SH SYNOPSIS
 .IR NAME ]
 .RB [ \-\-json ]
 .br
+.B sbx selftest
+.RI [ FLAG ]...
+.RB [ \-\-verbose ]
+.RB [ \-\-json ]
+.br
 .B sbx profile list
 .RB [ \-\-json ]
 |
@@ -188,6 +204,53 @@ and cannot be had, is reported in a line that begins with
 .PP
 A flag that is given twice for the same thing counts as it was given last. Paths of flags may be relative, and may use the
 variables and places of profiles.
+"#;
+
+const SELFTEST: &str = r#"It takes the flags of
+.BR "sbx run" ,
+starts a sandbox with them, and in it a program, which is
+.B sbx
+itself, that does what hostile programs do: it looks for the host's files, processes, sockets, keys and devices, for descriptors and
+variables that were left over, and for calls of the kernel that exploits need, and tries to write, to mount, to trace and to leave. Most
+of it is what is known of attacks on containers. It knows what to look for: a process, files, sockets and keys are made outside for
+that, and are gone afterwards. The sandbox is the profile's but for two things: it has no terminal, and shows a few files of the test's
+own below /tmp. Nothing that is tried harms the host, even where it works, and none of it takes root.
+.PP
+Each line of the table is one try, or one line of the profile's [assert]:
+.TP
+.B held
+it did not work;
+.B \-\-verbose
+says how that was seen
+.TP
+.B shared
+it worked, and the profile says that it may; the line says where
+.TP
+.B FAILED
+it worked, and should not
+.TP
+.B not run
+it could not be tried, and why: the host has no such socket, device or system call
+.PP
+.B \-\-json
+prints all of that for programs: a list of lines, each with its
+.BR id ,
+.BR group ,
+.BR title ,
+.B outcome
+.RB ( held ,
+.BR shared ,
+.B failed
+or
+.BR not\-run )
+and
+.BR detail .
+.B \-\-timeout
+and
+.B \-\-tty
+have no effect.
+.PP
+The exit status is 0 if nothing failed, and 1 if something did; 125 says that the sandbox did not start.
 "#;
 
 const AFTER: &str = r##".PP
@@ -277,6 +340,8 @@ and
 .B sbx profile check
 exit with 1 if something is wrong with what they look at; what a profile grants is no error without
 .BR \-\-strict .
+.B sbx selftest
+exits with 1 if something failed.
 .SH "STATUS LINES"
 .BI \-\-status\-fd " N"
 gets a line of JSON for each event:

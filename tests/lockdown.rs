@@ -107,6 +107,19 @@ fn landlock_is_a_wall_of_its_own() {
 }
 
 #[test]
+fn message_queues_are_there_and_are_not_the_hosts() {
+    need!(userns());
+    let place = Place::new();
+    let script = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n\
+        assert libc.mq_open(b'/sbx-test', os.O_CREAT | os.O_RDWR, 0o600, None) >= 0, os.strerror(ctypes.get_errno())\n\
+        print(os.listdir('/dev/mqueue'))";
+    for flags in [&[][..], &["--set", "security.landlock=off"]] {
+        let out = place.sh(flags, &format!("python3 -c \"{script}\""));
+        assert_eq!(out.out, "['sbx-test']\n", "{out:?}");
+    }
+}
+
+#[test]
 fn the_receipt_says_what_enforces_each_line_and_what_does_not() {
     need!(userns());
     let place = Place::new();

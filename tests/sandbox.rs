@@ -232,7 +232,10 @@ fn dangerous_parts_of_proc_are_masked_or_read_only() {
 fn dev_is_minimal() {
     need!(userns());
     let out = Place::new().sh(&[], "ls /dev; echo x > /dev/null; head -c 4 /dev/zero | wc -c; echo x > /dev/shm/f; touch /dev/x 2>/dev/null || echo sealed").ok();
-    assert_eq!(out, "fd\nfull\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n4\nsealed\n");
+    assert_eq!(
+        out,
+        "fd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n4\nsealed\n"
+    );
 }
 
 #[test]

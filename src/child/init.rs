@@ -1,7 +1,7 @@
 //! From clone to the last exit status: sets the namespaces up, starts the program, and is PID 1 for it.
 
 use super::report::{Call, LENGTH, Message, Place};
-use super::{At, Failure, Prepared, Session, assemble, lockdown};
+use super::{At, Failure, Guard, Prepared, Session, assemble, lockdown};
 use crate::sys::{self, Errno, Mask, Poll, Waited};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -14,7 +14,9 @@ pub const BEFORE_REST: Duration = Duration::from_millis(100);
 pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result<i32, Failure> {
     let place = Place::Setup;
     die_with_launcher(socket.as_fd())?;
-    sys::forget_arguments();
+    if prepared.has(Guard::NoArguments) {
+        sys::forget_arguments();
+    }
     // The view may have none, or another.
     let proc = sys::openat(sys::cwd(), c"/proc/self", libc::O_PATH | libc::O_DIRECTORY, 0).at(place, Call::OpenProc)?;
     namespaces(prepared, socket.as_fd(), proc.as_fd())?;
@@ -27,7 +29,11 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     prepared.drop_fds.iter().filter(|fd| prepared.block_fd != Some(**fd)).for_each(|fd| sys::close(*fd));
     // Nobody inside may look at or trace this process: its memory and its /proc/1/exe are the launcher's. Not before the maps are
     // written, which are files of /proc, and not after rights are given up.
-    sys::set_dumpable(false).at(Place::Lockdown, Call::Prctl)?;
+    // Who is told our number may look at once and at any time, if at all: then there is no moment at which that is refused.
+    let hide = !(prepared.visible && prepared.alone);
+    if hide {
+        sys::set_dumpable(false).at(Place::Lockdown, Call::Prctl)?;
+    }
     lockdown::process(prepared)?;
     lockdown::show(prepared, true)?;
     if let Some(fd) = prepared.block_fd {
@@ -36,8 +42,10 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
         sys::close(fd);
     }
     session(prepared, terminal.as_ref())?;
-    // The program is made in this memory, with no right more than it is to have.
-    lockdown::show(prepared, false)?;
+    // The program is made in this memory, with no right more than it is to have: others in this user namespace could trace it.
+    if hide {
+        lockdown::show(prepared, false)?;
+    }
     if !prepared.init {
         return Err(program(prepared, socket.as_raw_fd(), terminal.as_ref(), mask));
     }

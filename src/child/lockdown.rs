@@ -1,7 +1,7 @@
 //! What the program may not do, in the one order that works.
 
 use super::report::{Call, Place};
-use super::{At, Failure, Landlock, Prepared};
+use super::{At, Failure, Guard, Landlock, Prepared};
 use crate::sys;
 use std::os::fd::AsFd;
 
@@ -25,7 +25,9 @@ pub(super) fn process(prepared: &Prepared) -> Result<(), Failure> {
         sys::clear_ambient().at(place, Call::CapAmbient)?;
     }
     // Before any filter, which needs it, and before capabilities go: from here on no set-user-id bit has an effect.
-    sys::set_no_new_privs().at(place, Call::NoNewPrivs)?;
+    if prepared.has(Guard::NoNewPrivs) {
+        sys::set_no_new_privs().at(place, Call::NoNewPrivs)?;
+    }
     // After all mounts, which it forbids, and after no_new_privs, which it needs.
     if let Some(rules) = &prepared.landlock {
         landlock(rules)?;
@@ -49,6 +51,9 @@ const GUARDS: [u64; 2] = [1 << 35, 1 << 36];
 /// PID 1, which the filters do not bind, work for it.
 fn guard(prepared: &Prepared) -> Result<u64, Failure> {
     let (Some(held), true) = (prepared.capabilities.sets, prepared.visible) else { return Ok(0) };
+    if !prepared.has(Guard::Undumpable) {
+        return Ok(0);
+    }
     let (_, permitted) = sys::capabilities().at(Place::Lockdown, Call::Capset)?;
     Ok(GUARDS.into_iter().find(|guard| permitted & !held & guard != 0).unwrap_or(0))
 }
@@ -57,7 +62,8 @@ fn guard(prepared: &Prepared) -> Result<u64, Failure> {
 /// stays closed.
 pub(super) fn show(prepared: &Prepared, on: bool) -> Result<(), Failure> {
     let guarded = prepared.guard.get() != 0 || prepared.capabilities.sets.is_none_or(|held| held != 0);
-    sys::set_dumpable(on && prepared.visible && guarded).at(Place::Lockdown, Call::Prctl)
+    let on = !prepared.has(Guard::Undumpable) || on && prepared.visible && guarded;
+    sys::set_dumpable(on).at(Place::Lockdown, Call::Prctl)
 }
 
 /// Rights of what a descriptor refers to, if it may be opened again: /dev/stderr and the like lead there.

@@ -11,7 +11,7 @@ mod trial;
 mod view;
 
 pub use init::BEFORE_REST;
-pub use prepared::{Act, Capabilities, Landlock, Point, Prepared, Scratch, Session, Source, Step, Strings};
+pub use prepared::{Act, Capabilities, Guard, Landlock, Point, Prepared, Scratch, Session, Source, Step, Strings};
 pub use report::{Call, LENGTH as LENGTH_OF_MESSAGE, LENGTH_OF_TEXT, Message, Place};
 pub use trial::{Trial, attempt};
 pub use view::{EMPTY_DIR, EMPTY_FILE};

@@ -100,7 +100,7 @@ pub enum Source {
     /// devpts
     Devpts,
     /// mqueue
-    Mqueue,
+    Mqueue { optional: bool },
 }
 
 /// Capabilities at the end. None leaves a set as it is.
@@ -165,6 +165,8 @@ pub struct Prepared {
     pub init: bool,
     /// Others outside may look at this process.
     pub visible: bool,
+    /// The user namespace is new: nobody in it is more than this process, and its owner outside is.
+    pub alone: bool,
     /// What it is permitted beyond the program for that.
     pub guard: Cell<u64>,
     /// The caller, with which the sandbox is to end.
@@ -213,6 +215,35 @@ pub struct Prepared {
     pub umask: u32,
     /// Whether the caller ignores SIGPIPE, which the program then does, too.
     pub ignores_sigpipe: bool,
+    /// What is left out.
+    #[cfg(feature = "guards-off")]
+    pub off: Vec<Guard>,
+}
+
+/// What a sandbox never lacks, but in programs that are built for tests (the feature `guards-off`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// No rights are gained by exec.
+    NoNewPrivs,
+    /// PID 1 cannot be looked into.
+    Undumpable,
+    /// PID 1 does not have the launcher's arguments.
+    NoArguments,
+}
+
+impl Prepared {
+    /// Whether this guard is on.
+    #[cfg(feature = "guards-off")]
+    pub(super) fn has(&self, guard: Guard) -> bool {
+        !self.off.contains(&guard)
+    }
+
+    /// Whether this guard is on: always.
+    #[cfg(not(feature = "guards-off"))]
+    #[expect(clippy::unused_self, reason = "with the feature it is asked")]
+    pub(super) fn has(&self, _guard: Guard) -> bool {
+        true
+    }
 }
 
 /// Lists of strings in the form that execve(2) takes, which differ in one place at most.

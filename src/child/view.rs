@@ -202,8 +202,12 @@ impl<'a> View<'a> {
                 let mount = sys::new_filesystem(c"devpts", &options, ATTR_NOSUID | ATTR_NOEXEC);
                 (mount.at(place, Call::Fsmount)?, Kind::Dir)
             }
-            Source::Mqueue => {
-                (sys::new_filesystem(c"mqueue", &[(c"source", c"mqueue")], 0).at(place, Call::Fsmount)?, Kind::Dir)
+            Source::Mqueue { optional } => {
+                let attributes = if *optional { ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC } else { 0 };
+                match sys::new_filesystem(c"mqueue", &[(c"source", c"mqueue")], attributes) {
+                    Err(Errno(libc::ENODEV)) if *optional => return Ok(()),
+                    mount => (mount.at(place, Call::Fsmount)?, Kind::Dir),
+                }
             }
         };
         self.attach(&mount, path, point, kind)

@@ -44,6 +44,11 @@ pub enum Verb {
     /// List, show and check profiles
     Profile(Profile),
     /// Try from inside a sandbox what a hostile program would try
+    #[command(
+        after_help = "Each line says `held` (it did not work), `shared` (it worked, and the profile says so), `FAILED` (it worked, and\n\
+                            should not) or `not run` (it could not be tried here, and why). Exit status: 0 if nothing failed, 1 if\n\
+                            something did, 125 if the sandbox did not start."
+    )]
     Selftest(Selftest),
 }
 
@@ -56,7 +61,7 @@ pub struct Selftest {
     /// JSON for programs
     #[arg(long)]
     pub json: bool,
-    /// Show what held, too, with what was tried
+    /// Say of what held how that was seen
     #[arg(short, long)]
     pub verbose: bool,
 }

@@ -128,7 +128,7 @@ impl Paths {
         for path in desktop.all_paths() {
             self.look(&none, path);
         }
-        for device in ["null", "zero", "full", "random", "urandom", "tty"] {
+        for device in ["null", "zero", "full", "random", "urandom", "tty", "mqueue"] {
             self.look(&none, &Path::new("/dev").join(device));
         }
     }

@@ -1,5 +1,7 @@
 //! Carries a plan out, outside of the sandbox. The whole sequence is on this screen.
 
+#[cfg(feature = "guards-off")]
+mod guards;
 mod helper;
 mod idmap;
 mod prepare;
@@ -27,7 +29,8 @@ pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
     let session = supervise::session(plan);
     let ignored = sys::ignore_sigpipe() && plan.is_bare();
     sys::default_sigchld();
-    // As the plan: never taken apart.
+    #[cfg(feature = "guards-off")]
+    let plan = &guards::plan(plan);
     let system = |what: &'static str| move |errno: sys::Errno| Error::new(format!("{what}: {errno}"));
     let caller = caller(plan)?;
     let around = prepare::Around {
@@ -35,7 +38,11 @@ pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
         wants_child: status.wants_child(),
         caller: caller.as_ref().map_or(-1, |caller| caller.as_raw_fd()),
     };
-    let prepared = ManuallyDrop::new(prepare::prepare(plan, session, around)?);
+    let prepared = prepare::prepare(plan, session, around)?;
+    #[cfg(feature = "guards-off")]
+    let prepared = guards::prepared(prepared);
+    // As the plan: never taken apart.
+    let prepared = ManuallyDrop::new(prepared);
     let (ours, theirs) = sys::seqpacket_pair().map_err(system("socketpair"))?;
     // What stops a program that shares our process group is to stop us as well.
     let shared: &[i32] = &[libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];

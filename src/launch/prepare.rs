@@ -95,6 +95,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, around: Around) -> Result<P
         own_pids: plan.namespaces.contains(&Namespace::Pid),
         init: plan.init,
         visible: plan.visible,
+        alone: plan.user.is_private(),
         guard: std::cell::Cell::new(0),
         caller,
         session,
@@ -127,6 +128,8 @@ pub(super) fn prepare(plan: &Plan, session: Session, around: Around) -> Result<P
         exec_label: label(&plan.exec_label)?,
         umask,
         ignores_sigpipe,
+        #[cfg(feature = "guards-off")]
+        off: Vec::new(),
     })
 }
 
@@ -228,7 +231,7 @@ fn step(index: usize, placed: &Placed, scratch: &mut Vec<Scratch>) -> Result<Ste
             Act::Mount(Source::Proc { masked: *masked, guard: *guard })
         }
         Op::Devpts { .. } => Act::Mount(Source::Devpts),
-        Op::Mqueue { .. } => Act::Mount(Source::Mqueue),
+        Op::Mqueue { optional, .. } => Act::Mount(Source::Mqueue { optional: *optional }),
         Op::Seal { .. } => Act::Attributes(sys::ATTR_RDONLY),
         Op::Remount { attributes, .. } => Act::Attributes(attributes.bits()),
         Op::Chmod { mode, .. } => Act::Chmod { mode: *mode },

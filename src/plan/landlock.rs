@@ -123,6 +123,7 @@ fn granted(op: &Op, view: &[Placed], facts: &Facts) -> Option<(PathBuf, u64)> {
         Op::Mask { path, closed: false, .. } => (path.clone(), READ),
         Op::Proc { path, .. } => (path.clone(), READ | FS_WRITE_FILE | FS_TRUNCATE),
         Op::Devpts { path } => (path.clone(), DEVICE | FS_READ_DIR),
+        Op::Mqueue { path, .. } => (path.clone(), !FS_EXECUTE & !FS_MAKE_DEVICES & !FS_IOCTL_DEV),
         _ => return None,
     };
     let file = match op {

@@ -336,6 +336,8 @@ pub enum Op {
     Mqueue {
         /// Where.
         path: PathBuf,
+        /// A kernel without them is no error.
+        optional: bool,
     },
     /// A file with what a descriptor gives.
     Data {
@@ -383,7 +385,7 @@ impl Op {
             | Op::Seal { path }
             | Op::Show { path, .. }
             | Op::Overlay { path, .. }
-            | Op::Mqueue { path }
+            | Op::Mqueue { path, .. }
             | Op::Data { path, .. }
             | Op::Remount { path, .. }
             | Op::Chmod { path, .. } => path,

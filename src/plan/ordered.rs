@@ -96,7 +96,7 @@ impl Ordered<'_> {
             Make::Tmpfs { mode, size } => {
                 self.push(mount, Op::Tmpfs { path, mode: *mode, size: *size, attributes: memory });
             }
-            Make::Mqueue => self.push(mount, Op::Mqueue { path }),
+            Make::Mqueue => self.push(mount, Op::Mqueue { path, optional: false }),
             Make::Dir { mode } => self.push(mount, Op::Dir { path, mode: *mode }),
             Make::File { fd, mode } => self.push(mount, Op::Data { path, mode: *mode, fd: *fd, mounted: None }),
             Make::BindData { fd, mode, read_only } => {

@@ -5,7 +5,7 @@ use super::items::{Item, Items, What, base};
 use super::{Attributes, Create, Op, Placed};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
-use crate::spec::{Origin, Sandbox};
+use crate::spec::{Namespace, Origin, Sandbox};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -32,6 +32,8 @@ struct Placer<'a> {
     facts: &'a Facts,
     root: &'a Path,
     nested: bool,
+    /// Whether the ipc namespace is the caller's.
+    shares_ipc: bool,
     // By bytes: `Path` compares part by part, and nothing here needs the order.
     covers: BTreeMap<OsString, Cover>,
     made: BTreeMap<OsString, Kind>,
@@ -44,6 +46,7 @@ pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut 
         facts,
         root: base(&sandbox.filesystem.root),
         nested: sandbox.namespaces.nested,
+        shares_ipc: sandbox.namespaces.share.contains_key(&Namespace::Ipc),
         covers: BTreeMap::from([("/".into(), Cover::Ours)]),
         made: BTreeMap::new(),
         seals: Vec::new(),
@@ -325,6 +328,21 @@ impl Placer<'_> {
         self.directory(&pts, item)?;
         self.push(Op::Devpts { path: pts.clone() }, &item.origin);
         self.covers.insert(pts.into(), Cover::Closed);
-        self.tmpfs(&path.join("shm"), item, 0o1777, None, false)
+        self.tmpfs(&path.join("shm"), item, 0o1777, None, false)?;
+        self.queues(&path.join("mqueue"), item)
+    }
+
+    /// POSIX message queues belong to the ipc namespace, mq_overview(7). Landlock lets a program have them by a rule for this
+    /// directory alone, so that it is not for listing them only.
+    fn queues(&mut self, path: &Path, item: &Item) -> Result<()> {
+        if self.shares_ipc {
+            let source = Path::new("/dev/mqueue");
+            let there = self.facts.paths.kind(source) == Some(&Kind::Dir);
+            return if there { self.bind(path, item, source, false, false) } else { Ok(()) };
+        }
+        self.directory(path, item)?;
+        self.push(Op::Mqueue { path: path.to_owned(), optional: true }, &item.origin);
+        self.covers.insert(path.into(), Cover::Closed);
+        Ok(())
     }
 }

@@ -71,6 +71,8 @@ pub struct Outside {
     pub abstract_names: BTreeSet<String>,
     /// Address of the session bus, and a name on it.
     pub bus: Option<(String, String)>,
+    /// Whether systemd has a name there.
+    pub bus_has_systemd: bool,
     /// Device files: path, device number, whether it is a block device.
     pub nodes: Vec<(PathBuf, u64, bool)>,
     /// The device that /dev/pts lies on.

@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::sys::attempts::{self, SESSION_KEYRING, SystemV, USER_KEYRING};
 use crate::sys::{self, Errno};
-use std::ffi::{CStr, CString};
+use serde::{Deserialize, Serialize};
+use std::ffi::CString;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 /// What is on the host for the tries, and what is known of it.
 pub(super) struct Host {
     pub facts: Outside,
-    lifeline: Option<OwnedFd>,
+    keeper: Option<Keeper>,
     // These end when they are closed.
     _root: OwnedFd,
     _loopback: Option<TcpListener>,
@@ -29,23 +30,55 @@ pub(super) struct Host {
     _bus: Option<Bus>,
 }
 
-/// What does not end by itself.
-#[derive(Default)]
-struct Made {
-    paths: Vec<PathBuf>,
-    objects: Vec<(SystemV, i32)>,
-    queue: Option<CString>,
-    keys: Vec<(i32, i32)>,
+/// Something that does not end by itself.
+#[derive(Serialize, Deserialize)]
+enum Made {
+    Path(PathBuf),
+    Object(usize, i32),
+    Queue(String),
+    Key(i32, i32),
 }
 
-impl Drop for Made {
-    fn drop(&mut self) {
-        for path in &self.paths {
-            let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+const SYSTEM_V: [SystemV; 3] = [SystemV::Memory, SystemV::Semaphores, SystemV::Messages];
+
+impl Made {
+    fn remove(&self) {
+        match self {
+            Made::Path(path) if path.is_dir() => drop(std::fs::remove_dir_all(path)),
+            Made::Path(path) => drop(std::fs::remove_file(path)),
+            Made::Object(kind, id) => SYSTEM_V.get(*kind).iter().for_each(|kind| kind.remove(*id)),
+            Made::Queue(name) => attempts::remove_message_queue(&CString::new(name.as_str()).unwrap_or_default()),
+            Made::Key(serial, keyring) => attempts::remove_key(*serial, *keyring),
         }
-        self.objects.iter().for_each(|(kind, id)| kind.remove(*id));
-        self.queue.iter().for_each(|name| attempts::remove_message_queue(name));
-        self.keys.iter().for_each(|(serial, keyring)| attempts::remove_key(*serial, *keyring));
+    }
+}
+
+/// The process of the host. It is told what is made, and clears it away when nobody is there any more who tells it something.
+struct Keeper {
+    pid: i32,
+    told: OwnedFd,
+}
+
+impl Keeper {
+    fn start() -> sys::Result<Keeper> {
+        let (hears, told) = sys::pipe()?;
+        if let Some(pid) = sys::fork()? {
+            return Ok(Keeper { pid, told });
+        }
+        drop(told);
+        // What a terminal sends to all does not end it before its work is done.
+        let _ = sys::block_all_but(&[]);
+        let _ = std::fs::write("/proc/self/comm", "sbx-outside");
+        let mut text = String::new();
+        let _ = std::fs::File::from(hears).read_to_string(&mut text);
+        text.lines().filter_map(|line| serde_json::from_str::<Made>(line).ok()).for_each(|made| made.remove());
+        sys::exit_now(0)
+    }
+
+    /// Says what is made, or is about to be where nobody else can have made it.
+    fn keep(&self, made: &Made) {
+        let line = serde_json::to_string(made).unwrap_or_default() + "\n";
+        let _ = sys::write_all(self.told.as_fd(), line.as_bytes());
     }
 }
 
@@ -54,11 +87,12 @@ impl Host {
     pub fn new(facts: &Facts) -> Result<Host> {
         let system = |what: &'static str| move |errno: Errno| Error::new(format!("{what}: {errno}"));
         let mark = mark().map_err(|error| Error::new(format!("/dev/urandom: {}", Errno::from(error))))?;
-        let name = format!("sbx-selftest-{mark:08x}");
-        let secret = format!("sbx-secret-{mark:08x}");
-        let mut made = Made::default();
+        let name = format!("sbx-selftest-{mark:016x}");
+        let secret = format!("sbx-secret-{mark:016x}");
         let mut outside = Outside { launcher: sys::pid(), group: attempts::group(), ..Outside::default() };
         outside.address = secret.as_ptr() as usize;
+        let keeper = Keeper::start().map_err(system("fork"))?;
+        outside.process = keeper.pid;
 
         let root = sys::openat(sys::cwd(), c"/", libc::O_RDONLY | libc::O_DIRECTORY, 0).map_err(system("open /"))?;
         // As a careless caller leaves it: the sandbox has to close it.
@@ -73,27 +107,26 @@ impl Host {
             sockets.push(listener);
             outside.abstract_socket.clone_from(&name);
         }
-        if let Some((dir, listener)) = files(Path::new("/tmp"), &name, &secret, &mut made) {
+        if let Some((dir, listener)) = files(Path::new("/tmp"), &name, &secret, &keeper) {
             sockets.extend(listener);
             outside.strays.push(dir.join(probes::SECRET));
             outside.fixture = Some(dir);
         }
         for dir in ["/var/tmp", "/dev/shm"] {
             let path = Path::new(dir).join(&name);
+            keeper.keep(&Made::Path(path.clone()));
             if file(&path, &secret).is_ok() {
-                made.paths.push(path.clone());
                 outside.strays.push(path);
             }
         }
-        objects(mark, &name, &secret, &mut made, &mut outside);
-        let bus = bus(facts);
+        objects(mark, &name, &secret, &keeper, &mut outside);
+        let mut bus = bus(facts);
+        outside.bus_has_systemd = bus.as_mut().is_some_and(|(_, bus)| bus.owner("org.freedesktop.systemd1").is_ok());
         outside.bus = bus.as_ref().map(|(address, bus)| (address.clone(), bus.name.clone()));
-        let (process, lifeline) = keeper(made).map_err(system("fork"))?;
-        outside.process = process;
         outside.secret = secret;
         Ok(Host {
             facts: outside,
-            lifeline: Some(lifeline),
+            keeper: Some(keeper),
             _root: root,
             _loopback: loopback,
             _sockets: sockets,
@@ -109,36 +142,18 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // It sees the end of the pipe, clears up, and ends.
-        drop(self.lifeline.take());
-        let _ = sys::wait_for(self.facts.process);
+        if let Some(Keeper { pid, told }) = self.keeper.take() {
+            drop(told);
+            let _ = sys::wait_for(pid);
+        }
     }
 }
 
 /// A number that nobody else uses.
-fn mark() -> std::io::Result<u32> {
-    let mut bytes = [0; 4];
+fn mark() -> std::io::Result<u64> {
+    let mut bytes = [0; 8];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(u32::from_ne_bytes(bytes))
-}
-
-/// The process of the host: it waits until the other end of the pipe is closed. What a terminal sends to all does not end it before.
-fn keeper(made: Made) -> sys::Result<(i32, OwnedFd)> {
-    let (waits, lifeline) = sys::pipe()?;
-    match sys::fork()? {
-        Some(pid) => {
-            std::mem::forget(made);
-            Ok((pid, lifeline))
-        }
-        None => {
-            drop(lifeline);
-            let _ = sys::block_all_but(&[]);
-            let _ = std::fs::write("/proc/self/comm", "sbx-outside");
-            let _ = sys::read(waits.as_fd(), &mut [0; 1]);
-            drop(made);
-            sys::exit_now(0)
-        }
-    }
+    Ok(u64::from_ne_bytes(bytes))
 }
 
 fn cstring(path: &Path) -> CString {
@@ -150,10 +165,10 @@ fn file(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// The directory of which the sandbox shows parts, with a socket in it.
-fn files(above: &Path, name: &str, secret: &str, made: &mut Made) -> Option<(PathBuf, Option<UnixListener>)> {
+fn files(above: &Path, name: &str, secret: &str, keeper: &Keeper) -> Option<(PathBuf, Option<UnixListener>)> {
     let dir = above.join(name);
+    keeper.keep(&Made::Path(dir.clone()));
     DirBuilder::new().mode(0o700).create(&dir).ok()?;
-    made.paths.push(dir.clone());
     for sub in [probes::RO, probes::DENIED, probes::RW, probes::INNER, "rw/sub"] {
         DirBuilder::new().mode(0o700).create(dir.join(sub)).ok()?;
     }
@@ -170,27 +185,23 @@ fn files(above: &Path, name: &str, secret: &str, made: &mut Made) -> Option<(Pat
 }
 
 /// System V's objects, a POSIX queue, keys.
-fn objects(mark: u32, name: &str, secret: &str, made: &mut Made, outside: &mut Outside) {
+fn objects(mark: u64, name: &str, secret: &str, keeper: &Keeper, outside: &mut Outside) {
     let key = (mark & 0x7fff_ffff) as i32 | 1;
-    for (kind, place) in
-        [SystemV::Memory, SystemV::Semaphores, SystemV::Messages].into_iter().zip(&mut outside.system_v)
-    {
+    for ((index, kind), place) in SYSTEM_V.into_iter().enumerate().zip(&mut outside.system_v) {
         if let Ok(id) = kind.get(key, true) {
-            made.objects.push((kind, id));
+            keeper.keep(&Made::Object(index, id));
             *place = Some(key);
         }
     }
     let text = CString::new(name).unwrap_or_default();
-    if attempts::message_queue(&text, true).is_ok() {
-        made.queue = Some(text.clone());
-        outside.queue = Some(name.to_owned());
-    }
-    let mut key = |keyring: i32, text: &CStr| {
-        let serial = attempts::add_key(text, secret.as_bytes(), keyring).ok()?;
-        made.keys.push((serial, keyring));
+    keeper.keep(&Made::Queue(name.to_owned()));
+    outside.queue = attempts::message_queue(&text, true).ok().map(|_| name.to_owned());
+    let key = |keyring: i32| {
+        let serial = attempts::add_key(&text, secret.as_bytes(), keyring).ok()?;
+        keeper.keep(&Made::Key(serial, keyring));
         Some(serial)
     };
-    outside.keys = (name.to_owned(), key(USER_KEYRING, &text), key(SESSION_KEYRING, &text));
+    outside.keys = (name.to_owned(), key(USER_KEYRING), key(SESSION_KEYRING));
 }
 
 /// The session bus, if the caller has one.

@@ -2,7 +2,7 @@
 
 use super::facts::{FileId, Granted, Outside};
 use super::fixture::Host;
-use super::probes::{CALLS, KERNEL_FILES, SOCKETS, STARTED};
+use super::probes::{CALLS, Call, KERNEL_FILES, SOCKETS, STARTED};
 use crate::host::Facts;
 use crate::plan::Plan;
 use crate::sys::{self, Errno, Waited, attempts};
@@ -71,8 +71,7 @@ fn may_write(path: &Path) -> bool {
 
 /// A set-user-ID or set-group-ID program of another's, of those that do nothing when they are asked for their version.
 fn set_id(host: &Facts) -> Option<PathBuf> {
-    const NAMES: [&str; 9] =
-        ["su", "mount", "passwd", "chage", "newgrp", "gpasswd", "chsh", "expiry", "crontab"];
+    const NAMES: [&str; 9] = ["su", "mount", "passwd", "chage", "newgrp", "gpasswd", "chsh", "expiry", "crontab"];
     let paths = ["/usr/bin", "/bin"].iter().flat_map(|dir| NAMES.iter().map(move |name| Path::new(dir).join(name)));
     paths.into_iter().find(|path| {
         std::fs::metadata(path).is_ok_and(|found| {
@@ -126,13 +125,28 @@ fn homes(host: &Facts, facts: &mut Outside) {
 /// Directories of the host that the caller can write to: the system's, the caller's, and all that the view shows.
 fn writable(host: &Facts, facts: &Outside, granted: &Granted) -> Vec<(PathBuf, FileId)> {
     const SYSTEM: [&str; 16] = [
-        "/", "/etc", "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin", "/opt", "/srv", "/var", "/var/lib",
-        "/var/cache", "/var/spool", "/var/log", "/run", "/boot",
+        "/",
+        "/etc",
+        "/usr",
+        "/usr/bin",
+        "/usr/lib",
+        "/usr/local",
+        "/usr/local/bin",
+        "/opt",
+        "/srv",
+        "/var",
+        "/var/lib",
+        "/var/cache",
+        "/var/spool",
+        "/var/log",
+        "/run",
+        "/boot",
     ];
     let own = [host.cwd.clone(), facts.home.clone(), facts.program.parent().unwrap_or(Path::new("/")).to_owned()];
     let ours = |path: &Path| facts.fixture.as_ref().is_some_and(|dir| path.starts_with(dir));
     let shown = granted.view.iter().filter(|place| place.host && !ours(&place.path)).map(|place| place.path.clone());
-    let paths: BTreeSet<PathBuf> = SYSTEM.iter().map(PathBuf::from).chain(own).chain(shown).map(|path| real(&path)).collect();
+    let paths: BTreeSet<PathBuf> =
+        SYSTEM.iter().map(PathBuf::from).chain(own).chain(shown).map(|path| real(&path)).collect();
     paths.into_iter().filter(|path| path.is_dir() && may_write(path)).filter_map(identified).collect()
 }
 
@@ -141,7 +155,9 @@ fn sockets(host: &Facts, facts: &mut Outside) {
     let text = std::fs::read("/proc/net/unix").unwrap_or_default();
     for line in String::from_utf8_lossy(&text).lines().skip(1) {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let (Some(&"00010000"), Some(&"0001"), Some(path)) = (words.get(3), words.get(4), words.get(7)) else { continue };
+        let (Some(&"00010000"), Some(&"0001"), Some(path)) = (words.get(3), words.get(4), words.get(7)) else {
+            continue;
+        };
         match path.strip_prefix('@') {
             Some(name) => drop(facts.abstract_names.insert(name.to_owned())),
             None if is_socket(Path::new(path)) && may_write(Path::new(path)) => facts.listening.push(path.into()),
@@ -176,7 +192,7 @@ fn is_socket(path: &Path) -> bool {
 
 /// Each call in a child: it may change the process, or end it.
 fn missing() -> BTreeSet<String> {
-    let is_missing = |call: fn() -> sys::Result<()>| match sys::fork() {
+    let is_missing = |call: Call| match sys::fork() {
         Ok(None) => {
             let gone = [libc::ENOSYS, libc::EAFNOSUPPORT, libc::EPROTONOSUPPORT, libc::ESOCKTNOSUPPORT];
             sys::exit_now(i32::from(call().is_err_and(|Errno(errno)| gone.contains(&errno))))

@@ -7,8 +7,9 @@ use super::{INSIDE, Line, Outcome, Report};
 use crate::error::{Error, Result};
 use crate::host::{self, Facts};
 use crate::launch::{self, Events};
+use crate::plan::syscalls::{self, Arch, Base, Check, Decision};
 use crate::plan::{self, Op, Plan};
-use crate::spec::{BusPolicy, Descriptors, Mode, Network, Options, Origin, PathRule, Sandbox, Tty};
+use crate::spec::{BusPolicy, Descriptors, Mode, Network, Options, Origin, PathRule, Promise, Sandbox, Tty};
 use crate::sys::{self, Errno};
 use std::io::{Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -156,8 +157,63 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
         }
         .into(),
         capabilities: plan.capabilities.ambient,
+        calls: calls(plan),
+        arches: arches(plan),
+        asserts: sandbox.asserts.iter().map(|assert| (kind(assert.promise).to_owned(), assert.of.clone())).collect(),
         view: plan.view.iter().filter_map(|placed| place(&placed.op)).collect(),
-        ..Granted::default()
+    }
+}
+
+/// The key of such a line in a profile.
+fn kind(promise: Promise) -> &'static str {
+    match promise {
+        Promise::CannotRead => "cannot_read",
+        Promise::CannotWrite => "cannot_write",
+        Promise::CannotReach => "cannot_reach",
+    }
+}
+
+/// Calls that few programs need, of those that probes ask for, which the filter lets in.
+fn calls(plan: &Plan) -> Vec<String> {
+    const NAMES: [&str; 12] = [
+        "acct",
+        "bpf",
+        "fanotify_init",
+        "io_uring_setup",
+        "modify_ldt",
+        "perf_event_open",
+        "pidfd_getfd",
+        "process_vm_readv",
+        "ptrace",
+        "swapon",
+        "syslog",
+        "userfaultfd",
+    ];
+    let Some(policy) = &plan.syscalls else { return NAMES.iter().map(|name| (*name).to_owned()).collect() };
+    let decided = |name: &str| syscalls::decide(policy, name).ok();
+    let mut calls: Vec<&str> = NAMES.into_iter().filter(|name| decided(name) == Some(Decision::Allow)).collect();
+    if matches!(
+        decided("personality"),
+        Some(Decision::Allow | Decision::Check(Check::Personality { fixed_addresses: true, .. }))
+    ) {
+        calls.push("personality");
+    }
+    if decided("socket") == Some(Decision::Allow) {
+        calls.extend(["vsock", "alg"]);
+    }
+    calls.into_iter().map(str::to_owned).collect()
+}
+
+/// Architectures beside the machine's own whose calls the filter lets in.
+fn arches(plan: &Plan) -> Vec<String> {
+    let word = |arch: &Arch| match arch {
+        Arch::X86 => Some("x86".to_owned()),
+        Arch::Arm => Some("arm".to_owned()),
+        Arch::X86_64 | Arch::Aarch64 => None,
+    };
+    match &plan.syscalls {
+        Some(policy) if policy.base != Base::Off => policy.covered().iter().filter_map(word).collect(),
+        _ => ["x86", "x32", "arm"].map(str::to_owned).to_vec(),
     }
 }
 

@@ -62,6 +62,12 @@ impl Bus {
         Ok(bus)
     }
 
+    /// Who has a name.
+    pub fn owner(&mut self, name: &str) -> Answer {
+        let bus = "org.freedesktop.DBus";
+        self.call(bus, "/org/freedesktop/DBus", bus, "GetNameOwner", Some(name))
+    }
+
     /// Calls a method with one string, or nothing.
     pub fn call(&mut self, to: &str, path: &str, interface: &str, method: &str, argument: Option<&str>) -> Answer {
         self.serial += 1;
@@ -80,8 +86,8 @@ impl Bus {
             // A signature has one byte for its length.
             fields.extend([8, 1, b'g', 0, 1, b's', 0]);
         }
-        // Little-endian, method call, no flags, version 1.
-        let mut message = vec![b'l', 1, 0, 1];
+        // Little-endian, method call, NO_AUTO_START (nothing is to be started by a question), version 1.
+        let mut message = vec![b'l', 1, 2, 1];
         for number in [body.len() as u32, self.serial, fields.len() as u32] {
             message.extend(number.to_le_bytes());
         }

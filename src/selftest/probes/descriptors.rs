@@ -1,7 +1,7 @@
 //! What the program is born with: descriptors, directory, environment.
 
 use super::super::facts::{Facts, Verdict};
-use super::tools::{each, id, not_run, open_to_write, verdict};
+use super::tools::{each, id, is_host_root, not_run, open_to_write, verdict};
 use super::{Probe, never};
 use crate::sys::{self, Errno};
 use std::path::{Path, PathBuf};
@@ -16,12 +16,7 @@ pub(super) const PROBES: &[Probe] = &[
         },
         granted: never,
     },
-    Probe {
-        id: "descriptors-more",
-        title: "any descriptor but the standard streams",
-        attempt: more,
-        granted: never,
-    },
+    Probe { id: "descriptors-more", title: "any descriptor but the standard streams", attempt: more, granted: never },
     Probe {
         id: "descriptor-root",
         title: "the host's root by a directory left open (CVE-2024-21626)",
@@ -92,7 +87,7 @@ fn directories(facts: &Facts) -> Verdict {
     for number in numbers {
         let dir = PathBuf::from(format!("/proc/self/fd/{number}"));
         for path in [dir.clone(), dir.join(&up)] {
-            if id(&path) == Some(facts.outside.root) {
+            if is_host_root(facts, &path) {
                 return Verdict::Open(format!("{} is the host's root", path.display()));
             }
         }
@@ -106,7 +101,7 @@ fn directories(facts: &Facts) -> Verdict {
 fn working_directory(facts: &Facts) -> Verdict {
     let up = PathBuf::from("../".repeat(40));
     let link = std::fs::read_link("/proc/self/cwd").unwrap_or_default();
-    if id(&up) == Some(facts.outside.root) {
+    if is_host_root(facts, &up) {
         return Verdict::Open(format!("`..` of {} leads to the host's root", link.display()));
     }
     if id(&up) != id(Path::new("/")) {
@@ -127,7 +122,9 @@ fn overwrite(pid: i32, facts: &Facts) -> Verdict {
     };
     let program = &facts.outside.program;
     let by_name = match open_to_write(program) {
-        Ok(_) if facts.granted.writes(program) => Verdict::Shared(format!("the profile shows {} writable", program.display())),
+        Ok(_) if facts.granted.writes(program) => {
+            Verdict::Shared(format!("the profile shows {} writable", program.display()))
+        }
         Ok(_) => Verdict::Open(format!("{} opens for writing", program.display())),
         Err(errno) => Verdict::Closed(format!("{}: {errno}", program.display())),
     };

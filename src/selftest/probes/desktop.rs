@@ -46,7 +46,12 @@ pub(crate) const SOCKETS: &[(&str, &[&str])] = &[
     ("systemd", &["/run/systemd/private", "$RUN/systemd/private", "/run/systemd/notify", "$RUN/systemd/notify"]),
     (
         "names",
-        &["/run/systemd/resolve/io.systemd.Resolve", "/run/nscd/socket", "/run/avahi-daemon/socket", "/run/systemd/userdb/io.systemd.DynamicUser"],
+        &[
+            "/run/systemd/resolve/io.systemd.Resolve",
+            "/run/nscd/socket",
+            "/run/avahi-daemon/socket",
+            "/run/systemd/userdb/io.systemd.DynamicUser",
+        ],
     ),
     ("log", &["/run/systemd/journal/socket", "/run/systemd/journal/stdout", "/dev/log"]),
     ("system-bus", &["/run/dbus/system_bus_socket"]),
@@ -76,26 +81,35 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "session-bus",
         title: "programs on the session bus",
-        attempt: |facts| on_bus(facts, |bus, name| {
-            bus.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetNameOwner", Some(name))
-        }),
+        attempt: |facts| on_bus(facts, |bus, name| bus.owner(name)),
         granted: by_bus,
     },
     Probe {
         id: "session-systemd",
         title: "start programs outside by the session bus (systemd)",
-        attempt: |facts| on_bus(facts, |bus, _| {
-            let (name, path) = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1");
-            bus.call(name, path, "org.freedesktop.DBus.Peer", "GetMachineId", None)
-        }),
+        attempt: |facts| match facts.outside.bus_has_systemd {
+            false => not_run("the caller's session bus has no systemd"),
+            true => on_bus(facts, |bus, _| {
+                let (name, path) = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1");
+                bus.call(name, path, "org.freedesktop.DBus.Peer", "GetMachineId", None)
+            }),
+        },
         granted: by_bus,
     },
-    Probe { id: "x11", title: "see and type into all windows (X11)", attempt: x11, granted: |granted| {
-        granted.x11.then_some("desktop.x11 is true")
-    } },
-    Probe { id: "x11-abstract", title: "the X server by its abstract socket", attempt: x11_abstract, granted: |granted| {
-        if granted.x11 { Some("desktop.x11 is true") } else { by_network(granted) }
-    } },
+    Probe {
+        id: "x11",
+        title: "see and type into all windows (X11)",
+        attempt: x11,
+        granted: |granted| granted.x11.then_some("desktop.x11 is true"),
+    },
+    Probe {
+        id: "x11-abstract",
+        title: "the X server by its abstract socket",
+        attempt: x11_abstract,
+        granted: |granted| {
+            if granted.x11 { Some("desktop.x11 is true") } else { by_network(granted) }
+        },
+    },
     sockets!("wayland", "the Wayland compositor", |granted| granted.wayland.then_some("desktop.wayland is true")),
     sockets!("pipewire", "PipeWire", |granted| has_sound(granted, "pipewire")),
     sockets!("pulse", "PulseAudio, which loads modules", |granted| has_sound(granted, "pulse")),
@@ -158,10 +172,17 @@ fn on_bus(facts: &Facts, ask: impl Fn(&mut bus::Bus, &str) -> bus::Answer) -> Ve
     each(addresses.into_iter().flatten(), |address| match bus::connect(&address) {
         Err(error) => Verdict::Closed(format!("{address}: {error}")),
         Ok(mut bus) => match ask(&mut bus, name) {
+            Ok(_) if by_directory(facts, &address) => Verdict::Shared(format!("the profile shows {address}")),
             Ok(_) => Verdict::Open("it answers".into()),
             Err(error) => Verdict::Closed(format!("the bus refuses it: {error}")),
         },
     })
+}
+
+/// Whether the bus is reached since its socket lies in a directory that the profile shows, and not at the place of services.
+fn by_directory(facts: &Facts, address: &str) -> bool {
+    let own = runtime().join("bus");
+    crate::host::bus_path(address).is_some_and(|path| path != own && facts.granted.shows(path))
 }
 
 /// The X protocol's greeting: little-endian, version 11.0, no cookie. A server that knows us answers; one that asks for a cookie does
@@ -190,7 +211,8 @@ fn greet(mut stream: UnixStream) -> Option<u8> {
 }
 
 fn x11_abstract(facts: &Facts) -> Verdict {
-    let names = facts.outside.abstract_names.iter().filter(|name| name.contains("X11-unix") || name.contains("ICE-unix"));
+    let names =
+        facts.outside.abstract_names.iter().filter(|name| name.contains("X11-unix") || name.contains("ICE-unix"));
     match each(names, |name| connect_abstract(name)) {
         Verdict::NotRun(_) => not_run("this host has no X server with one"),
         other => other,

@@ -2,7 +2,7 @@
 
 use super::super::facts::{Facts, Verdict};
 use super::files::RW;
-use super::tools::{c, each, fixture, make_file, open_to_read, not_run, verdict};
+use super::tools::{c, each, fixture, make_file, not_run, open_to_read, verdict};
 use super::{Probe, never};
 use crate::sys::{Errno, attempts};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -19,7 +19,24 @@ const KINDS: &[(&str, &[&str])] = &[
     ("device-input", &["input/", "uinput", "uhid", "hidraw", "psaux"]),
     ("device-sound", &["snd/", "dsp", "mixer"]),
     ("device-video", &["video", "media", "dri/", "nvidia", "v4l"]),
-    ("device-hardware", &["rtc", "watchdog", "tpm", "mei", "i2c", "spi", "gpio", "bus/", "usb", "hpet", "cpu_dma_latency", "hwrng", "sg"]),
+    (
+        "device-hardware",
+        &[
+            "rtc",
+            "watchdog",
+            "tpm",
+            "mei",
+            "i2c",
+            "spi",
+            "gpio",
+            "bus/",
+            "usb",
+            "hpet",
+            "cpu_dma_latency",
+            "hwrng",
+            "sg",
+        ],
+    ),
 ];
 
 /// What every program may have.
@@ -46,7 +63,12 @@ pub(super) const PROBES: &[Probe] = &[
     Probe { id: "device-disks", title: "disks", attempt: disks, granted: never },
     Probe { id: "device-any", title: "any other device of the host", attempt: others, granted: never },
     Probe { id: "device-make", title: "make a device file on a writable mount", attempt: make, granted: never },
-    Probe { id: "device-shown", title: "open a device file in a directory that is shown", attempt: shown, granted: never },
+    Probe {
+        id: "device-shown",
+        title: "open a device file in a directory that is shown",
+        attempt: shown,
+        granted: never,
+    },
     Probe {
         id: "dev-write",
         title: "make a file in /dev",
@@ -78,14 +100,16 @@ fn there(facts: &Facts, path: &Path, device: u64, open: bool) -> Verdict {
     match path.metadata() {
         Err(error) => Verdict::Closed(format!("{shown}: {}", Errno::from(error))),
         Ok(found) if found.rdev() != device || !is_device(&found) => Verdict::Closed(format!("{shown} is another")),
-        Ok(_) => match if open { open_to_read(path).map(drop) } else { crate::sys::may_write(crate::sys::cwd(), &c(path)) } {
-            // Devices are bound read-only, which keeps the node from being changed and not the device from being written to.
-            Err(errno) if errno != Errno(libc::EROFS) => Verdict::Closed(format!("{shown}: {errno}")),
-            _ if facts.granted.place(path).is_some_and(|place| place.devices) => {
-                Verdict::Shared(format!("the profile lets {shown} in"))
+        Ok(_) => {
+            match if open { open_to_read(path).map(drop) } else { crate::sys::may_write(crate::sys::cwd(), &c(path)) } {
+                // Devices are bound read-only, which keeps the node from being changed and not the device from being written to.
+                Err(errno) if errno != Errno(libc::EROFS) => Verdict::Closed(format!("{shown}: {errno}")),
+                _ if facts.granted.place(path).is_some_and(|place| place.devices) => {
+                    Verdict::Shared(format!("the profile lets {shown} in"))
+                }
+                _ => Verdict::Open(format!("{shown} is there")),
             }
-            _ => Verdict::Open(format!("{shown} is there")),
-        },
+        }
     }
 }
 
@@ -95,7 +119,8 @@ fn is_device(found: &std::fs::Metadata) -> bool {
 
 fn of_kind(kind: &str, facts: &Facts) -> Verdict {
     let nodes = facts.outside.nodes.iter().filter(|(path, _, block)| !block && is_of(kind, path));
-    match each(nodes, |(path, device, _)| there(facts, path, *device, kind == "device-memory" || kind == "device-log")) {
+    match each(nodes, |(path, device, _)| there(facts, path, *device, kind == "device-memory" || kind == "device-log"))
+    {
         Verdict::NotRun(_) => not_run("this host has none"),
         other => other,
     }

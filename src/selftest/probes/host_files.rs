@@ -39,6 +39,7 @@ pub(super) const PROBES: &[Probe] = &[
         id: "host-root",
         title: "the host's root directory",
         attempt: |facts| match id(Path::new("/")) == Some(facts.outside.root) {
+            true if facts.granted.shows(Path::new("/")) => Verdict::Shared("the profile shows /".into()),
             true => Verdict::Open("/ is the host's".into()),
             false => Verdict::Closed("/ is another directory".into()),
         },
@@ -51,7 +52,12 @@ pub(super) const PROBES: &[Probe] = &[
         attempt: |facts| stray(facts, "/var/tmp"),
         granted: never,
     },
-    Probe { id: "shm", title: "files in the host's /dev/shm", attempt: |facts| stray(facts, "/dev/shm"), granted: never },
+    Probe {
+        id: "shm",
+        title: "files in the host's /dev/shm",
+        attempt: |facts| stray(facts, "/dev/shm"),
+        granted: never,
+    },
     Probe {
         id: "home",
         title: "the caller's home, and what lies in it",

@@ -3,13 +3,16 @@
 use super::super::facts::{Facts, Verdict};
 use super::tools::{each, in_child, not_run, verdict};
 use super::{Probe, never};
-use crate::sys::attempts::{self, add_key, USER_KEYRING};
+use crate::sys::attempts::{self, USER_KEYRING, add_key};
 use crate::sys::{self, Errno};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
+/// A call as it is tried.
+pub(crate) type Call = fn() -> sys::Result<()>;
+
 /// The calls that a kernel may lack, by their names, as they are tried: where one gives ENOSYS outside, its probe is not run. All are
 /// harmless for who has every right.
-pub(crate) const CALLS: &[(&str, fn() -> sys::Result<()>)] = &[
+pub(crate) const CALLS: &[(&str, Call)] = &[
     ("io_uring_setup", || attempts::io_uring().map(drop)),
     ("bpf", || attempts::bpf_map().map(drop)),
     ("perf_event_open", || attempts::perf_counter().map(drop)),

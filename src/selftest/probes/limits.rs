@@ -74,7 +74,9 @@ fn raise(_: &Facts) -> Verdict {
 /// What the host's administrator lets the user do, he may do inside.
 fn by_limit(resource: u32, what: &str, result: Result<(), Errno>) -> Verdict {
     match (sys::rlimit(resource), result) {
-        (Ok((soft, _)), Ok(())) if soft > 0 => Verdict::Shared(format!("{what} works: the caller's own limit allows it")),
+        (Ok((soft, _)), Ok(())) if soft > 0 => {
+            Verdict::Shared(format!("{what} works: the caller's own limit allows it"))
+        }
         (_, result) => verdict(what, result),
     }
 }

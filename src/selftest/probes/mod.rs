@@ -24,7 +24,7 @@ pub(super) use bus::{Bus, connect as connect_to_bus};
 pub(super) use desktop::SOCKETS;
 pub(super) use files::{DENIED, INNER, MASKED, RO, RW, SECRET};
 pub(super) use host_files::STARTED;
-pub(super) use kernel::CALLS;
+pub(super) use kernel::{CALLS, Call};
 pub(super) use proc::KERNEL_FILES;
 
 use super::facts::{Facts, Granted, Verdict};
@@ -89,7 +89,8 @@ pub(super) const GROUPS: &[(&str, &[Probe])] = &[
 mod tests {
     #[test]
     fn names_are_unique_and_there_are_enough() {
-        let mut ids: Vec<_> = super::GROUPS.iter().flat_map(|(_, probes)| probes.iter().map(|probe| probe.id)).collect();
+        let mut ids: Vec<_> =
+            super::GROUPS.iter().flat_map(|(_, probes)| probes.iter().map(|probe| probe.id)).collect();
         let count = ids.len();
         ids.sort_unstable();
         ids.dedup();

@@ -41,7 +41,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "mount",
         title: "mount a filesystem (mount)",
-        attempt: |_| verdict("mount", sys::mount(c"tmpfs", c"/tmp", 0, c"")),
+        attempt: |_| undone("mount", sys::mount(c"tmpfs", c"/tmp", 0, c"")),
         granted: never,
     },
     Probe {
@@ -54,7 +54,7 @@ pub(super) const PROBES: &[Probe] = &[
         id: "mount-bind",
         title: "bind a directory (mount, open_tree)",
         attempt: |_| {
-            let bind = verdict("mount", attempts::bind(c"/usr", c"/tmp", 0));
+            let bind = undone("mount", attempts::bind(c"/usr", c"/tmp", 0));
             let tree = sys::clone_tree(sys::cwd(), c"/usr", false);
             each([bind, verdict("open_tree", tree)], |verdict| verdict)
         },
@@ -69,7 +69,9 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "umount",
         title: "take a mount off that covers files",
-        attempt: |facts| each(covering(facts), |path| verdict("umount2", attempts::unmount(&c(path), libc::MNT_DETACH))),
+        attempt: |facts| {
+            each(covering(facts), |path| verdict("umount2", attempts::unmount(&c(path), libc::MNT_DETACH)))
+        },
         granted: never,
     },
     Probe {
@@ -85,6 +87,14 @@ pub(super) const PROBES: &[Probe] = &[
         granted: never,
     },
 ];
+
+/// What was mounted on /tmp is taken off again, for those that come after.
+fn undone(what: &str, result: sys::Result<()>) -> Verdict {
+    if result.is_ok() {
+        let _ = attempts::unmount(c"/tmp", libc::MNT_DETACH);
+    }
+    verdict(what, result)
+}
 
 /// The first mount with which something is wrong.
 fn look(wrong: impl Fn(&Mounted) -> Option<String>) -> Verdict {
@@ -135,7 +145,8 @@ pub(super) fn read_only(facts: &Facts) -> Vec<PathBuf> {
 
 /// What is laid over others.
 pub(super) fn covering(facts: &Facts) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = ["/proc/sys", "/proc/kcore", "/proc", "/dev", "/etc/passwd", "/"].map(PathBuf::from).into();
+    let mut paths: Vec<PathBuf> =
+        ["/proc/sys", "/proc/kcore", "/proc", "/dev", "/etc/passwd", "/"].map(PathBuf::from).into();
     paths.extend(fixture(facts, MASKED));
     paths
 }
@@ -144,14 +155,18 @@ pub(super) fn covering(facts: &Facts) -> Vec<PathBuf> {
 pub(super) fn remounted(path: &Path) -> Verdict {
     let flags = libc::MS_REMOUNT | libc::MS_NOSUID | libc::MS_NODEV;
     let old = verdict(format!("remount of {}", path.display()), attempts::bind(c"none", &c(path), flags));
-    let new = verdict(format!("mount_setattr of {}", path.display()), attempts::clear_attributes(&c(path), sys::ATTR_RDONLY));
+    let new =
+        verdict(format!("mount_setattr of {}", path.display()), attempts::clear_attributes(&c(path), sys::ATTR_RDONLY));
     each([old, new], |verdict| verdict)
 }
 
 /// The classic way out of a root: another root below, with the first one still open.
 pub(super) fn chroot_twice(facts: &Facts) -> Verdict {
-    let Ok(root) = sys::openat(sys::cwd(), c"/", libc::O_PATH, 0) else { return super::tools::not_run("/ cannot be opened") };
-    let below = sys::openat(sys::cwd(), c"/tmp", libc::O_PATH, 0).or_else(|_| sys::openat(sys::cwd(), c"/usr", libc::O_PATH, 0));
+    let Ok(root) = sys::openat(sys::cwd(), c"/", libc::O_PATH, 0) else {
+        return super::tools::not_run("/ cannot be opened");
+    };
+    let below = sys::openat(sys::cwd(), c"/tmp", libc::O_PATH, 0)
+        .or_else(|_| sys::openat(sys::cwd(), c"/usr", libc::O_PATH, 0));
     let Ok(below) = below else { return super::tools::not_run("there is no directory to use") };
     use std::os::fd::AsFd;
     if let Err(errno) = sys::chroot(below.as_fd()) {
@@ -161,9 +176,8 @@ pub(super) fn chroot_twice(facts: &Facts) -> Verdict {
     for _ in 0..40 {
         let _ = sys::chdir(c"..");
     }
-    match super::tools::id(Path::new(".")) == Some(facts.outside.root) {
+    match super::tools::is_host_root(facts, Path::new(".")) {
         true => Verdict::Open("the host's root was reached".into()),
         false => Verdict::Closed("chroot works, and `..` ends at the sandbox's root".into()),
     }
 }
-

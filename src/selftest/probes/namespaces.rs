@@ -10,7 +10,12 @@ pub(super) const PROBES: &[Probe] = &[
     Probe { id: "namespace-user", title: "the host's user namespace", attempt: |f| hosts("user", f), granted: never },
     Probe { id: "namespace-mnt", title: "the host's mount namespace", attempt: |f| hosts("mnt", f), granted: never },
     Probe { id: "namespace-pid", title: "the host's pid namespace", attempt: |f| hosts("pid", f), granted: by_pid },
-    Probe { id: "namespace-net", title: "the host's network namespace", attempt: |f| hosts("net", f), granted: by_network },
+    Probe {
+        id: "namespace-net",
+        title: "the host's network namespace",
+        attempt: |f| hosts("net", f),
+        granted: by_network,
+    },
     Probe { id: "namespace-ipc", title: "the host's ipc namespace", attempt: |f| hosts("ipc", f), granted: by_ipc },
     Probe {
         id: "namespace-uts",
@@ -34,13 +39,16 @@ pub(super) const PROBES: &[Probe] = &[
         id: "namespace-make",
         title: "make namespaces without a user namespace",
         attempt: |_| {
-            each(KINDS, |(name, flag)| {
-                in_child(|| verdict(format!("unshare of {name}"), attempts::unshare(*flag)))
-            })
+            each(KINDS, |(name, flag)| in_child(|| verdict(format!("unshare of {name}"), attempts::unshare(*flag))))
         },
         granted: never,
     },
-    Probe { id: "namespace-join", title: "join the namespaces of other processes (setns)", attempt: join, granted: never },
+    Probe {
+        id: "namespace-join",
+        title: "join the namespaces of other processes (setns)",
+        attempt: join,
+        granted: never,
+    },
     Probe {
         id: "namespace-map",
         title: "change the maps of user and group ids",

@@ -34,9 +34,7 @@ pub(super) const PROBES: &[Probe] = &[
         title: "take a mount off in a user namespace",
         attempt: |facts| {
             inside(libc::CLONE_NEWNS, || {
-                each(covering(facts), |path| {
-                    verdict(path.display(), attempts::unmount(&c(&path), libc::MNT_DETACH))
-                })
+                each(covering(facts), |path| verdict(path.display(), attempts::unmount(&c(&path), libc::MNT_DETACH)))
             })
         },
         granted: never,
@@ -173,4 +171,3 @@ fn release_agent() -> Verdict {
         result
     })
 }
-

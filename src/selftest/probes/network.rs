@@ -14,7 +14,12 @@ const PATIENCE: Duration = Duration::from_millis(700);
 
 pub(super) const PROBES: &[Probe] = &[
     Probe { id: "loopback", title: "a service on the host's loopback", attempt: loopback, granted: by_network },
-    Probe { id: "abstract-socket", title: "an abstract socket of the host", attempt: one_abstract, granted: by_network },
+    Probe {
+        id: "abstract-socket",
+        title: "an abstract socket of the host",
+        attempt: one_abstract,
+        granted: by_network,
+    },
     Probe {
         id: "abstract-sockets",
         title: "names of the host's abstract sockets (/proc/net/unix)",
@@ -23,7 +28,12 @@ pub(super) const PROBES: &[Probe] = &[
     },
     Probe { id: "route", title: "a route to anywhere", attempt: route, granted: by_network },
     Probe { id: "interfaces", title: "an interface beside loopback", attempt: interfaces, granted: by_network },
-    Probe { id: "metadata", title: "the metadata address of clouds (169.254.169.254)", attempt: metadata, granted: by_network },
+    Probe {
+        id: "metadata",
+        title: "the metadata address of clouds (169.254.169.254)",
+        attempt: metadata,
+        granted: by_network,
+    },
     Probe { id: "name-service", title: "a name server", attempt: name_service, granted: by_network },
     Probe {
         id: "raw-socket",
@@ -97,7 +107,8 @@ fn names(facts: &Facts) -> Verdict {
 
 /// Connecting a datagram socket sends nothing, and needs a route. The addresses are for documentation.
 fn route(facts: &Facts) -> Verdict {
-    let connect = |bind: &str, to: &str| UdpSocket::bind(bind).and_then(|socket| socket.connect(to)).map_err(Errno::from);
+    let connect =
+        |bind: &str, to: &str| UdpSocket::bind(bind).and_then(|socket| socket.connect(to)).map_err(Errno::from);
     let tried = each([("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")], |(bind, to)| {
         verdict(format!("a route to {to}"), connect(bind, to))
     });
@@ -113,7 +124,8 @@ fn interfaces(_: &Facts) -> Verdict {
             let names = text.lines().skip(2).filter_map(|line| line.split(':').next());
             // Kernels with tunnels make their devices in every namespace; they are down.
             let other = names.map(str::trim).find(|name| {
-                *name != "lo" && !["tunl", "gre", "erspan", "ip_vti", "ip6", "sit"].iter().any(|kind| name.starts_with(kind))
+                *name != "lo"
+                    && !["tunl", "gre", "erspan", "ip_vti", "ip6", "sit"].iter().any(|kind| name.starts_with(kind))
             });
             match other {
                 Some(name) => Verdict::Open(format!("there is {name}")),

@@ -38,9 +38,24 @@ pub(super) const PROBES: &[Probe] = &[
         attempt: |facts| write(facts, HARDWARE),
         granted: never,
     },
-    Probe { id: "kcore", title: "the memory of the machine (/proc/kcore)", attempt: |f| read(f, "/proc/kcore"), granted: never },
-    Probe { id: "kmsg", title: "the kernel's messages (/proc/kmsg)", attempt: |f| read(f, "/proc/kmsg"), granted: never },
-    Probe { id: "timers", title: "the timers of all processes (/proc/timer_list)", attempt: |f| read(f, "/proc/timer_list"), granted: never },
+    Probe {
+        id: "kcore",
+        title: "the memory of the machine (/proc/kcore)",
+        attempt: |f| read(f, "/proc/kcore"),
+        granted: never,
+    },
+    Probe {
+        id: "kmsg",
+        title: "the kernel's messages (/proc/kmsg)",
+        attempt: |f| read(f, "/proc/kmsg"),
+        granted: never,
+    },
+    Probe {
+        id: "timers",
+        title: "the timers of all processes (/proc/timer_list)",
+        attempt: |f| read(f, "/proc/timer_list"),
+        granted: never,
+    },
     Probe { id: "kallsyms", title: "addresses of the kernel (/proc/kallsyms)", attempt: kallsyms, granted: never },
     Probe {
         id: "proc-keys",
@@ -61,7 +76,12 @@ pub(super) const PROBES: &[Probe] = &[
         attempt: |facts| each(dangerous(facts, "/sys"), |path| verdict(path, open_to_write(Path::new(path)))),
         granted: never,
     },
-    Probe { id: "sys-any", title: "write to anything below /sys/kernel, /sys/module or /sys/class", attempt: sys_any, granted: never },
+    Probe {
+        id: "sys-any",
+        title: "write to anything below /sys/kernel, /sys/module or /sys/class",
+        attempt: sys_any,
+        granted: never,
+    },
     Probe {
         id: "debugfs",
         title: "read what is for debugging the kernel (debugfs, tracefs)",
@@ -98,7 +118,9 @@ pub(super) const PROBES: &[Probe] = &[
         id: "cgroup-limits",
         title: "set a cgroup's limits",
         attempt: |f| {
-            cgroups(f, |dir| in_cgroup(dir, &["memory.max", "pids.max", "cpu.max", "memory.limit_in_bytes", "cgroup.freeze"]))
+            cgroups(f, |dir| {
+                in_cgroup(dir, &["memory.max", "pids.max", "cpu.max", "memory.limit_in_bytes", "cgroup.freeze"])
+            })
         },
         granted: never,
     },
@@ -139,7 +161,8 @@ const HARDWARE: &[&str] = &[
     "/proc/fs/xfs/xqm",
 ];
 
-const TRACES: &[&str] = &["/sys/kernel/debug", "/sys/kernel/tracing", "/sys/fs/bpf", "/sys/fs/pstore", "/sys/kernel/security"];
+const TRACES: &[&str] =
+    &["/sys/kernel/debug", "/sys/kernel/tracing", "/sys/fs/bpf", "/sys/fs/pstore", "/sys/kernel/security"];
 
 /// Files by which the kernel is set. Opening them for writing changes nothing.
 pub(crate) const KERNEL_FILES: &[&[&str]] = &[
@@ -246,6 +269,8 @@ fn sysctl(facts: &Facts) -> Verdict {
         let text = path.to_string_lossy();
         // Everybody may open ns_last_pid, and is asked for the right when he writes.
         text == "/proc/sys/kernel/ns_last_pid"
+            // Of each pid namespace since Linux 6.14.
+            || (text == "/proc/sys/kernel/pid_max" && !granted.shares("pid"))
             || (text.starts_with("/proc/sys/net/") && !granted.network)
             || (IPC.iter().any(|start| text.starts_with(start)) && !granted.shares("ipc"))
     };
@@ -311,7 +336,8 @@ fn make_cgroup(dir: &Path) -> Verdict {
 
 /// The top of a hierarchy may lack them; those further down have them.
 fn in_cgroup(dir: &Path, names: &[&str]) -> Verdict {
-    let below = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
+    let below =
+        std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
     let dirs: Vec<PathBuf> = std::iter::once(dir.to_owned()).chain(below.take(5)).collect();
     let paths = dirs.iter().flat_map(|dir| names.iter().map(|name| dir.join(name))).filter(|path| path.exists());
     match all(paths.map(|path| verdict(format!("opening {} for writing", path.display()), open_to_write(&path)))) {

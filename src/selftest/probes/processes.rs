@@ -26,7 +26,12 @@ pub(super) const PROBES: &[Probe] = &[
     },
     Probe { id: "host-process-pidfd", title: "hold a process of the host by a pidfd", attempt: pidfd, granted: by_pid },
     Probe { id: "host-process-trace", title: "trace a process of the host", attempt: trace, granted: never },
-    Probe { id: "host-process-memory", title: "read the memory of a process of the host", attempt: memory, granted: never },
+    Probe {
+        id: "host-process-memory",
+        title: "read the memory of a process of the host",
+        attempt: memory,
+        granted: never,
+    },
     Probe {
         id: "host-process-descriptor",
         title: "take a descriptor from a process of the host",
@@ -36,9 +41,7 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "host-process-compare",
         title: "compare the memory of a process of the host (kcmp)",
-        attempt: |facts| {
-            each(outside(facts), |pid| verdict("kcmp", attempts::compare_processes(sys::pid(), pid)))
-        },
+        attempt: |facts| each(outside(facts), |pid| verdict("kcmp", attempts::compare_processes(sys::pid(), pid))),
         granted: never,
     },
     Probe {
@@ -50,25 +53,25 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "first-trace",
         title: "trace the sandbox's first process",
-        attempt: |facts| verdict("ptrace", attempts::trace(facts.inside.first)),
+        attempt: |facts| on_first(facts, |first| verdict("ptrace", attempts::trace(first))),
         granted: never,
     },
     Probe {
         id: "first-memory",
         title: "read the memory of the sandbox's first process",
-        attempt: |facts| read(facts.inside.first, facts),
+        attempt: |facts| on_first(facts, |first| read(first, facts)),
         granted: never,
     },
     Probe {
         id: "first-descriptor",
         title: "take a descriptor from the sandbox's first process",
-        attempt: |facts| take(facts.inside.first, facts),
+        attempt: |facts| on_first(facts, |first| take(first, facts)),
         granted: never,
     },
     Probe {
         id: "first-files",
         title: "root, directory, environment and descriptors of the first process",
-        attempt: |facts| private_files(facts.inside.first),
+        attempt: |facts| on_first(facts, private_files),
         granted: never,
     },
     Probe {
@@ -90,10 +93,19 @@ pub(super) const PROBES: &[Probe] = &[
         id: "sibling-memory",
         title: "read the memory of another process inside",
         attempt: |facts| match Sibling::start() {
-            Ok(sibling) => read(sibling.0, facts),
+            Ok(sibling) => call_to_read(sibling.0, facts),
             Err(verdict) => verdict,
         },
         granted: |granted: &Granted| granted.calls("process_vm_readv").then_some("the filter lets process_vm_readv in"),
+    },
+    Probe {
+        id: "sibling-memory-file",
+        title: "open the memory of another process inside (/proc/PID/mem)",
+        attempt: |_| match Sibling::start() {
+            Ok(sibling) => memory_file(sibling.0),
+            Err(verdict) => verdict,
+        },
+        granted: |_| Some("what runs inside is one user's, and a filter sees no paths"),
     },
     Probe {
         id: "sibling-descriptor",
@@ -108,6 +120,14 @@ pub(super) const PROBES: &[Probe] = &[
 
 fn outside(facts: &Facts) -> [i32; 2] {
     [facts.outside.process, facts.outside.launcher]
+}
+
+/// With --as-pid-1 there is none of sbx's.
+fn on_first(facts: &Facts, attempt: impl FnOnce(i32) -> Verdict) -> Verdict {
+    match facts.inside.first {
+        0 => not_run("the program itself is the first process"),
+        first => attempt(first),
+    }
 }
 
 /// Whether a number is the host's process here: in a namespace of our own it may be another's.
@@ -153,19 +173,26 @@ fn memory(facts: &Facts) -> Verdict {
 
 /// Both ways to another's memory.
 fn read(pid: i32, facts: &Facts) -> Verdict {
+    each([call_to_read(pid, facts), memory_file(pid)], |verdict| verdict)
+}
+
+fn memory_file(pid: i32) -> Verdict {
+    let path = format!("/proc/{pid}/mem");
+    verdict(&path, super::tools::open_to_read(path.as_ref()))
+}
+
+fn call_to_read(pid: i32, facts: &Facts) -> Verdict {
     // Memory that all programs of this file have at one place: its own constants.
     let mut buffer = [0; 16];
     let address = if pid == facts.outside.process { facts.outside.address } else { buffer.as_ptr() as usize };
-    let call = match attempts::read_memory(pid, address, &mut buffer) {
+    match attempts::read_memory(pid, address, &mut buffer) {
         Ok(_) if pid == facts.outside.process && !has(&buffer, &facts.outside.secret) => {
             Verdict::Closed("what was read is another's".into())
         }
         // The address is none of the other's, but it was asked.
         Ok(_) | Err(Errno(libc::EFAULT)) => Verdict::Open("process_vm_readv works".into()),
         Err(errno) => Verdict::Closed(format!("process_vm_readv: {errno}")),
-    };
-    let path = format!("/proc/{pid}/mem");
-    each([call, verdict(&path, super::tools::open_to_read(path.as_ref()))], |verdict| verdict)
+    }
 }
 
 fn take(pid: i32, facts: &Facts) -> Verdict {
@@ -208,7 +235,11 @@ fn arguments(facts: &Facts) -> Verdict {
     if facts.outside.arguments.is_empty() {
         return not_run("the launcher's arguments are not known");
     }
-    let path = format!("/proc/{}/cmdline", facts.inside.first);
+    on_first(facts, |first| arguments_of(first, facts))
+}
+
+fn arguments_of(pid: i32, facts: &Facts) -> Verdict {
+    let path = format!("/proc/{pid}/cmdline");
     match std::fs::read(&path) {
         Ok(text) if has(&text, &facts.outside.arguments) => Verdict::Open(format!("{path} has them")),
         Ok(text) if text.iter().all(|byte| *byte == 0) => Verdict::Closed(format!("{path} has nothing but NUL bytes")),

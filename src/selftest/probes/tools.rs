@@ -73,6 +73,12 @@ pub(super) fn id(path: &Path) -> Option<FileId> {
     std::fs::metadata(path).ok().map(|facts| (facts.dev(), facts.ino()))
 }
 
+/// Whether a path leads to the host's root, where the sandbox's own is another.
+pub(super) fn is_host_root(facts: &Facts, path: &Path) -> bool {
+    let there = id(path);
+    there == Some(facts.outside.root) && there != id(Path::new("/"))
+}
+
 /// Opens for writing, without making or emptying anything, and without waiting for a pipe or taking a terminal.
 pub(super) fn open_to_write(path: &Path) -> Result<File, Errno> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;

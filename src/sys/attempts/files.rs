@@ -23,14 +23,7 @@ pub fn clear_attributes(path: &CStr, attributes: u64) -> Result<()> {
     let change: [u64; 4] = [0, attributes, 0, 0];
     // SAFETY: struct mount_attr is four 64-bit words, the second of which is what is cleared.
     check(unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            0,
-            change.as_ptr(),
-            size_of_val(&change),
-        )
+        libc::syscall(libc::SYS_mount_setattr, libc::AT_FDCWD, path.as_ptr(), 0, change.as_ptr(), size_of_val(&change))
     })?;
     Ok(())
 }
@@ -61,17 +54,10 @@ struct Handle {
 /// name_to_handle_at(2): type and content of a handle for what lies at a path.
 pub fn handle(path: &CStr) -> Result<(i32, Vec<u8>)> {
     let mut handle = Handle { bytes: HANDLE as u32, kind: 0, data: [0; HANDLE] };
-    let mut mount = 0;
+    let mut mount: i32 = 0;
     // SAFETY: the struct has the layout of struct file_handle with room for as many bytes as it says.
     check(unsafe {
-        libc::syscall(
-            libc::SYS_name_to_handle_at,
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            &raw mut handle,
-            &raw mut mount as *mut i32,
-            0,
-        )
+        libc::syscall(libc::SYS_name_to_handle_at, libc::AT_FDCWD, path.as_ptr(), &raw mut handle, &raw mut mount, 0)
     })?;
     let data = handle.data.get(..handle.bytes as usize).ok_or(Errno(libc::EOVERFLOW))?;
     Ok((handle.kind, data.to_vec()))

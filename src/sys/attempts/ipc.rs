@@ -83,8 +83,11 @@ pub fn add_key(name: &CStr, payload: &[u8], keyring: i32) -> Result<i32> {
 pub fn request_key(name: &CStr) -> Result<i32> {
     let none = std::ptr::null::<libc::c_char>();
     // SAFETY: the strings end with a NUL.
-    Ok(check(unsafe { libc::syscall(libc::SYS_request_key, c"user".as_ptr(), name.as_ptr(), none, 0 as libc::c_long) })?
-        as i32)
+    Ok(
+        check(unsafe {
+            libc::syscall(libc::SYS_request_key, c"user".as_ptr(), name.as_ptr(), none, 0 as libc::c_long)
+        })? as i32,
+    )
 }
 
 /// keyctl(2), KEYCTL_SEARCH: a key of the type `user` in a keyring.

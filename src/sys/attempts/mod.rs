@@ -8,12 +8,15 @@ mod ipc;
 mod kernel;
 mod process;
 mod rights;
+#[cfg_attr(not(target_arch = "x86_64"), path = "no_x86.rs")]
+mod x86;
 
 pub use files::*;
 pub use ipc::*;
 pub use kernel::*;
 pub use process::*;
 pub use rights::*;
+pub use x86::*;
 
 use super::errno::{Errno, Result};
 

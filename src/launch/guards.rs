@@ -1,0 +1,135 @@
+//! Guards left out of a sandbox, by the names in the variable SBX_GUARDS_OFF: `sbx selftest` has to see each of them missing. Only in
+//! programs that are built with the feature `guards-off`, for tests.
+
+use crate::child::{Act, Guard, Prepared, Session, Source};
+use crate::plan::{Attributes, Op, Placed, Plan};
+use crate::spec::{Namespace, Origin};
+use crate::sys;
+use std::path::Path;
+
+/// Whether a guard is to be left out.
+fn off(name: &str) -> bool {
+    std::env::var("SBX_GUARDS_OFF").is_ok_and(|list| list.split(',').any(|other| other == name))
+}
+
+/// The plan without what a plan decides.
+pub(super) fn plan(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    for namespace in Namespace::ALL {
+        if off(namespace.word()) {
+            plan.namespaces.remove(&namespace);
+        }
+    }
+    if off("net") {
+        plan.loopback = false;
+    }
+    if off("uts") {
+        plan.hostname = None;
+    }
+    if off("ipc") {
+        plan.view.retain(|placed| !matches!(placed.op, Op::Mqueue { .. }));
+    }
+    if off("environment") {
+        plan.env.extend(std::env::vars_os());
+    }
+    if off("masks") {
+        plan.view.retain(|placed| !matches!(placed.op, Op::Mask { .. }));
+    }
+    if off("pins") {
+        let view = plan.view.clone();
+        plan.view.retain(|placed| !is_pin(placed, &view));
+    }
+    for at in 0..plan.view.len() {
+        let Some((before, rest)) = plan.view.split_at_mut_checked(at) else { continue };
+        let Some((placed, after)) = rest.split_first_mut() else { continue };
+        let path = placed.op.path().to_owned();
+        let alone = !before
+            .iter()
+            .chain(after.iter())
+            .any(|other| other.op.path() != path && other.op.path().starts_with(&path));
+        match &placed.op {
+            // A procfs belongs to a pid namespace of our own.
+            Op::Proc { .. } if off("pid") => placed.op = bind(&path, true),
+            Op::Tmpfs { .. } if off("private") && alone && path.is_dir() => placed.op = bind(&path, true),
+            _ => {}
+        }
+    }
+    if off("devices") {
+        let dev = Path::new("/dev");
+        plan.view.retain(|placed| placed.op.path() == dev || !placed.op.path().starts_with(dev));
+        if let Some(at) = plan.view.iter().position(|placed| placed.op.path() == dev) {
+            plan.view.insert(at + 1, Placed { op: bind(dev, false), origin: Origin::default(), ensure: None });
+        }
+    }
+    plan
+}
+
+/// The host's own at its own path, read-only.
+fn bind(path: &Path, nodev: bool) -> Op {
+    let attributes = Attributes { ro: true, nodev, noexec: false };
+    Op::Bind { source: path.to_owned(), path: path.to_owned(), attributes, make: false }
+}
+
+/// A bind of a directory onto itself, with the flags that it has, which keeps it from being renamed.
+fn is_pin(placed: &Placed, view: &[Placed]) -> bool {
+    let Op::Bind { source, path, attributes, .. } = &placed.op else { return false };
+    source == path
+        && view.iter().any(|other| match &other.op {
+            Op::Bind { path: above, attributes: same, .. } => {
+                path != above && path.starts_with(above) && same == attributes
+            }
+            _ => false,
+        })
+}
+
+/// What the child is given without what it does.
+pub(super) fn prepared(mut prepared: Prepared) -> Prepared {
+    if off("filter") {
+        prepared.filters.clear();
+        prepared.filters_for_all.clear();
+    }
+    if off("capabilities") {
+        let all = (1 << sys::CAPABILITIES.len()) - 1;
+        prepared.capabilities.sets = Some(all);
+        prepared.capabilities.ambient = all;
+        prepared.capabilities.bounding = None;
+    }
+    if off("bounding") {
+        prepared.capabilities.bounding = None;
+    }
+    // Rules for places that are not made have nothing to refer to.
+    if off("landlock") || off("devices") || off("ipc") {
+        prepared.landlock = None;
+    }
+    if off("keyring") {
+        prepared.own_keyring = false;
+    }
+    if off("descriptors") {
+        prepared.only_fds = None;
+    }
+    if off("nested") {
+        prepared.limit_nested = None;
+    }
+    if off("session") {
+        prepared.session = Session::Inherit { own_group: false, terminal: None };
+    }
+    let guards =
+        [("no-new-privs", Guard::NoNewPrivs), ("dumpable", Guard::Undumpable), ("arguments", Guard::NoArguments)];
+    prepared.off = guards.into_iter().filter(|(name, _)| off(name)).map(|(_, guard)| guard).collect();
+    if off("dumpable") {
+        prepared.visible = true;
+    }
+    let mut without = 0;
+    for (name, attribute) in [("read-only", sys::ATTR_RDONLY), ("nosuid", sys::ATTR_NOSUID), ("nodev", sys::ATTR_NODEV)]
+    {
+        without |= if off(name) { attribute } else { 0 };
+    }
+    for step in &mut prepared.steps {
+        match &mut step.act {
+            Act::Mount(Source::Proc { masked, .. }) if off("proc-masks") => *masked = false,
+            Act::Mount(Source::Resolved { attributes, .. }) | Act::Attributes(attributes) => *attributes &= !without,
+            _ => {}
+        }
+    }
+    prepared
+}

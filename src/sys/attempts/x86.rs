@@ -1,0 +1,50 @@
+//! What there is on x86 alone.
+
+use crate::sys::errno::{Errno, Result, check};
+
+/// iopl(2): all of the machine's ports.
+pub fn io_ports() -> Result<()> {
+    // SAFETY: plain integers; no port is touched.
+    check(unsafe { libc::syscall(libc::SYS_iopl, 3) }).map(drop)
+}
+
+/// ioperm(2): one port, which is there for delays.
+pub fn io_port() -> Result<()> {
+    // SAFETY: plain integers; no port is touched.
+    check(unsafe { libc::syscall(libc::SYS_ioperm, 0x80, 1, 1) }).map(drop)
+}
+
+/// modify_ldt(2): writes an empty entry of this process's own table.
+pub fn write_ldt() -> Result<()> {
+    // struct user_desc: entry 0, no base, no limit; read_exec_only and seg_not_present make it an empty one.
+    let entry: [u32; 4] = [0, 0, 0, 1 << 3 | 1 << 5];
+    // SAFETY: the struct has 16 bytes.
+    check(unsafe { libc::syscall(libc::SYS_modify_ldt, 1, entry.as_ptr(), size_of_val(&entry)) }).map(drop)
+}
+
+/// getpid(2) by its number of x32.
+pub fn x32_call() -> Result<()> {
+    // SAFETY: no arguments.
+    check(unsafe { libc::syscall(0x4000_0000 | libc::SYS_getpid) }).map(drop)
+}
+
+/// A call of i386, by int 0x80. A kernel without them sends SIGSEGV. Addresses have to lie in the lower 4 GiB.
+pub fn i386_call(number: u32, first: u32, second: u32, third: u32) -> Result<i32> {
+    let result: i64;
+    // SAFETY: the calls that are made so take integers, or addresses that are not ours; rbx is the compiler's and is put back. The
+    // kernel may change r8 to r11.
+    unsafe {
+        std::arch::asm!(
+            "xchg {first:r}, rbx",
+            "int 0x80",
+            "xchg {first:r}, rbx",
+            first = inout(reg) u64::from(first) => _,
+            inout("rax") u64::from(number) => result,
+            in("rcx") u64::from(second),
+            in("rdx") u64::from(third),
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+        );
+    }
+    let result = result as i32;
+    if (-4095..0).contains(&result) { Err(Errno(-result)) } else { Ok(result) }
+}

@@ -1,0 +1,219 @@
+//! `sbx selftest`: right for every profile, nothing left on the host, and able to fail.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests start programs and may panic"
+)]
+
+mod common;
+
+use common::{Place, ran, userns};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// What fails for root alone, who owns what others may not read. To be emptied.
+const PENDING_FOR_ROOT: &[&str] = &["secrets", "debugfs", "timers"];
+
+/// One at a time: each makes things on the host, which the others would find.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Outcomes and details by id.
+type Outcomes = BTreeMap<String, (String, String)>;
+
+fn selftest(place: &Place, args: &[&str], off: &str) -> Outcomes {
+    let mut command = place.command();
+    command.args(["selftest", "--json"]).args(args);
+    command.env("SBX_GUARDS_OFF", off).env("A_TOKEN_OF_THE_CALLER", "secret");
+    let out = ran(command.output().unwrap());
+    let report: serde_json::Value = serde_json::from_str(&out.out).unwrap_or_else(|_| panic!("{args:?}: {out:?}"));
+    let text = |line: &serde_json::Value, key: &str| line[key].as_str().unwrap().to_owned();
+    let lines = report["lines"].as_array().unwrap();
+    let outcomes: Outcomes =
+        lines.iter().map(|line| (text(line, "id"), (text(line, "outcome"), text(line, "detail")))).collect();
+    let failed = outcomes.values().any(|(outcome, _)| outcome == "failed");
+    assert_eq!(out.status, Some(i32::from(failed)), "{args:?}: {}", out.err);
+    outcomes
+}
+
+fn with(outcomes: &Outcomes, wanted: &str) -> BTreeSet<String> {
+    outcomes.iter().filter(|(_, (outcome, _))| outcome == wanted).map(|(id, _)| id.clone()).collect()
+}
+
+/// Those that failed and are not known to.
+fn unexpected(outcomes: &Outcomes) -> Vec<String> {
+    // SAFETY: cannot fail.
+    let root = unsafe { libc::geteuid() == 0 };
+    let known = |id: &str| root && PENDING_FOR_ROOT.contains(&id);
+    let failed = with(outcomes, "failed");
+    failed.iter().filter(|id| !known(id)).map(|id| format!("{id}: {}", outcomes[id].1)).collect()
+}
+
+/// What self-tests have on the host: files, objects of System V, sockets with names.
+fn traces() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for dir in ["/tmp", "/var/tmp", "/dev/shm"] {
+        let names = std::fs::read_dir(dir).unwrap().flatten().map(|entry| entry.path().display().to_string());
+        found.extend(names.filter(|name| name.contains("sbx-selftest")));
+    }
+    for kind in ["shm", "sem", "msg"] {
+        let text = std::fs::read_to_string(format!("/proc/sysvipc/{kind}")).unwrap_or_default();
+        // Key and id; what follows counts accesses.
+        found.extend(text.lines().skip(1).map(|line| {
+            let words: Vec<_> = line.split_whitespace().take(2).collect();
+            format!("{kind} {}", words.join(" "))
+        }));
+    }
+    for file in ["/proc/net/unix", "/proc/keys"] {
+        let text = std::fs::read(file).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        found.extend(text.lines().filter(|line| line.contains("sbx-selftest")).map(str::to_owned));
+    }
+    found
+}
+
+/// Waits until nothing is left that was not there: others may run self-tests at the same time.
+fn gone(before: &BTreeSet<String>) {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        let left: Vec<_> = traces().difference(before).cloned().collect();
+        if left.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < end, "left: {left:#?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[test]
+fn every_profile_holds_what_it_says() {
+    need!(userns());
+    let (_alone, place) = (alone(), Place::new());
+    let list = place.run(&["profile", "list", "--json"]).ok();
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    let before = traces();
+    for profile in list.as_array().unwrap() {
+        let name = profile["name"].as_str().unwrap();
+        let outcomes = selftest(&place, &["--profile", name], "");
+        assert_eq!(unexpected(&outcomes), Vec::<String>::new(), "{name}");
+        let tried = with(&outcomes, "held").len() + with(&outcomes, "shared").len();
+        assert!(tried >= 60, "{name}: {tried}");
+        if name == "default" {
+            let shared = ["set-id-make", "sibling-memory-file"].map(str::to_owned);
+            assert_eq!(with(&outcomes, "shared"), shared.into());
+        }
+    }
+    gone(&before);
+}
+
+#[test]
+fn what_is_shared_on_purpose_is_no_failure() {
+    need!(userns());
+    let (_alone, place) = (alone(), Place::new());
+    let home = place.home().display().to_string();
+    for (flags, shared) in [
+        (&["--net", "host"][..], &["namespace-net", "loopback"][..]),
+        (&["--share", "pid"], &["namespace-pid", "host-process-seen", "host-process-signal"]),
+        (&["--share", "ipc"], &["namespace-ipc", "system-v-memory"]),
+        (&["--share", "uts", "--share", "cgroup", "--share", "time"], &["namespace-uts", "namespace-time"]),
+        (&["--set", "namespaces.nested=allow"], &["nested-unshare", "nested-mount"]),
+        (&["--set", "namespaces.nested=allow", "--user", "root"], &["nested-unshare"]),
+        (&["--rw", &home], &["home", "start-files", "host-write"]),
+        (&["--ro", "/tmp"], &["tmp", "socket", "beside"]),
+        (&["--as-pid-1"], &[]),
+    ] {
+        let outcomes = selftest(&place, flags, "");
+        assert_eq!(unexpected(&outcomes), Vec::<String>::new(), "{flags:?}");
+        for id in shared {
+            assert_eq!(outcomes[*id].0, "shared", "{flags:?}: {id}: {}", outcomes[*id].1);
+        }
+    }
+}
+
+#[test]
+fn a_self_test_that_is_killed_leaves_nothing() {
+    need!(userns());
+    let (_alone, place) = (alone(), Place::new());
+    let before = traces();
+    for milliseconds in (0..150).step_by(5) {
+        let mut child = place.command().arg("selftest").stdout(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    gone(&before);
+}
+
+#[test]
+fn the_table_names_groups_and_counts() {
+    need!(userns());
+    let (_alone, place) = (alone(), Place::new());
+    let out = place.run(&["selftest"]);
+    assert!(out.out.starts_with("processes\n  held     see a process of the host in /proc\n"), "{out:?}");
+    assert!(out.out.lines().last().unwrap().contains(" shared as the profile says, "), "{out:?}");
+    let error = place.run(&["selftest", "--ro", "/nowhere"]).failed(125);
+    assert!(error.contains("/nowhere"), "{error}");
+}
+
+/// Guards that are left out, after what else has to be for that, and who has to see it.
+#[cfg(feature = "guards-off")]
+const GUARDS: &[(&str, &str, &[&str])] = &[
+    ("", "filter", &["filter", "tioclinux", "calls-i386-keys"]),
+    // Without it the kernel takes no filter of an ordinary user.
+    ("filter", "no-new-privs", &["no-new-privs"]),
+    ("", "capabilities", &["capabilities-effective", "capabilities-ambient", "raw-socket"]),
+    ("filter,landlock", "capabilities", &["mount", "umount"]),
+    ("", "bounding", &["capabilities-bounding"]),
+    // The filter is the first wall.
+    ("filter", "keyring", &["key-session"]),
+    ("filter", "dumpable", &["first-trace", "first-memory", "first-descriptor", "first-files"]),
+    ("", "arguments", &["launcher-arguments"]),
+    ("", "descriptors", &["descriptor-inherited", "descriptors-more", "descriptor-root"]),
+    ("", "environment", &["environment"]),
+    // The filter is the first wall, and Landlock the second.
+    ("filter,landlock", "nested", &["nested-unshare", "nested-clone", "nested-mount"]),
+    ("", "session", &["host-session"]),
+    ("", "masks", &["masked-read", "denied-read"]),
+    ("", "pins", &["inner-move"]),
+    ("", "private", &["home", "shm"]),
+    ("", "devices", &["mounts-nodev", "terminals"]),
+    ("", "proc-masks", &["proc-keys"]),
+    ("", "read-only", &["ro-write", "ro-reopen", "ro-change", "inner-write", "host-write", "mounts-writable"]),
+    ("", "nosuid", &["mounts-nosuid"]),
+    ("", "nodev", &["mounts-nodev"]),
+    ("landlock", "net", &["namespace-net", "loopback", "abstract-socket", "abstract-sockets"]),
+    ("", "ipc", &["namespace-ipc", "system-v-memory", "system-v-semaphores", "system-v-messages", "posix-queue"]),
+    ("", "uts", &["namespace-uts"]),
+    ("landlock", "pid", &["namespace-pid", "host-process-seen", "host-process-signal", "host-process-pidfd"]),
+    ("", "cgroup", &["namespace-cgroup"]),
+    ("", "time", &["namespace-time"]),
+];
+
+/// Run with `cargo test --features guards-off --test selftest`.
+#[cfg(feature = "guards-off")]
+#[test]
+fn each_guard_that_is_left_out_is_seen() {
+    need!(userns());
+    let (_alone, place) = (alone(), Place::new());
+    let rw = place.work().display().to_string();
+    std::fs::create_dir(place.work().join("inner")).unwrap();
+    let inner = format!("{rw}/inner");
+    let mut unseen = Vec::new();
+    for (besides, guard, who) in GUARDS {
+        let flags = ["--rw", &rw, "--ro", &inner];
+        let held = selftest(&place, &flags, besides);
+        let off = selftest(&place, &flags, &format!("{besides},{guard}"));
+        let seen: Vec<_> = with(&off, "failed").difference(&with(&held, "failed")).cloned().collect();
+        eprintln!("without {guard}: {}", seen.join(" "));
+        let missing = who.iter().filter(|id| !seen.iter().any(|seen| seen == *id) && held[**id].0 != "not-run");
+        unseen.extend(missing.map(|id| format!("{id} does not see that {guard} is off: {:?}", off[*id])));
+        assert!(!seen.is_empty(), "nobody sees that {guard} is off");
+    }
+    assert!(unseen.is_empty(), "{unseen:#?}");
+}
