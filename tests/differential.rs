@@ -11,6 +11,8 @@
     reason = "tests start programs and threads and may panic"
 )]
 
+#[path = "differential/descriptors.rs"]
+mod descriptors;
 #[path = "differential/fixture.rs"]
 mod fixture;
 #[path = "differential/generate.rs"]
@@ -21,6 +23,8 @@ mod grammar;
 mod invalid;
 #[path = "differential/known.rs"]
 mod known;
+#[path = "differential/outside.rs"]
+mod outside;
 #[path = "differential/places.rs"]
 mod places;
 #[path = "differential/probe.rs"]

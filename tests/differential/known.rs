@@ -145,9 +145,13 @@ fn devpts_owner(_: &Case, peer: &mut Report, subject: &mut Report) {
 }
 
 fn bounding_after_userns2(case: &Case, peer: &mut Report, subject: &mut Report) {
-    if case.has("--userns2") {
-        for report in [peer, subject] {
-            report.section("status").retain(|line| !line.starts_with("CapBnd"));
+    let set = |line: &String| u64::from_str_radix(line.strip_prefix("CapBnd ")?, 16).ok();
+    let theirs = peer.section("status").iter().find_map(set);
+    if let (true, Some(theirs)) = (case.has("--userns2"), theirs) {
+        for line in subject.section("status") {
+            if set(line).is_some_and(|ours| ours & !theirs == 0) {
+                *line = format!("CapBnd {theirs:016x}");
+            }
         }
     }
 }

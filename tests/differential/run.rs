@@ -1,14 +1,16 @@
 //! One start of one launcher: hands it the descriptors, lets the probe report, looks at it from outside, and waits.
 
+use super::descriptors::{Descriptors, memfd};
 use super::fixture::Fixture;
-use super::grammar::{Carrier, Case, Command, End, Given, Neighbour, Signals, What, flat};
+use super::grammar::{Case, Command, End, Signals, What, flat};
+use super::outside::{numbers_named, outside};
 use super::probe::{DONE, MARK};
-use super::report::{Mount, Report};
+use super::report::Report;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -26,107 +28,6 @@ const HOST: [&str; 18] = [
 /// The variables that every launcher starts with, besides HOME.
 const ENVIRONMENT: [(&str, &str); 5] =
     [("PATH", "/usr/bin:/bin"), ("LANG", "C.UTF-8"), ("EMPTY", ""), ("GONE", "1"), ("SP ACE", "a b")];
-
-/// The descriptors of a run: what the launcher gets, and the test's ends.
-struct Descriptors {
-    /// The launcher's, with their numbers; above all numbers that are used.
-    launcher: Vec<(OwnedFd, RawFd)>,
-    /// The ends that stay here, by number.
-    here: BTreeMap<RawFd, File>,
-    /// For the byte that says that the id maps are there.
-    maps: Option<File>,
-    /// What is behind a descriptor, by device and inode.
-    names: BTreeMap<(u64, u64), String>,
-}
-
-impl Descriptors {
-    fn open(case: &Case, fixture: &Fixture) -> Descriptors {
-        let mut all = Descriptors { launcher: Vec::new(), here: BTreeMap::new(), maps: None, names: BTreeMap::new() };
-        for given in case.given() {
-            all.give(given, fixture);
-        }
-        all
-    }
-
-    fn give(&mut self, given: &Given, fixture: &Fixture) {
-        let number = given.number;
-        let theirs: OwnedFd = match &given.what {
-            What::Data(carrier, data) => carry(*carrier, data, fixture, number),
-            What::Args(carrier, groups) => {
-                let mut data = Vec::new();
-                for word in flat(groups) {
-                    data.extend(fixture.fill(&word).into_bytes());
-                    data.push(0);
-                }
-                carry(*carrier, &data, fixture, number)
-            }
-            What::Path(path, name_only) => {
-                let flags = if *name_only { libc::O_PATH } else { 0 };
-                File::options().read(true).custom_flags(flags).open(fixture.fill(path)).unwrap().into()
-            }
-            What::Namespace(which) => fixture.namespace(*which).try_clone().unwrap().into(),
-            What::Written | What::Held => {
-                let (read, write) = std::io::pipe().unwrap();
-                self.here.insert(number, File::from(OwnedFd::from(read)));
-                write.into()
-            }
-            What::Mapped => {
-                let (read, write) = std::io::pipe().unwrap();
-                self.maps = Some(File::from(OwnedFd::from(write)));
-                read.into()
-            }
-        };
-        self.name(&theirs, format!("given as {number}"));
-        self.launcher.push((above(theirs), number));
-    }
-
-    fn name(&mut self, fd: &impl AsRawFd, name: String) {
-        let meta = std::fs::metadata(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap();
-        self.names.insert((meta.dev(), meta.ino()), name);
-    }
-}
-
-/// Moves a descriptor above all numbers that lists use.
-fn above(fd: OwnedFd) -> OwnedFd {
-    // SAFETY: fcntl gives a new descriptor that nobody else has, or -1.
-    unsafe {
-        let moved = libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 300);
-        assert!(moved >= 300, "{}", std::io::Error::last_os_error());
-        OwnedFd::from_raw_fd(moved)
-    }
-}
-
-fn memfd(name: &std::ffi::CStr) -> File {
-    // SAFETY: a C string; the result is a descriptor that nobody else has, or -1, which from_raw_fd refuses.
-    unsafe { File::from_raw_fd(libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC)) }
-}
-
-fn carry(carrier: Carrier, data: &[u8], fixture: &Fixture, number: RawFd) -> OwnedFd {
-    let path = fixture.dir().join(format!("given-{number}"));
-    match carrier {
-        Carrier::Pipe => {
-            let (read, mut write) = std::io::pipe().unwrap();
-            write.write_all(data).unwrap();
-            read.into()
-        }
-        Carrier::File => {
-            std::fs::write(&path, data).unwrap();
-            File::open(path).unwrap().into()
-        }
-        Carrier::FileRest => {
-            std::fs::write(&path, [b"not this", data].concat()).unwrap();
-            let mut file = File::open(path).unwrap();
-            file.seek(std::io::SeekFrom::Start(8)).unwrap();
-            file.into()
-        }
-        Carrier::Memfd => {
-            let mut file = memfd(c"given");
-            file.write_all(data).unwrap();
-            file.rewind().unwrap();
-            file.into()
-        }
-    }
-}
 
 /// Runs the list and reports. The fixture is as new afterwards.
 pub fn run(program: &Path, case: &Case, fixture: &Fixture) -> Report {
@@ -393,109 +294,6 @@ fn descendants(pid: u32) -> Vec<u32> {
     children.iter().flat_map(|child| [descendants(*child), vec![*child]].concat()).collect()
 }
 
-/// Says of the numbers in a launcher's status what they are.
-fn numbers_named(text: &str, program: u32) -> String {
-    let mut named = String::new();
-    for (index, part) in text.split_inclusive('"').enumerate() {
-        let digits: String = part.chars().filter(char::is_ascii_digit).collect();
-        let Some(number) = digits.parse::<u64>().ok().filter(|_| index > 0 && part.starts_with(": ")) else {
-            named += part;
-            continue;
-        };
-        let name = named.trim_end_matches('"').rsplit('"').next().unwrap_or_default();
-        let what = if let Some(namespace) = name.strip_suffix("-namespace") {
-            let inode = std::fs::metadata(format!("/proc/{program}/ns/{namespace}")).map(|meta| meta.ino());
-            if inode.is_ok_and(|inode| inode == number) { "the program's" } else { "another" }
-        } else if name == "child-pid" {
-            if number == u64::from(program) {
-                "the program"
-            } else if Some(number) == field(program, "PPid").and_then(|pid| pid.parse().ok()) {
-                "its parent"
-            } else {
-                "another"
-            }
-        } else {
-            named += part;
-            continue;
-        };
-        named += &part.replace(&digits, what);
-    }
-    named
-}
-
 fn digits_hidden(text: &str) -> String {
     text.split(|c: char| c.is_ascii_digit()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("N")
-}
-
-fn field(pid: u32, name: &str) -> Option<String> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    Some(line.split_whitespace().collect::<Vec<_>>().join(" "))
-}
-
-/// Looks at the probe while it waits.
-fn outside(report: &mut Report, pid: u32, launcher: u32, names: &BTreeMap<(u64, u64), String>, fixture: &Fixture) {
-    let read =
-        |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_else(|error| error.to_string());
-    report.mounts = Mount::parse(&read("mountinfo"));
-    let status = read("status");
-    for name in
-        ["Umask", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "NoNewPrivs", "Threads", "Uid", "Gid", "Groups"]
-            .into_iter()
-            .chain(["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NStgid"])
-    {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default();
-        let words: Vec<&str> = line.split_whitespace().collect();
-        // The numbers that it has in namespaces of others are chance, how many it has is not.
-        let line = if name == "NStgid" { words.len().to_string() } else { words.join(" ") };
-        report.add("status", format!("{name} {line}"));
-    }
-    report.filters = field(pid, "Seccomp_filters").and_then(|count| count.parse().ok()).unwrap_or(0);
-    report.add("status", format!("adjusted {}", read("oom_score_adj").trim()));
-    for name in ["cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "time", "user", "uts"] {
-        let link = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/{name}")).ok();
-        let inode = std::fs::metadata(format!("/proc/{pid}/ns/{name}")).map(|meta| meta.ino()).unwrap_or_default();
-        let neighbours = [Neighbour::OuterUser, Neighbour::User, Neighbour::Pid];
-        let joined = neighbours.iter().find(|which| fixture.namespace(**which).metadata().unwrap().ino() == inode);
-        let own = joined.is_none() && link(pid) != link(std::process::id());
-        let whose = joined.map_or(if own { "its own" } else { "the host's" }.to_owned(), |which| format!("{which:?}"));
-        report.add("namespaces", format!("{name} {whose}"));
-        match name {
-            "net" if !own => drop(report.sections.remove("network")),
-            "pid" if !own => drop(report.sections.remove("pids")),
-            _ => {}
-        }
-    }
-    for file in ["uid_map", "gid_map", "setgroups"] {
-        let words = read(file);
-        report.add("maps", format!("{file} {}", words.split_whitespace().collect::<Vec<_>>().join(" ")));
-    }
-    let family = |pid: u32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let rest = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        rest.skip(1).take(3).map(|number| number.parse().unwrap_or(0)).collect::<Vec<u32>>()
-    };
-    let (program, launchers) = (family(pid), family(launcher));
-    let relation = |number: u32, of_launcher: u32| match number {
-        number if number == pid => "its own",
-        number if number == of_launcher => "the launcher's",
-        _ => "another",
-    };
-    report.add("family", format!("group {}", relation(program[1], launchers[1])));
-    report.add("family", format!("session {}", relation(program[2], launchers[2])));
-    report.add("family", format!("the launcher is its parent: {}", program[0] == launcher));
-    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let mut numbers: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    numbers.sort_unstable();
-    for number in numbers {
-        let path = format!("/proc/{pid}/fd/{number}");
-        let id = std::fs::metadata(&path).map(|meta| (meta.dev(), meta.ino())).unwrap_or_default();
-        let link = || std::fs::read_link(&path).unwrap_or_default().display().to_string();
-        let name = names.get(&id).cloned().unwrap_or_else(link);
-        let info = read(&format!("fdinfo/{number}"));
-        // What was said before says how far the errors are.
-        let told = info.lines().take(2).filter(|line| number != 2 || !line.starts_with("pos"));
-        let info: Vec<String> = told.map(|line| line.replace('\t', "")).collect();
-        report.add("descriptors", format!("{number}: {name} {}", info.join(" ")));
-    }
 }
