@@ -1,7 +1,7 @@
 //! What the program is born with: descriptors, directory, environment.
 
 use super::super::facts::{Facts, Verdict};
-use super::tools::{each, id, is_host_root, not_run, open_to_write, verdict};
+use super::tools::{each, id, is_host_root, not_run, on_hosts, open_to_write, verdict};
 use super::{Probe, never};
 use crate::sys::{self, Errno};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,10 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "program-overwrite",
         title: "overwrite the launcher's program (CVE-2019-5736)",
-        attempt: |facts| each([facts.inside.first, facts.outside.launcher], |pid| overwrite(pid, facts)),
+        attempt: |facts| {
+            let first = facts.inside.first;
+            each([overwrite(first, facts), on_hosts(facts, |pid| overwrite(pid, facts))], |verdict| verdict)
+        },
         granted: never,
     },
     Probe {

@@ -1,7 +1,7 @@
 //! Namespaces: which are the host's, and whether others can be made or joined.
 
 use super::super::facts::{Facts, Granted, Verdict};
-use super::tools::{each, in_child, not_run, verdict};
+use super::tools::{each, in_child, not_run, on_hosts, verdict};
 use super::{Probe, by_ipc, by_network, by_pid, never};
 use crate::sys::{self, Errno, attempts};
 use std::os::fd::AsRawFd;
@@ -99,8 +99,7 @@ fn hosts(name: &str, facts: &Facts) -> Verdict {
 }
 
 fn join(facts: &Facts) -> Verdict {
-    let others = [facts.inside.first, facts.outside.process, facts.outside.launcher];
-    each(others, |pid| {
+    let attempt = |pid: i32| {
         each(["user", "mnt", "pid", "net"], |name| {
             let path = format!("/proc/{pid}/ns/{name}");
             match super::tools::open_to_read(path.as_ref()) {
@@ -108,5 +107,6 @@ fn join(facts: &Facts) -> Verdict {
                 Err(errno) => Verdict::Closed(format!("{path}: {errno}")),
             }
         })
-    })
+    };
+    each([attempt(facts.inside.first), on_hosts(facts, attempt)], |verdict| verdict)
 }

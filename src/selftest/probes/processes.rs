@@ -1,7 +1,7 @@
 //! The host's processes, the sandbox's first, and others inside.
 
 use super::super::facts::{Facts, Granted, Verdict};
-use super::tools::{Sibling, each, has, not_run, verdict};
+use super::tools::{Sibling, each, has, may_be_hosts, not_run, on_hosts, verdict};
 use super::{Probe, by_pid, never};
 use crate::sys::{self, Errno, attempts};
 use std::os::fd::AsFd;
@@ -12,7 +12,10 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "host-group-signal",
         title: "signal the caller's process group",
-        attempt: |facts| verdict("kill of the group", attempts::reach_group(facts.outside.group)),
+        attempt: |facts| match may_be_hosts(facts, facts.outside.group) {
+            true => verdict("kill of the group", attempts::reach_group(facts.outside.group)),
+            false => not_run("its number is another group's inside"),
+        },
         granted: by_pid,
     },
     Probe {
@@ -35,19 +38,19 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "host-process-descriptor",
         title: "take a descriptor from a process of the host",
-        attempt: |facts| each(outside(facts), |pid| take(pid, facts)),
+        attempt: |facts| on_hosts(facts, |pid| take(pid, facts)),
         granted: never,
     },
     Probe {
         id: "host-process-compare",
         title: "compare the memory of a process of the host (kcmp)",
-        attempt: |facts| each(outside(facts), |pid| verdict("kcmp", attempts::compare_processes(sys::pid(), pid))),
+        attempt: |facts| on_hosts(facts, |pid| verdict("kcmp", attempts::compare_processes(sys::pid(), pid))),
         granted: never,
     },
     Probe {
         id: "host-process-files",
         title: "root, directory, environment and descriptors of a host process",
-        attempt: |facts| each(outside(facts), private_files),
+        attempt: |facts| on_hosts(facts, private_files),
         granted: never,
     },
     Probe {
@@ -118,10 +121,6 @@ pub(super) const PROBES: &[Probe] = &[
     },
 ];
 
-fn outside(facts: &Facts) -> [i32; 2] {
-    [facts.outside.process, facts.outside.launcher]
-}
-
 /// With --as-pid-1 there is none of sbx's.
 fn on_first(facts: &Facts, attempt: impl FnOnce(i32) -> Verdict) -> Verdict {
     match facts.inside.first {
@@ -161,14 +160,14 @@ fn pidfd(facts: &Facts) -> Verdict {
 }
 
 fn trace(facts: &Facts) -> Verdict {
-    each(outside(facts), |pid| match attempts::trace(pid) {
+    on_hosts(facts, |pid| match attempts::trace(pid) {
         Ok(()) => Verdict::Open(format!("process {pid} is traced")),
         Err(errno) => Verdict::Closed(format!("ptrace: {errno}")),
     })
 }
 
 fn memory(facts: &Facts) -> Verdict {
-    each(outside(facts), |pid| read(pid, facts))
+    on_hosts(facts, |pid| read(pid, facts))
 }
 
 /// Both ways to another's memory.

@@ -79,6 +79,20 @@ pub(super) fn is_host_root(facts: &Facts, path: &Path) -> bool {
     there == Some(facts.outside.root) && there != id(Path::new("/"))
 }
 
+/// The processes of the host, by numbers that can be theirs here: in a pid namespace of our own, a number may be another's.
+pub(super) fn on_hosts(facts: &Facts, attempt: impl Fn(i32) -> Verdict) -> Verdict {
+    each([facts.outside.process, facts.outside.launcher], |pid| match may_be_hosts(facts, pid) {
+        true => attempt(pid),
+        false => not_run(format!("number {pid} is another process's inside")),
+    })
+}
+
+/// Whether a process of this number can be the host's.
+pub(super) fn may_be_hosts(facts: &Facts, pid: i32) -> bool {
+    let own = std::fs::metadata("/proc/self/ns/pid").map(|found| found.ino()).ok();
+    own == facts.outside.namespaces.get("pid").copied() || !Path::new(&format!("/proc/{pid}")).exists()
+}
+
 /// Opens for writing, without making or emptying anything, and without waiting for a pipe or taking a terminal.
 pub(super) fn open_to_write(path: &Path) -> Result<File, Errno> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
