@@ -11,6 +11,9 @@ mod common;
 
 use common::{Place, ran, userns};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -24,9 +27,12 @@ static ALONE: Mutex<()> = Mutex::new(());
 type Outcomes = BTreeMap<String, (String, String)>;
 
 fn selftest(place: &Place, args: &[&str], off: &str) -> Outcomes {
+    selftest_with(place, args, &[("SBX_GUARDS_OFF", off), ("A_TOKEN_OF_THE_CALLER", "secret")])
+}
+
+fn selftest_with(place: &Place, args: &[&str], env: &[(&str, &str)]) -> Outcomes {
     let mut command = place.command();
-    command.args(["selftest", "--json"]).args(args);
-    command.env("SBX_GUARDS_OFF", off).env("A_TOKEN_OF_THE_CALLER", "secret");
+    command.args(["selftest", "--json"]).args(args).envs(env.iter().copied());
     let out = ran(command.output().unwrap());
     let report: serde_json::Value = serde_json::from_str(&out.out).unwrap_or_else(|_| panic!("{args:?}: {out:?}"));
     let text = |line: &serde_json::Value, key: &str| line[key].as_str().unwrap().to_owned();
@@ -133,6 +139,55 @@ fn what_is_shared_on_purpose_is_no_failure() {
         for id in shared {
             assert_eq!(outcomes[*id].0, "shared", "{flags:?}: {id}: {}", outcomes[*id].1);
         }
+    }
+}
+
+/// A process of the test, ended with it.
+struct Daemon(std::process::Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_desktops_sockets_are_found_and_told_apart() {
+    let there = |name: &str| Path::new("/usr/bin").join(name).exists();
+    need!(userns(), there("dbus-daemon"), there("xdg-dbus-proxy"));
+    let (_alone, place) = (alone(), Place::new());
+    let run = place.dir.path().join("run");
+    std::fs::create_dir(&run).unwrap();
+    let mut command = std::process::Command::new("dbus-daemon");
+    command.args(["--session", "--nofork", "--print-address=1"]).stdout(std::process::Stdio::piped());
+    command.arg(format!("--address=unix:path={}/bus", run.display()));
+    let mut daemon = Daemon(command.spawn().unwrap());
+    let mut address = String::new();
+    BufReader::new(daemon.0.stdout.take().unwrap()).read_line(&mut address).unwrap();
+    let _wayland = UnixListener::bind(run.join("wayland-0")).unwrap();
+    let _agent = UnixListener::bind(run.join("agent")).unwrap();
+    let selftest = |flags: &[&str]| {
+        let run = run.to_str().unwrap().to_owned();
+        let agent = format!("{run}/agent");
+        let more = [("XDG_RUNTIME_DIR", run.as_str()), ("WAYLAND_DISPLAY", "wayland-0"), ("SSH_AUTH_SOCK", &agent)];
+        selftest_with(&place, flags, &more)
+    };
+    let bus = |policy: &str| format!("dbus.session.policy={policy}");
+    let outcomes = selftest(&[]);
+    for id in ["session-bus", "wayland", "agents", "sockets", "runtime-dir"] {
+        assert_eq!(outcomes[id].0, "held", "{id}: {}", outcomes[id].1);
+    }
+    assert_eq!(outcomes["session-systemd"].0, "not-run", "this bus has none");
+    let outcomes = selftest(&["--set", &bus("host"), "--set", "desktop.wayland=true"]);
+    for id in ["session-bus", "wayland"] {
+        assert_eq!(outcomes[id].0, "shared", "{id}: {}", outcomes[id].1);
+    }
+    let outcomes = selftest(&["--set", &bus("filter")]);
+    assert_eq!(outcomes["session-bus"].0, "held", "{}", outcomes["session-bus"].1);
+    let outcomes = selftest(&["--ro", run.to_str().unwrap()]);
+    for id in ["session-bus", "wayland", "agents", "sockets", "runtime-dir"] {
+        assert_eq!(outcomes[id].0, "shared", "{id}: {}", outcomes[id].1);
     }
 }
 

@@ -86,3 +86,63 @@ fn reach(facts: &Facts, value: &str) -> Verdict {
         Err(error) => Verdict::Closed(format!("{address}: {}", Errno::from(error))),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::facts::Place;
+    use super::*;
+    use std::net::TcpListener;
+
+    fn attempt(kind: &str, value: &str, writable: bool) -> Verdict {
+        let mut facts = Facts::default();
+        facts.granted.asserts = vec![(kind.into(), value.into())];
+        facts.granted.view = vec![Place { path: "/".into(), host: writable, writable, devices: false }];
+        facts.outside.asserted = vec![id(Path::new(value))];
+        super::attempt(&facts, 0)
+    }
+
+    fn is_open(verdict: &Verdict) -> bool {
+        match verdict {
+            Verdict::Open(_) => true,
+            Verdict::Closed(_) => false,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_can_be_read_is_told_from_what_cannot() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, empty) = (dir.path().join("file"), dir.path().join("empty"));
+        std::fs::write(&file, "text").unwrap();
+        std::fs::write(&empty, "").unwrap();
+        let read = |path: &Path| is_open(&attempt("cannot_read", path.to_str().unwrap(), true));
+        assert!(read(&file) && read(dir.path()));
+        assert!(read(&empty), "it is the host's");
+        assert!(!read(&dir.path().join("none")));
+        let mut facts = Facts::default();
+        facts.granted.asserts = vec![("cannot_read".into(), empty.to_str().unwrap().into())];
+        facts.outside.asserted = vec![Some((1, 1))];
+        assert!(!is_open(&super::attempt(&facts, 0)), "it is empty, and another than outside");
+    }
+
+    #[test]
+    fn what_is_written_to_memory_is_not_written_to_the_host() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_str().unwrap();
+        assert!(is_open(&attempt("cannot_write", path, true)));
+        assert!(!is_open(&attempt("cannot_write", path, false)));
+        let file = format!("{path}/none/file");
+        assert!(!is_open(&attempt("cannot_write", &file, true)), "its directory is not there");
+        assert_eq!(std::fs::read_dir(path).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn who_answers_is_reached() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        assert!(is_open(&attempt("cannot_reach", &address, false)));
+        drop(listener);
+        assert!(!is_open(&attempt("cannot_reach", &address, false)));
+        assert!(matches!(attempt("cannot_reach", "nobody", false), Verdict::NotRun(_)));
+    }
+}

@@ -128,8 +128,13 @@ fn has_sound(granted: &Granted, name: &str) -> Option<&'static str> {
 /// Whether a socket answers at its path. One that the profile shows by its directory is shared with that.
 fn connect(facts: &Facts, path: &Path) -> Verdict {
     let shown = path.display();
-    match UnixStream::connect(path).map_err(Errno::from) {
-        Ok(_) if facts.granted.shows(path) => Verdict::Shared(format!("the profile shows {shown}")),
+    let connected = match UnixStream::connect(path).map_err(Errno::from) {
+        // A socket for datagrams: it may be written to, which is asked first.
+        Err(Errno(libc::EPROTOTYPE)) => Ok(()),
+        other => other.map(drop),
+    };
+    match connected {
+        Ok(()) if facts.granted.shows(path) => Verdict::Shared(format!("the profile shows {shown}")),
         other => verdict(format!("connecting to {shown}"), other),
     }
 }

@@ -264,3 +264,29 @@ fn unescaped(path: &str) -> PathBuf {
     }
     PathBuf::from(std::ffi::OsStr::from_bytes(&bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_ways_are_told_as_one() {
+        let closed = |text: &str| Verdict::Closed(text.into());
+        let inner = all([closed("a"), closed("b"), closed("c")]);
+        assert_eq!(inner, closed("a; and 2 more"));
+        assert_eq!(all([inner.clone(), closed("d")]), closed("a; and 3 more"));
+        assert_eq!(all([closed("d"), inner.clone()]), closed("d; and 3 more"));
+        let open = Verdict::Open("x".into());
+        assert_eq!(all([inner.clone(), Verdict::Shared("s".into()), open.clone()]), open);
+        assert_eq!(all([inner, Verdict::Shared("s".into())]), Verdict::Shared("s".into()));
+        assert_eq!(all([closed("a"), not_run("n")]), closed("a"));
+        assert_eq!(all([not_run("n")]), not_run("n"), "what could not be tried is not closed");
+        assert!(matches!(all([]), Verdict::NotRun(_)));
+    }
+
+    #[test]
+    fn names_of_mount_points_are_read_as_they_are() {
+        assert_eq!(unescaped(r"/a\040b\134c"), PathBuf::from(r"/a b\c"));
+        assert_eq!(unescaped(r"/end\04"), PathBuf::from(r"/end\04"));
+    }
+}
