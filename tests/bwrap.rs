@@ -10,7 +10,7 @@
 
 mod common;
 
-use common::{Place, Ran, ran, userns};
+use common::{Place, Ran, pass, ran, userns};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
@@ -38,20 +38,6 @@ fn run_with(args: &[&str], data: &[u8]) -> Ran {
     let mut command = command(&place, args);
     pass(&mut command, &read, 59);
     ran(command.output().unwrap())
-}
-
-/// Hands a descriptor over by this number, which nothing else has.
-fn pass(command: &mut Command, file: &impl AsRawFd, number: i32) {
-    let fd = file.as_raw_fd();
-    assert_ne!(fd, number);
-    // SAFETY: dup2 is async-signal-safe.
-    unsafe {
-        command.pre_exec(
-            move || {
-                if libc::dup2(fd, number) == number { Ok(()) } else { Err(std::io::Error::last_os_error()) }
-            },
-        );
-    }
 }
 
 const ROOT: [&str; 5] = ["--ro-bind", "/", "/", "--tmpfs", "/tmp"];

@@ -10,10 +10,8 @@
 
 mod common;
 
-use common::{Place, Ran, ran, userns};
-use std::os::fd::AsRawFd;
+use common::{Place, Ran, pass, ran, userns};
 use std::os::unix::fs::symlink;
-use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -43,19 +41,6 @@ fn bwrap(place: &Place, args: &[&str]) -> Command {
 
 fn run(place: &Place, args: &[&str]) -> Ran {
     ran(bwrap(place, args).output().unwrap())
-}
-
-/// Hands a descriptor over by this number.
-fn pass(command: &mut Command, file: &impl AsRawFd, number: i32) {
-    let fd = file.as_raw_fd();
-    // SAFETY: dup2 is async-signal-safe.
-    unsafe {
-        command.pre_exec(
-            move || {
-                if libc::dup2(fd, number) == number { Ok(()) } else { Err(std::io::Error::last_os_error()) }
-            },
-        );
-    }
 }
 
 #[test]

@@ -6,15 +6,16 @@ mod assemble;
 mod init;
 mod lockdown;
 mod prepared;
+mod procfs;
 mod report;
 mod trial;
 mod view;
 
 pub use init::BEFORE_REST;
 pub use prepared::{Act, Capabilities, Guard, Landlock, Point, Prepared, Scratch, Session, Source, Step, Strings};
+pub use procfs::{EMPTY_DIR, EMPTY_FILE};
 pub use report::{Call, LENGTH as LENGTH_OF_MESSAGE, LENGTH_OF_TEXT, Message, Place};
 pub use trial::{Trial, attempt};
-pub use view::{EMPTY_DIR, EMPTY_FILE};
 
 use crate::sys::{self, Mask};
 use std::os::fd::{AsFd, OwnedFd};

@@ -9,7 +9,7 @@ mod vars;
 
 pub use accounts::{Account, Range};
 pub use desktop::{DesktopFacts, bus_path};
-pub use paths::{Kind, Paths, below};
+pub use paths::{DEVICES, Kind, Paths, below};
 pub use vars::vars;
 
 use crate::spec::{BusPolicy, Make, Network, Requirement, Root, Sandbox, Source, Upper, User};

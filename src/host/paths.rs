@@ -1,12 +1,15 @@
 //! What lies at the paths that a sandbox names, links included, so that the planner can follow them without looking.
 
 use super::DesktopFacts;
-use crate::spec::{Mode, Root, Sandbox};
+use crate::spec::{Mode, Namespace, Root, Sandbox};
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+/// Devices that every program may expect, by their names in /dev.
+pub const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 /// What a path of the host is, itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -128,8 +131,11 @@ impl Paths {
         for path in desktop.all_paths() {
             self.look(&none, path);
         }
-        for device in ["null", "zero", "full", "random", "urandom", "tty", "mqueue"] {
+        for device in DEVICES {
             self.look(&none, &Path::new("/dev").join(device));
+        }
+        if sandbox.namespaces.share.contains_key(&Namespace::Ipc) {
+            self.look(&none, Path::new("/dev/mqueue"));
         }
     }
 

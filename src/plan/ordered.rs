@@ -2,7 +2,7 @@
 
 use super::{Attributes, Op, Placed, place::Placement};
 use crate::error::{Cause, Error, Result};
-use crate::host::Facts;
+use crate::host::{DEVICES, Facts};
 use crate::spec::{Access, Make, Mount, Namespace, Sandbox, Source};
 use crate::sys::Errno;
 use std::path::{Path, PathBuf};
@@ -119,7 +119,7 @@ impl Ordered<'_> {
     fn dev(&mut self, mount: &Mount, path: &Path, console: Option<&Path>) {
         let memory = Attributes { ro: false, nodev: true, noexec: false };
         self.push(mount, Op::Tmpfs { path: path.to_owned(), mode: 0o755, size: None, attributes: memory });
-        for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+        for name in DEVICES {
             let source = Source::Path(Path::new("/dev").join(name));
             self.show(mount, source, path.join(name), Show::plain(Access::Devices));
         }

@@ -4,7 +4,7 @@
 use super::items::{Item, Items, What, base};
 use super::{Attributes, Create, Op, Placed};
 use crate::error::{Error, Result};
-use crate::host::{Facts, Kind};
+use crate::host::{DEVICES, Facts, Kind};
 use crate::spec::{Namespace, Origin, Sandbox};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -305,7 +305,7 @@ impl Placer<'_> {
             Cover::Ours => drop(self.directory(path, item)?),
             _ => self.tmpfs(path, item, 0o755, None, true)?,
         }
-        for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+        for name in DEVICES {
             let source = Path::new("/dev").join(name);
             if self.facts.paths.kind(&source).is_some() {
                 // Read-only keeps the host's node from being changed; a device opens for writing all the same.

@@ -5,6 +5,9 @@
 //! user's own keyrings are reached by the user's id, which the sandbox has, whatever session keyring it is given (keyrings(7)).
 
 use super::CapabilityPlan;
+use super::bpf::{
+    ALLOW, ANY_BIT, ARCH, EQUAL, ERRNO, LOAD, NEGATIVE, NUMBER, RETURN, TIOCLINUX, TIOCSTI, X32, argument, op,
+};
 use super::syscalls::{Arch, Base, Decision, Entry, Policy, decide};
 use crate::error::{Error, Result};
 use crate::spec::{Filter, Network, Origin, Sandbox};
@@ -70,32 +73,8 @@ fn arch((text, origin): &(String, Origin)) -> Result<Arch> {
     }
 }
 
-const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
-const EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
-const ANY_BIT: u16 = 0x45; // BPF_JMP | BPF_JSET | BPF_K
-const RETURN: u16 = 0x06; // BPF_RET | BPF_K
-
-const ALLOW: u32 = 0x7fff_0000;
-const ERRNO: u32 = 0x0005_0000;
-
-// Offsets in struct seccomp_data (little-endian: the low half of an argument comes first).
-const NUMBER: u32 = 0;
-const ARCH: u32 = 4;
-const FIRST_ARGUMENT: u32 = 16;
-const SECOND_ARGUMENT: u32 = 24;
-
-/// The sign of a descriptor, which is an int.
-const NEGATIVE: u32 = 1 << 31;
-
-const ARCH_X86_64: u32 = 0xc000_003e;
-const ARCH_I386: u32 = 0x4000_0003;
-const ARCH_AARCH64: u32 = 0xc000_00b7;
-const ARCH_ARM: u32 = 0x4000_0028;
-/// x32 calls carry the architecture of x86-64 and this bit.
-const X32: u32 = 0x4000_0000;
-
-const TIOCSTI: u32 = 0x5412;
-const TIOCLINUX: u32 = 0x541c;
+const FIRST_ARGUMENT: u32 = argument(0);
+const SECOND_ARGUMENT: u32 = argument(1);
 
 /// The calls of one architecture.
 struct Calls {
@@ -109,22 +88,18 @@ struct Calls {
 const CALLS: &[Calls] = if cfg!(target_arch = "x86_64") {
     &[
         Calls {
-            arch: ARCH_X86_64,
+            arch: Arch::X86_64.audit(),
             ioctl: &[16, X32 | 514, X32 | 16],
             keys: &[248, 249, 250, X32 | 248, X32 | 249, X32 | 250],
         },
-        Calls { arch: ARCH_I386, ioctl: &[54], keys: &[286, 287, 288] },
+        Calls { arch: Arch::X86.audit(), ioctl: &[54], keys: &[286, 287, 288] },
     ]
 } else {
     &[
-        Calls { arch: ARCH_AARCH64, ioctl: &[29], keys: &[217, 218, 219] },
-        Calls { arch: ARCH_ARM, ioctl: &[54], keys: &[309, 310, 311] },
+        Calls { arch: Arch::Aarch64.audit(), ioctl: &[29], keys: &[217, 218, 219] },
+        Calls { arch: Arch::Arm.audit(), ioctl: &[54], keys: &[309, 310, 311] },
     ]
 };
-
-fn op(code: u16, jt: usize, jf: usize, k: u32) -> Instruction {
-    Instruction { code, jt: jt as u8, jf: jf as u8, k }
-}
 
 /// Refuses TIOCSTI and TIOCLINUX, whatever the upper half of the request is, which the kernel ignores (CVE-2019-10063), and the
 /// calls on keys, all with EPERM. Everything else is allowed. Short, since each start compiles it.
@@ -156,13 +131,13 @@ fn refusing(keys: bool) -> Vec<Instruction> {
     let mut filter = vec![op(LOAD, 0, 0, ARCH)];
     for calls in CALLS {
         // Another architecture: on to the next group.
-        filter.push(op(EQUAL, 0, length(calls) - 1, calls.arch));
+        filter.push(op(EQUAL, 0, (length(calls) - 1) as u8, calls.arch));
         filter.push(op(LOAD, 0, 0, NUMBER));
         for number in calls.ioctl {
-            filter.push(op(EQUAL, total - filter.len() - 1, 0, *number));
+            filter.push(op(EQUAL, (total - filter.len() - 1) as u8, 0, *number));
         }
         for number in keys(calls) {
-            filter.push(op(EQUAL, total + REFUSE - filter.len() - 1, 0, *number));
+            filter.push(op(EQUAL, (total + REFUSE - filter.len() - 1) as u8, 0, *number));
         }
         filter.push(op(RETURN, 0, 0, ALLOW));
     }

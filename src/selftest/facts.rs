@@ -125,7 +125,7 @@ pub struct Granted {
     pub session_bus: String,
     /// Capabilities that are held.
     pub capabilities: u64,
-    /// Calls that the filter lets in on purpose, of those that few programs need.
+    /// Calls that the filter lets in, and `vsock` and `alg` where it lets all families of sockets in.
     pub calls: Vec<String>,
     /// Architectures beside the machine's own whose calls it lets in: `x86`, `x32`, `arm`.
     pub arches: Vec<String>,
@@ -158,7 +158,7 @@ impl Granted {
         self.shared.iter().any(|name| name == namespace)
     }
 
-    /// Whether the filter lets a call in on purpose.
+    /// Whether the filter lets a call in.
     pub fn calls(&self, name: &str) -> bool {
         self.calls.iter().any(|call| call == name)
     }

@@ -2,7 +2,7 @@
 
 use super::facts::{FileId, Granted, Outside};
 use super::fixture::Host;
-use super::probes::{CALLS, Call, KERNEL_FILES, SOCKETS, STARTED};
+use super::probes::{CALLS, Call, KERNEL_FILES, SOCKETS, STARTED, id, status};
 use crate::host::Facts;
 use crate::plan::Plan;
 use crate::sys::{self, Errno, Waited, attempts};
@@ -20,13 +20,11 @@ impl Host {
         let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         facts.arguments = text("/proc/self/cmdline");
         facts.variables = host.env.keys().filter(|name| plan.variable(name).is_none()).cloned().collect();
-        let status = text("/proc/self/status");
-        let filters = status.lines().find_map(|line| line.strip_prefix("Seccomp_filters:"));
-        facts.filters = filters.and_then(|count| count.trim().parse().ok()).unwrap_or(0);
+        facts.filters = status("Seccomp_filters").and_then(|count| count.parse().ok()).unwrap_or(0);
         facts.namespaces = entries(Path::new("/proc/self/ns"), 100)
             .filter_map(|path| Some((path.file_name()?.to_str()?.to_owned(), std::fs::metadata(&path).ok()?.ino())))
             .collect();
-        facts.root = std::fs::metadata("/").map(|found| (found.dev(), found.ino())).unwrap_or_default();
+        facts.root = id(Path::new("/")).unwrap_or_default();
         facts.handle = attempts::handle(c"/").ok();
         facts.program = std::fs::read_link("/proc/self/exe").unwrap_or_default();
         facts.machine_id = text("/etc/machine-id").trim().to_owned();
@@ -41,7 +39,7 @@ impl Host {
         facts.missing = missing();
         for (kind, value) in &granted.asserts {
             let path = Path::new(value);
-            facts.asserted.push(std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino())));
+            facts.asserted.push(id(path));
             if kind == "cannot_reach" {
                 let found = value.to_socket_addrs().map(Iterator::collect).unwrap_or_default();
                 facts.addresses.insert(value.clone(), found);

@@ -173,32 +173,16 @@ fn kind(promise: Promise) -> &'static str {
     }
 }
 
-/// Calls that few programs need, of those that probes ask for, which the filter lets in.
+/// Calls that the filter lets in, whatever their arguments are; `personality` where it may fix addresses, and families of sockets
+/// where `socket` is not looked at.
 fn calls(plan: &Plan) -> Vec<String> {
-    const NAMES: [&str; 12] = [
-        "acct",
-        "bpf",
-        "fanotify_init",
-        "io_uring_setup",
-        "modify_ldt",
-        "perf_event_open",
-        "pidfd_getfd",
-        "process_vm_readv",
-        "ptrace",
-        "swapon",
-        "syslog",
-        "userfaultfd",
-    ];
-    let Some(policy) = &plan.syscalls else { return NAMES.iter().map(|name| (*name).to_owned()).collect() };
-    let decided = |name: &str| syscalls::decide(policy, name).ok();
-    let mut calls: Vec<&str> = NAMES.into_iter().filter(|name| decided(name) == Some(Decision::Allow)).collect();
-    if matches!(
-        decided("personality"),
-        Some(Decision::Allow | Decision::Check(Check::Personality { fixed_addresses: true, .. }))
-    ) {
+    let Some(policy) = &plan.syscalls else { return Vec::new() };
+    let mut calls: Vec<&str> = syscalls::allowed(policy, Arch::NATIVE).collect();
+    let personality = syscalls::decide(policy, "personality");
+    if matches!(personality, Ok(Decision::Check(Check::Personality { fixed_addresses: true, .. }))) {
         calls.push("personality");
     }
-    if decided("socket") == Some(Decision::Allow) {
+    if calls.contains(&"socket") {
         calls.extend(["vsock", "alg"]);
     }
     calls.into_iter().map(str::to_owned).collect()
@@ -212,8 +196,9 @@ fn arches(plan: &Plan) -> Vec<String> {
         Arch::X86_64 | Arch::Aarch64 => None,
     };
     match &plan.syscalls {
-        Some(policy) if policy.base != Base::Off => policy.covered().iter().filter_map(word).collect(),
-        _ => ["x86", "x32", "arm"].map(str::to_owned).to_vec(),
+        Some(policy) if policy.base == Base::Off => ["x86", "x32", "arm"].map(str::to_owned).to_vec(),
+        Some(policy) => policy.covered().iter().filter_map(word).collect(),
+        None => Vec::new(),
     }
 }
 

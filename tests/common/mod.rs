@@ -8,6 +8,8 @@
     reason = "each test file uses a part of it; tests start programs and may panic"
 )]
 
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -65,6 +67,20 @@ impl Place {
     /// Runs a shell script in the sandbox.
     pub fn sh(&self, flags: &[&str], script: &str) -> Ran {
         self.run(&[flags, &["--", "/bin/sh", "-c", script]].concat())
+    }
+}
+
+/// Hands a descriptor over by this number.
+pub fn pass(command: &mut Command, file: &impl AsRawFd, number: i32) {
+    let fd = file.as_raw_fd();
+    assert_ne!(fd, number);
+    // SAFETY: dup2 is async-signal-safe.
+    unsafe {
+        command.pre_exec(
+            move || {
+                if libc::dup2(fd, number) == number { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+            },
+        );
     }
 }
 

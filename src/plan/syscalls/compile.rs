@@ -17,38 +17,15 @@
 //! Every machine that these architectures are is little-endian, so the lower half of an argument comes first. Upper halves are not
 //! looked at: where an argument is an int, the kernel ignores them (CVE-2019-10063 is a filter that did not).
 
+use super::super::bpf::{
+    ALLOW, ANY_BIT, ARCH, AT_LEAST, EQUAL, ERRNO, JUMP, LOAD, NEGATIVE, NUMBER, RETURN, TIOCLINUX, TIOCSTI, X32,
+    argument, op,
+};
 use super::policy::{Base, Check, Decision, Families, Policy};
 use super::row::Arch;
 use super::table::ROWS;
 use crate::sys::Instruction;
 
-const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
-const JUMP: u16 = 0x05; // BPF_JMP | BPF_JA
-const EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
-const AT_LEAST: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
-const ANY_BIT: u16 = 0x45; // BPF_JMP | BPF_JSET | BPF_K
-const RETURN: u16 = 0x06; // BPF_RET | BPF_K
-
-const ALLOW: u32 = 0x7fff_0000; // SECCOMP_RET_ALLOW
-const ERRNO: u32 = 0x0005_0000; // SECCOMP_RET_ERRNO
-
-// Offsets in struct seccomp_data.
-const NUMBER: u32 = 0;
-const ARCH: u32 = 4;
-
-/// The offset of the lower half of an argument, counted from 0.
-const fn argument(index: u32) -> u32 {
-    16 + 8 * index
-}
-
-/// The bit of x32's numbers, which carry the architecture of x86-64.
-pub(super) const X32: u32 = 0x4000_0000;
-
-/// The sign of a descriptor, which is an int.
-const NEGATIVE: u32 = 1 << 31;
-
-pub(super) const TIOCSTI: u32 = 0x5412;
-pub(super) const TIOCLINUX: u32 = 0x541c;
 const KCMP_FILE: u32 = 0;
 const NETLINK_ROUTE: u32 = 0;
 const NETLINK_KOBJECT_UEVENT: u32 = 15;
@@ -58,10 +35,6 @@ const PER_LINUX32: u32 = 8;
 const UNAME26: u32 = 0x2_0000;
 const ADDR_NO_RANDOMIZE: u32 = 0x4_0000;
 const IN_FORCE: u32 = u32::MAX;
-
-fn op(code: u16, jt: u8, jf: u8, k: u32) -> Instruction {
-    Instruction { code, jt, jf, k }
-}
 
 fn errno(number: i32) -> u32 {
     ERRNO | number as u32

@@ -18,6 +18,6 @@ pub mod why;
 
 pub use compile::compile;
 pub use group::Group;
-pub use policy::{Base, Check, Decision, Entry, Families, Policy, Refusal, Unknown, decide, refusals};
+pub use policy::{Base, Check, Decision, Entry, Families, Policy, Refusal, Unknown, allowed, decide, refusals};
 pub use row::{Arch, Guard, Row, Rule};
 pub use why::Why;

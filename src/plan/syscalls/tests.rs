@@ -1,6 +1,6 @@
 //! The table against the kernel's numbers, policies against what they say, and filters against an interpreter.
 
-use super::compile::{TIOCLINUX, TIOCSTI, X32};
+use super::super::bpf::{TIOCLINUX, TIOCSTI, X32};
 use super::table::ROWS;
 use super::*;
 use crate::sys::Instruction;

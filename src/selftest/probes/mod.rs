@@ -26,6 +26,7 @@ pub(super) use files::{DENIED, INNER, MASKED, RO, RW, SECRET};
 pub(super) use host_files::STARTED;
 pub(super) use kernel::{CALLS, Call};
 pub(super) use proc::KERNEL_FILES;
+pub(super) use tools::{id, status};
 
 use super::facts::{Facts, Granted, Verdict};
 

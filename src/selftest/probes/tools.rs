@@ -69,7 +69,7 @@ pub(super) fn c(path: impl AsRef<Path>) -> CString {
 }
 
 /// Device and number of what a path leads to.
-pub(super) fn id(path: &Path) -> Option<FileId> {
+pub(in super::super) fn id(path: &Path) -> Option<FileId> {
     std::fs::metadata(path).ok().map(|facts| (facts.dev(), facts.ino()))
 }
 
@@ -201,7 +201,7 @@ impl Drop for Sibling {
 }
 
 /// A field of /proc/self/status.
-pub(super) fn status(name: &str) -> Option<String> {
+pub(in super::super) fn status(name: &str) -> Option<String> {
     field(&std::fs::read_to_string("/proc/self/status").ok()?, name)
 }
 
