@@ -282,3 +282,38 @@ fn plans_on_other_hosts_differ_where_they_should() {
     }
     insta::assert_snapshot!("other-hosts", out);
 }
+
+/// What root alone may read is masked where the caller may read it, and left to its own permissions where not.
+#[test]
+fn nothing_is_mounted_over_what_the_user_may_not_open() {
+    let mut facts = debian();
+    let mut entries: Vec<_> =
+        ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/machine-id", "/dev/null"]
+            .map(|path| (path, Kind::File))
+            .into();
+    entries.extend(["/home/alice/src/tool", "/usr", "/etc/ssl/private"].map(|path| (path, Kind::Dir)));
+    facts.paths = Paths::fake(&entries);
+    let lines = |facts: &Facts, flags: &str| -> Vec<String> {
+        let plan = planned("default", flags, facts);
+        let ours = |line: &&str| ["shadow", "private", "machine-id"].iter().any(|name| line.contains(name));
+        let first = |line: &str| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ").replace(':', "");
+        plan.lines()
+            .filter(|line| line.starts_with("mask ") || line.starts_with("closed "))
+            .filter(ours)
+            .map(first)
+            .collect()
+    };
+    let masked =
+        ["/etc/gshadow", "/etc/machine-id", "/etc/shadow", "/etc/ssl/private"].map(|path| format!("mask {path}"));
+    assert_eq!(lines(&facts, ""), masked, "a member of the groups `shadow` and `ssl-cert`");
+    for path in ["/etc/shadow", "/etc/gshadow", "/etc/ssl/private"] {
+        facts.paths.close(path);
+    }
+    let closed = ["mask /etc/machine-id", "closed /etc/gshadow", "closed /etc/shadow", "closed /etc/ssl/private"];
+    assert_eq!(lines(&facts, ""), closed);
+    // More ids than one's own: the file may be another's whom the program can become.
+    assert_eq!(lines(&facts, "process.user = \"range\"\n"), masked);
+    // Who asks for it without `optional` gets what it says: a path that reads as empty.
+    let asked = lines(&facts, "[filesystem.paths]\n\"/etc/shadow\" = \"masked\"\n");
+    assert_eq!(asked, ["mask /etc/machine-id", "mask /etc/shadow", "closed /etc/gshadow", "closed /etc/ssl/private"]);
+}

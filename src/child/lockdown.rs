@@ -24,6 +24,10 @@ pub(super) fn process(prepared: &Prepared) -> Result<(), Failure> {
     if prepared.capabilities.ambient == 0 {
         sys::clear_ambient().at(place, Call::CapAmbient)?;
     }
+    // The second wall: with the bounding set empty, there is nothing that exec could give to root.
+    if prepared.capabilities.powerless_root {
+        sys::lock_securebits().at(place, Call::Securebits)?;
+    }
     // Before any filter, which needs it, and before capabilities go: from here on no set-user-id bit has an effect.
     if prepared.has(Guard::NoNewPrivs) {
         sys::set_no_new_privs().at(place, Call::NoNewPrivs)?;

@@ -112,6 +112,8 @@ pub struct Capabilities {
     pub sets: Option<u64>,
     /// What is raised in the ambient set; empty, it is cleared.
     pub ambient: u64,
+    /// Root's id gives nothing: securebits.
+    pub powerless_root: bool,
 }
 
 /// A ruleset of Landlock.

@@ -80,6 +80,7 @@ calls! {
     Keyctl = "keyctl KEYCTL_JOIN_SESSION_KEYRING",
     CapBoundingSet = "prctl PR_CAPBSET_DROP",
     CapAmbient = "prctl PR_CAP_AMBIENT",
+    Securebits = "prctl PR_SET_SECUREBITS",
     Capset = "capset",
     NoNewPrivs = "prctl PR_SET_NO_NEW_PRIVS",
     Seccomp = "seccomp",

@@ -50,7 +50,31 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
         let time = plan.timeout.map_or_else(String::new, |time| humantime::format_duration(time).to_string());
         super::complain(&Error::new(format!("the program was ended after {time} (process.timeout)")));
     }
+    if matches!(outcome, Outcome::Signaled(libc::SIGSEGV | libc::SIGSYS)) && is_of_32_bits(&plan) {
+        status.note(
+            "the program is one of 32 bits, whose system calls the filter refuses: --set 'security.arch=[\"native\",\"x86\"]' lets \
+             them in",
+        );
+    }
     Ok(outcome)
+}
+
+/// Whether the program, at its own path on the host, is one for i386, and the filter has nothing for those.
+fn is_of_32_bits(plan: &plan::Plan) -> bool {
+    use std::io::Read;
+    if plan.syscalls.as_ref().is_none_or(|policy| policy.arches.contains(&plan::syscalls::Arch::X86)) {
+        return false;
+    }
+    let Some(name) = plan.args.first().map(std::path::Path::new) else { return false };
+    let dirs = plan.env.iter().find(|(name, _)| name == "PATH").map(|(_, dirs)| dirs.as_os_str()).unwrap_or_default();
+    let paths: Vec<_> = match name.as_os_str().as_encoded_bytes().contains(&b'/') {
+        true => plan.cwd.iter().map(|dir| dir.join(name)).collect(),
+        false => std::env::split_paths(dirs).map(|dir| dir.join(name)).collect(),
+    };
+    let Some(mut file) = paths.iter().find_map(|path| std::fs::File::open(path).ok()) else { return false };
+    // Its class, 32 bits, and its machine, EM_386: elf(5).
+    let mut head = [0; 20];
+    file.read_exact(&mut head).is_ok() && head.starts_with(b"\x7fELF\x01") && head[18..] == [3, 0]
 }
 
 /// The caller's descriptors: those that are named are checked, the others end with our exec.

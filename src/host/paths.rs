@@ -2,14 +2,19 @@
 
 use super::DesktopFacts;
 use crate::spec::{Mode, Namespace, Root, Sandbox};
+use crate::sys;
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Devices that every program may expect, by their names in /dev.
 pub const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+
+/// It may neither be read, written nor searched, and belongs to another.
+const CLOSED: &str = "this user may not open it on the host either";
 
 /// What a path of the host is, itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,6 +38,8 @@ pub struct Paths {
     /// What the user may not look at.
     #[serde(skip)]
     denied: BTreeSet<OsString>,
+    /// What needs no mask, and why.
+    closed: BTreeMap<OsString, &'static str>,
     /// Entries of directories of which one is to be hidden.
     listings: BTreeMap<PathBuf, Vec<(String, Kind)>>,
 }
@@ -65,6 +72,16 @@ impl Paths {
     /// Whether the user may not look at what lies there.
     pub fn denied(&self, path: &Path) -> bool {
         path.ancestors().any(|above| self.denied.contains(above.as_os_str()))
+    }
+
+    /// For tests: what is closed to the user.
+    pub fn close(&mut self, path: &str) {
+        self.closed.insert(path.into(), CLOSED);
+    }
+
+    /// Why there is no need to mask what lies there, where there is none. Known of paths that are to be closed `optional`ly.
+    pub fn closed(&self, path: &Path) -> Option<&'static str> {
+        self.closed.get(path.as_os_str()).copied()
     }
 
     /// Entries of a directory, where the planner needs them.
@@ -117,6 +134,9 @@ impl Paths {
             }
             if rule.mode == Mode::Hidden {
                 self.list(&root, &rule.path);
+            }
+            if matches!(rule.mode, Mode::Masked | Mode::Deny) && rule.options.optional {
+                self.probe(&root, &rule.path);
             }
         }
         for path in [home, cwd] {
@@ -173,6 +193,27 @@ impl Paths {
             {
                 return;
             }
+        }
+    }
+
+    /// Records whether a path is closed.
+    fn probe(&mut self, root: &Path, path: &Path) {
+        let Some((real, _)) = self.resolve(root, path) else { return };
+        let host = below(root, &real);
+        let (Some(Kind::Dir | Kind::File), Ok(name)) = (self.kind(&host), CString::new(host.as_os_str().as_bytes()))
+        else {
+            return;
+        };
+        // A place for a mount. What comes later on the host does not reach the view.
+        let vacant = || std::fs::read_dir(&host).is_ok_and(|mut entries| entries.next().is_none());
+        if host.starts_with("/sys") && vacant() {
+            self.closed.insert(host.into(), "nothing is mounted there on the host");
+            return;
+        }
+        let refused = |what| sys::may(sys::cwd(), &name, what) == Err(sys::Errno(libc::EACCES));
+        let owned = || host.symlink_metadata().map_or(true, |facts| facts.uid() == sys::ids().0);
+        if [libc::R_OK, libc::W_OK, libc::X_OK].into_iter().all(refused) && !owned() {
+            self.closed.insert(host.into(), CLOSED);
         }
     }
 

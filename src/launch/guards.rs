@@ -93,6 +93,10 @@ pub(super) fn prepared(mut prepared: Prepared) -> Prepared {
         prepared.capabilities.sets = Some(all);
         prepared.capabilities.ambient = all;
         prepared.capabilities.bounding = None;
+        prepared.capabilities.powerless_root = false;
+    }
+    if off("securebits") {
+        prepared.capabilities.powerless_root = false;
     }
     if off("bounding") {
         prepared.capabilities.bounding = None;

@@ -121,6 +121,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, around: Around) -> Result<P
             bounding: plan.capabilities.bounding,
             sets: plan.capabilities.sets,
             ambient: plan.capabilities.ambient,
+            powerless_root: plan.capabilities.powerless_root,
         },
         landlock: landlock(plan)?,
         filters_for_all: plan.seccomp_for_all.clone(),

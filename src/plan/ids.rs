@@ -54,6 +54,14 @@ pub struct IdPlan {
     pub drop_groups: bool,
 }
 
+impl IdPlan {
+    /// No id but the caller's is mapped: no other user's files can be opened.
+    pub(super) fn is_single(&self) -> bool {
+        let single = |map: &[Extent]| map.iter().map(|extent| u64::from(extent.count)).sum::<u64>() <= 1;
+        single(&self.uid_map) && single(&self.gid_map)
+    }
+}
+
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) -> Result<IdPlan> {
     let own = sandbox.namespaces.user == UserNamespace::New;
     if let (User::Single { uid, gid }, false) = (sandbox.process.user, own) {

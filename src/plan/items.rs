@@ -1,5 +1,6 @@
 //! What lies where in the view, before mechanisms are chosen: the root's defaults, the services' parts, the profile's paths.
 
+use super::Closed;
 use super::ids::IdPlan;
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
@@ -64,6 +65,7 @@ pub(super) fn collect(
     ids: &IdPlan,
     services: Vec<(PathBuf, Item)>,
     notes: &mut Vec<String>,
+    closed: &mut Vec<Closed>,
 ) -> Result<Items> {
     let mut items = Items::new();
     root(&mut items, sandbox, facts, ids)?;
@@ -126,6 +128,11 @@ pub(super) fn collect(
             notes.push(
                 "the host's /proc is shown: its processes are seen, and can be changed as far as their user may".into(),
             );
+        }
+        if let (Some(why), true, true) = (facts.paths.closed(&source), hides && rule.options.optional, ids.is_single())
+        {
+            closed.push(Closed { path: source, origin: rule.origin.clone(), why });
+            continue;
         }
         for (link, text) in links {
             items.entry(link).or_insert_with(|| own(What::Link(text)));

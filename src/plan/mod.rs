@@ -132,6 +132,9 @@ pub struct Plan {
     pub file_label: Option<String>,
     /// The filter in front of the session bus.
     pub bus_proxy: Option<BusProxy>,
+    /// Masks that are not needed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<Closed>,
     /// What was not enforced or not there, each in one line, and was allowed to be.
     pub notes: Vec<String>,
 }
@@ -161,11 +164,14 @@ pub struct CapabilityPlan {
     pub sets: Option<u64>,
     /// Ambient.
     pub ambient: u64,
+    /// Whether root's id is to be one like any other: securebits.
+    pub powerless_root: bool,
 }
 
 impl CapabilityPlan {
     /// All of them empty.
-    pub const EMPTY: CapabilityPlan = CapabilityPlan { bounding: Some(0), sets: Some(0), ambient: 0 };
+    pub const EMPTY: CapabilityPlan =
+        CapabilityPlan { bounding: Some(0), sets: Some(0), ambient: 0, powerless_root: true };
 
     fn is_empty(&self) -> bool {
         *self == CapabilityPlan::EMPTY
@@ -207,6 +213,18 @@ pub struct Placed {
     /// Made where it is missing, with directories above it of these permissions: in a bare root, where nothing is known before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ensure: Option<u32>,
+}
+
+/// A path that was to be closed, optionally, and is: there is nothing to be seen, or this user may not open it on the host either and
+/// no other id is mapped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Closed {
+    /// Where.
+    pub path: PathBuf,
+    /// Who asked.
+    pub origin: Origin,
+    /// Why nothing is mounted over it.
+    pub why: &'static str,
 }
 
 /// The oldest kernel: mount_setattr(2) came with it.
@@ -255,7 +273,8 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         return Err(Error::new("no program to run: the command line names none, and the profile has no process.args")
             .hint("sbx [FLAGS] -- PROGRAM [ARGUMENT]..."));
     }
-    let (env, placed, bus_proxy) = view(sandbox, facts, &ids, &mut notes)?;
+    let mut closed = Vec::new();
+    let (env, placed, bus_proxy) = view(sandbox, facts, &ids, &mut notes, &mut closed)?;
     let hostname = match (&sandbox.process.hostname, namespaces.contains(&Namespace::Uts)) {
         (Some(_), false) => {
             let error = Error::new("a host name of its own needs a uts namespace of its own");
@@ -321,6 +340,7 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         exec_label: sandbox.security.exec_label.clone(),
         file_label: sandbox.security.file_label.clone(),
         bus_proxy,
+        closed,
         notes,
     })
 }
@@ -332,6 +352,7 @@ fn view(
     facts: &Facts,
     ids: &IdPlan,
     notes: &mut Vec<String>,
+    closed: &mut Vec<Closed>,
 ) -> Result<(Vec<(OsString, OsString)>, place::Placement, Option<BusProxy>)> {
     if sandbox.filesystem.root == Root::Bare {
         let env = sandbox.process.environment.clone().unwrap_or_default();
@@ -339,7 +360,7 @@ fn view(
     }
     let mut env = env::plan(sandbox, facts);
     let desktop = desktop::plan(sandbox, facts, &mut env, notes)?;
-    let items = items::collect(sandbox, facts, ids, desktop.items, notes)?;
+    let items = items::collect(sandbox, facts, ids, desktop.items, notes, closed)?;
     let placed = place::place(items, sandbox, facts, notes)?;
     let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
     Ok((env, placed, desktop.bus_proxy))
@@ -354,7 +375,9 @@ fn capabilities(sandbox: &Sandbox, facts: &Facts) -> CapabilityPlan {
     };
     // A new user namespace comes with all of them; in the caller's, the bounding set is the caller's matter.
     let bounding = (user != UserNamespace::Callers).then_some(held);
-    CapabilityPlan { bounding, sets, ambient: held }
+    // bubblewrap leaves the securebits alone, and programs may look.
+    let powerless_root = sandbox.filesystem.root != Root::Bare && sets == Some(0);
+    CapabilityPlan { bounding, sets, ambient: held, powerless_root }
 }
 
 /// Filters for all, and for the program alone. What refuses nothing that PID 1 does binds it, too: it may be traced.

@@ -158,6 +158,7 @@ impl Book<'_> {
             if rule.mode == Mode::Hidden {
                 by.push("left out of the view".into());
             }
+            by.extend(self.plan.closed.iter().filter(|c| c.origin == rule.origin).map(|closed| closed.why.to_owned()));
             if by.is_empty() {
                 by.push(
                     if rule.options.optional { "it is not there" } else { "the mount above it is the same" }.into(),
@@ -203,7 +204,7 @@ impl Book<'_> {
             let held = CAPABILITIES.iter().enumerate().filter(|(number, _)| set >> number & 1 == 1);
             held.map(|(_, name)| *name).collect()
         };
-        let mut by = vec!["capset".to_owned(), "empty bounding set".into(), "no_new_privs".into()];
+        let mut by = vec!["capset".to_owned(), "empty bounding set".into(), "securebits".into(), "no_new_privs".into()];
         if self.plan.capabilities != CapabilityPlan::EMPTY {
             by = vec!["capset, bounding and ambient set".into(), "no_new_privs".into()];
         }

@@ -73,6 +73,9 @@ pub fn text(plan: &Plan) -> String {
     };
     line("landlock", landlock);
     line("seccomp", seccomp(plan));
+    for closed in &plan.closed {
+        line("closed", format!("{}: {}", closed.path.display(), closed.why));
+    }
     for note in &plan.notes {
         line("note", note.clone());
     }

@@ -197,9 +197,14 @@ pub fn chmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
 
 /// faccessat2(2), W_OK, by the real ids. A link is not followed.
 pub fn may_write(dir: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+    may(dir, path, libc::W_OK)
+}
+
+/// faccessat2(2) of any of R_OK, W_OK, X_OK, by the real ids. A link is not followed.
+pub fn may(dir: BorrowedFd<'_>, path: &CStr, what: i32) -> Result<()> {
     let flags = libc::AT_SYMLINK_NOFOLLOW;
     // SAFETY: the path ends with a NUL.
-    check(unsafe { libc::syscall(libc::SYS_faccessat2, dir.as_raw_fd(), path.as_ptr(), libc::W_OK, flags) })?;
+    check(unsafe { libc::syscall(libc::SYS_faccessat2, dir.as_raw_fd(), path.as_ptr(), what, flags) })?;
     Ok(())
 }
 

@@ -80,6 +80,25 @@ pub fn shrink_bounding_set(keep: u64) -> Result<()> {
     Ok(())
 }
 
+/// Bits that keep root's user id from meaning anything: exec gives it no capability, capabilities are not kept when it is given up,
+/// and none becomes ambient. Locked, as is the rest. capabilities(7), "The securebits flags".
+const POWERLESS_ROOT: i32 = libc::SECBIT_NOROOT
+    | libc::SECBIT_NOROOT_LOCKED
+    | libc::SECBIT_NO_SETUID_FIXUP_LOCKED
+    | libc::SECBIT_KEEP_CAPS_LOCKED
+    | libc::SECBIT_NO_CAP_AMBIENT_RAISE
+    | libc::SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+
+/// PR_SET_SECUREBITS: root is a user like any other.
+pub fn lock_securebits() -> Result<()> {
+    prctl(libc::PR_SET_SECUREBITS, POWERLESS_ROOT as libc::c_ulong, 0).map(drop)
+}
+
+/// Whether that holds for this process.
+pub fn securebits_locked() -> Result<bool> {
+    Ok(prctl(libc::PR_GET_SECUREBITS, 0, 0)? == POWERLESS_ROOT)
+}
+
 /// PR_CAP_AMBIENT_CLEAR_ALL
 pub fn clear_ambient() -> Result<()> {
     prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong, 0).map(drop)

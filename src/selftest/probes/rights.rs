@@ -37,6 +37,16 @@ pub(super) const PROBES: &[Probe] = &[
         granted: never,
     },
     Probe {
+        id: "securebits",
+        title: "be root by its id alone (securebits are not locked)",
+        attempt: |_| match sys::securebits_locked() {
+            Ok(true) => Verdict::Closed("SECBIT_NOROOT is locked".into()),
+            Ok(false) => Verdict::Open("SECBIT_NOROOT is not locked".into()),
+            Err(errno) => not_run(format!("prctl PR_GET_SECUREBITS: {errno}")),
+        },
+        granted: |granted| (granted.capabilities != 0).then_some("security.capabilities gives some"),
+    },
+    Probe {
         id: "no-new-privs",
         title: "gain rights by exec (no_new_privs is not set)",
         attempt: |_| match status("NoNewPrivs") {
