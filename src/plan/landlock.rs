@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
 use crate::spec::{Namespace, Requirement, Sandbox};
 use crate::sys::{
-    FS_EXECUTE, FS_IOCTL_DEV, FS_MAKE_DEVICES, FS_READ_DIR, FS_READ_FILE, FS_TRUNCATE, FS_WRITE_FILE, SCOPE_ABSTRACT,
-    SCOPE_SIGNAL, landlock_rights,
+    FS_EXECUTE, FS_IOCTL_DEV, FS_MAKE_DEVICES, FS_READ_DIR, FS_READ_FILE, FS_REFER, FS_TRUNCATE, FS_WRITE_FILE,
+    SCOPE_ABSTRACT, SCOPE_SIGNAL, landlock_rights,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -26,6 +26,24 @@ pub struct LandlockPlan {
     pub scoped: u64,
     /// Paths inside with their rights.
     pub rules: Vec<(PathBuf, u64)>,
+}
+
+impl LandlockPlan {
+    /// What this kernel's version leaves out.
+    pub(super) fn missing(&self) -> Vec<String> {
+        let version = self.version;
+        let rights = [
+            (FS_REFER, "moving files between directories (version 2)"),
+            (FS_TRUNCATE, "truncating files (version 3)"),
+            (FS_IOCTL_DEV, "ioctl of devices (version 5)"),
+        ];
+        let rights = rights.iter().filter(|(right, _)| self.rights & right == 0);
+        let rights = rights.map(|(_, what)| format!("this kernel's version {version} does not govern {what}"));
+        let scopes = (version < 6).then(|| {
+            format!("this kernel's version {version} does not keep signals and abstract sockets inside (version 6)")
+        });
+        rights.chain(scopes).collect()
+    }
 }
 
 /// The newest version that this program knows rights of; newer kernels have these, too.
@@ -85,7 +103,16 @@ pub(super) fn plan(
             }
         }
     }
-    Ok(Ok(LandlockPlan { version, rights, scoped, rules: rules.list }))
+    let plan = LandlockPlan { version, rights, scoped, rules: rules.list };
+    match plan.missing() {
+        missing if missing.is_empty() || wanted == Requirement::Prefer => Ok(Ok(plan)),
+        missing => Err(Error::new(format!(
+            "security.landlock is `require`, and in part it cannot be had: {}",
+            missing.join("; ")
+        ))
+        .origin(&sandbox.security.landlock_origin)
+        .hint("write `prefer`: the rest is enforced, and the receipt says what is not; Linux 6.12 has all of it")),
+    }
 }
 
 /// Paths with their rights, each once, and by bytes: there may be thousands.

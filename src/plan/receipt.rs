@@ -2,7 +2,7 @@
 
 use super::{CapabilityPlan, LandlockPlan, Op, Plan, Writer};
 use crate::spec::{Mode, Namespace, Network, Origin, Sandbox};
-use crate::sys::{CAPABILITIES, FS_IOCTL_DEV, FS_REFER, FS_TRUNCATE};
+use crate::sys::CAPABILITIES;
 use serde::Serialize;
 use std::path::Path;
 
@@ -230,24 +230,8 @@ impl Book<'_> {
         match &self.plan.landlock {
             Err(why) => self.line("security.landlock".into(), origin, Vec::new(), vec![why.clone()]),
             Ok(landlock) => {
-                let missing = [
-                    (FS_REFER, "moving files between directories (version 2)"),
-                    (FS_TRUNCATE, "truncating files (version 3)"),
-                    (FS_IOCTL_DEV, "ioctl of devices (version 5)"),
-                ];
-                let mut missing: Vec<String> = missing
-                    .iter()
-                    .filter(|(right, _)| landlock.rights & right == 0)
-                    .map(|(_, what)| format!("this kernel's version {} does not govern {what}", landlock.version))
-                    .collect();
-                if landlock.version < 6 {
-                    missing.push(format!(
-                        "this kernel's version {} does not keep signals and abstract sockets inside (version 6)",
-                        landlock.version
-                    ));
-                }
                 let by = vec![format!("Landlock version {}, {} rules", landlock.version, landlock.rules.len())];
-                self.line("security.landlock".into(), origin, by, missing);
+                self.line("security.landlock".into(), origin, by, landlock.missing());
             }
         }
     }

@@ -66,7 +66,7 @@ pub struct Outside {
     /// Sockets that are there: kind and path.
     pub sockets: Vec<(String, PathBuf)>,
     /// All paths that sockets listen at.
-    pub listening: Vec<PathBuf>,
+    pub listening: Vec<(PathBuf, FileId)>,
     /// Abstract names that sockets listen at.
     pub abstract_names: BTreeSet<String>,
     /// Address of the session bus, and a name on it.

@@ -34,9 +34,11 @@ pub(super) struct Host {
 #[derive(Serialize, Deserialize)]
 enum Made {
     Path(PathBuf),
+    /// Kind and key.
     Object(usize, i32),
     Queue(String),
-    Key(i32, i32),
+    /// Name and keyring.
+    Key(String, i32),
 }
 
 const SYSTEM_V: [SystemV; 3] = [SystemV::Memory, SystemV::Semaphores, SystemV::Messages];
@@ -46,9 +48,19 @@ impl Made {
         match self {
             Made::Path(path) if path.is_dir() => drop(std::fs::remove_dir_all(path)),
             Made::Path(path) => drop(std::fs::remove_file(path)),
-            Made::Object(kind, id) => SYSTEM_V.get(*kind).iter().for_each(|kind| kind.remove(*id)),
+            Made::Object(kind, key) => {
+                let kind = SYSTEM_V.get(*kind);
+                if let Some((kind, id)) = kind.and_then(|kind| Some((kind, kind.get(*key, false).ok()?))) {
+                    kind.remove(id);
+                }
+            }
             Made::Queue(name) => attempts::remove_message_queue(&CString::new(name.as_str()).unwrap_or_default()),
-            Made::Key(serial, keyring) => attempts::remove_key(*serial, *keyring),
+            Made::Key(name, keyring) => {
+                let name = CString::new(name.as_str()).unwrap_or_default();
+                if let Ok(serial) = attempts::find_key(*keyring, &name) {
+                    attempts::remove_key(serial, *keyring);
+                }
+            }
         }
     }
 }
@@ -75,7 +87,7 @@ impl Keeper {
         sys::exit_now(0)
     }
 
-    /// Says what is made, or is about to be where nobody else can have made it.
+    /// Says what is about to be made, since we may be killed at any moment. Nobody else has the name.
     fn keep(&self, made: &Made) {
         let line = serde_json::to_string(made).unwrap_or_default() + "\n";
         let _ = sys::write_all(self.told.as_fd(), line.as_bytes());
@@ -188,18 +200,18 @@ fn files(above: &Path, name: &str, secret: &str, keeper: &Keeper) -> Option<(Pat
 fn objects(mark: u64, name: &str, secret: &str, keeper: &Keeper, outside: &mut Outside) {
     let key = (mark & 0x7fff_ffff) as i32 | 1;
     for ((index, kind), place) in SYSTEM_V.into_iter().enumerate().zip(&mut outside.system_v) {
-        if let Ok(id) = kind.get(key, true) {
-            keeper.keep(&Made::Object(index, id));
-            *place = Some(key);
+        if kind.get(key, false) != Err(Errno(libc::ENOENT)) {
+            continue;
         }
+        keeper.keep(&Made::Object(index, key));
+        *place = kind.get(key, true).ok().map(|_| key);
     }
     let text = CString::new(name).unwrap_or_default();
     keeper.keep(&Made::Queue(name.to_owned()));
     outside.queue = attempts::message_queue(&text, true).ok().map(|_| name.to_owned());
     let key = |keyring: i32| {
-        let serial = attempts::add_key(&text, secret.as_bytes(), keyring).ok()?;
-        keeper.keep(&Made::Key(serial, keyring));
-        Some(serial)
+        keeper.keep(&Made::Key(name.to_owned(), keyring));
+        attempts::add_key(&text, secret.as_bytes(), keyring).ok()
     };
     outside.keys = (name.to_owned(), key(USER_KEYRING), key(SESSION_KEYRING));
 }

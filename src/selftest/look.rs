@@ -158,7 +158,9 @@ fn sockets(host: &Facts, facts: &mut Outside) {
         };
         match path.strip_prefix('@') {
             Some(name) => drop(facts.abstract_names.insert(name.to_owned())),
-            None if is_socket(Path::new(path)) && may_write(Path::new(path)) => facts.listening.push(path.into()),
+            None if is_socket(Path::new(path)) && may_write(Path::new(path)) => {
+                facts.listening.extend(id(Path::new(path)).map(|file| (path.into(), file)));
+            }
             None => {}
         }
     }

@@ -108,9 +108,25 @@ impl Ran {
     }
 }
 
-/// The program under test.
+/// The program under test. In a guest it lies elsewhere than where it was built.
 pub fn sbx() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_sbx"))
+    static PATH: std::sync::LazyLock<PathBuf> = std::sync::LazyLock::new(|| {
+        std::env::var_os("SBX_TEST_BINARY").map_or(env!("CARGO_BIN_EXE_sbx").into(), Into::into)
+    });
+    &PATH
+}
+
+/// Whether `SBX_TEST_REQUIRE` names it: then a test that needs it must not be skipped.
+pub fn required(what: &str) -> bool {
+    std::env::var("SBX_TEST_REQUIRE").is_ok_and(|list| list.split(',').any(|item| item == what))
+}
+
+/// Whether these programs are there; where `SBX_TEST_REQUIRE` names `tools`, they have to be.
+pub fn tools(names: &[&str]) -> bool {
+    let found = |name: &&str| ["/usr/bin", "/bin", "/usr/sbin"].iter().any(|dir| Path::new(dir).join(name).exists());
+    let missing: Vec<_> = names.iter().filter(|name| !found(name)).collect();
+    assert!(missing.is_empty() || !required("tools"), "{missing:?} are required here");
+    missing.is_empty()
 }
 
 /// Whether this host can run sandboxes; where `SBX_TEST_REQUIRE` names `userns`, it has to.

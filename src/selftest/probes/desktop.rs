@@ -3,7 +3,7 @@
 use super::super::facts::{Facts, Granted, Verdict};
 use super::bus;
 use super::network::connect_abstract;
-use super::tools::{each, not_run, verdict};
+use super::tools::{each, id, not_run, verdict};
 use super::{Probe, by_network, never};
 use crate::sys::Errno;
 use std::io::{Read, Write};
@@ -144,7 +144,11 @@ fn own_socket(facts: &Facts) -> Verdict {
 }
 
 fn any_socket(facts: &Facts) -> Verdict {
-    each(&facts.outside.listening, |path| connect(facts, path))
+    each(&facts.outside.listening, |(path, file)| match id(path) {
+        // A filter's in front of the bus, at the bus's own path.
+        Some(found) if found != *file => Verdict::Closed(format!("{} is another", path.display())),
+        _ => connect(facts, path),
+    })
 }
 
 fn sockets(kind: &str, facts: &Facts) -> Verdict {
@@ -194,7 +198,7 @@ fn by_directory(facts: &Facts, address: &str) -> bool {
 /// as well, with a refusal.
 fn x11(facts: &Facts) -> Verdict {
     let dir = Path::new("/tmp/.X11-unix");
-    let sockets = facts.outside.listening.iter().filter(|path| path.starts_with(dir));
+    let sockets = facts.outside.listening.iter().map(|(path, _)| path).filter(|path| path.starts_with(dir));
     match each(sockets, |path| match UnixStream::connect(path) {
         Ok(stream) => match greet(stream) {
             Some(byte) => Verdict::Open(format!("{} answers with {byte}", path.display())),
