@@ -190,6 +190,16 @@ fn programs_of_32_bits_run_where_the_profile_lets_them() {
             let flags = [&both[..], &["--set", &filter, "--", program.to_str().unwrap(), base]].concat();
             assert_eq!(place.run(&flags).ok(), "executed\ndone\n", "{kind} {base}");
         }
+        // What is denied by its name is denied by the call that does many things, too.
+        let denied = [
+            "--set",
+            "security.syscalls.deny=[\"socketpair\",\"accept4\"]",
+            "--",
+            program.to_str().unwrap(),
+            "default",
+        ];
+        let ran = place.run(&[&both[..], &denied].concat());
+        assert!(ran.err.contains("SYS_socketcall, 8"), "{ran:#?}");
         let ran = place.run(&["--", program.to_str().unwrap(), "default"]);
         assert!(ran.status > Some(128) && ran.out.is_empty() && ran.err.contains("security.arch"), "{ran:#?}");
     }

@@ -105,6 +105,7 @@ pub fn sandbox(options: Options, filter: Option<Vec<Instruction>>, caller: &Call
         namespaces: Namespaces {
             share,
             nested: !options.disable_userns,
+            mounts: !options.disable_userns,
             nested_tried: options.disable_userns || options.assert_userns_disabled,
             user,
             user_last: options.userns2,

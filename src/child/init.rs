@@ -1,9 +1,9 @@
 //! From clone to the last exit status: sets the namespaces up, starts the program, and is PID 1 for it.
 
 use super::report::{Call, LENGTH, Message, Place};
-use super::{At, Failure, Guard, Prepared, Session, assemble, lockdown};
+use super::{At, Failure, Guard, Prepared, Session, assemble, handover, lockdown};
 use crate::sys::{self, Errno, Mask, Poll, Waited};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -21,11 +21,13 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     let proc = sys::openat(sys::cwd(), c"/proc/self", libc::O_PATH | libc::O_DIRECTORY, 0).at(place, Call::OpenProc)?;
     namespaces(prepared, socket.as_fd(), proc.as_fd())?;
     label(prepared.file_label.as_deref(), proc.as_fd(), c"attr/fscreate")?;
+    let own = prepared.handover.as_ref().map(handover::own_file).transpose()?;
     let terminal = assemble::assemble(prepared, socket.as_fd())?;
     last_namespaces(prepared, proc.as_fd())?;
     label(prepared.exec_label.as_deref(), proc.as_fd(), c"attr/exec")?;
     // Before anything is looked up in the view: links of /proc in it would lead to what is open here, and from there outside.
     drop(proc);
+    close_callers(prepared, socket.as_raw_fd(), terminal.as_ref(), own.as_ref())?;
     prepared.drop_fds.iter().filter(|fd| prepared.block_fd != Some(**fd)).for_each(|fd| sys::close(*fd));
     // Nobody inside may look at or trace this process: its memory and its /proc/1/exe are the launcher's. Not before the maps are
     // written, which are files of /proc, and not after rights are given up.
@@ -47,12 +49,12 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
         lockdown::show(prepared, false)?;
     }
     if !prepared.init {
-        return Err(program(prepared, socket.as_raw_fd(), terminal.as_ref(), mask));
+        return Err(program(prepared, socket.as_raw_fd(), terminal.as_ref(), own.as_ref(), mask));
     }
     lock(prepared)?;
     let mut failure = None;
     let program = sys::spawn_shared(|| {
-        failure = Some(program(prepared, socket.as_raw_fd(), terminal.as_ref(), mask));
+        failure = Some(program(prepared, socket.as_raw_fd(), terminal.as_ref(), own.as_ref(), mask));
         i32::from(crate::exit::FAILED)
     })
     .at(Place::Exec, Call::Clone)?;
@@ -60,6 +62,10 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
         return Err(failure);
     }
     lockdown::reaper(prepared);
+    drop(own);
+    if let Some(handover) = &prepared.handover {
+        handover::executed(handover)?;
+    }
     reap(prepared, socket, terminal, program)
 }
 
@@ -178,8 +184,14 @@ fn session(prepared: &Prepared, terminal: Option<&OwnedFd>) -> Result<(), Failur
 }
 
 /// Becomes the program. Comes back only with a failure.
-fn program(prepared: &Prepared, socket: i32, terminal: Option<&OwnedFd>, mask: &Mask) -> Failure {
-    match become_program(prepared, socket, terminal, mask) {
+fn program(
+    prepared: &Prepared,
+    socket: i32,
+    terminal: Option<&OwnedFd>,
+    own: Option<&OwnedFd>,
+    mask: &Mask,
+) -> Failure {
+    match become_program(prepared, socket, terminal, own, mask) {
         Ok(failure) | Err(failure) => failure,
     }
 }
@@ -188,6 +200,7 @@ fn become_program(
     prepared: &Prepared,
     socket: i32,
     terminal: Option<&OwnedFd>,
+    own: Option<&OwnedFd>,
     mask: &Mask,
 ) -> Result<Failure, Failure> {
     let place = Place::Setup;
@@ -229,20 +242,54 @@ fn become_program(
         let errno = sys::execveat(fd, prepared.args.pointers(0), env);
         return Ok(Failure { place: Place::Exec, call: Call::Execve, errno });
     }
+    if let (Some(handover), Some(own)) = (&prepared.handover, own) {
+        return Ok(handover.execute(own, env));
+    }
+    let mut index = 0;
+    let errno = first_of(prepared.programs.iter().map(CString::as_c_str), |path| {
+        let result = sys::execve(path, prepared.args.pointers(0), env);
+        let result = match (result, &prepared.shell) {
+            (Errno(libc::ENOEXEC), Some(shell)) => sys::execve(c"/bin/sh", shell.pointers(index), env),
+            _ => result,
+        };
+        index += 1;
+        result
+    });
+    Ok(Failure { place: Place::Exec, call: Call::Execve, errno })
+}
+
+/// Tries one path after the other, as execvp(3): a directory that may not be searched does not end the search, and is told if nothing
+/// is found.
+pub(super) fn first_of<'a>(paths: impl Iterator<Item = &'a CStr>, mut execute: impl FnMut(&CStr) -> Errno) -> Errno {
     let mut errno = Errno(libc::ENOENT);
-    for (index, path) in prepared.programs.iter().enumerate() {
-        let mut result = sys::execve(path, prepared.args.pointers(0), env);
-        if let (Errno(libc::ENOEXEC), Some(shell)) = (result, &prepared.shell) {
-            result = sys::execve(c"/bin/sh", shell.pointers(index), env);
-        }
-        match result {
+    for path in paths {
+        match execute(path) {
             Errno(libc::ENOENT | libc::ENOTDIR) => {}
-            // As execvp(3): a directory that may not be searched does not end the search, and is told if nothing is found.
             Errno(libc::EACCES) => errno = Errno(libc::EACCES),
-            other => return Ok(Failure { place: Place::Exec, call: Call::Execve, errno: other }),
+            other => return other,
         }
     }
-    Ok(Failure { place: Place::Exec, call: Call::Execve, errno })
+    errno
+}
+
+/// What the caller has open and the program does not get is closed at once, rather than by exec: the directory to start in, and the
+/// program, are looked up before that, and their links may lead through /proc/self/fd.
+fn close_callers(
+    prepared: &Prepared,
+    socket: i32,
+    terminal: Option<&OwnedFd>,
+    own: Option<&OwnedFd>,
+) -> Result<(), Failure> {
+    let Some(only) = &prepared.only_fds else { return Ok(()) };
+    let number = |fd: Option<&OwnedFd>| fd.map_or(-1, |fd| fd.as_raw_fd());
+    let pipe = prepared.handover.as_ref().map_or((-1, -1), |handover| handover.pipe);
+    let own = [socket, number(terminal), number(own), prepared.caller, pipe.0, pipe.1];
+    let mut first = 3;
+    while let Some(next) = only.iter().chain(&own).copied().filter(|fd| *fd >= first).min() {
+        sys::close_range(first as u32, next as u32 - 1).at(Place::Setup, Call::CloseRange)?;
+        first = next + 1;
+    }
+    sys::close_range(first as u32, u32::MAX).at(Place::Setup, Call::CloseRange)
 }
 
 /// Only the standard streams and what was asked for stay open over exec.

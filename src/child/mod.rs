@@ -3,6 +3,7 @@
 //! Everything is prepared by the launcher; what fails is reported as (where, which call, errno) and worded there.
 
 mod assemble;
+mod handover;
 mod init;
 mod lockdown;
 mod prepared;
@@ -11,8 +12,11 @@ mod report;
 mod trial;
 mod view;
 
+pub use handover::{NAME as EXEC, run as execute};
 pub use init::BEFORE_REST;
-pub use prepared::{Act, Capabilities, Guard, Landlock, Point, Prepared, Scratch, Session, Source, Step, Strings};
+pub use prepared::{
+    Act, Capabilities, Guard, Handover, Landlock, Point, Prepared, Scratch, Session, Source, Step, Strings,
+};
 pub use procfs::{EMPTY_DIR, EMPTY_FILE};
 pub use report::{Call, LENGTH as LENGTH_OF_MESSAGE, LENGTH_OF_TEXT, Message, Place};
 pub use trial::{Trial, attempt};

@@ -116,6 +116,19 @@ pub struct Capabilities {
     pub powerless_root: bool,
 }
 
+/// Our own file, which executes the program.
+#[derive(Debug)]
+pub struct Handover {
+    /// Its path on the host.
+    pub file: CString,
+    /// Device and number of it.
+    pub id: (u64, u64),
+    /// What it is given.
+    pub args: Strings,
+    /// It tells an exec that failed: read and write end.
+    pub pipe: (i32, i32),
+}
+
 /// A ruleset of Landlock.
 #[derive(Debug)]
 pub struct Landlock {
@@ -199,6 +212,8 @@ pub struct Prepared {
     pub args: Strings,
     /// Arguments for a shell to run the program with, if the kernel does not know what it is (execvp(3)): a list for each path.
     pub shell: Option<Strings>,
+    /// Where the program is executed by our own file, from a read-only mount.
+    pub handover: Option<Handover>,
     /// Environment: a list for each directory, if they differ.
     pub env: Strings,
     /// Whether the caller's session keyring is left for an empty one.

@@ -77,6 +77,7 @@ calls! {
     Setpgid = "setpgid",
     TakeTerminal = "ioctl TIOCSCTTY",
     TakeForeground = "tcsetpgrp",
+    Stat = "fstat",
     Keyctl = "keyctl KEYCTL_JOIN_SESSION_KEYRING",
     CapBoundingSet = "prctl PR_CAPBSET_DROP",
     CapAmbient = "prctl PR_CAP_AMBIENT",

@@ -26,6 +26,9 @@ pub fn main() -> u8 {
     if args.first().is_some_and(|name| name == crate::selftest::INSIDE) {
         return crate::selftest::inside(&args);
     }
+    if args.first().is_some_and(|name| name == crate::child::EXEC) {
+        return crate::child::execute(&args);
+    }
     let args = with_verb(args);
     if let Some(run) = args::Run::quickly(&args) {
         return run::main(&run);

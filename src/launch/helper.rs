@@ -74,12 +74,16 @@ pub(super) fn bus_proxy(
     // The helper's end must be the only one, or its death would not be seen.
     drop(other);
     sys::set_cloexec(theirs.as_raw_fd(), false).map_err(|errno| system("fcntl", errno))?;
-    let socket = format!("/proc/{pid}/root{}", proxy.socket.display());
+    // The directory as it is now, and no path: whoever is root inside may put a link where it was, and the proxy removes its socket
+    // when it ends.
+    let dir = directory(proxy, pid).map_err(|errno| system("the socket's directory inside cannot be opened", errno))?;
+    let file = proxy.socket.file_name().unwrap_or_default().to_string_lossy();
+    let socket = format!("/proc/self/fd/{}/{file}", dir.as_raw_fd());
     let mut command = command(&proxy.program);
     command.arg(format!("--fd={}", theirs.as_raw_fd())).arg(&proxy.address).arg(&socket).args(&proxy.args);
     command.stdout(Stdio::null());
     let child = command.spawn().map_err(|error| system("cannot be started", error.into()))?;
-    drop(theirs);
+    drop((theirs, dir));
     // Not reaped before we wait for it, so the number is its own.
     let pidfd = sys::pidfd_open(child.id() as i32).map_err(|errno| system("pidfd_open", errno))?;
     let loss = "the program has no session bus from here on";
@@ -99,6 +103,19 @@ pub(super) fn bus_proxy(
             .origin(&proxy.origin)
             .hint("see what it wrote above; DBUS_SESSION_BUS_ADDRESS must name a bus that answers")),
     }
+}
+
+/// The directory of the proxy's socket in the view, open for programs that are started from here.
+fn directory(proxy: &BusProxy, pid: i32) -> sys::Result<OwnedFd> {
+    let c = |path: &Path| std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).unwrap_or_default();
+    let root =
+        sys::openat(sys::cwd(), &c(Path::new(&format!("/proc/{pid}/root"))), libc::O_PATH | libc::O_DIRECTORY, 0)?;
+    let dir = proxy.socket.parent().unwrap_or(Path::new("/"));
+    let dir = c(dir.strip_prefix("/").unwrap_or(dir));
+    let dir = sys::open_in_root(root.as_fd(), &dir, libc::O_PATH | libc::O_DIRECTORY, 0)?;
+    let open = sys::dup_above(dir.as_fd(), 10)?;
+    sys::set_cloexec(open.as_raw_fd(), false)?;
+    Ok(open)
 }
 
 /// How long a helper may take to be ready.

@@ -28,6 +28,10 @@ use std::time::{Duration, Instant};
 pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
     let session = supervise::session(plan);
     let ignored = sys::ignore_sigpipe() && plan.is_bare();
+    let scoped = plan.landlock.as_ref().is_ok_and(|landlock| landlock.scoped & sys::SCOPE_SIGNAL != 0);
+    if plan.tty == Tty::Inherit && matches!(session, child::Session::Inherit { own_group: false, .. }) && !scoped {
+        status.note("in the background the program is in this process group, which its signals reach (kill(0, ...))");
+    }
     sys::default_sigchld();
     #[cfg(feature = "guards-off")]
     let plan = &guards::plan(plan);
@@ -56,6 +60,11 @@ pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
         }
     };
     drop(theirs);
+    if let Some(handover) = &prepared.handover {
+        // The child's alone: it waits for their end.
+        sys::close(handover.pipe.0);
+        sys::close(handover.pipe.1);
+    }
     // From here on the child dies with us: it asked the kernel for that, and it sees this socket end.
     let mut guard = Guard { child: &child, mask: &mask, done: false };
     let signals = sys::signal_descriptor().map_err(system("signalfd"))?;

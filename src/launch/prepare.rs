@@ -2,7 +2,8 @@
 
 use super::idmap;
 use crate::child::{
-    Act, Capabilities, EMPTY_DIR, EMPTY_FILE, Landlock, Point, Prepared, Scratch, Session, Source, Step, Strings,
+    self, Act, Capabilities, EMPTY_DIR, EMPTY_FILE, Handover, Landlock, Point, Prepared, Scratch, Session, Source,
+    Step, Strings,
 };
 use crate::error::{Error, Result};
 use crate::plan::{Extent, Op, Placed, Plan};
@@ -114,6 +115,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, around: Around) -> Result<P
         program_fd: plan.program_fd,
         args: Strings::new(plan.args.iter().map(|arg| cstring(arg)).collect::<Result<_>>()?),
         shell: if plan.shell { Some(shell(plan)?) } else { None },
+        handover: if plan.handover { handover(plan)? } else { None },
         programs: programs(plan)?,
         env: environment(plan)?,
         own_keyring: plan.own_keyring,
@@ -176,6 +178,31 @@ fn shell(plan: &Plan) -> Result<Strings> {
         args.push(cstring(arg)?);
     }
     Ok(Strings::with_variants(args, 1, programs(plan)?))
+}
+
+/// Where our own file belongs to the caller, or the caller could write to it.
+fn handover(plan: &Plan) -> Result<Option<Handover>> {
+    use std::os::fd::IntoRawFd;
+    use std::os::unix::fs::MetadataExt;
+    let failed = |what: &str, error: std::io::Error| Error::new(format!("{what}: {}", sys::Errno::from(error)));
+    let exe = Path::new("/proc/self/exe");
+    let found = exe.metadata().map_err(|error| failed("/proc/self/exe", error))?;
+    let file = exe.read_link().map_err(|error| failed("/proc/self/exe", error))?;
+    let file = cstring(file.as_os_str())?;
+    let (uid, _) = sys::ids();
+    if uid != 0 && found.uid() != uid && sys::may(sys::cwd(), &file, libc::W_OK).is_err() {
+        return Ok(None);
+    }
+    let (hears, tells) = sys::pipe().map_err(|errno| Error::new(format!("pipe: {errno}")))?;
+    let pipe = (hears.into_raw_fd(), tells.into_raw_fd());
+    let paths = programs(plan)?;
+    let text = |text: &str| cstring(OsStr::new(text));
+    let mut args = vec![text(child::EXEC)?, text(&pipe.1.to_string())?, text(&paths.len().to_string())?];
+    args.extend(paths);
+    for arg in &plan.args {
+        args.push(cstring(arg)?);
+    }
+    Ok(Some(Handover { file, id: (found.dev(), found.ino()), args: Strings::new(args), pipe }))
 }
 
 /// The name of what is laid over something masked; it is made if it is not there yet.

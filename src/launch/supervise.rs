@@ -357,11 +357,15 @@ impl Watch<'_> {
         if !job_control || ours || tty().is_none() || self.prepared.session == Session::Detached {
             return;
         }
-        self.take_back();
-        self.relay.suspend();
-        // A program may stop itself to stop our clock: where there is one, it wakes us.
+        // A program may stop itself to stop our clock: where there is one, it wakes us. Without an alarm, of which the user has only
+        // so many and the program may have them all, we stay awake.
         let alarm =
             self.deadline.map(|deadline| sys::continue_after(deadline.saturating_duration_since(Instant::now())));
+        if matches!(alarm, Some(None)) {
+            return;
+        }
+        self.take_back();
+        self.relay.suspend();
         sys::stop_self();
         drop(alarm);
         self.go_on();

@@ -106,6 +106,12 @@ pub(super) fn collect(
             let message = format!("{} leads through a link, to {}", rule.path.display(), real.display());
             return Err(Error::new(message).origin(&rule.origin).hint("name the real path in a project's file"));
         }
+        if rule.mode.shows_host() {
+            let from = rule.options.from.as_deref().and_then(|from| facts.paths.resolve(Path::new("/"), from));
+            for (real, links) in [Some((source.clone(), links.clone())), from].into_iter().flatten() {
+                astray(facts, &links, &real).map_err(|error| error.origin(&rule.origin))?;
+            }
+        }
         let hides = matches!(rule.mode, Mode::Masked | Mode::Deny);
         // The nearest above, parent by parent: there may be thousands of items.
         let above = || real.ancestors().find_map(|above| items.get(above));
@@ -162,6 +168,24 @@ pub(super) fn collect(
     }
     compose(&mut items, facts, root, notes)?;
     Ok(items)
+}
+
+/// A link below the current directory that leads out of it: who wrote what lies there would say what is shown. In a directory that
+/// holds the user's home, the links are the user's own.
+fn astray(facts: &Facts, links: &[(PathBuf, PathBuf)], real: &Path) -> Result<()> {
+    let cwd = &facts.cwd;
+    if real.starts_with(cwd) || facts.home.starts_with(cwd) {
+        return Ok(());
+    }
+    match links.iter().find(|(link, _)| link.starts_with(cwd)) {
+        Some((link, _)) => Err(Error::new(format!(
+            "{} is a link that leads out of the current directory, to {}",
+            link.display(),
+            real.display()
+        ))
+        .hint("if that is meant, name the path that it leads to")),
+        None => Ok(()),
+    }
 }
 
 /// Whether what a project's file says of a path is no freer than what holds there without it.

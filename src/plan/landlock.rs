@@ -70,7 +70,7 @@ pub(super) fn plan(
         Some(1) if wanted == Requirement::Prefer => {
             Some("this kernel's first version of Landlock would forbid moving files between directories")
         }
-        _ if sandbox.namespaces.nested && wanted == Requirement::Prefer => {
+        _ if sandbox.namespaces.mounts && wanted == Requirement::Prefer => {
             Some("namespaces.nested allows sandboxes inside, and Landlock would forbid them to mount")
         }
         _ => None,

@@ -53,6 +53,9 @@ pub struct Plan {
     pub inner: bool,
     /// Whether user namespaces can be made inside.
     pub nested: bool,
+    /// And may mount in them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mounts: bool,
     /// Whether that is tried.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub nested_tried: bool,
@@ -107,6 +110,9 @@ pub struct Plan {
     /// Others outside may look at PID 1.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub visible: bool,
+    /// The program is not to reach our own file by /proc/self/exe, and nothing else keeps it from that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub handover: bool,
     /// setrlimit(2).
     pub rlimits: Vec<Rlimit>,
     /// Capabilities at the end.
@@ -295,6 +301,9 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     {
         notes.push(format!("Landlock is not used: {why}"));
     }
+    if landlock.is_err() {
+        undone_by_mounts(sandbox, facts, &placed.ops, &mut notes)?;
+    }
     let process = &sandbox.process;
     let (syscalls, seccomp_for_all, seccomp) = filters(sandbox, capabilities)?;
     Ok(Plan {
@@ -311,6 +320,7 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         inner,
         ids,
         nested: sandbox.namespaces.nested,
+        mounts: sandbox.namespaces.mounts,
         nested_tried: sandbox.namespaces.nested_tried,
         hostname,
         create: placed.create,
@@ -330,6 +340,7 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         block_fd: process.block_fd,
         dies_with_caller: process.dies_with_caller,
         visible: visible(sandbox, capabilities),
+        handover: sandbox.namespaces.nested && landlock.is_err() && !bare,
         rlimits: sandbox.rlimits.clone(),
         capabilities,
         landlock,
@@ -364,6 +375,44 @@ fn view(
     let placed = place::place(items, sandbox, facts, notes)?;
     let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
     Ok((env, placed, desktop.bus_proxy))
+}
+
+/// What a program that mounts in a namespace of its own can undo: there, what is mounted below a directory that it may write to is out of
+/// the way, and with it what keeps names from being changed. Landlock forbids mounts, so that it is no question where that is used.
+fn undone_by_mounts(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes: &mut Vec<String>) -> Result<()> {
+    if !sandbox.namespaces.mounts || sandbox.filesystem.root == Root::Bare {
+        return Ok(());
+    }
+    let writable: Vec<&std::path::Path> = view
+        .iter()
+        .filter_map(|placed| match &placed.op {
+            Op::Bind { path, attributes, .. } if !attributes.ro && attributes.nodev => Some(path.as_path()),
+            _ => None,
+        })
+        .collect();
+    for rule in sandbox.filesystem.paths.iter().filter(|rule| rule.mode != crate::spec::Mode::Rw) {
+        let real = facts.paths.resolve(items::base(&sandbox.filesystem.root), &rule.path).map(|(real, _)| real);
+        let placed = real.filter(|real| view.iter().any(|placed| placed.op.path() == real));
+        let Some(above) = placed.and_then(|path| writable.iter().find(|dir| path != **dir && path.starts_with(dir)))
+        else {
+            continue;
+        };
+        let (path, mode) = (rule.path.display(), rule.mode.word());
+        let why = format!(
+            "it lies below {}, which is writable, and a program that may mount gets it out of the way",
+            above.display()
+        );
+        if rule.options.prefer {
+            notes.push(format!("{path} is not `{mode}` for all programs: {why}"));
+        } else {
+            return Err(Error::new(format!("{path} cannot be `{mode}` here: {why}")).origin(&rule.origin).hint(format!(
+                "namespaces.nested = \"no-mount\" (or \"deny\"), for programs that need no mounts of their own; `{mode},prefer` goes on \
+                 without; or make {} read-only",
+                above.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn capabilities(sandbox: &Sandbox, facts: &Facts) -> CapabilityPlan {

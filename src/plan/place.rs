@@ -31,7 +31,8 @@ enum Cover {
 struct Placer<'a> {
     facts: &'a Facts,
     root: &'a Path,
-    nested: bool,
+    /// Whether the program may mount in namespaces of its own.
+    mounts: bool,
     /// Whether the ipc namespace is the caller's.
     shares_ipc: bool,
     // By bytes: `Path` compares part by part, and nothing here needs the order.
@@ -45,7 +46,7 @@ pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut 
     let mut placer = Placer {
         facts,
         root: base(&sandbox.filesystem.root),
-        nested: sandbox.namespaces.nested,
+        mounts: sandbox.namespaces.mounts,
         shares_ipc: sandbox.namespaces.share.contains_key(&Namespace::Ipc),
         covers: BTreeMap::from([("/".into(), Cover::Ours)]),
         made: BTreeMap::new(),
@@ -189,7 +190,7 @@ impl Placer<'_> {
                 // A procfs with parts covered keeps nested tools from mounting their own (mount_too_revealing in the
                 // kernel's fs/namespace.c). Where nesting is allowed, the parts stay as they are for a caller who is not
                 // root: their permissions close them to everyone else.
-                let masked = !self.nested || self.facts.uid == 0;
+                let masked = !self.mounts || self.facts.uid == 0;
                 self.push(Op::Proc { path: path.to_owned(), masked, guard: false }, &item.origin);
                 self.covers.insert(path.into(), Cover::Closed);
                 Ok(())

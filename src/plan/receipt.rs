@@ -219,6 +219,13 @@ impl Book<'_> {
             let length: usize = self.plan.seccomp.iter().map(Vec::len).sum();
             let by = vec![format!("seccomp filter of {length} instructions")];
             self.full(format!("security.seccomp: {:?}", policy.base).to_lowercase(), &none, by);
+            if policy.arches.contains(&super::syscalls::Arch::X86) {
+                let missing = "programs of 32 bits make sockets by socketcall(2), whose address family no filter sees: of those that a \
+                               user may have, all are in reach";
+                let missing =
+                    if policy.base == super::syscalls::Base::Default { vec![missing.to_owned()] } else { Vec::new() };
+                self.line("security.arch: x86".into(), &none, vec!["seccomp filter".into()], missing);
+            }
             for (word, list) in [("allow", &sandbox.security.syscalls.allow), ("deny", &sandbox.security.syscalls.deny)]
             {
                 for (name, origin) in list {

@@ -13,7 +13,12 @@ pub fn text(plan: &Plan) -> String {
     line("program", args.join(" "));
     let namespaces: Vec<_> = plan.namespaces.iter().map(|ns| ns.word()).collect();
     line("namespaces", format!("user mount {}", namespaces.join(" ")));
-    line("nested", if plan.nested { "user namespaces can be made inside" } else { "no user namespaces inside" }.into());
+    let nested = match (plan.nested, plan.mounts) {
+        (true, true) => "user namespaces can be made inside, and mounts in them",
+        (true, false) => "user namespaces can be made inside, without mounts",
+        (false, _) => "no user namespaces inside",
+    };
+    line("nested", nested.into());
     let map = |map: &[super::Extent]| {
         map.iter().map(|e| format!("{} {} {}", e.inside, e.outside, e.count)).collect::<Vec<_>>().join(", ")
     };

@@ -36,6 +36,7 @@ pub(super) fn policy(sandbox: &Sandbox, capabilities: CapabilityPlan) -> Result<
         policy.allow.extend("chroot".parse::<Entry>());
     }
     policy.nested = sandbox.namespaces.nested;
+    policy.mounts = sandbox.namespaces.mounts;
     policy.network = sandbox.network == Network::Host;
     policy.errno = wanted.errno;
     if !wanted.arch.is_empty() {

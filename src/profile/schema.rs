@@ -78,7 +78,11 @@ pub const KEYS: &[Key] = &[
         Kind::Words(NAMESPACES),
         "namespaces that are shared with the host; all others are private",
     ),
-    key("namespaces.nested", Kind::Word(&["allow", "deny"]), "whether the program may create user namespaces itself"),
+    key(
+        "namespaces.nested",
+        Kind::Word(&["allow", "no-mount", "deny"]),
+        "whether the program may create user namespaces itself, and mount in them",
+    ),
     key("filesystem.root", Kind::Text, "what the view starts from: `host`, `empty`, or `dir:PATH`"),
     key("filesystem.paths", Kind::Paths, "modes of paths; the most specific path wins"),
     key("devices.allow", Kind::List, "classes of devices, or paths below /dev"),

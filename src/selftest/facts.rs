@@ -113,6 +113,8 @@ pub struct Granted {
     pub network: bool,
     /// User namespaces inside.
     pub nested: bool,
+    /// And mounts in them.
+    pub mounts: bool,
     /// procfs as the kernel has it, without masks.
     pub plain_proc: bool,
     /// The X server.

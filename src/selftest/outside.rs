@@ -78,7 +78,9 @@ fn shown(host: &Host, sandbox: &Sandbox, facts: &Facts) -> Option<(Sandbox, Fact
     ];
     for (name, mode) in modes {
         let origin = Origin("the self-test".into());
-        let rule = PathRule { path: dir.join(name), mode, options: Options::default(), origin, project: false };
+        // What mounts undo is tried as well, and shared.
+        let options = Options { prefer: sandbox.namespaces.mounts, ..Options::default() };
+        let rule = PathRule { path: dir.join(name), mode, options, origin, project: false };
         sandbox.filesystem.paths.push(rule);
     }
     sandbox.filesystem.paths.sort_by(|one, other| one.path.cmp(&other.path));
@@ -142,6 +144,7 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
         shared: sandbox.namespaces.share.keys().map(|namespace| namespace.word().to_owned()).collect(),
         network: sandbox.network == Network::Host,
         nested: plan.nested,
+        mounts: plan.mounts,
         plain_proc: plan.view.iter().any(|placed| match &placed.op {
             Op::Proc { masked, .. } => !masked,
             Op::Bind { path, .. } => path == std::path::Path::new("/proc"),

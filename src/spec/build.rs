@@ -187,8 +187,9 @@ impl Builder<'_> {
                 }
             }
         }
-        let nested = self.merged.text("namespaces.nested").is_some_and(|text| text.text == "allow");
-        Namespaces { share, nested, ..Namespaces::default() }
+        let nested = self.merged.text("namespaces.nested").map(|text| text.text.as_str());
+        let (nested, mounts) = (matches!(nested, Some("allow" | "no-mount")), nested == Some("allow"));
+        Namespaces { share, nested, mounts, ..Namespaces::default() }
     }
 
     fn filesystem(&mut self) -> Filesystem {

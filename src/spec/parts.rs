@@ -164,6 +164,8 @@ pub struct Namespaces {
     pub share: BTreeMap<Namespace, Origin>,
     /// The program may create user namespaces.
     pub nested: bool,
+    /// And may mount in them.
+    pub mounts: bool,
     /// Whether that is tried before the program starts, which is then refused if it can.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub nested_tried: bool,

@@ -25,7 +25,11 @@ fn check(below: &Merged, view: &Filesystem, setting: &Setting, vars: &Vars) -> V
     let whole = |why: &str| vec![(Text { text: String::new(), at: setting.at.clone() }, why.to_owned())];
     match (&setting.value, name) {
         (_, "schema" | "description") => Vec::new(),
-        (Value::Text(text), "namespaces.nested") => refuse(text, text.text == "deny", "nested user namespaces"),
+        (Value::Text(text), "namespaces.nested") => {
+            let rank = |word: Option<&str>| ["deny", "no-mount", "allow"].iter().position(|name| Some(*name) == word);
+            let old = rank(below.text(name).map(|text| text.text.as_str())).unwrap_or(0);
+            refuse(text, rank(Some(&text.text)).is_some_and(|new| new <= old), "nested user namespaces")
+        }
         (Value::Text(text), "network.mode") => refuse(text, text.text == "none", "the network"),
         (Value::Text(text), "dbus.session.policy") => {
             let rank = |word: Option<&str>| match word {

@@ -86,10 +86,10 @@ pub fn next_signal(fd: BorrowedFd<'_>) -> Option<Arrived> {
 }
 
 /// A timer that lets this process go on.
-pub struct Alarm(Option<libc::timer_t>);
+pub struct Alarm(libc::timer_t);
 
-/// Sends SIGCONT to this process after a time: the one signal that wakes what is stopped.
-pub fn continue_after(time: std::time::Duration) -> Alarm {
+/// Sends SIGCONT to this process after a time: the one signal that wakes what is stopped. None where the user has no timers left.
+pub fn continue_after(time: std::time::Duration) -> Option<Alarm> {
     // SAFETY: the structs are plain data that the calls read; the timer is deleted once.
     unsafe {
         let mut event = std::mem::zeroed::<libc::sigevent>();
@@ -97,22 +97,20 @@ pub fn continue_after(time: std::time::Duration) -> Alarm {
         event.sigev_signo = libc::SIGCONT;
         let mut timer = std::mem::zeroed();
         if libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) != 0 {
-            return Alarm(None);
+            return None;
         }
         let mut when = std::mem::zeroed::<libc::itimerspec>();
         when.it_value.tv_sec = time.as_secs() as libc::time_t;
         when.it_value.tv_nsec = libc::c_long::from(time.subsec_nanos().max(1));
         libc::timer_settime(timer, 0, &raw const when, std::ptr::null_mut());
-        Alarm(Some(timer))
+        Some(Alarm(timer))
     }
 }
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        if let Some(timer) = self.0 {
-            // SAFETY: a timer of ours that has not been deleted.
-            unsafe { libc::timer_delete(timer) };
-        }
+        // SAFETY: a timer of ours that has not been deleted.
+        unsafe { libc::timer_delete(self.0) };
     }
 }
 

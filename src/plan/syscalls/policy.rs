@@ -31,6 +31,8 @@ pub struct Policy {
     pub base: Base,
     /// Whether namespaces may be made and used inside.
     pub nested: bool,
+    /// And mounts made in them.
+    pub mounts: bool,
     /// Whether there is a network; without one `strict` has unix sockets alone.
     pub network: bool,
     /// What is allowed besides.
@@ -49,6 +51,7 @@ impl Policy {
         Policy {
             base,
             nested: false,
+            mounts: false,
             network: true,
             allow: Vec::new(),
             deny: Vec::new(),
@@ -60,7 +63,7 @@ impl Policy {
     /// What becomes of a call on that architecture.
     pub fn decide(&self, row: &Row, arch: Arch) -> Decision {
         let (denied, allowed) = (Named::find(&self.deny, row), Named::find(&self.allow, row));
-        if denied != Named::No && denied >= allowed {
+        if denied != Named::No && denied >= allowed || self.denied_within(row) && allowed != Named::Call {
             return self.denied(row, arch);
         }
         match (allowed, self.base) {
@@ -69,6 +72,50 @@ impl Policy {
             (Named::No, Base::Default) => self.apply(row.default, arch),
             (Named::No, Base::Strict) => self.apply(row.strict, arch),
         }
+    }
+
+    /// Whether a call that is denied by its name is one that this one makes, too: which, lies behind a pointer or in an argument.
+    fn denied_within(&self, row: &Row) -> bool {
+        let members: &[&str] = match row.name() {
+            "socketcall" => &[
+                "socket",
+                "bind",
+                "connect",
+                "listen",
+                "accept",
+                "accept4",
+                "getsockname",
+                "getpeername",
+                "socketpair",
+                "send",
+                "recv",
+                "sendto",
+                "recvfrom",
+                "shutdown",
+                "setsockopt",
+                "getsockopt",
+                "sendmsg",
+                "recvmsg",
+                "sendmmsg",
+                "recvmmsg",
+            ],
+            "ipc" => &[
+                "semop",
+                "semget",
+                "semctl",
+                "semtimedop",
+                "msgsnd",
+                "msgrcv",
+                "msgget",
+                "msgctl",
+                "shmat",
+                "shmdt",
+                "shmget",
+                "shmctl",
+            ],
+            _ => return false,
+        };
+        self.deny.iter().any(|entry| matches!(entry, Entry::Call(call) if members.contains(&call.name())))
     }
 
     /// What becomes of a number that no row has.
@@ -98,7 +145,8 @@ impl Policy {
             Rule::Refuse => self.refusal(),
             Rule::Absent => Decision::ABSENT,
             Rule::Nested if self.nested => Decision::Allow,
-            Rule::Nested => self.refusal(),
+            Rule::Mounts if self.mounts => Decision::Allow,
+            Rule::Nested | Rule::Mounts => self.refusal(),
             Rule::Guarded(guard) => self.guarded(guard, arch),
         }
     }
@@ -133,7 +181,7 @@ impl Policy {
         match row.default {
             Rule::Guarded(Guard::Kcmp) if self.allow.contains(&Entry::Group(Group::DEBUG)) => Decision::Allow,
             Rule::Guarded(guard) => self.guarded(guard, arch),
-            Rule::Allow | Rule::Refuse | Rule::Absent | Rule::Nested => Decision::Allow,
+            Rule::Allow | Rule::Refuse | Rule::Absent | Rule::Nested | Rule::Mounts => Decision::Allow,
         }
     }
 

@@ -60,6 +60,8 @@ pub enum Rule {
     Absent,
     /// Allowed where nested namespaces are, forbidden elsewhere.
     Nested,
+    /// Allowed where mounts in nested namespaces are, forbidden elsewhere.
+    Mounts,
     /// It depends.
     Guarded(Guard),
 }

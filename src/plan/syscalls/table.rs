@@ -5,7 +5,7 @@
 //! are those of systemd 252, and newer calls are put where later versions of it or their nature have them.
 
 use super::group::bits::*;
-use super::row::Rule::{Absent, Allow, Guarded, Nested, Refuse};
+use super::row::Rule::{Absent, Allow, Guarded, Mounts, Nested, Refuse};
 use super::row::{Guard, NONE, Row, Rule};
 use super::why::Why;
 
@@ -110,11 +110,11 @@ pub static ROWS: [Row; 483] = [
     plain("flock", [73, 143, 32, 143], SYSTEM_SERVICE),
     plain("fork", [57, 2, NONE, 2], PROCESS),
     plain("fremovexattr", [199, 237, 16, 237], FILE_SYSTEM),
-    row("fsconfig", [431, 431, 431, 431], MOUNT, Nested, Nested, Why::Mount),
+    row("fsconfig", [431, 431, 431, 431], MOUNT, Mounts, Mounts, Why::Mount),
     plain("fsetxattr", [190, 228, 7, 228], FILE_SYSTEM),
-    row("fsmount", [432, 432, 432, 432], MOUNT, Nested, Nested, Why::Mount),
-    row("fsopen", [430, 430, 430, 430], MOUNT, Nested, Nested, Why::Mount),
-    row("fspick", [433, 433, 433, 433], MOUNT, Nested, Nested, Why::Mount),
+    row("fsmount", [432, 432, 432, 432], MOUNT, Mounts, Mounts, Why::Mount),
+    row("fsopen", [430, 430, 430, 430], MOUNT, Mounts, Mounts, Why::Mount),
+    row("fspick", [433, 433, 433, 433], MOUNT, Mounts, Mounts, Why::Mount),
     plain("fstat", [5, 108, 80, 108], FILE_SYSTEM),
     plain("fstat64", [NONE, 197, NONE, 197], FILE_SYSTEM),
     plain("fstatat64", [NONE, 300, NONE, 327], FILE_SYSTEM),
@@ -241,9 +241,9 @@ pub static ROWS: [Row; 483] = [
     plain("mmap", [9, 90, 222, NONE], DEFAULT),
     plain("mmap2", [NONE, 192, NONE, 192], DEFAULT),
     row("modify_ldt", [154, 123, NONE, NONE], CPU_EMULATION, Guarded(Guard::Ldt), Refuse, Why::Ldt),
-    row("mount", [165, 21, 40, 21], MOUNT, Nested, Nested, Why::Mount),
-    row("mount_setattr", [442, 442, 442, 442], MOUNT, Nested, Nested, Why::Mount),
-    row("move_mount", [429, 429, 429, 429], MOUNT, Nested, Nested, Why::Mount),
+    row("mount", [165, 21, 40, 21], MOUNT, Mounts, Mounts, Why::Mount),
+    row("mount_setattr", [442, 442, 442, 442], MOUNT, Mounts, Mounts, Why::Mount),
+    row("move_mount", [429, 429, 429, 429], MOUNT, Mounts, Mounts, Why::Mount),
     row("move_pages", [279, 317, 239, 344], RESOURCES, Absent, Absent, Why::Numa),
     plain("mprotect", [10, 125, 226, 125], DEFAULT),
     row("mpx", [NONE, 56, NONE, NONE], OBSOLETE, Absent, Absent, Why::Obsolete),
@@ -277,8 +277,8 @@ pub static ROWS: [Row; 483] = [
     plain("olduname", [NONE, 109, NONE, NONE], SYSTEM_SERVICE),
     plain("open", [2, 5, NONE, 5], FILE_SYSTEM),
     row("open_by_handle_at", [304, 342, 265, 371], PRIVILEGED, Refuse, Refuse, Why::OpenByHandle),
-    row("open_tree", [428, 428, 428, 428], MOUNT, Nested, Nested, Why::Mount),
-    row("open_tree_attr", [467, 467, 467, 467], MOUNT, Nested, Nested, Why::Mount),
+    row("open_tree", [428, 428, 428, 428], MOUNT, Mounts, Mounts, Why::Mount),
+    row("open_tree_attr", [467, 467, 467, 467], MOUNT, Mounts, Mounts, Why::Mount),
     plain("openat", [257, 295, 56, 322], FILE_SYSTEM),
     plain("openat2", [437, 437, 437, 437], FILE_SYSTEM),
     plain("pause", [34, 29, NONE, 29], DEFAULT),
@@ -292,7 +292,7 @@ pub static ROWS: [Row; 483] = [
     plain("pidfd_send_signal", [424, 424, 424, 424], PROCESS),
     plain("pipe", [22, 42, NONE, 42], IPC),
     plain("pipe2", [293, 331, 59, 359], IPC),
-    row("pivot_root", [155, 217, 41, 218], MOUNT | PRIVILEGED, Nested, Nested, Why::Mount),
+    row("pivot_root", [155, 217, 41, 218], MOUNT | PRIVILEGED, Mounts, Mounts, Why::Mount),
     plain("pkey_alloc", [330, 381, 289, 395], PKEY),
     plain("pkey_free", [331, 382, 290, 396], PKEY),
     plain("pkey_mprotect", [329, 380, 288, 394], PKEY),
@@ -475,8 +475,8 @@ pub static ROWS: [Row; 483] = [
     plain("ugetrlimit", [NONE, 191, NONE, 191], DEFAULT),
     row("ulimit", [NONE, 58, NONE, NONE], OBSOLETE, Absent, Absent, Why::Obsolete),
     plain("umask", [95, 60, 166, 60], SYSTEM_SERVICE),
-    row("umount", [NONE, 22, NONE, NONE], MOUNT, Nested, Nested, Why::Mount),
-    row("umount2", [166, 52, 39, 52], MOUNT, Nested, Nested, Why::Mount),
+    row("umount", [NONE, 22, NONE, NONE], MOUNT, Mounts, Mounts, Why::Mount),
+    row("umount2", [166, 52, 39, 52], MOUNT, Mounts, Mounts, Why::Mount),
     plain("uname", [63, 122, 160, 122], SYSTEM_SERVICE),
     plain("unlink", [87, 10, NONE, 10], FILE_SYSTEM),
     plain("unlinkat", [263, 301, 35, 328], FILE_SYSTEM),

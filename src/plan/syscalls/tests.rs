@@ -327,7 +327,7 @@ fn namespaces_come_with_what_is_needed_in_them() {
         ["clone", "clone3", "unshare", "setns", "mount", "umount2", "pivot_root", "chroot", "open_tree", "fsopen"];
     for base in [Base::Default, Base::Strict] {
         for name in calls {
-            let nested = |nested| decide(&Policy { nested, ..Policy::new(base) }, name).unwrap();
+            let nested = |nested| decide(&Policy { nested, mounts: nested, ..Policy::new(base) }, name).unwrap();
             assert_eq!(nested(true), Decision::Allow, "{name}");
             assert_ne!(nested(false), Decision::Allow, "{name}");
         }
@@ -402,6 +402,7 @@ fn any_policy() -> impl Strategy<Value = Policy> {
         |(base, nested, network, allow, deny, errno, arches)| Policy {
             base,
             nested,
+            mounts: nested,
             network,
             allow,
             deny,

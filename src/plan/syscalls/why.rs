@@ -38,7 +38,7 @@ reasons! {
     Ldt = "16-bit code; only 32-bit programs may (Wine)",
     Lsm = "strict: security modules are not a small tool's matter",
     MemfdSecret = "strict: memory that the kernel cannot see, and that keeps the machine from hibernating",
-    Mount = "needs a capability; allowed where nested namespaces are, which give it",
+    Mount = "needs a capability; allowed where mounts in nested namespaces are, which give it",
     MountList = "strict: new, and programs fall back to /proc/self/mountinfo",
     Module = "loads code into the kernel",
     NameToHandle = "strict: handles outlive permissions; programs do without",

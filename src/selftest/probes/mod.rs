@@ -64,7 +64,11 @@ fn by_ipc(granted: &Granted) -> Option<&'static str> {
 
 /// User namespaces are allowed.
 fn by_nested(granted: &Granted) -> Option<&'static str> {
-    granted.nested.then_some("namespaces.nested is allow")
+    granted.nested.then_some("namespaces.nested is not deny")
+}
+
+fn by_mounts(granted: &Granted) -> Option<&'static str> {
+    granted.mounts.then_some("namespaces.nested is allow")
 }
 
 /// All of them, by group.

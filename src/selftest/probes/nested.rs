@@ -4,9 +4,10 @@ use super::super::facts::{Facts, Verdict};
 use super::files::{MASKED, RW};
 use super::mounts::{chroot_twice, covering, read_only, remounted};
 use super::proc::{CGROUPS, dangerous};
-use super::tools::{c, each, fixture, in_child, open_to_write, reads_secret, start_of, verdict};
-use super::{Probe, by_nested, never};
+use super::tools::{c, each, fixture, in_child, not_run, open_to_write, reads_secret, start_of, verdict};
+use super::{Probe, by_mounts, by_nested, never};
 use crate::sys::{self, Errno, attempts};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 pub(super) const PROBES: &[Probe] = &[
@@ -21,7 +22,13 @@ pub(super) const PROBES: &[Probe] = &[
         id: "nested-mount",
         title: "mount a filesystem in a user namespace",
         attempt: |_| inside(libc::CLONE_NEWNS, || verdict("mount", sys::mount(c"tmpfs", c"/tmp", 0, c""))),
-        granted: by_nested,
+        granted: by_mounts,
+    },
+    Probe {
+        id: "nested-rename",
+        title: "rename what is mounted on in a writable directory, from a user namespace that has another root",
+        attempt: |facts| inside(libc::CLONE_NEWNS, || renamed(facts)),
+        granted: by_mounts,
     },
     Probe {
         id: "nested-remount",
@@ -97,6 +104,26 @@ fn cloned(_: &Facts) -> Verdict {
         }
         Err(errno) => Verdict::Closed(format!("clone3: {errno}")),
     }
+}
+
+/// The kernel keeps names that are mounted on in the namespace of who changes them, and no other: rename(2), EBUSY.
+fn renamed(facts: &Facts) -> Verdict {
+    let rw = match fixture(facts, RW) {
+        Ok(rw) => rw,
+        Err(verdict) => return verdict,
+    };
+    let Ok(dir) = sys::openat(sys::cwd(), &c(&rw), libc::O_PATH | libc::O_DIRECTORY, 0) else {
+        return not_run("the fixture is not there");
+    };
+    let tried = sys::mount(c"tmpfs", c"/tmp", 0, c"")
+        .and_then(|()| sys::mkdirat(sys::cwd(), c"/tmp/old", 0o700))
+        .and_then(|()| attempts::pivot_root(c"/tmp", c"/tmp/old"))
+        .and_then(|()| attempts::unmount(c"/old", libc::MNT_DETACH))
+        .and_then(|()| attempts::rename(dir.as_fd(), c"inner", c"moved"));
+    if tried.is_ok() {
+        let _ = attempts::rename(dir.as_fd(), c"moved", c"inner");
+    }
+    verdict("rename", tried)
 }
 
 /// In a user namespace, as its root, with these others.

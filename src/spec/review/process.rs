@@ -14,7 +14,15 @@ pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
         found.push(verdict.at(origin, grant));
     }
     let origins = &sandbox.origins;
-    if sandbox.namespaces.nested {
+    if sandbox.namespaces.mounts {
+        let verdict = note(
+            0.7,
+            "it reaches parts of the kernel that are closed without a namespace of its own, and their flaws; Landlock is not used, and \
+             what is stricter below a writable directory does not hold",
+            "namespaces.nested = \"no-mount\" for a browser, \"deny\" for a program that makes no sandbox itself",
+        );
+        found.push(verdict.at(&origins.of("namespaces.nested", ""), "user namespaces inside, with mounts"));
+    } else if sandbox.namespaces.nested {
         let verdict = note(
             0.5,
             "it reaches parts of the kernel that are closed without a namespace of its own, and their flaws",

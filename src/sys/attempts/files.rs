@@ -78,3 +78,10 @@ pub fn push_input(terminal: BorrowedFd<'_>, request: u64, byte: u8) -> Result<()
     check(unsafe { libc::syscall(libc::SYS_ioctl, terminal.as_raw_fd(), request, &raw const byte) })?;
     Ok(())
 }
+
+/// renameat(2) within a directory.
+pub fn rename(dir: BorrowedFd<'_>, from: &CStr, to: &CStr) -> Result<()> {
+    let dir = dir.as_raw_fd();
+    // SAFETY: the names end with a NUL.
+    done(unsafe { libc::renameat(dir, from.as_ptr(), dir, to.as_ptr()) })
+}

@@ -1,0 +1,176 @@
+//! What whoever wrote the program, or the directory that one stands in, could do with profiles that let much in. Each of these worked
+//! once.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests start programs and may panic"
+)]
+
+mod common;
+
+use common::{Place, Ran, pass, ran, tools, userns};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const PROFILES: [&str; 3] = ["default", "ci", "shell"];
+
+#[test]
+fn what_the_caller_has_open_is_no_place_to_start_in_and_no_program() {
+    need!(userns());
+    let place = Place::new();
+    place.write("home/secret/tool", "#!/bin/sh\necho executed\n");
+    std::fs::set_permissions(place.home().join("secret/tool"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let dir = std::fs::File::open(place.home().join("secret")).unwrap();
+    symlink("/proc/self/fd/7", place.work().join("build")).unwrap();
+    symlink("/proc/self/fd/7/tool", place.work().join("tool")).unwrap();
+    place.write("work/script", "#!/proc/self/fd/7/tool\n");
+    std::fs::set_permissions(place.work().join("script"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    for profile in PROFILES {
+        let try_with = |args: &[&str]| -> Ran {
+            let mut command = place.command();
+            command.args(["--profile", profile]).args(args);
+            pass(&mut command, &dir, 7);
+            ran(command.output().unwrap())
+        };
+        let started = try_with(&["--cwd", "build", "--", "/bin/ls", "."]);
+        assert!(started.status == Some(125) && started.out.is_empty(), "{profile}: {started:#?}");
+        for program in ["./tool", "./script"] {
+            let started = try_with(&["--", program]);
+            assert!(matches!(started.status, Some(126 | 127)) && started.out.is_empty(), "{profile}: {started:#?}");
+        }
+    }
+}
+
+/// The processes below this one.
+fn descendants(of: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
+    let children: Vec<u32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+    children.iter().flat_map(|child| [vec![*child], descendants(*child)].concat()).collect()
+}
+
+#[test]
+fn our_own_file_cannot_be_changed_by_a_script_that_executes_it() {
+    need!(userns());
+    let place = Place::new();
+    let own = place.dir.path().join("sbx");
+    std::fs::copy(common::sbx(), &own).unwrap();
+    let fifo = place.work().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    // It waits for a reader, as the program, in the sandbox.
+    place.write("work/tool", &format!("#!/proc/self/exe --receipt={}\n", fifo.display()));
+    std::fs::set_permissions(place.work().join("tool"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mode = || own.metadata().unwrap().mode() & 0o7777;
+    let before = mode();
+    let mut command = Command::new(&own);
+    command.args(["--profile", "ci", "--", "./tool"]).current_dir(place.work());
+    let mut child = command.env_clear().env("HOME", place.home()).env("PATH", "/usr/bin:/bin").spawn().unwrap();
+    let end = Instant::now() + Duration::from_secs(10);
+    let mut tried = None;
+    while tried.is_none() && Instant::now() < end {
+        for pid in descendants(child.id()) {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let exe = format!("/proc/{pid}/exe");
+            if String::from_utf8_lossy(&line).contains("--receipt") && Path::new(&exe).metadata().is_ok() {
+                tried = Some(std::fs::set_permissions(&exe, std::fs::Permissions::from_mode(0o755 ^ 0o010)));
+            }
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    let error = tried.expect("the script is executed").unwrap_err();
+    assert_eq!((error.raw_os_error(), mode()), (Some(libc::EROFS), before));
+    // And programs start and fail as always.
+    let run = |args: &[&str]| {
+        let mut command = Command::new(&own);
+        command.args(["-q", "--profile", "ci"]).args(args).current_dir(place.work());
+        ran(command.env_clear().env("HOME", place.home()).env("PATH", "/usr/bin:/bin").output().unwrap())
+    };
+    let ran = run(&["--env", "A=b c", "--", "sh", "-c", "echo \"$0|$1|$A\"; exit 7", "x y", ""]);
+    assert!(ran.status == Some(7) && ran.out == "x y||b c\n", "{ran:#?}");
+    assert!(run(&["--", "nowhere"]).failed(127).contains("nowhere: not found in the sandbox"));
+    assert!(run(&["--", "/etc/passwd"]).failed(126).contains("cannot be executed"));
+    assert!(run(&["--as-pid-1", "--", "nowhere"]).failed(127).contains("nowhere"));
+    let ran = run(&["--as-pid-1", "--", "sh", "-c", "exit 5"]);
+    assert_eq!(ran.status, Some(5));
+}
+
+/// Gets what is mounted below the current directory out of the way, as any program can that may mount.
+const ATTACK: &str = r#"
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def call(result):
+    if result: print(os.strerror(ctypes.get_errno())); raise SystemExit(1)
+work = os.open(".", os.O_PATH | os.O_DIRECTORY)
+uid, gid = os.getuid(), os.getgid()
+call(libc.unshare(0x10000000 | 0x20000))
+open("/proc/self/setgroups", "w").write("deny")
+open("/proc/self/uid_map", "w").write(f"0 {uid} 1"); open("/proc/self/gid_map", "w").write(f"0 {gid} 1")
+call(libc.mount(b"t", b"/tmp", b"tmpfs", 0, b""))
+os.mkdir("/tmp/old")
+call(libc.syscall(155, b"/tmp", b"/tmp/old"))
+call(libc.umount2(b"/old", 2))
+os.rename("secret", "moved", src_dir_fd=work, dst_dir_fd=work)
+print("renamed")
+"#;
+
+#[test]
+fn what_a_program_that_mounts_gets_out_of_the_way_is_not_promised() {
+    need!(userns() && tools(&["python3"]) && cfg!(target_arch = "x86_64"));
+    let place = Place::new();
+    place.write("work/secret", "secret");
+    place.write("home/attack.py", ATTACK);
+    let script = place.home().join("attack.py").display().to_string();
+    let attack = |flags: &[&str]| {
+        let all = [&["--profile", "ci", "--ro", &script][..], flags, &["--", "python3", &script]].concat();
+        place.run(&all)
+    };
+    let refused = attack(&["--mask", "secret"]).failed(125);
+    assert!(refused.contains("secret cannot be `masked` here") && refused.contains("no-mount"), "{refused}");
+    assert!(place.work().join("secret").exists());
+    for nested in ["no-mount", "deny"] {
+        let setting = format!("namespaces.nested={nested}");
+        let held = attack(&["--mask", "secret", "--set", &setting]);
+        assert!(held.status == Some(1) && !held.out.contains("renamed"), "{nested}: {held:#?}");
+        assert!(place.work().join("secret").exists());
+    }
+    // Said, where it is not held.
+    let said = attack(&["--mask", "secret,prefer"]);
+    assert!(said.err.contains("secret is not `masked` for all programs"), "{said:#?}");
+    assert_eq!(said.out, "renamed\n", "{said:#?}");
+    // Namespaces without mounts are what browsers need.
+    let flags = ["--profile", "ci", "--set", "namespaces.nested=no-mount", "--", "sh", "-c"];
+    let works =
+        place.run(&[&flags[..], &["unshare -Ur id -u; unshare -Urm mount -t tmpfs t /tmp && echo mounted"]].concat());
+    assert_eq!(works.out, "0\n", "{works:#?}");
+}
+
+#[test]
+fn links_in_the_directory_one_stands_in_do_not_say_what_is_shown() {
+    need!(userns());
+    let place = Place::new();
+    place.write("home/private/key", "key");
+    symlink(place.home().join("private"), place.work().join("out")).unwrap();
+    symlink("inner", place.work().join("within")).unwrap();
+    std::fs::create_dir(place.work().join("inner")).unwrap();
+    let refused = place.sh(&["--rw", "out"], "cat out/key").failed(125);
+    assert!(refused.contains("is a link that leads out of the current directory"), "{refused}");
+    let profile =
+        place.write("p.toml", "schema = 1\nextends = [\"default\"]\n[filesystem.paths]\n\"${CWD}/out\" = \"rw\"\n");
+    let refused = place.sh(&["--profile", profile.to_str().unwrap()], "cat out/key").failed(125);
+    assert!(refused.contains("p.toml:4") && refused.contains("name the path"), "{refused}");
+    let from = format!("/data,from={}", place.work().join("out").display());
+    assert!(place.sh(&["--ro", &from], "cat /data/key").failed(125).contains("leads out"));
+    // One that stays inside, and one that is closed, are no danger.
+    assert_eq!(place.sh(&["--rw", "within"], "touch within/x && echo written").ok(), "written\n");
+    assert_eq!(place.sh(&["--deny", "out"], "cat out/key 2>/dev/null || echo closed").ok(), "closed\n");
+    // In the user's own home the links are the user's.
+    symlink(place.work(), place.home().join("link")).unwrap();
+    let mut command = place.command();
+    command.current_dir(place.home()).args(["--ro", "link", "--", "/bin/ls", place.work().to_str().unwrap()]);
+    assert!(ran(command.output().unwrap()).ok().contains("within"));
+}
