@@ -101,7 +101,7 @@ _sbx() {
 
     case "${cmd}" in
         sbx)
-            opts="-p -e -u -C -q -h -V --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --as-pid-1 --keep-fd --no-project --status-fd --receipt --quiet --help --version run plan check profile selftest help"
+            opts="-p -e -u -C -q -h -V --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --status-fd --receipt --quiet --help --version run plan check profile selftest help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -198,6 +198,22 @@ _sbx() {
                     ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pids-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stats)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --keep-fd)
@@ -407,7 +423,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__plan)
-            opts="-p -e -u -C -q -h --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --as-pid-1 --keep-fd --no-project --json --quiet --status-fd --receipt --help"
+            opts="-p -e -u -C -q -h --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --json --quiet --status-fd --receipt --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -504,6 +520,22 @@ _sbx() {
                     ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pids-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stats)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --keep-fd)
@@ -680,7 +712,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__run)
-            opts="-p -e -u -C -q -h --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --as-pid-1 --keep-fd --no-project --status-fd --receipt --quiet --help"
+            opts="-p -e -u -C -q -h --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --status-fd --receipt --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -777,6 +809,22 @@ _sbx() {
                     ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pids-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stats)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --keep-fd)
@@ -810,7 +858,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__selftest)
-            opts="-p -e -u -C -v -h --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --as-pid-1 --keep-fd --no-project --json --verbose --help"
+            opts="-p -e -u -C -v -h --profile --set --ro --rw --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --json --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -907,6 +955,22 @@ _sbx() {
                     ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pids-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stats)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --keep-fd)

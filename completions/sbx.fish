@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_sbx_global_optspecs
-    string join \n p/profile= set= ro= rw= tmpfs= mask= hide= deny= e/env= net= share= device= u/user= C/cwd= hostname= tty= timeout= as-pid-1 keep-fd= no-project status-fd= receipt= q/quiet h/help V/version
+    string join \n p/profile= set= ro= rw= tmpfs= mask= hide= deny= e/env= net= share= device= u/user= C/cwd= hostname= tty= timeout= memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project status-fd= receipt= q/quiet h/help V/version
 end
 
 function __fish_sbx_needs_command
@@ -41,6 +41,11 @@ complete -c sbx -n "__fish_sbx_needs_command" -s C -l cwd -d 'Directory to start
 complete -c sbx -n "__fish_sbx_needs_command" -l hostname -d 'Host name inside' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l tty -d 'Terminal: auto, pty (always one of its own, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l memory -d 'Memory: bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l pids-limit -d 'Processes and threads' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l cpus -d 'Processors\' worth of time, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l stats -d 'Say at the end what was used, as text or json; SIGUSR1 asks meanwhile' -r -f -a "text\t''
+json\t''"
 complete -c sbx -n "__fish_sbx_needs_command" -l keep-fd -d 'Leave a descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l status-fd -d 'Write a JSON line for each event to a descriptor' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l receipt -d 'Write what enforces each line of the profile, and what is not enforced, as JSON to a file or a descriptor' -r -F
@@ -72,6 +77,11 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -s C -l cwd -d 'Directory t
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l hostname -d 'Host name inside' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l tty -d 'Terminal: auto, pty (always one of its own, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l memory -d 'Memory: bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l pids-limit -d 'Processes and threads' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpus -d 'Processors\' worth of time, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l stats -d 'Say at the end what was used, as text or json; SIGUSR1 asks meanwhile' -r -f -a "text\t''
+json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l keep-fd -d 'Leave a descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l status-fd -d 'Write a JSON line for each event to a descriptor' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l receipt -d 'Write what enforces each line of the profile, and what is not enforced, as JSON to a file or a descriptor' -r -F
@@ -96,6 +106,11 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -s C -l cwd -d 'Directory 
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hostname -d 'Host name inside' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tty -d 'Terminal: auto, pty (always one of its own, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l memory -d 'Memory: bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l pids-limit -d 'Processes and threads' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpus -d 'Processors\' worth of time, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stats -d 'Say at the end what was used, as text or json; SIGUSR1 asks meanwhile' -r -f -a "text\t''
+json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l keep-fd -d 'Leave a descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l status-fd -d 'As for `run`, and without effect' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l receipt -d 'As for `run`, and without effect' -r
@@ -144,6 +159,11 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s C -l cwd -d 'Direct
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l hostname -d 'Host name inside' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tty -d 'Terminal: auto, pty (always one of its own, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l memory -d 'Memory: bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l pids-limit -d 'Processes and threads' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpus -d 'Processors\' worth of time, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l stats -d 'Say at the end what was used, as text or json; SIGUSR1 asks meanwhile' -r -f -a "text\t''
+json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l keep-fd -d 'Leave a descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l as-pid-1 -d 'Run the program as PID 1, without an init of sbx\'s'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l no-project -d 'Ignore the project\'s .sbx.toml'

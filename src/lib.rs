@@ -13,11 +13,13 @@
 //! launch   carries a plan out, outside of the sandbox
 //! child    between clone and exec, and PID 1
 //! sys      one function per system call, the only unsafe
+//! dbus     questions to systemd and to a session bus
 //! ```
 
 pub mod bwrap;
 pub mod child;
 pub mod cli;
+mod dbus;
 pub mod error;
 pub mod exit;
 pub mod host;

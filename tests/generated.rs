@@ -353,10 +353,18 @@ gets a line of JSON for each event:
 The process id is the one of the sandbox's init, as the caller's namespace numbers it. The cause is
 .BR exited ,
 .BR signal ,
-.B timeout
-or
+.BR timeout ,
+.B oom
+when it was ended for memory, or
 .BR killed ,
-when somebody killed the sandbox itself.
+when somebody killed the sandbox itself. With limits or
+.BR \-\-stats ,
+.B used
+has what was used, from the sandbox's cgroup: times in microseconds, sizes in bytes. With
+.B \-\-stats
+SIGUSR1 is not handed on: sbx then tells what is used so far, here as an event
+.BR stats .
+The receipt gets it, too, at the end.
 .SH FILES
 .TP
 .I /etc/sbx/profiles/NAME.toml

@@ -122,6 +122,7 @@ fn debian() -> Facts {
                 ("camera".into(), Vec::new()),
             ]),
         },
+        cgroup: None,
         resolv_conf: Some("nameserver 192.0.2.1\n".into()),
         absent: BTreeMap::new(),
         landlock: Some(2),

@@ -54,6 +54,13 @@ fn every_way_to_loosen_is_refused() {
         ("a variable that is passed", "", "[process]\nenv_pass = [\"SSH_AUTH_SOCK\"]"),
         ("the caller's terminal", "", "[process]\ntty = \"inherit\""),
         ("no time limit any more", "[process]\ntimeout = \"1m\"", "[process]\ntimeout = \"2m\""),
+        ("more memory", "[limits]\nmemory_max = \"1G,prefer\"", "[limits]\nmemory_max = \"2G,prefer\""),
+        ("a limit that may be missing", "[limits]\npids_max = 10", "[limits]\npids_max = \"5,prefer\""),
+        ("more of the processors", "[limits]\ncpu_max = \"50%,prefer\"", "[limits]\ncpu_max = \"max,prefer\""),
+        ("other processors", "[limits]\ncpus = \"0,prefer\"", "[limits]\ncpus = \"1,prefer\""),
+        ("memory for itself", "", "[limits]\nmemory_min = \"1G,prefer\""),
+        ("weight", "", "[limits]\ncpu_weight = \"10000,prefer\""),
+        ("cgroups of its own", "", "[limits]\ndelegate = true"),
         ("a shared namespace", "", "[namespaces]\nshare = [\"ipc\"]"),
         ("nested namespaces", "", "[namespaces]\nnested = \"allow\""),
         ("another root", "", "[filesystem]\nroot = \"dir:/\""),
@@ -144,6 +151,8 @@ fn every_key_is_either_refused_or_known_to_tighten() {
         ("security.landlock", "[security]\nlandlock = \"require\""),
         ("security.capabilities", "[security]\ncapabilities = [\"!CAP_NET_RAW\"]"),
         ("rlimits.core", "[rlimits]\ncore = 0"),
+        ("limits.memory_max", "[limits]\nmemory_max = \"1G,prefer\""),
+        ("limits.cpu_max", "[limits]\ncpu_max = \"50%,prefer\""),
         ("desktop.wayland", "[desktop]\nwayland = false"),
         ("desktop.x11", "[desktop]\nx11 = false"),
         ("desktop.sound", "[desktop]\nsound = [\"!pulse\"]"),
@@ -159,7 +168,7 @@ fn every_key_is_either_refused_or_known_to_tighten() {
     let refused = ["extends", "process.args", "process.cwd", "process.hostname", "process.user", "process.env"];
     let refused = [&refused[..], &["process.tty", "filesystem.root", "security.syscalls.errno"]].concat();
     for key in sbx::profile::schema::KEYS {
-        let group = key.name.starts_with("rlimits.") || key.name.starts_with("dbus.session.");
+        let group = ["rlimits.", "limits.", "dbus.session."].iter().any(|group| key.name.starts_with(group));
         let known = tightens.iter().any(|(name, _)| *name == key.name) || refused.contains(&key.name) || group;
         assert!(known, "{}: may a project's file say this?", key.name);
     }

@@ -96,6 +96,12 @@ fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>, proc: BorrowedFd<'_>)
     if prepared.drop_groups {
         sys::drop_groups().at(place, Call::Setgroups)?;
     }
+    if prepared.new_cgroup_namespace {
+        sys::new_cgroup_namespace().at(place, Call::Unshare)?;
+        if let Some(leaf) = prepared.cgroup_leaf.take() {
+            sys::write_all(leaf.as_fd(), b"0").at(place, Call::EnterCgroup)?;
+        }
+    }
     if let Some(hostname) = &prepared.hostname {
         sys::set_hostname(hostname).at(place, Call::Sethostname)?;
     }

@@ -3,6 +3,7 @@
 use crate::sys::Instruction;
 use std::cell::Cell;
 use std::ffi::{CString, c_char};
+use std::os::fd::OwnedFd;
 
 /// How the program stands to a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +102,8 @@ pub enum Source {
     Devpts,
     /// mqueue
     Mqueue { optional: bool },
+    /// cgroup2
+    Cgroup { ro: bool },
 }
 
 /// Capabilities at the end. None leaves a set as it is.
@@ -174,6 +177,10 @@ pub struct Prepared {
     pub inner: Option<(Vec<u8>, Vec<u8>)>,
     /// Try to make a user namespace, and fail if it works.
     pub try_nested: bool,
+    /// A cgroup namespace is made by this process: clone3(2) would take the launcher's cgroup for its root.
+    pub new_cgroup_namespace: bool,
+    /// Where this process goes then: below the root of that namespace, in which controllers can be handed on only if nobody is in it.
+    pub cgroup_leaf: Cell<Option<OwnedFd>>,
     /// There is a pid namespace.
     pub own_pids: bool,
     /// There is a PID 1 of ours; otherwise this process becomes the program.

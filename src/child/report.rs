@@ -78,6 +78,7 @@ calls! {
     TakeTerminal = "ioctl TIOCSCTTY",
     TakeForeground = "tcsetpgrp",
     Stat = "fstat",
+    EnterCgroup = "write to cgroup.procs",
     Keyctl = "keyctl KEYCTL_JOIN_SESSION_KEYRING",
     CapBoundingSet = "prctl PR_CAPBSET_DROP",
     CapAmbient = "prctl PR_CAP_AMBIENT",

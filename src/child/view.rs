@@ -189,6 +189,11 @@ impl<'a> View<'a> {
                 let mount = sys::new_filesystem(c"devpts", &options, ATTR_NOSUID | ATTR_NOEXEC);
                 (mount.at(place, Call::Fsmount)?, Kind::Dir)
             }
+            Source::Cgroup { ro } => {
+                let attributes = super::assemble::SAFE | if *ro { sys::ATTR_RDONLY } else { 0 };
+                let mount = sys::new_filesystem(c"cgroup2", &[(c"source", c"cgroup2")], attributes);
+                (mount.at(place, Call::Fsmount)?, Kind::Dir)
+            }
             Source::Mqueue { optional } => {
                 let attributes = if *optional { ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC } else { 0 };
                 match sys::new_filesystem(c"mqueue", &[(c"source", c"mqueue")], attributes) {

@@ -120,6 +120,18 @@ pub struct Sandbox {
     /// End the program after this time, e.g. 90s or 10m
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<OsString>,
+    /// Memory: bytes, or with K, M, G
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<OsString>,
+    /// Processes and threads
+    #[arg(long, value_name = "N")]
+    pub pids_limit: Option<OsString>,
+    /// Processors' worth of time, e.g. 1.5
+    #[arg(long, value_name = "N")]
+    pub cpus: Option<OsString>,
+    /// Say at the end what was used, as text or json; SIGUSR1 asks meanwhile
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "text", value_parser = ["text", "json"])]
+    pub stats: Option<String>,
     /// Run the program as PID 1, without an init of sbx's
     #[arg(long)]
     pub as_pid_1: bool,

@@ -58,19 +58,7 @@ pub(super) fn main(args: &args::Check) -> Result<u8> {
     }
     ids(&facts, &mut rows);
     devices(&mut rows);
-    match host::delegated_cgroup() {
-        Ok((dir, controllers)) => rows.push(Row::ok("delegation", format!("{}: {controllers}", dir.display()))),
-        Err(why) => {
-            // A scope is of use only where the controllers are those of cgroup v2.
-            let fix = if why.contains("is not ours") && !facts.settings.as_ref().is_some_and(|settings| settings.inside)
-            {
-                "run in a scope of your own: systemd-run --user --scope -p Delegate=yes sbx ..."
-            } else {
-                ""
-            };
-            rows.push(Row::bad("delegation", false, why, false, fix));
-        }
-    }
+    cgroup(&facts, &mut rows);
     match sys::landlock_version() {
         Ok(version) => rows.push(Row::ok("landlock", format!("ABI {version}"))),
         Err(errno) => {
@@ -237,6 +225,15 @@ fn devices(rows: &mut Vec<Row>) {
             Ok(_) => rows.push(Row::ok(name, "opens")),
             Err(errno @ Errno(_)) => rows.push(Row::bad(name, false, errno.to_string(), true, fix)),
         }
+    }
+}
+
+/// Where the cgroup of a sandbox with limits would come from.
+fn cgroup(facts: &Facts, rows: &mut Vec<Row>) {
+    let found = host::cgroup_facts(&crate::spec::limits::Limits::default(), facts.uid, &facts.accounts, &facts.env);
+    match plan::cgroup_source(&found) {
+        Ok((source, controllers)) => rows.push(Row::ok("limits", format!("{source}: {}", controllers.join(" ")))),
+        Err((why, fix)) => rows.push(Row::bad("limits", false, why, true, fix)),
     }
 }
 

@@ -88,6 +88,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     if !program.is_empty() {
         sandbox.process.args = program.to_vec();
     }
+    sandbox.limits.stats = args.stats.is_some();
     sandbox.process.as_pid_1 = args.as_pid_1;
     sandbox.process.descriptors = spec::Descriptors::Only(args.keep_fd.clone());
     for name in &caller.odd {
@@ -168,7 +169,17 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
             line(format!("--{flag}"), key, format!("[{}]", values.join(", ")));
         }
     }
+    if let Some(given) = &args.cpus {
+        let given = utf8(given, "number")?;
+        let percent = given.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
+        let percent = percent.ok_or_else(|| {
+            Error::new(format!("--cpus {given}: it is no number of processors")).hint("a number such as 2 or 0.5")
+        })?;
+        line(format!("--cpus {given}"), "limits.cpu_max", quote(&format!("{}%", percent * 100.0)));
+    }
     for (flag, key, value) in [
+        ("memory", "limits.memory_max", &args.memory),
+        ("pids-limit", "limits.pids_max", &args.pids_limit),
         ("net", "network.mode", &args.net),
         ("user", "process.user", &args.user),
         ("hostname", "process.hostname", &args.hostname),

@@ -7,7 +7,8 @@ use crate::{plan, sys};
 use std::mem::ManuallyDrop;
 
 pub(super) fn main(args: &args::Run) -> u8 {
-    let mut status = Status { quiet: args.quiet, ..Status::default() };
+    let stats = args.sandbox.stats.as_ref().map(|format| format == "json");
+    let mut status = Status { quiet: args.quiet, stats, ..Status::default() };
     match run(args, &mut status) {
         Ok(outcome) => outcome.status(),
         Err(error) => {
@@ -50,6 +51,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
         let time = plan.timeout.map_or_else(String::new, |time| humantime::format_duration(time).to_string());
         super::complain(&Error::new(format!("the program was ended after {time} (process.timeout)")));
     }
+    verdict(&plan, outcome, status);
     if matches!(outcome, Outcome::Signaled(libc::SIGSEGV | libc::SIGSYS)) && is_of_32_bits(&plan) {
         status.note(
             "the program is one of 32 bits, whose system calls the filter refuses: --set 'security.arch=[\"native\",\"x86\"]' lets \
@@ -57,6 +59,36 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
         );
     }
     Ok(outcome)
+}
+
+/// What limits did to it, if they did.
+fn verdict(plan: &plan::Plan, outcome: Outcome, status: &mut Status) {
+    let Some(used) = &status.used else { return };
+    let limit = |names: &[&str]| {
+        let files = plan.cgroup.iter().flat_map(|cgroup| &cgroup.files);
+        let set: Vec<_> = files
+            .filter(|file| names.contains(&file.name))
+            .map(|file| format!("limits.{} = {}", file.name, file.value))
+            .collect();
+        if set.is_empty() { "the host's own memory was at its end".to_owned() } else { set.join(", ") }
+    };
+    let memory = ["memory_max", "swap_max"];
+    let (killed, refused) = (used.oom_kills.unwrap_or(0), used.pids_refused.unwrap_or(0));
+    match outcome {
+        Outcome::Signaled(libc::SIGKILL) | Outcome::Killed if killed > 0 => {
+            let more = if killed > 1 { format!(", with {} more of its processes", killed - 1) } else { String::new() };
+            super::complain(&Error::new(format!("the program was ended for memory{more} ({})", limit(&memory))));
+        }
+        _ if killed > 0 => {
+            let what = if killed == 1 { "a process".to_owned() } else { format!("{killed} processes") };
+            status.note(&format!("{what} of the program's was ended for memory ({})", limit(&memory)));
+        }
+        _ => {}
+    }
+    if refused > 0 {
+        let times = if refused == 1 { "once".to_owned() } else { format!("{refused} times") };
+        status.note(&format!("{times} no process could be made ({})", limit(&["pids_max"])));
+    }
 }
 
 /// Whether the program, at its own path on the host, is one for i386, and the filter has nothing for those.
@@ -109,6 +141,7 @@ fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
     sys::cloexec_range(3, u32::MAX).map_err(|errno| Error::new(format!("close_range: {errno}")))?;
     if let Some(target) = &args.receipt {
         status.receipt = Some((receipt(target)?, String::new()));
+        status.own_file = target.to_str().is_none_or(|text| text.parse::<i32>().is_err());
     }
     if let Some(fd) = args.status_fd {
         let adopted = if fd < 3 { sys::dup_above(sys::borrow(fd), 3) } else { sys::adopt(fd) };

@@ -3,11 +3,13 @@
 //! `Facts` is plain data, so that the planner can be tested on hosts that nobody has.
 
 mod accounts;
+mod cgroup;
 mod desktop;
 mod paths;
 mod vars;
 
 pub use accounts::{Account, Range};
+pub use cgroup::{CgroupFacts, Delegated, Hierarchy, Managed, Manager};
 pub use desktop::{DesktopFacts, bus_path};
 pub use paths::{DEVICES, Kind, Paths, below};
 pub use vars::vars;
@@ -58,6 +60,9 @@ pub struct Facts {
     pub desktop: DesktopFacts,
     /// Version of Landlock's interface, where the sandbox wants it and the kernel has it.
     pub landlock: Option<i32>,
+    /// Where a cgroup can come from, if the sandbox wants one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<CgroupFacts>,
     /// Content of /etc/resolv.conf where the host's network is used.
     pub resolv_conf: Option<String>,
     /// Sources of a bare root's operations that are not there, and what the kernel says of them.
@@ -224,6 +229,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
             Requirement::Off => None,
             _ => crate::sys::landlock_version().ok(),
         },
+        cgroup: sandbox.limits.wanted().then(|| cgroup_facts(&sandbox.limits, uid, &accounts, &env)),
         resolv_conf: (sandbox.network == Network::Host)
             .then(|| std::fs::read_to_string("/etc/resolv.conf").ok())
             .flatten(),
@@ -254,24 +260,15 @@ fn namespaces() -> Vec<String> {
     names
 }
 
-/// Where the caller's cgroup v2 directory is, with the controllers that it could hand on; the error says why there is none.
-pub fn delegated_cgroup() -> std::result::Result<(PathBuf, String), String> {
-    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let v1 = own.lines().any(|line| !line.starts_with("0::") && line.split(':').nth(1).is_some_and(|c| !c.is_empty()));
-    let Some(path) = own.lines().find_map(|line| line.strip_prefix("0::")) else {
-        return Err("there is no cgroup v2 hierarchy".into());
-    };
-    let dir = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/'));
-    let Ok(controllers) = std::fs::read_to_string(dir.join("cgroup.controllers")) else {
-        let why =
-            if v1 { "the controllers are mounted as v1 (hybrid or legacy)" } else { "cgroup2 is not mounted there" };
-        return Err(format!("{} is no cgroup v2 directory: {why}", dir.display()));
-    };
-    let file = dir.join("cgroup.subtree_control");
-    match std::fs::OpenOptions::new().write(true).open(&file) {
-        Ok(_) => Ok((dir, controllers.trim().to_owned())),
-        Err(error) => Err(format!("{} is not ours: {}", dir.display(), crate::sys::Errno::from(error))),
-    }
+/// Where a cgroup can come from.
+pub fn cgroup_facts(
+    limits: &crate::spec::limits::Limits,
+    uid: u32,
+    accounts: &[Account],
+    env: &BTreeMap<String, String>,
+) -> CgroupFacts {
+    let name = accounts.iter().find(|account| account.uid == uid).map_or_else(|| uid.to_string(), |a| a.name.clone());
+    cgroup::probe(limits, uid, &name, env)
 }
 
 /// Programs of these names in PATH, but for what lies where the caller stands and is not root's: that is what the sandbox is

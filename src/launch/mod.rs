@@ -1,5 +1,7 @@
 //! Carries a plan out, outside of the sandbox. The whole sequence is on this screen.
 
+mod cgroup;
+mod figures;
 #[cfg(feature = "guards-off")]
 mod guards;
 mod helper;
@@ -8,9 +10,11 @@ mod prepare;
 mod relay;
 mod status;
 mod supervise;
+mod systemd;
 mod trial;
 mod wording;
 
+pub use figures::Figures;
 pub use status::{Events, Status};
 pub use supervise::Outcome;
 pub use trial::try_out;
@@ -47,12 +51,17 @@ pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
     let prepared = guards::prepared(prepared);
     // As the plan: never taken apart.
     let prepared = ManuallyDrop::new(prepared);
+    let began = Instant::now();
+    let mut cgroup = plan.cgroup.as_ref().map(|wanted| cgroup::make(wanted, status)).transpose()?;
+    if let Some(cgroup) = cgroup.as_ref().filter(|_| plan.cgroup.as_ref().is_some_and(|wanted| wanted.delegate)) {
+        prepared.cgroup_leaf.set(Some(cgroup.leaf_below()?));
+    }
     let (ours, theirs) = sys::seqpacket_pair().map_err(system("socketpair"))?;
     // What stops a program that shares our process group is to stop us as well.
     let shared: &[i32] = &[libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
     let free = if plan.tty == Tty::Shared { shared } else { &[] };
     let mask = sys::block_all_but(free).map_err(system("sigprocmask"))?;
-    let child = match start(plan, &prepared, &ours, &theirs, &mask) {
+    let child = match start(plan, &prepared, cgroup.as_ref(), (&ours, &theirs), &mask) {
         Ok(child) => child,
         Err(error) => {
             let _ = sys::restore(&mask);
@@ -118,8 +127,20 @@ pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
         terminal,
         helper,
     };
-    let outcome = supervise::supervise(running, status)?;
+    let figures = || match &cgroup {
+        Some(cgroup) => cgroup.figures(began),
+        None => Figures::of_children(began.elapsed()),
+    };
+    let outcome = supervise::supervise(running, &figures, status)?;
     guard.done = true;
+    if plan.stats || cgroup.is_some() {
+        status.figures(&figures(), true);
+    }
+    // What the program left is ended, and nothing is left of the cgroup when that is told.
+    if let Some(cgroup) = &mut cgroup {
+        cgroup.end();
+    }
+    status.exited(&outcome);
     Ok(outcome)
 }
 
@@ -148,7 +169,13 @@ fn caller(plan: &Plan) -> Result<Option<OwnedFd>> {
 }
 
 /// Makes the sandbox's first process.
-fn start(plan: &Plan, prepared: &child::Prepared, ours: &OwnedFd, theirs: &OwnedFd, mask: &sys::Mask) -> Result<Child> {
+fn start(
+    plan: &Plan,
+    prepared: &child::Prepared,
+    cgroup: Option<&cgroup::Cgroup>,
+    (ours, theirs): (&OwnedFd, &OwnedFd),
+    mask: &sys::Mask,
+) -> Result<Child> {
     let join = |fd: Option<i32>, kind: i32, what: &'static str| match fd.map(|fd| sys::join_namespace(fd, kind)) {
         Some(Err(errno)) => Err(wording::join(what, errno)),
         _ => Ok(()),
@@ -160,6 +187,9 @@ fn start(plan: &Plan, prepared: &child::Prepared, ours: &OwnedFd, theirs: &Owned
     if !plan.user.is_private() {
         flags &= !(libc::CLONE_NEWUSER as u64);
     }
+    if prepared.new_cgroup_namespace {
+        flags &= !(libc::CLONE_NEWCGROUP as u64);
+    }
     let mask = if plan.is_bare() { mask.without(libc::SIGCHLD) } else { *mask };
     let run = || -> ! {
         sys::close(ours.as_raw_fd());
@@ -169,7 +199,7 @@ fn start(plan: &Plan, prepared: &child::Prepared, ours: &OwnedFd, theirs: &Owned
         Some(_) if plan.namespaces.contains(&Namespace::Pid) => {
             sys::clone3_below(flags, || run()).map(|pidfd| Child { pid: number(pidfd.as_fd()), pidfd })
         }
-        _ => match sys::clone3(flags) {
+        _ => match sys::clone3_into(flags, cgroup.map(cgroup::Cgroup::fd)) {
             Ok(Cloned::Child) => run(),
             Ok(Cloned::Parent { pid, pidfd }) => Ok(Child { pid, pidfd }),
             Err(errno) => Err(errno),

@@ -93,6 +93,8 @@ pub(super) fn prepare(plan: &Plan, session: Session, around: Around) -> Result<P
         join_last: plan.user_last,
         inner: plan.inner.then(|| maps(&same(plan.ids.uid), &same(plan.ids.gid))),
         try_nested: plan.nested_tried,
+        new_cgroup_namespace: plan.cgroup.is_some() && plan.namespaces.contains(&Namespace::Cgroup),
+        cgroup_leaf: std::cell::Cell::new(None),
         own_pids: plan.namespaces.contains(&Namespace::Pid),
         init: plan.init,
         visible: plan.visible,
@@ -259,6 +261,7 @@ fn step(index: usize, placed: &Placed, scratch: &mut Vec<Scratch>) -> Result<Ste
             Act::Mount(Source::Proc { masked: *masked, guard: *guard })
         }
         Op::Devpts { .. } => Act::Mount(Source::Devpts),
+        Op::Cgroup { ro, .. } => Act::Mount(Source::Cgroup { ro: *ro }),
         Op::Mqueue { optional, .. } => Act::Mount(Source::Mqueue { optional: *optional }),
         Op::Seal { .. } => Act::Attributes(sys::ATTR_RDONLY),
         Op::Remount { attributes, .. } => Act::Attributes(attributes.bits()),

@@ -1,5 +1,6 @@
 //! `--status-fd`: a JSON line for each event.
 
+use super::Figures;
 use crate::error::Result;
 use crate::sys;
 use serde_json::{Value, json};
@@ -26,6 +27,12 @@ pub trait Events {
     /// A part of the view, by its number, does not have all of its flags.
     fn partly(&mut self, _index: usize) {}
 
+    /// A limit that was only preferred, and could not be had after all.
+    fn not_enforced(&mut self, _limit: &str, _why: &str) {}
+
+    /// What was used, so far or in all.
+    fn figures(&mut self, _figures: &super::Figures, _ended: bool) {}
+
     /// It ended.
     fn exited(&mut self, outcome: &super::Outcome);
 
@@ -42,6 +49,14 @@ pub struct Status {
     pub quiet: bool,
     /// Where the receipt is written when the program runs, and the receipt.
     pub receipt: Option<(OwnedFd, String)>,
+    /// Whether what was used is written on stderr, and as JSON.
+    pub stats: Option<bool>,
+    /// What was used in all.
+    pub used: Option<super::Figures>,
+    /// Whether the receipt goes to a file of its own, which is written anew at the end.
+    pub own_file: bool,
+    /// Where the receipt was written: what was used follows.
+    pub written: Option<(OwnedFd, String)>,
 }
 
 impl Status {
@@ -65,10 +80,11 @@ impl Status {
 
 impl Events for Status {
     fn started(&mut self, pid: i32) {
-        if let Some((fd, receipt)) = self.receipt.take()
-            && let Err(errno) = sys::write_all(fd.as_fd(), receipt.as_bytes())
-        {
-            self.note(&format!("the receipt cannot be written: {errno}"));
+        if let Some((fd, receipt)) = self.receipt.take() {
+            if let Err(errno) = sys::write_all(fd.as_fd(), receipt.as_bytes()) {
+                self.note(&format!("the receipt cannot be written: {errno}"));
+            }
+            self.written = Some((fd, receipt));
         }
         self.tell(&json!({"event": "started", "pid": pid}));
     }
@@ -80,6 +96,48 @@ impl Events for Status {
             // With stderr closed there is nobody to tell.
             let _ = writeln!(std::io::stderr(), "sbx: note: {}", crate::error::printable(note));
         }
+    }
+
+    fn not_enforced(&mut self, limit: &str, why: &str) {
+        self.note(&format!("limits.{limit} is not enforced: {why}"));
+        let Some((_, text)) = &mut self.receipt else { return };
+        let Ok(mut receipt) = serde_json::from_str::<Value>(text) else { return };
+        let setting = format!("limits.{limit}");
+        for line in receipt["lines"].as_array_mut().into_iter().flatten() {
+            if line["setting"].as_str().is_some_and(|text| text.split([' ', ':']).next() == Some(&setting)) {
+                line["enforced"] = "none".into();
+                line["by"] = json!([]);
+                line["missing"] = json!([why]);
+            }
+        }
+        *text = format!("{receipt:#}\n");
+    }
+
+    fn figures(&mut self, figures: &Figures, ended: bool) {
+        use std::io::Write;
+        let text = match self.stats {
+            Some(true) => format!("{}\n", json!(figures)),
+            Some(false) => figures.text().lines().fold(String::new(), |all, line| all + "sbx: " + line + "\n"),
+            None => String::new(),
+        };
+        let _ = std::io::stderr().write_all(text.as_bytes());
+        if !ended {
+            self.tell(&json!({"event": "stats", "used": figures}));
+            return;
+        }
+        self.used = Some(figures.clone());
+        let Some((fd, receipt)) = self.written.take() else { return };
+        let text = match serde_json::from_str::<Value>(&receipt) {
+            Ok(mut receipt) if self.own_file => {
+                receipt["used"] = json!(figures);
+                format!("{receipt:#}\n")
+            }
+            _ => format!("{:#}\n", json!({"version": 1, "used": figures})),
+        };
+        if self.own_file && sys::empty_file(fd.as_fd()).is_err() {
+            return;
+        }
+        let _ = sys::write_all(fd.as_fd(), text.as_bytes());
     }
 
     fn descriptors(&self) -> Vec<RawFd> {
@@ -95,6 +153,13 @@ impl Events for Status {
             Outcome::Killed => ("killed", None),
         };
         let mut event = json!({"event": "exited", "status": outcome.status(), "cause": cause});
+        if let Some(used) = &self.used {
+            event["used"] = json!(used);
+            if used.oom_kills.unwrap_or(0) > 0 && matches!(outcome, Outcome::Signaled(libc::SIGKILL) | Outcome::Killed)
+            {
+                event["cause"] = "oom".into();
+            }
+        }
         if let (Some(signal), Value::Object(fields)) = (signal, &mut event) {
             fields.insert("signal".into(), signal.into());
         }

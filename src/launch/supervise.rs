@@ -2,7 +2,7 @@
 
 use super::helper::Helper;
 use super::relay::{Relay, stream, tty};
-use super::{Child, Events, Received, wording};
+use super::{Child, Events, Figures, Received, wording};
 use crate::child::{self, Message, Prepared, Session};
 use crate::error::{Error, Result};
 use crate::exit;
@@ -79,7 +79,11 @@ pub(super) struct Running<'a> {
     pub helper: Option<Helper>,
 }
 
-pub(super) fn supervise(running: Running<'_>, status: &mut dyn Events) -> Result<Outcome> {
+pub(super) fn supervise(
+    running: Running<'_>,
+    figures: &dyn Fn() -> Figures,
+    status: &mut dyn Events,
+) -> Result<Outcome> {
     let Running { plan, prepared, child, socket, signals, caller, terminal, mut helper } = running;
     let mut relay = Relay::default();
     if let Some(master) = terminal {
@@ -95,6 +99,7 @@ pub(super) fn supervise(running: Running<'_>, status: &mut dyn Events) -> Result
         socket: socket.as_fd(),
         signals: signals.as_fd(),
         caller: caller.as_ref().map_or(-1, |caller| caller.as_raw_fd()),
+        figures,
         status,
         relay,
         group: None,
@@ -145,7 +150,6 @@ pub(super) fn supervise(running: Running<'_>, status: &mut dyn Events) -> Result
         (None, Waited::Signaled(_)) | (None, _) => Outcome::Killed,
     };
     let outcome = if watch.timed_out { Outcome::TimedOut } else { outcome };
-    watch.status.exited(&outcome);
     Ok(outcome)
 }
 
@@ -157,6 +161,8 @@ struct Watch<'a> {
     signals: BorrowedFd<'a>,
     /// The process that the sandbox ends with, or nothing.
     caller: i32,
+    /// What is used so far.
+    figures: &'a dyn Fn() -> Figures,
     status: &'a mut dyn Events,
     relay: Relay,
     /// The program's process group, where it holds the caller's terminal.
@@ -332,6 +338,7 @@ impl Watch<'_> {
         match arrived.signal {
             libc::SIGCHLD | libc::SIGPIPE | libc::SIGTTOU | libc::SIGTTIN => {}
             libc::SIGWINCH => self.relay.resize(),
+            libc::SIGUSR1 if self.plan.stats => self.status.figures(&(self.figures)(), false),
             libc::SIGCONT => self.go_on(),
             // What the terminal sends has reached a program that shares it; if ^Z stops it, PID 1 says so.
             _ if !arrived.from_process && shared && self.group.is_none() => {}

@@ -236,6 +236,7 @@ fn noun(op: &Op) -> &'static str {
         Op::Show { .. } => "a bind",
         Op::Overlay { .. } => "an overlay",
         Op::Mqueue { .. } => "a mqueue",
+        Op::Cgroup { .. } => "cgroup2",
         Op::Data { .. } => "a file",
         Op::Chmod { .. } => "other permissions",
     }

@@ -29,6 +29,8 @@ pub(super) enum What {
     Deny,
     /// procfs.
     Proc,
+    /// The sandbox's own cgroup.
+    Cgroup { ro: bool },
     /// Devices.
     Dev,
 }
@@ -69,6 +71,11 @@ pub(super) fn collect(
 ) -> Result<Items> {
     let mut items = Items::new();
     root(&mut items, sandbox, facts, ids)?;
+    let limits = &sandbox.limits;
+    if let Some(origin) = limits.delegate.as_ref().or(limits.cgroupfs.as_ref()) {
+        let item = Item { origin: origin.clone(), ..own(What::Cgroup { ro: limits.delegate.is_none() }) };
+        items.insert("/sys/fs/cgroup".into(), item);
+    }
     let root = base(&sandbox.filesystem.root);
     for (path, item) in services {
         // As with the profile's paths: not through a link, which would lead elsewhere while the view is made.

@@ -42,7 +42,10 @@ impl LandlockPlan {
         let scopes = (version < 6).then(|| {
             format!("this kernel's version {version} does not keep signals and abstract sockets inside (version 6)")
         });
-        rights.chain(scopes).collect()
+        let x_server = (version >= 6 && self.scoped & SCOPE_ABSTRACT == 0).then(|| {
+            "abstract sockets are not kept inside: with desktop.x11 and the host's network, programs look for the X server there".to_owned()
+        });
+        rights.chain(scopes).chain(x_server).collect()
     }
 }
 
@@ -86,9 +89,12 @@ pub(super) fn plan(
     let version = version.unwrap_or(0).min(NEWEST);
     let rights = landlock_rights(version);
     let private = |namespace| !sandbox.namespaces.share.contains_key(&namespace);
+    // libxcb asks for the X server's abstract socket first, and takes EPERM for an answer.
+    let x_server = sandbox.desktop.x11 && !private(Namespace::Net);
+    let abstracts = if x_server { 0 } else { SCOPE_ABSTRACT };
     let scoped = match version {
-        6.. if private(Namespace::Pid) => SCOPE_ABSTRACT | SCOPE_SIGNAL,
-        6.. => SCOPE_ABSTRACT,
+        6.. if private(Namespace::Pid) => abstracts | SCOPE_SIGNAL,
+        6.. => abstracts,
         _ => 0,
     };
     let mut rules = Rules::default();
@@ -150,7 +156,10 @@ fn granted(op: &Op, view: &[Placed], facts: &Facts) -> Option<(PathBuf, u64)> {
         Op::Mask { path, closed: false, .. } => (path.clone(), READ),
         Op::Proc { path, .. } => (path.clone(), READ | FS_WRITE_FILE | FS_TRUNCATE),
         Op::Devpts { path } => (path.clone(), DEVICE | FS_READ_DIR),
-        Op::Mqueue { path, .. } => (path.clone(), !FS_EXECUTE & !FS_MAKE_DEVICES & !FS_IOCTL_DEV),
+        Op::Cgroup { path, ro: true } => (path.clone(), READ),
+        Op::Cgroup { path, .. } | Op::Mqueue { path, .. } => {
+            (path.clone(), !FS_EXECUTE & !FS_MAKE_DEVICES & !FS_IOCTL_DEV)
+        }
         _ => return None,
     };
     let file = match op {

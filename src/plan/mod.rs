@@ -6,6 +6,7 @@ mod env;
 mod ids;
 mod items;
 mod landlock;
+mod limits;
 mod op;
 mod ordered;
 mod place;
@@ -16,6 +17,7 @@ pub mod syscalls;
 
 pub use ids::{Extent, IdPlan, Writer};
 pub use landlock::LandlockPlan;
+pub use limits::{CgroupPlan, CgroupSource, LimitFile, source as cgroup_source};
 pub use op::{Attributes, Op};
 pub use receipt::{Enforced, Receipt, receipt};
 pub use render::text;
@@ -110,6 +112,12 @@ pub struct Plan {
     /// Others outside may look at PID 1.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub visible: bool,
+    /// The sandbox's cgroup, if it has one of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<CgroupPlan>,
+    /// Somebody wants to know what was used.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stats: bool,
     /// The program is not to reach our own file by /proc/self/exe, and nothing else keeps it from that.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub handover: bool,
@@ -292,6 +300,7 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         Some(cwd) => vec![cwd.clone()],
         None => vec![facts.cwd.clone(), facts.home.clone(), "/".into()],
     };
+    let cgroup = limits::plan(sandbox, facts, &mut notes)?;
     let capabilities = capabilities(sandbox, facts);
     let user = sandbox.namespaces.user;
     let inner = inner(sandbox, capabilities, &placed.ops, &ids)?;
@@ -340,6 +349,8 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         block_fd: process.block_fd,
         dies_with_caller: process.dies_with_caller,
         visible: visible(sandbox, capabilities),
+        cgroup,
+        stats: sandbox.limits.stats,
         handover: sandbox.namespaces.nested && landlock.is_err() && !bare,
         rlimits: sandbox.rlimits.clone(),
         capabilities,

@@ -129,6 +129,13 @@ pub enum Op {
         /// Where changes go.
         upper: Upper,
     },
+    /// The sandbox's own cgroup and what is below.
+    Cgroup {
+        /// Where.
+        path: PathBuf,
+        /// The program may not change it.
+        ro: bool,
+    },
     /// POSIX message queues.
     Mqueue {
         /// Where.
@@ -183,6 +190,7 @@ impl Op {
             | Op::Show { path, .. }
             | Op::Overlay { path, .. }
             | Op::Mqueue { path, .. }
+            | Op::Cgroup { path, .. }
             | Op::Data { path, .. }
             | Op::Remount { path, .. }
             | Op::Chmod { path, .. } => path,

@@ -195,6 +195,12 @@ impl Placer<'_> {
                 self.covers.insert(path.into(), Cover::Closed);
                 Ok(())
             }
+            What::Cgroup { ro } => {
+                self.directory(path, item)?;
+                self.push(Op::Cgroup { path: path.to_owned(), ro: *ro }, &item.origin);
+                self.covers.insert(path.into(), Cover::Closed);
+                Ok(())
+            }
             What::Dev => self.dev(path, item),
         }
     }

@@ -139,6 +139,19 @@ impl Book<'_> {
             self.full(setting, &none, vec!["the launcher's clock: SIGTERM, then SIGKILL of PID 1".into()]);
         }
         self.full("process.env_pass", &none, vec!["an environment of its own, passed to execve".into()]);
+        for limit in &sandbox.limits.list {
+            let setting = format!("limits.{}", limit.name);
+            let set = self.plan.cgroup.iter().flat_map(|cgroup| &cgroup.files).find(|file| file.origin == limit.origin);
+            let missing = self.plan.notes.iter().filter(|note| note.starts_with(&format!("{setting} is not")));
+            let missing: Vec<String> = missing.cloned().collect();
+            let by = set.map(|file| format!("cgroup v2: {} = {}", file.file, file.value));
+            self.line(
+                setting,
+                &limit.origin,
+                by.into_iter().collect(),
+                if set.is_some() { Vec::new() } else { missing },
+            );
+        }
         for limit in &self.plan.rlimits {
             self.full(format!("rlimits.{}", limit.name), &limit.origin, vec!["setrlimit".into()]);
         }

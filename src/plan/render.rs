@@ -1,6 +1,6 @@
 //! A plan as text for people.
 
-use super::{Attributes, Op, Plan, Writer};
+use super::{Attributes, CgroupSource, Op, Plan, Writer};
 use std::fmt::Write;
 
 /// The plan, one line for each thing that will be done.
@@ -49,6 +49,17 @@ pub fn text(plan: &Plan) -> String {
     }
     for (name, value) in &plan.env {
         line("env", format!("{}={}", name.display(), quote(&value.to_string_lossy())));
+    }
+    if let Some(cgroup) = &plan.cgroup {
+        let source = match &cgroup.source {
+            CgroupSource::Delegated { dir, .. } => format!("below {}, which is delegated to us", dir.display()),
+            CgroupSource::Scope { user: true, .. } => "in a scope of the user's systemd manager".to_owned(),
+            CgroupSource::Scope { user: false, .. } => "in a scope of the system's systemd manager".to_owned(),
+        };
+        line("cgroup", format!("one of its own {source}"));
+        for limit in &cgroup.files {
+            line("limit", format!("{} = {}{}", limit.file, limit.value, from(&limit.origin.0)));
+        }
     }
     for limit in &plan.rlimits {
         let value = |value: Option<u64>| value.map_or("unlimited".to_owned(), |value| value.to_string());
@@ -159,6 +170,7 @@ fn op(op: &Op) -> (&'static str, String) {
             let lower: Vec<_> = lower.iter().map(|dir| dir.display().to_string()).collect();
             ("overlay", format!("{path} ← {}", lower.join(" over ")))
         }
+        Op::Cgroup { ro, .. } => ("cgroup2", format!("{path}{}", if *ro { " ro" } else { "" })),
         Op::Mqueue { .. } => ("mqueue", path.to_string()),
         Op::Data { mode, fd, .. } => ("file", format!("{path} {mode:04o}, from descriptor {fd}")),
         Op::Remount { attributes, .. } => ("remount", format!("{path} {}", flags(*attributes))),

@@ -2,7 +2,8 @@
 //! host that the tries look for is also the one that clears up.
 
 use super::facts::Outside;
-use super::probes::{self, Bus};
+use super::probes;
+use crate::dbus::{self, Bus};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::sys::attempts::{self, SESSION_KEYRING, SystemV, USER_KEYRING};
@@ -222,6 +223,6 @@ fn bus(facts: &Facts) -> Option<(String, Bus)> {
         let dir = facts.env.get("XDG_RUNTIME_DIR").cloned().unwrap_or_else(|| format!("/run/user/{}", facts.uid));
         format!("unix:path={dir}/bus")
     });
-    let bus = probes::connect_to_bus(&address).ok()?;
+    let bus = dbus::connect(&address).ok()?;
     Some((address, bus))
 }

@@ -134,6 +134,7 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
     let place = |op: &Op| {
         let (host, writable, devices) = match op {
             Op::Bind { attributes, .. } => (true, !attributes.ro, !attributes.nodev),
+            Op::Cgroup { ro, .. } => (false, !ro, false),
             Op::Tmpfs { .. } | Op::Devpts { .. } | Op::Proc { .. } | Op::Mqueue { .. } => (false, true, false),
             Op::Dir { .. } | Op::File { .. } | Op::Mask { .. } => (false, false, false),
             _ => return None,

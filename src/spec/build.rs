@@ -18,6 +18,7 @@ pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbo
             _ => Network::None,
         },
         rlimits: builder.rlimits(),
+        limits: builder.limits(),
         desktop: Desktop {
             wayland: merged.switch("desktop.wayland"),
             x11: merged.switch("desktop.x11"),
@@ -441,6 +442,63 @@ impl Builder<'_> {
             }
         }
         limits
+    }
+
+    fn limits(&mut self) -> limits::Limits {
+        let merged = self.merged;
+        let mut found = limits::Limits::default();
+        for (key, value) in merged.iter() {
+            let Some(name) = key.strip_prefix("limits.") else { continue };
+            match (name, value) {
+                ("delegate", Value::Switch(true, at)) => found.delegate = Some(Origin(self.sources.place(at))),
+                ("cgroupfs", Value::Switch(true, at)) => found.cgroupfs = Some(Origin(self.sources.place(at))),
+                _ => {}
+            }
+            let Some(key) = limits::find(name) else { continue };
+            match value {
+                Value::Switch(on, at) => found.list.push(limits::Limit {
+                    name: key.name,
+                    value: limits::Value::Text(if *on { "1" } else { "0" }.into()),
+                    prefer: false,
+                    origin: Origin(self.sources.place(at)),
+                }),
+                Value::Text(text) => {
+                    let (plain, prefer) = limits::preferred(&text.text);
+                    if let Some(value) = self.limit(key, text, plain) {
+                        let value = limits::Value::Text(value);
+                        found.list.push(limits::Limit { name: key.name, value, prefer, origin: self.origin(text) });
+                    }
+                }
+                Value::Map(map) => {
+                    for (item, text) in map {
+                        let (plain, prefer) = limits::preferred(&text.text);
+                        let Some(value) = self.limit(key, text, plain) else { continue };
+                        let value = match key.form {
+                            limits::Form::Pages => limits::Value::Pages(item.text.clone(), value),
+                            _ => match self.path(item) {
+                                Some(path) => limits::Value::Device(path, value),
+                                None => continue,
+                            },
+                        };
+                        found.list.push(limits::Limit { name: key.name, value, prefer, origin: self.origin(item) });
+                    }
+                }
+                Value::List(..) => {}
+            }
+        }
+        // In the order of the table, whatever that of the layers: memory before swap.
+        found.list.sort_by_key(|limit| limits::KEYS.iter().position(|key| key.name == limit.name));
+        found
+    }
+
+    fn limit(&mut self, key: &limits::Key, text: &Text, plain: &str) -> Option<String> {
+        match key.form.value(plain) {
+            Ok(value) => Some(value),
+            Err(help) => {
+                self.wrong(text, format!("`{}` is no value of limits.{}", text.text, key.name), help);
+                None
+            }
+        }
     }
 
     fn session_bus(&mut self) -> SessionBus {

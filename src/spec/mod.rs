@@ -2,6 +2,7 @@
 
 pub mod build;
 mod filesystem;
+pub mod limits;
 mod mounts;
 mod parts;
 pub mod project;
@@ -51,6 +52,8 @@ pub struct Sandbox {
     pub network: Network,
     /// setrlimit(2).
     pub rlimits: Vec<Rlimit>,
+    /// cgroup v2.
+    pub limits: limits::Limits,
     /// What is held and what is refused.
     pub security: Security,
     /// The desktop's services.

@@ -1,6 +1,7 @@
 //! The project's own file, `.sbx.toml`: it comes with a repository that one clones, so it may only tighten.
 
 use super::build::parse_size;
+use super::limits;
 use super::{Filesystem, Mode, PathRule, Root};
 use crate::profile::{Diagnostic, Document, Merged, Setting, Text, Value, Vars};
 use std::path::{Path, PathBuf};
@@ -89,6 +90,21 @@ fn check(below: &Merged, view: &Filesystem, setting: &Setting, vars: &Vars) -> V
                 (None, _) => false,
             };
             refuse(text, fine, "a higher limit")
+        }
+        (Value::Text(text), _) if name.starts_with("limits.") => {
+            let Some(key) = limits::find(name.trim_start_matches("limits.")) else { return Vec::new() };
+            let plain = |text: &Text| limits::preferred(&text.text).0.to_owned();
+            let old = below.text(name).map(plain);
+            // What is guaranteed, or weighs more than the others', is no restriction.
+            let gives =
+                matches!(key.name, "memory_low" | "memory_min") || (old.is_none() && key.form == limits::Form::Weight);
+            let prefers = |text: &Text| limits::preferred(&text.text).1;
+            let weaker = prefers(text) && below.text(name).is_some_and(|old| !prefers(old));
+            refuse(text, !gives && !weaker && key.form.tightens(&plain(text), old.as_deref()), "a higher limit")
+        }
+        (Value::Switch(on, at), "limits.delegate" | "limits.cgroupfs") => {
+            let text = Text { text: String::new(), at: at.clone() };
+            refuse(&text, !on || below.switch(name), "cgroups of its own")
         }
         (Value::Switch(on, at), _) if name.starts_with("desktop.") => {
             let text = Text { text: String::new(), at: at.clone() };

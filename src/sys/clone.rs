@@ -26,6 +26,9 @@ struct CloneArgs {
     cgroup: u64,
 }
 
+/// The library's constant is cut off to 32 bits.
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
+
 /// The two sides of a clone.
 pub enum Cloned {
     /// In the parent: the child's process id and a descriptor for it.
@@ -42,10 +45,17 @@ pub enum Cloned {
 /// clone3(2) with these CLONE_NEW* flags, a pidfd and SIGCHLD; memory is copied as by fork.
 /// The process must have one thread, since only the calling one lives on in the child.
 pub fn clone3(namespaces: u64) -> Result<Cloned> {
+    clone3_into(namespaces, None)
+}
+
+/// The same, born in a cgroup (Linux 5.7).
+pub fn clone3_into(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
     debug_assert!(has_one_thread(), "clone with more than one thread");
     let mut pidfd: c_int = -1;
+    let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
     let mut args = CloneArgs {
-        flags: namespaces | libc::CLONE_PIDFD as u64 | CLONE_CLEAR_SIGHAND,
+        flags: namespaces | libc::CLONE_PIDFD as u64 | CLONE_CLEAR_SIGHAND | into,
+        cgroup: cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
         ..CloneArgs::default()
@@ -284,6 +294,12 @@ pub fn join_namespace(fd: i32, kind: i32) -> Result<()> {
     done(unsafe { libc::setns(fd, kind) })
 }
 
+/// unshare(2), CLONE_NEWCGROUP: the cgroup that this process is in becomes the root of what it sees.
+pub fn new_cgroup_namespace() -> Result<()> {
+    // SAFETY: plain integers.
+    done(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) })
+}
+
 /// unshare(2), CLONE_NEWUSER
 pub fn new_user_namespace() -> Result<()> {
     // SAFETY: plain integers.
@@ -349,4 +365,48 @@ pub fn rlimit(resource: u32) -> Result<(u64, u64)> {
     // SAFETY: two 64-bit values, as struct rlimit64 has.
     check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, none, limit.as_mut_ptr()) })?;
     Ok((limit[0], limit[1]))
+}
+
+/// CLOCK_MONOTONIC.
+pub fn monotonic_nanoseconds() -> u64 {
+    // SAFETY: the struct is the call's to fill; this clock is always there.
+    let now = unsafe {
+        let mut now = std::mem::zeroed::<libc::timespec>();
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now);
+        now
+    };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// What children used that were waited for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    /// Processor time in programs.
+    pub user_usec: u64,
+    /// And in the kernel.
+    pub system_usec: u64,
+    /// Page faults that read nothing from a disk.
+    pub minor_faults: u64,
+    /// And those that did.
+    pub major_faults: u64,
+    /// Voluntary and other ones.
+    pub context_switches: u64,
+}
+
+/// getrusage(2), RUSAGE_CHILDREN
+pub fn usage_of_children() -> Usage {
+    // SAFETY: the struct is the call's to fill.
+    let used = unsafe {
+        let mut used = std::mem::zeroed::<libc::rusage>();
+        libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut used);
+        used
+    };
+    let usec = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
+    Usage {
+        user_usec: usec(used.ru_utime),
+        system_usec: usec(used.ru_stime),
+        minor_faults: used.ru_minflt as u64,
+        major_faults: used.ru_majflt as u64,
+        context_switches: (used.ru_nvcsw + used.ru_nivcsw) as u64,
+    }
 }

@@ -440,3 +440,59 @@ pub fn write_some(fd: BorrowedFd<'_>, data: &[u8]) -> Result<usize> {
     let value = unsafe { libc::write(fd.as_raw_fd(), data.as_ptr().cast(), data.len()) };
     Ok(check(value as libc::c_long)? as usize)
 }
+
+fn statfs(path: &std::path::Path) -> Option<libc::statfs> {
+    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).ok()?;
+    // SAFETY: the path ends with a NUL; the buffer is the kernel's to fill.
+    unsafe {
+        let mut facts = std::mem::zeroed();
+        (libc::statfs(path.as_ptr(), &raw mut facts) == 0).then_some(facts)
+    }
+}
+
+/// statfs(2): whether a path lies on a cgroup v2 file system.
+pub fn is_cgroup2(path: &std::path::Path) -> bool {
+    statfs(path).is_some_and(|facts| facts.f_type == libc::CGROUP2_SUPER_MAGIC)
+}
+
+/// statvfs(3): whether the mount that a path lies on is read-only.
+pub fn is_read_only(path: &std::path::Path) -> bool {
+    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()) else { return false };
+    // SAFETY: the path ends with a NUL; the buffer is the library's to fill.
+    unsafe {
+        let mut facts = std::mem::zeroed::<libc::statvfs>();
+        libc::statvfs(path.as_ptr(), &raw mut facts) == 0 && facts.f_flag & libc::ST_RDONLY != 0
+    }
+}
+
+/// getxattr(2), of at most 64 bytes.
+pub fn attribute(path: &std::path::Path, name: &CStr) -> Option<Vec<u8>> {
+    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).ok()?;
+    let mut value = vec![0; 64];
+    // SAFETY: the strings end with a NUL; the buffer is valid for its length.
+    let length = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+    value.truncate(usize::try_from(length).ok()?);
+    Some(value)
+}
+
+/// flock(2): an exclusive lock, which is waited for or not.
+pub fn lock(fd: BorrowedFd<'_>, wait: bool) -> Result<()> {
+    let flags = libc::LOCK_EX | if wait { 0 } else { libc::LOCK_NB };
+    loop {
+        // SAFETY: a descriptor that is open.
+        match done(unsafe { libc::flock(fd.as_raw_fd(), flags) }) {
+            Err(Errno(libc::EINTR)) => {}
+            other => return other,
+        }
+    }
+}
+
+/// ftruncate(2) to nothing, and back to the start.
+pub fn empty_file(fd: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: plain integers.
+    unsafe {
+        done(libc::ftruncate(fd.as_raw_fd(), 0))?;
+        check(libc::lseek(fd.as_raw_fd(), 0, libc::SEEK_SET))?;
+    }
+    Ok(())
+}

@@ -1,10 +1,10 @@
 //! The desktop's services and the system's: sockets that answer the user, or root.
 
 use super::super::facts::{Facts, Granted, Verdict};
-use super::bus;
 use super::network::connect_abstract;
 use super::tools::{each, id, not_run, verdict};
 use super::{Probe, by_network, never};
+use crate::dbus;
 use crate::sys::Errno;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -173,12 +173,12 @@ fn runtime() -> PathBuf {
 }
 
 /// By the address that the program has, and by the host's.
-fn on_bus(facts: &Facts, ask: impl Fn(&mut bus::Bus, &str) -> bus::Answer) -> Verdict {
+fn on_bus(facts: &Facts, ask: impl Fn(&mut dbus::Bus, &str) -> dbus::Answer) -> Verdict {
     let Some((address, name)) = &facts.outside.bus else { return not_run("the caller has no session bus") };
     let own = std::env::var("DBUS_SESSION_BUS_ADDRESS").ok();
     let default = format!("unix:path={}", runtime().join("bus").display());
     let addresses = [Some(address.clone()), own, Some(default)];
-    each(addresses.into_iter().flatten(), |address| match bus::connect(&address) {
+    each(addresses.into_iter().flatten(), |address| match dbus::connect(&address) {
         Err(error) => Verdict::Closed(format!("{address}: {error}")),
         Ok(mut bus) => match ask(&mut bus, name) {
             Ok(_) if by_directory(facts, &address) => Verdict::Shared(format!("the profile shows {address}")),

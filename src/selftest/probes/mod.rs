@@ -1,7 +1,6 @@
 //! What is tried, by groups.
 
 mod asserts;
-mod bus;
 mod descriptors;
 mod desktop;
 mod devices;
@@ -20,7 +19,6 @@ mod rights;
 mod tools;
 
 pub(super) use asserts::{GROUP as ASSERTS, attempt as assertion, title as assertion_title};
-pub(super) use bus::{Bus, connect as connect_to_bus};
 pub(super) use desktop::SOCKETS;
 pub(super) use files::{DENIED, INNER, MASKED, RO, RW, SECRET};
 pub(super) use host_files::STARTED;

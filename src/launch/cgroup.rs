@@ -1,0 +1,253 @@
+//! The sandbox's cgroup: made, limited and read back before there is a process in it; counted and taken away afterwards.
+//! "Control Group v2" of the kernel's documentation.
+
+use super::figures::Figures;
+use super::{Events, systemd};
+use crate::error::{Error, Result};
+use crate::plan::{CgroupPlan, CgroupSource, LimitFile};
+use crate::spec::limits::{self, Form};
+use crate::sys::{self, Errno};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What the names of our directories start with.
+const PREFIX: &str = "sbx-";
+/// And end with, where the launcher is in it.
+const LAUNCHER: &str = ".launcher";
+
+/// How long the end of what is in it may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The sandbox's own.
+pub(super) struct Cgroup {
+    dir: PathBuf,
+    /// Open, with a lock that says that we live: what is left without one is taken away by the next.
+    fd: OwnedFd,
+    /// The one above, that we divide.
+    base: PathBuf,
+    /// Where we went ourselves, and what we switched on for that.
+    leaf: Option<(PathBuf, Vec<String>)>,
+    gone: bool,
+}
+
+fn at(path: &Path, what: &str, error: std::io::Error) -> Error {
+    Error::new(format!("no cgroup for the limits: cannot {what} {}: {}", path.display(), Errno::from(error)))
+}
+
+/// Makes it. Nothing is in it yet.
+pub(super) fn make(plan: &CgroupPlan, status: &mut dyn Events) -> Result<Cgroup> {
+    let (base, occupied, ours) = match &plan.source {
+        CgroupSource::Delegated { dir, occupied } => (dir.clone(), *occupied, true),
+        CgroupSource::Scope { address, user, description } => {
+            (systemd::scope(address, *user, description)?, true, false)
+        }
+    };
+    let _lock = divide(&base)?;
+    collect(&base);
+    let name = format!("{PREFIX}{}-{:x}", sys::pid(), sys::monotonic_nanoseconds());
+    let mut enabled = Vec::new();
+    let leaf = if occupied {
+        let leaf = base.join(format!("{name}{LAUNCHER}"));
+        std::fs::create_dir(&leaf).map_err(|error| at(&leaf, "make", error))?;
+        write(&leaf.join("cgroup.procs"), "0").map_err(|error| at(&leaf, "go to", error))?;
+        Some(leaf)
+    } else {
+        None
+    };
+    let have = read(&base, "cgroup.subtree_control").unwrap_or_default();
+    for controller in &plan.controllers {
+        if have.split_whitespace().any(|name| name == controller) {
+            continue;
+        }
+        let file = base.join("cgroup.subtree_control");
+        write(&file, &format!("+{controller}")).map_err(|error| {
+            at(&file, &format!("write +{controller} to"), error)
+                .hint("EBUSY: processes are in that cgroup itself; ENOENT: the controller is not handed on to it")
+        })?;
+        enabled.push(controller.clone());
+    }
+    let dir = base.join(&name);
+    std::fs::create_dir(&dir).map_err(|error| at(&dir, "make", error))?;
+    let fd = std::fs::File::open(&dir).map_err(|error| at(&dir, "open", error))?;
+    let fd = OwnedFd::from(fd);
+    sys::lock(fd.as_fd(), false).map_err(|errno| at(&dir, "lock", errno.into()))?;
+    let leaf = leaf.filter(|_| ours).map(|leaf| (leaf, enabled));
+    let cgroup = Cgroup { dir, fd, base, leaf, gone: false };
+    for limit in &plan.files {
+        if let Err(why) = cgroup.limit(limit) {
+            if !limit.prefer {
+                return Err(Error::new(format!("limits.{} cannot be enforced: {why}", limit.name))
+                    .origin(&limit.origin)
+                    .hint("`,prefer` behind the value goes on without"));
+            }
+            status.not_enforced(limit.name, &why);
+        }
+    }
+    Ok(cgroup)
+}
+
+/// One at a time. By a file of the cgroup that is divided: its directory may be somebody's own, who holds its lock for life.
+fn divide(base: &Path) -> Result<std::fs::File> {
+    let file = base.join("cgroup.subtree_control");
+    let lock = std::fs::File::open(&file).map_err(|error| at(&file, "open", error))?;
+    sys::lock(lock.as_fd(), true).map_err(|errno| at(&file, "lock", errno.into()))?;
+    Ok(lock)
+}
+
+/// Takes away what launchers left that were killed: nobody holds its lock, and nobody is in it.
+fn collect(base: &Path) {
+    for entry in std::fs::read_dir(base).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        let path = entry.path();
+        let free = || std::fs::File::open(&path).is_ok_and(|dir| sys::lock(dir.as_fd(), false).is_ok());
+        if name.ends_with(LAUNCHER) || free() {
+            remove(&path);
+        }
+    }
+}
+
+/// Removes it with what was made below it; not what has processes.
+fn remove(dir: &Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove(&entry.path());
+        }
+    }
+    let _ = std::fs::remove_dir(dir);
+}
+
+fn write(file: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    std::fs::OpenOptions::new().write(true).open(file)?.write_all(text.as_bytes())
+}
+
+pub(super) fn read(dir: &Path, name: &str) -> Option<String> {
+    std::fs::read_to_string(dir.join(name)).ok()
+}
+
+impl Cgroup {
+    /// For clone3(2), CLONE_INTO_CGROUP.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// For a sandbox that divides it: where its processes are. Open for writing oneself to.
+    pub(super) fn leaf_below(&self) -> Result<OwnedFd> {
+        let leaf = self.dir.join("program");
+        std::fs::create_dir(&leaf).map_err(|error| at(&leaf, "make", error))?;
+        let file = leaf.join("cgroup.procs");
+        let file = std::fs::OpenOptions::new().write(true).open(&file).map_err(|error| at(&file, "open", error))?;
+        Ok(file.into())
+    }
+
+    /// Writes a limit, and reads it back: what says nothing may still not have done it.
+    fn limit(&self, limit: &LimitFile) -> std::result::Result<(), String> {
+        let file = self.dir.join(&limit.file);
+        write(&file, &limit.value).map_err(|error| match error.raw_os_error() {
+            Some(libc::ENOENT | libc::EACCES) if !file.exists() => format!("this kernel has no {}", limit.file),
+            _ => format!("writing `{}` to {}: {}", limit.value, limit.file, Errno::from(error)),
+        })?;
+        let found = read(&self.dir, &limit.file).unwrap_or_default();
+        let form = limits::find(limit.name).map_or(Form::Count, |key| key.form);
+        if holds(form, &limit.value, &found) {
+            Ok(())
+        } else {
+            Err(format!("{} says `{}` after `{}` was written", limit.file, found.trim(), limit.value))
+        }
+    }
+
+    /// What was used so far.
+    pub(super) fn figures(&self, since: Instant) -> Figures {
+        Figures::of_cgroup(&self.dir, since.elapsed())
+    }
+
+    /// Ends what is left in it, and takes it away.
+    pub(super) fn end(&mut self) {
+        if std::mem::replace(&mut self.gone, true) {
+            return;
+        }
+        let _ = write(&self.dir.join("cgroup.kill"), "1");
+        let end = Instant::now() + PATIENCE;
+        let mut pause = Duration::from_micros(200);
+        loop {
+            remove(&self.dir);
+            if !self.dir.exists() || Instant::now() >= end {
+                break;
+            }
+            // Processes leave their cgroup a moment after they are reaped.
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+        let Some((leaf, enabled)) = &self.leaf else { return };
+        // As it was: controllers off, and we back, unless somebody else divides it by now.
+        let Ok(_lock) = divide(&self.base) else { return };
+        let others = std::fs::read_dir(&self.base).into_iter().flatten().flatten();
+        let others = others.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.path() != *leaf);
+        if others.count() == 0 {
+            for controller in enabled {
+                let _ = write(&self.base.join("cgroup.subtree_control"), &format!("-{controller}"));
+            }
+            if write(&self.base.join("cgroup.procs"), "0").is_ok() {
+                let _ = std::fs::remove_dir(leaf);
+            }
+        }
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Whether a file says what was written, in its own way.
+fn holds(form: Form, written: &str, found: &str) -> bool {
+    let found = found.trim();
+    let number = |text: &str| text.parse::<u64>().ok();
+    match form {
+        Form::Bytes | Form::Pages => match (number(written), number(found)) {
+            // In whole pages, and none is larger than a gigabyte.
+            (Some(written), Some(found)) => {
+                found <= written && written - found < if form == Form::Bytes { 65_536 } else { 1 << 30 }
+            }
+            // More than there can be.
+            (Some(written), None) => found == "max" && written >= 1 << 62,
+            _ => written == found,
+        },
+        Form::Cpu => found == written || (written == "max" && found.starts_with("max ")),
+        Form::Weight => found.lines().any(|line| line.trim_start_matches("default ").trim() == written),
+        Form::Set => limits::numbers(found).zip(limits::numbers(written)).is_some_and(|(mut found, mut written)| {
+            found.sort_unstable();
+            written.sort_unstable();
+            written.dedup();
+            found == written
+        }),
+        Form::Rates | Form::Latency => {
+            let mut words = written.split_whitespace();
+            let device = words.next().unwrap_or_default();
+            let line = found.lines().find(|line| line.split_whitespace().next() == Some(device)).unwrap_or_default();
+            let unlimited = |word: &str| word.ends_with("=max") && line.is_empty();
+            words.all(|word| unlimited(word) || line.split_whitespace().any(|other| other == word))
+        }
+        Form::Count | Form::Switch => written == found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_is_compared_by_what_it_means() {
+        assert!(holds(Form::Bytes, "67108864", "67108864\n") && holds(Form::Bytes, "67108865", "67108864\n"));
+        assert!(!holds(Form::Bytes, "67108864", "max\n") && !holds(Form::Bytes, "67108864", "134217728\n"));
+        assert!(holds(Form::Bytes, "max", "max\n") && holds(Form::Bytes, "0", "0\n"));
+        assert!(holds(Form::Cpu, "max", "max 100000\n") && !holds(Form::Cpu, "50000 100000", "max 100000\n"));
+        assert!(holds(Form::Weight, "50", "default 50\n") && holds(Form::Weight, "50", "50\n"));
+        assert!(holds(Form::Set, "0,1", "0-1\n") && !holds(Form::Set, "0", "0-1\n") && !holds(Form::Set, "0", "\n"));
+        assert!(holds(Form::Rates, "8:0 wbps=1048576", "8:0 rbps=max wbps=1048576 riops=max wiops=max\n"));
+        assert!(!holds(Form::Rates, "8:0 wbps=1048576", "8:16 rbps=max wbps=1048576 riops=max wiops=max\n"));
+    }
+}

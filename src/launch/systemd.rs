@@ -1,0 +1,144 @@
+//! A scope from systemd: org.freedesktop.systemd1(5), StartTransientUnit.
+
+use crate::dbus::{self, Body, Method};
+use crate::error::{Error, Result};
+use crate::sys;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The slice that all sandboxes lie in.
+const SLICE: &str = "sbx.slice";
+
+/// Has this process moved into a scope of its own that is ours to divide, and gives its directory. It is gone when the last process
+/// in it is.
+pub(super) fn scope(address: &str, user: bool, description: &str) -> Result<PathBuf> {
+    let whose = if user { "the user's systemd manager" } else { "systemd" };
+    let check = if user { "systemctl --user status" } else { "systemctl status" };
+    let failed = |what: &str, why: String| {
+        Error::new(format!("no cgroup for the limits: {whose} {what}: {why}")).hint(format!("see `{check}`"))
+    };
+    let connected = match address.strip_prefix('/') {
+        Some(_) => dbus::connect_directly(Path::new(address)),
+        None => dbus::connect(address),
+    };
+    let mut bus = connected.map_err(|why| failed(&format!("does not answer at {address}"), why))?;
+    bus.be_patient();
+    let pid = sys::pid();
+    // Numbers are used again, and a scope may live a moment longer than who was in it.
+    let name = format!("sbx-{pid}-{:x}.scope", sys::monotonic_nanoseconds());
+    let companion = Companion::start(&name).map_err(|errno| failed("is not asked", format!("fork: {errno}")))?;
+    let mut body = Body::default();
+    body.string(&name);
+    body.string("fail");
+    body.array(8, |properties| {
+        for (property, text) in [("Description", description), ("Slice", SLICE), ("CollectMode", "inactive-or-failed")]
+        {
+            properties.structure();
+            properties.string(property);
+            properties.variant("s");
+            properties.string(text);
+        }
+        properties.structure();
+        properties.string("Delegate");
+        properties.variant("b");
+        properties.switch(true);
+        properties.structure();
+        properties.string("PIDs");
+        properties.variant("au");
+        properties.array(4, |pids| [pid, companion.pid].into_iter().for_each(|pid| pids.number(pid as u32)));
+    });
+    body.array(8, |_| {});
+    let method = Method { method: "StartTransientUnit", signature: "ssa(sv)a(sa(sv))", ..METHOD };
+    let job = bus.call_with(&method, &body).map_err(|why| failed("makes no scope", why))?;
+    loop {
+        let signal = bus.signal("JobRemoved").map_err(|why| failed("does not say that the scope is there", why))?;
+        // Its number, and then its path, the unit and the result.
+        let words = dbus::strings(&signal, 4);
+        if words.first() == Some(&job) {
+            match words.get(2).map(String::as_str) {
+                Some("done") => break,
+                other => return Err(failed("makes no scope", other.unwrap_or("no result").to_owned())),
+            }
+        }
+    }
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let path = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
+    let dir = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/'));
+    if !dir.ends_with(&name) {
+        return Err(failed("made a scope, but did not move us", format!("we are in {}", dir.display())));
+    }
+    drop(companion);
+    if let Some(slice) = dir.parent() {
+        collect(&mut bus, slice);
+    }
+    Ok(dir)
+}
+
+/// Goes into the scope with us. The manager takes a scope away when the last process has left it, which it never sees of one whose
+/// process was gone before it was moved: who is killed in between has somebody who is moved all the same.
+struct Companion {
+    pid: i32,
+    /// Its end tells that we are gone, or need it no more.
+    told: Option<OwnedFd>,
+}
+
+impl Companion {
+    fn start(scope: &str) -> sys::Result<Companion> {
+        let (hears, told) = sys::pipe()?;
+        if let Some(pid) = sys::fork()? {
+            return Ok(Companion { pid, told: Some(told) });
+        }
+        drop(told);
+        let _ = sys::block_all_but(&[]);
+        let settled = matches!(sys::read(hears.as_fd(), &mut [0; 1]), Ok(1));
+        // A scope that could not be started moves nobody, ever.
+        for _ in 0..if settled { 0 } else { 100 } {
+            std::thread::sleep(Duration::from_millis(50));
+            if std::fs::read_to_string("/proc/self/cgroup").is_ok_and(|own| own.contains(scope)) {
+                // Until the manager has come to watch it.
+                std::thread::sleep(Duration::from_millis(500));
+                break;
+            }
+        }
+        sys::exit_now(0)
+    }
+}
+
+impl Drop for Companion {
+    fn drop(&mut self) {
+        if let Some(told) = self.told.take() {
+            let _ = sys::write_all(told.as_fd(), b"x");
+        }
+        let _ = sys::wait_for(self.pid);
+    }
+}
+
+/// Has scopes stopped that nobody is in, and whose launcher is gone.
+fn collect(bus: &mut dbus::Bus, slice: &Path) {
+    for entry in std::fs::read_dir(slice).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| name.starts_with("sbx-") && name.ends_with(".scope")) else {
+            continue;
+        };
+        let launcher = name.split('-').nth(1).unwrap_or_default();
+        let empty = || {
+            std::fs::read_to_string(entry.path().join("cgroup.events")).is_ok_and(|text| text.contains("populated 0"))
+        };
+        if !Path::new("/proc").join(launcher).exists() && empty() {
+            let mut body = Body::default();
+            body.string(name);
+            body.string("fail");
+            let _ = bus.call_with(&Method { method: "StopUnit", signature: "ss", ..METHOD }, &body);
+        }
+    }
+}
+
+/// Of the manager's object.
+const METHOD: Method<'static> = Method {
+    to: "org.freedesktop.systemd1",
+    path: "/org/freedesktop/systemd1",
+    interface: "org.freedesktop.systemd1.Manager",
+    method: "",
+    signature: "",
+};
