@@ -96,7 +96,7 @@ fn choose(
             );
         }
         Hierarchy::Absent => {
-            return no("no cgroup2 file system is mounted at /sys/fs/cgroup", "mount -t cgroup2 none /sys/fs/cgroup");
+            return no("no cgroup2 file system is mounted at /sys/fs/cgroup", "as root: mount -t cgroup2 none /sys/fs/cgroup");
         }
     }
     let lacking = |have: &[String]| -> Vec<String> {
@@ -213,7 +213,8 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) ->
                     notes.push(format!("limits.{} is not enforced: {why}", limit.name));
                 }
                 None => {
-                    let required = list.iter().find(|limit| !limit.prefer);
+                    let required = || list.iter().filter(|limit| !limit.prefer);
+                    let required = required().find(|limit| !available(found, controller(limit))).or(required().next());
                     let asked = wanted.delegate.as_ref().or(wanted.cgroupfs.as_ref());
                     match (required, asked) {
                         (Some(limit), _) => return Err(refused(limit, &why, &fix)),

@@ -1,0 +1,80 @@
+#!/bin/bash
+# benches/limits.sh [ROUNDS]: starts with limits beside systemd-run's and without, and what limits make of programs, each beside systemd-run
+# with the same limit; in the guest of tests/guest, as root. Its times are those of an emulated machine: the ratios count.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+SBX=${SBX:-${CARGO_TARGET_DIR:-$PWD/target}/$(uname -m)-unknown-linux-gnu/release/sbx}
+W=$(mktemp -d); trap 'rm -rf "$W"' EXIT
+cp "$SBX" "$W/sbx"
+cat >"$W/bench.py" <<'P'
+import json, os, re, statistics, subprocess, sys, time
+ROUNDS = int(sys.argv[1])
+SBX = ["./sbx", "run", "-q"]
+LIMITS = ["--memory", "64M", "--pids-limit", "50"]
+RUN = ["systemd-run", "--user", "--scope", "-q", "-p", "MemoryMax=64M", "-p", "TasksMax=50"]
+
+def timed(command):
+    began = time.monotonic()
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    return (time.monotonic() - began) * 1000
+
+def compare(title, commands):
+    times = [[] for _ in commands]
+    for command in commands: timed(command)
+    for _ in range(ROUNDS):
+        for number, command in enumerate(commands): times[number].append(timed(command))
+    medians = [statistics.median(each) for each in times]
+    print(f"{title:<52}" + "".join(f"{median:9.1f}" for median in medians) + f"   {medians[0] / medians[1]:.3f}", flush=True)
+
+if len(sys.argv) > 2:
+    compare("start in a delegated cgroup: limited, unlimited (ms)", [SBX + LIMITS + ["--", "true"], SBX + ["--", "true"]])
+    sys.exit()
+compare("start: limited, systemd-run --user --scope (ms)", [SBX + LIMITS + ["--", "true"], RUN + ["true"]])
+compare("start: limited, unlimited (ms)", [SBX + LIMITS + ["--", "true"], SBX + ["--", "true"]])
+subprocess.run(["systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes", "python3", "run-delegated.py"], check=True)
+
+def ended(title, command):
+    ran = subprocess.run(command, capture_output=True, text=True)
+    print(f"{title:<52} status {ran.returncode}, {'survived' if 'survived' in ran.stdout else 'ended'}", flush=True)
+
+hog = ["python3", "-c", "a = bytearray(300 << 20); print('survived')"]
+ended("300 MiB with memory_max 64M, swap 0: sbx", ["./sbx", "-q", "--memory", "64M", "--set", "limits.swap_max=0", "--"] + hog)
+ended("the same: systemd-run", ["systemd-run", "--user", "--scope", "-q", "-p", "MemoryMax=64M", "-p", "MemorySwapMax=0"] + hog)
+
+# Processes that keep all processors busy for some seconds, and tell how much they got.
+burn = """
+import os, time
+end = time.monotonic() + 5
+began = time.monotonic()
+children = [os.fork() for _ in range(1)] + [0]
+while time.monotonic() < end: pass
+if 0 in children[:-1]: os._exit(0)
+os.wait()
+t = os.times()
+print((t.user + t.system + t.children_user + t.children_system) / (time.monotonic() - began))
+"""
+for share in (50, 100):
+    for name, command in (("sbx", ["./sbx", "-q", "--cpus", str(share / 100), "--"]), ("systemd-run", ["systemd-run", "--user", "--scope", "-q", "-p", f"CPUQuota={share}%"])):
+        ran = subprocess.run(command + ["python3", "-c", burn], capture_output=True, text=True)
+        print(f"{f'processors used with a share of {share / 100}: {name}':<52} {float(ran.stdout):.3f}", flush=True)
+
+write = ["dd", "if=/dev/zero", f"of={os.getcwd()}/file", "bs=64k", "count=64", "oflag=direct", "status=none"]
+for name, command in (
+    ("sbx", ["./sbx", "-q", "--rw", ".", "--set", 'limits.io_max={"/home"="wbps=1M"}', "--"]),
+    ("systemd-run", ["systemd-run", "--user", "--scope", "-q", "-p", "IOWriteBandwidthMax=/home 1M"]),
+):
+    began = time.monotonic()
+    subprocess.run(command + write, check=True)
+    print(f"{f'4 MiB at 1 MiB a second: {name}':<52} {time.monotonic() - began:.2f} s", flush=True)
+
+# The figures beside what the cgroup of a scope around it counted, and what wait4(2) told.
+script = "import os\nn = 0\nwhile os.times().user < 4: n += 1\na = bytearray(100 << 20)\nfor i in range(0, len(a), 4096): a[i] = 1"
+ran = subprocess.run(["./sbx", "-q", "--stats=json", "--", "python3", "-c", script + "\nprint(sum(os.times()[:2]), __import__('resource').getrusage(0).ru_maxrss)"], capture_output=True, text=True)
+used = json.loads([line for line in ran.stderr.splitlines() if line.startswith("{")][0])
+own, most = ran.stdout.split()
+print(f"{'processor time: --stats, the program by times(2) (s)':<52} {used['cpu_usec'] / 1e6:.3f} {float(own):.3f}")
+print(f"{'memory: --stats, the program by getrusage(2) (MiB)':<52} {used.get('memory_peak', 0) / 2**20:.1f} {int(most) / 1024:.1f}")
+P
+echo 'import os,sys; os.execvp("python3", ["python3", "bench.py", "'"${1:-15}"'", "delegated"])' >"$W/run-delegated.py"
+echo "Linux ${KERNEL:-6.12} in the guest; $("$SBX" --version)"
+tests/guest/run -t 580 -i "$W/sbx" -i "$W/bench.py" -i "$W/run-delegated.py" "python3 bench.py ${1:-15}"
