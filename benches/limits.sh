@@ -27,6 +27,11 @@ def compare(title, commands):
     print(f"{title:<52}" + "".join(f"{median:9.1f}" for median in medians) + f"   {medians[0] / medians[1]:.3f}", flush=True)
 
 if len(sys.argv) > 2:
+    # As who divides a cgroup has it: nobody in it, and the processes in leaves.
+    base = "/sys/fs/cgroup" + open("/proc/self/cgroup").read().strip()[3:]
+    os.mkdir(base + "/leaf")
+    open(base + "/leaf/cgroup.procs", "w").write("0")
+    open(base + "/cgroup.subtree_control", "w").write("+memory +pids")
     compare("start in a delegated cgroup: limited, unlimited (ms)", [SBX + LIMITS + ["--", "true"], SBX + ["--", "true"]])
     sys.exit()
 compare("start: limited, systemd-run --user --scope (ms)", [SBX + LIMITS + ["--", "true"], RUN + ["true"]])
@@ -67,13 +72,22 @@ for name, command in (
     subprocess.run(command + write, check=True)
     print(f"{f'4 MiB at 1 MiB a second: {name}':<52} {time.monotonic() - began:.2f} s", flush=True)
 
-# The figures beside what the cgroup of a scope around it counted, and what wait4(2) told.
-script = "import os\nn = 0\nwhile os.times().user < 4: n += 1\na = bytearray(100 << 20)\nfor i in range(0, len(a), 4096): a[i] = 1"
-ran = subprocess.run(["./sbx", "-q", "--stats=json", "--", "python3", "-c", script + "\nprint(sum(os.times()[:2]), __import__('resource').getrusage(0).ru_maxrss)"], capture_output=True, text=True)
-used = json.loads([line for line in ran.stderr.splitlines() if line.startswith("{")][0])
-own, most = ran.stdout.split()
-print(f"{'processor time: --stats, the program by times(2) (s)':<52} {used['cpu_usec'] / 1e6:.3f} {float(own):.3f}")
-print(f"{'memory: --stats, the program by getrusage(2) (MiB)':<52} {used.get('memory_peak', 0) / 2**20:.1f} {int(most) / 1024:.1f}")
+# The figures beside what systemd counts for a service, of a program that always does the same.
+work = "n = 0\nfor i in range(4000000): n += i\na = bytearray(100 << 20)\nfor i in range(0, len(a), 4096): a[i] = 1"
+tell = "\nprint(open('/sys/fs/cgroup' + open('/proc/self/cgroup').read().strip()[3:] + '/memory.peak').read())"
+ours, theirs = [], []
+for _ in range(5):
+    ran = subprocess.run(["./sbx", "-q", "--stats=json", "--set", "limits.cgroupfs=true", "--", "python3", "-c", work + tell], capture_output=True, text=True)
+    used = json.loads([line for line in ran.stderr.splitlines() if line.startswith("{")][0])
+    ours.append((used["cpu_usec"] / 1e6, used["memory_peak"] / 2**20))
+    service = ["systemd-run", "--user", "--wait", "--pipe", "-p", "CPUAccounting=yes", "-p", "MemoryAccounting=yes"]
+    ran = subprocess.run(service + ["python3", "-c", work + tell], capture_output=True, text=True)
+    found = re.search(r"CPU time consumed: (?:(\d+)min )?(?:([0-9.]+)s)?(?:([0-9.]+)ms)?", ran.stderr)
+    minutes, seconds, thousandths = (float(part or 0) for part in found.groups())
+    theirs.append((minutes * 60 + seconds + thousandths / 1000, int(ran.stdout) / 2**20))
+median = lambda list, at: statistics.median(each[at] for each in list)
+print(f"{'processor time: --stats, systemd (s)':<52} {median(ours, 0):.3f} {median(theirs, 0):.3f}   {median(ours, 0) / median(theirs, 0):.3f}")
+print(f"{'most memory: --stats, systemd (MiB)':<52} {median(ours, 1):.2f} {median(theirs, 1):.2f}")
 P
 echo 'import os,sys; os.execvp("python3", ["python3", "bench.py", "'"${1:-15}"'", "delegated"])' >"$W/run-delegated.py"
 echo "Linux ${KERNEL:-6.12} in the guest; $("$SBX" --version)"

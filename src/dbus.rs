@@ -15,6 +15,8 @@ pub(crate) struct Bus {
     pub name: String,
     /// Signals that came meanwhile: member and body.
     signals: Vec<(String, Vec<u8>)>,
+    /// It has answered who we said we are.
+    greeted: bool,
 }
 
 /// A method of an object.
@@ -116,25 +118,28 @@ pub(crate) fn connect_directly(socket: &std::path::Path) -> Result<Bus, String> 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Bus {
+    /// Says who we are, and goes on without waiting for the answer, which comes before the first reply.
     fn greet(mut stream: UnixStream, patience: Duration) -> Result<Bus, String> {
         let text = |error: std::io::Error| sys::Errno::from(error).to_string();
         stream.set_read_timeout(Some(patience)).map_err(text)?;
         // The user's number in decimal digits, in hexadecimal.
         let uid: String = sys::effective_uid().to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
-        stream.write_all(format!("\0AUTH EXTERNAL {uid}\r\n").as_bytes()).map_err(text)?;
+        stream.write_all(format!("\0AUTH EXTERNAL {uid}\r\nBEGIN\r\n").as_bytes()).map_err(text)?;
+        Ok(Bus { stream, serial: 0, name: String::new(), signals: Vec::new(), greeted: false })
+    }
+
+    /// The answer to that.
+    fn greeted(&mut self) -> std::io::Result<()> {
         let mut line = Vec::new();
         while !line.ends_with(b"\r\n") {
             let mut byte = [0];
-            if stream.read(&mut byte).map_err(text)? == 0 {
-                return Err("it hung up".into());
+            if self.stream.read(&mut byte)? == 0 || line.len() > 1024 {
+                return Err(std::io::ErrorKind::ConnectionAborted.into());
             }
             line.extend(byte);
         }
-        if !line.starts_with(b"OK") {
-            return Err(format!("it said {}", String::from_utf8_lossy(&line).trim()));
-        }
-        stream.write_all(b"BEGIN\r\n").map_err(text)?;
-        Ok(Bus { stream, serial: 0, name: String::new(), signals: Vec::new() })
+        self.greeted = true;
+        if line.starts_with(b"OK") { Ok(()) } else { Err(std::io::Error::from_raw_os_error(libc::EACCES)) }
     }
 
     fn hello(mut self) -> Result<Bus, String> {
@@ -214,6 +219,9 @@ impl Bus {
 
     /// The next message: an answer if it is one to the last call.
     fn message(&mut self) -> std::io::Result<Option<Answer>> {
+        if !self.greeted {
+            self.greeted()?;
+        }
         let mut head = [0; 16];
         self.stream.read_exact(&mut head)?;
         let number = |at: usize| {

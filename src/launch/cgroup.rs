@@ -163,12 +163,16 @@ impl Cgroup {
         Figures::of_cgroup(&self.dir, since.elapsed())
     }
 
+    /// What limits did to it.
+    pub(super) fn verdict(&self, since: Instant) -> Figures {
+        Figures::verdict(&self.dir, since.elapsed())
+    }
+
     /// Ends what is left in it, and takes it away.
     pub(super) fn end(&mut self) {
         if std::mem::replace(&mut self.gone, true) {
             return;
         }
-        let _ = write(&self.dir.join("cgroup.kill"), "1");
         let end = Instant::now() + PATIENCE;
         let mut pause = Duration::from_micros(200);
         loop {
@@ -176,6 +180,7 @@ impl Cgroup {
             if !self.dir.exists() || Instant::now() >= end {
                 break;
             }
+            let _ = write(&self.dir.join("cgroup.kill"), "1");
             // Processes leave their cgroup a moment after they are reaped.
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(20));

@@ -58,9 +58,6 @@ impl Figures {
     pub(super) fn of_cgroup(dir: &Path, wall: Duration) -> Figures {
         let text = |name: &str| read(dir, name).unwrap_or_default();
         let (cpu, memory) = (text("cpu.stat"), text("memory.stat"));
-        let field = |text: &str, name: &str| -> Option<u64> {
-            text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
-        };
         let number = |name: &str| read(dir, name)?.trim().parse().ok();
         let io = text("io.stat");
         let io = io.lines().filter_map(|line| {
@@ -93,6 +90,17 @@ impl Figures {
             pressure_usec: pressure.collect(),
             oom_kills: field(&text("memory.events"), "oom_kill"),
             pids_refused: field(&text("pids.events"), "max"),
+        }
+    }
+
+    /// Only what limits did: the rest has the kernel add up counters of all processors.
+    pub(super) fn verdict(dir: &Path, wall: Duration) -> Figures {
+        Figures {
+            source: "cgroup",
+            wall_usec: wall.as_micros() as u64,
+            oom_kills: field(&read(dir, "memory.events").unwrap_or_default(), "oom_kill"),
+            pids_refused: field(&read(dir, "pids.events").unwrap_or_default(), "max"),
+            ..Figures::default()
         }
     }
 
@@ -153,6 +161,11 @@ impl Figures {
         }
         out
     }
+}
+
+/// The number behind a name, in a file that has one on each line.
+fn field(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
 fn size(bytes: u64) -> String {

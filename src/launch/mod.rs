@@ -133,8 +133,10 @@ pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
     };
     let outcome = supervise::supervise(running, &figures, status)?;
     guard.done = true;
-    if plan.stats || cgroup.is_some() {
-        status.figures(&figures(), true);
+    match &cgroup {
+        Some(cgroup) if !status.wants_figures() => status.figures(&cgroup.verdict(began), true),
+        None if !plan.stats => {}
+        _ => status.figures(&figures(), true),
     }
     // What the program left is ended, and nothing is left of the cgroup when that is told.
     if let Some(cgroup) = &mut cgroup {

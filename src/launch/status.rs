@@ -30,6 +30,11 @@ pub trait Events {
     /// A limit that was only preferred, and could not be had after all.
     fn not_enforced(&mut self, _limit: &str, _why: &str) {}
 
+    /// Whether somebody wants all that was used, rather than what limits did.
+    fn wants_figures(&self) -> bool {
+        false
+    }
+
     /// What was used, so far or in all.
     fn figures(&mut self, _figures: &super::Figures, _ended: bool) {}
 
@@ -111,6 +116,10 @@ impl Events for Status {
             }
         }
         *text = format!("{receipt:#}\n");
+    }
+
+    fn wants_figures(&self) -> bool {
+        self.stats.is_some() || self.fd.is_some() || self.written.is_some()
     }
 
     fn figures(&mut self, figures: &Figures, ended: bool) {

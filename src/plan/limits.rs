@@ -96,7 +96,10 @@ fn choose(
             );
         }
         Hierarchy::Absent => {
-            return no("no cgroup2 file system is mounted at /sys/fs/cgroup", "as root: mount -t cgroup2 none /sys/fs/cgroup");
+            return no(
+                "no cgroup2 file system is mounted at /sys/fs/cgroup",
+                "as root: mount -t cgroup2 none /sys/fs/cgroup",
+            );
         }
     }
     let lacking = |have: &[String]| -> Vec<String> {
