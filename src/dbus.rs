@@ -5,7 +5,7 @@ use crate::sys;
 use std::io::{Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A connection that has said hello.
 pub(crate) struct Bus {
@@ -17,6 +17,8 @@ pub(crate) struct Bus {
     signals: Vec<(String, Vec<u8>)>,
     /// It has answered who we said we are.
     greeted: bool,
+    /// When the whole talk has to be over.
+    deadline: Instant,
 }
 
 /// A method of an object.
@@ -125,7 +127,14 @@ impl Bus {
         // The user's number in decimal digits, in hexadecimal.
         let uid: String = sys::effective_uid().to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
         stream.write_all(format!("\0AUTH EXTERNAL {uid}\r\nBEGIN\r\n").as_bytes()).map_err(text)?;
-        Ok(Bus { stream, serial: 0, name: String::new(), signals: Vec::new(), greeted: false })
+        Ok(Bus {
+            stream,
+            serial: 0,
+            name: String::new(),
+            signals: Vec::new(),
+            greeted: false,
+            deadline: Instant::now() + patience,
+        })
     }
 
     /// The answer to that.
@@ -133,7 +142,7 @@ impl Bus {
         let mut line = Vec::new();
         while !line.ends_with(b"\r\n") {
             let mut byte = [0];
-            if self.stream.read(&mut byte)? == 0 || line.len() > 1024 {
+            if self.stream.read(&mut byte)? == 0 || line.len() > 1024 || Instant::now() >= self.deadline {
                 return Err(std::io::ErrorKind::ConnectionAborted.into());
             }
             line.extend(byte);
@@ -202,7 +211,8 @@ impl Bus {
     }
 
     /// Waits longer for answers than for those to a question that nobody needs.
-    pub fn be_patient(&self) {
+    pub fn be_patient(&mut self) {
+        self.deadline = Instant::now() + PATIENCE;
         let _ = self.stream.set_read_timeout(Some(PATIENCE));
     }
 
@@ -219,6 +229,9 @@ impl Bus {
 
     /// The next message: an answer if it is one to the last call.
     fn message(&mut self) -> std::io::Result<Option<Answer>> {
+        if Instant::now() >= self.deadline {
+            return Err(std::io::Error::from_raw_os_error(libc::ETIMEDOUT));
+        }
         if !self.greeted {
             self.greeted()?;
         }

@@ -204,7 +204,8 @@ fn the_cgroup_is_the_sandboxs_own_whatever_it_comes_from_and_is_gone_afterwards(
     let found = loop {
         let leaf = traces().into_iter().find(|path| {
             std::fs::read_to_string(path.join("memory.max")).is_ok_and(|text| text.trim() == "67108864")
-                && std::fs::read_to_string(path.join("cgroup.procs")).is_ok_and(|text| text.lines().count() == 2)
+                && std::fs::read_to_string(path.join("sandbox/cgroup.procs"))
+                    .is_ok_and(|text| text.lines().count() == 2)
         });
         if let Some(leaf) = leaf {
             break leaf;
@@ -330,6 +331,39 @@ fn a_sandbox_with_limits_runs_in_one() {
     // Shown, it is read-only, and its own alone.
     let shown = place.sh(&["--memory", "100M", "--set", "limits.cgroupfs=true"], "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cgroup.procs | head -1; mkdir /sys/fs/cgroup/x 2>/dev/null || echo closed; echo max 2>/dev/null >/sys/fs/cgroup/memory.max || echo closed");
     assert_eq!(shown.out, "104857600\nclosed\nclosed\n", "{shown:#?}");
+}
+
+/// The kernel keeps the root of a cgroup namespace from who is in it, and no longer once that one has made another.
+#[test]
+fn a_program_with_namespaces_of_its_own_does_not_lift_its_limits() {
+    need!(limits());
+    let _alone = alone();
+    let place = Place::new();
+    let hog = "python3 -c 'a = bytearray(200 << 20); print(\"survived\")'";
+    let limits = ["--memory", "64M", "--set", "limits.swap_max=0"];
+    // In a hierarchy that it mounts itself.
+    let mounted = format!(
+        "unshare -Urm -C sh -c 'mkdir -p /tmp/c && mount -t cgroup2 none /tmp/c && mkdir /tmp/c/sub && echo $$ >/tmp/c/sub/cgroup.procs && echo mounted
+        exec unshare -C sh -c \"echo max >/tmp/c/memory.max; echo max >/tmp/c/../memory.max\"' 2>/dev/null; {hog}"
+    );
+    let ran = place.sh(&[&limits[..], &["--set", "namespaces.nested=allow"]].concat(), &mounted);
+    assert!(ran.out == "mounted\n" && ran.status == Some(137), "{ran:#?}");
+    // And in the one that it is shown.
+    let shown = format!("unshare -Ur -C sh -c 'echo max >/sys/fs/cgroup/memory.max && echo written'; {hog}");
+    let flags = ["--set", "namespaces.nested=no-mount", "--set", "limits.delegate=true"];
+    let ran = place.sh(&[&limits[..], &flags].concat(), &shown);
+    assert!(ran.status == Some(137) && !ran.out.contains("survived"), "{ran:#?}");
+    // What it makes and closes is taken away all the same, and at once; the figures are whole.
+    let litter = "cd /sys/fs/cgroup; mkdir -p a/b/c; chmod 000 a/b a .; n=0; while mkdir d 2>/dev/null; do cd d; n=$((n+1)); done; [ $n -lt 40 ] && echo stopped";
+    let began = Instant::now();
+    let (ran, figures) = used(&place, &[&limits[..], &["--set", "limits.delegate=true"]].concat(), litter);
+    assert!(ran.status == Some(0) && ran.out == "stopped\n", "{ran:#?}");
+    assert!(
+        figures["cpu_usec"].as_u64() > Some(0) && began.elapsed() < Duration::from_secs(5),
+        "{figures} {:?}",
+        began.elapsed()
+    );
+    gone(Duration::from_secs(10));
 }
 
 #[test]

@@ -317,4 +317,17 @@ fn nothing_is_mounted_over_what_the_user_may_not_open() {
     // Who asks for it without `optional` gets what it says: a path that reads as empty.
     let asked = lines(&facts, "[filesystem.paths]\n\"/etc/shadow\" = \"masked\"\n");
     assert_eq!(asked, ["mask /etc/machine-id", "mask /etc/shadow", "closed /etc/gshadow", "closed /etc/ssl/private"]);
+    // In a directory that the program may write to, it could put another in its place.
+    let hooks = "/home/alice/src/tool/hooks";
+    let mut entries = entries.clone();
+    entries.push((hooks, Kind::Dir));
+    facts.paths = Paths::fake(&entries);
+    facts.paths.close(hooks);
+    let of = |mode: &str| {
+        let flags =
+            format!("[filesystem.paths]\n\"${{CWD}}\" = \"{mode}\"\n\"${{CWD}}/hooks\" = \"masked,optional\"\n");
+        let text = planned("default", &flags, &facts);
+        text.lines().find(|line| line.contains(hooks)).map(|line| line.split_whitespace().next().unwrap().to_owned())
+    };
+    assert_eq!((of("ro").as_deref(), of("rw").as_deref()), (Some("closed"), Some("mask")));
 }

@@ -13,6 +13,10 @@ use std::path::{Path, PathBuf};
 /// Devices that every program may expect, by their names in /dev.
 pub const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
+/// Directories of sysfs that are there to be mounted on.
+const MOUNT_POINTS: [&str; 5] =
+    ["/sys/fs/bpf", "/sys/fs/pstore", "/sys/kernel/debug", "/sys/kernel/security", "/sys/kernel/tracing"];
+
 /// It may neither be read, written nor searched, and belongs to another.
 const CLOSED: &str = "this user may not open it on the host either";
 
@@ -206,7 +210,7 @@ impl Paths {
         };
         // A place for a mount. What comes later on the host does not reach the view.
         let vacant = || std::fs::read_dir(&host).is_ok_and(|mut entries| entries.next().is_none());
-        if host.starts_with("/sys") && vacant() {
+        if MOUNT_POINTS.iter().any(|path| host == Path::new(path)) && vacant() {
             self.closed.insert(host.into(), "nothing is mounted there on the host");
             return;
         }

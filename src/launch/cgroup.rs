@@ -1,5 +1,9 @@
 //! The sandbox's cgroup: made, limited and read back before there is a process in it; counted and taken away afterwards.
 //! "Control Group v2" of the kernel's documentation.
+//!
+//! It is two, one in the other. The outer one has the limits, the figures and cgroup.kill, and no name inside: what the program sees
+//! starts with the inner one, which is the root of its cgroup namespace. Its files are the user's, and a program that makes one more
+//! namespace, or where the hierarchy is mounted without `nsdelegate`, may write to all that it can name.
 
 use super::figures::Figures;
 use super::{Events, systemd};
@@ -23,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Cgroup {
     dir: PathBuf,
     /// Open, with a lock that says that we live: what is left without one is taken away by the next.
+    _lock: OwnedFd,
+    /// The inner one, in which the sandbox is born.
+    inner: PathBuf,
     fd: OwnedFd,
     /// The one above, that we divide.
     base: PathBuf,
@@ -43,7 +50,8 @@ pub(super) fn make(plan: &CgroupPlan, status: &mut dyn Events) -> Result<Cgroup>
             (systemd::scope(address, *user, description)?, true, false)
         }
     };
-    let _lock = divide(&base)?;
+    // A scope is ours alone.
+    let _lock = if ours { Some(divide(&base)?) } else { None };
     collect(&base);
     let name = format!("{PREFIX}{}-{:x}", sys::pid(), sys::monotonic_nanoseconds());
     let mut enabled = Vec::new();
@@ -69,12 +77,29 @@ pub(super) fn make(plan: &CgroupPlan, status: &mut dyn Events) -> Result<Cgroup>
     }
     let dir = base.join(&name);
     std::fs::create_dir(&dir).map_err(|error| at(&dir, "make", error))?;
-    let fd = std::fs::File::open(&dir).map_err(|error| at(&dir, "open", error))?;
-    let fd = OwnedFd::from(fd);
-    sys::lock(fd.as_fd(), false).map_err(|errno| at(&dir, "lock", errno.into()))?;
+    let open = |dir: &Path| std::fs::File::open(dir).map(OwnedFd::from).map_err(|error| at(dir, "open", error));
+    let lock = open(&dir)?;
+    // Who holds it instead of us only keeps what is left from being taken away.
+    let _ = sys::lock(lock.as_fd(), false);
+    let inner = dir.join("sandbox");
+    std::fs::create_dir(&inner).map_err(|error| at(&inner, "make", error))?;
+    let fd = open(&inner)?;
     let leaf = leaf.filter(|_| ours).map(|leaf| (leaf, enabled));
-    let cgroup = Cgroup { dir, fd, base, leaf, gone: false };
+    let cgroup = Cgroup { dir, _lock: lock, inner, fd, base, leaf, gone: false };
+    // What a program makes below must not keep us from taking it away.
+    for (name, most) in [("cgroup.max.descendants", "1000"), ("cgroup.max.depth", "32")] {
+        let _ = write(&cgroup.dir.join(name), most);
+    }
+    if plan.shown {
+        for controller in &plan.controllers {
+            let _ = write(&cgroup.dir.join("cgroup.subtree_control"), &format!("+{controller}"));
+        }
+    }
     for limit in &plan.files {
+        // For programs that look at their own: it is the outer one that holds.
+        if plan.shown {
+            let _ = write(&cgroup.inner.join(&limit.file), &limit.value);
+        }
         if let Err(why) = cgroup.limit(limit) {
             if !limit.prefer {
                 return Err(Error::new(format!("limits.{} cannot be enforced: {why}", limit.name))
@@ -91,8 +116,14 @@ pub(super) fn make(plan: &CgroupPlan, status: &mut dyn Events) -> Result<Cgroup>
 fn divide(base: &Path) -> Result<std::fs::File> {
     let file = base.join("cgroup.subtree_control");
     let lock = std::fs::File::open(&file).map_err(|error| at(&file, "open", error))?;
-    sys::lock(lock.as_fd(), true).map_err(|errno| at(&file, "lock", errno.into()))?;
-    Ok(lock)
+    // Everybody may open it, and with that lock it: not for ever.
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match sys::lock(lock.as_fd(), false) {
+            Err(Errno(libc::EWOULDBLOCK)) if Instant::now() < end => std::thread::sleep(Duration::from_millis(5)),
+            other => return other.map(|()| lock).map_err(|errno| at(&file, "lock", errno.into())),
+        }
+    }
 }
 
 /// Takes away what launchers left that were killed: nobody holds its lock, and nobody is in it.
@@ -103,16 +134,22 @@ fn collect(base: &Path) {
         let path = entry.path();
         let free = || std::fs::File::open(&path).is_ok_and(|dir| sys::lock(dir.as_fd(), false).is_ok());
         if name.ends_with(LAUNCHER) || free() {
-            remove(&path);
+            remove(&path, Instant::now() + PATIENCE);
         }
     }
 }
 
 /// Removes it with what was made below it; not what has processes.
-fn remove(dir: &Path) {
+fn remove(dir: &Path, end: Instant) {
+    use std::os::unix::fs::PermissionsExt;
+    if std::fs::remove_dir(dir).is_ok() || Instant::now() >= end {
+        return;
+    }
+    // Whoever made what is below may have closed it. There are no links here.
+    let _ = std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755));
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove(&entry.path());
+            remove(&entry.path(), end);
         }
     }
     let _ = std::fs::remove_dir(dir);
@@ -135,7 +172,7 @@ impl Cgroup {
 
     /// For a sandbox that divides it: where its processes are. Open for writing oneself to.
     pub(super) fn leaf_below(&self) -> Result<OwnedFd> {
-        let leaf = self.dir.join("program");
+        let leaf = self.inner.join("program");
         std::fs::create_dir(&leaf).map_err(|error| at(&leaf, "make", error))?;
         let file = leaf.join("cgroup.procs");
         let file = std::fs::OpenOptions::new().write(true).open(&file).map_err(|error| at(&file, "open", error))?;
@@ -145,16 +182,21 @@ impl Cgroup {
     /// Writes a limit, and reads it back: what says nothing may still not have done it.
     fn limit(&self, limit: &LimitFile) -> std::result::Result<(), String> {
         let file = self.dir.join(&limit.file);
-        write(&file, &limit.value).map_err(|error| match error.raw_os_error() {
+        // Ours count, too: the inner one, and the program's leaf.
+        let value = match (limit.name, limit.value.parse::<u64>()) {
+            ("max_descendants" | "max_depth", Ok(number)) => (number + 2).to_string(),
+            _ => limit.value.clone(),
+        };
+        write(&file, &value).map_err(|error| match error.raw_os_error() {
             Some(libc::ENOENT | libc::EACCES) if !file.exists() => format!("this kernel has no {}", limit.file),
-            _ => format!("writing `{}` to {}: {}", limit.value, limit.file, Errno::from(error)),
+            _ => format!("writing `{value}` to {}: {}", limit.file, Errno::from(error)),
         })?;
         let found = read(&self.dir, &limit.file).unwrap_or_default();
         let form = limits::find(limit.name).map_or(Form::Count, |key| key.form);
-        if holds(form, &limit.value, &found) {
+        if holds(form, &value, &found) {
             Ok(())
         } else {
-            Err(format!("{} says `{}` after `{}` was written", limit.file, found.trim(), limit.value))
+            Err(format!("{} says `{}` after `{value}` was written", limit.file, found.trim()))
         }
     }
 
@@ -176,7 +218,7 @@ impl Cgroup {
         let end = Instant::now() + PATIENCE;
         let mut pause = Duration::from_micros(200);
         loop {
-            remove(&self.dir);
+            remove(&self.dir, end);
             if !self.dir.exists() || Instant::now() >= end {
                 break;
             }

@@ -142,7 +142,10 @@ pub(super) fn collect(
                 "the host's /proc is shown: its processes are seen, and can be changed as far as their user may".into(),
             );
         }
-        if let (Some(why), true, true) = (facts.paths.closed(&source), hides && rule.options.optional, ids.is_single())
+        // Whoever may write to the directory above could put something else there.
+        let fixed = above().is_some_and(|item| matches!(item.what, What::Bind { ro: true, .. }));
+        if let (Some(why), true, true) =
+            (facts.paths.closed(&source), hides && rule.options.optional && fixed, ids.is_single())
         {
             closed.push(Closed { path: source, origin: rule.origin.clone(), why });
             continue;

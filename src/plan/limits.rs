@@ -18,6 +18,9 @@ pub struct CgroupPlan {
     /// What is written, in this order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<LimitFile>,
+    /// The program sees it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shown: bool,
     /// The program may make cgroups below it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub delegate: bool,
@@ -279,7 +282,8 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) ->
             .hint("take `cgroup` out of namespaces.share"));
     }
     let controllers = needed(&list).into_iter().map(str::to_owned).collect();
-    Ok(Some(CgroupPlan { source, controllers, files, delegate: wanted.delegate.is_some() }))
+    let shown = wanted.delegate.is_some() || wanted.cgroupfs.is_some();
+    Ok(Some(CgroupPlan { source, controllers, files, shown, delegate: wanted.delegate.is_some() }))
 }
 
 /// Whether any source has that controller.

@@ -169,13 +169,17 @@ impl Form {
                 let share = |text: &str| {
                     let text = cpu(text)?;
                     let (quota, period) = text.split_once(' ')?;
+                    let (quota, period) = (quota.parse::<u64>().ok()?, period.parse::<u64>().ok()?);
                     // In millionths of a processor.
-                    Some(quota.parse::<u64>().ok()?.saturating_mul(1_000_000) / period.parse::<u64>().ok()?.max(1))
+                    Some((quota.saturating_mul(1_000_000) / period.max(1), period))
                 };
                 match (cpu(new).as_deref(), cpu(old).as_deref()) {
                     (_, Some("max")) => true,
                     (Some("max"), _) => false,
-                    _ => matches!((share(new), share(old)), (Some(new), Some(old)) if new <= old),
+                    // A longer period allows longer bursts.
+                    _ => {
+                        matches!((share(new), share(old)), (Some((new, period)), Some((old, before))) if new <= old && period <= before)
+                    }
                 }
             }
             Form::Set => match (numbers(new), numbers(old)) {

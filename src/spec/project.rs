@@ -96,8 +96,9 @@ fn check(below: &Merged, view: &Filesystem, setting: &Setting, vars: &Vars) -> V
             let plain = |text: &Text| limits::preferred(&text.text).0.to_owned();
             let old = below.text(name).map(plain);
             // What is guaranteed, or weighs more than the others', is no restriction.
-            let gives =
-                matches!(key.name, "memory_low" | "memory_min") || (old.is_none() && key.form == limits::Form::Weight);
+            let gives = matches!(key.name, "memory_low" | "memory_min")
+                || (old.is_none() && key.name == "cpu_max_burst")
+                || (old.is_none() && key.form == limits::Form::Weight);
             let prefers = |text: &Text| limits::preferred(&text.text).1;
             let weaker = prefers(text) && below.text(name).is_some_and(|old| !prefers(old));
             refuse(text, !gives && !weaker && key.form.tightens(&plain(text), old.as_deref()), "a higher limit")
