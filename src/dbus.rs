@@ -98,11 +98,7 @@ pub(crate) fn connect(address: &str) -> Result<Bus, String> {
             }
             (None, None) => continue,
         };
-        match stream
-            .map_err(|error| sys::Errno::from(error).to_string())
-            .and_then(|stream| Bus::greet(stream, Duration::from_secs(1)))
-            .and_then(Bus::hello)
-        {
+        match stream.map_err(|error| sys::Errno::from(error).to_string()).and_then(Bus::greet).and_then(Bus::hello) {
             Ok(bus) => return Ok(bus),
             Err(error) => last = error,
         }
@@ -113,17 +109,20 @@ pub(crate) fn connect(address: &str) -> Result<Bus, String> {
 /// Connects to a socket of systemd's own, which speaks D-Bus without a bus: nobody has names there.
 pub(crate) fn connect_directly(socket: &std::path::Path) -> Result<Bus, String> {
     let connected = UnixStream::connect(socket).map_err(|error| sys::Errno::from(error).to_string());
-    connected.and_then(|stream| Bus::greet(stream, PATIENCE))
+    connected.and_then(Bus::greet)
 }
+
+/// How long who is asked may take.
+const AT_FIRST: Duration = Duration::from_secs(1);
 
 /// How long a manager may take that has much to do.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Bus {
     /// Says who we are, and goes on without waiting for the answer, which comes before the first reply.
-    fn greet(mut stream: UnixStream, patience: Duration) -> Result<Bus, String> {
+    fn greet(mut stream: UnixStream) -> Result<Bus, String> {
         let text = |error: std::io::Error| sys::Errno::from(error).to_string();
-        stream.set_read_timeout(Some(patience)).map_err(text)?;
+        stream.set_read_timeout(Some(AT_FIRST)).map_err(text)?;
         // The user's number in decimal digits, in hexadecimal.
         let uid: String = sys::effective_uid().to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
         stream.write_all(format!("\0AUTH EXTERNAL {uid}\r\nBEGIN\r\n").as_bytes()).map_err(text)?;
@@ -133,7 +132,7 @@ impl Bus {
             name: String::new(),
             signals: Vec::new(),
             greeted: false,
-            deadline: Instant::now() + patience,
+            deadline: Instant::now() + AT_FIRST,
         })
     }
 

@@ -91,16 +91,27 @@ pub struct Manager {
 
 const ROOT: &str = "/sys/fs/cgroup";
 
+/// The directory of the cgroup v2 that this process is in, of what /proc/self/cgroup says.
+fn own(text: &str) -> Option<PathBuf> {
+    let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+    Some(Path::new(ROOT).join(path.trim_start_matches('/')))
+}
+
+/// The directory of the cgroup v2 that this process is in by now.
+pub fn own_cgroup() -> Option<PathBuf> {
+    own(&std::fs::read_to_string("/proc/self/cgroup").ok()?)
+}
+
 /// Looks for all of it.
 pub fn probe(limits: &Limits, uid: u32, name: &str, env: &BTreeMap<String, String>) -> CgroupFacts {
-    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let v1 = own.lines().any(|line| !line.starts_with("0::") && line.split(':').nth(1).is_some_and(|c| !c.is_empty()));
-    let v2 = own.lines().find_map(|line| line.strip_prefix("0::"));
+    let text = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let v1 = text.lines().any(|line| !line.starts_with("0::") && line.split(':').nth(1).is_some_and(|c| !c.is_empty()));
+    let v2 = own(&text);
     let unified = sys::is_cgroup2(Path::new(ROOT));
-    let hierarchy = match (unified, v1, v2) {
+    let hierarchy = match (unified, v1, v2.is_some()) {
         (true, ..) => Hierarchy::Unified,
-        (false, true, Some(_)) => Hierarchy::Hybrid,
-        (false, true, None) => Hierarchy::Legacy,
+        (false, true, true) => Hierarchy::Hybrid,
+        (false, true, false) => Hierarchy::Legacy,
         _ => Hierarchy::Absent,
     };
     let mut facts = CgroupFacts { hierarchy, ..CgroupFacts::default() };
@@ -109,7 +120,7 @@ pub fn probe(limits: &Limits, uid: u32, name: &str, env: &BTreeMap<String, Strin
     }
     facts.read_only = sys::is_read_only(Path::new(ROOT));
     facts.kernel = words(&Path::new(ROOT).join("cgroup.controllers"));
-    facts.own = Path::new(ROOT).join(v2.unwrap_or_default().trim_start_matches('/'));
+    facts.own = v2.unwrap_or_else(|| ROOT.into());
     let runtime = env.get("XDG_RUNTIME_DIR").map_or_else(|| PathBuf::from(format!("/run/user/{uid}")), PathBuf::from);
     if !facts.read_only {
         facts.delegated = delegated(&facts.own, &runtime);

@@ -50,9 +50,11 @@ pub(super) fn make(plan: &CgroupPlan, status: &mut dyn Events) -> Result<Cgroup>
             (systemd::scope(address, *user, description)?, true, false)
         }
     };
-    // A scope is ours alone.
+    // A scope is new, and ours alone.
     let _lock = if ours { Some(divide(&base)?) } else { None };
-    collect(&base);
+    if ours {
+        collect(&base);
+    }
     let name = format!("{PREFIX}{}-{:x}", sys::pid(), sys::monotonic_nanoseconds());
     let mut enabled = Vec::new();
     let leaf = if occupied {

@@ -62,9 +62,7 @@ pub(super) fn scope(address: &str, user: bool, description: &str) -> Result<Path
             }
         }
     }
-    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let path = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
-    let dir = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/'));
+    let dir = crate::host::own_cgroup().unwrap_or_default();
     if !dir.ends_with(&name) {
         return Err(failed("made a scope, but did not move us", format!("we are in {}", dir.display())));
     }
