@@ -26,7 +26,11 @@ def compare(title, commands):
     medians = [statistics.median(each) for each in times]
     print(f"{title:<52}" + "".join(f"{median:9.1f}" for median in medians) + f"   {medians[0] / medians[1]:.3f}", flush=True)
 
-if len(sys.argv) > 2:
+if sys.argv[2:] == ["below"]:
+    compare("the same with sbx.service, below the manager", [SBX + LIMITS + ["--", "true"], RUN + ["true"]])
+    compare("and unlimited", [SBX + LIMITS + ["--", "true"], SBX + ["--", "true"]])
+    sys.exit()
+if sys.argv[2:] == ["delegated"]:
     # As who divides a cgroup has it: nobody in it, and the processes in leaves.
     base = "/sys/fs/cgroup" + open("/proc/self/cgroup").read().strip()[3:]
     os.mkdir(base + "/leaf")
@@ -36,6 +40,13 @@ if len(sys.argv) > 2:
     sys.exit()
 compare("start: limited, systemd-run --user --scope (ms)", [SBX + LIMITS + ["--", "true"], RUN + ["true"]])
 compare("start: limited, unlimited (ms)", [SBX + LIMITS + ["--", "true"], SBX + ["--", "true"]])
+# Below a service that is kept: from a session, where the manager moves the launcher, and from a unit of the manager.
+os.makedirs(os.path.expanduser("~/.config/systemd/user"), exist_ok=True)
+os.rename("sbx.service", os.path.expanduser("~/.config/systemd/user/sbx.service"))
+for command in ("daemon-reload", "start sbx.service"): subprocess.run(["systemctl", "--user"] + command.split(), check=True)
+compare("the same with sbx.service, in a session", [SBX + LIMITS + ["--", "true"], RUN + ["true"]])
+subprocess.run(["systemd-run", "--user", "--pipe", "--wait", "-q", "--working-directory", os.getcwd(), "python3", "bench.py", str(ROUNDS), "below"], check=True)
+subprocess.run(["systemctl", "--user", "stop", "sbx.service"], check=True)
 subprocess.run(["systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes", "python3", "run-delegated.py"], check=True)
 
 def ended(title, command):
@@ -91,4 +102,4 @@ print(f"{'most memory: --stats, systemd (MiB)':<52} {median(ours, 1):.2f} {media
 P
 echo 'import os,sys; os.execvp("python3", ["python3", "bench.py", "'"${1:-15}"'", "delegated"])' >"$W/run-delegated.py"
 echo "Linux ${KERNEL:-6.12} in the guest; $("$SBX" --version)"
-tests/guest/run -t 580 -i "$W/sbx" -i "$W/bench.py" -i "$W/run-delegated.py" "python3 bench.py ${1:-15}"
+tests/guest/run -t 580 -i "$W/sbx" -i "$W/bench.py" -i "$W/run-delegated.py" -i systemd/sbx.service "python3 bench.py ${1:-15}"

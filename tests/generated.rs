@@ -380,6 +380,14 @@ the project's file in the current directory, which may only tighten;
 ignores it
 .PP
 Files of one name are layers: the user's is applied on top of the system's, and that on top of the built-in one.
+.TP
+.I ~/.config/systemd/user/sbx.service
+a unit of the user's systemd manager, which comes with sbx and runs a process that sleeps. While it runs, all sandboxes with limits
+are below its cgroup
+.RI ( sbx.slice/sbx.service )
+rather than in a scope each: the manager is not asked when sbx itself runs below it (a terminal of the desktop, a service), and
+has only to move sbx there from a session of its own (ssh, a console). What it gives up: the sandboxes have no units of their own, stopping
+the service ends them all, and the cgroup of a launcher that was killed stays until the next start takes it away
 .SH ENVIRONMENT
 The environment of the program is cleared but for HOME, USER, LOGNAME, SHELL, PATH, HOSTNAME and XDG_RUNTIME_DIR, which describe the
 sandbox, and what the profile or

@@ -167,7 +167,7 @@ fn stopping_the_launcher_does_not_outlive_the_caller() {
     let tick = place.work().join("tick");
     for pids in ["--unshare-pid", "--die-with-parent"] {
         let _ = std::fs::remove_file(&tick);
-        let inside = "(setsid sh -c 'for i in $(seq 60); do date +%s%N >/d/tick; sleep 0.05; done' &)
+        let inside = "(setsid sh -c 'for i in $(seq 60); do date +%s%N >>/d/tick; sleep 0.05; done' &)
             sleep 0.3; kill -STOP 0; sleep 9";
         place.write("work/script", inside);
         let base = BASE[..12].iter().map(|arg| format!("'{arg}'")).collect::<Vec<_>>().join(" ");

@@ -228,6 +228,86 @@ fn the_cgroup_is_the_sandboxs_own_whatever_it_comes_from_and_is_gone_afterwards(
     assert!(status.is_empty() || status.contains("State:\tZ"), "{left} {status}");
 }
 
+/// `sbx.service`, until it is dropped.
+struct Kept(PathBuf);
+
+impl Kept {
+    fn start() -> Option<Kept> {
+        let runtime = PathBuf::from(std::env::var("XDG_RUNTIME_DIR").ok()?);
+        let systemctl = |args: &[&str]| Command::new("systemctl").arg("--user").args(args).status().unwrap().success();
+        if systemctl(&["is-active", "-q", "sbx.service"]) {
+            return None;
+        }
+        let kept = Kept(runtime.join("systemd/user/sbx.service"));
+        std::fs::create_dir_all(kept.0.parent().unwrap()).unwrap();
+        std::fs::write(&kept.0, include_str!("../systemd/sbx.service")).unwrap();
+        assert!(systemctl(&["daemon-reload"]) && systemctl(&["start", "sbx.service"]));
+        Some(kept)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = Command::new("systemctl").args(["--user", "stop", "sbx.service"]).status();
+        let _ = std::fs::remove_file(&self.0);
+        let _ = Command::new("systemctl").args(["--user", "daemon-reload"]).status();
+    }
+}
+
+#[test]
+fn a_service_that_is_kept_has_all_sandboxes_and_no_scope_is_made() {
+    need!(limits() && tools(&["python3"]));
+    let _alone = alone();
+    let place = Place::new();
+    let Some(_kept) = Kept::start() else { return };
+    // Here, where the manager has to move us, and below it, where it does not.
+    let here = |args: &[&str]| {
+        let mut command = place.command();
+        command.args(args);
+        command
+    };
+    let below = |args: &[&str]| {
+        let mut command = Command::new("systemd-run");
+        command.args(["--user", "--pipe", "--wait", "-q", "--"]).arg(sbx()).args(args).stdin(Stdio::null());
+        command
+    };
+    let limit = ["--memory", "64M", "--set", "limits.swap_max=0"];
+    for start in [&here as &dyn Fn(&[&str]) -> Command, &below] {
+        let args = |rest: &[&'static str]| [&limit[..], rest].concat();
+        let plan = common::ran(start(&[&["plan"], &limit[..], &["--", "true"]].concat()).output().unwrap()).ok();
+        assert!(plan.contains("cgroup      one of its own below sbx.service of the user's"), "{plan}");
+        // Another one lives on when one is ended for memory.
+        let mut other = start(&args(&["--", "/bin/sleep", "5"])).spawn().unwrap();
+        let end = Instant::now() + Duration::from_secs(20);
+        while traces().is_empty() {
+            assert!(Instant::now() < end, "it does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let found = traces();
+        assert!(found.iter().all(|path| path.to_string_lossy().contains("sbx.slice/sbx.service/sbx-")), "{found:#?}");
+        let hog = "a = bytearray(300 << 20); print('survived')";
+        let ran = common::ran(start(&args(&["--", "python3", "-c", hog])).output().unwrap());
+        assert!(ran.status == Some(137) && ran.err.contains("was ended for memory"), "{ran:#?}");
+        assert!(other.wait().unwrap().success());
+        assert_eq!(traces(), BTreeSet::new());
+    }
+    // Where a launcher was killed, the next one takes away what is left.
+    let mut killed = here(&["--memory", "64M", "--", "/bin/sleep", "30"]).spawn().unwrap();
+    while traces().is_empty() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        assert_eq!(here(&["--memory", "64M", "--", "/bin/cat", "/proc/self/cgroup"]).output().unwrap().stdout, b"0::/\n");
+        if traces().is_empty() {
+            break;
+        }
+        assert!(Instant::now() < end, "{:#?}", traces());
+    }
+}
+
 #[test]
 fn what_cannot_be_had_is_refused_or_said() {
     need!(limits());

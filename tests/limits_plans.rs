@@ -7,7 +7,7 @@
     reason = "tests start programs and may panic"
 )]
 
-use sbx::host::{CgroupFacts, Delegated, Facts, Hierarchy, Managed, Manager};
+use sbx::host::{CgroupFacts, Delegated, Facts, Hierarchy, Kept, Managed, Manager};
 use sbx::spec::limits::{self, Limit, Limits, Value};
 use sbx::spec::{Origin, Process, Root, Sandbox};
 use sbx::{plan, spec};
@@ -39,6 +39,14 @@ fn delegated(others: &[&str]) -> Delegated {
         enabled: Vec::new(),
         occupied: true,
         others: others.iter().map(|name| (*name).to_owned()).collect(),
+    }
+}
+
+fn kept() -> Kept {
+    Kept {
+        dir: "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/sbx.slice/sbx.service".into(),
+        controllers: words("cpu memory pids"),
+        reached: false,
     }
 }
 
@@ -92,6 +100,12 @@ fn the_first_source_that_has_the_controllers_is_taken_and_the_others_are_named()
     let both = [("memory_max", "64M"), ("io_weight", "50,prefer")];
     let hosts = [
         ("Debian 12, in a session", debian(), &[("memory_max", "64M"), ("cpu_max", "50%")][..]),
+        ("the same, with a service that is kept", CgroupFacts { kept: Some(kept()), ..debian() }, &both),
+        (
+            "a service that is kept, with a controller fewer",
+            CgroupFacts { kept: Some(Kept { controllers: words("pids"), ..kept() }), ..debian() },
+            &both,
+        ),
         ("Debian 12, a controller that is not delegated", debian(), &[("memory_max", "64M"), ("cpus", "0")]),
         ("Debian 12, the same preferred", debian(), &both),
         (

@@ -37,6 +37,9 @@ pub struct CgroupFacts {
     pub kernel: Vec<String>,
     /// The cgroup that is ours to divide, if one is.
     pub delegated: Option<Delegated>,
+    /// The service that a user keeps for sandboxes, if it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
     /// A manager that makes scopes, or why there is none, and what mends that.
     pub manager: Managed,
     /// Devices that paths of limits lie on: the whole disk's number, or why it cannot be told.
@@ -76,6 +79,17 @@ pub struct Delegated {
     pub occupied: bool,
     /// Who else is.
     pub others: Vec<String>,
+}
+
+/// The cgroup of `sbx.service`, which has a process of its own that does nothing: systemd keeps no empty one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct Kept {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// cgroup.controllers.
+    pub controllers: Vec<String>,
+    /// Nobody's cgroup but ours lies between it and ours: a process of ours may be born there.
+    pub reached: bool,
 }
 
 /// A systemd manager.
@@ -124,6 +138,7 @@ pub fn probe(limits: &Limits, uid: u32, name: &str, env: &BTreeMap<String, Strin
     let runtime = env.get("XDG_RUNTIME_DIR").map_or_else(|| PathBuf::from(format!("/run/user/{uid}")), PathBuf::from);
     if !facts.read_only {
         facts.delegated = delegated(&facts.own, &runtime);
+        facts.kept = kept(uid, &facts.own);
     }
     facts.manager = manager(uid, name, &runtime, env);
     for limit in &limits.list {
@@ -172,6 +187,10 @@ fn delegated(own: &Path, runtime: &Path) -> Option<Delegated> {
 }
 
 fn is_delegated(dir: &Path, runtime: &Path) -> bool {
+    // systemd delegates no slices: systemd.resource-control(5), Delegate=.
+    if dir.extension().is_some_and(|extension| extension == "slice") {
+        return false;
+    }
     let writable = |name: &str| {
         let path = CString::new(dir.join(name).as_os_str().as_bytes()).unwrap_or_default();
         sys::may(sys::cwd(), &path, libc::W_OK).is_ok()
@@ -200,6 +219,23 @@ fn is_delegated(dir: &Path, runtime: &Path) -> bool {
     value.is_some_and(|value| !["", "no", "false", "0", "off"].contains(&value))
 }
 
+/// The directory of the user's manager.
+fn managers(uid: u32) -> PathBuf {
+    Path::new(ROOT).join(format!("user.slice/user-{uid}.slice/user@{uid}.service"))
+}
+
+fn kept(uid: u32, own: &Path) -> Option<Kept> {
+    let manager = managers(uid);
+    let dir = manager.join("sbx.slice/sbx.service");
+    let controllers = words(&dir.join("cgroup.controllers"));
+    // One that runs sbx itself is another.
+    (!controllers.is_empty() && !own.starts_with(&dir)).then(|| Kept {
+        reached: own.starts_with(&manager),
+        dir,
+        controllers,
+    })
+}
+
 fn manager(uid: u32, name: &str, runtime: &Path, env: &BTreeMap<String, String>) -> Managed {
     let no = |why: String, fix: &str| Managed::Missing(why, fix.to_owned());
     if !Path::new("/run/systemd/system").exists() {
@@ -212,7 +248,7 @@ fn manager(uid: u32, name: &str, runtime: &Path, env: &BTreeMap<String, String>)
         let controllers = words(&Path::new(ROOT).join("cgroup.controllers"));
         return Managed::By(Manager { address: "/run/systemd/private".into(), user: false, controllers });
     }
-    let service = Path::new(ROOT).join(format!("user.slice/user-{uid}.slice/user@{uid}.service"));
+    let service = managers(uid);
     let private = runtime.join("systemd/private");
     let address = match env.get("DBUS_SESSION_BUS_ADDRESS") {
         _ if private.exists() => private.display().to_string(),

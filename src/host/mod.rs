@@ -9,7 +9,7 @@ mod paths;
 mod vars;
 
 pub use accounts::{Account, Range};
-pub use cgroup::{CgroupFacts, Delegated, Hierarchy, Managed, Manager, own_cgroup};
+pub use cgroup::{CgroupFacts, Delegated, Hierarchy, Kept, Managed, Manager, own_cgroup};
 pub use desktop::{DesktopFacts, bus_path};
 pub use paths::{DEVICES, Kind, Paths, below};
 pub use vars::vars;

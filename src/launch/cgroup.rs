@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 const PREFIX: &str = "sbx-";
 /// And end with, where the launcher is in it.
 const LAUNCHER: &str = ".launcher";
+/// Where launchers are, and whose process keeps it, in a service that is kept for sandboxes.
+const LAUNCHERS: &str = "launchers";
 
 /// How long the end of what is in it may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -46,6 +48,16 @@ fn at(path: &Path, what: &str, error: std::io::Error) -> Error {
 pub(super) fn make(plan: &CgroupPlan, status: &mut dyn Events) -> Result<Cgroup> {
     let (base, occupied, ours) = match &plan.source {
         CgroupSource::Delegated { dir, occupied } => (dir.clone(), *occupied, true),
+        CgroupSource::Service { dir, mover } => {
+            let leaf = dir.join(LAUNCHERS);
+            if read(dir, "cgroup.procs").is_none_or(|pids| !pids.is_empty()) {
+                settle(dir, &leaf)?;
+            }
+            if let Some(address) = mover {
+                systemd::go_to(address, dir, LAUNCHERS)?;
+            }
+            (dir.clone(), false, true)
+        }
         CgroupSource::Scope { address, user, description } => {
             (systemd::scope(address, *user, description)?, true, false)
         }
@@ -112,6 +124,19 @@ pub(super) fn make(plan: &CgroupPlan, status: &mut dyn Events) -> Result<Cgroup>
         }
     }
     Ok(cgroup)
+}
+
+/// Makes the leaf of a service that is kept, and takes its process there: only a cgroup without one can be divided.
+fn settle(dir: &Path, leaf: &Path) -> Result<()> {
+    let _lock = divide(dir)?;
+    match std::fs::create_dir(leaf) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(at(leaf, "make", error)),
+        _ => {}
+    }
+    for pid in read(dir, "cgroup.procs").unwrap_or_default().lines() {
+        write(&leaf.join("cgroup.procs"), pid).map_err(|error| at(leaf, &format!("move process {pid} to"), error))?;
+    }
+    Ok(())
 }
 
 /// One at a time. By a file of the cgroup that is divided: its directory may be somebody's own, who holds its lock for life.
@@ -219,6 +244,7 @@ impl Cgroup {
         }
         let end = Instant::now() + PATIENCE;
         let mut pause = Duration::from_micros(200);
+        let _ = std::fs::remove_dir(&self.inner);
         loop {
             remove(&self.dir, end);
             if !self.dir.exists() || Instant::now() >= end {

@@ -10,20 +10,47 @@ use std::time::Duration;
 /// The slice that all sandboxes lie in.
 const SLICE: &str = "sbx.slice";
 
+/// The service that is kept for sandboxes.
+const SERVICE: &str = "sbx.service";
+
+/// Connects to a manager.
+fn manager(address: &str) -> std::result::Result<dbus::Bus, String> {
+    let mut bus = match address.strip_prefix('/') {
+        Some(_) => dbus::connect_directly(Path::new(address)),
+        None => dbus::connect(address),
+    }?;
+    bus.be_patient();
+    Ok(bus)
+}
+
+fn failed(user: bool, what: &str, why: String) -> Error {
+    let whose = if user { "the user's systemd manager" } else { "systemd" };
+    let check = if user { "systemctl --user status" } else { "systemctl status" };
+    Error::new(format!("no cgroup for the limits: {whose} {what}: {why}")).hint(format!("see `{check}`"))
+}
+
+/// Has this process moved to a leaf of the service that is kept.
+pub(super) fn go_to(address: &str, service: &Path, leaf: &str) -> Result<()> {
+    let mut bus = manager(address).map_err(|why| failed(true, &format!("does not answer at {address}"), why))?;
+    let mut body = Body::default();
+    body.string(SERVICE);
+    body.string(&format!("/{leaf}"));
+    body.array(4, |pids| pids.number(sys::pid() as u32));
+    let method = Method { method: "AttachProcessesToUnit", signature: "ssau", ..METHOD };
+    bus.call_with(&method, &body).map_err(|why| failed(true, &format!("does not move sbx to {SERVICE}"), why))?;
+    let dir = crate::host::own_cgroup().unwrap_or_default();
+    if dir != service.join(leaf) {
+        let why = format!("we are in {}", dir.display());
+        return Err(failed(true, &format!("did not move sbx to {SERVICE}"), why));
+    }
+    Ok(())
+}
+
 /// Has this process moved into a scope of its own that is ours to divide, and gives its directory. It is gone when the last process
 /// in it is.
 pub(super) fn scope(address: &str, user: bool, description: &str) -> Result<PathBuf> {
-    let whose = if user { "the user's systemd manager" } else { "systemd" };
-    let check = if user { "systemctl --user status" } else { "systemctl status" };
-    let failed = |what: &str, why: String| {
-        Error::new(format!("no cgroup for the limits: {whose} {what}: {why}")).hint(format!("see `{check}`"))
-    };
-    let connected = match address.strip_prefix('/') {
-        Some(_) => dbus::connect_directly(Path::new(address)),
-        None => dbus::connect(address),
-    };
-    let mut bus = connected.map_err(|why| failed(&format!("does not answer at {address}"), why))?;
-    bus.be_patient();
+    let failed = |what: &str, why: String| failed(user, what, why);
+    let mut bus = manager(address).map_err(|why| failed(&format!("does not answer at {address}"), why))?;
     let pid = sys::pid();
     // Numbers are used again, and a scope may live a moment longer than who was in it.
     let name = format!("sbx-{pid}-{:x}.scope", sys::monotonic_nanoseconds());

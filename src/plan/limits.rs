@@ -37,6 +37,13 @@ pub enum CgroupSource {
         /// We are in it, and go to a leaf of our own first: cgroups(7), "no internal processes".
         occupied: bool,
     },
+    /// Below the service that the user keeps for sandboxes.
+    Service {
+        /// Its directory.
+        dir: PathBuf,
+        /// The socket of the manager that has to move us there, where we cannot ourselves.
+        mover: Option<String>,
+    },
     /// Below a scope that systemd makes.
     Scope {
         /// The manager's socket, or the bus's address.
@@ -69,6 +76,9 @@ pub fn source(facts: &CgroupFacts) -> std::result::Result<(String, Vec<String>),
     match choose(facts, &[], "") {
         Ok((CgroupSource::Delegated { dir, .. }, controllers)) => {
             Ok((format!("delegated to us: {}", dir.display()), controllers))
+        }
+        Ok((CgroupSource::Service { .. }, controllers)) => {
+            Ok(("sbx.service of the user's systemd manager".to_owned(), controllers))
         }
         Ok((CgroupSource::Scope { user, .. }, controllers)) => {
             Ok((format!("scopes of {} systemd manager", if user { "the user's" } else { "the system's" }), controllers))
@@ -134,6 +144,16 @@ fn choose(
         }
     } else if facts.read_only {
         reasons.push("/sys/fs/cgroup is mounted read-only, as in a container".to_owned());
+    }
+    if let Some(kept) = facts.kept.as_ref().filter(|kept| lacking(&kept.controllers).is_empty()) {
+        let mover = match &facts.manager {
+            _ if kept.reached => Some(None),
+            Managed::By(manager) => Some(Some(manager.address.clone())),
+            Managed::Missing(..) => None,
+        };
+        if let Some(mover) = mover {
+            return Ok((CgroupSource::Service { dir: kept.dir.clone(), mover }, kept.controllers.clone()));
+        }
     }
     match &facts.manager {
         Managed::By(manager) => {
@@ -291,6 +311,7 @@ fn available(facts: &CgroupFacts, controller: &str) -> bool {
     let has = |list: &[String]| controller.is_empty() || list.iter().any(|name| name == controller);
     facts.hierarchy == Hierarchy::Unified
         && (facts.delegated.as_ref().is_some_and(|ours| has(&ours.controllers))
+            || facts.kept.as_ref().is_some_and(|kept| has(&kept.controllers))
             || matches!(&facts.manager, Managed::By(manager) if has(&manager.controllers)))
 }
 

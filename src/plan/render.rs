@@ -53,6 +53,7 @@ pub fn text(plan: &Plan) -> String {
     if let Some(cgroup) = &plan.cgroup {
         let source = match &cgroup.source {
             CgroupSource::Delegated { dir, .. } => format!("below {}, which is delegated to us", dir.display()),
+            CgroupSource::Service { .. } => "below sbx.service of the user's systemd manager".to_owned(),
             CgroupSource::Scope { user: true, .. } => "in a scope of the user's systemd manager".to_owned(),
             CgroupSource::Scope { user: false, .. } => "in a scope of the system's systemd manager".to_owned(),
         };
