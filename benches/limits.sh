@@ -1,11 +1,12 @@
 #!/bin/bash
 # benches/limits.sh [ROUNDS]: starts with limits beside systemd-run's and without, and what limits make of programs, each beside systemd-run
-# with the same limit; in the guest of tests/guest, as root. Its times are those of an emulated machine: the ratios count.
+# with the same limit; in the guest of tests/guest, as root, with pip for benchexec. Its times are those of an emulated machine: the ratios count.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 SBX=${SBX:-${CARGO_TARGET_DIR:-$PWD/target}/$(uname -m)-unknown-linux-gnu/release/sbx}
 W=$(mktemp -d); trap 'rm -rf "$W"' EXIT
 cp "$SBX" "$W/sbx"
+python3 -m pip install -q --root-user-action=ignore --target "$W/lib" benchexec
 cat >"$W/bench.py" <<'P'
 import json, os, re, statistics, subprocess, sys, time
 ROUNDS = int(sys.argv[1])
@@ -60,7 +61,7 @@ ended("the same: systemd-run", ["systemd-run", "--user", "--scope", "-q", "-p", 
 # Processes that keep all processors busy for some seconds, and tell how much they got.
 burn = """
 import os, time
-end = time.monotonic() + 5
+end = time.monotonic() + 20
 began = time.monotonic()
 children = [os.fork() for _ in range(1)] + [0]
 while time.monotonic() < end: pass
@@ -83,23 +84,27 @@ for name, command in (
     subprocess.run(command + write, check=True)
     print(f"{f'4 MiB at 1 MiB a second: {name}':<52} {time.monotonic() - began:.2f} s", flush=True)
 
-# The figures beside what systemd counts for a service, of a program that always does the same.
-work = "n = 0\nfor i in range(4000000): n += i\na = bytearray(100 << 20)\nfor i in range(0, len(a), 4096): a[i] = 1"
-tell = "\nprint(open('/sys/fs/cgroup' + open('/proc/self/cgroup').read().strip()[3:] + '/memory.peak').read())"
-ours, theirs = [], []
+# The figures beside what systemd and benchexec's runexec count, of the same run: theirs have sbx itself in them.
+open("work.py", "w").write("n = 0\nfor i in range(4000000): n += i\na = bytearray(100 << 20)\nfor i in range(0, len(a), 4096): a[i] = 1")
+run = [os.path.abspath("sbx"), "run", "-q", "--ro", ".", "--stats=json", "--", "python3", "work.py"]
+service = ["systemd-run", "--user", "--wait", "--pipe", "-p", "Delegate=yes", "-p", "CPUAccounting=yes", "--working-directory", os.getcwd()]
+runexec = ["systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes", "env", "PYTHONPATH=lib", "python3", "-m", "benchexec.runexecutor"]
+figures = {"systemd": [], "runexec": []}
+figure = lambda text: json.loads([line for line in text.splitlines() if line.startswith("{")][0])
 for _ in range(5):
-    ran = subprocess.run(["./sbx", "-q", "--stats=json", "--set", "limits.cgroupfs=true", "--", "python3", "-c", work + tell], capture_output=True, text=True)
-    used = json.loads([line for line in ran.stderr.splitlines() if line.startswith("{")][0])
-    ours.append((used["cpu_usec"] / 1e6, used["memory_peak"] / 2**20))
-    service = ["systemd-run", "--user", "--wait", "--pipe", "-p", "CPUAccounting=yes", "-p", "MemoryAccounting=yes"]
-    ran = subprocess.run(service + ["python3", "-c", work + tell], capture_output=True, text=True)
-    found = re.search(r"CPU time consumed: (?:(\d+)min )?(?:([0-9.]+)s)?(?:([0-9.]+)ms)?", ran.stderr)
+    said = subprocess.run(service + run, capture_output=True, text=True).stderr
+    found = re.search(r"CPU time consumed: (?:(\d+)min )?(?:([0-9.]+)s)?(?:([0-9.]+)ms)?", said)
     minutes, seconds, thousandths = (float(part or 0) for part in found.groups())
-    theirs.append((minutes * 60 + seconds + thousandths / 1000, int(ran.stdout) / 2**20))
-median = lambda list, at: statistics.median(each[at] for each in list)
-print(f"{'processor time: --stats, systemd (s)':<52} {median(ours, 0):.3f} {median(theirs, 0):.3f}   {median(ours, 0) / median(theirs, 0):.3f}")
-print(f"{'most memory: --stats, systemd (MiB)':<52} {median(ours, 1):.2f} {median(theirs, 1):.2f}")
+    figures["systemd"].append((figure(said)["cpu_usec"] / 1e6 / (minutes * 60 + seconds + thousandths / 1000), 0))
+    said = subprocess.run(runexec + ["--no-container", "--output", "log", "--"] + run, capture_output=True, text=True).stdout
+    theirs = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    ours = figure(open("log").read())
+    figures["runexec"].append((ours["cpu_usec"] / 1e6 / float(theirs["cputime"].rstrip("s")), (ours["memory_peak"] - int(theirs["memory"].rstrip("B"))) / 2**20))
+for name, list in figures.items():
+    ratio, difference = (statistics.median(each[at] for each in list) for at in (0, 1))
+    print(f"{f'processor time: --stats beside {name}':<52} {ratio:.3f} ({min(list)[0]:.3f} to {max(list)[0]:.3f})")
+    if difference: print(f"{f'most memory: --stats beside {name} (MiB)':<52} {difference:+.2f}")
 P
 echo 'import os,sys; os.execvp("python3", ["python3", "bench.py", "'"${1:-15}"'", "delegated"])' >"$W/run-delegated.py"
 echo "Linux ${KERNEL:-6.12} in the guest; $("$SBX" --version)"
-tests/guest/run -t 580 -i "$W/sbx" -i "$W/bench.py" -i "$W/run-delegated.py" -i systemd/sbx.service "python3 bench.py ${1:-15}"
+tests/guest/run -t 580 -i "$W/sbx" -i "$W/bench.py" -i "$W/run-delegated.py" -i systemd/sbx.service -i "$W/lib" "python3 bench.py ${1:-15}"

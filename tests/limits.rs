@@ -300,12 +300,41 @@ fn a_service_that_is_kept_has_all_sandboxes_and_no_scope_is_made() {
     killed.wait().unwrap();
     let end = Instant::now() + Duration::from_secs(10);
     loop {
-        assert_eq!(here(&["--memory", "64M", "--", "/bin/cat", "/proc/self/cgroup"]).output().unwrap().stdout, b"0::/\n");
+        assert_eq!(
+            here(&["--memory", "64M", "--", "/bin/cat", "/proc/self/cgroup"]).output().unwrap().stdout,
+            b"0::/\n"
+        );
         if traces().is_empty() {
             break;
         }
         assert!(Instant::now() < end, "{:#?}", traces());
     }
+}
+
+/// As runners do it: a delegated cgroup, and in it one with limits for each job.
+#[test]
+fn a_sandbox_stays_in_the_cgroup_of_its_job_where_it_can() {
+    need!(limits());
+    let _alone = alone();
+    let place = Place::new();
+    let job = |script: &str| {
+        let start = "c=/sys/fs/cgroup$(sed s/^0::// /proc/self/cgroup); mkdir $c/job; echo $$ >$c/job/cgroup.procs
+            echo '+memory +pids' >$c/cgroup.subtree_control; echo 500M >$c/job/memory.max; ";
+        let own = sbx().to_str().unwrap();
+        let mut command = Command::new("systemd-run");
+        command.args(["--user", "--scope", "-q", "-p", "Delegate=yes", "--", "/bin/sh", "-c"]);
+        command.arg(format!("{start}{}", script.replace("SBX", own))).env("HOME", place.home());
+        common::ran(command.current_dir(place.work()).stdin(Stdio::null()).output().unwrap())
+    };
+    let said = job("exec SBX plan --memory 64M -- true").ok();
+    assert!(said.contains("/job, which is delegated to us") && !said.contains("does not hold"), "{said}");
+    assert_eq!(job("exec SBX --memory 64M -- /bin/cat /proc/self/cgroup").ok(), "0::/\n");
+    // The shell is in it, which keeps it from being divided.
+    let ran = job("SBX --memory 64M -- /bin/cat /proc/self/cgroup; exit $?");
+    assert!(ran.out == "0::/\n" && ran.status == Some(0), "{ran:#?}");
+    let note = "note: memory.max = 524288000 of /sys/fs/cgroup/";
+    assert!(ran.err.contains(note) && ran.err.contains("/job does not hold for the sandbox"), "{ran:#?}");
+    gone(Duration::from_secs(10));
 }
 
 #[test]
@@ -369,11 +398,16 @@ fn launchers_that_are_killed_leave_no_scope_no_cgroup_and_no_process() {
         child.wait().unwrap();
     }
     eprintln!("200 starts, killed, in {:?}", before.elapsed());
+    let killed = Instant::now();
     gone(Duration::from_secs(10));
     let sleeping = |entry: &std::fs::DirEntry| {
-        std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| line == b"/bin/sleep\x004321\0")
+        std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| line.ends_with(b"/bin/sleep\x004321\0"))
     };
-    assert_eq!(std::fs::read_dir("/proc").unwrap().flatten().filter(sleeping).count(), 0);
+    // The program, and what sbx started for it.
+    while std::fs::read_dir("/proc").unwrap().flatten().any(|entry| sleeping(&entry)) {
+        assert!(killed.elapsed() < Duration::from_secs(10), "a process is left");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 #[test]
@@ -444,6 +478,34 @@ fn a_program_with_namespaces_of_its_own_does_not_lift_its_limits() {
         began.elapsed()
     );
     gone(Duration::from_secs(10));
+}
+
+/// Beside what the kernel tells a parent of its children: getrusage(2), which knows nothing of cgroups.
+#[test]
+fn figures_agree_with_what_a_parent_is_told() {
+    need!(limits() && tools(&["python3"]));
+    let _alone = alone();
+    let place = Place::new();
+    let work = "n = 0\nfor i in range(3000000): n += i\na = b'x' * (80 << 20)";
+    let script = format!(
+        "import json, resource, subprocess, sys
+         ran = subprocess.run(sys.argv[1:] + [{work:?}], stderr=subprocess.PIPE, text=True)
+         line = [line for line in ran.stderr.splitlines() if line.startswith('{{')][0]
+         told = resource.getrusage(resource.RUSAGE_CHILDREN)
+         figures = json.loads(line)
+         print(figures['cpu_usec'] / 1e6 / (told.ru_utime + told.ru_stime), figures['memory_peak'] / 1024 - told.ru_maxrss)"
+    )
+    .replace("\n         ", "\n");
+    let run = [sbx().to_str().unwrap(), "run", "--stats=json", "--memory", "1G", "--", "python3", "-c"];
+    let mut command = Command::new("python3");
+    command.args(["-c", &script]).args(run).current_dir(place.work()).env("HOME", place.home()).stdin(Stdio::null());
+    let ran = common::ran(command.output().unwrap());
+    let text = ran.ok();
+    let (ratio, memory) = text.trim().split_once(' ').unwrap();
+    // The launcher's own time is not in the figure.
+    assert!((0.85..1.0).contains(&ratio.parse::<f64>().unwrap()), "{text}");
+    // What is mapped of files counts for the process, what the kernel needs for the cgroup.
+    assert!((-12_000.0..4_000.0).contains(&memory.parse::<f64>().unwrap()), "{text}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ fn debian() -> CgroupFacts {
         own: "/sys/fs/cgroup/user.slice/user-1000.slice/session-2.scope".into(),
         kernel: words("cpuset cpu io memory hugetlb pids rdma misc"),
         manager: Managed::By(Manager {
+            dir: "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service".into(),
             address: "/run/user/1000/systemd/private".into(),
             user: true,
             controllers: words("cpu memory pids"),
@@ -40,6 +41,10 @@ fn delegated(others: &[&str]) -> Delegated {
         occupied: true,
         others: others.iter().map(|name| (*name).to_owned()).collect(),
     }
+}
+
+fn job(others: &[&str]) -> Delegated {
+    Delegated { dir: "/sys/fs/cgroup/ci/job".into(), ..delegated(others) }
 }
 
 fn kept() -> Kept {
@@ -113,24 +118,50 @@ fn the_first_source_that_has_the_controllers_is_taken_and_the_others_are_named()
             CgroupFacts { kernel: words("cpu memory pids"), ..debian() },
             &[("io_weight", "50")],
         ),
-        ("a CI job that is handed a cgroup", CgroupFacts { delegated: Some(delegated(&[])), ..container() }, &both),
+        ("a CI job that is handed a cgroup", CgroupFacts { delegated: vec![delegated(&[])], ..container() }, &both),
         (
             "the same, with the job's shell in it",
-            CgroupFacts { delegated: Some(delegated(&["17 (bash)"])), ..container() },
+            CgroupFacts { delegated: vec![delegated(&["17 (bash)"])], ..container() },
             &both,
         ),
         (
             "the same, under systemd",
-            CgroupFacts { delegated: Some(delegated(&["17 (bash)", "18 (make)"])), ..debian() },
+            CgroupFacts { delegated: vec![delegated(&["17 (bash)", "18 (make)"])], ..debian() },
             &[("memory_max", "64M")],
         ),
         (
             "one that is divided already",
             CgroupFacts {
-                delegated: Some(Delegated { enabled: words("memory"), occupied: false, ..delegated(&[]) }),
+                delegated: vec![Delegated { enabled: words("memory"), occupied: false, ..delegated(&[]) }],
                 ..container()
             },
             &[("memory_max", "64M")],
+        ),
+        (
+            "a job's cgroup below the one of its runner",
+            CgroupFacts {
+                delegated: vec![job(&[]), Delegated { occupied: false, ..delegated(&[]) }],
+                limits: vec![("/sys/fs/cgroup/ci/job".into(), "memory.max = 1073741824".into())],
+                ..container()
+            },
+            &[("pids_max", "10")],
+        ),
+        (
+            "the same, with the job's shell in it",
+            CgroupFacts {
+                delegated: vec![job(&["17 (bash)"]), Delegated { occupied: false, ..delegated(&[]) }],
+                limits: vec![
+                    ("/sys/fs/cgroup/ci/job".into(), "memory.max = 1073741824".into()),
+                    ("/sys/fs/cgroup/ci".into(), "cpu.max = 100000 100000".into()),
+                ],
+                ..container()
+            },
+            &[("pids_max", "10")],
+        ),
+        (
+            "a limited shell in a session",
+            CgroupFacts { limits: vec![(debian().own, "memory.high = 1073741824".into())], ..debian() },
+            &[("pids_max", "10")],
         ),
         ("a container with a read-only mount", CgroupFacts { read_only: true, ..container() }, &both),
         ("a container without", container(), &[("memory_max", "64M,prefer"), ("pids_max", "10,prefer")]),

@@ -35,8 +35,12 @@ pub struct CgroupFacts {
     pub own: PathBuf,
     /// Controllers that this kernel has for v2.
     pub kernel: Vec<String>,
-    /// The cgroup that is ours to divide, if one is.
-    pub delegated: Option<Delegated>,
+    /// The cgroups that are ours to divide: our own and those above it up to the one that was handed to us.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub delegated: Vec<Delegated>,
+    /// Limits of cgroups that we are in, each with its directory.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<(PathBuf, String)>,
     /// The service that a user keeps for sandboxes, if it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<Kept>,
@@ -95,6 +99,8 @@ pub struct Kept {
 /// A systemd manager.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Manager {
+    /// The directory that its cgroups lie below.
+    pub dir: PathBuf,
     /// Its own socket, or the bus's address.
     pub address: String,
     /// The user's rather than the system's.
@@ -138,6 +144,7 @@ pub fn probe(limits: &Limits, uid: u32, name: &str, env: &BTreeMap<String, Strin
     let runtime = env.get("XDG_RUNTIME_DIR").map_or_else(|| PathBuf::from(format!("/run/user/{uid}")), PathBuf::from);
     if !facts.read_only {
         facts.delegated = delegated(&facts.own, &runtime);
+        facts.limits = above(&facts.own);
         facts.kept = kept(uid, &facts.own);
     }
     facts.manager = manager(uid, name, &runtime, env);
@@ -167,23 +174,42 @@ fn words(file: &Path) -> Vec<String> {
     std::fs::read_to_string(file).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
-/// The nearest cgroup at or above our own that somebody handed to us. That we could write to it does not say so: the user's manager
+/// Limits that hold for us, of those that a sandbox elsewhere would be without.
+fn above(own: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for dir in own.ancestors().take_while(|dir| dir.starts_with(ROOT)) {
+        for file in ["memory.max", "memory.high", "cpu.max"] {
+            let text = std::fs::read_to_string(dir.join(file)).unwrap_or_default();
+            if !text.is_empty() && !text.starts_with("max") {
+                found.push((dir.to_owned(), format!("{file} = {}", text.trim())));
+            }
+        }
+    }
+    found
+}
+
+/// The cgroups from our own up to the nearest that somebody handed to us. That we could write to one does not say so: the user's manager
 /// makes all of its cgroups as the user.
-fn delegated(own: &Path, runtime: &Path) -> Option<Delegated> {
-    let dir = own.ancestors().take_while(|dir| dir.starts_with(ROOT)).find(|dir| is_delegated(dir, runtime))?;
+fn delegated(own: &Path, runtime: &Path) -> Vec<Delegated> {
+    let line: Vec<_> = own.ancestors().take_while(|dir| dir.starts_with(ROOT)).collect();
+    let handed = line.iter().position(|dir| is_delegated(dir, runtime));
+    line.into_iter().take(handed.map_or(0, |at| at + 1)).map(|dir| divisible(dir, own)).collect()
+}
+
+fn divisible(dir: &Path, own: &Path) -> Delegated {
     let processes = words(&dir.join("cgroup.procs"));
     let us = sys::pid().to_string();
     let others = processes.iter().filter(|pid| **pid != us).map(|pid| {
         let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
         format!("{pid} ({})", name.trim())
     });
-    Some(Delegated {
+    Delegated {
         dir: dir.to_owned(),
         controllers: words(&dir.join("cgroup.controllers")),
         enabled: words(&dir.join("cgroup.subtree_control")),
         occupied: dir == own,
         others: others.collect(),
-    })
+    }
 }
 
 fn is_delegated(dir: &Path, runtime: &Path) -> bool {
@@ -246,7 +272,12 @@ fn manager(uid: u32, name: &str, runtime: &Path, env: &BTreeMap<String, String>)
     }
     if uid == 0 {
         let controllers = words(&Path::new(ROOT).join("cgroup.controllers"));
-        return Managed::By(Manager { address: "/run/systemd/private".into(), user: false, controllers });
+        return Managed::By(Manager {
+            dir: ROOT.into(),
+            address: "/run/systemd/private".into(),
+            user: false,
+            controllers,
+        });
     }
     let service = managers(uid);
     let private = runtime.join("systemd/private");
@@ -275,7 +306,7 @@ fn manager(uid: u32, name: &str, runtime: &Path, env: &BTreeMap<String, String>)
         );
     }
     let controllers = words(&service.join("cgroup.controllers"));
-    Managed::By(Manager { address, user: true, controllers })
+    Managed::By(Manager { dir: service, address, user: true, controllers })
 }
 
 /// MAJOR:MINOR of the disk that a path is, or lies on: io.max takes no partitions.

@@ -3,9 +3,8 @@
 use crate::dbus::{self, Body, Method};
 use crate::error::{Error, Result};
 use crate::sys;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// The slice that all sandboxes lie in.
 const SLICE: &str = "sbx.slice";
@@ -54,7 +53,8 @@ pub(super) fn scope(address: &str, user: bool, description: &str) -> Result<Path
     let pid = sys::pid();
     // Numbers are used again, and a scope may live a moment longer than who was in it.
     let name = format!("sbx-{pid}-{:x}.scope", sys::monotonic_nanoseconds());
-    let companion = Companion::start(&name).map_err(|errno| failed("is not asked", format!("fork: {errno}")))?;
+    let companion =
+        Companion::start(&mut bus, &name).map_err(|errno| failed("is not asked", format!("fork: {errno}")))?;
     let mut body = Body::default();
     body.string(&name);
     body.string("fail");
@@ -73,7 +73,7 @@ pub(super) fn scope(address: &str, user: bool, description: &str) -> Result<Path
         properties.structure();
         properties.string("PIDs");
         properties.variant("au");
-        properties.array(4, |pids| [pid, companion.pid].into_iter().for_each(|pid| pids.number(pid as u32)));
+        properties.array(4, |pids| pids.number(pid as u32));
     });
     body.array(8, |_| {});
     let method = Method { method: "StartTransientUnit", signature: "ssa(sv)a(sa(sv))", ..METHOD };
@@ -93,50 +93,49 @@ pub(super) fn scope(address: &str, user: bool, description: &str) -> Result<Path
     if !dir.ends_with(&name) {
         return Err(failed("made a scope, but did not move us", format!("we are in {}", dir.display())));
     }
-    drop(companion);
+    companion.dismiss();
     if let Some(slice) = dir.parent() {
         collect(&mut bus, slice);
     }
     Ok(dir)
 }
 
-/// Goes into the scope with us. The manager takes a scope away when the last process has left it, which it never sees of one whose
-/// process was gone before it was moved: who is killed in between has somebody who is moved all the same.
+/// Has the scope stopped when we are killed, or give up, before we are in it: the manager takes one away when the last process has left it, which it
+/// never sees of a process that was gone before it was moved.
 struct Companion {
     pid: i32,
-    /// Its end tells that we are gone, or need it no more.
-    told: Option<OwnedFd>,
+    /// A word says that we are in it; its end, that we never will be.
+    told: OwnedFd,
 }
 
 impl Companion {
-    fn start(scope: &str) -> sys::Result<Companion> {
+    fn start(bus: &mut dbus::Bus, scope: &str) -> sys::Result<Companion> {
         let (hears, told) = sys::pipe()?;
         if let Some(pid) = sys::fork()? {
-            return Ok(Companion { pid, told: Some(told) });
+            return Ok(Companion { pid, told });
         }
-        drop(told);
         let _ = sys::block_all_but(&[]);
-        let settled = matches!(sys::read(hears.as_fd(), &mut [0; 1]), Ok(1));
-        // A scope that could not be started moves nobody, ever.
-        for _ in 0..if settled { 0 } else { 100 } {
-            std::thread::sleep(Duration::from_millis(50));
-            if std::fs::read_to_string("/proc/self/cgroup").is_ok_and(|own| own.contains(scope)) {
-                // Until the manager has come to watch it.
-                std::thread::sleep(Duration::from_millis(500));
-                break;
-            }
+        let mut keep = [hears.as_raw_fd(), bus.as_fd().as_raw_fd()];
+        keep.sort_unstable();
+        let _ = sys::close_all_but(&keep);
+        if !matches!(sys::read(hears.as_fd(), &mut [0; 1]), Ok(1)) {
+            bus.be_patient();
+            bus.call_after(&Method { method: "StopUnit", signature: "ss", ..METHOD }, &stop(scope));
         }
         sys::exit_now(0)
     }
-}
 
-impl Drop for Companion {
-    fn drop(&mut self) {
-        if let Some(told) = self.told.take() {
-            let _ = sys::write_all(told.as_fd(), b"x");
-        }
+    fn dismiss(self) {
+        let _ = sys::write_all(self.told.as_fd(), b"x");
         let _ = sys::wait_for(self.pid);
     }
+}
+
+fn stop(scope: &str) -> Body {
+    let mut body = Body::default();
+    body.string(scope);
+    body.string("replace");
+    body
 }
 
 /// Has scopes stopped that nobody is in, and whose launcher is gone.
@@ -151,10 +150,7 @@ fn collect(bus: &mut dbus::Bus, slice: &Path) {
             std::fs::read_to_string(entry.path().join("cgroup.events")).is_ok_and(|text| text.contains("populated 0"))
         };
         if !Path::new("/proc").join(launcher).exists() && empty() {
-            let mut body = Body::default();
-            body.string(name);
-            body.string("fail");
-            let _ = bus.call_with(&Method { method: "StopUnit", signature: "ss", ..METHOD }, &body);
+            let _ = bus.call_with(&Method { method: "StopUnit", signature: "ss", ..METHOD }, &stop(name));
         }
     }
 }

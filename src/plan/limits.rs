@@ -6,7 +6,7 @@ use crate::spec::Sandbox;
 use crate::spec::limits::{self, Limit, Value};
 use crate::spec::{Namespace, Origin};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The sandbox's cgroup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -121,7 +121,7 @@ fn choose(
     let missing = lacking(&facts.kernel);
     // The kernel's own list is whole at the hierarchy's root, which a container does not see.
     let mut reasons = Vec::new();
-    if let Some(delegated) = &facts.delegated {
+    for delegated in &facts.delegated {
         let absent = lacking(&delegated.controllers);
         let to_enable = lacking(&delegated.enabled);
         let dir = delegated.dir.display();
@@ -142,7 +142,10 @@ fn choose(
             };
             return Ok((source, delegated.controllers.clone()));
         }
-    } else if facts.read_only {
+    }
+    // Of those that are no use, the one that was handed to us says why.
+    reasons.drain(..reasons.len().saturating_sub(1));
+    if facts.read_only {
         reasons.push("/sys/fs/cgroup is mounted read-only, as in a container".to_owned());
     }
     if let Some(kept) = facts.kept.as_ref().filter(|kept| lacking(&kept.controllers).is_empty()) {
@@ -184,7 +187,7 @@ fn choose(
             ))
         }
         Managed::Missing(why, fix) => {
-            let fix = match &facts.delegated {
+            let fix = match facts.delegated.last() {
                 Some(delegated) if !delegated.others.is_empty() => format!(
                     "move them to a leaf: mkdir {0}/leaf && for p in $(cat {0}/cgroup.procs); do echo $p >{0}/leaf/cgroup.procs; done",
                     delegated.dir.display()
@@ -216,7 +219,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) ->
             let has = |name: &&&str| match &found.manager {
                 Managed::By(manager) => manager.controllers.iter().any(|other| other == **name),
                 Managed::Missing(..) => {
-                    found.delegated.as_ref().is_some_and(|ours| ours.controllers.iter().any(|other| other == **name))
+                    found.delegated.iter().any(|ours| ours.controllers.iter().any(|other| other == **name))
                 }
             };
             names.extend(["cpu", "memory", "pids", "io"].iter().filter(has));
@@ -264,6 +267,14 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) ->
         }
     };
     let Some((source, _)) = chosen else { return Ok(None) };
+    let base = match (&source, &found.manager) {
+        (CgroupSource::Delegated { dir, .. } | CgroupSource::Service { dir, .. }, _) => dir.as_path(),
+        (CgroupSource::Scope { .. }, Managed::By(manager)) => &manager.dir,
+        (CgroupSource::Scope { .. }, Managed::Missing(..)) => Path::new(""),
+    };
+    for (dir, limit) in found.limits.iter().filter(|(dir, _)| !base.starts_with(dir)) {
+        notes.push(format!("{limit} of {} does not hold for the sandbox, whose cgroup lies elsewhere", dir.display()));
+    }
     let mut files = Vec::new();
     for limit in &list {
         let Some(key) = limits::find(limit.name) else { continue };
@@ -310,7 +321,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) ->
 fn available(facts: &CgroupFacts, controller: &str) -> bool {
     let has = |list: &[String]| controller.is_empty() || list.iter().any(|name| name == controller);
     facts.hierarchy == Hierarchy::Unified
-        && (facts.delegated.as_ref().is_some_and(|ours| has(&ours.controllers))
+        && (facts.delegated.iter().any(|ours| has(&ours.controllers))
             || facts.kept.as_ref().is_some_and(|kept| has(&kept.controllers))
             || matches!(&facts.manager, Managed::By(manager) if has(&manager.controllers)))
 }
