@@ -15,8 +15,6 @@ pub(crate) struct Bus {
     pub name: String,
     /// Signals that came meanwhile: member and body.
     signals: Vec<(String, Vec<u8>)>,
-    /// It has answered who we said we are.
-    greeted: bool,
     /// When the whole talk has to be over.
     deadline: Instant,
 }
@@ -86,7 +84,7 @@ impl Body {
 pub(crate) type Answer = Result<String, String>;
 
 /// Connects to the first address of a list that is a path or an abstract name.
-pub(crate) fn connect(address: &str) -> Result<Bus, String> {
+pub(crate) fn connect(address: &str, patience: Duration) -> Result<Bus, String> {
     let mut last = "the address names no socket".to_owned();
     for part in address.split(';') {
         let Some(options) = part.strip_prefix("unix:") else { continue };
@@ -98,7 +96,8 @@ pub(crate) fn connect(address: &str) -> Result<Bus, String> {
             }
             (None, None) => continue,
         };
-        match stream.map_err(|error| sys::Errno::from(error).to_string()).and_then(Bus::greet).and_then(Bus::hello) {
+        let stream = stream.map_err(|error| sys::Errno::from(error).to_string());
+        match stream.and_then(|stream| Bus::greet(stream, patience)).and_then(Bus::hello) {
             Ok(bus) => return Ok(bus),
             Err(error) => last = error,
         }
@@ -107,47 +106,38 @@ pub(crate) fn connect(address: &str) -> Result<Bus, String> {
 }
 
 /// Connects to a socket of systemd's own, which speaks D-Bus without a bus: nobody has names there.
-pub(crate) fn connect_directly(socket: &std::path::Path) -> Result<Bus, String> {
+pub(crate) fn connect_directly(socket: &std::path::Path, patience: Duration) -> Result<Bus, String> {
     let connected = UnixStream::connect(socket).map_err(|error| sys::Errno::from(error).to_string());
-    connected.and_then(Bus::greet)
+    connected.and_then(|stream| Bus::greet(stream, patience))
 }
 
-/// How long who is asked may take.
-const AT_FIRST: Duration = Duration::from_secs(1);
+/// How long the whole talk may take where nobody needs the answer.
+pub(crate) const SHORT: Duration = Duration::from_secs(1);
 
-/// How long a manager may take that has much to do.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// And where the other one may have much to do.
+pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 impl Bus {
-    /// Says who we are, and goes on without waiting for the answer, which comes before the first reply.
-    fn greet(mut stream: UnixStream) -> Result<Bus, String> {
+    /// Says who we are, and waits for the answer: systemd 252 never looks at a message that it has read together with this.
+    fn greet(mut stream: UnixStream, patience: Duration) -> Result<Bus, String> {
         let text = |error: std::io::Error| sys::Errno::from(error).to_string();
-        stream.set_read_timeout(Some(AT_FIRST)).map_err(text)?;
+        stream.set_read_timeout(Some(patience)).map_err(text)?;
         // The user's number in decimal digits, in hexadecimal.
         let uid: String = sys::effective_uid().to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
         stream.write_all(format!("\0AUTH EXTERNAL {uid}\r\nBEGIN\r\n").as_bytes()).map_err(text)?;
-        Ok(Bus {
-            stream,
-            serial: 0,
-            name: String::new(),
-            signals: Vec::new(),
-            greeted: false,
-            deadline: Instant::now() + AT_FIRST,
-        })
-    }
-
-    /// The answer to that.
-    fn greeted(&mut self) -> std::io::Result<()> {
+        let deadline = Instant::now() + patience;
         let mut line = Vec::new();
         while !line.ends_with(b"\r\n") {
             let mut byte = [0];
-            if self.stream.read(&mut byte)? == 0 || line.len() > 1024 || Instant::now() >= self.deadline {
-                return Err(std::io::ErrorKind::ConnectionAborted.into());
+            if stream.read(&mut byte).map_err(text)? == 0 || line.len() > 1024 || Instant::now() >= deadline {
+                return Err("the connection was closed before the first word".into());
             }
             line.extend(byte);
         }
-        self.greeted = true;
-        if line.starts_with(b"OK") { Ok(()) } else { Err(std::io::Error::from_raw_os_error(libc::EACCES)) }
+        if !line.starts_with(b"OK") {
+            return Err("it does not accept us".into());
+        }
+        Ok(Bus { stream, serial: 0, name: String::new(), signals: Vec::new(), deadline })
     }
 
     fn hello(mut self) -> Result<Bus, String> {
@@ -191,6 +181,7 @@ impl Bus {
     pub fn call_after(&mut self, method: &Method<'_>, body: &Body) {
         // A number that nothing else has in it.
         self.serial = 0x5b78_a5c3;
+        self.deadline = Instant::now() + LONG;
         let mut end = vec![5, 1, b'u', 0];
         end.extend(self.serial.to_le_bytes());
         let mut seen: Vec<u8> = Vec::new();
@@ -231,12 +222,6 @@ impl Bus {
         self.stream.write_all(&message)
     }
 
-    /// Waits longer for answers than for those to a question that nobody needs.
-    pub fn be_patient(&mut self) {
-        self.deadline = Instant::now() + PATIENCE;
-        let _ = self.stream.set_read_timeout(Some(PATIENCE));
-    }
-
     /// The body of the next signal of that name.
     pub fn signal(&mut self, name: &str) -> Result<Vec<u8>, String> {
         for _ in 0..1000 {
@@ -252,9 +237,6 @@ impl Bus {
     fn message(&mut self) -> std::io::Result<Option<Answer>> {
         if Instant::now() >= self.deadline {
             return Err(std::io::Error::from_raw_os_error(libc::ETIMEDOUT));
-        }
-        if !self.greeted {
-            self.greeted()?;
         }
         let mut head = [0; 16];
         self.stream.read_exact(&mut head)?;

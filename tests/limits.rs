@@ -404,8 +404,10 @@ fn launchers_that_are_killed_leave_no_scope_no_cgroup_and_no_process() {
         std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| line.ends_with(b"/bin/sleep\x004321\0"))
     };
     // The program, and what sbx started for it.
-    while std::fs::read_dir("/proc").unwrap().flatten().any(|entry| sleeping(&entry)) {
-        assert!(killed.elapsed() < Duration::from_secs(10), "a process is left");
+    while let Some(left) = std::fs::read_dir("/proc").unwrap().flatten().find(|entry| sleeping(entry)) {
+        let text = |name: &str| std::fs::read_to_string(left.path().join(name)).unwrap_or_default();
+        let late = killed.elapsed() > Duration::from_secs(10);
+        assert!(!late, "a process is left: {}{}{}", text("status"), text("cgroup"), text("wchan"));
         std::thread::sleep(Duration::from_millis(100));
     }
 }

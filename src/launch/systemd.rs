@@ -14,12 +14,10 @@ const SERVICE: &str = "sbx.service";
 
 /// Connects to a manager.
 fn manager(address: &str) -> std::result::Result<dbus::Bus, String> {
-    let mut bus = match address.strip_prefix('/') {
-        Some(_) => dbus::connect_directly(Path::new(address)),
-        None => dbus::connect(address),
-    }?;
-    bus.be_patient();
-    Ok(bus)
+    match address.strip_prefix('/') {
+        Some(_) => dbus::connect_directly(Path::new(address), dbus::LONG),
+        None => dbus::connect(address, dbus::LONG),
+    }
 }
 
 fn failed(user: bool, what: &str, why: String) -> Error {
@@ -119,7 +117,6 @@ impl Companion {
         keep.sort_unstable();
         let _ = sys::close_all_but(&keep);
         if !matches!(sys::read(hears.as_fd(), &mut [0; 1]), Ok(1)) {
-            bus.be_patient();
             bus.call_after(&Method { method: "StopUnit", signature: "ss", ..METHOD }, &stop(scope));
         }
         sys::exit_now(0)

@@ -223,6 +223,6 @@ fn bus(facts: &Facts) -> Option<(String, Bus)> {
         let dir = facts.env.get("XDG_RUNTIME_DIR").cloned().unwrap_or_else(|| format!("/run/user/{}", facts.uid));
         format!("unix:path={dir}/bus")
     });
-    let bus = dbus::connect(&address).ok()?;
+    let bus = dbus::connect(&address, dbus::SHORT).ok()?;
     Some((address, bus))
 }

@@ -178,7 +178,7 @@ fn on_bus(facts: &Facts, ask: impl Fn(&mut dbus::Bus, &str) -> dbus::Answer) -> 
     let own = std::env::var("DBUS_SESSION_BUS_ADDRESS").ok();
     let default = format!("unix:path={}", runtime().join("bus").display());
     let addresses = [Some(address.clone()), own, Some(default)];
-    each(addresses.into_iter().flatten(), |address| match dbus::connect(&address) {
+    each(addresses.into_iter().flatten(), |address| match dbus::connect(&address, dbus::SHORT) {
         Err(error) => Verdict::Closed(format!("{address}: {error}")),
         Ok(mut bus) => match ask(&mut bus, name) {
             Ok(_) if by_directory(facts, &address) => Verdict::Shared(format!("the profile shows {address}")),
