@@ -153,29 +153,30 @@ fn processor_time_is_shared_as_it_says() {
     assert!(pinned.ends_with("\t1\n"), "{pinned}");
 }
 
+/// On the disk of the home, and on a loop device where one is named.
 #[test]
 fn a_disk_is_written_to_no_faster_than_it_says() {
     need!(limits());
     let _alone = alone();
-    // Where the work directory lies on a disk.
-    let dir = PathBuf::from(std::env::var("HOME").unwrap());
-    let place = Place { dir: tempfile::Builder::new().prefix("sbx-test").tempdir_in(&dir).unwrap() };
-    for name in ["home", "work"] {
-        std::fs::create_dir(place.dir.path().join(name)).unwrap();
+    for dir in [std::env::var("HOME").ok(), std::env::var("SBX_TEST_LOOP").ok()].into_iter().flatten() {
+        let place = Place { dir: tempfile::Builder::new().prefix("sbx-test").tempdir_in(&dir).unwrap() };
+        for name in ["home", "work"] {
+            std::fs::create_dir(place.dir.path().join(name)).unwrap();
+        }
+        let write = "dd if=/dev/zero of=file bs=64k count=48 oflag=direct status=none";
+        let limit = format!("limits.io_max={{\"{}\"=\"wbps=1M\"}}", place.work().display());
+        let ran = place.sh(&["--rw", ".", "--set", &limit, "--stats=json"], write);
+        if ran.err.contains("lies on no disk") && !required("limits") {
+            continue;
+        }
+        assert_eq!(ran.status, Some(0), "{ran:#?}");
+        let figures: Value = serde_json::from_str(ran.err.lines().find(|line| line.starts_with('{')).unwrap()).unwrap();
+        let seconds = figures["wall_usec"].as_u64().unwrap() as f64 / 1e6;
+        // Three megabytes, of which the first may go at once.
+        assert!((1.8..8.0).contains(&seconds), "{dir}: {figures}");
+        let written: u64 = figures["io"].as_object().unwrap().values().filter_map(|io| io["wbytes"].as_u64()).sum();
+        assert!(written >= 3 << 20, "{dir}: {figures}");
     }
-    let write = "dd if=/dev/zero of=file bs=64k count=48 oflag=direct status=none";
-    let limit = format!("limits.io_max={{\"{}\"=\"wbps=1M\"}}", place.work().display());
-    let ran = place.sh(&["--rw", ".", "--set", &limit, "--stats=json"], write);
-    if ran.err.contains("lies on no disk") && !required("limits") {
-        return;
-    }
-    assert_eq!(ran.status, Some(0), "{ran:#?}");
-    let figures: Value = serde_json::from_str(ran.err.lines().find(|line| line.starts_with('{')).unwrap()).unwrap();
-    let seconds = figures["wall_usec"].as_u64().unwrap() as f64 / 1e6;
-    // Three megabytes, of which the first may go at once.
-    assert!((1.8..8.0).contains(&seconds), "{figures}");
-    let written: u64 = figures["io"].as_object().unwrap().values().filter_map(|io| io["wbytes"].as_u64()).sum();
-    assert!(written >= 3 << 20, "{figures}");
 }
 
 #[test]
@@ -335,6 +336,24 @@ fn a_sandbox_stays_in_the_cgroup_of_its_job_where_it_can() {
     let note = "note: memory.max = 524288000 of /sys/fs/cgroup/";
     assert!(ran.err.contains(note) && ran.err.contains("/job does not hold for the sandbox"), "{ran:#?}");
     gone(Duration::from_secs(10));
+}
+
+/// A container as they are by default: the hierarchy is there, and read-only.
+#[test]
+fn in_a_container_with_a_read_only_hierarchy_it_says_so() {
+    need!(limits() && tools(&["bwrap"]));
+    let place = Place::new();
+    let inside = |args: &[&str]| {
+        let mut command = Command::new("bwrap");
+        command.args(["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run"]).arg(sbx());
+        command.args(args).env("HOME", place.home()).current_dir("/").stdin(Stdio::null());
+        common::ran(command.output().unwrap())
+    };
+    let refused = inside(&["--memory", "64M", "--", "true"]).failed(125);
+    assert!(refused.contains("limits.memory_max cannot be enforced: /sys/fs/cgroup is mounted read-only"), "{refused}");
+    assert!(refused.contains("systemd does not run here") && refused.contains("--cgroupns=private"), "{refused}");
+    let said = inside(&["--set", "limits.memory_max=64M,prefer", "--stats", "--", "/bin/echo", "went on"]);
+    assert!(said.out == "went on\n" && said.err.contains("limits.memory_max is not enforced"), "{said:#?}");
 }
 
 #[test]
