@@ -5,6 +5,7 @@ use crate::sys;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::CString;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -144,8 +145,8 @@ pub fn probe(limits: &Limits, uid: u32, name: &str, env: &BTreeMap<String, Strin
     let runtime = env.get("XDG_RUNTIME_DIR").map_or_else(|| PathBuf::from(format!("/run/user/{uid}")), PathBuf::from);
     if !facts.read_only {
         facts.delegated = delegated(&facts.own, &runtime);
-        facts.limits = above(&facts.own);
         facts.kept = kept(uid, &facts.own);
+        facts.limits = above(&facts.own, &managers(uid));
     }
     facts.manager = manager(uid, name, &runtime, env);
     for limit in &limits.list {
@@ -175,11 +176,14 @@ fn words(file: &Path) -> Vec<String> {
 }
 
 /// Limits that hold for us, of those that a sandbox elsewhere would be without.
-fn above(own: &Path) -> Vec<(PathBuf, String)> {
+fn above(own: &Path, manager: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    for dir in own.ancestors().take_while(|dir| dir.starts_with(ROOT)) {
+    for dir in own.ancestors().take_while(|dir| dir.starts_with(ROOT) && !manager.starts_with(dir)) {
         for file in ["memory.max", "memory.high", "cpu.max"] {
-            let text = std::fs::read_to_string(dir.join(file)).unwrap_or_default();
+            // Numbers, which come at once.
+            let mut bytes = [0; 64];
+            let read = std::fs::File::open(dir.join(file)).and_then(|mut file| file.read(&mut bytes));
+            let text = String::from_utf8_lossy(bytes.get(..read.unwrap_or(0)).unwrap_or_default());
             if !text.is_empty() && !text.starts_with("max") {
                 found.push((dir.to_owned(), format!("{file} = {}", text.trim())));
             }

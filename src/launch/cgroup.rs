@@ -187,6 +187,17 @@ fn write(file: &Path, text: &str) -> std::io::Result<()> {
     std::fs::OpenOptions::new().write(true).open(file)?.write_all(text.as_bytes())
 }
 
+/// Writes to a file and reads it.
+fn exchange(file: &Path, text: &str) -> std::io::Result<String> {
+    use std::io::{Read, Seek, Write};
+    let mut file = std::fs::OpenOptions::new().read(true).write(true).open(file)?;
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    let mut found = String::new();
+    file.read_to_string(&mut found)?;
+    Ok(found)
+}
+
 pub(super) fn read(dir: &Path, name: &str) -> Option<String> {
     std::fs::read_to_string(dir.join(name)).ok()
 }
@@ -214,11 +225,10 @@ impl Cgroup {
             ("max_descendants" | "max_depth", Ok(number)) => (number + 2).to_string(),
             _ => limit.value.clone(),
         };
-        write(&file, &value).map_err(|error| match error.raw_os_error() {
+        let found = exchange(&file, &value).map_err(|error| match error.raw_os_error() {
             Some(libc::ENOENT | libc::EACCES) if !file.exists() => format!("this kernel has no {}", limit.file),
             _ => format!("writing `{value}` to {}: {}", limit.file, Errno::from(error)),
         })?;
-        let found = read(&self.dir, &limit.file).unwrap_or_default();
         let form = limits::find(limit.name).map_or(Form::Count, |key| key.form);
         if holds(form, &value, &found) {
             Ok(())

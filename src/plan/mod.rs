@@ -10,23 +10,26 @@ mod limits;
 mod op;
 mod ordered;
 mod place;
+mod privileges;
 mod receipt;
 mod render;
+mod requirements;
 pub mod seccomp;
 pub mod syscalls;
+mod undone;
 
 pub use ids::{Extent, IdPlan, Writer};
 pub use landlock::LandlockPlan;
 pub use limits::{CgroupPlan, CgroupSource, LimitFile, source as cgroup_source};
 pub use op::{Attributes, Op};
+pub use privileges::CapabilityPlan;
 pub use receipt::{Enforced, Receipt, receipt};
 pub use render::text;
+pub use requirements::{APPARMOR, KERNEL_FLOOR, explain};
 
 use crate::error::{Error, Result};
 use crate::host::Facts;
-use crate::spec::{
-    Capabilities, Descriptors, Filter, Namespace, Network, Origin, Rlimit, Root, Sandbox, Tty, UserNamespace,
-};
+use crate::spec::{Descriptors, Namespace, Network, Origin, Rlimit, Root, Sandbox, Tty, UserNamespace};
 use crate::sys::Instruction;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeSet;
@@ -169,29 +172,6 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// What becomes of the sets of capabilities. None leaves a set as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct CapabilityPlan {
-    /// What stays in the bounding set.
-    pub bounding: Option<u64>,
-    /// Effective, permitted and inheritable.
-    pub sets: Option<u64>,
-    /// Ambient.
-    pub ambient: u64,
-    /// Whether root's id is to be one like any other: securebits.
-    pub powerless_root: bool,
-}
-
-impl CapabilityPlan {
-    /// All of them empty.
-    pub const EMPTY: CapabilityPlan =
-        CapabilityPlan { bounding: Some(0), sets: Some(0), ambient: 0, powerless_root: true };
-
-    fn is_empty(&self) -> bool {
-        *self == CapabilityPlan::EMPTY
-    }
-}
-
 /// A directory to make on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Create {
@@ -241,16 +221,13 @@ pub struct Closed {
     pub why: &'static str,
 }
 
-/// The oldest kernel: mount_setattr(2) came with it.
-pub const KERNEL_FLOOR: (u32, u32) = (5, 12);
-
 /// Decides everything.
 pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
-    check_host(facts)?;
+    requirements::check(facts)?;
     let mut notes = sandbox.notes.clone();
     let ids = ids::plan(sandbox, facts, &mut notes)?;
     let mut namespaces = sandbox.namespaces.private();
-    for namespace in missing(facts, &namespaces) {
+    for namespace in requirements::missing(facts, &namespaces) {
         let word = namespace.word();
         let exhausted =
             facts.settings.as_ref().is_some_and(|settings| settings.exhausted.iter().any(|name| name == word));
@@ -301,9 +278,9 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         None => vec![facts.cwd.clone(), facts.home.clone(), "/".into()],
     };
     let cgroup = limits::plan(sandbox, facts, &mut notes)?;
-    let capabilities = capabilities(sandbox, facts);
+    let capabilities = privileges::capabilities(sandbox, facts);
     let user = sandbox.namespaces.user;
-    let inner = inner(sandbox, capabilities, &placed.ops, &ids)?;
+    let inner = privileges::inner(sandbox, capabilities, &placed.ops, &ids)?;
     let landlock = landlock::plan(sandbox, &placed.ops, facts)?;
     if let (Err(why), crate::spec::Requirement::Prefer) = (&landlock, sandbox.security.landlock)
         && facts.landlock.is_none()
@@ -311,10 +288,10 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         notes.push(format!("Landlock is not used: {why}"));
     }
     if landlock.is_err() {
-        undone_by_mounts(sandbox, facts, &placed.ops, &mut notes)?;
+        undone::by_mounts(sandbox, facts, &placed.ops, &mut notes)?;
     }
     let process = &sandbox.process;
-    let (syscalls, seccomp_for_all, seccomp) = filters(sandbox, capabilities)?;
+    let (syscalls, seccomp_for_all, seccomp) = privileges::filters(sandbox, capabilities)?;
     Ok(Plan {
         loopback: sandbox.network == Network::None && namespaces.contains(&Namespace::Net),
         init: !process.as_pid_1
@@ -348,7 +325,7 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         lock_files: process.lock_files.clone(),
         block_fd: process.block_fd,
         dies_with_caller: process.dies_with_caller,
-        visible: visible(sandbox, capabilities),
+        visible: privileges::visible(sandbox, capabilities),
         cgroup,
         stats: sandbox.limits.stats,
         handover: sandbox.namespaces.nested && landlock.is_err() && !bare,
@@ -388,114 +365,6 @@ fn view(
     Ok((env, placed, desktop.bus_proxy))
 }
 
-/// What a program that mounts in a namespace of its own can undo: there, what is mounted below a directory that it may write to is out of
-/// the way, and with it what keeps names from being changed. Landlock forbids mounts, so that it is no question where that is used.
-fn undone_by_mounts(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes: &mut Vec<String>) -> Result<()> {
-    if !sandbox.namespaces.mounts || sandbox.filesystem.root == Root::Bare {
-        return Ok(());
-    }
-    let writable: Vec<&std::path::Path> = view
-        .iter()
-        .filter_map(|placed| match &placed.op {
-            Op::Bind { path, attributes, .. } if !attributes.ro && attributes.nodev => Some(path.as_path()),
-            _ => None,
-        })
-        .collect();
-    for rule in sandbox.filesystem.paths.iter().filter(|rule| rule.mode != crate::spec::Mode::Rw) {
-        let real = facts.paths.resolve(items::base(&sandbox.filesystem.root), &rule.path).map(|(real, _)| real);
-        let placed = real.filter(|real| view.iter().any(|placed| placed.op.path() == real));
-        let Some(above) = placed.and_then(|path| writable.iter().find(|dir| path != **dir && path.starts_with(dir)))
-        else {
-            continue;
-        };
-        let (path, mode) = (rule.path.display(), rule.mode.word());
-        let why = format!(
-            "it lies below {}, which is writable, and a program that may mount gets it out of the way",
-            above.display()
-        );
-        if rule.options.prefer {
-            notes.push(format!("{path} is not `{mode}` for all programs: {why}"));
-        } else {
-            return Err(Error::new(format!("{path} cannot be `{mode}` here: {why}")).origin(&rule.origin).hint(format!(
-                "namespaces.nested = \"no-mount\" (or \"deny\"), for programs that need no mounts of their own; `{mode},prefer` goes on \
-                 without; or make {} read-only",
-                above.display()
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn capabilities(sandbox: &Sandbox, facts: &Facts) -> CapabilityPlan {
-    let user = sandbox.namespaces.user;
-    let (held, sets) = match sandbox.security.capabilities {
-        Capabilities::None => (0, Some(0)),
-        Capabilities::Held(set) => (set, Some(set)),
-        Capabilities::Callers => (facts.capabilities, None),
-    };
-    // A new user namespace comes with all of them; in the caller's, the bounding set is the caller's matter.
-    let bounding = (user != UserNamespace::Callers).then_some(held);
-    // bubblewrap leaves the securebits alone, and programs may look.
-    let powerless_root = sandbox.filesystem.root != Root::Bare && sets == Some(0);
-    CapabilityPlan { bounding, sets, ambient: held, powerless_root }
-}
-
-/// Filters for all, and for the program alone. What refuses nothing that PID 1 does binds it, too: it may be traced.
-#[expect(clippy::type_complexity, reason = "three parts of a plan, for one caller")]
-fn filters(
-    sandbox: &Sandbox,
-    capabilities: CapabilityPlan,
-) -> Result<(Option<syscalls::Policy>, Vec<Vec<Instruction>>, Vec<Vec<Instruction>>)> {
-    let programs = sandbox.security.programs.iter().cloned();
-    if sandbox.security.filter == Filter::Terminal {
-        return Ok((None, vec![seccomp::terminal()], programs.collect()));
-    }
-    let policy = seccomp::policy(sandbox, capabilities)?;
-    let mut own = Vec::new();
-    if policy.base == syscalls::Base::Off {
-        own.push(seccomp::filter());
-    }
-    if policy.base != syscalls::Base::Off || !policy.deny.is_empty() {
-        own.push(syscalls::compile(&policy));
-    }
-    Ok((Some(policy), Vec::new(), own.into_iter().chain(programs).collect()))
-}
-
-/// CAP_SYS_ADMIN, which changes mounts, and CAP_SYS_RESOURCE, which lifts limits of namespaces.
-const UNDOES_THE_VIEW: u64 = 1 << 21 | 1 << 24;
-
-/// Whether the program is put into a user namespace that does not own the view: what it holds must not have power over that.
-fn inner(sandbox: &Sandbox, capabilities: CapabilityPlan, view: &[Placed], ids: &IdPlan) -> Result<bool> {
-    let held = capabilities.sets != Some(0);
-    if sandbox.namespaces.user != UserNamespace::New || !held {
-        return Ok(false);
-    }
-    if sandbox.filesystem.root == Root::Bare {
-        // As bubblewrap: where it needs root for devpts, or a limit that holds.
-        let devpts = view.iter().any(|placed| matches!(placed.op, Op::Devpts { .. })) && (ids.uid, ids.gid) != (0, 0);
-        return Ok(devpts || !sandbox.namespaces.nested);
-    }
-    let undoes = capabilities.sets.unwrap_or(0) & UNDOES_THE_VIEW != 0;
-    if undoes && sandbox.process.user == crate::spec::User::Range {
-        return Err(Error::new(
-            "CAP_SYS_ADMIN and CAP_SYS_RESOURCE cannot be held with user `range`: they have power over the view",
-        )
-        .origin(&sandbox.process.user_origin)
-        .hint("leave them out of security.capabilities, or take another user, who is put into a second namespace"));
-    }
-    Ok(undoes)
-}
-
-/// CAP_SYS_PTRACE
-const TRACES: u64 = 1 << 19;
-
-/// Whether PID 1 may be looked at. A program that may trace others could make it work for it, round the filters that were asked for.
-fn visible(sandbox: &Sandbox, capabilities: CapabilityPlan) -> bool {
-    let own = sandbox.namespaces.user != UserNamespace::Callers;
-    let traces = own && capabilities.sets.unwrap_or(u64::MAX) & TRACES != 0;
-    sandbox.process.visible && (!traces || sandbox.security.programs.is_empty())
-}
-
 impl Plan {
     /// A variable of the program's environment.
     pub fn variable(&self, name: &str) -> Option<&std::ffi::OsStr> {
@@ -510,56 +379,5 @@ impl Plan {
     /// What is looked for in the program's PATH, or executed.
     pub fn executed(&self) -> Option<&OsString> {
         self.program.as_ref().or(self.args.first())
-    }
-}
-
-/// What stands in the way on the host, with the fix.
-fn check_host(facts: &Facts) -> Result<()> {
-    if facts.kernel < KERNEL_FLOOR {
-        let (major, minor) = facts.kernel;
-        let message = format!("Linux {major}.{minor} is too old: mount_setattr(2) came with 5.12");
-        return Err(Error::new(message).hint("run a newer kernel; Debian 12 has 6.1"));
-    }
-    let Some(settings) = &facts.settings else { return Ok(()) };
-    if facts.uid != 0 && settings.unprivileged_userns_clone == Some(0) {
-        return Err(Error::new(
-            "this host lets only root create user namespaces: kernel.unprivileged_userns_clone is 0",
-        )
-        .hint("as root: sysctl -w kernel.unprivileged_userns_clone=1 (and in /etc/sysctl.d to keep it)"));
-    }
-    if settings.max_user_namespaces == Some(0) {
-        let error = Error::new("this host allows no user namespaces: user.max_user_namespaces is 0");
-        return Err(error.hint(if settings.inside {
-            "this is the inside of a sandbox or a container, which denies them; one of sbx needs namespaces.nested = \"allow\""
-        } else {
-            "as root: sysctl -w user.max_user_namespaces=15000 (and in /etc/sysctl.d to keep it)"
-        }));
-    }
-    if !settings.namespaces.is_empty() && !settings.namespaces.iter().any(|name| name == "user") {
-        return Err(Error::new("this kernel has no user namespaces (CONFIG_USER_NS)")
-            .hint("run a kernel that has them; every distribution's has"));
-    }
-    Ok(())
-}
-
-fn missing(facts: &Facts, wanted: &BTreeSet<Namespace>) -> Vec<Namespace> {
-    let Some(settings) = &facts.settings else { return Vec::new() };
-    let there = |namespace: &Namespace| {
-        let none = settings.exhausted.iter().any(|name| name == namespace.word());
-        !none && settings.namespaces.iter().any(|name| name == namespace.word())
-    };
-    wanted.iter().copied().filter(|namespace| !there(namespace)).collect()
-}
-
-/// How to let a program have user namespaces where AppArmor restricts them.
-pub const APPARMOR: &str =
-    "as root, give sbx a profile: `profile sbx /usr/bin/sbx flags=(unconfined) { userns, }` in /etc/apparmor.d/sbx";
-
-/// What the kernel refused, with what the host's settings say about it.
-pub fn explain(error: Error, facts: &Facts) -> Error {
-    match &facts.settings {
-        Some(settings) if facts.uid != 0 && settings.apparmor_restrict_userns == Some(1) => error
-            .hint(format!("kernel.apparmor_restrict_unprivileged_userns is 1, which takes rights away: {APPARMOR}")),
-        _ => error,
     }
 }

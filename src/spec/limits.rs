@@ -2,7 +2,7 @@
 //! "Control Group v2" of the kernel's documentation.
 
 use super::Origin;
-use super::build::parse_size;
+use super::size::parse_size;
 use serde::Serialize;
 use std::path::PathBuf;
 

@@ -7,6 +7,7 @@ mod mounts;
 mod parts;
 pub mod project;
 pub mod review;
+mod size;
 
 pub use filesystem::{Filesystem, Mode, Options, PathRule, Root};
 pub use mounts::{Access, Make, Mount, Source, Upper};

@@ -1,7 +1,7 @@
 //! The project's own file, `.sbx.toml`: it comes with a repository that one clones, so it may only tighten.
 
-use super::build::parse_size;
 use super::limits;
+use super::size::parse_size;
 use super::{Filesystem, Mode, PathRule, Root};
 use crate::profile::{Diagnostic, Document, Merged, Setting, Text, Value, Vars};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,44 @@
+//! What mounts of the program itself would undo.
+
+use super::{Op, Placed, items};
+use crate::error::{Error, Result};
+use crate::host::Facts;
+use crate::spec::{Root, Sandbox};
+
+/// What a program that mounts in a namespace of its own can undo: there, what is mounted below a directory that it may write to is out of
+/// the way, and with it what keeps names from being changed. Landlock forbids mounts, so that it is no question where that is used.
+pub(super) fn by_mounts(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes: &mut Vec<String>) -> Result<()> {
+    if !sandbox.namespaces.mounts || sandbox.filesystem.root == Root::Bare {
+        return Ok(());
+    }
+    let writable: Vec<&std::path::Path> = view
+        .iter()
+        .filter_map(|placed| match &placed.op {
+            Op::Bind { path, attributes, .. } if !attributes.ro && attributes.nodev => Some(path.as_path()),
+            _ => None,
+        })
+        .collect();
+    for rule in sandbox.filesystem.paths.iter().filter(|rule| rule.mode != crate::spec::Mode::Rw) {
+        let real = facts.paths.resolve(items::base(&sandbox.filesystem.root), &rule.path).map(|(real, _)| real);
+        let placed = real.filter(|real| view.iter().any(|placed| placed.op.path() == real));
+        let Some(above) = placed.and_then(|path| writable.iter().find(|dir| path != **dir && path.starts_with(dir)))
+        else {
+            continue;
+        };
+        let (path, mode) = (rule.path.display(), rule.mode.word());
+        let why = format!(
+            "it lies below {}, which is writable, and a program that may mount gets it out of the way",
+            above.display()
+        );
+        if rule.options.prefer {
+            notes.push(format!("{path} is not `{mode}` for all programs: {why}"));
+        } else {
+            return Err(Error::new(format!("{path} cannot be `{mode}` here: {why}")).origin(&rule.origin).hint(format!(
+                "namespaces.nested = \"no-mount\" (or \"deny\"), for programs that need no mounts of their own; `{mode},prefer` goes on \
+                 without; or make {} read-only",
+                above.display()
+            )));
+        }
+    }
+    Ok(())
+}

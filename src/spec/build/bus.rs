@@ -1,0 +1,48 @@
+//! `[dbus.session]`.
+
+use super::super::*;
+use super::Builder;
+use crate::profile::Text;
+
+impl Builder<'_> {
+    pub(super) fn session_bus(&mut self) -> SessionBus {
+        let policy = self.merged.text("dbus.session.policy");
+        let mut bus = SessionBus {
+            policy: match policy.map(|text| text.text.as_str()) {
+                Some("filter") => BusPolicy::Filter,
+                Some("host") => BusPolicy::Host,
+                _ => BusPolicy::None,
+            },
+            origin: policy.map(|text| self.origin(text)).unwrap_or_default(),
+            rules: Vec::new(),
+        };
+        // A layer above may take the bus away from a profile that has rules for it.
+        let switched_off = |text: &Text| policy.is_some_and(|policy| policy.at.source > text.at.source);
+        for text in self.merged.list("desktop.portals") {
+            if bus.policy == BusPolicy::None && !switched_off(text) {
+                let help = "write `policy = \"filter\"` in [dbus.session]";
+                self.wrong(text, "a portal is called over the session bus, and there is none".into(), help);
+            }
+        }
+        for kind in ["own", "talk", "see", "call", "broadcast"] {
+            let key = format!("dbus.session.{kind}");
+            for text in self.merged.list(&key) {
+                let name = text.text.split('=').next().unwrap_or_default();
+                let good = |c: char| c.is_ascii_alphanumeric() || "-_.:*".contains(c);
+                let rule = matches!(kind, "call" | "broadcast");
+                if name.is_empty() || !name.contains('.') || !name.chars().all(good) || rule != text.text.contains('=')
+                {
+                    let help =
+                        if rule { "`NAME=RULE`, as xdg-dbus-proxy(1) has it" } else { "such as `org.mozilla.*`" };
+                    self.wrong(text, format!("`{}` is no name on a bus", text.text), help);
+                }
+                if bus.policy != BusPolicy::Filter && !switched_off(text) {
+                    let help = "write `policy = \"filter\"` in [dbus.session]";
+                    self.wrong(text, format!("`{key}` has no effect unless the bus is filtered"), help);
+                }
+                bus.rules.push(format!("{kind}={}", text.text));
+            }
+        }
+        bus
+    }
+}

@@ -1,0 +1,27 @@
+//! Sizes in bytes.
+
+/// Bytes, or with one of the suffixes K, M, G, T (powers of 1024).
+pub fn parse_size(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.strip_suffix(['K', 'M', 'G', 'T']) {
+        Some(digits) => (digits, 10 * (1 + "KMGT".find(text.chars().last()?)? as u32)),
+        None => (text, 0),
+    };
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_size;
+
+    #[test]
+    fn sizes_have_suffixes_and_do_not_wrap() {
+        assert_eq!(parse_size("64M"), Some(64 << 20));
+        assert_eq!(parse_size("0"), Some(0));
+        for wrong in ["", "M", "-1", "+1", "1.5G", "99999999999999999999", "18446744073709551615K"] {
+            assert_eq!(parse_size(wrong), None, "{wrong}");
+        }
+    }
+}
