@@ -81,6 +81,8 @@ struct Found {
     seen: BTreeMap<String, usize>,
     /// Faults that a second run did not show.
     passing: Vec<(u64, Vec<(String, String)>)>,
+    /// And those where bubblewrap itself did another thing the second time.
+    wavering: Vec<(u64, Vec<(String, String)>)>,
     started: usize,
     refused: usize,
     same_words: usize,
@@ -202,9 +204,18 @@ fn work(pair: &Pair, seed: u64, next: &AtomicU64, end: u64, found: &Mutex<Found>
         }
         let Some((about, _)) = lines.first().cloned() else { continue };
         let (case, shrunk) = pair.shrunk(case, &about, &fixture);
+        // A second run of the same tells whose the first one was: bubblewrap's alone, where ours says both times the same.
+        let wavered = shrunk.is_empty() && {
+            let (_, [again, ours]) = pair.compare(&generate::case(seed, index), &fixture);
+            subject.differences(&ours).is_empty() && !peer.differences(&again).is_empty()
+        };
         let mut found = found.lock().unwrap();
         if shrunk.is_empty() {
-            found.passing.push((index, lines));
+            if wavered {
+                found.wavering.push((index, lines))
+            } else {
+                found.passing.push((index, lines))
+            };
             continue;
         }
         // Binds are in every list, if only that of the probe.
@@ -246,7 +257,7 @@ fn generated_lists_make_the_same_sandbox_as_bubblewrap_does() {
     for (index, theirs, ours) in found.other_words.values() {
         println!("other words, such as list {index}\n  - {theirs}\n  + {ours}");
     }
-    for (index, lines) in &found.passing {
+    for (index, lines) in found.passing.iter().chain(&found.wavering) {
         println!("\nlist {index} differed once and then no more:");
         lines.iter().for_each(|(_, line)| println!("    {line}"));
     }
@@ -257,6 +268,7 @@ fn generated_lists_make_the_same_sandbox_as_bubblewrap_does() {
     }
     assert!(found.faults.is_empty(), "{} differences; - is bubblewrap's, + is ours", found.faults.len());
     assert!(found.passing.is_empty(), "{} differences that come and go", found.passing.len());
+    assert!(found.wavering.len() < 5, "bubblewrap does not do the same twice in {} lists", found.wavering.len());
     if first == 0 && end >= CASES {
         assert!(found.started * 10 > (found.started + found.refused) * 6, "most lists have to reach their program");
     }
