@@ -129,8 +129,10 @@ impl Bus {
         let mut line = Vec::new();
         while !line.ends_with(b"\r\n") {
             let mut byte = [0];
-            if stream.read(&mut byte).map_err(text)? == 0 || line.len() > 1024 || Instant::now() >= deadline {
-                return Err("the connection was closed before the first word".into());
+            // read_exact goes on after a stop: signal(7), "Interruption of system calls".
+            stream.read_exact(&mut byte).map_err(text)?;
+            if line.len() > 1024 || Instant::now() >= deadline {
+                return Err("it does not say who it is".into());
             }
             line.extend(byte);
         }
@@ -188,7 +190,10 @@ impl Bus {
         let mut sent = self.send(method, body).is_ok();
         while sent && !seen.windows(end.len()).any(|bytes| bytes == end) && Instant::now() < self.deadline {
             let mut more = [0; 4096];
-            let read = self.stream.read(&mut more).unwrap_or(0);
+            let read = match self.stream.read(&mut more) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                other => other.unwrap_or(0),
+            };
             sent = read > 0;
             seen.drain(..seen.len().saturating_sub(end.len()));
             seen.extend(more.iter().take(read));

@@ -382,10 +382,10 @@ ignores it
 Files of one name are layers: the user's is applied on top of the system's, and that on top of the built-in one.
 .TP
 .I ~/.config/systemd/user/sbx.service
-a unit of the user's systemd manager, which comes with sbx and runs a process that sleeps. While it runs, all sandboxes with limits
-are below its cgroup
+a unit of the user's systemd manager, which comes with sbx and runs a process that sleeps. While it runs, sandboxes with limits
+that would be in a scope each are below its cgroup
 .RI ( sbx.slice/sbx.service )
-rather than in a scope each: the manager is not asked when sbx itself runs below it (a terminal of the desktop, a service), and
+instead: the manager is not asked when sbx itself runs below it (a terminal of the desktop, a service), and
 has only to move sbx there from a session of its own (ssh, a console). What it gives up: the sandboxes have no units of their own, stopping
 the service ends them all, and the cgroup of a launcher that was killed stays until the next start takes it away
 .SH ENVIRONMENT

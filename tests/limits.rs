@@ -292,6 +292,48 @@ fn a_service_that_is_kept_has_all_sandboxes_and_no_scope_is_made() {
         assert!(other.wait().unwrap().success());
         assert_eq!(traces(), BTreeSet::new());
     }
+    // A program that sees the hierarchy, read-only, locks what it can, and keeps nobody from starting.
+    let locks = "import fcntl, os, sys, time
+base = [root for root, _, files in os.walk('/sys/fs/cgroup') if root.endswith('/sbx.service')][0]
+held = []
+for name in [''] + os.listdir(base):
+    for mode in os.O_RDONLY, os.O_WRONLY:
+        try:
+            fd = os.open(base + '/' + name, mode)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.append(fd)
+        except OSError: pass
+print(len(held), flush=True)
+time.sleep(60)";
+    let mut hostile = here(&["--memory", "64M", "--ro", "/sys", "--", "python3", "-c", locks])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(hostile.stdout.take().unwrap()), &mut line).unwrap();
+    assert!(line.trim().parse::<u32>().unwrap() > 5, "{line}");
+    let began = Instant::now();
+    assert_eq!(common::ran(here(&["--memory", "64M", "--", "/bin/echo", "in"]).output().unwrap()).ok(), "in\n");
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    // SAFETY: a signal for a child of ours.
+    unsafe { libc::kill(hostile.id() as i32, libc::SIGTERM) };
+    hostile.wait().unwrap();
+    fifty(&place);
+    // Where it cannot be used after all, there is still a scope.
+    let service = PathBuf::from(
+        common::ran(
+            Command::new("systemctl").args(["--user", "show", "-P", "ControlGroup", "sbx.service"]).output().unwrap(),
+        )
+        .ok()
+        .trim(),
+    );
+    let service = Path::new("/sys/fs/cgroup").join(service.strip_prefix("/").unwrap());
+    let closed = |mode| std::fs::set_permissions(&service, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    closed(0o555);
+    let ran = common::ran(here(&["--memory", "64M", "--", "/bin/cat", "/proc/self/cgroup"]).output().unwrap());
+    closed(0o755);
+    assert!(ran.out == "0::/\n" && ran.err.contains("note: sbx.service is not used: no cgroup for"), "{ran:#?}");
+    gone(Duration::from_secs(10));
     // Where a launcher was killed, the next one takes away what is left.
     let mut killed = here(&["--memory", "64M", "--", "/bin/sleep", "30"]).spawn().unwrap();
     while traces().is_empty() {
@@ -330,6 +372,8 @@ fn a_sandbox_stays_in_the_cgroup_of_its_job_where_it_can() {
     let said = job("exec SBX plan --memory 64M -- true").ok();
     assert!(said.contains("/job, which is delegated to us") && !said.contains("does not hold"), "{said}");
     assert_eq!(job("exec SBX --memory 64M -- /bin/cat /proc/self/cgroup").ok(), "0::/\n");
+    let said = job("exec SBX plan --memory 64M --stats -- true").ok();
+    assert!(said.contains("/job, which is delegated to us"), "{said}");
     // The shell is in it, which keeps it from being divided.
     let ran = job("SBX --memory 64M -- /bin/cat /proc/self/cgroup; exit $?");
     assert!(ran.out == "0::/\n" && ran.status == Some(0), "{ran:#?}");
@@ -431,11 +475,7 @@ fn launchers_that_are_killed_leave_no_scope_no_cgroup_and_no_process() {
     }
 }
 
-#[test]
-fn fifty_at_once_start_and_end() {
-    need!(limits());
-    let _alone = alone();
-    let place = Place::new();
+fn fifty(place: &Place) {
     let children: Vec<_> = (0..50)
         .map(|number| {
             let script = format!("echo {number}");
@@ -449,6 +489,31 @@ fn fifty_at_once_start_and_end() {
         assert_eq!(ran.ok(), format!("{number}\n"));
     }
     gone(Duration::from_secs(20));
+}
+
+#[test]
+fn fifty_at_once_start_and_end() {
+    need!(limits());
+    let _alone = alone();
+    fifty(&Place::new());
+}
+
+/// Our number there is somebody else's here, who must not be moved.
+#[test]
+fn in_another_pid_namespace_the_manager_moves_us_and_nobody_else() {
+    need!(limits() && tools(&["bwrap"]));
+    let _alone = alone();
+    let place = Place::new();
+    let inside = || {
+        let mut command = Command::new("bwrap");
+        command.args(["--dev-bind", "/", "/", "--proc", "/proc", "--unshare-pid"]).arg(sbx());
+        command.args(["--memory", "64M", "--", "/bin/cat", "/proc/self/cgroup"]);
+        common::ran(command.env("HOME", place.home()).current_dir(place.work()).output().unwrap())
+    };
+    assert_eq!(inside().ok(), "0::/\n");
+    let Some(_kept) = Kept::start() else { return };
+    assert_eq!(inside().ok(), "0::/\n");
+    gone(Duration::from_secs(10));
 }
 
 #[test]

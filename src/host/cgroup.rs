@@ -146,7 +146,7 @@ pub fn probe(limits: &Limits, uid: u32, name: &str, env: &BTreeMap<String, Strin
     if !facts.read_only {
         facts.delegated = delegated(&facts.own, &runtime);
         facts.kept = kept(uid, &facts.own);
-        facts.limits = above(&facts.own, &managers(uid));
+        facts.limits = above(&facts.own, &if uid == 0 { ROOT.into() } else { managers(uid) });
     }
     facts.manager = manager(uid, name, &runtime, env);
     for limit in &limits.list {
@@ -179,13 +179,13 @@ fn words(file: &Path) -> Vec<String> {
 fn above(own: &Path, manager: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for dir in own.ancestors().take_while(|dir| dir.starts_with(ROOT) && !manager.starts_with(dir)) {
-        for file in ["memory.max", "memory.high", "cpu.max"] {
+        for file in ["memory.max", "memory.high", "memory.swap.max", "cpu.max", "cpuset.cpus", "io.max"] {
             // Numbers, which come at once.
             let mut bytes = [0; 64];
             let read = std::fs::File::open(dir.join(file)).and_then(|mut file| file.read(&mut bytes));
             let text = String::from_utf8_lossy(bytes.get(..read.unwrap_or(0)).unwrap_or_default());
-            if !text.is_empty() && !text.starts_with("max") {
-                found.push((dir.to_owned(), format!("{file} = {}", text.trim())));
+            if !text.trim().is_empty() && !text.starts_with("max") {
+                found.push((dir.to_owned(), format!("{file} = {}", text.lines().next().unwrap_or_default())));
             }
         }
     }
@@ -195,9 +195,14 @@ fn above(own: &Path, manager: &Path) -> Vec<(PathBuf, String)> {
 /// The cgroups from our own up to the nearest that somebody handed to us. That we could write to one does not say so: the user's manager
 /// makes all of its cgroups as the user.
 fn delegated(own: &Path, runtime: &Path) -> Vec<Delegated> {
+    // What lies outside of our namespace's root is named by `..`.
+    if own.components().any(|part| part == std::path::Component::ParentDir) {
+        return Vec::new();
+    }
     let line: Vec<_> = own.ancestors().take_while(|dir| dir.starts_with(ROOT)).collect();
     let handed = line.iter().position(|dir| is_delegated(dir, runtime));
-    line.into_iter().take(handed.map_or(0, |at| at + 1)).map(|dir| divisible(dir, own)).collect()
+    let line = line.into_iter().take(handed.map_or(0, |at| at + 1));
+    line.filter(|dir| may_divide(dir)).map(|dir| divisible(dir, own)).collect()
 }
 
 fn divisible(dir: &Path, own: &Path) -> Delegated {
@@ -216,22 +221,24 @@ fn divisible(dir: &Path, own: &Path) -> Delegated {
     }
 }
 
-fn is_delegated(dir: &Path, runtime: &Path) -> bool {
-    // systemd delegates no slices: systemd.resource-control(5), Delegate=.
-    if dir.extension().is_some_and(|extension| extension == "slice") {
-        return false;
-    }
+/// Whether the permissions allow it, and it is none of systemd's slices, which it never delegates: systemd.resource-control(5), Delegate=.
+fn may_divide(dir: &Path) -> bool {
     let writable = |name: &str| {
         let path = CString::new(dir.join(name).as_os_str().as_bytes()).unwrap_or_default();
         sys::may(sys::cwd(), &path, libc::W_OK).is_ok()
     };
-    if !["", "cgroup.procs", "cgroup.subtree_control"].into_iter().all(writable) {
+    let slice = dir.extension().is_some_and(|extension| extension == "slice");
+    !slice && ["", "cgroup.procs", "cgroup.subtree_control"].into_iter().all(writable)
+}
+
+fn is_delegated(dir: &Path, runtime: &Path) -> bool {
+    if !may_divide(dir) {
         return false;
     }
     let Some(name) = dir.file_name().and_then(|name| name.to_str()) else { return false };
-    // The root of our namespace: a container's own. The hierarchy's true root has no type.
+    // The root of our namespace: a container's own, unless a systemd in it divides it. The hierarchy's true root has no type.
     if dir == Path::new(ROOT) {
-        return dir.join("cgroup.type").exists();
+        return dir.join("cgroup.type").exists() && !dir.join("init.scope").exists();
     }
     // The manager's own, which is the manager's to divide.
     if name.starts_with("user@") && name.ends_with(".service") {
@@ -255,6 +262,10 @@ fn managers(uid: u32) -> PathBuf {
 }
 
 fn kept(uid: u32, own: &Path) -> Option<Kept> {
+    // Root's scopes are of the system's manager.
+    if uid == 0 {
+        return None;
+    }
     let manager = managers(uid);
     let dir = manager.join("sbx.slice/sbx.service");
     let controllers = words(&dir.join("cgroup.controllers"));
@@ -284,7 +295,9 @@ fn manager(uid: u32, name: &str, runtime: &Path, env: &BTreeMap<String, String>)
         });
     }
     let service = managers(uid);
-    let private = runtime.join("systemd/private");
+    // Where there is no runtime directory of that name, as where a program has been given another, the usual one may still be there.
+    let usual = PathBuf::from(format!("/run/user/{uid}/systemd/private"));
+    let private = Some(runtime.join("systemd/private")).filter(|path| path.exists()).unwrap_or(usual);
     let address = match env.get("DBUS_SESSION_BUS_ADDRESS") {
         _ if private.exists() => private.display().to_string(),
         Some(address) => address.clone(),

@@ -25,6 +25,9 @@ const LAUNCHERS: &str = "launchers";
 /// How long the end of what is in it may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long others who divide the same cgroup may take, of whom there may be hundreds.
+const QUEUE: Duration = Duration::from_secs(30);
+
 /// The sandbox's own.
 pub(super) struct Cgroup {
     dir: PathBuf,
@@ -46,9 +49,21 @@ fn at(path: &Path, what: &str, error: std::io::Error) -> Error {
 
 /// Makes it. Nothing is in it yet.
 pub(super) fn make(plan: &CgroupPlan, status: &mut dyn Events) -> Result<Cgroup> {
-    let (base, occupied, ours) = match &plan.source {
+    let cgroup = match (begin(plan, &plan.source), &plan.source) {
+        (Err(error), CgroupSource::Service { otherwise: Some(scope), .. }) => {
+            status.note(&format!("sbx.service is not used: {}", error.message));
+            begin(plan, scope)
+        }
+        (begun, _) => begun,
+    }?;
+    limit(plan, cgroup, status)
+}
+
+/// The directories, without limits.
+fn begin(plan: &CgroupPlan, source: &CgroupSource) -> Result<Cgroup> {
+    let (base, occupied, ours) = match source {
         CgroupSource::Delegated { dir, occupied } => (dir.clone(), *occupied, true),
-        CgroupSource::Service { dir, mover } => {
+        CgroupSource::Service { dir, mover, .. } => {
             let leaf = dir.join(LAUNCHERS);
             if read(dir, "cgroup.procs").is_none_or(|pids| !pids.is_empty()) {
                 settle(dir, &leaf)?;
@@ -84,6 +99,9 @@ pub(super) fn make(plan: &CgroupPlan, status: &mut dyn Events) -> Result<Cgroup>
         }
         let file = base.join("cgroup.subtree_control");
         write(&file, &format!("+{controller}")).map_err(|error| {
+            if let Some(leaf) = &leaf {
+                let _ = (write(&base.join("cgroup.procs"), "0"), std::fs::remove_dir(leaf));
+            }
             at(&file, &format!("write +{controller} to"), error)
                 .hint("EBUSY: processes are in that cgroup itself; ENOENT: the controller is not handed on to it")
         })?;
@@ -96,10 +114,15 @@ pub(super) fn make(plan: &CgroupPlan, status: &mut dyn Events) -> Result<Cgroup>
     // Who holds it instead of us only keeps what is left from being taken away.
     let _ = sys::lock(lock.as_fd(), false);
     let inner = dir.join("sandbox");
-    std::fs::create_dir(&inner).map_err(|error| at(&inner, "make", error))?;
-    let fd = open(&inner)?;
+    let fd = std::fs::create_dir(&inner).map_err(|error| at(&inner, "make", error)).and_then(|()| open(&inner));
+    if fd.is_err() {
+        let _ = (std::fs::remove_dir(&inner), std::fs::remove_dir(&dir));
+    }
     let leaf = leaf.filter(|_| ours).map(|leaf| (leaf, enabled));
-    let cgroup = Cgroup { dir, _lock: lock, inner, fd, base, leaf, gone: false };
+    Ok(Cgroup { dir, _lock: lock, inner, fd: fd?, base, leaf, gone: false })
+}
+
+fn limit(plan: &CgroupPlan, cgroup: Cgroup, status: &mut dyn Events) -> Result<Cgroup> {
     // What a program makes below must not keep us from taking it away.
     for (name, most) in [("cgroup.max.descendants", "1000"), ("cgroup.max.depth", "32")] {
         let _ = write(&cgroup.dir.join(name), most);
@@ -134,17 +157,28 @@ fn settle(dir: &Path, leaf: &Path) -> Result<()> {
         _ => {}
     }
     for pid in read(dir, "cgroup.procs").unwrap_or_default().lines() {
-        write(&leaf.join("cgroup.procs"), pid).map_err(|error| at(leaf, &format!("move process {pid} to"), error))?;
+        // One that has no number here cannot be named: 0 would be us.
+        let named = if pid == "0" { Err(Errno(libc::EINVAL).into()) } else { Ok(()) };
+        match named.and_then(|()| write(&leaf.join("cgroup.procs"), pid)) {
+            // It has ended.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+            other => other.map_err(|error| at(leaf, &format!("move process {pid} to"), error))?,
+        }
     }
     Ok(())
 }
 
-/// One at a time. By a file of the cgroup that is divided: its directory may be somebody's own, who holds its lock for life.
+/// One at a time. By a file of the cgroup that is divided: its directory may be somebody's own, who holds its lock for life. And by one
+/// that cannot be read: others, and programs inside that see the hierarchy read-only, must not be able to take the lock.
 fn divide(base: &Path) -> Result<std::fs::File> {
-    let file = base.join("cgroup.subtree_control");
-    let lock = std::fs::File::open(&file).map_err(|error| at(&file, "open", error))?;
-    // Everybody may open it, and with that lock it: not for ever.
-    let end = Instant::now() + PATIENCE;
+    let mut file = base.join("cgroup.kill");
+    let lock = std::fs::OpenOptions::new().write(true).open(&file).or_else(|_| {
+        // It came with Linux 5.14, and a unit of the system's manager does not hand it on.
+        file = base.join("cgroup.subtree_control");
+        std::fs::File::open(&file)
+    });
+    let lock = lock.map_err(|error| at(&file, "open", error))?;
+    let end = Instant::now() + QUEUE;
     loop {
         match sys::lock(lock.as_fd(), false) {
             Err(Errno(libc::EWOULDBLOCK)) if Instant::now() < end => std::thread::sleep(Duration::from_millis(5)),

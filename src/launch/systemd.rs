@@ -12,11 +12,20 @@ const SLICE: &str = "sbx.slice";
 /// The service that is kept for sandboxes.
 const SERVICE: &str = "sbx.service";
 
+/// The manager's word for who asks: our own number may be that of another process in its pid namespace.
+const OURSELVES: u32 = 0;
+
 /// Connects to a manager.
 fn manager(address: &str) -> std::result::Result<dbus::Bus, String> {
     match address.strip_prefix('/') {
         Some(_) => dbus::connect_directly(Path::new(address), dbus::LONG),
-        None => dbus::connect(address, dbus::LONG),
+        None => {
+            let mut bus = dbus::connect(address, dbus::LONG)?;
+            let name = "org.freedesktop.DBus";
+            let rule = "type='signal',interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
+            bus.call(name, "/org/freedesktop/DBus", name, "AddMatch", Some(rule))?;
+            Ok(bus)
+        }
     }
 }
 
@@ -32,7 +41,7 @@ pub(super) fn go_to(address: &str, service: &Path, leaf: &str) -> Result<()> {
     let mut body = Body::default();
     body.string(SERVICE);
     body.string(&format!("/{leaf}"));
-    body.array(4, |pids| pids.number(sys::pid() as u32));
+    body.array(4, |pids| pids.number(OURSELVES));
     let method = Method { method: "AttachProcessesToUnit", signature: "ssau", ..METHOD };
     bus.call_with(&method, &body).map_err(|why| failed(true, &format!("does not move sbx to {SERVICE}"), why))?;
     let dir = crate::host::own_cgroup().unwrap_or_default();
@@ -71,7 +80,7 @@ pub(super) fn scope(address: &str, user: bool, description: &str) -> Result<Path
         properties.structure();
         properties.string("PIDs");
         properties.variant("au");
-        properties.array(4, |pids| pids.number(pid as u32));
+        properties.array(4, |pids| pids.number(OURSELVES));
     });
     body.array(8, |_| {});
     let method = Method { method: "StartTransientUnit", signature: "ssa(sv)a(sa(sv))", ..METHOD };
@@ -92,7 +101,9 @@ pub(super) fn scope(address: &str, user: bool, description: &str) -> Result<Path
         return Err(failed("made a scope, but did not move us", format!("we are in {}", dir.display())));
     }
     companion.dismiss();
-    if let Some(slice) = dir.parent() {
+    // What is gone can be told by who is numbered as the manager numbers.
+    let seen = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    if let Some(slice) = dir.parent().filter(|_| seen.trim() == pid.to_string()) {
         collect(&mut bus, slice);
     }
     Ok(dir)
@@ -112,7 +123,10 @@ impl Companion {
         if let Some(pid) = sys::fork()? {
             return Ok(Companion { pid, told });
         }
+        drop(told);
         let _ = sys::block_all_but(&[]);
+        // Not where the launcher's process group is killed.
+        let _ = sys::setsid();
         let mut keep = [hears.as_raw_fd(), bus.as_fd().as_raw_fd()];
         keep.sort_unstable();
         let _ = sys::close_all_but(&keep);

@@ -23,6 +23,7 @@ pub(super) fn clone(plan: &Plan, errno: Errno) -> Error {
         }
         libc::EAGAIN => error.hint("the limit of processes is reached: `ulimit -u`, or pids.max of the cgroup"),
         libc::ENOSYS => error.hint("a seccomp filter around sbx hides clone3(2); allow it there"),
+        libc::ENODEV if plan.cgroup.is_some() => error.hint("its cgroup was taken away meanwhile: start it again"),
         libc::EINVAL => error.hint("this kernel lacks one of these namespaces: `sbx check` tries each"),
         _ => error,
     }

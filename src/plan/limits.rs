@@ -43,6 +43,8 @@ pub enum CgroupSource {
         dir: PathBuf,
         /// The socket of the manager that has to move us there, where we cannot ourselves.
         mover: Option<String>,
+        /// What is taken when it has ended meanwhile.
+        otherwise: Option<Box<CgroupSource>>,
     },
     /// Below a scope that systemd makes.
     Scope {
@@ -148,6 +150,16 @@ fn choose(
     if facts.read_only {
         reasons.push("/sys/fs/cgroup is mounted read-only, as in a container".to_owned());
     }
+    let scope = match &facts.manager {
+        Managed::By(manager) if lacking(&manager.controllers).is_empty() && !facts.read_only => {
+            Some(CgroupSource::Scope {
+                address: manager.address.clone(),
+                user: manager.user,
+                description: description.to_owned(),
+            })
+        }
+        _ => None,
+    };
     if let Some(kept) = facts.kept.as_ref().filter(|kept| lacking(&kept.controllers).is_empty()) {
         let mover = match &facts.manager {
             _ if kept.reached => Some(None),
@@ -155,20 +167,16 @@ fn choose(
             Managed::Missing(..) => None,
         };
         if let Some(mover) = mover {
-            return Ok((CgroupSource::Service { dir: kept.dir.clone(), mover }, kept.controllers.clone()));
+            let (dir, otherwise) = (kept.dir.clone(), scope.map(Box::new));
+            return Ok((CgroupSource::Service { dir, mover, otherwise }, kept.controllers.clone()));
         }
     }
     match &facts.manager {
         Managed::By(manager) => {
-            let absent = lacking(&manager.controllers);
-            if absent.is_empty() && !facts.read_only {
-                let source = CgroupSource::Scope {
-                    address: manager.address.clone(),
-                    user: manager.user,
-                    description: description.to_owned(),
-                };
-                return Ok((source, manager.controllers.clone()));
+            if let Some(scope) = scope {
+                return Ok((scope, manager.controllers.clone()));
             }
+            let absent = lacking(&manager.controllers);
             let list = absent.join(", ");
             if absent.iter().any(|name| missing.contains(name)) {
                 return Err((
@@ -214,15 +222,15 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) ->
     let mut list: Vec<&Limit> = wanted.list.iter().collect();
     let needed = |list: &[&Limit]| {
         let mut names: Vec<&str> = list.iter().map(|limit| controller(limit)).filter(|name| !name.is_empty()).collect();
-        // What is counted is counted by these.
-        if wanted.stats || wanted.delegate.is_some() {
+        // What is counted is counted by these, which limits do not wait for.
+        if (wanted.stats && list.is_empty()) || wanted.delegate.is_some() {
             let has = |name: &&&str| match &found.manager {
                 Managed::By(manager) => manager.controllers.iter().any(|other| other == **name),
                 Managed::Missing(..) => {
                     found.delegated.iter().any(|ours| ours.controllers.iter().any(|other| other == **name))
                 }
             };
-            names.extend(["cpu", "memory", "pids", "io"].iter().filter(has));
+            names.extend(COUNTING.iter().filter(has));
         }
         names.sort_unstable();
         names.dedup();
@@ -266,7 +274,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) ->
             },
         }
     };
-    let Some((source, _)) = chosen else { return Ok(None) };
+    let Some((mut source, offered)) = chosen else { return Ok(None) };
     let base = match (&source, &found.manager) {
         (CgroupSource::Delegated { dir, .. } | CgroupSource::Service { dir, .. }, _) => dir.as_path(),
         (CgroupSource::Scope { .. }, Managed::By(manager)) => &manager.dir,
@@ -312,9 +320,32 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) ->
             .origin(&origin)
             .hint("take `cgroup` out of namespaces.share"));
     }
-    let controllers = needed(&list).into_iter().map(str::to_owned).collect();
+    let mut controllers: Vec<String> = needed(&list).into_iter().map(str::to_owned).collect();
+    if wanted.stats {
+        controllers.extend(counting(&mut source, found, &offered));
+        controllers.sort_unstable();
+        controllers.dedup();
+    }
     let shown = wanted.delegate.is_some() || wanted.cgroupfs.is_some();
     Ok(Some(CgroupPlan { source, controllers, files, shown, delegate: wanted.delegate.is_some() }))
+}
+
+/// Controllers that count.
+const COUNTING: [&str; 4] = ["cpu", "memory", "pids", "io"];
+
+/// Those of them that a source has, and can hand on as things are: where other processes are in it, no more than it hands on already.
+fn counting(source: &mut CgroupSource, facts: &CgroupFacts, offered: &[String]) -> Vec<String> {
+    let mut list: Vec<String> = COUNTING.iter().map(|name| (*name).to_owned()).collect();
+    list.retain(|name| offered.contains(name));
+    if let CgroupSource::Delegated { dir, occupied } = source
+        && let Some(delegated) = facts.delegated.iter().find(|delegated| delegated.dir == *dir)
+    {
+        if !delegated.others.is_empty() {
+            list.retain(|name| delegated.enabled.contains(name));
+        }
+        *occupied |= delegated.occupied && list.iter().any(|name| !delegated.enabled.contains(name));
+    }
+    list
 }
 
 /// Whether any source has that controller.
