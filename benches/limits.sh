@@ -30,6 +30,10 @@ def compare(title, commands):
 if sys.argv[2:] == ["below"]:
     compare("the same with sbx.service, below the manager", [SBX + LIMITS + ["--", "true"], RUN + ["true"]])
     compare("and unlimited", [SBX + LIMITS + ["--", "true"], SBX + ["--", "true"]])
+    with open("small.toml", "w") as file:
+        file.write('schema = 1\n[filesystem]\nroot = "empty"\n[filesystem.paths]\n' + "".join(f'"/{name}" = "ro"\n' for name in ("usr", "bin", "lib", "lib64")))
+    small = SBX + ["--profile", "./small.toml"]
+    compare("a view of /usr alone, beside systemd-run", [small + LIMITS + ["--", "true"], RUN + ["true"]])
     sys.exit()
 if sys.argv[2:] == ["delegated"]:
     # As who divides a cgroup has it: nobody in it, and the processes in leaves.
