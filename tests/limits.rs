@@ -35,7 +35,8 @@ fn used(place: &Place, flags: &[&str], script: &str) -> (Ran, Value) {
     (ran, used)
 }
 
-/// One at a time: what is left is looked for in the whole hierarchy, and times are compared.
+/// One at a time, the first look whether there are limits included: what is left is looked for in the whole hierarchy, times are
+/// compared, and a service that is stopped ends who starts in it.
 fn alone() -> std::sync::MutexGuard<'static, ()> {
     static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -81,8 +82,8 @@ fn delegated(place: &Place, args: &[&str]) -> Command {
 
 #[test]
 fn a_memory_hog_is_ended_at_its_limit_and_that_is_said() {
-    need!(limits() && tools(&["python3"]));
     let _alone = alone();
+    need!(limits() && tools(&["python3"]));
     let place = Place::new();
     let hog = "exec python3 -c 'a = bytearray(300 << 20); print(\"survived\")'";
     let flags = ["--memory", "40M", "--set", "limits.swap_max=0"];
@@ -110,8 +111,8 @@ fn a_memory_hog_is_ended_at_its_limit_and_that_is_said() {
 
 #[test]
 fn a_fork_bomb_stops_at_its_limit_and_ends_with_the_sandbox() {
-    need!(limits());
     let _alone = alone();
+    need!(limits());
     let place = Place::new();
     let bomb = "bomb() { bomb | bomb & }; bomb 2>/dev/null; sleep 60";
     let began = Instant::now();
@@ -137,8 +138,8 @@ fn a_fork_bomb_stops_at_its_limit_and_ends_with_the_sandbox() {
 
 #[test]
 fn processor_time_is_shared_as_it_says() {
-    need!(limits());
     let _alone = alone();
+    need!(limits());
     let place = Place::new();
     let burn = "end=$(($(date +%s) + 4)); for i in 1 2 3; do (while [ $(date +%s) -lt $end ]; do n=0; while [ $n -lt 2000 ]; do n=$((n+1)); done; done) & done; wait";
     for (share, processors) in [("0.5", 0.5), ("1", 1.0), ("1.5", 1.5)] {
@@ -156,8 +157,8 @@ fn processor_time_is_shared_as_it_says() {
 /// On the disk of the home, and on a loop device where one is named.
 #[test]
 fn a_disk_is_written_to_no_faster_than_it_says() {
-    need!(limits());
     let _alone = alone();
+    need!(limits());
     for dir in [std::env::var("HOME").ok(), std::env::var("SBX_TEST_LOOP").ok()].into_iter().flatten() {
         let place = Place { dir: tempfile::Builder::new().prefix("sbx-test").tempdir_in(&dir).unwrap() };
         for name in ["home", "work"] {
@@ -181,8 +182,8 @@ fn a_disk_is_written_to_no_faster_than_it_says() {
 
 #[test]
 fn the_cgroup_is_the_sandboxs_own_whatever_it_comes_from_and_is_gone_afterwards() {
-    need!(limits());
     let _alone = alone();
+    need!(limits());
     let place = Place::new();
     let plan = |command: &mut Command| -> String {
         let out = command.output().unwrap();
@@ -257,8 +258,8 @@ impl Drop for Kept {
 
 #[test]
 fn a_service_that_is_kept_has_all_sandboxes_and_no_scope_is_made() {
-    need!(limits() && tools(&["python3"]));
     let _alone = alone();
+    need!(limits() && tools(&["python3"]));
     let place = Place::new();
     let Some(_kept) = Kept::start() else { return };
     // Here, where the manager has to move us, and below it, where it does not.
@@ -357,8 +358,8 @@ time.sleep(60)";
 /// As runners do it: a delegated cgroup, and in it one with limits for each job.
 #[test]
 fn a_sandbox_stays_in_the_cgroup_of_its_job_where_it_can() {
-    need!(limits());
     let _alone = alone();
+    need!(limits());
     let place = Place::new();
     let job = |script: &str| {
         let start = "c=/sys/fs/cgroup$(sed s/^0::// /proc/self/cgroup); mkdir $c/job; echo $$ >$c/job/cgroup.procs
@@ -385,6 +386,7 @@ fn a_sandbox_stays_in_the_cgroup_of_its_job_where_it_can() {
 /// A container as they are by default: the hierarchy is there, and read-only.
 #[test]
 fn in_a_container_with_a_read_only_hierarchy_it_says_so() {
+    let _alone = alone();
     need!(limits() && tools(&["bwrap"]));
     let place = Place::new();
     let inside = |args: &[&str]| {
@@ -402,8 +404,8 @@ fn in_a_container_with_a_read_only_hierarchy_it_says_so() {
 
 #[test]
 fn what_cannot_be_had_is_refused_or_said() {
-    need!(limits());
     let _alone = alone();
+    need!(limits());
     let place = Place::new();
     let refused = place.run(&["--set", "limits.hugetlb_max={\"2MB\"=\"64M\"}", "--", "true"]);
     assert!(
@@ -442,8 +444,8 @@ fn what_cannot_be_had_is_refused_or_said() {
 
 #[test]
 fn launchers_that_are_killed_leave_no_scope_no_cgroup_and_no_process() {
-    need!(limits());
     let _alone = alone();
+    need!(limits());
     let place = Place::new();
     let before = Instant::now();
     let mut wait = 0;
@@ -493,16 +495,16 @@ fn fifty(place: &Place) {
 
 #[test]
 fn fifty_at_once_start_and_end() {
-    need!(limits());
     let _alone = alone();
+    need!(limits());
     fifty(&Place::new());
 }
 
 /// Our number there is somebody else's here, who must not be moved.
 #[test]
 fn in_another_pid_namespace_the_manager_moves_us_and_nobody_else() {
-    need!(limits() && tools(&["bwrap"]));
     let _alone = alone();
+    need!(limits() && tools(&["bwrap"]));
     let place = Place::new();
     let inside = || {
         let mut command = Command::new("bwrap");
@@ -518,8 +520,8 @@ fn in_another_pid_namespace_the_manager_moves_us_and_nobody_else() {
 
 #[test]
 fn a_sandbox_with_limits_runs_in_one() {
-    need!(limits());
     let _alone = alone();
+    need!(limits());
     let place = Place::new();
     let outer = ["--memory", "100M", "--set", "limits.delegate=true", "--set", "namespaces.nested=allow", "--ro"];
     let own = sbx().to_str().unwrap();
@@ -536,8 +538,8 @@ fn a_sandbox_with_limits_runs_in_one() {
 /// The kernel keeps the root of a cgroup namespace from who is in it, and no longer once that one has made another.
 #[test]
 fn a_program_with_namespaces_of_its_own_does_not_lift_its_limits() {
-    need!(limits());
     let _alone = alone();
+    need!(limits());
     let place = Place::new();
     let hog = "python3 -c 'a = bytearray(200 << 20); print(\"survived\")'";
     let limits = ["--memory", "64M", "--set", "limits.swap_max=0"];
@@ -569,8 +571,8 @@ fn a_program_with_namespaces_of_its_own_does_not_lift_its_limits() {
 /// Beside what the kernel tells a parent of its children: getrusage(2), which knows nothing of cgroups.
 #[test]
 fn figures_agree_with_what_a_parent_is_told() {
-    need!(limits() && tools(&["python3"]));
     let _alone = alone();
+    need!(limits() && tools(&["python3"]));
     let place = Place::new();
     let work = "n = 0\nfor i in range(3000000): n += i\na = b'x' * (80 << 20)";
     let script = format!(
@@ -596,8 +598,8 @@ fn figures_agree_with_what_a_parent_is_told() {
 
 #[test]
 fn figures_are_told_while_it_runs() {
-    need!(limits());
     let _alone = alone();
+    need!(limits());
     let place = Place::new();
     let mut command = place.command();
     command.args(["--stats=json", "--", "/bin/sh", "-c", "echo ready; sleep 2"]);

@@ -310,6 +310,30 @@ fn a_signal_to_sbx_reaches_the_program() {
 }
 
 #[test]
+fn a_signal_that_comes_before_the_start_is_no_end_of_it() {
+    use std::os::unix::process::CommandExt;
+    need!(userns());
+    let place = Place::new();
+    for _ in 0..20 {
+        let mut command = place.command();
+        command.args(["--", "/bin/true"]);
+        // One that waits for us, so that it is handed on before the sandbox's first process looks for us.
+        // SAFETY: these are async-signal-safe.
+        unsafe {
+            command.pre_exec(|| {
+                let mut set = std::mem::zeroed();
+                libc::sigemptyset(&raw mut set);
+                libc::sigaddset(&raw mut set, libc::SIGUSR1);
+                libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+                libc::raise(libc::SIGUSR1);
+                Ok(())
+            });
+        }
+        common::ran(command.output().unwrap()).ok();
+    }
+}
+
+#[test]
 fn a_sandbox_runs_inside_a_sandbox_that_allows_it() {
     // Root without capabilities cannot map id 0 again: user_namespaces(7).
     // SAFETY: cannot fail.

@@ -172,8 +172,9 @@ pub(super) fn ask(socket: BorrowedFd<'_>, message: Message) -> Result<(), Failur
     }
 }
 
+/// Whether the launcher is gone. It may have sent a signal meanwhile, which waits here for the program.
 fn hung_up(socket: BorrowedFd<'_>) -> bool {
-    let mut set = [Poll::read(socket.as_raw_fd())];
+    let mut set = [Poll { read: false, ..Poll::read(socket.as_raw_fd()) }];
     sys::poll(&mut set, Some(0)).is_err() || set[0].ready
 }
 
@@ -413,4 +414,19 @@ fn close_rest(prepared: &Prepared, socket: i32, signals: i32) -> Result<(), Fail
     }
     keep.sort_unstable();
     sys::close_all_but(&keep).at(Place::Setup, Call::CloseRange)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_launcher_is_gone_when_its_socket_is_and_not_when_it_sends() {
+        let (ours, theirs) = sys::seqpacket_pair().unwrap();
+        assert!(!hung_up(theirs.as_fd()));
+        sys::send(ours.as_fd(), &Message::Signal(libc::SIGTERM).encode(), None).unwrap();
+        assert!(!hung_up(theirs.as_fd()));
+        drop(ours);
+        assert!(hung_up(theirs.as_fd()));
+    }
 }
