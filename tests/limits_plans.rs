@@ -164,6 +164,7 @@ fn the_first_source_that_has_the_controllers_is_taken_and_the_others_are_named()
             &[("pids_max", "10")],
         ),
         ("a container with a read-only mount", CgroupFacts { read_only: true, ..container() }, &both),
+        ("the same, with the host's /run in it", CgroupFacts { read_only: true, ..debian() }, &[("memory_max", "64M")]),
         ("a container without", container(), &[("memory_max", "64M,prefer"), ("pids_max", "10,prefer")]),
         (
             "a user without a session",

@@ -1,6 +1,7 @@
 //! `Sandbox` + `Facts` → `Plan`: every decision taken, every error found that can be found before anything happens. Pure.
 
 mod bpf;
+mod cgroup;
 mod desktop;
 mod env;
 mod ids;
@@ -18,9 +19,10 @@ pub mod seccomp;
 pub mod syscalls;
 mod undone;
 
+pub use cgroup::{CgroupSource, source as cgroup_source};
 pub use ids::{Extent, IdPlan, Writer};
 pub use landlock::LandlockPlan;
-pub use limits::{CgroupPlan, CgroupSource, LimitFile, source as cgroup_source};
+pub use limits::{CgroupPlan, LimitFile};
 pub use op::{Attributes, Op};
 pub use privileges::CapabilityPlan;
 pub use receipt::{Enforced, Receipt, receipt};
