@@ -109,8 +109,8 @@ pub(super) fn scope(address: &str, user: bool, description: &str) -> Result<Path
     Ok(dir)
 }
 
-/// Has the scope stopped when we are killed, or give up, before we are in it: the manager takes one away when the last process has left it, which it
-/// never sees of a process that was gone before it was moved.
+/// Has the scope stopped when we are killed, or give up, before we are in it: the manager takes one away when the last process has left
+/// it, which it never sees of a process that was gone before it was moved.
 struct Companion {
     pid: i32,
     /// A word says that we are in it; its end, that we never will be.
@@ -131,7 +131,7 @@ impl Companion {
         keep.sort_unstable();
         let _ = sys::close_all_but(&keep);
         if !matches!(sys::read(hears.as_fd(), &mut [0; 1]), Ok(1)) {
-            bus.call_after(&Method { method: "StopUnit", signature: "ss", ..METHOD }, &stop(scope));
+            bus.call_after(&STOP, &stopped(scope));
         }
         sys::exit_now(0)
     }
@@ -142,7 +142,8 @@ impl Companion {
     }
 }
 
-fn stop(scope: &str) -> Body {
+/// What STOP is told.
+fn stopped(scope: &str) -> Body {
     let mut body = Body::default();
     body.string(scope);
     body.string("replace");
@@ -161,7 +162,7 @@ fn collect(bus: &mut dbus::Bus, slice: &Path) {
             std::fs::read_to_string(entry.path().join("cgroup.events")).is_ok_and(|text| text.contains("populated 0"))
         };
         if !Path::new("/proc").join(launcher).exists() && empty() {
-            let _ = bus.call_with(&Method { method: "StopUnit", signature: "ss", ..METHOD }, &stop(name));
+            let _ = bus.call_with(&STOP, &stopped(name));
         }
     }
 }
@@ -174,3 +175,5 @@ const METHOD: Method<'static> = Method {
     method: "",
     signature: "",
 };
+
+const STOP: Method<'static> = Method { method: "StopUnit", signature: "ss", ..METHOD };

@@ -1,0 +1,53 @@
+//! What was used.
+
+use crate::common::{self, Place, sbx, tools};
+use crate::{alone, limits, need};
+use serde_json::Value;
+use std::process::{Command, Stdio};
+
+/// Beside what the kernel tells a parent of its children: getrusage(2), which knows nothing of cgroups.
+#[test]
+fn figures_agree_with_what_a_parent_is_told() {
+    let _alone = alone();
+    need!(limits() && tools(&["python3"]));
+    let place = Place::new();
+    let work = "n = 0\nfor i in range(3000000): n += i\na = b'x' * (80 << 20)";
+    let script = format!(
+        "import json, resource, subprocess, sys
+         ran = subprocess.run(sys.argv[1:] + [{work:?}], stderr=subprocess.PIPE, text=True)
+         line = [line for line in ran.stderr.splitlines() if line.startswith('{{')][0]
+         told = resource.getrusage(resource.RUSAGE_CHILDREN)
+         figures = json.loads(line)
+         print(figures['cpu_usec'] / 1e6 / (told.ru_utime + told.ru_stime), figures['memory_peak'] / 1024 - told.ru_maxrss)"
+    )
+    .replace("\n         ", "\n");
+    let run = [sbx().to_str().unwrap(), "run", "--stats=json", "--memory", "1G", "--", "python3", "-c"];
+    let mut command = Command::new("python3");
+    command.args(["-c", &script]).args(run).current_dir(place.work()).env("HOME", place.home()).stdin(Stdio::null());
+    let ran = common::ran(command.output().unwrap());
+    let text = ran.ok();
+    let (ratio, memory) = text.trim().split_once(' ').unwrap();
+    // The launcher's own time is not in the figure.
+    assert!((0.85..1.0).contains(&ratio.parse::<f64>().unwrap()), "{text}");
+    // What is mapped of files counts for the process, what the kernel needs for the cgroup.
+    assert!((-12_000.0..4_000.0).contains(&memory.parse::<f64>().unwrap()), "{text}");
+}
+
+#[test]
+fn figures_are_told_while_it_runs() {
+    let _alone = alone();
+    need!(limits());
+    let place = Place::new();
+    let mut command = place.command();
+    command.args(["--stats=json", "--", "/bin/sh", "-c", "echo ready; sleep 2"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+    // SAFETY: a signal for a child of ours.
+    unsafe { libc::kill(child.id() as i32, libc::SIGUSR1) };
+    let out = child.wait_with_output().unwrap();
+    let said = String::from_utf8(out.stderr).unwrap();
+    let lines: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert!(lines.len() == 2 && lines[0]["wall_usec"].as_u64() < lines[1]["wall_usec"].as_u64(), "{said}");
+    assert_eq!(lines[1]["source"], "cgroup");
+}

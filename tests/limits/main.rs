@@ -1,0 +1,81 @@
+//! Limits of cgroup v2: they hold, they are told, and nothing is left of them. On a host without a systemd manager of the user's, which
+//! most build machines are, `tests/guest/test limits` runs these in a virtual machine.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests start programs and may panic"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod ending;
+mod figures;
+mod hold;
+mod service;
+mod sources;
+
+use common::{Place, Ran, required};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Whether a cgroup can be had here.
+fn limits() -> bool {
+    let ran = Place::new().run(&["--memory", "64M", "--", "/bin/true"]);
+    assert!(ran.status == Some(0) || !required("limits"), "{ran:#?}");
+    if ran.status != Some(0) {
+        eprintln!("skipped: {}", ran.err);
+    }
+    ran.status == Some(0)
+}
+
+/// A run of a script with its figures.
+fn used(place: &Place, flags: &[&str], script: &str) -> (Ran, Value) {
+    let ran = place.sh(&[flags, &["--stats=json"]].concat(), script);
+    let line = ran.err.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{ran:#?}"));
+    let used = serde_json::from_str(line).unwrap();
+    (ran, used)
+}
+
+/// One at a time, the first look whether there are limits included: what is left is looked for in the whole hierarchy, times are
+/// compared, and a service that is stopped ends who starts in it.
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// All cgroups of sandboxes, and scopes.
+fn traces() -> BTreeSet<PathBuf> {
+    fn walk(dir: &Path, found: &mut BTreeSet<PathBuf>) {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if entry.file_name().to_string_lossy().starts_with("sbx-") {
+                    found.insert(entry.path());
+                }
+                walk(&entry.path(), found);
+            }
+        }
+    }
+    let mut found = BTreeSet::new();
+    walk(Path::new("/sys/fs/cgroup"), &mut found);
+    found
+}
+
+/// Looks until it is so.
+#[track_caller]
+fn soon(patience: Duration, mut so: impl FnMut() -> bool) {
+    let end = Instant::now() + patience;
+    while !so() {
+        assert!(Instant::now() < end, "not in {patience:?}: {:#?}", traces());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Waits for what others, who test at the same time, and systemd have yet to take away.
+#[track_caller]
+fn gone(patience: Duration) {
+    soon(patience, || traces().is_empty());
+}
