@@ -172,6 +172,7 @@ fn wrong_paths() {
         ("a root that is not there", &["--set", "filesystem.root=dir:/no/such", "--", "true"]),
         ("a root that is a file", &["--set", "filesystem.root=dir:/etc/passwd", "--", "true"]),
         ("a root that is none", &["--set", "filesystem.root=image:debian", "--", "true"]),
+        ("a verb of sbx behind flags", &["--hostname", "x", "plan", "--", "true"]),
         ("a directory to start in that is not there", &["--cwd", "/no/such", "--", "true"]),
         ("a directory to start in that is a file", &["--cwd", "/etc/passwd", "--", "true"]),
         ("a directory that cannot be made", &["--rw", "/etc/passwd/x,create", "--", "true"]),

@@ -80,12 +80,13 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
+/// What the first word may be.
+const VERBS: [&str; 5] = ["run", "plan", "check", "profile", "selftest"];
+
 /// `sbx [FLAGS] PROGRAM` is `sbx run [FLAGS] PROGRAM`: the verb is put in where the first word is none.
 fn with_verb(mut args: Vec<OsString>) -> Vec<OsString> {
     let verb = args.get(1).is_some_and(|first| {
-        ["run", "plan", "check", "profile", "selftest", "help", "-h", "--help", "-V", "--version"]
-            .iter()
-            .any(|word| first == word)
+        VERBS.iter().chain(&["help", "-h", "--help", "-V", "--version"]).any(|word| first == word)
     });
     if !verb && args.len() > 1 {
         args.insert(1, "run".into());

@@ -3,7 +3,7 @@
 use super::{args, layers};
 use crate::error::{Error, Result};
 use crate::launch::{self, Events, Outcome, Status};
-use crate::{plan, sys};
+use crate::{exit, plan, sys};
 use std::mem::ManuallyDrop;
 
 pub(super) fn main(args: &args::Run) -> u8 {
@@ -11,7 +11,13 @@ pub(super) fn main(args: &args::Run) -> u8 {
     let mut status = Status { quiet: args.quiet, stats, ..Status::default() };
     match run(args, &mut status) {
         Ok(outcome) => outcome.status(),
-        Err(error) => {
+        Err(mut error) => {
+            if let Some(verb) = args.program.first().and_then(|program| program.to_str())
+                && error.status == exit::NOT_FOUND
+                && super::VERBS.contains(&verb)
+            {
+                error = error.hint(format!("sbx's own `{verb}` comes before the flags: sbx {verb} FLAGS"));
+            }
             status.failed(&error);
             super::complain(&error)
         }
