@@ -360,7 +360,9 @@ when it was ended for memory, or
 when somebody killed the sandbox itself. With limits or
 .BR \-\-stats ,
 .B used
-has what was used, from the sandbox's cgroup: times in microseconds, sizes in bytes. With
+has what was used, from the sandbox's cgroup: times in microseconds, sizes in bytes;
+.B oom_killed
+names the processes that were ended for memory, as far as they were seen: the kernel counts them, and tells their names to its log alone. With
 .B \-\-stats
 SIGUSR1 is not handed on: sbx then tells what is used so far, here as an event
 .BR stats .

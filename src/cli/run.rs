@@ -80,16 +80,27 @@ fn verdict(plan: &plan::Plan, outcome: Outcome, status: &mut Status) {
     };
     let memory = ["memory_max", "swap_max"];
     let (killed, refused) = (used.oom_kills.unwrap_or(0), used.pids_refused.unwrap_or(0));
-    match outcome {
-        Outcome::Signaled(libc::SIGKILL) | Outcome::Killed if killed > 0 => {
+    let names: Vec<_> = used.oom_killed.iter().map(ToString::to_string).collect();
+    let names = names.join(", ");
+    match (outcome, killed) {
+        (_, 0) => {}
+        (Outcome::Signaled(libc::SIGKILL) | Outcome::Killed, _) => {
             let more = if killed > 1 { format!(", with {} more of its processes", killed - 1) } else { String::new() };
             super::complain(&Error::new(format!("the program was ended for memory{more} ({})", limit(&memory))));
         }
-        _ if killed > 0 => {
-            let what = if killed == 1 { "a process".to_owned() } else { format!("{killed} processes") };
-            status.note(&format!("{what} of the program's was ended for memory ({})", limit(&memory)));
+        (_, 1) => {
+            let who = if names.is_empty() { "a process of the program's" } else { &names };
+            status.note(&format!("{who} was ended for memory ({})", limit(&memory)));
         }
-        _ => {}
+        _ => {
+            let who = match used.oom_killed.len() as u64 {
+                0 => String::new(),
+                known if known < killed => format!(", among them {names}"),
+                _ => format!(": {names}"),
+            };
+            let limit = limit(&memory);
+            status.note(&format!("{killed} processes of the program's were ended for memory ({limit}){who}"));
+        }
     }
     if refused > 0 {
         let times = if refused == 1 { "once".to_owned() } else { format!("{refused} times") };

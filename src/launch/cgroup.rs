@@ -6,6 +6,7 @@
 //! namespace, or where the hierarchy is mounted without `nsdelegate`, may write to all that it can name.
 
 use super::figures::Figures;
+use super::victims::Victims;
 use super::{Events, systemd};
 use crate::error::{Error, Result};
 use crate::plan::{CgroupPlan, CgroupSource, LimitFile};
@@ -269,6 +270,11 @@ impl Cgroup {
         } else {
             Err(format!("{} says `{}` after `{value}` was written", limit.file, found.trim()))
         }
+    }
+
+    /// For who is ended for memory in it.
+    pub(super) fn victims(&self) -> Option<Victims> {
+        Victims::of(&self.dir)
     }
 
     /// What was used so far.

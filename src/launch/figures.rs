@@ -1,6 +1,7 @@
 //! What a sandbox used.
 
 use super::cgroup::read;
+use super::victims::Victim;
 use crate::sys;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -48,6 +49,9 @@ pub struct Figures {
     /// Processes that were ended for memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oom_kills: Option<u64>,
+    /// Those of them that were seen: the kernel tells no names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub oom_killed: Vec<Victim>,
     /// How often a process was not made for pids.max.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids_refused: Option<u64>,
@@ -89,6 +93,7 @@ impl Figures {
             context_switches: sys::usage_of_children().context_switches,
             pressure_usec: pressure.collect(),
             oom_kills: field(&text("memory.events"), "oom_kill"),
+            oom_killed: Vec::new(),
             pids_refused: field(&text("pids.events"), "max"),
         }
     }
@@ -151,7 +156,8 @@ impl Figures {
             line(&format!("waited for {name}"), seconds(*usec));
         }
         if let Some(kills) = self.oom_kills.filter(|kills| *kills > 0) {
-            line("ended for memory", format!("{kills} {}", if kills == 1 { "process" } else { "processes" }));
+            let names: String = self.oom_killed.iter().map(|victim| format!(", {victim}")).collect();
+            line("ended for memory", format!("{kills} {}{names}", if kills == 1 { "process" } else { "processes" }));
         }
         if let Some(refused) = self.pids_refused.filter(|refused| *refused > 0) {
             line("pids.max refused", format!("{refused} times"));
@@ -164,7 +170,7 @@ impl Figures {
 }
 
 /// The number behind a name, in a file that has one on each line.
-fn field(text: &str, name: &str) -> Option<u64> {
+pub(super) fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
 

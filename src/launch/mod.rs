@@ -12,12 +12,14 @@ mod status;
 mod supervise;
 mod systemd;
 mod trial;
+mod victims;
 mod wording;
 
 pub use figures::Figures;
 pub use status::{Events, Status};
 pub use supervise::Outcome;
 pub use trial::try_out;
+pub use victims::Victim;
 
 use crate::child::{self, LENGTH_OF_MESSAGE, Message};
 use crate::error::{Error, Result};
@@ -117,6 +119,7 @@ pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
         start.go()?;
     }
     let terminal = start.terminal;
+    let mut victims = cgroup.as_ref().and_then(cgroup::Cgroup::victims);
     let running = supervise::Running {
         plan,
         prepared: &prepared,
@@ -126,6 +129,7 @@ pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
         caller,
         terminal,
         helper,
+        victims: victims.as_mut(),
     };
     let figures = || match &cgroup {
         Some(cgroup) => cgroup.figures(began),
@@ -133,10 +137,13 @@ pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
     };
     let outcome = supervise::supervise(running, &figures, status)?;
     guard.done = true;
-    match &cgroup {
-        Some(cgroup) if !status.wants_figures() => status.figures(&cgroup.verdict(began), true),
-        None if !plan.stats => {}
-        _ => status.figures(&figures(), true),
+    let used = match &cgroup {
+        Some(cgroup) if !status.wants_figures() => Some(cgroup.verdict(began)),
+        None if !plan.stats => None,
+        _ => Some(figures()),
+    };
+    if let Some(used) = used {
+        status.figures(&Figures { oom_killed: victims.map(victims::Victims::found).unwrap_or_default(), ..used }, true);
     }
     // What the program left is ended, and nothing is left of the cgroup when that is told.
     if let Some(cgroup) = &mut cgroup {

@@ -2,6 +2,7 @@
 
 use super::helper::Helper;
 use super::relay::{Relay, stream, tty};
+use super::victims::Victims;
 use super::{Child, Events, Figures, Received, wording};
 use crate::child::{self, Message, Prepared, Session};
 use crate::error::{Error, Result};
@@ -77,6 +78,7 @@ pub(super) struct Running<'a> {
     pub caller: Option<OwnedFd>,
     pub terminal: Option<OwnedFd>,
     pub helper: Option<Helper>,
+    pub victims: Option<&'a mut Victims>,
 }
 
 pub(super) fn supervise(
@@ -84,7 +86,7 @@ pub(super) fn supervise(
     figures: &dyn Fn() -> Figures,
     status: &mut dyn Events,
 ) -> Result<Outcome> {
-    let Running { plan, prepared, child, socket, signals, caller, terminal, mut helper } = running;
+    let Running { plan, prepared, child, socket, signals, caller, terminal, mut helper, victims } = running;
     let mut relay = Relay::default();
     if let Some(master) = terminal {
         relay.start(master);
@@ -102,6 +104,7 @@ pub(super) fn supervise(
         figures,
         status,
         relay,
+        victims,
         group: None,
         started: false,
         found: None,
@@ -116,9 +119,12 @@ pub(super) fn supervise(
         let [input, master, output] = watch.relay.wants();
         let helped = helper.as_ref().map_or(-1, |helper| helper.pidfd().as_raw_fd());
         let [said, signalled, left] = [socket.as_raw_fd(), signals.as_raw_fd(), watch.caller].map(Poll::read);
-        let mut set = [said, signalled, left, Poll::read(helped), input, master, output];
+        let mut set = [said, signalled, left, Poll::read(helped), watch.counted(), input, master, output];
         sys::poll(&mut set, watch.patience()).map_err(|errno| Error::new(format!("poll: {errno}")))?;
-        let [said, _, left, helper_ended, relay @ ..] = set.map(|poll| poll.ready);
+        let [said, _, left, helper_ended, counted, relay @ ..] = set.map(|poll| poll.ready);
+        if counted {
+            watch.look();
+        }
         watch.relay.pump(relay);
         if left {
             watch.left_alone();
@@ -136,6 +142,7 @@ pub(super) fn supervise(
     if prepared.init {
         let _ = sys::pidfd_signal(child.pidfd.as_fd(), libc::SIGKILL);
     }
+    watch.look();
     let end = sys::wait_end(child.pidfd.as_fd()).map_err(|errno| Error::new(format!("waitid: {errno}")))?;
     watch.take_back();
     watch.finish();
@@ -165,6 +172,8 @@ struct Watch<'a> {
     figures: &'a dyn Fn() -> Figures,
     status: &'a mut dyn Events,
     relay: Relay,
+    /// Where memory is counted.
+    victims: Option<&'a mut Victims>,
     /// The program's process group, where it holds the caller's terminal.
     group: Option<i32>,
     started: bool,
@@ -193,6 +202,17 @@ impl Watch<'_> {
         let next = [self.deadline, self.rest, look, ultimatum].into_iter().flatten().min()?;
         let left = next.saturating_duration_since(Instant::now()).as_millis() + 1;
         Some(i32::try_from(left).unwrap_or(i32::MAX))
+    }
+
+    /// Says when memory.events has changed, by an error, which is always waited for.
+    fn counted(&self) -> Poll {
+        Poll { read: false, ..Poll::read(self.victims.as_ref().map_or(-1, |victims| victims.fd())) }
+    }
+
+    fn look(&mut self) {
+        if let Some(victims) = &mut self.victims {
+            victims.look();
+        }
     }
 
     fn clock(&mut self) {
@@ -318,9 +338,12 @@ impl Watch<'_> {
             let [input, master, output] = self.relay.wants();
             let fds = [self.child.pidfd.as_raw_fd(), self.signals.as_raw_fd(), self.caller];
             let [ended, signalled, left] = fds.map(Poll::read);
-            let mut set = [ended, signalled, left, input, master, output];
+            let mut set = [ended, signalled, left, self.counted(), input, master, output];
             let failed = sys::poll(&mut set, self.patience()).is_err();
-            let [ended, _, left, relay @ ..] = set.map(|poll| poll.ready);
+            let [ended, _, left, counted, relay @ ..] = set.map(|poll| poll.ready);
+            if counted {
+                self.look();
+            }
             self.relay.pump(relay);
             if left {
                 self.left_alone();
