@@ -362,7 +362,10 @@ when somebody killed the sandbox itself. With limits or
 .B used
 has what was used, from the sandbox's cgroup: times in microseconds, sizes in bytes;
 .B oom_killed
-names the processes that were ended for memory, as far as they were seen: the kernel counts them, and tells their names to its log alone. With
+names processes that were ended for memory: the kernel counts them, and tells their names to its log alone, so that sbx names those that
+it has
+.B seen
+in the act, and as probable who was the largest shortly before and is gone. With
 .B \-\-stats
 SIGUSR1 is not handed on: sbx then tells what is used so far, here as an event
 .BR stats .

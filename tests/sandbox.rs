@@ -312,11 +312,14 @@ fn a_signal_to_sbx_reaches_the_program() {
 #[test]
 fn a_signal_that_comes_before_the_start_is_no_end_of_it() {
     use std::os::unix::process::CommandExt;
-    need!(userns());
+    need!(userns() && common::tools(&["python3"]));
     let place = Place::new();
-    for _ in 0..20 {
+    // It is blocked inside, too. The second start waits for the launcher on its way.
+    let script = "import signal; print(signal.sigtimedwait([signal.SIGUSR1], 10).si_signo == signal.SIGUSR1)";
+    let flags = [&[][..], &["--rw", "made,create"]];
+    for flags in flags.iter().cycle().take(20) {
         let mut command = place.command();
-        command.args(["--", "/bin/true"]);
+        command.args(*flags).args(["--", "/usr/bin/python3", "-c", script]);
         // One that waits for us, so that it is handed on before the sandbox's first process looks for us.
         // SAFETY: these are async-signal-safe.
         unsafe {
@@ -329,7 +332,7 @@ fn a_signal_that_comes_before_the_start_is_no_end_of_it() {
                 Ok(())
             });
         }
-        common::ran(command.output().unwrap()).ok();
+        assert_eq!(common::ran(command.output().unwrap()).ok(), "True\n");
     }
 }
 

@@ -38,10 +38,19 @@ pub(super) struct Cgroup {
     inner: PathBuf,
     fd: OwnedFd,
     /// The one above, that we divide.
-    base: PathBuf,
-    /// Where we went ourselves, and what we switched on for that.
-    leaf: Option<(PathBuf, Vec<String>)>,
+    base: Base,
     gone: bool,
+}
+
+/// A cgroup that is divided, with what that has changed in it.
+struct Base {
+    dir: PathBuf,
+    /// It was there before us, and will be.
+    stays: bool,
+    /// Where we went ourselves: only one without processes of its own hands controllers on.
+    leaf: Option<PathBuf>,
+    /// What we switched on.
+    enabled: Vec<String>,
 }
 
 fn at(path: &Path, what: &str, error: std::io::Error) -> Error {
@@ -62,7 +71,7 @@ pub(super) fn make(plan: &CgroupPlan, status: &mut dyn Events) -> Result<Cgroup>
 
 /// The directories, without limits.
 fn begin(plan: &CgroupPlan, source: &CgroupSource) -> Result<Cgroup> {
-    let (base, occupied, ours) = match source {
+    let (dir, occupied, stays) = match source {
         CgroupSource::Delegated { dir, occupied } => (dir.clone(), *occupied, true),
         CgroupSource::Service { dir, mover, .. } => {
             let leaf = dir.join(LAUNCHERS);
@@ -74,53 +83,80 @@ fn begin(plan: &CgroupPlan, source: &CgroupSource) -> Result<Cgroup> {
             }
             (dir.clone(), false, true)
         }
+        // New, and ours alone.
         CgroupSource::Scope { address, user, description } => {
             (systemd::scope(address, *user, description)?, true, false)
         }
     };
-    // A scope is new, and ours alone.
-    let _lock = if ours { Some(divide(&base)?) } else { None };
-    if ours {
-        collect(&base);
+    let _lock = if stays { Some(divide(&dir)?) } else { None };
+    if stays {
+        collect(&dir);
     }
     let name = format!("{PREFIX}{}-{:x}", sys::pid(), sys::monotonic_nanoseconds());
-    let mut enabled = Vec::new();
-    let leaf = if occupied {
-        let leaf = base.join(format!("{name}{LAUNCHER}"));
-        std::fs::create_dir(&leaf).map_err(|error| at(&leaf, "make", error))?;
-        write(&leaf.join("cgroup.procs"), "0").map_err(|error| at(&leaf, "go to", error))?;
-        Some(leaf)
-    } else {
-        None
-    };
-    let have = read(&base, "cgroup.subtree_control").unwrap_or_default();
-    for controller in &plan.controllers {
-        if have.split_whitespace().any(|name| name == controller) {
-            continue;
+    let mut base = Base { dir, stays, leaf: None, enabled: Vec::new() };
+    let dir = base.dir.join(&name);
+    match base.prepare(plan, occupied, &name).and_then(|()| directories(&dir)) {
+        Ok((lock, inner, fd)) => Ok(Cgroup { dir, _lock: lock, inner, fd, base, gone: false }),
+        Err(error) => {
+            base.restore();
+            Err(error)
         }
-        let file = base.join("cgroup.subtree_control");
-        write(&file, &format!("+{controller}")).map_err(|error| {
-            if let Some(leaf) = &leaf {
-                let _ = (write(&base.join("cgroup.procs"), "0"), std::fs::remove_dir(leaf));
-            }
-            at(&file, &format!("write +{controller} to"), error)
-                .hint("EBUSY: processes are in that cgroup itself; ENOENT: the controller is not handed on to it")
-        })?;
-        enabled.push(controller.clone());
     }
-    let dir = base.join(&name);
-    std::fs::create_dir(&dir).map_err(|error| at(&dir, "make", error))?;
+}
+
+/// The outer one with its lock, and the inner one.
+fn directories(dir: &Path) -> Result<(OwnedFd, PathBuf, OwnedFd)> {
+    let make = |dir: &Path| std::fs::create_dir(dir).map_err(|error| at(dir, "make", error));
     let open = |dir: &Path| std::fs::File::open(dir).map(OwnedFd::from).map_err(|error| at(dir, "open", error));
-    let lock = open(&dir)?;
-    // Who holds it instead of us only keeps what is left from being taken away.
-    let _ = sys::lock(lock.as_fd(), false);
+    make(dir)?;
     let inner = dir.join("sandbox");
-    let fd = std::fs::create_dir(&inner).map_err(|error| at(&inner, "make", error)).and_then(|()| open(&inner));
-    if fd.is_err() {
-        let _ = (std::fs::remove_dir(&inner), std::fs::remove_dir(&dir));
+    let made = open(dir).and_then(|lock| {
+        // Who holds it instead of us only keeps what is left from being taken away.
+        let _ = sys::lock(lock.as_fd(), false);
+        make(&inner)?;
+        Ok((lock, inner.clone(), open(&inner)?))
+    });
+    if made.is_err() {
+        let _ = (std::fs::remove_dir(&inner), std::fs::remove_dir(dir));
     }
-    let leaf = leaf.filter(|_| ours).map(|leaf| (leaf, enabled));
-    Ok(Cgroup { dir, _lock: lock, inner, fd: fd?, base, leaf, gone: false })
+    made
+}
+
+impl Base {
+    /// Hands the controllers on that are needed.
+    fn prepare(&mut self, plan: &CgroupPlan, occupied: bool, name: &str) -> Result<()> {
+        if occupied {
+            let leaf = self.dir.join(format!("{name}{LAUNCHER}"));
+            std::fs::create_dir(&leaf).map_err(|error| at(&leaf, "make", error))?;
+            self.leaf = Some(leaf.clone());
+            write(&leaf.join("cgroup.procs"), "0").map_err(|error| at(&leaf, "go to", error))?;
+        }
+        let have = read(&self.dir, "cgroup.subtree_control").unwrap_or_default();
+        let file = self.dir.join("cgroup.subtree_control");
+        for controller in plan.controllers.iter().filter(|name| !have.split_whitespace().any(|had| had == *name)) {
+            write(&file, &format!("+{controller}")).map_err(|error| {
+                at(&file, &format!("write +{controller} to"), error)
+                    .hint("EBUSY: processes are in that cgroup itself; ENOENT: the controller is not handed on to it")
+            })?;
+            self.enabled.push(controller.clone());
+        }
+        Ok(())
+    }
+
+    /// As it was: controllers off, and we back, unless somebody else divides it by now. It is locked.
+    fn restore(&self) {
+        let Some(leaf) = self.leaf.as_ref().filter(|_| self.stays) else { return };
+        let others = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let others = others.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.path() != *leaf);
+        if others.count() > 0 {
+            return;
+        }
+        for controller in &self.enabled {
+            let _ = write(&self.dir.join("cgroup.subtree_control"), &format!("-{controller}"));
+        }
+        let _ = write(&self.dir.join("cgroup.procs"), "0");
+        let _ = std::fs::remove_dir(leaf);
+    }
 }
 
 fn limit(plan: &CgroupPlan, cgroup: Cgroup, status: &mut dyn Events) -> Result<Cgroup> {
@@ -273,8 +309,8 @@ impl Cgroup {
     }
 
     /// For who is ended for memory in it.
-    pub(super) fn victims(&self) -> Option<Victims> {
-        Victims::of(&self.dir)
+    pub(super) fn victims(&self, first: i32) -> Option<Victims> {
+        Victims::of(&self.dir, first)
     }
 
     /// What was used so far.
@@ -305,18 +341,11 @@ impl Cgroup {
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(20));
         }
-        let Some((leaf, enabled)) = &self.leaf else { return };
-        // As it was: controllers off, and we back, unless somebody else divides it by now.
-        let Ok(_lock) = divide(&self.base) else { return };
-        let others = std::fs::read_dir(&self.base).into_iter().flatten().flatten();
-        let others = others.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.path() != *leaf);
-        if others.count() == 0 {
-            for controller in enabled {
-                let _ = write(&self.base.join("cgroup.subtree_control"), &format!("-{controller}"));
-            }
-            if write(&self.base.join("cgroup.procs"), "0").is_ok() {
-                let _ = std::fs::remove_dir(leaf);
-            }
+        if self.base.leaf.is_some()
+            && self.base.stays
+            && let Ok(_lock) = divide(&self.base.dir)
+        {
+            self.base.restore();
         }
     }
 }

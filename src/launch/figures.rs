@@ -49,7 +49,7 @@ pub struct Figures {
     /// Processes that were ended for memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oom_kills: Option<u64>,
-    /// Those of them that were seen: the kernel tells no names.
+    /// Those of them that are known: the kernel tells no names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub oom_killed: Vec<Victim>,
     /// How often a process was not made for pids.max.

@@ -86,6 +86,7 @@ pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
         signals: signals.as_fd(),
         caller: caller.as_ref().map_or(-1, |caller| caller.as_raw_fd()),
         terminal: None,
+        early: Vec::new(),
     };
     if prepared.wait_for_launcher {
         start.expect_ready()?;
@@ -118,8 +119,8 @@ pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
         helper = Some(helper::bus_proxy(proxy, child.pid, |fd| start.wait(fd, helper::PATIENCE))?);
         start.go()?;
     }
-    let terminal = start.terminal;
-    let mut victims = cgroup.as_ref().and_then(cgroup::Cgroup::victims);
+    let Start { terminal, early, .. } = start;
+    let mut victims = cgroup.as_ref().and_then(|cgroup| cgroup.victims(child.pid));
     let running = supervise::Running {
         plan,
         prepared: &prepared,
@@ -130,6 +131,7 @@ pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
         terminal,
         helper,
         victims: victims.as_mut(),
+        early,
     };
     let figures = || match &cgroup {
         Some(cgroup) => cgroup.figures(began),
@@ -143,7 +145,8 @@ pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
         _ => Some(figures()),
     };
     if let Some(used) = used {
-        status.figures(&Figures { oom_killed: victims.map(victims::Victims::found).unwrap_or_default(), ..used }, true);
+        let oom_killed = victims.map_or_else(Vec::new, |victims| victims.found().to_vec());
+        status.figures(&Figures { oom_killed, ..used }, true);
     }
     // What the program left is ended, and nothing is left of the cgroup when that is told.
     if let Some(cgroup) = &mut cgroup {
@@ -313,6 +316,8 @@ struct Start<'a> {
     caller: i32,
     /// The program's terminal, which the child may send at any time.
     terminal: Option<OwnedFd>,
+    /// Signals for the program, which is not there yet.
+    early: Vec<sys::Arrived>,
 }
 
 impl Start<'_> {
@@ -322,7 +327,7 @@ impl Start<'_> {
     }
 
     /// Waits for a descriptor; false when the time is over, an error when somebody wants us to end.
-    fn wait(&self, fd: BorrowedFd<'_>, patience: Duration) -> Result<bool> {
+    fn wait(&mut self, fd: BorrowedFd<'_>, patience: Duration) -> Result<bool> {
         let end = Instant::now() + patience;
         loop {
             let mut set = [fd.as_raw_fd(), self.signals.as_raw_fd(), self.caller].map(Poll::read);
@@ -332,6 +337,10 @@ impl Start<'_> {
                 if supervise::is_end(arrived.signal) {
                     let error = Error::new(format!("signal {} came before the program started", arrived.signal));
                     return Err(error.status(crate::exit::SIGNALED + arrived.signal as u8));
+                }
+                // Once each, as the kernel keeps them.
+                if !self.early.iter().any(|early| early.signal == arrived.signal) {
+                    self.early.push(arrived);
                 }
             }
             if set[2].ready {

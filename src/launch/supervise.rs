@@ -79,6 +79,8 @@ pub(super) struct Running<'a> {
     pub terminal: Option<OwnedFd>,
     pub helper: Option<Helper>,
     pub victims: Option<&'a mut Victims>,
+    /// Signals that came before.
+    pub early: Vec<sys::Arrived>,
 }
 
 pub(super) fn supervise(
@@ -86,7 +88,7 @@ pub(super) fn supervise(
     figures: &dyn Fn() -> Figures,
     status: &mut dyn Events,
 ) -> Result<Outcome> {
-    let Running { plan, prepared, child, socket, signals, caller, terminal, mut helper, victims } = running;
+    let Running { plan, prepared, child, socket, signals, caller, terminal, mut helper, victims, early } = running;
     let mut relay = Relay::default();
     if let Some(master) = terminal {
         relay.start(master);
@@ -115,6 +117,7 @@ pub(super) fn supervise(
         ultimatum: None,
         hurried: false,
     };
+    early.into_iter().for_each(|arrived| watch.signal(arrived));
     loop {
         let [input, master, output] = watch.relay.wants();
         let helped = helper.as_ref().map_or(-1, |helper| helper.pidfd().as_raw_fd());
@@ -142,7 +145,9 @@ pub(super) fn supervise(
     if prepared.init {
         let _ = sys::pidfd_signal(child.pidfd.as_fd(), libc::SIGKILL);
     }
-    watch.look();
+    if let Some(victims) = &mut watch.victims {
+        victims.last();
+    }
     let end = sys::wait_end(child.pidfd.as_fd()).map_err(|errno| Error::new(format!("waitid: {errno}")))?;
     watch.take_back();
     watch.finish();
@@ -361,7 +366,10 @@ impl Watch<'_> {
         match arrived.signal {
             libc::SIGCHLD | libc::SIGPIPE | libc::SIGTTOU | libc::SIGTTIN => {}
             libc::SIGWINCH => self.relay.resize(),
-            libc::SIGUSR1 if self.plan.stats => self.status.figures(&(self.figures)(), false),
+            libc::SIGUSR1 if self.plan.stats => {
+                let oom_killed = self.victims.as_ref().map_or_else(Vec::new, |victims| victims.found().to_vec());
+                self.status.figures(&Figures { oom_killed, ..(self.figures)() }, false);
+            }
             libc::SIGCONT => self.go_on(),
             // What the terminal sends has reached a program that shares it; if ^Z stops it, PID 1 says so.
             _ if !arrived.from_process && shared && self.group.is_none() => {}

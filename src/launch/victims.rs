@@ -1,6 +1,7 @@
 //! Who is ended for memory. The kernel counts, and tells a name to its log alone, which is not for users. So we look ourselves:
 //! memory.events wakes who waits for it ("Control Group v2", Memory Interface Files), at the limit and at a kill, though no more than
-//! once in ten milliseconds. Who has SIGKILL then is it; or who was the largest at the last look, and is gone.
+//! once in ten milliseconds. Who has SIGKILL then is seen in the act. Who was the largest shortly before, and is gone, is it
+//! probably, and that is said. All of it is bounded: a program may be ended for memory as often as it likes.
 
 use serde::Serialize;
 use std::fs::File;
@@ -14,15 +15,17 @@ use std::time::{Duration, Instant};
 pub struct Victim {
     /// Its number inside.
     pub pid: i32,
-    /// Its own name for itself (comm).
+    /// Its own name for itself (proc_pid_status(5), Name).
     pub name: String,
+    /// Seen in the act, rather than the largest before.
+    pub seen: bool,
 }
 
-/// As in the system's log.
 impl std::fmt::Display for Victim {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Which it may choose.
-        write!(f, "{}[{}]", crate::error::printable(&self.name), self.pid)
+        // It chooses its name. The form is that of the system's log.
+        let probably = if self.seen { "" } else { "probably " };
+        write!(f, "{probably}{}[{}]", crate::error::printable(&self.name), self.pid)
     }
 }
 
@@ -38,115 +41,183 @@ struct Process {
     killed: bool,
 }
 
-/// How many are looked at.
+/// How many are named.
+const NAMED: usize = 16;
+
+/// How often we look after a kill.
+const LOOKS: u32 = 200;
+
+/// How many processes, and cgroups, are looked at; where there are more, nobody is named.
 const MOST: usize = 500;
 
-/// The share of our time that looking may take, as one of so many.
-const SHARE: u32 = 50;
+/// The part of our time that looking may take, as one of so many: at the limit, and after a kill.
+const SHARES: [u32; 2] = [30, 5];
 
 /// How long we look for who has the signal: it comes a moment after it is counted.
 const MOMENT: Duration = Duration::from_millis(2);
 
+/// For how long what was seen says who was the largest.
+const FRESH: Duration = Duration::from_millis(250);
+
 /// What is known of them.
 pub(super) struct Victims {
     dir: PathBuf,
-    events: File,
+    /// The sandbox's first process, with which the kernel ends all others.
+    first: i32,
+    /// memory.events; none when there is nothing more to be had from it.
+    events: Option<File>,
     kills: u64,
-    seen: Vec<Process>,
-    /// When looking is worth its time again.
-    next: Instant,
-    found: Vec<(i32, Victim)>,
+    looks: u32,
+    seen: Option<(Instant, Vec<Process>)>,
+    /// When looking is worth its time again, at the limit and after a kill.
+    next: [Instant; 2],
+    /// Who has the signal, is named, and still there.
+    dying: Vec<i32>,
+    found: Vec<Victim>,
 }
 
 impl Victims {
-    /// None where memory is not counted.
-    pub(super) fn of(dir: &Path) -> Option<Victims> {
-        let events = File::open(dir.join("memory.events")).ok()?;
-        let mut victims = Victims {
-            dir: dir.to_owned(),
-            events,
-            kills: 0,
-            seen: Vec::new(),
-            next: Instant::now(),
-            found: Vec::new(),
-        };
+    /// None where memory is not counted, or another pid namespace's /proc is shown.
+    pub(super) fn of(dir: &Path, first: i32) -> Option<Victims> {
+        let own = std::fs::read_link("/proc/self").ok()?;
+        if own.to_str()? != crate::sys::pid().to_string() {
+            return None;
+        }
+        let events = Some(File::open(dir.join("memory.events")).ok()?);
+        let next = [Instant::now(); 2];
+        let (dir, found) = (dir.to_owned(), Vec::new());
+        let mut victims =
+            Victims { dir, first, events, kills: 0, looks: LOOKS, seen: None, next, dying: Vec::new(), found };
         victims.count();
         Some(victims)
     }
 
     /// Has an error, which is always waited for, when there is something new.
     pub(super) fn fd(&self) -> RawFd {
-        self.events.as_raw_fd()
-    }
-
-    /// Reads the count, which also says that we have seen it.
-    fn count(&mut self) -> u64 {
-        let mut bytes = [0; 512];
-        let length = self.events.read_at(&mut bytes, 0).unwrap_or(0);
-        let text = String::from_utf8_lossy(bytes.get(..length).unwrap_or_default());
-        super::figures::field(&text, "oom_kill").unwrap_or(0)
-    }
-
-    /// Something has happened, or all is over.
-    pub(super) fn look(&mut self) {
-        let kills = self.count();
-        let new = kills.saturating_sub(self.kills) as usize;
-        self.kills = kills;
-        let began = Instant::now();
-        if new == 0 && began < self.next {
-            return;
-        }
-        let mut now = processes(&self.dir);
-        if new > 0 {
-            let known = |process: &&Process| !self.found.iter().any(|(pid, _)| *pid == process.pid);
-            let killed = |now: &[Process]| now.iter().filter(|process| process.killed).filter(known).count();
-            while killed(&now) < new && began.elapsed() < MOMENT {
-                std::thread::sleep(Duration::from_micros(100));
-                now = processes(&self.dir);
-            }
-            let seen: Vec<_> = self.seen.iter().filter(known).cloned().collect();
-            let current: Vec<_> = now.iter().filter(known).cloned().collect();
-            self.found.extend(
-                ended(&seen, &current, new)
-                    .into_iter()
-                    .map(|process| (process.pid, Victim { pid: process.inside, name: process.name })),
-            );
-        }
-        self.seen = now;
-        self.next = Instant::now() + began.elapsed() * SHARE;
+        self.events.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }
 
     /// Those that are known.
-    pub(super) fn found(self) -> Vec<Victim> {
-        self.found.into_iter().map(|(_, victim)| victim).collect()
+    pub(super) fn found(&self) -> &[Victim] {
+        &self.found
+    }
+
+    /// How many are new. To read it also says that we have seen it; where it is gone, it would be new for ever.
+    fn count(&mut self) -> usize {
+        let mut bytes = [0; 512];
+        let length = self.events.as_ref().and_then(|events| events.read_at(&mut bytes, 0).ok());
+        let text = String::from_utf8_lossy(bytes.get(..length.unwrap_or(0)).unwrap_or_default()).into_owned();
+        let Some(kills) = super::figures::field(&text, "oom_kill") else {
+            self.events = None;
+            return 0;
+        };
+        let new = kills.saturating_sub(self.kills);
+        self.kills = kills;
+        new as usize
+    }
+
+    /// Something has happened.
+    pub(super) fn look(&mut self) {
+        let began = Instant::now();
+        let mut new = self.count();
+        if self.events.is_none() || self.next.get(usize::from(new > 0)).is_some_and(|next| began < *next) {
+            return;
+        }
+        let mut now = processes(&self.dir);
+        // Meanwhile one of them may have gone that way.
+        new += self.count();
+        let kind = usize::from(new > 0);
+        if new > 0 {
+            let killed = |now: &Option<Vec<Process>>| now.as_ref().map_or(new, |now| self.killed(now).len());
+            while killed(&now) < new && began.elapsed() < MOMENT {
+                std::thread::sleep(Duration::from_micros(300));
+                now = processes(&self.dir);
+            }
+            if let Some(now) = &now {
+                self.name(now, new, began);
+            }
+        }
+        // Where somebody was killed, it may have been while this was read.
+        self.seen = now.filter(|_| new == 0).map(|now| (Instant::now(), now));
+        for (next, share) in self.next.iter_mut().zip(SHARES).take(kind + 1) {
+            *next = Instant::now() + began.elapsed() * share;
+        }
+        self.looks -= u32::from(new > 0);
+        if self.looks == 0 || self.found.len() >= NAMED {
+            self.events = None;
+        }
+    }
+
+    /// All is over, and everybody gone or about to go: the signal says nothing any more.
+    pub(super) fn last(&mut self) {
+        let new = self.count();
+        if new > 0 {
+            self.probably(&[], new, Instant::now());
+        }
+    }
+
+    fn killed<'a>(&self, now: &'a [Process]) -> Vec<&'a Process> {
+        now.iter().filter(|process| process.killed && !self.dying.contains(&process.pid)).collect()
+    }
+
+    fn name(&mut self, now: &[Process], new: usize, began: Instant) {
+        self.dying.retain(|pid| now.iter().any(|process| process.pid == *pid));
+        // Once the first one ends, the kernel ends the others. It has no memory from a moment before that on.
+        let whole = process(self.first).is_some_and(|first| first.kilobytes > 0 && !first.killed);
+        let killed = if whole { self.killed(now) } else { Vec::new() };
+        // Others have killed some, too.
+        if killed.len() > new {
+            return;
+        }
+        let (count, pids) = (killed.len(), killed.iter().map(|process| process.pid).collect::<Vec<_>>());
+        self.found.extend(killed.into_iter().map(|process| process.victim(true)));
+        self.dying.extend(pids);
+        self.probably(now, new - count, began);
+    }
+
+    /// The kernel takes the largest.
+    fn probably(&mut self, now: &[Process], most: usize, began: Instant) {
+        let Some((when, seen)) = &self.seen else { return };
+        if began.duration_since(*when) > FRESH {
+            return;
+        }
+        let known = |process: &&Process| process.pid == self.first || self.dying.contains(&process.pid);
+        let mut largest: Vec<&Process> = seen.iter().filter(|process| !known(process)).collect();
+        largest.sort_by_key(|process| std::cmp::Reverse(process.kilobytes));
+        let gone = |old: &&&Process| !now.iter().any(|process| process.pid == old.pid);
+        let victims = largest.iter().take_while(gone).take(most);
+        self.found.extend(victims.map(|process| process.victim(false)));
     }
 }
 
-/// Who of these it was: the kernel takes the largest.
-fn ended(seen: &[Process], now: &[Process], most: usize) -> Vec<Process> {
-    let mut found: Vec<Process> = now.iter().filter(|process| process.killed).take(most).cloned().collect();
-    let mut largest: Vec<&Process> =
-        seen.iter().filter(|old| !found.iter().any(|other| other.pid == old.pid)).collect();
-    largest.sort_by_key(|process| std::cmp::Reverse(process.kilobytes));
-    let gone = |old: &&&Process| !now.iter().any(|process| process.pid == old.pid);
-    let more = most - found.len();
-    found.extend(largest.iter().take_while(gone).take(more).map(|process| (*process).clone()));
-    found
+impl Process {
+    fn victim(&self, seen: bool) -> Victim {
+        Victim { pid: self.inside, name: self.name.clone(), seen }
+    }
 }
 
-/// Those in a cgroup and below it.
-fn processes(dir: &Path) -> Vec<Process> {
+/// Those in a cgroup and below it; none where they cannot all be told.
+fn processes(dir: &Path) -> Option<Vec<Process>> {
     let mut found = Vec::new();
     let mut dirs = vec![dir.to_owned()];
-    while let Some(dir) = dirs.pop().filter(|_| found.len() < MOST) {
-        let pids = super::cgroup::read(&dir, "cgroup.procs").unwrap_or_default();
-        found.extend(pids.lines().take(MOST).filter_map(|pid| process(pid.parse().ok()?)));
-        let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
-        dirs.extend(
-            entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()),
-        );
+    let mut looked = 0;
+    while let Some(dir) = dirs.pop() {
+        looked += 1;
+        for pid in std::fs::read_to_string(dir.join("cgroup.procs")).ok()?.lines() {
+            // Who has ended meanwhile is not there.
+            found.extend(process(pid.parse().ok()?));
+            looked += 1;
+        }
+        for entry in std::fs::read_dir(&dir).ok()?.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                dirs.push(entry.path());
+            }
+        }
+        if looked + dirs.len() > MOST {
+            return None;
+        }
     }
-    found
+    Some(found)
 }
 
 /// What proc_pid_status(5) says of it.
@@ -155,19 +226,16 @@ fn process(pid: i32) -> Option<Process> {
     let text = String::from_utf8_lossy(&text);
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"));
     let kilobytes = |name| field(name)?.trim().strip_suffix(" kB")?.parse::<u64>().ok();
-    let pending = |name| field(name).is_some_and(|mask| u64::from_str_radix(mask, 16).unwrap_or(0) & KILLED != 0);
-    let mut numbers = field("NSpid")?.split_whitespace().skip(1);
+    let inside = field("NSpid")?.split_whitespace().nth(1).and_then(|number| number.parse().ok());
     Some(Process {
         pid,
-        inside: numbers.next().and_then(|number| number.parse().ok()).unwrap_or(pid),
+        inside: inside.unwrap_or(pid),
         name: field("Name")?.to_owned(),
         kilobytes: kilobytes("VmRSS").unwrap_or(0) + kilobytes("VmSwap").unwrap_or(0),
-        killed: pending("SigPnd") || pending("ShdPnd"),
+        // The process's, not a thread's: those get it from their own exec and exit, too.
+        killed: u64::from_str_radix(field("ShdPnd")?, 16).is_ok_and(|mask| mask & 1 << (libc::SIGKILL - 1) != 0),
     })
 }
-
-/// SIGKILL in a mask.
-const KILLED: u64 = 1 << (libc::SIGKILL - 1);
 
 #[cfg(test)]
 mod tests {
@@ -177,19 +245,48 @@ mod tests {
         Process { pid, inside: pid, name: format!("p{pid}"), kilobytes, killed }
     }
 
+    /// With this process as the first, which is whole.
+    fn after(age: Duration, seen: &[Process]) -> Victims {
+        let first = std::process::id() as i32;
+        let next = [Instant::now(); 2];
+        let seen = Some((Instant::now().checked_sub(age).unwrap(), seen.to_vec()));
+        let (dir, found) = (PathBuf::new(), Vec::new());
+        Victims { dir, first, events: None, kills: 0, looks: 1, seen, next, dying: Vec::new(), found }
+    }
+
+    fn told(victims: &Victims) -> Vec<(i32, bool)> {
+        victims.found().iter().map(|victim| (victim.pid, victim.seen)).collect()
+    }
+
     #[test]
-    fn who_has_the_signal_or_was_the_largest_and_is_gone() {
-        let seen = [process(1, 10, false), process(2, 500, false), process(3, 400, false), process(4, 300, false)];
-        let pids =
-            |now: &[Process], most| ended(&seen, now, most).iter().map(|process| process.pid).collect::<Vec<_>>();
-        // Seen in the act.
-        assert_eq!(pids(&[process(1, 10, false), process(3, 0, true)], 1), [3]);
-        // The largest is gone, and so is another.
-        assert_eq!(pids(&[process(1, 10, false), process(3, 400, false)], 1), [2]);
-        assert_eq!(pids(&[process(1, 10, false)], 2), [2, 3]);
-        assert_eq!(pids(&[process(1, 10, false), process(3, 0, true)], 2), [3, 2]);
-        // The largest is there: it was one that nobody saw.
-        assert_eq!(pids(&[process(2, 500, false)], 1), [0; 0]);
+    fn who_has_the_signal_is_it_and_the_largest_that_is_gone_probably() {
+        let (small, two, three) =
+            (process(900_001, 10, false), process(900_002, 500, false), process(900_003, 400, false));
+        let seen = [small.clone(), two.clone(), three.clone()];
+        let said = |age: u64, now: &[Process], new| {
+            let mut victims = after(Duration::from_millis(age), &seen);
+            victims.name(now, new, Instant::now());
+            told(&victims)
+        };
+        let dying = process(900_003, 0, true);
+        assert_eq!(said(0, &[small.clone(), dying.clone()], 1), [(900_003, true)]);
+        assert_eq!(said(0, &[small.clone(), dying.clone()], 2), [(900_003, true), (900_002, false)]);
+        assert_eq!(said(0, &[small.clone(), three.clone()], 1), [(900_002, false)]);
+        assert_eq!(said(0, std::slice::from_ref(&small), 2), [(900_002, false), (900_003, false)]);
+        // Seen long ago; the largest is there, so that it was one that nobody saw; more are killed than the kernel has counted.
+        assert_eq!(said(300, &[small.clone(), three.clone()], 1), []);
+        assert_eq!(said(0, &[small.clone(), two.clone()], 1), []);
+        assert_eq!(said(0, &[process(900_001, 0, true), dying.clone()], 1), []);
+        // Nobody twice; and nobody for the signal where the first process ends itself.
+        let mut victims = after(Duration::ZERO, &seen);
+        for _ in 0..2 {
+            victims.name(&[dying.clone(), two.clone()], 1, Instant::now());
+        }
+        assert_eq!(told(&victims), [(900_003, true)]);
+        let mut victims = after(Duration::ZERO, &seen);
+        victims.first = 900_009;
+        victims.name(&[process(900_001, 0, true), two], 1, Instant::now());
+        assert_eq!(told(&victims), []);
     }
 
     #[test]

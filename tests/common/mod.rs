@@ -57,6 +57,16 @@ impl Place {
             .env("HOME", self.home())
             .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
         command.env("NO_COLOR", "1").stdin(Stdio::null());
+        // Who starts the tests may ignore some, as nohup and a shell's & do, and programs then do, too.
+        // SAFETY: signal is async-signal-safe.
+        unsafe {
+            command.pre_exec(|| {
+                for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+                    libc::signal(signal, libc::SIG_DFL);
+                }
+                Ok(())
+            });
+        }
         command
     }
 

@@ -25,18 +25,23 @@ fn a_memory_hog_is_ended_at_its_limit_and_that_is_said() {
     let status = place.run(&[&flags[..], &["--status-fd", "1", "--", "/bin/sh", "-c", hog]].concat());
     assert!(status.out.contains("\"cause\":\"oom\""), "{status:#?}");
     // One of several, which the program survives.
-    let script = format!("({hog}) 2>/dev/null; echo status $?");
-    let named = (0..5).any(|_| {
-        let (ran, figures) = used(&place, &flags, &script);
+    // The kernel does not say who: sbx sees it or not, as when the processor is busy, but never takes somebody else for it.
+    let scripts = ["(HOG) 2>/dev/null; echo status $?", "sleep 99 & (HOG) 2>/dev/null; echo status 137"];
+    let scripts = scripts.map(|script| script.replace("HOG", hog));
+    let (mut named, mut rounds) = (0, 0);
+    while rounds < 10 || (named == 0 && rounds < 40) {
+        let (ran, figures) = used(&place, &flags, &scripts[rounds % 2]);
         assert!(ran.status == Some(0) && ran.out == "status 137\n", "{ran:#?}");
         assert!(ran.err.contains(" was ended for memory (limits.memory_max = 41943040"), "{ran:#?}");
-        // The kernel does not say who: it is seen, or it is not, as when the processor is busy.
-        let Some(victim) = figures["oom_killed"].get(0) else { return false };
-        assert!(victim["name"] == "python3" && victim["pid"].as_u64() > Some(2), "{figures}");
-        assert!(ran.err.contains(&format!("note: python3[{}] was ended", victim["pid"])), "{ran:#?}");
-        true
-    });
-    assert!(named);
+        for victim in figures["oom_killed"].as_array().into_iter().flatten() {
+            assert!(victim["name"] == "python3" && victim["pid"].as_u64() > Some(2), "{figures}");
+            assert!(ran.err.contains(&format!("python3[{}] was ended", victim["pid"])), "{ran:#?}");
+            named += 1;
+        }
+        rounds += 1;
+    }
+    eprintln!("{named} of {rounds} were named");
+    assert!(named > 0);
     let group = [&flags[..], &["--set", "limits.memory_oom_group=true"]].concat();
     let (ran, _) = used(&place, &group, &format!("({hog}); echo survived"));
     assert!(ran.status == Some(137) && ran.out.is_empty(), "{ran:#?}");
