@@ -62,6 +62,26 @@ hog = ["python3", "-c", "a = bytearray(300 << 20); print('survived')"]
 ended("300 MiB with memory_max 64M, swap 0: sbx", ["./sbx", "-q", "--memory", "64M", "--set", "limits.swap_max=0", "--"] + hog)
 ended("the same: systemd-run", ["systemd-run", "--user", "--scope", "-q", "-p", "MemoryMax=64M", "-p", "MemorySwapMax=0"] + hog)
 
+# A shell that starts itself for ever, within 40 processes: the most there were, and how long a command takes beside it.
+bomb = ["/bin/sh", "-c", "bomb() { bomb | bomb & }; bomb 2>/dev/null; exec sleep 60"]
+for name, command in (
+    ("sbx", ["./sbx", "-q", "--pids-limit", "40", "--timeout", "4s", "--stats=json", "--"]),
+    ("systemd-run", ["systemd-run", "--user", "--scope", "-q", "--unit", "bench-bomb", "-p", "TasksMax=40", "-p", "RuntimeMaxSec=4s"]),
+):
+    began = time.monotonic()
+    running = subprocess.Popen(command + bomb, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    time.sleep(2)
+    beside = min(timed(["true"]) for _ in range(5))
+    # Outside it is seen how many there are; what is shown to systemd's user is the unit's own.
+    directory = subprocess.run("find /sys/fs/cgroup -path '*/%s/pids.current'" % ("sbx-*" if name == "sbx" else "bench-bomb.scope"), shell=True, capture_output=True, text=True).stdout.split()
+    most = max(int(open(file).read()) for file in directory)
+    running.communicate()
+    print(f"{f'a fork bomb, pids_max 40: {name}':<52} {most} at once, ended after {time.monotonic() - began:.1f} s; true beside it {beside:.0f} ms", flush=True)
+
+pinned = ["grep", "-h", "Cpus_allowed_list", "/proc/self/status"]
+for name, command in (("sbx", ["./sbx", "-q", "--set", "limits.cpus=1", "--"]), ("systemd-run", ["systemd-run", "--user", "--scope", "-q", "-p", "AllowedCPUs=1"])):
+    print(f"{f'cpus = 1: {name}':<52} {subprocess.run(command + pinned, capture_output=True, text=True).stdout.split()[-1]}", flush=True)
+
 # Processes that keep all processors busy for some seconds, and tell how much they got.
 burn = """
 import os, time

@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{Place, Ran, ran, userns};
+use common::{Place, Ran, ran, tools, userns};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -198,7 +198,7 @@ const CONNECT: &str = "import socket, sys\n\
 
 #[test]
 fn sockets_of_the_desktop_are_let_in_one_by_one() {
-    need!(userns());
+    need!(userns() && tools(&["python3"]));
     let place = Place::new();
     place.write("work/connect.py", CONNECT);
     let runtime = place.dir.path().join("run");
@@ -222,7 +222,7 @@ fn sockets_of_the_desktop_are_let_in_one_by_one() {
 
 #[test]
 fn the_x_server_is_let_in_with_the_cookie_of_this_display_alone() {
-    need!(userns());
+    need!(userns() && tools(&["python3"]));
     let place = Place::new();
     place.write("work/connect.py", CONNECT);
     let dir = Path::new("/tmp/.X11-unix");

@@ -68,7 +68,7 @@ fn what_is_held_has_no_power_over_the_view() {
 
 #[test]
 fn landlock_lets_everyday_work_be_done() {
-    need!(userns());
+    need!(userns() && tools(&["python3"]));
     if landlock() < 2 {
         eprintln!("skipped: no Landlock from version 2 on");
         return;
@@ -207,7 +207,7 @@ fn programs_of_32_bits_run_where_the_profile_lets_them() {
 
 #[test]
 fn message_queues_are_there_and_are_not_the_hosts() {
-    need!(userns());
+    need!(userns() && tools(&["python3"]));
     let place = Place::new();
     let script = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n\
         assert libc.mq_open(b'/sbx-test', os.O_CREAT | os.O_RDWR, 0o600, None) >= 0, os.strerror(ctypes.get_errno())\n\

@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{Place, ran, userns};
+use common::{Place, ran, tools, userns};
 use std::os::fd::AsRawFd;
 
 #[test]
@@ -259,7 +259,7 @@ fn host_name_and_hosts_agree() {
 
 #[test]
 fn orphans_are_reaped_and_end_with_the_program() {
-    need!(userns());
+    need!(userns() && tools(&["ps", "pgrep"]));
     let place = Place::new();
     let mark = format!("98765.{}", std::process::id());
     let script = format!("setsid sleep {mark} & (sleep 0.05 &) ; sleep 0.3; ps -o stat= -e | grep -c Z; true");
@@ -270,7 +270,7 @@ fn orphans_are_reaped_and_end_with_the_program() {
 
 #[test]
 fn the_sandbox_ends_with_a_launcher_that_is_killed() {
-    need!(userns());
+    need!(userns() && tools(&["pgrep"]));
     let place = Place::new();
     let mark = format!("87654.{}", std::process::id());
     let mut child = place.command().args(["--", "/bin/sleep", &mark]).spawn().unwrap();
@@ -312,7 +312,7 @@ fn a_signal_to_sbx_reaches_the_program() {
 #[test]
 fn a_signal_that_comes_before_the_start_is_no_end_of_it() {
     use std::os::unix::process::CommandExt;
-    need!(userns() && common::tools(&["python3"]));
+    need!(userns() && tools(&["python3"]));
     let place = Place::new();
     // It is blocked inside, too. The second start waits for the launcher on its way.
     let script = "import signal; print(signal.sigtimedwait([signal.SIGUSR1], 10).si_signo == signal.SIGUSR1)";
@@ -418,7 +418,7 @@ fn files_of_etc_name_the_user_and_no_other_person() {
 
 #[test]
 fn keys_of_the_user_are_out_of_reach() {
-    need!(userns());
+    need!(userns() && tools(&["python3"]));
     // keyctl(KEYCTL_DESCRIBE, KEY_SPEC_USER_KEYRING), add_key and request_key: the user's keyring goes by the user's id.
     let code = "import ctypes, os, platform\n\
                 numbers = (250, 248, 249) if platform.machine() == 'x86_64' else (219, 217, 218)\n\
@@ -540,7 +540,7 @@ fn nodes_of_devices_cannot_be_changed() {
 
 #[test]
 fn a_flood_of_signals_holds_nothing() {
-    need!(userns());
+    need!(userns() && tools(&["python3"]));
     let code = "import os, signal, time\n\
                 for _ in range(3):\n\
                 \x20 if os.fork() == 0:\n\

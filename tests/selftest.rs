@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{Place, ran, userns};
+use common::{Place, ran, sbx, tools, userns};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixListener;
@@ -135,6 +135,22 @@ fn what_is_shared_on_purpose_is_no_failure() {
             assert_eq!(outcomes[*id].0, "shared", "{flags:?}: {id}: {}", outcomes[*id].1);
         }
     }
+}
+
+/// As what a container's engine executes in it: nothing of the caller's group has a number there.
+#[test]
+fn a_group_that_began_outside_of_the_pid_namespace_is_not_tried() {
+    need!(userns() && tools(&["unshare"]));
+    let (_alone, place) = (alone(), Place::new());
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--user", "--map-current-user", "--pid", "--fork", "--mount-proc"]).arg(sbx());
+    let out =
+        ran(command.args(["selftest", "--json"]).env("HOME", place.home()).current_dir(place.work()).output().unwrap());
+    let report: serde_json::Value = serde_json::from_str(&out.out).unwrap_or_else(|_| panic!("{out:?}"));
+    let lines = report["lines"].as_array().unwrap();
+    let line = lines.iter().find(|line| line["id"] == "host-group-signal").unwrap();
+    assert_eq!(line["outcome"], "not-run", "{line}");
+    assert!(lines.iter().all(|line| line["outcome"] != "failed"), "{out:?}");
 }
 
 /// A process of the test, ended with it.

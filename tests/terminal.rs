@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{Place, userns};
+use common::{Place, tools, userns};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -156,7 +156,7 @@ fn control_z_stops_it_and_fg_goes_on() {
 
 #[test]
 fn nothing_can_be_typed_into_a_shared_terminal() {
-    need!(userns());
+    need!(userns() && tools(&["python3"]));
     let place = Place::new();
     let code = "import fcntl,sys\nfor r in (0x5412, 0x5412 | (1 << 32), 0x541c):\n  try:\n    fcntl.ioctl(0, r & 0xffffffff, b'x'); print('typed')\n  except OSError as e: print('errno', e.errno)";
     place.write("work/push.py", code);

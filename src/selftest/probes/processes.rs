@@ -12,9 +12,11 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "host-group-signal",
         title: "signal the caller's process group",
-        attempt: |facts| match may_be_hosts(facts, facts.outside.group) {
-            true => verdict("kill of the group", attempts::reach_group(facts.outside.group)),
-            false => not_run("its number is another group's inside"),
+        attempt: |facts| match facts.outside.group {
+            // To kill 0 would be to kill our own.
+            0 => not_run("it began in a pid namespace above, and has no number here"),
+            group if may_be_hosts(facts, group) => verdict("kill of the group", attempts::reach_group(group)),
+            _ => not_run("its number is another group's inside"),
         },
         granted: by_pid,
     },
