@@ -174,7 +174,7 @@ pub(super) fn ask(socket: BorrowedFd<'_>, message: Message) -> Result<(), Failur
 
 /// Whether the launcher is gone. It may have sent a signal meanwhile, which waits here for the program.
 fn hung_up(socket: BorrowedFd<'_>) -> bool {
-    let mut set = [Poll { read: false, ..Poll::read(socket.as_raw_fd()) }];
+    let mut set = [Poll::end(socket.as_raw_fd())];
     sys::poll(&mut set, Some(0)).is_err() || set[0].ready
 }
 

@@ -59,7 +59,7 @@ pub fn main() -> u8 {
 pub(crate) fn complain(error: &Error) -> u8 {
     use std::io::Write;
     // A terminal that nobody reads would hold us; with stderr closed there is nobody to tell. The status says it.
-    let mut set = [sys::Poll { write: true, read: false, ..sys::Poll::read(2) }];
+    let mut set = [sys::Poll { write: true, ..sys::Poll::end(2) }];
     if sys::poll(&mut set, Some(2000)).is_err() || !set[0].ready {
         return error.status;
     }

@@ -1,7 +1,7 @@
 //! What a sandbox used.
 
 use super::cgroup::read;
-use super::victims::Victim;
+use super::victims::{Victim, Victims};
 use crate::sys;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -107,6 +107,11 @@ impl Figures {
             pids_refused: field(&read(dir, "pids.events").unwrap_or_default(), "max"),
             ..Figures::default()
         }
+    }
+
+    /// With those who are known of the processes that were ended for memory.
+    pub(super) fn naming(self, victims: Option<&Victims>) -> Figures {
+        Figures { oom_killed: victims.map_or_else(Vec::new, |victims| victims.found().to_vec()), ..self }
     }
 
     /// Without a cgroup: getrusage(2), RUSAGE_CHILDREN.

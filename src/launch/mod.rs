@@ -145,8 +145,7 @@ pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
         _ => Some(figures()),
     };
     if let Some(used) = used {
-        let oom_killed = victims.map_or_else(Vec::new, |victims| victims.found().to_vec());
-        status.figures(&Figures { oom_killed, ..used }, true);
+        status.figures(&used.naming(victims.as_ref()), true);
     }
     // What the program left is ended, and nothing is left of the cgroup when that is told.
     if let Some(cgroup) = &mut cgroup {

@@ -209,9 +209,9 @@ impl Watch<'_> {
         Some(i32::try_from(left).unwrap_or(i32::MAX))
     }
 
-    /// Says when memory.events has changed, by an error, which is always waited for.
+    /// Says when memory.events has changed, by an error.
     fn counted(&self) -> Poll {
-        Poll { read: false, ..Poll::read(self.victims.as_ref().map_or(-1, |victims| victims.fd())) }
+        Poll::end(self.victims.as_ref().map_or(-1, |victims| victims.fd()))
     }
 
     fn look(&mut self) {
@@ -367,8 +367,7 @@ impl Watch<'_> {
             libc::SIGCHLD | libc::SIGPIPE | libc::SIGTTOU | libc::SIGTTIN => {}
             libc::SIGWINCH => self.relay.resize(),
             libc::SIGUSR1 if self.plan.stats => {
-                let oom_killed = self.victims.as_ref().map_or_else(Vec::new, |victims| victims.found().to_vec());
-                self.status.figures(&Figures { oom_killed, ..(self.figures)() }, false);
+                self.status.figures(&(self.figures)().naming(self.victims.as_deref()), false);
             }
             libc::SIGCONT => self.go_on(),
             // What the terminal sends has reached a program that shares it; if ^Z stops it, PID 1 says so.

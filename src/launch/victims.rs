@@ -92,7 +92,7 @@ impl Victims {
         Some(victims)
     }
 
-    /// Has an error, which is always waited for, when there is something new.
+    /// Has an error when there is something new.
     pub(super) fn fd(&self) -> RawFd {
         self.events.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }
@@ -169,10 +169,12 @@ impl Victims {
         if killed.len() > new {
             return;
         }
-        let (count, pids) = (killed.len(), killed.iter().map(|process| process.pid).collect::<Vec<_>>());
-        self.found.extend(killed.into_iter().map(|process| process.victim(true)));
-        self.dying.extend(pids);
-        self.probably(now, new - count, began);
+        let others = new - killed.len();
+        for process in killed {
+            self.found.push(process.victim(true));
+            self.dying.push(process.pid);
+        }
+        self.probably(now, others, began);
     }
 
     /// The kernel takes the largest.

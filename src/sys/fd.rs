@@ -387,7 +387,12 @@ pub struct Poll {
 impl Poll {
     /// Waits for something to read; a number below 0 waits for nothing.
     pub fn read(fd: RawFd) -> Poll {
-        Poll { fd, read: true, write: false, ready: false }
+        Poll { read: true, ..Poll::end(fd) }
+    }
+
+    /// Waits for errors and hang-up alone, which are always waited for.
+    pub fn end(fd: RawFd) -> Poll {
+        Poll { fd, read: false, write: false, ready: false }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is limited is limited, and what cannot be is refused or said.
 
 use crate::common::{Place, required, tools};
-use crate::{alone, gone, limits, need, used};
+use crate::{alone, figures_in, gone, limits, need, used};
 use serde_json::Value;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -69,8 +69,7 @@ fn a_fork_bomb_stops_at_its_limit_and_ends_with_the_sandbox() {
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     let mut said = String::new();
     std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
-    let line = said.lines().find(|line| line.starts_with('{')).unwrap();
-    let figures: Value = serde_json::from_str(line).unwrap();
+    let figures = figures_in(&said);
     assert!(figures["pids_refused"].as_u64() > Some(0), "{said}");
     assert!(figures["pids_peak"].as_u64().unwrap_or(0) <= 40, "{said}");
     assert!(said.contains("no process could be made (limits.pids_max = 40)"), "{said}");
@@ -111,7 +110,7 @@ fn a_disk_is_written_to_no_faster_than_it_says() {
             continue;
         }
         assert_eq!(ran.status, Some(0), "{ran:#?}");
-        let figures: Value = serde_json::from_str(ran.err.lines().find(|line| line.starts_with('{')).unwrap()).unwrap();
+        let figures = figures_in(&ran.err);
         let seconds = figures["wall_usec"].as_u64().unwrap() as f64 / 1e6;
         // Three megabytes, of which the first may go at once.
         assert!((1.8..8.0).contains(&seconds), "{dir}: {figures}");

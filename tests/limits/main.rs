@@ -35,9 +35,15 @@ fn limits() -> bool {
 /// A run of a script with its figures.
 fn used(place: &Place, flags: &[&str], script: &str) -> (Ran, Value) {
     let ran = place.sh(&[flags, &["--stats=json"]].concat(), script);
-    let line = ran.err.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{ran:#?}"));
-    let used = serde_json::from_str(line).unwrap();
+    let used = figures_in(&ran.err);
     (ran, used)
+}
+
+/// What `--stats=json` said among other lines.
+#[track_caller]
+fn figures_in(said: &str) -> Value {
+    let line = said.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{said}"));
+    serde_json::from_str(line).unwrap()
 }
 
 /// One at a time, the first look whether there are limits included: what is left is looked for in the whole hierarchy, times are

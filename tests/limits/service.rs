@@ -8,6 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// To the user's manager.
+pub(crate) fn systemctl(args: &[&str]) -> Command {
+    let mut command = Command::new("systemctl");
+    command.arg("--user").args(args);
+    command
+}
+
 /// `sbx.service`, until it is dropped.
 pub(crate) struct Service(PathBuf);
 
@@ -15,32 +22,28 @@ impl Service {
     /// None where the user keeps one.
     pub(crate) fn start() -> Option<Service> {
         let runtime = PathBuf::from(std::env::var("XDG_RUNTIME_DIR").ok()?);
-        let systemctl = |args: &[&str]| Command::new("systemctl").arg("--user").args(args).status().unwrap().success();
-        if systemctl(&["is-active", "-q", "sbx.service"]) {
+        let done = |args: &[&str]| systemctl(args).status().unwrap().success();
+        if done(&["is-active", "-q", "sbx.service"]) {
             return None;
         }
         let service = Service(runtime.join("systemd/user/sbx.service"));
         std::fs::create_dir_all(service.0.parent().unwrap()).unwrap();
         std::fs::write(&service.0, include_str!("../../systemd/sbx.service")).unwrap();
-        assert!(systemctl(&["daemon-reload"]) && systemctl(&["start", "sbx.service"]));
+        assert!(done(&["daemon-reload"]) && done(&["start", "sbx.service"]));
         Some(service)
+    }
+
+    fn dir() -> PathBuf {
+        let shown = systemctl(&["show", "-P", "ControlGroup", "sbx.service"]).output().unwrap();
+        Path::new("/sys/fs/cgroup").join(common::ran(shown).ok().trim().strip_prefix('/').unwrap())
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let _ = Command::new("systemctl").args(["--user", "stop", "sbx.service"]).status();
+        let _ = systemctl(&["stop", "sbx.service"]).status();
         let _ = std::fs::remove_file(&self.0);
-        let _ = Command::new("systemctl").args(["--user", "daemon-reload"]).status();
-    }
-}
-
-impl Service {
-    fn dir() -> PathBuf {
-        let mut command = Command::new("systemctl");
-        let shown =
-            common::ran(command.args(["--user", "show", "-P", "ControlGroup", "sbx.service"]).output().unwrap());
-        Path::new("/sys/fs/cgroup").join(shown.ok().trim().strip_prefix('/').unwrap())
+        let _ = systemctl(&["daemon-reload"]).status();
     }
 }
 
@@ -165,7 +168,7 @@ fn a_start_while_it_stops_is_ended_by_the_signal_or_goes_on_elsewhere() {
                 let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
                 std::thread::sleep(Duration::from_millis(pause));
                 if number == 8 {
-                    stopped = Some(Command::new("systemctl").args(["--user", "stop", "sbx.service"]).spawn().unwrap());
+                    stopped = Some(systemctl(&["stop", "sbx.service"]).spawn().unwrap());
                 }
                 child
             })

@@ -1,7 +1,7 @@
 //! Where the sandbox's cgroup comes from.
 
 use crate::common::{self, Place, sbx, tools};
-use crate::service::Service;
+use crate::service::{Service, systemctl};
 use crate::{alone, gone, limits, need, soon, traces};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -51,8 +51,7 @@ fn the_cgroup_is_the_sandboxs_own_whatever_it_comes_from_and_is_gone_afterwards(
     });
     let found = found.unwrap();
     assert!(found.to_string_lossy().contains("sbx.slice/sbx-"), "{found:?}");
-    let shown =
-        Command::new("systemctl").args(["--user", "list-units", "sbx-*.scope", "--no-legend"]).output().unwrap();
+    let shown = systemctl(&["list-units", "sbx-*.scope", "--no-legend"]).output().unwrap();
     assert!(String::from_utf8_lossy(&shown.stdout).contains("sbx: /bin/sleep memory_max=67108864"), "{shown:?}");
     child.kill().unwrap();
     child.wait().unwrap();
