@@ -1,0 +1,131 @@
+#!/bin/bash
+# benches/start.sh [--rounds N] [--runs N] [--rows a,b,...] [--busy]: what a start of `true` costs under sbx and sbx-bwrap, beside bubblewrap and
+# beside a C program that makes the same system calls, with the targets that hold for them. Medians of rounds that alternate, each with
+# fresh copies of all programs; the ratio is the median of the rounds' ratios, since one round meets the same noise.
+#
+# Needs gcc, bubblewrap and a release build. SBX, SBX_BWRAP and BWRAP name other programs, BWRAP_NEW a newer bubblewrap, which is otherwise
+# fetched from Debian sid (package and libraries, into BENCH_CACHE). As root it measures as the account ACCOUNT (default: sbx-test).
+# The figures that count come from a quiet machine. With --busy (as root) the starts run before everything else (SCHED_RR), which makes the
+# ratios useful where other programs compute meanwhile.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+ROUNDS=15 RUNS=20 ROWS=a,b,c,d BUSY=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --rounds) ROUNDS=$2; shift 2 ;;
+    --runs) RUNS=$2; shift 2 ;;
+    --rows) ROWS=$2; shift 2 ;;
+    --busy) BUSY=1; shift ;;
+    *) sed -n '2,/^set/{/^#/s/^# \?//p}' "$0"; exit 2 ;;
+  esac
+done
+RELEASE=${CARGO_TARGET_DIR:-$PWD/target}/$(uname -m)-unknown-linux-gnu/release
+SBX=${SBX:-$RELEASE/sbx} SBX_BWRAP=${SBX_BWRAP:-${SBX%/*}/sbx-bwrap} BWRAP=${BWRAP:-$(command -v bwrap || echo none)}
+CACHE=${BENCH_CACHE:-/var/tmp/sbx-bench-$(id -u)}
+for program in "$SBX" "$SBX_BWRAP" "$BWRAP"; do
+  [ -x "$program" ] || { echo "start.sh: $program: not there; cargo build --release, or set SBX, SBX_BWRAP and BWRAP" >&2; exit 1; }
+done
+has() { [[ ,$ROWS, == *,$1,* ]]; }
+
+# Debian sid's bubblewrap, with its own libraries: the machine's may be too old for it. Nothing of the machine's apt is changed.
+fetch_sid() {
+  local sid=$CACHE/sid options=() option
+  mkdir -p "$sid"/{lists/partial,archives/partial,root}
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian sid main" > "$sid/sources.list"
+  for option in Dir::Etc::SourceList="$sid/sources.list" Dir::Etc::SourceParts=/dev/null Dir::Etc::Preferences=/dev/null \
+    Dir::Etc::PreferencesParts=/dev/null Dir::State::Lists="$sid/lists" Dir::Cache="$sid" Acquire::Languages=none; do options+=(-o "$option"); done
+  (cd "$sid" && apt-get "${options[@]}" -qq update && apt-get "${options[@]}" -qq download {bubblewrap,libc6,libcap2,libselinux1,libpcre2-8-0}/sid &&
+    for package in *.deb; do dpkg-deb -x "$package" root; done) >"$sid/log" 2>&1
+}
+NEW=()
+if [ -n "${BWRAP_NEW-}" ]; then
+  NEW=("copy:$BWRAP_NEW")
+elif has a || has d; then
+  [ -x "$CACHE/sid/root/usr/bin/bwrap" ] || fetch_sid || echo "start.sh: no bubblewrap of Debian sid ($CACHE/sid/log)" >&2
+  libraries=$(echo "$CACHE"/sid/root/usr/lib/*-linux-gnu*)
+  loader=$(echo "$libraries"/ld-linux-*)
+  # As the kernel starts it: by its loader, but with the libraries that it was built for.
+  if [ -x "$loader" ]; then NEW=("$loader" --library-path "$libraries" "copy:$CACHE/sid/root/usr/bin/bwrap"); fi
+fi
+version() { "${@#copy:}" --version | grep -o '[0-9.]*$'; }
+OLD_NAME="bwrap $(version "$BWRAP")"; [ ${#NEW[@]} = 0 ] || NEW_NAME="bwrap $(version "${NEW[@]}")"
+
+W=$(mktemp -d /var/tmp/sbx-start.XXXXXX); trap 'rm -rf "$W"' EXIT
+mkdir "$W/copies" "$W/project"; echo x > "$W/file"
+gcc -O2 -o "$W/timing" benches/timing.c
+AS=()
+if [ "$(id -u)" = 0 ]; then
+  ACCOUNT=${ACCOUNT:-sbx-test}; id "$ACCOUNT" >/dev/null
+  AS=(setpriv --reuid "$ACCOUNT" --regid "$ACCOUNT" --init-groups env -i PATH=/usr/bin:/bin LANG=C.UTF-8 USER="$ACCOUNT" HOME="$(getent passwd "$ACCOUNT" | cut -d: -f6)")
+  [ -z "$BUSY" ] || AS=(chrt -r 10 "${AS[@]}")
+  chown -R "$ACCOUNT": "$W"; chmod 755 "$W"
+fi
+COMMIT=$(git describe --always --dirty --exclude '*' 2>/dev/null || echo unknown)
+cd /
+echo "$(date -u +%Y-%m-%dT%H:%MZ), commit $COMMIT, $("$SBX" --version), Linux $(uname -r), $(nproc) processors, $ROUNDS rounds of $RUNS starts, load $(cut -d' ' -f1 /proc/loadavg)${BUSY:+, before all others}"
+printf '%-3s %-40s %9s  %-22s %9s %7s %7s\n' "" "median, ms" "" "beside" "" ratio target
+
+# measure TITLE...: the commands are in the array COMMANDS, separated by ";"; a line of medians a round goes to $W/rounds.
+measure() { "${AS[@]}" "$W/timing" "$ROUNDS" "$RUNS" "$W/copies" "${COMMANDS[@]}" > "$W/rounds"; }
+# line ROW TITLE COLUMN PEER COLUMN [TARGET]: one line of the table, of those rounds. The target is reached with two digits.
+line() {
+  awk -F'\t' -v row="$1" -v title="$2" -v a="$3" -v peer="$4" -v b="$5" -v target="${6-}" '
+    function median(list, count,   i, j, x) {
+      for (i = 2; i <= count; i++) { x = list[i]; for (j = i - 1; j > 0 && list[j] > x; j--) list[j + 1] = list[j]; list[j + 1] = x }
+      return count % 2 ? list[(count + 1) / 2] : (list[count / 2] + list[count / 2 + 1]) / 2
+    }
+    { x[NR] = $a; y[NR] = $b; ratio[NR] = $a / $b }
+    END {
+      r = median(ratio, NR)
+      verdict = target == "" ? "" : sprintf("%7.2f %s", target, sprintf("%.2f", r) + 0 <= target + 0 ? "reached" : "NOT reached")
+      printf "%-3s %-40s %9.2f  %-22s %9.2f %7.3f %s\n", row, title, median(x, NR) / 1000, peer, median(y, NR) / 1000, r, verdict
+    }' "$W/rounds"
+}
+
+# The sandbox of bubblewrap's options below as a profile: profile NAME BINDS [LINES].
+profile() {
+  { printf 'schema = 1\n%s\n[filesystem]\nroot = "empty"\n[filesystem.paths]\n"/usr" = "ro"\n' "${3-}"
+    for l in bin sbin lib lib64; do [ ! -L /$l ] || printf '"/%s" = "ro"\n' $l; done
+    for ((i = 0; i < $2; i++)); do printf '"/b/%d" = "ro,from=%s"\n' $i "$W/file"; done; } > "$W/$1.toml"
+}
+# bubblewrap leaves user namespaces inside and the boot-time clock alone; sbx's defaults do not.
+profile same 0 $'[namespaces]\nshare = ["time"]\nnested = "allow"'
+profile usual 0
+SAME=(--unshare-all --ro-bind /usr /usr)
+USUAL=(--ro-bind /usr /usr --ro-bind /etc /etc)
+for l in bin sbin lib lib64; do [ ! -L /$l ] || { SAME+=(--symlink "usr/$l" "/$l"); USUAL+=(--symlink "usr/$l" "/$l"); }; done
+SAME+=(--proc /proc --dev /dev --tmpfs /tmp)
+USUAL+=(--proc /proc --dev /dev --tmpfs /tmp --unshare-all --die-with-parent)
+
+if has a; then
+  COMMANDS=("copy:$SBX" run --profile "$W/same.toml" -- /usr/bin/true \; "copy:$BWRAP" "${SAME[@]}" /usr/bin/true)
+  [ ${#NEW[@]} = 0 ] || COMMANDS+=(\; "${NEW[@]}" "${SAME[@]}" /usr/bin/true)
+  measure
+  line a "sbx, the same sandbox" 1 "$OLD_NAME" 2 0.68
+  [ ${#NEW[@]} = 0 ] || line a "" 1 "$NEW_NAME" 3
+fi
+if has b; then
+  COMMANDS=("copy:$SBX" run --profile "$W/usual.toml" -- /usr/bin/true \; "copy:$BWRAP" "${SAME[@]}" /usr/bin/true)
+  measure
+  line b "sbx, the same view, its own defaults" 1 "$OLD_NAME" 2
+fi
+if has c; then
+  COMMANDS=("copy:$SBX" --profile default -- /usr/bin/true \; "copy:$SBX" --profile ci -- /usr/bin/true \; "copy:$BWRAP" "${SAME[@]}" /usr/bin/true)
+  cd "$W/project"; measure; cd /
+  line c "sbx --profile default" 1 "$OLD_NAME" 3 0.95
+  line c "sbx --profile ci" 2 "$OLD_NAME" 3
+  line c "sbx --profile ci" 2 "sbx --profile default" 1 1.00
+fi
+peers() { # peers TITLE OPTIONS...: sbx-bwrap and the bubblewraps with these options
+  local title=$1; shift
+  COMMANDS=("copy:$SBX_BWRAP" "$@" /usr/bin/true \; "copy:$BWRAP" "$@" /usr/bin/true)
+  [ ${#NEW[@]} = 0 ] || COMMANDS+=(\; "${NEW[@]}" "$@" /usr/bin/true)
+  measure
+  line d "sbx-bwrap, $title" 1 "$OLD_NAME" 2 0.60
+  [ ${#NEW[@]} = 0 ] || line d "" 1 "$NEW_NAME" 3 0.75
+}
+if has d; then
+  peers "usual options, all unshared" "${USUAL[@]}"
+  peers "the same, network shared" "${USUAL[@]}" --share-net
+  peers "--ro-bind / /" --ro-bind / /
+fi
