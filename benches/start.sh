@@ -1,15 +1,21 @@
 #!/bin/bash
-# benches/start.sh [--rounds N] [--runs N] [--rows a,b,...] [--busy]: what a start of `true` costs under sbx and sbx-bwrap, beside bubblewrap and
-# beside a C program that makes the same system calls, with the targets that hold for them. Medians of rounds that alternate, each with
-# fresh copies of all programs; the ratio is the median of the rounds' ratios, since one round meets the same noise.
+# benches/start.sh [--rounds N] [--runs N] [--rows a,b,...] [--busy]: what a start of `true` costs under sbx and sbx-bwrap, beside bubblewrap
+# and beside a C program that makes the same system calls, with the targets that hold for it. Medians of rounds that alternate, each with
+# fresh copies of all programs; a ratio is the median of the rounds' ratios, since one round meets the same noise.
 #
-# Needs gcc, bubblewrap and a release build. SBX, SBX_BWRAP and BWRAP name other programs, BWRAP_NEW a newer bubblewrap, which is otherwise
-# fetched from Debian sid (package and libraries, into BENCH_CACHE). As root it measures as the account ACCOUNT (default: sbx-test).
-# The figures that count come from a quiet machine. With --busy (as root) the starts run before everything else (SCHED_RR), which makes the
-# ratios useful where other programs compute meanwhile.
+#   a  the same sandbox                      f  2,000 binds, beside the C program's
+#   b  the same view, sbx's own defaults     g  2,000 threads and 200 accounts on the host (as root)
+#   c  --profile default, --profile ci       h  memory of the launcher and PID 1 (as root)
+#   d  sbx-bwrap, beside two bubblewraps     i  many binds, and a host with 4,000 mounts, beside bubblewrap
+#   e  the C program (floor.c)
+#
+# Needs gcc, bubblewrap and a release build; musl-gcc for a line of e. SBX, SBX_BWRAP and BWRAP name other programs, BWRAP_NEW a newer
+# bubblewrap, which is otherwise fetched from Debian sid (package and libraries, into BENCH_CACHE). As root it measures as the account
+# ACCOUNT (default: sbx-test). The figures that count come from a quiet machine. With --busy (as root) the starts run before everything
+# else (SCHED_RR), which makes the ratios useful where other programs compute meanwhile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-ROUNDS=15 RUNS=20 ROWS=a,b,c,d BUSY=
+ROUNDS=15 RUNS=20 ROWS=a,b,c,d,e,f,g,h,i BUSY=
 while [ $# -gt 0 ]; do
   case $1 in
     --rounds) ROUNDS=$2; shift 2 ;;
@@ -40,7 +46,7 @@ fetch_sid() {
 NEW=()
 if [ -n "${BWRAP_NEW-}" ]; then
   NEW=("copy:$BWRAP_NEW")
-elif has a || has d; then
+elif has a || has d || has i; then
   [ -x "$CACHE/sid/root/usr/bin/bwrap" ] || fetch_sid || echo "start.sh: no bubblewrap of Debian sid ($CACHE/sid/log)" >&2
   libraries=$(echo "$CACHE"/sid/root/usr/lib/*-linux-gnu*)
   loader=$(echo "$libraries"/ld-linux-*)
@@ -52,14 +58,16 @@ OLD_NAME="bwrap $(version "$BWRAP")"; [ ${#NEW[@]} = 0 ] || NEW_NAME="bwrap $(ve
 
 W=$(mktemp -d /var/tmp/sbx-start.XXXXXX); trap 'rm -rf "$W"' EXIT
 mkdir "$W/copies" "$W/project"; echo x > "$W/file"
-gcc -O2 -o "$W/timing" benches/timing.c
-AS=()
+gcc -O2 -o "$W/timing" benches/timing.c; gcc -O2 -pthread -o "$W/crowd" benches/crowd.c
+gcc -O2 -static -o "$W/floor" benches/floor.c
+MUSL=; ! command -v musl-gcc >/dev/null || { MUSL=1; musl-gcc -O2 -static -idirafter /usr/include -idirafter "/usr/include/$(gcc -print-multiarch)" -o "$W/floor-musl" benches/floor.c; }
+AS=() BEFORE=() INSIDE=()
 if [ "$(id -u)" = 0 ]; then
   # The programs are root's, as installed ones are.
   ACCOUNT=${ACCOUNT:-sbx-test}
   chmod 755 "$W"; chown "$ACCOUNT": "$W/project"
   AS=(env -i PATH=/usr/bin:/bin LANG=C.UTF-8 USER="$ACCOUNT" HOME="$(getent passwd "$ACCOUNT" | cut -d: -f6)")
-  [ -z "$BUSY" ] || AS=(chrt -r 10 "${AS[@]}")
+  [ -z "$BUSY" ] || BEFORE=(chrt -r 10)
 else
   ACCOUNT=-
 fi
@@ -68,8 +76,8 @@ cd /
 echo "$(date -u +%Y-%m-%dT%H:%MZ), commit $COMMIT, $("$SBX" --version), Linux $(uname -r), $(nproc) processors, $ROUNDS rounds of $RUNS starts, load $(cut -d' ' -f1 /proc/loadavg)${BUSY:+, before all others}"
 printf '%-3s %-40s %9s  %-22s %9s %7s %7s\n' "" "median, ms" "" "beside" "" ratio target
 
-# measure TITLE...: the commands are in the array COMMANDS, separated by ";"; a line of medians a round goes to $W/rounds.
-measure() { "${AS[@]}" "$W/timing" "$ROUNDS" "$RUNS" "$W/copies" "$ACCOUNT" "${COMMANDS[@]}" > "$W/rounds"; }
+# measure: the commands are in the array COMMANDS, separated by ";"; a line of medians a round goes to $W/rounds.
+measure() { "${BEFORE[@]}" "${AS[@]}" "${INSIDE[@]}" "$W/timing" "${N:-$ROUNDS}" "${M:-$RUNS}" "$W/copies" "$ACCOUNT" "${COMMANDS[@]}" > "$W/rounds"; }
 # line ROW TITLE COLUMN PEER COLUMN [TARGET]: one line of the table, of those rounds. The target is reached with two digits.
 line() {
   awk -F'\t' -v row="$1" -v title="$2" -v a="$3" -v peer="$4" -v b="$5" -v target="${6-}" '
@@ -77,10 +85,11 @@ line() {
       for (i = 2; i <= count; i++) { x = list[i]; for (j = i - 1; j > 0 && list[j] > x; j--) list[j + 1] = list[j]; list[j + 1] = x }
       return count % 2 ? list[(count + 1) / 2] : (list[count / 2] + list[count / 2 + 1]) / 2
     }
+    function round2(x) { return sprintf("%.2f", x) + 0 }
     { x[NR] = $a; y[NR] = $b; ratio[NR] = $a / $b }
     END {
       r = median(ratio, NR)
-      verdict = target == "" ? "" : sprintf("%7.2f %s", target, sprintf("%.2f", r) + 0 <= target + 0 ? "reached" : "NOT reached")
+      verdict = target == "" ? "" : sprintf("%7.2f %s", target, round2(r) <= target + 0 ? "reached" : "NOT reached")
       printf "%-3s %-40s %9.2f  %-22s %9.2f %7.3f %s\n", row, title, median(x, NR) / 1000, peer, median(y, NR) / 1000, r, verdict
     }' "$W/rounds"
 }
@@ -134,4 +143,86 @@ if has d; then
   peers "usual options, all unshared" "${USUAL[@]}"
   peers "the same, network shared" "${USUAL[@]}" --share-net
   peers "--ro-bind / /" --ro-bind / /
+fi
+
+if has e; then
+  COMMANDS=("copy:$SBX" run --profile "$W/same.toml" -- /usr/bin/true \; "copy:$W/floor" /usr/bin/true \; "copy:$BWRAP" "${SAME[@]}" /usr/bin/true)
+  [ -z "$MUSL" ] || COMMANDS+=(\; "copy:$W/floor-musl" /usr/bin/true)
+  measure
+  line e "C floor, the same sandbox" 2 "$OLD_NAME" 3
+  line e "sbx, the same sandbox" 1 "C floor, glibc" 2
+  [ -z "$MUSL" ] || line e "" 1 "C floor, musl" 4
+  COMMANDS=("copy:$SBX" run --profile "$W/usual.toml" -- /usr/bin/true \; "copy:$W/floor" --defaults /usr/bin/true)
+  [ -z "$MUSL" ] || COMMANDS+=(\; "copy:$W/floor-musl" --defaults /usr/bin/true)
+  measure
+  line e "sbx, the same view, its own defaults" 1 "C floor, glibc" 2
+  [ -z "$MUSL" ] || line e "" 1 "C floor, musl" 3
+fi
+if has e; then
+  for libc in gcc ${MUSL:+musl-gcc}; do echo 'int main(void) { return 0; }' | "$libc" -O2 -static -o "$W/empty-$libc" -xc -; done
+  COMMANDS=("copy:$W/empty-gcc" \; "copy:/usr/bin/true"); [ -z "$MUSL" ] || COMMANDS+=(\; "copy:$W/empty-musl-gcc")
+  measure
+  line e "an empty C program, static, glibc" 1 "true, dynamic" 2
+  [ -z "$MUSL" ] || line e "an empty C program, static, musl" 3 "the same, glibc" 1
+fi
+if has f; then
+  profile many 2000 $'[namespaces]\nshare = ["time"]\nnested = "allow"'; profile many-usual 2000
+  COMMANDS=("copy:$SBX" run --profile "$W/many.toml" -- /usr/bin/true \; "copy:$W/floor" --binds 2000 "$W/file" /usr/bin/true)
+  M=$((RUNS / 4 + 1)) measure
+  line f "sbx, 2,000 binds" 1 "C floor, glibc" 2 1.15
+  COMMANDS=("copy:$SBX" run --profile "$W/many-usual.toml" -- /usr/bin/true \; "copy:$W/floor" --defaults --binds 2000 "$W/file" /usr/bin/true)
+  M=$((RUNS / 4 + 1)) measure
+  line f "sbx, 2,000 binds, its own defaults" 1 "C floor, glibc" 2
+fi
+if has g && [ "$ACCOUNT" = - ]; then
+  echo "g   run as root: the accounts are made in a mount namespace"
+elif has g; then
+  # A start on a host with threads and accounts, and without; what the kernel's part of it takes more is what the C program's takes more.
+  id -u "$ACCOUNT" | { read -r uid; grep -v "^$ACCOUNT:" /etc/passwd; grep "^$ACCOUNT:" /etc/passwd; } > "$W/passwd-quiet"
+  { for ((i = 0; i < 200; i++)); do echo "person$i:x:$((20000 + i)):$((20000 + i))::/home/person$i:/bin/bash"; done; cat "$W/passwd-quiet"; } > "$W/passwd-crowded"
+  cat > "$W/host" <<'H'
+#!/bin/bash
+# host NAME ACCOUNT COMMAND...: the command in a mount namespace with these accounts and their homes
+mount --bind "${0%/*}/passwd-$1" /etc/passwd
+mount -t tmpfs -o mode=755 homes /home
+while IFS=: read -r name _ uid gid _ home _; do
+  if [[ $home == /home/* ]]; then mkdir -p -m 755 "$home"; chown "$uid:$gid" "$home"; chmod 700 "$home"; fi
+done < /etc/passwd
+shift; exec "$@"
+H
+  chmod +x "$W/host"; cd "$W/project"; : > "$W/crowded"; : > "$W/quiet"
+  COMMANDS=("copy:$SBX" -- /usr/bin/true \; "copy:$W/floor" --defaults /usr/bin/true)
+  for ((r = 0; r < ROUNDS; r++)); do
+    exec 8< <(exec "$W/crowd" 2000); crowd=$!; read -r _ <&8
+    INSIDE=(unshare -m --propagation private "$W/host" crowded); N=1 measure; cat "$W/rounds" >> "$W/crowded"
+    kill "$crowd"; wait "$crowd" 2>/dev/null || true; exec 8<&-
+    INSIDE=(unshare -m --propagation private "$W/host" quiet); N=1 measure; cat "$W/rounds" >> "$W/quiet"
+  done
+  INSIDE=(); cd /
+  paste "$W/crowded" "$W/quiet" | awk -F'\t' -v OFS='\t' '{print $1, $2, $3, $4, $1 - ($2 - $4)}' > "$W/rounds"
+  line g "C floor, 2,000 threads, 200 accounts" 2 "C floor, without them" 4
+  line g "sbx -- true, 2,000 threads, 200 accounts" 1 "sbx, without them" 3
+  line g "the same, less what the floor takes more" 5 "sbx, without them" 3 1.05
+fi
+# pss COMMAND...: KiB of Pss of the command's process and of its first child, while the program sleeps
+pss() {
+  local pid child sum=0 process
+  mkdir -p "$W/memory"; cp "$1" "$W/memory/"; local program=$W/memory/${1##*/}; shift
+  setpriv --reuid "$ACCOUNT" --regid "$ACCOUNT" --init-groups "${AS[@]}" "$program" "$@" /usr/bin/sleep 5 </dev/null >/dev/null & pid=$!
+  sleep 0.6
+  child=$(cut -d' ' -f1 "/proc/$pid/task/$pid/children")
+  for process in $pid $child; do sum=$((sum + $(awk '/^Pss:/ {print $2}' "/proc/$process/smaps_rollup"))); done
+  kill "$pid"; wait "$pid" 2>/dev/null || true
+  rm "$program"
+  echo "$sum"
+}
+if has h && [ "$ACCOUNT" = - ]; then
+  echo "h   run as root: PID 1 of sbx cannot be inspected by its own user"
+elif has h; then
+  for ((r = 0; r < 5; r++)); do
+    a=$(pss "$SBX" run --profile "$W/usual.toml" --) b=$(pss "$SBX_BWRAP" "${SAME[@]}") c=$(pss "$BWRAP" "${SAME[@]}")
+    printf '%s\t%s\t%s\n' "${a}000" "${b}000" "${c}000"
+  done > "$W/rounds"
+  line h "sbx, Pss of its two processes (KiB)" 1 "$OLD_NAME" 3 0.75
+  line h "sbx-bwrap, Pss of its two (KiB)" 2 "$OLD_NAME" 3
 fi
