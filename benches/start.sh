@@ -226,3 +226,40 @@ elif has h; then
   line h "sbx, Pss of its two processes (KiB)" 1 "$OLD_NAME" 3 0.75
   line h "sbx-bwrap, Pss of its two (KiB)" 2 "$OLD_NAME" 3
 fi
+many() { # many TITLE OPTIONS...: what takes long, with fewer rounds and runs
+  N=$((ROUNDS / 3 + 1)) M=2 measure
+  line i "$1" 1 "$OLD_NAME" 2
+  [ ${#NEW[@]} = 0 ] || line i "" 1 "$NEW_NAME" 3
+}
+if has i; then
+  for n in 1000 2000; do
+    profile many-usual $n
+    { printf '%s\0' "${SAME[@]}"; for ((i = 0; i < n; i++)); do printf -- '--ro-bind\0%s\0/b/%d\0' "$W/file" $i; done; } > "$W/args-$n"
+    for ours in sbx sbx-bwrap; do
+      if [ $ours = sbx ]; then COMMANDS=("copy:$SBX" run --profile "$W/many-usual.toml" --)
+      else COMMANDS=("in:9:$W/args-$n" "copy:$SBX_BWRAP" --args 9); fi
+      COMMANDS+=(/usr/bin/true \; "in:9:$W/args-$n" "copy:$BWRAP" --args 9 /usr/bin/true)
+      [ ${#NEW[@]} = 0 ] || COMMANDS+=(\; "in:9:$W/args-$n" "${NEW[@]}" --args 9 /usr/bin/true)
+      many "$ours, $n binds"
+    done
+  done
+fi
+if has i && [ "$ACCOUNT" != - ]; then
+  cat > "$W/mounts" <<'H'
+#!/bin/bash
+# mounts COMMAND...: the command in a mount namespace with 4,000 mounts more
+dir=${0%/*}/many; mkdir -p "$dir"; mount -t tmpfs many "$dir"; mkdir "$dir"/{1..4000}
+for i in {1..4000}; do echo "$dir/$i $dir/$i none bind 0 0"; done > "$dir/fstab"
+mount -a -T "$dir/fstab"
+exec "$@"
+H
+  chmod +x "$W/mounts"; INSIDE=(unshare -m --propagation private "$W/mounts")
+  for options in "--ro-bind / /" "${USUAL[*]}"; do
+    COMMANDS=("copy:$SBX_BWRAP" $options /usr/bin/true \; "copy:$BWRAP" $options /usr/bin/true)
+    [ ${#NEW[@]} = 0 ] || COMMANDS+=(\; "${NEW[@]}" $options /usr/bin/true)
+    if [ "$options" = "--ro-bind / /" ]; then many "sbx-bwrap --ro-bind / /, 4,000 mounts"; else many "sbx-bwrap, usual options, 4,000 mounts"; fi
+  done
+  INSIDE=()
+elif has i; then
+  echo "i   4,000 mounts: run as root"
+fi
