@@ -25,11 +25,10 @@ while [ $# -gt 0 ]; do
     *) sed -n '2,/^set/{/^#/s/^# \?//p}' "$0"; exit 2 ;;
   esac
 done
-RELEASE=${CARGO_TARGET_DIR:-$PWD/target}/$(uname -m)-unknown-linux-gnu/release
-SBX=${SBX:-$RELEASE/sbx} SBX_BWRAP=${SBX_BWRAP:-${SBX%/*}/sbx-bwrap} BWRAP=${BWRAP:-$(command -v bwrap || echo none)}
+SBX=${SBX:-$(ls -td "${CARGO_TARGET_DIR:-$PWD/target}/$(uname -m)-unknown-linux-"*/release/sbx 2>/dev/null | head -n 1)} SBX_BWRAP=${SBX_BWRAP:-${SBX%/*}/sbx-bwrap} BWRAP=${BWRAP:-$(command -v bwrap || echo none)}
 CACHE=${BENCH_CACHE:-/var/tmp/sbx-bench-$(id -u)}
 for program in "$SBX" "$SBX_BWRAP" "$BWRAP"; do
-  [ -x "$program" ] || { echo "start.sh: $program: not there; cargo build --release, or set SBX, SBX_BWRAP and BWRAP" >&2; exit 1; }
+  [ -x "$program" ] || { echo "start.sh: ${program:-sbx}: not there; cargo build --release, or set SBX, SBX_BWRAP and BWRAP" >&2; exit 1; }
 done
 has() { [[ ,$ROWS, == *,$1,* ]]; }
 
