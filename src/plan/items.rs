@@ -2,10 +2,10 @@
 
 use super::Closed;
 use super::ids::IdPlan;
+use super::tree::{Tree, within};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
 use crate::spec::{Mode, Namespace, Network, Options, Origin, PathRule, Root, Sandbox};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What one path is to be.
@@ -46,7 +46,7 @@ pub(super) struct Item {
 }
 
 /// Items by path: a parent comes before what lies in it.
-pub(super) type Items = BTreeMap<PathBuf, Item>;
+pub(super) type Items = Tree<Item>;
 
 /// An item of ours.
 pub(super) fn own(what: What) -> Item {
@@ -74,14 +74,14 @@ pub(super) fn collect(
     let limits = &sandbox.limits;
     if let Some(origin) = limits.delegate.as_ref().or(limits.cgroupfs.as_ref()) {
         let item = Item { origin: origin.clone(), ..own(What::Cgroup { ro: limits.delegate.is_none() }) };
-        items.insert("/sys/fs/cgroup".into(), item);
+        items.insert("/sys/fs/cgroup", item);
     }
     let root = base(&sandbox.filesystem.root);
     for (path, item) in services {
         // As with the profile's paths: not through a link, which would lead elsewhere while the view is made.
         let Some((real, links)) = facts.paths.resolve(root, &path) else { continue };
         for (link, text) in links {
-            items.entry(link).or_insert_with(|| own(What::Link(text)));
+            items.insert_missing(link, || own(What::Link(text)));
         }
         items.insert(real, item);
     }
@@ -120,9 +120,8 @@ pub(super) fn collect(
             }
         }
         let hides = matches!(rule.mode, Mode::Masked | Mode::Deny);
-        // The nearest above, parent by parent: there may be thousands of items.
-        let above = || real.ancestors().find_map(|above| items.get(above));
-        let shown = hides && above().is_some_and(|item| matches!(item.what, What::Bind { .. }));
+        let above = hides.then(|| items.nearest(&real)).flatten().map(|(_, item)| item);
+        let shown = above.is_some_and(|item| matches!(item.what, What::Bind { .. }));
         // Memory of ours, or nothing at all: there is nothing of the host's to be hidden.
         let missing = facts.paths.kind(&source).is_none() || (hides && !shown && rule.options.optional);
         if missing && (rule.mode.shows_host() || hides) && !rule.options.create {
@@ -143,7 +142,7 @@ pub(super) fn collect(
             );
         }
         // Whoever may write to the directory above could put something else there.
-        let fixed = above().is_some_and(|item| matches!(item.what, What::Bind { ro: true, .. }));
+        let fixed = above.is_some_and(|item| matches!(item.what, What::Bind { ro: true, .. }));
         if let (Some(why), true, true) =
             (facts.paths.closed(&source), hides && rule.options.optional && fixed, ids.is_single())
         {
@@ -151,7 +150,7 @@ pub(super) fn collect(
             continue;
         }
         for (link, text) in links {
-            items.entry(link).or_insert_with(|| own(What::Link(text)));
+            items.insert_missing(link, || own(What::Link(text)));
         }
         let what = match rule.mode {
             Mode::Ro => What::Bind { source, ro: true, device: false },
@@ -163,7 +162,7 @@ pub(super) fn collect(
         };
         let mut item = Item { what, options: rule.options.clone(), origin: rule.origin.clone(), asked: true };
         // A service's socket in what is masked: empty but for that.
-        if rule.mode == Mode::Masked && items.keys().any(|path| path != &real && path.starts_with(&real)) {
+        if rule.mode == Mode::Masked && items.has_below(&real) {
             item.what = What::Tmpfs { mode: 0o555, size: None };
             (item.options.prefer, item.asked) = (true, false);
         }
@@ -200,7 +199,7 @@ fn astray(facts: &Facts, links: &[(PathBuf, PathBuf)], real: &Path) -> Result<()
 
 /// Whether what a project's file says of a path is no freer than what holds there without it.
 fn only_tightens(items: &Items, real: &Path, item: &Item) -> Result<()> {
-    let old = real.ancestors().find_map(|above| items.get(above));
+    let old = items.nearest(real).map(|(_, item)| item);
     let shows = matches!(item.what, What::Bind { .. });
     let freer = match old {
         None => shows,
@@ -253,7 +252,7 @@ pub(super) fn resolved(facts: &Facts, path: &Path, origin: &Origin) -> Result<Pa
 
 /// Paths that the view makes whatever the host has.
 fn special(sandbox: &Sandbox, path: &Path) -> bool {
-    let made = ["/proc", "/dev", "/tmp", "/run"].iter().any(|dir| path.starts_with(dir));
+    let made = ["/proc", "/dev", "/tmp", "/run"].iter().any(|dir| within(path, Path::new(dir)));
     made || (sandbox.filesystem.root == Root::Host && path == Path::new("/sys"))
 }
 
@@ -278,7 +277,7 @@ fn tmpfs_mode(path: &Path) -> u32 {
 /// What there is before any path of the profile is applied.
 fn root(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Result<()> {
     let private_pid = !sandbox.namespaces.share.contains_key(&Namespace::Pid);
-    let mut put = |path: &str, what: What| items.insert(PathBuf::from(path), own(what));
+    let mut put = |path: &str, what: What| items.insert(path, own(what));
     put("/proc", if private_pid { What::Proc } else { What::Bind { source: "/proc".into(), ro: true, device: false } });
     put("/dev", What::Dev);
     put("/tmp", What::Tmpfs { mode: 0o1777, size: None });
@@ -313,7 +312,7 @@ fn root(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Re
     let mut put = |path: &Path, what: What| {
         let Some((real, links)) = facts.paths.resolve(root, path) else { return };
         for (link, text) in links {
-            items.entry(link).or_insert_with(|| own(What::Link(text)));
+            items.insert_missing(link, || own(What::Link(text)));
         }
         items.insert(real, own(what));
     };
@@ -389,7 +388,7 @@ fn etc(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'static str, Str
 /// `hidden` below a read-only directory of the host: the directory is made anew in memory, with everything in it but that.
 fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<String>) -> Result<()> {
     let hidden: Vec<(PathBuf, Item)> =
-        items.iter().filter(|(_, item)| item.what == What::Hidden).map(|(p, i)| (p.clone(), i.clone())).collect();
+        items.iter().filter(|(_, item)| item.what == What::Hidden).map(|(p, i)| (p.to_owned(), i.clone())).collect();
     for (path, item) in hidden {
         let Some(parent) = path.parent() else {
             return Err(Error::new("`/` cannot be hidden")
@@ -397,8 +396,10 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<String
                 .hint("use filesystem.root = \"empty\""));
         };
         // What the defaults would put there goes with it; what the profile names more specifically stays.
-        items.retain(|other, item| item.asked || other == &path || !other.starts_with(&path));
-        let Some((above, cover)) = items.iter().rev().find(|(p, _)| parent.starts_with(p)) else { continue };
+        let gone: Vec<_> =
+            items.below(&path).filter(|(_, item)| !item.asked).map(|(other, _)| other.to_owned()).collect();
+        gone.iter().for_each(|other| items.remove(other));
+        let Some((above, cover)) = items.nearest(parent) else { continue };
         let (source, ro) = match &cover.what {
             What::Bind { source, ro, .. } => (source, ro),
             What::Tmpfs { .. } | What::Dir { .. } | What::Link(_) | What::Hidden => continue,
@@ -446,7 +447,7 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<String
         }
         for (path, item) in added {
             let replace = path == parent && items.get(&path).is_some_and(|old| matches!(old.what, What::Bind { .. }));
-            if replace || !items.contains_key(&path) {
+            if replace || !items.contains(&path) {
                 items.insert(path, item);
             }
         }

@@ -17,6 +17,7 @@ mod render;
 mod requirements;
 pub mod seccomp;
 pub mod syscalls;
+mod tree;
 mod undone;
 
 pub use cgroup::{CgroupSource, source as cgroup_source};

@@ -2,12 +2,11 @@
 //! where nothing is made.
 
 use super::items::{Item, Items, What, base};
+use super::tree::{Tree, moved, upwards};
 use super::{Attributes, Create, Op, Placed};
 use crate::error::{Error, Result};
 use crate::host::{DEVICES, Facts, Kind};
 use crate::spec::{Namespace, Origin, Sandbox};
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// The view, and what has to be made on the host for it.
@@ -35,9 +34,8 @@ struct Placer<'a> {
     mounts: bool,
     /// Whether the ipc namespace is the caller's.
     shares_ipc: bool,
-    // By bytes: `Path` compares part by part, and nothing here needs the order.
-    covers: BTreeMap<OsString, Cover>,
-    made: BTreeMap<OsString, Kind>,
+    covers: Tree<Cover>,
+    made: Tree<Kind>,
     seals: Vec<Placed>,
     out: Placement,
 }
@@ -48,11 +46,12 @@ pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut 
         root: base(&sandbox.filesystem.root),
         mounts: sandbox.namespaces.mounts,
         shares_ipc: sandbox.namespaces.share.contains_key(&Namespace::Ipc),
-        covers: BTreeMap::from([("/".into(), Cover::Ours)]),
-        made: BTreeMap::new(),
+        covers: Tree::new(),
+        made: Tree::new(),
         seals: Vec::new(),
         out: Placement::default(),
     };
+    placer.covers.insert("/", Cover::Ours);
     for (path, item) in items {
         if let Err(error) = placer.item(&path, &item) {
             if item.options.prefer && item.asked {
@@ -65,7 +64,7 @@ pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut 
     // From the inside out, and the root last.
     placer.seals.reverse();
     placer.out.ops.append(&mut placer.seals);
-    if matches!(placer.covers.get(OsStr::new("/")), Some(Cover::Ours)) {
+    if matches!(placer.covers.get(Path::new("/")), Some(Cover::Ours)) {
         placer.out.ops.push(Placed { op: Op::Seal { path: "/".into() }, origin: Origin::default(), ensure: None });
     }
     Ok(placer.out)
@@ -85,9 +84,7 @@ fn word(what: &What) -> &'static str {
 impl Placer<'_> {
     /// The nearest mount at or above a path.
     fn cover<'p>(&self, path: &'p Path) -> (&'p Path, &Cover) {
-        path.ancestors()
-            .find_map(|above| self.covers.get(above.as_os_str()).map(|cover| (above, cover)))
-            .unwrap_or((Path::new("/"), &Cover::Ours))
+        self.covers.nearest(path).unwrap_or((Path::new("/"), &Cover::Ours))
     }
 
     fn push(&mut self, op: Op, origin: &Origin) {
@@ -97,14 +94,13 @@ impl Placer<'_> {
     /// Makes the directories above a path, as far as they are missing in memory of ours.
     fn parents(&mut self, path: &Path, origin: &Origin) {
         let (above, _) = self.cover(path.parent().unwrap_or(path));
-        let missing: Vec<_> = path
-            .ancestors()
+        let missing: Vec<_> = upwards(path)
             .skip(1)
-            .take_while(|dir| dir.as_os_str() != above.as_os_str() && !self.made.contains_key(dir.as_os_str()))
+            .take_while(|dir| dir.as_os_str() != above.as_os_str() && !self.made.contains(dir))
             .map(Path::to_owned)
             .collect();
         for dir in missing.into_iter().rev() {
-            self.made.insert(dir.clone().into(), Kind::Dir);
+            self.made.insert(dir.clone(), Kind::Dir);
             self.push(Op::Dir { path: dir, mode: 0o755 }, origin);
         }
     }
@@ -118,11 +114,10 @@ impl Placer<'_> {
         match cover {
             Cover::Ours => {
                 self.parents(path, &item.origin);
-                Ok(self.made.get(path.as_os_str()).cloned())
+                Ok(self.made.get(path).cloned())
             }
             Cover::Host { source, .. } => {
-                let host = source.join(path.strip_prefix(above).unwrap_or(path));
-                let host: PathBuf = host.components().collect();
+                let host = moved(path, above, source);
                 match self.facts.paths.kind(&host) {
                     Some(kind) => Ok(Some(kind.clone())),
                     // It is made on the host before anything else, because the profile says so.
@@ -157,19 +152,17 @@ impl Placer<'_> {
         match &item.what {
             What::Hidden => Ok(()),
             What::Dir { mode } => {
-                if matches!(self.cover(path).1, Cover::Ours) && !self.made.contains_key(path.as_os_str()) {
+                if matches!(self.cover(path).1, Cover::Ours) && !self.made.contains(path) {
                     self.parents(path, &item.origin);
-                    self.made.insert(path.into(), Kind::Dir);
+                    self.made.insert(path, Kind::Dir);
                     self.push(Op::Dir { path: path.to_owned(), mode: *mode }, &item.origin);
                 }
                 Ok(())
             }
             What::Link(target) => {
-                if matches!(self.cover(path.parent().unwrap_or(path)).1, Cover::Ours)
-                    && !self.made.contains_key(path.as_os_str())
-                {
+                if matches!(self.cover(path.parent().unwrap_or(path)).1, Cover::Ours) && !self.made.contains(path) {
                     self.parents(path, &item.origin);
-                    self.made.insert(path.into(), Kind::Link(target.clone()));
+                    self.made.insert(path, Kind::Link(target.clone()));
                     self.push(Op::Symlink { path: path.to_owned(), target: target.clone() }, &item.origin);
                 }
                 Ok(())
@@ -192,13 +185,13 @@ impl Placer<'_> {
                 // root: their permissions close them to everyone else.
                 let masked = !self.mounts || self.facts.uid == 0;
                 self.push(Op::Proc { path: path.to_owned(), masked, guard: false }, &item.origin);
-                self.covers.insert(path.into(), Cover::Closed);
+                self.covers.insert(path, Cover::Closed);
                 Ok(())
             }
             What::Cgroup { ro } => {
                 self.directory(path, item)?;
                 self.push(Op::Cgroup { path: path.to_owned(), ro: *ro }, &item.origin);
-                self.covers.insert(path.into(), Cover::Closed);
+                self.covers.insert(path, Cover::Closed);
                 Ok(())
             }
             What::Dev => self.dev(path, item),
@@ -215,10 +208,10 @@ impl Placer<'_> {
         }
         let (above, source, attributes) = (above.to_owned(), source.clone(), *attributes);
         let between: Vec<PathBuf> =
-            parent.ancestors().take_while(|dir| dir.as_os_str() != above.as_os_str()).map(Path::to_owned).collect();
+            upwards(parent).take_while(|dir| dir.as_os_str() != above.as_os_str()).map(Path::to_owned).collect();
         for dir in between.into_iter().rev() {
-            let source = source.join(dir.strip_prefix(&above).unwrap_or(&dir));
-            self.covers.insert(dir.clone().into(), Cover::Host { source: source.clone(), attributes });
+            let source = moved(&dir, &above, &source);
+            self.covers.insert(dir.clone(), Cover::Host { source: source.clone(), attributes });
             self.push(Op::Bind { source, path: dir, attributes, make: false }, origin);
         }
     }
@@ -235,7 +228,7 @@ impl Placer<'_> {
             }
         };
         if make {
-            self.made.insert(path.into(), Kind::Dir);
+            self.made.insert(path, Kind::Dir);
             self.push(Op::Dir { path: path.to_owned(), mode: 0o755 }, &item.origin);
         }
         Ok(make)
@@ -247,7 +240,7 @@ impl Placer<'_> {
         let attributes = Attributes { ro: false, nodev: true, noexec: item.options.noexec };
         let op = Op::Tmpfs { path: path.to_owned(), mode, size, attributes };
         self.push(op, &item.origin);
-        self.covers.insert(path.into(), Cover::Ours);
+        self.covers.insert(path, Cover::Ours);
         if sealed {
             self.seals.push(Placed {
                 op: Op::Seal { path: path.to_owned() },
@@ -261,8 +254,7 @@ impl Placer<'_> {
     fn bind(&mut self, path: &Path, item: &Item, source: &Path, ro: bool, device: bool) -> Result<()> {
         let attributes = Attributes { ro, nodev: !device, noexec: item.options.noexec };
         if let (above, Cover::Host { source: shown, attributes: old }) = self.cover(path) {
-            let here: PathBuf = shown.join(path.strip_prefix(above).unwrap_or(path)).components().collect();
-            if here == source && *old == attributes {
+            if *old == attributes && moved(path, above, shown).as_os_str() == source.as_os_str() {
                 return Ok(());
             }
         }
@@ -275,9 +267,8 @@ impl Placer<'_> {
         let there = self.point(path, item)?;
         let make = there.is_none();
         self.push(Op::Bind { source: source.to_owned(), path: path.to_owned(), attributes, make }, &item.origin);
-        self.made
-            .insert(path.into(), there.unwrap_or_else(|| self.facts.paths.kind(source).cloned().unwrap_or(Kind::Dir)));
-        self.covers.insert(path.into(), Cover::Host { source: source.to_owned(), attributes });
+        self.made.insert(path, there.unwrap_or_else(|| self.facts.paths.kind(source).cloned().unwrap_or(Kind::Dir)));
+        self.covers.insert(path, Cover::Host { source: source.to_owned(), attributes });
         Ok(())
     }
 
@@ -298,8 +289,8 @@ impl Placer<'_> {
             }
         };
         let path = path.to_owned();
-        self.made.insert(path.clone().into(), kind.clone());
-        self.covers.insert(path.clone().into(), Cover::Closed);
+        self.made.insert(path.clone(), kind.clone());
+        self.covers.insert(path.clone(), Cover::Closed);
         let op = Op::Mask { path, dir: kind == Kind::Dir, closed };
         self.push(op, &item.origin);
         Ok(())
@@ -328,13 +319,13 @@ impl Placer<'_> {
         ];
         for (name, target) in links {
             let path = path.join(name);
-            self.made.insert(path.clone().into(), Kind::Link(target.into()));
+            self.made.insert(path.clone(), Kind::Link(target.into()));
             self.push(Op::Symlink { path, target: target.into() }, &item.origin);
         }
         let pts = path.join("pts");
         self.directory(&pts, item)?;
         self.push(Op::Devpts { path: pts.clone() }, &item.origin);
-        self.covers.insert(pts.into(), Cover::Closed);
+        self.covers.insert(pts, Cover::Closed);
         self.tmpfs(&path.join("shm"), item, 0o1777, None, false)?;
         self.queues(&path.join("mqueue"), item)
     }
@@ -349,7 +340,7 @@ impl Placer<'_> {
         }
         self.directory(path, item)?;
         self.push(Op::Mqueue { path: path.to_owned(), optional: true }, &item.origin);
-        self.covers.insert(path.into(), Cover::Closed);
+        self.covers.insert(path, Cover::Closed);
         Ok(())
     }
 }
