@@ -224,7 +224,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         subuid: ranges("/etc/subuid"),
         subgid: ranges("/etc/subgid"),
         helpers: helpers(&wanted, env.get("PATH").map_or("", String::as_str), &cwd),
-        top: paths::top(&sandbox.filesystem.root),
+        top: paths.take_top(),
         landlock: match sandbox.security.landlock {
             Requirement::Off => None,
             _ => crate::sys::landlock_version().ok(),

@@ -46,6 +46,9 @@ pub struct Paths {
     closed: BTreeMap<OsString, &'static str>,
     /// Entries of directories of which one is to be hidden.
     listings: BTreeMap<PathBuf, Vec<(String, Kind)>>,
+    /// Entries of the root that the view starts from.
+    #[serde(skip)]
+    top: Vec<(String, Kind)>,
 }
 
 fn lossy<S: Serializer>(kinds: &BTreeMap<OsString, Kind>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -109,6 +112,11 @@ impl Paths {
         Some((walk.inside(), links))
     }
 
+    /// What lies in the root that the view starts from.
+    pub(super) fn take_top(&mut self) -> Vec<(String, Kind)> {
+        std::mem::take(&mut self.top)
+    }
+
     pub(super) fn gather(
         &mut self,
         sandbox: &Sandbox,
@@ -123,8 +131,11 @@ impl Paths {
             Root::Dir(dir) => dir.clone(),
             _ => none.clone(),
         };
+        if matches!(sandbox.filesystem.root, Root::Host | Root::Dir(_)) {
+            self.top = self.list_directory(&root).clone();
+        }
         for (index, rule) in sandbox.filesystem.paths.iter().enumerate() {
-            self.look(&root, &rule.path);
+            let seen = self.look(&root, &rule.path);
             if root != none {
                 self.look(&none, &rule.path);
             }
@@ -139,8 +150,11 @@ impl Paths {
             if rule.mode == Mode::Hidden {
                 self.list(&root, &rule.path);
             }
-            if matches!(rule.mode, Mode::Masked | Mode::Deny) && rule.options.optional {
-                self.probe(&root, &rule.path);
+            if let Some((host, permissions)) = seen
+                && matches!(rule.mode, Mode::Masked | Mode::Deny)
+                && rule.options.optional
+            {
+                self.note_closed(host, permissions);
             }
         }
         for path in [home, cwd] {
@@ -165,8 +179,15 @@ impl Paths {
 
     /// What the defaults of a root replace.
     fn gather_root(&mut self, root: &Path, home: &Path, accounts: &[super::Account]) {
+        // What lies in /home and /root is not shown, whoever it belongs to, so that nobody's home there is looked for: a file server
+        // or an automounter would have to bring it.
+        let hidden: Vec<_> = ["/home", "/root"]
+            .into_iter()
+            .filter(|dir| !matches!(self.kind(&below(root, Path::new(dir))), Some(Kind::Link(_))))
+            .collect();
         let people = accounts.iter().filter(|account| account.is_person()).map(|account| account.home.as_path());
-        for path in people.chain([home, Path::new("/var/tmp")]) {
+        let elsewhere = people.filter(|home| !hidden.iter().any(|dir| home.starts_with(dir)));
+        for path in elsewhere.chain([home, Path::new("/var/tmp")]) {
             self.look(root, path);
         }
         for path in
@@ -176,62 +197,104 @@ impl Paths {
         }
     }
 
-    /// Records every part of a path, and of what its links lead to.
-    fn look(&mut self, root: &Path, path: &Path) {
+    /// Records every part of a path, and of what its links lead to. Gives the host's path of the last part, and its permissions
+    /// where they were asked for now.
+    fn look(&mut self, root: &Path, path: &Path) -> Option<(OsString, Option<Permissions>)> {
         let mut walk = Walk::new(root, path);
+        let mut last = None;
         while walk.step() {
             let host = walk.host();
+            last = None;
             if !self.kinds.contains_key(host) {
                 match kind_of(Path::new(host)) {
-                    Ok(kind) => drop(self.kinds.insert(host.to_owned(), kind)),
+                    Ok((kind, permissions)) => {
+                        self.kinds.insert(host.to_owned(), kind);
+                        last = Some(permissions);
+                    }
                     Err(error) => {
                         if error.raw_os_error() == Some(libc::EACCES) {
                             self.denied.insert(host.to_owned());
                         }
-                        return;
+                        return None;
                     }
                 }
             }
             if let Some(Kind::Link(text)) = self.kinds.get(host)
                 && !walk.follow(text)
             {
-                return;
+                return None;
             }
         }
+        Some((walk.host().to_owned(), last))
     }
 
-    /// Records whether a path is closed.
-    fn probe(&mut self, root: &Path, path: &Path) {
-        let Some((real, _)) = self.resolve(root, path) else { return };
-        let host = below(root, &real);
-        let (Some(Kind::Dir | Kind::File), Ok(name)) = (self.kind(&host), CString::new(host.as_os_str().as_bytes()))
-        else {
-            return;
-        };
+    /// Records whether what lies at a path, which is there, needs no mask.
+    fn note_closed(&mut self, host: OsString, permissions: Option<Permissions>) {
         // A place for a mount. What comes later on the host does not reach the view.
         let vacant = || std::fs::read_dir(&host).is_ok_and(|mut entries| entries.next().is_none());
-        if MOUNT_POINTS.iter().any(|path| host == Path::new(path)) && vacant() {
-            self.closed.insert(host.into(), "nothing is mounted there on the host");
+        if MOUNT_POINTS.iter().any(|path| host == *path) && vacant() {
+            self.closed.insert(host, "nothing is mounted there on the host");
             return;
         }
-        let refused = |what| sys::may(sys::cwd(), &name, what) == Err(sys::Errno(libc::EACCES));
-        let owned = || host.symlink_metadata().map_or(true, |facts| facts.uid() == sys::ids().0);
-        if [libc::R_OK, libc::W_OK, libc::X_OK].into_iter().all(refused) && !owned() {
-            self.closed.insert(host.into(), CLOSED);
+        let permissions = match permissions {
+            Some(permissions) => permissions,
+            None => match Path::new(&host).symlink_metadata() {
+                Ok(found) => Permissions::of(&found),
+                Err(_) => return,
+            },
+        };
+        if permissions.refuse(&host) {
+            self.closed.insert(host, CLOSED);
         }
     }
 
     fn list(&mut self, root: &Path, path: &Path) {
         let Some((real, _)) = self.resolve(root, path) else { return };
         let Some(parent) = real.parent() else { return };
-        let host = below(root, parent);
-        if !self.listings.contains_key(&host) {
-            let entries = entries(&host);
+        self.list_directory(&below(root, parent));
+    }
+
+    /// Records the entries of a directory of the host.
+    fn list_directory(&mut self, host: &Path) -> &Vec<(String, Kind)> {
+        if !self.listings.contains_key(host) {
+            let entries = entries(host);
             for (name, kind) in &entries {
                 self.kinds.entry(host.join(name).into()).or_insert_with(|| kind.clone());
             }
-            self.listings.insert(host, entries);
+            self.listings.insert(host.to_owned(), entries);
         }
+        &self.listings[host]
+    }
+}
+
+/// Who may do what with a file, as its inode says.
+#[derive(Debug, Clone, Copy)]
+struct Permissions {
+    owner: u32,
+    /// Permission bits of everybody but the owner: those of the group and those of others.
+    others: u32,
+}
+
+impl Permissions {
+    fn of(found: &std::fs::Metadata) -> Permissions {
+        Permissions { owner: found.uid(), others: found.mode() & 0o77 }
+    }
+
+    /// Whether the file, which lies at this path, is another user's, and this one may neither read, write nor execute it.
+    fn refuse(self, path: &OsStr) -> bool {
+        let (uid, _) = sys::ids();
+        if self.owner == uid {
+            return false;
+        }
+        // Root is asked about by the kernel alone: its capabilities tell. For everybody else the bits of the group are the most that
+        // an access control list may grant, too: acl(5), MASK entries.
+        let bits = if uid == 0 { 0o7 } else { self.others >> 3 | self.others & 0o7 };
+        if bits == 0 {
+            return true;
+        }
+        let Ok(path) = CString::new(path.as_bytes()) else { return false };
+        let refused = |what: libc::c_int| sys::may(sys::cwd(), &path, what) == Err(sys::Errno(libc::EACCES));
+        [libc::R_OK, libc::W_OK, libc::X_OK].into_iter().filter(|what| bits & *what as u32 != 0).all(refused)
     }
 }
 
@@ -311,31 +374,33 @@ impl Walk {
     }
 }
 
-fn kind_of(path: &Path) -> std::io::Result<Kind> {
-    let facts = std::fs::symlink_metadata(path)?;
-    Ok(if facts.is_symlink() {
+fn kind_of(path: &Path) -> std::io::Result<(Kind, Permissions)> {
+    let found = std::fs::symlink_metadata(path)?;
+    let kind = if found.is_symlink() {
         Kind::Link(std::fs::read_link(path)?)
-    } else if facts.is_dir() {
+    } else if found.is_dir() {
         Kind::Dir
     } else {
         Kind::File
-    })
+    };
+    Ok((kind, Permissions::of(&found)))
 }
 
+/// What lies in a directory, by name. The kinds come with the names (getdents64(2)), so that nothing in it is looked at but links.
 fn entries(path: &Path) -> Vec<(String, Kind)> {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    let mut list: Vec<_> = entries
-        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, kind_of(&entry.path()).ok()?)))
-        .collect();
-    list.sort_by(|a, b| a.0.cmp(&b.0));
+    let kind = |entry: &std::fs::DirEntry| -> std::io::Result<Kind> {
+        let found = entry.file_type()?;
+        Ok(if found.is_symlink() {
+            Kind::Link(std::fs::read_link(entry.path())?)
+        } else if found.is_dir() {
+            Kind::Dir
+        } else {
+            Kind::File
+        })
+    };
+    let mut list: Vec<_> =
+        entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, kind(&entry).ok()?))).collect();
+    list.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     list
-}
-
-/// What lies in the root that the view starts from.
-pub fn top(root: &Root) -> Vec<(String, Kind)> {
-    match root {
-        Root::Host => entries(Path::new("/")),
-        Root::Dir(dir) => entries(dir),
-        Root::Empty | Root::Bare => Vec::new(),
-    }
 }

@@ -41,7 +41,8 @@ pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) ->
     let written = std::fs::read_to_string(Path::new(&config).join("user-dirs.dirs")).unwrap_or_default();
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let people = accounts.iter().filter(|account| account.is_person() && account.uid != uid);
-    let homes = std::iter::once(Path::new(&home)).chain(people.map(|account| account.home.as_path())).map(real);
+    // Nobody else's home is looked at: it may lie on a file server, or be brought by an automounter.
+    let homes = std::iter::once(real(Path::new(&home))).chain(people.map(|account| account.home.clone()));
     let homes = homes.filter(|home| home.parent().is_some()).collect();
     Vars {
         places: places(&home, &written),
