@@ -91,7 +91,7 @@ impl Sources {
     pub fn place(&self, at: &At) -> String {
         self.get(at.source).map_or_else(String::new, |source| {
             let line = source.lines.partition_point(|start| *start <= at.span.start);
-            source.label(at).map_or_else(|| format!("{}:{line}", source.name), str::to_owned)
+            source.label(at).map_or_else(|| [&source.name, ":", &line.to_string()].concat(), str::to_owned)
         })
     }
 }

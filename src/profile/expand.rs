@@ -76,7 +76,9 @@ impl Vars {
         if expanded.len() >= 4096 {
             return Err(format!("the path is {} bytes long; Linux takes 4095", expanded.len()));
         }
-        Ok(PathBuf::from(expanded).components().collect())
+        // Most are written so that nothing is to be taken out.
+        let plain = expanded.len() == 1 || expanded.split('/').skip(1).all(|part| !matches!(part, "" | "."));
+        Ok(if plain { expanded.into() } else { PathBuf::from(expanded).components().collect() })
     }
 }
 
