@@ -5,6 +5,9 @@
 
 #![no_main]
 
+#[global_allocator]
+static ALLOCATOR: sbx::sys::Arena = sbx::sys::Arena::new();
+
 /// The entry that the C library calls; arguments come through `std::env` all the same.
 // SAFETY: `main` is the name and the signature that the C library expects, and nothing else has it.
 #[unsafe(no_mangle)]

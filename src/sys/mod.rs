@@ -2,6 +2,7 @@
 //!
 //! Nothing here allocates, panics or logs, so that `child` may call all of it between clone and exec.
 
+mod arena;
 pub mod attempts;
 mod clone;
 mod errno;
@@ -14,6 +15,7 @@ mod signal;
 mod socket;
 mod tty;
 
+pub use arena::Arena;
 pub use clone::*;
 pub use errno::*;
 pub use fd::*;
