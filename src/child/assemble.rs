@@ -1,4 +1,4 @@
-//! The frame of the view: a tmpfs that becomes the root with the host's tree below it, the new root built in it, and entered.
+//! The frame of the view: a tmpfs out of the way of the host's tree, the new root built in it, and entered.
 
 use super::report::{Call, Message, Place};
 use super::view::{MEMORY, View, part};
@@ -10,17 +10,20 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub(super) const SAFE: u64 = ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC;
 
 /// Builds the view and enters it. Gives the slave of the program's terminal if it has one.
-pub(super) fn assemble(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure> {
+pub(super) fn assemble(
+    prepared: &Prepared,
+    socket: BorrowedFd<'_>,
+    proc: BorrowedFd<'_>,
+) -> Result<Option<OwnedFd>, Failure> {
     sys::umask(0);
     if prepared.untie {
         let root = sys::openat(sys::cwd(), c"/", libc::O_PATH, 0).at(Place::Root, Call::Open)?;
         sys::set_attributes(root.as_fd(), 0, Propagation::Slave, true).at(Place::Root, Call::MountSetattr)?;
     }
-    let memory = memory(prepared)?;
+    let memory = memory(prepared, proc)?;
     let scratch = if prepared.scratch.is_empty() { None } else { Some(scratch(prepared, memory.as_fd())?) };
     let root = part(memory.as_fd(), c"root", 0o755, MEMORY, Place::Root)?;
     sys::attach_at(root.as_fd(), memory.as_fd(), c"root").at(Place::Root, Call::MoveMount)?;
-    let host = host(memory.as_fd())?;
     let mut terminal = None;
     let scratch = scratch.as_ref().unwrap_or(&memory).as_fd();
     let mut view = View { root, memory: memory.as_fd(), scratch, place: Place::Root, last: None };
@@ -29,8 +32,6 @@ pub(super) fn assemble(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<Op
         view.step(step, socket, &mut terminal)?;
     }
     let root = view.root;
-    drop(host);
-    sys::chroot(memory.as_fd()).at(Place::Enter, Call::Chroot)?;
     sys::enter_root(root.as_fd()).at(Place::Enter, Call::PivotRoot)?;
     if prepared.wait_for_go {
         super::init::ask(socket, Message::Ready)?;
@@ -41,7 +42,16 @@ pub(super) fn assemble(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<Op
 /// The sandbox's one tmpfs. Each directory in memory is a part of it, mounted by itself: a filesystem each would take longer to
 /// make and to take down than everything else, and could hold half of the memory each. It goes away with the host's tree when
 /// the new root is entered; the parts stay.
-fn memory(prepared: &Prepared) -> Result<OwnedFd, Failure> {
+///
+/// Copies are made of attached mounts alone before Linux 6.15, so that it has to be attached somewhere in the host's tree, of which this
+/// mount namespace has its own copy. `/proc/self/task` is there on every host, and no source of a view lies in it. On the root itself
+/// it would be in the way: `..` out of a mount leads to what is mounted on the root, and one unmount of the old root would take this
+/// off and leave the host's tree in sight.
+///
+/// A copy of the host's root or of its /proc holds what is mounted in them, but for mounts that are unbindable. So the tmpfs is, and is
+/// used by a second mount in it, which can be copied.
+fn memory(prepared: &Prepared, proc: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+    let place = Place::Root;
     let mut options = [(c"source", c"tmpfs"), (c"mode", c"0755"), (c"", c"")];
     let mut count = 2;
     if let Some(label) = &prepared.file_label {
@@ -49,21 +59,13 @@ fn memory(prepared: &Prepared) -> Result<OwnedFd, Failure> {
         count = 3;
     }
     let options = options.get(..count).unwrap_or_default();
-    let mount = sys::new_filesystem(c"tmpfs", options, MEMORY).at(Place::Root, Call::Fsmount)?;
-    // On top of the root, which every host has. Who has that for a root already does not see what lies on it.
-    sys::attach_at(mount.as_fd(), sys::cwd(), c"/").at(Place::Root, Call::MoveMount)?;
-    Ok(mount)
-}
-
-/// Puts the host's tree into that tmpfs and makes it this process's root again: nothing of it is hidden by what is built, whatever
-/// is copied from it holds nothing of what is built, and the kernel follows the links in its paths as it does for everybody.
-fn host(memory: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
-    let place = Place::Root;
-    sys::mkdirat(memory, c"host", 0o755).at(place, Call::Mkdir)?;
-    sys::pivot(memory, c"host").at(place, Call::PivotRoot)?;
-    let host = sys::openat(memory, c"host", libc::O_PATH | libc::O_DIRECTORY, 0).at(place, Call::Open)?;
-    sys::chroot(host.as_fd()).at(place, Call::Chroot)?;
-    Ok(host)
+    let outer = sys::new_filesystem(c"tmpfs", options, MEMORY).at(place, Call::Fsmount)?;
+    let outer = outer.as_fd();
+    sys::attach_at(outer, proc, c"task").at(place, Call::MoveMount)?;
+    let memory = part(outer, c"memory", 0o755, MEMORY, place)?;
+    sys::attach_at(memory.as_fd(), outer, c"memory").at(place, Call::MoveMount)?;
+    sys::set_attributes(outer, 0, Propagation::Unbindable, false).at(place, Call::MountSetattr)?;
+    Ok(memory)
 }
 
 /// What is laid over other files, read-only: copies of this mount inherit that.

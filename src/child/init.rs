@@ -22,7 +22,7 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     namespaces(prepared, socket.as_fd(), proc.as_fd())?;
     label(prepared.file_label.as_deref(), proc.as_fd(), c"attr/fscreate")?;
     let own = prepared.handover.as_ref().map(handover::own_file).transpose()?;
-    let terminal = assemble::assemble(prepared, socket.as_fd())?;
+    let terminal = assemble::assemble(prepared, socket.as_fd(), proc.as_fd())?;
     last_namespaces(prepared, proc.as_fd())?;
     label(prepared.exec_label.as_deref(), proc.as_fd(), c"attr/exec")?;
     // Before anything is looked up in the view: links of /proc in it would lead to what is open here, and from there outside.

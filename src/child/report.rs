@@ -109,7 +109,6 @@ calls! {
     Mount = "mount",
     Replaced = "fstat of what has taken its place",
     Fchdir = "fchdir",
-    Chroot = "chroot",
     Lock = "fcntl F_SETLK",
     Label = "write of a label",
     LandlockCreate = "landlock_create_ruleset",

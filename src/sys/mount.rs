@@ -73,6 +73,8 @@ pub enum Propagation {
     Private,
     /// It arrives, and nothing goes back.
     Slave,
+    /// As `Private`, and copies of what it is mounted in leave it out: MS_UNBINDABLE of mount(2).
+    Unbindable,
 }
 
 /// mount_setattr(2): adds attributes to a mount, and to all below it where asked.
@@ -84,6 +86,7 @@ pub fn set_attributes(mount: BorrowedFd<'_>, attributes: u64, propagation: Propa
             Propagation::Keep => 0,
             Propagation::Private => libc::MS_PRIVATE,
             Propagation::Slave => libc::MS_SLAVE,
+            Propagation::Unbindable => libc::MS_UNBINDABLE,
         },
         userns_fd: 0,
     };
