@@ -1,6 +1,6 @@
 //! The frame of the view: a tmpfs out of the way of the host's tree, the new root built in it, and entered.
 
-use super::report::{Call, Message, Place};
+use super::report::{Call, Place};
 use super::view::{MEMORY, View, part};
 use super::{At, Failure, Prepared, Scratch};
 use crate::sys::{self, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, Propagation};
@@ -33,9 +33,6 @@ pub(super) fn assemble(
     }
     let root = view.root;
     sys::enter_root(root.as_fd()).at(Place::Enter, Call::PivotRoot)?;
-    if prepared.wait_for_go {
-        super::init::ask(socket, Message::Ready)?;
-    }
     Ok(terminal)
 }
 

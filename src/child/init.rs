@@ -19,10 +19,18 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     }
     // The view may have none, or another.
     let proc = sys::openat(sys::cwd(), c"/proc/self", libc::O_PATH | libc::O_DIRECTORY, 0).at(place, Call::OpenProc)?;
+    let network = network(prepared)?;
     namespaces(prepared, socket.as_fd(), proc.as_fd())?;
     label(prepared.file_label.as_deref(), proc.as_fd(), c"attr/fscreate")?;
     let own = prepared.handover.as_ref().map(handover::own_file).transpose()?;
     let terminal = assemble::assemble(prepared, socket.as_fd(), proc.as_fd())?;
+    if let Some(network) = network {
+        network.join().at(place, Call::UnshareNetwork)?;
+        loopback(prepared)?;
+    }
+    if prepared.wait_for_go {
+        ask(socket.as_fd(), Message::Ready)?;
+    }
     last_namespaces(prepared, proc.as_fd())?;
     label(prepared.exec_label.as_deref(), proc.as_fd(), c"attr/exec")?;
     // Before anything is looked up in the view: links of /proc in it would lead to what is open here, and from there outside.
@@ -105,14 +113,28 @@ fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>, proc: BorrowedFd<'_>)
     if let Some(hostname) = &prepared.hostname {
         sys::set_hostname(hostname).at(place, Call::Sethostname)?;
     }
-    if prepared.loopback {
-        sys::loopback_up().at(place, Call::Loopback)?;
+    if !prepared.network_beside {
+        loopback(prepared)?;
     }
     if let Some(limit) = prepared.limit_nested {
         // The limit belongs to our user namespace, and only its capabilities could raise it again.
         sys::write_file(c"/proc/sys/user/max_user_namespaces", limit).at(place, Call::WriteMaxUserns)?;
     }
     Ok(())
+}
+
+/// Begins to make the network namespace. What needs the kernel's help for longest is begun first.
+fn network(prepared: &Prepared) -> Result<Option<sys::NetworkMaker>, Failure> {
+    if !prepared.network_beside {
+        return Ok(None);
+    }
+    let place = Place::Setup;
+    let proc = sys::openat(sys::cwd(), c"/proc", libc::O_PATH | libc::O_DIRECTORY, 0).at(place, Call::OpenProc)?;
+    sys::NetworkMaker::start(proc).at(place, Call::Clone).map(Some)
+}
+
+fn loopback(prepared: &Prepared) -> Result<(), Failure> {
+    if prepared.loopback { sys::loopback_up().at(Place::Setup, Call::Loopback) } else { Ok(()) }
 }
 
 /// A group map without privilege needs setgroups denied first: user_namespaces(7).

@@ -157,6 +157,8 @@ pub struct Prepared {
     pub drop_groups: bool,
     /// sethostname(2)
     pub hostname: Option<CString>,
+    /// A network namespace is made by a process beside this one, rather than by clone3(2), which would wait for it.
+    pub network_beside: bool,
     /// Set `lo` up.
     pub loopback: bool,
     /// How many user namespaces can be made inside, by all: 0 forbids them, 1 leaves room for the inner one.

@@ -98,6 +98,7 @@ calls! {
     Setns = "setns",
     SetIds = "setgid or setuid",
     Unshare = "unshare",
+    UnshareNetwork = "unshare (CLONE_NEWNET)",
     Nested = "unshare (CLONE_NEWUSER), which should have failed",
     Parents = "mkdirat of a directory above",
     Point = "fstatat",

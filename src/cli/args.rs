@@ -144,7 +144,7 @@ pub struct Sandbox {
 }
 
 /// `sbx run`
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct Run {
     /// The sandbox.
     #[command(flatten)]
@@ -171,8 +171,38 @@ impl Run {
         if verb != "run" {
             return None;
         }
+        if let Some(run) = Run::plain(rest) {
+            return Some(run);
+        }
         let command = Run::augment_args(clap::Command::new("run").no_binary_name(true).disable_version_flag(true));
         Run::from_arg_matches(&command.try_get_matches_from(rest).ok()?).ok()
+    }
+}
+
+impl Run {
+    /// Reads `[-q] [--profile NAME] [--] PROGRAM [ARGUMENT]...` alone, which is most of what programs and people start. To define what
+    /// the other flags are would take longer than that. None where anything else stands there.
+    fn plain(args: &[OsString]) -> Option<Run> {
+        let mut run = Run::default();
+        run.sandbox.profile = "default".into();
+        let mut profiles = 0;
+        let mut rest = args.iter();
+        let (first, escaped) = loop {
+            let arg = rest.next()?;
+            match arg.to_str()? {
+                "--" => break (rest.next()?, true),
+                "-q" | "--quiet" if !run.quiet => run.quiet = true,
+                "-p" | "--profile" => {
+                    run.sandbox.profile = rest.next()?.to_str().filter(|name| !name.starts_with('-'))?.to_owned();
+                    profiles += 1;
+                }
+                flag if flag.starts_with('-') => return None,
+                _ => break (arg, false),
+            }
+        };
+        run.program = std::iter::once(first).chain(rest).cloned().collect();
+        let plain = profiles < 2 && (escaped || !run.program.iter().any(|arg| arg == "--"));
+        plain.then_some(run)
     }
 }
 
@@ -263,4 +293,42 @@ pub fn command() -> clap::Command {
 pub fn completed() -> clap::Command {
     let command = Cli::command().subcommand_required(false);
     Run::augment_args(command).args_conflicts_with_subcommands(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn by_clap(args: &[OsString]) -> Option<Run> {
+        let command = Run::augment_args(clap::Command::new("run").no_binary_name(true).disable_version_flag(true));
+        Run::from_arg_matches(&command.try_get_matches_from(args).ok()?).ok()
+    }
+
+    #[test]
+    fn the_plain_command_line_is_read_without_clap() {
+        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        for line in ["true", "-- true", "-p ci -- cargo test", "--profile default -q -- sh -c --", "-q ls -l"] {
+            assert!(Run::plain(&words(line)).is_some(), "{line}");
+        }
+        for line in ["--net host true", "-pci true", "--profile=ci true", "-p", "--", "-p -q true", "sh -- -c"] {
+            assert!(Run::plain(&words(line)).is_none(), "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_without_clap_is_what_clap_reads(args in proptest::collection::vec(
+            prop_oneof![
+                Just("--"), Just("-q"), Just("--quiet"), Just("-p"), Just("--profile"), Just("ci"), Just("true"), Just("-x"), Just(""),
+                Just("--profile=ci"), Just("-h"), Just("run"), Just("-"), Just("a b"),
+            ],
+            0..7,
+        )) {
+            let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
+            if let Some(run) = Run::plain(&args) {
+                prop_assert_eq!(format!("{:?}", Some(run)), format!("{:?}", by_clap(&args)));
+            }
+        }
+    }
 }

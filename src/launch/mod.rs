@@ -198,6 +198,9 @@ fn start(
     if !plan.user.is_private() {
         flags &= !(libc::CLONE_NEWUSER as u64);
     }
+    if prepared.network_beside {
+        flags &= !(libc::CLONE_NEWNET as u64);
+    }
     if prepared.new_cgroup_namespace {
         flags &= !(libc::CLONE_NEWCGROUP as u64);
     }
@@ -216,7 +219,7 @@ fn start(
             Err(errno) => Err(errno),
         },
     };
-    cloned.map_err(|errno| wording::clone(plan, errno))
+    cloned.map_err(|errno| wording::clone(plan, "clone3", errno))
 }
 
 /// The number that a process has for us, wherever it was made: /proc/self/fdinfo of its pidfd. 0 if it cannot be told.

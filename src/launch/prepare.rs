@@ -58,6 +58,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, around: Around) -> Result<P
     let same = |id: u32| [Extent { inside: id, outside: id, count: 1 }];
     let by_launcher = super::maps_by_launcher(&plan.ids.writer);
     let by_child = plan.ids.writer == crate::plan::Writer::Child;
+    let wait_for_launcher = by_launcher || wants_child || !plan.create.is_empty();
     let umask = sys::umask(0);
     sys::umask(umask);
     let (only_fds, drop_fds) = match &plan.descriptors {
@@ -75,7 +76,13 @@ pub(super) fn prepare(plan: &Plan, session: Session, around: Around) -> Result<P
     let path = |path: &std::path::PathBuf| cstring(path.as_os_str());
     Ok(Prepared {
         switch_ids: switch_ids(plan),
-        wait_for_launcher: by_launcher || wants_child || !plan.create.is_empty(),
+        wait_for_launcher,
+        // Where others are told of the first process before it has assembled the view, they may look at its network at once.
+        network_beside: plan.namespaces.contains(&Namespace::Net)
+            && plan.user.is_private()
+            && plan.pid_join.is_none()
+            && plan.block_fd.is_none()
+            && !wait_for_launcher,
         maps: by_child.then(|| maps(&plan.ids.uid_map, &plan.ids.gid_map)),
         drop_groups: plan.ids.drop_groups,
         hostname: plan.hostname.as_deref().map(|name| cstring(OsStr::new(name))).transpose()?,

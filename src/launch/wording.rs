@@ -8,9 +8,9 @@ use crate::sys::Errno;
 use std::path::Path;
 
 /// clone3 failed.
-pub(super) fn clone(plan: &Plan, errno: Errno) -> Error {
+pub(super) fn clone(plan: &Plan, call: &str, errno: Errno) -> Error {
     let names: Vec<_> = plan.namespaces.iter().map(|ns| ns.word()).collect();
-    let message = format!("cannot create namespaces (user mount {}): clone3: {errno}", names.join(" "));
+    let message = format!("cannot create namespaces (user mount {}): {call}: {errno}", names.join(" "));
     let cause = Cause { place: "clone", index: 0, call: "clone3", errno, found: None };
     let error = Error::new(message).refused().cause(cause);
     match errno.0 {
@@ -57,13 +57,17 @@ pub(super) fn failure(
         Place::Exec => ("exec", 0),
     };
     let cause = Cause { place: name, index: index as usize, call: call.name(), errno, found };
-    words(plan, prepared, place, call, errno).cause(cause)
+    let error = words(plan, prepared, place, call, errno);
+    if error.cause.is_some() { error } else { error.cause(cause) }
 }
 
 fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errno) -> Error {
     if matches!(errno.0, libc::EMFILE | libc::ENFILE) {
         return Error::new(format!("{}: {}: {errno}", where_it_was(place), call.name()))
             .hint("the limit of open descriptors is too low for this view: `ulimit -n 64`");
+    }
+    if call == Call::UnshareNetwork {
+        return clone(plan, call.name(), errno);
     }
     match place {
         Place::Step(index) => step(plan, index as usize, call, errno),

@@ -4,6 +4,7 @@
 
 mod arena;
 pub mod attempts;
+mod beside;
 mod clone;
 mod errno;
 mod fd;
@@ -16,6 +17,7 @@ mod socket;
 mod tty;
 
 pub use arena::Arena;
+pub use beside::NetworkMaker;
 pub use clone::*;
 pub use errno::*;
 pub use fd::*;
