@@ -1,8 +1,9 @@
 //! Finding profiles and following `extends`. Built in < /etc/sbx/profiles < the user's < the project's < flags.
 
+use super::built_in;
 use super::diagnostic::{Diagnostic, Sources};
 use super::document::{At, Document};
-use super::schema;
+use super::{literal, schema};
 use std::path::{Path, PathBuf};
 
 /// The profiles that are part of the program: name and text.
@@ -123,7 +124,9 @@ impl Loader {
         }
         let mut found = Vec::new();
         if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
-            found.push(self.text(&built_in_name(name), text));
+            let lines = built_in::BUILT_IN.iter().find(|(built_in, _)| *built_in == name);
+            let source = self.sources.add(built_in_name(name), *text);
+            found.push(literal::document(lines.map_or(&[], |(_, lines)| lines), source));
         }
         let safe =
             !name.is_empty() && Path::new(name).components().all(|c| matches!(c, std::path::Component::Normal(_)));

@@ -3,9 +3,12 @@
 //! `schema` says what may be written, `document` reads one file, `load` finds files and follows `extends`, `merge` joins
 //! them. `Vars` is its only other input.
 
+#[rustfmt::skip]
+mod built_in;
 pub mod diagnostic;
 pub mod document;
 pub mod expand;
+pub mod literal;
 pub mod load;
 pub mod merge;
 pub mod schema;
