@@ -16,6 +16,9 @@
 //! dbus     questions to systemd and to a session bus
 //! ```
 
+#![deny(clippy::disallowed_methods)]
+#![warn(clippy::unwrap_used, clippy::allow_attributes)]
+
 pub mod bwrap;
 pub mod child;
 pub mod cli;
