@@ -1,29 +1,14 @@
 //! `sbx-bwrap`: its messages, how it is called, descriptors, and namespaces that are joined. What it has in common with bubblewrap is
 //! compared with that in tests/differential.rs and tests/upstream.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests start programs and may panic"
-)]
-
 mod common;
 
-use common::{Place, Ran, pass, ran, userns};
+use common::bwrap::{command, program};
+use common::{Need, Place, Ran, not_root, pass, ran, tools, until, userns};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-
-const BWRAP: &str = env!("CARGO_BIN_EXE_sbx-bwrap");
-
-fn command(place: &Place, args: &[&str]) -> Command {
-    let mut command = Command::new(BWRAP);
-    command.args(args).current_dir(place.work()).env_clear().stdin(Stdio::null());
-    command.env("HOME", place.home()).env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
-    command
-}
 
 fn run(args: &[&str]) -> Ran {
     ran(command(&Place::new(), args).output().unwrap())
@@ -137,7 +122,7 @@ fn every_wrong_command_line_says_it_in_bubblewraps_words_and_what_to_do() {
 
 #[test]
 fn help_begins_as_callers_expect_and_names_every_option() {
-    let shown = ran(Command::new(BWRAP).arg0("some/name").arg("--help").output().unwrap()).ok();
+    let shown = ran(Command::new(program()).arg0("some/name").arg("--help").output().unwrap()).ok();
     assert!(shown.starts_with("usage: some/name [OPTIONS...] [--] COMMAND [ARGS...]\n"), "{shown}");
     for entry in sbx::bwrap::OPTIONS {
         let named = format!("\n    {} {}", entry.name, entry.values.join(" "));
@@ -155,7 +140,7 @@ fn it_runs_by_descriptor_under_any_name_and_in_itself() {
     need!(userns());
     let place = Place::new();
     let other = place.work().join("some-other-name");
-    std::fs::copy(BWRAP, &other).unwrap();
+    std::fs::copy(program(), &other).unwrap();
     let by_name = ran(command(&place, &[]).arg("--").output().unwrap());
     assert!(by_name.err.starts_with("usage: "));
     let named = Command::new(&other).args(with_root(&["echo", "here"])).output().unwrap();
@@ -167,7 +152,15 @@ fn it_runs_by_descriptor_under_any_name_and_in_itself() {
     assert_eq!(ran(command.arg0("bwrap").args(with_root(&["echo", "here"])).output().unwrap()).ok(), "here\n");
     // Three deep, the innermost started as /proc/self/exe of the one around it.
     let all = ["--bind", "/", "/", "--unshare-all", "--proc", "/proc", "--dev", "/dev"];
-    let outer = with_root(&["--proc", "/proc", "--unshare-pid", "--ro-bind", BWRAP, "/tmp/inner", "/tmp/inner"]);
+    let outer = with_root(&[
+        "--proc",
+        "/proc",
+        "--unshare-pid",
+        "--ro-bind",
+        program().to_str().unwrap(),
+        "/tmp/inner",
+        "/tmp/inner",
+    ]);
     let rights =
         ["--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL", "--bind", "/", "/", "--", "/proc/self/exe"];
     assert_eq!(run(&[&outer[..], &all, &["/tmp/inner"], &rights, &all, &["echo", "in"]].concat()).ok(), "in\n");
@@ -277,31 +270,34 @@ fn namespaces_of_a_running_sandbox_are_joined() {
 
 #[test]
 fn somebody_else_may_write_the_maps() {
-    need!(userns());
-    // newuidmap and a range of /etc/subuid, as tests/run makes it.
-    if !std::path::Path::new("/usr/bin/newuidmap").exists() {
-        eprintln!("skipped: newuidmap is not there");
-        return;
-    }
-    let place = Place::new();
     // SAFETY: these cannot fail.
     let (uid, gid) = unsafe { (libc::getuid(), libc::getgid()) };
+    // The first of a thousand subordinate ids.
+    let first = |file: &str| -> Option<u32> {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let user = std::env::var("USER").unwrap_or_default();
+        text.lines().find_map(|line| {
+            let [name, first, count] = line.split(':').collect::<Vec<_>>()[..] else { return None };
+            let enough = count.parse::<u32>().is_ok_and(|count| count >= 1000);
+            (enough && (name == user || name == uid.to_string())).then(|| first.parse().ok())?
+        })
+    };
+    let ranges = first("/etc/subuid").zip(first("/etc/subgid"));
+    let lacks = "the user has no thousand ids in /etc/subuid and /etc/subgid";
+    need!(userns(), tools(&["newuidmap"]), Need::new("subids", ranges.is_some(), lacks));
+    let (place, (users, groups)) = (Place::new(), ranges.unwrap());
     let script = format!(
         "mkfifo {dir}/go {dir}/info; exec 8<>{dir}/go 9<>{dir}/info
          {bwrap} --ro-bind / / --unshare-user --uid 0 --gid 0 --userns-block-fd 8 --info-fd 9 sh -c 'cat /proc/self/uid_map; id -u' &
          pid=$(dd bs=4096 count=1 <{dir}/info 2>/dev/null | sed -n 's/.*child-pid\": \\([0-9]*\\).*/\\1/p')
-         newuidmap $pid 0 {uid} 1 1 300000 1000 && newgidmap $pid 0 {gid} 1 1 300000 1000
+         newuidmap $pid 0 {uid} 1 1 {users} 1000 && newgidmap $pid 0 {gid} 1 1 {groups} 1000
          echo x >&8; wait $!",
         dir = place.work().display(),
-        bwrap = BWRAP,
+        bwrap = program().display(),
     );
     let told = ran(Command::new("/bin/bash").args(["-c", &script]).output().unwrap());
-    if told.err.contains("not allowed") || told.err.contains("subuid") {
-        eprintln!("skipped: no subordinate ids from 300000: {}", told.err);
-        return;
-    }
     let words: Vec<_> = told.out.split_whitespace().collect();
-    assert_eq!(words, ["0", &uid.to_string(), "1", "1", "300000", "1000", "0"], "{told:#?}");
+    assert_eq!(words, ["0", &uid.to_string(), "1", "1", &users.to_string(), "1000", "0"], "{told:#?}");
 }
 
 #[test]
@@ -342,11 +338,9 @@ fn the_first_process_is_open_to_who_asked_for_its_number_and_never_to_the_progra
         assert_eq!(inside.out, none, "{inside:#?}");
         let place = Place::new();
         let (mut child, pid) = running(&place, &[&base[..], ids].concat());
-        // SAFETY: cannot fail.
-        let root = unsafe { libc::geteuid() } == 0;
-        let open = || std::fs::read_link(format!("/proc/{pid}/root")).is_ok();
-        let soon = (0..50).any(|_| open() || (std::thread::sleep(std::time::Duration::from_millis(5)), false).1);
-        assert!(root || soon, "who started it may look");
+        if available!(not_root()) {
+            assert!(until(|| std::fs::read_link(format!("/proc/{pid}/root")).is_ok()), "who started it may look");
+        }
         drop(child.stdin.take());
         assert!(child.wait().unwrap().success());
         // The same from within, with the number asked for.

@@ -1,52 +1,26 @@
 //! The desktop's services: what a profile lets in is there and works, and nothing else of them is.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests start programs and may panic"
-)]
-
 mod common;
 
+use common::process::{Daemon, children, name, signal};
 use common::{Place, Ran, ran, tools, userns};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-
-/// A program of the host that ends with the test.
-struct Service(Child);
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn has(program: &str) -> bool {
-    let there = Path::new("/usr/bin").join(program).exists();
-    if !there {
-        let required = std::env::var("SBX_TEST_REQUIRE").is_ok_and(|list| list.split(',').any(|item| item == "dbus"));
-        assert!(!required, "{program} is required here");
-        eprintln!("skipped: this host has no {program}");
-    }
-    there
-}
+use std::process::{Command, Stdio};
 
 /// A session bus, and a name on it that answers to Introspect.
-fn bus() -> (Service, String) {
+fn bus() -> (Daemon, String) {
     let mut daemon = Command::new("dbus-daemon");
     let daemon =
         daemon.args(["--session", "--nofork", "--print-address=1"]).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = daemon.spawn().unwrap();
     let mut address = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
-    (Service(child), address.trim().to_owned())
+    (Daemon(child), address.trim().to_owned())
 }
 
-fn owner(address: &str, name: &str) -> Service {
+fn owner(address: &str, name: &str) -> Daemon {
     let code = "import dbus, dbus.service, sys, time\n\
                 name = dbus.service.BusName(sys.argv[1], dbus.SessionBus())\n\
                 print('ready', flush=True)\n\
@@ -57,7 +31,7 @@ fn owner(address: &str, name: &str) -> Service {
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n");
-    Service(child)
+    Daemon(child)
 }
 
 const NAMES: &str = "dbus-send --session --print-reply --dest=org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus.ListNames";
@@ -70,7 +44,7 @@ fn on_bus(place: &Place, address: &str, flags: &[&str], script: &str) -> Ran {
 
 #[test]
 fn a_filtered_bus_has_the_names_of_the_profile_and_no_others() {
-    need!(userns(), has("dbus-daemon"), has("dbus-send"), has("xdg-dbus-proxy"));
+    need!(userns(), tools(&["dbus-daemon", "dbus-send", "xdg-dbus-proxy"]));
     let place = Place::new();
     let (_daemon, address) = bus();
     let _open = owner(&address, "org.example.Open");
@@ -99,7 +73,7 @@ fn a_filtered_bus_has_the_names_of_the_profile_and_no_others() {
 
 #[test]
 fn without_a_policy_there_is_no_bus() {
-    need!(userns(), has("dbus-daemon"), has("dbus-send"));
+    need!(userns(), tools(&["dbus-daemon", "dbus-send"]));
     let place = Place::new();
     let (_daemon, address) = bus();
     let out = on_bus(&place, &address, &[], &format!("echo [$DBUS_SESSION_BUS_ADDRESS]; {NAMES}"));
@@ -108,7 +82,7 @@ fn without_a_policy_there_is_no_bus() {
 
 #[test]
 fn the_whole_bus_is_there_where_the_profile_says_so() {
-    need!(userns(), has("dbus-daemon"), has("dbus-send"));
+    need!(userns(), tools(&["dbus-daemon", "dbus-send"]));
     let place = Place::new();
     let (_daemon, address) = bus();
     let _name = owner(&address, "org.example.Open");
@@ -118,7 +92,7 @@ fn the_whole_bus_is_there_where_the_profile_says_so() {
 
 #[test]
 fn a_bus_that_is_not_there_or_goes_away_is_said() {
-    need!(userns(), has("dbus-daemon"), has("xdg-dbus-proxy"));
+    need!(userns(), tools(&["dbus-daemon", "xdg-dbus-proxy"]));
     let place = Place::new();
     let filter = ["--set", "dbus.session.policy=filter"];
     let (daemon, address) = bus();
@@ -135,8 +109,7 @@ fn a_bus_that_is_not_there_or_goes_away_is_said() {
     out.read_line(&mut line).unwrap();
     assert_eq!(line, "started\n");
     let proxy = children(child.id()).into_iter().find(|pid| name(*pid) == "xdg-dbus-proxy").unwrap();
-    // SAFETY: plain integers.
-    unsafe { libc::kill(proxy, libc::SIGKILL) };
+    signal(proxy as i32, libc::SIGKILL);
     let mut said = BufReader::new(child.stderr.take().unwrap());
     line.clear();
     said.read_line(&mut line).unwrap();
@@ -153,7 +126,7 @@ fn a_bus_that_is_not_there_or_goes_away_is_said() {
 #[test]
 fn a_proxy_that_fails_or_hangs_is_an_error() {
     use std::os::unix::fs::PermissionsExt;
-    need!(userns(), has("dbus-daemon"));
+    need!(userns(), tools(&["dbus-daemon"]));
     let (_daemon, address) = bus();
     for (script, said) in [("exit 3", "ended before its socket was ready"), ("exec sleep 60", "is not ready after")] {
         let place = Place::new();
@@ -165,15 +138,6 @@ fn a_proxy_that_fails_or_hangs_is_an_error() {
         let error = ran(command.output().unwrap()).failed(125);
         assert!(error.contains(said), "{error}");
     }
-}
-
-fn children(pid: u32) -> Vec<i32> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
-}
-
-fn name(pid: i32) -> String {
-    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
 }
 
 /// Accepts one connection on a socket and writes a word.
@@ -198,7 +162,7 @@ const CONNECT: &str = "import socket, sys\n\
 
 #[test]
 fn sockets_of_the_desktop_are_let_in_one_by_one() {
-    need!(userns() && tools(&["python3"]));
+    need!(userns(), tools(&["python3"]));
     let place = Place::new();
     place.write("work/connect.py", CONNECT);
     let runtime = place.dir.path().join("run");
@@ -222,7 +186,7 @@ fn sockets_of_the_desktop_are_let_in_one_by_one() {
 
 #[test]
 fn the_x_server_is_let_in_with_the_cookie_of_this_display_alone() {
-    need!(userns() && tools(&["python3"]));
+    need!(userns(), tools(&["python3"]));
     let place = Place::new();
     place.write("work/connect.py", CONNECT);
     let dir = Path::new("/tmp/.X11-unix");
@@ -262,7 +226,7 @@ fn the_x_server_is_let_in_with_the_cookie_of_this_display_alone() {
 
 #[test]
 fn a_missing_piece_that_is_optional_is_told_once_in_one_line() {
-    need!(userns(), has("xdg-dbus-proxy"));
+    need!(userns(), tools(&["xdg-dbus-proxy"]));
     let place = Place::new();
     // A real login session has a bus below /run/user.
     let mut command = place.command();

@@ -4,13 +4,7 @@
 //! `SBX_CASES` says how many lists, `SBX_SEED` which, `SBX_CASE` picks one of them; `SBX_BWRAP` and `BWRAP_PEER` are the two
 //! programs. What may differ stands in `differential/known.rs`.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests start programs and threads and may panic"
-)]
-
+mod common;
 #[path = "differential/descriptors.rs"]
 mod descriptors;
 #[path = "differential/fixture.rs"]
@@ -38,6 +32,7 @@ mod run;
 #[path = "differential/settings.rs"]
 mod settings;
 
+use common::{Need, bwrap, not_root, static_build};
 use fixture::Fixture;
 use grammar::Case;
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,28 +88,20 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
-/// The programs, or nothing where the test cannot run.
-fn pair() -> Option<Pair> {
-    let path = |name: &str, default: &str| PathBuf::from(std::env::var_os(name).unwrap_or_else(|| default.into()));
-    let pair = Pair {
-        peer: path("BWRAP_PEER", "/usr/bin/bwrap"),
-        subject: path("SBX_BWRAP", env!("CARGO_BIN_EXE_sbx-bwrap")),
+/// The two programs that are compared.
+fn pair() -> Pair {
+    let peer = std::env::var_os("BWRAP_PEER").map_or_else(|| "/usr/bin/bwrap".into(), PathBuf::from);
+    Pair { peer, subject: bwrap::program().into() }
+}
+
+/// Bubblewrap is there and works.
+fn peer_works() -> Need {
+    let lacks = match std::process::Command::new(pair().peer).args(["--ro-bind", "/", "/", "true"]).output() {
+        Err(error) => Some(format!("bubblewrap cannot be run: {error}")),
+        Ok(output) if !output.status.success() => Some(format!("bubblewrap does not work here: {output:?}")),
+        Ok(_) => None,
     };
-    let required = std::env::var("SBX_TEST_REQUIRE").is_ok_and(|list| list.split(',').any(|item| item == "bwrap"));
-    // SAFETY: cannot fail.
-    let root = unsafe { libc::geteuid() } == 0;
-    let probe = std::process::Command::new(&pair.peer).args(["--ro-bind", "/", "/", "true"]).status();
-    let lacks = match probe {
-        // What a list may write to for an ordinary user is the fixture; for root it would be the host.
-        _ if root => "an account that is not root",
-        _ if !cfg!(target_feature = "crt-static") => "a static build, as .cargo/config.toml asks for",
-        Err(_) => "bubblewrap",
-        Ok(status) if !status.success() => "user namespaces",
-        Ok(_) => return Some(pair),
-    };
-    assert!(!required, "bubblewrap's behaviour is required here, and the test lacks {lacks}");
-    eprintln!("skipped: the test lacks {lacks}");
-    None
+    Need::new("bwrap", lacks.is_none(), lacks.unwrap_or_default())
 }
 
 impl Pair {
@@ -231,7 +218,9 @@ fn work(pair: &Pair, seed: u64, next: &AtomicU64, end: u64, found: &Mutex<Found>
 
 #[test]
 fn generated_lists_make_the_same_sandbox_as_bubblewrap_does() {
-    let Some(pair) = pair() else { return };
+    // What a list may write to for an ordinary user is the fixture; for root it would be the host.
+    need!(not_root(), static_build(), peer_works());
+    let pair = pair();
     let seed = number("SBX_SEED").unwrap_or(1);
     let (first, end) = match number("SBX_CASE") {
         Some(one) => (one, one + 1),
@@ -276,7 +265,8 @@ fn generated_lists_make_the_same_sandbox_as_bubblewrap_does() {
 
 #[test]
 fn the_lists_use_every_option_that_bubblewrap_has() {
-    let Some(pair) = pair() else { return };
+    need!(peer_works());
+    let pair = pair();
     let help = std::process::Command::new(pair.peer).arg("--help").output().unwrap().stdout;
     let help = String::from_utf8(help).unwrap();
     let options: BTreeSet<&str> =

@@ -1,15 +1,8 @@
 //! Wrong input of every kind: each message names the cause and the fix. The snapshots are the messages.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests start programs and may panic"
-)]
-
 mod common;
 
-use common::{Place, Ran, ran, userns};
+use common::{Place, Ran, not_root, ran, userns};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -242,8 +235,7 @@ fn wrong_programs() {
 
 #[test]
 fn a_host_without_user_namespaces_is_told_apart() {
-    // SAFETY: cannot fail.
-    need!(userns(), unsafe { libc::geteuid() } != 0);
+    need!(userns(), not_root());
     // A sandbox that denies them is such a host.
     let place = Place::new();
     let sbx = common::sbx();

@@ -1,7 +1,5 @@
 //! What is generated is checked in: the manual, the completions, the schema. With SBX_UPDATE=1 these tests write them anew.
 
-#![allow(clippy::allow_attributes, clippy::unwrap_used, reason = "tests may panic")]
-
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 use sbx::profile::schema;

@@ -1,46 +1,23 @@
 //! What a hostile program, or whoever wrote the directories that are shown to it, could do to the set-up and to the processes around
 //! it. Each of these worked once.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests start programs and may panic"
-)]
-
 mod common;
 
-use common::{Place, Ran, pass, ran, userns};
+use common::process::{handles, signal, status};
+use common::{Place, Ran, bwrap, pass, ran, until, until_within, userns};
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-const BWRAP: &str = env!("CARGO_BIN_EXE_sbx-bwrap");
-const BASE: [&str; 13] = [
-    "--ro-bind",
-    "/usr",
-    "/usr",
-    "--symlink",
-    "usr/lib",
-    "/lib",
-    "--symlink",
-    "usr/lib64",
-    "/lib64",
-    "--symlink",
-    "usr/bin",
-    "/bin",
-    "--unshare-all",
-];
-
-fn bwrap(place: &Place, args: &[&str]) -> Command {
-    let mut command = Command::new(BWRAP);
-    command.args(BASE).args(["--proc", "/proc", "--dev", "/dev"]).args(args).current_dir(place.work());
-    command.env_clear().env("HOME", "/").env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+fn command(place: &Place, args: &[&str]) -> Command {
+    let base = ["--unshare-all", "--proc", "/proc", "--dev", "/dev"];
+    let mut command = bwrap::command(place, &[&bwrap::PROGRAMS[..], &base, args].concat());
+    command.env("HOME", "/");
     command
 }
 
 fn run(place: &Place, args: &[&str]) -> Ran {
-    ran(bwrap(place, args).output().unwrap())
+    ran(command(place, args).output().unwrap())
 }
 
 #[test]
@@ -100,7 +77,7 @@ fn numbers_that_nothing_stands_behind_show_nothing_of_ours() {
     }
     // Neither one that is consumed before.
     let file = std::fs::File::open("/etc/hostname").unwrap();
-    let mut command = bwrap(&place, &["--file", "59", "/f", "--ro-bind", "/proc/self/fd/59", "/g", "cat", "/g"]);
+    let mut command = command(&place, &["--file", "59", "/f", "--ro-bind", "/proc/self/fd/59", "/g", "cat", "/g"]);
     pass(&mut command, &file, 59);
     let inside = ran(command.output().unwrap());
     assert_eq!(inside.out, std::fs::read_to_string("/etc/hostname").unwrap(), "{inside:#?}");
@@ -121,16 +98,14 @@ fn a_file_goes_where_its_name_leads_by_then() {
 /// Waits for the end, not for ever.
 #[track_caller]
 fn ends(child: &mut std::process::Child, what: &str) -> Option<i32> {
-    let end = Instant::now() + Duration::from_secs(5);
-    while Instant::now() < end {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status.code();
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    child.kill().unwrap();
+    let mut ended = None;
+    until(|| {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    });
+    let _ = child.kill();
     let _ = child.wait();
-    panic!("{what}: it hangs");
+    ended.unwrap_or_else(|| panic!("{what}: it hangs")).code()
 }
 
 #[test]
@@ -142,18 +117,18 @@ fn a_start_that_is_held_up_ends_when_it_is_told_to() {
     let work = place.work().display().to_string();
     let (silent, _writer) = std::io::pipe().unwrap();
     for args in [&["--block-fd", "59"][..], &["--file", "59", "/f"], &["--bind-data", "59", "/f"]] {
-        let mut command = bwrap(&place, &[args, &["true"]].concat());
+        let mut command = command(&place, &[args, &["true"]].concat());
         pass(&mut command, &silent, 59);
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(300));
-        // SAFETY: plain integers.
-        unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+        let pid = child.id();
+        assert!(until(|| handles(pid, libc::SIGTERM) && status(pid, "State").starts_with('S')), "{args:?}");
+        signal(pid as i32, libc::SIGTERM);
         assert_eq!(ends(&mut child, &format!("{args:?}")), Some(143));
     }
     // A pipe in a directory that somebody else wrote does not even begin to hold it up.
     let file = std::fs::File::open("/etc/hostname").unwrap();
     for args in [&["--lock-file", "/d/fifo"][..], &["--file", "59", "/d/fifo"]] {
-        let mut command = bwrap(&place, &[&["--bind", &work, "/d"], args, &["true"]].concat());
+        let mut command = command(&place, &[&["--bind", &work, "/d"], args, &["true"]].concat());
         pass(&mut command, &file, 59);
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
         ends(&mut child, &format!("{args:?}"));
@@ -164,30 +139,38 @@ fn a_start_that_is_held_up_ends_when_it_is_told_to() {
 fn stopping_the_launcher_does_not_outlive_the_caller() {
     need!(userns());
     let place = Place::new();
-    let tick = place.work().join("tick");
+    let path = |name: &str| place.work().join(name);
     for pids in ["--unshare-pid", "--die-with-parent"] {
-        let _ = std::fs::remove_file(&tick);
-        let inside = "(setsid sh -c 'for i in $(seq 60); do date +%s%N >>/d/tick; sleep 0.05; done' &)
-            sleep 0.3; kill -STOP 0; sleep 9";
+        for name in ["launcher", "stopping", "tick", "ticker"] {
+            let _ = std::fs::remove_file(path(name));
+        }
+        // A process that has left the process group, and then a stop for all that are in it.
+        let inside =
+            "(setsid sh -c 'echo $$ >/d/ticker; for i in $(seq 1200); do date +%s%N >>/d/tick; sleep 0.05; done' &)
+            until [ -s /d/tick ]; do sleep 0.01; done; : >/d/stopping; kill -STOP 0; sleep 9";
         place.write("work/script", inside);
-        let base = BASE[..12].iter().map(|arg| format!("'{arg}'")).collect::<Vec<_>>().join(" ");
-        let work = place.work().display().to_string();
-        let info = place.work().join(format!("pid{pids}"));
+        let programs = bwrap::PROGRAMS.map(|arg| format!("'{arg}'")).join(" ");
         let caller = format!(
-            "setsid {BWRAP} {base} --proc /proc --dev /dev --die-with-parent {pids} --bind '{work}' /d sh /d/script & echo $! >'{}'; sleep 1.2",
-            info.display()
+            "setsid {} {programs} --proc /proc --dev /dev --die-with-parent {pids} --bind . /d sh /d/script & echo $! >launcher
+            until [ -e stopping ]; do sleep 0.01; done; sleep 0.3",
+            bwrap::program().display()
         );
-        assert!(Command::new("/bin/bash").args(["-c", &caller]).status().unwrap().success());
-        std::thread::sleep(Duration::from_millis(500));
-        let first = std::fs::read_to_string(&tick).unwrap_or_default();
-        assert!(!first.is_empty(), "it ran");
-        std::thread::sleep(Duration::from_millis(500));
-        let alive = std::fs::read_to_string(&tick).unwrap_or_default() != first;
-        let launcher = std::fs::read_to_string(&info).unwrap();
-        let state = std::fs::read_to_string(format!("/proc/{}/status", launcher.trim())).unwrap_or_default();
-        assert!(state.is_empty() || state.contains("State:\tZ"), "{pids}: the launcher is left: {state}");
+        let mut command = Command::new("/bin/bash");
+        assert!(command.args(["-c", &caller]).current_dir(place.work()).status().unwrap().success());
+        let number = |name: &str| std::fs::read_to_string(path(name)).unwrap().trim().parse::<u32>().unwrap();
+        let state = || status(number("launcher"), "State");
+        assert!(until(|| state().is_empty() || state().starts_with('Z')), "{pids}: the launcher is left: {}", state());
+        let ticks = || std::fs::metadata(path("tick")).unwrap().len();
+        let ended = until_within(Duration::from_secs(10), || {
+            let before = ticks();
+            std::thread::sleep(Duration::from_millis(300));
+            ticks() == before
+        });
         // Without a pid namespace, what has left the program's own process group cannot be found.
-        assert!(!alive || pids == "--die-with-parent", "{pids}: it lives on");
+        assert!(ended || pids == "--die-with-parent", "{pids}: it lives on");
+        if !ended {
+            signal(number("ticker") as i32, libc::SIGKILL);
+        }
     }
 }
 
@@ -198,7 +181,7 @@ fn escapes_of_a_terminal_do_not_reach_it_in_warnings() {
     let (read, mut write) = std::io::pipe().unwrap();
     std::io::Write::write_all(&mut write, b"--dir\0/x\0abc\x1b[31mRED\0").unwrap();
     drop(write);
-    let mut command = bwrap(&place, &["--args", "59", "true"]);
+    let mut command = command(&place, &["--args", "59", "true"]);
     pass(&mut command, &read, 59);
     let said = ran(command.output().unwrap());
     assert!(said.err.contains("RED") && !said.err.contains('\x1b'), "{said:#?}");

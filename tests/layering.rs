@@ -1,12 +1,5 @@
 //! Arrows point downwards only, and unsafe stays in `sys`.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests start programs and may panic"
-)]
-
 use std::path::{Path, PathBuf};
 
 /// From the top to the bottom. A module may use itself and what stands below it.

@@ -1,12 +1,5 @@
 //! Where a sandbox's cgroup comes from, on hosts that nobody here has, and what is said where it comes from nowhere.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests start programs and may panic"
-)]
-
 use sbx::host::{CgroupFacts, Delegated, Facts, Hierarchy, Kept, Managed, Manager};
 use sbx::spec::limits::{self, Limit, Limits, Value};
 use sbx::spec::{Origin, Process, Root, Sandbox};

@@ -1,22 +1,16 @@
 //! What a program may not do once it runs: capabilities, Landlock.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests start programs and may panic"
-)]
-
 mod common;
 
-use common::{Place, required, tools, userns};
+use common::{Need, Place, landlock, tools, userns};
 
-/// What this kernel can be asked for.
+/// The strictest setting that this kernel can be asked for.
 fn most() -> &'static str {
-    if landlock() >= 6 { "security.landlock=require" } else { "security.landlock=prefer" }
+    if version() >= 6 { "security.landlock=require" } else { "security.landlock=prefer" }
 }
 
-fn landlock() -> i32 {
+/// The version of Landlock that the kernel has, or 0.
+fn version() -> i32 {
     sbx::sys::landlock_version().unwrap_or(0)
 }
 
@@ -31,8 +25,8 @@ fn capabilities_are_those_of_the_profile_in_every_set_and_no_other() {
         let flags = ["--user", user, "--set", "security.capabilities=[\"CAP_NET_RAW\",\"cap_kill\"]"];
         assert_eq!(place.sh(&flags, SETS).ok(), "0000000000002020\n", "{user}");
         // PID 1 needs none. It gives them up while the program starts.
-        let own = "for try in 1 2 3 4 5 6 7 8 9; do
-            own=$(grep -E '^Cap(Prm|Eff)' /proc/1/status | cut -f2 | sort -u); [ \"$own\" = 0000000000000000 ] && break; sleep 0.2
+        let own = "for try in $(seq 300); do
+            own=$(grep -E '^Cap(Prm|Eff)' /proc/1/status | cut -f2 | sort -u); [ \"$own\" = 0000000000000000 ] && break; sleep 0.05
             done; echo \"$own\"";
         assert_eq!(place.sh(&flags, own).ok(), "0000000000000000\n", "{user}");
     }
@@ -68,11 +62,7 @@ fn what_is_held_has_no_power_over_the_view() {
 
 #[test]
 fn landlock_lets_everyday_work_be_done() {
-    need!(userns() && tools(&["python3"]));
-    if landlock() < 2 {
-        eprintln!("skipped: no Landlock from version 2 on");
-        return;
-    }
+    need!(userns(), tools(&["python3"]), landlock(2));
     let place = Place::new();
     let script =
         "set -e; cd /tmp; mkdir a b; echo x >a/f; mv a/f b/f; ln b/f a/g; : >b/f; rm -r a b; mkfifo p; ln -s p l
@@ -94,11 +84,7 @@ fn landlock_lets_everyday_work_be_done() {
 
 #[test]
 fn landlock_is_a_wall_of_its_own() {
-    need!(userns());
-    if landlock() < 2 {
-        eprintln!("skipped: no Landlock from version 2 on");
-        return;
-    }
+    need!(userns(), landlock(2));
     let place = Place::new();
     // It forbids mounts, which nothing else does where namespaces may be nested.
     let mount = "unshare -Urm mount -t tmpfs t /tmp && echo mounted";
@@ -106,7 +92,7 @@ fn landlock_is_a_wall_of_its_own() {
     assert_eq!(place.sh(&nested, mount).out, "mounted\n", "preferred, it gives way to what the profile allows");
     let required = place.sh(&[&nested[..], &["--set", "security.landlock=require"]].concat(), mount);
     assert_eq!(required.out, "");
-    if landlock() < 6 {
+    if !available!(landlock(6)) {
         assert!(required.status == Some(125) && required.err.contains("signals and abstract sockets"), "{required:#?}");
     } else {
         // A signal to a process outside, whose pid namespace is shared.
@@ -170,7 +156,7 @@ int main(int argc, char **argv) {
 
 #[test]
 fn programs_of_32_bits_run_where_the_profile_lets_them() {
-    need!(userns() && tools(&["gcc"]));
+    need!(userns(), tools(&["gcc"]));
     let place = Place::new();
     let source = place.write("work/program.c", PROGRAM_OF_32_BITS);
     let program = place.work().join("program");
@@ -179,11 +165,7 @@ fn programs_of_32_bits_run_where_the_profile_lets_them() {
         let built =
             gcc.args(["-m32", kind, "-pthread", "-Wno-int-to-pointer-cast", "-o"]).arg(&program).arg(&source).output();
         let built = built.unwrap();
-        if !built.status.success() && !required("tools") {
-            eprintln!("skipped: no gcc -m32 (gcc-multilib)");
-            return;
-        }
-        assert!(built.status.success(), "{built:?}");
+        need!(Need::new("multilib", built.status.success(), format!("gcc -m32 fails: {built:?}")));
         let both = ["--set", "security.arch=[\"native\",\"x86\"]"];
         for base in ["default", "strict"] {
             let filter = format!("security.seccomp={base}");
@@ -207,7 +189,7 @@ fn programs_of_32_bits_run_where_the_profile_lets_them() {
 
 #[test]
 fn message_queues_are_there_and_are_not_the_hosts() {
-    need!(userns() && tools(&["python3"]));
+    need!(userns(), tools(&["python3"]));
     let place = Place::new();
     let script = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n\
         assert libc.mq_open(b'/sbx-test', os.O_CREAT | os.O_RDWR, 0o600, None) >= 0, os.strerror(ctypes.get_errno())\n\
@@ -235,7 +217,7 @@ fn the_receipt_says_what_enforces_each_line_and_what_does_not() {
     assert!(line(&receipt, "/etc = \"ro\"")["origin"].as_str().unwrap().contains("--ro /etc"), "{receipt}");
     assert!(line(&receipt, "/usr/games")["by"][0].as_str().unwrap().contains("enter"), "{receipt}");
     assert!(line(&receipt, "security.seccomp")["by"][0].as_str().unwrap().contains("instructions"));
-    let expected = match landlock() {
+    let expected = match version() {
         6.. => "full",
         2..6 => "partial",
         _ => "none",
@@ -256,7 +238,7 @@ fn the_receipt_says_what_enforces_each_line_and_what_does_not() {
 
 #[test]
 fn debuggers_work_where_a_profile_allows_them() {
-    need!(userns() && tools(&["strace", "gdb", "gcc"]));
+    need!(userns(), tools(&["strace", "gdb", "gcc"]));
     let place = Place::new();
     let trace = "strace -o /tmp/trace true 2>/tmp/said; echo $?; grep -c execve /tmp/trace";
     let denied = place.sh(&[], trace);
@@ -284,7 +266,7 @@ fn debuggers_work_where_a_profile_allows_them() {
 
 #[test]
 fn everyday_programs_work_under_the_filter_and_under_strict() {
-    need!(userns() && tools(&["python3", "gcc", "git"]));
+    need!(userns(), tools(&["python3", "gcc", "git"]));
     let place = Place::new();
     let script = "set -e; cd /tmp; python3 -c 'import threading, socket, subprocess; t = threading.Thread(target=print, args=(1,)); t.start(); t.join(); a, b = socket.socketpair(); subprocess.run([\"true\"], check=True)'
         printf 'int main(){return 0;}' >a.c; gcc a.c -o a; ./a; tar cf t.tar a.c; sort a.c >/dev/null; find / -maxdepth 1 >/dev/null

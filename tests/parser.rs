@@ -1,8 +1,6 @@
 //! Any text as a profile, and any words as a command line of bubblewrap's: no panic on the way to a plan, and every error can be
 //! shown. The fuzz targets do the same for longer.
 
-#![allow(clippy::allow_attributes, clippy::unwrap_used, reason = "tests may panic")]
-
 use proptest::prelude::*;
 use sbx::profile::schema::{self, Kind};
 

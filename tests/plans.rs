@@ -1,7 +1,5 @@
 //! The plan of every shipped profile on hosts that nobody has: Debian 12 in full, the others as what differs from it.
 
-#![allow(clippy::allow_attributes, clippy::unwrap_used, reason = "tests may panic")]
-
 use sbx::host::{Account, DesktopFacts, Facts, Kind, Paths, Range, Settings};
 use sbx::profile::{Failed, Loader, Merged, Vars};
 use sbx::{plan, spec};

@@ -1,12 +1,5 @@
 //! Each shipped profile by a real run: what it is for works, and what it keeps away is away.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests start programs and may panic"
-)]
-
 mod common;
 
 use common::{Place, userns};

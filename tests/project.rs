@@ -1,13 +1,6 @@
 //! A project's `.sbx.toml` comes with a repository that somebody cloned: each way to loosen the cage is refused, and each
 //! way to tighten it works.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests start programs and may panic"
-)]
-
 mod common;
 
 use common::{Place, Ran, userns};

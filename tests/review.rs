@@ -1,13 +1,6 @@
 //! What `sbx profile check` says of grants that undo a sandbox: of every shipped profile as a snapshot, of bad ones by what must
 //! be found, and that a stricter line takes a finding away.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests start programs and may panic"
-)]
-
 mod common;
 
 use common::Place;

@@ -1,15 +1,8 @@
 //! What has to hold when root is the caller.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests start programs and may panic"
-)]
-
 mod common;
 
-use common::{Place, userns};
+use common::{Place, root, userns};
 
 #[test]
 fn the_caller_being_root_changes_no_guard() {
@@ -26,11 +19,6 @@ fn supplementary_groups_are_given_up() {
     need!(root(), userns());
     let out = Place::new().sh(&[], "grep ^Groups: /proc/self/status").ok();
     assert_eq!(out.trim(), "Groups:");
-}
-
-fn root() -> bool {
-    // SAFETY: cannot fail.
-    unsafe { libc::geteuid() == 0 }
 }
 
 #[test]

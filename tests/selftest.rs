@@ -1,21 +1,14 @@
 //! `sbx selftest`: right for every profile, nothing left on the host, and able to fail.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests start programs and may panic"
-)]
-
 mod common;
 
-use common::{Place, ran, sbx, tools, userns};
+use common::process::Daemon;
+use common::{Place, ran, sbx, tools, until, userns};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixListener;
-use std::path::Path;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// One at a time: each makes things on the host, which the others would find.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -75,15 +68,8 @@ fn traces() -> BTreeSet<String> {
 
 /// Waits until nothing is left that was not there: others may run self-tests at the same time.
 fn gone(before: &BTreeSet<String>) {
-    let end = Instant::now() + Duration::from_secs(20);
-    loop {
-        let left: Vec<_> = traces().difference(before).cloned().collect();
-        if left.is_empty() {
-            return;
-        }
-        assert!(Instant::now() < end, "left: {left:#?}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let left = || -> Vec<_> { traces().difference(before).cloned().collect() };
+    assert!(until(|| left().is_empty()), "left: {:#?}", left());
 }
 
 fn alone() -> std::sync::MutexGuard<'static, ()> {
@@ -140,7 +126,7 @@ fn what_is_shared_on_purpose_is_no_failure() {
 /// As what a container's engine executes in it: nothing of the caller's group has a number there.
 #[test]
 fn a_group_that_began_outside_of_the_pid_namespace_is_not_tried() {
-    need!(userns() && tools(&["unshare"]));
+    need!(userns(), tools(&["unshare"]));
     let (_alone, place) = (alone(), Place::new());
     let mut command = std::process::Command::new("unshare");
     command.args(["--user", "--map-current-user", "--pid", "--fork", "--mount-proc"]).arg(sbx());
@@ -153,20 +139,9 @@ fn a_group_that_began_outside_of_the_pid_namespace_is_not_tried() {
     assert!(lines.iter().all(|line| line["outcome"] != "failed"), "{out:?}");
 }
 
-/// A process of the test, ended with it.
-struct Daemon(std::process::Child);
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn the_desktops_sockets_are_found_and_told_apart() {
-    let there = |name: &str| Path::new("/usr/bin").join(name).exists();
-    need!(userns(), there("dbus-daemon"), there("xdg-dbus-proxy"));
+    need!(userns(), tools(&["dbus-daemon", "xdg-dbus-proxy"]));
     let (_alone, place) = (alone(), Place::new());
     let run = place.dir.path().join("run");
     std::fs::create_dir(&run).unwrap();

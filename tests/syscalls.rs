@@ -1,13 +1,9 @@
 //! The table of system calls beside others' lists: podman's default filter and systemd's groups. What differs is listed with a
 //! reason, so that a change of ours or of theirs that nobody thought about fails.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests start programs and may panic"
-)]
+mod common;
 
+use common::Need;
 use sbx::plan::syscalls::table::ROWS;
 use sbx::plan::syscalls::{Arch, Base, Decision, Group, Policy, Row, compile};
 use sbx::sys;
@@ -15,6 +11,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Command;
 
 /// What is said of a call.
@@ -26,47 +23,28 @@ enum Said {
 }
 use Said::{Allowed, Checked, Refused};
 
-/// Whether the lists of this host are those that are compared with, of Debian 12.
-fn lists() -> bool {
+/// The lists of this host are those that are compared with, of Debian 12: podman's and systemd's.
+fn lists() -> Need {
     let system = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let right = system.lines().any(|line| line == "VERSION_CODENAME=bookworm");
-    if !right {
-        absent("lists of Debian 12");
-    }
-    right
-}
-
-/// What an absent list means: a skip, unless `SBX_TEST_REQUIRE` names `seccomp-lists`.
-fn absent(what: &str) {
-    let required =
-        std::env::var("SBX_TEST_REQUIRE").is_ok_and(|list| list.split(',').any(|item| item == "seccomp-lists"));
-    assert!(!required, "{what} is required here");
-    eprintln!("skipped: this host has no {what}");
+    let debian = system.lines().any(|line| line == "VERSION_CODENAME=bookworm");
+    let there = [PODMANS_LIST, "/usr/bin/systemd-analyze"].map(Path::new).iter().all(|path| path.exists());
+    Need::new(
+        "seccomp-lists",
+        debian && there,
+        format!("there is no {PODMANS_LIST} or no systemd-analyze of Debian 12"),
+    )
 }
 
 /// Podman's list (golang-github-containers-common).
-fn podman() -> Option<Value> {
-    if !lists() {
-        return None;
-    }
-    match std::fs::read_to_string("/usr/share/containers/seccomp.json") {
-        Ok(text) => Some(serde_json::from_str(&text).unwrap()),
-        Err(_) => {
-            absent("/usr/share/containers/seccomp.json");
-            None
-        }
-    }
+const PODMANS_LIST: &str = "/usr/share/containers/seccomp.json";
+
+fn podman() -> Value {
+    serde_json::from_str(&std::fs::read_to_string(PODMANS_LIST).unwrap()).unwrap()
 }
 
 /// systemd's groups as they are written, of which some name others.
-fn systemd() -> Option<BTreeMap<String, BTreeSet<String>>> {
-    if !lists() {
-        return None;
-    }
-    let Ok(output) = Command::new("systemd-analyze").arg("syscall-filter").output() else {
-        absent("systemd-analyze");
-        return None;
-    };
+fn systemd() -> BTreeMap<String, BTreeSet<String>> {
+    let output = Command::new("systemd-analyze").arg("syscall-filter").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut last = None;
@@ -85,7 +63,7 @@ fn systemd() -> Option<BTreeMap<String, BTreeSet<String>>> {
         }
     }
     assert!(groups.len() > 20, "systemd-analyze wrote something else: {text}");
-    Some(groups)
+    groups
 }
 
 /// The calls of a group, with those of the groups that it names.
@@ -286,13 +264,15 @@ const SYSTEMD: Differences = &[
 
 #[test]
 fn every_difference_from_podmans_list_is_explained() {
-    let Some(list) = podman() else { return };
+    need!(lists());
+    let list = podman();
     compare("podman", PODMAN, |name, arch| podmans(&list, name, arch));
 }
 
 #[test]
 fn every_difference_from_systemds_services_is_explained() {
-    let Some(groups) = systemd() else { return };
+    need!(lists());
+    let groups = systemd();
     let service = members(&groups, "@system-service");
     compare("@system-service", SYSTEMD, |name, _| if service.contains(name) { Allowed } else { Refused });
 }
@@ -349,7 +329,8 @@ const ELSEWHERE: &[&str] = &[
 
 #[test]
 fn groups_are_systemds_and_what_is_added_is_listed() {
-    let Some(groups) = systemd() else { return };
+    need!(lists());
+    let groups = systemd();
     let mut added: BTreeSet<(&str, &str)> =
         GROUPED.iter().flat_map(|(g, names, _)| names.iter().map(|n| (*g, *n))).collect();
     for group in Group::names().filter(|group| *group != "@known") {

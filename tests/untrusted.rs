@@ -1,20 +1,13 @@
 //! What whoever wrote the program, or the directory that one stands in, could do with profiles that let much in. Each of these worked
 //! once.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests start programs and may panic"
-)]
-
 mod common;
 
-use common::{Place, Ran, pass, ran, tools, userns};
+use common::process::descendants;
+use common::{Place, Ran, pass, ran, tools, until, userns, x86_64};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 const PROFILES: [&str; 3] = ["default", "ci", "shell"];
 
@@ -45,13 +38,6 @@ fn what_the_caller_has_open_is_no_place_to_start_in_and_no_program() {
     }
 }
 
-/// The processes below this one.
-fn descendants(of: u32) -> Vec<u32> {
-    let children = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
-    let children: Vec<u32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
-    children.iter().flat_map(|child| [vec![*child], descendants(*child)].concat()).collect()
-}
-
 #[test]
 fn our_own_file_cannot_be_changed_by_a_script_that_executes_it() {
     need!(userns());
@@ -68,9 +54,8 @@ fn our_own_file_cannot_be_changed_by_a_script_that_executes_it() {
     let mut command = Command::new(&own);
     command.args(["--profile", "ci", "--", "./tool"]).current_dir(place.work());
     let mut child = command.env_clear().env("HOME", place.home()).env("PATH", "/usr/bin:/bin").spawn().unwrap();
-    let end = Instant::now() + Duration::from_secs(10);
     let mut tried = None;
-    while tried.is_none() && Instant::now() < end {
+    until(|| {
         for pid in descendants(child.id()) {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let exe = format!("/proc/{pid}/exe");
@@ -78,8 +63,8 @@ fn our_own_file_cannot_be_changed_by_a_script_that_executes_it() {
                 tried = Some(std::fs::set_permissions(&exe, std::fs::Permissions::from_mode(0o755 ^ 0o010)));
             }
         }
-        std::thread::sleep(Duration::from_millis(10));
-    }
+        tried.is_some()
+    });
     let _ = child.kill();
     let _ = child.wait();
     let error = tried.expect("the script is executed").unwrap_err();
@@ -120,7 +105,7 @@ print("renamed")
 
 #[test]
 fn what_a_program_that_mounts_gets_out_of_the_way_is_not_promised() {
-    need!(userns() && tools(&["python3"]) && cfg!(target_arch = "x86_64"));
+    need!(userns(), tools(&["python3"]), x86_64());
     let place = Place::new();
     place.write("work/secret", "secret");
     place.write("home/attack.py", ATTACK);

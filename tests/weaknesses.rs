@@ -4,39 +4,29 @@
 //! What stays as in bubblewrap, and why, is in sbx-bwrap(1); it has no test here: abstract sockets without `--unshare-net`,
 //! supplementary groups, and other descriptors that the caller leaves open.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests start programs and may panic"
-)]
-
 mod common;
 
-use common::{Place, Ran, userns};
+use common::process::{Mark, signal};
+use common::terminal::Session;
+use common::{Need, Place, Ran, bwrap, tools, until, until_within, userns};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// The program under test.
-fn bwrap() -> PathBuf {
-    std::env::var_os("SBX_BWRAP").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_sbx-bwrap")), PathBuf::from)
-}
-
-/// A root of the host's programs alone, as variables of the scripts below name it.
-const ROOT: &str = "--ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64";
-
-/// A place, and a shell in it that knows the program as `$BWRAP`, the place as `$P`, and `ROOT` as `$ROOT`.
+/// A shell in a place that knows the program as `$BWRAP`, the place as `$P`, and options for a root of the host's programs as `$ROOT`.
 fn shell(place: &Place, script: &str) -> Command {
     let mut command = Command::new("/bin/bash");
     command.args(["-c", script]).current_dir(place.work()).env_clear().stdin(Stdio::null());
-    command.env("BWRAP", bwrap()).env("P", place.dir.path()).env("ROOT", ROOT).env("HOME", place.home());
+    command
+        .env("BWRAP", bwrap::program())
+        .env("P", place.dir.path())
+        .env("ROOT", bwrap::PROGRAMS.join(" "))
+        .env("HOME", place.home());
     command.env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("LC_ALL", "C").process_group(0);
     command
 }
@@ -77,7 +67,7 @@ impl Running {
 
     /// Waits for its end; the status of one that a signal ended, or that does not end, is none.
     fn end(mut self) -> Ran {
-        until(|| self.child.try_wait().unwrap().is_some());
+        until_within(Duration::from_secs(120), || self.child.try_wait().unwrap().is_some());
         let status = self.child.try_wait().unwrap().and_then(|status| status.code());
         Ran { status, out: self.said("out"), err: self.said("err") }
     }
@@ -92,63 +82,6 @@ impl Drop for Running {
 
 fn run(place: &Place, script: &str) -> Ran {
     Running::start(place, script).end()
-}
-
-fn signal(pid: i32, signal: i32) {
-    // SAFETY: plain integers.
-    unsafe { libc::kill(pid, signal) };
-}
-
-/// Waits up to 15 seconds, and says whether it came true.
-fn until(mut what: impl FnMut() -> bool) -> bool {
-    let end = Instant::now() + Duration::from_secs(15);
-    while !what() {
-        if Instant::now() > end {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    true
-}
-
-/// A number of seconds that no other process sleeps; those that do at the end of a test are killed.
-struct Mark(String);
-
-impl Mark {
-    fn new() -> Mark {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        Mark(format!("{}{:03}.5", 1_000_000 + std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)))
-    }
-
-    /// The processes that have it in their command line.
-    fn alive(&self) -> Vec<(i32, String)> {
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            if line.contains(&self.0) {
-                found.push((pid, line));
-            }
-        }
-        found
-    }
-
-    /// Asserts that no process has it any more, in a moment.
-    #[track_caller]
-    fn gone(&self, when: &str) {
-        let end = Instant::now() + Duration::from_secs(3);
-        while !self.alive().is_empty() && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        assert_eq!(self.alive(), vec![], "{when}");
-    }
-}
-
-impl Drop for Mark {
-    fn drop(&mut self) {
-        self.alive().iter().for_each(|(pid, _)| signal(*pid, libc::SIGKILL));
-    }
 }
 
 /// Names, modes and contents of all below a directory, but for what the parts called `but` have.
@@ -337,81 +270,17 @@ fn nosymfollow_stays_on_what_is_bound() {
     "#;
     let script = script.replace('\'', "'\\''");
     let ran = run(&place, &format!("exec unshare -rm /bin/bash -c '{script}'"));
-    if ran.status == Some(77) {
-        return eprintln!("skipped: mount(8) or the kernel has no nosymfollow");
-    }
+    need!(Need::new("nosymfollow", ran.status != Some(77), "mount(8) or the kernel has no nosymfollow"));
     assert_eq!(ran.ok(), "text\n".repeat(10));
 }
 
 // 5. A program types into the caller's terminal; what stops it (`--new-session`) takes job control away.
 
-/// A shell with job control on a terminal of its own.
-struct Terminal {
-    master: File,
-    child: Child,
-    seen: String,
-    before: String,
-}
-
-impl Terminal {
-    fn start(place: &Place, script: &str) -> Terminal {
-        // SAFETY: openpty fills both numbers; nothing else is asked for.
-        let (master, slave) = unsafe {
-            let (mut master, mut slave, null) = (0, 0, std::ptr::null_mut());
-            assert_eq!(libc::openpty(&mut master, &mut slave, null, null.cast(), null.cast()), 0);
-            libc::fcntl(master, libc::F_SETFD, libc::FD_CLOEXEC);
-            libc::fcntl(master, libc::F_SETFL, libc::O_NONBLOCK);
-            (File::from_raw_fd(master), OwnedFd::from_raw_fd(slave))
-        };
-        let mut command = Command::new("/bin/bash");
-        command.args(["--norc", "--noprofile", "-ic", script]).current_dir(place.work()).env_clear();
-        command.env("BWRAP", bwrap()).env("PATH", "/usr/bin:/bin").env("HOME", place.home());
-        command.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap()).stderr(slave);
-        // SAFETY: both calls are async-signal-safe.
-        unsafe {
-            command.pre_exec(|| {
-                libc::setsid();
-                libc::ioctl(0, libc::TIOCSCTTY, 0);
-                Ok(())
-            });
-        }
-        Terminal { master, child: command.spawn().unwrap(), seen: String::new(), before: String::new() }
-    }
-
-    /// Waits until the screen has shown this; what came before it is in `before`.
-    #[track_caller]
-    fn expect(&mut self, text: &str) {
-        until(|| {
-            let mut buffer = [0; 4096];
-            if let Ok(n) = self.master.read(&mut buffer) {
-                self.seen.push_str(&String::from_utf8_lossy(&buffer[..n]));
-            }
-            self.seen.contains(text)
-        });
-        let at = self.seen.find(text).unwrap_or_else(|| panic!("waited for {text:?}, saw {:?}", self.seen));
-        self.before = self.seen.drain(..at + text.len()).take(at).collect();
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // Who has the terminal in the foreground or waits for it ends when it hangs up.
-        let mut group = 0;
-        // SAFETY: it fills one integer.
-        unsafe { libc::ioctl(self.master.as_raw_fd(), libc::TIOCGPGRP, &mut group) };
-        if group > 0 {
-            signal(-group, libc::SIGKILL);
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 const SANDBOXES: [&str; 3] = ["", "--unshare-pid", "--unshare-pid --as-pid-1"];
 
 #[test]
 fn nothing_can_be_typed_into_the_callers_terminal_and_job_control_works() {
-    need!(userns(), Path::new("/usr/bin/python3").exists());
+    need!(userns(), tools(&["python3"]));
     let place = Place::new();
     // TIOCSTI, and TIOCLINUX, which pastes on a virtual console.
     let code = "import fcntl\nfor r in (0x5412, 0x541c):\n  try: fcntl.ioctl(0, r, b'#'); print('typed')\n  except OSError as e: print('errno', e.errno)";
@@ -419,24 +288,20 @@ fn nothing_can_be_typed_into_the_callers_terminal_and_job_control_works() {
     for flags in SANDBOXES {
         let script = format!(
             "set -m; $BWRAP --ro-bind / / {flags} /bin/bash -c '/usr/bin/python3 push.py; echo ready; \
-             read x; echo got-$x; trap \"echo size; exit 5\" WINCH; while :; do read -t 0.1 x; done'; \
+             trap \"echo size; exit 5\" WINCH; read x; echo got-$x; while :; do read -t 0.1 x; done'; \
              echo stopped-$?; fg; echo end-$?"
         );
-        let mut terminal = Terminal::start(&place, &script);
+        let mut terminal = Session::start(&place, &script);
         terminal.expect("ready");
         assert_eq!(terminal.before, "errno 1\r\nerrno 1\r\n", "{flags}");
         // A stop is for a process that may be stopped: the kernel keeps it from PID 1 of a namespace.
         if !flags.contains("as-pid-1") {
-            terminal.master.write_all(b"\x1a").unwrap();
+            terminal.send("\x1a");
             terminal.expect("stopped-14");
         }
-        terminal.master.write_all(b"word\n").unwrap();
+        terminal.send("word\n");
         terminal.expect("got-word");
-        // SAFETY: a valid size for a descriptor of ours.
-        unsafe {
-            let size = libc::winsize { ws_row: 44, ws_col: 99, ws_xpixel: 0, ws_ypixel: 0 };
-            libc::ioctl(terminal.master.as_raw_fd(), libc::TIOCSWINSZ, &size);
-        }
+        terminal.resize(44, 99);
         terminal.expect("size");
         terminal.expect("-5");
     }
@@ -586,7 +451,7 @@ fn the_end_of_the_thread_that_started_it_is_not_the_end_of_the_parent() {
         let start = || {
             let child = shell(&place, &script).spawn().unwrap();
             // It watches its parent by now.
-            until(|| mark.alive().iter().any(|(_, line)| line.starts_with("sleep")));
+            until(|| mark.sleeping() > 0);
             child
         };
         let mut child = std::thread::scope(|scope| scope.spawn(start).join().unwrap());
@@ -597,7 +462,7 @@ fn the_end_of_the_thread_that_started_it_is_not_the_end_of_the_parent() {
         mark.gone(flags);
         // The end of the parent is one: a shell that is killed while the launcher runs in it.
         let mut parent = shell(&place, &script.replace("exec ", "")).arg0("parent").spawn().unwrap();
-        until(|| mark.alive().iter().any(|(_, line)| line.starts_with("sleep")));
+        until(|| mark.sleeping() > 0);
         parent.kill().unwrap();
         parent.wait().unwrap();
         mark.gone(flags);
@@ -693,17 +558,20 @@ fn a_seccomp_program_does_not_stop_the_reaper() {
 
 #[test]
 fn orphans_are_reaped_whatever_the_program_may_call() {
-    need!(userns());
+    need!(userns(), tools(&["python3"]));
     let place = Place::new();
-    need!(Path::new("/usr/bin/python3").exists());
-    // A child that is left waits for nobody; its child, an orphan, ends 0.2 s later. The states of both after 0.6 s: the
-    // child is the program's own to wait for (Z), the orphan the reaper's (gone).
+    // A child that is left waits for nobody; its child, an orphan, ends 0.2 s later. When both have ended, which closes the pipe,
+    // the child is the program's own to wait for (Z), and the orphan the reaper's (gone, soon).
     let code = "import os, time\n\
-                child = os.fork()\n\
-                if child == 0:\n  if os.fork() == 0: time.sleep(0.2)\n  os._exit(0)\n\
-                time.sleep(0.6)\n\
-                states = [open(f'/proc/{pid}/stat').read().split(') ')[1][0] for pid in os.listdir('/proc') if pid.isdigit()]\n\
-                os._exit(10 + states.count('Z'))";
+                ended, pipe = os.pipe()\n\
+                if os.fork() == 0:\n  if os.fork() == 0: time.sleep(0.2)\n  os._exit(0)\n\
+                os.close(pipe); os.read(ended, 1)\n\
+                def state(pid):\n  try: return open(f'/proc/{pid}/stat').read().split(') ')[1][0]\n  except OSError: return ''\n\
+                for wait in range(1000):\n\
+                \x20 zombies = [state(pid) for pid in os.listdir('/proc') if pid.isdigit()].count('Z')\n\
+                \x20 if zombies == 1: break\n\
+                \x20 time.sleep(0.01)\n\
+                os._exit(10 + zombies)";
     place.write("work/orphan.py", code);
     for action in [libc::SECCOMP_RET_KILL_PROCESS, REFUSED] {
         std::fs::write(place.work().join("filter"), filter(&[libc::SYS_wait4, libc::SYS_waitid], action)).unwrap();
@@ -743,7 +611,7 @@ fn a_signal_that_the_program_does_not_handle_ends_it() {
         for flags in ["", "--unshare-pid"] {
             let script = format!("exec $BWRAP --ro-bind / / {flags} sleep {}", mark.0);
             let running = Running::start(&place, &script);
-            until(|| mark.alive().iter().any(|(_, line)| line.starts_with("sleep")));
+            until(|| mark.sleeping() > 0);
             signal(running.pid(), number);
             let mut running = running;
             until(|| running.child.try_wait().unwrap().is_some());
@@ -777,7 +645,7 @@ fn with_a_pid_namespace_the_death_of_the_launcher_ends_the_sandbox() {
     for flags in ["--unshare-pid", "--unshare-all", "--unshare-pid --as-pid-1"] {
         let inner = format!("trap \"\" HUP TERM; (setsid sleep {0} &); sleep {0}", mark.0);
         let running = Running::start(&place, &format!("exec $BWRAP --ro-bind / / {flags} /bin/bash -c '{inner}'"));
-        until(|| mark.alive().iter().filter(|(_, line)| line.starts_with("sleep")).count() == 2);
+        until(|| mark.sleeping() == 2);
         signal(running.pid(), libc::SIGKILL);
         mark.gone(flags);
     }

@@ -1,5 +1,7 @@
 //! One start of one launcher: hands it the descriptors, lets the probe report, looks at it from outside, and waits.
 
+use super::common::process::descendants;
+use super::common::until_within;
 use super::descriptors::{Descriptors, memfd};
 use super::fixture::Fixture;
 use super::grammar::{Case, Command, End, Signals, What, flat};
@@ -17,7 +19,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// A run that takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Directories of the host that the probe does not walk.
 const HOST: [&str; 18] = [
@@ -179,7 +181,7 @@ fn ready(fd: RawFd, time: Duration) -> bool {
 fn map(mut ready: File, info: &File) -> String {
     let mut text = String::new();
     let start = Instant::now();
-    while !text.contains('}') && start.elapsed() < Duration::from_secs(1) {
+    while !text.contains('}') && start.elapsed() < PATIENCE {
         let (more, ended) = available(info, Duration::from_millis(1));
         text += &more;
         if ended {
@@ -246,14 +248,7 @@ fn available(mut file: &File, time: Duration) -> (String, bool) {
 
 /// Whether a file is locked, or free, before long: the process that holds the lock is not the one that is waited for.
 fn becomes(expected: bool, path: &Path) -> bool {
-    let start = Instant::now();
-    while locked(path) != expected {
-        if start.elapsed() > Duration::from_secs(1) {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    true
+    until_within(Duration::from_secs(5), || locked(path) == expected)
 }
 
 /// Whether somebody else has a lock on it.
@@ -286,12 +281,6 @@ fn waited(child: &mut Child, program: u32) -> String {
         (_, Some(code), _) => format!("exit {code}"),
         (_, _, signal) => format!("signal {signal:?}"),
     }
-}
-
-fn descendants(pid: u32) -> Vec<u32> {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    let children: Vec<u32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
-    children.iter().flat_map(|child| [descendants(*child), vec![*child]].concat()).collect()
 }
 
 fn digits_hidden(text: &str) -> String {

@@ -1,7 +1,8 @@
 //! What is left.
 
-use crate::common::{self, Place};
-use crate::{alone, gone, limits, need};
+use crate::common::process::Mark;
+use crate::common::{self, Place, limits, until};
+use crate::{alone, gone, need};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -10,12 +11,13 @@ fn launchers_that_are_killed_leave_no_scope_no_cgroup_and_no_process() {
     let _alone = alone();
     need!(limits());
     let place = Place::new();
+    let mark = Mark::new();
     let before = Instant::now();
     let mut wait = 0;
     for round in 0..200 {
         let mut child = place
             .command()
-            .args(["--memory", "64M", "--", "/bin/sleep", "4321"])
+            .args(["--memory", "64M", "--", "/bin/sleep", &mark.0])
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -26,17 +28,12 @@ fn launchers_that_are_killed_leave_no_scope_no_cgroup_and_no_process() {
         child.wait().unwrap();
     }
     eprintln!("200 starts, killed, in {:?}", before.elapsed());
-    let killed = Instant::now();
     gone(Duration::from_secs(10));
-    let sleeping = |entry: &std::fs::DirEntry| {
-        std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| line.ends_with(b"/bin/sleep\x004321\0"))
-    };
     // The program, and what sbx started for it.
-    while let Some(left) = std::fs::read_dir("/proc").unwrap().flatten().find(|entry| sleeping(entry)) {
-        let text = |name: &str| std::fs::read_to_string(left.path().join(name)).unwrap_or_default();
-        let late = killed.elapsed() > Duration::from_secs(10);
-        assert!(!late, "a process is left: {}{}{}", text("status"), text("cgroup"), text("wchan"));
-        std::thread::sleep(Duration::from_millis(100));
+    until(|| mark.alive().is_empty());
+    if let Some((pid, line)) = mark.alive().first() {
+        let text = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        panic!("a process is left: {line} {}{}{}", text("status"), text("cgroup"), text("wchan"));
     }
 }
 

@@ -1,15 +1,17 @@
 //! What was used.
 
-use crate::common::{self, Place, sbx, tools};
-use crate::{alone, limits, need};
+use crate::common::process::signal;
+use crate::common::{self, Place, limits, sbx, tools};
+use crate::{alone, need};
 use serde_json::Value;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
 /// Beside what the kernel tells a parent of its children: getrusage(2), which knows nothing of cgroups.
 #[test]
 fn figures_agree_with_what_a_parent_is_told() {
     let _alone = alone();
-    need!(limits() && tools(&["python3"]));
+    need!(limits(), tools(&["python3"]));
     let place = Place::new();
     let work = "n = 0\nfor i in range(3000000): n += i\na = b'x' * (80 << 20)";
     let script = format!(
@@ -39,14 +41,20 @@ fn figures_are_told_while_it_runs() {
     need!(limits());
     let place = Place::new();
     let mut command = place.command();
-    command.args(["--stats=json", "--", "/bin/sh", "-c", "echo ready; sleep 2"]);
+    command.args(["--stats=json", "--", "/bin/sh", "-c", "echo ready; read end"]).stdin(Stdio::piped());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
-    // SAFETY: a signal for a child of ours.
-    unsafe { libc::kill(child.id() as i32, libc::SIGUSR1) };
-    let out = child.wait_with_output().unwrap();
-    let said = String::from_utf8(out.stderr).unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    signal(child.id() as i32, libc::SIGUSR1);
+    // Once they are told, the program may end.
+    let mut said = String::new();
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    while !said.lines().any(|line| line.starts_with('{')) {
+        assert_ne!(told.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    drop(child.stdin.take());
+    told.read_to_string(&mut said).unwrap();
+    child.wait().unwrap();
     let lines: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     assert!(lines.len() == 2 && lines[0]["wall_usec"].as_u64() < lines[1]["wall_usec"].as_u64(), "{said}");
     assert_eq!(lines[1]["source"], "cgroup");

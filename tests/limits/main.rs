@@ -1,13 +1,6 @@
 //! Limits of cgroup v2: they hold, they are told, and nothing is left of them. On a host without a systemd manager of the user's, which
 //! most build machines are, `tests/guest/test limits` runs these in a virtual machine.
 
-#![allow(
-    clippy::allow_attributes,
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "tests start programs and may panic"
-)]
-
 #[path = "../common/mod.rs"]
 mod common;
 mod ending;
@@ -16,21 +9,11 @@ mod hold;
 mod service;
 mod sources;
 
-use common::{Place, Ran, required};
+use common::{Place, Ran, until_within};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-/// Whether a cgroup can be had here.
-fn limits() -> bool {
-    let ran = Place::new().run(&["--memory", "64M", "--", "/bin/true"]);
-    assert!(ran.status == Some(0) || !required("limits"), "{ran:#?}");
-    if ran.status != Some(0) {
-        eprintln!("skipped: {}", ran.err);
-    }
-    ran.status == Some(0)
-}
+use std::time::Duration;
 
 /// A run of a script with its figures.
 fn used(place: &Place, flags: &[&str], script: &str) -> (Ran, Value) {
@@ -70,14 +53,10 @@ fn traces() -> BTreeSet<PathBuf> {
     found
 }
 
-/// Looks until it is so.
+/// Asserts that it comes true in this time.
 #[track_caller]
-fn soon(patience: Duration, mut so: impl FnMut() -> bool) {
-    let end = Instant::now() + patience;
-    while !so() {
-        assert!(Instant::now() < end, "not in {patience:?}: {:#?}", traces());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+fn soon(patience: Duration, so: impl FnMut() -> bool) {
+    assert!(until_within(patience, so), "not in {patience:?}: {:#?}", traces());
 }
 
 /// Waits for what others, who test at the same time, and systemd have yet to take away.

@@ -1,8 +1,8 @@
 //! The service that is kept for sandboxes: systemd/sbx.service.
 
-use crate::common::{self, Place, Ran, sbx, tools};
+use crate::common::{self, Need, Place, Ran, limits, sbx, tools};
 use crate::ending::fifty;
-use crate::{alone, gone, limits, need, soon, traces};
+use crate::{alone, gone, need, soon, traces};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,18 +19,21 @@ pub(crate) fn systemctl(args: &[&str]) -> Command {
 pub(crate) struct Service(PathBuf);
 
 impl Service {
-    /// None where the user keeps one.
-    pub(crate) fn start() -> Option<Service> {
-        let runtime = PathBuf::from(std::env::var("XDG_RUNTIME_DIR").ok()?);
+    /// The user has a runtime directory and keeps no `sbx.service` of their own.
+    pub(crate) fn free() -> Need {
+        let active = || systemctl(&["is-active", "-q", "sbx.service"]).status().unwrap().success();
+        let free = std::env::var_os("XDG_RUNTIME_DIR").is_some() && !active();
+        Need::new("own-service", free, "the user keeps an sbx.service, or has no runtime directory")
+    }
+
+    pub(crate) fn start() -> Service {
+        let runtime = PathBuf::from(std::env::var("XDG_RUNTIME_DIR").unwrap());
         let done = |args: &[&str]| systemctl(args).status().unwrap().success();
-        if done(&["is-active", "-q", "sbx.service"]) {
-            return None;
-        }
         let service = Service(runtime.join("systemd/user/sbx.service"));
         std::fs::create_dir_all(service.0.parent().unwrap()).unwrap();
         std::fs::write(&service.0, include_str!("../../systemd/sbx.service")).unwrap();
         assert!(done(&["daemon-reload"]) && done(&["start", "sbx.service"]));
-        Some(service)
+        service
     }
 
     fn dir() -> PathBuf {
@@ -72,9 +75,10 @@ fn root(place: &Place) -> Ran {
 #[test]
 fn it_has_all_sandboxes_and_no_scope_is_made() {
     let _alone = alone();
-    need!(limits() && tools(&["python3"]));
+    need!(limits(), tools(&["python3"]));
     let place = Place::new();
-    let Some(_service) = Service::start() else { return };
+    need!(Service::free());
+    let _service = Service::start();
     let limit = ["--memory", "64M", "--set", "limits.swap_max=0"];
     for start in [here, below] {
         let plan = start(&place, &[&["plan"], &limit[..], &["--", "true"]].concat()).output().unwrap();
@@ -108,9 +112,10 @@ fn it_has_all_sandboxes_and_no_scope_is_made() {
 #[test]
 fn a_program_cannot_hold_the_lock_that_starts_wait_for() {
     let _alone = alone();
-    need!(limits() && tools(&["python3"]));
+    need!(limits(), tools(&["python3"]));
     let place = Place::new();
-    let Some(_service) = Service::start() else { return };
+    need!(Service::free());
+    let _service = Service::start();
     let locks = "import fcntl, os, sys, time
 base = [root for root, _, files in os.walk('/sys/fs/cgroup') if root.endswith('/sbx.service')][0]
 held = []
@@ -141,7 +146,8 @@ fn where_it_cannot_be_used_after_all_there_is_a_scope() {
     let _alone = alone();
     need!(limits());
     let place = Place::new();
-    let Some(_service) = Service::start() else { return };
+    need!(Service::free());
+    let _service = Service::start();
     assert_eq!(root(&place).ok(), "0::/\n");
     let dir = Service::dir();
     let closed = |mode| std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
@@ -160,7 +166,8 @@ fn a_start_while_it_stops_is_ended_by_the_signal_or_goes_on_elsewhere() {
     need!(limits());
     let place = Place::new();
     for pause in [0, 15, 40] {
-        let Some(service) = Service::start() else { return };
+        need!(Service::free());
+        let service = Service::start();
         let mut stopped = None;
         let started: Vec<_> = (0..16)
             .map(|number| {

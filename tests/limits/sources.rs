@@ -1,8 +1,8 @@
 //! Where the sandbox's cgroup comes from.
 
-use crate::common::{self, Place, sbx, tools};
+use crate::common::{self, Place, limits, sbx, tools};
 use crate::service::{Service, systemctl};
-use crate::{alone, gone, limits, need, soon, traces};
+use crate::{alone, gone, need, soon, traces};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ fn a_sandbox_stays_in_the_cgroup_of_its_job_where_it_can() {
 #[test]
 fn in_a_container_with_a_read_only_hierarchy_it_says_so() {
     let _alone = alone();
-    need!(limits() && tools(&["bwrap"]));
+    need!(limits(), tools(&["bwrap"]));
     let place = Place::new();
     let inside = |args: &[&str]| {
         let mut command = Command::new("bwrap");
@@ -115,7 +115,7 @@ fn in_a_container_with_a_read_only_hierarchy_it_says_so() {
 #[test]
 fn in_another_pid_namespace_the_manager_moves_us_and_nobody_else() {
     let _alone = alone();
-    need!(limits() && tools(&["bwrap"]));
+    need!(limits(), tools(&["bwrap"]));
     let place = Place::new();
     let inside = || {
         let mut command = Command::new("bwrap");
@@ -124,7 +124,8 @@ fn in_another_pid_namespace_the_manager_moves_us_and_nobody_else() {
         common::ran(command.env("HOME", place.home()).current_dir(place.work()).output().unwrap())
     };
     assert_eq!(inside().ok(), "0::/\n");
-    let Some(_kept) = Service::start() else { return };
+    need!(Service::free());
+    let _kept = Service::start();
     assert_eq!(inside().ok(), "0::/\n");
     gone(Duration::from_secs(10));
 }

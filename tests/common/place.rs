@@ -1,0 +1,119 @@
+//! Running sbx in tests. libtest has threads, so everything is tried on the program itself.
+
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A directory of its own with a home, a current directory and a way to run sbx in them.
+pub struct Place {
+    pub dir: tempfile::TempDir,
+}
+
+/// What a run gave.
+#[derive(Debug)]
+pub struct Ran {
+    pub status: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Place {
+    pub fn new() -> Place {
+        let dir = tempfile::Builder::new().prefix("sbx-test").tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("home")).unwrap();
+        std::fs::create_dir(dir.path().join("work")).unwrap();
+        Place { dir }
+    }
+
+    pub fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    pub fn work(&self) -> PathBuf {
+        self.dir.path().join("work")
+    }
+
+    pub fn write(&self, path: &str, text: &str) -> PathBuf {
+        let path = self.dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(sbx());
+        command
+            .current_dir(self.work())
+            .env_clear()
+            .env("HOME", self.home())
+            .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+        command.env("NO_COLOR", "1").stdin(Stdio::null());
+        // Who starts the tests may ignore some, as nohup and a shell's & do, and programs then do, too.
+        // SAFETY: signal is async-signal-safe.
+        unsafe {
+            command.pre_exec(|| {
+                for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+                    libc::signal(signal, libc::SIG_DFL);
+                }
+                Ok(())
+            });
+        }
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ran {
+        ran(self.command().args(args).output().unwrap())
+    }
+
+    /// Runs a shell script in the sandbox.
+    pub fn sh(&self, flags: &[&str], script: &str) -> Ran {
+        self.run(&[flags, &["--", "/bin/sh", "-c", script]].concat())
+    }
+}
+
+/// Hands a descriptor over by this number.
+pub fn pass(command: &mut Command, file: &impl AsRawFd, number: i32) {
+    let fd = file.as_raw_fd();
+    assert_ne!(fd, number);
+    // SAFETY: dup2 is async-signal-safe.
+    unsafe {
+        command.pre_exec(
+            move || {
+                if libc::dup2(fd, number) == number { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+            },
+        );
+    }
+}
+
+pub fn ran(output: Output) -> Ran {
+    Ran {
+        status: output.status.code(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+impl Ran {
+    /// Asserts success and gives the output.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.status, Some(0), "{self:#?}");
+        self.out
+    }
+
+    /// Asserts a failure with this status and gives the message.
+    #[track_caller]
+    pub fn failed(self, status: i32) -> String {
+        assert_eq!(self.status, Some(status), "{self:#?}");
+        self.err
+    }
+}
+
+/// The program under test. In a guest it lies elsewhere than where it was built.
+pub fn sbx() -> &'static Path {
+    static PATH: std::sync::LazyLock<PathBuf> = std::sync::LazyLock::new(|| {
+        std::env::var_os("SBX_TEST_BINARY").map_or(env!("CARGO_BIN_EXE_sbx").into(), Into::into)
+    });
+    &PATH
+}
