@@ -1,6 +1,6 @@
 //! A command line of bubblewrap's of any bytes, with what its descriptors give.
 //!
-//!     cargo +nightly fuzz run --sanitizer none bwrap -- -dict=fuzz/bwrap.dict
+//!     fuzz/run bwrap 60
 
 #![no_main]
 

@@ -1,6 +1,6 @@
 //! A profile of any bytes.
 //!
-//!     cargo +nightly fuzz run --sanitizer none profile fuzz/corpus/profile profiles profiles/base
+//!     fuzz/run profile 60
 
 #![no_main]
 
