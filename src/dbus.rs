@@ -1,22 +1,56 @@
-//! As much of D-Bus as it takes to ask a question and to wait for a signal: D-Bus Specification, "Message Protocol". A library for it
-//! brings an event loop and threads, of which the launcher may have none before the sandbox is cloned.
+//! As much of D-Bus as it takes to ask a question and to wait for a signal: D-Bus Specification, "Message Protocol". The crates for it
+//! cost more, and trust the other end of the socket: docs/dependencies.md.
+//!
+//! The other end is not trusted here. All reading ends at a deadline, what is kept of it is bounded, and nothing that is received is
+//! used as an index without a check.
 
 use crate::sys;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::time::{Duration, Instant};
 
-/// A connection that has said hello.
+/// The longest message that is read, in bytes. systemd's signals have less than 1 KiB.
+const LONGEST: usize = 1 << 20;
+
+/// How much is kept of signals, in bytes: enough for the ten that a manager sends for each of thousands of starts at once.
+const MOST_KEPT: usize = 16 << 20;
+
+/// A connection that is authenticated.
 pub(crate) struct Bus {
-    stream: UnixStream,
+    socket: BufReader<Socket>,
+    /// Number of the last call.
     serial: u32,
-    /// Its own name.
+    /// The unique name that the bus gave to this connection; empty where there is no bus.
     pub name: String,
-    /// Signals that came meanwhile: member and body.
+    /// Signals that came while another message was waited for: member and body.
     signals: Vec<(String, Vec<u8>)>,
-    /// When the whole talk has to be over.
+    /// Bytes in `signals`.
+    kept: usize,
+}
+
+/// A socket that is read until a deadline, however slowly the other end writes: a timeout of each read alone would start anew with
+/// every byte.
+struct Socket {
+    stream: UnixStream,
     deadline: Instant,
+}
+
+impl Read for Socket {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let late = || std::io::Error::from_raw_os_error(libc::ETIMEDOUT);
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(late());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        match self.stream.read(bytes) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Err(late()),
+            // Whoever waits for a message waits in vain.
+            Ok(0) => Err(std::io::Error::from_raw_os_error(libc::ECONNRESET)),
+            other => other,
+        }
+    }
 }
 
 /// A method of an object.
@@ -111,35 +145,30 @@ pub(crate) fn connect_directly(socket: &std::path::Path, patience: Duration) -> 
     connected.and_then(|stream| Bus::greet(stream, patience))
 }
 
-/// How long the whole talk may take where nobody needs the answer.
+/// How long everything on a connection may take where nobody needs the answer.
 pub(crate) const SHORT: Duration = Duration::from_secs(1);
 
-/// And where the other one may have much to do.
+/// How long everything on a connection may take where a start depends on it, and the manager may have much to do.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 impl Bus {
     /// Says who we are, and waits for the answer: systemd 252 never looks at a message that it has read together with this.
     fn greet(mut stream: UnixStream, patience: Duration) -> Result<Bus, String> {
         let text = |error: std::io::Error| sys::Errno::from(error).to_string();
-        stream.set_read_timeout(Some(patience)).map_err(text)?;
         // The user's number in decimal digits, in hexadecimal.
         let uid: String = sys::effective_uid().to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
         stream.write_all(format!("\0AUTH EXTERNAL {uid}\r\nBEGIN\r\n").as_bytes()).map_err(text)?;
-        let deadline = Instant::now() + patience;
+        // A manager's signals may follow the line at once: they stay in the buffer.
+        let mut socket = BufReader::with_capacity(4096, Socket { stream, deadline: Instant::now() + patience });
         let mut line = Vec::new();
-        while !line.ends_with(b"\r\n") {
-            let mut byte = [0];
-            // read_exact goes on after a stop: signal(7), "Interruption of system calls".
-            stream.read_exact(&mut byte).map_err(text)?;
-            if line.len() > 1024 || Instant::now() >= deadline {
-                return Err("it does not say who it is".into());
-            }
-            line.extend(byte);
+        (&mut socket).take(1024).read_until(b'\n', &mut line).map_err(text)?;
+        if !line.ends_with(b"\r\n") {
+            return Err("it does not say who it is".into());
         }
         if !line.starts_with(b"OK") {
             return Err("it does not accept us".into());
         }
-        Ok(Bus { stream, serial: 0, name: String::new(), signals: Vec::new(), deadline })
+        Ok(Bus { socket, serial: 0, name: String::new(), signals: Vec::new(), kept: 0 })
     }
 
     fn hello(mut self) -> Result<Bus, String> {
@@ -148,7 +177,7 @@ impl Bus {
         Ok(self)
     }
 
-    /// Who has a name.
+    /// The unique name of the connection that owns a name.
     pub fn owner(&mut self, name: &str) -> Answer {
         let bus = "org.freedesktop.DBus";
         self.call(bus, "/org/freedesktop/DBus", bus, "GetNameOwner", Some(name))
@@ -164,18 +193,17 @@ impl Bus {
         self.call_with(&Method { to, path, interface, method, signature }, &body)
     }
 
-    /// Calls a method.
+    /// Calls a method, and waits for its answer.
     pub fn call_with(&mut self, method: &Method<'_>, body: &Body) -> Answer {
         self.serial += 1;
         let text = |error: std::io::Error| sys::Errno::from(error).to_string();
         self.send(method, body).map_err(text)?;
-        // Signals may come before the reply.
-        for _ in 0..1000 {
+        // Signals may come before the reply: hundreds, where many start at once.
+        loop {
             if let Some(answer) = self.message().map_err(text)? {
                 return answer;
             }
         }
-        Err("no reply".into())
     }
 
     /// Calls a method in the place of a process that shared this connection and is gone, after all that it has sent. It may have read a
@@ -183,14 +211,14 @@ impl Bus {
     pub fn call_after(&mut self, method: &Method<'_>, body: &Body) {
         // A number that nothing else has in it.
         self.serial = 0x5b78_a5c3;
-        self.deadline = Instant::now() + LONG;
+        self.socket.get_mut().deadline = Instant::now() + LONG;
         let mut end = vec![5, 1, b'u', 0];
         end.extend(self.serial.to_le_bytes());
         let mut seen: Vec<u8> = Vec::new();
         let mut sent = self.send(method, body).is_ok();
-        while sent && !seen.windows(end.len()).any(|bytes| bytes == end) && Instant::now() < self.deadline {
+        while sent && !seen.windows(end.len()).any(|bytes| bytes == end) {
             let mut more = [0; 4096];
-            let read = match self.stream.read(&mut more) {
+            let read = match self.socket.get_mut().read(&mut more) {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 other => other.unwrap_or(0),
             };
@@ -224,44 +252,50 @@ impl Bus {
         message.extend(fields);
         pad(&mut message, 8);
         message.extend(&body.0);
-        self.stream.write_all(&message)
+        self.socket.get_mut().stream.write_all(&message)
     }
 
     /// The body of the next signal of that name.
     pub fn signal(&mut self, name: &str) -> Result<Vec<u8>, String> {
-        for _ in 0..1000 {
+        loop {
             if let Some(at) = self.signals.iter().position(|(member, _)| member == name) {
-                return Ok(self.signals.remove(at).1);
+                let body = self.signals.remove(at).1;
+                self.kept -= body.len();
+                return Ok(body);
             }
             self.message().map_err(|error| sys::Errno::from(error).to_string())?;
         }
-        Err(format!("no signal {name}"))
     }
 
     /// The next message: an answer if it is one to the last call.
     fn message(&mut self) -> std::io::Result<Option<Answer>> {
-        if Instant::now() >= self.deadline {
-            return Err(std::io::Error::from_raw_os_error(libc::ETIMEDOUT));
-        }
         let mut head = [0; 16];
-        self.stream.read_exact(&mut head)?;
-        let number = |at: usize| {
-            let bytes = head.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).unwrap_or([0; 4]);
-            (if head[0] == b'l' { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) }) as usize
-        };
-        let (length, fields) = (number(4), number(12));
-        if length + fields > 1 << 20 {
-            return Err(std::io::ErrorKind::InvalidData.into());
+        self.socket.read_exact(&mut head)?;
+        // The other end is on the same machine, little-endian as all that sbx runs on.
+        if head[0] != b'l' {
+            return Err(std::io::Error::from_raw_os_error(libc::EPROTO));
         }
-        let mut rest = vec![0; fields.next_multiple_of(8) + length];
-        self.stream.read_exact(&mut rest)?;
-        let (fields, body) = rest.split_at(fields.next_multiple_of(8));
-        let replies = serial_of(fields) == Some(self.serial);
+        let length = |at| u64::from(u32_at(&head, at).unwrap_or(u32::MAX));
+        // Fields are padded to a multiple of 8; the body is not.
+        let (fields, body) = (length(12).next_multiple_of(8), length(4));
+        if fields + body > LONGEST as u64 {
+            return Err(std::io::Error::from_raw_os_error(libc::EPROTO));
+        }
+        let (fields, body) = (fields as usize, body as usize);
+        let mut rest = vec![0; fields + body];
+        self.socket.read_exact(&mut rest)?;
+        let (fields, body) = rest.split_at(fields);
+        let fields = Fields::of(fields);
+        let replies = fields.reply == Some(self.serial);
         Ok(match head[1] {
             2 if replies => Some(Ok(first_string(body))),
-            3 if replies => Some(Err(error_text(fields, body))),
+            3 if replies => Some(Err(error_text(fields.error, body))),
             4 => {
-                self.signals.push((text_field(fields, 3).unwrap_or_default(), body.to_vec()));
+                self.kept += body.len();
+                if self.kept > MOST_KEPT {
+                    return Err(std::io::Error::from_raw_os_error(libc::EPROTO));
+                }
+                self.signals.push((fields.member.unwrap_or_default(), body.to_vec()));
                 None
             }
             _ => None,
@@ -271,7 +305,7 @@ impl Bus {
 
 impl std::os::fd::AsFd for Bus {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.stream.as_fd()
+        self.socket.get_ref().stream.as_fd()
     }
 }
 
@@ -286,25 +320,71 @@ fn string(bytes: &mut Vec<u8>, text: &str) {
     bytes.push(0);
 }
 
+/// The number at an offset, little-endian.
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    let bytes = bytes.get(at..at.checked_add(4)?)?;
+    bytes.try_into().ok().map(u32::from_le_bytes)
+}
+
+/// The string at an offset, after its length.
+fn string_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
+    let start = at.checked_add(4)?;
+    bytes.get(start..start.checked_add(u32_at(bytes, at)? as usize)?)
+}
+
+/// The first string of a body, if it starts with one.
 fn first_string(body: &[u8]) -> String {
-    let length = body.get(..4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes) as usize;
-    String::from_utf8_lossy(body.get(4..4 + length).unwrap_or_default()).into_owned()
+    String::from_utf8_lossy(string_at(body, 0).unwrap_or_default()).into_owned()
 }
 
-/// Field 5 is the serial of the call, a number: its code, the signature `u`, and the value at the next multiple of 4.
-fn serial_of(fields: &[u8]) -> Option<u32> {
-    let at = fields.chunks(8).position(|chunk| chunk.starts_with(&[5, 1, b'u', 0]))? * 8;
-    Some(u32::from_le_bytes(fields.get(at + 4..at + 8)?.try_into().ok()?))
+/// What is used of a message's header fields.
+#[derive(Default)]
+struct Fields {
+    /// Field 3: the name of a signal.
+    member: Option<String>,
+    /// Field 4: the name of an error.
+    error: Option<String>,
+    /// Field 5: the number of the call that is answered.
+    reply: Option<u32>,
 }
 
-/// A field whose value is a string: 3 is the member, 4 the name of an error.
-fn text_field(fields: &[u8], code: u8) -> Option<String> {
-    let at = fields.chunks(8).position(|chunk| chunk.starts_with(&[code, 1, b's', 0]))?;
-    fields.get(at * 8 + 4..).map(first_string)
+impl Fields {
+    /// Each field is a byte that says which, a signature and a value, and starts at a multiple of 8: `a(yv)`.
+    fn of(bytes: &[u8]) -> Fields {
+        let mut fields = Fields::default();
+        let mut at = 0;
+        while let Some(&[code, length, kind, 0]) = bytes.get(at..at + 4) {
+            at += 4;
+            let end = match (length, kind) {
+                (1, b'u') => {
+                    if code == 5 {
+                        fields.reply = u32_at(bytes, at);
+                    }
+                    at + 4
+                }
+                (1, b's' | b'o') => {
+                    let Some(text) = string_at(bytes, at) else { break };
+                    let owned = || Some(String::from_utf8_lossy(text).into_owned());
+                    match code {
+                        3 => fields.member = owned(),
+                        4 => fields.error = owned(),
+                        _ => {}
+                    }
+                    at + 4 + text.len() + 1
+                }
+                // A signature has one byte for its length.
+                (1, b'g') => at + 2 + bytes.get(at).map_or(0, |length| usize::from(*length)),
+                // One that the specification does not have yet, whose end is not known.
+                _ => break,
+            };
+            at = end.next_multiple_of(8);
+        }
+        fields
+    }
 }
 
-fn error_text(fields: &[u8], body: &[u8]) -> String {
-    let name = text_field(fields, 4).unwrap_or_else(|| "an error without a name".into());
+fn error_text(name: Option<String>, body: &[u8]) -> String {
+    let name = name.unwrap_or_else(|| "an error without a name".into());
     match first_string(body) {
         said if said.is_empty() => name,
         said => format!("{name}: {said}"),
@@ -315,10 +395,12 @@ fn error_text(fields: &[u8], body: &[u8]) -> String {
 pub(crate) fn strings(body: &[u8], skip: usize) -> Vec<String> {
     let mut found = Vec::new();
     let mut at = skip;
-    while let Some(length) = body.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes) {
-        let Some(text) = body.get(at + 4..at + 4 + length as usize) else { break };
+    while let Some(text) = string_at(body, at) {
         found.push(String::from_utf8_lossy(text).into_owned());
-        at = (at + 5 + length as usize).next_multiple_of(4);
+        at = (at + 5 + text.len()).next_multiple_of(4);
     }
     found
 }
+
+#[cfg(test)]
+mod tests;
