@@ -70,7 +70,7 @@ if [ "$(id -u)" = 0 ]; then
 else
   ACCOUNT=-
 fi
-COMMIT=$(git describe --always --dirty --exclude '*' 2>/dev/null || echo unknown)
+COMMIT=$(git -c safe.directory='*' describe --always --dirty --exclude '*' 2>/dev/null || echo unknown)
 cd /
 echo "$(date -u +%Y-%m-%dT%H:%MZ), commit $COMMIT, $("$SBX" --version), Linux $(uname -r), $(nproc) processors, $ROUNDS rounds of $RUNS starts, load $(cut -d' ' -f1 /proc/loadavg)${BUSY:+, before all others}"
 printf '%-3s %-40s %9s  %-22s %9s %7s %7s\n' "" "median, ms" "" "beside" "" ratio target
