@@ -25,7 +25,8 @@ while [ $# -gt 0 ]; do
     *) sed -n '2,/^set/{/^#/s/^# \?//p}' "$0"; exit 2 ;;
   esac
 done
-SBX=${SBX:-$(ls -td "${CARGO_TARGET_DIR:-$PWD/target}/$(uname -m)-unknown-linux-"*/release/sbx 2>/dev/null | head -n 1)} SBX_BWRAP=${SBX_BWRAP:-${SBX%/*}/sbx-bwrap} BWRAP=${BWRAP:-$(command -v bwrap || echo none)}
+SBX=${SBX:-$(ls -td "${CARGO_TARGET_DIR:-$PWD/target}/$(uname -m)-unknown-linux-"*/release/sbx 2>/dev/null | head -n 1)}
+SBX_BWRAP=${SBX_BWRAP:-${SBX%/*}/sbx-bwrap} BWRAP=${BWRAP:-$(command -v bwrap || echo none)}
 CACHE=${BENCH_CACHE:-/var/tmp/sbx-bench-$(id -u)}
 for program in "$SBX" "$SBX_BWRAP" "$BWRAP"; do
   [ -x "$program" ] || { echo "start.sh: ${program:-sbx}: not there; cargo build --release, or set SBX, SBX_BWRAP and BWRAP" >&2; exit 1; }
@@ -35,6 +36,7 @@ has() { [[ ,$ROWS, == *,$1,* ]]; }
 # Debian sid's bubblewrap, with its own libraries: the machine's may be too old for it. Nothing of the machine's apt is changed.
 fetch_sid() {
   local sid=$CACHE/sid options=() option
+  mkdir -p "$CACHE" && [ -O "$CACHE" ] || return 1
   mkdir -p "$sid"/{lists/partial,archives/partial,root}
   echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian sid main" > "$sid/sources.list"
   for option in Dir::Etc::SourceList="$sid/sources.list" Dir::Etc::SourceParts=/dev/null Dir::Etc::Preferences=/dev/null \
@@ -46,11 +48,12 @@ NEW=()
 if [ -n "${BWRAP_NEW-}" ]; then
   NEW=("copy:$BWRAP_NEW")
 elif has a || has d || has i; then
-  [ -x "$CACHE/sid/root/usr/bin/bwrap" ] || fetch_sid || echo "start.sh: no bubblewrap of Debian sid ($CACHE/sid/log)" >&2
+  # Others can write to /var/tmp.
+  { [ -O "$CACHE" ] && [ -x "$CACHE/sid/root/usr/bin/bwrap" ]; } || fetch_sid || echo "start.sh: no bubblewrap of Debian sid ($CACHE/sid/log)" >&2
   libraries=$(echo "$CACHE"/sid/root/usr/lib/*-linux-gnu*)
   loader=$(echo "$libraries"/ld-linux-*)
   # As the kernel starts it: by its loader, but with the libraries that it was built for.
-  if [ -x "$loader" ]; then NEW=("$loader" --library-path "$libraries" "copy:$CACHE/sid/root/usr/bin/bwrap"); fi
+  if [ -O "$CACHE" ] && [ -x "$loader" ]; then NEW=("$loader" --library-path "$libraries" "copy:$CACHE/sid/root/usr/bin/bwrap"); fi
 fi
 version() { "${@#copy:}" --version | grep -o '[0-9.]*$'; }
 OLD_NAME="bwrap $(version "$BWRAP")"; [ ${#NEW[@]} = 0 ] || NEW_NAME="bwrap $(version "${NEW[@]}")"
@@ -59,7 +62,11 @@ W=$(mktemp -d /var/tmp/sbx-start.XXXXXX); trap 'rm -rf "$W"' EXIT
 mkdir "$W/copies" "$W/project"; echo x > "$W/file"
 gcc -O2 -o "$W/timing" benches/timing.c; gcc -O2 -pthread -o "$W/crowd" benches/crowd.c
 gcc -O2 -static -o "$W/floor" benches/floor.c
-MUSL=; ! command -v musl-gcc >/dev/null || { MUSL=1; musl-gcc -O2 -static -idirafter /usr/include -idirafter "/usr/include/$(gcc -print-multiarch)" -o "$W/floor-musl" benches/floor.c; }
+MUSL=
+if command -v musl-gcc >/dev/null; then
+  MUSL=1
+  musl-gcc -O2 -static -idirafter /usr/include -idirafter "/usr/include/$(gcc -print-multiarch)" -o "$W/floor-musl" benches/floor.c
+fi
 AS=() BEFORE=() INSIDE=()
 if [ "$(id -u)" = 0 ]; then
   # The programs are root's, as installed ones are.
@@ -177,7 +184,7 @@ if has g && [ "$ACCOUNT" = - ]; then
   echo "g   run as root: the accounts are made in a mount namespace"
 elif has g; then
   # A start on a host with threads and accounts, and without; what the kernel's part of it takes more is what the C program's takes more.
-  id -u "$ACCOUNT" | { read -r uid; grep -v "^$ACCOUNT:" /etc/passwd; grep "^$ACCOUNT:" /etc/passwd; } > "$W/passwd-quiet"
+  cp /etc/passwd "$W/passwd-quiet"
   { for ((i = 0; i < 200; i++)); do echo "person$i:x:$((20000 + i)):$((20000 + i))::/home/person$i:/bin/bash"; done; cat "$W/passwd-quiet"; } > "$W/passwd-crowded"
   cat > "$W/host" <<'H'
 #!/bin/bash
