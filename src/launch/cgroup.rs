@@ -5,9 +5,10 @@
 //! starts with the inner one, which is the root of its cgroup namespace. Its files are the user's, and a program that makes one more
 //! namespace, or where the hierarchy is mounted without `nsdelegate`, may write to all that it can name.
 
+use super::events::Events;
 use super::figures::Figures;
+use super::systemd;
 use super::victims::Victims;
-use super::{Events, systemd};
 use crate::error::{Error, Result};
 use crate::plan::{CgroupPlan, CgroupSource, LimitFile};
 use crate::spec::limits::{self, Form};

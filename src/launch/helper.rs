@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::plan::BusProxy;
 use crate::sys;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -20,12 +20,13 @@ pub(super) struct Helper {
 }
 
 impl Helper {
-    pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
+    /// Ready to read when it has ended.
+    pub(super) fn fd(&self) -> RawFd {
+        self.pidfd.as_raw_fd()
     }
 
     /// It has ended by itself: how, in a sentence.
-    pub(super) fn obituary(&mut self, program: &Path) -> String {
+    pub(super) fn exit_description(&mut self, program: &Path) -> String {
         let how = self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
         format!("{} ended ({how}): {}", program.display(), self.loss)
     }
@@ -58,11 +59,7 @@ pub(super) fn complete(program: &Path, args: &[String]) -> std::result::Result<(
 }
 
 /// xdg-dbus-proxy with its socket in the view, which is reached through /proc/PID/root: nothing of it is on the host.
-pub(super) fn bus_proxy(
-    proxy: &BusProxy,
-    pid: i32,
-    wait: impl FnOnce(BorrowedFd<'_>) -> Result<bool>,
-) -> Result<Helper> {
+pub(super) fn bus_proxy(proxy: &BusProxy, pid: i32, wait: impl FnOnce(RawFd) -> Result<bool>) -> Result<Helper> {
     if proxy.address.starts_with('-') {
         return Err(Error::new(format!("{} is no address of a bus", proxy.address)).origin(&proxy.origin));
     }
@@ -89,7 +86,7 @@ pub(super) fn bus_proxy(
     let loss = "the program has no session bus from here on";
     let helper = Helper { child, pidfd, lifeline: Some(ours), loss };
     let lifeline = helper.lifeline.as_ref().map_or(-1, |fd| fd.as_raw_fd());
-    if !wait(sys::borrow(lifeline))? {
+    if !wait(lifeline)? {
         return Err(Error::new(format!("{name} is not ready after {} s", PATIENCE.as_secs()))
             .origin(&proxy.origin)
             .hint(format!(

@@ -6,7 +6,7 @@ use crate::child::{
     Step, Strings,
 };
 use crate::error::{Error, Result};
-use crate::plan::{Extent, Op, Placed, Plan};
+use crate::plan::{Extent, Op, Placed, Plan, Writer};
 use crate::spec::{self, Descriptors, Namespace, Upper, UserNamespace};
 use crate::sys;
 use std::ffi::{CString, OsStr, OsString};
@@ -21,18 +21,18 @@ fn switch_ids(plan: &Plan) -> Option<(Option<u32>, Option<u32>)> {
     Some((other(plan.ids.uid, uid), other(plan.ids.gid, gid))).filter(|ids| *ids != (None, None))
 }
 
-/// What is not the plan's: how things are in the process that carries it out.
-pub(super) struct Around {
-    /// The caller ignores SIGPIPE.
+/// What is not the plan's: the state of the process that carries it out, and of its caller.
+pub(super) struct CallerState {
+    /// The caller ignores SIGPIPE, and so is the program to do.
     pub ignores_sigpipe: bool,
-    /// Somebody wants to know the child before it goes on.
+    /// Somebody is told of the first process while that waits in its namespaces.
     pub wants_child: bool,
     /// A pidfd of the process that the sandbox ends with, or -1.
     pub caller: i32,
 }
 
-pub(super) fn prepare(plan: &Plan, session: Session, around: Around) -> Result<Prepared> {
-    let Around { ignores_sigpipe, wants_child, caller } = around;
+pub(super) fn prepare(plan: &Plan, session: Session, state: CallerState) -> Result<Prepared> {
+    let CallerState { ignores_sigpipe, wants_child, caller } = state;
     let mut scratch = Vec::new();
     let mut steps = Vec::new();
     // Steps have the numbers of the plan's operations, so that a failure finds its line.
@@ -56,8 +56,8 @@ pub(super) fn prepare(plan: &Plan, session: Session, around: Around) -> Result<P
     }
     let maps = |uid: &[Extent], gid: &[Extent]| (idmap::text(uid).into_bytes(), idmap::text(gid).into_bytes());
     let same = |id: u32| [Extent { inside: id, outside: id, count: 1 }];
-    let by_launcher = super::maps_by_launcher(&plan.ids.writer);
-    let by_child = plan.ids.writer == crate::plan::Writer::Child;
+    let by_launcher = matches!(plan.ids.writer, Writer::Launcher | Writer::Helpers { .. });
+    let by_child = plan.ids.writer == Writer::Child;
     let wait_for_launcher = by_launcher || wants_child || !plan.create.is_empty();
     let umask = sys::umask(0);
     sys::umask(umask);

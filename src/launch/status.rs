@@ -1,49 +1,11 @@
 //! `--status-fd`: a JSON line for each event.
 
-use super::Figures;
-use crate::error::Result;
+use super::events::Events;
+use super::figures::Figures;
+use super::outcome::Outcome;
 use crate::sys;
 use serde_json::{Value, json};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-
-/// Who is told what happens.
-pub trait Events {
-    /// Whether `cloned` has something to do, for which the sandbox waits.
-    fn wants_child(&self) -> bool {
-        false
-    }
-
-    /// The sandbox's first process is there, in its namespaces, and waits. `pid` is as the caller numbers it.
-    fn cloned(&mut self, _pid: i32) -> Result<()> {
-        Ok(())
-    }
-
-    /// The program was executed; `pid` is that of the sandbox's first process.
-    fn started(&mut self, pid: i32);
-
-    /// Something that the user should know.
-    fn note(&mut self, note: &str);
-
-    /// A part of the view, by its number, does not have all of its flags.
-    fn partly(&mut self, _index: usize) {}
-
-    /// A limit that was only preferred, and could not be had after all.
-    fn not_enforced(&mut self, _limit: &str, _why: &str) {}
-
-    /// Whether somebody wants all that was used, rather than what limits did.
-    fn wants_figures(&self) -> bool {
-        false
-    }
-
-    /// What was used, so far or in all.
-    fn figures(&mut self, _figures: &super::Figures, _ended: bool) {}
-
-    /// It ended.
-    fn exited(&mut self, outcome: &super::Outcome);
-
-    /// Descriptors that are written to later.
-    fn descriptors(&self) -> Vec<RawFd>;
-}
 
 /// Where events are told, if anywhere.
 #[derive(Debug, Default)]
@@ -57,7 +19,7 @@ pub struct Status {
     /// Whether what was used is written on stderr, and as JSON.
     pub stats: Option<bool>,
     /// What was used in all.
-    pub used: Option<super::Figures>,
+    pub used: Option<Figures>,
     /// Whether the receipt goes to a file of its own, which is written anew at the end.
     pub own_file: bool,
     /// Where the receipt was written: what was used follows.
@@ -153,8 +115,7 @@ impl Events for Status {
         self.fd.iter().map(AsRawFd::as_raw_fd).collect()
     }
 
-    fn exited(&mut self, outcome: &super::Outcome) {
-        use super::Outcome;
+    fn exited(&mut self, outcome: &Outcome) {
         let (cause, signal) = match outcome {
             Outcome::Exited(_) => ("exited", None),
             Outcome::Signaled(signal) => ("signal", Some(*signal)),

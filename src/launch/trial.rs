@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 pub fn try_out(trial: Trial, namespaces: &[Namespace]) -> Result<(), Errno> {
     let (uid, gid) = sys::ids();
     let maps = (format!("{uid} {uid} 1\n").into_bytes(), format!("{gid} {gid} 1\n").into_bytes());
-    match sys::clone3(super::flags(namespaces.iter().copied()))? {
+    match sys::clone3(super::namespaces::flags(namespaces.iter().copied()))? {
         Cloned::Child => child::attempt(trial, &maps),
         Cloned::Parent { pidfd, .. } => match sys::wait_end(pidfd.as_fd())? {
             Waited::Exited(0) => Ok(()),

@@ -1,0 +1,30 @@
+//! The process that started sbx, where the sandbox is to end with it.
+
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::sys;
+use std::os::fd::OwnedFd;
+
+/// A pidfd of the process that the sandbox ends with, if there is one. By a pidfd: the kernel's parent-death signal goes by the thread
+/// that started us (PR_SET_PDEATHSIG(2const)), which may end before its process does.
+pub(super) fn pidfd(plan: &Plan) -> Result<Option<OwnedFd>> {
+    if !plan.dies_with_caller {
+        return Ok(None);
+    }
+    let parent = sys::parent_pid();
+    // A program in our process group may stop us. The kernel's signal ends us even then; where the caller has one thread, it is as good.
+    if std::fs::read_dir(format!("/proc/{parent}/task")).map_or(0, Iterator::count) == 1 {
+        end_with_parent()?;
+    }
+    match sys::pidfd_open(parent) {
+        Ok(pidfd) if sys::parent_pid() == parent => Ok(Some(pidfd)),
+        // Our parent is out of sight, in a pid namespace above, or gone.
+        _ if parent == 0 => end_with_parent().map(|()| None),
+        _ => Err(Error::new("the caller ended before the sandbox was started, and the sandbox was to end with it")),
+    }
+}
+
+fn end_with_parent() -> Result<()> {
+    let done = sys::set_parent_death_signal(libc::SIGKILL);
+    done.map_err(|errno| Error::new(format!("cannot end with the caller: prctl: {errno}")))
+}

@@ -1,0 +1,45 @@
+//! What a sandbox's user is told while it is started and runs.
+
+use super::figures::Figures;
+use super::outcome::Outcome;
+use crate::error::Result;
+use std::os::fd::RawFd;
+
+/// Who is told what happens.
+pub trait Events {
+    /// Whether `cloned` has something to do, for which the sandbox waits.
+    fn wants_child(&self) -> bool {
+        false
+    }
+
+    /// The sandbox's first process is there, in its namespaces, and waits. `pid` is as the caller numbers it.
+    fn cloned(&mut self, _pid: i32) -> Result<()> {
+        Ok(())
+    }
+
+    /// The program was executed; `pid` is that of the sandbox's first process.
+    fn started(&mut self, pid: i32);
+
+    /// Something that the user should know.
+    fn note(&mut self, note: &str);
+
+    /// A part of the view, by its number, does not have all of its flags.
+    fn partly(&mut self, _index: usize) {}
+
+    /// A limit that was only preferred, and could not be had after all.
+    fn not_enforced(&mut self, _limit: &str, _why: &str) {}
+
+    /// Whether somebody wants all that was used, rather than what limits did.
+    fn wants_figures(&self) -> bool {
+        false
+    }
+
+    /// What was used, so far or in all.
+    fn figures(&mut self, _figures: &Figures, _ended: bool) {}
+
+    /// It ended.
+    fn exited(&mut self, outcome: &Outcome);
+
+    /// Descriptors that are written to later.
+    fn descriptors(&self) -> Vec<RawFd>;
+}

@@ -1,0 +1,55 @@
+//! Fourth stage: helpers are ready, and the launcher has no more rights and descriptors than it needs from here on.
+
+use super::events::Events;
+use super::mapped::Mapped;
+use super::supervise::Supervisor;
+use super::wording;
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::spec::Descriptors;
+use crate::sys;
+
+/// A sandbox that lacks nothing but its program.
+pub(super) struct Helped<'p>(pub Supervisor<'p>);
+
+impl<'p> Helped<'p> {
+    /// Lets the first process go on, to its view, and starts helpers.
+    pub(super) fn new(mapped: Mapped<'p>, status: &mut dyn Events) -> Result<Helped<'p>> {
+        let Mapped(mut supervisor) = mapped;
+        let plan = supervisor.sandbox().plan;
+        if supervisor.sandbox().given.wait_for_launcher {
+            supervisor.go()?;
+        }
+        if !plan.user.is_private() || plan.user_last.is_some() {
+            give_up_rights(plan)?;
+        }
+        if let Descriptors::AllBut(_) = plan.descriptors {
+            // Pipes of the caller must end with the program.
+            let mut keep = status.descriptors();
+            keep.extend([0, 1, 2]);
+            keep.extend(supervisor.descriptors());
+            keep.sort_unstable();
+            sys::close_all_but(&keep).map_err(|errno| Error::new(format!("close_range: {errno}")))?;
+        }
+        if supervisor.sandbox().given.wait_for_go {
+            supervisor.expect_ready(status)?;
+            supervisor.help(status)?;
+            supervisor.go()?;
+        }
+        Ok(Helped(supervisor))
+    }
+}
+
+/// Root's rights, or those over a namespace that was joined, were for the start alone.
+fn give_up_rights(plan: &Plan) -> Result<()> {
+    if let Some(fd) = plan.user_last {
+        sys::join_namespace(fd, libc::CLONE_NEWUSER).map_err(|errno| wording::join("userns2", errno))?;
+    }
+    match sys::set_capabilities(0) {
+        // A filter around us may refuse it to root (systemd-nspawn's does).
+        Err(sys::Errno(libc::EPERM)) => {}
+        other => other.map_err(|errno| Error::new(format!("capset: {errno}")))?,
+    }
+    // The program may have our user, and as few rights: it must not look out of the view through us.
+    sys::set_dumpable(false).map_err(|errno| Error::new(format!("prctl PR_SET_DUMPABLE: {errno}")))
+}

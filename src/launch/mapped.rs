@@ -1,0 +1,53 @@
+//! Third stage: ids are mapped, and what the plan makes on the host is there. The first process waits, where the launcher had to do that.
+
+use super::born::Born;
+use super::events::Events;
+use super::idmap;
+use super::supervise::Supervisor;
+use crate::error::{Error, Result};
+use crate::plan::Create;
+use crate::spec::UserNamespace;
+use crate::sys;
+use std::os::fd::AsRawFd;
+
+/// A sandbox whose ids are mapped.
+pub(super) struct Mapped<'p>(pub Supervisor<'p>);
+
+impl<'p> Mapped<'p> {
+    /// Does what the first process waits for.
+    pub(super) fn new(born: Born<'p>, status: &mut dyn Events) -> Result<Mapped<'p>> {
+        let plan = born.plan;
+        let waits = born.given.wait_for_launcher;
+        let mut supervisor = Supervisor::new(born);
+        if waits {
+            supervisor.expect_ready(status)?;
+            let pid = supervisor.sandbox().first.pid();
+            status.cloned(pid)?;
+            // Not before the kernel has let us: a run that is refused leaves nothing.
+            for create in &plan.create {
+                make_directory(create)?;
+            }
+            idmap::write(&plan.ids, pid)?;
+            if let UserNamespace::MappedByOthers(fd) = plan.user {
+                let fd = sys::borrow(fd);
+                supervisor.wait_for(fd.as_raw_fd(), None, status)?;
+                let _ = sys::read(fd, &mut [0; 1]);
+            }
+        }
+        Ok(Mapped(supervisor))
+    }
+}
+
+/// `create`: a directory on the host, for the caller alone, as is usual for what programs keep in a home.
+fn make_directory(create: &Create) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    if create.path.exists() {
+        return Ok(());
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&create.path).map_err(|error| {
+        let path = create.path.display();
+        Error::new(format!("cannot create {path}: {}", sys::Errno::from(error)))
+            .origin(&create.origin)
+            .hint("make it by hand, or take `create` out: then it has to be there, or `optional`")
+    })
+}

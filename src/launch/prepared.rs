@@ -1,0 +1,68 @@
+//! First stage: all is ready for the sandbox's first process, and nothing is made yet but its cgroup.
+
+use super::caller;
+use super::cgroup::{self, Cgroup};
+use super::events::Events;
+use super::prepare::{self, CallerState};
+use super::session::session;
+use super::signals::Signals;
+use crate::child;
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::spec::Tty;
+use crate::sys;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Instant;
+
+/// What the first process is made of, and the launcher's own state that goes with it.
+pub(super) struct Prepared<'p> {
+    pub plan: &'p Plan,
+    /// Never taken apart, as the plan: the kernel frees all of it in one go.
+    pub given: ManuallyDrop<child::Prepared>,
+    /// The launcher's end of the socket between it and the child.
+    pub socket: OwnedFd,
+    /// The child's end of it.
+    pub socket_of_child: OwnedFd,
+    /// Blocked. Dropped before the cgroup, which may take a moment to be taken away in which signals are to work.
+    pub signals: Signals,
+    /// A pidfd of the process that the sandbox ends with.
+    pub caller: Option<OwnedFd>,
+    pub cgroup: Option<Cgroup>,
+    /// When the sandbox's time began, for what is told of it at its end.
+    pub began: Instant,
+}
+
+impl<'p> Prepared<'p> {
+    /// Reads what the plan leaves to the process that carries it out, and makes the cgroup.
+    pub(super) fn new(plan: &'p Plan, status: &mut dyn Events) -> Result<Prepared<'p>> {
+        let session = session(plan);
+        let ignores_sigpipe = sys::ignore_sigpipe() && plan.is_bare();
+        let scoped = plan.landlock.as_ref().is_ok_and(|landlock| landlock.scoped & sys::SCOPE_SIGNAL != 0);
+        if plan.tty == Tty::Inherit && matches!(session, child::Session::Inherit { own_group: false, .. }) && !scoped {
+            status
+                .note("in the background the program is in this process group, which its signals reach (kill(0, ...))");
+        }
+        sys::default_sigchld();
+        #[cfg(feature = "guards-off")]
+        let plan = super::guards::plan(plan);
+        let caller = caller::pidfd(plan)?;
+        let state = CallerState {
+            ignores_sigpipe,
+            wants_child: status.wants_child(),
+            caller: caller.as_ref().map_or(-1, AsRawFd::as_raw_fd),
+        };
+        let given = prepare::prepare(plan, session, state)?;
+        #[cfg(feature = "guards-off")]
+        let given = super::guards::prepared(given);
+        let given = ManuallyDrop::new(given);
+        let began = Instant::now();
+        let cgroup = plan.cgroup.as_ref().map(|wanted| cgroup::make(wanted, status)).transpose()?;
+        if let Some(cgroup) = cgroup.as_ref().filter(|_| plan.cgroup.as_ref().is_some_and(|wanted| wanted.delegate)) {
+            given.cgroup_leaf.set(Some(cgroup.leaf_below()?));
+        }
+        let pair = sys::seqpacket_pair().map_err(|errno| Error::new(format!("socketpair: {errno}")))?;
+        let signals = Signals::block(plan)?;
+        Ok(Prepared { plan, given, socket: pair.0, socket_of_child: pair.1, signals, caller, cgroup, began })
+    }
+}

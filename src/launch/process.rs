@@ -1,0 +1,61 @@
+//! The sandbox's first process, as its parent has it.
+
+use crate::sys::{self, Waited};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+/// The sandbox's first process. When it is dropped before its end was waited for, it is ended, and reaped.
+pub(super) struct FirstProcess {
+    /// Its number in the launcher's pid namespace; 0 where that cannot be told.
+    pid: i32,
+    pidfd: OwnedFd,
+    reaped: bool,
+}
+
+impl FirstProcess {
+    /// A child that was just made.
+    pub(super) fn new(pid: i32, pidfd: OwnedFd) -> FirstProcess {
+        FirstProcess { pid, pidfd, reaped: false }
+    }
+
+    /// A child whose number the call that made it does not tell.
+    pub(super) fn numbered_by(pidfd: OwnedFd) -> FirstProcess {
+        FirstProcess::new(number(pidfd.as_fd()), pidfd)
+    }
+
+    pub(super) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Ready to read when it has ended.
+    pub(super) fn fd(&self) -> RawFd {
+        self.pidfd.as_raw_fd()
+    }
+
+    /// Sends a signal to it; one that has ended gets none.
+    pub(super) fn signal(&self, signal: i32) {
+        let _ = sys::pidfd_signal(self.pidfd.as_fd(), signal);
+    }
+
+    /// Waits for its end.
+    pub(super) fn wait(&mut self) -> sys::Result<Waited> {
+        let end = sys::wait_end(self.pidfd.as_fd())?;
+        self.reaped = true;
+        Ok(end)
+    }
+}
+
+impl Drop for FirstProcess {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.signal(libc::SIGKILL);
+            let _ = self.wait();
+        }
+    }
+}
+
+/// The number that a process has for us, wherever it was made: /proc/self/fdinfo of its pidfd. 0 if it cannot be told.
+fn number(pidfd: BorrowedFd<'_>) -> i32 {
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap_or_default();
+    let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")).and_then(|pid| pid.trim().parse().ok());
+    pid.unwrap_or(0)
+}

@@ -1,0 +1,88 @@
+//! What the first process says.
+
+use super::{State, Supervisor};
+use crate::child::{self, Message, Session};
+use crate::error::{Error, Result};
+use crate::launch::events::Events;
+use crate::launch::message::{Received, receive};
+use crate::launch::outcome::Outcome;
+use crate::launch::{relay, wording};
+use crate::sys;
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+impl Supervisor<'_> {
+    /// A message has come, or the first process has closed its socket.
+    pub(super) fn on_message(&mut self, status: &mut dyn Events) -> Result<()> {
+        let Received { message, fd, text, .. } = match receive(self.sandbox.socket.as_fd()) {
+            Ok(Received { end: true, .. }) | Err(_) => return self.on_last_message(status),
+            Ok(received) => received,
+        };
+        match message {
+            Some(Message::Ready) => self.ready = true,
+            // The program runs: what PID 1 meets from here on is the program's doing, or an accident, and its end.
+            Some(Message::Failed { .. }) if self.started() => self.state = State::Over,
+            Some(Message::Failed { place, call, errno }) => {
+                self.sandbox.first.signal(libc::SIGKILL);
+                self.take_back();
+                self.finish();
+                let found = self.found.take();
+                return Err(wording::failure(self.sandbox.plan, &self.sandbox.given, (place, call, errno), found));
+            }
+            Some(Message::Terminal) => {
+                if let (Some(master), Session::Pty(_)) = (fd, self.sandbox.given.session) {
+                    match self.state {
+                        State::SettingUp => self.terminal = Some(master),
+                        State::Starting => self.relay.start(master),
+                        State::Started | State::Alone | State::Over => {}
+                    }
+                }
+            }
+            Some(Message::Started) => self.on_start(status),
+            Some(Message::Elsewhere(index)) => {
+                let cwd = &self.sandbox.plan.cwd;
+                let dir = cwd.get(index as usize).map(|dir| dir.display().to_string()).unwrap_or_default();
+                let wanted = cwd.first().map(|dir| dir.display().to_string()).unwrap_or_default();
+                status.note(&format!("the program starts in {dir}: {wanted} cannot be entered inside"));
+            }
+            Some(Message::Found) => self.found = text,
+            Some(Message::Partly(index)) => status.partly(index as usize),
+            Some(Message::Stopped(signal)) => self.on_stop(signal),
+            // The last messages: what follows is the end of PID 1.
+            Some(Message::Exited(status)) => self.end_with(Outcome::Exited(status)),
+            Some(Message::Signaled(signal)) => self.end_with(Outcome::Signaled(signal)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end_with(&mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+        self.state = State::Over;
+    }
+
+    /// PID 1 has executed the program.
+    fn on_start(&mut self, status: &mut dyn Events) {
+        self.state = State::Started;
+        status.started(self.sandbox.first.pid());
+        if let (Session::Inherit { terminal: Some(_), .. }, Some(tty)) = (self.sandbox.given.session, relay::tty()) {
+            self.group = Some(sys::foreground_group(tty)).filter(|_| !sys::in_foreground(tty));
+        }
+        self.rest = Some(Instant::now() + child::BEFORE_REST);
+    }
+
+    /// There will be no more messages.
+    fn on_last_message(&mut self, status: &mut dyn Events) -> Result<()> {
+        if self.state == State::SettingUp {
+            return Err(Error::new("the sandbox ended before it was set up").hint("it may have been killed"));
+        }
+        if self.sandbox.given.init || self.state != State::Starting || self.outcome.is_some() {
+            self.state = State::Over;
+            return Ok(());
+        }
+        // Exec closed the socket, which is how a first process that becomes the program says that it happened.
+        status.started(self.sandbox.first.pid());
+        self.state = State::Alone;
+        Ok(())
+    }
+}

@@ -1,0 +1,336 @@
+//! The launcher's one loop: it waits for the sandbox's messages, our signals, its helpers, its terminal and its time, from the first
+//! process's birth to its end.
+
+mod end;
+mod messages;
+mod signals;
+
+use super::born::Born;
+use super::events::Events;
+use super::figures::Figures;
+use super::helper::{self, Helper};
+use super::relay::Relay;
+use super::signals::is_end;
+use super::sources::Sources;
+use super::victims::Victims;
+use crate::child::{Message, Session};
+use crate::error::{Error, Result};
+use crate::sys::{self, Poll, Termios};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+/// How often a job in the background looks whether it is in the foreground.
+const BACKGROUND: Duration = Duration::from_millis(200);
+
+/// Between SIGTERM and SIGKILL when the time is over.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How far the sandbox is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The first process waits for the launcher, or will do so before it starts the program.
+    SettingUp,
+    /// It goes on by itself, to the program's start.
+    Starting,
+    /// The program runs below PID 1, which says how it goes.
+    Started,
+    /// The program runs as the first process, of which there are no messages.
+    Alone,
+    /// There is nothing more to wait for.
+    Over,
+}
+
+/// What is called when a source of events is ready.
+type Handler<'p> = fn(&mut Supervisor<'p>, &mut dyn Events) -> Result<()>;
+
+/// A descriptor that a stage of the start waits for.
+#[derive(Clone, Copy)]
+struct Awaited {
+    fd: RawFd,
+    /// When waiting for it ends.
+    until: Option<Instant>,
+    ready: bool,
+}
+
+/// Watches a sandbox. What it has to undo is undone in this order: the terminal is as it was, helpers are ended, then the sandbox.
+pub(super) struct Supervisor<'p> {
+    relay: Relay,
+    helpers: Vec<Helper>,
+    sandbox: Born<'p>,
+    sources: Sources<Handler<'p>>,
+    state: State,
+    awaited: Option<Awaited>,
+    /// The first process waits for the launcher's word.
+    ready: bool,
+    /// The program's terminal, which the child may send while helpers are started.
+    terminal: Option<OwnedFd>,
+    /// Signals that came for the program before it could be told.
+    early: Vec<sys::Arrived>,
+    /// Where memory is counted.
+    victims: Option<Victims>,
+    /// The caller's terminal, which the program has not, with its settings: the program may have it as a stream, and change them.
+    settings: Option<(BorrowedFd<'static>, Termios)>,
+    /// The program's process group, where it holds the caller's terminal.
+    group: Option<i32>,
+    /// What was in the way of what is said next to have failed.
+    found: Option<String>,
+    outcome: Option<super::outcome::Outcome>,
+    /// When the program's time is over, or, where it is, when it is killed.
+    deadline: Option<Instant>,
+    timed_out: bool,
+    /// When memory that is not needed for waiting is given back: a program that has ended by then is not made to wait for it.
+    rest: Option<Instant>,
+    /// A signal asked for the end before the program was started: when the start is given up, and which signal it was.
+    pending_termination: Option<(Instant, i32)>,
+    /// Somebody asked for the end: the last of the output is not waited for.
+    skip_final_output: bool,
+}
+
+impl<'p> Supervisor<'p> {
+    pub(super) fn new(sandbox: Born<'p>) -> Supervisor<'p> {
+        Supervisor {
+            relay: Relay::default(),
+            helpers: Vec::new(),
+            sandbox,
+            sources: Sources::new(),
+            state: State::SettingUp,
+            awaited: None,
+            ready: false,
+            terminal: None,
+            early: Vec::new(),
+            victims: None,
+            settings: None,
+            group: None,
+            found: None,
+            outcome: None,
+            deadline: None,
+            timed_out: false,
+            rest: None,
+            pending_termination: None,
+            skip_final_output: false,
+        }
+    }
+
+    pub(super) fn sandbox(&self) -> &Born<'p> {
+        &self.sandbox
+    }
+
+    /// Descriptors that must stay open.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let Born { socket, first, signals, caller, .. } = &self.sandbox;
+        let caller = caller.as_ref().map(AsRawFd::as_raw_fd);
+        [socket.as_raw_fd(), first.fd(), signals.fd()].into_iter().chain(caller)
+    }
+
+    /// What is waited for, in the order in which it is looked at: one line for each source of events.
+    fn watch(&self, sources: &mut Sources<Handler<'p>>) {
+        let [input, master, output] = self.relay.wants();
+        // memory.events says by an error that it has changed.
+        sources.add(Poll::end(self.victims.as_ref().map_or(-1, Victims::fd)), Self::on_memory_event);
+        sources.add(input, |supervisor, _| supervisor.on_terminal([true, false, false]));
+        sources.add(master, |supervisor, _| supervisor.on_terminal([false, true, false]));
+        sources.add(output, |supervisor, _| supervisor.on_terminal([false, false, true]));
+        sources.add(Poll::read(self.awaited.map_or(-1, |awaited| awaited.fd)), Self::on_awaited);
+        sources.add(Poll::read(self.sandbox.caller.as_ref().map_or(-1, AsRawFd::as_raw_fd)), Self::on_caller_exit);
+        match self.state {
+            State::Alone => sources.add(Poll::read(self.sandbox.first.fd()), Self::on_end),
+            _ => sources.add(Poll::read(self.sandbox.socket.as_raw_fd()), Self::on_message),
+        }
+        sources.add(Poll::read(self.sandbox.signals.fd()), Self::on_signals);
+        for helper in &self.helpers {
+            sources.add(Poll::read(helper.fd()), Self::on_helper_exit);
+        }
+    }
+
+    /// One turn of the loop: waits for the next event, and does what is to be done for all that have come.
+    fn turn(&mut self, status: &mut dyn Events) -> Result<()> {
+        let mut sources = std::mem::replace(&mut self.sources, Sources::new());
+        sources.clear();
+        self.watch(&mut sources);
+        let handled = match sources.wait(self.patience()) {
+            Ok(()) => sources.ready().try_for_each(|handler| match self.state {
+                State::Over => Ok(()),
+                _ => handler(self, status),
+            }),
+            // The program is not to be ended because we cannot watch it: its end is waited for all the same.
+            Err(_) if self.state == State::Alone => self.on_end(status),
+            Err(errno) => Err(Error::new(format!("poll: {errno}"))),
+        };
+        self.sources = sources;
+        handled?;
+        if self.state != State::Over {
+            self.clock();
+        }
+        Ok(())
+    }
+
+    /// Waits for a descriptor, and sees to everything else meanwhile; false when the time is over.
+    pub(super) fn wait_for(&mut self, fd: RawFd, patience: Option<Duration>, status: &mut dyn Events) -> Result<bool> {
+        let until = patience.map(|patience| Instant::now() + patience);
+        self.awaited = Some(Awaited { fd, until, ready: false });
+        let ready = loop {
+            self.turn(status)?;
+            let ready = self.awaited.is_some_and(|awaited| awaited.ready);
+            if ready || until.is_some_and(|until| Instant::now() >= until) {
+                break ready;
+            }
+        };
+        self.awaited = None;
+        Ok(ready)
+    }
+
+    /// Waits until the first process waits for our word.
+    pub(super) fn expect_ready(&mut self, status: &mut dyn Events) -> Result<()> {
+        while !self.ready {
+            self.turn(status)?;
+        }
+        self.ready = false;
+        Ok(())
+    }
+
+    /// Has the first process go on that waits for our word.
+    pub(super) fn go(&self) -> Result<()> {
+        let sent = sys::send(self.sandbox.socket.as_fd(), &Message::Go.encode(), None);
+        sent.map_err(|errno| Error::new(format!("the sandbox is gone: {errno}")))
+    }
+
+    /// Starts the helpers of the plan.
+    pub(super) fn help(&mut self, status: &mut dyn Events) -> Result<()> {
+        if let Some(proxy) = &self.sandbox.plan.bus_proxy {
+            let pid = self.sandbox.first.pid();
+            let helper = helper::bus_proxy(proxy, pid, |fd| self.wait_for(fd, Some(helper::PATIENCE), status))?;
+            self.helpers.push(helper);
+        }
+        Ok(())
+    }
+
+    /// From here on the first process needs no more of us, and the program's time runs.
+    pub(super) fn begin(&mut self) {
+        self.state = State::Starting;
+        if let Some(master) = self.terminal.take() {
+            self.relay.start(master);
+        }
+        let tty = (self.sandbox.given.session == Session::Detached).then(super::relay::tty).flatten();
+        self.settings = tty.and_then(|tty| Some((tty, sys::terminal_settings(tty).ok()?)));
+        self.victims = self.sandbox.cgroup.as_ref().and_then(|cgroup| cgroup.victims(self.sandbox.first.pid()));
+        self.deadline = self.sandbox.plan.timeout.map(|timeout| Instant::now() + timeout);
+    }
+
+    /// Whether the program was executed, so far as that is known.
+    fn started(&self) -> bool {
+        matches!(self.state, State::Started | State::Alone)
+    }
+
+    /// Milliseconds until the clock has something to do; none if it never has.
+    fn patience(&self) -> Option<i32> {
+        let look = self.relay.waits().then(|| Instant::now() + BACKGROUND);
+        let pending = self.pending_termination.map(|(end, _)| end).filter(|_| !self.started());
+        let awaited = self.awaited.and_then(|awaited| awaited.until);
+        let next = [self.deadline, self.rest, look, pending, awaited].into_iter().flatten().min()?;
+        let left = next.saturating_duration_since(Instant::now()).as_millis() + 1;
+        Some(i32::try_from(left).unwrap_or(i32::MAX))
+    }
+
+    /// Does what is due.
+    fn clock(&mut self) {
+        if let Some((end, signal)) = self.pending_termination.filter(|_| !self.started())
+            && Instant::now() >= end
+        {
+            self.pending_termination = None;
+            self.outcome = Some(super::outcome::Outcome::Signaled(signal));
+            self.kill(libc::SIGKILL);
+        }
+        if self.relay.waits() {
+            self.relay.resume();
+        }
+        if self.rest.is_some_and(|rest| Instant::now() >= rest) {
+            self.rest = None;
+            sys::release_code();
+        }
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if self.timed_out {
+                self.kill(libc::SIGKILL);
+                self.deadline = None;
+            } else {
+                self.timed_out = true;
+                self.kill(libc::SIGTERM);
+                self.deadline = Some(Instant::now() + GRACE);
+            }
+        }
+    }
+
+    /// What is used so far.
+    fn figures(&self) -> Figures {
+        let Born { cgroup, began, .. } = &self.sandbox;
+        let figures = match cgroup {
+            Some(cgroup) => cgroup.figures(*began),
+            None => Figures::of_children(began.elapsed()),
+        };
+        figures.naming(self.victims.as_ref())
+    }
+
+    fn on_memory_event(&mut self, _: &mut dyn Events) -> Result<()> {
+        if let Some(victims) = &mut self.victims {
+            victims.look();
+        }
+        Ok(())
+    }
+
+    /// The terminal's input, the program's end of it, or its output is ready.
+    fn on_terminal(&mut self, ends: [bool; 3]) -> Result<()> {
+        self.relay.pump(ends);
+        Ok(())
+    }
+
+    fn on_awaited(&mut self, _: &mut dyn Events) -> Result<()> {
+        if let Some(awaited) = &mut self.awaited {
+            awaited.ready = true;
+        }
+        Ok(())
+    }
+
+    /// The caller has ended, and the sandbox was to end with it.
+    fn on_caller_exit(&mut self, status: &mut dyn Events) -> Result<()> {
+        if self.state == State::SettingUp {
+            // What the caller, or its terminal, said before says more.
+            self.on_signals(status)?;
+            return Err(Error::new("the caller ended before the program started"));
+        }
+        self.sandbox.caller = None;
+        self.skip_final_output = true;
+        self.kill(libc::SIGKILL);
+        Ok(())
+    }
+
+    /// The program, which was the first process, has ended.
+    fn on_end(&mut self, _: &mut dyn Events) -> Result<()> {
+        self.state = State::Over;
+        Ok(())
+    }
+
+    /// Helpers have ended by themselves, and the program goes on without them.
+    fn on_helper_exit(&mut self, status: &mut dyn Events) -> Result<()> {
+        let Some(proxy) = &self.sandbox.plan.bus_proxy else { return Ok(()) };
+        for mut ended in std::mem::take(&mut self.helpers) {
+            status.note(&ended.exit_description(&proxy.program));
+        }
+        Ok(())
+    }
+
+    /// A signal for the program. PID 1 hands it on: it has no use for signals itself, and takes none.
+    fn kill(&self, signal: i32) {
+        if signal == libc::SIGKILL || !self.sandbox.given.init {
+            self.sandbox.first.signal(signal);
+        } else {
+            let _ = sys::send_now(self.sandbox.socket.as_fd(), &Message::Signal(signal).encode());
+        }
+    }
+
+    /// Shows the last of the program's output, unless somebody does not want to wait for it.
+    fn finish(&mut self) {
+        let signals = &self.sandbox.signals;
+        let skip = self.timed_out || self.skip_final_output;
+        let ended = || skip || std::iter::from_fn(|| signals.next()).any(|arrived| is_end(arrived.signal));
+        self.relay.finish(ended, sys::borrow(signals.fd()));
+    }
+}

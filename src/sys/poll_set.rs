@@ -1,0 +1,66 @@
+//! poll(2) on a set of any size, for a process that may allocate.
+
+use super::errno::{Errno, Result, check};
+use super::fd::Poll;
+
+/// Descriptors that are waited for together. It keeps its memory when it is cleared, so that it can be filled anew for each wait.
+#[derive(Default)]
+pub struct PollSet {
+    raw: Vec<libc::pollfd>,
+}
+
+impl PollSet {
+    /// Takes all descriptors out.
+    pub fn clear(&mut self) {
+        self.raw.clear();
+    }
+
+    /// Adds a descriptor; its index is the number of those added before.
+    pub fn add(&mut self, want: Poll) {
+        let events = if want.read { libc::POLLIN } else { 0 } | if want.write { libc::POLLOUT } else { 0 };
+        self.raw.push(libc::pollfd { fd: want.fd, events, revents: 0 });
+    }
+
+    /// Waits until one of them is ready. `timeout` is in milliseconds; none waits for ever. An interruption by a signal is no error,
+    /// and gives no readiness.
+    pub fn wait(&mut self, timeout: Option<i32>) -> Result<()> {
+        let count = self.raw.len() as libc::nfds_t;
+        // SAFETY: the kernel writes to `revents` of `count` structures, which this vector holds.
+        let value = unsafe { libc::poll(self.raw.as_mut_ptr(), count, timeout.unwrap_or(-1)) };
+        match check(value.into()) {
+            Err(Errno(libc::EINTR)) => {
+                self.raw.iter_mut().for_each(|raw| raw.revents = 0);
+                Ok(())
+            }
+            other => other.map(drop),
+        }
+    }
+
+    /// Whether anything happened at this index, errors and hang-up included.
+    pub fn is_ready(&self, index: usize) -> bool {
+        self.raw.get(index).is_some_and(|raw| raw.revents != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::{AsFd, AsRawFd};
+
+    #[test]
+    fn a_set_of_any_size_says_which_are_ready() {
+        let (hears, tells) = crate::sys::pipe().unwrap();
+        let mut set = PollSet::default();
+        for round in [false, true] {
+            set.clear();
+            (0..40).for_each(|_| set.add(Poll::read(hears.as_raw_fd())));
+            set.add(Poll { write: true, ..Poll::end(tells.as_raw_fd()) });
+            if round {
+                crate::sys::write_all(tells.as_fd(), b"x").unwrap();
+            }
+            set.wait(Some(0)).unwrap();
+            assert_eq!([set.is_ready(0), set.is_ready(39), set.is_ready(40)], [round, round, true]);
+            assert!(!set.is_ready(41));
+        }
+    }
+}
