@@ -5,7 +5,7 @@ use super::mapped::Mapped;
 use super::supervise::Supervisor;
 use super::wording;
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::plan::{Phase, Plan};
 use crate::spec::Descriptors;
 use crate::sys;
 
@@ -13,11 +13,12 @@ use crate::sys;
 pub(super) struct Helped<'p>(pub Supervisor<'p>);
 
 impl<'p> Helped<'p> {
-    /// Lets the first process go on, to its view, and starts helpers.
+    /// Starts helpers, and has the first process go on when those are ready that it waits for.
     pub(super) fn new(mapped: Mapped<'p>, status: &mut dyn Events) -> Result<Helped<'p>> {
         let Mapped(mut supervisor) = mapped;
         let plan = supervisor.sandbox().plan;
         if supervisor.sandbox().given.wait_for_launcher {
+            supervisor.help(Phase::Namespaces, status)?;
             supervisor.go()?;
         }
         if !plan.user.is_private() || plan.user_last.is_some() {
@@ -33,7 +34,7 @@ impl<'p> Helped<'p> {
         }
         if supervisor.sandbox().given.wait_for_go {
             supervisor.expect_ready(status)?;
-            supervisor.help(status)?;
+            supervisor.help(Phase::View, status)?;
             supervisor.go()?;
         }
         Ok(Helped(supervisor))

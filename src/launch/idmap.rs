@@ -1,6 +1,6 @@
 //! Writing the maps of a child: by ourselves as root, or through newuidmap(1) and newgidmap(1).
 
-use super::helper;
+use super::helpers;
 use crate::error::{Error, Result};
 use crate::plan::{Extent, IdPlan, Writer};
 use std::path::Path;
@@ -34,7 +34,7 @@ pub(super) fn write(ids: &IdPlan, pid: i32) -> Result<()> {
 fn run(program: &Path, pid: i32, map: &[Extent], file: &str) -> Result<()> {
     let numbers = map.iter().flat_map(|e| [e.inside, e.outside, e.count]).map(|n| n.to_string());
     let args: Vec<String> = std::iter::once(pid.to_string()).chain(numbers).collect();
-    helper::complete(program, &args).map_err(|why| {
+    helpers::complete(program, &args).map_err(|why| {
         Error::new(format!("{} {}: {why}", program.display(), args.join(" ")))
             .hint(format!("the ranges of {file} must allow this map, and the program must be set-user-id root or have cap_setuid, cap_setgid"))
     })

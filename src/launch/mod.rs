@@ -9,7 +9,7 @@ mod figures;
 #[cfg(feature = "guards-off")]
 mod guards;
 mod helped;
-mod helper;
+mod helpers;
 mod idmap;
 mod mapped;
 mod message;

@@ -6,7 +6,7 @@ use crate::child::{
     Step, Strings,
 };
 use crate::error::{Error, Result};
-use crate::plan::{Extent, Op, Placed, Plan, Writer};
+use crate::plan::{Extent, Op, Phase, Placed, Plan, Writer};
 use crate::spec::{self, Descriptors, Namespace, Upper, UserNamespace};
 use crate::sys;
 use std::ffi::{CString, OsStr, OsString};
@@ -58,7 +58,10 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: CallerState) -> Resu
     let same = |id: u32| [Extent { inside: id, outside: id, count: 1 }];
     let by_launcher = matches!(plan.ids.writer, Writer::Launcher | Writer::Helpers { .. });
     let by_child = plan.ids.writer == Writer::Child;
-    let wait_for_launcher = by_launcher || wants_child || !plan.create.is_empty();
+    let wait_for_launcher = by_launcher
+        || wants_child
+        || !plan.create.is_empty()
+        || plan.helpers_of(Phase::Namespaces).next().is_some();
     let umask = sys::umask(0);
     sys::umask(umask);
     let (only_fds, drop_fds) = match &plan.descriptors {
@@ -96,7 +99,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: CallerState) -> Resu
         scratch,
         steps,
         file_label: label(&plan.file_label)?,
-        wait_for_go: plan.bus_proxy.is_some(),
+        wait_for_go: plan.helpers_of(Phase::View).next().is_some(),
         join_last: plan.user_last,
         inner: plan.inner.then(|| maps(&same(plan.ids.uid), &same(plan.ids.gid))),
         try_nested: plan.nested_tried,

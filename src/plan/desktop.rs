@@ -1,6 +1,7 @@
 //! The desktop's services: sockets, devices, the session bus.
 
-use super::BusProxy;
+use super::HelperSpec;
+use super::bus_proxy;
 use super::items::{Item, What, base, own, resolved};
 use crate::error::{Error, Result};
 use crate::host::{Facts, bus_path};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 #[derive(Default)]
 pub(super) struct DesktopPlan {
     pub items: Vec<(PathBuf, Item)>,
-    pub bus_proxy: Option<BusProxy>,
+    pub helpers: Vec<HelperSpec>,
 }
 
 pub(super) fn plan(
@@ -134,34 +135,12 @@ fn bus(
             .origin(&bus.origin)
             .hint("install it: apt-get install xdg-dbus-proxy; or --set dbus.session.policy=none"));
     };
-    let mut args = vec!["--filter".to_owned()];
-    args.extend(bus.rules.iter().map(|rule| format!("--{rule}")));
-    if !sandbox.desktop.portals.is_empty() {
-        let portal = "org.freedesktop.portal";
-        for interface in ["org.freedesktop.portal.Request.*", "org.freedesktop.portal.Session.*"] {
-            args.push(format!("--call={portal}.Desktop={interface}@/org/freedesktop/portal/desktop/*"));
-        }
-        args.push(format!("--call={portal}.Desktop=org.freedesktop.DBus.Properties.*@/org/freedesktop/portal/desktop"));
-        args.push(format!("--broadcast={portal}.Desktop=*@/org/freedesktop/portal/desktop/*"));
-        for name in &sandbox.desktop.portals {
-            let interface = match name.as_str() {
-                "file-chooser" => "FileChooser",
-                "open-uri" => "OpenURI",
-                "notification" => "Notification",
-                "settings" => "Settings",
-                "camera" => "Camera",
-                _ => "Print",
-            };
-            args.push(format!("--call={portal}.Desktop={portal}.{interface}.*@/org/freedesktop/portal/desktop"));
-        }
-    }
     if !matches!(sandbox.filesystem.root, crate::spec::Root::Dir(_)) {
         plan.items.push((runtime.to_owned(), own(What::Dir { mode: 0o700 })));
     }
     // The proxy is given this path from outside of the sandbox: a link on the way would lead it through the host's tree.
     let inside = facts.paths.resolve(base(&sandbox.filesystem.root), &socket);
     let socket = inside.map_or(socket, |(real, _)| real);
-    plan.bus_proxy =
-        Some(BusProxy { program: program.clone(), address: address.clone(), socket, args, origin: bus.origin.clone() });
+    plan.helpers.push(bus_proxy::helper(sandbox, program, address, socket)?);
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! `Sandbox` + `Facts` → `Plan`: every decision taken, every error found that can be found before anything happens. Pure.
 
 mod bpf;
+mod bus_proxy;
 mod cgroup;
 mod desktop;
 mod env;
+mod helpers;
 mod ids;
 mod items;
 mod landlock;
@@ -21,6 +23,7 @@ mod tree;
 mod undone;
 
 pub use cgroup::{CgroupSource, source as cgroup_source};
+pub use helpers::{Argument, Confinement, HelperSpec, HelperWords, Loss, Phase, Readiness};
 pub use ids::{Extent, IdPlan, Writer};
 pub use landlock::LandlockPlan;
 pub use limits::{CgroupPlan, LimitFile};
@@ -150,8 +153,9 @@ pub struct Plan {
     /// SELinux context of what is made for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_label: Option<String>,
-    /// The filter in front of the session bus.
-    pub bus_proxy: Option<BusProxy>,
+    /// Programs that help from outside, in the order in which they are started.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub helpers: Vec<HelperSpec>,
     /// Masks that are not needed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<Closed>,
@@ -180,21 +184,6 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 pub struct Create {
     /// Where.
     pub path: PathBuf,
-    /// Who asked.
-    pub origin: Origin,
-}
-
-/// xdg-dbus-proxy, as it is started.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BusProxy {
-    /// The program.
-    pub program: PathBuf,
-    /// Address of the real bus.
-    pub address: String,
-    /// The socket inside.
-    pub socket: PathBuf,
-    /// Its options after the socket.
-    pub args: Vec<String>,
     /// Who asked.
     pub origin: Origin,
 }
@@ -268,7 +257,7 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
             .hint("sbx [FLAGS] -- PROGRAM [ARGUMENT]..."));
     }
     let mut closed = Vec::new();
-    let (env, placed, bus_proxy) = view(sandbox, facts, &ids, &mut notes, &mut closed)?;
+    let (env, placed, helpers) = view(sandbox, facts, &ids, &mut notes, &mut closed)?;
     let hostname = match (&sandbox.process.hostname, namespaces.contains(&Namespace::Uts)) {
         (Some(_), false) => {
             let error = Error::new("a host name of its own needs a uts namespace of its own");
@@ -341,13 +330,13 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         seccomp,
         exec_label: sandbox.security.exec_label.clone(),
         file_label: sandbox.security.file_label.clone(),
-        bus_proxy,
+        helpers,
         closed,
         notes,
     })
 }
 
-/// The environment, the view, and the proxy of the bus that belongs to them.
+/// The environment, the view, and the helpers that belong to them.
 #[expect(clippy::type_complexity, reason = "three parts of a plan, for one caller")]
 fn view(
     sandbox: &Sandbox,
@@ -355,17 +344,17 @@ fn view(
     ids: &IdPlan,
     notes: &mut Vec<String>,
     closed: &mut Vec<Closed>,
-) -> Result<(Vec<(OsString, OsString)>, place::Placement, Option<BusProxy>)> {
+) -> Result<(Vec<(OsString, OsString)>, place::Placement, Vec<HelperSpec>)> {
     if sandbox.filesystem.root == Root::Bare {
         let env = sandbox.process.environment.clone().unwrap_or_default();
-        return Ok((env, ordered::place(sandbox, facts)?, None));
+        return Ok((env, ordered::place(sandbox, facts)?, Vec::new()));
     }
     let mut env = env::plan(sandbox, facts);
     let desktop = desktop::plan(sandbox, facts, &mut env, notes)?;
     let items = items::collect(sandbox, facts, ids, desktop.items, notes, closed)?;
     let placed = place::place(items, sandbox, facts, notes)?;
     let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-    Ok((env, placed, desktop.bus_proxy))
+    Ok((env, placed, desktop.helpers))
 }
 
 impl Plan {
@@ -377,6 +366,11 @@ impl Plan {
     /// Whether the view is a list of operations.
     pub fn is_bare(&self) -> bool {
         self.shell
+    }
+
+    /// The helpers of a phase.
+    pub fn helpers_of(&self, phase: Phase) -> impl Iterator<Item = &HelperSpec> {
+        self.helpers.iter().filter(move |helper| helper.phase == phase)
     }
 
     /// What is looked for in the program's PATH, or executed.

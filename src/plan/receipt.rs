@@ -196,9 +196,8 @@ impl Book<'_> {
     }
 
     fn services(&mut self, sandbox: &Sandbox) {
-        if let Some(proxy) = &self.plan.bus_proxy {
-            let by = vec![format!("{} with {} rules", proxy.program.display(), proxy.args.len())];
-            self.full("dbus.session.policy = \"filter\"", &proxy.origin, by);
+        for helper in &self.plan.helpers {
+            self.full(helper.setting, &helper.origin, vec![helper.mechanism()]);
         }
         for (on, name) in [(sandbox.desktop.x11, "x11"), (sandbox.desktop.wayland, "wayland")] {
             if on {

@@ -69,10 +69,10 @@ pub fn text(plan: &Plan) -> String {
     if let Some(timeout) = plan.timeout {
         line("timeout", humantime::format_duration(timeout).to_string());
     }
-    if let Some(proxy) = &plan.bus_proxy {
-        line("session bus", format!("{} {}{}", proxy.program.display(), proxy.address, from(&proxy.origin.0)));
-        for arg in &proxy.args {
-            line("", arg.clone());
+    for helper in &plan.helpers {
+        line(helper.provides, format!("{} {}{}", helper.program.display(), helper.target, from(&helper.origin.0)));
+        for rule in &helper.rules {
+            line("", rule.clone());
         }
     }
     let keyring = if plan.own_keyring { "new session keyring, " } else { "" };

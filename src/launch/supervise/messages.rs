@@ -23,9 +23,7 @@ impl Supervisor<'_> {
             // The program runs: what PID 1 meets from here on is the program's doing, or an accident, and its end.
             Some(Message::Failed { .. }) if self.started() => self.state = State::Over,
             Some(Message::Failed { place, call, errno }) => {
-                self.sandbox.first.signal(libc::SIGKILL);
-                self.take_back();
-                self.finish();
+                self.give_up();
                 let found = self.found.take();
                 return Err(wording::failure(self.sandbox.plan, &self.sandbox.given, (place, call, errno), found));
             }

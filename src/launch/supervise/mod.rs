@@ -8,13 +8,14 @@ mod signals;
 use super::born::Born;
 use super::events::Events;
 use super::figures::Figures;
-use super::helper::{self, Helper};
+use super::helpers::Helper;
 use super::relay::Relay;
 use super::signals::is_end;
 use super::sources::Sources;
 use super::victims::Victims;
 use crate::child::{Message, Session};
 use crate::error::{Error, Result};
+use crate::plan::{Loss, Phase};
 use crate::sys::{self, Poll, Termios};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -55,7 +56,7 @@ struct Awaited {
 /// Watches a sandbox. What it has to undo is undone in this order: the terminal is as it was, helpers are ended, then the sandbox.
 pub(super) struct Supervisor<'p> {
     relay: Relay,
-    helpers: Vec<Helper>,
+    helpers: Vec<Helper<'p>>,
     sandbox: Born<'p>,
     sources: Sources<Handler<'p>>,
     state: State,
@@ -118,8 +119,8 @@ impl<'p> Supervisor<'p> {
     /// Descriptors that must stay open.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         let Born { socket, first, signals, caller, .. } = &self.sandbox;
-        let caller = caller.as_ref().map(AsRawFd::as_raw_fd);
-        [socket.as_raw_fd(), first.fd(), signals.fd()].into_iter().chain(caller)
+        let own = [socket.as_raw_fd(), first.fd(), signals.fd()].into_iter();
+        own.chain(caller.as_ref().map(AsRawFd::as_raw_fd)).chain(self.helpers.iter().flat_map(Helper::descriptors))
     }
 
     /// What is waited for, in the order in which it is looked at: one line for each source of events.
@@ -194,11 +195,14 @@ impl<'p> Supervisor<'p> {
         sent.map_err(|errno| Error::new(format!("the sandbox is gone: {errno}")))
     }
 
-    /// Starts the helpers of the plan.
-    pub(super) fn help(&mut self, status: &mut dyn Events) -> Result<()> {
-        if let Some(proxy) = &self.sandbox.plan.bus_proxy {
-            let pid = self.sandbox.first.pid();
-            let helper = helper::bus_proxy(proxy, pid, |fd| self.wait_for(fd, Some(helper::PATIENCE), status))?;
+    /// Starts the helpers of a phase, and waits until they are ready.
+    pub(super) fn help(&mut self, phase: Phase, status: &mut dyn Events) -> Result<()> {
+        let first = self.sandbox.first.pid();
+        // All of them are started before the first one is waited for.
+        let helpers: Result<Vec<_>> =
+            self.sandbox.plan.helpers_of(phase).map(|spec| Helper::start(spec, first)).collect();
+        for helper in helpers? {
+            helper.expect_ready(&mut |fd, patience| self.wait_for(fd, Some(patience), status))?;
             self.helpers.push(helper);
         }
         Ok(())
@@ -308,13 +312,31 @@ impl<'p> Supervisor<'p> {
         Ok(())
     }
 
-    /// Helpers have ended by themselves, and the program goes on without them.
+    /// A helper has ended by itself.
     fn on_helper_exit(&mut self, status: &mut dyn Events) -> Result<()> {
-        let Some(proxy) = &self.sandbox.plan.bus_proxy else { return Ok(()) };
-        for mut ended in std::mem::take(&mut self.helpers) {
-            status.note(&ended.exit_description(&proxy.program));
+        let mut index = 0;
+        while let Some(helper) = self.helpers.get_mut(index) {
+            let Some(description) = helper.exit_description() else {
+                index += 1;
+                continue;
+            };
+            let spec = self.helpers.remove(index).spec();
+            match spec.loss {
+                Loss::Note(_) => status.note(&description),
+                Loss::End(_) => {
+                    self.give_up();
+                    return Err(Error::new(description).origin(&spec.origin));
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Ends the sandbox before an error is told.
+    fn give_up(&mut self) {
+        self.sandbox.first.signal(libc::SIGKILL);
+        self.take_back();
+        self.finish();
     }
 
     /// A signal for the program. PID 1 hands it on: it has no use for signals itself, and takes none.

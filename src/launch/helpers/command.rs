@@ -1,0 +1,25 @@
+//! The one place where programs are started outside of the sandbox.
+
+use crate::sys;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A program of the host, to be started without standard input, in the root directory and a process group of its own.
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub(super) fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null()).current_dir("/").process_group(0);
+    command
+}
+
+/// Runs a program to its end; the error is what it said.
+pub(in crate::launch) fn complete(program: &Path, args: &[String]) -> Result<(), String> {
+    let output = command(program).args(args).output().map_err(|error| sys::Errno::from(error).to_string())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.trim().replace('\n', "; ");
+    Err(if said.is_empty() { output.status.to_string() } else { said })
+}

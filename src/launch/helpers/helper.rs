@@ -1,0 +1,180 @@
+//! A helper of a sandbox: started, waited for until it is ready, watched, and ended.
+
+use super::command::command;
+use crate::error::{Error, Result};
+use crate::plan::{Argument, HelperSpec, Loss, Readiness};
+use crate::sys;
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a helper may take to be ready.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a file is looked for that says that a helper is ready.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Waits for a descriptor for a time at most; false when it is over. An error ends the start.
+pub(in crate::launch) type Wait<'a> = &'a mut dyn FnMut(RawFd, Duration) -> Result<bool>;
+
+/// A helper that runs. It ends with sbx: when it is dropped it is killed and reaped, and where it has a pipe, that has no reader then.
+pub(in crate::launch) struct Helper<'p> {
+    spec: &'p HelperSpec,
+    child: Child,
+    pidfd: OwnedFd,
+    /// The reading end of its pipe.
+    pipe: Option<OwnedFd>,
+}
+
+impl<'p> Helper<'p> {
+    /// Starts it; `first` is the process id of the sandbox's first process.
+    pub(in crate::launch) fn start(spec: &'p HelperSpec, first: i32) -> Result<Helper<'p>> {
+        let failed =
+            |what: &str, errno: sys::Errno| Error::new(format!("{}: {what}: {errno}", spec.name)).origin(&spec.origin);
+        let mut command = command(&spec.program);
+        let mut pipe = None;
+        // What it inherits, open here until it is started.
+        let mut inherited = Vec::new();
+        for arg in &spec.args {
+            match arg {
+                Argument::Text(text) => command.arg(text),
+                Argument::FirstProcess => command.arg(first.to_string()),
+                Argument::Pipe(prefix) => {
+                    let (ours, theirs) = sys::pipe().map_err(|errno| failed("pipe", errno))?;
+                    // Its end must be the only one, or its death would not be seen.
+                    let theirs = inheritable(theirs).map_err(|errno| failed("dup", errno))?;
+                    command.arg(format!("{prefix}{}", theirs.as_raw_fd()));
+                    pipe = Some(ours);
+                    inherited.push(theirs);
+                    &mut command
+                }
+                Argument::Inside(path) => {
+                    // The directory as it is now, and no path: whoever is root inside may put a link where it was, and a helper may
+                    // remove its socket when it ends.
+                    let dir = directory(path, first)
+                        .map_err(|errno| failed("the socket's directory inside cannot be opened", errno))?;
+                    let file = path.file_name().unwrap_or_default().to_string_lossy();
+                    command.arg(format!("/proc/self/fd/{}/{file}", dir.as_raw_fd()));
+                    inherited.push(dir);
+                    &mut command
+                }
+            };
+        }
+        command.args(&spec.rules).stdout(Stdio::null());
+        let mut child = command.spawn().map_err(|error| failed("cannot be started", error.into()))?;
+        drop(inherited);
+        // Not reaped before we wait for it, so the number is its own.
+        match sys::pidfd_open(child.id() as i32) {
+            Ok(pidfd) => Ok(Helper { spec, child, pidfd, pipe }),
+            Err(errno) => {
+                let _ = (child.kill(), child.wait());
+                Err(failed("pidfd_open", errno))
+            }
+        }
+    }
+
+    /// Waits until it is ready.
+    pub(in crate::launch) fn expect_ready(&self, wait: Wait<'_>) -> Result<()> {
+        let end = Instant::now() + PATIENCE;
+        let left = || end.saturating_duration_since(Instant::now());
+        match &self.spec.readiness {
+            Readiness::Started => Ok(()),
+            Readiness::Byte | Readiness::Line => {
+                // It was given none to say it on.
+                let Some(pipe) = self.pipe.as_ref().map(AsFd::as_fd) else { return Err(self.late()) };
+                loop {
+                    if !wait(pipe.as_raw_fd(), left())? {
+                        return Err(self.late());
+                    }
+                    let mut byte = [0];
+                    match sys::read(pipe, &mut byte) {
+                        Ok(1) if self.spec.readiness == Readiness::Byte || byte == *b"\n" => return Ok(()),
+                        Ok(1) => {}
+                        _ => return Err(self.ended_early()),
+                    }
+                }
+            }
+            Readiness::File(path) => loop {
+                if path.exists() {
+                    return Ok(());
+                }
+                if left().is_zero() {
+                    return Err(self.late());
+                }
+                if wait(self.fd(), LOOK)? {
+                    return Err(self.ended_early());
+                }
+            },
+        }
+    }
+
+    fn late(&self) -> Error {
+        let HelperSpec { name, program, words, origin, .. } = self.spec;
+        Error::new(format!("{name} is not ready after {} s", PATIENCE.as_secs())).origin(origin).hint(format!(
+            "see whether {} works; {}",
+            program.display(),
+            words.without
+        ))
+    }
+
+    fn ended_early(&self) -> Error {
+        let HelperSpec { name, words, origin, .. } = self.spec;
+        Error::new(format!("{name} ended before {}", words.ready))
+            .origin(origin)
+            .hint(format!("see what it wrote above; {}", words.needs))
+    }
+
+    /// Ready to read when it has ended.
+    pub(in crate::launch) fn fd(&self) -> RawFd {
+        self.pidfd.as_raw_fd()
+    }
+
+    /// Descriptors that must stay open for it.
+    pub(in crate::launch) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        [self.fd()].into_iter().chain(self.pipe.as_ref().map(AsRawFd::as_raw_fd))
+    }
+
+    /// What it was started by.
+    pub(in crate::launch) fn spec(&self) -> &'p HelperSpec {
+        self.spec
+    }
+
+    /// Where it has ended by itself: how, and what is lost with it, in a sentence.
+    pub(in crate::launch) fn exit_description(&mut self) -> Option<String> {
+        let how = match self.child.try_wait() {
+            Ok(None) => return None,
+            Ok(Some(status)) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let (Loss::Note(loss) | Loss::End(loss)) = self.spec.loss;
+        Some(format!("{} ended ({how}): {loss}", self.spec.program.display()))
+    }
+}
+
+impl Drop for Helper<'_> {
+    fn drop(&mut self) {
+        drop(self.pipe.take());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The same open file for programs that are started from here: at a number that nothing else has, without close-on-exec, since the
+/// standard library starts programs by fork and exec.
+fn inheritable(fd: OwnedFd) -> sys::Result<OwnedFd> {
+    let high = sys::dup_above(fd.as_fd(), 10)?;
+    sys::set_cloexec(high.as_raw_fd(), false)?;
+    Ok(high)
+}
+
+/// The directory that a path of the view lies in, reached through /proc/PID/root.
+fn directory(path: &Path, first: i32) -> sys::Result<OwnedFd> {
+    let c = |path: &Path| CString::new(path.as_os_str().as_encoded_bytes()).unwrap_or_default();
+    let open = |at: BorrowedFd<'_>, path: &Path| sys::open_in_root(at, &c(path), libc::O_PATH | libc::O_DIRECTORY, 0);
+    let root = format!("/proc/{first}/root");
+    let root = sys::openat(sys::cwd(), &c(Path::new(&root)), libc::O_PATH | libc::O_DIRECTORY, 0)?;
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    inheritable(open(root.as_fd(), dir.strip_prefix("/").unwrap_or(dir))?)
+}
