@@ -1,13 +1,11 @@
 //! The frame of the view: a tmpfs out of the way of the host's tree, the new root built in it, and entered.
 
+use super::failure::{At, Failure};
+use super::prepared::{Prepared, Scratch};
 use super::report::{Call, Place};
-use super::view::{MEMORY, View, part};
-use super::{At, Failure, Prepared, Scratch};
-use crate::sys::{self, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, Propagation};
+use super::view::{MEMORY, SAFE, View, part};
+use crate::sys::{self, ATTR_RDONLY, Propagation};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-/// Flags of what is laid over other files.
-pub(super) const SAFE: u64 = ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC;
 
 /// Builds the view and enters it. Gives the slave of the program's terminal if it has one.
 pub(super) fn assemble(

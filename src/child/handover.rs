@@ -5,9 +5,10 @@
 //! (CVE-2019-5736 is of this kind). Where nothing else is in the way, our file is executed once more from a copy of its mount, which
 //! is read-only and nowhere attached, and that executes the program.
 
+use super::failure::{At, Failure};
 use super::prepared::Handover;
 use super::report::{Call, Place};
-use super::{At, Failure};
+use super::search::first_of;
 use crate::sys::{self, ATTR_NODEV, ATTR_NOSUID, ATTR_RDONLY, Errno, Propagation};
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -61,9 +62,8 @@ pub fn run(args: &[OsString]) -> u8 {
     let pointers = |list: &[CString]| {
         list.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect::<Vec<*const std::ffi::c_char>>()
     };
-    let errno = super::init::first_of(paths.iter().map(CString::as_c_str), |path| {
-        sys::execve(path, &pointers(arguments), &pointers(&env))
-    });
+    let errno =
+        first_of(paths.iter().map(CString::as_c_str), |path| sys::execve(path, &pointers(arguments), &pointers(&env)));
     let status = if errno == Errno(libc::ENOENT) { crate::exit::NOT_FOUND } else { crate::exit::NOT_EXECUTABLE };
     // As PID 1 there is nobody who waits.
     if sys::write_all(sys::borrow(tells), &errno.0.to_ne_bytes()).is_err() {

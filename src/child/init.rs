@@ -1,7 +1,11 @@
 //! From clone to the last exit status: sets the namespaces up, starts the program, and is PID 1 for it.
 
+use super::failure::{At, Failure};
+use super::launcher::ask;
+use super::prepared::{Guard, Prepared, Session};
 use super::report::{Call, LENGTH, Message, Place};
-use super::{At, Failure, Guard, Prepared, Session, assemble, handover, lockdown};
+use super::search::first_of;
+use super::{assemble, handover, lockdown};
 use crate::sys::{self, Errno, Mask, Poll, Waited};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -184,16 +188,6 @@ fn lock(prepared: &Prepared) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Sends a message and waits for the launcher's word.
-pub(super) fn ask(socket: BorrowedFd<'_>, message: Message) -> Result<(), Failure> {
-    sys::send(socket, &message.encode(), None).at(Place::Setup, Call::Send)?;
-    let mut buffer = [0; LENGTH];
-    match sys::receive(socket, &mut buffer).at(Place::Setup, Call::Receive)? {
-        (LENGTH, _) if Message::decode(&buffer) == Some(Message::Go) => Ok(()),
-        _ => Err(Errno(libc::EPIPE)).at(Place::Setup, Call::Receive),
-    }
-}
-
 /// Whether the launcher is gone. It may have sent a signal meanwhile, which waits here for the program.
 fn hung_up(socket: BorrowedFd<'_>) -> bool {
     let mut set = [Poll::end(socket.as_raw_fd())];
@@ -285,20 +279,6 @@ fn become_program(
         result
     });
     Ok(Failure { place: Place::Exec, call: Call::Execve, errno })
-}
-
-/// Tries one path after the other, as execvp(3): a directory that may not be searched does not end the search, and is told if nothing
-/// is found.
-pub(super) fn first_of<'a>(paths: impl Iterator<Item = &'a CStr>, mut execute: impl FnMut(&CStr) -> Errno) -> Errno {
-    let mut errno = Errno(libc::ENOENT);
-    for path in paths {
-        match execute(path) {
-            Errno(libc::ENOENT | libc::ENOTDIR) => {}
-            Errno(libc::EACCES) => errno = Errno(libc::EACCES),
-            other => return other,
-        }
-    }
-    errno
 }
 
 /// What the caller has open and the program does not get is closed at once, rather than by exec: the directory to start in, and the

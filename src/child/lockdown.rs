@@ -1,7 +1,8 @@
 //! What the program may not do, in the one order that works.
 
+use super::failure::{At, Failure};
+use super::prepared::{Guard, Landlock, Prepared};
 use super::report::{Call, Place};
-use super::{At, Failure, Guard, Landlock, Prepared};
 use crate::sys;
 use std::os::fd::AsFd;
 

@@ -3,12 +3,15 @@
 //! Everything is prepared by the launcher; what fails is reported as (where, which call, errno) and worded there.
 
 mod assemble;
+mod failure;
 mod handover;
 mod init;
+mod launcher;
 mod lockdown;
 mod prepared;
 mod procfs;
 mod report;
+mod search;
 mod trial;
 mod view;
 
@@ -22,25 +25,8 @@ pub use report::{Call, LENGTH as LENGTH_OF_MESSAGE, LENGTH_OF_TEXT, Message, Pla
 pub use trial::{Trial, attempt};
 
 use crate::sys::{self, Mask};
+use failure::Failure;
 use std::os::fd::{AsFd, OwnedFd};
-
-/// What went wrong, and where.
-pub(crate) struct Failure {
-    place: Place,
-    call: Call,
-    errno: sys::Errno,
-}
-
-/// Adds place and call to an errno.
-pub(crate) trait At<T> {
-    fn at(self, place: Place, call: Call) -> std::result::Result<T, Failure>;
-}
-
-impl<T> At<T> for sys::Result<T> {
-    fn at(self, place: Place, call: Call) -> std::result::Result<T, Failure> {
-        self.map_err(|errno| Failure { place, call, errno })
-    }
-}
 
 /// The child's whole life.
 pub fn run(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> ! {

@@ -1,10 +1,9 @@
 //! procfs in the view: what of it is masked, and what is read-only.
 
-use super::Point;
-use super::assemble::SAFE;
+use super::failure::{At, Failure};
+use super::prepared::Point;
 use super::report::Call;
-use super::view::{Kind, View};
-use super::{At, Failure};
+use super::view::{Kind, SAFE, View};
 use crate::sys::{self, ATTR_RDONLY, Errno, Propagation};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -1,13 +1,17 @@
 //! The parts of the view: detached mounts, moved onto targets below the new root.
 
+use super::failure::{At, Failure};
+use super::prepared::{Act, Point, Source, Step};
 use super::report::{Call, LENGTH, LENGTH_OF_TEXT, Message, Place};
-use super::{Act, At, Failure, Point, Source, Step};
 use crate::sys::{self, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, Errno, Propagation, Text};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// Attributes of the sandbox's tmpfs, which its parts inherit.
 pub(super) const MEMORY: u64 = ATTR_NOSUID | ATTR_NODEV;
+
+/// Flags of what is laid over other files.
+pub(super) const SAFE: u64 = ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC;
 
 /// A new directory of that tmpfs as a mount of its own.
 pub(super) fn part(
@@ -190,7 +194,7 @@ impl<'a> View<'a> {
                 (mount.at(place, Call::Fsmount)?, Kind::Dir)
             }
             Source::Cgroup { ro } => {
-                let attributes = super::assemble::SAFE | if *ro { sys::ATTR_RDONLY } else { 0 };
+                let attributes = SAFE | if *ro { sys::ATTR_RDONLY } else { 0 };
                 let mount = sys::new_filesystem(c"cgroup2", &[(c"source", c"cgroup2")], attributes);
                 (mount.at(place, Call::Fsmount)?, Kind::Dir)
             }

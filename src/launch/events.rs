@@ -1,6 +1,6 @@
 //! What a sandbox's user is told while it is started and runs.
 
-use super::figures::Figures;
+use super::cgroup::figures::Figures;
 use super::outcome::Outcome;
 use crate::error::Result;
 use std::os::fd::RawFd;

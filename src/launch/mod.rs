@@ -5,7 +5,6 @@ mod caller;
 mod cgroup;
 mod ended;
 mod events;
-mod figures;
 #[cfg(feature = "guards-off")]
 mod guards;
 mod helped;
@@ -25,18 +24,16 @@ mod signals;
 mod sources;
 mod status;
 mod supervise;
-mod systemd;
 mod trial;
-mod victims;
 mod wording;
 
+pub use cgroup::figures::Figures;
+pub use cgroup::victims::Victim;
 pub use events::Events;
-pub use figures::Figures;
 pub use outcome::Outcome;
 pub use running::Running;
 pub use status::Status;
 pub use trial::try_out;
-pub use victims::Victim;
 
 use crate::error::Result;
 use crate::plan::Plan;

@@ -58,10 +58,8 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: CallerState) -> Resu
     let same = |id: u32| [Extent { inside: id, outside: id, count: 1 }];
     let by_launcher = matches!(plan.ids.writer, Writer::Launcher | Writer::Helpers { .. });
     let by_child = plan.ids.writer == Writer::Child;
-    let wait_for_launcher = by_launcher
-        || wants_child
-        || !plan.create.is_empty()
-        || plan.helpers_of(Phase::Namespaces).next().is_some();
+    let wait_for_launcher =
+        by_launcher || wants_child || !plan.create.is_empty() || plan.helpers_of(Phase::Namespaces).next().is_some();
     let umask = sys::umask(0);
     sys::umask(umask);
     let (only_fds, drop_fds) = match &plan.descriptors {

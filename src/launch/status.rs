@@ -1,7 +1,7 @@
 //! `--status-fd`: a JSON line for each event.
 
+use super::cgroup::figures::Figures;
 use super::events::Events;
-use super::figures::Figures;
 use super::outcome::Outcome;
 use crate::sys;
 use serde_json::{Value, json};

@@ -2,8 +2,8 @@
 
 use super::{State, Supervisor};
 use crate::error::{Error, Result};
+use crate::launch::cgroup::figures::Figures;
 use crate::launch::events::Events;
-use crate::launch::figures::Figures;
 use crate::launch::outcome::Outcome;
 use crate::sys::{self, Waited};
 

@@ -6,13 +6,14 @@ mod messages;
 mod signals;
 
 use super::born::Born;
+use super::cgroup::figures::Figures;
+use super::cgroup::victims::Victims;
 use super::events::Events;
-use super::figures::Figures;
 use super::helpers::Helper;
-use super::relay::Relay;
+use super::outcome::Outcome;
+use super::relay::{Relay, tty};
 use super::signals::is_end;
 use super::sources::Sources;
-use super::victims::Victims;
 use crate::child::{Message, Session};
 use crate::error::{Error, Result};
 use crate::plan::{Loss, Phase};
@@ -75,7 +76,7 @@ pub(super) struct Supervisor<'p> {
     group: Option<i32>,
     /// What was in the way of what is said next to have failed.
     found: Option<String>,
-    outcome: Option<super::outcome::Outcome>,
+    outcome: Option<Outcome>,
     /// When the program's time is over, or, where it is, when it is killed.
     deadline: Option<Instant>,
     timed_out: bool,
@@ -214,8 +215,8 @@ impl<'p> Supervisor<'p> {
         if let Some(master) = self.terminal.take() {
             self.relay.start(master);
         }
-        let tty = (self.sandbox.given.session == Session::Detached).then(super::relay::tty).flatten();
-        self.settings = tty.and_then(|tty| Some((tty, sys::terminal_settings(tty).ok()?)));
+        let terminal = (self.sandbox.given.session == Session::Detached).then(tty).flatten();
+        self.settings = terminal.and_then(|tty| Some((tty, sys::terminal_settings(tty).ok()?)));
         self.victims = self.sandbox.cgroup.as_ref().and_then(|cgroup| cgroup.victims(self.sandbox.first.pid()));
         self.deadline = self.sandbox.plan.timeout.map(|timeout| Instant::now() + timeout);
     }
@@ -241,7 +242,7 @@ impl<'p> Supervisor<'p> {
             && Instant::now() >= end
         {
             self.pending_termination = None;
-            self.outcome = Some(super::outcome::Outcome::Signaled(signal));
+            self.outcome = Some(Outcome::Signaled(signal));
             self.kill(libc::SIGKILL);
         }
         if self.relay.waits() {

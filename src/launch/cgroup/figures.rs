@@ -1,6 +1,6 @@
 //! What a sandbox used.
 
-use super::cgroup::read;
+use super::files::{field, read};
 use super::victims::{Victim, Victims};
 use crate::sys;
 use serde::Serialize;
@@ -59,7 +59,7 @@ pub struct Figures {
 
 impl Figures {
     /// From the cgroup's own files, in which every process counts that was ever in it.
-    pub(super) fn of_cgroup(dir: &Path, wall: Duration) -> Figures {
+    pub(in crate::launch) fn of_cgroup(dir: &Path, wall: Duration) -> Figures {
         let text = |name: &str| read(dir, name).unwrap_or_default();
         let (cpu, memory) = (text("cpu.stat"), text("memory.stat"));
         let number = |name: &str| read(dir, name)?.trim().parse().ok();
@@ -99,7 +99,7 @@ impl Figures {
     }
 
     /// Only what limits did: the rest has the kernel add up counters of all processors.
-    pub(super) fn verdict(dir: &Path, wall: Duration) -> Figures {
+    pub(in crate::launch) fn verdict(dir: &Path, wall: Duration) -> Figures {
         Figures {
             source: "cgroup",
             wall_usec: wall.as_micros() as u64,
@@ -110,12 +110,12 @@ impl Figures {
     }
 
     /// With those who are known of the processes that were ended for memory.
-    pub(super) fn naming(self, victims: Option<&Victims>) -> Figures {
+    pub(in crate::launch) fn naming(self, victims: Option<&Victims>) -> Figures {
         Figures { oom_killed: victims.map_or_else(Vec::new, |victims| victims.found().to_vec()), ..self }
     }
 
     /// Without a cgroup: getrusage(2), RUSAGE_CHILDREN.
-    pub(super) fn of_children(wall: Duration) -> Figures {
+    pub(in crate::launch) fn of_children(wall: Duration) -> Figures {
         let used = sys::usage_of_children();
         Figures {
             source: "rusage",
@@ -172,11 +172,6 @@ impl Figures {
         }
         out
     }
-}
-
-/// The number behind a name, in a file that has one on each line.
-pub(super) fn field(text: &str, name: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
 fn size(bytes: u64) -> String {

@@ -23,7 +23,7 @@ pub struct Victim {
 
 impl std::fmt::Display for Victim {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // It chooses its name. The form is that of the system's log.
+        // The name is chosen by the program: it is escaped. The form is that of the system's log.
         let probably = if self.seen { "" } else { "probably " };
         write!(f, "{probably}{}[{}]", crate::error::printable(&self.name), self.pid)
     }
@@ -59,8 +59,8 @@ const MOMENT: Duration = Duration::from_millis(2);
 /// For how long what was seen says who was the largest.
 const FRESH: Duration = Duration::from_millis(250);
 
-/// What is known of them.
-pub(super) struct Victims {
+/// Tracks who is ended for memory in the sandbox's cgroup.
+pub(in crate::launch) struct Victims {
     dir: PathBuf,
     /// The sandbox's first process, with which the kernel ends all others.
     first: i32,
@@ -78,7 +78,7 @@ pub(super) struct Victims {
 
 impl Victims {
     /// None where memory is not counted, or another pid namespace's /proc is shown.
-    pub(super) fn of(dir: &Path, first: i32) -> Option<Victims> {
+    pub(in crate::launch) fn of(dir: &Path, first: i32) -> Option<Victims> {
         let own = std::fs::read_link("/proc/self").ok()?;
         if own.to_str()? != crate::sys::pid().to_string() {
             return None;
@@ -93,12 +93,12 @@ impl Victims {
     }
 
     /// Has an error when there is something new.
-    pub(super) fn fd(&self) -> RawFd {
+    pub(in crate::launch) fn fd(&self) -> RawFd {
         self.events.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }
 
     /// Those that are known.
-    pub(super) fn found(&self) -> &[Victim] {
+    pub(in crate::launch) fn found(&self) -> &[Victim] {
         &self.found
     }
 
@@ -107,7 +107,7 @@ impl Victims {
         let mut bytes = [0; 512];
         let length = self.events.as_ref().and_then(|events| events.read_at(&mut bytes, 0).ok());
         let text = String::from_utf8_lossy(bytes.get(..length.unwrap_or(0)).unwrap_or_default()).into_owned();
-        let Some(kills) = super::figures::field(&text, "oom_kill") else {
+        let Some(kills) = super::files::field(&text, "oom_kill") else {
             self.events = None;
             return 0;
         };
@@ -117,7 +117,7 @@ impl Victims {
     }
 
     /// Something has happened.
-    pub(super) fn look(&mut self) {
+    pub(in crate::launch) fn look(&mut self) {
         let began = Instant::now();
         let mut new = self.count();
         if self.events.is_none() || self.next.get(usize::from(new > 0)).is_some_and(|next| began < *next) {
@@ -149,10 +149,10 @@ impl Victims {
     }
 
     /// All is over, and everybody gone or about to go: the signal says nothing any more.
-    pub(super) fn last(&mut self) {
+    pub(in crate::launch) fn last(&mut self) {
         let new = self.count();
         if new > 0 {
-            self.probably(&[], new, Instant::now());
+            self.record_likely_victims(&[], new, Instant::now());
         }
     }
 
@@ -174,11 +174,11 @@ impl Victims {
             self.found.push(process.victim(true));
             self.dying.push(process.pid);
         }
-        self.probably(now, others, began);
+        self.record_likely_victims(now, others, began);
     }
 
     /// The kernel takes the largest.
-    fn probably(&mut self, now: &[Process], most: usize, began: Instant) {
+    fn record_likely_victims(&mut self, now: &[Process], most: usize, began: Instant) {
         let Some((when, seen)) = &self.seen else { return };
         if began.duration_since(*when) > FRESH {
             return;

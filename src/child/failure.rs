@@ -1,0 +1,22 @@
+//! What fails between clone and exec.
+
+use super::report::{Call, Place};
+use crate::sys;
+
+/// A call that failed, and the part of the work that it belongs to.
+pub(super) struct Failure {
+    pub place: Place,
+    pub call: Call,
+    pub errno: sys::Errno,
+}
+
+/// Adds place and call to an errno, so that the launcher can word the failure.
+pub(super) trait At<T> {
+    fn at(self, place: Place, call: Call) -> std::result::Result<T, Failure>;
+}
+
+impl<T> At<T> for sys::Result<T> {
+    fn at(self, place: Place, call: Call) -> std::result::Result<T, Failure> {
+        self.map_err(|errno| Failure { place, call, errno })
+    }
+}

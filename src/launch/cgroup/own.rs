@@ -1,0 +1,212 @@
+//! The sandbox's cgroup: made, limited and read back before there is a process in it; counted and taken away afterwards.
+//! "Control Group v2" of the kernel's documentation.
+//!
+//! It is two, one in the other. The outer one has the limits, the figures and cgroup.kill, and no name inside: what the program sees
+//! starts with the inner one, which is the root of its cgroup namespace. Its files are the user's, and a program that makes one more
+//! namespace, or where the hierarchy is mounted without `nsdelegate`, may write to all that it can name.
+
+use super::compare::holds;
+use super::figures::Figures;
+use super::files::{exchange, failed, read, remove, write};
+use super::parent::{PATIENCE, PREFIX, ParentCgroup, divide, move_processes_to_leaf, remove_stale};
+use super::systemd;
+use super::victims::Victims;
+use crate::error::{Error, Result};
+use crate::launch::events::Events;
+use crate::plan::{CgroupPlan, CgroupSource, LimitFile};
+use crate::spec::limits::{self, Form};
+use crate::sys::{self, Errno};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Where launchers are, and whose process keeps it, in a service that is kept for sandboxes.
+const LAUNCHERS: &str = "launchers";
+
+/// The sandbox's own cgroup. When it is dropped, what is left in it is ended, and it is taken away.
+pub(in crate::launch) struct Cgroup {
+    dir: PathBuf,
+    /// Open, with a lock that says that we live: what is left without one is taken away by the next.
+    _lock: OwnedFd,
+    /// The inner one, in which the sandbox is born.
+    inner: PathBuf,
+    fd: OwnedFd,
+    /// The one that it lies in.
+    parent: ParentCgroup,
+    gone: bool,
+}
+
+/// Makes the sandbox's cgroup, with its limits. Nothing is in it yet.
+pub(in crate::launch) fn make(plan: &CgroupPlan, status: &mut dyn Events) -> Result<Cgroup> {
+    let cgroup = match (begin(plan, &plan.source), &plan.source) {
+        (Err(error), CgroupSource::Service { otherwise: Some(scope), .. }) => {
+            status.note(&format!("sbx.service is not used: {}", error.message));
+            begin(plan, scope)
+        }
+        (begun, _) => begun,
+    }?;
+    limit(plan, cgroup, status)
+}
+
+/// The directories, without limits.
+fn begin(plan: &CgroupPlan, source: &CgroupSource) -> Result<Cgroup> {
+    let (dir, occupied, stays) = match source {
+        CgroupSource::Delegated { dir, occupied } => (dir.clone(), *occupied, true),
+        CgroupSource::Service { dir, mover, .. } => {
+            let leaf = dir.join(LAUNCHERS);
+            if read(dir, "cgroup.procs").is_none_or(|pids| !pids.is_empty()) {
+                move_processes_to_leaf(dir, &leaf)?;
+            }
+            if let Some(address) = mover {
+                systemd::go_to(address, dir, LAUNCHERS)?;
+            }
+            (dir.clone(), false, true)
+        }
+        // New, and ours alone.
+        CgroupSource::Scope { address, user, description } => {
+            (systemd::scope(address, *user, description)?, true, false)
+        }
+    };
+    let _lock = if stays { Some(divide(&dir)?) } else { None };
+    if stays {
+        remove_stale(&dir);
+    }
+    let name = format!("{PREFIX}{}-{:x}", sys::pid(), sys::monotonic_nanoseconds());
+    let mut parent = ParentCgroup { dir, stays, leaf: None, enabled: Vec::new() };
+    let dir = parent.dir.join(&name);
+    match parent.prepare(plan, occupied, &name).and_then(|()| directories(&dir)) {
+        Ok((lock, inner, fd)) => Ok(Cgroup { dir, _lock: lock, inner, fd, parent, gone: false }),
+        Err(error) => {
+            parent.restore();
+            Err(error)
+        }
+    }
+}
+
+/// The outer one with its lock, and the inner one.
+fn directories(dir: &Path) -> Result<(OwnedFd, PathBuf, OwnedFd)> {
+    let make = |dir: &Path| std::fs::create_dir(dir).map_err(|error| failed(dir, "make", error));
+    let open = |dir: &Path| std::fs::File::open(dir).map(OwnedFd::from).map_err(|error| failed(dir, "open", error));
+    make(dir)?;
+    let inner = dir.join("sandbox");
+    let made = open(dir).and_then(|lock| {
+        // Who holds it instead of us only keeps what is left from being taken away.
+        let _ = sys::lock(lock.as_fd(), false);
+        make(&inner)?;
+        Ok((lock, inner.clone(), open(&inner)?))
+    });
+    if made.is_err() {
+        let _ = (std::fs::remove_dir(&inner), std::fs::remove_dir(dir));
+    }
+    made
+}
+
+fn limit(plan: &CgroupPlan, cgroup: Cgroup, status: &mut dyn Events) -> Result<Cgroup> {
+    // What a program makes below must not keep us from taking it away.
+    for (name, most) in [("cgroup.max.descendants", "1000"), ("cgroup.max.depth", "32")] {
+        let _ = write(&cgroup.dir.join(name), most);
+    }
+    if plan.shown {
+        for controller in &plan.controllers {
+            let _ = write(&cgroup.dir.join("cgroup.subtree_control"), &format!("+{controller}"));
+        }
+    }
+    for limit in &plan.files {
+        // For programs that look at their own: it is the outer one that holds.
+        if plan.shown {
+            let _ = write(&cgroup.inner.join(&limit.file), &limit.value);
+        }
+        if let Err(why) = cgroup.limit(limit) {
+            if !limit.prefer {
+                return Err(Error::new(format!("limits.{} cannot be enforced: {why}", limit.name))
+                    .origin(&limit.origin)
+                    .hint("`,prefer` behind the value goes on without"));
+            }
+            status.not_enforced(limit.name, &why);
+        }
+    }
+    Ok(cgroup)
+}
+
+impl Cgroup {
+    /// For clone3(2), CLONE_INTO_CGROUP.
+    pub(in crate::launch) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// For a sandbox that divides it: where its processes are. Open for writing oneself to.
+    pub(in crate::launch) fn leaf_below(&self) -> Result<OwnedFd> {
+        let leaf = self.inner.join("program");
+        std::fs::create_dir(&leaf).map_err(|error| failed(&leaf, "make", error))?;
+        let file = leaf.join("cgroup.procs");
+        let file = std::fs::OpenOptions::new().write(true).open(&file).map_err(|error| failed(&file, "open", error))?;
+        Ok(file.into())
+    }
+
+    /// Writes a limit, and reads it back: what says nothing may still not have done it.
+    fn limit(&self, limit: &LimitFile) -> std::result::Result<(), String> {
+        let file = self.dir.join(&limit.file);
+        // Ours count, too: the inner one, and the program's leaf.
+        let value = match (limit.name, limit.value.parse::<u64>()) {
+            ("max_descendants" | "max_depth", Ok(number)) => (number + 2).to_string(),
+            _ => limit.value.clone(),
+        };
+        let found = exchange(&file, &value).map_err(|error| match error.raw_os_error() {
+            Some(libc::ENOENT | libc::EACCES) if !file.exists() => format!("this kernel has no {}", limit.file),
+            _ => format!("writing `{value}` to {}: {}", limit.file, Errno::from(error)),
+        })?;
+        let form = limits::find(limit.name).map_or(Form::Count, |key| key.form);
+        if holds(form, &value, &found) {
+            Ok(())
+        } else {
+            Err(format!("{} says `{}` after `{value}` was written", limit.file, found.trim()))
+        }
+    }
+
+    /// For who is ended for memory in it.
+    pub(in crate::launch) fn victims(&self, first: i32) -> Option<Victims> {
+        Victims::of(&self.dir, first)
+    }
+
+    /// What was used so far.
+    pub(in crate::launch) fn figures(&self, since: Instant) -> Figures {
+        Figures::of_cgroup(&self.dir, since.elapsed())
+    }
+
+    /// What limits did to it.
+    pub(in crate::launch) fn verdict(&self, since: Instant) -> Figures {
+        Figures::verdict(&self.dir, since.elapsed())
+    }
+
+    /// Ends what is left in it, and takes it away.
+    pub(in crate::launch) fn end(&mut self) {
+        if std::mem::replace(&mut self.gone, true) {
+            return;
+        }
+        let end = Instant::now() + PATIENCE;
+        let mut pause = Duration::from_micros(200);
+        let _ = std::fs::remove_dir(&self.inner);
+        loop {
+            remove(&self.dir, end);
+            if !self.dir.exists() || Instant::now() >= end {
+                break;
+            }
+            let _ = write(&self.dir.join("cgroup.kill"), "1");
+            // Processes leave their cgroup a moment after they are reaped.
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+        if self.parent.leaf.is_some()
+            && self.parent.stays
+            && let Ok(_lock) = divide(&self.parent.dir)
+        {
+            self.parent.restore();
+        }
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
