@@ -57,8 +57,8 @@ pub fn way(bytes: &[u8]) -> u8 {
     let facts = Facts { uid: 1000, gid: 1000, kernel: (6, 1), home: "/home/u".into(), ..Facts::default() };
     match plan::plan(&sandbox, &facts) {
         Ok(plan) => {
-            assert!(plan.view.len() >= sandbox.filesystem.mounts.len());
-            assert_eq!(plan.args.len(), command.len());
+            assert!(plan.view.parts.len() >= sandbox.filesystem.mounts.len());
+            assert_eq!(plan.process.args.len(), command.len());
             let _ = plan::text(&plan);
             3
         }

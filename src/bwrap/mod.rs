@@ -151,7 +151,7 @@ fn sandboxed(mut options: Options, prefix: &'static str, known: &mut Known) -> R
     let sandbox = known.0.insert(ManuallyDrop::new(sandbox(options, filter, &caller)?));
     let facts = crate::host::probe_bare(sandbox, caller.cwd, home.unwrap_or_else(|| "/".into()));
     let plan = known.1.insert(ManuallyDrop::new(plan::plan(sandbox, &facts)?));
-    report.parts = plan.view.iter().map(|placed| placed.op.path().display().to_string()).collect();
+    report.parts = plan.view.parts.iter().map(|placed| placed.op.path().display().to_string()).collect();
     match launch::run(plan, &mut report) {
         Ok(outcome) => Ok(outcome.status()),
         Err(error) if error.refused => {

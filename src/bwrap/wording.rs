@@ -62,7 +62,7 @@ fn words(cause: &Cause, sandbox: Option<&Sandbox>, plan: Option<&Plan>) -> Optio
             }
             "ioctl SIOCSIFFLAGS on lo" => format!("loopback: Failed to set the interface up: {why}"),
             "sethostname" => {
-                let name = plan.and_then(|plan| plan.hostname.as_deref()).unwrap_or_default();
+                let name = plan.and_then(|plan| plan.namespaces.hostname.as_deref()).unwrap_or_default();
                 format!("Can't set hostname to {name}: {why}")
             }
             "setns" => format!("Setting userns2 failed: {why}"),
@@ -70,22 +70,24 @@ fn words(cause: &Cause, sandbox: Option<&Sandbox>, plan: Option<&Plan>) -> Optio
             call if call.starts_with("unshare (CLONE_NEWUSER)") => {
                 "creation of new user namespaces was not disabled as requested".into()
             }
-            "setgid or setuid" => format!("unable to switch to uid {}: {why}", plan.map_or(0, |plan| plan.ids.uid)),
+            "setgid or setuid" => {
+                format!("unable to switch to uid {}: {why}", plan.map_or(0, |plan| plan.namespaces.ids.uid))
+            }
             _ => return None,
         }),
         "cwd" => {
-            let dir = plan?.cwd.first()?;
+            let dir = plan?.process.cwd.first()?;
             Some(format!("Can't chdir to {}: {why}", dir.display()))
         }
         "filter" => Some(format!("prctl(PR_SET_SECCOMP): {why}")),
         "lock" => {
-            let path = plan?.lock_files.get(cause.index)?.display();
+            let path = plan?.process.lock_files.get(cause.index)?.display();
             let what = if cause.call == "openat" { "open lock file" } else { "lock file" };
             Some(format!("Unable to {what} {path}: {why}"))
         }
         "lockdown" if cause.call == "capset" => Some(format!("capset failed: {why}")),
-        "exec" if cause.call == "execve" => Some(format!("execvp {}: {why}", plan?.executed()?.display())),
-        "step" => Some(step(&plan?.view.get(cause.index)?.op, cause)),
+        "exec" if cause.call == "execve" => Some(format!("execvp {}: {why}", plan?.process.executed()?.display())),
+        "step" => Some(step(&plan?.view.parts.get(cause.index)?.op, cause)),
         _ => None,
     }
 }

@@ -269,7 +269,7 @@ fn one_profile(profile: &str, json: bool, caller: &layers::Caller) -> Result<u8>
             for note in &plan.notes {
                 rows.push(Row::bad("note", false, note.clone(), false, ""));
             }
-            let all: Vec<_> = plan.namespaces.iter().copied().collect();
+            let all: Vec<_> = plan.namespaces.private.iter().copied().collect();
             let tried = launch::try_out(Trial::Map, &all);
             match tried {
                 Ok(()) => rows.push(Row::ok(profile, "its namespaces can be made, and all that it asks for is there")),

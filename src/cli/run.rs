@@ -54,7 +54,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
         other => other?,
     };
     if outcome == Outcome::TimedOut {
-        let time = plan.timeout.map_or_else(String::new, |time| humantime::format_duration(time).to_string());
+        let time = plan.process.timeout.map_or_else(String::new, |time| humantime::format_duration(time).to_string());
         super::complain(&Error::new(format!("the program was ended after {time} (process.timeout)")));
     }
     verdict(&plan, outcome, status);
@@ -71,7 +71,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
 fn verdict(plan: &plan::Plan, outcome: Outcome, status: &mut Status) {
     let Some(used) = &status.used else { return };
     let limit = |names: &[&str]| {
-        let files = plan.cgroup.iter().flat_map(|cgroup| &cgroup.files);
+        let files = plan.resources.cgroup.iter().flat_map(|cgroup| &cgroup.files);
         let set: Vec<_> = files
             .filter(|file| names.contains(&file.name))
             .map(|file| format!("limits.{} = {}", file.name, file.value))
@@ -111,13 +111,14 @@ fn verdict(plan: &plan::Plan, outcome: Outcome, status: &mut Status) {
 /// Whether the program, at its own path on the host, is one for i386, and the filter has nothing for those.
 fn is_of_32_bits(plan: &plan::Plan) -> bool {
     use std::io::Read;
-    if plan.syscalls.as_ref().is_none_or(|policy| policy.arches.contains(&plan::syscalls::Arch::X86)) {
+    if plan.lockdown.syscalls.as_ref().is_none_or(|policy| policy.arches.contains(&plan::syscalls::Arch::X86)) {
         return false;
     }
-    let Some(name) = plan.args.first().map(std::path::Path::new) else { return false };
-    let dirs = plan.env.iter().find(|(name, _)| name == "PATH").map(|(_, dirs)| dirs.as_os_str()).unwrap_or_default();
+    let Some(name) = plan.process.args.first().map(std::path::Path::new) else { return false };
+    let dirs =
+        plan.process.env.iter().find(|(name, _)| name == "PATH").map(|(_, dirs)| dirs.as_os_str()).unwrap_or_default();
     let paths: Vec<_> = match name.as_os_str().as_encoded_bytes().contains(&b'/') {
-        true => plan.cwd.iter().map(|dir| dir.join(name)).collect(),
+        true => plan.process.cwd.iter().map(|dir| dir.join(name)).collect(),
         false => std::env::split_paths(dirs).map(|dir| dir.join(name)).collect(),
     };
     let Some(mut file) = paths.iter().find_map(|path| std::fs::File::open(path).ok()) else { return false };

@@ -50,8 +50,8 @@ impl<'p> Born<'p> {
 fn clone_first(prepared: &Prepared<'_>) -> Result<FirstProcess> {
     let Prepared { plan, given, socket, socket_of_child, signals, cgroup, .. } = prepared;
     namespaces::join(plan)?;
-    let mut flags = namespaces::flags(plan.namespaces.iter().copied());
-    if !plan.user.is_private() {
+    let mut flags = namespaces::flags(plan.namespaces.private.iter().copied());
+    if !plan.namespaces.user.is_private() {
         flags &= !(libc::CLONE_NEWUSER as u64);
     }
     if given.network_beside {
@@ -66,8 +66,8 @@ fn clone_first(prepared: &Prepared<'_>) -> Result<FirstProcess> {
         sys::close(socket.as_raw_fd());
         child::run(given, socket_of_child, &mask)
     };
-    let cloned = match plan.pid_join {
-        Some(_) if plan.namespaces.contains(&Namespace::Pid) => {
+    let cloned = match plan.namespaces.pid_join {
+        Some(_) if plan.namespaces.private.contains(&Namespace::Pid) => {
             sys::clone3_below(flags, || run()).map(FirstProcess::numbered_by)
         }
         _ => match sys::clone3_into(flags, cgroup.as_ref().map(Cgroup::fd)) {

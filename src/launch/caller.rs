@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 /// A pidfd of the process that the sandbox ends with, if there is one. By a pidfd: the kernel's parent-death signal goes by the thread
 /// that started us (PR_SET_PDEATHSIG(2const)), which may end before its process does.
 pub(super) fn pidfd(plan: &Plan) -> Result<Option<OwnedFd>> {
-    if !plan.dies_with_caller {
+    if !plan.process.dies_with_caller {
         return Ok(None);
     }
     let parent = sys::parent_pid();

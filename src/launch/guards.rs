@@ -17,30 +17,30 @@ pub(super) fn plan(plan: &Plan) -> &'static Plan {
     let mut plan = plan.clone();
     for namespace in Namespace::ALL {
         if off(namespace.word()) {
-            plan.namespaces.remove(&namespace);
+            plan.namespaces.private.remove(&namespace);
         }
     }
     if off("net") {
-        plan.loopback = false;
+        plan.namespaces.loopback = false;
     }
     if off("uts") {
-        plan.hostname = None;
+        plan.namespaces.hostname = None;
     }
     if off("ipc") {
-        plan.view.retain(|placed| !matches!(placed.op, Op::Mqueue { .. }));
+        plan.view.parts.retain(|placed| !matches!(placed.op, Op::Mqueue { .. }));
     }
     if off("environment") {
-        plan.env.extend(std::env::vars_os());
+        plan.process.env.extend(std::env::vars_os());
     }
     if off("masks") {
-        plan.view.retain(|placed| !matches!(placed.op, Op::Mask { .. }));
+        plan.view.parts.retain(|placed| !matches!(placed.op, Op::Mask { .. }));
     }
     if off("pins") {
-        let view = plan.view.clone();
-        plan.view.retain(|placed| !is_pin(placed, &view));
+        let view = plan.view.parts.clone();
+        plan.view.parts.retain(|placed| !is_pin(placed, &view));
     }
-    for at in 0..plan.view.len() {
-        let Some((before, rest)) = plan.view.split_at_mut_checked(at) else { continue };
+    for at in 0..plan.view.parts.len() {
+        let Some((before, rest)) = plan.view.parts.split_at_mut_checked(at) else { continue };
         let Some((placed, after)) = rest.split_first_mut() else { continue };
         let path = placed.op.path().to_owned();
         let alone = !before
@@ -56,9 +56,9 @@ pub(super) fn plan(plan: &Plan) -> &'static Plan {
     }
     if off("devices") {
         let dev = Path::new("/dev");
-        plan.view.retain(|placed| placed.op.path() == dev || !placed.op.path().starts_with(dev));
-        if let Some(at) = plan.view.iter().position(|placed| placed.op.path() == dev) {
-            plan.view.insert(at + 1, Placed { op: bind(dev, false), origin: Origin::default(), ensure: None });
+        plan.view.parts.retain(|placed| placed.op.path() == dev || !placed.op.path().starts_with(dev));
+        if let Some(at) = plan.view.parts.iter().position(|placed| placed.op.path() == dev) {
+            plan.view.parts.insert(at + 1, Placed { op: bind(dev, false), origin: Origin::default(), ensure: None });
         }
     }
     // It is borrowed for as long as the sandbox runs, and in tests there is one for each process.

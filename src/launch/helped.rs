@@ -21,10 +21,10 @@ impl<'p> Helped<'p> {
             supervisor.help(Phase::Namespaces, status)?;
             supervisor.go()?;
         }
-        if !plan.user.is_private() || plan.user_last.is_some() {
+        if !plan.namespaces.user.is_private() || plan.namespaces.user_last.is_some() {
             give_up_rights(plan)?;
         }
-        if let Descriptors::AllBut(_) = plan.descriptors {
+        if let Descriptors::AllBut(_) = plan.process.descriptors {
             // Pipes of the caller must end with the program.
             let mut keep = status.descriptors();
             keep.extend([0, 1, 2]);
@@ -43,7 +43,7 @@ impl<'p> Helped<'p> {
 
 /// Root's rights, or those over a namespace that was joined, were for the start alone.
 fn give_up_rights(plan: &Plan) -> Result<()> {
-    if let Some(fd) = plan.user_last {
+    if let Some(fd) = plan.namespaces.user_last {
         sys::join_namespace(fd, libc::CLONE_NEWUSER).map_err(|errno| wording::join("userns2", errno))?;
     }
     match sys::set_capabilities(0) {

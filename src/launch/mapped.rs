@@ -24,11 +24,11 @@ impl<'p> Mapped<'p> {
             let pid = supervisor.sandbox().first.pid();
             status.cloned(pid)?;
             // Not before the kernel has let us: a run that is refused leaves nothing.
-            for create in &plan.create {
+            for create in &plan.view.create {
                 make_directory(create)?;
             }
-            idmap::write(&plan.ids, pid)?;
-            if let UserNamespace::MappedByOthers(fd) = plan.user {
+            idmap::write(&plan.namespaces.ids, pid)?;
+            if let UserNamespace::MappedByOthers(fd) = plan.namespaces.user {
                 let fd = sys::borrow(fd);
                 supervisor.wait_for(fd.as_raw_fd(), None, status)?;
                 let _ = sys::read(fd, &mut [0; 1]);

@@ -25,8 +25,10 @@ fn flag(namespace: Namespace) -> u64 {
 
 /// Joins the namespaces that the sandbox's first process is to be made in.
 pub(super) fn join(plan: &Plan) -> Result<()> {
-    let user = if let UserNamespace::Join(fd) = plan.user { Some(fd) } else { None };
-    for (fd, kind, option) in [(user, libc::CLONE_NEWUSER, "userns"), (plan.pid_join, libc::CLONE_NEWPID, "pidns")] {
+    let user = if let UserNamespace::Join(fd) = plan.namespaces.user { Some(fd) } else { None };
+    for (fd, kind, option) in
+        [(user, libc::CLONE_NEWUSER, "userns"), (plan.namespaces.pid_join, libc::CLONE_NEWPID, "pidns")]
+    {
         if let Some(fd) = fd {
             sys::join_namespace(fd, kind).map_err(|errno| wording::join(option, errno))?;
         }

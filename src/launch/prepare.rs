@@ -15,10 +15,10 @@ use std::path::Path;
 
 /// In a namespace that was joined, the caller's ids are already what its maps make of them; only others are changed to.
 fn switch_ids(plan: &Plan) -> Option<(Option<u32>, Option<u32>)> {
-    let UserNamespace::Join(_) = plan.user else { return None };
+    let UserNamespace::Join(_) = plan.namespaces.user else { return None };
     let (uid, gid) = sys::ids();
     let other = |id: u32, own: u32| (id != own).then_some(id);
-    Some((other(plan.ids.uid, uid), other(plan.ids.gid, gid))).filter(|ids| *ids != (None, None))
+    Some((other(plan.namespaces.ids.uid, uid), other(plan.namespaces.ids.gid, gid))).filter(|ids| *ids != (None, None))
 }
 
 /// What is not the plan's: the state of the process that carries it out, and of its caller.
@@ -36,11 +36,11 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: CallerState) -> Resu
     let mut scratch = Vec::new();
     let mut steps = Vec::new();
     // Steps have the numbers of the plan's operations, so that a failure finds its line.
-    for (index, placed) in plan.view.iter().enumerate() {
+    for (index, placed) in plan.view.parts.iter().enumerate() {
         steps.push(step(index, placed, &mut scratch)?);
     }
     if let Session::Pty(_) = session {
-        let devpts = plan.view.iter().find_map(|placed| match &placed.op {
+        let devpts = plan.view.parts.iter().find_map(|placed| match &placed.op {
             Op::Devpts { path } => Some(path),
             _ => None,
         });
@@ -49,20 +49,23 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: CallerState) -> Resu
                 .hint("--tty inherit, or --tty none"));
         };
         let console = devpts.parent().unwrap_or(devpts).join("console");
-        let seal = plan.view.iter().position(|placed| matches!(placed.op, Op::Seal { .. })).unwrap_or(steps.len());
+        let seal =
+            plan.view.parts.iter().position(|placed| matches!(placed.op, Op::Seal { .. })).unwrap_or(steps.len());
         // After all that has a number: what comes behind are seals, which do not fail for reasons of a profile.
         let act = Act::Terminal { console: inside(&console)? };
         steps.insert(seal, Step { path: inside(&devpts.join("ptmx"))?, point: Point::There, act });
     }
     let maps = |uid: &[Extent], gid: &[Extent]| (idmap::text(uid).into_bytes(), idmap::text(gid).into_bytes());
     let same = |id: u32| [Extent { inside: id, outside: id, count: 1 }];
-    let by_launcher = matches!(plan.ids.writer, Writer::Launcher | Writer::Helpers { .. });
-    let by_child = plan.ids.writer == Writer::Child;
-    let wait_for_launcher =
-        by_launcher || wants_child || !plan.create.is_empty() || plan.helpers_of(Phase::Namespaces).next().is_some();
+    let by_launcher = matches!(plan.namespaces.ids.writer, Writer::Launcher | Writer::Helpers { .. });
+    let by_child = plan.namespaces.ids.writer == Writer::Child;
+    let wait_for_launcher = by_launcher
+        || wants_child
+        || !plan.view.create.is_empty()
+        || plan.helpers_of(Phase::Namespaces).next().is_some();
     let umask = sys::umask(0);
     sys::umask(umask);
-    let (only_fds, drop_fds) = match &plan.descriptors {
+    let (only_fds, drop_fds) = match &plan.process.descriptors {
         Descriptors::Only(fds) => {
             let mut fds = fds.clone();
             fds.sort_unstable();
@@ -71,74 +74,78 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: CallerState) -> Resu
         }
         Descriptors::AllBut(fds) => (None, fds.clone()),
     };
-    let mut held = Vec::with_capacity(plan.sync_fds.len() + plan.lock_files.len() + 3);
-    held.extend(&plan.sync_fds);
+    let mut held = Vec::with_capacity(plan.process.sync_fds.len() + plan.process.lock_files.len() + 3);
+    held.extend(&plan.process.sync_fds);
     let label = |label: &Option<String>| label.as_ref().map(|label| cstring(OsStr::new(label))).transpose();
     let path = |path: &std::path::PathBuf| cstring(path.as_os_str());
     Ok(Prepared {
         switch_ids: switch_ids(plan),
         wait_for_launcher,
         // Where others are told of the first process before it has assembled the view, they may look at its network at once.
-        network_beside: plan.namespaces.contains(&Namespace::Net)
-            && plan.user.is_private()
-            && plan.pid_join.is_none()
-            && plan.block_fd.is_none()
+        network_beside: plan.namespaces.private.contains(&Namespace::Net)
+            && plan.namespaces.user.is_private()
+            && plan.namespaces.pid_join.is_none()
+            && plan.process.block_fd.is_none()
             && !wait_for_launcher,
-        maps: by_child.then(|| maps(&plan.ids.uid_map, &plan.ids.gid_map)),
-        drop_groups: plan.ids.drop_groups,
-        hostname: plan.hostname.as_deref().map(|name| cstring(OsStr::new(name))).transpose()?,
-        loopback: plan.loopback,
-        limit_nested: match (plan.nested, plan.inner) {
+        maps: by_child.then(|| maps(&plan.namespaces.ids.uid_map, &plan.namespaces.ids.gid_map)),
+        drop_groups: plan.namespaces.ids.drop_groups,
+        hostname: plan.namespaces.hostname.as_deref().map(|name| cstring(OsStr::new(name))).transpose()?,
+        loopback: plan.namespaces.loopback,
+        limit_nested: match (plan.namespaces.nested, plan.namespaces.second_user_namespace) {
             (true, _) => None,
             (false, false) => Some(b"0"),
             (false, true) => Some(b"1"),
         },
-        untie: !plan.user.is_private(),
+        untie: !plan.namespaces.user.is_private(),
         scratch,
         steps,
-        file_label: label(&plan.file_label)?,
+        file_label: label(&plan.view.file_label)?,
         wait_for_go: plan.helpers_of(Phase::View).next().is_some(),
-        join_last: plan.user_last,
-        inner: plan.inner.then(|| maps(&same(plan.ids.uid), &same(plan.ids.gid))),
-        try_nested: plan.nested_tried,
-        new_cgroup_namespace: plan.cgroup.is_some() && plan.namespaces.contains(&Namespace::Cgroup),
+        join_last: plan.namespaces.user_last,
+        inner: plan
+            .namespaces
+            .second_user_namespace
+            .then(|| maps(&same(plan.namespaces.ids.uid), &same(plan.namespaces.ids.gid))),
+        try_nested: plan.namespaces.nested_tried,
+        new_cgroup_namespace: plan.resources.cgroup.is_some() && plan.namespaces.private.contains(&Namespace::Cgroup),
         cgroup_leaf: std::cell::Cell::new(None),
-        own_pids: plan.namespaces.contains(&Namespace::Pid),
-        init: plan.init,
-        visible: plan.visible,
-        alone: plan.user.is_private(),
+        own_pids: plan.namespaces.private.contains(&Namespace::Pid),
+        init: plan.process.init,
+        visible: plan.lockdown.visible,
+        alone: plan.namespaces.user.is_private(),
         guard: std::cell::Cell::new(0),
         caller,
         session,
         only_fds,
         drop_fds,
-        sync_fds: plan.sync_fds.clone(),
-        lock_files: plan.lock_files.iter().map(path).collect::<Result<_>>()?,
+        sync_fds: plan.process.sync_fds.clone(),
+        lock_files: plan.process.lock_files.iter().map(path).collect::<Result<_>>()?,
         held: std::cell::Cell::new(held),
-        block_fd: plan.block_fd,
+        block_fd: plan.process.block_fd,
         rlimits: plan
+            .resources
             .rlimits
             .iter()
             .filter_map(|limit| Some((resource(limit.name)?, limit.soft, limit.hard)))
             .collect(),
-        cwd: plan.cwd.iter().map(path).collect::<Result<_>>()?,
-        program_fd: plan.program_fd,
-        args: Strings::new(plan.args.iter().map(|arg| cstring(arg)).collect::<Result<_>>()?),
-        shell: if plan.shell { Some(shell(plan)?) } else { None },
-        handover: if plan.handover { handover(plan)? } else { None },
+        cwd: plan.process.cwd.iter().map(path).collect::<Result<_>>()?,
+        program_fd: plan.process.program_fd,
+        args: Strings::new(plan.process.args.iter().map(|arg| cstring(arg)).collect::<Result<_>>()?),
+        shell: if plan.process.shell { Some(shell(plan)?) } else { None },
+        handover: if plan.lockdown.handover { handover(plan)? } else { None },
         programs: programs(plan)?,
         env: environment(plan)?,
-        own_keyring: plan.own_keyring,
+        own_keyring: plan.lockdown.own_keyring,
         capabilities: Capabilities {
-            bounding: plan.capabilities.bounding,
-            sets: plan.capabilities.sets,
-            ambient: plan.capabilities.ambient,
-            powerless_root: plan.capabilities.powerless_root,
+            bounding: plan.lockdown.capabilities.bounding,
+            sets: plan.lockdown.capabilities.sets,
+            ambient: plan.lockdown.capabilities.ambient,
+            powerless_root: plan.lockdown.capabilities.powerless_root,
         },
         landlock: landlock(plan)?,
-        filters_for_all: plan.seccomp_for_all.clone(),
-        filters: plan.seccomp.clone(),
-        exec_label: label(&plan.exec_label)?,
+        filters_for_all: plan.lockdown.seccomp_for_all.clone(),
+        filters: plan.lockdown.seccomp.clone(),
+        exec_label: label(&plan.lockdown.exec_label)?,
         umask,
         ignores_sigpipe,
         #[cfg(feature = "guards-off")]
@@ -147,8 +154,8 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: CallerState) -> Resu
 }
 
 fn landlock(plan: &Plan) -> Result<Option<Landlock>> {
-    let Ok(wanted) = &plan.landlock else { return Ok(None) };
-    let kept = match &plan.descriptors {
+    let Ok(wanted) = &plan.lockdown.landlock else { return Ok(None) };
+    let kept = match &plan.process.descriptors {
         Descriptors::Only(fds) => fds.as_slice(),
         Descriptors::AllBut(_) => &[],
     };
@@ -169,22 +176,23 @@ fn environment(plan: &Plan) -> Result<Strings> {
         line.push(value);
         cstring(&line)
     };
-    let mut env = plan.env.iter().map(|(name, value)| line(name, value)).collect::<Result<Vec<_>>>()?;
-    if !plan.pwd {
+    let mut env = plan.process.env.iter().map(|(name, value)| line(name, value)).collect::<Result<Vec<_>>>()?;
+    if !plan.process.pwd {
         return Ok(Strings::new(env));
     }
-    let at = plan.env.iter().position(|(name, _)| name == "PWD").unwrap_or(env.len());
+    let at = plan.process.env.iter().position(|(name, _)| name == "PWD").unwrap_or(env.len());
     if at == env.len() {
         env.push(c"PWD=".to_owned());
     }
-    let variants = plan.cwd.iter().map(|dir| line(OsStr::new("PWD"), dir.as_os_str())).collect::<Result<_>>()?;
+    let variants =
+        plan.process.cwd.iter().map(|dir| line(OsStr::new("PWD"), dir.as_os_str())).collect::<Result<_>>()?;
     Ok(Strings::with_variants(env, at, variants))
 }
 
 /// `/bin/sh PATH ARGUMENT...`, for each path where the program may be.
 fn shell(plan: &Plan) -> Result<Strings> {
     let mut args = vec![c"/bin/sh".to_owned(), c"".to_owned()];
-    for arg in plan.args.iter().skip(1) {
+    for arg in plan.process.args.iter().skip(1) {
         args.push(cstring(arg)?);
     }
     Ok(Strings::with_variants(args, 1, programs(plan)?))
@@ -209,7 +217,7 @@ fn handover(plan: &Plan) -> Result<Option<Handover>> {
     let text = |text: &str| cstring(OsStr::new(text));
     let mut args = vec![text(child::EXEC)?, text(&pipe.1.to_string())?, text(&paths.len().to_string())?];
     args.extend(paths);
-    for arg in &plan.args {
+    for arg in &plan.process.args {
         args.push(cstring(arg)?);
     }
     Ok(Some(Handover { file, id: (found.dev(), found.ino()), args: Strings::new(args), pipe }))
@@ -317,14 +325,14 @@ fn cstring(text: &OsStr) -> Result<CString> {
 
 /// Where execvp(3) would look, by the PATH of the program's own environment.
 fn programs(plan: &Plan) -> Result<Vec<CString>> {
-    let Some(name) = plan.executed() else { return Ok(Vec::new()) };
+    let Some(name) = plan.process.executed() else { return Ok(Vec::new()) };
     if name.is_empty() {
         return Err(Error::new("the program's name is empty").status(crate::exit::NOT_FOUND));
     }
     if name.as_bytes().contains(&b'/') {
         return Ok(vec![cstring(name)?]);
     }
-    let path = plan.variable("PATH").unwrap_or(OsStr::new("/bin:/usr/bin"));
+    let path = plan.process.variable("PATH").unwrap_or(OsStr::new("/bin:/usr/bin"));
     path.as_bytes()
         .split(|byte| *byte == b':')
         .map(|dir| if dir.is_empty() { b"." } else { dir })

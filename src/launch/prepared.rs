@@ -38,8 +38,11 @@ impl<'p> Prepared<'p> {
     pub(super) fn new(plan: &'p Plan, status: &mut dyn Events) -> Result<Prepared<'p>> {
         let session = session(plan);
         let ignores_sigpipe = sys::ignore_sigpipe() && plan.is_bare();
-        let scoped = plan.landlock.as_ref().is_ok_and(|landlock| landlock.scoped & sys::SCOPE_SIGNAL != 0);
-        if plan.tty == Tty::Inherit && matches!(session, child::Session::Inherit { own_group: false, .. }) && !scoped {
+        let scoped = plan.lockdown.landlock.as_ref().is_ok_and(|landlock| landlock.scoped & sys::SCOPE_SIGNAL != 0);
+        if plan.process.tty == Tty::Inherit
+            && matches!(session, child::Session::Inherit { own_group: false, .. })
+            && !scoped
+        {
             status
                 .note("in the background the program is in this process group, which its signals reach (kill(0, ...))");
         }
@@ -57,8 +60,10 @@ impl<'p> Prepared<'p> {
         let given = super::guards::prepared(given);
         let given = ManuallyDrop::new(given);
         let began = Instant::now();
-        let cgroup = plan.cgroup.as_ref().map(|wanted| cgroup::make(wanted, status)).transpose()?;
-        if let Some(cgroup) = cgroup.as_ref().filter(|_| plan.cgroup.as_ref().is_some_and(|wanted| wanted.delegate)) {
+        let cgroup = plan.resources.cgroup.as_ref().map(|wanted| cgroup::make(wanted, status)).transpose()?;
+        if let Some(cgroup) =
+            cgroup.as_ref().filter(|_| plan.resources.cgroup.as_ref().is_some_and(|wanted| wanted.delegate))
+        {
             given.cgroup_leaf.set(Some(cgroup.leaf_below()?));
         }
         let pair = sys::seqpacket_pair().map_err(|errno| Error::new(format!("socketpair: {errno}")))?;

@@ -9,7 +9,7 @@ use crate::sys;
 /// Decides the program's session and terminal by what the standard streams are.
 pub(super) fn session(plan: &Plan) -> Session {
     let terminals = [0, 1, 2].map(|number| sys::is_terminal(stream(number)));
-    match plan.tty {
+    match plan.process.tty {
         Tty::None => Session::Detached,
         Tty::Shared => Session::Inherit { own_group: false, terminal: None },
         // In the background the terminal is not ours to hand over; the program then stays in our process group, which the shell

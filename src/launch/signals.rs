@@ -22,7 +22,7 @@ impl Signals {
     pub(super) fn block(plan: &Plan) -> Result<Signals> {
         // What stops a program that shares our process group is to stop us as well.
         let shared: &[i32] = &[libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
-        let free = if plan.tty == Tty::Shared { shared } else { &[] };
+        let free = if plan.process.tty == Tty::Shared { shared } else { &[] };
         let before = sys::block_all_but(free).map_err(|errno| Error::new(format!("sigprocmask: {errno}")))?;
         Ok(Signals { before, descriptor: None })
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// clone3 failed.
 pub(super) fn clone(plan: &Plan, call: &str, errno: Errno) -> Error {
-    let names: Vec<_> = plan.namespaces.iter().map(|ns| ns.word()).collect();
+    let names: Vec<_> = plan.namespaces.private.iter().map(|ns| ns.word()).collect();
     let message = format!("cannot create namespaces (user mount {}): {call}: {errno}", names.join(" "));
     let cause = Cause { place: "clone", index: 0, call: "clone3", errno, found: None };
     let error = Error::new(message).refused().cause(cause);
@@ -23,7 +23,9 @@ pub(super) fn clone(plan: &Plan, call: &str, errno: Errno) -> Error {
         }
         libc::EAGAIN => error.hint("the limit of processes is reached: `ulimit -u`, or pids.max of the cgroup"),
         libc::ENOSYS => error.hint("a seccomp filter around sbx hides clone3(2); allow it there"),
-        libc::ENODEV if plan.cgroup.is_some() => error.hint("its cgroup was taken away meanwhile: start it again"),
+        libc::ENODEV if plan.resources.cgroup.is_some() => {
+            error.hint("its cgroup was taken away meanwhile: start it again")
+        }
         libc::EINVAL => error.hint("this kernel lacks one of these namespaces: `sbx check` tries each"),
         _ => error,
     }
@@ -73,7 +75,7 @@ fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errn
         Place::Step(index) => step(plan, index as usize, call, errno),
         Place::Exec if call == Call::Execve => exec(plan, errno),
         Place::Cwd => {
-            let dir = plan.cwd.first().map(|dir| dir.display().to_string()).unwrap_or_default();
+            let dir = plan.process.cwd.first().map(|dir| dir.display().to_string()).unwrap_or_default();
             let hint = match plan.is_bare() {
                 true => "show the directory (--ro-bind or --bind), or start elsewhere with --chdir",
                 false => "show the directory (--ro or --rw), or start elsewhere with --cwd",
@@ -81,7 +83,7 @@ fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errn
             Error::new(format!("cannot start in {dir}: chdir: {errno}")).hint(hint)
         }
         Place::Rlimit(index) => {
-            let limit = plan.rlimits.get(index as usize);
+            let limit = plan.resources.rlimits.get(index as usize);
             let name = limit.map_or("", |limit| limit.name);
             let error = Error::new(format!("cannot set rlimits.{name}: setrlimit: {errno}"));
             let error = match limit {
@@ -103,12 +105,13 @@ fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errn
         Place::Setup if call == Call::Nested => Error::new("user namespaces can be made in the sandbox")
             .hint("--unshare-user --disable-userns forbids them"),
         Place::Lock(index) => {
-            let path = plan.lock_files.get(index as usize).map(|path| path.display().to_string()).unwrap_or_default();
+            let path =
+                plan.process.lock_files.get(index as usize).map(|path| path.display().to_string()).unwrap_or_default();
             Error::new(format!("cannot lock {path}: {}: {errno}", call.name()))
                 .hint("it is looked for inside, must be readable, and nobody may hold a write lock on it")
         }
         Place::Landlock(index) => {
-            let rule = plan.landlock.as_ref().ok().and_then(|landlock| landlock.rules.get(index as usize));
+            let rule = plan.lockdown.landlock.as_ref().ok().and_then(|landlock| landlock.rules.get(index as usize));
             let path = rule.map(|(path, _)| path.display().to_string()).unwrap_or_default();
             Error::new(format!("cannot allow {path} by Landlock: {}: {errno}", call.name()))
                 .hint("--set security.landlock=off goes without this second wall")
@@ -133,7 +136,7 @@ fn where_it_was(place: Place) -> &'static str {
 
 fn step(plan: &Plan, index: usize, call: Call, errno: Errno) -> Error {
     // The terminal's step is put in before the first seal and shifts those behind it.
-    let Some(placed) = plan.view.get(index) else {
+    let Some(placed) = plan.view.parts.get(index) else {
         return Error::new(format!("cannot complete the view: {}: {errno}", call.name()));
     };
     let path = placed.op.path().display();
@@ -248,7 +251,7 @@ fn noun(op: &Op) -> &'static str {
 }
 
 fn exec(plan: &Plan, errno: Errno) -> Error {
-    let name = plan.executed().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = plan.process.executed().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
     match errno.0 {
         libc::ENOENT => {
             let error = Error::new(format!("{name}: not found in the sandbox")).status(exit::NOT_FOUND);
@@ -272,7 +275,7 @@ fn exec(plan: &Plan, errno: Errno) -> Error {
 
 /// Why a program is not found that is there on the host.
 fn not_found(plan: &Plan, name: &str) -> Option<String> {
-    let inside = plan.variable("PATH").unwrap_or_default().to_string_lossy();
+    let inside = plan.process.variable("PATH").unwrap_or_default().to_string_lossy();
     let outside = std::env::var("PATH").unwrap_or_default();
     let file = if name.contains('/') {
         Some(Path::new(name).to_owned()).filter(|file| file.exists())

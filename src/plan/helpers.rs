@@ -1,6 +1,7 @@
 //! Helpers: programs of the host that do something for a sandbox from outside of it. They are planned beside what needs them, and started
 //! and watched in one way (`launch/helpers`).
 
+use super::render::{Lines, from};
 use crate::spec::Origin;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -38,6 +39,11 @@ pub struct HelperSpec {
 }
 
 impl HelperSpec {
+    pub(super) fn render(&self, lines: &mut Lines) {
+        lines.add(self.provides, format!("{} {}{}", self.program.display(), self.target, from(&self.origin)));
+        self.rules.iter().for_each(|rule| lines.add("", rule));
+    }
+
     /// What enforces its setting, for the receipt.
     pub(super) fn mechanism(&self) -> String {
         match self.rules.len() {

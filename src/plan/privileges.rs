@@ -69,7 +69,12 @@ pub(super) fn filters(
 const UNDOES_THE_VIEW: u64 = 1 << 21 | 1 << 24;
 
 /// Whether the program is put into a user namespace that does not own the view: what it holds must not have power over that.
-pub(super) fn inner(sandbox: &Sandbox, capabilities: CapabilityPlan, view: &[Placed], ids: &IdPlan) -> Result<bool> {
+pub(super) fn second_user_namespace(
+    sandbox: &Sandbox,
+    capabilities: CapabilityPlan,
+    view: &[Placed],
+    ids: &IdPlan,
+) -> Result<bool> {
     let held = capabilities.sets != Some(0);
     if sandbox.namespaces.user != UserNamespace::New || !held {
         return Ok(false);

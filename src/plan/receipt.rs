@@ -65,7 +65,7 @@ pub fn receipt(sandbox: &Sandbox, plan: &Plan) -> Receipt {
     Receipt {
         version: 1,
         kernel: crate::sys::release(),
-        landlock: plan.landlock.as_ref().ok().map(|landlock| landlock.version),
+        landlock: plan.lockdown.landlock.as_ref().ok().map(|landlock| landlock.version),
         lines: book.lines,
         notes: plan.notes.clone(),
     }
@@ -97,7 +97,7 @@ impl Book<'_> {
                 Some(origin) => {
                     self.full(format!("namespaces.share: {word}"), origin, vec!["shared, as it says".into()])
                 }
-                None if self.plan.namespaces.contains(&namespace) => {
+                None if self.plan.namespaces.private.contains(&namespace) => {
                     self.full(
                         format!("namespaces: {word} private"),
                         &Origin::default(),
@@ -111,11 +111,11 @@ impl Book<'_> {
             }
         }
         let none = Origin::default();
-        if !self.plan.nested {
+        if !self.plan.namespaces.nested {
             let by = vec!["user.max_user_namespaces of the user namespace".into(), "seccomp".into()];
             self.full("namespaces.nested = \"deny\"", &none, by);
         }
-        if sandbox.network == Network::None && self.plan.loopback {
+        if sandbox.network == Network::None && self.plan.namespaces.loopback {
             let by = vec!["network namespace with a loopback interface alone".into()];
             self.full("network.mode = \"none\"", &none, by);
         }
@@ -123,7 +123,7 @@ impl Book<'_> {
 
     fn process(&mut self, sandbox: &Sandbox) {
         let none = Origin::default();
-        let ids = &self.plan.ids;
+        let ids = &self.plan.namespaces.ids;
         let writer = match &ids.writer {
             Writer::Helpers { .. } => "user namespace, mapped by newuidmap and newgidmap",
             Writer::Nobody => "the caller's ids",
@@ -131,17 +131,23 @@ impl Book<'_> {
         };
         let user = format!("process.user: {}:{}", ids.uid, ids.gid);
         self.full(user, &sandbox.process.user_origin, vec![writer.into()]);
-        if let Some(hostname) = &self.plan.hostname {
+        if let Some(hostname) = &self.plan.namespaces.hostname {
             self.full(format!("process.hostname = {hostname:?}"), &none, vec!["uts namespace".into()]);
         }
-        if let Some(timeout) = self.plan.timeout {
+        if let Some(timeout) = self.plan.process.timeout {
             let setting = format!("process.timeout = \"{}\"", humantime::format_duration(timeout));
             self.full(setting, &none, vec!["the launcher's clock: SIGTERM, then SIGKILL of PID 1".into()]);
         }
         self.full("process.env_pass", &none, vec!["an environment of its own, passed to execve".into()]);
         for limit in &sandbox.limits.list {
             let setting = format!("limits.{}", limit.name);
-            let set = self.plan.cgroup.iter().flat_map(|cgroup| &cgroup.files).find(|file| file.origin == limit.origin);
+            let set = self
+                .plan
+                .resources
+                .cgroup
+                .iter()
+                .flat_map(|cgroup| &cgroup.files)
+                .find(|file| file.origin == limit.origin);
             let missing = self.plan.notes.iter().filter(|note| note.starts_with(&format!("{setting} is not")));
             let missing: Vec<String> = missing.cloned().collect();
             let by = set.map(|file| format!("cgroup v2: {} = {}", file.file, file.value));
@@ -152,7 +158,7 @@ impl Book<'_> {
                 if set.is_some() { Vec::new() } else { missing },
             );
         }
-        for limit in &self.plan.rlimits {
+        for limit in &self.plan.resources.rlimits {
             self.full(format!("rlimits.{}", limit.name), &limit.origin, vec!["setrlimit".into()]);
         }
     }
@@ -161,7 +167,7 @@ impl Book<'_> {
         for rule in &sandbox.filesystem.paths {
             let setting = format!("filesystem.paths: {} = \"{}\"", rule.path.display(), rule.mode.word());
             let mut by = Vec::new();
-            for placed in self.plan.view.iter().filter(|placed| placed.origin == rule.origin) {
+            for placed in self.plan.view.parts.iter().filter(|placed| placed.origin == rule.origin) {
                 if let Some(how) = mechanism(&placed.op)
                     && !by.contains(&how)
                 {
@@ -171,13 +177,15 @@ impl Book<'_> {
             if rule.mode == Mode::Hidden {
                 by.push("left out of the view".into());
             }
-            by.extend(self.plan.closed.iter().filter(|c| c.origin == rule.origin).map(|closed| closed.why.to_owned()));
+            by.extend(
+                self.plan.view.closed.iter().filter(|c| c.origin == rule.origin).map(|closed| closed.why.to_owned()),
+            );
             if by.is_empty() {
                 by.push(
                     if rule.options.optional { "it is not there" } else { "the mount above it is the same" }.into(),
                 );
             }
-            if let Ok(landlock) = &self.plan.landlock {
+            if let Ok(landlock) = &self.plan.lockdown.landlock {
                 by.extend(second_wall(landlock, &rule.path, rule.mode));
             }
             let missing =
@@ -217,18 +225,18 @@ impl Book<'_> {
             held.map(|(_, name)| *name).collect()
         };
         let mut by = vec!["capset".to_owned(), "empty bounding set".into(), "securebits".into(), "no_new_privs".into()];
-        if self.plan.capabilities != CapabilityPlan::EMPTY {
+        if self.plan.lockdown.capabilities != CapabilityPlan::EMPTY {
             by = vec!["capset, bounding and ambient set".into(), "no_new_privs".into()];
         }
-        if self.plan.inner {
+        if self.plan.namespaces.second_user_namespace {
             by.push("a second user namespace, without power over the view".into());
         }
-        self.full(format!("security.capabilities = {:?}", names(self.plan.capabilities.ambient)), &none, by);
-        if self.plan.own_keyring {
+        self.full(format!("security.capabilities = {:?}", names(self.plan.lockdown.capabilities.ambient)), &none, by);
+        if self.plan.lockdown.own_keyring {
             self.full("a session keyring of its own", &none, vec!["keyctl".into(), "seccomp".into()]);
         }
-        if let Some(policy) = &self.plan.syscalls {
-            let length: usize = self.plan.seccomp.iter().map(Vec::len).sum();
+        if let Some(policy) = &self.plan.lockdown.syscalls {
+            let length: usize = self.plan.lockdown.seccomp.iter().map(Vec::len).sum();
             let by = vec![format!("seccomp filter of {length} instructions")];
             self.full(format!("security.seccomp: {:?}", policy.base).to_lowercase(), &none, by);
             if policy.arches.contains(&super::syscalls::Arch::X86) {
@@ -246,7 +254,7 @@ impl Book<'_> {
             }
         }
         let origin = &sandbox.security.landlock_origin;
-        match &self.plan.landlock {
+        match &self.plan.lockdown.landlock {
             Err(why) => self.line("security.landlock".into(), origin, Vec::new(), vec![why.clone()]),
             Ok(landlock) => {
                 let by = vec![format!("Landlock version {}, {} rules", landlock.version, landlock.rules.len())];

@@ -19,7 +19,7 @@ impl Host {
         let facts = &mut self.facts;
         let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         facts.arguments = text("/proc/self/cmdline");
-        facts.variables = host.env.keys().filter(|name| plan.variable(name).is_none()).cloned().collect();
+        facts.variables = host.env.keys().filter(|name| plan.process.variable(name).is_none()).cloned().collect();
         facts.filters = status("Seccomp_filters").and_then(|count| count.parse().ok()).unwrap_or(0);
         facts.namespaces = entries(Path::new("/proc/self/ns"), 100)
             .filter_map(|path| Some((path.file_name()?.to_str()?.to_owned(), std::fs::metadata(&path).ok()?.ino())))

@@ -144,9 +144,9 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
     Granted {
         shared: sandbox.namespaces.share.keys().map(|namespace| namespace.word().to_owned()).collect(),
         network: sandbox.network == Network::Host,
-        nested: plan.nested,
-        mounts: plan.mounts,
-        plain_proc: plan.view.iter().any(|placed| match &placed.op {
+        nested: plan.namespaces.nested,
+        mounts: plan.namespaces.mounts,
+        plain_proc: plan.view.parts.iter().any(|placed| match &placed.op {
             Op::Proc { masked, .. } => !masked,
             Op::Bind { path, .. } => path == std::path::Path::new("/proc"),
             _ => false,
@@ -160,11 +160,11 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
             BusPolicy::Host => "host",
         }
         .into(),
-        capabilities: plan.capabilities.ambient,
+        capabilities: plan.lockdown.capabilities.ambient,
         calls: calls(plan),
         arches: arches(plan),
         asserts: sandbox.asserts.iter().map(|assert| (kind(assert.promise).to_owned(), assert.of.clone())).collect(),
-        view: plan.view.iter().filter_map(|placed| place(&placed.op)).collect(),
+        view: plan.view.parts.iter().filter_map(|placed| place(&placed.op)).collect(),
     }
 }
 
@@ -180,7 +180,7 @@ fn kind(promise: Promise) -> &'static str {
 /// Calls that the filter lets in, whatever their arguments are; `personality` where it may fix addresses, and families of sockets
 /// where `socket` is not looked at.
 fn calls(plan: &Plan) -> Vec<String> {
-    let Some(policy) = &plan.syscalls else { return Vec::new() };
+    let Some(policy) = &plan.lockdown.syscalls else { return Vec::new() };
     let mut calls: Vec<&str> = syscalls::allowed(policy, Arch::NATIVE).collect();
     let personality = syscalls::decide(policy, "personality");
     if matches!(personality, Ok(Decision::Check(Check::Personality { fixed_addresses: true, .. }))) {
@@ -199,7 +199,7 @@ fn arches(plan: &Plan) -> Vec<String> {
         Arch::Arm => Some("arm".to_owned()),
         Arch::X86_64 | Arch::Aarch64 => None,
     };
-    match &plan.syscalls {
+    match &plan.lockdown.syscalls {
         Some(policy) if policy.base == Base::Off => ["x86", "x32", "arm"].map(str::to_owned).to_vec(),
         Some(policy) => policy.covered().iter().filter_map(word).collect(),
         None => Vec::new(),

@@ -43,7 +43,7 @@ impl Supervisor<'_> {
     pub(in crate::launch) fn used(&self, all: bool) -> Option<Figures> {
         match &self.sandbox.cgroup {
             Some(cgroup) if !all => Some(cgroup.verdict(self.sandbox.began).naming(self.victims.as_ref())),
-            None if !self.sandbox.plan.stats => None,
+            None if !self.sandbox.plan.resources.stats => None,
             _ => Some(self.figures()),
         }
     }

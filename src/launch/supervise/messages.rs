@@ -38,7 +38,7 @@ impl Supervisor<'_> {
             }
             Some(Message::Started) => self.on_start(status),
             Some(Message::Elsewhere(index)) => {
-                let cwd = &self.sandbox.plan.cwd;
+                let cwd = &self.sandbox.plan.process.cwd;
                 let dir = cwd.get(index as usize).map(|dir| dir.display().to_string()).unwrap_or_default();
                 let wanted = cwd.first().map(|dir| dir.display().to_string()).unwrap_or_default();
                 status.note(&format!("the program starts in {dir}: {wanted} cannot be entered inside"));

@@ -218,7 +218,7 @@ impl<'p> Supervisor<'p> {
         let terminal = (self.sandbox.given.session == Session::Detached).then(tty).flatten();
         self.settings = terminal.and_then(|tty| Some((tty, sys::terminal_settings(tty).ok()?)));
         self.victims = self.sandbox.cgroup.as_ref().and_then(|cgroup| cgroup.victims(self.sandbox.first.pid()));
-        self.deadline = self.sandbox.plan.timeout.map(|timeout| Instant::now() + timeout);
+        self.deadline = self.sandbox.plan.process.timeout.map(|timeout| Instant::now() + timeout);
     }
 
     /// Whether the program was executed, so far as that is known.

@@ -50,7 +50,7 @@ impl Supervisor<'_> {
         match arrived.signal {
             libc::SIGCHLD | libc::SIGPIPE | libc::SIGTTOU | libc::SIGTTIN => {}
             libc::SIGWINCH => self.relay.resize(),
-            libc::SIGUSR1 if self.sandbox.plan.stats => status.figures(&self.figures(), false),
+            libc::SIGUSR1 if self.sandbox.plan.resources.stats => status.figures(&self.figures(), false),
             libc::SIGCONT => self.go_on(),
             // What the terminal sends has reached a program that shares it; if ^Z stops it, PID 1 says so.
             _ if !arrived.from_process && shared && self.group.is_none() => {}
@@ -72,7 +72,7 @@ impl Supervisor<'_> {
     pub(super) fn on_stop(&mut self, signal: i32) {
         let job_control = matches!(signal, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
         // A program in our own process group is stopped with us, by the terminal.
-        let ours = self.sandbox.plan.tty == Tty::Shared;
+        let ours = self.sandbox.plan.process.tty == Tty::Shared;
         if !job_control || ours || tty().is_none() || self.sandbox.given.session == Session::Detached {
             return;
         }

@@ -1,0 +1,106 @@
+//! The lock-down: what the program may not do, beside what it does not see.
+
+use super::render::Lines;
+use super::syscalls::{self, Arch, Base, refusals};
+use super::{CapabilityPlan, LandlockPlan, Placed, landlock, privileges, undone};
+use crate::error::Result;
+use crate::host::Facts;
+use crate::spec::{Requirement, Root, Sandbox};
+use crate::sys::Instruction;
+use serde::{Serialize, Serializer};
+
+/// What is taken from the program before it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LockdownPlan {
+    /// Capabilities at the end.
+    #[serde(skip_serializing_if = "CapabilityPlan::is_empty")]
+    pub capabilities: CapabilityPlan,
+    /// Landlock's rules, or why there are none.
+    pub landlock: std::result::Result<LandlockPlan, String>,
+    /// The program gets an empty session keyring instead of the caller's.
+    pub own_keyring: bool,
+    /// Which system calls may be made, where there is a policy of ours.
+    pub syscalls: Option<syscalls::Policy>,
+    /// seccomp filters that bind PID 1, too.
+    #[serde(serialize_with = "lengths", skip_serializing_if = "Vec::is_empty")]
+    pub seccomp_for_all: Vec<Vec<Instruction>>,
+    /// seccomp filters of the program alone.
+    #[serde(serialize_with = "lengths")]
+    pub seccomp: Vec<Vec<Instruction>>,
+    /// SELinux context of the program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exec_label: Option<String>,
+    /// Others outside may look at PID 1.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub visible: bool,
+    /// The program is not to reach our own file by /proc/self/exe, and nothing else keeps it from that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub handover: bool,
+}
+
+fn lengths<S: Serializer>(filters: &[Vec<Instruction>], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_seq(filters.iter().map(|filter| format!("{} instructions", filter.len())))
+}
+
+/// Decides what is taken from the program that sees this view.
+pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes: &mut Vec<String>) -> Result<LockdownPlan> {
+    let bare = sandbox.filesystem.root == Root::Bare;
+    let capabilities = privileges::capabilities(sandbox, facts);
+    let landlock = landlock::plan(sandbox, view, facts)?;
+    if let (Err(why), Requirement::Prefer) = (&landlock, sandbox.security.landlock)
+        && facts.landlock.is_none()
+    {
+        notes.push(format!("Landlock is not used: {why}"));
+    }
+    if landlock.is_err() {
+        undone::by_mounts(sandbox, facts, view, notes)?;
+    }
+    let (syscalls, seccomp_for_all, seccomp) = privileges::filters(sandbox, capabilities)?;
+    Ok(LockdownPlan {
+        capabilities,
+        own_keyring: sandbox.security.own_keyring,
+        syscalls,
+        seccomp_for_all,
+        seccomp,
+        exec_label: sandbox.security.exec_label.clone(),
+        visible: privileges::visible(sandbox, capabilities),
+        handover: sandbox.namespaces.nested && landlock.is_err() && !bare,
+        landlock,
+    })
+}
+
+impl LockdownPlan {
+    pub(super) fn render(&self, lines: &mut Lines) {
+        let keyring = if self.own_keyring { "new session keyring, " } else { "" };
+        let capabilities = match self.capabilities {
+            CapabilityPlan::EMPTY => "empty bounding set, no capabilities".to_owned(),
+            CapabilityPlan { ambient, .. } => format!("capabilities {ambient:#x}"),
+        };
+        lines.add("lock-down", format!("{keyring}{capabilities}, no_new_privs"));
+        let landlock = match &self.landlock {
+            Ok(landlock) => {
+                let scoped = if landlock.scoped == 0 { "" } else { ", signals and abstract sockets stay inside" };
+                format!("version {}, {} rules{scoped}", landlock.version, landlock.rules.len())
+            }
+            Err(why) => format!("not used: {why}"),
+        };
+        lines.add("landlock", landlock);
+        lines.add("seccomp", self.seccomp_words());
+    }
+
+    fn seccomp_words(&self) -> String {
+        let Some(policy) = &self.syscalls else { return "input pushed into a terminal is refused".to_owned() };
+        let base = match policy.base {
+            Base::Off => {
+                return "off: input pushed into a terminal and calls on keys are refused, and what is denied"
+                    .to_owned();
+            }
+            Base::Default => "default",
+            Base::Strict => "strict",
+        };
+        let count = refusals(policy, Arch::NATIVE).len();
+        let arches: Vec<_> = policy.arches.iter().map(|arch| format!("{arch:?}").to_lowercase()).collect();
+        let length: usize = self.seccomp.iter().map(Vec::len).sum();
+        format!("{base}: all calls but {count} and unknown ones, for {} ({length} instructions)", arches.join(" and "))
+    }
+}

@@ -1,0 +1,138 @@
+//! Namespaces, and what belongs to them: ids, the host name, the loopback interface.
+
+use super::ids::{self, Extent, IdPlan, Writer};
+use super::render::Lines;
+use super::requirements;
+use crate::error::{Error, Result};
+use crate::host::Facts;
+use crate::spec::{Namespace, Network, Sandbox, UserNamespace};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// The namespaces that are made or joined, and how they are set up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NamespacePlan {
+    /// Private namespaces, besides user and mount.
+    #[serde(rename = "namespaces")]
+    pub private: BTreeSet<Namespace>,
+    /// Maps of user and group ids.
+    pub ids: IdPlan,
+    /// The user namespace that owns the others.
+    #[serde(skip_serializing_if = "is_default")]
+    pub user: UserNamespace,
+    /// Descriptor of a user namespace that is joined once the view stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_last: Option<i32>,
+    /// Descriptor of a pid namespace that is joined before the sandbox is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid_join: Option<i32>,
+    /// A second user namespace is entered last, in which the program's capabilities have no power over the view.
+    #[serde(rename = "inner", skip_serializing_if = "std::ops::Not::not")]
+    pub second_user_namespace: bool,
+    /// User namespaces can be made inside.
+    pub nested: bool,
+    /// Nested user namespaces may mount filesystems.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mounts: bool,
+    /// Before exec, verify that creating a user namespace fails.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub nested_tried: bool,
+    /// Host name inside.
+    pub hostname: Option<String>,
+    /// The loopback interface is set up.
+    pub loopback: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Decides which namespaces there are. Whether there is a second user namespace is decided when the view is known.
+pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) -> Result<NamespacePlan> {
+    let wanted = &sandbox.namespaces;
+    let ids = ids::plan(sandbox, facts, notes)?;
+    let private = private(sandbox, facts, notes)?;
+    if !private.contains(&Namespace::Pid) {
+        notes.push("the processes are the host's: what the program starts in the background may outlive it".into());
+    }
+    if wanted.nested && ids.uid == 0 {
+        notes.push(
+            "user namespaces made inside cannot map id 0 again: without CAP_SETFCAP the kernel refuses that".into(),
+        );
+    }
+    let hostname = sandbox.process.hostname.clone();
+    if hostname.is_some() && !private.contains(&Namespace::Uts) {
+        let error = Error::new("a host name of its own needs a uts namespace of its own");
+        return Err(error.hint("take `uts` out of namespaces.share, or process.hostname out of the profile"));
+    }
+    Ok(NamespacePlan {
+        loopback: sandbox.network == Network::None && private.contains(&Namespace::Net),
+        private,
+        ids,
+        user: wanted.user,
+        user_last: wanted.user_last,
+        pid_join: wanted.pid,
+        second_user_namespace: false,
+        nested: wanted.nested,
+        mounts: wanted.mounts,
+        nested_tried: wanted.nested_tried,
+        hostname,
+    })
+}
+
+/// Those that the sandbox has of its own, which this host must have.
+fn private(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) -> Result<BTreeSet<Namespace>> {
+    let mut namespaces = sandbox.namespaces.private();
+    for namespace in requirements::missing(facts, &namespaces) {
+        let word = namespace.word();
+        let exhausted =
+            facts.settings.as_ref().is_some_and(|settings| settings.exhausted.iter().any(|name| name == word));
+        let message = if exhausted {
+            format!("this host allows no {word} namespaces: user.max_{word}_namespaces is 0")
+        } else {
+            format!("this kernel has no {word} namespaces")
+        };
+        if namespace != Namespace::Time {
+            let flag = if namespace == Namespace::Net { "--net host" } else { "--share" };
+            let word = if namespace == Namespace::Net { "" } else { namespace.word() };
+            let hint = format!("share the host's: {}; or run a kernel that has them", format!("{flag} {word}").trim());
+            return Err(Error::new(message).hint(hint));
+        }
+        // Nothing is isolated by it but the clocks that count from boot, and 5.12 kernels are often built without.
+        namespaces.remove(&namespace);
+        notes.push(format!("{message}: the boot-time clocks are the host's"));
+    }
+    Ok(namespaces)
+}
+
+impl NamespacePlan {
+    pub(super) fn render(&self, lines: &mut Lines) {
+        let namespaces: Vec<_> = self.private.iter().map(|ns| ns.word()).collect();
+        lines.add("namespaces", format!("user mount {}", namespaces.join(" ")));
+        let nested = match (self.nested, self.mounts) {
+            (true, true) => "user namespaces can be made inside, and mounts in them",
+            (true, false) => "user namespaces can be made inside, without mounts",
+            (false, _) => "no user namespaces inside",
+        };
+        lines.add("nested", nested);
+        let map = |map: &[Extent]| {
+            map.iter().map(|e| format!("{} {} {}", e.inside, e.outside, e.count)).collect::<Vec<_>>().join(", ")
+        };
+        lines.add("ids", format!("user {} group {}", self.ids.uid, self.ids.gid));
+        lines.add("uid_map", map(&self.ids.uid_map));
+        lines.add("gid_map", map(&self.ids.gid_map));
+        let writer = match &self.ids.writer {
+            Writer::Child => "written by the process itself".to_owned(),
+            Writer::Launcher => "written by the launcher, which may map any id".to_owned(),
+            Writer::Helpers { newuidmap, newgidmap } => {
+                format!("written by {} and {}", newuidmap.display(), newgidmap.display())
+            }
+            Writer::Nobody => "not written: there is no new user namespace, or others do it".to_owned(),
+        };
+        lines.add("", writer);
+        if let Some(hostname) = &self.hostname {
+            lines.add("hostname", hostname);
+        }
+        lines.add("network", if self.loopback { "a loopback interface of its own" } else { "the host's" });
+    }
+}

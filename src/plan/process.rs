@@ -1,0 +1,135 @@
+//! The program: what is executed, with which arguments, variables, directory, terminal and descriptors.
+
+use super::namespaces::NamespacePlan;
+use super::render::{Lines, quote};
+use crate::error::{Error, Result};
+use crate::host::Facts;
+use crate::spec::{Descriptors, Namespace, Root, Sandbox, Tty};
+use serde::{Serialize, Serializer};
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How the program is started, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProcessPlan {
+    /// The program's environment.
+    #[serde(serialize_with = "lossy_map")]
+    pub env: Vec<(OsString, OsString)>,
+    /// PWD is added to it, which is known when the directory is entered.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pwd: bool,
+    /// Program and arguments.
+    #[serde(serialize_with = "lossy")]
+    pub args: Vec<OsString>,
+    /// What is executed where it is not the first of the arguments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<OsString>,
+    /// An open file that is executed instead of what has a name inside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program_fd: Option<i32>,
+    /// A file that the kernel does not know is given to a shell, as execvp(3) does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shell: bool,
+    /// Directories to start in: the first that is there.
+    pub cwd: Vec<PathBuf>,
+    /// The terminal.
+    pub tty: Tty,
+    /// Time after which the program is ended.
+    pub timeout: Option<Duration>,
+    /// There is a PID 1 of ours; otherwise the sandbox's first process becomes the program.
+    pub init: bool,
+    /// Descriptors that the program gets beside the standard streams.
+    pub descriptors: Descriptors,
+    /// Descriptors that PID 1 keeps open as long as the program runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sync_fds: Vec<i32>,
+    /// Files inside that PID 1 holds a lock on as long as the program runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lock_files: Vec<PathBuf>,
+    /// Descriptor to read from before exec (`--block-fd`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block_fd: Option<i32>,
+    /// The sandbox ends when the caller does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dies_with_caller: bool,
+}
+
+fn lossy<S: Serializer>(args: &[OsString], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_seq(args.iter().map(|arg| arg.to_string_lossy()))
+}
+
+fn lossy_map<S: Serializer>(map: &[(OsString, OsString)], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_map(map.iter().map(|(name, value)| (name.to_string_lossy(), value.to_string_lossy())))
+}
+
+/// Decides how the program is started. Its environment is decided with the view.
+pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, namespaces: &NamespacePlan) -> Result<ProcessPlan> {
+    let process = &sandbox.process;
+    let bare = sandbox.filesystem.root == Root::Bare;
+    let own_pids = namespaces.private.contains(&Namespace::Pid);
+    if process.as_pid_1 && !own_pids && !bare {
+        return Err(
+            Error::new("--as-pid-1 needs a pid namespace of its own").hint("take `pid` out of namespaces.share")
+        );
+    }
+    if process.args.is_empty() {
+        return Err(Error::new("no program to run: the command line names none, and the profile has no process.args")
+            .hint("sbx [FLAGS] -- PROGRAM [ARGUMENT]..."));
+    }
+    Ok(ProcessPlan {
+        env: Vec::new(),
+        pwd: process.environment.is_some(),
+        args: process.args.clone(),
+        program: process.program.clone(),
+        program_fd: process.program_fd,
+        shell: bare,
+        cwd: match &process.cwd {
+            Some(cwd) => vec![cwd.clone()],
+            None => vec![facts.cwd.clone(), facts.home.clone(), "/".into()],
+        },
+        tty: process.tty,
+        timeout: process.timeout,
+        init: !process.as_pid_1
+            && (!bare || own_pids || !process.sync_fds.is_empty() || !process.lock_files.is_empty()),
+        descriptors: process.descriptors.clone(),
+        sync_fds: process.sync_fds.clone(),
+        lock_files: process.lock_files.clone(),
+        block_fd: process.block_fd,
+        dies_with_caller: process.dies_with_caller,
+    })
+}
+
+impl ProcessPlan {
+    /// A variable of the program's environment.
+    pub fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
+    }
+
+    /// What is looked for in the program's PATH, or executed.
+    pub fn executed(&self) -> Option<&OsString> {
+        self.program.as_ref().or(self.args.first())
+    }
+
+    pub(super) fn render_program(&self, lines: &mut Lines) {
+        let args: Vec<_> = self.args.iter().map(|arg| quote(&arg.to_string_lossy())).collect();
+        lines.add("program", args.join(" "));
+    }
+
+    pub(super) fn render_directories(&self, lines: &mut Lines) {
+        let cwd: Vec<_> = self.cwd.iter().map(|dir| dir.display().to_string()).collect();
+        lines.add("cwd", cwd.join(", else "));
+    }
+
+    pub(super) fn render_environment(&self, lines: &mut Lines) {
+        for (name, value) in &self.env {
+            lines.add("env", format!("{}={}", name.display(), quote(&value.to_string_lossy())));
+        }
+    }
+
+    pub(super) fn render_timeout(&self, lines: &mut Lines) {
+        if let Some(timeout) = self.timeout {
+            lines.add("timeout", humantime::format_duration(timeout).to_string());
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The view: what the program sees of the filesystem, in the order in which it is made.
+
+use super::op::Attributes;
+use super::render::{Lines, from};
+use super::{HelperSpec, IdPlan, Op, desktop, env, items, ordered, place};
+use crate::error::Result;
+use crate::host::Facts;
+use crate::spec::{Origin, Root, Sandbox};
+use serde::Serialize;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What is made for the view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ViewPlan {
+    /// Directories made on the host, because a path says `create`.
+    pub create: Vec<Create>,
+    /// Its parts, in order.
+    #[serde(rename = "view")]
+    pub parts: Vec<Placed>,
+    /// SELinux context of what is made for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_label: Option<String>,
+    /// Masks that are not needed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<Closed>,
+}
+
+/// A directory to make on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Create {
+    /// Path on the host.
+    pub path: PathBuf,
+    /// The line that asked for it.
+    pub origin: Origin,
+}
+
+/// A part of the view with the line that asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Placed {
+    /// What is made.
+    #[serde(flatten)]
+    pub op: Op,
+    /// The line that asked for it.
+    pub origin: Origin,
+    /// Made where it is missing, with directories above it of these permissions: in a bare root, where nothing is known before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ensure: Option<u32>,
+}
+
+/// A path that was to be closed, optionally, and is: there is nothing to be seen, or this user may not open it on the host either and
+/// no other id is mapped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Closed {
+    /// Path on the host.
+    pub path: PathBuf,
+    /// The line that asked for it.
+    pub origin: Origin,
+    /// Why nothing is mounted over it.
+    pub why: &'static str,
+}
+
+/// What is planned with the view: it needs variables and helpers.
+pub(super) struct Planned {
+    pub view: ViewPlan,
+    /// The program's environment.
+    pub env: Vec<(OsString, OsString)>,
+    pub helpers: Vec<HelperSpec>,
+}
+
+/// Decides what the program sees.
+pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut Vec<String>) -> Result<Planned> {
+    let mut closed = Vec::new();
+    let (env, placed, helpers) = if sandbox.filesystem.root == Root::Bare {
+        let env = sandbox.process.environment.clone().unwrap_or_default();
+        (env, ordered::place(sandbox, facts)?, Vec::new())
+    } else {
+        let mut env = env::plan(sandbox, facts);
+        let desktop = desktop::plan(sandbox, facts, &mut env, notes)?;
+        let items = items::collect(sandbox, facts, ids, desktop.items, notes, &mut closed)?;
+        let placed = place::place(items, sandbox, facts, notes)?;
+        let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        (env, placed, desktop.helpers)
+    };
+    let file_label = sandbox.security.file_label.clone();
+    Ok(Planned { view: ViewPlan { create: placed.create, parts: placed.ops, file_label, closed }, env, helpers })
+}
+
+impl ViewPlan {
+    pub(super) fn render(&self, lines: &mut Lines) {
+        for create in &self.create {
+            lines.add("create", format!("{} on the host{}", create.path.display(), from(&create.origin)));
+        }
+        for placed in &self.parts {
+            let (label, value) = op(&placed.op);
+            lines.add(label, format!("{value}{}", from(&placed.origin)));
+        }
+    }
+
+    /// What needs no mask.
+    pub(super) fn render_closed(&self, lines: &mut Lines) {
+        for closed in &self.closed {
+            lines.add("closed", format!("{}: {}", closed.path.display(), closed.why));
+        }
+    }
+}
+
+fn flags(attributes: Attributes) -> String {
+    let mut words = vec![if attributes.ro { "ro" } else { "rw" }, "nosuid"];
+    if attributes.nodev {
+        words.push("nodev");
+    }
+    if attributes.noexec {
+        words.push("noexec");
+    }
+    words.join(",")
+}
+
+fn op(op: &Op) -> (&'static str, String) {
+    let path = op.path().display();
+    match op {
+        Op::Dir { mode, .. } => ("dir", format!("{path} {mode:04o}")),
+        Op::Symlink { target, .. } => ("symlink", format!("{path} → {}", target.display())),
+        Op::File { mode, data, over, .. } => {
+            let how = if *over { " over the host's" } else { "" };
+            ("file", format!("{path} {mode:04o}, {} bytes{how}", data.len()))
+        }
+        Op::Tmpfs { mode, size, attributes, .. } => {
+            let size = size.map_or(String::new(), |size| format!(", {size} bytes"));
+            ("tmpfs", format!("{path} {mode:04o} {}{size}", flags(*attributes)))
+        }
+        Op::Bind { source, attributes, .. } => {
+            ("bind", format!("{path} ← {} {}", source.display(), flags(*attributes)))
+        }
+        Op::Mask { dir, closed, .. } => {
+            let what = if *dir { "directory" } else { "file" };
+            ("mask", format!("{path} {} {what}", if *closed { "closed" } else { "empty" }))
+        }
+        Op::Proc { masked, .. } => (
+            "proc",
+            format!("{path}{}", if *masked { ", masked and read-only parts as in the OCI's list" } else { "" }),
+        ),
+        Op::Devpts { .. } => ("devpts", format!("{path}, a new instance")),
+        Op::Show { source, attributes, .. } => {
+            let source = match source {
+                crate::spec::Source::Path(source) => source.display().to_string(),
+                crate::spec::Source::Descriptor(fd) => format!("descriptor {fd}"),
+            };
+            ("bind", format!("{path} ← {source} {}", flags(*attributes)))
+        }
+        Op::Overlay { lower, .. } => {
+            let lower: Vec<_> = lower.iter().map(|dir| dir.display().to_string()).collect();
+            ("overlay", format!("{path} ← {}", lower.join(" over ")))
+        }
+        Op::Cgroup { ro, .. } => ("cgroup2", format!("{path}{}", if *ro { " ro" } else { "" })),
+        Op::Mqueue { .. } => ("mqueue", path.to_string()),
+        Op::Data { mode, fd, .. } => ("file", format!("{path} {mode:04o}, from descriptor {fd}")),
+        Op::Remount { attributes, .. } => ("remount", format!("{path} {}", flags(*attributes))),
+        Op::Chmod { mode, .. } => ("chmod", format!("{path} {mode:04o}")),
+        Op::Seal { .. } => ("seal", format!("{path} read-only")),
+    }
+}
