@@ -14,18 +14,18 @@ pub(super) fn assemble(
     proc: BorrowedFd<'_>,
 ) -> Result<Option<OwnedFd>, Failure> {
     sys::umask(0);
-    if prepared.untie {
+    if prepared.view.untie {
         let root = sys::openat(sys::cwd(), c"/", libc::O_PATH, 0).at(Place::Root, Call::Open)?;
         sys::set_attributes(root.as_fd(), 0, Propagation::Slave, true).at(Place::Root, Call::MountSetattr)?;
     }
     let memory = memory(prepared, proc)?;
-    let scratch = if prepared.scratch.is_empty() { None } else { Some(scratch(prepared, memory.as_fd())?) };
+    let scratch = if prepared.view.scratch.is_empty() { None } else { Some(scratch(prepared, memory.as_fd())?) };
     let root = part(memory.as_fd(), c"root", 0o755, MEMORY, Place::Root)?;
     sys::attach_at(root.as_fd(), memory.as_fd(), c"root").at(Place::Root, Call::MoveMount)?;
     let mut terminal = None;
     let scratch = scratch.as_ref().unwrap_or(&memory).as_fd();
     let mut view = View { root, memory: memory.as_fd(), scratch, place: Place::Root, last: None };
-    for (index, step) in prepared.steps.iter().enumerate() {
+    for (index, step) in prepared.view.steps.iter().enumerate() {
         view.place = Place::Step(index as u32);
         view.step(step, socket, &mut terminal)?;
     }
@@ -49,7 +49,7 @@ fn memory(prepared: &Prepared, proc: BorrowedFd<'_>) -> Result<OwnedFd, Failure>
     let place = Place::Root;
     let mut options = [(c"source", c"tmpfs"), (c"mode", c"0755"), (c"", c"")];
     let mut count = 2;
-    if let Some(label) = &prepared.file_label {
+    if let Some(label) = &prepared.view.file_label {
         options[2] = (c"context", label);
         count = 3;
     }
@@ -68,7 +68,7 @@ fn scratch(prepared: &Prepared, memory: BorrowedFd<'_>) -> Result<OwnedFd, Failu
     let place = Place::Root;
     let mount = part(memory, c"scratch", 0o755, SAFE, place)?;
     let fd = mount.as_fd();
-    for Scratch { name, mode, data } in &prepared.scratch {
+    for Scratch { name, mode, data } in &prepared.view.scratch {
         match data {
             Some(data) => super::view::create(fd, name, *mode, data, place)?,
             None => sys::mkdirat(fd, name, *mode).at(place, Call::Mkdir)?,

@@ -25,32 +25,37 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     let proc = sys::openat(sys::cwd(), c"/proc/self", libc::O_PATH | libc::O_DIRECTORY, 0).at(place, Call::OpenProc)?;
     let network = network(prepared)?;
     namespaces(prepared, socket.as_fd(), proc.as_fd())?;
-    label(prepared.file_label.as_deref(), proc.as_fd(), c"attr/fscreate")?;
-    let own = prepared.handover.as_ref().map(handover::own_file).transpose()?;
+    label(prepared.view.file_label.as_deref(), proc.as_fd(), c"attr/fscreate")?;
+    let own = prepared.lockdown.handover.as_ref().map(handover::own_file).transpose()?;
     let terminal = assemble::assemble(prepared, socket.as_fd(), proc.as_fd())?;
     if let Some(network) = network {
         network.join().at(place, Call::UnshareNetwork)?;
         loopback(prepared)?;
     }
-    if prepared.wait_for_go {
+    if prepared.view.wait_for_go {
         ask(socket.as_fd(), Message::Ready)?;
     }
     last_namespaces(prepared, proc.as_fd())?;
-    label(prepared.exec_label.as_deref(), proc.as_fd(), c"attr/exec")?;
+    label(prepared.lockdown.exec_label.as_deref(), proc.as_fd(), c"attr/exec")?;
     // Before anything is looked up in the view: links of /proc in it would lead to what is open here, and from there outside.
     drop(proc);
     close_callers(prepared, socket.as_raw_fd(), terminal.as_ref(), own.as_ref())?;
-    prepared.drop_fds.iter().filter(|fd| prepared.block_fd != Some(**fd)).for_each(|fd| sys::close(*fd));
+    prepared
+        .descriptors
+        .drop_fds
+        .iter()
+        .filter(|fd| prepared.process.block_fd != Some(**fd))
+        .for_each(|fd| sys::close(*fd));
     // Nobody inside may look at or trace this process: its memory and its /proc/1/exe are the launcher's. Not before the maps are
     // written, which are files of /proc, and not after rights are given up.
     // Who is told our number may look at once and at any time, if at all: then there is no moment at which that is refused.
-    let hide = !(prepared.visible && prepared.alone);
+    let hide = !(prepared.lockdown.visible && prepared.namespaces.owns_user_namespace);
     if hide {
         sys::set_dumpable(false).at(Place::Lockdown, Call::Prctl)?;
     }
     lockdown::process(prepared)?;
     lockdown::show(prepared, true)?;
-    if let Some(fd) = prepared.block_fd {
+    if let Some(fd) = prepared.process.block_fd {
         // Meanwhile others prepare a network for us, by our number. Its end is as good as a byte.
         sys::read(sys::borrow(fd), &mut [0; 1]).at(place, Call::Read)?;
         sys::close(fd);
@@ -60,7 +65,7 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     if hide {
         lockdown::show(prepared, false)?;
     }
-    if !prepared.init {
+    if !prepared.process.init {
         return Err(program(prepared, socket.as_raw_fd(), terminal.as_ref(), own.as_ref(), mask));
     }
     lock(prepared)?;
@@ -75,7 +80,7 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     }
     lockdown::reaper(prepared);
     drop(own);
-    if let Some(handover) = &prepared.handover {
+    if let Some(handover) = &prepared.lockdown.handover {
         handover::executed(handover)?;
     }
     reap(prepared, socket, terminal, program)
@@ -91,7 +96,7 @@ fn die_with_launcher(socket: BorrowedFd<'_>) -> Result<(), Failure> {
 /// Ids, host name, loopback, limits of namespaces: all that needs the host's /proc, which the view hides.
 fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>, proc: BorrowedFd<'_>) -> Result<(), Failure> {
     let place = Place::Setup;
-    if let Some((uid, gid)) = prepared.switch_ids {
+    if let Some((uid, gid)) = prepared.namespaces.switch_ids {
         // Capabilities are for the view still to be made; the kernel takes the effective ones away all the same.
         sys::keep_capabilities().at(place, Call::Prctl)?;
         sys::set_ids(uid, gid).at(place, Call::SetIds)?;
@@ -99,28 +104,28 @@ fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>, proc: BorrowedFd<'_>)
         sys::set_capabilities(permitted).at(place, Call::Capset)?;
         die_with_launcher(socket)?;
     }
-    if let Some(maps) = &prepared.maps {
+    if let Some(maps) = &prepared.namespaces.maps {
         write_maps(proc, maps)?;
     }
-    if prepared.wait_for_launcher {
+    if prepared.namespaces.wait_for_launcher {
         ask(socket, Message::Ready)?;
     }
-    if prepared.drop_groups {
+    if prepared.namespaces.drop_groups {
         sys::drop_groups().at(place, Call::Setgroups)?;
     }
-    if prepared.new_cgroup_namespace {
+    if prepared.namespaces.new_cgroup {
         sys::new_cgroup_namespace().at(place, Call::Unshare)?;
-        if let Some(leaf) = prepared.cgroup_leaf.take() {
+        if let Some(leaf) = prepared.namespaces.cgroup_leaf.take() {
             sys::write_all(leaf.as_fd(), b"0").at(place, Call::EnterCgroup)?;
         }
     }
-    if let Some(hostname) = &prepared.hostname {
+    if let Some(hostname) = &prepared.namespaces.hostname {
         sys::set_hostname(hostname).at(place, Call::Sethostname)?;
     }
-    if !prepared.network_beside {
+    if !prepared.namespaces.network_beside {
         loopback(prepared)?;
     }
-    if let Some(limit) = prepared.limit_nested {
+    if let Some(limit) = prepared.namespaces.limit_nested {
         // The limit belongs to our user namespace, and only its capabilities could raise it again.
         sys::write_file(c"/proc/sys/user/max_user_namespaces", limit).at(place, Call::WriteMaxUserns)?;
     }
@@ -129,7 +134,7 @@ fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>, proc: BorrowedFd<'_>)
 
 /// Begins to make the network namespace. What needs the kernel's help for longest is begun first.
 fn network(prepared: &Prepared) -> Result<Option<sys::NetworkMaker>, Failure> {
-    if !prepared.network_beside {
+    if !prepared.namespaces.network_beside {
         return Ok(None);
     }
     let place = Place::Setup;
@@ -138,7 +143,7 @@ fn network(prepared: &Prepared) -> Result<Option<sys::NetworkMaker>, Failure> {
 }
 
 fn loopback(prepared: &Prepared) -> Result<(), Failure> {
-    if prepared.loopback { sys::loopback_up().at(Place::Setup, Call::Loopback) } else { Ok(()) }
+    if prepared.namespaces.loopback { sys::loopback_up().at(Place::Setup, Call::Loopback) } else { Ok(()) }
 }
 
 /// A group map without privilege needs setgroups denied first: user_namespaces(7).
@@ -152,14 +157,14 @@ fn write_maps(proc: BorrowedFd<'_>, (uids, gids): &(Vec<u8>, Vec<u8>)) -> Result
 /// User namespaces that own none of the others: what the program may do in them, it may not do to the view.
 fn last_namespaces(prepared: &Prepared, proc: BorrowedFd<'_>) -> Result<(), Failure> {
     let place = Place::Setup;
-    if let Some(fd) = prepared.join_last {
+    if let Some(fd) = prepared.namespaces.join_last {
         sys::join_namespace(fd, libc::CLONE_NEWUSER).at(place, Call::Setns)?;
     }
-    if let Some(maps) = &prepared.inner {
+    if let Some(maps) = &prepared.namespaces.second_user_namespace {
         sys::new_user_namespace().at(place, Call::Unshare)?;
         write_maps(proc, maps)?;
     }
-    if prepared.try_nested && sys::new_user_namespace().is_ok() {
+    if prepared.namespaces.try_nested && sys::new_user_namespace().is_ok() {
         return Err(Errno(0)).at(place, Call::Nested);
     }
     Ok(())
@@ -175,8 +180,8 @@ fn label(label: Option<&CStr>, proc: BorrowedFd<'_>, file: &CStr) -> Result<(), 
 /// Locks that last as long as this process. The program's copies of the descriptors end with its exec, and the locks are not its own.
 fn lock(prepared: &Prepared) -> Result<(), Failure> {
     use std::os::fd::IntoRawFd;
-    let mut held = prepared.held.take();
-    for (index, path) in prepared.lock_files.iter().enumerate() {
+    let mut held = prepared.descriptors.held.take();
+    for (index, path) in prepared.descriptors.lock_files.iter().enumerate() {
         let place = Place::Lock(index as u32);
         // A pipe that nobody writes must not hold us.
         let flags = libc::O_RDONLY | libc::O_NOCTTY | libc::O_NONBLOCK;
@@ -184,7 +189,7 @@ fn lock(prepared: &Prepared) -> Result<(), Failure> {
         sys::lock_for_reading(file.as_fd()).at(place, Call::Lock)?;
         held.push(file.into_raw_fd());
     }
-    prepared.held.set(held);
+    prepared.descriptors.held.set(held);
     Ok(())
 }
 
@@ -196,7 +201,7 @@ fn hung_up(socket: BorrowedFd<'_>) -> bool {
 
 /// PID 1 leads the session, so that the program's process group is not an orphaned one, which ^Z would not stop.
 fn session(prepared: &Prepared, terminal: Option<&OwnedFd>) -> Result<(), Failure> {
-    if let Session::Inherit { .. } = prepared.session {
+    if let Session::Inherit { .. } = prepared.process.session {
         return Ok(());
     }
     sys::setsid().at(Place::Setup, Call::Setsid)?;
@@ -227,11 +232,11 @@ fn become_program(
     mask: &Mask,
 ) -> Result<Failure, Failure> {
     let place = Place::Setup;
-    if !prepared.own_pids && prepared.init {
+    if !prepared.namespaces.own_pids && prepared.process.init {
         sys::set_parent_death_signal(libc::SIGKILL).at(place, Call::Prctl)?;
     }
-    if let (Some(terminal), Session::Pty(streams)) = (terminal, prepared.session) {
-        if prepared.init {
+    if let (Some(terminal), Session::Pty(streams)) = (terminal, prepared.process.session) {
+        if prepared.process.init {
             sys::own_process_group().at(place, Call::Setpgid)?;
         }
         sys::take_foreground(terminal.as_fd()).at(place, Call::TakeForeground)?;
@@ -241,7 +246,7 @@ fn become_program(
             }
         }
     }
-    if let Session::Inherit { own_group: true, terminal } = prepared.session {
+    if let Session::Inherit { own_group: true, terminal } = prepared.process.session {
         // A group of its own: kill(0, ...) goes by group, and the caller's must not be in it.
         sys::own_process_group().at(place, Call::Setpgid)?;
         if let Some(terminal) = terminal {
@@ -249,29 +254,29 @@ fn become_program(
         }
     }
     keep_descriptors(prepared)?;
-    sys::umask(prepared.umask);
+    sys::umask(prepared.process.umask);
     let dir = working_directory(prepared, sys::borrow(socket))?;
-    for (index, (resource, soft, hard)) in prepared.rlimits.iter().enumerate() {
+    for (index, (resource, soft, hard)) in prepared.process.rlimits.iter().enumerate() {
         sys::set_rlimit(*resource, *soft, *hard).at(Place::Rlimit(index as u32), Call::Setrlimit)?;
     }
-    if !prepared.ignores_sigpipe {
+    if !prepared.process.ignores_sigpipe {
         sys::default_sigpipe();
     }
     // Before the filters, which are the caller's and may allow nothing but execve(2).
     sys::restore(mask).at(place, Call::Sigprocmask)?;
     lockdown::program(prepared)?;
-    let env = prepared.env.pointers(dir);
-    if let Some(fd) = prepared.program_fd {
-        let errno = sys::execveat(fd, prepared.args.pointers(0), env);
+    let env = prepared.process.env.pointers(dir);
+    if let Some(fd) = prepared.process.program_fd {
+        let errno = sys::execveat(fd, prepared.process.args.pointers(0), env);
         return Ok(Failure { place: Place::Exec, call: Call::Execve, errno });
     }
-    if let (Some(handover), Some(own)) = (&prepared.handover, own) {
+    if let (Some(handover), Some(own)) = (&prepared.lockdown.handover, own) {
         return Ok(handover.execute(own, env));
     }
     let mut index = 0;
-    let errno = first_of(prepared.programs.iter().map(CString::as_c_str), |path| {
-        let result = sys::execve(path, prepared.args.pointers(0), env);
-        let result = match (result, &prepared.shell) {
+    let errno = first_of(prepared.process.programs.iter().map(CString::as_c_str), |path| {
+        let result = sys::execve(path, prepared.process.args.pointers(0), env);
+        let result = match (result, &prepared.process.shell) {
             (Errno(libc::ENOEXEC), Some(shell)) => sys::execve(c"/bin/sh", shell.pointers(index), env),
             _ => result,
         };
@@ -289,10 +294,10 @@ fn close_callers(
     terminal: Option<&OwnedFd>,
     own: Option<&OwnedFd>,
 ) -> Result<(), Failure> {
-    let Some(only) = &prepared.only_fds else { return Ok(()) };
+    let Some(only) = &prepared.descriptors.only_fds else { return Ok(()) };
     let number = |fd: Option<&OwnedFd>| fd.map_or(-1, |fd| fd.as_raw_fd());
-    let pipe = prepared.handover.as_ref().map_or((-1, -1), |handover| handover.pipe);
-    let own = [socket, number(terminal), number(own), prepared.caller, pipe.0, pipe.1];
+    let pipe = prepared.lockdown.handover.as_ref().map_or((-1, -1), |handover| handover.pipe);
+    let own = [socket, number(terminal), number(own), prepared.descriptors.caller, pipe.0, pipe.1];
     let mut first = 3;
     while let Some(next) = only.iter().chain(&own).copied().filter(|fd| *fd >= first).min() {
         sys::close_range(first as u32, next as u32 - 1).at(Place::Setup, Call::CloseRange)?;
@@ -304,10 +309,10 @@ fn close_callers(
 /// Only the standard streams and what was asked for stay open over exec.
 fn keep_descriptors(prepared: &Prepared) -> Result<(), Failure> {
     let place = Place::Setup;
-    if prepared.init {
-        prepared.sync_fds.iter().for_each(|fd| sys::close(*fd));
+    if prepared.process.init {
+        prepared.descriptors.sync_fds.iter().for_each(|fd| sys::close(*fd));
     }
-    let Some(only) = &prepared.only_fds else { return Ok(()) };
+    let Some(only) = &prepared.descriptors.only_fds else { return Ok(()) };
     let mut first = 3;
     for fd in only {
         let fd = *fd as u32;
@@ -326,7 +331,7 @@ fn keep_descriptors(prepared: &Prepared) -> Result<(), Failure> {
 /// Gives the number of the directory that it is.
 fn working_directory(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<usize, Failure> {
     let mut last = Ok(());
-    for (index, dir) in prepared.cwd.iter().enumerate() {
+    for (index, dir) in prepared.process.cwd.iter().enumerate() {
         last = sys::chdir(dir);
         if last.is_ok() {
             if index > 0 {
@@ -352,7 +357,7 @@ fn reap(prepared: &Prepared, socket: &OwnedFd, terminal: Option<OwnedFd>, progra
         if let Some(status) = collect(socket.as_fd(), program)? {
             return Ok(status);
         }
-        let mut set = [signals.as_raw_fd(), socket.as_raw_fd(), prepared.caller].map(Poll::read);
+        let mut set = [signals.as_raw_fd(), socket.as_raw_fd(), prepared.descriptors.caller].map(Poll::read);
         sys::poll(&mut set, patience).at(place, Call::Poll)?;
         if patience.is_some() && !set.iter().any(|poll| poll.ready) {
             patience = None;
@@ -408,11 +413,11 @@ fn collect(socket: BorrowedFd<'_>, program: i32) -> Result<Option<i32>, Failure>
 
 /// What PID 1 holds could be found below /proc/1/fd, and would keep pipes of the caller open.
 fn close_rest(prepared: &Prepared, socket: i32, signals: i32) -> Result<(), Failure> {
-    let mut keep = prepared.held.take();
+    let mut keep = prepared.descriptors.held.take();
     keep.push(socket);
     keep.push(signals);
-    if prepared.caller >= 0 {
-        keep.push(prepared.caller);
+    if prepared.descriptors.caller >= 0 {
+        keep.push(prepared.descriptors.caller);
     }
     keep.sort_unstable();
     sys::close_all_but(&keep).at(Place::Setup, Call::CloseRange)

@@ -12,21 +12,21 @@ pub(super) fn process(prepared: &Prepared) -> Result<(), Failure> {
     // The caller's session keyring is inherited otherwise. It is the second wall: the filter refuses every call on keys. So it is no
     // failure where the kernel has no keyrings, where a filter around us refuses the call (and with it the program's), or where the
     // user's quota of keys, 200 by default, is used up by as many sandboxes.
-    if prepared.own_keyring {
+    if prepared.lockdown.own_keyring {
         match sys::new_session_keyring() {
             Err(sys::Errno(libc::ENOSYS | libc::EOPNOTSUPP | libc::EPERM | libc::EDQUOT)) => {}
             other => other.at(place, Call::Keyctl)?,
         }
     }
     // While CAP_SETPCAP is still there.
-    if let Some(keep) = prepared.capabilities.bounding {
+    if let Some(keep) = prepared.lockdown.capabilities.bounding {
         sys::shrink_bounding_set(keep).at(place, Call::CapBoundingSet)?;
     }
-    if prepared.capabilities.ambient == 0 {
+    if prepared.lockdown.capabilities.ambient == 0 {
         sys::clear_ambient().at(place, Call::CapAmbient)?;
     }
     // The second wall: with the bounding set empty, there is nothing that exec could give to root.
-    if prepared.capabilities.powerless_root {
+    if prepared.lockdown.capabilities.powerless_root {
         sys::lock_securebits().at(place, Call::Securebits)?;
     }
     // Before any filter, which needs it, and before capabilities go: from here on no set-user-id bit has an effect.
@@ -34,15 +34,15 @@ pub(super) fn process(prepared: &Prepared) -> Result<(), Failure> {
         sys::set_no_new_privs().at(place, Call::NoNewPrivs)?;
     }
     // After all mounts, which it forbids, and after no_new_privs, which it needs.
-    if let Some(rules) = &prepared.landlock {
+    if let Some(rules) = &prepared.lockdown.landlock {
         landlock(rules)?;
     }
-    for (index, filter) in prepared.filters_for_all.iter().enumerate() {
+    for (index, filter) in prepared.lockdown.filters_for_all.iter().enumerate() {
         sys::load_filter(filter).at(Place::Filter(index as u32), Call::Seccomp)?;
     }
     let guard = guard(prepared)?;
-    prepared.guard.set(guard);
-    match prepared.capabilities.sets {
+    prepared.lockdown.tracer_barrier_caps.set(guard);
+    match prepared.lockdown.capabilities.sets {
         Some(set) => sys::set_capability_sets(set, set | guard, set).at(place, Call::Capset),
         None => Ok(()),
     }
@@ -55,7 +55,7 @@ const GUARDS: [u64; 2] = [1 << 35, 1 << 36];
 /// or to read its memory (ptrace(2), capability checks), and the owner of the user namespace is. Without that the program could make
 /// PID 1, which the filters do not bind, work for it.
 fn guard(prepared: &Prepared) -> Result<u64, Failure> {
-    let (Some(held), true) = (prepared.capabilities.sets, prepared.visible) else { return Ok(0) };
+    let (Some(held), true) = (prepared.lockdown.capabilities.sets, prepared.lockdown.visible) else { return Ok(0) };
     if !prepared.has(Guard::Undumpable) {
         return Ok(0);
     }
@@ -66,8 +66,9 @@ fn guard(prepared: &Prepared) -> Result<u64, Failure> {
 /// Lets others look at this process, or not, while its memory is its own alone. Where the program would be among those that may, it
 /// stays closed.
 pub(super) fn show(prepared: &Prepared, on: bool) -> Result<(), Failure> {
-    let guarded = prepared.guard.get() != 0 || prepared.capabilities.sets.is_none_or(|held| held != 0);
-    let on = !prepared.has(Guard::Undumpable) || on && prepared.visible && guarded;
+    let guarded = prepared.lockdown.tracer_barrier_caps.get() != 0
+        || prepared.lockdown.capabilities.sets.is_none_or(|held| held != 0);
+    let on = !prepared.has(Guard::Undumpable) || on && prepared.lockdown.visible && guarded;
     sys::set_dumpable(on).at(Place::Lockdown, Call::Prctl)
 }
 
@@ -97,12 +98,12 @@ fn landlock(wanted: &Landlock) -> Result<(), Failure> {
 
 /// For the program alone, last: what it holds on, and the filters.
 pub(super) fn program(prepared: &Prepared) -> Result<(), Failure> {
-    if let (Some(set), true) = (prepared.capabilities.sets, prepared.guard.get() != 0) {
+    if let (Some(set), true) = (prepared.lockdown.capabilities.sets, prepared.lockdown.tracer_barrier_caps.get() != 0) {
         sys::set_capabilities(set).at(Place::Lockdown, Call::Capset)?;
     }
     // Only what is permitted and inheritable can be raised, so it comes after the sets.
-    sys::raise_ambient(prepared.capabilities.ambient).at(Place::Lockdown, Call::CapAmbient)?;
-    for (index, filter) in prepared.filters.iter().enumerate() {
+    sys::raise_ambient(prepared.lockdown.capabilities.ambient).at(Place::Lockdown, Call::CapAmbient)?;
+    for (index, filter) in prepared.lockdown.filters.iter().enumerate() {
         sys::load_filter(filter).at(Place::Filter(index as u32), Call::Seccomp)?;
     }
     Ok(())
@@ -111,7 +112,7 @@ pub(super) fn program(prepared: &Prepared) -> Result<(), Failure> {
 /// PID 1 needs no right once the program runs. A filter around us that refuses capset(2) keeps it from giving them up, which then
 /// it does not: it does nothing with them either.
 pub(super) fn reaper(prepared: &Prepared) {
-    if prepared.capabilities.sets != Some(0) {
-        let _ = sys::set_capability_sets(0, prepared.guard.get(), 0);
+    if prepared.lockdown.capabilities.sets != Some(0) {
+        let _ = sys::set_capability_sets(0, prepared.lockdown.tracer_barrier_caps.get(), 0);
     }
 }

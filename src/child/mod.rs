@@ -18,7 +18,8 @@ mod view;
 pub use handover::{NAME as EXEC, run as execute};
 pub use init::BEFORE_REST;
 pub use prepared::{
-    Act, Capabilities, Guard, Handover, Landlock, Point, Prepared, Scratch, Session, Source, Step, Strings,
+    Act, Capabilities, Descriptors, Guard, Handover, Landlock, Lockdown, Namespaces, Point, Prepared, Process, Scratch,
+    Session, Source, Step, Strings, ViewSteps,
 };
 pub use procfs::{EMPTY_DIR, EMPTY_FILE};
 pub use report::{Call, LENGTH as LENGTH_OF_MESSAGE, LENGTH_OF_TEXT, Message, Place};

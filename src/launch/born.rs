@@ -37,7 +37,7 @@ impl<'p> Born<'p> {
         // From here on the child dies with us: it asked the kernel for that, and it sees this socket end.
         let mut born = Born { plan, given, first, socket, signals, caller, cgroup, began };
         drop(socket_of_child);
-        if let Some(handover) = &born.given.handover {
+        if let Some(handover) = &born.given.lockdown.handover {
             // The child's alone: it waits for their end.
             sys::close(handover.pipe.0);
             sys::close(handover.pipe.1);
@@ -54,10 +54,10 @@ fn clone_first(prepared: &Prepared<'_>) -> Result<FirstProcess> {
     if !plan.namespaces.user.is_private() {
         flags &= !(libc::CLONE_NEWUSER as u64);
     }
-    if given.network_beside {
+    if given.namespaces.network_beside {
         flags &= !(libc::CLONE_NEWNET as u64);
     }
-    if given.new_cgroup_namespace {
+    if given.namespaces.new_cgroup {
         flags &= !(libc::CLONE_NEWCGROUP as u64);
     }
     let mask = signals.before();

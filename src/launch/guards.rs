@@ -86,50 +86,50 @@ fn is_pin(placed: &Placed, view: &[Placed]) -> bool {
 /// What the child is given without what it does.
 pub(super) fn prepared(mut prepared: Prepared) -> Prepared {
     if off("filter") {
-        prepared.filters.clear();
-        prepared.filters_for_all.clear();
+        prepared.lockdown.filters.clear();
+        prepared.lockdown.filters_for_all.clear();
     }
     if off("capabilities") {
         let all = (1 << sys::CAPABILITIES.len()) - 1;
-        prepared.capabilities.sets = Some(all);
-        prepared.capabilities.ambient = all;
-        prepared.capabilities.bounding = None;
-        prepared.capabilities.powerless_root = false;
+        prepared.lockdown.capabilities.sets = Some(all);
+        prepared.lockdown.capabilities.ambient = all;
+        prepared.lockdown.capabilities.bounding = None;
+        prepared.lockdown.capabilities.powerless_root = false;
     }
     if off("securebits") {
-        prepared.capabilities.powerless_root = false;
+        prepared.lockdown.capabilities.powerless_root = false;
     }
     if off("bounding") {
-        prepared.capabilities.bounding = None;
+        prepared.lockdown.capabilities.bounding = None;
     }
     // Rules for places that are not made have nothing to refer to.
     if off("landlock") || off("devices") || off("ipc") {
-        prepared.landlock = None;
+        prepared.lockdown.landlock = None;
     }
     if off("keyring") {
-        prepared.own_keyring = false;
+        prepared.lockdown.own_keyring = false;
     }
     if off("descriptors") {
-        prepared.only_fds = None;
+        prepared.descriptors.only_fds = None;
     }
     if off("nested") {
-        prepared.limit_nested = None;
+        prepared.namespaces.limit_nested = None;
     }
     if off("session") {
-        prepared.session = Session::Inherit { own_group: false, terminal: None };
+        prepared.process.session = Session::Inherit { own_group: false, terminal: None };
     }
     let guards =
         [("no-new-privs", Guard::NoNewPrivs), ("dumpable", Guard::Undumpable), ("arguments", Guard::NoArguments)];
     prepared.off = guards.into_iter().filter(|(name, _)| off(name)).map(|(_, guard)| guard).collect();
     if off("dumpable") {
-        prepared.visible = true;
+        prepared.lockdown.visible = true;
     }
     let mut without = 0;
     for (name, attribute) in [("read-only", sys::ATTR_RDONLY), ("nosuid", sys::ATTR_NOSUID), ("nodev", sys::ATTR_NODEV)]
     {
         without |= if off(name) { attribute } else { 0 };
     }
-    for step in &mut prepared.steps {
+    for step in &mut prepared.view.steps {
         match &mut step.act {
             Act::Mount(Source::Proc { masked, .. }) if off("proc-masks") => *masked = false,
             Act::Mount(Source::Resolved { attributes, .. }) | Act::Attributes(attributes) => *attributes &= !without,

@@ -17,7 +17,7 @@ impl<'p> Helped<'p> {
     pub(super) fn new(mapped: Mapped<'p>, status: &mut dyn Events) -> Result<Helped<'p>> {
         let Mapped(mut supervisor) = mapped;
         let plan = supervisor.sandbox().plan;
-        if supervisor.sandbox().given.wait_for_launcher {
+        if supervisor.sandbox().given.namespaces.wait_for_launcher {
             supervisor.help(Phase::Namespaces, status)?;
             supervisor.go()?;
         }
@@ -32,7 +32,7 @@ impl<'p> Helped<'p> {
             keep.sort_unstable();
             sys::close_all_but(&keep).map_err(|errno| Error::new(format!("close_range: {errno}")))?;
         }
-        if supervisor.sandbox().given.wait_for_go {
+        if supervisor.sandbox().given.view.wait_for_go {
             supervisor.expect_ready(status)?;
             supervisor.help(Phase::View, status)?;
             supervisor.go()?;

@@ -17,7 +17,7 @@ impl<'p> Mapped<'p> {
     /// Does what the first process waits for.
     pub(super) fn new(born: Born<'p>, status: &mut dyn Events) -> Result<Mapped<'p>> {
         let plan = born.plan;
-        let waits = born.given.wait_for_launcher;
+        let waits = born.given.namespaces.wait_for_launcher;
         let mut supervisor = Supervisor::new(born);
         if waits {
             supervisor.expect_ready(status)?;

@@ -55,7 +55,7 @@ impl<'p> Prepared<'p> {
             wants_child: status.wants_child(),
             caller: caller.as_ref().map_or(-1, AsRawFd::as_raw_fd),
         };
-        let given = prepare::prepare(plan, session, state)?;
+        let given = prepare::prepare(plan, session, &state)?;
         #[cfg(feature = "guards-off")]
         let given = super::guards::prepared(given);
         let given = ManuallyDrop::new(given);
@@ -64,7 +64,7 @@ impl<'p> Prepared<'p> {
         if let Some(cgroup) =
             cgroup.as_ref().filter(|_| plan.resources.cgroup.as_ref().is_some_and(|wanted| wanted.delegate))
         {
-            given.cgroup_leaf.set(Some(cgroup.leaf_below()?));
+            given.namespaces.cgroup_leaf.set(Some(cgroup.leaf_below()?));
         }
         let pair = sys::seqpacket_pair().map_err(|errno| Error::new(format!("socketpair: {errno}")))?;
         let signals = Signals::block(plan)?;

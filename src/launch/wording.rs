@@ -93,7 +93,7 @@ fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errn
             error.hint("a hard limit can be lowered, not raised: `ulimit -H -a` shows the caller's")
         }
         Place::Setup if matches!(call, Call::WriteUidMap | Call::WriteGidMap) => {
-            let maps = prepared.maps.as_ref();
+            let maps = prepared.namespaces.maps.as_ref();
             let text = maps.map(|(u, g)| if call == Call::WriteUidMap { u } else { g });
             let text = text.map(|text| String::from_utf8_lossy(text).trim().to_owned()).unwrap_or_default();
             Error::new(format!("cannot map ids ({text}): {}: {errno}", call.name())).refused()

@@ -14,7 +14,7 @@ impl Supervisor<'_> {
         while self.state != State::Over {
             self.turn(status)?;
         }
-        let init = self.sandbox.given.init;
+        let init = self.sandbox.given.process.init;
         // What is left to do is to end; whoever has made PID 1 say that it does must not hold us.
         if init {
             self.sandbox.first.signal(libc::SIGKILL);

@@ -28,7 +28,7 @@ impl Supervisor<'_> {
                 return Err(wording::failure(self.sandbox.plan, &self.sandbox.given, (place, call, errno), found));
             }
             Some(Message::Terminal) => {
-                if let (Some(master), Session::Pty(_)) = (fd, self.sandbox.given.session) {
+                if let (Some(master), Session::Pty(_)) = (fd, self.sandbox.given.process.session) {
                     match self.state {
                         State::SettingUp => self.terminal = Some(master),
                         State::Starting => self.relay.start(master),
@@ -63,7 +63,9 @@ impl Supervisor<'_> {
     fn on_start(&mut self, status: &mut dyn Events) {
         self.state = State::Started;
         status.started(self.sandbox.first.pid());
-        if let (Session::Inherit { terminal: Some(_), .. }, Some(tty)) = (self.sandbox.given.session, relay::tty()) {
+        if let (Session::Inherit { terminal: Some(_), .. }, Some(tty)) =
+            (self.sandbox.given.process.session, relay::tty())
+        {
             self.group = Some(sys::foreground_group(tty)).filter(|_| !sys::in_foreground(tty));
         }
         self.rest = Some(Instant::now() + child::BEFORE_REST);
@@ -74,7 +76,7 @@ impl Supervisor<'_> {
         if self.state == State::SettingUp {
             return Err(Error::new("the sandbox ended before it was set up").hint("it may have been killed"));
         }
-        if self.sandbox.given.init || self.state != State::Starting || self.outcome.is_some() {
+        if self.sandbox.given.process.init || self.state != State::Starting || self.outcome.is_some() {
             self.state = State::Over;
             return Ok(());
         }

@@ -215,7 +215,7 @@ impl<'p> Supervisor<'p> {
         if let Some(master) = self.terminal.take() {
             self.relay.start(master);
         }
-        let terminal = (self.sandbox.given.session == Session::Detached).then(tty).flatten();
+        let terminal = (self.sandbox.given.process.session == Session::Detached).then(tty).flatten();
         self.settings = terminal.and_then(|tty| Some((tty, sys::terminal_settings(tty).ok()?)));
         self.victims = self.sandbox.cgroup.as_ref().and_then(|cgroup| cgroup.victims(self.sandbox.first.pid()));
         self.deadline = self.sandbox.plan.process.timeout.map(|timeout| Instant::now() + timeout);
@@ -342,7 +342,7 @@ impl<'p> Supervisor<'p> {
 
     /// A signal for the program. PID 1 hands it on: it has no use for signals itself, and takes none.
     fn kill(&self, signal: i32) {
-        if signal == libc::SIGKILL || !self.sandbox.given.init {
+        if signal == libc::SIGKILL || !self.sandbox.given.process.init {
             self.sandbox.first.signal(signal);
         } else {
             let _ = sys::send_now(self.sandbox.socket.as_fd(), &Message::Signal(signal).encode());

@@ -46,7 +46,7 @@ impl Supervisor<'_> {
     }
 
     fn on_signal(&mut self, arrived: sys::Arrived, status: &mut dyn Events) {
-        let shared = matches!(self.sandbox.given.session, Session::Inherit { .. });
+        let shared = matches!(self.sandbox.given.process.session, Session::Inherit { .. });
         match arrived.signal {
             libc::SIGCHLD | libc::SIGPIPE | libc::SIGTTOU | libc::SIGTTIN => {}
             libc::SIGWINCH => self.relay.resize(),
@@ -73,7 +73,7 @@ impl Supervisor<'_> {
         let job_control = matches!(signal, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
         // A program in our own process group is stopped with us, by the terminal.
         let ours = self.sandbox.plan.process.tty == Tty::Shared;
-        if !job_control || ours || tty().is_none() || self.sandbox.given.session == Session::Detached {
+        if !job_control || ours || tty().is_none() || self.sandbox.given.process.session == Session::Detached {
             return;
         }
         // A program may stop itself to stop our clock: where there is one, it wakes us. Without an alarm, of which the user has only

@@ -1,0 +1,84 @@
+//! The program, and how it is started.
+
+use std::ffi::{CString, c_char};
+
+/// What becomes the program.
+pub struct Process {
+    /// There is a PID 1 of ours; otherwise this process becomes the program.
+    pub init: bool,
+    /// Terminal and session.
+    pub session: Session,
+    /// Descriptor to read from before exec (`--block-fd`).
+    pub block_fd: Option<i32>,
+    /// setrlimit(2): resource, soft, hard.
+    pub rlimits: Vec<(u32, Option<u64>, Option<u64>)>,
+    /// Directories, the first that is there; none of them is an error.
+    pub cwd: Vec<CString>,
+    /// Paths of the program, the first that is there.
+    pub programs: Vec<CString>,
+    /// An open file that is executed instead.
+    pub program_fd: Option<i32>,
+    /// Arguments.
+    pub args: Strings,
+    /// Arguments for a shell to run the program with, if the kernel does not know what it is (execvp(3)): a list for each path.
+    pub shell: Option<Strings>,
+    /// Environment: a list for each directory, if they differ.
+    pub env: Strings,
+    /// umask(2) of the program.
+    pub umask: u32,
+    /// The caller ignores SIGPIPE, which the program then does, too.
+    pub ignores_sigpipe: bool,
+}
+
+/// How the program stands to a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Session {
+    /// A session of its own on a pseudo-terminal of its own; these of the standard streams are put on it.
+    Pty([bool; 3]),
+    /// The caller's session; perhaps with a process group of its own, and with the stream that is the terminal to take.
+    Inherit {
+        /// Whether the program leads a process group of its own.
+        own_group: bool,
+        /// The stream that is the terminal, for that group to take.
+        terminal: Option<i32>,
+    },
+    /// A session of its own without a terminal.
+    Detached,
+}
+
+/// Lists of strings in the form that execve(2) takes, which differ in one place at most.
+#[derive(Debug)]
+pub struct Strings {
+    _owned: Vec<CString>,
+    lists: Vec<Vec<*const c_char>>,
+}
+
+impl Strings {
+    /// One list.
+    pub fn new(owned: Vec<CString>) -> Strings {
+        let mut list: Vec<_> = owned.iter().map(|text| text.as_ptr()).collect();
+        list.push(std::ptr::null());
+        Strings { _owned: owned, lists: vec![list] }
+    }
+
+    /// A list for each of the variants, which take the place of what stands at `index`.
+    pub fn with_variants(owned: Vec<CString>, index: usize, variants: Vec<CString>) -> Strings {
+        let Strings { _owned: mut owned, lists } = Strings::new(owned);
+        let base = lists.into_iter().next().unwrap_or_default();
+        let variant = |text: &CString| {
+            let mut list = base.clone();
+            if let Some(place) = list.get_mut(index) {
+                *place = text.as_ptr();
+            }
+            list
+        };
+        let lists = variants.iter().map(variant).collect();
+        owned.extend(variants);
+        Strings { _owned: owned, lists }
+    }
+
+    /// The list of this number, or the last.
+    pub(in crate::child) fn pointers(&self, number: usize) -> &[*const c_char] {
+        self.lists.get(number).or(self.lists.last()).map_or(&[], Vec::as_slice)
+    }
+}

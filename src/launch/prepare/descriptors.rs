@@ -1,0 +1,32 @@
+//! Descriptors.
+
+use super::CallerState;
+use super::strings::cstrings;
+use crate::child::Descriptors;
+use crate::error::Result;
+use crate::plan::Plan;
+use crate::spec;
+use std::cell::Cell;
+
+pub(super) fn prepare(plan: &Plan, state: &CallerState) -> Result<Descriptors> {
+    let wanted = &plan.process;
+    let (only_fds, drop_fds) = match &wanted.descriptors {
+        spec::Descriptors::Only(fds) => {
+            let mut fds = fds.clone();
+            fds.sort_unstable();
+            fds.dedup();
+            (Some(fds), Vec::new())
+        }
+        spec::Descriptors::AllBut(fds) => (None, fds.clone()),
+    };
+    let mut held = Vec::with_capacity(wanted.sync_fds.len() + wanted.lock_files.len() + 3);
+    held.extend(&wanted.sync_fds);
+    Ok(Descriptors {
+        caller: state.caller,
+        only_fds,
+        drop_fds,
+        sync_fds: wanted.sync_fds.clone(),
+        lock_files: cstrings(&wanted.lock_files)?,
+        held: Cell::new(held),
+    })
+}

@@ -1,0 +1,72 @@
+//! The lock-down.
+
+use super::process::programs;
+use super::strings::{cstring, label};
+use crate::child::{self, Capabilities, Handover, Landlock, Lockdown, Strings};
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::spec::Descriptors;
+use crate::sys;
+use std::cell::Cell;
+use std::ffi::OsStr;
+use std::path::Path;
+
+pub(super) fn prepare(plan: &Plan) -> Result<Lockdown> {
+    let wanted = &plan.lockdown;
+    Ok(Lockdown {
+        own_keyring: wanted.own_keyring,
+        capabilities: Capabilities {
+            bounding: wanted.capabilities.bounding,
+            sets: wanted.capabilities.sets,
+            ambient: wanted.capabilities.ambient,
+            powerless_root: wanted.capabilities.powerless_root,
+        },
+        landlock: landlock(plan)?,
+        filters_for_all: wanted.seccomp_for_all.clone(),
+        filters: wanted.seccomp.clone(),
+        exec_label: label(wanted.exec_label.as_ref())?,
+        visible: wanted.visible,
+        tracer_barrier_caps: Cell::new(0),
+        handover: if wanted.handover { handover(plan)? } else { None },
+    })
+}
+
+fn landlock(plan: &Plan) -> Result<Option<Landlock>> {
+    let Ok(wanted) = &plan.lockdown.landlock else { return Ok(None) };
+    let kept = match &plan.process.descriptors {
+        Descriptors::Only(fds) => fds.as_slice(),
+        Descriptors::AllBut(_) => &[],
+    };
+    let rule = |(path, rights): &(std::path::PathBuf, u64)| Ok((cstring(path.as_os_str())?, *rights));
+    Ok(Some(Landlock {
+        rights: wanted.rights,
+        scoped: wanted.scoped,
+        rules: wanted.rules.iter().map(rule).collect::<Result<_>>()?,
+        descriptors: [0, 1, 2].into_iter().chain(kept.iter().copied()).collect(),
+    }))
+}
+
+/// Where our own file belongs to the caller, or the caller could write to it.
+fn handover(plan: &Plan) -> Result<Option<Handover>> {
+    use std::os::fd::IntoRawFd;
+    use std::os::unix::fs::MetadataExt;
+    let failed = |what: &str, error: std::io::Error| Error::new(format!("{what}: {}", sys::Errno::from(error)));
+    let exe = Path::new("/proc/self/exe");
+    let found = exe.metadata().map_err(|error| failed("/proc/self/exe", error))?;
+    let file = exe.read_link().map_err(|error| failed("/proc/self/exe", error))?;
+    let file = cstring(file.as_os_str())?;
+    let (uid, _) = sys::ids();
+    if uid != 0 && found.uid() != uid && sys::may(sys::cwd(), &file, libc::W_OK).is_err() {
+        return Ok(None);
+    }
+    let (hears, tells) = sys::pipe().map_err(|errno| Error::new(format!("pipe: {errno}")))?;
+    let pipe = (hears.into_raw_fd(), tells.into_raw_fd());
+    let paths = programs(plan)?;
+    let text = |text: &str| cstring(OsStr::new(text));
+    let mut args = vec![text(child::EXEC)?, text(&pipe.1.to_string())?, text(&paths.len().to_string())?];
+    args.extend(paths);
+    for arg in &plan.process.args {
+        args.push(cstring(arg)?);
+    }
+    Ok(Some(Handover { file, id: (found.dev(), found.ino()), args: Strings::new(args), pipe }))
+}

@@ -1,0 +1,57 @@
+//! Namespaces and ids.
+
+use super::CallerState;
+use super::strings::cstring;
+use crate::child::Namespaces;
+use crate::error::Result;
+use crate::launch::idmap;
+use crate::plan::{Extent, Phase, Plan, Writer};
+use crate::spec::{Namespace, UserNamespace};
+use crate::sys;
+use std::cell::Cell;
+use std::ffi::OsStr;
+
+pub(super) fn prepare(plan: &Plan, state: &CallerState) -> Result<Namespaces> {
+    let wanted = &plan.namespaces;
+    let ids = &wanted.ids;
+    let maps = |uid: &[Extent], gid: &[Extent]| (idmap::text(uid).into_bytes(), idmap::text(gid).into_bytes());
+    let same = |id: u32| [Extent { inside: id, outside: id, count: 1 }];
+    let wait_for_launcher = matches!(ids.writer, Writer::Launcher | Writer::Helpers { .. })
+        || state.wants_child
+        || !plan.view.create.is_empty()
+        || plan.helpers_of(Phase::Namespaces).next().is_some();
+    Ok(Namespaces {
+        switch_ids: switch_ids(plan),
+        wait_for_launcher,
+        // Where others are told of the first process before it has assembled the view, they may look at its network at once.
+        network_beside: wanted.private.contains(&Namespace::Net)
+            && wanted.user.is_private()
+            && wanted.pid_join.is_none()
+            && plan.process.block_fd.is_none()
+            && !wait_for_launcher,
+        maps: (ids.writer == Writer::Child).then(|| maps(&ids.uid_map, &ids.gid_map)),
+        drop_groups: ids.drop_groups,
+        hostname: wanted.hostname.as_deref().map(|name| cstring(OsStr::new(name))).transpose()?,
+        loopback: wanted.loopback,
+        limit_nested: match (wanted.nested, wanted.second_user_namespace) {
+            (true, _) => None,
+            (false, false) => Some(b"0"),
+            (false, true) => Some(b"1"),
+        },
+        join_last: wanted.user_last,
+        second_user_namespace: wanted.second_user_namespace.then(|| maps(&same(ids.uid), &same(ids.gid))),
+        try_nested: wanted.nested_tried,
+        new_cgroup: plan.resources.cgroup.is_some() && wanted.private.contains(&Namespace::Cgroup),
+        cgroup_leaf: Cell::new(None),
+        own_pids: wanted.private.contains(&Namespace::Pid),
+        owns_user_namespace: wanted.user.is_private(),
+    })
+}
+
+/// In a namespace that was joined, the caller's ids are already what its maps make of them; only others are changed to.
+fn switch_ids(plan: &Plan) -> Option<(Option<u32>, Option<u32>)> {
+    let UserNamespace::Join(_) = plan.namespaces.user else { return None };
+    let (uid, gid) = sys::ids();
+    let other = |id: u32, own: u32| (id != own).then_some(id);
+    Some((other(plan.namespaces.ids.uid, uid), other(plan.namespaces.ids.gid, gid))).filter(|ids| *ids != (None, None))
+}

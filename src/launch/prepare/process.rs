@@ -1,0 +1,84 @@
+//! The program.
+
+use super::CallerState;
+use super::strings::{cstring, cstrings};
+use crate::child::{Process, Session, Strings};
+use crate::error::{Error, Result};
+use crate::exit;
+use crate::plan::Plan;
+use crate::sys;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState) -> Result<Process> {
+    let wanted = &plan.process;
+    let umask = sys::umask(0);
+    sys::umask(umask);
+    let rlimits = plan.resources.rlimits.iter();
+    Ok(Process {
+        init: wanted.init,
+        session,
+        block_fd: wanted.block_fd,
+        rlimits: rlimits.filter_map(|limit| Some((resource(limit.name)?, limit.soft, limit.hard))).collect(),
+        cwd: cstrings(&wanted.cwd)?,
+        programs: programs(plan)?,
+        program_fd: wanted.program_fd,
+        args: Strings::new(wanted.args.iter().map(|arg| cstring(arg)).collect::<Result<_>>()?),
+        shell: if wanted.shell { Some(shell(plan)?) } else { None },
+        env: environment(plan)?,
+        umask,
+        ignores_sigpipe: state.ignores_sigpipe,
+    })
+}
+
+/// With PWD, there is a list for each directory that the program may start in.
+fn environment(plan: &Plan) -> Result<Strings> {
+    let line = |name: &OsStr, value: &OsStr| {
+        let mut line = OsString::from(name);
+        line.push("=");
+        line.push(value);
+        cstring(&line)
+    };
+    let mut env = plan.process.env.iter().map(|(name, value)| line(name, value)).collect::<Result<Vec<_>>>()?;
+    if !plan.process.pwd {
+        return Ok(Strings::new(env));
+    }
+    let at = plan.process.env.iter().position(|(name, _)| name == "PWD").unwrap_or(env.len());
+    if at == env.len() {
+        env.push(c"PWD=".to_owned());
+    }
+    let variants =
+        plan.process.cwd.iter().map(|dir| line(OsStr::new("PWD"), dir.as_os_str())).collect::<Result<_>>()?;
+    Ok(Strings::with_variants(env, at, variants))
+}
+
+/// `/bin/sh PATH ARGUMENT...`, for each path where the program may be.
+fn shell(plan: &Plan) -> Result<Strings> {
+    let mut args = vec![c"/bin/sh".to_owned(), c"".to_owned()];
+    for arg in plan.process.args.iter().skip(1) {
+        args.push(cstring(arg)?);
+    }
+    Ok(Strings::with_variants(args, 1, programs(plan)?))
+}
+
+/// Where execvp(3) would look, by the PATH of the program's own environment.
+pub(super) fn programs(plan: &Plan) -> Result<Vec<CString>> {
+    let Some(name) = plan.process.executed() else { return Ok(Vec::new()) };
+    if name.is_empty() {
+        return Err(Error::new("the program's name is empty").status(exit::NOT_FOUND));
+    }
+    if name.as_bytes().contains(&b'/') {
+        return Ok(vec![cstring(name)?]);
+    }
+    let path = plan.process.variable("PATH").unwrap_or(OsStr::new("/bin:/usr/bin"));
+    path.as_bytes()
+        .split(|byte| *byte == b':')
+        .map(|dir| if dir.is_empty() { b"." } else { dir })
+        .map(|dir| cstring(Path::new(OsStr::from_bytes(dir)).join(name).as_os_str()))
+        .collect()
+}
+
+fn resource(name: &str) -> Option<u32> {
+    sys::RLIMITS.iter().find(|(known, _)| *known == name).map(|(_, resource)| *resource)
+}
