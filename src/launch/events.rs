@@ -5,9 +5,9 @@ use super::outcome::Outcome;
 use crate::error::Result;
 use std::os::fd::RawFd;
 
-/// Who is told what happens.
+/// Is told what happens to a sandbox.
 pub trait Events {
-    /// Whether `cloned` has something to do, for which the sandbox waits.
+    /// The first process is to wait in its namespaces until `cloned` has been called.
     fn wants_child(&self) -> bool {
         false
     }
@@ -37,9 +37,9 @@ pub trait Events {
     /// What was used, so far or in all.
     fn figures(&mut self, _figures: &Figures, _ended: bool) {}
 
-    /// It ended.
+    /// The sandbox ended, in this way; nothing is left of it.
     fn exited(&mut self, outcome: &Outcome);
 
-    /// Descriptors that are written to later.
+    /// Descriptors that later events are written to, which must stay open.
     fn descriptors(&self) -> Vec<RawFd>;
 }

@@ -2,11 +2,11 @@
 
 use super::helpers;
 use crate::error::{Error, Result};
-use crate::plan::{Extent, IdPlan, Writer};
+use crate::plan::{IdMapping, IdPlan, Writer};
 use std::path::Path;
 
 /// A map in the form of /proc/PID/uid_map.
-pub(super) fn text(map: &[Extent]) -> String {
+pub(super) fn text(map: &[IdMapping]) -> String {
     map.iter().map(|e| format!("{} {} {}\n", e.inside, e.outside, e.count)).collect()
 }
 
@@ -31,7 +31,7 @@ pub(super) fn write(ids: &IdPlan, pid: i32) -> Result<()> {
     }
 }
 
-fn run(program: &Path, pid: i32, map: &[Extent], file: &str) -> Result<()> {
+fn run(program: &Path, pid: i32, map: &[IdMapping], file: &str) -> Result<()> {
     let numbers = map.iter().flat_map(|e| [e.inside, e.outside, e.count]).map(|n| n.to_string());
     let args: Vec<String> = std::iter::once(pid.to_string()).chain(numbers).collect();
     helpers::complete(program, &args).map_err(|why| {

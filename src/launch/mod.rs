@@ -24,6 +24,8 @@ mod signals;
 mod sources;
 mod status;
 mod supervise;
+#[cfg(test)]
+mod tests;
 mod trial;
 mod wording;
 

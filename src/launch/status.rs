@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 /// Where events are told, if anywhere.
 #[derive(Debug, Default)]
 pub struct Status {
-    /// The descriptor.
+    /// Descriptor that events are written to.
     pub fd: Option<OwnedFd>,
     /// Whether notes are left out on stderr.
     pub quiet: bool,
@@ -35,7 +35,7 @@ impl Status {
         }
     }
 
-    /// It did not come to that.
+    /// The program was not started, or can no longer be watched.
     pub fn failed(&mut self, error: &crate::error::Error) {
         if let Some((fd, _)) = self.receipt.take() {
             let text = json!({"version": 1, "started": false, "error": error.message});

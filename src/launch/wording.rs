@@ -7,7 +7,7 @@ use crate::plan::{Op, Plan};
 use crate::sys::Errno;
 use std::path::Path;
 
-/// clone3 failed.
+/// The first process, or one of its namespaces, could not be made.
 pub(super) fn clone(plan: &Plan, call: &str, errno: Errno) -> Error {
     let names: Vec<_> = plan.namespaces.private.iter().map(|ns| ns.word()).collect();
     let message = format!("cannot create namespaces (user mount {}): {call}: {errno}", names.join(" "));

@@ -19,9 +19,9 @@ pub struct HelperSpec {
     pub program: PathBuf,
     /// What it is in front of, such as the address of a bus, for readers of the plan.
     pub target: String,
-    /// Arguments.
+    /// Its arguments, before the rules.
     pub args: Vec<Argument>,
-    /// Arguments after those, which say what it lets through.
+    /// Further arguments, which say what it lets through: the plan shows each.
     pub rules: Vec<String>,
     /// When it is started, and has to be ready.
     pub phase: Phase,

@@ -6,14 +6,14 @@ use crate::spec::{Sandbox, User, UserNamespace};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// One line of a map.
+/// One line of a map of ids (user_namespaces(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Extent {
+pub struct IdMapping {
     /// First id inside.
     pub inside: u32,
     /// First id outside.
     pub outside: u32,
-    /// How many.
+    /// Number of ids.
     pub count: u32,
 }
 
@@ -29,25 +29,25 @@ pub enum Writer {
     Nobody,
     /// These two set-user-id programs of the host.
     Helpers {
-        /// newuidmap(1)
+        /// Path of newuidmap(1).
         newuidmap: PathBuf,
-        /// newgidmap(1)
+        /// Path of newgidmap(1).
         newgidmap: PathBuf,
     },
 }
 
-/// Ids inside.
+/// Ids of the program, and the maps of its user namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct IdPlan {
     /// User id that the program runs with.
     pub uid: u32,
     /// Group id that it runs with.
     pub gid: u32,
-    /// User map.
-    pub uid_map: Vec<Extent>,
-    /// Group map.
-    pub gid_map: Vec<Extent>,
-    /// Who writes them.
+    /// Lines of /proc/PID/uid_map.
+    pub uid_map: Vec<IdMapping>,
+    /// Lines of /proc/PID/gid_map.
+    pub gid_map: Vec<IdMapping>,
+    /// Process that writes the maps.
     pub writer: Writer,
     /// Whether supplementary groups are given up. Where the map has one group, setgroups(2) is denied by the kernel,
     /// and they stay in force.
@@ -57,7 +57,7 @@ pub struct IdPlan {
 impl IdPlan {
     /// No id but the caller's is mapped: no other user's files can be opened.
     pub(super) fn is_single(&self) -> bool {
-        let single = |map: &[Extent]| map.iter().map(|extent| u64::from(extent.count)).sum::<u64>() <= 1;
+        let single = |map: &[IdMapping]| map.iter().map(|extent| u64::from(extent.count)).sum::<u64>() <= 1;
         single(&self.uid_map) && single(&self.gid_map)
     }
 }
@@ -71,7 +71,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) ->
         return Err(Error::new("root has no CAP_SETFCAP here, and without it no new namespace can map id 0")
             .hint("this is root in a sandbox or a container: run sbx there as another user, or give it CAP_SETFCAP"));
     }
-    let one = |inside, outside| vec![Extent { inside, outside, count: 1 }];
+    let one = |inside, outside| vec![IdMapping { inside, outside, count: 1 }];
     let (uid, gid) = match sandbox.process.user {
         User::Own => (facts.uid, facts.gid),
         User::Ids { uid, gid } => (uid, gid),
@@ -107,7 +107,7 @@ fn range(sandbox: &Sandbox, facts: &Facts) -> Result<IdPlan> {
         let all = |ranges: &[Range]| {
             ranges
                 .iter()
-                .map(|range| Extent { inside: range.start, outside: range.start, count: range.count })
+                .map(|range| IdMapping { inside: range.start, outside: range.start, count: range.count })
                 .collect()
         };
         let (uid_map, gid_map) = (all(&facts.own_ids.0), all(&facts.own_ids.1));
@@ -140,16 +140,16 @@ fn range(sandbox: &Sandbox, facts: &Facts) -> Result<IdPlan> {
 }
 
 /// Root is the caller, and the ranges follow from 1, in their order, as many as the kernel takes.
-fn whole(own: u32, ranges: &[Range]) -> Vec<Extent> {
-    let mut map = vec![Extent { inside: 0, outside: own, count: 1 }];
+fn whole(own: u32, ranges: &[Range]) -> Vec<IdMapping> {
+    let mut map = vec![IdMapping { inside: 0, outside: own, count: 1 }];
     let mut next: u32 = 1;
     for range in ranges {
         let end = range.start.saturating_add(range.count);
         // An id outside stands for one inside: a range that holds the caller's own id, or a part of another, is left out.
-        let overlaps = |e: &Extent| range.start < e.outside.saturating_add(e.count) && e.outside < end;
+        let overlaps = |e: &IdMapping| range.start < e.outside.saturating_add(e.count) && e.outside < end;
         let Some(after) = next.checked_add(range.count) else { break };
         if map.len() < MOST_EXTENTS && !map.iter().any(overlaps) {
-            map.push(Extent { inside: next, outside: range.start, count: range.count });
+            map.push(IdMapping { inside: next, outside: range.start, count: range.count });
             next = after;
         }
     }

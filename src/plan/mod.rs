@@ -29,7 +29,7 @@ mod view;
 
 pub use cgroup::{CgroupSource, source as cgroup_source};
 pub use helpers::{Argument, Confinement, HelperSpec, HelperWords, Loss, Phase, Readiness};
-pub use ids::{Extent, IdPlan, Writer};
+pub use ids::{IdMapping, IdPlan, Writer};
 pub use landlock::LandlockPlan;
 pub use limits::{CgroupPlan, LimitFile};
 pub use lockdown::LockdownPlan;

@@ -1,6 +1,6 @@
 //! Namespaces, and what belongs to them: ids, the host name, the loopback interface.
 
-use super::ids::{self, Extent, IdPlan, Writer};
+use super::ids::{self, IdMapping, IdPlan, Writer};
 use super::render::Lines;
 use super::requirements;
 use crate::error::{Error, Result};
@@ -115,7 +115,7 @@ impl NamespacePlan {
             (false, _) => "no user namespaces inside",
         };
         lines.add("nested", nested);
-        let map = |map: &[Extent]| {
+        let map = |map: &[IdMapping]| {
             map.iter().map(|e| format!("{} {} {}", e.inside, e.outside, e.count)).collect::<Vec<_>>().join(", ")
         };
         lines.add("ids", format!("user {} group {}", self.ids.uid, self.ids.gid));

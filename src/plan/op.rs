@@ -7,16 +7,16 @@ use std::path::PathBuf;
 /// Flags of a mount besides nosuid, which all have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 pub struct Attributes {
-    /// Read-only.
+    /// The mount is read-only.
     pub ro: bool,
-    /// No device files.
+    /// Device files on it do not work.
     pub nodev: bool,
-    /// No execution.
+    /// Files on it cannot be executed.
     pub noexec: bool,
 }
 
 impl Attributes {
-    /// As mount_setattr(2) takes them.
+    /// The flags as mount_setattr(2) takes them.
     pub fn bits(self) -> u64 {
         use crate::sys::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY};
         let bit = |on: bool, bit: u64| if on { bit } else { 0 };
@@ -30,25 +30,25 @@ impl Attributes {
 pub enum Op {
     /// A directory in memory of ours.
     Dir {
-        /// Where.
+        /// Path inside.
         path: PathBuf,
-        /// Permissions.
+        /// Permissions, as chmod(2) takes them.
         mode: u32,
     },
     /// A symbolic link in memory of ours.
     Symlink {
-        /// Where.
+        /// Path inside.
         path: PathBuf,
-        /// Its text.
+        /// Path that the link holds.
         target: PathBuf,
     },
     /// A file with this content: in memory of ours, or laid over one that is there.
     File {
-        /// Where.
+        /// Path inside.
         path: PathBuf,
-        /// Permissions.
+        /// Permissions, as chmod(2) takes them.
         mode: u32,
-        /// Content.
+        /// What is in it.
         #[serde(serialize_with = "size_of_content")]
         data: Vec<u8>,
         /// Whether a file is there to be covered.
@@ -56,20 +56,20 @@ pub enum Op {
     },
     /// A new filesystem in memory.
     Tmpfs {
-        /// Where.
+        /// Path inside.
         path: PathBuf,
         /// Permissions of its top.
         mode: u32,
         /// Bytes; none shares the one filesystem of the sandbox, which takes half of the memory at most (tmpfs(5)).
         size: Option<u64>,
-        /// Flags.
+        /// Flags of the mount.
         attributes: Attributes,
     },
     /// The host's files.
     Bind {
-        /// The host's path.
+        /// Path on the host.
         source: PathBuf,
-        /// Where.
+        /// Path inside.
         path: PathBuf,
         /// Flags, on all mounts below it too.
         attributes: Attributes,
@@ -78,16 +78,16 @@ pub enum Op {
     },
     /// Something read-only that cannot be read (`closed`) or is just empty, laid over a file or a directory.
     Mask {
-        /// Where.
+        /// Path inside.
         path: PathBuf,
-        /// A directory.
+        /// It is laid over a directory.
         dir: bool,
-        /// EACCES instead of emptiness.
+        /// Opening it is refused (EACCES); otherwise it is empty.
         closed: bool,
     },
     /// procfs of the new pid namespace.
     Proc {
-        /// Where.
+        /// Path inside.
         path: PathBuf,
         /// Whether the OCI's lists of masked and read-only paths are applied.
         masked: bool,
@@ -97,19 +97,19 @@ pub enum Op {
     },
     /// A new instance of devpts.
     Devpts {
-        /// Where.
+        /// Path inside.
         path: PathBuf,
     },
     /// A mount made read-only once everything in it is there.
     Seal {
-        /// Where.
+        /// Path inside.
         path: PathBuf,
     },
     /// The host's files, looked for when it is carried out.
     Show {
-        /// Which.
+        /// Path on the host, or a descriptor of the caller's.
         source: Source,
-        /// Where.
+        /// Path inside.
         path: PathBuf,
         /// Flags, on all mounts below it too. What is writable receives what the host mounts later.
         attributes: Attributes,
@@ -122,50 +122,50 @@ pub enum Op {
     },
     /// The kernel's overlay filesystem.
     Overlay {
-        /// Where.
+        /// Path inside.
         path: PathBuf,
         /// Lower directories, the uppermost first.
         lower: Vec<PathBuf>,
-        /// Where changes go.
+        /// Directory that changes go to.
         upper: Upper,
     },
     /// The sandbox's own cgroup and what is below.
     Cgroup {
-        /// Where.
+        /// Path inside.
         path: PathBuf,
         /// The program may not change it.
         ro: bool,
     },
     /// POSIX message queues.
     Mqueue {
-        /// Where.
+        /// Path inside.
         path: PathBuf,
         /// A kernel without them is no error.
         optional: bool,
     },
     /// A file with what a descriptor gives.
     Data {
-        /// Where.
+        /// Path inside.
         path: PathBuf,
-        /// Permissions.
+        /// Permissions, as chmod(2) takes them.
         mode: u32,
-        /// The descriptor.
+        /// The caller's descriptor.
         fd: i32,
         /// Mounted over what is there, with these flags; otherwise written into it.
         mounted: Option<Attributes>,
     },
-    /// Flags that a mount gets from here on.
+    /// Flags that a mount gets once what is below it is made.
     Remount {
-        /// Where.
+        /// Path inside.
         path: PathBuf,
-        /// Which.
+        /// Flags that are added.
         attributes: Attributes,
     },
-    /// Permissions changed.
+    /// Other permissions for something in the view.
     Chmod {
-        /// Of what.
+        /// Path inside.
         path: PathBuf,
-        /// To these.
+        /// New permissions, as chmod(2) takes them.
         mode: u32,
     },
 }
@@ -175,7 +175,7 @@ fn size_of_content<S: Serializer>(data: &[u8], serializer: S) -> std::result::Re
 }
 
 impl Op {
-    /// Where it is, inside.
+    /// Its path inside.
     pub fn path(&self) -> &std::path::Path {
         match self {
             Op::Dir { path, .. }

@@ -33,7 +33,7 @@ pub struct ProcessPlan {
     pub shell: bool,
     /// Directories to start in: the first that is there.
     pub cwd: Vec<PathBuf>,
-    /// The terminal.
+    /// The terminal that the program has.
     pub tty: Tty,
     /// Time after which the program is ended.
     pub timeout: Option<Duration>,

@@ -9,9 +9,9 @@ use std::ffi::CString;
 pub struct Lockdown {
     /// The caller's session keyring is left for an empty one.
     pub own_keyring: bool,
-    /// Capabilities.
+    /// Its capabilities.
     pub capabilities: Capabilities,
-    /// Landlock's rules.
+    /// Rules of Landlock, if it is used.
     pub landlock: Option<Landlock>,
     /// seccomp filters that bind PID 1, too.
     pub filters_for_all: Vec<Vec<Instruction>>,
@@ -27,7 +27,7 @@ pub struct Lockdown {
     pub handover: Option<Handover>,
 }
 
-/// Capabilities at the end. None leaves a set as it is.
+/// Sets of capabilities of the program. None leaves a set as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
     /// What stays in the bounding set.
@@ -40,7 +40,7 @@ pub struct Capabilities {
     pub powerless_root: bool,
 }
 
-/// Our own file, which executes the program.
+/// Our own file, which executes the program (`child/handover.rs`).
 #[derive(Debug)]
 pub struct Handover {
     /// Its path on the host.

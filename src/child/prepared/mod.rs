@@ -14,17 +14,17 @@ pub use view::{Act, Point, Scratch, Source, Step, ViewSteps};
 
 /// Everything, in groups by what uses it.
 pub struct Prepared {
-    /// Namespaces and ids.
+    /// What is done in the namespaces.
     pub namespaces: Namespaces,
-    /// The view.
+    /// What is done for the view.
     pub view: ViewSteps,
-    /// The program.
+    /// What is done for the program.
     pub process: Process,
-    /// Descriptors.
+    /// What becomes of descriptors.
     pub descriptors: Descriptors,
-    /// The lock-down.
+    /// What is taken from the program.
     pub lockdown: Lockdown,
-    /// What is left out.
+    /// Guards that are left out.
     #[cfg(feature = "guards-off")]
     pub off: Vec<Guard>,
 }

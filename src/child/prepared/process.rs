@@ -6,7 +6,7 @@ use std::ffi::{CString, c_char};
 pub struct Process {
     /// There is a PID 1 of ours; otherwise this process becomes the program.
     pub init: bool,
-    /// Terminal and session.
+    /// How it stands to a terminal.
     pub session: Session,
     /// Descriptor to read from before exec (`--block-fd`).
     pub block_fd: Option<i32>,
@@ -18,7 +18,7 @@ pub struct Process {
     pub programs: Vec<CString>,
     /// An open file that is executed instead.
     pub program_fd: Option<i32>,
-    /// Arguments.
+    /// The program's arguments.
     pub args: Strings,
     /// Arguments for a shell to run the program with, if the kernel does not know what it is (execvp(3)): a list for each path.
     pub shell: Option<Strings>,
@@ -54,7 +54,7 @@ pub struct Strings {
 }
 
 impl Strings {
-    /// One list.
+    /// One list of these strings.
     pub fn new(owned: Vec<CString>) -> Strings {
         let mut list: Vec<_> = owned.iter().map(|text| text.as_ptr()).collect();
         list.push(std::ptr::null());

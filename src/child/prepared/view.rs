@@ -19,9 +19,9 @@ pub struct ViewSteps {
 /// A file or directory to lay over others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scratch {
-    /// Its name.
+    /// Its name in the directory that nobody sees.
     pub name: CString,
-    /// Permissions.
+    /// Permissions, as chmod(2) takes them.
     pub mode: u32,
     /// Content of a file; a directory has none.
     pub data: Option<Vec<u8>>,

@@ -130,7 +130,7 @@ impl Figures {
         }
     }
 
-    /// For people.
+    /// The figures as text for people, one on a line.
     pub fn text(&self) -> String {
         let mut out = String::new();
         let seconds = |usec: u64| format!("{}.{:03} s", usec / 1_000_000, usec / 1000 % 1000);

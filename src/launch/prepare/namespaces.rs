@@ -5,7 +5,7 @@ use super::strings::cstring;
 use crate::child::Namespaces;
 use crate::error::Result;
 use crate::launch::idmap;
-use crate::plan::{Extent, Phase, Plan, Writer};
+use crate::plan::{IdMapping, Phase, Plan, Writer};
 use crate::spec::{Namespace, UserNamespace};
 use crate::sys;
 use std::cell::Cell;
@@ -14,8 +14,8 @@ use std::ffi::OsStr;
 pub(super) fn prepare(plan: &Plan, state: &CallerState) -> Result<Namespaces> {
     let wanted = &plan.namespaces;
     let ids = &wanted.ids;
-    let maps = |uid: &[Extent], gid: &[Extent]| (idmap::text(uid).into_bytes(), idmap::text(gid).into_bytes());
-    let same = |id: u32| [Extent { inside: id, outside: id, count: 1 }];
+    let maps = |uid: &[IdMapping], gid: &[IdMapping]| (idmap::text(uid).into_bytes(), idmap::text(gid).into_bytes());
+    let same = |id: u32| [IdMapping { inside: id, outside: id, count: 1 }];
     let wait_for_launcher = matches!(ids.writer, Writer::Launcher | Writer::Helpers { .. })
         || state.wants_child
         || !plan.view.create.is_empty()
