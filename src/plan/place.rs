@@ -253,10 +253,11 @@ impl Placer<'_> {
 
     fn bind(&mut self, path: &Path, item: &Item, source: &Path, ro: bool, device: bool) -> Result<()> {
         let attributes = Attributes { ro, nodev: !device, noexec: item.options.noexec };
-        if let (above, Cover::Host { source: shown, attributes: old }) = self.cover(path) {
-            if *old == attributes && moved(path, above, shown).as_os_str() == source.as_os_str() {
-                return Ok(());
-            }
+        if let (above, Cover::Host { source: shown, attributes: old }) = self.cover(path)
+            && *old == attributes
+            && moved(path, above, shown).as_os_str() == source.as_os_str()
+        {
+            return Ok(());
         }
         if item.options.create {
             self.out.create.push(Create { path: source.to_owned(), origin: item.origin.clone() });

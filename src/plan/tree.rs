@@ -130,7 +130,7 @@ mod tests {
         let tree = tree(&["/a", "/a-b", "/a/b", "/a/b/c", "/a0", "/ab", "/"]);
         let below = |path: &str| tree.below(Path::new(path)).map(|(path, ())| path.to_owned()).collect::<Vec<_>>();
         assert_eq!(below("/a"), [Path::new("/a/b"), Path::new("/a/b/c")]);
-        assert_eq!(below("/a/b/c"), [Path::new(""); 0]);
+        assert!(below("/a/b/c").is_empty());
         assert_eq!(below("/").len(), 6);
         assert!(!tree.has_below(Path::new("/a-b")));
     }
