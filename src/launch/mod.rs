@@ -24,8 +24,6 @@ mod signals;
 mod sources;
 mod status;
 mod supervise;
-#[cfg(test)]
-mod tests;
 mod trial;
 mod wording;
 

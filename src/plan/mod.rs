@@ -67,7 +67,6 @@ pub struct Plan {
     #[serde(flatten)]
     pub lockdown: LockdownPlan,
     /// Programs that help from outside, in the order in which they are started.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub helpers: Vec<HelperSpec>,
     /// What was not enforced or not there, each in one line, and was allowed to be.
     pub notes: Vec<String>,

@@ -1,10 +1,14 @@
-//! Helpers in whole runs: when they are started, and what their end means. The program does not plan such helpers yet.
+//! Helpers in whole runs: when they are started, and what their end means. The program plans no such helpers yet, so that they are
+//! added to a plan here; each sandbox is started by this thread, with which it ends.
 
-use super::{Events, Outcome, run};
-use crate::error::Result;
-use crate::plan::{Argument, Confinement, HelperSpec, HelperWords, Loss, Phase, Plan, Readiness};
-use crate::spec::{Origin, Process, Sandbox};
-use crate::{host, plan, sys};
+mod common;
+
+use common::*;
+use sbx::error::Result;
+use sbx::launch::{Events, Outcome, run};
+use sbx::plan::{Argument, Confinement, HelperSpec, HelperWords, Loss, Phase, Plan, Readiness};
+use sbx::spec::{Origin, Process, Sandbox};
+use sbx::{host, plan, sys};
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
@@ -31,16 +35,13 @@ impl Events for Told {
     }
 }
 
-/// A plan for a shell; none where this host has no user namespaces for us.
-fn planned(script: &str) -> Option<Plan> {
-    if super::try_out(crate::child::Trial::Map, &[]).is_err() {
-        return None;
-    }
+/// A plan for a shell.
+fn planned(script: &str) -> Plan {
     let args = ["/bin/sh", "-c", script].map(Into::into).to_vec();
     let sandbox = Sandbox { process: Process { args, ..Process::default() }, ..Sandbox::default() };
     let env = [("HOME".to_owned(), "/".to_owned()), ("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
     let facts = host::probe(&sandbox, env.into(), "/".into(), Vec::new());
-    Some(plan::plan(&sandbox, &facts).unwrap())
+    plan::plan(&sandbox, &facts).unwrap()
 }
 
 fn helper(script: String, phase: Phase, readiness: Readiness, loss: Loss) -> HelperSpec {
@@ -70,7 +71,8 @@ fn ran(plan: &Plan) -> (Result<Outcome>, Told, Duration) {
 
 #[test]
 fn helpers_of_each_phase_are_ready_before_the_first_process_goes_on() {
-    let Some(mut plan) = planned("exit 7") else { return };
+    need!(userns());
+    let mut plan = planned("exit 7");
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
     // With the namespaces alone, the root of the first process is the host's, in which this file is; its view does not show it.
@@ -91,13 +93,14 @@ fn helpers_of_each_phase_are_ready_before_the_first_process_goes_on() {
 
 #[test]
 fn a_helper_whose_loss_is_the_end_ends_the_sandbox_and_another_one_is_noted() {
-    let Some(mut plan) = planned("sleep 0.5; exit 7") else { return };
+    need!(userns());
+    let mut plan = planned("sleep 0.5; exit 7");
     let short = |loss| helper("sleep 0.1; exit 3".into(), Phase::View, Readiness::Started, loss);
     plan.helpers.push(short(Loss::Note("the program has less from here on")));
     let (outcome, told, _) = ran(&plan);
     assert_eq!(outcome, Ok(Outcome::Exited(7)));
     assert_eq!(told.notes, ["/bin/sh ended (exit status: 3): the program has less from here on"]);
-    let Some(mut plan) = planned("sleep 60") else { return };
+    let mut plan = planned("sleep 60");
     plan.helpers.push(short(Loss::End("the program cannot go on")));
     let (outcome, _, took) = ran(&plan);
     assert_eq!(outcome.unwrap_err().message, "/bin/sh ended (exit status: 3): the program cannot go on");
@@ -106,7 +109,8 @@ fn a_helper_whose_loss_is_the_end_ends_the_sandbox_and_another_one_is_noted() {
 
 #[test]
 fn a_helper_that_does_not_become_ready_leaves_nothing() {
-    let Some(mut plan) = planned("exit 7") else { return };
+    need!(userns());
+    let mut plan = planned("exit 7");
     let dir = tempfile::tempdir().unwrap();
     let pid = dir.path().join("pid");
     let script = format!("echo $1 > {}; exit 3", pid.display());
