@@ -62,6 +62,10 @@ impl Events for Report {
         }
     }
 
+    fn wants_start(&self) -> bool {
+        self.status.is_some()
+    }
+
     fn started(&mut self, _pid: i32) {
         self.started = true;
     }

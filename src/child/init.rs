@@ -350,7 +350,16 @@ fn reap(prepared: &Prepared, socket: &OwnedFd, terminal: Option<OwnedFd>, progra
     let signals = sys::child_descriptor().at(place, Call::Signalfd)?;
     close_rest(prepared, socket.as_raw_fd(), signals.as_raw_fd())?;
     lockdown::show(prepared, true)?;
-    sys::send(socket.as_fd(), &Message::Started.encode(), None).at(place, Call::Send)?;
+    if prepared.process.tells_start {
+        sys::send(socket.as_fd(), &Message::Started.encode(), None).at(place, Call::Send)?;
+    }
+    // What fails from here on is no failure of the start, and is told as what it is: the end.
+    Ok(watch(prepared, socket, &signals, program).unwrap_or(i32::from(crate::exit::FAILED)))
+}
+
+/// The life of PID 1 while the program runs.
+fn watch(prepared: &Prepared, socket: &OwnedFd, signals: &OwnedFd, program: i32) -> Result<i32, Failure> {
+    let place = Place::Setup;
     let mut patience = i32::try_from(BEFORE_REST.as_millis()).ok();
     loop {
         // First, since children may have ended before there was a descriptor for the signal.
@@ -378,8 +387,10 @@ fn obey(socket: BorrowedFd<'_>, program: i32) -> bool {
     let mut buffer = [0; LENGTH];
     match sys::receive(socket, &mut buffer) {
         Ok((length, _)) if length > 0 => {
-            if let Some(Message::Signal(signal)) = Message::decode(&buffer) {
-                let _ = sys::kill(program, signal);
+            match Message::decode(&buffer) {
+                Some(Message::Signal(signal)) => drop(sys::kill(program, signal)),
+                Some(Message::TellStart) => drop(sys::send_now(socket, &Message::Started.encode())),
+                _ => {}
             }
             true
         }

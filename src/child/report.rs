@@ -130,6 +130,8 @@ pub enum Message {
     Ready,
     /// From the launcher: go on.
     Go,
+    /// From the launcher: say when the program was executed.
+    TellStart,
     /// From the launcher: a signal for the program.
     Signal(i32),
     /// The program starts in the directory of this number, since those before it cannot be entered.
@@ -188,6 +190,7 @@ impl Message {
             Message::Elsewhere(index) => [11, index as i32, 0, 0],
             Message::Partly(index) => [12, index as i32, 0, 0],
             Message::Found => [13, 0, 0, 0],
+            Message::TellStart => [14, 0, 0, 0],
         };
         let mut bytes = [0; LENGTH];
         for (chunk, number) in bytes.chunks_exact_mut(4).zip(numbers) {
@@ -230,6 +233,7 @@ impl Message {
             11 => Message::Elsewhere(a as u32),
             12 => Message::Partly(a as u32),
             13 => Message::Found,
+            14 => Message::TellStart,
             _ => return None,
         })
     }

@@ -17,7 +17,12 @@ pub trait Events {
         Ok(())
     }
 
-    /// The program was executed; `pid` is that of the sandbox's first process.
+    /// `started` is to be called. To learn of it costs a start a message and a turn of the launcher's.
+    fn wants_start(&self) -> bool {
+        true
+    }
+
+    /// The program was executed; `pid` is that of the sandbox's first process. Not called for everybody who does not want it.
     fn started(&mut self, pid: i32);
 
     /// Something that the user should know.

@@ -53,6 +53,7 @@ impl<'p> Prepared<'p> {
         let state = CallerState {
             ignores_sigpipe,
             wants_child: status.wants_child(),
+            wants_start: status.wants_start(),
             caller: caller.as_ref().map_or(-1, AsRawFd::as_raw_fd),
         };
         let given = prepare::prepare(plan, session, &state)?;

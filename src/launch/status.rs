@@ -46,6 +46,10 @@ impl Status {
 }
 
 impl Events for Status {
+    fn wants_start(&self) -> bool {
+        self.fd.is_some() || self.receipt.is_some()
+    }
+
     fn started(&mut self, pid: i32) {
         if let Some((fd, receipt)) = self.receipt.take() {
             if let Err(errno) = sys::write_all(fd.as_fd(), receipt.as_bytes()) {

@@ -210,6 +210,9 @@ fn arches(plan: &Plan) -> Vec<String> {
 struct Silent;
 
 impl Events for Silent {
+    fn wants_start(&self) -> bool {
+        false
+    }
     fn started(&mut self, _pid: i32) {}
     fn note(&mut self, _note: &str) {}
     fn exited(&mut self, _outcome: &launch::Outcome) {}

@@ -6,6 +6,8 @@ use std::ffi::{CString, c_char};
 pub struct Process {
     /// There is a PID 1 of ours; otherwise this process becomes the program.
     pub init: bool,
+    /// PID 1 says when the program was executed. Otherwise it does so only when it is asked.
+    pub tells_start: bool,
     /// How it stands to a terminal.
     pub session: Session,
     /// Descriptor to read from before exec (`--block-fd`).

@@ -17,6 +17,8 @@ pub(super) struct CallerState {
     pub ignores_sigpipe: bool,
     /// Somebody is told of the first process while that waits in its namespaces.
     pub wants_child: bool,
+    /// Somebody is told when the program was executed.
+    pub wants_start: bool,
     /// A pidfd of the process that the sandbox ends with, or -1.
     pub caller: i32,
 }

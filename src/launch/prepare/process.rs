@@ -18,6 +18,9 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState) -> Res
     let rlimits = plan.resources.rlimits.iter();
     Ok(Process {
         init: wanted.init,
+        // The launcher takes a terminal back from whoever has it once the program has started.
+        tells_start: state.wants_start
+            || matches!(session, Session::Pty(_) | Session::Inherit { terminal: Some(_), .. }),
         session,
         block_fd: wanted.block_fd,
         rlimits: rlimits.filter_map(|limit| Some((resource(limit.name)?, limit.soft, limit.hard))).collect(),

@@ -14,7 +14,7 @@ use super::outcome::Outcome;
 use super::relay::{Relay, tty};
 use super::signals::is_end;
 use super::sources::Sources;
-use crate::child::{Message, Session};
+use crate::child::{self, Message, Session};
 use crate::error::{Error, Result};
 use crate::plan::{Loss, Phase};
 use crate::sys::{self, Poll, Termios};
@@ -219,6 +219,9 @@ impl<'p> Supervisor<'p> {
         self.settings = terminal.and_then(|tty| Some((tty, sys::terminal_settings(tty).ok()?)));
         self.victims = self.sandbox.cgroup.as_ref().and_then(|cgroup| cgroup.victims(self.sandbox.first.pid()));
         self.deadline = self.sandbox.plan.process.timeout.map(|timeout| Instant::now() + timeout);
+        if !self.sandbox.given.process.tells_start {
+            self.rest = Some(Instant::now() + child::BEFORE_REST);
+        }
     }
 
     /// Whether the program was executed, so far as that is known.

@@ -1,7 +1,7 @@
 //! Our signals, most of which are for the program, and job control.
 
 use super::{State, Supervisor};
-use crate::child::Session;
+use crate::child::{Message, Session};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::launch::events::Events;
@@ -9,6 +9,7 @@ use crate::launch::relay::tty;
 use crate::launch::signals::is_end;
 use crate::spec::Tty;
 use crate::sys;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// How long a start may go on after a signal asked for the end.
@@ -57,6 +58,10 @@ impl Supervisor<'_> {
             // It is handed on as soon as there is somebody who does that; what holds the start up may do so for ever.
             signal if !self.started() && is_end(signal) => {
                 self.skip_final_output = true;
+                if self.sandbox.given.process.init && !self.sandbox.given.process.tells_start {
+                    // It may have started long ago.
+                    let _ = sys::send_now(self.sandbox.socket.as_fd(), &Message::TellStart.encode());
+                }
                 self.kill(signal);
                 self.pending_termination.get_or_insert((Instant::now() + TERMINATION_GRACE, signal));
             }
