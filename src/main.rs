@@ -12,5 +12,9 @@ static ALLOCATOR: sbx::sys::Arena = sbx::sys::Arena::new();
 // SAFETY: `main` is the name and the signature that the C library expects, and nothing else has it.
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_argc: std::ffi::c_int, _argv: *const *const std::ffi::c_char) -> std::ffi::c_int {
-    sbx::cli::main().into()
+    sbx::sys::begin_phases();
+    let status = sbx::cli::main();
+    sbx::sys::phase("end");
+    sbx::sys::print_phases();
+    status.into()
 }

@@ -52,6 +52,7 @@ pub fn main() -> u8 {
         say(&help());
         return FAILED;
     }
+    sys::phase("arguments");
     run(options, prefix)
 }
 
@@ -149,8 +150,11 @@ fn sandboxed(mut options: Options, prefix: &'static str, known: &mut Known) -> R
     };
     options.sync_fds.dedup();
     let sandbox = known.0.insert(ManuallyDrop::new(sandbox(options, filter, &caller)?));
+    sys::phase("spec");
     let facts = crate::host::probe_bare(sandbox, caller.cwd, home.unwrap_or_else(|| "/".into()));
+    sys::phase("host");
     let plan = known.1.insert(ManuallyDrop::new(plan::plan(sandbox, &facts)?));
+    sys::phase("plan");
     report.parts = plan.view.parts.iter().map(|placed| placed.op.path().display().to_string()).collect();
     match launch::run(plan, &mut report) {
         Ok(outcome) => Ok(outcome.status()),

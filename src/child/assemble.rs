@@ -22,6 +22,7 @@ pub(super) fn assemble(
     let scratch = if prepared.view.scratch.is_empty() { None } else { Some(scratch(prepared, memory.as_fd())?) };
     let root = part(memory.as_fd(), c"root", 0o755, MEMORY, Place::Root)?;
     sys::attach_at(root.as_fd(), memory.as_fd(), c"root").at(Place::Root, Call::MoveMount)?;
+    sys::phase("the view's memory");
     let mut terminal = None;
     let scratch = scratch.as_ref().unwrap_or(&memory).as_fd();
     let mut view = View { root, memory: memory.as_fd(), scratch, place: Place::Root, last: None };
@@ -29,6 +30,7 @@ pub(super) fn assemble(
         view.place = Place::Step(index as u32);
         view.step(step, socket, &mut terminal)?;
     }
+    sys::phase("view");
     let root = view.root;
     sys::enter_root(root.as_fd()).at(Place::Enter, Call::PivotRoot)?;
     Ok(terminal)

@@ -17,6 +17,7 @@ pub const BEFORE_REST: Duration = Duration::from_millis(100);
 /// The whole life; gives the exit status of PID 1, which nobody needs, since the true one was sent.
 pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result<i32, Failure> {
     let place = Place::Setup;
+    sys::phase("clone3: the child begins");
     die_with_launcher(socket.as_fd())?;
     if prepared.has(Guard::NoArguments) {
         sys::forget_arguments();
@@ -25,12 +26,15 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     let proc = sys::openat(sys::cwd(), c"/proc/self", libc::O_PATH | libc::O_DIRECTORY, 0).at(place, Call::OpenProc)?;
     let network = network(prepared)?;
     namespaces(prepared, socket.as_fd(), proc.as_fd())?;
+    sys::phase("ids, host name");
     label(prepared.view.file_label.as_deref(), proc.as_fd(), c"attr/fscreate")?;
     let own = prepared.lockdown.handover.as_ref().map(handover::own_file).transpose()?;
     let terminal = assemble::assemble(prepared, socket.as_fd(), proc.as_fd())?;
+    sys::phase("enter the view");
     if let Some(network) = network {
         network.join().at(place, Call::UnshareNetwork)?;
         loopback(prepared)?;
+        sys::phase("the network made beside");
     }
     if prepared.view.wait_for_go {
         ask(socket.as_fd(), Message::Ready)?;
@@ -68,6 +72,7 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     if !prepared.process.init {
         return Err(program(prepared, socket.as_raw_fd(), terminal.as_ref(), own.as_ref(), mask));
     }
+    sys::phase("lock-down");
     lock(prepared)?;
     let mut failure = None;
     let program = sys::spawn_shared(|| {
@@ -75,6 +80,7 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
         i32::from(crate::exit::FAILED)
     })
     .at(Place::Exec, Call::Clone)?;
+    sys::phase("exec");
     if let Some(failure) = failure {
         return Err(failure);
     }
@@ -265,6 +271,7 @@ fn become_program(
     // Before the filters, which are the caller's and may allow nothing but execve(2).
     sys::restore(mask).at(place, Call::Sigprocmask)?;
     lockdown::program(prepared)?;
+    sys::phase("the program's process, the filter");
     let env = prepared.process.env.pointers(dir);
     if let Some(fd) = prepared.process.program_fd {
         let errno = sys::execveat(fd, prepared.process.args.pointers(0), env);
@@ -353,6 +360,7 @@ fn reap(prepared: &Prepared, socket: &OwnedFd, terminal: Option<OwnedFd>, progra
     if prepared.process.tells_start {
         sys::send(socket.as_fd(), &Message::Started.encode(), None).at(place, Call::Send)?;
     }
+    sys::phase("PID 1 is ready");
     // What fails from here on is no failure of the start, and is told as what it is: the end.
     Ok(watch(prepared, socket, &signals, program).unwrap_or(i32::from(crate::exit::FAILED)))
 }
@@ -417,6 +425,7 @@ fn collect(socket: BorrowedFd<'_>, program: i32) -> Result<Option<i32>, Failure>
         };
         sys::send(socket, &message.encode(), None).at(Place::Setup, Call::Send)?;
         if status.is_some() {
+            sys::phase("the program");
             return Ok(status);
         }
     }

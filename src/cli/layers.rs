@@ -83,6 +83,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     if !loader.errors.is_empty() {
         return Err(fail(loader.errors, loader.sources));
     }
+    crate::sys::phase("profiles");
     let mut sandbox = spec::build::sandbox(&merged, &loader.sources, &caller.vars)
         .map_err(|errors| fail(errors, loader.sources.clone()))?;
     if !program.is_empty() {
@@ -96,7 +97,9 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
             sandbox.notes.push(format!("{name} is not passed: its value is not UTF-8"));
         }
     }
+    crate::sys::phase("spec");
     let facts = host::probe(&sandbox, caller.env.clone(), caller.cwd.clone(), caller.accounts.clone());
+    crate::sys::phase("host");
     Ok((sandbox, facts))
 }
 

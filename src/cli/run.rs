@@ -25,12 +25,15 @@ pub(super) fn main(args: &args::Run) -> u8 {
 }
 
 fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
+    sys::phase("arguments");
     descriptors(args, status)?;
     // Not taken apart when the program has ended: the caller waits, and the kernel frees all of it in one go.
     let caller = ManuallyDrop::new(layers::Caller::read()?);
+    sys::phase("caller");
     let parts = ManuallyDrop::new(layers::sandbox(&args.sandbox, &args.program, &caller)?);
     let (sandbox, facts) = &*parts;
     let mut plan = ManuallyDrop::new(plan::plan(sandbox, facts)?);
+    sys::phase("plan");
     let receipt = |plan: &plan::Plan| format!("{:#}\n", serde_json::json!(plan::receipt(sandbox, plan)));
     if let Some((_, text)) = &mut status.receipt {
         *text = receipt(&plan);

@@ -33,6 +33,7 @@ impl<'p> Born<'p> {
     /// Makes the first process.
     pub(super) fn new(prepared: Prepared<'p>) -> Result<Born<'p>> {
         let first = clone_first(&prepared)?;
+        sys::phase("clone3 returns");
         let Prepared { plan, given, socket, socket_of_child, signals, caller, cgroup, began } = prepared;
         // From here on the child dies with us: it asked the kernel for that, and it sees this socket end.
         let mut born = Born { plan, given, first, socket, signals, caller, cgroup, began };

@@ -69,6 +69,7 @@ impl<'p> Prepared<'p> {
         }
         let pair = sys::seqpacket_pair().map_err(|errno| Error::new(format!("socketpair: {errno}")))?;
         let signals = Signals::block(plan)?;
+        sys::phase("prepare");
         Ok(Prepared { plan, given, socket: pair.0, socket_of_child: pair.1, signals, caller, cgroup, began })
     }
 }

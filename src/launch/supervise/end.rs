@@ -23,6 +23,7 @@ impl Supervisor<'_> {
             victims.last();
         }
         let end = self.sandbox.first.wait().map_err(|errno| Error::new(format!("waitid: {errno}")))?;
+        sys::phase("the end of PID 1 and the mounts");
         self.take_back();
         self.finish();
         if let Some((tty, settings)) = self.settings.take().filter(|(tty, _)| sys::in_foreground(*tty)) {
