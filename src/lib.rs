@@ -16,7 +16,7 @@
 //! dbus     questions to systemd and to a session bus
 //! ```
 
-#![deny(clippy::disallowed_methods)]
+#![deny(clippy::disallowed_methods, unsafe_code)]
 #![warn(clippy::unwrap_used, clippy::allow_attributes)]
 
 pub mod bwrap;
@@ -31,7 +31,16 @@ pub mod plan;
 pub mod profile;
 pub mod selftest;
 pub mod spec;
-pub mod sys;
+#[expect(unsafe_code, reason = "system calls that no crate has a safe function for")]
+mod sys;
+
+pub use sys::{Arena, begin_phases, phase, print_phases};
+
+/// What the integration tests use of `sys`.
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::sys::{Errno, landlock_version, load_filter, new_user_namespace, set_no_new_privs};
+}
 
 use std::path::{Path, PathBuf};
 

@@ -40,17 +40,110 @@ fn arrows_point_downwards() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-#[test]
-fn unsafe_code_is_in_sys_alone() {
+/// Every file below a directory of src, by its path below src, without its comments and unit tests.
+fn code(dir: &str) -> Vec<(String, String)> {
     let src = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("src");
     let mut found = Vec::new();
-    files(&src, &mut found);
-    for file in found.iter().filter(|file| !file.starts_with(src.join("sys"))) {
+    files(&src.join(dir), &mut found);
+    let read = |file: &PathBuf| {
         let text = std::fs::read_to_string(file).unwrap();
-        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-        for (number, line) in code.enumerate() {
-            let word = ["unsafe {", "unsafe fn", "unsafe impl"].iter().any(|word| line.contains(word));
-            assert!(!word, "{}: line {number}: {line}", file.display());
+        let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let lines: Vec<_> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        (file.strip_prefix(&src).unwrap().display().to_string(), lines.join("\n"))
+    };
+    found.iter().map(read).collect()
+}
+
+#[test]
+fn the_lint_against_unsafe_code_is_lifted_for_sys_alone() {
+    let lifted: Vec<_> = code("").into_iter().filter(|(_, text)| text.contains("(unsafe_code")).collect();
+    let [(file, text)] = &lifted[..] else { panic!("{lifted:#?}") };
+    assert_eq!(file, "lib.rs");
+    assert!(text.contains("#![deny(unsafe_code)]"));
+    assert_eq!(text.matches("(unsafe_code").count(), 2, "denied, and lifted once");
+    let (_, after) = text.split_once("#[expect(unsafe_code").unwrap();
+    assert!(after.lines().nth(1).unwrap().ends_with("mod sys;"));
+}
+
+/// What allocates, or may panic. (`debug_assert` is not there in what users run.)
+const NOT_IN_A_CHILD: [&str; 28] = [
+    "Vec::new",
+    "Vec::with",
+    "vec!",
+    "String::new",
+    "String::from",
+    "format!",
+    "Box::",
+    "CString::new",
+    "HashMap",
+    "BTreeMap",
+    "LazyLock",
+    "thread::",
+    ".to_owned()",
+    ".to_vec()",
+    ".to_string()",
+    ".collect()",
+    ".collect::<",
+    ".clone()",
+    "std::fs",
+    "std::env",
+    "println!",
+    "eprint",
+    "panic!",
+    "unreachable!",
+    ".unwrap()",
+    ".expect(",
+    " assert!",
+    " assert_eq!",
+];
+
+#[test]
+fn what_runs_between_clone_and_exec_has_nothing_in_it_that_allocates_or_panics() {
+    let mut wrong = Vec::new();
+    for (file, text) in code("sys/child").into_iter().chain(code("child")) {
+        // What the launcher makes for the child; and what runs after an exec.
+        if file == "child/prepared.rs" {
+            continue;
+        }
+        let after_exec = text.find("pub fn run(args").map(|at| at..at + text[at..].find("\n}\n").unwrap());
+        let text = after_exec.map_or(text.clone(), |range| text[..range.start].to_owned() + &text[range.end..]);
+        for word in NOT_IN_A_CHILD.iter().filter(|word| text.contains(**word)) {
+            wrong.push(format!("{file}: {word}"));
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_runs_between_clone_and_exec_uses_its_own_half_of_sys() {
+    let kinds = ["pub fn ", "pub struct ", "pub enum ", "pub const ", "pub static "];
+    let mut host = Vec::new();
+    for (_, text) in code("sys/host").into_iter().chain(code("sys/attempts")) {
+        for line in text.lines() {
+            let Some(name) = kinds.iter().find_map(|kind| line.strip_prefix(kind)) else { continue };
+            host.push(name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>());
+        }
+    }
+    assert!(host.contains(&"clone3".to_owned()) && host.contains(&"CAPABILITIES".to_owned()), "{host:?}");
+    let mut wrong = Vec::new();
+    for (file, text) in code("child") {
+        let words: Vec<_> = text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').collect();
+        for word in words.iter().filter_map(|word| word.strip_prefix("sys::")).filter(|word| !word.is_empty()) {
+            if host.iter().any(|name| name == word) || word.starts_with("host") || word.starts_with("attempts") {
+                wrong.push(format!("{file}: sys::{word}"));
+            }
+        }
+        for list in text.split("use crate::sys::{").skip(1).filter_map(|rest| rest.split("};").next()) {
+            wrong.extend(
+                list.split(',')
+                    .map(str::trim)
+                    .filter(|name| host.iter().any(|known| known == name))
+                    .map(|name| format!("{file}: use of sys::{name}")),
+            );
+        }
+    }
+    for (file, text) in code("sys/child").iter().filter(|(_, text)| text.contains("sys::host")) {
+        wrong.push(format!("{file}: {text}"));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -11,7 +11,7 @@ fn most() -> &'static str {
 
 /// The version of Landlock that the kernel has, or 0.
 fn version() -> i32 {
-    sbx::sys::landlock_version().unwrap_or(0)
+    sbx::testing::landlock_version().unwrap_or(0)
 }
 
 const SETS: &str = "grep -E '^Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f2 | sort -u";

@@ -6,7 +6,7 @@ mod common;
 use common::Need;
 use sbx::plan::syscalls::table::ROWS;
 use sbx::plan::syscalls::{Arch, Base, Decision, Group, Policy, Row, compile};
-use sbx::sys;
+use sbx::testing as sys;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;

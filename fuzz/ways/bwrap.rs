@@ -4,7 +4,7 @@
 use sbx::bwrap::{Caller, Inputs, Options, parse, sandbox};
 use sbx::host::Facts;
 use sbx::plan;
-use sbx::sys::Errno;
+use sbx::testing::Errno;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;

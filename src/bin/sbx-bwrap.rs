@@ -5,15 +5,15 @@
 #![no_main]
 
 #[global_allocator]
-static ALLOCATOR: sbx::sys::Arena = sbx::sys::Arena::new();
+static ALLOCATOR: sbx::Arena = sbx::Arena::new();
 
 /// The entry that the C library calls; arguments come through `std::env` all the same.
 // SAFETY: `main` is the name and the signature that the C library expects, and nothing else has it.
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_argc: std::ffi::c_int, _argv: *const *const std::ffi::c_char) -> std::ffi::c_int {
-    sbx::sys::begin_phases();
+    sbx::begin_phases();
     let status = sbx::bwrap::main();
-    sbx::sys::phase("end");
-    sbx::sys::print_phases();
+    sbx::phase("end");
+    sbx::print_phases();
     status.into()
 }

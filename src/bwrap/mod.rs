@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::launch;
 use crate::plan::{self, Plan};
 use crate::spec::{Namespace, Sandbox};
-use crate::sys::{self, Errno};
+use crate::sys::{self, Errno, UnownedFd};
 use report::Report;
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
@@ -63,7 +63,7 @@ impl Inputs for Own {
     fn read(&mut self, fd: i32) -> std::result::Result<Vec<u8>, Errno> {
         use std::io::Read;
         let mut data = Vec::new();
-        let mut file = std::fs::File::from(sys::adopt(fd)?);
+        let mut file = std::fs::File::from(UnownedFd::new(fd).adopt()?);
         file.read_to_end(&mut data).map_err(Errno::from)?;
         Ok(data)
     }
@@ -101,13 +101,13 @@ fn caller(options: &Options) -> Result<Caller> {
         gid,
         capabilities,
         cwd: sandbox::current_directory(&options.environment),
-        terminal: sys::is_terminal(sys::borrow(1)).then(|| std::fs::read_link("/proc/self/fd/1").ok()).flatten(),
+        terminal: sys::is_terminal(sys::STREAMS[1]).then(|| std::fs::read_link("/proc/self/fd/1").ok()).flatten(),
         user_namespaces: !options.unshare_user_try || crate::host::has_user_namespaces(),
         cgroup_namespaces: !(options.unshare_cgroup || options.unshare_cgroup_try)
             || crate::host::has_namespace(Namespace::Cgroup),
         selinux: (options.exec_label.is_some() || options.file_label.is_some())
             && std::path::Path::new("/sys/fs/selinux/enforce").exists(),
-        is_open: |fd| sys::descriptor_flags(fd).is_ok(),
+        is_open: |fd| UnownedFd::new(fd).flags().is_ok(),
     })
 }
 

@@ -5,7 +5,7 @@ use super::table::OPTIONS;
 use super::values::{capability, descriptor, id, permissions, refused, size};
 use crate::error::{Error, Result};
 use crate::spec::{Access, Make, Mount, Origin, Source, Upper};
-use crate::sys::{Errno, Instruction, filter_from_bytes};
+use crate::sys::{BpfProgram, Errno, filter_from_bytes};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ pub struct Options {
     pub lock_files: Vec<PathBuf>,
     pub sync_fds: Vec<i32>,
     pub seccomp: Option<i32>,
-    pub add_seccomp: Vec<Vec<Instruction>>,
+    pub add_seccomp: Vec<BpfProgram>,
     pub block_fd: Option<i32>,
     pub userns_block_fd: Option<i32>,
     pub info_fd: Option<i32>,
@@ -467,7 +467,7 @@ impl Parser<'_> {
 }
 
 /// A seccomp program.
-pub(super) fn seccomp_data(inputs: &mut dyn Inputs, fd: i32) -> Result<Vec<Instruction>> {
+pub(super) fn seccomp_data(inputs: &mut dyn Inputs, fd: i32) -> Result<BpfProgram> {
     let data = inputs.read(fd).map_err(|errno| {
         refused(
             format!("Can't read seccomp data: {}", plain(errno)),

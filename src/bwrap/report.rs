@@ -3,9 +3,9 @@
 use super::values::refused;
 use crate::error::Result;
 use crate::launch::{Events, Outcome};
-use crate::sys;
+use crate::sys::{self, UnownedFd};
 use std::fmt::Write;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, RawFd};
 
 /// The two descriptors, and what is told there.
 pub(super) struct Report {
@@ -38,7 +38,7 @@ impl Report {
 }
 
 fn tell(fd: RawFd, text: &str) -> Result<()> {
-    sys::write_all(sys::borrow(fd), text.as_bytes()).map_err(|errno| {
+    sys::write_all(UnownedFd::new(fd).as_fd(), text.as_bytes()).map_err(|errno| {
         let hint = "the reader of --info-fd or --json-status-fd must stay until the sandbox runs";
         refused(format!("Write to info_fd: {}", super::options::plain(errno)), hint)
     })
@@ -53,7 +53,7 @@ impl Events for Report {
         if let Some(fd) = self.info.take() {
             tell(fd, &format!("{{\n    {}\n}}\n", self.members(pid, "\n    ")))?;
             if Some(fd) != self.status {
-                sys::close(fd);
+                UnownedFd::new(fd).close();
             }
         }
         match self.status {

@@ -7,7 +7,7 @@ use crate::spec::{
     Capabilities, Descriptors, Filesystem, Filter, Make, Mount, Namespace, Namespaces, Network, Origin, Process, Root,
     Sandbox, Security, Source, Tty, Upper, User, UserNamespace,
 };
-use crate::sys::{Errno, Instruction};
+use crate::sys::{BpfProgram, Errno};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -36,7 +36,7 @@ pub struct Caller {
 }
 
 /// The sandbox that is asked for.
-pub fn sandbox(options: Options, filter: Option<Vec<Instruction>>, caller: &Caller) -> Result<Sandbox> {
+pub fn sandbox(options: Options, filter: Option<BpfProgram>, caller: &Caller) -> Result<Sandbox> {
     let user = user_namespace(&options, caller)?;
     agree(&options, user, caller)?;
     descriptors_are_open(&options, caller)?;

@@ -9,9 +9,9 @@ use super::failure::{At, Failure};
 use super::prepared::Handover;
 use super::report::{Call, Place};
 use super::search::first_of;
-use crate::sys::{self, ATTR_NODEV, ATTR_NOSUID, ATTR_RDONLY, Errno, Propagation};
+use crate::sys::{self, ATTR_NODEV, ATTR_NOSUID, ATTR_RDONLY, Errno, Propagation, StringList, Strings, UnownedFd};
 use std::ffi::{CString, OsString};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 
 /// The name under which we do that.
@@ -31,13 +31,14 @@ pub(super) fn own_file(handover: &Handover) -> Result<OwnedFd, Failure> {
 /// Waits for the second exec; the errno of one that failed.
 pub(super) fn executed(handover: &Handover) -> Result<(), Failure> {
     let (hears, tells) = handover.pipe;
-    sys::close(tells);
+    UnownedFd::new(tells).close();
+    let hears = UnownedFd::new(hears);
     let mut errno = [0; 4];
-    let result = match sys::read(sys::borrow(hears), &mut errno) {
+    let result = match sys::read(hears.as_fd(), &mut errno) {
         Ok(4) => Err(Errno(i32::from_ne_bytes(errno))).at(Place::Exec, Call::Execve),
         _ => Ok(()),
     };
-    sys::close(hears);
+    hears.close();
     result
 }
 
@@ -45,10 +46,10 @@ pub(super) fn executed(handover: &Handover) -> Result<(), Failure> {
 pub fn run(args: &[OsString]) -> u8 {
     let number = |at: usize| args.get(at).and_then(|arg| arg.to_str()).and_then(|arg| arg.parse::<usize>().ok());
     let (Some(tells), Some(count)) = (number(1), number(2)) else { return crate::exit::FAILED };
-    let tells = tells as i32;
+    let tells = UnownedFd::new(tells as i32);
     let all: Vec<CString> = args.iter().skip(3).filter_map(|arg| CString::new(arg.clone().into_vec()).ok()).collect();
     let (paths, arguments) = all.split_at(count.min(all.len()));
-    if sys::set_cloexec(tells, true).is_err() {
+    if sys::set_cloexec(tells.as_fd(), true).is_err() {
         return crate::exit::FAILED;
     }
     let env: Vec<CString> = std::env::vars_os()
@@ -59,17 +60,14 @@ pub fn run(args: &[OsString]) -> u8 {
             CString::new(line).ok()
         })
         .collect();
-    let pointers = |list: &[CString]| {
-        list.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect::<Vec<*const std::ffi::c_char>>()
-    };
-    let errno =
-        first_of(paths.iter().map(CString::as_c_str), |path| sys::execve(path, &pointers(arguments), &pointers(&env)));
+    let (args, env) = (Strings::new(arguments.to_vec()), Strings::new(env));
+    let errno = first_of(paths.iter().map(CString::as_c_str), |path| sys::execve(path, args.list(0), env.list(0)));
     let status = if errno == Errno(libc::ENOENT) { crate::exit::NOT_FOUND } else { crate::exit::NOT_EXECUTABLE };
     // As PID 1 there is nobody who waits.
-    if sys::write_all(sys::borrow(tells), &errno.0.to_ne_bytes()).is_err() {
+    if sys::write_all(tells.as_fd(), &errno.0.to_ne_bytes()).is_err() {
         let name = arguments.first().map(|name| name.to_string_lossy()).unwrap_or_default();
         let _ = sys::write_all(
-            sys::borrow(2),
+            sys::STREAMS[2].as_fd(),
             format!("sbx: {}: cannot be executed in the sandbox: {errno}\n", crate::error::printable(&name)).as_bytes(),
         );
     }
@@ -77,11 +75,11 @@ pub fn run(args: &[OsString]) -> u8 {
 }
 
 impl Handover {
-    pub(super) fn execute(&self, file: &OwnedFd, env: &[*const std::ffi::c_char]) -> Failure {
-        if let Err(errno) = sys::set_cloexec(self.pipe.1, false) {
+    pub(super) fn execute(&self, file: &OwnedFd, env: StringList<'_>) -> Failure {
+        if let Err(errno) = sys::set_cloexec(UnownedFd::new(self.pipe.1).as_fd(), false) {
             return Failure { place: Place::Setup, call: Call::CloseRange, errno };
         }
-        let errno = sys::execveat(file.as_raw_fd(), self.args.pointers(0), env);
+        let errno = sys::execveat(file.as_fd(), self.args.list(0), env);
         Failure { place: Place::Exec, call: Call::Execve, errno }
     }
 }

@@ -6,7 +6,7 @@ use super::prepared::{Guard, Prepared, Session};
 use super::report::{Call, LENGTH, Message, Place};
 use super::search::first_of;
 use super::{assemble, handover, lockdown};
-use crate::sys::{self, Errno, Mask, Poll, Waited};
+use crate::sys::{self, Errno, Mask, Poll, UnownedFd, Waited};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
         .drop_fds
         .iter()
         .filter(|fd| prepared.process.block_fd != Some(**fd))
-        .for_each(|fd| sys::close(*fd));
+        .for_each(|fd| UnownedFd::new(*fd).close());
     // Nobody inside may look at or trace this process: its memory and its /proc/1/exe are the launcher's. Not before the maps are
     // written, which are files of /proc, and not after rights are given up.
     // Who is told our number may look at once and at any time, if at all: then there is no moment at which that is refused.
@@ -61,8 +61,9 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     lockdown::show(prepared, true)?;
     if let Some(fd) = prepared.process.block_fd {
         // Meanwhile others prepare a network for us, by our number. Its end is as good as a byte.
-        sys::read(sys::borrow(fd), &mut [0; 1]).at(place, Call::Read)?;
-        sys::close(fd);
+        let fd = UnownedFd::new(fd);
+        sys::read(fd.as_fd(), &mut [0; 1]).at(place, Call::Read)?;
+        fd.close();
     }
     session(prepared, terminal.as_ref())?;
     // The program is made in this memory, with no right more than it is to have: others in this user namespace could trace it.
@@ -164,7 +165,7 @@ fn write_maps(proc: BorrowedFd<'_>, (uids, gids): &(Vec<u8>, Vec<u8>)) -> Result
 fn last_namespaces(prepared: &Prepared, proc: BorrowedFd<'_>) -> Result<(), Failure> {
     let place = Place::Setup;
     if let Some(fd) = prepared.namespaces.join_last {
-        sys::join_namespace(fd, libc::CLONE_NEWUSER).at(place, Call::Setns)?;
+        sys::join_namespace(UnownedFd::new(fd).as_fd(), libc::CLONE_NEWUSER).at(place, Call::Setns)?;
     }
     if let Some(maps) = &prepared.namespaces.second_user_namespace {
         sys::new_user_namespace().at(place, Call::Unshare)?;
@@ -246,9 +247,9 @@ fn become_program(
             sys::own_process_group().at(place, Call::Setpgid)?;
         }
         sys::take_foreground(terminal.as_fd()).at(place, Call::TakeForeground)?;
-        for (number, on) in streams.into_iter().enumerate() {
+        for (stream, on) in sys::STREAMS.into_iter().zip(streams) {
             if on {
-                sys::dup2(terminal.as_raw_fd(), number as i32).at(place, Call::Dup2)?;
+                sys::dup2(terminal.as_fd(), stream).at(place, Call::Dup2)?;
             }
         }
     }
@@ -256,12 +257,12 @@ fn become_program(
         // A group of its own: kill(0, ...) goes by group, and the caller's must not be in it.
         sys::own_process_group().at(place, Call::Setpgid)?;
         if let Some(terminal) = terminal {
-            sys::take_foreground(sys::borrow(terminal)).at(place, Call::TakeForeground)?;
+            sys::take_foreground(UnownedFd::new(terminal).as_fd()).at(place, Call::TakeForeground)?;
         }
     }
     keep_descriptors(prepared)?;
     sys::umask(prepared.process.umask);
-    let dir = working_directory(prepared, sys::borrow(socket))?;
+    let dir = working_directory(prepared, UnownedFd::new(socket).as_fd())?;
     for (index, (resource, soft, hard)) in prepared.process.rlimits.iter().enumerate() {
         sys::set_rlimit(*resource, *soft, *hard).at(Place::Rlimit(index as u32), Call::Setrlimit)?;
     }
@@ -272,9 +273,9 @@ fn become_program(
     sys::restore(mask).at(place, Call::Sigprocmask)?;
     lockdown::program(prepared)?;
     sys::phase("the program's process, the filter");
-    let env = prepared.process.env.pointers(dir);
+    let env = prepared.process.env.list(dir);
     if let Some(fd) = prepared.process.program_fd {
-        let errno = sys::execveat(fd, prepared.process.args.pointers(0), env);
+        let errno = sys::execveat(UnownedFd::new(fd).as_fd(), prepared.process.args.list(0), env);
         return Ok(Failure { place: Place::Exec, call: Call::Execve, errno });
     }
     if let (Some(handover), Some(own)) = (&prepared.lockdown.handover, own) {
@@ -282,9 +283,9 @@ fn become_program(
     }
     let mut index = 0;
     let errno = first_of(prepared.process.programs.iter().map(CString::as_c_str), |path| {
-        let result = sys::execve(path, prepared.process.args.pointers(0), env);
+        let result = sys::execve(path, prepared.process.args.list(0), env);
         let result = match (result, &prepared.process.shell) {
-            (Errno(libc::ENOEXEC), Some(shell)) => sys::execve(c"/bin/sh", shell.pointers(index), env),
+            (Errno(libc::ENOEXEC), Some(shell)) => sys::execve(c"/bin/sh", shell.list(index), env),
             _ => result,
         };
         index += 1;
@@ -317,7 +318,7 @@ fn close_callers(
 fn keep_descriptors(prepared: &Prepared) -> Result<(), Failure> {
     let place = Place::Setup;
     if prepared.process.init {
-        prepared.descriptors.sync_fds.iter().for_each(|fd| sys::close(*fd));
+        prepared.descriptors.sync_fds.iter().for_each(|fd| UnownedFd::new(*fd).close());
     }
     let Some(only) = &prepared.descriptors.only_fds else { return Ok(()) };
     let mut first = 3;
@@ -330,7 +331,7 @@ fn keep_descriptors(prepared: &Prepared) -> Result<(), Failure> {
     }
     sys::cloexec_range(first, u32::MAX).at(place, Call::CloseRange)?;
     for fd in only {
-        sys::set_cloexec(*fd, false).at(place, Call::CloseRange)?;
+        sys::set_cloexec(UnownedFd::new(*fd).as_fd(), false).at(place, Call::CloseRange)?;
     }
     Ok(())
 }

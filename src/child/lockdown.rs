@@ -91,7 +91,7 @@ fn landlock(wanted: &Landlock) -> Result<(), Failure> {
     }
     for fd in &wanted.descriptors {
         // Pipes and sockets are none of Landlock's business, which it says with an error.
-        let _ = sys::landlock_allow(ruleset.as_fd(), sys::borrow(*fd), AGAIN & wanted.rights);
+        let _ = sys::landlock_allow(ruleset.as_fd(), sys::UnownedFd::new(*fd).as_fd(), AGAIN & wanted.rights);
     }
     sys::landlock_restrict(ruleset.as_fd()).at(place, Call::LandlockRestrict)
 }

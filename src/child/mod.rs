@@ -31,6 +31,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 /// The child's whole life.
 pub fn run(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> ! {
+    sys::forbid_allocation();
     let status = match init::live(prepared, socket, mask) {
         Ok(status) => status,
         Err(failure) => {

@@ -3,7 +3,7 @@
 use super::failure::{At, Failure};
 use super::prepared::{Act, Point, Source, Step};
 use super::report::{Call, LENGTH, LENGTH_OF_TEXT, Message, Place};
-use crate::sys::{self, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, Errno, Propagation, Text};
+use crate::sys::{self, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, Errno, Propagation, Text, UnownedFd};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -96,7 +96,7 @@ impl<'a> View<'a> {
                 let own = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
                 let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | own;
                 let file = sys::openat(dir, name, flags, *mode).at(place, Call::Create)?;
-                sys::copy_data(*fd, file.as_fd()).at(place, Call::Read)
+                sys::copy_data(UnownedFd::new(*fd).as_fd(), file.as_fd()).at(place, Call::Read)
             }
             Act::Mount(source) => self.mount(source, path, step.point, socket),
             Act::Terminal { console } => {
@@ -171,7 +171,7 @@ impl<'a> View<'a> {
             Source::Data { name, mode, fd, attributes } => {
                 let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
                 let file = sys::openat(self.memory, name, flags, *mode).at(place, Call::Create)?;
-                sys::copy_data(*fd, file.as_fd()).at(place, Call::Read)?;
+                sys::copy_data(UnownedFd::new(*fd).as_fd(), file.as_fd()).at(place, Call::Read)?;
                 let mount = sys::clone_tree(self.memory, name, false).at(place, Call::OpenTree)?;
                 sys::set_attributes(mount.as_fd(), *attributes, Propagation::Keep, false)
                     .at(place, Call::MountSetattr)?;
@@ -401,7 +401,7 @@ impl Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        self.fds.iter().take(self.count).for_each(|fd| sys::close(*fd));
+        self.fds.iter().take(self.count).for_each(|fd| UnownedFd::new(*fd).close());
     }
 }
 
@@ -434,7 +434,7 @@ fn follow(source: &CStr, place: Place) -> Result<OwnedFd, Failure> {
 /// What a descriptor of the caller's refers to, in our own mount namespace: found by its name, and compared before it is used.
 /// One that is renamed in that moment is looked for under the name that it has then.
 fn here(fd: RawFd, place: Place) -> Result<OwnedFd, Failure> {
-    let wanted = sys::stat(sys::borrow(fd)).at(place, Call::Fstat)?;
+    let wanted = sys::stat(UnownedFd::new(fd).as_fd()).at(place, Call::Fstat)?;
     // Somebody who goes on renaming it cannot hold the start up without end.
     for _ in 0..100 {
         if let Ok(found) = named(fd, wanted, place) {

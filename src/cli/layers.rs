@@ -77,7 +77,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     loader.sources.label(layer.source, flags.labels);
     merged.apply(&layer);
     let fail = |diagnostics, sources| {
-        let colour = std::env::var_os("NO_COLOR").is_none() && crate::sys::is_terminal(crate::sys::borrow(2));
+        let colour = std::env::var_os("NO_COLOR").is_none() && crate::sys::is_terminal(crate::sys::STREAMS[2]);
         Error::rendered(Failed { diagnostics, sources }.render(colour))
     };
     if !loader.errors.is_empty() {

@@ -20,7 +20,7 @@ pub(super) fn main(args: &args::Profile) -> Result<u8> {
 }
 
 pub(super) fn fail(diagnostics: Vec<Diagnostic>, loader: Loader) -> Error {
-    let colour = std::env::var_os("NO_COLOR").is_none() && crate::sys::is_terminal(crate::sys::borrow(2));
+    let colour = std::env::var_os("NO_COLOR").is_none() && crate::sys::is_terminal(crate::sys::STREAMS[2]);
     Error::rendered(Failed { diagnostics, sources: loader.sources }.render(colour))
 }
 

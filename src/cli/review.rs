@@ -15,7 +15,7 @@ use std::path::Path;
 const ELSEWHERE: &str = "${HOME}/.current-directory";
 
 pub(super) fn main(caller: &Caller, files: &[impl AsRef<Path>], strict: bool, json: bool) -> Result<u8> {
-    let colour = std::env::var_os("NO_COLOR").is_none() && sys::is_terminal(sys::borrow(1));
+    let colour = std::env::var_os("NO_COLOR").is_none() && sys::is_terminal(sys::STREAMS[1]);
     let (mut report, mut rows) = (String::new(), Vec::new());
     let mut good = true;
     for file in files {

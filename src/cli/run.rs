@@ -3,8 +3,10 @@
 use super::{args, layers};
 use crate::error::{Error, Result};
 use crate::launch::{self, Events, Outcome, Status};
-use crate::{exit, plan, sys};
+use crate::sys::{self, UnownedFd};
+use crate::{exit, plan};
 use std::mem::ManuallyDrop;
+use std::os::fd::AsFd;
 
 pub(super) fn main(args: &args::Run) -> u8 {
     let stats = args.sandbox.stats.as_ref().map(|format| format == "json");
@@ -133,20 +135,21 @@ fn is_of_32_bits(plan: &plan::Plan) -> bool {
 /// The caller's descriptors: those that are named are checked, the others end with our exec.
 fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
     // A missing standard stream would hand its number to the next file that is opened.
-    for number in 0..3 {
-        if sys::descriptor_flags(number).is_err() {
+    for (number, stream) in sys::STREAMS.into_iter().enumerate() {
+        if stream.flags().is_err() {
             let null = sys::openat(sys::cwd(), c"/dev/null", libc::O_RDWR, 0);
             let opened = null.and_then(|null| {
                 use std::os::fd::IntoRawFd;
-                let fd = null.into_raw_fd();
-                if fd == number { sys::set_cloexec(fd, false) } else { sys::dup2(fd, number) }
+                // The lowest number that is free, and so this stream's own. It stays open.
+                let fd = UnownedFd::new(null.into_raw_fd());
+                if fd == stream { sys::set_cloexec(fd.as_fd(), false) } else { sys::dup2(fd.as_fd(), stream) }
             });
             opened.map_err(|errno| Error::new(format!("cannot open /dev/null for stream {number}: {errno}")))?;
         }
     }
     // A directory would be a way out of the view: /proc/self/fd/0/.. is the host's tree.
-    for number in 0..3 {
-        if sys::file_type(sys::borrow(number)) == Ok(libc::S_IFDIR) {
+    for (number, stream) in sys::STREAMS.iter().enumerate() {
+        if sys::file_type(stream.as_fd()) == Ok(libc::S_IFDIR) {
             return Err(Error::new(format!(
                 "standard stream {number} is a directory, and its parents lead out of the view"
             ))
@@ -154,7 +157,7 @@ fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
         }
     }
     for fd in &args.sandbox.keep_fd {
-        if sys::descriptor_flags(*fd).is_err() {
+        if UnownedFd::new(*fd).flags().is_err() {
             return Err(Error::new(format!("--keep-fd {fd}: there is no such descriptor"))
                 .hint(format!("open it before: sbx --keep-fd {fd} ... {fd}<FILE")));
         }
@@ -165,7 +168,7 @@ fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
         status.own_file = target.to_str().is_none_or(|text| text.parse::<i32>().is_err());
     }
     if let Some(fd) = args.status_fd {
-        let adopted = if fd < 3 { sys::dup_above(sys::borrow(fd), 3) } else { sys::adopt(fd) };
+        let adopted = taken(fd);
         let adopted = adopted.map_err(|_| {
             Error::new(format!("--status-fd {fd}: there is no such descriptor"))
                 .hint(format!("open it before: sbx --status-fd {fd} ... {fd}>FILE"))
@@ -175,10 +178,16 @@ fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
     Ok(())
 }
 
+/// A descriptor that the caller names for us. The standard streams stay the program's.
+fn taken(number: i32) -> sys::Result<std::os::fd::OwnedFd> {
+    let fd = UnownedFd::new(number);
+    if number < 3 { sys::dup_above(fd.as_fd(), 3) } else { fd.adopt() }
+}
+
 /// Where the receipt goes: a number is a descriptor.
 fn receipt(target: &std::ffi::OsStr) -> Result<std::os::fd::OwnedFd> {
     if let Some(fd) = target.to_str().and_then(|text| text.parse::<i32>().ok()).filter(|fd| *fd >= 0) {
-        let adopted = if fd < 3 { sys::dup_above(sys::borrow(fd), 3) } else { sys::adopt(fd) };
+        let adopted = taken(fd);
         return adopted.map_err(|_| {
             Error::new(format!("--receipt {fd}: there is no such descriptor"))
                 .hint(format!("open it before: sbx --receipt {fd} ... {fd}>FILE, or name a file"))

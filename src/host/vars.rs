@@ -80,7 +80,8 @@ fn way(path: &Path) -> Vec<PathBuf> {
 
 /// The caller's limits.
 fn rlimits() -> BTreeMap<&'static str, (u64, u64)> {
-    let limit = |(name, resource): &(&'static str, u32)| Some((*name, crate::sys::rlimit(*resource).ok()?));
+    let limit =
+        |(name, resource): &(&'static str, crate::sys::Resource)| Some((*name, crate::sys::rlimit(*resource).ok()?));
     crate::sys::RLIMITS.iter().filter_map(limit).collect()
 }
 

@@ -9,7 +9,7 @@ use crate::child;
 use crate::error::Result;
 use crate::plan::Plan;
 use crate::spec::Namespace;
-use crate::sys::{self, Cloned};
+use crate::sys::{self, UnownedFd};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
@@ -40,8 +40,8 @@ impl<'p> Born<'p> {
         drop(socket_of_child);
         if let Some(handover) = &born.given.lockdown.handover {
             // The child's alone: it waits for their end.
-            sys::close(handover.pipe.0);
-            sys::close(handover.pipe.1);
+            UnownedFd::new(handover.pipe.0).close();
+            UnownedFd::new(handover.pipe.1).close();
         }
         born.signals.open()?;
         Ok(born)
@@ -63,19 +63,19 @@ fn clone_first(prepared: &Prepared<'_>) -> Result<FirstProcess> {
     }
     let mask = signals.before();
     let mask = if plan.is_bare() { mask.without(libc::SIGCHLD) } else { mask };
-    let run = || -> ! {
-        sys::close(socket.as_raw_fd());
+    let run = || -> i32 {
+        // The child's copy of the number: what owns it is not dropped here, since this does not come back.
+        UnownedFd::new(socket.as_raw_fd()).close();
         child::run(given, socket_of_child, &mask)
     };
     let cloned = match plan.namespaces.pid_join {
         Some(_) if plan.namespaces.private.contains(&Namespace::Pid) => {
-            sys::clone3_below(flags, || run()).map(FirstProcess::numbered_by)
+            sys::clone3_below(flags, run).map(FirstProcess::numbered_by)
         }
-        _ => match sys::clone3_into(flags, cgroup.as_ref().map(Cgroup::fd)) {
-            Ok(Cloned::Child) => run(),
-            Ok(Cloned::Parent { pid, pidfd }) => Ok(FirstProcess::new(pid, pidfd)),
-            Err(errno) => Err(errno),
-        },
+        _ => {
+            let cloned = sys::clone3(flags, cgroup.as_ref().map(Cgroup::fd), run);
+            cloned.map(|(pid, pidfd)| FirstProcess::new(pid, pidfd))
+        }
     };
     cloned.map_err(|errno| wording::clone(plan, "clone3", errno))
 }

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::plan::{Phase, Plan};
 use crate::spec::Descriptors;
 use crate::sys;
+use std::os::fd::AsFd;
 
 /// A sandbox that lacks nothing but its program.
 pub(super) struct Helped<'p>(pub Supervisor<'p>);
@@ -44,7 +45,8 @@ impl<'p> Helped<'p> {
 /// Root's rights, or those over a namespace that was joined, were for the start alone.
 fn give_up_rights(plan: &Plan) -> Result<()> {
     if let Some(fd) = plan.namespaces.user_last {
-        sys::join_namespace(fd, libc::CLONE_NEWUSER).map_err(|errno| wording::join("userns2", errno))?;
+        sys::join_namespace(sys::UnownedFd::new(fd).as_fd(), libc::CLONE_NEWUSER)
+            .map_err(|errno| wording::join("userns2", errno))?;
     }
     match sys::set_capabilities(0) {
         // A filter around us may refuse it to root (systemd-nspawn's does).

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::plan::Create;
 use crate::spec::UserNamespace;
 use crate::sys;
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 
 /// A sandbox whose ids are mapped.
 pub(super) struct Mapped<'p>(pub Supervisor<'p>);
@@ -29,9 +29,8 @@ impl<'p> Mapped<'p> {
             }
             idmap::write(&plan.namespaces.ids, pid)?;
             if let UserNamespace::MappedByOthers(fd) = plan.namespaces.user {
-                let fd = sys::borrow(fd);
-                supervisor.wait_for(fd.as_raw_fd(), None, status)?;
-                let _ = sys::read(fd, &mut [0; 1]);
+                supervisor.wait_for(fd, None, status)?;
+                let _ = sys::read(sys::UnownedFd::new(fd).as_fd(), &mut [0; 1]);
             }
         }
         Ok(Mapped(supervisor))

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::plan::Plan;
 use crate::spec::{Namespace, UserNamespace};
 use crate::sys;
+use std::os::fd::AsFd;
 
 /// CLONE_NEW* of these. User and mount namespaces are always private.
 pub(super) fn flags(namespaces: impl IntoIterator<Item = Namespace>) -> u64 {
@@ -30,7 +31,7 @@ pub(super) fn join(plan: &Plan) -> Result<()> {
         [(user, libc::CLONE_NEWUSER, "userns"), (plan.namespaces.pid_join, libc::CLONE_NEWPID, "pidns")]
     {
         if let Some(fd) = fd {
-            sys::join_namespace(fd, kind).map_err(|errno| wording::join(option, errno))?;
+            sys::join_namespace(sys::UnownedFd::new(fd).as_fd(), kind).map_err(|errno| wording::join(option, errno))?;
         }
     }
     Ok(())

@@ -5,8 +5,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 const BUFFER: usize = 16 * 1024;
 
+/// A standard stream.
 pub(super) fn stream(number: i32) -> BorrowedFd<'static> {
-    sys::borrow(number)
+    sys::STREAMS[number as usize].as_fd()
 }
 
 /// The standard stream that is the caller's terminal.
@@ -53,7 +54,7 @@ impl Relay {
             if self.saved.is_none() {
                 self.type_ahead();
             }
-            let saved = *self.saved.get_or_insert(settings);
+            let saved = self.saved.get_or_insert(settings);
             let _ = sys::set_terminal(tty, &saved.raw());
         }
         self.resize();

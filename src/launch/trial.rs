@@ -2,19 +2,18 @@
 
 use crate::child::{self, Trial};
 use crate::spec::Namespace;
-use crate::sys::{self, Cloned, Errno, Waited};
+use crate::sys::{self, Errno, Waited};
 use std::os::fd::AsFd;
 
 /// Tries something in a child with a user namespace, a mount namespace and these others. What it made is gone afterwards.
 pub fn try_out(trial: Trial, namespaces: &[Namespace]) -> Result<(), Errno> {
     let (uid, gid) = sys::ids();
     let maps = (format!("{uid} {uid} 1\n").into_bytes(), format!("{gid} {gid} 1\n").into_bytes());
-    match sys::clone3(super::namespaces::flags(namespaces.iter().copied()))? {
-        Cloned::Child => child::attempt(trial, &maps),
-        Cloned::Parent { pidfd, .. } => match sys::wait_end(pidfd.as_fd())? {
-            Waited::Exited(0) => Ok(()),
-            Waited::Exited(errno) => Err(Errno(errno)),
-            _ => Err(Errno(libc::EINTR)),
-        },
+    let flags = super::namespaces::flags(namespaces.iter().copied());
+    let (_, pidfd) = sys::clone3(flags, None, || child::attempt(trial, &maps))?;
+    match sys::wait_end(pidfd.as_fd())? {
+        Waited::Exited(0) => Ok(()),
+        Waited::Exited(errno) => Err(Errno(errno)),
+        _ => Err(Errno(libc::EINTR)),
     }
 }

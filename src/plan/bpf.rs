@@ -1,16 +1,24 @@
-//! What seccomp filters are made of: seccomp(2), linux/filter.h.
+//! What seccomp filters are made of: seccomp(2), linux/filter.h. A filter is a `BpfProgram` of the crate seccompiler.
 
-use crate::sys::Instruction;
+use crate::sys::sock_filter;
 
-pub(super) const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
-pub(super) const JUMP: u16 = 0x05; // BPF_JMP | BPF_JA
-pub(super) const EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
-pub(super) const AT_LEAST: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
-pub(super) const ANY_BIT: u16 = 0x45; // BPF_JMP | BPF_JSET | BPF_K
-pub(super) const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+/// Load a word of struct seccomp_data into the accumulator.
+pub(super) const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+/// Skip `k` instructions.
+pub(super) const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
+/// Compare the accumulator: is it `k`?
+pub(super) const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+/// Compare the accumulator: is it `k` or more?
+pub(super) const AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+/// Compare the accumulator: has it any bit of `k`?
+pub(super) const ANY_BIT: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
+/// End with the verdict `k`.
+pub(super) const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
-pub(super) const ALLOW: u32 = 0x7fff_0000; // SECCOMP_RET_ALLOW
-pub(super) const ERRNO: u32 = 0x0005_0000; // SECCOMP_RET_ERRNO
+/// The verdict that lets a call be made.
+pub(super) const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+/// The verdict that refuses a call, with an errno in its lower half.
+pub(super) const ERRNO: u32 = libc::SECCOMP_RET_ERRNO;
 
 // Offsets in struct seccomp_data.
 pub(super) const NUMBER: u32 = 0;
@@ -30,6 +38,6 @@ pub(super) const NEGATIVE: u32 = 1 << 31;
 pub(super) const TIOCSTI: u32 = 0x5412;
 pub(super) const TIOCLINUX: u32 = 0x541c;
 
-pub(super) fn op(code: u16, jt: u8, jf: u8, k: u32) -> Instruction {
-    Instruction { code, jt, jf, k }
+pub(super) fn op(code: u16, jt: u8, jf: u8, k: u32) -> sock_filter {
+    sock_filter { code, jt, jf, k }
 }

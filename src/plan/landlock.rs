@@ -8,8 +8,9 @@ use crate::host::{Facts, Kind};
 use crate::spec::{Namespace, Requirement, Sandbox};
 use crate::sys::{
     FS_EXECUTE, FS_IOCTL_DEV, FS_MAKE_DEVICES, FS_READ_DIR, FS_READ_FILE, FS_REFER, FS_TRUNCATE, FS_WRITE_FILE,
-    SCOPE_ABSTRACT, SCOPE_SIGNAL, landlock_rights,
+    SCOPE_ABSTRACT, SCOPE_SIGNAL,
 };
+use landlock::{ABI, Access, AccessFs};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -87,7 +88,7 @@ pub(super) fn plan(
         return Ok(Err(why.into()));
     }
     let version = version.unwrap_or(0).min(NEWEST);
-    let rights = landlock_rights(version);
+    let rights = AccessFs::from_all(ABI::from(version)).bits();
     let private = |namespace| !sandbox.namespaces.share.contains_key(&namespace);
     // libxcb asks for the X server's abstract socket first, and takes EPERM for an answer.
     let x_server = sandbox.desktop.x11 && !private(Namespace::Net);

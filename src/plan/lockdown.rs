@@ -6,7 +6,7 @@ use super::{CapabilityPlan, LandlockPlan, Placed, landlock, privileges, undone};
 use crate::error::Result;
 use crate::host::Facts;
 use crate::spec::{Requirement, Root, Sandbox};
-use crate::sys::Instruction;
+use crate::sys::BpfProgram;
 use serde::{Serialize, Serializer};
 
 /// What is taken from the program before it runs.
@@ -23,10 +23,10 @@ pub struct LockdownPlan {
     pub syscalls: Option<syscalls::Policy>,
     /// seccomp filters that bind PID 1, too.
     #[serde(serialize_with = "lengths", skip_serializing_if = "Vec::is_empty")]
-    pub seccomp_for_all: Vec<Vec<Instruction>>,
+    pub seccomp_for_all: Vec<BpfProgram>,
     /// seccomp filters of the program alone.
     #[serde(serialize_with = "lengths")]
-    pub seccomp: Vec<Vec<Instruction>>,
+    pub seccomp: Vec<BpfProgram>,
     /// SELinux context of the program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exec_label: Option<String>,
@@ -38,7 +38,7 @@ pub struct LockdownPlan {
     pub handover: bool,
 }
 
-fn lengths<S: Serializer>(filters: &[Vec<Instruction>], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+fn lengths<S: Serializer>(filters: &[BpfProgram], serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_seq(filters.iter().map(|filter| format!("{} instructions", filter.len())))
 }
 

@@ -4,7 +4,7 @@ use super::{IdPlan, Op, Placed, seccomp, syscalls};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::spec::{Capabilities, Filter, Root, Sandbox, UserNamespace};
-use crate::sys::Instruction;
+use crate::sys::BpfProgram;
 use serde::Serialize;
 
 /// What becomes of the sets of capabilities. None leaves a set as it is.
@@ -45,11 +45,10 @@ pub(super) fn capabilities(sandbox: &Sandbox, facts: &Facts) -> CapabilityPlan {
 }
 
 /// Filters for all, and for the program alone. What refuses nothing that PID 1 does binds it, too: it may be traced.
-#[expect(clippy::type_complexity, reason = "three parts of a plan, for one caller")]
 pub(super) fn filters(
     sandbox: &Sandbox,
     capabilities: CapabilityPlan,
-) -> Result<(Option<syscalls::Policy>, Vec<Vec<Instruction>>, Vec<Vec<Instruction>>)> {
+) -> Result<(Option<syscalls::Policy>, Vec<BpfProgram>, Vec<BpfProgram>)> {
     let programs = sandbox.security.programs.iter().cloned();
     if sandbox.security.filter == Filter::Terminal {
         return Ok((None, vec![seccomp::terminal()], programs.collect()));

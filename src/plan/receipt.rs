@@ -222,7 +222,7 @@ impl Book<'_> {
         let none = Origin::default();
         let names = |set: u64| -> Vec<&str> {
             let held = CAPABILITIES.iter().enumerate().filter(|(number, _)| set >> number & 1 == 1);
-            held.map(|(_, name)| *name).collect()
+            held.map(|(_, name)| name.as_str()).collect()
         };
         let mut by = vec!["capset".to_owned(), "empty bounding set".into(), "securebits".into(), "no_new_privs".into()];
         if self.plan.lockdown.capabilities != CapabilityPlan::EMPTY {

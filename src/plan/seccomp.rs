@@ -11,11 +11,11 @@ use super::bpf::{
 use super::syscalls::{Arch, Base, Decision, Entry, Policy, decide};
 use crate::error::{Error, Result};
 use crate::spec::{Filter, Network, Origin, Sandbox};
-use crate::sys::Instruction;
+use crate::sys::BpfProgram;
 
-/// CAP_SYS_CHROOT and CAP_SYS_ADMIN.
-const CHROOT: u64 = 1 << 18;
-const ADMIN: u64 = 1 << 21;
+/// The bits of CAP_SYS_CHROOT and CAP_SYS_ADMIN in a set.
+const CHROOT: u64 = 1 << caps::Capability::CAP_SYS_CHROOT as u8;
+const ADMIN: u64 = 1 << caps::Capability::CAP_SYS_ADMIN as u8;
 
 /// The policy of a profile.
 pub(super) fn policy(sandbox: &Sandbox, capabilities: CapabilityPlan) -> Result<Policy> {
@@ -104,16 +104,16 @@ const CALLS: &[Calls] = if cfg!(target_arch = "x86_64") {
 
 /// Refuses TIOCSTI and TIOCLINUX, whatever the upper half of the request is, which the kernel ignores (CVE-2019-10063), and the
 /// calls on keys, all with EPERM. Everything else is allowed. Short, since each start compiles it.
-pub fn filter() -> Vec<Instruction> {
+pub fn filter() -> BpfProgram {
     refusing(true)
 }
 
 /// The same for terminals alone.
-pub fn terminal() -> Vec<Instruction> {
+pub fn terminal() -> BpfProgram {
     refusing(false)
 }
 
-fn refusing(keys: bool) -> Vec<Instruction> {
+fn refusing(keys: bool) -> BpfProgram {
     // What is at the end: look at the request, refuse, allow.
     let end = [
         op(LOAD, 0, 0, SECOND_ARGUMENT),
@@ -151,17 +151,18 @@ fn refusing(keys: bool) -> Vec<Instruction> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::sock_filter;
 
     /// Runs a filter as the kernel would.
-    fn run(filter: &[Instruction], arch: u32, number: u32, second: u64) -> u32 {
+    fn run(filter: &[sock_filter], arch: u32, number: u32, second: u64) -> u32 {
         run_on(filter, arch, number, 3, second)
     }
 
-    fn run_on(filter: &[Instruction], arch: u32, number: u32, first: i32, second: u64) -> u32 {
+    fn run_on(filter: &[sock_filter], arch: u32, number: u32, first: i32, second: u64) -> u32 {
         let mut accumulator = 0;
         let mut at = 0;
         loop {
-            let i = filter[at];
+            let i = &filter[at];
             at += 1;
             match i.code {
                 LOAD => {

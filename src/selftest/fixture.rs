@@ -75,17 +75,18 @@ struct Keeper {
 impl Keeper {
     fn start() -> sys::Result<Keeper> {
         let (hears, told) = sys::pipe()?;
-        if let Some(pid) = sys::fork()? {
-            return Ok(Keeper { pid, told });
-        }
-        drop(told);
-        // What a terminal sends to all does not end it before its work is done.
-        let _ = sys::block_all_but(&[]);
-        let _ = std::fs::write("/proc/self/comm", "sbx-outside");
-        let mut text = String::new();
-        let _ = std::fs::File::from(hears).read_to_string(&mut text);
-        text.lines().filter_map(|line| serde_json::from_str::<Made>(line).ok()).for_each(|made| made.remove());
-        sys::exit_now(0)
+        let pid = sys::fork(|| {
+            // The copy here: what owns it is not dropped in this process.
+            sys::UnownedFd::new(told.as_raw_fd()).close();
+            // What a terminal sends to all does not end it before its work is done.
+            let _ = sys::block_all_but(&[]);
+            let _ = std::fs::write("/proc/self/comm", "sbx-outside");
+            let mut text = String::new();
+            let _ = std::fs::File::from(hears).read_to_string(&mut text);
+            text.lines().filter_map(|line| serde_json::from_str::<Made>(line).ok()).for_each(|made| made.remove());
+            0
+        })?;
+        Ok(Keeper { pid, told })
     }
 
     /// Says what is about to be made, since we may be killed at any moment. Nobody else has the name.
@@ -109,7 +110,7 @@ impl Host {
 
         let root = sys::openat(sys::cwd(), c"/", libc::O_RDONLY | libc::O_DIRECTORY, 0).map_err(system("open /"))?;
         // As a careless caller leaves it: the sandbox has to close it.
-        sys::set_cloexec(root.as_raw_fd(), false).map_err(system("fcntl"))?;
+        sys::set_cloexec(root.as_fd(), false).map_err(system("fcntl"))?;
         outside.descriptor = root.as_raw_fd();
         let loopback = TcpListener::bind(("127.0.0.1", 0)).ok();
         outside.loopback_port =

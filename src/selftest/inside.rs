@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, Inside, Told, Verdict};
 use super::probes::{self, GROUPS};
-use crate::sys::{self, Waited};
+use crate::sys::{self, UnownedFd, Waited};
 use std::ffi::OsString;
 use std::io::{Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -15,8 +15,8 @@ const SECONDS: u32 = 6;
 pub fn inside(args: &[OsString]) -> u8 {
     let number = |index: usize| args.get(index)?.to_str()?.parse().ok();
     let (Some(facts), Some(results), Some(program)) = (number(1), number(2), number(3)) else { return 1 };
-    let (Ok(facts), Ok(results)) = (sys::adopt(facts), sys::adopt(results)) else { return 1 };
-    sys::close(program);
+    let (Ok(facts), Ok(results)) = (UnownedFd::new(facts).adopt(), UnownedFd::new(results).adopt()) else { return 1 };
+    UnownedFd::new(program).close();
     let mut text = String::new();
     let mut file = std::fs::File::from(facts);
     if file.rewind().and_then(|()| file.read_to_string(&mut text)).is_err() {
@@ -43,13 +43,13 @@ fn attempt(id: &str, results: &OwnedFd, attempt: impl FnOnce() -> Verdict) {
         let line = serde_json::to_string(&told).unwrap_or_default() + "\n";
         let _ = sys::write_all(results.as_fd(), line.as_bytes());
     };
-    match sys::fork() {
-        Ok(None) => {
-            sys::end_after(SECONDS);
-            tell(attempt());
-            sys::exit_now(0);
-        }
-        Ok(Some(pid)) => match sys::wait_for(pid) {
+    let child = || {
+        sys::end_after(SECONDS);
+        tell(attempt());
+        0
+    };
+    match sys::fork(child) {
+        Ok(pid) => match sys::wait_for(pid) {
             Ok(Waited::Exited(0)) => {}
             Ok(Waited::Signaled(libc::SIGSYS)) => tell(Verdict::Closed("killed by the seccomp filter".into())),
             Ok(Waited::Signaled(libc::SIGALRM)) => tell(Verdict::NotRun(format!("no answer in {SECONDS} s"))),

@@ -192,13 +192,10 @@ fn is_socket(path: &Path) -> bool {
 
 /// Each call in a child: it may change the process, or end it.
 fn missing() -> BTreeSet<String> {
-    let is_missing = |call: Call| match sys::fork() {
-        Ok(None) => {
-            let gone = [libc::ENOSYS, libc::EAFNOSUPPORT, libc::EPROTONOSUPPORT, libc::ESOCKTNOSUPPORT];
-            sys::exit_now(i32::from(call().is_err_and(|Errno(errno)| gone.contains(&errno))))
-        }
-        Ok(Some(pid)) => sys::wait_for(pid) != Ok(Waited::Exited(0)),
-        Err(_) => false,
+    let gone = [libc::ENOSYS, libc::EAFNOSUPPORT, libc::EPROTONOSUPPORT, libc::ESOCKTNOSUPPORT];
+    let is_missing = |call: Call| {
+        let tried = sys::fork(|| i32::from(call().is_err_and(|Errno(errno)| gone.contains(&errno))));
+        tried.is_ok_and(|pid| sys::wait_for(pid) != Ok(Waited::Exited(0)))
     };
     CALLS.iter().filter(|(_, call)| is_missing(*call)).map(|(name, _)| (*name).to_owned()).collect()
 }

@@ -10,7 +10,7 @@ use crate::launch::{self, Events};
 use crate::plan::syscalls::{self, Arch, Base, Check, Decision};
 use crate::plan::{self, Op, Plan};
 use crate::spec::{BusPolicy, Descriptors, Mode, Network, Options, Origin, PathRule, Promise, Sandbox, Tty};
-use crate::sys::{self, Errno};
+use crate::sys::{self, Errno, UnownedFd};
 use std::io::{Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -50,7 +50,7 @@ pub fn run(mut sandbox: Sandbox, mut facts: Facts) -> Result<Report> {
     let held = [program, handed].into_iter().zip(NUMBERS).map(|(fd, number)| place(fd, number));
     let _held: Vec<OwnedFd> = held.collect::<std::result::Result<_, _>>().map_err(system("dup2"))?;
     let mut results = std::fs::File::from(results);
-    sys::dup2(results.as_raw_fd(), NUMBERS[2]).map_err(system("dup2"))?;
+    sys::dup2(results.as_fd(), UnownedFd::new(NUMBERS[2])).map_err(system("dup2"))?;
     let outcome = launch::run(&plan, &mut Silent)?;
     drop(host);
     let mut text = String::new();
@@ -125,8 +125,9 @@ fn place(fd: OwnedFd, number: RawFd) -> sys::Result<OwnedFd> {
     if fd.as_raw_fd() == number {
         return Ok(fd);
     }
-    sys::dup2(fd.as_raw_fd(), number)?;
-    sys::adopt(number)
+    let place = UnownedFd::new(number);
+    sys::dup2(fd.as_fd(), place)?;
+    place.adopt()
 }
 
 /// What the profile lets in, as the plan has it.

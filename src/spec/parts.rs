@@ -296,7 +296,7 @@ pub struct Security {
     pub syscalls: Syscalls,
     /// Filters of the caller's, as they are loaded, in this order, after ours.
     #[serde(skip)]
-    pub programs: Vec<Vec<crate::sys::Instruction>>,
+    pub programs: Vec<crate::sys::BpfProgram>,
     /// The program gets an empty session keyring instead of the caller's.
     pub own_keyring: bool,
     /// Landlock.

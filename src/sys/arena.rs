@@ -3,6 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes of the arena. A start takes some 150 KiB, and what is never touched takes no memory.
 const SIZE: usize = 512 * 1024;
@@ -65,10 +66,26 @@ fn single_threaded() -> bool {
     false
 }
 
+/// Whether this process allocates nothing from here on. A child that is made without CLONE_VM has its own.
+static FORBIDDEN: AtomicBool = AtomicBool::new(false);
+
+/// From here on, an allocation ends this process, where debug assertions are on.
+pub fn forbid_allocation() {
+    FORBIDDEN.store(cfg!(debug_assertions), Ordering::Relaxed);
+}
+
+fn check() {
+    if cfg!(debug_assertions) && FORBIDDEN.load(Ordering::Relaxed) {
+        let _ = nix::unistd::write(crate::sys::STREAMS[2], b"sbx: an allocation where there must be none\n");
+        std::process::abort();
+    }
+}
+
 // SAFETY: blocks are disjoint parts of `memory`, aligned to STEP since it starts at a page, as long as their list says, and are on a
 // list only while nobody has them. Whatever is not served here is System's from its allocation to its end, told by its address.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        check();
         let Some(list) = list(layout).filter(|_| single_threaded()) else {
             // SAFETY: the caller's contract is the same.
             return unsafe { System.alloc(layout) };
@@ -108,6 +125,7 @@ unsafe impl GlobalAlloc for Arena {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        check();
         if !self.holds(block) {
             // SAFETY: it came from System, which keeps it.
             return unsafe { System.realloc(block, layout, size) };
@@ -158,5 +176,21 @@ mod tests {
             assert!(!arena.holds(block));
             arena.dealloc(block, layout(40));
         }
+    }
+
+    #[test]
+    fn a_process_that_has_said_that_it_allocates_nothing_ends_when_it_does() {
+        use crate::sys::{Waited, fork, wait_for};
+        static ARENA: Arena = Arena::new();
+        let child = |allocates: bool| {
+            let child = fork(|| {
+                forbid_allocation();
+                // SAFETY: the layout has a size.
+                i32::from(allocates && unsafe { ARENA.alloc(layout(40)) }.is_null())
+            });
+            wait_for(child.unwrap())
+        };
+        assert_eq!(child(false), Ok(Waited::Exited(0)));
+        assert_eq!(child(true), Ok(Waited::Signaled(libc::SIGABRT)));
     }
 }

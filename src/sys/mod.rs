@@ -1,37 +1,20 @@
 //! One function per system call: the only `unsafe` of the program, and the only place that knows numbers of the kernel.
 //!
-//! Nothing here allocates, panics or logs, so that `child` may call all of it between clone and exec.
+//! - [`child`]: what may run between clone and exec and in PID 1. Nothing there allocates, panics or logs.
+//! - [`host`]: the launcher's side.
+//! - [`attempts`]: what the self-test tries, and nothing else does.
+//!
+//! Functions take and give what says who owns a descriptor (`OwnedFd`, `BorrowedFd`, [`UnownedFd`]), so that all of them are safe.
 
 mod arena;
 pub mod attempts;
-mod beside;
-mod clone;
+pub mod child;
 mod errno;
-mod fd;
-mod landlock;
-mod mount;
-mod phases;
-mod poll_set;
-mod prctl;
-mod seccomp;
-mod signal;
-mod socket;
-mod tty;
+pub mod host;
 
-pub use arena::Arena;
-pub use beside::NetworkMaker;
-pub use clone::*;
-pub use errno::*;
-pub use fd::*;
-pub use landlock::*;
-pub use mount::*;
-pub use phases::*;
-pub use poll_set::*;
-pub use prctl::*;
-pub use seccomp::*;
-pub use signal::*;
-pub use socket::*;
-pub use tty::*;
-
-mod memory;
-pub use memory::*;
+pub use arena::{Arena, forbid_allocation};
+pub use child::*;
+pub use errno::{Errno, Result};
+pub use host::*;
+pub use nix::sys::resource::Resource;
+pub use seccompiler::{BpfProgram, sock_filter};

@@ -95,7 +95,7 @@ pub fn tools(names: &[&str]) -> Need {
 
 /// The kernel has at least this version of Landlock.
 pub fn landlock(version: u32) -> Need {
-    let found = sbx::sys::landlock_version().unwrap_or(0);
+    let found = sbx::testing::landlock_version().unwrap_or(0);
     let lacks = match found {
         0 => "the kernel has no Landlock".to_owned(),
         found => format!("the kernel has version {found} of Landlock"),

@@ -1,7 +1,7 @@
 //! The lock-down.
 
 use super::process::Strings;
-use crate::sys::Instruction;
+use crate::sys::BpfProgram;
 use std::cell::Cell;
 use std::ffi::CString;
 
@@ -14,9 +14,9 @@ pub struct Lockdown {
     /// Rules of Landlock, if it is used.
     pub landlock: Option<Landlock>,
     /// seccomp filters that bind PID 1, too.
-    pub filters_for_all: Vec<Vec<Instruction>>,
+    pub filters_for_all: Vec<BpfProgram>,
     /// seccomp filters of the program, in this order.
-    pub filters: Vec<Vec<Instruction>>,
+    pub filters: Vec<BpfProgram>,
     /// SELinux context of the program.
     pub exec_label: Option<CString>,
     /// Others outside may look at this process.

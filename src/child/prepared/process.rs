@@ -1,6 +1,9 @@
 //! The program, and how it is started.
 
-use std::ffi::{CString, c_char};
+pub use crate::sys::Strings;
+
+use crate::sys::Resource;
+use std::ffi::CString;
 
 /// What becomes the program.
 pub struct Process {
@@ -13,7 +16,7 @@ pub struct Process {
     /// Descriptor to read from before exec (`--block-fd`).
     pub block_fd: Option<i32>,
     /// setrlimit(2): resource, soft, hard.
-    pub rlimits: Vec<(u32, Option<u64>, Option<u64>)>,
+    pub rlimits: Vec<(Resource, Option<u64>, Option<u64>)>,
     /// Directories, the first that is there; none of them is an error.
     pub cwd: Vec<CString>,
     /// Paths of the program, the first that is there.
@@ -46,41 +49,4 @@ pub enum Session {
     },
     /// A session of its own without a terminal.
     Detached,
-}
-
-/// Lists of strings in the form that execve(2) takes, which differ in one place at most.
-#[derive(Debug)]
-pub struct Strings {
-    _owned: Vec<CString>,
-    lists: Vec<Vec<*const c_char>>,
-}
-
-impl Strings {
-    /// One list of these strings.
-    pub fn new(owned: Vec<CString>) -> Strings {
-        let mut list: Vec<_> = owned.iter().map(|text| text.as_ptr()).collect();
-        list.push(std::ptr::null());
-        Strings { _owned: owned, lists: vec![list] }
-    }
-
-    /// A list for each of the variants, which take the place of what stands at `index`.
-    pub fn with_variants(owned: Vec<CString>, index: usize, variants: Vec<CString>) -> Strings {
-        let Strings { _owned: mut owned, lists } = Strings::new(owned);
-        let base = lists.into_iter().next().unwrap_or_default();
-        let variant = |text: &CString| {
-            let mut list = base.clone();
-            if let Some(place) = list.get_mut(index) {
-                *place = text.as_ptr();
-            }
-            list
-        };
-        let lists = variants.iter().map(variant).collect();
-        owned.extend(variants);
-        Strings { _owned: owned, lists }
-    }
-
-    /// The list of this number, or the last.
-    pub(in crate::child) fn pointers(&self, number: usize) -> &[*const c_char] {
-        self.lists.get(number).or(self.lists.last()).map_or(&[], Vec::as_slice)
-    }
 }

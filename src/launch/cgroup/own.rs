@@ -91,7 +91,7 @@ fn directories(dir: &Path) -> Result<(OwnedFd, PathBuf, OwnedFd)> {
     let inner = dir.join("sandbox");
     let made = open(dir).and_then(|lock| {
         // Who holds it instead of us only keeps what is left from being taken away.
-        let _ = sys::lock(lock.as_fd(), false);
+        let _ = sys::try_lock(lock.as_fd());
         make(&inner)?;
         Ok((lock, inner.clone(), open(&inner)?))
     });

@@ -98,7 +98,7 @@ pub(super) fn divide(base: &Path) -> Result<std::fs::File> {
     let lock = lock.map_err(|error| failed(&file, "open", error))?;
     let end = Instant::now() + QUEUE;
     loop {
-        match sys::lock(lock.as_fd(), false) {
+        match sys::try_lock(lock.as_fd()) {
             Err(Errno(libc::EWOULDBLOCK)) if Instant::now() < end => std::thread::sleep(Duration::from_millis(5)),
             other => return other.map(|()| lock).map_err(|errno| failed(&file, "lock", errno.into())),
         }
@@ -111,7 +111,7 @@ pub(super) fn remove_stale(base: &Path) {
         let name = entry.file_name();
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
         let path = entry.path();
-        let free = || std::fs::File::open(&path).is_ok_and(|dir| sys::lock(dir.as_fd(), false).is_ok());
+        let free = || std::fs::File::open(&path).is_ok_and(|dir| sys::try_lock(dir.as_fd()).is_ok());
         if name.ends_with(LAUNCHER) || free() {
             remove(&path, Instant::now() + PATIENCE);
         }

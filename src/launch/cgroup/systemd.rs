@@ -120,20 +120,19 @@ struct Companion {
 impl Companion {
     fn start(bus: &mut dbus::Bus, scope: &str) -> sys::Result<Companion> {
         let (hears, told) = sys::pipe()?;
-        if let Some(pid) = sys::fork()? {
-            return Ok(Companion { pid, told });
-        }
-        drop(told);
-        let _ = sys::block_all_but(&[]);
-        // Not where the launcher's process group is killed.
-        let _ = sys::setsid();
-        let mut keep = [hears.as_raw_fd(), bus.as_fd().as_raw_fd()];
-        keep.sort_unstable();
-        let _ = sys::close_all_but(&keep);
-        if !matches!(sys::read(hears.as_fd(), &mut [0; 1]), Ok(1)) {
-            bus.call_after(&STOP, &stopped(scope));
-        }
-        sys::exit_now(0)
+        let pid = sys::fork(|| {
+            let _ = sys::block_all_but(&[]);
+            // Not where the launcher's process group is killed.
+            let _ = sys::setsid();
+            let mut keep = [hears.as_raw_fd(), bus.as_fd().as_raw_fd()];
+            keep.sort_unstable();
+            let _ = sys::close_all_but(&keep);
+            if !matches!(sys::read(hears.as_fd(), &mut [0; 1]), Ok(1)) {
+                bus.call_after(&STOP, &stopped(scope));
+            }
+            0
+        })?;
+        Ok(Companion { pid, told })
     }
 
     fn dismiss(self) {

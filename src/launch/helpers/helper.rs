@@ -165,7 +165,7 @@ impl Drop for Helper<'_> {
 /// standard library starts programs by fork and exec.
 fn inheritable(fd: OwnedFd) -> sys::Result<OwnedFd> {
     let high = sys::dup_above(fd.as_fd(), 10)?;
-    sys::set_cloexec(high.as_raw_fd(), false)?;
+    sys::set_cloexec(high.as_fd(), false)?;
     Ok(high)
 }
 

@@ -98,7 +98,7 @@ fn one_that_is_dropped_is_gone() {
     let spec = script("exec sleep 60", Readiness::Started, NOTE);
     let helper = started(&spec);
     let pidfd = helper.fd();
-    let pidfd = sys::dup_above(sys::borrow(pidfd), 10).unwrap();
+    let pidfd = sys::dup_above(std::os::fd::AsFd::as_fd(&sys::UnownedFd::new(pidfd)), 10).unwrap();
     drop(helper);
     assert_eq!(sys::pidfd_signal(std::os::fd::AsFd::as_fd(&pidfd), 0), Err(sys::Errno(libc::ESRCH)));
 }

@@ -82,6 +82,6 @@ pub(super) fn programs(plan: &Plan) -> Result<Vec<CString>> {
         .collect()
 }
 
-fn resource(name: &str) -> Option<u32> {
+fn resource(name: &str) -> Option<sys::Resource> {
     sys::RLIMITS.iter().find(|(known, _)| *known == name).map(|(_, resource)| *resource)
 }

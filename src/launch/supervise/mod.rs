@@ -17,7 +17,7 @@ use super::sources::Sources;
 use crate::child::{self, Message, Session};
 use crate::error::{Error, Result};
 use crate::plan::{Loss, Phase};
-use crate::sys::{self, Poll, Termios};
+use crate::sys::{self, Poll, Termios, UnownedFd};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -357,6 +357,6 @@ impl<'p> Supervisor<'p> {
         let signals = &self.sandbox.signals;
         let skip = self.timed_out || self.skip_final_output;
         let ended = || skip || std::iter::from_fn(|| signals.next()).any(|arrived| is_end(arrived.signal));
-        self.relay.finish(ended, sys::borrow(signals.fd()));
+        self.relay.finish(ended, UnownedFd::new(signals.fd()).as_fd());
     }
 }

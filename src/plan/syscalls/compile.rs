@@ -1,4 +1,4 @@
-//! Policy → classic BPF.
+//! Policy → classic BPF, as a `BpfProgram` of the crate seccompiler, whose own compiler makes a chain of compares for each call.
 //!
 //! ```text
 //! load the architecture
@@ -24,7 +24,7 @@ use super::super::bpf::{
 use super::policy::{Base, Check, Decision, Families, Policy};
 use super::row::Arch;
 use super::table::ROWS;
-use crate::sys::Instruction;
+use crate::sys::{BpfProgram, sock_filter};
 
 const KCMP_FILE: u32 = 0;
 const NETLINK_ROUTE: u32 = 0;
@@ -42,7 +42,7 @@ fn errno(number: i32) -> u32 {
 
 /// The filter: not more than 4096 instructions, which is as many as the kernel takes, for as many architectures as one kernel runs.
 /// One that would allow everything is a single instruction, which need not be loaded.
-pub fn compile(policy: &Policy) -> Vec<Instruction> {
+pub fn compile(policy: &Policy) -> BpfProgram {
     if policy.base == Base::Off && policy.deny.is_empty() {
         return vec![op(RETURN, 0, 0, ALLOW)];
     }
@@ -99,7 +99,7 @@ fn runs(policy: &Policy, arch: Arch) -> Vec<Run> {
 /// The code of one architecture, from its end to its start: BPF's jumps go forward, so where they lead is written already.
 struct Block {
     /// The last instruction first.
-    backward: Vec<Instruction>,
+    backward: BpfProgram,
     /// Where the code of a decision begins, in that order.
     leaves: Vec<(Decision, usize)>,
     /// What is returned where a check fails.
@@ -115,7 +115,7 @@ impl Block {
         block
     }
 
-    fn forward(self) -> impl ExactSizeIterator<Item = Instruction> {
+    fn forward(self) -> impl ExactSizeIterator<Item = sock_filter> {
         self.backward.into_iter().rev()
     }
 
@@ -161,7 +161,7 @@ impl Block {
 }
 
 /// What carries a decision out.
-fn code(decision: Decision, refuse: u32) -> Vec<Instruction> {
+fn code(decision: Decision, refuse: u32) -> BpfProgram {
     match decision {
         Decision::Allow => vec![op(RETURN, 0, 0, ALLOW)],
         Decision::Errno(number) => vec![op(RETURN, 0, 0, errno(number.into()))],
@@ -204,7 +204,7 @@ fn domains(uname: bool, fixed_addresses: bool) -> Vec<u32> {
 }
 
 /// Allows where the argument is one of these values, not more than 254.
-fn among(index: u32, values: &[u32], refuse: u32) -> Vec<Instruction> {
+fn among(index: u32, values: &[u32], refuse: u32) -> BpfProgram {
     let mut code = vec![op(LOAD, 0, 0, argument(index))];
     code.extend(values.iter().enumerate().map(|(at, value)| op(EQUAL, (values.len() - at) as u8, 0, *value)));
     code.extend([op(RETURN, 0, 0, refuse), op(RETURN, 0, 0, ALLOW)]);
@@ -212,7 +212,7 @@ fn among(index: u32, values: &[u32], refuse: u32) -> Vec<Instruction> {
 }
 
 /// Allows unix and Internet sockets, and netlink's with these protocols.
-fn socket(families: Families) -> Vec<Instruction> {
+fn socket(families: Families) -> BpfProgram {
     let no_family = errno(libc::EAFNOSUPPORT);
     let protocols: &[u32] = match families {
         Families::Unix => return among(0, &[libc::AF_UNIX as u32], no_family),

@@ -3,8 +3,9 @@
 use super::super::bpf::{TIOCLINUX, TIOCSTI, X32};
 use super::table::ROWS;
 use super::*;
-use crate::sys::Instruction;
+use crate::sys::sock_filter;
 use proptest::prelude::*;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule};
 use std::collections::BTreeMap;
 
 const ALLOW: u32 = 0x7fff_0000;
@@ -16,7 +17,7 @@ const fn errno(number: i32) -> u32 {
 }
 
 /// Runs a filter as the kernel does, and tells whether an argument was looked at.
-fn run(filter: &[Instruction], audit: u32, number: u32, arguments: [u64; 6]) -> (u32, bool) {
+fn run(filter: &[sock_filter], audit: u32, number: u32, arguments: [u64; 6]) -> (u32, bool) {
     let mut data = [0; 64];
     data[..4].copy_from_slice(&number.to_le_bytes());
     data[4..8].copy_from_slice(&audit.to_le_bytes());
@@ -25,7 +26,7 @@ fn run(filter: &[Instruction], audit: u32, number: u32, arguments: [u64; 6]) -> 
     }
     let (mut accumulator, mut at, mut looked) = (0, 0, false);
     loop {
-        let i = filter[at];
+        let i = &filter[at];
         at += 1;
         let mut jump = |holds: bool| at += usize::from(if holds { i.jt } else { i.jf });
         match i.code {
@@ -44,7 +45,7 @@ fn run(filter: &[Instruction], audit: u32, number: u32, arguments: [u64; 6]) -> 
     }
 }
 
-fn verdict(filter: &[Instruction], arch: Arch, number: u32, arguments: [u64; 6]) -> u32 {
+fn verdict(filter: &[sock_filter], arch: Arch, number: u32, arguments: [u64; 6]) -> u32 {
     run(filter, arch.audit(), number, arguments).0
 }
 
@@ -338,7 +339,7 @@ fn namespaces_come_with_what_is_needed_in_them() {
 fn debuggers_may_have_fixed_addresses() {
     let filter = |policy: Policy| compile(&Policy { arches: vec![Arch::X86_64], ..policy });
     let [plain, debug] = [&[][..], &["@debug"]].map(|allow| filter(with(Base::Default, allow, &[])));
-    let personality = |filter: &[Instruction], domain| verdict(filter, Arch::X86_64, 135, [domain, 0, 0, 0, 0, 0]);
+    let personality = |filter: &[sock_filter], domain| verdict(filter, Arch::X86_64, 135, [domain, 0, 0, 0, 0, 0]);
     assert_eq!(personality(&plain, 0x4_0000), EPERM);
     assert_eq!(personality(&debug, 0x4_0000), ALLOW);
     assert_eq!(personality(&debug, 0x4_0008), ALLOW);
@@ -455,4 +456,32 @@ fn a_filter_is_short() {
     let native = |base| compile(&Policy { arches: vec![Arch::X86_64], ..Policy::new(base) }).len();
     assert!(native(Base::Default) < 150, "{}", native(Base::Default));
     assert!(native(Base::Strict) < 170, "{}", native(Base::Strict));
+}
+
+#[test]
+fn what_is_allowed_is_what_the_filter_of_seccompiler_for_the_same_calls_allows() {
+    let arch = Arch::NATIVE;
+    for base in [Base::Default, Base::Strict] {
+        let policy = Policy::new(base);
+        let ours = compile(&policy);
+        let allowed = ROWS.iter().filter(|row| policy.decide(row, arch) == Decision::Allow);
+        let rules: BTreeMap<i64, Vec<SeccompRule>> =
+            allowed.filter_map(|row| Some((row.number(arch)?.into(), Vec::new()))).collect();
+        let target = std::env::consts::ARCH.try_into().unwrap();
+        let refuse = SeccompAction::Errno(libc::ENOSYS as u32);
+        let theirs: BpfProgram =
+            SeccompFilter::new(rules, refuse, SeccompAction::Allow, target).unwrap().try_into().unwrap();
+        let mut compared = 0;
+        for number in 0..600 {
+            let (verdict, looked) = run(&ours, arch.audit(), number, [0; 6]);
+            // Where an argument decides, theirs has no rule.
+            if !looked {
+                let (other, _) = run(&theirs, arch.audit(), number, [0; 6]);
+                assert_eq!(verdict == ALLOW, other == ALLOW, "{base:?}: {number}");
+                compared += 1;
+            }
+        }
+        assert!(compared > 580, "{compared}");
+        assert!(ours.len() < theirs.len() / 2, "{} and {} instructions", ours.len(), theirs.len());
+    }
 }

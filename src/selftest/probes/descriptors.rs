@@ -3,7 +3,8 @@
 use super::super::facts::{Facts, Verdict};
 use super::tools::{each, id, is_host_root, not_run, on_hosts, open_to_write, verdict};
 use super::{Probe, never};
-use crate::sys::{self, Errno};
+use crate::sys::{self, Errno, UnownedFd};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 pub(super) const PROBES: &[Probe] = &[
@@ -62,7 +63,7 @@ fn numbers() -> Vec<i32> {
     let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let mut numbers: Vec<i32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     // The listing itself has one, which is closed by now.
-    numbers.retain(|number| sys::descriptor_flags(*number).is_ok());
+    numbers.retain(|number| UnownedFd::new(*number).flags().is_ok());
     numbers
 }
 
@@ -94,7 +95,7 @@ fn directories(facts: &Facts) -> Verdict {
                 return Verdict::Open(format!("{} is the host's root", path.display()));
             }
         }
-        if sys::file_type(sys::borrow(number)) == Ok(libc::S_IFDIR) {
+        if sys::file_type(UnownedFd::new(number).as_fd()) == Ok(libc::S_IFDIR) {
             return Verdict::Open(format!("descriptor {number} is a directory"));
         }
     }

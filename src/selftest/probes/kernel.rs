@@ -69,7 +69,7 @@ pub(super) const PROBES: &[Probe] = &[
         title: "load a module into the kernel from a file (finit_module)",
         attempt: |facts| {
             there("init_module", facts, || match super::tools::open_to_read("/proc/self/exe".as_ref()) {
-                Ok(file) => verdict("finit_module", attempts::may_load_module_file(file.as_raw_fd())),
+                Ok(file) => verdict("finit_module", attempts::may_load_module_file(file.as_fd())),
                 Err(errno) => not_run(format!("/proc/self/exe: {errno}")),
             })
         },

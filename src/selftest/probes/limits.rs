@@ -31,13 +31,13 @@ pub(super) const PROBES: &[Probe] = &[
     Probe {
         id: "real-time",
         title: "run before all others (SCHED_FIFO)",
-        attempt: |_| by_limit(libc::RLIMIT_RTPRIO, "sched_setscheduler", attempts::run_in_real_time()),
+        attempt: |_| by_limit(sys::Resource::RLIMIT_RTPRIO, "sched_setscheduler", attempts::run_in_real_time()),
         granted: never,
     },
     Probe {
         id: "nice",
         title: "run before others (nice -20)",
-        attempt: |_| by_limit(libc::RLIMIT_NICE, "setpriority", attempts::set_nice(-20)),
+        attempt: |_| by_limit(sys::Resource::RLIMIT_NICE, "setpriority", attempts::set_nice(-20)),
         granted: never,
     },
     Probe {
@@ -72,7 +72,7 @@ fn raise(_: &Facts) -> Verdict {
 }
 
 /// What the host's administrator lets the user do, he may do inside.
-fn by_limit(resource: u32, what: &str, result: Result<(), Errno>) -> Verdict {
+fn by_limit(resource: sys::Resource, what: &str, result: Result<(), Errno>) -> Verdict {
     match (sys::rlimit(resource), result) {
         (Ok((soft, _)), Ok(())) if soft > 0 => {
             Verdict::Shared(format!("{what} works: the caller's own limit allows it"))

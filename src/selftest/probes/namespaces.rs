@@ -4,7 +4,7 @@ use super::super::facts::{Facts, Granted, Verdict};
 use super::tools::{each, in_child, not_run, on_hosts, verdict};
 use super::{Probe, by_ipc, by_network, by_pid, never};
 use crate::sys::{self, Errno, attempts};
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 
 pub(super) const PROBES: &[Probe] = &[
     Probe { id: "namespace-user", title: "the host's user namespace", attempt: |f| hosts("user", f), granted: never },
@@ -103,7 +103,7 @@ fn join(facts: &Facts) -> Verdict {
         each(["user", "mnt", "pid", "net"], |name| {
             let path = format!("/proc/{pid}/ns/{name}");
             match super::tools::open_to_read(path.as_ref()) {
-                Ok(file) => verdict(format!("setns of {path}"), sys::join_namespace(file.as_raw_fd(), 0)),
+                Ok(file) => verdict(format!("setns of {path}"), sys::join_namespace(file.as_fd(), 0)),
                 Err(errno) => Verdict::Closed(format!("{path}: {errno}")),
             }
         })

@@ -96,9 +96,8 @@ pub(super) const PROBES: &[Probe] = &[
 ];
 
 fn cloned(_: &Facts) -> Verdict {
-    match sys::clone3(libc::CLONE_NEWUSER as u64) {
-        Ok(sys::Cloned::Child) => sys::exit_now(0),
-        Ok(sys::Cloned::Parent { pid, .. }) => {
+    match sys::clone3(libc::CLONE_NEWUSER as u64, None, || 0) {
+        Ok((pid, _)) => {
             let _ = sys::wait_for(pid);
             Verdict::Open("clone3 works".into())
         }

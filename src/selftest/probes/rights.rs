@@ -5,7 +5,7 @@ use super::processes::executes;
 use super::tools::{c, each, field, in_child, not_run, status, verdict};
 use super::{Probe, never};
 use crate::sys::{self, attempts};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 pub(super) const PROBES: &[Probe] = &[
@@ -126,16 +126,16 @@ fn set_id(facts: &Facts) -> Verdict {
         return not_run("a pipe could not be filled");
     }
     in_child(|| {
-        let child = match sys::fork() {
-            Ok(None) => {
-                for (fd, number) in [(input.as_raw_fd(), 0), (pipe.as_raw_fd(), 1), (pipe.as_raw_fd(), 2)] {
-                    let _ = sys::dup2(fd, number);
-                }
-                sys::end_after(4);
-                let _ = attempts::execute(&c(path), c"--version");
-                sys::exit_now(1)
+        let execute = || {
+            for (fd, stream) in [&input, &pipe, &pipe].into_iter().zip(sys::STREAMS) {
+                let _ = sys::dup2(fd.as_fd(), stream);
             }
-            Ok(Some(pid)) => pid,
+            sys::end_after(4);
+            let _ = attempts::execute(&c(path), c"--version");
+            1
+        };
+        let child = match sys::fork(execute) {
+            Ok(pid) => pid,
             Err(errno) => return not_run(format!("fork: {errno}")),
         };
         let ids = |text: &str| [field(text, "Uid"), field(text, "Gid")];

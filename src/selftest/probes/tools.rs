@@ -154,14 +154,14 @@ pub(super) fn fixture(facts: &Facts, name: &str) -> Result<PathBuf, Verdict> {
 /// Runs something in a child of its own, and gives its verdict. The child must not wait for ever: what we start does not end with us.
 pub(super) fn in_child(attempt: impl FnOnce() -> Verdict) -> Verdict {
     let Ok((from, to)) = sys::pipe() else { return not_run("pipe failed") };
-    match sys::fork() {
-        Ok(None) => {
-            sys::end_after(4);
-            let text = serde_json::to_string(&attempt()).unwrap_or_default();
-            let _ = sys::write_all(to.as_fd(), text.as_bytes());
-            sys::exit_now(0)
-        }
-        Ok(Some(pid)) => {
+    let told = || {
+        sys::end_after(4);
+        let text = serde_json::to_string(&attempt()).unwrap_or_default();
+        let _ = sys::write_all(to.as_fd(), text.as_bytes());
+        0
+    };
+    match sys::fork(told) {
+        Ok(pid) => {
             drop(to);
             let mut text = String::new();
             let _ = File::from(from).read_to_string(&mut text);
@@ -182,14 +182,11 @@ pub(super) struct Sibling(pub i32);
 impl Sibling {
     /// Starts it.
     pub fn start() -> Result<Sibling, Verdict> {
-        match sys::fork() {
-            Ok(None) => {
-                sys::end_after(4);
-                sys::attempts::rest()
-            }
-            Ok(Some(pid)) => Ok(Sibling(pid)),
-            Err(errno) => Err(not_run(format!("fork: {errno}"))),
-        }
+        let rest = || {
+            sys::end_after(4);
+            sys::attempts::rest()
+        };
+        sys::fork(rest).map(Sibling).map_err(|errno| not_run(format!("fork: {errno}")))
     }
 }
 

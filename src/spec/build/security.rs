@@ -12,7 +12,8 @@ impl Builder<'_> {
             match crate::sys::CAPABILITIES.iter().position(|known| *known == name) {
                 Some(number) => held |= 1 << number,
                 None => {
-                    let near = crate::profile::schema::nearest(&name, crate::sys::CAPABILITIES.iter().copied());
+                    let near =
+                        crate::profile::schema::nearest(&name, crate::sys::CAPABILITIES.iter().map(String::as_str));
                     let help = match near {
                         Some(near) => format!("did you mean `{}`?", near.to_ascii_uppercase()),
                         None => "names are those of capabilities(7), such as `CAP_NET_RAW`".into(),

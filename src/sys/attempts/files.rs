@@ -1,27 +1,27 @@
 //! Mounts, roots, device files, handles, terminals.
 
-use crate::sys::errno::{Errno, Result, check, done};
-use crate::sys::fd::owned;
+use crate::sys::child::owned;
+use crate::sys::errno::{Errno, Result, check};
+use nix::mount::{MntFlags, MsFlags};
+use nix::sys::stat::{Mode, SFlag};
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 /// mount(2) of one place onto another (MS_BIND), or, with MS_REMOUNT, of other flags for a mount.
 pub fn bind(source: &CStr, target: &CStr, flags: libc::c_ulong) -> Result<()> {
-    let none = std::ptr::null::<libc::c_char>();
-    // SAFETY: the strings end with a NUL; a bind has no type and no data.
-    done(unsafe { libc::mount(source.as_ptr(), target.as_ptr(), none, libc::MS_BIND | flags, none.cast()) })
+    let flags = MsFlags::MS_BIND | MsFlags::from_bits_retain(flags);
+    Ok(nix::mount::mount(Some(source), target, None::<&CStr>, flags, None::<&CStr>)?)
 }
 
 /// umount2(2)
 pub fn unmount(target: &CStr, flags: i32) -> Result<()> {
-    // SAFETY: the string ends with a NUL.
-    done(unsafe { libc::umount2(target.as_ptr(), flags) })
+    Ok(nix::mount::umount2(target, MntFlags::from_bits_retain(flags))?)
 }
 
 /// mount_setattr(2): takes attributes away from the mount at a path.
 pub fn clear_attributes(path: &CStr, attributes: u64) -> Result<()> {
     let change: [u64; 4] = [0, attributes, 0, 0];
-    // SAFETY: struct mount_attr is four 64-bit words, the second of which is what is cleared.
+    // SAFETY: the path ends with a NUL; struct mount_attr, which the call reads, is four 64-bit words, the second of which is cleared.
     check(unsafe {
         libc::syscall(libc::SYS_mount_setattr, libc::AT_FDCWD, path.as_ptr(), 0, change.as_ptr(), size_of_val(&change))
     })?;
@@ -30,15 +30,13 @@ pub fn clear_attributes(path: &CStr, attributes: u64) -> Result<()> {
 
 /// pivot_root(2)
 pub fn pivot_root(root: &CStr, old: &CStr) -> Result<()> {
-    // SAFETY: the strings end with a NUL.
-    check(unsafe { libc::syscall(libc::SYS_pivot_root, root.as_ptr(), old.as_ptr()) })?;
-    Ok(())
+    Ok(nix::unistd::pivot_root(root, old)?)
 }
 
 /// mknod(2), of a character or block device.
 pub fn make_device(path: &CStr, kind: u32, device: u64) -> Result<()> {
-    // SAFETY: the string ends with a NUL.
-    done(unsafe { libc::mknod(path.as_ptr(), kind | 0o600, device) })
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+    Ok(nix::sys::stat::mknod(path, SFlag::from_bits_retain(kind), mode, device)?)
 }
 
 /// Bytes of a file handle, as name_to_handle_at(2) has it.
@@ -55,7 +53,7 @@ struct Handle {
 pub fn handle(path: &CStr) -> Result<(i32, Vec<u8>)> {
     let mut handle = Handle { bytes: HANDLE as u32, kind: 0, data: [0; HANDLE] };
     let mut mount: i32 = 0;
-    // SAFETY: the struct has the layout of struct file_handle with room for as many bytes as it says.
+    // SAFETY: the path ends with a NUL; `handle` has the layout of struct file_handle with room for as many bytes as it says.
     check(unsafe {
         libc::syscall(libc::SYS_name_to_handle_at, libc::AT_FDCWD, path.as_ptr(), &raw mut handle, &raw mut mount, 0)
     })?;
@@ -68,7 +66,7 @@ pub fn open_handle(mount: BorrowedFd<'_>, kind: i32, data: &[u8]) -> Result<Owne
     let mut handle = Handle { bytes: data.len() as u32, kind, data: [0; HANDLE] };
     handle.data.get_mut(..data.len()).ok_or(Errno(libc::EOVERFLOW))?.copy_from_slice(data);
     let flags = libc::O_RDONLY | libc::O_CLOEXEC;
-    // SAFETY: as in `handle`.
+    // SAFETY: `handle` has the layout of struct file_handle with as many bytes as it says, of `HANDLE` at most.
     owned(unsafe { libc::syscall(libc::SYS_open_by_handle_at, mount.as_raw_fd(), &raw const handle, flags) })
 }
 
@@ -81,7 +79,5 @@ pub fn push_input(terminal: BorrowedFd<'_>, request: u64, byte: u8) -> Result<()
 
 /// renameat(2) within a directory.
 pub fn rename(dir: BorrowedFd<'_>, from: &CStr, to: &CStr) -> Result<()> {
-    let dir = dir.as_raw_fd();
-    // SAFETY: the names end with a NUL.
-    done(unsafe { libc::renameat(dir, from.as_ptr(), dir, to.as_ptr()) })
+    Ok(nix::fcntl::renameat(dir, from, dir, to)?)
 }

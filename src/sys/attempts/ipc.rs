@@ -1,9 +1,9 @@
 //! Objects with names that are not files: System V's and POSIX's, keys; sockets of rare families.
 
+use crate::sys::child::{loopback, owned};
 use crate::sys::errno::{Result, check, done};
-use crate::sys::fd::owned;
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 /// The three kinds of System V.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ impl SystemV {
     /// The object of this key; it is made where asked, for this user alone.
     pub fn get(self, key: i32, make: bool) -> Result<i32> {
         let flags = if make { libc::IPC_CREAT | libc::IPC_EXCL | 0o600 } else { 0 };
-        // SAFETY: plain integers.
+        // SAFETY: these calls take integers and touch no memory.
         let id = unsafe {
             match self {
                 SystemV::Memory => libc::shmget(key, if make { 4096 } else { 0 }, flags),
@@ -33,7 +33,7 @@ impl SystemV {
 
     /// IPC_RMID
     pub fn remove(self, id: i32) {
-        // SAFETY: removing takes no buffer.
+        // SAFETY: IPC_RMID looks at no buffer.
         unsafe {
             match self {
                 SystemV::Memory => libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()),
@@ -111,25 +111,22 @@ pub fn read_key(serial: i32, buffer: &mut [u8]) -> Result<usize> {
 /// keyctl(2), KEYCTL_UNLINK: takes a key out of a keyring.
 pub fn remove_key(serial: i32, keyring: i32) {
     const UNLINK: i32 = 9;
-    // SAFETY: plain integers.
+    // SAFETY: KEYCTL_UNLINK takes two integers.
     unsafe { libc::syscall(libc::SYS_keyctl, UNLINK, libc::c_long::from(serial), libc::c_long::from(keyring)) };
 }
 
 /// socket(2), close-on-exec.
 pub fn socket(family: i32, kind: i32, protocol: i32) -> Result<OwnedFd> {
-    // SAFETY: plain integers.
+    // SAFETY: the call takes three integers and gives a new descriptor. (nix knows only some families.)
     owned(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) }.into())
 }
 
 /// Sets the flags of the loopback interface to what they are: SIOCGIFFLAGS, SIOCSIFFLAGS.
 pub fn set_interface() -> Result<()> {
     let socket = socket(libc::AF_INET, libc::SOCK_DGRAM, 0)?;
-    // SAFETY: a zeroed ifreq is valid; the name is shorter than its field; the first call fills in the flags.
-    unsafe {
-        let mut request = std::mem::zeroed::<libc::ifreq>();
-        request.ifr_name[0] = b'l' as libc::c_char;
-        request.ifr_name[1] = b'o' as libc::c_char;
-        done(libc::ioctl(socket.as_fd().as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request))?;
-        done(libc::ioctl(socket.as_fd().as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request))
-    }
+    let mut request = loopback(0);
+    // SAFETY: SIOCGIFFLAGS reads and writes one ifreq, whose name ends with a NUL.
+    done(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request) })?;
+    // SAFETY: SIOCSIFFLAGS reads one ifreq.
+    done(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) })
 }

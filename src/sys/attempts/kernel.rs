@@ -1,10 +1,12 @@
 //! Parts of the kernel that programs seldom need, and exploits often.
 
 use super::allowed;
+use crate::sys::child::{Strings, owned};
 use crate::sys::errno::{Errno, Result, check, done};
-use crate::sys::fd::owned;
+use nix::kmod::{DeleteModuleFlags, ModuleInitFlags};
+use nix::sys::personality::Persona;
 use std::ffi::CStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// io_uring_setup(2) with room for one entry.
 pub fn io_uring() -> Result<OwnedFd> {
@@ -52,36 +54,31 @@ pub fn perf_counter() -> Result<OwnedFd> {
 
 /// userfaultfd(2), for faults in user mode alone or for all.
 pub fn userfault(user_mode_only: bool) -> Result<OwnedFd> {
-    // SAFETY: plain integers; 1 is UFFD_USER_MODE_ONLY.
+    // SAFETY: the call takes flags, of which 1 is UFFD_USER_MODE_ONLY, and gives a new descriptor.
     owned(unsafe { libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC | i32::from(user_mode_only)) })
 }
 
 /// fanotify_init(2) of a group that may answer for others' accesses.
 pub fn watch_accesses() -> Result<OwnedFd> {
-    // SAFETY: plain integers.
+    // SAFETY: the call takes two integers and gives a new descriptor.
     owned(unsafe { libc::fanotify_init(libc::FAN_CLASS_CONTENT | libc::FAN_CLOEXEC, libc::O_RDONLY as u32) }.into())
 }
 
 /// init_module(2) with an empty image: ENOEXEC where it is allowed.
 pub fn may_load_module() -> Result<()> {
-    // SAFETY: the image has no bytes; the parameters are an empty string.
-    let value = unsafe { libc::syscall(libc::SYS_init_module, [0u8; 1].as_ptr(), 0, c"".as_ptr()) };
-    allowed(check(value).map(drop), &[libc::ENOEXEC, libc::EINVAL])
+    allowed(nix::kmod::init_module(&[], c"").map_err(Errno::from), &[libc::ENOEXEC, libc::EINVAL])
 }
 
 /// finit_module(2) of this program: ENOEXEC where it is allowed.
-pub fn may_load_module_file(file: i32) -> Result<()> {
-    // SAFETY: plain integers and an empty string.
-    let value = unsafe { libc::syscall(libc::SYS_finit_module, file, c"".as_ptr(), 0) };
-    allowed(check(value).map(drop), &[libc::ENOEXEC, libc::EINVAL])
+pub fn may_load_module_file(file: BorrowedFd<'_>) -> Result<()> {
+    let tried = nix::kmod::finit_module(file, c"", ModuleInitFlags::empty());
+    allowed(tried.map_err(Errno::from), &[libc::ENOEXEC, libc::EINVAL])
 }
 
 /// delete_module(2) of one that there is not: ENOENT where it is allowed.
 pub fn may_unload_module() -> Result<()> {
-    let name = c"sbx-there-is-no-such-module";
-    // SAFETY: the name ends with a NUL.
-    let value = unsafe { libc::syscall(libc::SYS_delete_module, name.as_ptr(), libc::O_NONBLOCK) };
-    allowed(check(value).map(drop), &[libc::ENOENT])
+    let tried = nix::kmod::delete_module(c"sbx-there-is-no-such-module", DeleteModuleFlags::O_NONBLOCK);
+    allowed(tried.map_err(Errno::from), &[libc::ENOENT])
 }
 
 /// kexec_load(2) with flags that there are not: EINVAL where it is allowed.
@@ -108,8 +105,7 @@ pub fn may_swap() -> Result<()> {
 
 /// acct(2) into a file that there is not: ENOENT where it is allowed.
 pub fn may_account() -> Result<()> {
-    // SAFETY: the path ends with a NUL.
-    allowed(done(unsafe { libc::acct(c"/sbx-there-is-no-such-file".as_ptr()) }), &[libc::ENOENT])
+    allowed(nix::unistd::acct::enable(c"/sbx-there-is-no-such-file").map_err(Errno::from), &[libc::ENOENT])
 }
 
 /// syslog(2), SYSLOG_ACTION_READ_ALL: how many bytes of the kernel's messages were read.
@@ -122,12 +118,13 @@ pub fn kernel_log(buffer: &mut [u8]) -> Result<usize> {
 
 /// personality(2), ADDR_NO_RANDOMIZE.
 pub fn predictable_addresses() -> Result<()> {
-    // SAFETY: plain integers; it takes effect with the next exec.
-    done(unsafe { libc::personality(libc::ADDR_NO_RANDOMIZE as libc::c_ulong) })
+    // It takes effect with the next exec.
+    nix::sys::personality::set(Persona::ADDR_NO_RANDOMIZE)?;
+    Ok(())
 }
 
 /// A file that is executed. Comes back only with an error.
 pub fn execute(path: &CStr, argument: &CStr) -> Errno {
-    let args = [path.as_ptr(), argument.as_ptr(), std::ptr::null()];
-    crate::sys::execve(path, &args, &[std::ptr::null()])
+    let args = Strings::new(vec![path.to_owned(), argument.to_owned()]);
+    crate::sys::execve(path, args.list(0), Strings::new(Vec::new()).list(0))
 }

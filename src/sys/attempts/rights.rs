@@ -2,38 +2,35 @@
 
 use super::allowed;
 use crate::sys::errno::{Result, check, done};
+use nix::sched::CloneFlags;
+use nix::unistd::{Gid, Uid};
 use std::ffi::CStr;
 
 /// setresuid(2), all three.
 pub fn become_user(id: u32) -> Result<()> {
-    // SAFETY: plain integers.
-    check(unsafe { libc::syscall(libc::SYS_setresuid, id, id, id) })?;
-    Ok(())
+    let id = Uid::from_raw(id);
+    Ok(nix::unistd::setresuid(id, id, id)?)
 }
 
 /// setresgid(2), all three.
 pub fn become_group(id: u32) -> Result<()> {
-    // SAFETY: plain integers.
-    check(unsafe { libc::syscall(libc::SYS_setresgid, id, id, id) })?;
-    Ok(())
+    let id = Gid::from_raw(id);
+    Ok(nix::unistd::setresgid(id, id, id)?)
 }
 
 /// setgroups(2) with one group.
 pub fn join_group(id: u32) -> Result<()> {
-    // SAFETY: a list of one element.
-    check(unsafe { libc::syscall(libc::SYS_setgroups, 1, &raw const id) })?;
-    Ok(())
+    Ok(nix::unistd::setgroups(&[Gid::from_raw(id)])?)
 }
 
 /// unshare(2)
 pub fn unshare(flags: i32) -> Result<()> {
-    // SAFETY: plain integers.
-    done(unsafe { libc::unshare(flags) })
+    Ok(nix::sched::unshare(CloneFlags::from_bits_retain(flags))?)
 }
 
 /// setdomainname(2)
 pub fn set_domain_name(name: &CStr) -> Result<()> {
-    // SAFETY: the pointer is valid for the length.
+    // SAFETY: the name may be read for the length that is passed.
     done(unsafe { libc::setdomainname(name.as_ptr(), name.count_bytes()) })
 }
 
@@ -41,17 +38,16 @@ pub fn set_domain_name(name: &CStr) -> Result<()> {
 pub fn may_set_clock() -> Result<()> {
     let zone: [i32; 2] = [100_000, 0];
     let none = std::ptr::null::<libc::timeval>();
-    // SAFETY: struct timezone is two integers; no time is passed.
+    // SAFETY: struct timezone, which the call reads, is two integers; null stands for no time.
     allowed(check(unsafe { libc::syscall(libc::SYS_settimeofday, none, zone.as_ptr()) }).map(drop), &[libc::EINVAL])
 }
 
 /// adjtimex(2) with a tick that there is not: the right is asked for before (EPERM), and nothing is set.
 pub fn may_adjust_clock() -> Result<()> {
-    // SAFETY: the struct is plain data.
-    unsafe {
-        let mut change = std::mem::zeroed::<libc::timex>();
-        change.modes = libc::ADJ_TICK;
-        change.tick = 1;
-        allowed(done(libc::adjtimex(&raw mut change)), &[libc::EINVAL])
-    }
+    // SAFETY: all fields of the struct are integers, for which zeroes are values.
+    let mut change = unsafe { std::mem::zeroed::<libc::timex>() };
+    change.modes = libc::ADJ_TICK;
+    change.tick = 1;
+    // SAFETY: the call reads and writes one struct timex.
+    allowed(done(unsafe { libc::adjtimex(&raw mut change) }), &[libc::EINVAL])
 }

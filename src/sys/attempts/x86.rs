@@ -4,13 +4,13 @@ use crate::sys::errno::{Errno, Result, check};
 
 /// iopl(2): all of the machine's ports.
 pub fn io_ports() -> Result<()> {
-    // SAFETY: plain integers; no port is touched.
+    // SAFETY: the call takes integers; no port is touched.
     check(unsafe { libc::syscall(libc::SYS_iopl, 3) }).map(drop)
 }
 
 /// ioperm(2): one port, which is there for delays.
 pub fn io_port() -> Result<()> {
-    // SAFETY: plain integers; no port is touched.
+    // SAFETY: the call takes integers; no port is touched.
     check(unsafe { libc::syscall(libc::SYS_ioperm, 0x80, 1, 1) }).map(drop)
 }
 
@@ -18,13 +18,13 @@ pub fn io_port() -> Result<()> {
 pub fn write_ldt() -> Result<()> {
     // struct user_desc: entry 0, no base, no limit; read_exec_only and seg_not_present make it an empty one.
     let entry: [u32; 4] = [0, 0, 0, 1 << 3 | 1 << 5];
-    // SAFETY: the struct has 16 bytes.
+    // SAFETY: struct user_desc, which the call reads, has the 16 bytes whose length is passed.
     check(unsafe { libc::syscall(libc::SYS_modify_ldt, 1, entry.as_ptr(), size_of_val(&entry)) }).map(drop)
 }
 
 /// getpid(2) by its number of x32.
 pub fn x32_call() -> Result<()> {
-    // SAFETY: no arguments.
+    // SAFETY: getpid(2) takes nothing.
     check(unsafe { libc::syscall(0x4000_0000 | libc::SYS_getpid) }).map(drop)
 }
 

@@ -1,55 +1,11 @@
-//! Attributes of a process: capabilities, no_new_privs, parent-death signal, keyring, host name.
+//! What a process may do: capabilities, securebits, no_new_privs, being looked into; and with whom it dies.
+//!
+//! The crate caps is for the launcher's side: its sets are hash sets, which allocate, and its errors are texts.
 
-use super::errno::{Result, check, done};
-use std::ffi::CStr;
-
-/// Names of the capabilities, in the order of their numbers: capabilities(7). The kernel may know more.
-pub const CAPABILITIES: [&str; 41] = [
-    "cap_chown",
-    "cap_dac_override",
-    "cap_dac_read_search",
-    "cap_fowner",
-    "cap_fsetid",
-    "cap_kill",
-    "cap_setgid",
-    "cap_setuid",
-    "cap_setpcap",
-    "cap_linux_immutable",
-    "cap_net_bind_service",
-    "cap_net_broadcast",
-    "cap_net_admin",
-    "cap_net_raw",
-    "cap_ipc_lock",
-    "cap_ipc_owner",
-    "cap_sys_module",
-    "cap_sys_rawio",
-    "cap_sys_chroot",
-    "cap_sys_ptrace",
-    "cap_sys_pacct",
-    "cap_sys_admin",
-    "cap_sys_boot",
-    "cap_sys_nice",
-    "cap_sys_resource",
-    "cap_sys_time",
-    "cap_sys_tty_config",
-    "cap_mknod",
-    "cap_lease",
-    "cap_audit_write",
-    "cap_audit_control",
-    "cap_setfcap",
-    "cap_mac_override",
-    "cap_mac_admin",
-    "cap_syslog",
-    "cap_wake_alarm",
-    "cap_block_suspend",
-    "cap_audit_read",
-    "cap_perfmon",
-    "cap_bpf",
-    "cap_checkpoint_restore",
-];
+use crate::sys::errno::{Errno, Result, check};
 
 fn prctl(option: i32, a: libc::c_ulong, b: libc::c_ulong) -> Result<i32> {
-    // SAFETY: every option used here takes integers.
+    // SAFETY: every option that is used in this file takes integers, and touches no memory of ours.
     Ok(check(unsafe { libc::prctl(option, a, b, 0, 0) }.into())? as i32)
 }
 
@@ -60,12 +16,12 @@ pub fn set_parent_death_signal(signal: i32) -> Result<()> {
 
 /// PR_SET_NO_NEW_PRIVS
 pub fn set_no_new_privs() -> Result<()> {
-    prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).map(drop)
+    Ok(nix::sys::prctl::set_no_new_privs()?)
 }
 
 /// PR_SET_DUMPABLE
 pub fn set_dumpable(on: bool) -> Result<()> {
-    prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(on), 0).map(drop)
+    Ok(nix::sys::prctl::set_dumpable(on)?)
 }
 
 /// Takes every capability but these out of the bounding set, whatever this kernel's last one is.
@@ -73,7 +29,7 @@ pub fn shrink_bounding_set(keep: u64) -> Result<()> {
     for capability in (0..64).filter(|capability| keep >> capability & 1 == 0) {
         match prctl(libc::PR_CAPBSET_DROP, capability, 0) {
             Ok(_) => {}
-            Err(super::Errno(libc::EINVAL)) if capability > 0 => break,
+            Err(Errno(libc::EINVAL)) if capability > 0 => break,
             Err(error) => return Err(error),
         }
     }
@@ -94,7 +50,7 @@ pub fn lock_securebits() -> Result<()> {
     prctl(libc::PR_SET_SECUREBITS, POWERLESS_ROOT as libc::c_ulong, 0).map(drop)
 }
 
-/// Whether that holds for this process.
+/// Whether this process has the securebits of [`lock_securebits`].
 pub fn securebits_locked() -> Result<bool> {
     Ok(prctl(libc::PR_GET_SECUREBITS, 0, 0)? == POWERLESS_ROOT)
 }
@@ -108,44 +64,39 @@ pub fn clear_ambient() -> Result<()> {
 pub fn raise_ambient(capabilities: u64) -> Result<()> {
     for capability in (0..64).filter(|capability| capabilities >> capability & 1 == 1) {
         match prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE as libc::c_ulong, capability) {
-            Ok(_) | Err(super::Errno(libc::EPERM)) => {}
-            Err(super::Errno(libc::EINVAL)) if capability > 0 => break,
+            Ok(_) | Err(Errno(libc::EPERM)) => {}
+            Err(Errno(libc::EINVAL)) if capability > 0 => break,
             Err(error) => return Err(error),
         }
     }
     Ok(())
 }
 
-/// Sets the effective, permitted and inheritable sets: capset(2), version 3.
+/// Sets the effective, the permitted and the inheritable set to the same: capset(2), version 3.
 pub fn set_capabilities(set: u64) -> Result<()> {
     set_capability_sets(set, set, set)
 }
 
-/// The same for each of the three.
+/// Sets the effective, the permitted and the inheritable set: capset(2), version 3.
 pub fn set_capability_sets(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
     let header: [u32; 2] = [0x2008_0522, 0];
     let half = |shift: u32| [effective, permitted, inheritable].map(|set| (set >> shift) as u32);
     let data = [half(0), half(32)];
-    // SAFETY: the header and the data have the layout of version 3 (two elements of three words).
+    // SAFETY: the kernel reads a header and, for version 3, two elements of three words: `header` and `data` have that layout.
     check(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), data.as_ptr()) })?;
     Ok(())
 }
 
 /// PR_SET_KEEPCAPS: permitted capabilities survive a change of the user id.
 pub fn keep_capabilities() -> Result<()> {
-    prctl(libc::PR_SET_KEEPCAPS, 1, 0).map(drop)
-}
-
-/// The effective set of this process.
-pub fn effective_capabilities() -> Result<u64> {
-    capabilities().map(|(effective, _)| effective)
+    Ok(nix::sys::prctl::set_keepcaps(true)?)
 }
 
 /// The effective and the permitted set of this process: capget(2), version 3.
 pub fn capabilities() -> Result<(u64, u64)> {
     let mut header: [u32; 2] = [0x2008_0522, 0];
     let mut data = [0u32; 6];
-    // SAFETY: the header and the data have the layout of version 3 (two elements of three words).
+    // SAFETY: the kernel writes a header and, for version 3, two elements of three words: `header` and `data` have room for that.
     check(unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), data.as_mut_ptr()) })?;
     let set = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
     Ok((set(data[0], data[3]), set(data[1], data[4])))
@@ -154,23 +105,7 @@ pub fn capabilities() -> Result<(u64, u64)> {
 /// Joins a new, empty session keyring: keyctl(2), KEYCTL_JOIN_SESSION_KEYRING without a name.
 pub fn new_session_keyring() -> Result<()> {
     let none = std::ptr::null::<libc::c_char>();
-    // SAFETY: no name is passed.
+    // SAFETY: KEYCTL_JOIN_SESSION_KEYRING (1) takes a name, or null for none.
     check(unsafe { libc::syscall(libc::SYS_keyctl, 1, none) })?;
     Ok(())
-}
-
-/// sethostname(2)
-pub fn set_hostname(name: &CStr) -> Result<()> {
-    // SAFETY: the pointer is valid for the length.
-    done(unsafe { libc::sethostname(name.as_ptr(), name.count_bytes()) })
-}
-
-/// Release of the kernel: uname(2).
-pub fn release() -> String {
-    // SAFETY: the call fills the struct with strings that end with a NUL.
-    unsafe {
-        let mut names = std::mem::zeroed::<libc::utsname>();
-        libc::uname(&raw mut names);
-        CStr::from_ptr(names.release.as_ptr()).to_string_lossy().into_owned()
-    }
 }

@@ -1,7 +1,7 @@
 //! poll(2) on a set of any size, for a process that may allocate.
 
-use super::errno::{Errno, Result, check};
-use super::fd::Poll;
+use crate::sys::child::Poll;
+use crate::sys::errno::{Errno, Result, check};
 
 /// Descriptors that are waited for together. It keeps its memory when it is cleared, so that it can be filled anew for each wait.
 #[derive(Default)]

@@ -1,46 +1,38 @@
-//! Landlock: landlock(7). Rights of files by their bits in `handled_access_fs`.
+//! Landlock: landlock(7). The types are those of the crate landlock; the three calls are by hand, since the crate looks at each file's
+//! type once more (fstat(2)) and asks for the version again: what a rule may grant was decided by the plan. docs/dependencies.md has
+//! what that costs.
 
-use super::errno::{Result, check};
-use super::fd::owned;
+use super::descriptor::owned;
+use crate::sys::errno::{Result, check};
+use landlock::{AccessFs, Scope};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 /// Execute a file.
-pub const FS_EXECUTE: u64 = 1 << 0;
+pub const FS_EXECUTE: u64 = AccessFs::Execute as u64;
 /// Open a file for writing.
-pub const FS_WRITE_FILE: u64 = 1 << 1;
+pub const FS_WRITE_FILE: u64 = AccessFs::WriteFile as u64;
 /// Open a file for reading.
-pub const FS_READ_FILE: u64 = 1 << 2;
+pub const FS_READ_FILE: u64 = AccessFs::ReadFile as u64;
 /// List a directory.
-pub const FS_READ_DIR: u64 = 1 << 3;
+pub const FS_READ_DIR: u64 = AccessFs::ReadDir as u64;
 /// Make device files.
-pub const FS_MAKE_DEVICES: u64 = 1 << 6 | 1 << 11;
+pub const FS_MAKE_DEVICES: u64 = AccessFs::MakeChar as u64 | AccessFs::MakeBlock as u64;
 /// Link or rename from or to another directory (version 2).
-pub const FS_REFER: u64 = 1 << 13;
+pub const FS_REFER: u64 = AccessFs::Refer as u64;
 /// Truncate a file (version 3).
-pub const FS_TRUNCATE: u64 = 1 << 14;
+pub const FS_TRUNCATE: u64 = AccessFs::Truncate as u64;
 /// ioctl(2) of a device (version 5).
-pub const FS_IOCTL_DEV: u64 = 1 << 15;
+pub const FS_IOCTL_DEV: u64 = AccessFs::IoctlDev as u64;
 
 /// Connecting to abstract sockets of processes that are not restricted by this (version 6).
-pub const SCOPE_ABSTRACT: u64 = 1 << 0;
-/// Signals to them (version 6).
-pub const SCOPE_SIGNAL: u64 = 1 << 1;
-
-/// The rights of files that a version knows.
-pub fn landlock_rights(version: i32) -> u64 {
-    match version {
-        ..1 => 0,
-        1 => (1 << 13) - 1,
-        2 => (1 << 14) - 1,
-        3..5 => (1 << 15) - 1,
-        5.. => (1 << 16) - 1,
-    }
-}
+pub const SCOPE_ABSTRACT: u64 = Scope::AbstractUnixSocket as u64;
+/// Signals to such processes (version 6).
+pub const SCOPE_SIGNAL: u64 = Scope::Signal as u64;
 
 /// The version of Landlock's interface that this kernel has: landlock_create_ruleset(2) with LANDLOCK_CREATE_RULESET_VERSION.
 pub fn landlock_version() -> Result<i32> {
     let none = std::ptr::null::<libc::c_void>();
-    // SAFETY: with this flag no attributes are passed.
+    // SAFETY: with this flag the call takes no attributes, and gives a number.
     Ok(check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, 1) })? as i32)
 }
 
@@ -49,7 +41,7 @@ pub fn landlock_ruleset(rights: u64, scoped: u64) -> Result<OwnedFd> {
     let attributes = [rights, 0, scoped];
     // A kernel that does not know scopes takes the part that it knows.
     let size = if scoped == 0 { size_of::<u64>() } else { size_of_val(&attributes) };
-    // SAFETY: struct landlock_ruleset_attr is these three numbers, of which the first `size` bytes are passed.
+    // SAFETY: struct landlock_ruleset_attr begins with these three numbers, of which the first `size` bytes may be read.
     owned(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, attributes.as_ptr(), size, 0) })
 }
 
@@ -61,14 +53,14 @@ pub fn landlock_allow(ruleset: BorrowedFd<'_>, object: BorrowedFd<'_>, rights: u
         object: i32,
     }
     let rule = PathBeneath { rights, object: object.as_raw_fd() };
-    // SAFETY: the struct has the layout of landlock_path_beneath_attr, which is packed.
+    // SAFETY: `rule` has the layout of struct landlock_path_beneath_attr, which is packed, and which rules of type 1 are.
     check(unsafe { libc::syscall(libc::SYS_landlock_add_rule, ruleset.as_raw_fd(), 1, &raw const rule, 0) })?;
     Ok(())
 }
 
 /// landlock_restrict_self(2): needs no_new_privs.
 pub fn landlock_restrict(ruleset: BorrowedFd<'_>) -> Result<()> {
-    // SAFETY: plain integers.
+    // SAFETY: the call takes a descriptor that is open, and an integer.
     check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) })?;
     Ok(())
 }

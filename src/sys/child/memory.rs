@@ -6,22 +6,20 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 /// Starting up touches most of the program, and waiting needs little of it.
 pub fn release_code() {
     extern "C" fn segment(info: *mut libc::dl_phdr_info, _: usize, _: *mut libc::c_void) -> libc::c_int {
-        // SAFETY: dl_iterate_phdr(3) passes a valid description with `dlpi_phnum` headers; the first object is the program.
-        // Segments without PF_W are never changed, so dropping their pages loses nothing.
-        unsafe {
-            let info = &*info;
-            for index in 0..usize::from(info.dlpi_phnum) {
-                let header = &*info.dlpi_phdr.add(index);
-                if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0 {
-                    let start = (info.dlpi_addr + header.p_vaddr) & !4095;
-                    let end = (info.dlpi_addr + header.p_vaddr + header.p_memsz + 4095) & !4095;
-                    libc::madvise(start as *mut libc::c_void, (end - start) as usize, libc::MADV_DONTNEED);
-                }
-            }
+        // SAFETY: dl_iterate_phdr(3) passes a description that is valid while this runs; the first object is the program.
+        let info = unsafe { &*info };
+        // SAFETY: it says where its headers lie, and how many there are.
+        let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
+        for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0)
+        {
+            let start = (info.dlpi_addr + header.p_vaddr) & !4095;
+            let end = (info.dlpi_addr + header.p_vaddr + header.p_memsz + 4095) & !4095;
+            // SAFETY: a segment without PF_W is never changed, so dropping its pages loses nothing: they are read from the file again.
+            unsafe { libc::madvise(start as *mut libc::c_void, (end - start) as usize, libc::MADV_DONTNEED) };
         }
         1
     }
-    // SAFETY: the callback keeps nothing.
+    // SAFETY: the callback has the type that is asked for, and keeps nothing of what it is passed.
     unsafe { libc::dl_iterate_phdr(Some(segment), std::ptr::null_mut()) };
 }
 

@@ -1,16 +1,15 @@
 //! A network namespace, made by a process beside this one while this one does something else.
 
-use super::clone::join_namespace;
-use super::errno::{Errno, Result, check, done};
-use super::fd::owned;
+use super::descriptor::owned;
+use super::namespace::join_namespace;
+use super::process::Stack;
+use crate::sys::errno::{Errno, Result, check, done};
 use std::ffi::{c_int, c_void};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use syscalls::raw;
 
-/// Memory of the process: its stack, with its task at the lower end.
-const MEMORY: usize = 32 * 1024;
-
-/// What it is given, and what it gives back.
+/// What the process is given, and what it gives back.
 #[repr(C)]
 struct Task {
     /// The directory /proc.
@@ -22,7 +21,8 @@ struct Task {
 /// A process that makes a network namespace. It shares this one's memory and descriptors, and ends by itself.
 pub struct NetworkMaker {
     pid: i32,
-    memory: *mut c_void,
+    /// Its stack, with its task at the lower end. It stays where nobody has waited for the process.
+    stack: ManuallyDrop<Stack>,
     /// The directory /proc, open for as long as the process may need it.
     _proc: OwnedFd,
 }
@@ -33,51 +33,41 @@ impl NetworkMaker {
     /// Making a network namespace takes the kernel longer than everything else that a sandbox consists of, most of it under locks that
     /// nothing else needs.
     pub fn start(proc: OwnedFd) -> Result<NetworkMaker> {
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
-        // SAFETY: a new mapping of which nothing else knows; the task fits into its lower end, and the stack, which grows down from
-        // its upper end, aligned to a page, does not come near that. Both live until the process has ended: see `ended`.
-        unsafe {
-            let memory = libc::mmap(std::ptr::null_mut(), MEMORY, protection, flags, -1, 0);
-            if memory == libc::MAP_FAILED {
-                return Err(Errno::last());
-            }
-            memory.cast::<Task>().write(Task { proc: proc.as_raw_fd(), namespace: -1 });
-            let shared = libc::CLONE_VM | libc::CLONE_FILES;
-            match check(libc::clone(make, memory.byte_add(MEMORY), shared, memory).into()) {
-                Ok(pid) => Ok(NetworkMaker { pid: pid as i32, memory, _proc: proc }),
-                Err(errno) => {
-                    libc::munmap(memory, MEMORY);
-                    Err(errno)
-                }
-            }
-        }
+        let stack = Stack::new()?;
+        // SAFETY: nothing else knows of the mapping yet; the task fits into its lower end.
+        unsafe { stack.lowest().cast::<Task>().write(Task { proc: proc.as_raw_fd(), namespace: -1 }) };
+        let shared = libc::CLONE_VM | libc::CLONE_FILES;
+        // SAFETY: the stack grows down from the mapping's end and does not come near the task. Both live until the process has ended:
+        // see `ended`.
+        let pid = check(unsafe { libc::clone(make, stack.highest(), shared, stack.lowest()) }.into())?;
+        Ok(NetworkMaker { pid: pid as i32, stack: ManuallyDrop::new(stack), _proc: proc })
     }
 
     /// Waits for it, and takes its namespace for this process.
     pub fn join(self) -> Result<()> {
-        let namespace = self.ended()?;
-        join_namespace(namespace.as_raw_fd(), libc::CLONE_NEWNET)
+        join_namespace(self.ended()?.as_fd(), libc::CLONE_NEWNET)
     }
 
     fn ended(self) -> Result<OwnedFd> {
-        // SAFETY: waitid fills the struct, which is valid when zeroed. A process that was not asked to send a signal at its end is waited
-        // for with __WALL. When it has ended, nobody uses the memory any more.
-        unsafe {
-            let mut info = std::mem::zeroed::<libc::siginfo_t>();
-            loop {
-                match done(libc::waitid(libc::P_PID, self.pid as u32, &raw mut info, libc::WEXITED | libc::__WALL)) {
-                    Err(Errno(libc::EINTR)) => {}
-                    other => break other?,
-                }
+        // SAFETY: all fields of the struct are integers and pointers, for which zeroes are values.
+        let mut info = unsafe { std::mem::zeroed::<libc::siginfo_t>() };
+        // A process that was not asked to send a signal at its end is waited for with __WALL.
+        let flags = libc::WEXITED | libc::__WALL;
+        loop {
+            // SAFETY: waitid writes one siginfo_t, which `info` has room for.
+            match done(unsafe { libc::waitid(libc::P_PID, self.pid as u32, &raw mut info, flags) }) {
+                Err(Errno(libc::EINTR)) => {}
+                other => break other?,
             }
-            let namespace = self.memory.cast::<Task>().read().namespace;
-            libc::munmap(self.memory, MEMORY);
-            match (info.si_code, info.si_status()) {
-                (libc::CLD_EXITED, 0) => owned(namespace.into()),
-                (libc::CLD_EXITED, errno) => Err(Errno(errno)),
-                _ => Err(Errno(libc::EINTR)),
-            }
+        }
+        // SAFETY: the process has ended, and nobody else uses the memory.
+        let namespace = unsafe { self.stack.lowest().cast::<Task>().read() }.namespace;
+        drop(ManuallyDrop::into_inner(self.stack));
+        // SAFETY: waitid has filled in the fields that SIGCHLD has.
+        match (info.si_code, unsafe { info.si_status() }) {
+            (libc::CLD_EXITED, 0) => owned(namespace.into()),
+            (libc::CLD_EXITED, errno) => Err(Errno(errno)),
+            _ => Err(Errno(libc::EINTR)),
         }
     }
 }

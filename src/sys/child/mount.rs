@@ -1,12 +1,17 @@
-//! The mount API by descriptors (fsopen, fsmount, open_tree, mount_setattr, move_mount), which libc has no wrappers for.
+//! Mounts and roots. The API by descriptors (fsopen, fsmount, open_tree, mount_setattr, move_mount; Linux 5.2 and 5.12) is in no
+//! wrapper of libc or nix.
 
-use super::errno::{Result, check, done};
-use super::fd::owned;
+use super::descriptor::{cwd, owned};
+use super::file::fchdir;
+use crate::sys::errno::{Result, check};
+use nix::mount::{MntFlags, MsFlags};
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 const OPEN_TREE_CLONE: u32 = 1;
 const AT_RECURSIVE: i32 = 0x8000;
+const FSOPEN_CLOEXEC: u32 = 1;
+const FSMOUNT_CLOEXEC: u32 = 1;
 const FSCONFIG_SET_FLAG: u32 = 0;
 const FSCONFIG_SET_STRING: u32 = 1;
 const FSCONFIG_CMD_CREATE: u32 = 6;
@@ -32,20 +37,25 @@ struct MountAttr {
 
 /// A new filesystem of this type with these options (an empty value is a flag), as a detached mount: fsopen(2), fsconfig(2), fsmount(2).
 pub fn new_filesystem(kind: &CStr, options: &[(&CStr, &CStr)], attributes: u64) -> Result<OwnedFd> {
-    // SAFETY: all strings end with a NUL and outlive the calls; the rest are integers.
-    unsafe {
-        let fs = owned(libc::syscall(libc::SYS_fsopen, kind.as_ptr(), 1 /* FSOPEN_CLOEXEC */))?;
-        for (key, value) in options {
-            let (kind, value) = match value.is_empty() {
-                true => (FSCONFIG_SET_FLAG, std::ptr::null()),
-                false => (FSCONFIG_SET_STRING, value.as_ptr()),
-            };
-            check(libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), kind, key.as_ptr(), value, 0))?;
+    // SAFETY: the type ends with a NUL and outlives the call.
+    let fs = owned(unsafe { libc::syscall(libc::SYS_fsopen, kind.as_ptr(), FSOPEN_CLOEXEC) })?;
+    for (key, value) in options {
+        match value.is_empty() {
+            true => configure(&fs, FSCONFIG_SET_FLAG, Some(key), None)?,
+            false => configure(&fs, FSCONFIG_SET_STRING, Some(key), Some(value))?,
         }
-        let none = std::ptr::null::<libc::c_char>();
-        check(libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), FSCONFIG_CMD_CREATE, none, none, 0))?;
-        owned(libc::syscall(libc::SYS_fsmount, fs.as_raw_fd(), 1 /* FSMOUNT_CLOEXEC */, attributes))
     }
+    configure(&fs, FSCONFIG_CMD_CREATE, None, None)?;
+    // SAFETY: the call takes a descriptor that is open, and integers.
+    owned(unsafe { libc::syscall(libc::SYS_fsmount, fs.as_raw_fd(), FSMOUNT_CLOEXEC, attributes) })
+}
+
+fn configure(fs: &OwnedFd, command: u32, key: Option<&CStr>, value: Option<&CStr>) -> Result<()> {
+    let pointer = |text: Option<&CStr>| text.map_or(std::ptr::null(), CStr::as_ptr);
+    let (key, value) = (pointer(key), pointer(value));
+    // SAFETY: key and value are null or end with a NUL, and outlive the call; each command used here takes a text or nothing.
+    check(unsafe { libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), command, key, value, 0) })?;
+    Ok(())
 }
 
 /// open_tree(2) with OPEN_TREE_CLONE: a detached copy of the mounts at and below a path. A link at its end is not followed.
@@ -53,9 +63,9 @@ pub fn clone_tree(dir: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Result<O
     clone_with(dir, path, libc::AT_SYMLINK_NOFOLLOW | if recursive { AT_RECURSIVE } else { 0 })
 }
 
-/// The same of what a path of the host leads to, links followed, with all mounts below.
+/// open_tree(2) of what a path of the host leads to, links followed: a detached copy with all mounts below.
 pub fn clone_followed(path: &CStr) -> Result<OwnedFd> {
-    clone_with(super::fd::cwd(), path, AT_RECURSIVE)
+    clone_with(cwd(), path, AT_RECURSIVE)
 }
 
 fn clone_with(dir: BorrowedFd<'_>, path: &CStr, more: i32) -> Result<OwnedFd> {
@@ -118,32 +128,25 @@ pub fn attach_at(mount: BorrowedFd<'_>, dir: BorrowedFd<'_>, path: &CStr) -> Res
 /// mount(2) of a new filesystem onto what a path leads to: for those whose options are longer than the 256 bytes that fsconfig(2)
 /// takes.
 pub fn mount(kind: &CStr, target: &CStr, flags: libc::c_ulong, options: &CStr) -> Result<()> {
-    // SAFETY: all strings end with a NUL and outlive the call.
-    done(unsafe { libc::mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast()) })
+    Ok(nix::mount::mount(Some(kind), target, Some(kind), MsFlags::from_bits_retain(flags), Some(options))?)
 }
 
 /// pivot_root(2): makes the mount that a descriptor stands on the root of this mount namespace, with the old root at a directory in it.
 pub fn pivot(root: BorrowedFd<'_>, old: &CStr) -> Result<()> {
-    super::fd::fchdir(root)?;
-    // SAFETY: strings that end with a NUL.
-    check(unsafe { libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), old.as_ptr()) })?;
-    Ok(())
+    fchdir(root)?;
+    Ok(nix::unistd::pivot_root(c".", old)?)
 }
 
 /// Makes a directory this process's root, and its current directory: chroot(2).
 pub fn chroot(dir: BorrowedFd<'_>) -> Result<()> {
-    super::fd::fchdir(dir)?;
-    // SAFETY: a string that ends with a NUL.
-    done(unsafe { libc::chroot(c".".as_ptr()) })
+    fchdir(dir)?;
+    Ok(nix::unistd::chroot(c".")?)
 }
 
 /// Makes the mount that a descriptor stands on the root, and lets go of the old one:
 /// pivot_root(".", ".") puts the old root on top of the new one, where umount2 takes it off (pivot_root(2), NOTES).
 pub fn enter_root(root: BorrowedFd<'_>) -> Result<()> {
     pivot(root, c".")?;
-    // SAFETY: constant strings that end with a NUL.
-    unsafe {
-        done(libc::umount2(c".".as_ptr(), libc::MNT_DETACH))?;
-        done(libc::chdir(c"/".as_ptr()))
-    }
+    nix::mount::umount2(c".", MntFlags::MNT_DETACH)?;
+    super::file::chdir(c"/")
 }

@@ -1,0 +1,181 @@
+//! Files: opening, making, reading, writing.
+
+use super::descriptor::cwd;
+use crate::sys::errno::{Errno, Result, check};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode};
+use nix::unistd::AccessFlags;
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// openat(2); close-on-exec is always added.
+pub fn openat(dir: BorrowedFd<'_>, path: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
+    let flags = OFlag::from_bits_retain(flags) | OFlag::O_CLOEXEC;
+    Ok(nix::fcntl::openat(dir, path, flags, Mode::from_bits_retain(mode))?)
+}
+
+fn openat2(dir: BorrowedFd<'_>, path: &CStr, flags: i32, mode: u32, resolve: ResolveFlag) -> Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(OFlag::from_bits_retain(flags) | OFlag::O_CLOEXEC)
+        .mode(Mode::from_bits_retain(mode))
+        .resolve(resolve);
+    Ok(nix::fcntl::openat2(dir, path, how)?)
+}
+
+/// openat2(2) below a root that links and `..` cannot leave (RESOLVE_IN_ROOT), without links of /proc.
+pub fn open_in_root(root: BorrowedFd<'_>, path: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
+    let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    loop {
+        match openat2(root, path, flags, mode, resolve) {
+            // The kernel gives up where a rename elsewhere might have let ".." escape: openat2(2), EAGAIN.
+            Err(Errno(libc::EAGAIN)) => {}
+            other => return other,
+        }
+    }
+}
+
+/// openat2(2) of an absolute path that holds no link (RESOLVE_NO_SYMLINKS): ELOOP where one has been put since it was resolved.
+pub fn open_resolved(path: &CStr) -> Result<OwnedFd> {
+    openat2(cwd(), path, libc::O_PATH, 0, ResolveFlag::RESOLVE_NO_SYMLINKS)
+}
+
+/// mkdirat(2)
+pub fn mkdirat(dir: BorrowedFd<'_>, path: &CStr, mode: u32) -> Result<()> {
+    Ok(nix::sys::stat::mkdirat(dir, path, Mode::from_bits_retain(mode))?)
+}
+
+/// symlinkat(2)
+pub fn symlinkat(target: &CStr, dir: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+    Ok(nix::unistd::symlinkat(target, dir, path)?)
+}
+
+/// What stat(2) tells, as far as anybody here asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// The file type bits (`S_IFMT`).
+    pub kind: u32,
+    /// The device that the file lies on.
+    pub dev: u64,
+    /// The file's number on that device.
+    pub ino: u64,
+}
+
+impl From<FileStat> for Stat {
+    fn from(stat: FileStat) -> Stat {
+        Stat { kind: stat.st_mode & libc::S_IFMT, dev: stat.st_dev, ino: stat.st_ino }
+    }
+}
+
+/// fstat(2), of a descriptor of O_PATH, too.
+pub fn stat(fd: BorrowedFd<'_>) -> Result<Stat> {
+    Ok(nix::sys::stat::fstatat(fd, c"", AtFlags::AT_EMPTY_PATH)?.into())
+}
+
+/// fstatat(2) of what lies there itself: a link is not followed.
+pub fn stat_below(dir: BorrowedFd<'_>, path: &CStr) -> Result<Stat> {
+    Ok(nix::sys::stat::fstatat(dir, path, AtFlags::AT_SYMLINK_NOFOLLOW)?.into())
+}
+
+/// The file type bits (`S_IFMT`) of what a descriptor refers to.
+pub fn file_type(fd: BorrowedFd<'_>) -> Result<u32> {
+    stat(fd).map(|stat| stat.kind)
+}
+
+/// readlinkat(2) into a buffer; gives the text, and ENAMETOOLONG where it does not fit. (The one of nix allocates.)
+pub fn read_link<'b>(dir: BorrowedFd<'_>, path: &CStr, buffer: &'b mut [u8]) -> Result<&'b CStr> {
+    let room = buffer.len().saturating_sub(1);
+    // SAFETY: the path ends with a NUL; the buffer may be written for its length, of which `room` is less.
+    let n = check(unsafe {
+        libc::readlinkat(dir.as_raw_fd(), path.as_ptr(), buffer.as_mut_ptr().cast(), room) as libc::c_long
+    })? as usize;
+    if n >= room {
+        return Err(Errno(libc::ENAMETOOLONG));
+    }
+    if let Some(end) = buffer.get_mut(n) {
+        *end = 0;
+    }
+    CStr::from_bytes_until_nul(buffer).map_err(|_| Errno(libc::EINVAL))
+}
+
+/// chmod(2) of what a descriptor refers to, which may be one of O_PATH. Needs /proc.
+pub fn chmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
+    let path = super::text::Text::<32>::of_descriptor(fd.as_raw_fd());
+    let follow = FchmodatFlags::FollowSymlink;
+    Ok(nix::sys::stat::fchmodat(cwd(), path.text()?, Mode::from_bits_retain(mode), follow)?)
+}
+
+/// faccessat2(2), W_OK, by the real ids. A link is not followed.
+pub fn may_write(dir: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+    may(dir, path, libc::W_OK)
+}
+
+/// faccessat2(2) of any of R_OK, W_OK, X_OK, by the real ids. A link is not followed.
+pub fn may(dir: BorrowedFd<'_>, path: &CStr, what: i32) -> Result<()> {
+    let what = AccessFlags::from_bits_retain(what);
+    Ok(nix::unistd::faccessat(dir, path, what, AtFlags::AT_SYMLINK_NOFOLLOW)?)
+}
+
+/// Copies what is left to read of one descriptor to another.
+pub fn copy_data(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        match read(from, &mut buffer)? {
+            0 => return Ok(()),
+            n => write_all(to, buffer.get(..n).unwrap_or_default())?,
+        }
+    }
+}
+
+/// read(2), again where a signal interrupts it.
+pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
+    loop {
+        match nix::unistd::read(fd, buffer) {
+            Err(nix::errno::Errno::EINTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// write(2), as much as goes.
+pub fn write_some(fd: BorrowedFd<'_>, data: &[u8]) -> Result<usize> {
+    Ok(nix::unistd::write(fd, data)?)
+}
+
+/// write(2) of everything.
+pub fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) -> Result<()> {
+    while !data.is_empty() {
+        match write_some(fd, data) {
+            Ok(n) => data = data.get(n..).unwrap_or_default(),
+            Err(Errno(libc::EINTR)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Writes a file of /proc, which takes its content in one write.
+pub fn write_file(path: &CStr, data: &[u8]) -> Result<()> {
+    write_file_at(cwd(), path, data)
+}
+
+/// Writes a file below a directory in one write, as files of /proc want it.
+pub fn write_file_at(dir: BorrowedFd<'_>, path: &CStr, data: &[u8]) -> Result<()> {
+    let fd = openat(dir, path, libc::O_WRONLY, 0)?;
+    write_some(fd.as_fd(), data).map(drop)
+}
+
+/// chdir(2)
+pub fn chdir(path: &CStr) -> Result<()> {
+    Ok(nix::unistd::chdir(path)?)
+}
+
+/// fchdir(2)
+pub fn fchdir(fd: BorrowedFd<'_>) -> Result<()> {
+    Ok(nix::unistd::fchdir(fd)?)
+}
+
+/// umask(2): sets it, and gives the one before. (The one of nix has a panic in it.)
+pub fn umask(mask: u32) -> u32 {
+    // SAFETY: the call takes an integer, touches no memory and cannot fail.
+    unsafe { libc::umask(mask) }
+}

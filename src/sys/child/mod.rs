@@ -1,0 +1,46 @@
+//! What may run between clone and exec, and in PID 1; the launcher uses it, too.
+//!
+//! Nothing here allocates, panics, logs or starts a thread. `tests/layering.rs` looks for what would, and a debug build's allocator
+//! ends a child that allocates (`sys::Arena`).
+//!
+//! nix is used where its function is the call itself and no more, which was read in its source for each: with a `CStr`, `NixPath`
+//! copies nothing, and its results are made by `Errno::result`. Not used, since they allocate or may panic: `readlinkat`, `sendmsg`,
+//! `recvmsg`, `umask`, `SignalFd::read_signal`; since they leave values out: `waitid`, `kill` and `signal` (real-time signals).
+
+mod beside;
+mod clock;
+mod descriptor;
+mod file;
+mod landlock;
+mod limits;
+mod memory;
+mod mount;
+mod namespace;
+mod phases;
+mod poll;
+mod process;
+mod rights;
+mod seccomp;
+mod signal;
+mod socket;
+mod terminal;
+mod text;
+
+pub use beside::NetworkMaker;
+pub use clock::*;
+pub use descriptor::*;
+pub use file::*;
+pub use landlock::*;
+pub use limits::*;
+pub use memory::*;
+pub use mount::*;
+pub use namespace::*;
+pub use phases::*;
+pub use poll::*;
+pub use process::*;
+pub use rights::*;
+pub use seccomp::*;
+pub use signal::*;
+pub use socket::*;
+pub use terminal::*;
+pub use text::*;

@@ -1,0 +1,60 @@
+//! Namespaces, and what belongs to them: ids, groups, host name, the loopback interface.
+
+use crate::sys::errno::{Result, done};
+use nix::sched::CloneFlags;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType};
+use nix::unistd::{Gid, Uid};
+use std::ffi::{CStr, OsStr};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+
+/// setns(2): joins the namespace behind a descriptor, which is of this CLONE_NEW* kind, or of any where it is 0.
+pub fn join_namespace(fd: BorrowedFd<'_>, kind: i32) -> Result<()> {
+    Ok(nix::sched::setns(fd, CloneFlags::from_bits_retain(kind))?)
+}
+
+/// unshare(2), CLONE_NEWCGROUP: the cgroup that this process is in becomes the root of what it sees.
+pub fn new_cgroup_namespace() -> Result<()> {
+    Ok(nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)?)
+}
+
+/// unshare(2), CLONE_NEWUSER
+pub fn new_user_namespace() -> Result<()> {
+    Ok(nix::sched::unshare(CloneFlags::CLONE_NEWUSER)?)
+}
+
+/// setgroups(2) with an empty list.
+pub fn drop_groups() -> Result<()> {
+    Ok(nix::unistd::setgroups(&[])?)
+}
+
+/// setgid(2) and setuid(2) to those that are given, in this order: the first needs a right that goes with the second.
+pub fn set_ids(uid: Option<u32>, gid: Option<u32>) -> Result<()> {
+    if let Some(gid) = gid {
+        nix::unistd::setgid(Gid::from_raw(gid))?;
+    }
+    if let Some(uid) = uid {
+        nix::unistd::setuid(Uid::from_raw(uid))?;
+    }
+    Ok(())
+}
+
+/// sethostname(2)
+pub fn set_hostname(name: &CStr) -> Result<()> {
+    Ok(nix::unistd::sethostname(OsStr::from_bytes(name.to_bytes()))?)
+}
+
+/// A request about the loopback interface: netdevice(7).
+pub(in crate::sys) fn loopback(flags: libc::c_short) -> libc::ifreq {
+    let mut ifr_name = [0; libc::IFNAMSIZ];
+    (ifr_name[0], ifr_name[1]) = (b'l' as libc::c_char, b'o' as libc::c_char);
+    libc::ifreq { ifr_name, ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_flags: flags } }
+}
+
+/// Sets the loopback interface of this network namespace up; the kernel then gives it 127.0.0.1/8 and ::1 itself.
+pub fn loopback_up() -> Result<()> {
+    let socket = nix::sys::socket::socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    let request = loopback((libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short);
+    // SAFETY: SIOCSIFFLAGS reads one ifreq, whose name ends with a NUL.
+    done(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) })
+}

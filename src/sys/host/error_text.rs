@@ -1,0 +1,74 @@
+//! What is printed of an error number.
+
+use crate::sys::errno::Errno;
+use std::fmt;
+
+impl Errno {
+    /// The symbol, as strace prints it (`ENOENT`); none for a number that has no symbol on Linux.
+    fn name(self) -> Option<nix::errno::Errno> {
+        match nix::errno::Errno::from_raw(self.0) {
+            nix::errno::Errno::UnknownErrno => None,
+            known => Some(known),
+        }
+    }
+
+    /// The number of this symbol, if there is one.
+    pub fn from_name(name: &str) -> Option<Errno> {
+        (1..200).map(Errno).find(|errno| errno.name().is_some_and(|known| format!("{known:?}") == name))
+    }
+
+    /// The sentence of strerror(3), lower case, without a period.
+    pub fn text(self) -> String {
+        // The library adds " (os error N)".
+        let mut text = std::io::Error::from(self).to_string();
+        text.truncate(text.rfind(" (os error").unwrap_or(text.len()));
+        let mut chars = text.chars();
+        match chars.next() {
+            Some(first) if !chars.as_str().starts_with(char::is_uppercase) => {
+                first.to_lowercase().chain(chars).collect()
+            }
+            _ => text,
+        }
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            None => write!(f, "{} (errno {})", self.text(), self.0),
+            Some(name) => write!(f, "{} ({name:?})", self.text()),
+        }
+    }
+}
+
+impl fmt::Debug for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            None => write!(f, "errno {}", self.0),
+            Some(name) => write!(f, "{name:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_printed_with_the_text_of_the_c_library_and_its_symbol() {
+        assert_eq!(Errno(libc::ENOENT).to_string(), "no such file or directory (ENOENT)");
+        assert_eq!(Errno(libc::EIO).to_string(), "input/output error (EIO)");
+        assert_eq!(Errno(libc::EAGAIN).to_string(), "resource temporarily unavailable (EAGAIN)");
+        assert_eq!(Errno(libc::EOPNOTSUPP).to_string(), "operation not supported (EOPNOTSUPP)");
+        assert_eq!(Errno(libc::EXDEV).to_string(), "invalid cross-device link (EXDEV)");
+        assert_eq!(format!("{:?}", Errno(0)), "errno 0");
+    }
+
+    #[test]
+    fn every_symbol_leads_back_to_its_number() {
+        for errno in (1..134).map(Errno).filter(|errno| errno.name().is_some()) {
+            assert_eq!(Errno::from_name(&format!("{errno:?}")), Some(errno));
+        }
+        assert_eq!(Errno::from_name("UnknownErrno"), None);
+    }
+}

@@ -1,0 +1,96 @@
+//! What there is to know of this process and this kernel: ids, groups, capabilities, release, what children used.
+
+use crate::sys::errno::Result;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
+use nix::unistd::{Gid, Pid, Uid};
+use std::sync::LazyLock;
+
+/// Names of the capabilities, in lower case, in the order of their numbers: capabilities(7). The kernel may know more.
+pub static CAPABILITIES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let mut all: Vec<caps::Capability> = caps::all().into_iter().collect();
+    all.sort_unstable_by_key(|capability| capability.index());
+    all.iter().map(|capability| capability.to_string().to_lowercase()).collect()
+});
+
+/// The effective set of this process.
+pub fn effective_capabilities() -> Result<u64> {
+    crate::sys::child::capabilities().map(|(effective, _)| effective)
+}
+
+/// This process's real user and group id.
+pub fn ids() -> (u32, u32) {
+    (Uid::current().as_raw(), Gid::current().as_raw())
+}
+
+/// This process's effective user id.
+pub fn effective_uid() -> u32 {
+    Uid::effective().as_raw()
+}
+
+/// The process id.
+pub fn pid() -> i32 {
+    Pid::this().as_raw()
+}
+
+/// getppid(2): 0 where the parent is in no pid namespace of ours.
+pub fn parent_pid() -> i32 {
+    Pid::parent().as_raw()
+}
+
+/// The supplementary groups. By hand: the one of nix asks sysconf(3) first, which opens a file of /proc.
+pub fn groups() -> Vec<u32> {
+    // SAFETY: a size of 0 asks for the count, and nothing is written.
+    let count = unsafe { libc::getgroups(0, std::ptr::null_mut()) };
+    let mut list = vec![0; count.max(0) as usize];
+    // SAFETY: the list may be written for the length that is passed.
+    let count = unsafe { libc::getgroups(list.len() as libc::c_int, list.as_mut_ptr()) };
+    list.truncate(count.max(0) as usize);
+    list
+}
+
+/// Release of the kernel: uname(2).
+pub fn release() -> String {
+    nix::sys::utsname::uname().map(|names| names.release().to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// What children used that were waited for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    /// Processor time in programs.
+    pub user_usec: u64,
+    /// Processor time in the kernel.
+    pub system_usec: u64,
+    /// Page faults that read nothing from a disk.
+    pub minor_faults: u64,
+    /// Page faults that read from a disk.
+    pub major_faults: u64,
+    /// Switches to other processes, voluntary ones and others.
+    pub context_switches: u64,
+}
+
+/// getrusage(2), RUSAGE_CHILDREN
+pub fn usage_of_children() -> Usage {
+    let Ok(used) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return Usage::default() };
+    let usec = |time: TimeVal| time.tv_sec() as u64 * 1_000_000 + time.tv_usec() as u64;
+    Usage {
+        user_usec: usec(used.user_time()),
+        system_usec: usec(used.system_time()),
+        minor_faults: used.minor_page_faults() as u64,
+        major_faults: used.major_page_faults() as u64,
+        context_switches: (used.voluntary_context_switches() + used.involuntary_context_switches()) as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_stand_at_their_numbers() {
+        assert_eq!(CAPABILITIES.len(), 41);
+        for (name, number) in [("cap_chown", 0), ("cap_sys_admin", 21), ("cap_checkpoint_restore", 40)] {
+            assert_eq!(CAPABILITIES[number], name);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! seccomp filters from files.
+
+use seccompiler::{BpfProgram, sock_filter};
+
+/// A filter as it lies in a file: instructions of eight bytes in this machine's order. None where the length is no multiple of that.
+pub fn filter_from_bytes(bytes: &[u8]) -> Option<BpfProgram> {
+    let (whole, rest) = bytes.as_chunks::<8>();
+    let one = |b: &[u8; 8]| sock_filter {
+        code: u16::from_ne_bytes([b[0], b[1]]),
+        jt: b[2],
+        jf: b[3],
+        k: u32::from_ne_bytes([b[4], b[5], b[6], b[7]]),
+    };
+    rest.is_empty().then(|| whole.iter().map(one).collect())
+}

@@ -1,0 +1,19 @@
+//! The launcher's side: what may allocate. By nix wherever it has the call.
+
+mod clone;
+mod error_text;
+mod facts;
+mod file;
+mod filter;
+mod poll_set;
+mod signal;
+mod strings;
+mod terminal;
+
+pub use clone::*;
+pub use facts::*;
+pub use file::*;
+pub use filter::*;
+pub use poll_set::*;
+pub use signal::*;
+pub use terminal::*;
