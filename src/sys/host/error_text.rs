@@ -1,6 +1,7 @@
 //! What is printed of an error number.
 
 use crate::sys::errno::Errno;
+use std::ffi::CStr;
 use std::fmt;
 
 impl Errno {
@@ -19,15 +20,19 @@ impl Errno {
 
     /// The sentence of strerror(3), lower case, without a period.
     pub fn text(self) -> String {
-        // The library adds " (os error N)".
-        let mut text = std::io::Error::from(self).to_string();
-        text.truncate(text.rfind(" (os error").unwrap_or(text.len()));
+        let mut buffer = [0 as libc::c_char; 128];
+        // SAFETY: the buffer may be written for the length that is passed.
+        if unsafe { libc::strerror_r(self.0, buffer.as_mut_ptr(), buffer.len()) } != 0 {
+            return format!("error {}", self.0);
+        }
+        // SAFETY: XSI's strerror_r ends the text with a NUL when it gives 0.
+        let text = unsafe { CStr::from_ptr(buffer.as_ptr()) }.to_string_lossy();
         let mut chars = text.chars();
         match chars.next() {
             Some(first) if !chars.as_str().starts_with(char::is_uppercase) => {
                 first.to_lowercase().chain(chars).collect()
             }
-            _ => text,
+            _ => text.into_owned(),
         }
     }
 }
