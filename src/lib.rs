@@ -39,7 +39,7 @@ pub use sys::{Arena, begin_phases, phase, print_phases};
 /// What the integration tests use of `sys`.
 #[doc(hidden)]
 pub mod testing {
-    pub use crate::sys::{Errno, landlock_version, load_filter, new_user_namespace, set_no_new_privs};
+    pub use crate::sys::{Errno, landlock_version, load_filter, new_user_namespace, pidfd_open, set_no_new_privs};
 }
 
 use std::path::{Path, PathBuf};

@@ -8,7 +8,7 @@ use sbx::error::Result;
 use sbx::launch::{Events, Outcome, run};
 use sbx::plan::{Argument, Confinement, HelperSpec, HelperWords, Loss, Phase, Plan, Readiness};
 use sbx::spec::{Origin, Process, Sandbox};
-use sbx::{host, plan, sys};
+use sbx::{host, plan, testing as sys};
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
