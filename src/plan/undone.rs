@@ -1,9 +1,12 @@
 //! What mounts of the program itself would undo.
 
+use super::tree::upwards;
 use super::{Op, Placed, items};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::spec::{Root, Sandbox};
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 
 /// What a program that mounts in a namespace of its own can undo: there, what is mounted below a directory that it may write to is out of
 /// the way, and with it what keeps names from being changed. Landlock forbids mounts, so that it is no question where that is used.
@@ -11,18 +14,22 @@ pub(super) fn by_mounts(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes
     if !sandbox.namespaces.mounts || sandbox.filesystem.root == Root::Bare {
         return Ok(());
     }
-    let writable: Vec<&std::path::Path> = view
+    // By bytes, and looked up: there may be thousands of paths.
+    let writable: BTreeSet<&OsStr> = view
         .iter()
         .filter_map(|placed| match &placed.op {
-            Op::Bind { path, attributes, .. } if !attributes.ro && attributes.nodev => Some(path.as_path()),
+            Op::Bind { path, attributes, .. } if !attributes.ro && attributes.nodev => Some(path.as_os_str()),
             _ => None,
         })
         .collect();
+    if writable.is_empty() {
+        return Ok(());
+    }
+    let placed: BTreeSet<&OsStr> = view.iter().map(|placed| placed.op.path().as_os_str()).collect();
     for rule in sandbox.filesystem.paths.iter().filter(|rule| rule.mode != crate::spec::Mode::Rw) {
         let real = facts.paths.resolve(items::base(&sandbox.filesystem.root), &rule.path).map(|(real, _)| real);
-        let placed = real.filter(|real| view.iter().any(|placed| placed.op.path() == real));
-        let Some(above) = placed.and_then(|path| writable.iter().find(|dir| path != **dir && path.starts_with(dir)))
-        else {
+        let Some(real) = real.filter(|real| placed.contains(real.as_os_str())) else { continue };
+        let Some(above) = upwards(&real).skip(1).filter(|dir| writable.contains(dir.as_os_str())).last() else {
             continue;
         };
         let (path, mode) = (rule.path.display(), rule.mode.word());
