@@ -4,8 +4,9 @@ use super::DesktopFacts;
 use crate::spec::{Mode, Namespace, Root, Sandbox};
 use crate::sys;
 use serde::{Serialize, Serializer};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{CString, OsStr, OsString};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -32,13 +33,14 @@ pub enum Kind {
     Link(PathBuf),
 }
 
+/// Kinds by path, compared byte by byte. The hash is one without a key of its own for each process, which would be a system call more.
+type Kinds = HashMap<OsString, Kind, BuildHasherDefault<DefaultHasher>>;
+
 /// Kinds by path. What is not in it is not there, or was not asked for.
-///
-/// Keys are compared byte by byte, which is all that looking one up needs; `Path` compares part by part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Paths {
     #[serde(serialize_with = "lossy")]
-    kinds: BTreeMap<OsString, Kind>,
+    kinds: Kinds,
     /// What the user may not look at.
     #[serde(skip)]
     denied: BTreeSet<OsString>,
@@ -51,8 +53,9 @@ pub struct Paths {
     top: Vec<(String, Kind)>,
 }
 
-fn lossy<S: Serializer>(kinds: &BTreeMap<OsString, Kind>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(kinds.iter().map(|(path, kind)| (path.to_string_lossy(), kind)))
+fn lossy<S: Serializer>(kinds: &Kinds, serializer: S) -> Result<S::Ok, S::Error> {
+    let sorted: BTreeMap<_, _> = kinds.iter().collect();
+    serializer.collect_map(sorted.into_iter().map(|(path, kind)| (path.to_string_lossy(), kind)))
 }
 
 /// Links in one path, after which the kernel gives up with ELOOP.

@@ -102,10 +102,11 @@ pub(super) fn collect(
                 .origin(&rule.origin)
                 .hint("name the file itself, or mend the link"));
         };
-        let source = match &rule.options.from {
-            Some(from) => resolved(facts, from, &rule.origin)?,
+        let from = rule.options.from.as_deref().map(|from| followed(facts, from, &rule.origin)).transpose()?;
+        let source = match &from {
+            Some((source, _)) => source.clone(),
             // What is shown is the host's, whatever the root is.
-            None if rule.mode.shows_host() => resolved(facts, &rule.path, &rule.origin)?,
+            None if rule.mode.shows_host() && root != Path::new("/") => resolved(facts, &rule.path, &rule.origin)?,
             None => crate::host_path(root, &real),
         };
         // What a link in a project leads to is not what the layers below say of the link's own place.
@@ -114,9 +115,9 @@ pub(super) fn collect(
             return Err(Error::new(message).origin(&rule.origin).hint("name the real path in a project's file"));
         }
         if rule.mode.shows_host() {
-            let from = rule.options.from.as_deref().and_then(|from| facts.paths.resolve(Path::new("/"), from));
-            for (real, links) in [Some((source.clone(), links.clone())), from].into_iter().flatten() {
-                astray(facts, &links, &real).map_err(|error| error.origin(&rule.origin))?;
+            let from = from.as_ref().map(|(real, links)| (links, real));
+            for (links, real) in std::iter::once((&links, &source)).chain(from) {
+                astray(facts, links, real).map_err(|error| error.origin(&rule.origin))?;
             }
         }
         let hides = matches!(rule.mode, Mode::Masked | Mode::Deny);
@@ -183,18 +184,13 @@ pub(super) fn collect(
 /// holds the user's home, the links are the user's own.
 fn astray(facts: &Facts, links: &[(PathBuf, PathBuf)], real: &Path) -> Result<()> {
     let cwd = &facts.cwd;
-    if real.starts_with(cwd) || facts.home.starts_with(cwd) {
+    let Some((link, _)) = links.iter().find(|(link, _)| within(link, cwd)) else { return Ok(()) };
+    if within(real, cwd) || within(&facts.home, cwd) {
         return Ok(());
     }
-    match links.iter().find(|(link, _)| link.starts_with(cwd)) {
-        Some((link, _)) => Err(Error::new(format!(
-            "{} is a link that leads out of the current directory, to {}",
-            link.display(),
-            real.display()
-        ))
-        .hint("if that is meant, name the path that it leads to")),
-        None => Ok(()),
-    }
+    let message =
+        format!("{} is a link that leads out of the current directory, to {}", link.display(), real.display());
+    Err(Error::new(message).hint("if that is meant, name the path that it leads to"))
 }
 
 /// Whether what a project's file says of a path is no freer than what holds there without it.
@@ -242,12 +238,16 @@ fn absent(facts: &Facts, rule: &PathRule, source: &Path) -> Error {
 
 /// A path of the host without links: the child opens it by a call that follows none.
 pub(super) fn resolved(facts: &Facts, path: &Path, origin: &Origin) -> Result<PathBuf> {
-    match facts.paths.resolve(Path::new("/"), path) {
-        Some((real, _)) => Ok(real),
-        None => Err(Error::new(format!("{}: its links go in a circle", path.display()))
+    followed(facts, path, origin).map(|(real, _)| real)
+}
+
+/// The same, with the links that led there.
+fn followed(facts: &Facts, path: &Path, origin: &Origin) -> Result<(PathBuf, Vec<(PathBuf, PathBuf)>)> {
+    facts.paths.resolve(Path::new("/"), path).ok_or_else(|| {
+        Error::new(format!("{}: its links go in a circle", path.display()))
             .origin(origin)
-            .hint("name the file itself, or mend the link")),
-    }
+            .hint("name the file itself, or mend the link")
+    })
 }
 
 /// Paths that the view makes whatever the host has.

@@ -2,7 +2,7 @@
 //! where nothing is made.
 
 use super::items::{Item, Items, What, base};
-use super::tree::{Tree, moved, upwards};
+use super::tree::{Places, moved, upwards};
 use super::{Attributes, Create, Op, Placed};
 use crate::error::{Error, Result};
 use crate::host::{DEVICES, Facts, Kind};
@@ -34,8 +34,8 @@ struct Placer<'a> {
     mounts: bool,
     /// Whether the ipc namespace is the caller's.
     shares_ipc: bool,
-    covers: Tree<Cover>,
-    made: Tree<Kind>,
+    covers: Places<Cover>,
+    made: Places<Kind>,
     seals: Vec<Placed>,
     out: Placement,
 }
@@ -46,8 +46,8 @@ pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut 
         root: base(&sandbox.filesystem.root),
         mounts: sandbox.namespaces.mounts,
         shares_ipc: sandbox.namespaces.share.contains_key(&Namespace::Ipc),
-        covers: Tree::new(),
-        made: Tree::new(),
+        covers: Places::new(),
+        made: Places::new(),
         seals: Vec::new(),
         out: Placement::default(),
     };

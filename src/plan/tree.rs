@@ -1,9 +1,10 @@
 //! Values by absolute path, for questions about what lies above and below.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::ops::Bound;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -85,6 +86,33 @@ impl<T> IntoIterator for Tree<T> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter().map(|(path, value)| (path.into(), value))
+    }
+}
+
+/// Values by absolute path, written as those of a [`Tree`] are, in no order: for questions about what lies above alone.
+#[derive(Debug, Clone)]
+pub(super) struct Places<T>(HashMap<OsString, T, BuildHasherDefault<DefaultHasher>>);
+
+impl<T> Places<T> {
+    pub fn new() -> Places<T> {
+        Places(HashMap::default())
+    }
+
+    pub fn get(&self, path: &Path) -> Option<&T> {
+        self.0.get(path.as_os_str())
+    }
+
+    pub fn contains(&self, path: &Path) -> bool {
+        self.0.contains_key(path.as_os_str())
+    }
+
+    pub fn insert(&mut self, path: impl Into<OsString>, value: T) {
+        self.0.insert(path.into(), value);
+    }
+
+    /// The value at the path itself, or else at the nearest directory above it that has one.
+    pub fn nearest<'p>(&self, path: &'p Path) -> Option<(&'p Path, &T)> {
+        upwards(path).find_map(|above| Some((above, self.get(above)?)))
     }
 }
 
