@@ -1,5 +1,5 @@
 //! Helpers in whole runs: when they are started, and what their end means. The program plans no such helpers yet, so that they are
-//! added to a plan here; each sandbox is started by this thread, with which it ends.
+//! added to a plan here, which is carried out by the library in a process of its own.
 
 mod common;
 
@@ -9,6 +9,7 @@ use sbx::launch::{Events, Outcome, run};
 use sbx::plan::{Argument, Confinement, HelperSpec, HelperWords, Loss, Phase, Plan, Readiness};
 use sbx::spec::{Origin, Process, Sandbox};
 use sbx::{host, plan, testing as sys};
+use std::io::Write;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,25 @@ fn helper(script: String, phase: Phase, readiness: Readiness, loss: Loss) -> Hel
     }
 }
 
+/// Carries a test out in a process with one thread, which a launcher has to have.
+fn in_one_thread(test: impl FnOnce()) {
+    // SAFETY: the child goes on with this thread alone, and the C library keeps its allocator consistent over fork.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // libtest would keep what is said for itself.
+        std::panic::set_hook(Box::new(|panic| {
+            let _ = writeln!(std::io::stderr(), "{panic}");
+        }));
+        let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(test)).is_err();
+        // SAFETY: never comes back, and runs nothing of what libtest would run at the end.
+        unsafe { libc::_exit(i32::from(failed)) };
+    }
+    let mut status = -1;
+    // SAFETY: the status is the call's to fill; the child is waited for by nobody else.
+    let ended = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    assert_eq!((ended, status), (pid, 0), "see what it said above");
+}
+
 /// Runs a plan, and gives what was told with how long it took.
 fn ran(plan: &Plan) -> (Result<Outcome>, Told, Duration) {
     let (began, mut told) = (Instant::now(), Told::default());
@@ -72,51 +92,57 @@ fn ran(plan: &Plan) -> (Result<Outcome>, Told, Duration) {
 #[test]
 fn helpers_of_each_phase_are_ready_before_the_first_process_goes_on() {
     need!(userns());
-    let mut plan = planned("exit 7");
-    let dir = tempfile::tempdir().unwrap();
-    let log = dir.path().join("log");
-    // With the namespaces alone, the root of the first process is the host's, in which this file is; its view does not show it.
-    let script = |word: &str| {
-        let log = log.display();
-        format!(
-            "ls /proc/$1/root{log} > /dev/null 2>&1; echo {word} $? >> {log}; echo > /proc/self/fd/$0; exec sleep 60"
-        )
-    };
-    std::fs::write(&log, "").unwrap();
-    let loss = Loss::End("never");
-    plan.helpers.push(helper(script("view"), Phase::View, Readiness::Byte, loss));
-    plan.helpers.push(helper(script("namespaces"), Phase::Namespaces, Readiness::Line, loss));
-    let (outcome, told, _) = ran(&plan);
-    assert_eq!((outcome, told.started, told.notes), (Ok(Outcome::Exited(7)), true, Vec::new()));
-    assert_eq!(std::fs::read_to_string(&log).unwrap(), "namespaces 0\nview 2\n");
+    in_one_thread(|| {
+        let mut plan = planned("exit 7");
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        // With the namespaces alone, the root of the first process is the host's, in which this file is; its view does not show it.
+        let script = |word: &str| {
+            let log = log.display();
+            format!(
+                "ls /proc/$1/root{log} > /dev/null 2>&1; echo {word} $? >> {log}; echo > /proc/self/fd/$0; exec sleep 60"
+            )
+        };
+        std::fs::write(&log, "").unwrap();
+        let loss = Loss::End("never");
+        plan.helpers.push(helper(script("view"), Phase::View, Readiness::Byte, loss));
+        plan.helpers.push(helper(script("namespaces"), Phase::Namespaces, Readiness::Line, loss));
+        let (outcome, told, _) = ran(&plan);
+        assert_eq!((outcome, told.started, told.notes), (Ok(Outcome::Exited(7)), true, Vec::new()));
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "namespaces 0\nview 2\n");
+    });
 }
 
 #[test]
 fn a_helper_whose_loss_is_the_end_ends_the_sandbox_and_another_one_is_noted() {
     need!(userns());
-    let mut plan = planned("sleep 0.5; exit 7");
-    let short = |loss| helper("sleep 0.1; exit 3".into(), Phase::View, Readiness::Started, loss);
-    plan.helpers.push(short(Loss::Note("the program has less from here on")));
-    let (outcome, told, _) = ran(&plan);
-    assert_eq!(outcome, Ok(Outcome::Exited(7)));
-    assert_eq!(told.notes, ["/bin/sh ended (exit status: 3): the program has less from here on"]);
-    let mut plan = planned("sleep 60");
-    plan.helpers.push(short(Loss::End("the program cannot go on")));
-    let (outcome, _, took) = ran(&plan);
-    assert_eq!(outcome.unwrap_err().message, "/bin/sh ended (exit status: 3): the program cannot go on");
-    assert!(took < Duration::from_secs(30), "{took:?}");
+    in_one_thread(|| {
+        let mut plan = planned("sleep 2; exit 7");
+        let short = |loss| helper("exit 3".into(), Phase::View, Readiness::Started, loss);
+        plan.helpers.push(short(Loss::Note("the program has less from here on")));
+        let (outcome, told, _) = ran(&plan);
+        assert_eq!(outcome, Ok(Outcome::Exited(7)));
+        assert_eq!(told.notes, ["/bin/sh ended (exit status: 3): the program has less from here on"]);
+        let mut plan = planned("sleep 60");
+        plan.helpers.push(short(Loss::End("the program cannot go on")));
+        let (outcome, _, took) = ran(&plan);
+        assert_eq!(outcome.unwrap_err().message, "/bin/sh ended (exit status: 3): the program cannot go on");
+        assert!(took < Duration::from_secs(30), "{took:?}");
+    });
 }
 
 #[test]
 fn a_helper_that_does_not_become_ready_leaves_nothing() {
     need!(userns());
-    let mut plan = planned("exit 7");
-    let dir = tempfile::tempdir().unwrap();
-    let pid = dir.path().join("pid");
-    let script = format!("echo $1 > {}; exit 3", pid.display());
-    plan.helpers.push(helper(script, Phase::Namespaces, Readiness::Byte, Loss::Note("nothing")));
-    let (outcome, told, _) = ran(&plan);
-    assert!(outcome.is_err() && !told.started);
-    let first: i32 = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
-    assert!(sys::pidfd_open(first).is_err(), "the first process is still there");
+    in_one_thread(|| {
+        let mut plan = planned("exit 7");
+        let dir = tempfile::tempdir().unwrap();
+        let pid = dir.path().join("pid");
+        let script = format!("echo $1 > {}; exit 3", pid.display());
+        plan.helpers.push(helper(script, Phase::Namespaces, Readiness::Byte, Loss::Note("nothing")));
+        let (outcome, told, _) = ran(&plan);
+        assert!(outcome.is_err() && !told.started);
+        let first: i32 = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+        assert!(sys::pidfd_open(first).is_err(), "the first process is still there");
+    });
 }
