@@ -11,6 +11,7 @@ mod vars;
 pub use accounts::{Account, Range};
 pub use cgroup::{CgroupFacts, Delegated, Hierarchy, Kept, Managed, Manager, own_cgroup};
 pub use desktop::{DesktopFacts, bus_path};
+pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Kind, Paths, below};
 pub use vars::vars;
 

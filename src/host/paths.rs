@@ -6,7 +6,6 @@ use crate::sys;
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{CString, OsStr, OsString};
-use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -33,14 +32,14 @@ pub enum Kind {
     Link(PathBuf),
 }
 
-/// Kinds by path, compared byte by byte. The hash is one without a key of its own for each process, which would be a system call more.
-type Kinds = HashMap<OsString, Kind, BuildHasherDefault<DefaultHasher>>;
+/// Values by path, in no order. Names of files that somebody else made may be among the keys: the hash is another one in each process.
+pub(crate) type ByPath<T> = HashMap<OsString, T, foldhash::fast::RandomState>;
 
 /// Kinds by path. What is not in it is not there, or was not asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Paths {
     #[serde(serialize_with = "lossy")]
-    kinds: Kinds,
+    kinds: ByPath<Kind>,
     /// What the user may not look at.
     #[serde(skip)]
     denied: BTreeSet<OsString>,
@@ -53,7 +52,7 @@ pub struct Paths {
     top: Vec<(String, Kind)>,
 }
 
-fn lossy<S: Serializer>(kinds: &Kinds, serializer: S) -> Result<S::Ok, S::Error> {
+fn lossy<S: Serializer>(kinds: &ByPath<Kind>, serializer: S) -> Result<S::Ok, S::Error> {
     let sorted: BTreeMap<_, _> = kinds.iter().collect();
     serializer.collect_map(sorted.into_iter().map(|(path, kind)| (path.to_string_lossy(), kind)))
 }
@@ -129,6 +128,8 @@ impl Paths {
         desktop: &DesktopFacts,
     ) {
         let none = PathBuf::from("/");
+        // Each rule has some parents of its own.
+        self.kinds.reserve(64 + 2 * sandbox.filesystem.paths.len());
         self.kinds.insert("/".into(), Kind::Dir);
         let root = match &sandbox.filesystem.root {
             Root::Dir(dir) => dir.clone(),

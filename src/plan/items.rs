@@ -358,7 +358,8 @@ fn etc(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'static str, Str
     let system = |id: u32| id < 1000 || id == 65534;
     for account in facts.accounts.iter().filter(|a| system(a.uid) && !taken(&a.name, a.uid)) {
         let crate::host::Account { name, uid, gid, home, .. } = account;
-        passwd.push_str(&format!("{name}:x:{uid}:{gid}:{name}:{}:/usr/sbin/nologin\n", home.display()));
+        let (uid, gid, home) = (uid.to_string(), gid.to_string(), home.to_string_lossy());
+        passwd.push_str(&[name, "x", &uid, &gid, name, &home, "/usr/sbin/nologin\n"].join(":"));
     }
     let group_name = match facts.group_names.iter().find(|(_, gid)| *gid == facts.gid) {
         Some((own, _)) if ids.gid != 0 => own,
@@ -366,7 +367,7 @@ fn etc(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'static str, Str
     };
     let mut group = format!("{group_name}:x:{}:\n", ids.gid);
     for (other, gid) in facts.group_names.iter().filter(|(n, gid)| system(*gid) && n != group_name && *gid != ids.gid) {
-        group.push_str(&format!("{other}:x:{gid}:\n"));
+        group.push_str(&[other, "x", &gid.to_string(), "\n"].join(":"));
     }
     files.push(("/etc/passwd", passwd));
     files.push(("/etc/group", group));

@@ -46,8 +46,8 @@ pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut 
         root: base(&sandbox.filesystem.root),
         mounts: sandbox.namespaces.mounts,
         shares_ipc: sandbox.namespaces.share.contains_key(&Namespace::Ipc),
-        covers: Places::new(),
-        made: Places::new(),
+        covers: Places::with_capacity(items.len()),
+        made: Places::with_capacity(2 * items.len()),
         seals: Vec::new(),
         out: Placement::default(),
     };

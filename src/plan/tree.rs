@@ -1,10 +1,10 @@
 //! Values by absolute path, for questions about what lies above and below.
 
+use crate::host::ByPath;
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
-use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::ops::Bound;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -19,6 +19,10 @@ pub(super) struct Tree<T>(BTreeMap<OsString, T>);
 impl<T> Tree<T> {
     pub fn new() -> Tree<T> {
         Tree(BTreeMap::new())
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub fn get(&self, path: &Path) -> Option<&T> {
@@ -91,11 +95,12 @@ impl<T> IntoIterator for Tree<T> {
 
 /// Values by absolute path, written as those of a [`Tree`] are, in no order: for questions about what lies above alone.
 #[derive(Debug, Clone)]
-pub(super) struct Places<T>(HashMap<OsString, T, BuildHasherDefault<DefaultHasher>>);
+pub(super) struct Places<T>(ByPath<T>);
 
 impl<T> Places<T> {
-    pub fn new() -> Places<T> {
-        Places(HashMap::default())
+    /// With room for as many values as there will be.
+    pub fn with_capacity(count: usize) -> Places<T> {
+        Places(ByPath::with_capacity_and_hasher(count, Default::default()))
     }
 
     pub fn get(&self, path: &Path) -> Option<&T> {
