@@ -16,7 +16,8 @@
 //! dbus     questions to systemd and to a session bus
 //! ```
 
-#![deny(clippy::disallowed_methods, unsafe_code)]
+#![deny(clippy::disallowed_methods)]
+#![deny(unsafe_code)]
 #![warn(clippy::unwrap_used, clippy::allow_attributes)]
 
 pub mod bwrap;

@@ -417,6 +417,23 @@ fn keys_of_the_user_are_out_of_reach() {
 }
 
 #[test]
+fn the_program_is_the_first_process_after_pid_1_and_the_host_is_out_of_sight() {
+    need!(userns());
+    let place = Place::new();
+    assert_eq!(place.sh(&[], "echo $$").ok(), "2\n");
+    // One root, and nothing mounted on it: what is under the root of the view is not the host's tree.
+    for root in ["host", "empty"] {
+        let root = format!("filesystem.root={root}");
+        let shown = ["--set", &root, "--ro", "/usr", "--ro", "/bin", "--ro", "/lib", "--ro", "/lib64,optional"];
+        let mounts = place.sh(&shown, "cat /proc/self/mountinfo").ok();
+        let at_root = mounts.lines().filter(|line| line.split(' ').nth(4) == Some("/")).collect::<Vec<_>>();
+        assert_eq!(at_root.len(), 1, "{mounts}");
+        assert!(at_root[0].contains(" - tmpfs "), "{mounts}");
+        assert!(!mounts.contains("/proc/self/task") && !mounts.contains("/memory "), "{mounts}");
+    }
+}
+
+#[test]
 fn without_an_init_the_program_is_pid_1() {
     need!(userns());
     let place = Place::new();

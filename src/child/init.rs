@@ -32,7 +32,7 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     let terminal = assemble::assemble(prepared, socket.as_fd(), proc.as_fd())?;
     sys::phase("enter the view");
     if let Some(network) = network {
-        network.join().at(place, Call::UnshareNetwork)?;
+        network.join(prepared.namespaces.own_pids).at(place, Call::UnshareNetwork)?;
         loopback(prepared)?;
         sys::phase("the network made beside");
     }

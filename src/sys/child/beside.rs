@@ -1,6 +1,7 @@
 //! A network namespace, made by a process beside this one while this one does something else.
 
 use super::descriptor::owned;
+use super::file::write_file_at;
 use super::namespace::join_namespace;
 use super::process::Stack;
 use crate::sys::errno::{Errno, Result, check, done};
@@ -24,7 +25,7 @@ pub struct NetworkMaker {
     /// Its stack, with its task at the lower end. It stays where nobody has waited for the process.
     stack: ManuallyDrop<Stack>,
     /// The directory /proc, open for as long as the process may need it.
-    _proc: OwnedFd,
+    proc: OwnedFd,
 }
 
 impl NetworkMaker {
@@ -40,15 +41,22 @@ impl NetworkMaker {
         // SAFETY: the stack grows down from the mapping's end and does not come near the task. Both live until the process has ended:
         // see `ended`.
         let pid = check(unsafe { libc::clone(make, stack.highest(), shared, stack.lowest()) }.into())?;
-        Ok(NetworkMaker { pid: pid as i32, stack: ManuallyDrop::new(stack), _proc: proc })
+        Ok(NetworkMaker { pid: pid as i32, stack: ManuallyDrop::new(stack), proc })
     }
 
-    /// Waits for it, and takes its namespace for this process.
-    pub fn join(self) -> Result<()> {
-        join_namespace(self.ended()?.as_fd(), libc::CLONE_NEWNET)
+    /// Waits for it, and takes its namespace for this process. With `number_anew`, the next process gets the number that it had: in a
+    /// pid namespace of their own, programs find themselves next to PID 1.
+    pub fn join(self, number_anew: bool) -> Result<()> {
+        let (namespace, proc) = self.ended()?;
+        if number_anew {
+            // Needs a kernel with CONFIG_CHECKPOINT_RESTORE and a writable /proc/sys: proc_sys_kernel(5). Nothing depends on it.
+            let _ = write_file_at(proc.as_fd(), c"sys/kernel/ns_last_pid", b"1");
+        }
+        join_namespace(namespace.as_fd(), libc::CLONE_NEWNET)
     }
 
-    fn ended(self) -> Result<OwnedFd> {
+    /// Waits for its end; the namespace, and the directory /proc.
+    fn ended(self) -> Result<(OwnedFd, OwnedFd)> {
         // SAFETY: all fields of the struct are integers and pointers, for which zeroes are values.
         let mut info = unsafe { std::mem::zeroed::<libc::siginfo_t>() };
         // A process that was not asked to send a signal at its end is waited for with __WALL.
@@ -65,7 +73,7 @@ impl NetworkMaker {
         drop(ManuallyDrop::into_inner(self.stack));
         // SAFETY: waitid has filled in the fields that SIGCHLD has.
         match (info.si_code, unsafe { info.si_status() }) {
-            (libc::CLD_EXITED, 0) => owned(namespace.into()),
+            (libc::CLD_EXITED, 0) => Ok((owned(namespace.into())?, self.proc)),
             (libc::CLD_EXITED, errno) => Err(Errno(errno)),
             _ => Err(Errno(libc::EINTR)),
         }
@@ -108,7 +116,7 @@ mod tests {
     fn what_fails_there_is_told_here() {
         // No directory in which there is a `self`.
         let dir = std::fs::File::open("/").unwrap();
-        let told = NetworkMaker::start(dir.into()).unwrap().join();
+        let told = NetworkMaker::start(dir.into()).unwrap().join(false);
         assert!(matches!(told, Err(Errno(libc::EPERM | libc::ENOENT))), "{told:?}");
     }
 }
