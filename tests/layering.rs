@@ -1,4 +1,4 @@
-//! Arrows point downwards only, and unsafe stays in `sys`.
+//! Arrows point downwards only, unsafe stays in `sys`, and the index of tests is whole.
 
 use std::path::{Path, PathBuf};
 
@@ -146,4 +146,17 @@ fn what_runs_between_clone_and_exec_uses_its_own_half_of_sys() {
         wrong.push(format!("{file}: {text}"));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_index_of_tests_names_every_program() {
+    let tests = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("tests");
+    let index = std::fs::read_to_string(tests.join("README.md")).unwrap();
+    for entry in std::fs::read_dir(tests).unwrap().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|ending| ending == "rs") || path.join("main.rs").exists() {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            assert!(index.contains(&format!("`{name}`")), "tests/README.md does not say what {name} holds");
+        }
+    }
 }

@@ -8,7 +8,7 @@ mod common;
 
 use common::process::{Mark, signal};
 use common::terminal::Session;
-use common::{Need, Place, Ran, bwrap, tools, until, until_within, userns};
+use common::{Need, Place, Ran, bwrap, default_signals, tools, until, until_within, userns};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -28,6 +28,7 @@ fn shell(place: &Place, script: &str) -> Command {
         .env("ROOT", bwrap::PROGRAMS.join(" "))
         .env("HOME", place.home());
     command.env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("LC_ALL", "C").process_group(0);
+    default_signals(&mut command);
     command
 }
 

@@ -1,6 +1,6 @@
 //! Running `sbx-bwrap`, or the program that `SBX_BWRAP` names.
 
-use super::place::Place;
+use super::place::{Place, default_signals};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -35,5 +35,6 @@ pub fn command(place: &Place, args: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(args).current_dir(place.work()).env_clear().stdin(Stdio::null());
     command.env("HOME", place.home()).env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+    default_signals(&mut command);
     command
 }

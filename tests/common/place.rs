@@ -49,16 +49,7 @@ impl Place {
             .env("HOME", self.home())
             .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
         command.env("NO_COLOR", "1").stdin(Stdio::null());
-        // Who starts the tests may ignore some, as nohup and a shell's & do, and programs then do, too.
-        // SAFETY: signal is async-signal-safe.
-        unsafe {
-            command.pre_exec(|| {
-                for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
-                    libc::signal(signal, libc::SIG_DFL);
-                }
-                Ok(())
-            });
-        }
+        default_signals(&mut command);
         command
     }
 
@@ -69,6 +60,20 @@ impl Place {
     /// Runs a shell script in the sandbox.
     pub fn sh(&self, flags: &[&str], script: &str) -> Ran {
         self.run(&[flags, &["--", "/bin/sh", "-c", script]].concat())
+    }
+}
+
+/// Has the program start with no signal ignored. Who starts the tests may ignore some, as nohup and a shell's & do, and what they start
+/// would do so, too.
+pub fn default_signals(command: &mut Command) {
+    // SAFETY: signal is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(())
+        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! A shell with job control on a terminal of its own.
 
-use super::place::{Place, sbx};
+use super::place::{Place, default_signals, sbx};
 use super::process::signal;
 use super::{bwrap, until};
 use std::fs::File;
@@ -40,6 +40,7 @@ impl Session {
         command.env("SBX", sbx()).env("BWRAP", bwrap::program()).env("HOME", place.home());
         command.env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
         command.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap()).stderr(slave);
+        default_signals(&mut command);
         // SAFETY: both calls are async-signal-safe.
         unsafe {
             command.pre_exec(|| {
