@@ -117,7 +117,7 @@ fn helpers_of_each_phase_are_ready_before_the_first_process_goes_on() {
 fn a_helper_whose_loss_is_the_end_ends_the_sandbox_and_another_one_is_noted() {
     need!(userns());
     in_one_thread(|| {
-        let mut plan = planned("sleep 2; exit 7");
+        let mut plan = planned("sleep 3; exit 7");
         let short = |loss| helper("exit 3".into(), Phase::View, Readiness::Started, loss);
         plan.helpers.push(short(Loss::Note("the program has less from here on")));
         let (outcome, told, _) = ran(&plan);
