@@ -6,8 +6,9 @@
 //! cli      what the user typed
 //! bwrap    bubblewrap's options, another front end
 //! selftest what a sandbox keeps from a hostile program, tried from inside
-//! profile  TOML → settings, with their places
-//! spec     layers → Sandbox: one sandbox, explicit and ordered
+//! review   what a Sandbox hands out that undoes it
+//! profile  TOML → settings with their places → Sandbox
+//! spec     Sandbox: one sandbox, explicit and ordered, as data
 //! host     → Facts: what this machine and this user can do
 //! plan     Sandbox + Facts → Plan: every decision taken; pure
 //! launch   carries a plan out, outside of the sandbox
@@ -30,6 +31,7 @@ pub mod host;
 pub mod launch;
 pub mod plan;
 pub mod profile;
+pub mod review;
 pub mod selftest;
 pub mod spec;
 #[expect(unsafe_code, reason = "system calls that no crate has a safe function for")]

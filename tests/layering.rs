@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// From the top to the bottom. A module may use itself and what stands below it.
-const LAYERS: [&str; 10] = ["cli", "bwrap", "selftest", "launch", "child", "plan", "host", "spec", "profile", "sys"];
+const LAYERS: [&str; 11] =
+    ["cli", "bwrap", "selftest", "launch", "child", "plan", "review", "host", "profile", "spec", "sys"];
 /// Used from everywhere.
 const SHARED: [&str; 1] = ["sys"];
 fn files(dir: &Path, found: &mut Vec<PathBuf>) {

@@ -1,8 +1,8 @@
 //! The plan of every shipped profile on hosts that nobody has: Debian 12 in full, the others as what differs from it.
 
 use sbx::host::{Account, DesktopFacts, Facts, Kind, Paths, Range, Settings};
-use sbx::profile::{Failed, Loader, Merged, Vars};
-use sbx::{plan, spec};
+use sbx::plan;
+use sbx::profile::{Failed, Loader, Merged, Vars, resolve};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -157,7 +157,7 @@ fn planned(profile: &str, flags: &str, facts: &Facts) -> String {
     let flags = loader.text("command line", flags);
     merged.apply(&flags);
     assert_eq!(loader.errors, []);
-    let sandbox = spec::build::sandbox(&merged, &loader.sources, &vars(facts));
+    let sandbox = resolve::sandbox(&merged, &loader.sources, &vars(facts));
     let mut sandbox = sandbox.unwrap_or_else(|diagnostics| {
         panic!("{}", Failed { diagnostics, sources: loader.sources.clone() }.render(false))
     });

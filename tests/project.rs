@@ -157,7 +157,7 @@ fn every_key_is_either_refused_or_known_to_tighten() {
         let ran = with(BASE, text);
         assert_eq!(ran.status, Some(0), "{key}: {ran:#?}");
     }
-    // A key that comes later has to be thought of: here and in spec/project.rs.
+    // A key that comes later has to be thought of: here and in profile/project.rs.
     let refused = ["extends", "process.args", "process.cwd", "process.hostname", "process.user", "process.env"];
     let refused = [&refused[..], &["process.tty", "filesystem.root", "security.syscalls.errno"]].concat();
     for key in sbx::profile::schema::KEYS {

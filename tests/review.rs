@@ -4,9 +4,9 @@
 mod common;
 
 use common::Place;
+use sbx::profile::resolve;
 use sbx::profile::{Failed, Loader, Merged, Vars};
-use sbx::spec::build;
-use sbx::spec::review::{Finding, Review, Severity, review};
+use sbx::review::{Finding, Review, Severity, review};
 use std::collections::BTreeMap;
 
 /// Alice, who stands in a project.
@@ -45,7 +45,7 @@ fn judged(base: &str, text: &str) -> Review {
     let layer = loader.text("p.toml", text);
     merged.apply(&layer);
     let errors = std::mem::take(&mut loader.errors);
-    let (diagnostics, sandbox) = match build::sandbox(&merged, &loader.sources, &vars()) {
+    let (diagnostics, sandbox) = match resolve::sandbox(&merged, &loader.sources, &vars()) {
         Ok(sandbox) if errors.is_empty() => (errors, Some(sandbox)),
         Ok(_) => (errors, None),
         Err(more) => (more, None),
@@ -313,7 +313,7 @@ fn a_profile_without_a_base_shows_what_the_base_closes() {
     let mut merged = Merged::default();
     let layer = loader.text("p.toml", "schema = 1\n");
     merged.apply(&layer);
-    let sandbox = build::sandbox(&merged, &loader.sources, &vars()).unwrap();
+    let sandbox = resolve::sandbox(&merged, &loader.sources, &vars()).unwrap();
     let found = review(&sandbox, &vars(), &BTreeMap::new());
     assert!(
         found.findings.iter().any(|f| f.grant.contains("/var/lib/incus") && f.severity == Severity::Undoes),

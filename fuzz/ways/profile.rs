@@ -1,8 +1,8 @@
 //! A profile of any text: no panic on the way to a plan, and every error has its place in the text.
 
 use sbx::host::Facts;
-use sbx::profile::{Failed, Loader, Merged, Vars};
-use sbx::{plan, spec};
+use sbx::plan;
+use sbx::profile::{Failed, Loader, Merged, Vars, project, resolve};
 
 fn vars() -> Vars {
     let mut vars = Vars::default();
@@ -19,12 +19,12 @@ pub fn way(text: &str) -> usize {
     let mut merged = Merged::default();
     loader.profile("base/host").iter().for_each(|layer| merged.apply(layer));
     let below = merged.clone();
-    let view = spec::build::sandbox(&merged, &loader.sources, &vars).unwrap_or_default().filesystem;
+    let view = resolve::sandbox(&merged, &loader.sources, &vars).unwrap_or_default().filesystem;
     let document = loader.text("any.toml", text);
     let mut diagnostics = loader.errors.clone();
-    diagnostics.extend(spec::project::loosened(&below, &view, &document, &vars));
+    diagnostics.extend(project::loosened(&below, &view, &document, &vars));
     merged.apply(&document);
-    match spec::build::sandbox(&merged, &loader.sources, &vars) {
+    match resolve::sandbox(&merged, &loader.sources, &vars) {
         Ok(sandbox) => {
             let facts = Facts { uid: 1000, gid: 1000, kernel: (6, 1), home: "/home/u".into(), ..Facts::default() };
             if let Ok(plan) = plan::plan(&sandbox, &facts) {

@@ -4,8 +4,8 @@ use super::args;
 use crate::error::{Error, Result};
 use crate::host::{self, Account, Facts};
 use crate::profile::schema::{self, Kind};
-use crate::profile::{Failed, Loader, Merged, Vars};
-use crate::spec::{self, Sandbox, project};
+use crate::profile::{Failed, Loader, Merged, Vars, project, resolve};
+use crate::spec::{self, Sandbox};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
         && file.symlink_metadata().is_ok()
         && let Some(layer) = loader.project(&file)
         // What is wrong with the layers below is said further down.
-        && let Ok(below) = spec::build::sandbox(&merged, &loader.sources, &caller.vars)
+        && let Ok(below) = resolve::sandbox(&merged, &loader.sources, &caller.vars)
     {
         let loosened = project::loosened(&merged, &below.filesystem, &layer, &caller.vars);
         loader.errors.extend(loosened);
@@ -84,7 +84,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
         return Err(fail(loader.errors, loader.sources));
     }
     crate::sys::phase("profiles");
-    let mut sandbox = spec::build::sandbox(&merged, &loader.sources, &caller.vars)
+    let mut sandbox = resolve::sandbox(&merged, &loader.sources, &caller.vars)
         .map_err(|errors| fail(errors, loader.sources.clone()))?;
     if !program.is_empty() {
         sandbox.process.args = program.to_vec();

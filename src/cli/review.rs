@@ -3,9 +3,9 @@
 use super::layers::Caller;
 use super::profile::fail;
 use crate::error::{Result, printable};
-use crate::profile::{Diagnostic, Loader, Merged, Vars};
-use crate::spec::review::{Review, Severity, review};
-use crate::spec::{Origin, build};
+use crate::profile::{Diagnostic, Loader, Merged, Vars, resolve};
+use crate::review::{Review, Severity, review};
+use crate::spec::Origin;
 use crate::sys;
 use serde_json::json;
 use std::fmt::Write;
@@ -56,11 +56,11 @@ fn checked(caller: &Caller, loader: &mut Loader, shown: &str) -> std::result::Re
     if !errors.is_empty() {
         return Err(errors);
     }
-    let here = build::sandbox(&merged, &loader.sources, &caller.vars)?;
+    let here = resolve::sandbox(&merged, &loader.sources, &caller.vars)?;
     let mut vars: Vars = caller.vars.clone();
     let elsewhere = vars.path(ELSEWHERE).unwrap_or_default();
     vars.names.insert("CWD".into(), elsewhere.display().to_string());
-    let sandbox = build::sandbox(&merged, &loader.sources, &vars).unwrap_or(here);
+    let sandbox = resolve::sandbox(&merged, &loader.sources, &vars).unwrap_or(here);
     Ok(review(&sandbox, &vars, &loader.sources.accepted()))
 }
 

@@ -1,19 +1,11 @@
 //! One file of a profile, read: settings as written, each with its place; all errors of the file at once.
 
-use super::diagnostic::{Diagnostic, Sources};
+use super::diagnostic::Diagnostic;
 use super::schema::{self, Key, Kind};
+use super::source::{At, Sources};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-
-/// A place in a source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct At {
-    /// Number of the source.
-    pub source: usize,
-    /// Bytes of its text.
-    pub span: Range<usize>,
-}
 
 /// A string with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]

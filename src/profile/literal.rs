@@ -2,8 +2,9 @@
 //!
 //! Reading their TOML would take a start longer than planning the sandbox does.
 
-use super::document::{At, Document, Setting, Text, Value};
+use super::document::{Document, Setting, Text, Value};
 use super::schema;
+use super::source::At;
 
 /// A string, and where it stands in the profile's text: first byte, and the byte behind it.
 pub(super) struct Word(pub &'static str, pub usize, pub usize);

@@ -1,8 +1,9 @@
 //! Finding profiles and following `extends`. Built in < /etc/sbx/profiles < the user's < the project's < flags.
 
 use super::built_in;
-use super::diagnostic::{Diagnostic, Sources};
-use super::document::{At, Document};
+use super::diagnostic::Diagnostic;
+use super::document::Document;
+use super::source::{At, Sources};
 use super::{literal, schema};
 use std::path::{Path, PathBuf};
 

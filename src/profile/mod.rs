@@ -1,7 +1,8 @@
-//! Profiles: text → settings as written, with their places. Reads profile files and nothing else; changes nothing.
+//! Profiles: text → settings with their places → `Sandbox`. Reads profile files and nothing else; changes nothing.
 //!
 //! `schema` says what may be written, `document` reads one file, `load` finds files and follows `extends`, `merge` joins
-//! them. `Vars` is its only other input.
+//! them, `project` refuses what a project's file may not say, and `resolve` makes a `Sandbox` of the result. `Vars` is the only
+//! other input.
 
 #[rustfmt::skip]
 mod built_in;
@@ -11,10 +12,14 @@ pub mod expand;
 pub mod literal;
 pub mod load;
 pub mod merge;
+pub mod project;
+pub mod resolve;
 pub mod schema;
+pub mod source;
 
-pub use diagnostic::{Diagnostic, Failed, Sources};
-pub use document::{At, Document, Setting, Text, Value};
+pub use diagnostic::{Diagnostic, Failed};
+pub use document::{Document, Setting, Text, Value};
 pub use expand::Vars;
 pub use load::Loader;
 pub use merge::Merged;
+pub use source::{At, Sources};

@@ -1,21 +1,18 @@
 //! `Sandbox`: the whole description of one sandbox, explicit and ordered. Plain data; every front end ends here.
 
-pub mod build;
 mod filesystem;
 pub mod limits;
 mod mounts;
 mod parts;
-pub mod project;
-pub mod review;
 mod size;
 
 pub use filesystem::{Filesystem, Mode, Options, PathRule, Root};
 pub use mounts::{Access, Make, Mount, Source, Upper};
 pub use parts::*;
+pub use size::parse_size;
 
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// The place that asked for something, as `file:line`; empty for what nobody asked for in particular.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Default)]
@@ -32,6 +29,11 @@ impl std::fmt::Display for Origin {
 pub struct Origins(BTreeMap<(&'static str, String), Origin>);
 
 impl Origins {
+    /// Records who asked for an item of a key; `""` for what is no list or map.
+    pub fn insert(&mut self, key: &'static str, item: &str, origin: Origin) {
+        self.0.insert((key, item.to_owned()), origin);
+    }
+
     /// The line with that key, and that item of it; `""` for what is no list or map.
     pub fn of(&self, key: &'static str, item: &str) -> Origin {
         self.0.get(&(key, item.to_owned())).cloned().unwrap_or_default()

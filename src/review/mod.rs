@@ -9,8 +9,8 @@ mod process;
 mod targets;
 mod view;
 
-use super::{Origin, Sandbox};
 use crate::profile::Vars;
+use crate::spec::{Origin, Sandbox};
 use serde::Serialize;
 use std::collections::BTreeMap;
 

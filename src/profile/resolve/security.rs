@@ -1,7 +1,8 @@
 //! `[security]` and `[assert]`.
 
-use super::super::*;
-use super::Builder;
+use super::builder::Builder;
+use crate::profile::schema::nearest;
+use crate::spec::{Assert, Capabilities, Filter, Promise, Requirement, Security, Syscalls};
 
 impl Builder<'_> {
     pub(super) fn security(&mut self) -> Security {
@@ -12,8 +13,7 @@ impl Builder<'_> {
             match crate::sys::CAPABILITIES.iter().position(|known| *known == name) {
                 Some(number) => held |= 1 << number,
                 None => {
-                    let near =
-                        crate::profile::schema::nearest(&name, crate::sys::CAPABILITIES.iter().map(String::as_str));
+                    let near = nearest(&name, crate::sys::CAPABILITIES.iter().map(String::as_str));
                     let help = match near {
                         Some(near) => format!("did you mean `{}`?", near.to_ascii_uppercase()),
                         None => "names are those of capabilities(7), such as `CAP_NET_RAW`".into(),

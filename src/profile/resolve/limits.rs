@@ -1,9 +1,8 @@
 //! `[rlimits]` and `[limits]`.
 
-use super::super::size::parse_size;
-use super::super::*;
-use super::Builder;
-use crate::profile::{Text, Value};
+use super::builder::Builder;
+use crate::profile::document::{Text, Value};
+use crate::spec::{Origin, Rlimit, limits, parse_size};
 
 impl Builder<'_> {
     pub(super) fn rlimits(&mut self) -> Vec<Rlimit> {

@@ -1,8 +1,8 @@
 //! `[dbus.session]`.
 
-use super::super::*;
-use super::Builder;
-use crate::profile::Text;
+use super::builder::Builder;
+use crate::profile::document::Text;
+use crate::spec::{BusPolicy, SessionBus};
 
 impl Builder<'_> {
     pub(super) fn session_bus(&mut self) -> SessionBus {

@@ -1,9 +1,11 @@
 //! The project's own file, `.sbx.toml`: it comes with a repository that one clones, so it may only tighten.
 
-use super::limits;
-use super::size::parse_size;
-use super::{Filesystem, Mode, PathRule, Root};
-use crate::profile::{Diagnostic, Document, Merged, Setting, Text, Value, Vars};
+use super::diagnostic::Diagnostic;
+use super::document::{Document, Setting, Text, Value};
+use super::expand::Vars;
+use super::merge::Merged;
+use crate::spec::limits;
+use crate::spec::{Filesystem, Mode, PathRule, Root, parse_size};
 use std::path::{Path, PathBuf};
 
 const HELP: &str =

@@ -1,0 +1,139 @@
+//! `[filesystem]`.
+
+use super::builder::Builder;
+use crate::profile::document::Text;
+use crate::profile::schema::{MODES, PATH_OPTIONS, nearest};
+use crate::spec::{Filesystem, Mode, Options, PathRule, Root, parse_size};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Bytes that compare as `Path` compares a path, which is slow: part by part, so that what lies in a directory follows it at once.
+fn by_parts(path: &Path) -> Vec<u8> {
+    let part_end = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
+    path.as_os_str().as_encoded_bytes().iter().map(part_end).collect()
+}
+
+impl Builder<'_> {
+    pub(super) fn filesystem(&mut self) -> Filesystem {
+        let root = self.merged.text("filesystem.root");
+        let chosen = match root.map(|text| text.text.as_str()) {
+            None | Some("host") => Root::Host,
+            Some("empty") => Root::Empty,
+            Some(other) => match (root, other.strip_prefix("dir:")) {
+                (Some(text), Some(path)) => {
+                    let text = Text { text: path.to_owned(), at: text.at.clone() };
+                    self.path(&text).map_or(Root::Empty, Root::Dir)
+                }
+                (Some(text), None) => {
+                    let help = "`host`, `empty`, or `dir:/path/of/a/tree`";
+                    self.wrong(text, format!("`{other}` is no root"), help);
+                    Root::Empty
+                }
+                (None, _) => Root::Host,
+            },
+        };
+        let mut paths: BTreeMap<Vec<u8>, (usize, PathRule)> = BTreeMap::new();
+        for (name, value) in self.merged.map("filesystem.paths") {
+            let (Some(path), Some((mode, options))) = (self.path(name), self.mode(value)) else { continue };
+            if name.text.starts_with("${CWD}")
+                && let Some(why) = self.too_wide(&path, mode)
+            {
+                let message = format!(
+                    "{} {why} and is not shown inside; start elsewhere, \
+                     or name what the program may see: --ro PATH, --rw PATH",
+                    path.display()
+                );
+                self.notes.push(message);
+                continue;
+            }
+            let project = self.sources.get(name.at.source).is_some_and(|source| source.project);
+            let key = by_parts(&path);
+            let rule = PathRule { path, mode, options, origin: self.origin(name), project };
+            // Two spellings of one path: the later layer wins, and within a layer the stricter mode.
+            match paths.get(&key) {
+                Some((source, old)) if *source == name.at.source && old.mode > rule.mode => {}
+                _ => {
+                    paths.insert(key, (name.at.source, rule));
+                }
+            }
+        }
+        Filesystem {
+            root: chosen,
+            root_origin: root.map(|text| self.origin(text)).unwrap_or_default(),
+            paths: paths.into_values().map(|(_, rule)| rule).collect(),
+            mounts: Vec::new(),
+        }
+    }
+
+    /// A rule for "wherever I am" must not open a whole home, or the profiles of the next sandbox, because somebody stands there.
+    fn too_wide(&self, path: &Path, mode: Mode) -> Option<&'static str> {
+        let runtime = self.vars.names.get("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let home = self.vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
+        if self.vars.homes.iter().chain([&home]).any(|home| home.starts_with(path)) {
+            Some("holds your home directory")
+        } else if mode == Mode::Rw
+            && self.vars.profiles.iter().any(|way| way.starts_with(path) || path.starts_with(way))
+        {
+            Some("holds the profiles of sbx")
+        } else if runtime.is_some_and(|dir| path.starts_with(dir))
+            || (["/proc", "/dev", "/sys", "/run"].iter().any(|dir| path.starts_with(dir))
+                && !path.starts_with("/run/media"))
+        {
+            Some("is a part of what is private inside")
+        } else {
+            None
+        }
+    }
+
+    fn mode(&mut self, text: &Text) -> Option<(Mode, Options)> {
+        let mut parts = text.text.split(',').map(str::trim);
+        let word = parts.next().unwrap_or_default();
+        let Some(mode) = Mode::from_word(word) else {
+            let help = match (word, nearest(word, MODES.iter().copied())) {
+                ("overlay", _) => "this version has no `overlay` yet; use `ro`, `rw` or `tmpfs`".to_owned(),
+                (_, Some(near)) => format!("did you mean `{near}`?"),
+                _ => format!("modes are {}", MODES.join(", ")),
+            };
+            self.wrong(text, format!("`{word}` is no mode of a path"), &help);
+            return None;
+        };
+        let mut options = Options::default();
+        let before = self.errors.len();
+        for part in parts {
+            match part.split_once('=') {
+                Some(("size", size)) => match parse_size(size) {
+                    Some(size) => options.size = Some(size),
+                    None => self.wrong(text, format!("`{size}` is no size"), "bytes, or with K, M, G: `size=64M`"),
+                },
+                Some(("from", from)) => {
+                    options.from = self.path(&Text { text: from.to_owned(), at: text.at.clone() });
+                }
+                _ => match part {
+                    "optional" => options.optional = true,
+                    "create" => options.create = true,
+                    "noexec" => options.noexec = true,
+                    "nosuid" => options.nosuid = true,
+                    "nodev" => options.nodev = true,
+                    "prefer" => options.prefer = true,
+                    _ => {
+                        let help = match nearest(part, PATH_OPTIONS.iter().copied()) {
+                            Some(near) => format!("did you mean `{near}`?"),
+                            None => format!("options are {}", PATH_OPTIONS.join(", ")),
+                        };
+                        self.wrong(text, format!("`{part}` is no option of a path"), &help);
+                    }
+                },
+            }
+        }
+        let misfit = match mode {
+            _ if options.size.is_some() && mode != Mode::Tmpfs => Some(("size", "`size` goes with `tmpfs`")),
+            _ if options.from.is_some() && !mode.shows_host() => Some(("from", "`from` goes with `ro` and `rw`")),
+            _ if options.create && mode != Mode::Rw => Some(("create", "`create` goes with `rw`")),
+            _ => None,
+        };
+        if let Some((option, help)) = misfit {
+            self.wrong(text, format!("`{option}` has no meaning for `{word}`"), help);
+        }
+        (self.errors.len() == before).then_some((mode, options))
+    }
+}

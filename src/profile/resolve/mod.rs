@@ -1,0 +1,52 @@
+//! Merged layers → `Sandbox`. All errors at once, each with its place.
+//!
+//! `builder` has what all parts use: places, variables, paths, errors. Each other file reads one part of the language.
+
+mod builder;
+mod bus;
+mod devices;
+mod filesystem;
+mod limits;
+mod namespaces;
+mod process;
+mod security;
+
+use crate::profile::diagnostic::Diagnostic;
+use crate::profile::expand::Vars;
+use crate::profile::merge::Merged;
+use crate::profile::source::Sources;
+use crate::spec::{Desktop, Namespace, Network, Sandbox};
+use builder::Builder;
+
+/// The sandbox that these layers describe.
+pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbox, Vec<Diagnostic>> {
+    let mut builder = Builder::new(merged, sources, vars);
+    let mut sandbox = Sandbox {
+        process: builder.process(),
+        namespaces: builder.namespaces(),
+        filesystem: builder.filesystem(),
+        devices: builder.devices(),
+        network: match merged.text("network.mode").map(|text| text.text.as_str()) {
+            Some("host") => Network::Host,
+            _ => Network::None,
+        },
+        rlimits: builder.rlimits(),
+        limits: builder.limits(),
+        desktop: Desktop {
+            wayland: merged.switch("desktop.wayland"),
+            x11: merged.switch("desktop.x11"),
+            sound: merged.list("desktop.sound").iter().map(|text| text.text.clone()).collect(),
+            portals: merged.list("desktop.portals").iter().map(|text| text.text.clone()).collect(),
+        },
+        session_bus: builder.session_bus(),
+        security: builder.security(),
+        asserts: builder.asserts(),
+        notes: Vec::new(),
+        origins: builder.origins(),
+    };
+    sandbox.notes = builder.notes;
+    if sandbox.process.hostname.is_none() && !sandbox.namespaces.share.contains_key(&Namespace::Uts) {
+        sandbox.process.hostname = Some("sandbox".into());
+    }
+    if builder.errors.is_empty() { Ok(sandbox) } else { Err(builder.errors) }
+}

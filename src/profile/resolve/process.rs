@@ -1,0 +1,85 @@
+//! `[process]`.
+
+use super::builder::Builder;
+use crate::profile::document::Text;
+use crate::spec::{Process, Tty, User};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+impl Builder<'_> {
+    pub(super) fn process(&mut self) -> Process {
+        let merged = self.merged;
+        let args = merged.list("process.args").iter().map(|text| self.expand(text).into()).collect();
+        let cwd = merged.text("process.cwd").and_then(|text| self.path(text));
+        let hostname = merged.text("process.hostname").map(|text| {
+            let name = self.expand(text);
+            let good = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+            if name.is_empty() || name.len() > 64 || !name.chars().all(good) {
+                let message = format!("`{}` is no host name", text.text);
+                self.wrong(
+                    text,
+                    message,
+                    "1 to 64 characters, which are letters, digits, `-`, `.` and `_` (sethostname(2))",
+                );
+            }
+            name
+        });
+        let user = merged.text("process.user");
+        let mut env = BTreeMap::new();
+        for (name, value) in merged.map("process.env") {
+            if name.text.is_empty() || name.text.contains(['=', '\0']) {
+                self.wrong(name, format!("`{}` is no name of a variable", name.text), "a name holds no `=`");
+            }
+            let value = self.expand(value);
+            env.insert(name.text.clone(), value);
+        }
+        Process {
+            args,
+            cwd,
+            hostname,
+            user: user.and_then(|text| self.user(text)).unwrap_or_default(),
+            user_origin: user.map(|text| self.origin(text)).unwrap_or_default(),
+            env,
+            env_pass: merged.list("process.env_pass").iter().map(|text| text.text.clone()).collect(),
+            tty: match merged.text("process.tty").map(|text| text.text.as_str()) {
+                Some("pty") => Tty::Pty,
+                Some("inherit") => Tty::Inherit,
+                Some("none") => Tty::None,
+                _ => Tty::Auto,
+            },
+            timeout: merged.text("process.timeout").and_then(|text| self.duration(text)),
+            ..Process::default()
+        }
+    }
+
+    fn user(&mut self, text: &Text) -> Option<User> {
+        match text.text.as_str() {
+            "self" => return Some(User::Own),
+            "root" => return Some(User::Ids { uid: 0, gid: 0 }),
+            "range" => return Some(User::Range),
+            _ => {}
+        }
+        // 4294967295 is (uid_t) -1, "no change" to the kernel.
+        let id = |part: &str| part.parse().ok().filter(|id: &u32| *id != u32::MAX);
+        if let Some((Some(uid), Some(gid))) = text.text.split_once(':').map(|(u, g)| (id(u), id(g))) {
+            return Some(User::Ids { uid, gid });
+        }
+        let help = "`self`, `root`, `range`, or two numbers from 0 to 4294967294 such as `1000:1000`";
+        self.wrong(text, format!("`{}` names no user", text.text), help);
+        None
+    }
+
+    fn duration(&mut self, text: &Text) -> Option<Duration> {
+        match humantime::parse_duration(&text.text) {
+            Ok(duration) if !duration.is_zero() && duration.as_secs() < 1 << 31 => Some(duration),
+            _ => {
+                self.wrong(
+                    text,
+                    format!("`{}` is no duration", text.text),
+                    "more than nothing, with a unit: `90s`, `10m`, `8h`, or `1h 30m`",
+                );
+                None
+            }
+        }
+    }
+}
