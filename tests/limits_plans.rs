@@ -1,6 +1,7 @@
 //! Where a sandbox's cgroup comes from, on hosts that nobody here has, and what is said where it comes from nowhere.
 
 use sbx::host::{CgroupFacts, Delegated, Facts, Hierarchy, Kept, Managed, Manager};
+use sbx::profile::schema::{self, Target};
 use sbx::spec::limits::{self, Limit, Limits, Value};
 use sbx::spec::{Origin, Process, Root, Sandbox};
 use sbx::{plan, spec};
@@ -62,10 +63,11 @@ fn container() -> CgroupFacts {
 
 fn decided(facts: &CgroupFacts, asked: &[(&str, &str)]) -> String {
     let limit = |(name, text): &(&str, &str)| {
-        let key = limits::find(name).unwrap();
+        let key = schema::find(&format!("limits.{name}")).unwrap();
+        let Target::Limit(control) = key.target else { panic!("{name} is no limit") };
         let (plain, prefer) = limits::preferred(text);
-        let value = Value::Text(key.form.value(plain).unwrap());
-        Limit { name: key.name, value, prefer, origin: Origin(format!("p.toml: {name}")) }
+        let value = Value::Text(control.form.value(plain).unwrap());
+        Limit { name: key.last(), control, value, prefer, origin: Origin(format!("p.toml: {name}")) }
     };
     let sandbox = Sandbox {
         process: Process { args: vec!["program".into()], ..Process::default() },

@@ -1,153 +1,15 @@
 //! The plan of every shipped profile on hosts that nobody has: Debian 12 in full, the others as what differs from it.
 
-use sbx::host::{Account, DesktopFacts, Facts, Kind, Paths, Range, Settings};
+#[path = "common/debian.rs"]
+mod debian;
+
+use debian::{debian, vars};
+use sbx::host::{DesktopFacts, Facts, Kind, Paths, Range, Settings};
 use sbx::plan;
-use sbx::profile::{Failed, Loader, Merged, Vars, resolve};
-use std::collections::BTreeMap;
+use sbx::profile::{Failed, Loader, Merged, resolve};
 use std::fmt::Write;
-use std::path::PathBuf;
 
 const PROFILES: [&str; 8] = ["base/host", "base/desktop", "base/test", "default", "browser", "ci", "shell", "viewer"];
-
-fn account(name: &str, id: u32, home: &str, shell: &str) -> Account {
-    Account { name: name.into(), uid: id, gid: id, home: home.into(), shell: shell.into() }
-}
-
-fn strings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
-}
-
-/// A desktop with Debian 12: Wayland and X11, sound, a session bus, a GPU.
-fn debian() -> Facts {
-    let link = |to: &str| Kind::Link(to.into());
-    let top = [
-        ("bin", link("usr/bin")),
-        ("boot", Kind::Dir),
-        ("dev", Kind::Dir),
-        ("etc", Kind::Dir),
-        ("home", Kind::Dir),
-        ("lib", link("usr/lib")),
-        ("lib64", link("usr/lib64")),
-        ("proc", Kind::Dir),
-        ("root", Kind::Dir),
-        ("run", Kind::Dir),
-        ("sbin", link("usr/sbin")),
-        ("sys", Kind::Dir),
-        ("tmp", Kind::Dir),
-        ("usr", Kind::Dir),
-        ("var", Kind::Dir),
-    ];
-    let dirs = [
-        "/boot",
-        "/sys",
-        "/usr/bin",
-        "/usr/lib",
-        "/var/log",
-        "/var/tmp",
-        "/home/alice/src/tool",
-        "/home/alice/.cargo/registry",
-        "/home/alice/Downloads",
-        "/home/alice/Documents",
-        "/home/alice/.config/fontconfig",
-    ];
-    let files = [
-        "/etc/machine-id",
-        "/etc/passwd",
-        "/etc/group",
-        "/etc/hosts",
-        "/etc/hostname",
-        "/dev/null",
-        "/dev/zero",
-        "/dev/full",
-        "/dev/random",
-        "/dev/urandom",
-        "/dev/tty",
-        "/dev/dri/renderD128",
-        "/dev/snd",
-        "/run/user/1000/wayland-0",
-        "/tmp/.X11-unix/X0",
-        "/run/user/1000/pipewire-0",
-        "/run/user/1000/pulse/native",
-        "/run/user/1000/bus",
-    ];
-    let mut entries: Vec<(&str, Kind)> = dirs.iter().map(|path| (*path, Kind::Dir)).collect();
-    entries.extend(files.iter().map(|path| (*path, Kind::File)));
-    entries.extend([("/bin", link("usr/bin")), ("/etc/resolv.conf", link("../run/systemd/resolve/stub-resolv.conf"))]);
-    entries.push(("/run/systemd/resolve/stub-resolv.conf", Kind::File));
-    Facts {
-        uid: 1000,
-        gid: 1000,
-        capabilities: 0,
-        own_ids: (Vec::new(), Vec::new()),
-        groups: vec![27],
-        kernel: (6, 1),
-        settings: Some(Settings {
-            namespaces: ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"].map(String::from).into(),
-            exhausted: Vec::new(),
-            inside: false,
-            max_user_namespaces: Some(30_000),
-            unprivileged_userns_clone: Some(1),
-            apparmor_restrict_userns: None,
-        }),
-        accounts: vec![
-            account("root", 0, "/root", "/bin/bash"),
-            account("daemon", 1, "/usr/sbin", "/usr/sbin/nologin"),
-            account("alice", 1000, "/home/alice", "/bin/bash"),
-            account("bob", 1001, "/home/bob", "/bin/bash"),
-        ],
-        group_names: vec![("root".into(), 0), ("sudo".into(), 27), ("alice".into(), 1000)],
-        subuid: vec![Range { start: 100_000, count: 65_536 }],
-        subgid: vec![Range { start: 100_000, count: 65_536 }],
-        helpers: ["newuidmap", "newgidmap", "xdg-dbus-proxy"]
-            .map(|name| (name.to_owned(), PathBuf::from("/usr/bin").join(name)))
-            .into(),
-        cwd: "/home/alice/src/tool".into(),
-        home: "/home/alice".into(),
-        env: strings(&[("LANG", "C.UTF-8"), ("TERM", "xterm"), ("SSH_AUTH_SOCK", "/run/user/1000/ssh")]),
-        top: top.map(|(name, kind)| (name.to_owned(), kind)).into(),
-        paths: Paths::fake(&entries),
-        desktop: DesktopFacts {
-            runtime_dir: "/run/user/1000".into(),
-            wayland: Some("/run/user/1000/wayland-0".into()),
-            x11: Some(("0".into(), "/tmp/.X11-unix/X0".into())),
-            x11_cookie: vec![0; 42],
-            pipewire: Some("/run/user/1000/pipewire-0".into()),
-            pulse: Some("/run/user/1000/pulse/native".into()),
-            session_bus: Some("unix:path=/run/user/1000/bus".into()),
-            devices: BTreeMap::from([
-                ("gpu".into(), vec!["/dev/dri/renderD128".into()]),
-                ("audio".into(), vec!["/dev/snd".into()]),
-                ("camera".into(), Vec::new()),
-            ]),
-        },
-        cgroup: None,
-        resolv_conf: Some("nameserver 192.0.2.1\n".into()),
-        absent: BTreeMap::new(),
-        landlock: Some(2),
-    }
-}
-
-fn vars(facts: &Facts) -> Vars {
-    let home = facts.home.to_str().unwrap();
-    let mut names = strings(&[("HOME", home), ("CWD", facts.cwd.to_str().unwrap()), ("USER", &facts.user_name())]);
-    names.insert("UID".into(), facts.uid.to_string());
-    for (name, dir) in [("CONFIG", ".config"), ("DATA", ".local/share"), ("CACHE", ".cache"), ("STATE", ".local/state")]
-    {
-        names.insert(format!("XDG_{name}_HOME"), format!("{home}/{dir}"));
-    }
-    names.insert("XDG_RUNTIME_DIR".into(), format!("/run/user/{}", facts.uid));
-    let places = ["Download", "Documents", "Pictures"];
-    let places = places.map(|dir| {
-        (format!("xdg-{}", dir.to_lowercase()), format!("{home}/{dir}{}", if dir == "Download" { "s" } else { "" }))
-    });
-    Vars {
-        names,
-        places: places.into(),
-        homes: vec![facts.home.clone(), "/home/bob".into()],
-        rlimits: BTreeMap::new(),
-        profiles: vec![facts.home.join(".config/sbx")],
-    }
-}
 
 /// The plan as `sbx plan` prints it, or the error.
 fn planned(profile: &str, flags: &str, facts: &Facts) -> String {

@@ -60,7 +60,8 @@ fn show(caller: &Caller, name: &str, resolved: bool, origin: bool) -> Result<Str
         return Ok(last.map(|source| format!("# {}\n{}", source.name, source.text)).unwrap_or_default());
     }
     layers.iter().for_each(|layer| merged.apply(layer));
-    for (name, value) in merged.iter() {
+    for (key, value) in merged.iter() {
+        let name = key.name;
         if name == "extends" {
             continue;
         }

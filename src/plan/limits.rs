@@ -4,7 +4,7 @@ use super::cgroup::{CgroupSource, available, choose, countable, counting};
 use crate::error::{Error, Result};
 use crate::host::{CgroupFacts, Facts};
 use crate::spec::Sandbox;
-use crate::spec::limits::{self, Limit, Limits, Value};
+use crate::spec::limits::{Control, Form, Limit, Limits, Value};
 use crate::spec::{Namespace, Origin};
 use serde::Serialize;
 
@@ -33,6 +33,9 @@ pub struct LimitFile {
     pub name: &'static str,
     /// Its name.
     pub file: String,
+    /// How its value is written.
+    #[serde(skip)]
+    pub form: Form,
     /// What is written.
     pub value: String,
     /// It may fail.
@@ -61,7 +64,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) ->
             Ok(chosen) => break chosen,
             Err(nowhere) => nowhere,
         };
-        let had = |limit: &&Limit| available(found, controller(limit));
+        let had = |limit: &&Limit| available(found, limit.control.controller);
         if let Some(at) = list.iter().position(|limit| limit.prefer && !had(limit)) {
             notes.push(not_enforced(list.remove(at), &why));
             continue;
@@ -100,13 +103,10 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) ->
     Ok(Some(CgroupPlan { source, controllers, files, shown: shown.is_some(), delegate }))
 }
 
-fn controller(limit: &Limit) -> &'static str {
-    limits::find(limit.name).map_or("", |key| key.controller)
-}
-
 /// Controllers that these limits need, or what is to be divided or counted without any.
 fn needed(wanted: &Limits, list: &[&Limit], found: &CgroupFacts) -> Vec<&'static str> {
-    let mut names: Vec<&str> = list.iter().map(|limit| controller(limit)).filter(|name| !name.is_empty()).collect();
+    let mut names: Vec<&str> =
+        list.iter().map(|limit| limit.control.controller).filter(|name| !name.is_empty()).collect();
     if (wanted.stats && list.is_empty()) || wanted.delegate.is_some() {
         names.extend(countable(found));
     }
@@ -125,23 +125,23 @@ fn refused(limit: &Limit, why: &str, fix: &str) -> Error {
 
 /// What is written for a limit; or why nothing can be, and the fix.
 fn file(limit: &Limit, found: &CgroupFacts) -> std::result::Result<LimitFile, (String, String)> {
-    let key = limits::find(limit.name).ok_or_else(|| (format!("{} is no limit", limit.name), String::new()))?;
+    let Control { file: name, form, .. } = limit.control;
     let (file, value) = match &limit.value {
-        Value::Text(value) => (key.file.to_owned(), value.clone()),
-        Value::Pages(size, value) if found.pages.contains(size) => (key.file.replace('*', size), value.clone()),
+        Value::Text(value) => (name.to_owned(), value.clone()),
+        Value::Pages(size, value) if found.pages.contains(size) => (name.replace('*', size), value.clone()),
         Value::Pages(size, _) => {
             let fix = format!("it has {}", found.pages.join(", "));
             return Err((format!("this machine has no huge pages of {size}"), fix));
         }
         Value::Device(path, value) => match found.devices.get(path) {
-            Some(Ok(device)) => (key.file.to_owned(), format!("{device} {value}")),
+            Some(Ok(device)) => (name.to_owned(), format!("{device} {value}")),
             other => {
                 let why = other.and_then(|other| other.as_ref().err()).cloned().unwrap_or_default();
                 return Err((format!("{}: {why}", path.display()), "name a disk, or a path on one".to_owned()));
             }
         },
     };
-    Ok(LimitFile { name: key.name, file, value, prefer: limit.prefer, origin: limit.origin.clone() })
+    Ok(LimitFile { name: limit.name, file, form, value, prefer: limit.prefer, origin: limit.origin.clone() })
 }
 
 /// One line for `systemctl`.

@@ -1,13 +1,13 @@
 //! Layers joined into one: a scalar of the later layer wins, maps merge by key, lists unite, `"!item"` takes away.
 
 use super::document::{Document, Text, Value};
-use super::schema::Kind;
+use super::schema::{self, Key, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Settings after all layers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Merged {
-    settings: BTreeMap<&'static str, Value>,
+    settings: BTreeMap<&'static str, (&'static Key, Value)>,
 }
 
 impl Merged {
@@ -15,7 +15,8 @@ impl Merged {
     pub fn apply(&mut self, document: &Document) {
         for setting in &document.settings {
             let name = setting.key.name;
-            let value = match (setting.key.kind, self.settings.remove(name), setting.value.clone()) {
+            let value = match (setting.key.kind, self.settings.remove(name).map(|(_, old)| old), setting.value.clone())
+            {
                 (Kind::List | Kind::Words(_), Some(Value::List(old, _)), Value::List(new, at)) => {
                     Value::List(unite(old, new), at)
                 }
@@ -26,18 +27,24 @@ impl Merged {
                 (Kind::Paths, None, Value::Map(new)) => Value::Map(join(Vec::new(), new, true)),
                 (_, _, new) => new,
             };
-            self.settings.insert(name, value);
+            self.settings.insert(name, (setting.key, value));
         }
     }
 
     /// All settings, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
-        self.settings.iter().map(|(name, value)| (*name, value))
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Key, &Value)> {
+        self.settings.values().map(|(key, value)| (*key, value))
+    }
+
+    /// The value of a key, if a layer has it.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        debug_assert!(schema::find(name).is_some(), "{name} is no key");
+        self.settings.get(name).map(|(_, value)| value)
     }
 
     /// A word, string or number.
     pub fn text(&self, name: &str) -> Option<&Text> {
-        match self.settings.get(name)? {
+        match self.get(name)? {
             Value::Text(text) => Some(text),
             _ => None,
         }
@@ -45,12 +52,12 @@ impl Merged {
 
     /// A switch; off where it is not written.
     pub fn switch(&self, name: &str) -> bool {
-        matches!(self.settings.get(name), Some(Value::Switch(true, _)))
+        matches!(self.get(name), Some(Value::Switch(true, _)))
     }
 
     /// A list; empty where it is not written.
     pub fn list(&self, name: &str) -> &[Text] {
-        match self.settings.get(name) {
+        match self.get(name) {
             Some(Value::List(list, _)) => list,
             _ => &[],
         }
@@ -58,7 +65,7 @@ impl Merged {
 
     /// A map; empty where it is not written.
     pub fn map(&self, name: &str) -> &[(Text, Text)] {
-        match self.settings.get(name) {
+        match self.get(name) {
             Some(Value::Map(map)) => map,
             _ => &[],
         }

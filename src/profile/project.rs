@@ -4,7 +4,8 @@ use super::diagnostic::Diagnostic;
 use super::document::{Document, Setting, Text, Value};
 use super::expand::Vars;
 use super::merge::Merged;
-use crate::spec::limits;
+use super::schema::{Key, Target};
+use crate::spec::limits::{self, Control, Form};
 use crate::spec::{Filesystem, Mode, PathRule, Root, parse_size};
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,12 @@ pub fn loosened(below: &Merged, view: &Filesystem, project: &Document, vars: &Va
 fn check(below: &Merged, view: &Filesystem, setting: &Setting, vars: &Vars) -> Vec<(Text, String)> {
     let name = setting.key.name;
     let whole = |why: &str| vec![(Text { text: String::new(), at: setting.at.clone() }, why.to_owned())];
+    if let (Value::Text(text), Target::Rlimit) = (&setting.value, setting.key.target) {
+        return refuse(text, rlimit_tightens(below, setting.key, text, vars), "a higher limit");
+    }
+    if let (Value::Text(text), Target::Limit(control)) = (&setting.value, setting.key.target) {
+        return refuse(text, limit_tightens(below, setting.key, control, text), "a higher limit");
+    }
     match (&setting.value, name) {
         (_, "schema" | "description") => Vec::new(),
         (Value::Text(text), "namespaces.nested") => {
@@ -80,31 +87,6 @@ fn check(below: &Merged, view: &Filesystem, setting: &Setting, vars: &Vars) -> V
             };
             refuse(text, fine, "a longer timeout")
         }
-        (Value::Text(text), _) if name.starts_with("rlimits.") => {
-            // Where no layer has it, it is the caller's own that may not be raised.
-            let old = match below.text(name) {
-                Some(old) => limits(old),
-                None => vars.rlimits.get(name.trim_start_matches("rlimits.")).copied(),
-            };
-            let fine = match (limits(text), old) {
-                (Some((soft, hard)), Some((old_soft, old_hard))) => soft <= old_soft && hard <= old_hard,
-                (new, None) => new.is_some(),
-                (None, _) => false,
-            };
-            refuse(text, fine, "a higher limit")
-        }
-        (Value::Text(text), _) if name.starts_with("limits.") => {
-            let Some(key) = limits::find(name.trim_start_matches("limits.")) else { return Vec::new() };
-            let plain = |text: &Text| limits::preferred(&text.text).0.to_owned();
-            let old = below.text(name).map(plain);
-            // What is guaranteed, or weighs more than the others', is no restriction.
-            let gives = matches!(key.name, "memory_low" | "memory_min")
-                || (old.is_none() && key.name == "cpu_max_burst")
-                || (old.is_none() && key.form == limits::Form::Weight);
-            let prefers = |text: &Text| limits::preferred(&text.text).1;
-            let weaker = prefers(text) && below.text(name).is_some_and(|old| !prefers(old));
-            refuse(text, !gives && !weaker && key.form.tightens(&plain(text), old.as_deref()), "a higher limit")
-        }
         (Value::Switch(on, at), "limits.delegate" | "limits.cgroupfs") => {
             let text = Text { text: String::new(), at: at.clone() };
             refuse(&text, !on || below.switch(name), "cgroups of its own")
@@ -130,8 +112,31 @@ fn refuse(text: &Text, fine: bool, what: &str) -> Vec<(Text, String)> {
     if fine { Vec::new() } else { vec![(text.clone(), format!("a project's file cannot ask for {what}"))] }
 }
 
+fn rlimit_tightens(below: &Merged, key: &Key, text: &Text, vars: &Vars) -> bool {
+    // Where no layer has it, it is the caller's own that may not be raised.
+    let old = match below.text(key.name) {
+        Some(old) => soft_and_hard(old),
+        None => vars.rlimits.get(key.last()).copied(),
+    };
+    match (soft_and_hard(text), old) {
+        (Some((soft, hard)), Some((old_soft, old_hard))) => soft <= old_soft && hard <= old_hard,
+        (new, None) => new.is_some(),
+        (None, _) => false,
+    }
+}
+
+fn limit_tightens(below: &Merged, key: &Key, control: Control, text: &Text) -> bool {
+    let (new, new_prefers) = limits::preferred(&text.text);
+    let old = below.text(key.name).map(|old| limits::preferred(&old.text));
+    // What is guaranteed, or weighs more than the others', is no restriction.
+    let gives = matches!(control.file, "memory.low" | "memory.min")
+        || (old.is_none() && (control.file == "cpu.max.burst" || control.form == Form::Weight));
+    let weaker = new_prefers && old.is_some_and(|(_, prefers)| !prefers);
+    !gives && !weaker && control.form.tightens(new, old.map(|(old, _)| old))
+}
+
 /// Soft and hard of `N`, `SOFT:HARD` or `unlimited`.
-fn limits(text: &Text) -> Option<(u64, u64)> {
+fn soft_and_hard(text: &Text) -> Option<(u64, u64)> {
     let one = |part: &str| if part == "unlimited" { Some(u64::MAX) } else { parse_size(part) };
     let (soft, hard) = text.text.split_once(':').unwrap_or((&text.text, &text.text));
     Some((one(soft)?, one(hard)?))

@@ -1,5 +1,7 @@
 //! What may be written in a profile: one table, from which reading, merging, `--set`, "did you mean" and the JSON schema come.
 
+use crate::spec::limits::{Control, Form};
+use crate::sys::RLIMITS;
 use serde_json::{Map, Value as Json, json};
 
 /// The version of the language, `schema = 1`.
@@ -28,8 +30,19 @@ pub enum Kind {
     Paths,
 }
 
+/// What the value of a key becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A field of the sandbox's description, by code of `resolve`.
+    Field,
+    /// A file of the sandbox's cgroup.
+    Limit(Control),
+    /// The resource of setrlimit(2) that has its name in `sys::RLIMITS`.
+    Rlimit,
+}
+
 /// One key.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Key {
     /// Its full name, with dots.
     pub name: &'static str,
@@ -37,10 +50,53 @@ pub struct Key {
     pub kind: Kind,
     /// What it says, for the schema and the manual.
     pub doc: &'static str,
+    /// What its value becomes.
+    pub target: Target,
+}
+
+impl Key {
+    /// Its name within its table: `memory_max` of `limits.memory_max`.
+    pub fn last(&self) -> &'static str {
+        self.name.rsplit('.').next().unwrap_or(self.name)
+    }
 }
 
 const fn key(name: &'static str, kind: Kind, doc: &'static str) -> Key {
-    Key { name, kind, doc }
+    Key { name, kind, doc, target: Target::Field }
+}
+
+/// A key of `[limits]` that is a file of cgroup v2: `*` in the file's name is the size of huge pages.
+const fn limit(name: &'static str, controller: &'static str, file: &'static str, form: Form, doc: &'static str) -> Key {
+    let kind = match form {
+        Form::Switch => Kind::Switch,
+        Form::Rates | Form::Latency | Form::Pages => Kind::Map,
+        Form::Bytes | Form::Count | Form::Cpu | Form::Weight | Form::Set => Kind::Number,
+    };
+    Key { name, kind, doc, target: Target::Limit(Control { controller, file, form }) }
+}
+
+/// A key of `[rlimits]`. One that names no resource does not compile.
+const fn rlimit(name: &'static str, doc: &'static str) -> Key {
+    assert!(is_resource(name.as_bytes()), "no resource of setrlimit(2) has this name");
+    Key { name, kind: Kind::Number, doc, target: Target::Rlimit }
+}
+
+/// Whether `rlimits.NAME` names a resource.
+const fn is_resource(key: &[u8]) -> bool {
+    let (_, name) = key.split_at("rlimits.".len());
+    let mut row = 0;
+    while row < RLIMITS.len() {
+        let known = RLIMITS[row].0.as_bytes();
+        let mut same = 0;
+        while same < name.len() && same < known.len() && name[same] == known[same] {
+            same += 1;
+        }
+        if same == name.len() && same == known.len() {
+            return true;
+        }
+        row += 1;
+    }
+    false
 }
 
 /// The namespaces that can be shared with the host.
@@ -106,67 +162,129 @@ pub const KEYS: &[Key] = &[
         Kind::Word(&["require", "prefer", "off"]),
         "Landlock, a second wall with the rights of the paths: without it no start, where it is there, or never",
     ),
-    key(
+    limit(
         "limits.memory_max",
-        Kind::Number,
+        "memory",
+        "memory.max",
+        Form::Bytes,
         "memory in bytes, or with K, M, G (cgroup v2, memory.max); `,prefer` may follow here and below",
     ),
-    key(
+    limit(
         "limits.memory_high",
-        Kind::Number,
+        "memory",
+        "memory.high",
+        Form::Bytes,
         "memory above which the program is slowed down and its memory taken back (memory.high)",
     ),
-    key("limits.memory_low", Kind::Number, "memory that others get only in need (memory.low)"),
-    key("limits.memory_min", Kind::Number, "memory that others never get (memory.min)"),
-    key(
+    limit("limits.memory_low", "memory", "memory.low", Form::Bytes, "memory that others get only in need (memory.low)"),
+    limit("limits.memory_min", "memory", "memory.min", Form::Bytes, "memory that others never get (memory.min)"),
+    limit(
         "limits.memory_oom_group",
-        Kind::Switch,
+        "memory",
+        "memory.oom.group",
+        Form::Switch,
         "at the end of the memory, all of the sandbox ends (memory.oom.group)",
     ),
-    key("limits.swap_max", Kind::Number, "swap space in bytes (memory.swap.max)"),
-    key("limits.swap_high", Kind::Number, "swap space above which the program is slowed down (memory.swap.high)"),
-    key("limits.zswap_max", Kind::Number, "compressed memory of zswap (memory.zswap.max)"),
-    key("limits.pids_max", Kind::Number, "processes and threads (pids.max)"),
-    key(
+    limit("limits.swap_max", "memory", "memory.swap.max", Form::Bytes, "swap space in bytes (memory.swap.max)"),
+    limit(
+        "limits.swap_high",
+        "memory",
+        "memory.swap.high",
+        Form::Bytes,
+        "swap space above which the program is slowed down (memory.swap.high)",
+    ),
+    limit(
+        "limits.zswap_max",
+        "memory",
+        "memory.zswap.max",
+        Form::Bytes,
+        "compressed memory of zswap (memory.zswap.max)",
+    ),
+    limit("limits.pids_max", "pids", "pids.max", Form::Count, "processes and threads (pids.max)"),
+    limit(
         "limits.cpu_max",
-        Kind::Number,
+        "cpu",
+        "cpu.max",
+        Form::Cpu,
         "processor time: `150%` of one processor, or `QUOTA PERIOD` in microseconds (cpu.max)",
     ),
-    key("limits.cpu_max_burst", Kind::Number, "microseconds that may be saved up for a burst (cpu.max.burst)"),
-    key(
+    limit(
+        "limits.cpu_max_burst",
+        "cpu",
+        "cpu.max.burst",
+        Form::Count,
+        "microseconds that may be saved up for a burst (cpu.max.burst)",
+    ),
+    limit(
         "limits.cpu_weight",
-        Kind::Number,
+        "cpu",
+        "cpu.weight",
+        Form::Weight,
         "share of the processors when they are busy, 1 to 10000; others have 100 (cpu.weight)",
     ),
-    key("limits.cpu_idle", Kind::Switch, "runs only when nobody else wants the processor (cpu.idle)"),
-    key("limits.cpus", Kind::Number, "processors that may be used, `0-3,6` (cpuset.cpus)"),
-    key("limits.mems", Kind::Number, "memory nodes that may be used (cpuset.mems)"),
-    key("limits.io_weight", Kind::Number, "share of the disks when they are busy, 1 to 10000 (io.weight)"),
-    key(
+    limit(
+        "limits.cpu_idle",
+        "cpu",
+        "cpu.idle",
+        Form::Switch,
+        "runs only when nobody else wants the processor (cpu.idle)",
+    ),
+    limit("limits.cpus", "cpuset", "cpuset.cpus", Form::Set, "processors that may be used, `0-3,6` (cpuset.cpus)"),
+    limit("limits.mems", "cpuset", "cpuset.mems", Form::Set, "memory nodes that may be used (cpuset.mems)"),
+    limit(
+        "limits.io_weight",
+        "io",
+        "io.weight",
+        Form::Weight,
+        "share of the disks when they are busy, 1 to 10000 (io.weight)",
+    ),
+    limit(
         "limits.io_max",
-        Kind::Map,
+        "io",
+        "io.max",
+        Form::Rates,
         "rates of the disk that a path lies on: `rbps=`, `wbps=`, `riops=`, `wiops=` (io.max)",
     ),
-    key(
+    limit(
         "limits.io_latency",
-        Kind::Map,
+        "io",
+        "io.latency",
+        Form::Latency,
         "latency in microseconds that is aimed at for the disk that a path lies on (io.latency)",
     ),
-    key("limits.hugetlb_max", Kind::Map, "huge pages by their size, `2MB` to bytes (hugetlb.2MB.max)"),
-    key("limits.hugetlb_rsvd_max", Kind::Map, "huge pages that are reserved (hugetlb.2MB.rsvd.max)"),
-    key("limits.max_descendants", Kind::Number, "cgroups that may be made below (cgroup.max.descendants)"),
-    key("limits.max_depth", Kind::Number, "levels of cgroups below (cgroup.max.depth)"),
+    limit(
+        "limits.hugetlb_max",
+        "hugetlb",
+        "hugetlb.*.max",
+        Form::Pages,
+        "huge pages by their size, `2MB` to bytes (hugetlb.2MB.max)",
+    ),
+    limit(
+        "limits.hugetlb_rsvd_max",
+        "hugetlb",
+        "hugetlb.*.rsvd.max",
+        Form::Pages,
+        "huge pages that are reserved (hugetlb.2MB.rsvd.max)",
+    ),
+    limit(
+        "limits.max_descendants",
+        "",
+        "cgroup.max.descendants",
+        Form::Count,
+        "cgroups that may be made below (cgroup.max.descendants)",
+    ),
+    limit("limits.max_depth", "", "cgroup.max.depth", Form::Count, "levels of cgroups below (cgroup.max.depth)"),
     key("limits.delegate", Kind::Switch, "the program may make cgroups below its own, at /sys/fs/cgroup"),
     key("limits.cgroupfs", Kind::Switch, "the sandbox's own cgroup is shown at /sys/fs/cgroup, read-only"),
-    key("rlimits.as", Kind::Number, "address space in bytes (setrlimit(2), RLIMIT_AS)"),
-    key("rlimits.core", Kind::Number, "size of a core dump in bytes (RLIMIT_CORE)"),
-    key("rlimits.cpu", Kind::Number, "processor time in seconds (RLIMIT_CPU)"),
-    key("rlimits.data", Kind::Number, "data segment in bytes (RLIMIT_DATA)"),
-    key("rlimits.fsize", Kind::Number, "size of a file that is written, in bytes (RLIMIT_FSIZE)"),
-    key("rlimits.memlock", Kind::Number, "locked memory in bytes (RLIMIT_MEMLOCK)"),
-    key("rlimits.nofile", Kind::Number, "open descriptors (RLIMIT_NOFILE)"),
-    key("rlimits.nproc", Kind::Number, "processes of the user (RLIMIT_NPROC)"),
-    key("rlimits.stack", Kind::Number, "stack in bytes (RLIMIT_STACK)"),
+    rlimit("rlimits.as", "address space in bytes (setrlimit(2), RLIMIT_AS)"),
+    rlimit("rlimits.core", "size of a core dump in bytes (RLIMIT_CORE)"),
+    rlimit("rlimits.cpu", "processor time in seconds (RLIMIT_CPU)"),
+    rlimit("rlimits.data", "data segment in bytes (RLIMIT_DATA)"),
+    rlimit("rlimits.fsize", "size of a file that is written, in bytes (RLIMIT_FSIZE)"),
+    rlimit("rlimits.memlock", "locked memory in bytes (RLIMIT_MEMLOCK)"),
+    rlimit("rlimits.nofile", "open descriptors (RLIMIT_NOFILE)"),
+    rlimit("rlimits.nproc", "processes of the user (RLIMIT_NPROC)"),
+    rlimit("rlimits.stack", "stack in bytes (RLIMIT_STACK)"),
     key("desktop.wayland", Kind::Switch, "the Wayland compositor's socket"),
     key("desktop.x11", Kind::Switch, "the X server's socket, and the cookie for this display alone"),
     key("desktop.sound", Kind::Words(&["pipewire", "pulse"]), "sound servers whose sockets are let in"),
@@ -319,6 +437,13 @@ mod tests {
         for (i, key) in KEYS.iter().enumerate() {
             assert!(KEYS[i + 1..].iter().all(|other| other.name != key.name), "{} stands twice", key.name);
             assert!(!is_table(key.name), "{} is a key and a table", key.name);
+        }
+    }
+
+    #[test]
+    fn every_resource_has_its_key() {
+        for (name, _) in RLIMITS {
+            assert!(find(&format!("rlimits.{name}")).is_some_and(|key| key.target == Target::Rlimit), "{name}");
         }
     }
 }

@@ -38,6 +38,9 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// All of them, in the order in which they are listed for people.
+    pub const ALL: [Mode; 6] = [Mode::Ro, Mode::Rw, Mode::Tmpfs, Mode::Masked, Mode::Hidden, Mode::Deny];
+
     /// The word of the profile language.
     pub fn word(self) -> &'static str {
         match self {
@@ -52,9 +55,7 @@ impl Mode {
 
     /// The mode of this word.
     pub fn from_word(word: &str) -> Option<Mode> {
-        [Mode::Rw, Mode::Ro, Mode::Tmpfs, Mode::Masked, Mode::Hidden, Mode::Deny]
-            .into_iter()
-            .find(|mode| mode.word() == word)
+        Mode::ALL.into_iter().find(|mode| mode.word() == word)
     }
 
     /// Whether the host's own files show there.

@@ -1,5 +1,5 @@
-//! Limits of cgroup v2: their names, their files, and how a value is written. The names are the files' without the dots, as in
-//! "Control Group v2" of the kernel's documentation.
+//! Limits of cgroup v2: what is limited to how much, and how values are written. Which there are stands in `profile::schema`; the
+//! names are those of the files without the dots, as in "Control Group v2" of the kernel's documentation.
 
 use super::Origin;
 use super::size::parse_size;
@@ -34,6 +34,9 @@ impl Limits {
 pub struct Limit {
     /// Its name in `[limits]`.
     pub name: &'static str,
+    /// Where it is written.
+    #[serde(skip)]
+    pub control: Control,
     /// What is written.
     pub value: Value,
     /// It may be missing.
@@ -77,52 +80,15 @@ pub enum Form {
     Pages,
 }
 
-/// A key of `[limits]`.
-#[derive(Debug)]
-pub struct Key {
-    /// Its name.
-    pub name: &'static str,
+/// The file of the cgroup that a limit is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Control {
     /// The controller that has the file; none for the core's own.
     pub controller: &'static str,
     /// The file; `*` is the size of the pages.
     pub file: &'static str,
-    /// Its value.
+    /// How its value is written.
     pub form: Form,
-}
-
-const fn key(name: &'static str, controller: &'static str, file: &'static str, form: Form) -> Key {
-    Key { name, controller, file, form }
-}
-
-/// All of them.
-pub const KEYS: [Key; 22] = [
-    key("memory_max", "memory", "memory.max", Form::Bytes),
-    key("memory_high", "memory", "memory.high", Form::Bytes),
-    key("memory_low", "memory", "memory.low", Form::Bytes),
-    key("memory_min", "memory", "memory.min", Form::Bytes),
-    key("memory_oom_group", "memory", "memory.oom.group", Form::Switch),
-    key("swap_max", "memory", "memory.swap.max", Form::Bytes),
-    key("swap_high", "memory", "memory.swap.high", Form::Bytes),
-    key("zswap_max", "memory", "memory.zswap.max", Form::Bytes),
-    key("pids_max", "pids", "pids.max", Form::Count),
-    key("cpu_max", "cpu", "cpu.max", Form::Cpu),
-    key("cpu_max_burst", "cpu", "cpu.max.burst", Form::Count),
-    key("cpu_weight", "cpu", "cpu.weight", Form::Weight),
-    key("cpu_idle", "cpu", "cpu.idle", Form::Switch),
-    key("cpus", "cpuset", "cpuset.cpus", Form::Set),
-    key("mems", "cpuset", "cpuset.mems", Form::Set),
-    key("io_weight", "io", "io.weight", Form::Weight),
-    key("io_max", "io", "io.max", Form::Rates),
-    key("io_latency", "io", "io.latency", Form::Latency),
-    key("hugetlb_max", "hugetlb", "hugetlb.*.max", Form::Pages),
-    key("hugetlb_rsvd_max", "hugetlb", "hugetlb.*.rsvd.max", Form::Pages),
-    key("max_descendants", "", "cgroup.max.descendants", Form::Count),
-    key("max_depth", "", "cgroup.max.depth", Form::Count),
-];
-
-/// The key of this name.
-pub fn find(name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.name == name)
 }
 
 /// A period of cpu.max, in microseconds: the kernel's default.
@@ -248,29 +214,29 @@ mod tests {
 
     #[test]
     fn values_are_what_the_files_take() {
-        let value = |name: &str, text: &str| find(name).unwrap().form.value(text).ok();
-        assert_eq!(value("memory_max", "64M").as_deref(), Some("67108864"));
-        assert_eq!(value("swap_max", "0").as_deref(), Some("0"));
-        assert_eq!(value("cpu_max", "150%").as_deref(), Some("150000 100000"));
-        assert_eq!(value("cpu_max", "0.5%").as_deref(), Some("5000 1000000"));
-        assert_eq!(value("cpu_max", "20000 50000").as_deref(), Some("20000 50000"));
-        assert_eq!(value("cpus", "0-1, 3").as_deref(), Some("0-1,3"));
-        assert_eq!(value("io_max", "wbps=1M riops=max").as_deref(), Some("wbps=1048576 riops=max"));
-        for (name, wrong) in [
-            ("memory_max", "1.5G"),
-            ("memory_max", "-1"),
-            ("cpu_max", "0%"),
-            ("cpu_max", "nan%"),
-            ("cpu_max", "1"),
-            ("cpu_weight", "0"),
-            ("cpu_weight", "10001"),
-            ("cpus", "3-1"),
-            ("cpus", ""),
-            ("io_max", "1M"),
-            ("io_max", "wbps=0"),
-            ("pids_max", "lots"),
+        let value = |form: Form, text: &str| form.value(text).ok();
+        assert_eq!(value(Form::Bytes, "64M").as_deref(), Some("67108864"));
+        assert_eq!(value(Form::Bytes, "0").as_deref(), Some("0"));
+        assert_eq!(value(Form::Cpu, "150%").as_deref(), Some("150000 100000"));
+        assert_eq!(value(Form::Cpu, "0.5%").as_deref(), Some("5000 1000000"));
+        assert_eq!(value(Form::Cpu, "20000 50000").as_deref(), Some("20000 50000"));
+        assert_eq!(value(Form::Set, "0-1, 3").as_deref(), Some("0-1,3"));
+        assert_eq!(value(Form::Rates, "wbps=1M riops=max").as_deref(), Some("wbps=1048576 riops=max"));
+        for (form, wrong) in [
+            (Form::Bytes, "1.5G"),
+            (Form::Bytes, "-1"),
+            (Form::Cpu, "0%"),
+            (Form::Cpu, "nan%"),
+            (Form::Cpu, "1"),
+            (Form::Weight, "0"),
+            (Form::Weight, "10001"),
+            (Form::Set, "3-1"),
+            (Form::Set, ""),
+            (Form::Rates, "1M"),
+            (Form::Rates, "wbps=0"),
+            (Form::Count, "lots"),
         ] {
-            assert_eq!(value(name, wrong), None, "{name} = {wrong}");
+            assert_eq!(value(form, wrong), None, "{form:?} {wrong}");
         }
         assert_eq!(preferred("1G,prefer"), ("1G", true));
         assert_eq!(preferred("0-1, prefer"), ("0-1", true));
@@ -279,10 +245,10 @@ mod tests {
 
     #[test]
     fn a_stricter_value_is_one_that_allows_no_more() {
-        let tightens = |name: &str, new, old| find(name).unwrap().form.tightens(new, old);
-        assert!(tightens("memory_max", "1M", Some("1G")) && !tightens("memory_max", "2G", Some("1G")));
-        assert!(tightens("cpu_max", "50%", Some("100000 100000")) && !tightens("cpu_max", "max", Some("50%")));
-        assert!(tightens("cpus", "0", Some("0-1")) && !tightens("cpus", "0-2", Some("0-1")));
-        assert!(tightens("pids_max", "5", None));
+        let tightens = |form: Form, new, old| form.tightens(new, old);
+        assert!(tightens(Form::Bytes, "1M", Some("1G")) && !tightens(Form::Bytes, "2G", Some("1G")));
+        assert!(tightens(Form::Cpu, "50%", Some("100000 100000")) && !tightens(Form::Cpu, "max", Some("50%")));
+        assert!(tightens(Form::Set, "0", Some("0-1")) && !tightens(Form::Set, "0-2", Some("0-1")));
+        assert!(tightens(Form::Count, "5", None));
     }
 }

@@ -14,7 +14,7 @@ use super::victims::Victims;
 use crate::error::{Error, Result};
 use crate::launch::events::Events;
 use crate::plan::{CgroupPlan, CgroupSource, LimitFile};
-use crate::spec::limits::{self, Form};
+
 use crate::sys::{self, Errno};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -155,8 +155,7 @@ impl Cgroup {
             Some(libc::ENOENT | libc::EACCES) if !file.exists() => format!("this kernel has no {}", limit.file),
             _ => format!("writing `{value}` to {}: {}", limit.file, Errno::from(error)),
         })?;
-        let form = limits::find(limit.name).map_or(Form::Count, |key| key.form);
-        if holds(form, &value, &found) {
+        if holds(limit.form, &value, &found) {
             Ok(())
         } else {
             Err(format!("{} says `{}` after `{value}` was written", limit.file, found.trim()))

@@ -34,13 +34,13 @@ impl<'a> Builder<'a> {
     pub fn origins(&self) -> Origins {
         let mut origins = Origins::default();
         for (key, value) in self.merged.iter() {
-            let mut put = |item: &str, at| origins.insert(key, item, Origin(self.sources.place(at)));
+            let mut put = |item: &str, at| origins.insert(key.name, item, Origin(self.sources.place(at)));
             match value {
                 Value::Switch(_, at) => put("", at),
                 Value::Text(text) => put("", &text.at),
                 Value::List(list, _) => list.iter().for_each(|item| put(&item.text, &item.at)),
                 // A path keeps its own, and there may be thousands.
-                Value::Map(_) if key == "filesystem.paths" => {}
+                Value::Map(_) if key.name == "filesystem.paths" => {}
                 Value::Map(map) => map.iter().for_each(|(name, _)| put(&name.text, &name.at)),
             }
         }

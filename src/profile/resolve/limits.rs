@@ -2,16 +2,17 @@
 
 use super::builder::Builder;
 use crate::profile::document::{Text, Value};
-use crate::spec::{Origin, Rlimit, limits, parse_size};
+use crate::profile::schema::{KEYS, Key, Target};
+use crate::profile::source::At;
+use crate::spec::limits::{self, Control, Form, Limit, Limits};
+use crate::spec::{Origin, Rlimit, parse_size};
 
 impl Builder<'_> {
     pub(super) fn rlimits(&mut self) -> Vec<Rlimit> {
         let merged = self.merged;
-        let mut limits = Vec::new();
+        let mut list = Vec::new();
         for (key, value) in merged.iter() {
-            let (Some(name), Value::Text(text)) = (key.strip_prefix("rlimits."), value) else {
-                continue;
-            };
+            let (Target::Rlimit, Value::Text(text)) = (key.target, value) else { continue };
             let one = |part: &str| match part {
                 "unlimited" => Some(None),
                 _ => parse_size(part).map(Some),
@@ -19,7 +20,7 @@ impl Builder<'_> {
             let (soft, hard) = text.text.split_once(':').unwrap_or((&text.text, &text.text));
             match (one(soft), one(hard)) {
                 (Some(soft), Some(hard)) if soft.unwrap_or(u64::MAX) <= hard.unwrap_or(u64::MAX) => {
-                    limits.push(Rlimit { name, soft, hard, origin: self.origin(text) });
+                    list.push(Rlimit { name: key.last(), soft, hard, origin: self.origin(text) });
                 }
                 _ => {
                     let help = "a number, one with K, M or G, `unlimited`, or `SOFT:HARD` with the soft one not above the hard";
@@ -27,63 +28,68 @@ impl Builder<'_> {
                 }
             }
         }
-        limits
+        list
     }
 
-    pub(super) fn limits(&mut self) -> limits::Limits {
+    pub(super) fn limits(&mut self) -> Limits {
         let merged = self.merged;
-        let mut found = limits::Limits::default();
+        let mut list = Vec::new();
         for (key, value) in merged.iter() {
-            let Some(name) = key.strip_prefix("limits.") else { continue };
-            match (name, value) {
-                ("delegate", Value::Switch(true, at)) => found.delegate = Some(Origin(self.sources.place(at))),
-                ("cgroupfs", Value::Switch(true, at)) => found.cgroupfs = Some(Origin(self.sources.place(at))),
-                _ => {}
-            }
-            let Some(key) = limits::find(name) else { continue };
-            match value {
-                Value::Switch(on, at) => found.list.push(limits::Limit {
-                    name: key.name,
-                    value: limits::Value::Text(if *on { "1" } else { "0" }.into()),
-                    prefer: false,
-                    origin: Origin(self.sources.place(at)),
-                }),
-                Value::Text(text) => {
-                    let (plain, prefer) = limits::preferred(&text.text);
-                    if let Some(value) = self.limit(key, text, plain) {
-                        let value = limits::Value::Text(value);
-                        found.list.push(limits::Limit { name: key.name, value, prefer, origin: self.origin(text) });
-                    }
-                }
-                Value::Map(map) => {
-                    for (item, text) in map {
-                        let (plain, prefer) = limits::preferred(&text.text);
-                        let Some(value) = self.limit(key, text, plain) else { continue };
-                        let value = match key.form {
-                            limits::Form::Pages => limits::Value::Pages(item.text.clone(), value),
-                            _ => match self.path(item) {
-                                Some(path) => limits::Value::Device(path, value),
-                                None => continue,
-                            },
-                        };
-                        found.list.push(limits::Limit { name: key.name, value, prefer, origin: self.origin(item) });
-                    }
-                }
-                Value::List(..) => {}
+            if let Target::Limit(control) = key.target {
+                self.limit(key, control, value, &mut list);
             }
         }
-        // In the order of the table, whatever that of the layers: memory before swap.
-        found.list.sort_by_key(|limit| limits::KEYS.iter().position(|key| key.name == limit.name));
-        found
+        // In the order of the table, whatever that of the names: memory before swap.
+        list.sort_by_key(|limit| KEYS.iter().position(|key| key.target == Target::Limit(limit.control)));
+        let switch = |name| match merged.get(name) {
+            Some(Value::Switch(true, at)) => Some(self.place(at)),
+            _ => None,
+        };
+        Limits { list, delegate: switch("limits.delegate"), cgroupfs: switch("limits.cgroupfs"), stats: false }
     }
 
-    fn limit(&mut self, key: &limits::Key, text: &Text, plain: &str) -> Option<String> {
-        match key.form.value(plain) {
+    fn limit(&mut self, key: &'static Key, control: Control, value: &Value, list: &mut Vec<Limit>) {
+        let mut push = |value, prefer, origin| list.push(Limit { name: key.last(), control, value, prefer, origin });
+        match value {
+            Value::Switch(on, at) => {
+                push(limits::Value::Text(if *on { "1" } else { "0" }.into()), false, self.place(at));
+            }
+            Value::Text(text) => {
+                let (plain, prefer) = limits::preferred(&text.text);
+                if let Some(value) = self.amount(key, control.form, text, plain) {
+                    push(limits::Value::Text(value), prefer, self.origin(text));
+                }
+            }
+            Value::Map(map) => {
+                for (item, text) in map {
+                    let (plain, prefer) = limits::preferred(&text.text);
+                    let Some(value) = self.amount(key, control.form, text, plain) else { continue };
+                    let value = match control.form {
+                        Form::Pages => limits::Value::Pages(item.text.clone(), value),
+                        _ => match self.path(item) {
+                            Some(path) => limits::Value::Device(path, value),
+                            None => continue,
+                        },
+                    };
+                    push(value, prefer, self.origin(item));
+                }
+            }
+            // No limit has such a kind.
+            Value::List(..) => {}
+        }
+    }
+
+    fn amount(&mut self, key: &Key, form: Form, text: &Text, plain: &str) -> Option<String> {
+        match form.value(plain) {
             Ok(value) => Some(value),
             Err(help) => {
-                self.wrong(text, format!("`{}` is no value of limits.{}", text.text, key.name), help);
+                self.wrong(text, format!("`{}` is no value of {}", text.text, key.name), help);
                 None
             }
         }
+    }
+
+    fn place(&self, at: &At) -> Origin {
+        Origin(self.sources.place(at))
     }
 }
