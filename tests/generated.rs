@@ -2,7 +2,7 @@
 
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
-use sbx::profile::schema;
+use sbx::profile::{json_schema, schema};
 use std::path::PathBuf;
 
 fn root() -> PathBuf {
@@ -50,7 +50,7 @@ fn the_settings_of_built_in_profiles_are_fresh() {
 
 #[test]
 fn the_schema_is_fresh() {
-    fresh("profiles/schema.json", &format!("{:#}\n", schema::json_schema()));
+    fresh("profiles/schema.json", &format!("{:#}\n", json_schema()));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::args::{self, ProfileVerb};
 use super::layers::Caller;
 use super::review;
 use crate::error::{Error, Result};
-use crate::profile::{Diagnostic, Failed, Loader, Merged, Text, Value, schema};
+use crate::profile::{Diagnostic, Failed, Loader, Merged, Text, Value, json_schema};
 use std::fmt::Write;
 
 pub(super) fn main(args: &args::Profile) -> Result<u8> {
@@ -13,7 +13,7 @@ pub(super) fn main(args: &args::Profile) -> Result<u8> {
         ProfileVerb::List { json } => list(&caller, *json),
         ProfileVerb::Show { name, resolved, origin } => show(&caller, name, *resolved, *origin)?,
         ProfileVerb::Check { files, strict, json } => return review::main(&caller, files, *strict, *json),
-        ProfileVerb::Schema => format!("{:#}\n", schema::json_schema()),
+        ProfileVerb::Schema => format!("{:#}\n", json_schema()),
     };
     super::print(&text)?;
     Ok(0)

@@ -1,8 +1,9 @@
 //! What may be written in a profile: one table, from which reading, merging, `--set`, "did you mean" and the JSON schema come.
 
+pub use super::nearest::nearest;
+
 use crate::spec::limits::{Control, Form};
 use crate::sys::RLIMITS;
-use serde_json::{Map, Value as Json, json};
 
 /// The version of the language, `schema = 1`.
 pub const VERSION: i64 = 1;
@@ -341,96 +342,9 @@ pub fn names_in(table: &str) -> Vec<&'static str> {
     names
 }
 
-/// The word that was probably meant: the nearest within a third of its length.
-pub fn nearest<'a>(word: &str, among: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    among
-        .into_iter()
-        .map(|candidate| (distance(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len().max(word.len()) / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein's distance, with two neighbours that changed places as one step (optimal string alignment).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, y) in b.iter().enumerate() {
-            let mut best = (last[j] + usize::from(x != y)).min(last[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
-                best = best.min(before[j - 1] + 1);
-            }
-            row.push(best);
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
-}
-
-/// The language as a JSON schema (draft 2020-12), for editors.
-pub fn json_schema() -> Json {
-    let mut root = Map::new();
-    for key in KEYS {
-        let mut table = &mut root;
-        let mut parts = key.name.split('.').peekable();
-        while let Some(part) = parts.next() {
-            if parts.peek().is_none() {
-                table.insert(part.into(), value_schema(key));
-                break;
-            }
-            let next = table
-                .entry(part)
-                .or_insert_with(|| json!({"type": "object", "additionalProperties": false, "properties": {}}));
-            table = match next.get_mut("properties") {
-                Some(Json::Object(properties)) => properties,
-                _ => unreachable!("a table of the schema has properties"),
-            };
-        }
-    }
-    json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "sbx profile",
-        "type": "object",
-        "required": ["schema"],
-        "additionalProperties": false,
-        "properties": root,
-    })
-}
-
-fn value_schema(key: &Key) -> Json {
-    let strings = json!({"type": "string"});
-    let mut schema = match key.kind {
-        Kind::Switch => json!({"type": "boolean"}),
-        Kind::Word(words) => json!({"enum": words}),
-        Kind::Text => strings,
-        Kind::Number => json!({"type": ["integer", "string"]}),
-        Kind::Argv | Kind::List => json!({"type": "array", "items": strings}),
-        Kind::Words(words) => {
-            json!({"type": "array", "items": {"type": "string", "pattern": format!("^!?({})(,.*)?$", words.join("|"))}})
-        }
-        Kind::Map => json!({"type": "object", "additionalProperties": strings}),
-        Kind::Paths => json!({"type": "object", "additionalProperties": {
-            "type": "string", "pattern": format!("^(!|({})(,.*)?)$", MODES.join("|"))}}),
-    };
-    if let Json::Object(fields) = &mut schema {
-        fields.insert("description".into(), key.doc.into());
-    }
-    schema
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nearest_finds_a_slip_and_not_a_stranger() {
-        assert_eq!(nearest("hostnme", ["cwd", "hostname"]), Some("hostname"));
-        assert_eq!(nearest("elephant", ["cwd", "hostname"]), None);
-        assert_eq!(nearest("hots", ["none", "host"]), Some("host"), "two letters that changed places");
-    }
 
     #[test]
     fn names_are_unique_and_no_key_is_also_a_table() {
