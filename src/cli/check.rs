@@ -267,7 +267,7 @@ fn one_profile(profile: &str, json: bool, caller: &layers::Caller) -> Result<u8>
     match plan::plan(&sandbox, &facts.with_settings()) {
         Ok(plan) => {
             for note in &plan.notes {
-                rows.push(Row::bad("note", false, note.clone(), false, ""));
+                rows.push(Row::bad("note", false, note.to_string(), false, ""));
             }
             let all: Vec<_> = plan.namespaces.private.iter().copied().collect();
             let tried = launch::try_out(Trial::Map, &all);

@@ -94,7 +94,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     sandbox.process.descriptors = spec::Descriptors::Only(args.keep_fd.clone());
     for name in &caller.odd {
         if sandbox.process.env_pass.iter().any(|pattern| pattern == name) {
-            sandbox.notes.push(format!("{name} is not passed: its value is not UTF-8"));
+            sandbox.notes.push(spec::Note::NotUtf8 { variable: name.clone() });
         }
     }
     crate::sys::phase("spec");

@@ -2,7 +2,7 @@
 
 use super::{args, layers};
 use crate::error::{Error, Result};
-use crate::launch::{self, Events, Outcome, Status};
+use crate::launch::{self, Events, Outcome, Status, Told};
 use crate::sys::{self, UnownedFd};
 use crate::{exit, plan};
 use std::mem::ManuallyDrop;
@@ -36,11 +36,10 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     let (sandbox, facts) = &*parts;
     let mut plan = ManuallyDrop::new(plan::plan(sandbox, facts)?);
     sys::phase("plan");
-    let receipt = |plan: &plan::Plan| format!("{:#}\n", serde_json::json!(plan::receipt(sandbox, plan)));
-    if let Some((_, text)) = &mut status.receipt {
-        *text = receipt(&plan);
+    if let Some(told) = &mut status.receipt {
+        told.receipt = Some(plan::receipt(sandbox, &plan));
     }
-    plan.notes.iter().for_each(|note| status.note(note));
+    plan.notes.iter().for_each(|note| status.note(&note.to_string()));
     let outcome = match launch::run(&plan, status) {
         Err(error) if error.refused => {
             // The kernel did not let us: a closer look at the host tells why, or what can be done without.
@@ -49,10 +48,10 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
             if again == *plan {
                 return Err(plan::explain(error, &facts));
             }
-            again.notes.iter().skip(plan.notes.len()).for_each(|note| status.note(note));
+            again.notes.iter().skip(plan.notes.len()).for_each(|note| status.note(&note.to_string()));
             *plan = again;
-            if let Some((_, text)) = &mut status.receipt {
-                *text = receipt(&plan);
+            if let Some(told) = &mut status.receipt {
+                told.receipt = Some(plan::receipt(sandbox, &plan));
             }
             launch::run(&plan, status)?
         }
@@ -164,8 +163,8 @@ fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
     }
     sys::cloexec_range(3, u32::MAX).map_err(|errno| Error::new(format!("close_range: {errno}")))?;
     if let Some(target) = &args.receipt {
-        status.receipt = Some((receipt(target)?, String::new()));
-        status.own_file = target.to_str().is_none_or(|text| text.parse::<i32>().is_err());
+        let own_file = target.to_str().is_none_or(|text| text.parse::<i32>().is_err());
+        status.receipt = Some(Told { fd: receipt(target)?, own_file, receipt: None });
     }
     if let Some(fd) = args.status_fd {
         let adopted = taken(fd);

@@ -32,7 +32,7 @@ pub use cgroup::victims::Victim;
 pub use events::Events;
 pub use outcome::Outcome;
 pub use running::Running;
-pub use status::Status;
+pub use status::{Status, Told};
 pub use trial::try_out;
 
 use crate::error::Result;

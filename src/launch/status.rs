@@ -3,6 +3,7 @@
 use super::cgroup::figures::Figures;
 use super::events::Events;
 use super::outcome::Outcome;
+use crate::plan::Receipt;
 use crate::sys;
 use serde_json::{Value, json};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -15,15 +16,35 @@ pub struct Status {
     /// Whether notes are left out on stderr.
     pub quiet: bool,
     /// Where the receipt is written when the program runs, and the receipt.
-    pub receipt: Option<(OwnedFd, String)>,
+    pub receipt: Option<Told>,
     /// Whether what was used is written on stderr, and as JSON.
     pub stats: Option<bool>,
     /// What was used in all.
     pub used: Option<Figures>,
-    /// Whether the receipt goes to a file of its own, which is written anew at the end.
-    pub own_file: bool,
     /// Where the receipt was written: what was used follows.
-    pub written: Option<(OwnedFd, String)>,
+    pub written: Option<Told>,
+}
+
+/// A receipt and its file.
+#[derive(Debug)]
+pub struct Told {
+    /// The file.
+    pub fd: OwnedFd,
+    /// Whether it is a file of its own, which is written anew at the end.
+    pub own_file: bool,
+    /// The receipt, once there is a plan.
+    pub receipt: Option<Receipt>,
+}
+
+impl Told {
+    /// The text of the file, with what was used, once that is known.
+    fn text(&self, used: Option<&Figures>) -> String {
+        let mut receipt = json!(self.receipt);
+        if let Some(used) = used {
+            receipt["used"] = json!(used);
+        }
+        format!("{receipt:#}\n")
+    }
 }
 
 impl Status {
@@ -37,9 +58,9 @@ impl Status {
 
     /// The program was not started, or can no longer be watched.
     pub fn failed(&mut self, error: &crate::error::Error) {
-        if let Some((fd, _)) = self.receipt.take() {
+        if let Some(told) = self.receipt.take() {
             let text = json!({"version": 1, "started": false, "error": error.message});
-            let _ = sys::write_all(fd.as_fd(), format!("{text:#}\n").as_bytes());
+            let _ = sys::write_all(told.fd.as_fd(), format!("{text:#}\n").as_bytes());
         }
         self.tell(&json!({"event": "failed", "status": error.status, "message": error.message}));
     }
@@ -51,11 +72,11 @@ impl Events for Status {
     }
 
     fn started(&mut self, pid: i32) {
-        if let Some((fd, receipt)) = self.receipt.take() {
-            if let Err(errno) = sys::write_all(fd.as_fd(), receipt.as_bytes()) {
+        if let Some(told) = self.receipt.take() {
+            if let Err(errno) = sys::write_all(told.fd.as_fd(), told.text(None).as_bytes()) {
                 self.note(&format!("the receipt cannot be written: {errno}"));
             }
-            self.written = Some((fd, receipt));
+            self.written = Some(told);
         }
         self.tell(&json!({"event": "started", "pid": pid}));
     }
@@ -71,17 +92,9 @@ impl Events for Status {
 
     fn not_enforced(&mut self, limit: &str, why: &str) {
         self.note(&format!("limits.{limit} is not enforced: {why}"));
-        let Some((_, text)) = &mut self.receipt else { return };
-        let Ok(mut receipt) = serde_json::from_str::<Value>(text) else { return };
-        let setting = format!("limits.{limit}");
-        for line in receipt["lines"].as_array_mut().into_iter().flatten() {
-            if line["setting"].as_str().is_some_and(|text| text.split([' ', ':']).next() == Some(&setting)) {
-                line["enforced"] = "none".into();
-                line["by"] = json!([]);
-                line["missing"] = json!([why]);
-            }
+        if let Some(Told { receipt: Some(receipt), .. }) = &mut self.receipt {
+            receipt.not_enforced(limit, why);
         }
-        *text = format!("{receipt:#}\n");
     }
 
     fn wants_figures(&self) -> bool {
@@ -101,18 +114,15 @@ impl Events for Status {
             return;
         }
         self.used = Some(figures.clone());
-        let Some((fd, receipt)) = self.written.take() else { return };
-        let text = match serde_json::from_str::<Value>(&receipt) {
-            Ok(mut receipt) if self.own_file => {
-                receipt["used"] = json!(figures);
-                format!("{receipt:#}\n")
-            }
-            _ => format!("{:#}\n", json!({"version": 1, "used": figures})),
+        let Some(told) = self.written.take() else { return };
+        let text = match told.own_file {
+            true => told.text(Some(figures)),
+            false => format!("{:#}\n", json!({"version": 1, "used": figures})),
         };
-        if self.own_file && sys::empty_file(fd.as_fd()).is_err() {
+        if told.own_file && sys::empty_file(told.fd.as_fd()).is_err() {
             return;
         }
-        let _ = sys::write_all(fd.as_fd(), text.as_bytes());
+        let _ = sys::write_all(told.fd.as_fd(), text.as_bytes());
     }
 
     fn descriptors(&self) -> Vec<RawFd> {

@@ -3,6 +3,7 @@
 use super::HelperSpec;
 use super::bus_proxy;
 use super::items::{Item, What, base, own, resolved};
+use super::note::Note;
 use crate::error::{Error, Result};
 use crate::host::{Facts, bus_path};
 use crate::spec::{BusPolicy, Options, Origin, Sandbox};
@@ -20,7 +21,7 @@ pub(super) fn plan(
     sandbox: &Sandbox,
     facts: &Facts,
     env: &mut BTreeMap<String, String>,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Note>,
 ) -> Result<DesktopPlan> {
     let mut plan = DesktopPlan::default();
     let uid = match sandbox.process.user {
@@ -47,7 +48,7 @@ pub(super) fn plan(
         }
     }
     if (desktop.wayland || desktop.x11) && host.wayland.is_none() && host.x11.is_none() {
-        notes.push("no display: neither WAYLAND_DISPLAY nor DISPLAY names a socket of this host".into());
+        notes.push(Note::NoDisplay);
     }
     if let Some(socket) = host.pipewire.as_ref().filter(|_| desktop.sound.contains("pipewire")) {
         plan.socket(facts, socket, runtime.join("pipewire-0"))?;
@@ -58,7 +59,7 @@ pub(super) fn plan(
         plan.socket(facts, socket, inside)?;
     }
     if !desktop.sound.is_empty() && host.pipewire.is_none() && host.pulse.is_none() {
-        notes.push("no sound: neither PipeWire's nor PulseAudio's socket is there".into());
+        notes.push(Note::NoSound);
     }
     devices(sandbox, facts, &mut plan, notes)?;
     bus(sandbox, facts, &runtime, env, &mut plan, notes)?;
@@ -74,7 +75,7 @@ impl DesktopPlan {
     }
 }
 
-fn devices(sandbox: &Sandbox, facts: &Facts, plan: &mut DesktopPlan, notes: &mut Vec<String>) -> Result<()> {
+fn devices(sandbox: &Sandbox, facts: &Facts, plan: &mut DesktopPlan, notes: &mut Vec<Note>) -> Result<()> {
     for device in &sandbox.devices {
         let path = PathBuf::from(&device.name);
         let found = match facts.desktop.devices.get(&device.name) {
@@ -84,7 +85,7 @@ fn devices(sandbox: &Sandbox, facts: &Facts, plan: &mut DesktopPlan, notes: &mut
         };
         if found.is_empty() {
             if device.optional {
-                notes.push(format!("no {}: this host has no such device", device.name));
+                notes.push(Note::NoDevice { name: device.name.clone() });
                 continue;
             }
             return Err(Error::new(format!("this host has no device `{}`", device.name))
@@ -107,16 +108,14 @@ fn bus(
     runtime: &Path,
     env: &mut BTreeMap<String, String>,
     plan: &mut DesktopPlan,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Note>,
 ) -> Result<()> {
     let bus = &sandbox.session_bus;
     if bus.policy == BusPolicy::None {
         return Ok(());
     }
     let Some(address) = &facts.desktop.session_bus else {
-        notes.push(
-            "no session bus: there is no socket where DBUS_SESSION_BUS_ADDRESS, or XDG_RUNTIME_DIR, has it".into(),
-        );
+        notes.push(Note::NoBus);
         return Ok(());
     };
     let socket = runtime.join("bus");

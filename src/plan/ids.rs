@@ -1,5 +1,6 @@
 //! Maps of user and group ids: user_namespaces(7).
 
+use super::note::Note;
 use crate::error::{Error, Result};
 use crate::host::{Facts, Range};
 use crate::spec::{Sandbox, User, UserNamespace};
@@ -62,7 +63,7 @@ impl IdPlan {
     }
 }
 
-pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) -> Result<IdPlan> {
+pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<IdPlan> {
     let own = sandbox.namespaces.user == UserNamespace::New;
     if let (User::Single { uid, gid }, false) = (sandbox.process.user, own) {
         return Ok(IdPlan { uid, gid, uid_map: vec![], gid_map: vec![], writer: Writer::Nobody, drop_groups: false });
@@ -83,11 +84,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) ->
     };
     let writer = if facts.maps_ids() { Writer::Launcher } else { Writer::Child };
     if !facts.maps_ids() && !facts.groups.is_empty() && sandbox.process.user != User::Own {
-        let groups: Vec<_> = facts.groups.iter().map(u32::to_string).collect();
-        notes.push(format!(
-            "supplementary groups {} stay in force and show as nogroup: one mapped group cannot give them up",
-            groups.join(", ")
-        ));
+        notes.push(Note::SupplementaryGroups(facts.groups.clone()));
     }
     Ok(IdPlan {
         uid,

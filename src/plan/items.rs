@@ -2,6 +2,7 @@
 
 use super::Closed;
 use super::ids::IdPlan;
+use super::note::{NotInMode, Note};
 use super::tree::{Tree, within};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
@@ -35,6 +36,26 @@ pub(super) enum What {
     Dev,
 }
 
+impl What {
+    /// The mode of a path that it comes to, by which one is stricter than another. What the view makes itself is memory.
+    pub fn mode(&self) -> Mode {
+        match self {
+            What::Bind { ro: false, .. } => Mode::Rw,
+            What::Bind { ro: true, .. } => Mode::Ro,
+            What::Masked => Mode::Masked,
+            What::Hidden => Mode::Hidden,
+            What::Deny => Mode::Deny,
+            What::Tmpfs { .. }
+            | What::Dir { .. }
+            | What::Link(_)
+            | What::File { .. }
+            | What::Proc
+            | What::Cgroup { .. }
+            | What::Dev => Mode::Tmpfs,
+        }
+    }
+}
+
 /// One path with what it is to be, how, and who asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item {
@@ -66,7 +87,7 @@ pub(super) fn collect(
     facts: &Facts,
     ids: &IdPlan,
     services: Vec<(PathBuf, Item)>,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Note>,
     closed: &mut Vec<Closed>,
 ) -> Result<Items> {
     let mut items = Items::new();
@@ -128,7 +149,7 @@ pub(super) fn collect(
         if missing && (rule.mode.shows_host() || hides) && !rule.options.create {
             if rule.options.optional || rule.mode == Mode::Hidden {
                 if facts.paths.denied(&source) {
-                    notes.push(format!("{} is left out: permission denied (EACCES)", source.display()));
+                    notes.push(Note::LeftOut { path: source });
                 }
                 continue;
             } else if special(sandbox, &real) && hides && !shown {
@@ -138,9 +159,7 @@ pub(super) fn collect(
             }
         }
         if real == Path::new("/proc") && rule.mode.shows_host() {
-            notes.push(
-                "the host's /proc is shown: its processes are seen, and can be changed as far as their user may".into(),
-            );
+            notes.push(Note::HostProc);
         }
         // Whoever may write to the directory above could put something else there.
         let fixed = above.is_some_and(|item| matches!(item.what, What::Bind { ro: true, .. }));
@@ -171,8 +190,8 @@ pub(super) fn collect(
             only_tightens(&items, &real, &item)?;
         }
         // Two names of one path: the stricter mode wins.
-        let old = items.get(&real).filter(|old| old.asked).map(|old| strictness(&old.what));
-        if old.is_none_or(|old| old <= strictness(&item.what)) {
+        let old = items.get(&real).filter(|old| old.asked).map(|old| old.what.mode());
+        if old.is_none_or(|old| old <= item.what.mode()) {
             items.insert(real, item);
         }
     }
@@ -204,11 +223,12 @@ fn only_tightens(items: &Items, real: &Path, item: &Item) -> Result<()> {
                 What::Tmpfs { size, .. } => *size,
                 _ => None,
             };
-            strictness(&item.what) < strictness(&old.what)
+            item.what.mode() < old.what.mode()
                 || (shows && old.options.from.is_some())
-                || (old.options.noexec && !item.options.noexec && strictness(&item.what) <= 2)
-                || limited(&old.what)
-                    .is_some_and(|old| limited(&item.what).is_none_or(|new| new > old) && strictness(&item.what) == 2)
+                || (old.options.noexec && !item.options.noexec && item.what.mode() <= Mode::Tmpfs)
+                || limited(&old.what).is_some_and(|old| {
+                    limited(&item.what).is_none_or(|new| new > old) && item.what.mode() == Mode::Tmpfs
+                })
         }
     };
     if !freer {
@@ -254,17 +274,6 @@ fn followed(facts: &Facts, path: &Path, origin: &Origin) -> Result<(PathBuf, Vec
 fn special(sandbox: &Sandbox, path: &Path) -> bool {
     let made = ["/proc", "/dev", "/tmp", "/run"].iter().any(|dir| within(path, Path::new(dir)));
     made || (sandbox.filesystem.root == Root::Host && path == Path::new("/sys"))
-}
-
-fn strictness(what: &What) -> u8 {
-    match what {
-        What::Bind { ro: false, .. } => 0,
-        What::Bind { .. } => 1,
-        What::Masked => 3,
-        What::Hidden => 4,
-        What::Deny => 5,
-        _ => 2,
-    }
 }
 
 fn tmpfs_mode(path: &Path) -> u32 {
@@ -386,8 +395,12 @@ fn etc(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'static str, Str
     files
 }
 
+fn not_hidden(path: &Path, item: &Item, why: NotInMode) -> Note {
+    Note::Path { path: path.to_owned(), mode: Mode::Hidden, origin: item.origin.clone(), why }
+}
+
 /// `hidden` below a read-only directory of the host: the directory is made anew in memory, with everything in it but that.
-fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<String>) -> Result<()> {
+fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<Note>) -> Result<()> {
     let hidden: Vec<(PathBuf, Item)> =
         items.iter().filter(|(_, item)| item.what == What::Hidden).map(|(p, i)| (p.to_owned(), i.clone())).collect();
     for (path, item) in hidden {
@@ -405,7 +418,7 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<String
             What::Bind { source, ro, .. } => (source, ro),
             What::Tmpfs { .. } | What::Dir { .. } | What::Link(_) | What::Hidden => continue,
             _ if item.options.prefer => {
-                notes.push(format!("{} is not hidden: {} is made by the view itself", path.display(), above.display()));
+                notes.push(not_hidden(&path, &item, NotInMode::MadeByView(above.to_owned())));
                 items.remove(&path);
                 continue;
             }
@@ -421,7 +434,7 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<String
         let listing = facts.paths.listing(&host_parent).filter(|_| host_parent == crate::host_path(root, parent));
         let (true, Some(listing)) = (*ro, listing) else {
             if item.options.prefer {
-                notes.push(format!("{} is not hidden: it lies in `{}`", path.display(), above.display()));
+                notes.push(not_hidden(&path, &item, NotInMode::LiesIn(above.to_owned())));
                 items.remove(&path);
                 continue;
             }

@@ -1,6 +1,7 @@
 //! Limits: what is written to the files of the sandbox's cgroup, and what cannot be had.
 
 use super::cgroup::{CgroupSource, available, choose, countable, counting};
+use super::note::Note;
 use crate::error::{Error, Result};
 use crate::host::{CgroupFacts, Facts};
 use crate::spec::Sandbox;
@@ -36,6 +37,9 @@ pub struct LimitFile {
     /// How its value is written.
     #[serde(skip)]
     pub form: Form,
+    /// The value as the profile has it, with the path or the size of pages that it is for.
+    #[serde(skip)]
+    pub asked: Value,
     /// What is written.
     pub value: String,
     /// It may fail.
@@ -45,8 +49,15 @@ pub struct LimitFile {
     pub origin: Origin,
 }
 
+impl LimitFile {
+    /// Whether it is what is written for this limit.
+    pub(super) fn is_for(&self, limit: &Limit) -> bool {
+        self.name == limit.name && self.asked == limit.value && self.origin == limit.origin
+    }
+}
+
 /// Decides where the cgroup comes from, and what is left out.
-pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) -> Result<Option<CgroupPlan>> {
+pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<Option<CgroupPlan>> {
     let wanted = &sandbox.limits;
     let Some(found) = facts.cgroup.as_ref().filter(|_| wanted.wanted()) else { return Ok(None) };
     // Who asked for a cgroup that the program sees.
@@ -77,13 +88,13 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) ->
             return Err(Error::new(format!("there is no cgroup to show: {why}")).origin(origin).hint(fix));
         }
         if wanted.stats {
-            notes.push(format!("what is used is told without a cgroup: {why}"));
+            notes.push(Note::NotCounted { why: why.clone() });
         }
         notes.extend(list.iter().map(|limit| not_enforced(limit, &why)));
         return Ok(None);
     };
     for (dir, limit) in found.limits.iter().filter(|(dir, _)| !chosen.below.starts_with(dir)) {
-        notes.push(format!("{limit} of {} does not hold for the sandbox, whose cgroup lies elsewhere", dir.display()));
+        notes.push(Note::LimitElsewhere { limit: limit.clone(), dir: dir.clone() });
     }
     let mut files = Vec::new();
     for limit in &list {
@@ -115,8 +126,8 @@ fn needed(wanted: &Limits, list: &[&Limit], found: &CgroupFacts) -> Vec<&'static
     names
 }
 
-fn not_enforced(limit: &Limit, why: &str) -> String {
-    format!("limits.{} is not enforced: {why}", limit.name)
+fn not_enforced(limit: &Limit, why: &str) -> Note {
+    Note::Limit { limit: limit.clone(), why: why.to_owned() }
 }
 
 fn refused(limit: &Limit, why: &str, fix: &str) -> Error {
@@ -141,7 +152,15 @@ fn file(limit: &Limit, found: &CgroupFacts) -> std::result::Result<LimitFile, (S
             }
         },
     };
-    Ok(LimitFile { name: limit.name, file, form, value, prefer: limit.prefer, origin: limit.origin.clone() })
+    Ok(LimitFile {
+        name: limit.name,
+        file,
+        form,
+        asked: limit.value.clone(),
+        value,
+        prefer: limit.prefer,
+        origin: limit.origin.clone(),
+    })
 }
 
 /// One line for `systemctl`.

@@ -1,5 +1,6 @@
 //! The lock-down: what the program may not do, beside what it does not see.
 
+use super::note::Note;
 use super::render::Lines;
 use super::syscalls::{self, Arch, Base, refusals};
 use super::{CapabilityPlan, LandlockPlan, Placed, landlock, privileges, undone};
@@ -43,14 +44,14 @@ fn lengths<S: Serializer>(filters: &[BpfProgram], serializer: S) -> std::result:
 }
 
 /// Decides what is taken from the program that sees this view.
-pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes: &mut Vec<String>) -> Result<LockdownPlan> {
+pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes: &mut Vec<Note>) -> Result<LockdownPlan> {
     let bare = sandbox.filesystem.root == Root::Bare;
     let capabilities = privileges::capabilities(sandbox, facts);
     let landlock = landlock::plan(sandbox, view, facts)?;
     if let (Err(why), Requirement::Prefer) = (&landlock, sandbox.security.landlock)
         && facts.landlock.is_none()
     {
-        notes.push(format!("Landlock is not used: {why}"));
+        notes.push(Note::NoLandlock { why: why.clone() });
     }
     if landlock.is_err() {
         undone::by_mounts(sandbox, facts, view, notes)?;

@@ -12,6 +12,7 @@ mod landlock;
 mod limits;
 mod lockdown;
 mod namespaces;
+mod note;
 mod op;
 mod ordered;
 mod place;
@@ -22,6 +23,7 @@ mod render;
 mod requirements;
 mod resources;
 pub mod seccomp;
+mod setting;
 pub mod syscalls;
 mod tree;
 mod undone;
@@ -34,6 +36,7 @@ pub use landlock::LandlockPlan;
 pub use limits::{CgroupPlan, LimitFile};
 pub use lockdown::LockdownPlan;
 pub use namespaces::NamespacePlan;
+pub use note::{MissingNamespace, NotInMode, Note};
 pub use op::{Attributes, Op};
 pub use privileges::CapabilityPlan;
 pub use process::ProcessPlan;
@@ -41,6 +44,7 @@ pub use receipt::{Enforced, Receipt, receipt};
 pub use render::text;
 pub use requirements::{APPARMOR, KERNEL_FLOOR, explain};
 pub use resources::ResourcePlan;
+pub use setting::Setting;
 pub use view::{Closed, Create, Placed, ViewPlan};
 
 use crate::error::Result;
@@ -69,7 +73,7 @@ pub struct Plan {
     /// Programs that help from outside, in the order in which they are started.
     pub helpers: Vec<HelperSpec>,
     /// What was not enforced or not there, each in one line, and was allowed to be.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// Decides everything.
@@ -79,7 +83,7 @@ pub struct Plan {
 /// What the sandbox asks for cannot be done here, or contradicts itself.
 pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     requirements::check(facts)?;
-    let mut notes = sandbox.notes.clone();
+    let mut notes = sandbox.notes.iter().cloned().map(Note::Profile).collect();
     let mut namespaces = namespaces::plan(sandbox, facts, &mut notes)?;
     let mut process = process::plan(sandbox, facts, &namespaces)?;
     let view::Planned { view, env, helpers } = view::plan(sandbox, facts, &namespaces.ids, &mut notes)?;

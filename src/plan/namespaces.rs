@@ -1,6 +1,7 @@
 //! Namespaces, and what belongs to them: ids, the host name, the loopback interface.
 
 use super::ids::{self, IdMapping, IdPlan, Writer};
+use super::note::{MissingNamespace, Note};
 use super::render::Lines;
 use super::requirements;
 use crate::error::{Error, Result};
@@ -48,17 +49,15 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// Decides which namespaces there are. Whether there is a second user namespace is decided when the view is known.
-pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) -> Result<NamespacePlan> {
+pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<NamespacePlan> {
     let wanted = &sandbox.namespaces;
     let ids = ids::plan(sandbox, facts, notes)?;
     let private = private(sandbox, facts, notes)?;
     if !private.contains(&Namespace::Pid) {
-        notes.push("the processes are the host's: what the program starts in the background may outlive it".into());
+        notes.push(Note::SharedProcesses);
     }
     if wanted.nested && ids.uid == 0 {
-        notes.push(
-            "user namespaces made inside cannot map id 0 again: without CAP_SETFCAP the kernel refuses that".into(),
-        );
+        notes.push(Note::NoNestedRoot);
     }
     let hostname = sandbox.process.hostname.clone();
     if hostname.is_some() && !private.contains(&Namespace::Uts) {
@@ -81,26 +80,21 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) ->
 }
 
 /// Those that the sandbox has of its own, which this host must have.
-fn private(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) -> Result<BTreeSet<Namespace>> {
+fn private(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<BTreeSet<Namespace>> {
     let mut namespaces = sandbox.namespaces.private();
     for namespace in requirements::missing(facts, &namespaces) {
-        let word = namespace.word();
-        let exhausted =
-            facts.settings.as_ref().is_some_and(|settings| settings.exhausted.iter().any(|name| name == word));
-        let message = if exhausted {
-            format!("this host allows no {word} namespaces: user.max_{word}_namespaces is 0")
-        } else {
-            format!("this kernel has no {word} namespaces")
-        };
+        let settings = facts.settings.as_ref();
+        let exhausted = settings.is_some_and(|settings| settings.exhausted.iter().any(|name| name == namespace.word()));
+        let missing = MissingNamespace { namespace, exhausted };
         if namespace != Namespace::Time {
             let flag = if namespace == Namespace::Net { "--net host" } else { "--share" };
             let word = if namespace == Namespace::Net { "" } else { namespace.word() };
             let hint = format!("share the host's: {}; or run a kernel that has them", format!("{flag} {word}").trim());
-            return Err(Error::new(message).hint(hint));
+            return Err(Error::new(missing.to_string()).hint(hint));
         }
         // Nothing is isolated by it but the clocks that count from boot, and 5.12 kernels are often built without.
         namespaces.remove(&namespace);
-        notes.push(format!("{message}: the boot-time clocks are the host's"));
+        notes.push(Note::NoNamespace(missing));
     }
     Ok(namespaces)
 }

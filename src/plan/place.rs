@@ -2,6 +2,7 @@
 //! where nothing is made.
 
 use super::items::{Item, Items, What, base};
+use super::note::{NotInMode, Note};
 use super::tree::{Places, moved, upwards};
 use super::{Attributes, Create, Op, Placed};
 use crate::error::{Error, Result};
@@ -40,7 +41,7 @@ struct Placer<'a> {
     out: Placement,
 }
 
-pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) -> Result<Placement> {
+pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<Placement> {
     let mut placer = Placer {
         facts,
         root: base(&sandbox.filesystem.root),
@@ -55,7 +56,8 @@ pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut 
     for (path, item) in items {
         if let Err(error) = placer.item(&path, &item) {
             if item.options.prefer && item.asked {
-                notes.push(format!("{} is not `{}`: {}", path.display(), word(&item.what), error.message));
+                let why = NotInMode::Cannot(error.message);
+                notes.push(Note::Path { path, mode: item.what.mode(), origin: item.origin, why });
             } else {
                 return Err(error);
             }
@@ -68,17 +70,6 @@ pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut 
         placer.out.ops.push(Placed { op: Op::Seal { path: "/".into() }, origin: Origin::default(), ensure: None });
     }
     Ok(placer.out)
-}
-
-fn word(what: &What) -> &'static str {
-    match what {
-        What::Bind { ro: true, .. } => "ro",
-        What::Bind { .. } => "rw",
-        What::Masked => "masked",
-        What::Hidden => "hidden",
-        What::Deny => "deny",
-        _ => "tmpfs",
-    }
 }
 
 impl Placer<'_> {

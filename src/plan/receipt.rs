@@ -1,5 +1,7 @@
 //! The receipt: for each line of a profile, what enforces it, and what does not.
 
+use super::note::Note;
+use super::setting::Setting;
 use super::{CapabilityPlan, LandlockPlan, Op, Plan, Writer};
 use crate::spec::{Mode, Namespace, Network, Origin, Sandbox};
 use crate::sys::CAPABILITIES;
@@ -22,7 +24,7 @@ pub enum Extent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Enforced {
     /// The setting, as a profile has it.
-    pub setting: String,
+    pub setting: Setting,
     /// Where it stands; nothing for what holds without being asked for.
     #[serde(skip_serializing_if = "is_empty")]
     pub origin: Origin,
@@ -51,7 +53,20 @@ pub struct Receipt {
     /// Line by line.
     pub lines: Vec<Enforced>,
     /// What was allowed to be missing, and is.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
+}
+
+impl Receipt {
+    /// Takes back what it says of a limit, by its name in `[limits]`, that could not be had after all.
+    pub fn not_enforced(&mut self, limit: &str, why: &str) {
+        for line in &mut self.lines {
+            if matches!(line.setting, Setting::Limit(name) if name == limit) {
+                line.enforced = Extent::None;
+                line.by.clear();
+                line.missing = vec![why.to_owned()];
+            }
+        }
+    }
 }
 
 /// The receipt of a plan.
@@ -77,11 +92,11 @@ struct Book<'a> {
 }
 
 impl Book<'_> {
-    fn full(&mut self, setting: impl Into<String>, origin: &Origin, by: Vec<String>) {
-        self.line(setting.into(), origin, by, Vec::new());
+    fn full(&mut self, setting: Setting, origin: &Origin, by: Vec<String>) {
+        self.line(setting, origin, by, Vec::new());
     }
 
-    fn line(&mut self, setting: String, origin: &Origin, by: Vec<String>, missing: Vec<String>) {
+    fn line(&mut self, setting: Setting, origin: &Origin, by: Vec<String>, missing: Vec<String>) {
         let enforced = match (by.is_empty(), missing.is_empty()) {
             (_, true) => Extent::Full,
             (false, false) => Extent::Partial,
@@ -94,30 +109,24 @@ impl Book<'_> {
         for namespace in Namespace::ALL {
             let word = namespace.word();
             match sandbox.namespaces.share.get(&namespace) {
-                Some(origin) => {
-                    self.full(format!("namespaces.share: {word}"), origin, vec!["shared, as it says".into()])
-                }
+                Some(origin) => self.full(Setting::Shared(namespace), origin, vec!["shared, as it says".into()]),
                 None if self.plan.namespaces.private.contains(&namespace) => {
-                    self.full(
-                        format!("namespaces: {word} private"),
-                        &Origin::default(),
-                        vec![format!("{word} namespace")],
-                    );
+                    self.full(Setting::Private(namespace), &Origin::default(), vec![format!("{word} namespace")]);
                 }
                 None => {
                     let missing = vec![format!("this host has no {word} namespaces")];
-                    self.line(format!("namespaces: {word} private"), &Origin::default(), Vec::new(), missing);
+                    self.line(Setting::Private(namespace), &Origin::default(), Vec::new(), missing);
                 }
             }
         }
         let none = Origin::default();
         if !self.plan.namespaces.nested {
             let by = vec!["user.max_user_namespaces of the user namespace".into(), "seccomp".into()];
-            self.full("namespaces.nested = \"deny\"", &none, by);
+            self.full(Setting::NoNested, &none, by);
         }
         if sandbox.network == Network::None && self.plan.namespaces.loopback {
             let by = vec!["network namespace with a loopback interface alone".into()];
-            self.full("network.mode = \"none\"", &none, by);
+            self.full(Setting::NoNetwork, &none, by);
         }
     }
 
@@ -129,43 +138,34 @@ impl Book<'_> {
             Writer::Nobody => "the caller's ids",
             Writer::Child | Writer::Launcher => "user namespace",
         };
-        let user = format!("process.user: {}:{}", ids.uid, ids.gid);
+        let user = Setting::User { uid: ids.uid, gid: ids.gid };
         self.full(user, &sandbox.process.user_origin, vec![writer.into()]);
         if let Some(hostname) = &self.plan.namespaces.hostname {
-            self.full(format!("process.hostname = {hostname:?}"), &none, vec!["uts namespace".into()]);
+            self.full(Setting::Hostname(hostname.clone()), &none, vec!["uts namespace".into()]);
         }
         if let Some(timeout) = self.plan.process.timeout {
-            let setting = format!("process.timeout = \"{}\"", humantime::format_duration(timeout));
-            self.full(setting, &none, vec!["the launcher's clock: SIGTERM, then SIGKILL of PID 1".into()]);
-        }
-        self.full("process.env_pass", &none, vec!["an environment of its own, passed to execve".into()]);
-        for limit in &sandbox.limits.list {
-            let setting = format!("limits.{}", limit.name);
-            let set = self
-                .plan
-                .resources
-                .cgroup
-                .iter()
-                .flat_map(|cgroup| &cgroup.files)
-                .find(|file| file.origin == limit.origin);
-            let missing = self.plan.notes.iter().filter(|note| note.starts_with(&format!("{setting} is not")));
-            let missing: Vec<String> = missing.cloned().collect();
-            let by = set.map(|file| format!("cgroup v2: {} = {}", file.file, file.value));
-            self.line(
-                setting,
-                &limit.origin,
-                by.into_iter().collect(),
-                if set.is_some() { Vec::new() } else { missing },
+            self.full(
+                Setting::Timeout(timeout),
+                &none,
+                vec!["the launcher's clock: SIGTERM, then SIGKILL of PID 1".into()],
             );
         }
+        self.full(Setting::Environment, &none, vec!["an environment of its own, passed to execve".into()]);
+        for limit in &sandbox.limits.list {
+            let files = self.plan.resources.cgroup.iter().flat_map(|cgroup| &cgroup.files);
+            let set = files.into_iter().find(|file| file.is_for(limit));
+            let by = set.map(|file| format!("cgroup v2: {} = {}", file.file, file.value));
+            let missing = self.plan.notes.iter().filter(|note| note.denies_limit(limit)).map(Note::to_string).collect();
+            self.line(Setting::Limit(limit.name), &limit.origin, by.into_iter().collect(), missing);
+        }
         for limit in &self.plan.resources.rlimits {
-            self.full(format!("rlimits.{}", limit.name), &limit.origin, vec!["setrlimit".into()]);
+            self.full(Setting::Rlimit(limit.name), &limit.origin, vec!["setrlimit".into()]);
         }
     }
 
     fn paths(&mut self, sandbox: &Sandbox) {
         for rule in &sandbox.filesystem.paths {
-            let setting = format!("filesystem.paths: {} = \"{}\"", rule.path.display(), rule.mode.word());
+            let setting = Setting::Path(rule.path.clone(), rule.mode);
             let mut by = Vec::new();
             for placed in self.plan.view.parts.iter().filter(|placed| placed.origin == rule.origin) {
                 if let Some(how) = mechanism(&placed.op)
@@ -188,39 +188,30 @@ impl Book<'_> {
             if let Ok(landlock) = &self.plan.lockdown.landlock {
                 by.extend(second_wall(landlock, &rule.path, rule.mode));
             }
-            let missing =
-                self.plan.notes.iter().filter(|note| note.starts_with(&format!("{} is not", rule.path.display())));
-            let missing: Vec<String> = missing.cloned().collect();
+            let missing: Vec<_> =
+                self.plan.notes.iter().filter(|note| note.denies_path(rule)).map(Note::to_string).collect();
             let by = if missing.is_empty() { by } else { Vec::new() };
             self.line(setting, &rule.origin, by, missing);
         }
         for device in &sandbox.devices {
-            self.full(
-                format!("devices.allow: {}", device.name),
-                &device.origin,
-                vec!["bind mount of the device".into()],
-            );
+            self.full(Setting::Device(device.name.clone()), &device.origin, vec!["bind mount of the device".into()]);
         }
     }
 
     fn services(&mut self, sandbox: &Sandbox) {
         for helper in &self.plan.helpers {
-            self.full(helper.setting, &helper.origin, vec![helper.mechanism()]);
+            self.full(Setting::Helper(helper.setting), &helper.origin, vec![helper.mechanism()]);
         }
         for (on, name) in [(sandbox.desktop.x11, "x11"), (sandbox.desktop.wayland, "wayland")] {
             if on {
-                self.full(
-                    format!("desktop.{name} = true"),
-                    &Origin::default(),
-                    vec!["bind mount of the socket".into()],
-                );
+                self.full(Setting::Desktop(name), &Origin::default(), vec!["bind mount of the socket".into()]);
             }
         }
     }
 
     fn security(&mut self, sandbox: &Sandbox) {
         let none = Origin::default();
-        let names = |set: u64| -> Vec<&str> {
+        let names = |set: u64| -> Vec<&'static str> {
             let held = CAPABILITIES.iter().enumerate().filter(|(number, _)| set >> number & 1 == 1);
             held.map(|(_, name)| name.as_str()).collect()
         };
@@ -231,34 +222,35 @@ impl Book<'_> {
         if self.plan.namespaces.second_user_namespace {
             by.push("a second user namespace, without power over the view".into());
         }
-        self.full(format!("security.capabilities = {:?}", names(self.plan.lockdown.capabilities.ambient)), &none, by);
+        self.full(Setting::Capabilities(names(self.plan.lockdown.capabilities.ambient)), &none, by);
         if self.plan.lockdown.own_keyring {
-            self.full("a session keyring of its own", &none, vec!["keyctl".into(), "seccomp".into()]);
+            self.full(Setting::Keyring, &none, vec!["keyctl".into(), "seccomp".into()]);
         }
         if let Some(policy) = &self.plan.lockdown.syscalls {
             let length: usize = self.plan.lockdown.seccomp.iter().map(Vec::len).sum();
             let by = vec![format!("seccomp filter of {length} instructions")];
-            self.full(format!("security.seccomp: {:?}", policy.base).to_lowercase(), &none, by);
+            self.full(Setting::Seccomp(policy.base), &none, by);
             if policy.arches.contains(&super::syscalls::Arch::X86) {
                 let missing = "programs of 32 bits make sockets by socketcall(2), whose address family no filter sees: of those that a \
                                user may have, all are in reach";
                 let missing =
                     if policy.base == super::syscalls::Base::Default { vec![missing.to_owned()] } else { Vec::new() };
-                self.line("security.arch: x86".into(), &none, vec!["seccomp filter".into()], missing);
+                self.line(Setting::X86, &none, vec!["seccomp filter".into()], missing);
             }
-            for (word, list) in [("allow", &sandbox.security.syscalls.allow), ("deny", &sandbox.security.syscalls.deny)]
-            {
-                for (name, origin) in list {
-                    self.full(format!("security.syscalls.{word}: {name}"), origin, vec!["seccomp filter".into()]);
-                }
+            let by = || vec!["seccomp filter".to_owned()];
+            for (name, origin) in &sandbox.security.syscalls.allow {
+                self.full(Setting::Allowed(name.clone()), origin, by());
+            }
+            for (name, origin) in &sandbox.security.syscalls.deny {
+                self.full(Setting::Denied(name.clone()), origin, by());
             }
         }
         let origin = &sandbox.security.landlock_origin;
         match &self.plan.lockdown.landlock {
-            Err(why) => self.line("security.landlock".into(), origin, Vec::new(), vec![why.clone()]),
+            Err(why) => self.line(Setting::Landlock, origin, Vec::new(), vec![why.clone()]),
             Ok(landlock) => {
                 let by = vec![format!("Landlock version {}, {} rules", landlock.version, landlock.rules.len())];
-                self.line("security.landlock".into(), origin, by, landlock.missing());
+                self.line(Setting::Landlock, origin, by, landlock.missing());
             }
         }
     }

@@ -29,7 +29,7 @@ pub fn text(plan: &Plan) -> String {
     plan.helpers.iter().for_each(|helper| helper.render(&mut lines));
     plan.lockdown.render(&mut lines);
     plan.view.render_closed(&mut lines);
-    plan.notes.iter().for_each(|note| lines.add("note", note));
+    plan.notes.iter().for_each(|note| lines.add("note", note.to_string()));
     lines.text
 }
 

@@ -1,5 +1,6 @@
 //! Resources: the sandbox's cgroup, and the limits of its processes.
 
+use super::note::Note;
 use super::render::{Lines, from};
 use super::{CgroupPlan, CgroupSource, limits};
 use crate::error::Result;
@@ -21,7 +22,7 @@ pub struct ResourcePlan {
 }
 
 /// Decides what may be used.
-pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<String>) -> Result<ResourcePlan> {
+pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<ResourcePlan> {
     let cgroup = limits::plan(sandbox, facts, notes)?;
     Ok(ResourcePlan { cgroup, stats: sandbox.limits.stats, rlimits: sandbox.rlimits.clone() })
 }

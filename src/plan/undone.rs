@@ -1,5 +1,6 @@
 //! What mounts of the program itself would undo.
 
+use super::note::{NotInMode, Note};
 use super::tree::upwards;
 use super::{Op, Placed, items};
 use crate::error::{Error, Result};
@@ -10,7 +11,7 @@ use std::ffi::OsStr;
 
 /// What a program that mounts in a namespace of its own can undo: there, what is mounted below a directory that it may write to is out of
 /// the way, and with it what keeps names from being changed. Landlock forbids mounts, so that it is no question where that is used.
-pub(super) fn by_mounts(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes: &mut Vec<String>) -> Result<()> {
+pub(super) fn by_mounts(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes: &mut Vec<Note>) -> Result<()> {
     if !sandbox.namespaces.mounts || sandbox.filesystem.root == Root::Bare {
         return Ok(());
     }
@@ -32,14 +33,15 @@ pub(super) fn by_mounts(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes
         let Some(above) = upwards(&real).skip(1).filter(|dir| writable.contains(dir.as_os_str())).last() else {
             continue;
         };
-        let (path, mode) = (rule.path.display(), rule.mode.word());
-        let why = format!(
-            "it lies below {}, which is writable, and a program that may mount gets it out of the way",
-            above.display()
-        );
         if rule.options.prefer {
-            notes.push(format!("{path} is not `{mode}` for all programs: {why}"));
+            let (path, mode, origin) = (rule.path.clone(), rule.mode, rule.origin.clone());
+            notes.push(Note::Path { path, mode, origin, why: NotInMode::Undone(above.to_owned()) });
         } else {
+            let (path, mode) = (rule.path.display(), rule.mode.word());
+            let why = format!(
+                "it lies below {}, which is writable, and a program that may mount gets it out of the way",
+                above.display()
+            );
             return Err(Error::new(format!("{path} cannot be `{mode}` here: {why}")).origin(&rule.origin).hint(format!(
                 "namespaces.nested = \"no-mount\" (or \"deny\"), for programs that need no mounts of their own; `{mode},prefer` goes on \
                  without; or make {} read-only",

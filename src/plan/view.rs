@@ -1,5 +1,6 @@
 //! The view: what the program sees of the filesystem, in the order in which it is made.
 
+use super::note::Note;
 use super::op::Attributes;
 use super::render::{Lines, from};
 use super::{HelperSpec, IdPlan, Op, desktop, env, items, ordered, place};
@@ -69,7 +70,7 @@ pub(super) struct Planned {
 }
 
 /// Decides what the program sees.
-pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut Vec<String>) -> Result<Planned> {
+pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut Vec<Note>) -> Result<Planned> {
     let mut closed = Vec::new();
     let (env, placed, helpers) = if sandbox.filesystem.root == Root::Bare {
         let env = sandbox.process.environment.clone().unwrap_or_default();

@@ -3,11 +3,13 @@
 mod filesystem;
 pub mod limits;
 mod mounts;
+mod note;
 mod parts;
 mod size;
 
 pub use filesystem::{Filesystem, Mode, Options, PathRule, Root};
 pub use mounts::{Access, Make, Mount, Source, Upper};
+pub use note::Note;
 pub use parts::*;
 pub use size::parse_size;
 
@@ -67,7 +69,7 @@ pub struct Sandbox {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub asserts: Vec<Assert>,
     /// What the user should be told about how the layers were read.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
     /// Who asked for what.
     #[serde(skip)]
     pub origins: Origins,

@@ -24,6 +24,17 @@ pub enum Base {
     Off,
 }
 
+impl Base {
+    /// The word of the profile language.
+    pub fn word(self) -> &'static str {
+        match self {
+            Base::Default => "default",
+            Base::Strict => "strict",
+            Base::Off => "off",
+        }
+    }
+}
+
 /// Which system calls may be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Policy {

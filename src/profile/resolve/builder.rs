@@ -5,7 +5,7 @@ use crate::profile::document::{Text, Value};
 use crate::profile::expand::Vars;
 use crate::profile::merge::Merged;
 use crate::profile::source::Sources;
-use crate::spec::{Origin, Origins};
+use crate::spec::{Note, Origin, Origins};
 use std::path::PathBuf;
 
 /// Reads merged layers. What is wrong in them is collected, and reading goes on.
@@ -19,7 +19,7 @@ pub(super) struct Builder<'a> {
     /// What is wrong so far.
     pub errors: Vec<Diagnostic>,
     /// What the user should be told although it is not wrong.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 impl<'a> Builder<'a> {

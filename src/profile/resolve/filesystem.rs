@@ -3,7 +3,7 @@
 use super::builder::Builder;
 use crate::profile::document::Text;
 use crate::profile::schema::{MODES, PATH_OPTIONS, nearest};
-use crate::spec::{Filesystem, Mode, Options, PathRule, Root, parse_size};
+use crate::spec::{Filesystem, Mode, Note, Options, PathRule, Root, parse_size};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -38,12 +38,7 @@ impl Builder<'_> {
             if name.text.starts_with("${CWD}")
                 && let Some(why) = self.too_wide(&path, mode)
             {
-                let message = format!(
-                    "{} {why} and is not shown inside; start elsewhere, \
-                     or name what the program may see: --ro PATH, --rw PATH",
-                    path.display()
-                );
-                self.notes.push(message);
+                self.notes.push(Note::TooWide { path, why });
                 continue;
             }
             let project = self.sources.get(name.at.source).is_some_and(|source| source.project);

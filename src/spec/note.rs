@@ -1,0 +1,40 @@
+//! What the user should be told about how the layers of a profile were read.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Something of a profile that is left out, and why. `Display` is the sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// A rule for the current directory, which is one that must not be shown as a whole.
+    TooWide {
+        /// The directory.
+        path: PathBuf,
+        /// What it holds.
+        why: &'static str,
+    },
+    /// A variable that was to be passed.
+    NotUtf8 {
+        /// Its name.
+        variable: String,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::TooWide { path, why } => write!(
+                f,
+                "{} {why} and is not shown inside; start elsewhere, or name what the program may see: --ro PATH, --rw PATH",
+                path.display()
+            ),
+            Note::NotUtf8 { variable } => write!(f, "{variable} is not passed: its value is not UTF-8"),
+        }
+    }
+}
+
+impl serde::Serialize for Note {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
