@@ -19,13 +19,44 @@ pub struct Error {
     pub cause: Option<Box<Cause>>,
 }
 
+/// A part of the work on a start. A number says which of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Looking for the source of this operation of a bare root.
+    Source(usize),
+    /// Making the first process and its namespaces.
+    Clone,
+    /// Joining a namespace; the call is the option that names it.
+    Join,
+    /// Before the view.
+    Setup,
+    /// The new root itself.
+    Root,
+    /// This part of the view.
+    Step(usize),
+    /// Entering the view.
+    Enter,
+    /// The directory to start in.
+    Cwd,
+    /// This resource limit.
+    Rlimit(usize),
+    /// The lock-down.
+    Lockdown,
+    /// This filter of the caller's.
+    Filter(usize),
+    /// This file that is locked.
+    Lock(usize),
+    /// This rule of Landlock.
+    Landlock(usize),
+    /// Executing the program.
+    Exec,
+}
+
 /// What failed, as data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
     /// The part of the work.
-    pub place: &'static str,
-    /// Which of several.
-    pub index: usize,
+    pub part: Part,
     /// The call, as the manual names it.
     pub call: &'static str,
     /// What the kernel said.

@@ -1,7 +1,8 @@
 //! What failed, in bubblewrap's words, which its callers look for; our own sentence follows.
 
 use super::options::plain;
-use crate::error::{Cause, Error, printable};
+use crate::child::Call;
+use crate::error::{Cause, Error, Part, printable};
 use crate::plan::{Op, Plan};
 use crate::spec::{Make, Sandbox, Source};
 use std::fmt::Write;
@@ -22,9 +23,10 @@ pub(super) fn text(error: &Error, sandbox: Option<&Sandbox>, plan: Option<&Plan>
 
 fn words(cause: &Cause, sandbox: Option<&Sandbox>, plan: Option<&Plan>) -> Option<String> {
     let why = plain(cause.errno);
-    match cause.place {
-        "source" => {
-            let mount = sandbox?.filesystem.mounts.get(cause.index)?;
+    let call = Call::named(cause.call);
+    match cause.part {
+        Part::Source(index) => {
+            let mount = sandbox?.filesystem.mounts.get(index)?;
             let source = match &mount.what {
                 Make::Bind { source: Source::Path(path), .. } => path.display().to_string(),
                 Make::Overlay { lower, .. } => missing(lower)?,
@@ -32,7 +34,7 @@ fn words(cause: &Cause, sandbox: Option<&Sandbox>, plan: Option<&Plan>) -> Optio
             };
             Some(format!("Can't find source path {source}: {why}"))
         }
-        "clone" => Some(match cause.errno.0 {
+        Part::Clone => Some(match cause.errno.0 {
             libc::EINVAL => {
                 "Creating new namespace failed, likely because the kernel does not support user namespaces.".into()
             }
@@ -45,7 +47,7 @@ fn words(cause: &Cause, sandbox: Option<&Sandbox>, plan: Option<&Plan>) -> Optio
             }
             _ => format!("Creating new namespace failed: {why}"),
         }),
-        "join" => Some(match (cause.call, cause.errno.0) {
+        Part::Join => Some(match (cause.call, cause.errno.0) {
             ("userns", libc::EINVAL) => "Joining the specified user namespace failed, it might not be a descendant of \
                                          the current user namespace."
                 .into(),
@@ -53,41 +55,41 @@ fn words(cause: &Cause, sandbox: Option<&Sandbox>, plan: Option<&Plan>) -> Optio
             ("pidns", _) => format!("Setting pidns failed: {why}"),
             _ => format!("Setting userns2 failed: {why}"),
         }),
-        "setup" => Some(match cause.call {
-            "write to /proc/self/uid_map" => format!("setting up uid map: {why}"),
-            "write to /proc/self/gid_map" => format!("setting up gid map: {why}"),
-            "write to /proc/self/setgroups" => format!("error writing to setgroups: {why}"),
-            "write to /proc/sys/user/max_user_namespaces" => {
+        Part::Setup => Some(match call? {
+            Call::WriteUidMap => format!("setting up uid map: {why}"),
+            Call::WriteGidMap => format!("setting up gid map: {why}"),
+            Call::WriteSetgroups => format!("error writing to setgroups: {why}"),
+            Call::WriteMaxUserns => {
                 format!("cannot open /proc/sys/user/max_user_namespaces: {why}")
             }
-            "ioctl SIOCSIFFLAGS on lo" => format!("loopback: Failed to set the interface up: {why}"),
-            "sethostname" => {
+            Call::Loopback => format!("loopback: Failed to set the interface up: {why}"),
+            Call::Sethostname => {
                 let name = plan.and_then(|plan| plan.namespaces.hostname.as_deref()).unwrap_or_default();
                 format!("Can't set hostname to {name}: {why}")
             }
-            "setns" => format!("Setting userns2 failed: {why}"),
-            "unshare" => format!("unshare user ns: {why}"),
-            call if call.starts_with("unshare (CLONE_NEWUSER)") => {
-                "creation of new user namespaces was not disabled as requested".into()
-            }
-            "setgid or setuid" => {
+            Call::Setns => format!("Setting userns2 failed: {why}"),
+            Call::Unshare => format!("unshare user ns: {why}"),
+            Call::Nested => "creation of new user namespaces was not disabled as requested".into(),
+            Call::SetIds => {
                 format!("unable to switch to uid {}: {why}", plan.map_or(0, |plan| plan.namespaces.ids.uid))
             }
             _ => return None,
         }),
-        "cwd" => {
+        Part::Cwd => {
             let dir = plan?.process.cwd.first()?;
             Some(format!("Can't chdir to {}: {why}", dir.display()))
         }
-        "filter" => Some(format!("prctl(PR_SET_SECCOMP): {why}")),
-        "lock" => {
-            let path = plan?.process.lock_files.get(cause.index)?.display();
-            let what = if cause.call == "openat" { "open lock file" } else { "lock file" };
+        Part::Filter(_) => Some(format!("prctl(PR_SET_SECCOMP): {why}")),
+        Part::Lock(index) => {
+            let path = plan?.process.lock_files.get(index)?.display();
+            let what = if call == Some(Call::Open) { "open lock file" } else { "lock file" };
             Some(format!("Unable to {what} {path}: {why}"))
         }
-        "lockdown" if cause.call == "capset" => Some(format!("capset failed: {why}")),
-        "exec" if cause.call == "execve" => Some(format!("execvp {}: {why}", plan?.process.executed()?.display())),
-        "step" => Some(step(&plan?.view.parts.get(cause.index)?.op, cause)),
+        Part::Lockdown if call == Some(Call::Capset) => Some(format!("capset failed: {why}")),
+        Part::Exec if call == Some(Call::Execve) => {
+            Some(format!("execvp {}: {why}", plan?.process.executed()?.display()))
+        }
+        Part::Step(index) => Some(step(&plan?.view.parts.get(index)?.op, call?, cause)),
         _ => None,
     }
 }
@@ -96,7 +98,7 @@ fn missing(lower: &[std::path::PathBuf]) -> Option<String> {
     lower.iter().find(|dir| !dir.exists()).map(|dir| dir.display().to_string())
 }
 
-fn step(op: &Op, cause: &Cause) -> String {
+fn step(op: &Op, call: Call, cause: &Cause) -> String {
     let why = plain(cause.errno);
     let dest = op.path().display();
     let source = match op {
@@ -105,35 +107,35 @@ fn step(op: &Op, cause: &Cause) -> String {
         _ => String::new(),
     };
     let mounts = !matches!(op, Op::Dir { .. } | Op::Data { mounted: None, .. });
-    match (cause.call, cause.errno.0) {
-        ("fstatat", libc::ELOOP) if mounts => format!("Can't mount on symlink destination {dest}"),
-        ("fstatat", libc::EISDIR) => format!("Destination is not a file {dest}"),
-        ("fstatat", libc::ELOOP | libc::ENOTDIR) => format!("Destination is not a directory {dest}"),
-        ("mkdirat of a directory above", _) => format!("Can't mkdir parents for {dest}: {why}"),
-        ("fstat of what has taken its place", _) => "Race condition binding dirfd".into(),
-        ("read", _) => format!("Can't write data to file {dest}: {why}"),
-        ("symlinkat", libc::EEXIST) => {
+    match (call, cause.errno.0) {
+        (Call::Point, libc::ELOOP) if mounts => format!("Can't mount on symlink destination {dest}"),
+        (Call::Point, libc::EISDIR) => format!("Destination is not a file {dest}"),
+        (Call::Point, libc::ELOOP | libc::ENOTDIR) => format!("Destination is not a directory {dest}"),
+        (Call::Parents, _) => format!("Can't mkdir parents for {dest}: {why}"),
+        (Call::Replaced, _) => "Race condition binding dirfd".into(),
+        (Call::Read, _) => format!("Can't write data to file {dest}: {why}"),
+        (Call::Symlink, libc::EEXIST) => {
             format!(
                 "Can't make symlink at {dest}: existing destination is {}",
                 cause.found.as_deref().unwrap_or("another")
             )
         }
-        ("readlinkat", libc::EINVAL) => {
+        (Call::Readlink, libc::EINVAL) => {
             format!("Can't make symlink at {dest}: destination exists and is not a symlink")
         }
-        ("symlinkat", _) => format!("Can't make symlink at {dest}: {why}"),
-        ("chmod", _) => format!("Can't chmod {dest}: {why}"),
-        ("openat (create)" | "mkdirat", _) => format!("Can't create file {dest}: {why}"),
-        ("openat2", _) => match op {
+        (Call::Symlink, _) => format!("Can't make symlink at {dest}: {why}"),
+        (Call::Chmod, _) => format!("Can't chmod {dest}: {why}"),
+        (Call::Create | Call::Mkdir, _) => format!("Can't create file {dest}: {why}"),
+        (Call::Openat2, _) => match op {
             Op::Remount { .. } | Op::Chmod { .. } => format!("Can't open {dest}: {why}"),
             _ => format!("Can't reopen {dest}: {why}"),
         },
-        ("mount", libc::ELOOP) => {
+        (Call::Mount, libc::ELOOP) => {
             format!("Can't make overlay mount on {dest}: Overlay directories may not overlap")
         }
-        ("mount", _) => format!("Can't make overlay mount on {dest}: {why}"),
-        ("openat", _) if matches!(op, Op::Overlay { .. }) => format!("Can't open overlay source for {dest}: {why}"),
-        ("open_tree" | "openat" | "readlinkat", libc::ENOENT) if !source.is_empty() => {
+        (Call::Mount, _) => format!("Can't make overlay mount on {dest}: {why}"),
+        (Call::Open, _) if matches!(op, Op::Overlay { .. }) => format!("Can't open overlay source for {dest}: {why}"),
+        (Call::OpenTree | Call::Open | Call::Readlink, libc::ENOENT) if !source.is_empty() => {
             format!("Can't find source path {source}: {why}")
         }
         _ => match op {

@@ -39,6 +39,11 @@ macro_rules! calls {
         impl Call {
             const ALL: &[Call] = &[$(Call::$name,)*];
 
+            /// The call of that name.
+            pub fn named(name: &str) -> Option<Call> {
+                Call::ALL.iter().copied().find(|call| call.name() == name)
+            }
+
             /// As the manual names it.
             pub fn name(self) -> &'static str {
                 match self { $(Call::$name => $text,)* }

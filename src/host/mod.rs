@@ -15,7 +15,7 @@ pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Kind, Paths, below};
 pub use vars::vars;
 
-use crate::spec::{BusPolicy, Make, Network, Requirement, Root, Sandbox, Source, Upper, User};
+use crate::spec::{BusPolicy, Make, Namespace, Network, Requirement, Root, Sandbox, Source, Upper, User};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -107,8 +107,10 @@ impl Facts {
         let number = |path: &str| -> Option<u64> { std::fs::read_to_string(path).ok()?.trim().parse().ok() };
         self.settings = Some(Settings {
             namespaces: namespaces(),
-            exhausted: ["pid", "net", "ipc", "uts", "cgroup", "time", "mnt"]
+            exhausted: Namespace::ALL
                 .into_iter()
+                .map(Namespace::word)
+                .chain(["mnt"])
                 .filter(|name| number(&format!("/proc/sys/user/max_{name}_namespaces")) == Some(0))
                 .map(str::to_owned)
                 .collect(),
@@ -175,7 +177,7 @@ pub fn probe_bare(sandbox: &Sandbox, cwd: PathBuf, home: PathBuf) -> Facts {
 }
 
 /// Whether this kernel has this kind of namespace.
-pub fn has_namespace(namespace: crate::spec::Namespace) -> bool {
+pub fn has_namespace(namespace: Namespace) -> bool {
     Path::new("/proc/self/ns").join(namespace.word()).exists()
 }
 

@@ -1,7 +1,7 @@
 //! What a failure of the child means, in words: the call, its arguments, the line that asked for it, and the fix.
 
 use crate::child::{Call, Place, Prepared};
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Error, Part};
 use crate::exit;
 use crate::plan::{Op, Plan};
 use crate::sys::Errno;
@@ -11,7 +11,7 @@ use std::path::Path;
 pub(super) fn clone(plan: &Plan, call: &str, errno: Errno) -> Error {
     let names: Vec<_> = plan.namespaces.private.iter().map(|ns| ns.word()).collect();
     let message = format!("cannot create namespaces (user mount {}): {call}: {errno}", names.join(" "));
-    let cause = Cause { place: "clone", index: 0, call: "clone3", errno, found: None };
+    let cause = Cause { part: Part::Clone, call: "clone3", errno, found: None };
     let error = Error::new(message).refused().cause(cause);
     match errno.0 {
         libc::EPERM => error.hint(
@@ -34,7 +34,7 @@ pub(super) fn clone(plan: &Plan, call: &str, errno: Errno) -> Error {
 /// A namespace could not be joined.
 pub(super) fn join(what: &'static str, errno: Errno) -> Error {
     let message = format!("cannot join the namespace of --{what}: setns: {errno}");
-    let cause = Cause { place: "join", index: 0, call: what, errno, found: None };
+    let cause = Cause { part: Part::Join, call: what, errno, found: None };
     Error::new(message).cause(cause).hint("one of its kind, below our own user namespace, owned by this user: setns(2)")
 }
 
@@ -45,20 +45,20 @@ pub(super) fn failure(
     (place, call, errno): (Place, Call, Errno),
     found: Option<String>,
 ) -> Error {
-    let (name, index) = match place {
-        Place::Setup => ("setup", 0),
-        Place::Root => ("root", 0),
-        Place::Step(index) => ("step", index),
-        Place::Enter => ("enter", 0),
-        Place::Cwd => ("cwd", 0),
-        Place::Rlimit(index) => ("rlimit", index),
-        Place::Lockdown => ("lockdown", 0),
-        Place::Filter(index) => ("filter", index),
-        Place::Lock(index) => ("lock", index),
-        Place::Landlock(index) => ("landlock", index),
-        Place::Exec => ("exec", 0),
+    let part = match place {
+        Place::Setup => Part::Setup,
+        Place::Root => Part::Root,
+        Place::Step(index) => Part::Step(index as usize),
+        Place::Enter => Part::Enter,
+        Place::Cwd => Part::Cwd,
+        Place::Rlimit(index) => Part::Rlimit(index as usize),
+        Place::Lockdown => Part::Lockdown,
+        Place::Filter(index) => Part::Filter(index as usize),
+        Place::Lock(index) => Part::Lock(index as usize),
+        Place::Landlock(index) => Part::Landlock(index as usize),
+        Place::Exec => Part::Exec,
     };
-    let cause = Cause { place: name, index: index as usize, call: call.name(), errno, found };
+    let cause = Cause { part, call: call.name(), errno, found };
     let error = words(plan, prepared, place, call, errno);
     if error.cause.is_some() { error } else { error.cause(cause) }
 }

@@ -1,7 +1,7 @@
 //! A bare root's operations, in their order. What is there when each is carried out is known only then, so little is decided here.
 
 use super::{Attributes, Op, Placed, place::Placement};
-use crate::error::{Cause, Error, Result};
+use crate::error::{Cause, Error, Part, Result};
 use crate::host::{DEVICES, Facts};
 use crate::spec::{Access, Make, Mount, Namespace, Sandbox, Source};
 use crate::sys::Errno;
@@ -51,8 +51,7 @@ impl Ordered<'_> {
             _ => "create it, or leave it out".into(),
         };
         Err(Error::new(message).origin(&mount.origin).hint(hint).cause(Cause {
-            place: "source",
-            index,
+            part: Part::Source(index),
             call: "stat",
             errno: *errno,
             found: None,
