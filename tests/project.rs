@@ -80,6 +80,13 @@ fn every_way_to_loosen_is_refused() {
         ("another source", BASE, "[filesystem.paths]\n\"${CWD}\" = \"ro,from=/root\""),
         ("a directory made on the host", BASE, "[filesystem.paths]\n\"${CWD}/new\" = \"rw,create\""),
         ("a mode that may fail", BASE, "[filesystem.paths]\n\"${CWD}/sub\" = \"hidden,prefer\""),
+        ("what nobody may read anyway, shown", "", "[filesystem.paths]\n\"/etc/shadow\" = \"ro\""),
+        ("memory in what is empty", "", "[filesystem]\npaths = { \"/etc/shadow\" = \"tmpfs\" }"),
+        (
+            "a larger memory",
+            "[filesystem.paths]\n\"${CWD}/sub\" = \"tmpfs,size=1M\"",
+            "[filesystem.paths]\n\"${CWD}/sub\" = \"tmpfs,size=2M\"",
+        ),
         ("a device", "", "[devices]\nallow = [\"kvm\"]"),
         ("a device by path", "", "[devices]\nallow = [\"/dev/sda\"]"),
         ("the network", "", "[network]\nmode = \"host\""),

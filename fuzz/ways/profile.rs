@@ -18,11 +18,13 @@ pub fn way(text: &str) -> usize {
     let mut loader = Loader::new(Vec::new());
     let mut merged = Merged::default();
     loader.profile("base/host").iter().for_each(|layer| merged.apply(layer));
-    let below = merged.clone();
-    let view = resolve::sandbox(&merged, &loader.sources, &vars).unwrap_or_default().filesystem;
-    let document = loader.text("any.toml", text);
+    let mut document = loader.text("any.toml", text);
     let mut diagnostics = loader.errors.clone();
-    diagnostics.extend(project::loosened(&below, &view, &document, &vars));
+    diagnostics.extend(project::loosened(&merged, &document, &vars));
+    document.project = text.len().is_multiple_of(2);
+    if document.project {
+        loader.sources.mark_project(document.source);
+    }
     merged.apply(&document);
     match resolve::sandbox(&merged, &loader.sources, &vars) {
         Ok(sandbox) => {

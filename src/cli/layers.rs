@@ -65,10 +65,8 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     if !args.no_project
         && file.symlink_metadata().is_ok()
         && let Some(layer) = loader.project(&file)
-        // What is wrong with the layers below is said further down.
-        && let Ok(below) = resolve::sandbox(&merged, &loader.sources, &caller.vars)
     {
-        let loosened = project::loosened(&merged, &below.filesystem, &layer, &caller.vars);
+        let loosened = project::loosened(&merged, &layer, &caller.vars);
         loader.errors.extend(loosened);
         merged.apply(&layer);
     }

@@ -3,6 +3,7 @@
 use super::Closed;
 use super::ids::IdPlan;
 use super::note::{NotInMode, Note};
+use super::project::{self, InForce, Others};
 use super::tree::{Tree, within};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
@@ -66,6 +67,16 @@ pub(super) struct Item {
     pub asked: bool,
 }
 
+impl Item {
+    fn in_force(&self) -> InForce<'_> {
+        let size = match self.what {
+            What::Tmpfs { size, .. } => size,
+            _ => None,
+        };
+        InForce { mode: self.what.mode(), options: &self.options, size }
+    }
+}
+
 /// Items by path: a parent comes before what lies in it.
 pub(super) type Items = Tree<Item>;
 
@@ -107,6 +118,7 @@ pub(super) fn collect(
         items.insert(real, item);
     }
     if let Some(rule) = sandbox.filesystem.paths.iter().find(|rule| rule.path == Path::new("/")) {
+        project::check_root(rule)?;
         if !rule.mode.shows_host() {
             return Err(Error::new(format!("`/` cannot be `{}`", rule.mode.word()))
                 .origin(&rule.origin)
@@ -117,12 +129,25 @@ pub(super) fn collect(
     }
     // A project's file comes last: what it says is compared with all that the others have said, flags included, by real paths.
     let rules = &sandbox.filesystem.paths;
+    let judged = rules.iter().any(|rule| rule.project);
+    let mut others = Others::default();
     for rule in rules.iter().filter(|rule| !rule.project).chain(rules.iter().filter(|rule| rule.project)) {
         let Some((real, links)) = facts.paths.resolve(root, &rule.path) else {
             return Err(Error::new(format!("{}: its links go in a circle", rule.path.display()))
                 .origin(&rule.origin)
                 .hint("name the file itself, or mend the link"));
         };
+        if rule.project {
+            // What a link in a project leads to is not what the layers below say of the link's own place.
+            if !links.is_empty() {
+                let message = format!("{} leads through a link, to {}", rule.path.display(), real.display());
+                return Err(Error::new(message).origin(&rule.origin).hint("name the real path in a project's file"));
+            }
+            let item = |path: &Path| items.get(path).map(Item::in_force);
+            project::check(rule, &real, &sandbox.filesystem.root, &others, item)?;
+        } else if judged {
+            others.record(&real, rule);
+        }
         let from = rule.options.from.as_deref().map(|from| followed(facts, from, &rule.origin)).transpose()?;
         let source = match &from {
             Some((source, _)) => source.clone(),
@@ -130,11 +155,6 @@ pub(super) fn collect(
             None if rule.mode.shows_host() && root != Path::new("/") => resolved(facts, &rule.path, &rule.origin)?,
             None => crate::host_path(root, &real),
         };
-        // What a link in a project leads to is not what the layers below say of the link's own place.
-        if rule.project && !links.is_empty() {
-            let message = format!("{} leads through a link, to {}", rule.path.display(), real.display());
-            return Err(Error::new(message).origin(&rule.origin).hint("name the real path in a project's file"));
-        }
         if rule.mode.shows_host() {
             let from = from.as_ref().map(|(real, links)| (links, real));
             for (links, real) in std::iter::once((&links, &source)).chain(from) {
@@ -186,9 +206,6 @@ pub(super) fn collect(
             item.what = What::Tmpfs { mode: 0o555, size: None };
             (item.options.prefer, item.asked) = (true, false);
         }
-        if rule.project {
-            only_tightens(&items, &real, &item)?;
-        }
         // Two names of one path: the stricter mode wins.
         let old = items.get(&real).filter(|old| old.asked).map(|old| old.what.mode());
         if old.is_none_or(|old| old <= item.what.mode()) {
@@ -210,34 +227,6 @@ fn astray(facts: &Facts, links: &[(PathBuf, PathBuf)], real: &Path) -> Result<()
     let message =
         format!("{} is a link that leads out of the current directory, to {}", link.display(), real.display());
     Err(Error::new(message).hint("if that is meant, name the path that it leads to"))
-}
-
-/// Whether what a project's file says of a path is no freer than what holds there without it.
-fn only_tightens(items: &Items, real: &Path, item: &Item) -> Result<()> {
-    let old = items.nearest(real).map(|(_, item)| item);
-    let shows = matches!(item.what, What::Bind { .. });
-    let freer = match old {
-        None => shows,
-        Some(old) => {
-            let limited = |what: &What| match what {
-                What::Tmpfs { size, .. } => *size,
-                _ => None,
-            };
-            item.what.mode() < old.what.mode()
-                || (shows && old.options.from.is_some())
-                || (old.options.noexec && !item.options.noexec && item.what.mode() <= Mode::Tmpfs)
-                || limited(&old.what).is_some_and(|old| {
-                    limited(&item.what).is_none_or(|new| new > old) && item.what.mode() == Mode::Tmpfs
-                })
-        }
-    };
-    if !freer {
-        return Ok(());
-    }
-    let message = format!("a project's file may only tighten, and {} is stricter without this line", real.display());
-    Err(Error::new(message)
-        .origin(&item.origin)
-        .hint("what it needs beyond that goes into a profile of yours, or a flag"))
 }
 
 /// What is not there, or out of reach.

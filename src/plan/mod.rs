@@ -18,6 +18,7 @@ mod ordered;
 mod place;
 mod privileges;
 mod process;
+mod project;
 mod receipt;
 mod render;
 mod requirements;

@@ -47,6 +47,8 @@ pub struct Document {
     pub settings: Vec<Setting>,
     /// Number of its source.
     pub source: usize,
+    /// A project's file, which may only tighten.
+    pub project: bool,
     /// It is no TOML, so that what is missing in it may be there all the same.
     pub torn: bool,
 }
@@ -64,7 +66,7 @@ impl Document {
             reader.errors.push(Diagnostic::at(&At { source, span }, format!("this is not TOML: {message}")));
         }
         reader.table("", table.get_ref());
-        Document { settings: reader.settings, source, torn }
+        Document { settings: reader.settings, source, project: false, torn }
     }
 
     /// The setting of a key.

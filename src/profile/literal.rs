@@ -35,9 +35,10 @@ pub(super) fn document(lines: &[Line], source: usize) -> Document {
             Literal::List(words, start, end) => Value::List(words.iter().map(text).collect(), at(*start, *end)),
             Literal::Map(words) => Value::Map(words.iter().map(|(name, value)| (text(name), text(value))).collect()),
         };
-        Some(Setting { key: schema::find(name)?, value, at: at(*start, *end) })
+        let key = schema::find(name).expect("they were read by the schema when they were written here");
+        Setting { key, value, at: at(*start, *end) }
     };
-    Document { settings: lines.iter().filter_map(setting).collect(), source, torn: false }
+    Document { settings: lines.iter().map(setting).collect(), source, project: false, torn: false }
 }
 
 /// The lines of a document as source text of this program.

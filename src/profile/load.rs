@@ -57,7 +57,8 @@ impl Loader {
             self.errors.push(Diagnostic::new(message).help("put the file itself there, or use --no-project"));
             return None;
         }
-        let document = self.file(path, None)?;
+        let mut document = self.file(path, None)?;
+        document.project = true;
         self.check_version(&document);
         self.sources.mark_project(document.source);
         Some(document)

@@ -21,6 +21,11 @@ impl Merged {
                     Value::List(unite(old, new), at)
                 }
                 (Kind::List | Kind::Words(_), None, Value::List(new, at)) => Value::List(unite(Vec::new(), new), at),
+                // What a project's file says of a path is judged by what the others say of it, which must not be lost.
+                (Kind::Paths, Some(Value::Map(mut old)), Value::Map(new)) if document.project => {
+                    old.extend(new.into_iter().filter(|(_, value)| value.text != "!"));
+                    Value::Map(old)
+                }
                 (Kind::Map | Kind::Paths, Some(Value::Map(old)), Value::Map(new)) => {
                     Value::Map(join(old, new, setting.key.kind == Kind::Paths))
                 }

@@ -6,25 +6,25 @@ use super::expand::Vars;
 use super::merge::Merged;
 use super::schema::{Key, Target};
 use crate::spec::limits::{self, Control, Form};
-use crate::spec::{Filesystem, Mode, PathRule, Root, parse_size};
-use std::path::{Path, PathBuf};
+use crate::spec::parse_size;
 
-const HELP: &str =
+/// What to do about a setting that is refused.
+pub const HELP: &str =
     "a project's file may only tighten; what it needs beyond that goes into a profile of yours, or a flag";
 
-/// What in a project's file would loosen the layers below it, and the view that these give. What a path leads to by links is
-/// not known here: the planner refuses those in a project's file.
-pub fn loosened(below: &Merged, view: &Filesystem, project: &Document, vars: &Vars) -> Vec<Diagnostic> {
+/// What in a project's file would loosen the layers below it. The modes of paths are the planner's matter, since what they lead to by
+/// links is not known here.
+pub fn loosened(below: &Merged, project: &Document, vars: &Vars) -> Vec<Diagnostic> {
     let mut errors = Vec::new();
     for setting in &project.settings {
-        for (text, why) in check(below, view, setting, vars) {
+        for (text, why) in check(below, setting, vars) {
             errors.push(Diagnostic::at(&text.at, why).help(HELP));
         }
     }
     errors
 }
 
-fn check(below: &Merged, view: &Filesystem, setting: &Setting, vars: &Vars) -> Vec<(Text, String)> {
+fn check(below: &Merged, setting: &Setting, vars: &Vars) -> Vec<(Text, String)> {
     let name = setting.key.name;
     let whole = |why: &str| vec![(Text { text: String::new(), at: setting.at.clone() }, why.to_owned())];
     if let (Value::Text(text), Target::Rlimit) = (&setting.value, setting.key.target) {
@@ -101,8 +101,12 @@ fn check(below: &Merged, view: &Filesystem, setting: &Setting, vars: &Vars) -> V
             .filter(|item| !item.text.starts_with('!') && !below.list(name).iter().any(|old| old.text == item.text))
             .map(|item| (item.clone(), format!("a project's file cannot add `{}` to `{name}`", item.text)))
             .collect(),
+        // The planner judges modes, by real paths.
         (Value::Map(map), "filesystem.paths") => {
-            map.iter().filter_map(|(path, mode)| path_loosened(view, path, mode, vars)).collect()
+            let taken = map.iter().filter(|(_, mode)| mode.text == "!");
+            taken
+                .map(|(path, _)| (path.clone(), format!("a project's file cannot take `{}` away", path.text)))
+                .collect()
         }
         _ => whole(&format!("a project's file cannot set `{name}`")),
     }
@@ -140,60 +144,4 @@ fn soft_and_hard(text: &Text) -> Option<(u64, u64)> {
     let one = |part: &str| if part == "unlimited" { Some(u64::MAX) } else { parse_size(part) };
     let (soft, hard) = text.text.split_once(':').unwrap_or((&text.text, &text.text));
     Some((one(soft)?, one(hard)?))
-}
-
-fn path_loosened(view: &Filesystem, path: &Text, mode: &Text, vars: &Vars) -> Option<(Text, String)> {
-    let says = |why: String| Some((path.clone(), why));
-    if mode.text == "!" {
-        return says(format!("a project's file cannot take `{}` away", path.text));
-    }
-    let mut parts = mode.text.split(',').map(str::trim);
-    // What is no mode or no path is an error of its own.
-    let new = Mode::from_word(parts.next()?)?;
-    if let Some(option) = parts.find(|part| {
-        part.starts_with("from=") || matches!(*part, "create" | "prefer") || (new.shows_host() && *part == "optional")
-    }) {
-        return says(format!("a project's file cannot use `{option}`"));
-    }
-    let target = vars.path(&path.text).ok()?;
-    if target.parent().is_none() {
-        return says("a project's file cannot set the mode of `/`, which all others start from".into());
-    }
-    let (old, rule) = in_force(view, &target, vars);
-    if new < old {
-        let (old, new) = (old.word(), new.word());
-        return says(format!("`{}` is `{old}` here, and a project's file cannot make it `{new}`", path.text));
-    }
-    // The project's line takes the place of the one below it, options included.
-    let options = rule.map(|rule| rule.options.clone()).unwrap_or_default();
-    let written: Vec<&str> = mode.text.split(',').skip(1).map(str::trim).collect();
-    let kept = |option: &str| written.contains(&option);
-    let size = written.iter().find_map(|option| parse_size(option.strip_prefix("size=")?));
-    let lost = if new.shows_host() && options.from.is_some() {
-        "from="
-    } else if matches!(new, Mode::Ro | Mode::Rw | Mode::Tmpfs) && options.noexec && !kept("noexec") {
-        "noexec"
-    } else if new == Mode::Tmpfs && options.size.is_some_and(|old| size.is_none_or(|new| new > old)) {
-        "size="
-    } else {
-        return None;
-    };
-    says(format!("`{}` has the option `{lost}` here, and a project's file cannot take that away", path.text))
-}
-
-/// The mode that a path has so far, and the rule that gives it: that of the most specific path at or above it, be it a rule or one
-/// that is private whatever the root. At one and the same path the rule wins, as in the view.
-fn in_force<'v>(view: &'v Filesystem, target: &Path, vars: &Vars) -> (Mode, Option<&'v PathRule>) {
-    let home = vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
-    let private = ["/proc", "/dev", "/tmp", "/run", "/sys", "/home", "/root", "/var/tmp"].map(PathBuf::from);
-    let private = private.iter().chain([&home]).chain(&vars.homes).filter(|path| target.starts_with(path));
-    let private = private.map(|path| (path, Mode::Tmpfs, None));
-    let rules = view.paths.iter().filter(|rule| target.starts_with(&rule.path));
-    let rules = rules.map(|rule| (&rule.path, rule.mode, Some(rule)));
-    // Of equals, `max_by_key` takes the last.
-    match private.chain(rules).max_by_key(|(path, ..)| path.components().count()) {
-        Some((_, mode, rule)) => (mode, rule),
-        None if view.root == Root::Host => (Mode::Ro, None),
-        None => (Mode::Hidden, None),
-    }
 }

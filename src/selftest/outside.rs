@@ -80,7 +80,7 @@ fn shown(host: &Host, sandbox: &Sandbox, facts: &Facts) -> Option<(Sandbox, Fact
         let origin = Origin("the self-test".into());
         // What mounts undo is tried as well, and shared.
         let options = Options { prefer: sandbox.namespaces.mounts, ..Options::default() };
-        let rule = PathRule { path: dir.join(name), mode, options, origin, project: false };
+        let rule = PathRule { path: dir.join(name), mode, options, origin, project: false, below: None };
         sandbox.filesystem.paths.push(rule);
     }
     sandbox.filesystem.paths.sort_by(|one, other| one.path.cmp(&other.path));

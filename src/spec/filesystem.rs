@@ -99,6 +99,9 @@ pub struct PathRule {
     /// A project's file asked.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub project: bool,
+    /// What holds for this very path without a project's file.
+    #[serde(skip)]
+    pub below: Option<Box<PathRule>>,
 }
 
 /// The view.

@@ -43,11 +43,13 @@ impl Builder<'_> {
             }
             let project = self.sources.get(name.at.source).is_some_and(|source| source.project);
             let key = by_parts(&path);
-            let rule = PathRule { path, mode, options, origin: self.origin(name), project };
+            let mut rule = PathRule { path, mode, options, origin: self.origin(name), project, below: None };
             // Two spellings of one path: the later layer wins, and within a layer the stricter mode.
             match paths.get(&key) {
                 Some((source, old)) if *source == name.at.source && old.mode > rule.mode => {}
                 _ => {
+                    let old = paths.remove(&key).map(|(_, old)| old).filter(|_| project);
+                    rule.below = old.and_then(|old| if old.project { old.below } else { Some(Box::new(old)) });
                     paths.insert(key, (name.at.source, rule));
                 }
             }
