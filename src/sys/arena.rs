@@ -1,30 +1,32 @@
-//! An allocator for programs that plan once and then wait.
+//! The global allocator of both programs, which allocate many small blocks at their start and then only wait.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Bytes of the arena. A start takes some 150 KiB, and what is never touched takes no memory.
+/// Size of the arena in bytes. A start uses some 150 KiB of it; pages that are never touched take no memory.
 const SIZE: usize = 512 * 1024;
 
-/// Sizes are rounded up to this, which is the strictest alignment that is served.
+/// Block sizes are multiples of this many bytes. It is also the largest alignment that the arena serves.
 const STEP: usize = 16;
 
-/// Larger blocks are the C library's.
+/// Size in bytes of the largest block that the arena serves. Larger ones come from the C library.
 const LARGEST: usize = 1024;
 
-/// A global allocator that gives small blocks from memory of the program's own, by size, and leaves everything else to the C library:
-/// large blocks, all blocks once the arena is used up, and all blocks as soon as the process has had a second thread.
+/// A global allocator that serves small blocks from a static array, with a free list for each size. The C library
+/// serves everything else: large blocks, all blocks once the arena is full, and all blocks once the process has had a
+/// second thread.
 ///
-/// A start allocates some 4,000 blocks and is over; glibc's malloc(3) spends a sixth of its instructions on them, this some 20 for each.
+/// A start allocates some 4,000 blocks. With glibc's malloc(3) they took a sixth of its instructions; the arena takes
+/// some 20 for each.
 pub struct Arena(UnsafeCell<State>);
 
 #[repr(C, align(4096))]
 struct State {
     memory: [u8; SIZE],
     used: usize,
-    /// For each size, the first free block, which holds the address of the next.
+    /// The head of the free list for each block size. A free block holds the address of the next one.
     free: [*mut u8; LARGEST / STEP],
 }
 
@@ -32,7 +34,7 @@ struct State {
 unsafe impl Sync for Arena {}
 
 impl Arena {
-    /// An arena of which nothing is used.
+    /// An empty arena.
     #[expect(clippy::new_without_default, reason = "a static's value")]
     pub const fn new() -> Arena {
         Arena(UnsafeCell::new(State { memory: [0; SIZE], used: 0, free: [null_mut(); LARGEST / STEP] }))
@@ -44,13 +46,14 @@ impl Arena {
     }
 }
 
-/// The list that blocks of a layout are on; none if they are not the arena's.
+/// The index of the free list for blocks of this layout; `None` if the arena does not serve them.
 fn list(layout: Layout) -> Option<usize> {
     let fits = (1..=LARGEST).contains(&layout.size()) && layout.align() <= STEP;
     fits.then(|| (layout.size() - 1) / STEP)
 }
 
-/// Whether this process has never had a second thread. One that has keeps what it got from the arena, and gives nothing back.
+/// Whether this process has never had a second thread. Once it has, arena blocks stay valid, but freeing one does not
+/// make it available again.
 #[cfg(target_env = "gnu")]
 fn single_threaded() -> bool {
     unsafe extern "C" {
@@ -66,10 +69,10 @@ fn single_threaded() -> bool {
     false
 }
 
-/// Whether this process allocates nothing from here on. A child that is made without CLONE_VM has its own.
+/// Set by [`forbid_allocation`]. A child made without CLONE_VM has its own copy.
 static FORBIDDEN: AtomicBool = AtomicBool::new(false);
 
-/// From here on, an allocation ends this process, where debug assertions are on.
+/// Makes every later allocation of this process abort it. Has an effect only with debug assertions.
 pub fn forbid_allocation() {
     FORBIDDEN.store(cfg!(debug_assertions), Ordering::Relaxed);
 }
@@ -81,8 +84,9 @@ fn check() {
     }
 }
 
-// SAFETY: blocks are disjoint parts of `memory`, aligned to STEP since it starts at a page, as long as their list says, and are on a
-// list only while nobody has them. Whatever is not served here is System's from its allocation to its end, told by its address.
+// SAFETY: blocks are disjoint parts of `memory`, aligned to STEP since it starts at a page, as long as their list says,
+// and are on a list only while they are free. Blocks that are not served here belong to System until they are freed,
+// and are told by their address.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         check();
@@ -127,10 +131,10 @@ unsafe impl GlobalAlloc for Arena {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         check();
         if !self.holds(block) {
-            // SAFETY: it came from System, which keeps it.
+            // SAFETY: the block came from System, and stays with it.
             return unsafe { System.realloc(block, layout, size) };
         }
-        // SAFETY: the caller sees to it that the size is valid with this alignment.
+        // SAFETY: the caller guarantees that the size is valid with this alignment.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
         if list(wanted).is_some_and(|wanted| Some(wanted) == list(layout)) {
             return block;

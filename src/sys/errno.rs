@@ -1,14 +1,14 @@
-//! The kernel's error numbers: a plain number, as it goes over the socket between PID 1 and the launcher.
+//! The kernel's error numbers, as plain numbers: so they are sent over the socket between PID 1 and the launcher.
 //!
-//! What is printed of one is in `host::error_text`.
+//! `host::error_text` has the text for each.
 
 use serde::Serialize;
 
-/// A number of errno(3).
+/// An error number of the kernel: errno(3).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Errno(pub i32);
 
-/// What a system call gives.
+/// The result of a system call.
 pub type Result<T> = std::result::Result<T, Errno>;
 
 impl Errno {
@@ -36,12 +36,12 @@ impl From<Errno> for std::io::Error {
     }
 }
 
-/// The result of a call that gives -1 for failure.
+/// The result of a call that returns a negative value for failure: its value, or the thread's errno.
 pub(super) fn check(value: libc::c_long) -> Result<libc::c_long> {
     if value < 0 { Err(Errno::last()) } else { Ok(value) }
 }
 
-/// The result of a call that gives -1 for failure, and whose value says nothing else.
+/// The result of a call that returns a negative value for failure, and nothing of use otherwise.
 pub(super) fn done(value: libc::c_int) -> Result<()> {
     if value < 0 { Err(Errno::last()) } else { Ok(()) }
 }

@@ -1,10 +1,12 @@
-//! One function per system call: the only `unsafe` of the program, and the only place that knows numbers of the kernel.
+//! System calls, one function for each. This is the only module with `unsafe` code and with constants of the kernel's
+//! interface.
 //!
-//! - [`child`]: what may run between clone and exec and in PID 1. Nothing there allocates, panics or logs.
-//! - [`host`]: the launcher's side.
-//! - [`attempts`]: what the self-test tries, and nothing else does.
+//! - [`child`]: for the code between clone and exec, and for PID 1. Nothing there allocates, panics or logs.
+//! - [`host`]: for the launcher alone.
+//! - [`attempts`]: calls that only the self-test makes.
 //!
-//! Functions take and give what says who owns a descriptor (`OwnedFd`, `BorrowedFd`, [`UnownedFd`]), so that all of them are safe.
+//! The types of arguments and results say who owns a descriptor (`OwnedFd`, `BorrowedFd`, [`UnownedFd`]), so all
+//! functions are safe.
 
 mod arena;
 pub mod attempts;

@@ -1,4 +1,4 @@
-//! Mounts, roots, device files, handles, terminals.
+//! Attempts on the filesystem: mounts, roots, device files, file handles, terminals.
 
 use crate::sys::child::owned;
 use crate::sys::errno::{Errno, Result, check};
@@ -7,18 +7,19 @@ use nix::sys::stat::{Mode, SFlag};
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-/// mount(2) of one place onto another (MS_BIND), or, with MS_REMOUNT, of other flags for a mount.
+/// Bind-mounts one path onto another, or, with MS_REMOUNT, changes the flags of the mount at `target`: mount(2),
+/// MS_BIND.
 pub fn bind(source: &CStr, target: &CStr, flags: libc::c_ulong) -> Result<()> {
     let flags = MsFlags::MS_BIND | MsFlags::from_bits_retain(flags);
     Ok(nix::mount::mount(Some(source), target, None::<&CStr>, flags, None::<&CStr>)?)
 }
 
-/// umount2(2)
+/// umount2(2) with these MNT_* and UMOUNT_* flags.
 pub fn unmount(target: &CStr, flags: i32) -> Result<()> {
     Ok(nix::mount::umount2(target, MntFlags::from_bits_retain(flags))?)
 }
 
-/// mount_setattr(2): takes attributes away from the mount at a path.
+/// mount_setattr(2): clears MOUNT_ATTR_* attributes of the mount at a path.
 pub fn clear_attributes(path: &CStr, attributes: u64) -> Result<()> {
     let change: [u64; 4] = [0, attributes, 0, 0];
     // SAFETY: the path ends with a NUL; struct mount_attr, which the call reads, is four 64-bit words, the second of which is cleared.
@@ -28,18 +29,18 @@ pub fn clear_attributes(path: &CStr, attributes: u64) -> Result<()> {
     Ok(())
 }
 
-/// pivot_root(2)
+/// pivot_root(2): makes the mount at `root` the root, with the old root at `old`.
 pub fn pivot_root(root: &CStr, old: &CStr) -> Result<()> {
     Ok(nix::unistd::pivot_root(root, old)?)
 }
 
-/// mknod(2), of a character or block device.
+/// mknod(2) of a character or block device (`kind`: S_IFCHR or S_IFBLK), readable and writable for its owner.
 pub fn make_device(path: &CStr, kind: u32, device: u64) -> Result<()> {
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
     Ok(nix::sys::stat::mknod(path, SFlag::from_bits_retain(kind), mode, device)?)
 }
 
-/// Bytes of a file handle, as name_to_handle_at(2) has it.
+/// Largest size of a file handle in bytes: MAX_HANDLE_SZ of name_to_handle_at(2).
 const HANDLE: usize = 128;
 
 #[repr(C)]
@@ -49,7 +50,7 @@ struct Handle {
     data: [u8; HANDLE],
 }
 
-/// name_to_handle_at(2): type and content of a handle for what lies at a path.
+/// name_to_handle_at(2): type and content of a handle for the file at a path.
 pub fn handle(path: &CStr) -> Result<(i32, Vec<u8>)> {
     let mut handle = Handle { bytes: HANDLE as u32, kind: 0, data: [0; HANDLE] };
     let mut mount: i32 = 0;
@@ -61,7 +62,7 @@ pub fn handle(path: &CStr) -> Result<(i32, Vec<u8>)> {
     Ok((handle.kind, data.to_vec()))
 }
 
-/// open_by_handle_at(2) on the filesystem that a descriptor lies on.
+/// open_by_handle_at(2), for reading, on the filesystem that the descriptor `mount` is on.
 pub fn open_handle(mount: BorrowedFd<'_>, kind: i32, data: &[u8]) -> Result<OwnedFd> {
     let mut handle = Handle { bytes: data.len() as u32, kind, data: [0; HANDLE] };
     handle.data.get_mut(..data.len()).ok_or(Errno(libc::EOVERFLOW))?.copy_from_slice(data);
@@ -70,9 +71,9 @@ pub fn open_handle(mount: BorrowedFd<'_>, kind: i32, data: &[u8]) -> Result<Owne
     owned(unsafe { libc::syscall(libc::SYS_open_by_handle_at, mount.as_raw_fd(), &raw const handle, flags) })
 }
 
-/// ioctl(2) with a byte: TIOCSTI, and TIOCLINUX, whose first byte is what to do.
+/// ioctl(2) with a pointer to one byte: TIOCSTI (the byte is typed), or TIOCLINUX (the byte is the subcode).
 pub fn push_input(terminal: BorrowedFd<'_>, request: u64, byte: u8) -> Result<()> {
-    // SAFETY: the byte outlives the call; requests that are given here read one.
+    // SAFETY: the byte outlives the call; the requests that are passed here read no more than it.
     check(unsafe { libc::syscall(libc::SYS_ioctl, terminal.as_raw_fd(), request, &raw const byte) })?;
     Ok(())
 }

@@ -1,23 +1,24 @@
-//! Objects with names that are not files: System V's and POSIX's, keys; sockets of rare families.
+//! Attempts on objects that have names and are not files: System V and POSIX IPC, keys; sockets of rare families.
 
 use crate::sys::child::{loopback, owned};
 use crate::sys::errno::{Result, check, done};
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// The three kinds of System V.
+/// The three kinds of System V IPC object: sysvipc(7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SystemV {
-    /// shmget(2)
+    /// A shared memory segment: shmget(2).
     Memory,
-    /// semget(2)
+    /// A set of semaphores: semget(2).
     Semaphores,
-    /// msgget(2)
+    /// A message queue: msgget(2).
     Messages,
 }
 
 impl SystemV {
-    /// The object of this key; it is made where asked, for this user alone.
+    /// The id of the object with this key. With `make`, the object is created, for this user alone, and must not exist
+    /// before.
     pub fn get(self, key: i32, make: bool) -> Result<i32> {
         let flags = if make { libc::IPC_CREAT | libc::IPC_EXCL | 0o600 } else { 0 };
         // SAFETY: these calls take integers and touch no memory.
@@ -31,9 +32,9 @@ impl SystemV {
         Ok(check(id.into())? as i32)
     }
 
-    /// IPC_RMID
+    /// Removes the object: IPC_RMID of shmctl(2), semctl(2), msgctl(2).
     pub fn remove(self, id: i32) {
-        // SAFETY: IPC_RMID looks at no buffer.
+        // SAFETY: IPC_RMID reads and writes no buffer.
         unsafe {
             match self {
                 SystemV::Memory => libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()),
@@ -44,7 +45,7 @@ impl SystemV {
     }
 }
 
-/// A POSIX message queue: mq_open(3). The name has no slash.
+/// mq_open(2): opens the POSIX message queue of this name, which has no slash. With `make`, creates it.
 pub fn message_queue(name: &CStr, make: bool) -> Result<OwnedFd> {
     let flags = libc::O_RDWR | libc::O_CLOEXEC | if make { libc::O_CREAT | libc::O_EXCL } else { 0 };
     let none = std::ptr::null::<libc::mq_attr>();
@@ -52,18 +53,18 @@ pub fn message_queue(name: &CStr, make: bool) -> Result<OwnedFd> {
     owned(unsafe { libc::syscall(libc::SYS_mq_open, name.as_ptr(), flags, 0o600, none) })
 }
 
-/// mq_unlink(3)
+/// mq_unlink(2): removes the POSIX message queue of this name.
 pub fn remove_message_queue(name: &CStr) {
     // SAFETY: the name ends with a NUL.
     unsafe { libc::syscall(libc::SYS_mq_unlink, name.as_ptr()) };
 }
 
-/// KEY_SPEC_SESSION_KEYRING
+/// KEY_SPEC_SESSION_KEYRING of keyctl(2): the caller's session keyring.
 pub const SESSION_KEYRING: i32 = -3;
-/// KEY_SPEC_USER_KEYRING
+/// KEY_SPEC_USER_KEYRING of keyctl(2): the keyring of the caller's user id.
 pub const USER_KEYRING: i32 = -4;
 
-/// add_key(2) of the type `user`: its serial number.
+/// add_key(2): adds a key of the type `user`; gives its serial number.
 pub fn add_key(name: &CStr, payload: &[u8], keyring: i32) -> Result<i32> {
     // SAFETY: the strings end with a NUL; the payload is valid for its length.
     let serial = unsafe {
@@ -79,7 +80,8 @@ pub fn add_key(name: &CStr, payload: &[u8], keyring: i32) -> Result<i32> {
     Ok(check(serial)? as i32)
 }
 
-/// request_key(2) of the type `user`, without starting a program to make it.
+/// request_key(2): finds a key of the type `user`; gives its serial number. No program is started to make a missing
+/// one.
 pub fn request_key(name: &CStr) -> Result<i32> {
     let none = std::ptr::null::<libc::c_char>();
     // SAFETY: the strings end with a NUL.
@@ -90,7 +92,7 @@ pub fn request_key(name: &CStr) -> Result<i32> {
     )
 }
 
-/// keyctl(2), KEYCTL_SEARCH: a key of the type `user` in a keyring.
+/// keyctl(2), KEYCTL_SEARCH: finds a key of the type `user` in a keyring; gives its serial number.
 pub fn find_key(keyring: i32, name: &CStr) -> Result<i32> {
     const SEARCH: i32 = 10;
     let ring = libc::c_long::from(keyring);
@@ -99,7 +101,7 @@ pub fn find_key(keyring: i32, name: &CStr) -> Result<i32> {
     Ok(check(serial)? as i32)
 }
 
-/// keyctl(2), KEYCTL_READ: how much of a key's payload was read.
+/// keyctl(2), KEYCTL_READ: reads a key's payload; gives its length in bytes.
 pub fn read_key(serial: i32, buffer: &mut [u8]) -> Result<usize> {
     const READ: i32 = 11;
     let serial = libc::c_long::from(serial);
@@ -108,7 +110,7 @@ pub fn read_key(serial: i32, buffer: &mut [u8]) -> Result<usize> {
     Ok(check(n)? as usize)
 }
 
-/// keyctl(2), KEYCTL_UNLINK: takes a key out of a keyring.
+/// keyctl(2), KEYCTL_UNLINK: removes a key from a keyring.
 pub fn remove_key(serial: i32, keyring: i32) {
     const UNLINK: i32 = 9;
     // SAFETY: KEYCTL_UNLINK takes two integers.
@@ -121,7 +123,7 @@ pub fn socket(family: i32, kind: i32, protocol: i32) -> Result<OwnedFd> {
     owned(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) }.into())
 }
 
-/// Sets the flags of the loopback interface to what they are: SIOCGIFFLAGS, SIOCSIFFLAGS.
+/// Reads the flags of the loopback interface and sets them to the same: SIOCGIFFLAGS, SIOCSIFFLAGS of netdevice(7).
 pub fn set_interface() -> Result<()> {
     let socket = socket(libc::AF_INET, libc::SOCK_DGRAM, 0)?;
     let mut request = loopback(0);

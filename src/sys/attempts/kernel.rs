@@ -1,4 +1,4 @@
-//! Parts of the kernel that programs seldom need, and exploits often.
+//! Attempts on parts of the kernel that programs seldom need, and exploits often do.
 
 use super::allowed;
 use crate::sys::child::{Strings, owned};
@@ -10,7 +10,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// io_uring_setup(2) with room for one entry.
 pub fn io_uring() -> Result<OwnedFd> {
-    // struct io_uring_params has 120 bytes; all zeroes ask for nothing special.
+    // struct io_uring_params has 120 bytes; all zeroes are the defaults.
     let mut parameters = [0u64; 15];
     // SAFETY: the buffer is as large as the struct, which the kernel fills.
     owned(unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr()) })
@@ -58,30 +58,32 @@ pub fn userfault(user_mode_only: bool) -> Result<OwnedFd> {
     owned(unsafe { libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC | i32::from(user_mode_only)) })
 }
 
-/// fanotify_init(2) of a group that may answer for others' accesses.
+/// fanotify_init(2) of a group that may allow or deny accesses of other processes (FAN_CLASS_CONTENT).
 pub fn watch_accesses() -> Result<OwnedFd> {
     // SAFETY: the call takes two integers and gives a new descriptor.
     owned(unsafe { libc::fanotify_init(libc::FAN_CLASS_CONTENT | libc::FAN_CLOEXEC, libc::O_RDONLY as u32) }.into())
 }
 
-/// init_module(2) with an empty image: ENOEXEC where it is allowed.
+/// init_module(2) with an empty image. The kernel complains about the image (ENOEXEC) only to those who may load
+/// modules.
 pub fn may_load_module() -> Result<()> {
     allowed(nix::kmod::init_module(&[], c"").map_err(Errno::from), &[libc::ENOEXEC, libc::EINVAL])
 }
 
-/// finit_module(2) of this program: ENOEXEC where it is allowed.
+/// finit_module(2) of a file that is no module. The kernel complains about the file (ENOEXEC) only to those who may
+/// load modules.
 pub fn may_load_module_file(file: BorrowedFd<'_>) -> Result<()> {
     let tried = nix::kmod::finit_module(file, c"", ModuleInitFlags::empty());
     allowed(tried.map_err(Errno::from), &[libc::ENOEXEC, libc::EINVAL])
 }
 
-/// delete_module(2) of one that there is not: ENOENT where it is allowed.
+/// delete_module(2) of a module that does not exist. The kernel says so (ENOENT) only to those who may unload modules.
 pub fn may_unload_module() -> Result<()> {
     let tried = nix::kmod::delete_module(c"sbx-there-is-no-such-module", DeleteModuleFlags::O_NONBLOCK);
     allowed(tried.map_err(Errno::from), &[libc::ENOENT])
 }
 
-/// kexec_load(2) with flags that there are not: EINVAL where it is allowed.
+/// kexec_load(2) with invalid flags. The kernel complains about them (EINVAL) only to those who may replace it.
 pub fn may_replace_kernel() -> Result<()> {
     let none = std::ptr::null::<libc::c_void>();
     let flags: libc::c_ulong = 0x4000;
@@ -90,25 +92,25 @@ pub fn may_replace_kernel() -> Result<()> {
     allowed(check(value).map(drop), &[libc::EINVAL])
 }
 
-/// reboot(2) with a wrong magic number: EINVAL where it is allowed.
+/// reboot(2) with a wrong magic number. The kernel complains about it (EINVAL) only to those who may reboot.
 pub fn may_reboot() -> Result<()> {
     let none = std::ptr::null::<libc::c_void>();
     // SAFETY: with these numbers the kernel does nothing but check the right.
     allowed(check(unsafe { libc::syscall(libc::SYS_reboot, 1, 2, 3, none) }).map(drop), &[libc::EINVAL])
 }
 
-/// swapon(2) of a file that there is not: ENOENT where it is allowed.
+/// swapon(2) of a file that does not exist. The kernel says so (ENOENT) only to those who may add swap space.
 pub fn may_swap() -> Result<()> {
     // SAFETY: the path ends with a NUL.
     allowed(done(unsafe { libc::swapon(c"/sbx-there-is-no-such-file".as_ptr(), 0) }), &[libc::ENOENT])
 }
 
-/// acct(2) into a file that there is not: ENOENT where it is allowed.
+/// acct(2) into a file that does not exist. The kernel says so (ENOENT) only to those who may start process accounting.
 pub fn may_account() -> Result<()> {
     allowed(nix::unistd::acct::enable(c"/sbx-there-is-no-such-file").map_err(Errno::from), &[libc::ENOENT])
 }
 
-/// syslog(2), SYSLOG_ACTION_READ_ALL: how many bytes of the kernel's messages were read.
+/// syslog(2), SYSLOG_ACTION_READ_ALL: reads the kernel's messages; gives how many bytes were read.
 pub fn kernel_log(buffer: &mut [u8]) -> Result<usize> {
     const READ_ALL: i32 = 3;
     // SAFETY: the buffer is valid for its length.
@@ -116,14 +118,14 @@ pub fn kernel_log(buffer: &mut [u8]) -> Result<usize> {
     Ok(check(n)? as usize)
 }
 
-/// personality(2), ADDR_NO_RANDOMIZE.
+/// personality(2), ADDR_NO_RANDOMIZE: switches address space randomization off for later programs of this process.
 pub fn predictable_addresses() -> Result<()> {
-    // It takes effect with the next exec.
+    // The flag takes effect with the next exec.
     nix::sys::personality::set(Persona::ADDR_NO_RANDOMIZE)?;
     Ok(())
 }
 
-/// A file that is executed. Comes back only with an error.
+/// execve(2) of a file with one argument and an empty environment. Returns only if it failed.
 pub fn execute(path: &CStr, argument: &CStr) -> Errno {
     let args = Strings::new(vec![path.to_owned(), argument.to_owned()]);
     crate::sys::execve(path, args.list(0), Strings::new(Vec::new()).list(0))

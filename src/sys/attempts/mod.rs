@@ -1,7 +1,8 @@
 //! System calls that only the self-test makes: what a hostile program would try.
 //!
-//! Each takes arguments that work where the call is allowed, or, where it working would harm the host, arguments that the kernel
-//! looks at only after it has asked for the right: then the error tells whether the right was there.
+//! Most are made with arguments that work where the call is allowed. Where success would harm the host, the arguments
+//! are invalid in a way that the kernel notices only after the permission check: then the errno tells whether the
+//! permission was there.
 
 mod files;
 mod ipc;
@@ -20,8 +21,8 @@ pub use x86::*;
 
 use super::errno::{Errno, Result};
 
-/// What a call tells that was made with arguments that are wrong in a way which is seen after the right was asked for: allowed if
-/// the kernel complained about them.
+/// Judges a call with arguments that are invalid on purpose: success if the kernel complained about them with one of
+/// these errnos, since it checks them only after the permission.
 fn allowed(result: Result<()>, complaints: &[i32]) -> Result<()> {
     match result {
         Err(Errno(errno)) if complaints.contains(&errno) => Ok(()),

@@ -1,4 +1,4 @@
-//! Other processes.
+//! Attempts on other processes, and on this one's priority.
 
 use crate::sys::child::owned;
 use crate::sys::errno::{Result, check, done};
@@ -8,18 +8,18 @@ use nix::unistd::Pid;
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-/// ptrace(2), PTRACE_SEIZE: traces a process without stopping it. It is let go when this process ends.
+/// ptrace(2), PTRACE_SEIZE: traces a process without stopping it. The kernel detaches it when this process ends.
 pub fn trace(pid: i32) -> Result<()> {
     Ok(nix::sys::ptrace::seize(Pid::from_raw(pid), Options::empty())?)
 }
 
-/// process_vm_readv(2): how much of the buffer was filled from that address of another process.
+/// process_vm_readv(2): fills a buffer from an address in another process; gives how many bytes were read.
 pub fn read_memory(pid: i32, address: usize, buffer: &mut [u8]) -> Result<usize> {
     let remote = [RemoteIoVec { base: address, len: buffer.len() }];
     Ok(nix::sys::uio::process_vm_readv(Pid::from_raw(pid), &mut [IoSliceMut::new(buffer)], &remote)?)
 }
 
-/// pidfd_getfd(2): a copy of another process's descriptor.
+/// pidfd_getfd(2): a copy of descriptor `number` of another process.
 pub fn take_descriptor(pidfd: BorrowedFd<'_>, number: i32) -> Result<OwnedFd> {
     // SAFETY: the call takes integers, and gives a new descriptor.
     owned(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) })
@@ -27,12 +27,12 @@ pub fn take_descriptor(pidfd: BorrowedFd<'_>, number: i32) -> Result<OwnedFd> {
 
 /// kcmp(2), KCMP_VM: compares the memory of two processes.
 pub fn compare_processes(one: i32, other: i32) -> Result<()> {
-    // SAFETY: the call takes integers; KCMP_VM (1) reads no memory of ours.
+    // SAFETY: the call takes integers; KCMP_VM (1) reads none of this process's memory.
     check(unsafe { libc::syscall(libc::SYS_kcmp, one, other, 1, 0, 0) })?;
     Ok(())
 }
 
-/// kill(2) with signal 0 of a process group: whether it may be signalled.
+/// kill(2) with signal 0: whether this process may send signals to a process group.
 pub fn reach_group(group: i32) -> Result<()> {
     Ok(nix::sys::signal::kill(Pid::from_raw(-group), None)?)
 }
@@ -42,12 +42,12 @@ pub fn group() -> i32 {
     nix::unistd::getpgrp().as_raw()
 }
 
-/// getsid(2) of this process: 0 where its leader is in no pid namespace of ours.
+/// getsid(2): the session of this process; 0 if the session's leader is outside this pid namespace.
 pub fn session() -> i32 {
     nix::unistd::getsid(None).map_or(0, Pid::as_raw)
 }
 
-/// Waits until a signal ends this process.
+/// Waits until a signal ends this process: pause(2).
 pub fn rest() -> ! {
     loop {
         nix::unistd::pause();
@@ -63,7 +63,7 @@ pub fn run_in_real_time() -> Result<()> {
     done(unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) })
 }
 
-/// setpriority(2) of this process.
+/// setpriority(2): sets the nice value of this process.
 pub fn set_nice(value: i32) -> Result<()> {
     // SAFETY: the call takes three integers and touches no memory.
     done(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, value) })
@@ -78,7 +78,7 @@ pub fn set_io_priority() -> Result<()> {
     Ok(())
 }
 
-/// Fills a pipe, so that the next write to it waits.
+/// Fills a pipe, so that the next write to it blocks.
 pub fn fill(pipe: BorrowedFd<'_>) -> Result<()> {
     crate::sys::set_nonblocking(pipe, true)?;
     while crate::sys::write_some(pipe, &[b' '; 4096]).is_ok() {}

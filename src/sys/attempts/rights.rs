@@ -1,4 +1,4 @@
-//! Ids, capabilities, namespaces, names, the clock.
+//! Attempts to gain rights: ids, groups, namespaces, names, the clock.
 
 use super::allowed;
 use crate::sys::errno::{Result, check, done};
@@ -6,35 +6,36 @@ use nix::sched::CloneFlags;
 use nix::unistd::{Gid, Uid};
 use std::ffi::CStr;
 
-/// setresuid(2), all three.
+/// setresuid(2): sets the real, the effective and the saved user id.
 pub fn become_user(id: u32) -> Result<()> {
     let id = Uid::from_raw(id);
     Ok(nix::unistd::setresuid(id, id, id)?)
 }
 
-/// setresgid(2), all three.
+/// setresgid(2): sets the real, the effective and the saved group id.
 pub fn become_group(id: u32) -> Result<()> {
     let id = Gid::from_raw(id);
     Ok(nix::unistd::setresgid(id, id, id)?)
 }
 
-/// setgroups(2) with one group.
+/// setgroups(2): makes this group the only supplementary one.
 pub fn join_group(id: u32) -> Result<()> {
     Ok(nix::unistd::setgroups(&[Gid::from_raw(id)])?)
 }
 
-/// unshare(2)
+/// unshare(2) with these CLONE_* flags.
 pub fn unshare(flags: i32) -> Result<()> {
     Ok(nix::sched::unshare(CloneFlags::from_bits_retain(flags))?)
 }
 
-/// setdomainname(2)
+/// setdomainname(2): sets the NIS domain name of this UTS namespace.
 pub fn set_domain_name(name: &CStr) -> Result<()> {
     // SAFETY: the name may be read for the length that is passed.
     done(unsafe { libc::setdomainname(name.as_ptr(), name.count_bytes()) })
 }
 
-/// settimeofday(2) with a time zone that there is not: the right to set the clock is asked for before (EPERM), and nothing is set.
+/// settimeofday(2) with an invalid time zone. The kernel complains about it (EINVAL) only to those who may set the
+/// clock; nothing is set.
 pub fn may_set_clock() -> Result<()> {
     let zone: [i32; 2] = [100_000, 0];
     let none = std::ptr::null::<libc::timeval>();
@@ -42,7 +43,8 @@ pub fn may_set_clock() -> Result<()> {
     allowed(check(unsafe { libc::syscall(libc::SYS_settimeofday, none, zone.as_ptr()) }).map(drop), &[libc::EINVAL])
 }
 
-/// adjtimex(2) with a tick that there is not: the right is asked for before (EPERM), and nothing is set.
+/// adjtimex(2) with an invalid tick. The kernel complains about it (EINVAL) only to those who may adjust the clock;
+/// nothing is set.
 pub fn may_adjust_clock() -> Result<()> {
     // SAFETY: all fields of the struct are integers, for which zeroes are values.
     let mut change = unsafe { std::mem::zeroed::<libc::timex>() };

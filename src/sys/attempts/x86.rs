@@ -1,20 +1,20 @@
-//! What there is on x86 alone.
+//! Attempts with system calls and ABIs that only x86-64 has.
 
 use crate::sys::errno::{Errno, Result, check};
 
-/// iopl(2): all of the machine's ports.
+/// iopl(2): access to all I/O ports.
 pub fn io_ports() -> Result<()> {
     // SAFETY: the call takes integers; no port is touched.
     check(unsafe { libc::syscall(libc::SYS_iopl, 3) }).map(drop)
 }
 
-/// ioperm(2): one port, which is there for delays.
+/// ioperm(2): access to one I/O port, 0x80, which is used only for delays.
 pub fn io_port() -> Result<()> {
     // SAFETY: the call takes integers; no port is touched.
     check(unsafe { libc::syscall(libc::SYS_ioperm, 0x80, 1, 1) }).map(drop)
 }
 
-/// modify_ldt(2): writes an empty entry of this process's own table.
+/// modify_ldt(2): writes an empty entry to this process's local descriptor table.
 pub fn write_ldt() -> Result<()> {
     // struct user_desc: entry 0, no base, no limit; read_exec_only and seg_not_present make it an empty one.
     let entry: [u32; 4] = [0, 0, 0, 1 << 3 | 1 << 5];
@@ -22,17 +22,18 @@ pub fn write_ldt() -> Result<()> {
     check(unsafe { libc::syscall(libc::SYS_modify_ldt, 1, entry.as_ptr(), size_of_val(&entry)) }).map(drop)
 }
 
-/// getpid(2) by its number of x32.
+/// getpid(2) by its number in the x32 ABI.
 pub fn x32_call() -> Result<()> {
     // SAFETY: getpid(2) takes nothing.
     check(unsafe { libc::syscall(0x4000_0000 | libc::SYS_getpid) }).map(drop)
 }
 
-/// A call of i386, by int 0x80. A kernel without them sends SIGSEGV. Addresses have to lie in the lower 4 GiB.
+/// A system call by the i386 ABI (`int 0x80`). A kernel without that ABI sends SIGSEGV. Addresses have to be below 4
+/// GiB.
 pub fn i386_call(number: u32, first: u32, second: u32, third: u32) -> Result<i32> {
     let result: i64;
-    // SAFETY: the calls that are made so take integers, or addresses that are not ours; rbx is the compiler's and is put back. The
-    // kernel may change r8 to r11.
+    // SAFETY: the calls made this way take integers, or addresses that are not mapped here; rbx is reserved by the
+    // compiler and is restored. The kernel may change r8 to r11.
     unsafe {
         std::arch::asm!(
             "xchg {first:r}, rbx",

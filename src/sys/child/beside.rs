@@ -1,4 +1,4 @@
-//! A network namespace, made by a process beside this one while this one does something else.
+//! A network namespace made by a helper process, in parallel with the work of this one.
 
 use super::descriptor::owned;
 use super::file::write_file_at;
@@ -10,29 +10,30 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use syscalls::raw;
 
-/// What the process is given, and what it gives back.
+/// Argument and result of the helper process, in the memory that it shares with this one.
 #[repr(C)]
 struct Task {
-    /// The directory /proc.
+    /// Argument: a descriptor of the directory /proc.
     proc: c_int,
-    /// The namespace that was made.
+    /// Result: a descriptor of the new network namespace.
     namespace: c_int,
 }
 
-/// A process that makes a network namespace. It shares this one's memory and descriptors, and ends by itself.
+/// A helper process that makes a network namespace. It shares this process's memory and descriptors, and exits by
+/// itself.
 pub struct NetworkMaker {
     pid: i32,
-    /// Its stack, with its task at the lower end. It stays where nobody has waited for the process.
+    /// The helper's stack, with its `Task` at the lower end. It is unmapped only after the helper was waited for.
     stack: ManuallyDrop<Stack>,
-    /// The directory /proc, open for as long as the process may need it.
+    /// The directory /proc, open for as long as the helper may need it.
     proc: OwnedFd,
 }
 
 impl NetworkMaker {
-    /// Starts it. `proc` is the directory /proc.
+    /// Starts the helper process. `proc` is the directory /proc.
     ///
-    /// Making a network namespace takes the kernel longer than everything else that a sandbox consists of, most of it under locks that
-    /// nothing else needs.
+    /// Making a network namespace takes the kernel longer than making all the rest of a sandbox, and most of that time
+    /// it holds locks that nothing else here needs.
     pub fn start(proc: OwnedFd) -> Result<NetworkMaker> {
         let stack = Stack::new()?;
         // SAFETY: nothing else knows of the mapping yet; the task fits into its lower end.
@@ -44,22 +45,22 @@ impl NetworkMaker {
         Ok(NetworkMaker { pid: pid as i32, stack: ManuallyDrop::new(stack), proc })
     }
 
-    /// Waits for it, and takes its namespace for this process. With `number_anew`, the next process gets the number that it had: in a
-    /// pid namespace of their own, programs find themselves next to PID 1.
-    pub fn join(self, number_anew: bool) -> Result<()> {
+    /// Waits for the helper, and moves this process into the new network namespace. With `reuse_pid`, the next process
+    /// gets the helper's process id, so that in a pid namespace of its own the program has the id after that of PID 1.
+    pub fn join(self, reuse_pid: bool) -> Result<()> {
         let (namespace, proc) = self.ended()?;
-        if number_anew {
-            // Needs a kernel with CONFIG_CHECKPOINT_RESTORE and a writable /proc/sys: proc_sys_kernel(5). Nothing depends on it.
+        if reuse_pid {
+            // Needs CONFIG_CHECKPOINT_RESTORE and a writable /proc/sys: proc_sys_kernel(5). Nothing depends on it.
             let _ = write_file_at(proc.as_fd(), c"sys/kernel/ns_last_pid", b"1");
         }
         join_namespace(namespace.as_fd(), libc::CLONE_NEWNET)
     }
 
-    /// Waits for its end; the namespace, and the directory /proc.
+    /// Waits until the helper has ended; gives descriptors of the new namespace and of the directory /proc.
     fn ended(self) -> Result<(OwnedFd, OwnedFd)> {
         // SAFETY: all fields of the struct are integers and pointers, for which zeroes are values.
         let mut info = unsafe { std::mem::zeroed::<libc::siginfo_t>() };
-        // A process that was not asked to send a signal at its end is waited for with __WALL.
+        // The helper was cloned without an exit signal; waitid(2) finds such a child only with __WALL.
         let flags = libc::WEXITED | libc::__WALL;
         loop {
             // SAFETY: waitid writes one siginfo_t, which `info` has room for.
@@ -68,7 +69,7 @@ impl NetworkMaker {
                 other => break other?,
             }
         }
-        // SAFETY: the process has ended, and nobody else uses the memory.
+        // SAFETY: the helper has ended, and nobody else uses the memory.
         let namespace = unsafe { self.stack.lowest().cast::<Task>().read() }.namespace;
         drop(ManuallyDrop::into_inner(self.stack));
         // SAFETY: waitid has filled in the fields that SIGCHLD has.
@@ -80,17 +81,18 @@ impl NetworkMaker {
     }
 }
 
-/// The process's whole life; its status is an errno. Its thread-local storage, in which the C library keeps `errno`, is that of the process
-/// beside it: so it makes system calls by itself alone, and nothing that could panic.
+/// The helper process from start to end; its exit status is an errno. It shares the thread-local storage, in which the
+/// C library keeps `errno`, with the process that started it. So it makes raw system calls only, and nothing that could
+/// panic.
 extern "C" fn make(task: *mut c_void) -> c_int {
     let task = task.cast::<Task>();
-    // SAFETY: the task is this process's until it ends. The calls are given integers, and strings that end with a NUL.
+    // SAFETY: only the helper uses the task until it ends. The calls take integers, and strings that end with a NUL.
     unsafe {
         let made = raw::syscall1(libc::SYS_unshare as usize, libc::CLONE_NEWNET as usize);
         if let Some(errno) = error(made) {
             return errno;
         }
-        // `self` is the process that looks it up.
+        // `self` is the process that resolves the path: the helper.
         let path = c"self/ns/net".as_ptr() as usize;
         let flags = (libc::O_RDONLY | libc::O_CLOEXEC) as usize;
         let opened = raw::syscall4(libc::SYS_openat as usize, (*task).proc as usize, path, flags, 0);
@@ -102,7 +104,7 @@ extern "C" fn make(task: *mut c_void) -> c_int {
     }
 }
 
-/// The errno of what a system call gave back.
+/// The errno in the return value of a raw system call; `None` if the call succeeded.
 fn error(value: usize) -> Option<c_int> {
     let value = value as isize;
     (-4095..0).contains(&value).then_some(-value as c_int)

@@ -1,8 +1,8 @@
-//! The time.
+//! The clock.
 
 use nix::time::{ClockId, clock_gettime};
 
-/// CLOCK_MONOTONIC.
+/// The time of CLOCK_MONOTONIC in nanoseconds: clock_gettime(2).
 pub fn monotonic_nanoseconds() -> u64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
 }

@@ -1,15 +1,15 @@
-//! Descriptors: whose they are, their flags, copies of them, and closing them.
+//! File descriptors: who owns them, their flags, copies of them, and closing them.
 
 use crate::sys::errno::{Result, check};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// The directory that relative paths start at, in the place of a descriptor.
+/// AT_FDCWD, which stands for the current directory where a call takes a descriptor of a directory.
 pub fn cwd() -> BorrowedFd<'static> {
     nix::fcntl::AT_FDCWD
 }
 
-/// The value of a call that gives a new descriptor, or -1.
+/// Takes ownership of the descriptor that a call has returned; its errno if it returned -1.
 pub(in crate::sys) fn owned(value: libc::c_long) -> Result<OwnedFd> {
     let fd = check(value)? as RawFd;
     // SAFETY: only values of calls that make a descriptor come here, once each: nothing else owns this one.
@@ -19,31 +19,32 @@ pub(in crate::sys) fn owned(value: libc::c_long) -> Result<OwnedFd> {
 /// A descriptor known by its number that no `OwnedFd` of this program owns: a standard stream, one that the caller left open and
 /// named on the command line, or one that is kept as a number since it has to stay open across exec.
 ///
-/// Nothing but [`UnownedFd::close`], [`UnownedFd::adopt`] and [`close_all_but`] ends its life. A number that is not open is no
-/// danger: every call on it fails with EBADF.
+/// Only [`UnownedFd::close`], [`UnownedFd::adopt`] and [`close_all_but`] may close it. A number that is not open does
+/// no harm: every call on it fails with EBADF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnownedFd(RawFd);
 
 impl UnownedFd {
-    /// The descriptor of this number. A negative number becomes the largest one, which is never open.
+    /// The descriptor of this number. -1, which stands for none, becomes the largest number, which is never open.
     pub const fn new(number: RawFd) -> UnownedFd {
         UnownedFd(number & RawFd::MAX)
     }
 
-    /// Its flags (F_GETFD); EBADF where it is not open.
+    /// The descriptor's flags (F_GETFD of fcntl(2)); EBADF if it is not open.
     pub fn flags(self) -> Result<i32> {
         Ok(fcntl(self, FcntlArg::F_GETFD)?)
     }
 
-    /// Closes it. That it was not open is no failure.
+    /// Closes the descriptor. One that is not open is no failure.
     pub fn close(self) {
         let _ = nix::unistd::close(self.0);
     }
 
-    /// Takes it over, if it is open.
+    /// Takes ownership of the descriptor; EBADF if it is not open.
     pub fn adopt(self) -> Result<OwnedFd> {
         self.flags()?;
-        // SAFETY: it is open, and by the contract of this type nothing else owns it; whoever calls this uses the number no more.
+        // SAFETY: it is open, and by the contract of this type nothing else owns it; the caller does not use the number
+        // again.
         Ok(unsafe { OwnedFd::from_raw_fd(self.0) })
     }
 }
@@ -53,14 +54,14 @@ pub static STREAMS: [UnownedFd; 3] = [UnownedFd(0), UnownedFd(1), UnownedFd(2)];
 
 impl AsFd for UnownedFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the number is not -1 (`new`). What it refers to stays open, by the contract of this type; where it never was
-        // open, the kernel refuses each call that is made with it.
+        // SAFETY: the number is not -1 (`new`). By the contract of this type it stays open; if it never was open, the
+        // kernel refuses every call that is made with it.
         unsafe { BorrowedFd::borrow_raw(self.0) }
     }
 }
 
-/// Closes every descriptor but these, which are in order. What the process goes on with is among them: values that own others are
-/// not used again.
+/// Closes every descriptor but those in `keep`, which is sorted. Values that own a descriptor not in `keep` must not be
+/// used again, nor dropped.
 pub fn close_all_but(keep: &[RawFd]) -> Result<()> {
     let mut first = 0;
     for fd in keep.iter().map(|fd| *fd as u32) {
@@ -74,7 +75,8 @@ pub fn close_all_but(keep: &[RawFd]) -> Result<()> {
     close_range(first, u32::MAX)
 }
 
-/// close_range(2), at once. As with [`close_all_but`], values that own descriptors of the range are not used again.
+/// close_range(2): closes a range at once. As with [`close_all_but`], values that own one of its descriptors must not
+/// be used again.
 pub fn close_range(first: u32, last: u32) -> Result<()> {
     range(first, last, 0)
 }
@@ -93,25 +95,26 @@ fn range(first: u32, last: u32, flags: libc::c_uint) -> Result<()> {
     Ok(())
 }
 
-/// dup2(2): makes `number` refer to the same open file, without close-on-exec. What it referred to is closed.
+/// dup2(2): makes `number` refer to the same open file as `fd`, without close-on-exec. The file that it referred to
+/// before is closed.
 pub fn dup2(fd: BorrowedFd<'_>, number: UnownedFd) -> Result<()> {
     // SAFETY: no `OwnedFd` owns the number that is replaced, by the contract of `UnownedFd`.
     check(unsafe { libc::dup2(fd.as_raw_fd(), number.0) }.into())?;
     Ok(())
 }
 
-/// A descriptor at or above `least`, close-on-exec, for the same open file.
+/// A copy of a descriptor with a number of at least `least`, close-on-exec: F_DUPFD_CLOEXEC of fcntl(2).
 pub fn dup_above(fd: BorrowedFd<'_>, least: RawFd) -> Result<OwnedFd> {
     owned(fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(least))?.into())
 }
 
-/// Sets or clears close-on-exec.
+/// Sets or clears close-on-exec: F_SETFD of fcntl(2).
 pub fn set_cloexec(fd: BorrowedFd<'_>, on: bool) -> Result<()> {
     fcntl(fd, FcntlArg::F_SETFD(if on { FdFlag::FD_CLOEXEC } else { FdFlag::empty() }))?;
     Ok(())
 }
 
-/// Sets or clears O_NONBLOCK, which belongs to the open file and so to everyone who shares it.
+/// Sets or clears O_NONBLOCK, a flag of the open file description: it changes for every process that shares it.
 pub fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> Result<()> {
     let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
     let flags = if on { flags | OFlag::O_NONBLOCK } else { flags - OFlag::O_NONBLOCK };
@@ -119,7 +122,8 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> Result<()> {
     Ok(())
 }
 
-/// A read lock on a whole file, if nobody else holds a write lock: fcntl(2), F_SETLK.
+/// Takes a read lock on a whole file, for this process: F_SETLK of fcntl(2). Fails if another process holds a write
+/// lock.
 pub fn lock_for_reading(fd: BorrowedFd<'_>) -> Result<()> {
     let whole = libc::flock {
         l_type: libc::F_RDLCK as libc::c_short,

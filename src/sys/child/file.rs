@@ -1,4 +1,4 @@
-//! Files: opening, making, reading, writing.
+//! Files: opening, creating, reading, writing.
 
 use super::descriptor::cwd;
 use crate::sys::errno::{Errno, Result, check};
@@ -22,41 +22,44 @@ fn openat2(dir: BorrowedFd<'_>, path: &CStr, flags: i32, mode: u32, resolve: Res
     Ok(nix::fcntl::openat2(dir, path, how)?)
 }
 
-/// openat2(2) below a root that links and `..` cannot leave (RESOLVE_IN_ROOT), without links of /proc.
+/// openat2(2) with `root` as the root directory, which links and `..` cannot leave (RESOLVE_IN_ROOT), and without
+/// /proc's magic links.
 pub fn open_in_root(root: BorrowedFd<'_>, path: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
     let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     loop {
         match openat2(root, path, flags, mode, resolve) {
-            // The kernel gives up where a rename elsewhere might have let ".." escape: openat2(2), EAGAIN.
+            // The kernel could not make sure that `..` did not escape, since something was renamed meanwhile:
+            // openat2(2), EAGAIN.
             Err(Errno(libc::EAGAIN)) => {}
             other => return other,
         }
     }
 }
 
-/// openat2(2) of an absolute path that holds no link (RESOLVE_NO_SYMLINKS): ELOOP where one has been put since it was resolved.
+/// openat2(2), O_PATH, of an absolute path whose links were resolved before (RESOLVE_NO_SYMLINKS): ELOOP if part of it
+/// is a link by now.
 pub fn open_resolved(path: &CStr) -> Result<OwnedFd> {
     openat2(cwd(), path, libc::O_PATH, 0, ResolveFlag::RESOLVE_NO_SYMLINKS)
 }
 
-/// mkdirat(2)
+/// mkdirat(2): creates a directory.
 pub fn mkdirat(dir: BorrowedFd<'_>, path: &CStr, mode: u32) -> Result<()> {
     Ok(nix::sys::stat::mkdirat(dir, path, Mode::from_bits_retain(mode))?)
 }
 
-/// symlinkat(2)
+/// symlinkat(2): creates the symbolic link `path` with the text `target`.
 pub fn symlinkat(target: &CStr, dir: BorrowedFd<'_>, path: &CStr) -> Result<()> {
     Ok(nix::unistd::symlinkat(target, dir, path)?)
 }
 
-/// What stat(2) tells, as far as anybody here asks.
+/// The fields of stat(2) that sbx uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
     /// The file type bits (`S_IFMT`).
     pub kind: u32,
-    /// The device that the file lies on.
+    /// The device that the file is on.
     pub dev: u64,
-    /// The file's number on that device.
+    /// The file's inode number on that device.
     pub ino: u64,
 }
 
@@ -66,22 +69,22 @@ impl From<FileStat> for Stat {
     }
 }
 
-/// fstat(2), of a descriptor of O_PATH, too.
+/// fstat(2), which also works on a descriptor opened with O_PATH.
 pub fn stat(fd: BorrowedFd<'_>) -> Result<Stat> {
     Ok(nix::sys::stat::fstatat(fd, c"", AtFlags::AT_EMPTY_PATH)?.into())
 }
 
-/// fstatat(2) of what lies there itself: a link is not followed.
+/// fstatat(2) that does not follow a link at the end of the path.
 pub fn stat_below(dir: BorrowedFd<'_>, path: &CStr) -> Result<Stat> {
     Ok(nix::sys::stat::fstatat(dir, path, AtFlags::AT_SYMLINK_NOFOLLOW)?.into())
 }
 
-/// The file type bits (`S_IFMT`) of what a descriptor refers to.
+/// The file type bits (`S_IFMT`) of the file that a descriptor refers to.
 pub fn file_type(fd: BorrowedFd<'_>) -> Result<u32> {
     stat(fd).map(|stat| stat.kind)
 }
 
-/// readlinkat(2) into a buffer; gives the text, and ENAMETOOLONG where it does not fit. (The one of nix allocates.)
+/// readlinkat(2): the text of a link, read into a buffer; ENAMETOOLONG if it does not fit. (nix's allocates.)
 pub fn read_link<'b>(dir: BorrowedFd<'_>, path: &CStr, buffer: &'b mut [u8]) -> Result<&'b CStr> {
     let room = buffer.len().saturating_sub(1);
     // SAFETY: the path ends with a NUL; the buffer may be written for its length, of which `room` is less.
@@ -97,25 +100,26 @@ pub fn read_link<'b>(dir: BorrowedFd<'_>, path: &CStr, buffer: &'b mut [u8]) -> 
     CStr::from_bytes_until_nul(buffer).map_err(|_| Errno(libc::EINVAL))
 }
 
-/// chmod(2) of what a descriptor refers to, which may be one of O_PATH. Needs /proc.
+/// chmod(2) of the file that a descriptor refers to, which may have been opened with O_PATH. Needs /proc.
 pub fn chmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
     let path = super::text::Text::<32>::of_descriptor(fd.as_raw_fd());
     let follow = FchmodatFlags::FollowSymlink;
     Ok(nix::sys::stat::fchmodat(cwd(), path.text()?, Mode::from_bits_retain(mode), follow)?)
 }
 
-/// faccessat2(2), W_OK, by the real ids. A link is not followed.
+/// Whether the real user may write a file: faccessat2(2), W_OK. A link at the end of the path is not followed.
 pub fn may_write(dir: BorrowedFd<'_>, path: &CStr) -> Result<()> {
     may(dir, path, libc::W_OK)
 }
 
-/// faccessat2(2) of any of R_OK, W_OK, X_OK, by the real ids. A link is not followed.
+/// Whether the real user may access a file in these ways (R_OK, W_OK, X_OK): faccessat2(2). A link at the end is not
+/// followed.
 pub fn may(dir: BorrowedFd<'_>, path: &CStr, what: i32) -> Result<()> {
     let what = AccessFlags::from_bits_retain(what);
     Ok(nix::unistd::faccessat(dir, path, what, AtFlags::AT_SYMLINK_NOFOLLOW)?)
 }
 
-/// Copies what is left to read of one descriptor to another.
+/// Copies one descriptor to another until the end of the file.
 pub fn copy_data(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     let mut buffer = [0; 16 * 1024];
     loop {
@@ -126,7 +130,7 @@ pub fn copy_data(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     }
 }
 
-/// read(2), again where a signal interrupts it.
+/// read(2), repeated if a signal interrupts it.
 pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
     loop {
         match nix::unistd::read(fd, buffer) {
@@ -136,12 +140,12 @@ pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
     }
 }
 
-/// write(2), as much as goes.
+/// write(2): gives how many bytes were written, which may be fewer than there are.
 pub fn write_some(fd: BorrowedFd<'_>, data: &[u8]) -> Result<usize> {
     Ok(nix::unistd::write(fd, data)?)
 }
 
-/// write(2) of everything.
+/// write(2), repeated until all bytes are written.
 pub fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) -> Result<()> {
     while !data.is_empty() {
         match write_some(fd, data) {
@@ -153,28 +157,28 @@ pub fn write_all(fd: BorrowedFd<'_>, mut data: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file of /proc, which takes its content in one write.
+/// Writes an existing file in one write(2), as files of /proc want it.
 pub fn write_file(path: &CStr, data: &[u8]) -> Result<()> {
     write_file_at(cwd(), path, data)
 }
 
-/// Writes a file below a directory in one write, as files of /proc want it.
+/// Writes an existing file below a directory in one write(2), as files of /proc want it.
 pub fn write_file_at(dir: BorrowedFd<'_>, path: &CStr, data: &[u8]) -> Result<()> {
     let fd = openat(dir, path, libc::O_WRONLY, 0)?;
     write_some(fd.as_fd(), data).map(drop)
 }
 
-/// chdir(2)
+/// chdir(2): changes the current directory.
 pub fn chdir(path: &CStr) -> Result<()> {
     Ok(nix::unistd::chdir(path)?)
 }
 
-/// fchdir(2)
+/// fchdir(2): changes the current directory to the one that a descriptor refers to.
 pub fn fchdir(fd: BorrowedFd<'_>) -> Result<()> {
     Ok(nix::unistd::fchdir(fd)?)
 }
 
-/// umask(2): sets it, and gives the one before. (The one of nix has a panic in it.)
+/// umask(2): sets the file mode creation mask; gives the previous one. (nix's may panic.)
 pub fn umask(mask: u32) -> u32 {
     // SAFETY: the call takes an integer, touches no memory and cannot fail.
     unsafe { libc::umask(mask) }

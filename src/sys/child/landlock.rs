@@ -1,51 +1,51 @@
-//! Landlock: landlock(7). The types are those of the crate landlock; the three calls are by hand, since the crate looks at each file's
-//! type once more (fstat(2)) and asks for the version again: what a rule may grant was decided by the plan. docs/dependencies.md has
-//! what that costs.
+//! Landlock: landlock(7). The types are those of the crate landlock. The three calls are made directly: the crate would
+//! look up the type of each file (fstat(2)) and the version again, though the plan has decided already what a rule may
+//! grant. docs/dependencies.md says what that would cost.
 
 use super::descriptor::owned;
 use crate::sys::errno::{Result, check};
 use landlock::{AccessFs, Scope};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-/// Execute a file.
+/// Right to execute a file.
 pub const FS_EXECUTE: u64 = AccessFs::Execute as u64;
-/// Open a file for writing.
+/// Right to open a file for writing.
 pub const FS_WRITE_FILE: u64 = AccessFs::WriteFile as u64;
-/// Open a file for reading.
+/// Right to open a file for reading.
 pub const FS_READ_FILE: u64 = AccessFs::ReadFile as u64;
-/// List a directory.
+/// Right to list a directory.
 pub const FS_READ_DIR: u64 = AccessFs::ReadDir as u64;
-/// Make device files.
+/// Right to create device files.
 pub const FS_MAKE_DEVICES: u64 = AccessFs::MakeChar as u64 | AccessFs::MakeBlock as u64;
-/// Link or rename from or to another directory (version 2).
+/// Right to link or rename a file from one directory to another (Landlock version 2).
 pub const FS_REFER: u64 = AccessFs::Refer as u64;
-/// Truncate a file (version 3).
+/// Right to truncate a file (Landlock version 3).
 pub const FS_TRUNCATE: u64 = AccessFs::Truncate as u64;
-/// ioctl(2) of a device (version 5).
+/// Right to use ioctl(2) on a device (Landlock version 5).
 pub const FS_IOCTL_DEV: u64 = AccessFs::IoctlDev as u64;
 
-/// Connecting to abstract sockets of processes that are not restricted by this (version 6).
+/// Scope: no connection to abstract sockets of processes outside of the ruleset's domain (Landlock version 6).
 pub const SCOPE_ABSTRACT: u64 = Scope::AbstractUnixSocket as u64;
-/// Signals to such processes (version 6).
+/// Scope: no signals to processes outside of the ruleset's domain (Landlock version 6).
 pub const SCOPE_SIGNAL: u64 = Scope::Signal as u64;
 
-/// The version of Landlock's interface that this kernel has: landlock_create_ruleset(2) with LANDLOCK_CREATE_RULESET_VERSION.
+/// The version of Landlock that this kernel has: landlock_create_ruleset(2) with LANDLOCK_CREATE_RULESET_VERSION.
 pub fn landlock_version() -> Result<i32> {
     let none = std::ptr::null::<libc::c_void>();
     // SAFETY: with this flag the call takes no attributes, and gives a number.
     Ok(check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, 1) })? as i32)
 }
 
-/// landlock_create_ruleset(2): the rights that it governs, and the scopes.
+/// landlock_create_ruleset(2): a ruleset that denies these rights where no rule grants them, and these scopes.
 pub fn landlock_ruleset(rights: u64, scoped: u64) -> Result<OwnedFd> {
     let attributes = [rights, 0, scoped];
-    // A kernel that does not know scopes takes the part that it knows.
+    // A kernel that does not know scopes accepts the shorter struct, which ends before them.
     let size = if scoped == 0 { size_of::<u64>() } else { size_of_val(&attributes) };
     // SAFETY: struct landlock_ruleset_attr begins with these three numbers, of which the first `size` bytes may be read.
     owned(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, attributes.as_ptr(), size, 0) })
 }
 
-/// landlock_add_rule(2): rights for what a descriptor refers to, and all below it.
+/// landlock_add_rule(2): grants rights on the file that `object` refers to, and on everything below it.
 pub fn landlock_allow(ruleset: BorrowedFd<'_>, object: BorrowedFd<'_>, rights: u64) -> Result<()> {
     #[repr(C, packed)]
     struct PathBeneath {
@@ -58,7 +58,7 @@ pub fn landlock_allow(ruleset: BorrowedFd<'_>, object: BorrowedFd<'_>, rights: u
     Ok(())
 }
 
-/// landlock_restrict_self(2): needs no_new_privs.
+/// landlock_restrict_self(2): restricts this process by a ruleset. Needs no_new_privs.
 pub fn landlock_restrict(ruleset: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: the call takes a descriptor that is open, and an integer.
     check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) })?;

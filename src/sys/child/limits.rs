@@ -1,9 +1,9 @@
-//! Resource limits.
+//! Resource limits of processes: setrlimit(2).
 
 use crate::sys::errno::Result;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Resources of setrlimit(2), by their names in lower case.
+/// The resources of setrlimit(2) that a profile may limit, by their names in lower case without `RLIMIT_`.
 pub const RLIMITS: [(&str, Resource); 9] = [
     ("as", Resource::RLIMIT_AS),
     ("core", Resource::RLIMIT_CORE),
@@ -16,7 +16,7 @@ pub const RLIMITS: [(&str, Resource); 9] = [
     ("stack", Resource::RLIMIT_STACK),
 ];
 
-/// setrlimit(2). `None` is no limit.
+/// setrlimit(2): sets the soft and the hard limit of a resource. `None` is no limit.
 pub fn set_rlimit(resource: Resource, soft: Option<u64>, hard: Option<u64>) -> Result<()> {
     Ok(setrlimit(resource, soft.unwrap_or(libc::RLIM_INFINITY), hard.unwrap_or(libc::RLIM_INFINITY))?)
 }

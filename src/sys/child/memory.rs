@@ -1,14 +1,14 @@
-//! Memory of this process.
+//! Memory of this process: dropping pages, and erasing the arguments.
 
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-/// Gives the pages of the program's own code and constants back. They are the file's; what is used again is mapped again.
-/// Starting up touches most of the program, and waiting needs little of it.
+/// Drops the pages of this program's code and constants from memory. They belong to its file, and are read again when
+/// they are needed. Starting a sandbox touches most of the program, and waiting for it needs little.
 pub fn release_code() {
     extern "C" fn segment(info: *mut libc::dl_phdr_info, _: usize, _: *mut libc::c_void) -> libc::c_int {
         // SAFETY: dl_iterate_phdr(3) passes a description that is valid while this runs; the first object is the program.
         let info = unsafe { &*info };
-        // SAFETY: it says where its headers lie, and how many there are.
+        // SAFETY: the description says where the program headers are, and how many there are.
         let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
         for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0)
         {
@@ -26,7 +26,7 @@ pub fn release_code() {
 static ARGUMENTS: AtomicPtr<libc::c_char> = AtomicPtr::new(std::ptr::null_mut());
 static LENGTH: AtomicUsize = AtomicUsize::new(0);
 
-/// Keeps in mind where the arguments of `main` lie: one after the other, as the kernel has put them.
+/// Records where the arguments of `main` are in memory: one after the other, as the kernel has put them there.
 extern "C" fn remember_arguments(count: libc::c_int, values: *const *mut libc::c_char) {
     if count < 1 || values.is_null() {
         return;
@@ -40,14 +40,15 @@ extern "C" fn remember_arguments(count: libc::c_int, values: *const *mut libc::c
     }
 }
 
-// The GNU C library passes main's arguments to the functions of this section, and calls them before it.
+// glibc calls the functions of this section before `main`, and passes them the arguments of `main`.
 #[cfg(target_env = "gnu")]
 #[used]
 // SAFETY: the section holds pointers to functions of this kind.
 #[unsafe(link_section = ".init_array")]
 static REMEMBER: extern "C" fn(libc::c_int, *const *mut libc::c_char) = remember_arguments;
 
-/// Overwrites the arguments of this process, which everybody may read in /proc/PID/cmdline. `std::env::args` ends with it.
+/// Overwrites the arguments of this process with zeroes: everybody may read them in /proc/PID/cmdline. `std::env::args`
+/// must not be used afterwards.
 pub fn forget_arguments() {
     let (start, length) = (ARGUMENTS.load(Ordering::Relaxed), LENGTH.load(Ordering::Relaxed));
     if !start.is_null() {

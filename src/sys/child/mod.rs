@@ -1,11 +1,12 @@
-//! What may run between clone and exec, and in PID 1; the launcher uses it, too.
+//! System calls for the code between clone and exec, and for PID 1. The launcher uses them, too.
 //!
-//! Nothing here allocates, panics, logs or starts a thread. `tests/layering.rs` looks for what would, and a debug build's allocator
-//! ends a child that allocates (`sys::Arena`).
+//! Nothing here allocates, panics, logs or starts a thread. `tests/layering.rs` searches the source for what would, and
+//! the allocator of a debug build aborts a child that allocates ([`Arena`](super::Arena)).
 //!
-//! nix is used where its function is the call itself and no more, which was read in its source for each: with a `CStr`, `NixPath`
-//! copies nothing, and its results are made by `Errno::result`. Not used, since they allocate or may panic: `readlinkat`, `sendmsg`,
-//! `recvmsg`, `umask`, `SignalFd::read_signal`; since they leave values out: `waitid`, `kill` and `signal` (real-time signals).
+//! nix is used where its function makes the call and does nothing else, which was checked in its source for each: with
+//! a `CStr`, `NixPath` copies nothing, and results come from `Errno::result`. These are not used because they allocate
+//! or may panic: `readlinkat`, `sendmsg`, `recvmsg`, `umask`, `SignalFd::read_signal`. These are not used because they
+//! lack real-time signals: `waitid`, `kill`, `signal`.
 
 mod beside;
 mod clock;

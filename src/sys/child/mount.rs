@@ -1,5 +1,5 @@
-//! Mounts and roots. The API by descriptors (fsopen, fsmount, open_tree, mount_setattr, move_mount; Linux 5.2 and 5.12) is in no
-//! wrapper of libc or nix.
+//! Mounts and root directories. Neither libc nor nix wraps the mount API with descriptors (fsopen, fsmount, open_tree,
+//! move_mount of Linux 5.2; mount_setattr of Linux 5.12).
 
 use super::descriptor::{cwd, owned};
 use super::file::fchdir;
@@ -18,13 +18,13 @@ const FSCONFIG_CMD_CREATE: u32 = 6;
 const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x04;
 const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
 
-/// MOUNT_ATTR_RDONLY of mount_setattr(2).
+/// MOUNT_ATTR_RDONLY of mount_setattr(2): read-only.
 pub const ATTR_RDONLY: u64 = 0x1;
-/// MOUNT_ATTR_NOSUID
+/// MOUNT_ATTR_NOSUID of mount_setattr(2): set-user-id and set-group-id bits and file capabilities are ignored.
 pub const ATTR_NOSUID: u64 = 0x2;
-/// MOUNT_ATTR_NODEV
+/// MOUNT_ATTR_NODEV of mount_setattr(2): device files cannot be opened.
 pub const ATTR_NODEV: u64 = 0x4;
-/// MOUNT_ATTR_NOEXEC
+/// MOUNT_ATTR_NOEXEC of mount_setattr(2): files cannot be executed.
 pub const ATTR_NOEXEC: u64 = 0x8;
 
 #[repr(C)]
@@ -35,7 +35,8 @@ struct MountAttr {
     userns_fd: u64,
 }
 
-/// A new filesystem of this type with these options (an empty value is a flag), as a detached mount: fsopen(2), fsconfig(2), fsmount(2).
+/// A new filesystem of the type `kind`, as a detached mount: fsopen(2), fsconfig(2), fsmount(2). An option with an
+/// empty value is a flag.
 pub fn new_filesystem(kind: &CStr, options: &[(&CStr, &CStr)], attributes: u64) -> Result<OwnedFd> {
     // SAFETY: the type ends with a NUL and outlives the call.
     let fs = owned(unsafe { libc::syscall(libc::SYS_fsopen, kind.as_ptr(), FSOPEN_CLOEXEC) })?;
@@ -53,17 +54,19 @@ pub fn new_filesystem(kind: &CStr, options: &[(&CStr, &CStr)], attributes: u64) 
 fn configure(fs: &OwnedFd, command: u32, key: Option<&CStr>, value: Option<&CStr>) -> Result<()> {
     let pointer = |text: Option<&CStr>| text.map_or(std::ptr::null(), CStr::as_ptr);
     let (key, value) = (pointer(key), pointer(value));
-    // SAFETY: key and value are null or end with a NUL, and outlive the call; each command used here takes a text or nothing.
+    // SAFETY: key and value are null or end with a NUL, and outlive the call; each command used here takes a string or
+    // nothing.
     check(unsafe { libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), command, key, value, 0) })?;
     Ok(())
 }
 
-/// open_tree(2) with OPEN_TREE_CLONE: a detached copy of the mounts at and below a path. A link at its end is not followed.
+/// open_tree(2), OPEN_TREE_CLONE: a detached copy of the mount at a path, with `recursive` also of those below. A link
+/// at the end of the path is not followed.
 pub fn clone_tree(dir: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Result<OwnedFd> {
     clone_with(dir, path, libc::AT_SYMLINK_NOFOLLOW | if recursive { AT_RECURSIVE } else { 0 })
 }
 
-/// open_tree(2) of what a path of the host leads to, links followed: a detached copy with all mounts below.
+/// open_tree(2), OPEN_TREE_CLONE: a detached copy of the mount at a path, links followed, and of all mounts below.
 pub fn clone_followed(path: &CStr) -> Result<OwnedFd> {
     clone_with(cwd(), path, AT_RECURSIVE)
 }
@@ -74,20 +77,21 @@ fn clone_with(dir: BorrowedFd<'_>, path: &CStr, more: i32) -> Result<OwnedFd> {
     owned(unsafe { libc::syscall(libc::SYS_open_tree, dir.as_raw_fd(), path.as_ptr(), flags) })
 }
 
-/// What becomes of a mount's tie to the one it was copied from (mount_namespaces(7)).
+/// Propagation type of a mount: mount_namespaces(7), "Shared subtrees".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Propagation {
-    /// As it is.
+    /// Leave the type unchanged.
     Keep,
-    /// What is mounted on the original later does not arrive.
+    /// Later mounts below the original do not appear in the copy, nor the other way round: MS_PRIVATE.
     Private,
-    /// It arrives, and nothing goes back.
+    /// Later mounts below the original appear in the copy, but not the other way round: MS_SLAVE.
     Slave,
-    /// As `Private`, and copies of what it is mounted in leave it out: MS_UNBINDABLE of mount(2).
+    /// As [`Propagation::Private`], and recursive copies of the tree that the mount is in leave it out: MS_UNBINDABLE.
     Unbindable,
 }
 
-/// mount_setattr(2): adds attributes to a mount, and to all below it where asked.
+/// mount_setattr(2): adds MOUNT_ATTR_* attributes to a mount and sets its propagation; with `recursive`, also for all
+/// mounts below it.
 pub fn set_attributes(mount: BorrowedFd<'_>, attributes: u64, propagation: Propagation, recursive: bool) -> Result<()> {
     let attr = MountAttr {
         attr_set: attributes,
@@ -115,7 +119,7 @@ pub fn set_attributes(mount: BorrowedFd<'_>, attributes: u64, propagation: Propa
     Ok(())
 }
 
-/// move_mount(2): puts a detached mount at a path below a descriptor.
+/// move_mount(2): attaches a detached mount at a path below a directory.
 pub fn attach_at(mount: BorrowedFd<'_>, dir: BorrowedFd<'_>, path: &CStr) -> Result<()> {
     let flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
     // SAFETY: both paths end with a NUL.
@@ -125,26 +129,26 @@ pub fn attach_at(mount: BorrowedFd<'_>, dir: BorrowedFd<'_>, path: &CStr) -> Res
     Ok(())
 }
 
-/// mount(2) of a new filesystem onto what a path leads to: for those whose options are longer than the 256 bytes that fsconfig(2)
-/// takes.
+/// mount(2) of a new filesystem at a path, for options longer than the 256 bytes that fsconfig(2) takes.
 pub fn mount(kind: &CStr, target: &CStr, flags: libc::c_ulong, options: &CStr) -> Result<()> {
     Ok(nix::mount::mount(Some(kind), target, Some(kind), MsFlags::from_bits_retain(flags), Some(options))?)
 }
 
-/// pivot_root(2): makes the mount that a descriptor stands on the root of this mount namespace, with the old root at a directory in it.
+/// pivot_root(2): makes the mount at `root` the root of this mount namespace, and attaches the old root at the
+/// directory `old` in it.
 pub fn pivot(root: BorrowedFd<'_>, old: &CStr) -> Result<()> {
     fchdir(root)?;
     Ok(nix::unistd::pivot_root(c".", old)?)
 }
 
-/// Makes a directory this process's root, and its current directory: chroot(2).
+/// chroot(2): makes a directory this process's root directory, and its current directory.
 pub fn chroot(dir: BorrowedFd<'_>) -> Result<()> {
     fchdir(dir)?;
     Ok(nix::unistd::chroot(c".")?)
 }
 
-/// Makes the mount that a descriptor stands on the root, and lets go of the old one:
-/// pivot_root(".", ".") puts the old root on top of the new one, where umount2 takes it off (pivot_root(2), NOTES).
+/// Makes the mount at `root` the root of this mount namespace, and detaches the old root: pivot_root(".", ".") stacks
+/// the old root on top of the new one, and umount2(2) removes it from there (pivot_root(2), NOTES).
 pub fn enter_root(root: BorrowedFd<'_>) -> Result<()> {
     pivot(root, c".")?;
     nix::mount::umount2(c".", MntFlags::MNT_DETACH)?;

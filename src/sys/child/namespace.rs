@@ -1,4 +1,4 @@
-//! Namespaces, and what belongs to them: ids, groups, host name, the loopback interface.
+//! Namespaces, and what is set in them: ids, groups, host name, the loopback interface.
 
 use crate::sys::errno::{Result, done};
 use nix::sched::CloneFlags;
@@ -8,27 +8,28 @@ use std::ffi::{CStr, OsStr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
-/// setns(2): joins the namespace behind a descriptor, which is of this CLONE_NEW* kind, or of any where it is 0.
+/// setns(2): joins the namespace that a descriptor refers to. `kind` is the CLONE_NEW* type that it must have; 0 allows
+/// any.
 pub fn join_namespace(fd: BorrowedFd<'_>, kind: i32) -> Result<()> {
     Ok(nix::sched::setns(fd, CloneFlags::from_bits_retain(kind))?)
 }
 
-/// unshare(2), CLONE_NEWCGROUP: the cgroup that this process is in becomes the root of what it sees.
+/// unshare(2), CLONE_NEWCGROUP: a new cgroup namespace, whose root is the cgroup that this process is in.
 pub fn new_cgroup_namespace() -> Result<()> {
     Ok(nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)?)
 }
 
-/// unshare(2), CLONE_NEWUSER
+/// unshare(2), CLONE_NEWUSER: a new user namespace.
 pub fn new_user_namespace() -> Result<()> {
     Ok(nix::sched::unshare(CloneFlags::CLONE_NEWUSER)?)
 }
 
-/// setgroups(2) with an empty list.
+/// setgroups(2) with an empty list: drops all supplementary groups.
 pub fn drop_groups() -> Result<()> {
     Ok(nix::unistd::setgroups(&[])?)
 }
 
-/// setgid(2) and setuid(2) to those that are given, in this order: the first needs a right that goes with the second.
+/// setgid(2), then setuid(2), for those ids that are given: after setuid(2), the right to call setgid(2) may be gone.
 pub fn set_ids(uid: Option<u32>, gid: Option<u32>) -> Result<()> {
     if let Some(gid) = gid {
         nix::unistd::setgid(Gid::from_raw(gid))?;
@@ -39,12 +40,12 @@ pub fn set_ids(uid: Option<u32>, gid: Option<u32>) -> Result<()> {
     Ok(())
 }
 
-/// sethostname(2)
+/// sethostname(2): sets the host name of this UTS namespace.
 pub fn set_hostname(name: &CStr) -> Result<()> {
     Ok(nix::unistd::sethostname(OsStr::from_bytes(name.to_bytes()))?)
 }
 
-/// A request about the loopback interface: netdevice(7).
+/// The ioctl(2) argument for the interface `lo`, with these flags: netdevice(7).
 pub(in crate::sys) fn loopback(flags: libc::c_short) -> libc::ifreq {
     let mut ifr_name = [0; libc::IFNAMSIZ];
     (ifr_name[0], ifr_name[1]) = (b'l' as libc::c_char, b'o' as libc::c_char);

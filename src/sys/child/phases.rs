@@ -1,21 +1,23 @@
-//! What each phase of a start takes, for who measures starts. With the feature `trace`, and SBX_TRACE=phases in the environment, the program
-//! prints it at its end on stderr. Without the feature, which no release has, these functions are empty and the variable means nothing.
+//! How long each phase of a start takes. With the feature `trace`, and SBX_TRACE=phases in the environment, the program
+//! prints the times on stderr at its end. Without the feature, which no release has, these functions are empty and the
+//! variable is ignored.
 
 #[cfg(feature = "trace")]
 pub use on::{begin_phases, phase, print_phases};
 
-/// Begins to note times, if SBX_TRACE is `phases` or `phases:T`: T is the time (CLOCK_MONOTONIC, nanoseconds) when the program was executed.
+/// Starts recording times, if SBX_TRACE is `phases` or `phases:T`. T is the time (CLOCK_MONOTONIC, nanoseconds) when
+/// the program was executed.
 #[cfg(not(feature = "trace"))]
 #[inline]
 pub fn begin_phases() {}
 
-/// Notes that a phase has ended.
+/// Records the end of a phase.
 #[cfg(not(feature = "trace"))]
 #[inline]
 pub fn phase(_name: &'static str) {}
 
-/// Prints the phases in the order of their ends: microseconds since the beginning, microseconds since the end before, in whichever process
-/// that was, and the name.
+/// Prints the phases in the order of their ends: microseconds since the start, microseconds since the previous end, in
+/// whichever process that was, and the name.
 #[cfg(not(feature = "trace"))]
 #[inline]
 pub fn print_phases() {}
@@ -26,7 +28,7 @@ mod on {
     use std::os::fd::AsFd;
     use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-    /// The end of a phase. All fields are zero in new memory.
+    /// The end of a phase: its name and time. Zeroed memory is a valid value.
     struct Mark {
         name: AtomicPtr<u8>,
         length: AtomicUsize,
@@ -38,18 +40,20 @@ mod on {
         marks: [Mark; 64],
     }
 
-    /// In memory that the launcher shares with its children, which have it at the same address, as they have the names.
+    /// The table, in memory that the launcher shares with its children. They have it, and the names, at the same
+    /// addresses.
     static TABLE: AtomicPtr<Table> = AtomicPtr::new(std::ptr::null_mut());
 
     fn table() -> Option<&'static Table> {
-        // SAFETY: null, or the mapping of `begin_phases`, which is never taken away.
+        // SAFETY: null, or the mapping of `begin_phases`, which is never unmapped.
         unsafe { TABLE.load(Ordering::Relaxed).as_ref() }
     }
 
-    /// Begins to note times, if SBX_TRACE is `phases` or `phases:T`: T is the time (CLOCK_MONOTONIC, nanoseconds) when the program was executed.
+    /// Starts recording times, if SBX_TRACE is `phases` or `phases:T`. T is the time (CLOCK_MONOTONIC, nanoseconds)
+    /// when the program was executed.
     pub fn begin_phases() {
         let now = monotonic_nanoseconds();
-        // SAFETY: called first in `main`, when there is one thread, and nobody changes the environment.
+        // SAFETY: called first in `main`, when there is one thread and nothing changes the environment.
         let value = unsafe {
             let value = libc::getenv(c"SBX_TRACE".as_ptr());
             if value.is_null() {
@@ -77,7 +81,7 @@ mod on {
         }
     }
 
-    /// Notes that a phase has ended.
+    /// Records the end of a phase.
     pub fn phase(name: &'static str) {
         if table().is_some() {
             note(name, monotonic_nanoseconds());
@@ -93,15 +97,15 @@ mod on {
         }
     }
 
-    /// Prints the phases in the order of their ends: microseconds since the beginning, microseconds since the end before, in whichever
-    /// process that was, and the name.
+    /// Prints the phases in the order of their ends: microseconds since the start, microseconds since the previous end,
+    /// in whichever process that was, and the name.
     pub fn print_phases() {
         let Some(table) = table() else { return };
         let marks = table.marks.get(..table.count.load(Ordering::Relaxed).min(table.marks.len())).unwrap_or_default();
         let time = |mark: &Mark| mark.time.load(Ordering::Acquire);
         let begin = marks.first().map_or(0, time);
         let mut last = begin.saturating_sub(1);
-        // Two processes may note at one time, so that marks are in order only nearly.
+        // Two processes may record at the same time, so the marks are only almost in order.
         while let Some(mark) = marks.iter().filter(|mark| time(mark) > last).min_by_key(|mark| time(mark)) {
             let now = time(mark);
             let mut line = Text::<128>::default();

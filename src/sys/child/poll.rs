@@ -1,9 +1,9 @@
-//! Waiting for descriptors. By hand, since nix's `PollFd` takes no number that is to be skipped.
+//! Waiting for descriptors: poll(2). Without nix, whose `PollFd` cannot hold a negative number, which poll(2) skips.
 
 use crate::sys::errno::{Errno, Result, check};
 use std::os::fd::RawFd;
 
-/// What poll(2) waits for.
+/// A descriptor for poll(2), and the events to wait for.
 pub struct Poll {
     /// The descriptor; a negative one is skipped.
     pub fd: RawFd,
@@ -11,23 +11,24 @@ pub struct Poll {
     pub read: bool,
     /// Wait for room to write.
     pub write: bool,
-    /// Whether anything happened, errors and hang-up included.
+    /// Whether an event happened, including an error or a hang-up.
     pub ready: bool,
 }
 
 impl Poll {
-    /// Waits for something to read; a number below 0 waits for nothing.
+    /// Waits for input on a descriptor; a negative number is skipped.
     pub fn read(fd: RawFd) -> Poll {
         Poll { read: true, ..Poll::end(fd) }
     }
 
-    /// Waits for errors and hang-up alone, which are always waited for.
+    /// Waits only for an error or a hang-up, which poll(2) always reports.
     pub fn end(fd: RawFd) -> Poll {
         Poll { fd, read: false, write: false, ready: false }
     }
 }
 
-/// poll(2). `timeout` is in milliseconds; none waits for ever. An interruption gives no readiness.
+/// poll(2) on at most 16 descriptors; EINVAL for more. `timeout` is in milliseconds; `None` waits for ever. If a signal
+/// interrupts the wait, no descriptor is ready.
 pub fn poll(set: &mut [Poll], timeout: Option<i32>) -> Result<()> {
     let mut raw = [libc::pollfd { fd: -1, events: 0, revents: 0 }; 16];
     let Some(raw) = raw.get_mut(..set.len()) else { return Err(Errno(libc::EINVAL)) };
@@ -35,7 +36,7 @@ pub fn poll(set: &mut [Poll], timeout: Option<i32>) -> Result<()> {
         raw.fd = want.fd;
         raw.events = if want.read { libc::POLLIN } else { 0 } | if want.write { libc::POLLOUT } else { 0 };
     }
-    // SAFETY: `raw` may be read and written for the length that is passed; of descriptors the call only asks what they are ready for.
+    // SAFETY: `raw` may be read and written for the length that is passed; the call does not change the descriptors.
     let value = unsafe { libc::poll(raw.as_mut_ptr(), raw.len() as libc::nfds_t, timeout.unwrap_or(-1)) };
     match check(value.into()) {
         Err(Errno(libc::EINTR)) => {}

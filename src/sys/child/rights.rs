@@ -1,30 +1,32 @@
-//! What a process may do: capabilities, securebits, no_new_privs, being looked into; and with whom it dies.
+//! Rights of a process: capabilities, securebits, no_new_privs, the dumpable flag, keyrings; and the parent-death
+//! signal.
 //!
-//! The crate caps is for the launcher's side: its sets are hash sets, which allocate, and its errors are texts.
+//! The crate caps is used only by the launcher: its sets are hash sets, which allocate, and its errors are strings.
 
 use crate::sys::errno::{Errno, Result, check};
 
 fn prctl(option: i32, a: libc::c_ulong, b: libc::c_ulong) -> Result<i32> {
-    // SAFETY: every option that is used in this file takes integers, and touches no memory of ours.
+    // SAFETY: every option that is used in this file takes integers, and touches none of this process's memory.
     Ok(check(unsafe { libc::prctl(option, a, b, 0, 0) }.into())? as i32)
 }
 
-/// PR_SET_PDEATHSIG
+/// PR_SET_PDEATHSIG of prctl(2): the kernel sends this signal to this process when its parent dies.
 pub fn set_parent_death_signal(signal: i32) -> Result<()> {
     prctl(libc::PR_SET_PDEATHSIG, signal as libc::c_ulong, 0).map(drop)
 }
 
-/// PR_SET_NO_NEW_PRIVS
+/// PR_SET_NO_NEW_PRIVS of prctl(2): exec gives no new privileges from here on.
 pub fn set_no_new_privs() -> Result<()> {
     Ok(nix::sys::prctl::set_no_new_privs()?)
 }
 
-/// PR_SET_DUMPABLE
+/// PR_SET_DUMPABLE of prctl(2): whether other processes of this user may trace this one, and read its files in /proc.
 pub fn set_dumpable(on: bool) -> Result<()> {
     Ok(nix::sys::prctl::set_dumpable(on)?)
 }
 
-/// Takes every capability but these out of the bounding set, whatever this kernel's last one is.
+/// Drops every capability that this kernel has from the bounding set, but for those in `keep`: PR_CAPBSET_DROP of
+/// prctl(2).
 pub fn shrink_bounding_set(keep: u64) -> Result<()> {
     for capability in (0..64).filter(|capability| keep >> capability & 1 == 0) {
         match prctl(libc::PR_CAPBSET_DROP, capability, 0) {
@@ -36,8 +38,8 @@ pub fn shrink_bounding_set(keep: u64) -> Result<()> {
     Ok(())
 }
 
-/// Bits that keep root's user id from meaning anything: exec gives it no capability, capabilities are not kept when it is given up,
-/// and none becomes ambient. Locked, as is the rest. capabilities(7), "The securebits flags".
+/// Securebits that take all meaning from user id 0: exec gives it no capabilities, capabilities are not kept when it is
+/// given up, and none can be made ambient. All bits are locked. capabilities(7), "The securebits flags".
 const POWERLESS_ROOT: i32 = libc::SECBIT_NOROOT
     | libc::SECBIT_NOROOT_LOCKED
     | libc::SECBIT_NO_SETUID_FIXUP_LOCKED
@@ -45,7 +47,7 @@ const POWERLESS_ROOT: i32 = libc::SECBIT_NOROOT
     | libc::SECBIT_NO_CAP_AMBIENT_RAISE
     | libc::SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 
-/// PR_SET_SECUREBITS: root is a user like any other.
+/// PR_SET_SECUREBITS of prctl(2), with `POWERLESS_ROOT`: user id 0 is like any other.
 pub fn lock_securebits() -> Result<()> {
     prctl(libc::PR_SET_SECUREBITS, POWERLESS_ROOT as libc::c_ulong, 0).map(drop)
 }
@@ -55,12 +57,13 @@ pub fn securebits_locked() -> Result<bool> {
     Ok(prctl(libc::PR_GET_SECUREBITS, 0, 0)? == POWERLESS_ROOT)
 }
 
-/// PR_CAP_AMBIENT_CLEAR_ALL
+/// PR_CAP_AMBIENT_CLEAR_ALL of prctl(2): empties the ambient set.
 pub fn clear_ambient() -> Result<()> {
     prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong, 0).map(drop)
 }
 
-/// PR_CAP_AMBIENT_RAISE of each of these that the kernel has and this process may hand on: those both permitted and inheritable.
+/// PR_CAP_AMBIENT_RAISE of prctl(2): adds those of these capabilities to the ambient set that the kernel has and that
+/// are both permitted and inheritable; the others are skipped.
 pub fn raise_ambient(capabilities: u64) -> Result<()> {
     for capability in (0..64).filter(|capability| capabilities >> capability & 1 == 1) {
         match prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE as libc::c_ulong, capability) {
@@ -72,12 +75,13 @@ pub fn raise_ambient(capabilities: u64) -> Result<()> {
     Ok(())
 }
 
-/// Sets the effective, the permitted and the inheritable set to the same: capset(2), version 3.
+/// Sets the effective, the permitted and the inheritable set to `set`, one bit for each capability: capset(2), version
+/// 3.
 pub fn set_capabilities(set: u64) -> Result<()> {
     set_capability_sets(set, set, set)
 }
 
-/// Sets the effective, the permitted and the inheritable set: capset(2), version 3.
+/// Sets the effective, the permitted and the inheritable set, one bit for each capability: capset(2), version 3.
 pub fn set_capability_sets(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
     let header: [u32; 2] = [0x2008_0522, 0];
     let half = |shift: u32| [effective, permitted, inheritable].map(|set| (set >> shift) as u32);
@@ -87,12 +91,12 @@ pub fn set_capability_sets(effective: u64, permitted: u64, inheritable: u64) -> 
     Ok(())
 }
 
-/// PR_SET_KEEPCAPS: permitted capabilities survive a change of the user id.
+/// PR_SET_KEEPCAPS of prctl(2): permitted capabilities survive a change of the user id.
 pub fn keep_capabilities() -> Result<()> {
     Ok(nix::sys::prctl::set_keepcaps(true)?)
 }
 
-/// The effective and the permitted set of this process: capget(2), version 3.
+/// The effective and the permitted set of this process, one bit for each capability: capget(2), version 3.
 pub fn capabilities() -> Result<(u64, u64)> {
     let mut header: [u32; 2] = [0x2008_0522, 0];
     let mut data = [0u32; 6];

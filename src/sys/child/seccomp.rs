@@ -1,12 +1,13 @@
-//! Loading a seccomp filter. What it says is decided in `plan::seccomp`; its type is that of the crate seccompiler.
+//! Loading a seccomp filter. `plan::seccomp` makes the filter; its type is that of the crate seccompiler.
 //!
-//! seccompiler's `apply_filter` allocates and panics as little as this, but goes by seccomp(2), which a filter that is loaded already
-//! may refuse, and sets no_new_privs itself, which is decided in `child::lockdown` alone.
+//! seccompiler's `apply_filter` does not allocate or panic either. But it uses seccomp(2), which a filter loaded before
+//! may refuse, and it sets no_new_privs, which is for `child::lockdown` alone to decide.
 
 use crate::sys::errno::{Errno, Result, check};
 use seccompiler::{BpfProgramRef, sock_filter};
 
-/// PR_SET_SECCOMP, SECCOMP_MODE_FILTER; needs no_new_privs. EINVAL for a program that is empty or has more than 4096 instructions.
+/// Loads a filter: PR_SET_SECCOMP of prctl(2), SECCOMP_MODE_FILTER. Needs no_new_privs. EINVAL: the filter is empty or
+/// has more than 4096 instructions.
 pub fn load_filter(filter: BpfProgramRef<'_>) -> Result<()> {
     #[repr(C)]
     struct Program {

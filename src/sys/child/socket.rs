@@ -1,23 +1,23 @@
 //! The socket between launcher and PID 1.
 //!
-//! sendmsg(2) and recvmsg(2) are by hand: those of nix allocate the room for control messages.
+//! sendmsg(2) and recvmsg(2) are called without nix, whose versions allocate the buffer for control messages.
 
 use crate::sys::errno::{Errno, Result, check};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// A connected pair that keeps message boundaries, close-on-exec.
+/// A connected pair of sockets that keep message boundaries, close-on-exec: socketpair(2), SOCK_SEQPACKET.
 pub fn seqpacket_pair() -> Result<(OwnedFd, OwnedFd)> {
     Ok(nix::sys::socket::socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
 }
 
-/// Room for control messages, aligned as struct cmsghdr wants it.
+/// A buffer for control messages, aligned as struct cmsghdr requires.
 #[repr(align(8))]
 struct Control([u8; CONTROL]);
 
 const CONTROL: usize = 64;
 
-/// A message header for one buffer, and for control messages of `control` bytes.
+/// A message header for one buffer, with `length` bytes of `control` for control messages.
 fn header(iov: &mut libc::iovec, control: &mut Control, length: usize) -> libc::msghdr {
     // SAFETY: all fields of the struct are integers and pointers, for which zeroes are values.
     let mut header = unsafe { std::mem::zeroed::<libc::msghdr>() };
@@ -30,11 +30,11 @@ fn header(iov: &mut libc::iovec, control: &mut Control, length: usize) -> libc::
     header
 }
 
-/// CMSG_SPACE of one descriptor.
-// SAFETY: the macro computes with integers.
+/// Bytes that a control message with one descriptor takes: CMSG_SPACE of cmsg(3).
+// SAFETY: the macro only computes with integers.
 const ONE_DESCRIPTOR: usize = unsafe { libc::CMSG_SPACE(size_of::<i32>() as u32) } as usize;
 
-/// Sends one message, with a descriptor beside it where one is given.
+/// Sends one message, and with it a descriptor if one is given: sendmsg(2), SCM_RIGHTS.
 pub fn send(socket: BorrowedFd<'_>, message: &[u8], pass: Option<BorrowedFd<'_>>) -> Result<()> {
     let mut iov = libc::iovec { iov_base: message.as_ptr().cast_mut().cast(), iov_len: message.len() };
     let mut control = Control([0; CONTROL]);
@@ -59,13 +59,14 @@ pub fn send(socket: BorrowedFd<'_>, message: &[u8], pass: Option<BorrowedFd<'_>>
     }
 }
 
-/// Sends a message if there is room for it at once: a receiver that does not read must not hold us.
+/// Sends a message without waiting: EAGAIN if the socket's buffer is full, so that a receiver that does not read cannot
+/// block this process.
 pub fn send_now(socket: BorrowedFd<'_>, message: &[u8]) -> Result<()> {
     nix::sys::socket::send(socket.as_raw_fd(), message, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT)?;
     Ok(())
 }
 
-/// Receives one message: its length (0 at the end) and a descriptor if one came with it.
+/// Receives one message: its length (0 if the other end is closed), and a descriptor if one came with it.
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, Option<OwnedFd>)> {
     let mut iov = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     let mut control = Control([0; CONTROL]);
@@ -74,7 +75,8 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, Opti
         // SAFETY: the header points at `buffer` and `control`, which may be written for their lengths and live until the call ends.
         let value = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_CMSG_CLOEXEC) };
         match check(value as libc::c_long) {
-            // ECONNRESET: the other side is gone and has not read all of ours. Said once, before what it had sent.
+            // ECONNRESET: the other end is closed and had not read all messages. It is reported once, before the
+            // messages that came from there.
             Err(Errno(libc::EINTR | libc::ECONNRESET)) => {}
             other => break other?,
         }
@@ -82,11 +84,11 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, Opti
     Ok((n as usize, passed(&header)))
 }
 
-/// The first descriptor of a message that was received. As many as came are ours; all others are closed again.
+/// Takes the first descriptor that came with a message, and closes all others that came.
 fn passed(header: &libc::msghdr) -> Option<OwnedFd> {
     let mut passed = None;
-    // SAFETY: recvmsg has filled the header and the control messages that it points at; of those the first is asked for alone. Each
-    // descriptor in it was made for this process by that call, and is taken once.
+    // SAFETY: recvmsg has filled the header and the control messages that it points at, of which only the first is
+    // read. Each descriptor in it was made for this process by that call, and is taken once.
     unsafe {
         let part = libc::CMSG_FIRSTHDR(header);
         if !part.is_null() && (*part).cmsg_type == libc::SCM_RIGHTS {

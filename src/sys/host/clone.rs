@@ -1,6 +1,7 @@
-//! Making processes: clone3(2), fork(2); waiting for their end; pidfds.
+//! Starting processes (clone3(2), fork(2)), waiting for their end, pidfds.
 //!
-//! This program starts no thread (`clippy.toml` holds that), so what a child copies is consistent, whatever it does with it.
+//! This program starts no threads (`clippy.toml` forbids it), so the memory that a child copies is consistent: no lock
+//! is held by a thread that the child does not have.
 
 use crate::sys::child::owned;
 use crate::sys::child::{Waited, exit_now, spawn_with, wait};
@@ -8,11 +9,11 @@ use crate::sys::errno::{Errno, Result, check};
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-/// CLONE_NEWTIME of clone3(2).
+/// CLONE_NEWTIME of clone3(2): a new time namespace.
 pub const CLONE_NEWTIME: u64 = 0x80;
-/// CLONE_CLEAR_SIGHAND: libc's constant overflows to 0 on this target.
+/// CLONE_CLEAR_SIGHAND of clone3(2): libc's constant overflows to 0 on this target.
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
-/// CLONE_INTO_CGROUP: libc's constant is cut off to 32 bits.
+/// CLONE_INTO_CGROUP of clone3(2): libc's constant is truncated to 32 bits.
 const CLONE_INTO_CGROUP: u64 = 1 << 33;
 
 /// struct clone_args of clone3(2).
@@ -33,21 +34,22 @@ struct CloneArgs {
 }
 
 impl CloneArgs {
-    /// clone3(2). Gives 0 in the child, and the child's process id.
+    /// clone3(2). Gives 0 in the child, and the child's process id in this process.
     ///
     /// # Safety
     ///
-    /// The flags have no CLONE_VM, so that the child has its own copy of everything; `pidfd` is the address of an int.
+    /// The flags must not contain CLONE_VM, so that the child has its own copy of all memory; `pidfd` must be the
+    /// address of an int.
     unsafe fn clone(&mut self) -> Result<i32> {
         debug_assert!(has_one_thread(), "clone with more than one thread");
-        // SAFETY: the struct has the layout and the size of clone_args; the rest is the caller's to see to.
+        // SAFETY: the struct has the layout and the size of clone_args; the caller guarantees the rest.
         Ok(check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut *self, size_of::<CloneArgs>()) })? as i32)
     }
 }
 
-/// clone3(2) with these CLONE_NEW* flags, a pidfd and SIGCHLD, where asked born in a cgroup (Linux 5.7); memory is copied as by fork.
-/// The child runs `child` and exits with its value. Gives the child's process id as the parent's pid namespace numbers it, and a
-/// pidfd, close-on-exec.
+/// clone3(2) of a child in new namespaces (CLONE_NEW* flags), with its memory copied as by fork(2). If `cgroup` is
+/// given, the child starts in that cgroup (CLONE_INTO_CGROUP, Linux 5.7). The child runs `child` and exits with its
+/// value. Gives the child's process id in this process's pid namespace, and a pidfd, close-on-exec.
 pub fn clone3(namespaces: u64, cgroup: Option<BorrowedFd<'_>>, child: impl FnOnce() -> i32) -> Result<(i32, OwnedFd)> {
     let mut pidfd: c_int = -1;
     let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
@@ -58,15 +60,17 @@ pub fn clone3(namespaces: u64, cgroup: Option<BorrowedFd<'_>>, child: impl FnOnc
         exit_signal: libc::SIGCHLD as u64,
         ..CloneArgs::default()
     };
-    // SAFETY: CLONE_NEW* flags are none of memory; `pidfd` outlives the call.
+    // SAFETY: the flags do not contain CLONE_VM; `pidfd` outlives the call.
     match unsafe { args.clone() }? {
         0 => exit_now(child()),
         pid => Ok((pid, owned(pidfd.into())?)),
     }
 }
 
-/// clone3(2) from within a pid namespace that was joined, of which the new one becomes a child: the kernel makes one only below that
-/// of the process that asks. So a helper that shares our memory and descriptors is in between, and makes our child (CLONE_PARENT).
+/// clone3(2) of a child whose new pid namespace is below the one that this process has joined with setns(2). The kernel
+/// makes a pid namespace only below that of the calling process, and setns(2) changes only the one that later children
+/// are born in. So a helper process, which shares this one's memory and descriptors, makes the child, as a child of this
+/// process (CLONE_PARENT). Gives the child's pidfd.
 pub fn clone3_below(namespaces: u64, child: impl FnOnce() -> i32) -> Result<OwnedFd> {
     let (mut pidfd, mut result) = (-1 as c_int, Ok(0));
     let mut child = Some(child);
@@ -76,7 +80,7 @@ pub fn clone3_below(namespaces: u64, child: impl FnOnce() -> i32) -> Result<Owne
             pidfd: &raw mut pidfd as u64,
             ..CloneArgs::default()
         };
-        // SAFETY: CLONE_NEW* flags are none of memory; `pidfd` outlives the call.
+        // SAFETY: the flags do not contain CLONE_VM; `pidfd` outlives the call.
         result = unsafe { args.clone() };
         if let (Ok(0), Some(child)) = (result, child.take()) {
             exit_now(child());
@@ -94,19 +98,19 @@ fn has_one_thread() -> bool {
 
 /// fork(2): the child runs `child` and exits with its value. Gives the child's process id.
 pub fn fork(child: impl FnOnce() -> i32) -> Result<i32> {
-    // SAFETY: there is one thread, so the child's copy of memory is consistent; it leaves by _exit(2), below.
+    // SAFETY: there is one thread, so the child's copy of memory is consistent; the child leaves by _exit(2), below.
     match unsafe { nix::unistd::fork() }? {
         nix::unistd::ForkResult::Child => exit_now(child()),
         nix::unistd::ForkResult::Parent { child } => Ok(child.as_raw()),
     }
 }
 
-/// Waits for the end of a child of this number.
+/// Waits for the end of the child with this process id.
 pub fn wait_for(pid: i32) -> Result<Waited> {
     wait_through(libc::P_PID, pid as libc::id_t)
 }
 
-/// Waits for the end of a child, by its pidfd.
+/// Waits for the end of the child that a pidfd refers to.
 pub fn wait_end(pidfd: BorrowedFd<'_>) -> Result<Waited> {
     wait_through(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t)
 }
@@ -121,16 +125,16 @@ fn wait_through(kind: libc::idtype_t, id: libc::id_t) -> Result<Waited> {
     }
 }
 
-/// pidfd_open(2), close-on-exec as always.
+/// pidfd_open(2): a pidfd of this process, which the kernel makes close-on-exec.
 pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
     // SAFETY: the call takes two integers and touches no memory.
     owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
 }
 
-/// pidfd_send_signal(2)
+/// pidfd_send_signal(2): sends a signal to the process that a pidfd refers to.
 pub fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
     let none = std::ptr::null::<libc::siginfo_t>();
-    // SAFETY: null stands for what kill(2) would send; the rest are integers.
+    // SAFETY: null stands for the siginfo that kill(2) would send; the rest are integers.
     check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, none, 0) })?;
     Ok(())
 }

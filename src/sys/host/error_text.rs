@@ -1,11 +1,11 @@
-//! What is printed of an error number.
+//! The text that is printed for an error number.
 
 use crate::sys::errno::Errno;
 use std::ffi::CStr;
 use std::fmt;
 
 impl Errno {
-    /// The symbol, as strace prints it (`ENOENT`); none for a number that has no symbol on Linux.
+    /// The symbol of the error, such as `ENOENT`; `None` for a number that has no symbol on Linux.
     fn name(self) -> Option<nix::errno::Errno> {
         match nix::errno::Errno::from_raw(self.0) {
             nix::errno::Errno::UnknownErrno => None,
@@ -13,12 +13,12 @@ impl Errno {
         }
     }
 
-    /// The number of this symbol, if there is one.
+    /// The error with this symbol, such as `ENOENT`, if there is one.
     pub fn from_name(name: &str) -> Option<Errno> {
         (1..200).map(Errno).find(|errno| errno.name().is_some_and(|known| format!("{known:?}") == name))
     }
 
-    /// The sentence of strerror(3), lower case, without a period.
+    /// The text of strerror(3), with its first letter in lower case unless an abbreviation starts there.
     pub fn text(self) -> String {
         let mut buffer = [0 as libc::c_char; 128];
         // SAFETY: the buffer may be written for the length that is passed.

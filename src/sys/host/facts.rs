@@ -1,4 +1,4 @@
-//! What there is to know of this process and this kernel: ids, groups, capabilities, release, what children used.
+//! Facts about this process and this kernel: ids, groups, capabilities, kernel release, resource usage of children.
 
 use crate::sys::errno::Result;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -13,32 +13,32 @@ pub static CAPABILITIES: LazyLock<Vec<String>> = LazyLock::new(|| {
     all.iter().map(|capability| capability.to_string().to_lowercase()).collect()
 });
 
-/// The effective set of this process.
+/// The effective capabilities of this process, one bit for each.
 pub fn effective_capabilities() -> Result<u64> {
     crate::sys::child::capabilities().map(|(effective, _)| effective)
 }
 
-/// This process's real user and group id.
+/// The real user id and the real group id of this process.
 pub fn ids() -> (u32, u32) {
     (Uid::current().as_raw(), Gid::current().as_raw())
 }
 
-/// This process's effective user id.
+/// The effective user id of this process.
 pub fn effective_uid() -> u32 {
     Uid::effective().as_raw()
 }
 
-/// The process id.
+/// The id of this process.
 pub fn pid() -> i32 {
     Pid::this().as_raw()
 }
 
-/// getppid(2): 0 where the parent is in no pid namespace of ours.
+/// getppid(2): the parent's process id; 0 if the parent is outside this pid namespace.
 pub fn parent_pid() -> i32 {
     Pid::parent().as_raw()
 }
 
-/// The supplementary groups. By hand: the one of nix asks sysconf(3) first, which opens a file of /proc.
+/// getgroups(2): the supplementary groups of this process. (nix's calls sysconf(3) first, which opens a file of /proc.)
 pub fn groups() -> Vec<u32> {
     // SAFETY: a size of 0 asks for the count, and nothing is written.
     let count = unsafe { libc::getgroups(0, std::ptr::null_mut()) };
@@ -49,27 +49,27 @@ pub fn groups() -> Vec<u32> {
     list
 }
 
-/// Release of the kernel: uname(2).
+/// The kernel's release, such as `6.12.1`: uname(2).
 pub fn release() -> String {
     nix::sys::utsname::uname().map(|names| names.release().to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// What children used that were waited for.
+/// Resource usage of those children that were waited for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Usage {
-    /// Processor time in programs.
+    /// CPU time in user mode, in microseconds.
     pub user_usec: u64,
-    /// Processor time in the kernel.
+    /// CPU time in the kernel, in microseconds.
     pub system_usec: u64,
-    /// Page faults that read nothing from a disk.
+    /// Page faults that needed no I/O.
     pub minor_faults: u64,
-    /// Page faults that read from a disk.
+    /// Page faults that needed I/O.
     pub major_faults: u64,
-    /// Switches to other processes, voluntary ones and others.
+    /// Context switches, voluntary and involuntary.
     pub context_switches: u64,
 }
 
-/// getrusage(2), RUSAGE_CHILDREN
+/// getrusage(2), RUSAGE_CHILDREN: resource usage of those children that were waited for.
 pub fn usage_of_children() -> Usage {
     let Ok(used) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return Usage::default() };
     let usec = |time: TimeVal| time.tv_sec() as u64 * 1_000_000 + time.tv_usec() as u64;

@@ -1,4 +1,4 @@
-//! Files, as the launcher needs them.
+//! Files: the calls that only the launcher needs.
 
 use crate::sys::child::openat;
 use crate::sys::errno::{Errno, Result, done};
@@ -11,38 +11,40 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The file behind a descriptor, opened anew for writing without blocking: the caller's own description stays as it is.
+/// Opens the file of a descriptor again, for writing without blocking (O_NONBLOCK): so the open file description that
+/// other processes share is not changed.
 pub fn reopen_to_write(fd: RawFd) -> Result<OwnedFd> {
     let path = crate::sys::Text::<32>::of_descriptor(fd);
     openat(crate::sys::cwd(), path.text()?, libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0)
 }
 
-/// pipe2(2), close-on-exec: the end to read from, and the end to write to.
+/// pipe2(2), close-on-exec: gives the read end and the write end.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     Ok(nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?)
 }
 
-/// A file in memory without a name: memfd_create(2), close-on-exec.
+/// memfd_create(2), close-on-exec: an anonymous file in memory. `name` only appears in /proc.
 pub fn memory_file(name: &CStr) -> Result<OwnedFd> {
     Ok(nix::sys::memfd::memfd_create(name, MFdFlags::MFD_CLOEXEC)?)
 }
 
-/// The path as the kernel takes it. nix copies a `Path` to the stack and, beyond 1 KiB, to the heap.
+/// The path with a NUL at its end, as system calls take it; `None` if it contains one.
 fn c(path: &Path) -> Option<CString> {
     CString::new(path.as_os_str().as_bytes()).ok()
 }
 
-/// statfs(2): whether a path lies on a cgroup v2 file system.
+/// statfs(2): whether a path is on a cgroup v2 filesystem.
 pub fn is_cgroup2(path: &Path) -> bool {
     statfs(path).is_ok_and(|facts| facts.filesystem_type() == CGROUP2_SUPER_MAGIC)
 }
 
-/// statvfs(3): whether the mount that a path lies on is read-only.
+/// statvfs(3): whether the mount that a path is on is read-only.
 pub fn is_read_only(path: &Path) -> bool {
     statvfs(path).is_ok_and(|facts| facts.flags().contains(FsFlags::ST_RDONLY))
 }
 
-/// getxattr(2), of at most 64 bytes. nix has none.
+/// getxattr(2): the value of an extended attribute, if there is one and it has at most 64 bytes. (nix does not have
+/// it.)
 pub fn attribute(path: &Path, name: &CStr) -> Option<Vec<u8>> {
     let path = c(path)?;
     let mut value = vec![0; 64];
@@ -52,7 +54,8 @@ pub fn attribute(path: &Path, name: &CStr) -> Option<Vec<u8>> {
     Some(value)
 }
 
-/// flock(2): an exclusive lock, or EWOULDBLOCK where somebody has one. (nix's `Flock` wants to own the descriptor.)
+/// flock(2): takes an exclusive lock; EWOULDBLOCK if somebody else has one. (nix's `Flock` takes ownership of the
+/// descriptor.)
 pub fn try_lock(fd: BorrowedFd<'_>) -> Result<()> {
     loop {
         // SAFETY: the call takes two integers and touches no memory.
@@ -63,7 +66,7 @@ pub fn try_lock(fd: BorrowedFd<'_>) -> Result<()> {
     }
 }
 
-/// ftruncate(2) to nothing, and back to the start.
+/// Empties an open file, and moves its offset to the start: ftruncate(2), lseek(2).
 pub fn empty_file(fd: BorrowedFd<'_>) -> Result<()> {
     nix::unistd::ftruncate(fd, 0)?;
     nix::unistd::lseek(fd, 0, Whence::SeekSet)?;

@@ -1,8 +1,9 @@
-//! seccomp filters from files.
+//! Reading seccomp filters from files.
 
 use seccompiler::{BpfProgram, sock_filter};
 
-/// A filter as it lies in a file: instructions of eight bytes in this machine's order. None where the length is no multiple of that.
+/// A seccomp filter from the bytes of a file: instructions (struct sock_filter) of eight bytes, in native byte order.
+/// `None` if the length is not a multiple of eight.
 pub fn filter_from_bytes(bytes: &[u8]) -> Option<BpfProgram> {
     let (whole, rest) = bytes.as_chunks::<8>();
     let one = |b: &[u8; 8]| sock_filter {

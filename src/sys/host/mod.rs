@@ -1,4 +1,4 @@
-//! The launcher's side: what may allocate. By nix wherever it has the call.
+//! System calls for the launcher alone: functions here may allocate. nix is used wherever it has the call.
 
 mod clone;
 mod error_text;

@@ -3,26 +3,26 @@
 use crate::sys::child::Poll;
 use crate::sys::errno::{Errno, Result, check};
 
-/// Descriptors that are waited for together. It keeps its memory when it is cleared, so that it can be filled anew for each wait.
+/// A set of descriptors to wait for. Clearing it keeps its memory, so that it can be filled again for each wait.
 #[derive(Default)]
 pub struct PollSet {
     raw: Vec<libc::pollfd>,
 }
 
 impl PollSet {
-    /// Takes all descriptors out.
+    /// Removes all descriptors.
     pub fn clear(&mut self) {
         self.raw.clear();
     }
 
-    /// Adds a descriptor; its index is the number of those added before.
+    /// Adds a descriptor. Its index is the number of descriptors that were added before.
     pub fn add(&mut self, want: Poll) {
         let events = if want.read { libc::POLLIN } else { 0 } | if want.write { libc::POLLOUT } else { 0 };
         self.raw.push(libc::pollfd { fd: want.fd, events, revents: 0 });
     }
 
-    /// Waits until one of them is ready. `timeout` is in milliseconds; none waits for ever. An interruption by a signal is no error,
-    /// and gives no readiness.
+    /// Waits until a descriptor is ready. `timeout` is in milliseconds; `None` waits for ever. An interruption by a
+    /// signal is no error; no descriptor is ready then.
     pub fn wait(&mut self, timeout: Option<i32>) -> Result<()> {
         let count = self.raw.len() as libc::nfds_t;
         // SAFETY: the kernel writes to `revents` of `count` structures, which this vector holds.
@@ -36,7 +36,7 @@ impl PollSet {
         }
     }
 
-    /// Whether anything happened at this index, errors and hang-up included.
+    /// Whether an event happened on the descriptor with this index, including an error or a hang-up.
     pub fn is_ready(&self, index: usize) -> bool {
         self.raw.get(index).is_some_and(|raw| raw.revents != 0)
     }

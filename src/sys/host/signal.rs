@@ -1,6 +1,6 @@
-//! Signals and timers of the launcher.
+//! Signals and timers that only the launcher uses.
 
-use crate::sys::child::{Mask, descriptor_for, dispose};
+use crate::sys::child::{Mask, descriptor_for, set_disposition};
 use crate::sys::errno::{Errno, Result};
 use nix::sys::signal::{SigEvent, SigSet, SigevNotify, SigmaskHow, Signal, sigprocmask};
 use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
@@ -8,7 +8,8 @@ use nix::time::ClockId;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-/// Blocks every signal but these; gives the mask that was before. EINVAL: one of them is no signal, or a real-time one.
+/// Blocks every signal but those in `free`; gives the previous mask. EINVAL: one of them is not a signal, or is a
+/// real-time signal.
 pub fn block_all_but(free: &[i32]) -> Result<Mask> {
     let mut all = SigSet::all();
     for signal in free {
@@ -34,40 +35,42 @@ impl Mask {
     }
 }
 
-/// A descriptor that every signal can be read from while it is blocked (signalfd(2)).
+/// A descriptor from which every signal can be read while it is blocked: signalfd(2).
 pub fn signal_descriptor() -> Result<OwnedFd> {
     descriptor_for(&SigSet::all())
 }
 
-/// A timer that lets this process go on.
+/// The timer of [`continue_after`]. Dropping it stops the timer.
 pub struct Alarm(#[expect(dead_code, reason = "the timer is deleted when it is dropped")] Timer);
 
-/// Sends SIGCONT to this process after a time: the one signal that wakes what is stopped. None where the user has no timers left.
+/// Sends SIGCONT, the one signal that wakes a stopped process, to this process after a time. `None` if no timer can be
+/// made: they count against the user's limit of pending signals (timer_create(2)).
 pub fn continue_after(time: Duration) -> Option<Alarm> {
     let event = SigEvent::new(SigevNotify::SigevSignal { signal: Signal::SIGCONT, si_value: 0 });
     let mut timer = Timer::new(ClockId::CLOCK_MONOTONIC, event).ok()?;
-    // A time of 0 would disarm it.
+    // A time of 0 would disarm the timer.
     let time = time.max(Duration::from_nanos(1));
     timer.set(Expiration::OneShot(time.into()), TimerSetTimeFlags::empty()).ok()?;
     Some(Alarm(timer))
 }
 
-/// alarm(2): SIGALRM, which ends a process that does not expect it, after so many seconds.
+/// alarm(2): sends SIGALRM, which kills a process that does not handle it, to this process after so many seconds.
 pub fn end_after(seconds: u32) {
     nix::unistd::alarm::set(seconds);
 }
 
-/// Stops this process as job control does.
+/// Stops this process with SIGSTOP, as job control does.
 pub fn stop_self() {
     let _ = nix::sys::signal::raise(Signal::SIGSTOP);
 }
 
-/// Sets the default action for SIGCHLD: with a caller's SIG_IGN, which exec hands on, children could not be waited for.
+/// Sets the default action for SIGCHLD. SIG_IGN may have been inherited from the caller; with it, children could not be
+/// waited for.
 pub fn default_sigchld() {
-    dispose(libc::SIGCHLD, libc::SIG_DFL);
+    set_disposition(libc::SIGCHLD, libc::SIG_DFL);
 }
 
-/// Ignores SIGPIPE, so that a closed pipe is an error of write(2). Gives whether it was ignored before.
+/// Ignores SIGPIPE, so that a write(2) to a closed pipe fails with EPIPE. Gives whether it was ignored before.
 pub fn ignore_sigpipe() -> bool {
-    dispose(libc::SIGPIPE, libc::SIG_IGN) == libc::SIG_IGN
+    set_disposition(libc::SIGPIPE, libc::SIG_IGN) == libc::SIG_IGN
 }

@@ -1,31 +1,32 @@
-//! The caller's terminal.
+//! The caller's terminal: settings, window size, foreground group.
 
 use crate::sys::errno::{Result, done};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-/// The settings of a terminal.
+/// The settings of a terminal: termios(3).
 #[derive(Clone)]
 pub struct Termios(nix::sys::termios::Termios);
 
-/// Whether a descriptor is a terminal.
+/// isatty(3): whether a descriptor refers to a terminal.
 pub fn is_terminal(fd: impl AsFd) -> bool {
     nix::unistd::isatty(fd).unwrap_or(false)
 }
 
-/// tcgetattr(3)
+/// tcgetattr(3): the settings of a terminal.
 pub fn terminal_settings(fd: BorrowedFd<'_>) -> Result<Termios> {
     Ok(Termios(tcgetattr(fd)?))
 }
 
-/// tcsetattr(3), at once: output that has not gone out was processed when it was written, and may never go.
+/// tcsetattr(3), TCSANOW: sets the settings of a terminal without waiting for its output, which may never drain.
+/// Pending output was processed, by the old settings, when it was written.
 pub fn set_terminal(fd: BorrowedFd<'_>, settings: &Termios) -> Result<()> {
     Ok(tcsetattr(fd, SetArg::TCSANOW, &settings.0)?)
 }
 
 impl Termios {
-    /// The same settings with every byte passed on as it is: cfmakeraw(3).
+    /// A copy of these settings in raw mode, where every byte is passed on unchanged: cfmakeraw(3).
     pub fn raw(&self) -> Termios {
         let mut raw = self.0.clone();
         cfmakeraw(&mut raw);
@@ -33,7 +34,7 @@ impl Termios {
     }
 }
 
-/// Copies the size of one terminal's window to another: TIOCGWINSZ, TIOCSWINSZ.
+/// Copies the window size of one terminal to another: TIOCGWINSZ, TIOCSWINSZ of ioctl_tty(2).
 pub fn copy_window_size(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: TIOCGWINSZ writes one struct winsize.
@@ -42,17 +43,18 @@ pub fn copy_window_size(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> 
     done(unsafe { libc::ioctl(to.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) })
 }
 
-/// tcsetpgrp(3): gives the terminal to this process group. SIGTTOU must be blocked.
+/// tcsetpgrp(3): makes `group` the foreground process group of a terminal. SIGTTOU must be blocked.
 pub fn give_foreground(fd: BorrowedFd<'_>, group: i32) -> Result<()> {
     Ok(tcsetpgrp(fd, Pid::from_raw(group))?)
 }
 
-/// Whether our process group owns this terminal's input.
+/// Whether this process's group is the foreground group of a terminal.
 pub fn in_foreground(fd: BorrowedFd<'_>) -> bool {
     tcgetpgrp(fd) == Ok(getpgrp())
 }
 
-/// The process group that owns this terminal's input; -1 where there is none, or the terminal is another session's.
+/// tcgetpgrp(3): the foreground process group of a terminal; -1 if there is none, or if the terminal belongs to another
+/// session.
 pub fn foreground_group(fd: BorrowedFd<'_>) -> i32 {
     tcgetpgrp(fd).map_or(-1, Pid::as_raw)
 }
