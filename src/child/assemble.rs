@@ -1,4 +1,5 @@
-//! The frame of the view: a tmpfs out of the way of the host's tree, the new root built in it, and entered.
+//! Assembles the view: mounts a tmpfs where it does not get in the way of the host's tree, builds the new root in it,
+//! and enters that.
 
 use super::failure::{At, Failure};
 use super::prepared::{Prepared, Scratch};
@@ -7,7 +8,7 @@ use super::view::{MEMORY, SAFE, View, part};
 use crate::sys::{self, ATTR_RDONLY, Propagation};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Builds the view and enters it. Gives the slave of the program's terminal if it has one.
+/// Builds the view and enters it. Gives the slave end of the program's pseudo-terminal, if it has one.
 pub(super) fn assemble(
     prepared: &Prepared,
     socket: BorrowedFd<'_>,
@@ -36,17 +37,18 @@ pub(super) fn assemble(
     Ok(terminal)
 }
 
-/// The sandbox's one tmpfs. Each directory in memory is a part of it, mounted by itself: a filesystem each would take longer to
-/// make and to take down than everything else, and could hold half of the memory each. It goes away with the host's tree when
-/// the new root is entered; the parts stay.
+/// Makes the one tmpfs of the sandbox. Each directory that is in memory is a directory of it, mounted by itself. A
+/// tmpfs for each would take longer to make and to tear down than everything else, and each could fill half of the
+/// memory. The tmpfs's own mount goes away with the host's tree when the new root is entered; the mounts of its
+/// directories stay.
 ///
-/// Copies are made of attached mounts alone before Linux 6.15, so that it has to be attached somewhere in the host's tree, of which this
-/// mount namespace has its own copy. `/proc/self/task` is there on every host, and no source of a view lies in it. On the root itself
-/// it would be in the way: `..` out of a mount leads to what is mounted on the root, and one unmount of the old root would take this
-/// off and leave the host's tree in sight.
+/// Before Linux 6.15, only attached mounts can be copied. So the tmpfs has to be attached somewhere in the host's tree,
+/// of which this mount namespace has its own copy. `/proc/self/task` exists on every host, and no source of a view is
+/// in it. The root itself will not do: `..` out of a mount leads to what is mounted on the root, and one unmount of the
+/// old root would remove the tmpfs and leave the host's tree visible.
 ///
-/// A copy of the host's root or of its /proc holds what is mounted in them, but for mounts that are unbindable. So the tmpfs is, and is
-/// used by a second mount in it, which can be copied.
+/// A copy of the host's root or of its /proc contains what is mounted in them, except for unbindable mounts. So the
+/// tmpfs is made unbindable, and is used through a second mount in it, which can be copied.
 fn memory(prepared: &Prepared, proc: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
     let place = Place::Root;
     let mut options = [(c"source", c"tmpfs"), (c"mode", c"0755"), (c"", c"")];
@@ -65,7 +67,7 @@ fn memory(prepared: &Prepared, proc: BorrowedFd<'_>) -> Result<OwnedFd, Failure>
     Ok(memory)
 }
 
-/// What is laid over other files, read-only: copies of this mount inherit that.
+/// Creates the files and directories that mask others, in a read-only mount: copies of it inherit that.
 fn scratch(prepared: &Prepared, memory: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
     let place = Place::Root;
     let mount = part(memory, c"scratch", 0o755, SAFE, place)?;

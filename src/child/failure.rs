@@ -1,16 +1,16 @@
-//! What fails between clone and exec.
+//! Failures between clone and exec.
 
 use super::report::{Call, Place};
 use crate::sys;
 
-/// A call that failed, and the part of the work that it belongs to.
+/// A call that failed, its errno, and the part of the set-up in which it was made.
 pub(super) struct Failure {
     pub place: Place,
     pub call: Call,
     pub errno: sys::Errno,
 }
 
-/// Adds place and call to an errno, so that the launcher can word the failure.
+/// Adds the place and the call to an errno, so that the launcher can make a message of the failure.
 pub(super) trait At<T> {
     fn at(self, place: Place, call: Call) -> std::result::Result<T, Failure>;
 }

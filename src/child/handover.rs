@@ -1,9 +1,10 @@
-//! The program's exec, done by this program anew from a mount that is read-only.
+//! Executes the program by way of sbx's own file, from a read-only mount.
 //!
-//! What becomes the program is a process of ours until then, and its /proc/self/exe is our file on the host's own mount. A script whose
-//! interpreter is that link gets it executed inside, and who owns the file can change it by the link, whatever the view shows
-//! (CVE-2019-5736 is of this kind). Where nothing else is in the way, our file is executed once more from a copy of its mount, which
-//! is read-only and nowhere attached, and that executes the program.
+//! Until its exec, the process that becomes the program runs sbx, and its /proc/self/exe is sbx's file on the host's
+//! own mount. A script with that link as its interpreter executes the file inside the sandbox; the owner of the file
+//! can then write to it through the link, whatever the view shows (CVE-2019-5736 is of this kind). Where nothing else
+//! prevents that, sbx's file is executed once more, from a copy of its mount that is read-only and attached nowhere,
+//! and that process executes the program.
 
 use super::failure::{At, Failure};
 use super::prepared::Handover;
@@ -14,42 +15,42 @@ use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 
-/// The name under which we do that.
+/// Argument 0 of sbx's second execution, by which it knows what to do.
 pub const NAME: &str = "sbx-exec";
 
-/// Our own file, on a mount for it alone. While the host's tree is still seen.
+/// sbx's own file, as a detached read-only mount. Called while the host's tree is still visible.
 pub(super) fn own_file(handover: &Handover) -> Result<OwnedFd, Failure> {
     let place = Place::Setup;
     let mount = sys::clone_tree(sys::cwd(), &handover.file, false).at(place, Call::OpenTree)?;
     let attributes = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV;
     sys::set_attributes(mount.as_fd(), attributes, Propagation::Private, false).at(place, Call::MountSetattr)?;
     let found = sys::stat(mount.as_fd()).at(place, Call::Stat)?;
-    // Another file has that name by now.
+    // If the ids differ, another file has that name by now.
     if (found.dev, found.ino) == handover.id { Ok(mount) } else { Err(Errno(libc::ESTALE)).at(place, Call::Stat) }
 }
 
-/// Waits for the second exec; the errno of one that failed.
+/// Waits until sbx's second execution has executed the program; gives the errno if that failed.
 pub(super) fn executed(handover: &Handover) -> Result<(), Failure> {
-    let (hears, tells) = handover.pipe;
-    UnownedFd::new(tells).close();
-    let hears = UnownedFd::new(hears);
+    let (read_end, write_end) = handover.pipe;
+    UnownedFd::new(write_end).close();
+    let read_end = UnownedFd::new(read_end);
     let mut errno = [0; 4];
-    let result = match sys::read(hears.as_fd(), &mut errno) {
+    let result = match sys::read(read_end.as_fd(), &mut errno) {
         Ok(4) => Err(Errno(i32::from_ne_bytes(errno))).at(Place::Exec, Call::Execve),
         _ => Ok(()),
     };
-    hears.close();
+    read_end.close();
     result
 }
 
 /// The second exec: `sbx-exec DESCRIPTOR COUNT PATH... ARGUMENT...`.
 pub fn run(args: &[OsString]) -> u8 {
     let number = |at: usize| args.get(at).and_then(|arg| arg.to_str()).and_then(|arg| arg.parse::<usize>().ok());
-    let (Some(tells), Some(count)) = (number(1), number(2)) else { return crate::exit::FAILED };
-    let tells = UnownedFd::new(tells as i32);
+    let (Some(pipe), Some(count)) = (number(1), number(2)) else { return crate::exit::FAILED };
+    let pipe = UnownedFd::new(pipe as i32);
     let all: Vec<CString> = args.iter().skip(3).filter_map(|arg| CString::new(arg.clone().into_vec()).ok()).collect();
     let (paths, arguments) = all.split_at(count.min(all.len()));
-    if sys::set_cloexec(tells.as_fd(), true).is_err() {
+    if sys::set_cloexec(pipe.as_fd(), true).is_err() {
         return crate::exit::FAILED;
     }
     let env: Vec<CString> = std::env::vars_os()
@@ -63,8 +64,8 @@ pub fn run(args: &[OsString]) -> u8 {
     let (args, env) = (Strings::new(arguments.to_vec()), Strings::new(env));
     let errno = first_of(paths.iter().map(CString::as_c_str), |path| sys::execve(path, args.list(0), env.list(0)));
     let status = if errno == Errno(libc::ENOENT) { crate::exit::NOT_FOUND } else { crate::exit::NOT_EXECUTABLE };
-    // As PID 1 there is nobody who waits.
-    if sys::write_all(tells.as_fd(), &errno.0.to_ne_bytes()).is_err() {
+    // If this process is PID 1, nobody reads the pipe.
+    if sys::write_all(pipe.as_fd(), &errno.0.to_ne_bytes()).is_err() {
         let name = arguments.first().map(|name| name.to_string_lossy()).unwrap_or_default();
         let _ = sys::write_all(
             sys::STREAMS[2].as_fd(),

@@ -1,4 +1,4 @@
-//! From clone to the last exit status: sets the namespaces up, starts the program, and is PID 1 for it.
+//! The first process of a sandbox: sets the namespaces up, starts the program, and is PID 1 until the program ends.
 
 use super::failure::{At, Failure};
 use super::launcher::ask;
@@ -11,10 +11,10 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-/// A program that has not ended by then is waited for with as little memory as can be.
+/// After this time, the launcher and PID 1 drop the memory that waiting for the program does not need.
 pub const BEFORE_REST: Duration = Duration::from_millis(100);
 
-/// The whole life; gives the exit status of PID 1, which nobody needs, since the true one was sent.
+/// Runs the child to its end. Gives its exit status, which nobody uses: the program's status was sent as a message.
 pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result<i32, Failure> {
     let place = Place::Setup;
     sys::phase("clone3: the child begins");
@@ -22,7 +22,7 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     if prepared.has(Guard::NoArguments) {
         sys::forget_arguments();
     }
-    // The view may have none, or another.
+    // Opened now, since the view may have no /proc, or that of another pid namespace.
     let proc = sys::openat(sys::cwd(), c"/proc/self", libc::O_PATH | libc::O_DIRECTORY, 0).at(place, Call::OpenProc)?;
     let network = network(prepared)?;
     namespaces(prepared, socket.as_fd(), proc.as_fd())?;
@@ -41,7 +41,8 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     }
     last_namespaces(prepared, proc.as_fd())?;
     label(prepared.lockdown.exec_label.as_deref(), proc.as_fd(), c"attr/exec")?;
-    // Before anything is looked up in the view: links of /proc in it would lead to what is open here, and from there outside.
+    // Before any path is resolved in the view: links of its /proc would lead to descriptors that are open here, and
+    // from there outside.
     drop(proc);
     close_callers(prepared, socket.as_raw_fd(), terminal.as_ref(), own.as_ref())?;
     prepared
@@ -50,9 +51,9 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
         .iter()
         .filter(|fd| prepared.process.block_fd != Some(**fd))
         .for_each(|fd| UnownedFd::new(*fd).close());
-    // Nobody inside may look at or trace this process: its memory and its /proc/1/exe are the launcher's. Not before the maps are
-    // written, which are files of /proc, and not after rights are given up.
-    // Who is told our number may look at once and at any time, if at all: then there is no moment at which that is refused.
+    // Nobody inside may inspect or trace this process: its memory and its /proc/1/exe are the launcher's. Not before
+    // the id maps are written, since they are files of /proc, and not after rights are dropped. If the caller is told
+    // this process's id, it may inspect the process at once and at any time: then it is never hidden.
     let hide = !(prepared.lockdown.visible && prepared.namespaces.owns_user_namespace);
     if hide {
         sys::set_dumpable(false).at(Place::Lockdown, Call::Prctl)?;
@@ -60,13 +61,14 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     lockdown::process(prepared)?;
     lockdown::show(prepared, true)?;
     if let Some(fd) = prepared.process.block_fd {
-        // Meanwhile others prepare a network for us, by our number. Its end is as good as a byte.
+        // Meanwhile another program configures the network of this process. The end of the file counts as a byte, too.
         let fd = UnownedFd::new(fd);
         sys::read(fd.as_fd(), &mut [0; 1]).at(place, Call::Read)?;
         fd.close();
     }
     session(prepared, terminal.as_ref())?;
-    // The program is made in this memory, with no right more than it is to have: others in this user namespace could trace it.
+    // The program's process shares this memory until its exec, and has only the program's rights: others in this user
+    // namespace could trace it.
     if hide {
         lockdown::show(prepared, false)?;
     }
@@ -93,18 +95,21 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     reap(prepared, socket, terminal, program)
 }
 
-/// The kernel ends this process with the launcher, and forgets it where ids change.
+/// Makes the kernel kill this process when the launcher dies. The kernel clears that setting when ids change
+/// (PR_SET_PDEATHSIG(2const)).
 fn die_with_launcher(socket: BorrowedFd<'_>) -> Result<(), Failure> {
     sys::set_parent_death_signal(libc::SIGKILL).at(Place::Setup, Call::Prctl)?;
-    // It may be gone already.
+    // The launcher may have died before that call.
     if hung_up(socket) { Err(Errno(libc::EPIPE)).at(Place::Setup, Call::Receive) } else { Ok(()) }
 }
 
-/// Ids, host name, loopback, limits of namespaces: all that needs the host's /proc, which the view hides.
+/// Sets up ids, cgroup, host name, loopback and the limit of nested namespaces, while the host's /proc is still
+/// visible.
 fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>, proc: BorrowedFd<'_>) -> Result<(), Failure> {
     let place = Place::Setup;
     if let Some((uid, gid)) = prepared.namespaces.switch_ids {
-        // Capabilities are for the view still to be made; the kernel takes the effective ones away all the same.
+        // The capabilities are needed to make the view. PR_SET_KEEPCAPS keeps the permitted set alone, so the effective
+        // one is set again.
         sys::keep_capabilities().at(place, Call::Prctl)?;
         sys::set_ids(uid, gid).at(place, Call::SetIds)?;
         let (_, permitted) = sys::capabilities().at(place, Call::Capset)?;
@@ -133,13 +138,14 @@ fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>, proc: BorrowedFd<'_>)
         loopback(prepared)?;
     }
     if let Some(limit) = prepared.namespaces.limit_nested {
-        // The limit belongs to our user namespace, and only its capabilities could raise it again.
+        // The limit is that of this user namespace; raising it takes capabilities in it.
         sys::write_file(c"/proc/sys/user/max_user_namespaces", limit).at(place, Call::WriteMaxUserns)?;
     }
     Ok(())
 }
 
-/// Begins to make the network namespace. What needs the kernel's help for longest is begun first.
+/// Starts making the network namespace in parallel, if the plan says so. It takes longest of all, so it is started
+/// first.
 fn network(prepared: &Prepared) -> Result<Option<sys::NetworkMaker>, Failure> {
     if !prepared.namespaces.network_beside {
         return Ok(None);
@@ -153,7 +159,8 @@ fn loopback(prepared: &Prepared) -> Result<(), Failure> {
     if prepared.namespaces.loopback { sys::loopback_up().at(Place::Setup, Call::Loopback) } else { Ok(()) }
 }
 
-/// A group map without privilege needs setgroups denied first: user_namespaces(7).
+/// Writes the id maps. Without privileges, gid_map can be written only after setgroups(2) was denied:
+/// user_namespaces(7).
 fn write_maps(proc: BorrowedFd<'_>, (uids, gids): &(Vec<u8>, Vec<u8>)) -> Result<(), Failure> {
     let place = Place::Setup;
     sys::write_file_at(proc, c"setgroups", b"deny").at(place, Call::WriteSetgroups)?;
@@ -161,7 +168,8 @@ fn write_maps(proc: BorrowedFd<'_>, (uids, gids): &(Vec<u8>, Vec<u8>)) -> Result
     sys::write_file_at(proc, c"gid_map", gids).at(place, Call::WriteGidMap)
 }
 
-/// User namespaces that own none of the others: what the program may do in them, it may not do to the view.
+/// Enters the user namespaces that do not own the sandbox's other namespaces: capabilities in them give no rights over
+/// the view.
 fn last_namespaces(prepared: &Prepared, proc: BorrowedFd<'_>) -> Result<(), Failure> {
     let place = Place::Setup;
     if let Some(fd) = prepared.namespaces.join_last {
@@ -184,13 +192,14 @@ fn label(label: Option<&CStr>, proc: BorrowedFd<'_>, file: &CStr) -> Result<(), 
     }
 }
 
-/// Locks that last as long as this process. The program's copies of the descriptors end with its exec, and the locks are not its own.
+/// Locks files for as long as this process lives. The program's copies of the descriptors are closed by its exec, and
+/// the locks belong to this process alone (fcntl(2)).
 fn lock(prepared: &Prepared) -> Result<(), Failure> {
     use std::os::fd::IntoRawFd;
     let mut held = prepared.descriptors.held.take();
     for (index, path) in prepared.descriptors.lock_files.iter().enumerate() {
         let place = Place::Lock(index as u32);
-        // A pipe that nobody writes must not hold us.
+        // O_NONBLOCK: opening a pipe that nobody writes must not block.
         let flags = libc::O_RDONLY | libc::O_NOCTTY | libc::O_NONBLOCK;
         let file = sys::openat(sys::cwd(), path, flags, 0).at(place, Call::Open)?;
         sys::lock_for_reading(file.as_fd()).at(place, Call::Lock)?;
@@ -200,13 +209,15 @@ fn lock(prepared: &Prepared) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether the launcher is gone. It may have sent a signal meanwhile, which waits here for the program.
+/// Whether the launcher is gone. Messages are not read: the launcher may have sent a signal already, which is for the
+/// program.
 fn hung_up(socket: BorrowedFd<'_>) -> bool {
     let mut set = [Poll::end(socket.as_raw_fd())];
     sys::poll(&mut set, Some(0)).is_err() || set[0].ready
 }
 
-/// PID 1 leads the session, so that the program's process group is not an orphaned one, which ^Z would not stop.
+/// Makes PID 1 the leader of the session, unless the caller's is used: so the program's process group is not orphaned,
+/// and ^Z can stop it.
 fn session(prepared: &Prepared, terminal: Option<&OwnedFd>) -> Result<(), Failure> {
     if let Session::Inherit { .. } = prepared.process.session {
         return Ok(());
@@ -218,7 +229,7 @@ fn session(prepared: &Prepared, terminal: Option<&OwnedFd>) -> Result<(), Failur
     Ok(())
 }
 
-/// Becomes the program. Comes back only with a failure.
+/// Becomes the program. Returns only if that failed.
 fn program(
     prepared: &Prepared,
     socket: i32,
@@ -254,7 +265,7 @@ fn become_program(
         }
     }
     if let Session::Inherit { own_group: true, terminal } = prepared.process.session {
-        // A group of its own: kill(0, ...) goes by group, and the caller's must not be in it.
+        // kill(0, ...) signals the whole process group, so the caller's processes must not be in the program's.
         sys::own_process_group().at(place, Call::Setpgid)?;
         if let Some(terminal) = terminal {
             sys::take_foreground(UnownedFd::new(terminal).as_fd()).at(place, Call::TakeForeground)?;
@@ -269,7 +280,7 @@ fn become_program(
     if !prepared.process.ignores_sigpipe {
         sys::default_sigpipe();
     }
-    // Before the filters, which are the caller's and may allow nothing but execve(2).
+    // Before the filters: the caller's may allow nothing but execve(2).
     sys::restore(mask).at(place, Call::Sigprocmask)?;
     lockdown::program(prepared)?;
     sys::phase("the program's process, the filter");
@@ -294,8 +305,8 @@ fn become_program(
     Ok(Failure { place: Place::Exec, call: Call::Execve, errno })
 }
 
-/// What the caller has open and the program does not get is closed at once, rather than by exec: the directory to start in, and the
-/// program, are looked up before that, and their links may lead through /proc/self/fd.
+/// Closes at once the caller's descriptors that the program does not get. Exec would be too late: the paths of the
+/// working directory and of the program are resolved before it, and may lead through /proc/self/fd.
 fn close_callers(
     prepared: &Prepared,
     socket: i32,
@@ -314,7 +325,7 @@ fn close_callers(
     sys::close_range(first as u32, u32::MAX).at(Place::Setup, Call::CloseRange)
 }
 
-/// Only the standard streams and what was asked for stay open over exec.
+/// Marks all descriptors close-on-exec but the standard streams and those that the program gets.
 fn keep_descriptors(prepared: &Prepared) -> Result<(), Failure> {
     let place = Place::Setup;
     if prepared.process.init {
@@ -336,7 +347,8 @@ fn keep_descriptors(prepared: &Prepared) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Gives the number of the directory that it is.
+/// Changes to the first working directory of the list that can be entered; gives its index. The launcher is told if it
+/// is not the first.
 fn working_directory(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<usize, Failure> {
     let mut last = Ok(());
     for (index, dir) in prepared.process.cwd.iter().enumerate() {
@@ -351,7 +363,8 @@ fn working_directory(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<usiz
     last.at(Place::Cwd, Call::Chdir).map(|()| 0)
 }
 
-/// Reaps orphans, hands signals on, and ends when the program does; the kernel then ends all that is left.
+/// The work of PID 1: reaps orphans, passes signals to the program, and exits when the program does; the kernel then
+/// kills what is left.
 fn reap(prepared: &Prepared, socket: &OwnedFd, terminal: Option<OwnedFd>, program: i32) -> Result<i32, Failure> {
     let place = Place::Setup;
     drop(terminal);
@@ -362,37 +375,37 @@ fn reap(prepared: &Prepared, socket: &OwnedFd, terminal: Option<OwnedFd>, progra
         sys::send(socket.as_fd(), &Message::Started.encode(), None).at(place, Call::Send)?;
     }
     sys::phase("PID 1 is ready");
-    // What fails from here on is no failure of the start, and is told as what it is: the end.
+    // The program runs: a failure from here on is not reported as a failed start, but ends the sandbox.
     Ok(watch(prepared, socket, &signals, program).unwrap_or(i32::from(crate::exit::FAILED)))
 }
 
-/// The life of PID 1 while the program runs.
+/// The main loop of PID 1 while the program runs. Gives the exit status of PID 1.
 fn watch(prepared: &Prepared, socket: &OwnedFd, signals: &OwnedFd, program: i32) -> Result<i32, Failure> {
     let place = Place::Setup;
-    let mut patience = i32::try_from(BEFORE_REST.as_millis()).ok();
+    let mut timeout = i32::try_from(BEFORE_REST.as_millis()).ok();
     loop {
-        // First, since children may have ended before there was a descriptor for the signal.
-        if let Some(status) = collect(socket.as_fd(), program)? {
+        // Before the first poll: children may have ended before the descriptor for SIGCHLD was open.
+        if let Some(status) = reap_children(socket.as_fd(), program)? {
             return Ok(status);
         }
         let mut set = [signals.as_raw_fd(), socket.as_raw_fd(), prepared.descriptors.caller].map(Poll::read);
-        sys::poll(&mut set, patience).at(place, Call::Poll)?;
-        if patience.is_some() && !set.iter().any(|poll| poll.ready) {
-            patience = None;
+        sys::poll(&mut set, timeout).at(place, Call::Poll)?;
+        if timeout.is_some() && !set.iter().any(|poll| poll.ready) {
+            timeout = None;
             sys::release_code();
         }
         while sys::next_signal(signals.as_fd()).is_some() {}
-        // The launcher sees the caller's end, too, unless somebody has stopped it.
-        if set[2].ready || (set[1].ready && !obey(socket.as_fd(), program)) {
-            // One of those is gone that we end with, and so shall all be.
+        // The launcher notices the caller's end, too, but not while it is stopped.
+        if set[2].ready || (set[1].ready && !handle_message(socket.as_fd(), program)) {
+            // The caller or the launcher is gone: the sandbox ends with it.
             let _ = sys::kill(program, libc::SIGKILL);
             return Ok(i32::from(crate::exit::FAILED));
         }
     }
 }
 
-/// One message of the launcher; false when it is gone.
-fn obey(socket: BorrowedFd<'_>, program: i32) -> bool {
+/// Handles one message of the launcher; false if the launcher is gone.
+fn handle_message(socket: BorrowedFd<'_>, program: i32) -> bool {
     let mut buffer = [0; LENGTH];
     match sys::receive(socket, &mut buffer) {
         Ok((length, _)) if length > 0 => {
@@ -407,8 +420,9 @@ fn obey(socket: BorrowedFd<'_>, program: i32) -> bool {
     }
 }
 
-/// Takes what children have to tell; gives the status once the program has ended.
-fn collect(socket: BorrowedFd<'_>, program: i32) -> Result<Option<i32>, Failure> {
+/// Reaps children and reports state changes of the program to the launcher. Gives the exit status for PID 1 once the
+/// program has ended.
+fn reap_children(socket: BorrowedFd<'_>, program: i32) -> Result<Option<i32>, Failure> {
     loop {
         let (pid, waited) = match sys::wait_any() {
             Ok(Some(change)) => change,
@@ -432,7 +446,8 @@ fn collect(socket: BorrowedFd<'_>, program: i32) -> Result<Option<i32>, Failure>
     }
 }
 
-/// What PID 1 holds could be found below /proc/1/fd, and would keep pipes of the caller open.
+/// Closes the descriptors that PID 1 does not need: they would be visible in /proc/1/fd, and keep pipes of the caller
+/// open.
 fn close_rest(prepared: &Prepared, socket: i32, signals: i32) -> Result<(), Failure> {
     let mut keep = prepared.descriptors.held.take();
     keep.push(socket);

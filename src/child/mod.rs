@@ -1,6 +1,6 @@
-//! Between clone and exec, and PID 1. No panic path, no log, no stdio, no unwinding; leave by `_exit`.
+//! The code between clone and exec, and PID 1. No panic path, no log, no stdio, no unwinding; it leaves by `_exit`.
 //!
-//! Everything is prepared by the launcher; what fails is reported as (where, which call, errno) and worded there.
+//! The launcher prepares everything. A failure is reported to it as place, call and errno, and it makes the message.
 
 mod assemble;
 mod failure;
@@ -18,8 +18,8 @@ mod view;
 pub use handover::{NAME as EXEC, run as execute};
 pub use init::BEFORE_REST;
 pub use prepared::{
-    Act, Capabilities, Descriptors, Guard, Handover, Landlock, Lockdown, Namespaces, Point, Prepared, Process, Scratch,
-    Session, Source, Step, Strings, ViewSteps,
+    Capabilities, Descriptors, Guard, Handover, Landlock, Lockdown, MountSource, Namespaces, Prepared, Process,
+    Scratch, Session, Step, StepAction, Strings, TargetState, ViewSteps,
 };
 pub use procfs::{EMPTY_DIR, EMPTY_FILE};
 pub use report::{Call, LENGTH as LENGTH_OF_MESSAGE, LENGTH_OF_TEXT, Message, Place};
@@ -29,7 +29,7 @@ use crate::sys::{self, Mask};
 use failure::Failure;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// The child's whole life.
+/// Runs the child from clone to exit.
 pub fn run(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> ! {
     sys::forbid_allocation();
     let status = match init::live(prepared, socket, mask) {

@@ -1,31 +1,38 @@
-//! procfs in the view: what of it is masked, and what is read-only.
+//! procfs in the view: which of its paths are masked, and which are read-only.
 
 use super::failure::{At, Failure};
-use super::prepared::Point;
+use super::prepared::TargetState;
 use super::report::Call;
-use super::view::{Kind, SAFE, View};
+use super::view::{SAFE, TargetKind, View};
 use crate::sys::{self, ATTR_RDONLY, Errno, Propagation};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Masked and read-only paths of procfs, as the OCI's runtimes have them by default. Those of other kernels are skipped.
+/// Files of procfs that are masked by default. These lists are those of the OCI's runtimes; paths that this kernel does
+/// not have are skipped.
 const MASKED_FILES: [&CStr; 6] = [c"kcore", c"keys", c"latency_stats", c"timer_list", c"timer_stats", c"sched_debug"];
 const MASKED_DIRS: [&CStr; 3] = [c"acpi", c"asound", c"scsi"];
 const READ_ONLY: [&CStr; 5] = [c"bus", c"fs", c"irq", c"sys", c"sysrq-trigger"];
-/// What of it is made read-only where only that is asked for, and it is writable.
+/// Paths of procfs that [`View::guard`] makes read-only, if they are writable.
 const GUARDED: [&CStr; 4] = [c"sys", c"sysrq-trigger", c"irq", c"bus"];
 
-/// Names in the scratch directory of what is laid over the masked parts of procfs.
+/// Name in the scratch directory of the empty file that masks files of procfs.
 pub const EMPTY_FILE: &CStr = c"empty-file";
-/// The same, for directories.
+/// Name in the scratch directory of the empty directory that masks directories of procfs.
 pub const EMPTY_DIR: &CStr = c"empty-dir";
 
 impl<'a> View<'a> {
-    pub(super) fn proc(&mut self, path: &'a CStr, point: Point, masked: bool, guard: bool) -> Result<(), Failure> {
+    pub(super) fn proc(
+        &mut self,
+        path: &'a CStr,
+        point: TargetState,
+        masked: bool,
+        guard: bool,
+    ) -> Result<(), Failure> {
         let place = self.place;
         let proc = sys::new_filesystem(c"proc", &[(c"source", c"proc")], SAFE).at(place, Call::Fsmount)?;
-        self.attach(&proc, path, point, Kind::Dir)?;
-        // By the mount's own descriptor: what its path leads to by now is another matter.
+        self.attach(&proc, path, point, TargetKind::Dir)?;
+        // By the mount's descriptor, since its path may lead to something else by now.
         if guard {
             self.guard(proc.as_fd())?;
         }
@@ -35,7 +42,7 @@ impl<'a> View<'a> {
         let proc = proc.as_fd();
         for (names, scratch) in [(&MASKED_FILES[..], EMPTY_FILE), (&MASKED_DIRS[..], EMPTY_DIR)] {
             for name in names {
-                // Looked for first: a copy that is not attached costs a grace period of RCU when it is closed.
+                // Checked first: closing a copy that was never attached costs a grace period of RCU.
                 match sys::openat(proc, name, libc::O_PATH | libc::O_NOFOLLOW, 0) {
                     Err(Errno(libc::ENOENT)) => continue,
                     found => drop(found.at(place, Call::Openat2)?),
@@ -47,7 +54,8 @@ impl<'a> View<'a> {
         READ_ONLY.iter().try_for_each(|name| self.read_only(proc, name))
     }
 
-    /// Parts of procfs that are writable become read-only: for root without a user namespace of its own, they are.
+    /// Makes those parts of a procfs read-only that this process could write, as root can without a user namespace of
+    /// its own.
     pub(super) fn guard(&self, proc: BorrowedFd<'_>) -> Result<(), Failure> {
         for name in GUARDED {
             match sys::may_write(proc, name) {

@@ -1,29 +1,29 @@
-//! Messages between launcher and PID 1: four numbers each, on a socket that keeps boundaries.
+//! Messages between the launcher and PID 1: four numbers each, on a socket that keeps message boundaries.
 
 use crate::sys::Errno;
 
-/// Where something failed.
+/// The part of the set-up in which a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Before the view.
+    /// The set-up apart from the view, such as namespaces, ids and descriptors.
     Setup,
-    /// The new root itself.
+    /// Making the new root.
     Root,
-    /// This part of the view.
+    /// The step of the view with this index.
     Step(u32),
-    /// Entering the view.
+    /// Entering the new root.
     Enter,
-    /// The directory to start in.
+    /// Changing to the working directory.
     Cwd,
-    /// This resource limit.
+    /// The resource limit with this index.
     Rlimit(u32),
-    /// The lock-down.
+    /// The lock-down: capabilities, keyring, Landlock, labels.
     Lockdown,
-    /// This filter of the caller's.
+    /// The seccomp filter with this index.
     Filter(u32),
-    /// This file that is locked.
+    /// The lock file with this index.
     Lock(u32),
-    /// This rule of Landlock.
+    /// The Landlock rule with this index.
     Landlock(u32),
     /// Executing the program.
     Exec,
@@ -44,7 +44,7 @@ macro_rules! calls {
                 Call::ALL.iter().copied().find(|call| call.name() == name)
             }
 
-            /// As the manual names it.
+            /// The call's name, as in its manual page, and what it was made for if that helps.
             pub fn name(self) -> &'static str {
                 match self { $(Call::$name => $text,)* }
             }
@@ -123,48 +123,48 @@ calls! {
     Poll = "poll",
 }
 
-/// One message.
+/// A message between the launcher and PID 1. PID 1 sends it unless it says "From the launcher".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields of a failure are named by their types")]
 pub enum Message {
-    /// It did not work.
+    /// The set-up failed: where, which call, and its errno.
     Failed { place: Place, call: Call, errno: Errno },
-    /// The master of the program's terminal comes with this message.
+    /// The master end of the program's pseudo-terminal comes with this message.
     Terminal,
-    /// The view stands; the launcher says when to go on.
+    /// The child has reached a point where it waits for [`Message::Go`].
     Ready,
     /// From the launcher: go on.
     Go,
-    /// From the launcher: say when the program was executed.
+    /// From the launcher: answer with [`Message::Started`] if the program was executed.
     TellStart,
-    /// From the launcher: a signal for the program.
+    /// From the launcher: send this signal to the program.
     Signal(i32),
-    /// The program starts in the directory of this number, since those before it cannot be entered.
+    /// The program starts in the working directory with this index, since those before it cannot be entered.
     Elsewhere(u32),
-    /// This part of the view has its attributes, what is mounted below it has not.
+    /// In the step of the view with this index, the topmost mount has its attributes, but the mounts below it do not.
     Partly(u32),
-    /// What was found where something else was to be made; its text follows the message.
+    /// A symbolic link with another text was found where one was to be made. Its text follows the message.
     Found,
     /// The program was executed.
     Started,
-    /// A signal stopped the program.
+    /// This signal stopped the program.
     Stopped(i32),
-    /// It goes on.
+    /// The program was continued by SIGCONT.
     Continued,
-    /// It exited.
+    /// The program exited with this status.
     Exited(i32),
-    /// A signal ended it.
+    /// This signal killed the program.
     Signaled(i32),
 }
 
-/// Length of an encoded message.
+/// Length of an encoded message in bytes.
 pub const LENGTH: usize = 16;
 
-/// Length of the text that may follow one, at most.
+/// Largest length, in bytes, of the text that may follow a message.
 pub const LENGTH_OF_TEXT: usize = libc::PATH_MAX as usize;
 
 impl Message {
-    /// As bytes.
+    /// Encodes the message for the socket.
     pub fn encode(self) -> [u8; LENGTH] {
         let numbers: [i32; 4] = match self {
             Message::Failed { place, call, errno } => {
@@ -204,7 +204,7 @@ impl Message {
         bytes
     }
 
-    /// From bytes; none if they are no message.
+    /// Decodes a message; `None` if the bytes are not one.
     pub fn decode(bytes: &[u8]) -> Option<Message> {
         let mut numbers = bytes.chunks_exact(4).map(|chunk| i32::from_ne_bytes(chunk.try_into().unwrap_or_default()));
         let [kind, a, b, c] = [numbers.next()?, numbers.next()?, numbers.next()?, numbers.next()?];

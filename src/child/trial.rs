@@ -1,31 +1,31 @@
-//! Trying one ability of the host in a child that does nothing else and leaves.
+//! Tests one ability of the host in a child that does nothing else.
 
 use crate::sys::{self, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, Errno};
 use std::ffi::CStr;
 use std::os::fd::AsFd;
 
-/// What is tried, in a user namespace of its own.
+/// An ability of the host, tested in a new user namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trial {
-    /// Nothing but the namespaces themselves.
+    /// Creating the namespaces themselves.
     Enter,
-    /// Mapping one's own ids.
+    /// Mapping the caller's own ids: user_namespaces(7).
     Map,
-    /// A tmpfs.
+    /// Making a tmpfs.
     Tmpfs,
-    /// procfs of a new pid namespace.
+    /// Making a procfs for a new pid namespace.
     Proc,
-    /// A copy of the host's /usr, read-only.
+    /// Copying the mounts at the host's /usr, read-only.
     Bind,
-    /// A new instance of devpts.
+    /// Making a new instance of devpts.
     Devpts,
-    /// The kernel's overlay filesystem, upper on a tmpfs.
+    /// Making an overlay filesystem, with its upper directory on a tmpfs.
     Overlay,
-    /// A FUSE mount on a descriptor that the child opened.
+    /// Making a FUSE filesystem for a descriptor of /dev/fuse.
     Fuse,
 }
 
-/// Tries it: the child's part. Gives 0 or an errno as exit status.
+/// Runs the test and exits: the exit status is 0, or the errno of the call that failed. For the child.
 pub fn attempt(trial: Trial, maps: &(Vec<u8>, Vec<u8>)) -> ! {
     let status = match tried(trial, maps) {
         Ok(()) => 0,
@@ -76,7 +76,7 @@ fn fuse(uids: &[u8], gids: &[u8]) -> sys::Result<()> {
         text
     };
     let (device_number, uid, gid) = (number(device.as_raw_fd() as u32), number(first(uids)), number(first(gids)));
-    // The ids of the options are those inside, which are the first numbers of the maps.
+    // The options take ids inside the user namespace, which are the first numbers of the maps.
     let options: [(&CStr, &CStr); 4] = [
         (c"fd", device_number.text()?),
         (c"rootmode", c"40000"),
@@ -86,7 +86,7 @@ fn fuse(uids: &[u8], gids: &[u8]) -> sys::Result<()> {
     sys::new_filesystem(c"fuse", &options, ATTR_NOSUID | ATTR_NODEV).map(drop)
 }
 
-/// The first number of a map.
+/// The first number in an id map: the first id inside the user namespace.
 fn first(map: &[u8]) -> u32 {
     map.iter().take_while(|byte| byte.is_ascii_digit()).fold(0, |number, byte| number * 10 + u32::from(byte - b'0'))
 }

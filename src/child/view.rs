@@ -1,19 +1,19 @@
-//! The parts of the view: detached mounts, moved onto targets below the new root.
+//! Carries out the steps of the view: detached mounts are made, and attached to targets below the new root.
 
 use super::failure::{At, Failure};
-use super::prepared::{Act, Point, Source, Step};
+use super::prepared::{MountSource, Step, StepAction, TargetState};
 use super::report::{Call, LENGTH, LENGTH_OF_TEXT, Message, Place};
 use crate::sys::{self, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, Errno, Propagation, Text, UnownedFd};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-/// Attributes of the sandbox's tmpfs, which its parts inherit.
+/// Mount attributes of the sandbox's tmpfs, which copies of it inherit.
 pub(super) const MEMORY: u64 = ATTR_NOSUID | ATTR_NODEV;
 
-/// Flags of what is laid over other files.
+/// Mount attributes of procfs, cgroup2, and of files and directories that mask others.
 pub(super) const SAFE: u64 = ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC;
 
-/// A new directory of that tmpfs as a mount of its own.
+/// Creates a directory in the sandbox's tmpfs (`memory`), and gives it as a detached mount.
 pub(super) fn part(
     memory: BorrowedFd<'_>,
     name: &CStr,
@@ -23,7 +23,7 @@ pub(super) fn part(
 ) -> Result<OwnedFd, Failure> {
     sys::mkdirat(memory, name, mode).at(place, Call::Mkdir)?;
     let mount = sys::clone_tree(memory, name, false).at(place, Call::OpenTree)?;
-    // mkdir(2) takes no set-id bits.
+    // mkdir(2) ignores set-user-id and set-group-id bits.
     if mode & 0o6000 != 0 {
         sys::chmod(mount.as_fd(), mode).at(place, Call::Chmod)?;
     }
@@ -33,7 +33,7 @@ pub(super) fn part(
     Ok(mount)
 }
 
-/// A new file with this content.
+/// Creates a file with this content; it must not exist.
 pub(super) fn create(dir: BorrowedFd<'_>, path: &CStr, mode: u32, data: &[u8], place: Place) -> Result<(), Failure> {
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
     let file = sys::openat(dir, path, flags, mode).at(place, Call::Create)?;
@@ -41,17 +41,17 @@ pub(super) fn create(dir: BorrowedFd<'_>, path: &CStr, mode: u32, data: &[u8], p
 }
 
 pub(super) struct View<'a> {
-    /// The topmost mount of the new root.
+    /// The topmost mount at the new root.
     pub root: OwnedFd,
     pub memory: BorrowedFd<'a>,
     pub scratch: BorrowedFd<'a>,
     pub place: Place,
-    /// The directory that something was made in last, by its path: most things come in groups.
+    /// The parent directory of the last target, and its path. Consecutive targets often have the same one.
     pub last: Option<(&'a [u8], OwnedFd)>,
 }
 
-/// The directory of a place, its name there, and whether it was just made.
-struct Spot<'v> {
+/// A place to mount on: its directory, its name there, and whether it was just created.
+struct MountTarget<'v> {
     dir: BorrowedFd<'v>,
     name: &'v CStr,
     made: bool,
@@ -66,11 +66,11 @@ impl<'a> View<'a> {
     ) -> Result<(), Failure> {
         let (place, path) = (self.place, step.path.as_c_str());
         match &step.act {
-            Act::Dir { mode } => self.node(path, step.point, Kind::Dir, *mode).map(drop),
-            Act::Symlink { target } => {
+            StepAction::Dir { mode } => self.node(path, step.point, TargetKind::Dir, *mode).map(drop),
+            StepAction::Symlink { target } => {
                 let (dir, name) = self.parent(path, step.point)?;
                 match sys::symlinkat(target, dir, name) {
-                    Err(Errno(libc::EEXIST)) if matches!(step.point, Point::Ensure(_)) => {
+                    Err(Errno(libc::EEXIST)) if matches!(step.point, TargetState::Ensure(_)) => {
                         let mut buffer = [0; libc::PATH_MAX as usize];
                         match sys::read_link(dir, name, &mut buffer) {
                             Ok(text) if text == target.as_c_str() => Ok(()),
@@ -86,41 +86,41 @@ impl<'a> View<'a> {
                     other => other.at(place, Call::Symlink),
                 }
             }
-            Act::File { mode, data } => {
+            StepAction::File { mode, data } => {
                 let (dir, name) = self.parent(path, step.point)?;
                 create(dir, name, *mode, data, place)
             }
-            Act::Copy { mode, fd } => {
+            StepAction::Copy { mode, fd } => {
                 let (dir, name) = self.parent(path, step.point)?;
-                // A pipe that nobody reads must not hold us.
+                // O_NONBLOCK: opening a pipe that nobody reads must not block.
                 let own = libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK;
                 let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | own;
                 let file = sys::openat(dir, name, flags, *mode).at(place, Call::Create)?;
                 sys::copy_data(UnownedFd::new(*fd).as_fd(), file.as_fd()).at(place, Call::Read)
             }
-            Act::Mount(source) => self.mount(source, path, step.point, socket),
-            Act::Terminal { console } => {
+            StepAction::Mount(source) => self.mount(source, path, step.point, socket),
+            StepAction::Terminal { console } => {
                 let flags = libc::O_RDWR | libc::O_NOCTTY;
                 let master = sys::open_in_root(self.root.as_fd(), path, flags, 0).at(place, Call::OpenPtmx)?;
                 let peer = sys::open_peer(master.as_fd()).at(place, Call::OpenPeer)?;
                 sys::send(socket, &Message::Terminal.encode(), Some(master.as_fd())).at(place, Call::Send)?;
                 let copy = sys::clone_tree(peer.as_fd(), c"", false).at(place, Call::OpenTree)?;
-                let (dir, name) = self.parent(console, Point::Make)?;
+                let (dir, name) = self.parent(console, TargetState::Make)?;
                 create(dir, name, 0o620, &[], place)?;
                 sys::attach_at(copy.as_fd(), dir, name).at(place, Call::MoveMount)?;
                 *terminal = Some(peer);
                 Ok(())
             }
-            Act::Attributes(attributes) if path.is_empty() => {
+            StepAction::Attributes(attributes) if path.is_empty() => {
                 sys::set_attributes(self.root.as_fd(), *attributes, Propagation::Keep, false)
                     .at(place, Call::MountSetattr)
             }
-            Act::Attributes(attributes) => {
+            StepAction::Attributes(attributes) => {
                 let (dir, name) = self.parent(path, step.point)?;
                 let fd = sys::openat(dir, name, libc::O_PATH | libc::O_NOFOLLOW, 0).at(place, Call::Openat2)?;
                 sys::set_attributes(fd.as_fd(), *attributes, Propagation::Keep, false).at(place, Call::MountSetattr)
             }
-            Act::Chmod { mode } => {
+            StepAction::Chmod { mode } => {
                 let fd = self.existing(path)?;
                 sys::chmod(fd.as_fd(), *mode).at(place, Call::Chmod)
             }
@@ -129,23 +129,25 @@ impl<'a> View<'a> {
 
     fn mount(
         &mut self,
-        source: &'a Source,
+        source: &'a MountSource,
         path: &'a CStr,
-        point: Point,
+        point: TargetState,
         socket: BorrowedFd<'_>,
     ) -> Result<(), Failure> {
         let place = self.place;
         let (mount, kind) = match source {
-            // The mount point is made after what has been opened, not after what was there when it was planned.
-            Source::Resolved { source, attributes } => self.tree(copy(source, *attributes, place)?)?,
-            Source::Path { source, attributes, private, optional, tolerant, guard } => {
+            // Whether the mount point becomes a directory or a file depends on what was opened now, not on what was
+            // there at planning.
+            MountSource::Resolved { source, attributes } => self.tree(copy(source, *attributes, place)?)?,
+            MountSource::Path { source, attributes, private, optional, tolerant, guard } => {
                 let tree = match follow(source, place) {
                     Err(failure) if *optional && failure.errno == Errno(libc::ENOENT) => return Ok(()),
                     other => other?,
                 };
                 let propagation = if *private { Propagation::Private } else { Propagation::Keep };
                 match sys::set_attributes(tree.as_fd(), *attributes, propagation, true) {
-                    // All or none: where one below cannot be given them, the one that is asked for still can.
+                    // The recursive call changes all mounts or none. If it failed for one below, the topmost one can
+                    // still be changed.
                     Err(_) if *tolerant => {
                         sys::set_attributes(tree.as_fd(), *attributes, propagation, false)
                             .at(place, Call::MountSetattr)?;
@@ -158,77 +160,77 @@ impl<'a> View<'a> {
                 self.attach(&tree, path, point, kind)?;
                 return if *guard { self.guard(tree.as_fd()) } else { Ok(()) };
             }
-            Source::Descriptor { fd, attributes, private } => {
-                let object = here(*fd, place)?;
+            MountSource::Descriptor { fd, attributes, private } => {
+                let object = reopen_in_own_namespace(*fd, place)?;
                 let tree = sys::clone_tree(object.as_fd(), c"", true).at(place, Call::OpenTree)?;
                 let propagation = if *private { Propagation::Private } else { Propagation::Keep };
                 sys::set_attributes(tree.as_fd(), *attributes, propagation, true).at(place, Call::MountSetattr)?;
                 self.tree(tree)?
             }
-            Source::Scratch(name) => {
-                (sys::clone_tree(self.scratch, name, false).at(place, Call::OpenTree)?, Kind::Other)
+            MountSource::Scratch(name) => {
+                (sys::clone_tree(self.scratch, name, false).at(place, Call::OpenTree)?, TargetKind::Other)
             }
-            Source::Data { name, mode, fd, attributes } => {
+            MountSource::Data { name, mode, fd, attributes } => {
                 let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
                 let file = sys::openat(self.memory, name, flags, *mode).at(place, Call::Create)?;
                 sys::copy_data(UnownedFd::new(*fd).as_fd(), file.as_fd()).at(place, Call::Read)?;
                 let mount = sys::clone_tree(self.memory, name, false).at(place, Call::OpenTree)?;
                 sys::set_attributes(mount.as_fd(), *attributes, Propagation::Keep, false)
                     .at(place, Call::MountSetattr)?;
-                (mount, Kind::Other)
+                (mount, TargetKind::Other)
             }
-            Source::Tmpfs { mode, size, attributes } => {
+            MountSource::Tmpfs { mode, size, attributes } => {
                 let options = [(c"source", c"tmpfs"), (c"mode", mode.as_c_str()), (c"size", size.as_c_str())];
-                (sys::new_filesystem(c"tmpfs", &options, *attributes).at(place, Call::Fsmount)?, Kind::Dir)
+                (sys::new_filesystem(c"tmpfs", &options, *attributes).at(place, Call::Fsmount)?, TargetKind::Dir)
             }
-            Source::Memory { name, mode, attributes } => {
-                (part(self.memory, name, *mode, *attributes, place)?, Kind::Dir)
+            MountSource::Memory { name, mode, attributes } => {
+                (part(self.memory, name, *mode, *attributes, place)?, TargetKind::Dir)
             }
-            Source::Overlay { lower, upper, memory } => {
+            MountSource::Overlay { lower, upper, memory } => {
                 return self.overlay(lower, upper.as_ref(), *memory, path, point);
             }
-            Source::Proc { masked, guard } => return self.proc(path, point, *masked, *guard),
-            Source::Devpts => {
+            MountSource::Proc { masked, guard } => return self.proc(path, point, *masked, *guard),
+            MountSource::Devpts => {
                 let options = [(c"source", c"devpts"), (c"mode", c"0620"), (c"ptmxmode", c"0666")];
                 let mount = sys::new_filesystem(c"devpts", &options, ATTR_NOSUID | ATTR_NOEXEC);
-                (mount.at(place, Call::Fsmount)?, Kind::Dir)
+                (mount.at(place, Call::Fsmount)?, TargetKind::Dir)
             }
-            Source::Cgroup { ro } => {
+            MountSource::Cgroup { ro } => {
                 let attributes = SAFE | if *ro { sys::ATTR_RDONLY } else { 0 };
                 let mount = sys::new_filesystem(c"cgroup2", &[(c"source", c"cgroup2")], attributes);
-                (mount.at(place, Call::Fsmount)?, Kind::Dir)
+                (mount.at(place, Call::Fsmount)?, TargetKind::Dir)
             }
-            Source::Mqueue { optional } => {
+            MountSource::Mqueue { optional } => {
                 let attributes = if *optional { ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC } else { 0 };
                 match sys::new_filesystem(c"mqueue", &[(c"source", c"mqueue")], attributes) {
                     Err(Errno(libc::ENODEV)) if *optional => return Ok(()),
-                    mount => (mount.at(place, Call::Fsmount)?, Kind::Dir),
+                    mount => (mount.at(place, Call::Fsmount)?, TargetKind::Dir),
                 }
             }
         };
         self.attach(&mount, path, point, kind)
     }
 
-    fn tree(&self, tree: OwnedFd) -> Result<(OwnedFd, Kind), Failure> {
+    fn tree(&self, tree: OwnedFd) -> Result<(OwnedFd, TargetKind), Failure> {
         let kind = sys::file_type(tree.as_fd()).at(self.place, Call::Fstat)?;
-        Ok((tree, if kind == libc::S_IFDIR { Kind::Dir } else { Kind::Other }))
+        Ok((tree, if kind == libc::S_IFDIR { TargetKind::Dir } else { TargetKind::Other }))
     }
 
-    /// What lies at a path, itself.
+    /// Opens the file at a path in the view (O_PATH). A link at the end of the path is not followed.
     fn existing(&mut self, path: &'a CStr) -> Result<OwnedFd, Failure> {
         let flags = libc::O_PATH | libc::O_NOFOLLOW;
         sys::open_in_root(self.root.as_fd(), path_or_dot(path), flags, 0).at(self.place, Call::Openat2)
     }
 
-    /// The directory that a path lies in, and its name there. Links on the way stay below the new root.
-    fn parent(&mut self, path: &'a CStr, point: Point) -> Result<(BorrowedFd<'_>, &'a CStr), Failure> {
+    /// The directory that a path is in, and its name there. Links on the way cannot leave the new root.
+    fn parent(&mut self, path: &'a CStr, point: TargetState) -> Result<(BorrowedFd<'_>, &'a CStr), Failure> {
         let bytes = path.to_bytes_with_nul();
         if bytes == b"\0" {
             return Ok((self.root.as_fd(), c"."));
         }
         let slash = bytes.iter().rposition(|byte| *byte == b'/');
         let name = bytes.get(slash.map_or(0, |slash| slash + 1)..).unwrap_or_default();
-        // Where the path goes up at its end, all of it is a directory.
+        // A path that ends in `..` is a directory as a whole.
         let up = name == b"..\0";
         let (dir, name) = match (up, slash) {
             (true, _) => (path.to_bytes(), c"."),
@@ -243,16 +245,16 @@ impl<'a> View<'a> {
         Ok((self.last.as_ref().map_or(self.root.as_fd(), |(_, fd)| fd.as_fd()), name))
     }
 
-    fn directory(&self, path: &[u8], point: Point) -> Result<OwnedFd, Failure> {
+    fn directory(&self, path: &[u8], point: TargetState) -> Result<OwnedFd, Failure> {
         let mut text = Text::<{ libc::PATH_MAX as usize }>::default();
         let whole = text.push(path).text().at(self.place, Call::Openat2)?;
         let open = |path: &CStr| sys::open_in_root(self.root.as_fd(), path, libc::O_PATH | libc::O_DIRECTORY, 0);
         let mode = match (open(whole), point) {
-            (Err(Errno(libc::ENOENT)), Point::Ensure(mode)) => mode,
-            (other, Point::Ensure(_)) => return other.at(self.place, Call::Parents),
+            (Err(Errno(libc::ENOENT)), TargetState::Ensure(mode)) => mode,
+            (other, TargetState::Ensure(_)) => return other.at(self.place, Call::Parents),
             (other, _) => return other.at(self.place, Call::Openat2),
         };
-        // From the top down: what is there is entered, what is missing is made.
+        // From the top down: directories that exist are opened, missing ones are created.
         let mut above: Option<OwnedFd> = None;
         let mut text = Text::<{ libc::PATH_MAX as usize }>::default();
         for part in path.split(|byte| *byte == b'/') {
@@ -275,30 +277,36 @@ impl<'a> View<'a> {
         above.ok_or(Errno(libc::ENOENT)).at(self.place, Call::Parents)
     }
 
-    /// Readies a directory, or a file, to mount on or as such.
-    fn node(&mut self, path: &'a CStr, point: Point, kind: Kind, mode: u32) -> Result<Spot<'_>, Failure> {
+    /// Makes sure that there is a directory or a file at a path, for a mount or as part of the view.
+    fn node(
+        &mut self,
+        path: &'a CStr,
+        point: TargetState,
+        kind: TargetKind,
+        mode: u32,
+    ) -> Result<MountTarget<'_>, Failure> {
         let place = self.place;
         let (dir, name) = self.parent(path, point)?;
         let mut made = false;
-        if point != Point::There {
+        if point != TargetState::There {
             let result = match kind {
-                Kind::Dir => sys::mkdirat(dir, name, mode),
-                Kind::Other => {
+                TargetKind::Dir => sys::mkdirat(dir, name, mode),
+                TargetKind::Other => {
                     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_NOCTTY;
                     sys::openat(dir, name, flags, mode).map(drop)
                 }
             };
             made = match (result, point, kind) {
                 (Ok(()), ..) => true,
-                (Err(Errno(libc::EEXIST)), Point::Make, Kind::Dir) => false,
-                // The root and the like are there, too.
-                (Err(Errno(libc::EEXIST | libc::EISDIR)), Point::Ensure(_), _) => {
+                (Err(Errno(libc::EEXIST)), TargetState::Make, TargetKind::Dir) => false,
+                // EISDIR: the path is a directory that has no name of its own, such as the root.
+                (Err(Errno(libc::EEXIST | libc::EISDIR)), TargetState::Ensure(_), _) => {
                     let found = sys::stat_below(dir, name).at(place, Call::Point)?.kind;
                     let errno = match (found, kind) {
                         (libc::S_IFLNK, _) => libc::ELOOP,
-                        (libc::S_IFDIR, Kind::Other) => libc::EISDIR,
-                        (libc::S_IFDIR, Kind::Dir) => 0,
-                        (_, Kind::Dir) => libc::ENOTDIR,
+                        (libc::S_IFDIR, TargetKind::Other) => libc::EISDIR,
+                        (libc::S_IFDIR, TargetKind::Dir) => 0,
+                        (_, TargetKind::Dir) => libc::ENOTDIR,
                         _ => 0,
                     };
                     if errno != 0 {
@@ -306,26 +314,33 @@ impl<'a> View<'a> {
                     }
                     false
                 }
-                (Err(errno), _, Kind::Dir) => return Err(errno).at(place, Call::Mkdir),
-                (Err(errno), _, Kind::Other) => return Err(errno).at(place, Call::Create),
+                (Err(errno), _, TargetKind::Dir) => return Err(errno).at(place, Call::Mkdir),
+                (Err(errno), _, TargetKind::Other) => return Err(errno).at(place, Call::Create),
             };
         }
-        Ok(Spot { dir, name, made })
+        Ok(MountTarget { dir, name, made })
     }
 
-    /// Puts a mount at a path. A link at its end is not followed: move_mount(2) does not.
-    pub(super) fn attach(&mut self, mount: &OwnedFd, path: &'a CStr, point: Point, kind: Kind) -> Result<(), Failure> {
+    /// Attaches a mount at a path. A link at the end of the path is not followed, since move_mount(2) does not.
+    pub(super) fn attach(
+        &mut self,
+        mount: &OwnedFd,
+        path: &'a CStr,
+        point: TargetState,
+        kind: TargetKind,
+    ) -> Result<(), Failure> {
         let place = self.place;
-        let Spot { dir, name, made } = match kind {
-            Kind::Dir => self.node(path, point, kind, 0o755)?,
-            Kind::Other => self.node(path, point, kind, 0o444)?,
+        let MountTarget { dir, name, made } = match kind {
+            TargetKind::Dir => self.node(path, point, kind, 0o755)?,
+            TargetKind::Other => self.node(path, point, kind, 0o444)?,
         };
         let whole = name == c".";
         sys::attach_at(mount.as_fd(), dir, name).at(place, Call::MoveMount)?;
         if made { Ok(()) } else { self.covered(whole) }
     }
 
-    /// What is open may be covered now, under whatever name.
+    /// Closes the cached directory, which the new mount may have covered, by whatever path. With `whole`, the mount
+    /// covered the root: opens the new topmost one.
     fn covered(&mut self, whole: bool) -> Result<(), Failure> {
         self.last = None;
         if whole {
@@ -335,15 +350,15 @@ impl<'a> View<'a> {
         Ok(())
     }
 
-    /// The directories are opened first and named by their descriptors: no path is resolved twice, and names need no escapes. By
-    /// mount(2), since fsconfig(2) takes 256 bytes a string.
+    /// Mounts an overlay. Its directories are opened first, and named by their descriptors: so no path is resolved
+    /// twice, and names need no escapes. By mount(2), since fsconfig(2) takes no string of more than 256 bytes.
     fn overlay(
         &mut self,
         lower: &[CString],
         upper: Option<&(CString, CString)>,
         memory: bool,
         path: &'a CStr,
-        point: Point,
+        point: TargetState,
     ) -> Result<(), Failure> {
         let place = self.place;
         let mut options = Text::<4096>::default();
@@ -366,7 +381,7 @@ impl<'a> View<'a> {
             options.decimal(opened.keep(fd).at(place, Call::Open)?);
         }
         let options = options.push(b",userxattr").text().at(place, Call::Mount)?;
-        let Spot { dir, name, .. } = self.node(path, point, Kind::Dir, 0o755)?;
+        let MountTarget { dir, name, .. } = self.node(path, point, TargetKind::Dir, 0o755)?;
         let whole = name == c".";
         let target = sys::openat(dir, name, libc::O_PATH | libc::O_NOFOLLOW, 0).at(place, Call::Open)?;
         let target = Text::<32>::of_descriptor(target.as_raw_fd());
@@ -376,14 +391,14 @@ impl<'a> View<'a> {
     }
 }
 
-/// What is mounted, and so what it is mounted on.
+/// Whether a mount, and so its mount point, is a directory or another kind of file.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TargetKind {
     Dir,
     Other,
 }
 
-/// Descriptors that stay open for the length of a call.
+/// Descriptors that are named in a mount's options, and have to stay open until it is made.
 struct Opened {
     fds: [RawFd; 512],
     count: usize,
@@ -409,8 +424,8 @@ fn path_or_dot(path: &CStr) -> &CStr {
     if path.is_empty() { c"." } else { path }
 }
 
-/// A copy of the mounts at a source. The planner has followed the links; one that is there now was put there by somebody
-/// else.
+/// A detached copy of the mounts at a path of the host, on which the planner has followed all links. A link that is
+/// found now was put there since, and is an error.
 fn copy(source: &CStr, attributes: u64, place: Place) -> Result<OwnedFd, Failure> {
     let found = sys::open_resolved(source).at(place, Call::Openat2)?;
     let tree = sys::clone_tree(found.as_fd(), c"", true).at(place, Call::OpenTree)?;
@@ -418,34 +433,35 @@ fn copy(source: &CStr, attributes: u64, place: Place) -> Result<OwnedFd, Failure
     Ok(tree)
 }
 
-/// The same, links followed: what the kernel finds in this one look is what is shown.
+/// A detached copy of the mounts at a path of the host, links followed: one lookup by the kernel decides what is shown.
 fn follow(source: &CStr, place: Place) -> Result<OwnedFd, Failure> {
     match sys::clone_followed(source) {
-        // A link of /proc leads to a mount of another namespace, of which there are no copies: the same file is here, too.
+        // A magic link of /proc led to a mount of another mount namespace, which cannot be copied. The same file is in
+        // this one, too.
         Err(Errno(libc::EINVAL)) => {
             let there = sys::openat(sys::cwd(), source, libc::O_PATH, 0).at(place, Call::OpenTree)?;
-            let here = here(there.as_raw_fd(), place)?;
+            let here = reopen_in_own_namespace(there.as_raw_fd(), place)?;
             sys::clone_tree(here.as_fd(), c"", true).at(place, Call::OpenTree)
         }
         other => other.at(place, Call::OpenTree),
     }
 }
 
-/// What a descriptor of the caller's refers to, in our own mount namespace: found by its name, and compared before it is used.
-/// One that is renamed in that moment is looked for under the name that it has then.
-fn here(fd: RawFd, place: Place) -> Result<OwnedFd, Failure> {
+/// Opens the file that a descriptor of the caller refers to in this mount namespace: by its name, and only if it is the
+/// same file (device and inode). If it is renamed at that moment, the new name is tried.
+fn reopen_in_own_namespace(fd: RawFd, place: Place) -> Result<OwnedFd, Failure> {
     let wanted = sys::stat(UnownedFd::new(fd).as_fd()).at(place, Call::Fstat)?;
-    // Somebody who goes on renaming it cannot hold the start up without end.
+    // Somebody who keeps renaming the file must not delay the start for ever.
     for _ in 0..100 {
-        if let Ok(found) = named(fd, wanted, place) {
+        if let Ok(found) = open_by_name(fd, wanted, place) {
             return Ok(found);
         }
     }
-    named(fd, wanted, place)
+    open_by_name(fd, wanted, place)
 }
 
-/// One look at what has the descriptor's name.
-fn named(fd: RawFd, wanted: sys::Stat, place: Place) -> Result<OwnedFd, Failure> {
+/// Tries once to open the file by the name that the descriptor has now. ESTALE: another file has that name.
+fn open_by_name(fd: RawFd, wanted: sys::Stat, place: Place) -> Result<OwnedFd, Failure> {
     let link = Text::<32>::of_descriptor(fd);
     let mut buffer = [0; libc::PATH_MAX as usize];
     let path = sys::read_link(sys::cwd(), link.text().at(place, Call::Readlink)?, &mut buffer);

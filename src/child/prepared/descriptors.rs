@@ -1,20 +1,22 @@
-//! Descriptors that were open before the sandbox was made.
+//! Descriptors that the caller had open, and files to lock.
 
 use std::cell::Cell;
 use std::ffi::CString;
 
-/// What becomes of descriptors.
+/// Which descriptors the program and PID 1 get, and which are closed.
 pub struct Descriptors {
-    /// A pidfd of the caller, with which the sandbox is to end, or -1.
+    /// A pidfd of the caller, if the sandbox is to end when the caller does; else -1.
     pub caller: i32,
-    /// The program's descriptors beside the three: these alone, sorted; none leaves all as they are.
+    /// The descriptors that the program gets beside the standard streams, sorted. `None` leaves all descriptors open.
     pub only_fds: Option<Vec<i32>>,
-    /// Descriptors that the program does not get.
+    /// Descriptors that are closed, so that the program does not get them.
     pub drop_fds: Vec<i32>,
-    /// Descriptors that PID 1 keeps, sorted; the program does not get them, unless there is no PID 1.
+    /// Descriptors that PID 1 keeps open, sorted (`--sync-fd`). The program gets them only if there is no separate PID
+    /// 1.
     pub sync_fds: Vec<i32>,
-    /// Files that PID 1 locks.
+    /// Files that PID 1 locks for reading (`--lock-file`).
     pub lock_files: Vec<CString>,
-    /// Descriptors that stay open in PID 1: `sync_fds`, with room for those of the locks and three of its own.
+    /// Descriptors that stay open in PID 1: at first `sync_fds`. Its capacity suffices for the lock files and three
+    /// more, since PID 1 must not allocate.
     pub held: Cell<Vec<i32>>,
 }

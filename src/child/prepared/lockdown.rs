@@ -1,67 +1,67 @@
-//! The lock-down.
+//! Data for the lock-down.
 
 use super::process::Strings;
 use crate::sys::BpfProgram;
 use std::cell::Cell;
 use std::ffi::CString;
 
-/// What is taken from the program before it runs.
+/// The rights that are taken from PID 1 and the program.
 pub struct Lockdown {
-    /// The caller's session keyring is left for an empty one.
+    /// Join a new, empty session keyring instead of the caller's.
     pub own_keyring: bool,
-    /// Its capabilities.
+    /// The program's capabilities.
     pub capabilities: Capabilities,
-    /// Rules of Landlock, if it is used.
+    /// The Landlock ruleset, if Landlock is used.
     pub landlock: Option<Landlock>,
-    /// seccomp filters that bind PID 1, too.
+    /// seccomp filters for all processes of the sandbox, including PID 1.
     pub filters_for_all: Vec<BpfProgram>,
-    /// seccomp filters of the program, in this order.
+    /// seccomp filters for the program and its children only, in the order in which they are loaded.
     pub filters: Vec<BpfProgram>,
-    /// SELinux context of the program.
+    /// SELinux context for the program.
     pub exec_label: Option<CString>,
-    /// Others outside may look at this process.
+    /// Processes outside of the sandbox may inspect PID 1, as by /proc/PID.
     pub visible: bool,
-    /// Capabilities that this process is permitted beyond the program, so that the program may not trace it.
+    /// Capabilities that PID 1 keeps and the program does not have, so that the program may not trace PID 1.
     pub tracer_barrier_caps: Cell<u64>,
-    /// Where the program is executed by our own file, from a read-only mount.
+    /// Set if the program is executed by way of sbx's own file on a read-only mount.
     pub handover: Option<Handover>,
 }
 
-/// Sets of capabilities of the program. None leaves a set as it is.
+/// The capability sets of the program, one bit for each capability. `None` leaves a set unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
-    /// What stays in the bounding set.
+    /// Capabilities that stay in the bounding set.
     pub bounding: Option<u64>,
-    /// The effective, permitted and inheritable set.
+    /// The effective, the permitted and the inheritable set, which are the same.
     pub sets: Option<u64>,
-    /// What is raised in the ambient set; empty, it is cleared.
+    /// Capabilities to add to the ambient set. If there are none, the set is cleared.
     pub ambient: u64,
-    /// Root's id gives nothing: securebits.
+    /// User id 0 gives no capabilities (securebits).
     pub powerless_root: bool,
 }
 
-/// Our own file, which executes the program (`child/handover.rs`).
+/// sbx's own file, by way of which the program is executed (`child/handover.rs`).
 #[derive(Debug)]
 pub struct Handover {
-    /// Its path on the host.
+    /// Path of sbx's file on the host.
     pub file: CString,
-    /// Device and number of it.
+    /// Device and inode number of that file.
     pub id: (u64, u64),
-    /// What it is given.
+    /// Arguments for that file's execution.
     pub args: Strings,
-    /// It tells an exec that failed: read and write end.
+    /// A pipe for the errno of an exec that failed: read end and write end.
     pub pipe: (i32, i32),
 }
 
-/// A ruleset of Landlock.
+/// A Landlock ruleset.
 #[derive(Debug)]
 pub struct Landlock {
-    /// Rights that need a rule.
+    /// Access rights that are denied wherever no rule grants them.
     pub rights: u64,
-    /// What does not reach beyond the sandbox.
+    /// Scopes: kinds of IPC that cannot leave the sandbox.
     pub scoped: u64,
-    /// Paths inside, and what is allowed there.
+    /// Paths in the view, and the rights that are granted there.
     pub rules: Vec<(CString, u64)>,
-    /// Descriptors that the program is given: what they refer to may be opened again by them.
+    /// Descriptors that the program gets: rights to open their files again are granted, too.
     pub descriptors: Vec<i32>,
 }

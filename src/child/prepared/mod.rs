@@ -1,4 +1,4 @@
-//! What the child is given: everything it needs, in the form that system calls take it.
+//! Everything that the child needs, prepared by the launcher in the form that system calls take it.
 
 mod descriptors;
 mod lockdown;
@@ -10,33 +10,33 @@ pub use descriptors::Descriptors;
 pub use lockdown::{Capabilities, Handover, Landlock, Lockdown};
 pub use namespaces::Namespaces;
 pub use process::{Process, Session, Strings};
-pub use view::{Act, Point, Scratch, Source, Step, ViewSteps};
+pub use view::{MountSource, Scratch, Step, StepAction, TargetState, ViewSteps};
 
-/// Everything, in groups by what uses it.
+/// Everything that the child needs, grouped by use.
 pub struct Prepared {
-    /// What is done in the namespaces.
+    /// Set-up of the namespaces.
     pub namespaces: Namespaces,
-    /// What is done for the view.
+    /// Steps that build the view.
     pub view: ViewSteps,
-    /// What is done for the program.
+    /// The program, and how it is started.
     pub process: Process,
-    /// What becomes of descriptors.
+    /// Which descriptors are kept and which are closed.
     pub descriptors: Descriptors,
-    /// What is taken from the program.
+    /// Rights that are taken from PID 1 and the program.
     pub lockdown: Lockdown,
-    /// Guards that are left out.
+    /// Guards that are switched off for a test.
     #[cfg(feature = "guards-off")]
     pub off: Vec<Guard>,
 }
 
-/// What a sandbox never lacks, but in programs that are built for tests (the feature `guards-off`).
+/// A protection that every sandbox has. Only test builds, with the feature `guards-off`, can switch it off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guard {
-    /// No rights are gained by exec.
+    /// Exec gives no new privileges: no_new_privs.
     NoNewPrivs,
-    /// PID 1 cannot be looked into.
+    /// Processes of the sandbox cannot inspect PID 1: the dumpable flag.
     Undumpable,
-    /// PID 1 does not have the launcher's arguments.
+    /// The launcher's arguments are erased from the memory of PID 1, and so from /proc/1/cmdline.
     NoArguments,
 }
 

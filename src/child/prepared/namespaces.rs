@@ -1,39 +1,44 @@
-//! Namespaces, and what is set up in them.
+//! Data for the set-up of the namespaces.
 
 use std::cell::Cell;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 
-/// What is done in and to the namespaces that the first process was made in.
+/// How the namespaces are set up that the first process was created in, and which it enters later.
 pub struct Namespaces {
-    /// Ids to change to in a namespace that was joined: uid and gid.
+    /// User and group id to change to, in a user namespace that was joined.
     pub switch_ids: Option<(Option<u32>, Option<u32>)>,
-    /// Tell the launcher when the namespaces are there, and wait for what it has to do: the maps, helpers, or directories on the host.
+    /// Tell the launcher that the namespaces exist, and wait while it writes the id maps, starts helpers, or creates
+    /// directories on the host.
     pub wait_for_launcher: bool,
-    /// The maps, if the child writes them: user, group.
+    /// Contents of uid_map and gid_map, if the child writes them.
     pub maps: Option<(Vec<u8>, Vec<u8>)>,
-    /// setgroups(2) with nothing.
+    /// Drop all supplementary groups: setgroups(2) with an empty list.
     pub drop_groups: bool,
-    /// sethostname(2)
+    /// Host name to set: sethostname(2).
     pub hostname: Option<CString>,
-    /// A network namespace is made by a process beside this one, rather than by clone3(2), which would wait for it.
+    /// The network namespace is made by a helper process in parallel, rather than by clone3(2), which would have to
+    /// wait for it.
     pub network_beside: bool,
-    /// Set `lo` up.
+    /// Bring the loopback interface up.
     pub loopback: bool,
-    /// How many user namespaces can be made inside, by all: 0 forbids them, 1 leaves room for the second one.
+    /// Content for /proc/sys/user/max_user_namespaces: how many user namespaces may exist inside. 0 forbids them; 1
+    /// allows only the second one, which sbx makes.
     pub limit_nested: Option<&'static [u8]>,
-    /// A user namespace to join once the view stands.
+    /// Descriptor of a user namespace to join once the view is built.
     pub join_last: Option<i32>,
-    /// A second user namespace, which owns none of the others, with these maps.
+    /// Contents of uid_map and gid_map for a second user namespace, which does not own the sandbox's other namespaces.
     pub second_user_namespace: Option<(Vec<u8>, Vec<u8>)>,
     /// Before exec, verify that creating a user namespace fails.
     pub try_nested: bool,
-    /// A cgroup namespace is made by this process: clone3(2) would take the launcher's cgroup for its root.
+    /// Make a cgroup namespace by unshare(2): with clone3(2), its root would be the launcher's cgroup.
     pub new_cgroup: bool,
-    /// Where this process goes then: below the root of that namespace, in which controllers can be handed on only if nobody is in it.
+    /// cgroup.procs of a child of the cgroup namespace's root, for this process to move to: controllers can be enabled
+    /// for children of the root only if there is no process in it.
     pub cgroup_leaf: Cell<Option<OwnedFd>>,
-    /// There is a pid namespace.
+    /// The sandbox has a pid namespace of its own.
     pub own_pids: bool,
-    /// The user namespace is new: nobody in it is more than this process, and its owner outside is.
+    /// The sandbox has made its user namespace: no process in it has more rights than this one, but its owner outside
+    /// does.
     pub owns_user_namespace: bool,
 }

@@ -1,52 +1,53 @@
-//! The program, and how it is started.
+//! Data for the start of the program.
 
 pub use crate::sys::Strings;
 
 use crate::sys::Resource;
 use std::ffi::CString;
 
-/// What becomes the program.
+/// The program, and how it is started.
 pub struct Process {
-    /// There is a PID 1 of ours; otherwise this process becomes the program.
+    /// sbx stays as PID 1 and starts the program as its child. Otherwise the first process becomes the program.
     pub init: bool,
-    /// PID 1 says when the program was executed. Otherwise it does so only when it is asked.
+    /// PID 1 tells the launcher when the program was executed. Otherwise it does so only on request.
     pub tells_start: bool,
-    /// How it stands to a terminal.
+    /// The program's session and terminal.
     pub session: Session,
     /// Descriptor to read from before exec (`--block-fd`).
     pub block_fd: Option<i32>,
-    /// setrlimit(2): resource, soft, hard.
+    /// Resource limits: resource, soft limit, hard limit. `None` is no limit.
     pub rlimits: Vec<(Resource, Option<u64>, Option<u64>)>,
-    /// Directories, the first that is there; none of them is an error.
+    /// Candidates for the working directory: the first that can be entered is used. If none can, the start fails.
     pub cwd: Vec<CString>,
-    /// Paths of the program, the first that is there.
+    /// Candidates for the program's path: the first that exists is executed.
     pub programs: Vec<CString>,
-    /// An open file that is executed instead.
+    /// Descriptor of a file that is executed instead of `programs`.
     pub program_fd: Option<i32>,
     /// The program's arguments.
     pub args: Strings,
-    /// Arguments for a shell to run the program with, if the kernel does not know what it is (execvp(3)): a list for each path.
+    /// Arguments for a shell to run the program with, if the kernel does not know its format, as execvp(3) does: a list
+    /// for each path in `programs`.
     pub shell: Option<Strings>,
-    /// Environment: a list for each directory, if they differ.
+    /// Environment of the program: a list for each directory in `cwd`, if they differ.
     pub env: Strings,
-    /// umask(2) of the program.
+    /// The program's file mode creation mask: umask(2).
     pub umask: u32,
-    /// The caller ignores SIGPIPE, which the program then does, too.
+    /// The caller ignored SIGPIPE, so the program shall, too.
     pub ignores_sigpipe: bool,
 }
 
-/// How the program stands to a terminal.
+/// The session and the terminal of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Session {
-    /// A session of its own on a pseudo-terminal of its own; these of the standard streams are put on it.
+    /// A new session on a new pseudo-terminal. Which of the standard streams are connected to it.
     Pty([bool; 3]),
-    /// The caller's session; perhaps with a process group of its own, and with the stream that is the terminal to take.
+    /// The caller's session and terminal.
     Inherit {
         /// Whether the program leads a process group of its own.
         own_group: bool,
-        /// The stream that is the terminal, for that group to take.
+        /// The standard stream that is the terminal, of which that group becomes the foreground group.
         terminal: Option<i32>,
     },
-    /// A session of its own without a terminal.
+    /// A new session without a terminal.
     Detached,
 }

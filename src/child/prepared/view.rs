@@ -1,102 +1,107 @@
-//! The view, as steps.
+//! Data for the view: the steps that build it.
 
 use std::ffi::CString;
 
-/// What the view is made of.
+/// The steps that build the view, and what they need.
 pub struct ViewSteps {
-    /// The mounts are still tied to the host's, as they are without a user namespace of our own.
+    /// Make all mounts slaves of the host's first. Without a new user namespace, the kernel has not done so.
     pub untie: bool,
-    /// What is laid over others. It lives in a directory that nobody sees.
+    /// Files and directories that mask others. They are made in a directory outside of the view.
     pub scratch: Vec<Scratch>,
     /// The steps, in order.
     pub steps: Vec<Step>,
-    /// SELinux context of what is made for the sandbox.
+    /// SELinux context of the files that are made for the sandbox.
     pub file_label: Option<CString>,
-    /// Tell the launcher when the view stands, and wait for its word.
+    /// Tell the launcher that the view is built, and wait until it says to go on.
     pub wait_for_go: bool,
 }
 
-/// A file or directory to lay over others.
+/// A file or directory that masks others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scratch {
-    /// Its name in the directory that nobody sees.
+    /// Its name in the scratch directory.
     pub name: CString,
     /// Permissions, as chmod(2) takes them.
     pub mode: u32,
-    /// Content of a file; a directory has none.
+    /// Content of a file; `None` for a directory.
     pub data: Option<Vec<u8>>,
 }
 
-/// Whether a place in the view has to be made. Paths inside are relative to the new root.
+/// Whether the target of a step exists, or has to be created. Paths in the view are relative to the new root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Point {
-    /// It is there.
+pub enum TargetState {
+    /// The target exists.
     There,
-    /// It is not, but the directory that it lies in is.
+    /// The target does not exist, but its parent directory does.
     Make,
-    /// It is made where it is missing, and so are directories above it, with these permissions.
+    /// The target is created if it is missing, and so are its parent directories, with these permissions.
     Ensure(u32),
 }
 
-/// One part of the view.
+/// One step of building the view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// Path inside.
+    /// Path of the target in the view.
     pub path: CString,
-    /// Whether something is there, or has to be made.
-    pub point: Point,
-    /// What is done there.
-    pub act: Act,
+    /// Whether the target exists, or has to be created.
+    pub point: TargetState,
+    /// What is done at the target.
+    pub act: StepAction,
 }
 
-/// What is done at a path.
+/// What a step does at its target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are the arguments of the call that each variant names")]
-pub enum Act {
-    /// mkdirat
+pub enum StepAction {
+    /// Creates a directory: mkdirat(2).
     Dir { mode: u32 },
-    /// symlinkat
+    /// Creates a symbolic link with this text: symlinkat(2).
     Symlink { target: CString },
-    /// A file made in memory of ours.
+    /// Creates a file with this content.
     File { mode: u32, data: Vec<u8> },
-    /// A file with what a descriptor gives.
+    /// Creates or overwrites a file with what can be read from a descriptor.
     Copy { mode: u32, fd: i32 },
-    /// A mount.
-    Mount(Source),
-    /// The program's terminal, out of the devpts here; a copy of it at the second path.
+    /// Mounts something.
+    Mount(MountSource),
+    /// Opens the program's pseudo-terminal by the ptmx at the target, and mounts its slave end at the path `console`,
+    /// too.
     Terminal { console: CString },
-    /// Attributes that are added to a mount from here on.
+    /// Adds attributes to the mount at the target: mount_setattr(2).
     Attributes(u64),
-    /// chmod
+    /// Changes permissions: chmod(2).
     Chmod { mode: u32 },
 }
 
-/// What is mounted.
+/// What is mounted at the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are the arguments of the call that each variant names")]
-pub enum Source {
-    /// The scratch file of this name.
+pub enum MountSource {
+    /// The file or directory of this name in the scratch directory.
     Scratch(CString),
-    /// A new tmpfs of a size of its own.
+    /// A new tmpfs with a size limit of its own.
     Tmpfs { mode: CString, size: CString, attributes: u64 },
-    /// A directory of this name in the sandbox's one tmpfs.
+    /// A new directory of this name in the sandbox's own tmpfs.
     Memory { name: CString, mode: u32, attributes: u64 },
-    /// A copy of the mounts at a path of the host, on which there is no link.
+    /// A copy of the mounts at a path of the host whose links are resolved already.
     Resolved { source: CString, attributes: u64 },
-    /// A copy of the mounts at a path of the host, links followed. With `guard`, it is procfs, and writable parts become read-only.
+    /// A copy of the mounts at a path of the host, links followed. With `optional`, a missing source is skipped. With
+    /// `tolerant`, mounts below may lack the attributes. With `guard`, the source is a procfs, and its writable parts
+    /// become read-only.
     Path { source: CString, attributes: u64, private: bool, optional: bool, tolerant: bool, guard: bool },
-    /// A copy of the mounts at what a descriptor of the caller's refers to.
+    /// A copy of the mounts at the file that a descriptor of the caller refers to.
     Descriptor { fd: i32, attributes: u64, private: bool },
-    /// A file of this name in the sandbox's one tmpfs, with what a descriptor gives.
+    /// A new file of this name in the sandbox's own tmpfs, with what can be read from a descriptor.
     Data { name: CString, mode: u32, fd: i32, attributes: u64 },
-    /// The kernel's overlay filesystem. With `memory`, changes go to directories of these names in the sandbox's one tmpfs.
+    /// An overlay filesystem. `upper` has the upper and the work directory; with `memory`, they are names in the
+    /// sandbox's own tmpfs.
     Overlay { lower: Vec<CString>, upper: Option<(CString, CString)>, memory: bool },
-    /// procfs; as above.
+    /// A new procfs. With `masked`, the paths of `child/procfs.rs` are masked or read-only. With `guard`, its writable
+    /// parts become read-only.
     Proc { masked: bool, guard: bool },
-    /// devpts
+    /// A new instance of devpts.
     Devpts,
-    /// mqueue
+    /// The POSIX message queues of this ipc namespace. With `optional`, it is skipped if the kernel has none.
     Mqueue { optional: bool },
-    /// cgroup2
+    /// A cgroup v2 filesystem.
     Cgroup { ro: bool },
 }

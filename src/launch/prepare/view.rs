@@ -1,7 +1,7 @@
 //! The view.
 
 use super::strings::{cstring, label};
-use crate::child::{Act, EMPTY_DIR, EMPTY_FILE, Point, Scratch, Session, Source, Step, ViewSteps};
+use crate::child::{EMPTY_DIR, EMPTY_FILE, MountSource, Scratch, Session, Step, StepAction, TargetState, ViewSteps};
 use crate::error::{Error, Result};
 use crate::plan::{Op, Phase, Placed, Plan};
 use crate::spec::{self, Upper};
@@ -30,8 +30,8 @@ pub(super) fn prepare(plan: &Plan, session: Session) -> Result<ViewSteps> {
         let seal =
             plan.view.parts.iter().position(|placed| matches!(placed.op, Op::Seal { .. })).unwrap_or(steps.len());
         // After all that has a number: what comes behind are seals, which do not fail for reasons of a profile.
-        let act = Act::Terminal { console: inside(&console)? };
-        steps.insert(seal, Step { path: inside(&devpts.join("ptmx"))?, point: Point::There, act });
+        let act = StepAction::Terminal { console: inside(&console)? };
+        steps.insert(seal, Step { path: inside(&devpts.join("ptmx"))?, point: TargetState::There, act });
     }
     Ok(ViewSteps {
         untie: !plan.namespaces.user.is_private(),
@@ -60,50 +60,51 @@ fn step(index: usize, placed: &Placed, scratch: &mut Vec<Scratch>) -> Result<Ste
     let op = &placed.op;
     let path = inside(op.path())?;
     let point = match (placed.ensure, op) {
-        (Some(parents), _) => Point::Ensure(parents),
+        (Some(parents), _) => TargetState::Ensure(parents),
         (None, Op::Bind { make: true, .. } | Op::Dir { .. } | Op::Symlink { .. } | Op::File { over: false, .. }) => {
-            Point::Make
+            TargetState::Make
         }
-        (None, _) => Point::There,
+        (None, _) => TargetState::There,
     };
     let name = |kind: char| cstring(OsStr::new(&format!("{kind}{index}")));
     let act = match op {
-        Op::Dir { mode, .. } => Act::Dir { mode: *mode },
-        Op::Symlink { target, .. } => Act::Symlink { target: cstring(target.as_os_str())? },
+        Op::Dir { mode, .. } => StepAction::Dir { mode: *mode },
+        Op::Symlink { target, .. } => StepAction::Symlink { target: cstring(target.as_os_str())? },
         Op::File { mode, data, over: true, .. } => {
             let name = name('f')?;
             scratch.push(Scratch { name: name.clone(), mode: *mode, data: Some(data.clone()) });
-            Act::Mount(Source::Scratch(name))
+            StepAction::Mount(MountSource::Scratch(name))
         }
-        Op::File { mode, data, .. } => Act::File { mode: *mode, data: data.clone() },
-        Op::Mask { dir, closed, .. } => Act::Mount(Source::Scratch(mask(scratch, *dir, *closed))),
-        Op::Tmpfs { mode, size: Some(size), attributes, .. } => Act::Mount(Source::Tmpfs {
+        Op::File { mode, data, .. } => StepAction::File { mode: *mode, data: data.clone() },
+        Op::Mask { dir, closed, .. } => StepAction::Mount(MountSource::Scratch(mask(scratch, *dir, *closed))),
+        Op::Tmpfs { mode, size: Some(size), attributes, .. } => StepAction::Mount(MountSource::Tmpfs {
             mode: cstring(OsStr::new(&format!("{mode:o}")))?,
             size: cstring(OsStr::new(&size.to_string()))?,
             attributes: attributes.bits(),
         }),
         Op::Tmpfs { mode, attributes, .. } => {
-            Act::Mount(Source::Memory { name: name('t')?, mode: *mode, attributes: attributes.bits() })
+            StepAction::Mount(MountSource::Memory { name: name('t')?, mode: *mode, attributes: attributes.bits() })
         }
-        Op::Bind { source, attributes, .. } => {
-            Act::Mount(Source::Resolved { source: cstring(source.as_os_str())?, attributes: attributes.bits() })
-        }
+        Op::Bind { source, attributes, .. } => StepAction::Mount(MountSource::Resolved {
+            source: cstring(source.as_os_str())?,
+            attributes: attributes.bits(),
+        }),
         Op::Proc { masked, guard, .. } => {
             if *masked {
                 mask(scratch, false, false);
                 mask(scratch, true, false);
             }
-            Act::Mount(Source::Proc { masked: *masked, guard: *guard })
+            StepAction::Mount(MountSource::Proc { masked: *masked, guard: *guard })
         }
-        Op::Devpts { .. } => Act::Mount(Source::Devpts),
-        Op::Cgroup { ro, .. } => Act::Mount(Source::Cgroup { ro: *ro }),
-        Op::Mqueue { optional, .. } => Act::Mount(Source::Mqueue { optional: *optional }),
-        Op::Seal { .. } => Act::Attributes(sys::ATTR_RDONLY),
-        Op::Remount { attributes, .. } => Act::Attributes(attributes.bits()),
-        Op::Chmod { mode, .. } => Act::Chmod { mode: *mode },
+        Op::Devpts { .. } => StepAction::Mount(MountSource::Devpts),
+        Op::Cgroup { ro, .. } => StepAction::Mount(MountSource::Cgroup { ro: *ro }),
+        Op::Mqueue { optional, .. } => StepAction::Mount(MountSource::Mqueue { optional: *optional }),
+        Op::Seal { .. } => StepAction::Attributes(sys::ATTR_RDONLY),
+        Op::Remount { attributes, .. } => StepAction::Attributes(attributes.bits()),
+        Op::Chmod { mode, .. } => StepAction::Chmod { mode: *mode },
         // What is writable here is the host's to mount on; what is not must not become so by what arrives.
-        Op::Show { source, attributes, optional, tolerant, guard, .. } => Act::Mount(match source {
-            spec::Source::Path(path) => Source::Path {
+        Op::Show { source, attributes, optional, tolerant, guard, .. } => StepAction::Mount(match source {
+            spec::Source::Path(path) => MountSource::Path {
                 source: cstring(path.as_os_str())?,
                 attributes: attributes.bits(),
                 private: attributes.ro,
@@ -112,14 +113,17 @@ fn step(index: usize, placed: &Placed, scratch: &mut Vec<Scratch>) -> Result<Ste
                 guard: *guard,
             },
             spec::Source::Descriptor(fd) => {
-                Source::Descriptor { fd: *fd, attributes: attributes.bits(), private: attributes.ro }
+                MountSource::Descriptor { fd: *fd, attributes: attributes.bits(), private: attributes.ro }
             }
         }),
-        Op::Data { mode, fd, mounted: None, .. } => Act::Copy { mode: *mode, fd: *fd },
-        Op::Data { mode, fd, mounted: Some(attributes), .. } => {
-            Act::Mount(Source::Data { name: name('d')?, mode: *mode, fd: *fd, attributes: attributes.bits() })
-        }
-        Op::Overlay { lower, upper, .. } => Act::Mount(Source::Overlay {
+        Op::Data { mode, fd, mounted: None, .. } => StepAction::Copy { mode: *mode, fd: *fd },
+        Op::Data { mode, fd, mounted: Some(attributes), .. } => StepAction::Mount(MountSource::Data {
+            name: name('d')?,
+            mode: *mode,
+            fd: *fd,
+            attributes: attributes.bits(),
+        }),
+        Op::Overlay { lower, upper, .. } => StepAction::Mount(MountSource::Overlay {
             lower: lower.iter().map(|dir| cstring(dir.as_os_str())).collect::<Result<_>>()?,
             memory: *upper == Upper::Memory,
             upper: match upper {
