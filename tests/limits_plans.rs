@@ -1,6 +1,6 @@
 //! Where a sandbox's cgroup comes from, on hosts that nobody here has, and what is said where it comes from nowhere.
 
-use sbx::host::{CgroupFacts, Delegated, Facts, Hierarchy, Kept, Managed, Manager};
+use sbx::host::{CgroupFacts, Delegated, Facts, Hierarchy, Manager, SbxService, ScopeManager};
 use sbx::profile::schema::{self, Target};
 use sbx::spec::limits::{self, Limit, Limits, Value};
 use sbx::spec::{Origin, Process, Root, Sandbox};
@@ -17,7 +17,7 @@ fn debian() -> CgroupFacts {
         hierarchy: Hierarchy::Unified,
         own: "/sys/fs/cgroup/user.slice/user-1000.slice/session-2.scope".into(),
         kernel: words("cpuset cpu io memory hugetlb pids rdma misc"),
-        manager: Managed::By(Manager {
+        manager: ScopeManager::Available(Manager {
             dir: "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service".into(),
             address: "/run/user/1000/systemd/private".into(),
             user: true,
@@ -41,8 +41,8 @@ fn job(others: &[&str]) -> Delegated {
     Delegated { dir: "/sys/fs/cgroup/ci/job".into(), ..delegated(others) }
 }
 
-fn kept() -> Kept {
-    Kept {
+fn kept() -> SbxService {
+    SbxService {
         dir: "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/sbx.slice/sbx.service".into(),
         controllers: words("cpu memory pids"),
         reached: false,
@@ -53,9 +53,9 @@ fn kept() -> Kept {
 fn container() -> CgroupFacts {
     CgroupFacts {
         own: "/sys/fs/cgroup/".into(),
-        manager: Managed::Missing(
+        manager: ScopeManager::Missing(
             "systemd does not run here".into(),
-            "have who started this container or job hand a cgroup on".into(),
+            "ask whoever started this container or job to delegate a cgroup".into(),
         ),
         ..debian()
     }
@@ -103,7 +103,7 @@ fn the_first_source_that_has_the_controllers_is_taken_and_the_others_are_named()
         ("the same, with a service that is kept", CgroupFacts { kept: Some(kept()), ..debian() }, &both),
         (
             "a service that is kept, with a controller fewer",
-            CgroupFacts { kept: Some(Kept { controllers: words("pids"), ..kept() }), ..debian() },
+            CgroupFacts { kept: Some(SbxService { controllers: words("pids"), ..kept() }), ..debian() },
             &both,
         ),
         ("Debian 12, a controller that is not delegated", debian(), &[("memory_max", "64M"), ("cpus", "0")]),
@@ -164,7 +164,7 @@ fn the_first_source_that_has_the_controllers_is_taken_and_the_others_are_named()
         (
             "a user without a session",
             CgroupFacts {
-                manager: Managed::Missing(
+                manager: ScopeManager::Missing(
                     "alice has no session here: there is no /run/user/1000".into(),
                     "log in (ssh, a console; su and sudo make no session), or as root: loginctl enable-linger alice"
                         .into(),

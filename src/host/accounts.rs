@@ -1,4 +1,4 @@
-//! /etc/passwd, /etc/group, /etc/subuid and /etc/subgid, read as files: a static program has no NSS.
+//! Reads /etc/passwd, /etc/group, /etc/subuid and /etc/subgid as files, since a static program has no NSS.
 
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -8,33 +8,34 @@ use std::path::{Path, PathBuf};
 pub struct Account {
     /// Login name.
     pub name: String,
-    /// User id.
+    /// User id of the account.
     pub uid: u32,
-    /// Group id.
+    /// Id of the account's primary group.
     pub gid: u32,
-    /// Home directory.
+    /// Home directory of the account.
     pub home: PathBuf,
-    /// Shell.
+    /// Login shell; may be empty.
     pub shell: String,
 }
 
 impl Account {
-    /// Whether somebody logs in with it, by the ranges of login.defs(5).
+    /// Whether the account is a person's rather than the system's: its user id is in the usual range, UID_MIN to
+    /// UID_MAX of login.defs(5).
     pub fn is_person(&self) -> bool {
         (1000..60000).contains(&self.uid)
     }
 }
 
-/// A line of subuid(5).
+/// A range of ids, as in a line of subuid(5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Range {
-    /// First id.
+    /// First id of the range.
     pub start: u32,
-    /// How many.
+    /// Number of ids.
     pub count: u32,
 }
 
-/// The accounts of a passwd(5) file. Lines that are none are passed over, as NSS does.
+/// The accounts in a passwd(5) file. Invalid lines are skipped, as NSS does.
 pub fn accounts(file: &Path) -> Vec<Account> {
     let text = std::fs::read(file).unwrap_or_default();
     parse_accounts(&String::from_utf8_lossy(&text))
@@ -53,7 +54,7 @@ fn parse_accounts(text: &str) -> Vec<Account> {
         .collect()
 }
 
-/// Names and ids of a group(5) file.
+/// The names and ids in a group(5) file.
 pub fn groups(file: &Path) -> Vec<(String, u32)> {
     let text = std::fs::read(file).unwrap_or_default();
     String::from_utf8_lossy(&text)
@@ -65,7 +66,7 @@ pub fn groups(file: &Path) -> Vec<(String, u32)> {
         .collect()
 }
 
-/// The ranges of a subuid(5) file that belong to a user, by name or by number.
+/// The ranges in a subuid(5) file that belong to a user, by name or by user id.
 pub fn ranges(file: &Path, name: Option<&str>, uid: u32) -> Vec<Range> {
     parse_ranges(&std::fs::read_to_string(file).unwrap_or_default(), name, uid)
 }
@@ -82,7 +83,8 @@ fn parse_ranges(text: &str, name: Option<&str>, uid: u32) -> Vec<Range> {
         .collect()
 }
 
-/// The ids that a map of user_namespaces(7) gives its namespace: the first and the last number of each line.
+/// The ids inside a user namespace that a map file of user_namespaces(7) defines: the first and the last number of each
+/// line.
 pub fn own_ranges(file: &Path) -> Vec<Range> {
     std::fs::read_to_string(file)
         .unwrap_or_default()

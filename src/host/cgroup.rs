@@ -1,4 +1,4 @@
-//! Where a sandbox's cgroup can come from: cgroups(7), "Delegation", and systemd's doc/CGROUP_DELEGATION.
+//! Finds out where a sandbox's cgroup can be created: cgroups(7), "Delegation", and systemd's doc/CGROUP_DELEGATION.
 
 use crate::spec::limits::{Limits, Value};
 use crate::sys;
@@ -10,120 +10,122 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What is mounted at /sys/fs/cgroup.
+/// The cgroup version of this host, as mounted at /sys/fs/cgroup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hierarchy {
-    /// cgroup v2 alone.
+    /// cgroup v2 only.
     Unified,
-    /// v1 with its controllers, and v2 without.
+    /// cgroup v1 with the controllers, and cgroup v2 without.
     Hybrid,
-    /// v1 alone.
+    /// cgroup v1 only.
     Legacy,
-    /// Nothing.
+    /// No cgroups.
     #[default]
     Absent,
 }
 
-/// What there is for a sandbox's cgroup.
+/// What the host offers for a sandbox's cgroup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct CgroupFacts {
-    /// What is mounted.
+    /// The cgroup version that is mounted.
     pub hierarchy: Hierarchy,
-    /// The mount is read-only, as in a container.
+    /// /sys/fs/cgroup is mounted read-only, as in most containers.
     pub read_only: bool,
-    /// The directory of the cgroup that the caller is in.
+    /// Directory of the cgroup that the caller is in.
     pub own: PathBuf,
-    /// Controllers that this kernel has for v2.
+    /// cgroup v2 controllers that are available at the root.
     pub kernel: Vec<String>,
-    /// The cgroups that are ours to divide: our own and those above it up to the one that was handed to us.
+    /// Cgroups in which sbx may create others: the caller's own and those above it, up to the one that was delegated.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub delegated: Vec<Delegated>,
-    /// Limits of cgroups that we are in, each with its directory.
+    /// Limits of the cgroups that the caller is in, each with the cgroup's directory.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<(PathBuf, String)>,
-    /// The service that a user keeps for sandboxes, if it runs.
+    /// `sbx.service`, if the user runs it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub kept: Option<Kept>,
-    /// A manager that makes scopes, or why there is none, and what mends that.
-    pub manager: Managed,
-    /// Devices that paths of limits lie on: the whole disk's number, or why it cannot be told.
+    pub kept: Option<SbxService>,
+    /// A systemd manager that can create scopes, or why there is none and how to fix that.
+    pub manager: ScopeManager,
+    /// For each path in an I/O limit, the number (MAJOR:MINOR) of the whole disk that it is on, or why there is none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub devices: BTreeMap<PathBuf, std::result::Result<String, String>>,
-    /// Sizes of huge pages, as the files' names have them.
+    /// Huge page sizes of this kernel, as in the names of the hugetlb controller's files, such as `2MB`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pages: Vec<String>,
 }
 
-/// A manager that makes scopes, or why there is none, and what mends that.
+/// A systemd manager that can create scopes, or why there is none and how to fix that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Managed {
-    /// There it is.
-    By(Manager),
-    /// Why not, and the fix.
+pub enum ScopeManager {
+    /// A manager that can create scopes.
+    #[serde(rename = "by")]
+    Available(Manager),
+    /// Why there is no manager, and how to fix that.
     Missing(String, String),
 }
 
-impl Default for Managed {
-    fn default() -> Managed {
-        Managed::Missing(String::new(), String::new())
+impl Default for ScopeManager {
+    fn default() -> ScopeManager {
+        ScopeManager::Missing(String::new(), String::new())
     }
 }
 
-/// A cgroup that is ours to divide.
+/// A cgroup in which sbx may create others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Delegated {
     /// Its directory.
     pub dir: PathBuf,
-    /// cgroup.controllers: what can be handed on.
+    /// Controllers that can be enabled for its children: cgroup.controllers.
     pub controllers: Vec<String>,
-    /// cgroup.subtree_control: what is.
+    /// Controllers already enabled for its children: cgroup.subtree_control.
     pub enabled: Vec<String>,
-    /// We are in it ourselves, rather than in one below.
+    /// The caller is in this cgroup itself, rather than in one below it.
     pub occupied: bool,
-    /// Who else is.
+    /// Other processes in this cgroup, each as `PID (NAME)`.
     pub others: Vec<String>,
 }
 
-/// The cgroup of `sbx.service`, which has a process of its own that does nothing: systemd keeps no empty one.
+/// The cgroup of `sbx.service`. The service has an idle process, since systemd removes empty cgroups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
-pub struct Kept {
+pub struct SbxService {
     /// Its directory.
     pub dir: PathBuf,
-    /// cgroup.controllers.
+    /// Controllers that can be enabled for its children: cgroup.controllers.
     pub controllers: Vec<String>,
-    /// Nobody's cgroup but ours lies between it and ours: a process of ours may be born there.
+    /// The user may write to the common ancestor of this cgroup and the caller's: so a process may be created in it, or
+    /// move to it (cgroups(7), "Delegation containment").
     pub reached: bool,
 }
 
-/// A systemd manager.
+/// A systemd manager, of the system or of the user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Manager {
-    /// The directory that its cgroups lie below.
+    /// Directory that the manager's cgroups are below.
     pub dir: PathBuf,
-    /// Its own socket, or the bus's address.
+    /// Path of the manager's own socket, or address of the bus.
     pub address: String,
-    /// The user's rather than the system's.
+    /// It is the user's manager rather than the system's.
     pub user: bool,
-    /// Controllers that it may hand on.
+    /// Controllers that the manager can enable for its cgroups.
     pub controllers: Vec<String>,
 }
 
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// The directory of the cgroup v2 that this process is in, of what /proc/self/cgroup says.
+/// The directory of the cgroup v2 that a process is in, from the content of its /proc/PID/cgroup.
 fn own(text: &str) -> Option<PathBuf> {
     let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
     Some(Path::new(ROOT).join(path.trim_start_matches('/')))
 }
 
-/// The directory of the cgroup v2 that this process is in by now.
+/// The directory of the cgroup v2 that this process is in now.
 pub fn own_cgroup() -> Option<PathBuf> {
     own(&std::fs::read_to_string("/proc/self/cgroup").ok()?)
 }
 
-/// Looks for all of it.
+/// Gathers all facts about cgroups that these limits need. `name` is the user's name.
 pub fn probe(limits: &Limits, uid: u32, name: &str, env: &BTreeMap<String, String>) -> CgroupFacts {
     let text = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let v1 = text.lines().any(|line| !line.starts_with("0::") && line.split(':').nth(1).is_some_and(|c| !c.is_empty()));
@@ -146,7 +148,7 @@ pub fn probe(limits: &Limits, uid: u32, name: &str, env: &BTreeMap<String, Strin
     if !facts.read_only {
         facts.delegated = delegated(&facts.own, &runtime);
         facts.kept = kept(uid, &facts.own);
-        facts.limits = above(&facts.own, &if uid == 0 { ROOT.into() } else { managers(uid) });
+        facts.limits = above(&facts.own, &if uid == 0 { ROOT.into() } else { user_manager_dir(uid) });
     }
     facts.manager = manager(uid, name, &runtime, env);
     for limit in &limits.list {
@@ -170,17 +172,17 @@ pub fn probe(limits: &Limits, uid: u32, name: &str, env: &BTreeMap<String, Strin
     facts
 }
 
-/// The words of a file.
+/// The words of a file; none if it cannot be read.
 fn words(file: &Path) -> Vec<String> {
     std::fs::read_to_string(file).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
-/// Limits that hold for us, of those that a sandbox elsewhere would be without.
+/// Limits of the caller's cgroups that a sandbox in a scope of the manager would escape.
 fn above(own: &Path, manager: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for dir in own.ancestors().take_while(|dir| dir.starts_with(ROOT) && !manager.starts_with(dir)) {
         for file in ["memory.max", "memory.high", "memory.swap.max", "cpu.max", "cpuset.cpus", "io.max"] {
-            // Numbers, which come at once.
+            // A short line, which one read(2) gives whole.
             let mut bytes = [0; 64];
             let read = std::fs::File::open(dir.join(file)).and_then(|mut file| file.read(&mut bytes));
             let text = String::from_utf8_lossy(bytes.get(..read.unwrap_or(0)).unwrap_or_default());
@@ -192,10 +194,10 @@ fn above(own: &Path, manager: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The cgroups from our own up to the nearest that somebody handed to us. That we could write to one does not say so: the user's manager
-/// makes all of its cgroups as the user.
+/// The cgroups from the caller's own up to the nearest that was delegated. That one is writable does not mean that it
+/// was delegated: the user's manager creates all of its cgroups as the user.
 fn delegated(own: &Path, runtime: &Path) -> Vec<Delegated> {
-    // What lies outside of our namespace's root is named by `..`.
+    // A cgroup outside of the cgroup namespace's root is named by `..`.
     if own.components().any(|part| part == std::path::Component::ParentDir) {
         return Vec::new();
     }
@@ -221,7 +223,8 @@ fn divisible(dir: &Path, own: &Path) -> Delegated {
     }
 }
 
-/// Whether the permissions allow it, and it is none of systemd's slices, which it never delegates: systemd.resource-control(5), Delegate=.
+/// Whether sbx may create cgroups in this one: its permissions allow it, and it is no slice, since systemd never
+/// delegates those (systemd.resource-control(5), Delegate=).
 fn may_divide(dir: &Path) -> bool {
     let writable = |name: &str| {
         let path = CString::new(dir.join(name).as_os_str().as_bytes()).unwrap_or_default();
@@ -236,19 +239,20 @@ fn is_delegated(dir: &Path, runtime: &Path) -> bool {
         return false;
     }
     let Some(name) = dir.file_name().and_then(|name| name.to_str()) else { return false };
-    // The root of our namespace: a container's own, unless a systemd in it divides it. The hierarchy's true root has no type.
+    // The cgroup namespace's root, as in a container, is delegated unless a systemd in there manages it. The root of
+    // the whole hierarchy has no cgroup.type.
     if dir == Path::new(ROOT) {
         return dir.join("cgroup.type").exists() && !dir.join("init.scope").exists();
     }
-    // The manager's own, which is the manager's to divide.
+    // The user manager's own cgroup is delegated to that manager.
     if name.starts_with("user@") && name.ends_with(".service") {
         return false;
     }
-    // Of units of the system's manager.
+    // The system's manager marks delegated units with this attribute.
     if sys::attribute(dir, c"user.delegate").as_deref() == Some(b"1") {
         return true;
     }
-    // Of units that were made at run time, which have a file, as with `systemd-run -p Delegate=yes`.
+    // Transient units, as of `systemd-run -p Delegate=yes`, have a unit file that says so.
     let user = dir.components().any(|part| part.as_os_str().to_string_lossy().starts_with("user@"));
     let units = if user { runtime.join("systemd/transient") } else { PathBuf::from("/run/systemd/transient") };
     let text = std::fs::read_to_string(units.join(name)).unwrap_or_default();
@@ -256,46 +260,46 @@ fn is_delegated(dir: &Path, runtime: &Path) -> bool {
     value.is_some_and(|value| !["", "no", "false", "0", "off"].contains(&value))
 }
 
-/// The directory of the user's manager.
-fn managers(uid: u32) -> PathBuf {
+/// The directory of the user manager's cgroup.
+fn user_manager_dir(uid: u32) -> PathBuf {
     Path::new(ROOT).join(format!("user.slice/user-{uid}.slice/user@{uid}.service"))
 }
 
-fn kept(uid: u32, own: &Path) -> Option<Kept> {
-    // Root's scopes are of the system's manager.
+fn kept(uid: u32, own: &Path) -> Option<SbxService> {
+    // For root, the system's manager creates scopes.
     if uid == 0 {
         return None;
     }
-    let manager = managers(uid);
+    let manager = user_manager_dir(uid);
     let dir = manager.join("sbx.slice/sbx.service");
     let controllers = words(&dir.join("cgroup.controllers"));
-    // One that runs sbx itself is another.
-    (!controllers.is_empty() && !own.starts_with(&dir)).then(|| Kept {
+    // If sbx itself runs in that service, it is not one for sandboxes.
+    (!controllers.is_empty() && !own.starts_with(&dir)).then(|| SbxService {
         reached: own.starts_with(&manager),
         dir,
         controllers,
     })
 }
 
-fn manager(uid: u32, name: &str, runtime: &Path, env: &BTreeMap<String, String>) -> Managed {
-    let no = |why: String, fix: &str| Managed::Missing(why, fix.to_owned());
+fn manager(uid: u32, name: &str, runtime: &Path, env: &BTreeMap<String, String>) -> ScopeManager {
+    let no = |why: String, fix: &str| ScopeManager::Missing(why, fix.to_owned());
     if !Path::new("/run/systemd/system").exists() {
         return no(
             "systemd does not run here".into(),
-            "have who started this container or job hand a cgroup on: its /sys/fs/cgroup writable, in a cgroup namespace of its own",
+            "ask whoever started this container or job to delegate a cgroup: a writable /sys/fs/cgroup in a cgroup namespace of its own",
         );
     }
     if uid == 0 {
         let controllers = words(&Path::new(ROOT).join("cgroup.controllers"));
-        return Managed::By(Manager {
+        return ScopeManager::Available(Manager {
             dir: ROOT.into(),
             address: "/run/systemd/private".into(),
             user: false,
             controllers,
         });
     }
-    let service = managers(uid);
-    // Where there is no runtime directory of that name, as where a program has been given another, the usual one may still be there.
+    let service = user_manager_dir(uid);
+    // XDG_RUNTIME_DIR may have been changed for this program; the manager's socket is in the usual directory then.
     let usual = PathBuf::from(format!("/run/user/{uid}/systemd/private"));
     let private = Some(runtime.join("systemd/private")).filter(|path| path.exists()).unwrap_or(usual);
     let address = match env.get("DBUS_SESSION_BUS_ADDRESS") {
@@ -307,26 +311,26 @@ fn manager(uid: u32, name: &str, runtime: &Path, env: &BTreeMap<String, String>)
             let fix = format!(
                 "log in (ssh, a console; su and sudo make no session), or as root: loginctl enable-linger {name}"
             );
-            return Managed::Missing(why, fix);
+            return ScopeManager::Missing(why, fix);
         }
         None => {
             return no(
-                format!("{name}'s systemd manager does not run: {} has no socket of it", runtime.display()),
+                format!("{name}'s systemd manager does not run: there is no socket of it in {}", runtime.display()),
                 "systemctl start user@$(id -u) as root, or log in anew",
             );
         }
     };
     if !service.exists() {
         return no(
-            format!("{name}'s systemd manager is in no cgroup that is seen here"),
-            "in a container, run sbx where the manager runs, or have a cgroup handed on",
+            format!("{name}'s systemd manager has no cgroup that is visible here"),
+            "in a container, run sbx where the manager runs, or have a cgroup delegated to it",
         );
     }
     let controllers = words(&service.join("cgroup.controllers"));
-    Managed::By(Manager { dir: service, address, user: true, controllers })
+    ScopeManager::Available(Manager { dir: service, address, user: true, controllers })
 }
 
-/// MAJOR:MINOR of the disk that a path is, or lies on: io.max takes no partitions.
+/// MAJOR:MINOR of the disk that a path is or is on, since io.max takes no partitions; or why there is none.
 fn device(path: &Path) -> std::result::Result<String, String> {
     use std::os::unix::fs::FileTypeExt;
     let facts = std::fs::metadata(path).map_err(|error| sys::Errno::from(error).to_string())?;
@@ -336,7 +340,7 @@ fn device(path: &Path) -> std::result::Result<String, String> {
     if !block.exists() {
         return Err(format!("it lies on no disk (device {major}:{minor}): name the disk, such as /dev/sda"));
     }
-    // A partition lies below its disk.
+    // In sysfs, a partition's directory is below that of its disk.
     let dir = if block.join("partition").exists() { block.join("..") } else { block };
     let text = std::fs::read_to_string(dir.join("dev")).map_err(|error| sys::Errno::from(error).to_string())?;
     Ok(text.trim().to_owned())

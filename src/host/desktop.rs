@@ -1,34 +1,34 @@
-//! Where the desktop's sockets are.
+//! Finds the desktop's sockets and devices.
 
 use crate::spec::{BusPolicy, Sandbox};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What of the desktop is there. Only what the sandbox asks for is looked for.
+/// Sockets and devices of the desktop that were found. Only those that the sandbox asks for are looked up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct DesktopFacts {
-    /// The caller's runtime directory.
+    /// The caller's runtime directory: XDG_RUNTIME_DIR, or its default.
     pub runtime_dir: PathBuf,
-    /// The compositor's socket.
+    /// Path of the Wayland compositor's socket.
     pub wayland: Option<PathBuf>,
-    /// The X display's number and its socket.
+    /// Number of the X display, and path of its socket.
     pub x11: Option<(String, PathBuf)>,
-    /// The record of this display in the caller's Xauthority, as it is written in such a file.
+    /// The records for this display from the caller's Xauthority file, in that file's format.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub x11_cookie: Vec<u8>,
-    /// PipeWire's socket.
+    /// Path of PipeWire's socket.
     pub pipewire: Option<PathBuf>,
-    /// PulseAudio's socket.
+    /// Path of PulseAudio's socket.
     pub pulse: Option<PathBuf>,
-    /// Address of the session bus.
+    /// D-Bus address of the session bus.
     pub session_bus: Option<String>,
-    /// Devices of each class that is asked for.
+    /// Paths of the device files for each class that the sandbox names.
     pub devices: BTreeMap<String, Vec<PathBuf>>,
 }
 
 impl DesktopFacts {
-    /// Every path in it.
+    /// All paths of sockets and devices that were found.
     pub fn all_paths(&self) -> impl Iterator<Item = &Path> {
         let sockets = [&self.wayland, &self.pipewire, &self.pulse];
         let sockets = sockets.into_iter().flatten().chain(self.x11.iter().map(|(_, path)| path));
@@ -37,7 +37,7 @@ impl DesktopFacts {
     }
 }
 
-/// The path in the address of a bus, if it is at one (D-Bus Specification, "unix transport").
+/// The socket's path in a D-Bus address, if the address names one (D-Bus Specification, "Unix Domain Sockets").
 pub fn bus_path(address: &str) -> Option<&Path> {
     address.split([',', ';']).find_map(|part| part.strip_prefix("unix:path=")).map(Path::new)
 }
@@ -51,7 +51,7 @@ pub(super) fn probe(sandbox: &Sandbox, env: &BTreeMap<String, String>, uid: u32)
     let there = |path: PathBuf| is_socket(&path).then_some(path);
     let mut facts = DesktopFacts { runtime_dir: runtime_dir.clone(), ..DesktopFacts::default() };
     if desktop.wayland {
-        // An absolute WAYLAND_DISPLAY is a path of its own (wl_display_connect(3)); join keeps it.
+        // WAYLAND_DISPLAY may be an absolute path (wl_display_connect(3)), which `join` leaves unchanged.
         facts.wayland = there(runtime_dir.join(get("WAYLAND_DISPLAY").unwrap_or("wayland-0")));
     }
     if desktop.x11
@@ -87,15 +87,17 @@ pub(super) fn probe(sandbox: &Sandbox, env: &BTreeMap<String, String>, uid: u32)
     facts
 }
 
-/// `:1`, `:1.0`, `unix:1` → `1`. A display of another host has no socket here.
+/// The display's number in a value of DISPLAY: `1` of `:1`, `:1.0` and `unix:1`. `None` for a display of another host,
+/// which has no socket here.
 fn display_number(display: &str) -> Option<String> {
     let rest = display.strip_prefix("unix").unwrap_or(display).strip_prefix(':')?;
     let number = rest.split('.').next()?;
     (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then(|| number.to_owned())
 }
 
-/// The records of one display, out of an Xauthority file (Xau(3): each record is a 16-bit family and four counted strings,
-/// address, number, name, data). The family is set to FamilyWild, so that the record matches under another host name.
+/// The records for one display from the content of an Xauthority file (Xau(3): each record is a 16-bit family and four
+/// counted strings, address, number, name, data). The family is changed to FamilyWild, so that the record matches under
+/// another host name.
 fn cookie(mut records: &[u8], number: &str) -> Vec<u8> {
     const FAMILY_LOCAL: u16 = 256;
     const FAMILY_WILD: u16 = 65535;
@@ -127,7 +129,7 @@ fn cookie(mut records: &[u8], number: &str) -> Vec<u8> {
     out
 }
 
-/// The device files of a class.
+/// The device files of a class, such as `gpu`.
 fn class(name: &str) -> Vec<PathBuf> {
     let below = |dir: &str, prefixes: &[&str]| {
         let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();

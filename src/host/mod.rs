@@ -1,6 +1,6 @@
-//! What this machine and this user can do. Reads; changes nothing.
+//! Gathers facts about this machine and this user. It only reads, and changes nothing.
 //!
-//! `Facts` is plain data, so that the planner can be tested on hosts that nobody has.
+//! [`Facts`] is plain data, so that the planner can be tested with the facts of any host.
 
 mod accounts;
 mod cgroup;
@@ -9,7 +9,7 @@ mod paths;
 mod vars;
 
 pub use accounts::{Account, Range};
-pub use cgroup::{CgroupFacts, Delegated, Hierarchy, Kept, Managed, Manager, own_cgroup};
+pub use cgroup::{CgroupFacts, Delegated, Hierarchy, Manager, SbxService, ScopeManager, own_cgroup};
 pub use desktop::{DesktopFacts, bus_path};
 pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Kind, Paths, below};
@@ -20,72 +20,72 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What the planner needs to know of the host. Gathered for one sandbox: what it does not need is not looked at.
+/// Facts about the host that the planner needs. They are gathered for one sandbox: what it does not need is left empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Facts {
-    /// Real user id.
+    /// The caller's real user id.
     pub uid: u32,
-    /// Real group id.
+    /// The caller's real group id.
     pub gid: u32,
-    /// The caller's effective capabilities: root in a sandbox may have none.
+    /// The caller's effective capabilities, one bit for each: root may lack some, as inside a sandbox.
     pub capabilities: u64,
-    /// The ids that there are for root: /proc/self/uid_map's and gid_map's first numbers.
+    /// User ids and group ids that exist in the caller's user namespace, for root: from /proc/self/uid_map and gid_map.
     pub own_ids: (Vec<Range>, Vec<Range>),
-    /// Supplementary groups beside `gid`.
+    /// The caller's supplementary groups without `gid`.
     pub groups: Vec<u32>,
-    /// Version of the kernel, from uname(2).
+    /// Version of the kernel, major and minor: uname(2).
     pub kernel: (u32, u32),
-    /// Settings that may stand in the way; none if they were not looked at.
+    /// Kernel settings that may prevent a sandbox; `None` if they were not read.
     pub settings: Option<Settings>,
-    /// Accounts of /etc/passwd.
+    /// Accounts in /etc/passwd.
     pub accounts: Vec<Account>,
-    /// Groups of /etc/group: name and id.
+    /// Groups in /etc/group: name and id.
     pub group_names: Vec<(String, u32)>,
-    /// Ranges of /etc/subuid that belong to the user.
+    /// Ranges in /etc/subuid that belong to the caller.
     pub subuid: Vec<Range>,
-    /// Ranges of /etc/subgid that belong to the user.
+    /// Ranges in /etc/subgid that belong to the caller.
     pub subgid: Vec<Range>,
-    /// Helper programs found, by name.
+    /// Paths of the helper programs that were found, by name.
     pub helpers: BTreeMap<String, PathBuf>,
-    /// The caller's directory.
+    /// The caller's working directory.
     pub cwd: PathBuf,
-    /// The caller's home.
+    /// The caller's home directory.
     pub home: PathBuf,
     /// The caller's environment, as far as it is UTF-8.
     pub env: BTreeMap<String, String>,
-    /// What lies in the host's `/` (or in the root of `dir:PATH`).
+    /// Entries of the host's `/` (or of PATH for the root `dir:PATH`), by name.
     pub top: Vec<(String, Kind)>,
-    /// What lies at the paths that the sandbox names.
+    /// What kind of file is at each path that the sandbox names.
     pub paths: Paths,
-    /// The desktop, if the sandbox asks for any of it.
+    /// Sockets and devices of the desktop that the sandbox asks for.
     pub desktop: DesktopFacts,
-    /// Version of Landlock's interface, where the sandbox wants it and the kernel has it.
+    /// Landlock version of the kernel, if the sandbox uses Landlock and the kernel has it.
     pub landlock: Option<i32>,
-    /// Where a cgroup can come from, if the sandbox wants one.
+    /// Where a cgroup can be created, if the sandbox needs one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<CgroupFacts>,
-    /// Content of /etc/resolv.conf where the host's network is used.
+    /// Content of /etc/resolv.conf, if the sandbox uses the host's network.
     pub resolv_conf: Option<String>,
-    /// Sources of a bare root's operations that are not there, and what the kernel says of them.
+    /// Sources of mounts that do not exist, with the errno, for a sandbox with a bare root (sbx-bwrap).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub absent: BTreeMap<PathBuf, crate::sys::Errno>,
 }
 
-/// Settings of the kernel that may stand in the way of a sandbox. A run looks at them only after the kernel refused it: they
-/// cost a start more than reading a profile.
+/// Kernel settings that may prevent a sandbox. A run reads them only after the kernel has refused a call: reading them
+/// takes longer than reading a profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Settings {
-    /// Namespace types this kernel has, by their file in /proc/self/ns.
+    /// Namespace types that this kernel has, by their names in /proc/self/ns.
     pub namespaces: Vec<String>,
-    /// Those of which the sysctl user.max_NAME_namespaces allows none, by their names in /proc/self/ns.
+    /// Namespace types of which the sysctl user.max_NAME_namespaces allows none, by their names in /proc/self/ns.
     pub exhausted: Vec<String>,
-    /// We are in a user namespace already: a sandbox or a container.
+    /// The caller is not in the initial user namespace, but in a sandbox or a container.
     pub inside: bool,
-    /// user.max_user_namespaces; none if it cannot be read.
+    /// The sysctl user.max_user_namespaces; `None` if it cannot be read.
     pub max_user_namespaces: Option<u64>,
-    /// kernel.unprivileged_userns_clone of Debian's older kernels, if there.
+    /// The sysctl kernel.unprivileged_userns_clone, which older kernels of Debian have.
     pub unprivileged_userns_clone: Option<u64>,
-    /// kernel.apparmor_restrict_unprivileged_userns of Ubuntu's kernels, if there.
+    /// The sysctl kernel.apparmor_restrict_unprivileged_userns, which kernels of Ubuntu have.
     pub apparmor_restrict_userns: Option<u64>,
 }
 
@@ -101,7 +101,7 @@ impl Facts {
         self.capabilities & 1 << 31 != 0
     }
 
-    /// Adds the settings.
+    /// Reads the kernel settings, and adds them.
     #[must_use]
     pub fn with_settings(mut self) -> Facts {
         let number = |path: &str| -> Option<u64> { std::fs::read_to_string(path).ok()?.trim().parse().ok() };
@@ -124,28 +124,28 @@ impl Facts {
         self
     }
 
-    /// The account of the caller.
+    /// The caller's account, if it is in /etc/passwd.
     pub fn account(&self) -> Option<&Account> {
         self.accounts.iter().find(|account| account.uid == self.uid)
     }
 
-    /// Name of the caller, or its number.
+    /// The caller's user name, or its user id if it has none.
     pub fn user_name(&self) -> String {
         self.account().map_or_else(|| self.uid.to_string(), |account| account.name.clone())
     }
 }
 
-/// The accounts of this host.
+/// The accounts in this host's /etc/passwd.
 pub fn accounts() -> Vec<Account> {
     accounts::accounts(Path::new("/etc/passwd"))
 }
 
-/// The little that a bare root needs to be known.
+/// Gathers the few facts that a sandbox with a bare root (sbx-bwrap) needs.
 pub fn probe_bare(sandbox: &Sandbox, cwd: PathBuf, home: PathBuf) -> Facts {
     let (uid, gid) = crate::sys::ids();
     let mut absent = BTreeMap::new();
     let mut look = |path: &Path| {
-        // Whether it may be looked at is seen when it is used, with other rights.
+        // Not EACCES: the source is opened later with other rights, and may be accessible then.
         if let Err(error) = std::fs::metadata(path)
             && matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP))
         {
@@ -176,12 +176,12 @@ pub fn probe_bare(sandbox: &Sandbox, cwd: PathBuf, home: PathBuf) -> Facts {
     }
 }
 
-/// Whether this kernel has this kind of namespace.
+/// Whether this kernel has namespaces of this type.
 pub fn has_namespace(namespace: Namespace) -> bool {
     Path::new("/proc/self/ns").join(namespace.word()).exists()
 }
 
-/// Whether user namespaces are there, and not switched off for everybody.
+/// Whether the kernel has user namespaces, and they are not disabled for everybody.
 pub fn has_user_namespaces() -> bool {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     Path::new("/proc/self/ns/user").exists()
@@ -189,7 +189,7 @@ pub fn has_user_namespaces() -> bool {
         && !read("/sys/module/user_namespace/parameters/enable").starts_with('N')
 }
 
-/// Looks at the host, as far as this sandbox needs it.
+/// Gathers the facts about the host that this sandbox needs.
 pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, accounts: Vec<Account>) -> Facts {
     let (uid, gid) = crate::sys::ids();
     let name = accounts.iter().find(|account| account.uid == uid).map(|account| account.name.clone());
@@ -263,7 +263,7 @@ fn namespaces() -> Vec<String> {
     names
 }
 
-/// Where a cgroup can come from.
+/// Gathers the facts about cgroups that these limits need.
 pub fn cgroup_facts(
     limits: &crate::spec::limits::Limits,
     uid: u32,
@@ -274,8 +274,8 @@ pub fn cgroup_facts(
     cgroup::probe(limits, uid, &name, env)
 }
 
-/// Programs of these names in PATH, but for what lies where the caller stands and is not root's: that is what the sandbox is
-/// against, and these run outside of it.
+/// Finds programs in `path` (PATH) by name. Files below the caller's working directory that do not belong to root are
+/// skipped: they may be what the sandbox is to protect from, and helpers run outside of it.
 pub fn helpers(names: &[&str], path: &str, cwd: &Path) -> BTreeMap<String, PathBuf> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let program = |file: &PathBuf| {

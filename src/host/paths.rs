@@ -1,4 +1,5 @@
-//! What lies at the paths that a sandbox names, links included, so that the planner can follow them without looking.
+//! Records what is at the paths that a sandbox names, including links, so that the planner can resolve paths without
+//! access to the host.
 
 use super::DesktopFacts;
 use crate::spec::{Mode, Namespace, Root, Sandbox};
@@ -10,44 +11,45 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Devices that every program may expect, by their names in /dev.
+/// Devices that are in every sandbox's /dev, by name.
 pub const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
-/// Directories of sysfs that are there to be mounted on.
+/// Directories of sysfs that exist only as mount points.
 const MOUNT_POINTS: [&str; 5] =
     ["/sys/fs/bpf", "/sys/fs/pstore", "/sys/kernel/debug", "/sys/kernel/security", "/sys/kernel/tracing"];
 
-/// It may neither be read, written nor searched, and belongs to another.
+/// Why a path that belongs to another user, and that this user may not read, write or search, needs no mask.
 const CLOSED: &str = "this user may not open it on the host either";
 
-/// What a path of the host is, itself.
+/// The kind of a file on the host. Links are not followed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A directory.
     Dir,
-    /// A file, device, socket or pipe: all are bound onto a file.
+    /// A file, device, socket or pipe: all of them are mounted on a file.
     File,
-    /// A symbolic link and its text.
+    /// A symbolic link, with its text.
     Link(PathBuf),
 }
 
-/// Values by path, in no order. Names of files that somebody else made may be among the keys: the hash is another one in each process.
+/// Values by path, without an order. Paths may be file names that somebody else has chosen, so the hash function has
+/// another seed in each process.
 pub(crate) type ByPath<T> = HashMap<OsString, T, foldhash::fast::RandomState>;
 
-/// Kinds by path. What is not in it is not there, or was not asked for.
+/// What was found at paths of the host. A path that is not in here does not exist, or was not looked up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Paths {
     #[serde(serialize_with = "lossy")]
     kinds: ByPath<Kind>,
-    /// What the user may not look at.
+    /// Paths that the user may not look up (EACCES).
     #[serde(skip)]
     denied: BTreeSet<OsString>,
-    /// What needs no mask, and why.
+    /// Paths that need no mask, and why.
     closed: BTreeMap<OsString, &'static str>,
-    /// Entries of directories of which one is to be hidden.
+    /// Entries of directories that contain a hidden path, by the directory's path.
     listings: BTreeMap<PathBuf, Vec<(String, Kind)>>,
-    /// Entries of the root that the view starts from.
+    /// Entries of the root directory that the view starts from.
     #[serde(skip)]
     top: Vec<(String, Kind)>,
 }
@@ -57,11 +59,11 @@ fn lossy<S: Serializer>(kinds: &ByPath<Kind>, serializer: S) -> Result<S::Ok, S:
     serializer.collect_map(sorted.into_iter().map(|(path, kind)| (path.to_string_lossy(), kind)))
 }
 
-/// Links in one path, after which the kernel gives up with ELOOP.
+/// How many links the kernel follows in one path before it fails with ELOOP: path_resolution(7).
 const MAX_LINKS: usize = 40;
 
 impl Paths {
-    /// For tests: paths as given, with their parents.
+    /// For tests: these paths and their parents.
     pub fn fake(entries: &[(&str, Kind)]) -> Paths {
         let mut paths = Paths::default();
         for (path, kind) in entries {
@@ -73,33 +75,34 @@ impl Paths {
         paths
     }
 
-    /// What lies at a path, without following a link at its end.
+    /// The kind of the file at a path; a link at its end is not followed. `None`: there is none, or it was not looked
+    /// up.
     pub fn kind(&self, path: &Path) -> Option<&Kind> {
         self.kinds.get(path.as_os_str())
     }
 
-    /// Whether the user may not look at what lies there.
+    /// Whether the user may not look up a path.
     pub fn denied(&self, path: &Path) -> bool {
         path.ancestors().any(|above| self.denied.contains(above.as_os_str()))
     }
 
-    /// For tests: what is closed to the user.
+    /// For tests: marks a path as one that needs no mask.
     pub fn close(&mut self, path: &str) {
         self.closed.insert(path.into(), CLOSED);
     }
 
-    /// Why there is no need to mask what lies there, where there is none. Known of paths that are to be closed `optional`ly.
+    /// Why a path needs no mask; `None` if it does. Known only for paths whose mask is `optional`.
     pub fn closed(&self, path: &Path) -> Option<&'static str> {
         self.closed.get(path.as_os_str()).copied()
     }
 
-    /// Entries of a directory, where the planner needs them.
+    /// Entries of a directory, if they were recorded.
     pub fn listing(&self, path: &Path) -> Option<&[(String, Kind)]> {
         self.listings.get(path).map(Vec::as_slice)
     }
 
-    /// Follows the links of a path below `root`: the real path (below `root`), and each link passed on the way.
-    /// The last part need not be there. None where links go in a circle.
+    /// Resolves the links of a path below `root`: gives the real path (below `root`), and each link on the way with its
+    /// text. The last part need not exist. `None` if there are too many links.
     pub fn resolve(&self, root: &Path, path: &Path) -> Option<(PathBuf, Vec<(PathBuf, PathBuf)>)> {
         let mut links = Vec::new();
         let mut walk = Walk::new(root, path);
@@ -114,7 +117,7 @@ impl Paths {
         Some((walk.inside(), links))
     }
 
-    /// What lies in the root that the view starts from.
+    /// Takes the entries of the root directory that the view starts from.
     pub(super) fn take_top(&mut self) -> Vec<(String, Kind)> {
         std::mem::take(&mut self.top)
     }
@@ -128,7 +131,7 @@ impl Paths {
         desktop: &DesktopFacts,
     ) {
         let none = PathBuf::from("/");
-        // Each rule has some parents of its own.
+        // Each rule has some parent directories of its own.
         self.kinds.reserve(64 + 2 * sandbox.filesystem.paths.len());
         self.kinds.insert("/".into(), Kind::Dir);
         let root = match &sandbox.filesystem.root {
@@ -145,7 +148,7 @@ impl Paths {
             }
             if let Some(from) = &rule.options.from {
                 self.look(&none, from);
-                // Mount points of what lies in it. Paths are sorted by their parts, so those follow at once.
+                // Mount points for the paths below it. Paths are sorted by components, so those follow next.
                 let inner = sandbox.filesystem.paths.get(index + 1..).unwrap_or_default().iter();
                 for rest in inner.map_while(|inner| inner.path.strip_prefix(&rule.path).ok()) {
                     self.look(&none, &from.join(rest));
@@ -181,10 +184,10 @@ impl Paths {
         }
     }
 
-    /// What the defaults of a root replace.
+    /// Records the paths that the defaults of a root replace.
     fn gather_root(&mut self, root: &Path, home: &Path, accounts: &[super::Account]) {
-        // What lies in /home and /root is not shown, whoever it belongs to, so that nobody's home there is looked for: a file server
-        // or an automounter would have to bring it.
+        // Nothing in /home and /root is shown anyway, so homes in there are not looked up: that might involve a file
+        // server or an automounter.
         let hidden: Vec<_> = ["/home", "/root"]
             .into_iter()
             .filter(|dir| !matches!(self.kind(&below(root, Path::new(dir))), Some(Kind::Link(_))))
@@ -201,8 +204,8 @@ impl Paths {
         }
     }
 
-    /// Records every part of a path, and of what its links lead to. Gives the host's path of the last part, and its permissions
-    /// where they were asked for now.
+    /// Records every component of a path, links resolved. Gives the host's path of the last component, and its
+    /// permissions if they were looked up now. `None` if the path does not exist.
     fn look(&mut self, root: &Path, path: &Path) -> Option<(OsString, Option<Permissions>)> {
         let mut walk = Walk::new(root, path);
         let mut last = None;
@@ -232,9 +235,9 @@ impl Paths {
         Some((walk.host().to_owned(), last))
     }
 
-    /// Records whether what lies at a path, which is there, needs no mask.
+    /// Records whether a path of the host, which exists, needs no mask.
     fn note_closed(&mut self, host: OsString, permissions: Option<Permissions>) {
-        // A place for a mount. What comes later on the host does not reach the view.
+        // An empty mount point. What is mounted there later on the host does not appear in the view.
         let vacant = || std::fs::read_dir(&host).is_ok_and(|mut entries| entries.next().is_none());
         if MOUNT_POINTS.iter().any(|path| host == *path) && vacant() {
             self.closed.insert(host, "nothing is mounted there on the host");
@@ -258,7 +261,7 @@ impl Paths {
         self.list_directory(&below(root, parent));
     }
 
-    /// Records the entries of a directory of the host.
+    /// Records the entries of a directory of the host, and gives them.
     fn list_directory(&mut self, host: &Path) -> &Vec<(String, Kind)> {
         if !self.listings.contains_key(host) {
             let entries = entries(host);
@@ -271,11 +274,11 @@ impl Paths {
     }
 }
 
-/// Who may do what with a file, as its inode says.
+/// Owner and permissions of a file.
 #[derive(Debug, Clone, Copy)]
 struct Permissions {
     owner: u32,
-    /// Permission bits of everybody but the owner: those of the group and those of others.
+    /// Permission bits of the group and of others.
     others: u32,
 }
 
@@ -284,14 +287,15 @@ impl Permissions {
         Permissions { owner: found.uid(), others: found.mode() & 0o77 }
     }
 
-    /// Whether the file, which lies at this path, is another user's, and this one may neither read, write nor execute it.
+    /// Whether the file at this path, which has these permissions, belongs to another user, and this user may not read,
+    /// write or execute it.
     fn refuse(self, path: &OsStr) -> bool {
         let (uid, _) = sys::ids();
         if self.owner == uid {
             return false;
         }
-        // Root is asked about by the kernel alone: its capabilities tell. For everybody else the bits of the group are the most that
-        // an access control list may grant, too: acl(5), MASK entries.
+        // For root, capabilities decide, so the kernel is asked about every access. For everybody else, the bits of the
+        // group also limit what an access control list can grant: acl(5), MASK entries.
         let bits = if uid == 0 { 0o7 } else { self.others >> 3 | self.others & 0o7 };
         if bits == 0 {
             return true;
@@ -302,7 +306,7 @@ impl Permissions {
     }
 }
 
-/// The host's path of a path of the view.
+/// The path on the host of a path below `root`.
 pub fn below(root: &Path, path: &Path) -> PathBuf {
     if root == Path::new("/") {
         return path.to_owned();
@@ -310,17 +314,19 @@ pub fn below(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path)).components().collect()
 }
 
-/// A way along a path below a root, part by part, as the kernel goes it.
+/// Walks along a path below a root, component by component, as the kernel resolves it.
 struct Walk {
-    /// The host's path of where we are, links resolved.
+    /// The current path on the host, links resolved.
     real: Vec<u8>,
-    /// How much of it is the root.
+    /// Length of the root in `real`, in bytes.
     base: usize,
-    /// Where the last part starts.
+    /// Offset in `real` at which the last component starts.
     last: usize,
-    /// What is still to go.
+    /// The path that is walked, or the text of the last link and what was left behind it.
     rest: Vec<u8>,
+    /// Offset in `rest` of the next component.
     at: usize,
+    /// How many links were followed.
     links: usize,
 }
 
@@ -331,7 +337,7 @@ impl Walk {
         Walk { base: real.len(), last: real.len(), real, rest, at: 0, links: 0 }
     }
 
-    /// Goes to the next part; false at the end.
+    /// Goes to the next component; false at the end of the path.
     fn step(&mut self) -> bool {
         while let Some(rest) = self.rest.get(self.at..).filter(|rest| !rest.is_empty()) {
             let length = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
@@ -354,7 +360,7 @@ impl Walk {
         false
     }
 
-    /// What we are at is a link: goes back, and along its text. False after too many.
+    /// Follows a link, with this text, at the current path. False after more than [`MAX_LINKS`].
     fn follow(&mut self, text: &Path) -> bool {
         self.links += 1;
         self.real.truncate(if text.is_absolute() { self.base } else { self.last });
@@ -369,7 +375,7 @@ impl Walk {
         OsStr::from_bytes(&self.real)
     }
 
-    /// Where we are, below the root.
+    /// The current path below the root.
     fn inside(&self) -> PathBuf {
         match self.real.get(self.base..) {
             Some(path) if !path.is_empty() => OsStr::from_bytes(path).into(),
@@ -390,7 +396,8 @@ fn kind_of(path: &Path) -> std::io::Result<(Kind, Permissions)> {
     Ok((kind, Permissions::of(&found)))
 }
 
-/// What lies in a directory, by name. The kinds come with the names (getdents64(2)), so that nothing in it is looked at but links.
+/// The entries of a directory, sorted by name. Their kinds come with the names (getdents64(2)), so only links have to
+/// be read.
 fn entries(path: &Path) -> Vec<(String, Kind)> {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
     let kind = |entry: &std::fs::DirEntry| -> std::io::Result<Kind> {

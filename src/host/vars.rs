@@ -1,11 +1,11 @@
-//! Variables and places that profiles may use.
+//! Values of the variables and well-known directories that profiles may use.
 
 use super::accounts::Account;
 use crate::profile::Vars;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The caller's home: `$HOME` if it is an absolute path, else the account's.
+/// The caller's home directory: `$HOME` if it is an absolute path, else the account's.
 pub fn home(env: &BTreeMap<String, String>, accounts: &[Account], uid: u32) -> PathBuf {
     let set = env.get("HOME").filter(|home| home.starts_with('/')).map(PathBuf::from);
     set.or_else(|| accounts.iter().find(|account| account.uid == uid).map(|account| account.home.clone()))
@@ -14,7 +14,7 @@ pub fn home(env: &BTreeMap<String, String>, accounts: &[Account], uid: u32) -> P
         .collect()
 }
 
-/// What variables stand for, for this caller.
+/// The values of variables and well-known directories for this caller.
 pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) -> Vars {
     let (uid, _) = crate::sys::ids();
     let home = home(env, accounts, uid).display().to_string();
@@ -25,7 +25,7 @@ pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) ->
     set("CWD", cwd.display().to_string());
     set("UID", uid.to_string());
     set("USER", name.unwrap_or_else(|| uid.to_string()));
-    // basedir-spec: relative paths are ignored, and these are the defaults.
+    // XDG Base Directory Specification: relative paths are ignored, and these are the defaults.
     let base =
         |name: &str, default: String| env.get(name).filter(|path| path.starts_with('/')).cloned().unwrap_or(default);
     for (name, below) in [
@@ -41,21 +41,21 @@ pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) ->
     let written = std::fs::read_to_string(Path::new(&config).join("user-dirs.dirs")).unwrap_or_default();
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let people = accounts.iter().filter(|account| account.is_person() && account.uid != uid);
-    // Nobody else's home is looked at: it may lie on a file server, or be brought by an automounter.
+    // Other users' homes are not looked up: that might involve a file server or an automounter.
     let homes = std::iter::once(real(Path::new(&home))).chain(people.map(|account| account.home.clone()));
     let homes = homes.filter(|home| home.parent().is_some()).collect();
     Vars {
         places: places(&home, &written),
         homes,
         rlimits: rlimits(),
-        profiles: way(&Path::new(&config).join("sbx/profiles")),
+        profiles: profile_paths(&Path::new(&config).join("sbx/profiles")),
         names,
     }
 }
 
-/// What the profiles depend on: each link on the way to them where it lies itself, their directory and the one above by real paths,
-/// there or not, and where files among them that are links lead.
-fn way(path: &Path) -> Vec<PathBuf> {
+/// The paths that decide which profiles apply: each link on the way to the profiles' directory; the real paths of that
+/// directory and of its parent, whether they exist or not; and the targets of links in that directory.
+fn profile_paths(path: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut here = PathBuf::from("/");
     let count = path.components().count();
@@ -78,14 +78,15 @@ fn way(path: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The caller's limits.
+/// The caller's resource limits, soft and hard, by name.
 fn rlimits() -> BTreeMap<&'static str, (u64, u64)> {
     let limit =
         |(name, resource): &(&'static str, crate::sys::Resource)| Some((*name, crate::sys::rlimit(*resource).ok()?));
     crate::sys::RLIMITS.iter().filter_map(limit).collect()
 }
 
-/// Well-known directories: xdg-user-dirs' file, and its defaults where it says nothing.
+/// Well-known directories by name, such as `xdg-download`: from `written`, the content of xdg-user-dirs' file, with its
+/// defaults.
 fn places(home: &str, written: &str) -> BTreeMap<String, String> {
     let defaults = [
         ("desktop", "Desktop"),
@@ -104,7 +105,7 @@ fn places(home: &str, written: &str) -> BTreeMap<String, String> {
             continue;
         };
         let value = value.trim_matches('"').replace("$HOME", home);
-        // A directory set to the home itself is how the file says "there is none".
+        // The file says that there is no such directory by setting it to the home itself.
         if let Some(place) = places.get_mut(&format!("xdg-{}", name.to_lowercase()))
             && value.starts_with('/')
             && Path::new(&value) != Path::new(home)

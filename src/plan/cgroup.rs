@@ -1,6 +1,6 @@
 //! Where the sandbox's cgroup comes from: one that was handed to us, the service that is kept, or a scope.
 
-use crate::host::{CgroupFacts, Delegated, Hierarchy, Kept, Managed, Manager};
+use crate::host::{CgroupFacts, Delegated, Hierarchy, Manager, SbxService, ScopeManager};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -75,8 +75,8 @@ pub(super) fn choose(facts: &CgroupFacts, needed: &[&str], description: &str) ->
         reasons.push("/sys/fs/cgroup is mounted read-only, as in a container".to_owned());
     }
     let manager = match &facts.manager {
-        Managed::By(manager) => Some(manager),
-        Managed::Missing(..) => None,
+        ScopeManager::Available(manager) => Some(manager),
+        ScopeManager::Missing(..) => None,
     };
     let scope = manager.filter(|manager| lacking(&manager.controllers, needed).is_empty() && !facts.read_only);
     let scope = scope.map(|manager| scope_of(manager, description));
@@ -139,7 +139,7 @@ fn scope_of(manager: &Manager, description: &str) -> Chosen {
     Chosen { source, offered: manager.controllers.clone(), below: manager.dir.clone() }
 }
 
-fn service(kept: &Kept, manager: Option<&Manager>, scope: Option<Chosen>) -> Chosen {
+fn service(kept: &SbxService, manager: Option<&Manager>, scope: Option<Chosen>) -> Chosen {
     let source = CgroupSource::Service {
         dir: kept.dir.clone(),
         mover: manager.filter(|_| !kept.reached).map(|manager| manager.address.clone()),
@@ -151,7 +151,7 @@ fn service(kept: &Kept, manager: Option<&Manager>, scope: Option<Chosen>) -> Cho
 /// Why none of them has these controllers.
 fn nowhere(facts: &CgroupFacts, needed: &[&str], mut reasons: Vec<String>) -> Nowhere {
     let fix = match &facts.manager {
-        Managed::By(manager) if !facts.read_only => {
+        ScopeManager::Available(manager) if !facts.read_only => {
             let absent = lacking(&manager.controllers, needed);
             let list = absent.join(", ");
             // The kernel's own list is whole at the hierarchy's root, which a container does not see.
@@ -172,8 +172,8 @@ fn nowhere(facts: &CgroupFacts, needed: &[&str], mut reasons: Vec<String>) -> No
             );
         }
         // It may make a scope, which cannot be divided from here.
-        Managed::By(_) => None,
-        Managed::Missing(why, fix) => {
+        ScopeManager::Available(_) => None,
+        ScopeManager::Missing(why, fix) => {
             reasons.push(why.clone());
             Some(fix)
         }
@@ -198,9 +198,9 @@ const COUNTING: [&str; 4] = ["cpu", "memory", "pids", "io"];
 pub(super) fn countable(facts: &CgroupFacts) -> impl Iterator<Item = &'static str> {
     let has = |list: &[String], name: &str| list.iter().any(|other| other == name);
     COUNTING.into_iter().filter(move |name| match &facts.manager {
-        Managed::By(manager) => has(&manager.controllers, name),
+        ScopeManager::Available(manager) => has(&manager.controllers, name),
         // What lies above has what lies below has.
-        Managed::Missing(..) => facts.delegated.iter().any(|ours| has(&ours.controllers, name)),
+        ScopeManager::Missing(..) => facts.delegated.iter().any(|ours| has(&ours.controllers, name)),
     })
 }
 
@@ -225,5 +225,5 @@ pub(super) fn available(facts: &CgroupFacts, controller: &str) -> bool {
     facts.hierarchy == Hierarchy::Unified
         && (facts.delegated.iter().any(|ours| has(&ours.controllers))
             || facts.kept.as_ref().is_some_and(|kept| has(&kept.controllers))
-            || matches!(&facts.manager, Managed::By(manager) if has(&manager.controllers)))
+            || matches!(&facts.manager, ScopeManager::Available(manager) if has(&manager.controllers)))
 }
