@@ -1,8 +1,8 @@
-//! As much of D-Bus as it takes to ask a question and to wait for a signal: D-Bus Specification, "Message Protocol". The crates for it
-//! cost more, and trust the other end of the socket: docs/dependencies.md.
+//! A minimal D-Bus client, which can call methods and wait for signals: D-Bus Specification, "Message Protocol". The
+//! crates for D-Bus cost more, and trust the other end of the socket: docs/dependencies.md.
 //!
-//! The other end is not trusted here. All reading ends at a deadline, what is kept of it is bounded, and nothing that is received is
-//! used as an index without a check.
+//! The other end is not trusted here. All reading ends at a deadline, the amount of data kept is bounded, and nothing
+//! that is received is used as an index without a check.
 
 use crate::sys;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,27 +10,28 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::time::{Duration, Instant};
 
-/// The longest message that is read, in bytes. systemd's signals have less than 1 KiB.
+/// Largest message that is accepted, in bytes. systemd's signals have less than 1 KiB.
 const LONGEST: usize = 1 << 20;
 
-/// How much is kept of signals, in bytes: enough for the ten that a manager sends for each of thousands of starts at once.
+/// How many bytes of signals are kept. It is enough for the ten signals that a manager sends for each start, with
+/// thousands at once.
 const MOST_KEPT: usize = 16 << 20;
 
-/// A connection that is authenticated.
+/// An authenticated D-Bus connection, to a bus or directly to a systemd manager.
 pub(crate) struct Bus {
     socket: BufReader<Socket>,
-    /// Number of the last call.
+    /// Serial number of the last call.
     serial: u32,
-    /// The unique name that the bus gave to this connection; empty where there is no bus.
+    /// The unique name that the bus gave to this connection; empty on a direct connection.
     pub name: String,
-    /// Signals that came while another message was waited for: member and body.
+    /// Signals that came while another message was waited for: name (member) and body.
     signals: Vec<(String, Vec<u8>)>,
-    /// Bytes in `signals`.
+    /// Total size of the bodies in `signals`, in bytes.
     kept: usize,
 }
 
-/// A socket that is read until a deadline, however slowly the other end writes: a timeout of each read alone would start anew with
-/// every byte.
+/// A socket with one deadline for all reads, however slowly the other end writes. A timeout for each read would start
+/// again with every byte.
 struct Socket {
     stream: UnixStream,
     deadline: Instant,
@@ -46,56 +47,56 @@ impl Read for Socket {
         self.stream.set_read_timeout(Some(left))?;
         match self.stream.read(bytes) {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Err(late()),
-            // Whoever waits for a message waits in vain.
+            // The other end has closed the connection: no message will come.
             Ok(0) => Err(std::io::Error::from_raw_os_error(libc::ECONNRESET)),
             other => other,
         }
     }
 }
 
-/// A method of an object.
+/// A method to call, and the types of its arguments.
 pub(crate) struct Method<'a> {
-    /// Name of the service.
+    /// Bus name of the service.
     pub to: &'a str,
-    /// Path of the object.
+    /// Object path.
     pub path: &'a str,
-    /// Interface.
+    /// Name of the interface.
     pub interface: &'a str,
     /// Name of the method.
     pub method: &'a str,
-    /// Types of its arguments.
+    /// D-Bus signature of the arguments.
     pub signature: &'a str,
 }
 
-/// Arguments, little-endian.
+/// The body of a method call: its arguments, marshalled in little-endian order.
 #[derive(Default)]
 pub(crate) struct Body(Vec<u8>);
 
 impl Body {
-    /// `s`
+    /// Appends a string (`s`).
     pub fn string(&mut self, text: &str) {
         string(&mut self.0, text);
     }
 
-    /// `u`
+    /// Appends a 32-bit number (`u`).
     pub fn number(&mut self, number: u32) {
         pad(&mut self.0, 4);
         self.0.extend(number.to_le_bytes());
     }
 
-    /// `b`
+    /// Appends a boolean (`b`).
     pub fn switch(&mut self, on: bool) {
         self.number(u32::from(on));
     }
 
-    /// `v`: the signature of what follows.
+    /// Starts a variant (`v`): appends the signature of the value that follows.
     pub fn variant(&mut self, signature: &str) {
         self.0.push(signature.len() as u8);
         self.0.extend(signature.as_bytes());
         self.0.push(0);
     }
 
-    /// `a`: its elements, which lie at multiples of that.
+    /// Appends an array (`a`), whose elements `fill` appends. `alignment` is that of the elements, in bytes.
     pub fn array(&mut self, alignment: usize, fill: impl FnOnce(&mut Body)) {
         self.number(0);
         let length = self.0.len() - 4;
@@ -108,16 +109,17 @@ impl Body {
         }
     }
 
-    /// `(…)`: what follows starts one.
+    /// Starts a structure (`(…)`): the values that follow are its fields.
     pub fn structure(&mut self) {
         pad(&mut self.0, 8);
     }
 }
 
-/// What came back: the first string of a reply, or the name of an error.
+/// The answer to a call: the first string of the reply, or the name and the text of the error.
 pub(crate) type Answer = Result<String, String>;
 
-/// Connects to the first address of a list that is a path or an abstract name.
+/// Connects to a bus: to the first address of the list that works, of those with a path or an abstract name. `patience`
+/// is the time that everything on the connection may take.
 pub(crate) fn connect(address: &str, patience: Duration) -> Result<Bus, String> {
     let mut last = "the address names no socket".to_owned();
     for part in address.split(';') {
@@ -139,34 +141,36 @@ pub(crate) fn connect(address: &str, patience: Duration) -> Result<Bus, String> 
     Err(last)
 }
 
-/// Connects to a socket of systemd's own, which speaks D-Bus without a bus: nobody has names there.
+/// Connects directly to a systemd manager by its own socket, where there is no bus and so no names. `patience` is the
+/// time that everything on the connection may take.
 pub(crate) fn connect_directly(socket: &std::path::Path, patience: Duration) -> Result<Bus, String> {
     let connected = UnixStream::connect(socket).map_err(|error| sys::Errno::from(error).to_string());
     connected.and_then(|stream| Bus::greet(stream, patience))
 }
 
-/// How long everything on a connection may take where nobody needs the answer.
+/// Time that everything on a connection may take if no start depends on the answer.
 pub(crate) const SHORT: Duration = Duration::from_secs(1);
 
-/// How long everything on a connection may take where a start depends on it, and the manager may have much to do.
+/// Time that everything on a connection may take if a start depends on the answer: the manager may be busy.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 impl Bus {
-    /// Says who we are, and waits for the answer: systemd 252 never looks at a message that it has read together with this.
+    /// Authenticates this user, and waits for the answer before anything else is sent: systemd 252 ignores a message
+    /// that it reads together with the authentication.
     fn greet(mut stream: UnixStream, patience: Duration) -> Result<Bus, String> {
         let text = |error: std::io::Error| sys::Errno::from(error).to_string();
-        // The user's number in decimal digits, in hexadecimal.
+        // EXTERNAL takes the user id as decimal digits, each encoded in hexadecimal.
         let uid: String = sys::effective_uid().to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
         stream.write_all(format!("\0AUTH EXTERNAL {uid}\r\nBEGIN\r\n").as_bytes()).map_err(text)?;
-        // A manager's signals may follow the line at once: they stay in the buffer.
+        // A manager's signals may follow the answer at once: they stay in the buffer.
         let mut socket = BufReader::with_capacity(4096, Socket { stream, deadline: Instant::now() + patience });
         let mut line = Vec::new();
         (&mut socket).take(1024).read_until(b'\n', &mut line).map_err(text)?;
         if !line.ends_with(b"\r\n") {
-            return Err("it does not say who it is".into());
+            return Err("it does not answer the authentication".into());
         }
         if !line.starts_with(b"OK") {
-            return Err("it does not accept us".into());
+            return Err("it rejects the authentication".into());
         }
         Ok(Bus { socket, serial: 0, name: String::new(), signals: Vec::new(), kept: 0 })
     }
@@ -177,13 +181,13 @@ impl Bus {
         Ok(self)
     }
 
-    /// The unique name of the connection that owns a name.
+    /// The unique name of the connection that owns a bus name.
     pub fn owner(&mut self, name: &str) -> Answer {
         let bus = "org.freedesktop.DBus";
         self.call(bus, "/org/freedesktop/DBus", bus, "GetNameOwner", Some(name))
     }
 
-    /// Calls a method with one string, or nothing.
+    /// Calls a method with one string or no argument, and waits for its answer.
     pub fn call(&mut self, to: &str, path: &str, interface: &str, method: &str, argument: Option<&str>) -> Answer {
         let mut body = Body::default();
         if let Some(text) = argument {
@@ -198,7 +202,7 @@ impl Bus {
         self.serial += 1;
         let text = |error: std::io::Error| sys::Errno::from(error).to_string();
         self.send(method, body).map_err(text)?;
-        // Signals may come before the reply: hundreds, where many start at once.
+        // Signals may come before the reply: hundreds, if many sandboxes start at once.
         loop {
             if let Some(answer) = self.message().map_err(text)? {
                 return answer;
@@ -206,10 +210,11 @@ impl Bus {
         }
     }
 
-    /// Calls a method in the place of a process that shared this connection and is gone, after all that it has sent. It may have read a
-    /// part of what comes: the answer is recognised, and not read.
+    /// Calls a method on a connection that was shared with a process that is gone, after all that it has sent, and
+    /// waits for the answer. That process may have read part of a message, so messages are not parsed: the answer is
+    /// recognised by its serial number.
     pub fn call_after(&mut self, method: &Method<'_>, body: &Body) {
-        // A number that nothing else has in it.
+        // A serial number that is unlikely to appear in other data.
         self.serial = 0x5b78_a5c3;
         self.socket.get_mut().deadline = Instant::now() + LONG;
         let mut end = vec![5, 1, b'u', 0];
@@ -244,7 +249,7 @@ impl Bus {
             fields.extend(method.signature.as_bytes());
             fields.push(0);
         }
-        // Little-endian, method call, NO_AUTO_START (nothing is to be started by a question), version 1.
+        // Little-endian, method call, NO_AUTO_START (a call must not start a service), version 1.
         let mut message = vec![b'l', 1, 2, 1];
         for number in [body.0.len() as u32, self.serial, fields.len() as u32] {
             message.extend(number.to_le_bytes());
@@ -255,7 +260,7 @@ impl Bus {
         self.socket.get_mut().stream.write_all(&message)
     }
 
-    /// The body of the next signal of that name.
+    /// Waits for the next signal of this name (member); gives its body.
     pub fn signal(&mut self, name: &str) -> Result<Vec<u8>, String> {
         loop {
             if let Some(at) = self.signals.iter().position(|(member, _)| member == name) {
@@ -267,11 +272,11 @@ impl Bus {
         }
     }
 
-    /// The next message: an answer if it is one to the last call.
+    /// Reads the next message. Gives the answer if the message answers the last call; keeps it if it is a signal.
     fn message(&mut self) -> std::io::Result<Option<Answer>> {
         let mut head = [0; 16];
         self.socket.read_exact(&mut head)?;
-        // The other end is on the same machine, little-endian as all that sbx runs on.
+        // The other end runs on the same machine, and all architectures that sbx supports are little-endian.
         if head[0] != b'l' {
             return Err(std::io::Error::from_raw_os_error(libc::EPROTO));
         }
@@ -320,36 +325,37 @@ fn string(bytes: &mut Vec<u8>, text: &str) {
     bytes.push(0);
 }
 
-/// The number at an offset, little-endian.
+/// The 32-bit little-endian number at an offset, if it is within bounds.
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     let bytes = bytes.get(at..at.checked_add(4)?)?;
     bytes.try_into().ok().map(u32::from_le_bytes)
 }
 
-/// The string at an offset, after its length.
+/// The string, without its length and its NUL, at an offset, if it is within bounds.
 fn string_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
     let start = at.checked_add(4)?;
     bytes.get(start..start.checked_add(u32_at(bytes, at)? as usize)?)
 }
 
-/// The first string of a body, if it starts with one.
+/// The string at the start of a body; empty if there is none.
 fn first_string(body: &[u8]) -> String {
     String::from_utf8_lossy(string_at(body, 0).unwrap_or_default()).into_owned()
 }
 
-/// What is used of a message's header fields.
+/// The header fields of a message that this client uses.
 #[derive(Default)]
 struct Fields {
     /// Field 3: the name of a signal.
     member: Option<String>,
     /// Field 4: the name of an error.
     error: Option<String>,
-    /// Field 5: the number of the call that is answered.
+    /// Field 5: the serial number of the call that is answered.
     reply: Option<u32>,
 }
 
 impl Fields {
-    /// Each field is a byte that says which, a signature and a value, and starts at a multiple of 8: `a(yv)`.
+    /// Parses header fields, `a(yv)`: each is a field code, a signature and a value, and starts at a multiple of 8
+    /// bytes.
     fn of(bytes: &[u8]) -> Fields {
         let mut fields = Fields::default();
         let mut at = 0;
@@ -374,7 +380,7 @@ impl Fields {
                 }
                 // A signature has one byte for its length.
                 (1, b'g') => at + 2 + bytes.get(at).map_or(0, |length| usize::from(*length)),
-                // One that the specification does not have yet, whose end is not known.
+                // A field of another type, which the specification does not have yet: its length is not known.
                 _ => break,
             };
             at = end.next_multiple_of(8);
@@ -391,7 +397,7 @@ fn error_text(name: Option<String>, body: &[u8]) -> String {
     }
 }
 
-/// The strings and object paths with which a body starts, all of them of one form, after numbers of that many bytes.
+/// The strings and object paths at the start of a body, after `skip` bytes of numbers.
 pub(crate) fn strings(body: &[u8], skip: usize) -> Vec<String> {
     let mut found = Vec::new();
     let mut at = skip;

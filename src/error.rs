@@ -1,72 +1,72 @@
-//! The one error that users see: what failed, why, and what to do.
+//! The error type that users see: what failed, why, and what to do.
 
 use crate::exit;
 
-/// Something that kept the program from running.
+/// An error that kept the program from running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    /// Exit status that goes with it; see `exit`.
+    /// Exit status of sbx for this error: see [`exit`].
     pub status: u8,
     /// What failed and why: one clause for each layer, without a final period.
     pub message: String,
-    /// What to do, one sentence each.
+    /// What to do about it, one sentence each: the `help:` lines.
     pub hints: Vec<String>,
     /// Whether the message is a finished text that is printed as it is (diagnostics of profiles).
     pub rendered: bool,
-    /// Whether the kernel refused a right, for which settings of the host may be the cause.
+    /// Whether the kernel denied permission, so that settings of the host may be the cause.
     pub refused: bool,
-    /// What failed, for who words it otherwise.
+    /// What failed, as data: sbx-bwrap makes bubblewrap's message of it.
     pub cause: Option<Box<Cause>>,
 }
 
-/// A part of the work on a start. A number says which of several.
+/// A part of a sandbox's set-up. Where there are several of a kind, the index of the one that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Looking for the source of this operation of a bare root.
+    /// Looking up the source of an operation of a bare root.
     Source(usize),
     /// Making the first process and its namespaces.
     Clone,
     /// Joining a namespace; the call is the option that names it.
     Join,
-    /// Before the view.
+    /// The set-up apart from the view, such as namespaces, ids and descriptors.
     Setup,
-    /// The new root itself.
+    /// Making the new root.
     Root,
-    /// This part of the view.
+    /// A part of the view.
     Step(usize),
-    /// Entering the view.
+    /// Entering the new root.
     Enter,
-    /// The directory to start in.
+    /// Changing to the working directory.
     Cwd,
-    /// This resource limit.
+    /// Setting a resource limit.
     Rlimit(usize),
-    /// The lock-down.
+    /// The lock-down: capabilities, keyring, Landlock, labels.
     Lockdown,
-    /// This filter of the caller's.
+    /// Loading a seccomp filter.
     Filter(usize),
-    /// This file that is locked.
+    /// Locking a file.
     Lock(usize),
-    /// This rule of Landlock.
+    /// Adding a rule of Landlock.
     Landlock(usize),
     /// Executing the program.
     Exec,
 }
 
-/// What failed, as data.
+/// A failed call, as data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
-    /// The part of the work.
+    /// The part of the set-up in which the call failed.
     pub part: Part,
-    /// The call, as the manual names it.
+    /// Name of the call, as in its manual page.
     pub call: &'static str,
-    /// What the kernel said.
+    /// The errno of the call.
     pub errno: crate::sys::Errno,
-    /// What was found there.
+    /// What was found instead of what was to be created, such as the text of a link.
     pub found: Option<String>,
 }
 
 impl Error {
-    /// A failure before the program started.
+    /// An error before the program started, with the status [`exit::FAILED`].
     pub fn new(message: impl Into<String>) -> Error {
         Error {
             status: exit::FAILED,
@@ -78,12 +78,12 @@ impl Error {
         }
     }
 
-    /// A text that is complete.
+    /// An error whose text is complete, and is printed unchanged.
     pub fn rendered(text: String) -> Error {
         Error { rendered: true, ..Error::new(text) }
     }
 
-    /// Adds what to do.
+    /// Adds a hint: what to do about the error.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Error {
         self.hints.push(hint.into());
@@ -97,21 +97,21 @@ impl Error {
         self
     }
 
-    /// Marks a right that the kernel refused.
+    /// Marks the error as one where the kernel denied permission.
     #[must_use]
     pub fn refused(mut self) -> Error {
         self.refused = true;
         self
     }
 
-    /// Says what failed as data, too.
+    /// Adds what failed, as data.
     #[must_use]
     pub fn cause(mut self, cause: Cause) -> Error {
         self.cause = Some(Box::new(cause));
         self
     }
 
-    /// Adds the line of the profile that asked for it.
+    /// Adds to the message where the setting that failed comes from, such as a line of a profile.
     #[must_use]
     pub fn origin(mut self, origin: &crate::spec::Origin) -> Error {
         if !origin.0.is_empty() {
@@ -136,16 +136,16 @@ impl std::fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What most of the outer code gives.
+/// The result of functions whose errors users see.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The same of several lines.
+/// Escapes each line of a text as [`printable`] does, and keeps the line breaks.
 pub fn printable_lines(text: &str) -> String {
     text.split_inclusive('\n').map(|line| printable(line.trim_end_matches('\n')).into_owned() + "\n").collect()
 }
 
-/// Text without what a terminal would obey or show misleadingly: names of files, and with them whatever somebody put there, stand
-/// in messages. Controls of ASCII and of Latin-1, and the marks that change the direction of writing, become escapes.
+/// Escapes what a terminal would interpret or show misleadingly: messages contain file names, which others may have
+/// chosen. Control characters of ASCII and Latin-1, and marks that change the direction of writing, become escapes.
 pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
     let odd = |c: char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

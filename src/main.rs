@@ -1,14 +1,14 @@
 //! The program `sbx`.
 //!
-//! It has C's `main`: the one that Rust would put before ours reads /proc/self/maps and sets signal stacks up, which is a
-//! tenth of a start and of no use to a program that is about to become another.
+//! It defines C's `main` itself. The one of Rust's runtime would read /proc/self/maps and set up signal stacks, which
+//! takes a tenth of a start and is of no use to a program that only starts another.
 
 #![no_main]
 
 #[global_allocator]
 static ALLOCATOR: sbx::Arena = sbx::Arena::new();
 
-/// The entry that the C library calls; arguments come through `std::env` all the same.
+/// The entry point that the C library calls. `std::env` has the arguments nevertheless.
 // SAFETY: `main` is the name and the signature that the C library expects, and nothing else has it.
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_argc: std::ffi::c_int, _argv: *const *const std::ffi::c_char) -> std::ffi::c_int {

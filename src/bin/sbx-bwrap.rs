@@ -1,13 +1,13 @@
-//! The program `sbx-bwrap`, which takes bubblewrap's command line and can stand in its place under any name.
+//! The program `sbx-bwrap`, which takes bubblewrap's command line and can replace it, under any name.
 //!
-//! It has C's `main`, as `sbx` has, for the same reason.
+//! It defines C's `main` itself, for the reason given in `src/main.rs`.
 
 #![no_main]
 
 #[global_allocator]
 static ALLOCATOR: sbx::Arena = sbx::Arena::new();
 
-/// The entry that the C library calls; arguments come through `std::env` all the same.
+/// The entry point that the C library calls. `std::env` has the arguments nevertheless.
 // SAFETY: `main` is the name and the signature that the C library expects, and nothing else has it.
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_argc: std::ffi::c_int, _argv: *const *const std::ffi::c_char) -> std::ffi::c_int {

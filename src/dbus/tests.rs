@@ -160,10 +160,10 @@ fn who_says_nothing_or_too_little_in_time_is_given_up() {
 #[test]
 fn what_cannot_be_an_answer_is_an_error() {
     let refused = asked(LONG, |stream| stream.write_all(b"REJECTED EXTERNAL\r\n").unwrap()).0;
-    assert_eq!(refused, "it does not accept us");
+    assert_eq!(refused, "it rejects the authentication");
     for line in [&b"OK \xff\n"[..], &[b'x'; 5_000]] {
         let error = asked(LONG, move |stream| stream.write_all(line).unwrap()).0;
-        assert_eq!(error, "it does not say who it is");
+        assert_eq!(error, "it does not answer the authentication");
     }
     // Of another order of bytes, and longer than is read.
     let mut foreign = message(2, &[(5, 'u', "1")], b"");
