@@ -5,7 +5,7 @@
 mod debian;
 
 use debian::{debian, vars};
-use sbx::host::{CgroupFacts, Facts, Hierarchy, Managed, Manager};
+use sbx::host::{CgroupFacts, Facts, Hierarchy, ScopeManager, Manager};
 use sbx::plan::{self, Plan, Receipt};
 use sbx::profile::schema::{DEVICES, KEYS, Key, Kind, MODES, PATH_OPTIONS, Target};
 use sbx::profile::{Failed, Loader, Merged, resolve};
@@ -36,7 +36,7 @@ fn host() -> Facts {
         hierarchy: Hierarchy::Unified,
         own: "/sys/fs/cgroup/user.slice/user-1000.slice/session-2.scope".into(),
         kernel: all,
-        manager: Managed::By(manager),
+        manager: ScopeManager::By(manager),
         pages: vec!["2MB".into(), "1GB".into()],
         devices: [disk("/usr", "8:0"), disk("/var", "8:16")].into(),
         ..CgroupFacts::default()
