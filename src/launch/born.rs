@@ -1,4 +1,4 @@
-//! Second stage: the sandbox's first process is there, in its namespaces.
+//! Second stage of a start: the sandbox's first process exists, in its namespaces.
 
 use super::cgroup::Cgroup;
 use super::prepared::Prepared;
@@ -14,32 +14,33 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 
-/// A sandbox as long as there is one. What it has to undo is undone in this order: the first process is ended and reaped, and with it
-/// all others; signals are as they were; the cgroup is taken away.
+/// A sandbox whose first process exists. Its fields are dropped in this order: the first process is killed and reaped,
+/// which ends all other processes; the signal mask is restored; the cgroup is removed.
 pub(super) struct Born<'p> {
     pub plan: &'p Plan,
     pub given: ManuallyDrop<child::Prepared>,
     pub first: FirstProcess,
-    /// The socket to the first process. It ends when that process has executed something else, or is gone.
+    /// The socket to the first process. It is at its end once that process has executed another program, or has ended.
     pub socket: OwnedFd,
     pub signals: Signals,
-    /// A pidfd of the process that the sandbox ends with; none where it does not, or when it has ended.
+    /// A pidfd of the caller if the sandbox is to end with it; none once the caller has ended.
     pub caller: Option<OwnedFd>,
     pub cgroup: Option<Cgroup>,
     pub began: Instant,
 }
 
 impl<'p> Born<'p> {
-    /// Makes the first process.
+    /// Clones the first process.
     pub(super) fn new(prepared: Prepared<'p>) -> Result<Born<'p>> {
         let first = clone_first(&prepared)?;
         sys::phase("clone3 returns");
         let Prepared { plan, given, socket, socket_of_child, signals, caller, cgroup, began } = prepared;
-        // From here on the child dies with us: it asked the kernel for that, and it sees this socket end.
+        // From here on the child ends with the launcher: it has a parent-death signal, and it sees the end of this
+        // socket.
         let mut born = Born { plan, given, first, socket, signals, caller, cgroup, began };
         drop(socket_of_child);
         if let Some(handover) = &born.given.lockdown.handover {
-            // The child's alone: it waits for their end.
+            // Only the child may hold the pipe, since it waits for the pipe's end.
             UnownedFd::new(handover.pipe.0).close();
             UnownedFd::new(handover.pipe.1).close();
         }
@@ -64,7 +65,8 @@ fn clone_first(prepared: &Prepared<'_>) -> Result<FirstProcess> {
     let mask = signals.before();
     let mask = if plan.is_bare() { mask.without(libc::SIGCHLD) } else { mask };
     let run = || -> i32 {
-        // The child's copy of the number: what owns it is not dropped here, since this does not come back.
+        // Closes the child's copy by its number: the owner is not dropped in the child, since this closure never
+        // returns.
         UnownedFd::new(socket.as_raw_fd()).close();
         child::run(given, socket_of_child, &mask)
     };

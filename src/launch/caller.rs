@@ -1,18 +1,19 @@
-//! The process that started sbx, where the sandbox is to end with it.
+//! The process that started sbx, if the sandbox is to end with it.
 
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::sys;
 use std::os::fd::OwnedFd;
 
-/// A pidfd of the process that the sandbox ends with, if there is one. By a pidfd: the kernel's parent-death signal goes by the thread
-/// that started us (PR_SET_PDEATHSIG(2const)), which may end before its process does.
+/// A pidfd of the caller if the sandbox is to end with it. A pidfd, because the kernel's parent-death signal is tied to
+/// the thread that started sbx (PR_SET_PDEATHSIG(2const)), which may end before its process does.
 pub(super) fn pidfd(plan: &Plan) -> Result<Option<OwnedFd>> {
     if !plan.process.dies_with_caller {
         return Ok(None);
     }
     let parent = sys::parent_pid();
-    // A program in our process group may stop us. The kernel's signal ends us even then; where the caller has one thread, it is as good.
+    // A program in sbx's process group may stop sbx, and the kernel's signal ends it even then. It is as good as the
+    // pidfd if the caller has only one thread.
     if std::fs::read_dir(format!("/proc/{parent}/task")).map_or(0, Iterator::count) == 1 {
         end_with_parent()?;
     }

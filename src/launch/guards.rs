@@ -7,12 +7,12 @@ use crate::spec::{Namespace, Origin};
 use crate::sys;
 use std::path::Path;
 
-/// Whether a guard is to be left out.
+/// Whether the guard of this name is to be left out.
 fn off(name: &str) -> bool {
     std::env::var("SBX_GUARDS_OFF").is_ok_and(|list| list.split(',').any(|other| other == name))
 }
 
-/// The plan without what a plan decides.
+/// The plan without those guards to be left out that are part of a plan.
 pub(super) fn plan(plan: &Plan) -> &'static Plan {
     let mut plan = plan.clone();
     for namespace in Namespace::ALL {
@@ -48,7 +48,7 @@ pub(super) fn plan(plan: &Plan) -> &'static Plan {
             .chain(after.iter())
             .any(|other| other.op.path() != path && other.op.path().starts_with(&path));
         match &placed.op {
-            // A procfs belongs to a pid namespace of our own.
+            // A new procfs needs a pid namespace of the sandbox's own.
             Op::Proc { .. } if off("pid") => placed.op = bind(&path, true),
             Op::Tmpfs { .. } if off("private") && alone && path.is_dir() => placed.op = bind(&path, true),
             _ => {}
@@ -61,17 +61,17 @@ pub(super) fn plan(plan: &Plan) -> &'static Plan {
             plan.view.parts.insert(at + 1, Placed { op: bind(dev, false), origin: Origin::default(), ensure: None });
         }
     }
-    // It is borrowed for as long as the sandbox runs, and in tests there is one for each process.
+    // Leaked: the plan is borrowed for as long as the sandbox runs, and a test's process runs only one.
     Box::leak(Box::new(plan))
 }
 
-/// The host's own at its own path, read-only.
+/// Binds a path of the host at the same path inside, read-only.
 fn bind(path: &Path, nodev: bool) -> Op {
     let attributes = Attributes { ro: true, nodev, noexec: false };
     Op::Bind { source: path.to_owned(), path: path.to_owned(), attributes, make: false }
 }
 
-/// A bind of a directory onto itself, with the flags that it has, which keeps it from being renamed.
+/// Whether a part of the view binds a directory onto itself, with unchanged flags, to keep it from being renamed.
 fn is_pin(placed: &Placed, view: &[Placed]) -> bool {
     let Op::Bind { source, path, attributes, .. } = &placed.op else { return false };
     source == path
@@ -83,7 +83,7 @@ fn is_pin(placed: &Placed, view: &[Placed]) -> bool {
         })
 }
 
-/// What the child is given without what it does.
+/// What the child is given, without those guards to be left out that are not part of a plan.
 pub(super) fn prepared(mut prepared: Prepared) -> Prepared {
     if off("filter") {
         prepared.lockdown.filters.clear();
@@ -102,7 +102,7 @@ pub(super) fn prepared(mut prepared: Prepared) -> Prepared {
     if off("bounding") {
         prepared.lockdown.capabilities.bounding = None;
     }
-    // Rules for places that are not made have nothing to refer to.
+    // Landlock rules for paths that are not made would have nothing to refer to.
     if off("landlock") || off("devices") || off("ipc") {
         prepared.lockdown.landlock = None;
     }

@@ -1,4 +1,5 @@
-//! Fourth stage: helpers are ready, and the launcher has no more rights and descriptors than it needs from here on.
+//! Fourth stage of a start: helpers are ready, and the launcher has no more rights and descriptors than it needs from
+//! here on.
 
 use super::events::Events;
 use super::mapped::Mapped;
@@ -10,11 +11,11 @@ use crate::spec::Descriptors;
 use crate::sys;
 use std::os::fd::AsFd;
 
-/// A sandbox that lacks nothing but its program.
+/// A sandbox that is complete but for its program.
 pub(super) struct Helped<'p>(pub Supervisor<'p>);
 
 impl<'p> Helped<'p> {
-    /// Starts helpers, and has the first process go on when those are ready that it waits for.
+    /// Starts the helpers, and lets the first process go on once those are ready that it waits for.
     pub(super) fn new(mapped: Mapped<'p>, status: &mut dyn Events) -> Result<Helped<'p>> {
         let Mapped(mut supervisor) = mapped;
         let plan = supervisor.sandbox().plan;
@@ -26,7 +27,7 @@ impl<'p> Helped<'p> {
             give_up_rights(plan)?;
         }
         if let Descriptors::AllBut(_) = plan.process.descriptors {
-            // Pipes of the caller must end with the program.
+            // The launcher must not hold pipes of the caller open: they are to end with the program.
             let mut keep = status.descriptors();
             keep.extend([0, 1, 2]);
             keep.extend(supervisor.descriptors());
@@ -42,17 +43,18 @@ impl<'p> Helped<'p> {
     }
 }
 
-/// Root's rights, or those over a namespace that was joined, were for the start alone.
+/// Gives up root's capabilities, or those over a namespace that was joined: only the start needed them.
 fn give_up_rights(plan: &Plan) -> Result<()> {
     if let Some(fd) = plan.namespaces.user_last {
         sys::join_namespace(sys::UnownedFd::new(fd).as_fd(), libc::CLONE_NEWUSER)
             .map_err(|errno| wording::join("userns2", errno))?;
     }
     match sys::set_capabilities(0) {
-        // A filter around us may refuse it to root (systemd-nspawn's does).
+        // A seccomp filter around sbx may refuse capset(2) to root (systemd-nspawn's does).
         Err(sys::Errno(libc::EPERM)) => {}
         other => other.map_err(|errno| Error::new(format!("capset: {errno}")))?,
     }
-    // The program may have our user, and as few rights: it must not look out of the view through us.
+    // The program may have the launcher's user and as few capabilities: it must not reach the host through the
+    // launcher's files in /proc.
     sys::set_dumpable(false).map_err(|errno| Error::new(format!("prctl PR_SET_DUMPABLE: {errno}")))
 }

@@ -1,4 +1,4 @@
-//! Writing the maps of a child: by ourselves as root, or through newuidmap(1) and newgidmap(1).
+//! Writes the id maps of the first process: directly as root, or through newuidmap(1) and newgidmap(1).
 
 use super::helpers;
 use crate::error::{Error, Result};

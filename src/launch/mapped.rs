@@ -1,4 +1,5 @@
-//! Third stage: ids are mapped, and what the plan makes on the host is there. The first process waits, where the launcher had to do that.
+//! Third stage of a start: ids are mapped, and what the plan creates on the host exists. If the launcher had to do
+//! that, the first process waits.
 
 use super::born::Born;
 use super::events::Events;
@@ -14,7 +15,7 @@ use std::os::fd::AsFd;
 pub(super) struct Mapped<'p>(pub Supervisor<'p>);
 
 impl<'p> Mapped<'p> {
-    /// Does what the first process waits for.
+    /// Does what the first process waits for: reports it, creates directories, and maps its ids.
     pub(super) fn new(born: Born<'p>, status: &mut dyn Events) -> Result<Mapped<'p>> {
         let plan = born.plan;
         let waits = born.given.namespaces.wait_for_launcher;
@@ -23,7 +24,7 @@ impl<'p> Mapped<'p> {
             supervisor.expect_ready(status)?;
             let pid = supervisor.sandbox().first.pid();
             status.cloned(pid)?;
-            // Not before the kernel has let us: a run that is refused leaves nothing.
+            // Not before the kernel has allowed the namespaces: a run that is refused leaves nothing behind.
             for create in &plan.view.create {
                 make_directory(create)?;
             }
@@ -37,7 +38,7 @@ impl<'p> Mapped<'p> {
     }
 }
 
-/// `create`: a directory on the host, for the caller alone, as is usual for what programs keep in a home.
+/// Creates a directory on the host (`create` of a path) with mode 0700, as is usual for what programs keep in a home.
 fn make_directory(create: &Create) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     if create.path.exists() {

@@ -6,13 +6,13 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// One message of the child.
 pub(super) struct Received {
-    /// None at the end, and where what came is no message.
+    /// The message; none at the end, and if what came is no message.
     pub message: Option<Message>,
     /// The child has closed its socket: there will be no more.
     pub end: bool,
-    /// The descriptor that came with it.
+    /// The descriptor that came with the message.
     pub fd: Option<OwnedFd>,
-    /// The text that followed it.
+    /// The text that followed the message.
     pub text: Option<String>,
 }
 

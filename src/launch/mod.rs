@@ -1,4 +1,4 @@
-//! Carries a plan out, outside of the sandbox. The whole sequence is on this screen.
+//! The launcher: carries out a plan from outside of the sandbox. [`start`] shows the whole sequence.
 
 mod born;
 mod caller;
@@ -47,7 +47,7 @@ pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
     start(plan, status)?.wait(status)
 }
 
-/// Starts a sandbox, stage by stage. Each stage owns what there is by then, and undoes it where the next one fails.
+/// Starts a sandbox, stage by stage. Each stage owns everything made so far, and undoes it if the next one fails.
 ///
 /// # Errors
 ///

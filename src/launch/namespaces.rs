@@ -1,4 +1,4 @@
-//! Namespaces as flags of clone(2), and those that are joined before it.
+//! Namespaces as flags of clone(2), and joining existing ones before that call.
 
 use super::wording;
 use crate::error::Result;
@@ -7,7 +7,7 @@ use crate::spec::{Namespace, UserNamespace};
 use crate::sys;
 use std::os::fd::AsFd;
 
-/// CLONE_NEW* of these. User and mount namespaces are always private.
+/// The CLONE_NEW* flags of these namespaces, and of the user and mount namespaces, which are always private.
 pub(super) fn flags(namespaces: impl IntoIterator<Item = Namespace>) -> u64 {
     let always = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) as u64;
     namespaces.into_iter().fold(always, |flags, namespace| flags | flag(namespace))

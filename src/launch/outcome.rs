@@ -16,7 +16,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The exit status that sbx gives on.
+    /// The exit status that sbx itself ends with.
     pub fn status(self) -> u8 {
         match self {
             Outcome::Exited(status) => status as u8,

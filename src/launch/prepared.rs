@@ -1,4 +1,4 @@
-//! First stage: all is ready for the sandbox's first process, and nothing is made yet but its cgroup.
+//! First stage of a start: all is ready for the sandbox's first process, and nothing is made yet but its cgroup.
 
 use super::caller;
 use super::cgroup::{self, Cgroup};
@@ -15,26 +15,27 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 
-/// What the first process is made of, and the launcher's own state that goes with it.
+/// What the first process needs, and the launcher's own state that goes with it.
 pub(super) struct Prepared<'p> {
     pub plan: &'p Plan,
-    /// Never taken apart, as the plan: the kernel frees all of it in one go.
+    /// Never dropped, like the plan: the kernel frees all of its memory at once when the launcher exits.
     pub given: ManuallyDrop<child::Prepared>,
     /// The launcher's end of the socket between it and the child.
     pub socket: OwnedFd,
-    /// The child's end of it.
+    /// The child's end of that socket.
     pub socket_of_child: OwnedFd,
-    /// Blocked. Dropped before the cgroup, which may take a moment to be taken away in which signals are to work.
+    /// The blocked signals. Dropped before the cgroup: removing that may take a moment, during which signals have to
+    /// work.
     pub signals: Signals,
-    /// A pidfd of the process that the sandbox ends with.
+    /// A pidfd of the caller if the sandbox is to end with it.
     pub caller: Option<OwnedFd>,
     pub cgroup: Option<Cgroup>,
-    /// When the sandbox's time began, for what is told of it at its end.
+    /// When the sandbox was started, for its figures.
     pub began: Instant,
 }
 
 impl<'p> Prepared<'p> {
-    /// Reads what the plan leaves to the process that carries it out, and makes the cgroup.
+    /// Reads the state of this process that the plan does not have, and makes the cgroup.
     pub(super) fn new(plan: &'p Plan, status: &mut dyn Events) -> Result<Prepared<'p>> {
         let session = session(plan);
         let ignores_sigpipe = sys::ignore_sigpipe() && plan.is_bare();

@@ -1,23 +1,23 @@
-//! The sandbox's first process, as its parent has it.
+//! The sandbox's first process, as its parent handles it.
 
 use crate::sys::{self, Waited};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-/// The sandbox's first process. When it is dropped before its end was waited for, it is ended, and reaped.
+/// The sandbox's first process. If it is dropped before its end was waited for, it is killed and reaped.
 pub(super) struct FirstProcess {
-    /// Its number in the launcher's pid namespace; 0 where that cannot be told.
+    /// Its process id in the launcher's pid namespace; 0 if that is not known.
     pid: i32,
     pidfd: OwnedFd,
     reaped: bool,
 }
 
 impl FirstProcess {
-    /// A child that was just made.
+    /// A child that was just cloned.
     pub(super) fn new(pid: i32, pidfd: OwnedFd) -> FirstProcess {
         FirstProcess { pid, pidfd, reaped: false }
     }
 
-    /// A child whose number the call that made it does not tell.
+    /// A child whose process id is not known from the call that made it, and is looked up by its pidfd.
     pub(super) fn numbered_by(pidfd: OwnedFd) -> FirstProcess {
         FirstProcess::new(number(pidfd.as_fd()), pidfd)
     }
@@ -26,17 +26,17 @@ impl FirstProcess {
         self.pid
     }
 
-    /// Ready to read when it has ended.
+    /// Its pidfd, ready to read when it has ended.
     pub(super) fn fd(&self) -> RawFd {
         self.pidfd.as_raw_fd()
     }
 
-    /// Sends a signal to it; one that has ended gets none.
+    /// Sends a signal to it, unless it has ended.
     pub(super) fn signal(&self, signal: i32) {
         let _ = sys::pidfd_signal(self.pidfd.as_fd(), signal);
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and reaps it.
     pub(super) fn wait(&mut self) -> sys::Result<Waited> {
         let end = sys::wait_end(self.pidfd.as_fd())?;
         self.reaped = true;
@@ -53,7 +53,8 @@ impl Drop for FirstProcess {
     }
 }
 
-/// The number that a process has for us, wherever it was made: /proc/self/fdinfo of its pidfd. 0 if it cannot be told.
+/// The process id of a process in this pid namespace, by /proc/self/fdinfo of its pidfd. 0 if it has none, or cannot be
+/// read.
 fn number(pidfd: BorrowedFd<'_>) -> i32 {
     let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap_or_default();
     let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")).and_then(|pid| pid.trim().parse().ok());

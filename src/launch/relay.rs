@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 const BUFFER: usize = 16 * 1024;
 
-/// A standard stream.
+/// A standard stream: 0, 1 or 2.
 pub(super) fn stream(number: i32) -> BorrowedFd<'static> {
     sys::STREAMS[number as usize].as_fd()
 }
@@ -15,13 +15,14 @@ pub(super) fn tty() -> Option<BorrowedFd<'static>> {
     [0, 1, 2].map(stream).into_iter().find(|fd| sys::is_terminal(*fd))
 }
 
-/// Both directions, each with what is on its way. Nothing in it blocks: a terminal that is not read stops the program, not us.
+/// Both directions, each with the bytes still to be written. No call blocks: a terminal that nobody reads stops the
+/// program, not the launcher.
 #[derive(Default)]
 pub(super) struct Relay {
     master: Option<OwnedFd>,
-    /// The other end, so that a program that closes its terminal and opens it again finds it working.
+    /// The slave end, kept open so that a program that closes its terminal and opens it again finds it working.
     _slave: Option<OwnedFd>,
-    /// The caller's terminal, opened anew: this description alone does not block.
+    /// The caller's terminal, opened anew: only this open file description is non-blocking.
     output: Option<OwnedFd>,
     saved: Option<Termios>,
     to_program: Vec<u8>,
@@ -42,12 +43,13 @@ impl Relay {
         self.resume();
     }
 
-    /// Takes the caller's terminal, if it is ours to take.
+    /// Puts the caller's terminal into raw mode if this process group is in its foreground.
     pub(super) fn resume(&mut self) {
         if self.master.is_none() {
             return;
         }
-        // In the background a change of the terminal would stop us; the shell says SIGCONT when that is over.
+        // In the background a change of the terminal would stop us (SIGTTOU); the shell sends SIGCONT when we are in
+        // the foreground.
         if let Some(tty) = tty().filter(|tty| sys::in_foreground(*tty))
             && let Ok(settings) = sys::terminal_settings(tty)
         {
@@ -60,12 +62,14 @@ impl Relay {
         self.resize();
     }
 
-    /// Whether the caller's terminal is not ours yet: a shell moves a running job to the foreground without a word.
+    /// Whether the caller's terminal is still to be put into raw mode: a shell may move a running job to the foreground
+    /// without a signal.
     pub(super) fn waits(&self) -> bool {
         self.master.is_some() && self.saved.is_none() && tty().is_some()
     }
 
-    /// What was typed before: read while the terminal still has lines, since a ^D among them turns into a NUL otherwise.
+    /// Reads what was typed before the start, while the terminal is still in canonical mode: a ^D in it would turn into
+    /// a NUL otherwise.
     fn type_ahead(&mut self) {
         while sys::is_terminal(stream(0)) && self.to_program.len() < BUFFER {
             let mut set = [Poll::read(0)];
@@ -81,7 +85,7 @@ impl Relay {
         }
     }
 
-    /// Gives the caller's terminal back as it was.
+    /// Restores the settings of the caller's terminal.
     pub(super) fn suspend(&mut self) {
         if let (Some(saved), Some(tty)) = (self.saved.take(), tty())
             && sys::in_foreground(tty)
@@ -96,7 +100,8 @@ impl Relay {
         }
     }
 
-    /// What to wait for: our input; the program's output, and room for its input; room for our output.
+    /// What to poll for: the caller's input; the program's output, and room for its input; room for the caller's
+    /// output.
     pub(super) fn wants(&self) -> [Poll; 3] {
         let Some(master) = &self.master else { return [Poll::read(-1), Poll::read(-1), Poll::read(-1)] };
         let input = self.to_program.is_empty() && !self.input_ended && tty().is_none_or(sys::in_foreground);
@@ -134,8 +139,8 @@ impl Relay {
         let mut buffer = [0; BUFFER];
         match sys::read(stream(0), &mut buffer) {
             Ok(0) => {
-                // ^D of a terminal: the program's own line discipline gives it the end of its input. On an open line the first
-                // one only ends the line.
+                // ^D typed on a terminal: the line discipline of the program's terminal turns it into the end of input.
+                // On an unfinished line the first one only ends the line.
                 self.input_ended = true;
                 self.to_program.extend_from_slice(if self.open_line { &[4, 4] } else { &[4] });
             }
@@ -148,7 +153,7 @@ impl Relay {
         }
     }
 
-    /// Takes what the program wrote; false when there is nothing.
+    /// Reads what the program wrote; false if there is nothing.
     fn take(&mut self) -> bool {
         let Some(master) = &self.master else { return false };
         let mut buffer = [0; BUFFER];
@@ -166,7 +171,7 @@ impl Relay {
         }
     }
 
-    /// Writes what the terminal takes.
+    /// Writes as much as the caller's terminal takes.
     fn give(&mut self) {
         let fd = self.output.as_ref().map_or(stream(1), AsFd::as_fd);
         match sys::write_some(fd, &self.to_terminal) {
@@ -177,7 +182,7 @@ impl Relay {
         }
     }
 
-    /// The last of the output, for as long as the terminal takes to show it; `ended` tells whether somebody wants us to stop.
+    /// Writes the rest of the output, for as long as the terminal takes to show it; `ended` tells whether to stop.
     pub(super) fn finish(&mut self, mut ended: impl FnMut() -> bool, signals: BorrowedFd<'_>) {
         loop {
             let more = self.to_terminal.len() < BUFFER && self.take();

@@ -1,4 +1,4 @@
-//! Fifth stage: the first process is on its own, and becomes the program or starts it.
+//! Fifth stage of a start: the first process needs the launcher no more, and becomes the program or starts it.
 
 use super::ended::Ended;
 use super::events::Events;
@@ -7,7 +7,8 @@ use super::outcome::Outcome;
 use super::supervise::Supervisor;
 use crate::error::Result;
 
-/// A sandbox that was started: to be waited for, and ended where it is dropped. Its program may still fail to start.
+/// A sandbox that was started. [`Running::wait`] waits for its end; dropping it ends it. Its program may still fail to
+/// start.
 pub struct Running<'p>(Supervisor<'p>);
 
 impl<'p> Running<'p> {
@@ -17,11 +18,11 @@ impl<'p> Running<'p> {
         Running(supervisor)
     }
 
-    /// Waits for the program's end, hands signals and the terminal's input on to it meanwhile, and takes away what is left.
+    /// Waits for the program's end, forwards signals and the terminal's input meanwhile, and removes what is left.
     ///
     /// # Errors
     ///
-    /// The program could not be started, or can no longer be watched. The sandbox is ended then, too.
+    /// The program could not be started, or can no longer be supervised. The sandbox is ended in both cases.
     pub fn wait(self, status: &mut dyn Events) -> Result<Outcome> {
         Ok(Ended::new(self.0, status)?.tell(status))
     }

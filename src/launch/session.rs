@@ -1,4 +1,4 @@
-//! How the program will stand to the caller's terminal.
+//! The program's session, process group and terminal.
 
 use super::relay::stream;
 use crate::child::Session;

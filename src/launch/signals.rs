@@ -6,19 +6,21 @@ use crate::spec::Tty;
 use crate::sys;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
-/// Blocked signals. When it is dropped they are as they were, and what came for the program meanwhile is not left for the launcher.
+/// Blocked signals, read from a signalfd. When this is dropped the former mask is restored, and pending signals, which
+/// were for the program, are discarded.
 pub(super) struct Signals {
     before: sys::Mask,
     descriptor: Option<OwnedFd>,
 }
 
-/// Signals that ask a program to end.
+/// Whether a signal asks a program to end.
 pub(super) fn is_end(signal: i32) -> bool {
     matches!(signal, libc::SIGTERM | libc::SIGINT | libc::SIGHUP | libc::SIGQUIT)
 }
 
 impl Signals {
-    /// Blocks all signals that can be.
+    /// Blocks all signals that can be blocked, but for those of job control where the program shares the terminal and
+    /// the process group.
     pub(super) fn block(plan: &Plan) -> Result<Signals> {
         // What stops a program that shares our process group is to stop us as well.
         let shared: &[i32] = &[libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
@@ -27,19 +29,19 @@ impl Signals {
         Ok(Signals { before, descriptor: None })
     }
 
-    /// The mask as it was before, which is the program's.
+    /// The former mask, which is the program's.
     pub(super) fn before(&self) -> sys::Mask {
         self.before
     }
 
-    /// From here on they are read: after the clone, so that the child has no such descriptor.
+    /// Opens the signalfd: after the clone, so that the child does not have it.
     pub(super) fn open(&mut self) -> Result<()> {
         let descriptor = sys::signal_descriptor().map_err(|errno| Error::new(format!("signalfd: {errno}")))?;
         self.descriptor = Some(descriptor);
         Ok(())
     }
 
-    /// Ready to read when a signal has come; negative before `open`.
+    /// The signalfd, ready to read when a signal has come; -1 before [`Signals::open`].
     pub(super) fn fd(&self) -> RawFd {
         self.descriptor.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }

@@ -31,7 +31,7 @@ impl<H: Copy> Sources<H> {
         self.set.wait(timeout)
     }
 
-    /// The handlers of what is ready.
+    /// The handlers of the sources that are ready.
     pub(super) fn ready(&self) -> impl Iterator<Item = H> {
         self.handlers.iter().enumerate().filter(|(index, _)| self.set.is_ready(*index)).map(|(_, handler)| *handler)
     }

@@ -1,4 +1,4 @@
-//! `--status-fd`: a JSON line for each event.
+//! What users are told of a run: events as JSON lines (`--status-fd`), notes, the receipt and figures.
 
 use super::cgroup::figures::Figures;
 use super::events::Events;
@@ -8,36 +8,36 @@ use crate::sys;
 use serde_json::{Value, json};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
-/// Where events are told, if anywhere.
+/// Where events are reported, if anywhere.
 #[derive(Debug, Default)]
 pub struct Status {
     /// Descriptor that events are written to.
     pub fd: Option<OwnedFd>,
     /// Whether notes are left out on stderr.
     pub quiet: bool,
-    /// Where the receipt is written when the program runs, and the receipt.
+    /// The receipt and its file, which is written when the program runs.
     pub receipt: Option<Told>,
-    /// Whether what was used is written on stderr, and as JSON.
+    /// Whether figures are written to stderr: `Some(true)` as JSON, `Some(false)` as text.
     pub stats: Option<bool>,
-    /// What was used in all.
+    /// The figures of the whole run, once it has ended.
     pub used: Option<Figures>,
-    /// Where the receipt was written: what was used follows.
+    /// The receipt and its file once it is written: the figures follow at the end.
     pub written: Option<Told>,
 }
 
 /// A receipt and its file.
 #[derive(Debug)]
 pub struct Told {
-    /// The file.
+    /// Descriptor of the file.
     pub fd: OwnedFd,
-    /// Whether it is a file of its own, which is written anew at the end.
+    /// Whether it is a file of its own, which is rewritten at the end.
     pub own_file: bool,
     /// The receipt, once there is a plan.
     pub receipt: Option<Receipt>,
 }
 
 impl Told {
-    /// The text of the file, with what was used, once that is known.
+    /// The text of the file, with the figures once they are known.
     fn text(&self, used: Option<&Figures>) -> String {
         let mut receipt = json!(self.receipt);
         if let Some(used) = used {
@@ -56,7 +56,7 @@ impl Status {
         }
     }
 
-    /// The program was not started, or can no longer be watched.
+    /// Reports that the program was not started, or can no longer be supervised.
     pub fn failed(&mut self, error: &crate::error::Error) {
         if let Some(told) = self.receipt.take() {
             let text = json!({"version": 1, "started": false, "error": error.message});

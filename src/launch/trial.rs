@@ -1,11 +1,12 @@
-//! Trying an ability of the host: the launcher's part.
+//! Tries whether the host allows something: the launcher's part.
 
 use crate::child::{self, Trial};
 use crate::spec::Namespace;
 use crate::sys::{self, Errno, Waited};
 use std::os::fd::AsFd;
 
-/// Tries something in a child with a user namespace, a mount namespace and these others. What it made is gone afterwards.
+/// Tries something in a child with a new user namespace, a new mount namespace and these others. Nothing is left of it.
+/// The error is that of the call that failed.
 pub fn try_out(trial: Trial, namespaces: &[Namespace]) -> Result<(), Errno> {
     let (uid, gid) = sys::ids();
     let maps = (format!("{uid} {uid} 1\n").into_bytes(), format!("{gid} {gid} 1\n").into_bytes());

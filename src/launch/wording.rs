@@ -1,4 +1,4 @@
-//! What a failure of the child means, in words: the call, its arguments, the line that asked for it, and the fix.
+//! Errors for what fails in the child: the call, its arguments, the line of the profile that asked for it, and the fix.
 
 use crate::child::{Call, Place, Prepared};
 use crate::error::{Cause, Error, Part};
@@ -31,14 +31,14 @@ pub(super) fn clone(plan: &Plan, call: &str, errno: Errno) -> Error {
     }
 }
 
-/// A namespace could not be joined.
+/// The namespace of the option `--what` could not be joined.
 pub(super) fn join(what: &'static str, errno: Errno) -> Error {
     let message = format!("cannot join the namespace of --{what}: setns: {errno}");
     let cause = Cause { part: Part::Join, call: what, errno, found: None };
     Error::new(message).cause(cause).hint("one of its kind, below our own user namespace, owned by this user: setns(2)")
 }
 
-/// A step of the child failed: in words, and as data.
+/// The error for a failed step of the child, in words and, as its [`Cause`], as data.
 pub(super) fn failure(
     plan: &Plan,
     prepared: &Prepared,
@@ -195,7 +195,7 @@ fn step(plan: &Plan, index: usize, call: Call, errno: Errno) -> Error {
     }
 }
 
-/// What to do where something of a bare root fails.
+/// The hint where an operation on a bare root (sbx-bwrap's) fails.
 fn ordered_hint(op: &Op, call: Call, errno: Errno) -> Option<String> {
     let path = op.path().display();
     Some(match (call, errno.0) {
@@ -273,7 +273,7 @@ fn exec(plan: &Plan, errno: Errno) -> Error {
     }
 }
 
-/// Why a program is not found that is there on the host.
+/// The hint for a program that is not found: where it is on the host, or what else is missing.
 fn not_found(plan: &Plan, name: &str) -> Option<String> {
     let inside = plan.process.variable("PATH").unwrap_or_default().to_string_lossy();
     let outside = std::env::var("PATH").unwrap_or_default();
@@ -303,7 +303,7 @@ fn not_found(plan: &Plan, name: &str) -> Option<String> {
     }
 }
 
-/// The program of a script's first line.
+/// The interpreter that the first line of a script names.
 fn interpreter(file: &Path) -> Option<String> {
     use std::io::Read;
     let mut start = Vec::new();

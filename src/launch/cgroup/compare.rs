@@ -1,18 +1,19 @@
-//! Whether a limit is in force, by what its file says.
+//! Compares a limit that was written to a file of a cgroup with what the file says afterwards.
 
 use crate::spec::limits::{self, Form};
 
-/// Whether a file says what was written to it, in its own way.
+/// Whether `found`, as read from a file of a cgroup, means the same as `written`: the kernel rounds sizes to pages, and
+/// prints lists, weights and devices in a form of its own.
 pub(super) fn holds(form: Form, written: &str, found: &str) -> bool {
     let found = found.trim();
     let number = |text: &str| text.parse::<u64>().ok();
     match form {
         Form::Bytes | Form::Pages => match (number(written), number(found)) {
-            // In whole pages, and none is larger than a gigabyte.
+            // The kernel rounds down to whole pages: of at most 64 KiB, and huge pages of at most 1 GiB.
             (Some(written), Some(found)) => {
                 found <= written && written - found < if form == Form::Bytes { 65_536 } else { 1 << 30 }
             }
-            // More than there can be.
+            // More than the kernel can count is `max`.
             (Some(written), None) => found == "max" && written >= 1 << 62,
             _ => written == found,
         },

@@ -1,4 +1,4 @@
-//! What a sandbox used.
+//! Resources that a sandbox used.
 
 use super::files::{field, read};
 use super::victims::{Victim, Victims};
@@ -9,56 +9,57 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-/// What was used. Times are in microseconds, sizes in bytes; what this kernel does not count is left out.
+/// Resources that a sandbox used. Times are in microseconds, sizes in bytes; what this kernel does not count is left
+/// out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Figures {
-    /// `cgroup`, or `rusage`: then what was not waited for is missing.
+    /// Where the figures come from: `cgroup`, or `rusage`, which lacks processes that nobody waited for.
     pub source: &'static str,
-    /// Since the start.
+    /// Time since the sandbox was started.
     pub wall_usec: u64,
-    /// Processor time (cpu.stat).
+    /// CPU time in user mode and in the kernel (cpu.stat).
     pub cpu_usec: u64,
-    /// Of that, in the program.
+    /// CPU time in user mode.
     pub user_usec: u64,
-    /// And in the kernel.
+    /// CPU time in the kernel.
     pub system_usec: u64,
-    /// How long it was kept from running by cpu.max.
+    /// Time during which cpu.max kept the sandbox from running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub throttled_usec: Option<u64>,
-    /// The most memory at once (memory.peak; Linux 5.19).
+    /// Peak memory use (memory.peak; Linux 5.19).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_peak: Option<u64>,
-    /// The most swap space (memory.swap.peak; Linux 6.5).
+    /// Peak swap use (memory.swap.peak; Linux 6.5).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub swap_peak: Option<u64>,
-    /// The most processes and threads (pids.peak; Linux 6.1).
+    /// Peak number of processes and threads (pids.peak; Linux 6.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids_peak: Option<u64>,
     /// Bytes and operations by device (io.stat).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub io: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Page faults, and those of them that read from a disk.
+    /// Page faults, the major ones included.
     pub page_faults: u64,
-    /// Of these, those that read from a disk.
+    /// Major page faults: those that read from a disk.
     pub major_page_faults: u64,
-    /// Voluntary and other context switches of processes that were waited for.
+    /// Voluntary and involuntary context switches of processes that were waited for (getrusage(2)).
     pub context_switches: u64,
-    /// How long at least one process waited for a resource (PSI).
+    /// Time during which at least one process waited for `cpu`, `memory` or `io` (pressure stall information).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub pressure_usec: BTreeMap<&'static str, u64>,
-    /// Processes that were ended for memory.
+    /// Number of processes that the OOM killer ended (memory.events).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oom_kills: Option<u64>,
-    /// Those of them that are known: the kernel tells no names.
+    /// Those victims of the OOM killer that sbx could identify: the kernel counts them without their names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub oom_killed: Vec<Victim>,
-    /// How often a process was not made for pids.max.
+    /// How often pids.max kept a process or thread from being created (pids.events).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids_refused: Option<u64>,
 }
 
 impl Figures {
-    /// From the cgroup's own files, in which every process counts that was ever in it.
+    /// Figures from the files of a cgroup, which count every process that was ever in it.
     pub(in crate::launch) fn of_cgroup(dir: &Path, wall: Duration) -> Figures {
         let text = |name: &str| read(dir, name).unwrap_or_default();
         let (cpu, memory) = (text("cpu.stat"), text("memory.stat"));
@@ -98,7 +99,8 @@ impl Figures {
         }
     }
 
-    /// Only what limits did: the rest has the kernel add up counters of all processors.
+    /// Figures with only what limits did (OOM kills, refused processes): the others are slow to read, since the kernel
+    /// adds up counters of all CPUs.
     pub(in crate::launch) fn verdict(dir: &Path, wall: Duration) -> Figures {
         Figures {
             source: "cgroup",
@@ -109,12 +111,12 @@ impl Figures {
         }
     }
 
-    /// With those who are known of the processes that were ended for memory.
+    /// These figures with the known victims of the OOM killer.
     pub(in crate::launch) fn naming(self, victims: Option<&Victims>) -> Figures {
         Figures { oom_killed: victims.map_or_else(Vec::new, |victims| victims.found().to_vec()), ..self }
     }
 
-    /// Without a cgroup: getrusage(2), RUSAGE_CHILDREN.
+    /// Figures without a cgroup: getrusage(2) with RUSAGE_CHILDREN.
     pub(in crate::launch) fn of_children(wall: Duration) -> Figures {
         let used = sys::usage_of_children();
         Figures {

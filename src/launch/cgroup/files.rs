@@ -5,18 +5,18 @@ use crate::sys::Errno;
 use std::path::Path;
 use std::time::Instant;
 
-/// A step on a cgroup failed: what was tried, as a verb, and the path.
+/// The error of an operation on a cgroup: "cannot `what` `path`".
 pub(super) fn failed(path: &Path, what: &str, error: std::io::Error) -> Error {
     Error::new(format!("no cgroup for the limits: cannot {what} {}: {}", path.display(), Errno::from(error)))
 }
 
-/// Writes to a file, which must exist.
+/// Writes to a file that exists.
 pub(super) fn write(file: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
     std::fs::OpenOptions::new().write(true).open(file)?.write_all(text.as_bytes())
 }
 
-/// Writes to a file and reads it.
+/// Writes to a file, and returns what it then says.
 pub(super) fn exchange(file: &Path, text: &str) -> std::io::Result<String> {
     use std::io::{Read, Seek, Write};
     let mut file = std::fs::OpenOptions::new().read(true).write(true).open(file)?;
@@ -27,23 +27,23 @@ pub(super) fn exchange(file: &Path, text: &str) -> std::io::Result<String> {
     Ok(found)
 }
 
-/// What a file says; none where it cannot be read.
+/// The content of a file of the cgroup `dir`; none if it cannot be read.
 pub(super) fn read(dir: &Path, name: &str) -> Option<String> {
     std::fs::read_to_string(dir.join(name)).ok()
 }
 
-/// The number behind a name, in a file that has one on each line.
+/// The number after a name, in a file with a name and a number on each line, such as memory.events.
 pub(super) fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
-/// Removes it with what was made below it; not what has processes.
+/// Removes a cgroup and all cgroups below it; those that have processes stay. Gives up at `end`.
 pub(super) fn remove(dir: &Path, end: Instant) {
     use std::os::unix::fs::PermissionsExt;
     if std::fs::remove_dir(dir).is_ok() || Instant::now() >= end {
         return;
     }
-    // Whoever made what is below may have closed it. There are no links here.
+    // The program may have taken away the permission to remove what it made. There are no symbolic links here.
     let _ = std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755));
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {

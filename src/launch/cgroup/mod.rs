@@ -1,4 +1,4 @@
-//! The sandbox's cgroup: its limits, what was used in it, and who is ended for memory.
+//! The sandbox's cgroup: its limits, the resources used in it, and the victims of the OOM killer.
 
 mod compare;
 pub(super) mod figures;

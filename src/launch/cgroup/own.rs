@@ -1,9 +1,10 @@
-//! The sandbox's cgroup: made, limited and read back before there is a process in it; counted and taken away afterwards.
-//! "Control Group v2" of the kernel's documentation.
+//! The sandbox's cgroup: it is made, and its limits are set and read back, before a process is in it; at the end its
+//! counters are read, and it is removed. See "Control Group v2" in the kernel's documentation.
 //!
-//! It is two, one in the other. The outer one has the limits, the figures and cgroup.kill, and no name inside: what the program sees
-//! starts with the inner one, which is the root of its cgroup namespace. Its files are the user's, and a program that makes one more
-//! namespace, or where the hierarchy is mounted without `nsdelegate`, may write to all that it can name.
+//! There are two cgroups, one in the other. The outer one has the limits, the counters and cgroup.kill, and cannot be
+//! named inside: what the program sees starts with the inner one, which is the root of its cgroup namespace. The files
+//! of both belong to the user, and a program that makes another cgroup namespace, or that runs where the hierarchy is
+//! mounted without `nsdelegate`, may write to all of them that it can name.
 
 use super::compare::holds;
 use super::figures::Figures;
@@ -20,23 +21,24 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Where launchers are, and whose process keeps it, in a service that is kept for sandboxes.
+/// The leaf of `sbx.service` that holds launchers and the service's own process.
 const LAUNCHERS: &str = "launchers";
 
-/// The sandbox's own cgroup. When it is dropped, what is left in it is ended, and it is taken away.
+/// The sandbox's own cgroup. When it is dropped, what is left in it is killed, and it is removed.
 pub(in crate::launch) struct Cgroup {
     dir: PathBuf,
-    /// Open, with a lock that says that we live: what is left without one is taken away by the next.
+    /// The outer cgroup's directory, locked (flock(2)) as long as this launcher lives: what is left without a lock is
+    /// removed by the next launcher.
     _lock: OwnedFd,
-    /// The inner one, in which the sandbox is born.
+    /// The inner cgroup, in which the first process is created.
     inner: PathBuf,
     fd: OwnedFd,
-    /// The one that it lies in.
+    /// The cgroup that contains the outer one.
     parent: ParentCgroup,
     gone: bool,
 }
 
-/// Makes the sandbox's cgroup, with its limits. Nothing is in it yet.
+/// Makes the sandbox's cgroup, still without processes, and sets its limits.
 pub(in crate::launch) fn make(plan: &CgroupPlan, status: &mut dyn Events) -> Result<Cgroup> {
     let cgroup = match (begin(plan, &plan.source), &plan.source) {
         (Err(error), CgroupSource::Service { otherwise: Some(scope), .. }) => {
@@ -48,7 +50,7 @@ pub(in crate::launch) fn make(plan: &CgroupPlan, status: &mut dyn Events) -> Res
     limit(plan, cgroup, status)
 }
 
-/// The directories, without limits.
+/// Makes the cgroup, without limits, where `source` says.
 fn begin(plan: &CgroupPlan, source: &CgroupSource) -> Result<Cgroup> {
     let (dir, occupied, stays) = match source {
         CgroupSource::Delegated { dir, occupied } => (dir.clone(), *occupied, true),
@@ -62,7 +64,7 @@ fn begin(plan: &CgroupPlan, source: &CgroupSource) -> Result<Cgroup> {
             }
             (dir.clone(), false, true)
         }
-        // New, and ours alone.
+        // A new scope, for this sandbox alone.
         CgroupSource::Scope { address, user, description } => {
             (systemd::scope(address, *user, description)?, true, false)
         }
@@ -83,14 +85,15 @@ fn begin(plan: &CgroupPlan, source: &CgroupSource) -> Result<Cgroup> {
     }
 }
 
-/// The outer one with its lock, and the inner one.
+/// Makes the outer cgroup at `dir` and the inner one. Returns the lock of the outer one, and the path and a descriptor
+/// of the inner one.
 fn directories(dir: &Path) -> Result<(OwnedFd, PathBuf, OwnedFd)> {
     let make = |dir: &Path| std::fs::create_dir(dir).map_err(|error| failed(dir, "make", error));
     let open = |dir: &Path| std::fs::File::open(dir).map(OwnedFd::from).map_err(|error| failed(dir, "open", error));
     make(dir)?;
     let inner = dir.join("sandbox");
     let made = open(dir).and_then(|lock| {
-        // Who holds it instead of us only keeps what is left from being taken away.
+        // If somebody else holds the lock, that only keeps leftovers from being removed.
         let _ = sys::try_lock(lock.as_fd());
         make(&inner)?;
         Ok((lock, inner.clone(), open(&inner)?))
@@ -102,7 +105,7 @@ fn directories(dir: &Path) -> Result<(OwnedFd, PathBuf, OwnedFd)> {
 }
 
 fn limit(plan: &CgroupPlan, cgroup: Cgroup, status: &mut dyn Events) -> Result<Cgroup> {
-    // What a program makes below must not keep us from taking it away.
+    // What a program makes below must not keep the cgroup from being removed.
     for (name, most) in [("cgroup.max.descendants", "1000"), ("cgroup.max.depth", "32")] {
         let _ = write(&cgroup.dir.join(name), most);
     }
@@ -112,7 +115,7 @@ fn limit(plan: &CgroupPlan, cgroup: Cgroup, status: &mut dyn Events) -> Result<C
         }
     }
     for limit in &plan.files {
-        // For programs that look at their own: it is the outer one that holds.
+        // For programs that read their own limits; those of the outer cgroup are the ones that hold.
         if plan.shown {
             let _ = write(&cgroup.inner.join(&limit.file), &limit.value);
         }
@@ -129,12 +132,13 @@ fn limit(plan: &CgroupPlan, cgroup: Cgroup, status: &mut dyn Events) -> Result<C
 }
 
 impl Cgroup {
-    /// For clone3(2), CLONE_INTO_CGROUP.
+    /// The inner cgroup's directory, for clone3(2) with CLONE_INTO_CGROUP.
     pub(in crate::launch) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
-    /// For a sandbox that divides it: where its processes are. Open for writing oneself to.
+    /// Makes the leaf that the program starts in if it may divide its cgroup, since only a cgroup without processes can
+    /// be divided. Returns the leaf's cgroup.procs, open for writing.
     pub(in crate::launch) fn leaf_below(&self) -> Result<OwnedFd> {
         let leaf = self.inner.join("program");
         std::fs::create_dir(&leaf).map_err(|error| failed(&leaf, "make", error))?;
@@ -143,10 +147,11 @@ impl Cgroup {
         Ok(file.into())
     }
 
-    /// Writes a limit, and reads it back: what says nothing may still not have done it.
+    /// Writes a limit and reads it back: a write may succeed without an effect. The error says why the limit is not in
+    /// force.
     fn limit(&self, limit: &LimitFile) -> std::result::Result<(), String> {
         let file = self.dir.join(&limit.file);
-        // Ours count, too: the inner one, and the program's leaf.
+        // sbx's own cgroups count, too: the inner one, and the program's leaf.
         let value = match (limit.name, limit.value.parse::<u64>()) {
             ("max_descendants" | "max_depth", Ok(number)) => (number + 2).to_string(),
             _ => limit.value.clone(),
@@ -162,22 +167,22 @@ impl Cgroup {
         }
     }
 
-    /// For who is ended for memory in it.
+    /// Tracks the OOM killer's victims in this cgroup; `first` is the process id of the sandbox's first process.
     pub(in crate::launch) fn victims(&self, first: i32) -> Option<Victims> {
         Victims::of(&self.dir, first)
     }
 
-    /// What was used so far.
+    /// Resources used so far; `since` is when the sandbox was started.
     pub(in crate::launch) fn figures(&self, since: Instant) -> Figures {
         Figures::of_cgroup(&self.dir, since.elapsed())
     }
 
-    /// What limits did to it.
+    /// What limits did to the sandbox so far: [`Figures::verdict`].
     pub(in crate::launch) fn verdict(&self, since: Instant) -> Figures {
         Figures::verdict(&self.dir, since.elapsed())
     }
 
-    /// Ends what is left in it, and takes it away.
+    /// Kills what is left in the cgroup, and removes it; gives up after [`PATIENCE`].
     pub(in crate::launch) fn end(&mut self) {
         if std::mem::replace(&mut self.gone, true) {
             return;

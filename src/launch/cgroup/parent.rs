@@ -1,4 +1,4 @@
-//! The cgroup that the sandbox's own one lies in: divided for it, with others who do the same.
+//! The cgroup that contains the sandbox's own one. Other launchers may use the same one at the same time.
 
 use super::files::{failed, read, remove, write};
 use crate::error::Result;
@@ -8,30 +8,32 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// What the names of our directories start with.
+/// Prefix of the names of sandboxes' cgroups.
 pub(super) const PREFIX: &str = "sbx-";
-/// What the names of those end with that the launcher is in.
+/// Suffix of the names of cgroups that hold a launcher.
 const LAUNCHER: &str = ".launcher";
 
-/// How long the end of what is in a cgroup may take.
+/// How long to wait for the processes of a cgroup to end.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long others who divide the same cgroup may take, of whom there may be hundreds.
+/// How long to wait for other launchers that divide the same cgroup, of which there may be hundreds.
 const QUEUE: Duration = Duration::from_secs(30);
 
-/// A cgroup that is divided, with what was changed in it for that.
+/// A cgroup that is divided, with the changes that were made to it for that.
 pub(super) struct ParentCgroup {
     pub dir: PathBuf,
-    /// It was there before this sandbox, and stays.
+    /// The cgroup existed before this sandbox, and stays.
     pub stays: bool,
-    /// The cgroup below it that the launcher went to: only one without processes of its own hands controllers on.
+    /// The child cgroup that the launcher moved to: only a cgroup without processes can enable controllers for its
+    /// children.
     pub leaf: Option<PathBuf>,
-    /// Controllers that were switched on in cgroup.subtree_control.
+    /// Controllers that were enabled in cgroup.subtree_control.
     pub enabled: Vec<String>,
 }
 
 impl ParentCgroup {
-    /// Hands the controllers on that are needed.
+    /// Enables the controllers that the limits need for child cgroups. The launcher first moves to a leaf of its own if
+    /// processes are in this cgroup (`occupied`).
     pub(super) fn prepare(&mut self, plan: &CgroupPlan, occupied: bool, name: &str) -> Result<()> {
         if occupied {
             let leaf = self.dir.join(format!("{name}{LAUNCHER}"));
@@ -51,7 +53,8 @@ impl ParentCgroup {
         Ok(())
     }
 
-    /// As it was: controllers off, and we back, unless somebody else divides it by now. It is locked.
+    /// Undoes [`ParentCgroup::prepare`]: disables the controllers and moves the launcher back, unless another launcher
+    /// divides the cgroup by now. To be called with the lock of [`divide`].
     pub(super) fn restore(&self) {
         let Some(leaf) = self.leaf.as_ref().filter(|_| self.stays) else { return };
         let others = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
@@ -67,7 +70,8 @@ impl ParentCgroup {
     }
 }
 
-/// Makes the leaf of a service that is kept, and takes its process there: only a cgroup without one can be divided.
+/// Makes the leaf of `sbx.service` and moves the service's processes there: only a cgroup without processes can be
+/// divided.
 pub(super) fn move_processes_to_leaf(dir: &Path, leaf: &Path) -> Result<()> {
     let _lock = divide(dir)?;
     match std::fs::create_dir(leaf) {
@@ -75,10 +79,10 @@ pub(super) fn move_processes_to_leaf(dir: &Path, leaf: &Path) -> Result<()> {
         _ => {}
     }
     for pid in read(dir, "cgroup.procs").unwrap_or_default().lines() {
-        // One that has no number here cannot be named: 0 would be us.
+        // A process that has no number in this pid namespace reads as 0, and writing 0 would move this process.
         let named = if pid == "0" { Err(Errno(libc::EINVAL).into()) } else { Ok(()) };
         match named.and_then(|()| write(&leaf.join("cgroup.procs"), pid)) {
-            // It has ended.
+            // The process has ended.
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
             other => other.map_err(|error| failed(leaf, &format!("move process {pid} to"), error))?,
         }
@@ -86,12 +90,13 @@ pub(super) fn move_processes_to_leaf(dir: &Path, leaf: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Locks a cgroup for dividing it: one at a time does so. By a file of the cgroup that is divided: its directory may be somebody's own, who holds its lock for life. And by one
-/// that cannot be read: others, and programs inside that see the hierarchy read-only, must not be able to take the lock.
+/// Locks a cgroup, so that only one launcher divides it at a time. The lock is on a file in the cgroup, because the
+/// directory may be some sandbox's own, locked as long as its launcher lives. The file must not be readable: other
+/// users, and programs inside that see the hierarchy read-only, must not be able to take the lock.
 pub(super) fn divide(base: &Path) -> Result<std::fs::File> {
     let mut file = base.join("cgroup.kill");
     let lock = std::fs::OpenOptions::new().write(true).open(&file).or_else(|_| {
-        // It came with Linux 5.14, and a unit of the system's manager does not hand it on.
+        // cgroup.kill came with Linux 5.14, and in a unit of the system's manager it does not belong to the user.
         file = base.join("cgroup.subtree_control");
         std::fs::File::open(&file)
     });
@@ -105,7 +110,7 @@ pub(super) fn divide(base: &Path) -> Result<std::fs::File> {
     }
 }
 
-/// Takes away what launchers left that were killed: nobody holds its lock, and nobody is in it.
+/// Removes what killed launchers left: cgroups that nobody has locked and that have no processes.
 pub(super) fn remove_stale(base: &Path) {
     for entry in std::fs::read_dir(base).into_iter().flatten().flatten() {
         let name = entry.file_name();

@@ -1,4 +1,5 @@
-//! A scope from systemd: org.freedesktop.systemd1(5), StartTransientUnit.
+//! Requests to systemd, over D-Bus: a scope for a sandbox, and moving the launcher into `sbx.service`. See
+//! org.freedesktop.systemd1(5), StartTransientUnit and AttachProcessesToUnit.
 
 use crate::dbus::{self, Body, Method};
 use crate::error::{Error, Result};
@@ -6,16 +7,17 @@ use crate::sys;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// The slice that all sandboxes lie in.
+/// The slice that contains the scopes of all sandboxes.
 const SLICE: &str = "sbx.slice";
 
-/// The service that is kept for sandboxes.
+/// The service whose cgroup sandboxes share if it runs.
 const SERVICE: &str = "sbx.service";
 
-/// The manager's word for who asks: our own number may be that of another process in its pid namespace.
+/// The process id by which the manager means its caller: our own number may be another process's in the manager's pid
+/// namespace.
 const OURSELVES: u32 = 0;
 
-/// Connects to a manager.
+/// Connects to a systemd manager: directly if `address` is the path of a socket, else by the bus at that address.
 fn manager(address: &str) -> std::result::Result<dbus::Bus, String> {
     match address.strip_prefix('/') {
         Some(_) => dbus::connect_directly(Path::new(address), dbus::LONG),
@@ -35,7 +37,7 @@ fn failed(user: bool, what: &str, why: String) -> Error {
     Error::new(format!("no cgroup for the limits: {whose} {what}: {why}")).hint(format!("see `{check}`"))
 }
 
-/// Has this process moved to a leaf of the service that is kept.
+/// Has this process moved to the cgroup `leaf` of `sbx.service`, whose own cgroup is `service`.
 pub(super) fn go_to(address: &str, service: &Path, leaf: &str) -> Result<()> {
     let mut bus = manager(address).map_err(|why| failed(true, &format!("does not answer at {address}"), why))?;
     let mut body = Body::default();
@@ -52,13 +54,13 @@ pub(super) fn go_to(address: &str, service: &Path, leaf: &str) -> Result<()> {
     Ok(())
 }
 
-/// Has this process moved into a scope of its own that is ours to divide, and gives its directory. It is gone when the last process
-/// in it is.
+/// Has this process moved into a new scope with `Delegate=yes`, and returns its directory. systemd removes the scope
+/// when the last process in it has ended.
 pub(super) fn scope(address: &str, user: bool, description: &str) -> Result<PathBuf> {
     let failed = |what: &str, why: String| failed(user, what, why);
     let mut bus = manager(address).map_err(|why| failed(&format!("does not answer at {address}"), why))?;
     let pid = sys::pid();
-    // Numbers are used again, and a scope may live a moment longer than who was in it.
+    // Process ids are reused, and a scope may outlive its processes for a moment: so the name also has the time.
     let name = format!("sbx-{pid}-{:x}.scope", sys::monotonic_nanoseconds());
     let companion =
         Companion::start(&mut bus, &name).map_err(|errno| failed("is not asked", format!("fork: {errno}")))?;
@@ -87,7 +89,7 @@ pub(super) fn scope(address: &str, user: bool, description: &str) -> Result<Path
     let job = bus.call_with(&method, &body).map_err(|why| failed("makes no scope", why))?;
     loop {
         let signal = bus.signal("JobRemoved").map_err(|why| failed("does not say that the scope is there", why))?;
-        // Its number, and then its path, the unit and the result.
+        // The arguments are the job's number, and then, as strings, its path, the unit and the result.
         let words = dbus::strings(&signal, 4);
         if words.first() == Some(&job) {
             match words.get(2).map(String::as_str) {
@@ -101,7 +103,7 @@ pub(super) fn scope(address: &str, user: bool, description: &str) -> Result<Path
         return Err(failed("made a scope, but did not move us", format!("we are in {}", dir.display())));
     }
     companion.dismiss();
-    // What is gone can be told by who is numbered as the manager numbers.
+    // Only where process ids are the same as the manager's can it be told whether a scope's launcher is gone.
     let seen = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
     if let Some(slice) = dir.parent().filter(|_| seen.trim() == pid.to_string()) {
         collect(&mut bus, slice);
@@ -109,11 +111,12 @@ pub(super) fn scope(address: &str, user: bool, description: &str) -> Result<Path
     Ok(dir)
 }
 
-/// Has the scope stopped when we are killed, or give up, before we are in it: the manager takes one away when the last process has left
-/// it, which it never sees of a process that was gone before it was moved.
+/// A child that has the scope stopped if the launcher is killed, or gives up, before it is in the scope. The manager
+/// removes a scope when the last process has left it, which it never sees of a process that was gone before it was
+/// moved.
 struct Companion {
     pid: i32,
-    /// A word says that we are in it; its end, that we never will be.
+    /// Pipe to the child: a byte says that the launcher is in the scope; its end, that it never will be.
     told: OwnedFd,
 }
 
@@ -122,7 +125,7 @@ impl Companion {
         let (hears, told) = sys::pipe()?;
         let pid = sys::fork(|| {
             let _ = sys::block_all_but(&[]);
-            // Not where the launcher's process group is killed.
+            // Out of the launcher's process group, which may be killed as a whole.
             let _ = sys::setsid();
             let mut keep = [hears.as_raw_fd(), bus.as_fd().as_raw_fd()];
             keep.sort_unstable();
@@ -141,7 +144,7 @@ impl Companion {
     }
 }
 
-/// What STOP is told.
+/// The arguments of [`STOP`] for this scope.
 fn stopped(scope: &str) -> Body {
     let mut body = Body::default();
     body.string(scope);
@@ -149,7 +152,7 @@ fn stopped(scope: &str) -> Body {
     body
 }
 
-/// Has scopes stopped that nobody is in, and whose launcher is gone.
+/// Has scopes in `slice` stopped that are empty and whose launcher is gone.
 fn collect(bus: &mut dbus::Bus, slice: &Path) {
     for entry in std::fs::read_dir(slice).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -166,7 +169,7 @@ fn collect(bus: &mut dbus::Bus, slice: &Path) {
     }
 }
 
-/// Of the manager's object.
+/// A method of the manager's object, without its name and signature.
 const METHOD: Method<'static> = Method {
     to: "org.freedesktop.systemd1",
     path: "/org/freedesktop/systemd1",

@@ -1,7 +1,8 @@
-//! Who is ended for memory. The kernel counts, and tells a name to its log alone, which is not for users. So we look ourselves:
-//! memory.events wakes who waits for it ("Control Group v2", Memory Interface Files), at the limit and at a kill, though no more than
-//! once in ten milliseconds. Who has SIGKILL then is seen in the act. Who was the largest shortly before, and is gone, is it
-//! probably, and that is said. All of it is bounded: a program may be ended for memory as often as it likes.
+//! Names the OOM killer's victims. The kernel counts them, but tells their names only to its log, which users may not
+//! read. So sbx looks itself: memory.events wakes whoever polls it ("Control Group v2", Memory Interface Files), at the
+//! limit and at a kill, though at most once in ten milliseconds. A process with a pending SIGKILL is a victim. A
+//! process that was the largest shortly before, and is gone, is probably one, and is reported as such. All of it is
+//! bounded: a program may run out of memory as often as it likes.
 
 use serde::Serialize;
 use std::fs::File;
@@ -10,14 +11,14 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A process that was ended for memory.
+/// A process that the OOM killer ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Victim {
-    /// Its number inside.
+    /// Its process id inside.
     pub pid: i32,
-    /// Its own name for itself (proc_pid_status(5), Name).
+    /// The name that it gave itself (proc_pid_status(5), Name).
     pub name: String,
-    /// Seen in the act, rather than the largest before.
+    /// Whether it was seen with a pending SIGKILL, rather than being the largest process shortly before.
     pub seen: bool,
 }
 
@@ -29,55 +30,56 @@ impl std::fmt::Display for Victim {
     }
 }
 
-/// A process of the sandbox.
+/// A process of the sandbox, as proc_pid_status(5) shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Process {
-    /// Its number for us.
+    /// Its process id in the launcher's pid namespace.
     pid: i32,
     inside: i32,
     name: String,
     kilobytes: u64,
-    /// It has SIGKILL.
+    /// SIGKILL is pending.
     killed: bool,
 }
 
-/// How many are named.
+/// Maximal number of victims that are named.
 const NAMED: usize = 16;
 
-/// How often we look after a kill.
+/// Maximal number of looks after kills.
 const LOOKS: u32 = 200;
 
-/// How many processes, and cgroups, are looked at; where there are more, nobody is named.
+/// Maximal number of processes and cgroups that are looked at; if there are more, nobody is named.
 const MOST: usize = 500;
 
-/// The part of our time that looking may take, as one of so many: at the limit, and after a kill.
+/// Looking may take one part in so many of the launcher's time: at the limit, and after a kill.
 const SHARES: [u32; 2] = [30, 5];
 
-/// How long we look for who has the signal: it comes a moment after it is counted.
+/// How long to look for a pending SIGKILL: the signal comes a moment after the kernel has counted it.
 const MOMENT: Duration = Duration::from_millis(2);
 
-/// For how long what was seen says who was the largest.
+/// How long a list of processes is recent enough to tell which was the largest.
 const FRESH: Duration = Duration::from_millis(250);
 
-/// Tracks who is ended for memory in the sandbox's cgroup.
+/// Tracks the OOM killer's victims in the sandbox's cgroup.
 pub(in crate::launch) struct Victims {
     dir: PathBuf,
-    /// The sandbox's first process, with which the kernel ends all others.
+    /// Process id of the sandbox's first process; when that ends, the kernel ends all others.
     first: i32,
-    /// memory.events; none when there is nothing more to be had from it.
+    /// memory.events; none once it is not watched any more.
     events: Option<File>,
     kills: u64,
     looks: u32,
     seen: Option<(Instant, Vec<Process>)>,
-    /// When looking is worth its time again, at the limit and after a kill.
+    /// When the next look is due at the earliest, at the limit and after a kill.
     next: [Instant; 2],
-    /// Who has the signal, is named, and still there.
+    /// Process ids of victims that are named already, and have not quite ended.
     dying: Vec<i32>,
     found: Vec<Victim>,
 }
 
 impl Victims {
-    /// None where memory is not counted, or another pid namespace's /proc is shown.
+    /// Starts to track the victims in the cgroup `dir`. None if memory is not counted there, or if /proc is another pid
+    /// namespace's.
     pub(in crate::launch) fn of(dir: &Path, first: i32) -> Option<Victims> {
         let own = std::fs::read_link("/proc/self").ok()?;
         if own.to_str()? != crate::sys::pid().to_string() {
@@ -92,17 +94,18 @@ impl Victims {
         Some(victims)
     }
 
-    /// Has an error when there is something new.
+    /// Descriptor of memory.events, which polls as an error when there is something new; -1 if it is not watched.
     pub(in crate::launch) fn fd(&self) -> RawFd {
         self.events.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }
 
-    /// Those that are known.
+    /// The victims found so far.
     pub(in crate::launch) fn found(&self) -> &[Victim] {
         &self.found
     }
 
-    /// How many are new. To read it also says that we have seen it; where it is gone, it would be new for ever.
+    /// Number of kills since the last call. Reading memory.events also acknowledges its event; it is no longer watched
+    /// when it is gone, since it would have an event for ever.
     fn count(&mut self) -> usize {
         let mut bytes = [0; 512];
         let length = self.events.as_ref().and_then(|events| events.read_at(&mut bytes, 0).ok());
@@ -116,7 +119,7 @@ impl Victims {
         new as usize
     }
 
-    /// Something has happened.
+    /// Looks for victims after an event of memory.events.
     pub(in crate::launch) fn look(&mut self) {
         let began = Instant::now();
         let mut new = self.count();
@@ -124,7 +127,7 @@ impl Victims {
             return;
         }
         let mut now = processes(&self.dir);
-        // Meanwhile one of them may have gone that way.
+        // Another process may have been killed meanwhile.
         new += self.count();
         let kind = usize::from(new > 0);
         if new > 0 {
@@ -137,7 +140,7 @@ impl Victims {
                 self.name(now, new, began);
             }
         }
-        // Where somebody was killed, it may have been while this was read.
+        // After a kill the list is not kept: the victim may have gone while it was read.
         self.seen = now.filter(|_| new == 0).map(|now| (Instant::now(), now));
         for (next, share) in self.next.iter_mut().zip(SHARES).take(kind + 1) {
             *next = Instant::now() + began.elapsed() * share;
@@ -148,7 +151,7 @@ impl Victims {
         }
     }
 
-    /// All is over, and everybody gone or about to go: the signal says nothing any more.
+    /// The last look, when all processes have ended or are about to: a pending SIGKILL says nothing any more.
     pub(in crate::launch) fn last(&mut self) {
         let new = self.count();
         if new > 0 {
@@ -162,10 +165,11 @@ impl Victims {
 
     fn name(&mut self, now: &[Process], new: usize, began: Instant) {
         self.dying.retain(|pid| now.iter().any(|process| process.pid == *pid));
-        // Once the first one ends, the kernel ends the others. It has no memory from a moment before that on.
+        // Once the first process ends, the kernel kills the others. From a moment before that it has no memory any
+        // more.
         let whole = process(self.first).is_some_and(|first| first.kilobytes > 0 && !first.killed);
         let killed = if whole { self.killed(now) } else { Vec::new() };
-        // Others have killed some, too.
+        // Somebody else has sent SIGKILL, too.
         if killed.len() > new {
             return;
         }
@@ -177,7 +181,8 @@ impl Victims {
         self.record_likely_victims(now, others, began);
     }
 
-    /// The kernel takes the largest.
+    /// Records at most `most` likely victims: the kernel takes the largest process, so the largest of those last seen
+    /// that are gone.
     fn record_likely_victims(&mut self, now: &[Process], most: usize, began: Instant) {
         let Some((when, seen)) = &self.seen else { return };
         if began.duration_since(*when) > FRESH {
@@ -198,7 +203,7 @@ impl Process {
     }
 }
 
-/// Those in a cgroup and below it; none where they cannot all be told.
+/// The processes in a cgroup and below it; none if they cannot all be listed.
 fn processes(dir: &Path) -> Option<Vec<Process>> {
     let mut found = Vec::new();
     let mut dirs = vec![dir.to_owned()];
@@ -206,7 +211,7 @@ fn processes(dir: &Path) -> Option<Vec<Process>> {
     while let Some(dir) = dirs.pop() {
         looked += 1;
         for pid in std::fs::read_to_string(dir.join("cgroup.procs")).ok()?.lines() {
-            // Who has ended meanwhile is not there.
+            // A process that has ended meanwhile is left out.
             found.extend(process(pid.parse().ok()?));
             looked += 1;
         }
@@ -222,7 +227,7 @@ fn processes(dir: &Path) -> Option<Vec<Process>> {
     Some(found)
 }
 
-/// What proc_pid_status(5) says of it.
+/// Reads proc_pid_status(5) of a process; none if it has ended.
 fn process(pid: i32) -> Option<Process> {
     let text = std::fs::read(format!("/proc/{pid}/status")).ok()?;
     let text = String::from_utf8_lossy(&text);
@@ -234,7 +239,7 @@ fn process(pid: i32) -> Option<Process> {
         inside: inside.unwrap_or(pid),
         name: field("Name")?.to_owned(),
         kilobytes: kilobytes("VmRSS").unwrap_or(0) + kilobytes("VmSwap").unwrap_or(0),
-        // The process's, not a thread's: those get it from their own exec and exit, too.
+        // Pending for the process, not for a thread: threads also get SIGKILL from their own process's exec and exit.
         killed: u64::from_str_radix(field("ShdPnd")?, 16).is_ok_and(|mask| mask & 1 << (libc::SIGKILL - 1) != 0),
     })
 }
@@ -247,7 +252,7 @@ mod tests {
         Process { pid, inside: pid, name: format!("p{pid}"), kilobytes, killed }
     }
 
-    /// With this process as the first, which is whole.
+    /// With this process as the first one, which is alive, and a list of processes of this age.
     fn after(age: Duration, seen: &[Process]) -> Victims {
         let first = std::process::id() as i32;
         let next = [Instant::now(); 2];
@@ -275,11 +280,12 @@ mod tests {
         assert_eq!(said(0, &[small.clone(), dying.clone()], 2), [(900_003, true), (900_002, false)]);
         assert_eq!(said(0, &[small.clone(), three.clone()], 1), [(900_002, false)]);
         assert_eq!(said(0, std::slice::from_ref(&small), 2), [(900_002, false), (900_003, false)]);
-        // Seen long ago; the largest is there, so that it was one that nobody saw; more are killed than the kernel has counted.
+        // Nobody is named: the list is old; the largest is still there, so that the victim was in no list; more have
+        // the signal than the kernel has counted.
         assert_eq!(said(300, &[small.clone(), three.clone()], 1), []);
         assert_eq!(said(0, &[small.clone(), two.clone()], 1), []);
         assert_eq!(said(0, &[process(900_001, 0, true), dying.clone()], 1), []);
-        // Nobody twice; and nobody for the signal where the first process ends itself.
+        // Nobody is named twice, nor for the signal alone once the first process is gone.
         let mut victims = after(Duration::ZERO, &seen);
         for _ in 0..2 {
             victims.name(&[dying.clone(), two.clone()], 1, Instant::now());

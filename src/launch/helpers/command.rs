@@ -13,7 +13,7 @@ pub(super) fn command(program: &Path) -> Command {
     command
 }
 
-/// Runs a program to its end; the error is what it said.
+/// Runs a program of the host to its end. The error is what it wrote to stderr, or its exit status if it wrote nothing.
 pub(in crate::launch) fn complete(program: &Path, args: &[String]) -> Result<(), String> {
     let output = command(program).args(args).output().map_err(|error| sys::Errno::from(error).to_string())?;
     if output.status.success() {

@@ -13,13 +13,14 @@ use std::time::{Duration, Instant};
 /// How long a helper may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often a file is looked for that says that a helper is ready.
+/// Interval between looks for a file that says that a helper is ready.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Waits for a descriptor for a time at most; false when it is over. An error ends the start.
+/// Waits until a descriptor is ready, for this time at most; false when that is over. An error ends the start.
 pub(in crate::launch) type Wait<'a> = &'a mut dyn FnMut(RawFd, Duration) -> Result<bool>;
 
-/// A helper that runs. It ends with sbx: when it is dropped it is killed and reaped, and where it has a pipe, that has no reader then.
+/// A running helper. It ends with sbx: it is killed and reaped when this is dropped, and if sbx itself is killed, a
+/// helper with a pipe can see that nobody reads that any more.
 pub(in crate::launch) struct Helper<'p> {
     spec: &'p HelperSpec,
     child: Child,
@@ -29,13 +30,13 @@ pub(in crate::launch) struct Helper<'p> {
 }
 
 impl<'p> Helper<'p> {
-    /// Starts it; `first` is the process id of the sandbox's first process.
+    /// Starts a helper; `first` is the process id of the sandbox's first process.
     pub(in crate::launch) fn start(spec: &'p HelperSpec, first: i32) -> Result<Helper<'p>> {
         let failed =
             |what: &str, errno: sys::Errno| Error::new(format!("{}: {what}: {errno}", spec.name)).origin(&spec.origin);
         let mut command = command(&spec.program);
         let mut pipe = None;
-        // What it inherits, open here until it is started.
+        // Descriptors that the helper inherits, open here until it is started.
         let mut inherited = Vec::new();
         for arg in &spec.args {
             match arg {
@@ -43,7 +44,7 @@ impl<'p> Helper<'p> {
                 Argument::FirstProcess => command.arg(first.to_string()),
                 Argument::Pipe(prefix) => {
                     let (ours, theirs) = sys::pipe().map_err(|errno| failed("pipe", errno))?;
-                    // Its end must be the only one, or its death would not be seen.
+                    // The helper must have the only writing end, or the pipe would not show that it has ended.
                     let theirs = inheritable(theirs).map_err(|errno| failed("dup", errno))?;
                     command.arg(format!("{prefix}{}", theirs.as_raw_fd()));
                     pipe = Some(ours);
@@ -51,8 +52,8 @@ impl<'p> Helper<'p> {
                     &mut command
                 }
                 Argument::Inside(path) => {
-                    // The directory as it is now, and no path: whoever is root inside may put a link where it was, and a helper may
-                    // remove its socket when it ends.
+                    // A descriptor of the directory rather than its path: root inside may put a link where it was, and
+                    // a helper may remove its socket when it ends.
                     let dir = directory(path, first)
                         .map_err(|errno| failed("the socket's directory inside cannot be opened", errno))?;
                     let file = path.file_name().unwrap_or_default().to_string_lossy();
@@ -65,7 +66,7 @@ impl<'p> Helper<'p> {
         command.args(&spec.rules).stdout(Stdio::null());
         let mut child = command.spawn().map_err(|error| failed("cannot be started", error.into()))?;
         drop(inherited);
-        // Not reaped before we wait for it, so the number is its own.
+        // The child is not reaped before it is waited for, so the process id is still its own.
         match sys::pidfd_open(child.id() as i32) {
             Ok(pidfd) => Ok(Helper { spec, child, pidfd, pipe }),
             Err(errno) => {
@@ -75,14 +76,15 @@ impl<'p> Helper<'p> {
         }
     }
 
-    /// Waits until it is ready.
+    /// Waits until the helper is ready, as its [`Readiness`] defines it. An error if it ends, or takes longer than
+    /// [`PATIENCE`].
     pub(in crate::launch) fn expect_ready(&self, wait: Wait<'_>) -> Result<()> {
         let end = Instant::now() + PATIENCE;
         let left = || end.saturating_duration_since(Instant::now());
         match &self.spec.readiness {
             Readiness::Started => Ok(()),
             Readiness::Byte | Readiness::Line => {
-                // It was given none to say it on.
+                // The helper has no pipe to report on.
                 let Some(pipe) = self.pipe.as_ref().map(AsFd::as_fd) else { return Err(self.late()) };
                 loop {
                     if !wait(pipe.as_raw_fd(), left())? {
@@ -126,22 +128,22 @@ impl<'p> Helper<'p> {
             .hint(format!("see what it wrote above; {}", words.needs))
     }
 
-    /// Ready to read when it has ended.
+    /// The helper's pidfd, ready to read when it has ended.
     pub(in crate::launch) fn fd(&self) -> RawFd {
         self.pidfd.as_raw_fd()
     }
 
-    /// Descriptors that must stay open for it.
+    /// Descriptors that must stay open while the helper runs.
     pub(in crate::launch) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         [self.fd()].into_iter().chain(self.pipe.as_ref().map(AsRawFd::as_raw_fd))
     }
 
-    /// What it was started by.
+    /// The part of the plan that the helper was started from.
     pub(in crate::launch) fn spec(&self) -> &'p HelperSpec {
         self.spec
     }
 
-    /// Where it has ended by itself: how, and what is lost with it, in a sentence.
+    /// How the helper ended and what is lost with it, as a sentence; none while it runs.
     pub(in crate::launch) fn exit_description(&mut self) -> Option<String> {
         let how = match self.child.try_wait() {
             Ok(None) => return None,
@@ -161,7 +163,7 @@ impl Drop for Helper<'_> {
     }
 }
 
-/// The same open file for programs that are started from here: at a number that nothing else has, without close-on-exec, since the
+/// A duplicate that started programs inherit: at a number that nothing else has, without close-on-exec, since the
 /// standard library starts programs by fork and exec.
 fn inheritable(fd: OwnedFd) -> sys::Result<OwnedFd> {
     let high = sys::dup_above(fd.as_fd(), 10)?;
@@ -169,7 +171,7 @@ fn inheritable(fd: OwnedFd) -> sys::Result<OwnedFd> {
     Ok(high)
 }
 
-/// The directory that a path of the view lies in, reached through /proc/PID/root.
+/// Opens the directory that a path of the view lies in, through /proc/PID/root of the first process.
 fn directory(path: &Path, first: i32) -> sys::Result<OwnedFd> {
     let c = |path: &Path| CString::new(path.as_os_str().as_encoded_bytes()).unwrap_or_default();
     let open = |at: BorrowedFd<'_>, path: &Path| sys::open_in_root(at, &c(path), libc::O_PATH | libc::O_DIRECTORY, 0);

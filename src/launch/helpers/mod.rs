@@ -1,4 +1,4 @@
-//! Programs of the host that help: those that run beside a sandbox, and those that are run to their end.
+//! Programs of the host that sbx starts: helpers that run beside a sandbox, and programs that run to their end.
 
 mod command;
 mod helper;

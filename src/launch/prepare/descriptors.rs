@@ -1,4 +1,4 @@
-//! Descriptors.
+//! The descriptors that the program gets, and those that are closed or held for it.
 
 use super::CallerState;
 use super::strings::cstrings;

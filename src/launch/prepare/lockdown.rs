@@ -1,4 +1,4 @@
-//! The lock-down.
+//! The lock-down: capabilities, Landlock, seccomp filters, labels.
 
 use super::process::programs;
 use super::strings::{cstring, label};
@@ -46,7 +46,8 @@ fn landlock(plan: &Plan) -> Result<Option<Landlock>> {
     }))
 }
 
-/// Where our own file belongs to the caller, or the caller could write to it.
+/// What the child needs to execute sbx again from a read-only mount, so that the program cannot write to sbx's file
+/// through /proc/self/exe. None if the caller is not root, does not own that file and cannot write to it.
 fn handover(plan: &Plan) -> Result<Option<Handover>> {
     use std::os::fd::IntoRawFd;
     use std::os::unix::fs::MetadataExt;

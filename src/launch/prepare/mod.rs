@@ -1,4 +1,4 @@
-//! Plan → what the child is given, in the form of system calls: a file for each group of it.
+//! Turns a plan into what the child needs for its system calls: a file for each group of settings.
 
 mod descriptors;
 mod lockdown;
@@ -11,19 +11,19 @@ use crate::child::{Prepared, Session};
 use crate::error::Result;
 use crate::plan::Plan;
 
-/// What is not the plan's: the state of the process that carries it out, and of its caller.
+/// What the plan does not have: the state of the launcher's process, and of its caller.
 pub(super) struct CallerState {
-    /// The caller ignores SIGPIPE, and so is the program to do.
+    /// The caller ignores SIGPIPE, and the program is to do so as well.
     pub ignores_sigpipe: bool,
-    /// Somebody is told of the first process while that waits in its namespaces.
+    /// The first process is reported while it waits in its namespaces.
     pub wants_child: bool,
-    /// Somebody is told when the program was executed.
+    /// The start of the program is reported.
     pub wants_start: bool,
     /// A pidfd of the process that the sandbox ends with, or -1.
     pub caller: i32,
 }
 
-/// Prepares everything that the child does.
+/// Prepares everything that the child needs.
 pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState) -> Result<Prepared> {
     Ok(Prepared {
         view: view::prepare(plan, session)?,

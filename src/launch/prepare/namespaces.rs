@@ -1,4 +1,4 @@
-//! Namespaces and ids.
+//! The namespaces of the child, its ids, host name and cgroup.
 
 use super::CallerState;
 use super::strings::cstring;
@@ -23,7 +23,8 @@ pub(super) fn prepare(plan: &Plan, state: &CallerState) -> Result<Namespaces> {
     Ok(Namespaces {
         switch_ids: switch_ids(plan),
         wait_for_launcher,
-        // Where others are told of the first process before it has assembled the view, they may look at its network at once.
+        // Others that learn of the first process before it has assembled the view may look at its network at once, so
+        // it must exist by then.
         network_beside: wanted.private.contains(&Namespace::Net)
             && wanted.user.is_private()
             && wanted.pid_join.is_none()
@@ -48,7 +49,8 @@ pub(super) fn prepare(plan: &Plan, state: &CallerState) -> Result<Namespaces> {
     })
 }
 
-/// In a namespace that was joined, the caller's ids are already what its maps make of them; only others are changed to.
+/// The user and group id that the child changes to in a user namespace that was joined. There the caller's ids are
+/// already what its maps make of them; only different ones need a call.
 fn switch_ids(plan: &Plan) -> Option<(Option<u32>, Option<u32>)> {
     let UserNamespace::Join(_) = plan.namespaces.user else { return None };
     let (uid, gid) = sys::ids();

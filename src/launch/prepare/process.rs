@@ -1,4 +1,4 @@
-//! The program.
+//! The program: its arguments, environment, directory, resource limits and terminal.
 
 use super::CallerState;
 use super::strings::{cstring, cstrings};
@@ -18,7 +18,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState) -> Res
     let rlimits = plan.resources.rlimits.iter();
     Ok(Process {
         init: wanted.init,
-        // The launcher takes a terminal back from whoever has it once the program has started.
+        // The launcher has to know of the start if there is a terminal, which it follows from then on.
         tells_start: state.wants_start
             || matches!(session, Session::Pty(_) | Session::Inherit { terminal: Some(_), .. }),
         session,
@@ -35,7 +35,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState) -> Res
     })
 }
 
-/// With PWD, there is a list for each directory that the program may start in.
+/// The program's environment. If it has PWD, there is a list for each directory that the program may start in.
 fn environment(plan: &Plan) -> Result<Strings> {
     let line = |name: &OsStr, value: &OsStr| {
         let mut line = OsString::from(name);
@@ -56,7 +56,7 @@ fn environment(plan: &Plan) -> Result<Strings> {
     Ok(Strings::with_variants(env, at, variants))
 }
 
-/// `/bin/sh PATH ARGUMENT...`, for each path where the program may be.
+/// The arguments `/bin/sh PATH ARGUMENT...`, one list for each path where the program may be.
 fn shell(plan: &Plan) -> Result<Strings> {
     let mut args = vec![c"/bin/sh".to_owned(), c"".to_owned()];
     for arg in plan.process.args.iter().skip(1) {
@@ -65,7 +65,7 @@ fn shell(plan: &Plan) -> Result<Strings> {
     Ok(Strings::with_variants(args, 1, programs(plan)?))
 }
 
-/// Where execvp(3) would look, by the PATH of the program's own environment.
+/// The paths where execvp(3) would look for the program, by the PATH of its own environment.
 pub(super) fn programs(plan: &Plan) -> Result<Vec<CString>> {
     let Some(name) = plan.process.executed() else { return Ok(Vec::new()) };
     if name.is_empty() {

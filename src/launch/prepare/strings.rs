@@ -1,4 +1,4 @@
-//! Text as system calls take it.
+//! Strings as system calls take them.
 
 use crate::error::{Error, Result};
 use std::ffi::{CString, OsStr};
@@ -15,7 +15,7 @@ pub(super) fn cstrings(paths: &[PathBuf]) -> Result<Vec<CString>> {
     paths.iter().map(|path| cstring(path.as_os_str())).collect()
 }
 
-/// A label of SELinux, where there is one.
+/// An SELinux label as a C string, if there is one.
 pub(super) fn label(label: Option<&String>) -> Result<Option<CString>> {
     label.map(|label| cstring(OsStr::new(label))).transpose()
 }

@@ -1,4 +1,4 @@
-//! The view.
+//! The steps that assemble the view, the filesystem that the program sees.
 
 use super::strings::{cstring, label};
 use crate::child::{EMPTY_DIR, EMPTY_FILE, MountSource, Scratch, Session, Step, StepAction, TargetState, ViewSteps};
@@ -13,7 +13,7 @@ use std::path::Path;
 pub(super) fn prepare(plan: &Plan, session: Session) -> Result<ViewSteps> {
     let mut scratch = Vec::new();
     let mut steps = Vec::new();
-    // Steps have the numbers of the plan's operations, so that a failure finds its line.
+    // A step has the index of the plan's operation, so that a failure finds its line.
     for (index, placed) in plan.view.parts.iter().enumerate() {
         steps.push(step(index, placed, &mut scratch)?);
     }
@@ -29,7 +29,8 @@ pub(super) fn prepare(plan: &Plan, session: Session) -> Result<ViewSteps> {
         let console = devpts.parent().unwrap_or(devpts).join("console");
         let seal =
             plan.view.parts.iter().position(|placed| matches!(placed.op, Op::Seal { .. })).unwrap_or(steps.len());
-        // After all that has a number: what comes behind are seals, which do not fail for reasons of a profile.
+        // Before the seals, behind everything else: it only shifts the indexes of seals, which do not fail for reasons
+        // of a profile.
         let act = StepAction::Terminal { console: inside(&console)? };
         steps.insert(seal, Step { path: inside(&devpts.join("ptmx"))?, point: TargetState::There, act });
     }
@@ -42,7 +43,7 @@ pub(super) fn prepare(plan: &Plan, session: Session) -> Result<ViewSteps> {
     })
 }
 
-/// The name of what is laid over something masked; it is made if it is not there yet.
+/// The name of the scratch file or directory that is mounted over something masked; it is added if it is not there yet.
 fn mask(scratch: &mut Vec<Scratch>, dir: bool, closed: bool) -> CString {
     let (name, mode) = match (dir, closed) {
         (false, false) => (EMPTY_FILE, 0o444),
@@ -102,7 +103,8 @@ fn step(index: usize, placed: &Placed, scratch: &mut Vec<Scratch>) -> Result<Ste
         Op::Seal { .. } => StepAction::Attributes(sys::ATTR_RDONLY),
         Op::Remount { attributes, .. } => StepAction::Attributes(attributes.bits()),
         Op::Chmod { mode, .. } => StepAction::Chmod { mode: *mode },
-        // What is writable here is the host's to mount on; what is not must not become so by what arrives.
+        // A writable part also receives what the host mounts there later. A read-only one does not: what arrives would
+        // be writable.
         Op::Show { source, attributes, optional, tolerant, guard, .. } => StepAction::Mount(match source {
             spec::Source::Path(path) => MountSource::Path {
                 source: cstring(path.as_os_str())?,
@@ -136,7 +138,7 @@ fn step(index: usize, placed: &Placed, scratch: &mut Vec<Scratch>) -> Result<Ste
     Ok(Step { path, point, act })
 }
 
-/// Relative to the new root, without what leads nowhere; `..` stays, since what it leads to depends on links.
+/// A path relative to the new root, without empty parts and `.`; `..` stays, since what it leads to depends on links.
 fn inside(path: &Path) -> Result<CString> {
     let parts = path.as_os_str().as_bytes().split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
     cstring(OsStr::from_bytes(&parts.collect::<Vec<_>>().join(&b'/')))

@@ -1,4 +1,4 @@
-//! The end of the first process, and of what was there for it.
+//! The end of the first process and of its helpers, terminal and cgroup.
 
 use super::{State, Supervisor};
 use crate::error::{Error, Result};
@@ -8,14 +8,15 @@ use crate::launch::outcome::Outcome;
 use crate::sys::{self, Waited};
 
 impl Supervisor<'_> {
-    /// Watches the sandbox until all of its processes have ended. Its cgroup is still there then.
+    /// Supervises the sandbox until all of its processes have ended, and returns how. Its cgroup still exists then.
     pub(in crate::launch) fn until_end(&mut self, status: &mut dyn Events) -> Result<Outcome> {
         self.hand_on_early_signals(status);
         while self.state != State::Over {
             self.turn(status)?;
         }
         let init = self.sandbox.given.process.init;
-        // What is left to do is to end; whoever has made PID 1 say that it does must not hold us.
+        // PID 1 only has to end now. It must not keep the launcher waiting, should the program have made it send its
+        // last message.
         if init {
             self.sandbox.first.signal(libc::SIGKILL);
         }
@@ -30,7 +31,7 @@ impl Supervisor<'_> {
             let _ = sys::set_terminal(tty, &settings);
         }
         self.helpers.clear();
-        // A program without an init was the first process itself, so its end is that one's.
+        // Without an init the program was the first process itself.
         Ok(match (self.outcome, end) {
             _ if self.timed_out => Outcome::TimedOut,
             (Some(outcome), _) => outcome,
@@ -40,7 +41,8 @@ impl Supervisor<'_> {
         })
     }
 
-    /// What was used in all, where somebody wants to know: `all`, or what limits did.
+    /// The figures of the whole run: `all` of them, or only what limits did. None if there is no cgroup and no figures
+    /// were asked for.
     pub(in crate::launch) fn used(&self, all: bool) -> Option<Figures> {
         match &self.sandbox.cgroup {
             Some(cgroup) if !all => Some(cgroup.verdict(self.sandbox.began).naming(self.victims.as_ref())),
@@ -49,7 +51,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Ends what is left in the sandbox's cgroup, and takes that away.
+    /// Kills what is left in the sandbox's cgroup, and removes that.
     pub(in crate::launch) fn take_cgroup_away(&mut self) {
         if let Some(mut cgroup) = self.sandbox.cgroup.take() {
             cgroup.end();

@@ -1,4 +1,4 @@
-//! What the first process says.
+//! Handles the messages of the first process.
 
 use super::{State, Supervisor};
 use crate::child::{self, Message, Session};
@@ -20,7 +20,8 @@ impl Supervisor<'_> {
         };
         match message {
             Some(Message::Ready) => self.ready = true,
-            // The program runs: what PID 1 meets from here on is the program's doing, or an accident, and its end.
+            // The program runs: a failure of PID 1 from here on is the program's doing, or an accident, and ends the
+            // sandbox.
             Some(Message::Failed { .. }) if self.started() => self.state = State::Over,
             Some(Message::Failed { place, call, errno }) => {
                 self.give_up();
@@ -46,7 +47,7 @@ impl Supervisor<'_> {
             Some(Message::Found) => self.found = text,
             Some(Message::Partly(index)) => status.partly(index as usize),
             Some(Message::Stopped(signal)) => self.on_stop(signal),
-            // The last messages: what follows is the end of PID 1.
+            // The last message: PID 1 ends after it.
             Some(Message::Exited(status)) => self.end_with(Outcome::Exited(status)),
             Some(Message::Signaled(signal)) => self.end_with(Outcome::Signaled(signal)),
             _ => {}
@@ -71,7 +72,7 @@ impl Supervisor<'_> {
         self.rest = Some(Instant::now() + child::BEFORE_REST);
     }
 
-    /// There will be no more messages.
+    /// The first process has closed its socket: it has ended, or has become the program.
     fn on_last_message(&mut self, status: &mut dyn Events) -> Result<()> {
         if self.state == State::SettingUp {
             return Err(Error::new("the sandbox ended before it was set up").hint("it may have been killed"));

@@ -1,5 +1,5 @@
-//! The launcher's one loop: it waits for the sandbox's messages, our signals, its helpers, its terminal and its time, from the first
-//! process's birth to its end.
+//! The launcher's event loop: it handles messages of the first process, signals, helpers, the terminal and the time
+//! limit, from the creation of the first process to its end.
 
 mod end;
 mod messages;
@@ -21,22 +21,22 @@ use crate::sys::{self, Poll, Termios, UnownedFd};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-/// How often a job in the background looks whether it is in the foreground.
+/// Interval at which a job in the background checks whether it is in the foreground.
 const BACKGROUND: Duration = Duration::from_millis(200);
 
-/// Between SIGTERM and SIGKILL when the time is over.
+/// Time between SIGTERM and SIGKILL when the program's time limit is over.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How far the sandbox is.
+/// The stage that the sandbox is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// The first process waits for the launcher, or will do so before it starts the program.
     SettingUp,
-    /// It goes on by itself, to the program's start.
+    /// The first process needs the launcher no more, and starts the program.
     Starting,
-    /// The program runs below PID 1, which says how it goes.
+    /// The program runs as a child of sbx's PID 1, which reports stops and the end.
     Started,
-    /// The program runs as the first process, of which there are no messages.
+    /// The program runs as the first process itself, which sends no messages.
     Alone,
     /// There is nothing more to wait for.
     Over,
@@ -49,12 +49,13 @@ type Handler<'p> = fn(&mut Supervisor<'p>, &mut dyn Events) -> Result<()>;
 #[derive(Clone, Copy)]
 struct Awaited {
     fd: RawFd,
-    /// When waiting for it ends.
+    /// When waiting for it ends; none if it does not.
     until: Option<Instant>,
     ready: bool,
 }
 
-/// Watches a sandbox. What it has to undo is undone in this order: the terminal is as it was, helpers are ended, then the sandbox.
+/// Supervises a sandbox. Its fields are dropped in this order: the terminal is restored, helpers are ended, then the
+/// sandbox is.
 pub(super) struct Supervisor<'p> {
     relay: Relay,
     helpers: Vec<Helper<'p>>,
@@ -62,29 +63,31 @@ pub(super) struct Supervisor<'p> {
     sources: Sources<Handler<'p>>,
     state: State,
     awaited: Option<Awaited>,
-    /// The first process waits for the launcher's word.
+    /// The first process waits for [`Message::Go`].
     ready: bool,
-    /// The program's terminal, which the child may send while helpers are started.
+    /// The master of the program's terminal, which the child may send while helpers are started.
     terminal: Option<OwnedFd>,
-    /// Signals that came for the program before it could be told.
+    /// Signals for the program that came before they could be forwarded.
     early: Vec<sys::Arrived>,
-    /// Where memory is counted.
+    /// Tracks the OOM killer's victims, if memory is counted.
     victims: Option<Victims>,
-    /// The caller's terminal, which the program has not, with its settings: the program may have it as a stream, and change them.
+    /// The caller's terminal and its settings, which are restored at the end: a program without a controlling terminal
+    /// may still have it as a stream, and change them.
     settings: Option<(BorrowedFd<'static>, Termios)>,
-    /// The program's process group, where it holds the caller's terminal.
+    /// The program's process group, if it is in the foreground of the caller's terminal.
     group: Option<i32>,
-    /// What was in the way of what is said next to have failed.
+    /// What was found in the way of the operation that the next message reports as failed.
     found: Option<String>,
     outcome: Option<Outcome>,
-    /// When the program's time is over, or, where it is, when it is killed.
+    /// When the program's time is over; once it is (`timed_out`), when the program is killed.
     deadline: Option<Instant>,
     timed_out: bool,
-    /// When memory that is not needed for waiting is given back: a program that has ended by then is not made to wait for it.
+    /// When memory that is not needed for waiting is given back to the kernel. Not at once: a short program must not
+    /// have to wait for that.
     rest: Option<Instant>,
-    /// A signal asked for the end before the program was started: when the start is given up, and which signal it was.
+    /// Once a signal asked for the end before the program was started: when the start is given up, and the signal.
     pending_termination: Option<(Instant, i32)>,
-    /// Somebody asked for the end: the last of the output is not waited for.
+    /// A signal asked for the end, or the caller is gone: the rest of the output is not waited for.
     skip_final_output: bool,
 }
 
@@ -117,17 +120,17 @@ impl<'p> Supervisor<'p> {
         &self.sandbox
     }
 
-    /// Descriptors that must stay open.
+    /// Descriptors of the launcher and its helpers that must stay open.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         let Born { socket, first, signals, caller, .. } = &self.sandbox;
         let own = [socket.as_raw_fd(), first.fd(), signals.fd()].into_iter();
         own.chain(caller.as_ref().map(AsRawFd::as_raw_fd)).chain(self.helpers.iter().flat_map(Helper::descriptors))
     }
 
-    /// What is waited for, in the order in which it is looked at: one line for each source of events.
+    /// Adds the descriptors to poll, in the order in which their events are handled: one line for each.
     fn watch(&self, sources: &mut Sources<Handler<'p>>) {
         let [input, master, output] = self.relay.wants();
-        // memory.events says by an error that it has changed.
+        // memory.events polls as an error when it has changed.
         sources.add(Poll::end(self.victims.as_ref().map_or(-1, Victims::fd)), Self::on_memory_event);
         sources.add(input, |supervisor, _| supervisor.on_terminal([true, false, false]));
         sources.add(master, |supervisor, _| supervisor.on_terminal([false, true, false]));
@@ -144,7 +147,7 @@ impl<'p> Supervisor<'p> {
         }
     }
 
-    /// One turn of the loop: waits for the next event, and does what is to be done for all that have come.
+    /// One turn of the loop: waits for the next event, and handles all that have come.
     fn turn(&mut self, status: &mut dyn Events) -> Result<()> {
         let mut sources = std::mem::replace(&mut self.sources, Sources::new());
         sources.clear();
@@ -154,7 +157,7 @@ impl<'p> Supervisor<'p> {
                 State::Over => Ok(()),
                 _ => handler(self, status),
             }),
-            // The program is not to be ended because we cannot watch it: its end is waited for all the same.
+            // An error of poll(2) is no reason to end the program: its end is waited for all the same.
             Err(_) if self.state == State::Alone => self.on_end(status),
             Err(errno) => Err(Error::new(format!("poll: {errno}"))),
         };
@@ -166,7 +169,7 @@ impl<'p> Supervisor<'p> {
         Ok(())
     }
 
-    /// Waits for a descriptor, and sees to everything else meanwhile; false when the time is over.
+    /// Waits until a descriptor is ready, and handles all other events meanwhile; false when the time is over.
     pub(super) fn wait_for(&mut self, fd: RawFd, patience: Option<Duration>, status: &mut dyn Events) -> Result<bool> {
         let until = patience.map(|patience| Instant::now() + patience);
         self.awaited = Some(Awaited { fd, until, ready: false });
@@ -181,7 +184,7 @@ impl<'p> Supervisor<'p> {
         Ok(ready)
     }
 
-    /// Waits until the first process waits for our word.
+    /// Waits until the first process waits for [`Message::Go`].
     pub(super) fn expect_ready(&mut self, status: &mut dyn Events) -> Result<()> {
         while !self.ready {
             self.turn(status)?;
@@ -190,7 +193,7 @@ impl<'p> Supervisor<'p> {
         Ok(())
     }
 
-    /// Has the first process go on that waits for our word.
+    /// Sends [`Message::Go`], for which the first process waits.
     pub(super) fn go(&self) -> Result<()> {
         let sent = sys::send(self.sandbox.socket.as_fd(), &Message::Go.encode(), None);
         sent.map_err(|errno| Error::new(format!("the sandbox is gone: {errno}")))
@@ -209,7 +212,7 @@ impl<'p> Supervisor<'p> {
         Ok(())
     }
 
-    /// From here on the first process needs no more of us, and the program's time runs.
+    /// Ends the set-up: from here on the first process needs the launcher no more, and the program's time runs.
     pub(super) fn begin(&mut self) {
         self.state = State::Starting;
         if let Some(master) = self.terminal.take() {
@@ -229,7 +232,7 @@ impl<'p> Supervisor<'p> {
         matches!(self.state, State::Started | State::Alone)
     }
 
-    /// Milliseconds until the clock has something to do; none if it never has.
+    /// Milliseconds until [`Supervisor::clock`] has something to do; none if it never has.
     fn patience(&self) -> Option<i32> {
         let look = self.relay.waits().then(|| Instant::now() + BACKGROUND);
         let pending = self.pending_termination.map(|(end, _)| end).filter(|_| !self.started());
@@ -239,7 +242,7 @@ impl<'p> Supervisor<'p> {
         Some(i32::try_from(left).unwrap_or(i32::MAX))
     }
 
-    /// Does what is due.
+    /// Does what is due at a time: gives a start up, takes the terminal, gives memory back, ends the program.
     fn clock(&mut self) {
         if let Some((end, signal)) = self.pending_termination.filter(|_| !self.started())
             && Instant::now() >= end
@@ -267,7 +270,7 @@ impl<'p> Supervisor<'p> {
         }
     }
 
-    /// What is used so far.
+    /// Resources used so far.
     fn figures(&self) -> Figures {
         let Born { cgroup, began, .. } = &self.sandbox;
         let figures = match cgroup {
@@ -284,7 +287,7 @@ impl<'p> Supervisor<'p> {
         Ok(())
     }
 
-    /// The terminal's input, the program's end of it, or its output is ready.
+    /// Relays the terminal's input and output: those of the descriptors of [`Relay::wants`] that are ready.
     fn on_terminal(&mut self, ends: [bool; 3]) -> Result<()> {
         self.relay.pump(ends);
         Ok(())
@@ -300,7 +303,7 @@ impl<'p> Supervisor<'p> {
     /// The caller has ended, and the sandbox was to end with it.
     fn on_caller_exit(&mut self, status: &mut dyn Events) -> Result<()> {
         if self.state == State::SettingUp {
-            // What the caller, or its terminal, said before says more.
+            // A signal that the caller, or its terminal, sent before makes the better error.
             self.on_signals(status)?;
             return Err(Error::new("the caller ended before the program started"));
         }
@@ -336,14 +339,14 @@ impl<'p> Supervisor<'p> {
         Ok(())
     }
 
-    /// Ends the sandbox before an error is told.
+    /// Kills the sandbox and restores the terminal before an error is reported.
     fn give_up(&mut self) {
         self.sandbox.first.signal(libc::SIGKILL);
         self.take_back();
         self.finish();
     }
 
-    /// A signal for the program. PID 1 hands it on: it has no use for signals itself, and takes none.
+    /// Sends a signal to the program. PID 1 takes no signals itself but SIGKILL, and forwards them when it is told to.
     fn kill(&self, signal: i32) {
         if signal == libc::SIGKILL || !self.sandbox.given.process.init {
             self.sandbox.first.signal(signal);
@@ -352,7 +355,7 @@ impl<'p> Supervisor<'p> {
         }
     }
 
-    /// Shows the last of the program's output, unless somebody does not want to wait for it.
+    /// Writes the rest of the program's output, unless the end was asked for or the time is over.
     fn finish(&mut self) {
         let signals = &self.sandbox.signals;
         let skip = self.timed_out || self.skip_final_output;

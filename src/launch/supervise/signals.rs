@@ -1,4 +1,4 @@
-//! Our signals, most of which are for the program, and job control.
+//! Handles the launcher's signals, most of which are forwarded to the program, and job control.
 
 use super::{State, Supervisor};
 use crate::child::{Message, Session};
@@ -26,20 +26,20 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// A signal while there is nobody yet to hand it on to.
+    /// A signal during set-up: one that asks for the end is an error, and others are kept for the program.
     fn on_early_signal(&mut self, arrived: sys::Arrived) -> Result<()> {
         if is_end(arrived.signal) {
             let error = Error::new(format!("signal {} came before the program started", arrived.signal));
             return Err(error.status(exit::SIGNALED + arrived.signal as u8));
         }
-        // Once each, as the kernel keeps them.
+        // Each one once, as the kernel keeps pending signals.
         if !self.early.iter().any(|early| early.signal == arrived.signal) {
             self.early.push(arrived);
         }
         Ok(())
     }
 
-    /// Hands on what came before the first process could be told.
+    /// Forwards the signals that came during set-up.
     pub(super) fn hand_on_early_signals(&mut self, status: &mut dyn Events) {
         for arrived in std::mem::take(&mut self.early) {
             self.on_signal(arrived, status);
@@ -53,13 +53,13 @@ impl Supervisor<'_> {
             libc::SIGWINCH => self.relay.resize(),
             libc::SIGUSR1 if self.sandbox.plan.resources.stats => status.figures(&self.figures(), false),
             libc::SIGCONT => self.go_on(),
-            // What the terminal sends has reached a program that shares it; if ^Z stops it, PID 1 says so.
+            // A signal from the terminal has reached a program that shares it; if ^Z stops that, PID 1 reports it.
             _ if !arrived.from_process && shared && self.group.is_none() => {}
-            // It is handed on as soon as there is somebody who does that; what holds the start up may do so for ever.
+            // It is forwarded as soon as PID 1 is able to; but a start may hang for ever, so it also gets a deadline.
             signal if !self.started() && is_end(signal) => {
                 self.skip_final_output = true;
                 if self.sandbox.given.process.init && !self.sandbox.given.process.tells_start {
-                    // It may have started long ago.
+                    // The program may have started long ago, without a message.
                     let _ = sys::send_now(self.sandbox.socket.as_fd(), &Message::TellStart.encode());
                 }
                 self.kill(signal);
@@ -72,17 +72,17 @@ impl Supervisor<'_> {
         }
     }
 
-    /// The program was stopped. If that is job control on a terminal that is ours, so are we, for the shell to see. A program that
-    /// stops itself otherwise must not stop the clock, or our ears.
+    /// The program was stopped. If that is job control on the launcher's terminal, the launcher stops as well, for the
+    /// shell to see. A program that stops itself otherwise must not stop the launcher's time limit and signals.
     pub(super) fn on_stop(&mut self, signal: i32) {
         let job_control = matches!(signal, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
-        // A program in our own process group is stopped with us, by the terminal.
+        // A program in the launcher's process group is stopped together with it, by the terminal.
         let ours = self.sandbox.plan.process.tty == Tty::Shared;
         if !job_control || ours || tty().is_none() || self.sandbox.given.process.session == Session::Detached {
             return;
         }
-        // A program may stop itself to stop our clock: where there is one, it wakes us. Without an alarm, of which the user has only
-        // so many and the program may have them all, we stay awake.
+        // A program may stop itself to stop the time limit: if there is one, a timer wakes the launcher. A user has
+        // only so many timers, and the program may have used them all; without one the launcher does not stop.
         let alarm =
             self.deadline.map(|deadline| sys::continue_after(deadline.saturating_duration_since(Instant::now())));
         if matches!(alarm, Some(None)) {
@@ -95,7 +95,7 @@ impl Supervisor<'_> {
         self.go_on();
     }
 
-    /// The shell says that we go on: in the foreground with the terminal, in the background without.
+    /// SIGCONT has come: the program goes on, in the foreground with the terminal, in the background without.
     fn go_on(&mut self) {
         if let (Some(group), Some(tty)) = (self.group, tty().filter(|tty| sys::in_foreground(*tty))) {
             let _ = sys::give_foreground(tty, group);
@@ -104,7 +104,7 @@ impl Supervisor<'_> {
         self.kill(libc::SIGCONT);
     }
 
-    /// The terminal that was handed to the program is our group's again.
+    /// Takes the terminal back from the program's process group.
     pub(super) fn take_back(&self) {
         if let (Some(group), Some(tty)) = (self.group, tty())
             && sys::foreground_group(tty) == group
