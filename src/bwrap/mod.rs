@@ -1,4 +1,4 @@
-//! `sbx-bwrap`: bubblewrap's command line in front of the same road as every other run.
+//! `sbx-bwrap`: bubblewrap's command line, turned into the same [`Sandbox`] that every other run is planned from.
 
 mod options;
 mod report;
@@ -21,13 +21,13 @@ use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
-/// The release whose options and meanings these are. Callers compare it with what they need.
+/// The release of bubblewrap whose options these are. Callers compare it with the version that they need.
 const VERSION: &str = "bubblewrap 0.12.0\n";
 
-/// Every failure before the program runs: bubblewrap has this one status for all of them.
+/// The exit status of every failure before the program runs, as in bubblewrap.
 const FAILED: u8 = 1;
 
-/// The program's entry; gives its exit status.
+/// The entry of the program; returns its exit status.
 pub fn main() -> u8 {
     let mut args = std::env::args_os();
     let name = args.next().unwrap_or_else(|| "bwrap".into());
@@ -56,7 +56,7 @@ pub fn main() -> u8 {
     run(options, prefix)
 }
 
-/// The process's own descriptors.
+/// Reads this process's own descriptors.
 struct Own;
 
 impl Inputs for Own {
@@ -81,7 +81,7 @@ fn show(text: &str) -> u8 {
     u8::from(shown.is_err())
 }
 
-/// What the caller is.
+/// Facts about the caller. Set-user-ID use and file capabilities are an error, as in bubblewrap.
 fn caller(options: &Options) -> Result<Caller> {
     let (uid, gid) = sys::ids();
     let capabilities = sys::effective_capabilities().unwrap_or(0);
@@ -122,7 +122,7 @@ fn run(options: Options, prefix: &'static str) -> u8 {
     }
 }
 
-/// What a failure is worded with; never taken apart, since the caller waits.
+/// The sandbox and the plan, as far as known, for the wording of an error. Never dropped, since the caller waits.
 type Known = (Option<ManuallyDrop<Sandbox>>, Option<ManuallyDrop<Plan>>);
 
 fn sandboxed(mut options: Options, prefix: &'static str, known: &mut Known) -> Result<u8> {
@@ -159,7 +159,7 @@ fn sandboxed(mut options: Options, prefix: &'static str, known: &mut Known) -> R
     match launch::run(plan, &mut report) {
         Ok(outcome) => Ok(outcome.status()),
         Err(error) if error.refused => {
-            // The kernel did not let us: a closer look at the host tells why.
+            // The kernel refused: the host's settings tell why.
             let facts = facts.with_settings();
             match plan::plan(sandbox, &facts) {
                 Ok(_) => Err(plan::explain(error, &facts)),

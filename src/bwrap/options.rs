@@ -1,5 +1,5 @@
-//! bubblewrap's command line → `Options`. Options are read in their order; nothing is done but reading the descriptors that hold
-//! more of them, or seccomp programs.
+//! Parses bubblewrap's command line into [`Options`], in the order of the words. Nothing is done but reading the
+//! descriptors that hold more options, or seccomp programs.
 
 use super::table::OPTIONS;
 use super::values::{capability, descriptor, id, permissions, refused, size};
@@ -12,20 +12,20 @@ use std::path::{Path, PathBuf};
 
 /// Where descriptors are read from: the process's own, or a test's.
 pub trait Inputs {
-    /// Everything that is left to read of a descriptor, which is then closed.
+    /// Reads a descriptor to its end, and closes it.
     fn read(&mut self, fd: i32) -> std::result::Result<Vec<u8>, Errno>;
 }
 
 /// A change of the set of capabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CapabilityChange {
-    /// These are added.
+    /// Adds these capabilities, a bit for each; all bits are `ALL`.
     Add(u64),
-    /// These are taken away.
+    /// Drops these capabilities, a bit for each.
     Drop(u64),
 }
 
-/// What the command line says.
+/// A parsed command line.
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "the fields have the names of the options")]
 pub struct Options {
@@ -48,7 +48,7 @@ pub struct Options {
     pub gid: Option<u32>,
     pub hostname: Option<OsString>,
     pub chdir: Option<PathBuf>,
-    /// The whole environment, as changed so far.
+    /// The whole environment of the program: the caller's, as changed by options so far.
     pub environment: Vec<(OsString, OsString)>,
     pub argv0: Option<OsString>,
     pub lock_files: Vec<PathBuf>,
@@ -69,22 +69,22 @@ pub struct Options {
     pub mounts: Vec<Mount>,
     /// Program and arguments.
     pub command: Vec<OsString>,
-    /// Messages begin with their level.
+    /// Messages begin with their level, such as `<3>`.
     pub level_prefix: bool,
-    /// What is said before anything else, each with the state of `level_prefix` then.
+    /// Warnings, each with the value that `level_prefix` had when it came up.
     pub warnings: Vec<(bool, String)>,
 }
 
-/// What is only shown.
+/// Text to show instead of running a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
-    /// The options.
+    /// The list of options (`--help`).
     Help,
-    /// The version.
+    /// The version (`--version`).
     Version,
 }
 
-/// What modifies the option that follows.
+/// Modifiers of the next option: `--perms`, `--size`, `--overlay-src`.
 #[derive(Default)]
 struct Next {
     permissions: Option<u32>,
@@ -92,7 +92,7 @@ struct Next {
     overlay: Vec<PathBuf>,
 }
 
-/// Reads a command line, without the program's own name. What was read until an error is in `options`, too.
+/// Parses a command line without the program's own name. After an error, `options` has what was parsed before it.
 pub fn parse(args: Vec<OsString>, inputs: &mut dyn Inputs, options: &mut Options) -> Result<()> {
     let mut parser = Parser { options, inputs, next: Next::default() };
     let rest = parser.all(args, false)?;
@@ -114,7 +114,7 @@ struct Parser<'a> {
     next: Next,
 }
 
-/// The values of one option.
+/// An option with its values.
 struct Values<'v> {
     name: &'static str,
     values: &'v [OsString],
@@ -125,7 +125,8 @@ impl Values<'_> {
         self.values.get(index).map_or(OsStr::new(""), OsString::as_os_str)
     }
 
-    /// A path; an empty one is a variable that was not set, and would mean the new root, or the current directory.
+    /// A value that is a path. An empty one is an error: it often comes from a variable that is not set, and would mean
+    /// the new root, or the current directory.
     fn path(&self, index: usize) -> Result<PathBuf> {
         match self.text(index) {
             text if text.is_empty() => {
@@ -151,7 +152,7 @@ impl Values<'_> {
 }
 
 impl Parser<'_> {
-    /// Reads options up to the first that is none; gives what is left. In a file, that is nothing.
+    /// Parses options up to the first word that is none, and returns the rest, which is empty for words from a file.
     fn all(&mut self, args: Vec<OsString>, in_file: bool) -> Result<Vec<OsString>> {
         let mut at = 0;
         while let Some(arg) = args.get(at) {
@@ -163,7 +164,8 @@ impl Parser<'_> {
                 break;
             }
             if arg.as_bytes().starts_with(b"--debug-opt=") {
-                // bubblewrap's switch for trying a way round openat2(2), which is always there on kernels that sbx runs on.
+                // bubblewrap's switch for testing what it does without openat2(2). Kernels that sbx runs on always have
+                // that call.
                 if arg != "--debug-opt=force-openat-fallback" {
                     let value = arg.to_string_lossy().replacen("--debug-opt=", "", 1);
                     return Err(refused(format!("Unknown --debug-opt value: {value}"), "leave it out"));
@@ -195,7 +197,7 @@ impl Parser<'_> {
         Ok(rest)
     }
 
-    /// A modifier is for the option that follows, and not for just any.
+    /// The error of a modifier (`--perms`, `--size`, `--overlay-src`) that the option `name` behind it did not use.
     fn nothing_left_over(&mut self, name: &str) -> Result<()> {
         let modifier = matches!(name, "--perms" | "--size");
         if !modifier && self.next.permissions.is_some() {
@@ -224,8 +226,8 @@ impl Parser<'_> {
     }
 
     fn mount(&mut self, values: &Values<'_>, dest: usize, what: Make) -> Result<()> {
-        // What is closed to a group, or to others, is not made readable by a directory above it. What has no permissions of its own
-        // counts as closed to both, by bubblewrap's measure.
+        // Parents that have to be made are closed to the group, or to others, if what is made in them is. Operations
+        // without permissions count as closed to both, as in bubblewrap.
         let mode = match &what {
             Make::Tmpfs { mode, .. } | Make::Dir { mode } | Make::File { mode, .. } | Make::BindData { mode, .. } => {
                 *mode
@@ -374,7 +376,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// What is done to the view.
+    /// An operation on the view.
     fn operation(&mut self, values: &Values<'_>) -> Result<()> {
         match values.name {
             "--bind" => self.bind(values, Access::Writable, false),
@@ -443,7 +445,7 @@ impl Parser<'_> {
         self.all(args, true).map(drop)
     }
 
-    /// setenv(3), unsetenv(3)
+    /// `--setenv` and `--unsetenv`, with the errors of setenv(3) and unsetenv(3).
     fn environment(&mut self, values: &Values<'_>) -> Result<()> {
         let name = values.text(0);
         let set = values.name == "--setenv";
@@ -466,7 +468,7 @@ impl Parser<'_> {
     }
 }
 
-/// A seccomp program.
+/// Reads a seccomp program from a descriptor.
 pub(super) fn seccomp_data(inputs: &mut dyn Inputs, fd: i32) -> Result<BpfProgram> {
     let data = inputs.read(fd).map_err(|errno| {
         refused(
@@ -480,7 +482,7 @@ pub(super) fn seccomp_data(inputs: &mut dyn Inputs, fd: i32) -> Result<BpfProgra
     })
 }
 
-/// An errno in the C library's words, as bubblewrap prints it.
+/// An errno in the words of strerror(3), as bubblewrap prints it.
 pub(super) fn plain(errno: Errno) -> String {
     let text = errno.text();
     let mut chars = text.chars();
@@ -507,7 +509,7 @@ fn missing(name: &str, values: &[&str]) -> Error {
     refused(format!("{name} takes {count}"), &format!("write {name} {}", values.join(" ")))
 }
 
-/// A path as the kernel would take it from here.
+/// A path, which is relative to `cwd` if it is not absolute.
 pub(super) fn absolute(cwd: &Path, path: &Path) -> PathBuf {
     if path.is_absolute() { path.to_owned() } else { cwd.join(path) }
 }

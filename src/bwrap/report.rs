@@ -1,4 +1,4 @@
-//! `--info-fd` and `--json-status-fd`: what is told of a sandbox while it runs.
+//! `--info-fd` and `--json-status-fd`: what is reported of a sandbox while it runs, as JSON.
 
 use super::values::refused;
 use crate::error::Result;
@@ -7,19 +7,19 @@ use crate::sys::{self, UnownedFd};
 use std::fmt::Write;
 use std::os::fd::{AsFd, RawFd};
 
-/// The two descriptors, and what is told there.
+/// The descriptors of both options, and what is written to them.
 pub(super) struct Report {
-    /// Told once, then closed.
+    /// `--info-fd`: written to once, then closed.
     pub info: Option<RawFd>,
-    /// A line each.
+    /// `--json-status-fd`: a line for each event.
     pub status: Option<RawFd>,
-    /// Namespaces that are the sandbox's own, by their files in /proc/PID/ns.
+    /// The sandbox's own namespaces, by the names of their files in /proc/PID/ns.
     pub namespaces: Vec<&'static str>,
     /// The program was executed.
     pub started: bool,
-    /// Lines for stderr, which come when a part of the view is not as asked for, by its number.
+    /// The destinations of the view's parts, for warnings about those that do not have all of their flags.
     pub parts: Vec<String>,
-    /// What begins a warning.
+    /// The prefix of warnings: `<4>` with `--level-prefix`, otherwise nothing.
     pub prefix: &'static str,
 }
 
@@ -28,7 +28,7 @@ impl Report {
         use std::os::unix::fs::MetadataExt;
         let mut text = format!("\"child-pid\": {pid}");
         for name in &self.namespaces {
-            // Who may not look is not told.
+            // Left out if this user may not look at it.
             if let Ok(facts) = std::fs::metadata(format!("/proc/{pid}/ns/{name}")) {
                 let _ = write!(text, ",{separator}\"{name}-namespace\": {}", facts.ino());
             }

@@ -1,4 +1,4 @@
-//! `Options` → `Sandbox`: what bubblewrap's options ask for, in the words of every other run.
+//! Turns [`Options`] into a [`Sandbox`], which every other run is planned from, too.
 
 use super::options::{CapabilityChange, Options, absolute, plain};
 use super::values::refused;
@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What has to be known of the caller.
+/// Facts about the calling process that a sandbox depends on.
 pub struct Caller {
     /// Real user id.
     pub uid: u32,
@@ -21,21 +21,21 @@ pub struct Caller {
     pub gid: u32,
     /// Effective capabilities.
     pub capabilities: u64,
-    /// The current directory, as the caller calls it; empty where that cannot be told.
+    /// The current directory by the caller's name for it; empty if it is not known.
     pub cwd: PathBuf,
-    /// The terminal that standard output is.
+    /// The path of the terminal on standard output, if it is one.
     pub terminal: Option<PathBuf>,
-    /// The host lets user namespaces be made.
+    /// The host allows new user namespaces.
     pub user_namespaces: bool,
     /// The kernel has cgroup namespaces.
     pub cgroup_namespaces: bool,
-    /// SELinux is on.
+    /// SELinux is enabled on the host.
     pub selinux: bool,
     /// Whether a descriptor is open.
     pub is_open: fn(i32) -> bool,
 }
 
-/// The sandbox that is asked for.
+/// The sandbox that the options ask for; `filter` is the program of `--seccomp`.
 pub fn sandbox(options: Options, filter: Option<BpfProgram>, caller: &Caller) -> Result<Sandbox> {
     let user = user_namespace(&options, caller)?;
     agree(&options, user, caller)?;
@@ -97,7 +97,7 @@ pub fn sandbox(options: Options, filter: Option<BpfProgram>, caller: &Caller) ->
             lock_files: options.lock_files,
             block_fd: options.block_fd.filter(is_open),
             dies_with_caller: options.die_with_parent,
-            // Who asks for the process id wants to look at it: `flatpak enter`, portals.
+            // Callers that ask for the process id look into the process: `flatpak enter`, portals.
             visible: reported,
             ..Process::default()
         },
@@ -146,7 +146,7 @@ fn user_namespace(options: &Options, caller: &Caller) -> Result<UserNamespace> {
     if options.disable_userns && options.userns_block_fd.is_some() {
         return complain("--disable-userns is not compatible with --userns-block-fd", "leave one of them out");
     }
-    // Who is not root has no rights without one.
+    // An ordinary user has no rights without a user namespace.
     let made = asked || caller.uid != 0 || (options.unshare_user_try && caller.user_namespaces);
     Ok(match (options.userns, options.userns_block_fd) {
         (Some(fd), _) => UserNamespace::Join(fd),
@@ -156,7 +156,7 @@ fn user_namespace(options: &Options, caller: &Caller) -> Result<UserNamespace> {
     })
 }
 
-/// What does not go together.
+/// The error of options that exclude each other, or lack another one.
 fn agree(options: &Options, user: UserNamespace, caller: &Caller) -> Result<()> {
     let complain = |message: &str, hint: &str| Err(refused(message.into(), hint));
     if user == UserNamespace::Callers {
@@ -188,7 +188,7 @@ fn agree(options: &Options, user: UserNamespace, caller: &Caller) -> Result<()> 
     Ok(())
 }
 
-/// A number that nothing stands behind would mean the next file that is opened, which is one of ours.
+/// The error of descriptors that are not open: such a number would mean the next file that sbx opens.
 fn descriptors_are_open(options: &Options, caller: &Caller) -> Result<()> {
     let open = |fd: i32| (caller.is_open)(fd);
     let bad = plain(Errno(libc::EBADF));
@@ -238,13 +238,13 @@ fn data_fd(mount: &Mount) -> Option<i32> {
     }
 }
 
-/// Descriptors that were for us alone.
+/// Descriptors for the launcher alone, which the program does not get.
 fn consumed(options: &Options) -> Vec<i32> {
     let namespaces = [options.userns, options.userns2, options.pidns, options.userns_block_fd];
     let own = [options.block_fd, options.info_fd, options.json_status_fd];
     let mut fds: Vec<i32> = namespaces.into_iter().chain(own).flatten().collect();
     fds.extend(options.mounts.iter().filter_map(data_fd));
-    // What PID 1 keeps the program gets only where it is PID 1 itself.
+    // The descriptors of `--sync-fd` are PID 1's; the program has them only where it is PID 1 itself.
     fds.retain(|fd| !(options.as_pid_1 && options.sync_fds.contains(fd)));
     fds
 }
@@ -274,14 +274,14 @@ fn mounts(options: &Options, caller: &Caller) -> Vec<Mount> {
     mounts
 }
 
-/// Root holds what it has, everybody else nothing, and options change that in their order.
+/// The program's capabilities: root starts with the caller's, others with none, and options change that in their order.
 fn capabilities(options: &Options, user: UserNamespace, caller: &Caller) -> Capabilities {
     let root = caller.uid == 0;
     if options.capabilities.is_empty() {
         return if root { Capabilities::Callers } else { Capabilities::None };
     }
     let start = if root { caller.capabilities } else { 0 };
-    // Root without a user namespace of its own cannot add what it does not have; ALL is all that there is.
+    // Root without a user namespace of its own cannot add what it does not have: there, ALL is what it has.
     let there = if user == UserNamespace::Callers { caller.capabilities } else { u64::MAX };
     let held = options.capabilities.iter().fold(start, |held, change| match change {
         CapabilityChange::Add(u64::MAX) => held | there,

@@ -1,12 +1,12 @@
-//! Every option: its name, its values, and what it does in a line.
+//! The table of options: name, values, and a line of help.
 
-/// An option.
+/// An option of the command line.
 pub struct Entry {
-    /// With its dashes.
+    /// Its name, with dashes.
     pub name: &'static str,
-    /// Names of its values.
+    /// Names of its values, such as `SRC`.
     pub values: &'static [&'static str],
-    /// What it does.
+    /// What it does, for `--help` and sbx-bwrap(1).
     pub help: &'static str,
 }
 
@@ -14,7 +14,7 @@ const fn entry(name: &'static str, values: &'static [&'static str], help: &'stat
     Entry { name, values, help }
 }
 
-/// All of them, in the order of the help.
+/// All options, in the order of `--help`.
 pub const OPTIONS: &[Entry] = &[
     entry("--help", &[], "Show this text"),
     entry("--version", &[], "Show the version of bubblewrap that this stands for"),
@@ -86,7 +86,7 @@ pub const OPTIONS: &[Entry] = &[
     entry("--not-a-security-boundary", &[], "Go on where flags of mounts inside a bind cannot be set"),
 ];
 
-/// The text of `--help`. It begins with the name that we were called by, which some look for.
+/// The text of `--help`. It begins with the name that the program was called by, which some callers look for.
 pub(super) fn help(name: &str) -> String {
     use std::fmt::Write;
     let mut text = format!("usage: {name} [OPTIONS...] [--] COMMAND [ARGS...]\n\n");

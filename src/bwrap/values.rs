@@ -4,7 +4,8 @@ use crate::error::{Error, Result};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// Space, a sign, digits of this base: strtol(3). None where anything is left over, or where the number has no place.
+/// Reads space, a sign and digits of this base, as strtol(3) does. None where anything is left over, or where the
+/// number is too large.
 pub(super) fn number(text: &OsStr, base: u32) -> Option<i128> {
     let bytes = text.as_bytes();
     let space = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
@@ -24,7 +25,7 @@ pub(super) fn number(text: &OsStr, base: u32) -> Option<i128> {
     Some(sign * value)
 }
 
-/// A descriptor's number.
+/// Reads the number of a descriptor.
 pub(super) fn descriptor(text: &OsStr) -> Result<i32> {
     number(text, 10)
         .and_then(|number| i32::try_from(number).ok())
@@ -32,7 +33,7 @@ pub(super) fn descriptor(text: &OsStr) -> Result<i32> {
         .ok_or_else(|| refused(format!("Invalid fd: {}", text.display()), "a descriptor is a number from 0 on"))
 }
 
-/// A user's or a group's id. 4294967295 is "no change" to the kernel.
+/// Reads the id of a user or group. 4294967295, which means "no change" to the kernel, is an error.
 pub(super) fn id(text: &OsStr, what: &str) -> Result<u32> {
     number(text, 10)
         .and_then(|number| u32::try_from(number).ok())
@@ -40,14 +41,14 @@ pub(super) fn id(text: &OsStr, what: &str) -> Result<u32> {
         .ok_or_else(|| refused(format!("Invalid {what}: {}", text.display()), "an id is a number from 0 to 4294967294"))
 }
 
-/// Permissions.
+/// Reads octal permissions of at most 07777.
 pub(super) fn permissions(text: &OsStr, option: &str) -> Result<u32> {
     number(text, 8).and_then(|number| u32::try_from(number).ok()).filter(|mode| *mode <= 0o7777).ok_or_else(|| {
         refused(format!("{option} takes an octal argument <= 07777"), &format!("`{}` is none", text.display()))
     })
 }
 
-/// Bytes, in base 10, 8 (`0...`) or 16 (`0x...`).
+/// Reads a size in bytes, in base 10, 8 (`0...`) or 16 (`0x...`).
 pub(super) fn size(text: &OsStr) -> Result<u64> {
     let bytes = text.as_bytes();
     let (digits, base) = match bytes {
@@ -70,7 +71,7 @@ pub(super) fn size(text: &OsStr) -> Result<u64> {
     }
 }
 
-/// The number of a capability.
+/// The number of a capability, which is given by name or number.
 pub(super) fn capability(text: &OsStr) -> Result<u32> {
     let name = text.to_string_lossy().to_ascii_lowercase();
     let known = crate::sys::CAPABILITIES.iter().position(|known| *known == name).map(|number| number as u32);
@@ -82,7 +83,7 @@ pub(super) fn capability(text: &OsStr) -> Result<u32> {
     })
 }
 
-/// A wrong command line.
+/// The error of a wrong command line, with bubblewrap's exit status.
 pub(super) fn refused(message: String, hint: &str) -> Error {
     Error::new(message).status(1).hint(hint)
 }
