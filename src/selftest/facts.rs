@@ -1,213 +1,214 @@
-//! What is known outside and needed inside: what to look for, and what the profile lets in.
+//! Facts that are handed from the host to the probes inside: what to look for, and what the profile grants.
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Device and number of a file: stat(2).
+/// Device and inode number of a file: stat(2).
 pub type FileId = (u64, u64);
 
-/// Facts about the host, for those who try to find it. What could not be made or is not there is empty, and what looks for it is not
-/// run.
+/// Facts about the host for the probes that look for it. A field is empty if its thing could not be made or is not
+/// there, and the probes that look for it are not run then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Outside {
-    /// A process of the host, made for this.
+    /// Process id of a process that is started on the host for the self-test.
     pub process: i32,
-    /// The launcher.
+    /// Process id of the launcher.
     pub launcher: i32,
-    /// Its process group.
+    /// Process group of the launcher.
     pub group: i32,
-    /// What only the host knows: content of files, of memory, of keys.
+    /// A secret that only the host knows: the content of files, of memory and of keys.
     pub secret: String,
-    /// Where that lies in the memory of both processes.
+    /// Address of the secret in the memory of both processes.
     pub address: usize,
-    /// The launcher's arguments.
+    /// Command line of the launcher.
     pub arguments: String,
-    /// Variables that the caller has and the program is not given.
+    /// Names of variables that the caller has and the program is not given.
     pub variables: Vec<String>,
-    /// seccomp filters that were in force before.
+    /// Number of seccomp filters that were in force before.
     pub filters: u32,
-    /// Inode numbers of the host's namespaces, by their files in /proc/self/ns.
+    /// Inode numbers of the host's namespaces, by the names of their files in /proc/self/ns.
     pub namespaces: BTreeMap<String, u64>,
-    /// Name of an abstract socket of the host that answers (without the NUL byte).
+    /// Name of an abstract socket on the host that answers (without the leading NUL byte).
     pub abstract_socket: String,
-    /// A port of the host's loopback that answers.
+    /// TCP port on the host's loopback interface that answers.
     pub loopback_port: u16,
-    /// The host's root.
+    /// The host's root directory.
     pub root: FileId,
-    /// A handle of it: type and content.
+    /// File handle of the host's root directory: type and content (name_to_handle_at(2)).
     pub handle: Option<(i32, Vec<u8>)>,
-    /// A number that a descriptor of the host's root has outside, which nothing inside may have.
+    /// Number of a descriptor of the host's root directory outside, which must not be open inside.
     pub descriptor: i32,
-    /// This program's file.
+    /// Path of this program's file.
     pub program: PathBuf,
-    /// The caller's home.
+    /// The caller's home directory.
     pub home: PathBuf,
-    /// What lies there, and the home itself.
+    /// The caller's home directory and what lies in it.
     pub home_files: Vec<(PathBuf, FileId)>,
-    /// Homes of others.
+    /// Home directories of other accounts.
     pub homes: Vec<(PathBuf, FileId)>,
-    /// The caller's runtime directory.
+    /// The caller's runtime directory ($XDG_RUNTIME_DIR).
     pub runtime: Option<(PathBuf, FileId)>,
-    /// A directory with files for this, some of which the sandbox shows.
+    /// A directory with files for the self-test, some of which the sandbox shows.
     pub fixture: Option<PathBuf>,
     /// Files with the secret in directories that are private inside.
     pub strays: Vec<PathBuf>,
     /// Directories of the host that the caller can write to.
     pub writable: Vec<(PathBuf, FileId)>,
-    /// Paths in which code is started from, and that the caller can write to.
+    /// Paths that the caller can write to and from which code is started later, such as start-up files of shells.
     pub started: Vec<(PathBuf, FileId)>,
-    /// A set-user-ID or set-group-ID program that is not the caller's.
+    /// A set-user-ID or set-group-ID program of another user or group.
     pub set_id: Option<PathBuf>,
-    /// Files of the kernel that are there, of those that are known to be dangerous.
+    /// Files of the kernel that are known to be dangerous and that this host has.
     pub files: BTreeSet<String>,
     /// Content of /etc/machine-id.
     pub machine_id: String,
-    /// Sockets that are there: kind and path.
+    /// Sockets of known services that this host has: kind and path.
     pub sockets: Vec<(String, PathBuf)>,
-    /// All paths that sockets listen at.
+    /// Paths at which sockets listen and that the caller can write to.
     pub listening: Vec<(PathBuf, FileId)>,
-    /// Abstract names that sockets listen at.
+    /// Abstract names at which sockets listen.
     pub abstract_names: BTreeSet<String>,
-    /// Address of the session bus, and a name on it.
+    /// Address of the session bus, and the name of the self-test's connection on it.
     pub bus: Option<(String, String)>,
-    /// Whether systemd has a name there.
+    /// Whether systemd has a name on the session bus.
     pub bus_has_systemd: bool,
     /// Device files: path, device number, whether it is a block device.
     pub nodes: Vec<(PathBuf, u64, bool)>,
-    /// The device that /dev/pts lies on.
+    /// Device number of the host's /dev/pts.
     pub terminals: u64,
-    /// System V key of memory, semaphores and messages.
+    /// Keys of the System V shared memory, semaphores and message queue that are made for the self-test.
     pub system_v: [Option<i32>; 3],
-    /// A POSIX message queue.
+    /// Name of the POSIX message queue that is made for the self-test.
     pub queue: Option<String>,
-    /// Name of the keys; serial numbers of the one in the user's keyring and of the one in the session's.
+    /// Name of the kernel keys that are made for the self-test; serial numbers of the one in the user keyring and of
+    /// the one in the session keyring.
     pub keys: (String, Option<i32>, Option<i32>),
-    /// Names of calls that this kernel does not have.
+    /// Names of system calls that this kernel does not have.
     pub missing: BTreeSet<String>,
-    /// What paths of the profile's asserts are outside, in their order.
+    /// The files on the host at the paths of the profile's `[assert]` lines, in the order of the lines.
     pub asserted: Vec<Option<FileId>>,
-    /// The addresses of its host names.
+    /// Addresses of the host names in the profile's `[assert]` lines, as they are found outside.
     pub addresses: BTreeMap<String, Vec<std::net::SocketAddr>>,
 }
 
-/// A place of the view.
+/// A part of the view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Place {
-    /// Where.
+    /// Path inside.
     pub path: PathBuf,
-    /// The host's files, rather than memory.
+    /// It shows the host's files, rather than memory of the sandbox.
     pub host: bool,
-    /// Writable.
+    /// It is writable.
     pub writable: bool,
-    /// Devices there may be opened.
+    /// Device files in it can be opened.
     pub devices: bool,
 }
 
-/// What the profile lets in.
+/// What the profile grants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Granted {
-    /// Namespaces that are the host's.
+    /// Namespaces that are shared with the host.
     pub shared: Vec<String>,
-    /// The host's network.
+    /// The host's network is shared.
     pub network: bool,
-    /// User namespaces inside.
+    /// User namespaces may be made inside.
     pub nested: bool,
-    /// And mounts in them.
+    /// Nested user namespaces may mount filesystems.
     pub mounts: bool,
-    /// procfs as the kernel has it, without masks.
+    /// procfs is shown without masks.
     pub plain_proc: bool,
-    /// The X server.
+    /// The X server can be reached.
     pub x11: bool,
-    /// The Wayland compositor.
+    /// The Wayland compositor can be reached.
     pub wayland: bool,
-    /// Sound servers.
+    /// Sound servers that can be reached.
     pub sound: Vec<String>,
-    /// The session bus: none, filter, host.
+    /// Access to the session bus: `none`, `filter` or `host`.
     pub session_bus: String,
-    /// Capabilities that are held.
+    /// Capabilities of the program, a bit for each.
     pub capabilities: u64,
-    /// Calls that the filter lets in, and `vsock` and `alg` where it lets all families of sockets in.
+    /// System calls that the seccomp filter allows, and `vsock` and `alg` where it allows all families of sockets.
     pub calls: Vec<String>,
-    /// Architectures beside the machine's own whose calls it lets in: `x86`, `x32`, `arm`.
+    /// Architectures other than the machine's own whose system calls the filter allows: `x86`, `x32`, `arm`.
     pub arches: Vec<String>,
-    /// The view, in order.
+    /// The parts of the view, in order.
     pub view: Vec<Place>,
-    /// The profile's `[assert]`: kind and value.
+    /// The lines of the profile's `[assert]`: key and value.
     pub asserts: Vec<(String, String)>,
 }
 
 impl Granted {
-    /// What covers a path: the place that is nearest above it, and of several at one path the last.
+    /// The part of the view that a path lies in: the nearest above it, and of several at one path the last.
     pub fn place(&self, path: &Path) -> Option<&Place> {
         let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let above = self.view.iter().filter(|place| path.starts_with(&place.path));
         above.max_by_key(|place| place.path.as_os_str().len())
     }
 
-    /// Whether the profile shows the host's files there.
+    /// Whether the profile shows the host's files at a path.
     pub fn shows(&self, path: &Path) -> bool {
         self.place(path).is_some_and(|place| place.host)
     }
 
-    /// Whether it shows them writable.
+    /// Whether the profile shows the host's files at a path, writable.
     pub fn writes(&self, path: &Path) -> bool {
         self.place(path).is_some_and(|place| place.host && place.writable)
     }
 
-    /// Whether a namespace is the host's.
+    /// Whether a namespace is shared with the host.
     pub fn shares(&self, namespace: &str) -> bool {
         self.shared.iter().any(|name| name == namespace)
     }
 
-    /// Whether the filter lets a call in.
+    /// Whether the seccomp filter allows a system call.
     pub fn calls(&self, name: &str) -> bool {
         self.calls.iter().any(|call| call == name)
     }
 }
 
-/// What is known only inside.
+/// Facts that are only known inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Inside {
-    /// The sandbox's first process.
+    /// Process id of the sandbox's first process.
     pub first: i32,
-    /// The one that the tries are children of.
+    /// Process id of the parent of all probes.
     pub main: i32,
-    /// The descriptor that results go to.
+    /// Descriptor that results are written to.
     pub results: i32,
 }
 
-/// All three.
+/// All facts that a probe is given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Facts {
-    /// The host.
+    /// Facts about the host.
     pub outside: Outside,
-    /// The profile.
+    /// What the profile grants.
     pub granted: Granted,
-    /// The sandbox.
+    /// Facts about the sandbox.
     #[serde(skip)]
     pub inside: Inside,
 }
 
-/// What one try tells, on its way out.
+/// The result of a probe, as it is sent out of the sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
-    /// Which.
+    /// Id of the probe.
     pub id: String,
-    /// What came of it.
+    /// Its result.
     pub verdict: Verdict,
 }
 
-/// What came of a try.
+/// The result of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// It did not work: how that was seen.
+    /// What was tried did not work, and how that was seen.
     Closed(String),
-    /// It worked: what could be done. Whether the profile allows it is asked outside.
+    /// What was tried worked, and what could be done. Whether the profile grants it is decided outside.
     Open(String),
-    /// It worked where the profile names the very thing, and nowhere else.
+    /// What was tried worked only on the very thing that the profile names.
     Shared(String),
-    /// It could not be tried: why.
+    /// The probe could not be run, and why.
     NotRun(String),
 }

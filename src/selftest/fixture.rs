@@ -1,5 +1,5 @@
-//! What is made outside for the tries to find. It takes no rights, and is gone with its owner, however that ends: the process of the
-//! host that the tries look for is also the one that clears up.
+//! What is made on the host for the probes to find. It needs no rights, and is removed however the self-test ends: the
+//! host process that the probes look for is also the one that removes it.
 
 use super::facts::Outside;
 use super::probes;
@@ -20,25 +20,25 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 
-/// What is on the host for the tries, and what is known of it.
+/// What was made on the host for the probes, and the facts about the host.
 pub(super) struct Host {
     pub facts: Outside,
     keeper: Option<Keeper>,
-    // These end when they are closed.
+    // These are gone when they are closed.
     _root: OwnedFd,
     _loopback: Option<TcpListener>,
     _sockets: Vec<UnixListener>,
     _bus: Option<Bus>,
 }
 
-/// Something that does not end by itself.
+/// Something that stays until it is removed.
 #[derive(Serialize, Deserialize)]
 enum Made {
     Path(PathBuf),
-    /// Kind and key.
+    /// A System V object: index in [`SYSTEM_V`], and key.
     Object(usize, i32),
     Queue(String),
-    /// Name and keyring.
+    /// A kernel key: name, and the keyring that it is in.
     Key(String, i32),
 }
 
@@ -66,7 +66,7 @@ impl Made {
     }
 }
 
-/// The process of the host. It is told what is made, and clears it away when nobody is there any more who tells it something.
+/// The host process. It is told by a pipe what is made, and removes all of it at the end of the pipe.
 struct Keeper {
     pid: i32,
     told: OwnedFd,
@@ -76,9 +76,9 @@ impl Keeper {
     fn start() -> sys::Result<Keeper> {
         let (hears, told) = sys::pipe()?;
         let pid = sys::fork(|| {
-            // The copy here: what owns it is not dropped in this process.
+            // Closes this process's copy, whose owner is not dropped here.
             sys::UnownedFd::new(told.as_raw_fd()).close();
-            // What a terminal sends to all does not end it before its work is done.
+            // A signal from the terminal must not end it before its work is done.
             let _ = sys::block_all_but(&[]);
             let _ = std::fs::write("/proc/self/comm", "sbx-outside");
             let mut text = String::new();
@@ -89,7 +89,8 @@ impl Keeper {
         Ok(Keeper { pid, told })
     }
 
-    /// Says what is about to be made, since we may be killed at any moment. Nobody else has the name.
+    /// Tells the host process what is about to be made: before, since the self-test may be killed at any moment. No
+    /// other process uses the name.
     fn keep(&self, made: &Made) {
         let line = serde_json::to_string(made).unwrap_or_default() + "\n";
         let _ = sys::write_all(self.told.as_fd(), line.as_bytes());
@@ -97,7 +98,7 @@ impl Keeper {
 }
 
 impl Host {
-    /// Makes all of it. Only what every host can make is an error where it fails.
+    /// Makes everything that the probes look for. It is an error only where something fails that every host can make.
     pub fn new(facts: &Facts) -> Result<Host> {
         let system = |what: &'static str| move |errno: Errno| Error::new(format!("{what}: {errno}"));
         let mark = mark().map_err(|error| Error::new(format!("/dev/urandom: {}", Errno::from(error))))?;
@@ -109,7 +110,7 @@ impl Host {
         outside.process = keeper.pid;
 
         let root = sys::openat(sys::cwd(), c"/", libc::O_RDONLY | libc::O_DIRECTORY, 0).map_err(system("open /"))?;
-        // As a careless caller leaves it: the sandbox has to close it.
+        // Without close-on-exec, as a careless caller leaves descriptors: the sandbox has to close it.
         sys::set_cloexec(root.as_fd(), false).map_err(system("fcntl"))?;
         outside.descriptor = root.as_raw_fd();
         let loopback = TcpListener::bind(("127.0.0.1", 0)).ok();
@@ -148,7 +149,7 @@ impl Host {
         })
     }
 
-    /// The view has no room for the files.
+    /// Forgets the directory of files, for which the view has no room.
     pub fn forget_fixture(&mut self) {
         self.facts.fixture = None;
     }
@@ -163,7 +164,7 @@ impl Drop for Host {
     }
 }
 
-/// A number that nobody else uses.
+/// A random number, for names that nobody else uses.
 fn mark() -> std::io::Result<u64> {
     let mut bytes = [0; 8];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
@@ -178,7 +179,7 @@ fn file(path: &Path, text: &str) -> std::io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
 }
 
-/// The directory of which the sandbox shows parts, with a socket in it.
+/// Makes the directory of which the sandbox shows parts, with a socket in it.
 fn files(above: &Path, name: &str, secret: &str, keeper: &Keeper) -> Option<(PathBuf, Option<UnixListener>)> {
     let dir = above.join(name);
     keeper.keep(&Made::Path(dir.clone()));
@@ -192,13 +193,13 @@ fn files(above: &Path, name: &str, secret: &str, keeper: &Keeper) -> Option<(Pat
     for path in paths.iter().chain(&below) {
         file(&dir.join(path), secret).ok()?;
     }
-    // Zeroes; only root can.
+    // The device of /dev/zero. Only root can make one.
     let _ = attempts::make_device(&cstring(&dir.join("rw/device")), libc::S_IFCHR, libc::makedev(1, 5));
     let socket = UnixListener::bind(dir.join("socket")).ok();
     Some((dir, socket))
 }
 
-/// System V's objects, a POSIX queue, keys.
+/// Makes System V objects, a POSIX message queue and kernel keys.
 fn objects(mark: u64, name: &str, secret: &str, keeper: &Keeper, outside: &mut Outside) {
     let key = (mark & 0x7fff_ffff) as i32 | 1;
     for ((index, kind), place) in SYSTEM_V.into_iter().enumerate().zip(&mut outside.system_v) {
@@ -218,7 +219,7 @@ fn objects(mark: u64, name: &str, secret: &str, keeper: &Keeper, outside: &mut O
     outside.keys = (name.to_owned(), key(USER_KEYRING), key(SESSION_KEYRING));
 }
 
-/// The session bus, if the caller has one.
+/// Connects to the session bus, if the caller has one; returns its address as well.
 fn bus(facts: &Facts) -> Option<(String, Bus)> {
     let address = facts.env.get("DBUS_SESSION_BUS_ADDRESS").cloned().unwrap_or_else(|| {
         let dir = facts.env.get("XDG_RUNTIME_DIR").cloned().unwrap_or_else(|| format!("/run/user/{}", facts.uid));

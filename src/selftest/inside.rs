@@ -1,4 +1,4 @@
-//! The hostile program: this one, in the sandbox.
+//! The hostile program: this program itself, in the sandbox.
 
 use super::facts::{Facts, Inside, Told, Verdict};
 use super::probes::{self, GROUPS};
@@ -7,11 +7,11 @@ use std::ffi::OsString;
 use std::io::{Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-/// A try that takes longer is over.
+/// Seconds after which a probe is ended.
 const SECONDS: u32 = 6;
 
-/// Tries everything; the arguments are its name, the descriptor of the facts, that of the results, and that of the program, which is
-/// of no more use.
+/// Runs all probes. The arguments are the program's name and the numbers of three descriptors: of the facts, of the
+/// results, and of the program's file, which is not needed any more.
 pub fn inside(args: &[OsString]) -> u8 {
     let number = |index: usize| args.get(index)?.to_str()?.parse().ok();
     let (Some(facts), Some(results), Some(program)) = (number(1), number(2), number(3)) else { return 1 };
@@ -36,7 +36,7 @@ pub fn inside(args: &[OsString]) -> u8 {
     0
 }
 
-/// Tries one thing in a process of its own, which tells what came of it; where it cannot, we do.
+/// Runs a probe in a process of its own, which writes the result. If that process cannot, its parent does.
 fn attempt(id: &str, results: &OwnedFd, attempt: impl FnOnce() -> Verdict) {
     let tell = |verdict: Verdict| {
         let told = Told { id: id.to_owned(), verdict };

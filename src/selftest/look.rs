@@ -1,4 +1,4 @@
-//! What is known of the host by looking at it.
+//! Facts about the host that are found by looking at it.
 
 use super::facts::{FileId, Granted, Outside};
 use super::fixture::Host;
@@ -14,7 +14,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 impl Host {
-    /// Fills in the facts that nothing is made for.
+    /// Fills in the facts for which nothing has to be made.
     pub(super) fn look(&mut self, host: &Facts, plan: &Plan, granted: &Granted) {
         let facts = &mut self.facts;
         let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
@@ -48,7 +48,7 @@ impl Host {
     }
 }
 
-/// A path and what lies there, itself.
+/// A path with the file at it; links are not followed.
 fn identified(path: PathBuf) -> Option<(PathBuf, FileId)> {
     let found = path.symlink_metadata().ok()?;
     Some((path, (found.dev(), found.ino())))
@@ -67,7 +67,8 @@ fn may_write(path: &Path) -> bool {
     sys::may_write(sys::cwd(), &path).is_ok()
 }
 
-/// A set-user-ID or set-group-ID program of another's, of those that do nothing when they are asked for their version.
+/// A set-user-ID or set-group-ID program of another user or group, of those that do nothing when they are asked for
+/// their version.
 fn set_id(host: &Facts) -> Option<PathBuf> {
     const NAMES: [&str; 9] = ["su", "mount", "passwd", "chage", "newgrp", "gpasswd", "chsh", "expiry", "crontab"];
     let paths = ["/usr/bin", "/bin"].iter().flat_map(|dir| NAMES.iter().map(move |name| Path::new(dir).join(name)));
@@ -81,7 +82,7 @@ fn set_id(host: &Facts) -> Option<PathBuf> {
     })
 }
 
-/// Device files, but for terminals that belong to nobody.
+/// Adds the device files below a directory, but for pseudo-terminals.
 fn nodes(dir: &Path, found: &mut Vec<(PathBuf, u64, bool)>) {
     for path in entries(dir, 2_000) {
         let Ok(there) = path.symlink_metadata() else { continue };
@@ -101,7 +102,7 @@ fn homes(host: &Facts, facts: &mut Outside) {
         facts.home_files = files.filter_map(identified).collect();
         let mut started: Vec<PathBuf> = Vec::new();
         for name in STARTED {
-            // What is not there could be made in what is.
+            // What is missing could be made in the nearest directory that exists.
             let path = facts.home.join(name);
             let nearest = path.ancestors().find(|path| path.exists()).unwrap_or(&facts.home);
             let nearest = real(nearest);
@@ -148,7 +149,8 @@ fn writable(host: &Facts, facts: &Outside, granted: &Granted) -> Vec<(PathBuf, F
     paths.into_iter().filter(|path| path.is_dir() && may_write(path)).filter_map(identified).collect()
 }
 
-/// /proc/net/unix: number, references, protocol, flags, type, state, inode, path. The flag is SO_ACCEPTCON, the type SOCK_STREAM.
+/// Adds the sockets that listen, by /proc/net/unix (number, references, protocol, flags, type, state, inode, path; the
+/// flag is SO_ACCEPTCON, the type SOCK_STREAM), and those of known services.
 fn sockets(host: &Facts, facts: &mut Outside) {
     let text = std::fs::read("/proc/net/unix").unwrap_or_default();
     for line in String::from_utf8_lossy(&text).lines().skip(1) {
@@ -173,7 +175,7 @@ fn sockets(host: &Facts, facts: &mut Outside) {
                 Some(("$RUN", rest)) => Path::new(&run).join(rest),
                 Some(("$HOME", rest)) => host.home.join(rest),
                 Some(_) => PathBuf::from(path),
-                // A variable; the display's may be relative.
+                // A variable with a path; that of WAYLAND_DISPLAY may be relative.
                 None => match host.env.get(*path) {
                     Some(value) => Path::new(&run).join(value),
                     None => continue,
@@ -190,7 +192,8 @@ fn is_socket(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| found.file_type().is_socket())
 }
 
-/// Each call in a child: it may change the process, or end it.
+/// Names of those of [`CALLS`] that this kernel does not have. Each is made in a child: it may change the process, or
+/// end it.
 fn missing() -> BTreeSet<String> {
     let gone = [libc::ENOSYS, libc::EAFNOSUPPORT, libc::EPROTONOSUPPORT, libc::ESOCKTNOSUPPORT];
     let is_missing = |call: Call| {

@@ -1,8 +1,8 @@
-//! What a sandbox keeps from a hostile program: each thing is tried, for real, from inside one.
+//! `sbx selftest`: tries, from inside a sandbox, what a hostile program would try.
 //!
-//! This program executes itself in the sandbox of a profile, by descriptor. There it tries one thing after the other, each in a
-//! process of its own; what it needs to know of the outside is handed over as JSON. What a profile lets in on purpose is `shared`, not
-//! a failure; what could not be tried is `not run`, never `held`.
+//! This program executes itself in the sandbox of a profile, by descriptor. There it runs one probe after the other,
+//! each in a process of its own; what a probe needs to know of the host is handed over as JSON. What a profile grants
+//! on purpose is `shared`, not a failure; what could not be tried is `not run`, never `held`.
 
 mod facts;
 mod fixture;
@@ -16,44 +16,44 @@ pub use outside::run;
 
 use serde::Serialize;
 
-/// The name that this program has as its own first argument inside.
+/// Argument 0 of this program inside, by which it knows that it is to run the probes.
 pub const INSIDE: &str = "sbx-selftest";
 
-/// The name of the assert of this number.
+/// The id of the probe for the `[assert]` line with this index.
 fn assertion(index: usize) -> String {
     format!("assert-{}", index + 1)
 }
 
-/// What came of a try.
+/// The outcome of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It did not work.
+    /// What was tried did not work.
     Held,
-    /// It worked, and the profile says that it may.
+    /// What was tried worked, and the profile grants it.
     Shared,
-    /// It worked.
+    /// What was tried worked, and the profile does not grant it.
     Failed,
-    /// It could not be tried.
+    /// The probe could not be run.
     NotRun,
 }
 
-/// One try.
+/// One probe with its outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Line {
-    /// A short name, for programs.
+    /// The probe's id, for programs.
     pub id: String,
-    /// What it belongs to.
+    /// The group that the probe belongs to.
     pub group: &'static str,
-    /// What was tried.
+    /// What was tried, in words.
     pub title: String,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// How, or why not.
+    /// How the outcome was seen, or why the probe was not run.
     pub detail: String,
 }
 
-/// All of them.
+/// The outcomes of all probes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// In the order of the groups.
@@ -61,7 +61,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// How many had this outcome.
+    /// Number of probes with this outcome.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.lines.iter().filter(|line| line.outcome == outcome).count()
     }

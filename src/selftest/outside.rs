@@ -1,4 +1,4 @@
-//! The other side: the sandbox that the tries run in, and what is made of what they tell.
+//! The host's side: runs the sandbox with the probes, and judges their results.
 
 use super::facts::{Facts as Handed, Granted, Place, Told, Verdict};
 use super::fixture::Host;
@@ -15,10 +15,10 @@ use std::io::{Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-/// The numbers that the program itself, the facts and the results have inside: none that is taken here.
+/// Numbers of the descriptors of the program's file, the facts and the results inside. None of them is in use here.
 const NUMBERS: [RawFd; 3] = [100, 101, 102];
 
-/// Runs everything in the sandbox.
+/// Runs all probes in a sandbox, and judges their results.
 pub fn run(mut sandbox: Sandbox, mut facts: Facts) -> Result<Report> {
     let system = |what: &'static str| move |errno: Errno| Error::new(format!("{what}: {errno}"));
     let program = sys::openat(sys::cwd(), c"/proc/self/exe", libc::O_RDONLY, 0).map_err(system("cannot open sbx"))?;
@@ -36,7 +36,7 @@ pub fn run(mut sandbox: Sandbox, mut facts: Facts) -> Result<Report> {
             (sandbox, facts) = (with, looked);
             plan
         }
-        // The profile has no room for our files: what is tried on them is not run.
+        // The profile has no room for the self-test's files: probes of those are not run.
         None => {
             host.forget_fixture();
             plan::plan(&sandbox, &facts)?
@@ -78,7 +78,8 @@ fn shown(host: &Host, sandbox: &Sandbox, facts: &Facts) -> Option<(Sandbox, Fact
     ];
     for (name, mode) in modes {
         let origin = Origin("the self-test".into());
-        // What mounts undo is tried as well, and shared.
+        // Where nested mounts may undo these modes they are only preferred; their probes are still run, and give
+        // `shared`.
         let options = Options { prefer: sandbox.namespaces.mounts, ..Options::default() };
         let rule = PathRule { path: dir.join(name), mode, options, origin, project: false, below: None };
         sandbox.filesystem.paths.push(rule);
@@ -89,7 +90,7 @@ fn shown(host: &Host, sandbox: &Sandbox, facts: &Facts) -> Option<(Sandbox, Fact
     Some((sandbox, looked, plan))
 }
 
-/// What they told, and whether the profile allows it.
+/// The report: the probes' results, judged by what the profile grants.
 fn report(mut told: Vec<Told>, granted: &Granted) -> Report {
     let mut verdict = |id: &str| match told.iter().position(|told| told.id == id) {
         Some(at) => told.swap_remove(at).verdict,
@@ -130,7 +131,7 @@ fn place(fd: OwnedFd, number: RawFd) -> sys::Result<OwnedFd> {
     place.adopt()
 }
 
-/// What the profile lets in, as the plan has it.
+/// What the profile grants, as the plan has it.
 fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
     let place = |op: &Op| {
         let (host, writable, devices) = match op {
@@ -169,7 +170,7 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
     }
 }
 
-/// The key of such a line in a profile.
+/// The key of an `[assert]` line in a profile.
 fn kind(promise: Promise) -> &'static str {
     match promise {
         Promise::CannotRead => "cannot_read",
@@ -178,8 +179,8 @@ fn kind(promise: Promise) -> &'static str {
     }
 }
 
-/// Calls that the filter lets in, whatever their arguments are; `personality` where it may fix addresses, and families of sockets
-/// where `socket` is not looked at.
+/// System calls that the seccomp filter allows whatever their arguments are; `personality` where it may fix addresses,
+/// and families of sockets where the arguments of `socket` are not checked.
 fn calls(plan: &Plan) -> Vec<String> {
     let Some(policy) = &plan.lockdown.syscalls else { return Vec::new() };
     let mut calls: Vec<&str> = syscalls::allowed(policy, Arch::NATIVE).collect();
@@ -193,7 +194,7 @@ fn calls(plan: &Plan) -> Vec<String> {
     calls.into_iter().map(str::to_owned).collect()
 }
 
-/// Architectures beside the machine's own whose calls the filter lets in.
+/// Architectures other than the machine's own whose system calls the filter allows.
 fn arches(plan: &Plan) -> Vec<String> {
     let word = |arch: &Arch| match arch {
         Arch::X86 => Some("x86".to_owned()),
@@ -207,7 +208,7 @@ fn arches(plan: &Plan) -> Vec<String> {
     }
 }
 
-/// Nobody is told.
+/// Ignores the events of the self-test's sandbox.
 struct Silent;
 
 impl Events for Silent {

@@ -1,4 +1,4 @@
-//! The lines of the profile's `[assert]`, each tried as it says.
+//! Probes for the lines of the profile's `[assert]`.
 
 use super::super::facts::{Facts, Verdict};
 use super::tools::{each, id, make_file, not_run, open_to_read, open_to_write};
@@ -8,13 +8,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-/// What they belong to.
+/// The group of these probes.
 pub(crate) const GROUP: &str = "the profile's [assert]";
 
-/// For who does not answer.
+/// How long to wait for a host that does not answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is tried, in words.
+/// What an `[assert]` line tries, in words.
 pub(crate) fn title(kind: &str, value: &str) -> String {
     match kind {
         "cannot_read" => format!("read {value}"),
@@ -24,7 +24,7 @@ pub(crate) fn title(kind: &str, value: &str) -> String {
     }
 }
 
-/// Tries the one of this number.
+/// Tries what the `[assert]` line with this index forbids.
 pub(crate) fn attempt(facts: &Facts, index: usize) -> Verdict {
     let Some((kind, value)) = facts.granted.asserts.get(index) else { return not_run("there is no such line") };
     match kind.as_str() {
@@ -35,7 +35,7 @@ pub(crate) fn attempt(facts: &Facts, index: usize) -> Verdict {
     }
 }
 
-/// What is empty, and not the host's, tells nothing.
+/// `cannot_read`. An empty file or directory that is not the host's counts as closed.
 fn read(facts: &Facts, path: &Path, index: usize) -> Verdict {
     let shown = path.display();
     let empty = match path.is_dir() {
@@ -50,7 +50,7 @@ fn read(facts: &Facts, path: &Path, index: usize) -> Verdict {
     }
 }
 
-/// What is written to the sandbox's own memory goes with it.
+/// `cannot_write`. The sandbox's own memory counts as closed: what is written there goes with it.
 fn write(facts: &Facts, path: &Path) -> Verdict {
     let shown = path.display();
     let result = match path.metadata() {
@@ -71,7 +71,7 @@ fn write(facts: &Facts, path: &Path) -> Verdict {
     }
 }
 
-/// By the addresses that the name has outside: who is hostile needs no name server.
+/// `cannot_reach`. By the addresses that the host name has outside: a hostile program needs no name server.
 fn reach(facts: &Facts, value: &str) -> Verdict {
     let addresses: Vec<SocketAddr> = match value.parse() {
         Ok(address) => vec![address],

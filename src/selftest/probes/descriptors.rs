@@ -1,4 +1,4 @@
-//! What the program is born with: descriptors, directory, environment.
+//! Probes of what the program inherits: descriptors, working directory, environment.
 
 use super::super::facts::{Facts, Verdict};
 use super::tools::{each, id, is_host_root, not_run, on_hosts, open_to_write, verdict};
@@ -62,7 +62,7 @@ pub(super) const PROBES: &[Probe] = &[
 fn numbers() -> Vec<i32> {
     let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let mut numbers: Vec<i32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    // The listing itself has one, which is closed by now.
+    // The listing had a descriptor itself, which is closed by now.
     numbers.retain(|number| UnownedFd::new(*number).flags().is_ok());
     numbers
 }

@@ -1,4 +1,4 @@
-//! The desktop's services and the system's: sockets that answer the user, or root.
+//! Probes of the desktop's and the system's services: sockets that act for the user, or for root.
 
 use super::super::facts::{Facts, Granted, Verdict};
 use super::network::connect_abstract;
@@ -11,7 +11,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Sockets that are known, by kind. `$RUN` is the runtime directory, `$HOME` the home; a name in capitals is a variable with a path.
+/// Sockets of known services, by kind. `$RUN` is the runtime directory, `$HOME` the home; a name in capitals is a
+/// variable with a path.
 pub(crate) const SOCKETS: &[(&str, &[&str])] = &[
     (
         "containers",
@@ -62,7 +63,7 @@ pub(crate) const SOCKETS: &[(&str, &[&str])] = &[
     ("printing", &["/run/cups/cups.sock"]),
 ];
 
-/// A probe of one of these kinds.
+/// A probe of one kind of `SOCKETS`.
 macro_rules! sockets {
     ($id:literal, $title:literal, $granted:expr) => {
         Probe { id: $id, title: $title, attempt: |facts| sockets($id, facts), granted: $granted }
@@ -125,11 +126,11 @@ fn has_sound(granted: &Granted, name: &str) -> Option<&'static str> {
     granted.sound.iter().any(|server| server == name).then_some("desktop.sound names it")
 }
 
-/// Whether a socket answers at its path. One that the profile shows by its directory is shared with that.
+/// Whether a socket answers at its path. If the profile shows the directory that it is in, it is shared.
 fn connect(facts: &Facts, path: &Path) -> Verdict {
     let shown = path.display();
     let connected = match UnixStream::connect(path).map_err(Errno::from) {
-        // A socket for datagrams: it may be written to, which is asked first.
+        // A datagram socket: the kernel asks for the permission to write before it compares the types.
         Err(Errno(libc::EPROTOTYPE)) => Ok(()),
         other => other.map(drop),
     };
@@ -145,7 +146,7 @@ fn own_socket(facts: &Facts) -> Verdict {
 
 fn any_socket(facts: &Facts) -> Verdict {
     each(&facts.outside.listening, |(path, file)| match id(path) {
-        // A filter's in front of the bus, at the bus's own path.
+        // The socket of a filtering proxy may lie at the bus's own path.
         Some(found) if found != *file => Verdict::Closed(format!("{} is another", path.display())),
         _ => connect(facts, path),
     })
@@ -153,7 +154,7 @@ fn any_socket(facts: &Facts) -> Verdict {
 
 fn sockets(kind: &str, facts: &Facts) -> Verdict {
     let there = facts.outside.sockets.iter().filter(|(other, _)| other == kind);
-    // Inside, a service's socket may be at another path, which a variable names.
+    // A service's socket may be at another path inside, which a variable names.
     let named = match kind {
         "wayland" => std::env::var_os("WAYLAND_DISPLAY").map(|name| runtime().join(name)),
         "pulse" => Some(runtime().join("pulse/native")),
@@ -172,7 +173,7 @@ fn runtime() -> PathBuf {
     std::env::var_os("XDG_RUNTIME_DIR").map_or_else(|| "/run".into(), PathBuf::from)
 }
 
-/// By the address that the program has, and by the host's.
+/// Asks on the session bus, by the address that the program has, and by the host's.
 fn on_bus(facts: &Facts, ask: impl Fn(&mut dbus::Bus, &str) -> dbus::Answer) -> Verdict {
     let Some((address, name)) = &facts.outside.bus else { return not_run("the caller has no session bus") };
     let own = std::env::var("DBUS_SESSION_BUS_ADDRESS").ok();
@@ -188,14 +189,15 @@ fn on_bus(facts: &Facts, ask: impl Fn(&mut dbus::Bus, &str) -> dbus::Answer) -> 
     })
 }
 
-/// Whether the bus is reached since its socket lies in a directory that the profile shows, and not at the place of services.
+/// Whether the bus is reached because the profile shows the directory of its socket, and not at the path where sbx puts
+/// it.
 fn by_directory(facts: &Facts, address: &str) -> bool {
     let own = runtime().join("bus");
     crate::host::bus_path(address).is_some_and(|path| path != own && facts.granted.shows(path))
 }
 
-/// The X protocol's greeting: little-endian, version 11.0, no cookie. A server that knows us answers; one that asks for a cookie does
-/// as well, with a refusal.
+/// Sends an X server the protocol's first message: little-endian, version 11.0, no cookie. A server that asks for a
+/// cookie answers as well, with a refusal.
 fn x11(facts: &Facts) -> Verdict {
     let dir = Path::new("/tmp/.X11-unix");
     let sockets = facts.outside.listening.iter().map(|(path, _)| path).filter(|path| path.starts_with(dir));

@@ -1,4 +1,4 @@
-//! Device files: those of the host, and new ones.
+//! Probes of device files: those of the host, and new ones.
 
 use super::super::facts::{Facts, Verdict};
 use super::files::RW;
@@ -8,7 +8,7 @@ use crate::sys::{Errno, attempts};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// What the names of device files begin with, by kind.
+/// Prefixes of the names of device files, by kind.
 const KINDS: &[(&str, &[&str])] = &[
     ("device-memory", &["mem", "kmem", "port", "nvram", "cpu/", "msr", "crash", "mcelog"]),
     ("device-log", &["kmsg"]),
@@ -39,10 +39,10 @@ const KINDS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What every program may have.
+/// Devices that every program may have.
 const BASIC: &[&str] = &["null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts/ptmx"];
 
-/// A probe of one of these kinds.
+/// A probe of one kind of `KINDS`.
 macro_rules! devices {
     ($id:literal, $title:literal) => {
         Probe { id: $id, title: $title, attempt: |facts| of_kind($id, facts), granted: never }
@@ -94,7 +94,8 @@ fn is_of(kind: &str, path: &Path) -> bool {
     !BASIC.contains(&name.as_str()) && starts.iter().any(|start| name.starts_with(start))
 }
 
-/// Opening some devices does something (a watchdog starts): that the node is there and the permissions allow it is enough.
+/// Whether a device can be used. Opening some devices has an effect (a watchdog starts): unless `open`, it is enough
+/// that the node is there and the permissions allow it.
 fn there(facts: &Facts, path: &Path, device: u64, open: bool) -> Verdict {
     let shown = path.display();
     match path.metadata() {
@@ -102,7 +103,8 @@ fn there(facts: &Facts, path: &Path, device: u64, open: bool) -> Verdict {
         Ok(found) if found.rdev() != device || !is_device(&found) => Verdict::Closed(format!("{shown} is another")),
         Ok(_) => {
             match if open { open_to_read(path).map(drop) } else { crate::sys::may_write(crate::sys::cwd(), &c(path)) } {
-                // Devices are bound read-only, which keeps the node from being changed and not the device from being written to.
+                // Devices are bound read-only, which keeps the node from being changed, but not the device from being
+                // written to.
                 Err(errno) if errno != Errno(libc::EROFS) => Verdict::Closed(format!("{shown}: {errno}")),
                 _ if facts.granted.place(path).is_some_and(|place| place.devices) => {
                     Verdict::Shared(format!("the profile lets {shown} in"))
@@ -134,7 +136,7 @@ fn disks(facts: &Facts) -> Verdict {
     }
 }
 
-/// What is not of a known kind, and what is in /dev and not known outside.
+/// Tries the devices of no known kind, and what is in /dev and not known outside.
 fn others(facts: &Facts) -> Verdict {
     let known = |path: &Path| {
         let basic = BASIC.contains(&name(path).as_str()) || path.starts_with("/dev/pts");
@@ -163,7 +165,7 @@ fn make(facts: &Facts) -> Verdict {
     })
 }
 
-/// One that root has put into the directory outside.
+/// Tries a device that root has put into the writable directory outside.
 fn shown(facts: &Facts) -> Verdict {
     let path = match fixture(facts, RW) {
         Ok(dir) => dir.join("device"),

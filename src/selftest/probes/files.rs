@@ -1,4 +1,4 @@
-//! The modes of paths, tried on files that the self-test puts on the host and into the view.
+//! Probes of the modes of paths, on files that the self-test puts on the host and into the view.
 
 use super::super::facts::{Facts, Verdict};
 use super::tools::{each, fixture, make_file, open_to_read, open_to_write, reads_secret, verdict};
@@ -9,15 +9,15 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-/// A file that is not shown.
+/// A file of the fixture that is not shown.
 pub(crate) const SECRET: &str = "secret";
 /// A directory that is shown read-only, with `file` in it.
 pub(crate) const RO: &str = "ro";
 /// A directory that is shown writable, with `file` in it.
 pub(crate) const RW: &str = "rw";
-/// A read-only directory in that, with `file` in it.
+/// A read-only directory in the writable one, with `file` in it.
 pub(crate) const INNER: &str = "rw/inner";
-/// A masked file in a directory in that.
+/// A masked file, two levels below the writable directory.
 pub(crate) const MASKED: &str = "rw/sub/masked";
 /// A closed directory in the read-only one, with `file` in it.
 pub(crate) const DENIED: &str = "ro/denied";
@@ -155,8 +155,8 @@ fn moved(facts: &Facts) -> Verdict {
     each(made, |(what, result)| verdict(what, result))
 }
 
-/// A mount point, and the directories down to it, cannot be renamed: the next sandbox would find nothing to close at the path that its
-/// profile names, and what was closed there free under another name.
+/// Tries to rename a mount point, and the directories above it. If that worked, the next sandbox would find nothing to
+/// close at the path that its profile names, and what was closed would be free under another name.
 fn moved_away(rw: &Path) -> Verdict {
     let attempt = |from: &str| match fs::rename(rw.join(from), rw.join("moved")) {
         Err(error) => Verdict::Closed(format!("rename of {from}: {}", Errno::from(error))),
@@ -170,7 +170,7 @@ fn moved_away(rw: &Path) -> Verdict {
     each([inner, sub, verdict("rmdir of inner", exchanged)], |verdict| verdict)
 }
 
-/// Up from what is shown, and round by links.
+/// Tries to reach a file that is not shown: by `..` from a directory that is, and by links.
 fn beside(facts: &Facts) -> Verdict {
     let (ro, rw, secret) = match (fixture(facts, RO), fixture(facts, RW), fixture(facts, SECRET)) {
         (Ok(ro), Ok(rw), Ok(secret)) => (ro, rw, secret),
@@ -188,7 +188,7 @@ fn beside(facts: &Facts) -> Verdict {
     result
 }
 
-/// Such a file makes whoever runs it outside the caller, root perhaps.
+/// Tries to make a set-user-ID file, which would give whoever runs it outside the rights of the caller, perhaps root.
 fn set_id(dir: &Path) -> Verdict {
     let path = dir.join("set-id");
     if let Err(error) = fs::write(&path, "") {

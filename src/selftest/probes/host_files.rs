@@ -1,4 +1,4 @@
-//! The host's files: what of them is seen, and what can be written.
+//! Probes of the host's files: which can be seen, and which can be written.
 
 use super::super::facts::{Facts, FileId, Verdict};
 use super::tools::{each, id, make_file, not_run, open_to_write, reads_secret, start_of, verdict};
@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What code is started from outside, later, below a home.
+/// Paths below a home from which code is started later, outside of the sandbox.
 pub(crate) const STARTED: &[&str] = &[
     ".bashrc",
     ".bash_profile",
@@ -110,7 +110,7 @@ pub(super) const PROBES: &[Probe] = &[
     },
 ];
 
-/// A file of the host that lies where the sandbox has memory of its own.
+/// Looks for a file of the host in a directory where the sandbox has memory of its own.
 fn stray(facts: &Facts, dir: &str) -> Verdict {
     let stray = facts.outside.strays.iter().find(|path| path.starts_with(dir));
     let Some(path) = stray else { return not_run(format!("no file could be made in {dir}")) };
@@ -131,7 +131,7 @@ fn seen(facts: &Facts, path: &Path, file: FileId) -> Verdict {
     }
 }
 
-/// Whether something of the host's can be written to: a file opened, or one made in a directory.
+/// Whether something of the host's can be written to: a file by opening it, a directory by making a file in it.
 fn write(facts: &Facts, path: &Path, file: FileId) -> Verdict {
     let shown = path.display();
     let is_dir = match path.metadata() {
@@ -148,7 +148,7 @@ fn write(facts: &Facts, path: &Path, file: FileId) -> Verdict {
 
 fn by_handle(facts: &Facts) -> Verdict {
     let Some((kind, data)) = &facts.outside.handle else { return not_run("the host's root gives no handles") };
-    // Any file of the same filesystem will do to name it; which one that is, is not told inside.
+    // open_by_handle_at(2) needs some file of the same filesystem; which ones are on it is not known inside.
     let mut places: Vec<PathBuf> = facts.granted.view.iter().map(|place| place.path.clone()).collect();
     places.push("/".into());
     let on_it = places.iter().filter(|path| id(path).is_some_and(|(device, _)| device == facts.outside.root.0));
@@ -161,7 +161,7 @@ fn by_handle(facts: &Facts) -> Verdict {
     })
 }
 
-/// What root alone may read on the host. Root as the caller owns it inside, too.
+/// Files that only root may read on the host. If root is the caller, it owns them inside, too.
 pub(super) const SECRETS: &[&str] = &[
     "/etc/shadow",
     "/etc/gshadow",

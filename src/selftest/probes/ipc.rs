@@ -1,4 +1,4 @@
-//! Objects with names that are not files, and the kernel's keys.
+//! Probes of named objects that are not files, and of kernel keys.
 
 use super::super::facts::{Facts, Verdict};
 use super::tools::{c, each, has, not_run, verdict};
@@ -69,7 +69,8 @@ fn system_v(kind: SystemV, key: Option<i32>) -> Verdict {
     }
 }
 
-/// A key is found by its keyring and read by its number; whoever knows the number needs no keyring, if the key's permissions let him.
+/// Tries to find a key by its keyring, and to read it by its serial number, which needs no keyring if the key's
+/// permissions allow it.
 fn key(facts: &Facts, serial: Option<i32>, keyring: i32) -> Verdict {
     let Some(serial) = serial else { return not_run("no key could be made outside") };
     let name = c(&facts.outside.keys.0);

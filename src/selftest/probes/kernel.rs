@@ -1,4 +1,4 @@
-//! System calls that programs seldom need, and exploits often.
+//! Probes of system calls that programs seldom need, and exploits often.
 
 use super::super::facts::{Facts, Verdict};
 use super::tools::{each, in_child, not_run, verdict};
@@ -7,11 +7,11 @@ use crate::sys::attempts::{self, USER_KEYRING, add_key};
 use crate::sys::{self, Errno};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-/// A call as it is tried.
+/// A system call with harmless arguments.
 pub(crate) type Call = fn() -> sys::Result<()>;
 
-/// The calls that a kernel may lack, by their names, as they are tried: where one gives ENOSYS outside, its probe is not run. All are
-/// harmless for who has every right.
+/// System calls that a kernel may lack, by name: where one gives ENOSYS outside, its probe is not run. All are harmless
+/// even with every right.
 pub(crate) const CALLS: &[(&str, Call)] = &[
     ("io_uring_setup", || attempts::io_uring().map(drop)),
     ("bpf", || attempts::bpf_map().map(drop)),
@@ -43,7 +43,7 @@ const I386_ADD_KEY: u32 = 286;
 const TIOCSTI: u64 = 0x5412;
 const TIOCLINUX: u64 = 0x541c;
 
-/// A probe of one call of that list, with the word by which a filter lets it in.
+/// A probe of a call of `CALLS`, with the name by which a filter allows it.
 macro_rules! call {
     ($id:literal, $title:literal, $name:literal, $attempt:expr) => {
         Probe {
@@ -136,7 +136,7 @@ pub(super) const PROBES: &[Probe] = &[
         attempt: |facts| {
             there("i386", facts, || {
                 in_terminal(|terminal| {
-                    // No address of ours fits: what tells is whether the kernel looks for one.
+                    // No address of a 64-bit process fits: EFAULT shows that the kernel looked for one.
                     match attempts::i386_call(I386_IOCTL, terminal.as_raw_fd() as u32, TIOCSTI as u32, 8) {
                         Err(Errno(libc::EFAULT | libc::EIO)) => Verdict::Open("the request reaches the kernel".into()),
                         other => verdict("ioctl", other),
@@ -148,7 +148,7 @@ pub(super) const PROBES: &[Probe] = &[
     },
 ];
 
-/// Tries what this kernel has.
+/// Runs an attempt, unless this kernel does not have the call.
 fn there(name: &str, facts: &Facts, attempt: impl FnOnce() -> Verdict) -> Verdict {
     match facts.outside.missing.contains(name) {
         true => not_run("this kernel has no such calls"),
@@ -156,7 +156,7 @@ fn there(name: &str, facts: &Facts, attempt: impl FnOnce() -> Verdict) -> Verdic
     }
 }
 
-/// A terminal of its own as the controlling one of a session of its own, in a child.
+/// Runs an attempt in a child with a new session, and a new terminal as its controlling one.
 fn in_terminal(attempt: impl FnOnce(BorrowedFd<'_>) -> Verdict) -> Verdict {
     in_child(|| {
         let master = match sys::openat(sys::cwd(), c"/dev/ptmx", libc::O_RDWR | libc::O_NOCTTY, 0) {
@@ -172,14 +172,14 @@ fn in_terminal(attempt: impl FnOnce(BorrowedFd<'_>) -> Verdict) -> Verdict {
             Ok(peer) => attempt(peer.as_fd()),
             Err(errno) => not_run(format!("no terminal of its own: {errno}")),
         };
-        // Its end would be a SIGHUP to us.
+        // Closing the master would send this process SIGHUP.
         std::mem::forget(master);
         verdict
     })
 }
 
-/// The filter's answer is EPERM, for each. What the kernel itself answers shows that the request got there: a kernel that is set to
-/// refuse TIOCSTI says EIO.
+/// Tries to push input into a terminal. The filter answers EPERM to each request; an answer of the kernel itself shows
+/// that the request reached it. A kernel with dev.tty.legacy_tiocsti=0 says EIO.
 fn push(terminal: BorrowedFd<'_>, requests: &[u64]) -> Verdict {
     each(requests, |request| match attempts::push_input(terminal, *request, b'x') {
         Err(Errno(libc::EIO)) => Verdict::Closed("the kernel refuses it (dev.tty.legacy_tiocsti is 0)".into()),

@@ -1,4 +1,4 @@
-//! Limits, priorities, the clock.
+//! Probes of resource limits, priorities and the clock.
 
 use super::super::facts::{Facts, Verdict};
 use super::tools::{each, not_run, verdict};
@@ -71,7 +71,8 @@ fn raise(_: &Facts) -> Verdict {
     }
 }
 
-/// What the host's administrator lets the user do, he may do inside.
+/// The verdict on a call that a resource limit allows: what the administrator lets the user do outside is allowed
+/// inside.
 fn by_limit(resource: sys::Resource, what: &str, result: Result<(), Errno>) -> Verdict {
     match (sys::rlimit(resource), result) {
         (Ok((soft, _)), Ok(())) if soft > 0 => {

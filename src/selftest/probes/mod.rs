@@ -1,4 +1,4 @@
-//! What is tried, by groups.
+//! The probes, in groups.
 
 mod asserts;
 mod descriptors;
@@ -28,39 +28,39 @@ pub(super) use tools::{id, status};
 
 use super::facts::{Facts, Granted, Verdict};
 
-/// One thing to try.
+/// One thing that a hostile program would try.
 pub(super) struct Probe {
-    /// A short name, for programs.
+    /// Id of the probe, for programs.
     pub id: &'static str,
     /// What is tried, in words.
     pub title: &'static str,
     /// Tries it, inside, in a process of its own that ends afterwards.
     pub attempt: fn(&Facts) -> Verdict,
-    /// What in the profile lets it work, if anything does.
+    /// The setting of a profile by which it is granted; none if it is not.
     pub granted: fn(&Granted) -> Option<&'static str>,
 }
 
-/// Nothing in a profile lets it work.
+/// For [`Probe::granted`]: no profile grants it.
 fn never(_: &Granted) -> Option<&'static str> {
     None
 }
 
-/// The host's processes are shared.
+/// For [`Probe::granted`]: the host's pid namespace is shared.
 fn by_pid(granted: &Granted) -> Option<&'static str> {
     granted.shares("pid").then_some("namespaces.share has pid")
 }
 
-/// The host's network is.
+/// For [`Probe::granted`]: the host's network is shared.
 fn by_network(granted: &Granted) -> Option<&'static str> {
     granted.network.then_some("network.mode is host")
 }
 
-/// Its System V objects and message queues are.
+/// For [`Probe::granted`]: the host's System V objects and message queues are shared.
 fn by_ipc(granted: &Granted) -> Option<&'static str> {
     granted.shares("ipc").then_some("namespaces.share has ipc")
 }
 
-/// User namespaces are allowed.
+/// For [`Probe::granted`]: user namespaces may be made inside.
 fn by_nested(granted: &Granted) -> Option<&'static str> {
     granted.nested.then_some("namespaces.nested is not deny")
 }
@@ -69,7 +69,7 @@ fn by_mounts(granted: &Granted) -> Option<&'static str> {
     granted.mounts.then_some("namespaces.nested is allow")
 }
 
-/// All of them, by group.
+/// All probes, by group.
 pub(super) const GROUPS: &[(&str, &[Probe])] = &[
     ("processes", processes::PROBES),
     ("descriptors", descriptors::PROBES),

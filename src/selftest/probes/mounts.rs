@@ -1,4 +1,4 @@
-//! The mounts of the view, and attempts to change them.
+//! Probes of the mounts of the view, and attempts to change them.
 
 use super::super::facts::{Facts, Verdict};
 use super::files::{MASKED, RO};
@@ -88,7 +88,7 @@ pub(super) const PROBES: &[Probe] = &[
     },
 ];
 
-/// What was mounted on /tmp is taken off again, for those that come after.
+/// The verdict on a mount on /tmp, which is unmounted again for the probes that follow.
 fn undone(what: &str, result: sys::Result<()>) -> Verdict {
     if result.is_ok() {
         let _ = attempts::unmount(c"/tmp", libc::MNT_DETACH);
@@ -96,7 +96,7 @@ fn undone(what: &str, result: sys::Result<()>) -> Verdict {
     verdict(what, result)
 }
 
-/// The first mount with which something is wrong.
+/// Looks for the first mount of which `wrong` says that something is wrong.
 fn look(wrong: impl Fn(&Mounted) -> Option<String>) -> Verdict {
     let mounts = match mounts() {
         Ok(mounts) => mounts,
@@ -110,7 +110,8 @@ fn look(wrong: impl Fn(&Mounted) -> Option<String>) -> Verdict {
     Verdict::Closed(format!("none of {}", mounts.len()))
 }
 
-/// Memory of the sandbox's own may be written to, and filesystems that belong to its namespaces.
+/// What is wrong with a writable mount. The sandbox's own memory may be writable, and so may filesystems of its
+/// namespaces.
 fn writable(facts: &Facts, mount: &Mounted) -> Option<String> {
     if mount.has("ro") || ["proc", "devpts", "mqueue"].contains(&mount.kind.as_str()) {
         return None;
@@ -122,7 +123,7 @@ fn writable(facts: &Facts, mount: &Mounted) -> Option<String> {
     }
 }
 
-/// proc_pid_mountinfo(5): `shared:` and `master:` before the dash.
+/// Looks for mounts that propagate: `shared:` and `master:` before the dash, see proc_pid_mountinfo(5).
 fn propagation() -> Verdict {
     let text = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let tied = text.lines().find(|line| {
@@ -136,14 +137,14 @@ fn propagation() -> Verdict {
     }
 }
 
-/// The root, and a directory of the host.
+/// Read-only mounts: the root, and a directory of the host.
 pub(super) fn read_only(facts: &Facts) -> Vec<PathBuf> {
     let mut paths = vec![PathBuf::from("/")];
     paths.extend(fixture(facts, RO));
     paths
 }
 
-/// What is laid over others.
+/// Mounts that cover something.
 pub(super) fn covering(facts: &Facts) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> =
         ["/proc/sys", "/proc/kcore", "/proc", "/dev", "/etc/passwd", "/"].map(PathBuf::from).into();
@@ -151,7 +152,7 @@ pub(super) fn covering(facts: &Facts) -> Vec<PathBuf> {
     paths
 }
 
-/// Both ways to other flags.
+/// Tries to remount with other flags, by mount(2) and by mount_setattr(2).
 pub(super) fn remounted(path: &Path) -> Verdict {
     let flags = libc::MS_REMOUNT | libc::MS_NOSUID | libc::MS_NODEV;
     let old = verdict(format!("remount of {}", path.display()), attempts::bind(c"none", &c(path), flags));
@@ -160,7 +161,7 @@ pub(super) fn remounted(path: &Path) -> Verdict {
     each([old, new], |verdict| verdict)
 }
 
-/// The classic way out of a root: another root below, with the first one still open.
+/// Tries the classic way out of a chroot: another chroot below, with the first root still open.
 pub(super) fn chroot_twice(facts: &Facts) -> Verdict {
     let Ok(root) = sys::openat(sys::cwd(), c"/", libc::O_PATH, 0) else {
         return super::tools::not_run("/ cannot be opened");

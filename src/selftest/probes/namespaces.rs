@@ -1,4 +1,4 @@
-//! Namespaces: which are the host's, and whether others can be made or joined.
+//! Probes of namespaces: which are the host's, and whether others can be made or joined.
 
 use super::super::facts::{Facts, Granted, Verdict};
 use super::tools::{each, in_child, not_run, on_hosts, verdict};
@@ -84,7 +84,8 @@ const KINDS: &[(&str, i32)] = &[
     ("time", sys::CLONE_NEWTIME as i32),
 ];
 
-/// The link's text is `pid:[4026531836]`; its number is the inode.
+/// Whether a namespace is the host's, by the link in /proc/self/ns: its text is `pid:[4026531836]`, and the number is
+/// the inode.
 fn hosts(name: &str, facts: &Facts) -> Verdict {
     let Some(outside) = facts.outside.namespaces.get(name) else {
         return not_run(format!("this kernel has no {name} namespaces"));

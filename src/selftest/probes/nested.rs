@@ -1,4 +1,5 @@
-//! The same from a user namespace inside, in which the program has all capabilities: where the profile allows none, it cannot be made.
+//! Probes from a user namespace inside, in which the program has all capabilities. Where the profile allows no nested
+//! user namespaces, making one fails.
 
 use super::super::facts::{Facts, Verdict};
 use super::files::{MASKED, RW};
@@ -105,7 +106,8 @@ fn cloned(_: &Facts) -> Verdict {
     }
 }
 
-/// The kernel keeps names that are mounted on in the namespace of who changes them, and no other: rename(2), EBUSY.
+/// Tries to rename a mount point. The kernel only refuses that to processes in the mount namespace where it is one:
+/// rename(2), EBUSY.
 fn renamed(facts: &Facts) -> Verdict {
     let rw = match fixture(facts, RW) {
         Ok(rw) => rw,
@@ -125,7 +127,7 @@ fn renamed(facts: &Facts) -> Verdict {
     verdict("rename", tried)
 }
 
-/// In a user namespace, as its root, with these others.
+/// Runs an attempt in a child, as root of a new user namespace with other new namespaces (`flags`).
 fn inside(flags: i32, attempt: impl FnOnce() -> Verdict) -> Verdict {
     in_child(|| {
         let (uid, gid) = sys::ids();
@@ -133,7 +135,7 @@ fn inside(flags: i32, attempt: impl FnOnce() -> Verdict) -> Verdict {
             return Verdict::Closed(format!("unshare: {errno}"));
         }
         let _ = std::fs::write("/proc/self/setgroups", "deny");
-        // Where id 0 cannot be mapped, the id stays what it is.
+        // If id 0 cannot be mapped, the process keeps its id.
         for (file, id) in [("uid_map", uid), ("gid_map", gid)] {
             let path = format!("/proc/self/{file}");
             if std::fs::write(&path, format!("0 {id} 1")).is_err() {
@@ -147,7 +149,8 @@ fn inside(flags: i32, attempt: impl FnOnce() -> Verdict) -> Verdict {
     })
 }
 
-/// A bind that leaves out what is mounted below shows what it covers. The kernel refuses to make one (has_locked_children).
+/// Tries a bind mount without the mounts below it, which would show what those cover. The kernel refuses it
+/// (has_locked_children).
 fn uncovered(facts: &Facts) -> Verdict {
     let (dir, masked) = match (fixture(facts, RW), fixture(facts, MASKED)) {
         (Ok(dir), Ok(masked)) => (dir, masked),
@@ -163,7 +166,7 @@ fn uncovered(facts: &Facts) -> Verdict {
     })
 }
 
-/// A new procfs or sysfs, over the one that is there or in a directory for anything.
+/// Tries to mount a new procfs or sysfs, over the one that is there, or in another directory.
 fn fresh(kind: &str, facts: &Facts) -> Verdict {
     let there = format!("/{}", if kind == "proc" { "proc" } else { "sys" });
     let target = match sys::mount(&c(kind), &c(&there), 0, c"") {
@@ -182,7 +185,8 @@ fn fresh(kind: &str, facts: &Facts) -> Verdict {
     each(paths.map(|path| verdict(path.display(), open_to_write(&path))).chain([read]), |verdict| verdict)
 }
 
-/// Version 1: the kernel asks for CAP_SYS_ADMIN of the host when it is written, so that is done, with what it holds.
+/// Tries to write release_agent of cgroup version 1. The kernel asks for CAP_SYS_ADMIN on the host at the write, so the
+/// file is written, with its own content.
 fn release_agent() -> Verdict {
     each(CGROUPS, |controller| {
         if let Err(errno) = sys::mount(c"cgroup", c"/tmp", 0, &c(controller)) {

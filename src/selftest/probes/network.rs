@@ -1,4 +1,4 @@
-//! The network, and families of sockets that know no namespaces.
+//! Probes of the network, and of families of sockets that no namespace isolates.
 
 use super::super::facts::{Facts, Granted, Verdict};
 use super::tools::{each, not_run, verdict};
@@ -9,7 +9,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// For what may never answer.
+/// How long to wait for what may never answer.
 const PATIENCE: Duration = Duration::from_millis(700);
 
 pub(super) const PROBES: &[Probe] = &[
@@ -85,7 +85,7 @@ fn one_abstract(facts: &Facts) -> Verdict {
     connect_abstract(&facts.outside.abstract_socket)
 }
 
-/// Connects to an abstract name.
+/// Tries to connect to an abstract Unix socket.
 pub(super) fn connect_abstract(name: &str) -> Verdict {
     let address = std::os::unix::net::SocketAddr::from_abstract_name(name);
     let stream = address.and_then(|address| UnixStream::connect_addr(&address));
@@ -105,7 +105,8 @@ fn names(facts: &Facts) -> Verdict {
     }
 }
 
-/// Connecting a datagram socket sends nothing, and needs a route. The addresses are for documentation.
+/// Whether there is a route to the outside: connecting a datagram socket needs one, and sends nothing. The addresses
+/// are those reserved for documentation.
 fn route(facts: &Facts) -> Verdict {
     let connect =
         |bind: &str, to: &str| UdpSocket::bind(bind).and_then(|socket| socket.connect(to)).map_err(Errno::from);
@@ -122,7 +123,7 @@ fn interfaces(_: &Facts) -> Verdict {
     match std::fs::read_to_string("/proc/net/dev") {
         Ok(text) => {
             let names = text.lines().skip(2).filter_map(|line| line.split(':').next());
-            // Kernels with tunnels make their devices in every namespace; they are down.
+            // Kernels with tunnel drivers create their devices in every network namespace; they are down.
             let other = names.map(str::trim).find(|name| {
                 *name != "lo"
                     && !["tunl", "gre", "erspan", "ip_vti", "ip6", "sit"].iter().any(|kind| name.starts_with(kind))
@@ -146,7 +147,7 @@ fn metadata(facts: &Facts) -> Verdict {
     }
 }
 
-/// Those of the host's resolv.conf, and the resolver that listens on loopback. What is sent is a question for the root's servers.
+/// Tries the name servers of resolv.conf, and a resolver on loopback. It is sent a query for the root's name servers.
 fn name_service(facts: &Facts) -> Verdict {
     const QUESTION: &[u8] = &[0x53, 0x42, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
     let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();

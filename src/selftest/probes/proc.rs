@@ -1,4 +1,4 @@
-//! /proc, /sys and cgroups: what of the kernel can be read and set there.
+//! Probes of /proc, /sys and cgroups: what of the kernel can be read and set there.
 
 use super::super::facts::{Facts, Granted, Verdict};
 use super::tools::{all, each, has, mounts, not_run, open_to_write, start_of, verdict};
@@ -164,7 +164,7 @@ const HARDWARE: &[&str] = &[
 const TRACES: &[&str] =
     &["/sys/kernel/debug", "/sys/kernel/tracing", "/sys/fs/bpf", "/sys/fs/pstore", "/sys/kernel/security"];
 
-/// Files by which the kernel is set. Opening them for writing changes nothing.
+/// Files by which the kernel is configured. Opening them for writing changes nothing.
 pub(crate) const KERNEL_FILES: &[&[&str]] = &[
     HELPERS,
     HARDWARE,
@@ -210,7 +210,7 @@ pub(crate) const KERNEL_FILES: &[&[&str]] = &[
     ],
 ];
 
-/// Those of them that this host has, in one of the two filesystems.
+/// Those of [`KERNEL_FILES`] that this host has below `below`, a filesystem's mount point.
 pub(super) fn dangerous<'f>(facts: &'f Facts, below: &'f str) -> impl Iterator<Item = &'f str> {
     let listed = |path: &str| TRACES.contains(&path) || path == "/sys/fs/cgroup";
     facts.outside.files.iter().map(String::as_str).filter(move |path| path.starts_with(below) && !listed(path))
@@ -228,13 +228,13 @@ fn read(facts: &Facts, path: &str) -> Verdict {
     match start_of(Path::new(path)) {
         Ok(text) if text.is_empty() => Verdict::Closed(format!("{path} is empty")),
         Ok(_) => Verdict::Open(format!("{path} is read")),
-        // There are no new messages, and they could be read.
+        // EAGAIN: there are no new messages, but they could be read.
         Err(Errno(libc::EAGAIN)) => Verdict::Open(format!("{path} is opened")),
         Err(errno) => Verdict::Closed(format!("{path}: {errno}")),
     }
 }
 
-/// All files below a directory, links not followed, so many at most.
+/// Files below a directory, at most so many; links are not followed.
 fn files(dir: &Path, most: usize) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut left = vec![dir.to_owned()];
@@ -253,7 +253,7 @@ fn files(dir: &Path, most: usize) -> Vec<PathBuf> {
     found
 }
 
-/// Settings of System V's objects and POSIX's queues begin with these.
+/// Prefixes of the settings of System V objects and POSIX message queues.
 const IPC: &[&str] = &[
     "/proc/sys/kernel/auto_msgmni",
     "/proc/sys/kernel/msg",
@@ -262,14 +262,15 @@ const IPC: &[&str] = &[
     "/proc/sys/fs/mqueue",
 ];
 
-/// Settings that belong to namespaces of the sandbox's own are its own to change, where the kernel lets it.
+/// Tries to open settings in /proc/sys for writing. Those that belong to the sandbox's own namespaces are its own to
+/// change, where the kernel allows it.
 fn sysctl(facts: &Facts) -> Verdict {
     let granted = &facts.granted;
     let own = |path: &Path| {
         let text = path.to_string_lossy();
-        // Everybody may open ns_last_pid, and is asked for the right when he writes.
+        // Everybody may open ns_last_pid; the kernel asks for the capability at the write.
         text == "/proc/sys/kernel/ns_last_pid"
-            // Of each pid namespace since Linux 6.14.
+            // Each pid namespace has its own since Linux 6.14.
             || (text == "/proc/sys/kernel/pid_max" && !granted.shares("pid"))
             || (text.starts_with("/proc/sys/net/") && !granted.network)
             || (IPC.iter().any(|start| text.starts_with(start)) && !granted.shares("ipc"))
@@ -294,7 +295,7 @@ fn sys_any(_: &Facts) -> Verdict {
     }
 }
 
-/// Addresses are zeroes to who may not see them.
+/// Whether /proc/kallsyms shows addresses; the kernel shows zeroes to processes that may not see them.
 fn kallsyms(_: &Facts) -> Verdict {
     match start_of(Path::new("/proc/kallsyms")) {
         Ok(text) => {
@@ -309,7 +310,7 @@ fn kallsyms(_: &Facts) -> Verdict {
     }
 }
 
-/// On each hierarchy that the view shows.
+/// Tries something on each cgroup hierarchy that the view shows.
 fn cgroups(facts: &Facts, attempt: impl Fn(&Path) -> Verdict) -> Verdict {
     let mounts = match mounts() {
         Ok(mounts) => mounts,
@@ -334,7 +335,7 @@ fn make_cgroup(dir: &Path) -> Verdict {
     verdict(format!("mkdir in {}", dir.display()), result)
 }
 
-/// The top of a hierarchy may lack them; those further down have them.
+/// Tries to write the files of these names in a cgroup or those directly below: the top of a hierarchy may lack them.
 fn in_cgroup(dir: &Path, names: &[&str]) -> Verdict {
     let below =
         std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_dir());

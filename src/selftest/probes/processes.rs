@@ -1,4 +1,4 @@
-//! The host's processes, the sandbox's first, and others inside.
+//! Probes of the host's processes, the sandbox's first process, and others inside.
 
 use super::super::facts::{Facts, Granted, Verdict};
 use super::tools::{Sibling, each, has, may_be_hosts, not_run, on_hosts, verdict};
@@ -13,7 +13,7 @@ pub(super) const PROBES: &[Probe] = &[
         id: "host-group-signal",
         title: "signal the caller's process group",
         attempt: |facts| match facts.outside.group {
-            // To kill 0 would be to kill our own.
+            // kill(2) with 0 would mean this process's own group.
             0 => not_run("it began in a pid namespace above, and has no number here"),
             group if may_be_hosts(facts, group) => verdict("kill of the group", attempts::reach_group(group)),
             _ => not_run("its number is another group's inside"),
@@ -123,7 +123,7 @@ pub(super) const PROBES: &[Probe] = &[
     },
 ];
 
-/// With --as-pid-1 there is none of sbx's.
+/// Tries something on sbx's PID 1; with --as-pid-1 there is none.
 fn on_first(facts: &Facts, attempt: impl FnOnce(i32) -> Verdict) -> Verdict {
     match facts.inside.first {
         0 => not_run("the program itself is the first process"),
@@ -131,7 +131,7 @@ fn on_first(facts: &Facts, attempt: impl FnOnce(i32) -> Verdict) -> Verdict {
     }
 }
 
-/// Whether a number is the host's process here: in a namespace of our own it may be another's.
+/// Whether a process of this number is the host's: in a pid namespace of the sandbox's own it may be another one.
 fn is_host(pid: i32) -> Result<String, Verdict> {
     let path = format!("/proc/{pid}/comm");
     match std::fs::read_to_string(&path) {
@@ -172,7 +172,7 @@ fn memory(facts: &Facts) -> Verdict {
     on_hosts(facts, |pid| read(pid, facts))
 }
 
-/// Both ways to another's memory.
+/// Tries both ways to read another process's memory.
 fn read(pid: i32, facts: &Facts) -> Verdict {
     each([call_to_read(pid, facts), memory_file(pid)], |verdict| verdict)
 }
@@ -183,14 +183,14 @@ fn memory_file(pid: i32) -> Verdict {
 }
 
 fn call_to_read(pid: i32, facts: &Facts) -> Verdict {
-    // Memory that all programs of this file have at one place: its own constants.
+    // A place in memory that the other process is likely to have, too.
     let mut buffer = [0; 16];
     let address = if pid == facts.outside.process { facts.outside.address } else { buffer.as_ptr() as usize };
     match attempts::read_memory(pid, address, &mut buffer) {
         Ok(_) if pid == facts.outside.process && !has(&buffer, &facts.outside.secret) => {
             Verdict::Closed("what was read is another's".into())
         }
-        // The address is none of the other's, but it was asked.
+        // EFAULT: the other process has nothing at that address, but it could be read.
         Ok(_) | Err(Errno(libc::EFAULT)) => Verdict::Open("process_vm_readv works".into()),
         Err(errno) => Verdict::Closed(format!("process_vm_readv: {errno}")),
     }
@@ -207,7 +207,7 @@ fn take(pid: i32, facts: &Facts) -> Verdict {
     })
 }
 
-/// What the kernel gives only to who may trace a process.
+/// Tries files in /proc/PID that the kernel only opens to processes that may trace that one.
 fn private_files(pid: i32) -> Verdict {
     let dir = format!("/proc/{pid}");
     let links = each(["root", "cwd", "exe", "ns/mnt", "ns/user"], |name| {
@@ -215,7 +215,7 @@ fn private_files(pid: i32) -> Verdict {
         verdict(format!("readlink {path}"), std::fs::read_link(&path).map_err(Errno::from))
     });
     let root = verdict(format!("{dir}/root"), std::fs::read_dir(format!("{dir}/root")).map_err(Errno::from));
-    // The numbers alone may be listed to root: what they are may not.
+    // Root may list the numbers of descriptors, but not see what they are.
     let descriptors = each(0..20, |number| {
         let path = format!("{dir}/fd/{number}");
         verdict(format!("readlink {path}"), std::fs::read_link(&path).map_err(Errno::from))
@@ -224,7 +224,7 @@ fn private_files(pid: i32) -> Verdict {
         let path = format!("{dir}/{name}");
         match super::tools::start_of(path.as_ref()) {
             Ok(text) if text.is_empty() => Verdict::Closed(format!("{path} is empty")),
-            // It can be opened, and reading address 0 is the error.
+            // EIO: mem was opened, and there is nothing at address 0.
             Err(Errno(libc::EIO)) if name == "mem" => Verdict::Open(format!("{path} is opened")),
             other => verdict(format!("reading {path}"), other),
         }
@@ -249,7 +249,7 @@ fn arguments_of(pid: i32, facts: &Facts) -> Verdict {
     }
 }
 
-/// Whether a process executes this file by now.
+/// Whether a process has executed this file by now.
 pub(super) fn executes(pid: i32, path: &std::path::Path) -> bool {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let name = path.file_name().map(|name| name.to_string_lossy().chars().take(15).collect::<String>());

@@ -1,4 +1,4 @@
-//! Capabilities, ids, set-user-ID programs, the filter.
+//! Probes of capabilities, ids, set-user-ID programs and the seccomp filter.
 
 use super::super::facts::{Facts, Verdict};
 use super::processes::executes;
@@ -113,7 +113,7 @@ fn capabilities(set: &str, facts: &Facts) -> Verdict {
     }
 }
 
-/// Executes one whose output nobody reads: it waits, and its ids can be looked at.
+/// Executes a set-user-ID program whose output nobody reads: it blocks, and its ids can be looked at.
 fn set_id(facts: &Facts) -> Verdict {
     let Some(path) = &facts.outside.set_id else {
         return not_run("this host has none that is another's");

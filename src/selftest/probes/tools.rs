@@ -1,4 +1,4 @@
-//! What several tries need.
+//! Functions that several probes need.
 
 use super::super::facts::{Facts, FileId, Verdict};
 use crate::sys::{self, Errno, Waited};
@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// A result of a call as a verdict.
+/// The result of a call as a verdict.
 pub(super) fn verdict<T>(what: impl std::fmt::Display, result: Result<T, Errno>) -> Verdict {
     match result {
         Ok(_) => Verdict::Open(format!("{what} works")),
@@ -18,7 +18,7 @@ pub(super) fn verdict<T>(what: impl std::fmt::Display, result: Result<T, Errno>)
     }
 }
 
-/// Several ways to one end: closed if all are, with the first as an example.
+/// The verdict on several attempts at one thing: closed if all are, with the first as an example.
 pub(super) fn all(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
     let mut first = None;
     let mut more = 0;
@@ -47,39 +47,40 @@ pub(super) fn all(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
 const AND: &str = "; and ";
 const MORE: &str = " more";
 
-/// Such a text, and how many others it stands for.
+/// The text of a verdict of [`all`] without its count, and the number of others that it stands for.
 fn counted(how: &str) -> (&str, usize) {
     let parts = how.strip_suffix(MORE).and_then(|rest| rest.rsplit_once(AND));
     parts.and_then(|(text, count)| Some((text, count.parse().ok()?))).unwrap_or((how, 0))
 }
 
-/// Tries it for each.
+/// The verdict of [`all`] on an attempt for each item.
 pub(super) fn each<I: IntoIterator>(items: I, attempt: impl FnMut(I::Item) -> Verdict) -> Verdict {
     all(items.into_iter().map(attempt))
 }
 
-/// Why something was not tried.
+/// The verdict on something that was not tried, and why.
 pub(super) fn not_run(why: impl Into<String>) -> Verdict {
     Verdict::NotRun(why.into())
 }
 
-/// A path as the kernel takes it. Paths come from the kernel or are ours, and hold no NUL byte.
+/// A path as a C string. Paths come from the kernel or are sbx's own, and hold no NUL byte.
 pub(super) fn c(path: impl AsRef<Path>) -> CString {
     CString::new(path.as_ref().as_os_str().as_bytes()).unwrap_or_default()
 }
 
-/// Device and number of what a path leads to.
+/// Device and inode number of what a path leads to.
 pub(in super::super) fn id(path: &Path) -> Option<FileId> {
     std::fs::metadata(path).ok().map(|facts| (facts.dev(), facts.ino()))
 }
 
-/// Whether a path leads to the host's root, where the sandbox's own is another.
+/// Whether a path leads to the host's root directory, which is not the sandbox's own.
 pub(super) fn is_host_root(facts: &Facts, path: &Path) -> bool {
     let there = id(path);
     there == Some(facts.outside.root) && there != id(Path::new("/"))
 }
 
-/// The processes of the host, by numbers that can be theirs here: in a pid namespace of our own, a number may be another's.
+/// Tries something on the host's processes, if their numbers can be theirs here: in a pid namespace of the sandbox's
+/// own a number may be another process's.
 pub(super) fn on_hosts(facts: &Facts, attempt: impl Fn(i32) -> Verdict) -> Verdict {
     each([facts.outside.process, facts.outside.launcher], |pid| match may_be_hosts(facts, pid) {
         true => attempt(pid),
@@ -93,19 +94,19 @@ pub(super) fn may_be_hosts(facts: &Facts, pid: i32) -> bool {
     own == facts.outside.namespaces.get("pid").copied() || !Path::new(&format!("/proc/{pid}")).exists()
 }
 
-/// Opens for writing, without making or emptying anything, and without waiting for a pipe or taking a terminal.
+/// Opens for writing, without creating or truncating anything, and without waiting for a pipe or taking a terminal.
 pub(super) fn open_to_write(path: &Path) -> Result<File, Errno> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     OpenOptions::new().write(true).custom_flags(flags).open(path).map_err(Errno::from)
 }
 
-/// Opens for reading in the same way.
+/// Opens for reading, without waiting for a pipe or taking a terminal.
 pub(super) fn open_to_read(path: &Path) -> Result<File, Errno> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(Errno::from)
 }
 
-/// The beginning of a file.
+/// The first 4096 bytes of a file.
 pub(super) fn start_of(path: &Path) -> Result<Vec<u8>, Errno> {
     let mut file = open_to_read(path)?;
     let mut buffer = vec![0; 4096];
@@ -114,7 +115,7 @@ pub(super) fn start_of(path: &Path) -> Result<Vec<u8>, Errno> {
     Ok(buffer)
 }
 
-/// Whether a file holds the secret of the host.
+/// The verdict on reading a file: open if it holds the host's secret.
 pub(super) fn reads_secret(facts: &Facts, path: &Path) -> Verdict {
     let shown = path.display();
     match start_of(path) {
@@ -124,12 +125,12 @@ pub(super) fn reads_secret(facts: &Facts, path: &Path) -> Verdict {
     }
 }
 
-/// Whether a text is part of bytes.
+/// Whether bytes contain a text.
 pub(super) fn has(bytes: &[u8], text: &str) -> bool {
     !text.is_empty() && bytes.windows(text.len()).any(|part| part == text.as_bytes())
 }
 
-/// Makes a file in a directory, without a name if the filesystem can; where it cannot, it is removed at once.
+/// Makes a file in a directory: without a name if the filesystem supports that (O_TMPFILE), else it is removed at once.
 pub(super) fn make_file(dir: &Path) -> Result<(), Errno> {
     let open = |path: &Path, flags: i32| {
         OpenOptions::new().write(true).mode(0o600).custom_flags(flags).open(path).map(drop).map_err(Errno::from)
@@ -145,13 +146,14 @@ pub(super) fn make_file(dir: &Path) -> Result<(), Errno> {
     }
 }
 
-/// A directory of the fixture, as the sandbox shows it.
+/// The path of a file or directory of the fixture.
 pub(super) fn fixture(facts: &Facts, name: &str) -> Result<PathBuf, Verdict> {
     let dir = facts.outside.fixture.as_ref().map(|dir| dir.join(name));
     dir.ok_or_else(|| not_run("its files could not be shown in this sandbox"))
 }
 
-/// Runs something in a child of its own, and gives its verdict. The child must not wait for ever: what we start does not end with us.
+/// Runs an attempt in a child, and gives its verdict. The child is ended after some seconds, since it does not end with
+/// its parent.
 pub(super) fn in_child(attempt: impl FnOnce() -> Verdict) -> Verdict {
     let Ok((from, to)) = sys::pipe() else { return not_run("pipe failed") };
     let told = || {
@@ -176,11 +178,11 @@ pub(super) fn in_child(attempt: impl FnOnce() -> Verdict) -> Verdict {
     }
 }
 
-/// A child that does nothing, for the time of a try.
+/// Process id of a child that does nothing, and is killed when this is dropped.
 pub(super) struct Sibling(pub i32);
 
 impl Sibling {
-    /// Starts it.
+    /// Starts the child.
     pub fn start() -> Result<Sibling, Verdict> {
         let rest = || {
             sys::end_after(4);
@@ -202,7 +204,7 @@ pub(in super::super) fn status(name: &str) -> Option<String> {
     field(&std::fs::read_to_string("/proc/self/status").ok()?, name)
 }
 
-/// A field of such a text.
+/// A field of a text like /proc/self/status.
 pub(super) fn field(text: &str, name: &str) -> Option<String> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     Some(line.trim().to_owned())
@@ -213,7 +215,7 @@ pub(super) struct Mounted {
     pub path: PathBuf,
     pub options: String,
     pub kind: String,
-    /// What of the filesystem is shown.
+    /// The directory of the filesystem that is mounted.
     pub root: String,
 }
 
@@ -242,7 +244,7 @@ pub(super) fn mounts() -> Result<Vec<Mounted>, Verdict> {
     Ok(mounts.collect())
 }
 
-/// `\040` is a space.
+/// A path of mountinfo with its octal escapes undone: `\040` is a space.
 fn unescaped(path: &str) -> PathBuf {
     let mut bytes = Vec::new();
     let mut rest = path.as_bytes();
