@@ -291,7 +291,7 @@ fn capabilities(options: &Options, user: UserNamespace, caller: &Caller) -> Capa
     if held == 0 { Capabilities::None } else { Capabilities::Held(held) }
 }
 
-/// The current directory by the name that the caller has for it, if that is right: get_current_dir_name(3).
+/// The current directory by the name in $PWD, if that is right, as get_current_dir_name(3) has it.
 pub fn current_directory(environment: &[(OsString, OsString)]) -> PathBuf {
     use std::os::unix::fs::MetadataExt;
     let same = |path: &Path| {
