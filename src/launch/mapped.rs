@@ -48,6 +48,6 @@ fn make_directory(create: &Create) -> Result<()> {
         let path = create.path.display();
         Error::new(format!("cannot create {path}: {}", sys::Errno::from(error)))
             .origin(&create.origin)
-            .hint("make it by hand, or take `create` out: then it has to be there, or `optional`")
+            .hint("make it by hand, and leave `create` out; or use `optional` instead of it")
     })
 }

@@ -44,8 +44,7 @@ impl<'p> Prepared<'p> {
             && matches!(session, child::Session::Inherit { own_group: false, .. })
             && !scoped
         {
-            status
-                .note("in the background the program is in this process group, which its signals reach (kill(0, ...))");
+            status.note("in the background the program shares sbx's process group, and can signal it (kill(0, ...))");
         }
         sys::default_sigchld();
         #[cfg(feature = "guards-off")]

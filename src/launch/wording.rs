@@ -24,7 +24,7 @@ pub(super) fn clone(plan: &Plan, call: &str, errno: Errno) -> Error {
         libc::EAGAIN => error.hint("the limit of processes is reached: `ulimit -u`, or pids.max of the cgroup"),
         libc::ENOSYS => error.hint("a seccomp filter around sbx hides clone3(2); allow it there"),
         libc::ENODEV if plan.resources.cgroup.is_some() => {
-            error.hint("its cgroup was taken away meanwhile: start it again")
+            error.hint("the sandbox's cgroup was removed meanwhile: start it again")
         }
         libc::EINVAL => error.hint("this kernel lacks one of these namespaces: `sbx check` tries each"),
         _ => error,
@@ -35,7 +35,9 @@ pub(super) fn clone(plan: &Plan, call: &str, errno: Errno) -> Error {
 pub(super) fn join(what: &'static str, errno: Errno) -> Error {
     let message = format!("cannot join the namespace of --{what}: setns: {errno}");
     let cause = Cause { part: Part::Join, call: what, errno, found: None };
-    Error::new(message).cause(cause).hint("one of its kind, below our own user namespace, owned by this user: setns(2)")
+    Error::new(message)
+        .cause(cause)
+        .hint("it must be a namespace of that kind, below sbx's own user namespace and owned by this user: setns(2)")
 }
 
 /// The error for a failed step of the child, in words and, as its [`Cause`], as data.
@@ -100,7 +102,7 @@ fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errn
         }
         Place::Setup if call == Call::WriteMaxUserns => {
             Error::new(format!("cannot forbid nested user namespaces: {}: {errno}", call.name()))
-                .hint("/proc/sys is read-only here, as in a container; --set namespaces.nested=allow goes on without")
+                .hint("/proc/sys is read-only here, as in a container; --set namespaces.nested=allow runs without that")
         }
         Place::Setup if call == Call::Nested => Error::new("user namespaces can be made in the sandbox")
             .hint("--unshare-user --disable-userns forbids them"),
@@ -114,10 +116,11 @@ fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errn
             let rule = plan.lockdown.landlock.as_ref().ok().and_then(|landlock| landlock.rules.get(index as usize));
             let path = rule.map(|(path, _)| path.display().to_string()).unwrap_or_default();
             Error::new(format!("cannot allow {path} by Landlock: {}: {errno}", call.name()))
-                .hint("--set security.landlock=off goes without this second wall")
+                .hint("--set security.landlock=off runs without Landlock")
         }
-        Place::Filter(_) => Error::new(format!("cannot load a seccomp filter: {errno}"))
-            .hint("the kernel takes programs of 1 to 4096 instructions that end on every way (seccomp(2))"),
+        Place::Filter(_) => Error::new(format!("cannot load a seccomp filter: {errno}")).hint(
+            "the kernel takes programs of 1 to 4096 instructions of which every path ends in a return (seccomp(2))",
+        ),
         _ => Error::new(format!("{}: {}: {errno}", where_it_was(place), call.name()))
             .hint("this is not caused by the profile; `sbx check` shows what this host refuses")
             .refused(),
@@ -186,7 +189,7 @@ fn step(plan: &Plan, index: usize, call: Call, errno: Errno) -> Error {
              --mask /proc runs without it, --share pid shows the host's",
         ),
         (_, Call::Openat2, libc::ENOENT) => error.hint(format!("{path} is not there to be mounted on")),
-        (_, Call::Openat2, libc::ELOOP) => error.hint("links on the way go in a circle"),
+        (_, Call::Openat2, libc::ELOOP) => error.hint("the symbolic links on the way form a loop"),
         (_, Call::MoveMount, libc::ENOTDIR | libc::EINVAL) => {
             error.hint(format!("{path} inside is of another kind (a file, a directory or a link)"))
         }
@@ -212,7 +215,7 @@ fn ordered_hint(op: &Op, call: Call, errno: Errno) -> Option<String> {
             format!("something else is at {path} inside: take that away, or name another place")
         }
         (Call::Read | Call::Create, libc::EISDIR) => {
-            format!("a directory is no file: {path}, or what the descriptor is")
+            format!("a file is needed, but {path}, or what the descriptor refers to, is a directory")
         }
         (Call::Mount, libc::EINVAL | libc::ELOOP) => {
             "upper and work directory must be two on one filesystem, and none of the directories may hold another"
@@ -262,7 +265,7 @@ fn exec(plan: &Plan, errno: Errno) -> Error {
         }
         libc::EACCES => Error::new(format!("{name}: cannot be executed: {errno}"))
             .status(exit::NOT_EXECUTABLE)
-            .hint("it is no file with execute permission, or lies on a mount with noexec"),
+            .hint("it is not a file with execute permission, or it is on a mount with noexec"),
         libc::ENOEXEC => Error::new(format!("{name}: cannot be executed: {errno}"))
             .status(exit::NOT_EXECUTABLE)
             .hint("a script needs a first line such as `#!/bin/sh`; a binary must be of this machine's kind"),

@@ -123,7 +123,7 @@ fn limit(plan: &CgroupPlan, cgroup: Cgroup, status: &mut dyn Events) -> Result<C
             if !limit.prefer {
                 return Err(Error::new(format!("limits.{} cannot be enforced: {why}", limit.name))
                     .origin(&limit.origin)
-                    .hint("`,prefer` behind the value goes on without"));
+                    .hint("add `,prefer` to the value to run without it"));
             }
             status.not_enforced(limit.name, &why);
         }

@@ -63,7 +63,7 @@ pub(super) fn scope(address: &str, user: bool, description: &str) -> Result<Path
     // Process ids are reused, and a scope may outlive its processes for a moment: so the name also has the time.
     let name = format!("sbx-{pid}-{:x}.scope", sys::monotonic_nanoseconds());
     let companion =
-        Companion::start(&mut bus, &name).map_err(|errno| failed("is not asked", format!("fork: {errno}")))?;
+        Companion::start(&mut bus, &name).map_err(|errno| failed("cannot be asked", format!("fork: {errno}")))?;
     let mut body = Body::default();
     body.string(&name);
     body.string("fail");
@@ -86,7 +86,7 @@ pub(super) fn scope(address: &str, user: bool, description: &str) -> Result<Path
     });
     body.array(8, |_| {});
     let method = Method { method: "StartTransientUnit", signature: "ssa(sv)a(sa(sv))", ..METHOD };
-    let job = bus.call_with(&method, &body).map_err(|why| failed("makes no scope", why))?;
+    let job = bus.call_with(&method, &body).map_err(|why| failed("did not make a scope", why))?;
     loop {
         let signal = bus.signal("JobRemoved").map_err(|why| failed("does not say that the scope is there", why))?;
         // The arguments are the job's number, and then, as strings, its path, the unit and the result.
@@ -94,7 +94,7 @@ pub(super) fn scope(address: &str, user: bool, description: &str) -> Result<Path
         if words.first() == Some(&job) {
             match words.get(2).map(String::as_str) {
                 Some("done") => break,
-                other => return Err(failed("makes no scope", other.unwrap_or("no result").to_owned())),
+                other => return Err(failed("did not make a scope", other.unwrap_or("no result").to_owned())),
             }
         }
     }

@@ -335,7 +335,7 @@ fn make_cgroup(dir: &Path) -> Verdict {
     verdict(format!("mkdir in {}", dir.display()), result)
 }
 
-/// Tries to write the files of these names in a cgroup or those directly below: the top of a hierarchy may lack them.
+/// Tries to open files of these names for writing, in a cgroup or those directly below: the top of a hierarchy may lack them.
 fn in_cgroup(dir: &Path, names: &[&str]) -> Verdict {
     let below =
         std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
