@@ -1,5 +1,5 @@
-//! `sbx-bwrap`: its messages, how it is called, descriptors, and namespaces that are joined. What it has in common with bubblewrap is
-//! compared with that in tests/differential.rs and tests/upstream.
+//! `sbx-bwrap`: its messages, how it is called, descriptors, and namespaces that are joined. What it has in common with
+//! bubblewrap is compared with that in tests/differential.rs and tests/upstream.
 
 mod common;
 
@@ -14,7 +14,7 @@ fn run(args: &[&str]) -> Ran {
     ran(command(&Place::new(), args).output().unwrap())
 }
 
-/// With a descriptor 59 that reads this.
+/// Runs `sbx-bwrap` with a descriptor 59 from which it reads this data.
 fn run_with(args: &[&str], data: &[u8]) -> Ran {
     let place = Place::new();
     let (read, mut write) = std::io::pipe().unwrap();
@@ -147,10 +147,10 @@ fn it_runs_by_descriptor_under_any_name_and_in_itself() {
     assert_eq!(ran(named).ok(), "here\n");
     let file = std::fs::File::open(&other).unwrap();
     std::fs::remove_file(&other).unwrap();
-    // The file is gone: what is run is what the descriptor refers to.
+    // The program's file is gone: what runs is the file that the descriptor refers to.
     let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
     assert_eq!(ran(command.arg0("bwrap").args(with_root(&["echo", "here"])).output().unwrap()).ok(), "here\n");
-    // Three deep, the innermost started as /proc/self/exe of the one around it.
+    // Three sandboxes, one in the other; the innermost is started as /proc/self/exe of the one around it.
     let all = ["--bind", "/", "/", "--unshare-all", "--proc", "/proc", "--dev", "/dev"];
     let outer = with_root(&[
         "--proc",
@@ -211,7 +211,7 @@ fn what_cannot_be_done_changes_nothing() {
     let place = Place::new();
     let work = place.work().display().to_string();
     let made = format!("{work}/made");
-    // The last of the operations cannot be; those before it would have left something on the host.
+    // The last operation fails; those before it must not have left anything on the host.
     let args = ["--bind", "/", "/", "--dir", &made, "--bind", "/nowhere", "/tmp/x", "true"];
     assert_eq!(ran(command(&place, &args).output().unwrap()).status, Some(1));
     assert!(!std::path::Path::new(&made).exists());
@@ -252,7 +252,7 @@ fn namespaces_of_a_running_sandbox_are_joined() {
     let script = "readlink /proc/self/ns/user /proc/self/ns/pid; readlink /proc/self/fd/* | grep -cE '^(user|pid):'";
     let told = join(&["sh", "-c", script]).out;
     assert_eq!(told, format!("{}\n{}\n0\n", link("user"), link("pid")), "and no descriptor of them is left");
-    // One below the joined one: its PID 1 is ours, and the other sandbox cannot be seen from it.
+    // A pid namespace below the joined one: its PID 1 is sbx-bwrap's, and the other sandbox cannot be seen from it.
     let below = join(&[
         "--unshare-pid",
         "--proc",
@@ -272,7 +272,7 @@ fn namespaces_of_a_running_sandbox_are_joined() {
 fn somebody_else_may_write_the_maps() {
     // SAFETY: these cannot fail.
     let (uid, gid) = unsafe { (libc::getuid(), libc::getgid()) };
-    // The first of a thousand subordinate ids.
+    // Root inside is the first of a thousand subordinate ids.
     let first = |file: &str| -> Option<u32> {
         let text = std::fs::read_to_string(file).unwrap_or_default();
         let user = std::env::var("USER").unwrap_or_default();
@@ -343,7 +343,7 @@ fn the_first_process_is_open_to_who_asked_for_its_number_and_never_to_the_progra
         }
         drop(child.stdin.take());
         assert!(child.wait().unwrap().success());
-        // The same from within, with the number asked for.
+        // The value inside, with the number that was asked for.
         let path = place.work().join("info");
         let file = std::fs::File::create(path).unwrap();
         let mut command =

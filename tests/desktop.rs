@@ -1,4 +1,4 @@
-//! The desktop's services: what a profile lets in is there and works, and nothing else of them is.
+//! The desktop's services: those that a profile grants are there and work, and no others are.
 
 mod common;
 
@@ -9,7 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A session bus, and a name on it that answers to Introspect.
+/// A session bus, and a name on it that answers Introspect.
 fn bus() -> (Daemon, String) {
     let mut daemon = Command::new("dbus-daemon");
     let daemon =

@@ -1,8 +1,8 @@
-//! The same list of options, given to bubblewrap and to sbx-bwrap, makes the same sandbox: lists are generated, both run, and
-//! whatever can be seen from inside and outside is compared. A difference is shrunk and printed.
+//! bubblewrap and sbx-bwrap make the same sandbox of the same list of options: lists are generated, both programs run,
+//! and whatever can be seen from inside and outside is compared. A difference is reduced to a shorter list and printed.
 //!
-//! `SBX_CASES` says how many lists, `SBX_SEED` which, `SBX_CASE` picks one of them; `SBX_BWRAP` and `BWRAP_PEER` are the two
-//! programs. What may differ stands in `differential/known.rs`.
+//! `SBX_CASES` is the number of lists, `SBX_SEED` the seed they are generated from, `SBX_CASE` picks one of them;
+//! `SBX_BWRAP` and `BWRAP_PEER` are the two programs. What may differ is listed in `differential/known.rs`.
 
 mod common;
 #[path = "differential/descriptors.rs"]
@@ -44,7 +44,7 @@ use std::time::Instant;
 /// How many lists are tried.
 const CASES: u64 = 2200;
 
-/// After so many different faults there is no point in looking for more; `SBX_FAULTS` says otherwise.
+/// Stop after so many different faults; `SBX_FAULTS` sets another number.
 const ENOUGH: usize = 20;
 
 /// Options that no list uses, and why.
@@ -191,7 +191,8 @@ fn work(pair: &Pair, seed: u64, next: &AtomicU64, end: u64, found: &Mutex<Found>
         }
         let Some((about, _)) = lines.first().cloned() else { continue };
         let (case, shrunk) = pair.shrunk(case, &about, &fixture);
-        // A second run of the same tells whose the first one was: bubblewrap's alone, where ours says both times the same.
+        // A second run of the same list tells whose the first difference was: bubblewrap's alone, if sbx-bwrap did the
+        // same both times.
         let wavered = shrunk.is_empty() && {
             let (_, [again, ours]) = pair.compare(&generate::case(seed, index), &fixture);
             subject.differences(&ours).is_empty() && !peer.differences(&again).is_empty()
@@ -218,7 +219,7 @@ fn work(pair: &Pair, seed: u64, next: &AtomicU64, end: u64, found: &Mutex<Found>
 
 #[test]
 fn generated_lists_make_the_same_sandbox_as_bubblewrap_does() {
-    // What a list may write to for an ordinary user is the fixture; for root it would be the host.
+    // What a list may write to as an ordinary user is the fixture; as root it would be the host.
     need!(not_root(), static_build(), peer_works());
     let pair = pair();
     let seed = number("SBX_SEED").unwrap_or(1);

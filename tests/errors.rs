@@ -1,4 +1,4 @@
-//! Wrong input of every kind: each message names the cause and the fix. The snapshots are the messages.
+//! Wrong input of every kind: each message names the cause and the fix. The messages are compared with snapshots.
 
 mod common;
 
@@ -236,7 +236,7 @@ fn wrong_programs() {
 #[test]
 fn a_host_without_user_namespaces_is_told_apart() {
     need!(userns(), not_root());
-    // A sandbox that denies them is such a host.
+    // A sandbox that denies user namespaces stands for such a host.
     let place = Place::new();
     let sbx = common::sbx();
     let dir = sbx.parent().unwrap().to_str().unwrap();

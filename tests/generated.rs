@@ -1,4 +1,5 @@
-//! What is generated is checked in: the manual, the completions, the schema. With SBX_UPDATE=1 these tests write them anew.
+//! Generated files are checked in and up to date: the manual, the completions, the schema. With SBX_UPDATE=1 these
+//! tests write them anew.
 
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
@@ -121,7 +122,8 @@ fn the_manual_of_profiles_names_every_key_mode_option_and_variable() {
     }
 }
 
-/// What the generator does not know: values that are names of profiles or words of the language, and the program with its arguments.
+/// Completions that clap's generator does not know: values that are names of profiles or words of the language, and the
+/// program with its arguments.
 const BASH: &str = r#"
 _sbx_more() {
     local cur="$2" i

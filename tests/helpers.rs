@@ -1,5 +1,5 @@
-//! Helpers in whole runs: when they are started, and what their end means. The program plans no such helpers yet, so that they are
-//! added to a plan here, which is carried out by the library in a process of its own.
+//! Helpers in whole runs: when they are started, and what happens when they end. sbx plans no such helpers yet, so they
+//! are added to a plan here, which the library carries out in a process of its own.
 
 mod common;
 
@@ -13,7 +13,7 @@ use std::io::Write;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
-/// What is told of a run.
+/// The events of a run.
 #[derive(Default)]
 struct Told {
     notes: Vec<String>,
@@ -36,7 +36,7 @@ impl Events for Told {
     }
 }
 
-/// A plan for a shell.
+/// A plan that runs a shell script.
 fn planned(script: &str) -> Plan {
     let args = ["/bin/sh", "-c", script].map(Into::into).to_vec();
     let sandbox = Sandbox { process: Process { args, ..Process::default() }, ..Sandbox::default() };
@@ -63,12 +63,12 @@ fn helper(script: String, phase: Phase, readiness: Readiness, loss: Loss) -> Hel
     }
 }
 
-/// Carries a test out in a process with one thread, which a launcher has to have.
+/// Runs a test in a process with one thread, as a launcher has to be.
 fn in_one_thread(test: impl FnOnce()) {
     // SAFETY: the child goes on with this thread alone, and the C library keeps its allocator consistent over fork.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
-        // libtest would keep what is said for itself.
+        // libtest would capture what is printed.
         std::panic::set_hook(Box::new(|panic| {
             let _ = writeln!(std::io::stderr(), "{panic}");
         }));
@@ -82,7 +82,7 @@ fn in_one_thread(test: impl FnOnce()) {
     assert_eq!((ended, status), (pid, 0), "see what it said above");
 }
 
-/// Runs a plan, and gives what was told with how long it took.
+/// Runs a plan, and returns its events and how long it took.
 fn ran(plan: &Plan) -> (Result<Outcome>, Told, Duration) {
     let (began, mut told) = (Instant::now(), Told::default());
     let outcome = run(plan, &mut told);
@@ -96,7 +96,7 @@ fn helpers_of_each_phase_are_ready_before_the_first_process_goes_on() {
         let mut plan = planned("exit 7");
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("log");
-        // With the namespaces alone, the root of the first process is the host's, in which this file is; its view does not show it.
+        // Before its view is assembled, the first process still has the host's root, in which this file exists.
         let script = |word: &str| {
             let log = log.display();
             format!(

@@ -1,5 +1,5 @@
-//! What a hostile program, or whoever wrote the directories that are shown to it, could do to the set-up and to the processes around
-//! it. Each of these worked once.
+//! Attacks of a hostile program, or of whoever wrote the directories that are shown to it, on the set-up and on the
+//! processes around it. Each of these worked once.
 
 mod common;
 
@@ -24,7 +24,8 @@ fn run(place: &Place, args: &[&str]) -> Ran {
 fn a_directory_to_start_in_leads_to_nothing_of_ours() {
     need!(userns());
     let place = Place::new();
-    // Whatever descriptor of the host's /proc, or of another tree, is open while it is entered.
+    // While the root is entered, descriptors of the host's /proc or of another tree are open; none of them may be
+    // bound.
     for number in 3..14 {
         let link = place.work().join(format!("sub{number}"));
         symlink(format!("/proc/self/fd/{number}"), &link).unwrap();
@@ -69,13 +70,13 @@ fn numbers_that_nothing_stands_behind_show_nothing_of_ours() {
     for number in 3..20 {
         let source = format!("/proc/self/fd/{number}");
         if std::fs::metadata(&source).is_ok() {
-            // Inherited by the whole test, perhaps.
+            // Probably inherited by the test program.
             continue;
         }
         let inside = run(&place, &["--bind-try", &source, "/x", "ls", "-d", "/x"]);
         assert_eq!(inside.status, Some(2), "{number}: {inside:#?}");
     }
-    // Neither one that is consumed before.
+    // Nor may a descriptor that an option has consumed before.
     let file = std::fs::File::open("/etc/hostname").unwrap();
     let mut command = command(&place, &["--file", "59", "/f", "--ro-bind", "/proc/self/fd/59", "/g", "cat", "/g"]);
     pass(&mut command, &file, 59);
@@ -95,7 +96,7 @@ fn a_file_goes_where_its_name_leads_by_then() {
     assert!(place.work().join("x").exists() && !place.work().join("y").exists());
 }
 
-/// Waits for the end, not for ever.
+/// Waits for a child to end, but not for ever; returns its exit status.
 #[track_caller]
 fn ends(child: &mut std::process::Child, what: &str) -> Option<i32> {
     let mut ended = None;
@@ -125,7 +126,7 @@ fn a_start_that_is_held_up_ends_when_it_is_told_to() {
         signal(pid as i32, libc::SIGTERM);
         assert_eq!(ends(&mut child, &format!("{args:?}")), Some(143));
     }
-    // A pipe in a directory that somebody else wrote does not even begin to hold it up.
+    // A fifo in a directory that somebody else wrote must not hold up the start.
     let file = std::fs::File::open("/etc/hostname").unwrap();
     for args in [&["--lock-file", "/d/fifo"][..], &["--file", "59", "/d/fifo"]] {
         let mut command = command(&place, &[&["--bind", &work, "/d"], args, &["true"]].concat());
@@ -144,7 +145,7 @@ fn stopping_the_launcher_does_not_outlive_the_caller() {
         for name in ["launcher", "stopping", "tick", "ticker"] {
             let _ = std::fs::remove_file(path(name));
         }
-        // A process that has left the process group, and then a stop for all that are in it.
+        // One process leaves the process group, and then all that are in the group are stopped.
         let inside =
             "(setsid sh -c 'echo $$ >/d/ticker; for i in $(seq 1200); do date +%s%N >>/d/tick; sleep 0.05; done' &)
             until [ -s /d/tick ]; do sleep 0.01; done; : >/d/stopping; kill -STOP 0; sleep 9";

@@ -5,7 +5,7 @@
 mod debian;
 
 use debian::{debian, vars};
-use sbx::host::{CgroupFacts, Facts, Hierarchy, ScopeManager, Manager};
+use sbx::host::{CgroupFacts, Facts, Hierarchy, Manager, ScopeManager};
 use sbx::plan::{self, Plan, Receipt};
 use sbx::profile::schema::{DEVICES, KEYS, Key, Kind, MODES, PATH_OPTIONS, Target};
 use sbx::profile::{Failed, Loader, Merged, resolve};

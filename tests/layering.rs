@@ -1,4 +1,4 @@
-//! Arrows point downwards only, unsafe stays in `sys`, and the index of tests is whole.
+//! Modules only use modules below them, `unsafe` is only in `sys`, and the index of tests is complete.
 
 use std::path::{Path, PathBuf};
 
@@ -66,7 +66,7 @@ fn the_lint_against_unsafe_code_is_lifted_for_sys_alone() {
     assert!(after.lines().nth(1).unwrap().ends_with("mod sys;"));
 }
 
-/// What allocates, or may panic. (`debug_assert` is not there in what users run.)
+/// Words in code that allocates, or may panic. (`debug_assert` is not in what users run.)
 const NOT_IN_A_CHILD: [&str; 28] = [
     "Vec::new",
     "Vec::with",
@@ -102,7 +102,7 @@ const NOT_IN_A_CHILD: [&str; 28] = [
 fn what_runs_between_clone_and_exec_has_nothing_in_it_that_allocates_or_panics() {
     let mut wrong = Vec::new();
     for (file, text) in code("sys/child").into_iter().chain(code("child")) {
-        // What the launcher makes for the child; and what runs after an exec.
+        // Code that the launcher runs for the child, and code that runs after an exec.
         if file == "child/prepared.rs" {
             continue;
         }

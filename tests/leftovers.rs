@@ -1,4 +1,4 @@
-//! Whoever is killed when: nothing is left behind, and the next start works.
+//! Any process of a run may be killed at any time: nothing is left behind, and the next start works.
 
 mod common;
 
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// How many starts are killed.
+/// Number of starts that are killed.
 const STARTS: u32 = 500;
 
 /// Numbers that look random and are the same in every run (xorshift).
@@ -25,7 +25,7 @@ impl Random {
     }
 }
 
-/// All paths below a directory, the parts of the host where something might be left, and the mounts.
+/// All paths below a directory and in the parts of the host where something might be left, and all mounts.
 fn traces(place: &Path) -> BTreeSet<String> {
     fn walk(dir: &Path, found: &mut BTreeSet<String>, depth: u32) {
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -82,7 +82,7 @@ fn five_hundred_starts_killed_at_random_leave_nothing() {
         let victim = inner[random.below(inner.len() as u64) as usize];
         killed[inner.iter().position(|pid| *pid == victim).unwrap().min(3)] += 1;
         signal(victim as i32, libc::SIGKILL);
-        // Where a helper was the victim, the sandbox goes on; its launcher is killed next.
+        // If a helper was killed, the sandbox goes on; its launcher is killed next.
         let patience = Duration::from_millis(if victim == child.id() { 10_000 } else { 300 });
         until_within(patience, || child.try_wait().unwrap().is_some());
         let _ = child.kill();
@@ -109,7 +109,7 @@ fn nothing_is_left_when_it_ends_by_itself_or_by_a_signal() {
     let before = traces(place.dir.path());
     let script = format!("(setsid sleep {0} &); (sleep {0} &); exit 3", mark.0);
     assert_eq!(place.sh(&[], &script).status, Some(3));
-    // The launcher waits for the last process: no time is given.
+    // The launcher waits for the last process, so the test does not wait.
     assert_eq!(mark.alive(), vec![]);
     for number in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT] {
         let mut child = place.command().args(["--", "/bin/sleep", &mark.0]).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! Where a sandbox's cgroup comes from, on hosts that nobody here has, and what is said where it comes from nowhere.
+//! Where a sandbox's cgroup comes from, on hosts that are described, and the message if there is none.
 
 use sbx::host::{CgroupFacts, Delegated, Facts, Hierarchy, Manager, SbxService, ScopeManager};
 use sbx::profile::schema::{self, Target};
@@ -11,7 +11,7 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Debian 12, with what systemd delegates by default.
+/// Debian 12, with the controllers that systemd delegates by default.
 fn debian() -> CgroupFacts {
     CgroupFacts {
         hierarchy: Hierarchy::Unified,
@@ -49,7 +49,7 @@ fn kept() -> SbxService {
     }
 }
 
-/// A container: nothing of systemd's, and perhaps a hierarchy of its own.
+/// A container without systemd, and perhaps with a hierarchy of its own.
 fn container() -> CgroupFacts {
     CgroupFacts {
         own: "/sys/fs/cgroup/".into(),

@@ -1,10 +1,10 @@
-//! What a program may not do once it runs: capabilities, Landlock.
+//! What the lock-down denies to a program: capabilities, Landlock, system calls.
 
 mod common;
 
 use common::{Need, Place, landlock, tools, userns};
 
-/// The strictest setting that this kernel can be asked for.
+/// The strictest setting of security.landlock that this kernel supports.
 fn most() -> &'static str {
     if version() >= 6 { "security.landlock=require" } else { "security.landlock=prefer" }
 }
@@ -24,7 +24,7 @@ fn capabilities_are_those_of_the_profile_in_every_set_and_no_other() {
     for user in ["self", "root"] {
         let flags = ["--user", user, "--set", "security.capabilities=[\"CAP_NET_RAW\",\"cap_kill\"]"];
         assert_eq!(place.sh(&flags, SETS).ok(), "0000000000002020\n", "{user}");
-        // PID 1 needs none. It gives them up while the program starts.
+        // PID 1 needs no capabilities. It gives them up while the program starts.
         let own = "for try in $(seq 300); do
             own=$(grep -E '^Cap(Prm|Eff)' /proc/1/status | cut -f2 | sort -u); [ \"$own\" = 0000000000000000 ] && break; sleep 0.05
             done; echo \"$own\"";
@@ -72,7 +72,7 @@ fn landlock_lets_everyday_work_be_done() {
         cp /bin/true t; ./t; cd \"$HOME\"; echo h >h; (kill -0 $$); sh -c 'exit 0' & wait; echo done";
     let ran = place.sh(&["--set", most()], script);
     assert!(ran.status == Some(0) && ran.out == "out\ndone\n", "{ran:#?}");
-    // A file that is shown among directories, one that is missing, and none at all.
+    // Rules for a file, for a path that is missing, and no rules at all.
     place.write("work/file", "text");
     let flags = ["--set", most(), "--rw", "file", "--ro", "nowhere,optional"];
     assert_eq!(place.sh(&flags, "cat file; echo more >>file; cat file").ok(), "texttextmore\n");
@@ -86,7 +86,7 @@ fn landlock_lets_everyday_work_be_done() {
 fn landlock_is_a_wall_of_its_own() {
     need!(userns(), landlock(2));
     let place = Place::new();
-    // It forbids mounts, which nothing else does where namespaces may be nested.
+    // Landlock forbids mounts, which nothing else does if nested namespaces are allowed.
     let mount = "unshare -Urm mount -t tmpfs t /tmp && echo mounted";
     let nested = ["--set", "namespaces.nested=allow"];
     assert_eq!(place.sh(&nested, mount).out, "mounted\n", "preferred, it gives way to what the profile allows");
@@ -102,8 +102,8 @@ fn landlock_is_a_wall_of_its_own() {
     }
 }
 
-/// What a program of 32 bits does by other calls than one of 64 has: sockets by socketcall(2), System V's objects by ipc(2), times of
-/// 64 bits, mmap2, and threads.
+/// System calls that a 32-bit program makes differently: sockets by socketcall(2), System V objects by ipc(2), 64-bit
+/// times, mmap2, and threads.
 const PROGRAM_OF_32_BITS: &str = r#"
 #define _GNU_SOURCE
 #include <assert.h>
@@ -129,7 +129,7 @@ int main(int argc, char **argv) {
   assert(sizeof(long) == 4);
   int pair[2]; char text[3] = ""; struct stat stat; struct timespec now; pthread_t id; void *result; int status;
   long sockets[] = {AF_UNIX, SOCK_STREAM, 0, (long)pair};
-  // The address family is out of the filter's sight, so that `strict` has no such call.
+  // The filter cannot see the address family, so `strict` does not allow this call.
   if (!strcmp(argv[1], "default")) assert(!syscall(SYS_socketcall, 8, sockets));
   else assert(syscall(SYS_socketcall, 8, sockets) == -1 && errno == EPERM);
   assert(!syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, pair) && write(pair[0], "hi", 2) == 2 && read(pair[1], text, 2) == 2);
@@ -139,12 +139,12 @@ int main(int argc, char **argv) {
   assert(memory >= 0 && shmat(memory, 0, 0) != (void *)-1 && !shmctl(memory, IPC_RMID, 0));
   assert(!pthread_create(&id, 0, thread, (void *)41) && !pthread_join(id, &result) && result == (void *)42);
   assert(syscall(SYS_getuid32) >= 0 && syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now) == 0);
-  // What is refused, is refused here, too.
+  // What is denied to 64-bit programs is denied here, too.
   assert(syscall(SYS_unshare, CLONE_NEWUSER) == -1 && errno == EPERM);
   assert(syscall(SYS_mount, "t", "/tmp", "tmpfs", 0, 0) == -1 && errno == EPERM);
   assert(syscall(SYS_umount, "/tmp") == -1 && errno == EPERM);
   assert(syscall(SYS_socket, AF_PACKET, SOCK_RAW, 0) == -1);
-  // Arguments of a socketcall are out of the filter's sight: there is no packet socket without a capability.
+  // The filter cannot see the arguments of socketcall(2): but there is no packet socket without a capability.
   long packets[] = {AF_PACKET, SOCK_RAW, 0};
   assert(syscall(SYS_socketcall, 1, packets) == -1);
   fflush(stdout);
@@ -172,7 +172,7 @@ fn programs_of_32_bits_run_where_the_profile_lets_them() {
             let flags = [&both[..], &["--set", &filter, "--", program.to_str().unwrap(), base]].concat();
             assert_eq!(place.run(&flags).ok(), "executed\ndone\n", "{kind} {base}");
         }
-        // What is denied by its name is denied by the call that does many things, too.
+        // A call that is denied by its name is also denied by the call that does many things (socketcall, ipc).
         let denied = [
             "--set",
             "security.syscalls.deny=[\"socketpair\",\"accept4\"]",
@@ -223,13 +223,13 @@ fn the_receipt_says_what_enforces_each_line_and_what_does_not() {
         _ => "none",
     };
     assert_eq!(line(&receipt, "security.landlock")["enforced"], expected, "{receipt}");
-    // Not enforced, and said so.
+    // The receipt says that it is not enforced.
     place.run(&["--receipt", file, "--set", "security.landlock=off", "--", "true"]).ok();
     assert_eq!(line(&read(), "security.landlock")["enforced"], "none");
     // A run that did not start enforced nothing.
     place.run(&["--receipt", file, "--", "/nowhere"]).failed(127);
     assert_eq!(read()["started"], false);
-    // By descriptor, which the program does not get.
+    // The receipt's descriptor is not passed to the program.
     let told = place.run(&["--receipt", "1", "--", "true"]).ok();
     assert!(told.starts_with("{\n") && told.contains("\"lines\""), "{told}");
     let error = place.run(&["--receipt", "/nowhere/x", "--", "true"]).failed(125);
@@ -258,7 +258,7 @@ fn debuggers_work_where_a_profile_allows_them() {
     assert!(wrong.contains("did you mean `ptrace`?"), "{wrong}");
     let wrong = place.sh(&["--set", "security.syscalls.deny=[\"execve\"]"], "true").failed(125);
     assert!(wrong.contains("no program can be started"), "{wrong}");
-    // A name that is denied, with the errno that is asked for.
+    // A call that is denied by name, with the errno that was asked for.
     let flags = ["--set", "security.syscalls.deny=[\"mkdir\",\"mkdirat\"]", "--set", "security.syscalls.errno=EXDEV"];
     let denied = place.sh(&flags, "mkdir /tmp/x");
     assert!(denied.err.contains("cross-device"), "{denied:#?}");

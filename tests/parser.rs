@@ -1,5 +1,5 @@
-//! Any text as a profile, and any words as a command line of bubblewrap's: no panic on the way to a plan, and every error can be
-//! shown. The fuzz targets do the same for longer.
+//! Any text as a profile, and any words as bubblewrap's command line: no panic on the way to a plan, and every error
+//! can be printed. The fuzz targets do the same for longer.
 
 use proptest::prelude::*;
 use sbx::profile::schema::{self, Kind};

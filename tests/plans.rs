@@ -1,4 +1,4 @@
-//! The plan of every shipped profile on hosts that nobody has: Debian 12 in full, the others as what differs from it.
+//! The plan of every shipped profile on described hosts: Debian 12 in full, the others as the difference from it.
 
 #[path = "common/debian.rs"]
 mod debian;
@@ -32,7 +32,7 @@ fn planned(profile: &str, flags: &str, facts: &Facts) -> String {
     }
 }
 
-/// What one text has and the other has not, line by line.
+/// The difference of two texts, line by line.
 fn difference(old: &str, new: &str) -> String {
     if new.starts_with("sbx: ") {
         return new.to_owned();
@@ -144,7 +144,7 @@ fn plans_on_other_hosts_differ_where_they_should() {
     insta::assert_snapshot!("other-hosts", out);
 }
 
-/// What root alone may read is masked where the caller may read it, and left to its own permissions where not.
+/// Files that only root may read are masked if the caller may read them, and otherwise left to their own permissions.
 #[test]
 fn nothing_is_mounted_over_what_the_user_may_not_open() {
     let mut facts = debian();
@@ -172,12 +172,12 @@ fn nothing_is_mounted_over_what_the_user_may_not_open() {
     }
     let closed = ["mask /etc/machine-id", "closed /etc/gshadow", "closed /etc/shadow", "closed /etc/ssl/private"];
     assert_eq!(lines(&facts, ""), closed);
-    // More ids than one's own: the file may be another's whom the program can become.
+    // With more ids than the caller's own, the file may belong to another that the program can become.
     assert_eq!(lines(&facts, "process.user = \"range\"\n"), masked);
-    // Who asks for it without `optional` gets what it says: a path that reads as empty.
+    // A path that is masked without `optional` is masked: it reads as empty.
     let asked = lines(&facts, "[filesystem.paths]\n\"/etc/shadow\" = \"masked\"\n");
     assert_eq!(asked, ["mask /etc/machine-id", "mask /etc/shadow", "closed /etc/gshadow", "closed /etc/ssl/private"]);
-    // In a directory that the program may write to, it could put another in its place.
+    // If the program may write to the directory, it could put another file in its place.
     let hooks = "/home/alice/src/tool/hooks";
     let mut entries = entries.clone();
     entries.push((hooks, Kind::Dir));

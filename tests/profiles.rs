@@ -1,10 +1,10 @@
-//! Each shipped profile by a real run: what it is for works, and what it keeps away is away.
+//! Each shipped profile in a real run: what it is for works, and what it keeps away cannot be reached.
 
 mod common;
 
 use common::{Place, userns};
 
-/// A home with things to keep.
+/// A place whose home has files to protect.
 fn place() -> Place {
     let place = Place::new();
     for path in ["home/.ssh/id_test", "home/.bashrc", "home/Documents/letter", "home/.config/secret", "work/file"] {
@@ -105,7 +105,7 @@ fn browser_keeps_its_own_directories_and_the_downloads() {
         assert_eq!(std::fs::read_to_string(place.home().join(path)).unwrap(), text);
     }
     assert!(!place.home().join("gone").exists());
-    // Made for the user alone.
+    // Created with access for the user alone.
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(place.home().join(".config/mozilla")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);

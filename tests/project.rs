@@ -1,11 +1,11 @@
-//! A project's `.sbx.toml` comes with a repository that somebody cloned: each way to loosen the cage is refused, and each
-//! way to tighten it works.
+//! A project's `.sbx.toml` comes with a repository that somebody cloned: each way to loosen the sandbox is refused, and
+//! each way to tighten it works.
 
 mod common;
 
 use common::{Place, Ran, userns};
 
-/// Runs `true` under a profile of the user's with this text, with this file in the project.
+/// Runs `true` under a profile of the user's with the text `profile`, in a project with the file `project`.
 fn with(profile: &str, project: &str) -> Ran {
     let place = Place::new();
     place.write("home/.ssh/id_test", "secret");
@@ -164,7 +164,7 @@ fn every_key_is_either_refused_or_known_to_tighten() {
         let ran = with(BASE, text);
         assert_eq!(ran.status, Some(0), "{key}: {ran:#?}");
     }
-    // A key that comes later has to be thought of: here and in profile/project.rs.
+    // A new key has to be decided on: here and in profile/project.rs.
     let refused = ["extends", "process.args", "process.cwd", "process.hostname", "process.user", "process.env"];
     let refused = [&refused[..], &["process.tty", "filesystem.root", "security.syscalls.errno"]].concat();
     for key in sbx::profile::schema::KEYS {

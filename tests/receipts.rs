@@ -4,7 +4,7 @@
 mod debian;
 
 use debian::{debian, vars};
-use sbx::host::{CgroupFacts, Facts, Hierarchy, Managed, Manager};
+use sbx::host::{CgroupFacts, Facts, Hierarchy, Manager, ScopeManager};
 use sbx::plan::{self, Receipt};
 use sbx::profile::{Loader, Merged, resolve};
 
@@ -19,7 +19,7 @@ fn host() -> Facts {
     let cgroup = CgroupFacts {
         hierarchy: Hierarchy::Unified,
         kernel: ["memory", "pids", "io"].map(String::from).into(),
-        manager: Managed::By(manager),
+        manager: ScopeManager::By(manager),
         ..CgroupFacts::default()
     };
     Facts { cgroup: Some(cgroup), ..debian() }

@@ -1,5 +1,5 @@
-//! What `sbx profile check` says of grants that undo a sandbox: of every shipped profile as a snapshot, of bad ones by what must
-//! be found, and that a stricter line takes a finding away.
+//! What `sbx profile check` says of grants that undo a sandbox: for every shipped profile as a snapshot, for bad
+//! profiles by what must be found; and a stricter line takes a finding away.
 
 mod common;
 
@@ -9,7 +9,7 @@ use sbx::profile::{Failed, Loader, Merged, Vars};
 use sbx::review::{Finding, Review, Severity, review};
 use std::collections::BTreeMap;
 
-/// Alice, who stands in a project.
+/// The variables of a user alice whose current directory is a project.
 fn vars() -> Vars {
     let names = [
         ("HOME", "/home/alice"),
@@ -36,7 +36,7 @@ fn vars() -> Vars {
     }
 }
 
-/// The judgement of a text on top of a profile.
+/// The review of a profile with this text that extends another.
 #[track_caller]
 fn judged(base: &str, text: &str) -> Review {
     let mut loader = Loader::default();
@@ -102,7 +102,7 @@ fn a_browser_is_clearly_better_than_an_unfiltered_bus() {
 fn every_way_out_is_found_where_it_is_written() {
     use Severity::{Note, Undoes, Weakens};
     let paths: &[(&str, Severity, &str)] = &[
-        // The whole home, and what decides over the next login.
+        // The whole home, and files that are executed at the next login.
         ("\"~\" = \"rw\"", Undoes, "~ is writable"),
         ("\"~\" = \"ro\"", Weakens, "~ is readable"),
         ("\"/home\" = \"rw\"", Note, "/home is writable"),
@@ -146,7 +146,7 @@ fn every_way_out_is_found_where_it_is_written() {
         ("\"~/.local/share/keyrings\" = \"ro\"", Weakens, "~/.local/share/keyrings is readable"),
         ("\"~/.mozilla\" = \"ro\"", Weakens, "~/.mozilla is readable"),
         ("\"~/.bash_history\" = \"ro\"", Note, "~/.bash_history is readable"),
-        // Sockets, which are connected to whatever the mode.
+        // Sockets, which can be connected to whatever the mode is.
         ("\"/run/docker.sock\" = \"ro\"", Undoes, "/run/docker.sock is shown"),
         ("\"/var/run/docker.sock\" = \"rw\"", Undoes, "/run/docker.sock is writable"),
         ("\"/run/podman/podman.sock\" = \"ro\"", Undoes, "/run/podman/podman.sock is shown"),
@@ -274,7 +274,7 @@ fn a_stricter_line_below_takes_the_finding_away() {
     let all = "\"~/.cargo\" = \"rw\"\n\"~/.cargo/bin\" = \"ro\"\n\"~/.cargo/env\" = \"ro\"\n\"~/.cargo/config\" = \"ro\"\n\
                \"~/.cargo/config.toml\" = \"ro\"\n";
     assert!(!runs(&path(all)), "{:#?}", own(&judged("default", &path(all))));
-    // And a freer line below a strict one counts by itself.
+    // A line that grants more below a strict one counts by itself.
     assert!(runs(&path("\"~\" = \"tmpfs\"\n\"~/.bashrc\" = \"rw\"")));
 }
 

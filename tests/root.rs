@@ -1,4 +1,4 @@
-//! What has to hold when root is the caller.
+//! What has to be true if root is the caller.
 
 mod common;
 

@@ -263,7 +263,7 @@ fn orphans_are_reaped_and_end_with_the_program() {
         mark.0
     );
     assert_eq!(place.sh(&[], &script).ok(), "0\n");
-    // The launcher waits for the last process: no time is given.
+    // The launcher waits for the last process, so the test does not wait.
     assert_eq!(mark.alive(), vec![]);
 }
 
@@ -302,13 +302,14 @@ fn a_signal_that_comes_before_the_start_is_no_end_of_it() {
     use std::os::unix::process::CommandExt;
     need!(userns(), tools(&["python3"]));
     let place = Place::new();
-    // It is blocked inside, too. The second start waits for the launcher on its way.
+    // The signal is blocked inside, too. The second start waits for the launcher on its way.
     let script = "import signal; print(signal.sigtimedwait([signal.SIGUSR1], 10).si_signo == signal.SIGUSR1)";
     let flags = [&[][..], &["--rw", "made,create"]];
     for flags in flags.iter().cycle().take(20) {
         let mut command = place.command();
         command.args(*flags).args(["--", "/usr/bin/python3", "-c", script]);
-        // One that waits for us, so that it is handed on before the sandbox's first process looks for us.
+        // The signal is pending for the launcher, so that it is forwarded before the sandbox's first process looks for
+        // it.
         // SAFETY: these are async-signal-safe.
         unsafe {
             command.pre_exec(|| {
@@ -406,7 +407,8 @@ fn files_of_etc_name_the_user_and_no_other_person() {
 #[test]
 fn keys_of_the_user_are_out_of_reach() {
     need!(userns(), tools(&["python3"]));
-    // keyctl(KEYCTL_DESCRIBE, KEY_SPEC_USER_KEYRING), add_key and request_key: the user's keyring goes by the user's id.
+    // keyctl(KEYCTL_DESCRIBE, KEY_SPEC_USER_KEYRING), add_key and request_key: the user keyring belongs to the user's
+    // id.
     let code = "import ctypes, os, platform\n\
                 numbers = (250, 248, 249) if platform.machine() == 'x86_64' else (219, 217, 218)\n\
                 libc = ctypes.CDLL(None, use_errno=True)\n\
@@ -511,7 +513,7 @@ fn a_home_that_is_a_link_is_as_empty_as_any() {
     let out = ran(command.env("HOME", &link).args(["--", "/bin/sh", "-c", &script]).output().unwrap());
     assert_eq!(out.out, "x\n", "{out:?}");
     assert_eq!(out.err.matches("No such file").count(), 2, "{out:?}");
-    // And standing in it opens nothing either.
+    // A current directory there does not grant access either.
     let mut command = place.command();
     command.env("HOME", &link).current_dir(&real).args(["--profile", "ci", "--", "/bin/sh", "-c", "touch made; true"]);
     let out = ran(command.output().unwrap());

@@ -1,4 +1,4 @@
-//! `sbx selftest`: right for every profile, nothing left on the host, and able to fail.
+//! `sbx selftest`: it passes for every profile, leaves nothing on the host, and is able to fail.
 
 mod common;
 
@@ -10,10 +10,10 @@ use std::os::unix::net::UnixListener;
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// One at a time: each makes things on the host, which the others would find.
+/// Lets one test run at a time: each self-test makes things on the host, which the others would find.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Outcomes and details by id.
+/// Outcomes and details of a self-test's probes, by id.
 type Outcomes = BTreeMap<String, (String, String)>;
 
 fn selftest(place: &Place, args: &[&str], off: &str) -> Outcomes {
@@ -38,12 +38,12 @@ fn with(outcomes: &Outcomes, wanted: &str) -> BTreeSet<String> {
     outcomes.iter().filter(|(_, (outcome, _))| outcome == wanted).map(|(id, _)| id.clone()).collect()
 }
 
-/// Those that failed, and how.
+/// The probes that failed, and how.
 fn failures(outcomes: &Outcomes) -> Vec<String> {
     with(outcomes, "failed").iter().map(|id| format!("{id}: {}", outcomes[id].1)).collect()
 }
 
-/// What self-tests have on the host: files, objects of System V, sockets with names.
+/// What self-tests have made on the host: files, System V objects, named sockets.
 fn traces() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for dir in ["/tmp", "/var/tmp", "/dev/shm"] {
@@ -66,7 +66,7 @@ fn traces() -> BTreeSet<String> {
     found
 }
 
-/// Waits until nothing is left that was not there: others may run self-tests at the same time.
+/// Waits until nothing is left that was not there before: others may run self-tests at the same time.
 fn gone(before: &BTreeSet<String>) {
     let left = || -> Vec<_> { traces().difference(before).cloned().collect() };
     assert!(until(|| left().is_empty()), "left: {:#?}", left());
@@ -114,7 +114,7 @@ fn what_is_shared_on_purpose_is_no_failure() {
         (&["--as-pid-1"], &[]),
     ] {
         let outcomes = selftest(&place, flags, "");
-        // But for the profile's own promises, which such a flag may break.
+        // Except for the profile's own asserts, which such a flag may break.
         let failed: Vec<_> = failures(&outcomes).into_iter().filter(|line| !line.starts_with("assert-")).collect();
         assert_eq!(failed, Vec::<String>::new(), "{flags:?}");
         for id in shared {
@@ -123,7 +123,7 @@ fn what_is_shared_on_purpose_is_no_failure() {
     }
 }
 
-/// As what a container's engine executes in it: nothing of the caller's group has a number there.
+/// Runs as a container's engine executes a program in it: the caller's process group has no number there.
 #[test]
 fn a_group_that_began_outside_of_the_pid_namespace_is_not_tried() {
     need!(userns(), tools(&["unshare"]));
@@ -202,23 +202,24 @@ fn the_table_names_groups_and_counts() {
     assert!(error.contains("/nowhere"), "{error}");
 }
 
-/// Guards that are left out, after what else has to be for that, and who has to see it.
+/// Each guard that is left out: other guards that have to be left out for that, the guard, and the probes that have to
+/// fail.
 #[cfg(feature = "guards-off")]
 const GUARDS: &[(&str, &str, &[&str])] = &[
     ("", "filter", &["filter", "tioclinux", "calls-i386-keys"]),
-    // Without it the kernel takes no filter of an ordinary user.
+    // Without no_new_privs the kernel accepts no filter of an ordinary user.
     ("filter", "no-new-privs", &["no-new-privs"]),
     ("", "capabilities", &["capabilities-effective", "capabilities-ambient", "raw-socket"]),
     ("filter,landlock", "capabilities", &["mount", "umount"]),
     ("", "bounding", &["capabilities-bounding"]),
     ("", "securebits", &["securebits"]),
-    // The filter is the first wall.
+    // The filter denies it as well.
     ("filter", "keyring", &["key-session"]),
     ("filter", "dumpable", &["first-trace", "first-memory", "first-descriptor", "first-files"]),
     ("", "arguments", &["launcher-arguments"]),
     ("", "descriptors", &["descriptor-inherited", "descriptors-more", "descriptor-root"]),
     ("", "environment", &["environment"]),
-    // The filter is the first wall, and Landlock the second.
+    // The filter and Landlock deny it as well.
     ("filter,landlock", "nested", &["nested-unshare", "nested-clone", "nested-mount"]),
     ("", "session", &["host-session"]),
     ("", "masks", &["masked-read", "denied-read"]),

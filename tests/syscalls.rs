@@ -1,5 +1,5 @@
-//! The table of system calls beside others' lists: podman's default filter and systemd's groups. What differs is listed with a
-//! reason, so that a change of ours or of theirs that nobody thought about fails.
+//! Compares the table of system calls with others' lists: podman's default filter and systemd's groups. Differences are
+//! listed with a reason, so that a change of ours or of theirs that nobody thought about fails.
 
 mod common;
 
@@ -14,7 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 
-/// What is said of a call.
+/// What a list decides on a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Said {
     Refused,
@@ -23,7 +23,7 @@ enum Said {
 }
 use Said::{Allowed, Checked, Refused};
 
-/// The lists of this host are those that are compared with, of Debian 12: podman's and systemd's.
+/// The need for the lists that the table is compared with: those of Debian 12, podman's and systemd's.
 fn lists() -> Need {
     let system = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let debian = system.lines().any(|line| line == "VERSION_CODENAME=bookworm");
@@ -42,7 +42,7 @@ fn podman() -> Value {
     serde_json::from_str(&std::fs::read_to_string(PODMANS_LIST).unwrap()).unwrap()
 }
 
-/// systemd's groups as they are written, of which some name others.
+/// systemd's groups as they are written; some name other groups.
 fn systemd() -> BTreeMap<String, BTreeSet<String>> {
     let output = Command::new("systemd-analyze").arg("syscall-filter").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -57,7 +57,7 @@ fn systemd() -> BTreeMap<String, BTreeSet<String>> {
             }
             Some(_) => {}
             None if line.starts_with('@') => last = Some(line.trim().to_owned()),
-            // The calls without a group follow as comments.
+            // Calls without a group follow as comments.
             None if line.starts_with('#') => last = None,
             None => {}
         }
@@ -78,7 +78,7 @@ fn members(groups: &BTreeMap<String, BTreeSet<String>>, group: &str) -> BTreeSet
     all
 }
 
-/// What podman says of a call on an architecture to a container without capabilities.
+/// What podman's filter decides on a call, on an architecture, for a container without capabilities.
 fn podmans(list: &Value, name: &str, arch: Arch) -> Said {
     let arch = match arch {
         Arch::X86_64 => "amd64",
@@ -109,10 +109,10 @@ fn ours(row: &Row, arch: Arch) -> Said {
     }
 }
 
-/// Calls of which we say something, and they something else, and the reason.
+/// Calls on which sbx and podman differ, and why.
 type Differences = &'static [(Said, Said, &'static [&'static str], &'static str)];
 
-/// Compares on every architecture that has the call, and against what is listed.
+/// Compares on every architecture that has the call, and with the list of differences.
 fn compare(whose: &str, listed: Differences, theirs: impl Fn(&str, Arch) -> Said) {
     let mut found: BTreeSet<(Said, Said, &str)> = BTreeSet::new();
     for row in &ROWS {
@@ -277,7 +277,7 @@ fn every_difference_from_systemds_services_is_explained() {
     compare("@system-service", SYSTEMD, |name, _| if service.contains(name) { Allowed } else { Refused });
 }
 
-/// Calls that are in a group of ours and not of systemd 252, and why.
+/// Calls that are in a group of sbx's and not in that of systemd 252, and why.
 #[rustfmt::skip]
 const GROUPED: &[(&str, &[&str], &str)] = &[
     ("@sandbox", &["landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self", "seccomp"], "of systemd 254"),
@@ -312,7 +312,7 @@ const GROUPED: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
-/// Names that systemd has and that are no calls of the four architectures.
+/// Names in systemd's groups that are not system calls of the four architectures.
 const ELSEWHERE: &[&str] = &[
     "riscv_flush_icache",
     "riscv_hwprobe",
@@ -356,7 +356,7 @@ fn the_kernel_takes_each_filter_and_threads_programs_and_sockets_work_behind_it(
     for (base, network) in [(Base::Default, true), (Base::Strict, true), (Base::Strict, false)] {
         for nested in [false, true] {
             let policy = Policy { nested, network, ..Policy::new(base) };
-            // A filter is a thread's own, and of those that it makes.
+            // A filter applies to a thread, and to those that it creates.
             let behind = std::thread::spawn(move || {
                 sys::set_no_new_privs().unwrap();
                 sys::load_filter(&compile(&policy)).unwrap();
@@ -366,7 +366,7 @@ fn the_kernel_takes_each_filter_and_threads_programs_and_sockets_work_behind_it(
                 let bound = TcpListener::bind("127.0.0.1:0").map(|_| ()).map_err(|error| error.raw_os_error().unwrap());
                 assert_eq!(bound, if network { Ok(()) } else { Err(libc::EAFNOSUPPORT) });
                 let made = sys::new_user_namespace().unwrap_err();
-                // The kernel's own refusal is another: a process with threads cannot have one.
+                // The kernel's own error is another: a process with threads cannot do this.
                 assert_eq!(made.0, if nested { libc::EINVAL } else { libc::EPERM });
             });
             behind.join().unwrap();

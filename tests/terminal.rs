@@ -99,7 +99,8 @@ fn without_a_terminal_there_is_none_to_open() {
 fn the_end_of_the_input_reaches_the_program() {
     need!(userns());
     let place = Place::new();
-    // Typed before sbx has the terminal; an unfinished line from a pipe; a line and its end.
+    // Input that was typed before sbx has the terminal; an unfinished line from a pipe; a line, and then the end of
+    // input.
     let mut session = Session::start(&place, "until [ -e typed ]; do sleep 0.01; done; $SBX -- cat; echo end-$?");
     session.send("early\n\x04");
     place.write("work/typed", "");
@@ -140,7 +141,8 @@ fn a_terminal_that_nobody_reads_does_not_hold_sbx() {
     let session = Session::start(&place, "$SBX --timeout 500ms -- /bin/cat /dev/zero; sleep 60");
     let bash = session.child.id();
     let sbx = || children(bash).into_iter().find(|pid| name(*pid) == "sbx" && !status(*pid, "State").starts_with('Z'));
-    // The screen is not read. The time limit ends the program; a signal ends the wait for what is still to be shown.
+    // Nobody reads the screen. The time limit ends the program; a signal ends the wait for output that is still to be
+    // shown.
     assert!(until(|| sbx().is_some_and(|pid| !children(pid).is_empty())), "the program is started");
     let pid = sbx().unwrap();
     assert!(until(|| children(pid).is_empty()), "the program is ended");
@@ -222,7 +224,7 @@ fn job_control_of_a_program_under_sbx_bwrap_is_as_without_it() {
         session.send("word\r");
         session.expect("got word");
         session.expect("end 0");
-        // ^C is for the program; the launcher tells what came of it.
+        // ^C is for the program; the launcher reports what came of it.
         let script = format!(
             "$BWRAP --ro-bind / / {pids} sh -c 'trap \"echo caught; exit 5\" INT; echo started; sleep 9'; echo end $?"
         );

@@ -1,4 +1,4 @@
-//! What whoever wrote the program, or the directory that one stands in, could do with profiles that let much in. Each of these worked
+//! Attacks by whoever wrote the program, or the current directory, on profiles that grant much. Each of these worked
 //! once.
 
 mod common;
@@ -46,7 +46,7 @@ fn our_own_file_cannot_be_changed_by_a_script_that_executes_it() {
     std::fs::copy(common::sbx(), &own).unwrap();
     let fifo = place.work().join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    // It waits for a reader, as the program, in the sandbox.
+    // The fifo waits for a reader, as a process of the program in the sandbox.
     place.write("work/tool", &format!("#!/proc/self/exe --receipt={}\n", fifo.display()));
     std::fs::set_permissions(place.work().join("tool"), std::fs::Permissions::from_mode(0o755)).unwrap();
     let mode = || own.metadata().unwrap().mode() & 0o7777;
@@ -69,7 +69,7 @@ fn our_own_file_cannot_be_changed_by_a_script_that_executes_it() {
     let _ = child.wait();
     let error = tried.expect("the script is executed").unwrap_err();
     assert_eq!((error.raw_os_error(), mode()), (Some(libc::EROFS), before));
-    // And programs start and fail as always.
+    // Programs still start and fail as before.
     let run = |args: &[&str]| {
         let mut command = Command::new(&own);
         command.args(["-q", "--profile", "ci"]).args(args).current_dir(place.work());
@@ -84,7 +84,7 @@ fn our_own_file_cannot_be_changed_by_a_script_that_executes_it() {
     assert_eq!(ran.status, Some(5));
 }
 
-/// Gets what is mounted below the current directory out of the way, as any program can that may mount.
+/// A script that gets mounts below the current directory out of the way, as any program can that may mount.
 const ATTACK: &str = r#"
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)
@@ -123,11 +123,11 @@ fn what_a_program_that_mounts_gets_out_of_the_way_is_not_promised() {
         assert!(held.status == Some(1) && !held.out.contains("renamed"), "{nested}: {held:#?}");
         assert!(place.work().join("secret").exists());
     }
-    // Said, where it is not held.
+    // A note says where it does not hold.
     let said = attack(&["--mask", "secret,prefer"]);
     assert!(said.err.contains("secret is not `masked` for all programs"), "{said:#?}");
     assert_eq!(said.out, "renamed\n", "{said:#?}");
-    // Namespaces without mounts are what browsers need.
+    // Nested user namespaces without mounts are what browsers need.
     let flags = ["--profile", "ci", "--set", "namespaces.nested=no-mount", "--", "sh", "-c"];
     let works =
         place.run(&[&flags[..], &["unshare -Ur id -u; unshare -Urm mount -t tmpfs t /tmp && echo mounted"]].concat());
@@ -150,10 +150,10 @@ fn links_in_the_directory_one_stands_in_do_not_say_what_is_shown() {
     assert!(refused.contains("p.toml:4") && refused.contains("name the path"), "{refused}");
     let from = format!("/data,from={}", place.work().join("out").display());
     assert!(place.sh(&["--ro", &from], "cat /data/key").failed(125).contains("leads out"));
-    // One that stays inside, and one that is closed, are no danger.
+    // A link that stays inside, and one that leads to something closed, are no danger.
     assert_eq!(place.sh(&["--rw", "within"], "touch within/x && echo written").ok(), "written\n");
     assert_eq!(place.sh(&["--deny", "out"], "cat out/key 2>/dev/null || echo closed").ok(), "closed\n");
-    // In the user's own home the links are the user's.
+    // In the user's own home, the links are the user's own.
     symlink(place.work(), place.home().join("link")).unwrap();
     let mut command = place.command();
     command.current_dir(place.home()).args(["--ro", "link", "--", "/bin/ls", place.work().to_str().unwrap()]);

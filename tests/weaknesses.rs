@@ -1,4 +1,4 @@
-//! What bubblewrap lets happen and `sbx-bwrap` does not: each test here fails with bubblewrap's own program.
+//! Weaknesses of bubblewrap that `sbx-bwrap` does not have: each test here fails with bubblewrap's own program.
 //!
 //! `SBX_BWRAP=/usr/bin/bwrap cargo test --test weaknesses` shows that. Where only some versions fail, the test names them.
 //! What stays as in bubblewrap, and why, is in sbx-bwrap(1); it has no test here: abstract sockets without `--unshare-net`,
@@ -18,7 +18,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-/// A shell in a place that knows the program as `$BWRAP`, the place as `$P`, and options for a root of the host's programs as `$ROOT`.
+/// A shell in a place, in which the program is `$BWRAP`, the place `$P`, and options for a root with the host's
+/// programs `$ROOT`.
 fn shell(place: &Place, script: &str) -> Command {
     let mut command = Command::new("/bin/bash");
     command.args(["-c", script]).current_dir(place.work()).env_clear().stdin(Stdio::null());
@@ -32,7 +33,7 @@ fn shell(place: &Place, script: &str) -> Command {
     command
 }
 
-/// A started script. All that belongs to its process group ends with it, whatever a test finds.
+/// A started script. Its whole process group is ended with it, whatever a test finds.
 struct Running {
     child: Child,
     place: PathBuf,
@@ -59,14 +60,14 @@ impl Running {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Waits until it has printed this.
+    /// Waits until the script has printed this.
     #[track_caller]
     fn expect(&mut self, text: &str) {
         until(|| self.said("out").contains(text) || self.child.try_wait().unwrap().is_some());
         assert!(self.said("out").contains(text), "waited for {text:?}: {:?} {:?}", self.said("out"), self.said("err"));
     }
 
-    /// Waits for its end; the status of one that a signal ended, or that does not end, is none.
+    /// Waits for the script's end, and returns its status; none if a signal ended it, or if it does not end.
     fn end(mut self) -> Ran {
         until_within(Duration::from_secs(120), || self.child.try_wait().unwrap().is_some());
         let status = self.child.try_wait().unwrap().and_then(|status| status.code());
@@ -85,7 +86,7 @@ fn run(place: &Place, script: &str) -> Ran {
     Running::start(place, script).end()
 }
 
-/// Names, modes and contents of all below a directory, but for what the parts called `but` have.
+/// Names, modes and contents of everything below a directory, but for entries called `but`.
 fn tree(dir: &Path, but: &str) -> Vec<(PathBuf, u32, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
@@ -199,7 +200,7 @@ fn a_source_is_what_its_name_meant_on_the_host() {
     place.write("source/name", "good");
     place.write("secret/name", "secret");
     let [source, link] = ["source", "link"].map(|name| place.dir.path().join(name));
-    // On the host, this name leads nowhere: what it stands for exists only while the sandbox is set up.
+    // On the host this path does not exist: what it names exists only while the sandbox is set up.
     std::os::unix::fs::symlink(format!("/oldroot{}/secret", place.dir.path().display()), &link).unwrap();
     let out = exchanging(&source, &link, || {
         let script =
@@ -310,7 +311,7 @@ fn nothing_can_be_typed_into_the_callers_terminal_and_job_control_works() {
 
 // 6. Descriptors of namespaces, and others that are meant for the launcher alone, stay open in the program.
 
-/// Prints what the numbers are that are open, of those that a shell has no use for itself.
+/// A script that prints what the open descriptors are, but for those that a shell uses itself.
 const OPEN: &str =
     r#"/bin/bash -c 'for n in {4..9}; do [ ! -e /proc/self/fd/$n ] || readlink -n /proc/self/fd/$n; done'"#;
 
@@ -377,7 +378,7 @@ fn an_overlay_that_goes_on_in_a_file_of_arguments_crashes_nothing() {
         place
             .write("work/arguments", &arguments.split_whitespace().map(|word| format!("{word}\0")).collect::<String>());
         for before in ["--overlay-src lower", "--overlay-src lower --overlay-src lower"] {
-            // An overlay's own directory is closed to all: it would stay behind with the place.
+            // The work directory of an overlay has no permissions: the temporary directory could not be removed.
             let ran = run(
                 &place,
                 &format!(
@@ -451,7 +452,7 @@ fn the_end_of_the_thread_that_started_it_is_not_the_end_of_the_parent() {
         let script = format!("exec $BWRAP --ro-bind / / --die-with-parent {flags} sleep {}", mark.0);
         let start = || {
             let child = shell(&place, &script).spawn().unwrap();
-            // It watches its parent by now.
+            // By now the launcher watches its parent.
             until(|| mark.sleeping() > 0);
             child
         };
@@ -461,7 +462,7 @@ fn the_end_of_the_thread_that_started_it_is_not_the_end_of_the_parent() {
         child.kill().unwrap();
         child.wait().unwrap();
         mark.gone(flags);
-        // The end of the parent is one: a shell that is killed while the launcher runs in it.
+        // The parent's end counts as well: a shell that is killed while the launcher runs in it.
         let mut parent = shell(&place, &script.replace("exec ", "")).arg0("parent").spawn().unwrap();
         until(|| mark.sleeping() > 0);
         parent.kill().unwrap();
@@ -633,7 +634,7 @@ fn with_a_pid_namespace_nothing_outlives_the_launcher() {
     );
     let mut running = Running::start(&place, &script);
     until(|| running.child.try_wait().unwrap().is_some());
-    // The launcher waits for the last process: no time is given.
+    // The launcher waits for the last process, so the test does not wait.
     assert_eq!(mark.alive(), vec![]);
     assert_eq!(running.end().status, Some(3));
 }

@@ -30,7 +30,7 @@ pub fn program() -> &'static Path {
     &PATH
 }
 
-/// A run of it in a place, with an environment and a standard input of its own.
+/// A command that runs the program under test in a place, with an environment and a standard input of its own.
 pub fn command(place: &Place, args: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(args).current_dir(place.work()).env_clear().stdin(Stdio::null());

@@ -1,11 +1,12 @@
-//! What a test needs of the host. A test that does not run, or a part of one, is recorded with the reason: see `tests/README.md`.
+//! What a test needs of the host. If a test, or a part of one, does not run, that is recorded with the reason: see
+//! `tests/README.md`.
 
 use super::place::{Place, sbx};
 use std::io::Write;
 use std::path::Path;
 use std::sync::LazyLock;
 
-/// The words for needs: of `SBX_TEST_REQUIRE`, and of `tests/not-run.allowed`. With `landlock` stands a version: `landlock:6`.
+/// The names of needs in `SBX_TEST_REQUIRE` and `tests/not-run.allowed`. `landlock` has a version: `landlock:6`.
 const WORDS: [&str; 16] = [
     "bwrap",
     "disk",
@@ -25,7 +26,7 @@ const WORDS: [&str; 16] = [
     "x86_64",
 ];
 
-/// What must not be missing: `SBX_TEST_REQUIRE`.
+/// Needs that must be met: a missing one is a failure (`SBX_TEST_REQUIRE`).
 static REQUIRED: LazyLock<Vec<(String, u32)>> = LazyLock::new(|| {
     let list = std::env::var("SBX_TEST_REQUIRE").unwrap_or_default();
     let items = list.split(',').filter(|item| !item.is_empty());
@@ -45,18 +46,19 @@ static REQUIRED: LazyLock<Vec<(String, u32)>> = LazyLock::new(|| {
 pub struct Need {
     word: &'static str,
     version: u32,
-    /// What the host lacks, if it lacks something.
+    /// What the host lacks; none if the need is met.
     lacks: Option<String>,
 }
 
 impl Need {
-    /// A need that this host meets or not; `lacks` says what it does not have then.
+    /// A need that this host meets or not; `lacks` says what the host lacks in the second case.
     pub fn new(word: &'static str, met: bool, lacks: impl Into<String>) -> Need {
         assert!(WORDS.contains(&word), "{word:?} is no word for a need");
         Need { word, version: 0, lacks: (!met).then(|| lacks.into()) }
     }
 
-    /// Whether the host lacks it, which is recorded for this test. Where `SBX_TEST_REQUIRE` has its word, it is a failure instead.
+    /// Whether the host lacks it, which is recorded for this test. If `SBX_TEST_REQUIRE` names it, the test fails
+    /// instead.
     #[track_caller]
     pub fn is_missing(&self, test: &str) -> bool {
         let Some(lacks) = &self.lacks else { return false };
@@ -71,7 +73,7 @@ impl Need {
             file.and_then(|mut file| file.write_all(line.as_bytes()))
                 .unwrap_or_else(|error| panic!("{path:?}: {error}"));
         }
-        // libtest keeps back what is printed with eprintln! by a test that passes, but not this.
+        // libtest captures what a passing test prints with eprintln!, but not this.
         let _ = std::io::stderr().write_all(format!("not run: {test}: {lacks}\n").as_bytes());
         true
     }
@@ -86,7 +88,7 @@ pub fn userns() -> Need {
     Need { word: "userns", version: 0, lacks: LACKS.clone() }
 }
 
-/// These programs are there.
+/// These programs are installed.
 pub fn tools(names: &[&str]) -> Need {
     let found = |name: &&str| ["/usr/bin", "/bin", "/usr/sbin"].iter().any(|dir| Path::new(dir).join(name).exists());
     let missing: Vec<_> = names.iter().filter(|name| !found(name)).copied().collect();
@@ -132,18 +134,18 @@ pub fn static_build() -> Need {
     Need::new("static", cfg!(target_feature = "crt-static"), "the build is not a static one")
 }
 
-/// The machine is one with the system calls of x86_64, which the test makes by number.
+/// The machine is an x86_64, whose system calls the test makes by number.
 pub fn x86_64() -> Need {
     Need::new("x86_64", cfg!(target_arch = "x86_64"), "the machine is no x86_64")
 }
 
-/// Ends the test where the host lacks one of these, and records that.
+/// Ends the test if the host lacks one of these, and records that.
 #[macro_export]
 macro_rules! need {
     ($($need:expr),+ $(,)?) => { $(if !$crate::available!($need) { return Default::default(); })+ };
 }
 
-/// Whether the host has this. Where it lacks it, it is recorded that a part of the test did not run.
+/// Whether the host has this. If not, it is recorded that a part of the test did not run.
 #[macro_export]
 macro_rules! available {
     ($need:expr) => {{

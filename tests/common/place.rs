@@ -1,16 +1,16 @@
-//! Running sbx in tests. libtest has threads, so everything is tried on the program itself.
+//! Runs sbx in tests. libtest has threads, so everything is tried on the program itself.
 
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// A directory of its own with a home, a current directory and a way to run sbx in them.
+/// A temporary directory with a home, a current directory and a way to run sbx in them.
 pub struct Place {
     pub dir: tempfile::TempDir,
 }
 
-/// What a run gave.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Ran {
     pub status: Option<i32>,
@@ -63,8 +63,8 @@ impl Place {
     }
 }
 
-/// Has the program start with no signal ignored. Who starts the tests may ignore some, as nohup and a shell's & do, and what they start
-/// would do so, too.
+/// Makes a command start its program with no signal ignored: whatever started the tests may ignore some, as nohup and a
+/// shell's & do, and programs inherit that.
 pub fn default_signals(command: &mut Command) {
     // SAFETY: signal is async-signal-safe.
     unsafe {
@@ -77,7 +77,7 @@ pub fn default_signals(command: &mut Command) {
     }
 }
 
-/// Hands a descriptor over by this number.
+/// Passes a descriptor to a command, at this number.
 pub fn pass(command: &mut Command, file: &impl AsRawFd, number: i32) {
     let fd = file.as_raw_fd();
     assert_ne!(fd, number);
@@ -100,14 +100,14 @@ pub fn ran(output: Output) -> Ran {
 }
 
 impl Ran {
-    /// Asserts success and gives the output.
+    /// Asserts success, and returns the output.
     #[track_caller]
     pub fn ok(self) -> String {
         assert_eq!(self.status, Some(0), "{self:#?}");
         self.out
     }
 
-    /// Asserts a failure with this status and gives the message.
+    /// Asserts a failure with this status, and returns the message.
     #[track_caller]
     pub fn failed(self, status: i32) -> String {
         assert_eq!(self.status, Some(status), "{self:#?}");
@@ -115,7 +115,7 @@ impl Ran {
     }
 }
 
-/// The program under test. In a guest it lies elsewhere than where it was built.
+/// Path of the program under test, `sbx`. In a guest it lies elsewhere than where it was built.
 pub fn sbx() -> &'static Path {
     static PATH: std::sync::LazyLock<PathBuf> = std::sync::LazyLock::new(|| {
         std::env::var_os("SBX_TEST_BINARY").map_or(env!("CARGO_BIN_EXE_sbx").into(), Into::into)

@@ -10,13 +10,13 @@ pub fn signal(pid: i32, signal: i32) {
     unsafe { libc::kill(pid, signal) };
 }
 
-/// The processes that a process started.
+/// The children of a process.
 pub fn children(pid: u32) -> Vec<u32> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// The processes below a process, the nearest first.
+/// The descendants of a process, the nearest first.
 pub fn descendants(pid: u32) -> Vec<u32> {
     children(pid).into_iter().flat_map(|child| [vec![child], descendants(child)].concat()).collect()
 }
@@ -33,7 +33,7 @@ pub fn name(pid: u32) -> String {
     status(pid, "Name")
 }
 
-/// Whether a process has taken a signal into its hands: it catches, blocks or ignores it.
+/// Whether a process catches, blocks or ignores a signal.
 pub fn handles(pid: u32, signal: i32) -> bool {
     let bit = 1 << (signal - 1);
     ["SigBlk", "SigCgt", "SigIgn"].iter().any(|set| u64::from_str_radix(&status(pid, set), 16).unwrap_or(0) & bit != 0)
@@ -53,8 +53,8 @@ pub fn with_line(part: &str) -> Vec<(i32, String)> {
     found
 }
 
-/// A number of seconds to sleep that stands in the command lines of one test's processes alone. Those that are left when it is
-/// dropped are killed.
+/// A number of seconds for `sleep` that only stands in the command lines of one test's processes. Those that are left
+/// when it is dropped are killed.
 pub struct Mark(pub String);
 
 impl Mark {
@@ -68,13 +68,13 @@ impl Mark {
         with_line(&self.0)
     }
 
-    /// How many of them are `sleep` itself, rather than what started it.
+    /// How many of these processes are `sleep` itself, rather than what started it.
     pub fn sleeping(&self) -> usize {
         let sleeps = |line: &str| line.split(' ').next().is_some_and(|program| program.ends_with("sleep"));
         self.alive().iter().filter(|(_, line)| sleeps(line)).count()
     }
 
-    /// Asserts that soon no process has it any more.
+    /// Asserts that soon no process has it in its command line any more.
     #[track_caller]
     pub fn gone(&self, when: &str) {
         until(|| self.alive().is_empty());
@@ -88,7 +88,7 @@ impl Drop for Mark {
     }
 }
 
-/// A process of the test that is killed with it.
+/// A child of the test that is killed when this is dropped.
 pub struct Daemon(pub Child);
 
 impl Drop for Daemon {

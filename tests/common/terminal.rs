@@ -13,9 +13,9 @@ use std::process::{Child, Command};
 pub struct Session {
     pub master: File,
     pub child: Child,
-    /// What was shown since what was last waited for.
+    /// What the screen has shown since the text that was last waited for.
     seen: String,
-    /// What was shown before what was last waited for.
+    /// What the screen had shown before the text that was last waited for.
     pub before: String,
 }
 
@@ -24,7 +24,7 @@ fn size(rows: u16, columns: u16) -> libc::winsize {
 }
 
 impl Session {
-    /// Starts a script, which knows the two programs as `$SBX` and `$BWRAP`.
+    /// Starts a script, in which the two programs are `$SBX` and `$BWRAP`.
     pub fn start(place: &Place, script: &str) -> Session {
         // SAFETY: openpty fills both numbers; the size is valid, and nothing else is asked for.
         let (master, slave) = unsafe {
@@ -52,7 +52,7 @@ impl Session {
         Session { master, child: command.spawn().unwrap(), seen: String::new(), before: String::new() }
     }
 
-    /// Waits until the screen has shown this, and forgets it and all before it.
+    /// Waits until the screen has shown this text, and forgets it and all before it.
     #[track_caller]
     pub fn expect(&mut self, text: &str) {
         until(|| {
@@ -66,7 +66,7 @@ impl Session {
         self.before = self.seen.drain(..at + text.len()).take(at).collect();
     }
 
-    /// Types this.
+    /// Types a text.
     pub fn send(&mut self, keys: &str) {
         self.master.write_all(keys.as_bytes()).unwrap();
     }
@@ -77,7 +77,7 @@ impl Session {
         assert_eq!(unsafe { libc::ioctl(self.master.as_raw_fd(), libc::TIOCSWINSZ, &size(rows, columns)) }, 0);
     }
 
-    /// The process group that has the terminal.
+    /// The terminal's foreground process group.
     pub fn foreground(&self) -> i32 {
         let mut group = 0;
         // SAFETY: it fills one integer.
@@ -88,7 +88,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Who has the terminal in the foreground or waits for it ends when it hangs up.
+        // Processes that have the terminal in the foreground, or wait for it, end when it hangs up.
         let group = self.foreground();
         if group > 0 {
             signal(-group, libc::SIGKILL);

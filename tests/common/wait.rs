@@ -1,16 +1,16 @@
-//! Waiting for something to become true.
+//! Waits for a condition.
 
 use std::time::{Duration, Instant};
 
-/// Long enough for whatever comes true at all, on a machine that has much else to do.
+/// Long enough for any condition that becomes true at all, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Waits until it is true; gives whether it came true within half a minute.
+/// Waits until a condition is true; returns whether it was within [`PATIENCE`].
 pub fn until(so: impl FnMut() -> bool) -> bool {
     until_within(PATIENCE, so)
 }
 
-/// Waits until it is true; gives whether it came true in this time.
+/// Waits until a condition is true; returns whether it was in this time.
 pub fn until_within(patience: Duration, mut so: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + patience;
     let mut pause = Duration::from_micros(500);

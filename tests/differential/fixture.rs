@@ -1,4 +1,4 @@
-//! The host's side: a tree with one of everything, made anew where a run has changed it.
+//! The host's side: a tree with a file of each kind, made anew where a run has changed it.
 
 use super::grammar::Neighbour;
 use std::fs;
@@ -18,7 +18,7 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// The program makes the other sandbox.
+    /// Makes a fixture, with the other sandbox made by `program`.
     pub fn new(program: &Path) -> Fixture {
         let dir = tempfile::Builder::new().prefix("sbx-diff").tempdir().unwrap();
         fs::copy(std::env::current_exe().unwrap(), dir.path().join("probe")).unwrap();
@@ -34,22 +34,22 @@ impl Fixture {
         &self.namespaces[which as usize]
     }
 
-    /// What `%` stands for.
+    /// The path that `%` stands for in texts of a list.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// What `@` stands for.
+    /// The path that `@` stands for in texts of a list.
     pub fn tree(&self) -> PathBuf {
         self.dir.path().join("host")
     }
 
-    /// Puts the places of this fixture into a text of a list.
+    /// Replaces `%` and `@` in a text of a list by the paths of this fixture.
     pub fn fill(&self, text: &str) -> String {
         text.replace('@', self.tree().to_str().unwrap()).replace('%', self.dir().to_str().unwrap())
     }
 
-    /// What has become of the tree, after which it is as new.
+    /// What a run has changed in the tree, which is restored.
     pub fn changes(&self) -> Vec<String> {
         let now = self.look();
         if now == self.fresh {
@@ -70,7 +70,7 @@ impl Fixture {
 }
 
 impl Drop for Fixture {
-    /// Directories without rights would keep the temporary directory from going.
+    /// Gives directories their permissions back, or the temporary directory could not be removed.
     fn drop(&mut self) {
         remove(&self.tree());
         drop(self.neighbour.stdin.take());

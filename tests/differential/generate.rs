@@ -1,7 +1,8 @@
 //! Lists that look random and are the same for a seed.
 //!
-//! What newer releases of bubblewrap do otherwise on purpose is not drawn: a destination that is itself a link, a way through
-//! a link with an absolute target or with more `..` than there is above it, a link that is there already.
+//! What newer releases of bubblewrap do differently on purpose is not generated: a destination that is itself a link, a
+//! path through a link with an absolute target or with more `..` than there are directories above it, a link that
+//! exists already.
 
 use super::grammar::{Carrier, Case, Command, End, Given, Group, Signals, What, Word, words};
 use super::invalid;
@@ -13,12 +14,12 @@ pub struct Draft {
     pub random: Random,
     numbers: Vec<i32>,
     pub places: Places,
-    /// What has to come after all other groups about files.
+    /// Groups that have to come after all others about files.
     pub last: Vec<Group>,
 }
 
 const DATA: [&[u8]; 5] = [b"", b"data", b"two\nlines\n", b"\0binary\xff", &[b'x'; 9000]];
-/// The list of this number.
+/// Generates the list of this number.
 pub fn case(seed: u64, index: u64) -> Case {
     let mut random = Random::new(seed, index);
     let mut numbers: Vec<i32> = (20..60).collect();
@@ -55,7 +56,7 @@ impl Draft {
         }
         files.append(&mut self.last);
         let mut flags = self.flags();
-        // Where the set-up fails with --pidns, bubblewrap waits for ever: these lists have nothing that could.
+        // If the set-up fails with --pidns, bubblewrap waits for ever: these lists have nothing that could fail.
         let careful = flags.iter().any(|group| group.starts_with("--pidns"));
         if careful {
             files.clear();

@@ -1,4 +1,4 @@
-//! What a list of options is made of, and how it reads in a shell.
+//! What a list of options consists of, and how it is printed for a shell.
 
 use std::fmt::Write;
 
@@ -14,7 +14,8 @@ pub struct Case {
     pub home: &'static str,
     pub umask: u32,
     pub signals: Signals,
-    /// The list is wrong on purpose, and says so before anything is set up: the message has to be the same word by word.
+    /// The list is wrong on purpose, which is reported before anything is set up: the messages have to be equal word by
+    /// word.
     pub refused: bool,
 }
 

@@ -1,9 +1,9 @@
-//! Where the two may differ, and why. Everything here has been looked at; whatever is not here is a fault.
+//! Where the two programs may differ, and why. Everything here has been looked at; whatever is not here is a fault.
 
 use super::grammar::{Case, What};
 use super::report::Report;
 
-/// Makes the reports alike in one respect. The peer's is the first.
+/// Makes the two reports equal in one respect. The first is that of bubblewrap.
 type Alike = fn(&Case, &mut Report, &mut Report);
 
 pub const KNOWN: &[(&str, Alike, &str)] = &[
@@ -162,7 +162,7 @@ fn one_more_filter(_: &Case, peer: &mut Report, subject: &mut Report) {
     }
 }
 
-/// Messages of refused lists that differ on purpose: how the peer's begins, how ours begins, why.
+/// Messages of refused lists that differ on purpose: how bubblewrap's begins, how sbx-bwrap's begins, and why.
 pub const WORDING: &[(&str, &str, &str)] = &[
     ("bwrap: --userns not compatible", "bwrap: --userns is not compatible with", "as 0.12.0 says it"),
     (

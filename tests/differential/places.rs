@@ -71,7 +71,7 @@ const RARE_SOURCES: [(&str, bool); 9] = [
     ("/dev/urandom", false),
     ("/usr/bin/env", false),
 ];
-/// From the fixture's tree.
+/// Sources relative to the fixture's tree.
 const RELATIVE_SOURCES: [(&str, bool); 4] =
     [("dir", true), ("dir/../dir/sub", true), ("../host/dir", true), ("./file", false)];
 const MISSING: [&str; 3] = ["@/nope", "@/dir/nope/x", "@/odd/l-broken"];

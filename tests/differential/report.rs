@@ -17,7 +17,7 @@ pub struct Report {
     pub sections: BTreeMap<String, Vec<String>>,
 }
 
-/// A line of mountinfo, without what is chance.
+/// A line of mountinfo, without what differs from run to run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mount {
     pub point: String,
@@ -102,7 +102,7 @@ impl Report {
         self.sections.entry(name.to_owned()).or_default()
     }
 
-    /// The first thing that is said that is no warning.
+    /// The first message that is not a warning.
     pub fn message(&self) -> String {
         let warning = |line: &&String| line.starts_with("bwrap: Only the last ");
         self.errors.iter().find(|line| !warning(line)).cloned().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What is left.
+//! Nothing is left when launchers are killed, or many run at once.
 
 use crate::common::process::Mark;
 use crate::common::{self, Place, limits, until};
@@ -21,7 +21,7 @@ fn launchers_that_are_killed_leave_no_scope_no_cgroup_and_no_process() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Some thirty milliseconds on a machine, some hundreds in one that is emulated.
+        // A start takes some thirty milliseconds on a real machine, some hundreds on an emulated one.
         wait = (wait * 7 + round * 13 + 5) % 300;
         std::thread::sleep(Duration::from_millis(wait));
         child.kill().unwrap();
@@ -37,7 +37,7 @@ fn launchers_that_are_killed_leave_no_scope_no_cgroup_and_no_process() {
     }
 }
 
-/// Starts as many at once.
+/// Starts so many sandboxes at once.
 pub(crate) fn fifty(place: &Place) {
     let children: Vec<_> = (0..50)
         .map(|number| {

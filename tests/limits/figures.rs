@@ -1,4 +1,4 @@
-//! What was used.
+//! The figures of what a sandbox used are right.
 
 use crate::common::process::signal;
 use crate::common::{self, Place, limits, sbx, tools};
@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
-/// Beside what the kernel tells a parent of its children: getrusage(2), which knows nothing of cgroups.
+/// Compares the figures with getrusage(2), by which the kernel tells a parent what its children used, without cgroups.
 #[test]
 fn figures_agree_with_what_a_parent_is_told() {
     let _alone = alone();
@@ -31,7 +31,7 @@ fn figures_agree_with_what_a_parent_is_told() {
     let (ratio, memory) = text.trim().split_once(' ').unwrap();
     // The launcher's own time is not in the figure.
     assert!((0.85..1.0).contains(&ratio.parse::<f64>().unwrap()), "{text}");
-    // What is mapped of files counts for the process, what the kernel needs for the cgroup.
+    // Mapped files count for the process, and kernel memory for the cgroup.
     assert!((-12_000.0..4_000.0).contains(&memory.parse::<f64>().unwrap()), "{text}");
 }
 
@@ -46,7 +46,7 @@ fn figures_are_told_while_it_runs() {
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     signal(child.id() as i32, libc::SIGUSR1);
-    // Once they are told, the program may end.
+    // The program may end once the figures are written.
     let mut said = String::new();
     let mut told = BufReader::new(child.stderr.take().unwrap());
     while !said.lines().any(|line| line.starts_with('{')) {

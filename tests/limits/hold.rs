@@ -1,4 +1,4 @@
-//! What is limited is limited, and what cannot be is refused or said.
+//! Limits hold; one that cannot be set is refused, or reported if it is only preferred.
 
 use crate::common::{Need, Place, limits, tools};
 use crate::{alone, available, figures_in, gone, need, soon, traces, used};
@@ -24,8 +24,8 @@ fn a_memory_hog_is_ended_at_its_limit_and_that_is_said() {
     assert!((39 << 20..=40 << 20).contains(&most), "{figures}");
     let status = place.run(&[&flags[..], &["--status-fd", "1", "--", "/bin/sh", "-c", hog]].concat());
     assert!(status.out.contains("\"cause\":\"oom\""), "{status:#?}");
-    // One of several, which the program survives.
-    // The kernel does not say who: sbx sees it or not, as when the processor is busy, but never takes somebody else for it.
+    // One of several processes is killed, which the program survives. The kernel does not say which: sbx sees the
+    // victim or not, as when the CPU is busy, but never names another.
     let scripts = ["(HOG) 2>/dev/null; echo status $?", "sleep 99 & (HOG) 2>/dev/null; echo status 137"];
     let scripts = scripts.map(|script| script.replace("HOG", hog));
     let (mut named, mut rounds) = (0, 0);
@@ -97,7 +97,7 @@ fn processor_time_is_shared_as_it_says() {
     assert!(pinned.ends_with("\t1\n"), "{pinned}");
 }
 
-/// On the disk of the home, and on a loop device where one is named.
+/// Tries the disk of the home, and a loop device if one is named.
 #[test]
 fn a_disk_is_written_to_no_faster_than_it_says() {
     let _alone = alone();
@@ -116,7 +116,7 @@ fn a_disk_is_written_to_no_faster_than_it_says() {
         assert_eq!(ran.status, Some(0), "{ran:#?}");
         let figures = figures_in(&ran.err);
         let seconds = figures["wall_usec"].as_u64().unwrap() as f64 / 1e6;
-        // Three megabytes, of which the first may go at once.
+        // Three megabytes, of which the first may be written at once.
         assert!((1.8..8.0).contains(&seconds), "{dir}: {figures}");
         let written: u64 = figures["io"].as_object().unwrap().values().filter_map(|io| io["wbytes"].as_u64()).sum();
         assert!(written >= 3 << 20, "{dir}: {figures}");
@@ -163,7 +163,8 @@ fn what_cannot_be_had_is_refused_or_said() {
     }
 }
 
-/// The kernel keeps the root of a cgroup namespace from who is in it, and no longer once that one has made another.
+/// The kernel protects the files of a cgroup namespace's root from processes in that namespace, but not once they have
+/// made another.
 #[test]
 fn a_program_with_namespaces_of_its_own_does_not_lift_its_limits() {
     let _alone = alone();
@@ -171,19 +172,19 @@ fn a_program_with_namespaces_of_its_own_does_not_lift_its_limits() {
     let place = Place::new();
     let hog = "python3 -c 'a = bytearray(200 << 20); print(\"survived\")'";
     let limits = ["--memory", "64M", "--set", "limits.swap_max=0"];
-    // In a hierarchy that it mounts itself.
+    // In a hierarchy that the program mounts itself.
     let mounted = format!(
         "unshare -Urm -C sh -c 'mkdir -p /tmp/c && mount -t cgroup2 none /tmp/c && mkdir /tmp/c/sub && echo $$ >/tmp/c/sub/cgroup.procs && echo mounted
         exec unshare -C sh -c \"echo max >/tmp/c/memory.max; echo max >/tmp/c/../memory.max\"' 2>/dev/null; {hog}"
     );
     let ran = place.sh(&[&limits[..], &["--set", "namespaces.nested=allow"]].concat(), &mounted);
     assert!(ran.out == "mounted\n" && ran.status == Some(137), "{ran:#?}");
-    // And in the one that it is shown.
+    // In the hierarchy that sbx shows to it.
     let shown = format!("unshare -Ur -C sh -c 'echo max >/sys/fs/cgroup/memory.max && echo written'; {hog}");
     let flags = ["--set", "namespaces.nested=no-mount", "--set", "limits.delegate=true"];
     let ran = place.sh(&[&limits[..], &flags].concat(), &shown);
     assert!(ran.status == Some(137) && !ran.out.contains("survived"), "{ran:#?}");
-    // What it makes and closes is taken away all the same, and at once; the figures are whole.
+    // Cgroups that the program makes and closes are still removed, at once; the figures are complete.
     let litter = "cd /sys/fs/cgroup; mkdir -p a/b/c; chmod 000 a/b a .; n=0; while mkdir d 2>/dev/null; do cd d; n=$((n+1)); done; [ $n -lt 40 ] && echo stopped";
     let began = Instant::now();
     let (ran, figures) = used(&place, &[&limits[..], &["--set", "limits.delegate=true"]].concat(), litter);

@@ -1,5 +1,5 @@
-//! Limits of cgroup v2: they hold, they are told, and nothing is left of them. On a host without a systemd manager of the user's, which
-//! most build machines are, `tests/guest/test limits` runs these in a virtual machine.
+//! Limits of cgroup v2: they hold, they are reported, and nothing is left of them. On a host without a systemd manager
+//! of the user's, which most build machines are, `tests/guest/test limits` runs these in a virtual machine.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -15,28 +15,28 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A run of a script with its figures.
+/// Runs a script, and returns the result with its figures.
 fn used(place: &Place, flags: &[&str], script: &str) -> (Ran, Value) {
     let ran = place.sh(&[flags, &["--stats=json"]].concat(), script);
     let used = figures_in(&ran.err);
     (ran, used)
 }
 
-/// What `--stats=json` said among other lines.
+/// The figures of `--stats=json` among other lines.
 #[track_caller]
 fn figures_in(said: &str) -> Value {
     let line = said.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{said}"));
     serde_json::from_str(line).unwrap()
 }
 
-/// One at a time, the first look whether there are limits included: what is left is looked for in the whole hierarchy, times are
-/// compared, and a service that is stopped ends who starts in it.
+/// Lets one test run at a time, its check for `limits()` included: tests look for leftovers in the whole hierarchy and
+/// compare times, and a service that is stopped ends sandboxes that start in it.
 fn alone() -> std::sync::MutexGuard<'static, ()> {
     static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// All cgroups of sandboxes, and scopes.
+/// All cgroups and scopes of sandboxes.
 fn traces() -> BTreeSet<PathBuf> {
     fn walk(dir: &Path, found: &mut BTreeSet<PathBuf>) {
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -53,13 +53,13 @@ fn traces() -> BTreeSet<PathBuf> {
     found
 }
 
-/// Asserts that it comes true in this time.
+/// Asserts that a condition becomes true in this time.
 #[track_caller]
 fn soon(patience: Duration, so: impl FnMut() -> bool) {
     assert!(until_within(patience, so), "not in {patience:?}: {:#?}", traces());
 }
 
-/// Waits for what others, who test at the same time, and systemd have yet to take away.
+/// Waits until the cgroups of all sandboxes are gone, which systemd may still have to remove.
 #[track_caller]
 fn gone(patience: Duration) {
     soon(patience, || traces().is_empty());

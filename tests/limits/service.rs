@@ -1,4 +1,4 @@
-//! The service that is kept for sandboxes: systemd/sbx.service.
+//! The service whose cgroup sandboxes share: systemd/sbx.service.
 
 use crate::common::{self, Need, Place, Ran, limits, sbx, tools};
 use crate::ending::fifty;
@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// To the user's manager.
+/// A `systemctl` command to the user's manager.
 pub(crate) fn systemctl(args: &[&str]) -> Command {
     let mut command = Command::new("systemctl");
     command.arg("--user").args(args);
     command
 }
 
-/// `sbx.service`, until it is dropped.
+/// Starts `sbx.service`, which is stopped when this is dropped.
 pub(crate) struct Service(PathBuf);
 
 impl Service {
-    /// The user has a runtime directory and keeps no `sbx.service` of their own.
+    /// The need for a runtime directory of a user who has no `sbx.service` of their own.
     pub(crate) fn free() -> Need {
         let active = || systemctl(&["is-active", "-q", "sbx.service"]).status().unwrap().success();
         let free = std::env::var_os("XDG_RUNTIME_DIR").is_some() && !active();
@@ -50,14 +50,14 @@ impl Drop for Service {
     }
 }
 
-/// In the session, where the manager has to move us.
+/// A command in the session, from where the manager has to move the launcher.
 fn here(place: &Place, args: &[&str]) -> Command {
     let mut command = place.command();
     command.args(args);
     command
 }
 
-/// Below the manager, where it does not have to.
+/// A command in a unit of the user's manager, from where the launcher can move itself.
 fn below(_: &Place, args: &[&str]) -> Command {
     let mut command = Command::new("systemd-run");
     command.args(["--user", "--pipe", "--wait", "-q", "--"]).arg(sbx()).args(args).stdin(Stdio::null());
@@ -85,7 +85,7 @@ fn it_has_all_sandboxes_and_no_scope_is_made() {
         let plan = common::ran(plan).ok();
         assert!(plan.contains("cgroup      one of its own below sbx.service of the user's"), "{plan}");
         let start = |args: &[&str]| start(&place, &[&limit, args].concat());
-        // Another one lives on when one is ended for memory.
+        // Another sandbox in the service goes on when one runs out of memory.
         let mut other = start(&["--", "/bin/sleep", "5"]).spawn().unwrap();
         soon(Duration::from_secs(20), || !traces().is_empty());
         let found = traces();
@@ -97,7 +97,7 @@ fn it_has_all_sandboxes_and_no_scope_is_made() {
         assert_eq!(traces(), BTreeSet::new());
     }
     fifty(&place);
-    // Where a launcher was killed, the next one takes away what is left.
+    // If a launcher was killed, the next one removes what is left.
     let mut killed = limited(&place, &["--", "/bin/sleep", "30"]).spawn().unwrap();
     soon(Duration::from_secs(20), || !traces().is_empty());
     killed.kill().unwrap();
@@ -108,7 +108,7 @@ fn it_has_all_sandboxes_and_no_scope_is_made() {
     });
 }
 
-/// A program that sees the hierarchy, read-only, locks what it can, and keeps nobody from starting.
+/// A program that sees the hierarchy read-only locks what it can, which must not keep another sandbox from starting.
 #[test]
 fn a_program_cannot_hold_the_lock_that_starts_wait_for() {
     let _alone = alone();
@@ -158,7 +158,7 @@ fn where_it_cannot_be_used_after_all_there_is_a_scope() {
     gone(Duration::from_secs(10));
 }
 
-/// Systemd ends what is in it with SIGTERM; who has not come so far has a scope.
+/// systemd ends what is in the service with SIGTERM; a start that is not in it yet uses a scope.
 #[test]
 fn a_start_while_it_stops_is_ended_by_the_signal_or_goes_on_elsewhere() {
     use std::os::unix::process::ExitStatusExt;
@@ -184,7 +184,7 @@ fn a_start_while_it_stops_is_ended_by_the_signal_or_goes_on_elsewhere() {
             let out = child.wait_with_output().unwrap();
             let signal = out.status.signal();
             let ran = common::ran(out);
-            // Also sbx alone, when the program has ended.
+            // SIGTERM may also reach sbx alone, when the program has ended.
             let ended = signal == Some(libc::SIGTERM) || ran.status == Some(128 + libc::SIGTERM);
             assert!(ended || ran.status == Some(0) && ran.out == "done\n", "{signal:?} {ran:#?}");
         }

@@ -6,7 +6,7 @@ use crate::{alone, gone, need, soon, traces};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// The same program in a scope that is handed to it.
+/// sbx in a delegated scope.
 fn delegated(place: &Place, args: &[&str]) -> Command {
     let mut command = Command::new("systemd-run");
     command
@@ -33,12 +33,12 @@ fn the_cgroup_is_the_sandboxs_own_whatever_it_comes_from_and_is_gone_afterwards(
             .contains("scope of the user's systemd manager")
     );
     assert!(plan(&mut delegated(&place, &["plan", "--memory", "64M", "--", "true"])).contains("delegated to us"));
-    // It is the root of what the program sees, with the program in it from the start.
+    // The sandbox's cgroup is the root of what the program sees, and the program is in it from the start.
     let look = ["--memory", "64M", "--", "/bin/cat", "/proc/self/cgroup"];
     assert_eq!(place.run(&look).ok(), "0::/\n");
     let ran = common::ran(delegated(&place, &look).output().unwrap());
     assert_eq!(ran.ok(), "0::/\n");
-    // And outside it has its limit.
+    // Outside, the cgroup has its limit.
     let mut child = place.command().args(["--memory", "64M", "--", "/bin/sleep", "30"]).spawn().unwrap();
     let limited = |path: &std::path::Path| {
         std::fs::read_to_string(path.join("memory.max")).is_ok_and(|text| text.trim() == "67108864")
@@ -56,15 +56,15 @@ fn the_cgroup_is_the_sandboxs_own_whatever_it_comes_from_and_is_gone_afterwards(
     child.kill().unwrap();
     child.wait().unwrap();
     gone(Duration::from_secs(20));
-    // What the program leaves in the background, without a pid namespace, ends with it.
+    // Without a pid namespace, what the program leaves in the background ends with the cgroup.
     let left = place.sh(&["--share", "pid", "--memory", "64M"], "sleep 1234 & echo $!").ok();
     let pid: i32 = left.trim().parse().unwrap();
-    // Whose child it is now may take a moment to wait for it.
+    // The process's new parent may take a moment to wait for it.
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     assert!(status.is_empty() || status.contains("State:\tZ"), "{left} {status}");
 }
 
-/// As runners do it: a delegated cgroup, and in it one with limits for each job.
+/// As CI runners do it: a delegated cgroup, and in it one with limits for each job.
 #[test]
 fn a_sandbox_stays_in_the_cgroup_of_its_job_where_it_can() {
     let _alone = alone();
@@ -84,7 +84,7 @@ fn a_sandbox_stays_in_the_cgroup_of_its_job_where_it_can() {
     assert_eq!(job("exec SBX --memory 64M -- /bin/cat /proc/self/cgroup").ok(), "0::/\n");
     let said = job("exec SBX plan --memory 64M --stats -- true").ok();
     assert!(said.contains("/job, which is delegated to us"), "{said}");
-    // The shell is in it, which keeps it from being divided.
+    // The shell is in the job's cgroup, which therefore cannot be divided.
     let ran = job("SBX --memory 64M -- /bin/cat /proc/self/cgroup; exit $?");
     assert!(ran.out == "0::/\n" && ran.status == Some(0), "{ran:#?}");
     let note = "note: memory.max = 524288000 of /sys/fs/cgroup/";
@@ -92,7 +92,7 @@ fn a_sandbox_stays_in_the_cgroup_of_its_job_where_it_can() {
     gone(Duration::from_secs(10));
 }
 
-/// A container as they are by default: the hierarchy is there, and read-only.
+/// As in a container by default: the hierarchy is there, and read-only.
 #[test]
 fn in_a_container_with_a_read_only_hierarchy_it_says_so() {
     let _alone = alone();
@@ -111,7 +111,7 @@ fn in_a_container_with_a_read_only_hierarchy_it_says_so() {
     assert!(said.out == "went on\n" && said.err.contains("limits.memory_max is not enforced"), "{said:#?}");
 }
 
-/// Our number there is somebody else's here, who must not be moved.
+/// The launcher's process id in its namespace is another process's in the manager's, which must not be moved.
 #[test]
 fn in_another_pid_namespace_the_manager_moves_us_and_nobody_else() {
     let _alone = alone();
@@ -142,7 +142,7 @@ fn a_sandbox_with_limits_runs_in_one() {
     );
     let ran = place.sh(&[&outer[..], &[own]].concat(), &script);
     assert_eq!(ran.out, "104857600\n0::/\n3\n", "{ran:#?}");
-    // Shown, it is read-only, and its own alone.
+    // If the hierarchy is shown, it is read-only, and only the sandbox's own part.
     let shown = place.sh(&["--memory", "100M", "--set", "limits.cgroupfs=true"], "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cgroup.procs | head -1; mkdir /sys/fs/cgroup/x 2>/dev/null || echo closed; echo max 2>/dev/null >/sys/fs/cgroup/memory.max || echo closed");
     assert_eq!(shown.out, "104857600\nclosed\nclosed\n", "{shown:#?}");
 }
