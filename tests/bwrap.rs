@@ -206,7 +206,7 @@ fn options_from_a_file_may_finish_what_the_command_line_began() {
 }
 
 #[test]
-fn what_cannot_be_done_changes_nothing() {
+fn a_set_up_that_fails_changes_nothing_on_the_host() {
     need!(userns());
     let place = Place::new();
     let work = place.work().display().to_string();
@@ -301,7 +301,7 @@ fn somebody_else_may_write_the_maps() {
 }
 
 #[test]
-fn the_status_says_only_what_came_of_an_executed_program() {
+fn the_status_has_an_exit_code_only_for_an_executed_program() {
     need!(userns());
     let place = Place::new();
     let status = |args: &[&str]| {

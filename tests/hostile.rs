@@ -64,7 +64,7 @@ fn a_procfs_below_somebody_elses_directory_brings_no_file_of_the_host() {
 }
 
 #[test]
-fn numbers_that_nothing_stands_behind_show_nothing_of_ours() {
+fn numbers_of_closed_descriptors_show_nothing_of_sbx() {
     need!(userns());
     let place = Place::new();
     for number in 3..20 {

@@ -19,7 +19,7 @@ fn files(dir: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn arrows_point_downwards() {
+fn modules_use_only_modules_below_them() {
     let src = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("src");
     let mut found = Vec::new();
     files(&src, &mut found);

@@ -35,7 +35,7 @@ fn capabilities_are_those_of_the_profile_in_every_set_and_no_other() {
 }
 
 #[test]
-fn what_is_held_has_no_power_over_the_view() {
+fn capabilities_that_are_kept_have_no_power_over_the_view() {
     need!(userns());
     let place = Place::new();
     place.write("work/secret/key", "secret");

@@ -190,7 +190,7 @@ fn what_it_tightens_is_tighter() {
 }
 
 #[test]
-fn in_the_home_itself_it_opens_nothing() {
+fn a_project_file_in_the_home_itself_grants_nothing() {
     let place = Place::new();
     place.write("home/.ssh/id_test", "secret");
     place.write("home/.sbx.toml", "schema = 1\n[filesystem.paths]\n\"${CWD}/.ssh\" = \"rw\"\n");

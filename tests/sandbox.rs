@@ -298,7 +298,7 @@ fn a_signal_to_sbx_reaches_the_program() {
 }
 
 #[test]
-fn a_signal_that_comes_before_the_start_is_no_end_of_it() {
+fn a_signal_before_the_start_is_forwarded_to_the_program() {
     use std::os::unix::process::CommandExt;
     need!(userns(), tools(&["python3"]));
     let place = Place::new();
@@ -584,7 +584,7 @@ fn what_is_closed_in_a_writable_directory_cannot_be_moved_away() {
 }
 
 #[test]
-fn messages_do_not_obey_names() {
+fn escape_sequences_in_names_are_not_printed() {
     let place = Place::new();
     let error = place.run(&["--ro", "a\u{1b}]0;owned\u{7}b", "--", "true"]).failed(125);
     assert!(!error.contains('\u{1b}') && !error.contains('\u{7}') && error.contains("u{1b}"), "{error:?}");

@@ -125,7 +125,7 @@ fn a_program_cannot_reach_the_callers_process_group() {
 }
 
 #[test]
-fn a_program_that_stops_itself_stops_no_clock() {
+fn a_program_that_stops_itself_does_not_stop_the_time_limit() {
     need!(userns());
     let place = Place::new();
     let started = Instant::now();
@@ -191,7 +191,7 @@ fn a_job_that_comes_to_the_foreground_gets_its_input() {
 }
 
 #[test]
-fn a_program_that_stops_as_job_control_does_stops_no_clock_either() {
+fn a_job_control_stop_by_the_program_does_not_stop_the_time_limit() {
     need!(userns());
     let place = Place::new();
     for tty in ["pty", "inherit", "none"] {

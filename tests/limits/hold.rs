@@ -124,7 +124,7 @@ fn a_disk_is_written_to_no_faster_than_it_says() {
 }
 
 #[test]
-fn what_cannot_be_had_is_refused_or_said() {
+fn a_limit_that_cannot_be_set_is_refused_or_reported() {
     let _alone = alone();
     need!(limits());
     let place = Place::new();

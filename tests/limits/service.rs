@@ -73,7 +73,7 @@ fn root(place: &Place) -> Ran {
 }
 
 #[test]
-fn it_has_all_sandboxes_and_no_scope_is_made() {
+fn the_service_has_all_sandboxes_and_no_scope_is_made() {
     let _alone = alone();
     need!(limits(), tools(&["python3"]));
     let place = Place::new();
@@ -142,7 +142,7 @@ time.sleep(60)";
 }
 
 #[test]
-fn where_it_cannot_be_used_after_all_there_is_a_scope() {
+fn a_scope_is_used_if_the_service_cannot_be() {
     let _alone = alone();
     need!(limits());
     let place = Place::new();
@@ -160,7 +160,7 @@ fn where_it_cannot_be_used_after_all_there_is_a_scope() {
 
 /// systemd ends what is in the service with SIGTERM; a start that is not in it yet uses a scope.
 #[test]
-fn a_start_while_it_stops_is_ended_by_the_signal_or_goes_on_elsewhere() {
+fn a_start_while_the_service_stops_is_ended_by_the_signal_or_uses_a_scope() {
     use std::os::unix::process::ExitStatusExt;
     let _alone = alone();
     need!(limits());

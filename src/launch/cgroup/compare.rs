@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_file_says_is_compared_by_what_it_means() {
+    fn limits_are_compared_by_what_their_files_mean() {
         assert!(holds(Form::Bytes, "67108864", "67108864\n") && holds(Form::Bytes, "67108865", "67108864\n"));
         assert!(!holds(Form::Bytes, "67108864", "max\n") && !holds(Form::Bytes, "67108864", "134217728\n"));
         assert!(holds(Form::Bytes, "max", "max\n") && holds(Form::Bytes, "0", "0\n"));

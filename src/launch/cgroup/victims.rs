@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_the_signal_is_it_and_the_largest_that_is_gone_probably() {
+    fn a_process_with_sigkill_is_a_victim_and_the_largest_that_is_gone_a_likely_one() {
         let (small, two, three) =
             (process(900_001, 10, false), process(900_002, 500, false), process(900_003, 400, false));
         let seen = [small.clone(), two.clone(), three.clone()];

@@ -40,7 +40,7 @@ fn started(spec: &HelperSpec) -> Helper<'_> {
 const NOTE: Loss = Loss::Note("that is a loss");
 
 #[test]
-fn a_byte_or_a_line_says_that_it_is_ready() {
+fn a_byte_or_a_line_says_that_a_helper_is_ready() {
     // In a shell, `$0` is the number of the pipe, and `$1` the first rule.
     let spec = script("[ \"$1\" = 'a rule' ] && printf x > /proc/self/fd/$0; exec sleep 60", Readiness::Byte, NOTE);
     started(&spec).expect_ready(&mut wait).unwrap();
@@ -53,7 +53,7 @@ fn a_byte_or_a_line_says_that_it_is_ready() {
 }
 
 #[test]
-fn a_file_says_that_it_is_ready() {
+fn a_file_says_that_a_helper_is_ready() {
     let dir = tempfile::tempdir().unwrap();
     let path: PathBuf = dir.path().join("socket");
     let spec =
@@ -63,12 +63,12 @@ fn a_file_says_that_it_is_ready() {
 }
 
 #[test]
-fn one_that_says_nothing_is_ready_when_it_is_started() {
+fn a_helper_without_a_sign_is_ready_when_it_is_started() {
     started(&script("exec sleep 60", Readiness::Started, NOTE)).expect_ready(&mut |_, _| unreachable!()).unwrap();
 }
 
 #[test]
-fn one_that_ends_or_takes_too_long_is_an_error_with_what_to_do() {
+fn a_helper_that_ends_or_takes_too_long_is_an_error_with_what_to_do() {
     for readiness in [Readiness::Byte, Readiness::Line, Readiness::File("/nonexistent/socket".into())] {
         let error = started(&script("exit 3", readiness, NOTE)).expect_ready(&mut wait).unwrap_err();
         assert_eq!(error.message, "sh ended before it was asked");
@@ -81,7 +81,7 @@ fn one_that_ends_or_takes_too_long_is_an_error_with_what_to_do() {
 }
 
 #[test]
-fn its_end_is_told_once_it_has_ended() {
+fn the_end_of_a_helper_is_described() {
     for (loss, words) in [(NOTE, "that is a loss"), (Loss::End("all is lost"), "all is lost")] {
         let spec = script("read line < /dev/null; exit 3", Readiness::Started, loss);
         let mut helper = started(&spec);
@@ -94,7 +94,7 @@ fn its_end_is_told_once_it_has_ended() {
 }
 
 #[test]
-fn one_that_is_dropped_is_gone() {
+fn a_helper_that_is_dropped_is_killed() {
     let spec = script("exec sleep 60", Readiness::Started, NOTE);
     let helper = started(&spec);
     let pidfd = helper.fd();

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn who_answers_is_reached() {
+    fn a_host_that_answers_is_reached() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         assert!(is_open(&attempt("cannot_reach", &address, false)));

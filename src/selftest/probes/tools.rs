@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_ways_are_told_as_one() {
+    fn several_attempts_give_one_verdict() {
         let closed = |text: &str| Verdict::Closed(text.into());
         let inner = all([closed("a"), closed("b"), closed("c")]);
         assert_eq!(inner, closed("a; and 2 more"));
