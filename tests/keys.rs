@@ -36,7 +36,7 @@ fn host() -> Facts {
         hierarchy: Hierarchy::Unified,
         own: "/sys/fs/cgroup/user.slice/user-1000.slice/session-2.scope".into(),
         kernel: all,
-        manager: ScopeManager::By(manager),
+        manager: ScopeManager::Available(manager),
         pages: vec!["2MB".into(), "1GB".into()],
         devices: [disk("/usr", "8:0"), disk("/var", "8:16")].into(),
         ..CgroupFacts::default()

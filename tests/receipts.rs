@@ -19,7 +19,7 @@ fn host() -> Facts {
     let cgroup = CgroupFacts {
         hierarchy: Hierarchy::Unified,
         kernel: ["memory", "pids", "io"].map(String::from).into(),
-        manager: ScopeManager::By(manager),
+        manager: ScopeManager::Available(manager),
         ..CgroupFacts::default()
     };
     Facts { cgroup: Some(cgroup), ..debian() }
