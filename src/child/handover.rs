@@ -43,7 +43,8 @@ pub(super) fn executed(handover: &Handover) -> Result<(), Failure> {
     result
 }
 
-/// The second exec: `sbx-exec DESCRIPTOR COUNT PATH... ARGUMENT...`.
+/// sbx's second execution, with the arguments `sbx-exec DESCRIPTOR COUNT PATH... ARGUMENT...`: executes the program by
+/// the first of COUNT paths that works. DESCRIPTOR is the pipe for the errno if none does. Gives the exit status then.
 pub fn run(args: &[OsString]) -> u8 {
     let number = |at: usize| args.get(at).and_then(|arg| arg.to_str()).and_then(|arg| arg.parse::<usize>().ok());
     let (Some(pipe), Some(count)) = (number(1), number(2)) else { return crate::exit::FAILED };

@@ -39,7 +39,7 @@ macro_rules! calls {
         impl Call {
             const ALL: &[Call] = &[$(Call::$name,)*];
 
-            /// The call of that name.
+            /// The call whose `name` is this, if there is one.
             pub fn named(name: &str) -> Option<Call> {
                 Call::ALL.iter().copied().find(|call| call.name() == name)
             }

@@ -94,7 +94,8 @@ unsafe impl GlobalAlloc for Arena {
             // SAFETY: the caller's contract is the same.
             return unsafe { System.alloc(layout) };
         };
-        // SAFETY: there is one thread, and nothing below calls back into the allocator. A block on a list holds the next one's address.
+        // SAFETY: there is one thread, and nothing below calls back into the allocator. A block on a list holds the
+        // next one's address.
         unsafe {
             let state = self.0.get();
             let head = &raw mut (*state).free[list];

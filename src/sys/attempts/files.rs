@@ -22,7 +22,8 @@ pub fn unmount(target: &CStr, flags: i32) -> Result<()> {
 /// mount_setattr(2): clears MOUNT_ATTR_* attributes of the mount at a path.
 pub fn clear_attributes(path: &CStr, attributes: u64) -> Result<()> {
     let change: [u64; 4] = [0, attributes, 0, 0];
-    // SAFETY: the path ends with a NUL; struct mount_attr, which the call reads, is four 64-bit words, the second of which is cleared.
+    // SAFETY: the path ends with a NUL; struct mount_attr, which the call reads, is four 64-bit words, the second of
+    // which is cleared.
     check(unsafe {
         libc::syscall(libc::SYS_mount_setattr, libc::AT_FDCWD, path.as_ptr(), 0, change.as_ptr(), size_of_val(&change))
     })?;
@@ -54,7 +55,8 @@ struct Handle {
 pub fn handle(path: &CStr) -> Result<(i32, Vec<u8>)> {
     let mut handle = Handle { bytes: HANDLE as u32, kind: 0, data: [0; HANDLE] };
     let mut mount: i32 = 0;
-    // SAFETY: the path ends with a NUL; `handle` has the layout of struct file_handle with room for as many bytes as it says.
+    // SAFETY: the path ends with a NUL; `handle` has the layout of struct file_handle with room for as many bytes as it
+    // says.
     check(unsafe {
         libc::syscall(libc::SYS_name_to_handle_at, libc::AT_FDCWD, path.as_ptr(), &raw mut handle, &raw mut mount, 0)
     })?;

@@ -27,7 +27,8 @@ pub fn bpf_program() -> Result<OwnedFd> {
     attributes[0] = u64::from(SOCKET_FILTER) | (program.len() as u64) << 32;
     attributes[1] = program.as_ptr() as u64;
     attributes[2] = license.as_ptr() as u64;
-    // SAFETY: the first words are type and length, the addresses of the instructions and of the licence; the rest is zero.
+    // SAFETY: the first words are type and length, the addresses of the instructions and of the licence; the rest is
+    // zero.
     owned(unsafe { libc::syscall(libc::SYS_bpf, LOAD, attributes.as_ptr(), size_of_val(&attributes)) })
 }
 

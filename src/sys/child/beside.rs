@@ -39,8 +39,8 @@ impl NetworkMaker {
         // SAFETY: nothing else knows of the mapping yet; the task fits into its lower end.
         unsafe { stack.lowest().cast::<Task>().write(Task { proc: proc.as_raw_fd(), namespace: -1 }) };
         let shared = libc::CLONE_VM | libc::CLONE_FILES;
-        // SAFETY: the stack grows down from the mapping's end and does not come near the task. Both live until the process has ended:
-        // see `ended`.
+        // SAFETY: the stack grows down from the mapping's end and does not come near the task. Both live until the
+        // process has ended: see `ended`.
         let pid = check(unsafe { libc::clone(make, stack.highest(), shared, stack.lowest()) }.into())?;
         Ok(NetworkMaker { pid: pid as i32, stack: ManuallyDrop::new(stack), proc })
     }

@@ -16,8 +16,8 @@ pub(in crate::sys) fn owned(value: libc::c_long) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// A descriptor known by its number that no `OwnedFd` of this program owns: a standard stream, one that the caller left open and
-/// named on the command line, or one that is kept as a number since it has to stay open across exec.
+/// A descriptor known by its number that no `OwnedFd` of this program owns: a standard stream, one that the caller left
+/// open and named on the command line, or one that is kept as a number since it has to stay open across exec.
 ///
 /// Only [`UnownedFd::close`], [`UnownedFd::adopt`] and [`close_all_but`] may close it. A number that is not open does
 /// no harm: every call on it fails with EBADF.

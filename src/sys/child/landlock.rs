@@ -41,7 +41,8 @@ pub fn landlock_ruleset(rights: u64, scoped: u64) -> Result<OwnedFd> {
     let attributes = [rights, 0, scoped];
     // A kernel that does not know scopes accepts the shorter struct, which ends before them.
     let size = if scoped == 0 { size_of::<u64>() } else { size_of_val(&attributes) };
-    // SAFETY: struct landlock_ruleset_attr begins with these three numbers, of which the first `size` bytes may be read.
+    // SAFETY: struct landlock_ruleset_attr begins with these three numbers, of which the first `size` bytes may be
+    // read.
     owned(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, attributes.as_ptr(), size, 0) })
 }
 
@@ -53,7 +54,8 @@ pub fn landlock_allow(ruleset: BorrowedFd<'_>, object: BorrowedFd<'_>, rights: u
         object: i32,
     }
     let rule = PathBeneath { rights, object: object.as_raw_fd() };
-    // SAFETY: `rule` has the layout of struct landlock_path_beneath_attr, which is packed, and which rules of type 1 are.
+    // SAFETY: `rule` has the layout of struct landlock_path_beneath_attr, which is packed, and which rules of type 1
+    // are.
     check(unsafe { libc::syscall(libc::SYS_landlock_add_rule, ruleset.as_raw_fd(), 1, &raw const rule, 0) })?;
     Ok(())
 }

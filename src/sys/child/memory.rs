@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 /// they are needed. Starting a sandbox touches most of the program, and waiting for it needs little.
 pub fn release_code() {
     extern "C" fn segment(info: *mut libc::dl_phdr_info, _: usize, _: *mut libc::c_void) -> libc::c_int {
-        // SAFETY: dl_iterate_phdr(3) passes a description that is valid while this runs; the first object is the program.
+        // SAFETY: dl_iterate_phdr(3) passes a description that is valid while this runs; the first object is the
+        // program.
         let info = unsafe { &*info };
         // SAFETY: the description says where the program headers are, and how many there are.
         let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
@@ -14,7 +15,8 @@ pub fn release_code() {
         {
             let start = (info.dlpi_addr + header.p_vaddr) & !4095;
             let end = (info.dlpi_addr + header.p_vaddr + header.p_memsz + 4095) & !4095;
-            // SAFETY: a segment without PF_W is never changed, so dropping its pages loses nothing: they are read from the file again.
+            // SAFETY: a segment without PF_W is never changed, so dropping its pages loses nothing: they are read from
+            // the file again.
             unsafe { libc::madvise(start as *mut libc::c_void, (end - start) as usize, libc::MADV_DONTNEED) };
         }
         1

@@ -86,7 +86,8 @@ pub fn set_capability_sets(effective: u64, permitted: u64, inheritable: u64) -> 
     let header: [u32; 2] = [0x2008_0522, 0];
     let half = |shift: u32| [effective, permitted, inheritable].map(|set| (set >> shift) as u32);
     let data = [half(0), half(32)];
-    // SAFETY: the kernel reads a header and, for version 3, two elements of three words: `header` and `data` have that layout.
+    // SAFETY: the kernel reads a header and, for version 3, two elements of three words: `header` and `data` have that
+    // layout.
     check(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), data.as_ptr()) })?;
     Ok(())
 }
@@ -100,7 +101,8 @@ pub fn keep_capabilities() -> Result<()> {
 pub fn capabilities() -> Result<(u64, u64)> {
     let mut header: [u32; 2] = [0x2008_0522, 0];
     let mut data = [0u32; 6];
-    // SAFETY: the kernel writes a header and, for version 3, two elements of three words: `header` and `data` have room for that.
+    // SAFETY: the kernel writes a header and, for version 3, two elements of three words: `header` and `data` have room
+    // for that.
     check(unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), data.as_mut_ptr()) })?;
     let set = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
     Ok((set(data[0], data[3]), set(data[1], data[4])))

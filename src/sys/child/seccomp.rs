@@ -17,8 +17,8 @@ pub fn load_filter(filter: BpfProgramRef<'_>) -> Result<()> {
     let len = u16::try_from(filter.len()).map_err(|_| Errno(libc::EINVAL))?;
     let program = Program { len, filter: filter.as_ptr() };
     let mode = libc::SECCOMP_MODE_FILTER as libc::c_ulong;
-    // SAFETY: `program` has the layout of struct sock_fprog and points at `len` instructions with the layout of struct sock_filter,
-    // which the kernel copies and checks.
+    // SAFETY: `program` has the layout of struct sock_fprog and points at `len` instructions with the layout of struct
+    // sock_filter, which the kernel copies and checks.
     check(unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program, 0, 0) }.into())?;
     Ok(())
 }

@@ -72,7 +72,8 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, Opti
     let mut control = Control([0; CONTROL]);
     let mut header = header(&mut iov, &mut control, CONTROL);
     let n = loop {
-        // SAFETY: the header points at `buffer` and `control`, which may be written for their lengths and live until the call ends.
+        // SAFETY: the header points at `buffer` and `control`, which may be written for their lengths and live until
+        // the call ends.
         let value = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_CMSG_CLOEXEC) };
         match check(value as libc::c_long) {
             // ECONNRESET: the other end is closed and had not read all messages. It is reported once, before the

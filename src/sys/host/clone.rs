@@ -69,8 +69,8 @@ pub fn clone3(namespaces: u64, cgroup: Option<BorrowedFd<'_>>, child: impl FnOnc
 
 /// clone3(2) of a child whose new pid namespace is below the one that this process has joined with setns(2). The kernel
 /// makes a pid namespace only below that of the calling process, and setns(2) changes only the one that later children
-/// are born in. So a helper process, which shares this one's memory and descriptors, makes the child, as a child of this
-/// process (CLONE_PARENT). Gives the child's pidfd.
+/// are born in. So a helper process, which shares this one's memory and descriptors, makes the child, as a child of
+/// this process (CLONE_PARENT). Gives the child's pidfd.
 pub fn clone3_below(namespaces: u64, child: impl FnOnce() -> i32) -> Result<OwnedFd> {
     let (mut pidfd, mut result) = (-1 as c_int, Ok(0));
     let mut child = Some(child);
