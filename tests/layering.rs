@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-/// From the top to the bottom. A module may use itself and what stands below it.
+/// The modules from the top to the bottom. Each may use itself and those below it.
 const LAYERS: [&str; 11] =
     ["cli", "bwrap", "selftest", "launch", "child", "plan", "review", "host", "profile", "spec", "sys"];
-/// Used from everywhere.
+/// Modules that every other one may use.
 const SHARED: [&str; 1] = ["sys"];
 fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
