@@ -382,18 +382,18 @@ fn reap(prepared: &Prepared, socket: &OwnedFd, terminal: Option<OwnedFd>, progra
 /// The main loop of PID 1 while the program runs. Gives the exit status of PID 1.
 fn watch(prepared: &Prepared, socket: &OwnedFd, signals: &OwnedFd, program: i32) -> Result<i32, Failure> {
     let place = Place::Setup;
-    let mut timeout = i32::try_from(BEFORE_REST.as_millis()).ok();
+    let timeout = i32::try_from(BEFORE_REST.as_millis()).ok();
+    let mut at_rest = false;
     loop {
         // Before the first poll: children may have ended before the descriptor for SIGCHLD was open.
         if let Some(status) = reap_children(socket.as_fd(), program)? {
             return Ok(status);
         }
         let mut set = [signals.as_raw_fd(), socket.as_raw_fd(), prepared.descriptors.caller].map(Poll::read);
-        sys::poll(&mut set, timeout).at(place, Call::Poll)?;
-        if timeout.is_some() && !set.iter().any(|poll| poll.ready) {
-            timeout = None;
-            sys::release_code();
-        }
+        let waited = if at_rest { sys::poll_at_rest(&mut set, None) } else { sys::poll(&mut set, timeout) };
+        waited.at(place, Call::Poll)?;
+        // Nothing has happened for a while: until the next event, little memory is needed.
+        at_rest = !at_rest && !set.iter().any(|poll| poll.ready);
         while sys::next_signal(signals.as_fd()).is_some() {}
         // The launcher notices the caller's end, too, but not while it is stopped.
         if set[2].ready || (set[1].ready && !handle_message(socket.as_fd(), program)) {

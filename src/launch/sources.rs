@@ -31,6 +31,11 @@ impl<H: Copy> Sources<H> {
         self.set.wait(timeout)
     }
 
+    /// The same as [`Sources::wait`], with as little of this program in memory as can be while it waits.
+    pub(super) fn wait_at_rest(&mut self, timeout: Option<i32>) -> sys::Result<()> {
+        self.set.wait_at_rest(timeout)
+    }
+
     /// The handlers of the sources that are ready.
     pub(super) fn ready(&self) -> impl Iterator<Item = H> {
         self.handlers.iter().enumerate().filter(|(index, _)| self.set.is_ready(*index)).map(|(_, handler)| *handler)

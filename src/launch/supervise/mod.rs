@@ -85,6 +85,8 @@ pub(super) struct Supervisor<'p> {
     /// When memory that is not needed for waiting is given back to the kernel. Not at once: a short program must not
     /// have to wait for that.
     rest: Option<Instant>,
+    /// The next wait is one with as little memory as can be.
+    at_rest: bool,
     /// Once a signal asked for the end before the program was started: when the start is given up, and the signal.
     pending_termination: Option<(Instant, i32)>,
     /// A signal asked for the end, or the caller is gone: the rest of the output is not waited for.
@@ -111,6 +113,7 @@ impl<'p> Supervisor<'p> {
             deadline: None,
             timed_out: false,
             rest: None,
+            at_rest: false,
             pending_termination: None,
             skip_final_output: false,
         }
@@ -152,7 +155,15 @@ impl<'p> Supervisor<'p> {
         let mut sources = std::mem::replace(&mut self.sources, Sources::new());
         sources.clear();
         self.watch(&mut sources);
-        let handled = match sources.wait(self.patience()) {
+        let patience = self.patience();
+        let waited = if std::mem::take(&mut self.at_rest) {
+            // Once more when nothing has happened for as long after the next event.
+            self.rest = Some(Instant::now() + child::BEFORE_REST);
+            sources.wait_at_rest(patience)
+        } else {
+            sources.wait(patience)
+        };
+        let handled = match waited {
             Ok(()) => sources.ready().try_for_each(|handler| match self.state {
                 State::Over => Ok(()),
                 _ => handler(self, status),
@@ -256,7 +267,7 @@ impl<'p> Supervisor<'p> {
         }
         if self.rest.is_some_and(|rest| Instant::now() >= rest) {
             self.rest = None;
-            sys::release_code();
+            self.at_rest = true;
         }
         if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             if self.timed_out {

@@ -1,5 +1,6 @@
 //! Waiting for descriptors: poll(2). Without nix, whose `PollFd` cannot hold a negative number, which poll(2) skips.
 
+use super::memory::poll_without_code;
 use crate::sys::errno::{Errno, Result, check};
 use std::os::fd::RawFd;
 
@@ -30,15 +31,34 @@ impl Poll {
 /// poll(2) on at most 16 descriptors; EINVAL for more. `timeout` is in milliseconds; `None` waits for ever. If a signal
 /// interrupts the wait, no descriptor is ready.
 pub fn poll(set: &mut [Poll], timeout: Option<i32>) -> Result<()> {
+    poll_by(set, |raw| {
+        // SAFETY: `raw` may be read and written for the length that is passed; the call does not change the descriptors.
+        let value = unsafe { libc::poll(raw.as_mut_ptr(), raw.len() as libc::nfds_t, timeout.unwrap_or(-1)) };
+        check(value.into()).map(drop)
+    })
+}
+
+/// The same as [`poll`], with as little of this program in memory as can be while it waits.
+pub fn poll_at_rest(set: &mut [Poll], timeout: Option<i32>) -> Result<()> {
+    poll_by(set, |raw| rest(raw, timeout))
+}
+
+/// Waits without the program's code in memory; an errno comes back as a negative number.
+pub(in crate::sys) fn rest(raw: &mut [libc::pollfd], timeout: Option<i32>) -> Result<()> {
+    match poll_without_code(raw, timeout.unwrap_or(-1)) {
+        errno @ -4095..0 => Err(Errno(-errno as i32)),
+        _ => Ok(()),
+    }
+}
+
+fn poll_by(set: &mut [Poll], wait: impl FnOnce(&mut [libc::pollfd]) -> Result<()>) -> Result<()> {
     let mut raw = [libc::pollfd { fd: -1, events: 0, revents: 0 }; 16];
     let Some(raw) = raw.get_mut(..set.len()) else { return Err(Errno(libc::EINVAL)) };
     for (raw, want) in raw.iter_mut().zip(set.iter()) {
         raw.fd = want.fd;
         raw.events = if want.read { libc::POLLIN } else { 0 } | if want.write { libc::POLLOUT } else { 0 };
     }
-    // SAFETY: `raw` may be read and written for the length that is passed; the call does not change the descriptors.
-    let value = unsafe { libc::poll(raw.as_mut_ptr(), raw.len() as libc::nfds_t, timeout.unwrap_or(-1)) };
-    match check(value.into()) {
+    match wait(raw) {
         Err(Errno(libc::EINTR)) => {}
         Err(error) => return Err(error),
         Ok(_) => {
