@@ -92,13 +92,30 @@ fn five_hundred_starts_killed_at_random_leave_nothing() {
     let proxies = || -> Vec<_> {
         with_line("xdg-dbus-proxy").into_iter().filter(|(_, line)| line.contains(address.trim())).collect()
     };
-    until(|| mark.alive().is_empty() && with_line(place_word).is_empty() && (!has_bus || proxies().is_empty()));
-    assert_eq!(mark.alive(), vec![], "killed {killed:?}");
+    mark.gone(&format!("killed {killed:?}"));
+    until(|| with_line(place_word).is_empty() && (!has_bus || proxies().is_empty()));
     assert!(!has_bus || proxies().is_empty(), "{:?}", proxies());
     assert_eq!(traces(place.dir.path()), before);
     assert_eq!(place.run(&["--", "/bin/echo", "works"]).ok(), "works\n");
     drop(daemon);
     eprintln!("killed by place among the processes: {killed:?}");
+}
+
+#[test]
+fn a_program_that_shares_the_hosts_processes_ends_with_a_launcher_that_is_killed_at_any_moment() {
+    need!(userns());
+    let place = Place::new();
+    let mark = Mark::new();
+    let mut random = Random(0x5eed_4321_dcba);
+    for _ in 0..300 {
+        let mut command = place.command();
+        command.args(["-q", "--share", "pid", "--", "/bin/sleep", &mark.0]);
+        let mut child = command.spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(random.below(30_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    mark.gone("the program is left");
 }
 
 #[test]

@@ -78,8 +78,12 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     sys::phase("lock-down");
     lock(prepared)?;
     let mut failure = None;
+    let init = (!prepared.namespaces.own_pids).then(sys::pid);
     let program = sys::spawn_shared(|| {
-        failure = Some(program(prepared, socket.as_raw_fd(), terminal.as_ref(), own.as_ref(), mask));
+        failure = Some(match init.map_or(Ok(()), die_with_init) {
+            Ok(()) => program(prepared, socket.as_raw_fd(), terminal.as_ref(), own.as_ref(), mask),
+            Err(failure) => failure,
+        });
         i32::from(crate::exit::FAILED)
     })
     .at(Place::Exec, Call::Clone)?;
@@ -101,6 +105,13 @@ fn die_with_launcher(socket: BorrowedFd<'_>) -> Result<(), Failure> {
     sys::set_parent_death_signal(libc::SIGKILL).at(Place::Setup, Call::Prctl)?;
     // The launcher may have died before that call.
     if hung_up(socket) { Err(Errno(libc::EPIPE)).at(Place::Setup, Call::Receive) } else { Ok(()) }
+}
+
+/// Makes the kernel kill the program when the process that started it dies. (A pid namespace ends with its PID 1 anyway.)
+fn die_with_init(init: i32) -> Result<(), Failure> {
+    sys::set_parent_death_signal(libc::SIGKILL).at(Place::Setup, Call::Prctl)?;
+    // It may have died before that call; then there is no signal.
+    if sys::parent_pid() == init { Ok(()) } else { Err(Errno(libc::ESRCH)).at(Place::Setup, Call::Prctl) }
 }
 
 /// Sets up ids, cgroup, host name, loopback and the limit of nested namespaces, while the host's /proc is still
@@ -250,9 +261,6 @@ fn become_program(
     mask: &Mask,
 ) -> Result<Failure, Failure> {
     let place = Place::Setup;
-    if !prepared.namespaces.own_pids && prepared.process.init {
-        sys::set_parent_death_signal(libc::SIGKILL).at(place, Call::Prctl)?;
-    }
     if let (Some(terminal), Session::Pty(streams)) = (terminal, prepared.process.session) {
         if prepared.process.init {
             sys::own_process_group().at(place, Call::Setpgid)?;

@@ -147,6 +147,16 @@ pub fn kill(pid: i32, signal: i32) -> Result<()> {
     done(unsafe { libc::kill(pid, signal) })
 }
 
+/// The id of this process.
+pub fn pid() -> i32 {
+    Pid::this().as_raw()
+}
+
+/// getppid(2): the parent's process id; 0 if the parent is outside this pid namespace.
+pub fn parent_pid() -> i32 {
+    Pid::parent().as_raw()
+}
+
 /// setsid(2): makes this process the leader of a new session, which has no terminal.
 pub fn setsid() -> Result<()> {
     nix::unistd::setsid()?;

@@ -3,7 +3,7 @@
 use crate::sys::errno::Result;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
-use nix::unistd::{Gid, Pid, Uid};
+use nix::unistd::{Gid, Uid};
 use std::sync::LazyLock;
 
 /// Names of the capabilities, in lower case, in the order of their numbers: capabilities(7). The kernel may know more.
@@ -26,16 +26,6 @@ pub fn ids() -> (u32, u32) {
 /// The effective user id of this process.
 pub fn effective_uid() -> u32 {
     Uid::effective().as_raw()
-}
-
-/// The id of this process.
-pub fn pid() -> i32 {
-    Pid::this().as_raw()
-}
-
-/// getppid(2): the parent's process id; 0 if the parent is outside this pid namespace.
-pub fn parent_pid() -> i32 {
-    Pid::parent().as_raw()
 }
 
 /// getgroups(2): the supplementary groups of this process. (nix's calls sysconf(3) first, which opens a file of /proc.)
