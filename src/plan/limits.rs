@@ -1,6 +1,6 @@
 //! Limits: what is written to the files of the sandbox's cgroup, and what cannot be had.
 
-use super::cgroup::{CgroupSource, available, choose, countable, counting};
+use super::cgroup::{CgroupSource, Wanted, available, choose, countable};
 use super::note::Note;
 use crate::error::{Error, Result};
 use crate::host::{CgroupFacts, Facts};
@@ -70,8 +70,9 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
     let mut list: Vec<&Limit> = wanted.list.iter().collect();
     let description = description(sandbox);
     // What is only preferred goes first where there is no way to have it all.
-    let mut chosen = loop {
-        let (why, fix) = match choose(found, &needed(wanted, &list, found), &description) {
+    let chosen = loop {
+        let controllers = Wanted { needed: needed(wanted, &list, found), counted: wanted.stats };
+        let (why, fix) = match choose(found, &controllers, &description) {
             Ok(chosen) => break chosen,
             Err(nowhere) => nowhere,
         };
@@ -104,14 +105,8 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
             Err((why, fix)) => return Err(refused(limit, &why, &fix)),
         }
     }
-    let mut controllers: Vec<String> = needed(wanted, &list, found).into_iter().map(str::to_owned).collect();
-    if wanted.stats {
-        controllers.extend(counting(&mut chosen, found));
-        controllers.sort_unstable();
-        controllers.dedup();
-    }
-    let (source, delegate) = (chosen.source, wanted.delegate.is_some());
-    Ok(Some(CgroupPlan { source, controllers, files, shown: shown.is_some(), delegate }))
+    let delegate = wanted.delegate.is_some();
+    Ok(Some(CgroupPlan { source: chosen.source, controllers: chosen.used, files, shown: shown.is_some(), delegate }))
 }
 
 /// Controllers that these limits need, or what is to be divided or counted without any.
