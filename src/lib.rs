@@ -37,7 +37,7 @@ pub mod spec;
 #[expect(unsafe_code, reason = "system calls that no crate has a safe function for")]
 mod sys;
 
-pub use sys::{Arena, begin_phases, phase, print_phases};
+pub use sys::{Arena, Arguments, begin_phases, phase, print_phases};
 
 /// What the integration tests use of `sys`.
 #[doc(hidden)]

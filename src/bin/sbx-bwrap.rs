@@ -7,12 +7,12 @@
 #[global_allocator]
 static ALLOCATOR: sbx::Arena = sbx::Arena::new();
 
-/// The entry point that the C library calls. `std::env` has the arguments nevertheless.
+/// The entry point that the C library calls.
 // SAFETY: `main` is the name and the signature that the C library expects, and nothing else has it.
 #[unsafe(no_mangle)]
-pub extern "C" fn main(_argc: std::ffi::c_int, _argv: *const *const std::ffi::c_char) -> std::ffi::c_int {
+pub extern "C" fn main(_count: std::ffi::c_int, arguments: sbx::Arguments) -> std::ffi::c_int {
     sbx::begin_phases();
-    let status = sbx::bwrap::main();
+    let status = sbx::bwrap::main(arguments.strings());
     sbx::phase("end");
     sbx::print_phases();
     status.into()

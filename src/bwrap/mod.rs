@@ -27,9 +27,9 @@ const VERSION: &str = "bubblewrap 0.12.0\n";
 /// The exit status of every failure before the program runs, as in bubblewrap.
 const FAILED: u8 = 1;
 
-/// The entry of the program; returns its exit status.
-pub fn main() -> u8 {
-    let mut args = std::env::args_os();
+/// The program's entry, with its arguments, its name among them; gives its exit status.
+pub fn main(args: Vec<OsString>) -> u8 {
+    let mut args = args.into_iter();
     let name = args.next().unwrap_or_else(|| "bwrap".into());
     let args: Vec<OsString> = args.collect();
     let mut options = Options { environment: std::env::vars_os().collect(), ..Options::default() };

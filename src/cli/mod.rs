@@ -17,11 +17,10 @@ use args::Verb;
 use clap::Parser;
 use std::ffi::OsString;
 
-/// The program's entry; gives its exit status.
-pub fn main() -> u8 {
+/// The program's entry, with its arguments, its name among them; gives its exit status.
+pub fn main(args: Vec<OsString>) -> u8 {
     // A reader that goes away (`| head`) is seen as EPIPE, not as a signal.
     sys::ignore_sigpipe();
-    let args: Vec<OsString> = std::env::args_os().collect();
     // What `sbx selftest` executes inside its sandbox is this program.
     if args.first().is_some_and(|name| name == crate::selftest::INSIDE) {
         return crate::selftest::inside(&args);

@@ -65,33 +65,21 @@ fn drop_and_poll(segments: &Segments, set: &mut [libc::pollfd], time: *const lib
 static ARGUMENTS: AtomicPtr<libc::c_char> = AtomicPtr::new(std::ptr::null_mut());
 static LENGTH: AtomicUsize = AtomicUsize::new(0);
 
-/// Records where the arguments of `main` are in memory: one after the other, as the kernel has put them there.
-extern "C" fn remember_arguments(count: libc::c_int, values: *const *mut libc::c_char) {
-    if count < 1 || values.is_null() {
-        return;
-    }
-    // SAFETY: these are what `main` is called with: `count` strings that end with a NUL.
-    unsafe {
-        let (first, last) = (*values, *values.add(count as usize - 1));
-        let end = last.add(libc::strlen(last));
-        ARGUMENTS.store(first, Ordering::Relaxed);
-        LENGTH.store(end.offset_from(first).max(0) as usize, Ordering::Relaxed);
-    }
+/// Keeps in mind where the arguments lie that [`forget_arguments`] overwrites.
+///
+/// # Safety
+///
+/// From `start` on, as many bytes are this process's own to write, at any time, and nothing refers to them.
+pub(in crate::sys) unsafe fn remember_arguments(start: *mut libc::c_char, length: usize) {
+    ARGUMENTS.store(start, Ordering::Relaxed);
+    LENGTH.store(length, Ordering::Relaxed);
 }
 
-// glibc calls the functions of this section before `main`, and passes them the arguments of `main`.
-#[cfg(target_env = "gnu")]
-#[used]
-// SAFETY: the section holds pointers to functions of this kind.
-#[unsafe(link_section = ".init_array")]
-static REMEMBER: extern "C" fn(libc::c_int, *const *mut libc::c_char) = remember_arguments;
-
-/// Overwrites the arguments of this process with zeroes: everybody may read them in /proc/PID/cmdline. `std::env::args`
-/// must not be used afterwards.
+/// Overwrites the arguments of this process, which everybody may read in /proc/PID/cmdline.
 pub fn forget_arguments() {
     let (start, length) = (ARGUMENTS.load(Ordering::Relaxed), LENGTH.load(Ordering::Relaxed));
     if !start.is_null() {
-        // SAFETY: the range was computed from the arguments of this process, which are writable and its own.
+        // SAFETY: what `remember_arguments` was given may be written, and nothing refers to it.
         unsafe { std::ptr::write_bytes(start, 0, length) };
     }
 }

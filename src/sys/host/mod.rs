@@ -1,5 +1,6 @@
 //! System calls for the launcher alone: functions here may allocate. nix is used wherever it has the call.
 
+mod arguments;
 mod clone;
 mod error_text;
 mod facts;
@@ -10,6 +11,7 @@ mod signal;
 mod strings;
 mod terminal;
 
+pub use arguments::Arguments;
 pub use clone::*;
 pub use facts::*;
 pub use file::*;
