@@ -1,7 +1,8 @@
 //! The text that is printed for an error number.
 
+use super::error_table::TEXTS;
 use crate::sys::errno::Errno;
-use std::ffi::CStr;
+use std::borrow::Cow;
 use std::fmt;
 
 impl Errno {
@@ -18,21 +19,11 @@ impl Errno {
         (1..200).map(Errno).find(|errno| errno.name().is_some_and(|known| format!("{known:?}") == name))
     }
 
-    /// The text of strerror(3), with its first letter in lower case unless an abbreviation starts there.
-    pub fn text(self) -> String {
-        let mut buffer = [0 as libc::c_char; 128];
-        // SAFETY: the buffer may be written for the length that is passed.
-        if unsafe { libc::strerror_r(self.0, buffer.as_mut_ptr(), buffer.len()) } != 0 {
-            return format!("error {}", self.0);
-        }
-        // SAFETY: XSI's strerror_r ends the text with a NUL when it gives 0.
-        let text = unsafe { CStr::from_ptr(buffer.as_ptr()) }.to_string_lossy();
-        let mut chars = text.chars();
-        match chars.next() {
-            Some(first) if !chars.as_str().starts_with(char::is_uppercase) => {
-                first.to_lowercase().chain(chars).collect()
-            }
-            _ => text.into_owned(),
+    /// The sentence of glibc's strerror(3), lower case, without a period.
+    pub fn text(self) -> Cow<'static, str> {
+        match usize::try_from(self.0).ok().and_then(|number| TEXTS.get(number)) {
+            None | Some(&"") => format!("error {}", self.0).into(),
+            Some(text) => (*text).into(),
         }
     }
 }
@@ -60,13 +51,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_printed_with_the_text_of_the_c_library_and_its_symbol() {
+    fn an_error_is_printed_with_its_text_and_its_symbol() {
         assert_eq!(Errno(libc::ENOENT).to_string(), "no such file or directory (ENOENT)");
         assert_eq!(Errno(libc::EIO).to_string(), "input/output error (EIO)");
         assert_eq!(Errno(libc::EAGAIN).to_string(), "resource temporarily unavailable (EAGAIN)");
         assert_eq!(Errno(libc::EOPNOTSUPP).to_string(), "operation not supported (EOPNOTSUPP)");
         assert_eq!(Errno(libc::EXDEV).to_string(), "invalid cross-device link (EXDEV)");
         assert_eq!(format!("{:?}", Errno(0)), "errno 0");
+    }
+
+    #[test]
+    #[cfg(target_env = "gnu")]
+    fn the_texts_are_those_of_the_gnu_c_library() {
+        for errno in (-1..200).map(Errno) {
+            let mut buffer = [0 as libc::c_char; 128];
+            // SAFETY: the buffer may be written for the length that is passed. XSI's strerror_r ends the text with a NUL.
+            let (result, theirs) = unsafe {
+                let result = libc::strerror_r(errno.0, buffer.as_mut_ptr(), buffer.len());
+                (result, std::ffi::CStr::from_ptr(buffer.as_ptr()).to_str().unwrap())
+            };
+            let ours = errno.text();
+            if result != 0 {
+                assert_eq!(ours, format!("error {}", errno.0));
+            } else {
+                assert_eq!((ours[..1].to_lowercase(), &ours[1..]), (theirs[..1].to_lowercase(), &theirs[1..]));
+            }
+        }
+        assert_eq!(Errno(libc::EDOTDOT).text(), "RFS specific error", "what is an abbreviation keeps its capitals");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod clone;
+mod error_table;
 mod error_text;
 mod facts;
 mod file;
