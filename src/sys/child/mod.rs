@@ -3,10 +3,9 @@
 //! Nothing here allocates, panics, logs or starts a thread. `tests/layering.rs` searches the source for what would, and
 //! the allocator of a debug build aborts a child that allocates ([`Arena`](super::Arena)).
 //!
-//! nix is used where its function makes the call and does nothing else, which was checked in its source for each: with
-//! a `CStr`, `NixPath` copies nothing, and results come from `Errno::result`. These are not used because they allocate
-//! or may panic: `readlinkat`, `sendmsg`, `recvmsg`, `umask`, `SignalFd::read_signal`. These are not used because they
-//! lack real-time signals: `waitid`, `kill`, `signal`.
+//! nix is used where its function is the call itself and no more, which was read in its source for each: with a `CStr`, `NixPath`
+//! copies nothing, and its results are made by `Errno::result`. Not used, since they allocate or may panic: `readlinkat`, `sendmsg`,
+//! `recvmsg`, `umask`, `SignalFd::read_signal`; since they leave values out (real-time signals): `waitid`, `kill`, `signal`, `SigSet`.
 
 mod beside;
 mod clock;

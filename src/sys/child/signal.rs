@@ -1,23 +1,51 @@
 //! Signals. They are blocked and read from a descriptor, so that no handler ever runs.
 
-use crate::sys::errno::Result;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use super::descriptor::owned;
+use crate::sys::errno::{Result, check};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-/// A signal mask of this process: sigprocmask(2).
-#[derive(Clone, Copy)]
-pub struct Mask(pub(in crate::sys) SigSet);
+/// A set of signals, as the kernel has it: bit 0 is signal 1.
+///
+/// By hand, as everything here: a C library keeps some real-time signals for itself, how many depends on the library, and its functions
+/// leave them out of sets and refuse them. This program has no threads, for which they are, and treats all signals alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mask(u64);
+
+impl Mask {
+    /// Every signal.
+    pub(in crate::sys) const ALL: Mask = Mask(u64::MAX);
+
+    /// One signal; none where there is no such signal.
+    pub(in crate::sys) const fn only(signal: i32) -> Mask {
+        Mask(if signal >= 1 && signal <= 64 { 1 << (signal - 1) } else { 0 })
+    }
+
+    /// The same set without this signal.
+    #[must_use]
+    pub fn without(self, signal: i32) -> Mask {
+        Mask(self.0 & !Mask::only(signal).0)
+    }
+}
+
+/// Blocks these signals and no others: rt_sigprocmask(2). Gives those that were blocked before.
+pub(in crate::sys) fn block(signals: &Mask) -> Result<Mask> {
+    let mut before = Mask(0);
+    let (new, old) = (&raw const signals.0, &raw mut before.0);
+    // SAFETY: the kernel reads one set and writes another, both of the size that is passed.
+    check(unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, new, old, size_of::<u64>()) })?;
+    Ok(before)
+}
 
 /// Sets the signal mask of this process: sigprocmask(2), SIG_SETMASK.
 pub fn restore(mask: &Mask) -> Result<()> {
-    Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask.0), None)?)
+    block(mask).map(drop)
 }
 
-/// A descriptor from which these signals can be read while they are blocked: signalfd(2).
-pub(in crate::sys) fn descriptor_for(signals: &SigSet) -> Result<OwnedFd> {
-    let signals = SignalFd::with_flags(signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-    Ok(signals.into())
+/// A descriptor that these signals can be read from while they are blocked (signalfd(2)).
+pub(in crate::sys) fn descriptor_for(signals: &Mask) -> Result<OwnedFd> {
+    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    // SAFETY: -1 asks for a new descriptor; the set is read, and has the size that is passed.
+    owned(unsafe { libc::syscall(libc::SYS_signalfd4, -1, &raw const signals.0, size_of::<u64>(), flags) })
 }
 
 /// A descriptor from which SIGCHLD can be read, for a process that only waits for children. SIGCHLD is blocked; all
@@ -27,19 +55,31 @@ pub fn child_descriptor() -> Result<OwnedFd> {
     (1..=64).filter(|signal| *signal != libc::SIGCHLD).for_each(|signal| {
         set_disposition(signal, libc::SIG_IGN);
     });
-    let mut set = SigSet::empty();
-    set.add(Signal::SIGCHLD);
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&set), None)?;
+    let set = Mask::only(libc::SIGCHLD);
+    block(&set)?;
     descriptor_for(&set)
 }
 
-/// signal(2): ignores a signal (SIG_IGN) or sets its default action (SIG_DFL). Gives the previous action, or SIG_ERR.
-/// (nix's takes no real-time signals.)
-pub(in crate::sys) fn set_disposition(signal: i32, action: libc::sighandler_t) -> libc::sighandler_t {
+/// struct sigaction of rt_sigaction(2), on x86-64 and aarch64.
+#[repr(C)]
+#[derive(Default)]
+struct Action {
+    handler: libc::sighandler_t,
+    flags: libc::c_ulong,
+    restorer: usize,
+    mask: u64,
+}
+
+/// Ignores a signal (SIG_IGN) or sets its default action (SIG_DFL): rt_sigaction(2). Gives what was before, or SIG_ERR.
+pub(in crate::sys) fn dispose(signal: i32, action: libc::sighandler_t) -> libc::sighandler_t {
     debug_assert!([libc::SIG_IGN, libc::SIG_DFL].contains(&action));
-    // SAFETY: the actions that are passed here run no code of this program; SIGKILL, SIGSTOP and invalid numbers give
-    // an error.
-    unsafe { libc::signal(signal, action) }
+    let new = Action { handler: action, ..Action::default() };
+    let mut old = Action::default();
+    let (new, before) = (&raw const new, &raw mut old);
+    // SAFETY: the structs have the kernel's layout, and the set in them the size that is passed. The actions that are passed here run no
+    // code of ours; SIGKILL, SIGSTOP and numbers that there are not give an error.
+    let done = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, before, size_of::<u64>()) };
+    if done < 0 { libc::SIG_ERR } else { old.handler }
 }
 
 /// A signal that was read from a descriptor of signalfd(2).
@@ -66,4 +106,23 @@ pub fn next_signal(fd: BorrowedFd<'_>) -> Option<Arrived> {
 /// Sets the default action for SIGPIPE: sbx ignores it, and the program would inherit that.
 pub fn default_sigpipe() {
     set_disposition(libc::SIGPIPE, libc::SIG_DFL);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_real_time_signals_can_be_blocked_and_ignored() {
+        let before = block(&Mask::ALL).unwrap();
+        let blocked = block(&before).unwrap();
+        assert_eq!(blocked, Mask::ALL.without(libc::SIGKILL).without(libc::SIGSTOP));
+        for signal in 32..=64 {
+            let action = dispose(signal, libc::SIG_IGN);
+            assert_eq!(dispose(signal, libc::SIG_DFL), libc::SIG_IGN);
+            dispose(signal, action);
+        }
+        assert_eq!(dispose(65, libc::SIG_IGN), libc::SIG_ERR);
+        assert_eq!(Mask::only(0), Mask::only(65));
+    }
 }

@@ -1,43 +1,21 @@
 //! Signals and timers that only the launcher uses.
 
-use crate::sys::child::{Mask, descriptor_for, set_disposition};
-use crate::sys::errno::{Errno, Result};
-use nix::sys::signal::{SigEvent, SigSet, SigevNotify, SigmaskHow, Signal, sigprocmask};
+use crate::sys::child::{Mask, block, descriptor_for, dispose};
+use crate::sys::errno::Result;
+use nix::sys::signal::{SigEvent, SigevNotify, Signal};
 use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
 use nix::time::ClockId;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-/// Blocks every signal but those in `free`; gives the previous mask. EINVAL: one of them is not a signal, or is a
-/// real-time signal.
+/// Blocks every signal but these; gives the mask that was before.
 pub fn block_all_but(free: &[i32]) -> Result<Mask> {
-    let mut all = SigSet::all();
-    for signal in free {
-        all.remove(signal_of(*signal)?);
-    }
-    let mut old = SigSet::empty();
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), Some(&mut old))?;
-    Ok(Mask(old))
-}
-
-fn signal_of(number: i32) -> Result<Signal> {
-    Signal::try_from(number).map_err(Errno::from)
-}
-
-impl Mask {
-    /// The same mask without this signal.
-    #[must_use]
-    pub fn without(mut self, signal: i32) -> Mask {
-        if let Ok(signal) = signal_of(signal) {
-            self.0.remove(signal);
-        }
-        self
-    }
+    block(&free.iter().fold(Mask::ALL, |all, signal| all.without(*signal)))
 }
 
 /// A descriptor from which every signal can be read while it is blocked: signalfd(2).
 pub fn signal_descriptor() -> Result<OwnedFd> {
-    descriptor_for(&SigSet::all())
+    descriptor_for(&Mask::ALL)
 }
 
 /// The timer of [`continue_after`]. Dropping it stops the timer.
