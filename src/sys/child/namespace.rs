@@ -57,5 +57,5 @@ pub fn loopback_up() -> Result<()> {
     let socket = nix::sys::socket::socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
     let request = loopback((libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short);
     // SAFETY: SIOCSIFFLAGS reads one ifreq, whose name ends with a NUL.
-    done(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) })
+    done(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) })
 }
