@@ -71,7 +71,7 @@ struct Action {
 }
 
 /// Ignores a signal (SIG_IGN) or sets its default action (SIG_DFL): rt_sigaction(2). Gives what was before, or SIG_ERR.
-pub(in crate::sys) fn dispose(signal: i32, action: libc::sighandler_t) -> libc::sighandler_t {
+pub(in crate::sys) fn set_disposition(signal: i32, action: libc::sighandler_t) -> libc::sighandler_t {
     debug_assert!([libc::SIG_IGN, libc::SIG_DFL].contains(&action));
     let new = Action { handler: action, ..Action::default() };
     let mut old = Action::default();
@@ -118,11 +118,11 @@ mod tests {
         let blocked = block(&before).unwrap();
         assert_eq!(blocked, Mask::ALL.without(libc::SIGKILL).without(libc::SIGSTOP));
         for signal in 32..=64 {
-            let action = dispose(signal, libc::SIG_IGN);
-            assert_eq!(dispose(signal, libc::SIG_DFL), libc::SIG_IGN);
-            dispose(signal, action);
+            let action = set_disposition(signal, libc::SIG_IGN);
+            assert_eq!(set_disposition(signal, libc::SIG_DFL), libc::SIG_IGN);
+            set_disposition(signal, action);
         }
-        assert_eq!(dispose(65, libc::SIG_IGN), libc::SIG_ERR);
+        assert_eq!(set_disposition(65, libc::SIG_IGN), libc::SIG_ERR);
         assert_eq!(Mask::only(0), Mask::only(65));
     }
 }

@@ -1,6 +1,6 @@
 //! Signals and timers that only the launcher uses.
 
-use crate::sys::child::{Mask, block, descriptor_for, dispose};
+use crate::sys::child::{Mask, block, descriptor_for, set_disposition};
 use crate::sys::errno::Result;
 use nix::sys::signal::{SigEvent, SigevNotify, Signal};
 use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
