@@ -1,21 +1,22 @@
-//! sbx runs a program in a sandbox that an ordinary user can set up: no root, no setuid binary of ours, no daemon.
+//! sbx runs a program in a sandbox that an ordinary user can set up: no root, no set-user-ID binary of its own, no daemon.
 //!
-//! One road from text to system calls; each stage knows only those below it.
+//! The modules are layers; each uses only those below it (`tests/layering.rs` enforces this order). `docs/architecture.md` says more.
 //!
 //! ```text
-//! cli      what the user typed
-//! bwrap    bubblewrap's options, another front end
-//! selftest what a sandbox keeps from a hostile program, tried from inside
-//! review   what a Sandbox hands out that undoes it
-//! profile  TOML → settings with their places → Sandbox
-//! spec     Sandbox: one sandbox, explicit and ordered, as data
-//! host     → Facts: what this machine and this user can do
-//! plan     Sandbox + Facts → Plan: every decision taken; pure
+//! cli      the command line of sbx
+//! bwrap    bubblewrap's command line → Sandbox
+//! selftest what a hostile program can do in a sandbox, tried from inside
 //! launch   carries a plan out, outside of the sandbox
 //! child    between clone and exec, and PID 1
-//! sys      one function per system call, the only unsafe
-//! dbus     questions to systemd and to a session bus
+//! plan     Sandbox + Facts → Plan: every decision; pure
+//! review   what a Sandbox grants that undoes it
+//! host     → Facts: what this machine and this user can do
+//! profile  TOML → settings with their places → Sandbox
+//! spec     Sandbox: one sandbox as data, explicit and ordered
+//! sys      one function for each system call; the only unsafe code
 //! ```
+//!
+//! Used from any layer: `dbus` (questions to systemd and to a session bus), `error` and `exit`.
 
 #![deny(clippy::disallowed_methods)]
 #![deny(unsafe_code)]
