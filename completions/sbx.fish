@@ -25,158 +25,158 @@ function __fish_sbx_using_subcommand
 end
 
 complete -c sbx -n "__fish_sbx_needs_command" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l set -d 'Set any key of the profile language, after all other flags, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l set -d 'Set any key of the profile, after all other flags, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
-complete -c sbx -n "__fish_sbx_needs_command" -l mask -d 'Make a path empty' -r -F
-complete -c sbx -n "__fish_sbx_needs_command" -l hide -d 'Make a path absent' -r -F
-complete -c sbx -n "__fish_sbx_needs_command" -l deny -d 'Close a path (EACCES)' -r -F
-complete -c sbx -n "__fish_sbx_needs_command" -s e -l env -d 'Set a variable, or pass the caller\'s one of that name' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l net -d 'Network: none or host' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l device -d 'Let a device in: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
-complete -c sbx -n "__fish_sbx_needs_command" -s u -l user -d 'Ids inside: self, root, UID:GID, or range' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
+complete -c sbx -n "__fish_sbx_needs_command" -s u -l user -d 'User and group ids inside: self, root, UID:GID, or range' -r
 complete -c sbx -n "__fish_sbx_needs_command" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_needs_command" -l hostname -d 'Host name inside' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l tty -d 'Terminal: auto, pty (always one of its own, in place of pipes and files), inherit or none' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l tty -d 'Terminal: auto, pty (always a new one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l memory -d 'Memory: bytes, or with K, M, G' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l pids-limit -d 'Processes and threads' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l cpus -d 'Processors\' worth of time, e.g. 1.5' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l stats -d 'Say at the end what was used, as text or json; SIGUSR1 asks meanwhile' -r -f -a "text\t''
+complete -c sbx -n "__fish_sbx_needs_command" -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l pids-limit -d 'Limit of the number of processes and threads' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
-complete -c sbx -n "__fish_sbx_needs_command" -l keep-fd -d 'Leave a descriptor open for the program' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l status-fd -d 'Write a JSON line for each event to a descriptor' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l receipt -d 'Write what enforces each line of the profile, and what is not enforced, as JSON to a file or a descriptor' -r -F
-complete -c sbx -n "__fish_sbx_needs_command" -l as-pid-1 -d 'Run the program as PID 1, without an init of sbx\'s'
+complete -c sbx -n "__fish_sbx_needs_command" -l keep-fd -d 'Keep a file descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_needs_command" -l no-project -d 'Ignore the project\'s .sbx.toml'
-complete -c sbx -n "__fish_sbx_needs_command" -s q -l quiet -d 'Say nothing about optional parts that are missing'
+complete -c sbx -n "__fish_sbx_needs_command" -s q -l quiet -d 'Print no notes, e.g. about optional parts that are missing'
 complete -c sbx -n "__fish_sbx_needs_command" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_needs_command" -s V -l version -d 'Print version'
 complete -c sbx -n "__fish_sbx_needs_command" -a "run" -d 'Run a program in a sandbox (the default)'
-complete -c sbx -n "__fish_sbx_needs_command" -a "plan" -d 'Print what would be done, and do nothing'
-complete -c sbx -n "__fish_sbx_needs_command" -a "check" -d 'Try what this host and this user can do, and say how to mend what does not work'
+complete -c sbx -n "__fish_sbx_needs_command" -a "plan" -d 'Print what a run would do, and do nothing'
+complete -c sbx -n "__fish_sbx_needs_command" -a "check" -d 'Try what this host and this user can do, and say how to fix what does not work'
 complete -c sbx -n "__fish_sbx_needs_command" -a "profile" -d 'List, show and check profiles'
 complete -c sbx -n "__fish_sbx_needs_command" -a "selftest" -d 'Try from inside a sandbox what a hostile program would try'
 complete -c sbx -n "__fish_sbx_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l set -d 'Set any key of the profile language, after all other flags, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l set -d 'Set any key of the profile, after all other flags, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l mask -d 'Make a path empty' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l hide -d 'Make a path absent' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l deny -d 'Close a path (EACCES)' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand run" -s e -l env -d 'Set a variable, or pass the caller\'s one of that name' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l net -d 'Network: none or host' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l device -d 'Let a device in: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -s u -l user -d 'Ids inside: self, root, UID:GID, or range' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s u -l user -d 'User and group ids inside: self, root, UID:GID, or range' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l hostname -d 'Host name inside' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l tty -d 'Terminal: auto, pty (always one of its own, in place of pipes and files), inherit or none' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l tty -d 'Terminal: auto, pty (always a new one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l memory -d 'Memory: bytes, or with K, M, G' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l pids-limit -d 'Processes and threads' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpus -d 'Processors\' worth of time, e.g. 1.5' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l stats -d 'Say at the end what was used, as text or json; SIGUSR1 asks meanwhile' -r -f -a "text\t''
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l pids-limit -d 'Limit of the number of processes and threads' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l keep-fd -d 'Leave a descriptor open for the program' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l status-fd -d 'Write a JSON line for each event to a descriptor' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l receipt -d 'Write what enforces each line of the profile, and what is not enforced, as JSON to a file or a descriptor' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l as-pid-1 -d 'Run the program as PID 1, without an init of sbx\'s'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l keep-fd -d 'Keep a file descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l no-project -d 'Ignore the project\'s .sbx.toml'
-complete -c sbx -n "__fish_sbx_using_subcommand run" -s q -l quiet -d 'Say nothing about optional parts that are missing'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s q -l quiet -d 'Print no notes, e.g. about optional parts that are missing'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l set -d 'Set any key of the profile language, after all other flags, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l set -d 'Set any key of the profile, after all other flags, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l mask -d 'Make a path empty' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hide -d 'Make a path absent' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l deny -d 'Close a path (EACCES)' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -s e -l env -d 'Set a variable, or pass the caller\'s one of that name' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l net -d 'Network: none or host' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device -d 'Let a device in: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -s u -l user -d 'Ids inside: self, root, UID:GID, or range' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s u -l user -d 'User and group ids inside: self, root, UID:GID, or range' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hostname -d 'Host name inside' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tty -d 'Terminal: auto, pty (always one of its own, in place of pipes and files), inherit or none' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tty -d 'Terminal: auto, pty (always a new one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l memory -d 'Memory: bytes, or with K, M, G' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l pids-limit -d 'Processes and threads' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpus -d 'Processors\' worth of time, e.g. 1.5' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stats -d 'Say at the end what was used, as text or json; SIGUSR1 asks meanwhile' -r -f -a "text\t''
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l pids-limit -d 'Limit of the number of processes and threads' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l keep-fd -d 'Leave a descriptor open for the program' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l status-fd -d 'As for `run`, and without effect' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l receipt -d 'As for `run`, and without effect' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l as-pid-1 -d 'Run the program as PID 1, without an init of sbx\'s'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l keep-fd -d 'Keep a file descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l status-fd -d 'Accepted as by `run`, without effect' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l receipt -d 'Accepted as by `run`, without effect' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l no-project -d 'Ignore the project\'s .sbx.toml'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l json -d 'Print JSON'
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -s q -l quiet -d 'As for `run`, and without effect'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s q -l quiet -d 'Accepted as by `run`, without effect'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand check" -s p -l profile -d 'Judge one profile: what of it this host can do' -r
+complete -c sbx -n "__fish_sbx_using_subcommand check" -s p -l profile -d 'Check one profile: what of it this host can do' -r
 complete -c sbx -n "__fish_sbx_using_subcommand check" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand check" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "list" -d 'List the profiles there are'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "list" -d 'List the profiles'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "show" -d 'Print a profile'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "check" -d 'Look for errors in profiles, and for grants that undo the sandbox'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "check" -d 'Check profiles for errors, and for grants that undo the sandbox'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "schema" -d 'Print the JSON schema of the profile language'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -l resolved -d 'All layers merged into one'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -l origin -d 'Say for each value where it comes from'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -l resolved -d 'Print all layers merged into one'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -l origin -d 'Print for each value which line it comes from'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from check" -l strict -d 'Fail if a grant undoes the sandbox and no comment `# accepted: REASON` stands above its line'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from check" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the profiles there are'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the profiles'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "show" -d 'Print a profile'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "check" -d 'Look for errors in profiles, and for grants that undo the sandbox'
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "check" -d 'Check profiles for errors, and for grants that undo the sandbox'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "schema" -d 'Print the JSON schema of the profile language'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l set -d 'Set any key of the profile language, after all other flags, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l set -d 'Set any key of the profile, after all other flags, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l mask -d 'Make a path empty' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l hide -d 'Make a path absent' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l deny -d 'Close a path (EACCES)' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s e -l env -d 'Set a variable, or pass the caller\'s one of that name' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l net -d 'Network: none or host' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device -d 'Let a device in: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s u -l user -d 'Ids inside: self, root, UID:GID, or range' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s u -l user -d 'User and group ids inside: self, root, UID:GID, or range' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l hostname -d 'Host name inside' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tty -d 'Terminal: auto, pty (always one of its own, in place of pipes and files), inherit or none' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tty -d 'Terminal: auto, pty (always a new one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l memory -d 'Memory: bytes, or with K, M, G' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l pids-limit -d 'Processes and threads' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpus -d 'Processors\' worth of time, e.g. 1.5' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l stats -d 'Say at the end what was used, as text or json; SIGUSR1 asks meanwhile' -r -f -a "text\t''
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l pids-limit -d 'Limit of the number of processes and threads' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l keep-fd -d 'Leave a descriptor open for the program' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l as-pid-1 -d 'Run the program as PID 1, without an init of sbx\'s'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l keep-fd -d 'Keep a file descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l no-project -d 'Ignore the project\'s .sbx.toml'
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l json -d 'JSON for programs'
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s v -l verbose -d 'Say of what held how that was seen'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l json -d 'Print JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s v -l verbose -d 'For each line that held, say how that was seen'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest help" -f -a "run" -d 'Run a program in a sandbox (the default)'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest help" -f -a "plan" -d 'Print what would be done, and do nothing'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest help" -f -a "check" -d 'Try what this host and this user can do, and say how to mend what does not work'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest help" -f -a "plan" -d 'Print what a run would do, and do nothing'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest help" -f -a "check" -d 'Try what this host and this user can do, and say how to fix what does not work'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest help" -f -a "profile" -d 'List, show and check profiles'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest help" -f -a "selftest" -d 'Try from inside a sandbox what a hostile program would try'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "list" -d 'List the profiles there are'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "list" -d 'List the profiles'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "show" -d 'Print a profile'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "check" -d 'Look for errors in profiles, and for grants that undo the sandbox'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "check" -d 'Check profiles for errors, and for grants that undo the sandbox'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "schema" -d 'Print the JSON schema of the profile language'

@@ -1,5 +1,5 @@
-//! Generated files are checked in and up to date: the manual, the completions, the schema. With SBX_UPDATE=1 these
-//! tests write them anew.
+//! Generated files are checked in and up to date: the manual, the completions, the schema, the settings of the built-in profiles.
+//! With SBX_UPDATE=1 these tests rewrite them.
 
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
@@ -122,8 +122,7 @@ fn the_manual_of_profiles_names_every_key_mode_option_and_variable() {
     }
 }
 
-/// Completions that clap's generator does not know: values that are names of profiles or words of the language, and the
-/// program with its arguments.
+/// What clap_complete does not complete: names of profiles, words of the profile language, and the program with its arguments.
 const BASH: &str = r#"
 _sbx_more() {
     local cur="$2" i
@@ -199,7 +198,7 @@ const BEFORE: &str = r#".SH SYNOPSIS
 .B schema
 .SH DESCRIPTION
 .B sbx
-runs a program in a sandbox. An ordinary user runs it, without root, without a set-user-ID program of its own and without a
+runs a program in a sandbox, as an ordinary user: without root, without a set-user-ID program of its own and without a
 daemon. A profile, a TOML file that
 .BR sbx\-profile (5)
 describes, says what the program may see and do; flags are the last layer on top of it. Without
@@ -208,20 +207,21 @@ the profile is
 .BR default :
 the system read-only, an empty home, the current directory read-only, no network.
 .PP
-It makes namespaces of its own (user, mount, pid, network, ipc, uts, cgroup, time), assembles the view out of binds and memory,
-drops all capabilities, sets no_new_privs, and starts the program under a small init, which reaps what is left over and
-ends with it. Nothing is made on the host for that, and when
+It creates new namespaces (user, mount, pid, network, ipc, uts, cgroup, time), builds the view of the filesystem from bind mounts and
+directories in memory, drops all capabilities, sets no_new_privs, and starts the program under a small init, which reaps orphaned
+processes and ends with the program. Nothing is created on the host for that, and when
 .B sbx
 has exited, no process of the sandbox is left.
 .PP
-What a profile asks for is enforced, or the run is refused with the cause and the fix. A path that is marked
+What a profile asks for is enforced, or sbx refuses to run and prints the cause and the fix. A path that is marked
 .B optional
-is left out if it is missing; a device, display, sound server or bus that is missing, and what is marked
+is left out if it is missing. If a device, display, sound server or bus is missing, or if something marked
 .B prefer
-and cannot be had, is reported in a line that begins with
-.BR "sbx: note:" .
+is not possible, a line that begins with
+.B "sbx: note:"
+says so.
 .PP
-A flag that is given twice for the same thing counts as it was given last. Paths of flags may be relative, and may use the
+If a flag is given twice for the same thing, the last one counts. Paths in flags may be relative, and may use the
 variables and places of profiles.
 "#;
 
@@ -230,12 +230,12 @@ const SELFTEST: &str = r#"It takes the flags of
 starts a sandbox with them, and in it a program, which is
 .B sbx
 itself, that does what hostile programs do: it looks for the host's files, processes, sockets, keys and devices, for descriptors and
-variables that were left over, and for calls of the kernel that exploits need, and tries to write, to mount, to trace and to leave. Most
-of it is what is known of attacks on containers. It knows what to look for: a process, files, sockets and keys are made outside for
-that, and are gone afterwards. The sandbox is the profile's but for two things: it has no terminal, and shows a few files of the test's
-own below /tmp. Nothing that is tried harms the host, even where it works, and none of it takes root.
+variables that were left over, and for system calls that exploits need, and it tries to write, to mount, to trace and to escape. Most of the
+attempts come from known attacks on containers. So that there is something to find, sbx creates a process, files, sockets and keys outside,
+and removes them afterwards. The sandbox is the profile's except that it has no terminal, and shows a few files of the test below /tmp.
+No attempt harms the host, even if it works, and none of them needs root.
 .PP
-Each line of the table is one try, or one line of the profile's [assert]:
+Each line of the table is one attempt, or one line of the profile's [assert]:
 .TP
 .B held
 it did not work;
@@ -243,7 +243,7 @@ it did not work;
 says how that was seen
 .TP
 .B shared
-it worked, and the profile says that it may; the line says where
+it worked, and the profile allows it; the line says where
 .TP
 .B FAILED
 it worked, and should not
@@ -252,7 +252,7 @@ it worked, and should not
 it could not be tried, and why: the host has no such socket, device or system call
 .PP
 .B \-\-json
-prints all of that for programs: a list of lines, each with its
+prints the same for programs: a list of lines, each with its
 .BR id ,
 .BR group ,
 .BR title ,
@@ -269,24 +269,24 @@ and
 .B \-\-tty
 have no effect.
 .PP
-The exit status is 0 if nothing failed, and 1 if something did; 125 says that the sandbox did not start.
+The exit status is 0 if nothing failed, 1 if something did, and 125 if the sandbox did not start.
 "#;
 
 const AFTER: &str = r##".PP
-Errors are shown as in a run. Of a profile without errors, each grant that counts is listed with its severity, its weight from 0 to 10,
-what somebody inside can do with it, the line that grants it, and what to use instead:
+Errors are shown as in a run. For a profile without errors, each grant that counts is listed with its severity, its weight from 0 to 10,
+what a program inside can do with it, the line that grants it, and what to use instead:
 .TP
 .B undoes
 a way out of the sandbox, on some hosts if not on all; its weight is 5 or more
 .TP
 .B weakens
-more than a program needs as a rule
+more than programs usually need
 .TP
 .B note
 worth knowing
 .PP
-A stricter line for a path takes away what a freer one above it grants. The host is not looked at, and the current directory counts
-as one that holds a project. What the kernel's own flaws give away is not judged.
+A stricter line for a path takes away what a freer line for a directory above it grants. The host is not looked at, and the current
+directory counts as one that holds a project. Flaws of the kernel are not judged.
 .PP
 The exposure is from 0.0 (nothing is shared) to 10.0: the heaviest grant counts in full, each further one takes a third of its share of
 what is left. Below 1.0 it is
@@ -303,7 +303,8 @@ and
 .B DANGEROUS
 from there. With
 .BR \-\-strict ,
-a grant that undoes the sandbox is a failure, unless the profile gives a reason in a comment above its line; it counts all the same:
+a grant that undoes the sandbox is a failure, unless the profile gives a reason in a comment above its line. Such a grant still counts
+for the exposure:
 .EX
 [network]
 # accepted: it downloads from anywhere
@@ -312,32 +313,32 @@ mode = "host"
 .SH "SBX PROFILE SCHEMA"
 Prints the JSON schema of the profile language, for editors.
 .SH "THE TERMINAL"
-Where one of the three standard streams is a terminal, the program gets a terminal of its own, and
+If one of the three standard streams is a terminal, the program gets a terminal of its own, and
 .B sbx
-copies between the two: what runs inside can neither type into the caller's terminal nor read what is typed when the sandbox is
-in the background. ^C, ^Z, and the size of the window work as without a sandbox.
+copies between the two: the program can neither type into the caller's terminal nor read what is typed while the sandbox is in the
+background. ^C, ^Z and the window size work as without a sandbox.
 .B \-\-tty inherit
 hands the caller's terminal over instead;
 .B \-\-tty none
-gives none. With both, a stream that is the terminal has no name inside: tty(1) finds none. Pipes and files are passed as they are, but for
+gives none. With both, a stream that is the terminal has no name inside: tty(1) finds none. Pipes and files are passed as they are, except with
 .BR "\\-\\-tty pty" ,
-which puts a terminal in their place: it echoes, and ends lines with CR LF. A stream that is closed becomes /dev/null.
+which puts a terminal in their place: it echoes, and ends lines with CR LF. A closed stream becomes /dev/null.
 .SH "WITHOUT AN INIT"
 With
 .B \-\-as\-pid\-1
-the program itself is PID 1 of its namespace: it has to reap, the kernel gives it no signal that it does not handle, and one that
-clears its parent-death signal outlives an
+the program itself is PID 1 of its namespace: it has to reap orphaned processes, it gets only signals that it handles, and if it clears
+its parent-death signal, it outlives an
 .B sbx
 that is killed with SIGKILL. With
 .B \-\-share pid
-there is no namespace to end: what the program starts in the background may outlive it.
+there is no pid namespace to end: what the program starts in the background may outlive it.
 .SH "EXIT STATUS"
 The program's own status, and:
 .TP
 .B 124
-the time of
-.B \-\-timeout
-was over: SIGTERM, and two seconds later SIGKILL
+the program ran longer than
+.BR \-\-timeout :
+it got SIGTERM, and two seconds later SIGKILL
 .TP
 .B 125
 .B sbx
@@ -357,38 +358,38 @@ ended the program
 .B sbx check
 and
 .B sbx profile check
-exit with 1 if something is wrong with what they look at; what a profile grants is no error without
+exit with 1 if something is wrong with what they check; a grant of a profile is no error without
 .BR \-\-strict .
 .B sbx selftest
 exits with 1 if something failed.
 .SH "STATUS LINES"
 .BI \-\-status\-fd " N"
-gets a line of JSON for each event:
+writes a line of JSON for each event to the file descriptor:
 .EX
 {"event":"started","pid":4242}
 {"event":"exited","status":143,"cause":"signal","signal":15}
 {"event":"failed","status":125,"message":"..."}
+{"event":"note","message":"..."}
 .EE
-The process id is the one of the sandbox's init, as the caller's namespace numbers it. The cause is
+The process id is that of the sandbox's init in the caller's pid namespace. The cause is
 .BR exited ,
 .BR signal ,
 .BR timeout ,
 .B oom
-when it was ended for memory, or
-.BR killed ,
-when somebody killed the sandbox itself. With limits or
+if the program was ended for memory, or
+.B killed
+if somebody killed the sandbox itself. With limits or
 .BR \-\-stats ,
 .B used
-has what was used, from the sandbox's cgroup: times in microseconds, sizes in bytes;
+has the usage of the sandbox's cgroup: times in microseconds, sizes in bytes;
 .B oom_killed
-names processes that were ended for memory: the kernel counts them, and tells their names to its log alone, so that sbx names those that
-it has
+names processes that were ended for memory. The kernel counts them, but writes their names only to its log. So sbx names those that it has
 .B seen
-in the act, and as probable who was the largest shortly before and is gone. With
+being ended, and as probable those that were the largest shortly before and are gone. With
 .B \-\-stats
-SIGUSR1 is not handed on: sbx then tells what is used so far, here as an event
+SIGUSR1 is not handed on to the program: sbx prints the usage so far, here as an event
 .BR stats .
-The receipt gets it, too, at the end.
+At the end, the usage is written to the receipt, too.
 .SH FILES
 .TP
 .I /etc/sbx/profiles/NAME.toml
@@ -403,20 +404,20 @@ the project's file in the current directory, which may only tighten;
 .B \-\-no\-project
 ignores it
 .PP
-Files of one name are layers: the user's is applied on top of the system's, and that on top of the built-in one.
+Files with the same name are layers: the user's is applied on top of the system's, and that on top of the built-in one.
 .TP
 .I ~/.config/systemd/user/sbx.service
-a unit of the user's systemd manager, which comes with sbx and runs a process that sleeps. While it runs, sandboxes with limits
-that would be in a scope each are below its cgroup
+a unit of the user's systemd manager, which comes with sbx and runs a process that sleeps. While it runs, sandboxes with limits share its
+cgroup
 .RI ( sbx.slice/sbx.service )
-instead: the manager is not asked when sbx itself runs below it (a terminal of the desktop, a service), and
-has only to move sbx there from a session of its own (ssh, a console). What it gives up: the sandboxes have no units of their own, stopping
-the service ends them all, and the cgroup of a launcher that was killed stays until the next start takes it away
+instead of getting a scope each. If sbx itself runs below the manager (in a terminal of the desktop, or in a service), it does not
+ask the manager at all; from a session of its own (ssh, a console), the manager only has to move sbx there. The price: the sandboxes have no
+units of their own, stopping the service ends them all, and the cgroup of a killed launcher stays until the next start removes it
 .SH ENVIRONMENT
-The environment of the program is cleared but for HOME, USER, LOGNAME, SHELL, PATH, HOSTNAME and XDG_RUNTIME_DIR, which describe the
-sandbox, and what the profile or
+The environment of the program has HOME, USER, LOGNAME, SHELL, PATH, HOSTNAME and XDG_RUNTIME_DIR, which describe the sandbox, and what
+the profile or
 .B \-\-env
-sets or passes. NO_COLOR switches colours in messages off.
+sets or passes; nothing else. NO_COLOR disables colours in messages.
 .SH EXAMPLES
 .EX
 sbx \-\- ./downloaded\-tool \-\-help

@@ -11,14 +11,14 @@ use std::path::PathBuf;
     version,
     about = "Run a program in a sandbox, without root, setuid or a daemon",
     override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest ...",
-    after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`, whose flags `sbx run --help` lists. A program with the\n\
-                  name of a verb is run with `sbx -- check`.\n\n\
+    after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`; `sbx run --help` lists its flags. To run a program\n\
+                  that has the name of a verb, write `sbx -- check`.\n\n\
                   Examples:\n\
                   \x20 sbx -- ./downloaded-tool --help      system read-only, empty home, no network\n\
                   \x20 sbx --profile browser firefox-esr    its own profile directory and the downloads, nothing else\n\
                   \x20 sbx --profile ci -- cargo test       a build or a test, without network\n\
                   \x20 sbx --rw out --net host -- ./tool    the default, with a writable directory and the network\n\
-                  \x20 sbx plan --profile ci -- cargo test  what would be done, and nothing done\n\n\
+                  \x20 sbx plan --profile ci -- cargo test  what a run would do\n\n\
                   Exit status: the program's own; 128+N if signal N ended it; 124 timed out; 125 sbx failed before\n\
                   the program started; 126 it could not be executed; 127 it was not found.\n\
                   Manual: sbx(1), sbx-profile(5).",
@@ -27,52 +27,52 @@ use std::path::PathBuf;
     disable_help_subcommand = false
 )]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub verb: Verb,
 }
 
-/// What to do.
+/// The subcommands of `sbx`.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
     /// Run a program in a sandbox (the default)
     Run(Run),
-    /// Print what would be done, and do nothing
+    /// Print what a run would do, and do nothing
     Plan(Plan),
-    /// Try what this host and this user can do, and say how to mend what does not work
+    /// Try what this host and this user can do, and say how to fix what does not work
     Check(Check),
     /// List, show and check profiles
     Profile(Profile),
     /// Try from inside a sandbox what a hostile program would try
     #[command(
-        after_help = "Each line says `held` (it did not work), `shared` (it worked, and the profile says so), `FAILED` (it worked, and\n\
-                            should not) or `not run` (it could not be tried here, and why). Exit status: 0 if nothing failed, 1 if\n\
-                            something did, 125 if the sandbox did not start."
+        after_help = "Each line says `held` (it did not work), `shared` (it worked, and the profile allows it),\n\
+                            `FAILED` (it worked, and should not) or `not run` (it could not be tried here, and why).\n\
+                            Exit status: 0 if nothing failed, 1 if something did, 125 if the sandbox did not start."
     )]
     Selftest(Selftest),
 }
 
-/// The self-test.
+/// `sbx selftest`
 #[derive(Args, Debug)]
 pub struct Selftest {
-    /// The sandbox to try
+    /// The sandbox to test
     #[command(flatten)]
     pub sandbox: Sandbox,
-    /// JSON for programs
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Say of what held how that was seen
+    /// For each line that held, say how that was seen
     #[arg(short, long)]
     pub verbose: bool,
 }
 
-/// The sandbox that is wanted: a profile and the layers above it.
+/// The flags that describe a sandbox: a profile, and the settings that are its last layer.
 #[derive(Args, Debug, Default)]
 pub struct Sandbox {
     /// Profile: a name (see `sbx profile list`) or a file
     #[arg(short, long, value_name = "NAME|FILE", default_value = "default")]
     pub profile: String,
-    /// Set any key of the profile language, after all other flags, e.g. --set rlimits.nofile=256
+    /// Set any key of the profile, after all other flags, e.g. --set rlimits.nofile=256
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<OsString>,
     /// Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other
@@ -84,16 +84,16 @@ pub struct Sandbox {
     /// Put an empty directory in memory at a path
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub tmpfs: Vec<OsString>,
-    /// Make a path empty
+    /// Mask a path: an empty file or directory is there instead
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub mask: Vec<OsString>,
-    /// Make a path absent
+    /// Hide a path: it does not exist inside (ENOENT)
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub hide: Vec<OsString>,
-    /// Close a path (EACCES)
+    /// Deny a path: it cannot be opened (EACCES)
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub deny: Vec<OsString>,
-    /// Set a variable, or pass the caller's one of that name
+    /// Set an environment variable, or without a value pass the caller's
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     pub env: Vec<OsString>,
     /// Network: none or host
@@ -102,10 +102,10 @@ pub struct Sandbox {
     /// Share a namespace with the host: ipc, uts, pid, cgroup, time
     #[arg(long, value_name = "NAMESPACE")]
     pub share: Vec<OsString>,
-    /// Let a device in: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev
+    /// Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev
     #[arg(long, value_name = "CLASS|PATH")]
     pub device: Vec<OsString>,
-    /// Ids inside: self, root, UID:GID, or range
+    /// User and group ids inside: self, root, UID:GID, or range
     #[arg(short, long, value_name = "USER")]
     pub user: Option<OsString>,
     /// Directory to start in
@@ -114,28 +114,28 @@ pub struct Sandbox {
     /// Host name inside
     #[arg(long, value_name = "NAME")]
     pub hostname: Option<OsString>,
-    /// Terminal: auto, pty (always one of its own, in place of pipes and files), inherit or none
+    /// Terminal: auto, pty (always a new one, in place of pipes and files), inherit or none
     #[arg(long, value_name = "HOW")]
     pub tty: Option<OsString>,
     /// End the program after this time, e.g. 90s or 10m
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<OsString>,
-    /// Memory: bytes, or with K, M, G
+    /// Memory limit, in bytes, or with K, M, G
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<OsString>,
-    /// Processes and threads
+    /// Limit of the number of processes and threads
     #[arg(long, value_name = "N")]
     pub pids_limit: Option<OsString>,
-    /// Processors' worth of time, e.g. 1.5
+    /// CPU limit, in CPUs, e.g. 1.5
     #[arg(long, value_name = "N")]
     pub cpus: Option<OsString>,
-    /// Say at the end what was used, as text or json; SIGUSR1 asks meanwhile
+    /// Print usage at exit, as text or json; SIGUSR1 prints it now
     #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "text", value_parser = ["text", "json"])]
     pub stats: Option<String>,
-    /// Run the program as PID 1, without an init of sbx's
+    /// Run the program as PID 1, without sbx's init
     #[arg(long)]
     pub as_pid_1: bool,
-    /// Leave a descriptor open for the program
+    /// Keep a file descriptor open for the program
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..1_048_576))]
     pub keep_fd: Vec<i32>,
     /// Ignore the project's .sbx.toml
@@ -146,19 +146,19 @@ pub struct Sandbox {
 /// `sbx run`
 #[derive(Args, Debug, Default)]
 pub struct Run {
-    /// The sandbox.
+    /// The sandbox to run in.
     #[command(flatten)]
     pub sandbox: Sandbox,
-    /// Write a JSON line for each event to a descriptor
+    /// Write a JSON line for each event to a file descriptor
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..1_048_576))]
     pub status_fd: Option<i32>,
-    /// Write what enforces each line of the profile, and what is not enforced, as JSON to a file or a descriptor
+    /// Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor
     #[arg(long, value_name = "FILE|N", value_hint = ValueHint::FilePath)]
     pub receipt: Option<OsString>,
-    /// Say nothing about optional parts that are missing
+    /// Print no notes, e.g. about optional parts that are missing
     #[arg(short, long)]
     pub quiet: bool,
-    /// Program and arguments; the profile's if none
+    /// Program and arguments (default: process.args of the profile)
     #[arg(value_name = "PROGRAM", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     pub program: Vec<OsString>,
 }
@@ -209,22 +209,22 @@ impl Run {
 /// `sbx plan`
 #[derive(Args, Debug)]
 pub struct Plan {
-    /// The sandbox.
+    /// The sandbox to plan.
     #[command(flatten)]
     pub sandbox: Sandbox,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// As for `run`, and without effect
+    /// Accepted as by `run`, without effect
     #[arg(short, long, hide = true)]
     pub quiet: bool,
-    /// As for `run`, and without effect
+    /// Accepted as by `run`, without effect
     #[arg(long, value_name = "N", hide = true)]
     pub status_fd: Option<i32>,
-    /// As for `run`, and without effect
+    /// Accepted as by `run`, without effect
     #[arg(long, value_name = "FILE|N", hide = true)]
     pub receipt: Option<OsString>,
-    /// Program and arguments; the profile's if none
+    /// Program and arguments (default: process.args of the profile)
     #[arg(value_name = "PROGRAM", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     pub program: Vec<OsString>,
 }
@@ -232,7 +232,7 @@ pub struct Plan {
 /// `sbx check`
 #[derive(Args, Debug)]
 pub struct Check {
-    /// Judge one profile: what of it this host can do
+    /// Check one profile: what of it this host can do
     #[arg(short, long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
     /// Print JSON
@@ -243,15 +243,15 @@ pub struct Check {
 /// `sbx profile`
 #[derive(Args, Debug)]
 pub struct Profile {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub verb: ProfileVerb,
 }
 
-/// What to do with profiles.
+/// The subcommands of `sbx profile`.
 #[derive(Subcommand, Debug)]
 pub enum ProfileVerb {
-    /// List the profiles there are
+    /// List the profiles
     List {
         /// Print JSON
         #[arg(long)]
@@ -261,14 +261,14 @@ pub enum ProfileVerb {
     Show {
         /// Name or file
         name: String,
-        /// All layers merged into one
+        /// Print all layers merged into one
         #[arg(long)]
         resolved: bool,
-        /// Say for each value where it comes from
+        /// Print for each value which line it comes from
         #[arg(long)]
         origin: bool,
     },
-    /// Look for errors in profiles, and for grants that undo the sandbox
+    /// Check profiles for errors, and for grants that undo the sandbox
     Check {
         /// Files, or names of profiles
         #[arg(required = true, value_name = "FILE|NAME", value_hint = ValueHint::FilePath)]
@@ -284,12 +284,12 @@ pub enum ProfileVerb {
     Schema,
 }
 
-/// The definition, for what is generated from it.
+/// The definition of the command line, from which the manual is generated.
 pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// The same for completions, where the flags of `run` may stand without it.
+/// The definition for completions, in which the flags of `run` may stand without `run`, unlike in [`command`].
 pub fn completed() -> clap::Command {
     let command = Cli::command().subcommand_required(false);
     Run::augment_args(command).args_conflicts_with_subcommands(true)
