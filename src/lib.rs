@@ -40,7 +40,7 @@ mod sys;
 
 pub use sys::{Arena, Arguments, begin_phases, phase, print_phases};
 
-/// What the integration tests use of `sys`.
+/// Functions and types of `sys` that the integration tests use.
 #[doc(hidden)]
 pub mod testing {
     pub use crate::sys::{Errno, landlock_version, load_filter, new_user_namespace, pidfd_open, set_no_new_privs};
@@ -48,7 +48,7 @@ pub mod testing {
 
 use std::path::{Path, PathBuf};
 
-/// The host's path of a path of the view, whose root is that directory.
+/// The path on the host of `path` inside a view whose root is the directory `root`.
 pub(crate) fn host_path(root: &Path, path: &Path) -> PathBuf {
     host::below(root, path)
 }
