@@ -1,32 +1,32 @@
-//! Errors of profiles, in the look of rustc's: file, line, caret, one sentence, one `help:`.
+//! Errors in profiles, formatted like rustc's: file, line, caret, one sentence, one `help:`.
 
 use super::source::{At, Sources};
 use crate::error::printable;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-/// One thing that is wrong.
+/// One error in a profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// What is wrong, in one sentence.
     pub message: String,
-    /// Where.
+    /// Position of the error in a source; none if it belongs to no line.
     pub at: Option<At>,
-    /// What to do.
+    /// How to fix it, printed after `help:`.
     pub help: Option<String>,
 }
 
 impl Diagnostic {
-    /// An error at a place.
+    /// An error at a position of a source, without help.
     pub fn at(at: &At, message: impl Into<String>) -> Diagnostic {
         Diagnostic { message: message.into(), at: Some(at.clone()), help: None }
     }
 
-    /// An error without a place.
+    /// An error without a position and without help.
     pub fn new(message: impl Into<String>) -> Diagnostic {
         Diagnostic { message: message.into(), at: None, help: None }
     }
 
-    /// Adds what to do.
+    /// Adds how to fix the error.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
         self.help = Some(help.into());
@@ -34,7 +34,8 @@ impl Diagnostic {
     }
 }
 
-/// A character as a terminal may be given it.
+/// A character of a profile as it is safe to print: C1 controls and characters that change the direction of the text
+/// (which could make a line read differently from what it says) are replaced by others of the same length in UTF-8.
 fn shown(c: char) -> char {
     match c {
         '\u{80}'..='\u{9f}' => '\u{b7}',
@@ -43,26 +44,27 @@ fn shown(c: char) -> char {
     }
 }
 
-/// How many are shown: a file that somebody else wrote must not fill the screen, or take minutes to be told about.
+/// Number of errors that are printed: a file that somebody else wrote must not fill the screen, or take minutes to
+/// render.
 const MOST: usize = 20;
 
-/// Everything that is wrong, with the texts it is wrong in.
+/// All errors of a run, with the sources that they point into.
 #[derive(Debug, Clone)]
 pub struct Failed {
-    /// All of it, in the order it was found.
+    /// The errors, in the order in which they were found.
     pub diagnostics: Vec<Diagnostic>,
-    /// The texts.
+    /// The sources that the positions of the errors refer to.
     pub sources: Sources,
 }
 
 impl Failed {
-    /// As text, with colours where asked.
+    /// The errors as text for a terminal; `colour` adds escape sequences.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let mut out = String::new();
         for diagnostic in self.diagnostics.iter().take(MOST) {
             let place = diagnostic.at.as_ref().and_then(|at| Some((at, self.sources.get(at.source)?)));
-            // A flag stands for the whole line that it was made into, which nobody wrote.
+            // Nobody wrote the line that a flag was translated into: name the flag instead.
             let flag = place.and_then(|(at, source)| source.label(at));
             let message = match flag {
                 Some(flag) => printable(&format!("{} ({flag})", diagnostic.message)).into_owned(),
@@ -73,7 +75,7 @@ impl Failed {
             if let Some((at, source)) = place {
                 let end = source.text.len();
                 let span = at.span.start.min(end)..at.span.end.min(end);
-                // Of the same length in bytes, so that spans stay right; ASCII's controls are the renderer's business.
+                // The length in bytes stays the same, so that spans stay right. The renderer replaces ASCII controls.
                 let text: String = source.text.chars().map(shown).collect();
                 let mut snippet = Snippet::source(text).annotation(AnnotationKind::Primary.span(span));
                 if let Some(name) = &name {

@@ -1,4 +1,5 @@
-//! One file of a profile, read: settings as written, each with its place; all errors of the file at once.
+//! Reads one file of a profile into settings as written, each with its position, and reports all errors of the file at
+//! once.
 
 use super::diagnostic::Diagnostic;
 use super::schema::{self, Key, Kind};
@@ -7,25 +8,25 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A string with its place.
+/// A string with its position in a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
     /// The string.
     pub text: String,
-    /// Where it stands.
+    /// Position of the string.
     pub at: At,
 }
 
-/// A value as written.
+/// The value of a key, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// A switch.
+    /// `true` or `false`, with its position.
     Switch(bool, At),
-    /// A word, string or number.
+    /// A word, a string, or a number as text.
     Text(Text),
-    /// A list.
+    /// A list of strings, with the position of the whole list.
     List(Vec<Text>, At),
-    /// Names or paths with their strings.
+    /// A table of strings: names or paths with their values.
     Map(Vec<(Text, Text)>),
 }
 
@@ -36,7 +37,7 @@ pub struct Setting {
     pub key: &'static Key,
     /// Its value.
     pub value: Value,
-    /// Where the key stands.
+    /// Position of the key's name.
     pub at: At,
 }
 
@@ -45,16 +46,16 @@ pub struct Setting {
 pub struct Document {
     /// The settings.
     pub settings: Vec<Setting>,
-    /// Number of its source.
+    /// Index of the file in [`Sources`].
     pub source: usize,
-    /// A project's file, which may only tighten.
+    /// This is a project's file (`.sbx.toml`), which may only tighten.
     pub project: bool,
-    /// It is no TOML, so that what is missing in it may be there all the same.
+    /// The text is not valid TOML, so a setting that seems to be missing may have been written.
     pub torn: bool,
 }
 
 impl Document {
-    /// Reads the source of this number. What cannot be read is left out and stands in `errors`.
+    /// Reads the source with this index. Settings that cannot be read are left out and reported in `errors`.
     pub fn parse(sources: &Sources, source: usize, errors: &mut Vec<Diagnostic>) -> Document {
         let text = sources.get(source).map_or("", |source| source.text.as_str());
         let (table, wrong) = DeTable::parse_recoverable(text);
@@ -69,7 +70,7 @@ impl Document {
         Document { settings: reader.settings, source, project: false, torn }
     }
 
-    /// The setting of a key.
+    /// The setting of the key with this full name, if the file has it.
     pub fn get(&self, name: &str) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.key.name == name)
     }
@@ -222,7 +223,7 @@ impl Reader<'_> {
             Kind::Text => "\"...\"".to_owned(),
         };
         let last = key.name.rsplit('.').next().unwrap_or(key.name);
-        let help = format!("write such as `{last} = {form}`: {}", key.doc);
+        let help = format!("write for example `{last} = {form}`: {}", key.doc);
         self.error(value.span(), format!("`{}` takes {wanted}, not {found}", key.name), Some(help));
         None
     }

@@ -1,26 +1,28 @@
-//! Variables and places in strings: `${HOME}`, `~/`, `xdg-download`. No templates, no commands, no effect.
+//! Expands variables and well-known directories in strings: `${HOME}`, `~/`, `xdg-download`. No templates, no commands,
+//! no side effects.
 
 use super::schema::nearest;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// What variables stand for. Filled by `host`, so that reading a profile has no other input.
+/// Values of the variables and well-known directories. `host` fills it, so that reading a profile has no other input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vars {
-    /// `HOME`, `CWD`, `UID`, `USER`, `XDG_*`.
+    /// Values of `HOME`, `CWD`, `UID`, `USER` and `XDG_*`.
     pub names: BTreeMap<String, String>,
-    /// `xdg-download` and its like, to absolute paths.
+    /// Absolute paths of `xdg-download` and the other user directories (user-dirs.dirs(5)).
     pub places: BTreeMap<String, String>,
-    /// Homes by their real paths: the caller's, and other people's.
+    /// Real paths of home directories: the caller's first, then other people's.
     pub homes: Vec<PathBuf>,
-    /// The caller's own limits, soft and hard, by their names in `[rlimits]`.
+    /// The caller's soft and hard resource limits (getrlimit(2)), by their names in `[rlimits]`.
     pub rlimits: BTreeMap<&'static str, (u64, u64)>,
-    /// Where the caller's profiles are, by real paths, with every link on the way: who can write there decides over the next sandbox.
+    /// Directories of the caller's profiles by their real paths, and every link on the way: whoever can write there
+    /// controls the next sandbox.
     pub profiles: Vec<PathBuf>,
 }
 
 impl Vars {
-    /// Replaces `${NAME}`; `$${` stands for `${` itself. The error is a sentence without its place.
+    /// Replaces `${NAME}` by its value, and `$${` by `${`. The error is a sentence without a position.
     pub fn text(&self, text: &str) -> Result<String, String> {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -55,7 +57,8 @@ impl Vars {
         }
     }
 
-    /// An absolute path, without `.` and doubled slashes. `..` is refused: what it names depends on links.
+    /// Expands a path to an absolute one without `.` and repeated slashes. `..` is refused: what it names depends on
+    /// links. The error is a sentence without a position.
     pub fn path(&self, text: &str) -> Result<PathBuf, String> {
         let expanded = match text.split_once('/').map_or((text, None), |(first, rest)| (first, Some(rest))) {
             ("~", rest) => join(self.names.get("HOME").ok_or_else(|| self.unknown("HOME"))?, rest),
@@ -76,7 +79,7 @@ impl Vars {
         if expanded.len() >= 4096 {
             return Err(format!("the path is {} bytes long; Linux takes 4095", expanded.len()));
         }
-        // Most are written so that nothing is to be taken out.
+        // Most paths are written plainly: spare them the split into components.
         let plain = expanded.len() == 1 || expanded.split('/').skip(1).all(|part| !matches!(part, "" | "."));
         Ok(if plain { expanded.into() } else { PathBuf::from(expanded).components().collect() })
     }

@@ -1,9 +1,9 @@
-//! The language as a JSON schema, for editors.
+//! The profile language as a JSON schema, for editors.
 
 use super::schema::{KEYS, Key, Kind, MODES};
 use serde_json::{Map, Value as Json, json};
 
-/// The JSON schema (draft 2020-12).
+/// The JSON schema (draft 2020-12) of a profile, from the table [`KEYS`].
 pub fn json_schema() -> Json {
     let mut root = Map::new();
     for key in KEYS {

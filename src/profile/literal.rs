@@ -1,30 +1,31 @@
-//! Settings of the profiles that are part of the program, as they stand in it: read when it was written, not at each start.
+//! Settings of the built-in profiles as constants: their TOML is parsed when `built_in.rs` is generated, not at each
+//! start.
 //!
-//! Reading their TOML would take a start longer than planning the sandbox does.
+//! Parsing the TOML at each start would take longer than planning the sandbox does.
 
 use super::document::{Document, Setting, Text, Value};
 use super::schema;
 use super::source::At;
 
-/// A string, and where it stands in the profile's text: first byte, and the byte behind it.
+/// A string with its span in the profile's text: offset of its first byte, and of the byte after its last.
 pub(super) struct Word(pub &'static str, pub usize, pub usize);
 
-/// A value, with the bytes that it stands at where it is more than one string.
+/// A value as a constant; switches and lists carry their span (start and end in bytes).
 pub(super) enum Literal {
-    /// A switch.
+    /// `true` or `false`.
     Switch(bool, usize, usize),
-    /// A word, string or number.
+    /// A word, a string, or a number as text.
     Text(Word),
-    /// A list.
+    /// A list of strings.
     List(&'static [Word], usize, usize),
-    /// Names or paths with their strings.
+    /// A table of strings: names or paths with their values.
     Map(&'static [(Word, Word)]),
 }
 
-/// A key by its name, where it stands, and its value.
+/// A setting: the key's full name, the span of the key in bytes, and the value.
 pub(super) struct Line(pub &'static str, pub usize, pub usize, pub Literal);
 
-/// The document that these lines were read from, as the source of this number.
+/// The document that these lines were generated from; `source` is the index of its text in `Sources`.
 pub(super) fn document(lines: &[Line], source: usize) -> Document {
     let at = |start: usize, end: usize| At { source, span: start..end };
     let text = |word: &Word| Text { text: word.0.to_owned(), at: at(word.1, word.2) };
@@ -35,13 +36,13 @@ pub(super) fn document(lines: &[Line], source: usize) -> Document {
             Literal::List(words, start, end) => Value::List(words.iter().map(text).collect(), at(*start, *end)),
             Literal::Map(words) => Value::Map(words.iter().map(|(name, value)| (text(name), text(value))).collect()),
         };
-        let key = schema::find(name).expect("they were read by the schema when they were written here");
+        let key = schema::find(name).expect("generated from documents that the schema accepted");
         Setting { key, value, at: at(*start, *end) }
     };
     Document { settings: lines.iter().map(setting).collect(), source, project: false, torn: false }
 }
 
-/// The lines of a document as source text of this program.
+/// A document's settings as Rust source, for `built_in.rs`.
 pub fn generate(name: &str, document: &Document) -> String {
     let word = |text: &Text| format!("Word({:?}, {}, {})", text.text, text.at.span.start, text.at.span.end);
     let list = |words: Vec<String>| words.iter().map(|word| format!("        {word},\n")).collect::<String>();

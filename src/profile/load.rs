@@ -1,4 +1,5 @@
-//! Finding profiles and following `extends`. Built in < /etc/sbx/profiles < the user's < the project's < flags.
+//! Finds profiles and follows `extends`. Precedence, weakest first: built-in profiles, /etc/sbx/profiles, the user's
+//! directory, the project's file, flags.
 
 use super::built_in;
 use super::diagnostic::Diagnostic;
@@ -7,7 +8,7 @@ use super::source::{At, Sources};
 use super::{literal, schema};
 use std::path::{Path, PathBuf};
 
-/// The profiles that are part of the program: name and text.
+/// The built-in profiles: name and text.
 pub const BUILT_IN: &[(&str, &str)] = &[
     ("base/desktop", include_str!("../../profiles/base/desktop.toml")),
     ("base/host", include_str!("../../profiles/base/host.toml")),
@@ -19,38 +20,40 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("viewer", include_str!("../../profiles/viewer.toml")),
 ];
 
-/// Where profiles come from, and what was read so far.
+/// Reads profiles by name or path, and collects their texts and errors.
 #[derive(Debug, Default)]
 pub struct Loader {
-    /// Directories, the weaker first.
+    /// Directories that hold profiles, the weakest first.
     pub directories: Vec<PathBuf>,
-    /// Texts of everything read.
+    /// Texts of all files read so far.
     pub sources: Sources,
-    /// What is wrong in them.
+    /// Errors found so far.
     pub errors: Vec<Diagnostic>,
 }
 
 impl Loader {
-    /// A loader over these directories, the weaker first.
+    /// A loader that looks for profiles in these directories, the weakest first.
     pub fn new(directories: Vec<PathBuf>) -> Loader {
         Loader { directories, ..Loader::default() }
     }
 
-    /// All layers of a profile, in the order in which they are applied. A name is looked up everywhere, and what is found
-    /// in a stronger place is applied on top; a path (with a leading `/` or `.`, or the ending `.toml`) is one file.
+    /// All layers of a profile, in the order in which they are applied. A name is looked up among the built-in profiles
+    /// and in every directory, and each file found is applied on top of the weaker ones; a path (with a leading `/` or
+    /// `.`, or the ending `.toml`) is one file.
     pub fn profile(&mut self, name: &str) -> Vec<Document> {
         let mut layers = Vec::new();
         self.follow(name, None, &mut Vec::new(), &mut layers);
         layers
     }
 
-    /// A text that is not a profile of its own: flags, or the project's file.
+    /// Parses a text that is not looked up as a profile: flags, or a file's contents. `name` is shown in errors.
     pub fn text(&mut self, name: &str, text: &str) -> Document {
         let source = self.sources.add(name, text);
         Document::parse(&self.sources, source, &mut self.errors)
     }
 
-    /// Reads the file of a project.
+    /// Reads a project's file, `.sbx.toml`. A symbolic link is refused: a cloned repository must not have other files
+    /// read.
     pub fn project(&mut self, path: &Path) -> Option<Document> {
         if path.is_symlink() {
             let message = format!("cannot read {}: a project's file may be no link", path.display());
@@ -64,7 +67,7 @@ impl Loader {
         Some(document)
     }
 
-    /// Reads a file that must be there.
+    /// Reads a file; an error is reported at `from`, the place that names the file.
     fn file(&mut self, path: &Path, from: Option<&At>) -> Option<Document> {
         match read(path) {
             Ok(text) => Some(self.text(&path.display().to_string(), &text)),
@@ -76,7 +79,7 @@ impl Loader {
         }
     }
 
-    /// Names that can be given to `profile`, sorted.
+    /// Names of all profiles that [`Loader::profile`] finds, sorted.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect();
         for directory in &self.directories {
@@ -119,7 +122,7 @@ impl Loader {
 
     fn documents(&mut self, name: &str, from: Option<&At>) -> Vec<Document> {
         if is_path(name) {
-            // In `extends`, a path is looked up from the file that holds it, wherever the caller stands.
+            // In `extends`, a path is relative to the file that holds it, not to the caller's directory.
             let holder = from.and_then(|at| self.sources.get(at.source)).map(|source| PathBuf::from(&source.name));
             let path = holder.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).join(name);
             return self.file(&path, from).into_iter().collect();
@@ -161,7 +164,7 @@ impl Loader {
                 self.errors.push(Diagnostic::at(&text.at, message).help(wanted));
             }
             _ if document.torn => {}
-            // Something else stands there, which is an error of its own.
+            // The value of `schema` has the wrong type, which is reported already.
             None if self.errors.iter().any(|error| error.message.starts_with("`schema`")) => {}
             _ => {
                 let at = At { source: document.source, span: 0..0 };
@@ -179,13 +182,14 @@ fn is_path(name: &str) -> bool {
     name.starts_with(['/', '.']) || name.ends_with(".toml")
 }
 
-/// A profile is small: what is larger than a megabyte is none, and a pipe or a device is not read at all.
+/// Reads a profile's text. Files larger than [`LARGEST`], pipes and devices are refused. The error is a fragment such
+/// as `it is not a regular file`, or the errno's text.
 fn read(path: &Path) -> Result<String, String> {
     use std::io::Read;
     use std::os::unix::fs::OpenOptionsExt;
     let errno = |error: std::io::Error| crate::sys::Errno::from(error).to_string();
     let mut options = std::fs::OpenOptions::new();
-    // A pipe without a writer would keep the open waiting.
+    // Without O_NONBLOCK, open(2) of a FIFO would wait for a writer.
     let file = options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).map_err(errno)?;
     if !file.metadata().map_err(errno)?.is_file() {
         return Err("it is not a regular file".into());
@@ -198,7 +202,7 @@ fn read(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|e| format!("it is not UTF-8 (byte {})", e.utf8_error().valid_up_to()))
 }
 
-/// Bytes of a profile.
+/// Largest size of a profile in bytes.
 const LARGEST: u64 = 1 << 20;
 
 fn collect(directory: &Path, prefix: &str, names: &mut Vec<String>) {

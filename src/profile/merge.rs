@@ -1,17 +1,17 @@
-//! Layers joined into one: a scalar of the later layer wins, maps merge by key, lists unite, `"!item"` takes away.
+//! Merges layers into one: a scalar of the later layer wins, maps merge by key, lists unite, `"!item"` removes an item.
 
 use super::document::{Document, Text, Value};
 use super::schema::{self, Key, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Settings after all layers.
+/// The settings of all layers applied so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Merged {
     settings: BTreeMap<&'static str, (&'static Key, Value)>,
 }
 
 impl Merged {
-    /// Puts a layer on top.
+    /// Applies a layer on top of those before it.
     pub fn apply(&mut self, document: &Document) {
         for setting in &document.settings {
             let name = setting.key.name;
@@ -21,7 +21,7 @@ impl Merged {
                     Value::List(unite(old, new), at)
                 }
                 (Kind::List | Kind::Words(_), None, Value::List(new, at)) => Value::List(unite(Vec::new(), new), at),
-                // What a project's file says of a path is judged by what the others say of it, which must not be lost.
+                // Keep the other layers' rule for the same path: the planner judges the project's rule against it.
                 (Kind::Paths, Some(Value::Map(mut old)), Value::Map(new)) if document.project => {
                     old.extend(new.into_iter().filter(|(_, value)| value.text != "!"));
                     Value::Map(old)
@@ -41,13 +41,13 @@ impl Merged {
         self.settings.values().map(|(key, value)| (*key, value))
     }
 
-    /// The value of a key, if a layer has it.
+    /// The value of the key with this full name, if a layer sets it.
     pub fn get(&self, name: &str) -> Option<&Value> {
         debug_assert!(schema::find(name).is_some(), "{name} is no key");
         self.settings.get(name).map(|(_, value)| value)
     }
 
-    /// A word, string or number.
+    /// The value of a key that holds a word, a string or a number, if a layer sets it.
     pub fn text(&self, name: &str) -> Option<&Text> {
         match self.get(name)? {
             Value::Text(text) => Some(text),
@@ -55,12 +55,12 @@ impl Merged {
         }
     }
 
-    /// A switch; off where it is not written.
+    /// The value of a switch; off if no layer sets it.
     pub fn switch(&self, name: &str) -> bool {
         matches!(self.get(name), Some(Value::Switch(true, _)))
     }
 
-    /// A list; empty where it is not written.
+    /// The value of a list; empty if no layer sets it.
     pub fn list(&self, name: &str) -> &[Text] {
         match self.get(name) {
             Some(Value::List(list, _)) => list,
@@ -68,7 +68,7 @@ impl Merged {
         }
     }
 
-    /// A map; empty where it is not written.
+    /// The value of a map; empty if no layer sets it.
     pub fn map(&self, name: &str) -> &[(Text, Text)] {
         match self.get(name) {
             Some(Value::Map(map)) => map,
@@ -77,7 +77,7 @@ impl Merged {
     }
 }
 
-/// The item without its options: `camera,optional` and `camera` are the same item.
+/// A list's item without its options: `camera,optional` and `camera` are the same item.
 fn item(text: &str) -> &str {
     text.split(',').next().unwrap_or(text)
 }

@@ -1,8 +1,9 @@
-//! Profiles: text → settings with their places → `Sandbox`. Reads profile files and nothing else; changes nothing.
+//! Profiles: text → settings with their source positions → `Sandbox`. Reads profile files and nothing else; changes
+//! nothing.
 //!
-//! `schema` says what may be written, `document` reads one file, `load` finds files and follows `extends`, `merge` joins
-//! them, `project` refuses what a project's file may not say, and `resolve` makes a `Sandbox` of the result. `Vars` is the only
-//! other input.
+//! `schema` defines the keys, `document` reads one file, `load` finds files and follows `extends`, `merge` joins the
+//! layers, `project` refuses what a project's file may not set, and `resolve` makes a `Sandbox` of the result. `Vars`
+//! is the only other input.
 
 #[rustfmt::skip]
 mod built_in;

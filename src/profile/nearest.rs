@@ -1,6 +1,7 @@
-//! "Did you mean".
+//! Finds the known word nearest to a misspelt one, for "did you mean" hints.
 
-/// The word that was probably meant: the nearest within a third of its length.
+/// The candidate that was probably meant: the nearest one, if at most a third of the longer word's letters (at least
+/// one) differ.
 pub fn nearest<'a>(word: &str, among: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     among
         .into_iter()
@@ -10,7 +11,7 @@ pub fn nearest<'a>(word: &str, among: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// Levenshtein's distance, with two neighbours that changed places as one step (optimal string alignment).
+/// Levenshtein distance in which swapping two adjacent letters is one step (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut before: Vec<usize> = Vec::new();

@@ -1,4 +1,4 @@
-//! The project's own file, `.sbx.toml`: it comes with a repository that one clones, so it may only tighten.
+//! Checks the project's file, `.sbx.toml`: it comes with a cloned repository, so it may only tighten the sandbox.
 
 use super::diagnostic::Diagnostic;
 use super::document::{Document, Setting, Text, Value};
@@ -8,12 +8,12 @@ use super::schema::{Key, Target};
 use crate::spec::limits::{self, Control, Form};
 use crate::spec::parse_size;
 
-/// What to do about a setting that is refused.
+/// The help for a setting of a project's file that is refused.
 pub const HELP: &str =
     "a project's file may only tighten; what it needs beyond that goes into a profile of yours, or a flag";
 
-/// What in a project's file would loosen the layers below it. The modes of paths are the planner's matter, since what they lead to by
-/// links is not known here.
+/// An error for each setting of a project's file that would loosen the layers below it. The planner checks the modes of
+/// paths, since links are not resolved here.
 pub fn loosened(below: &Merged, project: &Document, vars: &Vars) -> Vec<Diagnostic> {
     let mut errors = Vec::new();
     for setting in &project.settings {
@@ -59,7 +59,7 @@ fn check(below: &Merged, setting: &Setting, vars: &Vars) -> Vec<(Text, String)> 
             let old = rank(below.text(name).map(|text| text.text.as_str()));
             refuse(text, rank(Some(&text.text)) >= old, "more system calls")
         }
-        // What is denied, and what is promised, may grow.
+        // Denying more calls, or asserting more, tightens: items may be added but not removed.
         (
             Value::List(list, _),
             "security.syscalls.deny" | "assert.cannot_read" | "assert.cannot_write" | "assert.cannot_reach",
@@ -101,7 +101,7 @@ fn check(below: &Merged, setting: &Setting, vars: &Vars) -> Vec<(Text, String)> 
             .filter(|item| !item.text.starts_with('!') && !below.list(name).iter().any(|old| old.text == item.text))
             .map(|item| (item.clone(), format!("a project's file cannot add `{}` to `{name}`", item.text)))
             .collect(),
-        // The planner judges modes, by real paths.
+        // The planner checks the modes, by real paths (`plan::project`).
         (Value::Map(map), "filesystem.paths") => {
             let taken = map.iter().filter(|(_, mode)| mode.text == "!");
             taken
@@ -117,7 +117,7 @@ fn refuse(text: &Text, fine: bool, what: &str) -> Vec<(Text, String)> {
 }
 
 fn rlimit_tightens(below: &Merged, key: &Key, text: &Text, vars: &Vars) -> bool {
-    // Where no layer has it, it is the caller's own that may not be raised.
+    // If no layer sets the limit, the caller's own must not be raised.
     let old = match below.text(key.name) {
         Some(old) => soft_and_hard(old),
         None => vars.rlimits.get(key.last()).copied(),
@@ -132,14 +132,14 @@ fn rlimit_tightens(below: &Merged, key: &Key, text: &Text, vars: &Vars) -> bool 
 fn limit_tightens(below: &Merged, key: &Key, control: Control, text: &Text) -> bool {
     let (new, new_prefers) = limits::preferred(&text.text);
     let old = below.text(key.name).map(|old| limits::preferred(&old.text));
-    // What is guaranteed, or weighs more than the others', is no restriction.
+    // A guarantee is no restriction, and neither is a burst or a weight that no layer below sets.
     let gives = matches!(control.file, "memory.low" | "memory.min")
         || (old.is_none() && (control.file == "cpu.max.burst" || control.form == Form::Weight));
     let weaker = new_prefers && old.is_some_and(|(_, prefers)| !prefers);
     !gives && !weaker && control.form.tightens(new, old.map(|(old, _)| old))
 }
 
-/// Soft and hard of `N`, `SOFT:HARD` or `unlimited`.
+/// The soft and hard limit of `N`, `SOFT:HARD` or `unlimited`, which is `u64::MAX`.
 fn soft_and_hard(text: &Text) -> Option<(u64, u64)> {
     let one = |part: &str| if part == "unlimited" { Some(u64::MAX) } else { parse_size(part) };
     let (soft, hard) = text.text.split_once(':').unwrap_or((&text.text, &text.text));

@@ -1,14 +1,15 @@
-//! What may be written in a profile: one table, from which reading, merging, `--set`, "did you mean" and the JSON schema come.
+//! The keys of the profile language, in one table: reading, merging, `--set`, "did you mean" hints and the JSON schema
+//! all use it.
 
 pub use super::nearest::nearest;
 
 use crate::spec::limits::{Control, Form};
 use crate::sys::RLIMITS;
 
-/// The version of the language, `schema = 1`.
+/// The version of the profile language, as in `schema = 1`.
 pub const VERSION: i64 = 1;
 
-/// The form of a value, and with it how layers merge.
+/// The type of a key's value, which also decides how layers merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `true` or `false`; the later layer wins.
@@ -19,44 +20,44 @@ pub enum Kind {
     Text,
     /// A number or a string; the later layer wins.
     Number,
-    /// Program and arguments; the later layer replaces all of it.
+    /// A program and its arguments; the later layer replaces the whole list.
     Argv,
-    /// A set of strings; layers unite, `"!item"` takes an inherited one away.
+    /// A set of strings; layers unite, `"!item"` removes an inherited item.
     List,
-    /// A set of these words, each perhaps with options after a comma; layers unite as in `List`.
+    /// A set of these words, each optionally with options after a comma; layers merge as for [`Kind::List`].
     Words(&'static [&'static str]),
-    /// Names to strings; layers merge by name.
+    /// A table of names to strings; layers merge by name.
     Map,
-    /// Paths to modes; layers merge by path, `"!"` takes an inherited one away.
+    /// A table of paths to modes; layers merge by path, `"!"` removes an inherited path.
     Paths,
 }
 
-/// What the value of a key becomes.
+/// What a key configures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A field of the sandbox's description, by code of `resolve`.
+    /// A field of the `Sandbox`, which `resolve` fills with code for this key.
     Field,
     /// A file of the sandbox's cgroup.
     Limit(Control),
-    /// The resource of setrlimit(2) that has its name in `sys::RLIMITS`.
+    /// The resource of setrlimit(2) that has the key's name in `sys::RLIMITS`.
     Rlimit,
 }
 
-/// One key.
+/// A key of the profile language.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Key {
-    /// Its full name, with dots.
+    /// The full name, with dots: `limits.memory_max`.
     pub name: &'static str,
-    /// The form of its value.
+    /// The type of the value.
     pub kind: Kind,
-    /// What it says, for the schema and the manual.
+    /// Description for the JSON schema and for error messages.
     pub doc: &'static str,
-    /// What its value becomes.
+    /// What the key configures.
     pub target: Target,
 }
 
 impl Key {
-    /// Its name within its table: `memory_max` of `limits.memory_max`.
+    /// The key's name within its table: `memory_max` of `limits.memory_max`.
     pub fn last(&self) -> &'static str {
         self.name.rsplit('.').next().unwrap_or(self.name)
     }
@@ -66,7 +67,8 @@ const fn key(name: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key { name, kind, doc, target: Target::Field }
 }
 
-/// A key of `[limits]` that is a file of cgroup v2: `*` in the file's name is the size of huge pages.
+/// A key of `[limits]` that is written to a file of cgroup v2; `*` in the file's name stands for the size of huge
+/// pages.
 const fn limit(name: &'static str, controller: &'static str, file: &'static str, form: Form, doc: &'static str) -> Key {
     let kind = match form {
         Form::Switch => Kind::Switch,
@@ -76,13 +78,13 @@ const fn limit(name: &'static str, controller: &'static str, file: &'static str,
     Key { name, kind, doc, target: Target::Limit(Control { controller, file, form }) }
 }
 
-/// A key of `[rlimits]`. One that names no resource does not compile.
+/// A key of `[rlimits]`. A name that is no resource of setrlimit(2) fails to compile.
 const fn rlimit(name: &'static str, doc: &'static str) -> Key {
     assert!(is_resource(name.as_bytes()), "no resource of setrlimit(2) has this name");
     Key { name, kind: Kind::Number, doc, target: Target::Rlimit }
 }
 
-/// Whether `rlimits.NAME` names a resource.
+/// Whether NAME of `rlimits.NAME` is a resource in `sys::RLIMITS`.
 const fn is_resource(key: &[u8]) -> bool {
     let (_, name) = key.split_at("rlimits.".len());
     let mut row = 0;
@@ -102,18 +104,16 @@ const fn is_resource(key: &[u8]) -> bool {
 
 /// The namespaces that can be shared with the host.
 pub const NAMESPACES: &[&str] = &["net", "ipc", "uts", "pid", "cgroup", "time"];
-/// Modes of a path.
+/// Modes of a path in `[filesystem.paths]`.
 pub const MODES: &[&str] = &["ro", "rw", "tmpfs", "masked", "hidden", "deny"];
-/// Options of a path's mode.
+/// Options that may follow a path's mode after a comma; those with `=` take a value.
 pub const PATH_OPTIONS: &[&str] = &["optional", "create", "noexec", "nosuid", "nodev", "prefer", "size=", "from="];
-/// Classes of devices.
+/// Classes of devices that `devices.allow` knows by name.
 pub const DEVICES: &[&str] = &["gpu", "audio", "camera", "input", "fuse", "kvm", "tun"];
-/// Portals of the desktop, and the name on the bus that each needs.
+/// Portals of the desktop that `desktop.portals` knows by name.
 pub const PORTALS: &[&str] = &["file-chooser", "open-uri", "notification", "settings", "camera", "print"];
 
-const DURATION: &str = "a duration such as `90s`, `10m` or `8h`";
-
-/// Every key there is.
+/// All keys of the profile language.
 pub const KEYS: &[Key] = &[
     key("schema", Kind::Number, "version of the profile language: 1"),
     key("extends", Kind::List, "profiles that this one builds on, applied in order before it"),
@@ -129,7 +129,11 @@ pub const KEYS: &[Key] = &[
         Kind::Word(&["auto", "pty", "inherit", "none"]),
         "terminal: one of its own when the caller's would be shared (`auto`)",
     ),
-    key("process.timeout", Kind::Text, DURATION),
+    key(
+        "process.timeout",
+        Kind::Text,
+        "time after which the program is ended: a duration such as `90s`, `10m` or `8h`",
+    ),
     key(
         "namespaces.share",
         Kind::Words(NAMESPACES),
@@ -152,16 +156,20 @@ pub const KEYS: &[Key] = &[
     key(
         "security.seccomp",
         Kind::Word(&["default", "strict", "off"]),
-        "system calls: those of everyday programs, of tools that need little, or all",
+        "system calls that are allowed: those of everyday programs, those of tools that need few, or all",
     ),
-    key("security.syscalls.allow", Kind::List, "calls, or @groups of them, that are allowed besides"),
-    key("security.syscalls.deny", Kind::List, "calls, or @groups of them, that are denied besides"),
-    key("security.syscalls.errno", Kind::Text, "the errno of what is denied, such as `EPERM`"),
-    key("security.arch", Kind::List, "whose calls are taken: `native`, and `x86` or `arm` for 32-bit programs"),
+    key("security.syscalls.allow", Kind::List, "further system calls, or @groups of them, that are allowed"),
+    key("security.syscalls.deny", Kind::List, "further system calls, or @groups of them, that are denied"),
+    key("security.syscalls.errno", Kind::Text, "the errno that denied system calls fail with, such as `EPERM`"),
+    key(
+        "security.arch",
+        Kind::List,
+        "architectures whose system calls are allowed: `native`, and `x86` or `arm` for 32-bit programs",
+    ),
     key(
         "security.landlock",
         Kind::Word(&["require", "prefer", "off"]),
-        "Landlock, a second wall with the rights of the paths: without it no start, where it is there, or never",
+        "Landlock, which enforces the modes of paths a second time: required, used if available, or unused",
     ),
     limit(
         "limits.memory_max",
@@ -175,16 +183,28 @@ pub const KEYS: &[Key] = &[
         "memory",
         "memory.high",
         Form::Bytes,
-        "memory above which the program is slowed down and its memory taken back (memory.high)",
+        "memory above which the program is slowed down and its memory reclaimed (memory.high)",
     ),
-    limit("limits.memory_low", "memory", "memory.low", Form::Bytes, "memory that others get only in need (memory.low)"),
-    limit("limits.memory_min", "memory", "memory.min", Form::Bytes, "memory that others never get (memory.min)"),
+    limit(
+        "limits.memory_low",
+        "memory",
+        "memory.low",
+        Form::Bytes,
+        "memory that is reclaimed for others only if there is no other way (memory.low)",
+    ),
+    limit(
+        "limits.memory_min",
+        "memory",
+        "memory.min",
+        Form::Bytes,
+        "memory that is never reclaimed for others (memory.min)",
+    ),
     limit(
         "limits.memory_oom_group",
         "memory",
         "memory.oom.group",
         Form::Switch,
-        "at the end of the memory, all of the sandbox ends (memory.oom.group)",
+        "when memory runs out, the whole sandbox is killed rather than one process (memory.oom.group)",
     ),
     limit("limits.swap_max", "memory", "memory.swap.max", Form::Bytes, "swap space in bytes (memory.swap.max)"),
     limit(
@@ -251,7 +271,7 @@ pub const KEYS: &[Key] = &[
         "io",
         "io.latency",
         Form::Latency,
-        "latency in microseconds that is aimed at for the disk that a path lies on (io.latency)",
+        "target latency in microseconds for the disk that a path lies on (io.latency)",
     ),
     limit(
         "limits.hugetlb_max",
@@ -272,7 +292,7 @@ pub const KEYS: &[Key] = &[
         "",
         "cgroup.max.descendants",
         Form::Count,
-        "cgroups that may be made below (cgroup.max.descendants)",
+        "number of cgroups that the program may create below (cgroup.max.descendants)",
     ),
     limit("limits.max_depth", "", "cgroup.max.depth", Form::Count, "levels of cgroups below (cgroup.max.depth)"),
     key("limits.delegate", Kind::Switch, "the program may make cgroups below its own, at /sys/fs/cgroup"),
@@ -288,7 +308,7 @@ pub const KEYS: &[Key] = &[
     rlimit("rlimits.stack", "stack in bytes (RLIMIT_STACK)"),
     key("desktop.wayland", Kind::Switch, "the Wayland compositor's socket"),
     key("desktop.x11", Kind::Switch, "the X server's socket, and the cookie for this display alone"),
-    key("desktop.sound", Kind::Words(&["pipewire", "pulse"]), "sound servers whose sockets are let in"),
+    key("desktop.sound", Kind::Words(&["pipewire", "pulse"]), "sound servers whose sockets are shown inside"),
     key("desktop.portals", Kind::Words(PORTALS), "desktop portals that may be called; needs a filtered session bus"),
     key(
         "dbus.session.policy",
@@ -305,7 +325,7 @@ pub const KEYS: &[Key] = &[
     key("assert.cannot_reach", Kind::List, "addresses, `HOST:PORT`, that it cannot connect to"),
 ];
 
-/// Parts of the language that this version does not have: refused like any unknown key, and told apart.
+/// Keys planned for later versions: refused like any unknown key, with a help of their own.
 pub const LATER: &[&str] = &[
     "filesystem.mechanism",
     "filesystem.upper",
@@ -318,17 +338,17 @@ pub const LATER: &[&str] = &[
     "network.deny",
 ];
 
-/// The key of this full name.
+/// The key with this full name.
 pub fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
-/// Whether this is a table that holds keys.
+/// Whether this is the full name of a table that holds keys.
 pub fn is_table(name: &str) -> bool {
     KEYS.iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
 }
 
-/// Names that may stand in a table (`""` for the top level): keys and tables.
+/// Names of the keys and tables that may be written in a table (`""` for the top level).
 pub fn names_in(table: &str) -> Vec<&'static str> {
     let mut names: Vec<_> = KEYS
         .iter()

@@ -1,46 +1,46 @@
-//! The texts that settings come from, and places in them.
+//! The texts that settings come from, and positions in them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// A place in a source.
+/// A position in a source: the span of a key or a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct At {
-    /// Number of the source.
+    /// Index of the source in [`Sources`].
     pub source: usize,
-    /// Bytes of its text.
+    /// Range of bytes in the source's text.
     pub span: Range<usize>,
 }
 
-/// One file or one group of flags that settings came from.
+/// A file, or the flags of the command line translated to the profile language.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// As it is shown: a path, `built-in:NAME`, or `command line`.
+    /// The name shown to users: a path, `built-in:NAME`, or `command line`.
     pub name: String,
     /// The whole text.
     pub text: String,
-    /// A project's file, which may only tighten.
+    /// This is a project's file (`.sbx.toml`), which may only tighten.
     pub project: bool,
-    /// What stands for each line where the text is not the user's own: the flags that it was made of.
+    /// The flag that each line was translated from; empty for a file.
     labels: Vec<String>,
-    /// Where its lines start.
+    /// Offsets in bytes at which the lines start.
     lines: Vec<usize>,
 }
 
 impl Source {
-    /// The flag that a place was made of.
+    /// The flag that the line at a position was translated from; none in a file.
     pub(super) fn label(&self, at: &At) -> Option<&str> {
         let line = self.lines.partition_point(|start| *start <= at.span.start).saturating_sub(1);
         self.labels.get(line).map(String::as_str)
     }
 }
 
-/// All sources of one run; an `At` points into it.
+/// All sources of one run; an [`At`] points into one of them.
 #[derive(Debug, Clone, Default)]
 pub struct Sources(Vec<Source>);
 
 impl Sources {
-    /// Adds one and gives its number.
+    /// Adds a source and returns its index.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> usize {
         let text = text.into();
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
@@ -48,7 +48,7 @@ impl Sources {
         self.0.len() - 1
     }
 
-    /// Says what the lines of a source were made of.
+    /// Sets the flags that the lines of a source were translated from, one for each line.
     pub fn label(&mut self, number: usize, labels: Vec<String>) {
         if let Some(source) = self.0.get_mut(number) {
             source.labels = labels;
@@ -62,13 +62,13 @@ impl Sources {
         }
     }
 
-    /// The source of this number.
+    /// The source with this index.
     pub fn get(&self, number: usize) -> Option<&Source> {
         self.0.get(number)
     }
 
-    /// Reasons that authors give for what they grant, by the `file:line` of the grant: comments `# accepted: REASON` above it,
-    /// which may go on in the comments that follow.
+    /// Reasons that authors give for grants, by the grant's `file:line`: a comment `# accepted: REASON` above that
+    /// line, which the comment lines that follow continue.
     pub fn accepted(&self) -> BTreeMap<String, String> {
         let mut reasons = BTreeMap::new();
         for source in &self.0 {
@@ -94,7 +94,7 @@ impl Sources {
         reasons
     }
 
-    /// `file:line` of a place, or the flag.
+    /// `file:line` of a position, or the flag that it was translated from.
     pub fn place(&self, at: &At) -> String {
         self.get(at.source).map_or_else(String::new, |source| {
             let line = source.lines.partition_point(|start| *start <= at.span.start);

@@ -1,4 +1,4 @@
-//! What reading each part of the language needs: the layers, their places, variables, and a list of what is wrong.
+//! The state that reading each part of a profile shares: the merged layers, their sources, variables, errors and notes.
 
 use crate::profile::diagnostic::Diagnostic;
 use crate::profile::document::{Text, Value};
@@ -8,17 +8,17 @@ use crate::profile::source::Sources;
 use crate::spec::{Note, Origin, Origins};
 use std::path::PathBuf;
 
-/// Reads merged layers. What is wrong in them is collected, and reading goes on.
+/// Makes a `Sandbox` of merged layers. Errors are collected, and reading goes on, so that all are reported at once.
 pub(super) struct Builder<'a> {
-    /// The settings.
+    /// The settings to read.
     pub merged: &'a Merged,
-    /// The texts that they stand in.
+    /// The texts that the settings come from.
     pub sources: &'a Sources,
-    /// What variables in them stand for.
+    /// Values of the variables in the settings.
     pub vars: &'a Vars,
-    /// What is wrong so far.
+    /// Errors found so far.
     pub errors: Vec<Diagnostic>,
-    /// What the user should be told although it is not wrong.
+    /// Notes for the user about settings that are left out without being errors.
     pub notes: Vec<Note>,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Builder<'a> {
                 Value::Switch(_, at) => put("", at),
                 Value::Text(text) => put("", &text.at),
                 Value::List(list, _) => list.iter().for_each(|item| put(&item.text, &item.at)),
-                // A path keeps its own, and there may be thousands.
+                // Each `PathRule` keeps its own origin, and there may be thousands.
                 Value::Map(_) if key.name == "filesystem.paths" => {}
                 Value::Map(map) => map.iter().for_each(|(name, _)| put(&name.text, &name.at)),
             }

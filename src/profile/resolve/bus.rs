@@ -1,4 +1,4 @@
-//! `[dbus.session]`.
+//! Reads `[dbus.session]`, and checks that portals have a bus.
 
 use super::builder::Builder;
 use crate::profile::document::Text;
@@ -16,7 +16,7 @@ impl Builder<'_> {
             origin: policy.map(|text| self.origin(text)).unwrap_or_default(),
             rules: Vec::new(),
         };
-        // A layer above may take the bus away from a profile that has rules for it.
+        // A later layer may switch the bus off for a profile that has rules for it: then they are no error.
         let switched_off = |text: &Text| policy.is_some_and(|policy| policy.at.source > text.at.source);
         for text in self.merged.list("desktop.portals") {
             if bus.policy == BusPolicy::None && !switched_off(text) {

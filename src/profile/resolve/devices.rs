@@ -1,4 +1,4 @@
-//! `[devices]`.
+//! Reads `[devices]`.
 
 use super::builder::Builder;
 use crate::profile::schema::{DEVICES, nearest};

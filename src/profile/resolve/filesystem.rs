@@ -1,4 +1,4 @@
-//! `[filesystem]`.
+//! Reads `[filesystem]`.
 
 use super::builder::Builder;
 use crate::profile::document::Text;
@@ -7,7 +7,8 @@ use crate::spec::{Filesystem, Mode, Note, Options, PathRule, Root, parse_size};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Bytes that compare as `Path` compares a path, which is slow: part by part, so that what lies in a directory follows it at once.
+/// A sort key that orders paths as `Path` does, part by part, so that a directory's contents follow it directly.
+/// Comparing the bytes is faster than comparing `Path`s.
 fn by_parts(path: &Path) -> Vec<u8> {
     let part_end = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
     path.as_os_str().as_encoded_bytes().iter().map(part_end).collect()
@@ -62,7 +63,8 @@ impl Builder<'_> {
         }
     }
 
-    /// A rule for "wherever I am" must not open a whole home, or the profiles of the next sandbox, because somebody stands there.
+    /// Why a rule for `${CWD}` must not be applied, or none: it must not show a whole home, make the profiles of the
+    /// next sandbox writable, or show a private directory, merely because sbx was started there.
     fn too_wide(&self, path: &Path, mode: Mode) -> Option<&'static str> {
         let runtime = self.vars.names.get("XDG_RUNTIME_DIR").map(PathBuf::from);
         let home = self.vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `[rlimits]` and `[limits]`.
+//! Reads `[rlimits]` and `[limits]`.
 
 use super::builder::Builder;
 use crate::profile::document::{Text, Value};
@@ -39,7 +39,7 @@ impl Builder<'_> {
                 self.limit(key, control, value, &mut list);
             }
         }
-        // In the order of the table, whatever that of the names: memory before swap.
+        // Sort by the order of the table of keys, not by name: memory before swap.
         list.sort_by_key(|limit| KEYS.iter().position(|key| key.target == Target::Limit(limit.control)));
         let switch = |name| match merged.get(name) {
             Some(Value::Switch(true, at)) => Some(self.place(at)),
@@ -74,7 +74,7 @@ impl Builder<'_> {
                     push(value, prefer, self.origin(item));
                 }
             }
-            // No limit has such a kind.
+            // No key of `[limits]` is a list.
             Value::List(..) => {}
         }
     }

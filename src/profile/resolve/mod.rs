@@ -1,6 +1,7 @@
-//! Merged layers → `Sandbox`. All errors at once, each with its place.
+//! Merged layers → `Sandbox`. Reports all errors at once, each with its position.
 //!
-//! `builder` has what all parts use: places, variables, paths, errors. Each other file reads one part of the language.
+//! `builder` has what all parts share: origins, variables, paths, errors. Each other file reads one part of the
+//! language.
 
 mod builder;
 mod bus;
@@ -18,7 +19,7 @@ use crate::profile::source::Sources;
 use crate::spec::{Desktop, Namespace, Network, Sandbox};
 use builder::Builder;
 
-/// The sandbox that these layers describe.
+/// The sandbox that the merged layers describe, or all errors in them.
 pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbox, Vec<Diagnostic>> {
     let mut builder = Builder::new(merged, sources, vars);
     let mut sandbox = Sandbox {

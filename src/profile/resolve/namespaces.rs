@@ -1,4 +1,4 @@
-//! `[namespaces]`, and what `[network]` says of one of them.
+//! Reads `[namespaces]`, and from `[network]` whether the network namespace is shared.
 
 use super::builder::Builder;
 use crate::spec::{Namespace, Namespaces, Origin};

@@ -1,4 +1,4 @@
-//! `[process]`.
+//! Reads `[process]`.
 
 use super::builder::Builder;
 use crate::profile::document::Text;
@@ -59,7 +59,7 @@ impl Builder<'_> {
             "range" => return Some(User::Range),
             _ => {}
         }
-        // 4294967295 is (uid_t) -1, "no change" to the kernel.
+        // 4294967295 is (uid_t) -1, which setresuid(2) takes as "no change".
         let id = |part: &str| part.parse().ok().filter(|id: &u32| *id != u32::MAX);
         if let Some((Some(uid), Some(gid))) = text.text.split_once(':').map(|(u, g)| (id(u), id(g))) {
             return Some(User::Ids { uid, gid });

@@ -1,4 +1,4 @@
-//! `[security]` and `[assert]`.
+//! Reads `[security]` and `[assert]`.
 
 use super::builder::Builder;
 use crate::profile::schema::nearest;
