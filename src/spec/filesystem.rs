@@ -1,47 +1,47 @@
-//! The view as it is asked for: a root and modes of paths.
+//! The sandbox's view of the filesystem as a profile requests it: a root and modes of paths.
 
 use super::{Mount, Origin};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// What the view starts from.
+/// The tree that the view starts from, before the modes of paths are applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum Root {
-    /// The host's own tree, read-only, with private /proc, /dev, /tmp, /run, /sys and empty homes.
+    /// The host's tree, read-only, with private /proc, /dev, /tmp, /run, /sys and empty homes.
     #[default]
     Host,
-    /// Nothing but what paths name.
+    /// An empty root: only the listed paths exist.
     Empty,
-    /// That tree.
+    /// The tree below this directory of the host.
     Dir(PathBuf),
-    /// Nothing at all but what `mounts` makes, in their order.
+    /// An empty root that `Filesystem::mounts` fills, in their order; modes of paths are not used.
     Bare,
 }
 
-/// What a path is inside. From free to strict; on a tie the stricter wins.
+/// What a path is inside, ordered from the most permissive to the strictest; on a tie the stricter mode wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// The host's, writable.
+    /// The host's file or directory, writable.
     Rw,
-    /// The host's, read-only.
+    /// The host's file or directory, read-only.
     Ro,
     /// A new, empty, writable directory in memory.
     Tmpfs,
-    /// There, and empty.
+    /// Present and empty.
     Masked,
-    /// Not there (ENOENT).
+    /// Absent: ENOENT.
     Hidden,
-    /// There, and closed (EACCES).
+    /// Present and inaccessible: EACCES.
     Deny,
 }
 
 impl Mode {
-    /// All of them, in the order in which they are listed for people.
+    /// All modes, in the order in which messages list them.
     pub const ALL: [Mode; 6] = [Mode::Ro, Mode::Rw, Mode::Tmpfs, Mode::Masked, Mode::Hidden, Mode::Deny];
 
-    /// The word of the profile language.
+    /// The mode's word in the profile language.
     pub fn word(self) -> &'static str {
         match self {
             Mode::Rw => "rw",
@@ -53,67 +53,67 @@ impl Mode {
         }
     }
 
-    /// The mode of this word.
+    /// The mode with this word in the profile language.
     pub fn from_word(word: &str) -> Option<Mode> {
         Mode::ALL.into_iter().find(|mode| mode.word() == word)
     }
 
-    /// Whether the host's own files show there.
+    /// Whether a path of this mode shows files of the host.
     pub fn shows_host(self) -> bool {
         matches!(self, Mode::Rw | Mode::Ro)
     }
 }
 
-/// What stands after the comma.
+/// Options of a path: what follows the mode after a comma.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Options {
-    /// A source that is missing is no error.
+    /// A missing source is no error; the path is left out.
     pub optional: bool,
-    /// A source directory that is missing is made on the host.
+    /// A missing source directory is created on the host.
     pub create: bool,
-    /// Nothing there is executed.
+    /// Mount with MS_NOEXEC: no file there can be executed.
     pub noexec: bool,
-    /// Set-user-id bits have no effect. (They never have one inside; this sets the flag on an exec-free host too.)
+    /// Set-user-id bits have no effect. Every mount of a sandbox is nosuid anyway.
     pub nosuid: bool,
-    /// Device files there do not open.
+    /// Mount with MS_NODEV: device files there cannot be opened.
     pub nodev: bool,
-    /// A mode that cannot be had is left out, and said.
+    /// A mode that cannot be applied is left out with a note, instead of an error.
     pub prefer: bool,
     /// Size of a tmpfs in bytes.
     pub size: Option<u64>,
-    /// Another path of the host to show here.
+    /// The path of the host to show, if it differs from the path inside.
     pub from: Option<PathBuf>,
 }
 
 /// One line of `[filesystem.paths]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PathRule {
-    /// Where, inside.
+    /// The path inside.
     pub path: PathBuf,
-    /// What.
+    /// What the path is inside.
     pub mode: Mode,
-    /// How.
+    /// Options after the mode.
     pub options: Options,
-    /// Who asked.
+    /// The line that the rule comes from.
     pub origin: Origin,
-    /// A project's file asked.
+    /// The rule comes from a project's file, which may only tighten.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub project: bool,
-    /// What holds for this very path without a project's file.
+    /// The rule for this path that a project's file replaced; the planner checks that the new one is no looser.
     #[serde(skip)]
     pub below: Option<Box<PathRule>>,
 }
 
-/// The view.
+/// The sandbox's view of the filesystem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Filesystem {
-    /// What it starts from.
+    /// The tree that the view starts from.
     pub root: Root,
-    /// Who asked for the root.
+    /// The line that the root comes from.
     pub root_origin: Origin,
     /// Modes of paths, sorted by path, each path once.
     pub paths: Vec<PathRule>,
-    /// Operations of a bare root.
+    /// Operations that build the view of [`Root::Bare`]; empty for other roots.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
 }

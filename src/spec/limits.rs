@@ -1,101 +1,102 @@
-//! Limits of cgroup v2: what is limited to how much, and how values are written. Which there are stands in `profile::schema`; the
-//! names are those of the files without the dots, as in "Control Group v2" of the kernel's documentation.
+//! Limits of cgroup v2: their values, and how these are written in profiles and in the kernel's files.
+//! `profile::schema` lists the keys; their names are those of the files without the dots
+//! (Documentation/admin-guide/cgroup-v2.rst).
 
 use super::Origin;
 use super::size::parse_size;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// What a sandbox may use, and whether it is counted.
+/// The limits of a sandbox's cgroup, and whether usage is reported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Limits {
-    /// One by one.
+    /// The limits, in the order in which they are written.
     pub list: Vec<Limit>,
-    /// The program may make cgroups below its own.
+    /// The line that lets the program create cgroups below its own; none if it may not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delegate: Option<Origin>,
-    /// The sandbox's part of the hierarchy is shown at /sys/fs/cgroup.
+    /// The line that shows the sandbox's cgroup at /sys/fs/cgroup; none if it is not shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroupfs: Option<Origin>,
-    /// Somebody wants to know what was used.
+    /// Usage is to be reported (`--stats`), which takes a cgroup of the sandbox's own.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stats: bool,
 }
 
 impl Limits {
-    /// Whether the sandbox is to have a cgroup of its own.
+    /// Whether the sandbox needs a cgroup of its own.
     pub fn wanted(&self) -> bool {
         *self != Limits::default()
     }
 }
 
-/// One limit.
+/// One value for one file of the sandbox's cgroup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Limit {
-    /// Its name in `[limits]`.
+    /// The key's name in `[limits]`.
     pub name: &'static str,
-    /// Where it is written.
+    /// The file that the value is written to.
     #[serde(skip)]
     pub control: Control,
-    /// What is written.
+    /// The value, as the kernel takes it.
     pub value: Value,
-    /// It may be missing.
+    /// `,prefer`: the sandbox starts without the limit, with a note, if it cannot be set.
     pub prefer: bool,
-    /// Who asked.
+    /// The line that the limit comes from.
     pub origin: Origin,
 }
 
-/// A value.
+/// The value of a limit, as the kernel takes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Value {
-    /// As the file takes it.
+    /// The text that is written to the file.
     Text(String),
-    /// For the device that a path lies on, or is.
+    /// A path and a text: the limit for the block device that the path lies on, or is.
     Device(PathBuf, String),
-    /// For huge pages of this size, as the file's name has it.
+    /// A size as in the file's name (`2MB`) and a text: the limit for huge pages of that size.
     Pages(String, String),
 }
 
-/// How the value of a key is written.
+/// How the value of a limit is written in a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// Bytes, or with K, M, G, T, or `max`.
+    /// Bytes, with an optional suffix K, M, G or T, or `max`.
     Bytes,
     /// A number or `max`.
     Count,
-    /// A share of one processor in percent, `QUOTA PERIOD` in microseconds, or `max`.
+    /// A percentage of one CPU, `QUOTA PERIOD` in microseconds, or `max`.
     Cpu,
-    /// From 1 to 10000.
+    /// A weight from 1 to 10000.
     Weight,
-    /// Numbers and ranges, `0-3,6`.
+    /// Numbers and ranges of CPUs or memory nodes: `0-3,6`.
     Set,
     /// `true` or `false`.
     Switch,
-    /// Paths to `rbps= wbps= riops= wiops=`.
+    /// A table of paths to `rbps= wbps= riops= wiops=`.
     Rates,
-    /// Paths to microseconds.
+    /// A table of paths to microseconds.
     Latency,
-    /// Sizes of pages to bytes.
+    /// A table of sizes of huge pages to bytes.
     Pages,
 }
 
-/// The file of the cgroup that a limit is written to.
+/// A file of a cgroup that a limit is written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Control {
-    /// The controller that has the file; none for the core's own.
+    /// The controller that the file belongs to; empty for the files of the cgroup core.
     pub controller: &'static str,
-    /// The file; `*` is the size of the pages.
+    /// The file's name; `*` stands for the size of huge pages.
     pub file: &'static str,
-    /// How its value is written.
+    /// How the value is written in a profile.
     pub form: Form,
 }
 
-/// A period of cpu.max, in microseconds: the kernel's default.
+/// Period of cpu.max in microseconds: the kernel's default.
 const PERIOD: u64 = 100_000;
 
 impl Form {
-    /// What is written to the file; the error says what would do.
+    /// The text that is written to the file for a value of a profile. The error describes the values that are accepted.
     pub fn value(self, text: &str) -> Result<String, &'static str> {
         let good = |value: Option<String>, help| value.ok_or(help);
         let number = |text: &str| text.parse::<u64>().ok().map(|number| number.to_string());
@@ -123,7 +124,7 @@ impl Form {
         }
     }
 
-    /// Whether a value is no freer than another.
+    /// Whether the value `new` allows no more than `old`; with no `old`, every limit tightens.
     pub fn tightens(self, new: &str, old: Option<&str>) -> bool {
         let Some(old) = old else { return true };
         let amount = |text: &str| if text == "max" { Some(u64::MAX) } else { parse_size(text) };
@@ -136,7 +137,7 @@ impl Form {
                     let text = cpu(text)?;
                     let (quota, period) = text.split_once(' ')?;
                     let (quota, period) = (quota.parse::<u64>().ok()?, period.parse::<u64>().ok()?);
-                    // In millionths of a processor.
+                    // In millionths of a CPU.
                     Some((quota.saturating_mul(1_000_000) / period.max(1), period))
                 };
                 match (cpu(new).as_deref(), cpu(old).as_deref()) {
@@ -163,7 +164,7 @@ fn cpu(text: &str) -> Option<String> {
     }
     if let Some(percent) = text.strip_suffix('%') {
         let percent: f64 = percent.trim().parse().ok().filter(|percent: &f64| percent.is_finite() && *percent > 0.0)?;
-        // The kernel takes no quota below a millisecond; a longer period makes room for one.
+        // The kernel refuses a quota below a millisecond: a longer period allows a smaller share.
         let period = if percent < 1.0 { 10 * PERIOD } else { PERIOD };
         let quota = (percent * period as f64 / 100.0).round();
         return (1000.0..1e15).contains(&quota).then(|| format!("{quota} {period}"));
@@ -173,7 +174,7 @@ fn cpu(text: &str) -> Option<String> {
     (quota >= 1000 && (1000..=1_000_000).contains(&period)).then(|| format!("{quota} {period}"))
 }
 
-/// The numbers of `0-3,6`.
+/// The numbers in a list such as `0-3,6`; none if the text is no such list, or names a number above 65536.
 pub fn numbers(text: &str) -> Option<Vec<u32>> {
     let mut found = Vec::new();
     for part in text.split(',').map(str::trim) {
@@ -200,7 +201,7 @@ fn rates(text: &str) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" "))
 }
 
-/// A value without `,prefer`, and whether it had that.
+/// The value without a `,prefer` at its end, and whether it had one.
 pub fn preferred(text: &str) -> (&str, bool) {
     match text.strip_suffix("prefer").map(|rest| rest.trim_end()) {
         Some(rest) if rest.ends_with(',') => (rest.trim_end_matches(',').trim_end(), true),

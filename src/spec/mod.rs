@@ -1,4 +1,4 @@
-//! `Sandbox`: the whole description of one sandbox, explicit and ordered. Plain data; every front end ends here.
+//! `Sandbox`: the whole description of one sandbox, explicit and ordered. Plain data; every front end produces it.
 
 mod filesystem;
 pub mod limits;
@@ -16,7 +16,7 @@ pub use size::parse_size;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The place that asked for something, as `file:line`; empty for what nobody asked for in particular.
+/// The line or flag that a setting comes from, as `file:line` or `--flag`; empty for sbx's own defaults.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Default)]
 pub struct Origin(pub String);
 
@@ -26,51 +26,52 @@ impl std::fmt::Display for Origin {
     }
 }
 
-/// Who asked for what has no `Origin` of its own: by key, and for a list or a map by its item.
+/// Origins of settings without an [`Origin`] of their own, by key, and for lists and maps also by item.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Origins(BTreeMap<(&'static str, String), Origin>);
 
 impl Origins {
-    /// Records who asked for an item of a key; `""` for what is no list or map.
+    /// Records the origin of a key's item; `item` is `""` for a key that is neither a list nor a map.
     pub fn insert(&mut self, key: &'static str, item: &str, origin: Origin) {
         self.0.insert((key, item.to_owned()), origin);
     }
 
-    /// The line with that key, and that item of it; `""` for what is no list or map.
+    /// The origin of a key's item; `item` is `""` for a key that is neither a list nor a map. Empty if none is
+    /// recorded.
     pub fn of(&self, key: &'static str, item: &str) -> Origin {
         self.0.get(&(key, item.to_owned())).cloned().unwrap_or_default()
     }
 }
 
-/// One sandbox.
+/// The description of one sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Sandbox {
-    /// What runs, and how.
+    /// The program and how it is started.
     pub process: Process,
-    /// Which namespaces are the host's.
+    /// Namespaces shared with the host or joined.
     pub namespaces: Namespaces,
-    /// The view.
+    /// The view of the filesystem.
     pub filesystem: Filesystem,
-    /// Devices that are let in.
+    /// Devices that the program can open.
     pub devices: Vec<Device>,
-    /// The network.
+    /// The network that the program has.
     pub network: Network,
-    /// setrlimit(2).
+    /// Resource limits of the process: setrlimit(2).
     pub rlimits: Vec<Rlimit>,
-    /// cgroup v2.
+    /// Limits of the sandbox's cgroup: cgroup v2.
     pub limits: limits::Limits,
-    /// What is held and what is refused.
+    /// Capabilities, the system call filter, and Landlock.
     pub security: Security,
-    /// The desktop's services.
+    /// Services of the desktop that the program can reach.
     pub desktop: Desktop,
-    /// The session bus.
+    /// Access to the session bus.
     pub session_bus: SessionBus,
-    /// What the profile promises of itself; `sbx selftest` tries it.
+    /// Assertions of the profile, which `sbx selftest` tries.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub asserts: Vec<Assert>,
-    /// What the user should be told about how the layers were read.
+    /// Notes for the user about how the layers were read.
     pub notes: Vec<Note>,
-    /// Who asked for what.
+    /// Origins of the settings that have none of their own.
     #[serde(skip)]
     pub origins: Origins,
 }

@@ -1,131 +1,131 @@
-//! A view as a list of operations, carried out one after the other on what is there by then: the OCI's `mounts`, and what
-//! bubblewrap's command line says. Nothing is there but what the list makes.
+//! A view as a list of operations, carried out in order on an empty root, each on the result of those before it: as the
+//! `mounts` of an OCI runtime's configuration, and as bubblewrap's command line.
 
 use super::Origin;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// One operation. Directories above its destination are made where they are missing.
+/// One operation. Missing directories above its destination are created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Mount {
-    /// What is done.
+    /// What the operation makes.
     pub what: Make,
-    /// Where, inside. Links above the last part are followed within the new root.
+    /// The destination inside. Links above its last component are followed within the new root.
     pub dest: PathBuf,
-    /// Permissions of directories that are made above it.
+    /// Permissions of directories that are created above the destination.
     pub parents: u32,
-    /// Who asked.
+    /// The option or line that the operation comes from.
     pub origin: Origin,
 }
 
-/// The files that a bind shows.
+/// The source of a bind mount.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
-    /// A path of the host, absolute.
+    /// An absolute path of the host.
     Path(PathBuf),
-    /// What a descriptor of the caller refers to.
+    /// The file or directory that a descriptor of the caller refers to.
     Descriptor(i32),
 }
 
-/// How a bind shows them.
+/// What the program may do with the files of a bind mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
-    /// Writable. What the host mounts below it later arrives inside.
+    /// Writable. Mounts that the host makes below it later propagate into the sandbox.
     Writable,
-    /// Read-only, with all below it. Nothing arrives later, since that would be writable.
+    /// Read-only, including all mounts below it. Later mounts do not propagate, since they would be writable.
     ReadOnly,
-    /// Writable, and device files open.
+    /// Writable, and device files can be opened.
     Devices,
 }
 
-/// Where the changes of an overlay go.
+/// The upper layer of an overlay, which takes the changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Upper {
-    /// There are none: it is read-only.
+    /// No upper layer: the overlay is read-only.
     None,
-    /// To memory of the sandbox.
+    /// A directory in the sandbox's memory.
     Memory,
-    /// To a directory of the host, with an empty one beside it for the kernel's work.
+    /// A directory of the host, with an empty one on the same filesystem as overlayfs's `workdir`.
     Host {
-        /// For the changes.
+        /// `upperdir`: the directory that takes the changes.
         upper: PathBuf,
-        /// For the kernel.
+        /// `workdir`: the directory that overlayfs uses for itself.
         work: PathBuf,
     },
 }
 
-/// What an operation does.
+/// What an operation mounts, creates or changes at its destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Make {
-    /// Shows files of the host, with all that is mounted below them.
+    /// A recursive bind mount of files of the host.
     Bind {
-        /// Which.
+        /// The files that are shown.
         source: Source,
-        /// How.
+        /// What the program may do with them.
         access: Access,
-        /// A source that is not there is no error.
+        /// A missing source is no error; the operation is skipped.
         optional: bool,
         /// What is mounted below the source may keep flags that it cannot be given.
         tolerant: bool,
     },
     /// Makes a mount read-only, without those below it.
     RemountReadOnly,
-    /// The kernel's overlay filesystem.
+    /// An overlay filesystem (overlayfs).
     Overlay {
         /// Lower directories, the uppermost first.
         lower: Vec<PathBuf>,
-        /// Where changes go.
+        /// The layer that takes the changes.
         upper: Upper,
     },
-    /// procfs: of the new pid namespace, or the host's where there is none.
+    /// procfs: of the new pid namespace, or the host's if there is none.
     Proc,
     /// A minimal /dev in memory.
     Dev {
-        /// The terminal that becomes its console.
+        /// The terminal to show as /dev/console.
         console: Option<PathBuf>,
     },
-    /// A filesystem in memory.
+    /// A tmpfs.
     Tmpfs {
-        /// Permissions of its top.
+        /// Permissions of its root directory.
         mode: u32,
-        /// Bytes; none is a part of the sandbox's one filesystem in memory.
+        /// Size in bytes; none takes a directory of the tmpfs that the sandbox has anyway.
         size: Option<u64>,
     },
     /// POSIX message queues (mq_overview(7)).
     Mqueue,
-    /// A directory, unless there is one.
+    /// A directory; one that exists is kept.
     Dir {
         /// Permissions.
         mode: u32,
     },
-    /// A file with what a descriptor gives.
+    /// A file with the contents read from a descriptor.
     File {
         /// The descriptor.
         fd: i32,
         /// Permissions.
         mode: u32,
     },
-    /// The same, not written into what is there but mounted over it.
+    /// A file with the contents read from a descriptor, mounted over the destination instead of written into it.
     BindData {
         /// The descriptor.
         fd: i32,
         /// Permissions.
         mode: u32,
-        /// Read-only.
+        /// Mount it read-only.
         read_only: bool,
     },
-    /// A symbolic link, unless there is one with the same text.
+    /// A symbolic link; one with the same target is kept.
     Symlink {
-        /// Its text.
+        /// The text of the link.
         target: PathBuf,
     },
-    /// Changes permissions.
+    /// Changes the permissions of what is at the destination.
     Chmod {
-        /// To these.
+        /// The new permissions.
         mode: u32,
     },
 }

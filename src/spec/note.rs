@@ -1,21 +1,21 @@
-//! What the user should be told about how the layers of a profile were read.
+//! Notes for the user about how the layers of a profile were read.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Something of a profile that is left out, and why. `Display` is the sentence.
+/// A part of a profile that is left out, and why. `Display` gives the sentence for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
-    /// A rule for the current directory, which is one that must not be shown as a whole.
+    /// A rule for the current directory, which is one that must not be shown as a whole, such as a home.
     TooWide {
         /// The directory.
         path: PathBuf,
-        /// What it holds.
+        /// Why it must not be shown, as the rest of a sentence: `holds your home directory`.
         why: &'static str,
     },
-    /// A variable that was to be passed.
+    /// A variable to be passed on, whose value is not UTF-8.
     NotUtf8 {
-        /// Its name.
+        /// The variable's name.
         variable: String,
     },
 }

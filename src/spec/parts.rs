@@ -1,4 +1,4 @@
-//! The parts of a sandbox besides its view.
+//! The parts of a [`Sandbox`](super::Sandbox) other than its view of the filesystem and its cgroup limits.
 
 use super::Origin;
 use serde::{Serialize, Serializer};
@@ -11,65 +11,65 @@ fn lossy<S: Serializer>(args: &[OsString], serializer: S) -> Result<S::Ok, S::Er
     serializer.collect_seq(args.iter().map(|arg| arg.to_string_lossy()))
 }
 
-/// What runs, and how.
+/// The program that runs, and how it is started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Process {
-    /// Program and arguments.
+    /// The program and its arguments.
     #[serde(serialize_with = "lossy")]
     pub args: Vec<OsString>,
-    /// What is executed where it is not the first of the arguments.
+    /// The file to execute, if it is not the first of `args`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<OsString>,
-    /// An open file that is executed instead of what has a name inside.
+    /// Descriptor of an open file to execute, instead of a path inside.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program_fd: Option<i32>,
-    /// Where it starts; none is the caller's directory if it is there inside, else the home, else `/`.
+    /// The working directory; none is the caller's directory if it exists inside, else the home, else `/`.
     pub cwd: Option<PathBuf>,
-    /// Host name inside.
+    /// The host name inside; none keeps the host's.
     pub hostname: Option<String>,
-    /// Ids inside.
+    /// User and group ids inside.
     pub user: User,
-    /// Who asked for the ids.
+    /// The line that the ids come from.
     pub user_origin: Origin,
-    /// Variables that are set.
+    /// Environment variables that are set.
     pub env: BTreeMap<String, String>,
-    /// Variables that are passed; `*` at the end matches the rest of a name.
+    /// Names of environment variables to pass on; `*` at the end matches the rest of a name.
     pub env_pass: Vec<String>,
-    /// The whole environment, as it is, with PWD added: nothing else of the above counts then.
+    /// The whole environment, to which only PWD is added; if set, `env` and `env_pass` are ignored.
     #[serde(skip)]
     pub environment: Option<Vec<(OsString, OsString)>>,
-    /// The terminal.
+    /// The program's controlling terminal.
     pub tty: Tty,
-    /// When it is ended.
+    /// Time after which the program is ended.
     pub timeout: Option<Duration>,
-    /// No PID 1 of ours: the program is the sandbox's first process.
+    /// Run the program as the sandbox's first process, without an init of sbx's.
     pub as_pid_1: bool,
-    /// What the program gets of the caller's descriptors, beside the three standard streams.
+    /// The caller's descriptors that the program inherits, besides the three standard streams.
     pub descriptors: Descriptors,
-    /// Descriptors that are kept open until the program has ended, by PID 1 if there is one.
+    /// Descriptors to keep open until the program has ended (`--sync-fd`), by PID 1 if there is one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sync_fds: Vec<i32>,
-    /// Files inside that PID 1 holds a read lock on: fcntl(2), F_SETLK.
+    /// Paths inside of files that PID 1 holds a read lock on: fcntl(2), F_SETLK.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lock_files: Vec<PathBuf>,
-    /// A descriptor on which a byte, or its end, is waited for before the program starts.
+    /// Descriptor to read from before exec: the program starts after a byte or end of file (`--block-fd`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub block_fd: Option<i32>,
-    /// The sandbox ends when the caller does.
+    /// End the sandbox when the caller dies (`--die-with-parent`).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dies_with_caller: bool,
-    /// Others outside may look at the sandbox's PID 1 (/proc/PID/root and the like).
+    /// Let processes outside inspect the sandbox's PID 1 (/proc/PID/root and the like).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub visible: bool,
 }
 
-/// The caller's descriptors.
+/// The caller's descriptors that the program inherits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Descriptors {
-    /// These.
+    /// Only these.
     Only(Vec<i32>),
-    /// All that would survive an exec, but for these.
+    /// All without the close-on-exec flag, except these.
     AllBut(Vec<i32>),
 }
 
@@ -79,23 +79,23 @@ impl Default for Descriptors {
     }
 }
 
-/// Ids inside.
+/// User and group ids inside, and how they map to those outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum User {
-    /// The caller's own.
+    /// The caller's own ids.
     #[default]
     Own,
-    /// User and group of these numbers, which are the caller outside.
+    /// These ids, mapped to the caller's.
     Ids {
         /// User id inside.
         uid: u32,
         /// Group id inside.
         gid: u32,
     },
-    /// The caller is root, and the subordinate ids follow from 1.
+    /// Root mapped to the caller, and the caller's subordinate ids (subuid(5)) from 1 on.
     Range,
-    /// The same two ids, of which no others exist inside; whoever the caller is, groups stay as they are.
+    /// Only these two ids are mapped, whoever the caller is, and supplementary groups are kept, as bubblewrap does it.
     Single {
         /// User id inside.
         uid: u32,
@@ -104,47 +104,47 @@ pub enum User {
     },
 }
 
-/// The terminal of the program.
+/// The program's controlling terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tty {
-    /// One of its own where the caller's would be shared.
+    /// A pseudoterminal of its own if the caller's terminal would be shared.
     #[default]
     Auto,
-    /// One of its own.
+    /// Always a pseudoterminal of its own.
     Pty,
-    /// The caller's.
+    /// The caller's terminal.
     Inherit,
-    /// None: a session without a terminal.
+    /// No terminal: a session of its own without one.
     None,
-    /// The caller's with its session and process group, as a program has it that is started without a sandbox.
+    /// The caller's terminal, session and process group, as for a program started without a sandbox.
     Shared,
 }
 
-/// A namespace of Linux, besides user and mount, which are always private.
+/// A kind of Linux namespace; user and mount are missing, since those are always private.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Namespace {
-    /// pid_namespaces(7)
+    /// Process ids: pid_namespaces(7).
     Pid,
-    /// network_namespaces(7)
+    /// Network: network_namespaces(7).
     Net,
-    /// ipc_namespaces(7)
+    /// System V IPC and POSIX message queues: ipc_namespaces(7).
     Ipc,
-    /// uts_namespaces(7)
+    /// Host name: uts_namespaces(7).
     Uts,
-    /// cgroup_namespaces(7)
+    /// Root of the cgroup hierarchy: cgroup_namespaces(7).
     Cgroup,
-    /// time_namespaces(7)
+    /// Boot and monotonic clocks: time_namespaces(7).
     Time,
 }
 
 impl Namespace {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Namespace; 6] =
         [Namespace::Pid, Namespace::Net, Namespace::Ipc, Namespace::Uts, Namespace::Cgroup, Namespace::Time];
 
-    /// The word of the profile language, and the file's name in /proc/self/ns.
+    /// The namespace's word in the profile language, which is also its name in /proc/self/ns.
     pub fn word(self) -> &'static str {
         match self {
             Namespace::Pid => "pid",
@@ -157,41 +157,41 @@ impl Namespace {
     }
 }
 
-/// Which namespaces are the host's, and whether the program may make its own.
+/// Namespaces that are shared or joined, and whether the program may create nested user namespaces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Namespaces {
-    /// Shared ones, with who asked.
+    /// Namespaces shared with the host, each with the line that shares it.
     pub share: BTreeMap<Namespace, Origin>,
-    /// The program may create user namespaces.
+    /// The program may create nested user namespaces.
     pub nested: bool,
-    /// And may mount in them.
+    /// Nested user namespaces may mount filesystems.
     pub mounts: bool,
-    /// Whether that is tried before the program starts, which is then refused if it can.
+    /// Before exec, verify that creating a user namespace fails; if it succeeds, refuse to start.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub nested_tried: bool,
-    /// The user namespace.
+    /// The user namespace that owns the others.
     #[serde(skip_serializing_if = "UserNamespace::is_new")]
     pub user: UserNamespace,
-    /// One that is entered once the view stands.
+    /// Descriptor of a user namespace to enter after the view is set up (`--userns2`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_last: Option<i32>,
-    /// A pid namespace that is joined; a private one is then made below it.
+    /// Descriptor of a pid namespace to join; a private pid namespace is then created below it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<i32>,
 }
 
-/// Which user namespace owns the others.
+/// The user namespace that owns the other namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum UserNamespace {
-    /// A new one.
+    /// A new user namespace, whose id maps sbx writes.
     #[default]
     New,
-    /// A new one, of which somebody outside writes the maps; a byte on this descriptor says when.
+    /// A new user namespace, whose id maps a process outside writes; a byte on this descriptor says that it has.
     MappedByOthers(i32),
-    /// The caller's, who has the rights that it takes.
+    /// The caller's user namespace, in which the caller has the capabilities that setting up takes.
     Callers,
-    /// That of this descriptor.
+    /// The user namespace that this descriptor refers to.
     Join(i32),
 }
 
@@ -200,168 +200,169 @@ impl UserNamespace {
         *self == UserNamespace::New
     }
 
-    /// Whether the sandbox gets one of its own.
+    /// Whether a new user namespace is created.
     pub fn is_private(self) -> bool {
         matches!(self, UserNamespace::New | UserNamespace::MappedByOthers(_))
     }
 }
 
 impl Namespaces {
-    /// Those that are private.
+    /// The namespaces that are not shared with the host.
     pub fn private(&self) -> BTreeSet<Namespace> {
         Namespace::ALL.into_iter().filter(|ns| !self.share.contains_key(ns)).collect()
     }
 }
 
-/// A device or a class of them.
+/// A device, or a class of devices, that the program can open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Device {
     /// A class (`gpu`) or a path below /dev.
     pub name: String,
-    /// Its absence is no error.
+    /// A missing device is no error.
     pub optional: bool,
-    /// Who asked.
+    /// The line that the device comes from.
     pub origin: Origin,
 }
 
-/// The network.
+/// The network that the program has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
-    /// A namespace of its own with a loopback interface and nothing else.
+    /// A network namespace of its own, with only a loopback interface.
     #[default]
     None,
-    /// The host's.
+    /// The host's network.
     Host,
 }
 
-/// A resource limit of the process.
+/// A resource limit of the process: setrlimit(2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rlimit {
-    /// `nofile` and the like.
+    /// The resource's name in `[rlimits]`, such as `nofile`.
     pub name: &'static str,
     /// Soft limit; none is unlimited.
     pub soft: Option<u64>,
     /// Hard limit; none is unlimited.
     pub hard: Option<u64>,
-    /// Who asked.
+    /// The line that the limit comes from.
     pub origin: Origin,
 }
 
-/// The desktop's services.
+/// Services of the desktop that the program can reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Desktop {
-    /// The compositor's socket.
+    /// The Wayland compositor's socket is shown.
     pub wayland: bool,
-    /// The X server's socket and cookie.
+    /// The X server's socket is shown, with the cookie of the caller's display.
     pub x11: bool,
-    /// `pipewire`, `pulse`.
+    /// Sound servers whose sockets are shown: `pipewire`, `pulse`.
     pub sound: BTreeSet<String>,
-    /// Portals by name.
+    /// Names of the portals that may be called, as in `desktop.portals`.
     pub portals: BTreeSet<String>,
 }
 
-/// How much of the session bus there is.
+/// How much of the session bus the program can reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum BusPolicy {
-    /// None.
+    /// There is no session bus.
     #[default]
     None,
-    /// What xdg-dbus-proxy lets through.
+    /// The messages that xdg-dbus-proxy lets through.
     Filter,
-    /// All of it.
+    /// The whole bus, unfiltered.
     Host,
 }
 
-/// The session bus.
+/// Access to the session bus.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct SessionBus {
-    /// How much of it there is.
+    /// How much of the bus the program can reach.
     pub policy: BusPolicy,
-    /// Who asked.
+    /// The line that the policy comes from.
     pub origin: Origin,
     /// Options of xdg-dbus-proxy, in its own spelling without the dashes: `talk=NAME`.
     pub rules: Vec<String>,
 }
 
-/// What the program holds, and what it is refused.
+/// Capabilities, the system call filter, Landlock, and SELinux labels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Security {
-    /// Capabilities.
+    /// Capabilities that the program holds.
     pub capabilities: Capabilities,
-    /// System calls.
+    /// The list of system calls that the filter starts from.
     pub filter: Filter,
-    /// What is changed in it.
+    /// Changes to that list.
     pub syscalls: Syscalls,
-    /// Filters of the caller's, as they are loaded, in this order, after ours.
+    /// The caller's own seccomp filters, loaded in this order after sbx's.
     #[serde(skip)]
     pub programs: Vec<crate::sys::BpfProgram>,
     /// The program gets an empty session keyring instead of the caller's.
     pub own_keyring: bool,
-    /// Landlock.
+    /// Whether Landlock is used, and whether it is required.
     pub landlock: Requirement,
-    /// Who asked for it.
+    /// The line that Landlock's setting comes from.
     pub landlock_origin: Origin,
     /// SELinux context of the program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exec_label: Option<String>,
-    /// SELinux context of files that are made for it.
+    /// SELinux context of files that sbx creates for the program (`--file-label`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_label: Option<String>,
 }
 
-/// How much something is wanted.
+/// Whether a mechanism is required, preferred or unused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum Requirement {
-    /// Without it there is no start.
+    /// Refuse to start without it.
     Require,
-    /// It is used where it is there, and said where it is not.
+    /// Use it if it is available, and print a note if not.
     Prefer,
-    /// It is not used.
+    /// Do not use it.
     #[default]
     Off,
 }
 
-/// The capabilities that the program has in the user namespace that it runs in.
+/// The capabilities that the program holds in its user namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum Capabilities {
-    /// None.
+    /// No capabilities.
     #[default]
     None,
-    /// These: a bit for each.
+    /// These: bit N stands for the capability with number N.
     Held(u64),
-    /// The caller's own.
+    /// The caller's own capabilities.
     Callers,
 }
 
-/// The system calls that are refused.
+/// The list of system calls that the filter starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum Filter {
-    /// A list of what everyday programs call.
+    /// Allow only what everyday programs call.
     #[default]
     Default,
-    /// A list of what tools that need little call.
+    /// Allow only what tools with small needs call.
     Strict,
-    /// What pushes input into a terminal is refused, and what is denied besides.
+    /// Refuse only calls that push input into a terminal (such as TIOCSTI), and those in [`Syscalls::deny`].
     Off,
-    /// What pushes input into a terminal is refused, also to PID 1.
+    /// Refuse only calls that push input into a terminal, to PID 1 as well.
     Terminal,
 }
 
-/// What is changed in that list.
+/// Changes to the list of system calls that [`Filter`] names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Syscalls {
-    /// Names of calls, or `@groups` of them, that are allowed besides.
+    /// Additionally allowed: names of system calls or of `@groups`, each with its line.
     pub allow: Vec<(String, Origin)>,
-    /// The same, denied.
+    /// Additionally denied: names of system calls or of `@groups`, each with its line.
     pub deny: Vec<(String, Origin)>,
-    /// The errno of what is refused.
+    /// The errno that refused calls fail with.
     pub errno: u16,
-    /// Whose calls are taken: `native`, and `x86` or `arm` for programs of 32 bits.
+    /// Architectures whose system calls are let through, each with its line: `native`, and `x86` or `arm` for 32-bit
+    /// programs.
     pub arch: Vec<(String, Origin)>,
 }
 
@@ -371,25 +372,25 @@ impl Default for Syscalls {
     }
 }
 
-/// What the profile promises of itself.
+/// What a line of `[assert]` claims about the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Promise {
-    /// A path cannot be read.
+    /// The program cannot read the path.
     CannotRead,
-    /// A path cannot be written to.
+    /// The program cannot write to the path.
     CannotWrite,
-    /// An address cannot be connected to.
+    /// The program cannot connect to the address.
     CannotReach,
 }
 
-/// One line of `[assert]`.
+/// One line of `[assert]`, which `sbx selftest` tries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Assert {
-    /// What is promised.
+    /// What is claimed.
     pub promise: Promise,
-    /// Of what: a path, or `HOST:PORT`.
+    /// What it is claimed about: a path, or `HOST:PORT`.
     pub of: String,
-    /// Who promised.
+    /// The line that the assertion comes from.
     pub origin: Origin,
 }

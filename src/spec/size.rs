@@ -1,6 +1,6 @@
-//! Sizes in bytes.
+//! Parses sizes in bytes.
 
-/// Bytes, or with one of the suffixes K, M, G, T (powers of 1024).
+/// Bytes of a number with an optional suffix K, M, G or T (powers of 1024); none if the text is no size or overflows.
 pub fn parse_size(text: &str) -> Option<u64> {
     let (digits, shift) = match text.strip_suffix(['K', 'M', 'G', 'T']) {
         Some(digits) => (digits, 10 * (1 + "KMGT".find(text.chars().last()?)? as u32)),
