@@ -1,4 +1,4 @@
-//! The desktop's services: the display, sound, portals, and the session bus.
+//! Reviews the desktop's services: the display, sound, portals, and the session bus.
 
 use super::{Finding, Verdict, listed, note, undoes, weakens};
 use crate::spec::{BusPolicy, Network, Sandbox};
@@ -35,7 +35,8 @@ pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
     found
 }
 
-/// X has no borders between its clients. In a session of Wayland it has those alone that are X programs.
+/// The verdict on X11, which does not isolate its clients from each other. In a Wayland session, only X programs are
+/// its clients (Xwayland).
 pub(super) fn x11(sandbox: &Sandbox) -> Verdict {
     let harm = "it reads the keys typed into other X windows, takes pictures of them and types into them";
     if sandbox.desktop.wayland {
@@ -85,7 +86,8 @@ fn portals(sandbox: &Sandbox, found: &mut Vec<Finding>) {
     }
 }
 
-/// Names on the session bus that give away more than their owners' own business.
+/// A name on the session bus whose service can be made to do more than its purpose suggests, such as run programs
+/// outside.
 struct Name {
     name: &'static str,
     verdict: fn(network: bool) -> Verdict,
@@ -185,12 +187,12 @@ const NAMES: &[Name] = &[
     Name { name: "org.a11y.Bus", verdict: accessibility },
 ];
 
-/// What xdg-dbus-proxy lets through.
+/// Reviews the rules of a filtered session bus.
 fn rules(sandbox: &Sandbox, found: &mut Vec<Finding>) {
     let network = sandbox.network == Network::Host;
     for rule in &sandbox.session_bus.rules {
         let Some((kind, text)) = rule.split_once('=') else { continue };
-        // To see a name, or to receive signals, is to know that a program runs.
+        // Seeing a name, or receiving its signals, only tells that a program runs.
         if !matches!(kind, "talk" | "own" | "call") {
             continue;
         }
@@ -205,7 +207,7 @@ fn rules(sandbox: &Sandbox, found: &mut Vec<Finding>) {
         let mut verdicts: Vec<Verdict> = matched.iter().map(|name| (name.verdict)(network)).collect();
         verdicts.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         let Some(mut verdict) = verdicts.into_iter().next() else { continue };
-        // A rule for some calls says less than one for all of them; which ones, nobody but its author judges.
+        // A rule for some calls grants less than one for all of them; how much less, only its author can judge.
         if kind == "call" && text != format!("{pattern}=*") && verdict.weight > 2.0 {
             verdict = weakens(
                 2.0,
@@ -223,7 +225,8 @@ fn rules(sandbox: &Sandbox, found: &mut Vec<Finding>) {
     }
 }
 
-/// `org.x.*` matches `org.x` and all below; a service's own name stands for those below it, too.
+/// Whether a rule for `pattern` covers the service `name`: `org.x.*` matches `org.x` and all names below, and a
+/// service's name stands for the names below it, too.
 fn matches(pattern: &str, name: &str) -> bool {
     let below =
         |name: &str, above: &str| name.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));

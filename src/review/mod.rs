@@ -1,7 +1,9 @@
-//! What a sandbox hands out that undoes it: each grant with what somebody inside can do with it and what to use instead, and
-//! a score of all of them. Pure: nothing is looked up on the host, so a profile is judged alike everywhere.
+//! Finds the grants of a sandbox that undo or weaken it: each with what a program inside can do with it and what to use
+//! instead, and a score of all of them. Pure: nothing is looked up on the host, so a profile gets the same verdict
+//! everywhere.
 //!
-//! What profiles can say is judged. A view that is a list of operations (`Root::Bare`) is not: nobody wrote it by hand.
+//! Everything that a profile can grant is reviewed. A view that is a list of operations (`Root::Bare`) is not: nobody
+//! wrote it by hand.
 
 mod desktop;
 mod paths;
@@ -18,16 +20,16 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// It is a way out, on some hosts if not on all.
+    /// The grant is a way out of the sandbox, on some hosts if not on all.
     Undoes,
-    /// Somebody inside gets at more than a program needs.
+    /// The grant lets a program inside reach more than it needs.
     Weakens,
-    /// Worth knowing.
+    /// The grant is worth knowing about, and does little harm.
     Note,
 }
 
 impl Severity {
-    /// The word for people.
+    /// The severity's word in messages.
     pub fn word(self) -> &'static str {
         match self {
             Severity::Undoes => "undoes",
@@ -37,39 +39,39 @@ impl Severity {
     }
 }
 
-/// One grant that counts.
+/// A grant of a sandbox that adds to its exposure.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
-    /// How grave it is.
+    /// How grave the grant is.
     pub severity: Severity,
-    /// What it adds to the exposure by itself, from 0.0 to 10.0; see `exposure`.
+    /// The exposure of a sandbox with this grant alone, from 0.0 to 10.0; see [`exposure`].
     #[serde(serialize_with = "tenths")]
     pub weight: f32,
-    /// The lines that grant it; an empty one for what holds without.
+    /// The lines that grant it; an empty origin for what sbx's defaults grant.
     pub origins: Vec<Origin>,
     /// What is granted.
     pub grant: String,
-    /// What somebody inside can do with it.
+    /// What a program inside can do with it.
     pub harm: String,
     /// What to use instead.
     pub help: String,
-    /// Why the profile's author grants it all the same.
+    /// The author's reason for the grant, from a comment `# accepted: REASON`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<String>,
 }
 
-/// The judgement of one sandbox.
+/// The review of one sandbox.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Review {
-    /// All grants that count, the gravest first.
+    /// All grants that add to the exposure, the gravest first.
     pub findings: Vec<Finding>,
-    /// From 0.0, nothing is shared, to 10.0.
+    /// The exposure, from 0.0 (nothing is shared) to 10.0.
     #[serde(serialize_with = "tenths")]
     pub exposure: f32,
 }
 
-/// Judges a sandbox. The variables say where the home and its parts are. `accepted` has the reasons that authors give, by the line
-/// that grants: see `Sources::accepted`.
+/// Reviews a sandbox. `vars` gives the home and the directories in it; `accepted` has the reasons that authors give for
+/// grants, by the line of the grant (see [`Sources::accepted`](crate::profile::Sources::accepted)).
 pub fn review(sandbox: &Sandbox, vars: &Vars, accepted: &BTreeMap<String, String>) -> Review {
     let mut findings = paths::findings(sandbox, vars);
     findings.extend(desktop::findings(sandbox));
@@ -78,14 +80,14 @@ pub fn review(sandbox: &Sandbox, vars: &Vars, accepted: &BTreeMap<String, String
         let reasons: Option<Vec<_>> = finding.origins.iter().map(|origin| accepted.get(&origin.0)).collect();
         finding.accepted = reasons.and_then(|reasons| reasons.first().copied().cloned());
     }
-    // In the order of the text among equals: the sort is stable.
+    // The sort is stable: equal findings stay in the order of the text.
     findings.sort_by(|a, b| a.severity.cmp(&b.severity).then(b.weight.total_cmp(&a.weight)));
     let exposure = exposure(findings.iter().map(|finding| finding.weight));
     Review { findings, exposure }
 }
 
 impl Review {
-    /// The word for an exposure, in the manner of `systemd-analyze security`. What undoes a sandbox is `EXPOSED` at least.
+    /// The exposure as a word, as in `systemd-analyze security`. A sandbox that a grant undoes is at least `EXPOSED`.
     pub fn level(&self) -> &'static str {
         match self.exposure {
             e if e < 0.95 => "SAFE",
@@ -97,14 +99,15 @@ impl Review {
         }
     }
 
-    /// Whether something undoes the sandbox, and no reason is given for it.
+    /// Whether a grant undoes the sandbox that no `# accepted: REASON` accounts for.
     pub fn is_undone(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Undoes && finding.accepted.is_none())
     }
 }
 
-/// The heaviest grant counts in full, and each further one takes a third of its share of what is left: a second way out of a
-/// sandbox that has one changes little, and no number of small grants makes a way out.
+/// The exposure of a sandbox with grants of these weights, from 0.0 to 10.0. The heaviest counts in full, and each
+/// further one adds a third of its share of what is left: a second way out of a sandbox changes little, and no number
+/// of small grants makes a way out.
 fn exposure(weights: impl Iterator<Item = f32>) -> f32 {
     let mut weights: Vec<f32> = weights.collect();
     weights.sort_by(|a, b| b.total_cmp(a));
@@ -112,12 +115,12 @@ fn exposure(weights: impl Iterator<Item = f32>) -> f32 {
     10.0 * (1.0 - shares.map(|share| 1.0 - share).product::<f32>())
 }
 
-/// One digit behind the point: more would be a precision that a judgement does not have.
+/// Serializes a score with one decimal: more would be a precision that a judgement does not have.
 fn tenths<S: serde::Serializer>(value: &f32, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64((f64::from(*value) * 10.0).round() / 10.0)
 }
 
-/// A judgement without its place.
+/// A finding without the lines that grant it.
 struct Verdict {
     severity: Severity,
     weight: f32,
@@ -151,7 +154,7 @@ impl Verdict {
     }
 }
 
-/// `a`, `a and b`, `a, b and c`, `a, b, c and 4 more`.
+/// Joins names for a sentence: `a`, `a and b`, `a, b and c`, `a, b, c and 4 more`.
 fn listed(names: &[String]) -> String {
     const MOST: usize = 3;
     match names {

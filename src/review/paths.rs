@@ -1,22 +1,23 @@
-//! Paths that are shown: what lies there, and what that gives to somebody inside.
+//! Reviews the paths of the host that are shown: what lies there, and what a program inside can do with it.
 
-use super::targets::{Kind, Target, all, is_harmless};
-use super::view::{Extent, Shown, View, own_homes};
+use super::targets::{Target, TargetKind, all, is_harmless};
+use super::view::{Shown, ShownExtent, View, own_homes};
 use super::{Finding, Severity, Verdict, listed, note, undoes, weakens};
 use crate::profile::Vars;
 use crate::spec::{Network, Root, Sandbox};
 use std::path::{Path, PathBuf};
 
-/// What one rule shows of one kind.
+/// The targets of one kind that one rule shows.
 struct Group<'v> {
     shown: &'v Shown,
-    kind: Kind,
-    /// Those that lie below the rule's own path.
+    kind: TargetKind,
+    /// Paths of the targets that lie below the rule's path.
     inside: Vec<&'v Path>,
 }
 
 impl Group<'_> {
-    /// Whether it is a path by itself, shown as the other is.
+    /// Whether the rule names the target itself, at its own path and in the same mode as `other`, so that both can
+    /// share a line.
     fn is_plain(&self, other: &Group) -> bool {
         self.inside.is_empty() && self.shown.path == self.shown.source && self.shown.writable == other.shown.writable
     }
@@ -26,24 +27,24 @@ pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
     let (view, targets) = (View::of(sandbox, vars), all(vars));
     let groups = grouped(&view, &targets);
     let names = Names::of(vars);
-    // What comes with `root = "host"`, for which no line has to be written.
+    // Shown because of `root = "host"`, without a line for the path.
     let implied = |shown: &Shown| {
         let rule = sandbox.filesystem.paths.iter().any(|rule| rule.path == shown.path);
         sandbox.filesystem.root == Root::Host && shown.path.parent().is_none() && !rule
     };
     let judge = |group: &Group| match group.kind {
-        Kind::Engine if implied(group.shown) => undoes(
+        TargetKind::Engine if implied(group.shown) => undoes(
             5.0,
             "where these are installed and you are in their group, it starts machines with the host's files in them, as root",
             BASE,
         ),
-        Kind::Private if implied(group.shown) => note(0.2, "it reads what somebody keeps there", BASE),
+        TargetKind::Private if implied(group.shown) => note(0.2, "it reads what somebody keeps there", BASE),
         kind => verdict(kind, group.shown.writable, sandbox, vars),
     };
     let mut alike: Vec<(Verdict, Vec<&Group>)> = Vec::new();
     for group in &groups {
         let verdict = judge(group);
-        // What is no way out is told once for all the lines that are alike.
+        // Grants that are no way out share one finding if they are alike.
         let known = alike.iter_mut().find(|(old, members)| {
             old.severity != Severity::Undoes
                 && members[0].kind == group.kind
@@ -61,12 +62,12 @@ pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
     alike.into_iter().map(finding).collect()
 }
 
-/// One group for each rule and kind, without those that a graver one of the same rule says already.
+/// One group for each rule and kind, without those that a graver group of the same rule covers already.
 fn grouped<'v>(view: &'v View, targets: &'v [Target]) -> Vec<Group<'v>> {
     let mut groups: Vec<Group> = Vec::new();
     for target in targets {
         for (shown, extent) in view.showing(&target.path) {
-            if extent == Extent::Part && (!target.parts || is_harmless(&shown.source, shown.writable)) {
+            if extent == ShownExtent::Part && (!target.parts || is_harmless(&shown.source, shown.writable)) {
                 continue;
             }
             let kind = target.kind;
@@ -81,12 +82,12 @@ fn grouped<'v>(view: &'v View, targets: &'v [Target]) -> Vec<Group<'v>> {
                     groups.last_mut().expect("one was pushed just now")
                 }
             };
-            if extent == Extent::Within && !group.inside.contains(&target.path.as_path()) {
+            if extent == ShownExtent::Within && !group.inside.contains(&target.path.as_path()) {
                 group.inside.push(&target.path);
             }
         }
     }
-    let has = |group: &Group, kinds: &[Kind]| {
+    let has = |group: &Group, kinds: &[TargetKind]| {
         groups.iter().any(|other| kinds.contains(&other.kind) && std::ptr::eq(other.shown, group.shown))
     };
     let said: Vec<bool> =
@@ -96,16 +97,16 @@ fn grouped<'v>(view: &'v View, targets: &'v [Target]) -> Vec<Group<'v>> {
     groups
 }
 
-impl Kind {
-    /// Whether it matters for something that can be written, or only be read.
+impl TargetKind {
+    /// Whether a target of this kind matters if the program can write to it (`writable`), or only read it.
     fn counts(self, writable: bool) -> bool {
-        use Kind::*;
+        use TargetKind::*;
         writable || !matches!(self, Startup | Command | Tool | Profiles | System | Cache)
     }
 
-    /// Whether a finding of another kind for the same rule says as much.
-    fn said_by(self, writable: bool, has: impl Fn(&[Kind]) -> bool) -> bool {
-        use Kind::*;
+    /// Whether a finding of another kind for the same rule covers this one; `has` tells which kinds the rule shows.
+    fn said_by(self, writable: bool, has: impl Fn(&[TargetKind]) -> bool) -> bool {
+        use TargetKind::*;
         match self {
             Manager | Accessibility | X11 | Pulse | PipeWire | Wayland | Terminal | Agent if has(&[Runtime]) => true,
             Keys | Agent | Private | Browser | Startup | Command | Tool | Profiles | Cache
@@ -123,7 +124,7 @@ impl Kind {
     }
 }
 
-/// Paths as a profile spells them.
+/// Writes paths as a profile does: with `~`, variables and well-known directories.
 struct Names<'a> {
     homes: Vec<PathBuf>,
     vars: &'a Vars,
@@ -149,12 +150,14 @@ impl Names<'_> {
         }
     }
 
-    /// What the lines grant: one of them, or several that are plain.
+    /// Describes the grant of a group, or of several that name their targets themselves.
     fn grant(&self, groups: &[&Group]) -> String {
         let Group { shown, kind, inside } = groups[0];
         let how = match kind {
             _ if shown.writable => "writable",
-            Kind::Home | Kind::Keys | Kind::Browser | Kind::Project | Kind::Private => "readable",
+            TargetKind::Home | TargetKind::Keys | TargetKind::Browser | TargetKind::Project | TargetKind::Private => {
+                "readable"
+            }
             _ => "shown",
         };
         let verb = if groups.len() > 1 { "are" } else { "is" };
@@ -172,140 +175,140 @@ const CLOSE: &str =
 const SOCKET: &str =
     "show what is needed of it alone, without the socket: [desktop] and [dbus.session] let services in one by one";
 
-fn verdict(kind: Kind, writable: bool, sandbox: &Sandbox, vars: &Vars) -> Verdict {
+fn verdict(kind: TargetKind, writable: bool, sandbox: &Sandbox, vars: &Vars) -> Verdict {
     let network = sandbox.network == Network::Host;
     let root = vars.names.get("UID").is_some_and(|uid| uid == "0");
     match kind {
-        Kind::Home if writable => undoes(
+        TargetKind::Home if writable => undoes(
             9.5,
             "it changes what runs outside at your next login, and reads every key and password",
             "\"~\" = \"tmpfs\", and the directories it needs beside that: \"~/name\" = \"rw\"",
         ),
-        Kind::Home => weakens(
+        TargetKind::Home => weakens(
             2.0,
             "it reads your documents, settings and histories",
             "\"~\" = \"tmpfs\", and the directories it needs beside that: \"~/name\" = \"ro\"",
         ),
-        Kind::Runtime => undoes(
+        TargetKind::Runtime => undoes(
             9.5,
             "it starts programs outside, through the session bus and systemd, whose sockets lie there",
             "leave it out: [desktop] and [dbus.session] let services in one by one",
         ),
-        Kind::Engine => undoes(
+        TargetKind::Engine => undoes(
             10.0,
             "it starts containers or machines with the host's files in them, as root",
             "leave the socket out; with namespaces.nested = \"allow\", rootless podman starts containers inside",
         ),
-        Kind::Manager => undoes(
+        TargetKind::Manager => undoes(
             9.5,
             "it starts programs outside",
             "leave it out: dbus.session.policy = \"filter\" lets through what is named",
         ),
-        Kind::Accessibility => {
+        TargetKind::Accessibility => {
             undoes(7.0, "it reads what other windows show, and presses their buttons", "leave the socket out")
         }
-        Kind::Terminal => undoes(
+        TargetKind::Terminal => undoes(
             9.0,
             "it types commands into your terminals or editors outside",
             "leave the socket out, or \"masked\" where the directory around it is shown",
         ),
-        Kind::X11 => super::desktop::x11(sandbox),
-        Kind::Pulse => super::desktop::pulse(),
-        Kind::PipeWire => super::desktop::pipewire(),
-        Kind::Wayland => super::desktop::wayland(),
-        Kind::Agent => {
+        TargetKind::X11 => super::desktop::x11(sandbox),
+        TargetKind::Pulse => super::desktop::pulse(),
+        TargetKind::PipeWire => super::desktop::pipewire(),
+        TargetKind::Wayland => super::desktop::wayland(),
+        TargetKind::Agent => {
             let help = "leave it out; use a key of its own, which is good for that one purpose";
             let harm = "it has your keys sign and decrypt whatever it likes, without seeing them";
             if network { undoes(6.0, harm, help) } else { weakens(2.5, harm, help) }
         }
-        Kind::SystemBus => weakens(
+        TargetKind::SystemBus => weakens(
             2.0,
             "it asks the system's services for what you may have of them: networks, disks, packages",
             SOCKET,
         ),
-        Kind::Startup => undoes(
+        TargetKind::Startup => undoes(
             9.0,
             "what it writes there runs outside, at your next login or with the next shell or program",
             CLOSE,
         ),
-        Kind::Command => undoes(
+        TargetKind::Command => undoes(
             9.0,
             "it replaces commands that you start outside",
             "use \"ro\", or \"tmpfs\" if what it installs may be lost",
         ),
-        Kind::Tool => undoes(
+        TargetKind::Tool => undoes(
             8.5,
             "what it writes there names commands, which run outside when the tool is next used",
             "use \"ro\"; a tool inside may have a file of its own: from=/other/file",
         ),
-        Kind::Profiles => {
+        TargetKind::Profiles => {
             undoes(9.0, "it writes the profiles of the sandboxes that are started next", "leave it out, or use \"ro\"")
         }
-        Kind::System if root => undoes(9.0, "it changes the system, as root", "use \"ro\""),
-        Kind::System => weakens(2.0, "it changes what of the system is yours or your groups'", "use \"ro\""),
-        Kind::Cache => weakens(
+        TargetKind::System if root => undoes(9.0, "it changes the system, as root", "use \"ro\""),
+        TargetKind::System => weakens(2.0, "it changes what of the system is yours or your groups'", "use \"ro\""),
+        TargetKind::Cache => weakens(
             1.0,
             "what it puts there is taken by the next build outside",
             "use \"ro\", or a cache of its own: \"rw,from=/other/directory\"",
         ),
-        Kind::Project if !writable => note(
+        TargetKind::Project if !writable => note(
             0.2,
             "it reads what lies where it is started, such as tokens in .env",
             "start it in a directory of its own, or close the file: \"${CWD}/.env\" = \"masked,optional\"",
         ),
-        Kind::Project => note(
+        TargetKind::Project => note(
             0.3,
             "what it leaves there may run when you use it outside: .git/hooks, Makefile and the like",
             "use \"ro\", with \"rw\" for the directory it writes to",
         ),
-        Kind::Keys if network => undoes(
+        TargetKind::Keys if network => undoes(
             6.0,
             "it reads your keys and tokens, and can send them away",
             "leave it out; hand over what is needed alone: a key of its own, or one variable with --env",
         ),
-        Kind::Keys => weakens(
+        TargetKind::Keys => weakens(
             3.0,
             "it reads your keys and tokens, and may leave them in what it writes",
             "leave it out; hand over what is needed alone: a key of its own, or one variable with --env",
         ),
-        Kind::Browser if is_browser(sandbox) => note(
+        TargetKind::Browser if is_browser(sandbox) => note(
             0.5,
             "it has this browser's passwords, cookies and settings, as a browser has to",
             "for a browser without them: \"rw,from=/other/directory\"",
         ),
-        Kind::Browser if network => undoes(
+        TargetKind::Browser if network => undoes(
             6.0,
             "it reads the passwords and cookies of a browser, and can send them away",
             "leave it out: a browser needs its own, and no other program does",
         ),
-        Kind::Browser => weakens(
+        TargetKind::Browser => weakens(
             3.0,
             "it reads the passwords and cookies of a browser",
             "leave it out: a browser needs its own, and no other program does",
         ),
-        Kind::Process => weakens(
+        TargetKind::Process => weakens(
             2.0,
             "it sees all processes with their arguments",
             "leave /proc out: the sandbox has one of its own",
         ),
-        Kind::Memory => weakens(
+        TargetKind::Memory => weakens(
             2.0,
             "it reads what other programs share there, and changes it where that is writable",
             "leave it out: the sandbox has a /dev/shm of its own",
         ),
-        Kind::Temporary => weakens(
+        TargetKind::Temporary => weakens(
             2.0,
             "it reads what other programs put there, and connects to their sockets",
             "leave it out: the sandbox has one of its own; or show a directory in it",
         ),
-        Kind::Private if writable => {
+        TargetKind::Private if writable => {
             note(0.3, "it reads and changes what you keep there", "use \"ro\" where it need not write")
         }
-        Kind::Private => note(0.2, "it reads what you keep there", "leave it out where it need not read it"),
+        TargetKind::Private => note(0.2, "it reads what you keep there", "leave it out where it need not read it"),
     }
 }
 
-/// Whether the program that the profile names is a browser.
+/// Whether the profile's program (`process.args`) is a browser.
 fn is_browser(sandbox: &Sandbox) -> bool {
     let program = sandbox.process.args.first().map(Path::new).and_then(Path::file_name).and_then(|name| name.to_str());
     let known = [

@@ -1,4 +1,4 @@
-//! The network, namespaces, ids, devices, the terminal and the environment.
+//! Reviews the network, namespaces, ids, devices, the terminal, the environment and lock-down.
 
 use super::{Finding, Verdict, note, undoes, weakens};
 use crate::spec::{Capabilities, Filter, Namespace, Requirement, Sandbox, Tty, User};
@@ -65,7 +65,8 @@ pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
     found
 }
 
-/// Capabilities with which much of the rest is undone inside, and so most of what keeps the kernel's surface small.
+/// CAP_NET_ADMIN, CAP_SYS_PTRACE and CAP_SYS_ADMIN: with one of them a program undoes much of the sandbox from inside,
+/// and reaches most of the kernel's code that the sandbox closes off.
 const MUCH: u64 = 1 << 12 | 1 << 19 | 1 << 21;
 
 fn security(sandbox: &Sandbox, found: &mut Vec<Finding>) {
@@ -203,7 +204,7 @@ fn device_verdict(name: &str) -> Option<Verdict> {
     })
 }
 
-/// Variables whose values are secrets, for patterns; single names are known by their endings.
+/// Variables whose values are secrets, for matching patterns in `env_pass`; a single name is recognized by its ending.
 const SECRETS: &[&str] = &[
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -248,7 +249,7 @@ const ENDINGS: &[&str] = &[
     "CREDENTIALS",
     "_DSN",
 ];
-/// Variables that say where a socket is, or what opens it.
+/// Variables that give the path of a socket, or the secret that opens it.
 const PLACES: &[&str] = &[
     "SSH_AUTH_SOCK",
     "GPG_AGENT_INFO",
@@ -303,7 +304,7 @@ fn is_secret(pattern: &str) -> bool {
     named(SECRETS, pattern) || ENDINGS.iter().any(|ending| pattern.to_ascii_uppercase().ends_with(ending))
 }
 
-/// `*` at the end of a pattern matches the rest of a name.
+/// Whether a pattern of `env_pass` matches one of the names; `*` at its end matches the rest of a name.
 fn named(names: &[&str], pattern: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => names.iter().any(|name| name.starts_with(start)),

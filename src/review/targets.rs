@@ -1,20 +1,21 @@
-//! Files of the host that decide over what happens outside of the sandbox, or that nobody else should read.
+//! The files of the host that control what happens outside of the sandbox, or that hold secrets.
 //!
-//! `~` is the home, `%t` the user's runtime directory, `%u` the user's number. What lies in `~/.config`, `~/.local/share` and
-//! `~/.cache` is looked for below `XDG_CONFIG_HOME` and its like, too. The telling names come first: three are printed.
+//! In the tables, `~` is the home, `%t` the user's runtime directory, `%u` the user's id. Entries in `~/.config`,
+//! `~/.local/share` and `~/.cache` also stand for the directories of `XDG_CONFIG_HOME`, `XDG_DATA_HOME` and
+//! `XDG_CACHE_HOME`. The best-known names come first, since only three are printed.
 
 use super::view::{homes, own_homes};
 use crate::profile::Vars;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// What somebody inside has of a file.
+/// What a program inside can do with a file of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    // Whole directories: what lies in them is in the verdict.
+pub(super) enum TargetKind {
+    // Whole directories: the verdict describes their contents.
     Home,
     Runtime,
-    // What is connected to.
+    // Sockets to connect to.
     Engine,
     Manager,
     Accessibility,
@@ -25,7 +26,7 @@ pub(super) enum Kind {
     Wayland,
     Agent,
     SystemBus,
-    // What is written, and runs outside.
+    // Files to write to, which are run outside.
     Startup,
     Command,
     Tool,
@@ -33,7 +34,7 @@ pub(super) enum Kind {
     System,
     Cache,
     Project,
-    // What is read.
+    // Files to read.
     Keys,
     Browser,
     Process,
@@ -42,15 +43,15 @@ pub(super) enum Kind {
     Private,
 }
 
-/// One of them.
+/// A file or directory of the host that the review looks for.
 pub(super) struct Target {
     pub path: PathBuf,
-    pub kind: Kind,
-    /// A rule for a part of it counts, too.
+    pub kind: TargetKind,
+    /// A rule that shows only a part of it counts, too.
     pub parts: bool,
 }
 
-/// What may be read though the directory around it is to be kept, by the last parts of a path.
+/// Files that hold no secrets, in directories that do, by the last components of their paths.
 const PUBLIC: &[&str] = &[
     "known_hosts",
     "known_hosts.old",
@@ -62,7 +63,7 @@ const PUBLIC: &[&str] = &[
     "trustdb.gpg",
 ];
 
-/// Whether a part of a directory of the list does no harm.
+/// Whether showing this file does no harm, although a directory above it is listed.
 pub(super) fn is_harmless(part: &Path, writable: bool) -> bool {
     if writable {
         return ["known_hosts", "known_hosts.old"].iter().any(|name| part.ends_with(name));
@@ -70,17 +71,17 @@ pub(super) fn is_harmless(part: &Path, writable: bool) -> bool {
     part.extension().is_some_and(|ending| ending == "pub") || PUBLIC.iter().any(|name| part.ends_with(name))
 }
 
-const WHOLE: &[(Kind, &[&str])] = &[
-    (Kind::Home, &["~"]),
-    (Kind::Runtime, &["%t", "/run/user"]),
-    (Kind::Temporary, &["/tmp", "/var/tmp"]),
-    (Kind::Process, &["/proc"]),
-    (Kind::Private, &["/home", "/media", "/mnt", "/srv", "/var/log", "~/.config", "~/.local/share", "~/.cache"]),
+const WHOLE: &[(TargetKind, &[&str])] = &[
+    (TargetKind::Home, &["~"]),
+    (TargetKind::Runtime, &["%t", "/run/user"]),
+    (TargetKind::Temporary, &["/tmp", "/var/tmp"]),
+    (TargetKind::Process, &["/proc"]),
+    (TargetKind::Private, &["/home", "/media", "/mnt", "/srv", "/var/log", "~/.config", "~/.local/share", "~/.cache"]),
 ];
 
-const PARTS: &[(Kind, &[&str])] = &[
+const PARTS: &[(TargetKind, &[&str])] = &[
     (
-        Kind::Engine,
+        TargetKind::Engine,
         &[
             "/run/docker.sock",
             "/run/podman",
@@ -94,20 +95,20 @@ const PARTS: &[(Kind, &[&str])] = &[
         ],
     ),
     (
-        Kind::Manager,
+        TargetKind::Manager,
         &["%t/bus", "%t/systemd", "%t/dbus-1", "%t/docker.sock", "%t/podman", "%t/libvirt", "%t/.flatpak-helper"],
     ),
-    (Kind::Accessibility, &["%t/at-spi"]),
+    (TargetKind::Accessibility, &["%t/at-spi"]),
     (
-        Kind::Terminal,
+        TargetKind::Terminal,
         &["/tmp/tmux-%u", "/run/screen", "/run/tmux", "%t/tmux-%u", "%t/emacs", "%t/hypr", "%t/zellij", "%t/wezterm"],
     ),
-    (Kind::X11, &["/tmp/.X11-unix"]),
-    (Kind::Pulse, &["%t/pulse", "/run/pulse"]),
-    (Kind::PipeWire, &["%t/pipewire-0", "%t/pipewire-0-manager"]),
-    (Kind::Wayland, &["%t/wayland-0", "%t/wayland-1"]),
+    (TargetKind::X11, &["/tmp/.X11-unix"]),
+    (TargetKind::Pulse, &["%t/pulse", "/run/pulse"]),
+    (TargetKind::PipeWire, &["%t/pipewire-0", "%t/pipewire-0-manager"]),
+    (TargetKind::Wayland, &["%t/wayland-0", "%t/wayland-1"]),
     (
-        Kind::Agent,
+        TargetKind::Agent,
         &[
             "%t/keyring",
             "%t/gnupg",
@@ -119,9 +120,9 @@ const PARTS: &[(Kind, &[&str])] = &[
             "~/.1password/agent.sock",
         ],
     ),
-    (Kind::SystemBus, &["/run/dbus", "/run/snapd.socket", "/run/NetworkManager", "/run/cups/cups.sock"]),
+    (TargetKind::SystemBus, &["/run/dbus", "/run/snapd.socket", "/run/NetworkManager", "/run/cups/cups.sock"]),
     (
-        Kind::Startup,
+        TargetKind::Startup,
         &[
             "~/.bashrc",
             "~/.profile",
@@ -187,7 +188,7 @@ const PARTS: &[(Kind, &[&str])] = &[
         ],
     ),
     (
-        Kind::Command,
+        TargetKind::Command,
         &[
             "~/.local/bin",
             "~/bin",
@@ -212,7 +213,7 @@ const PARTS: &[(Kind, &[&str])] = &[
         ],
     ),
     (
-        Kind::Tool,
+        TargetKind::Tool,
         &[
             "~/.gitconfig",
             "~/.config/git",
@@ -274,10 +275,10 @@ const PARTS: &[(Kind, &[&str])] = &[
             "~/.aws",
         ],
     ),
-    (Kind::Profiles, &["~/.config/sbx", "/etc/sbx"]),
-    (Kind::System, &["/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/opt", "/var/spool"]),
+    (TargetKind::Profiles, &["~/.config/sbx", "/etc/sbx"]),
+    (TargetKind::System, &["/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/opt", "/var/spool"]),
     (
-        Kind::Cache,
+        TargetKind::Cache,
         &[
             "~/.cargo/registry",
             "~/.cargo/git",
@@ -302,7 +303,7 @@ const PARTS: &[(Kind, &[&str])] = &[
         ],
     ),
     (
-        Kind::Keys,
+        TargetKind::Keys,
         &[
             "~/.ssh",
             "~/.gnupg",
@@ -356,7 +357,7 @@ const PARTS: &[(Kind, &[&str])] = &[
         ],
     ),
     (
-        Kind::Browser,
+        TargetKind::Browser,
         &[
             "~/.mozilla",
             "~/.config/mozilla",
@@ -370,9 +371,9 @@ const PARTS: &[(Kind, &[&str])] = &[
             "~/.local/share/epiphany",
         ],
     ),
-    (Kind::Memory, &["/dev/shm"]),
+    (TargetKind::Memory, &["/dev/shm"]),
     (
-        Kind::Private,
+        TargetKind::Private,
         &[
             "~/.bash_history",
             "~/.zsh_history",
@@ -392,7 +393,7 @@ const PARTS: &[(Kind, &[&str])] = &[
     ),
 ];
 
-/// All of them, for this user.
+/// All targets, with the caller's paths.
 pub(super) fn all(vars: &Vars) -> Vec<Target> {
     let mut targets = Vec::new();
     let mut known = BTreeSet::new();
@@ -409,18 +410,18 @@ pub(super) fn all(vars: &Vars) -> Vec<Target> {
         }
     }
     for place in vars.places.values() {
-        add(place.into(), Kind::Private, true);
+        add(place.into(), TargetKind::Private, true);
     }
     for home in homes(vars).into_iter().skip(2) {
-        add(home, Kind::Private, false);
+        add(home, TargetKind::Private, false);
     }
     if let Some(cwd) = vars.names.get("CWD") {
-        add(cwd.into(), Kind::Project, true);
+        add(cwd.into(), TargetKind::Project, true);
     }
     targets
 }
 
-/// The paths that an entry stands for.
+/// The paths that an entry of the tables stands for, in the notation of this module.
 fn spelt(entry: &str, vars: &Vars) -> Vec<PathBuf> {
     let uid = vars.names.get("UID").map_or("", String::as_str);
     let entry = entry.replace("%u", uid);

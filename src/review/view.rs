@@ -1,35 +1,36 @@
-//! Which of the host's files show where: the profile's paths on the root's defaults, as the planner lays them out.
+//! Which files of the host the view shows at which path: the profile's paths on top of the root's defaults, as the
+//! planner lays them out.
 
 use crate::profile::Vars;
 use crate::spec::{Mode, Origin, Root, Sandbox};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Files of the host at one path and, unless something more specific says otherwise, below it.
+/// A file or directory of the host shown at a path, and below it unless a more specific rule says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shown {
-    /// Where, inside.
+    /// Path inside.
     pub path: PathBuf,
-    /// Which.
+    /// Path on the host.
     pub source: PathBuf,
-    /// Whether they can be written.
+    /// Whether the program can write there.
     pub writable: bool,
-    /// Who asked.
+    /// The line that shows it.
     pub origin: Origin,
 }
 
-/// How far a rule shows something of the host.
+/// How much of a file or directory of the host a rule shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// All of it, with what lies beside it.
+pub(super) enum ShownExtent {
+    /// The rule shows a directory above it, so all of it and its siblings.
     Within,
-    /// It and nothing else.
+    /// The rule shows exactly this file or directory.
     Exactly,
-    /// A part of it.
+    /// The rule shows a file or directory below it.
     Part,
 }
 
-/// The whole view: what shows at each path that something is said about; none is nothing of the host's.
+/// The whole view: for each path that a rule or a default names, what it shows of the host; none if that is nothing.
 pub(super) struct View(BTreeMap<PathBuf, Option<Shown>>);
 
 impl View {
@@ -53,8 +54,8 @@ impl View {
         };
         if root.is_some() {
             ["/run", "/var/tmp"].into_iter().for_each(&mut hidden);
-            // Directories of ours rather than mounts: a rule for the whole tree may show the host's instead. (It does not where
-            // something at the top is hidden, for which the tree is made anew; that depends on the host.)
+            // The planner makes these directories itself, so a rule for `/` may show the host's instead. (It does not
+            // if a path at the top is hidden, for which the planner builds a new root; that depends on the host.)
             if !filesystem.paths.iter().any(|rule| rule.path == Path::new("/")) {
                 ["/home", "/root", "/sys"].into_iter().for_each(&mut hidden);
             }
@@ -72,7 +73,7 @@ impl View {
                 writable: rule.mode == Mode::Rw,
                 origin: rule.origin.clone(),
             });
-            // `hidden,prefer` in a writable directory is left out by the planner, and said there.
+            // The planner leaves `hidden,prefer` out in a writable directory, with a note.
             let vain = rule.mode == Mode::Hidden && rule.options.prefer;
             if !vain || !nearest(&view, &path).is_some_and(|above| above.writable) {
                 view.insert(path, shown);
@@ -81,17 +82,18 @@ impl View {
         View(view)
     }
 
-    /// The rules that show a file or directory of the host, or a part of it.
-    pub fn showing<'v>(&'v self, host: &Path) -> impl Iterator<Item = (&'v Shown, Extent)> {
+    /// The rules that show a file or directory of the host (given by its path there), or a part of it, and how much of
+    /// it.
+    pub fn showing<'v>(&'v self, host: &Path) -> impl Iterator<Item = (&'v Shown, ShownExtent)> {
         self.0.values().flatten().filter_map(move |shown| {
             let extent = match host.strip_prefix(&shown.source) {
-                Ok(rest) if rest.as_os_str().is_empty() => Extent::Exactly,
+                Ok(rest) if rest.as_os_str().is_empty() => ShownExtent::Exactly,
                 Ok(rest) => {
-                    // A more specific line may close it, or show it in another mode.
+                    // A more specific rule may hide it, or show it in another mode.
                     let same = nearest(&self.0, &shown.path.join(rest)).is_some_and(|found| found == shown);
-                    return same.then_some((shown, Extent::Within));
+                    return same.then_some((shown, ShownExtent::Within));
                 }
-                Err(_) if shown.source.starts_with(host) => Extent::Part,
+                Err(_) if shown.source.starts_with(host) => ShownExtent::Part,
                 Err(_) => return None,
             };
             Some((shown, extent))
@@ -103,18 +105,19 @@ fn nearest<'v>(view: &'v BTreeMap<PathBuf, Option<Shown>>, path: &Path) -> Optio
     path.ancestors().find_map(|above| view.get(above)).and_then(Option::as_ref)
 }
 
-/// The caller's home by the name that profiles use, and by its real one.
+/// The caller's home: as `HOME` names it, and by its real path.
 pub(super) fn own_homes(vars: &Vars) -> Vec<PathBuf> {
     homes(vars).into_iter().take(2).collect()
 }
 
-/// The caller's home twice, as above, and then other people's; not `/`, which some daemons have.
+/// The caller's home twice, as in [`own_homes`], then other people's; without `/`, which is the home of some daemons.
 pub(super) fn homes(vars: &Vars) -> Vec<PathBuf> {
     let named = vars.names.get("HOME").map(PathBuf::from);
     named.into_iter().chain(vars.homes.iter().cloned()).filter(|home| home.parent().is_some()).collect()
 }
 
-/// /var/run has been a link to /run for so long that both names are in use.
+/// The path with `/var/run` replaced by `/run`: the first has long been a link to the second, and both names are in
+/// use.
 fn real(path: &Path) -> PathBuf {
     path.strip_prefix("/var/run")
         .map_or_else(|_| path.to_owned(), |rest| Path::new("/run").join(rest))
