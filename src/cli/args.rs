@@ -164,8 +164,9 @@ pub struct Run {
 }
 
 impl Run {
-    /// Reads the arguments of `sbx run` without the definitions of the other verbs, which would take longer than reading
-    /// a profile. None where that fails: the whole definition then says why, or prints its help.
+    /// Parses the arguments of `sbx run` without building clap's definitions of the other verbs, which would take
+    /// longer than reading a profile. None if that fails: the caller then parses with the whole definition, which
+    /// reports the error or prints the help.
     pub fn quickly(args: &[OsString]) -> Option<Run> {
         let (verb, rest) = args.get(1..)?.split_first()?;
         if verb != "run" {
@@ -180,8 +181,8 @@ impl Run {
 }
 
 impl Run {
-    /// Reads `[-q] [--profile NAME] [--] PROGRAM [ARGUMENT]...` alone, which is most of what programs and people start. To define what
-    /// the other flags are would take longer than that. None where anything else stands there.
+    /// Parses `[-q] [--profile NAME] [--] PROGRAM [ARGUMENT]...`, which covers most starts, without clap: building the
+    /// definitions of the other flags would take longer. None if there is anything else.
     fn plain(args: &[OsString]) -> Option<Run> {
         let mut run = Run::default();
         run.sandbox.profile = "default".into();

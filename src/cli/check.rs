@@ -1,4 +1,4 @@
-//! `sbx check`: what this host and this user can do, tried; for each blocker the cause and the fix.
+//! `sbx check`: tries what this host and this user can do, and prints the cause and the fix of each blocker.
 
 use super::{args, layers};
 use crate::child::Trial;
@@ -10,11 +10,11 @@ use crate::{launch, plan};
 use serde::Serialize;
 use std::fmt::Write;
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Serialize)]
 struct Row {
     name: String,
-    /// `ok`, `no` (a sandbox cannot do without) or `absent` (some profiles need it).
+    /// `ok`, `no` (missing, and every sandbox needs it) or `absent` (missing, and some profiles need it).
     state: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     detail: String,
@@ -47,7 +47,7 @@ pub(super) fn main(args: &args::Check) -> Result<u8> {
     if let Some(profile) = &args.profile {
         return one_profile(profile, args.json, &caller);
     }
-    // The subordinate ids are looked up for a sandbox that wants them.
+    // Subordinate ids are only looked up for a sandbox that uses them.
     let range = Sandbox { process: Process { user: User::Range, ..Process::default() }, ..Sandbox::default() };
     let facts = host::probe(&range, caller.env.clone(), caller.cwd.clone(), caller.accounts.clone()).with_settings();
     let mut rows = Vec::new();
@@ -133,7 +133,7 @@ fn kernel(facts: &Facts, rows: &mut Vec<Row>) {
     }
 }
 
-/// Tries each namespace; whether a user namespace can be had at all.
+/// Tries each kind of namespace; returns whether user namespaces work at all.
 fn namespaces(facts: &Facts, rows: &mut Vec<Row>) -> bool {
     let user = launch::try_out(Trial::Map, &[]);
     match user {
@@ -150,7 +150,7 @@ fn namespaces(facts: &Facts, rows: &mut Vec<Row>) -> bool {
         }
     }
     if user.is_err() {
-        // The others are made in a user namespace, and would say the same.
+        // The other kinds need a user namespace, and would fail in the same way.
         return false;
     }
     for namespace in Namespace::ALL {
@@ -196,7 +196,7 @@ fn filesystems(rows: &mut Vec<Row>) {
         ("overlay", Trial::Overlay, false, "a kernel of 5.11 or newer with CONFIG_OVERLAY_FS (modprobe overlay)"),
         ("fuse", Trial::Fuse, false, "chmod 0666 /dev/fuse (as udev does), modprobe fuse"),
     ] {
-        // procfs belongs to a pid namespace; the others need none.
+        // Mounting procfs needs a pid namespace; the others do not.
         match launch::try_out(trial, if trial == Trial::Proc { &pid[..] } else { &[] }) {
             Ok(()) => rows.push(Row::ok(name, "mounted")),
             Err(errno) => rows.push(Row::bad(name, needed, errno.to_string(), trial != Trial::Proc, fix)),
@@ -228,7 +228,7 @@ fn devices(rows: &mut Vec<Row>) {
     }
 }
 
-/// Where the cgroup of a sandbox with limits would come from.
+/// Checks where the cgroup of a sandbox with limits would come from.
 fn cgroup(facts: &Facts, rows: &mut Vec<Row>) {
     let found = host::cgroup_facts(&crate::spec::limits::Limits::default(), facts.uid, &facts.accounts, &facts.env);
     match plan::cgroup_source(&found) {
@@ -256,7 +256,7 @@ fn helpers(facts: &Facts, rows: &mut Vec<Row>) {
     }
 }
 
-/// What of one profile this host can do: the plan says it, and its notes say what would be missing.
+/// Checks one profile: plans its sandbox, tries its namespaces, and lists the plan's notes about what would be missing.
 fn one_profile(profile: &str, json: bool, caller: &layers::Caller) -> Result<u8> {
     let args = args::Sandbox { profile: profile.to_owned(), ..args::Sandbox::default() };
     let (mut sandbox, facts) = layers::sandbox(&args, &[], caller)?;

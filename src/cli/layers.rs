@@ -1,4 +1,4 @@
-//! Profile, project's file and flags → `Sandbox` and `Facts`: the first half of every verb that concerns a sandbox.
+//! Profile, project's file and flags → `Sandbox` and `Facts`: the part that all verbs that need a sandbox share.
 
 use super::args;
 use crate::error::{Error, Result};
@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-/// The caller's surroundings, read once.
+/// The caller's environment, directory and account, read once.
 pub(super) struct Caller {
     pub env: BTreeMap<String, String>,
-    /// Names of variables whose values are not UTF-8.
+    /// Names of environment variables whose values are not UTF-8.
     pub odd: Vec<String>,
     pub cwd: PathBuf,
     pub vars: Vars,
@@ -47,14 +47,15 @@ impl Caller {
         Ok(Caller { env, odd, cwd, vars, accounts })
     }
 
-    /// Where profiles are looked for.
+    /// A loader for the directories in which profiles are looked for.
     pub fn loader(&self) -> Loader {
         let user = self.vars.names.get("XDG_CONFIG_HOME").cloned().unwrap_or_default();
         Loader::new(vec!["/etc/sbx/profiles".into(), Path::new(&user).join("sbx/profiles")])
     }
 }
 
-/// Everything that a run, or a plan of it, starts from.
+/// The sandbox that the profile, the project's file and the flags describe, and the facts about the host that its plan
+/// needs.
 pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Caller) -> Result<(Sandbox, Facts)> {
     let mut loader = caller.loader();
     let mut merged = Merged::default();
@@ -101,7 +102,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     Ok((sandbox, facts))
 }
 
-/// The flags as a text of the profile language, with the flag of each line.
+/// The flags translated to lines of the profile language, with the flag that each line comes from.
 #[derive(Default)]
 struct Flags {
     lines: Vec<(String, String)>,
@@ -109,7 +110,7 @@ struct Flags {
 }
 
 impl Flags {
-    /// Of two flags for one key, the later wins.
+    /// Adds a line; of two flags for one key, the later wins.
     fn line(&mut self, label: String, key: &str, value: &str) {
         if let Some(at) = self.lines.iter().position(|(old, _)| old == key) {
             self.lines.remove(at);
@@ -124,7 +125,7 @@ impl Flags {
     }
 }
 
-/// The flags are the last layer, and no second road.
+/// Translates the flags to the profile language: they are the last layer, read by the same code as a profile.
 fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
     let mut flags = Flags::default();
     let mut line = |label: String, key: &str, value: String| flags.line(label, key, &value);
@@ -207,7 +208,8 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
                 Error::new(format!("--set {set}: `{key}` is a matter of profiles")).hint("choose one with --profile")
             );
         }
-        // What is no TOML value, or is one where only a string can stand, is meant as a string: --set network.mode=host.
+        // A value that is not TOML, or that is not a string where the key takes one, is meant as a string: --set
+        // network.mode=host.
         let known = schema::find(key).or_else(|| schema::find(key.rsplit_once('.')?.0));
         let string =
             known.is_some_and(|known| matches!(known.kind, Kind::Text | Kind::Word(_) | Kind::Map | Kind::Paths));
@@ -225,7 +227,8 @@ fn utf8<'a>(text: &'a OsStr, what: &str) -> Result<&'a str> {
     })
 }
 
-/// `PATH,optional,create` → path and `,optional,create`. A path with a comma of its own keeps it, unless options follow.
+/// `PATH,optional,create` → path and `,optional,create`. A path with a comma of its own keeps it, unless options
+/// follow.
 fn split_options(text: &str) -> (&str, &str) {
     let mut at = text.len();
     for (index, _) in text.rmatch_indices(',') {
@@ -239,7 +242,8 @@ fn split_options(text: &str) -> (&str, &str) {
     text.split_at(at)
 }
 
-/// Flags take what a shell user types: relative paths, and `..`, which is taken out by what is there.
+/// The absolute path for a path in a flag, which may be relative and hold `..`. Links before a `..` are resolved, so a
+/// path that does not exist up to there is an error.
 fn absolute(path: &str, cwd: &Path) -> Result<String> {
     if path.is_empty() {
         return Err(Error::new("a path of a flag is empty").hint("write `.` for the current directory"));
@@ -247,7 +251,7 @@ fn absolute(path: &str, cwd: &Path) -> Result<String> {
     if path.starts_with(['/', '~', '$']) || path.starts_with("xdg-") {
         return Ok(path.to_owned());
     }
-    // What `..` leads to depends on links: as far as the path is there, it is what the kernel says.
+    // Where `..` leads depends on links: let the kernel resolve the path up to there.
     let mut clean = PathBuf::new();
     for part in cwd.join(path).components() {
         clean.push(part);
@@ -258,11 +262,11 @@ fn absolute(path: &str, cwd: &Path) -> Result<String> {
             })?;
         }
     }
-    // A directory's name is not a text with variables.
+    // `${` in the name of a directory is not a variable.
     Ok(clean.display().to_string().replace("${", "$${"))
 }
 
-/// A basic string of TOML.
+/// The text as a basic string of TOML.
 fn quote(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! What the user typed → one of the verbs. No decisions beyond that.
+//! sbx's command line: parses the arguments and calls the verb. Takes no other decisions.
 
 mod args;
 mod check;
@@ -17,11 +17,11 @@ use args::Verb;
 use clap::Parser;
 use std::ffi::OsString;
 
-/// The program's entry, with its arguments, its name among them; gives its exit status.
+/// The entry point of `sbx`, with its arguments, its name among them; returns the exit status.
 pub fn main(args: Vec<OsString>) -> u8 {
-    // A reader that goes away (`| head`) is seen as EPIPE, not as a signal.
+    // A reader that closes the pipe (`| head`) gives EPIPE instead of a signal.
     sys::ignore_sigpipe();
-    // What `sbx selftest` executes inside its sandbox is this program.
+    // `sbx selftest` executes this program inside its sandbox, by this name.
     if args.first().is_some_and(|name| name == crate::selftest::INSIDE) {
         return crate::selftest::inside(&args);
     }
@@ -35,7 +35,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
-            // `--help` and `--version` come this way too, and are no failure.
+            // clap reports `--help` and `--version` as errors, too, which print to stdout.
             let status = if error.use_stderr() { exit::FAILED } else { 0 };
             let printed = error.print();
             return if printed.is_err() { exit::FAILED } else { status };
@@ -54,20 +54,20 @@ pub fn main(args: Vec<OsString>) -> u8 {
     }
 }
 
-/// Says an error; gives its exit status.
+/// Prints an error to stderr; returns its exit status.
 pub(crate) fn complain(error: &Error) -> u8 {
     use std::io::Write;
-    // A terminal that nobody reads would hold us; with stderr closed there is nobody to tell. The status says it.
+    // Do not wait longer than two seconds for a terminal or pipe that nobody reads; the exit status still tells.
     let mut set = [sys::Poll { write: true, ..sys::Poll::end(2) }];
     if sys::poll(&mut set, Some(2000)).is_err() || !set[0].ready {
         return error.status;
     }
-    // In one piece, since others write there, too.
+    // In one write, since other processes may write there, too.
     let _ = std::io::stderr().write_all(format!("{error}\n").as_bytes());
     error.status
 }
 
-/// Prints to stdout; a reader that went away (`| head`) is no error, a full disk is.
+/// Prints to stdout. A reader that closed the pipe (`| head`) is no error; a full disk is one.
 pub(crate) fn print(text: &str) -> Result<()> {
     use std::io::{ErrorKind, Write};
     let mut out = std::io::stdout();
@@ -79,10 +79,10 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
-/// What the first word may be.
+/// The verbs.
 const VERBS: [&str; 5] = ["run", "plan", "check", "profile", "selftest"];
 
-/// `sbx [FLAGS] PROGRAM` is `sbx run [FLAGS] PROGRAM`: the verb is put in where the first word is none.
+/// `sbx [FLAGS] PROGRAM` means `sbx run [FLAGS] PROGRAM`: inserts `run` if the first argument is no verb.
 fn with_verb(mut args: Vec<OsString>) -> Vec<OsString> {
     let verb = args.get(1).is_some_and(|first| {
         VERBS.iter().chain(&["help", "-h", "--help", "-V", "--version"]).any(|word| first == word)

@@ -1,4 +1,4 @@
-//! `sbx plan`: what would be done.
+//! `sbx plan`: prints what `sbx run` would do.
 
 use super::{args, layers};
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ pub(super) fn main(args: &args::Plan) -> Result<u8> {
     Ok(0)
 }
 
-/// The receipt in short: a line for each setting, with what enforces it.
+/// The receipt as text: a line for each setting, with the mechanisms that enforce it.
 fn enforced(receipt: &plan::Receipt) -> String {
     let mut out = String::from("\nenforced by\n");
     for line in &receipt.lines {

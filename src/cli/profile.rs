@@ -1,4 +1,4 @@
-//! `sbx profile`: list, show, schema; check is in `review`.
+//! `sbx profile list`, `show` and `schema`; `sbx profile check` is in `review`.
 
 use super::args::{self, ProfileVerb};
 use super::layers::Caller;

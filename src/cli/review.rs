@@ -1,4 +1,4 @@
-//! `sbx profile check`: what is wrong in a profile, and what it hands out.
+//! `sbx profile check`: prints the errors in profiles, and the grants that undo or weaken the sandbox.
 
 use super::layers::Caller;
 use super::profile::fail;
@@ -11,7 +11,7 @@ use serde_json::json;
 use std::fmt::Write;
 use std::path::Path;
 
-/// Where a profile is thought to be used: the judgement is of the profile, not of the place where it is asked for.
+/// The current directory that reviews assume: the verdict must depend on the profile, not on where sbx is called.
 const ELSEWHERE: &str = "${HOME}/.current-directory";
 
 pub(super) fn main(caller: &Caller, files: &[impl AsRef<Path>], strict: bool, json: bool) -> Result<u8> {
@@ -43,7 +43,7 @@ pub(super) fn main(caller: &Caller, files: &[impl AsRef<Path>], strict: bool, js
 }
 
 fn checked(caller: &Caller, loader: &mut Loader, shown: &str) -> std::result::Result<Review, Vec<Diagnostic>> {
-    // A file of that name, whatever profiles there are.
+    // A file with that name goes before a profile.
     let name = if shown.contains('/') || (!Path::new(shown).exists() && loader.names().iter().any(|name| name == shown))
     {
         shown.to_owned()
@@ -69,7 +69,7 @@ fn as_json(error: &Diagnostic, loader: &Loader) -> serde_json::Value {
     json!({ "message": error.message, "place": place, "help": error.help })
 }
 
-/// `   # FILE:1, 2, OTHER:3`.
+/// The origins of a finding as a comment: `   # FILE:1, 2, OTHER:3`.
 fn places(origins: &[Origin]) -> String {
     let mut out = String::new();
     let mut before = "";

@@ -1,4 +1,4 @@
-//! `sbx run`: the whole road.
+//! `sbx run`: plans the sandbox, launches it, and reports how the program ended.
 
 use super::{args, layers};
 use crate::error::{Error, Result};
@@ -29,7 +29,7 @@ pub(super) fn main(args: &args::Run) -> u8 {
 fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     sys::phase("arguments");
     descriptors(args, status)?;
-    // Not taken apart when the program has ended: the caller waits, and the kernel frees all of it in one go.
+    // Not dropped when the program has ended: the caller waits, and the kernel frees all memory at once.
     let caller = ManuallyDrop::new(layers::Caller::read()?);
     sys::phase("caller");
     let parts = ManuallyDrop::new(layers::sandbox(&args.sandbox, &args.program, &caller)?);
@@ -42,7 +42,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     plan.notes.iter().for_each(|note| status.note(&note.to_string()));
     let outcome = match launch::run(&plan, status) {
         Err(error) if error.refused => {
-            // The kernel did not let us: a closer look at the host tells why, or what can be done without.
+            // The kernel refused: plan again with the host's settings, which tell why, or what to leave out.
             let facts = facts.clone().with_settings();
             let again = plan::plan(sandbox, &facts)?;
             if again == *plan {
@@ -71,7 +71,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// What limits did to it, if they did.
+/// Reports what the limits did to the program: processes killed for memory, and forks refused.
 fn verdict(plan: &plan::Plan, outcome: Outcome, status: &mut Status) {
     let Some(used) = &status.used else { return };
     let limit = |names: &[&str]| {
@@ -112,7 +112,7 @@ fn verdict(plan: &plan::Plan, outcome: Outcome, status: &mut Status) {
     }
 }
 
-/// Whether the program, at its own path on the host, is one for i386, and the filter has nothing for those.
+/// Whether the program, looked up on the host, is for i386 while the filter lets no system calls of i386 through.
 fn is_of_32_bits(plan: &plan::Plan) -> bool {
     use std::io::Read;
     if plan.lockdown.syscalls.as_ref().is_none_or(|policy| policy.arches.contains(&plan::syscalls::Arch::X86)) {
@@ -126,12 +126,12 @@ fn is_of_32_bits(plan: &plan::Plan) -> bool {
         false => std::env::split_paths(dirs).map(|dir| dir.join(name)).collect(),
     };
     let Some(mut file) = paths.iter().find_map(|path| std::fs::File::open(path).ok()) else { return false };
-    // Its class, 32 bits, and its machine, EM_386: elf(5).
+    // ELFCLASS32 and EM_386: elf(5).
     let mut head = [0; 20];
     file.read_exact(&mut head).is_ok() && head.starts_with(b"\x7fELF\x01") && head[18..] == [3, 0]
 }
 
-/// The caller's descriptors: those that are named are checked, the others end with our exec.
+/// Checks the descriptors that flags name, opens missing standard streams, and marks all others close-on-exec.
 fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
     // A missing standard stream would hand its number to the next file that is opened.
     for (number, stream) in sys::STREAMS.into_iter().enumerate() {
@@ -139,7 +139,7 @@ fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
             let null = sys::openat(sys::cwd(), c"/dev/null", libc::O_RDWR, 0);
             let opened = null.and_then(|null| {
                 use std::os::fd::IntoRawFd;
-                // The lowest number that is free, and so this stream's own. It stays open.
+                // open(2) returned the lowest free number, which is usually this stream's. It stays open.
                 let fd = UnownedFd::new(null.into_raw_fd());
                 if fd == stream { sys::set_cloexec(fd.as_fd(), false) } else { sys::dup2(fd.as_fd(), stream) }
             });
@@ -177,13 +177,14 @@ fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
     Ok(())
 }
 
-/// A descriptor that the caller names for us. The standard streams stay the program's.
+/// Takes over a descriptor that a flag names for sbx's own use. A standard stream is duplicated, since the program
+/// needs it.
 fn taken(number: i32) -> sys::Result<std::os::fd::OwnedFd> {
     let fd = UnownedFd::new(number);
     if number < 3 { sys::dup_above(fd.as_fd(), 3) } else { fd.adopt() }
 }
 
-/// Where the receipt goes: a number is a descriptor.
+/// Opens the target of `--receipt`: a descriptor if it is a number, else a file.
 fn receipt(target: &std::ffi::OsStr) -> Result<std::os::fd::OwnedFd> {
     if let Some(fd) = target.to_str().and_then(|text| text.parse::<i32>().ok()).filter(|fd| *fd >= 0) {
         let adopted = taken(fd);

@@ -1,4 +1,4 @@
-//! `sbx selftest`: a table of what was tried, and what came of it.
+//! `sbx selftest`: prints a table of what was tried inside a sandbox, and with what result.
 
 use super::{args, layers};
 use crate::error::Result;
