@@ -117,7 +117,8 @@ mod tests {
         let before = block(&Mask::ALL).unwrap();
         let blocked = block(&before).unwrap();
         assert_eq!(blocked, Mask::ALL.without(libc::SIGKILL).without(libc::SIGSTOP));
-        for signal in 32..=64 {
+        // A C library with threads, as a test has them, has handlers for the first two.
+        for signal in 34..=64 {
             let action = set_disposition(signal, libc::SIG_IGN);
             assert_eq!(set_disposition(signal, libc::SIG_DFL), libc::SIG_IGN);
             set_disposition(signal, action);
