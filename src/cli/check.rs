@@ -10,7 +10,7 @@ use crate::{launch, plan};
 use serde::Serialize;
 use std::fmt::Write;
 
-/// The result of one check.
+/// The result of one check: a line of the table.
 #[derive(Serialize)]
 struct Row {
     name: String,

@@ -54,8 +54,7 @@ impl Caller {
     }
 }
 
-/// The sandbox that the profile, the project's file and the flags describe, and the facts about the host that its plan
-/// needs.
+/// The sandbox that the profile, the project's file and the flags describe, and the facts about the host for its plan.
 pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Caller) -> Result<(Sandbox, Facts)> {
     let mut loader = caller.loader();
     let mut merged = Merged::default();
@@ -227,8 +226,8 @@ fn utf8<'a>(text: &'a OsStr, what: &str) -> Result<&'a str> {
     })
 }
 
-/// `PATH,optional,create` → path and `,optional,create`. A path with a comma of its own keeps it, unless options
-/// follow.
+/// Splits `PATH,optional,create` into the path and `,optional,create`. A comma that no known option follows is a part
+/// of the path.
 fn split_options(text: &str) -> (&str, &str) {
     let mut at = text.len();
     for (index, _) in text.rmatch_indices(',') {

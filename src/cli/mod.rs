@@ -79,7 +79,7 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
-/// The verbs.
+/// The verbs: words that may come first on the command line.
 const VERBS: [&str; 5] = ["run", "plan", "check", "profile", "selftest"];
 
 /// `sbx [FLAGS] PROGRAM` means `sbx run [FLAGS] PROGRAM`: inserts `run` if the first argument is no verb.

@@ -126,7 +126,7 @@ fn is_of_32_bits(plan: &plan::Plan) -> bool {
         false => std::env::split_paths(dirs).map(|dir| dir.join(name)).collect(),
     };
     let Some(mut file) = paths.iter().find_map(|path| std::fs::File::open(path).ok()) else { return false };
-    // ELFCLASS32 and EM_386: elf(5).
+    // The file's class is ELFCLASS32, and its machine EM_386: elf(5).
     let mut head = [0; 20];
     file.read_exact(&mut head).is_ok() && head.starts_with(b"\x7fELF\x01") && head[18..] == [3, 0]
 }
@@ -177,8 +177,7 @@ fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
     Ok(())
 }
 
-/// Takes over a descriptor that a flag names for sbx's own use. A standard stream is duplicated, since the program
-/// needs it.
+/// Takes over a descriptor that a flag names for sbx's own use. Standard streams are duplicated: the program has them.
 fn taken(number: i32) -> sys::Result<std::os::fd::OwnedFd> {
     let fd = UnownedFd::new(number);
     if number < 3 { sys::dup_above(fd.as_fd(), 3) } else { fd.adopt() }
