@@ -4,7 +4,7 @@ use super::source::{At, Sources};
 use crate::error::printable;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-/// One error in a profile.
+/// An error in a profile or a flag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// What is wrong, in one sentence.
@@ -44,8 +44,7 @@ fn shown(c: char) -> char {
     }
 }
 
-/// Number of errors that are printed: a file that somebody else wrote must not fill the screen, or take minutes to
-/// render.
+/// Number of errors that are printed: somebody else's file must not fill the screen, or take minutes to render.
 const MOST: usize = 20;
 
 /// All errors of a run, with the sources that they point into.

@@ -1,5 +1,4 @@
-//! Reads one file of a profile into settings as written, each with its position, and reports all errors of the file at
-//! once.
+//! Reads one file of a profile into settings as written, each with its position, and reports all errors at once.
 
 use super::diagnostic::Diagnostic;
 use super::schema::{self, Key, Kind};
@@ -11,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 /// A string with its position in a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
-    /// The string.
+    /// The string's text, without quotes and escapes.
     pub text: String,
     /// Position of the string.
     pub at: At,
@@ -30,12 +29,12 @@ pub enum Value {
     Map(Vec<(Text, Text)>),
 }
 
-/// One key with its value.
+/// A setting: a key and its value.
 #[derive(Debug, Clone)]
 pub struct Setting {
-    /// The key.
+    /// The key in the table [`schema::KEYS`].
     pub key: &'static Key,
-    /// Its value.
+    /// The value of the key.
     pub value: Value,
     /// Position of the key's name.
     pub at: At,
@@ -44,7 +43,7 @@ pub struct Setting {
 /// One file's settings, in the order of the text.
 #[derive(Debug, Clone, Default)]
 pub struct Document {
-    /// The settings.
+    /// The settings that could be read.
     pub settings: Vec<Setting>,
     /// Index of the file in [`Sources`].
     pub source: usize,

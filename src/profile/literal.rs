@@ -1,5 +1,4 @@
-//! Settings of the built-in profiles as constants: their TOML is parsed when `built_in.rs` is generated, not at each
-//! start.
+//! Settings of the built-in profiles as constants, whose TOML was parsed when `built_in.rs` was generated.
 //!
 //! Parsing the TOML at each start would take longer than planning the sandbox does.
 

@@ -52,8 +52,7 @@ impl Loader {
         Document::parse(&self.sources, source, &mut self.errors)
     }
 
-    /// Reads a project's file, `.sbx.toml`. A symbolic link is refused: a cloned repository must not have other files
-    /// read.
+    /// Reads a project's file, `.sbx.toml`. A symbolic link is refused: a cloned repository must not name other files.
     pub fn project(&mut self, path: &Path) -> Option<Document> {
         if path.is_symlink() {
             let message = format!("cannot read {}: a project's file may be no link", path.display());

@@ -36,7 +36,7 @@ impl Merged {
         }
     }
 
-    /// All settings, by name.
+    /// All settings, sorted by the full name of the key.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Key, &Value)> {
         self.settings.values().map(|(key, value)| (*key, value))
     }

@@ -1,5 +1,4 @@
-//! Profiles: text → settings with their source positions → `Sandbox`. Reads profile files and nothing else; changes
-//! nothing.
+//! Profiles: text → settings with their source positions → `Sandbox`. Only reads profile files, and changes nothing.
 //!
 //! `schema` defines the keys, `document` reads one file, `load` finds files and follows `extends`, `merge` joins the
 //! layers, `project` refuses what a project's file may not set, and `resolve` makes a `Sandbox` of the result. `Vars`

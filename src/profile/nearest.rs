@@ -1,7 +1,7 @@
 //! Finds the known word nearest to a misspelt one, for "did you mean" hints.
 
-/// The candidate that was probably meant: the nearest one, if at most a third of the longer word's letters (at least
-/// one) differ.
+/// The candidate that was probably meant: the one nearest to `word`, if its distance is at most a third of the longer
+/// word's length, or 1.
 pub fn nearest<'a>(word: &str, among: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     among
         .into_iter()

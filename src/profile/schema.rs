@@ -37,7 +37,7 @@ pub enum Kind {
 pub enum Target {
     /// A field of the `Sandbox`, which `resolve` fills with code for this key.
     Field,
-    /// A file of the sandbox's cgroup.
+    /// A file of the sandbox's cgroup, to which the value is written.
     Limit(Control),
     /// The resource of setrlimit(2) that has the key's name in `sys::RLIMITS`.
     Rlimit,
@@ -67,8 +67,7 @@ const fn key(name: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key { name, kind, doc, target: Target::Field }
 }
 
-/// A key of `[limits]` that is written to a file of cgroup v2; `*` in the file's name stands for the size of huge
-/// pages.
+/// A key of `[limits]` that is written to a file of cgroup v2; `*` in its name stands for the size of huge pages.
 const fn limit(name: &'static str, controller: &'static str, file: &'static str, form: Form, doc: &'static str) -> Key {
     let kind = match form {
         Form::Switch => Kind::Switch,

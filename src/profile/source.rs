@@ -17,7 +17,7 @@ pub struct At {
 pub struct Source {
     /// The name shown to users: a path, `built-in:NAME`, or `command line`.
     pub name: String,
-    /// The whole text.
+    /// The whole text of the source.
     pub text: String,
     /// This is a project's file (`.sbx.toml`), which may only tighten.
     pub project: bool,

@@ -1,7 +1,6 @@
 //! Merged layers → `Sandbox`. Reports all errors at once, each with its position.
 //!
-//! `builder` has what all parts share: origins, variables, paths, errors. Each other file reads one part of the
-//! language.
+//! `builder` has what all parts share: origins, variables, paths, errors. Each other file reads one part.
 
 mod builder;
 mod bus;
