@@ -36,8 +36,7 @@ impl Origins {
         self.0.insert((key, item.to_owned()), origin);
     }
 
-    /// The origin of a key's item; `item` is `""` for a key that is neither a list nor a map. Empty if none is
-    /// recorded.
+    /// The origin of a key's item (`""` for a key that is neither a list nor a map); empty if none is recorded.
     pub fn of(&self, key: &'static str, item: &str) -> Origin {
         self.0.get(&(key, item.to_owned())).cloned().unwrap_or_default()
     }

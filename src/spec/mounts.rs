@@ -83,7 +83,7 @@ pub enum Make {
     },
     /// procfs: of the new pid namespace, or the host's if there is none.
     Proc,
-    /// A minimal /dev in memory.
+    /// A minimal /dev in memory: null, zero, full, random, urandom, tty, shm, a devpts of its own, and the usual links.
     Dev {
         /// The terminal to show as /dev/console.
         console: Option<PathBuf>,
@@ -99,21 +99,21 @@ pub enum Make {
     Mqueue,
     /// A directory; one that exists is kept.
     Dir {
-        /// Permissions.
+        /// Permissions of a new directory.
         mode: u32,
     },
     /// A file with the contents read from a descriptor.
     File {
-        /// The descriptor.
+        /// Descriptor of the caller to read from.
         fd: i32,
-        /// Permissions.
+        /// Permissions of the file.
         mode: u32,
     },
     /// A file with the contents read from a descriptor, mounted over the destination instead of written into it.
     BindData {
-        /// The descriptor.
+        /// Descriptor of the caller to read from.
         fd: i32,
-        /// Permissions.
+        /// Permissions of the file.
         mode: u32,
         /// Mount it read-only.
         read_only: bool,

@@ -240,9 +240,9 @@ pub enum Network {
 pub struct Rlimit {
     /// The resource's name in `[rlimits]`, such as `nofile`.
     pub name: &'static str,
-    /// Soft limit; none is unlimited.
+    /// Soft limit, in the resource's unit; none is unlimited.
     pub soft: Option<u64>,
-    /// Hard limit; none is unlimited.
+    /// Hard limit, in the resource's unit; none is unlimited.
     pub hard: Option<u64>,
     /// The line that the limit comes from.
     pub origin: Origin,
@@ -292,7 +292,7 @@ pub struct Security {
     pub capabilities: Capabilities,
     /// The list of system calls that the filter starts from.
     pub filter: Filter,
-    /// Changes to that list.
+    /// Changes to the filter's list.
     pub syscalls: Syscalls,
     /// The caller's own seccomp filters, loaded in this order after sbx's.
     #[serde(skip)]
@@ -303,7 +303,7 @@ pub struct Security {
     pub landlock: Requirement,
     /// The line that Landlock's setting comes from.
     pub landlock_origin: Origin,
-    /// SELinux context of the program.
+    /// SELinux context that the program is executed in (`--exec-label`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exec_label: Option<String>,
     /// SELinux context of files that sbx creates for the program (`--file-label`).
@@ -315,11 +315,11 @@ pub struct Security {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum Requirement {
-    /// Refuse to start without it.
+    /// Refuse to start if the mechanism is not available.
     Require,
-    /// Use it if it is available, and print a note if not.
+    /// Use the mechanism if it is available, and print a note if not.
     Prefer,
-    /// Do not use it.
+    /// Do not use the mechanism.
     #[default]
     Off,
 }
@@ -361,8 +361,7 @@ pub struct Syscalls {
     pub deny: Vec<(String, Origin)>,
     /// The errno that refused calls fail with.
     pub errno: u16,
-    /// Architectures whose system calls are let through, each with its line: `native`, and `x86` or `arm` for 32-bit
-    /// programs.
+    /// Architectures whose system calls are allowed, each with its line: `native`, and `x86` or `arm` for 32 bits.
     pub arch: Vec<(String, Origin)>,
 }
 
@@ -387,9 +386,9 @@ pub enum Promise {
 /// One line of `[assert]`, which `sbx selftest` tries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Assert {
-    /// What is claimed.
+    /// What the profile claims the program cannot do.
     pub promise: Promise,
-    /// What it is claimed about: a path, or `HOST:PORT`.
+    /// The path, or the address as `HOST:PORT`, that the claim is about.
     pub of: String,
     /// The line that the assertion comes from.
     pub origin: Origin,
