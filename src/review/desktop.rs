@@ -86,8 +86,7 @@ fn portals(sandbox: &Sandbox, found: &mut Vec<Finding>) {
     }
 }
 
-/// A name on the session bus whose service can be made to do more than its purpose suggests, such as run programs
-/// outside.
+/// A name on the session bus whose service does more for its clients than it seems, such as run programs outside.
 struct Name {
     name: &'static str,
     verdict: fn(network: bool) -> Verdict,
@@ -121,11 +120,11 @@ fn every_portal(_: bool) -> Verdict {
 }
 
 fn backends(_: bool) -> Verdict {
-    undoes(6.0, "it calls behind the portals, past the questions that these ask", ASK)
+    undoes(6.0, "it calls the portals' backends directly, so nobody asks you first", ASK)
 }
 
 fn flatpak_portal(_: bool) -> Verdict {
-    weakens(2.0, "it has Flatpak start programs in sandboxes of another making", "leave it out")
+    weakens(2.0, "it has Flatpak start programs in Flatpak's own sandboxes", "leave it out")
 }
 
 fn accounts(_: bool) -> Verdict {

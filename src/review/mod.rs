@@ -1,6 +1,5 @@
 //! Finds the grants of a sandbox that undo or weaken it: each with what a program inside can do with it and what to use
-//! instead, and a score of all of them. Pure: nothing is looked up on the host, so a profile gets the same verdict
-//! everywhere.
+//! instead, and a score of all of them. Pure: a profile gets the same verdict on every host.
 //!
 //! Everything that a profile can grant is reviewed. A view that is a list of operations (`Root::Bare`) is not: nobody
 //! wrote it by hand.
@@ -44,16 +43,16 @@ impl Severity {
 pub struct Finding {
     /// How grave the grant is.
     pub severity: Severity,
-    /// The exposure of a sandbox with this grant alone, from 0.0 to 10.0; see [`exposure`].
+    /// The exposure of a sandbox with this grant alone, from 0.0 to 10.0; see `exposure`.
     #[serde(serialize_with = "tenths")]
     pub weight: f32,
     /// The lines that grant it; an empty origin for what sbx's defaults grant.
     pub origins: Vec<Origin>,
-    /// What is granted.
+    /// The grant, as a clause: `~/.ssh is readable`.
     pub grant: String,
     /// What a program inside can do with it.
     pub harm: String,
-    /// What to use instead.
+    /// What to use instead of the grant.
     pub help: String,
     /// The author's reason for the grant, from a comment `# accepted: REASON`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -171,9 +171,9 @@ impl Names<'_> {
 
 const BASE: &str = "extends = [\"base/host\"], which closes what is named here";
 const CLOSE: &str =
-    "show what is needed of it alone, or close what is named here: \"masked\", or \"tmpfs\" for a directory";
+    "show only what is needed of it, or close what is named here: \"masked\", or \"tmpfs\" for a directory";
 const SOCKET: &str =
-    "show what is needed of it alone, without the socket: [desktop] and [dbus.session] let services in one by one";
+    "show only what is needed of it, without the socket: [desktop] and [dbus.session] let services in one by one";
 
 fn verdict(kind: TargetKind, writable: bool, sandbox: &Sandbox, vars: &Vars) -> Verdict {
     let network = sandbox.network == Network::Host;
@@ -223,7 +223,7 @@ fn verdict(kind: TargetKind, writable: bool, sandbox: &Sandbox, vars: &Vars) -> 
         }
         TargetKind::SystemBus => weakens(
             2.0,
-            "it asks the system's services for what you may have of them: networks, disks, packages",
+            "it asks the system's services for whatever you may ask them: networks, disks, packages",
             SOCKET,
         ),
         TargetKind::Startup => undoes(
@@ -245,7 +245,7 @@ fn verdict(kind: TargetKind, writable: bool, sandbox: &Sandbox, vars: &Vars) -> 
             undoes(9.0, "it writes the profiles of the sandboxes that are started next", "leave it out, or use \"ro\"")
         }
         TargetKind::System if root => undoes(9.0, "it changes the system, as root", "use \"ro\""),
-        TargetKind::System => weakens(2.0, "it changes what of the system is yours or your groups'", "use \"ro\""),
+        TargetKind::System => weakens(2.0, "it changes what you or your groups may write of the system", "use \"ro\""),
         TargetKind::Cache => weakens(
             1.0,
             "what it puts there is taken by the next build outside",
@@ -264,12 +264,12 @@ fn verdict(kind: TargetKind, writable: bool, sandbox: &Sandbox, vars: &Vars) -> 
         TargetKind::Keys if network => undoes(
             6.0,
             "it reads your keys and tokens, and can send them away",
-            "leave it out; hand over what is needed alone: a key of its own, or one variable with --env",
+            "leave it out; hand over only what is needed: a key of its own, or one variable with --env",
         ),
         TargetKind::Keys => weakens(
             3.0,
             "it reads your keys and tokens, and may leave them in what it writes",
-            "leave it out; hand over what is needed alone: a key of its own, or one variable with --env",
+            "leave it out; hand over only what is needed: a key of its own, or one variable with --env",
         ),
         TargetKind::Browser if is_browser(sandbox) => note(
             0.5,

@@ -97,7 +97,7 @@ fn security(sandbox: &Sandbox, found: &mut Vec<Finding>) {
     if security.landlock == Requirement::Off {
         let verdict = note(
             0.2,
-            "one mistake of a mount is enough",
+            "one mistake in a mount exposes files, with no second check",
             "security.landlock = \"prefer\", which costs next to nothing",
         );
         found.push(verdict.at(&security.landlock_origin, "no Landlock"));
@@ -125,12 +125,12 @@ fn shared(namespace: Namespace) -> Verdict {
         ),
         Namespace::Pid => weakens(
             2.0,
-            "it sees all processes with their arguments, ends yours, the screen's lock among them, and may outlive the sandbox",
+            "it sees all processes with their arguments, can end yours, including the screen lock, and may outlive the sandbox",
             "leave `pid` out of namespaces.share",
         ),
         Namespace::Ipc => weakens(
             1.5,
-            "it reads and changes System V memory of your other programs, pictures of X windows among it",
+            "it reads and changes System V memory of your other programs, including pictures of X windows",
             "leave `ipc` out of namespaces.share",
         ),
         Namespace::Uts => note(0.1, "it learns the host's name", "leave `uts` out of namespaces.share"),
@@ -152,7 +152,7 @@ fn device_verdict(name: &str) -> Option<Verdict> {
         "audio" => weakens(1.0, "it records the microphone", "desktop.sound = [\"pipewire\"], or leave it out"),
         "camera" => weakens(
             1.0,
-            "it watches whenever it likes",
+            "it records pictures whenever it likes",
             "portals = [\"camera\"] asks before, where the program can use it",
         ),
         "fuse" => {
@@ -179,12 +179,12 @@ fn device_verdict(name: &str) -> Option<Verdict> {
         {
             undoes(
                 9.0,
-                "it reads and changes the disk past all permissions of files, where your groups may",
+                "it reads and changes the disk regardless of file permissions, where your groups may",
                 "show the files it needs: [filesystem.paths]",
             )
         }
         _ if starts(&["bus/usb", "sg", "bsg"]) => {
-            weakens(2.5, "it speaks to hardware past the system's drivers", CLASS)
+            weakens(2.5, "it controls hardware directly, bypassing the system's drivers", CLASS)
         }
         _ if starts(&["pts", "tty", "console", "vcs", "ptmx"]) && !is(&["tty", "ptmx"]) => weakens(
             2.5,
@@ -270,7 +270,7 @@ fn environment(sandbox: &Sandbox, found: &mut Vec<Finding>) {
         if pattern == "*" {
             let verdict = weakens(
                 3.0,
-                "it reads every variable, tokens and passwords among them",
+                "it reads every variable, including tokens and passwords",
                 "name what it needs: env_pass = [\"LANG\", \"LC_*\", \"TERM\"]",
             );
             found.push(verdict.at(&origin, "the caller's whole environment"));

@@ -82,8 +82,7 @@ impl View {
         View(view)
     }
 
-    /// The rules that show a file or directory of the host (given by its path there), or a part of it, and how much of
-    /// it.
+    /// The rules that show the file or directory `host` of the host, or a part of it, and how much of it each shows.
     pub fn showing<'v>(&'v self, host: &Path) -> impl Iterator<Item = (&'v Shown, ShownExtent)> {
         self.0.values().flatten().filter_map(move |shown| {
             let extent = match host.strip_prefix(&shown.source) {
@@ -116,8 +115,7 @@ pub(super) fn homes(vars: &Vars) -> Vec<PathBuf> {
     named.into_iter().chain(vars.homes.iter().cloned()).filter(|home| home.parent().is_some()).collect()
 }
 
-/// The path with `/var/run` replaced by `/run`: the first has long been a link to the second, and both names are in
-/// use.
+/// The path with `/var/run` replaced by `/run`, to which it is a link: both names are in use.
 fn real(path: &Path) -> PathBuf {
     path.strip_prefix("/var/run")
         .map_or_else(|_| path.to_owned(), |rest| Path::new("/run").join(rest))
