@@ -5,7 +5,11 @@ use crate::error::{Error, Result};
 use crate::spec::Sandbox;
 use std::path::{Path, PathBuf};
 
-/// xdg-dbus-proxy between a socket in the view and the bus at this address.
+/// Plans xdg-dbus-proxy: `program` serves `socket`, a path inside, and forwards to the bus at `address`.
+///
+/// # Errors
+///
+/// The address would be taken for an option.
 pub(super) fn helper(sandbox: &Sandbox, program: &Path, address: &str, socket: PathBuf) -> Result<HelperSpec> {
     let origin = sandbox.session_bus.origin.clone();
     if address.starts_with('-') {
@@ -32,7 +36,7 @@ pub(super) fn helper(sandbox: &Sandbox, program: &Path, address: &str, socket: P
     })
 }
 
-/// What goes through: the profile's own rules, and what portals need.
+/// The proxy's rules as arguments: those of the profile, and those that the profile's portals need.
 fn rules(sandbox: &Sandbox) -> Vec<String> {
     let mut rules = vec!["--filter".to_owned()];
     rules.extend(sandbox.session_bus.rules.iter().map(|rule| format!("--{rule}")));

@@ -1,65 +1,70 @@
-//! Where the sandbox's cgroup comes from: one that was handed to us, the service that is kept, or a scope.
+//! Chooses the parent of the sandbox's cgroup: a cgroup that is delegated to us, sbx.service, or a new scope of
+//! systemd.
 
 use crate::host::{CgroupFacts, Delegated, Hierarchy, Manager, SbxService, ScopeManager};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Where a cgroup comes from.
+/// Where the sandbox's cgroup is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CgroupSource {
-    /// Below one that is ours to divide.
+    /// Below a cgroup that this user may divide.
     Delegated {
-        /// Its directory.
+        /// Directory of that cgroup.
         dir: PathBuf,
-        /// We are in it, and go to a leaf of our own first: cgroups(7), "no internal processes".
+        /// sbx itself is in it, and must move to a leaf first: cgroups(7), "no internal processes".
         occupied: bool,
     },
-    /// Below the service that the user keeps for sandboxes.
+    /// Below sbx.service, which the user keeps running for sandboxes.
     Service {
-        /// Its directory.
+        /// Directory of the service's cgroup.
         dir: PathBuf,
-        /// The socket of the manager that has to move us there, where we cannot ourselves.
+        /// Socket of the systemd manager that has to move our process there; none if we can do it ourselves.
         mover: Option<String>,
-        /// What is taken when it has ended meanwhile.
+        /// The source to use if the service has ended by then.
         otherwise: Option<Box<CgroupSource>>,
     },
-    /// Below a scope that systemd makes.
+    /// Below a scope that a systemd manager makes.
     Scope {
-        /// The manager's socket, or the bus's address.
+        /// Address of the manager: its own socket, or a D-Bus address.
         address: String,
-        /// The user's manager.
+        /// Whether it is the user's manager rather than the system's.
         user: bool,
-        /// What `systemctl` shows.
+        /// The scope's description, which `systemctl` shows.
         description: String,
     },
 }
 
-/// Why there is none, and the fix.
-pub(super) type Nowhere = (String, String);
+/// Why no cgroup can be made, and how to change that: the error's text and its hint.
+pub(super) type NoCgroup = (String, String);
 
-/// Controllers that a sandbox is to have.
+/// Controllers that the sandbox's cgroup is to have.
 #[derive(Default)]
 pub(super) struct Wanted {
-    /// A source without one of these is no use.
+    /// Controllers that it must have: a source without one of them is not chosen.
     pub needed: Vec<&'static str>,
-    /// Those that count are wanted as well, as far as the source has them and can hand them on as things are.
+    /// Whether it is to have the controllers of [`COUNTING`] as well, as far as the source can enable them.
     pub counted: bool,
 }
 
-/// A source with what it has.
+/// A source that was chosen, with what it offers.
 pub(super) struct Chosen {
     pub(super) source: CgroupSource,
-    /// Controllers that can be had there.
+    /// Controllers that a cgroup there can have.
     pub(super) offered: Vec<String>,
-    /// Those of them that are used: sorted, each once.
+    /// The controllers of `offered` that are enabled for it, sorted, each once.
     pub(super) used: Vec<String>,
-    /// What the cgroup lies below.
+    /// Directory of the cgroup that the sandbox's will lie below.
     pub(super) below: PathBuf,
 }
 
-/// Where a cgroup would come from and which controllers it has, in words; or why there is none, and the fix.
-pub fn source(facts: &CgroupFacts) -> Result<(String, Vec<String>), Nowhere> {
+/// Describes where a cgroup would be made, with the controllers that it would have.
+///
+/// # Errors
+///
+/// Why none can be made, and the fix.
+pub fn source(facts: &CgroupFacts) -> Result<(String, Vec<String>), NoCgroup> {
     let Chosen { source, offered, .. } = choose(facts, &Wanted::default(), "")?;
     let words = match source {
         CgroupSource::Delegated { dir, .. } => format!("delegated to us: {}", dir.display()),
@@ -70,11 +75,15 @@ pub fn source(facts: &CgroupFacts) -> Result<(String, Vec<String>), Nowhere> {
     Ok((words, offered))
 }
 
-/// The first source that has these controllers.
-pub(super) fn choose(facts: &CgroupFacts, wanted: &Wanted, description: &str) -> Result<Chosen, Nowhere> {
+/// Chooses the first source that has the controllers in `wanted.needed`. `description` is for a scope.
+///
+/// # Errors
+///
+/// Why no source has them, and the fix.
+pub(super) fn choose(facts: &CgroupFacts, wanted: &Wanted, description: &str) -> Result<Chosen, NoCgroup> {
     let needed = &wanted.needed;
     unified(facts.hierarchy)?;
-    // Of those that are no use, the one that was handed to us says why.
+    // If no delegated cgroup will do, the error gives the reason of the last.
     let mut why = None;
     for delegated in &facts.delegated {
         match divide(delegated, wanted) {
@@ -97,11 +106,11 @@ pub(super) fn choose(facts: &CgroupFacts, wanted: &Wanted, description: &str) ->
     {
         return Ok(service(kept, manager, wanted, scope));
     }
-    scope.ok_or_else(|| nowhere(facts, needed, reasons))
+    scope.ok_or_else(|| no_source_error(facts, needed, reasons))
 }
 
-/// Only there an ordinary user can divide anything.
-fn unified(hierarchy: Hierarchy) -> Result<(), Nowhere> {
+/// Checks that cgroup v2 alone is mounted: an ordinary user cannot divide a cgroup of v1.
+fn unified(hierarchy: Hierarchy) -> Result<(), NoCgroup> {
     let unify = "boot with systemd.unified_cgroup_hierarchy=1, which is systemd's default";
     let (why, fix) = match hierarchy {
         Hierarchy::Unified => return Ok(()),
@@ -116,11 +125,12 @@ fn unified(hierarchy: Hierarchy) -> Result<(), Nowhere> {
     Err((why.to_owned(), fix.to_owned()))
 }
 
+/// The controllers of `needed` that `have` lacks.
 fn lacking(have: &[String], needed: &[&str]) -> Vec<String> {
     needed.iter().filter(|name| !have.iter().any(|other| other == *name)).map(|name| (*name).to_owned()).collect()
 }
 
-/// The controllers of each source, those of the widest last: what lies above has what lies below has.
+/// The controllers of each source, from the innermost cgroup to the outermost, which has the controllers of all others.
 fn offers(facts: &CgroupFacts) -> impl DoubleEndedIterator<Item = &[String]> {
     let manager = match &facts.manager {
         ScopeManager::Available(manager) => Some(&manager.controllers),
@@ -130,25 +140,27 @@ fn offers(facts: &CgroupFacts) -> impl DoubleEndedIterator<Item = &[String]> {
     kept.chain(facts.delegated.iter().map(|ours| &ours.controllers)).chain(manager).map(Vec::as_slice)
 }
 
+/// Whether a list of controllers has this one.
 fn has(list: &[String], name: &str) -> bool {
     list.iter().any(|other| other == name)
 }
 
-/// Whether any source has that controller.
+/// Whether any source has this controller, or any source exists if the name is empty.
 pub(super) fn available(facts: &CgroupFacts, controller: &str) -> bool {
     facts.hierarchy == Hierarchy::Unified && offers(facts).any(|list| controller.is_empty() || has(list, controller))
 }
 
-/// Controllers that count.
+/// Controllers that count what is used.
 const COUNTING: [&str; 4] = ["cpu", "memory", "pids", "io"];
 
-/// Those of them that the widest source has.
+/// The controllers of [`COUNTING`] that the outermost source has.
 pub(super) fn countable(facts: &CgroupFacts) -> impl Iterator<Item = &'static str> {
     let widest = offers(facts).next_back().unwrap_or_default();
     COUNTING.into_iter().filter(move |name| has(widest, name))
 }
 
-/// What is used of a source that has these controllers and can hand on those.
+/// The controllers to enable for the sandbox's cgroup at a source that has the controllers `offered`, of which it can
+/// enable `at_hand` for its children.
 fn used(wanted: &Wanted, offered: &[String], at_hand: &[String]) -> Vec<String> {
     let counted = COUNTING.into_iter().filter(|name| wanted.counted && has(offered, name) && has(at_hand, name));
     let mut used: Vec<_> = wanted.needed.iter().copied().chain(counted).map(str::to_owned).collect();
@@ -157,6 +169,7 @@ fn used(wanted: &Wanted, offered: &[String], at_hand: &[String]) -> Vec<String> 
     used
 }
 
+/// Takes a delegated cgroup as the source, or says why it cannot give its children these controllers.
 fn divide(delegated: &Delegated, wanted: &Wanted) -> Result<Chosen, String> {
     let absent = lacking(&delegated.controllers, &wanted.needed);
     let dir = delegated.dir.display();
@@ -170,7 +183,7 @@ fn divide(delegated: &Delegated, wanted: &Wanted) -> Result<Chosen, String> {
         };
         return Err(format!("{dir} is delegated to us, and {others} in it, where no controller can be handed on then"));
     }
-    // Where other processes are in it, no more than it hands on already.
+    // Where other processes are in it, no further controller can be enabled (cgroups(7), "no internal processes").
     let at_hand = if delegated.others.is_empty() { &delegated.controllers } else { &delegated.enabled };
     let used = used(wanted, &delegated.controllers, at_hand);
     let occupied = delegated.occupied && used.iter().any(|name| !has(&delegated.enabled, name));
@@ -182,6 +195,7 @@ fn divide(delegated: &Delegated, wanted: &Wanted) -> Result<Chosen, String> {
     })
 }
 
+/// A scope of this manager as the source.
 fn scope_of(manager: &Manager, wanted: &Wanted, description: &str) -> Chosen {
     let source = CgroupSource::Scope {
         address: manager.address.clone(),
@@ -192,6 +206,7 @@ fn scope_of(manager: &Manager, wanted: &Wanted, description: &str) -> Chosen {
     Chosen { source, used: used(wanted, &offered, &offered), offered, below: manager.dir.clone() }
 }
 
+/// sbx.service as the source, with `scope` in case it has ended by the time that the cgroup is made.
 fn service(kept: &SbxService, manager: Option<&Manager>, wanted: &Wanted, scope: Option<Chosen>) -> Chosen {
     let source = CgroupSource::Service {
         dir: kept.dir.clone(),
@@ -202,8 +217,8 @@ fn service(kept: &SbxService, manager: Option<&Manager>, wanted: &Wanted, scope:
     Chosen { source, used: used(wanted, &offered, &offered), offered, below: kept.dir.clone() }
 }
 
-/// Why none of them has these controllers.
-fn nowhere(facts: &CgroupFacts, needed: &[&str], mut reasons: Vec<String>) -> Nowhere {
+/// The error where no source has these controllers; `reasons` holds what is known so far.
+fn no_source_error(facts: &CgroupFacts, needed: &[&str], mut reasons: Vec<String>) -> NoCgroup {
     let fix = match &facts.manager {
         ScopeManager::Available(manager) if !facts.read_only => {
             let absent = lacking(&manager.controllers, needed);
@@ -221,7 +236,7 @@ fn nowhere(facts: &CgroupFacts, needed: &[&str], mut reasons: Vec<String>) -> No
                 )
             }
         }
-        // It may make a scope, which cannot be divided from here.
+        // The manager may make a scope, but cgroups are read-only here, so the scope cannot be divided.
         ScopeManager::Available(_) => hand_on(facts, None),
         ScopeManager::Missing(why, fix) => {
             reasons.push(why.clone());
@@ -231,7 +246,7 @@ fn nowhere(facts: &CgroupFacts, needed: &[&str], mut reasons: Vec<String>) -> No
     (reasons.join("; "), fix)
 }
 
-/// How a cgroup can be handed to us where no manager makes one.
+/// The fix where no manager makes a scope: `manager` is the hint on how to get one.
 fn hand_on(facts: &CgroupFacts, manager: Option<&String>) -> String {
     match (facts.delegated.last(), manager) {
         (Some(delegated), _) if !delegated.others.is_empty() => format!(

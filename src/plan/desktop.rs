@@ -1,8 +1,8 @@
-//! The desktop's services: sockets, devices, the session bus.
+//! Plans access to the desktop: sockets of the display and of sound, devices, the session bus.
 
 use super::HelperSpec;
 use super::bus_proxy;
-use super::items::{Item, What, base, own, resolved};
+use super::items::{Item, ItemKind, base, own, resolved};
 use super::note::Note;
 use crate::error::{Error, Result};
 use crate::host::{Facts, bus_path};
@@ -10,13 +10,18 @@ use crate::spec::{BusPolicy, Options, Origin, Sandbox};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What the view and the launcher have to do for the desktop.
+/// What access to the desktop needs: paths in the view, and helpers outside.
 #[derive(Default)]
 pub(super) struct DesktopPlan {
     pub items: Vec<(PathBuf, Item)>,
     pub helpers: Vec<HelperSpec>,
 }
 
+/// Plans everything that the profile asks for of the desktop, and sets the variables by which programs find it.
+///
+/// # Errors
+///
+/// A device that is not optional is missing, or the session bus cannot be reached as the profile wants.
 pub(super) fn plan(
     sandbox: &Sandbox,
     facts: &Facts,
@@ -44,7 +49,7 @@ pub(super) fn plan(
         if !host.x11_cookie.is_empty() {
             let file = runtime.join("Xauthority");
             set("XAUTHORITY", file.display().to_string());
-            plan.items.push((file, own(What::File { mode: 0o600, data: host.x11_cookie.clone() })));
+            plan.items.push((file, own(ItemKind::File { mode: 0o600, data: host.x11_cookie.clone() })));
         }
     }
     if (desktop.wayland || desktop.x11) && host.wayland.is_none() && host.x11.is_none() {
@@ -67,14 +72,16 @@ pub(super) fn plan(
 }
 
 impl DesktopPlan {
+    /// Shows a socket of the host at a path inside.
     fn socket(&mut self, facts: &Facts, source: &Path, path: PathBuf) -> Result<()> {
         let source = resolved(facts, source, &Origin::default())?;
         // A socket is connected to, which needs no writable mount; read-only keeps its inode from being changed.
-        self.items.push((path, own(What::Bind { source, ro: true, device: false })));
+        self.items.push((path, own(ItemKind::Bind { source, ro: true, device: false })));
         Ok(())
     }
 }
 
+/// Shows the devices of `devices.allow`.
 fn devices(sandbox: &Sandbox, facts: &Facts, plan: &mut DesktopPlan, notes: &mut Vec<Note>) -> Result<()> {
     for device in &sandbox.devices {
         let path = PathBuf::from(&device.name);
@@ -94,7 +101,7 @@ fn devices(sandbox: &Sandbox, facts: &Facts, plan: &mut DesktopPlan, notes: &mut
         }
         for source in found {
             // Read-only keeps the host's node from being changed; a device opens for writing all the same.
-            let what = What::Bind { source: resolved(facts, &source, &device.origin)?, ro: true, device: true };
+            let what = ItemKind::Bind { source: resolved(facts, &source, &device.origin)?, ro: true, device: true };
             let item = Item { what, options: Options::default(), origin: device.origin.clone(), asked: true };
             plan.items.push((source, item));
         }
@@ -102,6 +109,7 @@ fn devices(sandbox: &Sandbox, facts: &Facts, plan: &mut DesktopPlan, notes: &mut
     Ok(())
 }
 
+/// Gives the program the session bus as `dbus.session.policy` says: none, the host's own socket, or a filtered one.
 fn bus(
     sandbox: &Sandbox,
     facts: &Facts,
@@ -135,9 +143,9 @@ fn bus(
             .hint("install it: apt-get install xdg-dbus-proxy; or --set dbus.session.policy=none"));
     };
     if !matches!(sandbox.filesystem.root, crate::spec::Root::Dir(_)) {
-        plan.items.push((runtime.to_owned(), own(What::Dir { mode: 0o700 })));
+        plan.items.push((runtime.to_owned(), own(ItemKind::Dir { mode: 0o700 })));
     }
-    // The proxy is given this path from outside of the sandbox: a link on the way would lead it through the host's tree.
+    // The proxy opens this path from outside of the sandbox: a link on the way would lead it through the host's tree.
     let inside = facts.paths.resolve(base(&sandbox.filesystem.root), &socket);
     let socket = inside.map_or(socket, |(real, _)| real);
     plan.helpers.push(bus_proxy::helper(sandbox, program, address, socket)?);

@@ -1,11 +1,14 @@
-//! The program's environment: cleared but for what is passed or set.
+//! The program's environment: only variables that sbx sets, that `process.env_pass` passes on, or that the profile
+//! sets.
 
 use crate::host::Facts;
 use crate::spec::Sandbox;
 use std::collections::BTreeMap;
 
+/// The program's PATH, unless the profile passes or sets another.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// The variables of the program's environment. What the profile sets wins over what is passed, and that over defaults.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
     let mut set = |name: &str, value: String| env.insert(name.to_owned(), value);
@@ -27,7 +30,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> BTreeMap<String, String>
     env
 }
 
-/// `*` at the end of a pattern matches the rest of a name.
+/// Whether a pattern of `process.env_pass` matches a variable's name: `*` at the end of the pattern matches any rest.
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => name.starts_with(start),

@@ -1,50 +1,51 @@
-//! Helpers: programs of the host that do something for a sandbox from outside of it. They are planned beside what needs them, and started
-//! and watched in one way (`launch/helpers`).
+//! Helpers: programs of the host that do something for a sandbox from outside of it. Each is planned where it is
+//! needed; `launch/helpers` starts and watches all of them in the same way.
 
 use super::render::{Lines, from};
 use crate::spec::Origin;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// A program that is started outside of the sandbox, and ends with it.
+/// A program that is started outside of the sandbox, and that is ended with the sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HelperSpec {
-    /// Its name in messages.
+    /// The helper's name in messages.
     pub name: &'static str,
-    /// What the sandbox has by it, in the words of `sbx plan`.
+    /// What it provides for the sandbox: the label of its line in `sbx plan`.
     pub provides: &'static str,
-    /// The setting that it carries out, as the receipt has it.
+    /// The profile's setting that it carries out, as the receipt shows it.
     pub setting: &'static str,
     /// Path of the program on the host.
     pub program: PathBuf,
-    /// What it is in front of, such as the address of a bus, for readers of the plan.
+    /// What it connects to, such as the address of a bus. For readers of the plan only.
     pub target: String,
-    /// Its arguments, before the rules.
+    /// Its arguments; `rules` follow them.
     pub args: Vec<Argument>,
-    /// Further arguments, which say what it lets through: the plan shows each.
+    /// Further arguments, which say what it lets through. The plan shows each on a line of its own.
     pub rules: Vec<String>,
-    /// When it is started, and has to be ready.
+    /// When it is started, and has to become ready.
     pub phase: Phase,
     /// How it says that it is ready.
     pub readiness: Readiness,
-    /// With which rights it runs.
+    /// The rights that it runs with.
     pub confinement: Confinement,
-    /// What follows when it ends before the program does.
+    /// What sbx does if the helper ends before the program does.
     pub loss: Loss,
-    /// What is said of it where it does not become ready.
+    /// Parts of the error's text if it does not become ready.
     #[serde(skip)]
     pub words: HelperWords,
-    /// The line that asked for it.
+    /// The line of a profile, or the flag, that asked for it.
     pub origin: Origin,
 }
 
 impl HelperSpec {
+    /// Adds the helper's lines to the text of a plan.
     pub(super) fn render(&self, lines: &mut Lines) {
         lines.add(self.provides, format!("{} {}{}", self.program.display(), self.target, from(&self.origin)));
         self.rules.iter().for_each(|rule| lines.add("", rule));
     }
 
-    /// What enforces its setting, for the receipt.
+    /// The text by which the receipt says what enforces `setting`.
     pub(super) fn mechanism(&self) -> String {
         match self.rules.len() {
             0 => self.program.display().to_string(),
@@ -53,29 +54,31 @@ impl HelperSpec {
     }
 }
 
-/// An argument of a helper. Descriptors and process ids are known when it is started.
+/// An argument of a helper. Numbers of descriptors and process ids are filled in when the helper is started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Argument {
     /// This text.
     Text(String),
-    /// This text followed by the number of a pipe's writing end. The helper says on it that it is ready, and sees by it that sbx is gone:
-    /// there is no reader then.
+    /// This text followed by the number of a pipe's writing end. The helper writes to it when it is ready, and notices
+    /// by it that sbx has ended: the pipe has no reader then.
     Pipe(&'static str),
     /// The process id of the sandbox's first process.
     FirstProcess,
-    /// A path in the sandbox's view, by an open descriptor of its directory: `/proc/self/fd/NUMBER/NAME`. Nothing of it is on the host.
+    /// A path in the sandbox's view, passed as `/proc/self/fd/NUMBER/NAME` with an open descriptor of its directory.
+    /// The path need not exist on the host.
     Inside(PathBuf),
 }
 
-/// A moment at which the sandbox's first process waits for the launcher. A helper is started then, and the first process goes on when it
-/// is ready.
+/// A moment at which the sandbox's first process waits for the launcher. The launcher starts the helpers of this phase,
+/// and the first process goes on once they are ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
-    /// The namespaces are there, and ids are mapped. The view is not begun: for what is shown in it, and for the network.
+    /// The namespaces are made and ids are mapped, but nothing of the view is: for helpers that provide the network, or
+    /// something that the view shows.
     Namespaces,
-    /// The view stands; the program is not started yet.
+    /// The view is complete; the program is not started yet.
     View,
 }
 
@@ -83,13 +86,13 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Readiness {
-    /// By a byte on its pipe.
+    /// It writes a byte to its pipe ([`Argument::Pipe`]).
     Byte,
-    /// By a line on its pipe.
+    /// It writes a line to its pipe ([`Argument::Pipe`]).
     Line,
-    /// By a file, usually a socket, that is at this path of the host from then on.
+    /// It creates a file, usually a socket, at this path on the host.
     File(PathBuf),
-    /// Not at all: it is enough that it was started.
+    /// It does not: it counts as ready once it is started.
     Started,
 }
 
@@ -97,27 +100,28 @@ pub enum Readiness {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Confinement {
-    /// The caller's: its user, its environment, its namespaces; without its standard input and output, and in a process group of its own.
+    /// The caller's rights: the same user, environment and namespaces; but not the caller's standard input and output,
+    /// and a process group of its own.
     Caller,
 }
 
-/// What follows when a helper ends before the program does; in each case with the reason, which says what the program lacks.
+/// What sbx does if a helper ends before the program does. The text says what the program lacks then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
-    /// The program goes on, and the user is told.
+    /// The program goes on, and sbx prints a note.
     Note(&'static str),
-    /// The sandbox is ended.
+    /// sbx ends the sandbox.
     End(&'static str),
 }
 
-/// Parts of sentences that a helper's failure to become ready is told in.
+/// Parts of the error's text if a helper does not become ready.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HelperWords {
-    /// What is the case once it is ready: "its socket was ready".
+    /// What is true once it is ready, as the end of a sentence: "its socket was ready".
     pub ready: String,
-    /// What it needs to become ready, as advice.
+    /// What it needs to become ready, for the hint.
     pub needs: &'static str,
-    /// How to run without it, as advice.
+    /// How to run without it, for the hint.
     pub without: &'static str,
 }

@@ -1,4 +1,4 @@
-//! Maps of user and group ids: user_namespaces(7).
+//! Plans the program's ids, and the maps of user and group ids of its user namespace (user_namespaces(7)).
 
 use super::note::Note;
 use crate::error::{Error, Result};
@@ -7,28 +7,28 @@ use crate::spec::{Sandbox, User, UserNamespace};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// One line of a map of ids (user_namespaces(7)).
+/// One line of /proc/PID/uid_map or gid_map: `count` ids from `inside` on stand for those from `outside` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct IdMapping {
-    /// First id inside.
+    /// First id inside the user namespace.
     pub inside: u32,
-    /// First id outside.
+    /// First id in the caller's user namespace.
     pub outside: u32,
     /// Number of ids.
     pub count: u32,
 }
 
-/// Who writes the maps.
+/// Who writes the maps of ids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Writer {
-    /// The process itself: one id to itself needs no right.
+    /// The sandbox's first process: mapping one id to the caller's own needs no capability.
     Child,
-    /// The launcher, which is root.
+    /// The launcher, which has the capabilities to map any id.
     Launcher,
-    /// Nobody: there is no new user namespace, or others write them.
+    /// Nobody: there is no new user namespace, or whoever made it writes them.
     Nobody,
-    /// These two set-user-id programs of the host.
+    /// newuidmap(1) and newgidmap(1), privileged programs of the host.
     Helpers {
         /// Path of newuidmap(1).
         newuidmap: PathBuf,
@@ -42,7 +42,7 @@ pub enum Writer {
 pub struct IdPlan {
     /// User id that the program runs with.
     pub uid: u32,
-    /// Group id that it runs with.
+    /// Group id that the program runs with.
     pub gid: u32,
     /// Lines of /proc/PID/uid_map.
     pub uid_map: Vec<IdMapping>,
@@ -50,19 +50,24 @@ pub struct IdPlan {
     pub gid_map: Vec<IdMapping>,
     /// Process that writes the maps.
     pub writer: Writer,
-    /// Whether supplementary groups are given up. Where the map has one group, setgroups(2) is denied by the kernel,
-    /// and they stay in force.
+    /// Whether supplementary groups are given up. Where an unprivileged process maps one group, the kernel denies
+    /// setgroups(2), and they stay in force.
     pub drop_groups: bool,
 }
 
 impl IdPlan {
-    /// No id but the caller's is mapped: no other user's files can be opened.
+    /// Whether no id but the caller's is mapped, so that the program cannot act as another user.
     pub(super) fn is_single(&self) -> bool {
         let single = |map: &[IdMapping]| map.iter().map(|extent| u64::from(extent.count)).sum::<u64>() <= 1;
         single(&self.uid_map) && single(&self.gid_map)
     }
 }
 
+/// Decides the program's ids and their maps.
+///
+/// # Errors
+///
+/// The caller may not map these ids, or a range of subordinate ids is missing or cannot be mapped.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<IdPlan> {
     let own = sandbox.namespaces.user == UserNamespace::New;
     if let (User::Single { uid, gid }, false) = (sandbox.process.user, own) {
@@ -96,7 +101,8 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
     })
 }
 
-/// Root inside is the caller, and the subordinate ids follow, as rootless podman has it.
+/// The ids of user `range`: root inside is the caller, and the subordinate ids follow from 1 on, as in rootless podman.
+/// For a caller who may map any id, every id stays as it is.
 fn range(sandbox: &Sandbox, facts: &Facts) -> Result<IdPlan> {
     let origin = &sandbox.process.user_origin;
     let user = facts.user_name();
@@ -136,13 +142,14 @@ fn range(sandbox: &Sandbox, facts: &Facts) -> Result<IdPlan> {
     })
 }
 
-/// Root is the caller, and the ranges follow from 1, in their order, as many as the kernel takes.
+/// The map of user `range`: id 0 inside is the caller (`own`), and the subordinate ranges follow from 1 on, in their
+/// order, as many as the kernel takes.
 fn whole(own: u32, ranges: &[Range]) -> Vec<IdMapping> {
     let mut map = vec![IdMapping { inside: 0, outside: own, count: 1 }];
     let mut next: u32 = 1;
     for range in ranges {
         let end = range.start.saturating_add(range.count);
-        // An id outside stands for one inside: a range that holds the caller's own id, or a part of another, is left out.
+        // No id outside may be mapped twice: a range that holds the caller's own id, or overlaps another, is left out.
         let overlaps = |e: &IdMapping| range.start < e.outside.saturating_add(e.count) && e.outside < end;
         let Some(after) = next.checked_add(range.count) else { break };
         if map.len() < MOST_EXTENTS && !map.iter().any(overlaps) {
@@ -153,7 +160,7 @@ fn whole(own: u32, ranges: &[Range]) -> Vec<IdMapping> {
     map
 }
 
-/// Lines of a map: user_namespaces(7).
+/// The greatest number of lines in a map (user_namespaces(7)).
 const MOST_EXTENTS: usize = 340;
 
 #[cfg(test)]

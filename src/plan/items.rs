@@ -1,4 +1,5 @@
-//! What lies where in the view, before mechanisms are chosen: the root's defaults, the services' parts, the profile's paths.
+//! Decides what each path of the view is to be, from the root's defaults, the desktop's services and the profile's
+//! paths. How each is mounted is decided after that, in [`super::place`].
 
 use super::Closed;
 use super::ids::IdPlan;
@@ -10,82 +11,83 @@ use crate::host::{Facts, Kind};
 use crate::spec::{Mode, Namespace, Network, Options, Origin, PathRule, Root, Sandbox};
 use std::path::{Path, PathBuf};
 
-/// What one path is to be.
+/// What one path of the view is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum What {
-    /// The host's files.
+pub(super) enum ItemKind {
+    /// The host's file or directory `source`. Device files work only if `device` is set.
     Bind { source: PathBuf, ro: bool, device: bool },
-    /// A new filesystem in memory.
+    /// A new tmpfs with these permissions, of `size` bytes at most.
     Tmpfs { mode: u32, size: Option<u64> },
-    /// A directory in memory of ours, that is not a mount of its own.
+    /// A directory in a tmpfs that the view has made already: not a mount of its own.
     Dir { mode: u32 },
-    /// A link.
+    /// A symbolic link with this text.
     Link(PathBuf),
     /// A file with this content.
     File { mode: u32, data: Vec<u8> },
-    /// Empty.
+    /// An empty file or directory, mounted over what is there.
     Masked,
-    /// Not there.
+    /// Absent: left out of its directory.
     Hidden,
-    /// Closed.
+    /// A file or directory that cannot be opened (EACCES), mounted over what is there.
     Deny,
-    /// procfs.
+    /// procfs of the sandbox's pid namespace.
     Proc,
     /// The sandbox's own cgroup.
     Cgroup { ro: bool },
-    /// Devices.
+    /// A minimal /dev.
     Dev,
 }
 
-impl What {
-    /// The mode of a path that it comes to, by which one is stricter than another. What the view makes itself is memory.
+impl ItemKind {
+    /// The profile's mode that is as strict as this: `tmpfs` for everything that the view makes itself.
     pub fn mode(&self) -> Mode {
         match self {
-            What::Bind { ro: false, .. } => Mode::Rw,
-            What::Bind { ro: true, .. } => Mode::Ro,
-            What::Masked => Mode::Masked,
-            What::Hidden => Mode::Hidden,
-            What::Deny => Mode::Deny,
-            What::Tmpfs { .. }
-            | What::Dir { .. }
-            | What::Link(_)
-            | What::File { .. }
-            | What::Proc
-            | What::Cgroup { .. }
-            | What::Dev => Mode::Tmpfs,
+            ItemKind::Bind { ro: false, .. } => Mode::Rw,
+            ItemKind::Bind { ro: true, .. } => Mode::Ro,
+            ItemKind::Masked => Mode::Masked,
+            ItemKind::Hidden => Mode::Hidden,
+            ItemKind::Deny => Mode::Deny,
+            ItemKind::Tmpfs { .. }
+            | ItemKind::Dir { .. }
+            | ItemKind::Link(_)
+            | ItemKind::File { .. }
+            | ItemKind::Proc
+            | ItemKind::Cgroup { .. }
+            | ItemKind::Dev => Mode::Tmpfs,
         }
     }
 }
 
-/// One path with what it is to be, how, and who asked.
+/// What one path is to be, with the options of its mode and the line that asked for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item {
-    pub what: What,
+    pub what: ItemKind,
     pub options: Options,
     pub origin: Origin,
-    /// The profile names it, rather than a default of ours.
+    /// Whether the profile names it, rather than a default of sbx.
     pub asked: bool,
 }
 
 impl Item {
+    /// This item as what a rule of a project's file is compared with.
     fn in_force(&self) -> InForce<'_> {
         let size = match self.what {
-            What::Tmpfs { size, .. } => size,
+            ItemKind::Tmpfs { size, .. } => size,
             _ => None,
         };
         InForce { mode: self.what.mode(), options: &self.options, size }
     }
 }
 
-/// Items by path: a parent comes before what lies in it.
+/// Items by path: a directory comes before what lies in it.
 pub(super) type Items = Tree<Item>;
 
-/// An item of ours.
-pub(super) fn own(what: What) -> Item {
+/// An item from sbx's defaults, without an origin.
+pub(super) fn own(what: ItemKind) -> Item {
     Item { what, options: Options::default(), origin: Origin::default(), asked: false }
 }
 
-/// The directory of the host that the view's paths are looked up in.
+/// The directory of the host in which the view's paths are looked up.
 pub(super) fn base(root: &Root) -> &Path {
     match root {
         Root::Dir(dir) => dir,
@@ -93,6 +95,12 @@ pub(super) fn base(root: &Root) -> &Path {
     }
 }
 
+/// Collects the items of the whole view. `services` are those of the desktop; `closed` receives paths that need no
+/// mask.
+///
+/// # Errors
+///
+/// A path is missing, or cannot be what the profile says; a project's file loosens something.
 pub(super) fn collect(
     sandbox: &Sandbox,
     facts: &Facts,
@@ -105,15 +113,15 @@ pub(super) fn collect(
     root(&mut items, sandbox, facts, ids)?;
     let limits = &sandbox.limits;
     if let Some(origin) = limits.delegate.as_ref().or(limits.cgroupfs.as_ref()) {
-        let item = Item { origin: origin.clone(), ..own(What::Cgroup { ro: limits.delegate.is_none() }) };
+        let item = Item { origin: origin.clone(), ..own(ItemKind::Cgroup { ro: limits.delegate.is_none() }) };
         items.insert("/sys/fs/cgroup", item);
     }
     let root = base(&sandbox.filesystem.root);
     for (path, item) in services {
-        // As with the profile's paths: not through a link, which would lead elsewhere while the view is made.
+        // Resolved, as the profile's paths are: a link would lead elsewhere while the view is made.
         let Some((real, links)) = facts.paths.resolve(root, &path) else { continue };
         for (link, text) in links {
-            items.insert_missing(link, || own(What::Link(text)));
+            items.insert_missing(link, || own(ItemKind::Link(text)));
         }
         items.insert(real, item);
     }
@@ -124,10 +132,10 @@ pub(super) fn collect(
                 .origin(&rule.origin)
                 .hint("write filesystem.root = \"empty\" to start from nothing"));
         }
-        // The whole tree in one: what the defaults would show of it is in it, in its mode.
-        items.retain(|_, item| !matches!(item.what, What::Bind { device: false, .. } | What::Link(_)));
+        // The rule for `/` shows the whole tree in one mode: the defaults for parts of it are dropped.
+        items.retain(|_, item| !matches!(item.what, ItemKind::Bind { device: false, .. } | ItemKind::Link(_)));
     }
-    // A project's file comes last: what it says is compared with all that the others have said, flags included, by real paths.
+    // A project's file comes last, since it is compared with what all others say of the same real path, flags included.
     let rules = &sandbox.filesystem.paths;
     let judged = rules.iter().any(|rule| rule.project);
     let mut others = Others::default();
@@ -138,7 +146,7 @@ pub(super) fn collect(
                 .hint("name the file itself, or mend the link"));
         };
         if rule.project {
-            // What a link in a project leads to is not what the layers below say of the link's own place.
+            // The layers below may say something else of the link's target than of the link itself.
             if !links.is_empty() {
                 let message = format!("{} leads through a link, to {}", rule.path.display(), real.display());
                 return Err(Error::new(message).origin(&rule.origin).hint("name the real path in a project's file"));
@@ -151,20 +159,20 @@ pub(super) fn collect(
         let from = rule.options.from.as_deref().map(|from| followed(facts, from, &rule.origin)).transpose()?;
         let source = match &from {
             Some((source, _)) => source.clone(),
-            // What is shown is the host's, whatever the root is.
+            // Files that are shown come from the host's own tree, even if the root is another one.
             None if rule.mode.shows_host() && root != Path::new("/") => resolved(facts, &rule.path, &rule.origin)?,
             None => crate::host_path(root, &real),
         };
         if rule.mode.shows_host() {
             let from = from.as_ref().map(|(real, links)| (links, real));
             for (links, real) in std::iter::once((&links, &source)).chain(from) {
-                astray(facts, links, real).map_err(|error| error.origin(&rule.origin))?;
+                reject_escaping_links(facts, links, real).map_err(|error| error.origin(&rule.origin))?;
             }
         }
         let hides = matches!(rule.mode, Mode::Masked | Mode::Deny);
         let above = hides.then(|| items.nearest(&real)).flatten().map(|(_, item)| item);
-        let shown = above.is_some_and(|item| matches!(item.what, What::Bind { .. }));
-        // Memory of ours, or nothing at all: there is nothing of the host's to be hidden.
+        let shown = above.is_some_and(|item| matches!(item.what, ItemKind::Bind { .. }));
+        // Where the path lies in a tmpfs of the view, or in nothing, there is no file of the host to hide.
         let missing = facts.paths.kind(&source).is_none() || (hides && !shown && rule.options.optional);
         if missing && (rule.mode.shows_host() || hides) && !rule.options.create {
             if rule.options.optional || rule.mode == Mode::Hidden {
@@ -173,7 +181,7 @@ pub(super) fn collect(
                 }
                 continue;
             } else if special(sandbox, &real) && hides && !shown {
-                // The view makes these itself, whatever the host has.
+                // The view makes this path itself, even if the host lacks it.
             } else {
                 return Err(absent(facts, rule, &source));
             }
@@ -181,8 +189,8 @@ pub(super) fn collect(
         if real == Path::new("/proc") && rule.mode.shows_host() {
             notes.push(Note::HostProc);
         }
-        // Whoever may write to the directory above could put something else there.
-        let fixed = above.is_some_and(|item| matches!(item.what, What::Bind { ro: true, .. }));
+        // If the directory above were writable, a program could put something else at this path.
+        let fixed = above.is_some_and(|item| matches!(item.what, ItemKind::Bind { ro: true, .. }));
         if let (Some(why), true, true) =
             (facts.paths.closed(&source), hides && rule.options.optional && fixed, ids.is_single())
         {
@@ -190,23 +198,23 @@ pub(super) fn collect(
             continue;
         }
         for (link, text) in links {
-            items.insert_missing(link, || own(What::Link(text)));
+            items.insert_missing(link, || own(ItemKind::Link(text)));
         }
         let what = match rule.mode {
-            Mode::Ro => What::Bind { source, ro: true, device: false },
-            Mode::Rw => What::Bind { source, ro: false, device: false },
-            Mode::Tmpfs => What::Tmpfs { mode: tmpfs_mode(&real), size: rule.options.size },
-            Mode::Masked => What::Masked,
-            Mode::Hidden => What::Hidden,
-            Mode::Deny => What::Deny,
+            Mode::Ro => ItemKind::Bind { source, ro: true, device: false },
+            Mode::Rw => ItemKind::Bind { source, ro: false, device: false },
+            Mode::Tmpfs => ItemKind::Tmpfs { mode: tmpfs_mode(&real), size: rule.options.size },
+            Mode::Masked => ItemKind::Masked,
+            Mode::Hidden => ItemKind::Hidden,
+            Mode::Deny => ItemKind::Deny,
         };
         let mut item = Item { what, options: rule.options.clone(), origin: rule.origin.clone(), asked: true };
-        // A service's socket in what is masked: empty but for that.
+        // A masked directory that holds a service's socket is a tmpfs with nothing but the socket.
         if rule.mode == Mode::Masked && items.has_below(&real) {
-            item.what = What::Tmpfs { mode: 0o555, size: None };
+            item.what = ItemKind::Tmpfs { mode: 0o555, size: None };
             (item.options.prefer, item.asked) = (true, false);
         }
-        // Two names of one path: the stricter mode wins.
+        // If two rules name one real path, the stricter mode wins.
         let old = items.get(&real).filter(|old| old.asked).map(|old| old.what.mode());
         if old.is_none_or(|old| old <= item.what.mode()) {
             items.insert(real, item);
@@ -216,9 +224,10 @@ pub(super) fn collect(
     Ok(items)
 }
 
-/// A link below the current directory that leads out of it: who wrote what lies there would say what is shown. In a directory that
-/// holds the user's home, the links are the user's own.
-fn astray(facts: &Facts, links: &[(PathBuf, PathBuf)], real: &Path) -> Result<()> {
+/// Refuses a path that goes through a link below the current directory which leads out of it: otherwise whoever wrote
+/// the files there would choose what is shown. If the current directory holds the user's home, its links are the user's
+/// own.
+fn reject_escaping_links(facts: &Facts, links: &[(PathBuf, PathBuf)], real: &Path) -> Result<()> {
     let cwd = &facts.cwd;
     let Some((link, _)) = links.iter().find(|(link, _)| within(link, cwd)) else { return Ok(()) };
     if within(real, cwd) || within(&facts.home, cwd) {
@@ -229,7 +238,7 @@ fn astray(facts: &Facts, links: &[(PathBuf, PathBuf)], real: &Path) -> Result<()
     Err(Error::new(message).hint("if that is meant, name the path that it leads to"))
 }
 
-/// What is not there, or out of reach.
+/// The error for a path of the host that does not exist, or that this user may not look up.
 fn absent(facts: &Facts, rule: &PathRule, source: &Path) -> Error {
     let path = source.display();
     if facts.paths.denied(source) {
@@ -245,12 +254,16 @@ fn absent(facts: &Facts, rule: &PathRule, source: &Path) -> Error {
         .hint(format!("create it, or write `{spelt}` if it may be absent"))
 }
 
-/// A path of the host without links: the child opens it by a call that follows none.
+/// Resolves the links of a path of the host: the child opens it by a call that follows none.
+///
+/// # Errors
+///
+/// Its links go in a circle.
 pub(super) fn resolved(facts: &Facts, path: &Path, origin: &Origin) -> Result<PathBuf> {
     followed(facts, path, origin).map(|(real, _)| real)
 }
 
-/// The same, with the links that led there.
+/// As [`resolved`], with the links that were followed, each with its text.
 fn followed(facts: &Facts, path: &Path, origin: &Origin) -> Result<(PathBuf, Vec<(PathBuf, PathBuf)>)> {
     facts.paths.resolve(Path::new("/"), path).ok_or_else(|| {
         Error::new(format!("{}: its links go in a circle", path.display()))
@@ -259,12 +272,13 @@ fn followed(facts: &Facts, path: &Path, origin: &Origin) -> Result<(PathBuf, Vec
     })
 }
 
-/// Paths that the view makes whatever the host has.
+/// Whether the view makes this path itself, even if the host lacks it.
 fn special(sandbox: &Sandbox, path: &Path) -> bool {
     let made = ["/proc", "/dev", "/tmp", "/run"].iter().any(|dir| within(path, Path::new(dir)));
     made || (sandbox.filesystem.root == Root::Host && path == Path::new("/sys"))
 }
 
+/// Permissions of a tmpfs at this path, as chmod(2) takes them.
 fn tmpfs_mode(path: &Path) -> u32 {
     match path.to_str() {
         Some("/tmp" | "/var/tmp" | "/dev/shm") => 0o1777,
@@ -272,13 +286,16 @@ fn tmpfs_mode(path: &Path) -> u32 {
     }
 }
 
-/// What there is before any path of the profile is applied.
+/// Adds sbx's defaults for the root: what the view is before any path of the profile is applied.
 fn root(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Result<()> {
     let private_pid = !sandbox.namespaces.share.contains_key(&Namespace::Pid);
-    let mut put = |path: &str, what: What| items.insert(path, own(what));
-    put("/proc", if private_pid { What::Proc } else { What::Bind { source: "/proc".into(), ro: true, device: false } });
-    put("/dev", What::Dev);
-    put("/tmp", What::Tmpfs { mode: 0o1777, size: None });
+    let mut put = |path: &str, what: ItemKind| items.insert(path, own(what));
+    put(
+        "/proc",
+        if private_pid { ItemKind::Proc } else { ItemKind::Bind { source: "/proc".into(), ro: true, device: false } },
+    );
+    put("/dev", ItemKind::Dev);
+    put("/tmp", ItemKind::Tmpfs { mode: 0o1777, size: None });
     let root = match &sandbox.filesystem.root {
         Root::Empty | Root::Bare => return Ok(()),
         Root::Host => Path::new("/"),
@@ -297,53 +314,55 @@ fn root(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Re
             continue;
         }
         let what = match (name.as_str(), kind) {
-            (_, Kind::Link(text)) => What::Link(text.clone()),
-            ("run", _) => What::Tmpfs { mode: 0o755, size: None },
-            ("sys", _) => What::Dir { mode: 0o755 },
-            ("home", _) => What::Dir { mode: 0o755 },
-            ("root", _) => What::Dir { mode: 0o700 },
-            _ => What::Bind { source: root.join(name), ro: true, device: false },
+            (_, Kind::Link(text)) => ItemKind::Link(text.clone()),
+            ("run", _) => ItemKind::Tmpfs { mode: 0o755, size: None },
+            ("sys", _) => ItemKind::Dir { mode: 0o755 },
+            ("home", _) => ItemKind::Dir { mode: 0o755 },
+            ("root", _) => ItemKind::Dir { mode: 0o700 },
+            _ => ItemKind::Bind { source: root.join(name), ro: true, device: false },
         };
         items.insert(path, own(what));
     }
-    // By their real paths: a home that is a link elsewhere, or a /run that is, must not be missed, nor followed when it is made.
-    let mut put = |path: &Path, what: What| {
+    // By its real path: a home (or /run) that is a link must be covered where it leads, and the link must not be
+    // followed when the mount is made.
+    let mut put = |path: &Path, what: ItemKind| {
         let Some((real, links)) = facts.paths.resolve(root, path) else { return };
         for (link, text) in links {
-            items.insert_missing(link, || own(What::Link(text)));
+            items.insert_missing(link, || own(ItemKind::Link(text)));
         }
         items.insert(real, own(what));
     };
     if facts.paths.kind(&crate::host_path(root, Path::new("/var/tmp"))) == Some(&Kind::Dir) {
-        put(Path::new("/var/tmp"), What::Tmpfs { mode: 0o1777, size: None });
+        put(Path::new("/var/tmp"), ItemKind::Tmpfs { mode: 0o1777, size: None });
     }
-    // Homes that lie elsewhere: system accounts have theirs in directories that programs need.
+    // Homes of persons outside of /home and /root. System accounts are left out: their homes are directories that
+    // programs need.
     for account in facts.accounts.iter().filter(|account| account.is_person() && account.home != facts.home) {
         let real = facts.paths.resolve(root, &account.home).map(|(real, _)| real).unwrap_or_default();
         let there = facts.paths.kind(&crate::host_path(root, &real)).is_some();
         let covered = ["/home", "/root"].iter().any(|dir| real.starts_with(dir));
         if there && !covered && real.parent().is_some() {
-            put(&account.home, What::Tmpfs { mode: 0o700, size: None });
+            put(&account.home, ItemKind::Tmpfs { mode: 0o700, size: None });
         }
     }
     if facts.home.parent().is_some() {
-        put(&facts.home, What::Tmpfs { mode: 0o700, size: None });
+        put(&facts.home, ItemKind::Tmpfs { mode: 0o700, size: None });
     }
-    // A tree may have no /run of memory, and is sealed; the services' sockets are made here.
+    // A root of `dir:` is read-only and may have no tmpfs at /run, and the services' sockets are made here.
     let runtime = match sandbox.filesystem.root {
-        Root::Dir(_) => What::Tmpfs { mode: 0o700, size: None },
-        _ => What::Dir { mode: 0o700 },
+        Root::Dir(_) => ItemKind::Tmpfs { mode: 0o700, size: None },
+        _ => ItemKind::Dir { mode: 0o700 },
     };
     put(Path::new(&format!("/run/user/{}", ids.uid)), runtime);
     for (path, data) in etc(sandbox, facts, ids) {
         if let Some((real, _)) = facts.paths.resolve(root, Path::new(path)) {
-            items.insert(real, own(What::File { mode: 0o644, data: data.into_bytes() }));
+            items.insert(real, own(ItemKind::File { mode: 0o644, data: data.into_bytes() }));
         }
     }
     Ok(())
 }
 
-/// Files of /etc that have to agree with the ids and the names inside.
+/// Files of /etc that have to agree with the ids and names inside, each with its content.
 fn etc(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'static str, String)> {
     let mut files = Vec::new();
     // Id 0 is root to every program, whoever it is outside.
@@ -377,35 +396,40 @@ fn etc(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'static str, Str
     if let Some(resolv) = facts.resolv_conf.as_ref().filter(|_| sandbox.network == Network::Host) {
         files.push(("/etc/resolv.conf", resolv.clone()));
     }
-    // What the host does not have is not added to a read-only /etc; the place of resolv.conf is often a link into /run.
+    // A file that the host lacks cannot be added to a read-only /etc. resolv.conf is often a link into /run.
     files.retain(|(path, _)| {
         facts.paths.kind(&crate::host_path(base(&sandbox.filesystem.root), Path::new(path))).is_some()
     });
     files
 }
 
+/// The note that a path with `hidden,prefer` is not hidden.
 fn not_hidden(path: &Path, item: &Item, why: NotInMode) -> Note {
     Note::Path { path: path.to_owned(), mode: Mode::Hidden, origin: item.origin.clone(), why }
 }
 
-/// `hidden` below a read-only directory of the host: the directory is made anew in memory, with everything in it but that.
+/// Carries out `hidden` below a read-only directory of the host: a tmpfs takes the directory's place, with a bind mount
+/// for each entry but the hidden one.
 fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<Note>) -> Result<()> {
-    let hidden: Vec<(PathBuf, Item)> =
-        items.iter().filter(|(_, item)| item.what == What::Hidden).map(|(p, i)| (p.to_owned(), i.clone())).collect();
+    let hidden: Vec<(PathBuf, Item)> = items
+        .iter()
+        .filter(|(_, item)| item.what == ItemKind::Hidden)
+        .map(|(p, i)| (p.to_owned(), i.clone()))
+        .collect();
     for (path, item) in hidden {
         let Some(parent) = path.parent() else {
             return Err(Error::new("`/` cannot be hidden")
                 .origin(&item.origin)
                 .hint("use filesystem.root = \"empty\""));
         };
-        // What the defaults would put there goes with it; what the profile names more specifically stays.
+        // Defaults below the hidden path are dropped; paths below it that the profile names stay.
         let gone: Vec<_> =
             items.below(&path).filter(|(_, item)| !item.asked).map(|(other, _)| other.to_owned()).collect();
         gone.iter().for_each(|other| items.remove(other));
         let Some((above, cover)) = items.nearest(parent) else { continue };
         let (source, ro) = match &cover.what {
-            What::Bind { source, ro, .. } => (source, ro),
-            What::Tmpfs { .. } | What::Dir { .. } | What::Link(_) | What::Hidden => continue,
+            ItemKind::Bind { source, ro, .. } => (source, ro),
+            ItemKind::Tmpfs { .. } | ItemKind::Dir { .. } | ItemKind::Link(_) | ItemKind::Hidden => continue,
             _ if item.options.prefer => {
                 notes.push(not_hidden(&path, &item, NotInMode::MadeByView(above.to_owned())));
                 items.remove(&path);
@@ -436,20 +460,21 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<Note>)
             continue;
         }
         let entry = |what| Item { what, ..cover.clone() };
-        let directory = entry(What::Tmpfs { mode: 0o755, size: None });
+        let directory = entry(ItemKind::Tmpfs { mode: 0o755, size: None });
         let mut added = vec![(
             parent.to_owned(),
             Item { options: Options { prefer: true, ..Options::default() }, asked: false, ..directory },
         )];
         for (name, kind) in listing {
             let what = match kind {
-                Kind::Link(text) => What::Link(text.clone()),
-                _ => What::Bind { source: host_parent.join(name), ro: true, device: false },
+                Kind::Link(text) => ItemKind::Link(text.clone()),
+                _ => ItemKind::Bind { source: host_parent.join(name), ro: true, device: false },
             };
             added.push((parent.join(name), Item { asked: false, ..entry(what) }));
         }
         for (path, item) in added {
-            let replace = path == parent && items.get(&path).is_some_and(|old| matches!(old.what, What::Bind { .. }));
+            let replace =
+                path == parent && items.get(&path).is_some_and(|old| matches!(old.what, ItemKind::Bind { .. }));
             if replace || !items.contains(&path) {
                 items.insert(path, item);
             }

@@ -1,6 +1,8 @@
-//! Landlock's rules, from the view: a second wall behind the flags of mounts, that grants what a path's mode says and no more.
+//! Landlock's rules, made from the view: a second barrier behind the flags of mounts. Each path is granted what its
+//! mode allows and no more.
 //!
-//! A rule holds for all below its path, so that a stricter path in a freer one is kept by its mount alone; landlock(7).
+//! A rule grants rights on everything below its path (landlock(7)), so a stricter path below a freer one is protected
+//! by its mount alone.
 
 use super::{Attributes, Op, Placed};
 use crate::error::{Error, Result};
@@ -16,21 +18,21 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// What is enforced.
+/// What Landlock enforces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LandlockPlan {
-    /// The version of the interface.
+    /// Version of Landlock's interface (ABI).
     pub version: i32,
-    /// Rights of files that need a rule.
+    /// The rights that are denied except where a rule grants them (LANDLOCK_ACCESS_FS_*).
     pub rights: u64,
-    /// What does not reach beyond the sandbox.
+    /// What is kept inside the sandbox: signals and abstract sockets (LANDLOCK_SCOPE_*).
     pub scoped: u64,
-    /// Paths inside with their rights.
+    /// Paths inside, each with the rights that it grants.
     pub rules: Vec<(PathBuf, u64)>,
 }
 
 impl LandlockPlan {
-    /// What this kernel's version leaves out.
+    /// What is not enforced, each in one line: what this kernel's version lacks, and scopes that the profile rules out.
     pub(super) fn missing(&self) -> Vec<String> {
         let version = self.version;
         let rights = [
@@ -50,15 +52,21 @@ impl LandlockPlan {
     }
 }
 
-/// The newest version that this program knows rights of; newer kernels have these, too.
+/// The newest version of the interface whose rights sbx knows. Newer kernels support it too.
 pub const NEWEST: i32 = 6;
 
-/// Rights that a file can have.
+/// The rights that a rule for a file, rather than a directory, may grant.
 const OF_FILES: u64 = FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV;
+/// Rights to read files and list directories.
 const READ: u64 = FS_READ_FILE | FS_READ_DIR;
+/// Rights to use a device file.
 const DEVICE: u64 = FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV;
 
-/// Decides whether Landlock is used, and with which rules; the text says why it is not.
+/// Decides whether Landlock is used, and with which rules. The inner `Err` says why it is not used.
+///
+/// # Errors
+///
+/// `security.landlock` is `require`, and Landlock cannot be used in full.
 pub(super) fn plan(
     sandbox: &Sandbox,
     view: &[Placed],
@@ -99,7 +107,7 @@ pub(super) fn plan(
         _ => 0,
     };
     let mut rules = Rules::default();
-    // The root's own entries are to be listed, whatever it is made of.
+    // `/` can always be listed.
     rules.allow(Path::new("/"), FS_READ_DIR & rights);
     for placed in view {
         if let Some((path, granted)) = granted(&placed.op, view, facts) {
@@ -122,7 +130,8 @@ pub(super) fn plan(
     }
 }
 
-/// Paths with their rights, each once, and by bytes: there may be thousands.
+/// Rules, without those that one for a directory above makes superfluous. Looked up by bytes, since there may be
+/// thousands.
 #[derive(Default)]
 struct Rules {
     list: Vec<(PathBuf, u64)>,
@@ -130,8 +139,9 @@ struct Rules {
 }
 
 impl Rules {
+    /// Grants rights below a path.
     fn allow(&mut self, path: &Path, granted: u64) {
-        // What is granted above is not said again.
+        // Rights that a directory above grants need no rule.
         let above =
             path.ancestors().filter_map(|above| self.known.get(above.as_os_str())).fold(0, |all, one| all | one);
         if granted & !above != 0 {
@@ -141,7 +151,7 @@ impl Rules {
     }
 }
 
-/// The rights that a part of the view gives.
+/// The path and the rights that the rule for a part of the view has; `None` if it needs none.
 fn granted(op: &Op, view: &[Placed], facts: &Facts) -> Option<(PathBuf, u64)> {
     let sealed =
         |path: &Path| view.iter().any(|placed| matches!(&placed.op, Op::Seal { path: sealed } if sealed == path));
@@ -168,6 +178,6 @@ fn granted(op: &Op, view: &[Placed], facts: &Facts) -> Option<(PathBuf, u64)> {
         Op::File { .. } | Op::Mask { dir: false, .. } => true,
         _ => false,
     };
-    // Rights of directories on a file are an error of landlock_add_rule(2).
+    // landlock_add_rule(2) refuses a file's rule that grants rights of directories (EINVAL).
     Some((path, if file { granted & OF_FILES } else { granted }))
 }

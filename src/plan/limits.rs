@@ -1,4 +1,4 @@
-//! Limits: what is written to the files of the sandbox's cgroup, and what cannot be had.
+//! Plans `[limits]`: what is written to the files of the sandbox's cgroup, and which limits cannot be enforced.
 
 use super::cgroup::{CgroupSource, Wanted, available, choose, countable};
 use super::note::Note;
@@ -9,58 +9,63 @@ use crate::spec::limits::{Control, Form, Limit, Limits, Value};
 use crate::spec::{Namespace, Origin};
 use serde::Serialize;
 
-/// The sandbox's cgroup.
+/// The sandbox's cgroup: where it is made, and what is written to its files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CgroupPlan {
-    /// Where it comes from.
+    /// Where the cgroup is made.
     pub source: CgroupSource,
-    /// Controllers that are needed in it.
+    /// Controllers that it needs.
     pub controllers: Vec<String>,
-    /// What is written, in this order.
+    /// Files that are written, in this order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<LimitFile>,
-    /// The program sees it.
+    /// Whether the program sees the cgroup at /sys/fs/cgroup.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub shown: bool,
-    /// The program may make cgroups below it.
+    /// Whether the program may make cgroups below it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub delegate: bool,
 }
 
-/// A file of the cgroup.
+/// A file of the cgroup that is written for one limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LimitFile {
-    /// The key in `[limits]`.
+    /// The limit's key in `[limits]`.
     pub name: &'static str,
-    /// Its name.
+    /// Name of the file.
     pub file: String,
     /// How its value is written.
     #[serde(skip)]
     pub form: Form,
-    /// The value as the profile has it, with the path or the size of pages that it is for.
+    /// The limit's value in the profile, with the device's path or the size of huge pages that it is for.
     #[serde(skip)]
     pub asked: Value,
-    /// What is written.
+    /// Text that is written to the file.
     pub value: String,
-    /// It may fail.
+    /// Whether the program starts even if the limit cannot be set.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub prefer: bool,
-    /// Who asked.
+    /// The line of a profile, or the flag, that asked for the limit.
     pub origin: Origin,
 }
 
 impl LimitFile {
-    /// Whether it is what is written for this limit.
+    /// Whether this file is written for that limit.
     pub(super) fn is_for(&self, limit: &Limit) -> bool {
         self.name == limit.name && self.asked == limit.value && self.origin == limit.origin
     }
 }
 
-/// Decides where the cgroup comes from, and what is left out.
+/// Decides where the cgroup is made and what is written to it. Limits with `prefer` that cannot be enforced become
+/// notes.
+///
+/// # Errors
+///
+/// A limit without `prefer`, or a cgroup that the program is to see, cannot be had.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<Option<CgroupPlan>> {
     let wanted = &sandbox.limits;
     let Some(found) = facts.cgroup.as_ref().filter(|_| wanted.wanted()) else { return Ok(None) };
-    // Who asked for a cgroup that the program sees.
+    // The line by which the program is to see the cgroup.
     let shown = wanted.delegate.as_ref().or(wanted.cgroupfs.as_ref());
     if let Some(origin) = shown.filter(|_| sandbox.namespaces.share.contains_key(&Namespace::Cgroup)) {
         return Err(Error::new("the sandbox's own cgroup is shown in a cgroup namespace, and that is shared here")
@@ -69,7 +74,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
     }
     let mut list: Vec<&Limit> = wanted.list.iter().collect();
     let description = description(sandbox);
-    // What is only preferred goes first where there is no way to have it all.
+    // If no source has all controllers, limits with `prefer` are dropped first.
     let chosen = loop {
         let controllers = Wanted { needed: needed(wanted, &list, found), counted: wanted.stats };
         let (why, fix) = match choose(found, &controllers, &description) {
@@ -109,7 +114,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
     Ok(Some(CgroupPlan { source: chosen.source, controllers: chosen.used, files, shown: shown.is_some(), delegate }))
 }
 
-/// Controllers that these limits need, or what is to be divided or counted without any.
+/// Controllers that these limits need, and those for statistics or for cgroups of the program's own.
 fn needed(wanted: &Limits, list: &[&Limit], found: &CgroupFacts) -> Vec<&'static str> {
     let mut names: Vec<&str> =
         list.iter().map(|limit| limit.control.controller).filter(|name| !name.is_empty()).collect();
@@ -121,15 +126,21 @@ fn needed(wanted: &Limits, list: &[&Limit], found: &CgroupFacts) -> Vec<&'static
     names
 }
 
+/// The note that a limit with `prefer` is not enforced.
 fn not_enforced(limit: &Limit, why: &str) -> Note {
     Note::Limit { limit: limit.clone(), why: why.to_owned() }
 }
 
+/// The error for a limit that cannot be enforced.
 fn refused(limit: &Limit, why: &str, fix: &str) -> Error {
     Error::new(format!("limits.{} cannot be enforced: {why}", limit.name)).origin(&limit.origin).hint(fix)
 }
 
-/// What is written for a limit; or why nothing can be, and the fix.
+/// The file that is written for a limit.
+///
+/// # Errors
+///
+/// Why the limit cannot be enforced, and the fix.
 fn file(limit: &Limit, found: &CgroupFacts) -> std::result::Result<LimitFile, (String, String)> {
     let Control { file: name, form, .. } = limit.control;
     let (file, value) = match &limit.value {
@@ -158,7 +169,7 @@ fn file(limit: &Limit, found: &CgroupFacts) -> std::result::Result<LimitFile, (S
     })
 }
 
-/// One line for `systemctl`.
+/// The description of the sandbox's scope, which `systemctl` shows in one line: program and limits.
 fn description(sandbox: &Sandbox) -> String {
     let name = sandbox.process.args.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let limits: Vec<_> = sandbox

@@ -1,4 +1,4 @@
-//! The lock-down: what the program may not do, beside what it does not see.
+//! The lock-down: what is taken from the program before it runs, beside what the view does not show.
 
 use super::note::Note;
 use super::render::Lines;
@@ -13,37 +13,44 @@ use serde::{Serialize, Serializer};
 /// What is taken from the program before it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LockdownPlan {
-    /// Capabilities at the end.
+    /// Capabilities that the program has once it is started.
     #[serde(skip_serializing_if = "CapabilityPlan::is_empty")]
     pub capabilities: CapabilityPlan,
-    /// Landlock's rules, or why there are none.
+    /// Landlock's rules, or why Landlock is not used.
     pub landlock: std::result::Result<LandlockPlan, String>,
-    /// The program gets an empty session keyring instead of the caller's.
+    /// Whether the program gets an empty session keyring instead of the caller's.
     pub own_keyring: bool,
-    /// Which system calls may be made, where there is a policy of ours.
+    /// The policy for system calls; none where only input pushed into a terminal is
+    /// refused (sbx-bwrap).
     pub syscalls: Option<syscalls::Policy>,
-    /// seccomp filters that bind PID 1, too.
+    /// seccomp filters that PID 1 loads, for itself and the program.
     #[serde(serialize_with = "lengths", skip_serializing_if = "Vec::is_empty")]
     pub seccomp_for_all: Vec<BpfProgram>,
-    /// seccomp filters of the program alone.
+    /// seccomp filters that only the program loads.
     #[serde(serialize_with = "lengths")]
     pub seccomp: Vec<BpfProgram>,
-    /// SELinux context of the program.
+    /// SELinux context that the program is executed in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exec_label: Option<String>,
-    /// Others outside may look at PID 1.
+    /// Whether processes outside may inspect PID 1 (it is "dumpable": prctl(2)).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub visible: bool,
-    /// The program is not to reach our own file by /proc/self/exe, and nothing else keeps it from that.
+    /// Whether sbx's own file must be kept from being overwritten through /proc/self/exe, since Landlock does not do
+    /// it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub handover: bool,
 }
 
+/// Serializes filters as their lengths.
 fn lengths<S: Serializer>(filters: &[BpfProgram], serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_seq(filters.iter().map(|filter| format!("{} instructions", filter.len())))
 }
 
 /// Decides what is taken from the program that sees this view.
+///
+/// # Errors
+///
+/// Landlock or the policy for system calls cannot be had as the profile requires, or mounts would undo the view.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes: &mut Vec<Note>) -> Result<LockdownPlan> {
     let bare = sandbox.filesystem.root == Root::Bare;
     let capabilities = privileges::capabilities(sandbox, facts);
@@ -89,6 +96,7 @@ impl LockdownPlan {
         lines.add("seccomp", self.seccomp_words());
     }
 
+    /// The text that describes the filters in a plan.
     fn seccomp_words(&self) -> String {
         let Some(policy) = &self.syscalls else { return "input pushed into a terminal is refused".to_owned() };
         let base = match policy.base {

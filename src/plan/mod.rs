@@ -1,4 +1,5 @@
-//! `Sandbox` + `Facts` → `Plan`: every decision taken, every error found that can be found before anything happens. Pure.
+//! `Sandbox` + `Facts` → `Plan`: takes every decision, and finds every error that can be found before anything is
+//! changed. Changes nothing itself.
 
 mod bpf;
 mod bus_proxy;
@@ -53,35 +54,35 @@ use crate::host::Facts;
 use crate::spec::Sandbox;
 use serde::Serialize;
 
-/// Everything that will be done, in groups by what carries it out.
+/// Everything that a start will do, grouped by the part of the launcher that carries it out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plan {
-    /// Namespaces and ids.
+    /// Namespaces that are made or joined, and the ids in them.
     #[serde(flatten)]
     pub namespaces: NamespacePlan,
     /// What the program sees of the filesystem.
     #[serde(flatten)]
     pub view: ViewPlan,
-    /// The program and how it is started.
+    /// The program that is executed, and how it is started.
     #[serde(flatten)]
     pub process: ProcessPlan,
-    /// What may be used.
+    /// Limits on what the program may use: its cgroup and setrlimit(2).
     #[serde(flatten)]
     pub resources: ResourcePlan,
-    /// What the program may not do.
+    /// What is taken from the program: capabilities, system calls, rights on files.
     #[serde(flatten)]
     pub lockdown: LockdownPlan,
-    /// Programs that help from outside, in the order in which they are started.
+    /// Helper programs outside of the sandbox, in the order in which they are started.
     pub helpers: Vec<HelperSpec>,
-    /// What was not enforced or not there, each in one line, and was allowed to be.
+    /// What is not enforced or not there although the profile names it, where the profile allows that.
     pub notes: Vec<Note>,
 }
 
-/// Decides everything.
+/// Decides everything that a start of this sandbox on this host will do.
 ///
 /// # Errors
 ///
-/// What the sandbox asks for cannot be done here, or contradicts itself.
+/// This host cannot do what the sandbox asks for, or the sandbox contradicts itself.
 pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     requirements::check(facts)?;
     let mut notes = sandbox.notes.iter().cloned().map(Note::Profile).collect();
@@ -97,12 +98,13 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
 }
 
 impl Plan {
-    /// Whether the view is a list of operations on an empty root, as bubblewrap's options are.
+    /// Whether the view is a list of operations on an empty root ([`Root::Bare`](crate::spec::Root::Bare)), as
+    /// bubblewrap's options are.
     pub fn is_bare(&self) -> bool {
         self.process.shell
     }
 
-    /// The helpers of a phase.
+    /// The helpers that are started in this phase.
     pub fn helpers_of(&self, phase: Phase) -> impl Iterator<Item = &HelperSpec> {
         self.helpers.iter().filter(move |helper| helper.phase == phase)
     }

@@ -1,4 +1,4 @@
-//! Namespaces, and what belongs to them: ids, the host name, the loopback interface.
+//! Plans the namespaces, and what is set up in them: ids, the host name, the loopback interface.
 
 use super::ids::{self, IdMapping, IdPlan, Writer};
 use super::note::{MissingNamespace, Note};
@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 /// The namespaces that are made or joined, and how they are set up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NamespacePlan {
-    /// Private namespaces, besides user and mount.
+    /// The sandbox's own namespaces, besides user and mount.
     #[serde(rename = "namespaces")]
     pub private: BTreeSet<Namespace>,
     /// Maps of user and group ids.
@@ -27,12 +27,12 @@ pub struct NamespacePlan {
     /// Descriptor of a pid namespace that is joined before the sandbox is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid_join: Option<i32>,
-    /// A second user namespace is entered last, in which the program's capabilities have no power over the view.
+    /// Whether the program enters a second user namespace last, in which its capabilities have no power over the view.
     #[serde(rename = "inner", skip_serializing_if = "std::ops::Not::not")]
     pub second_user_namespace: bool,
-    /// User namespaces can be made inside.
+    /// Whether the program can make user namespaces.
     pub nested: bool,
-    /// Nested user namespaces may mount filesystems.
+    /// Whether programs in nested user namespaces may mount filesystems.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub mounts: bool,
     /// Before exec, verify that creating a user namespace fails.
@@ -40,15 +40,20 @@ pub struct NamespacePlan {
     pub nested_tried: bool,
     /// Host name inside.
     pub hostname: Option<String>,
-    /// The loopback interface is set up.
+    /// Whether the loopback interface of the new network namespace is set up.
     pub loopback: bool,
 }
 
+/// Whether a field has its default, and is left out of the plan's JSON.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
 /// Decides which namespaces there are. Whether there is a second user namespace is decided when the view is known.
+///
+/// # Errors
+///
+/// This host lacks a namespace, ids cannot be mapped, or a host name is set without a uts namespace.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<NamespacePlan> {
     let wanted = &sandbox.namespaces;
     let ids = ids::plan(sandbox, facts, notes)?;
@@ -79,7 +84,11 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
     })
 }
 
-/// Those that the sandbox has of its own, which this host must have.
+/// The sandbox's own namespaces. A time namespace that this host lacks becomes a note.
+///
+/// # Errors
+///
+/// This host lacks another one.
 fn private(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<BTreeSet<Namespace>> {
     let mut namespaces = sandbox.namespaces.private();
     for namespace in requirements::missing(facts, &namespaces) {
@@ -92,7 +101,8 @@ fn private(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<BT
             let hint = format!("share the host's: {}; or run a kernel that has them", format!("{flag} {word}").trim());
             return Err(Error::new(missing.to_string()).hint(hint));
         }
-        // Nothing is isolated by it but the clocks that count from boot, and 5.12 kernels are often built without.
+        // A time namespace isolates nothing but the clocks that count from boot, and kernels of 5.12 are often built
+        // without.
         namespaces.remove(&namespace);
         notes.push(Note::NoNamespace(missing));
     }

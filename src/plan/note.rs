@@ -1,107 +1,108 @@
-//! What the user should be told about a plan: what was not enforced or not there, and was allowed to be.
+//! Notes on a plan for the user: what is not enforced or not there, although the profile names it and allows that.
 
 use crate::spec::limits::Limit;
 use crate::spec::{self, Mode, Namespace, Origin, PathRule};
 use std::fmt;
 use std::path::PathBuf;
 
-/// One thing to be told, as data. `Display` is the sentence, which nothing but people reads.
+/// A note, as data. `Display` is its sentence, for people only: no code may depend on the words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
-    /// Something of how the layers of the profile were read.
+    /// A note on how the layers of the profile were read.
     Profile(spec::Note),
-    /// A namespace that the sandbox goes without.
+    /// The sandbox goes without this namespace, which the host lacks.
     NoNamespace(MissingNamespace),
-    /// The processes are the host's.
+    /// There is no pid namespace: the program's processes may outlive it.
     SharedProcesses,
     /// Nested user namespaces cannot map id 0.
     NoNestedRoot,
-    /// Supplementary groups that cannot be given up.
+    /// These supplementary groups cannot be given up.
     SupplementaryGroups(Vec<u32>),
-    /// Landlock was preferred, and is not used.
+    /// Landlock is preferred, and is not used.
     NoLandlock {
-        /// What keeps it from being used.
+        /// Why it is not used.
         why: String,
     },
-    /// A limit that was preferred, and is not enforced.
+    /// A limit with `prefer` is not enforced.
     Limit {
         /// The limit.
         limit: Limit,
-        /// What keeps it from being enforced.
+        /// Why it is not enforced.
         why: String,
     },
-    /// A limit of a cgroup above us, which the sandbox's own cgroup does not lie below.
+    /// A cgroup above sbx has a limit that does not hold for the sandbox, whose cgroup lies elsewhere.
     LimitElsewhere {
-        /// File and value.
+        /// The limit's file and value.
         limit: String,
-        /// The cgroup.
+        /// Directory of the cgroup that has the limit.
         dir: PathBuf,
     },
-    /// What is used cannot be counted by a cgroup.
+    /// Statistics are asked for, and there is no cgroup that counts.
     NotCounted {
         /// Why there is no cgroup.
         why: String,
     },
-    /// A path whose mode was preferred, and is another.
+    /// A path does not have its mode, which is only preferred.
     Path {
-        /// The path inside.
+        /// Path inside.
         path: PathBuf,
-        /// The mode that was asked for.
+        /// The mode that the profile asks for.
         mode: Mode,
-        /// The line that asked for it.
+        /// The line of a profile, or the flag, that asks for it.
         origin: Origin,
-        /// What keeps it from that mode.
+        /// Why it does not have that mode.
         why: NotInMode,
     },
-    /// An optional path that this user may not look at.
+    /// An optional path is left out, since this user may not look it up.
     LeftOut {
         /// Path on the host.
         path: PathBuf,
     },
-    /// The host's /proc is shown.
+    /// The host's /proc is shown instead of the sandbox's own.
     HostProc,
-    /// Neither display is there.
+    /// The host has neither a Wayland nor an X display.
     NoDisplay,
-    /// No sound server is there.
+    /// The host has neither PipeWire's nor PulseAudio's socket.
     NoSound,
-    /// An optional device that is not there.
+    /// The host lacks an optional device.
     NoDevice {
-        /// Class or path.
+        /// The device's class or path, as the profile has it.
         name: String,
     },
-    /// There is no session bus.
+    /// The host has no session bus.
     NoBus,
 }
 
-/// What keeps a path from its mode.
+/// Why a path does not have its mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotInMode {
-    /// It cannot be mounted so: the planner's error.
+    /// It cannot be placed in the view with that mode. The text is the planner's error.
     Cannot(String),
-    /// A program that mounts gets it out of the way of this writable directory.
+    /// It lies below this writable directory, and a program that may mount can bypass its mount.
     Undone(PathBuf),
-    /// This directory, which it would be hidden in, is made by the view itself.
+    /// It cannot be hidden in this directory, which the view makes itself.
     MadeByView(PathBuf),
-    /// This directory, which it would be hidden in, cannot be made anew.
+    /// It cannot be hidden in this directory, which is writable or shown from elsewhere.
     LiesIn(PathBuf),
 }
 
-/// A kind of namespace that cannot be had.
+/// A kind of namespace that this host lacks or does not allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MissingNamespace {
-    /// The kind.
+    /// The kind of namespace.
     pub namespace: Namespace,
-    /// The kernel has them, and a setting allows none.
+    /// Whether the kernel has such namespaces, and only user.max_*_namespaces is 0.
     pub exhausted: bool,
 }
 
 impl Note {
-    /// Whether it says that this limit is not enforced.
+    /// Whether the note says that this limit is not enforced.
     pub(super) fn denies_limit(&self, of: &Limit) -> bool {
         matches!(self, Note::Limit { limit, .. } if limit == of)
     }
 
-    /// Whether it says that what this rule asks for is not so. A rule's path may be another by the time that it is placed: links.
+    /// Whether the note says that the path of this rule does not have its mode. Rules are compared by path or by
+    /// origin, since links may have led to another path.
     pub(super) fn denies_path(&self, rule: &PathRule) -> bool {
         match self {
             Note::Path { path, mode, origin, .. } => {

@@ -1,10 +1,10 @@
-//! The parts of the view, as a plan has them.
+//! Operations that make the view, as a plan lists them.
 
 use crate::spec::{Source, Upper};
 use serde::{Serialize, Serializer};
 use std::path::PathBuf;
 
-/// Flags of a mount besides nosuid, which all have.
+/// Flags of a mount besides nosuid, which every mount has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 pub struct Attributes {
     /// The mount is read-only.
@@ -24,65 +24,65 @@ impl Attributes {
     }
 }
 
-/// A part of the view. Paths are those inside; a source is the host's.
+/// An operation that makes one part of the view. A `path` is one inside, a `source` one on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "op", rename_all = "kebab-case")]
 pub enum Op {
-    /// A directory in memory of ours.
+    /// A directory in a tmpfs of the view.
     Dir {
         /// Path inside.
         path: PathBuf,
         /// Permissions, as chmod(2) takes them.
         mode: u32,
     },
-    /// A symbolic link in memory of ours.
+    /// A symbolic link in a tmpfs of the view.
     Symlink {
         /// Path inside.
         path: PathBuf,
-        /// Path that the link holds.
+        /// Text of the link.
         target: PathBuf,
     },
-    /// A file with this content: in memory of ours, or laid over one that is there.
+    /// A file with this content: in a tmpfs of the view, or mounted over an existing file.
     File {
         /// Path inside.
         path: PathBuf,
         /// Permissions, as chmod(2) takes them.
         mode: u32,
-        /// What is in it.
+        /// The file's content.
         #[serde(serialize_with = "size_of_content")]
         data: Vec<u8>,
-        /// Whether a file is there to be covered.
+        /// Whether it is mounted over an existing file.
         over: bool,
     },
-    /// A new filesystem in memory.
+    /// A new tmpfs (tmpfs(5)).
     Tmpfs {
         /// Path inside.
         path: PathBuf,
-        /// Permissions of its top.
+        /// Permissions of its root directory, as chmod(2) takes them.
         mode: u32,
-        /// Bytes; none shares the one filesystem of the sandbox, which takes half of the memory at most (tmpfs(5)).
+        /// Size in bytes at most. None: a directory of the tmpfs that such paths share, of at most half of the memory.
         size: Option<u64>,
         /// Flags of the mount.
         attributes: Attributes,
     },
-    /// The host's files.
+    /// A bind mount of a path of the host that is known to exist.
     Bind {
         /// Path on the host.
         source: PathBuf,
         /// Path inside.
         path: PathBuf,
-        /// Flags, on all mounts below it too.
+        /// Flags of the mount and of all mounts below it.
         attributes: Attributes,
         /// Whether the mount point has to be made.
         make: bool,
     },
-    /// Something read-only that cannot be read (`closed`) or is just empty, laid over a file or a directory.
+    /// A read-only mount over a file or a directory that is either empty or cannot be opened (`closed`).
     Mask {
         /// Path inside.
         path: PathBuf,
-        /// It is laid over a directory.
+        /// Whether it covers a directory rather than a file.
         dir: bool,
-        /// Opening it is refused (EACCES); otherwise it is empty.
+        /// Whether opening it is refused (EACCES); otherwise it is empty.
         closed: bool,
     },
     /// procfs of the new pid namespace.
@@ -91,7 +91,7 @@ pub enum Op {
         path: PathBuf,
         /// Whether the OCI's lists of masked and read-only paths are applied.
         masked: bool,
-        /// Whether parts that are writable become read-only.
+        /// Whether its writable parts become read-only, as in bubblewrap.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         guard: bool,
     },
@@ -100,50 +100,50 @@ pub enum Op {
         /// Path inside.
         path: PathBuf,
     },
-    /// A mount made read-only once everything in it is there.
+    /// Makes a mount read-only once everything in it is made.
     Seal {
         /// Path inside.
         path: PathBuf,
     },
-    /// The host's files, looked for when it is carried out.
+    /// A bind mount whose source is looked up only when the operation is carried out.
     Show {
         /// Path on the host, or a descriptor of the caller's.
         source: Source,
         /// Path inside.
         path: PathBuf,
-        /// Flags, on all mounts below it too. What is writable receives what the host mounts later.
+        /// Flags of the mount and of all mounts below it. Mounts that the host makes later appear in a writable one.
         attributes: Attributes,
-        /// A source that is not there is no error.
+        /// Whether a source that does not exist is no error.
         optional: bool,
-        /// What is mounted below may keep its flags.
+        /// Whether it is no error if mounts below it do not get the flags.
         tolerant: bool,
-        /// It is procfs, of which writable parts become read-only.
+        /// Whether the source is a procfs, whose writable parts become read-only.
         guard: bool,
     },
-    /// The kernel's overlay filesystem.
+    /// An overlay filesystem (Documentation/filesystems/overlayfs.rst).
     Overlay {
         /// Path inside.
         path: PathBuf,
         /// Lower directories, the uppermost first.
         lower: Vec<PathBuf>,
-        /// Directory that changes go to.
+        /// Where changes are kept.
         upper: Upper,
     },
-    /// The sandbox's own cgroup and what is below.
+    /// A cgroup2 filesystem that shows the sandbox's own cgroup and those below it.
     Cgroup {
         /// Path inside.
         path: PathBuf,
-        /// The program may not change it.
+        /// Whether it is read-only.
         ro: bool,
     },
-    /// POSIX message queues.
+    /// The mqueue filesystem, with the POSIX message queues of the ipc namespace (mq_overview(7)).
     Mqueue {
         /// Path inside.
         path: PathBuf,
-        /// A kernel without them is no error.
+        /// Whether a kernel without message queues is no error.
         optional: bool,
     },
-    /// A file with what a descriptor gives.
+    /// A file with the content that is read from a descriptor.
     Data {
         /// Path inside.
         path: PathBuf,
@@ -151,17 +151,17 @@ pub enum Op {
         mode: u32,
         /// The caller's descriptor.
         fd: i32,
-        /// Mounted over what is there, with these flags; otherwise written into it.
+        /// The file is bind-mounted at the path with these flags; none writes it into the directory instead.
         mounted: Option<Attributes>,
     },
-    /// Flags that a mount gets once what is below it is made.
+    /// Adds flags to an existing mount.
     Remount {
         /// Path inside.
         path: PathBuf,
         /// Flags that are added.
         attributes: Attributes,
     },
-    /// Other permissions for something in the view.
+    /// Changes permissions of a file or directory in the view.
     Chmod {
         /// Path inside.
         path: PathBuf,
@@ -170,12 +170,13 @@ pub enum Op {
     },
 }
 
+/// Serializes a file's content as its size.
 fn size_of_content<S: Serializer>(data: &[u8], serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{} bytes", data.len()))
 }
 
 impl Op {
-    /// Its path inside.
+    /// Path inside that the operation makes or changes.
     pub fn path(&self) -> &std::path::Path {
         match self {
             Op::Dir { path, .. }

@@ -1,4 +1,5 @@
-//! A bare root's operations, in their order. What is there when each is carried out is known only then, so little is decided here.
+//! Operations of a bare root, in the order of bubblewrap's options. What exists when each is carried out is known only
+//! then, so little is decided here.
 
 use super::{Attributes, Op, Placed, place::Placement};
 use crate::error::{Cause, Error, Part, Result};
@@ -7,6 +8,11 @@ use crate::spec::{Access, Make, Mount, Namespace, Sandbox, Source};
 use crate::sys::Errno;
 use std::path::{Path, PathBuf};
 
+/// Turns the mounts of a bare root into operations, in their order.
+///
+/// # Errors
+///
+/// A source on the host does not exist.
 pub(super) fn place(sandbox: &Sandbox, facts: &Facts) -> Result<Placement> {
     let own_pids = !sandbox.namespaces.share.contains_key(&Namespace::Pid) || sandbox.namespaces.pid.is_some();
     let mut ordered = Ordered { facts, own_pids, out: Vec::new() };
@@ -16,7 +22,7 @@ pub(super) fn place(sandbox: &Sandbox, facts: &Facts) -> Result<Placement> {
     Ok(Placement { ops: ordered.out, ..Placement::default() })
 }
 
-/// How a source is shown.
+/// How a source of the host is shown; the fields are those of [`Op::Show`].
 struct Show {
     access: Access,
     optional: bool,
@@ -30,8 +36,10 @@ impl Show {
     }
 }
 
+/// Collects the operations.
 struct Ordered<'a> {
     facts: &'a Facts,
+    /// Whether the sandbox has a pid namespace other than the caller's.
     own_pids: bool,
     out: Vec<Placed>,
 }
@@ -41,7 +49,8 @@ impl Ordered<'_> {
         self.out.push(Placed { op, origin: mount.origin.clone(), ensure: Some(mount.parents) });
     }
 
-    /// A source that is missing now is missing for good: nothing has been made yet that would be left behind.
+    /// Checks that a source exists. If it is missing now, it is missing when it would be mounted; an error this early
+    /// leaves nothing behind.
     fn there(&self, index: usize, mount: &Mount, source: &Path) -> Result<()> {
         let Some(errno) = self.facts.absent.get(source) else { return Ok(()) };
         let message = format!("{}: {errno}", source.display());
@@ -65,7 +74,7 @@ impl Ordered<'_> {
             Make::Bind { source, access, optional, tolerant } => {
                 if let Source::Path(source) = source {
                     match self.facts.absent.get(source) {
-                        // For good: a number of a descriptor would be one of ours by then.
+                        // Decided now: a path such as /proc/self/fd/NUMBER may name a descriptor of sbx's own later.
                         Some(Errno(libc::ENOENT)) if *optional => return Ok(()),
                         _ => self.there(index, mount, source)?,
                     }
@@ -108,13 +117,14 @@ impl Ordered<'_> {
         Ok(())
     }
 
+    /// Adds a bind mount.
     fn show(&mut self, mount: &Mount, source: Source, path: PathBuf, show: Show) {
         let Show { access, optional, tolerant, guard } = show;
         let attributes = Attributes { ro: access == Access::ReadOnly, nodev: access != Access::Devices, noexec: false };
         self.push(mount, Op::Show { source, path, attributes, optional, tolerant, guard });
     }
 
-    /// The devices that every program may expect, terminals of its own, a place for shared memory.
+    /// A minimal /dev: the devices that every program may expect, devpts, a directory for shared memory.
     fn dev(&mut self, mount: &Mount, path: &Path, console: Option<&Path>) {
         let memory = Attributes { ro: false, nodev: true, noexec: false };
         self.push(mount, Op::Tmpfs { path: path.to_owned(), mode: 0o755, size: None, attributes: memory });

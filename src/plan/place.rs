@@ -1,7 +1,7 @@
-//! Items → operations in order, by what covers each path: memory of ours, where anything can be made, or files of the host,
-//! where nothing is made.
+//! Items → operations in order. How an item is placed depends on the mount that its path lies in: in a tmpfs of the
+//! view, mount points can be made; in files of the host, nothing is made.
 
-use super::items::{Item, Items, What, base};
+use super::items::{Item, ItemKind, Items, base};
 use super::note::{NotInMode, Note};
 use super::tree::{Places, moved, upwards};
 use super::{Attributes, Create, Op, Placed};
@@ -10,37 +10,47 @@ use crate::host::{DEVICES, Facts, Kind};
 use crate::spec::{Namespace, Origin, Sandbox};
 use std::path::{Path, PathBuf};
 
-/// The view, and what has to be made on the host for it.
+/// The operations that make the view, and the directories that must be made on the host before.
 #[derive(Default)]
 pub(super) struct Placement {
     pub ops: Vec<Placed>,
     pub create: Vec<Create>,
 }
 
-/// What lies at and below a path so far.
+/// The mount that the operations so far have put at a path.
 #[derive(Clone)]
 enum Cover {
-    /// Memory of ours.
+    /// A tmpfs of the view, in which files and directories can be made.
     Ours,
-    /// Files of the host.
+    /// A bind mount of the host's `source`.
     Host { source: PathBuf, attributes: Attributes },
-    /// Empty for good: a masked or closed directory, procfs.
+    /// A mount in which nothing can be placed: a masked or closed directory, procfs.
     Closed,
 }
 
+/// Places items one by one, a directory before what lies in it.
 struct Placer<'a> {
     facts: &'a Facts,
+    /// The directory of the host in which the view's paths are looked up.
     root: &'a Path,
     /// Whether the program may mount in namespaces of its own.
     mounts: bool,
     /// Whether the ipc namespace is the caller's.
     shares_ipc: bool,
+    /// Mounts so far, by path.
     covers: Places<Cover>,
+    /// Files and directories that the operations so far have made, or that are there to mount on.
     made: Places<Kind>,
+    /// Operations that make mounts read-only, which come last.
     seals: Vec<Placed>,
     out: Placement,
 }
 
+/// Turns the items into operations. An item with `prefer` that cannot be placed becomes a note.
+///
+/// # Errors
+///
+/// Another item cannot be placed.
 pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<Placement> {
     let mut placer = Placer {
         facts,
@@ -63,7 +73,7 @@ pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut 
             }
         }
     }
-    // From the inside out, and the root last.
+    // Inner mounts first, and the root last.
     placer.seals.reverse();
     placer.out.ops.append(&mut placer.seals);
     if matches!(placer.covers.get(Path::new("/")), Some(Cover::Ours)) {
@@ -82,7 +92,7 @@ impl Placer<'_> {
         self.out.ops.push(Placed { op, origin: origin.clone(), ensure: None });
     }
 
-    /// Makes the directories above a path, as far as they are missing in memory of ours.
+    /// Makes the directories above a path that are missing in a tmpfs of the view.
     fn parents(&mut self, path: &Path, origin: &Origin) {
         let (above, _) = self.cover(path.parent().unwrap_or(path));
         let missing: Vec<_> = upwards(path)
@@ -96,8 +106,13 @@ impl Placer<'_> {
         }
     }
 
-    /// Readies a mount point: whether it has to be made, and what is there otherwise.
-    fn point(&mut self, path: &Path, item: &Item) -> Result<Option<Kind>> {
+    /// Prepares a mount point: makes the directories above it, and gives what is there already; `None` if the caller
+    /// has to make the mount point itself.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is there, and nothing can be made there.
+    fn mount_point(&mut self, path: &Path, item: &Item) -> Result<Option<Kind>> {
         if path.as_os_str() == "/" {
             return Ok(Some(Kind::Dir));
         }
@@ -111,9 +126,9 @@ impl Placer<'_> {
                 let host = moved(path, above, source);
                 match self.facts.paths.kind(&host) {
                     Some(kind) => Ok(Some(kind.clone())),
-                    // It is made on the host before anything else, because the profile says so.
+                    // The profile says `create`: the directory is made on the host before the view is.
                     None if item.options.create
-                        && matches!(&item.what, What::Bind { source, .. } if *source == host) =>
+                        && matches!(&item.what, ItemKind::Bind { source, .. } if *source == host) =>
                     {
                         Ok(Some(Kind::Dir))
                     }
@@ -139,10 +154,11 @@ impl Placer<'_> {
         }
     }
 
+    /// Places one item.
     fn item(&mut self, path: &Path, item: &Item) -> Result<()> {
         match &item.what {
-            What::Hidden => Ok(()),
-            What::Dir { mode } => {
+            ItemKind::Hidden => Ok(()),
+            ItemKind::Dir { mode } => {
                 if matches!(self.cover(path).1, Cover::Ours) && !self.made.contains(path) {
                     self.parents(path, &item.origin);
                     self.made.insert(path, Kind::Dir);
@@ -150,7 +166,7 @@ impl Placer<'_> {
                 }
                 Ok(())
             }
-            What::Link(target) => {
+            ItemKind::Link(target) => {
                 if matches!(self.cover(path.parent().unwrap_or(path)).1, Cover::Ours) && !self.made.contains(path) {
                     self.parents(path, &item.origin);
                     self.made.insert(path, Kind::Link(target.clone()));
@@ -158,39 +174,39 @@ impl Placer<'_> {
                 }
                 Ok(())
             }
-            What::File { mode, data } => {
-                let over = self.point(path, item)?.is_some();
+            ItemKind::File { mode, data } => {
+                let over = self.mount_point(path, item)?.is_some();
                 self.push(Op::File { path: path.to_owned(), mode: *mode, data: data.clone(), over }, &item.origin);
                 Ok(())
             }
-            What::Bind { source, ro, device } => self.bind(path, item, source, *ro, *device),
-            What::Tmpfs { mode, size } => {
+            ItemKind::Bind { source, ro, device } => self.bind(path, item, source, *ro, *device),
+            ItemKind::Tmpfs { mode, size } => {
                 let sealed = item.options.prefer && !item.asked;
                 self.tmpfs(path, item, *mode, *size, sealed)
             }
-            What::Masked | What::Deny => self.close(path, item),
-            What::Proc => {
+            ItemKind::Masked | ItemKind::Deny => self.close(path, item),
+            ItemKind::Proc => {
                 self.directory(path, item)?;
                 // A procfs with parts covered keeps nested tools from mounting their own (mount_too_revealing in the
-                // kernel's fs/namespace.c). Where nesting is allowed, the parts stay as they are for a caller who is not
-                // root: their permissions close them to everyone else.
+                // kernel's fs/namespace.c). Where nesting is allowed, the parts stay as they are for a caller who is
+                // not root: their permissions close them to everyone else.
                 let masked = !self.mounts || self.facts.uid == 0;
                 self.push(Op::Proc { path: path.to_owned(), masked, guard: false }, &item.origin);
                 self.covers.insert(path, Cover::Closed);
                 Ok(())
             }
-            What::Cgroup { ro } => {
+            ItemKind::Cgroup { ro } => {
                 self.directory(path, item)?;
                 self.push(Op::Cgroup { path: path.to_owned(), ro: *ro }, &item.origin);
                 self.covers.insert(path, Cover::Closed);
                 Ok(())
             }
-            What::Dev => self.dev(path, item),
+            ItemKind::Dev => self.dev(path, item),
         }
     }
 
-    /// Binds the directories between a writable mount and something stricter in it onto themselves: a mount point cannot be
-    /// renamed, and moving the directory away would leave the files free under another name.
+    /// Binds the directories between a writable mount and something stricter in it onto themselves: a mount point
+    /// cannot be renamed, and moving the directory away would leave the files free under another name.
     fn pin(&mut self, path: &Path, origin: &Origin) {
         let Some(parent) = path.parent() else { return };
         let (above, Cover::Host { source, attributes }) = self.cover(parent) else { return };
@@ -207,9 +223,13 @@ impl Placer<'_> {
         }
     }
 
-    /// A directory to mount on.
+    /// Makes a directory to mount on if there is none, and says whether it did.
+    ///
+    /// # Errors
+    ///
+    /// A file is there, or the directory cannot be made.
     fn directory(&mut self, path: &Path, item: &Item) -> Result<bool> {
-        let make = match self.point(path, item)? {
+        let make = match self.mount_point(path, item)? {
             None => true,
             Some(Kind::Dir) => false,
             Some(_) => {
@@ -225,6 +245,7 @@ impl Placer<'_> {
         Ok(make)
     }
 
+    /// Mounts a tmpfs; `sealed` makes it read-only in the end.
     fn tmpfs(&mut self, path: &Path, item: &Item, mode: u32, size: Option<u64>, sealed: bool) -> Result<()> {
         self.pin(path, &item.origin);
         self.directory(path, item)?;
@@ -242,6 +263,7 @@ impl Placer<'_> {
         Ok(())
     }
 
+    /// Binds a source of the host, unless the mount above shows the same source with the same flags.
     fn bind(&mut self, path: &Path, item: &Item, source: &Path, ro: bool, device: bool) -> Result<()> {
         let attributes = Attributes { ro, nodev: !device, noexec: item.options.noexec };
         if let (above, Cover::Host { source: shown, attributes: old }) = self.cover(path)
@@ -256,7 +278,7 @@ impl Placer<'_> {
         if ro || attributes.noexec {
             self.pin(path, &item.origin);
         }
-        let there = self.point(path, item)?;
+        let there = self.mount_point(path, item)?;
         let make = there.is_none();
         self.push(Op::Bind { source: source.to_owned(), path: path.to_owned(), attributes, make }, &item.origin);
         self.made.insert(path, there.unwrap_or_else(|| self.facts.paths.kind(source).cloned().unwrap_or(Kind::Dir)));
@@ -264,11 +286,12 @@ impl Placer<'_> {
         Ok(())
     }
 
+    /// Covers a path with an empty mount (`masked`) or one that cannot be opened (`deny`).
     fn close(&mut self, path: &Path, item: &Item) -> Result<()> {
-        let closed = item.what == What::Deny;
+        let closed = item.what == ItemKind::Deny;
         self.pin(path, &item.origin);
         let host = crate::host_path(self.root, path);
-        let kind = match self.point(path, item)? {
+        let kind = match self.mount_point(path, item)? {
             Some(kind) => kind,
             None => {
                 let kind = self.facts.paths.kind(&host).cloned().unwrap_or(Kind::Dir);
@@ -291,7 +314,7 @@ impl Placer<'_> {
     /// A minimal /dev: the six devices that every program may expect, terminals of its own, shared memory.
     fn dev(&mut self, path: &Path, item: &Item) -> Result<()> {
         match self.cover(path).1 {
-            // The root is memory of ours, and sealed in the end.
+            // The root is a tmpfs of the view, which is made read-only in the end.
             Cover::Ours => drop(self.directory(path, item)?),
             _ => self.tmpfs(path, item, 0o755, None, true)?,
         }
@@ -322,8 +345,8 @@ impl Placer<'_> {
         self.queues(&path.join("mqueue"), item)
     }
 
-    /// POSIX message queues belong to the ipc namespace, mq_overview(7). Landlock lets a program have them by a rule for this
-    /// directory alone, so that it is not for listing them only.
+    /// Mounts the POSIX message queues, which belong to the ipc namespace (mq_overview(7)). Landlock grants them
+    /// only by a rule for this directory, so it serves for more than listing queues.
     fn queues(&mut self, path: &Path, item: &Item) -> Result<()> {
         if self.shares_ipc {
             let source = Path::new("/dev/mqueue");

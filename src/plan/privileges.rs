@@ -1,4 +1,4 @@
-//! What the program may do as who it is: capabilities, filters of system calls, and which user namespace it is in.
+//! Plans the program's privileges: capabilities, filters of system calls, and the user namespace that it runs in.
 
 use super::{IdPlan, Op, Placed, seccomp, syscalls};
 use crate::error::{Error, Result};
@@ -7,29 +7,31 @@ use crate::spec::{Capabilities, Filter, Root, Sandbox, UserNamespace};
 use crate::sys::BpfProgram;
 use serde::Serialize;
 
-/// What becomes of the sets of capabilities. None leaves a set as it is.
+/// The program's sets of capabilities (capabilities(7)), as bit masks. `None` leaves a set as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct CapabilityPlan {
-    /// What stays in the bounding set.
+    /// The bounding set.
     pub bounding: Option<u64>,
-    /// Effective, permitted and inheritable.
+    /// The effective, permitted and inheritable sets.
     pub sets: Option<u64>,
-    /// Ambient.
+    /// The ambient set.
     pub ambient: u64,
-    /// Whether root's id is to be one like any other: securebits.
+    /// Whether id 0 gets no capabilities on exec: securebits, capabilities(7).
     pub powerless_root: bool,
 }
 
 impl CapabilityPlan {
-    /// All of them empty.
+    /// Every set empty.
     pub const EMPTY: CapabilityPlan =
         CapabilityPlan { bounding: Some(0), sets: Some(0), ambient: 0, powerless_root: true };
 
+    /// Whether every set is empty.
     pub(super) fn is_empty(&self) -> bool {
         *self == CapabilityPlan::EMPTY
     }
 }
 
+/// Decides the program's sets of capabilities.
 pub(super) fn capabilities(sandbox: &Sandbox, facts: &Facts) -> CapabilityPlan {
     let user = sandbox.namespaces.user;
     let (held, sets) = match sandbox.security.capabilities {
@@ -37,14 +39,20 @@ pub(super) fn capabilities(sandbox: &Sandbox, facts: &Facts) -> CapabilityPlan {
         Capabilities::Held(set) => (set, Some(set)),
         Capabilities::Callers => (facts.capabilities, None),
     };
-    // A new user namespace comes with all of them; in the caller's, the bounding set is the caller's matter.
+    // A new user namespace starts with all capabilities. In the caller's, the bounding set is left as the caller has
+    // it.
     let bounding = (user != UserNamespace::Callers).then_some(held);
-    // bubblewrap leaves the securebits alone, and programs may look.
+    // bubblewrap does not set securebits, and a program can see them (prctl(2), PR_GET_SECUREBITS).
     let powerless_root = sandbox.filesystem.root != Root::Bare && sets == Some(0);
     CapabilityPlan { bounding, sets, ambient: held, powerless_root }
 }
 
-/// Filters for all, and for the program alone. What refuses nothing that PID 1 does binds it, too: it may be traced.
+/// The policy, the filters that PID 1 loads too, and those that only the program loads. A filter that refuses nothing
+/// that PID 1 does is for both, since the program may trace PID 1 and make it act on its behalf.
+///
+/// # Errors
+///
+/// The policy names an unknown call or architecture, or keeps the program from being executed.
 pub(super) fn filters(
     sandbox: &Sandbox,
     capabilities: CapabilityPlan,
@@ -64,10 +72,16 @@ pub(super) fn filters(
     Ok((Some(policy), Vec::new(), own.into_iter().chain(programs).collect()))
 }
 
-/// CAP_SYS_ADMIN, which changes mounts, and CAP_SYS_RESOURCE, which lifts limits of namespaces.
+/// Capabilities that have power over the view: CAP_SYS_ADMIN changes mounts, CAP_SYS_RESOURCE lifts limits of
+/// namespaces.
 const UNDOES_THE_VIEW: u64 = 1 << 21 | 1 << 24;
 
-/// Whether the program is put into a user namespace that does not own the view: what it holds must not have power over that.
+/// Whether the program is put into a second user namespace, which does not own the view, so that the program's
+/// capabilities have no power over the view.
+///
+/// # Errors
+///
+/// It would have to be, and user `range` rules that out.
 pub(super) fn second_user_namespace(
     sandbox: &Sandbox,
     capabilities: CapabilityPlan,
@@ -79,7 +93,7 @@ pub(super) fn second_user_namespace(
         return Ok(false);
     }
     if sandbox.filesystem.root == Root::Bare {
-        // As bubblewrap: where it needs root for devpts, or a limit that holds.
+        // As bubblewrap does: if it became root only to mount devpts, or to keep the limit on user namespaces in force.
         let devpts = view.iter().any(|placed| matches!(placed.op, Op::Devpts { .. })) && (ids.uid, ids.gid) != (0, 0);
         return Ok(devpts || !sandbox.namespaces.nested);
     }
@@ -94,10 +108,11 @@ pub(super) fn second_user_namespace(
     Ok(undoes)
 }
 
-/// CAP_SYS_PTRACE
+/// CAP_SYS_PTRACE: traces other processes.
 const TRACES: u64 = 1 << 19;
 
-/// Whether PID 1 may be looked at. A program that may trace others could make it work for it, round the filters that were asked for.
+/// Whether processes outside may inspect PID 1 (it is "dumpable": prctl(2)). Not if the program may trace others and
+/// the caller gave filters: it could make PID 1, which those filters do not bind, act on its behalf.
 pub(super) fn visible(sandbox: &Sandbox, capabilities: CapabilityPlan) -> bool {
     let own = sandbox.namespaces.user != UserNamespace::Callers;
     let traces = own && capabilities.sets.unwrap_or(u64::MAX) & TRACES != 0;

@@ -1,4 +1,4 @@
-//! The program: what is executed, with which arguments, variables, directory, terminal and descriptors.
+//! Plans the program: what is executed, with which arguments, environment, working directory, terminal and descriptors.
 
 use super::namespaces::NamespacePlan;
 use super::render::{Lines, quote};
@@ -10,60 +10,66 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How the program is started, and by whom.
+/// What is executed, how it is started, and what PID 1 does for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProcessPlan {
     /// The program's environment.
     #[serde(serialize_with = "lossy_map")]
     pub env: Vec<(OsString, OsString)>,
-    /// PWD is added to it, which is known when the directory is entered.
+    /// Whether PWD is added to the environment, once the working directory is entered.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub pwd: bool,
     /// Program and arguments.
     #[serde(serialize_with = "lossy")]
     pub args: Vec<OsString>,
-    /// What is executed where it is not the first of the arguments.
+    /// The program to execute, if it is not the first of the arguments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<OsString>,
-    /// An open file that is executed instead of what has a name inside.
+    /// Descriptor of an open file that is executed instead (execveat(2)).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program_fd: Option<i32>,
-    /// A file that the kernel does not know is given to a shell, as execvp(3) does.
+    /// Whether a file whose format the kernel does not know is given to a shell, as execvp(3) does.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub shell: bool,
-    /// Directories to start in: the first that is there.
+    /// Candidates for the working directory: the first that exists is used.
     pub cwd: Vec<PathBuf>,
-    /// The terminal that the program has.
+    /// Which terminal the program gets.
     pub tty: Tty,
-    /// Time after which the program is ended.
+    /// Time after which sbx ends the program.
     pub timeout: Option<Duration>,
-    /// There is a PID 1 of ours; otherwise the sandbox's first process becomes the program.
+    /// Whether sbx runs a PID 1 (init); otherwise the sandbox's first process becomes the program.
     pub init: bool,
     /// Descriptors that the program gets beside the standard streams.
     pub descriptors: Descriptors,
-    /// Descriptors that PID 1 keeps open as long as the program runs.
+    /// Descriptors that PID 1 keeps open as long as the program runs (`--sync-fd`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sync_fds: Vec<i32>,
-    /// Files inside that PID 1 holds a lock on as long as the program runs.
+    /// Files inside that PID 1 locks as long as the program runs (`--lock-file`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lock_files: Vec<PathBuf>,
     /// Descriptor to read from before exec (`--block-fd`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub block_fd: Option<i32>,
-    /// The sandbox ends when the caller does.
+    /// Whether the sandbox ends when the caller does.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dies_with_caller: bool,
 }
 
+/// Serializes arguments as text; bytes that are not UTF-8 become U+FFFD.
 fn lossy<S: Serializer>(args: &[OsString], serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_seq(args.iter().map(|arg| arg.to_string_lossy()))
 }
 
+/// Serializes variables as [`lossy`] does arguments.
 fn lossy_map<S: Serializer>(map: &[(OsString, OsString)], serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_map(map.iter().map(|(name, value)| (name.to_string_lossy(), value.to_string_lossy())))
 }
 
 /// Decides how the program is started. Its environment is decided with the view.
+///
+/// # Errors
+///
+/// No program is named, or it is to be PID 1 without a pid namespace.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, namespaces: &NamespacePlan) -> Result<ProcessPlan> {
     let process = &sandbox.process;
     let bare = sandbox.filesystem.root == Root::Bare;
@@ -101,12 +107,12 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, namespaces: &NamespacePlan)
 }
 
 impl ProcessPlan {
-    /// A variable of the program's environment.
+    /// The value of a variable in the program's environment.
     pub fn variable(&self, name: &str) -> Option<&OsStr> {
         self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
     }
 
-    /// What is looked for in the program's PATH, or executed.
+    /// The program to execute: a path, or a name that is looked up in the program's PATH.
     pub fn executed(&self) -> Option<&OsString> {
         self.program.as_ref().or(self.args.first())
     }

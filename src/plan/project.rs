@@ -1,5 +1,6 @@
-//! What a project's file says of paths. It comes with a repository that somebody cloned, so it may only tighten: each of its lines is
-//! compared with what holds at the real path without it, be it said by a profile or a flag or a default of the view.
+//! Checks what a project's file says of paths. The file comes with a repository that somebody cloned, so it may only
+//! tighten the sandbox: each of its lines is compared with what a profile, a flag or a default says of the same real
+//! path.
 
 use crate::error::{Error, Result};
 use crate::profile::project::HELP;
@@ -7,8 +8,8 @@ use crate::spec::{Mode, Options, PathRule, Root};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What others than a project's file say of real paths, whether it comes to something or not: an optional path may be missing now.
-/// Empty where no project's file says anything.
+/// The rules that do not come from a project's file, by real path, with those for optional paths that do not exist.
+/// Empty if no project's file has a rule.
 #[derive(Default)]
 pub(super) struct Others<'a>(BTreeMap<PathBuf, &'a PathRule>);
 
@@ -22,21 +23,22 @@ impl<'a> Others<'a> {
     }
 }
 
-/// What holds at a path.
+/// What is in force at a path.
 pub(super) struct InForce<'a> {
     pub mode: Mode,
     pub options: &'a Options,
-    /// Bytes of a tmpfs.
+    /// Size of a tmpfs in bytes.
     pub size: Option<u64>,
 }
 
 impl<'a> InForce<'a> {
+    /// What a rule puts in force.
     fn of(rule: &'a PathRule) -> InForce<'a> {
         InForce { mode: rule.mode, options: &rule.options, size: rule.options.size }
     }
 }
 
-/// Refuses a rule for the whole view, which all others start from.
+/// Refuses a project's rule for `/`, the mode that all other rules start from.
 pub(super) fn check_root(rule: &PathRule) -> Result<()> {
     match rule.project {
         true => Err(refused(rule, "a project's file cannot set the mode of `/`, which all others start from".into())),
@@ -44,8 +46,8 @@ pub(super) fn check_root(rule: &PathRule) -> Result<()> {
     }
 }
 
-/// Refuses a rule of a project's file that is freer than what holds without it. `real` is where its path leads; `item` has what the
-/// view has at a path so far.
+/// Refuses a rule of a project's file that is freer than what is in force without it. `real` is the rule's path with
+/// links resolved; `item` gives what sbx's defaults have put in force at a path.
 pub(super) fn check<'a>(
     rule: &PathRule,
     real: &Path,
@@ -70,16 +72,21 @@ pub(super) fn check<'a>(
     if here.peek().is_some() {
         return here.try_for_each(|old| compare(rule, &new, &old));
     }
-    // What nobody else names is as the nearest one above says.
+    // Without another rule for this path, the nearest directory above that has a rule or a default decides.
     let above =
         real.ancestors().find_map(|path| others.0.get(path).map(|rule| InForce::of(rule)).or_else(|| item(path)));
-    // All of the host's tree has an item, so that nothing is there; of another root, nothing is shown.
+    // If nothing above decides: every path of the host's own tree has an item, so the host has nothing there; of
+    // another root, nothing is shown.
     let mode = if *root == Root::Host { Mode::Ro } else { Mode::Hidden };
     let none = Options::default();
     compare(rule, &new, &above.unwrap_or(InForce { mode, options: &none, size: None }))
 }
 
-/// A project's line takes the place of what it is compared with, options included.
+/// Compares a project's rule with what it would replace, options included.
+///
+/// # Errors
+///
+/// It has a freer mode, or lacks an option that restricts.
 fn compare(rule: &PathRule, new: &InForce<'_>, old: &InForce<'_>) -> Result<()> {
     let path = rule.path.display();
     if new.mode < old.mode {
@@ -100,6 +107,7 @@ fn compare(rule: &PathRule, new: &InForce<'_>, old: &InForce<'_>) -> Result<()> 
     Err(refused(rule, why))
 }
 
+/// The error for a rule of a project's file.
 fn refused(rule: &PathRule, why: String) -> Error {
     Error::new(why).origin(&rule.origin).hint(HELP)
 }

@@ -1,4 +1,4 @@
-//! The receipt: for each line of a profile, what enforces it, and what does not.
+//! The receipt: for each setting of a profile, what enforces it, and what is not enforced.
 
 use super::note::Note;
 use super::setting::Setting;
@@ -8,56 +8,58 @@ use crate::sys::CAPABILITIES;
 use serde::Serialize;
 use std::path::Path;
 
-/// How far something is enforced.
+/// How far a setting is enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Extent {
-    /// As it is written.
+    /// As the profile says.
     Full,
-    /// In part: `missing` says which is not.
+    /// In part: `missing` says which part is not.
     Partial,
     /// Not at all.
     None,
 }
 
-/// One line.
+/// One line of a receipt: a setting, and what enforces it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Enforced {
-    /// The setting, as a profile has it.
+    /// The setting, in the words of the profile language.
     pub setting: Setting,
-    /// Where it stands; nothing for what holds without being asked for.
+    /// The line of a profile, or the flag, that has it; empty for a default.
     #[serde(skip_serializing_if = "is_empty")]
     pub origin: Origin,
-    /// How far.
+    /// How far it is enforced.
     pub enforced: Extent,
-    /// By what: each of these alone would do where there are several.
+    /// The mechanisms that enforce it. If there are several, each alone would do.
     pub by: Vec<String>,
     /// What is not enforced, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
 }
 
+/// Whether a line has no origin, and its JSON leaves it out.
 fn is_empty(origin: &Origin) -> bool {
     origin.0.is_empty()
 }
 
-/// What a run of this plan enforces. A step that fails keeps the program from starting, so that this holds for all that started.
+/// What a run of this plan enforces. If a step fails, the program is not started, so a receipt holds for every program
+/// that was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Receipt {
-    /// Of this form.
+    /// Version of this format.
     pub version: u32,
-    /// The kernel's.
+    /// Release of the kernel (uname(2)).
     pub kernel: String,
-    /// Version of Landlock's interface that is used; none if it is not.
+    /// Version of Landlock's interface that is used; none if Landlock is not.
     pub landlock: Option<i32>,
-    /// Line by line.
+    /// One line for each setting.
     pub lines: Vec<Enforced>,
-    /// What was allowed to be missing, and is.
+    /// What is not enforced or not there, and is allowed to be.
     pub notes: Vec<Note>,
 }
 
 impl Receipt {
-    /// Takes back what it says of a limit, by its name in `[limits]`, that could not be had after all.
+    /// Marks a limit, by its name in `[limits]`, as not enforced, since setting it failed.
     pub fn not_enforced(&mut self, limit: &str, why: &str) {
         for line in &mut self.lines {
             if matches!(line.setting, Setting::Limit(name) if name == limit) {
@@ -69,33 +71,36 @@ impl Receipt {
     }
 }
 
-/// The receipt of a plan.
+/// Makes the receipt of a plan.
 pub fn receipt(sandbox: &Sandbox, plan: &Plan) -> Receipt {
-    let mut book = Book { plan, lines: Vec::new() };
-    book.namespaces(sandbox);
-    book.process(sandbox);
-    book.paths(sandbox);
-    book.services(sandbox);
-    book.security(sandbox);
+    let mut builder = ReceiptBuilder { plan, lines: Vec::new() };
+    builder.namespaces(sandbox);
+    builder.process(sandbox);
+    builder.paths(sandbox);
+    builder.services(sandbox);
+    builder.security(sandbox);
     Receipt {
         version: 1,
         kernel: crate::sys::release(),
         landlock: plan.lockdown.landlock.as_ref().ok().map(|landlock| landlock.version),
-        lines: book.lines,
+        lines: builder.lines,
         notes: plan.notes.clone(),
     }
 }
 
-struct Book<'a> {
+/// Collects the lines of a receipt.
+struct ReceiptBuilder<'a> {
     plan: &'a Plan,
     lines: Vec<Enforced>,
 }
 
-impl Book<'_> {
+impl ReceiptBuilder<'_> {
+    /// Adds a line for a setting that is fully enforced.
     fn full(&mut self, setting: Setting, origin: &Origin, by: Vec<String>) {
         self.line(setting, origin, by, Vec::new());
     }
 
+    /// Adds a line; how far the setting is enforced follows from the two lists.
     fn line(&mut self, setting: Setting, origin: &Origin, by: Vec<String>, missing: Vec<String>) {
         let enforced = match (by.is_empty(), missing.is_empty()) {
             (_, true) => Extent::Full,
@@ -186,7 +191,7 @@ impl Book<'_> {
                 );
             }
             if let Ok(landlock) = &self.plan.lockdown.landlock {
-                by.extend(second_wall(landlock, &rule.path, rule.mode));
+                by.extend(landlock_mechanism(landlock, &rule.path, rule.mode));
             }
             let missing: Vec<_> =
                 self.plan.notes.iter().filter(|note| note.denies_path(rule)).map(Note::to_string).collect();
@@ -256,7 +261,7 @@ impl Book<'_> {
     }
 }
 
-/// What provides a part of the view.
+/// The text by which a receipt says how a part of the view is made; `None` if it enforces nothing.
 fn mechanism(op: &Op) -> Option<String> {
     let flags = |attributes: &super::Attributes| {
         let words =
@@ -274,8 +279,8 @@ fn mechanism(op: &Op) -> Option<String> {
     })
 }
 
-/// Whether Landlock would keep the path's mode without the mount's flags.
-fn second_wall(landlock: &LandlockPlan, path: &Path, mode: Mode) -> Option<String> {
+/// Landlock as a second mechanism for a path's mode, if its rules would enforce the mode without the mount's flags.
+fn landlock_mechanism(landlock: &LandlockPlan, path: &Path, mode: Mode) -> Option<String> {
     use crate::sys::{FS_READ_FILE, FS_WRITE_FILE};
     let granted = landlock.rules.iter().filter(|(rule, _)| path.starts_with(rule)).fold(0, |all, (_, one)| all | one);
     let keeps = match mode {

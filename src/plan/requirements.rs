@@ -1,14 +1,18 @@
-//! What a host has to have.
+//! What sbx requires of a host: the kernel's version, user namespaces, settings that allow them.
 
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::spec::Namespace;
 use std::collections::BTreeSet;
 
-/// The oldest kernel: mount_setattr(2) came with it.
+/// The oldest kernel that sbx runs on, major and minor: mount_setattr(2) came with 5.12.
 pub const KERNEL_FLOOR: (u32, u32) = (5, 12);
 
-/// What stands in the way on the host, with the fix.
+/// Checks that this host can run a sandbox at all.
+///
+/// # Errors
+///
+/// What the host lacks or forbids, with the fix.
 pub(super) fn check(facts: &Facts) -> Result<()> {
     if facts.kernel < KERNEL_FLOOR {
         let (major, minor) = facts.kernel;
@@ -37,6 +41,7 @@ pub(super) fn check(facts: &Facts) -> Result<()> {
     Ok(())
 }
 
+/// The namespaces of `wanted` that this host's kernel lacks or whose number is limited to 0.
 pub(super) fn missing(facts: &Facts, wanted: &BTreeSet<Namespace>) -> Vec<Namespace> {
     let Some(settings) = &facts.settings else { return Vec::new() };
     let there = |namespace: &Namespace| {
@@ -46,11 +51,11 @@ pub(super) fn missing(facts: &Facts, wanted: &BTreeSet<Namespace>) -> Vec<Namesp
     wanted.iter().copied().filter(|namespace| !there(namespace)).collect()
 }
 
-/// How to let a program have user namespaces where AppArmor restricts them.
+/// The hint on how to give sbx user namespaces where AppArmor restricts them.
 pub const APPARMOR: &str =
     "as root, give sbx a profile: `profile sbx /usr/bin/sbx flags=(unconfined) { userns, }` in /etc/apparmor.d/sbx";
 
-/// What the kernel refused, with what the host's settings say about it.
+/// Adds a hint to the kernel's refusal if a setting of the host explains it.
 pub fn explain(error: Error, facts: &Facts) -> Error {
     match &facts.settings {
         Some(settings) if facts.uid != 0 && settings.apparmor_restrict_userns == Some(1) => error

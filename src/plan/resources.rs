@@ -1,4 +1,4 @@
-//! Resources: the sandbox's cgroup, and the limits of its processes.
+//! Plans resources: the sandbox's cgroup, and the setrlimit(2) limits of the program.
 
 use super::note::Note;
 use super::render::{Lines, from};
@@ -8,20 +8,24 @@ use crate::host::Facts;
 use crate::spec::{Rlimit, Sandbox};
 use serde::Serialize;
 
-/// What may be used, and whether it is told how much was.
+/// Limits on what the sandbox may use, and whether statistics are printed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ResourcePlan {
     /// The sandbox's cgroup, if it has one of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<CgroupPlan>,
-    /// What was used is told at the end, and when SIGUSR1 asks for it.
+    /// Whether usage is printed at exit, and on SIGUSR1.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stats: bool,
-    /// Limits of setrlimit(2).
+    /// Limits that setrlimit(2) sets for the program.
     pub rlimits: Vec<Rlimit>,
 }
 
-/// Decides what may be used.
+/// Decides what the sandbox may use.
+///
+/// # Errors
+///
+/// A limit without `prefer` cannot be enforced.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<ResourcePlan> {
     let cgroup = limits::plan(sandbox, facts, notes)?;
     Ok(ResourcePlan { cgroup, stats: sandbox.limits.stats, rlimits: sandbox.rlimits.clone() })

@@ -1,8 +1,10 @@
-//! What a profile says of system calls → a policy; and the small filter where everything else is allowed.
+//! Turns what a profile says of system calls into a policy; and makes the small filter for where everything else is
+//! allowed.
 //!
-//! That closes two things. Input pushed into a terminal: ioctl(2)'s TIOCSTI types as if the user had, and TIOCLINUX pastes; a
-//! program that shares the caller's terminal would run commands in the caller's shell with either. And the kernel's keys: the
-//! user's own keyrings are reached by the user's id, which the sandbox has, whatever session keyring it is given (keyrings(7)).
+//! The small filter refuses two things. Input pushed into a terminal: ioctl(2)'s TIOCSTI types as if the user had, and
+//! TIOCLINUX pastes; a program that shares the caller's terminal would run commands in the caller's shell with either.
+//! And the kernel's keys: the user's own keyrings are reached by the user's id, which the sandbox has, whatever session
+//! keyring it is given (keyrings(7)).
 
 use super::CapabilityPlan;
 use super::bpf::{
@@ -13,11 +15,16 @@ use crate::error::{Error, Result};
 use crate::spec::{Filter, Network, Origin, Sandbox};
 use crate::sys::BpfProgram;
 
-/// The bits of CAP_SYS_CHROOT and CAP_SYS_ADMIN in a set.
+/// The bit of CAP_SYS_CHROOT in a set of capabilities.
 const CHROOT: u64 = 1 << caps::Capability::CAP_SYS_CHROOT as u8;
+/// The bit of CAP_SYS_ADMIN in a set of capabilities.
 const ADMIN: u64 = 1 << caps::Capability::CAP_SYS_ADMIN as u8;
 
-/// The policy of a profile.
+/// Makes the policy of a profile.
+///
+/// # Errors
+///
+/// The profile names an unknown call or architecture, or denies the call that executes the program.
 pub(super) fn policy(sandbox: &Sandbox, capabilities: CapabilityPlan) -> Result<Policy> {
     let wanted = &sandbox.security.syscalls;
     let mut policy = Policy::new(match sandbox.security.filter {
@@ -28,7 +35,7 @@ pub(super) fn policy(sandbox: &Sandbox, capabilities: CapabilityPlan) -> Result<
     let entries = |list: &[(String, Origin)]| list.iter().map(entry).collect::<Result<Vec<_>>>();
     policy.allow = entries(&wanted.allow)?;
     policy.deny = entries(&wanted.deny)?;
-    // What is held is to be of use.
+    // A capability that the program holds is of no use without the calls that need it.
     if capabilities.ambient & ADMIN != 0 {
         policy.allow.extend("@mount".parse::<Entry>());
     }
@@ -42,7 +49,7 @@ pub(super) fn policy(sandbox: &Sandbox, capabilities: CapabilityPlan) -> Result<
     if !wanted.arch.is_empty() {
         policy.arches = wanted.arch.iter().map(arch).collect::<Result<_>>()?;
     }
-    // The filter is there before the program is.
+    // The filter is loaded before the program is executed, so it must allow that call.
     for name in ["execve", "execveat"] {
         let needed = name == "execve" || sandbox.process.program_fd.is_some();
         if needed && !matches!(decide(&policy, name), Ok(Decision::Allow)) {
@@ -55,6 +62,7 @@ pub(super) fn policy(sandbox: &Sandbox, capabilities: CapabilityPlan) -> Result<
     Ok(policy)
 }
 
+/// Parses an entry of `security.syscalls`.
 fn entry((text, origin): &(String, Origin)) -> Result<Entry> {
     text.parse().map_err(|unknown: super::syscalls::Unknown| {
         let hint = "names are those of syscalls(2), groups those of `systemd-analyze syscall-filter`";
@@ -62,6 +70,7 @@ fn entry((text, origin): &(String, Origin)) -> Result<Entry> {
     })
 }
 
+/// Parses an entry of `security.arch`.
 fn arch((text, origin): &(String, Origin)) -> Result<Arch> {
     let companion = Arch::NATIVE.companion();
     let word = if cfg!(target_arch = "x86_64") { "x86" } else { "arm" };
@@ -77,15 +86,16 @@ fn arch((text, origin): &(String, Origin)) -> Result<Arch> {
 const FIRST_ARGUMENT: u32 = argument(0);
 const SECOND_ARGUMENT: u32 = argument(1);
 
-/// The calls of one architecture.
+/// Numbers of the calls that the small filter looks at, on one architecture.
 struct Calls {
+    /// AUDIT_ARCH_ number of the architecture.
     arch: u32,
     ioctl: &'static [u32],
-    /// add_key, request_key, keyctl.
+    /// Numbers of add_key, request_key and keyctl.
     keys: &'static [u32],
 }
 
-/// The architectures that this machine's kernel takes calls of. x32 has an ioctl of its own.
+/// The architectures that this machine's kernel accepts calls of. x32 has an ioctl of its own.
 const CALLS: &[Calls] = if cfg!(target_arch = "x86_64") {
     &[
         Calls {
@@ -102,24 +112,26 @@ const CALLS: &[Calls] = if cfg!(target_arch = "x86_64") {
     ]
 };
 
-/// Refuses TIOCSTI and TIOCLINUX, whatever the upper half of the request is, which the kernel ignores (CVE-2019-10063), and the
-/// calls on keys, all with EPERM. Everything else is allowed. Short, since each start compiles it.
+/// The filter that refuses with EPERM TIOCSTI, TIOCLINUX and the calls on keys, and allows everything else. It ignores
+/// the upper half of an ioctl's request, as the kernel does (CVE-2019-10063). It is short, since each start compiles
+/// it.
 pub fn filter() -> BpfProgram {
     refusing(true)
 }
 
-/// The same for terminals alone.
+/// As [`filter`], but for TIOCSTI and TIOCLINUX only: calls on keys are allowed.
 pub fn terminal() -> BpfProgram {
     refusing(false)
 }
 
+/// The filter of [`filter`] or [`terminal`].
 fn refusing(keys: bool) -> BpfProgram {
-    // What is at the end: look at the request, refuse, allow.
+    // The end of the filter, to which all jumps lead: check the request of an ioctl, refuse, allow.
     let end = [
         op(LOAD, 0, 0, SECOND_ARGUMENT),
         op(EQUAL, 1, 0, TIOCSTI),
         op(EQUAL, 0, 3, TIOCLINUX),
-        // No descriptor at all: what the kernel says of it is what programs test for.
+        // A negative descriptor: allowed, since programs test for the kernel's own error (EBADF).
         op(LOAD, 0, 0, FIRST_ARGUMENT),
         op(ANY_BIT, 1, 0, NEGATIVE),
         op(RETURN, 0, 0, ERRNO | libc::EPERM as u32),
@@ -131,7 +143,7 @@ fn refusing(keys: bool) -> BpfProgram {
     let total: usize = 2 + CALLS.iter().map(length).sum::<usize>();
     let mut filter = vec![op(LOAD, 0, 0, ARCH)];
     for calls in CALLS {
-        // Another architecture: on to the next group.
+        // If it is another architecture, skip to the next group.
         filter.push(op(EQUAL, 0, (length(calls) - 1) as u8, calls.arch));
         filter.push(op(LOAD, 0, 0, NUMBER));
         for number in calls.ioctl {
@@ -142,7 +154,7 @@ fn refusing(keys: bool) -> BpfProgram {
         }
         filter.push(op(RETURN, 0, 0, ALLOW));
     }
-    // No architecture that this kernel knows.
+    // Not an architecture that this kernel knows.
     filter.push(op(RETURN, 0, 0, ALLOW));
     filter.extend(end);
     filter
@@ -153,11 +165,12 @@ mod tests {
     use super::*;
     use crate::sys::sock_filter;
 
-    /// Runs a filter as the kernel would.
+    /// Runs a filter as the kernel would, on a call whose first argument is descriptor 3, and gives the verdict.
     fn run(filter: &[sock_filter], arch: u32, number: u32, second: u64) -> u32 {
         run_on(filter, arch, number, 3, second)
     }
 
+    /// As [`run`], with any first argument.
     fn run_on(filter: &[sock_filter], arch: u32, number: u32, first: i32, second: u64) -> u32 {
         let mut accumulator = 0;
         let mut at = 0;

@@ -6,29 +6,29 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A setting of a profile, or what holds without one. `Display` is its line of a receipt.
+/// A setting of a profile, or a default. `Display` is its text in a receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Setting {
-    /// A namespace is the host's.
+    /// The sandbox shares this namespace with the host.
     Shared(Namespace),
-    /// A namespace is the sandbox's own.
+    /// The sandbox has this namespace of its own.
     Private(Namespace),
-    /// No user namespaces inside.
+    /// The program cannot make user namespaces.
     NoNested,
-    /// No network.
+    /// The program has no network but a loopback interface.
     NoNetwork,
-    /// Ids inside.
+    /// The ids that the program runs with.
     User {
         /// User id.
         uid: u32,
         /// Group id.
         gid: u32,
     },
-    /// A host name.
+    /// The host name inside.
     Hostname(String),
-    /// Time after which the program is ended.
+    /// Time after which sbx ends the program.
     Timeout(Duration),
-    /// Which variables are passed.
+    /// Which variables of the caller's environment are passed on.
     Environment,
     /// A limit, by its name in `[limits]`.
     Limit(&'static str),
@@ -36,25 +36,25 @@ pub enum Setting {
     Rlimit(&'static str),
     /// The mode of a path.
     Path(PathBuf, Mode),
-    /// A device that is let in: class or path.
+    /// A device that the program may use, by its class or path.
     Device(String),
-    /// A helper outside, by the setting that it is started for.
+    /// The setting that a helper carries out.
     Helper(&'static str),
-    /// A socket of the desktop that is let in.
+    /// A socket of the desktop that the program may use, by its key in `[desktop]`.
     Desktop(&'static str),
-    /// Capabilities that are held.
+    /// Names of the capabilities that the program holds.
     Capabilities(Vec<&'static str>),
-    /// A session keyring of its own.
+    /// The program has a session keyring of its own.
     Keyring,
-    /// The policy for system calls.
+    /// The base policy for system calls.
     Seccomp(Base),
-    /// 32-bit programs of x86.
+    /// System calls of 32-bit x86 programs are accepted.
     X86,
-    /// A call or a group that the profile allows.
+    /// A system call, or a group of them, that the profile allows.
     Allowed(String),
-    /// A call or a group that the profile denies.
+    /// A system call, or a group of them, that the profile denies.
     Denied(String),
-    /// Landlock.
+    /// Whether Landlock is used.
     Landlock,
 }
 

@@ -1,4 +1,4 @@
-//! Values by absolute path, for questions about what lies above and below.
+//! Maps from absolute paths to values, with look-ups of what lies above and below a path.
 
 use crate::host::ByPath;
 use std::borrow::Borrow;
@@ -9,10 +9,11 @@ use std::ops::Bound;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// Values by absolute path. In this order a directory comes before what lies in it.
+/// A map from absolute paths to values, in an order in which a directory comes before what lies in it.
 ///
-/// Paths are compared byte by byte, so they have to be written as [`std::path::Path::components`] would write them: no empty parts, no
-/// `.`, no slash at the end. `Path`'s own comparison goes part by part, which takes several times as long and made up a third of a start.
+/// Paths are compared byte by byte, so they have to be written as [`std::path::Path::components`] would write them: no
+/// empty parts, no `.`, no slash at the end. `Path`'s own comparison goes part by part, which takes several times as
+/// long and made up a third of a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tree<T>(BTreeMap<OsString, T>);
 
@@ -37,7 +38,7 @@ impl<T> Tree<T> {
         self.0.insert(path.into(), value);
     }
 
-    /// Puts a value where there is none.
+    /// Inserts a value if the path has none.
     pub fn insert_missing(&mut self, path: impl Into<OsString>, value: impl FnOnce() -> T) {
         if let Entry::Vacant(place) = self.0.entry(path.into()) {
             place.insert(value());
@@ -66,13 +67,13 @@ impl<T> Tree<T> {
         self.below(path).next().is_some()
     }
 
-    /// What lies below a path, without the path itself.
+    /// The paths below a path, with their values, without the path itself.
     pub fn below(&self, path: &Path) -> impl Iterator<Item = (&Path, &T)> {
         let mut first = path.as_os_str().as_bytes().to_vec();
         if first != b"/" {
             first.push(b'/');
         }
-        // All that begins with these bytes and a slash comes before the same bytes and what follows the slash in ASCII.
+        // In this order, every path that begins with "PATH/" lies between "PATH/" and "PATH0": 0 follows / in ASCII.
         let mut end = first.clone();
         if let Some(last) = end.last_mut() {
             *last += 1;
@@ -93,12 +94,12 @@ impl<T> IntoIterator for Tree<T> {
     }
 }
 
-/// Values by absolute path, written as those of a [`Tree`] are, in no order: for questions about what lies above alone.
+/// A hash map from absolute paths, written as those of a [`Tree`] are: faster, but it can only look up what lies above.
 #[derive(Debug, Clone)]
 pub(super) struct Places<T>(ByPath<T>);
 
 impl<T> Places<T> {
-    /// With room for as many values as there will be.
+    /// An empty map with room for `count` values.
     pub fn with_capacity(count: usize) -> Places<T> {
         Places(ByPath::with_capacity_and_hasher(count, Default::default()))
     }
@@ -132,7 +133,7 @@ pub(super) fn upwards(path: &Path) -> impl Iterator<Item = &Path> {
     .map(|bytes| Path::new(OsStr::from_bytes(bytes)))
 }
 
-/// Whether a path is another one, or lies below it.
+/// Whether `path` is `dir`, or lies below it.
 pub(super) fn within(path: &Path, dir: &Path) -> bool {
     let (path, dir) = (path.as_os_str().as_bytes(), dir.as_os_str().as_bytes());
     match path.strip_prefix(dir) {
@@ -141,7 +142,7 @@ pub(super) fn within(path: &Path, dir: &Path) -> bool {
     }
 }
 
-/// What lies at the same place below `to` as `path`, which is or lies in it, below `from`.
+/// Replaces the directory `from`, which `path` is or lies below, by `to`.
 pub(super) fn moved(path: &Path, from: &Path, to: &Path) -> PathBuf {
     let rest = path.as_os_str().as_bytes().strip_prefix(from.as_os_str().as_bytes()).unwrap_or_default();
     let rest = rest.strip_prefix(b"/").unwrap_or(rest);

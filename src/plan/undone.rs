@@ -1,4 +1,4 @@
-//! What mounts of the program itself would undo.
+//! Checks for paths whose modes a program could undo by mounting in a namespace of its own.
 
 use super::note::{NotInMode, Note};
 use super::tree::upwards;
@@ -9,13 +9,14 @@ use crate::spec::{Root, Sandbox};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 
-/// What a program that mounts in a namespace of its own can undo: there, what is mounted below a directory that it may write to is out of
-/// the way, and with it what keeps names from being changed. Landlock forbids mounts, so that it is no question where that is used.
+/// Refuses a mode that the program could undo by mounting in a namespace of its own, or notes it if the rule has
+/// `prefer`. There, the program can get mounts below a directory that it may write to out of the way, and with them
+/// what keeps names from being changed. Not called where Landlock is used, which forbids mounts.
 pub(super) fn by_mounts(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes: &mut Vec<Note>) -> Result<()> {
     if !sandbox.namespaces.mounts || sandbox.filesystem.root == Root::Bare {
         return Ok(());
     }
-    // By bytes, and looked up: there may be thousands of paths.
+    // Sets of bytes, for fast look-ups: there may be thousands of paths.
     let writable: BTreeSet<&OsStr> = view
         .iter()
         .filter_map(|placed| match &placed.op {

@@ -1,4 +1,4 @@
-//! The view: what the program sees of the filesystem, in the order in which it is made.
+//! Plans the view: what the program sees of the filesystem, in the order in which it is made.
 
 use super::note::Note;
 use super::op::Attributes;
@@ -11,18 +11,18 @@ use serde::Serialize;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// What is made for the view.
+/// Everything that is made for the view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ViewPlan {
-    /// Directories made on the host, because a path says `create`.
+    /// Directories that are made on the host first, for paths with `create`.
     pub create: Vec<Create>,
-    /// Its parts, in order.
+    /// The parts of the view, in the order in which they are made.
     #[serde(rename = "view")]
     pub parts: Vec<Placed>,
-    /// SELinux context of what is made for it.
+    /// SELinux context of the filesystems that are made for the view.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_label: Option<String>,
-    /// Masks that are not needed.
+    /// Optional masks that are left out, since nothing has to be hidden.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<Closed>,
 }
@@ -39,18 +39,19 @@ pub struct Create {
 /// A part of the view with the line that asked for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Placed {
-    /// What is made.
+    /// The operation that makes it.
     #[serde(flatten)]
     pub op: Op,
     /// The line that asked for it.
     pub origin: Origin,
-    /// Made where it is missing, with directories above it of these permissions: in a bare root, where nothing is known before.
+    /// In a bare root: make the mount point if it is missing, and the directories above it with these permissions.
+    /// Elsewhere the plan has an operation for each, and this is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ensure: Option<u32>,
 }
 
-/// A path that was to be closed, optionally, and is: there is nothing to be seen, or this user may not open it on the host either and
-/// no other id is mapped.
+/// A path whose optional mask is left out, because the program cannot open it anyway: nothing is there, or this user
+/// may not open it on the host either and no other id is mapped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Closed {
     /// Path on the host.
@@ -61,7 +62,7 @@ pub struct Closed {
     pub why: &'static str,
 }
 
-/// What is planned with the view: it needs variables and helpers.
+/// The view, with the environment and the helpers that are planned along with it.
 pub(super) struct Planned {
     pub view: ViewPlan,
     /// The program's environment.
@@ -70,6 +71,10 @@ pub(super) struct Planned {
 }
 
 /// Decides what the program sees.
+///
+/// # Errors
+///
+/// The profile's paths, devices or services cannot be had on this host, or contradict each other.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut Vec<Note>) -> Result<Planned> {
     let mut closed = Vec::new();
     let (env, placed, helpers) = if sandbox.filesystem.root == Root::Bare {
@@ -98,7 +103,7 @@ impl ViewPlan {
         }
     }
 
-    /// What needs no mask.
+    /// Adds lines for the paths that need no mask.
     pub(super) fn render_closed(&self, lines: &mut Lines) {
         for closed in &self.closed {
             lines.add("closed", format!("{}: {}", closed.path.display(), closed.why));
@@ -106,6 +111,7 @@ impl ViewPlan {
     }
 }
 
+/// A mount's flags as words.
 fn flags(attributes: Attributes) -> String {
     let mut words = vec![if attributes.ro { "ro" } else { "rw" }, "nosuid"];
     if attributes.nodev {
@@ -117,6 +123,7 @@ fn flags(attributes: Attributes) -> String {
     words.join(",")
 }
 
+/// The label and the text of an operation in a plan.
 fn op(op: &Op) -> (&'static str, String) {
     let path = op.path().display();
     match op {

@@ -1,4 +1,5 @@
-//! Policy → classic BPF, as a `BpfProgram` of the crate seccompiler, whose own compiler makes a chain of compares for each call.
+//! Policy → classic BPF, as a `BpfProgram` of the crate seccompiler, whose own compiler makes a chain of compares for
+//! each call.
 //!
 //! ```text
 //! load the architecture
@@ -9,13 +10,14 @@
 //! return ENOSYS
 //! ```
 //!
-//! A search rather than a chain, since the kernel runs the filter once for every number when it is loaded, to learn which calls are
-//! always allowed; of those it does not ask the filter again (kernel/seccomp.c, seccomp_cache_prepare, Linux 5.11). It can follow
-//! loads of the number and the architecture, comparisons with constants and jumps; so nothing else stands before a leaf. And short,
-//! since what else loading costs is the kernel's compiler.
+//! A search rather than a chain, since the kernel runs the filter once for every number when it is loaded, to learn
+//! which calls are always allowed; of those it does not ask the filter again (kernel/seccomp.c, seccomp_cache_prepare,
+//! Linux 5.11). It can follow loads of the number and the architecture, comparisons with constants and jumps; so
+//! nothing else stands before a leaf. And short, since what else loading costs is the kernel's compiler.
 //!
-//! Every machine that these architectures are is little-endian, so the lower half of an argument comes first. Upper halves are not
-//! looked at: where an argument is an int, the kernel ignores them (CVE-2019-10063 is a filter that did not).
+//! Every machine that these architectures are is little-endian, so the lower half of an argument comes first. Upper
+//! halves are not looked at: where an argument is an int, the kernel ignores them (CVE-2019-10063 is a filter that did
+//! not).
 
 use super::super::bpf::{
     ALLOW, ANY_BIT, ARCH, AT_LEAST, EQUAL, ERRNO, JUMP, LOAD, NEGATIVE, NUMBER, RETURN, TIOCLINUX, TIOCSTI, X32,
@@ -40,8 +42,8 @@ fn errno(number: i32) -> u32 {
     ERRNO | number as u32
 }
 
-/// The filter: not more than 4096 instructions, which is as many as the kernel takes, for as many architectures as one kernel runs.
-/// One that would allow everything is a single instruction, which need not be loaded.
+/// The filter: not more than 4096 instructions, which is as many as the kernel takes, for as many architectures as one
+/// kernel runs. One that would allow everything is a single instruction, which need not be loaded.
 pub fn compile(policy: &Policy) -> BpfProgram {
     if policy.base == Base::Off && policy.deny.is_empty() {
         return vec![op(RETURN, 0, 0, ALLOW)];
@@ -96,7 +98,8 @@ fn runs(policy: &Policy, arch: Arch) -> Vec<Run> {
     runs
 }
 
-/// The code of one architecture, from its end to its start: BPF's jumps go forward, so where they lead is written already.
+/// The code of one architecture, from its end to its start: BPF's jumps go forward, so where they lead is written
+/// already.
 struct Block {
     /// The last instruction first.
     backward: BpfProgram,
@@ -134,7 +137,8 @@ impl Block {
         self.backward.len() - 1
     }
 
-    /// The place, or one from which it is reached: a comparison's jump is eight bits long. Another such place may still come between.
+    /// The place, or one from which it is reached: a comparison's jump is eight bits long. Another such place may still
+    /// come between.
     fn near(&mut self, place: usize) -> usize {
         let skipped = self.backward.len() - place;
         if skipped < 255 {

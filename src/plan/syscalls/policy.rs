@@ -1,8 +1,9 @@
 //! A policy as plain data, and what it makes of each row of the table.
 //!
-//! What a profile allows and denies is weighed as everything in a profile is: a name is more specific than a group and wins over it;
-//! on a tie the denial wins. A name lifts every check on the call's arguments. A group does not: it lifts refusals, and leaves
-//! what is guarded as the policy `default` has it, since `@process` must not open the namespaces nor `@network-io` every family.
+//! What a profile allows and denies is weighed as everything in a profile is: a name is more specific than a group and
+//! wins over it; on a tie the denial wins. A name lifts every check on the call's arguments. A group does not: it lifts
+//! refusals, and leaves what is guarded as the policy `default` has it, since `@process` must not open the namespaces
+//! nor `@network-io` every family.
 
 use super::group::Group;
 use super::row::{Arch, Guard, Row, Rule};
@@ -85,7 +86,8 @@ impl Policy {
         }
     }
 
-    /// Whether a call that is denied by its name is one that this one makes, too: which, lies behind a pointer or in an argument.
+    /// Whether a call that is denied by its name is one that this one makes, too: which, lies behind a pointer or in an
+    /// argument.
     fn denied_within(&self, row: &Row) -> bool {
         // Asked for each call at each start, and answered without its name where nothing is denied.
         if self.deny.is_empty() {
@@ -141,8 +143,8 @@ impl Policy {
         }
     }
 
-    /// The architectures that the filter takes calls of: those listed, and where everything is allowed that is not denied, all that
-    /// the kernel takes.
+    /// The architectures that the filter takes calls of: those listed, and where everything is allowed that is not
+    /// denied, all that the kernel takes.
     pub fn covered(&self) -> Vec<Arch> {
         let companions = self.arches.iter().filter_map(|arch| arch.companion()).filter(|_| self.base == Base::Off);
         let mut covered = Vec::new();
@@ -200,7 +202,8 @@ impl Policy {
         }
     }
 
-    /// What is refused anyway keeps its errno, so that libraries fall back as they would. clone3 is one that they fall back from.
+    /// What is refused anyway keeps its errno, so that libraries fall back as they would. clone3 is one that they fall
+    /// back from.
     fn denied(&self, row: &Row, arch: Arch) -> Decision {
         let rule = match self.base {
             _ if row.default == Rule::Guarded(Guard::Clone3) => Rule::Absent,

@@ -1,8 +1,10 @@
-//! The system calls of Linux 6.18 on four architectures: numbers as the kernel's tables have them, groups as systemd's, decisions.
-//! Data and nothing else: 483 rows, sorted by name, without a pointer in them, so that a start pays nothing for their being there.
+//! The system calls of Linux 6.18 on four architectures: numbers as the kernel's tables have them, groups as systemd's,
+//! decisions. Data and nothing else: 483 rows, sorted by name, without a pointer in them, so that a start pays nothing
+//! for their being there.
 //!
-//! Numbers are those of x86-64, i386, aarch64 and arm. What is decided is described in [`super::row`], why in [`super::why`]. Groups
-//! are those of systemd 252, and newer calls are put where later versions of it or their nature have them.
+//! Numbers are those of x86-64, i386, aarch64 and arm. What is decided is described in [`super::row`], why in
+//! [`super::why`]. Groups are those of systemd 252, and newer calls are put where later versions of it or their nature
+//! have them.
 
 use super::group::bits::*;
 use super::row::Rule::{Absent, Allow, Guarded, Mounts, Nested, Refuse};

@@ -1,4 +1,5 @@
-//! Why a call is not plainly allowed: a line for each reason, written for the person whose program was refused something.
+//! Why a call is not plainly allowed: a line for each reason, written for the person whose program was refused
+//! something.
 
 macro_rules! reasons {
     ($($name:ident = $text:literal,)*) => {
