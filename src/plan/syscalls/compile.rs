@@ -1,23 +1,23 @@
-//! Policy → classic BPF, as a `BpfProgram` of the crate seccompiler, whose own compiler makes a chain of compares for
-//! each call.
+//! Policy → classic BPF, as a `BpfProgram` of the crate seccompiler. That crate's own compiler is not used: it makes a
+//! chain of comparisons for each call.
 //!
 //! ```text
 //! load the architecture
-//! for each architecture: another one? over its block
+//! for each architecture: skip its block if the call is of another one
 //!     load the number
-//!     a binary search over ranges of numbers of which the same is decided; its jumps end at
-//!         returns and checks of arguments, each there once
+//!     a binary search over ranges of numbers that have the same decision; its jumps end at
+//!         leaves: returns, and checks of arguments, each written once
 //! return ENOSYS
 //! ```
 //!
-//! A search rather than a chain, since the kernel runs the filter once for every number when it is loaded, to learn
-//! which calls are always allowed; of those it does not ask the filter again (kernel/seccomp.c, seccomp_cache_prepare,
-//! Linux 5.11). It can follow loads of the number and the architecture, comparisons with constants and jumps; so
-//! nothing else stands before a leaf. And short, since what else loading costs is the kernel's compiler.
+//! It is a search rather than a chain because the kernel runs the filter once for every number when it is loaded, to
+//! learn which calls are always allowed; for those it does not run the filter again (kernel/seccomp.c,
+//! seccomp_cache_prepare, since Linux 5.11). That run can follow loads of the number and the architecture, comparisons
+//! with constants, and jumps, so nothing else comes before a leaf. The filter is short because the rest of the cost of
+//! loading it is the kernel's BPF compiler.
 //!
-//! Every machine that these architectures are is little-endian, so the lower half of an argument comes first. Upper
-//! halves are not looked at: where an argument is an int, the kernel ignores them (CVE-2019-10063 is a filter that did
-//! not).
+//! All of these architectures are little-endian, so the lower half of an argument comes first. Upper halves are not
+//! looked at: where an argument is an int, the kernel ignores them (CVE-2019-10063 is a filter that did not).
 
 use super::super::bpf::{
     ALLOW, ANY_BIT, ARCH, AT_LEAST, EQUAL, ERRNO, JUMP, LOAD, NEGATIVE, NUMBER, RETURN, TIOCLINUX, TIOCSTI, X32,
@@ -28,22 +28,29 @@ use super::row::Arch;
 use super::table::ROWS;
 use crate::sys::{BpfProgram, sock_filter};
 
+/// The type by which kcmp(2) compares open files.
 const KCMP_FILE: u32 = 0;
+/// The netlink protocol for interfaces and routes (rtnetlink(7)).
 const NETLINK_ROUTE: u32 = 0;
+/// The netlink protocol for the kernel's events of devices (netlink(7)).
 const NETLINK_KOBJECT_UEVENT: u32 = 15;
 
-// personality(2).
+/// The execution domain in which uname(2) gives a 32-bit machine (personality(2)).
 const PER_LINUX32: u32 = 8;
+/// The flag of personality(2) by which uname(2) gives a version 2.6.
 const UNAME26: u32 = 0x2_0000;
+/// The flag of personality(2) that switches the randomization of addresses off.
 const ADDR_NO_RANDOMIZE: u32 = 0x4_0000;
+/// The argument by which personality(2) returns the domain that is in force, and changes nothing.
 const IN_FORCE: u32 = u32::MAX;
 
+/// The verdict that refuses a call with this errno.
 fn errno(number: i32) -> u32 {
     ERRNO | number as u32
 }
 
-/// The filter: not more than 4096 instructions, which is as many as the kernel takes, for as many architectures as one
-/// kernel runs. One that would allow everything is a single instruction, which need not be loaded.
+/// Compiles a policy into a filter. For the architectures of one kernel it has at most 4096 instructions, which is the
+/// kernel's limit (BPF_MAXINSNS). A filter that would allow everything is a single instruction, and need not be loaded.
 pub fn compile(policy: &Policy) -> BpfProgram {
     if policy.base == Base::Off && policy.deny.is_empty() {
         return vec![op(RETURN, 0, 0, ALLOW)];
@@ -58,16 +65,16 @@ pub fn compile(policy: &Policy) -> BpfProgram {
     code
 }
 
-/// Below this are all numbers but ARM's private ones.
+/// All numbers of system calls but those that are private to ARM are below this.
 const DENSE: usize = 512;
 
-/// A run of numbers of which the same is decided: from this one to the next run's.
+/// A range of numbers that have the same decision: from `number` to the next run's.
 struct Run {
     number: u32,
     decision: Decision,
 }
 
-/// What is decided of every number, in order, from 0.
+/// The decisions for all numbers of an architecture, as runs in ascending order from 0.
 fn runs(policy: &Policy, arch: Arch) -> Vec<Run> {
     let mut dense = [policy.unknown(); DENSE];
     let mut beyond: Vec<Run> = Vec::new();
@@ -98,18 +105,19 @@ fn runs(policy: &Policy, arch: Arch) -> Vec<Run> {
     runs
 }
 
-/// The code of one architecture, from its end to its start: BPF's jumps go forward, so where they lead is written
-/// already.
+/// The code of one architecture, written from its end to its start: BPF's jumps only go forward, so the target of each
+/// is written already. A place is an index into `backward`.
 struct Block {
     /// The last instruction first.
     backward: BpfProgram,
-    /// Where the code of a decision begins, in that order.
+    /// The places at which the code of each decision begins.
     leaves: Vec<(Decision, usize)>,
-    /// What is returned where a check fails.
+    /// The verdict where a check of arguments fails.
     refuse: u32,
 }
 
 impl Block {
+    /// Writes the block for these runs. `refusal` is the errno where a check fails.
     fn of(runs: &[Run], refusal: u16) -> Block {
         let backward = Vec::with_capacity(2 * runs.len() + 64);
         let mut block = Block { backward, leaves: Vec::new(), refuse: errno(refusal.into()) };
@@ -118,11 +126,12 @@ impl Block {
         block
     }
 
+    /// The instructions in the order in which they run.
     fn forward(self) -> impl ExactSizeIterator<Item = sock_filter> {
         self.backward.into_iter().rev()
     }
 
-    /// Writes a search, with the number in the accumulator, and returns where it begins.
+    /// Writes a binary search for the number in the accumulator, and returns the place where it begins.
     fn search(&mut self, runs: &[Run]) -> usize {
         let (lower, upper) = runs.split_at(runs.len() / 2);
         let Some(first) = upper.first() else { return self.leaf(Decision::ABSENT) };
@@ -137,8 +146,8 @@ impl Block {
         self.backward.len() - 1
     }
 
-    /// The place, or one from which it is reached: a comparison's jump is eight bits long. Another such place may still
-    /// come between.
+    /// The place itself if a comparison can jump to it, else that of a new jump that leads there: a comparison's
+    /// offsets have eight bits. Leaves room for one more such jump in between.
     fn near(&mut self, place: usize) -> usize {
         let skipped = self.backward.len() - place;
         if skipped < 255 {
@@ -148,7 +157,8 @@ impl Block {
         self.backward.len() - 1
     }
 
-    /// Where the code of a decision begins. It is written where there is none, and again where the last is far away.
+    /// The place where the code of a decision begins. Writes that code if there is none yet, or if the last one is too
+    /// far away for a comparison's jump.
     fn leaf(&mut self, decision: Decision) -> usize {
         let known = self.leaves.iter().position(|(known, _)| *known == decision);
         if let Some(at) = known {
@@ -164,7 +174,7 @@ impl Block {
     }
 }
 
-/// What carries a decision out.
+/// The instructions that carry a decision out. `refuse` is the verdict where a check of arguments fails.
 fn code(decision: Decision, refuse: u32) -> BpfProgram {
     match decision {
         Decision::Allow => vec![op(RETURN, 0, 0, ALLOW)],
@@ -179,7 +189,7 @@ fn code(decision: Decision, refuse: u32) -> BpfProgram {
             op(LOAD, 0, 0, argument(1)),
             op(EQUAL, 1, 0, TIOCSTI),
             op(EQUAL, 0, 3, TIOCLINUX),
-            // No descriptor at all: what the kernel says of it is what programs test for.
+            // A negative descriptor: allowed, since programs test for the kernel's own error (EBADF).
             op(LOAD, 0, 0, argument(0)),
             op(ANY_BIT, 1, 0, NEGATIVE),
             op(RETURN, 0, 0, refuse),
@@ -194,7 +204,7 @@ fn code(decision: Decision, refuse: u32) -> BpfProgram {
     }
 }
 
-/// The execution domains that are allowed.
+/// The arguments of personality(2) that are allowed; see [`Check::Personality`].
 fn domains(uname: bool, fixed_addresses: bool) -> Vec<u32> {
     let mut domains = vec![0];
     if uname {
@@ -207,7 +217,8 @@ fn domains(uname: bool, fixed_addresses: bool) -> Vec<u32> {
     domains
 }
 
-/// Allows where the argument is one of these values, not more than 254.
+/// Allows a call if the argument `index` is one of these values, at most 254 of them, and else gives the verdict
+/// `refuse`.
 fn among(index: u32, values: &[u32], refuse: u32) -> BpfProgram {
     let mut code = vec![op(LOAD, 0, 0, argument(index))];
     code.extend(values.iter().enumerate().map(|(at, value)| op(EQUAL, (values.len() - at) as u8, 0, *value)));
@@ -215,7 +226,7 @@ fn among(index: u32, values: &[u32], refuse: u32) -> BpfProgram {
     code
 }
 
-/// Allows unix and Internet sockets, and netlink's with these protocols.
+/// Allows sockets of these families, and of netlink only some protocols.
 fn socket(families: Families) -> BpfProgram {
     let no_family = errno(libc::EAFNOSUPPORT);
     let protocols: &[u32] = match families {
@@ -224,7 +235,7 @@ fn socket(families: Families) -> BpfProgram {
         Families::Everyday => &[NETLINK_ROUTE, NETLINK_KOBJECT_UEVENT],
     };
     let rest = among(2, protocols, errno(libc::EPROTONOSUPPORT));
-    // The last of the rest allows.
+    // The last instruction of `rest` allows the call.
     let allow = rest.len() as u8;
     let mut code = vec![
         op(LOAD, 0, 0, argument(0)),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The bits of a row's groups.
+/// The bits of groups, as a row has them.
 pub(super) mod bits {
     macro_rules! bits {
         ($($name:ident = $bit:literal),* $(,)?) => { $(pub const $name: u32 = 1 << $bit;)* };
@@ -13,11 +13,12 @@ pub(super) mod bits {
         PRIVILEGED = 17, PROCESS = 18, RAW_IO = 19, REBOOT = 20, RESOURCES = 21, SANDBOX = 22, SETUID = 23, SIGNAL = 24,
         SWAP = 25, SYNC = 26, SYSTEM_SERVICE = 27, TIMER = 28,
     }
-    /// In no group but `@known`.
+    /// No bits: in no group but `@known`.
     pub const UNGROUPED: u32 = 0;
+    /// The group `@known`, of every call in the table.
     pub const KNOWN: u32 = u32::MAX;
 
-    /// Adds the groups that consist of others.
+    /// Adds the groups that consist of others, `@system-service` and `@privileged`.
     pub const fn composed(groups: u32) -> u32 {
         const SERVICE: u32 =
             AIO | BASIC_IO | CHOWN | DEFAULT | FILE_SYSTEM | IO_EVENT | IPC | KEYRING | MEMLOCK | NETWORK_IO;
@@ -30,11 +31,11 @@ pub(super) mod bits {
 
 use bits::*;
 
-/// A group of system calls.
+/// A group of system calls, as the bits of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Group(pub(super) u32);
 
-/// Every group, by name.
+/// Names and bits of all groups, sorted by name.
 const GROUPS: &[(&str, u32)] = &[
     ("@aio", AIO),
     ("@basic-io", BASIC_IO),
@@ -69,20 +70,21 @@ const GROUPS: &[(&str, u32)] = &[
 ];
 
 impl Group {
-    /// Debuggers and tracers. Allowing it also allows personality(2) to switch the randomization of addresses off.
+    /// `@debug`: calls of debuggers and tracers. Allowing it also allows personality(2) to switch the randomization of
+    /// addresses off.
     pub const DEBUG: Group = Group(DEBUG);
 
-    /// The group of that name, which starts with `@`.
+    /// Finds a group by its name, which starts with `@`.
     pub fn named(name: &str) -> Option<Group> {
         GROUPS.iter().find(|(known, _)| *known == name).map(|(_, bits)| Group(*bits))
     }
 
-    /// The names of all.
+    /// The names of all groups.
     pub fn names() -> impl Iterator<Item = &'static str> {
         GROUPS.iter().map(|(name, _)| *name)
     }
 
-    /// Its name, with the `@`.
+    /// The group's name, with the `@`.
     pub fn name(self) -> &'static str {
         GROUPS.iter().find(|(_, bits)| *bits == self.0).map_or("", |(name, _)| name)
     }

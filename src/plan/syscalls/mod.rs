@@ -1,8 +1,11 @@
-//! System calls: which there are, which a sandbox's program may make, and the seccomp filter that sees to it. Pure.
+//! System calls: a table of all of them, which of them the program may make, and the seccomp filter that enforces it.
+//! Nothing here changes anything.
 //!
 //! ```text
 //! table    every call of Linux 6.18: numbers, groups, decisions          (data)
-//! row      what a row of it can say                   group  the @names       why  the reasons, one line each
+//! row      the type of its rows                                          (type)
+//! group    groups of calls, as @NAME                                      (data)
+//! why      why a call is not allowed, one line for each reason            (data)
 //! policy   base, allow, deny → a decision for each row and architecture
 //! compile  policy → classic BPF
 //! ```

@@ -1,9 +1,9 @@
-//! A policy as plain data, and what it makes of each row of the table.
+//! A policy for system calls as plain data, and what it decides for each row of the table.
 //!
-//! What a profile allows and denies is weighed as everything in a profile is: a name is more specific than a group and
-//! wins over it; on a tie the denial wins. A name lifts every check on the call's arguments. A group does not: it lifts
-//! refusals, and leaves what is guarded as the policy `default` has it, since `@process` must not open the namespaces
-//! nor `@network-io` every family.
+//! If a profile both allows and denies a call, the more specific entry wins: a name wins over a group, and on a tie the
+//! denial wins. Allowing a name also lifts every check of the call's arguments. Allowing a group does not: it lifts
+//! refusals, and leaves guarded calls as the policy `default` has them, since `@process` must not allow namespaces, nor
+//! `@network-io` every family of sockets.
 
 use super::group::Group;
 use super::row::{Arch, Guard, Row, Rule};
@@ -13,20 +13,20 @@ use serde::{Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
-/// What a policy starts from.
+/// The rules that a policy starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Base {
-    /// Everyday programs.
+    /// Rules that everyday programs work with.
     Default,
-    /// Tools that need little.
+    /// Rules for small tools, which need few calls.
     Strict,
-    /// Everything is allowed that is not denied.
+    /// Everything that the profile does not deny is allowed.
     Off,
 }
 
 impl Base {
-    /// The word of the profile language.
+    /// The base's word in the profile language.
     pub fn word(self) -> &'static str {
         match self {
             Base::Default => "default",
@@ -36,29 +36,29 @@ impl Base {
     }
 }
 
-/// Which system calls may be made.
+/// Which system calls the program may make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Policy {
-    /// What it starts from.
+    /// The rules that it starts from.
     pub base: Base,
-    /// Whether namespaces may be made and used inside.
+    /// Whether the program may make and enter nested namespaces.
     pub nested: bool,
-    /// And mounts made in them.
+    /// Whether the program may mount filesystems in nested namespaces.
     pub mounts: bool,
-    /// Whether there is a network; without one `strict` has unix sockets alone.
+    /// Whether the sandbox has a network. Without one, `strict` allows unix sockets only.
     pub network: bool,
-    /// What is allowed besides.
+    /// Calls and groups that the profile allows besides.
     pub allow: Vec<Entry>,
-    /// What is denied besides.
+    /// Calls and groups that the profile denies.
     pub deny: Vec<Entry>,
-    /// The errno of what is known and forbidden, below 4096. Calls that are to look absent give ENOSYS whatever it is.
+    /// The errno of refused calls, below 4096. Calls that are to look absent give ENOSYS all the same.
     pub errno: u16,
-    /// Whose calls are taken. Those of every other architecture, and of x32, give ENOSYS.
+    /// Architectures whose calls are accepted. Calls of every other, and of x32, give ENOSYS.
     pub arches: Vec<Arch>,
 }
 
 impl Policy {
-    /// That base with nothing added: native programs, a network, no nested namespaces, EPERM.
+    /// A policy with this base and nothing added: native programs, a network, no nested namespaces, EPERM.
     pub fn new(base: Base) -> Policy {
         Policy {
             base,
@@ -72,7 +72,7 @@ impl Policy {
         }
     }
 
-    /// What becomes of a call on that architecture.
+    /// Decides a call on this architecture.
     pub fn decide(&self, row: &Row, arch: Arch) -> Decision {
         let (denied, allowed) = (Named::find(&self.deny, row), Named::find(&self.allow, row));
         if denied != Named::No && denied >= allowed || self.denied_within(row) && allowed != Named::Call {
@@ -86,10 +86,10 @@ impl Policy {
         }
     }
 
-    /// Whether a call that is denied by its name is one that this one makes, too: which, lies behind a pointer or in an
-    /// argument.
+    /// Whether this call is a multiplexer, socketcall(2) or ipc(2), that could make a call which is denied by its name.
+    /// It is denied as a whole then, since a filter cannot tell which call it makes.
     fn denied_within(&self, row: &Row) -> bool {
-        // Asked for each call at each start, and answered without its name where nothing is denied.
+        // This runs for each call at each start; comparing names is slow.
         if self.deny.is_empty() {
             return false;
         }
@@ -135,7 +135,7 @@ impl Policy {
         self.deny.iter().any(|entry| matches!(entry, Entry::Call(call) if members.contains(&call.name())))
     }
 
-    /// What becomes of a number that no row has.
+    /// The decision for a number that no row has.
     pub fn unknown(&self) -> Decision {
         match self.base {
             Base::Off => Decision::Allow,
@@ -143,8 +143,8 @@ impl Policy {
         }
     }
 
-    /// The architectures that the filter takes calls of: those listed, and where everything is allowed that is not
-    /// denied, all that the kernel takes.
+    /// The architectures whose calls the filter accepts: those listed, and with [`Base::Off`] all whose programs the
+    /// kernel runs.
     pub fn covered(&self) -> Vec<Arch> {
         let companions = self.arches.iter().filter_map(|arch| arch.companion()).filter(|_| self.base == Base::Off);
         let mut covered = Vec::new();
@@ -156,6 +156,7 @@ impl Policy {
         covered
     }
 
+    /// Decides a call by a rule.
     fn apply(&self, rule: Rule, arch: Arch) -> Decision {
         match rule {
             Rule::Allow => Decision::Allow,
@@ -168,6 +169,7 @@ impl Policy {
         }
     }
 
+    /// Decides a guarded call.
     fn guarded(&self, guard: Guard, arch: Arch) -> Decision {
         let fixed_addresses = || self.allow.contains(&Entry::Group(Group::DEBUG));
         match guard {
@@ -193,7 +195,7 @@ impl Policy {
         }
     }
 
-    /// A row of a group that is allowed.
+    /// Decides a call of a group that the profile allows.
     fn loosened(&self, row: &Row, arch: Arch) -> Decision {
         match row.default {
             Rule::Guarded(Guard::Kcmp) if self.allow.contains(&Entry::Group(Group::DEBUG)) => Decision::Allow,
@@ -202,8 +204,8 @@ impl Policy {
         }
     }
 
-    /// What is refused anyway keeps its errno, so that libraries fall back as they would. clone3 is one that they fall
-    /// back from.
+    /// Decides a call that the profile denies. If the base refuses it anyway, it keeps that errno, so that libraries
+    /// fall back as they would; clone3 is always absent, since they fall back from it only on ENOSYS.
     fn denied(&self, row: &Row, arch: Arch) -> Decision {
         let rule = match self.base {
             _ if row.default == Rule::Guarded(Guard::Clone3) => Rule::Absent,
@@ -217,12 +219,13 @@ impl Policy {
         }
     }
 
+    /// The refusal with the policy's errno.
     fn refusal(&self) -> Decision {
         Decision::Errno(self.errno)
     }
 }
 
-/// How specifically a list has a row.
+/// How specifically a list of entries names a call, from not at all to by its name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Named {
     No,
@@ -231,6 +234,7 @@ enum Named {
 }
 
 impl Named {
+    /// The most specific way in which an entry names this call.
     fn find(entries: &[Entry], row: &Row) -> Named {
         let how = |entry: &Entry| match entry {
             Entry::Call(call) if std::ptr::eq(*call, row) => Named::Call,
@@ -244,9 +248,9 @@ impl Named {
 /// A call or a group, as a profile names it.
 #[derive(Clone, Copy, Debug)]
 pub enum Entry {
-    /// One call.
+    /// One call, by its name.
     Call(&'static Row),
-    /// All calls of a group.
+    /// All calls of a group, as `@NAME`.
     Group(Group),
 }
 
@@ -277,12 +281,12 @@ impl Serialize for Entry {
     }
 }
 
-/// A word that is neither a call nor a group.
+/// The error for a word that names neither a call nor a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unknown {
-    /// The word.
+    /// The word that was not found.
     pub word: String,
-    /// What was probably meant.
+    /// The name that was probably meant.
     pub near: Option<&'static str>,
 }
 
@@ -310,60 +314,64 @@ impl FromStr for Entry {
     }
 }
 
+/// The names of all calls.
 fn names() -> impl Iterator<Item = &'static str> {
     ROWS.iter().map(Row::name)
 }
 
-/// What becomes of a call.
+/// What the filter does with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It is made.
+    /// The call is made.
     Allow,
-    /// It fails with this errno.
+    /// The call fails with this errno.
     Errno(u16),
-    /// Its arguments decide.
+    /// The call's arguments decide.
     Check(Check),
 }
 
 impl Decision {
-    /// ENOSYS: as if the kernel did not have it.
+    /// ENOSYS: the call fails as if the kernel did not have it.
     pub const ABSENT: Decision = Decision::Errno(libc::ENOSYS as u16);
 }
 
-/// What is looked at in a call's arguments. What fails the check gets the policy's errno, where nothing else is said.
+/// A check of a call's arguments. A call that fails it gets the policy's errno, unless another is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// The first has none of these bits. Only its lower half counts: the kernel takes no more, or refuses more.
+    /// The first argument has none of these bits. Only its lower half counts: the kernel ignores the upper one, or
+    /// refuses bits in it.
     Without(u32),
-    /// The second is not TIOCSTI or TIOCLINUX, or the first is no descriptor.
+    /// The second argument is not TIOCSTI or TIOCLINUX, or the first is negative and thus no descriptor.
     Ioctl,
-    /// The first is an execution domain that changes nothing that matters, or asks for the one in force.
+    /// The first argument is a harmless execution domain, or asks for the one in force.
     Personality {
-        /// Whether uname(2) may tell of a 32-bit machine, or of Linux 2.6.
+        /// Whether domains are allowed in which uname(2) gives a 32-bit machine, or Linux 2.6.
         uname: bool,
-        /// Whether addresses may be left where they are (ADDR_NO_RANDOMIZE).
+        /// Whether the randomization of addresses may be switched off (ADDR_NO_RANDOMIZE).
         fixed_addresses: bool,
     },
-    /// The first is a family of these; EAFNOSUPPORT elsewhere, EPROTONOSUPPORT for another protocol of netlink(7).
+    /// The first argument is one of these families, else EAFNOSUPPORT; for another protocol of netlink(7)
+    /// EPROTONOSUPPORT.
     Socket(Families),
-    /// The first is AF_UNIX; EAFNOSUPPORT elsewhere.
+    /// The first argument is AF_UNIX, else EAFNOSUPPORT.
     Socketpair,
-    /// The third is KCMP_FILE.
+    /// The third argument is KCMP_FILE.
     Kcmp,
 }
 
-/// Families of sockets.
+/// Families of sockets that the program may make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Families {
-    /// unix(7).
+    /// unix(7) only.
     Unix,
-    /// That, ip(7), ipv6(7), and rtnetlink(7), from which the C library learns of interfaces.
+    /// unix(7), ip(7), ipv6(7), and rtnetlink(7), by which the C library lists interfaces.
     Internet,
-    /// Those, and netlink's events of devices, which udev's library listens to (gamepads, USB).
+    /// The families of [`Families::Internet`], and netlink's events of devices, which udev's library listens to
+    /// (gamepads, USB).
     Everyday,
 }
 
-/// CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET.
+/// The flags of clone(2) and unshare(2) that make namespaces, without CLONE_NEWTIME.
 const NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWUTS
@@ -371,10 +379,14 @@ const NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET) as u32;
-/// CLONE_NEWTIME: a bit that in clone(2)'s flags belongs to the signal.
+/// CLONE_NEWTIME, a flag of unshare(2) only: in the flags of clone(2), this bit belongs to the number of a signal.
 const NEWTIME: u32 = 0x80;
 
-/// What becomes of the call of that name on the native architecture.
+/// Decides the call of this name on the native architecture.
+///
+/// # Errors
+///
+/// There is no such call.
 pub fn decide(policy: &Policy, name: &str) -> Result<Decision, Unknown> {
     match Entry::from_str(name)? {
         Entry::Call(row) => Ok(policy.decide(row, Arch::NATIVE)),
@@ -385,21 +397,21 @@ pub fn decide(policy: &Policy, name: &str) -> Result<Decision, Unknown> {
 /// A call that a policy does not allow, or only with some arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The call.
+    /// The call's name.
     pub name: &'static str,
-    /// What becomes of it.
+    /// What the filter does with it.
     pub decision: Decision,
-    /// Why, in one line.
+    /// Why it is not allowed, in one line.
     pub why: &'static str,
 }
 
-/// The calls that are made whatever their arguments are.
+/// The names of the calls that a policy allows on this architecture whatever their arguments are.
 pub fn allowed(policy: &Policy, arch: Arch) -> impl Iterator<Item = &'static str> {
     let here = ROWS.iter().filter(move |row| row.number(arch).is_some());
     here.filter(move |row| policy.decide(row, arch) == Decision::Allow).map(Row::name)
 }
 
-/// Everything that a policy does not plainly allow on that architecture, by name.
+/// The calls that a policy does not allow on this architecture, or only with some arguments, sorted by name.
 pub fn refusals(policy: &Policy, arch: Arch) -> Vec<Refusal> {
     let without = Policy { deny: Vec::new(), ..policy.clone() };
     let here = ROWS.iter().filter(|row| row.number(arch).is_some());

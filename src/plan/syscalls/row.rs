@@ -1,18 +1,18 @@
-//! What a row of the table says: a call's names and numbers, its groups, and the rule that each policy starts from.
+//! Types of the table's rows: a call's name and numbers, its groups, and the rule that each policy starts from.
 
 use super::group::{Group, bits};
 use super::table::ROWS;
 use super::why::Why;
 use serde::Serialize;
 
-/// No such call on that architecture.
+/// Stands for a number where the architecture has no such call.
 pub const NONE: u32 = u32::MAX;
 
 /// An architecture whose calls a filter can tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Arch {
-    /// x86-64, without x32.
+    /// x86-64, without calls of x32.
     X86_64,
     /// i386, 32-bit programs on x86-64.
     X86,
@@ -23,13 +23,13 @@ pub enum Arch {
 }
 
 impl Arch {
-    /// Every one, in the order of a row's numbers.
+    /// Every architecture, in the order of a row's numbers.
     pub const ALL: [Arch; 4] = [Arch::X86_64, Arch::X86, Arch::Aarch64, Arch::Arm];
 
-    /// The one that this program was built for.
+    /// The architecture that sbx was built for.
     pub const NATIVE: Arch = if cfg!(target_arch = "x86_64") { Arch::X86_64 } else { Arch::Aarch64 };
 
-    /// The one whose 32-bit programs the same kernel runs.
+    /// The 32-bit architecture whose programs a kernel of this one can run, too.
     pub const fn companion(self) -> Option<Arch> {
         match self {
             Arch::X86_64 => Some(Arch::X86),
@@ -49,56 +49,57 @@ impl Arch {
     }
 }
 
-/// What a policy says of a call before a profile's own entries.
+/// What a policy says of a call before a profile's own entries are applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// Allowed.
+    /// Allowed, whatever the arguments are.
     Allow,
-    /// Known and forbidden: EPERM, or the errno that the policy names.
+    /// Refused with the policy's errno, EPERM by default.
     Refuse,
-    /// ENOSYS, so that programs take another way.
+    /// Refused with ENOSYS, so that programs fall back to other calls.
     Absent,
-    /// Allowed where nested namespaces are, forbidden elsewhere.
+    /// Allowed if nested namespaces are, else refused.
     Nested,
-    /// Allowed where mounts in nested namespaces are, forbidden elsewhere.
+    /// Allowed if mounts in nested namespaces are, else refused.
     Mounts,
-    /// It depends.
+    /// Decided by arguments, namespaces or the architecture.
     Guarded(Guard),
 }
 
-/// On what a rule depends: arguments, namespaces, the architecture.
+/// How a rule depends on a call's arguments, on nested namespaces or on the architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
-    /// Without nested namespaces no flag that makes a namespace.
+    /// clone(2): without nested namespaces, no flag that makes a namespace.
     Clone,
-    /// The same with unshare(2)'s flags.
+    /// unshare(2): without nested namespaces, no flag that makes a namespace, CLONE_NEWTIME included.
     Unshare,
-    /// Absent without nested namespaces: the flags cannot be seen.
+    /// clone3(2): absent without nested namespaces, since a filter cannot see its flags.
     Clone3,
-    /// Forbidden without nested namespaces: every type names a namespace, and 0 any.
+    /// setns(2): refused without nested namespaces, since every type names a namespace, and 0 any.
     Setns,
-    /// No request that puts input into a terminal.
+    /// ioctl(2): no request that inserts input into a terminal.
     Ioctl,
-    /// Linux's own execution domain, with the version and machine that uname(2) tells.
+    /// personality(2): Linux's own execution domain, also with the flags that change what uname(2) gives.
     Personality,
-    /// Linux's own execution domain and nothing else.
+    /// personality(2): Linux's own execution domain, and nothing else.
     PlainPersonality,
-    /// Everyday families.
+    /// socket(2): families of everyday use ([`Families::Everyday`](super::policy::Families::Everyday)).
     Socket,
-    /// Unix sockets, and the Internet's where the sandbox has a network.
+    /// socket(2): unix sockets, and those of the Internet if the sandbox has a network.
     OwnSocket,
-    /// Unix sockets.
+    /// socketpair(2): unix sockets.
     Socketpair,
-    /// Comparing files (KCMP_FILE).
+    /// kcmp(2): comparing files (KCMP_FILE).
     Kcmp,
-    /// 32-bit x86 alone.
+    /// modify_ldt(2): allowed for 32-bit x86 programs only.
     Ldt,
 }
 
-/// The longest name.
+/// Bytes of the longest name of a call.
 const NAME: usize = 28;
 
-/// One system call. It holds no pointer: a static program relocates none of the table when it starts.
+/// A row of the table: one system call. It holds no pointer, so that nothing of the table has to be relocated when sbx
+/// starts.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Row {
     name: [u8; NAME],
@@ -109,11 +110,12 @@ pub struct Row {
     pub default: Rule,
     /// The rule in the policy `strict`.
     pub strict: Rule,
-    /// The reason, where one of them is not plainly allowed.
+    /// The reason, if one of these rules is not [`Rule::Allow`].
     pub why: Why,
 }
 
 impl Row {
+    /// A row with these numbers, in the order of [`Arch::ALL`], and the bits of its groups.
     pub(super) const fn new(name: &str, numbers: [u32; 4], groups: u32, default: Rule, strict: Rule, why: Why) -> Row {
         let mut letters = [0; NAME];
         let mut i = 0;
@@ -129,18 +131,18 @@ impl Row {
         std::str::from_utf8(&self.name[..usize::from(self.length)]).expect("names are ASCII")
     }
 
-    /// Its number there, if it has one.
+    /// The call's number on this architecture, if it has one.
     pub fn number(&self, arch: Arch) -> Option<u32> {
         let number = self.numbers[arch as usize];
         (number != NONE).then_some(number)
     }
 
-    /// Whether it belongs to the group.
+    /// Whether the call belongs to this group.
     pub fn is_in(&self, group: Group) -> bool {
         group.0 == bits::KNOWN || self.groups & group.0 != 0
     }
 
-    /// The call of that name.
+    /// Finds a call by its name.
     pub fn named(name: &str) -> Option<&'static Row> {
         ROWS.binary_search_by(|row| row.name().cmp(name)).ok().map(|at| &ROWS[at])
     }

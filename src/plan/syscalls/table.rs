@@ -1,10 +1,9 @@
-//! The system calls of Linux 6.18 on four architectures: numbers as the kernel's tables have them, groups as systemd's,
-//! decisions. Data and nothing else: 483 rows, sorted by name, without a pointer in them, so that a start pays nothing
-//! for their being there.
+//! The system calls of Linux 6.18 on four architectures: the kernel's numbers, systemd's groups, and sbx's rules. 483
+//! rows, sorted by name. They are constant data without pointers, so that a start pays nothing for them.
 //!
-//! Numbers are those of x86-64, i386, aarch64 and arm. What is decided is described in [`super::row`], why in
-//! [`super::why`]. Groups are those of systemd 252, and newer calls are put where later versions of it or their nature
-//! have them.
+//! Numbers are those of x86-64, i386, aarch64 and arm. The rules are described in [`super::row`], the reasons in
+//! [`super::why`]. Groups are those of systemd 252; newer calls are in the groups that later versions of systemd put
+//! them in, or else in those of similar calls.
 
 use super::group::bits::*;
 use super::row::Rule::{Absent, Allow, Guarded, Mounts, Nested, Refuse};
@@ -19,7 +18,7 @@ const fn row(name: &str, numbers: [u32; 4], groups: u32, default: Rule, strict: 
     Row::new(name, numbers, groups, default, strict, why)
 }
 
-/// Every system call, by name.
+/// Every system call, sorted by name.
 #[rustfmt::skip]
 pub static ROWS: [Row; 483] = [
     plain("_llseek", [NONE, 140, NONE, 140], BASIC_IO),

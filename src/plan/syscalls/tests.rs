@@ -1,4 +1,5 @@
-//! The table against the kernel's numbers, policies against what they say, and filters against an interpreter.
+//! Compares the table with the kernel's numbers, and runs filters in an interpreter to compare them with their
+//! policies.
 
 use super::super::bpf::{TIOCLINUX, TIOCSTI, X32};
 use super::table::ROWS;
@@ -16,7 +17,7 @@ const fn errno(number: i32) -> u32 {
     0x0005_0000 | number as u32
 }
 
-/// Runs a filter as the kernel does, and tells whether an argument was looked at.
+/// Runs a filter as the kernel does, and gives the verdict and whether an argument was looked at.
 fn run(filter: &[sock_filter], audit: u32, number: u32, arguments: [u64; 6]) -> (u32, bool) {
     let mut data = [0; 64];
     data[..4].copy_from_slice(&number.to_le_bytes());
@@ -49,7 +50,7 @@ fn verdict(filter: &[sock_filter], arch: Arch, number: u32, arguments: [u64; 6])
     run(filter, arch.audit(), number, arguments).0
 }
 
-/// What a filter has to give, found by going through the table from its start.
+/// The verdict that a filter has to give, found by a linear search of the table.
 fn expected(policy: &Policy, audit: u32, number: u32, arguments: [u64; 6]) -> u32 {
     let open = policy.base == Base::Off && policy.deny.is_empty();
     let Some(arch) = policy.covered().into_iter().find(|arch| arch.audit() == audit) else {
@@ -88,7 +89,7 @@ fn expected(policy: &Policy, audit: u32, number: u32, arguments: [u64; 6]) -> u3
     }
 }
 
-/// Values that checks are about, with neighbours and with upper halves.
+/// Arguments that checks compare with, also off by one, and with upper halves that have to be ignored.
 fn values() -> Vec<u64> {
     let low =
         [0, 1, 2, 3, 7, 8, 9, 10, 15, 16, 17, 38, 40, 0x80, 0x11, 0x10_0000, 0x2_0000, 0x2_0008, 0x4_0000, 0x4_0008];
@@ -144,7 +145,7 @@ fn rows_are_sorted_by_name_and_no_two_have_one_number() {
     assert!(ROWS.iter().all(|row| Arch::ALL.iter().any(|arch| row.number(*arch).is_some())));
 }
 
-/// Names of ours that the crate lacks on an architecture, and why.
+/// Names in sbx's table that the crate `syscalls` lacks on an architecture, and why.
 const NOT_IN_CRATE: &[(Arch, &str, &str)] = &[
     (Arch::Aarch64, "newfstatat", "the crate calls it fstatat, after the function and not after the kernel's table"),
     (Arch::Arm, "breakpoint", "one of ARM's private calls, above 0xf0000"),

@@ -1,18 +1,18 @@
-//! Why a call is not plainly allowed: a line for each reason, written for the person whose program was refused
+//! Reasons why a call is not allowed in every policy: a line for each, for the person whose program was refused
 //! something.
 
 macro_rules! reasons {
     ($($name:ident = $text:literal,)*) => {
-        /// Why a call is not plainly allowed in every policy.
+        /// The reason why a call is not allowed in every policy, whatever its arguments are.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Why {
-            /// Nothing is refused.
+            /// The call is allowed in every policy.
             Nothing,
             $(#[doc = $text] $name,)*
         }
 
         impl Why {
-            /// The reason in one line; empty where there is nothing to say.
+            /// The reason in one line; empty if nothing is refused.
             pub const fn text(self) -> &'static str {
                 match self { Why::Nothing => "", $(Why::$name => $text,)* }
             }
