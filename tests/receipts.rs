@@ -53,7 +53,7 @@ fn limits_of_one_line_are_told_apart() {
     assert_eq!(line(&receipt, "limits.pids_max"), enforced("cgroup v2: pids.max = 10"));
     let (extent, by, missing) = line(&receipt, "limits.io_weight");
     assert_eq!((extent.as_str(), by.as_str()), ("None", ""));
-    assert!(missing.starts_with("limits.io_weight is not enforced: systemd hands no io on"), "{missing}");
+    assert!(missing.starts_with("limits.io_weight is not enforced: systemd does not delegate io to"), "{missing}");
 }
 
 #[test]

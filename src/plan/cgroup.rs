@@ -181,7 +181,9 @@ fn divide(delegated: &Delegated, wanted: &Wanted) -> Result<Chosen, String> {
             [one] => format!("process {one} is"),
             more => format!("processes {} are", more.join(", ")),
         };
-        return Err(format!("{dir} is delegated to us, and {others} in it, where no controller can be handed on then"));
+        return Err(format!(
+            "{dir} is delegated to us, and {others} in it, so no controller can be enabled for its children"
+        ));
     }
     // Where other processes are in it, no further controller can be enabled (cgroups(7), "no internal processes").
     let at_hand = if delegated.others.is_empty() { &delegated.controllers } else { &delegated.enabled };
@@ -228,7 +230,7 @@ fn no_source_error(facts: &CgroupFacts, needed: &[&str], mut reasons: Vec<String
                 reasons = vec![format!("this kernel has no cgroup v2 controller {list}")];
                 "take the limit out, or write `,prefer` behind it".to_owned()
             } else {
-                reasons.push(format!("systemd hands no {list} on to the user's manager"));
+                reasons.push(format!("systemd does not delegate {list} to the user's manager"));
                 let all = manager.controllers.iter().chain(&absent).cloned().collect::<Vec<_>>().join(" ");
                 format!(
                     "as root: mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate={all}\\n' \

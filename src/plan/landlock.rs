@@ -122,7 +122,7 @@ pub(super) fn plan(
     match plan.missing() {
         missing if missing.is_empty() || wanted == Requirement::Prefer => Ok(Ok(plan)),
         missing => Err(Error::new(format!(
-            "security.landlock is `require`, and in part it cannot be had: {}",
+            "security.landlock is `require`, but part of it cannot be enforced: {}",
             missing.join("; ")
         ))
         .origin(&sandbox.security.landlock_origin)

@@ -68,7 +68,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
     // The line by which the program is to see the cgroup.
     let shown = wanted.delegate.as_ref().or(wanted.cgroupfs.as_ref());
     if let Some(origin) = shown.filter(|_| sandbox.namespaces.share.contains_key(&Namespace::Cgroup)) {
-        return Err(Error::new("the sandbox's own cgroup is shown in a cgroup namespace, and that is shared here")
+        return Err(Error::new("showing the sandbox's own cgroup needs a cgroup namespace, which is shared here")
             .origin(origin)
             .hint("take `cgroup` out of namespaces.share"));
     }

@@ -101,8 +101,7 @@ impl LockdownPlan {
         let Some(policy) = &self.syscalls else { return "input pushed into a terminal is refused".to_owned() };
         let base = match policy.base {
             Base::Off => {
-                return "off: input pushed into a terminal and calls on keys are refused, and what is denied"
-                    .to_owned();
+                return "off: only input pushed into a terminal, calls on keys and denied calls are refused".to_owned();
             }
             Base::Default => "default",
             Base::Strict => "strict",

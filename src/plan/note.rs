@@ -147,7 +147,7 @@ impl fmt::Display for Note {
             Note::LimitElsewhere { limit, dir } => {
                 write!(f, "{limit} of {} does not hold for the sandbox, whose cgroup lies elsewhere", dir.display())
             }
-            Note::NotCounted { why } => write!(f, "what is used is told without a cgroup: {why}"),
+            Note::NotCounted { why } => write!(f, "usage is reported without a cgroup: {why}"),
             Note::Path { path, mode, why, .. } => {
                 let (path, mode) = (path.display(), mode.word());
                 match why {
@@ -173,9 +173,9 @@ impl fmt::Display for Note {
             }
             Note::NoSound => f.write_str("no sound: neither PipeWire's nor PulseAudio's socket is there"),
             Note::NoDevice { name } => write!(f, "no {name}: this host has no such device"),
-            Note::NoBus => f.write_str(
-                "no session bus: there is no socket where DBUS_SESSION_BUS_ADDRESS, or XDG_RUNTIME_DIR, has it",
-            ),
+            Note::NoBus => {
+                f.write_str("no session bus: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR leads to a socket")
+            }
         }
     }
 }

@@ -236,8 +236,8 @@ impl ReceiptBuilder<'_> {
             let by = vec![format!("seccomp filter of {length} instructions")];
             self.full(Setting::Seccomp(policy.base), &none, by);
             if policy.arches.contains(&super::syscalls::Arch::X86) {
-                let missing = "programs of 32 bits make sockets by socketcall(2), whose address family no filter sees: of those that a \
-                               user may have, all are in reach";
+                let missing = "32-bit programs make sockets by socketcall(2), whose address family a filter cannot see: every family \
+                               that an ordinary user may use is in reach";
                 let missing =
                     if policy.base == super::syscalls::Base::Default { vec![missing.to_owned()] } else { Vec::new() };
                 self.line(Setting::X86, &none, vec!["seccomp filter".into()], missing);

@@ -58,8 +58,9 @@ pub const APPARMOR: &str =
 /// Adds a hint to the kernel's refusal if a setting of the host explains it.
 pub fn explain(error: Error, facts: &Facts) -> Error {
     match &facts.settings {
-        Some(settings) if facts.uid != 0 && settings.apparmor_restrict_userns == Some(1) => error
-            .hint(format!("kernel.apparmor_restrict_unprivileged_userns is 1, which takes rights away: {APPARMOR}")),
+        Some(settings) if facts.uid != 0 && settings.apparmor_restrict_userns == Some(1) => error.hint(format!(
+            "kernel.apparmor_restrict_unprivileged_userns is 1, which takes away rights in user namespaces: {APPARMOR}"
+        )),
         _ => error,
     }
 }
