@@ -140,7 +140,7 @@ fn it_runs_by_descriptor_under_any_name_and_in_itself() {
     need!(userns());
     let place = Place::new();
     let other = place.work().join("some-other-name");
-    std::fs::copy(program(), &other).unwrap();
+    common::copy_program(std::path::Path::new(program()), &other);
     let by_name = ran(command(&place, &[]).arg("--").output().unwrap());
     assert!(by_name.err.starts_with("usage: "));
     let named = Command::new(&other).args(with_root(&["echo", "here"])).output().unwrap();

@@ -43,7 +43,7 @@ fn our_own_file_cannot_be_changed_by_a_script_that_executes_it() {
     need!(userns());
     let place = Place::new();
     let own = place.dir.path().join("sbx");
-    std::fs::copy(common::sbx(), &own).unwrap();
+    common::copy_program(common::sbx(), &own);
     let fifo = place.work().join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     // The fifo waits for a reader, as a process of the program in the sandbox.

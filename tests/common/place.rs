@@ -122,3 +122,10 @@ pub fn sbx() -> &'static Path {
     });
     &PATH
 }
+
+/// Copies a program, to be executed by this process. Another one does it: a file that this process has open for writing would stay open
+/// in what other tests start meanwhile, and could not be executed so long (ETXTBSY).
+pub fn copy_program(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("--").args([from, to]).status().unwrap();
+    assert!(copied.success(), "cp {} {}: {copied}", from.display(), to.display());
+}
