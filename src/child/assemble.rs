@@ -43,8 +43,8 @@ pub(super) fn assemble(
 /// directories stay.
 ///
 /// Before Linux 6.15, only attached mounts can be copied. So the tmpfs has to be attached somewhere in the host's tree,
-/// of which this mount namespace has its own copy. `/proc/self/task` exists on every host, and no source of a view is
-/// in it. The root itself will not do: `..` out of a mount leads to what is mounted on the root, and one unmount of the
+/// of which this mount namespace has its own copy. `/proc/self/task` exists on every host, and nothing but itself is hidden
+/// by that: a bind of it is the one that fails. The root itself will not do: `..` out of a mount leads to what is mounted on the root, and one unmount of the
 /// old root would remove the tmpfs and leave the host's tree visible.
 ///
 /// A copy of the host's root or of its /proc contains what is mounted in them, except for unbindable mounts. So the

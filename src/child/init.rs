@@ -163,7 +163,15 @@ fn network(prepared: &Prepared) -> Result<Option<sys::NetworkMaker>, Failure> {
     }
     let place = Place::Setup;
     let proc = sys::openat(sys::cwd(), c"/proc", libc::O_PATH | libc::O_DIRECTORY, 0).at(place, Call::OpenProc)?;
-    sys::NetworkMaker::start(proc).at(place, Call::Clone).map(Some)
+    match sys::NetworkMaker::start(proc) {
+        Ok(maker) => Ok(Some(maker)),
+        // There may be room for one process less than that takes.
+        Err(_) => {
+            sys::new_network_namespace().at(place, Call::UnshareNetwork)?;
+            loopback(prepared)?;
+            Ok(None)
+        }
+    }
 }
 
 fn loopback(prepared: &Prepared) -> Result<(), Failure> {

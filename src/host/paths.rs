@@ -187,14 +187,26 @@ impl Paths {
     /// Records the paths that the defaults of a root replace.
     fn gather_root(&mut self, root: &Path, home: &Path, accounts: &[super::Account]) {
         // Nothing in /home and /root is shown anyway, so homes in there are not looked up: that might involve a file
-        // server or an automounter.
+        // server or an automounter. What is a link there, which the names of the directory say, leads elsewhere.
         let hidden: Vec<_> = ["/home", "/root"]
             .into_iter()
             .filter(|dir| !matches!(self.kind(&below(root, Path::new(dir))), Some(Kind::Link(_))))
             .collect();
         let people = accounts.iter().filter(|account| account.is_person()).map(|account| account.home.as_path());
-        let elsewhere = people.filter(|home| !hidden.iter().any(|dir| home.starts_with(dir)));
-        for path in elsewhere.chain([home, Path::new("/var/tmp")]) {
+        let mut links: HashMap<&str, Vec<(String, Kind)>> = HashMap::new();
+        let mut stays = |home: &Path| {
+            let Some(dir) = hidden.iter().copied().find(|dir| home.starts_with(dir)) else { return false };
+            let mut below_dir = home.strip_prefix(dir).into_iter().flat_map(Path::components);
+            let (Some(name), None) = (below_dir.next(), below_dir.next()) else { return home == Path::new(dir) };
+            let names = links.entry(dir).or_insert_with(|| {
+                let mut names = entries(&below(root, Path::new(dir)));
+                names.retain(|(_, kind)| matches!(kind, Kind::Link(_)));
+                names
+            });
+            !names.iter().any(|(link, _)| name.as_os_str() == link.as_str())
+        };
+        let elsewhere: Vec<_> = people.filter(|path| *path != home && !stays(path)).collect();
+        for path in elsewhere.into_iter().chain([home, Path::new("/var/tmp")]) {
             self.look(root, path);
         }
         for path in
@@ -278,31 +290,23 @@ impl Paths {
 #[derive(Debug, Clone, Copy)]
 struct Permissions {
     owner: u32,
-    /// Permission bits of the group and of others.
-    others: u32,
 }
 
 impl Permissions {
     fn of(found: &std::fs::Metadata) -> Permissions {
-        Permissions { owner: found.uid(), others: found.mode() & 0o77 }
+        Permissions { owner: found.uid() }
     }
 
-    /// Whether the file at this path, which has these permissions, belongs to another user, and this user may not read,
-    /// write or execute it.
+    /// Whether the file at this path, which has this owner, belongs to another user, and this user may not read, write or
+    /// execute it. The kernel is asked: permission bits do not say what a file server, FUSE or an access control list
+    /// allows.
     fn refuse(self, path: &OsStr) -> bool {
-        let (uid, _) = sys::ids();
-        if self.owner == uid {
+        if self.owner == sys::ids().0 {
             return false;
-        }
-        // For root, capabilities decide, so the kernel is asked about every access. For everybody else, the bits of the
-        // group also limit what an access control list can grant: acl(5), MASK entries.
-        let bits = if uid == 0 { 0o7 } else { self.others >> 3 | self.others & 0o7 };
-        if bits == 0 {
-            return true;
         }
         let Ok(path) = CString::new(path.as_bytes()) else { return false };
         let refused = |what: libc::c_int| sys::may(sys::cwd(), &path, what) == Err(sys::Errno(libc::EACCES));
-        [libc::R_OK, libc::W_OK, libc::X_OK].into_iter().filter(|what| bits & *what as u32 != 0).all(refused)
+        [libc::R_OK, libc::W_OK, libc::X_OK].into_iter().all(refused)
     }
 }
 
@@ -414,4 +418,38 @@ fn entries(path: &Path) -> Vec<(String, Kind)> {
         entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, kind(&entry).ok()?))).collect();
     list.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Account;
+
+    #[test]
+    fn a_home_in_home_is_looked_up_only_if_a_link_leads_out_of_there() {
+        let tree = tempfile::tempdir().unwrap();
+        let at = |path: &str| tree.path().join(path);
+        for dir in ["home/plain", "home/group/deep", "data/linked", "data/group", "data/deep"] {
+            std::fs::create_dir_all(at(dir)).unwrap();
+        }
+        std::os::unix::fs::symlink("/data/linked", at("home/linked")).unwrap();
+        std::os::unix::fs::symlink("/data/deep", at("home/group/link")).unwrap();
+        let account =
+            |home: &str| Account { name: String::new(), uid: 1000, gid: 1000, home: home.into(), shell: String::new() };
+        let homes = ["/home/plain", "/home/linked", "/home/group/link", "/home/not-there"].map(account);
+        let mut paths = Paths::default();
+        paths.gather_root(tree.path(), Path::new("/elsewhere"), &homes);
+        let known = |path: &str| paths.kind(&at(path)).is_some();
+        assert!(known("data/linked") && known("data/deep"), "{paths:?}");
+        assert!(!known("home/plain") && !known("home/not-there"), "{paths:?}");
+    }
+
+    #[test]
+    fn the_kernel_says_what_is_closed_whatever_the_permission_bits_are() {
+        let readable = std::fs::metadata("/etc/passwd").unwrap();
+        assert!(!Permissions::of(&readable).refuse(OsStr::new("/etc/passwd")));
+        // Another user's, as it says, and what a file server allows all the same.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(!Permissions { owner: sys::ids().0 + 1 }.refuse(file.path().as_os_str()));
+    }
 }

@@ -19,6 +19,11 @@ pub fn new_cgroup_namespace() -> Result<()> {
     Ok(nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)?)
 }
 
+/// unshare(2), CLONE_NEWNET: a new network namespace.
+pub fn new_network_namespace() -> Result<()> {
+    Ok(nix::sched::unshare(CloneFlags::CLONE_NEWNET)?)
+}
+
 /// unshare(2), CLONE_NEWUSER: a new user namespace.
 pub fn new_user_namespace() -> Result<()> {
     Ok(nix::sched::unshare(CloneFlags::CLONE_NEWUSER)?)
