@@ -31,13 +31,6 @@ impl FirstProcess {
         self.pidfd.as_raw_fd()
     }
 
-    /// Whether it has a child, as PID 1 has once it has made the program; false where the kernel does not tell
-    /// (CONFIG_PROC_CHILDREN).
-    pub(super) fn has_child(&self) -> bool {
-        let children = std::fs::read(format!("/proc/{0}/task/{0}/children", self.pid));
-        children.is_ok_and(|children| !children.is_empty())
-    }
-
     /// Sends a signal to it, unless it has ended.
     pub(super) fn signal(&self, signal: i32) {
         let _ = sys::pidfd_signal(self.pidfd.as_fd(), signal);

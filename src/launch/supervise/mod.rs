@@ -259,11 +259,8 @@ impl<'p> Supervisor<'p> {
             && Instant::now() >= end
         {
             self.pending_termination = None;
-            // A first process that is slow to answer may have started the program long ago.
-            if self.sandbox.given.process.tells_start || !self.sandbox.first.has_child() {
-                self.outcome = Some(Outcome::Signaled(signal));
-                self.kill(libc::SIGKILL);
-            }
+            self.outcome = Some(Outcome::Signaled(signal));
+            self.kill(libc::SIGKILL);
         }
         if self.relay.waits() {
             self.relay.resume();
