@@ -12,11 +12,12 @@
 //! review   what a Sandbox grants that undoes it
 //! host     → Facts: what this machine and this user can do
 //! profile  TOML → settings with their places → Sandbox
+//! dbus     questions to systemd and to a session bus
+//! error    the error that users see
 //! spec     Sandbox: one sandbox as data, explicit and ordered
+//! exit     exit statuses
 //! sys      one function for each system call; the only unsafe code
 //! ```
-//!
-//! Used from any layer: `dbus` (questions to systemd and to a session bus), `error` and `exit`.
 
 #![deny(clippy::disallowed_methods)]
 #![deny(unsafe_code)]
@@ -44,11 +45,4 @@ pub use sys::{Arena, Arguments, begin_phases, phase, print_phases};
 #[doc(hidden)]
 pub mod testing {
     pub use crate::sys::{Errno, landlock_version, load_filter, new_user_namespace, pidfd_open, set_no_new_privs};
-}
-
-use std::path::{Path, PathBuf};
-
-/// The path on the host of `path` inside a view whose root is the directory `root`.
-pub(crate) fn host_path(root: &Path, path: &Path) -> PathBuf {
-    host::below(root, path)
 }

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-/// The modules from the top to the bottom. Each may use itself and those below it.
-const LAYERS: [&str; 11] =
-    ["cli", "bwrap", "selftest", "launch", "child", "plan", "review", "host", "profile", "spec", "sys"];
-/// Modules that every other one may use.
-const SHARED: [&str; 1] = ["sys"];
+/// The modules from the top to the bottom, as src/lib.rs and CONTRIBUTING.md list them. Each may use itself and those below it.
+const LAYERS: [&str; 14] = [
+    "cli", "bwrap", "selftest", "launch", "child", "plan", "review", "host", "profile", "dbus", "error", "spec",
+    "exit", "sys",
+];
+
 fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();
@@ -18,27 +19,66 @@ fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-#[test]
-fn modules_use_only_modules_below_them() {
-    let src = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("src");
+/// The modules of the crate that a file uses by `crate::NAME` or `crate::{NAME, NAME::...}`.
+fn used(text: &str) -> Vec<String> {
+    let word = |text: &str| text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut found = Vec::new();
-    files(&src, &mut found);
-    let mut wrong = Vec::new();
-    for file in &found {
-        let relative = file.strip_prefix(&src).unwrap();
-        let layer = relative.components().next().unwrap().as_os_str().to_str().unwrap();
-        let Some(own) = LAYERS.iter().position(|name| *name == layer) else { continue };
-        for line in std::fs::read_to_string(file).unwrap().lines().filter(|line| !line.trim_start().starts_with("//")) {
-            for part in line.split("crate::").skip(1) {
-                let used: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                let Some(other) = LAYERS.iter().position(|name| *name == used) else { continue };
-                if other < own && !SHARED.contains(&used.as_str()) {
-                    wrong.push(format!("{}: {layer} uses {used}", relative.display()));
-                }
+    for part in text.split("crate::").skip(1) {
+        let Some(list) = part.strip_prefix('{') else {
+            found.push(word(part));
+            continue;
+        };
+        let (mut depth, mut start) = (1, 0);
+        for (at, c) in list.char_indices() {
+            depth += i32::from(c == '{') - i32::from(c == '}');
+            if depth == 0 || (depth == 1 && c == ',') {
+                found.push(word(&list[start..at]));
+                start = at + 1;
+            }
+            if depth == 0 {
+                break;
             }
         }
     }
+    found
+}
+
+#[test]
+fn modules_use_only_modules_below_them() {
+    let mut wrong = Vec::new();
+    for (file, text) in code("") {
+        let layer = file.split(['/', '.']).next().unwrap();
+        // The programs, and the crate's root, which only has re-exports.
+        if ["main", "bin", "lib"].contains(&layer) {
+            continue;
+        }
+        match LAYERS.iter().position(|name| *name == layer) {
+            Some(own) => wrong.extend(
+                used(&text)
+                    .iter()
+                    .filter(|used| LAYERS[..own].contains(&used.as_str()))
+                    .map(|used| format!("{file}: {layer} uses {used}")),
+            ),
+            None => wrong.push(format!("{file} is in no layer")),
+        }
+    }
     assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(
+        used("use crate::{exit, plan::{self, Plan}, sys};\ncrate::host::below();"),
+        ["exit", "plan", "sys", "host"]
+    );
+}
+
+#[test]
+fn the_documented_order_of_modules_is_the_enforced_one() {
+    let root = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).to_owned();
+    let lib = std::fs::read_to_string(root.join("src/lib.rs")).unwrap();
+    let list = lib.split("//! ```text\n").nth(1).unwrap().split("//! ```").next().unwrap();
+    let documented: Vec<_> = list.lines().filter_map(|line| line.strip_prefix("//! ")?.split(' ').next()).collect();
+    assert_eq!(documented, LAYERS, "src/lib.rs");
+    let contributing = std::fs::read_to_string(root.join("CONTRIBUTING.md")).unwrap();
+    let line = contributing.lines().find(|line| line.contains(" → bwrap → ")).unwrap();
+    assert_eq!(line.trim().split(" → ").collect::<Vec<_>>(), LAYERS, "CONTRIBUTING.md");
 }
 
 /// Every file below a directory of src, by its path below src, without its comments and unit tests.

@@ -32,6 +32,9 @@ pub struct Cli {
     pub verb: Verb,
 }
 
+/// The verbs: words that may come first on the command line.
+pub const VERBS: [&str; 5] = ["run", "plan", "check", "profile", "selftest"];
+
 /// The subcommands of `sbx`.
 #[derive(Subcommand, Debug)]
 pub enum Verb {

@@ -1,6 +1,6 @@
 //! `sbx check`: tries what this host and this user can do, and prints the cause and the fix of each blocker.
 
-use super::{args, layers};
+use super::{args, layers, output};
 use crate::child::Trial;
 use crate::error::Result;
 use crate::host::{self, Facts};
@@ -75,7 +75,7 @@ fn report(what: &str, rows: &[Row], json: bool) -> Result<u8> {
     if json {
         let text = serde_json::to_string_pretty(rows);
         let text = text.map_err(|error| crate::error::Error::new(format!("cannot write JSON: {error}")))?;
-        super::print(&(text + "\n"))?;
+        output::print(&(text + "\n"))?;
         return Ok(u8::from(failed));
     }
     let mut out = String::new();
@@ -97,7 +97,7 @@ fn report(what: &str, rows: &[Row], json: bool) -> Result<u8> {
         "\n{}",
         if failed { format!("{what} cannot run here.") } else { format!("{what} can run here.") }
     );
-    super::print(&out)?;
+    output::print(&out)?;
     Ok(u8::from(failed))
 }
 

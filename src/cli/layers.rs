@@ -1,10 +1,10 @@
 //! Profile, project's file and flags → `Sandbox` and `Facts`: the part that all verbs that need a sandbox share.
 
-use super::args;
+use super::{args, output};
 use crate::error::{Error, Result};
 use crate::host::{self, Account, Facts};
 use crate::profile::schema::{self, Kind};
-use crate::profile::{Failed, Loader, Merged, Vars, project, resolve};
+use crate::profile::{Loader, Merged, Vars, project, resolve};
 use crate::spec::{self, Sandbox};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -74,16 +74,12 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     let layer = loader.text("command line", &flags.text());
     loader.sources.label(layer.source, flags.labels);
     merged.apply(&layer);
-    let fail = |diagnostics, sources| {
-        let colour = std::env::var_os("NO_COLOR").is_none() && crate::sys::is_terminal(crate::sys::STREAMS[2]);
-        Error::rendered(Failed { diagnostics, sources }.render(colour))
-    };
     if !loader.errors.is_empty() {
-        return Err(fail(loader.errors, loader.sources));
+        return Err(output::wrong(loader.errors, loader.sources));
     }
     crate::sys::phase("profiles");
     let mut sandbox = resolve::sandbox(&merged, &loader.sources, &caller.vars)
-        .map_err(|errors| fail(errors, loader.sources.clone()))?;
+        .map_err(|errors| output::wrong(errors, loader.sources.clone()))?;
     if !program.is_empty() {
         sandbox.process.args = program.to_vec();
     }

@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod layers;
+mod output;
 mod plan;
 mod profile;
 mod review;
@@ -11,10 +12,10 @@ mod selftest;
 
 pub use args::{Cli, command, completed};
 
-use crate::error::{Error, Result};
 use crate::{exit, sys};
-use args::Verb;
+use args::{VERBS, Verb};
 use clap::Parser;
+use output::complain;
 use std::ffi::OsString;
 
 /// The entry point of `sbx`, with its arguments, its name among them; returns the exit status.
@@ -53,34 +54,6 @@ pub fn main(args: Vec<OsString>) -> u8 {
         Err(error) => complain(&error),
     }
 }
-
-/// Prints an error to stderr; returns its exit status.
-pub(crate) fn complain(error: &Error) -> u8 {
-    use std::io::Write;
-    // Do not wait longer than two seconds for a terminal or pipe that nobody reads; the exit status still tells.
-    let mut set = [sys::Poll { write: true, ..sys::Poll::end(2) }];
-    if sys::poll(&mut set, Some(2000)).is_err() || !set[0].ready {
-        return error.status;
-    }
-    // In one write, since other processes may write there, too.
-    let _ = std::io::stderr().write_all(format!("{error}\n").as_bytes());
-    error.status
-}
-
-/// Prints to stdout. A reader that closed the pipe (`| head`) is no error; a full disk is one.
-pub(crate) fn print(text: &str) -> Result<()> {
-    use std::io::{ErrorKind, Write};
-    let mut out = std::io::stdout();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::new(format!("cannot write to standard output: {}", crate::sys::Errno::from(error))))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The verbs: words that may come first on the command line.
-const VERBS: [&str; 5] = ["run", "plan", "check", "profile", "selftest"];
 
 /// `sbx [FLAGS] PROGRAM` means `sbx run [FLAGS] PROGRAM`: inserts `run` if the first argument is no verb.
 fn with_verb(mut args: Vec<OsString>) -> Vec<OsString> {

@@ -1,6 +1,6 @@
 //! `sbx plan`: prints what `sbx run` would do.
 
-use super::{args, layers};
+use super::{args, layers, output};
 use crate::error::{Error, Result};
 use crate::plan;
 
@@ -18,7 +18,7 @@ pub(super) fn main(args: &args::Plan) -> Result<u8> {
     } else {
         plan::text(&plan) + &enforced(&plan::receipt(&sandbox, &plan))
     };
-    super::print(&text)?;
+    output::print(&text)?;
     Ok(0)
 }
 

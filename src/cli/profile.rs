@@ -2,9 +2,9 @@
 
 use super::args::{self, ProfileVerb};
 use super::layers::Caller;
-use super::review;
-use crate::error::{Error, Result};
-use crate::profile::{Diagnostic, Failed, Loader, Merged, Text, Value, json_schema};
+use super::{output, review};
+use crate::error::Result;
+use crate::profile::{Merged, Text, Value, json_schema};
 use std::fmt::Write;
 
 pub(super) fn main(args: &args::Profile) -> Result<u8> {
@@ -15,13 +15,8 @@ pub(super) fn main(args: &args::Profile) -> Result<u8> {
         ProfileVerb::Check { files, strict, json } => return review::main(&caller, files, *strict, *json),
         ProfileVerb::Schema => format!("{:#}\n", json_schema()),
     };
-    super::print(&text)?;
+    output::print(&text)?;
     Ok(0)
-}
-
-pub(super) fn fail(diagnostics: Vec<Diagnostic>, loader: Loader) -> Error {
-    let colour = std::env::var_os("NO_COLOR").is_none() && crate::sys::is_terminal(crate::sys::STREAMS[2]);
-    Error::rendered(Failed { diagnostics, sources: loader.sources }.render(colour))
 }
 
 fn list(caller: &Caller, json: bool) -> String {
@@ -51,7 +46,7 @@ fn show(caller: &Caller, name: &str, resolved: bool, origin: bool) -> Result<Str
     let mut loader = caller.loader();
     let layers = loader.profile(name);
     if !loader.errors.is_empty() {
-        return Err(fail(std::mem::take(&mut loader.errors), loader));
+        return Err(output::wrong(loader.errors, loader.sources));
     }
     let mut merged = Merged::default();
     let mut out = String::new();

@@ -1,12 +1,11 @@
 //! `sbx profile check`: prints the errors in profiles, and the grants that undo or weaken the sandbox.
 
 use super::layers::Caller;
-use super::profile::fail;
+use super::output;
 use crate::error::{Result, printable};
 use crate::profile::{Diagnostic, Loader, Merged, Vars, resolve};
 use crate::review::{Review, Severity, review};
 use crate::spec::Origin;
-use crate::sys;
 use serde_json::json;
 use std::fmt::Write;
 use std::path::Path;
@@ -15,7 +14,7 @@ use std::path::Path;
 const ELSEWHERE: &str = "${HOME}/.current-directory";
 
 pub(super) fn main(caller: &Caller, files: &[impl AsRef<Path>], strict: bool, json: bool) -> Result<u8> {
-    let colour = std::env::var_os("NO_COLOR").is_none() && sys::is_terminal(sys::STREAMS[1]);
+    let colour = output::colour(1);
     let (mut report, mut rows) = (String::new(), Vec::new());
     let mut good = true;
     for file in files {
@@ -31,14 +30,14 @@ pub(super) fn main(caller: &Caller, files: &[impl AsRef<Path>], strict: bool, js
                 good = false;
                 let errors_as_json: Vec<_> = errors.iter().map(|error| as_json(error, &loader)).collect();
                 rows.push(json!({ "profile": shown, "errors": errors_as_json }));
-                super::complain(&fail(errors, loader));
+                output::complain(&output::wrong(errors, loader.sources));
             }
         }
     }
     if json {
         report = format!("{:#}\n", serde_json::Value::Array(rows));
     }
-    super::print(&report)?;
+    output::print(&report)?;
     Ok(if good { 0 } else { 1 })
 }
 

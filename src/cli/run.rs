@@ -1,6 +1,6 @@
 //! `sbx run`: plans the sandbox, launches it, and reports how the program ended.
 
-use super::{args, layers};
+use super::{args, layers, output};
 use crate::error::{Error, Result};
 use crate::launch::{self, Events, Outcome, Status, Told};
 use crate::sys::{self, UnownedFd};
@@ -16,12 +16,12 @@ pub(super) fn main(args: &args::Run) -> u8 {
         Err(mut error) => {
             if let Some(verb) = args.program.first().and_then(|program| program.to_str())
                 && error.status == exit::NOT_FOUND
-                && super::VERBS.contains(&verb)
+                && args::VERBS.contains(&verb)
             {
                 error = error.hint(format!("sbx's own `{verb}` comes before the flags: sbx {verb} FLAGS"));
             }
             status.failed(&error);
-            super::complain(&error)
+            output::complain(&error)
         }
     }
 }
@@ -59,7 +59,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     };
     if outcome == Outcome::TimedOut {
         let time = plan.process.timeout.map_or_else(String::new, |time| humantime::format_duration(time).to_string());
-        super::complain(&Error::new(format!("the program was ended after {time} (process.timeout)")));
+        output::complain(&Error::new(format!("the program was ended after {time} (process.timeout)")));
     }
     verdict(&plan, outcome, status);
     if matches!(outcome, Outcome::Signaled(libc::SIGSEGV | libc::SIGSYS)) && is_of_32_bits(&plan) {
@@ -90,7 +90,7 @@ fn verdict(plan: &plan::Plan, outcome: Outcome, status: &mut Status) {
         (_, 0) => {}
         (Outcome::Signaled(libc::SIGKILL) | Outcome::Killed, _) => {
             let more = if killed > 1 { format!(", with {} more of its processes", killed - 1) } else { String::new() };
-            super::complain(&Error::new(format!("the program was ended for memory{more} ({})", limit(&memory))));
+            output::complain(&Error::new(format!("the program was ended for memory{more} ({})", limit(&memory))));
         }
         (_, 1) => {
             let who = if names.is_empty() { "a process of the program's" } else { &names };

@@ -1,6 +1,6 @@
 //! `sbx selftest`: prints a table of what was tried inside a sandbox, and with what result.
 
-use super::{args, layers};
+use super::{args, layers, output};
 use crate::error::Result;
 use crate::selftest::{self, Outcome, Report};
 use std::fmt::Write;
@@ -10,7 +10,7 @@ pub(super) fn main(args: &args::Selftest) -> Result<u8> {
     let (sandbox, facts) = layers::sandbox(&args.sandbox, &["sbx-selftest".into()], &caller)?;
     let report = selftest::run(sandbox, facts)?;
     let text = if args.json { format!("{:#}\n", serde_json::json!(report)) } else { table(&report, args.verbose) };
-    super::print(&text)?;
+    output::print(&text)?;
     Ok(u8::from(report.count(Outcome::Failed) > 0))
 }
 

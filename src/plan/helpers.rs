@@ -1,7 +1,7 @@
 //! Helpers: programs of the host that do something for a sandbox from outside of it. Each is planned where it is
 //! needed; `launch/helpers` starts and watches all of them in the same way.
 
-use super::render::{Lines, from};
+use super::lines::{Lines, from};
 use crate::spec::Origin;
 use serde::Serialize;
 use std::path::PathBuf;

@@ -161,7 +161,7 @@ pub(super) fn collect(
             Some((source, _)) => source.clone(),
             // Files that are shown come from the host's own tree, even if the root is another one.
             None if rule.mode.shows_host() && root != Path::new("/") => resolved(facts, &rule.path, &rule.origin)?,
-            None => crate::host_path(root, &real),
+            None => crate::host::below(root, &real),
         };
         if rule.mode.shows_host() {
             let from = from.as_ref().map(|(real, links)| (links, real));
@@ -332,14 +332,14 @@ fn root(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Re
         }
         items.insert(real, own(what));
     };
-    if facts.paths.kind(&crate::host_path(root, Path::new("/var/tmp"))) == Some(&Kind::Dir) {
+    if facts.paths.kind(&crate::host::below(root, Path::new("/var/tmp"))) == Some(&Kind::Dir) {
         put(Path::new("/var/tmp"), ItemKind::Tmpfs { mode: 0o1777, size: None });
     }
     // Homes of persons outside of /home and /root. System accounts are left out: their homes are directories that
     // programs need.
     for account in facts.accounts.iter().filter(|account| account.is_person() && account.home != facts.home) {
         let real = facts.paths.resolve(root, &account.home).map(|(real, _)| real).unwrap_or_default();
-        let there = facts.paths.kind(&crate::host_path(root, &real)).is_some();
+        let there = facts.paths.kind(&crate::host::below(root, &real)).is_some();
         let covered = ["/home", "/root"].iter().any(|dir| real.starts_with(dir));
         if there && !covered && real.parent().is_some() {
             put(&account.home, ItemKind::Tmpfs { mode: 0o700, size: None });
@@ -398,7 +398,7 @@ fn etc(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'static str, Str
     }
     // A file that the host lacks cannot be added to a read-only /etc. resolv.conf is often a link into /run.
     files.retain(|(path, _)| {
-        facts.paths.kind(&crate::host_path(base(&sandbox.filesystem.root), Path::new(path))).is_some()
+        facts.paths.kind(&crate::host::below(base(&sandbox.filesystem.root), Path::new(path))).is_some()
     });
     files
 }
@@ -444,7 +444,7 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<Note>)
         };
         let host_parent = source.join(parent.strip_prefix(above).unwrap_or(Path::new("")));
         let host_parent: PathBuf = host_parent.components().collect();
-        let listing = facts.paths.listing(&host_parent).filter(|_| host_parent == crate::host_path(root, parent));
+        let listing = facts.paths.listing(&host_parent).filter(|_| host_parent == crate::host::below(root, parent));
         let (true, Some(listing)) = (*ro, listing) else {
             if item.options.prefer {
                 notes.push(not_hidden(&path, &item, NotInMode::LiesIn(above.to_owned())));
@@ -456,7 +456,7 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<Note>)
             let hint = "use `masked` (there, empty) or `deny` (there, closed), or `prefer` to go on without";
             return Err(Error::new(message).origin(&item.origin).hint(hint));
         };
-        if listing.is_empty() && facts.paths.kind(&crate::host_path(root, &path)).is_none() {
+        if listing.is_empty() && facts.paths.kind(&crate::host::below(root, &path)).is_none() {
             continue;
         }
         let entry = |what| Item { what, ..cover.clone() };

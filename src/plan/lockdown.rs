@@ -1,7 +1,7 @@
 //! The lock-down: what is taken from the program before it runs, beside what the view does not show.
 
+use super::lines::Lines;
 use super::note::Note;
-use super::render::Lines;
 use super::syscalls::{self, Arch, Base, refusals};
 use super::{CapabilityPlan, LandlockPlan, Placed, landlock, privileges, undone};
 use crate::error::Result;

@@ -3,6 +3,7 @@
 
 mod bpf;
 mod bus_proxy;
+mod capabilities;
 mod cgroup;
 mod desktop;
 mod env;
@@ -11,11 +12,13 @@ mod ids;
 mod items;
 mod landlock;
 mod limits;
+mod lines;
 mod lockdown;
 mod namespaces;
 mod note;
 mod op;
 mod ordered;
+mod parts;
 mod place;
 mod privileges;
 mod process;
@@ -31,6 +34,7 @@ mod tree;
 mod undone;
 mod view;
 
+pub use capabilities::CapabilityPlan;
 pub use cgroup::{CgroupSource, source as cgroup_source};
 pub use helpers::{Argument, Confinement, HelperSpec, HelperWords, Loss, Phase, Readiness};
 pub use ids::{IdMapping, IdPlan, Writer};
@@ -40,14 +44,14 @@ pub use lockdown::LockdownPlan;
 pub use namespaces::NamespacePlan;
 pub use note::{MissingNamespace, NotInMode, Note};
 pub use op::{Attributes, Op};
-pub use privileges::CapabilityPlan;
+pub use parts::{Closed, Create, Placed};
 pub use process::ProcessPlan;
 pub use receipt::{Enforced, Receipt, receipt};
 pub use render::text;
 pub use requirements::{APPARMOR, KERNEL_FLOOR, explain};
 pub use resources::ResourcePlan;
 pub use setting::Setting;
-pub use view::{Closed, Create, Placed, ViewPlan};
+pub use view::ViewPlan;
 
 use crate::error::Result;
 use crate::host::Facts;

@@ -1,8 +1,8 @@
 //! Plans the namespaces, and what is set up in them: ids, the host name, the loopback interface.
 
 use super::ids::{self, IdMapping, IdPlan, Writer};
+use super::lines::Lines;
 use super::note::{MissingNamespace, Note};
-use super::render::Lines;
 use super::requirements;
 use crate::error::{Error, Result};
 use crate::host::Facts;

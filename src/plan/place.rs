@@ -290,7 +290,7 @@ impl Placer<'_> {
     fn close(&mut self, path: &Path, item: &Item) -> Result<()> {
         let closed = item.what == ItemKind::Deny;
         self.pin(path, &item.origin);
-        let host = crate::host_path(self.root, path);
+        let host = crate::host::below(self.root, path);
         let kind = match self.mount_point(path, item)? {
             Some(kind) => kind,
             None => {

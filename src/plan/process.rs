@@ -1,7 +1,7 @@
 //! Plans the program: what is executed, with which arguments, environment, working directory, terminal and descriptors.
 
+use super::lines::{Lines, quote};
 use super::namespaces::NamespacePlan;
-use super::render::{Lines, quote};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::spec::{Descriptors, Namespace, Root, Sandbox, Tty};
@@ -20,7 +20,7 @@ pub struct ProcessPlan {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub pwd: bool,
     /// Program and arguments.
-    #[serde(serialize_with = "lossy")]
+    #[serde(serialize_with = "crate::spec::lossy")]
     pub args: Vec<OsString>,
     /// The program to execute, if it is not the first of the arguments.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,11 +53,6 @@ pub struct ProcessPlan {
     /// Whether the sandbox ends when the caller does.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dies_with_caller: bool,
-}
-
-/// Serializes arguments as text; bytes that are not UTF-8 become U+FFFD.
-fn lossy<S: Serializer>(args: &[OsString], serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serializer.collect_seq(args.iter().map(|arg| arg.to_string_lossy()))
 }
 
 /// Serializes variables as [`lossy`] does arguments.

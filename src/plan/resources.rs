@@ -1,7 +1,7 @@
 //! Plans resources: the sandbox's cgroup, and the setrlimit(2) limits of the program.
 
+use super::lines::{Lines, from};
 use super::note::Note;
-use super::render::{Lines, from};
 use super::{CgroupPlan, CgroupSource, limits};
 use crate::error::Result;
 use crate::host::Facts;

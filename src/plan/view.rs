@@ -1,15 +1,15 @@
 //! Plans the view: what the program sees of the filesystem, in the order in which it is made.
 
+use super::lines::{Lines, from};
 use super::note::Note;
 use super::op::Attributes;
-use super::render::{Lines, from};
+use super::parts::{Closed, Create, Placed};
 use super::{HelperSpec, IdPlan, Op, desktop, env, items, ordered, place};
 use crate::error::Result;
 use crate::host::Facts;
-use crate::spec::{Origin, Root, Sandbox};
+use crate::spec::{Root, Sandbox};
 use serde::Serialize;
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 /// Everything that is made for the view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,41 +25,6 @@ pub struct ViewPlan {
     /// Optional masks that are left out, since nothing has to be hidden.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<Closed>,
-}
-
-/// A directory to make on the host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Create {
-    /// Path on the host.
-    pub path: PathBuf,
-    /// The line that asked for it.
-    pub origin: Origin,
-}
-
-/// A part of the view with the line that asked for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Placed {
-    /// The operation that makes it.
-    #[serde(flatten)]
-    pub op: Op,
-    /// The line that asked for it.
-    pub origin: Origin,
-    /// In a bare root: make the mount point if it is missing, and the directories above it with these permissions.
-    /// Elsewhere the plan has an operation for each, and this is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ensure: Option<u32>,
-}
-
-/// A path whose optional mask is left out, because the program cannot open it anyway: nothing is there, or this user
-/// may not open it on the host either and no other id is mapped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Closed {
-    /// Path on the host.
-    pub path: PathBuf,
-    /// The line that asked for it.
-    pub origin: Origin,
-    /// Why nothing is mounted over it.
-    pub why: &'static str,
 }
 
 /// The view, with the environment and the helpers that are planned along with it.

@@ -1,6 +1,6 @@
 //! Reviews the desktop's services: the display, sound, portals, and the session bus.
 
-use super::{Finding, Verdict, listed, note, undoes, weakens};
+use super::verdict::{Finding, Verdict, listed, note, undoes, weakens};
 use crate::spec::{BusPolicy, Network, Sandbox};
 
 pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {

@@ -1,8 +1,8 @@
 //! Reviews the paths of the host that are shown: what lies there, and what a program inside can do with it.
 
 use super::targets::{Target, TargetKind, all, is_harmless};
+use super::verdict::{Finding, Severity, Verdict, listed, note, undoes, weakens};
 use super::view::{Shown, ShownExtent, View, own_homes};
-use super::{Finding, Severity, Verdict, listed, note, undoes, weakens};
 use crate::profile::Vars;
 use crate::spec::{Network, Root, Sandbox};
 use std::path::{Path, PathBuf};

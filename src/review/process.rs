@@ -1,6 +1,6 @@
 //! Reviews the network, namespaces, ids, devices, the terminal, the environment and lock-down.
 
-use super::{Finding, Verdict, note, undoes, weakens};
+use super::verdict::{Finding, Verdict, note, undoes, weakens};
 use crate::spec::{Capabilities, Filter, Namespace, Requirement, Sandbox, Tty, User};
 
 pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {

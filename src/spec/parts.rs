@@ -7,7 +7,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-fn lossy<S: Serializer>(args: &[OsString], serializer: S) -> Result<S::Ok, S::Error> {
+/// Serializes words that need not be UTF-8: what is not becomes U+FFFD.
+pub fn lossy<S: Serializer>(args: &[OsString], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(args.iter().map(|arg| arg.to_string_lossy()))
 }
 

@@ -1,7 +1,6 @@
 //! Types of the table's rows: a call's name and numbers, its groups, and the rule that each policy starts from.
 
 use super::group::{Group, bits};
-use super::table::ROWS;
 use super::why::Why;
 use serde::Serialize;
 
@@ -140,10 +139,5 @@ impl Row {
     /// Whether the call belongs to this group.
     pub fn is_in(&self, group: Group) -> bool {
         group.0 == bits::KNOWN || self.groups & group.0 != 0
-    }
-
-    /// Finds a call by its name.
-    pub fn named(name: &str) -> Option<&'static Row> {
-        ROWS.binary_search_by(|row| row.name().cmp(name)).ok().map(|at| &ROWS[at])
     }
 }

@@ -505,3 +505,10 @@ pub static ROWS: [Row; 483] = [
     plain("write", [1, 4, 64, 4], BASIC_IO),
     plain("writev", [20, 146, 66, 146], BASIC_IO),
 ];
+
+impl Row {
+    /// Finds a call by its name.
+    pub fn named(name: &str) -> Option<&'static Row> {
+        ROWS.binary_search_by(|row| row.name().cmp(name)).ok().map(|at| &ROWS[at])
+    }
+}

@@ -1,0 +1,41 @@
+//! The description of one sandbox.
+
+use super::filesystem::Filesystem;
+use super::limits::Limits;
+use super::note::Note;
+use super::origin::Origins;
+use super::parts::{Assert, Desktop, Device, Namespaces, Network, Process, Rlimit, Security, SessionBus};
+use serde::Serialize;
+
+/// The description of one sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct Sandbox {
+    /// The program and how it is started.
+    pub process: Process,
+    /// Namespaces shared with the host or joined.
+    pub namespaces: Namespaces,
+    /// The view of the filesystem.
+    pub filesystem: Filesystem,
+    /// Devices that the program can open.
+    pub devices: Vec<Device>,
+    /// The network that the program has.
+    pub network: Network,
+    /// Resource limits of the process: setrlimit(2).
+    pub rlimits: Vec<Rlimit>,
+    /// Limits of the sandbox's cgroup: cgroup v2.
+    pub limits: Limits,
+    /// Capabilities, the system call filter, and Landlock.
+    pub security: Security,
+    /// Services of the desktop that the program can reach.
+    pub desktop: Desktop,
+    /// Access to the session bus.
+    pub session_bus: SessionBus,
+    /// Assertions of the profile, which `sbx selftest` tries.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asserts: Vec<Assert>,
+    /// Notes for the user about how the layers were read.
+    pub notes: Vec<Note>,
+    /// Origins of the settings that have none of their own.
+    #[serde(skip)]
+    pub origins: Origins,
+}
