@@ -13,7 +13,7 @@ fn figures_agree_with_what_a_parent_is_told() {
     let _alone = alone();
     need!(limits(), tools(&["python3"]));
     let place = Place::new();
-    let work = "n = 0\nfor i in range(3000000): n += i\na = b'x' * (80 << 20)";
+    let work = "n = 0\nfor i in range(12000000): n += i\na = b'x' * (80 << 20)";
     let script = format!(
         "import json, resource, subprocess, sys
          ran = subprocess.run(sys.argv[1:] + [{work:?}], stderr=subprocess.PIPE, text=True)
