@@ -66,6 +66,18 @@ pub fn groups(file: &Path) -> Vec<(String, u32)> {
         .collect()
 }
 
+/// The names of the members that a group(5) file lists for a group, without those whose primary group it is; `None` if
+/// the file does not have the group.
+pub fn members(file: &Path, gid: u32) -> Option<Vec<String>> {
+    let text = std::fs::read(file).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().find_map(|line| {
+        let mut fields = line.split(':').skip(2);
+        let found = fields.next()?.parse() == Ok(gid);
+        let members = fields.next().unwrap_or_default();
+        found.then(|| members.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+    })
+}
+
 /// The ranges in a subuid(5) file that belong to a user, by name or by user id.
 pub fn ranges(file: &Path, name: Option<&str>, uid: u32) -> Vec<Range> {
     parse_ranges(&std::fs::read_to_string(file).unwrap_or_default(), name, uid)

@@ -5,12 +5,14 @@
 mod accounts;
 mod cgroup;
 mod desktop;
+mod links;
 mod paths;
 mod vars;
 
 pub use accounts::{Account, Range};
 pub use cgroup::{CgroupFacts, Delegated, Hierarchy, Manager, SbxService, ScopeManager, own_cgroup};
 pub use desktop::{DesktopFacts, bus_path};
+pub use links::LinkWriters;
 pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Kind, Paths, below};
 pub use vars::vars;

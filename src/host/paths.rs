@@ -2,6 +2,7 @@
 //! access to the host.
 
 use super::DesktopFacts;
+use super::links::{Caller, LinkWriters};
 use crate::spec::{Mode, Namespace, Root, Sandbox};
 use crate::sys;
 use serde::{Serialize, Serializer};
@@ -47,6 +48,9 @@ pub struct Paths {
     denied: BTreeSet<OsString>,
     /// Paths that need no mask, and why.
     closed: BTreeMap<OsString, &'static str>,
+    /// Who may have put the links on the way to files that are shown, by the link's path.
+    #[serde(skip)]
+    links: BTreeMap<PathBuf, LinkWriters>,
     /// Entries of directories that contain a hidden path, by the directory's path.
     listings: BTreeMap<PathBuf, Vec<(String, Kind)>>,
     /// Entries of the root directory that the view starts from.
@@ -91,6 +95,11 @@ impl Paths {
         self.closed.insert(path.into(), CLOSED);
     }
 
+    /// Who may have put a link where it is. Known only for links on the way to files that are shown.
+    pub fn link_writers(&self, link: &Path) -> Option<&LinkWriters> {
+        self.links.get(link)
+    }
+
     /// Why a path needs no mask; `None` if it does. Known only for paths whose mask is `optional`.
     pub fn closed(&self, path: &Path) -> Option<&'static str> {
         self.closed.get(path.as_os_str()).copied()
@@ -117,6 +126,22 @@ impl Paths {
         Some((walk.inside(), links))
     }
 
+    /// Records who may have put the links on the way to a file that is shown.
+    fn judge_links(&mut self, path: &Path, home: &Path, accounts: &[super::Account]) {
+        let root = Path::new("/");
+        let links = self.resolve(root, path).map(|(_, links)| links).unwrap_or_default();
+        if links.is_empty() {
+            return;
+        }
+        let (uid, gid) = sys::ids();
+        self.look(root, home);
+        let home = self.resolve(root, home).map_or_else(|| home.to_owned(), |(real, _)| real);
+        let caller = Caller { uid, gid, home, accounts };
+        for (link, _) in links {
+            self.links.entry(link).or_insert_with_key(|link| caller.writers(link));
+        }
+    }
+
     /// Takes the entries of the root directory that the view starts from.
     pub(super) fn take_top(&mut self) -> Vec<(String, Kind)> {
         std::mem::take(&mut self.top)
@@ -138,6 +163,9 @@ impl Paths {
             Root::Dir(dir) => dir.clone(),
             _ => none.clone(),
         };
+        if root != none {
+            self.look(&none, &root);
+        }
         if matches!(sandbox.filesystem.root, Root::Host | Root::Dir(_)) {
             self.top = self.list_directory(&root).clone();
         }
@@ -153,6 +181,9 @@ impl Paths {
                 for rest in inner.map_while(|inner| inner.path.strip_prefix(&rule.path).ok()) {
                     self.look(&none, &from.join(rest));
                 }
+            }
+            if rule.mode.shows_host() {
+                self.judge_links(rule.options.from.as_ref().unwrap_or(&rule.path), home, accounts);
             }
             if rule.mode == Mode::Hidden {
                 self.list(&root, &rule.path);
@@ -172,9 +203,11 @@ impl Paths {
         }
         for device in sandbox.devices.iter().filter(|device| device.name.starts_with('/')) {
             self.look(&none, Path::new(&device.name));
+            self.judge_links(Path::new(&device.name), home, accounts);
         }
         for path in desktop.all_paths() {
             self.look(&none, path);
+            self.judge_links(path, home, accounts);
         }
         for device in DEVICES {
             self.look(&none, &Path::new("/dev").join(device));

@@ -40,14 +40,13 @@ impl<'p> Mapped<'p> {
 
 /// Creates a directory on the host (`create` of a path) with mode 0700, as is usual for what programs keep in a home.
 fn make_directory(create: &Create) -> Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    if create.path.exists() {
-        return Ok(());
-    }
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&create.path).map_err(|error| {
-        let path = create.path.display();
-        Error::new(format!("cannot create {path}: {}", sys::Errno::from(error)))
-            .origin(&create.origin)
-            .hint("make it by hand, and leave `create` out; or use `optional` instead of it")
+    let path = create.path.display();
+    sys::make_directories(&create.path, 0o700).map_err(|errno| {
+        let error = Error::new(format!("cannot create {path}: {errno}")).origin(&create.origin);
+        match errno.0 {
+            libc::ELOOP => error
+                .hint(format!("a link was put on the way to {path} while sbx was starting; see who else writes there")),
+            _ => error.hint("make it by hand, and leave `create` out; or use `optional` instead of it"),
+        }
     })
 }

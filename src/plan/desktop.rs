@@ -2,7 +2,8 @@
 
 use super::HelperSpec;
 use super::bus_proxy;
-use super::items::{Item, ItemKind, base, own, resolved};
+use super::items::{Item, ItemKind, base, own};
+use super::links::resolved;
 use super::note::Note;
 use crate::error::{Error, Result};
 use crate::host::{Facts, bus_path};

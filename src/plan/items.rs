@@ -3,6 +3,7 @@
 
 use super::Closed;
 use super::ids::IdPlan;
+use super::links::{self, circle, followed};
 use super::note::{NotInMode, Note};
 use super::project::{self, InForce, Others};
 use super::tree::{Tree, within};
@@ -139,11 +140,11 @@ pub(super) fn collect(
     let rules = &sandbox.filesystem.paths;
     let judged = rules.iter().any(|rule| rule.project);
     let mut others = Others::default();
+    let mut writable = None;
+    let mut linked: Vec<(&PathRule, Vec<PathBuf>)> = Vec::new();
     for rule in rules.iter().filter(|rule| !rule.project).chain(rules.iter().filter(|rule| rule.project)) {
         let Some((real, links)) = facts.paths.resolve(root, &rule.path) else {
-            return Err(Error::new(format!("{}: its links go in a circle", rule.path.display()))
-                .origin(&rule.origin)
-                .hint("name the file itself, or mend the link"));
+            return Err(circle(&rule.path, &rule.origin));
         };
         if rule.project {
             // The layers below may say something else of the link's target than of the link itself.
@@ -156,17 +157,22 @@ pub(super) fn collect(
         } else if judged {
             others.record(&real, rule);
         }
-        let from = rule.options.from.as_deref().map(|from| followed(facts, from, &rule.origin)).transpose()?;
-        let source = match &from {
-            Some((source, _)) => source.clone(),
+        let (source, source_links) = match &rule.options.from {
+            Some(from) => followed(facts, from, &rule.origin)?,
             // Files that are shown come from the host's own tree, even if the root is another one.
-            None if rule.mode.shows_host() && root != Path::new("/") => resolved(facts, &rule.path, &rule.origin)?,
-            None => crate::host::below(root, &real),
+            None if rule.mode.shows_host() && root != Path::new("/") => followed(facts, &rule.path, &rule.origin)?,
+            None => (crate::host::below(root, &real), links.clone()),
         };
-        if rule.mode.shows_host() {
-            let from = from.as_ref().map(|(real, links)| (links, real));
-            for (links, real) in std::iter::once((&links, &source)).chain(from) {
-                reject_escaping_links(facts, links, real).map_err(|error| error.origin(&rule.origin))?;
+        if rule.mode.shows_host() && !source_links.is_empty() && !shown_anyway(sandbox, facts, ids, rule, &source)? {
+            let writable = writable.get_or_insert_with(|| writable_sources(sandbox, facts));
+            if let Err(error) = links::check_source(facts, writable, &source_links, &source) {
+                if rule.options.prefer {
+                    let why = NotInMode::Cannot(error.message);
+                    let (path, mode, origin) = (rule.path.clone(), rule.mode, rule.origin.clone());
+                    notes.push(Note::Path { path, mode, origin, why });
+                    continue;
+                }
+                return Err(error.origin(&rule.origin));
             }
         }
         let hides = matches!(rule.mode, Mode::Masked | Mode::Deny);
@@ -197,6 +203,9 @@ pub(super) fn collect(
             closed.push(Closed { path: source, origin: rule.origin.clone(), why });
             continue;
         }
+        if !links.is_empty() {
+            linked.push((rule, links.iter().map(|(link, _)| link.clone()).collect()));
+        }
         for (link, text) in links {
             items.insert_missing(link, || own(ItemKind::Link(text)));
         }
@@ -220,22 +229,58 @@ pub(super) fn collect(
             items.insert(real, item);
         }
     }
+    for (rule, links) in linked {
+        let writable = |path| match items.nearest(path) {
+            Some((dir, Item { what: ItemKind::Bind { ro: false, device: false, .. }, .. })) => Some(dir),
+            _ => None,
+        };
+        let Some(why) = links::replaceable(rule, &links, writable) else { continue };
+        let (path, mode) = (rule.path.clone(), rule.mode);
+        if rule.options.prefer {
+            notes.push(Note::Path { path, mode, origin: rule.origin.clone(), why: NotInMode::Cannot(why) });
+        } else {
+            let real = facts.paths.resolve(root, &path).map_or(path.clone(), |(real, _)| real);
+            return Err(Error::new(format!("{} cannot be `{}` here: {why}", path.display(), mode.word()))
+                .origin(&rule.origin)
+                .hint(format!("name {} itself; or `{},prefer` goes on without", real.display(), mode.word())));
+        }
+    }
     compose(&mut items, facts, root, notes)?;
     Ok(items)
 }
 
-/// Refuses a path that goes through a link below the current directory which leads out of it: otherwise whoever wrote
-/// the files there would choose what is shown. If the current directory holds the user's home, its links are the user's
-/// own.
-fn reject_escaping_links(facts: &Facts, links: &[(PathBuf, PathBuf)], real: &Path) -> Result<()> {
-    let cwd = &facts.cwd;
-    let Some((link, _)) = links.iter().find(|(link, _)| within(link, cwd)) else { return Ok(()) };
-    if within(real, cwd) || within(&facts.home, cwd) {
-        return Ok(());
+/// The real paths of everything that the profile shows writable, each with the line that does.
+fn writable_sources<'a>(sandbox: &'a Sandbox, facts: &Facts) -> Vec<(PathBuf, &'a Origin)> {
+    let rules = sandbox.filesystem.paths.iter().filter(|rule| rule.mode == Mode::Rw);
+    rules
+        .filter_map(|rule| {
+            let source = rule.options.from.as_ref().unwrap_or(&rule.path);
+            Some((facts.paths.resolve(Path::new("/"), source)?.0, &rule.origin))
+        })
+        .collect()
+}
+
+/// Whether the view shows a file of the host at its own path as freely as this rule does, even without the rules that
+/// go through links. Then it does not matter who put the links there.
+fn shown_anyway(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, rule: &PathRule, source: &Path) -> Result<bool> {
+    let mut items = Items::new();
+    root(&mut items, sandbox, facts, ids)?;
+    let base = base(&sandbox.filesystem.root);
+    for other in &sandbox.filesystem.paths {
+        let Some((real, links)) = facts.paths.resolve(base, &other.path) else { continue };
+        let what = match (other.mode, &other.options.from) {
+            (Mode::Ro | Mode::Rw, _) if !links.is_empty() => continue,
+            (Mode::Ro | Mode::Rw, None) => {
+                ItemKind::Bind { source: real.clone(), ro: other.mode == Mode::Ro, device: false }
+            }
+            _ => ItemKind::Masked,
+        };
+        items.insert(real, own(what));
     }
-    let message =
-        format!("{} is a link that leads out of the current directory, to {}", link.display(), real.display());
-    Err(Error::new(message).hint("if that is meant, name the path that it leads to"))
+    Ok(items.nearest(source).is_some_and(|(above, item)| match &item.what {
+        ItemKind::Bind { source: shown, ro, .. } => shown == above && (rule.mode == Mode::Ro || !ro),
+        _ => false,
+    }))
 }
 
 /// The error for a path of the host that does not exist, or that this user may not look up.
@@ -252,24 +297,6 @@ fn absent(facts: &Facts, rule: &PathRule, source: &Path) -> Error {
     Error::new(format!("{path}: there is no such file or directory"))
         .origin(&rule.origin)
         .hint(format!("create it, or write `{spelt}` if it may be absent"))
-}
-
-/// Resolves the links of a path of the host: the child opens it by a call that follows none.
-///
-/// # Errors
-///
-/// Its links go in a circle.
-pub(super) fn resolved(facts: &Facts, path: &Path, origin: &Origin) -> Result<PathBuf> {
-    followed(facts, path, origin).map(|(real, _)| real)
-}
-
-/// As [`resolved`], with the links that were followed, each with its text.
-fn followed(facts: &Facts, path: &Path, origin: &Origin) -> Result<(PathBuf, Vec<(PathBuf, PathBuf)>)> {
-    facts.paths.resolve(Path::new("/"), path).ok_or_else(|| {
-        Error::new(format!("{}: its links go in a circle", path.display()))
-            .origin(origin)
-            .hint("name the file itself, or mend the link")
-    })
 }
 
 /// Whether the view makes this path itself, even if the host lacks it.
@@ -300,6 +327,12 @@ fn root(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Re
         Root::Empty | Root::Bare => return Ok(()),
         Root::Host => Path::new("/"),
         Root::Dir(dir) => {
+            let origin = &sandbox.filesystem.root_origin;
+            let (real, links) = followed(facts, dir, origin)?;
+            if !links.is_empty() {
+                let message = format!("the root {} leads through a link, to {}", dir.display(), real.display());
+                return Err(Error::new(message).origin(origin).hint(format!("write `dir:{}`", real.display())));
+            }
             if facts.top.is_empty() {
                 return Err(Error::new(format!("{}: it is no directory with a tree in it", dir.display()))
                     .origin(&sandbox.filesystem.root_origin)

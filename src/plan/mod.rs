@@ -13,6 +13,7 @@ mod items;
 mod landlock;
 mod limits;
 mod lines;
+mod links;
 mod lockdown;
 mod namespaces;
 mod note;

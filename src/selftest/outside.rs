@@ -13,6 +13,7 @@ use crate::spec::{BusPolicy, Descriptors, Mode, Network, Options, Origin, PathRu
 use crate::sys::{self, Errno, UnownedFd};
 use std::io::{Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
 use std::time::Duration;
 
 /// Numbers of the descriptors of the program's file, the facts and the results inside. None of them is in use here.
@@ -52,17 +53,48 @@ pub fn run(mut sandbox: Sandbox, mut facts: Facts) -> Result<Report> {
     let mut results = std::fs::File::from(results);
     sys::dup2(results.as_fd(), UnownedFd::new(NUMBERS[2])).map_err(system("dup2"))?;
     let outcome = launch::run(&plan, &mut Silent)?;
+    let left = host.facts.fixture.as_ref().map(|dir| next_start(&sandbox, &facts, &known.granted, dir));
     drop(host);
     let mut text = String::new();
     results
         .rewind()
         .and_then(|()| results.read_to_string(&mut text))
         .map_err(|error| Error::new(format!("cannot read what the self-test tells: {}", Errno::from(error))))?;
-    let told: Vec<Told> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let mut told: Vec<Told> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     if told.is_empty() {
         return Err(Error::new(format!("the self-test told nothing, and ended with {outcome:?}")));
     }
+    let told_left = told.iter_mut().find(|told| told.id == probes::LINK_LEFT);
+    if let (Some(Told { verdict: verdict @ Verdict::Open(_), .. }), Some(left)) = (told_left, left) {
+        *verdict = left;
+    }
     Ok(report(told, &known.granted))
+}
+
+/// The verdict on a link that a program has left in a writable directory of the fixture `dir`: what the next start does
+/// if its profile names the link's path.
+fn next_start(sandbox: &Sandbox, facts: &Facts, granted: &Granted, dir: &Path) -> Verdict {
+    if granted.shows(&dir.join(probes::SECRET)) {
+        return Verdict::Shared("the profile shows what the link leads to, too".into());
+    }
+    let link = dir.join(probes::LEFT);
+    let mut sandbox = sandbox.clone();
+    let origin = Origin("the self-test".into());
+    let rule = PathRule {
+        path: link.clone(),
+        mode: Mode::Ro,
+        options: Options::default(),
+        origin,
+        project: false,
+        below: None,
+    };
+    sandbox.filesystem.paths.push(rule);
+    sandbox.filesystem.paths.sort_by(|one, other| one.path.cmp(&other.path));
+    let facts = host::probe(&sandbox, facts.env.clone(), facts.cwd.clone(), facts.accounts.clone());
+    match plan::plan(&sandbox, &facts) {
+        Ok(_) => Verdict::Open(format!("{} is shown by way of the link", link.display())),
+        Err(error) => Verdict::Closed(format!("the next start refuses it: {}", error.message)),
+    }
 }
 
 /// The sandbox with the files of the self-test in its view, if the plan has room for them.
@@ -150,7 +182,7 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
         mounts: plan.namespaces.mounts,
         plain_proc: plan.view.parts.iter().any(|placed| match &placed.op {
             Op::Proc { masked, .. } => !masked,
-            Op::Bind { path, .. } => path == std::path::Path::new("/proc"),
+            Op::Bind { path, .. } => path == Path::new("/proc"),
             _ => false,
         }),
         x11: sandbox.desktop.x11,

@@ -19,6 +19,10 @@ pub(crate) const RW: &str = "rw";
 pub(crate) const INNER: &str = "rw/inner";
 /// A masked file, two levels below the writable directory.
 pub(crate) const MASKED: &str = "rw/sub/masked";
+/// A link that a probe leaves in the writable directory. It leads to [`SECRET`], which is not shown.
+pub(crate) const LEFT: &str = "rw/left";
+/// Id of the probe that leaves it. What the next start does with it is tried outside.
+pub(crate) const LINK_LEFT: &str = "link-left";
 /// A closed directory in the read-only one, with `file` in it.
 pub(crate) const DENIED: &str = "ro/denied";
 
@@ -90,6 +94,14 @@ pub(super) const PROBES: &[Probe] = &[
         granted: never,
     },
     Probe { id: "beside", title: "what lies beside a directory that is shown", attempt: beside, granted: never },
+    Probe {
+        id: LINK_LEFT,
+        title: "leave a link that the next start follows to what is not shown",
+        attempt: |facts| {
+            on(facts, LEFT, |link| verdict("making the link", symlink("../secret", link).map_err(Errno::from)))
+        },
+        granted: never,
+    },
     Probe {
         id: "set-id-make",
         title: "leave a set-user-ID file in a writable directory of the host",

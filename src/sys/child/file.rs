@@ -42,6 +42,12 @@ pub fn open_resolved(path: &CStr) -> Result<OwnedFd> {
     openat2(cwd(), path, libc::O_PATH, 0, ResolveFlag::RESOLVE_NO_SYMLINKS)
 }
 
+/// openat2(2) of a path below a directory that no link is followed on (RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS).
+pub fn open_below(dir: BorrowedFd<'_>, path: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
+    let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
+    openat2(dir, path, flags, mode, resolve)
+}
+
 /// mkdirat(2): creates a directory.
 pub fn mkdirat(dir: BorrowedFd<'_>, path: &CStr, mode: u32) -> Result<()> {
     Ok(nix::sys::stat::mkdirat(dir, path, Mode::from_bits_retain(mode))?)

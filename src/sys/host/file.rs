@@ -1,15 +1,15 @@
 //! Files: the calls that only the launcher needs.
 
-use crate::sys::child::openat;
+use crate::sys::child::{mkdirat, open_below, open_resolved, openat};
 use crate::sys::errno::{Errno, Result, done};
 use nix::sys::memfd::MFdFlags;
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::Whence;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Component, Path};
 
 /// Opens the file of a descriptor again, for writing without blocking (O_NONBLOCK): so the open file description that
 /// other processes share is not changed.
@@ -54,6 +54,40 @@ pub fn attribute(path: &Path, name: &CStr) -> Option<Vec<u8>> {
     Some(value)
 }
 
+/// getxattr(2): whether a file has an extended attribute of this name. True if that cannot be told.
+pub fn has_attribute(path: &Path, name: &CStr) -> bool {
+    let Some(path) = c(path) else { return true };
+    // SAFETY: path and name end with a NUL; with a length of 0 nothing is written.
+    let length = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) };
+    length >= 0 || !matches!(Errno::last().0, libc::ENODATA | libc::EOPNOTSUPP)
+}
+
+/// Creates a directory by its absolute path, and those missing above it, with these permissions. Nothing is done if the
+/// path exists. No link is followed: ELOOP if there is one on the way.
+pub fn make_directories(path: &Path, mode: u32) -> Result<()> {
+    let text = c(path).ok_or(Errno(libc::EINVAL))?;
+    match open_resolved(&text) {
+        Err(Errno(libc::ENOENT)) => {}
+        other => return other.map(drop),
+    }
+    let mut dir = open_resolved(c"/")?;
+    for name in path.components().filter(|part| matches!(part, Component::Normal(_))) {
+        let name = c(Path::new(name.as_os_str())).ok_or(Errno(libc::EINVAL))?;
+        let flags = libc::O_PATH | libc::O_DIRECTORY;
+        dir = match open_below(dir.as_fd(), &name, flags, 0) {
+            Err(Errno(libc::ENOENT)) => {
+                match mkdirat(dir.as_fd(), &name, mode) {
+                    Ok(()) | Err(Errno(libc::EEXIST)) => {}
+                    Err(errno) => return Err(errno),
+                }
+                open_below(dir.as_fd(), &name, flags, 0)?
+            }
+            other => other?,
+        };
+    }
+    Ok(())
+}
+
 /// flock(2): takes an exclusive lock; EWOULDBLOCK if somebody else has one. (nix's `Flock` takes ownership of the
 /// descriptor.)
 pub fn try_lock(fd: BorrowedFd<'_>) -> Result<()> {
@@ -71,4 +105,23 @@ pub fn empty_file(fd: BorrowedFd<'_>) -> Result<()> {
     nix::unistd::ftruncate(fd, 0)?;
     nix::unistd::lseek(fd, 0, Whence::SeekSet)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_are_made_but_not_by_way_of_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().canonicalize().unwrap();
+        make_directories(&real.join("a/b/c"), 0o700).unwrap();
+        assert!(real.join("a/b/c").is_dir());
+        assert_eq!(make_directories(&real.join("a/b"), 0o700), Ok(()), "it is there already");
+        std::os::unix::fs::symlink("elsewhere", real.join("a/link")).unwrap();
+        for path in ["a/link", "a/link/x"] {
+            assert_eq!(make_directories(&real.join(path), 0o700), Err(Errno(libc::ELOOP)), "{path}");
+        }
+        assert!(!real.join("a/elsewhere").exists());
+    }
 }
