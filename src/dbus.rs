@@ -4,10 +4,11 @@
 //! The other end is not trusted here. All reading ends at a deadline, the amount of data kept is bounded, and nothing
 //! that is received is used as an index without a check.
 
+use crate::socket::Socket;
 use crate::sys;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixStream};
+use std::os::unix::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Largest message that is accepted, in bytes. systemd's signals have less than 1 KiB.
@@ -28,30 +29,6 @@ pub(crate) struct Bus {
     signals: Vec<(String, Vec<u8>)>,
     /// Total size of the bodies in `signals`, in bytes.
     kept: usize,
-}
-
-/// A socket with one deadline for all reads, however slowly the other end writes. A timeout for each read would start
-/// again with every byte.
-struct Socket {
-    stream: UnixStream,
-    deadline: Instant,
-}
-
-impl Read for Socket {
-    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
-        let late = || std::io::Error::from_raw_os_error(libc::ETIMEDOUT);
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(late());
-        }
-        self.stream.set_read_timeout(Some(left))?;
-        match self.stream.read(bytes) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Err(late()),
-            // The other end has closed the connection: no message will come.
-            Ok(0) => Err(std::io::Error::from_raw_os_error(libc::ECONNRESET)),
-            other => other,
-        }
-    }
 }
 
 /// A method to call, and the types of its arguments.
@@ -125,15 +102,12 @@ pub(crate) fn connect(address: &str, patience: Duration) -> Result<Bus, String> 
     for part in address.split(';') {
         let Some(options) = part.strip_prefix("unix:") else { continue };
         let option = |name: &str| options.split(',').find_map(|option| option.strip_prefix(name)?.strip_prefix('='));
-        let stream = match (option("path"), option("abstract")) {
-            (Some(path), _) => UnixStream::connect(path),
-            (None, Some(name)) => {
-                SocketAddr::from_abstract_name(name).and_then(|address| UnixStream::connect_addr(&address))
-            }
+        let address = match (option("path"), option("abstract")) {
+            (Some(path), _) => SocketAddr::from_pathname(path),
+            (None, Some(name)) => SocketAddr::from_abstract_name(name),
             (None, None) => continue,
         };
-        let stream = stream.map_err(|error| sys::Errno::from(error).to_string());
-        match stream.and_then(|stream| Bus::greet(stream, patience)).and_then(Bus::hello) {
+        match reach(address, patience).and_then(Bus::greet).and_then(Bus::hello) {
             Ok(bus) => return Ok(bus),
             Err(error) => last = error,
         }
@@ -144,8 +118,12 @@ pub(crate) fn connect(address: &str, patience: Duration) -> Result<Bus, String> 
 /// Connects directly to a systemd manager by its own socket, where there is no bus and so no names. `patience` is the
 /// time that everything on the connection may take.
 pub(crate) fn connect_directly(socket: &std::path::Path, patience: Duration) -> Result<Bus, String> {
-    let connected = UnixStream::connect(socket).map_err(|error| sys::Errno::from(error).to_string());
-    connected.and_then(|stream| Bus::greet(stream, patience))
+    reach(SocketAddr::from_pathname(socket), patience).and_then(Bus::greet)
+}
+
+fn reach(address: std::io::Result<SocketAddr>, patience: Duration) -> Result<Socket, String> {
+    let socket = address.and_then(|address| Socket::connect(&address, patience));
+    socket.map_err(|error| sys::Errno::from(error).to_string())
 }
 
 /// Time that everything on a connection may take if no start depends on the answer.
@@ -157,13 +135,13 @@ pub(crate) const LONG: Duration = Duration::from_secs(30);
 impl Bus {
     /// Authenticates this user, and waits for the answer before anything else is sent: systemd 252 ignores a message
     /// that it reads together with the authentication.
-    fn greet(mut stream: UnixStream, patience: Duration) -> Result<Bus, String> {
+    fn greet(mut socket: Socket) -> Result<Bus, String> {
         let text = |error: std::io::Error| sys::Errno::from(error).to_string();
         // EXTERNAL takes the user id as decimal digits, each encoded in hexadecimal.
         let uid: String = sys::effective_uid().to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
-        stream.write_all(format!("\0AUTH EXTERNAL {uid}\r\nBEGIN\r\n").as_bytes()).map_err(text)?;
+        socket.write_all(format!("\0AUTH EXTERNAL {uid}\r\nBEGIN\r\n").as_bytes()).map_err(text)?;
         // A manager's signals may follow the answer at once: they stay in the buffer.
-        let mut socket = BufReader::with_capacity(4096, Socket { stream, deadline: Instant::now() + patience });
+        let mut socket = BufReader::with_capacity(4096, socket);
         let mut line = Vec::new();
         (&mut socket).take(1024).read_until(b'\n', &mut line).map_err(text)?;
         if !line.ends_with(b"\r\n") {
@@ -216,7 +194,7 @@ impl Bus {
     pub fn call_after(&mut self, method: &Method<'_>, body: &Body) {
         // A serial number that is unlikely to appear in other data.
         self.serial = 0x5b78_a5c3;
-        self.socket.get_mut().deadline = Instant::now() + LONG;
+        self.socket.get_mut().wait_until(Instant::now() + LONG);
         let mut end = vec![5, 1, b'u', 0];
         end.extend(self.serial.to_le_bytes());
         let mut seen: Vec<u8> = Vec::new();
@@ -257,7 +235,7 @@ impl Bus {
         message.extend(fields);
         pad(&mut message, 8);
         message.extend(&body.0);
-        self.socket.get_mut().stream.write_all(&message)
+        self.socket.get_mut().write_all(&message)
     }
 
     /// Waits for the next signal of this name (member); gives its body.
@@ -310,7 +288,7 @@ impl Bus {
 
 impl std::os::fd::AsFd for Bus {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.socket.get_ref().stream.as_fd()
+        self.socket.get_ref().as_fd()
     }
 }
 

@@ -12,7 +12,9 @@
 //! review   what a Sandbox grants that undoes it
 //! host     → Facts: what this machine and this user can do
 //! profile  TOML → settings with their places → Sandbox
+//! wayland  questions to a Wayland compositor
 //! dbus     questions to systemd and to a session bus
+//! socket   a connection on which everything ends at a deadline
 //! error    the error that users see
 //! spec     Sandbox: one sandbox as data, explicit and ordered
 //! exit     exit statuses
@@ -35,9 +37,11 @@ pub mod plan;
 pub mod profile;
 pub mod review;
 pub mod selftest;
+mod socket;
 pub mod spec;
 #[expect(unsafe_code, reason = "system calls that no crate has a safe function for")]
 mod sys;
+mod wayland;
 
 pub use sys::{Arena, Arguments, begin_phases, phase, print_phases};
 

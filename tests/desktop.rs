@@ -2,12 +2,14 @@
 
 mod common;
 
+use common::compositor::{Context, compositor};
 use common::process::{Daemon, children, name, signal};
-use common::{Place, Ran, ran, tools, userns};
-use std::io::{BufRead, BufReader, Read};
+use common::{Place, Ran, ran, tools, until, userns};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A session bus, and a name on it that answers Introspect.
 fn bus() -> (Daemon, String) {
@@ -167,6 +169,7 @@ fn sockets_of_the_desktop_are_let_in_one_by_one() {
     place.write("work/connect.py", CONNECT);
     let runtime = place.dir.path().join("run");
     listen(runtime.join("wayland-5"), "wayland");
+    let wayland = ["--set", "desktop.wayland=unrestricted"];
     listen(runtime.join("pipewire-0"), "pipewire");
     listen(runtime.join("pulse/native"), "pulse");
     listen(runtime.join("gnupg/S.gpg-agent"), "agent");
@@ -178,10 +181,130 @@ fn sockets_of_the_desktop_are_let_in_one_by_one() {
     };
     let missing = "No such file or directory";
     assert_eq!(run(&[]).ok(), format!("{missing}\n{missing}\n{missing}\n{missing}\n0\n"));
-    let some = run(&["--set", "desktop.wayland=true"]).ok();
+    let some = run(&wayland).ok();
     assert_eq!(some, format!("wayland\n{missing}\n{missing}\n{missing}\n1\n"));
-    let all = run(&["--set", "desktop.wayland=true", "--set", "desktop.sound=[\"pipewire\",\"pulse\"]"]).ok();
+    let all = run(&[&wayland[..], &["--set", "desktop.sound=[\"pipewire\",\"pulse\"]"]].concat()).ok();
     assert_eq!(all, format!("wayland\npipewire\npulse\n{missing}\n3\n"));
+}
+
+/// What a compositor offers to have restricted, and what sway 1.7 offers, which cannot restrict anything.
+const RESTRICTS: &[&str] = &["wl_compositor", "zwp_virtual_keyboard_manager_v1", "wp_security_context_manager_v1"];
+const HAS_POWERS: &[&str] = &["wl_compositor", "zwp_virtual_keyboard_manager_v1", "zwlr_screencopy_manager_v1"];
+
+/// A run in a session of Wayland's, whose runtime directory is `run` of the place.
+fn in_wayland(place: &Place, wayland: &str, script: &str) -> Command {
+    let mut command = place.command();
+    command.env("XDG_RUNTIME_DIR", place.dir.path().join("run")).env("WAYLAND_DISPLAY", "wayland-5");
+    command.args(["--set", &format!("desktop.wayland={wayland}"), "--", "/bin/sh", "-c", script]);
+    command
+}
+
+/// Accepts a connection on a socket that is restricted, and writes a word.
+fn serve(context: Context) -> Context {
+    let (mut stream, _) = context.listener.accept().unwrap();
+    stream.write_all(b"client").unwrap();
+    context
+}
+
+#[test]
+fn the_compositor_restricts_the_socket_that_is_let_in() {
+    need!(userns(), tools(&["python3"]));
+    let place = Place::new();
+    place.write("work/connect.py", CONNECT);
+    let contexts = compositor(&place.dir.path().join("run/wayland-5"), RESTRICTS);
+    let script = "d=$XDG_RUNTIME_DIR; echo $WAYLAND_DISPLAY; ls $d; /usr/bin/python3 connect.py $d/$WAYLAND_DISPLAY; read x; true";
+    let mut command = in_wayland(&place, "true", script);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let context = serve(contexts.recv_timeout(Duration::from_secs(30)).unwrap());
+    for text in ["sbx", "sbx.profile.default"] {
+        assert!(context.said.contains(&format!("{text}\0")), "{text}: {:?}", context.said);
+    }
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let lines: Vec<String> = (&mut out).lines().take(3).map(Result::unwrap).collect();
+    assert_eq!(lines, ["wayland-0", "wayland-0", "client"]);
+    assert!(!context.is_over(), "the compositor is to stop when the sandbox ends");
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    assert!(context.is_over());
+    // On the host there is the compositor's own socket, and nothing else.
+    let left = std::fs::read_dir(place.dir.path().join("run")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["wayland-5"]);
+}
+
+#[test]
+fn a_restricted_socket_ends_with_sbx_however_that_dies() {
+    need!(userns());
+    let place = Place::new();
+    let contexts = compositor(&place.dir.path().join("run/wayland-5"), RESTRICTS);
+    let mut command = in_wayland(&place, "true", "echo ready; sleep 60 & sleep 60");
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let context = contexts.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert!(line == "ready\n" && !context.is_over());
+    signal(child.id() as i32, libc::SIGKILL);
+    child.wait().unwrap();
+    assert!(until(|| context.is_over()));
+}
+
+#[test]
+fn a_compositor_that_cannot_restrict_is_shown_only_where_that_does_no_harm() {
+    need!(userns());
+    let place = Place::new();
+    let script = "echo [$WAYLAND_DISPLAY]; ls $XDG_RUNTIME_DIR";
+    let socket = place.dir.path().join("run/wayland-5");
+    let _contexts = compositor(&socket, HAS_POWERS);
+    let ran_with = |wayland| ran(in_wayland(&place, wayland, script).output().unwrap());
+    let refused = ran_with("true");
+    assert_eq!(refused.out, "[]\n", "{refused:?}");
+    for part in
+        ["note: no Wayland", "wp_security_context_v1", "zwlr_screencopy_manager_v1", "desktop.wayland=unrestricted"]
+    {
+        assert!(refused.err.contains(part), "{part}: {refused:?}");
+    }
+    assert_eq!(refused.err.lines().count(), 1, "{refused:?}");
+    assert_eq!(ran_with("unrestricted").ok(), "[wayland-0]\nwayland-0\n");
+    std::fs::remove_file(&socket).unwrap();
+    let _contexts = compositor(&socket, &["wl_compositor", "xdg_wm_base", "gtk_shell1"]);
+    let shown = ran_with("true");
+    assert_eq!((shown.out.as_str(), shown.err.as_str()), ("[wayland-0]\nwayland-0\n", ""));
+}
+
+#[test]
+fn a_compositor_that_hangs_or_talks_nonsense_is_an_error_and_one_that_is_gone_is_none() {
+    need!(userns());
+    let place = Place::new();
+    let socket = place.dir.path().join("run/wayland-5");
+    listen(socket.clone(), "nonsense");
+    let start = || ran(in_wayland(&place, "true", "echo started").output().unwrap());
+    let error = start().failed(125);
+    assert!(error.contains("the Wayland compositor at") && error.contains("desktop.wayland=false"), "{error}");
+    std::fs::remove_file(&socket).unwrap();
+    let silent = UnixListener::bind(&socket).unwrap();
+    let began = Instant::now();
+    let error = start().failed(125);
+    assert!(error.contains("ETIMEDOUT") && began.elapsed() < Duration::from_secs(20), "{error}");
+    drop(silent);
+    let gone = start();
+    assert!(gone.out == "started\n" && gone.err.contains("note: no display"), "{gone:?}");
+}
+
+#[test]
+fn a_socket_is_not_made_in_a_directory_of_the_host() {
+    need!(userns());
+    let place = Place::new();
+    let contexts = compositor(&place.dir.path().join("run/wayland-5"), RESTRICTS);
+    let runtime = place.dir.path().join("shown");
+    std::fs::create_dir(&runtime).unwrap();
+    // SAFETY: it takes no argument and cannot fail.
+    let inside = format!("/run/user/{}", unsafe { libc::geteuid() });
+    let rule = format!("filesystem.paths.\"{inside}\"=rw,from={}", runtime.display());
+    let mut command = place.command();
+    command.env("XDG_RUNTIME_DIR", place.dir.path().join("run")).env("WAYLAND_DISPLAY", "wayland-5");
+    let command = command.args(["--set", "desktop.wayland=true", "--set", &rule, "--", "true"]);
+    let error = ran(command.output().unwrap()).failed(125);
+    assert!(error.contains("shows the host's files where"), "{error}");
+    assert!(contexts.try_recv().is_err() && std::fs::read_dir(&runtime).unwrap().next().is_none());
 }
 
 #[test]

@@ -85,6 +85,10 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
     let arch = if cfg!(target_arch = "x86_64") { "[\"native\", \"x86\"]" } else { "[\"native\", \"arm\"]" };
     let (values, besides): ([&str; 2], &str) = match (key.name, key.target, key.kind) {
         (_, _, Kind::Switch) => (["true", "false"], ""),
+        (_, _, Kind::SwitchOr(words)) => {
+            let words = words.iter().map(|word| format!("{word:?}"));
+            return (["true", "false"].map(String::from).into_iter().chain(words).collect(), "");
+        }
         (_, _, Kind::Word(words)) => return (words.iter().map(|word| format!("{word:?}")).collect(), ""),
         (_, Target::Rlimit, _) => (["10", "\"10:20\""], ""),
         (_, Target::Limit(control), _) => match control.form {

@@ -111,6 +111,7 @@ fn every_way_to_loosen_is_refused() {
         ),
         ("a higher hard limit", "[rlimits]\nnofile = 64", "[rlimits]\nnofile = \"64:65\""),
         ("the compositor", "", "[desktop]\nwayland = true"),
+        ("a compositor that restricts nothing", "[desktop]\nwayland = true", "[desktop]\nwayland = \"unrestricted\""),
         ("the X server", "", "[desktop]\nx11 = true"),
         ("sound", "", "[desktop]\nsound = [\"pulse\"]"),
         ("a portal", "", "[desktop]\nportals = [\"open-uri\"]"),

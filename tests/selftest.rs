@@ -151,7 +151,8 @@ fn the_desktops_sockets_are_found_and_told_apart() {
     let mut daemon = Daemon(command.spawn().unwrap());
     let mut address = String::new();
     BufReader::new(daemon.0.stdout.take().unwrap()).read_line(&mut address).unwrap();
-    let _wayland = UnixListener::bind(run.join("wayland-0")).unwrap();
+    let powers = &["wl_compositor", "zwp_virtual_keyboard_manager_v1"];
+    let _wayland = common::compositor::compositor(&run.join("wayland-0"), powers);
     let _agent = UnixListener::bind(run.join("agent")).unwrap();
     let selftest = |flags: &[&str]| {
         let run = run.to_str().unwrap().to_owned();
@@ -161,18 +162,18 @@ fn the_desktops_sockets_are_found_and_told_apart() {
     };
     let bus = |policy: &str| format!("dbus.session.policy={policy}");
     let outcomes = selftest(&[]);
-    for id in ["session-bus", "wayland", "agents", "sockets", "runtime-dir"] {
+    for id in ["session-bus", "wayland", "wayland-powers", "agents", "sockets", "runtime-dir"] {
         assert_eq!(outcomes[id].0, "held", "{id}: {}", outcomes[id].1);
     }
     assert_eq!(outcomes["session-systemd"].0, "not-run", "this bus has none");
-    let outcomes = selftest(&["--set", &bus("host"), "--set", "desktop.wayland=true"]);
-    for id in ["session-bus", "wayland"] {
+    let outcomes = selftest(&["--set", &bus("host"), "--set", "desktop.wayland=unrestricted"]);
+    for id in ["session-bus", "wayland", "wayland-powers"] {
         assert_eq!(outcomes[id].0, "shared", "{id}: {}", outcomes[id].1);
     }
     let outcomes = selftest(&["--set", &bus("filter")]);
     assert_eq!(outcomes["session-bus"].0, "held", "{}", outcomes["session-bus"].1);
     let outcomes = selftest(&["--ro", run.to_str().unwrap()]);
-    for id in ["session-bus", "wayland", "agents", "sockets", "runtime-dir"] {
+    for id in ["session-bus", "wayland", "wayland-powers", "agents", "sockets", "runtime-dir"] {
         assert_eq!(outcomes[id].0, "shared", "{id}: {}", outcomes[id].1);
     }
 }

@@ -83,6 +83,8 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     if !program.is_empty() {
         sandbox.process.args = program.to_vec();
     }
+    // A file's name without its directory and its ending, as profiles in the known directories have it.
+    sandbox.name = args.profile.trim_end_matches(".toml").rsplit('/').next().unwrap_or_default().to_owned();
     sandbox.limits.stats = args.stats.is_some();
     sandbox.process.as_pid_1 = args.as_pid_1;
     sandbox.process.descriptors = spec::Descriptors::Only(args.keep_fd.clone());

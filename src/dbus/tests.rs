@@ -7,7 +7,7 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 
 const OK: &[u8] = b"OK 0123456789abcdef0123456789abcdef\r\n";

@@ -1,17 +1,43 @@
 //! Finds the desktop's sockets and devices.
 
-use crate::spec::{BusPolicy, Sandbox};
+use crate::spec::{BusPolicy, Sandbox, Wayland};
+use crate::wayland;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// A Wayland compositor that the caller's environment names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WaylandFacts {
+    /// Path of its socket.
+    pub socket: PathBuf,
+    /// What it says that its clients may do.
+    pub compositor: Compositor,
+}
+
+/// What a compositor says that its clients may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compositor {
+    /// It was not asked, since the sandbox is to have its socket whatever it says.
+    NotAsked,
+    /// It can restrict a socket (security-context-v1).
+    Restricts,
+    /// It cannot, and clients have no power over others.
+    Powerless,
+    /// It cannot, and these interfaces give clients power over others, or over the desktop.
+    Powers(Vec<String>),
+    /// It does not answer, for this reason.
+    Failed(String),
+}
 
 /// Sockets and devices of the desktop that were found. Only those that the sandbox asks for are looked up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct DesktopFacts {
     /// The caller's runtime directory: XDG_RUNTIME_DIR, or its default.
     pub runtime_dir: PathBuf,
-    /// Path of the Wayland compositor's socket.
-    pub wayland: Option<PathBuf>,
+    /// The Wayland compositor.
+    pub wayland: Option<WaylandFacts>,
     /// Number of the X display, and path of its socket.
     pub x11: Option<(String, PathBuf)>,
     /// The records for this display from the caller's Xauthority file, in that file's format.
@@ -30,8 +56,9 @@ pub struct DesktopFacts {
 impl DesktopFacts {
     /// All paths of sockets and devices that were found.
     pub fn all_paths(&self) -> impl Iterator<Item = &Path> {
-        let sockets = [&self.wayland, &self.pipewire, &self.pulse];
-        let sockets = sockets.into_iter().flatten().chain(self.x11.iter().map(|(_, path)| path));
+        let sockets = [&self.pipewire, &self.pulse].into_iter().flatten();
+        let displays = self.wayland.iter().map(|wayland| &wayland.socket).chain(self.x11.iter().map(|(_, path)| path));
+        let sockets = sockets.chain(displays);
         let files = sockets.chain(self.devices.values().flatten()).map(PathBuf::as_path);
         files.chain(self.session_bus.as_deref().and_then(bus_path))
     }
@@ -50,9 +77,10 @@ pub(super) fn probe(sandbox: &Sandbox, env: &BTreeMap<String, String>, uid: u32)
     );
     let there = |path: PathBuf| is_socket(&path).then_some(path);
     let mut facts = DesktopFacts { runtime_dir: runtime_dir.clone(), ..DesktopFacts::default() };
-    if desktop.wayland {
+    if desktop.wayland != Wayland::Off {
         // WAYLAND_DISPLAY may be an absolute path (wl_display_connect(3)), which `join` leaves unchanged.
-        facts.wayland = there(runtime_dir.join(get("WAYLAND_DISPLAY").unwrap_or("wayland-0")));
+        let socket = there(runtime_dir.join(get("WAYLAND_DISPLAY").unwrap_or("wayland-0")));
+        facts.wayland = socket.and_then(|socket| compositor(socket, desktop.wayland));
     }
     if desktop.x11
         && let Some(number) = get("DISPLAY").and_then(display_number)
@@ -85,6 +113,24 @@ pub(super) fn probe(sandbox: &Sandbox, env: &BTreeMap<String, String>, uid: u32)
         }
     }
     facts
+}
+
+/// Asks the compositor at this socket what its clients may do, if that matters. `None` if none listens there.
+fn compositor(socket: PathBuf, wanted: Wayland) -> Option<WaylandFacts> {
+    let compositor = match wanted {
+        Wayland::Unrestricted => Compositor::NotAsked,
+        Wayland::Off | Wayland::Restricted => match wayland::Compositor::connect(&socket, wayland::PATIENCE) {
+            Ok(found) if found.restricts() => Compositor::Restricts,
+            Ok(found) => {
+                let powers: Vec<_> = found.powers().map(str::to_owned).collect();
+                if powers.is_empty() { Compositor::Powerless } else { Compositor::Powers(powers) }
+            }
+            // The socket of a compositor that has ended.
+            Err(error) if error.raw_os_error() == Some(libc::ECONNREFUSED) => return None,
+            Err(error) => Compositor::Failed(wayland::describe(&error)),
+        },
+    };
+    Some(WaylandFacts { socket, compositor })
 }
 
 /// The display's number in a value of DISPLAY: `1` of `:1`, `:1.0` and `unix:1`. `None` for a display of another host,

@@ -11,7 +11,7 @@ mod vars;
 
 pub use accounts::{Account, Range};
 pub use cgroup::{CgroupFacts, Delegated, Hierarchy, Manager, SbxService, ScopeManager, own_cgroup};
-pub use desktop::{DesktopFacts, bus_path};
+pub use desktop::{Compositor, DesktopFacts, WaylandFacts, bus_path};
 pub use links::LinkWriters;
 pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Kind, Paths, below};

@@ -36,6 +36,7 @@ impl<'p> Helped<'p> {
         }
         if supervisor.sandbox().given.view.wait_for_go {
             supervisor.expect_ready(status)?;
+            supervisor.show_wayland()?;
             supervisor.help(Phase::View, status)?;
             supervisor.go()?;
         }

@@ -10,6 +10,7 @@ mod guards;
 mod helped;
 mod helpers;
 mod idmap;
+mod inside;
 mod mapped;
 mod message;
 mod namespaces;
@@ -25,6 +26,7 @@ mod sources;
 mod status;
 mod supervise;
 mod trial;
+mod wayland;
 mod wording;
 
 pub use cgroup::figures::Figures;

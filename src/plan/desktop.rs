@@ -5,9 +5,10 @@ use super::bus_proxy;
 use super::items::{Item, ItemKind, base, own};
 use super::links::resolved;
 use super::note::Note;
+use super::wayland::{self, Reached, WaylandPlan};
 use crate::error::{Error, Result};
 use crate::host::{Facts, bus_path};
-use crate::spec::{BusPolicy, Options, Origin, Sandbox};
+use crate::spec::{BusPolicy, Options, Origin, Sandbox, Wayland};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 #[derive(Default)]
 pub(super) struct DesktopPlan {
     pub items: Vec<(PathBuf, Item)>,
+    pub wayland: Option<WaylandPlan>,
     pub helpers: Vec<HelperSpec>,
 }
 
@@ -22,7 +24,7 @@ pub(super) struct DesktopPlan {
 ///
 /// # Errors
 ///
-/// A device that is not optional is missing, or the session bus cannot be reached as the profile wants.
+/// A device that is not optional is missing, or the compositor or the session bus cannot be reached as the profile wants.
 pub(super) fn plan(
     sandbox: &Sandbox,
     facts: &Facts,
@@ -40,11 +42,27 @@ pub(super) fn plan(
     let desktop = &sandbox.desktop;
     let host = &facts.desktop;
     let mut set = |name: &str, value: String| env.insert(name.to_owned(), value);
-    if let Some(socket) = host.wayland.as_ref().filter(|_| desktop.wayland) {
-        plan.socket(facts, socket, runtime.join("wayland-0"))?;
+    let noted = notes.len();
+    let reached = wayland::reached(sandbox, facts, notes)?;
+    let mut displays = 0;
+    match reached {
+        Reached::No => {}
+        Reached::Own(socket) => plan.socket(facts, socket, runtime.join("wayland-0"))?,
+        Reached::Restricted(socket) => {
+            plan.wayland = Some(WaylandPlan {
+                compositor: socket.to_owned(),
+                socket: plan.inside(sandbox, facts, &runtime, "wayland-0"),
+                app_id: wayland::app_id(&sandbox.name),
+                origin: sandbox.origins.of("desktop.wayland", ""),
+            });
+        }
+    }
+    if !matches!(reached, Reached::No) {
+        displays += 1;
         set("WAYLAND_DISPLAY", "wayland-0".into());
     }
     if let Some((number, socket)) = host.x11.as_ref().filter(|_| desktop.x11) {
+        displays += 1;
         plan.socket(facts, socket, socket.clone())?;
         set("DISPLAY", format!(":{number}"));
         if !host.x11_cookie.is_empty() {
@@ -53,7 +71,7 @@ pub(super) fn plan(
             plan.items.push((file, own(ItemKind::File { mode: 0o600, data: host.x11_cookie.clone() })));
         }
     }
-    if (desktop.wayland || desktop.x11) && host.wayland.is_none() && host.x11.is_none() {
+    if (desktop.wayland != Wayland::Off || desktop.x11) && displays == 0 && notes.len() == noted {
         notes.push(Note::NoDisplay);
     }
     if let Some(socket) = host.pipewire.as_ref().filter(|_| desktop.sound.contains("pipewire")) {
@@ -73,6 +91,17 @@ pub(super) fn plan(
 }
 
 impl DesktopPlan {
+    /// The real path inside of a socket that is made in the runtime directory once the view is complete. That is done
+    /// from outside of the sandbox: a link on the way would lead through the host's tree.
+    fn inside(&mut self, sandbox: &Sandbox, facts: &Facts, runtime: &Path, name: &str) -> PathBuf {
+        if !matches!(sandbox.filesystem.root, crate::spec::Root::Dir(_)) {
+            self.items.push((runtime.to_owned(), own(ItemKind::Dir { mode: 0o700 })));
+        }
+        let socket = runtime.join(name);
+        let inside = facts.paths.resolve(base(&sandbox.filesystem.root), &socket);
+        inside.map_or(socket, |(real, _)| real)
+    }
+
     /// Shows a socket of the host at a path inside.
     fn socket(&mut self, facts: &Facts, source: &Path, path: PathBuf) -> Result<()> {
         let source = resolved(facts, source, &Origin::default())?;
@@ -143,12 +172,7 @@ fn bus(
             .origin(&bus.origin)
             .hint("install it: apt-get install xdg-dbus-proxy; or --set dbus.session.policy=none"));
     };
-    if !matches!(sandbox.filesystem.root, crate::spec::Root::Dir(_)) {
-        plan.items.push((runtime.to_owned(), own(ItemKind::Dir { mode: 0o700 })));
-    }
-    // The proxy opens this path from outside of the sandbox: a link on the way would lead it through the host's tree.
-    let inside = facts.paths.resolve(base(&sandbox.filesystem.root), &socket);
-    let socket = inside.map_or(socket, |(real, _)| real);
+    let socket = plan.inside(sandbox, facts, runtime, "bus");
     plan.helpers.push(bus_proxy::helper(sandbox, program, address, socket)?);
     Ok(())
 }

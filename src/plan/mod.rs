@@ -34,6 +34,7 @@ pub mod syscalls;
 mod tree;
 mod undone;
 mod view;
+mod wayland;
 
 pub use capabilities::CapabilityPlan;
 pub use cgroup::{CgroupSource, source as cgroup_source};
@@ -53,6 +54,7 @@ pub use requirements::{APPARMOR, KERNEL_FLOOR, explain};
 pub use resources::ResourcePlan;
 pub use setting::Setting;
 pub use view::ViewPlan;
+pub use wayland::WaylandPlan;
 
 use crate::error::Result;
 use crate::host::Facts;
@@ -77,6 +79,9 @@ pub struct Plan {
     /// What is taken from the program: capabilities, system calls, rights on files.
     #[serde(flatten)]
     pub lockdown: LockdownPlan,
+    /// The socket that the Wayland compositor restricts, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wayland: Option<WaylandPlan>,
     /// Helper programs outside of the sandbox, in the order in which they are started.
     pub helpers: Vec<HelperSpec>,
     /// What is not enforced or not there although the profile names it, where the profile allows that.
@@ -93,13 +98,13 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     let mut notes = sandbox.notes.iter().cloned().map(Note::Profile).collect();
     let mut namespaces = namespaces::plan(sandbox, facts, &mut notes)?;
     let mut process = process::plan(sandbox, facts, &namespaces)?;
-    let view::Planned { view, env, helpers } = view::plan(sandbox, facts, &namespaces.ids, &mut notes)?;
+    let view::Planned { view, env, wayland, helpers } = view::plan(sandbox, facts, &namespaces.ids, &mut notes)?;
     process.env = env;
     let resources = resources::plan(sandbox, facts, &mut notes)?;
     let lockdown = lockdown::plan(sandbox, facts, &view.parts, &mut notes)?;
     namespaces.second_user_namespace =
         privileges::second_user_namespace(sandbox, lockdown.capabilities, &view.parts, &namespaces.ids)?;
-    Ok(Plan { namespaces, view, process, resources, lockdown, helpers, notes })
+    Ok(Plan { namespaces, view, process, resources, lockdown, wayland, helpers, notes })
 }
 
 impl Plan {

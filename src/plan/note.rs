@@ -60,6 +60,13 @@ pub enum Note {
     },
     /// The host's /proc is shown instead of the sandbox's own.
     HostProc,
+    /// The Wayland compositor cannot restrict its clients, which have power over others: it is not shown.
+    CannotRestrict {
+        /// Path of its socket.
+        socket: PathBuf,
+        /// Interfaces that give clients power.
+        powers: Vec<String>,
+    },
     /// The host has neither a Wayland nor an X display.
     NoDisplay,
     /// The host has neither PipeWire's nor PulseAudio's socket.
@@ -168,6 +175,15 @@ impl fmt::Display for Note {
             Note::HostProc => f.write_str(
                 "the host's /proc is shown: its processes are seen, and can be changed as far as their user may",
             ),
+            Note::CannotRestrict { socket, powers } => {
+                let some = powers.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+                let more = if powers.len() > 3 { format!(" and {} more", powers.len() - 3) } else { String::new() };
+                write!(
+                    f,
+                    "no Wayland: the compositor at {} cannot restrict a client (it has no wp_security_context_v1), and lets each                      one type into others or read the screen ({some}{more}); --set desktop.wayland=unrestricted shows it all                      the same",
+                    socket.display()
+                )
+            }
             Note::NoDisplay => {
                 f.write_str("no display: neither WAYLAND_DISPLAY nor DISPLAY names a socket of this host")
             }

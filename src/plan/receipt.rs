@@ -3,7 +3,7 @@
 use super::note::Note;
 use super::setting::Setting;
 use super::{CapabilityPlan, LandlockPlan, Op, Plan, Writer};
-use crate::spec::{Mode, Namespace, Network, Origin, Sandbox};
+use crate::spec::{Mode, Namespace, Network, Origin, Sandbox, Wayland};
 use crate::sys::CAPABILITIES;
 use serde::Serialize;
 use std::path::Path;
@@ -207,9 +207,26 @@ impl ReceiptBuilder<'_> {
         for helper in &self.plan.helpers {
             self.full(Setting::Helper(helper.setting), &helper.origin, vec![helper.mechanism()]);
         }
-        for (on, name) in [(sandbox.desktop.x11, "x11"), (sandbox.desktop.wayland, "wayland")] {
-            if on {
-                self.full(Setting::Desktop(name), &Origin::default(), vec!["bind mount of the socket".into()]);
+        let bind = || vec!["bind mount of the socket".to_owned()];
+        if sandbox.desktop.x11 {
+            self.full(Setting::Desktop("x11", "true"), &Origin::default(), bind());
+        }
+        let origin = || sandbox.origins.of("desktop.wayland", "");
+        let not_shown = self.plan.notes.iter().find(|note| matches!(note, Note::CannotRestrict { .. }));
+        match (sandbox.desktop.wayland, &self.plan.wayland, not_shown) {
+            (Wayland::Off, ..) => {}
+            (Wayland::Unrestricted, ..) => {
+                self.full(Setting::Desktop("wayland", "\"unrestricted\""), &origin(), bind());
+            }
+            (Wayland::Restricted, Some(_), _) => {
+                let by = vec!["wp_security_context_v1 of the compositor".to_owned()];
+                self.full(Setting::Desktop("wayland", "true"), &origin(), by);
+            }
+            (Wayland::Restricted, None, Some(note)) => {
+                self.line(Setting::Desktop("wayland", "true"), &origin(), Vec::new(), vec![note.to_string()]);
+            }
+            (Wayland::Restricted, None, None) => {
+                self.full(Setting::Desktop("wayland", "true"), &origin(), bind());
             }
         }
     }

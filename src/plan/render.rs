@@ -13,6 +13,7 @@ pub fn text(plan: &Plan) -> String {
     plan.process.render_environment(&mut lines);
     plan.resources.render(&mut lines);
     plan.process.render_timeout(&mut lines);
+    plan.wayland.iter().for_each(|wayland| wayland.render(&mut lines));
     plan.helpers.iter().for_each(|helper| helper.render(&mut lines));
     plan.lockdown.render(&mut lines);
     plan.view.render_closed(&mut lines);

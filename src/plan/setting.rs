@@ -40,8 +40,8 @@ pub enum Setting {
     Device(String),
     /// The setting that a helper carries out.
     Helper(&'static str),
-    /// A socket of the desktop that the program may use, by its key in `[desktop]`.
-    Desktop(&'static str),
+    /// A socket of the desktop that the program may use, by its key in `[desktop]` and its value.
+    Desktop(&'static str, &'static str),
     /// Names of the capabilities that the program holds.
     Capabilities(Vec<&'static str>),
     /// The program has a session keyring of its own.
@@ -74,7 +74,7 @@ impl fmt::Display for Setting {
             Setting::Path(path, mode) => write!(f, "filesystem.paths: {} = \"{}\"", path.display(), mode.word()),
             Setting::Device(name) => write!(f, "devices.allow: {name}"),
             Setting::Helper(setting) => f.write_str(setting),
-            Setting::Desktop(name) => write!(f, "desktop.{name} = true"),
+            Setting::Desktop(name, value) => write!(f, "desktop.{name} = {value}"),
             Setting::Capabilities(names) => write!(f, "security.capabilities = {names:?}"),
             Setting::Keyring => f.write_str("a session keyring of its own"),
             Setting::Seccomp(base) => write!(f, "security.seccomp: {}", base.word()),

@@ -4,12 +4,13 @@ use super::lines::{Lines, from};
 use super::note::Note;
 use super::op::Attributes;
 use super::parts::{Closed, Create, Placed};
-use super::{HelperSpec, IdPlan, Op, desktop, env, items, ordered, place};
-use crate::error::Result;
+use super::{HelperSpec, IdPlan, Op, WaylandPlan, desktop, env, items, ordered, place};
+use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::spec::{Root, Sandbox};
 use serde::Serialize;
 use std::ffi::OsString;
+use std::path::Path;
 
 /// Everything that is made for the view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,6 +33,7 @@ pub(super) struct Planned {
     pub view: ViewPlan,
     /// The program's environment.
     pub env: Vec<(OsString, OsString)>,
+    pub wayland: Option<WaylandPlan>,
     pub helpers: Vec<HelperSpec>,
 }
 
@@ -42,19 +44,39 @@ pub(super) struct Planned {
 /// The profile's paths, devices or services cannot be had on this host, or contradict each other.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut Vec<Note>) -> Result<Planned> {
     let mut closed = Vec::new();
-    let (env, placed, helpers) = if sandbox.filesystem.root == Root::Bare {
+    let (env, placed, wayland, helpers) = if sandbox.filesystem.root == Root::Bare {
         let env = sandbox.process.environment.clone().unwrap_or_default();
-        (env, ordered::place(sandbox, facts)?, Vec::new())
+        (env, ordered::place(sandbox, facts)?, None, Vec::new())
     } else {
         let mut env = env::plan(sandbox, facts);
         let desktop = desktop::plan(sandbox, facts, &mut env, notes)?;
         let items = items::collect(sandbox, facts, ids, desktop.items, notes, &mut closed)?;
+        desktop.wayland.iter().try_for_each(|wayland| made_inside(&items, &wayland.socket))?;
         let placed = place::place(items, sandbox, facts, notes)?;
         let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        (env, placed, desktop.helpers)
+        (env, placed, desktop.wayland, desktop.helpers)
     };
     let file_label = sandbox.security.file_label.clone();
-    Ok(Planned { view: ViewPlan { create: placed.create, parts: placed.ops, file_label, closed }, env, helpers })
+    Ok(Planned {
+        view: ViewPlan { create: placed.create, parts: placed.ops, file_label, closed },
+        env,
+        wayland,
+        helpers,
+    })
+}
+
+/// Checks that a socket which is made once the view is complete lies in the view's own memory: in a directory of the
+/// host, it would be made there, and be left.
+fn made_inside(items: &items::Items, socket: &Path) -> Result<()> {
+    match items.nearest(socket) {
+        Some((above, item)) if matches!(item.what, items::ItemKind::Bind { .. }) => {
+            let message = format!("{} shows the host's files where {} is made", above.display(), socket.display());
+            Err(Error::new(message)
+                .origin(&item.origin)
+                .hint("leave that directory out: what the profile's services need of it is shown anyway"))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl ViewPlan {

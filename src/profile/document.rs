@@ -139,6 +139,14 @@ impl Reader<'_> {
                 DeValue::Boolean(on) => Some(Value::Switch(*on, self.at(value.span()))),
                 _ => self.wrong(key, value, "true or false"),
             },
+            Kind::SwitchOr(words) => match value.get_ref() {
+                DeValue::Boolean(on) => Some(Value::Switch(*on, self.at(value.span()))),
+                DeValue::String(_) => {
+                    let text = self.text(key, value)?;
+                    self.word(key, &text, &text.text, words).then_some(Value::Text(text))
+                }
+                _ => self.wrong(key, value, "true, false or a word"),
+            },
             Kind::Word(words) => {
                 let text = self.text(key, value)?;
                 self.word(key, &text, &text.text, words).then_some(Value::Text(text))
@@ -200,9 +208,10 @@ impl Reader<'_> {
         if words.contains(&word) {
             return true;
         }
+        let switch = if let Kind::SwitchOr(_) = key.kind { "true, false, " } else { "" };
         let help = match schema::nearest(word, words.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("it takes: {}", words.join(", ")),
+            None => format!("it takes: {switch}{}", words.join(", ")),
         };
         self.error(text.at.span.clone(), format!("`{}` does not know `{word}`", key.name), Some(help));
         false
@@ -211,7 +220,7 @@ impl Reader<'_> {
     fn wrong<T>(&mut self, key: &Key, value: &Spanned<DeValue<'_>>, wanted: &str) -> Option<T> {
         let found = article(value.get_ref().type_str());
         let form = match key.kind {
-            Kind::Switch => "true".to_owned(),
+            Kind::Switch | Kind::SwitchOr(_) => "true".to_owned(),
             Kind::Word(words) => format!("{:?}", words.first().unwrap_or(&"")),
             Kind::Words(words) => format!("{:?}", words.get(..words.len().min(2)).unwrap_or_default()),
             Kind::Argv => "[\"ls\", \"-l\"]".to_owned(),

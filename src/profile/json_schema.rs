@@ -37,6 +37,11 @@ fn value_schema(key: &Key) -> Json {
     let strings = json!({"type": "string"});
     let mut schema = match key.kind {
         Kind::Switch => json!({"type": "boolean"}),
+        Kind::SwitchOr(words) => {
+            let words = words.iter().map(|word| Json::from(*word));
+            let all: Vec<_> = [true, false].map(Json::from).into_iter().chain(words).collect();
+            json!({"enum": all})
+        }
         Kind::Word(words) => json!({"enum": words}),
         Kind::Text => strings,
         Kind::Number => json!({"type": ["integer", "string"]}),

@@ -91,9 +91,15 @@ fn check(below: &Merged, setting: &Setting, vars: &Vars) -> Vec<(Text, String)> 
             let text = Text { text: String::new(), at: at.clone() };
             refuse(&text, !on || below.switch(name), "cgroups of its own")
         }
-        (Value::Switch(on, at), _) if name.starts_with("desktop.") => {
-            let text = Text { text: String::new(), at: at.clone() };
-            refuse(&text, !on || below.switch(name), "part of the desktop")
+        (Value::Switch(..) | Value::Text(_), "desktop.wayland" | "desktop.x11") => {
+            let text = Text { text: String::new(), at: setting.at.clone() };
+            let rank = |value: Option<&Value>| match value {
+                Some(Value::Text(word)) if word.text == "nested" => 1,
+                Some(Value::Text(_)) => 3,
+                Some(Value::Switch(true, _)) => 2,
+                _ => 0,
+            };
+            refuse(&text, rank(Some(&setting.value)) <= rank(below.get(name)), "part of the desktop")
         }
         (Value::List(..), "process.args" | "extends") => whole(&format!("a project's file cannot set `{name}`")),
         (Value::List(list, _), _) => list

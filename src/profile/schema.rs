@@ -14,6 +14,8 @@ pub const VERSION: i64 = 1;
 pub enum Kind {
     /// `true` or `false`; the later layer wins.
     Switch,
+    /// `true`, `false`, or one of these words; the later layer wins.
+    SwitchOr(&'static [&'static str]),
     /// One of these words; the later layer wins.
     Word(&'static [&'static str]),
     /// A string; the later layer wins.
@@ -305,7 +307,11 @@ pub const KEYS: &[Key] = &[
     rlimit("rlimits.nofile", "open descriptors (RLIMIT_NOFILE)"),
     rlimit("rlimits.nproc", "processes of the user (RLIMIT_NPROC)"),
     rlimit("rlimits.stack", "stack in bytes (RLIMIT_STACK)"),
-    key("desktop.wayland", Kind::Switch, "the Wayland compositor's socket"),
+    key(
+        "desktop.wayland",
+        Kind::SwitchOr(&["unrestricted"]),
+        "Wayland: a socket that the compositor restricts (security-context-v1), or the compositor's own",
+    ),
     key("desktop.x11", Kind::Switch, "the X server's socket, and the cookie for this display alone"),
     key("desktop.sound", Kind::Words(&["pipewire", "pulse"]), "sound servers whose sockets are shown inside"),
     key("desktop.portals", Kind::Words(PORTALS), "desktop portals that may be called; needs a filtered session bus"),

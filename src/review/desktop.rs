@@ -1,7 +1,7 @@
 //! Reviews the desktop's services: the display, sound, portals, and the session bus.
 
 use super::verdict::{Finding, Verdict, listed, note, undoes, weakens};
-use crate::spec::{BusPolicy, Network, Sandbox};
+use crate::spec::{BusPolicy, Network, Sandbox, Wayland};
 
 pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
     let (desktop, origins) = (&sandbox.desktop, &sandbox.origins);
@@ -9,8 +9,11 @@ pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
     if desktop.x11 {
         found.push(x11(sandbox).at(&origins.of("desktop.x11", ""), "X11"));
     }
-    if desktop.wayland {
-        found.push(wayland().at(&origins.of("desktop.wayland", ""), "Wayland"));
+    if desktop.wayland != Wayland::Off {
+        found.push(wayland(desktop.wayland).at(
+            &origins.of("desktop.wayland", ""),
+            if desktop.wayland == Wayland::Unrestricted { "Wayland without restrictions" } else { "Wayland" },
+        ));
     }
     if desktop.sound.contains("pulse") {
         found.push(pulse().at(&origins.of("desktop.sound", "pulse"), "PulseAudio's protocol"));
@@ -39,19 +42,27 @@ pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
 /// its clients (Xwayland).
 pub(super) fn x11(sandbox: &Sandbox) -> Verdict {
     let harm = "it reads the keys typed into other X windows, takes pictures of them and types into them";
-    if sandbox.desktop.wayland {
+    if sandbox.desktop.wayland != Wayland::Off {
         undoes(5.0, harm, "desktop.x11 = false where sessions are Wayland's")
     } else {
         undoes(7.0, harm, "desktop.wayland = true instead, or a nested server such as Xephyr")
     }
 }
 
-pub(super) fn wayland() -> Verdict {
-    note(
-        0.5,
-        "it opens windows, and reads the clipboard while one has the focus; some compositors let it record the screen",
-        "desktop.wayland = false for a program without windows",
-    )
+/// The verdict on a Wayland socket. One that the compositor has to restrict is not shown where it cannot.
+pub(super) fn wayland(wanted: Wayland) -> Verdict {
+    match wanted {
+        Wayland::Unrestricted => undoes(
+            9.0,
+            "on many compositors (those of wlroots) it types into other windows, terminals among them, and reads the screen",
+            "desktop.wayland = true, which the compositor restricts",
+        ),
+        Wayland::Off | Wayland::Restricted => note(
+            0.5,
+            "it opens windows, and reads the clipboard while one has the focus",
+            "desktop.wayland = false for a program without windows",
+        ),
+    }
 }
 
 pub(super) fn pulse() -> Verdict {

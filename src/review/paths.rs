@@ -215,7 +215,7 @@ fn verdict(kind: TargetKind, writable: bool, sandbox: &Sandbox, vars: &Vars) -> 
         TargetKind::X11 => super::desktop::x11(sandbox),
         TargetKind::Pulse => super::desktop::pulse(),
         TargetKind::PipeWire => super::desktop::pipewire(),
-        TargetKind::Wayland => super::desktop::wayland(),
+        TargetKind::Wayland => super::desktop::wayland(crate::spec::Wayland::Unrestricted),
         TargetKind::Agent => {
             let help = "leave it out; use a key of its own, which is good for that one purpose";
             let harm = "it has your keys sign and decrypt whatever it likes, without seeing them";

@@ -122,6 +122,8 @@ pub struct Granted {
     pub x11: bool,
     /// The Wayland compositor can be reached.
     pub wayland: bool,
+    /// Whether that socket is the compositor's own, whatever it lets clients do.
+    pub wayland_unrestricted: bool,
     /// Sound servers that can be reached.
     pub sound: Vec<String>,
     /// Access to the session bus: `none`, `filter` or `host`.

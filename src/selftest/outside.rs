@@ -9,7 +9,7 @@ use crate::host::{self, Facts};
 use crate::launch::{self, Events};
 use crate::plan::syscalls::{self, Arch, Base, Check, Decision};
 use crate::plan::{self, Op, Plan};
-use crate::spec::{BusPolicy, Descriptors, Mode, Network, Options, Origin, PathRule, Promise, Sandbox, Tty};
+use crate::spec::{BusPolicy, Descriptors, Mode, Network, Options, Origin, PathRule, Promise, Sandbox, Tty, Wayland};
 use crate::sys::{self, Errno, UnownedFd};
 use std::io::{Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -186,7 +186,8 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
             _ => false,
         }),
         x11: sandbox.desktop.x11,
-        wayland: sandbox.desktop.wayland,
+        wayland: sandbox.desktop.wayland != Wayland::Off,
+        wayland_unrestricted: sandbox.desktop.wayland == Wayland::Unrestricted,
         sound: sandbox.desktop.sound.iter().cloned().collect(),
         session_bus: match sandbox.session_bus.policy {
             BusPolicy::None => "none",

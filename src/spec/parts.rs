@@ -249,11 +249,25 @@ pub struct Rlimit {
     pub origin: Origin,
 }
 
+/// How the program reaches the Wayland compositor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wayland {
+    /// Not at all.
+    #[default]
+    Off,
+    /// By a socket on which the compositor restricts what a client may do (security-context-v1), or by the compositor's
+    /// own if that offers nothing that would have to be restricted.
+    Restricted,
+    /// By the compositor's own socket, whatever it lets clients do.
+    Unrestricted,
+}
+
 /// Services of the desktop that the program can reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Desktop {
-    /// The Wayland compositor's socket is shown.
-    pub wayland: bool,
+    /// How the Wayland compositor is reached.
+    pub wayland: Wayland,
     /// The X server's socket is shown, with the cookie of the caller's display.
     pub x11: bool,
     /// Sound servers whose sockets are shown: `pipewire`, `pulse`.

@@ -10,6 +10,8 @@ use serde::Serialize;
 /// The description of one sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Sandbox {
+    /// The name of the profile that it is made from, for those outside who are told which program it is.
+    pub name: String,
     /// The program and how it is started.
     pub process: Process,
     /// Namespaces shared with the host or joined.

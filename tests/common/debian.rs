@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use sbx::host::{Account, DesktopFacts, Facts, Kind, Paths, Range, Settings};
+use sbx::host::{Account, Compositor, DesktopFacts, Facts, Kind, Paths, Range, Settings, WaylandFacts};
 use sbx::profile::Vars;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -106,7 +106,10 @@ pub fn debian() -> Facts {
         paths: Paths::fake(&entries),
         desktop: DesktopFacts {
             runtime_dir: "/run/user/1000".into(),
-            wayland: Some("/run/user/1000/wayland-0".into()),
+            wayland: Some(WaylandFacts {
+                socket: "/run/user/1000/wayland-0".into(),
+                compositor: Compositor::Restricts,
+            }),
             x11: Some(("0".into(), "/tmp/.X11-unix/X0".into())),
             x11_cookie: vec![0; 42],
             pipewire: Some("/run/user/1000/pipewire-0".into()),

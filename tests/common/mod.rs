@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 
 pub mod bwrap;
+pub mod compositor;
 mod need;
 mod place;
 pub mod process;

@@ -2,11 +2,10 @@
 
 use super::command::command;
 use crate::error::{Error, Result};
+use crate::launch::inside;
 use crate::plan::{Argument, HelperSpec, Loss, Readiness};
 use crate::sys;
-use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -54,7 +53,8 @@ impl<'p> Helper<'p> {
                 Argument::Inside(path) => {
                     // A descriptor of the directory rather than its path: root inside may put a link where it was, and
                     // a helper may remove its socket when it ends.
-                    let dir = directory(path, first)
+                    let dir = inside::directory(path, first)
+                        .and_then(inheritable)
                         .map_err(|errno| failed("the socket's directory inside cannot be opened", errno))?;
                     let file = path.file_name().unwrap_or_default().to_string_lossy();
                     command.arg(format!("/proc/self/fd/{}/{file}", dir.as_raw_fd()));
@@ -169,14 +169,4 @@ fn inheritable(fd: OwnedFd) -> sys::Result<OwnedFd> {
     let high = sys::dup_above(fd.as_fd(), 10)?;
     sys::set_cloexec(high.as_fd(), false)?;
     Ok(high)
-}
-
-/// Opens the directory that a path of the view lies in, through /proc/PID/root of the first process.
-fn directory(path: &Path, first: i32) -> sys::Result<OwnedFd> {
-    let c = |path: &Path| CString::new(path.as_os_str().as_encoded_bytes()).unwrap_or_default();
-    let open = |at: BorrowedFd<'_>, path: &Path| sys::open_in_root(at, &c(path), libc::O_PATH | libc::O_DIRECTORY, 0);
-    let root = format!("/proc/{first}/root");
-    let root = sys::openat(sys::cwd(), &c(Path::new(&root)), libc::O_PATH | libc::O_DIRECTORY, 0)?;
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    inheritable(open(root.as_fd(), dir.strip_prefix("/").unwrap_or(dir))?)
 }

@@ -14,6 +14,7 @@ use super::outcome::Outcome;
 use super::relay::{Relay, tty};
 use super::signals::is_end;
 use super::sources::Sources;
+use super::wayland;
 use crate::child::{self, Message, Session};
 use crate::error::{Error, Result};
 use crate::plan::{Loss, Phase};
@@ -59,6 +60,8 @@ struct Awaited {
 pub(super) struct Supervisor<'p> {
     relay: Relay,
     helpers: Vec<Helper<'p>>,
+    /// While this is open, the Wayland compositor accepts connections of the sandbox.
+    wayland: Option<OwnedFd>,
     sandbox: Born<'p>,
     sources: Sources<Handler<'p>>,
     state: State,
@@ -98,6 +101,7 @@ impl<'p> Supervisor<'p> {
         Supervisor {
             relay: Relay::default(),
             helpers: Vec::new(),
+            wayland: None,
             sandbox,
             sources: Sources::new(),
             state: State::SettingUp,
@@ -208,6 +212,13 @@ impl<'p> Supervisor<'p> {
     pub(super) fn go(&self) -> Result<()> {
         let sent = sys::send(self.sandbox.socket.as_fd(), &Message::Go.encode(), None);
         sent.map_err(|errno| Error::new(format!("the sandbox is gone: {errno}")))
+    }
+
+    /// Has the Wayland compositor restrict the socket of the plan, if there is one.
+    pub(super) fn show_wayland(&mut self) -> Result<()> {
+        let Born { plan, first, .. } = &self.sandbox;
+        self.wayland = plan.wayland.as_ref().map(|plan| wayland::restrict(plan, first.pid())).transpose()?;
+        Ok(())
     }
 
     /// Starts the helpers of a phase, and waits until they are ready.

@@ -15,13 +15,14 @@ use crate::profile::diagnostic::Diagnostic;
 use crate::profile::expand::Vars;
 use crate::profile::merge::Merged;
 use crate::profile::source::Sources;
-use crate::spec::{Desktop, Namespace, Network, Sandbox};
+use crate::spec::{Desktop, Namespace, Network, Sandbox, Wayland};
 use builder::Builder;
 
 /// The sandbox that the merged layers describe, or all errors in them.
 pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbox, Vec<Diagnostic>> {
     let mut builder = Builder::new(merged, sources, vars);
     let mut sandbox = Sandbox {
+        name: String::new(),
         process: builder.process(),
         namespaces: builder.namespaces(),
         filesystem: builder.filesystem(),
@@ -33,7 +34,11 @@ pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbo
         rlimits: builder.rlimits(),
         limits: builder.limits(),
         desktop: Desktop {
-            wayland: merged.switch("desktop.wayland"),
+            wayland: match (merged.text("desktop.wayland"), merged.switch("desktop.wayland")) {
+                (Some(_), _) => Wayland::Unrestricted,
+                (None, true) => Wayland::Restricted,
+                (None, false) => Wayland::Off,
+            },
             x11: merged.switch("desktop.x11"),
             sound: merged.list("desktop.sound").iter().map(|text| text.text.clone()).collect(),
             portals: merged.list("desktop.portals").iter().map(|text| text.text.clone()).collect(),

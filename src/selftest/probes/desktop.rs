@@ -6,6 +6,7 @@ use super::tools::{each, id, not_run, verdict};
 use super::{Probe, by_network, never};
 use crate::dbus;
 use crate::sys::Errno;
+use crate::wayland::{self, Compositor};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -112,6 +113,12 @@ pub(super) const PROBES: &[Probe] = &[
         },
     },
     sockets!("wayland", "the Wayland compositor", |granted| granted.wayland.then_some("desktop.wayland is true")),
+    Probe {
+        id: "wayland-powers",
+        title: "type into other windows and read the screen (Wayland)",
+        attempt: wayland_powers,
+        granted: |granted| granted.wayland_unrestricted.then_some("desktop.wayland is unrestricted"),
+    },
     sockets!("pipewire", "PipeWire", |granted| has_sound(granted, "pipewire")),
     sockets!("pulse", "PulseAudio, which loads modules", |granted| has_sound(granted, "pulse")),
     sockets!("accessibility", "read and control all programs (at-spi)", never),
@@ -152,9 +159,10 @@ fn any_socket(facts: &Facts) -> Verdict {
     })
 }
 
-fn sockets(kind: &str, facts: &Facts) -> Verdict {
+/// Paths of the sockets of a kind: on the host, and inside, where a service's socket may be at another path. Empty if
+/// the host has none.
+fn paths_of(kind: &str, facts: &Facts) -> Vec<PathBuf> {
     let there = facts.outside.sockets.iter().filter(|(other, _)| other == kind);
-    // A service's socket may be at another path inside, which a variable names.
     let named = match kind {
         "wayland" => std::env::var_os("WAYLAND_DISPLAY").map(|name| runtime().join(name)),
         "pulse" => Some(runtime().join("pulse/native")),
@@ -162,11 +170,36 @@ fn sockets(kind: &str, facts: &Facts) -> Verdict {
         _ => None,
     };
     let mut paths: Vec<PathBuf> = there.map(|(_, path)| path.clone()).collect();
+    if !paths.is_empty() {
+        paths.extend(named);
+    }
+    paths
+}
+
+fn sockets(kind: &str, facts: &Facts) -> Verdict {
+    match paths_of(kind, facts) {
+        paths if paths.is_empty() => not_run("this host has none"),
+        paths => each(paths, |path| connect(facts, &path)),
+    }
+}
+
+/// Asks each compositor that can be reached for the interfaces that give power over other clients.
+fn wayland_powers(facts: &Facts) -> Verdict {
+    let paths = paths_of("wayland", facts);
     if paths.is_empty() {
         return not_run("this host has none");
     }
-    paths.extend(named);
-    each(paths, |path| connect(facts, &path))
+    each(paths, |path| {
+        let shown = path.display();
+        match Compositor::connect(&path, dbus::SHORT) {
+            Err(error) => Verdict::Closed(format!("{shown}: {}", wayland::describe(&error))),
+            Ok(found) => match found.powers().next() {
+                Some(power) if facts.granted.shows(&path) => Verdict::Shared(format!("{shown} offers {power}")),
+                Some(power) => Verdict::Open(format!("{shown} offers {power}")),
+                None => Verdict::Closed(format!("{shown} offers nothing of that kind")),
+            },
+        }
+    })
 }
 
 fn runtime() -> PathBuf {

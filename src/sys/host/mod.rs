@@ -9,6 +9,7 @@ mod file;
 mod filter;
 mod poll_set;
 mod signal;
+mod socket;
 mod strings;
 mod terminal;
 
@@ -19,4 +20,5 @@ pub use file::*;
 pub use filter::*;
 pub use poll_set::*;
 pub use signal::*;
+pub use socket::*;
 pub use terminal::*;
