@@ -101,7 +101,7 @@ impl<'a> View<'a> {
             StepAction::Mount(source) => self.mount(source, path, step.point, socket),
             StepAction::Terminal { console } => {
                 let flags = libc::O_RDWR | libc::O_NOCTTY;
-                let master = sys::open_in_root(self.root.as_fd(), path, flags, 0).at(place, Call::OpenPtmx)?;
+                let master = sys::open_in_root(self.root.as_fd(), path, flags).at(place, Call::OpenPtmx)?;
                 let peer = sys::open_peer(master.as_fd()).at(place, Call::OpenPeer)?;
                 sys::send(socket, &Message::Terminal.encode(), Some(master.as_fd())).at(place, Call::Send)?;
                 let copy = sys::clone_tree(peer.as_fd(), c"", false).at(place, Call::OpenTree)?;
@@ -219,7 +219,7 @@ impl<'a> View<'a> {
     /// Opens the file at a path in the view (O_PATH). A link at the end of the path is not followed.
     fn existing(&mut self, path: &'a CStr) -> Result<OwnedFd, Failure> {
         let flags = libc::O_PATH | libc::O_NOFOLLOW;
-        sys::open_in_root(self.root.as_fd(), path_or_dot(path), flags, 0).at(self.place, Call::Openat2)
+        sys::open_in_root(self.root.as_fd(), path_or_dot(path), flags).at(self.place, Call::Openat2)
     }
 
     /// The directory that a path is in, and its name there. Links on the way cannot leave the new root.
@@ -248,7 +248,7 @@ impl<'a> View<'a> {
     fn directory(&self, path: &[u8], point: TargetState) -> Result<OwnedFd, Failure> {
         let mut text = Text::<{ libc::PATH_MAX as usize }>::default();
         let whole = text.push(path).text().at(self.place, Call::Openat2)?;
-        let open = |path: &CStr| sys::open_in_root(self.root.as_fd(), path, libc::O_PATH | libc::O_DIRECTORY, 0);
+        let open = |path: &CStr| sys::open_in_root(self.root.as_fd(), path, libc::O_PATH | libc::O_DIRECTORY);
         let mode = match (open(whole), point) {
             (Err(Errno(libc::ENOENT)), TargetState::Ensure(mode)) => mode,
             (other, TargetState::Ensure(_)) => return other.at(self.place, Call::Parents),

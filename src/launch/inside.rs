@@ -11,7 +11,7 @@ use std::path::Path;
 /// the way do not lead out of the view.
 pub(super) fn directory(path: &Path, first: i32) -> sys::Result<OwnedFd> {
     let c = |path: &Path| CString::new(path.as_os_str().as_encoded_bytes()).unwrap_or_default();
-    let open = |at: BorrowedFd<'_>, path: &Path| sys::open_in_root(at, &c(path), libc::O_PATH | libc::O_DIRECTORY, 0);
+    let open = |at: BorrowedFd<'_>, path: &Path| sys::open_in_root(at, &c(path), libc::O_PATH | libc::O_DIRECTORY);
     let root = format!("/proc/{first}/root");
     let root = sys::openat(sys::cwd(), &c(Path::new(&root)), libc::O_PATH | libc::O_DIRECTORY, 0)?;
     let dir = path.parent().unwrap_or(Path::new("/"));

@@ -2,7 +2,7 @@
 
 use super::descriptor::cwd;
 use crate::sys::errno::{Errno, Result, check};
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag};
+use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode};
 use nix::unistd::AccessFlags;
 use std::ffi::CStr;
@@ -12,40 +12,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 pub fn openat(dir: BorrowedFd<'_>, path: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
     let flags = OFlag::from_bits_retain(flags) | OFlag::O_CLOEXEC;
     Ok(nix::fcntl::openat(dir, path, flags, Mode::from_bits_retain(mode))?)
-}
-
-fn openat2(dir: BorrowedFd<'_>, path: &CStr, flags: i32, mode: u32, resolve: ResolveFlag) -> Result<OwnedFd> {
-    let how = OpenHow::new()
-        .flags(OFlag::from_bits_retain(flags) | OFlag::O_CLOEXEC)
-        .mode(Mode::from_bits_retain(mode))
-        .resolve(resolve);
-    Ok(nix::fcntl::openat2(dir, path, how)?)
-}
-
-/// openat2(2) with `root` as the root directory, which links and `..` cannot leave (RESOLVE_IN_ROOT), and without
-/// /proc's magic links.
-pub fn open_in_root(root: BorrowedFd<'_>, path: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
-    let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-    loop {
-        match openat2(root, path, flags, mode, resolve) {
-            // The kernel could not make sure that `..` did not escape, since something was renamed meanwhile:
-            // openat2(2), EAGAIN.
-            Err(Errno(libc::EAGAIN)) => {}
-            other => return other,
-        }
-    }
-}
-
-/// openat2(2), O_PATH, of an absolute path whose links were resolved before (RESOLVE_NO_SYMLINKS): ELOOP if part of it
-/// is a link by now.
-pub fn open_resolved(path: &CStr) -> Result<OwnedFd> {
-    openat2(cwd(), path, libc::O_PATH, 0, ResolveFlag::RESOLVE_NO_SYMLINKS)
-}
-
-/// openat2(2) of a path below a directory that no link is followed on (RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS).
-pub fn open_below(dir: BorrowedFd<'_>, path: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
-    let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
-    openat2(dir, path, flags, mode, resolve)
 }
 
 /// mkdirat(2): creates a directory.

@@ -25,6 +25,7 @@ mod signal;
 mod socket;
 mod terminal;
 mod text;
+mod walk;
 
 pub use beside::NetworkMaker;
 pub use clock::*;
@@ -44,3 +45,4 @@ pub use signal::*;
 pub use socket::*;
 pub use terminal::*;
 pub use text::*;
+pub use walk::*;

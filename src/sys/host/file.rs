@@ -74,13 +74,13 @@ pub fn make_directories(path: &Path, mode: u32) -> Result<()> {
     for name in path.components().filter(|part| matches!(part, Component::Normal(_))) {
         let name = c(Path::new(name.as_os_str())).ok_or(Errno(libc::EINVAL))?;
         let flags = libc::O_PATH | libc::O_DIRECTORY;
-        dir = match open_below(dir.as_fd(), &name, flags, 0) {
+        dir = match open_below(dir.as_fd(), &name, flags) {
             Err(Errno(libc::ENOENT)) => {
                 match mkdirat(dir.as_fd(), &name, mode) {
                     Ok(()) | Err(Errno(libc::EEXIST)) => {}
                     Err(errno) => return Err(errno),
                 }
-                open_below(dir.as_fd(), &name, flags, 0)?
+                open_below(dir.as_fd(), &name, flags)?
             }
             other => other?,
         };
