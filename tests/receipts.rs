@@ -73,3 +73,14 @@ fn a_limit_that_fails_at_the_start_is_taken_back() {
     assert_eq!(line(&receipt, "limits.memory_max"), ("None".to_owned(), String::new(), "writing failed".to_owned()));
     assert_eq!(line(&receipt, "limits.pids_max").0, "Full");
 }
+
+#[test]
+fn a_call_that_is_allowed_by_its_name_is_told_where_it_gives_set_user_id_bits() {
+    let deny = "security.setuid_bits = \"deny\"";
+    assert_eq!(line(&receipt(""), deny).0, "Full");
+    let (extent, _, missing) = line(&receipt("[security]\nsyscalls = { allow = [\"chmod\", \"ptrace\"] }\n"), deny);
+    assert_eq!((extent.as_str(), missing.as_str()), ("Partial", "security.syscalls.allow lifts it for chmod"));
+    assert_eq!(line(&receipt("[security]\nsyscalls = { allow = [\"@known\"] }\n"), deny).0, "Full");
+    let allowed = receipt("[security]\nsetuid_bits = \"allow\"\n");
+    assert_eq!(line(&allowed, "security.setuid_bits = \"allow\"").0, "Full");
+}

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Place, root, userns};
+use common::{Place, root, tools, userns};
 
 #[test]
 fn the_caller_being_root_changes_no_guard() {
@@ -48,4 +48,34 @@ fn ids_of_a_range_and_of_root_alone() {
     let out =
         place.sh(&["--user", "range"], "touch /tmp/x && stat -c %u:%g /tmp/x; cat /proc/self/uid_map | wc -l").ok();
     assert!(out.starts_with("0:0\n"), "{out}");
+}
+
+#[test]
+fn a_nested_namespace_gives_no_file_capabilities_that_hold_outside() {
+    need!(root(), userns(), tools(&["python3"]));
+    let place = Place::new();
+    // Root under another id can be mapped as root of a namespace of its own.
+    let script = "import ctypes, os, struct\n\
+        uid, gid = os.getuid(), os.getgid()\n\
+        assert ctypes.CDLL(None).unshare(0x10000000) == 0\n\
+        for name, text in [('setgroups', 'deny'), ('uid_map', f'0 {uid} 1'), ('gid_map', f'0 {gid} 1')]:\n\
+        \x20   with open('/proc/self/' + name, 'w') as file: file.write(text)\n\
+        os.setxattr('file', 'security.capability', struct.pack('<5I', 0x2000001, 1 << 7, 0, 0, 0))\n";
+    let script = place.write("home/script.py", script).display().to_string();
+    let file = place.write("work/file", "");
+    let capable = || {
+        let look = "import os, sys; os.getxattr(sys.argv[1], 'security.capability')";
+        std::process::Command::new("python3").args(["-c", look]).arg(&file).output().unwrap().status.success()
+    };
+    for (filter, nested) in [("default", "allow"), ("default", "no-mount"), ("off", "no-mount")] {
+        let [filter, nested] = [format!("security.seccomp={filter}"), format!("namespaces.nested={nested}")];
+        let flags = ["--user", "1234:1234", "--rw", ".", "--ro", &script, "--set", &filter, "--set", &nested];
+        let ran = place.run(&[&flags[..], &["--", "python3", &script]].concat());
+        assert!(ran.err.contains("Operation not supported") && !capable(), "{filter} {nested}: {ran:#?}");
+        let allowed = ["--set", "security.setuid_bits=allow", "--", "python3", &script];
+        place.run(&[&flags[..], &allowed].concat()).ok();
+        assert!(capable(), "the key allows it, and the test sees it");
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&file, "").unwrap();
+    }
 }

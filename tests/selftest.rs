@@ -90,7 +90,7 @@ fn every_profile_holds_what_it_says() {
         let tried = with(&outcomes, "held").len() + with(&outcomes, "shared").len();
         assert!(tried >= 60, "{name}: {tried}");
         if name == "default" {
-            let shared = ["set-id-make", "sibling-memory-file"].map(str::to_owned);
+            let shared = ["sibling-memory-file"].map(str::to_owned);
             assert_eq!(with(&outcomes, "shared"), shared.into());
         }
     }
@@ -111,6 +111,8 @@ fn what_is_shared_on_purpose_is_no_failure() {
         (&["--set", "namespaces.nested=allow", "--user", "root"], &["nested-unshare"]),
         (&["--rw", &home], &["home", "start-files", "host-write"]),
         (&["--ro", "/tmp"], &["tmp", "socket", "beside"]),
+        (&["--set", "security.setuid_bits=allow"], &["set-id-make"]),
+        (&["--set", "security.syscalls.allow=[\"chmod\"]"], &["set-id-make"]),
         (&["--as-pid-1"], &[]),
     ] {
         let outcomes = selftest(&place, flags, "");
@@ -207,7 +209,7 @@ fn the_table_names_groups_and_counts() {
 /// fail.
 #[cfg(feature = "guards-off")]
 const GUARDS: &[(&str, &str, &[&str])] = &[
-    ("", "filter", &["filter", "tioclinux", "calls-i386-keys"]),
+    ("", "filter", &["filter", "tioclinux", "calls-i386-keys", "set-id-make"]),
     // Without no_new_privs the kernel accepts no filter of an ordinary user.
     ("filter", "no-new-privs", &["no-new-privs"]),
     ("", "capabilities", &["capabilities-effective", "capabilities-ambient", "raw-socket"]),

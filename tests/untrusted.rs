@@ -159,3 +159,70 @@ fn links_in_the_directory_one_stands_in_do_not_say_what_is_shown() {
     command.current_dir(place.home()).args(["--ro", "link", "--", "/bin/ls", place.work().to_str().unwrap()]);
     assert!(ran(command.output().unwrap()).ok().contains("within"));
 }
+
+/// Tries each call that can leave a set-user-ID or set-group-ID bit on a file of the host, and prints those that did.
+const SET_IDS: &str = r#"
+import ctypes, os, stat, struct
+libc = ctypes.CDLL(None, use_errno=True)
+def call(number, *arguments):
+    arguments = [a.encode() if isinstance(a, str) else a for a in arguments]
+    result = libc.syscall(number, *arguments)
+    return ctypes.get_errno() if result < 0 else 0
+AT, CREAT, TMPFILE, RDWR = -100, 0o100, 0o20200000, 2
+for bit in [0o4000, 0o2000, 0o6000]:
+    mode = bit | 0o755
+    def file():
+        open("f", "w").close()
+        return os.open("f", os.O_RDWR)
+    def unnamed(mode):
+        how = ctypes.create_string_buffer(struct.pack("QQQ", TMPFILE | RDWR, mode, 0))
+        return how
+    def linked(number, *arguments):
+        fd = libc.syscall(number, *[a.encode() if isinstance(a, str) else a for a in arguments])
+        return libc.linkat(AT, f"/proc/self/fd/{fd}".encode(), AT, b"f", 0x400)
+    tries = {
+        "chmod": lambda: (file(), call(90, "f", mode)),
+        "fchmod": lambda: call(91, file(), mode),
+        "fchmodat": lambda: (file(), call(268, AT, "f", mode)),
+        "fchmodat2": lambda: (file(), call(452, AT, "f", mode, 0)),
+        "open": lambda: call(2, "f", CREAT | RDWR, mode),
+        "openat": lambda: call(257, AT, "f", CREAT | RDWR, mode),
+        "open O_TMPFILE": lambda: linked(2, ".", TMPFILE | RDWR, mode),
+        "openat O_TMPFILE": lambda: linked(257, AT, ".", TMPFILE | RDWR, mode),
+        "openat2": lambda: call(437, AT, "f", struct.pack("QQQ", CREAT | RDWR, mode, 0), 24),
+        "creat": lambda: call(85, "f", mode),
+        "mknod": lambda: call(133, "f", stat.S_IFREG | mode, 0),
+        "mknodat": lambda: call(259, AT, "f", stat.S_IFREG | mode, 0),
+        "upper half": lambda: (file(), call(90, "f", ctypes.c_ulong(mode | 1 << 32))),
+    }
+    for name, attempt in tries.items():
+        if os.path.exists("f"): os.unlink("f")
+        attempt()
+        if os.path.exists("f") and os.stat("f").st_mode & 0o6000: print(f"{name} {bit:o}")
+    if os.path.exists("f"): os.unlink("f")
+# What has no such bit is made as ever, and a file that is only opened may be given any mode.
+assert call(2, "f", CREAT | RDWR, 0o1755) == 0 and call(90, "f", 0o1644) == 0 and call(2, "f", RDWR, 0o4755) == 0
+assert call(83, "d", 0o1777) == 0 and os.rmdir("d") is None
+"#;
+
+#[test]
+fn no_program_leaves_a_file_that_gives_its_rights_to_whoever_starts_it() {
+    need!(userns(), tools(&["python3"]), x86_64());
+    let place = Place::new();
+    let script = place.write("home/set-ids.py", SET_IDS).display().to_string();
+    let tried = |flags: &[&str]| {
+        let ran = place.run(&[&["-q", "--ro", &script, "--rw", "."][..], flags, &["--", "python3", &script]].concat());
+        assert_eq!(ran.status, Some(0), "{flags:?}: {ran:#?}");
+        ran.out
+    };
+    for profile in ["default", "ci", "shell", "browser"] {
+        assert_eq!(tried(&["--profile", profile]), "", "{profile}");
+    }
+    for filter in ["strict", "off"] {
+        assert_eq!(tried(&["--set", &format!("security.seccomp={filter}")]), "", "{filter}");
+    }
+    let allowed = tried(&["--set", "security.setuid_bits=allow"]);
+    assert!(allowed.lines().count() >= 36, "{allowed}");
+    let script = "mkdir d && chmod 755 d && install -m 700 /bin/true d/t && ./d/t && cp -r d e && echo fine";
+    assert_eq!(place.run(&["-q", "--profile", "ci", "--", "sh", "-c", script]).ok(), "fine\n");
+}

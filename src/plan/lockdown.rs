@@ -63,7 +63,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes: &mu
     if landlock.is_err() {
         undone::by_mounts(sandbox, facts, view, notes)?;
     }
-    let (syscalls, seccomp_for_all, seccomp) = privileges::filters(sandbox, capabilities)?;
+    let (syscalls, seccomp_for_all, seccomp) = privileges::filters(sandbox, facts, capabilities)?;
     Ok(LockdownPlan {
         capabilities,
         own_keyring: sandbox.security.own_keyring,
@@ -101,7 +101,10 @@ impl LockdownPlan {
         let Some(policy) = &self.syscalls else { return "input pushed into a terminal is refused".to_owned() };
         let base = match policy.base {
             Base::Off => {
-                return "off: only input pushed into a terminal, calls on keys and denied calls are refused".to_owned();
+                let bits = if policy.setuid_bits { "" } else { ", set-user-ID bits" };
+                return format!(
+                    "off: only input pushed into a terminal{bits}, calls on keys and denied calls are refused"
+                );
             }
             Base::Default => "default",
             Base::Strict => "strict",
@@ -109,6 +112,8 @@ impl LockdownPlan {
         let count = refusals(policy, Arch::NATIVE).len();
         let arches: Vec<_> = policy.arches.iter().map(|arch| format!("{arch:?}").to_lowercase()).collect();
         let length: usize = self.seccomp.iter().map(Vec::len).sum();
-        format!("{base}: all calls but {count} and unknown ones, for {} ({length} instructions)", arches.join(" and "))
+        let bits = if policy.setuid_bits { "; files may be given set-user-ID bits" } else { "" };
+        let arches = arches.join(" and ");
+        format!("{base}: all calls but {count} and unknown ones, for {arches} ({length} instructions){bits}")
     }
 }

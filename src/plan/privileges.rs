@@ -31,18 +31,19 @@ pub(super) fn capabilities(sandbox: &Sandbox, facts: &Facts) -> CapabilityPlan {
 /// The policy names an unknown call or architecture, or keeps the program from being executed.
 pub(super) fn filters(
     sandbox: &Sandbox,
+    facts: &Facts,
     capabilities: CapabilityPlan,
 ) -> Result<(Option<syscalls::Policy>, Vec<BpfProgram>, Vec<BpfProgram>)> {
     let programs = sandbox.security.programs.iter().cloned();
     if sandbox.security.filter == Filter::Terminal {
         return Ok((None, vec![seccomp::terminal()], programs.collect()));
     }
-    let policy = seccomp::policy(sandbox, capabilities)?;
+    let policy = seccomp::policy(sandbox, facts, capabilities)?;
     let mut own = Vec::new();
     if policy.base == syscalls::Base::Off {
         own.push(seccomp::filter());
     }
-    if policy.base != syscalls::Base::Off || !policy.deny.is_empty() {
+    if policy.base != syscalls::Base::Off || !policy.deny.is_empty() || !policy.setuid_bits {
         own.push(syscalls::compile(&policy));
     }
     Ok((Some(policy), Vec::new(), own.into_iter().chain(programs).collect()))

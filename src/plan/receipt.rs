@@ -266,6 +266,14 @@ impl ReceiptBuilder<'_> {
             for (name, origin) in &sandbox.security.syscalls.deny {
                 self.full(Setting::Denied(name.clone()), origin, by());
             }
+            let given = match policy.setuid_bits {
+                true => Vec::new(),
+                false => super::syscalls::giving_setuid_bits(policy),
+            };
+            let missing =
+                (!given.is_empty()).then(|| format!("security.syscalls.allow lifts it for {}", given.join(", ")));
+            let setting = Setting::SetuidBits(policy.setuid_bits);
+            self.line(setting, &sandbox.security.setuid_bits_origin, by(), missing.into_iter().collect());
         }
         let origin = &sandbox.security.landlock_origin;
         match &self.plan.lockdown.landlock {

@@ -12,7 +12,8 @@ use super::bpf::{
 };
 use super::syscalls::{Arch, Base, Decision, Entry, Policy, decide};
 use crate::error::{Error, Result};
-use crate::spec::{Filter, Network, Origin, Sandbox};
+use crate::host::Facts;
+use crate::spec::{Filter, Network, Origin, Sandbox, User};
 use crate::sys::BpfProgram;
 
 /// The bit of CAP_SYS_CHROOT in a set of capabilities.
@@ -25,7 +26,7 @@ const ADMIN: u64 = 1 << caps::Capability::CAP_SYS_ADMIN as u8;
 /// # Errors
 ///
 /// The profile names an unknown call or architecture, or denies the call that executes the program.
-pub(super) fn policy(sandbox: &Sandbox, capabilities: CapabilityPlan) -> Result<Policy> {
+pub(super) fn policy(sandbox: &Sandbox, facts: &Facts, capabilities: CapabilityPlan) -> Result<Policy> {
     let wanted = &sandbox.security.syscalls;
     let mut policy = Policy::new(match sandbox.security.filter {
         Filter::Strict => Base::Strict,
@@ -45,6 +46,11 @@ pub(super) fn policy(sandbox: &Sandbox, capabilities: CapabilityPlan) -> Result<
     policy.nested = sandbox.namespaces.nested;
     policy.mounts = sandbox.namespaces.mounts;
     policy.network = sandbox.network == Network::Host;
+    policy.setuid_bits = sandbox.security.setuid_bits;
+    // The kernel lets nobody map id 0 again without CAP_SETFCAP. Under another id, root can be mapped as root of a nested
+    // namespace; what that namespace gives files holds outside, since its root is the host's.
+    let another_id = matches!(sandbox.process.user, User::Ids { uid, .. } | User::Single { uid, .. } if uid != 0);
+    policy.file_capabilities = facts.uid == 0 && another_id && sandbox.namespaces.nested;
     policy.errno = wanted.errno;
     if !wanted.arch.is_empty() {
         policy.arches = wanted.arch.iter().map(arch).collect::<Result<_>>()?;

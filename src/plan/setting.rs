@@ -54,6 +54,8 @@ pub enum Setting {
     Allowed(String),
     /// A system call, or a group of them, that the profile denies.
     Denied(String),
+    /// Whether files may be given set-user-ID and set-group-ID bits.
+    SetuidBits(bool),
     /// Whether Landlock is used.
     Landlock,
 }
@@ -81,6 +83,8 @@ impl fmt::Display for Setting {
             Setting::X86 => f.write_str("security.arch: x86"),
             Setting::Allowed(name) => write!(f, "security.syscalls.allow: {name}"),
             Setting::Denied(name) => write!(f, "security.syscalls.deny: {name}"),
+            Setting::SetuidBits(false) => f.write_str("security.setuid_bits = \"deny\""),
+            Setting::SetuidBits(true) => f.write_str("security.setuid_bits = \"allow\""),
             Setting::Landlock => f.write_str("security.landlock"),
         }
     }

@@ -59,6 +59,10 @@ fn check(below: &Merged, setting: &Setting, vars: &Vars) -> Vec<(Text, String)> 
             let old = rank(below.text(name).map(|text| text.text.as_str()));
             refuse(text, rank(Some(&text.text)) >= old, "more system calls")
         }
+        (Value::Text(text), "security.setuid_bits") => {
+            let allowed = below.text(name).is_some_and(|text| text.text == "allow");
+            refuse(text, text.text == "deny" || allowed, "set-user-ID bits on files")
+        }
         // Denying more calls, or asserting more, tightens: items may be added but not removed.
         (
             Value::List(list, _),

@@ -168,6 +168,11 @@ pub const KEYS: &[Key] = &[
         "architectures whose system calls are allowed: `native`, and `x86` or `arm` for 32-bit programs",
     ),
     key(
+        "security.setuid_bits",
+        Kind::Word(&["deny", "allow"]),
+        "whether files may be given set-user-ID and set-group-ID bits, as by the installation of packages",
+    ),
+    key(
         "security.landlock",
         Kind::Word(&["require", "prefer", "off"]),
         "Landlock, which enforces the modes of paths a second time: required, used if available, or unused",

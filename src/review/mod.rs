@@ -34,7 +34,7 @@ pub struct Review {
 pub fn review(sandbox: &Sandbox, vars: &Vars, accepted: &BTreeMap<String, String>) -> Review {
     let mut findings = paths::findings(sandbox, vars);
     findings.extend(desktop::findings(sandbox));
-    findings.extend(process::findings(sandbox));
+    findings.extend(process::findings(sandbox, vars));
     for finding in &mut findings {
         let reasons: Option<Vec<_>> = finding.origins.iter().map(|origin| accepted.get(&origin.0)).collect();
         finding.accepted = reasons.and_then(|reasons| reasons.first().copied().cloned());

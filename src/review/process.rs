@@ -1,9 +1,10 @@
 //! Reviews the network, namespaces, ids, devices, the terminal, the environment and lock-down.
 
 use super::verdict::{Finding, Verdict, note, undoes, weakens};
+use crate::profile::Vars;
 use crate::spec::{Capabilities, Filter, Namespace, Requirement, Sandbox, Tty, User};
 
-pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
+pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
     let mut found = Vec::new();
     for (namespace, origin) in &sandbox.namespaces.share {
         let verdict = shared(*namespace);
@@ -61,7 +62,7 @@ pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
         }
     }
     environment(sandbox, &mut found);
-    security(sandbox, &mut found);
+    security(sandbox, vars, &mut found);
     found
 }
 
@@ -69,7 +70,7 @@ pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
 /// and reaches most of the kernel's code that the sandbox closes off.
 const MUCH: u64 = 1 << 12 | 1 << 19 | 1 << 21;
 
-fn security(sandbox: &Sandbox, found: &mut Vec<Finding>) {
+fn security(sandbox: &Sandbox, vars: &Vars, found: &mut Vec<Finding>) {
     let (security, origins) = (&sandbox.security, &sandbox.origins);
     if security.filter == Filter::Off {
         let verdict = weakens(
@@ -87,12 +88,17 @@ fn security(sandbox: &Sandbox, found: &mut Vec<Finding>) {
                 "it reaches parts of the kernel in which flaws have been found again and again",
                 "name the calls that are needed, and no group",
             ),
+            "chmod" | "fchmod" | "fchmodat" | "fchmodat2" | "open" | "openat" | "openat2" | "creat" | "mkdir"
+            | "mkdirat" | "mknod" | "mknodat" => setuid_bits(vars),
             "@keyring" | "keyctl" | "add_key" | "request_key" => {
                 weakens(1.5, "it reads your keys in the kernel: tickets, keys of encrypted directories", "leave it out")
             }
             _ => note(0.1, "it makes a call that is refused otherwise", "leave it out if the program does without"),
         };
         found.push(verdict.at(origin, format!("the system calls {name}")));
+    }
+    if security.setuid_bits {
+        found.push(setuid_bits(vars).at(&security.setuid_bits_origin, "set-user-ID bits on files"));
     }
     if security.landlock == Requirement::Off {
         let verdict = note(
@@ -113,6 +119,16 @@ fn security(sandbox: &Sandbox, found: &mut Vec<Finding>) {
             ),
         };
         found.push(verdict.at(&origins.of("security.capabilities", ""), "capabilities"));
+    }
+}
+
+/// The verdict on files that may be given set-user-ID and set-group-ID bits. Those of root are root's.
+fn setuid_bits(vars: &Vars) -> Verdict {
+    let help =
+        "security.setuid_bits = \"deny\"; where packages are installed, \"tmpfs\" for what they are installed to";
+    match vars.names.get("UID").is_some_and(|uid| uid == "0") {
+        true => undoes(8.0, "where it may write, it leaves a program that makes everybody who starts it root", help),
+        false => weakens(2.0, "where it may write, it leaves a program that gives your rights to everybody", help),
     }
 }
 

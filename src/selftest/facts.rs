@@ -132,6 +132,8 @@ pub struct Granted {
     pub capabilities: u64,
     /// System calls that the seccomp filter allows, and `vsock` and `alg` where it allows all families of sockets.
     pub calls: Vec<String>,
+    /// Files may be given set-user-ID and set-group-ID bits.
+    pub setuid_bits: bool,
     /// Architectures other than the machine's own whose system calls the filter allows: `x86`, `x32`, `arm`.
     pub arches: Vec<String>,
     /// The parts of the view, in order.

@@ -197,6 +197,11 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
         .into(),
         capabilities: plan.lockdown.capabilities.ambient,
         calls: calls(plan),
+        setuid_bits: plan
+            .lockdown
+            .syscalls
+            .as_ref()
+            .is_none_or(|policy| !syscalls::giving_setuid_bits(policy).is_empty()),
         arches: arches(plan),
         asserts: sandbox.asserts.iter().map(|assert| (kind(assert.promise).to_owned(), assert.of.clone())).collect(),
         view: plan.view.parts.iter().filter_map(|placed| place(&placed.op)).collect(),

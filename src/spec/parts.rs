@@ -309,6 +309,12 @@ pub struct Security {
     pub filter: Filter,
     /// Changes to the filter's list.
     pub syscalls: Syscalls,
+    /// Files may be given set-user-ID and set-group-ID bits.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub setuid_bits: bool,
+    /// The line that the setting of these bits comes from.
+    #[serde(skip)]
+    pub setuid_bits_origin: Origin,
     /// The caller's own seccomp filters, loaded in this order after sbx's.
     #[serde(skip)]
     pub programs: Vec<crate::sys::BpfProgram>,

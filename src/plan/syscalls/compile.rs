@@ -23,7 +23,7 @@ use super::super::bpf::{
     ALLOW, ANY_BIT, ARCH, AT_LEAST, EQUAL, ERRNO, JUMP, LOAD, NEGATIVE, NUMBER, RETURN, TIOCLINUX, TIOCSTI, X32,
     argument, op,
 };
-use super::policy::{Base, Check, Decision, Families, Policy};
+use super::policy::{Base, Check, Decision, Families, Policy, SETUID_BITS};
 use super::row::Arch;
 use super::table::ROWS;
 use crate::sys::{BpfProgram, sock_filter};
@@ -44,6 +44,9 @@ const ADDR_NO_RANDOMIZE: u32 = 0x4_0000;
 /// The argument by which personality(2) returns the domain that is in force, and changes nothing.
 const IN_FORCE: u32 = u32::MAX;
 
+/// Flags of open(2) by which it takes a mode: O_CREAT, and the bit of O_TMPFILE that no other flag has.
+const MAKES_A_FILE: u32 = (libc::O_CREAT | libc::O_TMPFILE & !libc::O_DIRECTORY) as u32;
+
 /// The verdict that refuses a call with this errno.
 fn errno(number: i32) -> u32 {
     ERRNO | number as u32
@@ -52,7 +55,7 @@ fn errno(number: i32) -> u32 {
 /// Compiles a policy into a filter. For the architectures of one kernel it has at most 4096 instructions, which is the
 /// kernel's limit (BPF_MAXINSNS). A filter that would allow everything is a single instruction, and need not be loaded.
 pub fn compile(policy: &Policy) -> BpfProgram {
-    if policy.base == Base::Off && policy.deny.is_empty() {
+    if policy.base == Base::Off && policy.deny.is_empty() && policy.setuid_bits {
         return vec![op(RETURN, 0, 0, ALLOW)];
     }
     let mut code = vec![op(LOAD, 0, 0, ARCH)];
@@ -112,23 +115,36 @@ struct Block {
     backward: BpfProgram,
     /// The places at which the code of each decision begins.
     leaves: Vec<(Decision, usize)>,
-    /// The verdict where a check of arguments fails.
-    refuse: u32,
+    /// The decision where a check of arguments fails.
+    refusal: Decision,
 }
 
 impl Block {
     /// Writes the block for these runs. `refusal` is the errno where a check fails.
     fn of(runs: &[Run], refusal: u16) -> Block {
         let backward = Vec::with_capacity(2 * runs.len() + 64);
-        let mut block = Block { backward, leaves: Vec::new(), refuse: errno(refusal.into()) };
+        let mut block = Block { backward, leaves: Vec::new(), refusal: Decision::Errno(refusal) };
         block.search(runs);
-        block.backward.push(op(LOAD, 0, 0, NUMBER));
+        block.write(op(LOAD, 0, 0, NUMBER));
         block
     }
 
     /// The instructions in the order in which they run.
     fn forward(self) -> impl ExactSizeIterator<Item = sock_filter> {
         self.backward.into_iter().rev()
+    }
+
+    /// Writes an instruction, and returns its place. What is written next runs before it.
+    fn write(&mut self, instruction: sock_filter) -> usize {
+        self.backward.push(instruction);
+        self.backward.len() - 1
+    }
+
+    /// Writes a comparison of the accumulator with `k`, which goes on at one of two places, and returns its own.
+    fn test(&mut self, code: u16, k: u32, yes: usize, no: usize) -> usize {
+        let (yes, no) = (self.near(yes), self.near(no));
+        let skipped = |place| (self.backward.len() - place - 1) as u8;
+        self.write(op(code, skipped(yes), skipped(no), k))
     }
 
     /// Writes a binary search for the number in the accumulator, and returns the place where it begins.
@@ -139,22 +155,14 @@ impl Block {
             return self.leaf(first.decision);
         }
         let (from, below) = (self.search(upper), self.search(lower));
-        let (from, below) = (self.near(from), self.near(below));
-        let skipped = |place| (self.backward.len() - place - 1) as u8;
-        let compare = op(AT_LEAST, skipped(from), skipped(below), first.number);
-        self.backward.push(compare);
-        self.backward.len() - 1
+        self.test(AT_LEAST, first.number, from, below)
     }
 
     /// The place itself if a comparison can jump to it, else that of a new jump that leads there: a comparison's
     /// offsets have eight bits. Leaves room for one more such jump in between.
     fn near(&mut self, place: usize) -> usize {
         let skipped = self.backward.len() - place;
-        if skipped < 255 {
-            return place;
-        }
-        self.backward.push(op(JUMP, 0, 0, skipped as u32 - 1));
-        self.backward.len() - 1
+        if skipped < 255 { place } else { self.write(op(JUMP, 0, 0, skipped as u32 - 1)) }
     }
 
     /// The place where the code of a decision begins. Writes that code if there is none yet, or if the last one is too
@@ -167,40 +175,67 @@ impl Block {
             }
             self.leaves.swap_remove(at);
         }
-        self.backward.extend(code(decision, self.refuse).into_iter().rev());
-        let place = self.backward.len() - 1;
+        let place = match decision {
+            Decision::Allow => self.write(op(RETURN, 0, 0, ALLOW)),
+            Decision::Errno(number) => self.write(op(RETURN, 0, 0, errno(number.into()))),
+            Decision::Check(check) => self.check(check),
+        };
         self.leaves.push((decision, place));
         place
     }
-}
 
-/// The instructions that carry a decision out. `refuse` is the verdict where a check of arguments fails.
-fn code(decision: Decision, refuse: u32) -> BpfProgram {
-    match decision {
-        Decision::Allow => vec![op(RETURN, 0, 0, ALLOW)],
-        Decision::Errno(number) => vec![op(RETURN, 0, 0, errno(number.into()))],
-        Decision::Check(Check::Without(flags)) => vec![
-            op(LOAD, 0, 0, argument(0)),
-            op(ANY_BIT, 0, 1, flags),
-            op(RETURN, 0, 0, refuse),
-            op(RETURN, 0, 0, ALLOW),
-        ],
-        Decision::Check(Check::Ioctl) => vec![
-            op(LOAD, 0, 0, argument(1)),
-            op(EQUAL, 1, 0, TIOCSTI),
-            op(EQUAL, 0, 3, TIOCLINUX),
-            // A negative descriptor: allowed, since programs test for the kernel's own error (EBADF).
-            op(LOAD, 0, 0, argument(0)),
-            op(ANY_BIT, 1, 0, NEGATIVE),
-            op(RETURN, 0, 0, refuse),
-            op(RETURN, 0, 0, ALLOW),
-        ],
-        Decision::Check(Check::Personality { uname, fixed_addresses }) => {
-            among(0, &domains(uname, fixed_addresses), refuse)
+    /// Writes a check of arguments, and returns the place where it begins.
+    fn check(&mut self, check: Check) -> usize {
+        let (refuse, allow) = (self.leaf(self.refusal), self.leaf(Decision::Allow));
+        match check {
+            Check::Without { argument: index, bits } => {
+                self.test(ANY_BIT, bits, refuse, allow);
+                self.write(op(LOAD, 0, 0, argument(index.into())))
+            }
+            Check::Mode { flags } => {
+                let mode = self.leaf(Decision::Check(Check::Without { argument: flags + 1, bits: SETUID_BITS }));
+                self.test(ANY_BIT, MAKES_A_FILE, mode, allow);
+                self.write(op(LOAD, 0, 0, argument(flags.into())))
+            }
+            Check::Ioctl => {
+                // A negative descriptor: allowed, since programs test for the kernel's own error (EBADF).
+                self.test(ANY_BIT, NEGATIVE, allow, refuse);
+                let descriptor = self.write(op(LOAD, 0, 0, argument(0)));
+                let other = self.test(EQUAL, TIOCLINUX, descriptor, allow);
+                self.test(EQUAL, TIOCSTI, descriptor, other);
+                self.write(op(LOAD, 0, 0, argument(1)))
+            }
+            Check::Personality { uname, fixed_addresses } => self.among(0, &domains(uname, fixed_addresses), refuse),
+            Check::Socket(families) => self.socket(families),
+            Check::Socketpair => {
+                let no_family = self.leaf(Decision::Errno(libc::EAFNOSUPPORT as u16));
+                self.among(0, &[libc::AF_UNIX as u32], no_family)
+            }
+            Check::Kcmp => self.among(2, &[KCMP_FILE], refuse),
         }
-        Decision::Check(Check::Socket(families)) => socket(families),
-        Decision::Check(Check::Socketpair) => among(0, &[libc::AF_UNIX as u32], errno(libc::EAFNOSUPPORT)),
-        Decision::Check(Check::Kcmp) => among(2, &[KCMP_FILE], refuse),
+    }
+
+    /// Writes a check that allows a call if the argument `index` is one of these values, and else goes on at a place.
+    /// Returns the place where it begins.
+    fn among(&mut self, index: u32, values: &[u32], or: usize) -> usize {
+        let allow = self.leaf(Decision::Allow);
+        values.iter().rev().fold(or, |or, value| self.test(EQUAL, *value, allow, or));
+        self.write(op(LOAD, 0, 0, argument(index)))
+    }
+
+    /// Writes a check that allows sockets of these families, and of netlink only some protocols. Returns the place where
+    /// it begins.
+    fn socket(&mut self, families: Families) -> usize {
+        let no_family = self.leaf(Decision::Errno(libc::EAFNOSUPPORT as u16));
+        let protocols: &[u32] = match families {
+            Families::Unix => return self.among(0, &[libc::AF_UNIX as u32], no_family),
+            Families::Internet => &[NETLINK_ROUTE],
+            Families::Everyday => &[NETLINK_ROUTE, NETLINK_KOBJECT_UEVENT],
+        };
+        let no_protocol = self.leaf(Decision::Errno(libc::EPROTONOSUPPORT as u16));
+        let netlink = self.among(2, protocols, no_protocol);
+        let or = self.test(EQUAL, libc::AF_NETLINK as u32, netlink, no_family);
+        self.among(0, &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6].map(|family| family as u32), or)
     }
 }
 
@@ -215,36 +250,4 @@ fn domains(uname: bool, fixed_addresses: bool) -> Vec<u32> {
     }
     domains.push(IN_FORCE);
     domains
-}
-
-/// Allows a call if the argument `index` is one of these values, at most 254 of them, and else gives the verdict
-/// `refuse`.
-fn among(index: u32, values: &[u32], refuse: u32) -> BpfProgram {
-    let mut code = vec![op(LOAD, 0, 0, argument(index))];
-    code.extend(values.iter().enumerate().map(|(at, value)| op(EQUAL, (values.len() - at) as u8, 0, *value)));
-    code.extend([op(RETURN, 0, 0, refuse), op(RETURN, 0, 0, ALLOW)]);
-    code
-}
-
-/// Allows sockets of these families, and of netlink only some protocols.
-fn socket(families: Families) -> BpfProgram {
-    let no_family = errno(libc::EAFNOSUPPORT);
-    let protocols: &[u32] = match families {
-        Families::Unix => return among(0, &[libc::AF_UNIX as u32], no_family),
-        Families::Internet => &[NETLINK_ROUTE],
-        Families::Everyday => &[NETLINK_ROUTE, NETLINK_KOBJECT_UEVENT],
-    };
-    let rest = among(2, protocols, errno(libc::EPROTONOSUPPORT));
-    // The last instruction of `rest` allows the call.
-    let allow = rest.len() as u8;
-    let mut code = vec![
-        op(LOAD, 0, 0, argument(0)),
-        op(EQUAL, 3 + allow, 0, libc::AF_UNIX as u32),
-        op(EQUAL, 2 + allow, 0, libc::AF_INET as u32),
-        op(EQUAL, 1 + allow, 0, libc::AF_INET6 as u32),
-        op(EQUAL, 1, 0, libc::AF_NETLINK as u32),
-        op(RETURN, 0, 0, no_family),
-    ];
-    code.extend(rest);
-    code
 }

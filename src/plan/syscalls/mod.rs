@@ -21,6 +21,8 @@ pub mod why;
 
 pub use compile::compile;
 pub use group::Group;
-pub use policy::{Base, Check, Decision, Entry, Families, Policy, Refusal, Unknown, allowed, decide, refusals};
+pub use policy::{
+    Base, Check, Decision, Entry, Families, Policy, Refusal, Unknown, allowed, decide, giving_setuid_bits, refusals,
+};
 pub use row::{Arch, Guard, Row, Rule};
 pub use why::Why;

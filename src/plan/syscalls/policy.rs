@@ -47,6 +47,11 @@ pub struct Policy {
     pub mounts: bool,
     /// Whether the sandbox has a network. Without one, `strict` allows unix sockets only.
     pub network: bool,
+    /// Whether files may be given set-user-ID bits, set-group-ID bits and capabilities. If not, no base allows it.
+    pub setuid_bits: bool,
+    /// Whether a program that is root in a nested namespace could give files capabilities that hold outside
+    /// (capabilities(7), "Namespaced file capabilities").
+    pub file_capabilities: bool,
     /// Calls and groups that the profile allows besides.
     pub allow: Vec<Entry>,
     /// Calls and groups that the profile denies.
@@ -58,13 +63,16 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// A policy with this base and nothing added: native programs, a network, no nested namespaces, EPERM.
+    /// A policy with this base and nothing added: native programs, a network, no nested namespaces, no set-user-ID
+    /// bits, EPERM.
     pub fn new(base: Base) -> Policy {
         Policy {
             base,
             nested: false,
             mounts: false,
             network: true,
+            setuid_bits: false,
+            file_capabilities: false,
             allow: Vec::new(),
             deny: Vec::new(),
             errno: libc::EPERM as u16,
@@ -79,7 +87,11 @@ impl Policy {
             return self.denied(row, arch);
         }
         match (allowed, self.base) {
-            (Named::Call, _) | (_, Base::Off) => Decision::Allow,
+            (Named::Call, _) => Decision::Allow,
+            (_, Base::Off) => match row.default {
+                Rule::Guarded(guard) if guard.is_of_setuid_bits() => self.guarded(guard, arch),
+                _ => Decision::Allow,
+            },
             (Named::Group, _) => self.loosened(row, arch),
             (Named::No, Base::Default) => self.apply(row.default, arch),
             (Named::No, Base::Strict) => self.apply(row.strict, arch),
@@ -174,8 +186,8 @@ impl Policy {
         let fixed_addresses = || self.allow.contains(&Entry::Group(Group::DEBUG));
         match guard {
             Guard::Clone | Guard::Unshare | Guard::Clone3 | Guard::Setns if self.nested => Decision::Allow,
-            Guard::Clone => Decision::Check(Check::Without(NAMESPACES)),
-            Guard::Unshare => Decision::Check(Check::Without(NAMESPACES | NEWTIME)),
+            Guard::Clone => Decision::Check(Check::Without { argument: 0, bits: NAMESPACES }),
+            Guard::Unshare => Decision::Check(Check::Without { argument: 0, bits: NAMESPACES | NEWTIME }),
             Guard::Clone3 => Decision::ABSENT,
             Guard::Setns => self.refusal(),
             Guard::Ioctl => Decision::Check(Check::Ioctl),
@@ -192,6 +204,12 @@ impl Policy {
             Guard::Kcmp => Decision::Check(Check::Kcmp),
             Guard::Ldt if arch == Arch::X86 => Decision::Allow,
             Guard::Ldt => self.refusal(),
+            guard if guard.is_of_setuid_bits() && self.setuid_bits => Decision::Allow,
+            Guard::Xattr if !self.file_capabilities => Decision::Allow,
+            Guard::Xattr => Decision::Errno(libc::EOPNOTSUPP as u16),
+            Guard::Mode(argument) => Decision::Check(Check::Without { argument, bits: SETUID_BITS }),
+            Guard::Open(flags) => Decision::Check(Check::Mode { flags }),
+            Guard::Openat2 => Decision::ABSENT,
         }
     }
 
@@ -205,10 +223,10 @@ impl Policy {
     }
 
     /// Decides a call that the profile denies. If the base refuses it anyway, it keeps that errno, so that libraries
-    /// fall back as they would; clone3 is always absent, since they fall back from it only on ENOSYS.
+    /// fall back as they would; clone3 is always absent, since they fall back from it only on ENOSYS; so is openat2.
     fn denied(&self, row: &Row, arch: Arch) -> Decision {
         let rule = match self.base {
-            _ if row.default == Rule::Guarded(Guard::Clone3) => Rule::Absent,
+            _ if matches!(row.default, Rule::Guarded(Guard::Clone3 | Guard::Openat2)) => Rule::Absent,
             Base::Default => row.default,
             Base::Strict => row.strict,
             Base::Off => Rule::Refuse,
@@ -338,9 +356,19 @@ impl Decision {
 /// A check of a call's arguments. A call that fails it gets the policy's errno, unless another is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// The first argument has none of these bits. Only its lower half counts: the kernel ignores the upper one, or
-    /// refuses bits in it.
-    Without(u32),
+    /// The argument has none of these bits. Only its lower half counts: the kernel ignores the upper one, or refuses
+    /// bits in it.
+    Without {
+        /// Index of the argument, from 0.
+        argument: u8,
+        /// The bits.
+        bits: u32,
+    },
+    /// The call makes no file, or one whose mode has no set-user-ID and set-group-ID bits. The mode follows the flags.
+    Mode {
+        /// Index of the argument that has the flags of open(2).
+        flags: u8,
+    },
     /// The second argument is not TIOCSTI or TIOCLINUX, or the first is negative and thus no descriptor.
     Ioctl,
     /// The first argument is a harmless execution domain, or asks for the one in force.
@@ -379,6 +407,8 @@ const NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET) as u32;
+/// Bits of a mode that give a file's rights to whoever executes it: set-user-ID and set-group-ID (inode(7)).
+pub(super) const SETUID_BITS: u32 = libc::S_ISUID | libc::S_ISGID;
 /// CLONE_NEWTIME, a flag of unshare(2) only: in the flags of clone(2), this bit belongs to the number of a signal.
 const NEWTIME: u32 = 0x80;
 
@@ -392,6 +422,17 @@ pub fn decide(policy: &Policy, name: &str) -> Result<Decision, Unknown> {
         Entry::Call(row) => Ok(policy.decide(row, Arch::NATIVE)),
         Entry::Group(_) => Err(Unknown { word: name.to_owned(), near: None }),
     }
+}
+
+/// The names of the calls by which this policy lets a file be given set-user-ID bits, set-group-ID bits or capabilities.
+pub fn giving_setuid_bits(policy: &Policy) -> Vec<&'static str> {
+    let gives = |row: &Row| policy.covered().iter().any(|arch| policy.decide(row, *arch) == Decision::Allow);
+    let guarded = |row: &&Row| match row.default {
+        Rule::Guarded(Guard::Xattr) => policy.file_capabilities,
+        Rule::Guarded(guard) => guard.is_of_setuid_bits(),
+        _ => false,
+    };
+    ROWS.iter().filter(guarded).filter(|row| gives(row)).map(Row::name).collect()
 }
 
 /// A call that a policy does not allow, or only with some arguments.

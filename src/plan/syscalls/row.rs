@@ -92,6 +92,25 @@ pub enum Guard {
     Kcmp,
     /// modify_ldt(2): allowed for 32-bit x86 programs only.
     Ldt,
+    /// chmod(2) and its like, and calls that make a file: no set-user-ID or set-group-ID bit in the mode, which is the
+    /// argument with this index.
+    Mode(u8),
+    /// open(2) and openat(2): no such bit in the mode of a file that they make. The flags are the argument with this
+    /// index, and the mode follows.
+    Open(u8),
+    /// openat2(2): absent, since a filter cannot see the mode.
+    Openat2,
+    /// setxattr(2) and its like: refused where the program could give a file capabilities that hold outside. A filter
+    /// cannot see which attribute is set.
+    Xattr,
+}
+
+impl Guard {
+    /// Whether the guard keeps set-user-ID bits, set-group-ID bits and capabilities off files, which a profile may allow
+    /// by a key.
+    pub fn is_of_setuid_bits(self) -> bool {
+        matches!(self, Guard::Mode(_) | Guard::Open(_) | Guard::Openat2 | Guard::Xattr)
+    }
 }
 
 /// Bytes of the longest name of a call.

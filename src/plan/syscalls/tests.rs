@@ -52,7 +52,7 @@ fn verdict(filter: &[sock_filter], arch: Arch, number: u32, arguments: [u64; 6])
 
 /// The verdict that a filter has to give, found by a linear search of the table.
 fn expected(policy: &Policy, audit: u32, number: u32, arguments: [u64; 6]) -> u32 {
-    let open = policy.base == Base::Off && policy.deny.is_empty();
+    let open = policy.base == Base::Off && policy.deny.is_empty() && policy.setuid_bits;
     let Some(arch) = policy.covered().into_iter().find(|arch| arch.audit() == audit) else {
         return if open { ALLOW } else { ENOSYS };
     };
@@ -63,13 +63,20 @@ fn expected(policy: &Policy, audit: u32, number: u32, arguments: [u64; 6]) -> u3
         return ENOSYS;
     }
     let row = ROWS.iter().find(|row| row.number(arch) == Some(number));
+    expected_of(policy, arch, row, arguments)
+}
+
+/// As [`expected`], for a call of this row, or of none.
+fn expected_of(policy: &Policy, arch: Arch, row: Option<&Row>, arguments: [u64; 6]) -> u32 {
     let refused = errno(policy.errno.into());
     let or = |fine: bool, refused: u32| if fine { ALLOW } else { refused };
     let [first, second, third] = [arguments[0] as u32, arguments[1] as u32, arguments[2] as u32];
     match row.map_or(policy.unknown(), |row| policy.decide(row, arch)) {
         Decision::Allow => ALLOW,
         Decision::Errno(number) => errno(number.into()),
-        Decision::Check(Check::Without(flags)) => or(first & flags == 0, refused),
+        Decision::Check(Check::Without { argument, bits }) => {
+            or(arguments[usize::from(argument)] as u32 & bits == 0, refused)
+        }
         Decision::Check(Check::Ioctl) => or(![TIOCSTI, TIOCLINUX].contains(&second) || (first as i32) < 0, refused),
         Decision::Check(Check::Personality { uname, fixed_addresses }) => {
             let rest = if fixed_addresses { first & !libc::ADDR_NO_RANDOMIZE as u32 } else { first };
@@ -86,14 +93,33 @@ fn expected(policy: &Policy, audit: u32, number: u32, arguments: [u64; 6]) -> u3
         },
         Decision::Check(Check::Socketpair) => or(first as i32 == libc::AF_UNIX, errno(libc::EAFNOSUPPORT)),
         Decision::Check(Check::Kcmp) => or(third == 0, refused),
+        Decision::Check(Check::Mode { flags }) => {
+            let makes = arguments[usize::from(flags)] & 0o2000_0100 != 0;
+            or(!makes || arguments[usize::from(flags) + 1] & 0o6000 == 0, refused)
+        }
     }
 }
 
 /// Arguments that checks compare with, also off by one, and with upper halves that have to be ignored.
 fn values() -> Vec<u64> {
-    let low =
-        [0, 1, 2, 3, 7, 8, 9, 10, 15, 16, 17, 38, 40, 0x80, 0x11, 0x10_0000, 0x2_0000, 0x2_0008, 0x4_0000, 0x4_0008];
-    let flags = [0x100, 0x200, 0x400, 0x0200_0000, 0x0400_0000, 0x0800_0000, 0x1000_0000, 0x2000_0000, 0x4000_0000];
+    let low = [
+        0, 1, 2, 3, 7, 8, 9, 10, 15, 16, 17, 38, 40, 0x80, 0x11, 0o1777, 0o2755, 0o4000, 0x10_0000, 0x2_0000, 0x2_0008,
+        0x4_0000, 0x4_0008,
+    ];
+    let flags = [
+        0o100,
+        0o200_0000,
+        0o2000_0000,
+        0x100,
+        0x200,
+        0x400,
+        0x0200_0000,
+        0x0400_0000,
+        0x0800_0000,
+        0x1000_0000,
+        0x2000_0000,
+        0x4000_0000,
+    ];
     let requests = [TIOCSTI, TIOCLINUX, TIOCSTI - 1, 0x541b, 0x8000_0000, u32::MAX, u32::MAX - 1];
     let all = low.into_iter().chain(flags).chain(requests).map(u64::from);
     all.flat_map(|value| [value, value | 1 << 32, value | u64::MAX << 32]).collect()
@@ -126,6 +152,8 @@ fn policies() -> Vec<Policy> {
             }
         }
     }
+    let with_bits: Vec<_> = all.iter().filter(|policy| policy.network && !policy.nested).cloned().collect();
+    all.extend(with_bits.into_iter().map(|policy| Policy { setuid_bits: true, ..policy }));
     all
 }
 
@@ -231,6 +259,9 @@ fn filters_give_what_the_table_says_for_every_number_and_every_argument_that_mat
                 let none = [0; 6];
                 assert_eq!(verdict(&filter, arch, number, none), expected(&policy, arch.audit(), number, none));
             }
+            if !policy.covered().contains(&arch) {
+                continue;
+            }
             for row in ROWS.iter().filter(|row| matches!(policy.decide(row, arch), Decision::Check(_))) {
                 let Some(number) = row.number(arch) else { continue };
                 for value in values() {
@@ -239,8 +270,9 @@ fn filters_give_what_the_table_says_for_every_number_and_every_argument_that_mat
                             [value, other, other, 0, 0, 0],
                             [other, value, other, 0, 0, 0],
                             [other, other, value, 0, 0, 0],
+                            [other, other, other, value, 0, 0],
                         ] {
-                            let expected = expected(&policy, arch.audit(), number, arguments);
+                            let expected = expected_of(&policy, arch, Some(row), arguments);
                             let verdict = verdict(&filter, arch, number, arguments);
                             assert_eq!(verdict, expected, "{policy:?} {arch:?} {} {arguments:x?}", row.name());
                         }
@@ -275,7 +307,7 @@ fn what_is_denied_where_nothing_else_is_refused_is_denied_to_32_bit_programs_too
     assert_eq!(verdict(&filter, Arch::X86, 26, [0; 6]), EPERM);
     assert_eq!(verdict(&filter, Arch::X86_64, X32 | 521, [0; 6]), ENOSYS);
     assert_eq!(verdict(&filter, Arch::X86_64, 600, [0; 6]), ALLOW);
-    assert_eq!(compile(&Policy::new(Base::Off)).len(), 1);
+    assert_eq!(compile(&Policy { setuid_bits: true, ..Policy::new(Base::Off) }).len(), 1);
 }
 
 #[test]
@@ -400,12 +432,15 @@ fn any_policy() -> impl Strategy<Value = Policy> {
     // Up to every other call, so that jumps become long.
     let entries =
         || prop_oneof![proptest::collection::vec(any_entry(), 0..6), proptest::collection::vec(any_entry(), 0..250)];
-    (base, any::<bool>(), any::<bool>(), entries(), entries(), 1..4096u16, arches).prop_map(
-        |(base, nested, network, allow, deny, errno, arches)| Policy {
+    let switches = [any::<bool>(), any::<bool>(), any::<bool>()];
+    (base, switches, entries(), entries(), 1..4096u16, arches).prop_map(
+        |(base, [nested, network, setuid_bits], allow, deny, errno, arches)| Policy {
             base,
             nested,
             mounts: nested,
             network,
+            setuid_bits,
+            file_capabilities: nested,
             allow,
             deny,
             errno,

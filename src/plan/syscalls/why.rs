@@ -45,6 +45,7 @@ reasons! {
     NameToHandle = "strict: handles outlive permissions; programs do without",
     Namespaces = "a new namespace gives capabilities and with them more of the kernel; allowed where nested namespaces are",
     Numa = "placement of memory on nodes is the host's matter; libnuma then sees a machine without nodes",
+    Openat2 = "its mode lies behind a pointer, see chmod; absent, so that programs fall back to openat",
     Obsolete = "not in today's kernels, or replaced long ago",
     OpenByHandle = "opens files outside of the view by their number",
     OtherProcess = "strict: acts on other processes' memory",
@@ -59,6 +60,7 @@ reasons! {
     Remap = "strict: replaced by mmap long ago",
     Scheduling = "strict: priorities against other programs",
     Setns = "enters other namespaces; allowed where nested namespaces are",
+    SetuidBits = "no set-user-ID and set-group-ID bits: such a file stays, and gives the caller's rights to whoever starts it",
     Socket = "only the families of everyday use: unix, inet, inet6, and netlink for routes and devices",
     Socketcall = "its arguments lie behind a pointer, and 32-bit libraries have no other way to make a socket; strict: refused",
     Socketpair = "only unix sockets come in pairs",
@@ -68,4 +70,5 @@ reasons! {
     Vhangup = "hangs up the caller's terminal",
     Vm86 = "runs 16-bit code in a mode of its own",
     Vmsplice = "lends pages that other processes then see change",
+    Xattr = "where root outside has another id inside, a nested namespace could give a file capabilities that hold outside",
 }

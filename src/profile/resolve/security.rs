@@ -23,6 +23,7 @@ impl Builder<'_> {
             }
         }
         let landlock = merged.text("security.landlock");
+        let setuid_bits = merged.text("security.setuid_bits");
         Security {
             capabilities: if held == 0 { Capabilities::None } else { Capabilities::Held(held) },
             own_keyring: true,
@@ -32,6 +33,8 @@ impl Builder<'_> {
                 _ => Filter::Default,
             },
             syscalls: self.syscalls(),
+            setuid_bits: setuid_bits.is_some_and(|text| text.text == "allow"),
+            setuid_bits_origin: setuid_bits.map(|text| self.origin(text)).unwrap_or_default(),
             landlock: match landlock.map(|text| text.text.as_str()) {
                 Some("require") => Requirement::Require,
                 Some("off") => Requirement::Off,

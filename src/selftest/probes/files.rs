@@ -1,9 +1,9 @@
 //! Probes of the modes of paths, on files that the self-test puts on the host and into the view.
 
 use super::super::facts::{Facts, Verdict};
-use super::tools::{each, fixture, make_file, open_to_read, open_to_write, reads_secret, verdict};
+use super::tools::{c, each, fixture, make_file, open_to_read, open_to_write, reads_secret, verdict};
 use super::{Probe, never};
-use crate::sys::Errno;
+use crate::sys::{Errno, attempts};
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -106,7 +106,7 @@ pub(super) const PROBES: &[Probe] = &[
         id: "set-id-make",
         title: "leave a set-user-ID file in a writable directory of the host",
         attempt: |facts| on(facts, RW, |dir| set_id(&dir)),
-        granted: |_| Some("what is writable takes every mode; run by another user it has the caller's rights"),
+        granted: |granted| granted.setuid_bits.then_some("the profile lets files have set-user-ID bits"),
     },
 ];
 
@@ -200,17 +200,25 @@ fn beside(facts: &Facts) -> Verdict {
     result
 }
 
-/// Tries to make a set-user-ID file, which would give whoever runs it outside the rights of the caller, perhaps root.
+/// Tries to leave a file with a set-user-ID or set-group-ID bit, which would give whoever runs it outside the rights of
+/// the caller, perhaps root. Each call that gives a file its mode is tried.
 fn set_id(dir: &Path) -> Verdict {
     let path = dir.join("set-id");
-    if let Err(error) = fs::write(&path, "") {
-        return Verdict::Closed(format!("{}: {}", path.display(), Errno::from(error)));
-    }
-    let result = fs::set_permissions(&path, PermissionsExt::from_mode(0o4755)).map_err(Errno::from);
-    let kept = fs::metadata(&path).is_ok_and(|facts| facts.permissions().mode() & 0o4000 != 0);
+    let calls = attempts::SET_MODE.iter().chain(attempts::SET_MODE_OF_OLD);
+    let verdict = each(calls.flat_map(|call| [(call, 0o4755), (call, 0o2755)]), |((name, call), mode)| {
+        let _ = fs::remove_file(&path);
+        if name.contains("chmod")
+            && let Err(error) = fs::write(&path, "")
+        {
+            return Verdict::Closed(format!("{}: {}", path.display(), Errno::from(error)));
+        }
+        let result = call(&c(&path), mode);
+        let kept = fs::metadata(&path).is_ok_and(|facts| facts.permissions().mode() & 0o6000 != 0);
+        match result {
+            Ok(()) if !kept => Verdict::Closed(format!("{name} does not set the bit")),
+            other => verdict(format!("{name} with mode {mode:o}"), other),
+        }
+    });
     let _ = fs::remove_file(&path);
-    match result {
-        Ok(()) if !kept => Verdict::Closed("the bit was not set".into()),
-        other => verdict("chmod with the set-user-ID bit", other),
-    }
+    verdict
 }

@@ -1,7 +1,8 @@
 //! Attempts on the filesystem: mounts, roots, device files, file handles, terminals.
 
 use crate::sys::child::owned;
-use crate::sys::errno::{Errno, Result, check};
+use crate::sys::errno::{Errno, Result, check, done};
+use nix::fcntl::{AtFlags, OFlag};
 use nix::mount::{MntFlags, MsFlags};
 use nix::sys::stat::{Mode, SFlag};
 use std::ffi::CStr;
@@ -84,3 +85,47 @@ pub fn push_input(terminal: BorrowedFd<'_>, request: u64, byte: u8) -> Result<()
 pub fn rename(dir: BorrowedFd<'_>, from: &CStr, to: &CStr) -> Result<()> {
     Ok(nix::fcntl::renameat(dir, from, dir, to)?)
 }
+
+/// A call that gives the file at a path this mode: one that is there, or one that it makes.
+pub type SetMode = fn(&CStr, u32) -> Result<()>;
+
+/// The calls that give a file its mode, by name. The file has to be there for those whose names say chmod, and must not
+/// be there for the others.
+pub const SET_MODE: &[(&str, SetMode)] = &[
+    ("fchmod", |path, mode| {
+        let file = nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        // SAFETY: the call takes an open descriptor and an integer.
+        done(unsafe { libc::fchmod(file.as_raw_fd(), mode) })
+    }),
+    ("fchmodat", |path, mode| {
+        // SAFETY: the path ends with a NUL.
+        check(unsafe { libc::syscall(libc::SYS_fchmodat, libc::AT_FDCWD, path.as_ptr(), mode) }).map(drop)
+    }),
+    ("fchmodat2", |path, mode| {
+        // SAFETY: the path ends with a NUL.
+        check(unsafe { libc::syscall(libc::SYS_fchmodat2, libc::AT_FDCWD, path.as_ptr(), mode, 0) }).map(drop)
+    }),
+    ("openat", |path, mode| {
+        let flags = OFlag::O_CREAT | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        Ok(nix::fcntl::open(path, flags, Mode::from_bits_retain(mode)).map(drop)?)
+    }),
+    ("openat with O_TMPFILE", |path, mode| {
+        let flags = OFlag::O_TMPFILE | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        let bytes = path.to_bytes();
+        let slash = bytes.iter().rposition(|byte| *byte == b'/').ok_or(Errno(libc::EINVAL))?;
+        let dir = std::ffi::CString::new(bytes.get(..slash).unwrap_or_default()).map_err(|_| Errno(libc::EINVAL))?;
+        let file = nix::fcntl::open(dir.as_c_str(), flags, Mode::from_bits_retain(mode))?;
+        let link = crate::sys::Text::<32>::of_descriptor(file.as_raw_fd());
+        let (cwd, follow) = (crate::sys::cwd(), AtFlags::AT_SYMLINK_FOLLOW);
+        Ok(nix::unistd::linkat(cwd, link.text()?, cwd, path, follow)?)
+    }),
+    ("openat2", |path, mode| {
+        let flags = OFlag::O_CREAT | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        let how = nix::fcntl::OpenHow::new().flags(flags).mode(Mode::from_bits_retain(mode));
+        Ok(nix::fcntl::openat2(crate::sys::cwd(), path, how).map(drop)?)
+    }),
+    ("mknodat", |path, mode| {
+        // SAFETY: the path ends with a NUL; a regular file needs no device.
+        done(unsafe { libc::mknodat(libc::AT_FDCWD, path.as_ptr(), libc::S_IFREG | mode, 0) })
+    }),
+];

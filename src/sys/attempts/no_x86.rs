@@ -1,5 +1,6 @@
 //! Stand-ins on other architectures for the calls that only x86 has: all fail with ENOSYS.
 
+use super::SetMode;
 use crate::sys::errno::{Errno, Result};
 
 const ELSEWHERE: Errno = Errno(libc::ENOSYS);
@@ -23,6 +24,9 @@ pub fn write_ldt() -> Result<()> {
 pub fn x32_call() -> Result<()> {
     Err(ELSEWHERE)
 }
+
+/// Calls that only older architectures have: none here.
+pub const SET_MODE_OF_OLD: &[(&str, SetMode)] = &[];
 
 /// A system call by the i386 ABI, which only x86 has: ENOSYS.
 pub fn i386_call(_number: u32, _first: u32, _second: u32, _third: u32) -> Result<i32> {

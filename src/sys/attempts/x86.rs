@@ -1,5 +1,6 @@
 //! Attempts with system calls and ABIs that only x86-64 has.
 
+use super::SetMode;
 use crate::sys::errno::{Errno, Result, check};
 
 /// iopl(2): access to all I/O ports.
@@ -27,6 +28,26 @@ pub fn x32_call() -> Result<()> {
     // SAFETY: getpid(2) takes nothing.
     check(unsafe { libc::syscall(0x4000_0000 | libc::SYS_getpid) }).map(drop)
 }
+
+/// As [`SET_MODE`](super::SET_MODE), the calls that newer architectures do without.
+pub const SET_MODE_OF_OLD: &[(&str, SetMode)] = &[
+    ("chmod", |path, mode| {
+        // SAFETY: the path ends with a NUL.
+        check(unsafe { libc::syscall(libc::SYS_chmod, path.as_ptr(), mode) }).map(drop)
+    }),
+    ("open", |path, mode| {
+        // SAFETY: the path ends with a NUL. The descriptor is left open: the process ends with the attempt.
+        check(unsafe { libc::syscall(libc::SYS_open, path.as_ptr(), libc::O_CREAT | libc::O_WRONLY, mode) }).map(drop)
+    }),
+    ("creat", |path, mode| {
+        // SAFETY: as above.
+        check(unsafe { libc::syscall(libc::SYS_creat, path.as_ptr(), mode) }).map(drop)
+    }),
+    ("mknod", |path, mode| {
+        // SAFETY: the path ends with a NUL; a regular file needs no device.
+        check(unsafe { libc::syscall(libc::SYS_mknod, path.as_ptr(), libc::S_IFREG | mode, 0) }).map(drop)
+    }),
+];
 
 /// A system call by the i386 ABI (`int 0x80`). A kernel without that ABI sends SIGSEGV. Addresses have to be below 4
 /// GiB.
