@@ -203,7 +203,15 @@ daemon. A profile, a TOML file that
 .BR sbx\-profile (5)
 describes, says what the program may see and do; flags are the last layer on top of it. Without
 .B \-\-profile
-the profile is
+the profile is the one that names the program
+.RB ( browser
+for
+.BR firefox ,
+see
+.B programs
+in
+.BR sbx\-profile (5)),
+else
 .BR default :
 the system read-only, an empty home, the current directory read-only, no network.
 .PP

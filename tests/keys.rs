@@ -13,14 +13,21 @@ use sbx::spec::limits::Form;
 use sbx::spec::{Mode, Namespace, Sandbox};
 
 /// Keys that are about the file and not about the sandbox: `Loader` reads them.
-const OF_THE_FILE: [&str; 3] = ["schema", "extends", "description"];
+const OF_THE_FILE: [&str; 4] = ["schema", "extends", "description", "profile.programs"];
 
 /// Keys that `sbx selftest` reads from the `Sandbox`; a plan has nothing to do for them.
 const NOT_PLANNED: [&str; 3] = ["assert.cannot_read", "assert.cannot_write", "assert.cannot_reach"];
 
 /// Keys by which the program is given something. The receipt says what is enforced.
-const NOT_IN_RECEIPT: [&str; 6] =
-    ["process.args", "process.cwd", "process.env", "process.env_pass", "process.tty", "desktop.sound"];
+const NOT_IN_RECEIPT: [&str; 7] = [
+    "filesystem.arguments",
+    "process.args",
+    "process.cwd",
+    "process.env",
+    "process.env_pass",
+    "process.tty",
+    "desktop.sound",
+];
 
 /// A host that has everything that a profile can ask for.
 fn host() -> Facts {
@@ -41,7 +48,10 @@ fn host() -> Facts {
         devices: [disk("/usr", "8:0"), disk("/var", "8:16")].into(),
         ..CgroupFacts::default()
     };
-    Facts { kernel: (6, 12), landlock: Some(6), cgroup: Some(cgroup), ..debian() }
+    let mut facts = Facts { kernel: (6, 12), landlock: Some(6), cgroup: Some(cgroup), ..debian() };
+    // A file that the view does not show is named as an argument.
+    facts.paths.name("/home/alice/Documents/letter.txt", true);
+    facts
 }
 
 /// What comes of a profile with these lines, stage by stage.

@@ -72,9 +72,9 @@ pub struct Selftest {
 /// The flags that describe a sandbox: a profile, and the settings that are its last layer.
 #[derive(Args, Debug, Default)]
 pub struct Sandbox {
-    /// Profile: a name (see `sbx profile list`) or a file
-    #[arg(short, long, value_name = "NAME|FILE", default_value = "default")]
-    pub profile: String,
+    /// Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`
+    #[arg(short, long, value_name = "NAME|FILE")]
+    pub profile: Option<String>,
     /// Set any key of the profile, after all other flags, e.g. --set rlimits.nofile=256
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<OsString>,
@@ -84,6 +84,9 @@ pub struct Sandbox {
     /// Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub rw: Vec<OsString>,
+    /// Show files that are named as arguments of the program, read-only
+    #[arg(long)]
+    pub open: bool,
     /// Put an empty directory in memory at a path
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub tmpfs: Vec<OsString>,
@@ -188,7 +191,6 @@ impl Run {
     /// definitions of the other flags would take longer. None if there is anything else.
     fn plain(args: &[OsString]) -> Option<Run> {
         let mut run = Run::default();
-        run.sandbox.profile = "default".into();
         let mut profiles = 0;
         let mut rest = args.iter();
         let (first, escaped) = loop {
@@ -197,7 +199,8 @@ impl Run {
                 "--" => break (rest.next()?, true),
                 "-q" | "--quiet" if !run.quiet => run.quiet = true,
                 "-p" | "--profile" => {
-                    run.sandbox.profile = rest.next()?.to_str().filter(|name| !name.starts_with('-'))?.to_owned();
+                    let name = rest.next()?.to_str().filter(|name| !name.starts_with('-'))?;
+                    run.sandbox.profile = Some(name.to_owned());
                     profiles += 1;
                 }
                 flag if flag.starts_with('-') => return None,
@@ -219,6 +222,9 @@ pub struct Plan {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Print every mount, variable and mechanism, and not only what they come to
+    #[arg(short, long)]
+    pub verbose: bool,
     /// Accepted as by `run`, without effect
     #[arg(short, long, hide = true)]
     pub quiet: bool,

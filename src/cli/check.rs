@@ -258,7 +258,7 @@ fn helpers(facts: &Facts, rows: &mut Vec<Row>) {
 
 /// Checks one profile: plans its sandbox, tries its namespaces, and lists the plan's notes about what would be missing.
 fn one_profile(profile: &str, json: bool, caller: &layers::Caller) -> Result<u8> {
-    let args = args::Sandbox { profile: profile.to_owned(), ..args::Sandbox::default() };
+    let args = args::Sandbox { profile: Some(profile.to_owned()), ..args::Sandbox::default() };
     let (mut sandbox, facts) = layers::sandbox(&args, &[], caller)?;
     if sandbox.process.args.is_empty() {
         sandbox.process.args = vec!["true".into()];

@@ -1,5 +1,6 @@
 //! Profile, project's file and flags → `Sandbox` and `Facts`: the part that all verbs that need a sandbox share.
 
+use super::program::with_arguments;
 use super::{args, output};
 use crate::error::{Error, Result};
 use crate::host::{self, Account, Facts};
@@ -58,7 +59,12 @@ impl Caller {
 pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Caller) -> Result<(Sandbox, Facts)> {
     let mut loader = caller.loader();
     let mut merged = Merged::default();
-    for layer in loader.profile(&args.profile) {
+    let chosen = match args.profile {
+        Some(_) => None,
+        None => program.first().and_then(|program| loader.for_program(program)),
+    };
+    let profile = args.profile.as_ref().or(chosen.as_ref()).map_or("default", String::as_str);
+    for layer in loader.profile(profile) {
         merged.apply(&layer);
     }
     let file = caller.cwd.join(".sbx.toml");
@@ -81,13 +87,19 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     let mut sandbox = resolve::sandbox(&merged, &loader.sources, &caller.vars)
         .map_err(|errors| output::wrong(errors, loader.sources.clone()))?;
     if !program.is_empty() {
-        sandbox.process.args = program.to_vec();
+        // A program that is named by itself, without a profile, is always a program.
+        let of_profile = if args.profile.is_some() { sandbox.process.args.as_slice() } else { &[] };
+        let path = sandbox.process.env.get("PATH").map(OsStr::new);
+        sandbox.process.args = with_arguments(program, of_profile, path, &caller.cwd);
     }
     // A file's name without its directory and its ending, as profiles in the known directories have it.
-    sandbox.name = args.profile.trim_end_matches(".toml").rsplit('/').next().unwrap_or_default().to_owned();
+    sandbox.name = profile.trim_end_matches(".toml").rsplit('/').next().unwrap_or_default().to_owned();
     sandbox.limits.stats = args.stats.is_some();
     sandbox.process.as_pid_1 = args.as_pid_1;
     sandbox.process.descriptors = spec::Descriptors::Only(args.keep_fd.clone());
+    if let (Some(profile), Some(program)) = (chosen, program.first()) {
+        sandbox.notes.push(spec::Note::ProfileOf { profile, program: program.display().to_string() });
+    }
     for name in &caller.odd {
         if sandbox.process.env_pass.iter().any(|pattern| pattern == name) {
             sandbox.notes.push(spec::Note::NotUtf8 { variable: name.clone() });
@@ -167,6 +179,9 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
             let values: Vec<_> = values.iter().map(|value| Ok(quote(utf8(value, key)?))).collect::<Result<_>>()?;
             line(format!("--{flag}"), key, format!("[{}]", values.join(", ")));
         }
+    }
+    if args.open {
+        line("--open".into(), "filesystem.arguments", quote("ro"));
     }
     if let Some(given) = &args.cpus {
         let given = utf8(given, "number")?;

@@ -6,6 +6,7 @@ mod layers;
 mod output;
 mod plan;
 mod profile;
+mod program;
 mod review;
 mod run;
 mod selftest;

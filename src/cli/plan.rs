@@ -8,19 +8,25 @@ pub(super) fn main(args: &args::Plan) -> Result<u8> {
     let caller = layers::Caller::read()?;
     let (sandbox, facts) = layers::sandbox(&args.sandbox, &args.program, &caller)?;
     let plan = plan::plan(&sandbox, &facts.with_settings())?;
+    let receipt = plan::receipt(&sandbox, &plan);
     let text = if args.json {
         let failed = |error| Error::new(format!("cannot write the plan as JSON: {error}"));
         let mut json = serde_json::to_value(&plan).map_err(failed)?;
         if let serde_json::Value::Object(fields) = &mut json {
-            fields.insert("receipt".into(), serde_json::json!(plan::receipt(&sandbox, &plan)));
+            fields.insert("receipt".into(), serde_json::json!(receipt));
         }
         format!("{json:#}\n")
+    } else if args.verbose {
+        plan::text(&plan) + &enforced(&receipt)
     } else {
-        plan::text(&plan) + &enforced(&plan::receipt(&sandbox, &plan))
+        plan::summary(&sandbox, &plan, &receipt) + MORE
     };
     output::print(&text)?;
     Ok(0)
 }
+
+/// The last line of the summary.
+const MORE: &str = "\n`sbx plan --verbose` has every mount, variable and mechanism.\n";
 
 /// The receipt as text: a line for each setting, with the mechanisms that enforce it.
 fn enforced(receipt: &plan::Receipt) -> String {

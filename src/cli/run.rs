@@ -3,6 +3,7 @@
 use super::{args, layers, output};
 use crate::error::{Error, Result};
 use crate::launch::{self, Events, Outcome, Status, Told};
+use crate::profile::schema::nearest;
 use crate::sys::{self, UnownedFd};
 use crate::{exit, plan};
 use std::mem::ManuallyDrop;
@@ -14,11 +15,11 @@ pub(super) fn main(args: &args::Run) -> u8 {
     match run(args, &mut status) {
         Ok(outcome) => outcome.status(),
         Err(mut error) => {
-            if let Some(verb) = args.program.first().and_then(|program| program.to_str())
+            if let Some(word) = args.program.first().and_then(|program| program.to_str())
                 && error.status == exit::NOT_FOUND
-                && args::VERBS.contains(&verb)
+                && let Some(hint) = meant(word)
             {
-                error = error.hint(format!("sbx's own `{verb}` comes before the flags: sbx {verb} FLAGS"));
+                error = error.hint(hint);
             }
             status.failed(&error);
             output::complain(&error)
@@ -39,7 +40,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     if let Some(told) = &mut status.receipt {
         told.receipt = Some(plan::receipt(sandbox, &plan));
     }
-    plan.notes.iter().for_each(|note| status.note(&note.to_string()));
+    tell(&plan.notes, status);
     let outcome = match launch::run(&plan, status) {
         Err(error) if error.refused => {
             // The kernel refused: plan again with the host's settings, which tell why, or what to leave out.
@@ -48,7 +49,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
             if again == *plan {
                 return Err(plan::explain(error, &facts));
             }
-            again.notes.iter().skip(plan.notes.len()).for_each(|note| status.note(&note.to_string()));
+            tell(again.notes.get(plan.notes.len()..).unwrap_or_default(), status);
             *plan = again;
             if let Some(told) = &mut status.receipt {
                 told.receipt = Some(plan::receipt(sandbox, &plan));
@@ -69,6 +70,42 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
         );
     }
     Ok(outcome)
+}
+
+/// What was probably meant by a word that is no program.
+fn meant(word: &str) -> Option<String> {
+    if args::VERBS.contains(&word) {
+        return Some(format!("sbx's own `{word}` comes before the flags: sbx {word} FLAGS"));
+    }
+    let names = layers::Caller::read().ok()?.loader().names();
+    if names.iter().any(|name| name == word) {
+        return Some(format!("`{word}` is the name of a profile: sbx --profile {word} PROGRAM"));
+    }
+    match word {
+        "list" | "show" | "schema" => Some(format!("the verb for profiles is `sbx profile {word}`")),
+        _ => {
+            let near = nearest(word, args::VERBS)?;
+            Some(format!("did you mean the verb `sbx {near}`?"))
+        }
+    }
+}
+
+/// Prints a plan's notes. Several services and devices that are missing make one line.
+fn tell(notes: &[plan::Note], status: &mut Status) {
+    let missing: Vec<_> = notes.iter().filter_map(plan::Note::missing).collect();
+    let several = missing.len() > 1;
+    if several {
+        status.note(&format!(
+            "this host lacks what the profile would use: {} (`sbx plan` says more)",
+            missing.join(", ")
+        ));
+    }
+    for note in notes.iter().filter(|note| !(several && note.missing().is_some())) {
+        // Nobody reads in a log which profile was chosen; a script that cares names it.
+        if !note.is_information() || sys::is_terminal(sys::STREAMS[2]) {
+            status.note(&note.to_string());
+        }
+    }
 }
 
 /// Reports what the limits did to the program: processes killed for memory, and forks refused.

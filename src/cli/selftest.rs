@@ -7,7 +7,8 @@ use std::fmt::Write;
 
 pub(super) fn main(args: &args::Selftest) -> Result<u8> {
     let caller = layers::Caller::read()?;
-    let (sandbox, facts) = layers::sandbox(&args.sandbox, &["sbx-selftest".into()], &caller)?;
+    let (mut sandbox, facts) = layers::sandbox(&args.sandbox, &[], &caller)?;
+    sandbox.process.args = vec!["sbx-selftest".into()];
     let report = selftest::run(sandbox, facts)?;
     let text = if args.json { format!("{:#}\n", serde_json::json!(report)) } else { table(&report, args.verbose) };
     output::print(&text)?;

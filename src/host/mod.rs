@@ -14,7 +14,7 @@ pub use cgroup::{CgroupFacts, Delegated, Hierarchy, Manager, SbxService, ScopeMa
 pub use desktop::{Compositor, DesktopFacts, WaylandFacts, bus_path};
 pub use links::LinkWriters;
 pub(crate) use paths::ByPath;
-pub use paths::{DEVICES, Kind, Paths, below};
+pub use paths::{DEVICES, Kind, NamedFile, Paths, below};
 pub use vars::vars;
 
 use crate::spec::{BusPolicy, Make, Namespace, Network, Requirement, Root, Sandbox, Source, Upper, User};

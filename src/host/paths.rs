@@ -56,12 +56,27 @@ pub struct Paths {
     /// Entries of the root directory that the view starts from.
     #[serde(skip)]
     top: Vec<(String, Kind)>,
+    /// Arguments of the program that name files.
+    #[serde(skip)]
+    arguments: Vec<NamedFile>,
 }
 
 fn lossy<S: Serializer>(kinds: &ByPath<Kind>, serializer: S) -> Result<S::Ok, S::Error> {
     let sorted: BTreeMap<_, _> = kinds.iter().collect();
     serializer.collect_map(sorted.into_iter().map(|(path, kind)| (path.to_string_lossy(), kind)))
 }
+
+/// A file or directory that is named as an argument of the program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedFile {
+    /// Its absolute path, with links.
+    pub path: PathBuf,
+    /// Whether it is a regular file, and no directory, device, pipe or socket.
+    pub regular: bool,
+}
+
+/// How many arguments of the program are looked up.
+const MAX_ARGUMENTS: usize = 1000;
 
 /// How many links the kernel follows in one path before it fails with ELOOP: path_resolution(7).
 const MAX_LINKS: usize = 40;
@@ -142,6 +157,16 @@ impl Paths {
         }
     }
 
+    /// Arguments of the program that name files or directories, in their order.
+    pub fn arguments(&self) -> &[NamedFile] {
+        &self.arguments
+    }
+
+    /// For tests: an argument that names a file.
+    pub fn name(&mut self, path: &str, regular: bool) {
+        self.arguments.push(NamedFile { path: path.into(), regular });
+    }
+
     /// Takes the entries of the root directory that the view starts from.
     pub(super) fn take_top(&mut self) -> Vec<(String, Kind)> {
         std::mem::take(&mut self.top)
@@ -201,6 +226,9 @@ impl Paths {
         if sandbox.filesystem.root != Root::Empty {
             self.gather_root(&root, home, accounts);
         }
+        if sandbox.filesystem.root != Root::Bare {
+            self.gather_arguments(&sandbox.process.args, cwd, home, accounts);
+        }
         for device in sandbox.devices.iter().filter(|device| device.name.starts_with('/')) {
             self.look(&none, Path::new(&device.name));
             self.judge_links(Path::new(&device.name), home, accounts);
@@ -214,6 +242,23 @@ impl Paths {
         }
         if sandbox.namespaces.share.contains_key(&Namespace::Ipc) {
             self.look(&none, Path::new("/dev/mqueue"));
+        }
+    }
+
+    /// Records which arguments of the program name files: words that are no flags, from where the caller is.
+    fn gather_arguments(&mut self, args: &[OsString], cwd: &Path, home: &Path, accounts: &[super::Account]) {
+        for arg in args.iter().skip(1).take(MAX_ARGUMENTS) {
+            if arg.is_empty() || arg.as_bytes().starts_with(b"-") {
+                continue;
+            }
+            let path = cwd.join(arg);
+            let Some((real, _)) = self.look(Path::new("/"), &path) else { continue };
+            let regular = match self.kinds.get(&real) {
+                Some(Kind::File) => Path::new(&real).symlink_metadata().is_ok_and(|found| found.is_file()),
+                _ => false,
+            };
+            self.judge_links(&path, home, accounts);
+            self.arguments.push(NamedFile { path, regular });
         }
     }
 

@@ -250,7 +250,7 @@ pub(super) fn collect(
 }
 
 /// The real paths of everything that the profile shows writable, each with the line that does.
-fn writable_sources<'a>(sandbox: &'a Sandbox, facts: &Facts) -> Vec<(PathBuf, &'a Origin)> {
+pub(super) fn writable_sources<'a>(sandbox: &'a Sandbox, facts: &Facts) -> Vec<(PathBuf, &'a Origin)> {
     let rules = sandbox.filesystem.paths.iter().filter(|rule| rule.mode == Mode::Rw);
     rules
         .filter_map(|rule| {

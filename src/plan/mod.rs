@@ -1,6 +1,7 @@
 //! `Sandbox` + `Facts` → `Plan`: takes every decision, and finds every error that can be found before anything is
 //! changed. Changes nothing itself.
 
+mod arguments;
 mod bpf;
 mod bus_proxy;
 mod capabilities;
@@ -30,6 +31,7 @@ mod requirements;
 mod resources;
 pub mod seccomp;
 mod setting;
+mod summary;
 pub mod syscalls;
 mod tree;
 mod undone;
@@ -48,11 +50,12 @@ pub use note::{MissingNamespace, NotInMode, Note};
 pub use op::{Attributes, Op};
 pub use parts::{Closed, Create, Placed};
 pub use process::ProcessPlan;
-pub use receipt::{Enforced, Receipt, receipt};
+pub use receipt::{Enforced, Extent, Receipt, receipt};
 pub use render::text;
 pub use requirements::{APPARMOR, KERNEL_FLOOR, explain};
 pub use resources::ResourcePlan;
 pub use setting::Setting;
+pub use summary::summary;
 pub use view::ViewPlan;
 pub use wayland::WaylandPlan;
 

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 pub enum Note {
     /// A note on how the layers of the profile were read.
     Profile(spec::Note),
+    /// These files are named as arguments of the program, and are not shown inside.
+    ArgumentsLeftOut(Vec<PathBuf>),
     /// The sandbox goes without this namespace, which the host lacks.
     NoNamespace(MissingNamespace),
     /// There is no pid namespace: the program's processes may outlive it.
@@ -103,6 +105,22 @@ pub struct MissingNamespace {
 }
 
 impl Note {
+    /// Whether the note says nothing about what is missing or not enforced: it is for somebody who watches.
+    pub fn is_information(&self) -> bool {
+        matches!(self, Note::Profile(spec::Note::ProfileOf { .. }))
+    }
+
+    /// A word for what is not there, if the note is about an optional service or device of the desktop that this host lacks.
+    pub fn missing(&self) -> Option<&str> {
+        match self {
+            Note::NoDisplay => Some("display"),
+            Note::NoSound => Some("sound"),
+            Note::NoBus => Some("session bus"),
+            Note::NoDevice { name } => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether the note says that this limit is not enforced.
     pub(super) fn denies_limit(&self, of: &Limit) -> bool {
         matches!(self, Note::Limit { limit, .. } if limit == of)
@@ -134,6 +152,7 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Note::Profile(note) => note.fmt(f),
+            Note::ArgumentsLeftOut(paths) => arguments_left_out(f, paths),
             Note::NoNamespace(missing) => write!(f, "{missing}: the boot-time clocks are the host's"),
             Note::SharedProcesses => {
                 f.write_str("the processes are the host's: what the program starts in the background may outlive it")
@@ -194,6 +213,22 @@ impl fmt::Display for Note {
             }
         }
     }
+}
+
+fn arguments_left_out(f: &mut fmt::Formatter<'_>, paths: &[PathBuf]) -> fmt::Result {
+    const NAMED: usize = 3;
+    let names: Vec<_> = paths.iter().take(NAMED).map(|path| path.display().to_string()).collect();
+    let more = match paths.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let (verb, them) = if paths.len() == 1 { ("is", "it") } else { ("are", "them") };
+    let first = names.first().map_or("", String::as_str);
+    write!(
+        f,
+        "{}{more} {verb} not shown inside: --open shows files that are named as arguments; --ro {first} shows {them}",
+        names.join(", ")
+    )
 }
 
 impl serde::Serialize for Note {

@@ -4,7 +4,7 @@ use super::lines::{Lines, from};
 use super::note::Note;
 use super::op::Attributes;
 use super::parts::{Closed, Create, Placed};
-use super::{HelperSpec, IdPlan, Op, WaylandPlan, desktop, env, items, ordered, place};
+use super::{HelperSpec, IdPlan, Op, WaylandPlan, arguments, desktop, env, items, ordered, place};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::spec::{Root, Sandbox};
@@ -50,7 +50,8 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
     } else {
         let mut env = env::plan(sandbox, facts);
         let desktop = desktop::plan(sandbox, facts, &mut env, notes)?;
-        let items = items::collect(sandbox, facts, ids, desktop.items, notes, &mut closed)?;
+        let mut items = items::collect(sandbox, facts, ids, desktop.items, notes, &mut closed)?;
+        arguments::collect(&mut items, sandbox, facts, notes);
         desktop.wayland.iter().try_for_each(|wayland| made_inside(&items, &wayland.socket))?;
         let placed = place::place(items, sandbox, facts, notes)?;
         let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();

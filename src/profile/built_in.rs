@@ -190,6 +190,12 @@ pub(super) static BUILT_IN: &[(&str, &[Line])] = &[
     Line("process.env_pass", 187, 195, Literal::List(&[
         Word("MOZ_*", 199, 206),
     ], 198, 207)),
+    Line("profile.programs", 1459, 1467, Literal::List(&[
+        Word("firefox", 1471, 1480),
+        Word("firefox-esr", 1482, 1495),
+        Word("chromium", 1497, 1507),
+        Word("chromium-browser", 1509, 1527),
+    ], 1470, 1528)),
     Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
 ]),
 ("ci", &[
@@ -345,12 +351,34 @@ pub(super) static BUILT_IN: &[(&str, &[Line])] = &[
     Line("extends", 11, 18, Literal::List(&[
         Word("base/desktop", 22, 36),
     ], 21, 37)),
+    Line("filesystem.arguments", 509, 518, Literal::Text(Word("ro", 521, 525))),
     Line("filesystem.paths", 144, 149, Literal::Map(&[
         (Word("${CWD}", 151, 159), Word("ro", 162, 166)),
         (Word("xdg-documents", 167, 182), Word("ro,optional", 185, 198)),
         (Word("xdg-download", 199, 213), Word("ro,optional", 216, 229)),
         (Word("xdg-pictures", 230, 244), Word("ro,optional", 247, 260)),
     ])),
+    Line("profile.programs", 537, 545, Literal::List(&[
+        Word("evince", 552, 560),
+        Word("okular", 562, 570),
+        Word("papers", 572, 580),
+        Word("xreader", 582, 591),
+        Word("atril", 593, 600),
+        Word("zathura", 602, 611),
+        Word("xpdf", 613, 619),
+        Word("mupdf", 621, 628),
+        Word("qpdfview", 630, 640),
+        Word("djview", 642, 650),
+        Word("eog", 652, 657),
+        Word("loupe", 659, 666),
+        Word("eom", 668, 673),
+        Word("gwenview", 675, 685),
+        Word("feh", 689, 694),
+        Word("sxiv", 696, 702),
+        Word("nsxiv", 704, 711),
+        Word("imv", 713, 718),
+        Word("geeqie", 720, 728),
+    ], 548, 731)),
     Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
 ]),
 ];

@@ -183,7 +183,7 @@ fn is_path(name: &str) -> bool {
 
 /// Reads a profile's text. Files larger than [`LARGEST`], pipes and devices are refused. The error is a fragment such
 /// as `it is not a regular file`, or the errno's text.
-fn read(path: &Path) -> Result<String, String> {
+pub(super) fn read(path: &Path) -> Result<String, String> {
     use std::io::Read;
     use std::os::unix::fs::OpenOptionsExt;
     let errno = |error: std::io::Error| crate::sys::Errno::from(error).to_string();
@@ -204,7 +204,7 @@ fn read(path: &Path) -> Result<String, String> {
 /// Largest size of a profile in bytes.
 const LARGEST: u64 = 1 << 20;
 
-fn collect(directory: &Path, prefix: &str, names: &mut Vec<String>) {
+pub(super) fn collect(directory: &Path, prefix: &str, names: &mut Vec<String>) {
     let Ok(entries) = std::fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };

@@ -14,6 +14,7 @@ pub mod literal;
 pub mod load;
 pub mod merge;
 mod nearest;
+mod programs;
 pub mod project;
 pub mod resolve;
 pub mod schema;

@@ -34,12 +34,13 @@ fn check(below: &Merged, setting: &Setting, vars: &Vars) -> Vec<(Text, String)> 
         return refuse(text, limit_tightens(below, setting.key, control, text), "a higher limit");
     }
     match (&setting.value, name) {
-        (_, "schema" | "description") => Vec::new(),
+        (_, "schema" | "description" | "profile.programs") => Vec::new(),
         (Value::Text(text), "namespaces.nested") => {
             let rank = |word: Option<&str>| ["deny", "no-mount", "allow"].iter().position(|name| Some(*name) == word);
             let old = rank(below.text(name).map(|text| text.text.as_str())).unwrap_or(0);
             refuse(text, rank(Some(&text.text)).is_some_and(|new| new <= old), "nested user namespaces")
         }
+        (Value::Text(text), "filesystem.arguments") => refuse(text, text.text == "none", "files of the host"),
         (Value::Text(text), "network.mode") => refuse(text, text.text == "none", "the network"),
         (Value::Text(text), "dbus.session.policy") => {
             let rank = |word: Option<&str>| match word {

@@ -119,6 +119,11 @@ pub const KEYS: &[Key] = &[
     key("schema", Kind::Number, "version of the profile language: 1"),
     key("extends", Kind::List, "profiles that this one builds on, applied in order before it"),
     key("description", Kind::Text, "one line for `sbx profile list`"),
+    key(
+        "profile.programs",
+        Kind::List,
+        "names of programs that run under this profile when no other is named: `sbx firefox`",
+    ),
     key("process.args", Kind::Argv, "program and arguments, used when the command line names none"),
     key("process.cwd", Kind::Text, "directory to start in"),
     key("process.hostname", Kind::Text, "host name inside, at most 64 bytes"),
@@ -147,6 +152,11 @@ pub const KEYS: &[Key] = &[
     ),
     key("filesystem.root", Kind::Text, "what the view starts from: `host`, `empty`, or `dir:PATH`"),
     key("filesystem.paths", Kind::Paths, "modes of paths; the most specific path wins"),
+    key(
+        "filesystem.arguments",
+        Kind::Word(&["none", "ro"]),
+        "files that are named as arguments of the program and not shown otherwise: `ro` shows them read-only",
+    ),
     key("devices.allow", Kind::List, "classes of devices, or paths below /dev"),
     key("network.mode", Kind::Word(&["none", "host"]), "what network the program has"),
     key(

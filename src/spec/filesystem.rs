@@ -113,6 +113,10 @@ pub struct Filesystem {
     pub root_origin: Origin,
     /// Modes of paths, sorted by path, each path once.
     pub paths: Vec<PathRule>,
+    /// Files that are named as arguments of the program, and that the view would not show, are shown read-only; the line
+    /// that says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<Origin>,
     /// Operations that build the view of [`Root::Bare`]; empty for other roots.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,

@@ -13,6 +13,13 @@ pub enum Note {
         /// Why it must not be shown, as the rest of a sentence: `holds your home directory`.
         why: &'static str,
     },
+    /// The profile that was chosen because its `profile.programs` names the program.
+    ProfileOf {
+        /// The profile's name.
+        profile: String,
+        /// The program, as it was named.
+        program: String,
+    },
     /// A variable to be passed on, whose value is not UTF-8.
     NotUtf8 {
         /// The variable's name.
@@ -28,6 +35,12 @@ impl fmt::Display for Note {
                 "{} {why} and is not shown inside; start elsewhere, or name what the program may see: --ro PATH, --rw PATH",
                 path.display()
             ),
+            Note::ProfileOf { profile, program } => {
+                write!(
+                    f,
+                    "{program} runs under the profile `{profile}`, which names it; `-p default` is the general one"
+                )
+            }
             Note::NotUtf8 { variable } => write!(f, "{variable} is not passed: its value is not UTF-8"),
         }
     }

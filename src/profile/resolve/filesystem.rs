@@ -59,6 +59,11 @@ impl Builder<'_> {
             root: chosen,
             root_origin: root.map(|text| self.origin(text)).unwrap_or_default(),
             paths: paths.into_values().map(|(_, rule)| rule).collect(),
+            arguments: self
+                .merged
+                .text("filesystem.arguments")
+                .filter(|text| text.text == "ro")
+                .map(|text| self.origin(text)),
             mounts: Vec::new(),
         }
     }

@@ -1,0 +1,59 @@
+//! Files that are named as arguments of the program. What the view does not show of them is shown read-only where the
+//! profile wants that (`filesystem.arguments`), and told otherwise: the program would say that there is no such file.
+
+use super::items::{Item, ItemKind, Items, own, writable_sources};
+use super::links;
+use super::note::Note;
+use crate::host::{Facts, NamedFile};
+use crate::spec::{Root, Sandbox};
+use std::path::Path;
+
+/// Adds the items of files that are shown since they are arguments, and a note on the others.
+pub(super) fn collect(items: &mut Items, sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) {
+    // Another root has files of its own at these paths.
+    if !matches!(sandbox.filesystem.root, Root::Host | Root::Empty) {
+        return;
+    }
+    if facts.paths.arguments().is_empty() {
+        return;
+    }
+    let mut hidden = Vec::new();
+    let mut wanted = Vec::new();
+    for file in facts.paths.arguments() {
+        let Some((real, links)) = facts.paths.resolve(Path::new("/"), &file.path) else { continue };
+        if !is_left_out(items, &real) {
+            continue;
+        }
+        match &sandbox.filesystem.arguments {
+            Some(origin) if file.regular => wanted.push((file, real, links, origin)),
+            _ => hidden.push(file.path.clone()),
+        }
+    }
+    let writable = writable_sources(sandbox, facts);
+    for (NamedFile { path, .. }, real, links, origin) in wanted {
+        if links::check_source(facts, &writable, &links, &real).is_err() {
+            hidden.push(path.clone());
+            continue;
+        }
+        for (link, text) in links {
+            if is_left_out(items, &link) {
+                items.insert_missing(link, || own(ItemKind::Link(text)));
+            }
+        }
+        let what = ItemKind::Bind { source: real.clone(), ro: true, device: false };
+        items.insert(real, Item { origin: origin.clone(), ..own(what) });
+    }
+    if !hidden.is_empty() {
+        notes.push(Note::ArgumentsLeftOut(hidden));
+    }
+}
+
+/// Whether nothing of the host is at this path inside, and nobody has asked for that in particular.
+fn is_left_out(items: &Items, real: &Path) -> bool {
+    match items.nearest(real) {
+        // What the view itself has at the path is what is meant: /tmp, /etc/passwd.
+        Some((above, _)) if above == real => false,
+        Some((_, Item { what: ItemKind::Tmpfs { .. } | ItemKind::Dir { .. }, .. })) | None => true,
+        Some(_) => false,
+    }
+}

@@ -1,0 +1,147 @@
+//! What a plan means for its user, in a few lines: what the program may read, write and reach. `sbx plan --verbose` has
+//! the whole plan.
+
+use super::lines::Lines;
+use super::{Extent, Op, Plan, Receipt};
+use crate::spec::{Namespace, Network, Root, Sandbox};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Top-level directories of the host that hold its system, and nothing of the user's.
+const SYSTEM: [&str; 14] =
+    ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "opt", "var", "nix", "gnu", "snap", "sys"];
+
+/// How many paths a line names.
+const NAMED: usize = 8;
+
+/// The summary of a plan: a line for each kind of thing that the program may use, and one for each part of the profile that is not
+/// enforced.
+pub fn summary(sandbox: &Sandbox, plan: &Plan, receipt: &Receipt) -> String {
+    let mut lines = Lines::default();
+    plan.process.render_program(&mut lines);
+    if !sandbox.name.is_empty() {
+        lines.add("profile", &sandbox.name);
+    }
+    let view = View::of(plan);
+    lines.add("reads", view.read(sandbox));
+    lines.add(
+        "writes",
+        match list(&view.writes) {
+            paths if paths.is_empty() => "nothing on the host".to_owned(),
+            paths => paths,
+        },
+    );
+    if !view.memory.is_empty() {
+        lines.add("in memory", format!("{}; empty at the start, gone at the end", list(&view.memory)));
+    }
+    if view.masked > 0 {
+        lines.add("masked", format!("{} paths of these are empty or closed", view.masked));
+    }
+    if !view.devices.is_empty() {
+        lines.add("devices", list(&view.devices));
+    }
+    lines.add(
+        "network",
+        match sandbox.network {
+            Network::None => "none",
+            Network::Host => "the host's, with everything that the host reaches",
+        },
+    );
+    lines.add(
+        "processes",
+        match plan.namespaces.private.contains(&Namespace::Pid) {
+            true => "its own alone",
+            false => "the host's",
+        },
+    );
+    plan.wayland.iter().for_each(|wayland| wayland.render(&mut lines));
+    if sandbox.desktop.x11 && view.display {
+        lines.add("x11", "the X server of this display");
+    }
+    plan.helpers.iter().for_each(|helper| lines.add(helper.provides, format!("through {}", helper.program.display())));
+    plan.resources.render(&mut lines);
+    plan.process.render_timeout(&mut lines);
+    plan.lockdown.render(&mut lines);
+    for line in receipt.lines.iter().filter(|line| line.enforced != Extent::Full) {
+        let how = if line.enforced == Extent::Partial { "in part" } else { "not" };
+        lines.add("incomplete", format!("{} is {how} enforced: {}", line.setting, line.missing.join("; ")));
+    }
+    plan.notes.iter().for_each(|note| lines.add("note", note.to_string()));
+    lines.text
+}
+
+/// The view's parts by what the program may do with them.
+#[derive(Default)]
+struct View {
+    /// Top-level directories of the host's system.
+    system: BTreeSet<String>,
+    /// What else is read-only.
+    reads: Vec<String>,
+    writes: Vec<String>,
+    /// Directories in memory.
+    memory: Vec<String>,
+    devices: Vec<String>,
+    /// An X server's socket is shown.
+    display: bool,
+    /// The number of masks.
+    masked: usize,
+}
+
+impl View {
+    fn of(plan: &Plan) -> View {
+        let mut view = View::default();
+        for part in &plan.view.parts {
+            match &part.op {
+                Op::Bind { path, .. } if path.starts_with("/tmp/.X11-unix") => view.display = true,
+                // The devices that every program has go without saying.
+                Op::Bind { attributes, .. } if !attributes.nodev && part.origin.0.is_empty() => {}
+                Op::Bind { path, attributes, .. } if !attributes.nodev => view.devices.push(path.display().to_string()),
+                Op::Bind { source, path, attributes, .. } => {
+                    let text = match source == path {
+                        true => path.display().to_string(),
+                        false => format!("{} (the host's {})", path.display(), source.display()),
+                    };
+                    match system(path) {
+                        _ if !attributes.ro => view.writes.push(text),
+                        Some(name) if source == path && part.origin.0.is_empty() => {
+                            view.system.insert(format!("/{name}"));
+                        }
+                        _ => view.reads.push(text),
+                    }
+                }
+                Op::Tmpfs { path, .. } if path != Path::new("/dev/shm") => view.memory.push(path.display().to_string()),
+                Op::Mask { .. } => view.masked += 1,
+                _ => {}
+            }
+        }
+        view
+    }
+
+    fn read(&self, sandbox: &Sandbox) -> String {
+        let system: Vec<_> = self.system.iter().map(String::as_str).collect();
+        let system = match &sandbox.filesystem.root {
+            Root::Host if !system.is_empty() => format!("the system ({})", system.join(" ")),
+            Root::Dir(dir) => format!("the tree {}", dir.display()),
+            _ => system.join(" "),
+        };
+        match [system, list(&self.reads)].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ") {
+            all if all.is_empty() => "nothing on the host".to_owned(),
+            all => all,
+        }
+    }
+}
+
+/// The system's top-level directory that a path lies in.
+fn system(path: &Path) -> Option<&str> {
+    let name = path.components().nth(1)?.as_os_str().to_str()?;
+    SYSTEM.contains(&name).then_some(name)
+}
+
+/// Paths as words, the first of them if they are many.
+fn list(paths: &[String]) -> String {
+    let more = match paths.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", paths.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", "))
+}

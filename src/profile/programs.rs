@@ -1,0 +1,123 @@
+//! Finds the profile that names a program in its `profile.programs`.
+
+use super::document::{Document, Value};
+use super::load::{self, BUILT_IN, Loader};
+use super::{built_in, literal};
+use std::ffi::OsStr;
+use std::path::Path;
+
+/// Directories in which every installed program lies. A program that is named by a path elsewhere is not the installed
+/// one, whatever its name is.
+const INSTALLED: [&str; 8] =
+    ["/usr/bin", "/usr/local/bin", "/usr/sbin", "/usr/local/sbin", "/usr/games", "/bin", "/sbin", "/usr/local/games"];
+
+impl Loader {
+    /// The name of the profile for this program, as it is named on a command line: the first whose `profile.programs`
+    /// has its file name, the user's profiles before those in /etc, those before the built-in ones, and by name within each.
+    /// `"!NAME"` in a file keeps a weaker one with the same profile's name from being chosen for that program.
+    ///
+    /// A program that is named by a path has a profile only if it lies where installed programs do: a file that was
+    /// downloaded as `./firefox` must not get what the browser may do. Files with errors are read as far as they can be.
+    pub fn for_program(&self, program: &OsStr) -> Option<String> {
+        let path = Path::new(program);
+        let name = path.file_name()?.to_str()?;
+        if program.as_encoded_bytes().contains(&b'/')
+            && !INSTALLED.iter().any(|dir| path.parent() == Some(Path::new(dir)))
+        {
+            return None;
+        }
+        let mut excluded = Vec::new();
+        for directory in self.directories.iter().rev() {
+            let mut profiles = Vec::new();
+            load::collect(directory, "", &mut profiles);
+            profiles.sort();
+            for profile in profiles {
+                // Most files name no program, or others: they are not parsed.
+                let text = load::read(&directory.join(format!("{profile}.toml"))).unwrap_or_default();
+                if !text.contains("programs") || !text.contains(name) {
+                    continue;
+                }
+                let document = Loader::default().text(&profile, &text);
+                match listed(&document, name) {
+                    Some(true) if !excluded.contains(&profile) => return Some(profile),
+                    Some(false) => excluded.push(profile),
+                    _ => {}
+                }
+            }
+        }
+        let chosen = |lines: &[literal::Line]| {
+            lines.iter().any(|line| {
+                line.0 == "profile.programs"
+                    && matches!(&line.3, literal::Literal::List(words, ..) if words.iter().any(|word| word.0 == name))
+            })
+        };
+        let built_in = built_in::BUILT_IN
+            .iter()
+            .find(|(profile, lines)| chosen(lines) && !excluded.iter().any(|name| name == profile));
+        debug_assert!(built_in.is_none_or(|(name, _)| BUILT_IN.iter().any(|(known, _)| known == name)));
+        built_in.map(|(profile, _)| (*profile).to_owned())
+    }
+}
+
+/// Whether a profile's own list has this program (`true`), or takes it out of a weaker one's (`false`).
+fn listed(document: &Document, program: &str) -> Option<bool> {
+    let Value::List(list, _) = &document.get("profile.programs")?.value else { return None };
+    list.iter().find_map(|item| match item.text.strip_prefix('!') {
+        Some(gone) => (gone == program).then_some(false),
+        None => (item.text == program).then_some(true),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(program: &str) -> Option<String> {
+        Loader::default().for_program(program.as_ref())
+    }
+
+    #[test]
+    fn installed_programs_have_their_built_in_profile() {
+        assert_eq!(of("firefox").as_deref(), Some("browser"));
+        assert_eq!(of("/usr/bin/firefox-esr").as_deref(), Some("browser"));
+        assert_eq!(of("evince").as_deref(), Some("viewer"));
+        assert_eq!(of("true"), None);
+    }
+
+    #[test]
+    fn a_file_that_has_a_programs_name_is_not_that_program() {
+        for path in [
+            "./firefox",
+            "firefox/",
+            "bin/firefox",
+            "/tmp/firefox",
+            "/usr/bin/../../tmp/firefox",
+            "/home/me/firefox",
+            "",
+        ] {
+            assert_eq!(of(path).filter(|_| path != "firefox/"), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_users_profiles_come_first_and_may_take_a_program_out() {
+        let dir = std::env::temp_dir().join(format!("sbx-programs-{}", std::process::id()));
+        let (etc, user) = (dir.join("etc"), dir.join("user"));
+        std::fs::create_dir_all(&etc).unwrap();
+        std::fs::create_dir_all(&user).unwrap();
+        let loader = Loader::new(vec![etc.clone(), user.clone()]);
+        std::fs::write(etc.join("web.toml"), "schema = 1\n[profile]\nprograms = [\"firefox\", \"curl\"]\n").unwrap();
+        assert_eq!(loader.for_program("firefox".as_ref()).as_deref(), Some("web"));
+        std::fs::write(user.join("mine.toml"), "schema = 1\nprofile.programs = [\"firefox\"]\n").unwrap();
+        assert_eq!(loader.for_program("firefox".as_ref()).as_deref(), Some("mine"));
+        std::fs::write(user.join("web.toml"), "schema = 1\nprofile.programs = [\"!curl\"]\n").unwrap();
+        assert_eq!(loader.for_program("curl".as_ref()), None);
+        // Its error is reported when it is loaded.
+        std::fs::write(user.join("broken.toml"), "schema = 1\nprofile.programs = [\"curl\"").unwrap();
+        assert_eq!(loader.for_program("curl".as_ref()).as_deref(), Some("broken"));
+        std::fs::write(user.join("browser.toml"), "schema = 1\nprofile.programs = [\"!chromium\"]\n").unwrap();
+        assert_eq!(loader.for_program("chromium".as_ref()), None);
+        assert_eq!(loader.for_program("firefox-esr".as_ref()).as_deref(), Some("browser"));
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
