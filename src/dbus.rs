@@ -43,6 +43,8 @@ pub(crate) struct Method<'a> {
     pub method: &'a str,
     /// D-Bus signature of the arguments.
     pub signature: &'a str,
+    /// Whether the call may start the service (NO_AUTO_START is not set).
+    pub starts: bool,
 }
 
 /// The body of a method call: its arguments, marshalled in little-endian order.
@@ -129,6 +131,9 @@ fn reach(address: std::io::Result<SocketAddr>, patience: Duration) -> Result<Soc
 /// Time that everything on a connection may take if no start depends on the answer.
 pub(crate) const SHORT: Duration = Duration::from_secs(1);
 
+/// Time that everything on a connection may take if a service may have to be started for the answer.
+pub(crate) const START: Duration = Duration::from_secs(5);
+
 /// Time that everything on a connection may take if a start depends on the answer: the manager may be busy.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
@@ -172,7 +177,7 @@ impl Bus {
             body.string(text);
         }
         let signature = if argument.is_some() { "s" } else { "" };
-        self.call_with(&Method { to, path, interface, method, signature }, &body)
+        self.call_with(&Method { to, path, interface, method, signature, starts: false }, &body)
     }
 
     /// Calls a method, and waits for its answer.
@@ -227,8 +232,8 @@ impl Bus {
             fields.extend(method.signature.as_bytes());
             fields.push(0);
         }
-        // Little-endian, method call, NO_AUTO_START (a call must not start a service), version 1.
-        let mut message = vec![b'l', 1, 2, 1];
+        // Little-endian, method call, NO_AUTO_START or no flag, version 1.
+        let mut message = vec![b'l', 1, if method.starts { 0 } else { 2 }, 1];
         for number in [body.0.len() as u32, self.serial, fields.len() as u32] {
             message.extend(number.to_le_bytes());
         }

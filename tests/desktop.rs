@@ -73,6 +73,89 @@ fn a_filtered_bus_has_the_names_of_the_profile_and_no_others() {
     assert_eq!(out.out, "ours\n", "{out:?}");
 }
 
+/// A portal that tells its caller what it finds in the caller's root directory, as xdg-desktop-portal looks for it.
+fn portal(address: &str, runtime: &Path) -> Daemon {
+    let code = r#"
+import dbus, dbus.mainloop.glib, dbus.service, os
+from gi.repository import GLib
+dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
+bus = dbus.SessionBus()
+class Portal(dbus.service.Object):
+    @dbus.service.method("org.freedesktop.portal.Settings", out_signature="s", sender_keyword="sender")
+    def Read(self, sender=None):
+        pid = bus.get_object("org.freedesktop.DBus", "/").GetConnectionUnixProcessID(sender)
+        root = "/proc/%d/root/" % pid
+        try:
+            info = open(root + ".flatpak-info").read()
+            instance = info.split("instance-id=")[1].split()[0]
+            path = os.environ["RUN"] + "/.flatpak/" + instance + "/bwrapinfo.json"
+            told = open(path).read() if os.path.exists(path) else ""
+            return info + " ".join(sorted(os.listdir(root))) + " bwrapinfo.json: " + told
+        except OSError as error:
+            return str(error)
+name = dbus.service.BusName("org.freedesktop.portal.Desktop", bus)
+portal = Portal(bus, "/org/freedesktop/portal/desktop")
+print("ready", flush=True)
+GLib.MainLoop().run()
+"#;
+    let mut command = Command::new("/usr/bin/python3");
+    command.args(["-c", code]).env("DBUS_SESSION_BUS_ADDRESS", address).env("RUN", runtime).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    Daemon(child)
+}
+
+#[test]
+fn what_portals_are_told_goes_with_sbx_however_that_dies() {
+    need!(userns(), tools(&["dbus-daemon", "xdg-dbus-proxy"]));
+    let place = Place::new();
+    let (_daemon, address) = bus();
+    let run = place.dir.path().join("run");
+    std::fs::create_dir(&run).unwrap();
+    let mut command = place.command();
+    command.env("DBUS_SESSION_BUS_ADDRESS", &address).env("XDG_RUNTIME_DIR", &run);
+    command.args(["--set", "dbus.session.policy=filter", "--set", "desktop.portals=[\"settings\"]", "--"]);
+    let mut child = command.args(["/bin/sh", "-c", "echo ready; sleep 60"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let told = run.join(format!(".flatpak/sbx-{}/bwrapinfo.json", child.id()));
+    assert!(line == "ready\n" && told.exists(), "{line} {told:?}");
+    signal(child.id() as i32, libc::SIGKILL);
+    child.wait().unwrap();
+    assert!(until(|| std::fs::read_dir(&run).unwrap().next().is_none()));
+}
+
+#[test]
+fn portals_see_a_caller_in_a_sandbox_and_not_a_program_of_the_host() {
+    need!(userns(), tools(&["dbus-daemon", "dbus-send", "xdg-dbus-proxy"]));
+    let place = Place::new();
+    let (_daemon, address) = bus();
+    let _portal = portal(&address, &place.dir.path().join("run"));
+    let call = "dbus-send --session --print-reply=literal --dest=org.freedesktop.portal.Desktop \
+                /org/freedesktop/portal/desktop org.freedesktop.portal.Settings.Read";
+    let filter = ["--set", "dbus.session.policy=filter", "--set", "desktop.portals=[\"settings\"]"];
+    let run = place.dir.path().join("run");
+    let on_bus = |flags: &[&str], script: &str| {
+        let mut command = place.command();
+        command.env("DBUS_SESSION_BUS_ADDRESS", &address).env("XDG_RUNTIME_DIR", &run).args(flags);
+        ran(command.args(["--", "/bin/sh", "-c", script]).output().unwrap())
+    };
+    let seen = on_bus(&filter, call).ok();
+    for part in ["[Application]", "name=sbx.profile.default", "instance-id=sbx-"] {
+        assert!(seen.contains(part), "{part}: {seen}");
+    }
+    assert!(!seen.contains("network") && !seen.contains("home"), "{seen}");
+    let seen = on_bus(&[&filter[..], &["--net", "host"]].concat(), call).ok();
+    assert!(seen.contains("shared=network;"), "{seen}");
+    // From version 1.19 on, xdg-desktop-portal looks in the runtime directory for the sandbox's processes.
+    std::fs::create_dir(&run).unwrap();
+    let seen = on_bus(&filter, call).ok();
+    assert!(seen.contains("bwrapinfo.json: {\n    \"child-pid\": "), "{seen}");
+    assert!(std::fs::read_dir(&run).unwrap().next().is_none(), "it is left");
+}
+
 #[test]
 fn without_a_policy_there_is_no_bus() {
     need!(userns(), tools(&["dbus-daemon", "dbus-send"]));

@@ -19,6 +19,9 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     let place = Place::Setup;
     sys::phase("clone3: the child begins");
     die_with_launcher(socket.as_fd())?;
+    for (from, to) in &prepared.descriptors.moves {
+        sys::dup2(UnownedFd::new(*from).as_fd(), UnownedFd::new(*to)).at(place, Call::Dup2)?;
+    }
     if prepared.has(Guard::NoArguments) {
         sys::forget_arguments();
     }

@@ -12,8 +12,14 @@ use std::path::PathBuf;
 
 const OK: &[u8] = b"OK 0123456789abcdef0123456789abcdef\r\n";
 
-const PING: Method<'static> =
-    Method { to: "org.example.Name", path: "/", interface: "org.freedesktop.DBus.Peer", method: "Ping", signature: "" };
+const PING: Method<'static> = Method {
+    to: "org.example.Name",
+    path: "/",
+    interface: "org.freedesktop.DBus.Peer",
+    method: "Ping",
+    signature: "",
+    starts: false,
+};
 
 /// A socket whose other end reads what a client says first and then does what it is told to do.
 fn peer(serve: impl FnOnce(&mut UnixStream) + Send + 'static) -> (tempfile::TempDir, PathBuf) {

@@ -1,5 +1,6 @@
 //! Finds the desktop's sockets and devices.
 
+use crate::dbus;
 use crate::spec::{BusPolicy, Sandbox, Wayland};
 use crate::wayland;
 use serde::Serialize;
@@ -31,6 +32,15 @@ pub enum Compositor {
     Failed(String),
 }
 
+/// The files that the user has chosen for a sandbox, as the document portal shows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Documents {
+    /// Where the portal's filesystem is mounted: the paths that it gives to programs lie in there.
+    pub mount: PathBuf,
+    /// The directory in it that shows the files for this sandbox alone.
+    pub dir: PathBuf,
+}
+
 /// Sockets and devices of the desktop that were found. Only those that the sandbox asks for are looked up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct DesktopFacts {
@@ -47,6 +57,10 @@ pub struct DesktopFacts {
     pub pipewire: Option<PathBuf>,
     /// Path of PulseAudio's socket.
     pub pulse: Option<PathBuf>,
+    /// The runtime directory, if it is there and the sandbox calls portals: they look in it for who calls them.
+    pub portals_in: Option<PathBuf>,
+    /// Where the document portal shows the files that the user has chosen for this sandbox, if it calls the file chooser.
+    pub documents: Option<Documents>,
     /// D-Bus address of the session bus.
     pub session_bus: Option<String>,
     /// Paths of the device files for each class that the sandbox names.
@@ -58,7 +72,7 @@ impl DesktopFacts {
     pub fn all_paths(&self) -> impl Iterator<Item = &Path> {
         let sockets = [&self.pipewire, &self.pulse].into_iter().flatten();
         let displays = self.wayland.iter().map(|wayland| &wayland.socket).chain(self.x11.iter().map(|(_, path)| path));
-        let sockets = sockets.chain(displays);
+        let sockets = sockets.chain(displays).chain(self.documents.iter().map(|documents| &documents.dir));
         let files = sockets.chain(self.devices.values().flatten()).map(PathBuf::as_path);
         files.chain(self.session_bus.as_deref().and_then(bus_path))
     }
@@ -107,6 +121,12 @@ pub(super) fn probe(sandbox: &Sandbox, env: &BTreeMap<String, String>, uid: u32)
         let named = named.or_else(|| Some(format!("unix:path={}", runtime_dir.join("bus").display())));
         facts.session_bus = named.filter(|address| bus_path(address).is_none_or(is_socket));
     }
+    if sandbox.session_bus.policy == BusPolicy::Filter && facts.session_bus.is_some() {
+        facts.portals_in = runtime_dir.is_dir().then_some(runtime_dir);
+        if desktop.portals.contains("file-chooser") {
+            facts.documents = facts.session_bus.as_deref().and_then(|bus| documents(sandbox, bus));
+        }
+    }
     for device in &sandbox.devices {
         if !device.name.starts_with('/') {
             facts.devices.insert(device.name.clone(), class(&device.name));
@@ -131,6 +151,23 @@ fn compositor(socket: PathBuf, wanted: Wayland) -> Option<WaylandFacts> {
         },
     };
     Some(WaylandFacts { socket, compositor })
+}
+
+/// Asks the document portal where it shows files, which starts it if need be. `None` if there is none.
+fn documents(sandbox: &Sandbox, bus: &str) -> Option<Documents> {
+    let method = dbus::Method {
+        to: "org.freedesktop.portal.Documents",
+        path: "/org/freedesktop/portal/documents",
+        interface: "org.freedesktop.portal.Documents",
+        method: "GetMountPoint",
+        signature: "",
+        starts: true,
+    };
+    let mut bus = dbus::connect(bus, dbus::START).ok()?;
+    // An array of bytes, which has the form of a string, with a NUL at the end.
+    let mount = PathBuf::from(bus.call_with(&method, &dbus::Body::default()).ok()?.trim_end_matches('\0'));
+    let dir = mount.join("by-app").join(sandbox.app_id());
+    (mount.is_absolute() && dir.is_dir()).then_some(Documents { mount, dir })
 }
 
 /// The display's number in a value of DISPLAY: `1` of `:1`, `:1.0` and `unix:1`. `None` for a display of another host,

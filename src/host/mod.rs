@@ -11,7 +11,7 @@ mod vars;
 
 pub use accounts::{Account, Range};
 pub use cgroup::{CgroupFacts, Delegated, Hierarchy, Manager, SbxService, ScopeManager, own_cgroup};
-pub use desktop::{Compositor, DesktopFacts, WaylandFacts, bus_path};
+pub use desktop::{Compositor, DesktopFacts, Documents, WaylandFacts, bus_path};
 pub use links::LinkWriters;
 pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Kind, NamedFile, Paths, below};
@@ -35,6 +35,8 @@ pub struct Facts {
     pub own_ids: (Vec<Range>, Vec<Range>),
     /// The caller's supplementary groups without `gid`.
     pub groups: Vec<u32>,
+    /// The launcher's process id.
+    pub pid: u32,
     /// Version of the kernel, major and minor: uname(2).
     pub kernel: (u32, u32),
     /// Kernel settings that may prevent a sandbox; `None` if they were not read.
@@ -57,6 +59,10 @@ pub struct Facts {
     pub env: BTreeMap<String, String>,
     /// Entries of the host's `/` (or of PATH for the root `dir:PATH`), by name.
     pub top: Vec<(String, Kind)>,
+    /// Top-level directories and links of the host that hold programs and libraries, if a helper in a sandbox of its own
+    /// needs them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub system: Vec<(String, Kind)>,
     /// What kind of file is at each path that the sandbox names.
     pub paths: Paths,
     /// Sockets and devices of the desktop that the sandbox asks for.
@@ -206,6 +212,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     if sandbox.session_bus.policy == BusPolicy::Filter {
         wanted.push("xdg-dbus-proxy");
     }
+    let confined = sandbox.session_bus.policy == BusPolicy::Filter;
     let home = vars::home(&env, &accounts, uid);
     let desktop = desktop::probe(sandbox, &env, uid);
     let mut paths = Paths::default();
@@ -230,6 +237,8 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         subgid: ranges("/etc/subgid"),
         helpers: helpers(&wanted, env.get("PATH").map_or("", String::as_str), &cwd),
         top: paths.take_top(),
+        system: if confined { paths::system() } else { Vec::new() },
+        pid: std::process::id(),
         landlock: match sandbox.security.landlock {
             Requirement::Off => None,
             _ => crate::sys::landlock_version().ok(),

@@ -478,6 +478,15 @@ fn kind_of(path: &Path) -> std::io::Result<(Kind, Permissions)> {
     Ok((kind, Permissions::of(&found)))
 }
 
+/// What a program of the host needs of the root directory to start, as far as it is there: directories and links with
+/// programs and libraries.
+pub(super) fn system() -> Vec<(String, Kind)> {
+    const NAMES: [&str; 10] =
+        ["bin", "etc/ld.so.cache", "gnu", "lib", "lib32", "lib64", "libx32", "nix", "sbin", "usr"];
+    let kind = |name: &&str| Some(((*name).to_owned(), kind_of(&Path::new("/").join(name)).ok()?.0));
+    NAMES.iter().filter_map(kind).collect()
+}
+
 /// The entries of a directory, sorted by name. Their kinds come with the names (getdents64(2)), so only links have to
 /// be read.
 fn entries(path: &Path) -> Vec<(String, Kind)> {

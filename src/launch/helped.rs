@@ -37,6 +37,7 @@ impl<'p> Helped<'p> {
         if supervisor.sandbox().given.view.wait_for_go {
             supervisor.expect_ready(status)?;
             supervisor.show_wayland()?;
+            supervisor.show_to_portals()?;
             supervisor.help(Phase::View, status)?;
             supervisor.go()?;
         }

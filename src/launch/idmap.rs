@@ -5,20 +5,15 @@ use crate::error::{Error, Result};
 use crate::plan::{IdMapping, IdPlan, Writer};
 use std::path::Path;
 
-/// A map in the form of /proc/PID/uid_map.
-pub(super) fn text(map: &[IdMapping]) -> String {
-    map.iter().map(|e| format!("{} {} {}\n", e.inside, e.outside, e.count)).collect()
-}
-
 pub(super) fn write(ids: &IdPlan, pid: i32) -> Result<()> {
     match &ids.writer {
         Writer::Child | Writer::Nobody => Ok(()),
         Writer::Launcher => {
             for (file, map) in [("uid_map", &ids.uid_map), ("gid_map", &ids.gid_map)] {
                 let path = format!("/proc/{pid}/{file}");
-                std::fs::write(&path, text(map)).map_err(|error| {
+                std::fs::write(&path, IdMapping::text(map)).map_err(|error| {
                     let errno = crate::sys::Errno::from(error);
-                    Error::new(format!("cannot write {path} ({}): {errno}", text(map).trim_end()))
+                    Error::new(format!("cannot write {path} ({}): {errno}", IdMapping::text(map).trim_end()))
                         .hint("the map may name ids that the caller does not have itself")
                 })?;
             }

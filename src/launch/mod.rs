@@ -15,6 +15,7 @@ mod mapped;
 mod message;
 mod namespaces;
 mod outcome;
+mod portal_caller;
 mod prepare;
 mod prepared;
 mod process;

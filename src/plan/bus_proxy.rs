@@ -1,8 +1,11 @@
 //! The filter in front of the session bus: xdg-dbus-proxy(1).
 
+use super::confined::{self, Needs};
 use super::helpers::{Argument, Confinement, HelperSpec, HelperWords, Loss, Phase, Readiness};
+use super::portal_caller;
 use crate::error::{Error, Result};
-use crate::spec::Sandbox;
+use crate::host::{Facts, bus_path};
+use crate::spec::{Network, Sandbox};
 use std::path::{Path, PathBuf};
 
 /// Plans xdg-dbus-proxy: `program` serves `socket`, a path inside, and forwards to the bus at `address`.
@@ -10,7 +13,13 @@ use std::path::{Path, PathBuf};
 /// # Errors
 ///
 /// The address would be taken for an option.
-pub(super) fn helper(sandbox: &Sandbox, program: &Path, address: &str, socket: PathBuf) -> Result<HelperSpec> {
+pub(super) fn helper(
+    sandbox: &Sandbox,
+    facts: &Facts,
+    program: &Path,
+    address: &str,
+    socket: PathBuf,
+) -> Result<HelperSpec> {
     let origin = sandbox.session_bus.origin.clone();
     if address.starts_with('-') {
         return Err(Error::new(format!("{address} is no address of a bus")).origin(&origin));
@@ -25,7 +34,7 @@ pub(super) fn helper(sandbox: &Sandbox, program: &Path, address: &str, socket: P
         rules: rules(sandbox),
         phase: Phase::View,
         readiness: Readiness::Byte,
-        confinement: Confinement::Caller,
+        confinement: confinement(sandbox, facts, program, address),
         loss: Loss::Note("the program has no session bus from here on"),
         words: HelperWords {
             ready: format!("its socket was ready, on the bus {address}"),
@@ -34,6 +43,28 @@ pub(super) fn helper(sandbox: &Sandbox, program: &Path, address: &str, socket: P
         },
         origin,
     })
+}
+
+/// The sandbox of the proxy: the socket of the bus, and a file that says to portals which program their caller is.
+///
+/// Portals take the proxy for the caller, as it has the connection to the bus. They look for `/.flatpak-info` in the
+/// caller's root directory (xdg-desktop-portal, src/xdp-app-info-flatpak.c); without that file, the caller counts as a
+/// program of the host, which is asked less: it opens addresses and the camera without a question.
+fn confinement(sandbox: &Sandbox, facts: &Facts, program: &Path, address: &str) -> Confinement {
+    let shown = bus_path(address).map(Path::to_owned);
+    let network = if sandbox.network == Network::Host { "shared=network;\n" } else { "" };
+    let info = format!(
+        "[Application]\nname={}\n\n[Instance]\ninstance-id={}\n\n[Context]\n{network}",
+        sandbox.app_id(),
+        portal_caller::instance_id(facts)
+    );
+    let needs = Needs {
+        network: shown.is_none(),
+        shown: shown.into_iter().collect(),
+        files: vec![("/.flatpak-info".into(), info.into_bytes())],
+        env: vec![("PATH", "/usr/bin:/bin".into())],
+    };
+    confined::sandbox(sandbox, facts, program, needs)
 }
 
 /// The proxy's rules as arguments: those of the profile, and those that the profile's portals need.

@@ -52,7 +52,7 @@ pub(super) fn plan(
             plan.wayland = Some(WaylandPlan {
                 compositor: socket.to_owned(),
                 socket: plan.inside(sandbox, facts, &runtime, "wayland-0"),
-                app_id: wayland::app_id(&sandbox.name),
+                app_id: sandbox.app_id(),
                 origin: sandbox.origins.of("desktop.wayland", ""),
             });
         }
@@ -173,6 +173,17 @@ fn bus(
             .hint("install it: apt-get install xdg-dbus-proxy; or --set dbus.session.policy=none"));
     };
     let socket = plan.inside(sandbox, facts, runtime, "bus");
-    plan.helpers.push(bus_proxy::helper(sandbox, program, address, socket)?);
+    if sandbox.desktop.portals.contains("file-chooser") {
+        match &facts.desktop.documents {
+            Some(documents) => {
+                let source = resolved(facts, &documents.dir, &bus.origin)?;
+                // GTK and Firefox call portals only when told to, outside of Flatpak and Snap.
+                env.entry("GTK_USE_PORTAL".into()).or_insert_with(|| "1".into());
+                plan.items.push((documents.mount.clone(), own(ItemKind::Bind { source, ro: false, device: false })));
+            }
+            None => notes.push(Note::NoDocuments),
+        }
+    }
+    plan.helpers.push(bus_proxy::helper(sandbox, facts, program, address, socket)?);
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! needed; `launch/helpers` starts and watches all of them in the same way.
 
 use super::lines::{Lines, from};
-use crate::spec::Origin;
+use crate::spec::{Origin, Sandbox};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -39,6 +39,14 @@ pub struct HelperSpec {
 }
 
 impl HelperSpec {
+    /// Its own sandbox, if it has one.
+    pub fn sandbox(&self) -> Option<&Sandbox> {
+        match &self.confinement {
+            Confinement::Caller => None,
+            Confinement::Sandbox(confined) => Some(&confined.sandbox),
+        }
+    }
+
     /// Adds the helper's lines to the text of a plan.
     pub(super) fn render(&self, lines: &mut Lines) {
         lines.add(self.provides, format!("{} {}{}", self.program.display(), self.target, from(&self.origin)));
@@ -97,12 +105,24 @@ pub enum Readiness {
 }
 
 /// The rights of a helper.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Confinement {
     /// The caller's rights: the same user, environment and namespaces; but not the caller's standard input and output,
     /// and a process group of its own.
     Caller,
+    /// A sandbox of its own, which shows what it needs and nothing else.
+    Sandbox(Box<Confined>),
+}
+
+/// The sandbox of a helper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Confined {
+    /// The paths of the host that it sees, besides the system's programs and libraries. For readers of the plan.
+    pub sees: Vec<PathBuf>,
+    /// The sandbox.
+    #[serde(skip)]
+    pub sandbox: Sandbox,
 }
 
 /// What sbx does if a helper ends before the program does. The text says what the program lacks then.

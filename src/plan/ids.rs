@@ -18,6 +18,13 @@ pub struct IdMapping {
     pub count: u32,
 }
 
+impl IdMapping {
+    /// A map in the form of /proc/PID/uid_map: a line for each of these.
+    pub fn text(map: &[IdMapping]) -> String {
+        map.iter().map(|e| format!("{} {} {}\n", e.inside, e.outside, e.count)).collect()
+    }
+}
+
 /// Who writes the maps of ids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

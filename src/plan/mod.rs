@@ -6,6 +6,7 @@ mod bpf;
 mod bus_proxy;
 mod capabilities;
 mod cgroup;
+mod confined;
 mod desktop;
 mod env;
 mod helpers;
@@ -22,6 +23,7 @@ mod op;
 mod ordered;
 mod parts;
 mod place;
+mod portal_caller;
 mod privileges;
 mod process;
 mod project;
@@ -40,7 +42,7 @@ mod wayland;
 
 pub use capabilities::CapabilityPlan;
 pub use cgroup::{CgroupSource, source as cgroup_source};
-pub use helpers::{Argument, Confinement, HelperSpec, HelperWords, Loss, Phase, Readiness};
+pub use helpers::{Argument, Confined, Confinement, HelperSpec, HelperWords, Loss, Phase, Readiness};
 pub use ids::{IdMapping, IdPlan, Writer};
 pub use landlock::LandlockPlan;
 pub use limits::{CgroupPlan, LimitFile};
@@ -49,6 +51,7 @@ pub use namespaces::NamespacePlan;
 pub use note::{MissingNamespace, NotInMode, Note};
 pub use op::{Attributes, Op};
 pub use parts::{Closed, Create, Placed};
+pub use portal_caller::PortalCaller;
 pub use process::ProcessPlan;
 pub use receipt::{Enforced, Extent, Receipt, receipt};
 pub use render::text;
@@ -85,8 +88,14 @@ pub struct Plan {
     /// The socket that the Wayland compositor restricts, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wayland: Option<WaylandPlan>,
+    /// What tells portals which processes are the sandbox's, if it calls them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub portal_caller: Option<PortalCaller>,
     /// Helper programs outside of the sandbox, in the order in which they are started.
     pub helpers: Vec<HelperSpec>,
+    /// The plans of those helpers that have sandboxes of their own, in the same order.
+    #[serde(skip)]
+    pub confined: Vec<Plan>,
     /// What is not enforced or not there although the profile names it, where the profile allows that.
     pub notes: Vec<Note>,
 }
@@ -105,9 +114,12 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     process.env = env;
     let resources = resources::plan(sandbox, facts, &mut notes)?;
     let lockdown = lockdown::plan(sandbox, facts, &view.parts, &mut notes)?;
+    let confined = helpers.iter().filter_map(HelperSpec::sandbox).map(|sandbox| plan(sandbox, facts));
+    let confined = confined.collect::<Result<_>>()?;
     namespaces.second_user_namespace =
         privileges::second_user_namespace(sandbox, lockdown.capabilities, &view.parts, &namespaces.ids)?;
-    Ok(Plan { namespaces, view, process, resources, lockdown, wayland, helpers, notes })
+    let portal_caller = portal_caller::plan(sandbox, facts);
+    Ok(Plan { namespaces, view, process, resources, lockdown, wayland, portal_caller, helpers, confined, notes })
 }
 
 impl Plan {
@@ -115,6 +127,12 @@ impl Plan {
     /// bubblewrap's options are.
     pub fn is_bare(&self) -> bool {
         self.process.shell
+    }
+
+    /// The plan of a helper's own sandbox, if it has one.
+    pub fn of_helper(&self, helper: &HelperSpec) -> Option<&Plan> {
+        let confined = self.helpers.iter().filter(|helper| helper.sandbox().is_some());
+        confined.zip(&self.confined).find(|(other, _)| *other == helper).map(|(_, plan)| plan)
     }
 
     /// The helpers that are started in this phase.

@@ -71,6 +71,8 @@ pub enum Note {
     },
     /// The host has neither a Wayland nor an X display.
     NoDisplay,
+    /// The document portal does not answer: files that the user chooses in the file chooser are not shown.
+    NoDocuments,
     /// The host has neither PipeWire's nor PulseAudio's socket.
     NoSound,
     /// The host lacks an optional device.
@@ -206,6 +208,9 @@ impl fmt::Display for Note {
             Note::NoDisplay => {
                 f.write_str("no display: neither WAYLAND_DISPLAY nor DISPLAY names a socket of this host")
             }
+            Note::NoDocuments => f.write_str(
+                "no document portal (org.freedesktop.portal.Documents): files chosen in the file chooser cannot be opened",
+            ),
             Note::NoSound => f.write_str("no sound: neither PipeWire's nor PulseAudio's socket is there"),
             Note::NoDevice { name } => write!(f, "no {name}: this host has no such device"),
             Note::NoBus => {

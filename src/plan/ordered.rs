@@ -111,6 +111,9 @@ impl Ordered<'_> {
                 let mounted = Some(Attributes { ro: *read_only, ..memory });
                 self.push(mount, Op::Data { path, mode: *mode, fd: *fd, mounted });
             }
+            Make::Content { data, mode } => {
+                self.push(mount, Op::File { path, mode: *mode, data: data.clone(), over: false });
+            }
             Make::Symlink { target } => self.push(mount, Op::Symlink { path, target: target.clone() }),
             Make::Chmod { mode } => self.push(mount, Op::Chmod { path, mode: *mode }),
         }

@@ -14,6 +14,7 @@ pub fn text(plan: &Plan) -> String {
     plan.resources.render(&mut lines);
     plan.process.render_timeout(&mut lines);
     plan.wayland.iter().for_each(|wayland| wayland.render(&mut lines));
+    plan.portal_caller.iter().for_each(|caller| caller.render(&mut lines));
     plan.helpers.iter().for_each(|helper| helper.render(&mut lines));
     plan.lockdown.render(&mut lines);
     plan.view.render_closed(&mut lines);

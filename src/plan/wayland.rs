@@ -69,26 +69,3 @@ pub(super) fn reached<'a>(sandbox: &Sandbox, facts: &'a Facts, notes: &mut Vec<N
         Compositor::NotAsked => Reached::No,
     })
 }
-
-/// The id of an application for a compositor and for portals, from the name of its profile: elements with dots between
-/// them, of letters, digits and `_`, none of which begins with a digit.
-pub(super) fn app_id(profile: &str) -> String {
-    let mut name: String = profile.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(100).collect();
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-        name.insert(0, '_');
-    }
-    format!("sbx.profile.{name}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::app_id;
-
-    #[test]
-    fn an_id_is_one_whatever_the_profile_is_called() {
-        assert_eq!(app_id("browser"), "sbx.profile.browser");
-        assert_eq!(app_id("base/desktop"), "sbx.profile.base_desktop");
-        assert_eq!(app_id("7z\n[Context]"), "sbx.profile._7z__Context_");
-        assert_eq!(app_id(""), "sbx.profile._");
-    }
-}

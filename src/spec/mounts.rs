@@ -109,6 +109,13 @@ pub enum Make {
         /// Permissions of the file.
         mode: u32,
     },
+    /// A file with this content.
+    Content {
+        /// The content.
+        data: Vec<u8>,
+        /// Permissions of the file.
+        mode: u32,
+    },
     /// A file with the contents read from a descriptor, mounted over the destination instead of written into it.
     BindData {
         /// Descriptor of the caller to read from.

@@ -41,3 +41,30 @@ pub struct Sandbox {
     #[serde(skip)]
     pub origins: Origins,
 }
+
+impl Sandbox {
+    /// The id by which a compositor and portals know the program: elements with dots between them, of letters, digits and
+    /// `_`, none of which begins with a digit.
+    pub fn app_id(&self) -> String {
+        let good = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+        let mut name: String = self.name.chars().map(good).take(100).collect();
+        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+            name.insert(0, '_');
+        }
+        format!("sbx.profile.{name}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sandbox;
+
+    #[test]
+    fn an_id_is_one_whatever_the_profile_is_called() {
+        let id = |name: &str| Sandbox { name: name.into(), ..Sandbox::default() }.app_id();
+        assert_eq!(id("browser"), "sbx.profile.browser");
+        assert_eq!(id("base/desktop"), "sbx.profile.base_desktop");
+        assert_eq!(id("7z\n[Context]"), "sbx.profile._7z__Context_");
+        assert_eq!(id(""), "sbx.profile._");
+    }
+}

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use sbx::host::{Account, Compositor, DesktopFacts, Facts, Kind, Paths, Range, Settings, WaylandFacts};
+use sbx::host::{Account, Compositor, DesktopFacts, Documents, Facts, Kind, Paths, Range, Settings, WaylandFacts};
 use sbx::profile::Vars;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -47,6 +47,7 @@ pub fn debian() -> Facts {
         "/home/alice/Downloads",
         "/home/alice/Documents",
         "/home/alice/.config/fontconfig",
+        "/run/user/1000/doc/by-app/sbx.profile._",
     ];
     let files = [
         "/etc/machine-id",
@@ -78,6 +79,7 @@ pub fn debian() -> Facts {
         capabilities: 0,
         own_ids: (Vec::new(), Vec::new()),
         groups: vec![27],
+        pid: 4242,
         kernel: (6, 1),
         settings: Some(Settings {
             namespaces: ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"].map(String::from).into(),
@@ -102,6 +104,7 @@ pub fn debian() -> Facts {
         cwd: "/home/alice/src/tool".into(),
         home: "/home/alice".into(),
         env: strings(&[("LANG", "C.UTF-8"), ("TERM", "xterm"), ("SSH_AUTH_SOCK", "/run/user/1000/ssh")]),
+        system: vec![("lib".into(), link("usr/lib")), ("usr".into(), Kind::Dir)],
         top: top.map(|(name, kind)| (name.to_owned(), kind)).into(),
         paths: Paths::fake(&entries),
         desktop: DesktopFacts {
@@ -114,6 +117,11 @@ pub fn debian() -> Facts {
             x11_cookie: vec![0; 42],
             pipewire: Some("/run/user/1000/pipewire-0".into()),
             pulse: Some("/run/user/1000/pulse/native".into()),
+            portals_in: Some("/run/user/1000".into()),
+            documents: Some(Documents {
+                mount: "/run/user/1000/doc".into(),
+                dir: "/run/user/1000/doc/by-app/sbx.profile._".into(),
+            }),
             session_bus: Some("unix:path=/run/user/1000/bus".into()),
             devices: BTreeMap::from([
                 ("gpu".into(), vec!["/dev/dri/renderD128".into()]),

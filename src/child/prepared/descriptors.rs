@@ -7,6 +7,9 @@ use std::ffi::CString;
 pub struct Descriptors {
     /// A pidfd of the caller, if the sandbox is to end when the caller does; else -1.
     pub caller: i32,
+    /// Descriptors that are duplicated to other numbers before anything else is done, in this order. No number to
+    /// duplicate from is one that is duplicated to.
+    pub moves: Vec<(i32, i32)>,
     /// The descriptors that the program gets beside the standard streams, sorted. `None` leaves all descriptors open.
     pub only_fds: Option<Vec<i32>>,
     /// Descriptors that are closed, so that the program does not get them.

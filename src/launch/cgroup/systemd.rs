@@ -176,6 +176,7 @@ const METHOD: Method<'static> = Method {
     interface: "org.freedesktop.systemd1.Manager",
     method: "",
     signature: "",
+    starts: false,
 };
 
 const STOP: Method<'static> = Method { method: "StopUnit", signature: "ss", ..METHOD };

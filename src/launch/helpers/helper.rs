@@ -1,10 +1,12 @@
 //! A helper of a sandbox: started, waited for until it is ready, watched, and ended.
 
 use super::command::command;
+use super::confined::Confined;
 use crate::error::{Error, Result};
 use crate::launch::inside;
-use crate::plan::{Argument, HelperSpec, Loss, Readiness};
+use crate::plan::{Argument, Confinement, HelperSpec, Loss, Plan, Readiness};
 use crate::sys;
+use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -22,58 +24,65 @@ pub(in crate::launch) type Wait<'a> = &'a mut dyn FnMut(RawFd, Duration) -> Resu
 /// helper with a pipe can see that nobody reads that any more.
 pub(in crate::launch) struct Helper<'p> {
     spec: &'p HelperSpec,
-    child: Child,
-    pidfd: OwnedFd,
+    process: Process,
+    /// The reading end of its pipe.
+    pipe: Option<OwnedFd>,
+}
+
+/// The process of a helper.
+enum Process {
+    /// A program with the caller's rights, and its pidfd.
+    Caller(Child, OwnedFd),
+    /// A program in a sandbox of its own.
+    Confined(Box<Confined>),
+}
+
+/// The arguments of a helper, and what they are about.
+#[derive(Default)]
+struct Arguments {
+    words: Vec<OsString>,
+    /// Descriptors that the helper inherits, open here until it is started.
+    inherited: Vec<OwnedFd>,
     /// The reading end of its pipe.
     pipe: Option<OwnedFd>,
 }
 
 impl<'p> Helper<'p> {
-    /// Starts a helper; `first` is the process id of the sandbox's first process.
-    pub(in crate::launch) fn start(spec: &'p HelperSpec, first: i32) -> Result<Helper<'p>> {
-        let failed =
-            |what: &str, errno: sys::Errno| Error::new(format!("{}: {what}: {errno}", spec.name)).origin(&spec.origin);
-        let mut command = command(&spec.program);
-        let mut pipe = None;
-        // Descriptors that the helper inherits, open here until it is started.
-        let mut inherited = Vec::new();
-        for arg in &spec.args {
-            match arg {
-                Argument::Text(text) => command.arg(text),
-                Argument::FirstProcess => command.arg(first.to_string()),
-                Argument::Pipe(prefix) => {
-                    let (ours, theirs) = sys::pipe().map_err(|errno| failed("pipe", errno))?;
-                    // The helper must have the only writing end, or the pipe would not show that it has ended.
-                    let theirs = inheritable(theirs).map_err(|errno| failed("dup", errno))?;
-                    command.arg(format!("{prefix}{}", theirs.as_raw_fd()));
-                    pipe = Some(ours);
-                    inherited.push(theirs);
-                    &mut command
-                }
-                Argument::Inside(path) => {
-                    // A descriptor of the directory rather than its path: root inside may put a link where it was, and
-                    // a helper may remove its socket when it ends.
-                    let dir = inside::directory(path, first)
-                        .and_then(inheritable)
-                        .map_err(|errno| failed("the socket's directory inside cannot be opened", errno))?;
-                    let file = path.file_name().unwrap_or_default().to_string_lossy();
-                    command.arg(format!("/proc/self/fd/{}/{file}", dir.as_raw_fd()));
-                    inherited.push(dir);
-                    &mut command
-                }
-            };
-        }
-        command.args(&spec.rules).stdout(Stdio::null());
-        let mut child = command.spawn().map_err(|error| failed("cannot be started", error.into()))?;
-        drop(inherited);
-        // The child is not reaped before it is waited for, so the process id is still its own.
-        match sys::pidfd_open(child.id() as i32) {
-            Ok(pidfd) => Ok(Helper { spec, child, pidfd, pipe }),
-            Err(errno) => {
-                let _ = (child.kill(), child.wait());
-                Err(failed("pidfd_open", errno))
+    /// Starts a helper. `confined` is the plan of its own sandbox, if it has one; `first` the process id of the sandbox's
+    /// first process, and `mask` the signal mask of programs.
+    pub(in crate::launch) fn start(
+        spec: &'p HelperSpec,
+        confined: Option<&Plan>,
+        first: i32,
+        mask: &sys::Mask,
+    ) -> Result<Helper<'p>> {
+        let Arguments { words, inherited, pipe } = arguments(spec, first)?;
+        let process = match &spec.confinement {
+            Confinement::Sandbox(_) => {
+                let plan = confined.ok_or_else(|| failed(spec, "it has no plan", sys::Errno(libc::EINVAL)))?;
+                let started = Confined::start(plan.clone(), words, &inherited, &[], mask);
+                let started = started.map_err(|error| Error {
+                    message: format!("{} cannot be started: {}", spec.name, error.message),
+                    ..error
+                });
+                Process::Confined(Box::new(started?))
             }
-        }
+            Confinement::Caller => {
+                let mut command = command(&spec.program);
+                command.args(words).stdout(Stdio::null());
+                let mut child = command.spawn().map_err(|error| failed(spec, "cannot be started", error.into()))?;
+                // The child is not reaped before it is waited for, so the process id is still its own.
+                match sys::pidfd_open(child.id() as i32) {
+                    Ok(pidfd) => Process::Caller(child, pidfd),
+                    Err(errno) => {
+                        let _ = (child.kill(), child.wait());
+                        return Err(failed(spec, "pidfd_open", errno));
+                    }
+                }
+            }
+        };
+        drop(inherited);
+        Ok(Helper { spec, process, pipe })
     }
 
     /// Waits until the helper is ready, as its [`Readiness`] defines it. An error if it ends, or takes longer than
@@ -123,19 +132,30 @@ impl<'p> Helper<'p> {
 
     fn ended_early(&self) -> Error {
         let HelperSpec { name, words, origin, .. } = self.spec;
-        Error::new(format!("{name} ended before {}", words.ready))
-            .origin(origin)
-            .hint(format!("see what it wrote above; {}", words.needs))
+        Error::new(format!("{name} ended before {}", words.ready)).origin(origin).hint(match &self.process {
+            Process::Caller(..) => format!("see what it wrote above; {}", words.needs),
+            Process::Confined(confined) => match confined.failure() {
+                Some(why) => format!("it says: {why}; {}", words.needs),
+                None => words.needs.to_owned(),
+            },
+        })
     }
 
     /// The helper's pidfd, ready to read when it has ended.
     pub(in crate::launch) fn fd(&self) -> RawFd {
-        self.pidfd.as_raw_fd()
+        match &self.process {
+            Process::Caller(_, pidfd) => pidfd.as_raw_fd(),
+            Process::Confined(confined) => confined.fd(),
+        }
     }
 
     /// Descriptors that must stay open while the helper runs.
     pub(in crate::launch) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
-        [self.fd()].into_iter().chain(self.pipe.as_ref().map(AsRawFd::as_raw_fd))
+        let own = match &self.process {
+            Process::Caller(_, pidfd) => vec![pidfd.as_raw_fd()],
+            Process::Confined(confined) => confined.descriptors().to_vec(),
+        };
+        own.into_iter().chain(self.pipe.as_ref().map(AsRawFd::as_raw_fd))
     }
 
     /// The part of the plan that the helper was started from.
@@ -145,10 +165,13 @@ impl<'p> Helper<'p> {
 
     /// How the helper ended and what is lost with it, as a sentence; none while it runs.
     pub(in crate::launch) fn exit_description(&mut self) -> Option<String> {
-        let how = match self.child.try_wait() {
-            Ok(None) => return None,
-            Ok(Some(status)) => status.to_string(),
-            Err(error) => error.to_string(),
+        let how = match &mut self.process {
+            Process::Caller(child, _) => match child.try_wait() {
+                Ok(None) => return None,
+                Ok(Some(status)) => status.to_string(),
+                Err(error) => error.to_string(),
+            },
+            Process::Confined(confined) => confined.ended()?,
         };
         let (Loss::Note(loss) | Loss::End(loss)) = self.spec.loss;
         Some(format!("{} ended ({how}): {loss}", self.spec.program.display()))
@@ -158,9 +181,50 @@ impl<'p> Helper<'p> {
 impl Drop for Helper<'_> {
     fn drop(&mut self) {
         drop(self.pipe.take());
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // The process of a confined one is killed and reaped when it is dropped itself.
+        if let Process::Caller(child, _) = &mut self.process {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
+}
+
+fn failed(spec: &HelperSpec, what: &str, errno: sys::Errno) -> Error {
+    Error::new(format!("{}: {what}: {errno}", spec.name)).origin(&spec.origin)
+}
+
+/// Fills in the numbers of descriptors and process ids.
+fn arguments(spec: &HelperSpec, first: i32) -> Result<Arguments> {
+    let mut out = Arguments::default();
+    for arg in &spec.args {
+        let word = match arg {
+            Argument::Text(text) => text.clone(),
+            Argument::FirstProcess => first.to_string(),
+            Argument::Pipe(prefix) => {
+                let (ours, theirs) = sys::pipe().map_err(|errno| failed(spec, "pipe", errno))?;
+                // The helper must have the only writing end, or the pipe would not show that it has ended.
+                let theirs = inheritable(theirs).map_err(|errno| failed(spec, "dup", errno))?;
+                let word = format!("{prefix}{}", theirs.as_raw_fd());
+                out.pipe = Some(ours);
+                out.inherited.push(theirs);
+                word
+            }
+            Argument::Inside(path) => {
+                // A descriptor of the directory rather than its path: root inside may put a link where it was, and a
+                // helper may remove its socket when it ends.
+                let dir = inside::directory(path, first)
+                    .and_then(inheritable)
+                    .map_err(|errno| failed(spec, "the socket's directory inside cannot be opened", errno))?;
+                let file = path.file_name().unwrap_or_default().to_string_lossy();
+                let word = format!("/proc/self/fd/{}/{file}", dir.as_raw_fd());
+                out.inherited.push(dir);
+                word
+            }
+        };
+        out.words.push(word.into());
+    }
+    out.words.extend(spec.rules.iter().map(OsString::from));
+    Ok(out)
 }
 
 /// A duplicate that started programs inherit: at a number that nothing else has, without close-on-exec, since the

@@ -1,6 +1,7 @@
 //! Programs of the host that sbx starts: helpers that run beside a sandbox, and programs that run to their end.
 
 mod command;
+mod confined;
 mod helper;
 #[cfg(test)]
 mod tests;

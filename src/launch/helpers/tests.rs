@@ -34,7 +34,7 @@ fn wait(fd: RawFd, patience: Duration) -> Result<bool> {
 }
 
 fn started(spec: &HelperSpec) -> Helper<'_> {
-    Helper::start(spec, sys::pid()).unwrap()
+    Helper::start(spec, None, sys::pid(), &sys::Mask::default()).unwrap()
 }
 
 const NOTE: Loss = Loss::Note("that is a loss");

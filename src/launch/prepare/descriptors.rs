@@ -23,6 +23,7 @@ pub(super) fn prepare(plan: &Plan, state: &CallerState) -> Result<Descriptors> {
     held.extend(&wanted.sync_fds);
     Ok(Descriptors {
         caller: state.caller,
+        moves: Vec::new(),
         only_fds,
         drop_fds,
         sync_fds: wanted.sync_fds.clone(),

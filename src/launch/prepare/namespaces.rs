@@ -4,7 +4,6 @@ use super::CallerState;
 use super::strings::cstring;
 use crate::child::Namespaces;
 use crate::error::Result;
-use crate::launch::idmap;
 use crate::plan::{IdMapping, Phase, Plan, Writer};
 use crate::spec::{Namespace, UserNamespace};
 use crate::sys;
@@ -14,7 +13,8 @@ use std::ffi::OsStr;
 pub(super) fn prepare(plan: &Plan, state: &CallerState) -> Result<Namespaces> {
     let wanted = &plan.namespaces;
     let ids = &wanted.ids;
-    let maps = |uid: &[IdMapping], gid: &[IdMapping]| (idmap::text(uid).into_bytes(), idmap::text(gid).into_bytes());
+    let maps =
+        |uid: &[IdMapping], gid: &[IdMapping]| (IdMapping::text(uid).into_bytes(), IdMapping::text(gid).into_bytes());
     let same = |id: u32| [IdMapping { inside: id, outside: id, count: 1 }];
     let wait_for_launcher = matches!(ids.writer, Writer::Launcher | Writer::Helpers { .. })
         || state.wants_child

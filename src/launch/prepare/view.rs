@@ -39,7 +39,9 @@ pub(super) fn prepare(plan: &Plan, session: Session) -> Result<ViewSteps> {
         scratch,
         steps,
         file_label: label(plan.view.file_label.as_ref())?,
-        wait_for_go: plan.wayland.is_some() || plan.helpers_of(Phase::View).next().is_some(),
+        wait_for_go: plan.wayland.is_some()
+            || plan.portal_caller.is_some()
+            || plan.helpers_of(Phase::View).next().is_some(),
     })
 }
 

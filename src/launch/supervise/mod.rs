@@ -11,6 +11,7 @@ use super::cgroup::victims::Victims;
 use super::events::Events;
 use super::helpers::Helper;
 use super::outcome::Outcome;
+use super::portal_caller::CallerFile;
 use super::relay::{Relay, tty};
 use super::signals::is_end;
 use super::sources::Sources;
@@ -62,6 +63,8 @@ pub(super) struct Supervisor<'p> {
     helpers: Vec<Helper<'p>>,
     /// While this is open, the Wayland compositor accepts connections of the sandbox.
     wayland: Option<OwnedFd>,
+    /// What tells portals which processes are the sandbox's.
+    portal_caller: Option<CallerFile>,
     sandbox: Born<'p>,
     sources: Sources<Handler<'p>>,
     state: State,
@@ -102,6 +105,7 @@ impl<'p> Supervisor<'p> {
             relay: Relay::default(),
             helpers: Vec::new(),
             wayland: None,
+            portal_caller: None,
             sandbox,
             sources: Sources::new(),
             state: State::SettingUp,
@@ -221,12 +225,22 @@ impl<'p> Supervisor<'p> {
         Ok(())
     }
 
+    /// Makes the file that tells portals which processes are the sandbox's, if the plan has one.
+    pub(super) fn show_to_portals(&mut self) -> Result<()> {
+        let Born { plan, first, .. } = &self.sandbox;
+        self.portal_caller =
+            plan.portal_caller.as_ref().map(|caller| CallerFile::new(caller, first.pid())).transpose()?;
+        Ok(())
+    }
+
     /// Starts the helpers of a phase, and waits until they are ready.
     pub(super) fn help(&mut self, phase: Phase, status: &mut dyn Events) -> Result<()> {
         let first = self.sandbox.first.pid();
+        let mask = self.sandbox.signals.before();
         // All of them are started before the first one is waited for.
-        let helpers: Result<Vec<_>> =
-            self.sandbox.plan.helpers_of(phase).map(|spec| Helper::start(spec, first)).collect();
+        let plan = self.sandbox.plan;
+        let start = |spec| Helper::start(spec, plan.of_helper(spec), first, &mask);
+        let helpers: Result<Vec<_>> = plan.helpers_of(phase).map(start).collect();
         for helper in helpers? {
             helper.expect_ready(&mut |fd, patience| self.wait_for(fd, Some(patience), status))?;
             self.helpers.push(helper);

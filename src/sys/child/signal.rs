@@ -8,7 +8,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 ///
 /// By hand, as everything here: a C library keeps some real-time signals for itself, how many depends on the library, and its functions
 /// leave them out of sets and refuse them. This program has no threads, for which they are, and treats all signals alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Mask(u64);
 
 impl Mask {
