@@ -398,6 +398,13 @@ being ended, and as probable those that were the largest shortly before and are 
 SIGUSR1 is not handed on to the program: sbx prints the usage so far, here as an event
 .BR stats .
 At the end, the usage is written to the receipt, too.
+.SH "THE RECEIPT"
+.BI \-\-receipt " FILE"
+writes the file when the program has been started, and again with the usage when it has ended. Each time a new file takes the place of the
+old one. It is an error if something that is no regular file has that name, if a link leads out of a directory in which somebody else may
+have put it, and if the program could change the file, since the profile shows its directory writable. A number, or a name such as
+.IR /dev/stderr ,
+is a descriptor.
 .SH FILES
 .TP
 .I /etc/sbx/profiles/NAME.toml

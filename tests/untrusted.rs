@@ -5,9 +5,34 @@ mod common;
 
 use common::process::descendants;
 use common::{Place, Ran, pass, ran, tools, until, userns, x86_64};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+/// A pipe that takes no more bytes: its read end and its write end.
+fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    // SAFETY: the calls take a descriptor that is open, and write bytes of a buffer that is as long.
+    unsafe {
+        let flags = libc::fcntl(writer.as_raw_fd(), libc::F_GETFL);
+        libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK);
+        for part in [&[0u8; 4096][..], &[0]] {
+            while libc::write(writer.as_raw_fd(), part.as_ptr().cast(), part.len()) > 0 {}
+        }
+        libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, flags);
+    }
+    (reader, writer)
+}
+
+/// Whether a command ends by itself within half a minute. If not, it is killed.
+fn ends(command: &mut Command) -> bool {
+    let mut child = command.spawn().unwrap();
+    let ended = until(|| child.try_wait().unwrap().is_some());
+    let _ = child.kill();
+    let _ = child.wait();
+    ended
+}
 
 const PROFILES: [&str; 3] = ["default", "ci", "shell"];
 
@@ -44,22 +69,22 @@ fn our_own_file_cannot_be_changed_by_a_script_that_executes_it() {
     let place = Place::new();
     let own = place.dir.path().join("sbx");
     common::copy_program(common::sbx(), &own);
-    let fifo = place.work().join("fifo");
-    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    // The fifo waits for a reader, as a process of the program in the sandbox.
-    place.write("work/tool", &format!("#!/proc/self/exe --receipt={}\n", fifo.display()));
+    // Its help does not fit into the pipe, so that it waits, as a process of the program in the sandbox.
+    place.write("work/tool", "#!/proc/self/exe --help\n");
+    let (_reader, full) = full_pipe();
     std::fs::set_permissions(place.work().join("tool"), std::fs::Permissions::from_mode(0o755)).unwrap();
     let mode = || own.metadata().unwrap().mode() & 0o7777;
     let before = mode();
     let mut command = Command::new(&own);
     command.args(["--profile", "ci", "--", "./tool"]).current_dir(place.work());
-    let mut child = command.env_clear().env("HOME", place.home()).env("PATH", "/usr/bin:/bin").spawn().unwrap();
+    command.env_clear().env("HOME", place.home()).env("PATH", "/usr/bin:/bin").stdout(full);
+    let mut child = command.spawn().unwrap();
     let mut tried = None;
     until(|| {
         for pid in descendants(child.id()) {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let exe = format!("/proc/{pid}/exe");
-            if String::from_utf8_lossy(&line).contains("--receipt") && Path::new(&exe).metadata().is_ok() {
+            if String::from_utf8_lossy(&line).contains("--help") && Path::new(&exe).metadata().is_ok() {
                 tried = Some(std::fs::set_permissions(&exe, std::fs::Permissions::from_mode(0o755 ^ 0o010)));
             }
         }
@@ -225,4 +250,92 @@ fn no_program_leaves_a_file_that_gives_its_rights_to_whoever_starts_it() {
     assert!(allowed.lines().count() >= 36, "{allowed}");
     let script = "mkdir d && chmod 755 d && install -m 700 /bin/true d/t && ./d/t && cp -r d e && echo fine";
     assert_eq!(place.run(&["-q", "--profile", "ci", "--", "sh", "-c", script]).ok(), "fine\n");
+}
+
+#[test]
+fn a_receipt_is_written_to_no_file_that_somebody_else_has_put_there() {
+    need!(userns());
+    let place = Place::new();
+    let victim = place.write("home/victim", "KEPT");
+    let out = place.dir.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    let run = |receipt: &Path, flags: &[&str], script: &str| {
+        place.sh(&[&["--receipt", receipt.to_str().unwrap()], flags].concat(), script)
+    };
+    let names = || -> Vec<_> { std::fs::read_dir(&out).unwrap().flatten().map(|entry| entry.file_name()).collect() };
+    // A link, a FIFO, and a directory.
+    symlink(&victim, out.join("link")).unwrap();
+    assert!(Command::new("mkfifo").arg(out.join("fifo")).status().unwrap().success());
+    std::fs::create_dir(out.join("dir")).unwrap();
+    for name in ["link", "fifo", "dir"] {
+        let mut command = place.command();
+        command.args(["--receipt", out.join(name).to_str().unwrap(), "--", "true"]).stderr(Stdio::null());
+        assert!(ends(&mut command), "{name}: it waits");
+        let refused = run(&out.join(name), &[], "true").failed(125);
+        assert!(refused.contains("no regular file") && refused.contains("--receipt 3"), "{name}: {refused}");
+    }
+    // A directory that is a link, in the current directory, leads elsewhere.
+    symlink(&out, place.work().join("results")).unwrap();
+    let refused = run(&place.work().join("results/receipt"), &[], "true").failed(125);
+    assert!(refused.contains("leads out of"), "{refused}");
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "KEPT");
+    for name in ["link", "fifo", "dir"] {
+        let _ = std::fs::remove_file(out.join(name)).or_else(|_| std::fs::remove_dir(out.join(name)));
+    }
+    // An old receipt is replaced as a whole, also if the program is not started. Other names of it stay as they are.
+    std::fs::write(out.join("receipt"), "OLD").unwrap();
+    std::fs::hard_link(out.join("receipt"), out.join("other")).unwrap();
+    run(&out.join("receipt"), &[], "true").ok();
+    let read = || std::fs::read_to_string(out.join("receipt")).unwrap();
+    assert!(read().contains("\"lines\"") && std::fs::read_to_string(out.join("other")).unwrap() == "OLD", "{}", read());
+    run(&out.join("receipt"), &["--ro", "/none"], "true").failed(125);
+    assert!(read().contains("\"started\": false"), "{}", read());
+    assert_eq!(names().len(), 2, "{:?}", names());
+    // What the program could change is no receipt.
+    let dir = out.to_str().unwrap();
+    for (flags, receipt) in [
+        (&["--profile", "ci"][..], place.work().join("receipt")),
+        (&["--rw", dir], out.join("receipt")),
+        (&["--ro", dir, "--rw", out.join("receipt").to_str().unwrap()], out.join("receipt")),
+        (&["--set", &format!("filesystem.paths.\"/elsewhere\"=\"rw,from={dir}\"")], out.join("receipt")),
+    ] {
+        let refused = run(&receipt, flags, "true").failed(125);
+        assert!(refused.contains("the program could change it"), "{flags:?}: {refused}");
+    }
+    assert!(read().contains("false") && !place.work().join("receipt").exists());
+    // By descriptors, as before.
+    assert!(run(Path::new("/dev/stderr"), &[], "true").err.contains("\"lines\""));
+}
+
+#[test]
+fn a_program_that_puts_a_fifo_in_its_place_does_not_make_the_launcher_wait() {
+    need!(userns());
+    let place = Place::new();
+    for (script, flags) in [
+        ("rm tool; mkfifo tool; kill -SEGV $$", &["--timeout", "2s"][..]),
+        ("rm tool; ln -s fifo tool; mkfifo fifo; kill -SEGV $$", &[]),
+    ] {
+        let _ = std::fs::remove_file(place.work().join("tool"));
+        place.write("work/tool", &format!("#!/bin/sh\n{script}\n"));
+        std::fs::set_permissions(place.work().join("tool"), PermissionsExt::from_mode(0o755)).unwrap();
+        let mut command = place.command();
+        command.args(["--profile", "ci"]).args(flags).args(["--", "./tool"]).stderr(Stdio::null());
+        assert!(ends(&mut command), "{script}");
+    }
+    // Left by an earlier run: the program cannot be executed, and the launcher looks for its interpreter.
+    let mut command = place.command();
+    command.args(["--profile", "ci", "--", "./fifo"]).stderr(Stdio::null());
+    assert!(ends(&mut command));
+}
+
+#[test]
+fn a_program_that_fills_the_stderr_it_shares_does_not_outlive_its_time() {
+    need!(userns());
+    let place = Place::new();
+    for flags in [&["--stats"][..], &["--stats=json", "--status-fd", "2"], &[]] {
+        let (_reader, full) = full_pipe();
+        let mut command = place.command();
+        command.args(flags).args(["--timeout", "1s", "--", "sh", "-c", "while :; do echo more >&2; done"]).stderr(full);
+        assert!(ends(&mut command), "{flags:?}");
+    }
 }

@@ -7,6 +7,7 @@ mod output;
 mod plan;
 mod profile;
 mod program;
+mod receipt;
 mod review;
 mod run;
 mod selftest;

@@ -3,6 +3,8 @@
 use crate::error::{Error, Result};
 use crate::profile::{Diagnostic, Failed, Sources};
 use crate::sys;
+use std::os::fd::AsFd;
+use std::time::Duration;
 
 /// Whether text for a standard stream, by its number, has colours.
 pub(super) fn colour(stream: usize) -> bool {
@@ -16,14 +18,8 @@ pub(super) fn wrong(diagnostics: Vec<Diagnostic>, sources: Sources) -> Error {
 
 /// Prints an error to stderr; returns its exit status.
 pub(super) fn complain(error: &Error) -> u8 {
-    use std::io::Write;
-    // Do not wait longer than two seconds for a terminal or pipe that nobody reads; the exit status still tells.
-    let mut set = [sys::Poll { write: true, ..sys::Poll::end(2) }];
-    if sys::poll(&mut set, Some(2000)).is_err() || !set[0].ready {
-        return error.status;
-    }
-    // In one write, since other processes may write there, too.
-    let _ = std::io::stderr().write_all(format!("{error}\n").as_bytes());
+    // A terminal or pipe that nobody reads is not waited for long; the exit status still tells.
+    let _ = sys::write_within(sys::STREAMS[2].as_fd(), format!("{error}\n").as_bytes(), Duration::from_secs(2));
     error.status
 }
 

@@ -1,9 +1,11 @@
 //! `sbx run`: plans the sandbox, launches it, and reports how the program ended.
 
-use super::{args, layers, output};
+use super::{args, layers, output, receipt};
 use crate::error::{Error, Result};
-use crate::launch::{self, Events, Outcome, Status, Told};
+use crate::launch::{self, Events, Outcome, ReceiptTarget, Status, Told};
+use crate::plan::Plan;
 use crate::profile::schema::nearest;
+use crate::spec::Sandbox;
 use crate::sys::{self, UnownedFd};
 use crate::{exit, plan};
 use std::mem::ManuallyDrop;
@@ -32,14 +34,15 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     descriptors(args, status)?;
     // Not dropped when the program has ended: the caller waits, and the kernel frees all memory at once.
     let caller = ManuallyDrop::new(layers::Caller::read()?);
+    if let Some(target) = &args.receipt {
+        status.receipt = Some(Told { to: receipt::target(target, &caller)?, receipt: None });
+    }
     sys::phase("caller");
     let parts = ManuallyDrop::new(layers::sandbox(&args.sandbox, &args.program, &caller)?);
     let (sandbox, facts) = &*parts;
     let mut plan = ManuallyDrop::new(plan::plan(sandbox, facts)?);
     sys::phase("plan");
-    if let Some(told) = &mut status.receipt {
-        told.receipt = Some(plan::receipt(sandbox, &plan));
-    }
+    promise(status, sandbox, &plan)?;
     tell(&plan.notes, status);
     let outcome = match launch::run(&plan, status) {
         Err(error) if error.refused => {
@@ -51,9 +54,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
             }
             tell(again.notes.get(plan.notes.len()..).unwrap_or_default(), status);
             *plan = again;
-            if let Some(told) = &mut status.receipt {
-                told.receipt = Some(plan::receipt(sandbox, &plan));
-            }
+            promise(status, sandbox, &plan)?;
             launch::run(&plan, status)?
         }
         other => other?,
@@ -108,6 +109,20 @@ fn tell(notes: &[plan::Note], status: &mut Status) {
     }
 }
 
+/// Prepares the receipt, which the program must not be able to change.
+fn promise(status: &mut Status, sandbox: &Sandbox, plan: &Plan) -> Result<()> {
+    let Some(told) = &mut status.receipt else { return Ok(()) };
+    if let ReceiptTarget::File(file) = &told.to
+        && let Err(error) = file.check(plan)
+    {
+        // Not even that the program was not started is written there.
+        status.receipt = None;
+        return Err(error);
+    }
+    told.receipt = Some(plan::receipt(sandbox, plan));
+    Ok(())
+}
+
 /// Reports what the limits did to the program: processes killed for memory, and forks refused.
 fn verdict(plan: &plan::Plan, outcome: Outcome, status: &mut Status) {
     let Some(used) = &status.used else { return };
@@ -151,7 +166,6 @@ fn verdict(plan: &plan::Plan, outcome: Outcome, status: &mut Status) {
 
 /// Whether the program, looked up on the host, is for i386 while the filter lets no system calls of i386 through.
 fn is_of_32_bits(plan: &plan::Plan) -> bool {
-    use std::io::Read;
     if plan.lockdown.syscalls.as_ref().is_none_or(|policy| policy.arches.contains(&plan::syscalls::Arch::X86)) {
         return false;
     }
@@ -162,10 +176,10 @@ fn is_of_32_bits(plan: &plan::Plan) -> bool {
         true => plan.process.cwd.iter().map(|dir| dir.join(name)).collect(),
         false => std::env::split_paths(dirs).map(|dir| dir.join(name)).collect(),
     };
-    let Some(mut file) = paths.iter().find_map(|path| std::fs::File::open(path).ok()) else { return false };
+    // The program may have put something else in its own place, such as a FIFO.
+    let head = paths.iter().find_map(|path| sys::read_start(path, 20).ok()).unwrap_or_default();
     // The file's class is ELFCLASS32, and its machine EM_386: elf(5).
-    let mut head = [0; 20];
-    file.read_exact(&mut head).is_ok() && head.starts_with(b"\x7fELF\x01") && head[18..] == [3, 0]
+    head.starts_with(b"\x7fELF\x01") && head.get(18..) == Some(&[3, 0])
 }
 
 /// Checks the descriptors that flags name, opens missing standard streams, and marks all others close-on-exec.
@@ -199,12 +213,8 @@ fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
         }
     }
     sys::cloexec_range(3, u32::MAX).map_err(|errno| Error::new(format!("close_range: {errno}")))?;
-    if let Some(target) = &args.receipt {
-        let own_file = target.to_str().is_none_or(|text| text.parse::<i32>().is_err());
-        status.receipt = Some(Told { fd: receipt(target)?, own_file, receipt: None });
-    }
     if let Some(fd) = args.status_fd {
-        let adopted = taken(fd);
+        let adopted = receipt::taken(fd);
         let adopted = adopted.map_err(|_| {
             Error::new(format!("--status-fd {fd}: there is no such descriptor"))
                 .hint(format!("open it before: sbx --status-fd {fd} ... {fd}>FILE"))
@@ -212,26 +222,4 @@ fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
         status.fd = Some(adopted);
     }
     Ok(())
-}
-
-/// Takes over a descriptor that a flag names for sbx's own use. Standard streams are duplicated: the program has them.
-fn taken(number: i32) -> sys::Result<std::os::fd::OwnedFd> {
-    let fd = UnownedFd::new(number);
-    if number < 3 { sys::dup_above(fd.as_fd(), 3) } else { fd.adopt() }
-}
-
-/// Opens the target of `--receipt`: a descriptor if it is a number, else a file.
-fn receipt(target: &std::ffi::OsStr) -> Result<std::os::fd::OwnedFd> {
-    if let Some(fd) = target.to_str().and_then(|text| text.parse::<i32>().ok()).filter(|fd| *fd >= 0) {
-        let adopted = taken(fd);
-        return adopted.map_err(|_| {
-            Error::new(format!("--receipt {fd}: there is no such descriptor"))
-                .hint(format!("open it before: sbx --receipt {fd} ... {fd}>FILE, or name a file"))
-        });
-    }
-    let file = std::fs::File::create(target).map_err(|error| {
-        Error::new(format!("--receipt {}: {}", target.display(), sys::Errno::from(error)))
-            .hint("name a file that can be written, or the number of a descriptor")
-    })?;
-    Ok(file.into())
 }

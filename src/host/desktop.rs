@@ -40,6 +40,8 @@ pub struct Documents {
     /// The directory in it that shows the files for this sandbox alone.
     pub dir: PathBuf,
 }
+/// How much of an Xauthority file is read, in bytes.
+const LARGEST: usize = 1 << 20;
 
 /// Sockets and devices of the desktop that were found. Only those that the sandbox asks for are looked up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
@@ -104,7 +106,7 @@ pub(super) fn probe(sandbox: &Sandbox, env: &BTreeMap<String, String>, uid: u32)
             let file = get("XAUTHORITY")
                 .map(PathBuf::from)
                 .or_else(|| get("HOME").map(|home| Path::new(home).join(".Xauthority")));
-            let records = file.and_then(|file| std::fs::read(file).ok()).unwrap_or_default();
+            let records = file.and_then(|file| crate::sys::read_start(&file, LARGEST).ok()).unwrap_or_default();
             facts.x11_cookie = cookie(&records, &number);
             facts.x11 = Some((number, socket));
         }

@@ -94,6 +94,15 @@ impl Paths {
         paths
     }
 
+    /// What is on the way to a directory of the host, and who may have put the links there.
+    pub fn along(path: &Path, home: &Path, accounts: &[super::Account]) -> Paths {
+        let mut paths = Paths::default();
+        paths.kinds.insert("/".into(), Kind::Dir);
+        paths.look(Path::new("/"), path);
+        paths.judge_links(path, home, accounts);
+        paths
+    }
+
     /// The kind of the file at a path; a link at its end is not followed. `None`: there is none, or it was not looked
     /// up.
     pub fn kind(&self, path: &Path) -> Option<&Kind> {

@@ -5,6 +5,9 @@ use crate::profile::Vars;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// How much of user-dirs.dirs is read, in bytes.
+const LARGEST: usize = 1 << 16;
+
 /// The caller's home directory: `$HOME` if it is an absolute path, else the account's.
 pub fn home(env: &BTreeMap<String, String>, accounts: &[Account], uid: u32) -> PathBuf {
     let set = env.get("HOME").filter(|home| home.starts_with('/')).map(PathBuf::from);
@@ -38,7 +41,8 @@ pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) ->
     }
     set("XDG_RUNTIME_DIR", base("XDG_RUNTIME_DIR", format!("/run/user/{uid}")));
     let config = names.get("XDG_CONFIG_HOME").cloned().unwrap_or_default();
-    let written = std::fs::read_to_string(Path::new(&config).join("user-dirs.dirs")).unwrap_or_default();
+    let written = crate::sys::read_start(&Path::new(&config).join("user-dirs.dirs"), LARGEST).unwrap_or_default();
+    let written = String::from_utf8(written).unwrap_or_default();
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let people = accounts.iter().filter(|account| account.is_person() && account.uid != uid);
     // Other users' homes are not looked up: that might involve a file server or an automounter.

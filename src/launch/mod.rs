@@ -19,6 +19,7 @@ mod portal_caller;
 mod prepare;
 mod prepared;
 mod process;
+mod receipt_file;
 mod relay;
 mod running;
 mod session;
@@ -34,8 +35,9 @@ pub use cgroup::figures::Figures;
 pub use cgroup::victims::Victim;
 pub use events::Events;
 pub use outcome::Outcome;
+pub use receipt_file::ReceiptFile;
 pub use running::Running;
-pub use status::{Status, Told};
+pub use status::{ReceiptTarget, Status, Told};
 pub use trial::try_out;
 
 use crate::error::Result;

@@ -3,10 +3,15 @@
 use super::cgroup::figures::Figures;
 use super::events::Events;
 use super::outcome::Outcome;
+use super::receipt_file::ReceiptFile;
 use crate::plan::Receipt;
 use crate::sys;
 use serde_json::{Value, json};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+/// How long to wait for a reader of stderr or of a descriptor: the program may share it, and keep others from writing.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where events are reported, if anywhere.
 #[derive(Debug, Default)]
@@ -23,17 +28,26 @@ pub struct Status {
     pub used: Option<Figures>,
     /// The receipt and its file once it is written: the figures follow at the end.
     pub written: Option<Told>,
+    /// Nobody has read what was last written to stderr: it is not waited for again.
+    pub unread: bool,
 }
 
-/// A receipt and its file.
+/// A receipt and where it is written.
 #[derive(Debug)]
 pub struct Told {
-    /// Descriptor of the file.
-    pub fd: OwnedFd,
-    /// Whether it is a file of its own, which is rewritten at the end.
-    pub own_file: bool,
+    /// Where it is written.
+    pub to: ReceiptTarget,
     /// The receipt, once there is a plan.
     pub receipt: Option<Receipt>,
+}
+
+/// Where a receipt is written.
+#[derive(Debug)]
+pub enum ReceiptTarget {
+    /// A descriptor of the caller: the figures at the end are a second document.
+    Descriptor(OwnedFd),
+    /// A file, which is replaced at the end by one with the figures.
+    File(ReceiptFile),
 }
 
 impl Told {
@@ -45,13 +59,20 @@ impl Told {
         }
         format!("{receipt:#}\n")
     }
+
+    fn write(&self, text: &str) -> sys::Result<()> {
+        match &self.to {
+            ReceiptTarget::Descriptor(fd) => sys::write_within(fd.as_fd(), text.as_bytes(), PATIENCE),
+            ReceiptTarget::File(file) => file.write(text),
+        }
+    }
 }
 
 impl Status {
     fn tell(&mut self, event: &Value) {
         let Some(fd) = &self.fd else { return };
-        // A reader that went away must not end the program.
-        if sys::write_all(fd.as_fd(), format!("{event}\n").as_bytes()).is_err() {
+        // A reader that went away, or does not read, must not end the program.
+        if sys::write_within(fd.as_fd(), format!("{event}\n").as_bytes(), PATIENCE).is_err() {
             self.fd = None;
         }
     }
@@ -60,9 +81,22 @@ impl Status {
     pub fn failed(&mut self, error: &crate::error::Error) {
         if let Some(told) = self.receipt.take() {
             let text = json!({"version": 1, "started": false, "error": error.message});
-            let _ = sys::write_all(told.fd.as_fd(), format!("{text:#}\n").as_bytes());
+            let _ = told.write(&format!("{text:#}\n"));
         }
         self.tell(&json!({"event": "failed", "status": error.status, "message": error.message}));
+    }
+
+    /// Writes to stderr, which the program may have filled. What nobody reads is lost.
+    fn print(&mut self, text: &str) {
+        let patience = if self.unread { Duration::ZERO } else { PATIENCE };
+        let written = sys::write_within(sys::STREAMS[2].as_fd(), text.as_bytes(), patience);
+        self.unread = written == Err(sys::Errno(libc::ETIMEDOUT));
+    }
+
+    fn write_receipt(&mut self, told: &Told, text: &str) {
+        if let Err(errno) = told.write(text) {
+            self.note(&format!("the receipt cannot be written: {errno}"));
+        }
     }
 }
 
@@ -73,20 +107,16 @@ impl Events for Status {
 
     fn started(&mut self, pid: i32) {
         if let Some(told) = self.receipt.take() {
-            if let Err(errno) = sys::write_all(told.fd.as_fd(), told.text(None).as_bytes()) {
-                self.note(&format!("the receipt cannot be written: {errno}"));
-            }
+            self.write_receipt(&told, &told.text(None));
             self.written = Some(told);
         }
         self.tell(&json!({"event": "started", "pid": pid}));
     }
 
     fn note(&mut self, note: &str) {
-        use std::io::Write;
         self.tell(&json!({"event": "note", "message": note}));
         if !self.quiet {
-            // With stderr closed there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "sbx: note: {}", crate::error::printable(note));
+            self.print(&format!("sbx: note: {}\n", crate::error::printable(note)));
         }
     }
 
@@ -102,27 +132,23 @@ impl Events for Status {
     }
 
     fn figures(&mut self, figures: &Figures, ended: bool) {
-        use std::io::Write;
         let text = match self.stats {
             Some(true) => format!("{}\n", json!(figures)),
             Some(false) => figures.text().lines().fold(String::new(), |all, line| all + "sbx: " + line + "\n"),
             None => String::new(),
         };
-        let _ = std::io::stderr().write_all(text.as_bytes());
+        self.print(&text);
         if !ended {
             self.tell(&json!({"event": "stats", "used": figures}));
             return;
         }
         self.used = Some(figures.clone());
         let Some(told) = self.written.take() else { return };
-        let text = match told.own_file {
-            true => told.text(Some(figures)),
-            false => format!("{:#}\n", json!({"version": 1, "used": figures})),
+        let text = match told.to {
+            ReceiptTarget::File(_) => told.text(Some(figures)),
+            ReceiptTarget::Descriptor(_) => format!("{:#}\n", json!({"version": 1, "used": figures})),
         };
-        if told.own_file && sys::empty_file(told.fd.as_fd()).is_err() {
-            return;
-        }
-        let _ = sys::write_all(told.fd.as_fd(), text.as_bytes());
+        self.write_receipt(&told, &text);
     }
 
     fn descriptors(&self) -> Vec<RawFd> {

@@ -4,7 +4,7 @@ use crate::child::{Call, Place, Prepared};
 use crate::error::{Cause, Error, Part};
 use crate::exit;
 use crate::plan::{Op, Plan};
-use crate::sys::Errno;
+use crate::sys::{self, Errno};
 use std::path::Path;
 
 /// The first process, or one of its namespaces, could not be made.
@@ -308,9 +308,7 @@ fn not_found(plan: &Plan, name: &str) -> Option<String> {
 
 /// The interpreter that the first line of a script names.
 fn interpreter(file: &Path) -> Option<String> {
-    use std::io::Read;
-    let mut start = Vec::new();
-    std::fs::File::open(file).ok()?.take(256).read_to_end(&mut start).ok()?;
+    let start = sys::read_start(file, 256).ok()?;
     let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let line = String::from_utf8_lossy(line).trim_start().to_owned();
     Some(line.split([' ', '\t']).next().unwrap_or_default().to_owned())

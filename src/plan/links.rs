@@ -79,6 +79,17 @@ pub(super) fn check_source(
     Ok(())
 }
 
+/// The real path of a directory that sbx itself is to write to, for a flag.
+///
+/// # Errors
+///
+/// Its links go in a circle, or somebody else may make them lead elsewhere.
+pub fn directory_to_write(facts: &Facts, path: &Path) -> Result<PathBuf> {
+    let (real, links) = followed(facts, path, &Origin::default())?;
+    check_source(facts, &[], &links, &real)?;
+    Ok(real)
+}
+
 fn escapes(link: &Path, dir: &Path, real: &Path, why: &str) -> Error {
     let (link, dir) = (link.display(), dir.display());
     Error::new(format!("{link} is a link that leads out of {dir}, {why}, to {}", real.display())).hint(hint(real))

@@ -46,6 +46,7 @@ pub use helpers::{Argument, Confined, Confinement, HelperSpec, HelperWords, Loss
 pub use ids::{IdMapping, IdPlan, Writer};
 pub use landlock::LandlockPlan;
 pub use limits::{CgroupPlan, LimitFile};
+pub use links::directory_to_write;
 pub use lockdown::LockdownPlan;
 pub use namespaces::NamespacePlan;
 pub use note::{MissingNamespace, NotInMode, Note};

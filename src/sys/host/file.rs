@@ -5,7 +5,6 @@ use crate::sys::errno::{Errno, Result, done};
 use nix::sys::memfd::MFdFlags;
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use nix::sys::statvfs::{FsFlags, statvfs};
-use nix::unistd::Whence;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -100,11 +99,14 @@ pub fn try_lock(fd: BorrowedFd<'_>) -> Result<()> {
     }
 }
 
-/// Empties an open file, and moves its offset to the start: ftruncate(2), lseek(2).
-pub fn empty_file(fd: BorrowedFd<'_>) -> Result<()> {
-    nix::unistd::ftruncate(fd, 0)?;
-    nix::unistd::lseek(fd, 0, Whence::SeekSet)?;
-    Ok(())
+/// renameat(2) within one directory: what has the new name is replaced, and not followed if it is a link.
+pub fn rename_in(dir: BorrowedFd<'_>, from: &CStr, to: &CStr) -> Result<()> {
+    Ok(nix::fcntl::renameat(dir, from, dir, to)?)
+}
+
+/// unlinkat(2): removes a file from a directory.
+pub fn unlink_in(dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    Ok(nix::unistd::unlinkat(dir, name, nix::unistd::UnlinkatFlags::NoRemoveDir)?)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! System calls for the launcher alone: functions here may allocate. nix is used wherever it has the call.
 
 mod arguments;
+mod bounded;
 mod clone;
 mod error_table;
 mod error_text;
@@ -14,6 +15,7 @@ mod strings;
 mod terminal;
 
 pub use arguments::Arguments;
+pub use bounded::*;
 pub use clone::*;
 pub use facts::*;
 pub use file::*;

@@ -1,0 +1,103 @@
+//! The file that `--receipt` names. It is replaced as a whole: a new file is written beside it and renamed, so that no
+//! file, link or FIFO that somebody else has put at its path is written to, and nobody reads half of it.
+
+use crate::error::{Error, Result};
+use crate::plan::{Op, Plan};
+use crate::sys;
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// A file that is written by replacing it.
+#[derive(Debug)]
+pub struct ReceiptFile {
+    /// The directory, opened once: what its path leads to later does not matter.
+    dir: OwnedFd,
+    /// The directory's real path.
+    real: PathBuf,
+    name: CString,
+}
+
+impl ReceiptFile {
+    /// The file `name` in the directory whose real path is `dir`. Nothing is written yet.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be opened or written to, or something that is no regular file has the name.
+    pub fn new(dir: &Path, name: &OsStr) -> Result<ReceiptFile> {
+        let path = dir.join(name);
+        let failed = |what: String| Error::new(format!("--receipt {}: {what}", path.display()));
+        let c = |text: &OsStr| CString::new(text.as_bytes()).unwrap_or_default();
+        let opened = sys::open_resolved(&c(dir.as_os_str())).map_err(|errno| {
+            failed(format!("its directory cannot be opened: {errno}")).hint("create it, or name another file")
+        })?;
+        let found = path.symlink_metadata();
+        if found.as_ref().is_ok_and(|found| !found.is_file()) {
+            return Err(failed("it is there already, and is no regular file".into())
+                .hint(format!("name another file; or hand a descriptor over: --receipt 3 ... 3>{}", path.display())));
+        }
+        let refused = |errno| {
+            failed(format!("its directory cannot be written to: {errno}"))
+                .hint("name a file in a directory that can be written, or the number of a descriptor")
+        };
+        // Written by a file's owner or its group, not by capabilities: root's are given up when the program starts.
+        sys::may_write(opened.as_fd(), c".").map_err(refused)?;
+        let directory = dir.metadata().map_err(|error| refused(error.into()))?;
+        let (uid, mode) = (sys::ids().0, directory.mode());
+        let others = directory.uid() != uid;
+        let sticky = others && mode & libc::S_ISVTX != 0 && found.is_ok_and(|found| found.uid() != uid);
+        if sticky || (uid == 0 && others && mode & 0o002 == 0) {
+            return Err(refused(sys::Errno(libc::EPERM)));
+        }
+        Ok(ReceiptFile { dir: opened, real: dir.to_owned(), name: c(name) })
+    }
+
+    /// Refuses a file that the program could change: the view shows its directory writable.
+    ///
+    /// # Errors
+    ///
+    /// The plan binds the file, its directory or one above it writable.
+    pub fn check(&self, plan: &Plan) -> Result<()> {
+        let path = self.real.join(OsStr::from_bytes(self.name.as_bytes()));
+        let id = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
+        // By their files, too: a directory may have several paths, by mounts of the host.
+        let above: Vec<_> = self.real.ancestors().filter_map(id).collect();
+        for placed in &plan.view.parts {
+            let Op::Bind { source, attributes, path: inside, .. } = &placed.op else { continue };
+            if attributes.ro || !attributes.nodev {
+                continue;
+            }
+            let shown = path.starts_with(source) || id(source).is_some_and(|id| above.contains(&id));
+            if shown {
+                let (path, inside) = (path.display(), inside.display());
+                let message = format!("--receipt {path}: the program could change it, since {inside} is writable");
+                return Err(Error::new(message)
+                    .origin(&placed.origin)
+                    .hint("name a file elsewhere, or the number of a descriptor: --receipt 3 ... 3>FILE"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the file.
+    pub(super) fn write(&self, text: &str) -> sys::Result<()> {
+        let dir = self.dir.as_fd();
+        let mut number = 0;
+        let (name, file) = loop {
+            let name = CString::new(format!(".sbx-receipt-{}-{number}", sys::pid())).unwrap_or_default();
+            let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+            match sys::openat(dir, &name, flags, 0o666) {
+                Err(sys::Errno(libc::EEXIST)) if number < 100 => number += 1,
+                other => break (name, other?),
+            }
+        };
+        let written =
+            sys::write_all(file.as_fd(), text.as_bytes()).and_then(|()| sys::rename_in(dir, &name, &self.name));
+        if written.is_err() {
+            let _ = sys::unlink_in(dir, &name);
+        }
+        written
+    }
+}
