@@ -105,6 +105,7 @@ fn every_way_out_is_found_where_it_is_written() {
         // The whole home, and files that are executed at the next login.
         ("\"~\" = \"rw\"", Undoes, "~ is writable"),
         ("\"~\" = \"ro\"", Weakens, "~ is readable"),
+        ("\"/\" = \"ro\"", Weakens, "/ is readable"),
         ("\"/home\" = \"rw\"", Note, "/home is writable"),
         ("\"~/.bashrc\" = \"rw\"", Undoes, "~/.bashrc is writable"),
         ("\"~/.profile\" = \"rw,optional\"", Undoes, "~/.profile is writable"),
@@ -152,6 +153,7 @@ fn every_way_out_is_found_where_it_is_written() {
         ("\"/run/podman/podman.sock\" = \"ro\"", Undoes, "/run/podman/podman.sock is shown"),
         ("\"/run/containerd/containerd.sock\" = \"ro\"", Undoes, "/run/containerd"),
         ("\"/run/libvirt/libvirt-sock\" = \"ro\"", Undoes, "/run/libvirt"),
+        ("\"/nix/var/nix/daemon-socket/socket\" = \"ro\"", Undoes, "/nix/var/nix/daemon-socket/socket is shown"),
         ("\"/run\" = \"ro\"", Undoes, "/run is shown, with /run/docker.sock, /run/podman, /run/containerd and"),
         ("\"/run\" = \"ro\"", Undoes, "/run is shown, with ${XDG_RUNTIME_DIR}"),
         ("\"${XDG_RUNTIME_DIR}\" = \"ro\"", Undoes, "${XDG_RUNTIME_DIR} is shown"),
@@ -322,7 +324,9 @@ fn a_profile_without_a_base_shows_what_the_base_closes() {
         found.findings.iter().any(|f| f.grant.contains("/var/lib/incus") && f.severity == Severity::Undoes),
         "{found:#?}"
     );
-    assert!(found.findings.iter().any(|f| f.grant.contains("/media")));
+    assert!(found.findings.iter().any(|f| f.grant.contains("/nix/var/nix/daemon-socket") && f.weight >= 5.0));
+    assert!(found.findings.iter().any(|f| f.grant.contains("/var/log")));
+    assert!(found.findings.iter().all(|f| !f.grant.contains("/media")), "only the system is shown: {found:#?}");
     assert!(found.findings.iter().all(|f| f.help.contains("base/host") || f.grant.contains("${CWD}")), "{found:#?}");
 }
 

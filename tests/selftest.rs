@@ -228,6 +228,7 @@ const GUARDS: &[(&str, &str, &[&str])] = &[
     ("", "masks", &["masked-read", "denied-read"]),
     ("", "pins", &["inner-move"]),
     ("", "private", &["home", "shm"]),
+    ("landlock", "system-only", &["beside-system"]),
     ("", "devices", &["mounts-nodev", "terminals"]),
     ("", "proc-masks", &["proc-keys"]),
     ("", "read-only", &["ro-write", "ro-reopen", "ro-change", "inner-write", "host-write", "mounts-writable"]),

@@ -3,7 +3,7 @@
 
 use super::DesktopFacts;
 use super::links::{Caller, LinkWriters};
-use crate::spec::{Mode, Namespace, Root, Sandbox};
+use crate::spec::{Mode, Namespace, Root, SYSTEM, Sandbox, lies_in_system};
 use crate::sys;
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -233,7 +233,7 @@ impl Paths {
             self.look(&none, path);
         }
         if sandbox.filesystem.root != Root::Empty {
-            self.gather_root(&root, home, accounts);
+            self.gather_root(&root, sandbox.filesystem.root != Root::Host, home, accounts);
         }
         if sandbox.filesystem.root != Root::Bare {
             self.gather_arguments(&sandbox.process.args, cwd, home, accounts);
@@ -271,29 +271,21 @@ impl Paths {
         }
     }
 
-    /// Records the paths that the defaults of a root replace.
-    fn gather_root(&mut self, root: &Path, home: &Path, accounts: &[super::Account]) {
-        // Nothing in /home and /root is shown anyway, so homes in there are not looked up: that might involve a file
-        // server or an automounter. What is a link there, which the names of the directory say, leads elsewhere.
-        let hidden: Vec<_> = ["/home", "/root"]
-            .into_iter()
-            .filter(|dir| !matches!(self.kind(&below(root, Path::new(dir))), Some(Kind::Link(_))))
-            .collect();
-        let people = accounts.iter().filter(|account| account.is_person()).map(|account| account.home.as_path());
-        let mut links: HashMap<&str, Vec<(String, Kind)>> = HashMap::new();
-        let mut stays = |home: &Path| {
-            let Some(dir) = hidden.iter().copied().find(|dir| home.starts_with(dir)) else { return false };
-            let mut below_dir = home.strip_prefix(dir).into_iter().flat_map(Path::components);
-            let (Some(name), None) = (below_dir.next(), below_dir.next()) else { return home == Path::new(dir) };
-            let names = links.entry(dir).or_insert_with(|| {
-                let mut names = entries(&below(root, Path::new(dir)));
-                names.retain(|(_, kind)| matches!(kind, Kind::Link(_)));
-                names
-            });
-            !names.iter().any(|(link, _)| name.as_os_str() == link.as_str())
+    /// Records the paths that the defaults of a root replace. `whole` is whether the view has the whole tree, rather
+    /// than the system alone.
+    fn gather_root(&mut self, root: &Path, whole: bool, home: &Path, accounts: &[super::Account]) {
+        // A link at the top may lead a part of the system to elsewhere, or private directories into the system.
+        let leads_off = |(name, kind): &&(String, Kind)| {
+            let Kind::Link(text) = kind else { return false };
+            let inside = lies_in_system(&Path::new("/").join(text));
+            whole || inside != SYSTEM.contains(&name.as_str())
         };
-        let elsewhere: Vec<_> = people.filter(|path| *path != home && !stays(path)).collect();
-        for path in elsewhere.into_iter().chain([home, Path::new("/var/tmp")]) {
+        let links: Vec<_> = self.top.iter().filter(leads_off).map(|(name, _)| Path::new("/").join(name)).collect();
+        links.iter().for_each(|link| drop(self.look(root, link)));
+        for home in self.homes_elsewhere(root, whole, home, accounts) {
+            self.look(root, &home);
+        }
+        for path in [home, Path::new("/var/tmp")] {
             self.look(root, path);
         }
         for path in
@@ -301,6 +293,48 @@ impl Paths {
         {
             self.look(root, Path::new(path));
         }
+    }
+
+    /// Homes of other persons that the view would show if nothing were mounted over them. Those in /home and /root are
+    /// not among them, nor are those outside of the system: looking them up might involve a file server or an
+    /// automounter. If the caller's own home is in /home, which is looked at anyway, the names in there say which homes
+    /// are links, and where to.
+    fn homes_elsewhere(&self, root: &Path, whole: bool, own: &Path, accounts: &[super::Account]) -> Vec<PathBuf> {
+        // Where /home is a link, all of the directory that it leads to is covered.
+        let hidden = ["/home", "/root"].map(Path::new);
+        let real = hidden.map(|dir| self.resolve(root, dir).map_or_else(|| dir.to_owned(), |(real, _)| real));
+        let in_hidden = |path: &Path| {
+            hidden
+                .iter()
+                .copied()
+                .chain(real.iter().map(PathBuf::as_path))
+                .find(|dir| path.starts_with(dir))
+                .map(Path::to_owned)
+        };
+        let shown = |path: &Path| whole || lies_in_system(path);
+        let mut links: HashMap<PathBuf, Vec<(String, Kind)>> = HashMap::new();
+        let mut elsewhere = Vec::new();
+        let people = accounts.iter().filter(|account| account.is_person()).map(|account| account.home.as_path());
+        for home in people.filter(|path| *path != own) {
+            let Some(dir) = in_hidden(home) else {
+                elsewhere.extend(shown(home).then(|| home.to_owned()));
+                continue;
+            };
+            let mut inside = home.strip_prefix(&dir).into_iter().flat_map(Path::components);
+            let (Some(name), true) = (inside.next(), own.starts_with(&dir)) else { continue };
+            let names = links.entry(dir.clone()).or_insert_with(|| {
+                let mut names = entries(&below(root, &dir));
+                names.retain(|(_, kind)| matches!(kind, Kind::Link(_)));
+                names
+            });
+            let link = names.iter().find(|(link, _)| name.as_os_str() == link.as_str());
+            if let Some((_, Kind::Link(text))) = link
+                && shown(&dir.join(text))
+            {
+                elsewhere.push(home.to_owned());
+            }
+        }
+        elsewhere
     }
 
     /// Records every component of a path, links resolved. Gives the host's path of the last component, and its
@@ -522,22 +556,26 @@ mod tests {
     use crate::host::Account;
 
     #[test]
-    fn a_home_in_home_is_looked_up_only_if_a_link_leads_out_of_there() {
+    fn nobody_elses_home_is_looked_up_unless_the_view_would_show_it() {
         let tree = tempfile::tempdir().unwrap();
         let at = |path: &str| tree.path().join(path);
-        for dir in ["home/plain", "home/group/deep", "data/linked", "data/group", "data/deep"] {
+        for dir in ["home/plain", "home/me", "var/lib/linked", "data/linked", "data/home", "opt/app"] {
             std::fs::create_dir_all(at(dir)).unwrap();
         }
-        std::os::unix::fs::symlink("/data/linked", at("home/linked")).unwrap();
-        std::os::unix::fs::symlink("/data/deep", at("home/group/link")).unwrap();
+        std::os::unix::fs::symlink("/var/lib/linked", at("home/inside")).unwrap();
+        std::os::unix::fs::symlink("../data/linked", at("home/outside")).unwrap();
         let account =
             |home: &str| Account { name: String::new(), uid: 1000, gid: 1000, home: home.into(), shell: String::new() };
-        let homes = ["/home/plain", "/home/linked", "/home/group/link", "/home/not-there"].map(account);
-        let mut paths = Paths::default();
-        paths.gather_root(tree.path(), Path::new("/elsewhere"), &homes);
-        let known = |path: &str| paths.kind(&at(path)).is_some();
-        assert!(known("data/linked") && known("data/deep"), "{paths:?}");
-        assert!(!known("home/plain") && !known("home/not-there"), "{paths:?}");
+        let homes = ["/home/plain", "/home/inside", "/home/outside", "/home/not-there", "/data/home", "/opt/app"];
+        let looked_up = |home: &str| {
+            let mut paths = Paths::default();
+            paths.gather_root(tree.path(), false, Path::new(home), &homes.map(account));
+            let known = |path: &&str| paths.kind(&at(path)).is_some();
+            let all = ["home/plain", "home/outside", "var/lib/linked", "data", "data/linked", "data/home", "opt/app"];
+            all.into_iter().filter(known).collect::<Vec<_>>()
+        };
+        assert_eq!(looked_up("/home/me"), ["var/lib/linked", "opt/app"]);
+        assert_eq!(looked_up("/var/lib/service"), ["opt/app"]);
     }
 
     #[test]

@@ -54,6 +54,18 @@ pub(super) fn plan(plan: &Plan) -> &'static Plan {
             _ => {}
         }
     }
+    if off("system-only") {
+        let names = std::fs::read_dir("/").into_iter().flatten().flatten().map(|entry| entry.path());
+        let shown = |path: &Path| plan.view.parts.iter().any(|placed| placed.op.path() == path);
+        let beside: Vec<_> = names.filter(|path| path.is_dir() && !shown(path)).collect();
+        let at = plan.view.parts.iter().position(|placed| matches!(placed.op, Op::Seal { .. })).unwrap_or(0);
+        let show = |path: std::path::PathBuf| {
+            let attributes = Attributes { ro: true, nodev: true, noexec: false };
+            let op = Op::Bind { source: path.clone(), path, attributes, make: true };
+            Placed { op, origin: Origin::default(), ensure: None }
+        };
+        plan.view.parts.splice(at..at, beside.into_iter().map(show));
+    }
     if off("devices") {
         let dev = Path::new("/dev");
         plan.view.parts.retain(|placed| placed.op.path() == dev || !placed.op.path().starts_with(dev));

@@ -1,7 +1,8 @@
 //! Files that are named as arguments of the program. What the view does not show of them is shown read-only where the
 //! profile wants that (`filesystem.arguments`), and told otherwise: the program would say that there is no such file.
 
-use super::items::{Item, ItemKind, Items, own, writable_sources};
+use super::item::{Item, ItemKind, Items, own};
+use super::items::writable_sources;
 use super::links;
 use super::note::Note;
 use crate::host::{Facts, NamedFile};

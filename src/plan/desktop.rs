@@ -2,7 +2,7 @@
 
 use super::HelperSpec;
 use super::bus_proxy;
-use super::items::{Item, ItemKind, base, own};
+use super::item::{Item, ItemKind, base, own};
 use super::links::resolved;
 use super::note::Note;
 use super::wayland::{self, Reached, WaylandPlan};

@@ -3,98 +3,16 @@
 
 use super::Closed;
 use super::ids::IdPlan;
+use super::item::{Item, ItemKind, Items, base, own};
 use super::links::{self, circle, followed};
 use super::note::{NotInMode, Note};
-use super::project::{self, InForce, Others};
-use super::tree::{Tree, within};
+use super::project::{self, Others};
+use super::root;
+use super::tree::within;
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
-use crate::spec::{Mode, Namespace, Network, Options, Origin, PathRule, Root, Sandbox};
+use crate::spec::{Mode, Options, Origin, PathRule, Root, Sandbox};
 use std::path::{Path, PathBuf};
-
-/// What one path of the view is to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum ItemKind {
-    /// The host's file or directory `source`. Device files work only if `device` is set.
-    Bind { source: PathBuf, ro: bool, device: bool },
-    /// A new tmpfs with these permissions, of `size` bytes at most.
-    Tmpfs { mode: u32, size: Option<u64> },
-    /// A directory in a tmpfs that the view has made already: not a mount of its own.
-    Dir { mode: u32 },
-    /// A symbolic link with this text.
-    Link(PathBuf),
-    /// A file with this content.
-    File { mode: u32, data: Vec<u8> },
-    /// An empty file or directory, mounted over what is there.
-    Masked,
-    /// Absent: left out of its directory.
-    Hidden,
-    /// A file or directory that cannot be opened (EACCES), mounted over what is there.
-    Deny,
-    /// procfs of the sandbox's pid namespace.
-    Proc,
-    /// The sandbox's own cgroup.
-    Cgroup { ro: bool },
-    /// A minimal /dev.
-    Dev,
-}
-
-impl ItemKind {
-    /// The profile's mode that is as strict as this: `tmpfs` for everything that the view makes itself.
-    pub fn mode(&self) -> Mode {
-        match self {
-            ItemKind::Bind { ro: false, .. } => Mode::Rw,
-            ItemKind::Bind { ro: true, .. } => Mode::Ro,
-            ItemKind::Masked => Mode::Masked,
-            ItemKind::Hidden => Mode::Hidden,
-            ItemKind::Deny => Mode::Deny,
-            ItemKind::Tmpfs { .. }
-            | ItemKind::Dir { .. }
-            | ItemKind::Link(_)
-            | ItemKind::File { .. }
-            | ItemKind::Proc
-            | ItemKind::Cgroup { .. }
-            | ItemKind::Dev => Mode::Tmpfs,
-        }
-    }
-}
-
-/// What one path is to be, with the options of its mode and the line that asked for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Item {
-    pub what: ItemKind,
-    pub options: Options,
-    pub origin: Origin,
-    /// Whether the profile names it, rather than a default of sbx.
-    pub asked: bool,
-}
-
-impl Item {
-    /// This item as what a rule of a project's file is compared with.
-    fn in_force(&self) -> InForce<'_> {
-        let size = match self.what {
-            ItemKind::Tmpfs { size, .. } => size,
-            _ => None,
-        };
-        InForce { mode: self.what.mode(), options: &self.options, size }
-    }
-}
-
-/// Items by path: a directory comes before what lies in it.
-pub(super) type Items = Tree<Item>;
-
-/// An item from sbx's defaults, without an origin.
-pub(super) fn own(what: ItemKind) -> Item {
-    Item { what, options: Options::default(), origin: Origin::default(), asked: false }
-}
-
-/// The directory of the host in which the view's paths are looked up.
-pub(super) fn base(root: &Root) -> &Path {
-    match root {
-        Root::Dir(dir) => dir,
-        _ => Path::new("/"),
-    }
-}
 
 /// Collects the items of the whole view. `services` are those of the desktop; `closed` receives paths that need no
 /// mask.
@@ -111,7 +29,7 @@ pub(super) fn collect(
     closed: &mut Vec<Closed>,
 ) -> Result<Items> {
     let mut items = Items::new();
-    root(&mut items, sandbox, facts, ids)?;
+    root::add(&mut items, sandbox, facts, ids)?;
     let limits = &sandbox.limits;
     if let Some(origin) = limits.delegate.as_ref().or(limits.cgroupfs.as_ref()) {
         let item = Item { origin: origin.clone(), ..own(ItemKind::Cgroup { ro: limits.delegate.is_none() }) };
@@ -264,7 +182,7 @@ pub(super) fn writable_sources<'a>(sandbox: &'a Sandbox, facts: &Facts) -> Vec<(
 /// go through links. Then it does not matter who put the links there.
 fn shown_anyway(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, rule: &PathRule, source: &Path) -> Result<bool> {
     let mut items = Items::new();
-    root(&mut items, sandbox, facts, ids)?;
+    root::add(&mut items, sandbox, facts, ids)?;
     let base = base(&sandbox.filesystem.root);
     for other in &sandbox.filesystem.paths {
         let Some((real, links)) = facts.paths.resolve(base, &other.path) else { continue };
@@ -311,129 +229,6 @@ fn tmpfs_mode(path: &Path) -> u32 {
         Some("/tmp" | "/var/tmp" | "/dev/shm") => 0o1777,
         _ => 0o755,
     }
-}
-
-/// Adds sbx's defaults for the root: what the view is before any path of the profile is applied.
-fn root(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Result<()> {
-    let private_pid = !sandbox.namespaces.share.contains_key(&Namespace::Pid);
-    let mut put = |path: &str, what: ItemKind| items.insert(path, own(what));
-    put(
-        "/proc",
-        if private_pid { ItemKind::Proc } else { ItemKind::Bind { source: "/proc".into(), ro: true, device: false } },
-    );
-    put("/dev", ItemKind::Dev);
-    put("/tmp", ItemKind::Tmpfs { mode: 0o1777, size: None });
-    let root = match &sandbox.filesystem.root {
-        Root::Empty | Root::Bare => return Ok(()),
-        Root::Host => Path::new("/"),
-        Root::Dir(dir) => {
-            let origin = &sandbox.filesystem.root_origin;
-            let (real, links) = followed(facts, dir, origin)?;
-            if !links.is_empty() {
-                let message = format!("the root {} leads through a link, to {}", dir.display(), real.display());
-                return Err(Error::new(message).origin(origin).hint(format!("write `dir:{}`", real.display())));
-            }
-            if facts.top.is_empty() {
-                return Err(Error::new(format!("{}: it is no directory with a tree in it", dir.display()))
-                    .origin(&sandbox.filesystem.root_origin)
-                    .hint("`dir:` takes a directory that holds bin, usr and so on"));
-            }
-            dir
-        }
-    };
-    for (name, kind) in &facts.top {
-        let path = Path::new("/").join(name);
-        if ["proc", "dev", "tmp", "lost+found"].contains(&name.as_str()) {
-            continue;
-        }
-        let what = match (name.as_str(), kind) {
-            (_, Kind::Link(text)) => ItemKind::Link(text.clone()),
-            ("run", _) => ItemKind::Tmpfs { mode: 0o755, size: None },
-            ("sys", _) => ItemKind::Dir { mode: 0o755 },
-            ("home", _) => ItemKind::Dir { mode: 0o755 },
-            ("root", _) => ItemKind::Dir { mode: 0o700 },
-            _ => ItemKind::Bind { source: root.join(name), ro: true, device: false },
-        };
-        items.insert(path, own(what));
-    }
-    // By its real path: a home (or /run) that is a link must be covered where it leads, and the link must not be
-    // followed when the mount is made.
-    let mut put = |path: &Path, what: ItemKind| {
-        let Some((real, links)) = facts.paths.resolve(root, path) else { return };
-        for (link, text) in links {
-            items.insert_missing(link, || own(ItemKind::Link(text)));
-        }
-        items.insert(real, own(what));
-    };
-    if facts.paths.kind(&crate::host::below(root, Path::new("/var/tmp"))) == Some(&Kind::Dir) {
-        put(Path::new("/var/tmp"), ItemKind::Tmpfs { mode: 0o1777, size: None });
-    }
-    // Homes of persons outside of /home and /root. System accounts are left out: their homes are directories that
-    // programs need.
-    for account in facts.accounts.iter().filter(|account| account.is_person() && account.home != facts.home) {
-        let real = facts.paths.resolve(root, &account.home).map(|(real, _)| real).unwrap_or_default();
-        let there = facts.paths.kind(&crate::host::below(root, &real)).is_some();
-        let covered = ["/home", "/root"].iter().any(|dir| real.starts_with(dir));
-        if there && !covered && real.parent().is_some() {
-            put(&account.home, ItemKind::Tmpfs { mode: 0o700, size: None });
-        }
-    }
-    if facts.home.parent().is_some() {
-        put(&facts.home, ItemKind::Tmpfs { mode: 0o700, size: None });
-    }
-    // A root of `dir:` is read-only and may have no tmpfs at /run, and the services' sockets are made here.
-    let runtime = match sandbox.filesystem.root {
-        Root::Dir(_) => ItemKind::Tmpfs { mode: 0o700, size: None },
-        _ => ItemKind::Dir { mode: 0o700 },
-    };
-    put(Path::new(&format!("/run/user/{}", ids.uid)), runtime);
-    for (path, data) in etc(sandbox, facts, ids) {
-        if let Some((real, _)) = facts.paths.resolve(root, Path::new(path)) {
-            items.insert(real, own(ItemKind::File { mode: 0o644, data: data.into_bytes() }));
-        }
-    }
-    Ok(())
-}
-
-/// Files of /etc that have to agree with the ids and names inside, each with its content.
-fn etc(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'static str, String)> {
-    let mut files = Vec::new();
-    // Id 0 is root to every program, whoever it is outside.
-    let name = if ids.uid == 0 { "root".to_owned() } else { facts.user_name() };
-    let home = facts.home.display();
-    let shell = facts.account().map_or("/bin/sh", |account| account.shell.as_str());
-    // The system's accounts stay, since programs look them up; other people's do not.
-    let mut passwd = format!("{name}:x:{}:{}:{name}:{home}:{shell}\n", ids.uid, ids.gid);
-    let taken = |other: &str, uid: u32| other == name || uid == ids.uid;
-    let system = |id: u32| id < 1000 || id == 65534;
-    for account in facts.accounts.iter().filter(|a| system(a.uid) && !taken(&a.name, a.uid)) {
-        let crate::host::Account { name, uid, gid, home, .. } = account;
-        let (uid, gid, home) = (uid.to_string(), gid.to_string(), home.to_string_lossy());
-        passwd.push_str(&[name, "x", &uid, &gid, name, &home, "/usr/sbin/nologin\n"].join(":"));
-    }
-    let group_name = match facts.group_names.iter().find(|(_, gid)| *gid == facts.gid) {
-        Some((own, _)) if ids.gid != 0 => own,
-        _ => &name,
-    };
-    let mut group = format!("{group_name}:x:{}:\n", ids.gid);
-    for (other, gid) in facts.group_names.iter().filter(|(n, gid)| system(*gid) && n != group_name && *gid != ids.gid) {
-        group.push_str(&[other, "x", &gid.to_string(), "\n"].join(":"));
-    }
-    files.push(("/etc/passwd", passwd));
-    files.push(("/etc/group", group));
-    if let Some(hostname) = &sandbox.process.hostname {
-        files.push(("/etc/hostname", format!("{hostname}\n")));
-        let local = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback";
-        files.push(("/etc/hosts", format!("{local}\n127.0.1.1 {hostname}\n")));
-    }
-    if let Some(resolv) = facts.resolv_conf.as_ref().filter(|_| sandbox.network == Network::Host) {
-        files.push(("/etc/resolv.conf", resolv.clone()));
-    }
-    // A file that the host lacks cannot be added to a read-only /etc. resolv.conf is often a link into /run.
-    files.retain(|(path, _)| {
-        facts.paths.kind(&crate::host::below(base(&sandbox.filesystem.root), Path::new(path))).is_some()
-    });
-    files
 }
 
 /// The note that a path with `hidden,prefer` is not hidden.

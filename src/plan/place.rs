@@ -1,7 +1,7 @@
 //! Items → operations in order. How an item is placed depends on the mount that its path lies in: in a tmpfs of the
 //! view, mount points can be made; in files of the host, nothing is made.
 
-use super::items::{Item, ItemKind, Items, base};
+use super::item::{Item, ItemKind, Items, base};
 use super::note::{NotInMode, Note};
 use super::tree::{Places, moved, upwards};
 use super::{Attributes, Create, Op, Placed};

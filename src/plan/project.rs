@@ -75,9 +75,9 @@ pub(super) fn check<'a>(
     // Without another rule for this path, the nearest directory above that has a rule or a default decides.
     let above =
         real.ancestors().find_map(|path| others.0.get(path).map(|rule| InForce::of(rule)).or_else(|| item(path)));
-    // If nothing above decides: every path of the host's own tree has an item, so the host has nothing there; of
-    // another root, nothing is shown.
-    let mode = if *root == Root::Host { Mode::Ro } else { Mode::Hidden };
+    // If nothing above decides, nothing of the host is shown there. The host's root directory is then one in memory, in
+    // which the file may put something empty.
+    let mode = if *root == Root::Host { Mode::Tmpfs } else { Mode::Hidden };
     let none = Options::default();
     compare(rule, &new, &above.unwrap_or(InForce { mode, options: &none, size: None }))
 }

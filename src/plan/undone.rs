@@ -2,7 +2,7 @@
 
 use super::note::{NotInMode, Note};
 use super::tree::upwards;
-use super::{Op, Placed, items};
+use super::{Op, Placed, item};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::spec::{Root, Sandbox};
@@ -29,7 +29,7 @@ pub(super) fn by_mounts(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes
     }
     let placed: BTreeSet<&OsStr> = view.iter().map(|placed| placed.op.path().as_os_str()).collect();
     for rule in sandbox.filesystem.paths.iter().filter(|rule| rule.mode != crate::spec::Mode::Rw) {
-        let real = facts.paths.resolve(items::base(&sandbox.filesystem.root), &rule.path).map(|(real, _)| real);
+        let real = facts.paths.resolve(item::base(&sandbox.filesystem.root), &rule.path).map(|(real, _)| real);
         let Some(real) = real.filter(|real| placed.contains(real.as_os_str())) else { continue };
         let Some(above) = upwards(&real).skip(1).filter(|dir| writable.contains(dir.as_os_str())).last() else {
             continue;

@@ -4,7 +4,7 @@ use super::lines::{Lines, from};
 use super::note::Note;
 use super::op::Attributes;
 use super::parts::{Closed, Create, Placed};
-use super::{HelperSpec, IdPlan, Op, WaylandPlan, arguments, desktop, env, items, ordered, place};
+use super::{HelperSpec, IdPlan, Op, WaylandPlan, arguments, desktop, env, item, items, ordered, place};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::spec::{Root, Sandbox};
@@ -68,9 +68,9 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
 
 /// Checks that a socket which is made once the view is complete lies in the view's own memory: in a directory of the
 /// host, it would be made there, and be left.
-fn made_inside(items: &items::Items, socket: &Path) -> Result<()> {
+fn made_inside(items: &item::Items, socket: &Path) -> Result<()> {
     match items.nearest(socket) {
-        Some((above, item)) if matches!(item.what, items::ItemKind::Bind { .. }) => {
+        Some((above, item)) if matches!(item.what, item::ItemKind::Bind { .. }) => {
             let message = format!("{} shows the host's files where {} is made", above.display(), socket.display());
             Err(Error::new(message)
                 .origin(&item.origin)

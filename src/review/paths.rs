@@ -4,7 +4,7 @@ use super::targets::{Target, TargetKind, all, is_harmless};
 use super::verdict::{Finding, Severity, Verdict, listed, note, undoes, weakens};
 use super::view::{Shown, ShownExtent, View, own_homes};
 use crate::profile::Vars;
-use crate::spec::{Network, Root, Sandbox};
+use crate::spec::{Network, Root, Sandbox, lies_in_system};
 use std::path::{Path, PathBuf};
 
 /// The targets of one kind that one rule shows.
@@ -30,7 +30,8 @@ pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
     // Shown because of `root = "host"`, without a line for the path.
     let implied = |shown: &Shown| {
         let rule = sandbox.filesystem.paths.iter().any(|rule| rule.path == shown.path);
-        sandbox.filesystem.root == Root::Host && shown.path.parent().is_none() && !rule
+        let top = shown.path.parent().is_some_and(|dir| dir == Path::new("/"));
+        sandbox.filesystem.root == Root::Host && top && lies_in_system(&shown.path) && !rule
     };
     let judge = |group: &Group| match group.kind {
         TargetKind::Engine if implied(group.shown) => undoes(
@@ -38,6 +39,9 @@ pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
             "where these are installed and you are in their group, it starts machines with the host's files in them, as root",
             BASE,
         ),
+        TargetKind::Builder if implied(group.shown) => {
+            Verdict { help: BASE, ..verdict(group.kind, false, sandbox, vars) }
+        }
         TargetKind::Private if implied(group.shown) => note(0.2, "it reads what somebody keeps there", BASE),
         kind => verdict(kind, group.shown.writable, sandbox, vars),
     };
@@ -155,9 +159,12 @@ impl Names<'_> {
         let Group { shown, kind, inside } = groups[0];
         let how = match kind {
             _ if shown.writable => "writable",
-            TargetKind::Home | TargetKind::Keys | TargetKind::Browser | TargetKind::Project | TargetKind::Private => {
-                "readable"
-            }
+            TargetKind::Home
+            | TargetKind::Tree
+            | TargetKind::Keys
+            | TargetKind::Browser
+            | TargetKind::Project
+            | TargetKind::Private => "readable",
             _ => "shown",
         };
         let verb = if groups.len() > 1 { "are" } else { "is" };
@@ -189,6 +196,11 @@ fn verdict(kind: TargetKind, writable: bool, sandbox: &Sandbox, vars: &Vars) -> 
             "it reads your documents, settings and histories",
             "\"~\" = \"tmpfs\", and the directories it needs beside that: \"~/name\" = \"ro\"",
         ),
+        TargetKind::Tree => weakens(
+            2.0,
+            "it reads what lies beside the system, such as /data, backups and mounted disks",
+            "filesystem.root = \"host\" without a line for `/`, and the directories it needs beside the system",
+        ),
         TargetKind::Runtime => undoes(
             9.5,
             "it starts programs outside, through the session bus and systemd, whose sockets lie there",
@@ -198,6 +210,11 @@ fn verdict(kind: TargetKind, writable: bool, sandbox: &Sandbox, vars: &Vars) -> 
             10.0,
             "it starts containers or machines with the host's files in them, as root",
             "leave the socket out; with namespaces.nested = \"allow\", rootless podman starts containers inside",
+        ),
+        TargetKind::Builder => undoes(
+            5.0,
+            "it has a daemon build what it likes, with a network, and as root where the daemon trusts you",
+            SOCKET,
         ),
         TargetKind::Manager => undoes(
             9.5,

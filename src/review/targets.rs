@@ -14,9 +14,11 @@ use std::path::{Path, PathBuf};
 pub(super) enum TargetKind {
     // Whole directories: the verdict describes their contents.
     Home,
+    Tree,
     Runtime,
     // Sockets to connect to.
     Engine,
+    Builder,
     Manager,
     Accessibility,
     Terminal,
@@ -73,6 +75,7 @@ pub(super) fn is_harmless(part: &Path, writable: bool) -> bool {
 
 const WHOLE: &[(TargetKind, &[&str])] = &[
     (TargetKind::Home, &["~"]),
+    (TargetKind::Tree, &["/"]),
     (TargetKind::Runtime, &["%t", "/run/user"]),
     (TargetKind::Temporary, &["/tmp", "/var/tmp"]),
     (TargetKind::Process, &["/proc"]),
@@ -94,6 +97,7 @@ const PARTS: &[(TargetKind, &[&str])] = &[
             "/var/lib/incus",
         ],
     ),
+    (TargetKind::Builder, &["/nix/var/nix/daemon-socket", "/var/guix/daemon-socket"]),
     (
         TargetKind::Manager,
         &["%t/bus", "%t/systemd", "%t/dbus-1", "%t/docker.sock", "%t/podman", "%t/libvirt", "%t/.flatpak-helper"],
@@ -389,6 +393,9 @@ const PARTS: &[(TargetKind, &[&str])] = &[
             "~/.maildir",
             "~/.var/app",
             "/var/mail",
+            "/var/spool",
+            "/var/crash",
+            "/var/lib/systemd/coredump",
         ],
     ),
 ];

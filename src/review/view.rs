@@ -2,7 +2,7 @@
 //! planner lays them out.
 
 use crate::profile::Vars;
-use crate::spec::{Mode, Origin, Root, Sandbox};
+use crate::spec::{Mode, Origin, Root, SYSTEM, Sandbox};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -38,21 +38,8 @@ impl View {
         let filesystem = &sandbox.filesystem;
         let mut view = BTreeMap::new();
         let mut hidden = |path: &str| drop(view.insert(PathBuf::from(path), None));
-        let host = |source: &Path| {
-            Some(Shown {
-                path: "/".into(),
-                source: source.to_owned(),
-                writable: false,
-                origin: filesystem.root_origin.clone(),
-            })
-        };
         ["/proc", "/dev", "/tmp"].into_iter().for_each(&mut hidden);
-        let root = match &filesystem.root {
-            Root::Host => host(Path::new("/")),
-            Root::Dir(dir) => host(dir),
-            Root::Empty | Root::Bare => None,
-        };
-        if root.is_some() {
+        if !matches!(filesystem.root, Root::Empty | Root::Bare) {
             ["/run", "/var/tmp"].into_iter().for_each(&mut hidden);
             // The planner makes these directories itself, so a rule for `/` may show the host's instead. (It does not
             // if a path at the top is hidden, for which the planner builds a new root; that depends on the host.)
@@ -63,7 +50,17 @@ impl View {
                 view.insert(home, None);
             }
         }
-        view.insert("/".into(), root);
+        let shown = |path: PathBuf, source: PathBuf| {
+            let origin = filesystem.root_origin.clone();
+            (path.clone(), Some(Shown { path, source, writable: false, origin }))
+        };
+        match &filesystem.root {
+            Root::Host => {
+                view.extend(SYSTEM.iter().map(|name| Path::new("/").join(name)).map(|top| shown(top.clone(), top)))
+            }
+            Root::Dir(dir) => view.extend([shown("/".into(), dir.clone())]),
+            Root::Empty | Root::Bare => {}
+        }
         for rule in &filesystem.paths {
             let path = real(&rule.path);
             let source = real(rule.options.from.as_deref().unwrap_or(&rule.path));
@@ -73,6 +70,10 @@ impl View {
                 writable: rule.mode == Mode::Rw,
                 origin: rule.origin.clone(),
             });
+            if path == Path::new("/") {
+                // It shows the whole tree in one mode.
+                view.retain(|_, old| old.as_ref().is_none_or(|old| old.path.parent() != Some(Path::new("/"))));
+            }
             // The planner leaves `hidden,prefer` out in a writable directory, with a note.
             let vain = rule.mode == Mode::Hidden && rule.options.prefer;
             if !vain || !nearest(&view, &path).is_some_and(|above| above.writable) {

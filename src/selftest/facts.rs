@@ -35,6 +35,8 @@ pub struct Outside {
     pub loopback_port: u16,
     /// The host's root directory.
     pub root: FileId,
+    /// What lies in the host's root directory beside the system and what is private inside.
+    pub beside: Vec<(PathBuf, FileId)>,
     /// File handle of the host's root directory: type and content (name_to_handle_at(2)).
     pub handle: Option<(i32, Vec<u8>)>,
     /// Number of a descriptor of the host's root directory outside, which must not be open inside.

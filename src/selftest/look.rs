@@ -5,6 +5,7 @@ use super::fixture::Host;
 use super::probes::{CALLS, Call, KERNEL_FILES, SOCKETS, STARTED, id, status};
 use crate::host::Facts;
 use crate::plan::Plan;
+use crate::spec::lies_in_system;
 use crate::sys::{self, Errno, Waited, attempts};
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -25,6 +26,7 @@ impl Host {
             .filter_map(|path| Some((path.file_name()?.to_str()?.to_owned(), std::fs::metadata(&path).ok()?.ino())))
             .collect();
         facts.root = id(Path::new("/")).unwrap_or_default();
+        facts.beside = beside_the_system();
         facts.handle = attempts::handle(c"/").ok();
         facts.program = std::fs::read_link("/proc/self/exe").unwrap_or_default();
         facts.machine_id = text("/etc/machine-id").trim().to_owned();
@@ -56,6 +58,16 @@ fn identified(path: PathBuf) -> Option<(PathBuf, FileId)> {
 
 fn entries(dir: &Path, most: usize) -> impl Iterator<Item = PathBuf> {
     std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).take(most)
+}
+
+/// What lies in the host's root directory and is neither a part of the system nor a directory for which a sandbox has one
+/// of its own.
+fn beside_the_system() -> Vec<(PathBuf, FileId)> {
+    const OWN: [&str; 5] = ["/dev", "/proc", "/run", "/sys", "/tmp"];
+    let known = |path: &Path| lies_in_system(path) || OWN.iter().any(|own| path == Path::new(own));
+    let link = |path: &Path| path.is_symlink() && real(path).parent().is_some_and(lies_in_system);
+    let found = entries(Path::new("/"), 1_000).filter(|path| !known(path) && !link(path));
+    found.filter_map(identified).collect()
 }
 
 fn real(path: &Path) -> PathBuf {

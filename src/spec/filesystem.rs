@@ -8,7 +8,8 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum Root {
-    /// The host's tree, read-only, with private /proc, /dev, /tmp, /run, /sys and empty homes.
+    /// The host's system, read-only (the top-level directories in [`SYSTEM`](super::SYSTEM)), with private /proc, /dev,
+    /// /tmp, /run, /sys and empty homes. What else lies in the host's `/` is not shown.
     #[default]
     Host,
     /// An empty root: only the listed paths exist.

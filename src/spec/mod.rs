@@ -8,6 +8,7 @@ mod origin;
 mod parts;
 mod sandbox;
 mod size;
+mod system;
 
 pub use filesystem::{Filesystem, Mode, Options, PathRule, Root};
 pub use mounts::{Access, Make, Mount, Source, Upper};
@@ -16,3 +17,4 @@ pub use origin::{Origin, Origins};
 pub use parts::*;
 pub use sandbox::Sandbox;
 pub use size::parse_size;
+pub use system::{SYSTEM, is_needed, lies_in_system};

@@ -45,6 +45,12 @@ pub(super) const PROBES: &[Probe] = &[
         },
         granted: never,
     },
+    Probe {
+        id: "beside-system",
+        title: "directories beside the system, such as /data and /srv",
+        attempt: |facts| each(&facts.outside.beside, |(path, file)| seen(facts, path, *file)),
+        granted: never,
+    },
     Probe { id: "tmp", title: "files in the host's /tmp", attempt: |facts| stray(facts, "/tmp"), granted: never },
     Probe {
         id: "var-tmp",

@@ -1,0 +1,48 @@
+//! Files of /etc that have to agree with the ids and names inside.
+
+use super::ids::IdPlan;
+use super::item::base;
+use crate::host::Facts;
+use crate::spec::{Network, Sandbox};
+use std::path::Path;
+
+/// Files of /etc that have to agree with the ids and names inside, each with its content.
+pub(super) fn files(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'static str, String)> {
+    let mut files = Vec::new();
+    // Id 0 is root to every program, whoever it is outside.
+    let name = if ids.uid == 0 { "root".to_owned() } else { facts.user_name() };
+    let home = facts.home.display();
+    let shell = facts.account().map_or("/bin/sh", |account| account.shell.as_str());
+    // The system's accounts stay, since programs look them up; other people's do not.
+    let mut passwd = format!("{name}:x:{}:{}:{name}:{home}:{shell}\n", ids.uid, ids.gid);
+    let taken = |other: &str, uid: u32| other == name || uid == ids.uid;
+    let system = |id: u32| id < 1000 || id == 65534;
+    for account in facts.accounts.iter().filter(|a| system(a.uid) && !taken(&a.name, a.uid)) {
+        let crate::host::Account { name, uid, gid, home, .. } = account;
+        let (uid, gid, home) = (uid.to_string(), gid.to_string(), home.to_string_lossy());
+        passwd.push_str(&[name, "x", &uid, &gid, name, &home, "/usr/sbin/nologin\n"].join(":"));
+    }
+    let group_name = match facts.group_names.iter().find(|(_, gid)| *gid == facts.gid) {
+        Some((own, _)) if ids.gid != 0 => own,
+        _ => &name,
+    };
+    let mut group = format!("{group_name}:x:{}:\n", ids.gid);
+    for (other, gid) in facts.group_names.iter().filter(|(n, gid)| system(*gid) && n != group_name && *gid != ids.gid) {
+        group.push_str(&[other, "x", &gid.to_string(), "\n"].join(":"));
+    }
+    files.push(("/etc/passwd", passwd));
+    files.push(("/etc/group", group));
+    if let Some(hostname) = &sandbox.process.hostname {
+        files.push(("/etc/hostname", format!("{hostname}\n")));
+        let local = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback";
+        files.push(("/etc/hosts", format!("{local}\n127.0.1.1 {hostname}\n")));
+    }
+    if let Some(resolv) = facts.resolv_conf.as_ref().filter(|_| sandbox.network == Network::Host) {
+        files.push(("/etc/resolv.conf", resolv.clone()));
+    }
+    // A file that the host lacks cannot be added to a read-only /etc. resolv.conf is often a link into /run.
+    files.retain(|(path, _)| {
+        facts.paths.kind(&crate::host::below(base(&sandbox.filesystem.root), Path::new(path))).is_some()
+    });
+    files
+}

@@ -1,0 +1,67 @@
+//! Hosts that are not laid out as a fresh Debian is: what the shipped profiles show there, and that they start.
+
+mod common;
+
+use common::{Host, Place, tools, userns};
+
+const PROFILES: [&str; 5] = ["default", "ci", "shell", "viewer", "browser"];
+
+#[test]
+fn a_top_level_directory_that_is_no_part_of_the_system_is_not_shown() {
+    need!(userns(), tools(&["unshare"]));
+    let place = Place::new();
+    let host = Host::new(
+        &place,
+        "mkdir -p data/mine backup usr/../scratch; echo secret > data/mine/file; chmod 600 data/mine/file; echo secret > image; \
+         mkfifo pipe; ln -s data/mine shortcut; ln -s usr/share kept",
+    );
+    for profile in PROFILES {
+        let out = host.sh(&["-q", "--profile", profile], "cat /data/mine/file /shortcut/file /image; ls -d /*");
+        assert!(!out.out.contains("secret"), "{profile}: {out:?}");
+        for name in ["data", "backup", "scratch", "image", "pipe", "shortcut"] {
+            assert!(!out.out.contains(&format!("/{name}\n")), "{profile}: {name}: {out:?}");
+        }
+        assert!(out.out.contains("/usr\n") && out.out.contains("/kept\n"), "{profile}: {out:?}");
+    }
+    // Named, it is shown; so is the whole tree.
+    assert_eq!(host.sh(&["--ro", "/data"], "cat /data/mine/file").ok(), "secret\n");
+    assert_eq!(host.sh(&["--ro", "/"], "cat /data/mine/file").ok(), "secret\n");
+}
+
+#[test]
+fn what_is_private_stays_so_where_links_lead_it_into_the_system() {
+    need!(userns(), tools(&["unshare"]));
+    let place = Place::new();
+    // As in image-based systems: /var is where all data lies.
+    let host = Host::new(
+        &place,
+        "mount -t tmpfs none var; mkdir -p var/home/other var/mnt/disk var/srv/site var/lib/x; \
+         echo secret | tee var/home/other/file var/mnt/disk/file var/srv/site/file > /dev/null; echo fine > var/lib/x/file; \
+         for name in home mnt srv; do ln -s var/$name $name; done",
+    );
+    for profile in PROFILES {
+        let out = host.sh(&["-q", "--profile", profile], "cat /var/*/*/file /home/*/file /mnt/*/file");
+        assert_eq!(out.out, "fine\n", "{profile}: {out:?}");
+    }
+    assert_eq!(host.sh(&["--ro", "/mnt/disk"], "cat /mnt/disk/file").ok(), "secret\n");
+    let home = host.env("HOME", "/home/me");
+    assert_eq!(home.sh(&[], "echo mine > ~/file && cat /var/home/me/file; ls /home").ok(), "mine\nme\n");
+}
+
+#[test]
+fn a_directory_of_the_system_is_shown_where_its_link_leads() {
+    need!(userns(), tools(&["unshare"]));
+    let place = Place::new();
+    let host = Host::new(
+        &place,
+        "mkdir -p data/opt/tool data/other disk; echo fine > data/opt/tool/file; echo secret > data/other/file; ln -s data/opt opt",
+    )
+    .without("opt");
+    for profile in PROFILES {
+        let out = host.sh(&["-q", "--profile", profile], "cat /opt/tool/file /data/other/file; touch /opt/x; ls /data");
+        assert_eq!(out.out, "fine\nopt\n", "{profile}: {out:?}");
+    }
+    // Not if that is a home: what lies in homes is not the system.
+    let host = host.env("HOME", "/data");
+    assert_eq!(host.sh(&["-q"], "cat /opt/tool/file; echo done").out, "done\n");
+}
