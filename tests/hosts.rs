@@ -65,3 +65,45 @@ fn a_directory_of_the_system_is_shown_where_its_link_leads() {
     let host = host.env("HOME", "/data");
     assert_eq!(host.sh(&["-q"], "cat /opt/tool/file; echo done").out, "done\n");
 }
+
+/// The line of an account with the caller's own id, or with another.
+fn account(name: &str, id: Option<u32>, home: &str) -> String {
+    // SAFETY: it takes no argument and cannot fail.
+    let own = unsafe { libc::getuid() };
+    let id = id.unwrap_or(own);
+    format!("{name}:x:{id}:{id}::{home}:/bin/sh\n")
+}
+
+/// Setup that gives a host these accounts, beside root's.
+fn accounts(place: &Place, lines: &[String]) -> String {
+    let text = format!("root:x:0:0::/root:/bin/sh\n{}", lines.concat());
+    format!("mount --bind {} etc/passwd; ", place.write("passwd", &text).display())
+}
+
+#[test]
+fn every_home_of_the_account_is_one_whatever_the_variable_says() {
+    need!(userns(), tools(&["unshare"]));
+    let place = Place::new();
+    let setup = accounts(
+        &place,
+        &[
+            account("me", None, "/home/me"),
+            account("also", None, "/opt/also"),
+            account("other", Some(4242), "/home/other"),
+        ],
+    ) + "mount -t tmpfs none opt; mkdir -p home data/me/.ssh opt/also/.ssh; ln -s ../data/me home; \
+         for home in data/me opt/also; do echo secret > $home/.ssh/id; echo rc > $home/.bashrc; done";
+    let host = |home: &str, work: &str| Host::new(&place, &setup).env("HOME", home).work(work);
+    let script = "for profile in $PROFILES; do echo \"$profile:\"; $SBX -q --profile $profile -- /bin/sh -c \
+                  'cat .ssh/id /home/me/.ssh/id /data/me/.ssh/id /opt/also/.ssh/id; echo more >> .bashrc'; \
+                  cat /data/me/.bashrc /opt/also/.bashrc; done";
+    let expected: String = PROFILES.map(|profile| format!("{profile}:\nrc\nrc\n")).concat();
+    for home in ["/tmp/elsewhere", "/home/me", "/data/me", "/data/me/../me/"] {
+        for work in ["/home/me", "/data/me", "/opt/also", "/data", "/opt"] {
+            let out = host(home, work).env("PROFILES", &PROFILES.join(" ")).script(script);
+            assert_eq!(out.out, expected, "{home} {work}: {out:?}");
+        }
+    }
+    // What is not a home is shown: the profile's rule for the current directory works.
+    assert!(host("/tmp/elsewhere", "/data/me/.ssh").sh(&[], "cat id").ok().contains("secret"));
+}

@@ -31,7 +31,8 @@ fn vars() -> Vars {
             ("xdg-documents", "/home/alice/Documents"),
             ("xdg-pictures", "/home/alice/Pictures"),
         ]),
-        homes: vec!["/home/alice".into(), "/home/bob".into()],
+        homes: vec!["/home/alice".into()],
+        other_homes: vec!["/home/bob".into()],
         ..Vars::default()
     }
 }

@@ -18,6 +18,7 @@ pub use paths::{DEVICES, Kind, NamedFile, Paths, below};
 pub use vars::vars;
 
 use crate::spec::{BusPolicy, Make, Namespace, Network, Requirement, Root, Sandbox, Source, Upper, User};
+use paths::Homes;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -134,7 +135,13 @@ impl Facts {
 
     /// The caller's account, if it is in /etc/passwd.
     pub fn account(&self) -> Option<&Account> {
-        self.accounts.iter().find(|account| account.uid == self.uid)
+        vars::own_accounts(&self.accounts, self.uid).next()
+    }
+
+    /// The caller's homes: the one that `$HOME` names, and others that the caller's accounts have.
+    pub fn own_homes(&self) -> impl Iterator<Item = &Path> {
+        let accounts = vars::own_accounts(&self.accounts, self.uid).map(|account| account.home.as_path());
+        std::iter::once(self.home.as_path()).chain(accounts.filter(|home| *home != self.home))
     }
 
     /// The caller's user name, or its user id if it has none.
@@ -200,7 +207,7 @@ pub fn has_user_namespaces() -> bool {
 /// Gathers the facts about the host that this sandbox needs.
 pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, accounts: Vec<Account>) -> Facts {
     let (uid, gid) = crate::sys::ids();
-    let name = accounts.iter().find(|account| account.uid == uid).map(|account| account.name.clone());
+    let name = vars::own_accounts(&accounts, uid).next().map(|account| account.name.clone());
     let ranges = |file: &str| match sandbox.process.user {
         User::Range => accounts::ranges(Path::new(file), name.as_deref(), uid),
         _ => Vec::new(),
@@ -216,7 +223,11 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     let home = vars::home(&env, &accounts, uid);
     let desktop = desktop::probe(sandbox, &env, uid);
     let mut paths = Paths::default();
-    paths.gather(sandbox, &home, &cwd, &accounts, &desktop);
+    let account_homes = vars::own_accounts(&accounts, uid).map(|account| account.home.as_path());
+    let homes: Vec<_> = std::iter::once(home.as_path()).chain(account_homes.filter(|path| *path != home)).collect();
+    let others = accounts.iter().filter(|account| account.is_person() && account.uid != uid);
+    let others: Vec<_> = others.map(|account| account.home.as_path()).collect();
+    paths.gather(sandbox, &Homes { own: &homes, others: &others, accounts: &accounts }, &cwd, &desktop);
     let own_ids = |file: &str| match sandbox.process.user {
         User::Range if uid == 0 => accounts::own_ranges(Path::new(file)),
         _ => Vec::new(),

@@ -78,6 +78,16 @@ pub struct NamedFile {
 /// How many arguments of the program are looked up.
 const MAX_ARGUMENTS: usize = 1000;
 
+/// The homes on the host, as the accounts have them.
+pub(super) struct Homes<'a> {
+    /// The caller's own; that of `$HOME` is the first.
+    pub own: &'a [&'a Path],
+    /// Those of other persons.
+    pub others: &'a [&'a Path],
+    /// All accounts.
+    pub accounts: &'a [super::Account],
+}
+
 /// How many links the kernel follows in one path before it fails with ELOOP: path_resolution(7).
 const MAX_LINKS: usize = 40;
 
@@ -151,16 +161,17 @@ impl Paths {
     }
 
     /// Records who may have put the links on the way to a file that is shown.
-    fn judge_links(&mut self, path: &Path, home: &Path, accounts: &[super::Account]) {
+    fn judge_links(&mut self, path: &Path, homes: &Homes<'_>) {
         let root = Path::new("/");
         let links = self.resolve(root, path).map(|(_, links)| links).unwrap_or_default();
         if links.is_empty() {
             return;
         }
         let (uid, gid) = sys::ids();
+        let home = homes.own.first().copied().unwrap_or(root);
         self.look(root, home);
         let home = self.resolve(root, home).map_or_else(|| home.to_owned(), |(real, _)| real);
-        let caller = Caller { uid, gid, home, accounts };
+        let caller = Caller { uid, gid, home, accounts: homes.accounts };
         for (link, _) in links {
             self.links.entry(link).or_insert_with_key(|link| caller.writers(link));
         }
@@ -181,14 +192,7 @@ impl Paths {
         std::mem::take(&mut self.top)
     }
 
-    pub(super) fn gather(
-        &mut self,
-        sandbox: &Sandbox,
-        home: &Path,
-        cwd: &Path,
-        accounts: &[super::Account],
-        desktop: &DesktopFacts,
-    ) {
+    pub(super) fn gather(&mut self, sandbox: &Sandbox, homes: &Homes<'_>, cwd: &Path, desktop: &DesktopFacts) {
         let none = PathBuf::from("/");
         // Each rule has some parent directories of its own.
         self.kinds.reserve(64 + 2 * sandbox.filesystem.paths.len());
@@ -217,7 +221,7 @@ impl Paths {
                 }
             }
             if rule.mode.shows_host() {
-                self.judge_links(rule.options.from.as_ref().unwrap_or(&rule.path), home, accounts);
+                self.judge_links(rule.options.from.as_ref().unwrap_or(&rule.path), homes);
             }
             if rule.mode == Mode::Hidden {
                 self.list(&root, &rule.path);
@@ -229,22 +233,22 @@ impl Paths {
                 self.note_closed(host, permissions);
             }
         }
-        for path in [home, cwd] {
+        for path in homes.own.iter().copied().chain([cwd]) {
             self.look(&none, path);
         }
         if sandbox.filesystem.root != Root::Empty {
-            self.gather_root(&root, sandbox.filesystem.root != Root::Host, home, accounts);
+            self.gather_root(&root, sandbox.filesystem.root != Root::Host, homes);
         }
         if sandbox.filesystem.root != Root::Bare {
-            self.gather_arguments(&sandbox.process.args, cwd, home, accounts);
+            self.gather_arguments(&sandbox.process.args, cwd, homes);
         }
         for device in sandbox.devices.iter().filter(|device| device.name.starts_with('/')) {
             self.look(&none, Path::new(&device.name));
-            self.judge_links(Path::new(&device.name), home, accounts);
+            self.judge_links(Path::new(&device.name), homes);
         }
         for path in desktop.all_paths() {
             self.look(&none, path);
-            self.judge_links(path, home, accounts);
+            self.judge_links(path, homes);
         }
         for device in DEVICES {
             self.look(&none, &Path::new("/dev").join(device));
@@ -255,7 +259,7 @@ impl Paths {
     }
 
     /// Records which arguments of the program name files: words that are no flags, from where the caller is.
-    fn gather_arguments(&mut self, args: &[OsString], cwd: &Path, home: &Path, accounts: &[super::Account]) {
+    fn gather_arguments(&mut self, args: &[OsString], cwd: &Path, homes: &Homes<'_>) {
         for arg in args.iter().skip(1).take(MAX_ARGUMENTS) {
             if arg.is_empty() || arg.as_bytes().starts_with(b"-") {
                 continue;
@@ -266,14 +270,14 @@ impl Paths {
                 Some(Kind::File) => Path::new(&real).symlink_metadata().is_ok_and(|found| found.is_file()),
                 _ => false,
             };
-            self.judge_links(&path, home, accounts);
+            self.judge_links(&path, homes);
             self.arguments.push(NamedFile { path, regular });
         }
     }
 
     /// Records the paths that the defaults of a root replace. `whole` is whether the view has the whole tree, rather
     /// than the system alone.
-    fn gather_root(&mut self, root: &Path, whole: bool, home: &Path, accounts: &[super::Account]) {
+    fn gather_root(&mut self, root: &Path, whole: bool, homes: &Homes<'_>) {
         // A link at the top may lead a part of the system to elsewhere, or private directories into the system.
         let leads_off = |(name, kind): &&(String, Kind)| {
             let Kind::Link(text) = kind else { return false };
@@ -282,10 +286,10 @@ impl Paths {
         };
         let links: Vec<_> = self.top.iter().filter(leads_off).map(|(name, _)| Path::new("/").join(name)).collect();
         links.iter().for_each(|link| drop(self.look(root, link)));
-        for home in self.homes_elsewhere(root, whole, home, accounts) {
+        for home in self.homes_elsewhere(root, whole, homes) {
             self.look(root, &home);
         }
-        for path in [home, Path::new("/var/tmp")] {
+        for path in homes.own.iter().copied().chain([Path::new("/var/tmp")]) {
             self.look(root, path);
         }
         for path in
@@ -299,7 +303,7 @@ impl Paths {
     /// not among them, nor are those outside of the system: looking them up might involve a file server or an
     /// automounter. If the caller's own home is in /home, which is looked at anyway, the names in there say which homes
     /// are links, and where to.
-    fn homes_elsewhere(&self, root: &Path, whole: bool, own: &Path, accounts: &[super::Account]) -> Vec<PathBuf> {
+    fn homes_elsewhere(&self, root: &Path, whole: bool, homes: &Homes<'_>) -> Vec<PathBuf> {
         // Where /home is a link, all of the directory that it leads to is covered.
         let hidden = ["/home", "/root"].map(Path::new);
         let real = hidden.map(|dir| self.resolve(root, dir).map_or_else(|| dir.to_owned(), |(real, _)| real));
@@ -314,14 +318,15 @@ impl Paths {
         let shown = |path: &Path| whole || lies_in_system(path);
         let mut links: HashMap<PathBuf, Vec<(String, Kind)>> = HashMap::new();
         let mut elsewhere = Vec::new();
-        let people = accounts.iter().filter(|account| account.is_person()).map(|account| account.home.as_path());
-        for home in people.filter(|path| *path != own) {
+        for home in homes.others.iter().copied() {
             let Some(dir) = in_hidden(home) else {
                 elsewhere.extend(shown(home).then(|| home.to_owned()));
                 continue;
             };
             let mut inside = home.strip_prefix(&dir).into_iter().flat_map(Path::components);
-            let (Some(name), true) = (inside.next(), own.starts_with(&dir)) else { continue };
+            let (Some(name), true) = (inside.next(), homes.own.iter().any(|own| own.starts_with(&dir))) else {
+                continue;
+            };
             let names = links.entry(dir.clone()).or_insert_with(|| {
                 let mut names = entries(&below(root, &dir));
                 names.retain(|(_, kind)| matches!(kind, Kind::Link(_)));
@@ -553,7 +558,6 @@ fn entries(path: &Path) -> Vec<(String, Kind)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Account;
 
     #[test]
     fn nobody_elses_home_is_looked_up_unless_the_view_would_show_it() {
@@ -564,12 +568,14 @@ mod tests {
         }
         std::os::unix::fs::symlink("/var/lib/linked", at("home/inside")).unwrap();
         std::os::unix::fs::symlink("../data/linked", at("home/outside")).unwrap();
-        let account =
-            |home: &str| Account { name: String::new(), uid: 1000, gid: 1000, home: home.into(), shell: String::new() };
-        let homes = ["/home/plain", "/home/inside", "/home/outside", "/home/not-there", "/data/home", "/opt/app"];
+        let others = ["/home/plain", "/home/inside", "/home/outside", "/home/not-there", "/data/home", "/opt/app"];
         let looked_up = |home: &str| {
             let mut paths = Paths::default();
-            paths.gather_root(tree.path(), false, Path::new(home), &homes.map(account));
+            paths.gather_root(
+                tree.path(),
+                false,
+                &Homes { own: &[Path::new(home)], others: &others.map(Path::new), accounts: &[] },
+            );
             let known = |path: &&str| paths.kind(&at(path)).is_some();
             let all = ["home/plain", "home/outside", "var/lib/linked", "data", "data/linked", "data/home", "opt/app"];
             all.into_iter().filter(known).collect::<Vec<_>>()

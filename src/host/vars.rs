@@ -2,6 +2,7 @@
 
 use super::accounts::Account;
 use crate::profile::Vars;
+use crate::spec::is_needed;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -11,17 +12,37 @@ const LARGEST: usize = 1 << 16;
 /// The caller's home directory: `$HOME` if it is an absolute path, else the account's.
 pub fn home(env: &BTreeMap<String, String>, accounts: &[Account], uid: u32) -> PathBuf {
     let set = env.get("HOME").filter(|home| home.starts_with('/')).map(PathBuf::from);
-    set.or_else(|| accounts.iter().find(|account| account.uid == uid).map(|account| account.home.clone()))
-        .unwrap_or_else(|| PathBuf::from("/"))
-        .components()
-        .collect()
+    let home = set.or_else(|| own_accounts(accounts, uid).next().map(|account| account.home.clone()));
+    let home = home.unwrap_or_else(|| PathBuf::from("/"));
+    // Where `..` leads depends on links.
+    let up = home.components().any(|part| part == std::path::Component::ParentDir);
+    if up && let Ok(real) = home.canonicalize() { real } else { home.components().collect() }
+}
+
+/// The accounts with this user id: there may be several, such as `root` and `toor`.
+pub(super) fn own_accounts(accounts: &[Account], uid: u32) -> impl Iterator<Item = &Account> {
+    accounts.iter().filter(move |account| account.uid == uid)
+}
+
+/// The caller's homes, `home` being that of `$HOME`: see [`Vars::homes`]. Directories that the system needs are left
+/// out: some services have one as their home.
+fn own_homes(home: &Path, accounts: &[Account], uid: u32) -> Vec<PathBuf> {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut homes = vec![real(home)];
+    for account in own_accounts(accounts, uid).filter(|account| account.home != home) {
+        homes.extend([account.home.clone(), real(&account.home)]);
+    }
+    homes.retain(|home| !is_needed(home));
+    homes.dedup();
+    homes
 }
 
 /// The values of variables and well-known directories for this caller.
 pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) -> Vars {
     let (uid, _) = crate::sys::ids();
-    let home = home(env, accounts, uid).display().to_string();
-    let name = accounts.iter().find(|account| account.uid == uid).map(|account| account.name.clone());
+    let home_path = home(env, accounts, uid);
+    let home = home_path.display().to_string();
+    let name = own_accounts(accounts, uid).next().map(|account| account.name.clone());
     let mut names = BTreeMap::new();
     let mut set = |name: &str, value: String| names.insert(name.to_owned(), value);
     set("HOME", home.clone());
@@ -43,16 +64,18 @@ pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) ->
     let config = names.get("XDG_CONFIG_HOME").cloned().unwrap_or_default();
     let written = crate::sys::read_start(&Path::new(&config).join("user-dirs.dirs"), LARGEST).unwrap_or_default();
     let written = String::from_utf8(written).unwrap_or_default();
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let people = accounts.iter().filter(|account| account.is_person() && account.uid != uid);
     // Other users' homes are not looked up: that might involve a file server or an automounter.
-    let homes = std::iter::once(real(Path::new(&home))).chain(people.map(|account| account.home.clone()));
-    let homes = homes.filter(|home| home.parent().is_some()).collect();
+    let others = accounts.iter().filter(|account| account.is_person() && account.uid != uid);
+    let mut profiles = profile_paths(&Path::new(&config).join("sbx/profiles"));
+    for account in own_accounts(accounts, uid).filter(|account| account.home != home_path) {
+        profiles.extend(profile_paths(&account.home.join(".config/sbx/profiles")));
+    }
     Vars {
         places: places(&home, &written),
-        homes,
+        homes: own_homes(&home_path, accounts, uid),
+        other_homes: others.map(|account| account.home.clone()).filter(|home| home.parent().is_some()).collect(),
         rlimits: rlimits(),
-        profiles: profile_paths(&Path::new(&config).join("sbx/profiles")),
+        profiles,
         names,
     }
 }

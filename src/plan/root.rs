@@ -7,7 +7,7 @@ use super::links::followed;
 use super::tree::within;
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind, below};
-use crate::spec::{Namespace, Options, Origin, Root, SYSTEM, Sandbox, lies_in_system};
+use crate::spec::{Namespace, Options, Origin, Root, SYSTEM, Sandbox, is_needed, lies_in_system};
 use std::path::{Path, PathBuf};
 
 /// Adds the defaults of the sandbox's root.
@@ -139,8 +139,8 @@ impl Defaults<'_> {
         }
     }
 
-    /// Covers the homes of persons, the caller's above all, /tmp and /var/tmp. System accounts are left out: their homes are
-    /// directories that programs need.
+    /// Covers the caller's homes, those of other persons, /tmp and /var/tmp. System accounts are left out: their homes
+    /// are directories that programs need.
     fn homes(&mut self) {
         let facts = self.facts;
         // Either may be a link into what is shown.
@@ -150,7 +150,8 @@ impl Defaults<'_> {
                 self.put(path, ItemKind::Tmpfs { mode: 0o1777, size: None });
             }
         }
-        for account in facts.accounts.iter().filter(|account| account.is_person() && account.home != facts.home) {
+        let others = facts.accounts.iter().filter(|account| account.is_person() && account.uid != facts.uid);
+        for account in others {
             let real = self.resolve(&account.home).map(|(real, _)| real).unwrap_or_default();
             let covered = ["/home", "/root"].iter().any(|dir| real.starts_with(dir));
             let shown = self.whole || lies_in_system(&real);
@@ -158,8 +159,12 @@ impl Defaults<'_> {
                 self.put(&account.home, ItemKind::Tmpfs { mode: 0o700, size: None });
             }
         }
-        if facts.home.parent().is_some() {
-            self.put(&facts.home, ItemKind::Tmpfs { mode: 0o700, size: None });
+        for home in facts.own_homes().filter(|home| home.parent().is_some()) {
+            let named = home == facts.home;
+            let there = self.resolve(home).is_some_and(|(real, _)| self.kind(&real).is_some() && !is_needed(&real));
+            if named || there {
+                self.put(home, ItemKind::Tmpfs { mode: 0o700, size: None });
+            }
         }
     }
 }
@@ -179,6 +184,7 @@ fn is_private(path: &Path) -> bool {
 fn is_home(facts: &Facts, path: &Path) -> bool {
     let homes = facts.accounts.iter().filter(|account| account.is_person()).map(|account| account.home.as_path());
     homes
-        .chain([facts.home.as_path(), Path::new("/home"), Path::new("/root")])
+        .chain(facts.own_homes())
+        .chain(["/home", "/root"].map(Path::new))
         .any(|home| home.parent().is_some() && within(path, home))
 }

@@ -12,8 +12,11 @@ pub struct Vars {
     pub names: BTreeMap<String, String>,
     /// Absolute paths of `xdg-download` and the other user directories (user-dirs.dirs(5)).
     pub places: BTreeMap<String, String>,
-    /// Real paths of home directories: the caller's first, then other people's.
+    /// The caller's home directories: the real path of `HOME`, then those of the caller's accounts, each as the account
+    /// has it and by its real path.
     pub homes: Vec<PathBuf>,
+    /// Home directories of other persons, as their accounts have them: these are not looked up.
+    pub other_homes: Vec<PathBuf>,
     /// The caller's soft and hard resource limits (getrlimit(2)), by their names in `[rlimits]`.
     pub rlimits: BTreeMap<&'static str, (u64, u64)>,
     /// Directories of the caller's profiles by their real paths, and every link on the way: whoever can write there

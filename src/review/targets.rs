@@ -4,7 +4,7 @@
 //! `~/.local/share` and `~/.cache` also stand for the directories of `XDG_CONFIG_HOME`, `XDG_DATA_HOME` and
 //! `XDG_CACHE_HOME`. The best-known names come first, since only three are printed.
 
-use super::view::{homes, own_homes};
+use super::view::own_homes;
 use crate::profile::Vars;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -419,8 +419,8 @@ pub(super) fn all(vars: &Vars) -> Vec<Target> {
     for place in vars.places.values() {
         add(place.into(), TargetKind::Private, true);
     }
-    for home in homes(vars).into_iter().skip(2) {
-        add(home, TargetKind::Private, false);
+    for home in &vars.other_homes {
+        add(home.clone(), TargetKind::Private, false);
     }
     if let Some(cwd) = vars.names.get("CWD") {
         add(cwd.into(), TargetKind::Project, true);

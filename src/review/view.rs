@@ -105,15 +105,16 @@ fn nearest<'v>(view: &'v BTreeMap<PathBuf, Option<Shown>>, path: &Path) -> Optio
     path.ancestors().find_map(|above| view.get(above)).and_then(Option::as_ref)
 }
 
-/// The caller's home: as `HOME` names it, and by its real path.
+/// The caller's homes: as `HOME` names it, by its real path, and those of the caller's accounts; without `/`, which is
+/// the home of some daemons.
 pub(super) fn own_homes(vars: &Vars) -> Vec<PathBuf> {
-    homes(vars).into_iter().take(2).collect()
-}
-
-/// The caller's home twice, as in [`own_homes`], then other people's; without `/`, which is the home of some daemons.
-pub(super) fn homes(vars: &Vars) -> Vec<PathBuf> {
     let named = vars.names.get("HOME").map(PathBuf::from);
     named.into_iter().chain(vars.homes.iter().cloned()).filter(|home| home.parent().is_some()).collect()
+}
+
+/// The caller's homes, as in [`own_homes`], then other people's.
+pub(super) fn homes(vars: &Vars) -> Vec<PathBuf> {
+    own_homes(vars).into_iter().chain(vars.other_homes.iter().cloned()).collect()
 }
 
 /// The path with `/var/run` replaced by `/run`, to which it is a link: both names are in use.

@@ -45,7 +45,7 @@ pub struct Outside {
     pub program: PathBuf,
     /// The caller's home directory.
     pub home: PathBuf,
-    /// The caller's home directory and what lies in it.
+    /// The caller's home directories, those of the caller's accounts among them, and what lies in them.
     pub home_files: Vec<(PathBuf, FileId)>,
     /// Home directories of other accounts.
     pub homes: Vec<(PathBuf, FileId)>,

@@ -5,7 +5,7 @@ use super::fixture::Host;
 use super::probes::{CALLS, Call, KERNEL_FILES, SOCKETS, STARTED, id, status};
 use crate::host::Facts;
 use crate::plan::Plan;
-use crate::spec::lies_in_system;
+use crate::spec::{is_needed, lies_in_system};
 use crate::sys::{self, Errno, Waited, attempts};
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -109,14 +109,15 @@ fn nodes(dir: &Path, found: &mut Vec<(PathBuf, u64, bool)>) {
 
 fn homes(host: &Facts, facts: &mut Outside) {
     facts.home = real(&host.home);
-    if facts.home.parent().is_some() {
-        let files = std::iter::once(facts.home.clone()).chain(entries(&facts.home, 300));
+    let own: BTreeSet<PathBuf> = host.own_homes().map(real).filter(|home| !is_needed(home)).collect();
+    if !own.is_empty() {
+        let files = own.iter().flat_map(|home| std::iter::once(home.clone()).chain(entries(home, 300)));
         facts.home_files = files.filter_map(identified).collect();
         let mut started: Vec<PathBuf> = Vec::new();
-        for name in STARTED {
+        for (home, name) in own.iter().flat_map(|home| STARTED.iter().map(move |name| (home, name))) {
             // What is missing could be made in the nearest directory that exists.
-            let path = facts.home.join(name);
-            let nearest = path.ancestors().find(|path| path.exists()).unwrap_or(&facts.home);
+            let path = home.join(name);
+            let nearest = path.ancestors().find(|path| path.exists()).unwrap_or(home);
             let nearest = real(nearest);
             if may_write(&nearest) && !started.contains(&nearest) {
                 started.push(nearest);
@@ -127,7 +128,7 @@ fn homes(host: &Facts, facts: &mut Outside) {
     }
     let others = host.accounts.iter().filter(|account| account.is_person() || account.uid == 0);
     let others: BTreeSet<PathBuf> = others.map(|account| real(&account.home)).collect();
-    let others = others.into_iter().filter(|home| home != &facts.home && home.parent().is_some());
+    let others = others.into_iter().filter(|home| !own.contains(home) && home.parent().is_some());
     facts.homes = others.filter_map(identified).collect();
     let runtime = host.env.get("XDG_RUNTIME_DIR").cloned().unwrap_or_else(|| format!("/run/user/{}", host.uid));
     facts.runtime = identified(real(Path::new(&runtime)));

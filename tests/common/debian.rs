@@ -152,7 +152,8 @@ pub fn vars(facts: &Facts) -> Vars {
     Vars {
         names,
         places: places.into(),
-        homes: vec![facts.home.clone(), "/home/bob".into()],
+        homes: vec![facts.home.clone()],
+        other_homes: vec!["/home/bob".into()],
         rlimits: BTreeMap::new(),
         profiles: vec![facts.home.join(".config/sbx")],
     }

@@ -70,7 +70,7 @@ impl<'p> Host<'p> {
     }
 
     /// The command that runs a program on the host.
-    pub fn command(&self, program: &[&str]) -> Command {
+    fn command(&self, program: &[&str]) -> Command {
         let root = self.place.dir.path().join("root");
         let _ = std::fs::create_dir(&root);
         // SAFETY: they take no argument and cannot fail.
@@ -86,13 +86,23 @@ impl<'p> Host<'p> {
 
     /// Runs sbx on the host.
     pub fn run(&self, args: &[&str]) -> Ran {
-        // Beside the test's other files, since the host need not have the directory that it was built in.
+        let program = self.program();
+        ran(self.command(&[&[program.as_str()], args].concat()).output().unwrap())
+    }
+
+    /// Runs a shell script on the host, in which sbx is `$SBX`.
+    pub fn script(&self, script: &str) -> Ran {
+        let mut command = self.command(&["/bin/sh", "-c", script]);
+        ran(command.env("SBX", self.program()).output().unwrap())
+    }
+
+    /// sbx, beside the test's other files: the host need not have the directory that it was built in.
+    fn program(&self) -> String {
         let program = self.place.dir.path().join("sbx");
         if !program.exists() {
             copy_program(sbx(), &program);
         }
-        let program = [&[program.to_str().unwrap()], args].concat();
-        ran(self.command(&program).output().unwrap())
+        program.into_os_string().into_string().unwrap()
     }
 
     /// Runs a shell script in a sandbox on the host.

@@ -73,7 +73,8 @@ impl Builder<'_> {
     fn too_wide(&self, path: &Path, mode: Mode) -> Option<&'static str> {
         let runtime = self.vars.names.get("XDG_RUNTIME_DIR").map(PathBuf::from);
         let home = self.vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
-        if self.vars.homes.iter().chain([&home]).any(|home| home.starts_with(path)) {
+        let homes = self.vars.homes.iter().chain(&self.vars.other_homes).chain([&home]);
+        if homes.into_iter().any(|home| home.starts_with(path)) {
             Some("holds your home directory")
         } else if mode == Mode::Rw
             && self.vars.profiles.iter().any(|way| way.starts_with(path) || path.starts_with(way))

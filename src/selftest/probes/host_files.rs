@@ -66,7 +66,7 @@ pub(super) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "home",
-        title: "the caller's home, and what lies in it",
+        title: "the caller's homes, and what lies in them",
         attempt: |facts| each(&facts.outside.home_files, |(path, file)| seen(facts, path, *file)),
         granted: never,
     },
