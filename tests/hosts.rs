@@ -107,3 +107,42 @@ fn every_home_of_the_account_is_one_whatever_the_variable_says() {
     // What is not a home is shown: the profile's rule for the current directory works.
     assert!(host("/tmp/elsewhere", "/data/me/.ssh").sh(&[], "cat id").ok().contains("secret"));
 }
+
+#[test]
+fn a_current_directory_that_holds_other_programs_temporary_files_is_not_shown() {
+    need!(userns(), tools(&["unshare"]));
+    let place = Place::new();
+    let setup = "mount -t tmpfs -o mode=1777 none tmp; mount -t tmpfs -o mode=1777 none var/tmp; mkdir -p data/tmp scratch/me; \
+                 chmod 1777 scratch; for dir in tmp var/tmp data/tmp scratch; do echo secret > $dir/file; done; \
+                 mkdir tmp/own; echo shown > tmp/own/file; echo shown > scratch/me/file; chmod 777 scratch/me";
+    let host = |work: &str| Host::new(&place, setup).env("HOME", "/home/me").env("TMPDIR", "/data/tmp").work(work);
+    for work in ["/tmp", "/var/tmp", "/data/tmp", "/scratch"] {
+        for profile in PROFILES {
+            let out = host(work).sh(&["--profile", profile], "cat file /scratch/file; echo x > file; echo done");
+            assert!(out.out.ends_with("done\n") && !out.out.contains("secret"), "{work} {profile}: {out:?}");
+            let note = format!("{work} holds temporary files of other programs and is not shown inside");
+            assert!(profile == "browser" || out.err.contains(&note), "{work} {profile}: {out:?}");
+        }
+        // Named, it is shown.
+        assert_eq!(host(work).sh(&["-q", "--ro", "."], "cat file").ok(), "secret\n", "{work}");
+    }
+    for work in ["/tmp/own", "/scratch/me"] {
+        assert_eq!(host(work).sh(&[], "cat file").ok(), "shown\n", "{work}");
+    }
+}
+
+#[test]
+fn a_well_known_directory_that_is_too_wide_is_not_shown() {
+    need!(userns(), tools(&["unshare"]));
+    let place = Place::new();
+    let setup = "mount -t tmpfs -o mode=1777 none tmp; echo secret > tmp/file";
+    for (dir, why) in [("/tmp", "temporary files"), ("$HOME/..", "holds `..`"), ("/run", "private inside")] {
+        let text = format!("XDG_DOWNLOAD_DIR=\"{dir}\"\n");
+        let config = place.write("config/user-dirs.dirs", &text).parent().unwrap().display().to_string();
+        // The test's files lie in /tmp, which the host has another of.
+        let setup = format!("mkdir cfg; mount --bind {config} cfg; {setup}");
+        let host = Host::new(&place, &setup).env("HOME", "/home/me").env("XDG_CONFIG_HOME", "/cfg").work("/opt");
+        let out = host.sh(&["--profile", "viewer"], "cat /tmp/file; echo done");
+        assert!(!out.out.contains("secret") && out.err.contains(why), "{dir}: {out:?}");
+    }
+}

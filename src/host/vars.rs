@@ -4,6 +4,7 @@ use super::accounts::Account;
 use crate::profile::Vars;
 use crate::spec::is_needed;
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// How much of user-dirs.dirs is read, in bytes.
@@ -74,10 +75,26 @@ pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) ->
         places: places(&home, &written),
         homes: own_homes(&home_path, accounts, uid),
         other_homes: others.map(|account| account.home.clone()).filter(|home| home.parent().is_some()).collect(),
+        cwd_is_temporary: is_temporary(cwd, env),
         rlimits: rlimits(),
         profiles,
         names,
     }
+}
+
+/// Whether a directory is one where programs put temporary files and sockets: anybody may make files in it, and only
+/// their owners may remove them (the sticky bit), or it is /tmp, /var/tmp or what a variable names.
+fn is_temporary(dir: &Path, env: &BTreeMap<String, String>) -> bool {
+    let Ok(found) = dir.metadata() else { return false };
+    let id = (found.dev(), found.ino());
+    let anybody = found.mode() & 0o002 != 0;
+    let usual = ["/tmp", "/var/tmp"].map(Path::new);
+    let named = ["TMPDIR", "TMP", "TEMP", "TEMPDIR"].into_iter().filter_map(|name| env.get(name).map(Path::new));
+    let same = |path: &Path| path == dir || path.metadata().is_ok_and(|other| (other.dev(), other.ino()) == id);
+    (anybody && found.mode() & 0o1000 != 0)
+        || usual.contains(&dir)
+        || (anybody && usual.into_iter().any(same))
+        || named.filter(|path| path.is_absolute()).any(same)
 }
 
 /// The paths that decide which profiles apply: each link on the way to the profiles' directory; the real paths of that
@@ -132,7 +149,8 @@ fn places(home: &str, written: &str) -> BTreeMap<String, String> {
             continue;
         };
         let value = value.trim_matches('"').replace("$HOME", home);
-        // The file says that there is no such directory by setting it to the home itself.
+        // The file says that there is no such directory by setting it to the home itself. Other directories that are too
+        // wide are no places either, but that is for whoever names the place to say.
         if let Some(place) = places.get_mut(&format!("xdg-{}", name.to_lowercase()))
             && value.starts_with('/')
             && Path::new(&value) != Path::new(home)

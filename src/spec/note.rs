@@ -6,8 +6,11 @@ use std::path::PathBuf;
 /// A part of a profile that is left out, and why. `Display` gives the sentence for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
-    /// A rule for the current directory, which is one that must not be shown as a whole, such as a home.
+    /// A rule for the current directory, or for a well-known directory, which is one that must not be shown as a whole,
+    /// such as a home.
     TooWide {
+        /// The well-known directory's name, such as `xdg-download`; none for the current directory.
+        place: Option<String>,
         /// The directory.
         path: PathBuf,
         /// Why it must not be shown, as the rest of a sentence: `holds your home directory`.
@@ -30,7 +33,12 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Note::TooWide { path, why } => write!(
+            Note::TooWide { place: Some(place), path, why } => write!(
+                f,
+                "{place} is {}, which {why} and is not shown inside; user-dirs.dirs names another directory, or --rw PATH",
+                path.display()
+            ),
+            Note::TooWide { place: None, path, why } => write!(
                 f,
                 "{} {why} and is not shown inside; start elsewhere, or name what the program may see: --ro PATH, --rw PATH",
                 path.display()

@@ -154,6 +154,7 @@ pub fn vars(facts: &Facts) -> Vars {
         places: places.into(),
         homes: vec![facts.home.clone()],
         other_homes: vec!["/home/bob".into()],
+        cwd_is_temporary: false,
         rlimits: BTreeMap::new(),
         profiles: vec![facts.home.join(".config/sbx")],
     }

@@ -1,7 +1,7 @@
 //! A host of the test's own: a root directory in a user and a mount namespace, with the real host's system in it and what the test
 //! adds. The tests of other layouts run sbx there.
 
-use super::place::{Place, Ran, copy_program, ran, sbx};
+use super::place::{Place, Ran, ran, sbx};
 use std::process::{Command, Stdio};
 
 /// Builds the root and executes `$@` in it. `$ROOT` is the new root, `$SETUP` the test's part.
@@ -13,6 +13,8 @@ for path in /*; do
   elif [ -d "$path" ]; then mkdir "$ROOT$path"; mount --rbind "$path" "$ROOT$path"
   fi
 done
+: > "$ROOT$SBX"
+mount --bind "$PROGRAM" "$ROOT$SBX"
 cd "$ROOT"
 eval "$SETUP"
 mkdir -p .old
@@ -22,6 +24,9 @@ umount -l /.old
 rmdir /.old
 exec unshare --user --map-user="$ID_USER" --map-group="$ID_GROUP" -- "$@"
 "#;
+
+/// Where sbx lies on the host, which need not have the directory that it was built in.
+const PROGRAM: &str = "/.sbx";
 
 /// A host to run sbx on, as the caller's own user.
 pub struct Host<'p> {
@@ -78,7 +83,13 @@ impl<'p> Host<'p> {
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-root-user", "--mount", "--", "/bin/sh", "-c", SCRIPT, "sh"]).args(program);
         command.env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", self.place.home());
-        command.env("ROOT", root).env("SETUP", &self.setup).env("LEFT_OUT", &self.left_out).env("WORK", &self.work);
+        command
+            .env("SBX", PROGRAM)
+            .env("PROGRAM", sbx())
+            .env("ROOT", root)
+            .env("SETUP", &self.setup)
+            .env("LEFT_OUT", &self.left_out)
+            .env("WORK", &self.work);
         command.env("ID_USER", self.id.unwrap_or(uid).to_string()).env("ID_GROUP", self.id.unwrap_or(gid).to_string());
         command.env("NO_COLOR", "1").envs(self.env.iter().cloned()).stdin(Stdio::null()).current_dir("/");
         command
@@ -86,23 +97,12 @@ impl<'p> Host<'p> {
 
     /// Runs sbx on the host.
     pub fn run(&self, args: &[&str]) -> Ran {
-        let program = self.program();
-        ran(self.command(&[&[program.as_str()], args].concat()).output().unwrap())
+        ran(self.command(&[&[PROGRAM], args].concat()).output().unwrap())
     }
 
     /// Runs a shell script on the host, in which sbx is `$SBX`.
     pub fn script(&self, script: &str) -> Ran {
-        let mut command = self.command(&["/bin/sh", "-c", script]);
-        ran(command.env("SBX", self.program()).output().unwrap())
-    }
-
-    /// sbx, beside the test's other files: the host need not have the directory that it was built in.
-    fn program(&self) -> String {
-        let program = self.place.dir.path().join("sbx");
-        if !program.exists() {
-            copy_program(sbx(), &program);
-        }
-        program.into_os_string().into_string().unwrap()
+        ran(self.command(&["/bin/sh", "-c", script]).output().unwrap())
     }
 
     /// Runs a shell script in a sandbox on the host.

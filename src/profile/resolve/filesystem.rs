@@ -36,10 +36,11 @@ impl Builder<'_> {
         let mut paths: BTreeMap<Vec<u8>, (usize, PathRule)> = BTreeMap::new();
         for (name, value) in self.merged.map("filesystem.paths") {
             let (Some(path), Some((mode, options))) = (self.path(name), self.mode(value)) else { continue };
-            if name.text.starts_with("${CWD}")
+            let place = name.text.split('/').next().filter(|word| word.starts_with("xdg-")).map(str::to_owned);
+            if (name.text.starts_with("${CWD}") || place.is_some())
                 && let Some(why) = self.too_wide(&path, mode)
             {
-                self.notes.push(Note::TooWide { path, why });
+                self.notes.push(Note::TooWide { place, path, why });
                 continue;
             }
             let project = self.sources.get(name.at.source).is_some_and(|source| source.project);
@@ -68,14 +69,19 @@ impl Builder<'_> {
         }
     }
 
-    /// Why a rule for `${CWD}` must not be applied, or none: it must not show a whole home, make the profiles of the
-    /// next sandbox writable, or show a private directory, merely because sbx was started there.
+    /// Why a rule for `${CWD}` or a place must not be applied, or none: it must not show a whole home or other programs'
+    /// sockets in /tmp, make the profiles of the next sandbox writable, or show a private directory, merely because sbx
+    /// was started there, or user-dirs.dirs names it.
     fn too_wide(&self, path: &Path, mode: Mode) -> Option<&'static str> {
         let runtime = self.vars.names.get("XDG_RUNTIME_DIR").map(PathBuf::from);
         let home = self.vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
         let homes = self.vars.homes.iter().chain(&self.vars.other_homes).chain([&home]);
         if homes.into_iter().any(|home| home.starts_with(path)) {
             Some("holds your home directory")
+        } else if ["/tmp", "/var/tmp"].iter().any(|dir| path == Path::new(dir))
+            || (self.vars.cwd_is_temporary && self.vars.names.get("CWD").is_some_and(|cwd| Path::new(cwd) == path))
+        {
+            Some("holds temporary files of other programs")
         } else if mode == Mode::Rw
             && self.vars.profiles.iter().any(|way| way.starts_with(path) || path.starts_with(way))
         {
