@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Host, Place, tools, userns};
+use common::{Host, Need, Place, tools, userns};
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 const PROFILES: [&str; 5] = ["default", "ci", "shell", "viewer", "browser"];
 
@@ -145,4 +146,47 @@ fn a_well_known_directory_that_is_too_wide_is_not_shown() {
         let out = host.sh(&["--profile", "viewer"], "cat /tmp/file; echo done");
         assert!(!out.out.contains("secret") && out.err.contains(why), "{dir}: {out:?}");
     }
+}
+
+#[test]
+fn helpers_are_roots_whatever_path_says() {
+    let ranges = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
+    // SAFETY: it takes no argument and cannot fail.
+    let named = ranges.lines().any(|line| line.starts_with("sbx-test:")) && unsafe { libc::getuid() } != 0;
+    need!(userns(), tools(&["newuidmap", "xdg-dbus-proxy", "dbus-daemon"]), Need::new("subids", named, "no ranges"));
+    let place = Place::new();
+    let bin = place.dir.path().join("work/venv/bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    std::fs::create_dir_all(place.work().join("deeper")).unwrap();
+    for name in ["newuidmap", "newgidmap", "xdg-dbus-proxy"] {
+        let text = format!("#!/bin/sh\ntouch {}/ran\nexec /usr/bin/{name} \"$@\"\n", place.work().display());
+        let file = place.write(&format!("work/venv/bin/{name}"), &text);
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    symlink(&bin, place.dir.path().join("link")).unwrap();
+    let bus = place.dir.path().join("bus");
+    let daemon = std::process::Command::new("dbus-daemon")
+        .arg("--session")
+        .arg("--nofork")
+        .arg("--nopidfile")
+        .arg(format!("--address=unix:path={}", bus.display()))
+        .spawn()
+        .unwrap();
+    let _daemon = common::process::Daemon(daemon);
+    assert!(common::until(|| bus.exists()));
+    for path in [bin.clone(), place.dir.path().join("link")] {
+        for flags in [&["--user", "range"][..], &["--set", "dbus.session.policy=filter"]] {
+            let mut command = place.command();
+            command.env("PATH", format!("{}:/usr/bin:/bin", path.display())).current_dir(place.work().join("deeper"));
+            command.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", bus.display()));
+            common::ran(command.args(flags).args(["--", "true"]).output().unwrap()).ok();
+            assert!(!place.work().join("ran").exists(), "{} {flags:?}", path.display());
+        }
+    }
+    // Where the system has none, the error says why that in PATH is not taken.
+    let setup = "for name in newuidmap newgidmap; do mount --bind /dev/null usr/bin/$name; done; mkdir home; \
+                 cp -r $WORK/venv home";
+    let host = Host::new(&place, setup).env("PATH", "/home/venv/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+    let error = host.run(&["--user", "range", "--", "true"]).failed(125);
+    assert!(error.contains("/home/venv/bin/newuidmap is not used: "), "{error}");
 }

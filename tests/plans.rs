@@ -88,7 +88,7 @@ fn plans_on_other_hosts_differ_where_they_should() {
         ("no subordinate ids", Facts { subuid: Vec::new(), subgid: Vec::new(), ..debian() }),
         ("no /dev/fuse, no GPU, no helpers", {
             let mut facts = debian();
-            facts.helpers.clear();
+            facts.helpers.found.clear();
             facts.desktop.devices.values_mut().for_each(Vec::clear);
             facts
         }),
@@ -120,7 +120,7 @@ fn plans_on_other_hosts_differ_where_they_should() {
             facts.top.retain(|(name, _)| !["lib64", "boot"].contains(&name.as_str()));
             facts.top.push(("src".into(), Kind::Dir));
             facts.desktop = DesktopFacts { runtime_dir: "/run/user/0".into(), ..DesktopFacts::default() };
-            facts.helpers.clear();
+            facts.helpers.found.clear();
             facts
         }),
     ];

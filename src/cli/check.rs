@@ -3,7 +3,7 @@
 use super::{args, layers, output};
 use crate::child::Trial;
 use crate::error::Result;
-use crate::host::{self, Facts};
+use crate::host::{self, Facts, Helpers};
 use crate::spec::{Namespace, Process, Sandbox, User};
 use crate::sys::{self, Errno};
 use crate::{launch, plan};
@@ -244,13 +244,14 @@ fn helpers(facts: &Facts, rows: &mut Vec<Row>) {
         ("xdg-dbus-proxy", "xdg-dbus-proxy", "a filtered session bus"),
     ];
     let path = facts.env.get("PATH").map_or("", String::as_str);
-    let found = host::helpers(&names.map(|(name, _, _)| name), path, &facts.cwd);
+    let found = Helpers::find(&names.map(|(name, _, _)| name), path);
     for (name, package, purpose) in names {
         match found.get(name) {
-            Some(file) => rows.push(Row::ok(name, file.display().to_string())),
-            None => {
+            Ok(file) => rows.push(Row::ok(name, file.display().to_string())),
+            Err(why) => {
                 let fix = format!("apt-get install {package}");
-                rows.push(Row::bad(name, false, format!("not in PATH; {purpose} needs it"), true, fix));
+                let why = found.refused.get(name).unwrap_or(&why);
+                rows.push(Row::bad(name, false, format!("{why}; {purpose} needs it"), true, fix));
             }
         }
     }

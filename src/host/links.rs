@@ -108,7 +108,7 @@ impl Caller<'_> {
 }
 
 /// The user id that the owner of the system's files has here, if root is not mapped in this user namespace.
-fn unmapped_root() -> Option<u32> {
+pub(super) fn unmapped_root() -> Option<u32> {
     let overflow = std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok()?.trim().parse().ok()?;
     let system = Path::new("/usr").metadata().ok()?.uid();
     (system == overflow).then_some(overflow)

@@ -5,13 +5,16 @@
 mod accounts;
 mod cgroup;
 mod desktop;
+mod helpers;
 mod links;
 mod paths;
 mod vars;
+mod walk;
 
 pub use accounts::{Account, Range};
 pub use cgroup::{CgroupFacts, Delegated, Hierarchy, Manager, SbxService, ScopeManager, own_cgroup};
 pub use desktop::{Compositor, DesktopFacts, Documents, WaylandFacts, bus_path};
+pub use helpers::Helpers;
 pub use links::LinkWriters;
 pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Kind, NamedFile, Paths, below};
@@ -50,8 +53,8 @@ pub struct Facts {
     pub subuid: Vec<Range>,
     /// Ranges in /etc/subgid that belong to the caller.
     pub subgid: Vec<Range>,
-    /// Paths of the helper programs that were found, by name.
-    pub helpers: BTreeMap<String, PathBuf>,
+    /// The helper programs that the sandbox needs.
+    pub helpers: Helpers,
     /// The caller's working directory.
     pub cwd: PathBuf,
     /// The caller's home directory.
@@ -246,7 +249,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         },
         subuid: ranges("/etc/subuid"),
         subgid: ranges("/etc/subgid"),
-        helpers: helpers(&wanted, env.get("PATH").map_or("", String::as_str), &cwd),
+        helpers: Helpers::find(&wanted, env.get("PATH").map_or("", String::as_str)),
         top: paths.take_top(),
         system: if confined { paths::system() } else { Vec::new() },
         pid: std::process::id(),
@@ -294,22 +297,4 @@ pub fn cgroup_facts(
 ) -> CgroupFacts {
     let name = accounts.iter().find(|account| account.uid == uid).map_or_else(|| uid.to_string(), |a| a.name.clone());
     cgroup::probe(limits, uid, &name, env)
-}
-
-/// Finds programs in `path` (PATH) by name. Files below the caller's working directory that do not belong to root are
-/// skipped: they may be what the sandbox is to protect from, and helpers run outside of it.
-pub fn helpers(names: &[&str], path: &str, cwd: &Path) -> BTreeMap<String, PathBuf> {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    let program = |file: &PathBuf| {
-        std::fs::metadata(file).is_ok_and(|facts| {
-            let trusted = facts.uid() == 0 || !file.starts_with(cwd);
-            facts.is_file() && facts.permissions().mode() & 0o111 != 0 && trusted
-        })
-    };
-    let dirs: Vec<&Path> = path.split(':').map(Path::new).filter(|dir| dir.is_absolute()).collect();
-    let found = names.iter().filter_map(|name| {
-        let file = dirs.iter().map(|dir| dir.join(name)).find(program)?;
-        Some(((*name).to_owned(), file))
-    });
-    found.collect()
 }

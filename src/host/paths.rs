@@ -3,6 +3,7 @@
 
 use super::DesktopFacts;
 use super::links::{Caller, LinkWriters};
+use super::walk::Walk;
 use crate::spec::{Mode, Namespace, Root, SYSTEM, Sandbox, lies_in_system};
 use crate::sys;
 use serde::{Serialize, Serializer};
@@ -87,9 +88,6 @@ pub(super) struct Homes<'a> {
     /// All accounts.
     pub accounts: &'a [super::Account],
 }
-
-/// How many links the kernel follows in one path before it fails with ELOOP: path_resolution(7).
-const MAX_LINKS: usize = 40;
 
 impl Paths {
     /// For tests: these paths and their parents.
@@ -442,76 +440,6 @@ pub fn below(root: &Path, path: &Path) -> PathBuf {
         return path.to_owned();
     }
     root.join(path.strip_prefix("/").unwrap_or(path)).components().collect()
-}
-
-/// Walks along a path below a root, component by component, as the kernel resolves it.
-struct Walk {
-    /// The current path on the host, links resolved.
-    real: Vec<u8>,
-    /// Length of the root in `real`, in bytes.
-    base: usize,
-    /// Offset in `real` at which the last component starts.
-    last: usize,
-    /// The path that is walked, or the text of the last link and what was left behind it.
-    rest: Vec<u8>,
-    /// Offset in `rest` of the next component.
-    at: usize,
-    /// How many links were followed.
-    links: usize,
-}
-
-impl Walk {
-    fn new(root: &Path, path: &Path) -> Walk {
-        let real = root.as_os_str().as_bytes().strip_suffix(b"/").unwrap_or(root.as_os_str().as_bytes()).to_vec();
-        let rest = path.as_os_str().as_bytes().to_vec();
-        Walk { base: real.len(), last: real.len(), real, rest, at: 0, links: 0 }
-    }
-
-    /// Goes to the next component; false at the end of the path.
-    fn step(&mut self) -> bool {
-        while let Some(rest) = self.rest.get(self.at..).filter(|rest| !rest.is_empty()) {
-            let length = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
-            let part = rest.get(..length).unwrap_or_default();
-            self.at += length + 1;
-            match part {
-                b"" | b"." => {}
-                b".." => {
-                    let parent = self.real.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-                    self.real.truncate(parent.max(self.base));
-                }
-                _ => {
-                    self.last = self.real.len();
-                    self.real.push(b'/');
-                    self.real.extend(part);
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
-    /// Follows a link, with this text, at the current path. False after more than [`MAX_LINKS`].
-    fn follow(&mut self, text: &Path) -> bool {
-        self.links += 1;
-        self.real.truncate(if text.is_absolute() { self.base } else { self.last });
-        let mut rest = text.as_os_str().as_bytes().to_vec();
-        rest.push(b'/');
-        rest.extend(self.rest.get(self.at..).unwrap_or_default());
-        (self.rest, self.at) = (rest, 0);
-        self.links <= MAX_LINKS
-    }
-
-    fn host(&self) -> &OsStr {
-        OsStr::from_bytes(&self.real)
-    }
-
-    /// The current path below the root.
-    fn inside(&self) -> PathBuf {
-        match self.real.get(self.base..) {
-            Some(path) if !path.is_empty() => OsStr::from_bytes(path).into(),
-            _ => PathBuf::from("/"),
-        }
-    }
 }
 
 fn kind_of(path: &Path) -> std::io::Result<(Kind, Permissions)> {

@@ -167,11 +167,11 @@ fn bus(
         plan.socket(facts, path, socket)?;
         return Ok(());
     }
-    let Some(program) = facts.helpers.get("xdg-dbus-proxy") else {
-        return Err(Error::new("a filtered session bus needs xdg-dbus-proxy, which is not in PATH")
+    let program = facts.helpers.get("xdg-dbus-proxy").map_err(|why| {
+        Error::new(format!("a filtered session bus needs xdg-dbus-proxy, {why}"))
             .origin(&bus.origin)
-            .hint("install it: apt-get install xdg-dbus-proxy; or --set dbus.session.policy=none"));
-    };
+            .hint("install it: apt-get install xdg-dbus-proxy; or --set dbus.session.policy=none")
+    })?;
     let socket = plan.inside(sandbox, facts, runtime, "bus");
     if sandbox.desktop.portals.contains("file-chooser") {
         match &facts.desktop.documents {

@@ -108,8 +108,8 @@ pub enum Readiness {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Confinement {
-    /// The caller's rights: the same user, environment and namespaces; but not the caller's standard input and output,
-    /// and a process group of its own.
+    /// The caller's rights: the same user and namespaces; but not the caller's standard input and output, of the
+    /// environment only what names the user and the session, and a process group of its own.
     Caller,
     /// A sandbox of its own, which shows what it needs and nothing else.
     Sandbox(Box<Confined>),

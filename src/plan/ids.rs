@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::host::{Facts, Range};
 use crate::spec::{Sandbox, User, UserNamespace};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One line of /proc/PID/uid_map or gid_map: `count` ids from `inside` on stand for those from `outside` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -132,8 +132,8 @@ fn range(sandbox: &Sandbox, facts: &Facts) -> Result<IdPlan> {
         }
     }
     let helper = |name: &str| {
-        facts.helpers.get(name).cloned().ok_or_else(|| {
-            Error::new(format!("user `range` needs {name}, which is not in PATH"))
+        facts.helpers.get(name).map(Path::to_owned).map_err(|why| {
+            Error::new(format!("user `range` needs {name}, {why}"))
                 .origin(origin)
                 .hint("install it: apt-get install uidmap (Debian), dnf install shadow-utils (Fedora)")
         })

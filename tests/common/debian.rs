@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use sbx::host::{Account, Compositor, DesktopFacts, Documents, Facts, Kind, Paths, Range, Settings, WaylandFacts};
+use sbx::host::{
+    Account, Compositor, DesktopFacts, Documents, Facts, Helpers, Kind, Paths, Range, Settings, WaylandFacts,
+};
 use sbx::profile::Vars;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -98,9 +100,12 @@ pub fn debian() -> Facts {
         group_names: vec![("root".into(), 0), ("sudo".into(), 27), ("alice".into(), 1000)],
         subuid: vec![Range { start: 100_000, count: 65_536 }],
         subgid: vec![Range { start: 100_000, count: 65_536 }],
-        helpers: ["newuidmap", "newgidmap", "xdg-dbus-proxy"]
-            .map(|name| (name.to_owned(), PathBuf::from("/usr/bin").join(name)))
-            .into(),
+        helpers: Helpers {
+            found: ["newuidmap", "newgidmap", "xdg-dbus-proxy"]
+                .map(|name| (name.to_owned(), PathBuf::from("/usr/bin").join(name)))
+                .into(),
+            refused: BTreeMap::new(),
+        },
         cwd: "/home/alice/src/tool".into(),
         home: "/home/alice".into(),
         env: strings(&[("LANG", "C.UTF-8"), ("TERM", "xterm"), ("SSH_AUTH_SOCK", "/run/user/1000/ssh")]),

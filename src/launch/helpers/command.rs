@@ -5,11 +5,17 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+/// Variables that programs of the host are given, with the caller's values. No others: many name files whose code is
+/// loaded (LD_PRELOAD, GIO_EXTRA_MODULES), and may lead to a directory that somebody else wrote.
+const PASSED: [&str; 5] = ["DBUS_SESSION_BUS_ADDRESS", "HOME", "LOGNAME", "USER", "XDG_RUNTIME_DIR"];
+
 /// A program of the host, to be started without standard input, in the root directory and a process group of its own.
 #[expect(clippy::disallowed_methods, reason = "this is the place")]
 pub(super) fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).current_dir("/").process_group(0);
+    command.env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("LC_ALL", "C.UTF-8");
+    command.envs(PASSED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     command
 }
 

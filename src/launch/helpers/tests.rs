@@ -53,6 +53,18 @@ fn a_byte_or_a_line_says_that_a_helper_is_ready() {
 }
 
 #[test]
+fn a_helper_is_given_the_variables_of_the_user_and_the_session_and_no_others() {
+    assert!(std::env::vars_os().any(|(name, _)| name == "PATH"), "the tests have an environment");
+    let known = "DBUS_SESSION_BUS_ADDRESS|HOME|LC_ALL|LOGNAME|PATH|USER|XDG_RUNTIME_DIR|PWD|OLDPWD|SHLVL|_";
+    let script = format!(
+        "[ \"$PATH\" = /usr/bin:/bin:/usr/sbin:/sbin ] || exit 1; \
+         for name in $(env | sed 's/=.*//'); do case $name in {known}) ;; *) exit 1;; esac; done; \
+         printf x > /proc/self/fd/$0; exec sleep 60"
+    );
+    started(&self::script(&script, Readiness::Byte, NOTE)).expect_ready(&mut wait).unwrap();
+}
+
+#[test]
 fn a_file_says_that_a_helper_is_ready() {
     let dir = tempfile::tempdir().unwrap();
     let path: PathBuf = dir.path().join("socket");
