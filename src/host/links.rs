@@ -1,17 +1,15 @@
 //! Who may have put a symbolic link where it is: whoever may write to a directory on the way to it.
 
 use super::accounts::{Account, members};
+use crate::spec::SYSTEM;
 use crate::sys;
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Top-level directories that only administrators and packages write to. For root as the caller, links in them are the
-/// system's.
-const SYSTEM: [&str; 18] = [
-    "bin", "boot", "dev", "etc", "gnu", "lib", "lib32", "lib64", "libx32", "nix", "opt", "proc", "run", "sbin", "snap",
-    "sys", "usr", "var",
-];
+/// Top-level directories that only administrators and packages write to, beside those of the system ([`SYSTEM`]). For
+/// root as the caller, links in all of them are the system's.
+const ADMINISTERED: [&str; 5] = ["boot", "dev", "proc", "run", "sys"];
 
 /// Who may have put a link where it is. A link that leads out of these directories may lead wherever they like.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -102,7 +100,8 @@ impl Caller<'_> {
             return !self.home.starts_with(dir) && names.next().is_some() && !hidden;
         }
         let top = dir.iter().nth(1);
-        let system = self.uid == 0 && top.is_none_or(|top| SYSTEM.iter().any(|name| OsStr::new(name) == top));
+        let system = self.uid == 0
+            && top.is_none_or(|top| SYSTEM.iter().chain(&ADMINISTERED).any(|name| OsStr::new(name) == top));
         !system && !self.home.starts_with(dir)
     }
 }
