@@ -107,7 +107,7 @@ impl Paths {
         let mut paths = Paths::default();
         paths.kinds.insert("/".into(), Kind::Dir);
         paths.look(Path::new("/"), path);
-        paths.judge_links(path, home, accounts);
+        paths.judge_links(path, &Homes { own: &[home], others: &[], accounts });
         paths
     }
 
