@@ -9,7 +9,8 @@ use sbx::plan;
 use sbx::profile::{Failed, Loader, Merged, resolve};
 use std::fmt::Write;
 
-const PROFILES: [&str; 8] = ["base/host", "base/desktop", "base/test", "default", "browser", "ci", "shell", "viewer"];
+const PROFILES: [&str; 9] =
+    ["base/host", "base/desktop", "base/test", "base/worktree", "default", "browser", "ci", "shell", "viewer"];
 
 /// The plan as `sbx plan` prints it, or the error.
 fn planned(profile: &str, flags: &str, facts: &Facts) -> String {

@@ -80,6 +80,7 @@ fn alone() -> std::sync::MutexGuard<'static, ()> {
 fn every_profile_holds_what_it_says() {
     need!(userns());
     let (_alone, place) = (alone(), Place::new());
+    place.write("work/.git/config", "");
     let list = place.run(&["profile", "list", "--json"]).ok();
     let list: serde_json::Value = serde_json::from_str(&list).unwrap();
     let before = traces();
@@ -89,6 +90,7 @@ fn every_profile_holds_what_it_says() {
         assert_eq!(failures(&outcomes), Vec::<String>::new(), "{name}");
         let tried = with(&outcomes, "held").len() + with(&outcomes, "shared").len();
         assert!(tried >= 60, "{name}: {tried}");
+        assert_eq!(outcomes["worktree"].0, "held", "{name}");
         if name == "default" {
             let shared = ["sibling-memory-file"].map(str::to_owned);
             assert_eq!(with(&outcomes, "shared"), shared.into());
@@ -101,6 +103,7 @@ fn every_profile_holds_what_it_says() {
 fn what_is_shared_on_purpose_is_no_failure() {
     need!(userns());
     let (_alone, place) = (alone(), Place::new());
+    place.write("work/.git/config", "");
     let home = place.home().display().to_string();
     for (flags, shared) in [
         (&["--net", "host"][..], &["namespace-net", "loopback"][..]),
@@ -111,6 +114,8 @@ fn what_is_shared_on_purpose_is_no_failure() {
         (&["--set", "namespaces.nested=allow", "--user", "root"], &["nested-unshare"]),
         (&["--rw", &home], &["home", "start-files", "host-write"]),
         (&["--ro", "/tmp"], &["tmp", "socket", "beside"]),
+        (&["--rw", "."], &["worktree"]),
+        (&["--profile", "ci", "--rw", ".git"], &["worktree"]),
         (&["--set", "security.setuid_bits=allow"], &["set-id-make"]),
         (&["--set", "security.syscalls.allow=[\"chmod\"]"], &["set-id-make"]),
         (&["--as-pid-1"], &[]),

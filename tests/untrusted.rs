@@ -76,9 +76,15 @@ fn our_own_file_cannot_be_changed_by_a_script_that_executes_it() {
     let mode = || own.metadata().unwrap().mode() & 0o7777;
     let before = mode();
     let mut command = Command::new(&own);
-    command.args(["--profile", "ci", "--", "./tool"]).current_dir(place.work());
-    command.env_clear().env("HOME", place.home()).env("PATH", "/usr/bin:/bin").stdout(full);
-    let mut child = command.spawn().unwrap();
+    // Under Landlock, which is used where programs may not mount, the file cannot be executed at all.
+    let mut refused = Command::new(&own);
+    refused.args(["--profile", "ci", "--", "./tool"]).current_dir(place.work());
+    let refused = ran(refused.env_clear().env("HOME", place.home()).env("PATH", "/usr/bin:/bin").output().unwrap());
+    assert!(refused.status == Some(126) && mode() == before, "{refused:#?}");
+    const MOUNTS: [&str; 4] = ["--profile", "ci", "--set", "namespaces.nested=allow"];
+    command.args(MOUNTS).args(["--", "./tool"]).current_dir(place.work());
+    let mut child =
+        command.env_clear().env("HOME", place.home()).env("PATH", "/usr/bin:/bin").stdout(full).spawn().unwrap();
     let mut tried = None;
     until(|| {
         for pid in descendants(child.id()) {
@@ -97,7 +103,7 @@ fn our_own_file_cannot_be_changed_by_a_script_that_executes_it() {
     // Programs still start and fail as before.
     let run = |args: &[&str]| {
         let mut command = Command::new(&own);
-        command.args(["-q", "--profile", "ci"]).args(args).current_dir(place.work());
+        command.arg("-q").args(MOUNTS).args(args).current_dir(place.work());
         ran(command.env_clear().env("HOME", place.home()).env("PATH", "/usr/bin:/bin").output().unwrap())
     };
     let ran = run(&["--env", "A=b c", "--", "sh", "-c", "echo \"$0|$1|$A\"; exit 7", "x y", ""]);
@@ -139,7 +145,8 @@ fn what_a_program_that_mounts_gets_out_of_the_way_is_not_promised() {
         let all = [&["--profile", "ci", "--ro", &script][..], flags, &["--", "python3", &script]].concat();
         place.run(&all)
     };
-    let refused = attack(&["--mask", "secret"]).failed(125);
+    let mounts = ["--set", "namespaces.nested=allow"];
+    let refused = attack(&[&mounts[..], &["--mask", "secret"]].concat()).failed(125);
     assert!(refused.contains("secret cannot be `masked` here") && refused.contains("no-mount"), "{refused}");
     assert!(place.work().join("secret").exists());
     for nested in ["no-mount", "deny"] {
@@ -149,7 +156,7 @@ fn what_a_program_that_mounts_gets_out_of_the_way_is_not_promised() {
         assert!(place.work().join("secret").exists());
     }
     // A note says where it does not hold.
-    let said = attack(&["--mask", "secret,prefer"]);
+    let said = attack(&[&mounts[..], &["--mask", "secret,prefer"]].concat());
     assert!(said.err.contains("secret is not `masked` for all programs"), "{said:#?}");
     assert_eq!(said.out, "renamed\n", "{said:#?}");
     // Nested user namespaces without mounts are what browsers need.

@@ -64,6 +64,14 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
         output::complain(&Error::new(format!("the program was ended after {time} (process.timeout)")));
     }
     verdict(&plan, outcome, status);
+    for absent in plan.view.absent.iter().filter(|absent| absent.path.symlink_metadata().is_ok()) {
+        let line = if absent.origin.0.is_empty() { String::new() } else { format!(" ({})", absent.origin) };
+        status.note(&format!(
+            "{} was not there when the program started, and is there now: tools outside may run what it names, so look at it \
+             first{line}",
+            absent.path.display()
+        ));
+    }
     if matches!(outcome, Outcome::Signaled(libc::SIGSEGV | libc::SIGSYS)) && is_of_32_bits(&plan) {
         status.note(
             "the program is one of 32 bits, whose system calls the filter refuses: --set 'security.arch=[\"native\",\"x86\"]' lets \

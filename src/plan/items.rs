@@ -1,7 +1,6 @@
 //! Decides what each path of the view is to be, from the root's defaults, the desktop's services and the profile's
 //! paths. How each is mounted is decided after that, in [`super::place`].
 
-use super::Closed;
 use super::ids::IdPlan;
 use super::item::{Item, ItemKind, Items, base, own};
 use super::links::{self, circle, followed};
@@ -9,13 +8,14 @@ use super::note::{NotInMode, Note};
 use super::project::{self, Others};
 use super::root;
 use super::tree::within;
+use super::{Absent, Closed};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
 use crate::spec::{Mode, Options, Origin, PathRule, Root, Sandbox};
 use std::path::{Path, PathBuf};
 
 /// Collects the items of the whole view. `services` are those of the desktop; `closed` receives paths that need no
-/// mask.
+/// mask, `not_there` those that are not there to be made read-only.
 ///
 /// # Errors
 ///
@@ -27,6 +27,7 @@ pub(super) fn collect(
     services: Vec<(PathBuf, Item)>,
     notes: &mut Vec<Note>,
     closed: &mut Vec<Closed>,
+    not_there: &mut Vec<Absent>,
 ) -> Result<Items> {
     let mut items = Items::new();
     root::add(&mut items, sandbox, facts, ids)?;
@@ -102,6 +103,8 @@ pub(super) fn collect(
             if rule.options.optional || rule.mode == Mode::Hidden {
                 if facts.paths.denied(&source) {
                     notes.push(Note::LeftOut { path: source });
+                } else if rule.mode == Mode::Ro && writable_dir(&items, &real).is_some() {
+                    not_there.push(Absent { path: source, origin: rule.origin.clone() });
                 }
                 continue;
             } else if special(sandbox, &real) && hides && !shown {
@@ -148,11 +151,7 @@ pub(super) fn collect(
         }
     }
     for (rule, links) in linked {
-        let writable = |path| match items.nearest(path) {
-            Some((dir, Item { what: ItemKind::Bind { ro: false, device: false, .. }, .. })) => Some(dir),
-            _ => None,
-        };
-        let Some(why) = links::replaceable(rule, &links, writable) else { continue };
+        let Some(why) = links::replaceable(rule, &links, |path| writable_dir(&items, path)) else { continue };
         let (path, mode) = (rule.path.clone(), rule.mode);
         if rule.options.prefer {
             notes.push(Note::Path { path, mode, origin: rule.origin.clone(), why: NotInMode::Cannot(why) });
@@ -165,6 +164,14 @@ pub(super) fn collect(
     }
     compose(&mut items, facts, root, notes)?;
     Ok(items)
+}
+
+/// The writable directory of the host that a path inside lies in, or is.
+fn writable_dir<'p>(items: &Items, path: &'p Path) -> Option<&'p Path> {
+    match items.nearest(path) {
+        Some((dir, Item { what: ItemKind::Bind { ro: false, device: false, .. }, .. })) => Some(dir),
+        _ => None,
+    }
 }
 
 /// The real paths of everything that the profile shows writable, each with the line that does.

@@ -54,7 +54,7 @@ pub use lockdown::LockdownPlan;
 pub use namespaces::NamespacePlan;
 pub use note::{MissingNamespace, NotInMode, Note};
 pub use op::{Attributes, Op};
-pub use parts::{Closed, Create, Placed};
+pub use parts::{Absent, Closed, Create, Placed};
 pub use portal_caller::PortalCaller;
 pub use process::ProcessPlan;
 pub use receipt::{Enforced, Extent, Receipt, receipt};

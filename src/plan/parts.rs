@@ -28,6 +28,15 @@ pub struct Placed {
     pub ensure: Option<u32>,
 }
 
+/// A path that is to be read-only in a writable directory, and is not there yet: the program can make it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Absent {
+    /// Path on the host.
+    pub path: PathBuf,
+    /// The line that has it read-only.
+    pub origin: Origin,
+}
+
 /// A path whose optional mask is left out, because the program cannot open it anyway: nothing is there, or this user
 /// may not open it on the host either and no other id is mapped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -193,8 +193,12 @@ impl ReceiptBuilder<'_> {
             if let Ok(landlock) = &self.plan.lockdown.landlock {
                 by.extend(landlock_mechanism(landlock, &rule.path, rule.mode));
             }
-            let missing: Vec<_> =
+            let mut missing: Vec<_> =
                 self.plan.notes.iter().filter(|note| note.denies_path(rule)).map(Note::to_string).collect();
+            if self.plan.view.absent.iter().any(|absent| absent.origin == rule.origin) {
+                missing
+                    .push("it is not there yet, and the program can make it; a note at the end says if it has".into());
+            }
             let by = if missing.is_empty() { by } else { Vec::new() };
             self.line(setting, &rule.origin, by, missing);
         }

@@ -5,9 +5,10 @@ use super::tree::upwards;
 use super::{Op, Placed, item};
 use crate::error::{Error, Result};
 use crate::host::Facts;
-use crate::spec::{Root, Sandbox};
+use crate::spec::{PathRule, Root, Sandbox};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 /// Refuses a mode that the program could undo by mounting in a namespace of its own, or notes it if the rule has
 /// `prefer`. There, the program can get mounts below a directory that it may write to out of the way, and with them
@@ -28,6 +29,7 @@ pub(super) fn by_mounts(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes
         return Ok(());
     }
     let placed: BTreeSet<&OsStr> = view.iter().map(|placed| placed.op.path().as_os_str()).collect();
+    let mut undone = Vec::new();
     for rule in sandbox.filesystem.paths.iter().filter(|rule| rule.mode != crate::spec::Mode::Rw) {
         let real = facts.paths.resolve(item::base(&sandbox.filesystem.root), &rule.path).map(|(real, _)| real);
         let Some(real) = real.filter(|real| placed.contains(real.as_os_str())) else { continue };
@@ -38,17 +40,34 @@ pub(super) fn by_mounts(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes
             let (path, mode, origin) = (rule.path.clone(), rule.mode, rule.origin.clone());
             notes.push(Note::Path { path, mode, origin, why: NotInMode::Undone(above.to_owned()) });
         } else {
-            let (path, mode) = (rule.path.display(), rule.mode.word());
-            let why = format!(
-                "it lies below {}, which is writable, and a program that may mount gets it out of the way",
-                above.display()
-            );
-            return Err(Error::new(format!("{path} cannot be `{mode}` here: {why}")).origin(&rule.origin).hint(format!(
-                "namespaces.nested = \"no-mount\" (or \"deny\"), for programs that need no mounts of their own; `{mode},prefer` goes on \
-                 without; or make {} read-only",
-                above.display()
-            )));
+            undone.push((rule, above.to_owned()));
         }
     }
-    Ok(())
+    match undone.as_slice() {
+        [] => Ok(()),
+        [(rule, above), others @ ..] => Err(refused(rule, above, others)),
+    }
+}
+
+/// The error for a rule below the writable directory `above`; `others` are as it is.
+fn refused(rule: &PathRule, above: &Path, others: &[(&PathRule, PathBuf)]) -> Error {
+    let (path, mode, above) = (rule.path.display(), rule.mode.word(), above.display());
+    let names: Vec<_> = others.iter().take(3).map(|(other, _)| other.path.display().to_string()).collect();
+    let others = match others.len() {
+        0 => String::new(),
+        count if count > names.len() => {
+            format!("; the same goes for {} and {} more", names.join(", "), count - names.len())
+        }
+        _ => format!("; the same goes for {}", names.join(", ")),
+    };
+    let why = format!("it lies below {above}, which is writable, and a program that may mount gets it out of the way");
+    let line = "add `nested = \"no-mount\"` below `[namespaces]`";
+    let hint = match rule.project {
+        true => format!("{line} to the project's file, for programs that need no mounts of their own"),
+        false => format!(
+            "{line} (--set namespaces.nested=no-mount), for programs that need no mounts of their own; `{mode},prefer` goes on \
+             without; or make {above} read-only"
+        ),
+    };
+    Error::new(format!("{path} cannot be `{mode}` here: {why}{others}")).origin(&rule.origin).hint(hint)
 }

@@ -3,7 +3,7 @@
 use super::lines::{Lines, from};
 use super::note::Note;
 use super::op::Attributes;
-use super::parts::{Closed, Create, Placed};
+use super::parts::{Absent, Closed, Create, Placed};
 use super::{HelperSpec, IdPlan, Op, WaylandPlan, arguments, desktop, env, item, items, ordered, place};
 use crate::error::{Error, Result};
 use crate::host::Facts;
@@ -26,6 +26,10 @@ pub struct ViewPlan {
     /// Optional masks that are left out, since nothing has to be hidden.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<Closed>,
+    /// Paths that are to be read-only in a writable directory, and are not there yet. If one is there when the program
+    /// has ended, the user is told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<Absent>,
 }
 
 /// The view, with the environment and the helpers that are planned along with it.
@@ -43,14 +47,14 @@ pub(super) struct Planned {
 ///
 /// The profile's paths, devices or services cannot be had on this host, or contradict each other.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut Vec<Note>) -> Result<Planned> {
-    let mut closed = Vec::new();
+    let (mut closed, mut absent) = (Vec::new(), Vec::new());
     let (env, placed, wayland, helpers) = if sandbox.filesystem.root == Root::Bare {
         let env = sandbox.process.environment.clone().unwrap_or_default();
         (env, ordered::place(sandbox, facts)?, None, Vec::new())
     } else {
         let mut env = env::plan(sandbox, facts);
         let desktop = desktop::plan(sandbox, facts, &mut env, notes)?;
-        let mut items = items::collect(sandbox, facts, ids, desktop.items, notes, &mut closed)?;
+        let mut items = items::collect(sandbox, facts, ids, desktop.items, notes, &mut closed, &mut absent)?;
         arguments::collect(&mut items, sandbox, facts, notes);
         desktop.wayland.iter().try_for_each(|wayland| made_inside(&items, &wayland.socket))?;
         let placed = place::place(items, sandbox, facts, notes)?;
@@ -59,7 +63,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
     };
     let file_label = sandbox.security.file_label.clone();
     Ok(Planned {
-        view: ViewPlan { create: placed.create, parts: placed.ops, file_label, closed },
+        view: ViewPlan { create: placed.create, parts: placed.ops, file_label, closed, absent },
         env,
         wayland,
         helpers,
@@ -91,10 +95,18 @@ impl ViewPlan {
         }
     }
 
-    /// Adds lines for the paths that need no mask.
+    /// Adds lines for the paths that need no mask, and for those that are not there to be made read-only.
     pub(super) fn render_closed(&self, lines: &mut Lines) {
         for closed in &self.closed {
             lines.add("closed", format!("{}: {}", closed.path.display(), closed.why));
+        }
+        if let Some(first) = self.absent.first() {
+            let more = match self.absent.len() {
+                1 => String::new(),
+                count => format!(" and {} more", count - 1),
+            };
+            let what = "not there to be made read-only; a note at the end says if the program has made it";
+            lines.add("absent", format!("{}{more}: {what}{}", first.path.display(), from(&first.origin)));
         }
     }
 }

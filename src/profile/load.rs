@@ -13,12 +13,25 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("base/desktop", include_str!("../../profiles/base/desktop.toml")),
     ("base/host", include_str!("../../profiles/base/host.toml")),
     ("base/test", include_str!("../../profiles/base/test.toml")),
+    ("base/worktree", include_str!("../../profiles/base/worktree.toml")),
     ("browser", include_str!("../../profiles/browser.toml")),
     ("ci", include_str!("../../profiles/ci.toml")),
     ("default", include_str!("../../profiles/default.toml")),
     ("shell", include_str!("../../profiles/shell.toml")),
     ("viewer", include_str!("../../profiles/viewer.toml")),
 ];
+
+/// The paths in a working copy that tools outside run something from on their own, relative to it: those of the built-in
+/// profile `base/worktree`.
+pub fn worktree() -> impl Iterator<Item = &'static str> {
+    let lines =
+        built_in::BUILT_IN.iter().find(|(name, _)| *name == "base/worktree").map_or(&[][..], |(_, lines)| lines);
+    let maps = lines.iter().filter_map(|line| match &line.3 {
+        literal::Literal::Map(map) => Some(*map),
+        _ => None,
+    });
+    maps.flatten().filter_map(|(path, _)| path.0.strip_prefix("${CWD}/"))
+}
 
 /// Reads profiles by name or path, and collects their texts and errors.
 #[derive(Debug, Default)]

@@ -24,6 +24,6 @@ pub use diagnostic::{Diagnostic, Failed};
 pub use document::{Document, Setting, Text, Value};
 pub use expand::Vars;
 pub use json_schema::json_schema;
-pub use load::Loader;
+pub use load::{Loader, worktree};
 pub use merge::Merged;
 pub use source::{At, Sources};

@@ -78,6 +78,11 @@ fn grouped<'v>(view: &'v View, targets: &'v [Target]) -> Vec<Group<'v>> {
             if !kind.counts(shown.writable) {
                 continue;
             }
+            // What is read-only in a project that is shown as a whole says nothing new.
+            let whole = || view.showing(&target.path).any(|(_, extent)| extent != ShownExtent::Part);
+            if kind == TargetKind::Project && extent == ShownExtent::Part && !shown.writable && whole() {
+                continue;
+            }
             let old = groups.iter_mut().find(|group| group.kind == kind && std::ptr::eq(group.shown, shown));
             let group = match old {
                 Some(old) => old,
@@ -105,7 +110,7 @@ impl TargetKind {
     /// Whether a target of this kind matters if the program can write to it (`writable`), or only read it.
     fn counts(self, writable: bool) -> bool {
         use TargetKind::*;
-        writable || !matches!(self, Startup | Command | Tool | Profiles | System | Cache)
+        writable || !matches!(self, Startup | Command | Tool | Profiles | System | Cache | Worktree)
     }
 
     /// Whether a finding of another kind for the same rule covers this one; `has` tells which kinds the rule shows.
@@ -113,7 +118,7 @@ impl TargetKind {
         use TargetKind::*;
         match self {
             Manager | Accessibility | X11 | Pulse | PipeWire | Wayland | Terminal | Agent if has(&[Runtime]) => true,
-            Keys | Agent | Private | Browser | Startup | Command | Tool | Profiles | Cache
+            Keys | Agent | Private | Browser | Startup | Command | Tool | Worktree | Profiles | Cache
                 if writable && has(&[Home]) =>
             {
                 true
@@ -122,7 +127,8 @@ impl TargetKind {
             Command => has(&[Startup]),
             Tool => has(&[Startup, Command]),
             Profiles => has(&[Startup, Command, Tool]),
-            Project => has(&[Home, Startup, Command, Tool]),
+            Worktree => has(&[Startup, Command, Tool]),
+            Project => has(&[Home, Startup, Command, Tool, Worktree]),
             _ => false,
         }
     }
@@ -268,14 +274,19 @@ fn verdict(kind: TargetKind, writable: bool, sandbox: &Sandbox, vars: &Vars) -> 
             "what it puts there is taken by the next build outside",
             "use \"ro\", or a cache of its own: \"rw,from=/other/directory\"",
         ),
+        TargetKind::Worktree => undoes(
+            8.5,
+            "what it writes there names commands, which git, a shell or an editor runs outside when it is next used there",
+            "extends = [\"base/worktree\"], which makes these read-only",
+        ),
         TargetKind::Project if !writable => note(
             0.2,
             "it reads what lies where it is started, such as tokens in .env",
             "start it in a directory of its own, or close the file: \"${CWD}/.env\" = \"masked,optional\"",
         ),
-        TargetKind::Project => note(
-            0.3,
-            "what it leaves there may run when you use it outside: .git/hooks, Makefile and the like",
+        TargetKind::Project => weakens(
+            1.5,
+            "what it leaves there may run when you use it outside: build scripts, Makefile, a repository in a new directory",
             "use \"ro\", with \"rw\" for the directory it writes to",
         ),
         TargetKind::Keys if network => undoes(

@@ -35,6 +35,7 @@ pub(super) enum TargetKind {
     Profiles,
     System,
     Cache,
+    Worktree,
     Project,
     // Files to read.
     Keys,
@@ -423,6 +424,9 @@ pub(super) fn all(vars: &Vars) -> Vec<Target> {
         add(home.clone(), TargetKind::Private, false);
     }
     if let Some(cwd) = vars.names.get("CWD") {
+        for name in crate::profile::worktree() {
+            add(Path::new(cwd).join(name), TargetKind::Worktree, true);
+        }
         add(cwd.into(), TargetKind::Project, true);
     }
     targets

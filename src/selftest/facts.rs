@@ -59,6 +59,8 @@ pub struct Outside {
     pub writable: Vec<(PathBuf, FileId)>,
     /// Paths that the caller can write to and from which code is started later, such as start-up files of shells.
     pub started: Vec<(PathBuf, FileId)>,
+    /// Paths in the current directory that tools outside run something from on their own.
+    pub worktree: Vec<(PathBuf, FileId)>,
     /// A set-user-ID or set-group-ID program of another user or group.
     pub set_id: Option<PathBuf>,
     /// Files of the kernel that are known to be dangerous and that this host has.

@@ -36,6 +36,8 @@ impl Host {
         facts.files = known.map(|path| (*path).to_owned()).collect();
         nodes(Path::new("/dev"), &mut facts.nodes);
         homes(host, facts);
+        let worktree = crate::profile::worktree().map(|name| host.cwd.join(name));
+        facts.worktree = worktree.filter_map(identified).collect();
         facts.writable = writable(host, facts, granted);
         sockets(host, facts);
         facts.missing = missing();

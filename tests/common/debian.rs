@@ -45,6 +45,7 @@ pub fn debian() -> Facts {
         "/var/log",
         "/var/tmp",
         "/home/alice/src/tool",
+        "/home/alice/src/tool/.git",
         "/home/alice/.cargo/registry",
         "/home/alice/Downloads",
         "/home/alice/Documents",

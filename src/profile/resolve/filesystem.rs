@@ -34,16 +34,23 @@ impl Builder<'_> {
             },
         };
         let mut paths: BTreeMap<Vec<u8>, (usize, PathRule)> = BTreeMap::new();
+        let cwd = self.cwd_too_wide();
         for (name, value) in self.merged.map("filesystem.paths") {
             let (Some(path), Some((mode, options))) = (self.path(name), self.mode(value)) else { continue };
             let place = name.text.split('/').next().filter(|word| word.starts_with("xdg-")).map(str::to_owned);
-            if (name.text.starts_with("${CWD}") || place.is_some())
-                && let Some(why) = self.too_wide(&path, mode)
-            {
-                self.notes.push(Note::TooWide { place, path, why });
-                continue;
+            let below_cwd = name.text.strip_prefix("${CWD}");
+            if below_cwd.is_some() || place.is_some() {
+                let why = if below_cwd == Some("") { cwd } else { self.too_wide(&path, mode) };
+                if let Some(why) = why {
+                    self.notes.push(Note::TooWide { place, path, why });
+                    continue;
+                }
+                // What makes a part of the current directory read-only shows nothing where that is left out.
+                if below_cwd.is_some() && cwd.is_some() && mode == Mode::Ro && !self.is_of_project(name) {
+                    continue;
+                }
             }
-            let project = self.sources.get(name.at.source).is_some_and(|source| source.project);
+            let project = self.is_of_project(name);
             let key = by_parts(&path);
             let mut rule = PathRule { path, mode, options, origin: self.origin(name), project, below: None };
             // Two spellings of one path: the later layer wins, and within a layer the stricter mode.
@@ -67,6 +74,18 @@ impl Builder<'_> {
                 .map(|text| self.origin(text)),
             mounts: Vec::new(),
         }
+    }
+
+    /// Whether a text is of a project's file.
+    fn is_of_project(&self, text: &Text) -> bool {
+        self.sources.get(text.at.source).is_some_and(|source| source.project)
+    }
+
+    /// Why the rule for `${CWD}` itself, if there is one, must not be applied.
+    fn cwd_too_wide(&self) -> Option<&'static str> {
+        let (name, value) = self.merged.map("filesystem.paths").iter().find(|(name, _)| name.text == "${CWD}")?;
+        let mode = Mode::from_word(value.text.split(',').next().unwrap_or_default().trim())?;
+        self.too_wide(&self.vars.path(&name.text).ok()?, mode)
     }
 
     /// Why a rule for `${CWD}` or a place must not be applied, or none: it must not show a whole home or other programs'

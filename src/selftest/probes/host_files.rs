@@ -100,6 +100,12 @@ pub(super) const PROBES: &[Probe] = &[
         attempt: |facts| each(&facts.outside.started, |(path, file)| write(facts, path, *file)),
         granted: never,
     },
+    Probe {
+        id: "worktree",
+        title: "write to what tools outside run on their own in the current directory (.git, .vscode)",
+        attempt: |facts| each(&facts.outside.worktree, |(path, file)| write(facts, path, *file)),
+        granted: never,
+    },
     Probe { id: "secrets", title: "passwords and keys of the system", attempt: secrets, granted: never },
     Probe {
         id: "machine-id",

@@ -1,0 +1,150 @@
+//! What tools outside run on their own (git's configuration and hooks, tasks of editors) in profiles that write a working
+//! copy: no program may write it there, whether or not the files exist yet.
+
+mod common;
+
+use common::{Place, Ran, ran, tools, userns};
+use std::process::Command;
+
+const PROFILES: [&str; 2] = ["ci", "shell"];
+
+/// Runs git outside of a sandbox.
+fn git(place: &Place, args: &[&str]) -> Ran {
+    let mut command = Command::new("git");
+    command.args(["-c", "user.name=x", "-c", "user.email=x"]).args(args).current_dir(place.work());
+    ran(command.env("HOME", place.home()).env("GIT_CONFIG_NOSYSTEM", "1").output().unwrap())
+}
+
+/// A working copy with settings of editors.
+fn worktree() -> Place {
+    let place = Place::new();
+    place.write("work/file", "text");
+    git(&place, &["init", "-q"]).ok();
+    git(&place, &["add", "file"]).ok();
+    git(&place, &["commit", "-qm", "x"]).ok();
+    for path in [".vscode/settings.json", ".idea/workspace.xml", ".husky/pre-commit", ".envrc", ".sbx.toml"] {
+        let text = if path == ".sbx.toml" { "schema = 1\n" } else { "" };
+        place.write(&format!("work/{path}"), text);
+    }
+    place
+}
+
+fn sh(place: &Place, flags: &[&str], script: &str) -> Ran {
+    place.run(&[&["-q"], flags, &["--", "/bin/sh", "-c", script]].concat())
+}
+
+/// Each way by which git runs a command of a program's choice at the next `git status` or commit.
+const WAYS: &[&str] = &[
+    "git config core.fsmonitor 'touch /WORK/ran; false'",
+    "printf '[core]\\n\\tfsmonitor = \"touch /WORK/ran; false\"\\n' >> .git/config",
+    "printf '#!/bin/sh\\ntouch /WORK/ran\\n' > .git/hooks/post-index-change; chmod +x .git/hooks/post-index-change",
+    "mkdir evil && cp -r .git/objects .git/refs .git/config evil && \
+     git config --file evil/config core.fsmonitor 'touch /WORK/ran; false' && echo ../evil > .git/commondir",
+    "mv .git old && mkdir .git && cp -r old/* .git && git config core.fsmonitor 'touch /WORK/ran; false'",
+    "rm -rf .git; git init -q && git config core.fsmonitor 'touch /WORK/ran; false'",
+    "mkdir evil; cp -r .git evil/; git -C evil config core.fsmonitor 'touch /WORK/ran; false'; ln -sfn evil/.git .git",
+    "echo 'gitdir: evil/.git' > .git",
+];
+
+#[test]
+fn git_runs_nothing_that_a_program_in_the_sandbox_named() {
+    need!(userns(), tools(&["git"]));
+    for profile in PROFILES {
+        for way in WAYS {
+            let place = worktree();
+            let script = way.replace("/WORK", place.work().to_str().unwrap());
+            let inside = sh(&place, &["--profile", profile], &script);
+            std::fs::write(place.work().join("file"), "other").unwrap();
+            for outside in [&["status", "-s"][..], &["commit", "-qam", "y"]] {
+                git(&place, outside);
+            }
+            assert!(!place.work().join("ran").exists(), "{profile}: {way}: {inside:#?}");
+            assert!(
+                ["Read-only", "busy", "Is a directory"].iter().any(|why| inside.err.contains(why)),
+                "{profile}: {way}: {inside:#?}"
+            );
+            assert_eq!(git(&place, &["log", "-1", "--format=%s"]).ok(), "y\n", "the repository is as it was");
+        }
+    }
+    // The same ways, where the user says so.
+    let place = worktree();
+    sh(&place, &["--profile", "ci", "--rw", ".git"], &WAYS[0].replace("/WORK", place.work().to_str().unwrap())).ok();
+    git(&place, &["status", "-s"]);
+    assert!(place.work().join("ran").exists());
+}
+
+#[test]
+fn what_editors_and_shells_start_is_read_only_and_the_rest_is_not() {
+    need!(userns(), tools(&["git"]));
+    for profile in PROFILES {
+        let place = worktree();
+        let script =
+            "for f in .vscode/tasks.json .idea/new .husky/pre-commit .envrc .sbx.toml; do echo x > $f && echo $f; done
+            rm -rf .vscode; mv .idea other; rm -f .envrc; git status -s; git log --format=%s; git diff --stat
+            echo more > file && mkdir -p target/debug && touch target/debug/a .gitignore && echo written";
+        let out = sh(&place, &["--profile", profile], script);
+        assert!(out.out.ends_with("x\nwritten\n") && !out.out.contains(".json\n"), "{profile}: {out:#?}");
+        for path in [".vscode/settings.json", ".idea/workspace.xml", ".envrc", "target/debug/a"] {
+            assert!(place.work().join(path).exists(), "{profile}: {path}");
+        }
+    }
+}
+
+#[test]
+fn what_comes_into_being_is_told_at_the_end() {
+    need!(userns(), tools(&["git"]));
+    for profile in PROFILES {
+        let place = Place::new();
+        let flags = ["--profile", profile, "--", "/bin/sh", "-c"];
+        let out = place.run(&[&flags[..], &["git init -q; mkdir .vscode; touch other"]].concat());
+        for name in [".git", ".vscode"] {
+            let path = place.work().join(name);
+            let note = format!("note: {} was not there when the program started", path.display());
+            assert!(out.err.contains(&note), "{profile}: {out:#?}");
+        }
+        assert!(!out.err.contains("other"), "{out:#?}");
+        // From then on it is closed.
+        let out = place.run(&[&flags[..], &["touch .git/new .vscode/new"]].concat());
+        assert!(out.err.contains("Read-only") && !out.err.contains("note:"), "{profile}: {out:#?}");
+    }
+}
+
+#[test]
+fn a_home_is_not_shown_by_what_is_to_close_parts_of_a_project() {
+    need!(userns(), tools(&["git"]));
+    let place = Place::new();
+    for path in ["home/.git/config", "home/.envrc", "home/.claude/key", "home/.vscode/key"] {
+        place.write(path, "secret");
+    }
+    for profile in PROFILES {
+        let mut command = place.command();
+        let script = "ls -A ~ ; cat .git/config .envrc .claude/key .vscode/key";
+        command.current_dir(place.home()).args(["--profile", profile, "--", "/bin/sh", "-c", script]);
+        let out = ran(command.output().unwrap());
+        assert!(out.out.is_empty() && !out.err.contains("was not there"), "{profile}: {out:#?}");
+    }
+}
+
+#[test]
+fn where_a_program_may_mount_the_error_prints_the_line_to_add() {
+    need!(userns(), tools(&["git"]));
+    let place = worktree();
+    let allow = ["--profile", "ci", "--set", "namespaces.nested=allow"];
+    let refused = sh(&place, &allow, "true").failed(125);
+    assert!(
+        refused.contains(".envrc cannot be `ro` here")
+            && refused.contains("the same goes for")
+            && refused.contains("nested = \"no-mount\""),
+        "{refused}"
+    );
+    assert!(refused.contains("base/worktree:"), "{refused}");
+    let mine = "schema = 1\nextends = [\"base/host\"]\n[namespaces]\nnested = \"allow\"\n[filesystem.paths]\n\"${CWD}\" = \"rw\"\n";
+    let mine = place.write("p.toml", mine).display().to_string();
+    let project = "schema = 1\n[filesystem.paths]\n\"${CWD}/file\" = \"masked\"\n";
+    place.write("work/.sbx.toml", project);
+    let refused = sh(&place, &["--profile", &mine], "cat file").failed(125);
+    let line = "add `nested = \"no-mount\"` below `[namespaces]`";
+    assert!(refused.contains(".sbx.toml:3") && refused.contains(line) && !refused.contains("prefer"), "{refused}");
+    place.write("work/.sbx.toml", &format!("{project}[namespaces]\nnested = \"no-mount\"\n"));
+    assert_eq!(sh(&place, &["--profile", &mine], "cat file").ok(), "");
+}
