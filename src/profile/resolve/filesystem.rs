@@ -40,7 +40,7 @@ impl Builder<'_> {
             let place = name.text.split('/').next().filter(|word| word.starts_with("xdg-")).map(str::to_owned);
             let below_cwd = name.text.strip_prefix("${CWD}");
             if below_cwd.is_some() || place.is_some() {
-                let why = if below_cwd == Some("") { cwd } else { self.too_wide(&path, mode) };
+                let why = if below_cwd == Some("") { cwd } else { self.too_wide(&path, mode, place.is_some()) };
                 if let Some(why) = why {
                     self.notes.push(Note::TooWide { place, path, why });
                     continue;
@@ -85,13 +85,13 @@ impl Builder<'_> {
     fn cwd_too_wide(&self) -> Option<&'static str> {
         let (name, value) = self.merged.map("filesystem.paths").iter().find(|(name, _)| name.text == "${CWD}")?;
         let mode = Mode::from_word(value.text.split(',').next().unwrap_or_default().trim())?;
-        self.too_wide(&self.vars.path(&name.text).ok()?, mode)
+        self.too_wide(&self.vars.path(&name.text).ok()?, mode, false)
     }
 
     /// Why a rule for `${CWD}` or a place must not be applied, or none: it must not show a whole home or other programs'
     /// sockets in /tmp, make the profiles of the next sandbox writable, or show a private directory, merely because sbx
     /// was started there, or user-dirs.dirs names it.
-    fn too_wide(&self, path: &Path, mode: Mode) -> Option<&'static str> {
+    fn too_wide(&self, path: &Path, mode: Mode, is_place: bool) -> Option<&'static str> {
         let runtime = self.vars.names.get("XDG_RUNTIME_DIR").map(PathBuf::from);
         let home = self.vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
         let homes = self.vars.homes.iter().chain(&self.vars.other_homes).chain([&home]);
@@ -105,7 +105,7 @@ impl Builder<'_> {
             && self.vars.profiles.iter().any(|way| way.starts_with(path) || path.starts_with(way))
         {
             Some("holds the profiles of sbx")
-        } else if runtime.is_some_and(|dir| path.starts_with(dir))
+        } else if runtime.is_some_and(|dir| !is_place && path.starts_with(dir))
             || (["/proc", "/dev", "/sys", "/run"].iter().any(|dir| path.starts_with(dir))
                 && !path.starts_with("/run/media"))
         {
