@@ -34,7 +34,7 @@ fn check(below: &Merged, setting: &Setting, vars: &Vars) -> Vec<(Text, String)> 
         return refuse(text, limit_tightens(below, setting.key, control, text), "a higher limit");
     }
     match (&setting.value, name) {
-        (_, "schema" | "description" | "profile.programs") => Vec::new(),
+        (_, "schema" | "description") => Vec::new(),
         (Value::Text(text), "namespaces.nested") => {
             let rank = |word: Option<&str>| ["deny", "no-mount", "allow"].iter().position(|name| Some(*name) == word);
             let old = rank(below.text(name).map(|text| text.text.as_str())).unwrap_or(0);
