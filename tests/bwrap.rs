@@ -4,6 +4,7 @@
 mod common;
 
 use common::bwrap::{command, program};
+use common::process::{Mark, signal};
 use common::{Need, Place, Ran, not_root, pass, ran, tools, until, userns};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -352,4 +353,80 @@ fn the_first_process_is_open_to_who_asked_for_its_number_and_never_to_the_progra
         let inside = ran(command.output().unwrap());
         assert_eq!(inside.out, none, "{inside:#?}");
     }
+}
+
+/// The type of lock that somebody else has on a file: F_UNLCK for none.
+fn lock_on(path: &std::path::Path) -> i32 {
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    // SAFETY: all zeroes are a value of it, the whole file; fcntl reads and writes one of it.
+    unsafe {
+        let mut lock: libc::flock = std::mem::zeroed();
+        lock.l_type = libc::F_WRLCK as libc::c_short;
+        assert_eq!(libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut lock), 0);
+        lock.l_type.into()
+    }
+}
+
+#[test]
+fn what_the_command_left_runs_on_until_it_ends_by_itself() {
+    need!(userns());
+    let place = Place::new();
+    let lock = place.write("work/lock", "");
+    let path = lock.display().to_string();
+    let flags = [
+        &["--unshare-pid"][..],
+        &["--unshare-pid", "--new-session"],
+        &["--unshare-all", "--die-with-parent", "--bind", &path, &path, "--lock-file", &path],
+        &["--unshare-all", "--bind", &path, &path, "--lock-file", &path],
+    ];
+    for flags in flags {
+        let mark = Mark::new();
+        let (mut read, write) = std::io::pipe().unwrap();
+        // The one that is left has no stream of the caller; nor does PID 1, so that the output ends with the command.
+        let script = format!("sleep {} </dev/null >/dev/null 2>&1 & echo started; exit 3", mark.0);
+        let args = [&["--ro-bind", "/", "/", "--dev", "/dev"], flags, &["--sync-fd", "59", "sh", "-c", &script]];
+        let mut command = command(&place, &args.concat());
+        pass(&mut command, &write, 59);
+        let ran = ran(command.output().unwrap());
+        drop((command, write));
+        assert_eq!((ran.status, ran.out.as_str(), ran.err.as_str()), (Some(3), "started\n", ""), "{flags:?}");
+        let locks = flags.contains(&"--lock-file");
+        if flags.contains(&"--die-with-parent") {
+            assert_eq!((mark.alive(), lock_on(&lock)), (vec![], libc::F_UNLCK), "{flags:?}");
+            assert_eq!(read.read(&mut [0]).unwrap(), 0);
+            continue;
+        }
+        assert_eq!(mark.sleeping(), 1, "{flags:?}");
+        assert_eq!(lock_on(&lock) == libc::F_RDLCK, locks, "{flags:?}");
+        let mut poll = libc::pollfd { fd: read.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry, as said.
+        assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 200) }, 0, "the descriptor of --sync-fd is still open");
+        assert_eq!(mark.sleeping(), 1, "{flags:?}: it outlives the launcher for longer than a moment");
+        mark.alive()
+            .iter()
+            .filter(|(_, line)| line.starts_with("sleep"))
+            .for_each(|(pid, _)| signal(*pid, libc::SIGTERM));
+        // And with it the sandbox ends.
+        assert_eq!(read.read(&mut [0]).unwrap(), 0, "{flags:?}");
+        mark.gone(&format!("{flags:?}"));
+        assert!(until(|| lock_on(&lock) == libc::F_UNLCK), "{flags:?}");
+    }
+}
+
+#[test]
+fn what_the_command_left_ends_with_it_if_the_caller_wants_that() {
+    need!(userns());
+    let place = Place::new();
+    let mark = Mark::new();
+    let script = format!("(setsid sleep {0} &); sleep {0} & exit 3", mark.0);
+    let with = |value: &str| {
+        let mut command =
+            command(&place, &["--ro-bind", "/", "/", "--dev", "/dev", "--unshare-pid", "sh", "-c", &script]);
+        ran(command.env("SBX_BWRAP_BACKGROUND", value).output().unwrap())
+    };
+    // The launcher waits for the last process, so the test does not wait.
+    let ended = with("end");
+    assert_eq!((ended.status, mark.alive()), (Some(3), vec![]));
+    let wrong = with("yes").failed(1);
+    assert!(wrong.starts_with("bwrap: SBX_BWRAP_BACKGROUND is `yes`"), "{wrong}");
 }

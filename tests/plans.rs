@@ -7,7 +7,9 @@ use debian::{debian, vars};
 use sbx::host::{DesktopFacts, Facts, Kind, Paths, Range, Settings};
 use sbx::plan;
 use sbx::profile::{Failed, Loader, Merged, resolve};
+use sbx::spec::{Process, Sandbox};
 use std::fmt::Write;
+use std::time::Duration;
 
 const PROFILES: [&str; 9] =
     ["base/host", "base/desktop", "base/test", "base/worktree", "default", "browser", "ci", "shell", "viewer"];
@@ -191,4 +193,22 @@ fn nothing_is_mounted_over_what_the_user_may_not_open() {
         text.lines().find(|line| line.contains(hooks)).map(|line| line.split_whitespace().next().unwrap().to_owned())
     };
     assert_eq!((of("ro").as_deref(), of("rw").as_deref()), (Some("closed"), Some("mask")));
+}
+
+/// What ends with the launcher would be missing afterwards.
+#[test]
+fn what_the_program_leaves_runs_on_only_where_nothing_depends_on_the_launcher() {
+    let facts = debian();
+    let plan = |timeout: Option<Duration>, stats: bool| {
+        let args = vec!["program".into()];
+        let process = Process { args, keeps_background: true, timeout, ..Process::default() };
+        let mut sandbox = Sandbox { process, ..Sandbox::default() };
+        sandbox.limits.stats = stats;
+        plan::plan(&sandbox, &facts)
+    };
+    assert!(plan(None, false).unwrap().process.keeps_background);
+    for refused in [plan(Some(Duration::from_secs(1)), false), plan(None, true)] {
+        let error = refused.unwrap_err().to_string();
+        assert!(error.starts_with("sbx: what the program leaves cannot run on"), "{error}");
+    }
 }

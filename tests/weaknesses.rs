@@ -624,12 +624,12 @@ fn a_signal_that_the_program_does_not_handle_ends_it() {
 }
 
 #[test]
-fn with_a_pid_namespace_nothing_outlives_the_launcher() {
+fn with_a_pid_namespace_nothing_outlives_a_launcher_that_dies_with_its_parent() {
     need!(userns());
     let place = Place::new();
     let mark = Mark::new();
     let script = format!(
-        "exec $BWRAP --ro-bind / / --unshare-pid /bin/bash -c 'trap \"\" HUP TERM; (setsid sleep {0} &); sleep {0} & exit 3'",
+        "exec $BWRAP --ro-bind / / --unshare-pid --die-with-parent /bin/bash -c 'trap \"\" HUP TERM; (setsid sleep {0} &); sleep {0} & exit 3'",
         mark.0
     );
     let mut running = Running::start(&place, &script);

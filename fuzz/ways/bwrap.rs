@@ -40,6 +40,7 @@ pub fn way(bytes: &[u8]) -> u8 {
         user_namespaces: true,
         cgroup_namespaces: true,
         selinux: false,
+        ends_background: false,
         is_open: |fd| fd < 20,
     };
     let command = options.command.clone();

@@ -107,6 +107,7 @@ fn caller(options: &Options) -> Result<Caller> {
             || crate::host::has_namespace(Namespace::Cgroup),
         selinux: (options.exec_label.is_some() || options.file_label.is_some())
             && std::path::Path::new("/sys/fs/selinux/enforce").exists(),
+        ends_background: sandbox::ends_background(std::env::var_os(sandbox::BACKGROUND).as_deref())?,
         is_open: |fd| UnownedFd::new(fd).flags().is_ok(),
     })
 }

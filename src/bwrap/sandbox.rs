@@ -9,7 +9,7 @@ use crate::spec::{
 };
 use crate::sys::{BpfProgram, Errno};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -31,8 +31,25 @@ pub struct Caller {
     pub cgroup_namespaces: bool,
     /// SELinux is enabled on the host.
     pub selinux: bool,
+    /// What COMMAND leaves in the background ends with it, always: [`BACKGROUND`].
+    pub ends_background: bool,
     /// Whether a descriptor is open.
     pub is_open: fn(i32) -> bool,
+}
+
+/// The environment variable by which a caller asks for the end of what COMMAND leaves in the background.
+pub const BACKGROUND: &str = "SBX_BWRAP_BACKGROUND";
+
+/// Whether the caller asks for that, by the variable's value.
+pub(super) fn ends_background(value: Option<&OsStr>) -> Result<bool> {
+    match value.map(OsStr::as_bytes) {
+        None | Some(b"" | b"keep") => Ok(false),
+        Some(b"end") => Ok(true),
+        Some(_) => Err(refused(
+            format!("{BACKGROUND} is `{}`", value.unwrap_or_default().display()),
+            "`end` ends what COMMAND leaves in the background with COMMAND; `keep`, or no such variable, lets it run on",
+        )),
+    }
 }
 
 /// The sandbox that the options ask for; `filter` is the program of `--seccomp`.
@@ -97,6 +114,10 @@ pub fn sandbox(options: Options, filter: Option<BpfProgram>, caller: &Caller) ->
             lock_files: options.lock_files,
             block_fd: options.block_fd.filter(is_open),
             dies_with_caller: options.die_with_parent,
+            keeps_background: options.unshare_pid
+                && !options.as_pid_1
+                && !options.die_with_parent
+                && !caller.ends_background,
             // Callers that ask for the process id look into the process: `flatpak enter`, portals.
             visible: reported,
             ..Process::default()

@@ -398,14 +398,17 @@ fn reap(prepared: &Prepared, socket: &OwnedFd, terminal: Option<OwnedFd>, progra
     Ok(watch(prepared, socket, &signals, program).unwrap_or(i32::from(crate::exit::FAILED)))
 }
 
-/// The main loop of PID 1 while the program runs. Gives the exit status of PID 1.
+/// The main loop of PID 1 while the program runs, and while what it left runs on. Gives the exit status of PID 1.
 fn watch(prepared: &Prepared, socket: &OwnedFd, signals: &OwnedFd, program: i32) -> Result<i32, Failure> {
     let place = Place::Setup;
     let timeout = i32::try_from(BEFORE_REST.as_millis()).ok();
     let mut at_rest = false;
     loop {
         // Before the first poll: children may have ended before the descriptor for SIGCHLD was open.
-        if let Some(status) = reap_children(socket.as_fd(), program)? {
+        if let Some(Ended { status, left }) = reap_children(prepared, socket.as_fd(), program)? {
+            if left {
+                outlast(signals)?;
+            }
             return Ok(status);
         }
         let mut set = [signals.as_raw_fd(), socket.as_raw_fd(), prepared.descriptors.caller].map(Poll::read);
@@ -439,9 +442,16 @@ fn handle_message(socket: BorrowedFd<'_>, program: i32) -> bool {
     }
 }
 
-/// Reaps children and reports state changes of the program to the launcher. Gives the exit status for PID 1 once the
-/// program has ended.
-fn reap_children(socket: BorrowedFd<'_>, program: i32) -> Result<Option<i32>, Failure> {
+/// The end of the program.
+struct Ended {
+    /// The exit status for PID 1.
+    status: i32,
+    /// Processes are left, with which PID 1 goes on.
+    left: bool,
+}
+
+/// Reaps children and reports state changes of the program to the launcher, the last of which is its end.
+fn reap_children(prepared: &Prepared, socket: BorrowedFd<'_>, program: i32) -> Result<Option<Ended>, Failure> {
     loop {
         let (pid, waited) = match sys::wait_any() {
             Ok(Some(change)) => change,
@@ -457,12 +467,39 @@ fn reap_children(socket: BorrowedFd<'_>, program: i32) -> Result<Option<i32>, Fa
             Waited::Stopped(signal) => (Message::Stopped(signal), None),
             Waited::Continued => (Message::Continued, None),
         };
+        let left = status.is_some() && prepared.process.keeps_background && others_run();
+        if left {
+            // Before the launcher learns of it, and ends.
+            sys::set_parent_death_signal(0).at(Place::Setup, Call::Prctl)?;
+            sys::send(socket, &Message::Left.encode(), None).at(Place::Setup, Call::Send)?;
+        }
         sys::send(socket, &message.encode(), None).at(Place::Setup, Call::Send)?;
-        if status.is_some() {
+        if let Some(status) = status {
             sys::phase("the program");
-            return Ok(status);
+            return Ok(Some(Ended { status, left }));
         }
     }
+}
+
+/// Reaps children; gives whether there are others that run. All processes of the pid namespace are descendants of its PID
+/// 1, and become its children when their parents end.
+fn others_run() -> bool {
+    loop {
+        match sys::wait_any() {
+            Ok(Some(_)) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
+    }
+}
+
+/// Waits for the end of all processes that the program left.
+fn outlast(signals: &OwnedFd) -> Result<(), Failure> {
+    while others_run() {
+        sys::poll_at_rest(&mut [Poll::read(signals.as_raw_fd())], None).at(Place::Setup, Call::Poll)?;
+        while sys::next_signal(signals.as_fd()).is_some() {}
+    }
+    Ok(())
 }
 
 /// Closes the descriptors that PID 1 does not need: they would be visible in /proc/1/fd, and keep pipes of the caller

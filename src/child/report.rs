@@ -147,6 +147,8 @@ pub enum Message {
     Found,
     /// The program was executed.
     Started,
+    /// The program has ended and left processes, with which PID 1 goes on without the launcher. How it ended follows.
+    Left,
     /// This signal stopped the program.
     Stopped(i32),
     /// The program was continued by SIGCONT.
@@ -196,6 +198,7 @@ impl Message {
             Message::Partly(index) => [12, index as i32, 0, 0],
             Message::Found => [13, 0, 0, 0],
             Message::TellStart => [14, 0, 0, 0],
+            Message::Left => [15, 0, 0, 0],
         };
         let mut bytes = [0; LENGTH];
         for (chunk, number) in bytes.chunks_exact_mut(4).zip(numbers) {
@@ -239,6 +242,7 @@ impl Message {
             12 => Message::Partly(a as u32),
             13 => Message::Found,
             14 => Message::TellStart,
+            15 => Message::Left,
             _ => return None,
         })
     }
@@ -256,7 +260,8 @@ mod tests {
             let message = Message::Failed { place, call: Call::Poll, errno: Errno(22) };
             assert_eq!(Message::decode(&message.encode()), Some(message));
         }
-        for message in [Message::Ready, Message::Stopped(19), Message::Exited(255), Message::Signaled(9)] {
+        for message in [Message::Ready, Message::Left, Message::Stopped(19), Message::Exited(255), Message::Signaled(9)]
+        {
             assert_eq!(Message::decode(&message.encode()), Some(message));
         }
         assert_eq!(Message::decode(b"short"), None);

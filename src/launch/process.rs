@@ -3,11 +3,13 @@
 use crate::sys::{self, Waited};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-/// The sandbox's first process. If it is dropped before its end was waited for, it is killed and reaped.
+/// The sandbox's first process. If it is dropped before its end was waited for, it is killed and reaped, unless it was told
+/// to [`FirstProcess::leave`].
 pub(super) struct FirstProcess {
     /// Its process id in the launcher's pid namespace; 0 if that is not known.
     pid: i32,
     pidfd: OwnedFd,
+    /// Its end was waited for, or is none of the launcher's business any more.
     reaped: bool,
 }
 
@@ -34,6 +36,11 @@ impl FirstProcess {
     /// Sends a signal to it, unless it has ended.
     pub(super) fn signal(&self, signal: i32) {
         let _ = sys::pidfd_signal(self.pidfd.as_fd(), signal);
+    }
+
+    /// Leaves it running when this is dropped.
+    pub(super) fn leave(&mut self) {
+        self.reaped = true;
     }
 
     /// Waits for its end, and reaps it.

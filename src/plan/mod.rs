@@ -123,6 +123,8 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     namespaces.second_user_namespace =
         privileges::second_user_namespace(sandbox, lockdown.capabilities, &view.parts, &namespaces.ids)?;
     let portal_caller = portal_caller::plan(sandbox, facts);
+    let beside = wayland.is_some() || portal_caller.is_some() || !helpers.is_empty();
+    process::background(&process, beside || resources.cgroup.is_some() || resources.stats)?;
     Ok(Plan { namespaces, view, process, resources, lockdown, wayland, portal_caller, helpers, confined, notes })
 }
 

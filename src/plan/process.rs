@@ -53,6 +53,9 @@ pub struct ProcessPlan {
     /// Whether the sandbox ends when the caller does.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dies_with_caller: bool,
+    /// Whether PID 1 outlives the launcher where the program leaves processes in the background.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_background: bool,
 }
 
 /// Serializes variables as [`lossy`] does arguments.
@@ -98,7 +101,18 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, namespaces: &NamespacePlan)
         lock_files: process.lock_files.clone(),
         block_fd: process.block_fd,
         dies_with_caller: process.dies_with_caller,
+        keeps_background: process.keeps_background && own_pids && !process.as_pid_1,
     })
+}
+
+/// The error of a plan whose background processes would outlive what ends with the launcher. `watched`: the launcher
+/// does more than to wait for the program's end.
+pub(super) fn background(process: &ProcessPlan, watched: bool) -> Result<()> {
+    if process.keeps_background && (watched || process.timeout.is_some()) {
+        let message = "what the program leaves cannot run on: its timeout, cgroup, figures and helpers end with sbx";
+        return Err(Error::new(message).hint("leave these out, or let everything end with the program"));
+    }
+    Ok(())
 }
 
 impl ProcessPlan {

@@ -59,6 +59,9 @@ pub struct Process {
     /// End the sandbox when the caller dies (`--die-with-parent`).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dies_with_caller: bool,
+    /// Let what the program started, and left when it ended, run on in its sandbox; sbx itself ends.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_background: bool,
     /// Let processes outside inspect the sandbox's PID 1 (/proc/PID/root and the like).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub visible: bool,

@@ -11,6 +11,8 @@ pub struct Process {
     pub init: bool,
     /// PID 1 tells the launcher when the program was executed. Otherwise it does so only on request.
     pub tells_start: bool,
+    /// PID 1 lives as long as there are processes, rather than as long as the program.
+    pub keeps_background: bool,
     /// The program's session and terminal.
     pub session: Session,
     /// Descriptor to read from before exec (`--block-fd`).

@@ -21,6 +21,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState) -> Res
         // The launcher has to know of the start if there is a terminal, which it follows from then on.
         tells_start: state.wants_start
             || matches!(session, Session::Pty(_) | Session::Inherit { terminal: Some(_), .. }),
+        keeps_background: wanted.keeps_background,
         session,
         block_fd: wanted.block_fd,
         rlimits: rlimits.filter_map(|limit| Some((resource(limit.name)?, limit.soft, limit.hard))).collect(),

@@ -8,22 +8,29 @@ use crate::launch::outcome::Outcome;
 use crate::sys::{self, Waited};
 
 impl Supervisor<'_> {
-    /// Supervises the sandbox until all of its processes have ended, and returns how. Its cgroup still exists then.
+    /// Supervises the sandbox until all of its processes have ended, or PID 1 goes on with what the program left, and
+    /// returns how the program ended. Its cgroup still exists then.
     pub(in crate::launch) fn until_end(&mut self, status: &mut dyn Events) -> Result<Outcome> {
         self.hand_on_early_signals(status);
         while self.state != State::Over {
             self.turn(status)?;
         }
         let init = self.sandbox.given.process.init;
+        let left = self.left && self.outcome.is_some();
         // PID 1 only has to end now. It must not keep the launcher waiting, should the program have made it send its
         // last message.
-        if init {
+        if init && !left {
             self.sandbox.first.signal(libc::SIGKILL);
         }
         if let Some(victims) = &mut self.victims {
             victims.last();
         }
-        let end = self.sandbox.first.wait().map_err(|errno| Error::new(format!("waitid: {errno}")))?;
+        let end = if left {
+            self.sandbox.first.leave();
+            None
+        } else {
+            Some(self.sandbox.first.wait().map_err(|errno| Error::new(format!("waitid: {errno}")))?)
+        };
         sys::phase("the end of PID 1 and the mounts");
         self.take_back();
         self.finish();
@@ -35,8 +42,8 @@ impl Supervisor<'_> {
         Ok(match (self.outcome, end) {
             _ if self.timed_out => Outcome::TimedOut,
             (Some(outcome), _) => outcome,
-            (None, Waited::Exited(status)) if !init => Outcome::Exited(status),
-            (None, Waited::Signaled(signal)) if !init => Outcome::Signaled(signal),
+            (None, Some(Waited::Exited(status))) if !init => Outcome::Exited(status),
+            (None, Some(Waited::Signaled(signal))) if !init => Outcome::Signaled(signal),
             (None, _) => Outcome::Killed,
         })
     }

@@ -46,6 +46,7 @@ impl Supervisor<'_> {
             }
             Some(Message::Found) => self.found = text,
             Some(Message::Partly(index)) => status.partly(index as usize),
+            Some(Message::Left) => self.left = true,
             Some(Message::Stopped(signal)) => self.on_stop(signal),
             // The last message: PID 1 ends after it.
             Some(Message::Exited(status)) => self.end_with(Outcome::Exited(status)),

@@ -85,6 +85,8 @@ pub(super) struct Supervisor<'p> {
     /// What was found in the way of the operation that the next message reports as failed.
     found: Option<String>,
     outcome: Option<Outcome>,
+    /// PID 1 goes on with what the program left.
+    left: bool,
     /// When the program's time is over; once it is (`timed_out`), when the program is killed.
     deadline: Option<Instant>,
     timed_out: bool,
@@ -118,6 +120,7 @@ impl<'p> Supervisor<'p> {
             group: None,
             found: None,
             outcome: None,
+            left: false,
             deadline: None,
             timed_out: false,
             rest: None,
