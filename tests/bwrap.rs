@@ -5,10 +5,11 @@ mod common;
 
 use common::bwrap::{command, program};
 use common::process::{Mark, signal};
+use common::terminal::Session;
 use common::{Need, Place, Ran, not_root, pass, ran, tools, until, userns};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 
 fn run(args: &[&str]) -> Ran {
@@ -429,4 +430,46 @@ fn what_the_command_left_ends_with_it_if_the_caller_wants_that() {
     assert_eq!((ended.status, mark.alive()), (Some(3), vec![]));
     let wrong = with("yes").failed(1);
     assert!(wrong.starts_with("bwrap: SBX_BWRAP_BACKGROUND is `yes`"), "{wrong}");
+}
+
+#[test]
+fn the_launcher_dies_by_a_signal_that_it_was_sent_and_exits_where_the_command_chose_to() {
+    need!(userns());
+    let place = Place::new();
+    let status = |script: &str| {
+        let mut child = command(&place, &["--ro-bind", "/", "/", "--unshare-pid", "sh", "-c", script])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
+        signal(child.id() as i32, libc::SIGTERM);
+        let status = child.wait().unwrap();
+        (status.code(), status.signal())
+    };
+    assert_eq!(status("echo ready; exec sleep 60"), (None, Some(libc::SIGTERM)));
+    assert_eq!(status("trap 'exit 4' TERM; echo ready; while :; do sleep 0.05; done"), (Some(4), None));
+    // Another signal than the one that was sent is the command's own.
+    assert_eq!(status("trap 'kill -KILL $$' TERM; echo ready; while :; do sleep 0.05; done"), (Some(137), None));
+}
+
+#[test]
+fn a_loop_of_a_shell_ends_with_the_command_that_an_interrupt_ends() {
+    need!(userns());
+    let place = Place::new();
+    // A shell that runs a script goes on after a command that handled ^C, and dies of it where the command did.
+    for (trap, went_on) in [("", false), ("trap : INT; ", true)] {
+        for flags in ["", "--unshare-pid", "--unshare-pid --new-session"] {
+            let inner = format!("{trap}echo ready; sleep 3; exit 0");
+            place.write("work/script", &format!("$BWRAP --ro-bind / / {flags} sh -c '{inner}'; echo went on"));
+            let mut terminal = Session::start(&place, "export BWRAP; exec bash script");
+            terminal.expect("ready\r\n");
+            terminal.send("\x03");
+            if went_on {
+                terminal.expect("went on\r\n");
+            }
+            let status = terminal.child.wait().unwrap();
+            let wanted = if went_on { (Some(0), None) } else { (None, Some(libc::SIGINT)) };
+            assert_eq!((status.code(), status.signal()), wanted, "{flags}");
+        }
+    }
 }

@@ -12,7 +12,8 @@ pub use sandbox::{Caller, sandbox};
 pub use table::{Entry, OPTIONS};
 
 use crate::error::{Error, Result};
-use crate::launch;
+use crate::exit;
+use crate::launch::{self, Outcome};
 use crate::plan::{self, Plan};
 use crate::spec::{Namespace, Sandbox};
 use crate::sys::{self, Errno, UnownedFd};
@@ -114,9 +115,22 @@ fn caller(options: &Options) -> Result<Caller> {
 
 fn run(options: Options, prefix: &'static str) -> u8 {
     let mut known = (None, None);
-    match sandboxed(options, prefix, &mut known) {
-        Ok(status) => status,
+    let mut report = report(&options, prefix);
+    match sandboxed(options, &mut report, &mut known) {
+        Ok(outcome) => {
+            // As bubblewrap, which dies of signals: a caller that sends one, or a shell whose user types ^C, looks for that.
+            if let Outcome::Signaled(signal) = outcome
+                && report.has_signal(signal)
+            {
+                sys::die_by(signal);
+            }
+            outcome.status()
+        }
         Err(error) => {
+            let signal = i32::from(error.status) - i32::from(exit::SIGNALED);
+            if report.has_signal(signal) {
+                sys::die_by(signal);
+            }
             say(&wording::text(&error, known.0.as_deref(), known.1.as_deref(), prefix));
             FAILED
         }
@@ -126,13 +140,8 @@ fn run(options: Options, prefix: &'static str) -> u8 {
 /// The sandbox and the plan, as far as known, for the wording of an error. Never dropped, since the caller waits.
 type Known = (Option<ManuallyDrop<Sandbox>>, Option<ManuallyDrop<Plan>>);
 
-fn sandboxed(mut options: Options, prefix: &'static str, known: &mut Known) -> Result<u8> {
-    let caller = caller(&options)?;
-    let filter = match options.seccomp {
-        Some(fd) => Some(options::seccomp_data(&mut Own, fd)?),
-        None => None,
-    };
-    let home = options.environment.iter().find(|(name, _)| name == "HOME").map(|(_, value)| PathBuf::from(value));
+/// What is to be reported of the sandbox that these options describe.
+fn report(options: &Options, prefix: &'static str) -> Report {
     let namespaces = [
         ("cgroup", options.unshare_cgroup || options.unshare_cgroup_try),
         ("ipc", options.unshare_ipc),
@@ -141,14 +150,24 @@ fn sandboxed(mut options: Options, prefix: &'static str, known: &mut Known) -> R
         ("pid", options.unshare_pid),
         ("uts", options.unshare_uts),
     ];
-    let mut report = Report {
+    Report {
         info: options.info_fd,
         status: options.json_status_fd,
         namespaces: namespaces.into_iter().filter(|(_, private)| *private).map(|(name, _)| name).collect(),
         started: false,
         parts: Vec::new(),
+        signals: 0,
         prefix: if prefix.is_empty() { "" } else { "<4>" },
+    }
+}
+
+fn sandboxed(mut options: Options, report: &mut Report, known: &mut Known) -> Result<Outcome> {
+    let caller = caller(&options)?;
+    let filter = match options.seccomp {
+        Some(fd) => Some(options::seccomp_data(&mut Own, fd)?),
+        None => None,
     };
+    let home = options.environment.iter().find(|(name, _)| name == "HOME").map(|(_, value)| PathBuf::from(value));
     options.sync_fds.dedup();
     let sandbox = known.0.insert(ManuallyDrop::new(sandbox(options, filter, &caller)?));
     sys::phase("spec");
@@ -157,8 +176,7 @@ fn sandboxed(mut options: Options, prefix: &'static str, known: &mut Known) -> R
     let plan = known.1.insert(ManuallyDrop::new(plan::plan(sandbox, &facts)?));
     sys::phase("plan");
     report.parts = plan.view.parts.iter().map(|placed| placed.op.path().display().to_string()).collect();
-    match launch::run(plan, &mut report) {
-        Ok(outcome) => Ok(outcome.status()),
+    match launch::run(plan, report) {
         Err(error) if error.refused => {
             // The kernel refused: the host's settings tell why.
             let facts = facts.with_settings();
@@ -167,6 +185,6 @@ fn sandboxed(mut options: Options, prefix: &'static str, known: &mut Known) -> R
                 Err(why) => Err(Error { cause: error.cause, ..why }),
             }
         }
-        Err(error) => Err(error),
+        other => other,
     }
 }

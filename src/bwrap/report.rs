@@ -19,11 +19,18 @@ pub(super) struct Report {
     pub started: bool,
     /// The destinations of the view's parts, for warnings about those that do not have all of their flags.
     pub parts: Vec<String>,
+    /// The signals that came for the launcher: bit 0 is signal 1.
+    pub signals: u64,
     /// The prefix of warnings: `<4>` with `--level-prefix`, otherwise nothing.
     pub prefix: &'static str,
 }
 
 impl Report {
+    /// Whether this signal came for the launcher.
+    pub(super) fn has_signal(&self, signal: i32) -> bool {
+        (1..=64).contains(&signal) && self.signals >> (signal - 1) & 1 != 0
+    }
+
     fn members(&self, pid: i32, separator: &str) -> String {
         use std::os::unix::fs::MetadataExt;
         let mut text = format!("\"child-pid\": {pid}");
@@ -68,6 +75,12 @@ impl Events for Report {
 
     fn started(&mut self, _pid: i32) {
         self.started = true;
+    }
+
+    fn signal(&mut self, signal: i32) {
+        if (1..=64).contains(&signal) {
+            self.signals |= 1 << (signal - 1);
+        }
     }
 
     fn note(&mut self, _note: &str) {}

@@ -33,12 +33,12 @@ pub(super) fn descriptor(text: &OsStr) -> Result<i32> {
         .ok_or_else(|| refused(format!("Invalid fd: {}", text.display()), "a descriptor is a number from 0 on"))
 }
 
-/// Reads the id of a user or group. 4294967295, which means "no change" to the kernel, is an error.
+/// Reads the id of a user or group. As in bubblewrap, which has it as an int, ids above 2147483647 are an error.
 pub(super) fn id(text: &OsStr, what: &str) -> Result<u32> {
     number(text, 10)
+        .and_then(|number| i32::try_from(number).ok())
         .and_then(|number| u32::try_from(number).ok())
-        .filter(|number| *number != u32::MAX)
-        .ok_or_else(|| refused(format!("Invalid {what}: {}", text.display()), "an id is a number from 0 to 4294967294"))
+        .ok_or_else(|| refused(format!("Invalid {what}: {}", text.display()), "an id is a number from 0 to 2147483647"))
 }
 
 /// Reads octal permissions of at most 07777.
@@ -103,8 +103,10 @@ mod tests {
         }
         assert!(descriptor(OsStr::new("4294967299")).is_err(), "3, if it wrapped");
         assert!(id(OsStr::new("4294967296"), "uid").is_err(), "0, if it wrapped");
-        assert!(id(OsStr::new("4294967295"), "uid").is_err(), "no change");
-        assert_eq!(id(OsStr::new("4294967294"), "uid").unwrap(), 4_294_967_294);
+        for wrong in ["-1", "2147483648", "4294967294", "4294967295"] {
+            assert!(id(OsStr::new(wrong), "uid").is_err(), "{wrong}");
+        }
+        assert_eq!(id(OsStr::new("2147483647"), "uid").unwrap(), 2_147_483_647);
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub trait Events {
     /// [`Events::wants_start`] is false.
     fn started(&mut self, pid: i32);
 
+    /// This signal has come for the launcher, which passes it to the program, or ends because of it.
+    fn signal(&mut self, _signal: i32) {}
+
     /// Something that the user should know.
     fn note(&mut self, note: &str);
 

@@ -4,7 +4,7 @@ use super::generate::Draft;
 use super::grammar::{Carrier, Case, Command, Given, Group, What, Word, words};
 
 /// Groups that are refused wherever they stand, before anything is set up.
-const PARSED: [&[&str]; 60] = [
+const PARSED: [&[&str]; 62] = [
     &["--nope"],
     &["-x"],
     &["-"],
@@ -14,6 +14,8 @@ const PARSED: [&[&str]; 60] = [
     &["--uid", ""],
     &["--gid", "1x"],
     &["--gid", "-5"],
+    &["--uid", "2147483648"],
+    &["--gid", "4294967294"],
     &["--args", "x"],
     &["--args", "-1"],
     &["--args", ""],

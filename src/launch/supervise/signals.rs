@@ -18,6 +18,7 @@ const TERMINATION_GRACE: Duration = Duration::from_secs(1);
 impl Supervisor<'_> {
     pub(super) fn on_signals(&mut self, status: &mut dyn Events) -> Result<()> {
         while let Some(arrived) = self.sandbox.signals.next() {
+            status.signal(arrived.signal);
             match self.state {
                 State::SettingUp => self.on_early_signal(arrived)?,
                 _ => self.on_signal(arrived, status),

@@ -1,6 +1,6 @@
 //! Signals and timers that only the launcher uses.
 
-use crate::sys::child::{Mask, block, descriptor_for, set_disposition};
+use crate::sys::child::{Mask, block, descriptor_for, kill, pid, set_disposition, set_dumpable};
 use crate::sys::errno::Result;
 use nix::sys::signal::{SigEvent, SigevNotify, Signal};
 use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
@@ -40,6 +40,16 @@ pub fn end_after(seconds: u32) {
 /// Stops this process with SIGSTOP, as job control does.
 pub fn stop_self() {
     let _ = nix::sys::signal::raise(Signal::SIGSTOP);
+}
+
+/// Ends this process by a signal's default action, but without a core dump: it would be the launcher's, and nobody asked for that.
+/// Returns if the signal does not end it, as where this process is the PID 1 of a pid namespace.
+pub fn die_by(signal: i32) {
+    let _ = set_dumpable(false);
+    set_disposition(signal, libc::SIG_DFL);
+    if kill(pid(), signal).is_ok() {
+        let _ = block(&Mask::ALL.without(signal));
+    }
 }
 
 /// Sets the default action for SIGCHLD. SIG_IGN may have been inherited from the caller; with it, children could not be
