@@ -79,3 +79,27 @@ fn a_nested_namespace_gives_no_file_capabilities_that_hold_outside() {
         std::fs::write(&file, "").unwrap();
     }
 }
+
+#[test]
+fn what_root_alone_may_read_and_set_in_proc_is_closed() {
+    need!(root(), userns(), tools(&["python3"]));
+    let place = Place::new();
+    let script = "import os\n\
+        for dir, dirs, files in os.walk('/proc'):\n\
+        \x20   if dir == '/proc': dirs[:] = [d for d in dirs if not d.isdigit() and d not in ('self', 'thread-self', 'pressure')]\n\
+        \x20   for path in (os.path.join(dir, file) for file in files):\n\
+        \x20       if os.path.islink(path): continue\n\
+        \x20       for flags in (os.O_WRONLY, os.O_RDONLY):\n\
+        \x20           try:\n\
+        \x20               if flags == os.O_RDONLY and os.lstat(path).st_mode & 0o044 and path != '/proc/interrupts': continue\n\
+        \x20               if flags == os.O_RDONLY and path.startswith('/proc/sys/'): continue\n\
+        \x20               file = os.open(path, flags | os.O_NONBLOCK)\n\
+        \x20               if flags == os.O_WRONLY or os.read(file, 1): print(path)\n\
+        \x20               os.close(file)\n\
+        \x20           except OSError: pass\n";
+    let script = place.write("home/script.py", script).display().to_string();
+    for flags in [&[][..], &["--user", "1234:1234"], &["--set", "namespaces.nested=allow"], &["--share", "pid"]] {
+        let all = [&["-q", "--ro", &script][..], flags, &["--", "python3", &script]].concat();
+        assert_eq!(place.run(&all).ok(), "", "{flags:?}");
+    }
+}

@@ -235,7 +235,7 @@ const GUARDS: &[(&str, &str, &[&str])] = &[
     ("", "private", &["home", "shm"]),
     ("landlock", "system-only", &["beside-system"]),
     ("", "devices", &["mounts-nodev", "terminals"]),
-    ("", "proc-masks", &["proc-keys"]),
+    ("", "proc-masks", &["proc-keys", "interrupts"]),
     ("", "read-only", &["ro-write", "ro-reopen", "ro-change", "inner-write", "host-write", "mounts-writable"]),
     ("", "nosuid", &["mounts-nosuid"]),
     ("", "nodev", &["mounts-nodev"]),

@@ -8,7 +8,7 @@ mod common;
 
 use common::process::{Mark, signal};
 use common::terminal::Session;
-use common::{Need, Place, Ran, bwrap, default_signals, tools, until, until_within, userns};
+use common::{Need, Place, Ran, bwrap, default_signals, root, tools, until, until_within, userns};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -652,5 +652,48 @@ fn with_a_pid_namespace_the_death_of_the_launcher_ends_the_sandbox() {
         until(|| mark.sleeping() == 2);
         signal(running.pid(), libc::SIGKILL);
         mark.gone(flags);
+    }
+}
+
+/// Opens for writing every file of procfs that is not a process's, and reads those that only root may read. Nothing is
+/// written.
+const PROC: &str = r#"
+import os
+for root, dirs, files in os.walk('/proc'):
+    if root == '/proc':
+        dirs[:] = [dir for dir in dirs if not dir.isdigit() and dir not in ('self', 'thread-self', 'pressure')]
+    for path in (os.path.join(root, file) for file in files):
+        if os.path.islink(path): continue
+        for flags in (os.O_WRONLY, os.O_RDONLY):
+            try:
+                if flags == os.O_RDONLY and os.lstat(path).st_mode & 0o044: continue
+                file = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+                if flags == os.O_WRONLY and WRITES or flags == os.O_RDONLY and READS and os.read(file, 1): print(path)
+                os.close(file)
+            except OSError: pass
+"#;
+
+/// bubblewrap asks whether it may write to /proc/sys itself, which not even root may.
+#[test]
+fn root_sets_nothing_of_the_kernel_in_proc() {
+    need!(root(), userns(), tools(&["python3"]));
+    let place = Place::new();
+    let script = PROC.replace("WRITES", "True").replace("READS", "False");
+    for options in [
+        &["--unshare-pid"][..],
+        &[],
+        &["--unshare-pid", "--unshare-user", "--uid", "1000"],
+        &["--unshare-pid", "--unshare-user", "--uid", "0"],
+        &["--unshare-user", "--uid", "1000"],
+    ] {
+        let all = [&bwrap::PROGRAMS[..], &["--proc", "/proc", "--cap-drop", "ALL"], options].concat();
+        let mut command = bwrap::command(&place, &[&all[..], &["python3", "-c", &script]].concat());
+        let ran = common::ran(command.output().unwrap());
+        assert!(
+            ran.status == Some(0) && ran.out.is_empty(),
+            "{options:?}: {} {}",
+            ran.err,
+            &ran.out[..ran.out.len().min(400)]
+        );
     }
 }

@@ -18,8 +18,8 @@ mod view;
 pub use handover::{NAME as EXEC, run as execute};
 pub use init::BEFORE_REST;
 pub use prepared::{
-    Capabilities, Descriptors, Guard, Handover, Landlock, Lockdown, MountSource, Namespaces, Prepared, Process,
-    Scratch, Session, Step, StepAction, Strings, TargetState, ViewSteps,
+    Capabilities, Descriptors, Guard, Handover, Landlock, Lockdown, MountSource, Namespaces, Prepared, ProcCover,
+    Process, Scratch, Session, Step, StepAction, Strings, TargetState, ViewSteps,
 };
 pub use procfs::{EMPTY_DIR, EMPTY_FILE};
 pub use report::{Call, LENGTH as LENGTH_OF_MESSAGE, LENGTH_OF_TEXT, Message, Place};

@@ -189,7 +189,7 @@ impl<'a> View<'a> {
             MountSource::Overlay { lower, upper, memory } => {
                 return self.overlay(lower, upper.as_ref(), *memory, path, point);
             }
-            MountSource::Proc { masked, guard } => return self.proc(path, point, *masked, *guard),
+            MountSource::Proc(cover) => return self.proc(path, point, *cover),
             MountSource::Devpts => {
                 let options = [(c"source", c"devpts"), (c"mode", c"0620"), (c"ptmxmode", c"0666")];
                 let mount = sys::new_filesystem(c"devpts", &options, ATTR_NOSUID | ATTR_NOEXEC);

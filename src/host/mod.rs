@@ -8,6 +8,7 @@ mod desktop;
 mod helpers;
 mod links;
 mod paths;
+pub mod procfs;
 mod vars;
 mod walk;
 

@@ -1,10 +1,10 @@
 //! Records what is at the paths that a sandbox names, including links, so that the planner can resolve paths without
 //! access to the host.
 
-use super::DesktopFacts;
 use super::links::{Caller, LinkWriters};
 use super::walk::Walk;
-use crate::spec::{Mode, Namespace, Root, SYSTEM, Sandbox, lies_in_system};
+use super::{DesktopFacts, procfs};
+use crate::spec::{Mode, Namespace, PathRule, Root, SYSTEM, Sandbox, lies_in_system};
 use crate::sys;
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -250,6 +250,10 @@ impl Paths {
         }
         for device in DEVICES {
             self.look(&none, &Path::new("/dev").join(device));
+        }
+        let shows_proc = |rule: &PathRule| rule.path == Path::new("/proc") && rule.mode.shows_host();
+        if sandbox.namespaces.share.contains_key(&Namespace::Pid) || sandbox.filesystem.paths.iter().any(shows_proc) {
+            procfs::masked(sys::ids().0 == 0).for_each(|path| drop(self.look(&none, &path)));
         }
         if sandbox.namespaces.share.contains_key(&Namespace::Ipc) {
             self.look(&none, Path::new("/dev/mqueue"));

@@ -1,7 +1,7 @@
 //! Guards left out of a sandbox, by the names in the variable SBX_GUARDS_OFF: `sbx selftest` has to see each of them missing. Only in
 //! programs that are built with the feature `guards-off`, for tests.
 
-use crate::child::{Guard, MountSource, Prepared, Session, StepAction};
+use crate::child::{Guard, MountSource, Prepared, ProcCover, Session, StepAction};
 use crate::plan::{Attributes, Op, Placed, Plan};
 use crate::spec::{Namespace, Origin};
 use crate::sys;
@@ -143,7 +143,7 @@ pub(super) fn prepared(mut prepared: Prepared) -> Prepared {
     }
     for step in &mut prepared.view.steps {
         match &mut step.act {
-            StepAction::Mount(MountSource::Proc { masked, .. }) if off("proc-masks") => *masked = false,
+            StepAction::Mount(MountSource::Proc(cover)) if off("proc-masks") => *cover = ProcCover::Nothing,
             StepAction::Mount(MountSource::Resolved { attributes, .. }) | StepAction::Attributes(attributes) => {
                 *attributes &= !without
             }

@@ -162,6 +162,11 @@ pub(super) fn collect(
                 .hint(format!("name {} itself; or `{},prefer` goes on without", real.display(), mode.word())));
         }
     }
+    if matches!(items.get(Path::new("/proc")), Some(Item { what: ItemKind::Bind { .. }, .. })) {
+        for path in crate::host::procfs::masked(facts.uid == 0).filter(|path| facts.paths.kind(path).is_some()) {
+            items.insert_missing(path, || own(ItemKind::Masked));
+        }
+    }
     compose(&mut items, facts, root, notes)?;
     Ok(items)
 }

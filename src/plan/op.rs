@@ -91,6 +91,9 @@ pub enum Op {
         path: PathBuf,
         /// Whether the OCI's lists of masked and read-only paths are applied.
         masked: bool,
+        /// Whether the caller is root, for whom more of it is masked and read-only.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        root: bool,
         /// Whether its writable parts become read-only, as in bubblewrap.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         guard: bool,

@@ -94,7 +94,7 @@ impl Ordered<'_> {
                 self.push(mount, Op::Overlay { path, lower: lower.clone(), upper: upper.clone() });
             }
             Make::Proc => match self.own_pids {
-                true => self.push(mount, Op::Proc { path, masked: false, guard: true }),
+                true => self.push(mount, Op::Proc { path, masked: false, root: false, guard: true }),
                 false => {
                     let show = Show { guard: true, ..Show::plain(Access::Writable) };
                     self.show(mount, Source::Path("/proc".into()), path, show);

@@ -190,8 +190,9 @@ impl Placer<'_> {
                 // A procfs with parts covered keeps nested tools from mounting their own (mount_too_revealing in the
                 // kernel's fs/namespace.c). Where nesting is allowed, the parts stay as they are for a caller who is
                 // not root: their permissions close them to everyone else.
-                let masked = !self.mounts || self.facts.uid == 0;
-                self.push(Op::Proc { path: path.to_owned(), masked, guard: false }, &item.origin);
+                let root = self.facts.uid == 0;
+                let masked = !self.mounts || root;
+                self.push(Op::Proc { path: path.to_owned(), masked, root, guard: false }, &item.origin);
                 self.covers.insert(path, Cover::Closed);
                 Ok(())
             }

@@ -144,10 +144,10 @@ fn op(op: &Op) -> (&'static str, String) {
             let what = if *dir { "directory" } else { "file" };
             ("mask", format!("{path} {} {what}", if *closed { "closed" } else { "empty" }))
         }
-        Op::Proc { masked, .. } => (
-            "proc",
-            format!("{path}{}", if *masked { ", masked and read-only parts as in the OCI's list" } else { "" }),
-        ),
+        Op::Proc { masked, root, .. } => {
+            let masked = if *masked { ", masked and read-only parts as in the OCI's list" } else { "" };
+            ("proc", format!("{path}{masked}{}", if *root { ", and what root alone may open" } else { "" }))
+        }
         Op::Devpts { .. } => ("devpts", format!("{path}, a new instance")),
         Op::Show { source, attributes, .. } => {
             let source = match source {

@@ -95,13 +95,26 @@ pub enum MountSource {
     /// An overlay filesystem. `upper` has the upper and the work directory; with `memory`, they are names in the
     /// sandbox's own tmpfs.
     Overlay { lower: Vec<CString>, upper: Option<(CString, CString)>, memory: bool },
-    /// A new procfs. With `masked`, the paths of `child/procfs.rs` are masked or read-only. With `guard`, its writable
-    /// parts become read-only.
-    Proc { masked: bool, guard: bool },
+    /// A new procfs.
+    Proc(ProcCover),
     /// A new instance of devpts.
     Devpts,
     /// The POSIX message queues of this ipc namespace. With `optional`, it is skipped if the kernel has none.
     Mqueue { optional: bool },
     /// A cgroup v2 filesystem.
     Cgroup { ro: bool },
+}
+
+/// What is mounted over parts of a procfs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcCover {
+    /// Nothing.
+    Nothing,
+    /// Those parts become read-only that this process could write to.
+    Writable,
+    /// Parts are masked or read-only: the lists of `host/procfs.rs`.
+    Masks {
+        /// Whether these are also parts that only root may read or write.
+        root: bool,
+    },
 }

@@ -1,7 +1,9 @@
 //! The steps that assemble the view, the filesystem that the program sees.
 
 use super::strings::{cstring, label};
-use crate::child::{EMPTY_DIR, EMPTY_FILE, MountSource, Scratch, Session, Step, StepAction, TargetState, ViewSteps};
+use crate::child::{
+    EMPTY_DIR, EMPTY_FILE, MountSource, ProcCover, Scratch, Session, Step, StepAction, TargetState, ViewSteps,
+};
 use crate::error::{Error, Result};
 use crate::plan::{Op, Phase, Placed, Plan};
 use crate::spec::{self, Upper};
@@ -92,12 +94,16 @@ fn step(index: usize, placed: &Placed, scratch: &mut Vec<Scratch>) -> Result<Ste
             source: cstring(source.as_os_str())?,
             attributes: attributes.bits(),
         }),
-        Op::Proc { masked, guard, .. } => {
+        Op::Proc { masked, root, guard, .. } => {
             if *masked {
                 mask(scratch, false, false);
                 mask(scratch, true, false);
             }
-            StepAction::Mount(MountSource::Proc { masked: *masked, guard: *guard })
+            StepAction::Mount(MountSource::Proc(match (masked, guard) {
+                (true, _) => ProcCover::Masks { root: *root },
+                (false, true) => ProcCover::Writable,
+                (false, false) => ProcCover::Nothing,
+            }))
         }
         Op::Devpts { .. } => StepAction::Mount(MountSource::Devpts),
         Op::Cgroup { ro, .. } => StepAction::Mount(MountSource::Cgroup { ro: *ro }),

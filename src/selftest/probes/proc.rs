@@ -56,6 +56,38 @@ pub(super) const PROBES: &[Probe] = &[
         attempt: |f| read(f, "/proc/timer_list"),
         granted: never,
     },
+    Probe {
+        id: "interrupts",
+        title: "timings of the host's hardware (/proc/interrupts)",
+        attempt: |f| read(f, "/proc/interrupts"),
+        granted: |granted: &Granted| {
+            granted.plain_proc.then_some("with namespaces.nested, or pid shared, /proc is as the kernel has it")
+        },
+    },
+    Probe {
+        id: "proc-memory",
+        title: "the kernel's memory in /proc (slabinfo, vmallocinfo, kpageflags)",
+        attempt: |f| {
+            each(MEMORY, |path| match f.outside.files.contains(*path) {
+                true => read(f, path),
+                false => not_run(format!("this kernel has no {path}")),
+            })
+        },
+        granted: never,
+    },
+    Probe {
+        id: "powercap",
+        title: "what the processors consume (powercap in /sys)",
+        attempt: |facts| match facts.outside.files.contains(POWERCAP) {
+            false => not_run(format!("this host has no {POWERCAP}")),
+            true => match std::fs::read_dir(POWERCAP).map(|mut entries| entries.next().is_some()) {
+                Ok(true) => Verdict::Open(format!("{POWERCAP} is listed")),
+                Ok(false) => Verdict::Closed(format!("{POWERCAP} is empty")),
+                Err(error) => Verdict::Closed(format!("{POWERCAP}: {}", Errno::from(error))),
+            },
+        },
+        granted: never,
+    },
     Probe { id: "kallsyms", title: "addresses of the kernel (/proc/kallsyms)", attempt: kallsyms, granted: never },
     Probe {
         id: "proc-keys",
@@ -164,11 +196,27 @@ const HARDWARE: &[&str] = &[
 const TRACES: &[&str] =
     &["/sys/kernel/debug", "/sys/kernel/tracing", "/sys/fs/bpf", "/sys/fs/pstore", "/sys/kernel/security"];
 
+/// Files that only root may read, about the kernel's memory.
+const MEMORY: &[&str] = &[
+    "/proc/slabinfo",
+    "/proc/vmallocinfo",
+    "/proc/pagetypeinfo",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
+    "/proc/kpagecgroup",
+    "/proc/allocinfo",
+    "/proc/vmcore",
+];
+
+const POWERCAP: &str = "/sys/devices/virtual/powercap";
+
 /// Files by which the kernel is configured. Opening them for writing changes nothing.
 pub(crate) const KERNEL_FILES: &[&[&str]] = &[
     HELPERS,
     HARDWARE,
     TRACES,
+    MEMORY,
+    &["/proc/interrupts", POWERCAP],
     super::host_files::SECRETS,
     &["/sys/fs/cgroup"],
     &[
@@ -212,7 +260,7 @@ pub(crate) const KERNEL_FILES: &[&[&str]] = &[
 
 /// Those of [`KERNEL_FILES`] that this host has below `below`, a filesystem's mount point.
 pub(super) fn dangerous<'f>(facts: &'f Facts, below: &'f str) -> impl Iterator<Item = &'f str> {
-    let listed = |path: &str| TRACES.contains(&path) || path == "/sys/fs/cgroup";
+    let listed = |path: &str| TRACES.contains(&path) || ["/sys/fs/cgroup", POWERCAP].contains(&path);
     facts.outside.files.iter().map(String::as_str).filter(move |path| path.starts_with(below) && !listed(path))
 }
 

@@ -79,6 +79,16 @@ pub fn chmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
     Ok(nix::sys::stat::fchmodat(cwd(), path.text()?, Mode::from_bits_retain(mode), follow)?)
 }
 
+/// Whether a file belongs to this process's effective user: fstatat(2). False if it does not exist. A link at the end of
+/// the path is not followed.
+pub fn is_own(dir: BorrowedFd<'_>, path: &CStr) -> Result<bool> {
+    match nix::sys::stat::fstatat(dir, path, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(found) => Ok(found.st_uid == nix::unistd::geteuid().as_raw()),
+        Err(nix::errno::Errno::ENOENT) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 /// Whether the real user may write a file: faccessat2(2), W_OK. A link at the end of the path is not followed.
 pub fn may_write(dir: BorrowedFd<'_>, path: &CStr) -> Result<()> {
     may(dir, path, libc::W_OK)

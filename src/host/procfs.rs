@@ -1,0 +1,37 @@
+//! Paths of procfs that a sandbox masks, or makes read-only. They are the OCI's lists, and for root what its ids open to
+//! it: a procfs asks who the caller is outside, whatever user namespace and capabilities the program has. Paths that a
+//! kernel does not have are skipped.
+
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Files that everybody may read, of which nobody should: names of keys, and timings of the host's hardware, which tell
+/// what others type and compute.
+pub const MASKED_FILES: [&CStr; 4] = [c"interrupts", c"keys", c"latency_stats", c"sched_debug"];
+/// Directories that are masked.
+pub const MASKED_DIRS: [&CStr; 3] = [c"acpi", c"asound", c"scsi"];
+/// Files that root alone may read: they tell addresses and contents of the kernel's memory.
+pub const MASKED_FOR_ROOT: [&CStr; 10] = [
+    c"allocinfo",
+    c"kcore",
+    c"kpagecgroup",
+    c"kpagecount",
+    c"kpageflags",
+    c"pagetypeinfo",
+    c"slabinfo",
+    c"timer_list",
+    c"vmallocinfo",
+    c"vmcore",
+];
+/// Paths that are read-only.
+pub const READ_ONLY: [&CStr; 5] = [c"bus", c"fs", c"irq", c"sys", c"sysrq-trigger"];
+/// Further paths that root alone may write to.
+pub const READ_ONLY_FOR_ROOT: [&CStr; 5] = [c"driver", c"dynamic_debug", c"lock_stat", c"mtrr", c"profile"];
+
+/// Paths of the host's own procfs that are masked where it is shown, to root or to others.
+pub fn masked(root: bool) -> impl Iterator<Item = PathBuf> {
+    let for_root = if root { &MASKED_FOR_ROOT[..] } else { &[] };
+    let names = MASKED_FILES.iter().chain(&MASKED_DIRS).chain(for_root);
+    names.map(|name| Path::new("/proc").join(OsStr::from_bytes(name.to_bytes())))
+}
