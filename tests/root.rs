@@ -103,3 +103,60 @@ fn what_root_alone_may_read_and_set_in_proc_is_closed() {
         assert_eq!(place.run(&all).ok(), "", "{flags:?}");
     }
 }
+
+/// Runs a program as `nobody`.
+fn as_nobody(program: &std::path::Path, args: &[&str]) -> common::Ran {
+    let mut command = std::process::Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]).arg(program).args(args);
+    common::ran(command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent").output().unwrap())
+}
+
+/// Gives a file CAP_DAC_OVERRIDE, permitted and effective, in the form of capabilities(7).
+fn give_capability(file: &std::path::Path) {
+    use std::os::unix::ffi::OsStrExt;
+    let value: Vec<u8> = [0x0200_0001u32, 1 << 1, 0, 0, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
+    let file = std::ffi::CString::new(file.as_os_str().as_bytes()).unwrap();
+    // SAFETY: path and name end with a NUL, and the value may be read for its length.
+    let set = unsafe {
+        libc::setxattr(file.as_ptr(), c"security.capability".as_ptr(), value.as_ptr().cast(), value.len(), 0)
+    };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+}
+
+#[test]
+fn a_copy_with_more_rights_than_its_caller_does_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    need!(root());
+    // Not in /tmp, which is often mounted without set-user-ID.
+    let dir = tempfile::Builder::new().prefix("sbx-test").tempdir_in("/var/tmp").unwrap();
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(dir.path(), 0o755);
+    let target = dir.path().join("written");
+    let receipt = target.to_str().unwrap();
+    for (program, refused) in [(common::sbx(), 125), (common::bwrap::program(), 1)] {
+        let copy = dir.path().join(program.file_name().unwrap());
+        common::copy_program(program, &copy);
+        let run = |args: &[&str]| as_nobody(&copy, args);
+        assert_eq!(run(&["--version"]).status, Some(0));
+        for (kind, bits) in [("set-user-ID", 0o4755), ("set-group-ID", 0o2755), ("capabilities", 0o755)] {
+            mode(&copy, bits);
+            if kind == "capabilities" {
+                give_capability(&copy);
+            }
+            let calls: [&[&str]; 4] = [
+                &["--version"],
+                &["--receipt", receipt, "--", "true"],
+                &["plan", "--", "true"],
+                &["--ro-bind", "/", "/", "true"],
+            ];
+            for args in calls {
+                let ran = run(args);
+                assert!(ran.status == Some(refused) && ran.out.is_empty(), "{kind} {args:?}: {ran:?}");
+                assert!(ran.err.contains(kind) || refused == 1, "{kind} {args:?}: {ran:?}");
+                assert!(!target.exists(), "{kind}");
+            }
+        }
+    }
+}

@@ -13,6 +13,7 @@ pub use table::{Entry, OPTIONS};
 
 use crate::error::{Error, Result};
 use crate::exit;
+use crate::host::Elevation;
 use crate::launch::{self, Outcome};
 use crate::plan::{self, Plan};
 use crate::spec::{Namespace, Sandbox};
@@ -30,6 +31,10 @@ const FAILED: u8 = 1;
 
 /// The program's entry, with its arguments, its name among them; gives its exit status.
 pub fn main(args: Vec<OsString>) -> u8 {
+    if let Some(error) = elevated() {
+        say(&wording::text(&error, None, None, ""));
+        return FAILED;
+    }
     let mut args = args.into_iter();
     let name = args.next().unwrap_or_else(|| "bwrap".into());
     let args: Vec<OsString> = args.collect();
@@ -82,19 +87,26 @@ fn show(text: &str) -> u8 {
     u8::from(shown.is_err())
 }
 
-/// Facts about the caller. Set-user-ID use and file capabilities are an error, as in bubblewrap.
+/// The error if this process has rights that its caller has not, in bubblewrap's words where it has some.
+fn elevated() -> Option<Error> {
+    let elevation = Elevation::of_this_process()?;
+    let message = match elevation {
+        Elevation::UserId => "setuid use of bubblewrap is not supported".to_owned(),
+        Elevation::Capabilities => "Unexpected capabilities but not setuid, old file caps config?".to_owned(),
+        other => format!("rights that the caller has not are not supported: {}", other.cause()),
+    };
+    Some(values::refused(message, elevation.fix()))
+}
+
+/// Facts about the caller. Capabilities of a caller who is not root are an error, as in bubblewrap.
 fn caller(options: &Options) -> Result<Caller> {
     let (uid, gid) = sys::ids();
     let capabilities = sys::effective_capabilities().unwrap_or(0);
-    if sys::effective_uid() != uid {
-        let hint = "user namespaces are all that it needs: chmod u-s";
-        return Err(values::refused("setuid use of bubblewrap is not supported".into(), hint));
-    }
     if uid != 0 && capabilities != 0 {
         let message = "Unexpected capabilities but not setuid, old file caps config?";
         return Err(values::refused(
             message.into(),
-            "take the file's capabilities away: setcap -r; or drop the caller's",
+            "drop the caller's capabilities: setpriv --inh-caps=-all --ambient-caps=-all",
         ));
     }
     Ok(Caller {

@@ -14,6 +14,8 @@ mod selftest;
 
 pub use args::{Cli, command, completed};
 
+use crate::error::Error;
+use crate::host::Elevation;
 use crate::{exit, sys};
 use args::{VERBS, Verb};
 use clap::Parser;
@@ -24,6 +26,11 @@ use std::ffi::OsString;
 pub fn main(args: Vec<OsString>) -> u8 {
     // A reader that closes the pipe (`| head`) gives EPIPE instead of a signal.
     sys::ignore_sigpipe();
+    if let Some(elevation) = Elevation::of_this_process() {
+        let message =
+            format!("sbx has rights that its caller has not, and does nothing with them: {}", elevation.cause());
+        return complain(&Error::new(message).hint(elevation.fix()));
+    }
     // `sbx selftest` executes this program inside its sandbox, by this name.
     if args.first().is_some_and(|name| name == crate::selftest::INSIDE) {
         return crate::selftest::inside(&args);

@@ -5,6 +5,7 @@
 mod accounts;
 mod cgroup;
 mod desktop;
+mod elevation;
 mod helpers;
 mod links;
 mod paths;
@@ -15,6 +16,7 @@ mod walk;
 pub use accounts::{Account, Range};
 pub use cgroup::{CgroupFacts, Delegated, Hierarchy, Manager, SbxService, ScopeManager, own_cgroup};
 pub use desktop::{Compositor, DesktopFacts, Documents, WaylandFacts, bus_path};
+pub use elevation::Elevation;
 pub use helpers::Helpers;
 pub use links::LinkWriters;
 pub(crate) use paths::ByPath;

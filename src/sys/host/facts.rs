@@ -28,6 +28,17 @@ pub fn effective_uid() -> u32 {
     Uid::effective().as_raw()
 }
 
+/// The effective group id of this process.
+pub fn effective_gid() -> u32 {
+    Gid::effective().as_raw()
+}
+
+/// Whether the kernel gave this process more rights than its caller has when it was executed: AT_SECURE, getauxval(3).
+pub fn is_elevated() -> bool {
+    // SAFETY: it takes a number, and reads the auxiliary vector that the kernel has handed over.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
 /// getgroups(2): the supplementary groups of this process. (nix's calls sysconf(3) first, which opens a file of /proc.)
 pub fn groups() -> Vec<u32> {
     // SAFETY: a size of 0 asks for the count, and nothing is written.
