@@ -441,3 +441,97 @@ fn a_missing_piece_that_is_optional_is_told_once_in_one_line() {
     assert!(out.err.lines().all(|line| line.starts_with("sbx: note: ")), "{out:?}");
     assert_eq!(place.run(&["run", "--quiet", "--profile", "browser", "--", "/bin/true"]).err, "");
 }
+
+/// An X server that nobody sees, as the host's: its number, and a file with its cookie. It removes its socket when it
+/// ends.
+struct XServer {
+    child: std::process::Child,
+    number: String,
+    cookie: PathBuf,
+}
+
+impl XServer {
+    fn start(place: &Place) -> XServer {
+        let mut record = 65535u16.to_be_bytes().to_vec();
+        for part in ["", "", "MIT-MAGIC-COOKIE-1", "0123456789abcdef"] {
+            record.extend((part.len() as u16).to_be_bytes());
+            record.extend(part.as_bytes());
+        }
+        let cookie = place.dir.path().join("cookie");
+        std::fs::write(&cookie, record).unwrap();
+        let mut command = Command::new("Xvfb");
+        command.args(["-displayfd", "1", "-nolisten", "tcp", "-auth"]).arg(&cookie);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut number = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut number).unwrap();
+        XServer { child, number: number.trim().to_owned(), cookie }
+    }
+
+    fn in_session(&self, place: &Place) -> Command {
+        let mut command = place.command();
+        command.env("DISPLAY", format!(":{}", self.number)).env("XAUTHORITY", &self.cookie);
+        command.args(["--set", "desktop.x11=nested", "--"]);
+        command
+    }
+}
+
+impl Drop for XServer {
+    fn drop(&mut self) {
+        signal(self.child.id() as i32, libc::SIGTERM);
+        let _ = self.child.wait();
+    }
+}
+
+/// The children of sbx that run this program.
+fn helpers(sbx: u32, program: &str) -> Vec<u32> {
+    children(sbx).into_iter().filter(|pid| name(*pid) == program).collect()
+}
+
+#[test]
+fn a_nested_x_server_is_the_sandboxs_own_and_starts_when_it_is_used() {
+    need!(userns(), tools(&["Xvfb", "Xephyr", "xdpyinfo", "xwininfo"]));
+    let place = Place::new();
+    let host = XServer::start(&place);
+    let script = "ls /tmp/.X11-unix; read x; xdpyinfo | grep -c MIT-SHM; XAUTHORITY=/dev/null xdpyinfo 2>&1 | grep -o Authorization; \
+                  xwininfo -root -tree | grep -c children; read x; read x; true";
+    let mut command = host.in_session(&place);
+    let command = command.args(["/bin/sh", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut input = child.stdin.take().unwrap();
+    let socket = out.next().unwrap();
+    assert!(socket.starts_with('X') && socket[1..] != host.number, "{socket}");
+    assert!(helpers(child.id(), "Xephyr").is_empty(), "nobody has asked for it");
+    input.write_all(b"\n").unwrap();
+    let lines: Vec<String> = (&mut out).take(3).collect();
+    assert_eq!(lines, ["1", "Authorization", "1"]);
+    let [server] = helpers(child.id(), "Xephyr")[..] else { panic!("one server") };
+    let view = std::fs::read_dir(format!("/proc/{server}/root")).unwrap();
+    let view: Vec<_> = view.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(!view.contains(&"home".into()) && !view.contains(&"root".into()), "{view:?}");
+    // Its end is told, and the program goes on.
+    signal(server as i32, libc::SIGKILL);
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("X11 programs have no display from here on") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "no note");
+    }
+    input.write_all(b"\n\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(!Path::new("/tmp/.X11-unix").join(socket).exists());
+}
+
+#[test]
+fn an_x_server_that_nobody_sees_needs_no_display_of_the_host_and_a_nested_one_does() {
+    need!(userns(), tools(&["Xvfb", "Xephyr", "xdpyinfo"]));
+    let place = Place::new();
+    let run = |value: &str| {
+        let flags = ["--set", value, "--", "/bin/sh", "-c", "xdpyinfo 2>&1 | grep -c MIT-SHM; echo [$DISPLAY]"];
+        ran(place.command().args(flags).output().unwrap())
+    };
+    let unseen = run("desktop.x11=virtual");
+    assert!(unseen.out.starts_with("1\n[:") && unseen.err.is_empty(), "{unseen:?}");
+    let none = run("desktop.x11=nested");
+    assert!(none.out == "0\n[]\n" && none.err.contains("no display"), "{none:?}");
+}

@@ -53,6 +53,7 @@ fn helper(script: String, phase: Phase, readiness: Readiness, loss: Loss) -> Hel
         program: "/bin/sh".into(),
         target: String::new(),
         args: vec![Argument::Text("-c".into()), Argument::Text(script), Argument::Pipe(""), Argument::FirstProcess],
+        descriptors: Vec::new(),
         rules: Vec::new(),
         phase,
         readiness,

@@ -116,6 +116,8 @@ fn every_way_to_loosen_is_refused() {
         ("the compositor", "", "[desktop]\nwayland = true"),
         ("a compositor that restricts nothing", "[desktop]\nwayland = true", "[desktop]\nwayland = \"unrestricted\""),
         ("the X server", "", "[desktop]\nx11 = true"),
+        ("an X server in a window", "[desktop]\nx11 = \"virtual\"", "[desktop]\nx11 = \"nested\""),
+        ("the host's X server", "[desktop]\nx11 = \"nested\"", "[desktop]\nx11 = true"),
         ("sound", "", "[desktop]\nsound = [\"pulse\"]"),
         ("a portal", "", "[desktop]\nportals = [\"open-uri\"]"),
         ("the session bus", "", "[dbus.session]\npolicy = \"filter\""),

@@ -181,6 +181,7 @@ fn every_way_out_is_found_where_it_is_written() {
     let rest: &[(&str, Severity, &str)] = &[
         ("[dbus.session]\npolicy = \"host\"", Undoes, "the session bus without a filter"),
         ("[desktop]\nx11 = true", Undoes, "X11"),
+        ("[desktop]\nx11 = \"nested\"", Note, "X11 of its own"),
         ("[desktop]\nsound = [\"pulse\"]", Undoes, "PulseAudio's protocol"),
         ("[desktop]\nsound = [\"pipewire\"]", Weakens, "PipeWire"),
         ("[desktop]\nwayland = true", Note, "Wayland"),
@@ -346,10 +347,10 @@ fn a_reason_above_the_line_accepts_it_and_strict_goes_by_that() {
     assert!(good.contains("accepted: a kiosk of ours\n"), "{good}");
     let plain = place.run(&["profile", "check", "bad.toml"]);
     assert_eq!(plain.status, Some(0));
-    assert!(plain.out.starts_with("bad.toml: ok\nundoes   7.0  X11: ") && plain.out.contains("help: "), "{plain:?}");
+    assert!(plain.out.starts_with("bad.toml: ok\nundoes   9.0  X11: ") && plain.out.contains("help: "), "{plain:?}");
     assert!(
         plain.out.contains("   # ./bad.toml:8\n")
-            && plain.out.contains("→ overall exposure level for bad.toml: 7.0 EXPOSED")
+            && plain.out.contains("→ overall exposure level for bad.toml: 9.0 UNSAFE")
     );
     for file in ["bad.toml", "empty.toml"] {
         assert_eq!(place.run(&["profile", "check", "--strict", file]).status, Some(1), "{file}");

@@ -1,10 +1,11 @@
 //! Finds the desktop's sockets and devices.
 
 use crate::dbus;
-use crate::spec::{BusPolicy, Sandbox, Wayland};
+use crate::spec::{BusPolicy, Sandbox, Wayland, X11};
 use crate::wayland;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// A Wayland compositor that the caller's environment names.
@@ -55,6 +56,9 @@ pub struct DesktopFacts {
     /// The records for this display from the caller's Xauthority file, in that file's format.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub x11_cookie: Vec<u8>,
+    /// A random cookie for an X server of the sandbox's own.
+    #[serde(skip)]
+    pub nested_cookie: Vec<u8>,
     /// Path of PipeWire's socket.
     pub pipewire: Option<PathBuf>,
     /// Path of PulseAudio's socket.
@@ -93,12 +97,16 @@ pub(super) fn probe(sandbox: &Sandbox, env: &BTreeMap<String, String>, uid: u32)
     );
     let there = |path: PathBuf| is_socket(&path).then_some(path);
     let mut facts = DesktopFacts { runtime_dir: runtime_dir.clone(), ..DesktopFacts::default() };
-    if desktop.wayland != Wayland::Off {
+    // A nested X server is a client of the compositor, whether the program is one or not.
+    if desktop.wayland != Wayland::Off || desktop.x11 == X11::Nested {
         // WAYLAND_DISPLAY may be an absolute path (wl_display_connect(3)), which `join` leaves unchanged.
         let socket = there(runtime_dir.join(get("WAYLAND_DISPLAY").unwrap_or("wayland-0")));
         facts.wayland = socket.and_then(|socket| compositor(socket, desktop.wayland));
     }
-    if desktop.x11
+    if matches!(desktop.x11, X11::Nested | X11::Virtual) {
+        facts.nested_cookie = random();
+    }
+    if matches!(desktop.x11, X11::Nested | X11::Host)
         && let Some(number) = get("DISPLAY").and_then(display_number)
     {
         let socket = PathBuf::from(format!("/tmp/.X11-unix/X{number}"));
@@ -135,6 +143,13 @@ pub(super) fn probe(sandbox: &Sandbox, env: &BTreeMap<String, String>, uid: u32)
         }
     }
     facts
+}
+
+/// 16 random bytes, as a cookie of X11 has them; none if the host has no /dev/urandom.
+fn random() -> Vec<u8> {
+    let mut bytes = [0; 16];
+    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    read.map_or_else(|_| Vec::new(), |()| bytes.to_vec())
 }
 
 /// Asks the compositor at this socket what its clients may do, if that matters. `None` if none listens there.
@@ -180,12 +195,24 @@ fn display_number(display: &str) -> Option<String> {
     (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then(|| number.to_owned())
 }
 
+/// The family of an address that matches every host name.
+const FAMILY_WILD: u16 = 65535;
+
+/// A record of an Xauthority file, which matches under every host name.
+pub fn xauthority(number: &str, name: &[u8], data: &[u8]) -> Vec<u8> {
+    let mut out = FAMILY_WILD.to_be_bytes().to_vec();
+    for part in [&[], number.as_bytes(), name, data] {
+        out.extend((part.len() as u16).to_be_bytes());
+        out.extend(part);
+    }
+    out
+}
+
 /// The records for one display from the content of an Xauthority file (Xau(3): each record is a 16-bit family and four
 /// counted strings, address, number, name, data). The family is changed to FamilyWild, so that the record matches under
 /// another host name.
 fn cookie(mut records: &[u8], number: &str) -> Vec<u8> {
     const FAMILY_LOCAL: u16 = 256;
-    const FAMILY_WILD: u16 = 65535;
     fn word(bytes: &mut &[u8]) -> Option<u16> {
         let (first, rest) = bytes.split_first_chunk::<2>()?;
         *bytes = rest;
@@ -204,11 +231,7 @@ fn cookie(mut records: &[u8], number: &str) -> Vec<u8> {
     let mut out = Vec::new();
     while let Some((family, [_, display, name, data])) = record(&mut records) {
         if matches!(family, FAMILY_LOCAL | FAMILY_WILD) && (display.is_empty() || display == number.as_bytes()) {
-            out.extend(FAMILY_WILD.to_be_bytes());
-            for part in [&[], number.as_bytes(), name, data] {
-                out.extend((part.len() as u16).to_be_bytes());
-                out.extend(part);
-            }
+            out.extend(xauthority(number, name, data));
         }
     }
     out

@@ -15,7 +15,7 @@ mod walk;
 
 pub use accounts::{Account, Range};
 pub use cgroup::{CgroupFacts, Delegated, Hierarchy, Manager, SbxService, ScopeManager, own_cgroup};
-pub use desktop::{Compositor, DesktopFacts, Documents, WaylandFacts, bus_path};
+pub use desktop::{Compositor, DesktopFacts, Documents, WaylandFacts, bus_path, xauthority};
 pub use elevation::Elevation;
 pub use helpers::Helpers;
 pub use links::LinkWriters;
@@ -23,7 +23,7 @@ pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Kind, NamedFile, Paths, below};
 pub use vars::vars;
 
-use crate::spec::{BusPolicy, Make, Namespace, Network, Requirement, Root, Sandbox, Source, Upper, User};
+use crate::spec::{BusPolicy, Make, Namespace, Network, Requirement, Root, Sandbox, Source, Upper, User, X11};
 use paths::Homes;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -225,7 +225,13 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     if sandbox.session_bus.policy == BusPolicy::Filter {
         wanted.push("xdg-dbus-proxy");
     }
-    let confined = sandbox.session_bus.policy == BusPolicy::Filter;
+    match sandbox.desktop.x11 {
+        X11::Off | X11::Host => {}
+        X11::Nested => wanted.extend(["Xwayland", "Xephyr"]),
+        X11::Virtual => wanted.push("Xvfb"),
+    }
+    let own_x11 = matches!(sandbox.desktop.x11, X11::Nested | X11::Virtual);
+    let confined = sandbox.session_bus.policy == BusPolicy::Filter || own_x11;
     let home = vars::home(&env, &accounts, uid);
     let desktop = desktop::probe(sandbox, &env, uid);
     let mut paths = Paths::default();

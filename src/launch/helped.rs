@@ -38,6 +38,7 @@ impl<'p> Helped<'p> {
             supervisor.expect_ready(status)?;
             supervisor.show_wayland()?;
             supervisor.show_to_portals()?;
+            supervisor.await_demand()?;
             supervisor.help(Phase::View, status)?;
             supervisor.go()?;
         }

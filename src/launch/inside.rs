@@ -18,14 +18,21 @@ pub(super) fn directory(path: &Path, first: i32) -> sys::Result<OwnedFd> {
     open(root.as_fd(), dir.strip_prefix("/").unwrap_or(dir))
 }
 
+/// Does something with a path of the view by a path that leads there from outside. What is at the end of the path is
+/// followed if it is a link: only before the program runs is it what sbx has put there.
+pub(super) fn reach<T>(path: &Path, first: i32, act: impl FnOnce(&Path) -> sys::Result<T>) -> sys::Result<T> {
+    let dir = directory(path, first)?;
+    let name = path.file_name().unwrap_or_default();
+    act(&Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(name))
+}
+
 /// Makes a socket at a path of the view that listens for connections. It lies in the view's memory, and goes with it;
 /// nothing must be at the path.
 pub(super) fn listen(path: &Path, first: i32) -> sys::Result<OwnedFd> {
-    let dir = directory(path, first)?;
-    let name = path.file_name().unwrap_or_default();
-    let path = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(name);
-    let listener = UnixListener::bind(&path)?;
-    // The launcher's umask may be anything.
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener.into())
+    reach(path, first, |path| {
+        let listener = UnixListener::bind(path)?;
+        // The launcher's umask may be anything.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(listener.into())
+    })
 }

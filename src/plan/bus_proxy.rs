@@ -31,6 +31,7 @@ pub(super) fn helper(
         program: program.to_owned(),
         target: address.to_owned(),
         args: vec![Argument::Pipe("--fd="), Argument::Text(address.to_owned()), Argument::Inside(socket)],
+        descriptors: Vec::new(),
         rules: rules(sandbox),
         phase: Phase::View,
         readiness: Readiness::Byte,

@@ -6,9 +6,10 @@ use super::item::{Item, ItemKind, base, own};
 use super::links::resolved;
 use super::note::Note;
 use super::wayland::{self, Reached, WaylandPlan};
+use super::x11;
 use crate::error::{Error, Result};
 use crate::host::{Facts, bus_path};
-use crate::spec::{BusPolicy, Options, Origin, Sandbox, Wayland};
+use crate::spec::{BusPolicy, Options, Origin, Sandbox, Wayland, X11};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -61,7 +62,17 @@ pub(super) fn plan(
         displays += 1;
         set("WAYLAND_DISPLAY", "wayland-0".into());
     }
-    if let Some((number, socket)) = host.x11.as_ref().filter(|_| desktop.x11) {
+    if let Some(nested) = x11::nested(sandbox, facts, plan.wayland.as_ref(), displays > 0, notes) {
+        displays += 1;
+        set("DISPLAY", format!(":{}", nested.number));
+        let file = runtime.join("Xauthority");
+        set("XAUTHORITY", file.display().to_string());
+        plan.items.push((file, own(ItemKind::File { mode: 0o600, data: nested.cookie })));
+        let dir = nested.socket.parent().unwrap_or(Path::new("/")).to_owned();
+        plan.items.push((dir, own(ItemKind::Dir { mode: 0o1777 })));
+        plan.helpers.push(nested.helper);
+    }
+    if let Some((number, socket)) = host.x11.as_ref().filter(|_| desktop.x11 == X11::Host) {
         displays += 1;
         plan.socket(facts, socket, socket.clone())?;
         set("DISPLAY", format!(":{number}"));
@@ -71,7 +82,7 @@ pub(super) fn plan(
             plan.items.push((file, own(ItemKind::File { mode: 0o600, data: host.x11_cookie.clone() })));
         }
     }
-    if (desktop.wayland != Wayland::Off || desktop.x11) && displays == 0 && notes.len() == noted {
+    if (desktop.wayland != Wayland::Off || desktop.x11 != X11::Off) && displays == 0 && notes.len() == noted {
         notes.push(Note::NoDisplay);
     }
     if let Some(socket) = host.pipewire.as_ref().filter(|_| desktop.sound.contains("pipewire")) {

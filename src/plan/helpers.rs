@@ -4,7 +4,7 @@
 use super::lines::{Lines, from};
 use crate::spec::{Origin, Sandbox};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A program that is started outside of the sandbox, and that is ended with the sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +21,9 @@ pub struct HelperSpec {
     pub target: String,
     /// Its arguments; `rules` follow them.
     pub args: Vec<Argument>,
+    /// Descriptors that it gets at fixed numbers, each with what it is of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub descriptors: Vec<(i32, Given)>,
     /// Further arguments, which say what it lets through. The plan shows each on a line of its own.
     pub rules: Vec<String>,
     /// When it is started, and has to become ready.
@@ -39,6 +42,19 @@ pub struct HelperSpec {
 }
 
 impl HelperSpec {
+    /// The sockets in the view that are made for it.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = &Path> {
+        let given = self.descriptors.iter().filter_map(|(_, given)| match given {
+            Given::Listener(path) => Some(path.as_path()),
+            Given::ConnectionInside(_) | Given::Connection(_) => None,
+        });
+        let inside = self.args.iter().filter_map(|arg| match arg {
+            Argument::Inside(path) => Some(path.as_path()),
+            _ => None,
+        });
+        given.chain(inside)
+    }
+
     /// Its own sandbox, if it has one.
     pub fn sandbox(&self) -> Option<&Sandbox> {
         match &self.confinement {
@@ -78,6 +94,18 @@ pub enum Argument {
     Inside(PathBuf),
 }
 
+/// A descriptor that a helper gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Given {
+    /// A socket that listens at this path in the view, where it is made.
+    Listener(PathBuf),
+    /// A connection to the socket at this path in the view, which a service outside serves.
+    ConnectionInside(PathBuf),
+    /// A connection to the socket at this path of the host.
+    Connection(PathBuf),
+}
+
 /// A moment at which the sandbox's first process waits for the launcher. The launcher starts the helpers of this phase,
 /// and the first process goes on once they are ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -88,6 +116,9 @@ pub enum Phase {
     Namespaces,
     /// The view is complete; the program is not started yet.
     View,
+    /// Somebody has connected to the socket that it listens at ([`Given::Listener`]). Its descriptors are made when the
+    /// view is complete: later, the program may have put something else at their paths.
+    Demand,
 }
 
 /// How a helper says that it is ready.

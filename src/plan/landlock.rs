@@ -7,7 +7,7 @@
 use super::{Attributes, Op, Placed};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
-use crate::spec::{Namespace, Requirement, Sandbox};
+use crate::spec::{Namespace, Requirement, Sandbox, X11};
 use crate::sys::{
     FS_EXECUTE, FS_IOCTL_DEV, FS_MAKE_DEVICES, FS_READ_DIR, FS_READ_FILE, FS_REFER, FS_TRUNCATE, FS_WRITE_FILE,
     SCOPE_ABSTRACT, SCOPE_SIGNAL,
@@ -99,7 +99,7 @@ pub(super) fn plan(
     let rights = AccessFs::from_all(ABI::from(version)).bits();
     let private = |namespace| !sandbox.namespaces.share.contains_key(&namespace);
     // libxcb asks for the X server's abstract socket first, and takes EPERM for an answer.
-    let x_server = sandbox.desktop.x11 && !private(Namespace::Net);
+    let x_server = sandbox.desktop.x11 == X11::Host && !private(Namespace::Net);
     let abstracts = if x_server { 0 } else { SCOPE_ABSTRACT };
     let scoped = match version {
         6.. if private(Namespace::Pid) => abstracts | SCOPE_SIGNAL,

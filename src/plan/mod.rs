@@ -42,10 +42,11 @@ mod tree;
 mod undone;
 mod view;
 mod wayland;
+mod x11;
 
 pub use capabilities::CapabilityPlan;
 pub use cgroup::{CgroupSource, source as cgroup_source};
-pub use helpers::{Argument, Confined, Confinement, HelperSpec, HelperWords, Loss, Phase, Readiness};
+pub use helpers::{Argument, Confined, Confinement, Given, HelperSpec, HelperWords, Loss, Phase, Readiness};
 pub use ids::{IdMapping, IdPlan, Writer};
 pub use landlock::LandlockPlan;
 pub use limits::{CgroupPlan, LimitFile};

@@ -69,6 +69,15 @@ pub enum Note {
         /// Interfaces that give clients power.
         powers: Vec<String>,
     },
+    /// The X server for a display of the sandbox's own is not installed.
+    NoNestedX11 {
+        /// Its name.
+        program: &'static str,
+        /// Why there is none, as a part of a sentence.
+        why: String,
+        /// Whether the program has no other display.
+        alone: bool,
+    },
     /// The host has neither a Wayland nor an X display.
     NoDisplay,
     /// The document portal does not answer: files that the user chooses in the file chooser are not shown.
@@ -109,7 +118,7 @@ pub struct MissingNamespace {
 impl Note {
     /// Whether the note says nothing about what is missing or not enforced: it is for somebody who watches.
     pub fn is_information(&self) -> bool {
-        matches!(self, Note::Profile(spec::Note::ProfileOf { .. }))
+        matches!(self, Note::Profile(spec::Note::ProfileOf { .. }) | Note::NoNestedX11 { alone: false, .. })
     }
 
     /// A word for what is not there, if the note is about an optional service or device of the desktop that this host lacks.
@@ -118,6 +127,8 @@ impl Note {
             Note::NoDisplay => Some("display"),
             Note::NoSound => Some("sound"),
             Note::NoBus => Some("session bus"),
+            Note::NoDocuments => Some("document portal"),
+            Note::NoNestedX11 { program, alone: true, .. } => Some(program),
             Note::NoDevice { name } => Some(name),
             _ => None,
         }
@@ -204,6 +215,9 @@ impl fmt::Display for Note {
                     "no Wayland: the compositor at {} cannot restrict a client (it has no wp_security_context_v1), and lets each                      one type into others or read the screen ({some}{more}); --set desktop.wayland=unrestricted shows it all                      the same",
                     socket.display()
                 )
+            }
+            Note::NoNestedX11 { program, why, .. } => {
+                write!(f, "no X11: a server of the sandbox's own needs {program}, {why}")
             }
             Note::NoDisplay => {
                 f.write_str("no display: neither WAYLAND_DISPLAY nor DISPLAY names a socket of this host")

@@ -3,7 +3,7 @@
 use super::note::Note;
 use super::setting::Setting;
 use super::{CapabilityPlan, LandlockPlan, Op, Plan, Writer};
-use crate::spec::{Mode, Namespace, Network, Origin, Sandbox, Wayland};
+use crate::spec::{Mode, Namespace, Network, Origin, Sandbox, Wayland, X11};
 use crate::sys::CAPABILITIES;
 use serde::Serialize;
 use std::path::Path;
@@ -212,7 +212,7 @@ impl ReceiptBuilder<'_> {
             self.full(Setting::Helper(helper.setting), &helper.origin, vec![helper.mechanism()]);
         }
         let bind = || vec!["bind mount of the socket".to_owned()];
-        if sandbox.desktop.x11 {
+        if sandbox.desktop.x11 == X11::Host {
             self.full(Setting::Desktop("x11", "true"), &Origin::default(), bind());
         }
         let origin = || sandbox.origins.of("desktop.wayland", "");

@@ -3,7 +3,7 @@
 
 use super::lines::Lines;
 use super::{Extent, Op, Plan, Receipt};
-use crate::spec::{Namespace, Network, Root, Sandbox};
+use crate::spec::{Namespace, Network, Root, Sandbox, X11};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -55,7 +55,7 @@ pub fn summary(sandbox: &Sandbox, plan: &Plan, receipt: &Receipt) -> String {
         },
     );
     plan.wayland.iter().for_each(|wayland| wayland.render(&mut lines));
-    if sandbox.desktop.x11 && view.display {
+    if sandbox.desktop.x11 == X11::Host && view.display {
         lines.add("x11", "the X server of this display");
     }
     plan.helpers.iter().for_each(|helper| lines.add(helper.provides, format!("through {}", helper.program.display())));

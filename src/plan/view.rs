@@ -57,6 +57,8 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
         let mut items = items::collect(sandbox, facts, ids, desktop.items, notes, &mut closed, &mut absent)?;
         arguments::collect(&mut items, sandbox, facts, notes);
         desktop.wayland.iter().try_for_each(|wayland| made_inside(&items, &wayland.socket))?;
+        let made = desktop.helpers.iter().flat_map(HelperSpec::sockets);
+        made.into_iter().try_for_each(|socket| made_inside(&items, socket))?;
         let placed = place::place(items, sandbox, facts, notes)?;
         let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         (env, placed, desktop.wayland, desktop.helpers)

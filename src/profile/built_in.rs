@@ -7,7 +7,7 @@ pub(super) static BUILT_IN: &[(&str, &[Line])] = &[
 ("base/desktop", &[
     Line("description", 35, 46, Literal::Text(Word("A program with windows, sound and the user's look", 49, 100))),
     Line("desktop.wayland", 822, 829, Literal::Switch(true, 832, 836)),
-    Line("desktop.x11", 896, 899, Literal::Switch(true, 902, 906)),
+    Line("desktop.x11", 933, 936, Literal::Text(Word("nested", 939, 947))),
     Line("devices.allow", 786, 791, Literal::List(&[
         Word("gpu,optional", 795, 809),
     ], 794, 810)),

@@ -99,9 +99,10 @@ fn check(below: &Merged, setting: &Setting, vars: &Vars) -> Vec<(Text, String)> 
         (Value::Switch(..) | Value::Text(_), "desktop.wayland" | "desktop.x11") => {
             let text = Text { text: String::new(), at: setting.at.clone() };
             let rank = |value: Option<&Value>| match value {
-                Some(Value::Text(word)) if word.text == "nested" => 1,
-                Some(Value::Text(_)) => 3,
-                Some(Value::Switch(true, _)) => 2,
+                Some(Value::Text(word)) if word.text == "virtual" => 1,
+                Some(Value::Text(word)) if word.text == "nested" => 2,
+                Some(Value::Text(_)) => 4,
+                Some(Value::Switch(true, _)) => 3,
                 _ => 0,
             };
             refuse(&text, rank(Some(&setting.value)) <= rank(below.get(name)), "part of the desktop")

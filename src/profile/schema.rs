@@ -327,7 +327,11 @@ pub const KEYS: &[Key] = &[
         Kind::SwitchOr(&["unrestricted"]),
         "Wayland: a socket that the compositor restricts (security-context-v1), or the compositor's own",
     ),
-    key("desktop.x11", Kind::Switch, "the X server's socket, and the cookie for this display alone"),
+    key(
+        "desktop.x11",
+        Kind::SwitchOr(&["nested", "virtual"]),
+        "X11: the host's X server (`true`), or one of the sandbox's own, in a window (`nested`) or unseen (`virtual`)",
+    ),
     key("desktop.sound", Kind::Words(&["pipewire", "pulse"]), "sound servers whose sockets are shown inside"),
     key("desktop.portals", Kind::Words(PORTALS), "desktop portals that may be called; needs a filtered session bus"),
     key(

@@ -1,13 +1,15 @@
 //! Reviews the desktop's services: the display, sound, portals, and the session bus.
 
 use super::verdict::{Finding, Verdict, listed, note, undoes, weakens};
-use crate::spec::{BusPolicy, Network, Sandbox, Wayland};
+use crate::spec::{BusPolicy, Network, Sandbox, Wayland, X11};
 
 pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
     let (desktop, origins) = (&sandbox.desktop, &sandbox.origins);
     let mut found = Vec::new();
-    if desktop.x11 {
-        found.push(x11(sandbox).at(&origins.of("desktop.x11", ""), "X11"));
+    match desktop.x11 {
+        X11::Off => {}
+        X11::Nested | X11::Virtual => found.push(nested_x11().at(&origins.of("desktop.x11", ""), "X11 of its own")),
+        X11::Host => found.push(x11().at(&origins.of("desktop.x11", ""), "X11")),
     }
     if desktop.wayland != Wayland::Off {
         found.push(wayland(desktop.wayland).at(
@@ -38,15 +40,22 @@ pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
     found
 }
 
-/// The verdict on X11, which does not isolate its clients from each other. In a Wayland session, only X programs are
-/// its clients (Xwayland).
-pub(super) fn x11(sandbox: &Sandbox) -> Verdict {
-    let harm = "it reads the keys typed into other X windows, takes pictures of them and types into them";
-    if sandbox.desktop.wayland != Wayland::Off {
-        undoes(5.0, harm, "desktop.x11 = false where sessions are Wayland's")
-    } else {
-        undoes(7.0, harm, "desktop.wayland = true instead, or a nested server such as Xephyr")
-    }
+/// The verdict on the host's X server, which does not isolate its clients from each other: what is typed into a terminal
+/// runs outside.
+pub(super) fn x11() -> Verdict {
+    undoes(
+        9.0,
+        "it reads the keys typed into other X windows, takes pictures of them and types into them, terminals among them",
+        "desktop.x11 = \"nested\", a server of its own; or desktop.wayland = true alone",
+    )
+}
+
+fn nested_x11() -> Verdict {
+    note(
+        0.3,
+        "it opens windows in an X server of its own, which has a fault now and then, and runs in a sandbox of its own",
+        "desktop.x11 = false for a program that speaks Wayland",
+    )
 }
 
 /// The verdict on a Wayland socket. One that the compositor has to restrict is not shown where it cannot.

@@ -235,7 +235,7 @@ fn verdict(kind: TargetKind, writable: bool, sandbox: &Sandbox, vars: &Vars) -> 
             "it types commands into your terminals or editors outside",
             "leave the socket out, or \"masked\" where the directory around it is shown",
         ),
-        TargetKind::X11 => super::desktop::x11(sandbox),
+        TargetKind::X11 => super::desktop::x11(),
         TargetKind::Pulse => super::desktop::pulse(),
         TargetKind::PipeWire => super::desktop::pipewire(),
         TargetKind::Wayland => super::desktop::wayland(crate::spec::Wayland::Unrestricted),

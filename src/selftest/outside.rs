@@ -9,7 +9,9 @@ use crate::host::{self, Facts};
 use crate::launch::{self, Events};
 use crate::plan::syscalls::{self, Arch, Base, Check, Decision};
 use crate::plan::{self, Op, Plan};
-use crate::spec::{BusPolicy, Descriptors, Mode, Network, Options, Origin, PathRule, Promise, Sandbox, Tty, Wayland};
+use crate::spec::{
+    BusPolicy, Descriptors, Mode, Network, Options, Origin, PathRule, Promise, Sandbox, Tty, Wayland, X11,
+};
 use crate::sys::{self, Errno, UnownedFd};
 use std::io::{Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -185,7 +187,7 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
             Op::Bind { path, .. } => path == Path::new("/proc"),
             _ => false,
         }),
-        x11: sandbox.desktop.x11,
+        x11: sandbox.desktop.x11 == X11::Host,
         wayland: sandbox.desktop.wayland != Wayland::Off,
         wayland_unrestricted: sandbox.desktop.wayland == Wayland::Unrestricted,
         sound: sandbox.desktop.sound.iter().cloned().collect(),

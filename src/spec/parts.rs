@@ -266,13 +266,28 @@ pub enum Wayland {
     Unrestricted,
 }
 
+/// How the program reaches an X server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum X11 {
+    /// Not at all.
+    #[default]
+    Off,
+    /// By a server of the sandbox's own, which is a client of the host's display.
+    Nested,
+    /// By a server of the sandbox's own that shows its windows to nobody.
+    Virtual,
+    /// By the socket of the host's server, with the cookie of the caller's display.
+    Host,
+}
+
 /// Services of the desktop that the program can reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Desktop {
     /// How the Wayland compositor is reached.
     pub wayland: Wayland,
-    /// The X server's socket is shown, with the cookie of the caller's display.
-    pub x11: bool,
+    /// How an X server is reached.
+    pub x11: X11,
     /// Sound servers whose sockets are shown: `pipewire`, `pulse`.
     pub sound: BTreeSet<String>,
     /// Names of the portals that may be called, as in `desktop.portals`.

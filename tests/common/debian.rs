@@ -102,7 +102,7 @@ pub fn debian() -> Facts {
         subuid: vec![Range { start: 100_000, count: 65_536 }],
         subgid: vec![Range { start: 100_000, count: 65_536 }],
         helpers: Helpers {
-            found: ["newuidmap", "newgidmap", "xdg-dbus-proxy"]
+            found: ["newuidmap", "newgidmap", "xdg-dbus-proxy", "Xwayland", "Xephyr"]
                 .map(|name| (name.to_owned(), PathBuf::from("/usr/bin").join(name)))
                 .into(),
             refused: BTreeMap::new(),
@@ -121,6 +121,7 @@ pub fn debian() -> Facts {
             }),
             x11: Some(("0".into(), "/tmp/.X11-unix/X0".into())),
             x11_cookie: vec![0; 42],
+            nested_cookie: vec![0; 16],
             pipewire: Some("/run/user/1000/pipewire-0".into()),
             pulse: Some("/run/user/1000/pulse/native".into()),
             portals_in: Some("/run/user/1000".into()),

@@ -1,13 +1,15 @@
 //! A helper of a sandbox: started, waited for until it is ready, watched, and ended.
 
 use super::command::command;
-use super::confined::Confined;
+use super::confined::{Confined, high};
 use crate::error::{Error, Result};
 use crate::launch::inside;
-use crate::plan::{Argument, Confinement, HelperSpec, Loss, Plan, Readiness};
+use crate::plan::{Argument, Confinement, Given, HelperSpec, Loss, Plan, Readiness};
 use crate::sys;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -49,18 +51,21 @@ struct Arguments {
 
 impl<'p> Helper<'p> {
     /// Starts a helper. `confined` is the plan of its own sandbox, if it has one; `first` the process id of the sandbox's
-    /// first process, and `mask` the signal mask of programs.
+    /// first process, and `mask` the signal mask of programs. `given` are its descriptors, from [`given`].
     pub(in crate::launch) fn start(
         spec: &'p HelperSpec,
         confined: Option<&Plan>,
         first: i32,
         mask: &sys::Mask,
+        given: &[OwnedFd],
     ) -> Result<Helper<'p>> {
         let Arguments { words, inherited, pipe } = arguments(spec, first)?;
+        let numbers = spec.descriptors.iter().map(|(number, _)| *number);
+        let moves: Vec<_> = given.iter().map(AsRawFd::as_raw_fd).zip(numbers).collect();
         let process = match &spec.confinement {
             Confinement::Sandbox(_) => {
                 let plan = confined.ok_or_else(|| failed(spec, "it has no plan", sys::Errno(libc::EINVAL)))?;
-                let started = Confined::start(plan.clone(), words, &inherited, &[], mask);
+                let started = Confined::start(plan.clone(), words, &inherited, &moves, mask);
                 let started = started.map_err(|error| Error {
                     message: format!("{} cannot be started: {}", spec.name, error.message),
                     ..error
@@ -173,6 +178,13 @@ impl<'p> Helper<'p> {
             },
             Process::Confined(confined) => confined.ended()?,
         };
+        let how = match &self.process {
+            Process::Confined(confined) => match confined.failure() {
+                Some(why) => format!("{how}: {why}"),
+                None => how,
+            },
+            Process::Caller(..) => how,
+        };
         let (Loss::Note(loss) | Loss::End(loss)) = self.spec.loss;
         Some(format!("{} ended ({how}): {loss}", self.spec.program.display()))
     }
@@ -187,6 +199,28 @@ impl Drop for Helper<'_> {
             let _ = child.wait();
         }
     }
+}
+
+/// Makes the descriptors that a helper gets, in the order of its plan: when the view is complete, and before the program
+/// could put something else at the paths in it.
+pub(in crate::launch) fn given(spec: &HelperSpec, first: i32) -> Result<Vec<OwnedFd>> {
+    let connect = |path: &Path| -> sys::Result<OwnedFd> {
+        let address = SocketAddr::from_pathname(path)?;
+        Ok(sys::connect_within(&address, PATIENCE)?.into())
+    };
+    let make = |given: &Given| match given {
+        Given::Listener(path) => inside::listen(path, first),
+        Given::Connection(path) => connect(path),
+        Given::ConnectionInside(path) => inside::reach(path, first, connect),
+    };
+    let all = spec.descriptors.iter().map(|(_, given)| {
+        let fd = make(given).and_then(high);
+        fd.map_err(|errno| {
+            let (Given::Listener(path) | Given::Connection(path) | Given::ConnectionInside(path)) = given;
+            failed(spec, &format!("the socket {}", path.display()), errno)
+        })
+    });
+    all.collect()
 }
 
 fn failed(spec: &HelperSpec, what: &str, errno: sys::Errno) -> Error {

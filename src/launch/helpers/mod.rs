@@ -7,4 +7,4 @@ mod helper;
 mod tests;
 
 pub(super) use command::complete;
-pub(super) use helper::Helper;
+pub(super) use helper::{Helper, given};

@@ -17,6 +17,7 @@ fn script(script: &str, readiness: Readiness, loss: Loss) -> HelperSpec {
         program: "/bin/sh".into(),
         target: String::new(),
         args: vec![Argument::Text("-c".into()), Argument::Text(script.into()), Argument::Pipe("")],
+        descriptors: Vec::new(),
         rules: vec!["a rule".into()],
         phase: Phase::View,
         readiness,
@@ -34,7 +35,7 @@ fn wait(fd: RawFd, patience: Duration) -> Result<bool> {
 }
 
 fn started(spec: &HelperSpec) -> Helper<'_> {
-    Helper::start(spec, None, sys::pid(), &sys::Mask::default()).unwrap()
+    Helper::start(spec, None, sys::pid(), &sys::Mask::default(), &[]).unwrap()
 }
 
 const NOTE: Loss = Loss::Note("that is a loss");

@@ -43,7 +43,7 @@ pub(super) fn prepare(plan: &Plan, session: Session) -> Result<ViewSteps> {
         file_label: label(plan.view.file_label.as_ref())?,
         wait_for_go: plan.wayland.is_some()
             || plan.portal_caller.is_some()
-            || plan.helpers_of(Phase::View).next().is_some(),
+            || [Phase::View, Phase::Demand].iter().any(|phase| plan.helpers_of(*phase).next().is_some()),
     })
 }
 

@@ -9,7 +9,7 @@ use super::born::Born;
 use super::cgroup::figures::Figures;
 use super::cgroup::victims::Victims;
 use super::events::Events;
-use super::helpers::Helper;
+use super::helpers::{self, Helper};
 use super::outcome::Outcome;
 use super::portal_caller::CallerFile;
 use super::relay::{Relay, tty};
@@ -18,7 +18,7 @@ use super::sources::Sources;
 use super::wayland;
 use crate::child::{self, Message, Session};
 use crate::error::{Error, Result};
-use crate::plan::{Loss, Phase};
+use crate::plan::{HelperSpec, Loss, Phase};
 use crate::sys::{self, Poll, Termios, UnownedFd};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -61,6 +61,8 @@ struct Awaited {
 pub(super) struct Supervisor<'p> {
     relay: Relay,
     helpers: Vec<Helper<'p>>,
+    /// Helpers that are started on demand, with their descriptors; the first of those listens.
+    waiting: Vec<(&'p HelperSpec, Vec<OwnedFd>)>,
     /// While this is open, the Wayland compositor accepts connections of the sandbox.
     wayland: Option<OwnedFd>,
     /// What tells portals which processes are the sandbox's.
@@ -106,6 +108,7 @@ impl<'p> Supervisor<'p> {
         Supervisor {
             relay: Relay::default(),
             helpers: Vec::new(),
+            waiting: Vec::new(),
             wayland: None,
             portal_caller: None,
             sandbox,
@@ -158,6 +161,9 @@ impl<'p> Supervisor<'p> {
         sources.add(Poll::read(self.sandbox.signals.fd()), Self::on_signals);
         for helper in &self.helpers {
             sources.add(Poll::read(helper.fd()), Self::on_helper_exit);
+        }
+        for (_, given) in &self.waiting {
+            sources.add(Poll::read(given.first().map_or(-1, AsRawFd::as_raw_fd)), Self::on_demand);
         }
     }
 
@@ -242,11 +248,20 @@ impl<'p> Supervisor<'p> {
         let mask = self.sandbox.signals.before();
         // All of them are started before the first one is waited for.
         let plan = self.sandbox.plan;
-        let start = |spec| Helper::start(spec, plan.of_helper(spec), first, &mask);
+        let start = |spec| Helper::start(spec, plan.of_helper(spec), first, &mask, &[]);
         let helpers: Result<Vec<_>> = plan.helpers_of(phase).map(start).collect();
         for helper in helpers? {
             helper.expect_ready(&mut |fd, patience| self.wait_for(fd, Some(patience), status))?;
             self.helpers.push(helper);
+        }
+        Ok(())
+    }
+
+    /// Makes the descriptors of helpers that are started on demand.
+    pub(super) fn await_demand(&mut self) -> Result<()> {
+        let first = self.sandbox.first.pid();
+        for spec in self.sandbox.plan.helpers_of(Phase::Demand) {
+            self.waiting.push((spec, helpers::given(spec, first)?));
         }
         Ok(())
     }
@@ -355,6 +370,27 @@ impl<'p> Supervisor<'p> {
     /// The program, which was the first process, has ended.
     fn on_end(&mut self, _: &mut dyn Events) -> Result<()> {
         self.state = State::Over;
+        Ok(())
+    }
+
+    /// A program has connected to the socket of a helper that is started on demand.
+    fn on_demand(&mut self, status: &mut dyn Events) -> Result<()> {
+        let (first, mask) = (self.sandbox.first.pid(), self.sandbox.signals.before());
+        let mut index = 0;
+        while let Some((_, given)) = self.waiting.get(index) {
+            let mut set = [Poll::read(given.first().map_or(-1, AsRawFd::as_raw_fd))];
+            let polled = sys::poll(&mut set, Some(0));
+            if polled.is_err() || !set.iter().any(|poll| poll.ready) {
+                index += 1;
+                continue;
+            }
+            let (spec, given) = self.waiting.remove(index);
+            match Helper::start(spec, self.sandbox.plan.of_helper(spec), first, &mask, &given) {
+                Ok(helper) => self.helpers.push(helper),
+                // The program runs, and is told by its connection, which ends with the descriptors.
+                Err(error) => status.note(&error.message),
+            }
+        }
         Ok(())
     }
 

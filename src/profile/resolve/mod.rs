@@ -15,7 +15,7 @@ use crate::profile::diagnostic::Diagnostic;
 use crate::profile::expand::Vars;
 use crate::profile::merge::Merged;
 use crate::profile::source::Sources;
-use crate::spec::{Desktop, Namespace, Network, Sandbox, Wayland};
+use crate::spec::{Desktop, Namespace, Network, Sandbox, Wayland, X11};
 use builder::Builder;
 
 /// The sandbox that the merged layers describe, or all errors in them.
@@ -39,7 +39,12 @@ pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbo
                 (None, true) => Wayland::Restricted,
                 (None, false) => Wayland::Off,
             },
-            x11: merged.switch("desktop.x11"),
+            x11: match (merged.text("desktop.x11"), merged.switch("desktop.x11")) {
+                (Some(word), _) if word.text == "virtual" => X11::Virtual,
+                (Some(_), _) => X11::Nested,
+                (None, true) => X11::Host,
+                (None, false) => X11::Off,
+            },
             sound: merged.list("desktop.sound").iter().map(|text| text.text.clone()).collect(),
             portals: merged.list("desktop.portals").iter().map(|text| text.text.clone()).collect(),
         },
