@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_sbx_global_optspecs
-    string join \n p/profile= set= ro= rw= open tmpfs= mask= hide= deny= e/env= net= share= device= u/user= C/cwd= hostname= tty= timeout= memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project status-fd= receipt= q/quiet h/help V/version
+    string join \n p/profile= set= ro= rw= open overlay= upper= upper-size= tmpfs= mask= hide= deny= e/env= net= share= device= u/user= C/cwd= hostname= tty= timeout= memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project status-fd= receipt= q/quiet h/help V/version
 end
 
 function __fish_sbx_needs_command
@@ -28,6 +28,9 @@ complete -c sbx -n "__fish_sbx_needs_command" -s p -l profile -d 'Profile: a nam
 complete -c sbx -n "__fish_sbx_needs_command" -l set -d 'Set any key of the profile, after all other flags, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l overlay -d 'Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,from=/other' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l upper -d 'What becomes of changes in overlays: discard, keep:NAME or ask' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l upper-size -d 'Limit of the size of changes in overlays, in bytes, or with K, M, G' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
@@ -65,6 +68,9 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -s p -l profile -d 'Profile
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l set -d 'Set any key of the profile, after all other flags, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l overlay -d 'Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,from=/other' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l upper -d 'What becomes of changes in overlays: discard, keep:NAME or ask' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l upper-size -d 'Limit of the size of changes in overlays, in bytes, or with K, M, G' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
@@ -95,6 +101,9 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -s p -l profile -d 'Profil
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l set -d 'Set any key of the profile, after all other flags, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l overlay -d 'Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,from=/other' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l upper -d 'What becomes of changes in overlays: discard, keep:NAME or ask' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l upper-size -d 'Limit of the size of changes in overlays, in bytes, or with K, M, G' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
@@ -150,6 +159,9 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s p -l profile -d 'Pr
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l set -d 'Set any key of the profile, after all other flags, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l overlay -d 'Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,from=/other' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l upper -d 'What becomes of changes in overlays: discard, keep:NAME or ask' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l upper-size -d 'Limit of the size of changes in overlays, in bytes, or with K, M, G' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F

@@ -12,6 +12,7 @@
 //! review   what a Sandbox grants that undoes it
 //! host     → Facts: what this machine and this user can do
 //! profile  TOML → settings with their places → Sandbox
+//! union    layers: what an upper layer holds, on disk, and its changes
 //! wayland  questions to a Wayland compositor
 //! dbus     questions to systemd and to a session bus
 //! socket   a connection on which everything ends at a deadline
@@ -41,6 +42,7 @@ mod socket;
 pub mod spec;
 #[expect(unsafe_code, reason = "system calls that no crate has a safe function for")]
 mod sys;
+pub mod union;
 mod wayland;
 
 pub use sys::{Arena, Arguments, begin_phases, phase, print_phases};

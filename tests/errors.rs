@@ -36,7 +36,7 @@ fn wrong_profiles() {
         ("an unknown table", "schema = 1\n[filesytem]\nroot = \"host\"\n"),
         ("an unknown key", "schema = 1\n[process]\nhostnme = \"x\"\n"),
         ("a key in the wrong table", "schema = 1\n[process]\nnofile = 3\n"),
-        ("a key that is not built yet", "schema = 1\n[filesystem]\nupper = \"discard\"\n"),
+        ("a key that is not built yet", "schema = 1\n[filesystem]\nmechanism = \"fuse\"\n"),
         (
             "limits of memory that are none",
             "schema = 1\n[limits]\nmemory_max = \"lots\"\npids_max = -3\ncpu_max = \"2\"\ncpu_weight = 0\nio_max = { \"/\" = \"fast\" }\nmemory_maxx = 1\n",
@@ -47,7 +47,12 @@ fn wrong_profiles() {
         ("a string for a list", "schema = 1\n[process]\nargs = \"sh\"\n"),
         ("a list with a number in it", "schema = 1\n[process]\nargs = [\"sh\", 3]\n"),
         ("a mode from elsewhere", "schema = 1\n[filesystem.paths]\n\"/usr\" = \"readonly\"\n"),
-        ("a mode that comes later", "schema = 1\n[filesystem.paths]\n\"/usr\" = \"overlay\"\n"),
+        (
+            "upper layers that are none",
+            "schema = 1\n[filesystem]\nroot = [\"dir:/a\", \"host\"]\nupper = \"keep:../x\"\nupper_size = \"0\"\n\
+             paths = { \"/usr\" = \"overlay,size=1M\", \"/var\" = \"ro,size=1M\" }\n",
+        ),
+        ("an upper layer without a name", "schema = 1\n[filesystem]\nupper = \"keep\"\n"),
         ("an unknown option", "schema = 1\n[filesystem.paths]\n\"/usr\" = \"ro,optionl\"\n"),
         (
             "options that do not fit",

@@ -91,6 +91,7 @@ fn stages(text: &str) -> Stages {
 
 /// Two values of a key that must not mean the same, and what has to be said besides for them to have a meaning.
 fn values(key: &Key) -> (Vec<String>, &'static str) {
+    let overlay = "filesystem.paths = { \"/usr/lib\" = \"overlay\" }\n";
     let filter = "dbus.session.policy = \"filter\"\n";
     let arch = if cfg!(target_arch = "x86_64") { "[\"native\", \"x86\"]" } else { "[\"native\", \"arm\"]" };
     let (values, besides): ([&str; 2], &str) = match (key.name, key.target, key.kind) {
@@ -119,6 +120,8 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
         ("process.timeout", ..) => (["\"1s\"", "\"2s\""], ""),
         ("namespaces.share", ..) => (["[\"ipc\"]", "[\"pid\"]"], ""),
         ("filesystem.root", ..) => (["\"host\"", "\"empty\""], ""),
+        ("filesystem.upper", ..) => (["\"discard\"", "\"keep:a\""], overlay),
+        ("filesystem.upper_size", ..) => (["10", "20"], overlay),
         ("filesystem.paths", ..) => (["{ \"/usr/lib\" = \"masked\" }", "{ \"/usr/lib\" = \"deny\" }"], ""),
         ("devices.allow", ..) => (["[\"gpu\"]", "[\"audio\"]"], ""),
         ("security.capabilities", ..) => (["[\"CAP_NET_RAW\"]", "[\"CAP_KILL\"]"], ""),

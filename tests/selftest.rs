@@ -245,6 +245,7 @@ const GUARDS: &[(&str, &str, &[&str])] = &[
     ("landlock", "pid", &["namespace-pid", "host-process-seen", "host-process-signal", "host-process-pidfd"]),
     ("", "cgroup", &["namespace-cgroup"]),
     ("", "time", &["namespace-time"]),
+    ("", "overlay", &["overlay-through"]),
 ];
 
 /// Run with `cargo test --features guards-off --test selftest`.
@@ -256,9 +257,12 @@ fn each_guard_that_is_left_out_is_seen() {
     let rw = place.work().display().to_string();
     std::fs::create_dir(place.work().join("inner")).unwrap();
     let inner = format!("{rw}/inner");
+    let over = place.dir.path().join("over");
+    std::fs::create_dir(&over).unwrap();
+    let over = over.display().to_string();
     let mut unseen = Vec::new();
     for (besides, guard, who) in GUARDS {
-        let flags = ["--rw", &rw, "--ro", &inner];
+        let flags = ["--rw", &rw, "--ro", &inner, "--overlay", &over];
         let held = selftest(&place, &flags, besides);
         let off = selftest(&place, &flags, &format!("{besides},{guard}"));
         let seen: Vec<_> = with(&off, "failed").difference(&with(&held, "failed")).cloned().collect();

@@ -8,6 +8,7 @@ mod handover;
 mod init;
 mod launcher;
 mod lockdown;
+mod overlay;
 mod prepared;
 mod procfs;
 mod report;
@@ -18,8 +19,8 @@ mod view;
 pub use handover::{NAME as EXEC, run as execute};
 pub use init::BEFORE_REST;
 pub use prepared::{
-    Capabilities, Descriptors, Guard, Handover, Landlock, Lockdown, MountSource, Namespaces, Prepared, ProcCover,
-    Process, Scratch, Session, Step, StepAction, Strings, TargetState, ViewSteps,
+    Capabilities, Descriptors, Guard, Handover, Landlock, Lockdown, MountSource, Namespaces, Overlay, Prepared,
+    ProcCover, Process, Scratch, Session, Step, StepAction, Strings, TargetState, UpperDirs, ViewSteps,
 };
 pub use procfs::{EMPTY_DIR, EMPTY_FILE};
 pub use report::{Call, LENGTH as LENGTH_OF_MESSAGE, LENGTH_OF_TEXT, Message, Place};

@@ -70,6 +70,7 @@ calls! {
     MoveMount = "move_mount",
     Mkdir = "mkdirat",
     Symlink = "symlinkat",
+    Mknod = "mknodat of a whiteout",
     Create = "openat (create)",
     Openat2 = "openat2",
     Fstat = "fstat",

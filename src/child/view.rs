@@ -4,7 +4,7 @@ use super::failure::{At, Failure};
 use super::prepared::{MountSource, Step, StepAction, TargetState};
 use super::report::{Call, LENGTH, LENGTH_OF_TEXT, Message, Place};
 use crate::sys::{self, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, Errno, Propagation, Text, UnownedFd};
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// Mount attributes of the sandbox's tmpfs, which copies of it inherit.
@@ -51,9 +51,9 @@ pub(super) struct View<'a> {
 }
 
 /// A place to mount on: its directory, its name there, and whether it was just created.
-struct MountTarget<'v> {
-    dir: BorrowedFd<'v>,
-    name: &'v CStr,
+pub(super) struct MountTarget<'v> {
+    pub dir: BorrowedFd<'v>,
+    pub name: &'v CStr,
     made: bool,
 }
 
@@ -186,8 +186,10 @@ impl<'a> View<'a> {
             MountSource::Memory { name, mode, attributes } => {
                 (part(self.memory, name, *mode, *attributes, place)?, TargetKind::Dir)
             }
-            MountSource::Overlay { lower, upper, memory } => {
-                return self.overlay(lower, upper.as_ref(), *memory, path, point);
+            MountSource::Overlay(overlay) => return self.overlay(overlay, path, point),
+            MountSource::Own => {
+                let there = self.existing(path)?;
+                (sys::clone_tree(there.as_fd(), c"", true).at(place, Call::OpenTree)?, TargetKind::Dir)
             }
             MountSource::Proc(cover) => return self.proc(path, point, *cover),
             MountSource::Devpts => {
@@ -278,7 +280,7 @@ impl<'a> View<'a> {
     }
 
     /// Makes sure that there is a directory or a file at a path, for a mount or as part of the view.
-    fn node(
+    pub(super) fn node(
         &mut self,
         path: &'a CStr,
         point: TargetState,
@@ -341,53 +343,13 @@ impl<'a> View<'a> {
 
     /// Closes the cached directory, which the new mount may have covered, by whatever path. With `whole`, the mount
     /// covered the root: opens the new topmost one.
-    fn covered(&mut self, whole: bool) -> Result<(), Failure> {
+    pub(super) fn covered(&mut self, whole: bool) -> Result<(), Failure> {
         self.last = None;
         if whole {
             let flags = libc::O_PATH | libc::O_DIRECTORY;
             self.root = sys::openat(self.memory, c"root", flags, 0).at(self.place, Call::Open)?;
         }
         Ok(())
-    }
-
-    /// Mounts an overlay. Its directories are opened first, and named by their descriptors: so no path is resolved
-    /// twice, and names need no escapes. By mount(2), since fsconfig(2) takes no string of more than 256 bytes.
-    fn overlay(
-        &mut self,
-        lower: &[CString],
-        upper: Option<&(CString, CString)>,
-        memory: bool,
-        path: &'a CStr,
-        point: TargetState,
-    ) -> Result<(), Failure> {
-        let place = self.place;
-        let mut options = Text::<4096>::default();
-        let mut opened = Opened { fds: [-1; 512], count: 0 };
-        if let Some((upper, work)) = upper {
-            let directory = |dir: &CStr| match memory {
-                true => {
-                    sys::mkdirat(self.memory, dir, 0o755).at(place, Call::Mkdir)?;
-                    sys::openat(self.memory, dir, libc::O_PATH, 0).at(place, Call::Open)
-                }
-                false => sys::openat(sys::cwd(), dir, libc::O_PATH, 0).at(place, Call::Open),
-            };
-            let (upper, work) = (directory(upper)?, directory(work)?);
-            options.push(b"upperdir=/proc/self/fd/").decimal(opened.keep(upper).at(place, Call::Open)?);
-            options.push(b",workdir=/proc/self/fd/").decimal(opened.keep(work).at(place, Call::Open)?).push(b",");
-        }
-        for (index, dir) in lower.iter().enumerate() {
-            let fd = sys::openat(sys::cwd(), dir, libc::O_PATH, 0).at(place, Call::Open)?;
-            options.push(if index == 0 { b"lowerdir=/proc/self/fd/" } else { b":/proc/self/fd/" });
-            options.decimal(opened.keep(fd).at(place, Call::Open)?);
-        }
-        let options = options.push(b",userxattr").text().at(place, Call::Mount)?;
-        let MountTarget { dir, name, .. } = self.node(path, point, TargetKind::Dir, 0o755)?;
-        let whole = name == c".";
-        let target = sys::openat(dir, name, libc::O_PATH | libc::O_NOFOLLOW, 0).at(place, Call::Open)?;
-        let target = Text::<32>::of_descriptor(target.as_raw_fd());
-        let target = target.text().at(place, Call::Open)?;
-        sys::mount(c"overlay", target, libc::MS_NOSUID | libc::MS_NODEV, options).at(place, Call::Mount)?;
-        self.covered(whole)
     }
 }
 
@@ -396,28 +358,6 @@ impl<'a> View<'a> {
 pub(super) enum TargetKind {
     Dir,
     Other,
-}
-
-/// Descriptors that are named in a mount's options, and have to stay open until it is made.
-struct Opened {
-    fds: [RawFd; 512],
-    count: usize,
-}
-
-impl Opened {
-    fn keep(&mut self, fd: OwnedFd) -> sys::Result<u32> {
-        use std::os::fd::IntoRawFd;
-        let place = self.fds.get_mut(self.count).ok_or(Errno(libc::E2BIG))?;
-        *place = fd.into_raw_fd();
-        self.count += 1;
-        Ok(*place as u32)
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        self.fds.iter().take(self.count).for_each(|fd| UnownedFd::new(*fd).close());
-    }
 }
 
 fn path_or_dot(path: &CStr) -> &CStr {

@@ -87,6 +87,15 @@ pub struct Sandbox {
     /// Show files that are named as arguments of the program, read-only
     #[arg(long)]
     pub open: bool,
+    /// Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,from=/other
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub overlay: Vec<OsString>,
+    /// What becomes of changes in overlays: discard, keep:NAME or ask
+    #[arg(long, value_name = "HOW", value_hint = ValueHint::Other)]
+    pub upper: Option<OsString>,
+    /// Limit of the size of changes in overlays, in bytes, or with K, M, G
+    #[arg(long, value_name = "SIZE", value_hint = ValueHint::Other)]
+    pub upper_size: Option<OsString>,
     /// Put an empty directory in memory at a path
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub tmpfs: Vec<OsString>,

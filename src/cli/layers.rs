@@ -141,6 +141,7 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
     for (flag, mode, paths) in [
         ("ro", "ro", &args.ro),
         ("rw", "rw", &args.rw),
+        ("overlay", "overlay", &args.overlay),
         ("tmpfs", "tmpfs", &args.tmpfs),
         ("mask", "masked", &args.mask),
         ("hide", "hidden", &args.hide),
@@ -196,6 +197,8 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
         ("pids-limit", "limits.pids_max", &args.pids_limit),
         ("net", "network.mode", &args.net),
         ("user", "process.user", &args.user),
+        ("upper", "filesystem.upper", &args.upper),
+        ("upper-size", "filesystem.upper_size", &args.upper_size),
         ("hostname", "process.hostname", &args.hostname),
         ("tty", "process.tty", &args.tty),
         ("timeout", "process.timeout", &args.timeout),

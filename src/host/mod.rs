@@ -10,6 +10,7 @@ mod helpers;
 mod links;
 mod paths;
 pub mod procfs;
+mod union;
 mod vars;
 mod walk;
 
@@ -21,6 +22,7 @@ pub use helpers::Helpers;
 pub use links::LinkWriters;
 pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Kind, NamedFile, Paths, below};
+pub use union::{StoreFilesystem, UnionFacts};
 pub use vars::vars;
 
 use crate::spec::{BusPolicy, Make, Namespace, Network, Requirement, Root, Sandbox, Source, Upper, User, X11};
@@ -81,6 +83,9 @@ pub struct Facts {
     pub cgroup: Option<CgroupFacts>,
     /// Content of /etc/resolv.conf, if the sandbox uses the host's network.
     pub resolv_conf: Option<String>,
+    /// Facts for paths of the mode `overlay`, and for a root of several directories.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub union: Option<UnionFacts>,
     /// Sources of mounts that do not exist, with the errno, for a sandbox with a bare root (sbx-bwrap).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub absent: BTreeMap<PathBuf, crate::sys::Errno>,
@@ -240,6 +245,11 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     let others = accounts.iter().filter(|account| account.is_person() && account.uid != uid);
     let others: Vec<_> = others.map(|account| account.home.as_path()).collect();
     paths.gather(sandbox, &Homes { own: &homes, others: &others, accounts: &accounts }, &cwd, &desktop);
+    let union = union::probe(sandbox, &env, &home);
+    if let Some(union) = &union {
+        paths.record(&union.store);
+        union.directories_above_mounts(sandbox).for_each(|dir| paths.record_entries(dir));
+    }
     let own_ids = |file: &str| match sandbox.process.user {
         User::Range if uid == 0 => accounts::own_ranges(Path::new(file)),
         _ => Vec::new(),
@@ -276,6 +286,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         env,
         paths,
         desktop,
+        union,
         absent: BTreeMap::new(),
     }
 }

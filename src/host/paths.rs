@@ -60,6 +60,9 @@ pub struct Paths {
     /// Arguments of the program that name files.
     #[serde(skip)]
     arguments: Vec<NamedFile>,
+    /// Of a root of several directories, those below the first, under whose paths everything is recorded.
+    #[serde(skip)]
+    lower: (PathBuf, Vec<PathBuf>),
 }
 
 fn lossy<S: Serializer>(kinds: &ByPath<Kind>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -185,6 +188,27 @@ impl Paths {
         self.arguments.push(NamedFile { path: path.into(), regular });
     }
 
+    /// Looks a path of the host up, and records what is found.
+    pub(super) fn record(&mut self, path: &Path) {
+        self.look(Path::new("/"), path);
+    }
+
+    /// Adds what the further directories of the root have at their top.
+    fn list_lower(&mut self) {
+        let (first, rest) = self.lower.clone();
+        for (name, kind) in rest.iter().flat_map(|dir| entries(dir)) {
+            if !self.top.iter().any(|(known, _)| *known == name) {
+                self.kinds.insert(first.join(&name).into(), kind.clone());
+                self.top.push((name, kind));
+            }
+        }
+    }
+
+    /// Records the entries of a directory of the host.
+    pub(super) fn record_entries(&mut self, dir: &Path) {
+        self.list_directory(dir);
+    }
+
     /// Takes the entries of the root directory that the view starts from.
     pub(super) fn take_top(&mut self) -> Vec<(String, Kind)> {
         std::mem::take(&mut self.top)
@@ -195,15 +219,19 @@ impl Paths {
         // Each rule has some parent directories of its own.
         self.kinds.reserve(64 + 2 * sandbox.filesystem.paths.len());
         self.kinds.insert("/".into(), Kind::Dir);
-        let root = match &sandbox.filesystem.root {
-            Root::Dir(dir) => dir.clone(),
-            _ => none.clone(),
+        let root = match sandbox.filesystem.root.dirs() {
+            [first, rest @ ..] => {
+                self.lower = (first.clone(), rest.to_vec());
+                first.clone()
+            }
+            [] => none.clone(),
         };
         if root != none {
             self.look(&none, &root);
         }
-        if matches!(sandbox.filesystem.root, Root::Host | Root::Dir(_)) {
+        if !matches!(sandbox.filesystem.root, Root::Empty | Root::Bare) {
             self.top = self.list_directory(&root).clone();
+            self.list_lower();
         }
         for (index, rule) in sandbox.filesystem.paths.iter().enumerate() {
             let seen = self.look(&root, &rule.path);
@@ -353,7 +381,7 @@ impl Paths {
             let host = walk.host();
             last = None;
             if !self.kinds.contains_key(host) {
-                match kind_of(Path::new(host)) {
+                match self.kind_of(Path::new(host)) {
                     Ok((kind, permissions)) => {
                         self.kinds.insert(host.to_owned(), kind);
                         last = Some(permissions);
@@ -373,6 +401,18 @@ impl Paths {
             }
         }
         Some((walk.host().to_owned(), last))
+    }
+
+    /// The kind of the file at a path of the host: in the first directory of the root that has it, if the path lies in
+    /// a root of several directories.
+    fn kind_of(&self, path: &Path) -> std::io::Result<(Kind, Permissions)> {
+        let (first, rest) = &self.lower;
+        let found = kind_of(path);
+        if rest.is_empty() || found.is_ok() {
+            return found;
+        }
+        let Ok(inside) = path.strip_prefix(first) else { return found };
+        rest.iter().find_map(|dir| kind_of(&dir.join(inside)).ok()).map_or(found, Ok)
     }
 
     /// Records whether a path of the host, which exists, needs no mask.

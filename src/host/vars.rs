@@ -71,6 +71,8 @@ pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) ->
     for account in own_accounts(accounts, uid).filter(|account| account.home != home_path) {
         profiles.extend(profile_paths(&account.home.join(".config/sbx/profiles")));
     }
+    // Layers are kept there, which a later run enters, and `sbx commit` puts onto the host.
+    profiles.push(Path::new(names.get("XDG_DATA_HOME").map_or("/", String::as_str)).join("sbx"));
     Vars {
         places: places(&home, &written),
         homes: own_homes(&home_path, accounts, uid),

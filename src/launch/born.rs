@@ -4,6 +4,7 @@ use super::cgroup::Cgroup;
 use super::prepared::Prepared;
 use super::process::FirstProcess;
 use super::signals::Signals;
+use super::uppers::Uppers;
 use super::{namespaces, wording};
 use crate::child;
 use crate::error::Result;
@@ -15,7 +16,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 
 /// A sandbox whose first process exists. Its fields are dropped in this order: the first process is killed and reaped,
-/// which ends all other processes; the signal mask is restored; the cgroup is removed.
+/// which ends all other processes; the signal mask is
+/// restored; the cgroup is removed; upper layers that are not kept are.
 pub(super) struct Born<'p> {
     pub plan: &'p Plan,
     pub given: ManuallyDrop<child::Prepared>,
@@ -26,6 +28,7 @@ pub(super) struct Born<'p> {
     /// A pidfd of the caller if the sandbox is to end with it; none once the caller has ended.
     pub caller: Option<OwnedFd>,
     pub cgroup: Option<Cgroup>,
+    pub uppers: Option<Uppers>,
     pub began: Instant,
 }
 
@@ -34,10 +37,10 @@ impl<'p> Born<'p> {
     pub(super) fn new(prepared: Prepared<'p>) -> Result<Born<'p>> {
         let first = clone_first(&prepared)?;
         sys::phase("clone3 returns");
-        let Prepared { plan, given, socket, socket_of_child, signals, caller, cgroup, began } = prepared;
+        let Prepared { plan, given, socket, socket_of_child, signals, caller, cgroup, uppers, began } = prepared;
         // From here on the child ends with the launcher: it has a parent-death signal, and it sees the end of this
         // socket.
-        let mut born = Born { plan, given, first, socket, signals, caller, cgroup, began };
+        let mut born = Born { plan, given, first, socket, signals, caller, cgroup, uppers, began };
         drop(socket_of_child);
         if let Some(handover) = &born.given.lockdown.handover {
             // Only the child may hold the pipe, since it waits for the pipe's end.

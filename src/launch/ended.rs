@@ -23,6 +23,9 @@ impl<'p> Ended<'p> {
         if let Some(used) = self.supervisor.used(status.wants_figures()) {
             status.figures(&used, true);
         }
+        if let Some(name) = self.supervisor.kept() {
+            status.kept(name);
+        }
         // By the time that the end is reported, what the program left is killed, and the cgroup is gone.
         self.supervisor.take_cgroup_away();
         status.exited(&self.outcome);

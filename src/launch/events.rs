@@ -47,6 +47,9 @@ pub trait Events {
     /// Resources used: so far, or in all if the sandbox has `ended`.
     fn figures(&mut self, _figures: &Figures, _ended: bool) {}
 
+    /// Changes that the program made in overlays are kept under this name.
+    fn kept(&mut self, _name: &str) {}
+
     /// The sandbox has ended in this way; nothing is left of it.
     fn exited(&mut self, outcome: &Outcome);
 

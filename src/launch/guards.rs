@@ -48,6 +48,11 @@ pub(super) fn plan(plan: &Plan) -> &'static Plan {
             .chain(after.iter())
             .any(|other| other.op.path() != path && other.op.path().starts_with(&path));
         match &placed.op {
+            Op::Layers { lower, .. } if off("overlay") => {
+                let attributes = Attributes { ro: false, nodev: true, noexec: false };
+                let source = lower.first().cloned().unwrap_or_default();
+                placed.op = Op::Bind { source, path, attributes, make: false };
+            }
             // A new procfs needs a pid namespace of the sandbox's own.
             Op::Proc { .. } if off("pid") => placed.op = bind(&path, true),
             Op::Tmpfs { .. } if off("private") && alone && path.is_dir() => placed.op = bind(&path, true),
@@ -85,7 +90,7 @@ fn bind(path: &Path, nodev: bool) -> Op {
 
 /// Whether a part of the view binds a directory onto itself, with unchanged flags, to keep it from being renamed.
 fn is_pin(placed: &Placed, view: &[Placed]) -> bool {
-    let Op::Bind { source, path, attributes, .. } = &placed.op else { return false };
+    let Op::Bind { source, path, attributes, .. } = &placed.op else { return matches!(placed.op, Op::Pin { .. }) };
     source == path
         && view.iter().any(|other| match &other.op {
             Op::Bind { path: above, attributes: same, .. } => {

@@ -28,8 +28,10 @@ mod sources;
 mod status;
 mod supervise;
 mod trial;
+mod uppers;
 mod wayland;
 mod wording;
+mod worker;
 
 pub use cgroup::figures::Figures;
 pub use cgroup::victims::Victim;

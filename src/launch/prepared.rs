@@ -6,6 +6,7 @@ use super::events::Events;
 use super::prepare::{self, CallerState};
 use super::session::session;
 use super::signals::Signals;
+use super::uppers::Uppers;
 use crate::child;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
@@ -30,6 +31,8 @@ pub(super) struct Prepared<'p> {
     /// A pidfd of the caller if the sandbox is to end with it.
     pub caller: Option<OwnedFd>,
     pub cgroup: Option<Cgroup>,
+    /// The upper layers of overlays, if they are on disk.
+    pub uppers: Option<Uppers>,
     /// When the sandbox was started, for its figures.
     pub began: Instant,
 }
@@ -56,7 +59,8 @@ impl<'p> Prepared<'p> {
             wants_start: status.wants_start(),
             caller: caller.as_ref().map_or(-1, AsRawFd::as_raw_fd),
         };
-        let given = prepare::prepare(plan, session, &state)?;
+        let uppers = plan.view.union.as_ref().map(|union| Uppers::open(plan, union)).transpose()?.flatten();
+        let given = prepare::prepare(plan, session, &state, uppers.as_ref())?;
         #[cfg(feature = "guards-off")]
         let given = super::guards::prepared(given);
         let given = ManuallyDrop::new(given);
@@ -70,6 +74,6 @@ impl<'p> Prepared<'p> {
         let pair = sys::seqpacket_pair().map_err(|errno| Error::new(format!("socketpair: {errno}")))?;
         let signals = Signals::block(plan)?;
         sys::phase("prepare");
-        Ok(Prepared { plan, given, socket: pair.0, socket_of_child: pair.1, signals, caller, cgroup, began })
+        Ok(Prepared { plan, given, socket: pair.0, socket_of_child: pair.1, signals, caller, cgroup, uppers, began })
     }
 }

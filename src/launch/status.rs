@@ -26,6 +26,8 @@ pub struct Status {
     pub stats: Option<bool>,
     /// The figures of the whole run, once it has ended.
     pub used: Option<Figures>,
+    /// The name of the upper layers that the program's changes are kept in.
+    pub kept: Option<String>,
     /// The receipt and its file once it is written: the figures follow at the end.
     pub written: Option<Told>,
     /// Nobody has read what was last written to stderr: it is not waited for again.
@@ -149,6 +151,11 @@ impl Events for Status {
             ReceiptTarget::Descriptor(_) => format!("{:#}\n", json!({"version": 1, "used": figures})),
         };
         self.write_receipt(&told, &text);
+    }
+
+    fn kept(&mut self, name: &str) {
+        self.tell(&json!({"event": "kept", "name": name}));
+        self.kept = Some(name.to_owned());
     }
 
     fn descriptors(&self) -> Vec<RawFd> {

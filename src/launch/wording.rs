@@ -240,6 +240,8 @@ fn noun(op: &Op) -> &'static str {
         Op::File { .. } => "a file",
         Op::Tmpfs { .. } => "a tmpfs",
         Op::Bind { .. } => "a bind",
+        Op::Layers { .. } => "an overlay",
+        Op::Pin { .. } => "a pin",
         Op::Mask { .. } => "a mask",
         Op::Proc { .. } => "procfs",
         Op::Devpts { .. } => "devpts",

@@ -105,7 +105,7 @@ impl DesktopPlan {
     /// The real path inside of a socket that is made in the runtime directory once the view is complete. That is done
     /// from outside of the sandbox: a link on the way would lead through the host's tree.
     fn inside(&mut self, sandbox: &Sandbox, facts: &Facts, runtime: &Path, name: &str) -> PathBuf {
-        if !matches!(sandbox.filesystem.root, crate::spec::Root::Dir(_)) {
+        if sandbox.filesystem.root.dirs().is_empty() {
             self.items.push((runtime.to_owned(), own(ItemKind::Dir { mode: 0o700 })));
         }
         let socket = runtime.join(name);

@@ -3,11 +3,15 @@
 use super::project::InForce;
 use super::tree::Tree;
 use crate::spec::{Mode, Options, Origin, Root};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// What one path of the view is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ItemKind {
+    /// Directories of the host, merged, the topmost first. Changes go to a layer above them, unless it is read-only.
+    /// The names in `without` are absent.
+    Layers { lower: Vec<PathBuf>, ro: bool, without: Vec<OsString> },
     /// The host's file or directory `source`. Device files work only if `device` is set.
     Bind { source: PathBuf, ro: bool, device: bool },
     /// A new tmpfs with these permissions, of `size` bytes at most.
@@ -37,7 +41,8 @@ impl ItemKind {
     pub fn mode(&self) -> Mode {
         match self {
             ItemKind::Bind { ro: false, .. } => Mode::Rw,
-            ItemKind::Bind { ro: true, .. } => Mode::Ro,
+            ItemKind::Layers { ro: false, .. } => Mode::Overlay,
+            ItemKind::Bind { ro: true, .. } | ItemKind::Layers { ro: true, .. } => Mode::Ro,
             ItemKind::Masked => Mode::Masked,
             ItemKind::Hidden => Mode::Hidden,
             ItemKind::Deny => Mode::Deny,
@@ -83,8 +88,5 @@ pub(super) fn own(what: ItemKind) -> Item {
 
 /// The directory of the host in which the view's paths are looked up.
 pub(super) fn base(root: &Root) -> &Path {
-    match root {
-        Root::Dir(dir) => dir,
-        _ => Path::new("/"),
-    }
+    root.dirs().first().map_or(Path::new("/"), PathBuf::as_path)
 }

@@ -8,10 +8,12 @@ use super::note::{NotInMode, Note};
 use super::project::{self, Others};
 use super::root;
 use super::tree::within;
+use super::union;
 use super::{Absent, Closed};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
 use crate::spec::{Mode, Options, Origin, PathRule, Root, Sandbox};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Collects the items of the whole view. `services` are those of the desktop; `closed` receives paths that need no
@@ -47,21 +49,29 @@ pub(super) fn collect(
     }
     if let Some(rule) = sandbox.filesystem.paths.iter().find(|rule| rule.path == Path::new("/")) {
         project::check_root(rule)?;
-        if !rule.mode.shows_host() {
+        if rule.mode == Mode::Overlay {
+            union::whole(&mut items, sandbox, facts, rule);
+        } else if !rule.mode.shows_host() {
             return Err(Error::new(format!("`/` cannot be `{}`", rule.mode.word()))
                 .origin(&rule.origin)
                 .hint("write filesystem.root = \"empty\" to start from nothing"));
         }
         // The rule for `/` shows the whole tree in one mode: the defaults for parts of it are dropped.
-        items.retain(|_, item| !matches!(item.what, ItemKind::Bind { device: false, .. } | ItemKind::Link(_)));
+        if rule.mode != Mode::Overlay {
+            items.retain(|_, item| {
+                !matches!(item.what, ItemKind::Bind { device: false, .. } | ItemKind::Link(_) | ItemKind::Layers { .. })
+            });
+        }
     }
     // A project's file comes last, since it is compared with what all others say of the same real path, flags included.
     let rules = &sandbox.filesystem.paths;
     let judged = rules.iter().any(|rule| rule.project);
+    let is_whole = |rule: &&PathRule| rule.mode == Mode::Overlay && rule.path == Path::new("/");
     let mut others = Others::default();
     let mut writable = None;
     let mut linked: Vec<(&PathRule, Vec<PathBuf>)> = Vec::new();
-    for rule in rules.iter().filter(|rule| !rule.project).chain(rules.iter().filter(|rule| rule.project)) {
+    let in_order = rules.iter().filter(|rule| !rule.project).chain(rules.iter().filter(|rule| rule.project));
+    for rule in in_order.filter(|rule| !is_whole(rule)) {
         let Some((real, links)) = facts.paths.resolve(root, &rule.path) else {
             return Err(circle(&rule.path, &rule.origin));
         };
@@ -96,7 +106,7 @@ pub(super) fn collect(
         }
         let hides = matches!(rule.mode, Mode::Masked | Mode::Deny);
         let above = hides.then(|| items.nearest(&real)).flatten().map(|(_, item)| item);
-        let shown = above.is_some_and(|item| matches!(item.what, ItemKind::Bind { .. }));
+        let shown = above.is_some_and(|item| matches!(item.what, ItemKind::Bind { .. } | ItemKind::Layers { .. }));
         // Where the path lies in a tmpfs of the view, or in nothing, there is no file of the host to hide.
         let missing = facts.paths.kind(&source).is_none() || (hides && !shown && rule.options.optional);
         if missing && (rule.mode.shows_host() || hides) && !rule.options.create {
@@ -133,6 +143,7 @@ pub(super) fn collect(
         let what = match rule.mode {
             Mode::Ro => ItemKind::Bind { source, ro: true, device: false },
             Mode::Rw => ItemKind::Bind { source, ro: false, device: false },
+            Mode::Overlay => ItemKind::Layers { lower: vec![source], ro: false, without: Vec::new() },
             Mode::Tmpfs => ItemKind::Tmpfs { mode: tmpfs_mode(&real), size: rule.options.size },
             Mode::Masked => ItemKind::Masked,
             Mode::Hidden => ItemKind::Hidden,
@@ -167,6 +178,7 @@ pub(super) fn collect(
             items.insert_missing(path, || own(ItemKind::Masked));
         }
     }
+    union::mask_store(&mut items, facts);
     compose(&mut items, facts, root, notes)?;
     Ok(items)
 }
@@ -270,6 +282,23 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<Note>)
         let (source, ro) = match &cover.what {
             ItemKind::Bind { source, ro, .. } => (source, ro),
             ItemKind::Tmpfs { .. } | ItemKind::Dir { .. } | ItemKind::Link(_) | ItemKind::Hidden => continue,
+            ItemKind::Layers { lower, ro, without } if above == parent => {
+                let mut without = without.clone();
+                without.extend(path.file_name().map(OsString::from));
+                let what = ItemKind::Layers { lower: lower.clone(), ro: *ro, without };
+                let item = Item { what, ..cover.clone() };
+                items.insert(parent, item);
+                continue;
+            }
+            ItemKind::Layers { .. } if !item.options.prefer => {
+                let message = format!(
+                    "{} cannot be hidden: it is not directly in {}, which is an overlay",
+                    path.display(),
+                    above.display()
+                );
+                let hint = "use `masked` (there, empty) or `deny` (there, closed), or `prefer` to go on without";
+                return Err(Error::new(message).origin(&item.origin).hint(hint));
+            }
             _ if item.options.prefer => {
                 notes.push(not_hidden(&path, &item, NotInMode::MadeByView(above.to_owned())));
                 items.remove(&path);

@@ -161,6 +161,10 @@ fn granted(op: &Op, view: &[Placed], facts: &Facts) -> Option<(PathBuf, u64)> {
         Op::Bind { path, attributes, .. } if !attributes.nodev => (path.clone(), DEVICE),
         Op::Bind { path, attributes, .. } if attributes.ro => (path.clone(), READ | execute(attributes)),
         Op::Bind { path, attributes, .. } => (path.clone(), all(attributes)),
+        Op::Layers { path, ro, noexec, .. } => {
+            let attributes = Attributes { ro: *ro, nodev: true, noexec: *noexec };
+            (path.clone(), if *ro { READ | execute(&attributes) } else { all(&attributes) })
+        }
         Op::Tmpfs { path, .. } if sealed(path) => (path.clone(), READ | FS_EXECUTE),
         Op::Tmpfs { path, attributes, .. } => (path.clone(), all(attributes)),
         Op::File { path, over: false, .. } => (path.clone(), READ),

@@ -40,6 +40,7 @@ mod summary;
 pub mod syscalls;
 mod tree;
 mod undone;
+mod union;
 mod view;
 mod wayland;
 mod x11;
@@ -64,6 +65,7 @@ pub use requirements::{APPARMOR, KERNEL_FLOOR, explain};
 pub use resources::ResourcePlan;
 pub use setting::Setting;
 pub use summary::summary;
+pub use union::{UnionPlan, UpperPlace};
 pub use view::ViewPlan;
 pub use wayland::WaylandPlan;
 

@@ -91,6 +91,12 @@ pub enum Note {
     },
     /// The host has no session bus.
     NoBus,
+    /// The changes in overlays are to be asked about, and there is no terminal to ask on.
+    ChangesDiscarded,
+    /// Nothing can be made in these directories inside, since mounts of the host lie below them.
+    Split(Vec<PathBuf>),
+    /// The overlays at these paths are ones over files of users whose ids are not mapped.
+    ForeignOwners(Vec<PathBuf>),
 }
 
 /// Why a path does not have its mode.
@@ -227,6 +233,19 @@ impl fmt::Display for Note {
             ),
             Note::NoSound => f.write_str("no sound: neither PipeWire's nor PulseAudio's socket is there"),
             Note::NoDevice { name } => write!(f, "no {name}: this host has no such device"),
+            Note::ChangesDiscarded => f.write_str(
+                "changes in overlays are discarded at the end: there is no terminal to ask on (filesystem.upper = \"ask\")",
+            ),
+            Note::Split(paths) => write!(
+                f,
+                "nothing can be made or removed in {} itself, only in the directories in it: the host has mounts below it",
+                listed(paths)
+            ),
+            Note::ForeignOwners(paths) => write!(
+                f,
+                "in {}, what belongs to other users can be changed inside only as far as you may change it on the host",
+                listed(paths)
+            ),
             Note::NoBus => {
                 f.write_str("no session bus: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR leads to a socket")
             }
@@ -248,6 +267,11 @@ fn arguments_left_out(f: &mut fmt::Formatter<'_>, paths: &[PathBuf]) -> fmt::Res
         "{}{more} {verb} not shown inside: --open shows files that are named as arguments; --ro {first} shows {them}",
         names.join(", ")
     )
+}
+
+/// Paths as a list of words.
+fn listed(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 impl serde::Serialize for Note {

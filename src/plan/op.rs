@@ -2,6 +2,7 @@
 
 use crate::spec::{Source, Upper};
 use serde::{Serialize, Serializer};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Flags of a mount besides nosuid, which every mount has.
@@ -75,6 +76,31 @@ pub enum Op {
         attributes: Attributes,
         /// Whether the mount point has to be made.
         make: bool,
+    },
+    /// An overlay over directories of the host whose links are resolved. Changes go to an upper layer, if there is one.
+    Layers {
+        /// Path inside.
+        path: PathBuf,
+        /// Directories of the host, the uppermost first.
+        lower: Vec<PathBuf>,
+        /// Whether there is no upper layer.
+        ro: bool,
+        /// Names in it that are absent.
+        #[serde(serialize_with = "names", skip_serializing_if = "Vec::is_empty")]
+        without: Vec<OsString>,
+        /// Mount points for other parts of the view, below its path, that none of the directories has: whether each is a
+        /// directory. They are made in memory, below all others.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        points: Vec<(PathBuf, bool)>,
+        /// Whether files on it cannot be executed.
+        noexec: bool,
+        /// Whether the mount point has to be made.
+        make: bool,
+    },
+    /// A mount of a directory of the view onto itself, so that it cannot be renamed.
+    Pin {
+        /// Path inside.
+        path: PathBuf,
     },
     /// A read-only mount over a file or a directory that is either empty or cannot be opened (`closed`).
     Mask {
@@ -173,6 +199,11 @@ pub enum Op {
     },
 }
 
+/// Serializes names of files as text.
+fn names<S: Serializer>(names: &[OsString], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_seq(names.iter().map(|name| name.to_string_lossy()))
+}
+
 /// Serializes a file's content as its size.
 fn size_of_content<S: Serializer>(data: &[u8], serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{} bytes", data.len()))
@@ -187,6 +218,8 @@ impl Op {
             | Op::File { path, .. }
             | Op::Tmpfs { path, .. }
             | Op::Bind { path, .. }
+            | Op::Layers { path, .. }
+            | Op::Pin { path }
             | Op::Mask { path, .. }
             | Op::Proc { path, .. }
             | Op::Devpts { path }

@@ -3,11 +3,12 @@
 
 use super::item::{Item, ItemKind, Items, base};
 use super::note::{NotInMode, Note};
-use super::tree::{Places, moved, upwards};
+use super::tree::{Places, moved, upwards, within};
 use super::{Attributes, Create, Op, Placed};
 use crate::error::{Error, Result};
 use crate::host::{DEVICES, Facts, Kind};
 use crate::spec::{Namespace, Origin, Sandbox};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The operations that make the view, and the directories that must be made on the host before.
@@ -24,6 +25,8 @@ enum Cover {
     Ours,
     /// A bind mount of the host's `source`.
     Host { source: PathBuf, attributes: Attributes },
+    /// An overlay over these directories of the host. Mount points are those that the host has.
+    Layers { lower: Vec<PathBuf> },
     /// A mount in which nothing can be placed: a masked or closed directory, procfs.
     Closed,
 }
@@ -146,12 +149,41 @@ impl Placer<'_> {
                     ))),
                 }
             }
+            Cover::Layers { lower } => {
+                let hosts = lower.iter().map(|lower| moved(path, above, lower));
+                let found = hosts.into_iter().find_map(|host| self.facts.paths.kind(&host)).cloned();
+                found.map_or_else(|| self.point(path, item), |kind| Ok(Some(kind)))
+            }
             Cover::Closed => {
                 Err(Error::new(format!("{}: it lies in {}, where nothing can be put", path.display(), above.display()))
                     .origin(&item.origin)
                     .hint("take one of the two paths out of the profile"))
             }
         }
+    }
+
+    /// Has a mount point made below the lower directories of the overlay that a path lies in. Gives what it is.
+    ///
+    /// # Errors
+    ///
+    /// The path lies in an overlay that is a plain bind mount.
+    fn point(&mut self, path: &Path, item: &Item) -> Result<Option<Kind>> {
+        let kind = match &item.what {
+            ItemKind::File { .. } => Kind::File,
+            ItemKind::Bind { source, .. } => self.facts.paths.kind(source).cloned().unwrap_or(Kind::Dir),
+            _ => Kind::Dir,
+        };
+        for placed in self.out.ops.iter_mut().rev() {
+            if let Op::Layers { path: above, points, .. } = &mut placed.op
+                && within(path, above)
+            {
+                points.push((moved(path, above, Path::new("")), kind == Kind::Dir));
+                return Ok(Some(kind));
+            }
+        }
+        Err(Error::new(format!("{}: there is no mount point, and nothing is made there", path.display()))
+            .origin(&item.origin)
+            .hint("create it on the host"))
     }
 
     /// Places one item.
@@ -179,6 +211,7 @@ impl Placer<'_> {
                 self.push(Op::File { path: path.to_owned(), mode: *mode, data: data.clone(), over }, &item.origin);
                 Ok(())
             }
+            ItemKind::Layers { lower, ro, without } => self.layers(path, item, lower, *ro, without),
             ItemKind::Bind { source, ro, device } => self.bind(path, item, source, *ro, *device),
             ItemKind::Tmpfs { mode, size } => {
                 let sealed = item.options.prefer && !item.asked;
@@ -210,14 +243,26 @@ impl Placer<'_> {
     /// cannot be renamed, and moving the directory away would leave the files free under another name.
     fn pin(&mut self, path: &Path, origin: &Origin) {
         let Some(parent) = path.parent() else { return };
-        let (above, Cover::Host { source, attributes }) = self.cover(parent) else { return };
-        if attributes.ro {
-            return;
-        }
-        let (above, source, attributes) = (above.to_owned(), source.clone(), *attributes);
-        let between: Vec<PathBuf> =
-            upwards(parent).take_while(|dir| dir.as_os_str() != above.as_os_str()).map(Path::to_owned).collect();
-        for dir in between.into_iter().rev() {
+        let (above, cover) = self.cover(parent);
+        let (above, cover) = (above.to_owned(), cover.clone());
+        let between = || {
+            let between = upwards(parent).take_while(|dir| dir.as_os_str() != above.as_os_str());
+            between.map(Path::to_owned).collect::<Vec<_>>().into_iter().rev()
+        };
+        let (source, attributes) = match cover {
+            Cover::Host { source, attributes } if !attributes.ro => (source, attributes),
+            // The host's directory must not be bound here: what is written to it would not go to the upper layer.
+            Cover::Layers { lower } => {
+                for dir in between() {
+                    let lower = lower.iter().map(|lower| moved(&dir, &above, lower)).collect();
+                    self.covers.insert(dir.clone(), Cover::Layers { lower });
+                    self.push(Op::Pin { path: dir }, origin);
+                }
+                return;
+            }
+            _ => return,
+        };
+        for dir in between() {
             let source = moved(&dir, &above, &source);
             self.covers.insert(dir.clone(), Cover::Host { source: source.clone(), attributes });
             self.push(Op::Bind { source, path: dir, attributes, make: false }, origin);
@@ -284,6 +329,30 @@ impl Placer<'_> {
         self.push(Op::Bind { source: source.to_owned(), path: path.to_owned(), attributes, make }, &item.origin);
         self.made.insert(path, there.unwrap_or_else(|| self.facts.paths.kind(source).cloned().unwrap_or(Kind::Dir)));
         self.covers.insert(path, Cover::Host { source: source.to_owned(), attributes });
+        Ok(())
+    }
+
+    /// Merges directories of the host.
+    fn layers(&mut self, path: &Path, item: &Item, lower: &[PathBuf], ro: bool, without: &[OsString]) -> Result<()> {
+        self.pin(path, &item.origin);
+        if lower.iter().any(|dir| matches!(self.facts.paths.kind(dir), Some(kind) if *kind != Kind::Dir)) {
+            return Err(Error::new(format!("{}: a file cannot be `overlay`", path.display()))
+                .origin(&item.origin)
+                .hint("make the directory that holds it an overlay; or use `ro`, or `rw`"));
+        }
+        let make = self.mount_point(path, item)?.is_none();
+        let (path, lower, noexec) = (path.to_owned(), lower.to_vec(), item.options.noexec);
+        self.made.insert(path.clone(), Kind::Dir);
+        self.covers.insert(path.clone(), Cover::Layers { lower: lower.clone() });
+        // A single directory without an upper layer is a bind mount.
+        let op = match (lower.as_slice(), ro) {
+            ([source], true) if without.is_empty() => {
+                let attributes = Attributes { ro: true, nodev: true, noexec };
+                Op::Bind { source: source.clone(), path, attributes, make }
+            }
+            _ => Op::Layers { path, lower, ro, without: without.to_vec(), points: Vec::new(), noexec, make },
+        };
+        self.push(op, &item.origin);
         Ok(())
     }
 

@@ -202,6 +202,13 @@ impl ReceiptBuilder<'_> {
             let by = if missing.is_empty() { by } else { Vec::new() };
             self.line(setting, &rule.origin, by, missing);
         }
+        if let Some(union) = &self.plan.view.union {
+            let setting = Setting::Upper(sandbox.filesystem.changes.to_string());
+            self.full(setting, &sandbox.filesystem.changes_origin, vec![union.mechanism()]);
+            if let Some((size, origin)) = &sandbox.filesystem.upper_size {
+                self.full(Setting::UpperSize(*size), origin, vec!["a tmpfs of this size for upper layers".into()]);
+            }
+        }
         for device in &sandbox.devices {
             self.full(Setting::Device(device.name.clone()), &device.origin, vec!["bind mount of the device".into()]);
         }
@@ -299,6 +306,8 @@ fn mechanism(op: &Op) -> Option<String> {
     };
     Some(match op {
         Op::Bind { attributes, .. } => format!("bind mount, {} on it and all below", flags(attributes)),
+        Op::Layers { ro: true, .. } => "the kernel's overlay, without an upper layer".into(),
+        Op::Layers { .. } => "the kernel's overlay: changes go to its upper layer".into(),
         Op::Tmpfs { attributes, size: Some(size), .. } => format!("tmpfs of {size} bytes, {}", flags(attributes)),
         Op::Tmpfs { attributes, .. } => format!("tmpfs, {}", flags(attributes)),
         Op::Mask { closed: true, .. } => "a mount that nobody may enter, over it".into(),
@@ -315,7 +324,7 @@ fn landlock_mechanism(landlock: &LandlockPlan, path: &Path, mode: Mode) -> Optio
     let keeps = match mode {
         Mode::Ro => granted & FS_WRITE_FILE == 0,
         Mode::Masked | Mode::Hidden | Mode::Deny => granted & (FS_WRITE_FILE | FS_READ_FILE) == 0,
-        Mode::Rw | Mode::Tmpfs => return None,
+        Mode::Rw | Mode::Overlay | Mode::Tmpfs => return None,
     };
     keeps.then(|| format!("Landlock version {}", landlock.version))
 }

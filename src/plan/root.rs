@@ -5,6 +5,7 @@ use super::ids::IdPlan;
 use super::item::{Item, ItemKind, Items, base, own};
 use super::links::followed;
 use super::tree::within;
+use super::union;
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind, below};
 use crate::spec::{Namespace, Options, Origin, Root, SYSTEM, Sandbox, is_needed, lies_in_system};
@@ -28,16 +29,23 @@ pub(super) fn add(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdP
     match &filesystem.root {
         Root::Empty | Root::Bare => return Ok(()),
         Root::Host => {}
-        Root::Dir(dir) => check_tree(facts, dir, &filesystem.root_origin)?,
+        Root::Dir(_) | Root::Stack(_) => {
+            filesystem.root.dirs().iter().try_for_each(|dir| check_tree(facts, dir, &filesystem.root_origin))?;
+        }
     }
-    let mut view = Defaults { root: base(&filesystem.root), whole: filesystem.root != Root::Host, facts, items };
+    let merged = union::is_merged(sandbox);
+    if merged {
+        put("/", union::merged(sandbox));
+    }
+    let whole = filesystem.root != Root::Host;
+    let mut view = Defaults { root: base(&filesystem.root), whole, merged, facts, items };
     for (name, kind) in &facts.top {
         view.top(name, kind);
     }
     view.homes();
     // A root of `dir:` is read-only and may have no tmpfs at /run, and the services' sockets are made here.
     let runtime = match filesystem.root {
-        Root::Dir(_) => ItemKind::Tmpfs { mode: 0o700, size: None },
+        Root::Dir(_) | Root::Stack(_) => ItemKind::Tmpfs { mode: 0o700, size: None },
         _ => ItemKind::Dir { mode: 0o700 },
     };
     view.put(Path::new(&format!("/run/user/{}", ids.uid)), runtime);
@@ -70,6 +78,8 @@ struct Defaults<'a> {
     root: &'a Path,
     /// Whether everything in the tree is shown, rather than the system alone.
     whole: bool,
+    /// Whether the tree is one overlay, over which the private directories are mounted.
+    merged: bool,
     facts: &'a Facts,
     items: &'a mut Items,
 }
@@ -110,7 +120,12 @@ impl Defaults<'_> {
             ("root", _) => ItemKind::Dir { mode: 0o700 },
             (_, Kind::File) if !self.whole => return,
             _ if !system && !self.whole => return,
+            _ if self.merged => return,
             _ => ItemKind::Bind { source: self.root.join(name), ro: true, device: false },
+        };
+        let what = match what {
+            ItemKind::Dir { mode } if self.merged => ItemKind::Tmpfs { mode, size: None },
+            what => what,
         };
         self.items.insert(path, own(what));
     }
@@ -128,7 +143,10 @@ impl Defaults<'_> {
             return;
         }
         let real = self.resolve(&path).map(|(real, _)| real);
-        self.items.insert(path, own(ItemKind::Link(text.to_owned())));
+        // A merged tree has the link itself.
+        if !self.merged {
+            self.items.insert(path, own(ItemKind::Link(text.to_owned())));
+        }
         let Some(real) = real.filter(|real| self.kind(real) == Some(&Kind::Dir)) else { return };
         if private && (self.whole || lies_in_system(&real)) {
             let item = memory.map_or_else(closed_directory, own);

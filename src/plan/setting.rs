@@ -36,6 +36,10 @@ pub enum Setting {
     Rlimit(&'static str),
     /// The mode of a path.
     Path(PathBuf, Mode),
+    /// What becomes of changes in overlays.
+    Upper(String),
+    /// How many bytes these changes may take.
+    UpperSize(u64),
     /// A device that the program may use, by its class or path.
     Device(String),
     /// The setting that a helper carries out.
@@ -74,6 +78,8 @@ impl fmt::Display for Setting {
             Setting::Limit(name) => write!(f, "limits.{name}"),
             Setting::Rlimit(name) => write!(f, "rlimits.{name}"),
             Setting::Path(path, mode) => write!(f, "filesystem.paths: {} = \"{}\"", path.display(), mode.word()),
+            Setting::Upper(word) => write!(f, "filesystem.upper = {word:?}"),
+            Setting::UpperSize(size) => write!(f, "filesystem.upper_size = {size}"),
             Setting::Device(name) => write!(f, "devices.allow: {name}"),
             Setting::Helper(setting) => f.write_str(setting),
             Setting::Desktop(name, value) => write!(f, "desktop.{name} = {value}"),

@@ -31,6 +31,10 @@ pub fn summary(sandbox: &Sandbox, plan: &Plan, receipt: &Receipt) -> String {
             paths => paths,
         },
     );
+    if let Some(union) = &plan.view.union {
+        lines.add("overlay", format!("{}: the host's files stay as they are", list(&view.layered)));
+        union.render(&mut lines);
+    }
     if !view.memory.is_empty() {
         lines.add("in memory", format!("{}; empty at the start, gone at the end", list(&view.memory)));
     }
@@ -78,6 +82,8 @@ struct View {
     /// What else is read-only.
     reads: Vec<String>,
     writes: Vec<String>,
+    /// Overlays: what is written there goes to a layer above the host's files.
+    layered: Vec<String>,
     /// Directories in memory.
     memory: Vec<String>,
     devices: Vec<String>,
@@ -109,6 +115,11 @@ impl View {
                         _ => view.reads.push(text),
                     }
                 }
+                Op::Layers { path, ro: false, .. } => view.layered.push(path.display().to_string()),
+                Op::Layers { path, lower, .. } => {
+                    let lower: Vec<_> = lower.iter().map(|dir| dir.display().to_string()).collect();
+                    view.reads.push(format!("{} ({})", path.display(), lower.join(" over ")));
+                }
                 Op::Tmpfs { path, .. } if path != Path::new("/dev/shm") => view.memory.push(path.display().to_string()),
                 Op::Mask { .. } => view.masked += 1,
                 _ => {}
@@ -122,6 +133,10 @@ impl View {
         let system = match &sandbox.filesystem.root {
             Root::Host if !system.is_empty() => format!("the system ({})", system.join(" ")),
             Root::Dir(dir) => format!("the tree {}", dir.display()),
+            Root::Stack(dirs) => {
+                let dirs: Vec<_> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+                format!("the trees {}", dirs.join(" over "))
+            }
             _ => system.join(" "),
         };
         match [system, list(&self.reads)].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ") {

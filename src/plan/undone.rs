@@ -22,6 +22,7 @@ pub(super) fn by_mounts(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes
         .iter()
         .filter_map(|placed| match &placed.op {
             Op::Bind { path, attributes, .. } if !attributes.ro && attributes.nodev => Some(path.as_os_str()),
+            Op::Layers { path, ro: false, .. } => Some(path.as_os_str()),
             _ => None,
         })
         .collect();

@@ -4,6 +4,7 @@ use super::lines::{Lines, from};
 use super::note::Note;
 use super::op::Attributes;
 use super::parts::{Absent, Closed, Create, Placed};
+use super::union::{self, UnionPlan};
 use super::{HelperSpec, IdPlan, Op, WaylandPlan, arguments, desktop, env, item, items, ordered, place};
 use crate::error::{Error, Result};
 use crate::host::Facts;
@@ -20,6 +21,9 @@ pub struct ViewPlan {
     /// The parts of the view, in the order in which they are made.
     #[serde(rename = "view")]
     pub parts: Vec<Placed>,
+    /// Where changes in overlays go; none if there are no overlays that take any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub union: Option<UnionPlan>,
     /// SELinux context of the filesystems that are made for the view.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_label: Option<String>,
@@ -63,9 +67,10 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
         let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         (env, placed, desktop.wayland, desktop.helpers)
     };
+    let union = union::plan(sandbox, facts, ids, &placed.ops, notes)?;
     let file_label = sandbox.security.file_label.clone();
     Ok(Planned {
-        view: ViewPlan { create: placed.create, parts: placed.ops, file_label, closed, absent },
+        view: ViewPlan { create: placed.create, parts: placed.ops, union, file_label, closed, absent },
         env,
         wayland,
         helpers,
@@ -76,7 +81,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
 /// host, it would be made there, and be left.
 fn made_inside(items: &item::Items, socket: &Path) -> Result<()> {
     match items.nearest(socket) {
-        Some((above, item)) if matches!(item.what, item::ItemKind::Bind { .. }) => {
+        Some((above, item)) if matches!(item.what, item::ItemKind::Bind { .. } | item::ItemKind::Layers { .. }) => {
             let message = format!("{} shows the host's files where {} is made", above.display(), socket.display());
             Err(Error::new(message)
                 .origin(&item.origin)
@@ -94,6 +99,9 @@ impl ViewPlan {
         for placed in &self.parts {
             let (label, value) = op(&placed.op);
             lines.add(label, format!("{value}{}", from(&placed.origin)));
+        }
+        if let Some(union) = &self.union {
+            union.render(lines);
         }
     }
 
@@ -142,6 +150,13 @@ fn op(op: &Op) -> (&'static str, String) {
         Op::Bind { source, attributes, .. } => {
             ("bind", format!("{path} ← {} {}", source.display(), flags(*attributes)))
         }
+        Op::Layers { lower, ro, noexec, without, .. } => {
+            let lower: Vec<_> = lower.iter().map(|dir| dir.display().to_string()).collect();
+            let without: String = without.iter().map(|name| format!(", without {}", name.display())).collect();
+            let attributes = Attributes { ro: *ro, nodev: true, noexec: *noexec };
+            ("overlay", format!("{path} ← {} {}{without}", lower.join(" over "), flags(attributes)))
+        }
+        Op::Pin { .. } => ("pin", format!("{path} onto itself")),
         Op::Mask { dir, closed, .. } => {
             let what = if *dir { "directory" } else { "file" };
             ("mask", format!("{path} {} {what}", if *closed { "closed" } else { "empty" }))

@@ -160,7 +160,10 @@ impl Reader<'_> {
                 DeValue::String(_) if key.name != "schema" => self.text(key, value).map(Value::Text),
                 _ => self.wrong(key, value, "a number"),
             },
-            Kind::Argv | Kind::List => self.list(key, value).map(|list| Value::List(list, self.at(value.span()))),
+            Kind::Stack if matches!(value.get_ref(), DeValue::String(_)) => self.text(key, value).map(Value::Text),
+            Kind::Argv | Kind::List | Kind::Stack => {
+                self.list(key, value).map(|list| Value::List(list, self.at(value.span())))
+            }
             Kind::Words(words) => {
                 let list = self.list(key, value)?;
                 let mut good = true;
@@ -223,6 +226,7 @@ impl Reader<'_> {
             Kind::Switch | Kind::SwitchOr(_) => "true".to_owned(),
             Kind::Word(words) => format!("{:?}", words.first().unwrap_or(&"")),
             Kind::Words(words) => format!("{:?}", words.get(..words.len().min(2)).unwrap_or_default()),
+            Kind::Stack => "\"host\"".to_owned(),
             Kind::Argv => "[\"ls\", \"-l\"]".to_owned(),
             Kind::List => "[\"a\", \"b\"]".to_owned(),
             Kind::Map => "{ NAME = \"value\" }".to_owned(),

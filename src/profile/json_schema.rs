@@ -45,6 +45,7 @@ fn value_schema(key: &Key) -> Json {
         Kind::Word(words) => json!({"enum": words}),
         Kind::Text => strings,
         Kind::Number => json!({"type": ["integer", "string"]}),
+        Kind::Stack => json!({"type": ["string", "array"], "items": strings}),
         Kind::Argv | Kind::List => json!({"type": "array", "items": strings}),
         Kind::Words(words) => {
             json!({"type": "array", "items": {"type": "string", "pattern": format!("^!?({})(,.*)?$", words.join("|"))}})

@@ -107,7 +107,9 @@ fn check(below: &Merged, setting: &Setting, vars: &Vars) -> Vec<(Text, String)> 
             };
             refuse(&text, rank(Some(&setting.value)) <= rank(below.get(name)), "part of the desktop")
         }
-        (Value::List(..), "process.args" | "extends") => whole(&format!("a project's file cannot set `{name}`")),
+        (Value::List(..), "process.args" | "extends" | "filesystem.root") => {
+            whole(&format!("a project's file cannot set `{name}`"))
+        }
         (Value::List(list, _), _) => list
             .iter()
             .filter(|item| !item.text.starts_with('!') && !below.list(name).iter().any(|old| old.text == item.text))

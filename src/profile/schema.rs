@@ -24,6 +24,8 @@ pub enum Kind {
     Number,
     /// A program and its arguments; the later layer replaces the whole list.
     Argv,
+    /// A string, or a list of them in an order; the later layer replaces the whole.
+    Stack,
     /// A set of strings; layers unite, `"!item"` removes an inherited item.
     List,
     /// A set of these words, each optionally with options after a comma; layers merge as for [`Kind::List`].
@@ -106,7 +108,7 @@ const fn is_resource(key: &[u8]) -> bool {
 /// The namespaces that can be shared with the host.
 pub const NAMESPACES: &[&str] = &["net", "ipc", "uts", "pid", "cgroup", "time"];
 /// Modes of a path in `[filesystem.paths]`.
-pub const MODES: &[&str] = &["ro", "rw", "tmpfs", "masked", "hidden", "deny"];
+pub const MODES: &[&str] = &["ro", "rw", "overlay", "tmpfs", "masked", "hidden", "deny"];
 /// Options that may follow a path's mode after a comma; those with `=` take a value.
 pub const PATH_OPTIONS: &[&str] = &["optional", "create", "noexec", "nosuid", "nodev", "prefer", "size=", "from="];
 /// Classes of devices that `devices.allow` knows by name.
@@ -150,12 +152,26 @@ pub const KEYS: &[Key] = &[
         Kind::Word(&["allow", "no-mount", "deny"]),
         "whether the program may create user namespaces itself, and mount in them",
     ),
-    key("filesystem.root", Kind::Text, "what the view starts from: `host`, `empty`, or `dir:PATH`"),
+    key(
+        "filesystem.root",
+        Kind::Stack,
+        "what the view starts from: `host`, `empty`, `dir:PATH`, or a list of `dir:PATH` that are merged, the topmost first",
+    ),
     key("filesystem.paths", Kind::Paths, "modes of paths; the most specific path wins"),
     key(
         "filesystem.arguments",
         Kind::Word(&["none", "ro"]),
         "files that are named as arguments of the program and not shown otherwise: `ro` shows them read-only",
+    ),
+    key(
+        "filesystem.upper",
+        Kind::Text,
+        "what becomes of changes in paths of the mode `overlay`: `discard`, `keep:NAME`, or `ask` (on a terminal)",
+    ),
+    key(
+        "filesystem.upper_size",
+        Kind::Number,
+        "bytes that changes in paths of the mode `overlay` may take, or with K, M, G",
     ),
     key("devices.allow", Kind::List, "classes of devices, or paths below /dev"),
     key("network.mode", Kind::Word(&["none", "host"]), "what network the program has"),
@@ -352,8 +368,6 @@ pub const KEYS: &[Key] = &[
 /// Keys planned for later versions: refused like any unknown key, with a help of their own.
 pub const LATER: &[&str] = &[
     "filesystem.mechanism",
-    "filesystem.upper",
-    "filesystem.upper_size",
     "network.helper",
     "network.publish",
     "network.forward",

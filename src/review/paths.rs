@@ -264,9 +264,11 @@ fn verdict(kind: TargetKind, writable: bool, sandbox: &Sandbox, vars: &Vars) -> 
             "what it writes there names commands, which run outside when the tool is next used",
             "use \"ro\"; a tool inside may have a file of its own: from=/other/file",
         ),
-        TargetKind::Profiles => {
-            undoes(9.0, "it writes the profiles of the sandboxes that are started next", "leave it out, or use \"ro\"")
-        }
+        TargetKind::Profiles => undoes(
+            9.0,
+            "it writes the profiles, or the kept layers, of the sandboxes that are started next",
+            "leave it out, or use \"ro\"",
+        ),
         TargetKind::System if root => undoes(9.0, "it changes the system, as root", "use \"ro\""),
         TargetKind::System => weakens(2.0, "it changes what you or your groups may write of the system", "use \"ro\""),
         TargetKind::Cache => weakens(

@@ -280,7 +280,7 @@ const PARTS: &[(TargetKind, &[&str])] = &[
             "~/.aws",
         ],
     ),
-    (TargetKind::Profiles, &["~/.config/sbx", "/etc/sbx"]),
+    (TargetKind::Profiles, &["~/.config/sbx", "/etc/sbx", "~/.local/share/sbx"]),
     (TargetKind::System, &["/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/opt", "/var/spool"]),
     (
         TargetKind::Cache,

@@ -59,6 +59,7 @@ impl View {
                 view.extend(SYSTEM.iter().map(|name| Path::new("/").join(name)).map(|top| shown(top.clone(), top)))
             }
             Root::Dir(dir) => view.extend([shown("/".into(), dir.clone())]),
+            Root::Stack(dirs) => view.extend(dirs.first().map(|dir| shown("/".into(), dir.clone()))),
             Root::Empty | Root::Bare => {}
         }
         for rule in &filesystem.paths {

@@ -107,6 +107,8 @@ pub struct Place {
     pub writable: bool,
     /// Device files in it can be opened.
     pub devices: bool,
+    /// It is an overlay over the host's files: what is written there does not reach them.
+    pub overlay: bool,
 }
 
 /// What the profile grants.
@@ -162,6 +164,11 @@ impl Granted {
     /// Whether the profile shows the host's files at a path, writable.
     pub fn writes(&self, path: &Path) -> bool {
         self.place(path).is_some_and(|place| place.host && place.writable)
+    }
+
+    /// Whether a path lies in an overlay over the host's files.
+    pub fn layers(&self, path: &Path) -> bool {
+        self.place(path).is_some_and(|place| place.overlay)
     }
 
     /// Whether a namespace is shared with the host.

@@ -184,12 +184,12 @@ fn files(above: &Path, name: &str, secret: &str, keeper: &Keeper) -> Option<(Pat
     let dir = above.join(name);
     keeper.keep(&Made::Path(dir.clone()));
     DirBuilder::new().mode(0o700).create(&dir).ok()?;
-    for sub in [probes::RO, probes::DENIED, probes::RW, probes::INNER, "rw/sub"] {
+    for sub in [probes::RO, probes::DENIED, probes::RW, probes::INNER, probes::OVERLAY, "rw/sub"] {
         DirBuilder::new().mode(0o700).create(dir.join(sub)).ok()?;
     }
     let inside = |sub: &str| format!("{sub}/file");
     let paths = [probes::SECRET.to_owned(), probes::MASKED.to_owned()];
-    let below = [probes::RO, probes::DENIED, probes::RW, probes::INNER].map(inside);
+    let below = [probes::RO, probes::DENIED, probes::RW, probes::INNER, probes::OVERLAY].map(inside);
     for path in paths.iter().chain(&below) {
         file(&dir.join(path), secret).ok()?;
     }

@@ -10,7 +10,7 @@ use crate::launch::{self, Events};
 use crate::plan::syscalls::{self, Arch, Base, Check, Decision};
 use crate::plan::{self, Op, Plan};
 use crate::spec::{
-    BusPolicy, Descriptors, Mode, Network, Options, Origin, PathRule, Promise, Sandbox, Tty, Wayland, X11,
+    BusPolicy, Changes, Descriptors, Mode, Network, Options, Origin, PathRule, Promise, Sandbox, Tty, Wayland, X11,
 };
 use crate::sys::{self, Errno, UnownedFd};
 use std::io::{Read, Seek};
@@ -33,6 +33,8 @@ pub fn run(mut sandbox: Sandbox, mut facts: Facts) -> Result<Report> {
     sandbox.process.descriptors = Descriptors::Only(NUMBERS.to_vec());
     sandbox.process.tty = Tty::None;
     sandbox.process.timeout = Some(Duration::from_secs(300));
+    // What the probes do must not stay in a layer of the user's.
+    sandbox.filesystem.changes = Changes::Discard;
     let mut host = Host::new(&facts)?;
     let plan = match shown(&host, &sandbox, &facts) {
         Some((with, looked, plan)) => {
@@ -56,6 +58,7 @@ pub fn run(mut sandbox: Sandbox, mut facts: Facts) -> Result<Report> {
     sys::dup2(results.as_fd(), UnownedFd::new(NUMBERS[2])).map_err(system("dup2"))?;
     let outcome = launch::run(&plan, &mut Silent)?;
     let left = host.facts.fixture.as_ref().map(|dir| next_start(&sandbox, &facts, &known.granted, dir));
+    let changed = host.facts.fixture.as_ref().map(|dir| changed_below(dir, &host.facts.secret));
     drop(host);
     let mut text = String::new();
     results
@@ -70,7 +73,23 @@ pub fn run(mut sandbox: Sandbox, mut facts: Facts) -> Result<Report> {
     if let (Some(Told { verdict: verdict @ Verdict::Open(_), .. }), Some(left)) = (told_left, left) {
         *verdict = left;
     }
+    let told_overlay = told.iter_mut().find(|told| told.id == probes::OVERLAY_THROUGH);
+    if let (Some(Told { verdict: verdict @ Verdict::Open(_), .. }), Some(changed)) = (told_overlay, changed) {
+        *verdict = changed;
+    }
     Ok(report(told, &known.granted))
+}
+
+/// The verdict on what a program has done in the overlay of the fixture `dir`: whether the host's files there are as they
+/// were.
+fn changed_below(dir: &Path, secret: &str) -> Verdict {
+    let over = dir.join(probes::OVERLAY);
+    let names = std::fs::read_dir(&over).map_or(0, |entries| entries.flatten().count());
+    match std::fs::read_to_string(over.join("file")) {
+        Ok(text) if text == *secret && names == 1 => Verdict::Closed("the host's files are as they were".into()),
+        Ok(_) => Verdict::Open(format!("what was done reached {} on the host", over.display())),
+        Err(error) => Verdict::Open(format!("{} on the host: {}", over.join("file").display(), Errno::from(error))),
+    }
 }
 
 /// The verdict on a link that a program has left in a writable directory of the fixture `dir`: what the next start does
@@ -110,7 +129,9 @@ fn shown(host: &Host, sandbox: &Sandbox, facts: &Facts) -> Option<(Sandbox, Fact
         (probes::MASKED, Mode::Masked),
         (probes::DENIED, Mode::Deny),
     ];
-    for (name, mode) in modes {
+    // Not where the profile has no overlay: the host may have none, and the sandbox would not start.
+    let overlay = facts.union.is_some().then_some((probes::OVERLAY, Mode::Overlay));
+    for (name, mode) in modes.into_iter().chain(overlay) {
         let origin = Origin("the self-test".into());
         // Where nested mounts may undo these modes they are only preferred; their probes are still run, and give
         // `shared`.
@@ -170,12 +191,19 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
     let place = |op: &Op| {
         let (host, writable, devices) = match op {
             Op::Bind { attributes, .. } => (true, !attributes.ro, !attributes.nodev),
+            Op::Layers { .. } => (true, false, false),
             Op::Cgroup { ro, .. } => (false, !ro, false),
             Op::Tmpfs { .. } | Op::Devpts { .. } | Op::Proc { .. } | Op::Mqueue { .. } => (false, true, false),
             Op::Dir { .. } | Op::File { .. } | Op::Mask { .. } => (false, false, false),
             _ => return None,
         };
-        Some(Place { path: op.path().to_owned(), host, writable, devices })
+        Some(Place {
+            path: op.path().to_owned(),
+            host,
+            writable,
+            devices,
+            overlay: matches!(op, Op::Layers { ro: false, .. }),
+        })
     };
     Granted {
         shared: sandbox.namespaces.share.keys().map(|namespace| namespace.word().to_owned()).collect(),

@@ -16,8 +16,21 @@ pub enum Root {
     Empty,
     /// The tree below this directory of the host.
     Dir(PathBuf),
+    /// The trees below these directories of the host, merged: the topmost first. There are two or more.
+    Stack(Vec<PathBuf>),
     /// An empty root that `Filesystem::mounts` fills, in their order; modes of paths are not used.
     Bare,
+}
+
+impl Root {
+    /// The directories of the host whose trees the view starts from, the topmost first; empty for other roots.
+    pub fn dirs(&self) -> &[PathBuf] {
+        match self {
+            Root::Dir(dir) => std::slice::from_ref(dir),
+            Root::Stack(dirs) => dirs,
+            Root::Host | Root::Empty | Root::Bare => &[],
+        }
+    }
 }
 
 /// What a path is inside, ordered from the most permissive to the strictest; on a tie the stricter mode wins.
@@ -26,6 +39,8 @@ pub enum Root {
 pub enum Mode {
     /// The host's file or directory, writable.
     Rw,
+    /// The host's directory, with changes kept in a layer above it: the host's files stay as they are.
+    Overlay,
     /// The host's file or directory, read-only.
     Ro,
     /// A new, empty, writable directory in memory.
@@ -40,12 +55,13 @@ pub enum Mode {
 
 impl Mode {
     /// All modes, in the order in which messages list them.
-    pub const ALL: [Mode; 6] = [Mode::Ro, Mode::Rw, Mode::Tmpfs, Mode::Masked, Mode::Hidden, Mode::Deny];
+    pub const ALL: [Mode; 7] = [Mode::Ro, Mode::Rw, Mode::Overlay, Mode::Tmpfs, Mode::Masked, Mode::Hidden, Mode::Deny];
 
     /// The mode's word in the profile language.
     pub fn word(self) -> &'static str {
         match self {
             Mode::Rw => "rw",
+            Mode::Overlay => "overlay",
             Mode::Ro => "ro",
             Mode::Tmpfs => "tmpfs",
             Mode::Masked => "masked",
@@ -61,7 +77,7 @@ impl Mode {
 
     /// Whether a path of this mode shows files of the host.
     pub fn shows_host(self) -> bool {
-        matches!(self, Mode::Rw | Mode::Ro)
+        matches!(self, Mode::Rw | Mode::Overlay | Mode::Ro)
     }
 }
 
@@ -105,6 +121,29 @@ pub struct PathRule {
     pub below: Option<Box<PathRule>>,
 }
 
+/// What becomes of the changes in paths of the mode `overlay` when the program has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Changes {
+    /// They are gone.
+    #[default]
+    Discard,
+    /// They stay on disk under this name, and the next run with it sees them.
+    Keep(String),
+    /// The user is asked, on a terminal; elsewhere they are gone.
+    Ask,
+}
+
+impl std::fmt::Display for Changes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Changes::Discard => f.write_str("discard"),
+            Changes::Keep(name) => write!(f, "keep:{name}"),
+            Changes::Ask => f.write_str("ask"),
+        }
+    }
+}
+
 /// The sandbox's view of the filesystem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Filesystem {
@@ -118,6 +157,13 @@ pub struct Filesystem {
     /// that says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Origin>,
+    /// What becomes of the changes in paths of the mode `overlay`.
+    pub changes: Changes,
+    /// The line that says so.
+    pub changes_origin: Origin,
+    /// How many bytes these changes may take, and the line that says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upper_size: Option<(u64, Origin)>,
     /// Operations that build the view of [`Root::Bare`]; empty for other roots.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,

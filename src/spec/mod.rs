@@ -10,7 +10,7 @@ mod sandbox;
 mod size;
 mod system;
 
-pub use filesystem::{Filesystem, Mode, Options, PathRule, Root};
+pub use filesystem::{Changes, Filesystem, Mode, Options, PathRule, Root};
 pub use mounts::{Access, Make, Mount, Source, Upper};
 pub use note::Note;
 pub use origin::{Origin, Origins};

@@ -138,6 +138,7 @@ pub fn debian() -> Facts {
         },
         cgroup: None,
         resolv_conf: Some("nameserver 192.0.2.1\n".into()),
+        union: None,
         absent: BTreeMap::new(),
         landlock: Some(2),
     }

@@ -10,7 +10,7 @@ pub use descriptors::Descriptors;
 pub use lockdown::{Capabilities, Handover, Landlock, Lockdown};
 pub use namespaces::Namespaces;
 pub use process::{Process, Session, Strings};
-pub use view::{MountSource, ProcCover, Scratch, Step, StepAction, TargetState, ViewSteps};
+pub use view::{MountSource, Overlay, ProcCover, Scratch, Step, StepAction, TargetState, UpperDirs, ViewSteps};
 
 /// Everything that the child needs, grouped by use.
 pub struct Prepared {

@@ -27,6 +27,54 @@ pub struct Scratch {
     pub data: Option<Vec<u8>>,
 }
 
+/// An overlay filesystem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overlay {
+    /// Lower directories, the uppermost first.
+    pub lower: Vec<CString>,
+    /// Names in it that are absent, and the name of a new directory in the sandbox's own tmpfs that makes them so.
+    pub without: Option<(CString, Vec<CString>)>,
+    /// Mount points that none of the directories has, whether each is a directory, and the name of a new directory in
+    /// the sandbox's own tmpfs that has them.
+    pub points: Option<(CString, Vec<(CString, bool)>)>,
+    /// The upper and the work directory.
+    pub upper: UpperDirs,
+    /// The links of the directories are resolved already, and none may be found now.
+    pub resolved: bool,
+    /// MS_* flags of mount(2).
+    pub flags: u64,
+    /// Further options of the filesystem, each after a comma.
+    pub options: CString,
+}
+
+/// The upper and the work directory of an overlay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpperDirs {
+    /// There are none: it is read-only.
+    None,
+    /// Directories of the host.
+    Host(CString, CString),
+    /// New directories of these names in the sandbox's own tmpfs; the upper one with the mode and the owner of the
+    /// topmost lower directory if `like` is set.
+    Memory {
+        /// Name of the upper directory.
+        upper: CString,
+        /// Name of the work directory.
+        work: CString,
+        /// Whether it has the topmost lower directory's mode and owner; otherwise the mode is 0755.
+        like: bool,
+    },
+    /// As [`UpperDirs::Memory`], in a tmpfs of this size that all such overlays of the sandbox share.
+    Sized {
+        /// Name of the upper directory.
+        upper: CString,
+        /// Name of the work directory.
+        work: CString,
+        /// Size of the tmpfs in bytes.
+        size: CString,
+    },
+}
+
 /// Whether the target of a step exists, or has to be created. Paths in the view are relative to the new root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetState {
@@ -92,9 +140,10 @@ pub enum MountSource {
     Descriptor { fd: i32, attributes: u64, private: bool },
     /// A new file of this name in the sandbox's own tmpfs, with what can be read from a descriptor.
     Data { name: CString, mode: u32, fd: i32, attributes: u64 },
-    /// An overlay filesystem. `upper` has the upper and the work directory; with `memory`, they are names in the
-    /// sandbox's own tmpfs.
-    Overlay { lower: Vec<CString>, upper: Option<(CString, CString)>, memory: bool },
+    /// An overlay filesystem.
+    Overlay(Overlay),
+    /// A copy of the mounts at the target itself, which becomes a mount point so.
+    Own,
     /// A new procfs.
     Proc(ProcCover),
     /// A new instance of devpts.

@@ -9,6 +9,7 @@ mod view;
 
 use crate::child::{Prepared, Session};
 use crate::error::Result;
+use crate::launch::uppers::Uppers;
 use crate::plan::Plan;
 
 /// What the plan does not have: the state of the launcher's process, and of its caller.
@@ -24,12 +25,12 @@ pub(super) struct CallerState {
 }
 
 /// Prepares everything that the child needs.
-pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState) -> Result<Prepared> {
+pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState, uppers: Option<&Uppers>) -> Result<Prepared> {
     Ok(Prepared {
-        view: view::prepare(plan, session)?,
+        view: view::prepare(plan, session, uppers)?,
         namespaces: namespaces::prepare(plan, state)?,
         process: process::prepare(plan, session, state)?,
-        descriptors: descriptors::prepare(plan, state)?,
+        descriptors: descriptors::prepare(plan, state, uppers)?,
         lockdown: lockdown::prepare(plan)?,
         #[cfg(feature = "guards-off")]
         off: Vec::new(),

@@ -2,22 +2,25 @@
 
 use super::strings::{cstring, label};
 use crate::child::{
-    EMPTY_DIR, EMPTY_FILE, MountSource, ProcCover, Scratch, Session, Step, StepAction, TargetState, ViewSteps,
+    EMPTY_DIR, EMPTY_FILE, MountSource, Overlay, ProcCover, Scratch, Session, Step, StepAction, TargetState, UpperDirs,
+    ViewSteps,
 };
 use crate::error::{Error, Result};
-use crate::plan::{Op, Phase, Placed, Plan};
+use crate::launch::uppers::Uppers;
+use crate::plan::{Op, Phase, Placed, Plan, UpperPlace};
 use crate::spec::{self, Upper};
 use crate::sys;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-pub(super) fn prepare(plan: &Plan, session: Session) -> Result<ViewSteps> {
+pub(super) fn prepare(plan: &Plan, session: Session, uppers: Option<&Uppers>) -> Result<ViewSteps> {
+    let union = plan.view.union.as_ref().map(|union| (&union.upper, uppers));
     let mut scratch = Vec::new();
     let mut steps = Vec::new();
     // A step has the index of the plan's operation, so that a failure finds its line.
     for (index, placed) in plan.view.parts.iter().enumerate() {
-        steps.push(step(index, placed, &mut scratch)?);
+        steps.push(step(index, placed, &mut scratch, union)?);
     }
     if let Session::Pty(_) = session {
         let devpts = plan.view.parts.iter().find_map(|placed| match &placed.op {
@@ -61,14 +64,68 @@ fn mask(scratch: &mut Vec<Scratch>, dir: bool, closed: bool) -> CString {
     name.to_owned()
 }
 
-fn step(index: usize, placed: &Placed, scratch: &mut Vec<Scratch>) -> Result<Step> {
+/// The mount of an overlay, with its upper layer where the plan has it.
+fn layers(index: usize, op: &Op, union: Option<(&UpperPlace, Option<&Uppers>)>) -> Result<MountSource> {
+    let Op::Layers { path, lower, ro, without, points, noexec, .. } = op else { return Ok(MountSource::Own) };
+    let name = |kind: char| cstring(OsStr::new(&format!("{kind}{index}")));
+    let mut lower: Vec<_> = lower.iter().map(|dir| cstring(dir.as_os_str())).collect::<Result<_>>()?;
+    // The kernel numbers inodes so that they stay the same when a file is copied up.
+    let mut options = ",userxattr,xino=on".to_owned();
+    let upper = match union {
+        _ if *ro => UpperDirs::None,
+        Some((UpperPlace::Memory { size: Some(size) }, _)) => {
+            UpperDirs::Sized { upper: name('u')?, work: name('w')?, size: cstring(OsStr::new(&size.to_string()))? }
+        }
+        Some((place, Some(uppers))) => {
+            let layer = uppers.layer(path)?;
+            for (at, frozen) in layer.frozen.iter().enumerate() {
+                lower.insert(at, cstring(frozen.as_os_str())?);
+            }
+            if matches!(place, UpperPlace::Disk { .. }) {
+                options.push_str(",volatile");
+            }
+            UpperDirs::Host(cstring(layer.upper.as_os_str())?, cstring(layer.work.as_os_str())?)
+        }
+        _ => UpperDirs::Memory { upper: name('u')?, work: name('w')?, like: true },
+    };
+    if matches!(upper, UpperDirs::Memory { .. } | UpperDirs::Sized { .. }) {
+        options.push_str(",volatile");
+    }
+    let noexec = if *noexec { libc::MS_NOEXEC } else { 0 };
+    let flags = libc::MS_NOSUID | libc::MS_NODEV | noexec;
+    let absent: Vec<_> = without.iter().map(|name| cstring(name)).collect::<Result<_>>()?;
+    let without = if absent.is_empty() { None } else { Some((name('h')?, absent)) };
+    let made = points.iter().map(|(path, dir)| Ok((inside(path)?, *dir))).collect::<Result<Vec<_>>>()?;
+    let points = if made.is_empty() { None } else { Some((name('k')?, made)) };
+    Ok(MountSource::Overlay(Overlay {
+        lower,
+        without,
+        points,
+        upper,
+        resolved: true,
+        flags,
+        options: cstring(OsStr::new(&options))?,
+    }))
+}
+
+fn step(
+    index: usize,
+    placed: &Placed,
+    scratch: &mut Vec<Scratch>,
+    union: Option<(&UpperPlace, Option<&Uppers>)>,
+) -> Result<Step> {
     let op = &placed.op;
     let path = inside(op.path())?;
     let point = match (placed.ensure, op) {
         (Some(parents), _) => TargetState::Ensure(parents),
-        (None, Op::Bind { make: true, .. } | Op::Dir { .. } | Op::Symlink { .. } | Op::File { over: false, .. }) => {
-            TargetState::Make
-        }
+        (
+            None,
+            Op::Bind { make: true, .. }
+            | Op::Layers { make: true, .. }
+            | Op::Dir { .. }
+            | Op::Symlink { .. }
+            | Op::File { over: false, .. },
+        ) => TargetState::Make,
         (None, _) => TargetState::There,
     };
     let name = |kind: char| cstring(OsStr::new(&format!("{kind}{index}")));
@@ -133,15 +190,21 @@ fn step(index: usize, placed: &Placed, scratch: &mut Vec<Scratch>) -> Result<Ste
             fd: *fd,
             attributes: attributes.bits(),
         }),
-        Op::Overlay { lower, upper, .. } => StepAction::Mount(MountSource::Overlay {
+        Op::Overlay { lower, upper, .. } => StepAction::Mount(MountSource::Overlay(Overlay {
             lower: lower.iter().map(|dir| cstring(dir.as_os_str())).collect::<Result<_>>()?,
-            memory: *upper == Upper::Memory,
             upper: match upper {
-                Upper::None => None,
-                Upper::Memory => Some((name('u')?, name('w')?)),
-                Upper::Host { upper, work } => Some((cstring(upper.as_os_str())?, cstring(work.as_os_str())?)),
+                Upper::None => UpperDirs::None,
+                Upper::Memory => UpperDirs::Memory { upper: name('u')?, work: name('w')?, like: false },
+                Upper::Host { upper, work } => UpperDirs::Host(cstring(upper.as_os_str())?, cstring(work.as_os_str())?),
             },
-        }),
+            without: None,
+            points: None,
+            resolved: false,
+            flags: libc::MS_NOSUID | libc::MS_NODEV,
+            options: c",userxattr".to_owned(),
+        })),
+        Op::Layers { .. } => StepAction::Mount(layers(index, op, union)?),
+        Op::Pin { .. } => StepAction::Mount(MountSource::Own),
     };
     Ok(Step { path, point, act })
 }

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::launch::cgroup::figures::Figures;
 use crate::launch::events::Events;
 use crate::launch::outcome::Outcome;
+use crate::launch::uppers::Uppers;
 use crate::sys::{self, Waited};
 
 impl Supervisor<'_> {
@@ -56,6 +57,11 @@ impl Supervisor<'_> {
             None if !self.sandbox.plan.resources.stats => None,
             _ => Some(self.figures()),
         }
+    }
+
+    /// The name of the upper layers that stay on disk; none if there are none, or they have no name.
+    pub(in crate::launch) fn kept(&self) -> Option<&str> {
+        self.sandbox.uppers.as_ref().and_then(Uppers::name)
     }
 
     /// Kills what is left in the sandbox's cgroup, and removes that.

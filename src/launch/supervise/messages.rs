@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::launch::events::Events;
 use crate::launch::message::{Received, receive};
 use crate::launch::outcome::Outcome;
+use crate::launch::uppers::Uppers;
 use crate::launch::{relay, wording};
 use crate::sys;
 use std::os::fd::AsFd;
@@ -24,6 +25,7 @@ impl Supervisor<'_> {
             // sandbox.
             Some(Message::Failed { .. }) if self.started() => self.state = State::Over,
             Some(Message::Failed { place, call, errno }) => {
+                self.sandbox.uppers.iter_mut().for_each(Uppers::never_used);
                 self.give_up();
                 let found = self.found.take();
                 return Err(wording::failure(self.sandbox.plan, &self.sandbox.given, (place, call, errno), found));

@@ -15,6 +15,7 @@ use super::portal_caller::CallerFile;
 use super::relay::{Relay, tty};
 use super::signals::is_end;
 use super::sources::Sources;
+use super::uppers::Uppers;
 use super::wayland;
 use crate::child::{self, Message, Session};
 use crate::error::{Error, Result};
@@ -269,6 +270,7 @@ impl<'p> Supervisor<'p> {
     /// Ends the set-up: from here on the first process needs the launcher no more, and the program's time runs.
     pub(super) fn begin(&mut self) {
         self.state = State::Starting;
+        self.sandbox.uppers.iter_mut().for_each(Uppers::in_use);
         if let Some(master) = self.terminal.take() {
             self.relay.start(master);
         }

@@ -3,7 +3,7 @@
 use super::builder::Builder;
 use crate::profile::document::Text;
 use crate::profile::schema::{MODES, PATH_OPTIONS, nearest};
-use crate::spec::{Filesystem, Mode, Note, Options, PathRule, Root, parse_size};
+use crate::spec::{Filesystem, Mode, Note, Options, PathRule, parse_size};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -16,23 +16,7 @@ fn by_parts(path: &Path) -> Vec<u8> {
 
 impl Builder<'_> {
     pub(super) fn filesystem(&mut self) -> Filesystem {
-        let root = self.merged.text("filesystem.root");
-        let chosen = match root.map(|text| text.text.as_str()) {
-            None | Some("host") => Root::Host,
-            Some("empty") => Root::Empty,
-            Some(other) => match (root, other.strip_prefix("dir:")) {
-                (Some(text), Some(path)) => {
-                    let text = Text { text: path.to_owned(), at: text.at.clone() };
-                    self.path(&text).map_or(Root::Empty, Root::Dir)
-                }
-                (Some(text), None) => {
-                    let help = "`host`, `empty`, or `dir:/path/of/a/tree`";
-                    self.wrong(text, format!("`{other}` is no root"), help);
-                    Root::Empty
-                }
-                (None, _) => Root::Host,
-            },
-        };
+        let (chosen, root_origin) = self.root();
         let mut paths: BTreeMap<Vec<u8>, (usize, PathRule)> = BTreeMap::new();
         let cwd = self.cwd_too_wide();
         for (name, value) in self.merged.map("filesystem.paths") {
@@ -65,13 +49,16 @@ impl Builder<'_> {
         }
         Filesystem {
             root: chosen,
-            root_origin: root.map(|text| self.origin(text)).unwrap_or_default(),
+            root_origin,
             paths: paths.into_values().map(|(_, rule)| rule).collect(),
             arguments: self
                 .merged
                 .text("filesystem.arguments")
                 .filter(|text| text.text == "ro")
                 .map(|text| self.origin(text)),
+            changes: self.changes(),
+            changes_origin: self.merged.text("filesystem.upper").map(|text| self.origin(text)).unwrap_or_default(),
+            upper_size: self.upper_size(),
             mounts: Vec::new(),
         }
     }
@@ -120,7 +107,6 @@ impl Builder<'_> {
         let word = parts.next().unwrap_or_default();
         let Some(mode) = Mode::from_word(word) else {
             let help = match (word, nearest(word, MODES.iter().copied())) {
-                ("overlay", _) => "this version has no `overlay` yet; use `ro`, `rw` or `tmpfs`".to_owned(),
                 (_, Some(near)) => format!("did you mean `{near}`?"),
                 _ => format!("modes are {}", MODES.join(", ")),
             };
@@ -157,7 +143,9 @@ impl Builder<'_> {
         }
         let misfit = match mode {
             _ if options.size.is_some() && mode != Mode::Tmpfs => Some(("size", "`size` goes with `tmpfs`")),
-            _ if options.from.is_some() && !mode.shows_host() => Some(("from", "`from` goes with `ro` and `rw`")),
+            _ if options.from.is_some() && !mode.shows_host() => {
+                Some(("from", "`from` goes with `ro`, `rw` and `overlay`"))
+            }
             _ if options.create && mode != Mode::Rw => Some(("create", "`create` goes with `rw`")),
             _ => None,
         };

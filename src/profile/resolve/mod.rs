@@ -10,6 +10,7 @@ mod limits;
 mod namespaces;
 mod process;
 mod security;
+mod union;
 
 use crate::profile::diagnostic::Diagnostic;
 use crate::profile::expand::Vars;

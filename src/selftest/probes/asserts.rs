@@ -66,6 +66,7 @@ fn write(facts: &Facts, path: &Path) -> Verdict {
     };
     match result {
         Err(errno) => Verdict::Closed(format!("{shown}: {errno}")),
+        Ok(()) if facts.granted.layers(path) => Verdict::Closed(format!("{shown}: changes go to a layer above it")),
         Ok(()) if facts.granted.shows(path) => Verdict::Open(format!("{shown} can be written to")),
         Ok(()) => Verdict::Closed(format!("{shown} is memory of the sandbox's own")),
     }
@@ -96,7 +97,7 @@ mod tests {
     fn attempt(kind: &str, value: &str, writable: bool) -> Verdict {
         let mut facts = Facts::default();
         facts.granted.asserts = vec![(kind.into(), value.into())];
-        facts.granted.view = vec![Place { path: "/".into(), host: writable, writable, devices: false }];
+        facts.granted.view = vec![Place { path: "/".into(), host: writable, writable, devices: false, overlay: false }];
         facts.outside.asserted = vec![id(Path::new(value))];
         super::attempt(&facts, 0)
     }

@@ -5,6 +5,7 @@ use super::tools::{c, each, fixture, make_file, open_to_read, open_to_write, rea
 use super::{Probe, never};
 use crate::sys::{Errno, attempts};
 use std::fs;
+use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,10 @@ pub(crate) const MASKED: &str = "rw/sub/masked";
 pub(crate) const LEFT: &str = "rw/left";
 /// Id of the probe that leaves it. What the next start does with it is tried outside.
 pub(crate) const LINK_LEFT: &str = "link-left";
+/// A directory that is an overlay where the profile has one, with `file` in it.
+pub(crate) const OVERLAY: &str = "over";
+/// Id of the probe that changes it. Whether that reached the host is looked up outside.
+pub(crate) const OVERLAY_THROUGH: &str = "overlay-through";
 /// A closed directory in the read-only one, with `file` in it.
 pub(crate) const DENIED: &str = "ro/denied";
 
@@ -103,6 +108,18 @@ pub(super) const PROBES: &[Probe] = &[
         granted: never,
     },
     Probe {
+        id: OVERLAY_THROUGH,
+        title: "change the host's files through an overlay",
+        attempt: |facts| in_overlay(facts, through),
+        granted: never,
+    },
+    Probe {
+        id: "overlay-marks",
+        title: "make a mark of an overlay's format in it (a whiteout, user.overlay.*)",
+        attempt: |facts| in_overlay(facts, marked),
+        granted: never,
+    },
+    Probe {
         id: "set-id-make",
         title: "leave a set-user-ID file in a writable directory of the host",
         attempt: |facts| on(facts, RW, |dir| set_id(&dir)),
@@ -112,6 +129,41 @@ pub(super) const PROBES: &[Probe] = &[
 
 fn on(facts: &Facts, name: &str, attempt: impl FnOnce(PathBuf) -> Verdict) -> Verdict {
     fixture(facts, name).map_or_else(|verdict| verdict, attempt)
+}
+
+/// Runs an attempt in the directory of the fixture that is an overlay.
+fn in_overlay(facts: &Facts, attempt: impl FnOnce(PathBuf) -> Verdict) -> Verdict {
+    on(facts, OVERLAY, |dir| match facts.granted.place(&dir) {
+        Some(place) if place.overlay => attempt(dir),
+        _ => super::tools::not_run("the profile has no overlay"),
+    })
+}
+
+/// Changes, adds and removes files in an overlay. That works: whether it reached the host is looked up outside.
+fn through(dir: PathBuf) -> Verdict {
+    let done = [
+        fs::write(dir.join("new"), "new"),
+        fs::OpenOptions::new().append(true).open(dir.join("file")).and_then(|mut file| file.write_all(b"more")),
+        fs::set_permissions(dir.join("file"), PermissionsExt::from_mode(0o4777)),
+        fs::hard_link(dir.join("file"), dir.join("link")),
+        fs::rename(dir.join("link"), dir.join("new")),
+        fs::remove_file(dir.join("file")),
+    ];
+    let count = done.iter().filter(|result| result.is_ok()).count();
+    verdict("changing the files of an overlay", if count > 0 { Ok(()) } else { Err(Errno(libc::EROFS)) })
+}
+
+/// Makes what would be taken for a part of the overlay's format.
+fn marked(dir: PathBuf) -> Verdict {
+    let whiteout = attempts::make_device(&c(dir.join("whiteout")), libc::S_IFCHR, 0);
+    let attribute = attempts::set_attribute(&c(&dir), c"user.overlay.opaque", b"y");
+    // From Linux 6.7 on the attribute is kept under another name, so that a nested overlay has it, and this one does not.
+    let attribute = match (attribute, fs::read_dir(&dir).map_or(0, Iterator::count)) {
+        (Ok(()), 0) => verdict("the attribute user.overlay.opaque hides what is below", Ok::<_, Errno>(())),
+        (Ok(()), _) => Verdict::Closed("the attribute user.overlay.opaque is kept as another".into()),
+        (Err(errno), _) => Verdict::Closed(format!("setxattr user.overlay.opaque: {errno}")),
+    };
+    each([verdict("mknod of a whiteout", whiteout), attribute], |verdict| verdict)
 }
 
 fn written(dir: PathBuf) -> Verdict {

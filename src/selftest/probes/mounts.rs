@@ -119,6 +119,7 @@ fn writable(facts: &Facts, mount: &Mounted) -> Option<String> {
     match facts.granted.place(&mount.path) {
         Some(place) if place.host && place.writable => None,
         Some(place) if !place.host && mount.kind == "tmpfs" => None,
+        Some(place) if place.overlay && mount.kind == "overlay" => None,
         _ => Some(format!("is writable, and shows {}", mount.root)),
     }
 }

@@ -36,6 +36,12 @@ pub fn pivot_root(root: &CStr, old: &CStr) -> Result<()> {
     Ok(nix::unistd::pivot_root(root, old)?)
 }
 
+/// setxattr(2): sets an extended attribute.
+pub fn set_attribute(path: &CStr, name: &CStr, value: &[u8]) -> Result<()> {
+    // SAFETY: path and name end with a NUL; the value may be read for the length that is passed.
+    done(unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) })
+}
+
 /// mknod(2) of a character or block device (`kind`: S_IFCHR or S_IFBLK), readable and writable for its owner.
 pub fn make_device(path: &CStr, kind: u32, device: u64) -> Result<()> {
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;

@@ -3,8 +3,8 @@
 use super::descriptor::cwd;
 use crate::sys::errno::{Errno, Result, check};
 use nix::fcntl::{AtFlags, OFlag};
-use nix::sys::stat::{FchmodatFlags, FileStat, Mode};
-use nix::unistd::AccessFlags;
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag};
+use nix::unistd::{AccessFlags, Gid, Uid};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -22,6 +22,12 @@ pub fn mkdirat(dir: BorrowedFd<'_>, path: &CStr, mode: u32) -> Result<()> {
 /// symlinkat(2): creates the symbolic link `path` with the text `target`.
 pub fn symlinkat(target: &CStr, dir: BorrowedFd<'_>, path: &CStr) -> Result<()> {
     Ok(nix::unistd::symlinkat(target, dir, path)?)
+}
+
+/// mknodat(2) of a whiteout: the character device 0:0, which stands for a name that is absent in an overlay. It takes no
+/// capability (Linux 5.8).
+pub fn whiteout(dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    Ok(nix::sys::stat::mknodat(dir, name, SFlag::S_IFCHR, Mode::empty(), 0)?)
 }
 
 /// The fields of stat(2) that sbx uses.
@@ -49,6 +55,29 @@ pub fn stat(fd: BorrowedFd<'_>) -> Result<Stat> {
 /// fstatat(2) that does not follow a link at the end of the path.
 pub fn stat_below(dir: BorrowedFd<'_>, path: &CStr) -> Result<Stat> {
     Ok(nix::sys::stat::fstatat(dir, path, AtFlags::AT_SYMLINK_NOFOLLOW)?.into())
+}
+
+/// Owner and permissions of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// User id, as it is mapped here.
+    pub uid: u32,
+    /// Group id, as it is mapped here.
+    pub gid: u32,
+    /// Permissions, as chmod(2) takes them.
+    pub mode: u32,
+}
+
+/// fstat(2): owner and permissions of the file that a descriptor refers to, which may have been opened with O_PATH.
+pub fn owner(fd: BorrowedFd<'_>) -> Result<Owner> {
+    let stat = nix::sys::stat::fstatat(fd, c"", AtFlags::AT_EMPTY_PATH)?;
+    Ok(Owner { uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode & 0o7777 })
+}
+
+/// fchownat(2) that does not follow a link at the end of the path. `None` leaves an id as it is.
+pub fn chown(dir: BorrowedFd<'_>, path: &CStr, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
+    let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
+    Ok(nix::unistd::fchownat(dir, path, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?)
 }
 
 /// The file type bits (`S_IFMT`) of the file that a descriptor refers to.

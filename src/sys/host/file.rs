@@ -109,6 +109,12 @@ pub fn unlink_in(dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     Ok(nix::unistd::unlinkat(dir, name, nix::unistd::UnlinkatFlags::NoRemoveDir)?)
 }
 
+/// statfs(2): the type of the filesystem that a path is on, as a number of the kernel's magic.h; `None` if the path
+/// cannot be looked up.
+pub fn filesystem_type(path: &Path) -> Option<u32> {
+    statfs(path).ok().map(|facts| facts.filesystem_type().0 as u32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

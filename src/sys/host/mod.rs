@@ -13,6 +13,7 @@ mod signal;
 mod socket;
 mod strings;
 mod terminal;
+mod tree;
 
 pub use arguments::Arguments;
 pub use bounded::*;
@@ -24,3 +25,4 @@ pub use poll_set::*;
 pub use signal::*;
 pub use socket::*;
 pub use terminal::*;
+pub use tree::*;

@@ -1,0 +1,106 @@
+//! Upper layers on disk: made and locked before a sandbox is, and removed after it unless they are kept.
+
+use super::worker;
+use crate::error::{Error, Result};
+use crate::plan::{IdMapping, Op, Plan, UnionPlan, UpperPlace};
+use crate::union::{Ids, Store, Upper, UpperDirectories};
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
+
+/// The upper layers of a sandbox, locked. Those that are not kept are removed when this is dropped, and so are new ones of a
+/// sandbox that was not started.
+pub(super) struct Uppers {
+    upper: Option<Upper>,
+    layers: Vec<(PathBuf, UpperDirectories)>,
+    keep: bool,
+}
+
+/// The maps of a plan, as they are recorded.
+fn ids(plan: &Plan) -> Ids {
+    let map = |map: &[IdMapping]| map.iter().map(|e| (e.inside, e.outside, e.count)).collect();
+    Ids { uids: map(&plan.namespaces.ids.uid_map), gids: map(&plan.namespaces.ids.gid_map) }
+}
+
+impl Uppers {
+    /// Makes and locks the upper layers that the plan has on disk; none if they are in memory.
+    pub(super) fn open(plan: &Plan, union: &UnionPlan) -> Result<Option<Uppers>> {
+        let Some(store) = union.upper.store() else { return Ok(None) };
+        let store = Store::new(store.to_owned()).make().map_err(|error| error.origin(&union.origin))?;
+        let ids = ids(plan);
+        let (upper, keep) = match &union.upper {
+            UpperPlace::Kept { name, .. } => (store.lock(name, Some(&ids)), true),
+            UpperPlace::Asked { .. } => (store.lock(&store.fresh_name(), Some(&ids)), true),
+            _ => (store.temporary(&ids, |stale| drop(discard(stale))), false),
+        };
+        let upper = upper.map_err(|error| error.origin(&union.origin))?;
+        // Until the sandbox has been started, new ones are not kept.
+        let mut uppers = Uppers { keep: keep && !upper.new, upper: Some(upper), layers: Vec::new() };
+        uppers.make(plan)?;
+        Ok(Some(uppers))
+    }
+
+    fn make(&mut self, plan: &Plan) -> Result<()> {
+        let Some(upper) = &mut self.upper else { return Ok(()) };
+        for placed in &plan.view.parts {
+            if let Op::Layers { path, lower, ro: false, .. } = &placed.op {
+                let made = upper.layer(path, lower).map_err(|error| error.origin(&placed.origin))?;
+                self.layers.push((path.clone(), made));
+            }
+        }
+        upper.touch();
+        upper.save()
+    }
+
+    /// The directories of the overlay at a path inside.
+    pub(super) fn layer(&self, path: &Path) -> Result<&UpperDirectories> {
+        let found = self.layers.iter().find(|(other, _)| other == path);
+        found
+            .map(|(_, layer)| layer)
+            .ok_or_else(|| Error::new(format!("{}: the overlay has no upper layer", path.display())))
+    }
+
+    /// The descriptor of the lock.
+    pub(super) fn lock(&self) -> RawFd {
+        self.upper.as_ref().map_or(-1, Upper::lock_number)
+    }
+
+    /// The name that the user gave these upper layers, or that is to be asked about.
+    pub(super) fn name(&self) -> Option<&str> {
+        let name = self.upper.as_ref().map(|upper| upper.name.as_str());
+        name.filter(|name| crate::union::check_name(name).is_ok())
+    }
+
+    /// Notes that the program is about to run: upper layers that have a name stay from here on.
+    pub(super) fn in_use(&mut self) {
+        self.keep |= self.name().is_some();
+    }
+
+    /// Notes that the program was not executed after all.
+    pub(super) fn never_used(&mut self) {
+        self.keep = self.upper.as_ref().is_some_and(|upper| !upper.new) && self.name().is_some();
+    }
+}
+
+impl Drop for Uppers {
+    fn drop(&mut self) {
+        if let Some(upper) = self.upper.take().filter(|_| !self.keep) {
+            // What cannot be removed now is tried again by the next sandbox.
+            let _ = discard(upper);
+        }
+    }
+}
+
+/// Removes upper layers, in a user namespace if they hold files of subordinate ids.
+///
+/// # Errors
+///
+/// A file cannot be removed, or the ids cannot be mapped.
+pub fn discard(upper: Upper) -> Result<()> {
+    match upper.state.ids.is_single() {
+        true => upper.remove(),
+        false => {
+            let ids = upper.state.ids.clone();
+            worker::within(&ids, move || upper.remove().map(|()| 0)).map(drop)
+        }
+    }
+}

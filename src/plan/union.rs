@@ -1,0 +1,327 @@
+//! Plans layers: directories of the host that are merged, and where the changes go that the program makes in paths of
+//! the mode `overlay`.
+//!
+//! The mechanism is the kernel's overlay in the sandbox's user namespace, with the option `userxattr`
+//! (Documentation/filesystems/overlayfs.rst).
+
+use super::item::{Item, ItemKind, Items};
+use super::lines::{Lines, from};
+use super::note::Note;
+use super::tree::{moved, within};
+use super::{IdPlan, Op, Placed};
+use crate::error::{Error, Result};
+use crate::host::{Facts, Kind, StoreFilesystem, UnionFacts};
+use crate::spec::{Changes, Options, Origin, PathRule, Root, Sandbox};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// The first version of the kernel whose tmpfs takes the attributes (user.*) of an upper layer.
+const TMPFS_WITH_ATTRIBUTES: (u32, u32) = (6, 6);
+
+/// Where the upper layers of a sandbox are, and what becomes of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnionPlan {
+    /// Where they are.
+    pub upper: UpperPlace,
+    /// Why they are there.
+    pub why: String,
+    /// The line that says what becomes of them.
+    pub origin: Origin,
+}
+
+/// Where the upper layers of a sandbox are, and what becomes of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpperPlace {
+    /// In memory, gone at the end.
+    Memory {
+        /// How many bytes they may take; none: half of the memory, together with the other directories in memory.
+        size: Option<u64>,
+    },
+    /// In this directory of the host, removed at the end.
+    Disk {
+        /// Directory that holds all upper layers of this user.
+        store: PathBuf,
+    },
+    /// In this directory of the host, kept under a name.
+    Kept {
+        /// Directory that holds all upper layers of this user.
+        store: PathBuf,
+        /// Name of the upper layers.
+        name: String,
+    },
+    /// In this directory of the host; the user is asked at the end what becomes of them.
+    Asked {
+        /// Directory that holds all upper layers of this user.
+        store: PathBuf,
+    },
+}
+
+impl UpperPlace {
+    /// The directory of the host that they are in, if they are on disk.
+    pub fn store(&self) -> Option<&Path> {
+        match self {
+            UpperPlace::Memory { .. } => None,
+            UpperPlace::Disk { store } | UpperPlace::Kept { store, .. } | UpperPlace::Asked { store } => Some(store),
+        }
+    }
+
+    /// Where changes are, and what becomes of them, in a few words.
+    fn words(&self) -> String {
+        match self {
+            UpperPlace::Memory { size: None } => "in memory, gone at the end".into(),
+            UpperPlace::Memory { size: Some(size) } => format!("in memory, {size} bytes at most, gone at the end"),
+            UpperPlace::Disk { store } => format!("in {}, removed at the end", store.display()),
+            UpperPlace::Kept { store, name } => format!("in {}, kept", store.join(name).display()),
+            UpperPlace::Asked { store } => format!("in {}; sbx asks at the end what becomes of them", store.display()),
+        }
+    }
+}
+
+impl UnionPlan {
+    pub(super) fn render(&self, lines: &mut Lines) {
+        lines.add("changes", format!("{}{}", self.upper.words(), from(&self.origin)));
+        lines.add("", &self.why);
+    }
+
+    /// The text by which a receipt says what becomes of changes.
+    pub(super) fn mechanism(&self) -> String {
+        format!("an upper layer {}", self.upper.words())
+    }
+}
+
+/// Whether the root is one merged directory, rather than a mount for each of its entries.
+pub(super) fn is_merged(sandbox: &Sandbox) -> bool {
+    match sandbox.filesystem.root {
+        Root::Stack(_) => true,
+        Root::Dir(_) => whole_rule(sandbox).is_some(),
+        Root::Host | Root::Empty | Root::Bare => false,
+    }
+}
+
+/// The rule that makes the whole root an overlay.
+fn whole_rule(sandbox: &Sandbox) -> Option<&PathRule> {
+    let mut rules = sandbox.filesystem.paths.iter();
+    rules.find(|rule| rule.path == Path::new("/") && rule.mode == crate::spec::Mode::Overlay)
+}
+
+/// What a merged root is before any path is applied: read-only.
+pub(super) fn merged(sandbox: &Sandbox) -> ItemKind {
+    ItemKind::Layers { lower: sandbox.filesystem.root.dirs().to_vec(), ro: true, without: Vec::new() }
+}
+
+/// Carries out a rule that makes the whole root an overlay. Of the host's own tree, the mounts of which the kernel does
+/// not merge for an ordinary user, each directory at the top becomes one.
+pub(super) fn whole(items: &mut Items, sandbox: &Sandbox, facts: &Facts, rule: &PathRule) {
+    let item = |what| Item { what, options: rule.options.clone(), origin: rule.origin.clone(), asked: false };
+    if is_merged(sandbox) {
+        items.insert("/", item(overlay(sandbox.filesystem.root.dirs().to_vec())));
+        return;
+    }
+    let none = UnionFacts::default();
+    let known = facts.union.as_ref().unwrap_or(&none);
+    let shown: Vec<_> = items
+        .iter()
+        .filter_map(|(path, item)| match &item.what {
+            ItemKind::Bind { source, ro: true, device: false } => {
+                let top = path.parent() == Some(Path::new("/")) && facts.paths.kind(source) == Some(&Kind::Dir);
+                top.then(|| (path.to_owned(), source.clone()))
+            }
+            _ => None,
+        })
+        .collect();
+    for (path, source) in shown {
+        directory(items, path, source, (facts, known), &item);
+    }
+}
+
+fn overlay(lower: Vec<PathBuf>) -> ItemKind {
+    ItemKind::Layers { lower, ro: false, without: Vec::new() }
+}
+
+/// Makes a directory of the host an overlay. If it has mounts below it, the kernel does not: then a directory of the view
+/// takes its place, which has an overlay for each directory in it, and in which nothing can be made.
+fn directory(
+    items: &mut Items,
+    path: PathBuf,
+    source: PathBuf,
+    (facts, known): (&Facts, &UnionFacts),
+    item: &impl Fn(ItemKind) -> Item,
+) {
+    if known.special.contains(&source) {
+        items.insert(path, item(ItemKind::Bind { source, ro: true, device: false }));
+        return;
+    }
+    let split = known.mounts.iter().any(|mount| *mount != source && within(mount, &source));
+    let (true, Some(listing)) = (split, facts.paths.listing(&source)) else {
+        items.insert(path, item(overlay(vec![source])));
+        return;
+    };
+    for (name, kind) in listing {
+        let (path, source) = (path.join(name), source.join(name));
+        match kind {
+            // What the view has there itself, such as an empty home.
+            _ if items.contains(&path) => {}
+            Kind::Dir => directory(items, path, source, (facts, known), item),
+            Kind::File => items.insert(path, item(ItemKind::Bind { source, ro: true, device: false })),
+            Kind::Link(text) => items.insert(path, item(ItemKind::Link(text.clone()))),
+        }
+    }
+    // It is made read-only once it is complete, as a directory with something hidden in it is.
+    let mut split = item(ItemKind::Tmpfs { mode: 0o755, size: None });
+    split.options.prefer = true;
+    items.insert(path, split);
+}
+
+/// Notes the directories that could not be made an overlay as a whole.
+pub(super) fn note_split(sandbox: &Sandbox, parts: &[Placed], notes: &mut Vec<Note>) {
+    let Some(rule) = whole_rule(sandbox) else { return };
+    let split = parts.iter().filter(|placed| placed.origin == rule.origin).filter_map(|placed| match &placed.op {
+        Op::Tmpfs { path, .. } => Some(path.clone()),
+        _ => None,
+    });
+    let split: Vec<_> = split.collect();
+    if !split.is_empty() {
+        notes.push(Note::Split(split));
+    }
+}
+
+/// Masks the directory of upper layers where it lies in a directory that is an overlay itself: a program must not read
+/// what others have left there.
+pub(super) fn mask_store(items: &mut Items, facts: &Facts) {
+    let Some(store) = facts.union.as_ref().map(|facts| &facts.store) else { return };
+    let Some((store, _)) = facts.paths.resolve(Path::new("/"), store) else { return };
+    if facts.paths.kind(&store) != Some(&Kind::Dir) {
+        return;
+    }
+    let inside: Vec<_> = items
+        .iter()
+        .filter_map(|(path, item)| match &item.what {
+            ItemKind::Layers { lower, .. } => {
+                let lower = lower.iter().find(|lower| within(&store, lower))?;
+                Some(moved(&store, lower, path))
+            }
+            _ => None,
+        })
+        .collect();
+    for path in inside {
+        // A rule of the profile, or another default, may have put something else there.
+        let above = items.nearest(&path).map(|(_, item)| &item.what);
+        if matches!(above, Some(ItemKind::Layers { .. })) {
+            let item =
+                Item { what: ItemKind::Masked, options: Options::default(), origin: Origin::default(), asked: false };
+            items.insert(path, item);
+        }
+    }
+}
+
+/// Decides where the changes go that the program makes in overlays.
+///
+/// # Errors
+///
+/// The kernel cannot merge a directory, or take its changes as the profile says.
+pub(super) fn plan(
+    sandbox: &Sandbox,
+    facts: &Facts,
+    ids: &IdPlan,
+    parts: &[Placed],
+    notes: &mut Vec<Note>,
+) -> Result<Option<UnionPlan>> {
+    let none = UnionFacts::default();
+    let known = facts.union.as_ref().unwrap_or(&none);
+    note_split(sandbox, parts, notes);
+    let mut writable = false;
+    let mut others = Vec::new();
+    for placed in parts {
+        if let Op::Layers { path, lower, ro, .. } = &placed.op {
+            no_mounts_below(path, lower, known, &placed.origin)?;
+            writable |= !ro;
+            let foreign = known.foreign.iter().any(|dir| lower.contains(dir));
+            if !ro && foreign && (ids.is_single() || facts.uid != 0) {
+                others.push(path.clone());
+            }
+        }
+    }
+    if !others.is_empty() {
+        notes.push(Note::ForeignOwners(others));
+    }
+    if !writable {
+        return Ok(None);
+    }
+    let (upper, why) = upper(sandbox, facts, known, notes)?;
+    Ok(Some(UnionPlan { upper, why, origin: sandbox.filesystem.changes_origin.clone() }))
+}
+
+/// Where the upper layers are, and why there.
+fn upper(sandbox: &Sandbox, facts: &Facts, known: &UnionFacts, notes: &mut Vec<Note>) -> Result<(UpperPlace, String)> {
+    let filesystem = &sandbox.filesystem;
+    let store = known.store.clone();
+    let ask = filesystem.changes == Changes::Ask;
+    if ask && !known.terminal {
+        notes.push(Note::ChangesDiscarded);
+    }
+    let size = filesystem.upper_size.as_ref();
+    let memory = facts.kernel >= TMPFS_WITH_ATTRIBUTES;
+    let upper = match &filesystem.changes {
+        Changes::Keep(name) => UpperPlace::Kept { store, name: name.clone() },
+        Changes::Ask if known.terminal => UpperPlace::Asked { store },
+        Changes::Ask | Changes::Discard if memory => {
+            let size = size.map(|(size, _)| *size);
+            return Ok((
+                UpperPlace::Memory { size },
+                "by the kernel's overlay, with its upper layer on a tmpfs".into(),
+            ));
+        }
+        Changes::Ask | Changes::Discard => UpperPlace::Disk { store },
+    };
+    if let Some((_, origin)) = size {
+        let why = match upper {
+            UpperPlace::Disk { .. } => "changes are in memory only from Linux 6.6 on, whose tmpfs takes upper layers",
+            _ => "the kernel limits changes in memory alone, and these are kept on disk",
+        };
+        return Err(Error::new(format!("filesystem.upper_size cannot be enforced: {why}"))
+            .origin(origin)
+            .hint("leave upper_size out; or with `upper = \"discard\"`, run a kernel from 6.6 on"));
+    }
+    let refused = match known.store_filesystem {
+        StoreFilesystem::Refused(name) => Some(name),
+        StoreFilesystem::Tmpfs if !memory => Some("tmpfs before Linux 6.6"),
+        _ => None,
+    };
+    if let Some(name) = refused {
+        let store = known.store.display();
+        return Err(Error::new(format!(
+            "changes cannot be stored in {store}: the kernel takes no upper layer on {name}"
+        ))
+        .origin(&filesystem.changes_origin)
+        .hint("set XDG_DATA_HOME to a directory on another filesystem, such as ext4, XFS or Btrfs"));
+    }
+    let why = match upper {
+        UpperPlace::Disk { .. } => "by the kernel's overlay; tmpfs takes upper layers only from Linux 6.6 on",
+        _ => "by the kernel's overlay, with its upper layer on disk",
+    };
+    Ok((upper, why.into()))
+}
+
+/// Refuses a directory with mounts below it.
+fn no_mounts_below(path: &Path, lower: &[PathBuf], known: &UnionFacts, origin: &Origin) -> Result<()> {
+    for dir in lower {
+        let below: Vec<_> = known.mounts.iter().filter(|mount| *mount != dir && within(mount, dir)).collect();
+        let Some(first) = below.first() else { continue };
+        let more = if below.len() > 1 { format!(" and {} more", below.len() - 1) } else { String::new() };
+        let dir = dir.display();
+        let message = format!(
+            "{} cannot be an overlay: {dir} has a mount below it, {}{more}, and the kernel does not uncover what is under \
+             a mount",
+            path.display(),
+            first.display()
+        );
+        let inner = first.parent().unwrap_or(first).display();
+        return Err(Error::new(message).origin(origin).hint(format!(
+            "make directories an overlay that have none; or show {path} as it is, \"{path}\" = \"ro\"; what lies beside \
+             {inner} can be an overlay each",
+            path = path.display()
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! Layers: what the kernel's overlay keeps in an upper layer on disk, and what is done with it.
+//!
+//! The format is the kernel's (Documentation/filesystems/overlayfs.rst) with the attributes of `userxattr`: a file that
+//! was deleted is a character device 0:0, a directory that replaces one has the attribute `user.overlay.opaque`.
+//!
+//! A hostile program has written what is here. Nothing of it is followed: directories are opened one by one below the
+//! one above, without links, and attributes other than those named above are either kept to the layer or an error.
+
+mod name;
+mod remove;
+mod state;
+mod store;
+
+pub use name::check_name;
+pub use remove::remove;
+pub use state::{Ids, Layer, State};
+pub use store::{Store, Upper, UpperDirectories};

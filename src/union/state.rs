@@ -1,0 +1,104 @@
+//! What is recorded of upper layers, beside the layers themselves.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The version of the format.
+const VERSION: u32 = 1;
+
+/// A line of a map of ids: first id inside, first id outside, count.
+pub type Extent = (u32, u32, u32);
+
+/// The maps of user and group ids that files of a layer were written under (user_namespaces(7)).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Ids {
+    /// Lines of uid_map.
+    pub uids: Vec<Extent>,
+    /// Lines of gid_map.
+    pub gids: Vec<Extent>,
+}
+
+impl Ids {
+    /// Whether one user and one group are mapped, which are then the caller's.
+    pub fn is_single(&self) -> bool {
+        let single = |map: &[Extent]| matches!(map, [(_, _, 1)]);
+        single(&self.uids) && single(&self.gids)
+    }
+}
+
+/// One overlay: its path inside, and its directories.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layer {
+    /// Path inside.
+    pub path: PathBuf,
+    /// Directories of the host that it lies over, the topmost first.
+    pub lower: Vec<PathBuf>,
+    /// Layers between these and the upper one, the topmost first: names of directories in the store's `frozen`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frozen: Vec<String>,
+    /// When the layer was made: nanoseconds since 1970.
+    pub made: u64,
+}
+
+/// What is recorded of upper layers of one name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Version of this format.
+    pub version: u32,
+    /// The ids of the sandbox.
+    pub ids: Ids,
+    /// When a sandbox last used them: seconds since 1970.
+    pub used: u64,
+    /// The layers; the directory of the Nth is named N, from 0 on.
+    pub layers: Vec<Layer>,
+}
+
+impl State {
+    /// The state of new upper layers.
+    pub fn new(ids: Ids) -> State {
+        State { version: VERSION, ids, used: 0, layers: Vec::new() }
+    }
+
+    /// Reads a state. The error says what is wrong with the text.
+    pub fn parse(text: &str) -> Result<State, String> {
+        let state: State = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if state.version != VERSION {
+            return Err(format!("its version is {}, and this sbx knows {VERSION}", state.version));
+        }
+        let plain = |name: &String| super::check_name(name).is_ok();
+        for layer in &state.layers {
+            if !layer.path.is_absolute() || layer.lower.is_empty() || !layer.lower.iter().all(|dir| dir.is_absolute()) {
+                return Err("a path in it is not absolute".into());
+            }
+            if !layer.frozen.iter().all(plain) {
+                return Err("the name of a layer in it is none".into());
+            }
+        }
+        Ok(state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_read_as_it_was_written_and_no_other_is() {
+        let mut state = State::new(Ids { uids: vec![(0, 1000, 1)], gids: vec![(0, 1000, 1)] });
+        let layer = Layer { path: "/p".into(), lower: vec!["/l".into()], frozen: vec!["a".into()], made: 7 };
+        state.layers.push(layer);
+        let text = serde_json::to_string(&state).unwrap();
+        assert_eq!(State::parse(&text), Ok(state));
+        for wrong in [
+            text.replace("\"version\":1", "\"version\":2"),
+            text.replace("/p", "p"),
+            text.replace("\"a\"", "\"../a\""),
+            text.replace("\"used\"", "\"other\""),
+            "{".into(),
+        ] {
+            assert!(State::parse(&wrong).is_err(), "{wrong}");
+        }
+    }
+}

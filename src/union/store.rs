@@ -1,0 +1,392 @@
+//! The directory in which upper layers are kept, and their locks.
+//!
+//! ```text
+//! uppers/NAME/lock        locked by whoever uses the layers
+//! uppers/NAME/state.json  what they are layers of
+//! uppers/NAME/0/upper     the upper directory of the first overlay
+//! uppers/NAME/0/work      its work directory
+//! uppers/.frozen/ID       layers that nobody writes any more
+//! ```
+
+use super::name::LAST;
+use super::{Ids, Layer, State};
+use crate::error::{Error, Result};
+use crate::sys::{self, Errno};
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Directory of the store that holds layers which nobody writes any more.
+pub(super) const FROZEN: &str = ".frozen";
+
+/// The start of the names of upper layers that are removed at the end of a run.
+const TEMPORARY: &str = ".run-";
+
+/// The directory in which a user's upper layers are kept.
+#[derive(Debug, Clone)]
+pub struct Store {
+    dir: PathBuf,
+}
+
+/// The directories of one overlay in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpperDirectories {
+    /// The upper directory.
+    pub upper: PathBuf,
+    /// The work directory.
+    pub work: PathBuf,
+    /// Directories to lie between the upper one and those of the host, the topmost first.
+    pub frozen: Vec<PathBuf>,
+}
+
+/// Upper layers that this process has locked.
+#[derive(Debug)]
+pub struct Upper {
+    /// Their name.
+    pub name: String,
+    /// What is recorded of them.
+    pub state: State,
+    /// Whether this process has made them.
+    pub new: bool,
+    /// Their directory, by its path.
+    dir: PathBuf,
+    /// Their directory.
+    fd: OwnedFd,
+    /// The lock.
+    lock: OwnedFd,
+}
+
+fn c(text: impl AsRef<std::ffi::OsStr>) -> CString {
+    CString::new(text.as_ref().as_bytes()).unwrap_or_default()
+}
+
+fn failed(what: &str, path: &Path, errno: impl Into<Errno>) -> Error {
+    Error::new(format!("cannot {what} {}: {}", path.display(), errno.into()))
+}
+
+/// The time in nanoseconds since 1970.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+}
+
+impl Store {
+    /// The path of the directory: below XDG_DATA_HOME if that is an absolute path, else below the home.
+    pub fn place(data_home: Option<&str>, home: &Path) -> PathBuf {
+        let data = data_home.filter(|path| path.starts_with('/')).map(PathBuf::from);
+        data.unwrap_or_else(|| home.join(".local/share")).join("sbx/uppers")
+    }
+
+    /// The store in this directory, which need not exist.
+    pub fn new(dir: PathBuf) -> Store {
+        Store { dir }
+    }
+
+    /// Makes the directory, and gives the store by its real path.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be made, or others may enter it.
+    pub fn make(&self) -> Result<Store> {
+        use std::os::unix::fs::DirBuilderExt;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.dir)
+            .map_err(|error| failed("make", &self.dir, error).hint("set XDG_DATA_HOME to a directory of yours"))?;
+        let store = Store { dir: self.dir.canonicalize().map_err(|error| failed("look up", &self.dir, error))? };
+        store.open()?;
+        Ok(store)
+    }
+
+    /// Opens the directory.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be opened, it belongs to somebody else, or others may enter it.
+    pub(super) fn open(&self) -> Result<OwnedFd> {
+        private(sys::cwd(), &c(&self.dir), &self.dir)
+    }
+
+    /// Path of a layer that nobody writes any more.
+    pub(super) fn frozen(&self, id: &str) -> PathBuf {
+        self.dir.join(FROZEN).join(id)
+    }
+
+    /// The names of the upper layers, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.retain(|name| super::check_name(name).is_ok());
+        names.sort();
+        names
+    }
+
+    /// The name itself, or for `LAST` that of the upper layers that were used last.
+    ///
+    /// # Errors
+    ///
+    /// It is no name, or there are no upper layers.
+    pub fn named(&self, name: &str) -> Result<String> {
+        if name != LAST {
+            return match super::check_name(name) {
+                Ok(()) => Ok(name.to_owned()),
+                Err(why) => Err(Error::new(format!("`{name}` is no name of upper layers")).hint(why)),
+            };
+        }
+        let used = |name: &String| self.peek(name).map_or(0, |state| state.used);
+        self.names().into_iter().max_by_key(used).ok_or_else(|| {
+            Error::new("there are no upper layers")
+                .hint("a run keeps its changes with --upper keep:NAME, or --upper ask")
+        })
+    }
+
+    /// What is recorded of upper layers, without locking them.
+    pub fn peek(&self, name: &str) -> Option<State> {
+        let dir = sys::openat(self.open().ok()?.as_fd(), &c(name), libc::O_DIRECTORY | libc::O_NOFOLLOW, 0).ok()?;
+        State::parse(&read(dir.as_fd(), "state.json").ok()?).ok()
+    }
+
+    /// Locks upper layers of this name. With `ids`, they are made if there are none yet.
+    ///
+    /// # Errors
+    ///
+    /// Somebody else uses them, there are none, they are of other ids, or they cannot be read.
+    pub fn lock(&self, name: &str, ids: Option<&Ids>) -> Result<Upper> {
+        let store = self.open().map_err(|error| match self.dir.exists() || ids.is_some() {
+            true => error,
+            false => unknown(name),
+        })?;
+        let dir = self.dir.join(name);
+        // Whoever removes layers renames them first; the lock of what was renamed is of no use.
+        for _ in 0..100 {
+            let new = ids.is_some() && sys::mkdirat(store.as_fd(), &c(name), 0o700).is_ok();
+            let fd = match private(store.as_fd(), &c(name), &dir) {
+                Err(_) if ids.is_none() && !dir.exists() => return Err(unknown(name)),
+                other => other?,
+            };
+            let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+            let lock = sys::openat(fd.as_fd(), c"lock", flags, 0o600).map_err(|errno| failed("lock", &dir, errno))?;
+            match sys::try_lock(lock.as_fd()) {
+                Err(Errno(libc::EWOULDBLOCK)) => {
+                    return Err(Error::new(format!("the upper layers `{name}` are in use"))
+                        .hint("wait until the sandbox that uses them has ended; or take another name"));
+                }
+                other => other.map_err(|errno| failed("lock", &dir, errno))?,
+            }
+            let same = |found: sys::Result<sys::Stat>| found == sys::stat(fd.as_fd());
+            if !same(sys::stat_below(store.as_fd(), &c(name))) {
+                continue;
+            }
+            let text = match read(fd.as_fd(), "state.json") {
+                Ok(text) => Some(text),
+                Err(Errno(libc::ENOENT)) if ids.is_some() => None,
+                Err(errno) => return Err(failed("read", &dir.join("state.json"), errno)),
+            };
+            let state = match (text, ids) {
+                (Some(text), _) => State::parse(&text).map_err(|why| {
+                    Error::new(format!("{}: {why}", dir.join("state.json").display()))
+                        .hint(format!("`sbx discard {name}` removes the layers"))
+                })?,
+                (None, ids) => State::new(ids.cloned().unwrap_or_default()),
+            };
+            if let Some(ids) = ids.filter(|ids| **ids != state.ids) {
+                let message = format!("the upper layers `{name}` are of a sandbox with other ids");
+                let how = if ids.is_single() { "--user range" } else { "--user self" };
+                return Err(
+                    Error::new(message).hint(format!("run with the ids of before ({how}), or take another name"))
+                );
+            }
+            return Ok(Upper { name: name.to_owned(), state, new, dir, fd, lock });
+        }
+        Err(Error::new(format!("the upper layers `{name}` are made and removed again and again")))
+    }
+
+    /// New upper layers for one run, with a name that nobody chooses. Those that a run has left, which was killed, are
+    /// given to `stale` first.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be made.
+    pub fn temporary(&self, ids: &Ids, mut stale: impl FnMut(Upper)) -> Result<Upper> {
+        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        for name in names.filter(|name| name.starts_with(TEMPORARY)) {
+            // One that is being made has no state yet, or is locked.
+            if let Ok(upper) = self.lock(&name, None) {
+                stale(upper);
+            }
+        }
+        self.lock(&format!("{TEMPORARY}{}-{}", std::process::id(), now()), Some(ids))
+    }
+
+    /// A name for new upper layers that the user has not named, by the time.
+    pub fn fresh_name(&self) -> String {
+        let seconds = now() / 1_000_000_000;
+        let stamp = humantime::format_rfc3339_seconds(UNIX_EPOCH + std::time::Duration::from_secs(seconds)).to_string();
+        let stamp: String = stamp.chars().filter(char::is_ascii_digit).collect();
+        let base = format!("run-{stamp}");
+        let taken = self.names();
+        let numbered = (2..).map(|number| format!("{base}-{number}"));
+        std::iter::once(base.clone()).chain(numbered).find(|name| !taken.contains(name)).unwrap_or(base)
+    }
+}
+
+/// The error for upper layers that do not exist.
+fn unknown(name: &str) -> Error {
+    Error::new(format!("there are no upper layers `{name}`")).hint("`sbx uppers` lists those that there are")
+}
+
+/// Opens a directory that belongs to this user alone.
+fn private(dir: BorrowedFd<'_>, name: &std::ffi::CStr, path: &Path) -> Result<OwnedFd> {
+    let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+    let fd = sys::openat(dir, name, flags, 0).map_err(|errno| failed("open", path, errno))?;
+    let owner = sys::owner(fd.as_fd()).map_err(|errno| failed("look up", path, errno))?;
+    if owner.uid != sys::effective_uid() || owner.mode & 0o077 != 0 {
+        return Err(Error::new(format!("{} is open to others, or another user's", path.display()))
+            .hint(format!("close it: chmod 700 {}", path.display())));
+    }
+    Ok(fd)
+}
+
+/// The text of a small file of this user's own.
+fn read(dir: BorrowedFd<'_>, name: &str) -> sys::Result<String> {
+    use std::io::Read;
+    let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = sys::openat(dir, &c(name), flags, 0)?;
+    let mut text = String::new();
+    std::fs::File::from(file).take(1 << 20).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+impl Upper {
+    /// The descriptor of the lock, by its number.
+    pub fn lock_number(&self) -> RawFd {
+        self.lock.as_raw_fd()
+    }
+
+    /// The directory of these layers.
+    pub fn directory(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Path of that directory.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The store that these layers are in.
+    pub fn store(&self) -> Store {
+        Store { dir: self.dir.parent().unwrap_or(&self.dir).to_owned() }
+    }
+
+    /// The directories for an overlay, which are made if it has none yet.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be made, or the overlay lies over other directories of the host than before.
+    pub fn layer(&mut self, path: &Path, lower: &[PathBuf]) -> Result<UpperDirectories> {
+        let index = match self.state.layers.iter().position(|layer| layer.path == path) {
+            Some(index) => {
+                let before = self.state.layers.get(index).map(|layer| layer.lower.as_slice()).unwrap_or_default();
+                if before != lower {
+                    let names = |dirs: &[PathBuf]| dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>();
+                    return Err(Error::new(format!(
+                        "the upper layer of {} in `{}` lies over {}, and is now to lie over {}",
+                        path.display(),
+                        self.name,
+                        names(before).join(", "),
+                        names(lower).join(", ")
+                    ))
+                    .hint("take another name: --upper keep:NAME"));
+                }
+                index
+            }
+            None => {
+                let layer = Layer { path: path.to_owned(), lower: lower.to_vec(), frozen: Vec::new(), made: now() };
+                self.state.layers.push(layer);
+                self.state.layers.len() - 1
+            }
+        };
+        self.directories(index, lower)
+    }
+
+    fn directories(&self, index: usize, lower: &[PathBuf]) -> Result<UpperDirectories> {
+        let dir = self.dir.join(index.to_string());
+        let make = |parent: BorrowedFd<'_>, name: &str, path: &Path| {
+            match sys::mkdirat(parent, &c(name), 0o700) {
+                Ok(()) | Err(Errno(libc::EEXIST)) => {}
+                Err(errno) => return Err(failed("make", path, errno)),
+            }
+            let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_PATH;
+            sys::openat(parent, &c(name), flags, 0).map_err(|errno| failed("open", path, errno))
+        };
+        let parent = make(self.fd.as_fd(), &index.to_string(), &dir)?;
+        let there = sys::stat_below(parent.as_fd(), c"upper").is_ok();
+        let upper = make(parent.as_fd(), "upper", &dir)?;
+        if !there && let Some(lower) = lower.first() {
+            alike(upper.as_fd(), parent.as_fd(), lower).map_err(|errno| failed("look up", lower, errno))?;
+        }
+        make(parent.as_fd(), "work", &dir)?;
+        let store = self.store();
+        let frozen = self.state.layers.get(index).map(|layer| layer.frozen.as_slice()).unwrap_or_default();
+        Ok(UpperDirectories {
+            upper: dir.join("upper"),
+            work: dir.join("work"),
+            frozen: frozen.iter().map(|id| store.frozen(id)).collect(),
+        })
+    }
+
+    /// Notes that the layers are used now.
+    pub fn touch(&mut self) {
+        self.state.used = now() / 1_000_000_000;
+    }
+
+    /// Writes what is recorded of the layers, at once or not at all.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub fn save(&self) -> Result<()> {
+        let path = self.dir.join("state.json");
+        let text = serde_json::to_string(&self.state).map_err(|error| {
+            Error::new(format!("{}: {error}", path.display())).hint("paths of layers must be UTF-8")
+        })?;
+        let write = || -> sys::Result<()> {
+            let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_NOFOLLOW;
+            let file = sys::openat(self.fd.as_fd(), c"state.new", flags, 0o600)?;
+            sys::write_all(file.as_fd(), text.as_bytes())?;
+            sys::rename(self.fd.as_fd(), c"state.new", self.fd.as_fd(), c"state.json", 0)
+        };
+        write().map_err(|errno| failed("write", &path, errno))
+    }
+
+    /// Removes the layers. Where ids are mapped, this has to be called in a user namespace that maps them. Nobody finds
+    /// the name any more from the start, and if this is interrupted, the next call for any layers removes the rest.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be removed.
+    pub fn remove(self) -> Result<()> {
+        let store = self.store();
+        let fd = store.open()?;
+        let gone = format!("{TEMPORARY}gone-{}-{}", std::process::id(), now());
+        sys::rename(fd.as_fd(), &c(&self.name), fd.as_fd(), &c(&gone), sys::RENAME_NOREPLACE)
+            .map_err(|errno| failed("remove", &self.dir, errno))?;
+        // The state goes last: it says which ids the rest is of.
+        for index in 0..self.state.layers.len() {
+            super::remove(self.fd.as_fd(), &c(index.to_string()))
+                .map_err(|errno| failed("remove", &self.dir, errno))?;
+        }
+        super::remove(fd.as_fd(), &c(&gone)).map_err(|errno| failed("remove", &self.dir, errno))
+    }
+}
+
+/// Gives a new upper directory the mode and, as far as it may, the group of the directory below it: a merged directory has
+/// the attributes of the upper one.
+fn alike(upper: BorrowedFd<'_>, parent: BorrowedFd<'_>, lower: &Path) -> sys::Result<()> {
+    let like = sys::owner(sys::open_resolved(&c(lower))?.as_fd())?;
+    let _ = sys::chown(parent, c"upper", None, Some(like.gid));
+    sys::chmod(upper, like.mode)
+}
