@@ -196,6 +196,33 @@ const BEFORE: &str = r#".SH SYNOPSIS
 .IR FILE | NAME ...
 |
 .B schema
+.br
+.B sbx diff
+.RB [ \-\-stat | \-\-patch | \-\-json ]
+.RI [ NAME ]
+.RI [ PATH ...]
+.br
+.B sbx commit
+.RB [ \-\-dry\-run ]
+.I NAME
+.RI [ PATH ...]
+.br
+.B sbx discard
+.IR NAME ...
+|
+.B export
+.RB [ \-o
+.IR FILE ]
+.I NAME
+|
+.B snapshot
+.I NAME
+|
+.B fork
+.I NAME NEW
+|
+.B uppers
+.RB [ \-\-json ]
 .SH DESCRIPTION
 .B sbx
 runs a program in a sandbox, as an ordinary user: without root, without a set-user-ID program of its own and without a
@@ -320,6 +347,53 @@ mode = "host"
 .EE
 .SH "SBX PROFILE SCHEMA"
 Prints the JSON schema of the profile language, for editors.
+.SH "UPPER LAYERS"
+What a program changes in paths of the mode
+.B overlay
+goes to an upper layer; with
+.BI "\-\-upper keep:" NAME
+that stays, and
+.B LAST
+stands for the one that was used last. Nobody can work on a layer that a sandbox uses.
+.TP
+.B sbx diff
+lists the paths that differ from the host:
+.B A
+added,
+.B M
+modified,
+.B D
+deleted; a
+.B !
+marks one that has changed on the host since the program saw it.
+.B \-\-patch
+prints the differences of texts as a patch that git applies
+.TP
+.B sbx commit
+puts the changes onto the host, all or those at or below the paths. Each file is replaced at once, and then taken out of the layer. A file
+that has changed on the host since the program saw it is left as it is, and named; the exit status is then 1. Files are the user's on the
+host, and set-user-ID and set-group-ID bits are left out. A commit that was interrupted is finished by the next one
+.TP
+.B sbx discard
+removes the layers
+.TP
+.B sbx export
+writes a tar file of the changes, as a layer of an OCI image: a deleted file is one named
+.BI .wh. NAME
+.TP
+.B sbx uppers
+lists the layers: name, size on disk, when they were used last (UTC), paths
+.TP
+.B sbx snapshot
+freezes the layers: nothing is copied, and what they hold now stays below a new, empty layer
+.TP
+.B sbx fork
+makes layers of a new name that begin with what these hold now
+.PP
+With
+.B \-\-upper ask
+and a terminal, sbx lists the changes when the program has ended, and asks whether to commit, keep or discard them. If nobody answers, they
+are kept.
 .SH "THE TERMINAL"
 If one of the three standard streams is a terminal, the program gets a terminal of its own, and
 .B sbx
@@ -378,6 +452,7 @@ writes a line of JSON for each event to the file descriptor:
 {"event":"exited","status":143,"cause":"signal","signal":15}
 {"event":"failed","status":125,"message":"..."}
 {"event":"note","message":"..."}
+{"event":"kept","name":"..."}
 .EE
 The process id is that of the sandbox's init in the caller's pid namespace. The cause is
 .BR exited ,
@@ -420,6 +495,11 @@ the project's file in the current directory, which may only tighten;
 ignores it
 .PP
 Files with the same name are layers: the user's is applied on top of the system's, and that on top of the built-in one.
+.TP
+.I ~/.local/share/sbx/uppers/NAME
+upper layers that are kept (or below
+.IR $XDG_DATA_HOME );
+nobody else may enter the directory
 .TP
 .I ~/.config/systemd/user/sbx.service
 a unit of the user's systemd manager, which comes with sbx and runs a process that sleeps. While it runs, sandboxes with limits share its

@@ -10,7 +10,7 @@ use std::path::PathBuf;
     name = "sbx",
     version,
     about = "Run a program in a sandbox, without root, setuid or a daemon",
-    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest ...",
+    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...",
     after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`; `sbx run --help` lists its flags. To run a program\n\
                   that has the name of a verb, write `sbx -- check`.\n\n\
                   Examples:\n\
@@ -33,7 +33,9 @@ pub struct Cli {
 }
 
 /// The verbs: words that may come first on the command line.
-pub const VERBS: [&str; 5] = ["run", "plan", "check", "profile", "selftest"];
+pub const VERBS: [&str; 12] = [
+    "run", "plan", "check", "profile", "selftest", "diff", "commit", "discard", "export", "uppers", "snapshot", "fork",
+];
 
 /// The subcommands of `sbx`.
 #[derive(Subcommand, Debug)]
@@ -53,6 +55,104 @@ pub enum Verb {
                             Exit status: 0 if nothing failed, 1 if something did, 125 if the sandbox did not start."
     )]
     Selftest(Selftest),
+    /// Show what differs in upper layers from the host
+    #[command(
+        after_help = "A line for each path: A added, M modified, D deleted; `!` marks one that has changed on the host\n\
+                            since the program saw it. NAME is that of `--upper keep:NAME`, or LAST for those used last."
+    )]
+    Diff(Diff),
+    /// Put changes of upper layers onto the host
+    #[command(
+        after_help = "Each file is replaced at once. One that has changed on the host since the program saw it is left as\n\
+                            it is, and named; so is one that cannot be put there. A commit that was interrupted is finished by\n\
+                            the next one. Exit status: 0 if everything was put onto the host, 1 if not."
+    )]
+    Commit(Commit),
+    /// Remove upper layers, with all changes in them
+    Discard(Discard),
+    /// Write the changes in upper layers to a tar file, as a layer of an OCI image
+    Export(Export),
+    /// List the upper layers that are kept
+    Uppers(Uppers),
+    /// Freeze upper layers: what they hold now stays, and `diff` goes on to compare with the host
+    Snapshot(Snapshot),
+    /// Make upper layers of another name that begin with what these hold now
+    Fork(Fork),
+}
+
+/// `sbx diff`
+#[derive(Args, Debug)]
+pub struct Diff {
+    /// Name of the upper layers, or LAST
+    #[arg(default_value = "LAST")]
+    pub name: String,
+    /// Only what is at or below these paths
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Print sizes
+    #[arg(long)]
+    pub stat: bool,
+    /// Print the differences of texts, as a patch that git applies
+    #[arg(short, long, conflicts_with_all = ["stat", "json"])]
+    pub patch: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sbx commit`
+#[derive(Args, Debug)]
+pub struct Commit {
+    /// Name of the upper layers, or LAST
+    pub name: String,
+    /// Only what is at or below these paths
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Change nothing, and say what would be done
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+/// `sbx discard`
+#[derive(Args, Debug)]
+pub struct Discard {
+    /// Names of upper layers, or LAST
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// `sbx export`
+#[derive(Args, Debug)]
+pub struct Export {
+    /// Name of the upper layers, or LAST
+    pub name: String,
+    /// File to write to (default: standard output)
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+}
+
+/// `sbx uppers`
+#[derive(Args, Debug)]
+pub struct Uppers {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sbx snapshot`
+#[derive(Args, Debug)]
+pub struct Snapshot {
+    /// Name of the upper layers, or LAST
+    pub name: String,
+}
+
+/// `sbx fork`
+#[derive(Args, Debug)]
+pub struct Fork {
+    /// Name of the upper layers, or LAST
+    pub name: String,
+    /// The new name
+    pub new: String,
 }
 
 /// `sbx selftest`

@@ -1,6 +1,7 @@
 //! sbx's command line: parses the arguments and calls the verb. Takes no other decisions.
 
 mod args;
+mod ask;
 mod check;
 mod layers;
 mod output;
@@ -11,6 +12,7 @@ mod receipt;
 mod review;
 mod run;
 mod selftest;
+mod uppers;
 
 pub use args::{Cli, command, completed};
 
@@ -57,6 +59,13 @@ pub fn main(args: Vec<OsString>) -> u8 {
         Verb::Check(verb) => check::main(&verb),
         Verb::Profile(verb) => profile::main(&verb),
         Verb::Selftest(verb) => selftest::main(&verb),
+        Verb::Diff(verb) => uppers::diff(&verb),
+        Verb::Commit(verb) => uppers::commit(&verb),
+        Verb::Discard(verb) => uppers::discard(&verb),
+        Verb::Export(verb) => uppers::export(&verb),
+        Verb::Uppers(verb) => uppers::list(&verb),
+        Verb::Snapshot(verb) => uppers::snapshot(&verb),
+        Verb::Fork(verb) => uppers::fork(&verb),
     };
     match result {
         Ok(status) => status,

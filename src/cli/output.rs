@@ -34,3 +34,9 @@ pub(super) fn print(text: &str) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+/// Prints to stderr, where questions and notes go. If nobody reads there, that is no error.
+pub(super) fn tell(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}

@@ -2,12 +2,12 @@
 
 use super::{args, layers, output, receipt};
 use crate::error::{Error, Result};
+use crate::exit;
 use crate::launch::{self, Events, Outcome, ReceiptTarget, Status, Told};
-use crate::plan::Plan;
+use crate::plan::{self, Plan, UpperPlace};
 use crate::profile::schema::nearest;
 use crate::spec::Sandbox;
 use crate::sys::{self, UnownedFd};
-use crate::{exit, plan};
 use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 
@@ -64,6 +64,14 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
         output::complain(&Error::new(format!("the program was ended after {time} (process.timeout)")));
     }
     verdict(&plan, outcome, status);
+    if let (Some(name), Some(UpperPlace::Asked { store })) =
+        (status.kept.take(), plan.view.union.as_ref().map(|union| &union.upper))
+    {
+        // The program has ended as it has, whatever becomes of its changes.
+        if let Err(error) = super::ask::ask(store, &name) {
+            output::complain(&error);
+        }
+    }
     for absent in plan.view.absent.iter().filter(|absent| absent.path.symlink_metadata().is_ok()) {
         let line = if absent.origin.0.is_empty() { String::new() } else { format!(" ({})", absent.origin) };
         status.note(&format!(

@@ -23,7 +23,7 @@ pub use links::LinkWriters;
 pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Kind, NamedFile, Paths, below};
 pub use union::{StoreFilesystem, UnionFacts};
-pub use vars::vars;
+pub use vars::{home, vars};
 
 use crate::spec::{BusPolicy, Make, Namespace, Network, Requirement, Root, Sandbox, Source, Upper, User, X11};
 use paths::Homes;

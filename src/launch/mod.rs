@@ -41,6 +41,8 @@ pub use receipt_file::ReceiptFile;
 pub use running::Running;
 pub use status::{ReceiptTarget, Status, Told};
 pub use trial::try_out;
+pub use uppers::discard;
+pub use worker::within;
 
 use crate::error::Result;
 use crate::plan::Plan;

@@ -19,12 +19,21 @@ use std::path::Path;
 pub fn within(ids: &Ids, work: impl FnOnce() -> Result<u8>) -> Result<u8> {
     let failed = |what: &'static str| move |errno: sys::Errno| Error::new(format!("{what}: {errno}"));
     let (ours, theirs) = sys::seqpacket_pair().map_err(failed("socketpair"))?;
-    let plan = id_plan(ids)?;
+    let plan = if ids.is_single() { None } else { Some(id_plan(ids)?) };
     let pid = sys::fork(|| {
         let go = || -> Result<u8> {
             sys::new_user_namespace().map_err(|errno| {
                 Error::new(format!("cannot make a user namespace: unshare: {errno}")).hint("`sbx check` says why")
             })?;
+            if ids.is_single() {
+                let text =
+                    |map: &[(u32, u32, u32)]| map.iter().map(|(a, b, c)| format!("{a} {b} {c}\n")).collect::<String>();
+                let write = |path, text: &str| sys::write_file(path, text.as_bytes()).map_err(failed("cannot map ids"));
+                write(c"/proc/self/setgroups", "deny")?;
+                write(c"/proc/self/uid_map", &text(&ids.uids))?;
+                write(c"/proc/self/gid_map", &text(&ids.gids))?;
+                return work();
+            }
             sys::send(theirs.as_fd(), b"r", None).map_err(failed("sendmsg"))?;
             let mut answer = [0];
             match sys::read(theirs.as_fd(), &mut answer) {
@@ -45,11 +54,18 @@ pub fn within(ids: &Ids, work: impl FnOnce() -> Result<u8>) -> Result<u8> {
     .map_err(failed("fork"))?;
     // The end of the child is then the end of this socket.
     drop(theirs);
-    let mapped = match sys::read(ours.as_fd(), &mut [0; 1]) {
-        Ok(1) => idmap::write(&plan, pid),
-        _ => Ok(()),
+    let mapped = match &plan {
+        // The child maps the one id itself.
+        None => Ok(()),
+        Some(plan) => {
+            let mapped = match sys::read(ours.as_fd(), &mut [0; 1]) {
+                Ok(1) => idmap::write(plan, pid),
+                _ => Ok(()),
+            };
+            let _ = sys::send(ours.as_fd(), if mapped.is_ok() { GO } else { b"x" }, None);
+            mapped
+        }
     };
-    let _ = sys::send(ours.as_fd(), if mapped.is_ok() { GO } else { b"x" }, None);
     let ended = sys::wait_for(pid).map_err(failed("waitid"))?;
     mapped?;
     match ended {

@@ -6,12 +6,29 @@
 //! A hostile program has written what is here. Nothing of it is followed: directories are opened one by one below the
 //! one above, without links, and attributes other than those named above are either kept to the layer or an error.
 
+mod commit;
+mod copy;
+mod diff;
+mod export;
+mod freeze;
+mod journal;
 mod name;
+mod node;
+mod prune;
 mod remove;
+mod size;
 mod state;
 mod store;
+mod walk;
 
+pub use commit::{Committed, commit};
+pub use diff::{Entry, differences};
+pub use export::export;
+pub use freeze::{fork, snapshot};
 pub use name::check_name;
+pub use node::NodeKind;
 pub use remove::remove;
+pub use size::size;
 pub use state::{Ids, Layer, State};
 pub use store::{Store, Upper, UpperDirectories};
+pub use walk::Difference;

@@ -17,6 +17,11 @@ pub fn check_name(name: &str) -> Result<(), &'static str> {
     }
 }
 
+/// The name of the directory of a layer with this index.
+pub(super) fn number(index: usize) -> std::ffi::CString {
+    std::ffi::CString::new(index.to_string()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::check_name;

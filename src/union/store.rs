@@ -5,7 +5,8 @@
 //! uppers/NAME/state.json  what they are layers of
 //! uppers/NAME/0/upper     the upper directory of the first overlay
 //! uppers/NAME/0/work      its work directory
-//! uppers/.frozen/ID       layers that nobody writes any more
+//! uppers/NAME/commit.json what a commit is doing
+//! uppers/.frozen/ID/upper layers that nobody writes any more
 //! ```
 
 use super::name::LAST;
@@ -111,7 +112,7 @@ impl Store {
 
     /// Path of a layer that nobody writes any more.
     pub(super) fn frozen(&self, id: &str) -> PathBuf {
-        self.dir.join(FROZEN).join(id)
+        self.dir.join(FROZEN).join(id).join("upper")
     }
 
     /// The names of the upper layers, sorted.
@@ -239,7 +240,7 @@ fn unknown(name: &str) -> Error {
 }
 
 /// Opens a directory that belongs to this user alone.
-fn private(dir: BorrowedFd<'_>, name: &std::ffi::CStr, path: &Path) -> Result<OwnedFd> {
+pub(super) fn private(dir: BorrowedFd<'_>, name: &std::ffi::CStr, path: &Path) -> Result<OwnedFd> {
     let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
     let fd = sys::openat(dir, name, flags, 0).map_err(|errno| failed("open", path, errno))?;
     let owner = sys::owner(fd.as_fd()).map_err(|errno| failed("look up", path, errno))?;
@@ -251,7 +252,7 @@ fn private(dir: BorrowedFd<'_>, name: &std::ffi::CStr, path: &Path) -> Result<Ow
 }
 
 /// The text of a small file of this user's own.
-fn read(dir: BorrowedFd<'_>, name: &str) -> sys::Result<String> {
+pub(super) fn read(dir: BorrowedFd<'_>, name: &str) -> sys::Result<String> {
     use std::io::Read;
     let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = sys::openat(dir, &c(name), flags, 0)?;
@@ -312,7 +313,7 @@ impl Upper {
         self.directories(index, lower)
     }
 
-    fn directories(&self, index: usize, lower: &[PathBuf]) -> Result<UpperDirectories> {
+    pub(super) fn directories(&self, index: usize, lower: &[PathBuf]) -> Result<UpperDirectories> {
         let dir = self.dir.join(index.to_string());
         let make = |parent: BorrowedFd<'_>, name: &str, path: &Path| {
             match sys::mkdirat(parent, &c(name), 0o700) {
@@ -336,6 +337,17 @@ impl Upper {
             work: dir.join("work"),
             frozen: frozen.iter().map(|id| store.frozen(id)).collect(),
         })
+    }
+
+    /// Notes that all changes are on the host: what changes there from here on is compared with this moment.
+    ///
+    /// # Errors
+    ///
+    /// That cannot be written.
+    pub fn settled(&mut self) -> Result<()> {
+        let now = now();
+        self.state.layers.iter_mut().for_each(|layer| layer.made = now);
+        self.save()
     }
 
     /// Notes that the layers are used now.
@@ -379,7 +391,9 @@ impl Upper {
             super::remove(self.fd.as_fd(), &c(index.to_string()))
                 .map_err(|errno| failed("remove", &self.dir, errno))?;
         }
-        super::remove(fd.as_fd(), &c(&gone)).map_err(|errno| failed("remove", &self.dir, errno))
+        super::remove(fd.as_fd(), &c(&gone)).map_err(|errno| failed("remove", &self.dir, errno))?;
+        let frozen: Vec<_> = self.state.layers.iter().flat_map(|layer| layer.frozen.iter().cloned()).collect();
+        super::freeze::release(&store, &frozen)
     }
 }
 

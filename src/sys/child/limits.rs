@@ -21,6 +21,13 @@ pub fn set_rlimit(resource: Resource, soft: Option<u64>, hard: Option<u64>) -> R
     Ok(setrlimit(resource, soft.unwrap_or(libc::RLIM_INFINITY), hard.unwrap_or(libc::RLIM_INFINITY))?)
 }
 
+/// Raises the soft limit of open descriptors to the hard one. One that cannot be raised stays.
+pub fn raise_descriptors() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
 /// getrlimit(2): the soft and the hard limit of a resource.
 pub fn rlimit(resource: Resource) -> Result<(u64, u64)> {
     Ok(getrlimit(resource)?)

@@ -1,0 +1,237 @@
+//! The verbs for upper layers that are kept: `diff`, `commit`, `discard`, `export`, `uppers`, `snapshot`, `fork`.
+//!
+//! Each works in a child process with the ids of the sandbox: files of the layers may belong to subordinate ids, or be
+//! closed to their owner.
+
+use super::{args, output};
+use crate::error::{Error, Result, printable};
+use crate::launch;
+use crate::sys;
+use crate::union::{self, Committed, Entry, Store, Upper};
+use serde_json::json;
+use std::fmt::Write;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// The store of this user.
+fn store() -> Store {
+    let data = std::env::var("XDG_DATA_HOME").ok();
+    let env: std::collections::BTreeMap<String, String> =
+        std::env::var("HOME").map(|home| ("HOME".to_owned(), home)).into_iter().collect();
+    let home = crate::host::home(&env, &crate::host::accounts(), sys::ids().0);
+    Store::new(Store::place(data.as_deref(), &home))
+}
+
+/// Locks the upper layers of this name.
+fn locked(name: &str) -> Result<Upper> {
+    let store = store();
+    store.lock(&store.named(name)?, None)
+}
+
+/// The paths of a command line, from the current directory on.
+fn absolute(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let cwd = std::env::current_dir().unwrap_or_default();
+    let plain = |path: &PathBuf| -> Result<PathBuf> {
+        let path: PathBuf = cwd.join(path).components().collect();
+        match path.components().any(|part| part == std::path::Component::ParentDir) {
+            true => Err(Error::new(format!("{}: paths in layers are written without `..`", path.display()))),
+            false => Ok(path),
+        }
+    };
+    paths.iter().map(plain).collect()
+}
+
+/// Runs `work` on locked upper layers in a child process that has their ids.
+pub(super) fn within(upper: Upper, work: impl FnOnce(Upper) -> Result<u8>) -> Result<u8> {
+    let ids = upper.state.ids.clone();
+    launch::within(&ids, move || {
+        // A directory may be deeper than the usual limit of descriptors.
+        sys::raise_descriptors();
+        work(upper)
+    })
+}
+
+pub(super) fn diff(args: &args::Diff) -> Result<u8> {
+    let paths = absolute(&args.paths)?;
+    within(locked(&args.name)?, |upper| {
+        let entries = union::differences(&upper, &paths, args.patch)?;
+        let text = match (args.json, args.patch) {
+            (true, _) => format!("{:#}\n", json!(entries)),
+            (_, true) => patches(&entries),
+            (_, false) => summary(&entries, args.stat),
+        };
+        output::print(&text)?;
+        Ok(0)
+    })
+}
+
+/// The patches of all entries. For a terminal, characters are escaped that it would act on.
+fn patches(entries: &[Entry]) -> String {
+    let text: String = entries.iter().filter_map(|entry| entry.patch.as_deref()).collect();
+    if sys::is_terminal(sys::STREAMS[1]) { crate::error::printable_lines(&text.replace('\t', "    ")) } else { text }
+}
+
+/// A line for each entry.
+pub(super) fn summary(entries: &[Entry], sizes: bool) -> String {
+    let mut out = String::new();
+    for entry in entries {
+        let mark = if entry.conflict { '!' } else { ' ' };
+        let path = entry.path.to_string_lossy();
+        let size = match (sizes, entry.size_on_host, entry.size) {
+            (false, ..) | (_, None, None) => String::new(),
+            (_, None, Some(new)) => format!(" | {}", bytes(new)),
+            (_, Some(old), None) => format!(" | {} gone", bytes(old)),
+            (_, Some(old), Some(new)) => format!(" | {} → {}", bytes(old), bytes(new)),
+        };
+        let _ = writeln!(out, "{}{mark}{}{size}", entry.letter(), printable(&path));
+    }
+    if sizes {
+        let count = |letter: char| entries.iter().filter(|entry| entry.letter() == letter).count();
+        let _ = writeln!(out, "{} added, {} modified, {} deleted", count('A'), count('M'), count('D'));
+    }
+    out
+}
+
+/// A size for people.
+fn bytes(size: u64) -> String {
+    let units = ["B", "K", "M", "G", "T"];
+    let (mut value, mut unit) = (size as f64, 0);
+    while value >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let unit = units.get(unit).unwrap_or(&"");
+    if *unit == "B" { format!("{size} B") } else { format!("{value:.1} {unit}") }
+}
+
+pub(super) fn commit(args: &args::Commit) -> Result<u8> {
+    let paths = absolute(&args.paths)?;
+    within(locked(&args.name)?, |mut upper| committed(&mut upper, &paths, args.dry_run))
+}
+
+/// Commits, and prints what was done. Gives the exit status.
+pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], dry: bool) -> Result<u8> {
+    let Committed { mut done, conflicts, left_out } = union::commit(upper, paths, dry)?;
+    done.sort_by(|(_, one), (_, other)| one.as_os_str().cmp(other.as_os_str()));
+    let mut out = String::new();
+    let would = if dry { "would be " } else { "" };
+    for (letter, path) in &done {
+        let _ = writeln!(out, "{letter} {}", printable(&path.to_string_lossy()));
+    }
+    output::print(&out)?;
+    let mut said = String::new();
+    for (path, why) in &left_out {
+        let _ = writeln!(said, "sbx: note: {}: {why}", printable(&path.to_string_lossy()));
+    }
+    for (path, why) in &conflicts {
+        let path = printable(&path.to_string_lossy()).into_owned();
+        let _ = writeln!(said, "sbx: {path} {would}left as it is on the host: {}", printable(why));
+    }
+    if !conflicts.is_empty() {
+        let _ = writeln!(
+            said,
+            "help: compare with `sbx diff --patch {} PATH`; remove or rename the host's file, and commit again",
+            upper.name
+        );
+    }
+    output::tell(&said);
+    if !dry && conflicts.is_empty() && paths.is_empty() {
+        upper.settled()?;
+    }
+    Ok(u8::from(!conflicts.is_empty()))
+}
+
+pub(super) fn discard(args: &args::Discard) -> Result<u8> {
+    for name in &args.names {
+        launch::discard(locked(name)?)?;
+    }
+    Ok(0)
+}
+
+pub(super) fn export(args: &args::Export) -> Result<u8> {
+    let upper = locked(&args.name)?;
+    let file = match &args.output {
+        Some(path) => std::fs::File::create(path)
+            .map_err(|error| Error::new(format!("cannot write {}: {}", path.display(), sys::Errno::from(error))))?,
+        None if sys::is_terminal(sys::STREAMS[1]) => {
+            return Err(Error::new("a tar file is not for a terminal").hint("name a file: sbx export NAME -o FILE"));
+        }
+        None => sys::dup_above(sys::STREAMS[1].as_fd(), 3)
+            .map_err(|errno| Error::new(format!("standard output: {errno}")))?
+            .into(),
+    };
+    within(upper, |upper| union::export(&upper, std::io::BufWriter::with_capacity(1 << 16, file)).map(|_| 0))
+}
+
+pub(super) fn list(args: &args::Uppers) -> Result<u8> {
+    let store = store();
+    let mut rows = Vec::new();
+    for name in store.names() {
+        let Some(state) = store.peek(&name) else {
+            rows.push(json!({"name": name, "state": "cannot be read"}));
+            continue;
+        };
+        let layers: Vec<_> = state
+            .layers
+            .iter()
+            .map(|layer| {
+                let lower: Vec<_> = layer.lower.iter().map(|dir| dir.to_string_lossy()).collect();
+                json!({"path": layer.path.to_string_lossy(), "lower": lower, "frozen": layer.frozen.len()})
+            })
+            .collect();
+        let mut row = json!({"name": name, "used": state.used, "layers": layers});
+        match store.lock(&name, None) {
+            Ok(upper) => row["bytes"] = json!(size(upper)?),
+            Err(_) => row["in_use"] = json!(true),
+        }
+        rows.push(row);
+    }
+    if args.json {
+        output::print(&format!("{:#}\n", json!(rows)))?;
+        return Ok(0);
+    }
+    let mut out = String::new();
+    for row in &rows {
+        let name = row["name"].as_str().unwrap_or_default();
+        let Some(layers) = row["layers"].as_array() else {
+            let _ = writeln!(out, "{name:<24} cannot be read; `sbx discard {name}` may remove it by hand only");
+            continue;
+        };
+        let used = UNIX_EPOCH + Duration::from_secs(row["used"].as_u64().unwrap_or(0));
+        let used = humantime::format_rfc3339_seconds(used).to_string().replace('T', " ").replace('Z', "");
+        let size = row["bytes"].as_u64().map_or_else(|| "in use".to_owned(), bytes);
+        let over: Vec<_> = layers.iter().filter_map(|layer| layer["path"].as_str()).collect();
+        let _ = writeln!(out, "{name:<24} {size:>10}  {used}  {}", printable(&over.join(" ")));
+    }
+    output::print(&out)?;
+    Ok(0)
+}
+
+/// Bytes that upper layers take, found in a child process that has their ids.
+fn size(upper: Upper) -> Result<u64> {
+    let told = sys::memory_file(c"size").map_err(|errno| Error::new(format!("memfd_create: {errno}")))?;
+    within(upper, |upper| {
+        let text = union::size(&upper).to_string();
+        sys::write_all(told.as_fd(), text.as_bytes()).map_err(|errno| Error::new(format!("write: {errno}")))?;
+        Ok(0)
+    })?;
+    let mut text = String::new();
+    use std::io::{Read, Seek};
+    let mut file = std::fs::File::from(told);
+    let _ = file.rewind().and_then(|()| file.read_to_string(&mut text));
+    Ok(text.parse().unwrap_or(0))
+}
+
+pub(super) fn snapshot(args: &args::Snapshot) -> Result<u8> {
+    within(locked(&args.name)?, |mut upper| union::snapshot(&mut upper).map(|_| 0))
+}
+
+pub(super) fn fork(args: &args::Fork) -> Result<u8> {
+    within(locked(&args.name)?, |mut upper| union::fork(&mut upper, &args.new).map(|()| 0))
+}
+
+/// Opens the store in this directory and locks upper layers of this name.
+pub(super) fn locked_in(store: &Path, name: &str) -> Result<Upper> {
+    Store::new(store.to_owned()).lock(name, None)
+}

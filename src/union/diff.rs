@@ -1,0 +1,200 @@
+//! Lists what differs in the layers from the host, and shows differences of texts.
+
+use super::Upper;
+use super::node::{self, Node, NodeKind};
+use super::walk::{Change, Difference, Visitor, at, walk};
+use crate::error::Result;
+use crate::sys;
+use serde::{Serialize, Serializer};
+use std::ffi::CStr;
+use std::fmt::Write;
+use std::io::Read;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Size in bytes of the largest file of which a difference is shown as text.
+const LARGEST: u64 = 4 << 20;
+
+/// How long one difference of texts may take to find. What is found by then is shown.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// One path that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// The path inside.
+    #[serde(serialize_with = "lossy")]
+    pub path: PathBuf,
+    /// How it differs.
+    pub change: Difference,
+    /// What it is, or was if it was deleted.
+    pub kind: NodeKind,
+    /// Its size in bytes, if it is a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// The size in bytes of the host's file, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_on_host: Option<u64>,
+    /// The host's file has changed since it was copied up, or since the layer was made.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub conflict: bool,
+    /// The difference as a patch, if it was asked for.
+    #[serde(skip)]
+    pub patch: Option<String>,
+}
+
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.to_string_lossy())
+}
+
+impl Entry {
+    /// The letter for the difference, as in `docker diff` and `git diff --name-status`.
+    pub fn letter(&self) -> char {
+        match self.change {
+            Difference::Added => 'A',
+            Difference::Modified => 'M',
+            Difference::Deleted => 'D',
+        }
+    }
+}
+
+/// Everything that differs in all overlays of these layers, or what is at or below one of `only`; sorted by path.
+///
+/// # Errors
+///
+/// See [`walk`].
+pub fn differences(upper: &Upper, only: &[PathBuf], patches: bool) -> Result<Vec<Entry>> {
+    let mut list = List { entries: Vec::new(), patches, made: 0 };
+    for (index, layer) in upper.state.layers.iter().enumerate() {
+        list.made = layer.made;
+        walk(upper, index, only, &mut list)?;
+    }
+    list.entries.sort_by(|one, other| one.path.as_os_str().as_bytes().cmp(other.path.as_os_str().as_bytes()));
+    Ok(list.entries)
+}
+
+struct List {
+    entries: Vec<Entry>,
+    patches: bool,
+    /// When the layer was made.
+    made: u64,
+}
+
+impl Visitor for List {
+    fn change(&mut self, change: &Change<'_>) -> Result<()> {
+        let node = |side: &Option<(BorrowedFd<'_>, Node)>| side.as_ref().map(|(_, node)| *node);
+        let (new, old) = (node(&change.new), node(&change.old));
+        let size = |node: Option<Node>| node.filter(|node| node.kind == NodeKind::File).map(|node| node.size);
+        let patch = self.patches.then(|| patch(change)).transpose()?;
+        self.entries.push(Entry {
+            path: change.path.to_owned(),
+            change: change.difference,
+            kind: new.or(old).map_or(NodeKind::File, |node| node.kind),
+            size: size(new),
+            size_on_host: size(old),
+            conflict: is_conflict(new.as_ref(), old.as_ref(), self.made),
+            patch,
+        });
+        Ok(())
+    }
+}
+
+/// Whether the host's file has changed since it was copied up; since the layer was made, where the time of copying is not
+/// known. The attributes of a directory change with every file in it, and are no conflict.
+pub(super) fn is_conflict(new: Option<&Node>, old: Option<&Node>, made: u64) -> bool {
+    match (new, old) {
+        (_, None) => false,
+        (Some(new), Some(old)) if new.kind == NodeKind::Dir && old.kind == NodeKind::Dir => false,
+        // A deleted directory is compared as a whole, file by file, when it is to be deleted on the host.
+        (None, Some(old)) if old.kind == NodeKind::Dir => false,
+        (new, Some(old)) => old.changed > new.and_then(|new| new.made).unwrap_or(i128::from(made)),
+    }
+}
+
+/// A change as a patch that git applies.
+fn patch(change: &Change<'_>) -> Result<String> {
+    let failed = at(change.path, "read");
+    let name = change.path.strip_prefix("/").unwrap_or(change.path).as_os_str().as_bytes();
+    let (a, b) = (quoted(b"a/", name), quoted(b"b/", name));
+    let mode = |node: &Node| match node.kind {
+        NodeKind::Link => "120000",
+        _ if node.mode & 0o100 != 0 => "100755",
+        _ => "100644",
+    };
+    let text = |side: &Option<(BorrowedFd<'_>, Node)>| match side {
+        Some((dir, node)) => content(*dir, change.name, node).map_err(&failed),
+        None => Ok(Some(String::new())),
+    };
+    let plain = |side: &Option<(BorrowedFd<'_>, Node)>| {
+        side.as_ref().is_none_or(|(_, node)| matches!(node.kind, NodeKind::File | NodeKind::Link))
+    };
+    let mut out = String::new();
+    if !plain(&change.new) || !plain(&change.old) {
+        return Ok(out);
+    }
+    let _ = writeln!(out, "diff --git {a} {b}");
+    match (&change.old, &change.new) {
+        (None, Some((_, new))) => out.push_str(&format!("new file mode {}\n", mode(new))),
+        (Some((_, old)), None) => out.push_str(&format!("deleted file mode {}\n", mode(old))),
+        (Some((_, old)), Some((_, new))) if mode(old) != mode(new) => {
+            out.push_str(&format!("old mode {}\nnew mode {}\n", mode(old), mode(new)));
+        }
+        _ => {}
+    }
+    match (text(&change.old)?, text(&change.new)?) {
+        (Some(old), Some(new)) if old == new => {}
+        (Some(old), Some(new)) => {
+            let none = "/dev/null".to_owned();
+            let (a, b) =
+                (if change.old.is_some() { a } else { none.clone() }, if change.new.is_some() { b } else { none });
+            let difference = similar::TextDiff::configure().timeout(PATIENCE).diff_lines(&old, &new);
+            out.push_str(&difference.unified_diff().header(&a, &b).to_string());
+        }
+        _ => out.push_str(&format!("Binary files {a} and {b} differ\n")),
+    }
+    Ok(out)
+}
+
+/// The text of a file or of a link; none if it is too large, or no text.
+fn content(dir: BorrowedFd<'_>, name: &CStr, node: &Node) -> sys::Result<Option<String>> {
+    let mut bytes = Vec::new();
+    match node.kind {
+        NodeKind::Link => bytes = sys::link_text(dir, name)?.into_bytes(),
+        _ if node.size > LARGEST => return Ok(None),
+        _ => drop(node::open_file(dir, name)?.take(LARGEST).read_to_end(&mut bytes)?),
+    }
+    Ok(String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')))
+}
+
+/// A name as git writes it: in quotes, with escapes, if it has control characters, quotes, backslashes, or bytes beyond
+/// ASCII.
+fn quoted(start: &[u8], name: &[u8]) -> String {
+    let odd = |byte: &u8| !(b' '..=b'~').contains(byte) || matches!(byte, b'"' | b'\\');
+    let all = [start, name].concat();
+    if !all.iter().any(odd) {
+        return String::from_utf8_lossy(&all).into_owned();
+    }
+    let mut out = String::from("\"");
+    for byte in all {
+        match byte {
+            b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
+            b'\n' => out.push_str("\\n"),
+            b'\t' => out.push_str("\\t"),
+            byte if odd(&byte) => drop(write!(out, "\\{byte:03o}")),
+            byte => out.push(char::from(byte)),
+        }
+    }
+    out + "\""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn names_are_quoted_as_git_quotes_them() {
+        assert_eq!(quoted(b"a/", b"plain name"), "a/plain name");
+        assert_eq!(quoted(b"a/", b"q\"\\\n\xc3\xa9"), r#""a/q\"\\\n\303\251""#);
+    }
+}

@@ -1,0 +1,169 @@
+//! Writes the changes of layers as a tar file, as a layer of an OCI image: a deleted file is a file named `.wh.NAME`, and a
+//! directory that hides what was in it before has a file `.wh..wh..opq` (OCI image-spec, layer.md).
+
+use super::Upper;
+use super::node::{self, Node, NodeKind, open_dir};
+use super::walk::{Change, Difference, Visitor, at, walk};
+use crate::error::{Error, Result};
+use crate::sys::{self, Errno};
+use std::collections::{HashMap, HashSet};
+use std::ffi::{CStr, OsStr, OsString};
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use tar::{Builder, EntryType, Header};
+
+/// Writes everything that differs in all overlays of these layers. Gives how many entries there are.
+///
+/// # Errors
+///
+/// A file cannot be read, or the output not written.
+pub fn export(upper: &Upper, output: impl Write) -> Result<u64> {
+    let mut export =
+        Export { tar: Builder::new(output), names: HashMap::new(), known: HashSet::new(), entries: 0, left_out: 0 };
+    for (index, layer) in upper.state.layers.iter().enumerate() {
+        walk(upper, index, &[], &mut export)?;
+        let _ = layer;
+    }
+    export.tar.finish().map_err(|error| written(&error))?;
+    Ok(export.entries)
+}
+
+fn written(error: &std::io::Error) -> Error {
+    let errno = error.raw_os_error().map_or(Errno(libc::EIO), Errno);
+    Error::new(format!("cannot write the tar file: {errno}"))
+}
+
+struct Export<W: Write> {
+    tar: Builder<W>,
+    /// The first name of each file with several, by device and inode number.
+    names: HashMap<(u64, u64), PathBuf>,
+    /// Directories that have an entry.
+    known: HashSet<PathBuf>,
+    entries: u64,
+    /// Sockets, which a tar file cannot hold.
+    left_out: u64,
+}
+
+impl<W: Write> Visitor for Export<W> {
+    fn change(&mut self, change: &Change<'_>) -> Result<()> {
+        let path = change.path.strip_prefix("/").unwrap_or(change.path);
+        match (change.difference, change.new) {
+            // In an opaque directory nothing of the host's is left anyway.
+            (Difference::Deleted, _) | (_, None) if path.parent().is_some_and(|dir| self.is_opaque(dir)) => Ok(()),
+            (Difference::Deleted, _) | (_, None) => {
+                let name = [b".wh.", change.name.to_bytes()].concat();
+                self.empty(&path.with_file_name(OsStr::from_bytes(&name)))
+            }
+            (_, Some((dir, node))) => self.file(dir, change.name, &node, path).map_err(at(change.path, "export")),
+        }
+    }
+
+    fn enter(&mut self, path: &Path, (dir, node): (BorrowedFd<'_>, &Node), opaque: bool) -> Result<()> {
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        self.directory(dir, node, inside).map_err(at(path, "export"))?;
+        // The topmost directory that hides what is below has the mark.
+        if opaque && !self.is_opaque(inside) {
+            self.known.insert(inside.join(OPAQUE));
+            self.empty(&inside.join(OPAQUE))?;
+        }
+        Ok(())
+    }
+}
+
+/// Name of the file that marks an opaque directory.
+const OPAQUE: &str = ".wh..wh..opq";
+
+impl<W: Write> Export<W> {
+    /// Whether a directory, or one above it, has the mark of an opaque one.
+    fn is_opaque(&self, dir: &Path) -> bool {
+        dir.ancestors().any(|dir| self.known.contains(&dir.join(OPAQUE)))
+    }
+
+    fn empty(&mut self, path: &Path) -> Result<()> {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(EntryType::Regular);
+        header.set_size(0);
+        header.set_mode(0o600);
+        self.entries += 1;
+        self.tar.append_data(&mut header, path, std::io::empty()).map_err(|error| written(&error))
+    }
+
+    /// Adds a directory, unless it has an entry.
+    fn directory(&mut self, dir: BorrowedFd<'_>, node: &Node, path: &Path) -> sys::Result<()> {
+        if !self.known.insert(path.to_owned()) {
+            return Ok(());
+        }
+        self.extended(dir)?;
+        let mut header = header(node, EntryType::Directory);
+        self.entries += 1;
+        Ok(self.tar.append_data(&mut header, path, std::io::empty())?)
+    }
+
+    fn file(&mut self, dir: BorrowedFd<'_>, name: &CStr, node: &Node, path: &Path) -> sys::Result<()> {
+        let mut plain = header(node, EntryType::Regular);
+        if node.kind == NodeKind::Dir {
+            let dir = open_dir(dir, name)?;
+            return self.directory(dir.as_fd(), node, path);
+        }
+        if node.names > 1 && node.kind == NodeKind::File {
+            if let Some(first) = self.names.get(&node.id) {
+                let mut header = header(node, EntryType::Link);
+                header.set_size(0);
+                self.entries += 1;
+                return Ok(self.tar.append_link(&mut header, path, first)?);
+            }
+            self.names.insert(node.id, path.to_owned());
+        }
+        self.entries += 1;
+        match node.kind {
+            NodeKind::File => {
+                let file = node::open_file(dir, name)?;
+                self.extended(file.as_fd())?;
+                plain.set_size(node.size);
+                // Exactly as long as it says, even if the file is another by now.
+                let content = std::io::Read::take(std::io::Read::chain(file, std::io::repeat(0)), node.size);
+                Ok(self.tar.append_data(&mut plain, path, content)?)
+            }
+            NodeKind::Link => {
+                let text = OsString::from_vec(sys::link_text(dir, name)?.into_bytes());
+                let mut header = header(node, EntryType::Symlink);
+                Ok(self.tar.append_link(&mut header, path, text)?)
+            }
+            NodeKind::Fifo => {
+                let mut header = header(node, EntryType::Fifo);
+                Ok(self.tar.append_data(&mut header, path, std::io::empty())?)
+            }
+            _ => {
+                self.entries -= 1;
+                self.left_out += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds the extended attributes of a file as a header of the entry that follows.
+    fn extended(&mut self, fd: BorrowedFd<'_>) -> sys::Result<()> {
+        let attributes = node::attributes(fd)?;
+        let named = attributes
+            .iter()
+            .filter_map(|(name, value)| Some((format!("SCHILY.xattr.{}", name.to_str().ok()?), value)));
+        let named: Vec<_> = named.collect();
+        if named.is_empty() {
+            return Ok(());
+        }
+        Ok(self.tar.append_pax_extensions(named.iter().map(|(name, value)| (name.as_str(), value.as_slice())))?)
+    }
+}
+
+fn header(node: &Node, kind: EntryType) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(node.mode);
+    header.set_uid(node.uid.into());
+    header.set_gid(node.gid.into());
+    header.set_mtime(u64::try_from(node.modified / 1_000_000_000).unwrap_or(0));
+    header.set_size(0);
+    header
+}

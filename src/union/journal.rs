@@ -1,0 +1,91 @@
+//! What a commit is doing: recorded beside the layers, so that the next one can finish or undo it.
+
+use super::Upper;
+use super::node::{Node, NodeKind};
+use crate::sys;
+use serde::{Deserialize, Serialize};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+/// Name of the file, beside the layers.
+const NAME: &CStr = c"commit.json";
+
+/// What tells a file of the host from another. Not the time of its last change, which a renaming changes on some
+/// filesystems.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Facts {
+    id: (u64, u64),
+    kind: u32,
+    mode: u32,
+    owner: (u32, u32),
+    size: u64,
+    modified: (i64, u32),
+}
+
+impl Facts {
+    pub fn of(node: &Node) -> Facts {
+        Facts {
+            id: node.id,
+            kind: match node.kind {
+                NodeKind::Dir => 1,
+                NodeKind::File => 2,
+                NodeKind::Link => 3,
+                NodeKind::Fifo => 4,
+                NodeKind::Socket => 5,
+                NodeKind::Device | NodeKind::Whiteout => 6,
+            },
+            mode: node.mode,
+            owner: (node.uid, node.gid),
+            size: node.size,
+            modified: (node.modified.div_euclid(1_000_000_000) as i64, node.modified.rem_euclid(1_000_000_000) as u32),
+        }
+    }
+}
+
+/// What a commit was about to do with one path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    /// Index of the layer.
+    pub index: usize,
+    /// Path inside.
+    pub path: PathBuf,
+    /// Name beside it on the host.
+    pub beside: String,
+    /// The host's file, as it was compared; none if there was none.
+    pub old: Option<Facts>,
+}
+
+/// The journal of the layers' commits.
+pub(super) struct Journal<'u> {
+    dir: BorrowedFd<'u>,
+}
+
+impl<'u> Journal<'u> {
+    pub fn of(upper: &'u Upper) -> Journal<'u> {
+        Journal { dir: upper.directory() }
+    }
+
+    /// Records what is about to be done. (By one write, which a signal does not tear.)
+    pub fn begin(&self, index: usize, path: &Path, beside: &CStr, old: Option<&Node>) -> sys::Result<()> {
+        let beside = beside.to_string_lossy().into_owned();
+        let entry = Entry { index, path: path.to_owned(), beside, old: old.map(Facts::of) };
+        let text = serde_json::to_string(&entry).map_err(|_| sys::Errno(libc::EILSEQ))?;
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_NOFOLLOW;
+        let file = sys::openat(self.dir, NAME, flags, 0o600)?;
+        sys::write_all(file.as_fd(), text.as_bytes())
+    }
+
+    /// What was about to be done when the last commit was interrupted.
+    pub fn last(&self) -> Option<Entry> {
+        let text = super::store::read(self.dir, "commit.json").ok()?;
+        let entry: Entry = serde_json::from_str(&text).ok()?;
+        // A name of another kind is not one of ours.
+        entry.beside.starts_with(super::commit::BESIDE).then_some(entry).filter(|entry| !entry.beside.contains('/'))
+    }
+
+    /// Notes that nothing is being done.
+    pub fn end(&self) {
+        let _ = sys::unlink(self.dir, NAME, false);
+    }
+}

@@ -1,0 +1,161 @@
+//! One file of a layer or of the host, as stat(2) describes it.
+
+use crate::sys::{self, Errno};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::time::UNIX_EPOCH;
+
+/// The kind of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeKind {
+    /// A directory.
+    Dir,
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Link,
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+    /// A device, which an ordinary user's layer cannot hold.
+    Device,
+    /// The mark of a file that was deleted: a character device 0:0.
+    Whiteout,
+}
+
+/// A file, without its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Node {
+    /// Kind of the file.
+    pub kind: NodeKind,
+    /// Permissions, as chmod(2) takes them.
+    pub mode: u32,
+    /// User id, as it is mapped here.
+    pub uid: u32,
+    /// Group id, as it is mapped here.
+    pub gid: u32,
+    /// Size in bytes.
+    pub size: u64,
+    /// Time of the last change of the content: nanoseconds since 1970.
+    pub modified: i128,
+    /// Time of the last change of the content or the attributes. A program cannot set it.
+    pub changed: i128,
+    /// When the file was made, if its filesystem knows it. A program cannot set it.
+    pub made: Option<i128>,
+    /// Device and inode number.
+    pub id: (u64, u64),
+    /// Number of names.
+    pub names: u64,
+}
+
+impl Node {
+    /// The file at a name in a directory; none if there is none. A link is not followed.
+    pub fn find(dir: BorrowedFd<'_>, name: &CStr) -> sys::Result<Option<Node>> {
+        match sys::openat(dir, name, libc::O_PATH | libc::O_NOFOLLOW, 0) {
+            Ok(fd) => Node::of(fd).map(Some),
+            Err(Errno(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// The file that a descriptor refers to.
+    pub fn of(fd: OwnedFd) -> sys::Result<Node> {
+        let facts = std::fs::File::from(fd).metadata()?;
+        let kind = match facts.mode() & libc::S_IFMT {
+            libc::S_IFDIR => NodeKind::Dir,
+            libc::S_IFREG => NodeKind::File,
+            libc::S_IFLNK => NodeKind::Link,
+            libc::S_IFIFO => NodeKind::Fifo,
+            libc::S_IFSOCK => NodeKind::Socket,
+            libc::S_IFCHR if facts.rdev() == 0 => NodeKind::Whiteout,
+            _ => NodeKind::Device,
+        };
+        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        let made = facts.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Ok(Node {
+            kind,
+            mode: facts.mode() & 0o7777,
+            uid: facts.uid(),
+            gid: facts.gid(),
+            size: if kind == NodeKind::File { facts.size() } else { 0 },
+            modified: nanoseconds(facts.mtime(), facts.mtime_nsec()),
+            changed: nanoseconds(facts.ctime(), facts.ctime_nsec()),
+            made: made.map(|time| time.as_nanos() as i128),
+            id: (facts.dev(), facts.ino()),
+            names: facts.nlink(),
+        })
+    }
+}
+
+/// Opens a regular file for reading, and nothing else: not by way of a link, and without waiting for a pipe's writer.
+pub fn open_file(dir: BorrowedFd<'_>, name: &CStr) -> sys::Result<std::fs::File> {
+    let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let fd = sys::openat(dir, name, flags, 0)?;
+    match sys::file_type(fd.as_fd())? {
+        libc::S_IFREG => Ok(fd.into()),
+        _ => Err(Errno(libc::EINVAL)),
+    }
+}
+
+/// Opens a directory for reading, and nothing else.
+pub fn open_dir(dir: BorrowedFd<'_>, name: &CStr) -> sys::Result<OwnedFd> {
+    sys::openat(dir, name, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0)
+}
+
+/// The extended attributes of an open file that belong to its content, rather than to a layer's format or to the system:
+/// `user.*` and access control lists.
+pub fn attributes(fd: BorrowedFd<'_>) -> sys::Result<Vec<(std::ffi::CString, Vec<u8>)>> {
+    let mut names = match sys::attribute_names(fd) {
+        Err(Errno(libc::EOPNOTSUPP)) => Vec::new(),
+        other => other?,
+    };
+    names.retain(|name| {
+        let name = name.to_bytes();
+        (name.starts_with(b"user.") && !is_mark(name)) || name.starts_with(b"system.posix_acl_")
+    });
+    names.sort_unstable();
+    names.into_iter().map(|name| sys::attribute_of(fd, &name).map(|value| (name, value.unwrap_or_default()))).collect()
+}
+
+/// Whether an attribute belongs to the format of overlays: of the kernel's, or of fuse-overlayfs.
+fn is_mark(name: &[u8]) -> bool {
+    [&b"user.overlay."[..], b"user.fuseoverlayfs.", b"user.containers."].iter().any(|start| name.starts_with(start))
+}
+
+/// Whether two files, of the same kind and not directories, are the same: in content, owner, permissions and attributes.
+pub fn same(one: (BorrowedFd<'_>, &CStr, &Node), other: (BorrowedFd<'_>, &CStr, &Node)) -> sys::Result<bool> {
+    let ((dir, name, node), (other_dir, other_name, other)) = (one, other);
+    if (node.kind, node.uid, node.gid, node.size) != (other.kind, other.uid, other.gid, other.size) {
+        return Ok(false);
+    }
+    match node.kind {
+        NodeKind::Link => Ok(sys::link_text(dir, name)? == sys::link_text(other_dir, other_name)?),
+        NodeKind::File if (node.mode, node.modified) == (other.mode, other.modified) => {
+            let (mut file, mut other) = (open_file(dir, name)?, open_file(other_dir, other_name)?);
+            Ok(attributes(file.as_fd())? == attributes(other.as_fd())? && same_content(&mut file, &mut other)?)
+        }
+        NodeKind::File => Ok(false),
+        _ => Ok(node.mode == other.mode),
+    }
+}
+
+fn same_content(one: &mut std::fs::File, other: &mut std::fs::File) -> std::io::Result<bool> {
+    use std::io::Read;
+    const PART: u64 = 64 * 1024;
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    loop {
+        a.clear();
+        b.clear();
+        one.take(PART).read_to_end(&mut a)?;
+        other.take(PART).read_to_end(&mut b)?;
+        if a != b {
+            return Ok(false);
+        }
+        if a.is_empty() {
+            return Ok(true);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! How much a layer takes on disk.
+
+use super::node::open_dir;
+use super::{Upper, name};
+use crate::sys;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
+
+/// Bytes on disk that the upper layers take, without those that they lie over. What cannot be read does not count.
+pub fn size(upper: &Upper) -> u64 {
+    let layer = |index: usize| {
+        let dir = open_dir(upper.directory(), &name::number(index)).ok()?;
+        let dir = open_dir(dir.as_fd(), c"upper").ok()?;
+        Some(below(dir.as_fd(), 0))
+    };
+    (0..upper.state.layers.len()).filter_map(layer).sum()
+}
+
+fn below(dir: BorrowedFd<'_>, depth: u32) -> u64 {
+    if depth > 1000 {
+        return 0;
+    }
+    let mut sum = 0;
+    for (entry, _) in sys::entries(dir).unwrap_or_default() {
+        let flags = libc::O_PATH | libc::O_NOFOLLOW;
+        let found = sys::openat(dir, &entry, flags, 0).ok().and_then(|fd| std::fs::File::from(fd).metadata().ok());
+        let Some(facts) = found else { continue };
+        // A file with several names counts for each, in part.
+        sum += facts.blocks() * 512 / facts.nlink().max(1);
+        if facts.is_dir()
+            && let Ok(inner) = open_dir(dir, &entry)
+        {
+            sum += facts.blocks() * 512 - facts.blocks() * 512 / facts.nlink().max(1);
+            sum += below(inner.as_fd(), depth + 1);
+        }
+    }
+    sum
+}

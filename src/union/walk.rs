@@ -1,0 +1,295 @@
+//! Walks through layers and the directories of the host below them, and finds what differs.
+//!
+//! Each directory is opened below the one above, without following links. What the layers hold of a directory is merged
+//! as the kernel does it: the topmost layer that has a name decides, a whiteout hides what is below, and an opaque
+//! directory hides what is in those below.
+
+use super::node::{self, Node, NodeKind, open_dir};
+use super::{Store, Upper};
+use crate::error::{Error, Result};
+use crate::sys::{self, Errno};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{CStr, CString, OsStr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The deepest level of directories that is looked at. A path can have half as many components as bytes (PATH_MAX).
+const DEEPEST: usize = 2048;
+
+/// How a path differs from what the host has there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Difference {
+    /// The host has nothing there.
+    Added,
+    /// The host has something else there.
+    Modified,
+    /// The host has something there that was deleted.
+    Deleted,
+}
+
+/// One difference, with what is needed to look at both sides.
+pub struct Change<'w> {
+    /// The path inside.
+    pub path: &'w Path,
+    /// Its last component.
+    pub name: &'w CStr,
+    /// How it differs.
+    pub difference: Difference,
+    /// The file in the layers, and the directory of the layer that has it; none if it was deleted.
+    pub new: Option<(BorrowedFd<'w>, Node)>,
+    /// The file of the host, and the directory that has it; none if it was added.
+    pub old: Option<(BorrowedFd<'w>, Node)>,
+    /// The topmost directory of the host at the path above, if there is one.
+    pub host: Option<BorrowedFd<'w>>,
+}
+
+/// What is done at each difference.
+pub trait Visitor {
+    /// A path differs. What is in an added directory follows, one by one; what is in a deleted one does not.
+    fn change(&mut self, change: &Change<'_>) -> Result<()>;
+
+    /// A directory of the layers is entered; `opaque` if the host has it, too, and what is in that does not show through.
+    fn enter(&mut self, _path: &Path, _dir: (BorrowedFd<'_>, &Node), _opaque: bool) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A directory in the layers, and on the host.
+struct Place {
+    /// In the layers, the topmost first.
+    layers: Vec<OwnedFd>,
+    /// On the host, the topmost first.
+    host: Vec<OwnedFd>,
+    /// What the host has in it does not show through.
+    opaque: bool,
+}
+
+/// The topmost directory of the host in a list of them.
+fn top(host: &[OwnedFd]) -> Option<BorrowedFd<'_>> {
+    host.first().map(AsFd::as_fd)
+}
+
+/// An error at a path.
+pub fn at(path: &Path, what: &str) -> impl Fn(Errno) -> Error {
+    let text = format!("cannot {what} {}", path.display());
+    move |errno| Error::new(format!("{text}: {errno}"))
+}
+
+/// Visits everything that differs in the overlay with this index, or only what is at or below one of `only`.
+///
+/// # Errors
+///
+/// A directory or a file cannot be read, the layer is of a kind that is not known, or the visitor fails.
+pub fn walk(upper: &Upper, index: usize, only: &[PathBuf], visitor: &mut dyn Visitor) -> Result<()> {
+    let Some(layer) = upper.state.layers.get(index) else { return Ok(()) };
+    let store: Store = upper.store();
+    let own = upper.path().join(index.to_string()).join("upper");
+    let frozen = layer.frozen.iter().map(|id| store.frozen(id));
+    let paths: Vec<PathBuf> = std::iter::once(own).chain(frozen).collect();
+    let open = |path: &PathBuf| {
+        let found = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno(libc::EINVAL));
+        let found = found.and_then(|path| sys::open_resolved(&path));
+        found.and_then(|fd| open_dir(fd.as_fd(), c".")).map_err(at(path, "open"))
+    };
+    let layers = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
+    let host = layer.lower.iter().map(open).collect::<Result<Vec<_>>>()?;
+    let place = Place { layers, host, opaque: false };
+    let mut walk = Walk { only, visitor };
+    walk.directory(&place, &layer.path, 0)
+}
+
+struct Walk<'v> {
+    only: &'v [PathBuf],
+    visitor: &'v mut dyn Visitor,
+}
+
+impl Walk<'_> {
+    /// Whether a path is one of those that are wanted, or lies below one.
+    fn wanted(&self, path: &Path) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| path.starts_with(only))
+    }
+
+    /// Whether a path that is wanted lies at or below a path.
+    fn on_the_way(&self, path: &Path) -> bool {
+        self.wanted(path) || self.only.iter().any(|only| only.starts_with(path))
+    }
+
+    fn directory(&mut self, place: &Place, path: &Path, depth: usize) -> Result<()> {
+        if depth > DEEPEST {
+            return Err(Error::new(format!(
+                "directories are more than {DEEPEST} levels deep below {}",
+                path.display()
+            )));
+        }
+        let names = names(place, path)?;
+        for (name, layer) in &names {
+            let path = path.join(OsStr::from_bytes(name.to_bytes()));
+            if self.on_the_way(&path) {
+                self.entry(place, name, *layer, &path, depth)?;
+            }
+        }
+        if place.opaque && self.on_the_way(path) {
+            self.hidden(place, &names, path)?;
+        }
+        Ok(())
+    }
+
+    /// Visits what the host has in an opaque directory, and the layers have not.
+    fn hidden(&mut self, place: &Place, names: &BTreeMap<CString, usize>, path: &Path) -> Result<()> {
+        let mut gone = BTreeSet::new();
+        for dir in &place.host {
+            let entries = sys::entries(dir.as_fd()).map_err(at(path, "list"))?;
+            gone.extend(entries.into_iter().map(|(name, _)| name).filter(|name| !names.contains_key(name)));
+        }
+        for name in gone {
+            let path = path.join(OsStr::from_bytes(name.to_bytes()));
+            let old = on_host(&place.host, &name).map_err(at(&path, "look up"))?;
+            if let Some((dir, node)) = old.filter(|_| self.wanted(&path)) {
+                let host = top(&place.host);
+                let old = Some((dir, node));
+                let change = Change { path: &path, name: &name, difference: Difference::Deleted, new: None, old, host };
+                self.visitor.change(&change)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Visits a name that the layers have.
+    fn entry(&mut self, place: &Place, name: &CStr, layer: usize, path: &Path, depth: usize) -> Result<()> {
+        let failed = at(path, "look up");
+        let Some(dir) = place.layers.get(layer).map(AsFd::as_fd) else { return Ok(()) };
+        // It may have gone since the directory was listed: nobody else uses the layer, but a visitor may change it.
+        let Some(new) = Node::find(dir, name).map_err(&failed)? else { return Ok(()) };
+        let old = on_host(&place.host, name).map_err(&failed)?;
+        let host = top(&place.host);
+        let wanted = self.wanted(path);
+        let mut tell = |difference, new, old| match wanted {
+            true => self.visitor.change(&Change { path, name, difference, new, old, host }),
+            false => Ok(()),
+        };
+        if new.kind == NodeKind::Whiteout {
+            return if old.is_some() { tell(Difference::Deleted, None, old) } else { Ok(()) };
+        }
+        if new.kind != NodeKind::Dir {
+            if new.kind == NodeKind::File {
+                reject_marks(dir, name, path)?;
+            }
+            return match &old {
+                None => tell(Difference::Added, Some((dir, new)), old),
+                Some((old_dir, before)) if before.kind == new.kind => {
+                    let same = node::same((dir, name, &new), (*old_dir, name, before));
+                    if same.map_err(at(path, "read"))? {
+                        Ok(())
+                    } else {
+                        tell(Difference::Modified, Some((dir, new)), old)
+                    }
+                }
+                Some(_) => tell(Difference::Modified, Some((dir, new)), old),
+            };
+        }
+        match &old {
+            None => tell(Difference::Added, Some((dir, new)), old)?,
+            Some((_, before)) if before.kind != NodeKind::Dir => tell(Difference::Modified, Some((dir, new)), old)?,
+            Some((old_dir, before)) => {
+                let open = |dir| open_dir(dir, name).and_then(|fd| node::attributes(fd.as_fd()));
+                let failed = at(path, "open");
+                let attributes = |node: &Node| (node.mode, node.uid, node.gid);
+                if attributes(&new) != attributes(before)
+                    || open(dir).map_err(&failed)? != open(*old_dir).map_err(&failed)?
+                {
+                    tell(Difference::Modified, Some((dir, new)), old)?;
+                }
+            }
+        }
+        let inner = inner(place, name, layer, path)?;
+        if let (Some(topmost), true) = (inner.layers.first(), wanted) {
+            self.visitor.enter(path, (topmost.as_fd(), &new), inner.opaque && !inner.host.is_empty())?;
+        }
+        self.directory(&inner, path, depth + 1)
+    }
+}
+
+/// The names that the layers have in a directory, each with the index of the topmost layer that has it.
+fn names(place: &Place, path: &Path) -> Result<BTreeMap<CString, usize>> {
+    let mut names = BTreeMap::new();
+    for (index, dir) in place.layers.iter().enumerate() {
+        for (name, _) in sys::entries(dir.as_fd()).map_err(at(path, "list"))? {
+            names.entry(name).or_insert(index);
+        }
+    }
+    Ok(names)
+}
+
+/// A directory in a directory of the layers: in the layer with this index, and in those below that show through.
+fn inner(place: &Place, name: &CStr, layer: usize, path: &Path) -> Result<Place> {
+    let failed = at(path, "open");
+    let (mut layers, mut opaque) = (Vec::new(), place.opaque);
+    for dir in place.layers.get(layer..).unwrap_or_default() {
+        match Node::find(dir.as_fd(), name).map_err(&failed)?.map(|node| node.kind) {
+            None => continue,
+            Some(NodeKind::Dir) => {}
+            Some(_) => {
+                opaque = true;
+                break;
+            }
+        }
+        let dir = open_dir(dir.as_fd(), name).map_err(&failed)?;
+        let mark = |name: &CStr| sys::attribute_of(dir.as_fd(), name).map_err(&failed);
+        if mark(c"user.overlay.redirect")?.is_some() {
+            return Err(unknown(path, "user.overlay.redirect"));
+        }
+        let cut = mark(c"user.overlay.opaque")?.is_some_and(|value| value == b"y");
+        layers.push(dir);
+        if cut {
+            opaque = true;
+            break;
+        }
+    }
+    let mut host = Vec::new();
+    for dir in &place.host {
+        match Node::find(dir.as_fd(), name).map_err(&failed)?.map(|node| node.kind) {
+            None => continue,
+            Some(NodeKind::Dir) => {}
+            Some(_) => break,
+        }
+        let inner = open_dir(dir.as_fd(), name).map_err(&failed)?;
+        let cut = place.host.len() > 1
+            && sys::attribute_of(inner.as_fd(), c"user.overlay.opaque").map_err(&failed)?.is_some_and(|v| v == b"y");
+        host.push(inner);
+        if cut {
+            break;
+        }
+    }
+    Ok(Place { layers, host, opaque })
+}
+
+/// The file that the host has at a name, and the directory that has it. Of several, a whiteout hides what is below.
+fn on_host<'p>(host: &'p [OwnedFd], name: &CStr) -> sys::Result<Option<(BorrowedFd<'p>, Node)>> {
+    for dir in host {
+        match Node::find(dir.as_fd(), name)? {
+            Some(node) if node.kind == NodeKind::Whiteout && host.len() > 1 => return Ok(None),
+            Some(node) => return Ok(Some((dir.as_fd(), node))),
+            None => {}
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses a file that has its content elsewhere: no layer of ours has such files, so somebody else has made it.
+fn reject_marks(dir: BorrowedFd<'_>, name: &CStr, path: &Path) -> Result<()> {
+    let failed = at(path, "open");
+    let file = node::open_file(dir, name).map_err(&failed)?;
+    for mark in [c"user.overlay.metacopy", c"user.overlay.redirect"] {
+        if sys::attribute_of(file.as_fd(), mark).map_err(&failed)?.is_some() {
+            return Err(unknown(path, mark.to_str().unwrap_or_default()));
+        }
+    }
+    Ok(())
+}
+
+fn unknown(path: &Path, mark: &str) -> Error {
+    Error::new(format!("{} has the attribute {mark} in the layer, which sbx does not make", path.display()))
+        .hint("somebody else has written to the layer: look at it before anything of it is used")
+}
