@@ -212,3 +212,59 @@ fn what_the_program_leaves_runs_on_only_where_nothing_depends_on_the_launcher() 
         assert!(error.starts_with("sbx: what the program leaves cannot run on"), "{error}");
     }
 }
+
+#[test]
+fn changes_of_overlays_are_where_this_kernel_and_this_disk_take_them() {
+    use sbx::host::{StoreFilesystem, UnionFacts};
+    let host = |kernel, change: &dyn Fn(&mut UnionFacts)| {
+        let mut union = UnionFacts {
+            store: "/home/alice/.local/share/sbx/uppers".into(),
+            mounts: ["/", "/proc", "/home", "/usr/lib/mounted"].map(Into::into).into(),
+            ..UnionFacts::default()
+        };
+        change(&mut union);
+        let mut facts = debian();
+        facts.kernel = kernel;
+        facts.union = Some(union);
+        facts
+    };
+    let same: &dyn Fn(&mut UnionFacts) = &|_| {};
+    let terminal: &dyn Fn(&mut UnionFacts) = &|union| union.terminal = true;
+    let nfs: &dyn Fn(&mut UnionFacts) = &|union| union.store_filesystem = StoreFilesystem::Refused("NFS");
+    let tmpfs: &dyn Fn(&mut UnionFacts) = &|union| union.store_filesystem = StoreFilesystem::Tmpfs;
+    let foreign: &dyn Fn(&mut UnionFacts) = &|union| union.foreign = vec!["/var".into()];
+    let cwd = "paths = { \"${CWD}\" = \"overlay\" }\n";
+    let hosts = [
+        ("discarded, Linux 6.12", host((6, 12), same), cwd.to_owned()),
+        ("discarded, Linux 6.1", host((6, 1), same), cwd.to_owned()),
+        ("discarded, Linux 6.1, the store on NFS", host((6, 1), nfs), cwd.to_owned()),
+        ("discarded, Linux 6.12, the store on NFS", host((6, 12), nfs), cwd.to_owned()),
+        ("limited, Linux 6.12", host((6, 12), same), format!("upper_size = \"1G\"\n{cwd}")),
+        ("limited, Linux 6.1", host((6, 1), same), format!("upper_size = \"1G\"\n{cwd}")),
+        ("kept", host((6, 1), same), format!("upper = \"keep:a\"\n{cwd}")),
+        ("kept on tmpfs, Linux 6.1", host((6, 1), tmpfs), format!("upper = \"keep:a\"\n{cwd}")),
+        ("kept on NFS", host((6, 12), nfs), format!("upper = \"keep:a\"\n{cwd}")),
+        ("kept and limited", host((6, 12), same), format!("upper = \"keep:a\"\nupper_size = \"1G\"\n{cwd}")),
+        ("asked about, without a terminal", host((6, 12), same), format!("upper = \"ask\"\n{cwd}")),
+        ("asked about, on a terminal", host((6, 12), terminal), format!("upper = \"ask\"\n{cwd}")),
+        ("another user's", host((6, 12), foreign), "paths = { \"/var\" = \"overlay\" }\n".into()),
+        ("with a mount below", host((6, 12), same), "paths = { \"/usr\" = \"overlay\" }\n".into()),
+        (
+            "with stricter paths in it",
+            host((6, 12), same),
+            "paths = { \"~\" = \"overlay\", \"~/Downloads\" = \"masked\", \"~/src/tool\" = \"rw\", \"~/.config/fontconfig\" = \"ro\", \
+             \"~/Documents\" = \"hidden\" }\n"
+                .into(),
+        ),
+        ("where programs may mount", host((6, 12), same), {
+            "paths = { \"~\" = \"overlay\", \"~/Downloads\" = \"masked\" }\n[namespaces]\nnested = \"allow\"\n".into()
+        }),
+    ];
+    let mut out = String::new();
+    for (title, facts, flags) in hosts {
+        let text = planned("base/host", &format!("[filesystem]\n{flags}"), &facts);
+        let plain = planned("base/host", "", &facts);
+        let _ = writeln!(out, "### {title}\n{}", difference(&plain, &text));
+    }
+    insta::assert_snapshot!("overlays", out);
+}

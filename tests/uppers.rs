@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::terminal::Session;
 use common::{Place, Ran, tools, until, userns};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
@@ -344,4 +345,143 @@ fn files_of_subordinate_ids_are_compared_and_thrown_away() {
     assert_eq!(std::fs::metadata(place.work().join("other")).unwrap().uid(), own, "it is the user's own");
     verb(&place, &["discard", "one"]).ok();
     assert_eq!(std::fs::read_dir(place.home().join(".local/share/sbx/uppers")).unwrap().count(), 0);
+}
+
+#[test]
+fn on_a_terminal_sbx_asks_at_the_end_and_elsewhere_it_says_that_changes_are_gone() {
+    need!(userns(), tools(&["bash"]));
+    for (answer, file, kept) in [("s\nc\n", "new\n", 0), ("x\nd\n", "old\n", 0), ("k\n", "old\n", 1)] {
+        let place = Place::new();
+        place.write("work/file", "old\n");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let script = "$SBX --overlay . --upper ask -- /bin/sh -c 'echo new > file; exit 3'; echo status $?";
+        let mut session = Session::start(&place, script);
+        session.expect("or [s]how them? ");
+        assert!(session.before.contains("M ") && session.before.contains("/work/file"), "{}", session.before);
+        session.send(answer);
+        session.expect("status 3");
+        session.child.wait().unwrap();
+        assert_eq!(text(&place, "file"), file, "{answer:?}");
+        let store = place.home().join(".local/share/sbx/uppers");
+        assert_eq!(std::fs::read_dir(store).unwrap().count(), kept, "{answer:?}");
+        if kept == 1 {
+            assert_eq!(place.run(&["diff"]).ok().lines().count(), 1);
+        }
+    }
+    // Nothing to ask about.
+    let place = Place::new();
+    let mut session = Session::start(&place, "$SBX --overlay . --upper ask -- /bin/true; echo status $?");
+    session.expect("status 0");
+    assert!(!session.before.contains("commit"), "{}", session.before);
+    session.child.wait().unwrap();
+    // No terminal.
+    let ran = place.sh(&["--overlay", ".", "--upper", "ask"], "echo x > file");
+    assert!(ran.err.contains("changes in overlays are discarded at the end: there is no terminal"), "{ran:?}");
+    assert!(!place.work().join("file").exists());
+}
+
+/// Pseudo-random numbers (xorshift64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+
+    /// A path of up to three names.
+    fn path(&mut self) -> String {
+        let names = ["a", "b", "c", "d"];
+        (0..=self.below(3)).map(|_| names[self.below(4)]).collect::<Vec<_>>().join("/")
+    }
+
+    /// A script of operations, of which some fail.
+    fn script(&mut self, count: usize) -> String {
+        let operation = |random: &mut Random| {
+            let (one, other, number) = (random.path(), random.path(), random.below(1000));
+            match random.below(12) {
+                0 | 1 => format!("echo {number} > {one}"),
+                2 => format!("echo {number} >> {one}"),
+                3 | 4 => format!("mkdir -p {one}"),
+                5 => format!("rm -f {one}"),
+                6 => format!("rm -rf {one}"),
+                7 => format!("mv -T {one} {other}"),
+                8 => format!("ln -s {number} {one}"),
+                9 => format!("rm -rf {one}; mkdir {one}; echo {number} > {one}/a"),
+                10 => format!("[ -L {one} ] || chmod {} {one}", ["600", "644", "755", "700"][number % 4]),
+                _ => format!("cp -a {one} {other}"),
+            }
+        };
+        (0..count).map(|_| format!("( {} ) 2>/dev/null\n", operation(self))).collect()
+    }
+}
+
+/// Every file of a tree: path, kind, permissions, and content or text of the link.
+fn tree(dir: &std::path::Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut waiting = vec![dir.to_owned()];
+    while let Some(next) = waiting.pop() {
+        for entry in std::fs::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            let facts = path.symlink_metadata().unwrap();
+            let content = match (facts.is_dir(), facts.is_symlink()) {
+                (true, _) => "directory".to_owned(),
+                (_, true) => format!("link to {}", std::fs::read_link(&path).unwrap().display()),
+                _ => std::fs::read_to_string(&path).unwrap(),
+            };
+            let mode = if facts.is_symlink() { 0 } else { facts.mode() & 0o7777 };
+            found.push(format!("{} {mode:o} {content:?}", path.strip_prefix(dir).unwrap().display()));
+            if facts.is_dir() {
+                waiting.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// `SBX_SEED` begins elsewhere, `SBX_CASES` tries more.
+#[test]
+fn a_committed_layer_makes_of_the_host_what_a_plain_directory_would_be() {
+    need!(userns());
+    let number = |name: &str, or: u64| std::env::var(name).ok().map_or(or, |text| text.parse().unwrap());
+    let (seed, cases) = (number("SBX_SEED", 1), number("SBX_CASES", 20));
+    for case in 0..cases {
+        let mut random = Random((seed + case).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let place = Place::new();
+        let plain = place.dir.path().join("plain");
+        std::fs::create_dir(&plain).unwrap();
+        let run = |dir: &std::path::Path, script: &str| {
+            std::process::Command::new("/bin/sh").args(["-c", script]).current_dir(dir).output().unwrap();
+        };
+        let before = random.script(25);
+        run(&place.work(), &before);
+        run(&plain, &before);
+        assert_eq!(tree(&place.work()), tree(&plain));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        for part in 0..2 {
+            let script = random.script(20);
+            place.sh(&KEEP, &format!("{script}\ntrue")).ok();
+            run(&plain, &script);
+            let mounted = place.sh(&KEEP, "find . -printf '%p %y %m\\n' | sort").ok();
+            let list = std::process::Command::new("/bin/sh");
+            let mut list = list;
+            let list = list.args(["-c", "find . -printf '%p %y %m\\n' | sort"]).current_dir(&plain).output().unwrap();
+            assert_eq!(mounted, String::from_utf8_lossy(&list.stdout), "case {case}: the kernel's own view");
+            if case % 3 == 1 && part == 0 {
+                place.run(&["snapshot", "one"]).ok();
+            }
+        }
+        let committed = place.run(&["commit", "one"]);
+        assert_eq!(committed.status, Some(0), "case {case}: {committed:?}");
+        assert_eq!(
+            tree(&place.work()),
+            tree(&plain),
+            "case {case}, SBX_SEED={} SBX_CASES=1: {committed:?}",
+            seed + case
+        );
+        assert_eq!(place.run(&["diff", "one"]).ok(), "", "case {case}");
+    }
 }

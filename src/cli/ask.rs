@@ -16,7 +16,7 @@ const LISTED: usize = 20;
 pub(super) fn ask(store: &Path, name: &str) -> Result<()> {
     // The child finds whether there is anything to ask about: its exit status says so.
     let any = uppers::within(uppers::locked_in(store, name)?, |upper| {
-        let entries = union::differences(&upper, &[], false)?;
+        let entries = union::differences(&upper, &[])?;
         let mut text = uppers::summary(entries.get(..LISTED).unwrap_or(&entries), false);
         if entries.len() > LISTED {
             let _ = writeln!(text, "... and {} more", entries.len() - LISTED);
@@ -57,9 +57,10 @@ pub(super) fn ask(store: &Path, name: &str) -> Result<()> {
             "d" | "discard" => return launch::discard(uppers::locked_in(store, name)?),
             "s" | "show" => {
                 uppers::within(uppers::locked_in(store, name)?, |upper| {
-                    let entries = union::differences(&upper, &[], true)?;
-                    let text: String = entries.iter().filter_map(|entry| entry.patch.as_deref()).collect();
-                    output::tell(&crate::error::printable_lines(&text.replace('\t', "    ")));
+                    union::patches(&upper, &[], &mut |patch| {
+                        output::tell(&uppers::shown(patch, 2));
+                        Ok(())
+                    })?;
                     Ok(0)
                 })?;
             }

@@ -55,21 +55,22 @@ pub(super) fn within(upper: Upper, work: impl FnOnce(Upper) -> Result<u8>) -> Re
 pub(super) fn diff(args: &args::Diff) -> Result<u8> {
     let paths = absolute(&args.paths)?;
     within(locked(&args.name)?, |upper| {
-        let entries = union::differences(&upper, &paths, args.patch)?;
-        let text = match (args.json, args.patch) {
-            (true, _) => format!("{:#}\n", json!(entries)),
-            (_, true) => patches(&entries),
-            (_, false) => summary(&entries, args.stat),
-        };
-        output::print(&text)?;
+        if args.patch {
+            union::patches(&upper, &paths, &mut |patch| output::print(&shown(patch, 1)))?;
+            return Ok(0);
+        }
+        let entries = union::differences(&upper, &paths)?;
+        output::print(&if args.json { format!("{:#}\n", json!(entries)) } else { summary(&entries, args.stat) })?;
         Ok(0)
     })
 }
 
-/// The patches of all entries. For a terminal, characters are escaped that it would act on.
-fn patches(entries: &[Entry]) -> String {
-    let text: String = entries.iter().filter_map(|entry| entry.patch.as_deref()).collect();
-    if sys::is_terminal(sys::STREAMS[1]) { crate::error::printable_lines(&text.replace('\t', "    ")) } else { text }
+/// The text of a patch. For a terminal at this standard stream, characters are escaped that it would act on.
+pub(super) fn shown(patch: &str, stream: usize) -> String {
+    match sys::STREAMS.get(stream).is_some_and(|stream| sys::is_terminal(*stream)) {
+        true => crate::error::printable_lines(&patch.replace('\t', "    ")),
+        false => patch.to_owned(),
+    }
 }
 
 /// A line for each entry.
@@ -198,7 +199,7 @@ pub(super) fn list(args: &args::Uppers) -> Result<u8> {
             let _ = writeln!(out, "{name:<24} cannot be read; `sbx discard {name}` may remove it by hand only");
             continue;
         };
-        let used = UNIX_EPOCH + Duration::from_secs(row["used"].as_u64().unwrap_or(0));
+        let used = UNIX_EPOCH + Duration::from_millis(row["used"].as_u64().unwrap_or(0));
         let used = humantime::format_rfc3339_seconds(used).to_string().replace('T', " ").replace('Z', "");
         let size = row["bytes"].as_u64().map_or_else(|| "in use".to_owned(), bytes);
         let over: Vec<_> = layers.iter().filter_map(|layer| layer["path"].as_str()).collect();

@@ -9,7 +9,7 @@
 use super::copy;
 use super::diff::is_conflict;
 use super::journal::{Facts, Journal};
-use super::node::{Node, NodeKind, open_dir};
+use super::node::{self, Node, NodeKind, open_dir};
 use super::prune::prune;
 use super::walk::{Change, Difference, Visitor, at, walk};
 use super::{Upper, remove};
@@ -133,6 +133,12 @@ impl Commit<'_> {
         }
         let node = |side: &Option<(BorrowedFd<'_>, Node)>| side.as_ref().map(|(_, node)| *node);
         let (new, old) = (node(&change.new), node(&change.old));
+        if let (Some((from, new)), Some((dir, old))) = (&change.new, &change.old)
+            && self.is_there((*from, change.name, new), (*dir, change.name, old))?
+        {
+            self.out.left_out.push((change.path.to_owned(), "it is there but for its owner and set-ID bits".into()));
+            return Ok(());
+        }
         if is_conflict(new.as_ref(), old.as_ref(), self.made) {
             return conflict("the host's file has changed since the program saw it");
         }
@@ -167,6 +173,20 @@ impl Commit<'_> {
             }
             (_, old) => self.place((from, change.name, &new), old.as_ref(), host, &beside),
         }
+    }
+
+    /// Whether the host has what a commit would put there.
+    fn is_there(
+        &self,
+        one: (BorrowedFd<'_>, &CStr, &Node),
+        other: (BorrowedFd<'_>, &CStr, &Node),
+    ) -> sys::Result<bool> {
+        let ((from, name, new), (_, _, old)) = (one, other);
+        if new.kind != old.kind || new.kind == NodeKind::Dir {
+            return Ok(false);
+        }
+        let put = Node { mode: copy::permissions(new, Some(old)), uid: old.uid, gid: old.gid, ..*new };
+        node::same((from, name, &put), other)
     }
 
     /// Puts a file into its place.
@@ -267,9 +287,11 @@ fn unchanged_below(dir: BorrowedFd<'_>, name: &CStr, made: u64, depth: u32) -> s
 /// Finishes or undoes what a commit was doing when it was interrupted.
 fn recover(upper: &Upper, journal: &Journal) -> Result<()> {
     let Some(entry) = journal.last() else { return Ok(()) };
-    let failed = at(&entry.path, "finish the interrupted commit of");
+    let failed = at(entry.path(), "finish the interrupted commit of");
     let Some(layer) = upper.state.layers.get(entry.index) else { return Ok(()) };
-    let (Ok(inside), Some(lower)) = (entry.path.strip_prefix(&layer.path), layer.lower.first()) else { return Ok(()) };
+    let (Ok(inside), Some(lower)) = (entry.path().strip_prefix(&layer.path), layer.lower.first()) else {
+        return Ok(());
+    };
     let c = |text: &OsStr| CString::new(text.as_bytes()).map_err(|_| Errno(libc::EINVAL));
     let there = lower.join(inside);
     let (Some(parent), Some(name)) = (there.parent(), there.file_name()) else { return Ok(()) };

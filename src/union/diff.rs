@@ -39,9 +39,6 @@ pub struct Entry {
     /// The host's file has changed since it was copied up, or since the layer was made.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub conflict: bool,
-    /// The difference as a patch, if it was asked for.
-    #[serde(skip)]
-    pub patch: Option<String>,
 }
 
 fn lossy<S: Serializer>(path: &Path, serializer: S) -> std::result::Result<S::Ok, S::Error> {
@@ -64,8 +61,8 @@ impl Entry {
 /// # Errors
 ///
 /// See [`walk`].
-pub fn differences(upper: &Upper, only: &[PathBuf], patches: bool) -> Result<Vec<Entry>> {
-    let mut list = List { entries: Vec::new(), patches, made: 0 };
+pub fn differences(upper: &Upper, only: &[PathBuf]) -> Result<Vec<Entry>> {
+    let mut list = List { entries: Vec::new(), made: 0 };
     for (index, layer) in upper.state.layers.iter().enumerate() {
         list.made = layer.made;
         walk(upper, index, only, &mut list)?;
@@ -74,9 +71,27 @@ pub fn differences(upper: &Upper, only: &[PathBuf], patches: bool) -> Result<Vec
     Ok(list.entries)
 }
 
+/// Gives a patch for each file that differs, one by one: all of them together may be larger than the memory.
+///
+/// # Errors
+///
+/// See [`walk`]; and those of `sink`.
+pub fn patches(upper: &Upper, only: &[PathBuf], sink: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+    (0..upper.state.layers.len()).try_for_each(|index| walk(upper, index, only, &mut Patches { sink }))
+}
+
+struct Patches<'s> {
+    sink: &'s mut dyn FnMut(&str) -> Result<()>,
+}
+
+impl Visitor for Patches<'_> {
+    fn change(&mut self, change: &Change<'_>) -> Result<()> {
+        (self.sink)(&patch(change)?)
+    }
+}
+
 struct List {
     entries: Vec<Entry>,
-    patches: bool,
     /// When the layer was made.
     made: u64,
 }
@@ -86,7 +101,6 @@ impl Visitor for List {
         let node = |side: &Option<(BorrowedFd<'_>, Node)>| side.as_ref().map(|(_, node)| *node);
         let (new, old) = (node(&change.new), node(&change.old));
         let size = |node: Option<Node>| node.filter(|node| node.kind == NodeKind::File).map(|node| node.size);
-        let patch = self.patches.then(|| patch(change)).transpose()?;
         self.entries.push(Entry {
             path: change.path.to_owned(),
             change: change.difference,
@@ -94,7 +108,6 @@ impl Visitor for List {
             size: size(new),
             size_on_host: size(old),
             conflict: is_conflict(new.as_ref(), old.as_ref(), self.made),
-            patch,
         });
         Ok(())
     }

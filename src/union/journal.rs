@@ -4,9 +4,10 @@ use super::Upper;
 use super::node::{Node, NodeKind};
 use crate::sys;
 use serde::{Deserialize, Serialize};
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Name of the file, beside the layers.
 const NAME: &CStr = c"commit.json";
@@ -48,12 +49,19 @@ impl Facts {
 pub(super) struct Entry {
     /// Index of the layer.
     pub index: usize,
-    /// Path inside.
-    pub path: PathBuf,
+    /// Path inside, as bytes: names need not be UTF-8.
+    path: Vec<u8>,
     /// Name beside it on the host.
     pub beside: String,
     /// The host's file, as it was compared; none if there was none.
     pub old: Option<Facts>,
+}
+
+impl Entry {
+    /// Path inside.
+    pub fn path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(&self.path))
+    }
 }
 
 /// The journal of the layers' commits.
@@ -69,7 +77,7 @@ impl<'u> Journal<'u> {
     /// Records what is about to be done. (By one write, which a signal does not tear.)
     pub fn begin(&self, index: usize, path: &Path, beside: &CStr, old: Option<&Node>) -> sys::Result<()> {
         let beside = beside.to_string_lossy().into_owned();
-        let entry = Entry { index, path: path.to_owned(), beside, old: old.map(Facts::of) };
+        let entry = Entry { index, path: path.as_os_str().as_bytes().to_vec(), beside, old: old.map(Facts::of) };
         let text = serde_json::to_string(&entry).map_err(|_| sys::Errno(libc::EILSEQ))?;
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_NOFOLLOW;
         let file = sys::openat(self.dir, NAME, flags, 0o600)?;

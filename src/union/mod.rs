@@ -22,7 +22,7 @@ mod store;
 mod walk;
 
 pub use commit::{Committed, commit};
-pub use diff::{Entry, differences};
+pub use diff::{Entry, differences, patches};
 pub use export::export;
 pub use freeze::{fork, snapshot};
 pub use name::check_name;

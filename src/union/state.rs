@@ -49,7 +49,7 @@ pub struct State {
     pub version: u32,
     /// The ids of the sandbox.
     pub ids: Ids,
-    /// When a sandbox last used them: seconds since 1970.
+    /// When a sandbox last used them: milliseconds since 1970.
     pub used: u64,
     /// The layers; the directory of the Nth is named N, from 0 on.
     pub layers: Vec<Layer>,

@@ -352,7 +352,7 @@ impl Upper {
 
     /// Notes that the layers are used now.
     pub fn touch(&mut self) {
-        self.state.used = now() / 1_000_000_000;
+        self.state.used = now() / 1_000_000;
     }
 
     /// Writes what is recorded of the layers, at once or not at all.
