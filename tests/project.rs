@@ -175,8 +175,18 @@ fn every_key_is_either_refused_or_known_to_tighten() {
     }
     // A new key has to be decided on: here and in profile/project.rs.
     let refused = ["extends", "process.args", "process.cwd", "process.hostname", "process.user", "process.env"];
-    let refused =
-        [&refused[..], &["process.tty", "filesystem.root", "security.syscalls.errno", "profile.programs"]].concat();
+    let refused = [
+        &refused[..],
+        &[
+            "process.tty",
+            "filesystem.root",
+            "filesystem.upper",
+            "filesystem.upper_size",
+            "security.syscalls.errno",
+            "profile.programs",
+        ],
+    ]
+    .concat();
     for key in sbx::profile::schema::KEYS {
         let group = ["rlimits.", "limits.", "dbus.session."].iter().any(|group| key.name.starts_with(group));
         let known = tightens.iter().any(|(name, _)| *name == key.name) || refused.contains(&key.name) || group;

@@ -401,7 +401,7 @@ impl Random {
     fn script(&mut self, count: usize) -> String {
         let operation = |random: &mut Random| {
             let (one, other, number) = (random.path(), random.path(), random.below(1000));
-            match random.below(12) {
+            match random.below(13) {
                 0 | 1 => format!("echo {number} > {one}"),
                 2 => format!("echo {number} >> {one}"),
                 3 | 4 => format!("mkdir -p {one}"),
@@ -410,7 +410,12 @@ impl Random {
                 7 => format!("mv -T {one} {other}"),
                 8 => format!("ln -s {number} {one}"),
                 9 => format!("rm -rf {one}; mkdir {one}; echo {number} > {one}/a"),
-                10 => format!("[ -L {one} ] || chmod {} {one}", ["600", "644", "755", "700"][number % 4]),
+                10 => {
+                    format!("[ -L {one} ] || [ -d {one} ] || chmod {} {one}", ["600", "644", "755", "700"][number % 4])
+                }
+                11 => {
+                    format!("[ -L {one} ] || [ -f {one} ] || chmod {} {one}", ["755", "700", "711", "750"][number % 4])
+                }
                 _ => format!("cp -a {one} {other}"),
             }
         };

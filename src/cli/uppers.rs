@@ -12,7 +12,7 @@ use serde_json::json;
 use std::fmt::Write;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// The store of this user.
 fn store() -> Store {
@@ -111,9 +111,35 @@ pub(super) fn commit(args: &args::Commit) -> Result<u8> {
     within(locked(&args.name)?, |mut upper| committed(&mut upper, &paths, args.dry_run))
 }
 
+/// Tells on a terminal how many paths are done, if that takes longer.
+struct Progress {
+    count: u64,
+    /// When that was told last; at first, when it began.
+    told: Option<Instant>,
+}
+
+impl Progress {
+    fn step(&mut self) {
+        self.count += 1;
+        let told = *self.told.get_or_insert_with(Instant::now);
+        if told.elapsed() >= Duration::from_millis(500) && sys::is_terminal(sys::STREAMS[2]) {
+            output::tell(&format!("\rsbx: {} paths", self.count));
+            self.told = Some(Instant::now());
+        }
+    }
+
+    fn end(&self) {
+        if sys::is_terminal(sys::STREAMS[2]) && self.count > 0 {
+            output::tell("\r\x1b[K");
+        }
+    }
+}
+
 /// Commits, and prints what was done. Gives the exit status.
 pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], dry: bool) -> Result<u8> {
-    let Committed { mut done, conflicts, left_out } = union::commit(upper, paths, dry)?;
+    let mut progress = Progress { count: 0, told: None };
+    let Committed { mut done, conflicts, left_out } = union::commit(upper, paths, dry, &mut || progress.step())?;
+    progress.end();
     done.sort_by(|(_, one), (_, other)| one.as_os_str().cmp(other.as_os_str()));
     let mut out = String::new();
     let would = if dry { "would be " } else { "" };
@@ -147,6 +173,8 @@ pub(super) fn discard(args: &args::Discard) -> Result<u8> {
     for name in &args.names {
         launch::discard(locked(name)?)?;
     }
+    // What an earlier one has left, if it was interrupted.
+    store().stale().into_iter().try_for_each(launch::discard)?;
     Ok(0)
 }
 

@@ -60,7 +60,7 @@ impl<'p> Prepared<'p> {
             caller: caller.as_ref().map_or(-1, AsRawFd::as_raw_fd),
         };
         let uppers = plan.view.union.as_ref().map(|union| Uppers::open(plan, union)).transpose()?.flatten();
-        let given = prepare::prepare(plan, session, &state, uppers.as_ref())?;
+        let given = prepare::prepare(plan, session, &state, uppers.as_ref().map(Uppers::in_use))?;
         #[cfg(feature = "guards-off")]
         let given = super::guards::prepared(given);
         let given = ManuallyDrop::new(given);

@@ -1,17 +1,15 @@
 //! Upper layers on disk: made and locked before a sandbox is, and removed after it unless they are kept.
 
 use super::worker;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::plan::{IdMapping, Op, Plan, UnionPlan, UpperPlace};
-use crate::union::{Ids, Store, Upper, UpperDirectories};
-use std::os::fd::RawFd;
-use std::path::{Path, PathBuf};
+use crate::union::{self, Ids, InUse, Store, Upper};
 
 /// The upper layers of a sandbox, locked. Those that are not kept are removed when this is dropped, and so are new ones of a
 /// sandbox that was not started.
 pub(super) struct Uppers {
     upper: Option<Upper>,
-    layers: Vec<(PathBuf, UpperDirectories)>,
+    in_use: InUse,
     keep: bool,
 }
 
@@ -30,11 +28,18 @@ impl Uppers {
         let (upper, keep) = match &union.upper {
             UpperPlace::Kept { name, .. } => (store.lock(name, Some(&ids)), true),
             UpperPlace::Asked { .. } => (store.lock(&store.fresh_name(), Some(&ids)), true),
-            _ => (store.temporary(&ids, |stale| drop(discard(stale))), false),
+            _ => {
+                store.stale().into_iter().for_each(|stale| drop(discard(stale)));
+                (store.temporary(&ids), false)
+            }
         };
         let upper = upper.map_err(|error| error.origin(&union.origin))?;
         // Until the sandbox has been started, new ones are not kept.
-        let mut uppers = Uppers { keep: keep && !upper.new, upper: Some(upper), layers: Vec::new() };
+        let mut uppers = Uppers {
+            keep: keep && !upper.new,
+            in_use: InUse { lock: upper.lock_number(), layers: Vec::new() },
+            upper: Some(upper),
+        };
         uppers.make(plan)?;
         Ok(Some(uppers))
     }
@@ -44,24 +49,16 @@ impl Uppers {
         for placed in &plan.view.parts {
             if let Op::Layers { path, lower, ro: false, .. } = &placed.op {
                 let made = upper.layer(path, lower).map_err(|error| error.origin(&placed.origin))?;
-                self.layers.push((path.clone(), made));
+                self.in_use.layers.push((path.clone(), made));
             }
         }
         upper.touch();
         upper.save()
     }
 
-    /// The directories of the overlay at a path inside.
-    pub(super) fn layer(&self, path: &Path) -> Result<&UpperDirectories> {
-        let found = self.layers.iter().find(|(other, _)| other == path);
-        found
-            .map(|(_, layer)| layer)
-            .ok_or_else(|| Error::new(format!("{}: the overlay has no upper layer", path.display())))
-    }
-
-    /// The descriptor of the lock.
-    pub(super) fn lock(&self) -> RawFd {
-        self.upper.as_ref().map_or(-1, Upper::lock_number)
+    /// The directories, for the first process.
+    pub(super) fn in_use(&self) -> &InUse {
+        &self.in_use
     }
 
     /// The name that the user gave these upper layers, or that is to be asked about.
@@ -71,7 +68,7 @@ impl Uppers {
     }
 
     /// Notes that the program is about to run: upper layers that have a name stay from here on.
-    pub(super) fn in_use(&mut self) {
+    pub(super) fn keep_from_now(&mut self) {
         self.keep |= self.name().is_some();
     }
 
@@ -97,10 +94,10 @@ impl Drop for Uppers {
 /// A file cannot be removed, or the ids cannot be mapped.
 pub fn discard(upper: Upper) -> Result<()> {
     match upper.state.ids.is_single() {
-        true => upper.remove(),
+        true => union::discard(upper),
         false => {
             let ids = upper.state.ids.clone();
-            worker::within(&ids, move || upper.remove().map(|()| 0)).map(drop)
+            worker::within(&ids, move || union::discard(upper).map(|()| 0)).map(drop)
         }
     }
 }

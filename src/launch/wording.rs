@@ -180,6 +180,17 @@ fn step(plan: &Plan, index: usize, call: Call, errno: Errno) -> Error {
         (Op::Bind { source, .. }, Call::OpenTree, libc::EINVAL) => {
             error.hint(format!("{} is a kind of mount that cannot be copied into another namespace", source.display()))
         }
+        (Op::Layers { lower, .. }, Call::Openat2, libc::ENOENT | libc::ELOOP) => {
+            let lower: Vec<_> = lower.iter().map(|dir| dir.display().to_string()).collect();
+            error.hint(format!("{} went away, or a link was put on the way there", lower.join(" or ")))
+        }
+        (Op::Layers { .. }, Call::Mount, libc::ENODEV) => {
+            error.hint("this kernel has no overlay filesystem: as root, `modprobe overlay`")
+        }
+        (Op::Layers { .. }, Call::Mount, libc::EINVAL) => error.hint(
+            "the kernel does not merge this directory: it may lie on an overlay of overlays, on a filesystem without case, or \
+             have a mount below it; the kernel's log says which",
+        ),
         (Op::Proc { .. }, Call::Fsmount, libc::EPERM) if plan.is_bare() => error.hint(
             "parts of the host's /proc are covered, as in a container, and the kernel then refuses a new one; \
              --ro-bind /proc /proc shows the host's",

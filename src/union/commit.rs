@@ -8,7 +8,7 @@
 
 use super::copy;
 use super::diff::is_conflict;
-use super::journal::{Facts, Journal};
+use super::journal::{BESIDE, Facts, Journal};
 use super::node::{self, Node, NodeKind, open_dir};
 use super::prune::prune;
 use super::walk::{Change, Difference, Visitor, at, walk};
@@ -19,9 +19,6 @@ use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-
-/// The start of the names under which files are copied to the host before they take their places.
-pub(super) const BESIDE: &str = ".sbx-commit-";
 
 /// What was, or would be, done.
 #[derive(Debug, Default)]
@@ -35,12 +32,12 @@ pub struct Committed {
 }
 
 /// Puts everything that differs in the layers onto the host, or what is at or below one of `only`. With `dry`, nothing is
-/// changed.
+/// changed. `step` is called before each path.
 ///
 /// # Errors
 ///
 /// A layer lies over several directories, or a file cannot be read or written. What was done until then stays done.
-pub fn commit(upper: &Upper, only: &[PathBuf], dry: bool) -> Result<Committed> {
+pub fn commit(upper: &Upper, only: &[PathBuf], dry: bool, step: &mut dyn FnMut()) -> Result<Committed> {
     if let Some(layer) = upper.state.layers.iter().find(|layer| layer.lower.len() > 1) {
         return Err(Error::new(format!("{} lies over several directories of the host", layer.path.display()))
             .hint(format!("`sbx export {}` writes the changes to a file", upper.name)));
@@ -56,8 +53,16 @@ pub fn commit(upper: &Upper, only: &[PathBuf], dry: bool) -> Result<Committed> {
         let root = root.and_then(|root| sys::open_resolved(&root)).and_then(|root| open_dir(root.as_fd(), c"."));
         let root = root.map_err(at(lower, "open"))?;
         let device = sys::stat(root.as_fd()).map_err(at(lower, "look up"))?.dev;
-        let mut commit =
-            Commit { out: &mut committed, dry, made: layer.made, device, count: 0, index, journal: &journal };
+        let mut commit = Commit {
+            out: &mut committed,
+            dry,
+            made: layer.made,
+            device,
+            count: 0,
+            index,
+            journal: &journal,
+            step: &mut *step,
+        };
         walk(upper, index, only, &mut commit)?;
         if !dry {
             sys::sync_filesystem(root.as_fd()).map_err(at(lower, "write"))?;
@@ -84,6 +89,7 @@ struct Commit<'c> {
     /// Index of the layer.
     index: usize,
     journal: &'c Journal<'c>,
+    step: &'c mut dyn FnMut(),
 }
 
 /// Why a file was not put onto the host.
@@ -110,6 +116,7 @@ impl Visitor for Commit<'_> {
             Difference::Modified => 'M',
             Difference::Deleted => 'D',
         };
+        (self.step)();
         match self.put(change) {
             Ok(()) => self.out.done.push((letter, change.path.to_owned())),
             Err(Stop::Conflict(why)) => self.out.conflicts.push((change.path.to_owned(), why)),

@@ -103,12 +103,25 @@ pub fn fork(upper: &mut Upper, new: &str) -> Result<()> {
     forked.save()
 }
 
+/// Removes upper layers, and what they lie over if no others do. Where ids are mapped, this has to be called in a user
+/// namespace that maps them.
+///
+/// # Errors
+///
+/// A file cannot be removed.
+pub fn discard(upper: Upper) -> Result<()> {
+    let store = upper.store();
+    let frozen: Vec<_> = upper.state.layers.iter().flat_map(|layer| layer.frozen.iter().cloned()).collect();
+    upper.remove()?;
+    release(&store, &frozen)
+}
+
 /// Removes those of these frozen layers that no upper layers lie over any more.
 ///
 /// # Errors
 ///
 /// A file cannot be removed.
-pub(super) fn release(store: &Store, ids: &[String]) -> Result<()> {
+fn release(store: &Store, ids: &[String]) -> Result<()> {
     if ids.is_empty() {
         return Ok(());
     }

@@ -12,6 +12,9 @@ use std::path::Path;
 /// Name of the file, beside the layers.
 const NAME: &CStr = c"commit.json";
 
+/// The start of the names under which files are copied to the host before they take their places.
+pub(super) const BESIDE: &str = ".sbx-commit-";
+
 /// What tells a file of the host from another. Not the time of its last change, which a renaming changes on some
 /// filesystems.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +92,7 @@ impl<'u> Journal<'u> {
         let text = super::store::read(self.dir, "commit.json").ok()?;
         let entry: Entry = serde_json::from_str(&text).ok()?;
         // A name of another kind is not one of ours.
-        entry.beside.starts_with(super::commit::BESIDE).then_some(entry).filter(|entry| !entry.beside.contains('/'))
+        entry.beside.starts_with(BESIDE).then_some(entry).filter(|entry| !entry.beside.contains('/'))
     }
 
     /// Notes that nothing is being done.

@@ -42,6 +42,15 @@ pub struct UpperDirectories {
     pub frozen: Vec<PathBuf>,
 }
 
+/// The directories of the overlays of a sandbox, and the lock on them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InUse {
+    /// The descriptor of the lock.
+    pub lock: RawFd,
+    /// Path inside and directories of each overlay.
+    pub layers: Vec<(PathBuf, UpperDirectories)>,
+}
+
 /// Upper layers that this process has locked.
 #[derive(Debug)]
 pub struct Upper {
@@ -204,21 +213,20 @@ impl Store {
         Err(Error::new(format!("the upper layers `{name}` are made and removed again and again")))
     }
 
-    /// New upper layers for one run, with a name that nobody chooses. Those that a run has left, which was killed, are
-    /// given to `stale` first.
+    /// Layers that nobody has any use for: of a run that was killed, or whose removal was interrupted.
+    pub fn stale(&self) -> Vec<Upper> {
+        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        // One that is being made has no state yet, or is locked.
+        names.filter(|name| name.starts_with(TEMPORARY)).filter_map(|name| self.lock(&name, None).ok()).collect()
+    }
+
+    /// New upper layers for one run, with a name that nobody chooses.
     ///
     /// # Errors
     ///
     /// They cannot be made.
-    pub fn temporary(&self, ids: &Ids, mut stale: impl FnMut(Upper)) -> Result<Upper> {
-        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        for name in names.filter(|name| name.starts_with(TEMPORARY)) {
-            // One that is being made has no state yet, or is locked.
-            if let Ok(upper) = self.lock(&name, None) {
-                stale(upper);
-            }
-        }
+    pub fn temporary(&self, ids: &Ids) -> Result<Upper> {
         self.lock(&format!("{TEMPORARY}{}-{}", std::process::id(), now()), Some(ids))
     }
 
@@ -374,13 +382,13 @@ impl Upper {
         write().map_err(|errno| failed("write", &path, errno))
     }
 
-    /// Removes the layers. Where ids are mapped, this has to be called in a user namespace that maps them. Nobody finds
-    /// the name any more from the start, and if this is interrupted, the next call for any layers removes the rest.
+    /// Removes the layers, without those that they lie over. Nobody finds the name any more from the start, and if this
+    /// is interrupted, what is left is among [`Store::stale`].
     ///
     /// # Errors
     ///
     /// A file cannot be removed.
-    pub fn remove(self) -> Result<()> {
+    pub(super) fn remove(self) -> Result<()> {
         let store = self.store();
         let fd = store.open()?;
         let gone = format!("{TEMPORARY}gone-{}-{}", std::process::id(), now());
@@ -391,9 +399,7 @@ impl Upper {
             super::remove(self.fd.as_fd(), &c(index.to_string()))
                 .map_err(|errno| failed("remove", &self.dir, errno))?;
         }
-        super::remove(fd.as_fd(), &c(&gone)).map_err(|errno| failed("remove", &self.dir, errno))?;
-        let frozen: Vec<_> = self.state.layers.iter().flat_map(|layer| layer.frozen.iter().cloned()).collect();
-        super::freeze::release(&store, &frozen)
+        super::remove(fd.as_fd(), &c(&gone)).map_err(|errno| failed("remove", &self.dir, errno))
     }
 }
 

@@ -4,12 +4,12 @@ use super::CallerState;
 use super::strings::cstrings;
 use crate::child::Descriptors;
 use crate::error::Result;
-use crate::launch::uppers::Uppers;
 use crate::plan::Plan;
 use crate::spec;
+use crate::union::InUse;
 use std::cell::Cell;
 
-pub(super) fn prepare(plan: &Plan, state: &CallerState, uppers: Option<&Uppers>) -> Result<Descriptors> {
+pub(super) fn prepare(plan: &Plan, state: &CallerState, uppers: Option<&InUse>) -> Result<Descriptors> {
     let wanted = &plan.process;
     let (only_fds, drop_fds) = match &wanted.descriptors {
         spec::Descriptors::Only(fds) => {
@@ -22,8 +22,8 @@ pub(super) fn prepare(plan: &Plan, state: &CallerState, uppers: Option<&Uppers>)
     };
     let mut held = Vec::with_capacity(wanted.sync_fds.len() + wanted.lock_files.len() + 4);
     held.extend(&wanted.sync_fds);
-    let upper_lock = uppers.map_or(-1, Uppers::lock);
-    held.extend(uppers.map(Uppers::lock));
+    let upper_lock = uppers.map_or(-1, |uppers| uppers.lock);
+    held.extend(uppers.map(|uppers| uppers.lock));
     Ok(Descriptors {
         caller: state.caller,
         moves: Vec::new(),

@@ -9,8 +9,8 @@ mod view;
 
 use crate::child::{Prepared, Session};
 use crate::error::Result;
-use crate::launch::uppers::Uppers;
 use crate::plan::Plan;
+use crate::union::InUse;
 
 /// What the plan does not have: the state of the launcher's process, and of its caller.
 pub(super) struct CallerState {
@@ -25,7 +25,7 @@ pub(super) struct CallerState {
 }
 
 /// Prepares everything that the child needs.
-pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState, uppers: Option<&Uppers>) -> Result<Prepared> {
+pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState, uppers: Option<&InUse>) -> Result<Prepared> {
     Ok(Prepared {
         view: view::prepare(plan, session, uppers)?,
         namespaces: namespaces::prepare(plan, state)?,

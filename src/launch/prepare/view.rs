@@ -6,15 +6,15 @@ use crate::child::{
     ViewSteps,
 };
 use crate::error::{Error, Result};
-use crate::launch::uppers::Uppers;
 use crate::plan::{Op, Phase, Placed, Plan, UpperPlace};
 use crate::spec::{self, Upper};
 use crate::sys;
+use crate::union::InUse;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-pub(super) fn prepare(plan: &Plan, session: Session, uppers: Option<&Uppers>) -> Result<ViewSteps> {
+pub(super) fn prepare(plan: &Plan, session: Session, uppers: Option<&InUse>) -> Result<ViewSteps> {
     let union = plan.view.union.as_ref().map(|union| (&union.upper, uppers));
     let mut scratch = Vec::new();
     let mut steps = Vec::new();
@@ -65,7 +65,7 @@ fn mask(scratch: &mut Vec<Scratch>, dir: bool, closed: bool) -> CString {
 }
 
 /// The mount of an overlay, with its upper layer where the plan has it.
-fn layers(index: usize, op: &Op, union: Option<(&UpperPlace, Option<&Uppers>)>) -> Result<MountSource> {
+fn layers(index: usize, op: &Op, union: Option<(&UpperPlace, Option<&InUse>)>) -> Result<MountSource> {
     let Op::Layers { path, lower, ro, without, points, noexec, .. } = op else { return Ok(MountSource::Own) };
     let name = |kind: char| cstring(OsStr::new(&format!("{kind}{index}")));
     let mut lower: Vec<_> = lower.iter().map(|dir| cstring(dir.as_os_str())).collect::<Result<_>>()?;
@@ -77,7 +77,9 @@ fn layers(index: usize, op: &Op, union: Option<(&UpperPlace, Option<&Uppers>)>) 
             UpperDirs::Sized { upper: name('u')?, work: name('w')?, size: cstring(OsStr::new(&size.to_string()))? }
         }
         Some((place, Some(uppers))) => {
-            let layer = uppers.layer(path)?;
+            let layer = uppers.layers.iter().find(|(other, _)| other == path).map(|(_, layer)| layer);
+            let layer =
+                layer.ok_or_else(|| Error::new(format!("{}: the overlay has no upper layer", path.display())))?;
             for (at, frozen) in layer.frozen.iter().enumerate() {
                 lower.insert(at, cstring(frozen.as_os_str())?);
             }
@@ -112,7 +114,7 @@ fn step(
     index: usize,
     placed: &Placed,
     scratch: &mut Vec<Scratch>,
-    union: Option<(&UpperPlace, Option<&Uppers>)>,
+    union: Option<(&UpperPlace, Option<&InUse>)>,
 ) -> Result<Step> {
     let op = &placed.op;
     let path = inside(op.path())?;

@@ -270,7 +270,7 @@ impl<'p> Supervisor<'p> {
     /// Ends the set-up: from here on the first process needs the launcher no more, and the program's time runs.
     pub(super) fn begin(&mut self) {
         self.state = State::Starting;
-        self.sandbox.uppers.iter_mut().for_each(Uppers::in_use);
+        self.sandbox.uppers.iter_mut().for_each(Uppers::keep_from_now);
         if let Some(master) = self.terminal.take() {
             self.relay.start(master);
         }
