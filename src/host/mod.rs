@@ -44,7 +44,7 @@ pub struct Facts {
     pub own_ids: (Vec<Range>, Vec<Range>),
     /// The caller's supplementary groups without `gid`.
     pub groups: Vec<u32>,
-    /// The launcher's process id.
+    /// The launcher's process id, if a helper in a sandbox of its own needs a name by it; else 0.
     pub pid: u32,
     /// Version of the kernel, major and minor: uname(2).
     pub kernel: (u32, u32),
@@ -271,7 +271,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         helpers: Helpers::find(&wanted, env.get("PATH").map_or("", String::as_str)),
         top: paths.take_top(),
         system: if confined { paths::system() } else { Vec::new() },
-        pid: std::process::id(),
+        pid: if confined { std::process::id() } else { 0 },
         landlock: match sandbox.security.landlock {
             Requirement::Off => None,
             _ => crate::sys::landlock_version().ok(),
