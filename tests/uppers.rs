@@ -104,6 +104,19 @@ fn a_commit_puts_the_changes_onto_the_host_and_empties_the_layer() {
 }
 
 #[test]
+fn a_commit_names_the_paths_of_the_host() {
+    need!(userns());
+    let place = Place::new();
+    place.write("other/file", "old\n");
+    let from = format!("{},from={}", place.work().display(), place.dir.path().join("other").display());
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    place.sh(&["--overlay", &from, "--upper", "keep:one"], "echo new > file").ok();
+    let out = place.run(&["commit", "one"]).ok();
+    assert!(out.ends_with("/other/file\n"), "{out}");
+    assert_eq!(std::fs::read_to_string(place.dir.path().join("other/file")).unwrap(), "new\n");
+}
+
+#[test]
 fn chosen_paths_are_committed_and_the_rest_stays_in_the_layer() {
     need!(userns());
     let place = changed(SCRIPT);

@@ -18,12 +18,12 @@ use crate::sys::{self, Errno};
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What was, or would be, done.
 #[derive(Debug, Default)]
 pub struct Committed {
-    /// Paths that are now on the host as they are in the layer, or no longer there.
+    /// Paths on the host that are now as they are in the layer, or no longer there.
     pub done: Vec<(char, PathBuf)>,
     /// Paths that were left as they are on the host, since that has changed meanwhile, with the reason.
     pub conflicts: Vec<(PathBuf, String)>,
@@ -60,6 +60,7 @@ pub fn commit(upper: &Upper, only: &[PathBuf], dry: bool, step: &mut dyn FnMut()
             device,
             count: 0,
             index,
+            places: (&layer.path, lower),
             journal: &journal,
             step: &mut *step,
         };
@@ -88,6 +89,8 @@ struct Commit<'c> {
     count: u32,
     /// Index of the layer.
     index: usize,
+    /// Path of the overlay inside, and its directory on the host.
+    places: (&'c Path, &'c Path),
     journal: &'c Journal<'c>,
     step: &'c mut dyn FnMut(),
 }
@@ -118,10 +121,10 @@ impl Visitor for Commit<'_> {
         };
         (self.step)();
         match self.put(change) {
-            Ok(()) => self.out.done.push((letter, change.path.to_owned())),
-            Err(Stop::Conflict(why)) => self.out.conflicts.push((change.path.to_owned(), why)),
+            Ok(()) => self.out.done.push((letter, self.on_host(change.path))),
+            Err(Stop::Conflict(why)) => self.out.conflicts.push((self.on_host(change.path), why)),
             Err(Stop::Failed(Errno(libc::EOPNOTSUPP))) => {
-                self.out.left_out.push((change.path.to_owned(), "a socket or a device cannot be copied".into()));
+                self.out.left_out.push((self.on_host(change.path), "a socket or a device cannot be copied".into()));
             }
             Err(Stop::Failed(errno)) => return Err(at(change.path, "commit")(errno)),
         }
@@ -130,6 +133,12 @@ impl Visitor for Commit<'_> {
 }
 
 impl Commit<'_> {
+    /// The path on the host of a path inside.
+    fn on_host(&self, path: &Path) -> PathBuf {
+        let (inside, host) = self.places;
+        path.strip_prefix(inside).map_or_else(|_| path.to_owned(), |rest| host.join(rest))
+    }
+
     fn put(&mut self, change: &Change<'_>) -> std::result::Result<(), Stop> {
         // The directory that it lies in is one of the host's, unless that could not be made.
         let Some(host) = change.host else {
@@ -143,7 +152,7 @@ impl Commit<'_> {
         if let (Some((from, new)), Some((dir, old))) = (&change.new, &change.old)
             && self.is_there((*from, change.name, new), (*dir, change.name, old))?
         {
-            self.out.left_out.push((change.path.to_owned(), "it is there but for its owner and set-ID bits".into()));
+            self.out.left_out.push((self.on_host(change.path), "it is there but for its owner and set-ID bits".into()));
             return Ok(());
         }
         if is_conflict(new.as_ref(), old.as_ref(), self.made) {
@@ -156,7 +165,7 @@ impl Commit<'_> {
             && copy::permissions(new, old.as_ref()) != new.mode
         {
             let what = "the set-user-ID and set-group-ID bits are left out";
-            self.out.left_out.push((change.path.to_owned(), what.into()));
+            self.out.left_out.push((self.on_host(change.path), what.into()));
         }
         if self.dry {
             return Ok(());
