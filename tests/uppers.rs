@@ -429,6 +429,8 @@ impl Random {
                 11 => {
                     format!("[ -L {one} ] || [ -f {one} ] || chmod {} {one}", ["755", "700", "711", "750"][number % 4])
                 }
+                // What a copy of a directory into itself leaves depends on the order of its names.
+                _ if other.starts_with(&one) || one.starts_with(&other) => ":".to_owned(),
                 _ => format!("cp -a {one} {other}"),
             }
         };
