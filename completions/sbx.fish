@@ -42,7 +42,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -l device -d 'Allow a device: gpu,
 complete -c sbx -n "__fish_sbx_needs_command" -s u -l user -d 'User and group ids inside: self, root, UID:GID, or range' -r
 complete -c sbx -n "__fish_sbx_needs_command" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_needs_command" -l hostname -d 'Host name inside' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l tty -d 'Terminal: auto, pty (always a new one, in place of pipes and files), inherit or none' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l pids-limit -d 'Limit of the number of processes and threads' -r
@@ -89,7 +89,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l device -d 'Allow a devic
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s u -l user -d 'User and group ids inside: self, root, UID:GID, or range' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l hostname -d 'Host name inside' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l tty -d 'Terminal: auto, pty (always a new one, in place of pipes and files), inherit or none' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l pids-limit -d 'Limit of the number of processes and threads' -r
@@ -122,7 +122,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device -d 'Allow a devi
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s u -l user -d 'User and group ids inside: self, root, UID:GID, or range' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hostname -d 'Host name inside' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tty -d 'Terminal: auto, pty (always a new one, in place of pipes and files), inherit or none' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l pids-limit -d 'Limit of the number of processes and threads' -r
@@ -180,7 +180,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device -d 'Allow a 
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s u -l user -d 'User and group ids inside: self, root, UID:GID, or range' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l hostname -d 'Host name inside' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tty -d 'Terminal: auto, pty (always a new one, in place of pipes and files), inherit or none' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l pids-limit -d 'Limit of the number of processes and threads' -r

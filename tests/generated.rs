@@ -398,13 +398,52 @@ are kept.
 If one of the three standard streams is a terminal, the program gets a terminal of its own, and
 .B sbx
 copies between the two: the program can neither type into the caller's terminal nor read what is typed while the sandbox is in the
-background. ^C, ^Z and the window size work as without a sandbox.
+background. Streams that are pipes, files or sockets are handed over, and never read by
+.BR sbx .
+A closed stream becomes /dev/null.
+.PP
+The caller's terminal stays as it is for the other programs of the job, until the program changes the settings of its own, as editors and
+prompts for passwords do; it is set back when the program sets its own back. A line that was typed is read only once a process of the sandbox
+waits for it. So pagers behind a pipe, several sandboxes on one terminal
+.RB ( "make \-j" ", " "xargs \-P" ),
+^C, ^Z, ^\\, ^D, fg, bg, jobs in the background, the size of the window and typing ahead work as without a sandbox. If the caller's terminal hangs up, so
+does the program's.
+.PP
+What a program can notice all the same:
+.IP \(bu 2
+Its terminal is a pseudo-terminal, /dev/pts/0 as a rule, whose session PID 1 leads. It starts with the settings and the size of the
+caller's, without speed and parity. Requests to a console of the machine (keyboard, virtual terminals) fail.
+.IP \(bu 2
+What it leaves set is gone with its terminal: stty(1) and reset(1) in a sandbox do not change the caller's.
+.IP \(bu 2
+A line is handed to a program that waits in read(2), poll(2), select(2), epoll_wait(2) or their kin. One that looks for input without ever waiting,
+.RB ( "read \-t 0" ),
+finds none until it sets its terminal; from then on it gets every key. If
+.B sbx
+may not see what processes wait for (ptrace_scope 3 of Yama), they get every line at once, and what is typed ahead is lost.
+.IP \(bu 2
+Other settings of its terminal take effect on the caller's with the next output, or within half a second.
+.IP \(bu 2
+Numbers of processes, groups and sessions are those of its pid namespace.
+.PP
+SIGINT, SIGQUIT, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU and SIGCONT that are sent to
+.B sbx
+reach the program's whole process group, as shells and terminals send them; all others reach the program alone. When the program stops,
+.B sbx
+stops as well, for the shell to see, if one of the standard streams is a terminal. If ^C or ^\\ has ended the program,
+.B sbx
+ends by the same signal, so that scripts end, too.
+.PP
 .B \-\-tty inherit
-hands the caller's terminal over instead;
+hands the caller's terminal over instead, to a process group of the program's own, which has the terminal to itself until it ends: other programs of a
+pipeline cannot read it then.
 .B \-\-tty none
-gives none. With both, a stream that is the terminal has no name inside: tty(1) finds none. Pipes and files are passed as they are, except with
-.BR "\\-\\-tty pty" ,
-which puts a terminal in their place: it echoes, and ends lines with CR LF. A closed stream becomes /dev/null.
+gives no controlling terminal: a stream that is the caller's terminal can be read at any time, in the background, too. With both, that stream has no name
+inside: tty(1) finds none. At the end, the terminal's exclusive mode, line discipline and suspended output and its descriptors' flags are put back, and with
+.B none
+its settings.
+.B \-\-tty pty
+gives a new terminal even if no stream is one, in place of pipes and files: it echoes, and ends lines with CR LF.
 .SH "WITHOUT AN INIT"
 With
 .B \-\-as\-pid\-1

@@ -198,6 +198,7 @@ fn every_way_out_is_found_where_it_is_written() {
         ("[process]\nuser = \"root\"", Note, "id 0"),
         ("[process]\nuser = \"range\"", Weakens, "all subordinate ids"),
         ("[process]\ntty = \"inherit\"", Weakens, "the caller's terminal"),
+        ("[process]\ntty = \"none\"", Weakens, "the caller's terminal as a stream"),
         ("[process]\nenv_pass = [\"*\"]", Weakens, "the caller's whole environment"),
         ("[process]\nenv_pass = [\"GITHUB_TOKEN\"]", Weakens, "the caller's GITHUB_TOKEN"),
         ("[process]\nenv_pass = [\"AWS_*\"]", Weakens, "the caller's AWS_*"),

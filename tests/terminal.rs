@@ -48,9 +48,11 @@ fn a_new_size_of_the_window_reaches_the_program() {
 fn control_c_interrupts_the_program() {
     need!(userns());
     let place = Place::new();
-    let mut session = Session::start(&place, "$SBX -- /bin/sh -c 'echo ready; exec sleep 60'; echo status-$?");
+    let mut session = Session::shell(&place, "bash");
+    session.command("$SBX -- /bin/sh -c 'echo ready; exec sleep 60'");
     session.expect("ready");
-    session.send("\x03");
+    session.press("\x03");
+    session.command("echo status-$?");
     session.expect("status-130");
 }
 
@@ -159,10 +161,12 @@ fn a_terminal_that_nobody_reads_does_not_hold_sbx() {
 fn a_program_that_closes_its_terminal_finds_it_again() {
     need!(userns());
     let place = Place::new();
-    let script = "$SBX -- /bin/sh -c 'exec </dev/null >/dev/null 2>&1; sleep 0.5; echo back > /dev/tty; sleep 60'; echo status-$?";
-    let mut session = Session::start(&place, script);
+    let mut session = Session::shell(&place, "bash");
+    session
+        .command("$SBX -- /bin/sh -c 'exec </dev/null >/dev/null 2>&1; sleep 0.5; echo ba''ck > /dev/tty; sleep 60'");
     session.expect("back");
-    session.send("\x03");
+    session.press("\x03");
+    session.command("echo status-$?");
     session.expect("status-130");
 }
 

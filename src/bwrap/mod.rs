@@ -136,7 +136,7 @@ fn run(options: Options, prefix: &'static str) -> u8 {
             {
                 sys::die_by(signal);
             }
-            outcome.status()
+            outcome.end()
         }
         Err(error) => {
             let signal = i32::from(error.status) - i32::from(exit::SIGNALED);

@@ -3,16 +3,12 @@
 use super::failure::{At, Failure};
 use super::launcher::ask;
 use super::prepared::{Guard, Prepared, Session};
-use super::report::{Call, LENGTH, Message, Place};
+use super::report::{Call, Message, Place};
 use super::search::first_of;
-use super::{assemble, handover, lockdown};
-use crate::sys::{self, Errno, Mask, Poll, UnownedFd, Waited};
+use super::{assemble, handover, lockdown, reaper};
+use crate::sys::{self, Errno, Mask, Poll, UnownedFd};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
-
-/// After this time, the launcher and PID 1 drop the memory that waiting for the program does not need.
-pub const BEFORE_REST: Duration = Duration::from_millis(100);
 
 /// Runs the child to its end. Gives its exit status, which nobody uses: the program's status was sent as a message.
 pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result<i32, Failure> {
@@ -99,7 +95,7 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     if let Some(handover) = &prepared.lockdown.handover {
         handover::executed(handover)?;
     }
-    reap(prepared, socket, terminal, program)
+    reaper::reap(prepared, socket, terminal, program)
 }
 
 /// Makes the kernel kill this process when the launcher dies. The kernel clears that setting when ids change
@@ -244,9 +240,16 @@ fn session(prepared: &Prepared, terminal: Option<&OwnedFd>) -> Result<(), Failur
     if let Session::Inherit { .. } = prepared.process.session {
         return Ok(());
     }
-    sys::setsid().at(Place::Setup, Call::Setsid)?;
+    let place = Place::Setup;
+    sys::setsid().at(place, Call::Setsid)?;
     if let Some(terminal) = terminal {
-        sys::take_terminal(terminal.as_fd()).at(Place::Setup, Call::TakeTerminal)?;
+        sys::take_terminal(terminal.as_fd()).at(place, Call::TakeTerminal)?;
+        if let Some(start) = &prepared.process.terminal {
+            let found = sys::terminal_settings(terminal.as_fd()).at(place, Call::TerminalSettings)?;
+            let settings = found.with_modes_of(&start.settings);
+            sys::set_terminal(terminal.as_fd(), &settings).at(place, Call::TerminalSettings)?;
+            sys::set_window_size(terminal.as_fd(), &start.size).at(place, Call::TerminalSettings)?;
+        }
     }
     Ok(())
 }
@@ -276,12 +279,20 @@ fn become_program(
         if prepared.process.init {
             sys::own_process_group().at(place, Call::Setpgid)?;
         }
-        sys::take_foreground(terminal.as_fd()).at(place, Call::TakeForeground)?;
+        // In the background it is as the caller's job is: it stops when it reads its terminal.
+        if prepared.starts_in_foreground() {
+            sys::take_foreground(terminal.as_fd()).at(place, Call::TakeForeground)?;
+        }
         for (stream, on) in sys::STREAMS.into_iter().zip(streams) {
             if on {
                 sys::dup2(terminal.as_fd(), stream).at(place, Call::Dup2)?;
             }
         }
+    }
+    if let Session::Detached { own_group: true } = prepared.process.session
+        && prepared.process.init
+    {
+        sys::own_process_group().at(place, Call::Setpgid)?;
     }
     if let Session::Inherit { own_group: true, terminal } = prepared.process.session {
         // kill(0, ...) signals the whole process group, so the caller's processes must not be in the program's.
@@ -388,139 +399,6 @@ fn working_directory(prepared: &Prepared, socket: BorrowedFd<'_>) -> Result<usiz
         }
     }
     last.at(Place::Cwd, Call::Chdir).map(|()| 0)
-}
-
-/// The work of PID 1: reaps orphans, passes signals to the program, and exits when the program does; the kernel then
-/// kills what is left.
-fn reap(prepared: &Prepared, socket: &OwnedFd, terminal: Option<OwnedFd>, program: i32) -> Result<i32, Failure> {
-    let place = Place::Setup;
-    drop(terminal);
-    let signals = sys::child_descriptor().at(place, Call::Signalfd)?;
-    close_rest(prepared, socket.as_raw_fd(), signals.as_raw_fd())?;
-    lockdown::show(prepared, true)?;
-    if prepared.process.tells_start {
-        sys::send(socket.as_fd(), &Message::Started.encode(), None).at(place, Call::Send)?;
-    }
-    sys::phase("PID 1 is ready");
-    // The program runs: a failure from here on is not reported as a failed start, but ends the sandbox.
-    Ok(watch(prepared, socket, &signals, program).unwrap_or(i32::from(crate::exit::FAILED)))
-}
-
-/// The main loop of PID 1 while the program runs, and while what it left runs on. Gives the exit status of PID 1.
-fn watch(prepared: &Prepared, socket: &OwnedFd, signals: &OwnedFd, program: i32) -> Result<i32, Failure> {
-    let place = Place::Setup;
-    let timeout = i32::try_from(BEFORE_REST.as_millis()).ok();
-    let mut at_rest = false;
-    loop {
-        // Before the first poll: children may have ended before the descriptor for SIGCHLD was open.
-        if let Some(Ended { status, left }) = reap_children(prepared, socket.as_fd(), program)? {
-            if left {
-                outlast(signals)?;
-            }
-            return Ok(status);
-        }
-        let mut set = [signals.as_raw_fd(), socket.as_raw_fd(), prepared.descriptors.caller].map(Poll::read);
-        let waited = if at_rest { sys::poll_at_rest(&mut set, None) } else { sys::poll(&mut set, timeout) };
-        waited.at(place, Call::Poll)?;
-        // Nothing has happened for a while: until the next event, little memory is needed.
-        at_rest = !at_rest && !set.iter().any(|poll| poll.ready);
-        while sys::next_signal(signals.as_fd()).is_some() {}
-        // The launcher notices the caller's end, too, but not while it is stopped.
-        if set[2].ready || (set[1].ready && !handle_message(socket.as_fd(), program)) {
-            // The caller or the launcher is gone: the sandbox ends with it.
-            let _ = sys::kill(program, libc::SIGKILL);
-            return Ok(i32::from(crate::exit::FAILED));
-        }
-    }
-}
-
-/// Handles one message of the launcher; false if the launcher is gone.
-fn handle_message(socket: BorrowedFd<'_>, program: i32) -> bool {
-    let mut buffer = [0; LENGTH];
-    match sys::receive(socket, &mut buffer) {
-        Ok((length, _)) if length > 0 => {
-            match Message::decode(&buffer) {
-                Some(Message::Signal(signal)) => drop(sys::kill(program, signal)),
-                Some(Message::TellStart) => drop(sys::send_now(socket, &Message::Started.encode())),
-                _ => {}
-            }
-            true
-        }
-        _ => false,
-    }
-}
-
-/// The end of the program.
-struct Ended {
-    /// The exit status for PID 1.
-    status: i32,
-    /// Processes are left, with which PID 1 goes on.
-    left: bool,
-}
-
-/// Reaps children and reports state changes of the program to the launcher, the last of which is its end.
-fn reap_children(prepared: &Prepared, socket: BorrowedFd<'_>, program: i32) -> Result<Option<Ended>, Failure> {
-    loop {
-        let (pid, waited) = match sys::wait_any() {
-            Ok(Some(change)) => change,
-            Ok(None) => return Ok(None),
-            Err(errno) => return Err(errno).at(Place::Setup, Call::Wait),
-        };
-        if pid != program {
-            continue;
-        }
-        let (message, status) = match waited {
-            Waited::Exited(status) => (Message::Exited(status), Some(status)),
-            Waited::Signaled(signal) => (Message::Signaled(signal), Some(128 + signal)),
-            Waited::Stopped(signal) => (Message::Stopped(signal), None),
-            Waited::Continued => (Message::Continued, None),
-        };
-        let left = status.is_some() && prepared.process.keeps_background && others_run();
-        if left {
-            // Before the launcher learns of it, and ends.
-            sys::set_parent_death_signal(0).at(Place::Setup, Call::Prctl)?;
-            sys::send(socket, &Message::Left.encode(), None).at(Place::Setup, Call::Send)?;
-        }
-        sys::send(socket, &message.encode(), None).at(Place::Setup, Call::Send)?;
-        if let Some(status) = status {
-            sys::phase("the program");
-            return Ok(Some(Ended { status, left }));
-        }
-    }
-}
-
-/// Reaps children; gives whether there are others that run. All processes of the pid namespace are descendants of its PID
-/// 1, and become its children when their parents end.
-fn others_run() -> bool {
-    loop {
-        match sys::wait_any() {
-            Ok(Some(_)) => {}
-            Ok(None) => return true,
-            Err(_) => return false,
-        }
-    }
-}
-
-/// Waits for the end of all processes that the program left.
-fn outlast(signals: &OwnedFd) -> Result<(), Failure> {
-    while others_run() {
-        sys::poll_at_rest(&mut [Poll::read(signals.as_raw_fd())], None).at(Place::Setup, Call::Poll)?;
-        while sys::next_signal(signals.as_fd()).is_some() {}
-    }
-    Ok(())
-}
-
-/// Closes the descriptors that PID 1 does not need: they would be visible in /proc/1/fd, and keep pipes of the caller
-/// open.
-fn close_rest(prepared: &Prepared, socket: i32, signals: i32) -> Result<(), Failure> {
-    let mut keep = prepared.descriptors.held.take();
-    keep.push(socket);
-    keep.push(signals);
-    if prepared.descriptors.caller >= 0 {
-        keep.push(prepared.descriptors.caller);
-    }
-    keep.sort_unstable();
-    sys::close_all_but(&keep).at(Place::Setup, Call::CloseRange)
 }
 
 #[cfg(test)]

@@ -11,18 +11,19 @@ mod lockdown;
 mod overlay;
 mod prepared;
 mod procfs;
+mod reaper;
 mod report;
 mod search;
 mod trial;
 mod view;
 
 pub use handover::{NAME as EXEC, run as execute};
-pub use init::BEFORE_REST;
 pub use prepared::{
     Capabilities, Descriptors, Guard, Handover, Landlock, Lockdown, MountSource, Namespaces, Overlay, Prepared,
-    ProcCover, Process, Scratch, Session, Step, StepAction, Strings, TargetState, UpperDirs, ViewSteps,
+    ProcCover, Process, Scratch, Session, Step, StepAction, Strings, TargetState, Terminal, UpperDirs, ViewSteps,
 };
 pub use procfs::{EMPTY_DIR, EMPTY_FILE};
+pub use reaper::BEFORE_REST;
 pub use report::{Call, LENGTH as LENGTH_OF_MESSAGE, LENGTH_OF_TEXT, Message, Place};
 pub use trial::{Trial, attempt};
 

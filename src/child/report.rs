@@ -83,6 +83,7 @@ calls! {
     Setpgid = "setpgid",
     TakeTerminal = "ioctl TIOCSCTTY",
     TakeForeground = "tcsetpgrp",
+    TerminalSettings = "ioctl TCSETS2 or TIOCSWINSZ",
     Stat = "fstat",
     EnterCgroup = "write to cgroup.procs",
     Keyctl = "keyctl KEYCTL_JOIN_SESSION_KEYRING",
@@ -140,6 +141,12 @@ pub enum Message {
     TellStart,
     /// From the launcher: send this signal to the program.
     Signal(i32),
+    /// From the launcher: send this signal to the program's process group, and SIGCONT and SIGHUP also to the group that is, or was last, in the
+    /// foreground of its terminal.
+    SignalGroup(i32),
+    /// From the launcher: the program's terminal is in the foreground of the caller's job, or no more. In the background, PID 1 is
+    /// its foreground group, so that others stop when they read it.
+    Foreground(bool),
     /// The program starts in the working directory with this index, since those before it cannot be entered.
     Elsewhere(u32),
     /// In the step of the view with this index, the topmost mount has its attributes, but the mounts below it do not.
@@ -200,6 +207,8 @@ impl Message {
             Message::Found => [13, 0, 0, 0],
             Message::TellStart => [14, 0, 0, 0],
             Message::Left => [15, 0, 0, 0],
+            Message::SignalGroup(signal) => [16, signal, 0, 0],
+            Message::Foreground(on) => [17, i32::from(on), 0, 0],
         };
         let mut bytes = [0; LENGTH];
         for (chunk, number) in bytes.chunks_exact_mut(4).zip(numbers) {
@@ -244,6 +253,8 @@ impl Message {
             13 => Message::Found,
             14 => Message::TellStart,
             15 => Message::Left,
+            16 => Message::SignalGroup(a),
+            17 => Message::Foreground(a != 0),
             _ => return None,
         })
     }
@@ -261,8 +272,15 @@ mod tests {
             let message = Message::Failed { place, call: Call::Poll, errno: Errno(22) };
             assert_eq!(Message::decode(&message.encode()), Some(message));
         }
-        for message in [Message::Ready, Message::Left, Message::Stopped(19), Message::Exited(255), Message::Signaled(9)]
-        {
+        for message in [
+            Message::Ready,
+            Message::Left,
+            Message::SignalGroup(2),
+            Message::Foreground(true),
+            Message::Stopped(19),
+            Message::Exited(255),
+            Message::Signaled(9),
+        ] {
             assert_eq!(Message::decode(&message.encode()), Some(message));
         }
         assert_eq!(Message::decode(b"short"), None);

@@ -229,7 +229,7 @@ pub struct Sandbox {
     /// Host name inside
     #[arg(long, value_name = "NAME")]
     pub hostname: Option<OsString>,
-    /// Terminal: auto, pty (always a new one, in place of pipes and files), inherit or none
+    /// Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none
     #[arg(long, value_name = "HOW")]
     pub tty: Option<OsString>,
     /// End the program after this time, e.g. 90s or 10m

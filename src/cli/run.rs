@@ -15,7 +15,7 @@ pub(super) fn main(args: &args::Run) -> u8 {
     let stats = args.sandbox.stats.as_ref().map(|format| format == "json");
     let mut status = Status { quiet: args.quiet, stats, ..Status::default() };
     match run(args, &mut status) {
-        Ok(outcome) => outcome.status(),
+        Ok(outcome) => outcome.end(),
         Err(mut error) => {
             if let Some(word) = args.program.first().and_then(|program| program.to_str())
                 && error.status == exit::NOT_FOUND

@@ -20,13 +20,13 @@ mod prepare;
 mod prepared;
 mod process;
 mod receipt_file;
-mod relay;
 mod running;
 mod session;
 mod signals;
 mod sources;
 mod status;
 mod supervise;
+mod terminal;
 mod trial;
 mod uppers;
 mod wayland;
@@ -66,5 +66,5 @@ pub fn start<'p>(plan: &'p Plan, status: &mut dyn Events) -> Result<Running<'p>>
     let born = born::Born::new(prepared)?;
     let mapped = mapped::Mapped::new(born, status)?;
     let helped = helped::Helped::new(mapped, status)?;
-    Ok(Running::new(helped))
+    Running::new(helped)
 }

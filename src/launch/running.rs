@@ -12,10 +12,10 @@ use crate::error::Result;
 pub struct Running<'p>(Supervisor<'p>);
 
 impl<'p> Running<'p> {
-    pub(super) fn new(helped: Helped<'p>) -> Running<'p> {
+    pub(super) fn new(helped: Helped<'p>) -> Result<Running<'p>> {
         let Helped(mut supervisor) = helped;
-        supervisor.begin();
-        Running(supervisor)
+        supervisor.begin()?;
+        Ok(Running(supervisor))
     }
 
     /// Waits for the program's end, forwards signals and the terminal's input meanwhile, and removes what is left.

@@ -1,6 +1,6 @@
 //! The program's session, process group and terminal.
 
-use super::relay::stream;
+use super::terminal::stream;
 use crate::child::Session;
 use crate::plan::Plan;
 use crate::spec::Tty;
@@ -8,9 +8,15 @@ use crate::sys;
 
 /// Decides the program's session and terminal by what the standard streams are.
 pub(super) fn session(plan: &Plan) -> Session {
+    // A program that shares everything with the caller needs no look at the streams.
+    if plan.process.tty == Tty::Shared {
+        return Session::Inherit { own_group: false, terminal: None };
+    }
     let terminals = [0, 1, 2].map(|number| sys::is_terminal(stream(number)));
+    let any = terminals.contains(&true);
     match plan.process.tty {
-        Tty::None => Session::Detached,
+        // With a terminal there are keys that stop a job: they stop no process group whose parents are all in it.
+        Tty::None => Session::Detached { own_group: any },
         Tty::Shared => Session::Inherit { own_group: false, terminal: None },
         // In the background the terminal is not ours to hand over; the program then stays in our process group, which the shell
         // knows. Otherwise it has one of its own, so that it cannot signal ours.
@@ -21,8 +27,8 @@ pub(super) fn session(plan: &Plan) -> Session {
             }
             Some(_) => Session::Inherit { own_group: false, terminal: None },
         },
-        Tty::Pty => Session::Pty(if terminals.contains(&true) { terminals } else { [true; 3] }),
-        Tty::Auto if terminals.contains(&true) => Session::Pty(terminals),
-        Tty::Auto => Session::Detached,
+        Tty::Pty => Session::Pty(if any { terminals } else { [true; 3] }),
+        Tty::Auto if any => Session::Pty(terminals),
+        Tty::Auto => Session::Detached { own_group: false },
     }
 }

@@ -165,7 +165,7 @@ impl Events for Status {
     fn exited(&mut self, outcome: &Outcome) {
         let (cause, signal) = match outcome {
             Outcome::Exited(_) => ("exited", None),
-            Outcome::Signaled(signal) => ("signal", Some(*signal)),
+            Outcome::Signaled(signal) | Outcome::Interrupted(signal) => ("signal", Some(*signal)),
             Outcome::TimedOut => ("timeout", None),
             Outcome::Killed => ("killed", None),
         };

@@ -55,6 +55,14 @@ pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
         );
         found.push(verdict.at(&origins.of("process.tty", ""), "the caller's terminal"));
     }
+    if sandbox.process.tty == Tty::None {
+        let verdict = weakens(
+            1.5,
+            "if you start it in a terminal without redirecting its input, it reads what is typed there, in the background, too",
+            "process.tty = \"auto\", which gives a terminal of its own",
+        );
+        found.push(verdict.at(&origins.of("process.tty", ""), "the caller's terminal as a stream"));
+    }
     for device in &sandbox.devices {
         if let Some(verdict) = device_verdict(&device.name) {
             let kind = if device.name.starts_with('/') { "the device" } else { "devices of the class" };

@@ -115,11 +115,11 @@ pub enum Tty {
     /// A pseudoterminal of its own if the caller's terminal would be shared.
     #[default]
     Auto,
-    /// Always a pseudoterminal of its own.
+    /// A pseudoterminal of its own, in place of pipes and files if no stream is a terminal.
     Pty,
     /// The caller's terminal.
     Inherit,
-    /// No terminal: a session of its own without one.
+    /// No controlling terminal: a session of its own without one. Streams are handed over.
     None,
     /// The caller's terminal, session and process group, as for a program started without a sandbox.
     Shared,

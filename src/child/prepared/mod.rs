@@ -9,7 +9,7 @@ mod view;
 pub use descriptors::Descriptors;
 pub use lockdown::{Capabilities, Handover, Landlock, Lockdown};
 pub use namespaces::Namespaces;
-pub use process::{Process, Session, Strings};
+pub use process::{Process, Session, Strings, Terminal};
 pub use view::{MountSource, Overlay, ProcCover, Scratch, Step, StepAction, TargetState, UpperDirs, ViewSteps};
 
 /// Everything that the child needs, grouped by use.
@@ -41,6 +41,12 @@ pub enum Guard {
 }
 
 impl Prepared {
+    /// Whether the program's process group is the foreground group of its pseudo-terminal from the start. Without an init nobody could
+    /// change that later.
+    pub(super) fn starts_in_foreground(&self) -> bool {
+        !self.process.init || self.process.terminal.is_none_or(|terminal| terminal.foreground)
+    }
+
     /// Whether this guard is on.
     #[cfg(feature = "guards-off")]
     pub(super) fn has(&self, guard: Guard) -> bool {

@@ -2,7 +2,7 @@
 
 pub use crate::sys::Strings;
 
-use crate::sys::Resource;
+use crate::sys::{Resource, Termios, WindowSize};
 use std::ffi::CString;
 
 /// The program, and how it is started.
@@ -15,6 +15,8 @@ pub struct Process {
     pub keeps_background: bool,
     /// The program's session and terminal.
     pub session: Session,
+    /// What the program's pseudo-terminal starts with; none if it starts as the kernel makes it.
+    pub terminal: Option<Terminal>,
     /// Descriptor to read from before exec (`--block-fd`).
     pub block_fd: Option<i32>,
     /// Resource limits: resource, soft limit, hard limit. `None` is no limit.
@@ -51,5 +53,19 @@ pub enum Session {
         terminal: Option<i32>,
     },
     /// A new session without a terminal.
-    Detached,
+    Detached {
+        /// Whether the program leads a process group of its own, rather than being in that of PID 1.
+        own_group: bool,
+    },
+}
+
+/// The state in which a pseudo-terminal starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terminal {
+    /// Its settings. Those of a line, such as its speed, are left alone.
+    pub settings: Termios,
+    /// The size of its window.
+    pub size: WindowSize,
+    /// The program's process group is the foreground group from the start.
+    pub foreground: bool,
 }

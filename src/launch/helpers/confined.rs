@@ -52,7 +52,7 @@ impl Confined {
         plan.process.args.extend(args);
         plan.process.descriptors = Descriptors::Only(inherited.iter().map(AsRawFd::as_raw_fd).chain(moved).collect());
         let state = CallerState { ignores_sigpipe: false, wants_child: false, wants_start: false, caller: -1 };
-        let mut given = prepare(&plan, Session::Detached, &state, None)?;
+        let mut given = prepare(&plan, Session::Detached { own_group: false }, &state, None)?;
         given.descriptors.moves = moves;
         let flags = namespaces::flags(plan.namespaces.private.iter().copied());
         let run = || -> i32 {

@@ -5,6 +5,7 @@ use super::strings::{cstring, cstrings};
 use crate::child::{Process, Session, Strings};
 use crate::error::{Error, Result};
 use crate::exit;
+use crate::launch::terminal;
 use crate::plan::Plan;
 use crate::sys;
 use std::ffi::{CString, OsStr, OsString};
@@ -23,6 +24,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState) -> Res
             || matches!(session, Session::Pty(_) | Session::Inherit { terminal: Some(_), .. }),
         keeps_background: wanted.keeps_background,
         session,
+        terminal: if let Session::Pty(_) = session { terminal::initial() } else { None },
         block_fd: wanted.block_fd,
         rlimits: rlimits.filter_map(|limit| Some((resource(limit.name)?, limit.soft, limit.hard))).collect(),
         cwd: cstrings(&wanted.cwd)?,

@@ -17,16 +17,16 @@ impl Supervisor<'_> {
             self.turn(status)?;
         }
         let init = self.sandbox.given.process.init;
-        let left = self.left && self.outcome.is_some();
+        let goes_on = self.goes_on && self.outcome.is_some();
         // PID 1 only has to end now. It must not keep the launcher waiting, should the program have made it send its
         // last message.
-        if init && !left {
+        if init && !goes_on {
             self.sandbox.first.signal(libc::SIGKILL);
         }
         if let Some(victims) = &mut self.victims {
             victims.last();
         }
-        let end = if left {
+        let end = if goes_on {
             self.sandbox.first.leave();
             None
         } else {
@@ -35,13 +35,21 @@ impl Supervisor<'_> {
         sys::phase("the end of PID 1 and the mounts");
         self.take_back();
         self.finish();
-        if let Some((tty, settings)) = self.settings.take().filter(|(tty, _)| sys::in_foreground(*tty)) {
-            let _ = sys::set_terminal(tty, &settings);
+        if let Some(left) = self.left.take() {
+            left.put_back();
+        }
+        if let Some(shared) = self.shared.take() {
+            shared.take_back();
         }
         self.helpers.clear();
         // Without an init the program was the first process itself.
         Ok(match (self.outcome, end) {
             _ if self.timed_out => Outcome::TimedOut,
+            (Some(Outcome::Signaled(signal)), _) | (None, Some(Waited::Signaled(signal)))
+                if self.interrupted == Some(signal) =>
+            {
+                Outcome::Interrupted(signal)
+            }
             (Some(outcome), _) => outcome,
             (None, Some(Waited::Exited(status))) if !init => Outcome::Exited(status),
             (None, Some(Waited::Signaled(signal))) if !init => Outcome::Signaled(signal),

@@ -7,7 +7,7 @@ use crate::launch::events::Events;
 use crate::launch::message::{Received, receive};
 use crate::launch::outcome::Outcome;
 use crate::launch::uppers::Uppers;
-use crate::launch::{relay, wording};
+use crate::launch::{terminal, wording};
 use crate::sys;
 use std::os::fd::AsFd;
 use std::time::Instant;
@@ -34,7 +34,7 @@ impl Supervisor<'_> {
                 if let (Some(master), Session::Pty(_)) = (fd, self.sandbox.given.process.session) {
                     match self.state {
                         State::SettingUp => self.terminal = Some(master),
-                        State::Starting => self.relay.start(master),
+                        State::Starting => self.start_relay(master)?,
                         State::Started | State::Alone | State::Over => {}
                     }
                 }
@@ -48,7 +48,7 @@ impl Supervisor<'_> {
             }
             Some(Message::Found) => self.found = text,
             Some(Message::Partly(index)) => status.partly(index as usize),
-            Some(Message::Left) => self.left = true,
+            Some(Message::Left) => self.goes_on = true,
             Some(Message::Stopped(signal)) => self.on_stop(signal),
             // The last message: PID 1 ends after it.
             Some(Message::Exited(status)) => self.end_with(Outcome::Exited(status)),
@@ -68,7 +68,7 @@ impl Supervisor<'_> {
         self.state = State::Started;
         status.started(self.sandbox.first.pid());
         if let (Session::Inherit { terminal: Some(_), .. }, Some(tty)) =
-            (self.sandbox.given.process.session, relay::tty())
+            (self.sandbox.given.process.session, terminal::tty())
         {
             self.group = Some(sys::foreground_group(tty)).filter(|_| !sys::in_foreground(tty));
         }

@@ -2,6 +2,7 @@
 //! limit, from the creation of the first process to its end.
 
 mod end;
+mod jobs;
 mod messages;
 mod signals;
 
@@ -12,20 +13,18 @@ use super::events::Events;
 use super::helpers::{self, Helper};
 use super::outcome::Outcome;
 use super::portal_caller::CallerFile;
-use super::relay::{Relay, tty};
 use super::signals::is_end;
 use super::sources::Sources;
+use super::terminal::{End, Foreground, Left, Relay};
 use super::uppers::Uppers;
 use super::wayland;
 use crate::child::{self, Message, Session};
 use crate::error::{Error, Result};
 use crate::plan::{HelperSpec, Loss, Phase};
-use crate::sys::{self, Poll, Termios, UnownedFd};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use crate::spec::Tty;
+use crate::sys::{self, Poll, UnownedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
-
-/// Interval at which a job in the background checks whether it is in the foreground.
-const BACKGROUND: Duration = Duration::from_millis(200);
 
 /// Time between SIGTERM and SIGKILL when the program's time limit is over.
 const GRACE: Duration = Duration::from_secs(2);
@@ -80,16 +79,23 @@ pub(super) struct Supervisor<'p> {
     early: Vec<sys::Arrived>,
     /// Tracks the OOM killer's victims, if memory is counted.
     victims: Option<Victims>,
-    /// The caller's terminal and its settings, which are restored at the end: a program without a controlling terminal
-    /// may still have it as a stream, and change them.
-    settings: Option<(BorrowedFd<'static>, Termios)>,
+    /// The state of the caller's terminal that was handed over to the program.
+    left: Option<Left>,
+    /// The caller's terminal, of which the program's process group may have been left in the foreground.
+    shared: Option<Foreground>,
     /// The program's process group, if it is in the foreground of the caller's terminal.
     group: Option<i32>,
+    /// The program's terminal is in the foreground, as PID 1 was told last.
+    foreground: bool,
+    /// The caller's terminal has told sbx's process group to stop: ^Z, or a read in the background.
+    stopped_by_terminal: bool,
+    /// The last signal by which a key of the caller's terminal interrupted sbx's process group: SIGINT or SIGQUIT.
+    interrupted: Option<i32>,
     /// What was found in the way of the operation that the next message reports as failed.
     found: Option<String>,
     outcome: Option<Outcome>,
     /// PID 1 goes on with what the program left.
-    left: bool,
+    goes_on: bool,
     /// When the program's time is over; once it is (`timed_out`), when the program is killed.
     deadline: Option<Instant>,
     timed_out: bool,
@@ -120,11 +126,15 @@ impl<'p> Supervisor<'p> {
             terminal: None,
             early: Vec::new(),
             victims: None,
-            settings: None,
+            left: None,
+            shared: None,
             group: None,
+            foreground: true,
+            stopped_by_terminal: false,
+            interrupted: None,
             found: None,
             outcome: None,
-            left: false,
+            goes_on: false,
             deadline: None,
             timed_out: false,
             rest: None,
@@ -147,12 +157,12 @@ impl<'p> Supervisor<'p> {
 
     /// Adds the descriptors to poll, in the order in which their events are handled: one line for each.
     fn watch(&self, sources: &mut Sources<Handler<'p>>) {
-        let [input, master, output] = self.relay.wants();
+        let [input, program, output] = self.relay.wants();
         // memory.events polls as an error when it has changed.
         sources.add(Poll::end(self.victims.as_ref().map_or(-1, Victims::fd)), Self::on_memory_event);
-        sources.add(input, |supervisor, _| supervisor.on_terminal([true, false, false]));
-        sources.add(master, |supervisor, _| supervisor.on_terminal([false, true, false]));
-        sources.add(output, |supervisor, _| supervisor.on_terminal([false, false, true]));
+        sources.add(input, |supervisor, _| supervisor.on_terminal(End::Input));
+        sources.add(program, |supervisor, _| supervisor.on_terminal(End::Program));
+        sources.add(output, |supervisor, _| supervisor.on_terminal(End::Output));
         sources.add(Poll::read(self.awaited.map_or(-1, |awaited| awaited.fd)), Self::on_awaited);
         sources.add(Poll::read(self.sandbox.caller.as_ref().map_or(-1, AsRawFd::as_raw_fd)), Self::on_caller_exit);
         match self.state {
@@ -268,19 +278,34 @@ impl<'p> Supervisor<'p> {
     }
 
     /// Ends the set-up: from here on the first process needs the launcher no more, and the program's time runs.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self) -> Result<()> {
         self.state = State::Starting;
         self.sandbox.uppers.iter_mut().for_each(Uppers::keep_from_now);
         if let Some(master) = self.terminal.take() {
-            self.relay.start(master);
+            self.start_relay(master)?;
         }
-        let terminal = (self.sandbox.given.process.session == Session::Detached).then(tty).flatten();
-        self.settings = terminal.and_then(|tty| Some((tty, sys::terminal_settings(tty).ok()?)));
+        self.left = match self.sandbox.given.process.session {
+            Session::Detached { own_group: true } => Left::now(true),
+            Session::Inherit { own_group: true, terminal: Some(_) } => Left::now(false),
+            _ => None,
+        };
+        if self.sandbox.plan.process.tty == Tty::Shared {
+            self.shared = Foreground::now();
+        }
         self.victims = self.sandbox.cgroup.as_ref().and_then(|cgroup| cgroup.victims(self.sandbox.first.pid()));
         self.deadline = self.sandbox.plan.process.timeout.map(|timeout| Instant::now() + timeout);
         if !self.sandbox.given.process.tells_start {
             self.rest = Some(Instant::now() + child::BEFORE_REST);
         }
+        Ok(())
+    }
+
+    /// Starts to relay the program's terminal, which has this master.
+    fn start_relay(&mut self, master: OwnedFd) -> Result<()> {
+        let Born { given, first, .. } = &self.sandbox;
+        let start = given.process.terminal.as_ref();
+        self.foreground = start.is_none_or(|terminal| terminal.foreground);
+        self.relay.start(master, start, first.pid(), given.process.init)
     }
 
     /// Whether the program was executed, so far as that is known.
@@ -290,7 +315,7 @@ impl<'p> Supervisor<'p> {
 
     /// Milliseconds until [`Supervisor::clock`] has something to do; none if it never has.
     fn patience(&self) -> Option<i32> {
-        let look = self.relay.waits().then(|| Instant::now() + BACKGROUND);
+        let look = self.relay.next_look();
         let pending = self.pending_termination.map(|(end, _)| end).filter(|_| !self.started());
         let awaited = self.awaited.and_then(|awaited| awaited.until);
         let next = [self.deadline, self.rest, look, pending, awaited].into_iter().flatten().min()?;
@@ -307,9 +332,8 @@ impl<'p> Supervisor<'p> {
             self.outcome = Some(Outcome::Signaled(signal));
             self.kill(libc::SIGKILL);
         }
-        if self.relay.waits() {
-            self.relay.resume();
-        }
+        self.follow_foreground();
+        self.relay.look();
         if self.rest.is_some_and(|rest| Instant::now() >= rest) {
             self.rest = None;
             self.at_rest = true;
@@ -343,9 +367,11 @@ impl<'p> Supervisor<'p> {
         Ok(())
     }
 
-    /// Relays the terminal's input and output: those of the descriptors of [`Relay::wants`] that are ready.
-    fn on_terminal(&mut self, ends: [bool; 3]) -> Result<()> {
-        self.relay.pump(ends);
+    /// Relays the terminal's input and output at an end that is ready.
+    fn on_terminal(&mut self, end: End) -> Result<()> {
+        if self.relay.pump(end) {
+            self.on_hang_up();
+        }
         Ok(())
     }
 

@@ -1,13 +1,11 @@
-//! Handles the launcher's signals, most of which are forwarded to the program, and job control.
+//! Handles the launcher's signals, most of which are forwarded to the program.
 
 use super::{State, Supervisor};
 use crate::child::{Message, Session};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::launch::events::Events;
-use crate::launch::relay::tty;
 use crate::launch::signals::is_end;
-use crate::spec::Tty;
 use crate::sys;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -48,9 +46,20 @@ impl Supervisor<'_> {
     }
 
     fn on_signal(&mut self, arrived: sys::Arrived, status: &mut dyn Events) {
-        let shared = matches!(self.sandbox.given.process.session, Session::Inherit { .. });
+        let session = self.sandbox.given.process.session;
+        let shared = matches!(session, Session::Inherit { .. });
+        let key = !arrived.from_process && matches!(arrived.signal, libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP);
         match arrived.signal {
-            libc::SIGCHLD | libc::SIGPIPE | libc::SIGTTOU | libc::SIGTTIN => {}
+            libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU if !arrived.from_process => self.stopped_by_terminal = true,
+            signal if key => self.interrupted = Some(signal),
+            _ => {}
+        }
+        match arrived.signal {
+            libc::SIGCHLD | libc::SIGPIPE => {}
+            // The terminal tells its foreground group, of which a program in another session is no part.
+            libc::SIGWINCH if matches!(session, Session::Detached { own_group: true }) => {
+                self.kill_group(libc::SIGWINCH)
+            }
             libc::SIGWINCH => self.relay.resize(),
             libc::SIGUSR1 if self.sandbox.plan.resources.stats => status.figures(&self.figures(), false),
             libc::SIGCONT => self.go_on(),
@@ -63,54 +72,26 @@ impl Supervisor<'_> {
                     // The program may have started long ago, without a message.
                     let _ = sys::send_now(self.sandbox.socket.as_fd(), &Message::TellStart.encode());
                 }
-                self.kill(signal);
+                self.hand_on(signal);
                 self.pending_termination.get_or_insert((Instant::now() + TERMINATION_GRACE, signal));
             }
+            // The program's own terminal sends it on, to the group that is in the foreground there.
+            signal if key && self.relay.signal(signal) => {}
+            libc::SIGHUP if self.relay.hang_up() => self.on_hang_up(),
             signal => {
-                self.skip_final_output |= is_end(signal);
-                self.kill(signal);
+                self.skip_final_output |= is_end(signal) && !key;
+                self.hand_on(signal);
             }
         }
     }
 
-    /// The program was stopped. If that is job control on the launcher's terminal, the launcher stops as well, for the
-    /// shell to see. A program that stops itself otherwise must not stop the launcher's time limit and signals.
-    pub(super) fn on_stop(&mut self, signal: i32) {
-        let job_control = matches!(signal, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
-        // A program in the launcher's process group is stopped together with it, by the terminal.
-        let ours = self.sandbox.plan.process.tty == Tty::Shared;
-        if !job_control || ours || tty().is_none() || self.sandbox.given.process.session == Session::Detached {
-            return;
-        }
-        // A program may stop itself to stop the time limit: if there is one, a timer wakes the launcher. A user has
-        // only so many timers, and the program may have used them all; without one the launcher does not stop.
-        let alarm =
-            self.deadline.map(|deadline| sys::continue_after(deadline.saturating_duration_since(Instant::now())));
-        if matches!(alarm, Some(None)) {
-            return;
-        }
-        self.take_back();
-        self.relay.suspend();
-        sys::stop_self();
-        drop(alarm);
-        self.go_on();
-    }
-
-    /// SIGCONT has come: the program goes on, in the foreground with the terminal, in the background without.
-    fn go_on(&mut self) {
-        if let (Some(group), Some(tty)) = (self.group, tty().filter(|tty| sys::in_foreground(*tty))) {
-            let _ = sys::give_foreground(tty, group);
-        }
-        self.relay.resume();
-        self.kill(libc::SIGCONT);
-    }
-
-    /// Takes the terminal back from the program's process group.
-    pub(super) fn take_back(&self) {
-        if let (Some(group), Some(tty)) = (self.group, tty())
-            && sys::foreground_group(tty) == group
-        {
-            let _ = sys::take_foreground(tty);
+    /// Hands a signal on to the program, or to its whole process group if that is whom a shell or a terminal would have sent it.
+    fn hand_on(&self, signal: i32) {
+        match signal {
+            libc::SIGINT | libc::SIGQUIT | libc::SIGHUP => self.kill_group(signal),
+            // Another process of sbx's group has read the terminal in the background, which stops them all.
+            libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => self.kill_group(signal),
+            _ => self.kill(signal),
         }
     }
 }

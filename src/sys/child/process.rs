@@ -163,6 +163,11 @@ pub fn setsid() -> Result<()> {
     Ok(())
 }
 
+/// getpgrp(2): the process group of this process.
+pub fn process_group() -> i32 {
+    nix::unistd::getpgrp().as_raw()
+}
+
 /// setpgid(2): makes this process the leader of a new process group.
 pub fn own_process_group() -> Result<()> {
     Ok(nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?)

@@ -1,11 +1,75 @@
-//! The program's pseudo-terminal.
+//! Terminals: settings, window size, the controlling terminal and its foreground process group (ioctl_tty(2)).
 
 use super::descriptor::owned;
 use crate::sys::errno::{Result, done};
+use nix::unistd::{Pid, tcgetpgrp, tcsetpgrp};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-/// Unlocks a new pseudo-terminal and opens its slave end without a path: TIOCSPTLCK, TIOCGPTPEER (Linux 4.13) of
-/// ioctl_tty(2).
+/// The settings of a terminal: the kernel's struct termios2 (asm-generic/termbits.h), on x86-64 and aarch64. Not the C library's, which
+/// leaves out speeds that it does not know.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Termios {
+    pub(in crate::sys) input: u32,
+    pub(in crate::sys) output: u32,
+    pub(in crate::sys) control: u32,
+    pub(in crate::sys) local: u32,
+    pub(in crate::sys) discipline: u8,
+    pub(in crate::sys) characters: [u8; 19],
+    pub(in crate::sys) speeds: [u32; 2],
+}
+
+impl Termios {
+    /// The input, output and local modes and the characters of `other`, on this line: its speed, size of characters and parity stay.
+    #[must_use]
+    pub fn with_modes_of(&self, other: &Termios) -> Termios {
+        let Termios { input, output, local, characters, .. } = *other;
+        Termios { input, output, local, characters, ..*self }
+    }
+}
+
+/// TCGETS2 of ioctl_tty(2).
+const GET_SETTINGS: libc::Ioctl = 0x802c_542au32 as libc::Ioctl;
+/// TCSETS2 of ioctl_tty(2).
+const SET_SETTINGS: libc::Ioctl = 0x402c_542bu32 as libc::Ioctl;
+
+/// The size of a terminal's window: struct winsize of ioctl_tty(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowSize {
+    /// Rows, columns, width and height in pixels; 0 is not known.
+    pub(in crate::sys) numbers: [u16; 4],
+}
+
+/// The settings of a terminal. EIO: the terminal has hung up.
+pub fn terminal_settings(fd: BorrowedFd<'_>) -> Result<Termios> {
+    let mut settings = Termios::default();
+    // SAFETY: TCGETS2 writes one struct termios2, whose layout `Termios` has.
+    done(unsafe { libc::ioctl(fd.as_raw_fd(), GET_SETTINGS, &raw mut settings) })?;
+    Ok(settings)
+}
+
+/// Sets the settings of a terminal without waiting for its output, which may never drain. Pending output was processed, by the old
+/// settings, when it was written.
+pub fn set_terminal(fd: BorrowedFd<'_>, settings: &Termios) -> Result<()> {
+    // SAFETY: TCSETS2 reads one struct termios2, whose layout `Termios` has.
+    done(unsafe { libc::ioctl(fd.as_raw_fd(), SET_SETTINGS, &raw const *settings) })
+}
+
+/// The size of a terminal's window: TIOCGWINSZ.
+pub fn window_size(fd: BorrowedFd<'_>) -> Result<WindowSize> {
+    let mut size = WindowSize { numbers: [0; 4] };
+    // SAFETY: TIOCGWINSZ writes one struct winsize, which is four numbers of 16 bits.
+    done(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size.numbers) })?;
+    Ok(size)
+}
+
+/// Sets the size of a terminal's window: TIOCSWINSZ. If it changes, the foreground process group gets SIGWINCH.
+pub fn set_window_size(fd: BorrowedFd<'_>, size: &WindowSize) -> Result<()> {
+    // SAFETY: TIOCSWINSZ reads one struct winsize, which is four numbers of 16 bits.
+    done(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCSWINSZ, &raw const size.numbers) })
+}
+
+/// Unlocks a new pseudo-terminal and opens its slave end without a path: TIOCSPTLCK, TIOCGPTPEER (Linux 4.13).
 pub fn open_peer(master: BorrowedFd<'_>) -> Result<OwnedFd> {
     let (master, unlock) = (master.as_raw_fd(), 0 as libc::c_int);
     // SAFETY: TIOCSPTLCK reads an int, which outlives the call.
@@ -15,13 +79,24 @@ pub fn open_peer(master: BorrowedFd<'_>) -> Result<OwnedFd> {
     owned(unsafe { libc::ioctl(master, libc::TIOCGPTPEER, flags) }.into())
 }
 
-/// Makes a terminal the controlling terminal of this session: TIOCSCTTY of ioctl_tty(2).
+/// Makes a terminal the controlling terminal of this session: TIOCSCTTY.
 pub fn take_terminal(fd: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: TIOCSCTTY takes an integer by value; 0 does not steal the terminal from another session.
     done(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCSCTTY, 0) })
 }
 
-/// tcsetpgrp(3): makes this process's group the foreground group of a terminal. SIGTTOU must be blocked.
+/// tcsetpgrp(3): makes this process's group the foreground group of a terminal. SIGTTOU must be blocked or ignored.
 pub fn take_foreground(fd: BorrowedFd<'_>) -> Result<()> {
-    Ok(nix::unistd::tcsetpgrp(fd, nix::unistd::getpgrp())?)
+    give_foreground(fd, nix::unistd::getpgrp().as_raw())
+}
+
+/// tcsetpgrp(3): makes `group` the foreground process group of a terminal. SIGTTOU must be blocked or ignored.
+pub fn give_foreground(fd: BorrowedFd<'_>, group: i32) -> Result<()> {
+    Ok(tcsetpgrp(fd, Pid::from_raw(group))?)
+}
+
+/// tcgetpgrp(3): the foreground process group of a terminal; -1 if there is none, or if the terminal belongs to another
+/// session; 0 if the group is not in this pid namespace.
+pub fn foreground_group(fd: BorrowedFd<'_>) -> i32 {
+    tcgetpgrp(fd).map_or(-1, Pid::as_raw)
 }

@@ -1,7 +1,7 @@
 //! Reading and writing that never waits for long, for files and streams that a hostile program may have replaced, or
 //! does not read.
 
-use super::file::reopen_to_write;
+use super::file::reopen;
 use crate::sys::child::{Poll, openat, poll, write_some};
 use crate::sys::errno::{Errno, Result};
 use nix::sys::socket::{MsgFlags, send};
@@ -41,7 +41,7 @@ pub fn write_within(fd: BorrowedFd<'_>, mut data: &[u8], patience: Duration) -> 
     }
     let socket = kind == libc::S_IFSOCK;
     // If it cannot be opened anew, a write after poll(2) may still wait, if another process writes in between.
-    let own = if socket { None } else { reopen_to_write(fd.as_raw_fd()).ok() };
+    let own = if socket { None } else { reopen(fd.as_raw_fd(), libc::O_WRONLY).ok() };
     let target = own.as_ref().map_or(fd, AsFd::as_fd);
     let end = Instant::now() + patience;
     while !data.is_empty() {

@@ -10,11 +10,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
-/// Opens the file of a descriptor again, for writing without blocking (O_NONBLOCK): so the open file description that
-/// other processes share is not changed.
-pub fn reopen_to_write(fd: RawFd) -> Result<OwnedFd> {
+/// Opens the file of a descriptor again, without blocking (O_NONBLOCK): so the open file description that other processes share is not
+/// changed. `access` is O_RDONLY, O_WRONLY or O_RDWR.
+pub fn reopen(fd: RawFd, access: i32) -> Result<OwnedFd> {
     let path = crate::sys::Text::<32>::of_descriptor(fd);
-    openat(crate::sys::cwd(), path.text()?, libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0)
+    openat(crate::sys::cwd(), path.text()?, access | libc::O_NONBLOCK | libc::O_NOCTTY, 0)
 }
 
 /// pipe2(2), close-on-exec: gives the read end and the write end.

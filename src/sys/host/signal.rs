@@ -37,9 +37,20 @@ pub fn end_after(seconds: u32) {
     nix::unistd::alarm::set(seconds);
 }
 
-/// Stops this process with SIGSTOP, as job control does.
-pub fn stop_self() {
-    let _ = nix::sys::signal::raise(Signal::SIGSTOP);
+/// Stops this process by a signal of job control, and with `group` all of its process group, until SIGCONT comes. The signal is one that is
+/// blocked otherwise. If nobody could continue the group (it is orphaned: setpgid(2)), the kernel stops nothing.
+pub fn stop_by(signal: i32, group: bool) {
+    set_disposition(signal, libc::SIG_DFL);
+    let _ = crate::sys::kill(if group { 0 } else { crate::sys::pid() }, signal);
+    // It stops within the first of these calls.
+    if let Ok(mask) = block_all_but(&[signal]) {
+        let _ = crate::sys::restore(&mask);
+    }
+}
+
+/// Ignores SIGTTOU, which would stop a process that sets a terminal from the background.
+pub fn ignore_ttou() {
+    set_disposition(libc::SIGTTOU, libc::SIG_IGN);
 }
 
 /// Ends this process by a signal's default action, but without a core dump: it would be the launcher's, and nobody asked for that.
