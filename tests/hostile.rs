@@ -6,7 +6,8 @@ mod common;
 use common::process::{handles, signal, status};
 use common::{Place, Ran, bwrap, pass, ran, until, until_within, userns};
 use std::os::unix::fs::symlink;
-use std::process::{Command, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 fn command(place: &Place, args: &[&str]) -> Command {
@@ -98,7 +99,7 @@ fn a_file_goes_where_its_name_leads_by_then() {
 
 /// Waits for a child to end, but not for ever; returns its exit status.
 #[track_caller]
-fn ends(child: &mut std::process::Child, what: &str) -> Option<i32> {
+fn ends(child: &mut std::process::Child, what: &str) -> ExitStatus {
     let mut ended = None;
     until(|| {
         ended = child.try_wait().unwrap();
@@ -106,7 +107,7 @@ fn ends(child: &mut std::process::Child, what: &str) -> Option<i32> {
     });
     let _ = child.kill();
     let _ = child.wait();
-    ended.unwrap_or_else(|| panic!("{what}: it hangs")).code()
+    ended.unwrap_or_else(|| panic!("{what}: it hangs"))
 }
 
 #[test]
@@ -124,7 +125,7 @@ fn a_start_that_is_held_up_ends_when_it_is_told_to() {
         let pid = child.id();
         assert!(until(|| handles(pid, libc::SIGTERM) && status(pid, "State").starts_with('S')), "{args:?}");
         signal(pid as i32, libc::SIGTERM);
-        assert_eq!(ends(&mut child, &format!("{args:?}")), Some(143));
+        assert_eq!(ends(&mut child, &format!("{args:?}")).signal(), Some(libc::SIGTERM));
     }
     // A fifo in a directory that somebody else wrote must not hold up the start.
     let file = std::fs::File::open("/etc/hostname").unwrap();
