@@ -473,3 +473,26 @@ fn a_loop_of_a_shell_ends_with_the_command_that_an_interrupt_ends() {
         }
     }
 }
+
+#[test]
+fn a_tmpfs_is_a_file_system_of_its_own_for_what_compares_device_numbers() {
+    need!(userns(), tools(&["python3"]));
+    let place = Place::new();
+    let run = |options: &[&str], mounts: &[&str]| {
+        let code = "import os, sys\nfor path in sys.argv[1:]: print(path, os.path.ismount(path))";
+        let out = ran(command(&place, &[options, &["python3", "-c", code], mounts].concat()).output().unwrap()).ok();
+        let wanted: String = mounts.iter().map(|mount| format!("{mount} True\n")).collect();
+        assert_eq!(out, wanted, "{options:?}");
+    };
+    let programs = &common::bwrap::PROGRAMS[..];
+    run(&["--ro-bind", "/", "/", "--tmpfs", "/tmp", "--dev", "/dev"], &["/tmp", "/dev"]);
+    let flat = ["--tmpfs", "/tmp", "--dev", "/dev", "--tmpfs", "/x/y", "--size", "65536", "--tmpfs", "/sized"];
+    run(&[programs, &flat].concat(), &["/tmp", "/dev", "/x/y", "/sized"]);
+    let deep = ["--tmpfs", "/a", "--tmpfs", "/a/b", "--tmpfs", "/a/b/c/d", "--tmpfs", "/a/b/c/d/e"];
+    run(&[programs, &deep].concat(), &["/a", "/a/b", "/a/b/c/d", "/a/b/c/d/e"]);
+    // Through a link, on a directory that exists, on another tmpfs, and with another one as the root.
+    let odd =
+        ["--dir", "/d", "--symlink", "a", "/l", "--tmpfs", "/a", "--tmpfs", "/l/b", "--tmpfs", "/d", "--tmpfs", "/d"];
+    run(&[programs, &odd].concat(), &["/a", "/a/b", "/d"]);
+    run(&[&["--tmpfs", "/"], programs, &["--tmpfs", "/a", "--tmpfs", "/a/b"]].concat(), &["/a", "/a/b"]);
+}

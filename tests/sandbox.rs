@@ -660,3 +660,19 @@ fn a_program_that_starts_elsewhere_is_said() {
     assert!(out.err.contains("the program starts in"), "{out:?}");
     assert_eq!(out.out.trim(), place.home().to_str().unwrap());
 }
+
+#[test]
+fn directories_in_memory_are_file_systems_of_their_own_for_what_compares_device_numbers() {
+    need!(userns(), tools(&["python3"]));
+    let place = Place::new();
+    let home = place.home().display().to_string();
+    let code = "import os, sys\nfor path in sys.argv[1:]: print(path, os.path.ismount(path))";
+    let (cache, deep) = (format!("{home}/cache"), format!("{home}/cache/deep"));
+    let paths = ["/tmp", "/run", "/dev/shm", "/var/tmp", &home, &cache, &deep];
+    for profile in ["default", "shell", "viewer"] {
+        let flags = ["-p", profile, "--tmpfs", &cache, "--tmpfs", &deep, "--", "/usr/bin/python3", "-c", code];
+        let out = place.run(&[&flags[..], &paths].concat()).ok();
+        let wanted: String = paths.iter().map(|path| format!("{path} True\n")).collect();
+        assert_eq!(out, wanted, "{profile}");
+    }
+}

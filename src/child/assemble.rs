@@ -2,9 +2,10 @@
 //! and enters that.
 
 use super::failure::{At, Failure};
+use super::memory::{self, Memory, part};
 use super::prepared::{Prepared, Scratch};
 use super::report::{Call, Place};
-use super::view::{MEMORY, SAFE, View, part};
+use super::view::{SAFE, View};
 use crate::sys::{self, ATTR_RDONLY, Propagation};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -19,14 +20,15 @@ pub(super) fn assemble(
         let root = sys::openat(sys::cwd(), c"/", libc::O_PATH, 0).at(Place::Root, Call::Open)?;
         sys::set_attributes(root.as_fd(), 0, Propagation::Slave, true).at(Place::Root, Call::MountSetattr)?;
     }
-    let memory = memory(prepared, proc)?;
-    let scratch = if prepared.view.scratch.is_empty() { None } else { Some(scratch(prepared, memory.as_fd())?) };
-    let root = part(memory.as_fd(), c"root", 0o755, MEMORY, Place::Root)?;
-    sys::attach_at(root.as_fd(), memory.as_fd(), c"root").at(Place::Root, Call::MoveMount)?;
+    let memory = Memory::new(prepared.view.file_label.as_deref(), proc)?;
+    let first = memory.first();
+    let scratch = if prepared.view.scratch.is_empty() { None } else { Some(scratch(prepared, first)?) };
+    let root = part(first, c"root", 0o755, memory::ATTRIBUTES, Place::Root)?;
+    sys::attach_at(root.as_fd(), first, c"root").at(Place::Root, Call::MoveMount)?;
     sys::phase("the view's memory");
     let mut terminal = None;
-    let scratch = scratch.as_ref().unwrap_or(&memory).as_fd();
-    let mut view = View { root, memory: memory.as_fd(), scratch, place: Place::Root, last: None };
+    let scratch = scratch.as_ref().map_or(first, AsFd::as_fd);
+    let mut view = View { root, memory: &memory, scratch, place: Place::Root, last: None };
     for (index, step) in prepared.view.steps.iter().enumerate() {
         view.place = Place::Step(index as u32);
         view.step(step, socket, &mut terminal)?;
@@ -35,36 +37,6 @@ pub(super) fn assemble(
     let root = view.root;
     sys::enter_root(root.as_fd()).at(Place::Enter, Call::PivotRoot)?;
     Ok(terminal)
-}
-
-/// Makes the one tmpfs of the sandbox. Each directory that is in memory is a directory of it, mounted by itself. A
-/// tmpfs for each would take longer to make and to tear down than everything else, and each could fill half of the
-/// memory. The tmpfs's own mount goes away with the host's tree when the new root is entered; the mounts of its
-/// directories stay.
-///
-/// Before Linux 6.15, only attached mounts can be copied. So the tmpfs has to be attached somewhere in the host's tree,
-/// of which this mount namespace has its own copy. `/proc/self/task` exists on every host, and nothing but itself is hidden
-/// by that: a bind of it is the one that fails. The root itself will not do: `..` out of a mount leads to what is mounted on the root, and one unmount of the
-/// old root would remove the tmpfs and leave the host's tree visible.
-///
-/// A copy of the host's root or of its /proc contains what is mounted in them, except for unbindable mounts. So the
-/// tmpfs is made unbindable, and is used through a second mount in it, which can be copied.
-fn memory(prepared: &Prepared, proc: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
-    let place = Place::Root;
-    let mut options = [(c"source", c"tmpfs"), (c"mode", c"0755"), (c"", c"")];
-    let mut count = 2;
-    if let Some(label) = &prepared.view.file_label {
-        options[2] = (c"context", label);
-        count = 3;
-    }
-    let options = options.get(..count).unwrap_or_default();
-    let outer = sys::new_filesystem(c"tmpfs", options, MEMORY).at(place, Call::Fsmount)?;
-    let outer = outer.as_fd();
-    sys::attach_at(outer, proc, c"task").at(place, Call::MoveMount)?;
-    let memory = part(outer, c"memory", 0o755, MEMORY, place)?;
-    sys::attach_at(memory.as_fd(), outer, c"memory").at(place, Call::MoveMount)?;
-    sys::set_attributes(outer, 0, Propagation::Unbindable, false).at(place, Call::MountSetattr)?;
-    Ok(memory)
 }
 
 /// Creates the files and directories that mask others, in a read-only mount: copies of it inherit that.

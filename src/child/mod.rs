@@ -8,6 +8,7 @@ mod handover;
 mod init;
 mod launcher;
 mod lockdown;
+mod memory;
 mod overlay;
 mod prepared;
 mod procfs;

@@ -1,9 +1,10 @@
 //! Mounts overlays: Documentation/filesystems/overlayfs.rst of the kernel.
 
 use super::failure::{At, Failure};
+use super::memory;
 use super::prepared::{Overlay, TargetState, UpperDirs};
 use super::report::Call;
-use super::view::{MEMORY, MountTarget, TargetKind, View};
+use super::view::{MountTarget, TargetKind, View};
 use crate::sys::{self, Errno, Text, UnownedFd};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -29,7 +30,7 @@ impl<'a> View<'a> {
                 topmost = Some(sys::owner(fd.as_fd()).at(place, Call::Fstat)?);
             }
             if let (0, Some((name, absent))) = (index, without) {
-                let dir = self.directory_in(self.memory, name, topmost)?;
+                let dir = self.directory_in(self.memory.first(), name, topmost)?;
                 for name in absent {
                     sys::whiteout(dir.as_fd(), name).at(place, Call::Mknod)?;
                 }
@@ -41,7 +42,7 @@ impl<'a> View<'a> {
             lowers.decimal(opened.keep(fd).at(place, Call::Open)?);
         }
         if let Some((name, points)) = points {
-            let dir = self.directory_in(self.memory, name, topmost)?;
+            let dir = self.directory_in(self.memory.first(), name, topmost)?;
             for (path, is_dir) in points {
                 self.mount_point(dir.as_fd(), path, *is_dir)?;
             }
@@ -80,12 +81,14 @@ impl<'a> View<'a> {
                 };
                 (open(upper)?, open(work)?)
             }
-            UpperDirs::Memory { upper, work, like: false } => {
-                (self.directory_in(self.memory, upper, None)?, self.directory_in(self.memory, work, None)?)
-            }
-            UpperDirs::Memory { upper, work, like: true } => {
-                (self.directory_in(self.memory, upper, like)?, self.directory_in(self.memory, work, None)?)
-            }
+            UpperDirs::Memory { upper, work, like: false } => (
+                self.directory_in(self.memory.first(), upper, None)?,
+                self.directory_in(self.memory.first(), work, None)?,
+            ),
+            UpperDirs::Memory { upper, work, like: true } => (
+                self.directory_in(self.memory.first(), upper, like)?,
+                self.directory_in(self.memory.first(), work, None)?,
+            ),
             UpperDirs::Sized { upper, work, size } => {
                 let memory = self.sized(size)?;
                 (self.directory_in(memory.as_fd(), upper, like)?, self.directory_in(memory.as_fd(), work, None)?)
@@ -134,16 +137,16 @@ impl<'a> View<'a> {
     /// overlay takes no directory of a detached mount.
     fn sized(&self, size: &CStr) -> Result<OwnedFd, Failure> {
         let (place, name) = (self.place, c"uppers");
-        match sys::mkdirat(self.memory, name, 0o755) {
+        match sys::mkdirat(self.memory.first(), name, 0o755) {
             Ok(()) => {
                 let options = [(c"source", c"tmpfs"), (c"mode", c"0755"), (c"size", size)];
-                let mount = sys::new_filesystem(c"tmpfs", &options, MEMORY).at(place, Call::Fsmount)?;
-                sys::attach_at(mount.as_fd(), self.memory, name).at(place, Call::MoveMount)?;
+                let mount = sys::new_filesystem(c"tmpfs", &options, memory::ATTRIBUTES).at(place, Call::Fsmount)?;
+                sys::attach_at(mount.as_fd(), self.memory.first(), name).at(place, Call::MoveMount)?;
             }
             Err(Errno(libc::EEXIST)) => {}
             Err(errno) => return Err(errno).at(place, Call::Mkdir),
         }
-        sys::openat(self.memory, name, libc::O_PATH | libc::O_DIRECTORY, 0).at(place, Call::Open)
+        sys::openat(self.memory.first(), name, libc::O_PATH | libc::O_DIRECTORY, 0).at(place, Call::Open)
     }
 }
 

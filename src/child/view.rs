@@ -1,37 +1,15 @@
 //! Carries out the steps of the view: detached mounts are made, and attached to targets below the new root.
 
 use super::failure::{At, Failure};
+use super::memory::{Memory, part};
 use super::prepared::{MountSource, Step, StepAction, TargetState};
 use super::report::{Call, LENGTH, LENGTH_OF_TEXT, Message, Place};
 use crate::sys::{self, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, Errno, Propagation, Text, UnownedFd};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-/// Mount attributes of the sandbox's tmpfs, which copies of it inherit.
-pub(super) const MEMORY: u64 = ATTR_NOSUID | ATTR_NODEV;
-
 /// Mount attributes of procfs, cgroup2, and of files and directories that mask others.
 pub(super) const SAFE: u64 = ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC;
-
-/// Creates a directory in the sandbox's tmpfs (`memory`), and gives it as a detached mount.
-pub(super) fn part(
-    memory: BorrowedFd<'_>,
-    name: &CStr,
-    mode: u32,
-    attributes: u64,
-    place: Place,
-) -> Result<OwnedFd, Failure> {
-    sys::mkdirat(memory, name, mode).at(place, Call::Mkdir)?;
-    let mount = sys::clone_tree(memory, name, false).at(place, Call::OpenTree)?;
-    // mkdir(2) ignores set-user-id and set-group-id bits.
-    if mode & 0o6000 != 0 {
-        sys::chmod(mount.as_fd(), mode).at(place, Call::Chmod)?;
-    }
-    if attributes != MEMORY {
-        sys::set_attributes(mount.as_fd(), attributes, Propagation::Keep, false).at(place, Call::MountSetattr)?;
-    }
-    Ok(mount)
-}
 
 /// Creates a file with this content; it must not exist.
 pub(super) fn create(dir: BorrowedFd<'_>, path: &CStr, mode: u32, data: &[u8], place: Place) -> Result<(), Failure> {
@@ -43,7 +21,7 @@ pub(super) fn create(dir: BorrowedFd<'_>, path: &CStr, mode: u32, data: &[u8], p
 pub(super) struct View<'a> {
     /// The topmost mount at the new root.
     pub root: OwnedFd,
-    pub memory: BorrowedFd<'a>,
+    pub memory: &'a Memory<'a>,
     pub scratch: BorrowedFd<'a>,
     pub place: Place,
     /// The parent directory of the last target, and its path. Consecutive targets often have the same one.
@@ -172,9 +150,9 @@ impl<'a> View<'a> {
             }
             MountSource::Data { name, mode, fd, attributes } => {
                 let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
-                let file = sys::openat(self.memory, name, flags, *mode).at(place, Call::Create)?;
+                let file = sys::openat(self.memory.first(), name, flags, *mode).at(place, Call::Create)?;
                 sys::copy_data(UnownedFd::new(*fd).as_fd(), file.as_fd()).at(place, Call::Read)?;
-                let mount = sys::clone_tree(self.memory, name, false).at(place, Call::OpenTree)?;
+                let mount = sys::clone_tree(self.memory.first(), name, false).at(place, Call::OpenTree)?;
                 sys::set_attributes(mount.as_fd(), *attributes, Propagation::Keep, false)
                     .at(place, Call::MountSetattr)?;
                 (mount, TargetKind::Other)
@@ -184,7 +162,10 @@ impl<'a> View<'a> {
                 (sys::new_filesystem(c"tmpfs", &options, *attributes).at(place, Call::Fsmount)?, TargetKind::Dir)
             }
             MountSource::Memory { name, mode, attributes } => {
-                (part(self.memory, name, *mode, *attributes, place)?, TargetKind::Dir)
+                let memory = self.memory;
+                let (dir, _) = self.parent(path, point)?;
+                let memory = memory.beside(dir, place)?;
+                (part(memory, name, *mode, *attributes, place)?, TargetKind::Dir)
             }
             MountSource::Overlay(overlay) => return self.overlay(overlay, path, point),
             MountSource::Own => {
@@ -347,7 +328,7 @@ impl<'a> View<'a> {
         self.last = None;
         if whole {
             let flags = libc::O_PATH | libc::O_DIRECTORY;
-            self.root = sys::openat(self.memory, c"root", flags, 0).at(self.place, Call::Open)?;
+            self.root = sys::openat(self.memory.first(), c"root", flags, 0).at(self.place, Call::Open)?;
         }
         Ok(())
     }

@@ -128,7 +128,7 @@ pub enum MountSource {
     Scratch(CString),
     /// A new tmpfs with a size limit of its own.
     Tmpfs { mode: CString, size: CString, attributes: u64 },
-    /// A new directory of this name in the sandbox's own tmpfs.
+    /// A new directory of this name in a tmpfs of the sandbox.
     Memory { name: CString, mode: u32, attributes: u64 },
     /// A copy of the mounts at a path of the host whose links are resolved already.
     Resolved { source: CString, attributes: u64 },
