@@ -4,23 +4,23 @@
 mod end;
 mod jobs;
 mod messages;
+mod services;
 mod signals;
 
 use super::born::Born;
 use super::cgroup::figures::Figures;
 use super::cgroup::victims::Victims;
 use super::events::Events;
-use super::helpers::{self, Helper};
+use super::helpers::Helper;
 use super::outcome::Outcome;
 use super::portal_caller::CallerFile;
 use super::signals::is_end;
 use super::sources::Sources;
 use super::terminal::{End, Foreground, Left, Relay};
 use super::uppers::Uppers;
-use super::wayland;
 use crate::child::{self, Message, Session};
 use crate::error::{Error, Result};
-use crate::plan::{HelperSpec, Loss, Phase};
+use crate::plan::HelperSpec;
 use crate::spec::Tty;
 use crate::sys::{self, Poll, UnownedFd};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -238,45 +238,6 @@ impl<'p> Supervisor<'p> {
         sent.map_err(|errno| Error::new(format!("the sandbox is gone: {errno}")))
     }
 
-    /// Has the Wayland compositor restrict the socket of the plan, if there is one.
-    pub(super) fn show_wayland(&mut self) -> Result<()> {
-        let Born { plan, first, .. } = &self.sandbox;
-        self.wayland = plan.wayland.as_ref().map(|plan| wayland::restrict(plan, first.pid())).transpose()?;
-        Ok(())
-    }
-
-    /// Makes the file that tells portals which processes are the sandbox's, if the plan has one.
-    pub(super) fn show_to_portals(&mut self) -> Result<()> {
-        let Born { plan, first, .. } = &self.sandbox;
-        self.portal_caller =
-            plan.portal_caller.as_ref().map(|caller| CallerFile::new(caller, first.pid())).transpose()?;
-        Ok(())
-    }
-
-    /// Starts the helpers of a phase, and waits until they are ready.
-    pub(super) fn help(&mut self, phase: Phase, status: &mut dyn Events) -> Result<()> {
-        let first = self.sandbox.first.pid();
-        let mask = self.sandbox.signals.before();
-        // All of them are started before the first one is waited for.
-        let plan = self.sandbox.plan;
-        let start = |spec| Helper::start(spec, plan.of_helper(spec), first, &mask, &[]);
-        let helpers: Result<Vec<_>> = plan.helpers_of(phase).map(start).collect();
-        for helper in helpers? {
-            helper.expect_ready(&mut |fd, patience| self.wait_for(fd, Some(patience), status))?;
-            self.helpers.push(helper);
-        }
-        Ok(())
-    }
-
-    /// Makes the descriptors of helpers that are started on demand.
-    pub(super) fn await_demand(&mut self) -> Result<()> {
-        let first = self.sandbox.first.pid();
-        for spec in self.sandbox.plan.helpers_of(Phase::Demand) {
-            self.waiting.push((spec, helpers::given(spec, first)?));
-        }
-        Ok(())
-    }
-
     /// Ends the set-up: from here on the first process needs the launcher no more, and the program's time runs.
     pub(super) fn begin(&mut self) -> Result<()> {
         self.state = State::Starting;
@@ -398,47 +359,6 @@ impl<'p> Supervisor<'p> {
     /// The program, which was the first process, has ended.
     fn on_end(&mut self, _: &mut dyn Events) -> Result<()> {
         self.state = State::Over;
-        Ok(())
-    }
-
-    /// A program has connected to the socket of a helper that is started on demand.
-    fn on_demand(&mut self, status: &mut dyn Events) -> Result<()> {
-        let (first, mask) = (self.sandbox.first.pid(), self.sandbox.signals.before());
-        let mut index = 0;
-        while let Some((_, given)) = self.waiting.get(index) {
-            let mut set = [Poll::read(given.first().map_or(-1, AsRawFd::as_raw_fd))];
-            let polled = sys::poll(&mut set, Some(0));
-            if polled.is_err() || !set.iter().any(|poll| poll.ready) {
-                index += 1;
-                continue;
-            }
-            let (spec, given) = self.waiting.remove(index);
-            match Helper::start(spec, self.sandbox.plan.of_helper(spec), first, &mask, &given) {
-                Ok(helper) => self.helpers.push(helper),
-                // The program runs, and is told by its connection, which ends with the descriptors.
-                Err(error) => status.note(&error.message),
-            }
-        }
-        Ok(())
-    }
-
-    /// A helper has ended by itself.
-    fn on_helper_exit(&mut self, status: &mut dyn Events) -> Result<()> {
-        let mut index = 0;
-        while let Some(helper) = self.helpers.get_mut(index) {
-            let Some(description) = helper.exit_description() else {
-                index += 1;
-                continue;
-            };
-            let spec = self.helpers.remove(index).spec();
-            match spec.loss {
-                Loss::Note(_) => status.note(&description),
-                Loss::End(_) => {
-                    self.give_up();
-                    return Err(Error::new(description).origin(&spec.origin));
-                }
-            }
-        }
         Ok(())
     }
 

@@ -1,0 +1,95 @@
+//! What runs or stands outside of the sandbox for it: helpers, the socket that the compositor restricts, and what portals
+//! are told.
+
+use super::Supervisor;
+use crate::error::{Error, Result};
+use crate::launch::born::Born;
+use crate::launch::events::Events;
+use crate::launch::helpers::{self, Helper};
+use crate::launch::portal_caller::CallerFile;
+use crate::launch::wayland;
+use crate::plan::{Loss, Phase};
+use crate::sys::{self, Poll};
+use std::os::fd::AsRawFd;
+
+impl Supervisor<'_> {
+    /// Has the Wayland compositor restrict the socket of the plan, if there is one.
+    pub(in crate::launch) fn show_wayland(&mut self) -> Result<()> {
+        let Born { plan, first, .. } = &self.sandbox;
+        self.wayland = plan.wayland.as_ref().map(|plan| wayland::restrict(plan, first.pid())).transpose()?;
+        Ok(())
+    }
+
+    /// Makes the file that tells portals which processes are the sandbox's, if the plan has one.
+    pub(in crate::launch) fn show_to_portals(&mut self) -> Result<()> {
+        let Born { plan, first, .. } = &self.sandbox;
+        self.portal_caller =
+            plan.portal_caller.as_ref().map(|caller| CallerFile::new(caller, first.pid())).transpose()?;
+        Ok(())
+    }
+
+    /// Starts the helpers of a phase, and waits until they are ready.
+    pub(in crate::launch) fn help(&mut self, phase: Phase, status: &mut dyn Events) -> Result<()> {
+        let first = self.sandbox.first.pid();
+        let mask = self.sandbox.signals.before();
+        // All of them are started before the first one is waited for.
+        let plan = self.sandbox.plan;
+        let start = |spec| Helper::start(spec, plan.of_helper(spec), first, &mask, &[]);
+        let helpers: Result<Vec<_>> = plan.helpers_of(phase).map(start).collect();
+        for helper in helpers? {
+            helper.expect_ready(&mut |fd, patience| self.wait_for(fd, Some(patience), status))?;
+            self.helpers.push(helper);
+        }
+        Ok(())
+    }
+
+    /// Makes the descriptors of helpers that are started on demand.
+    pub(in crate::launch) fn await_demand(&mut self) -> Result<()> {
+        let first = self.sandbox.first.pid();
+        for spec in self.sandbox.plan.helpers_of(Phase::Demand) {
+            self.waiting.push((spec, helpers::given(spec, first)?));
+        }
+        Ok(())
+    }
+
+    /// A program has connected to the socket of a helper that is started on demand.
+    pub(super) fn on_demand(&mut self, status: &mut dyn Events) -> Result<()> {
+        let (first, mask) = (self.sandbox.first.pid(), self.sandbox.signals.before());
+        let mut index = 0;
+        while let Some((_, given)) = self.waiting.get(index) {
+            let mut set = [Poll::read(given.first().map_or(-1, AsRawFd::as_raw_fd))];
+            let polled = sys::poll(&mut set, Some(0));
+            if polled.is_err() || !set.iter().any(|poll| poll.ready) {
+                index += 1;
+                continue;
+            }
+            let (spec, given) = self.waiting.remove(index);
+            match Helper::start(spec, self.sandbox.plan.of_helper(spec), first, &mask, &given) {
+                Ok(helper) => self.helpers.push(helper),
+                // The program runs, and is told by its connection, which ends with the descriptors.
+                Err(error) => status.note(&error.message),
+            }
+        }
+        Ok(())
+    }
+
+    /// A helper has ended by itself.
+    pub(super) fn on_helper_exit(&mut self, status: &mut dyn Events) -> Result<()> {
+        let mut index = 0;
+        while let Some(helper) = self.helpers.get_mut(index) {
+            let Some(description) = helper.exit_description() else {
+                index += 1;
+                continue;
+            };
+            let spec = self.helpers.remove(index).spec();
+            match spec.loss {
+                Loss::Note(_) => status.note(&description),
+                Loss::End(_) => {
+                    self.give_up();
+                    return Err(Error::new(description).origin(&spec.origin));
+                }
+            }
+        }
+        Ok(())
+    }
+}
