@@ -106,6 +106,7 @@ fn every_wrong_command_line_says_it_in_bubblewraps_words_and_what_to_do() {
         &["--remount-ro", "/usr/bin", "true"],
         &["--remount-ro", "/nowhere", "true"],
         &["--chmod", "0700", "/nowhere", "true"],
+        &["--chmod", "0711", "/etc", "true"],
         &["--chdir", "/nowhere", "true"],
         &["--unshare-pid", "--lock-file", "/nowhere", "true"],
         &["--assert-userns-disabled", "true"],
@@ -131,7 +132,9 @@ fn help_begins_as_callers_expect_and_names_every_option() {
         assert!(shown.contains(named.trim_end_matches(' ')), "{} is not in:\n{shown}", entry.name);
     }
     assert!(shown.lines().all(|line| line.len() <= 110), "{shown}");
-    assert_eq!(run(&["--version"]).ok(), "bubblewrap 0.12.0\n");
+    assert_eq!(run(&["--version"]).ok(), "bubblewrap 0.13.1\n");
+    let kernel = run(&["--debug-opt=force-openat-fallback", "--debug-opt=print-assumed-kernel", "--bogus"]).ok();
+    assert_eq!(kernel, "5.12.0\n", "bubblewrap's tests ask");
     let nothing = run(&[]);
     assert!(nothing.status == Some(1) && nothing.err.starts_with("usage: "), "{nothing:#?}");
     assert!(run(&ROOT).err.starts_with("usage: "), "no command");
@@ -495,4 +498,14 @@ fn a_tmpfs_is_a_file_system_of_its_own_for_what_compares_device_numbers() {
         ["--dir", "/d", "--symlink", "a", "/l", "--tmpfs", "/a", "--tmpfs", "/l/b", "--tmpfs", "/d", "--tmpfs", "/d"];
     run(&[programs, &odd].concat(), &["/a", "/a/b", "/d"]);
     run(&[&["--tmpfs", "/"], programs, &["--tmpfs", "/a", "--tmpfs", "/a/b"]].concat(), &["/a", "/a/b"]);
+}
+
+#[test]
+fn an_empty_seccomp_program_is_refused_in_bubblewraps_words() {
+    need!(userns());
+    for option in ["--seccomp", "--add-seccomp-fd"] {
+        let said = run_with(&with_root(&[option, "59", "true"]), b"").failed(1);
+        let words = "bwrap: Unable to set up system call filtering as requested: prctl(PR_SET_SECCOMP) reported EINVAL. (Hint: ";
+        assert!(said.starts_with(words), "{said}");
+    }
 }

@@ -24,7 +24,7 @@ use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
 /// The release of bubblewrap whose options these are. Callers compare it with the version that they need.
-const VERSION: &str = "bubblewrap 0.12.0\n";
+const VERSION: &str = "bubblewrap 0.13.1\n";
 
 /// The exit status of every failure before the program runs, as in bubblewrap.
 const FAILED: u8 = 1;
@@ -52,6 +52,10 @@ pub fn main(args: Vec<OsString>) -> u8 {
     match options.shown {
         Some(Shown::Help) => return show(&help()),
         Some(Shown::Version) => return show(VERSION),
+        Some(Shown::OldestKernel) => {
+            let (major, minor) = plan::KERNEL_FLOOR;
+            return show(&format!("{major}.{minor}.0\n"));
+        }
         None => {}
     }
     if options.command.is_empty() {

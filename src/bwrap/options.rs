@@ -82,6 +82,8 @@ pub enum Shown {
     Help,
     /// The version (`--version`).
     Version,
+    /// The oldest kernel that this runs on (`--debug-opt=print-assumed-kernel`, which bubblewrap's tests ask).
+    OldestKernel,
 }
 
 /// Modifiers of the next option: `--perms`, `--size`, `--overlay-src`.
@@ -133,8 +135,8 @@ impl Values<'_> {
                 let what = OPTIONS.iter().find(|entry| entry.name == self.name);
                 let what = what.and_then(|entry| entry.values.get(index)).unwrap_or(&"path");
                 Err(refused(
-                    format!("{}: {what} is an empty path", self.name),
-                    "it may come from a variable that is not set; write `/` or `.` if that is meant",
+                    format!("{} does not take an empty path argument", self.name),
+                    &format!("{what} may come from a variable that is not set; write `/` or `.` if that is meant"),
                 ))
             }
             text => Ok(text.into()),
@@ -164,11 +166,18 @@ impl Parser<'_> {
                 break;
             }
             if arg.as_bytes().starts_with(b"--debug-opt=") {
-                // bubblewrap's switch for testing what it does without openat2(2). Kernels that sbx runs on always have
-                // that call.
-                if arg != "--debug-opt=force-openat-fallback" {
-                    let value = arg.to_string_lossy().replacen("--debug-opt=", "", 1);
-                    return Err(refused(format!("Unknown --debug-opt value: {value}"), "leave it out"));
+                // bubblewrap's switches for its tests: what it does without openat2(2) and mount_setattr(2), which the
+                // kernels that sbx runs on always have, and from which kernel on it runs.
+                match arg.as_bytes().strip_prefix(b"--debug-opt=") {
+                    Some(b"force-openat-fallback" | b"force-mount-setattr-fallback") => {}
+                    Some(b"print-assumed-kernel") => {
+                        self.options.shown = Some(Shown::OldestKernel);
+                        return Ok(Vec::new());
+                    }
+                    _ => {
+                        let value = arg.to_string_lossy().replacen("--debug-opt=", "", 1);
+                        return Err(refused(format!("Unknown --debug-opt value: {value}"), "leave it out"));
+                    }
                 }
                 at += 1;
                 continue;

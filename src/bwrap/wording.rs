@@ -79,6 +79,11 @@ fn words(cause: &Cause, sandbox: Option<&Sandbox>, plan: Option<&Plan>) -> Optio
             let dir = plan?.process.cwd.first()?;
             Some(format!("Can't chdir to {}: {why}", dir.display()))
         }
+        Part::Filter(_) if cause.errno.0 == libc::EINVAL => Some(
+            "Unable to set up system call filtering as requested: prctl(PR_SET_SECCOMP) reported EINVAL. (Hint: this requires \
+             a kernel configured with CONFIG_SECCOMP and CONFIG_SECCOMP_FILTER.)"
+                .into(),
+        ),
         Part::Filter(_) => Some(format!("prctl(PR_SET_SECCOMP): {why}")),
         Part::Lock(index) => {
             let path = plan?.process.lock_files.get(index)?.display();
@@ -124,7 +129,12 @@ fn step(op: &Op, call: Call, cause: &Cause) -> String {
             format!("Can't make symlink at {dest}: destination exists and is not a symlink")
         }
         (Call::Symlink, _) => format!("Can't make symlink at {dest}: {why}"),
-        (Call::Chmod, _) => format!("Can't chmod {dest}: {why}"),
+        (Call::Chmod, _) => match op {
+            // As %#o of printf(3) has it.
+            Op::Chmod { mode: 0, .. } => format!("Can't chmod 0 {dest}: {why}"),
+            Op::Chmod { mode, .. } => format!("Can't chmod 0{mode:o} {dest}: {why}"),
+            _ => format!("Can't chmod {dest}: {why}"),
+        },
         (Call::Create | Call::Mkdir, _) => format!("Can't create file {dest}: {why}"),
         (Call::Openat2, _) => match op {
             Op::Remount { .. } | Op::Chmod { .. } => format!("Can't open {dest}: {why}"),
