@@ -19,6 +19,9 @@ pub struct Error {
     pub cause: Option<Box<Cause>>,
 }
 
+/// The hint if no more files can be opened.
+pub const DESCRIPTORS: &str = "the limit of open descriptors is too low: `ulimit -n 64`";
+
 /// A part of a sandbox's set-up. Where there are several of a kind, the index of the one that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -75,6 +78,15 @@ impl Error {
             rendered: false,
             refused: false,
             cause: None,
+        }
+    }
+
+    /// A system call of sbx's own that failed, with the fix where the errno says what that is.
+    pub fn call(name: &str, errno: crate::sys::Errno) -> Error {
+        let error = Error::new(format!("{name}: {errno}"));
+        match errno.0 {
+            libc::EMFILE | libc::ENFILE => error.hint(DESCRIPTORS),
+            _ => error,
         }
     }
 

@@ -190,3 +190,53 @@ fn helpers_are_roots_whatever_path_says() {
     let error = host.run(&["--user", "range", "--", "true"]).failed(125);
     assert!(error.contains("/home/venv/bin/newuidmap is not used: "), "{error}");
 }
+
+/// Runs sbx from a shell that has set limits.
+fn limited(place: &Place, limits: &str, args: &str) -> common::Ran {
+    let mut command = std::process::Command::new("/bin/bash");
+    let script = format!("{limits}; exec {} {args}", common::sbx().display());
+    command.args(["-c", &script]).current_dir(place.work()).env_clear().env("HOME", place.home());
+    common::ran(command.env("PATH", "/usr/bin:/bin").output().unwrap())
+}
+
+#[test]
+fn limits_that_are_stricter_already_are_kept() {
+    need!(userns());
+    let place = Place::new();
+    for profile in PROFILES {
+        let ran = limited(&place, "ulimit -c 0", &format!("-q -p {profile} -- /bin/bash -c 'ulimit -c; ulimit -Hc'"));
+        assert_eq!(ran.ok(), "0\n0\n", "{profile}");
+        let check = limited(&place, "ulimit -c 0", &format!("check -p {profile}"));
+        assert_eq!(check.status, Some(0), "{profile}: {check:?}");
+    }
+    let lower =
+        |set: &str, script: &str| limited(&place, "ulimit -n 512", &format!("--set {set} -- /bin/bash -c '{script}'"));
+    let ran = lower("rlimits.nofile=4096", "ulimit -n");
+    assert!(ran.err.contains("rlimits.nofile is 512") && ran.out == "512\n", "{ran:?}");
+    let ran = lower("rlimits.nofile=100:4096", "ulimit -n; ulimit -Hn");
+    assert!(ran.err.is_empty() && ran.out == "100\n512\n", "{ran:?}");
+    let ran = lower("rlimits.nofile=unlimited", "ulimit -n");
+    assert!(ran.err.contains("rlimits.nofile is 512") && ran.out == "512\n", "{ran:?}");
+    // Whether dumps go to a handler, which a limit of 0 does not keep them from, is the host's setting.
+    let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_default();
+    let ran = limited(&place, "ulimit -c 0", "-- true");
+    assert_eq!(ran.err.contains("core dumps reach"), pattern.starts_with(['|', '@']), "{ran:?}");
+}
+
+#[test]
+fn a_limit_that_is_too_low_for_the_set_up_is_said() {
+    need!(userns());
+    let place = Place::new();
+    // /etc/passwd inside has more than a kilobyte on every host that has the usual accounts.
+    let ran = limited(&place, "ulimit -f 0", "-- true");
+    assert!(ran.status == Some(125) && ran.err.contains("ulimit -f"), "{ran:?}");
+    let noisy = format!("2>{}/log -- true", place.work().display());
+    assert_eq!(limited(&place, "ulimit -f 0", &noisy).status, Some(125));
+    // The program has the signal's default action.
+    let ran = limited(&place, "ulimit -f 100", "--rw . -- /bin/sh -c 'head -c 200000 /dev/zero > file; kill -l $?'");
+    assert_eq!(ran.out, "XFSZ\n", "{ran:?}");
+    for limits in ["ulimit -n 5", "ulimit -n 8"] {
+        let ran = limited(&place, limits, "-- true");
+        assert!(ran.status == Some(125) && ran.err.contains("ulimit -n"), "{limits}: {ran:?}");
+    }
+}

@@ -310,6 +310,9 @@ fn become_program(
     if !prepared.process.ignores_sigpipe {
         sys::default_sigpipe();
     }
+    if prepared.process.defaults_sigxfsz {
+        sys::default_sigxfsz();
+    }
     // Before the filters: the caller's may allow nothing but execve(2).
     sys::restore(mask).at(place, Call::Sigprocmask)?;
     lockdown::program(prepared)?;

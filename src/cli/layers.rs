@@ -72,7 +72,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
         && file.symlink_metadata().is_ok()
         && let Some(layer) = loader.project(&file)
     {
-        let loosened = project::loosened(&merged, &layer, &caller.vars);
+        let loosened = project::loosened(&merged, &layer, &host::rlimits());
         loader.errors.extend(loosened);
         merged.apply(&layer);
     }

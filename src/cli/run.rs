@@ -228,7 +228,7 @@ fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
                 .hint(format!("open it before: sbx --keep-fd {fd} ... {fd}<FILE")));
         }
     }
-    sys::cloexec_range(3, u32::MAX).map_err(|errno| Error::new(format!("close_range: {errno}")))?;
+    sys::cloexec_range(3, u32::MAX).map_err(|errno| Error::call("close_range", errno))?;
     if let Some(fd) = args.status_fd {
         let adopted = receipt::taken(fd);
         let adopted = adopted.map_err(|_| {

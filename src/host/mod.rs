@@ -10,6 +10,7 @@ mod helpers;
 mod links;
 mod paths;
 pub mod procfs;
+mod rlimits;
 mod union;
 mod vars;
 mod walk;
@@ -22,10 +23,11 @@ pub use helpers::Helpers;
 pub use links::LinkWriters;
 pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Kind, NamedFile, Paths, below};
+pub use rlimits::rlimits;
 pub use union::{StoreFilesystem, UnionFacts};
 pub use vars::{home, vars};
 
-use crate::spec::{BusPolicy, Make, Namespace, Network, Requirement, Root, Sandbox, Source, Upper, User, X11};
+use crate::spec::{BusPolicy, Make, Namespace, Network, Requirement, Rlimits, Root, Sandbox, Source, Upper, User, X11};
 use paths::Homes;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -81,6 +83,10 @@ pub struct Facts {
     /// Where a cgroup can be created, if the sandbox needs one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<CgroupFacts>,
+    /// Resource limits of the caller: those that the sandbox sets, and that of the size of files.
+    pub rlimits: Rlimits,
+    /// What core dumps are given to on this host although the caller's limit is 0; known only then.
+    pub core_handler: Option<String>,
     /// Content of /etc/resolv.conf, if the sandbox uses the host's network.
     pub resolv_conf: Option<String>,
     /// Facts for paths of the mode `overlay`, and for a root of several directories.
@@ -198,6 +204,7 @@ pub fn probe_bare(sandbox: &Sandbox, cwd: PathBuf, home: PathBuf) -> Facts {
         cwd,
         home,
         absent,
+        rlimits: rlimits::of(|name| name == "fsize"),
         ..Facts::default()
     }
 }
@@ -250,6 +257,8 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         paths.record(&union.store);
         union.directories_above_mounts(sandbox).for_each(|dir| paths.record_entries(dir));
     }
+    let rlimits = rlimits::of(|name| name == "fsize" || sandbox.rlimits.iter().any(|limit| limit.name == name));
+    let no_dumps = rlimits.get("core").is_some_and(|(_, hard)| *hard == 0);
     let own_ids = |file: &str| match sandbox.process.user {
         User::Range if uid == 0 => accounts::own_ranges(Path::new(file)),
         _ => Vec::new(),
@@ -277,6 +286,8 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
             _ => crate::sys::landlock_version().ok(),
         },
         cgroup: sandbox.limits.wanted().then(|| cgroup_facts(&sandbox.limits, uid, &accounts, &env)),
+        core_handler: no_dumps.then(rlimits::core_handler).flatten(),
+        rlimits,
         resolv_conf: (sandbox.network == Network::Host)
             .then(|| std::fs::read_to_string("/etc/resolv.conf").ok())
             .flatten(),

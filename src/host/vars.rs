@@ -78,7 +78,6 @@ pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) ->
         homes: own_homes(&home_path, accounts, uid),
         other_homes: others.map(|account| account.home.clone()).filter(|home| home.parent().is_some()).collect(),
         cwd_is_temporary: is_temporary(cwd, env),
-        rlimits: rlimits(),
         profiles,
         names,
     }
@@ -122,13 +121,6 @@ fn profile_paths(path: &Path) -> Vec<PathBuf> {
     found
         .extend(entries.filter(|entry| entry.path().is_symlink()).filter_map(|entry| entry.path().canonicalize().ok()));
     found
-}
-
-/// The caller's resource limits, soft and hard, by name.
-fn rlimits() -> BTreeMap<&'static str, (u64, u64)> {
-    let limit =
-        |(name, resource): &(&'static str, crate::sys::Resource)| Some((*name, crate::sys::rlimit(*resource).ok()?));
-    crate::sys::RLIMITS.iter().filter_map(limit).collect()
 }
 
 /// Well-known directories by name, such as `xdg-download`: from `written`, the content of xdg-user-dirs' file, with its

@@ -32,7 +32,7 @@ impl<'p> Helped<'p> {
             keep.extend([0, 1, 2]);
             keep.extend(supervisor.descriptors());
             keep.sort_unstable();
-            sys::close_all_but(&keep).map_err(|errno| Error::new(format!("close_range: {errno}")))?;
+            sys::close_all_but(&keep).map_err(|errno| Error::call("close_range", errno))?;
         }
         if supervisor.sandbox().given.view.wait_for_go {
             supervisor.expect_ready(status)?;
@@ -55,9 +55,9 @@ fn give_up_rights(plan: &Plan) -> Result<()> {
     match sys::set_capabilities(0) {
         // A seccomp filter around sbx may refuse capset(2) to root (systemd-nspawn's does).
         Err(sys::Errno(libc::EPERM)) => {}
-        other => other.map_err(|errno| Error::new(format!("capset: {errno}")))?,
+        other => other.map_err(|errno| Error::call("capset", errno))?,
     }
     // The program may have the launcher's user and as few capabilities: it must not reach the host through the
     // launcher's files in /proc.
-    sys::set_dumpable(false).map_err(|errno| Error::new(format!("prctl PR_SET_DUMPABLE: {errno}")))
+    sys::set_dumpable(false).map_err(|errno| Error::call("prctl PR_SET_DUMPABLE", errno))
 }

@@ -55,6 +55,8 @@ impl<'p> Prepared<'p> {
         let caller = caller::pidfd(plan)?;
         let state = CallerState {
             ignores_sigpipe,
+            // A write beyond the limit is an error then, which can be said, instead of a signal that ends the process.
+            defaults_sigxfsz: plan.resources.limited_files && !sys::ignore_sigxfsz(),
             wants_child: status.wants_child(),
             wants_start: status.wants_start(),
             caller: caller.as_ref().map_or(-1, AsRawFd::as_raw_fd),
@@ -71,7 +73,7 @@ impl<'p> Prepared<'p> {
         {
             given.namespaces.cgroup_leaf.set(Some(cgroup.leaf_below()?));
         }
-        let pair = sys::seqpacket_pair().map_err(|errno| Error::new(format!("socketpair: {errno}")))?;
+        let pair = sys::seqpacket_pair().map_err(|errno| Error::call("socketpair", errno))?;
         let signals = Signals::block(plan)?;
         sys::phase("prepare");
         Ok(Prepared { plan, given, socket: pair.0, socket_of_child: pair.1, signals, caller, cgroup, uppers, began })

@@ -25,7 +25,7 @@ impl Signals {
         // What stops a program that shares our process group is to stop us as well.
         let shared: &[i32] = &[libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
         let free = if plan.process.tty == Tty::Shared { shared } else { &[] };
-        let before = sys::block_all_but(free).map_err(|errno| Error::new(format!("sigprocmask: {errno}")))?;
+        let before = sys::block_all_but(free).map_err(|errno| Error::call("sigprocmask", errno))?;
         Ok(Signals { before, descriptor: None })
     }
 
@@ -36,7 +36,7 @@ impl Signals {
 
     /// Opens the signalfd: after the clone, so that the child does not have it.
     pub(super) fn open(&mut self) -> Result<()> {
-        let descriptor = sys::signal_descriptor().map_err(|errno| Error::new(format!("signalfd: {errno}")))?;
+        let descriptor = sys::signal_descriptor().map_err(|errno| Error::call("signalfd", errno))?;
         self.descriptor = Some(descriptor);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Errors for what fails in the child: the call, its arguments, the line of the profile that asked for it, and the fix.
 
 use crate::child::{Call, Place, Prepared};
-use crate::error::{Cause, Error, Part};
+use crate::error::{Cause, DESCRIPTORS, Error, Part};
 use crate::exit;
 use crate::plan::{Op, Plan};
 use crate::sys::{self, Errno};
@@ -21,6 +21,7 @@ pub(super) fn clone(plan: &Plan, call: &str, errno: Errno) -> Error {
         libc::ENOSPC | libc::EUSERS => {
             error.hint("the limit in /proc/sys/user/max_*_namespaces is reached, or namespaces are nested 32 deep")
         }
+        libc::EMFILE | libc::ENFILE => error.hint(DESCRIPTORS),
         libc::EAGAIN => error.hint("the limit of processes is reached: `ulimit -u`, or pids.max of the cgroup"),
         libc::ENOSYS => error.hint("a seccomp filter around sbx hides clone3(2); allow it there"),
         libc::ENODEV if plan.resources.cgroup.is_some() => {
@@ -67,8 +68,12 @@ pub(super) fn failure(
 
 fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errno) -> Error {
     if matches!(errno.0, libc::EMFILE | libc::ENFILE) {
-        return Error::new(format!("{}: {}: {errno}", where_it_was(place), call.name()))
-            .hint("the limit of open descriptors is too low for this view: `ulimit -n 64`");
+        return Error::new(format!("{}: {}: {errno}", where_it_was(place), call.name())).hint(DESCRIPTORS);
+    }
+    if errno.0 == libc::EFBIG {
+        return Error::new(format!("{}: {}: {errno}", where_it_was(place), call.name())).hint(
+            "the caller's limit of the size of files is too low for the files that sbx makes: `ulimit -f unlimited`",
+        );
     }
     if call == Call::UnshareNetwork {
         return clone(plan, call.name(), errno);

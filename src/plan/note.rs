@@ -32,6 +32,18 @@ pub enum Note {
         /// Why it is not enforced.
         why: String,
     },
+    /// A resource limit is lower than the profile has it, since the caller's hard limit is.
+    RlimitLowered {
+        /// The limit's name in `[rlimits]`.
+        name: &'static str,
+        /// The caller's hard limit.
+        most: u64,
+    },
+    /// Core dumps reach a handler outside: the caller's hard limit is 0, and only 1 would keep them from it (core(5)).
+    CoreHandler {
+        /// The program, or the socket.
+        handler: String,
+    },
     /// A cgroup above sbx has a limit that does not hold for the sandbox, whose cgroup lies elsewhere.
     LimitElsewhere {
         /// The limit's file and value.
@@ -189,6 +201,14 @@ impl fmt::Display for Note {
             }
             Note::NoLandlock { why } => write!(f, "Landlock is not used: {why}"),
             Note::Limit { limit, why } => write!(f, "limits.{} is not enforced: {why}", limit.name),
+            Note::RlimitLowered { name, most } => {
+                write!(f, "rlimits.{name} is {most}: the caller's hard limit is no higher (`ulimit -H -a`)")
+            }
+            Note::CoreHandler { handler } => write!(
+                f,
+                "core dumps reach {handler} outside: the caller's hard limit of them is 0, and only 1 keeps them from it \
+                 (ulimit -c 1)"
+            ),
             Note::LimitElsewhere { limit, dir } => {
                 write!(f, "{limit} of {} does not hold for the sandbox, whose cgroup lies elsewhere", dir.display())
             }

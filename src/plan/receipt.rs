@@ -164,7 +164,9 @@ impl ReceiptBuilder<'_> {
             self.line(Setting::Limit(limit.name), &limit.origin, by.into_iter().collect(), missing);
         }
         for limit in &self.plan.resources.rlimits {
-            self.full(Setting::Rlimit(limit.name), &limit.origin, vec!["setrlimit".into()]);
+            let to_handler = |note: &&Note| limit.name == "core" && matches!(note, Note::CoreHandler { .. });
+            let missing = self.plan.notes.iter().filter(to_handler).map(Note::to_string).collect();
+            self.line(Setting::Rlimit(limit.name), &limit.origin, vec!["setrlimit".into()], missing);
         }
     }
 

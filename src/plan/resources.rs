@@ -19,6 +19,9 @@ pub struct ResourcePlan {
     pub stats: bool,
     /// Limits that setrlimit(2) sets for the program.
     pub rlimits: Vec<Rlimit>,
+    /// Whether the caller's limit of the size of files (RLIMIT_FSIZE) holds while the sandbox is made.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub limited_files: bool,
 }
 
 /// Decides what the sandbox may use.
@@ -28,7 +31,25 @@ pub struct ResourcePlan {
 /// A limit without `prefer` cannot be enforced.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<ResourcePlan> {
     let cgroup = limits::plan(sandbox, facts, notes)?;
-    Ok(ResourcePlan { cgroup, stats: sandbox.limits.stats, rlimits: sandbox.rlimits.clone() })
+    let rlimits = sandbox.rlimits.iter().map(|limit| lowered(limit, facts, notes)).collect();
+    let limited_files = facts.rlimits.get("fsize").is_some_and(|(soft, _)| *soft != u64::MAX);
+    Ok(ResourcePlan { cgroup, stats: sandbox.limits.stats, rlimits, limited_files })
+}
+
+/// A limit as the caller can set it: a hard limit can be lowered, not raised (setrlimit(2)), so one that is stricter
+/// already is kept.
+fn lowered(limit: &Rlimit, facts: &Facts, notes: &mut Vec<Note>) -> Rlimit {
+    let most = facts.rlimits.get(limit.name).map_or(u64::MAX, |(_, hard)| *hard);
+    let at_most = |asked: Option<u64>| Some(asked.unwrap_or(u64::MAX).min(most)).filter(|value| *value != u64::MAX);
+    let kept = Rlimit { soft: at_most(limit.soft), hard: at_most(limit.hard), ..limit.clone() };
+    match &facts.core_handler {
+        _ if kept.soft == limit.soft => {}
+        Some(handler) if limit.name == "core" => notes.push(Note::CoreHandler { handler: handler.clone() }),
+        // No dumps at all are what a limit of 1 is for.
+        None if limit.name == "core" && limit.hard == Some(1) => {}
+        _ => notes.push(Note::RlimitLowered { name: limit.name, most }),
+    }
+    kept
 }
 
 impl ResourcePlan {

@@ -19,8 +19,6 @@ pub struct Vars {
     pub other_homes: Vec<PathBuf>,
     /// The current directory is one for the temporary files and sockets of all programs, such as /tmp.
     pub cwd_is_temporary: bool,
-    /// The caller's soft and hard resource limits (getrlimit(2)), by their names in `[rlimits]`.
-    pub rlimits: BTreeMap<&'static str, (u64, u64)>,
     /// Directories of the caller's profiles by their real paths, and every link on the way: whoever can write there
     /// controls the next sandbox.
     pub profiles: Vec<PathBuf>,

@@ -2,33 +2,33 @@
 
 use super::diagnostic::Diagnostic;
 use super::document::{Document, Setting, Text, Value};
-use super::expand::Vars;
 use super::merge::Merged;
 use super::schema::{Key, Target};
 use crate::spec::limits::{self, Control, Form};
-use crate::spec::parse_size;
+use crate::spec::{Rlimits, parse_size};
 
 /// The help for a setting of a project's file that is refused.
 pub const HELP: &str =
     "a project's file may only tighten; what it needs beyond that goes into a profile of yours, or a flag";
 
-/// An error for each setting of a project's file that would loosen the layers below it. The planner checks the modes of
+/// An error for each setting of a project's file that would loosen the layers below it, or the caller's own `rlimits`
+/// where no layer sets them. The planner checks the modes of
 /// paths, since links are not resolved here.
-pub fn loosened(below: &Merged, project: &Document, vars: &Vars) -> Vec<Diagnostic> {
+pub fn loosened(below: &Merged, project: &Document, rlimits: &Rlimits) -> Vec<Diagnostic> {
     let mut errors = Vec::new();
     for setting in &project.settings {
-        for (text, why) in check(below, setting, vars) {
+        for (text, why) in check(below, setting, rlimits) {
             errors.push(Diagnostic::at(&text.at, why).help(HELP));
         }
     }
     errors
 }
 
-fn check(below: &Merged, setting: &Setting, vars: &Vars) -> Vec<(Text, String)> {
+fn check(below: &Merged, setting: &Setting, rlimits: &Rlimits) -> Vec<(Text, String)> {
     let name = setting.key.name;
     let whole = |why: &str| vec![(Text { text: String::new(), at: setting.at.clone() }, why.to_owned())];
     if let (Value::Text(text), Target::Rlimit) = (&setting.value, setting.key.target) {
-        return refuse(text, rlimit_tightens(below, setting.key, text, vars), "a higher limit");
+        return refuse(text, rlimit_tightens(below, setting.key, text, rlimits), "a higher limit");
     }
     if let (Value::Text(text), Target::Limit(control)) = (&setting.value, setting.key.target) {
         return refuse(text, limit_tightens(below, setting.key, control, text), "a higher limit");
@@ -130,11 +130,11 @@ fn refuse(text: &Text, fine: bool, what: &str) -> Vec<(Text, String)> {
     if fine { Vec::new() } else { vec![(text.clone(), format!("a project's file cannot ask for {what}"))] }
 }
 
-fn rlimit_tightens(below: &Merged, key: &Key, text: &Text, vars: &Vars) -> bool {
+fn rlimit_tightens(below: &Merged, key: &Key, text: &Text, rlimits: &Rlimits) -> bool {
     // If no layer sets the limit, the caller's own must not be raised.
     let old = match below.text(key.name) {
         Some(old) => soft_and_hard(old),
-        None => vars.rlimits.get(key.last()).copied(),
+        None => rlimits.get(key.last()).copied(),
     };
     match (soft_and_hard(text), old) {
         (Some((soft, hard)), Some((old_soft, old_hard))) => soft <= old_soft && hard <= old_hard,

@@ -239,6 +239,9 @@ pub enum Network {
     Host,
 }
 
+/// Soft and hard resource limits of a process (getrlimit(2)), by their names in `[rlimits]`; `u64::MAX` is no limit.
+pub type Rlimits = BTreeMap<&'static str, (u64, u64)>;
+
 /// A resource limit of the process: setrlimit(2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rlimit {

@@ -140,6 +140,8 @@ pub fn debian() -> Facts {
         resolv_conf: Some("nameserver 192.0.2.1\n".into()),
         union: None,
         absent: BTreeMap::new(),
+        rlimits: BTreeMap::new(),
+        core_handler: None,
         landlock: Some(2),
     }
 }
@@ -163,7 +165,6 @@ pub fn vars(facts: &Facts) -> Vars {
         homes: vec![facts.home.clone()],
         other_homes: vec!["/home/bob".into()],
         cwd_is_temporary: false,
-        rlimits: BTreeMap::new(),
         profiles: vec![facts.home.join(".config/sbx")],
     }
 }

@@ -38,6 +38,8 @@ pub struct Process {
     pub umask: u32,
     /// The caller ignored SIGPIPE, so the program shall, too.
     pub ignores_sigpipe: bool,
+    /// The launcher ignores SIGXFSZ, and the program shall not.
+    pub defaults_sigxfsz: bool,
 }
 
 /// The session and the terminal of the program.

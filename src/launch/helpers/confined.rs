@@ -51,7 +51,13 @@ impl Confined {
         let moved = moves.iter().map(|(_, number)| *number).filter(|number| *number > 2);
         plan.process.args.extend(args);
         plan.process.descriptors = Descriptors::Only(inherited.iter().map(AsRawFd::as_raw_fd).chain(moved).collect());
-        let state = CallerState { ignores_sigpipe: false, wants_child: false, wants_start: false, caller: -1 };
+        let state = CallerState {
+            ignores_sigpipe: false,
+            defaults_sigxfsz: false,
+            wants_child: false,
+            wants_start: false,
+            caller: -1,
+        };
         let mut given = prepare(&plan, Session::Detached { own_group: false }, &state, None)?;
         given.descriptors.moves = moves;
         let flags = namespaces::flags(plan.namespaces.private.iter().copied());

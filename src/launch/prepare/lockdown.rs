@@ -60,7 +60,7 @@ fn handover(plan: &Plan) -> Result<Option<Handover>> {
     if uid != 0 && found.uid() != uid && sys::may(sys::cwd(), &file, libc::W_OK).is_err() {
         return Ok(None);
     }
-    let (hears, tells) = sys::pipe().map_err(|errno| Error::new(format!("pipe: {errno}")))?;
+    let (hears, tells) = sys::pipe().map_err(|errno| Error::call("pipe", errno))?;
     let pipe = (hears.into_raw_fd(), tells.into_raw_fd());
     let paths = programs(plan)?;
     let text = |text: &str| cstring(OsStr::new(text));

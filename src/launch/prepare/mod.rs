@@ -16,6 +16,8 @@ use crate::union::InUse;
 pub(super) struct CallerState {
     /// The caller ignores SIGPIPE, and the program is to do so as well.
     pub ignores_sigpipe: bool,
+    /// SIGXFSZ, which the launcher ignores, has its default action for the program.
+    pub defaults_sigxfsz: bool,
     /// The first process is reported while it waits in its namespaces.
     pub wants_child: bool,
     /// The start of the program is reported.

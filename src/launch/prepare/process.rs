@@ -35,6 +35,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState) -> Res
         env: environment(plan)?,
         umask,
         ignores_sigpipe: state.ignores_sigpipe,
+        defaults_sigxfsz: state.defaults_sigxfsz,
     })
 }
 

@@ -30,7 +30,7 @@ impl Supervisor<'_> {
             self.sandbox.first.leave();
             None
         } else {
-            Some(self.sandbox.first.wait().map_err(|errno| Error::new(format!("waitid: {errno}")))?)
+            Some(self.sandbox.first.wait().map_err(|errno| Error::call("waitid", errno))?)
         };
         sys::phase("the end of PID 1 and the mounts");
         self.take_back();

@@ -198,7 +198,7 @@ impl<'p> Supervisor<'p> {
             }),
             // An error of poll(2) is no reason to end the program: its end is waited for all the same.
             Err(_) if self.state == State::Alone => self.on_end(status),
-            Err(errno) => Err(Error::new(format!("poll: {errno}"))),
+            Err(errno) => Err(Error::call("poll", errno)),
         };
         self.sources = sources;
         handled?;

@@ -108,6 +108,11 @@ pub fn default_sigpipe() {
     set_disposition(libc::SIGPIPE, libc::SIG_DFL);
 }
 
+/// Sets the default action for SIGXFSZ, which the launcher may ignore.
+pub fn default_sigxfsz() {
+    set_disposition(libc::SIGXFSZ, libc::SIG_DFL);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

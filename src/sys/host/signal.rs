@@ -69,6 +69,12 @@ pub fn default_sigchld() {
     set_disposition(libc::SIGCHLD, libc::SIG_DFL);
 }
 
+/// Ignores SIGXFSZ, so that a write(2) beyond the limit of a file's size (RLIMIT_FSIZE) fails with EFBIG. Gives whether it
+/// was ignored before.
+pub fn ignore_sigxfsz() -> bool {
+    set_disposition(libc::SIGXFSZ, libc::SIG_IGN) == libc::SIG_IGN
+}
+
 /// Ignores SIGPIPE, so that a write(2) to a closed pipe fails with EPIPE. Gives whether it was ignored before.
 pub fn ignore_sigpipe() -> bool {
     set_disposition(libc::SIGPIPE, libc::SIG_IGN) == libc::SIG_IGN
