@@ -240,3 +240,43 @@ fn a_limit_that_is_too_low_for_the_set_up_is_said() {
         assert!(ran.status == Some(125) && ran.err.contains("ulimit -n"), "{limits}: {ran:?}");
     }
 }
+
+#[test]
+fn the_hosts_names_are_there_with_its_network_wherever_their_files_lie() {
+    need!(userns(), tools(&["unshare"]));
+    let place = Place::new();
+    let hosts = place.write("hosts", "127.0.0.1 localhost\n192.0.2.7 printer\n").display().to_string();
+    let (etc, names) = (place.dir.path().join("etc"), "mnt/wsl/resolv.conf");
+    std::fs::create_dir(&etc).unwrap();
+    // As on WSL: /etc/resolv.conf leads into /mnt, which no profile shows.
+    let setup = format!(
+        "mkdir -p mnt/wsl; echo nameserver 192.0.2.1 > {names}; echo secret > mnt/wsl/other; \
+         cp -r etc/passwd etc/group etc/alternatives etc/ld.so.* {0}; cp {hosts} {0}/hosts; ln -sf /{names} {0}/resolv.conf; \
+         mount --bind {0} etc",
+        etc.display()
+    );
+    let script = "cat /etc/resolv.conf; grep printer /etc/hosts; grep -c sandbox /etc/hosts; ls /mnt/wsl";
+    let out = Host::new(&place, &setup).sh(&["-q", "--net", "host"], script);
+    assert_eq!(out.out, "nameserver 192.0.2.1\n192.0.2.7 printer\n1\nresolv.conf\n", "{out:?}");
+    let out = Host::new(&place, &setup).sh(&["-q"], "grep printer /etc/hosts; cat /mnt/wsl/other; echo done");
+    assert_eq!(out.out, "done\n", "{out:?}");
+}
+
+#[test]
+fn a_profile_of_one_line_starts_whatever_lies_at_the_top() {
+    need!(userns(), tools(&["unshare", "python3"]));
+    let place = Place::new();
+    place.write("one.toml", "schema = 1\n");
+    let setup = "echo x > .dockerenv; echo x > image; mkfifo pipe; ln -s image link; ln -s nowhere dangling; ln -s loop loop; \
+                 python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"socket\")'";
+    let profile = place.dir.path().join("one.toml").display().to_string();
+    let host = Host::new(&place, setup);
+    assert_eq!(host.sh(&["-p", &profile], "echo fine").ok(), "fine\n");
+    for path in ["/.dockerenv", "/image", "/pipe", "/socket"] {
+        assert_eq!(
+            host.sh(&["-q", "-p", &profile, "--ro", path], &format!("test -e {path} && echo fine")).ok(),
+            "fine\n"
+        );
+    }
+    assert_eq!(host.sh(&["-q", "-p", &profile, "--ro", "/"], "cat /.dockerenv").ok(), "x\n");
+}

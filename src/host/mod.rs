@@ -89,6 +89,8 @@ pub struct Facts {
     pub core_handler: Option<String>,
     /// Content of /etc/resolv.conf, if the sandbox uses the host's network.
     pub resolv_conf: Option<String>,
+    /// Content of /etc/hosts, if the sandbox uses the host's network.
+    pub hosts: Option<String>,
     /// Facts for paths of the mode `overlay`, and for a root of several directories.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub union: Option<UnionFacts>,
@@ -259,6 +261,11 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     }
     let rlimits = rlimits::of(|name| name == "fsize" || sandbox.rlimits.iter().any(|limit| limit.name == name));
     let no_dumps = rlimits.get("core").is_some_and(|(_, hard)| *hard == 0);
+    // What is not UTF-8 in these files can only be a comment.
+    let names = |file: &str| match sandbox.network {
+        Network::Host => std::fs::read(file).ok().map(|text| String::from_utf8_lossy(&text).into_owned()),
+        Network::None => None,
+    };
     let own_ids = |file: &str| match sandbox.process.user {
         User::Range if uid == 0 => accounts::own_ranges(Path::new(file)),
         _ => Vec::new(),
@@ -288,9 +295,8 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         cgroup: sandbox.limits.wanted().then(|| cgroup_facts(&sandbox.limits, uid, &accounts, &env)),
         core_handler: no_dumps.then(rlimits::core_handler).flatten(),
         rlimits,
-        resolv_conf: (sandbox.network == Network::Host)
-            .then(|| std::fs::read_to_string("/etc/resolv.conf").ok())
-            .flatten(),
+        resolv_conf: names("/etc/resolv.conf"),
+        hosts: names("/etc/hosts"),
         accounts,
         cwd,
         home,

@@ -35,7 +35,9 @@ pub(super) fn files(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'st
     if let Some(hostname) = &sandbox.process.hostname {
         files.push(("/etc/hostname", format!("{hostname}\n")));
         let local = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback";
-        files.push(("/etc/hosts", format!("{local}\n127.0.1.1 {hostname}\n")));
+        // With the host's network, the names that the host gives to addresses stay.
+        let hosts = facts.hosts.as_deref().filter(|_| sandbox.network == Network::Host).unwrap_or(local);
+        files.push(("/etc/hosts", format!("{}\n127.0.1.1 {hostname}\n", hosts.trim_end())));
     }
     if let Some(resolv) = facts.resolv_conf.as_ref().filter(|_| sandbox.network == Network::Host) {
         files.push(("/etc/resolv.conf", resolv.clone()));

@@ -255,6 +255,11 @@ fn tmpfs_mode(path: &Path) -> u32 {
     }
 }
 
+/// Whether an item is a file that the view makes for /etc, where a link leads out of there.
+fn is_linked_from_etc(path: &Path, item: &Item) -> bool {
+    matches!(item.what, ItemKind::File { .. }) && !path.starts_with("/etc")
+}
+
 /// The note that a path with `hidden,prefer` is not hidden.
 fn not_hidden(path: &Path, item: &Item, why: NotInMode) -> Note {
     Note::Path { path: path.to_owned(), mode: Mode::Hidden, origin: item.origin.clone(), why }
@@ -274,9 +279,13 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<Note>)
                 .origin(&item.origin)
                 .hint("use filesystem.root = \"empty\""));
         };
-        // Defaults below the hidden path are dropped; paths below it that the profile names stay.
-        let gone: Vec<_> =
-            items.below(&path).filter(|(_, item)| !item.asked).map(|(other, _)| other.to_owned()).collect();
+        // Defaults below the hidden path are dropped; paths below it that the profile names stay, and so do files that links
+        // of /etc lead to, such as that of /etc/resolv.conf.
+        let gone: Vec<_> = items
+            .below(&path)
+            .filter(|(other, item)| !item.asked && !is_linked_from_etc(other, item))
+            .map(|(other, _)| other.to_owned())
+            .collect();
         gone.iter().for_each(|other| items.remove(other));
         let Some((above, cover)) = items.nearest(parent) else { continue };
         let (source, ro) = match &cover.what {
