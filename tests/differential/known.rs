@@ -1,7 +1,7 @@
 //! Where the two programs may differ, and why. Everything here has been looked at; whatever is not here is a fault.
 
 use super::grammar::{Case, What};
-use super::report::Report;
+use super::report::{Mount, Report};
 
 /// Makes the two reports equal in one respect. The first is that of bubblewrap.
 type Alike = fn(&Case, &mut Report, &mut Report);
@@ -59,8 +59,21 @@ pub const KNOWN: &[(&str, Alike, &str)] = &[
         bounding_after_userns2,
         "the kernel gives a full bounding set with a joined user namespace; ours empties that, too",
     ),
+    (
+        "the overflow id",
+        overflow_id,
+        "files of ids that are not mapped seem to be those of the id 65534, root's among them: a program with that id is kept from \
+         the settings in /proc as root is",
+    ),
     ("one more filter", one_more_filter, "TIOCSTI and TIOCLINUX are refused always, by a filter of its own"),
 ];
+
+fn overflow_id(case: &Case, peer: &mut Report, subject: &mut Report) {
+    if case.has("--uid") && case.has("--proc") {
+        let covers = |mount: &Mount| mount.kind == "proc" && mount.root != "/" && mount.flags.starts_with("ro,");
+        subject.mounts.retain(|mount| !covers(mount) || peer.mounts.iter().any(|other| other.point == mount.point));
+    }
+}
 
 fn own_memory(_: &Case, peer: &mut Report, subject: &mut Report) {
     for mount in peer.mounts.iter_mut().chain(&mut subject.mounts).filter(|mount| !mount.host && mount.kind == "tmpfs")
