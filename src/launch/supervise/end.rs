@@ -35,8 +35,8 @@ impl Supervisor<'_> {
         sys::phase("the end of PID 1 and the mounts");
         self.take_back();
         self.finish();
-        if let Some(left) = self.left.take() {
-            left.put_back();
+        if let Some(terminal) = self.handed_over.take() {
+            terminal.put_back();
         }
         if let Some(shared) = self.shared.take() {
             shared.take_back();

@@ -16,7 +16,7 @@ use super::outcome::Outcome;
 use super::portal_caller::CallerFile;
 use super::signals::is_end;
 use super::sources::Sources;
-use super::terminal::{End, Foreground, Left, Relay};
+use super::terminal::{End, Foreground, HandedOver, Relay};
 use super::uppers::Uppers;
 use crate::child::{self, Message, Session};
 use crate::error::{Error, Result};
@@ -80,7 +80,7 @@ pub(super) struct Supervisor<'p> {
     /// Tracks the OOM killer's victims, if memory is counted.
     victims: Option<Victims>,
     /// The state of the caller's terminal that was handed over to the program.
-    left: Option<Left>,
+    handed_over: Option<HandedOver>,
     /// The caller's terminal, of which the program's process group may have been left in the foreground.
     shared: Option<Foreground>,
     /// The program's process group, if it is in the foreground of the caller's terminal.
@@ -126,7 +126,7 @@ impl<'p> Supervisor<'p> {
             terminal: None,
             early: Vec::new(),
             victims: None,
-            left: None,
+            handed_over: None,
             shared: None,
             group: None,
             foreground: true,
@@ -245,9 +245,9 @@ impl<'p> Supervisor<'p> {
         if let Some(master) = self.terminal.take() {
             self.start_relay(master)?;
         }
-        self.left = match self.sandbox.given.process.session {
-            Session::Detached { own_group: true } => Left::now(true),
-            Session::Inherit { own_group: true, terminal: Some(_) } => Left::now(false),
+        self.handed_over = match self.sandbox.given.process.session {
+            Session::Detached { own_group: true } => HandedOver::now(true),
+            Session::Inherit { own_group: true, terminal: Some(_) } => HandedOver::now(false),
             _ => None,
         };
         if self.sandbox.plan.process.tty == Tty::Shared {

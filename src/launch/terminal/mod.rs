@@ -10,15 +10,15 @@
 //! - Once the program has changed its own terminal, as editors and prompts for passwords do, the caller's is set to pass every key on,
 //!   and is set back as soon as the program has done so.
 
+mod handed_over;
 mod inner;
-mod left;
 mod outer;
 mod output;
 mod readers;
 mod relay;
 mod streams;
 
-pub(in crate::launch) use left::{Foreground, Left};
+pub(in crate::launch) use handed_over::{Foreground, HandedOver};
 pub(in crate::launch) use outer::initial;
 pub(in crate::launch) use relay::{End, Relay};
 pub(in crate::launch) use streams::{stream, tty};

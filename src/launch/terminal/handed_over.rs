@@ -1,11 +1,11 @@
-//! What a program would leave on the caller's terminal that was handed over to it, undone at the end.
+//! The caller's terminal where it is handed over to the program: what the program would leave on it is undone at the end.
 
 use super::streams::{stream, tty};
 use crate::sys::{self, Termios};
 use std::os::fd::BorrowedFd;
 
 /// The state of the caller's terminal before the program was started. It is for programs that have the terminal itself as a stream.
-pub(in crate::launch) struct Left {
+pub(in crate::launch) struct HandedOver {
     terminal: BorrowedFd<'static>,
     /// Its settings, if those are to be put back.
     settings: Option<Termios>,
@@ -17,12 +17,12 @@ pub(in crate::launch) struct Left {
     flags: [Option<i32>; 3],
 }
 
-impl Left {
+impl HandedOver {
     /// The state now; none if no stream is a terminal. With `settings`, they are put back as well: a program without a controlling
     /// terminal has no business to set one.
-    pub(in crate::launch) fn now(settings: bool) -> Option<Left> {
+    pub(in crate::launch) fn now(settings: bool) -> Option<HandedOver> {
         let terminal = tty()?;
-        Some(Left {
+        Some(HandedOver {
             terminal,
             settings: if settings { sys::terminal_settings(terminal).ok() } else { None },
             exclusive: sys::is_exclusive(terminal).unwrap_or(true),
@@ -69,7 +69,7 @@ fn take_back(terminal: BorrowedFd<'_>) {
     }
 }
 
-/// What [`Left`] does about the foreground, for a program that shares everything with the caller.
+/// What [`HandedOver`] does about the foreground, for a program that shares everything with the caller.
 pub(in crate::launch) struct Foreground(BorrowedFd<'static>);
 
 impl Foreground {
