@@ -175,3 +175,23 @@ fn the_strategies_reach_what_is_right_as_well() {
     assert!(way("schema = 1\n[rlimits]\ncore = 5\n") > 0, "a project's file may not raise a limit");
     assert!(schema::KEYS.iter().any(|key| key.kind == Kind::Paths));
 }
+
+/// A profile of thousands of lines costs as much for each line as a short one: with a cost that grew with the number of
+/// lines, each of these would take many minutes. `benches/lines` measures it.
+#[test]
+fn a_long_profile_takes_no_time_to_speak_of() {
+    let lines = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<Vec<_>>().join("\n");
+    let list = |key: &str| format!("{key} = [\n{}\n]\n", lines(60_000, &|at| format!("\"!x{at}\", \"/{at}\",")));
+    let paths = |line: &dyn Fn(usize) -> String| format!("[filesystem.paths]\n{}\n", lines(20_000, line));
+    for text in [
+        list("assert.cannot_read"),
+        list("devices.allow"),
+        paths(&|at| format!("\"/usr/x{at}/y\" = \"tmpfs,prefer\"")),
+        paths(&|at| format!("\"/tmp/x{at}\" = \"tmpfs\"")),
+        paths(&|at| format!("\"/usr/bin/x{at}\" = \"hidden\"")),
+    ] {
+        let started = std::time::Instant::now();
+        way(&format!("schema = 1\n{text}"));
+        assert!(started.elapsed().as_secs() < 60, "{} {:?}", &text[..40], started.elapsed());
+    }
+}

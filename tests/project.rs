@@ -231,6 +231,32 @@ fn what_is_no_plain_file_is_not_read() {
 }
 
 #[test]
+fn it_is_small() {
+    let place = Place::new();
+    let file = |length: usize| {
+        let start = "schema = 1\n[filesystem.paths]\n\"${CWD}/x\" = \"hidden\"\n#";
+        place.write("work/.sbx.toml", &format!("{start}{}", "x".repeat(length - start.len())));
+    };
+    file(64 << 10);
+    place.run(&["plan", "--", "/bin/true"]).ok();
+    file((64 << 10) + 1);
+    let refused = place.run(&["plan", "--", "/bin/true"]).failed(125);
+    assert!(refused.contains(".sbx.toml: it is larger than 64 KiB"), "{refused}");
+}
+
+#[test]
+fn what_is_hidden_in_a_directory_of_very_many_files_is_an_error() {
+    let place = Place::new();
+    std::fs::create_dir(place.work().join("many")).unwrap();
+    for number in 0..10_001 {
+        std::fs::write(place.work().join(format!("many/{number}")), "").unwrap();
+    }
+    place.write("work/.sbx.toml", "schema = 1\n[filesystem.paths]\n\"${CWD}/many/1\" = \"hidden\"\n");
+    let refused = place.run(&["plan", "--", "/bin/true"]).failed(125);
+    assert!(refused.contains("10001 entries") && refused.contains(".sbx.toml:3"), "{refused}");
+}
+
+#[test]
 fn flags_and_links_of_the_layers_around_it_hold() {
     need!(userns());
     let place = Place::new();

@@ -30,7 +30,7 @@ pub fn way(text: &str) -> usize {
         Ok(sandbox) => {
             let facts = Facts { uid: 1000, gid: 1000, kernel: (6, 1), home: "/home/u".into(), ..Facts::default() };
             if let Ok(plan) = plan::plan(&sandbox, &facts) {
-                let _ = plan::text(&plan);
+                let _ = (plan::text(&plan), plan::receipt(&sandbox, &plan));
             }
         }
         Err(errors) => diagnostics.extend(errors),

@@ -265,6 +265,10 @@ fn not_hidden(path: &Path, item: &Item, why: NotInMode) -> Note {
     Note::Path { path: path.to_owned(), mode: Mode::Hidden, origin: item.origin.clone(), why }
 }
 
+/// Number of entries of a directory that are shown by a mount each where one of them is hidden. A file comes from
+/// whoever wrote the directory, and the start is not under a time limit.
+const MOST_ENTRIES: usize = 10_000;
+
 /// Carries out `hidden` below a read-only directory of the host: a tmpfs takes the directory's place, with a bind mount
 /// for each entry but the hidden one.
 fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<Note>) -> Result<()> {
@@ -334,6 +338,13 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<Note>)
             let hint = "use `masked` (there, empty) or `deny` (there, closed), or `prefer` to go on without";
             return Err(Error::new(message).origin(&item.origin).hint(hint));
         };
+        if listing.len() > MOST_ENTRIES {
+            let (dir, count) = (parent.display(), listing.len());
+            let message =
+                format!("{} cannot be hidden: {dir} has {count} entries, each of which needs a mount", path.display());
+            let hint = "use `masked` (there, empty) or `deny` (there, closed), or hide the whole directory";
+            return Err(Error::new(message).origin(&item.origin).hint(hint));
+        }
         if listing.is_empty() && facts.paths.kind(&crate::host::below(root, &path)).is_none() {
             continue;
         }

@@ -14,7 +14,7 @@ use crate::sys::{
 };
 use landlock::{ABI, Access, AccessFs};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -109,8 +109,13 @@ pub(super) fn plan(
     let mut rules = Rules::default();
     // `/` can always be listed.
     rules.allow(Path::new("/"), FS_READ_DIR & rights);
+    let sealed = view.iter().filter_map(|placed| match &placed.op {
+        Op::Seal { path } => Some(path.as_path()),
+        _ => None,
+    });
+    let sealed = sealed.collect();
     for placed in view {
-        if let Some((path, granted)) = granted(&placed.op, view, facts) {
+        if let Some((path, granted)) = granted(&placed.op, &sealed, facts) {
             rules.allow(&path, granted & rights);
             if let Op::Devpts { path } = &placed.op {
                 // The sandbox's terminal, if it gets one.
@@ -151,10 +156,9 @@ impl Rules {
     }
 }
 
-/// The path and the rights that the rule for a part of the view has; `None` if it needs none.
-fn granted(op: &Op, view: &[Placed], facts: &Facts) -> Option<(PathBuf, u64)> {
-    let sealed =
-        |path: &Path| view.iter().any(|placed| matches!(&placed.op, Op::Seal { path: sealed } if sealed == path));
+/// The path and the rights that the rule for a part of the view has; `None` if it needs none. `sealed` are the paths of
+/// mounts that become read-only in the end.
+fn granted(op: &Op, sealed: &BTreeSet<&Path>, facts: &Facts) -> Option<(PathBuf, u64)> {
     let execute = |attributes: &Attributes| if attributes.noexec { 0 } else { FS_EXECUTE };
     let all = |attributes: &Attributes| (!FS_EXECUTE & !FS_MAKE_DEVICES & !FS_IOCTL_DEV) | execute(attributes);
     let (path, granted) = match op {
@@ -165,7 +169,7 @@ fn granted(op: &Op, view: &[Placed], facts: &Facts) -> Option<(PathBuf, u64)> {
             let attributes = Attributes { ro: *ro, nodev: true, noexec: *noexec };
             (path.clone(), if *ro { READ | execute(&attributes) } else { all(&attributes) })
         }
-        Op::Tmpfs { path, .. } if sealed(path) => (path.clone(), READ | FS_EXECUTE),
+        Op::Tmpfs { path, .. } if sealed.contains(path.as_path()) => (path.clone(), READ | FS_EXECUTE),
         Op::Tmpfs { path, attributes, .. } => (path.clone(), all(attributes)),
         Op::File { path, over: false, .. } => (path.clone(), READ),
         Op::Mask { path, closed: false, .. } => (path.clone(), READ),

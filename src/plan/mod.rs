@@ -8,6 +8,7 @@ mod capabilities;
 mod cgroup;
 mod confined;
 mod desktop;
+mod enforcement;
 mod env;
 mod etc;
 mod helpers;

@@ -1,12 +1,12 @@
 //! The receipt: for each setting of a profile, what enforces it, and what is not enforced.
 
+use super::enforcement::Enforcement;
 use super::note::Note;
 use super::setting::Setting;
-use super::{CapabilityPlan, LandlockPlan, Op, Plan, Writer};
-use crate::spec::{Mode, Namespace, Network, Origin, Sandbox, Wayland, X11};
+use super::{CapabilityPlan, Plan, Writer};
+use crate::spec::{Namespace, Network, Origin, Sandbox, Wayland, X11};
 use crate::sys::CAPABILITIES;
 use serde::Serialize;
-use std::path::Path;
 
 /// How far a setting is enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -171,38 +171,10 @@ impl ReceiptBuilder<'_> {
     }
 
     fn paths(&mut self, sandbox: &Sandbox) {
+        let enforcement = Enforcement::of(self.plan);
         for rule in &sandbox.filesystem.paths {
-            let setting = Setting::Path(rule.path.clone(), rule.mode);
-            let mut by = Vec::new();
-            for placed in self.plan.view.parts.iter().filter(|placed| placed.origin == rule.origin) {
-                if let Some(how) = mechanism(&placed.op)
-                    && !by.contains(&how)
-                {
-                    by.push(how);
-                }
-            }
-            if rule.mode == Mode::Hidden {
-                by.push("left out of the view".into());
-            }
-            by.extend(
-                self.plan.view.closed.iter().filter(|c| c.origin == rule.origin).map(|closed| closed.why.to_owned()),
-            );
-            if by.is_empty() {
-                by.push(
-                    if rule.options.optional { "it is not there" } else { "the mount above it is the same" }.into(),
-                );
-            }
-            if let Ok(landlock) = &self.plan.lockdown.landlock {
-                by.extend(landlock_mechanism(landlock, &rule.path, rule.mode));
-            }
-            let mut missing: Vec<_> =
-                self.plan.notes.iter().filter(|note| note.denies_path(rule)).map(Note::to_string).collect();
-            if self.plan.view.absent.iter().any(|absent| absent.origin == rule.origin) {
-                missing
-                    .push("it is not there yet, and the program can make it; a note at the end says if it has".into());
-            }
-            let by = if missing.is_empty() { by } else { Vec::new() };
-            self.line(setting, &rule.origin, by, missing);
+            let (by, missing) = enforcement.rule(rule);
+            self.line(Setting::Path(rule.path.clone(), rule.mode), &rule.origin, by, missing);
         }
         if let Some(union) = &self.plan.view.union {
             let setting = Setting::Upper(sandbox.filesystem.changes.to_string());
@@ -297,36 +269,4 @@ impl ReceiptBuilder<'_> {
             }
         }
     }
-}
-
-/// The text by which a receipt says how a part of the view is made; `None` if it enforces nothing.
-fn mechanism(op: &Op) -> Option<String> {
-    let flags = |attributes: &super::Attributes| {
-        let words =
-            [("ro", attributes.ro), ("nosuid", true), ("nodev", attributes.nodev), ("noexec", attributes.noexec)];
-        words.iter().filter(|(_, on)| *on).map(|(word, _)| *word).collect::<Vec<_>>().join(",")
-    };
-    Some(match op {
-        Op::Bind { attributes, .. } => format!("bind mount, {} on it and all below", flags(attributes)),
-        Op::Layers { ro: true, .. } => "the kernel's overlay, without an upper layer".into(),
-        Op::Layers { .. } => "the kernel's overlay: changes go to its upper layer".into(),
-        Op::Tmpfs { attributes, size: Some(size), .. } => format!("tmpfs of {size} bytes, {}", flags(attributes)),
-        Op::Tmpfs { attributes, .. } => format!("tmpfs, {}", flags(attributes)),
-        Op::Mask { closed: true, .. } => "a mount that nobody may enter, over it".into(),
-        Op::Mask { .. } => "an empty mount over it".into(),
-        Op::Proc { .. } => "procfs of the pid namespace".into(),
-        _ => return None,
-    })
-}
-
-/// Landlock as a second mechanism for a path's mode, if its rules would enforce the mode without the mount's flags.
-fn landlock_mechanism(landlock: &LandlockPlan, path: &Path, mode: Mode) -> Option<String> {
-    use crate::sys::{FS_READ_FILE, FS_WRITE_FILE};
-    let granted = landlock.rules.iter().filter(|(rule, _)| path.starts_with(rule)).fold(0, |all, (_, one)| all | one);
-    let keeps = match mode {
-        Mode::Ro => granted & FS_WRITE_FILE == 0,
-        Mode::Masked | Mode::Hidden | Mode::Deny => granted & (FS_WRITE_FILE | FS_READ_FILE) == 0,
-        Mode::Rw | Mode::Overlay | Mode::Tmpfs => return None,
-    };
-    keeps.then(|| format!("Landlock version {}", landlock.version))
 }

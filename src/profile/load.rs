@@ -72,16 +72,16 @@ impl Loader {
             self.errors.push(Diagnostic::new(message).help("put the file itself there, or use --no-project"));
             return None;
         }
-        let mut document = self.file(path, None)?;
+        let mut document = self.file(path, LARGEST_OF_PROJECT, None)?;
         document.project = true;
         self.check_version(&document);
         self.sources.mark_project(document.source);
         Some(document)
     }
 
-    /// Reads a file; an error is reported at `from`, the place that names the file.
-    fn file(&mut self, path: &Path, from: Option<&At>) -> Option<Document> {
-        match read(path) {
+    /// Reads a file of at most `largest` bytes; an error is reported at `from`, the place that names the file.
+    fn file(&mut self, path: &Path, largest: u64, from: Option<&At>) -> Option<Document> {
+        match read(path, largest) {
             Ok(text) => Some(self.text(&path.display().to_string(), &text)),
             Err(why) => {
                 let message = format!("cannot read profile {}: {why}", path.display());
@@ -137,7 +137,7 @@ impl Loader {
             // In `extends`, a path is relative to the file that holds it, not to the caller's directory.
             let holder = from.and_then(|at| self.sources.get(at.source)).map(|source| PathBuf::from(&source.name));
             let path = holder.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).join(name);
-            return self.file(&path, from).into_iter().collect();
+            return self.file(&path, LARGEST, from).into_iter().collect();
         }
         let mut found = Vec::new();
         if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
@@ -150,7 +150,7 @@ impl Loader {
         for directory in self.directories.clone() {
             let path = directory.join(format!("{name}.toml"));
             if safe && path.exists() {
-                found.extend(self.file(&path, from));
+                found.extend(self.file(&path, LARGEST, from));
             }
         }
         if found.is_empty() && !self.errors.iter().any(|e| e.message.contains("cannot read profile")) {
@@ -194,9 +194,9 @@ fn is_path(name: &str) -> bool {
     name.starts_with(['/', '.']) || name.ends_with(".toml")
 }
 
-/// Reads a profile's text. Files larger than [`LARGEST`], pipes and devices are refused. The error is a fragment such
+/// Reads a profile's text. Files larger than `largest` bytes, pipes and devices are refused. The error is a fragment such
 /// as `it is not a regular file`, or the errno's text.
-pub(super) fn read(path: &Path) -> Result<String, String> {
+pub(super) fn read(path: &Path, largest: u64) -> Result<String, String> {
     use std::io::Read;
     use std::os::unix::fs::OpenOptionsExt;
     let errno = |error: std::io::Error| crate::sys::Errno::from(error).to_string();
@@ -207,15 +207,17 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
         return Err("it is not a regular file".into());
     }
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(errno)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err("it is larger than 1 MiB".into());
+    file.take(largest + 1).read_to_end(&mut bytes).map_err(errno)?;
+    if bytes.len() as u64 > largest {
+        return Err(format!("it is larger than {} KiB", largest >> 10));
     }
     String::from_utf8(bytes).map_err(|e| format!("it is not UTF-8 (byte {})", e.utf8_error().valid_up_to()))
 }
 
 /// Largest size of a profile in bytes.
-const LARGEST: u64 = 1 << 20;
+pub(super) const LARGEST: u64 = 1 << 20;
+/// Largest size of a project's file in bytes. It comes from somebody else, and is read before any time limit runs.
+const LARGEST_OF_PROJECT: u64 = 64 << 10;
 
 pub(super) fn collect(directory: &Path, prefix: &str, names: &mut Vec<String>) {
     let Ok(entries) = std::fs::read_dir(directory) else { return };

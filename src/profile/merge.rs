@@ -82,17 +82,22 @@ fn item(text: &str) -> &str {
     text.split(',').next().unwrap_or(text)
 }
 
-fn unite(mut list: Vec<Text>, new: Vec<Text>) -> Vec<Text> {
-    for text in new {
+/// The items of both lists: of two that are the same, the later one, at the later place.
+fn unite(list: Vec<Text>, new: Vec<Text>) -> Vec<Text> {
+    // By item, whether it is there and at which place: a list may have thousands.
+    let mut last: BTreeMap<&str, Option<usize>> = BTreeMap::new();
+    for (at, text) in list.iter().chain(&new).enumerate() {
         match text.text.strip_prefix('!') {
-            Some(gone) => list.retain(|old| item(&old.text) != item(gone)),
-            None => {
-                list.retain(|old| item(&old.text) != item(&text.text));
-                list.push(text);
-            }
-        }
+            Some(gone) => last.insert(item(gone), None),
+            None => last.insert(item(&text.text), Some(at)),
+        };
     }
-    list
+    let mut places: Vec<usize> = last.into_values().flatten().collect();
+    places.sort_unstable();
+    let mut places = places.into_iter().peekable();
+    let mut all = list.into_iter().chain(new).enumerate().collect::<Vec<_>>();
+    all.retain(|(at, _)| places.next_if_eq(at).is_some());
+    all.into_iter().map(|(_, text)| text).collect()
 }
 
 fn join(mut map: Vec<(Text, Text)>, new: Vec<(Text, Text)>, removable: bool) -> Vec<(Text, Text)> {
@@ -100,4 +105,40 @@ fn join(mut map: Vec<(Text, Text)>, new: Vec<(Text, Text)>, removable: bool) -> 
     map.retain(|(old, _)| !replaced.contains(old.text.as_str()));
     map.extend(new.into_iter().filter(|(_, value)| !(removable && value.text == "!")));
     map
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::source::At;
+    use proptest::prelude::*;
+
+    fn texts(words: &[&str]) -> Vec<Text> {
+        words.iter().map(|word| Text { text: (*word).to_owned(), at: At { source: 0, span: 0..0 } }).collect()
+    }
+
+    /// What uniting is, one item after the other.
+    fn one_by_one(mut list: Vec<Text>, new: Vec<Text>) -> Vec<Text> {
+        for text in new {
+            match text.text.strip_prefix('!') {
+                Some(gone) => list.retain(|old| item(&old.text) != item(gone)),
+                None => {
+                    list.retain(|old| item(&old.text) != item(&text.text));
+                    list.push(text);
+                }
+            }
+        }
+        list
+    }
+
+    proptest! {
+        #[test]
+        fn lists_unite_as_if_one_item_came_after_the_other(
+            old in proptest::collection::vec(prop::sample::select(vec!["a", "b", "a,x", "c,y", "c", "!a", "!c,z"]), 0..8),
+            new in proptest::collection::vec(prop::sample::select(vec!["a", "b", "a,x", "c,y", "c", "!a", "!c,z", "!"]), 0..8),
+        ) {
+            let old = one_by_one(Vec::new(), texts(&old));
+            prop_assert_eq!(unite(old.clone(), texts(&new)), one_by_one(old, texts(&new)));
+        }
+    }
 }

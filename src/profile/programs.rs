@@ -33,7 +33,7 @@ impl Loader {
             profiles.sort();
             for profile in profiles {
                 // Most files name no program, or others: they are not parsed.
-                let text = load::read(&directory.join(format!("{profile}.toml"))).unwrap_or_default();
+                let text = load::read(&directory.join(format!("{profile}.toml")), load::LARGEST).unwrap_or_default();
                 if !text.contains("programs") || !text.contains(name) {
                     continue;
                 }

@@ -6,6 +6,7 @@ use super::merge::Merged;
 use super::schema::{Key, Target};
 use crate::spec::limits::{self, Control, Form};
 use crate::spec::{Rlimits, parse_size};
+use std::collections::BTreeSet;
 
 /// The help for a setting of a project's file that is refused.
 pub const HELP: &str =
@@ -110,11 +111,13 @@ fn check(below: &Merged, setting: &Setting, rlimits: &Rlimits) -> Vec<(Text, Str
         (Value::List(..), "process.args" | "extends" | "filesystem.root") => {
             whole(&format!("a project's file cannot set `{name}`"))
         }
-        (Value::List(list, _), _) => list
-            .iter()
-            .filter(|item| !item.text.starts_with('!') && !below.list(name).iter().any(|old| old.text == item.text))
-            .map(|item| (item.clone(), format!("a project's file cannot add `{}` to `{name}`", item.text)))
-            .collect(),
+        (Value::List(list, _), _) => {
+            let known: BTreeSet<_> = below.list(name).iter().map(|old| old.text.as_str()).collect();
+            list.iter()
+                .filter(|item| !item.text.starts_with('!') && !known.contains(item.text.as_str()))
+                .map(|item| (item.clone(), format!("a project's file cannot add `{}` to `{name}`", item.text)))
+                .collect()
+        }
         // The planner checks the modes, by real paths (`plan::project`).
         (Value::Map(map), "filesystem.paths") => {
             let taken = map.iter().filter(|(_, mode)| mode.text == "!");
