@@ -444,6 +444,10 @@ inside: tty(1) finds none. At the end, the terminal's exclusive mode, line disci
 its settings.
 .B \-\-tty pty
 gives a new terminal even if no stream is one, in place of pipes and files: it echoes, and ends lines with CR LF.
+.PP
+A file that was opened for reading, and that the program could change, is opened again from a read-only mount. Its offset begins where the
+caller's is, and the caller's is moved when the program has ended. If somebody else reads from it meanwhile, both read the same. What the
+program permits others by chmod(2) on a file that it may write to as a stream is taken back at the end, with a note.
 .SH "WITHOUT AN INIT"
 With
 .B \-\-as\-pid\-1

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Place, root, tools, userns};
+use std::os::unix::fs::PermissionsExt;
 
 #[test]
 fn the_caller_being_root_changes_no_guard() {
@@ -158,5 +159,34 @@ fn a_copy_with_more_rights_than_its_caller_does_nothing() {
                 assert!(!target.exists(), "{kind}");
             }
         }
+    }
+}
+
+#[test]
+fn what_root_hands_over_as_a_stream_keeps_its_permissions() {
+    need!(root(), userns(), tools(&["mknod"]));
+    let place = Place::new();
+    let (null, file) = (place.dir.path().join("null"), place.write("file", "text\n"));
+    let made = std::process::Command::new("mknod").args(["-m", "666"]).arg(&null).args(["c", "1", "3"]).status();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    // A filesystem of a container may have no devices.
+    if made.unwrap().success() && std::fs::read(&null).is_ok() {
+        let open = || std::fs::File::options().read(true).write(true).open(&null).unwrap();
+        for setting in ["security.seccomp=default", "security.seccomp=off"] {
+            let script = "for n in 0 1 2; do chmod 600 /proc/self/fd/$n; done; cat; echo written; echo written >&2";
+            let mut command = place.command();
+            command.args(["--set", setting, "--", "sh", "-c", script]).stdin(open()).stdout(open()).stderr(open());
+            assert!(command.status().unwrap().success());
+            assert_eq!(mode(&null), 0o666, "{setting}");
+        }
+    }
+    for user in ["self", "1234:1234", "range"] {
+        let script = "cat; chmod 666 /proc/self/fd/0; echo x > /proc/self/fd/0";
+        let mut command = place.command();
+        command.args(["--user", user, "--set", "security.seccomp=off", "--", "sh", "-c", script]);
+        let ran = common::ran(command.stdin(std::fs::File::open(&file).unwrap()).output().unwrap());
+        assert_eq!(ran.out, "text\n", "{user}: {ran:#?}");
+        assert_eq!((mode(&file), std::fs::read_to_string(&file).unwrap().as_str()), (0o600, "text\n"), "{user}");
     }
 }

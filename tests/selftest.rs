@@ -226,6 +226,8 @@ const GUARDS: &[(&str, &str, &[&str])] = &[
     ("filter", "dumpable", &["first-trace", "first-memory", "first-descriptor", "first-files"]),
     ("", "arguments", &["launcher-arguments"]),
     ("", "descriptors", &["descriptor-inherited", "descriptors-more", "descriptor-root"]),
+    // Landlock denies that the file is opened for writing, and nothing else denies chmod.
+    ("", "streams", &["stream-change"]),
     ("", "environment", &["environment"]),
     // The filter and Landlock deny it as well.
     ("filter,landlock", "nested", &["nested-unshare", "nested-clone", "nested-mount"]),

@@ -5,7 +5,7 @@ use super::launcher::ask;
 use super::prepared::{Guard, Prepared, Session};
 use super::report::{Call, Message, Place};
 use super::search::first_of;
-use super::{assemble, handover, lockdown, reaper};
+use super::{assemble, handover, lockdown, reaper, streams};
 use crate::sys::{self, Errno, Mask, Poll, UnownedFd};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -28,6 +28,7 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     sys::phase("ids, host name");
     label(prepared.view.file_label.as_deref(), proc.as_fd(), c"attr/fscreate")?;
     let own = prepared.lockdown.handover.as_ref().map(handover::own_file).transpose()?;
+    streams::reopen(prepared, socket.as_fd())?;
     let terminal = assemble::assemble(prepared, socket.as_fd(), proc.as_fd())?;
     sys::phase("enter the view");
     if let Some(network) = network {

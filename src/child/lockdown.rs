@@ -77,10 +77,6 @@ pub(super) fn show(prepared: &Prepared, on: bool) -> Result<(), Failure> {
     sys::set_dumpable(on).at(Place::Lockdown, Call::Prctl)
 }
 
-/// Landlock rights on the files of inherited descriptors, so that they can be opened again, as by /dev/stderr.
-const REOPEN_RIGHTS: u64 =
-    sys::FS_READ_FILE | sys::FS_WRITE_FILE | sys::FS_EXECUTE | sys::FS_TRUNCATE | sys::FS_IOCTL_DEV;
-
 fn landlock(wanted: &Landlock) -> Result<(), Failure> {
     let place = Place::Lockdown;
     let ruleset = sys::landlock_ruleset(wanted.rights, wanted.scoped).at(place, Call::LandlockCreate)?;
@@ -95,9 +91,9 @@ fn landlock(wanted: &Landlock) -> Result<(), Failure> {
             }
         }
     }
-    for fd in &wanted.descriptors {
-        // Landlock has no rules for pipes and sockets, does not restrict them, and fails for them here.
-        let _ = sys::landlock_allow(ruleset.as_fd(), sys::UnownedFd::new(*fd).as_fd(), REOPEN_RIGHTS & wanted.rights);
+    for (fd, rights) in &wanted.descriptors {
+        // Some files are governed by no rule, and it fails for them here: those of memfd_create(2).
+        let _ = sys::landlock_allow(ruleset.as_fd(), sys::UnownedFd::new(*fd).as_fd(), rights & wanted.rights);
     }
     sys::landlock_restrict(ruleset.as_fd()).at(place, Call::LandlockRestrict)
 }

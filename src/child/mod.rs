@@ -15,13 +15,15 @@ mod procfs;
 mod reaper;
 mod report;
 mod search;
+mod streams;
 mod trial;
 mod view;
 
 pub use handover::{NAME as EXEC, run as execute};
 pub use prepared::{
     Capabilities, Descriptors, Guard, Handover, Landlock, Lockdown, MountSource, Namespaces, Overlay, Prepared,
-    ProcCover, Process, Scratch, Session, Step, StepAction, Strings, TargetState, Terminal, UpperDirs, ViewSteps,
+    ProcCover, Process, ReadOnlyFile, Scratch, Session, Step, StepAction, Strings, TargetState, Terminal, UpperDirs,
+    ViewSteps,
 };
 pub use procfs::{EMPTY_DIR, EMPTY_FILE};
 pub use reaper::BEFORE_REST;

@@ -25,6 +25,8 @@ pub enum Place {
     Lock(u32),
     /// The Landlock rule with this index.
     Landlock(u32),
+    /// Opening the file of the caller's descriptor with this number from a read-only mount.
+    Stream(u32),
     /// Executing the program.
     Exec,
 }
@@ -123,6 +125,7 @@ calls! {
     LandlockRule = "landlock_add_rule",
     LandlockRestrict = "landlock_restrict_self",
     Poll = "poll",
+    Seek = "lseek",
 }
 
 /// A message between the launcher and PID 1. PID 1 sends it unless it says "From the launcher".
@@ -133,6 +136,8 @@ pub enum Message {
     Failed { place: Place, call: Call, errno: Errno },
     /// The master end of the program's pseudo-terminal comes with this message.
     Terminal,
+    /// The open file that the program gets instead of this descriptor of the caller's comes with this message.
+    Reopened(i32),
     /// The child has reached a point where it waits for [`Message::Go`].
     Ready,
     /// From the launcher: go on.
@@ -190,6 +195,7 @@ impl Message {
                     Place::Filter(index) => (8, index),
                     Place::Lock(index) => (9, index),
                     Place::Landlock(index) => (10, index),
+                    Place::Stream(number) => (11, number),
                 };
                 [1, (index << 4) as i32 | kind, call as i32, errno.0]
             }
@@ -209,6 +215,7 @@ impl Message {
             Message::Left => [15, 0, 0, 0],
             Message::SignalGroup(signal) => [16, signal, 0, 0],
             Message::Foreground(on) => [17, i32::from(on), 0, 0],
+            Message::Reopened(fd) => [18, fd, 0, 0],
         };
         let mut bytes = [0; LENGTH];
         for (chunk, number) in bytes.chunks_exact_mut(4).zip(numbers) {
@@ -235,6 +242,7 @@ impl Message {
                     8 => Place::Filter(index),
                     9 => Place::Lock(index),
                     10 => Place::Landlock(index),
+                    11 => Place::Stream(index),
                     _ => Place::Exec,
                 };
                 Message::Failed { place, call: *Call::ALL.get(b as usize)?, errno: Errno(c) }
@@ -255,6 +263,7 @@ impl Message {
             15 => Message::Left,
             16 => Message::SignalGroup(a),
             17 => Message::Foreground(a != 0),
+            18 => Message::Reopened(a),
             _ => return None,
         })
     }

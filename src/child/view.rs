@@ -370,7 +370,7 @@ fn follow(source: &CStr, place: Place) -> Result<OwnedFd, Failure> {
 
 /// Opens the file that a descriptor of the caller refers to in this mount namespace: by its name, and only if it is the
 /// same file (device and inode). If it is renamed at that moment, the new name is tried.
-fn reopen_in_own_namespace(fd: RawFd, place: Place) -> Result<OwnedFd, Failure> {
+pub(super) fn reopen_in_own_namespace(fd: RawFd, place: Place) -> Result<OwnedFd, Failure> {
     let wanted = sys::stat(UnownedFd::new(fd).as_fd()).at(place, Call::Fstat)?;
     // Somebody who keeps renaming the file must not delay the start for ever.
     for _ in 0..100 {

@@ -213,15 +213,6 @@ fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
             opened.map_err(|errno| Error::new(format!("cannot open /dev/null for stream {number}: {errno}")))?;
         }
     }
-    // A directory would be a way out of the view: /proc/self/fd/0/.. is the host's tree.
-    for (number, stream) in sys::STREAMS.iter().enumerate() {
-        if sys::file_type(stream.as_fd()) == Ok(libc::S_IFDIR) {
-            return Err(Error::new(format!(
-                "standard stream {number} is a directory, and its parents lead out of the view"
-            ))
-            .hint("show it instead: --ro DIR; or hand it over on purpose: --keep-fd"));
-        }
-    }
     for fd in &args.sandbox.keep_fd {
         if UnownedFd::new(*fd).flags().is_err() {
             return Err(Error::new(format!("--keep-fd {fd}: there is no such descriptor"))

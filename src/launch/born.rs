@@ -1,6 +1,7 @@
 //! Second stage of a start: the sandbox's first process exists, in its namespaces.
 
 use super::cgroup::Cgroup;
+use super::inherited::InheritedFile;
 use super::prepared::Prepared;
 use super::process::FirstProcess;
 use super::signals::Signals;
@@ -21,6 +22,8 @@ use std::time::Instant;
 pub(super) struct Born<'p> {
     pub plan: &'p Plan,
     pub given: ManuallyDrop<child::Prepared>,
+    /// The files that the program inherits as descriptors.
+    pub inherited: Vec<InheritedFile>,
     pub first: FirstProcess,
     /// The socket to the first process. It is at its end once that process has executed another program, or has ended.
     pub socket: OwnedFd,
@@ -37,10 +40,11 @@ impl<'p> Born<'p> {
     pub(super) fn new(prepared: Prepared<'p>) -> Result<Born<'p>> {
         let first = clone_first(&prepared)?;
         sys::phase("clone3 returns");
-        let Prepared { plan, given, socket, socket_of_child, signals, caller, cgroup, uppers, began } = prepared;
+        let Prepared { plan, given, inherited, socket, socket_of_child, signals, caller, cgroup, uppers, began } =
+            prepared;
         // From here on the child ends with the launcher: it has a parent-death signal, and it sees the end of this
         // socket.
-        let mut born = Born { plan, given, first, socket, signals, caller, cgroup, uppers, began };
+        let mut born = Born { plan, given, inherited, first, socket, signals, caller, cgroup, uppers, began };
         drop(socket_of_child);
         if let Some(handover) = &born.given.lockdown.handover {
             // Only the child may hold the pipe, since it waits for the pipe's end.

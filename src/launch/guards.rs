@@ -129,6 +129,9 @@ pub(super) fn prepared(mut prepared: Prepared) -> Prepared {
     if off("descriptors") {
         prepared.descriptors.only_fds = None;
     }
+    if off("streams") {
+        prepared.descriptors.read_only.clear();
+    }
     if off("nested") {
         prepared.namespaces.limit_nested = None;
     }

@@ -10,6 +10,7 @@ mod guards;
 mod helped;
 mod helpers;
 mod idmap;
+mod inherited;
 mod inside;
 mod mapped;
 mod message;

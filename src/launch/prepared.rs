@@ -3,6 +3,7 @@
 use super::caller;
 use super::cgroup::{self, Cgroup};
 use super::events::Events;
+use super::inherited::{self, InheritedFile};
 use super::prepare::{self, CallerState};
 use super::session::session;
 use super::signals::Signals;
@@ -21,6 +22,8 @@ pub(super) struct Prepared<'p> {
     pub plan: &'p Plan,
     /// Never dropped, like the plan: the kernel frees all of its memory at once when the launcher exits.
     pub given: ManuallyDrop<child::Prepared>,
+    /// The files that the program inherits as descriptors.
+    pub inherited: Vec<InheritedFile>,
     /// The launcher's end of the socket between it and the child.
     pub socket: OwnedFd,
     /// The child's end of that socket.
@@ -41,6 +44,7 @@ impl<'p> Prepared<'p> {
     /// Reads the state of this process that the plan does not have, and makes the cgroup.
     pub(super) fn new(plan: &'p Plan, status: &mut dyn Events) -> Result<Prepared<'p>> {
         let session = session(plan);
+        let inherited = inherited::files(plan, session)?;
         let ignores_sigpipe = sys::ignore_sigpipe() && plan.is_bare();
         let scoped = plan.lockdown.landlock.as_ref().is_ok_and(|landlock| landlock.scoped & sys::SCOPE_SIGNAL != 0);
         if plan.process.tty == Tty::Inherit
@@ -62,7 +66,7 @@ impl<'p> Prepared<'p> {
             caller: caller.as_ref().map_or(-1, AsRawFd::as_raw_fd),
         };
         let uppers = plan.view.union.as_ref().map(|union| Uppers::open(plan, union)).transpose()?.flatten();
-        let given = prepare::prepare(plan, session, &state, uppers.as_ref().map(Uppers::in_use))?;
+        let given = prepare::prepare(plan, session, &state, &inherited, uppers.as_ref().map(Uppers::in_use))?;
         #[cfg(feature = "guards-off")]
         let given = super::guards::prepared(given);
         let given = ManuallyDrop::new(given);
@@ -76,6 +80,17 @@ impl<'p> Prepared<'p> {
         let pair = sys::seqpacket_pair().map_err(|errno| Error::call("socketpair", errno))?;
         let signals = Signals::block(plan)?;
         sys::phase("prepare");
-        Ok(Prepared { plan, given, socket: pair.0, socket_of_child: pair.1, signals, caller, cgroup, uppers, began })
+        Ok(Prepared {
+            plan,
+            given,
+            inherited,
+            socket: pair.0,
+            socket_of_child: pair.1,
+            signals,
+            caller,
+            cgroup,
+            uppers,
+            began,
+        })
     }
 }

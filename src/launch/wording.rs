@@ -59,6 +59,7 @@ pub(super) fn failure(
         Place::Filter(index) => Part::Filter(index as usize),
         Place::Lock(index) => Part::Lock(index as usize),
         Place::Landlock(index) => Part::Landlock(index as usize),
+        Place::Stream(_) => Part::Setup,
         Place::Exec => Part::Exec,
     };
     let cause = Cause { part, call: call.name(), errno, found };
@@ -123,6 +124,7 @@ fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errn
             Error::new(format!("cannot allow {path} by Landlock: {}: {errno}", call.name()))
                 .hint("--set security.landlock=off runs without Landlock")
         }
+        Place::Stream(number) => stream(number, call, errno),
         Place::Filter(_) => Error::new(format!("cannot load a seccomp filter: {errno}")).hint(
             "the kernel takes programs of 1 to 4096 instructions of which every path ends in a return (seccomp(2))",
         ),
@@ -130,6 +132,26 @@ fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errn
             .hint("this is not caused by the profile; `sbx check` shows what this host refuses")
             .refused(),
     }
+}
+
+/// The error for a descriptor whose file cannot be opened from a read-only mount.
+fn stream(number: u32, call: Call, errno: Errno) -> Error {
+    let path = std::fs::read_link(format!("/proc/self/fd/{number}")).unwrap_or_default();
+    let what = match number {
+        0 => "standard input".to_owned(),
+        1 => "standard output".to_owned(),
+        2 => "standard error".to_owned(),
+        _ => format!("descriptor {number}"),
+    };
+    let path = path.display();
+    let message = format!(
+        "{what} is the file {path}, which cannot be opened read-only for the program: {}: {errno}",
+        call.name()
+    );
+    Error::new(message).hint(match number {
+        0 => format!("hand it over through a pipe: cat {path} | sbx ..."),
+        _ => format!("show the file instead: --ro {path}"),
+    })
 }
 
 fn where_it_was(place: Place) -> &'static str {

@@ -68,6 +68,14 @@ impl IdPlan {
         let single = |map: &[IdMapping]| map.iter().map(|extent| u64::from(extent.count)).sum::<u64>() <= 1;
         single(&self.uid_map) && single(&self.gid_map)
     }
+
+    /// Whether the program has this user id of the caller's namespace, or can take it.
+    pub fn acts_as(&self, outside: u32) -> bool {
+        if self.uid_map.is_empty() {
+            return self.uid == outside;
+        }
+        self.uid_map.iter().any(|extent| outside.checked_sub(extent.outside).is_some_and(|at| at < extent.count))
+    }
 }
 
 /// Decides the program's ids and their maps.

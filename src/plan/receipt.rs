@@ -4,7 +4,7 @@ use super::enforcement::Enforcement;
 use super::note::Note;
 use super::setting::Setting;
 use super::{CapabilityPlan, Plan, Writer};
-use crate::spec::{Namespace, Network, Origin, Sandbox, Wayland, X11};
+use crate::spec::{Descriptors, Namespace, Network, Origin, Sandbox, Wayland, X11};
 use crate::sys::CAPABILITIES;
 use serde::Serialize;
 
@@ -156,6 +156,10 @@ impl ReceiptBuilder<'_> {
             );
         }
         self.full(Setting::Environment, &none, vec!["an environment of its own, passed to execve".into()]);
+        if let Descriptors::Only(_) = self.plan.process.descriptors {
+            let by = "read-only mounts, or the permissions of the files".into();
+            self.full(Setting::ReadOnlyDescriptors, &none, vec![by]);
+        }
         for limit in &sandbox.limits.list {
             let files = self.plan.resources.cgroup.iter().flat_map(|cgroup| &cgroup.files);
             let set = files.into_iter().find(|file| file.is_for(limit));

@@ -30,6 +30,8 @@ pub enum Setting {
     Timeout(Duration),
     /// Which variables of the caller's environment are passed on.
     Environment,
+    /// Files that the caller opened for reading and hands over as descriptors cannot be changed.
+    ReadOnlyDescriptors,
     /// A limit, by its name in `[limits]`.
     Limit(&'static str),
     /// A limit of setrlimit(2), by its name in `[rlimits]`.
@@ -75,6 +77,7 @@ impl fmt::Display for Setting {
             Setting::Hostname(name) => write!(f, "process.hostname = {name:?}"),
             Setting::Timeout(time) => write!(f, "process.timeout = \"{}\"", humantime::format_duration(*time)),
             Setting::Environment => f.write_str("process.env_pass"),
+            Setting::ReadOnlyDescriptors => f.write_str("files handed over for reading cannot be changed"),
             Setting::Limit(name) => write!(f, "limits.{name}"),
             Setting::Rlimit(name) => write!(f, "rlimits.{name}"),
             Setting::Path(path, mode) => write!(f, "filesystem.paths: {} = \"{}\"", path.display(), mode.word()),

@@ -53,6 +53,8 @@ pub struct Outside {
     pub runtime: Option<(PathBuf, FileId)>,
     /// A directory with files for the self-test, some of which the sandbox shows.
     pub fixture: Option<PathBuf>,
+    /// The file of the fixture that is handed over for reading, as standard input.
+    pub handed: Option<FileId>,
     /// Files with the secret in directories that are private inside.
     pub strays: Vec<PathBuf>,
     /// Directories of the host that the caller can write to.

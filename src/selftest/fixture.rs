@@ -149,6 +149,15 @@ impl Host {
         })
     }
 
+    /// Makes a file of the fixture, opened for reading, the standard input that the sandbox inherits.
+    pub fn hand_over(&mut self) {
+        let Some(path) = self.facts.fixture.as_ref().map(|dir| dir.join(probes::HANDED)) else { return };
+        let file = std::fs::File::open(&path);
+        if file.is_ok_and(|file| sys::dup2(file.as_fd(), sys::STREAMS[0]).is_ok()) {
+            self.facts.handed = probes::id(&path);
+        }
+    }
+
     /// Forgets the directory of files, for which the view has no room.
     pub fn forget_fixture(&mut self) {
         self.facts.fixture = None;
@@ -188,7 +197,7 @@ fn files(above: &Path, name: &str, secret: &str, keeper: &Keeper) -> Option<(Pat
         DirBuilder::new().mode(0o700).create(dir.join(sub)).ok()?;
     }
     let inside = |sub: &str| format!("{sub}/file");
-    let paths = [probes::SECRET.to_owned(), probes::MASKED.to_owned()];
+    let paths = [probes::SECRET, probes::HANDED, probes::MASKED].map(str::to_owned);
     let below = [probes::RO, probes::DENIED, probes::RW, probes::INNER, probes::OVERLAY].map(inside);
     for path in paths.iter().chain(&below) {
         file(&dir.join(path), secret).ok()?;

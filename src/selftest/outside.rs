@@ -49,6 +49,7 @@ pub fn run(mut sandbox: Sandbox, mut facts: Facts) -> Result<Report> {
     };
     let granted = granted(&sandbox, &plan);
     host.look(&facts, &plan, &granted);
+    host.hand_over();
     let known = Handed { outside: host.facts.clone(), granted, ..Handed::default() };
     let text = serde_json::to_string(&known).map_err(|error| Error::new(format!("facts: {error}")))?;
     sys::write_all(handed.as_fd(), text.as_bytes()).map_err(system("write"))?;

@@ -14,6 +14,8 @@ pub struct Descriptors {
     pub upper_lock: i32,
     /// The descriptors that the program gets beside the standard streams, sorted. `None` leaves all descriptors open.
     pub only_fds: Option<Vec<i32>>,
+    /// Files that are opened again from read-only mounts.
+    pub read_only: Vec<ReadOnlyFile>,
     /// Descriptors that are closed, so that the program does not get them.
     pub drop_fds: Vec<i32>,
     /// Descriptors that PID 1 keeps open, sorted (`--sync-fd`). The program gets them only if there is no separate PID
@@ -24,4 +26,17 @@ pub struct Descriptors {
     /// Descriptors that stay open in PID 1: at first `sync_fds` and `upper_lock`. Its capacity suffices for the lock files and four
     /// more, since PID 1 must not allocate.
     pub held: Cell<Vec<i32>>,
+}
+
+/// A file that the caller has open and the program gets from a read-only mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadOnlyFile {
+    /// The descriptor.
+    pub fd: i32,
+    /// Flags for openat(2).
+    pub flags: i32,
+    /// The offset of the caller's descriptor; `None` for a device without one.
+    pub offset: Option<i64>,
+    /// It is a device, and may be opened again inside, such as /dev/null.
+    pub device: bool,
 }

@@ -62,6 +62,7 @@ pub struct Landlock {
     pub scoped: u64,
     /// Paths in the view, and the rights that are granted there.
     pub rules: Vec<(CString, u64)>,
-    /// Descriptors that the program gets: rights to open their files again are granted, too.
-    pub descriptors: Vec<i32>,
+    /// Descriptors of files that the program gets, with the rights that are granted to open those again, as by
+    /// /dev/stderr.
+    pub descriptors: Vec<(i32, u64)>,
 }

@@ -6,7 +6,7 @@ mod namespaces;
 mod process;
 mod view;
 
-pub use descriptors::Descriptors;
+pub use descriptors::{Descriptors, ReadOnlyFile};
 pub use lockdown::{Capabilities, Handover, Landlock, Lockdown};
 pub use namespaces::Namespaces;
 pub use process::{Process, Session, Strings, Terminal};

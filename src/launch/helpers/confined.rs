@@ -58,7 +58,8 @@ impl Confined {
             wants_start: false,
             caller: -1,
         };
-        let mut given = prepare(&plan, Session::Detached { own_group: false }, &state, None)?;
+        // What it inherits are pipes, sockets and /dev/null.
+        let mut given = prepare(&plan, Session::Detached { own_group: false }, &state, &[], None)?;
         given.descriptors.moves = moves;
         let flags = namespaces::flags(plan.namespaces.private.iter().copied());
         let run = || -> i32 {

@@ -4,12 +4,18 @@ use super::CallerState;
 use super::strings::cstrings;
 use crate::child::Descriptors;
 use crate::error::Result;
+use crate::launch::inherited::InheritedFile;
 use crate::plan::Plan;
 use crate::spec;
 use crate::union::InUse;
 use std::cell::Cell;
 
-pub(super) fn prepare(plan: &Plan, state: &CallerState, uppers: Option<&InUse>) -> Result<Descriptors> {
+pub(super) fn prepare(
+    plan: &Plan,
+    state: &CallerState,
+    inherited: &[InheritedFile],
+    uppers: Option<&InUse>,
+) -> Result<Descriptors> {
     let wanted = &plan.process;
     let (only_fds, drop_fds) = match &wanted.descriptors {
         spec::Descriptors::Only(fds) => {
@@ -29,6 +35,7 @@ pub(super) fn prepare(plan: &Plan, state: &CallerState, uppers: Option<&InUse>) 
         moves: Vec::new(),
         upper_lock,
         only_fds,
+        read_only: inherited.iter().filter_map(|file| file.read_only).collect(),
         drop_fds,
         sync_fds: wanted.sync_fds.clone(),
         lock_files: cstrings(&wanted.lock_files)?,

@@ -4,14 +4,14 @@ use super::process::programs;
 use super::strings::{cstring, label};
 use crate::child::{self, Capabilities, Handover, Landlock, Lockdown, Strings};
 use crate::error::{Error, Result};
+use crate::launch::inherited::InheritedFile;
 use crate::plan::Plan;
-use crate::spec::Descriptors;
 use crate::sys;
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::path::Path;
 
-pub(super) fn prepare(plan: &Plan) -> Result<Lockdown> {
+pub(super) fn prepare(plan: &Plan, inherited: &[InheritedFile]) -> Result<Lockdown> {
     let wanted = &plan.lockdown;
     Ok(Lockdown {
         own_keyring: wanted.own_keyring,
@@ -21,7 +21,7 @@ pub(super) fn prepare(plan: &Plan) -> Result<Lockdown> {
             ambient: wanted.capabilities.ambient,
             powerless_root: wanted.capabilities.powerless_root,
         },
-        landlock: landlock(plan)?,
+        landlock: landlock(plan, inherited)?,
         filters_for_all: wanted.seccomp_for_all.clone(),
         filters: wanted.seccomp.clone(),
         exec_label: label(wanted.exec_label.as_ref())?,
@@ -31,18 +31,14 @@ pub(super) fn prepare(plan: &Plan) -> Result<Lockdown> {
     })
 }
 
-fn landlock(plan: &Plan) -> Result<Option<Landlock>> {
+fn landlock(plan: &Plan, inherited: &[InheritedFile]) -> Result<Option<Landlock>> {
     let Ok(wanted) = &plan.lockdown.landlock else { return Ok(None) };
-    let kept = match &plan.process.descriptors {
-        Descriptors::Only(fds) => fds.as_slice(),
-        Descriptors::AllBut(_) => &[],
-    };
     let rule = |(path, rights): &(std::path::PathBuf, u64)| Ok((cstring(path.as_os_str())?, *rights));
     Ok(Some(Landlock {
         rights: wanted.rights,
         scoped: wanted.scoped,
         rules: wanted.rules.iter().map(rule).collect::<Result<_>>()?,
-        descriptors: [0, 1, 2].into_iter().chain(kept.iter().copied()).collect(),
+        descriptors: inherited.iter().map(|file| (file.fd, file.rights())).collect(),
     }))
 }
 

@@ -7,6 +7,7 @@ mod process;
 mod strings;
 mod view;
 
+use super::inherited::InheritedFile;
 use crate::child::{Prepared, Session};
 use crate::error::Result;
 use crate::plan::Plan;
@@ -27,13 +28,19 @@ pub(super) struct CallerState {
 }
 
 /// Prepares everything that the child needs.
-pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState, uppers: Option<&InUse>) -> Result<Prepared> {
+pub(super) fn prepare(
+    plan: &Plan,
+    session: Session,
+    state: &CallerState,
+    inherited: &[InheritedFile],
+    uppers: Option<&InUse>,
+) -> Result<Prepared> {
     Ok(Prepared {
         view: view::prepare(plan, session, uppers)?,
         namespaces: namespaces::prepare(plan, state)?,
         process: process::prepare(plan, session, state)?,
-        descriptors: descriptors::prepare(plan, state, uppers)?,
-        lockdown: lockdown::prepare(plan)?,
+        descriptors: descriptors::prepare(plan, state, inherited, uppers)?,
+        lockdown: lockdown::prepare(plan, inherited)?,
         #[cfg(feature = "guards-off")]
         off: Vec::new(),
     })

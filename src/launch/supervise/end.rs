@@ -4,6 +4,7 @@ use super::{State, Supervisor};
 use crate::error::{Error, Result};
 use crate::launch::cgroup::figures::Figures;
 use crate::launch::events::Events;
+use crate::launch::inherited;
 use crate::launch::outcome::Outcome;
 use crate::launch::uppers::Uppers;
 use crate::sys::{self, Waited};
@@ -32,6 +33,8 @@ impl Supervisor<'_> {
         } else {
             Some(self.sandbox.first.wait().map_err(|errno| Error::call("waitid", errno))?)
         };
+        inherited::move_offsets(&self.sandbox.inherited, &self.reopened);
+        inherited::restore_modes(&self.sandbox.inherited).iter().for_each(|note| status.note(note));
         sys::phase("the end of PID 1 and the mounts");
         self.take_back();
         self.finish();

@@ -39,6 +39,7 @@ impl Supervisor<'_> {
                     }
                 }
             }
+            Some(Message::Reopened(number)) => self.reopened.extend(fd.map(|fd| (number, fd))),
             Some(Message::Started) => self.on_start(status),
             Some(Message::Elsewhere(index)) => {
                 let cwd = &self.sandbox.plan.process.cwd;

@@ -75,6 +75,8 @@ pub(super) struct Supervisor<'p> {
     ready: bool,
     /// The master of the program's terminal, which the child may send while helpers are started.
     terminal: Option<OwnedFd>,
+    /// The open files that the program got instead of these descriptors of the caller's.
+    reopened: Vec<(RawFd, OwnedFd)>,
     /// Signals for the program that came before they could be forwarded.
     early: Vec<sys::Arrived>,
     /// Tracks the OOM killer's victims, if memory is counted.
@@ -124,6 +126,7 @@ impl<'p> Supervisor<'p> {
             awaited: None,
             ready: false,
             terminal: None,
+            reopened: Vec::new(),
             early: Vec::new(),
             victims: None,
             handed_over: None,

@@ -5,6 +5,7 @@ use super::tools::{each, id, is_host_root, not_run, on_hosts, open_to_write, ver
 use super::{Probe, never};
 use crate::sys::{self, Errno, UnownedFd};
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 pub(super) const PROBES: &[Probe] = &[
@@ -22,6 +23,12 @@ pub(super) const PROBES: &[Probe] = &[
         id: "descriptor-root",
         title: "the host's root by a directory left open (CVE-2024-21626)",
         attempt: directories,
+        granted: never,
+    },
+    Probe {
+        id: "stream-change",
+        title: "change a file that is handed over for reading, by /proc/self/fd",
+        attempt: changed_stream,
         granted: never,
     },
     Probe {
@@ -100,6 +107,15 @@ fn directories(facts: &Facts) -> Verdict {
         }
     }
     Verdict::Closed("no descriptor is a directory".into())
+}
+
+fn changed_stream(facts: &Facts) -> Verdict {
+    let link = Path::new("/proc/self/fd/0");
+    if facts.outside.handed.is_none() || id(link) != facts.outside.handed {
+        return not_run("its file is not standard input in this sandbox");
+    }
+    let mode = std::fs::set_permissions(link, PermissionsExt::from_mode(0o600)).map_err(Errno::from);
+    each([verdict("opening it for writing", open_to_write(link)), verdict("chmod", mode)], |verdict| verdict)
 }
 
 fn working_directory(facts: &Facts) -> Verdict {

@@ -20,6 +20,8 @@ pub(crate) const RW: &str = "rw";
 pub(crate) const INNER: &str = "rw/inner";
 /// A masked file, two levels below the writable directory.
 pub(crate) const MASKED: &str = "rw/sub/masked";
+/// A file of the fixture that is not shown, but handed over for reading, as standard input.
+pub(crate) const HANDED: &str = "handed";
 /// A link that a probe leaves in the writable directory. It leads to [`SECRET`], which is not shown.
 pub(crate) const LEFT: &str = "rw/left";
 /// Id of the probe that leaves it. What the next start does with it is tried outside.

@@ -20,7 +20,7 @@ mod tools;
 
 pub(super) use asserts::{GROUP as ASSERTS, attempt as assertion, title as assertion_title};
 pub(super) use desktop::SOCKETS;
-pub(super) use files::{DENIED, INNER, LEFT, LINK_LEFT, MASKED, OVERLAY, OVERLAY_THROUGH, RO, RW, SECRET};
+pub(super) use files::{DENIED, HANDED, INNER, LEFT, LINK_LEFT, MASKED, OVERLAY, OVERLAY_THROUGH, RO, RW, SECRET};
 pub(super) use host_files::STARTED;
 pub(super) use kernel::{CALLS, Call};
 pub(super) use proc::KERNEL_FILES;

@@ -2,6 +2,7 @@
 
 use crate::sys::errno::{Result, check};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::unistd::Whence;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// AT_FDCWD, which stands for the current directory where a call takes a descriptor of a directory.
@@ -111,6 +112,17 @@ pub fn dup_above(fd: BorrowedFd<'_>, least: RawFd) -> Result<OwnedFd> {
 /// Sets or clears close-on-exec: F_SETFD of fcntl(2).
 pub fn set_cloexec(fd: BorrowedFd<'_>, on: bool) -> Result<()> {
     fcntl(fd, FcntlArg::F_SETFD(if on { FdFlag::FD_CLOEXEC } else { FdFlag::empty() }))?;
+    Ok(())
+}
+
+/// The offset of an open file description: lseek(2), SEEK_CUR.
+pub fn offset(fd: BorrowedFd<'_>) -> Result<i64> {
+    Ok(nix::unistd::lseek(fd, 0, Whence::SeekCur)?)
+}
+
+/// Sets the offset of an open file description: lseek(2), SEEK_SET.
+pub fn seek(fd: BorrowedFd<'_>, offset: i64) -> Result<()> {
+    nix::unistd::lseek(fd, offset, Whence::SeekSet)?;
     Ok(())
 }
 

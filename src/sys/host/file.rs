@@ -42,6 +42,11 @@ pub fn is_read_only(path: &Path) -> bool {
     statvfs(path).is_ok_and(|facts| facts.flags().contains(FsFlags::ST_RDONLY))
 }
 
+/// access(2), W_OK: whether the real user may write to what a path leads to; links are followed.
+pub fn may_write_followed(path: &Path) -> bool {
+    nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok()
+}
+
 /// getxattr(2): the value of an extended attribute, if there is one and it has at most 64 bytes. (nix does not have
 /// it.)
 pub fn attribute(path: &Path, name: &CStr) -> Option<Vec<u8>> {

@@ -1,0 +1,133 @@
+//! Files that the caller hands over as standard streams: what was opened for reading stays as it is, and reading works
+//! as without a sandbox.
+
+mod common;
+
+use common::{Place, Ran, landlock, ran, userns};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
+
+/// Tries each way to change a file by the number of its descriptor, and prints what worked.
+const CHANGE: &str = r#"
+for way in '<>' '>>' '>'; do eval "echo x $way /proc/self/fd/$1" 2>/dev/null && echo "opened by $way"; done
+chmod 4777 /proc/self/fd/$1 2>/dev/null && echo chmod
+chmod 0666 /proc/self/fd/$1 2>/dev/null && echo chmod
+touch -d 2001-01-01 /proc/self/fd/$1 2>/dev/null && echo touch
+cat <&$1
+"#;
+
+fn with_input(place: &Place, flags: &[&str], input: &File, script: &str) -> Ran {
+    let mut command = place.command();
+    command.args(flags).args(["--", "/bin/sh", "-c", script, "sh", "0"]).stdin(input.try_clone().unwrap());
+    ran(command.output().unwrap())
+}
+
+#[test]
+fn a_file_that_is_standard_input_cannot_be_changed() {
+    need!(userns());
+    let place = Place::new();
+    let path = place.write("home/list", "one\ntwo\n");
+    let before = std::fs::metadata(&path).unwrap();
+    for flags in [
+        &[][..],
+        &["--profile", "ci"],
+        &["--profile", "shell", "-q"],
+        &["--as-pid-1"],
+        &["--set", "security.landlock=off"],
+        &["--set", "security.setuid_bits=allow", "--set", "security.seccomp=off", "--set", "security.landlock=off"],
+    ] {
+        let tried = with_input(&place, flags, &File::open(&path).unwrap(), CHANGE);
+        assert_eq!(tried.ok(), "one\ntwo\n", "{flags:?}");
+    }
+    let mut command = place.command();
+    command.args(["--keep-fd", "7", "--", "/bin/sh", "-c", CHANGE, "sh", "7"]);
+    let file = File::open(&path).unwrap();
+    common::pass(&mut command, &file, 7);
+    assert_eq!(ran(command.output().unwrap()).ok(), "one\ntwo\n");
+    let after = std::fs::metadata(&path).unwrap();
+    assert_eq!((after.permissions(), after.modified().unwrap()), (before.permissions(), before.modified().unwrap()));
+}
+
+#[test]
+fn reading_goes_on_where_the_caller_was_and_the_caller_where_the_program_was() {
+    need!(userns());
+    let place = Place::new();
+    let path = place.write("home/list", "one\ntwo\nthree\nfour\n");
+    let mut file = File::open(&path).unwrap();
+    file.seek(SeekFrom::Start(4)).unwrap();
+    assert_eq!(with_input(&place, &[], &file, "read a; echo $a").ok(), "two\n");
+    assert_eq!(file.stream_position().unwrap(), 8, "a shell reads a line, and goes back to its end");
+    let mut rest = String::new();
+    file.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "three\nfour\n");
+    // A loop reads the list, and so may the programs in it.
+    let sbx = common::sbx().display().to_string();
+    let list = path.display();
+    let script = format!("while read a; do {sbx} -- sh -c 'read b; echo {{}}-$b'; echo $a; done < {list}");
+    let mut command = std::process::Command::new("/bin/sh");
+    command.args(["-c", &script]).current_dir(place.work()).env("HOME", place.home());
+    assert_eq!(ran(command.output().unwrap()).ok(), "{}-two\none\n{}-four\nthree\n");
+}
+
+#[test]
+fn a_file_without_a_name_and_one_that_nobody_may_change_are_handed_over_as_they_are() {
+    need!(userns());
+    let place = Place::new();
+    let path = place.write("home/gone", "here\n");
+    let file = File::open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(with_input(&place, &[], &file, "cat").ok(), "here\n");
+    let passwd = File::open("/etc/passwd").unwrap();
+    assert!(with_input(&place, &[], &passwd, "cat").ok().contains("root:"));
+    // Renamed while it is open, and read by whom its directory is closed to.
+    let path = place.write("home/closed/file", "text\n");
+    let file = File::open(&path).unwrap();
+    std::fs::rename(&path, place.home().join("closed/other")).unwrap();
+    assert_eq!(with_input(&place, &[], &file, "cat").ok(), "text\n");
+    // The name of what is open is longer than a path may be.
+    let script = "d=$(printf %0250d 0); for i in $(seq 17); do mkdir $d && cd -P $d || exit; done
+        echo deep > file; exec 3<file; cd /; exec \"$0\" -- cat <&3";
+    let mut command = std::process::Command::new("/bin/bash");
+    command.args(["-c", script]).arg(common::sbx()).current_dir(place.home());
+    let refused = ran(command.env("HOME", place.home()).output().unwrap()).failed(125);
+    assert!(refused.contains("standard input is the file") && refused.contains("| sbx"), "{refused}");
+}
+
+#[test]
+fn a_directory_is_no_standard_stream() {
+    let place = Place::new();
+    let dir = File::open(place.home()).unwrap();
+    assert!(with_input(&place, &[], &dir, "true").failed(125).contains("standard stream 0 is a directory"));
+}
+
+#[test]
+fn a_file_that_is_standard_output_is_written_and_not_opened_to_others() {
+    need!(userns());
+    let place = Place::new();
+    let path = place.dir.path().join("log");
+    std::fs::write(&path, "OLD\n").unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+    let log = || OpenOptions::new().append(true).open(&path).unwrap();
+    let run = |flags: &[&str], script: &str| {
+        let mut command = place.command();
+        command.args(flags).args(["--", "/bin/sh", "-c", script]).stdout(log());
+        ran(command.output().unwrap())
+    };
+    run(&[], "echo new; echo more > /dev/stdout; chmod 666 /proc/self/fd/1").ok();
+    let read = || std::fs::read_to_string(&path).unwrap();
+    let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+    assert!(read().ends_with("more\n"), "{}", read());
+    assert_eq!(mode(), 0o640);
+    let said = run(&[], "chmod 662 /proc/self/fd/1; chmod 600 /proc/self/fd/1; chmod 602 /proc/self/fd/1");
+    assert!(said.err.contains("permissions of") && said.err.contains("0602; they are 0600 now"), "{said:#?}");
+    assert_eq!(mode(), 0o600);
+    if available!(landlock(3)) {
+        let said = run(&[], "head -c 3 < /proc/self/fd/1 >&2");
+        assert!(said.err.contains("Permission denied"), "what was in the log is not shown: {said:#?}");
+    }
+    let mut both = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    both.write_all(b"both\n").unwrap();
+    both.rewind().unwrap();
+    assert!(with_input(&place, &[], &both, "cat; echo x >&0").ok().starts_with("both\n"));
+}
