@@ -48,10 +48,11 @@ pub(super) fn plan(plan: &Plan) -> &'static Plan {
             .chain(after.iter())
             .any(|other| other.op.path() != path && other.op.path().starts_with(&path));
         match &placed.op {
-            Op::Layers { lower, .. } if off("overlay") => {
+            Op::Layers { lower, make, .. } if off("overlay") => {
+                let make = *make;
                 let attributes = Attributes { ro: false, nodev: true, noexec: false };
                 let source = lower.first().cloned().unwrap_or_default();
-                placed.op = Op::Bind { source, path, attributes, make: false };
+                placed.op = Op::Bind { source, path, attributes, make };
             }
             // A new procfs needs a pid namespace of the sandbox's own.
             Op::Proc { .. } if off("pid") => placed.op = bind(&path, true),
