@@ -15,6 +15,7 @@
 //! union    layers: what an upper layer holds, on disk, and its changes
 //! wayland  questions to a Wayland compositor
 //! dbus     questions to systemd and to a session bus
+//! proxy    filters between programs in a sandbox and servers outside
 //! socket   a connection on which everything ends at a deadline
 //! error    the error that users see
 //! spec     Sandbox: one sandbox as data, explicit and ordered
@@ -36,6 +37,7 @@ pub mod host;
 pub mod launch;
 pub mod plan;
 pub mod profile;
+pub mod proxy;
 pub mod review;
 pub mod selftest;
 mod socket;

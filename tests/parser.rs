@@ -1,5 +1,5 @@
 //! Any text as a profile, and any words as bubblewrap's command line: no panic on the way to a plan, and every error
-//! can be printed. The fuzz targets do the same for longer.
+//! can be printed. Any packets on a connection to a sound server: none gets through that must not. The fuzz targets do the same for longer.
 
 use proptest::prelude::*;
 use sbx::profile::schema::{self, Kind};
@@ -8,6 +8,8 @@ use sbx::profile::schema::{self, Kind};
 mod bwrap;
 #[path = "../fuzz/ways/profile.rs"]
 mod profile;
+#[path = "../fuzz/ways/sound.rs"]
+mod sound;
 
 use profile::way;
 
@@ -193,5 +195,72 @@ fn a_long_profile_takes_no_time_to_speak_of() {
         let started = std::time::Instant::now();
         way(&format!("schema = 1\n{text}"));
         assert!(started.elapsed().as_secs() < 60, "{} {:?}", &text[..40], started.elapsed());
+    }
+}
+
+/// A packet of PulseAudio's protocol: a command and a tag, and values of types that may be the right ones.
+fn packet() -> impl Strategy<Value = Vec<u8>> {
+    let value = prop_oneof![
+        prop_oneof![0u32..9, Just(44), Just(u32::MAX), any::<u32>()]
+            .prop_map(|n| [&b"L"[..], &n.to_be_bytes()].concat()),
+        prop_oneof![Just("mic"), Just("speaker.monitor"), Just("filter.want")].prop_map(|text| [
+            b"t",
+            text.as_bytes(),
+            b"\0"
+        ]
+        .concat()),
+        prop::sample::select(vec![
+            &b"N"[..],
+            b"0",
+            b"1",
+            b"PN",
+            b"Ptfilter.want\0L\0\0\0\x02x\0\0\0\x02a\0N",
+            b"Ptmedia.name\0L\0\0\0\x02x\0\0\0\x02a\0N",
+            b"a\x03\x01\0\0\x1f\x40m\x01\0",
+            b"v\x01\0\x01\0\0",
+            b"fB\x01PN",
+            b"T\0\0\0\0\0\0\0\0",
+        ])
+        .prop_map(<[u8]>::to_vec),
+    ];
+    let values = prop::collection::vec(value, 0..4).prop_map(|values| values.concat());
+    (0u32..110, 0u32..12, values).prop_map(|(command, tag, values)| framed(command, tag, &values))
+}
+
+fn framed(command: u32, tag: u32, values: &[u8]) -> Vec<u8> {
+    let packet = [b"L", &command.to_be_bytes()[..], b"L", &tag.to_be_bytes(), values].concat();
+    [&(packet.len() as u32).to_be_bytes()[..], &[0xff; 4], &[0; 12], &packet].concat()
+}
+
+/// Pieces as [`sound::way`] takes them: whose the bytes are and a quarter of their number.
+fn pieces(client: bool, mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    let side = u8::from(!client);
+    bytes.chunks(4 * 127).flat_map(|part| [&[((part.len() / 4) << 1) as u8 | side][..], part].concat()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_sound_server_gets_what_is_granted_and_no_more(
+        granted in 0u8..8,
+        packets in prop::collection::vec((any::<bool>(), packet()), 0..12),
+    ) {
+        let greeting = framed(8, 900, &[b"L\0\0\0\x23x\0\0\x01\0", &[0; 256][..]].concat());
+        let mut bytes = vec![granted];
+        let mut client = greeting;
+        let mut server = Vec::new();
+        for (side, packet) in packets {
+            if side { client.extend(packet) } else { server.extend(packet) }
+        }
+        bytes.extend(pieces(true, client));
+        bytes.extend(pieces(false, server));
+        sound::way(&bytes);
+    }
+
+    #[test]
+    fn any_bytes_on_a_sound_connection_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
+        sound::way(&bytes);
     }
 }

@@ -40,6 +40,9 @@ pub fn main(args: Vec<OsString>) -> u8 {
     if args.first().is_some_and(|name| name == crate::child::EXEC) {
         return crate::child::execute(&args);
     }
+    if args.first().is_some_and(|name| name == crate::proxy::SOUND) {
+        return crate::proxy::sound(&args);
+    }
     let args = with_verb(args);
     if let Some(run) = args::Run::quickly(&args) {
         return run::main(&run);

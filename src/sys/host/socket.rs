@@ -1,8 +1,11 @@
-//! Sockets of other programs: socket(2), connect(2).
+//! Sockets of other programs: socket(2), connect(2), recvmsg(2).
 
 use crate::sys::errno::{Errno, Result};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
-use std::os::fd::AsRawFd;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recvmsg, setsockopt, socket, sockopt,
+};
+use std::io::IoSliceMut;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::time::{Duration, Instant};
@@ -33,4 +36,18 @@ pub fn connect_within(address: &SocketAddr, patience: Duration) -> Result<UnixSt
     let stream = UnixStream::from(socket);
     stream.set_nonblocking(false).map_err(Errno::from)?;
     Ok(stream)
+}
+
+/// Receives bytes from a stream socket without waiting; 0 if the other end is closed. And whether descriptors came with
+/// them: recvmsg(2) has no room for any here, so that the kernel closes them.
+pub fn receive_bytes(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, bool)> {
+    let mut parts = [IoSliceMut::new(buffer)];
+    let received = recvmsg::<()>(socket.as_raw_fd(), &mut parts, None, MsgFlags::MSG_DONTWAIT)?;
+    Ok((received.bytes, received.flags.contains(MsgFlags::MSG_CTRUNC)))
+}
+
+/// Has the kernel attach this process's credentials to all that is sent on a socket (SO_PASSCRED of unix(7)), whether or
+/// not the other end has asked for them before it was sent.
+pub fn attach_credentials(socket: BorrowedFd<'_>) -> Result<()> {
+    Ok(setsockopt(&socket, sockopt::PassCred, &true)?)
 }

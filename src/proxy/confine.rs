@@ -1,0 +1,169 @@
+//! What the processes of a proxy may do: system calls by a list, no files, no network, no core dumps, no way to trace
+//! them. What is not allowed ends the process.
+
+use crate::sys::{self, BpfProgram, Errno, Resource, Result};
+use landlock::{ABI, Access, AccessFs};
+use seccompiler::{
+    SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
+};
+use std::os::fd::{AsFd, RawFd};
+
+/// A call, and a condition on one of its arguments: its index, a mask, and what the masked argument has to be.
+type Call = (libc::c_long, Option<(u8, u64, u64)>);
+
+/// What every process needs that waits, reads, writes, allocates and ends.
+const COMMON: &[Call] = &[
+    (libc::SYS_ppoll, None),
+    (libc::SYS_read, None),
+    (libc::SYS_write, None),
+    (libc::SYS_recvmsg, None),
+    (libc::SYS_sendto, None),
+    (libc::SYS_close, None),
+    // The standard library's check of a descriptor before it is closed, in debug builds.
+    (libc::SYS_fcntl, Some((1, u32::MAX as u64, libc::F_GETFD as u64))),
+    (libc::SYS_brk, None),
+    (libc::SYS_mmap, Some((2, libc::PROT_EXEC as u64, 0))),
+    (libc::SYS_mremap, None),
+    (libc::SYS_munmap, None),
+    (libc::SYS_madvise, None),
+    (libc::SYS_futex, None),
+    (libc::SYS_exit, None),
+    (libc::SYS_exit_group, None),
+    (libc::SYS_restart_syscall, None),
+    (libc::SYS_rt_sigreturn, None),
+    // abort(3), after a panic.
+    (libc::SYS_rt_sigprocmask, None),
+    (libc::SYS_getpid, None),
+    (libc::SYS_gettid, None),
+    (libc::SYS_tgkill, None),
+];
+
+/// What the process that accepts connections needs besides: to accept, to fork, to wait, to connect, and to confine a
+/// connection's process further.
+const ACCEPTING: &[Call] = &[
+    (libc::SYS_accept4, None),
+    (libc::SYS_socket, Some((0, u32::MAX as u64, libc::AF_UNIX as u64))),
+    (libc::SYS_connect, None),
+    (libc::SYS_setsockopt, Some((2, u32::MAX as u64, libc::SO_PASSCRED as u64))),
+    (libc::SYS_clock_nanosleep, None),
+    (libc::SYS_ioctl, Some((1, u32::MAX as u64, libc::FIONBIO))),
+    (libc::SYS_fcntl, None),
+    (libc::SYS_clone, Some((0, NAMESPACES, 0))),
+    (libc::SYS_set_robust_list, None),
+    (libc::SYS_set_tid_address, None),
+    (libc::SYS_getppid, None),
+    (libc::SYS_waitid, None),
+    (libc::SYS_pidfd_open, None),
+    (libc::SYS_kill, None),
+    (libc::SYS_prctl, None),
+    (libc::SYS_close_range, None),
+];
+
+/// Flags of clone(2) for new namespaces.
+const NAMESPACES: u64 = (libc::CLONE_NEWUSER
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWCGROUP) as u64;
+
+/// Calls that only x86-64 has, and for which others have one of those above.
+#[cfg(target_arch = "x86_64")]
+const OLD: [&[Call]; 2] = [&[(libc::SYS_poll, None)], &[(libc::SYS_fork, None)]];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD: [&[Call]; 2] = [&[], &[]];
+
+/// Descriptors of the process that accepts connections: those that are inherited, and a few for each connection.
+const MOST_DESCRIPTORS: u64 = 64;
+
+/// Address space of each process in bytes. Buffers take a few MiB.
+const MOST_MEMORY: u64 = 256 * 1024 * 1024;
+
+/// Confines the process that accepts connections, which keeps the standard streams and these descriptors.
+///
+/// # Errors
+///
+/// The kernel refuses to confine it. A missing Landlock is no error: the filter refuses what it would refuse.
+pub fn proxy(keep: &[RawFd]) -> Result<()> {
+    let mut keep: Vec<RawFd> = [0, 1, 2].into_iter().chain(keep.iter().copied()).collect();
+    keep.sort_unstable();
+    sys::close_all_but(&keep)?;
+    // A seccomp filter around sbx may refuse capset(2) to root; a user has no capabilities.
+    let _ = sys::set_capabilities(0);
+    sys::set_no_new_privs()?;
+    sys::set_dumpable(false)?;
+    for (resource, most) in [
+        (Resource::RLIMIT_CORE, 0),
+        (Resource::RLIMIT_FSIZE, 0),
+        (Resource::RLIMIT_NOFILE, MOST_DESCRIPTORS),
+        (Resource::RLIMIT_AS, MOST_MEMORY),
+    ] {
+        // A stricter limit is kept.
+        let (_, hard) = sys::rlimit(resource)?;
+        sys::set_rlimit(resource, Some(most.min(hard)), Some(most.min(hard)))?;
+    }
+    landlock()?;
+    sys::load_filter(&filter(&[COMMON, ACCEPTING, OLD[0], OLD[1]])?)
+}
+
+/// Confines the process of a connection, which keeps these descriptors and can make no others.
+///
+/// # Errors
+///
+/// The kernel refuses to confine it.
+pub fn connection(keep: &[RawFd]) -> Result<()> {
+    let mut keep = keep.to_vec();
+    keep.sort_unstable();
+    sys::close_all_but(&keep)?;
+    sys::load_filter(&filter(&[COMMON, OLD[0]])?)
+}
+
+/// Denies all access to files that Landlock governs, and signals and abstract sockets of other processes.
+fn landlock() -> Result<()> {
+    let (version, scoped) = match sys::landlock_version() {
+        Ok(version) if version >= 6 => (version, sys::SCOPE_ABSTRACT | sys::SCOPE_SIGNAL),
+        Ok(version) => (version, 0),
+        Err(_) => return Ok(()),
+    };
+    let ruleset = sys::landlock_ruleset(AccessFs::from_all(ABI::from(version)).bits(), scoped)?;
+    sys::landlock_restrict(ruleset.as_fd())
+}
+
+/// The filter that allows these calls, and ends the process at any other.
+fn filter(lists: &[&[Call]]) -> Result<BpfProgram> {
+    let rule = |condition: Option<(u8, u64, u64)>| match condition {
+        None => Ok(Vec::new()),
+        Some((index, mask, value)) => {
+            let operator = SeccompCmpOp::MaskedEq(mask);
+            let condition = SeccompCondition::new(index, SeccompCmpArgLen::Qword, operator, value)?;
+            Ok(vec![SeccompRule::new(vec![condition])?])
+        }
+    };
+    let arch = if cfg!(target_arch = "x86_64") { TargetArch::x86_64 } else { TargetArch::aarch64 };
+    let made = || -> std::result::Result<BpfProgram, seccompiler::BackendError> {
+        let rules = lists.iter().flat_map(|list| list.iter()).map(|(call, condition)| Ok((*call, rule(*condition)?)));
+        let rules = rules.collect::<std::result::Result<_, seccompiler::BackendError>>()?;
+        SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, arch)?.try_into()
+    };
+    made().map_err(|_| Errno(libc::EINVAL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filters_can_be_made() {
+        assert!(filter(&[COMMON, ACCEPTING, OLD[0], OLD[1]]).is_ok_and(|filter| filter.len() < 400));
+        assert!(filter(&[COMMON, OLD[0]]).is_ok());
+    }
+
+    #[test]
+    fn a_connection_can_neither_open_nor_connect_nor_execute() {
+        let calls: Vec<_> = COMMON.iter().chain(OLD[0]).map(|(call, _)| *call).collect();
+        for call in [libc::SYS_openat, libc::SYS_socket, libc::SYS_connect, libc::SYS_execve, libc::SYS_clone] {
+            assert!(!calls.contains(&call), "{call}");
+        }
+    }
+}
