@@ -23,7 +23,7 @@ pub struct Descriptors {
     pub sync_fds: Vec<i32>,
     /// Files that PID 1 locks for reading (`--lock-file`).
     pub lock_files: Vec<CString>,
-    /// Descriptors that stay open in PID 1: at first `sync_fds` and `upper_lock`. Its capacity suffices for the lock files and four
+    /// Descriptors that stay open in PID 1: at first `sync_fds` and `upper_lock`. Its capacity suffices for the lock files and five
     /// more, since PID 1 must not allocate.
     pub held: Cell<Vec<i32>>,
 }

@@ -26,7 +26,7 @@ pub(super) fn prepare(
         }
         spec::Descriptors::AllBut(fds) => (None, fds.clone()),
     };
-    let mut held = Vec::with_capacity(wanted.sync_fds.len() + wanted.lock_files.len() + 4);
+    let mut held = Vec::with_capacity(wanted.sync_fds.len() + wanted.lock_files.len() + 5);
     held.extend(&wanted.sync_fds);
     let upper_lock = uppers.map_or(-1, |uppers| uppers.lock);
     held.extend(uppers.map(|uppers| uppers.lock));

@@ -17,6 +17,7 @@ impl Supervisor<'_> {
         while self.state != State::Over {
             self.turn(status)?;
         }
+        self.note_last_signals(status);
         let init = self.sandbox.given.process.init;
         let goes_on = self.goes_on && self.outcome.is_some();
         // PID 1 only has to end now. It must not keep the launcher waiting, should the program have made it send its

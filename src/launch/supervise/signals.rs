@@ -49,11 +49,7 @@ impl Supervisor<'_> {
         let session = self.sandbox.given.process.session;
         let shared = matches!(session, Session::Inherit { .. });
         let key = !arrived.from_process && matches!(arrived.signal, libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP);
-        match arrived.signal {
-            libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU if !arrived.from_process => self.stopped_by_terminal = true,
-            signal if key => self.interrupted = Some(signal),
-            _ => {}
-        }
+        self.note(arrived);
         match arrived.signal {
             libc::SIGCHLD | libc::SIGPIPE => {}
             // The terminal tells its foreground group, of which a program in another session is no part.
@@ -82,6 +78,25 @@ impl Supervisor<'_> {
                 self.skip_final_output |= is_end(signal) && !key;
                 self.hand_on(signal);
             }
+        }
+    }
+
+    /// Remembers what the caller's terminal has done to sbx's process group.
+    fn note(&mut self, arrived: sys::Arrived) {
+        match arrived.signal {
+            _ if arrived.from_process => {}
+            libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => self.stopped_by_terminal = true,
+            libc::SIGINT | libc::SIGQUIT => self.interrupted = Some(arrived.signal),
+            _ => {}
+        }
+    }
+
+    /// Reports signals that came while the program ended: the one that ended it may be read after PID 1's message.
+    pub(super) fn note_last_signals(&mut self, status: &mut dyn Events) {
+        while let Some(arrived) = self.sandbox.signals.next() {
+            status.signal(arrived.signal);
+            self.note(arrived);
+            self.skip_final_output |= arrived.from_process && is_end(arrived.signal);
         }
     }
 

@@ -82,8 +82,9 @@ struct Ends {
     input_ended: bool,
     /// Plain input so far does not end with a line feed.
     open_line: bool,
-    /// The program has ended. The kernel hangs its terminal up then, and discards input, which says nothing about the caller's.
-    over: bool,
+    /// The program's input was discarded, and the caller's is to be. Not at once: the kernel also does that when the program's session ends,
+    /// which says nothing about the caller's input, and of which PID 1 has sent a message by then.
+    flush: bool,
 }
 
 /// The relay of a sandbox; it does nothing before [`Relay::start`], nor without a pseudo-terminal.
@@ -117,7 +118,7 @@ impl Relay {
             to_terminal: Output::default(),
             input_ended: false,
             open_line: false,
-            over: false,
+            flush: false,
         });
         self.resume();
         Ok(())
@@ -204,6 +205,11 @@ impl Relay {
     /// Looks whether the program has set its terminal, and whether it wants the input that is there.
     pub(in crate::launch) fn look(&mut self) {
         let Some(ends) = &mut self.0 else { return };
+        if std::mem::take(&mut ends.flush)
+            && let Some(outer) = ends.outer.as_ref().filter(|outer| outer.is_ours())
+        {
+            let _ = sys::flush_input(outer.as_fd());
+        }
         if ends.settings.is_due() {
             ends.settings.later();
             ends.follow();
@@ -216,7 +222,6 @@ impl Relay {
     /// Writes the rest of the output, for as long as the terminal takes to show it; `ended` tells whether to stop.
     pub(in crate::launch) fn finish(&mut self, mut ended: impl FnMut() -> bool, signals: BorrowedFd<'_>) {
         while let Some(ends) = &mut self.0 {
-            ends.over = true;
             let more = !ends.to_terminal.is_full() && ends.take();
             ends.give();
             if !more && ends.to_terminal.is_empty() {
@@ -379,9 +384,7 @@ impl Ends {
                 true
             }
             Came::Flush => {
-                if let Some(outer) = self.outer.as_ref().filter(|outer| !self.over && outer.is_ours()) {
-                    let _ = sys::flush_input(outer.as_fd());
-                }
+                self.flush = true;
                 true
             }
             Came::Nothing => {
