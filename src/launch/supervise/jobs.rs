@@ -31,9 +31,13 @@ impl Supervisor<'_> {
             return;
         }
         let for_terminal = matches!(signal, libc::SIGTTIN | libc::SIGTTOU);
-        // It came to the foreground meanwhile, or was started in the background of a job that was not.
-        if for_terminal && self.relay.foreground() == Some(true) && !self.foreground {
+        // It has come to the foreground since: it was stopped before PID 1 was told that, or before that was told here.
+        if for_terminal
+            && self.relay.foreground() == Some(true)
+            && (!self.foreground || std::mem::take(&mut self.came_forward))
+        {
             self.go_on();
+            self.came_forward = false;
             return;
         }
         // A program may stop itself to stop the time limit: if there is one, a timer wakes the launcher. A user has
@@ -74,6 +78,7 @@ impl Supervisor<'_> {
         // If the socket is full, it is tried again.
         if sys::send_now(self.sandbox.socket.as_fd(), &message).is_ok() {
             self.foreground = foreground;
+            self.came_forward = foreground;
             if foreground {
                 self.relay.resume();
             }

@@ -89,6 +89,8 @@ pub(super) struct Supervisor<'p> {
     group: Option<i32>,
     /// The program's terminal is in the foreground, as PID 1 was told last.
     foreground: bool,
+    /// That was not so before, and the program may have been stopped for it: one such stop is not the job's.
+    came_forward: bool,
     /// The caller's terminal has told sbx's process group to stop: ^Z, or a read in the background.
     stopped_by_terminal: bool,
     /// The last signal by which a key of the caller's terminal interrupted sbx's process group: SIGINT or SIGQUIT.
@@ -133,6 +135,7 @@ impl<'p> Supervisor<'p> {
             shared: None,
             group: None,
             foreground: true,
+            came_forward: false,
             stopped_by_terminal: false,
             interrupted: None,
             found: None,
