@@ -260,7 +260,7 @@ fn sockets_of_the_desktop_are_let_in_one_by_one() {
     assert_eq!(run(&[]).ok(), format!("{missing}\n{missing}\n{missing}\n{missing}\n0\n"));
     let some = run(&wayland).ok();
     assert_eq!(some, format!("wayland\n{missing}\n{missing}\n{missing}\n1\n"));
-    let all = run(&[&wayland[..], &["--set", "desktop.sound=[\"pipewire\",\"pulse\"]"]].concat()).ok();
+    let all = run(&[&wayland[..], &["--set", "desktop.sound=[\"unfiltered\"]"]].concat()).ok();
     assert_eq!(all, format!("wayland\npipewire\npulse\n{missing}\n3\n"));
 }
 

@@ -109,7 +109,7 @@ fn the_manual_of_bubblewraps_front_is_fresh() {
 fn the_manual_of_profiles_names_every_key_mode_option_and_variable() {
     let text = std::fs::read_to_string(root().join("man/sbx-profile.5")).unwrap().replace('\\', "");
     let keys = schema::KEYS.iter().map(|key| key.name.rsplit('.').next().unwrap());
-    let words = [schema::MODES, schema::DEVICES, schema::NAMESPACES, schema::PORTALS].concat();
+    let words = [schema::MODES, schema::DEVICES, schema::NAMESPACES, schema::PORTALS, schema::SOUND].concat();
     let options = schema::PATH_OPTIONS.iter().map(|option| option.trim_end_matches('='));
     for word in
         keys.chain(words).chain(options).chain(["HOME", "CWD", "UID", "USER", "XDG_RUNTIME_DIR", "xdg-download"])

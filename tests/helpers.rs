@@ -6,7 +6,7 @@ mod common;
 use common::*;
 use sbx::error::Result;
 use sbx::launch::{Events, Outcome, run};
-use sbx::plan::{Argument, Confinement, HelperSpec, HelperWords, Loss, Phase, Plan, Readiness};
+use sbx::plan::{Argument, Confinement, HelperProgram, HelperSpec, HelperWords, Loss, Phase, Plan, Readiness, Tells};
 use sbx::spec::{Origin, Process, Sandbox};
 use sbx::{host, plan, testing as sys};
 use std::io::Write;
@@ -50,13 +50,14 @@ fn helper(script: String, phase: Phase, readiness: Readiness, loss: Loss) -> Hel
         name: "sh",
         provides: "a test",
         setting: "none",
-        program: "/bin/sh".into(),
+        program: HelperProgram::Host("/bin/sh".into()),
         target: String::new(),
         args: vec![Argument::Text("-c".into()), Argument::Text(script), Argument::Pipe(""), Argument::FirstProcess],
         descriptors: Vec::new(),
         rules: Vec::new(),
         phase,
         readiness,
+        tells: Tells::Nothing,
         confinement: Confinement::Caller,
         loss,
         words: HelperWords::default(),

@@ -19,15 +19,8 @@ const OF_THE_FILE: [&str; 4] = ["schema", "extends", "description", "profile.pro
 const NOT_PLANNED: [&str; 3] = ["assert.cannot_read", "assert.cannot_write", "assert.cannot_reach"];
 
 /// Keys by which the program is given something. The receipt says what is enforced.
-const NOT_IN_RECEIPT: [&str; 7] = [
-    "filesystem.arguments",
-    "process.args",
-    "process.cwd",
-    "process.env",
-    "process.env_pass",
-    "process.tty",
-    "desktop.sound",
-];
+const NOT_IN_RECEIPT: [&str; 6] =
+    ["filesystem.arguments", "process.args", "process.cwd", "process.env", "process.env_pass", "process.tty"];
 
 /// A host that has everything that a profile can ask for.
 fn host() -> Facts {
@@ -128,7 +121,7 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
         ("security.syscalls.allow" | "security.syscalls.deny", ..) => (["[\"chmod\"]", "[\"ptrace\"]"], ""),
         ("security.syscalls.errno", ..) => (["\"EACCES\"", "\"ENOSYS\""], ""),
         ("security.arch", ..) => (["[\"native\"]", arch], ""),
-        ("desktop.sound", ..) => (["[\"pipewire\"]", "[\"pulse\"]"], ""),
+        ("desktop.sound", ..) => (["[\"play\"]", "[\"play\", \"record\"]"], ""),
         ("desktop.portals", ..) => (["[\"open-uri\"]", "[\"open-uri\", \"print\"]"], filter),
         ("dbus.session.own" | "dbus.session.talk" | "dbus.session.see", ..) => {
             (["[\"org.x.A\"]", "[\"org.x.B\"]"], filter)

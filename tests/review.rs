@@ -95,8 +95,8 @@ fn a_browser_is_clearly_better_than_an_unfiltered_bus() {
     assert!(browser.exposure + 2.0 < bus.exposure, "{} {}", browser.exposure, bus.exposure);
     assert_eq!((browser.level(), bus.level()), ("EXPOSED", "DANGEROUS"));
     assert_eq!(judged("default", "").level(), "SAFE");
-    let tight = judged("browser", "[desktop]\nx11 = false\nsound = [\"!pulse\"]\n");
-    assert!(tight.exposure < browser.exposure - 0.5, "{}", tight.exposure);
+    let tight = judged("browser", "[desktop]\nx11 = false\nsound = [\"!record\"]\n");
+    assert!(tight.exposure < browser.exposure - 0.2, "{}", tight.exposure);
 }
 
 #[test]
@@ -163,10 +163,16 @@ fn every_way_out_is_found_where_it_is_written() {
         ("\"${XDG_RUNTIME_DIR}/systemd/private\" = \"ro\"", Undoes, "/systemd/private is shown"),
         ("\"${XDG_RUNTIME_DIR}/at-spi/bus_0\" = \"ro\"", Undoes, "/at-spi/bus_0 is shown"),
         ("\"${XDG_RUNTIME_DIR}/pulse/native\" = \"ro\"", Undoes, "/pulse/native is shown"),
-        ("\"${XDG_RUNTIME_DIR}/pipewire-0\" = \"ro\"", Weakens, "/pipewire-0 is shown"),
+        ("\"${XDG_RUNTIME_DIR}/pipewire-0\" = \"ro\"", Undoes, "/pipewire-0 is shown"),
+        ("\"/run/pulse/native\" = \"ro\"", Undoes, "/run/pulse/native is shown"),
+        ("\"/dev/shm/jack_default_1000_0\" = \"ro\"", Undoes, "/dev/shm/jack_default_1000_0 is shown"),
+        ("\"${XDG_RUNTIME_DIR}/speech-dispatcher\" = \"ro\"", Weakens, "/speech-dispatcher is shown"),
+        ("\"/run/pcscd/pcscd.comm\" = \"ro\"", Weakens, "/run/pcscd/pcscd.comm is shown"),
+        ("\"/run/cups/cups.sock\" = \"ro\"", Undoes, "/run/cups/cups.sock is shown"),
+        ("\"~/.asoundrc\" = \"rw\"", Undoes, "~/.asoundrc is writable"),
         ("\"${XDG_RUNTIME_DIR}/wayland-0\" = \"ro\"", Undoes, "/wayland-0 is shown"),
-        ("\"${XDG_RUNTIME_DIR}/keyring/ssh\" = \"ro\"", Weakens, "/keyring/ssh is shown"),
-        ("\"${XDG_RUNTIME_DIR}/gnupg\" = \"ro\"", Weakens, "/gnupg is shown"),
+        ("\"${XDG_RUNTIME_DIR}/keyring/ssh\" = \"ro\"", Undoes, "/keyring/ssh is shown"),
+        ("\"${XDG_RUNTIME_DIR}/gnupg\" = \"ro\"", Undoes, "/gnupg is shown"),
         ("\"/tmp/.X11-unix\" = \"ro\"", Undoes, "/tmp/.X11-unix is shown"),
         ("\"/tmp\" = \"ro\"", Undoes, "/tmp is shown, with /tmp/tmux-1000"),
         ("\"/tmp\" = \"ro\"", Weakens, "/tmp is shown"),
@@ -182,8 +188,11 @@ fn every_way_out_is_found_where_it_is_written() {
         ("[dbus.session]\npolicy = \"host\"", Undoes, "the session bus without a filter"),
         ("[desktop]\nx11 = true", Undoes, "X11"),
         ("[desktop]\nx11 = \"nested\"", Note, "X11 of its own"),
-        ("[desktop]\nsound = [\"pulse\"]", Undoes, "PulseAudio's protocol"),
-        ("[desktop]\nsound = [\"pipewire\"]", Weakens, "PipeWire"),
+        ("[desktop]\nsound = [\"play\"]", Note, "playing sound"),
+        ("[desktop]\nsound = [\"record\"]", Weakens, "recording sound"),
+        ("[desktop]\nsound = [\"monitor\"]", Weakens, "recording other programs' sound"),
+        ("[desktop]\nsound = [\"unfiltered\"]", Undoes, "the sound servers without a filter"),
+        ("[devices]\nallow = [\"audio\"]", Weakens, "devices of the class audio"),
         ("[desktop]\nwayland = true", Note, "Wayland"),
         ("[desktop]\nwayland = \"unrestricted\"", Undoes, "Wayland without restrictions"),
         (NET, Undoes, "the host's network"),

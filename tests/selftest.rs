@@ -2,8 +2,9 @@
 
 mod common;
 
+use common::audio::Audio;
 use common::process::Daemon;
-use common::{Place, ran, sbx, tools, until, userns};
+use common::{Place, not_root, ran, sbx, tools, until, userns};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixListener;
@@ -183,6 +184,44 @@ fn the_desktops_sockets_are_found_and_told_apart() {
     for id in ["session-bus", "wayland", "wayland-powers", "agents", "sockets", "runtime-dir"] {
         assert_eq!(outcomes[id].0, "shared", "{id}: {}", outcomes[id].1);
     }
+}
+
+/// The probes of a sound server, and what a self-test says of each.
+const SOUND: [&str; 5] = ["pulse-module", "pulse-device", "pulse-others", "pulse-record", "pulse-monitor"];
+
+fn sound(place: &Place, audio: &Audio, words: &str, off: &str) -> Vec<(String, String)> {
+    let flags = ["--set", &format!("desktop.sound={words}")];
+    let env = [("XDG_RUNTIME_DIR", audio.runtime.to_str().unwrap()), ("SBX_GUARDS_OFF", off)];
+    let outcomes = selftest_with(place, &flags, &env);
+    SOUND.iter().map(|id| outcomes[*id].clone()).collect()
+}
+
+#[test]
+fn what_a_sound_server_does_for_a_program_is_what_the_profile_grants() {
+    need!(userns(), not_root(), tools(&["pulseaudio", "pactl"]));
+    let (_alone, place) = (alone(), Place::new());
+    let audio = Audio::pulseaudio(&place);
+    for (words, outcomes) in [
+        ("[]", ["held"; 5]),
+        ("[\"play\"]", ["held"; 5]),
+        ("[\"play\", \"record\"]", ["held", "held", "held", "shared", "held"]),
+        ("[\"monitor\"]", ["held", "held", "held", "shared", "shared"]),
+        ("[\"unfiltered\"]", ["shared"; 5]),
+    ] {
+        let found = sound(&place, &audio, words, "");
+        assert!(found.iter().map(|(outcome, _)| outcome).eq(outcomes.iter()), "{words}: {found:#?}");
+    }
+}
+
+/// Run with `cargo test --features guards-off --test selftest each_guard`.
+#[cfg(feature = "guards-off")]
+#[test]
+fn each_guard_of_a_sound_server_that_is_left_out_is_seen() {
+    need!(userns(), not_root(), tools(&["pulseaudio", "pactl"]));
+    let (_alone, place) = (alone(), Place::new());
+    let audio = Audio::pulseaudio(&place);
+    let found = sound(&place, &audio, "[\"play\"]", "sound");
+    assert!(found.iter().all(|(outcome, _)| outcome == "failed"), "{found:#?}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Finds the desktop's sockets and devices.
 
+use super::socket::is_socket;
+use super::sound::{self, SoundFacts};
 use crate::dbus;
 use crate::spec::{BusPolicy, Sandbox, Wayland, X11};
 use crate::wayland;
@@ -59,10 +61,8 @@ pub struct DesktopFacts {
     /// A random cookie for an X server of the sandbox's own.
     #[serde(skip)]
     pub nested_cookie: Vec<u8>,
-    /// Path of PipeWire's socket.
-    pub pipewire: Option<PathBuf>,
-    /// Path of PulseAudio's socket.
-    pub pulse: Option<PathBuf>,
+    /// The sound server.
+    pub sound: SoundFacts,
     /// The runtime directory, if it is there and the sandbox calls portals: they look in it for who calls them.
     pub portals_in: Option<PathBuf>,
     /// Where the document portal shows the files that the user has chosen for this sandbox, if it calls the file chooser.
@@ -76,7 +76,7 @@ pub struct DesktopFacts {
 impl DesktopFacts {
     /// All paths of sockets and devices that were found.
     pub fn all_paths(&self) -> impl Iterator<Item = &Path> {
-        let sockets = [&self.pipewire, &self.pulse].into_iter().flatten();
+        let sockets = [&self.sound.pipewire, &self.sound.pulse].into_iter().flatten();
         let displays = self.wayland.iter().map(|wayland| &wayland.socket).chain(self.x11.iter().map(|(_, path)| path));
         let sockets = sockets.chain(displays).chain(self.documents.iter().map(|documents| &documents.dir));
         let files = sockets.chain(self.devices.values().flatten()).map(PathBuf::as_path);
@@ -119,13 +119,7 @@ pub(super) fn probe(sandbox: &Sandbox, env: &BTreeMap<String, String>, uid: u32)
             facts.x11 = Some((number, socket));
         }
     }
-    if desktop.sound.contains("pipewire") {
-        facts.pipewire = there(runtime_dir.join(get("PIPEWIRE_REMOTE").unwrap_or("pipewire-0")));
-    }
-    if desktop.sound.contains("pulse") {
-        let named = get("PULSE_SERVER").and_then(|server| server.strip_prefix("unix:")).map(PathBuf::from);
-        facts.pulse = there(named.unwrap_or_else(|| runtime_dir.join("pulse/native")));
-    }
+    facts.sound = sound::probe(sandbox, &runtime_dir, get);
     if sandbox.session_bus.policy != BusPolicy::None {
         let named = get("DBUS_SESSION_BUS_ADDRESS").map(str::to_owned);
         let named = named.or_else(|| Some(format!("unix:path={}", runtime_dir.join("bus").display())));
@@ -259,11 +253,6 @@ fn class(name: &str) -> Vec<PathBuf> {
         "tun" => one("/dev/net/tun"),
         _ => Vec::new(),
     }
-}
-
-fn is_socket(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    std::fs::metadata(path).is_ok_and(|facts| facts.file_type().is_socket())
 }
 
 #[cfg(test)]

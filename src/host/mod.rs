@@ -11,6 +11,8 @@ mod links;
 mod paths;
 pub mod procfs;
 mod rlimits;
+mod socket;
+mod sound;
 mod union;
 mod vars;
 mod walk;
@@ -24,6 +26,7 @@ pub use links::LinkWriters;
 pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Kind, NamedFile, Paths, below};
 pub use rlimits::rlimits;
+pub use sound::SoundFacts;
 pub use union::{StoreFilesystem, UnionFacts};
 pub use vars::{home, vars};
 

@@ -1,7 +1,7 @@
 //! The filter in front of the session bus: xdg-dbus-proxy(1).
 
 use super::confined::{self, Needs};
-use super::helpers::{Argument, Confinement, HelperSpec, HelperWords, Loss, Phase, Readiness};
+use super::helpers::{Argument, Confinement, HelperProgram, HelperSpec, HelperWords, Loss, Phase, Readiness, Tells};
 use super::portal_caller;
 use crate::error::{Error, Result};
 use crate::host::{Facts, bus_path};
@@ -28,13 +28,14 @@ pub(super) fn helper(
         name: "xdg-dbus-proxy",
         provides: "session bus",
         setting: "dbus.session.policy = \"filter\"",
-        program: program.to_owned(),
+        program: HelperProgram::Host(program.to_owned()),
         target: address.to_owned(),
         args: vec![Argument::Pipe("--fd="), Argument::Text(address.to_owned()), Argument::Inside(socket)],
         descriptors: Vec::new(),
         rules: rules(sandbox),
         phase: Phase::View,
         readiness: Readiness::Byte,
+        tells: Tells::Nothing,
         confinement: confinement(sandbox, facts, program, address),
         loss: Loss::Note("the program has no session bus from here on"),
         words: HelperWords {

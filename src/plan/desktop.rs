@@ -1,25 +1,18 @@
 //! Plans access to the desktop: sockets of the display and of sound, devices, the session bus.
 
-use super::HelperSpec;
 use super::bus_proxy;
-use super::item::{Item, ItemKind, base, own};
+use super::item::{Item, ItemKind, own};
 use super::links::resolved;
 use super::note::Note;
+use super::services::DesktopPlan;
+use super::sound;
 use super::wayland::{self, Reached, WaylandPlan};
 use super::x11;
 use crate::error::{Error, Result};
 use crate::host::{Facts, bus_path};
-use crate::spec::{BusPolicy, Options, Origin, Sandbox, Wayland, X11};
+use crate::spec::{BusPolicy, Options, Sandbox, Wayland, X11};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// What access to the desktop needs: paths in the view, and helpers outside.
-#[derive(Default)]
-pub(super) struct DesktopPlan {
-    pub items: Vec<(PathBuf, Item)>,
-    pub wayland: Option<WaylandPlan>,
-    pub helpers: Vec<HelperSpec>,
-}
 
 /// Plans everything that the profile asks for of the desktop, and sets the variables by which programs find it.
 ///
@@ -85,41 +78,10 @@ pub(super) fn plan(
     if (desktop.wayland != Wayland::Off || desktop.x11 != X11::Off) && displays == 0 && notes.len() == noted {
         notes.push(Note::NoDisplay);
     }
-    if let Some(socket) = host.pipewire.as_ref().filter(|_| desktop.sound.contains("pipewire")) {
-        plan.socket(facts, socket, runtime.join("pipewire-0"))?;
-    }
-    if let Some(socket) = host.pulse.as_ref().filter(|_| desktop.sound.contains("pulse")) {
-        let inside = runtime.join("pulse/native");
-        set("PULSE_SERVER", format!("unix:{}", inside.display()));
-        plan.socket(facts, socket, inside)?;
-    }
-    if !desktop.sound.is_empty() && host.pipewire.is_none() && host.pulse.is_none() {
-        notes.push(Note::NoSound);
-    }
+    sound::plan(sandbox, facts, &runtime, env, &mut plan, notes)?;
     devices(sandbox, facts, &mut plan, notes)?;
     bus(sandbox, facts, &runtime, env, &mut plan, notes)?;
     Ok(plan)
-}
-
-impl DesktopPlan {
-    /// The real path inside of a socket that is made in the runtime directory once the view is complete. That is done
-    /// from outside of the sandbox: a link on the way would lead through the host's tree.
-    fn inside(&mut self, sandbox: &Sandbox, facts: &Facts, runtime: &Path, name: &str) -> PathBuf {
-        if sandbox.filesystem.root.dirs().is_empty() {
-            self.items.push((runtime.to_owned(), own(ItemKind::Dir { mode: 0o700 })));
-        }
-        let socket = runtime.join(name);
-        let inside = facts.paths.resolve(base(&sandbox.filesystem.root), &socket);
-        inside.map_or(socket, |(real, _)| real)
-    }
-
-    /// Shows a socket of the host at a path inside.
-    fn socket(&mut self, facts: &Facts, source: &Path, path: PathBuf) -> Result<()> {
-        let source = resolved(facts, source, &Origin::default())?;
-        // A socket is connected to, which needs no writable mount; read-only keeps its inode from being changed.
-        self.items.push((path, own(ItemKind::Bind { source, ro: true, device: false })));
-        Ok(())
-    }
 }
 
 /// Shows the devices of `devices.allow`.

@@ -4,6 +4,7 @@
 use super::lines::{Lines, from};
 use crate::spec::{Origin, Sandbox};
 use serde::Serialize;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// A program that is started outside of the sandbox, and that is ended with the sandbox.
@@ -15,13 +16,14 @@ pub struct HelperSpec {
     pub provides: &'static str,
     /// The profile's setting that it carries out, as the receipt shows it.
     pub setting: &'static str,
-    /// Path of the program on the host.
-    pub program: PathBuf,
+    /// The program.
+    pub program: HelperProgram,
     /// What it connects to, such as the address of a bus. For readers of the plan only.
     pub target: String,
     /// Its arguments; `rules` follow them.
     pub args: Vec<Argument>,
-    /// Descriptors that it gets at fixed numbers, each with what it is of.
+    /// Descriptors that it gets at fixed numbers, each with what it is of; the number is -1 where [`Argument::Given`] tells
+    /// it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub descriptors: Vec<(i32, Given)>,
     /// Further arguments, which say what it lets through. The plan shows each on a line of its own.
@@ -30,6 +32,8 @@ pub struct HelperSpec {
     pub phase: Phase,
     /// How it says that it is ready.
     pub readiness: Readiness,
+    /// What it tells by its pipe ([`Argument::Pipe`]), besides that it is ready.
+    pub tells: Tells,
     /// The rights that it runs with.
     pub confinement: Confinement,
     /// What sbx does if the helper ends before the program does.
@@ -58,23 +62,58 @@ impl HelperSpec {
     /// Its own sandbox, if it has one.
     pub fn sandbox(&self) -> Option<&Sandbox> {
         match &self.confinement {
-            Confinement::Caller => None,
+            Confinement::Caller | Confinement::Own => None,
             Confinement::Sandbox(confined) => Some(&confined.sandbox),
         }
     }
 
     /// Adds the helper's lines to the text of a plan.
     pub(super) fn render(&self, lines: &mut Lines) {
-        lines.add(self.provides, format!("{} {}{}", self.program.display(), self.target, from(&self.origin)));
+        lines.add(self.provides, format!("{} {}{}", self.program, self.target, from(&self.origin)));
         self.rules.iter().for_each(|rule| lines.add("", rule));
+    }
+
+    /// What it lets through, for the summary of a plan.
+    pub(super) fn summary(&self) -> String {
+        match self.program {
+            HelperProgram::Host(_) => format!("through {}", self.program),
+            HelperProgram::Own(_) => format!("{}, through a filter", self.rules.join(", ")),
+        }
     }
 
     /// The text by which the receipt says what enforces `setting`.
     pub(super) fn mechanism(&self) -> String {
         match self.rules.len() {
-            0 => self.program.display().to_string(),
-            count => format!("{} with {count} rules", self.program.display()),
+            0 => self.program.to_string(),
+            count => match self.program {
+                HelperProgram::Host(_) => format!("{} with {count} rules", self.program),
+                HelperProgram::Own(_) => format!("{}: {}", self.program, self.rules.join(", ")),
+            },
         }
+    }
+}
+
+/// The program of a helper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HelperProgram {
+    /// Path of a program on the host.
+    Host(PathBuf),
+    /// sbx itself, with this argument 0.
+    Own(&'static str),
+}
+
+impl fmt::Display for HelperProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HelperProgram::Host(path) => path.display().fmt(f),
+            HelperProgram::Own(name) => f.write_str(name),
+        }
+    }
+}
+
+impl Serialize for HelperProgram {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -89,6 +128,8 @@ pub enum Argument {
     Pipe(&'static str),
     /// The process id of the sandbox's first process.
     FirstProcess,
+    /// The number of one of its descriptors, by its index in the plan. For a helper without a sandbox of its own.
+    Given(usize),
     /// A path in the sandbox's view, passed as `/proc/self/fd/NUMBER/NAME` with an open descriptor of its directory.
     /// The path need not exist on the host.
     Inside(PathBuf),
@@ -135,6 +176,26 @@ pub enum Readiness {
     Started,
 }
 
+/// What a helper tells by its pipe, besides that it is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tells {
+    /// Nothing.
+    Nothing,
+    /// Each byte is the reason for a note of the sound proxy.
+    Sound,
+}
+
+impl Tells {
+    /// The sentence for a byte.
+    pub fn note(self, byte: u8) -> Option<String> {
+        match self {
+            Tells::Nothing => None,
+            Tells::Sound => crate::proxy::sound_note(byte),
+        }
+    }
+}
+
 /// The rights of a helper.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -142,6 +203,9 @@ pub enum Confinement {
     /// The caller's rights: the same user and namespaces; but not the caller's standard input and output, of the
     /// environment only what names the user and the session, and a process group of its own.
     Caller,
+    /// The caller's user, and nothing else: an empty environment, no files, no network, and only the system calls that it
+    /// needs. It confines itself before it takes a connection.
+    Own,
     /// A sandbox of its own, which shows what it needs and nothing else.
     Sandbox(Box<Confined>),
 }

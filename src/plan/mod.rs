@@ -36,7 +36,9 @@ mod requirements;
 mod resources;
 mod root;
 pub mod seccomp;
+mod services;
 mod setting;
+mod sound;
 mod summary;
 pub mod syscalls;
 mod tree;
@@ -48,7 +50,9 @@ mod x11;
 
 pub use capabilities::CapabilityPlan;
 pub use cgroup::{CgroupSource, source as cgroup_source};
-pub use helpers::{Argument, Confined, Confinement, Given, HelperSpec, HelperWords, Loss, Phase, Readiness};
+pub use helpers::{
+    Argument, Confined, Confinement, Given, HelperProgram, HelperSpec, HelperWords, Loss, Phase, Readiness, Tells,
+};
 pub use ids::{IdMapping, IdPlan, Writer};
 pub use landlock::LandlockPlan;
 pub use limits::{CgroupPlan, LimitFile};

@@ -94,8 +94,15 @@ pub enum Note {
     NoDisplay,
     /// The document portal does not answer: files that the user chooses in the file chooser are not shown.
     NoDocuments,
-    /// The host has neither PipeWire's nor PulseAudio's socket.
-    NoSound,
+    /// The host has no socket of PulseAudio's protocol.
+    NoSound {
+        /// Whether it has PipeWire's own.
+        pipewire: bool,
+        /// The value of PULSE_SERVER, if it names no socket of this host.
+        elsewhere: Option<String>,
+    },
+    /// The sound servers' own sockets are shown.
+    UnfilteredSound,
     /// The host lacks an optional device.
     NoDevice {
         /// The device's class or path, as the profile has it.
@@ -143,7 +150,7 @@ impl Note {
     pub fn missing(&self) -> Option<&str> {
         match self {
             Note::NoDisplay => Some("display"),
-            Note::NoSound => Some("sound"),
+            Note::NoSound { pipewire: false, elsewhere: None } => Some("sound"),
             Note::NoBus => Some("session bus"),
             Note::NoDocuments => Some("document portal"),
             Note::NoNestedX11 { program, alone: true, .. } => Some(program),
@@ -251,7 +258,16 @@ impl fmt::Display for Note {
             Note::NoDocuments => f.write_str(
                 "no document portal (org.freedesktop.portal.Documents): files chosen in the file chooser cannot be opened",
             ),
-            Note::NoSound => f.write_str("no sound: neither PipeWire's nor PulseAudio's socket is there"),
+            Note::NoSound { elsewhere: Some(server), .. } => {
+                write!(f, "no sound: PULSE_SERVER is {server}, which is no socket of this host")
+            }
+            Note::NoSound { pipewire: true, .. } => f.write_str(
+                "no sound: PulseAudio's socket is not there, and PipeWire's own is not shown; pipewire-pulse would serve it",
+            ),
+            Note::NoSound { .. } => f.write_str("no sound: PulseAudio's socket is not there"),
+            Note::UnfilteredSound => f.write_str(
+                "desktop.sound has `unfiltered`: the program can load code into the sound servers, which run outside",
+            ),
             Note::NoDevice { name } => write!(f, "no {name}: this host has no such device"),
             Note::ChangesDiscarded => f.write_str(
                 "changes in overlays are discarded at the end: there is no terminal to ask on (filesystem.upper = \"ask\")",

@@ -62,7 +62,7 @@ pub fn summary(sandbox: &Sandbox, plan: &Plan, receipt: &Receipt) -> String {
     if sandbox.desktop.x11 == X11::Host && view.display {
         lines.add("x11", "the X server of this display");
     }
-    plan.helpers.iter().for_each(|helper| lines.add(helper.provides, format!("through {}", helper.program.display())));
+    plan.helpers.iter().for_each(|helper| lines.add(helper.provides, helper.summary()));
     plan.resources.render(&mut lines);
     plan.process.render_timeout(&mut lines);
     plan.lockdown.render(&mut lines);

@@ -4,6 +4,7 @@ use super::lines::{Lines, from};
 use super::note::Note;
 use super::op::Attributes;
 use super::parts::{Absent, Closed, Create, Placed};
+use super::tree::upwards;
 use super::union::{self, UnionPlan};
 use super::{HelperSpec, IdPlan, Op, WaylandPlan, arguments, desktop, env, item, items, ordered, place};
 use crate::error::{Error, Result};
@@ -80,7 +81,9 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
 /// Checks that a socket which is made once the view is complete lies in the view's own memory: in a directory of the
 /// host, it would be made there, and be left.
 fn made_inside(items: &item::Items, socket: &Path) -> Result<()> {
-    match items.nearest(socket) {
+    // A directory that the view makes for it is not made in one of the host.
+    let mut around = upwards(socket).filter_map(|above| Some((above, items.get(above)?)));
+    match around.find(|(_, item)| !matches!(item.what, item::ItemKind::Dir { .. })) {
         Some((above, item)) if matches!(item.what, item::ItemKind::Bind { .. } | item::ItemKind::Layers { .. }) => {
             let message = format!("{} shows the host's files where {} is made", above.display(), socket.display());
             Err(Error::new(message)

@@ -2,7 +2,7 @@
 //! sees. It is started when the first program connects to it. It has no window manager.
 
 use super::confined::{self, Needs};
-use super::helpers::{Argument, Given, HelperSpec, HelperWords, Loss, Phase, Readiness};
+use super::helpers::{Argument, Given, HelperProgram, HelperSpec, HelperWords, Loss, Phase, Readiness, Tells};
 use super::note::Note;
 use super::wayland::WaylandPlan;
 use crate::host::{Compositor, Facts, xauthority};
@@ -125,13 +125,14 @@ fn helper(
             X11::Virtual => "desktop.x11 = \"virtual\"",
             _ => "desktop.x11 = \"nested\"",
         },
-        program: program.to_owned(),
+        program: HelperProgram::Host(program.to_owned()),
         target: format!("on demand at {}, {target}", socket.display()),
         args: args.into_iter().map(Argument::Text).collect(),
         descriptors,
         rules: Vec::new(),
         phase: Phase::Demand,
         readiness: Readiness::Started,
+        tells: Tells::Nothing,
         confinement: confined::sandbox(sandbox, facts, program, needs),
         loss: Loss::Note("X11 programs have no display from here on"),
         words: HelperWords {

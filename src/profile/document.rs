@@ -212,7 +212,9 @@ impl Reader<'_> {
             return true;
         }
         let switch = if let Kind::SwitchOr(_) = key.kind { "true, false, " } else { "" };
+        let gone = schema::GONE.iter().find(|(name, gone, _)| *name == key.name && *gone == word);
         let help = match schema::nearest(word, words.iter().copied()) {
+            _ if gone.is_some() => gone.map_or_else(String::new, |(_, _, instead)| (*instead).to_owned()),
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("it takes: {switch}{}", words.join(", ")),
         };

@@ -113,6 +113,8 @@ pub const MODES: &[&str] = &["ro", "rw", "overlay", "tmpfs", "masked", "hidden",
 pub const PATH_OPTIONS: &[&str] = &["optional", "create", "noexec", "nosuid", "nodev", "prefer", "size=", "from="];
 /// Classes of devices that `devices.allow` knows by name.
 pub const DEVICES: &[&str] = &["gpu", "audio", "camera", "input", "fuse", "kvm", "tun"];
+/// What `desktop.sound` may grant.
+pub const SOUND: &[&str] = &["play", "record", "monitor", "unfiltered"];
 /// Portals of the desktop that `desktop.portals` knows by name.
 pub const PORTALS: &[&str] = &["file-chooser", "open-uri", "notification", "settings", "camera", "print"];
 
@@ -348,7 +350,7 @@ pub const KEYS: &[Key] = &[
         Kind::SwitchOr(&["nested", "virtual"]),
         "X11: the host's X server (`true`), or one of the sandbox's own, in a window (`nested`) or unseen (`virtual`)",
     ),
-    key("desktop.sound", Kind::Words(&["pipewire", "pulse"]), "sound servers whose sockets are shown inside"),
+    key("desktop.sound", Kind::Words(SOUND), "what the program may do with sound, by way of a filter of sbx's"),
     key("desktop.portals", Kind::Words(PORTALS), "desktop portals that may be called; needs a filtered session bus"),
     key(
         "dbus.session.policy",
@@ -363,6 +365,21 @@ pub const KEYS: &[Key] = &[
     key("assert.cannot_read", Kind::List, "paths that the program cannot read; `sbx selftest` tries each"),
     key("assert.cannot_write", Kind::List, "paths that it cannot write to"),
     key("assert.cannot_reach", Kind::List, "addresses, `HOST:PORT`, that it cannot connect to"),
+];
+
+/// Words that a key no longer takes: the key, the word, and what to write instead.
+pub const GONE: &[(&str, &str, &str)] = &[
+    (
+        "desktop.sound",
+        "pulse",
+        "write `play`, and `record` for the microphone: sbx filters PulseAudio's protocol, whichever server is behind it",
+    ),
+    ("desktop.sound", "pulseaudio", "write `play`, and `record` for the microphone"),
+    (
+        "desktop.sound",
+        "pipewire",
+        "write `play`, and `record` for the microphone; PipeWire's own socket loads code outside, and only `unfiltered` shows it",
+    ),
 ];
 
 /// Keys planned for later versions: refused like any unknown key, with a help of their own.

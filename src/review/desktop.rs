@@ -17,11 +17,9 @@ pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
             if desktop.wayland == Wayland::Unrestricted { "Wayland without restrictions" } else { "Wayland" },
         ));
     }
-    if desktop.sound.contains("pulse") {
-        found.push(pulse().at(&origins.of("desktop.sound", "pulse"), "PulseAudio's protocol"));
-    }
-    if desktop.sound.contains("pipewire") {
-        found.push(pipewire().at(&origins.of("desktop.sound", "pipewire"), "PipeWire"));
+    for word in &desktop.sound {
+        let (verdict, grant) = sound(word, sandbox.network == Network::Host);
+        found.push(verdict.at(&origins.of("desktop.sound", word), grant));
     }
     portals(sandbox, &mut found);
     let bus = &sandbox.session_bus;
@@ -74,19 +72,34 @@ pub(super) fn wayland(wanted: Wayland) -> Verdict {
     }
 }
 
-pub(super) fn pulse() -> Verdict {
-    undoes(
-        5.0,
-        "it records the microphone and other programs' sound, and loads modules into the server outside",
-        "desktop.sound = [\"pipewire\"] where the program can use it",
-    )
+/// The verdict on a word of `desktop.sound`, and what it grants. What is recorded can be sent away over the network.
+fn sound(word: &str, network: bool) -> (Verdict, &'static str) {
+    let heard = |harm, help| if network { weakens(1.5, harm, help) } else { weakens(0.7, harm, help) };
+    match word {
+        "play" => (
+            note(0.2, "it plays sound, and learns which sound devices there are", "leave it out for a silent program"),
+            "playing sound",
+        ),
+        "record" => (
+            heard("it records the microphone whenever it likes", "leave `record` out for a program that only plays"),
+            "recording sound",
+        ),
+        "monitor" => (
+            heard("it records what other programs play", "leave `monitor` out: a call needs `record` alone"),
+            "recording other programs' sound",
+        ),
+        _ => (sound_server(), "the sound servers without a filter"),
+    }
 }
 
-pub(super) fn pipewire() -> Verdict {
-    weakens(
-        1.0,
-        "it records the microphone and other programs' sound, and the camera where PipeWire has it",
-        "leave desktop.sound out for a program that makes no sound",
+/// The verdict on a sound server's own socket. PulseAudio loads modules with any library (LOAD_MODULE, and filters that a
+/// stream's properties name); PipeWire loads any library for a node (create-node), for clients with the access
+/// `restricted` as well.
+pub(super) fn sound_server() -> Verdict {
+    undoes(
+        9.5,
+        "it loads code into the sound server, which runs outside, as you",
+        "desktop.sound = [\"play\"], which filters PulseAudio's protocol",
     )
 }
 

@@ -117,7 +117,9 @@ impl TargetKind {
     fn said_by(self, writable: bool, has: impl Fn(&[TargetKind]) -> bool) -> bool {
         use TargetKind::*;
         match self {
-            Manager | Accessibility | X11 | Pulse | PipeWire | Wayland | Terminal | Agent if has(&[Runtime]) => true,
+            Manager | Accessibility | X11 | Sound | Wayland | Terminal | Agent | Card | Speech if has(&[Runtime]) => {
+                true
+            }
             Keys | Agent | Private | Browser | Startup | Command | Tool | Worktree | Profiles | Cache
                 if writable && has(&[Home]) =>
             {
@@ -236,14 +238,30 @@ fn verdict(kind: TargetKind, writable: bool, sandbox: &Sandbox, vars: &Vars) -> 
             "leave the socket out, or \"masked\" where the directory around it is shown",
         ),
         TargetKind::X11 => super::desktop::x11(),
-        TargetKind::Pulse => super::desktop::pulse(),
-        TargetKind::PipeWire => super::desktop::pipewire(),
+        TargetKind::Sound => super::desktop::sound_server(),
         TargetKind::Wayland => super::desktop::wayland(crate::spec::Wayland::Unrestricted),
         TargetKind::Agent => {
             let help = "leave it out; use a key of its own, which is good for that one purpose";
-            let harm = "it has your keys sign and decrypt whatever it likes, without seeing them";
+            let harm = "it has your keys sign and decrypt whatever it likes; gpg-agent exports them, and ssh-agent loads \
+                        PKCS#11 libraries, where a passphrase or a list of paths does not prevent it";
+            if network { undoes(6.0, harm, help) } else { undoes(5.0, harm, help) }
+        }
+        TargetKind::Card => {
+            let help = "leave the socket out";
+            let harm = "it has your smart cards sign and decrypt, with a PIN that was entered before";
             if network { undoes(6.0, harm, help) } else { weakens(2.5, harm, help) }
         }
+        TargetKind::Speech => weakens(
+            1.0,
+            "it speaks in a screen reader's voice, and hears what that has said before",
+            "leave the socket out",
+        ),
+        TargetKind::Printing => undoes(
+            5.0,
+            "it prints your documents' next pages or anything else; where you may administer printers, it adds one whose \
+             filter is a command",
+            "leave the socket out, or portals = [\"print\"]",
+        ),
         TargetKind::SystemBus => weakens(
             2.0,
             "it asks the system's services for whatever you may ask them: networks, disks, packages",

@@ -173,7 +173,11 @@ fn device_verdict(name: &str) -> Option<Verdict> {
     let starts = |prefixes: &[&str]| dev.is_some_and(|dev| prefixes.iter().any(|prefix| dev.starts_with(prefix)));
     Some(match name {
         "gpu" => note(0.3, "it reaches the graphics driver's flaws", "leave it out: programs draw without it, slower"),
-        "audio" => weakens(1.0, "it records the microphone", "desktop.sound = [\"pipewire\"], or leave it out"),
+        "audio" => weakens(
+            1.5,
+            "it plays, records the microphone, and changes the mixer, whatever desktop.sound says",
+            "desktop.sound = [\"play\"], and \"record\" where it is needed",
+        ),
         "camera" => weakens(
             1.0,
             "it records pictures whenever it likes",

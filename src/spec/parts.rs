@@ -291,7 +291,7 @@ pub struct Desktop {
     pub wayland: Wayland,
     /// How an X server is reached.
     pub x11: X11,
-    /// Sound servers whose sockets are shown: `pipewire`, `pulse`.
+    /// What the program may do with sound, as in `desktop.sound`: `play`, `record`, `monitor`, `unfiltered`.
     pub sound: BTreeSet<String>,
     /// Names of the portals that may be called, as in `desktop.portals`.
     pub portals: BTreeSet<String>,

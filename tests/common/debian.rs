@@ -3,7 +3,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use sbx::host::{
-    Account, Compositor, DesktopFacts, Documents, Facts, Helpers, Kind, Paths, Range, Settings, WaylandFacts,
+    Account, Compositor, DesktopFacts, Documents, Facts, Helpers, Kind, Paths, Range, Settings, SoundFacts,
+    WaylandFacts,
 };
 use sbx::profile::Vars;
 use std::collections::BTreeMap;
@@ -122,8 +123,11 @@ pub fn debian() -> Facts {
             x11: Some(("0".into(), "/tmp/.X11-unix/X0".into())),
             x11_cookie: vec![0; 42],
             nested_cookie: vec![0; 16],
-            pipewire: Some("/run/user/1000/pipewire-0".into()),
-            pulse: Some("/run/user/1000/pulse/native".into()),
+            sound: SoundFacts {
+                pulse: Some("/run/user/1000/pulse/native".into()),
+                pipewire: Some("/run/user/1000/pipewire-0".into()),
+                ..SoundFacts::default()
+            },
             portals_in: Some("/run/user/1000".into()),
             documents: Some(Documents {
                 mount: "/run/user/1000/doc".into(),

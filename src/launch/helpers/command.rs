@@ -1,5 +1,6 @@
 //! The one place where programs are started outside of the sandbox.
 
+use crate::plan::HelperProgram;
 use crate::sys;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -11,12 +12,24 @@ const PASSED: [&str; 5] = ["DBUS_SESSION_BUS_ADDRESS", "HOME", "LOGNAME", "USER"
 
 /// A program of the host, to be started without standard input, in the root directory and a process group of its own.
 #[expect(clippy::disallowed_methods, reason = "this is the place")]
-pub(super) fn command(program: &Path) -> Command {
+fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).current_dir("/").process_group(0);
     command.env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("LC_ALL", "C.UTF-8");
     command.envs(PASSED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     command
+}
+
+/// The program of a helper; sbx itself is started with an empty environment.
+pub(super) fn helper(program: &HelperProgram) -> Command {
+    match program {
+        HelperProgram::Host(path) => command(path),
+        HelperProgram::Own(name) => {
+            let mut command = command(Path::new("/proc/self/exe"));
+            command.arg0(name).env_clear();
+            command
+        }
+    }
 }
 
 /// Runs a program of the host to its end. The error is what it wrote to stderr, or its exit status if it wrote nothing.

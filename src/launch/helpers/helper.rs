@@ -1,11 +1,12 @@
 //! A helper of a sandbox: started, waited for until it is ready, watched, and ended.
 
-use super::command::command;
+use super::command;
 use super::confined::{Confined, high};
 use crate::error::{Error, Result};
 use crate::launch::inside;
-use crate::plan::{Argument, Confinement, Given, HelperSpec, Loss, Plan, Readiness};
-use crate::sys;
+use crate::plan::{Argument, Confinement, Given, HelperSpec, Loss, Plan, Readiness, Tells};
+use crate::sys::{self, Poll};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::SocketAddr;
@@ -29,6 +30,8 @@ pub(in crate::launch) struct Helper<'p> {
     process: Process,
     /// The reading end of its pipe.
     pipe: Option<OwnedFd>,
+    /// Reasons for notes that it has told.
+    told: BTreeSet<u8>,
 }
 
 /// The process of a helper.
@@ -59,7 +62,7 @@ impl<'p> Helper<'p> {
         mask: &sys::Mask,
         given: &[OwnedFd],
     ) -> Result<Helper<'p>> {
-        let Arguments { words, inherited, pipe } = arguments(spec, first)?;
+        let Arguments { words, inherited, pipe } = arguments(spec, first, given)?;
         let numbers = spec.descriptors.iter().map(|(number, _)| *number);
         let moves: Vec<_> = given.iter().map(AsRawFd::as_raw_fd).zip(numbers).collect();
         let process = match &spec.confinement {
@@ -72,8 +75,8 @@ impl<'p> Helper<'p> {
                 });
                 Process::Confined(Box::new(started?))
             }
-            Confinement::Caller => {
-                let mut command = command(&spec.program);
+            Confinement::Caller | Confinement::Own => {
+                let mut command = command::helper(&spec.program);
                 command.args(words).stdout(Stdio::null());
                 let mut child = command.spawn().map_err(|error| failed(spec, "cannot be started", error.into()))?;
                 // The child is not reaped before it is waited for, so the process id is still its own.
@@ -87,7 +90,7 @@ impl<'p> Helper<'p> {
             }
         };
         drop(inherited);
-        Ok(Helper { spec, process, pipe })
+        Ok(Helper { spec, process, pipe, told: BTreeSet::new() })
     }
 
     /// Waits until the helper is ready, as its [`Readiness`] defines it. An error if it ends, or takes longer than
@@ -128,11 +131,9 @@ impl<'p> Helper<'p> {
 
     fn late(&self) -> Error {
         let HelperSpec { name, program, words, origin, .. } = self.spec;
-        Error::new(format!("{name} is not ready after {} s", PATIENCE.as_secs())).origin(origin).hint(format!(
-            "see whether {} works; {}",
-            program.display(),
-            words.without
-        ))
+        Error::new(format!("{name} is not ready after {} s", PATIENCE.as_secs()))
+            .origin(origin)
+            .hint(format!("see whether {program} works; {}", words.without))
     }
 
     fn ended_early(&self) -> Error {
@@ -163,6 +164,32 @@ impl<'p> Helper<'p> {
         own.into_iter().chain(self.pipe.as_ref().map(AsRawFd::as_raw_fd))
     }
 
+    /// The pipe that reasons for notes come by; negative if there is none, or it is at its end.
+    pub(in crate::launch) fn notes_fd(&self) -> RawFd {
+        self.pipe.as_ref().filter(|_| self.spec.tells != Tells::Nothing).map_or(-1, AsRawFd::as_raw_fd)
+    }
+
+    /// The notes whose reasons have come, each once. It does not wait if there is nothing to read, or nothing any more.
+    pub(in crate::launch) fn notes(&mut self) -> Vec<String> {
+        let mut found = Vec::new();
+        let Some(pipe) = self.pipe.as_ref().filter(|_| self.spec.tells != Tells::Nothing) else { return found };
+        let mut bytes = [0; 256];
+        let mut set = [Poll::read(pipe.as_raw_fd())];
+        while sys::poll(&mut set, Some(0)).is_ok() && set.iter().any(|pipe| pipe.ready) {
+            let length = sys::read(pipe.as_fd(), &mut bytes).unwrap_or(0);
+            if length == 0 {
+                self.pipe = None;
+                break;
+            }
+            for byte in bytes.get(..length).unwrap_or_default() {
+                if self.told.insert(*byte) {
+                    found.extend(self.spec.tells.note(*byte));
+                }
+            }
+        }
+        found
+    }
+
     /// The part of the plan that the helper was started from.
     pub(in crate::launch) fn spec(&self) -> &'p HelperSpec {
         self.spec
@@ -186,7 +213,7 @@ impl<'p> Helper<'p> {
             Process::Caller(..) => how,
         };
         let (Loss::Note(loss) | Loss::End(loss)) = self.spec.loss;
-        Some(format!("{} ended ({how}): {loss}", self.spec.program.display()))
+        Some(format!("{} ended ({how}): {loss}", self.spec.program))
     }
 }
 
@@ -228,12 +255,19 @@ fn failed(spec: &HelperSpec, what: &str, errno: sys::Errno) -> Error {
 }
 
 /// Fills in the numbers of descriptors and process ids.
-fn arguments(spec: &HelperSpec, first: i32) -> Result<Arguments> {
+fn arguments(spec: &HelperSpec, first: i32, given: &[OwnedFd]) -> Result<Arguments> {
     let mut out = Arguments::default();
     for arg in &spec.args {
         let word = match arg {
             Argument::Text(text) => text.clone(),
             Argument::FirstProcess => first.to_string(),
+            Argument::Given(index) => {
+                let fd = given.get(*index).ok_or(sys::Errno(libc::EBADF)).and_then(|fd| sys::dup_above(fd.as_fd(), 10));
+                let fd = fd.and_then(inheritable).map_err(|errno| failed(spec, "dup", errno))?;
+                let word = fd.as_raw_fd().to_string();
+                out.inherited.push(fd);
+                word
+            }
             Argument::Pipe(prefix) => {
                 let (ours, theirs) = sys::pipe().map_err(|errno| failed(spec, "pipe", errno))?;
                 // The helper must have the only writing end, or the pipe would not show that it has ended.

@@ -2,7 +2,7 @@
 
 use super::Helper;
 use crate::error::Result;
-use crate::plan::{Argument, Confinement, HelperSpec, HelperWords, Loss, Phase, Readiness};
+use crate::plan::{Argument, Confinement, HelperProgram, HelperSpec, HelperWords, Loss, Phase, Readiness, Tells};
 use crate::spec::Origin;
 use crate::sys::{self, Poll};
 use std::os::fd::RawFd;
@@ -14,13 +14,14 @@ fn script(script: &str, readiness: Readiness, loss: Loss) -> HelperSpec {
         name: "sh",
         provides: "a test",
         setting: "none",
-        program: "/bin/sh".into(),
+        program: HelperProgram::Host("/bin/sh".into()),
         target: String::new(),
         args: vec![Argument::Text("-c".into()), Argument::Text(script.into()), Argument::Pipe("")],
         descriptors: Vec::new(),
         rules: vec!["a rule".into()],
         phase: Phase::View,
         readiness,
+        tells: Tells::Nothing,
         confinement: Confinement::Caller,
         loss,
         words: HelperWords { ready: "it was asked".into(), needs: "nothing", without: "go without" },

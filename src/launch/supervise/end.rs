@@ -45,6 +45,8 @@ impl Supervisor<'_> {
         if let Some(shared) = self.shared.take() {
             shared.take_back();
         }
+        // What the program did last may be worth a note.
+        self.on_helper_note(status)?;
         self.helpers.clear();
         // Without an init the program was the first process itself.
         Ok(match (self.outcome, end) {

@@ -178,6 +178,7 @@ impl<'p> Supervisor<'p> {
         sources.add(Poll::read(self.sandbox.signals.fd()), Self::on_signals);
         for helper in &self.helpers {
             sources.add(Poll::read(helper.fd()), Self::on_helper_exit);
+            sources.add(Poll::read(helper.notes_fd()), Self::on_helper_note);
         }
         for (_, given) in &self.waiting {
             sources.add(Poll::read(given.first().map_or(-1, AsRawFd::as_raw_fd)), Self::on_demand);

@@ -73,6 +73,14 @@ impl Supervisor<'_> {
         Ok(())
     }
 
+    /// Helpers may have something to tell the user.
+    pub(super) fn on_helper_note(&mut self, status: &mut dyn Events) -> Result<()> {
+        for helper in &mut self.helpers {
+            helper.notes().iter().for_each(|note| status.note(&format!("{}: {note}", helper.spec().provides)));
+        }
+        Ok(())
+    }
+
     /// A helper has ended by itself.
     pub(super) fn on_helper_exit(&mut self, status: &mut dyn Events) -> Result<()> {
         let mut index = 0;

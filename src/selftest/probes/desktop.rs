@@ -59,7 +59,9 @@ pub(crate) const SOCKETS: &[(&str, &[&str])] = &[
     ("system-bus", &["/run/dbus/system_bus_socket"]),
     ("wayland", &["WAYLAND_DISPLAY", "$RUN/wayland-0", "$RUN/wayland-1"]),
     ("pipewire", &["$RUN/pipewire-0", "$RUN/pipewire-0-manager"]),
-    ("pulse", &["$RUN/pulse/native"]),
+    ("pulse", &["$RUN/pulse/native", "/run/pulse/native"]),
+    ("speech", &["$RUN/speech-dispatcher/speechd.sock"]),
+    ("cards", &["/run/pcscd/pcscd.comm"]),
     ("accessibility", &["$RUN/at-spi/bus", "$RUN/at-spi/bus_0", "$RUN/at-spi/bus_1"]),
     ("printing", &["/run/cups/cups.sock"]),
 ];
@@ -119,18 +121,14 @@ pub(super) const PROBES: &[Probe] = &[
         attempt: wayland_powers,
         granted: |granted| granted.wayland_unrestricted.then_some("desktop.wayland is unrestricted"),
     },
-    sockets!("pipewire", "PipeWire", |granted| has_sound(granted, "pipewire")),
-    sockets!("pulse", "PulseAudio, which loads modules", |granted| has_sound(granted, "pulse")),
+    sockets!("speech", "speak, and hear what was spoken (speech-dispatcher)", never),
+    sockets!("cards", "use smart cards (pcscd)", never),
     sockets!("accessibility", "read and control all programs (at-spi)", never),
     sockets!("printing", "print (cups)", never),
 ];
 
 fn by_bus(granted: &Granted) -> Option<&'static str> {
     (granted.session_bus == "host").then_some("dbus.session.policy is host")
-}
-
-fn has_sound(granted: &Granted, name: &str) -> Option<&'static str> {
-    granted.sound.iter().any(|server| server == name).then_some("desktop.sound names it")
 }
 
 /// Whether a socket answers at its path. If the profile shows the directory that it is in, it is shared.
@@ -165,8 +163,6 @@ fn paths_of(kind: &str, facts: &Facts) -> Vec<PathBuf> {
     let there = facts.outside.sockets.iter().filter(|(other, _)| other == kind);
     let named = match kind {
         "wayland" => std::env::var_os("WAYLAND_DISPLAY").map(|name| runtime().join(name)),
-        "pulse" => Some(runtime().join("pulse/native")),
-        "pipewire" => Some(runtime().join("pipewire-0")),
         _ => None,
     };
     let mut paths: Vec<PathBuf> = there.map(|(_, path)| path.clone()).collect();

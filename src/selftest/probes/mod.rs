@@ -16,6 +16,7 @@ mod network;
 mod proc;
 mod processes;
 mod rights;
+mod sound;
 mod tools;
 
 pub(super) use asserts::{GROUP as ASSERTS, attempt as assertion, title as assertion_title};
@@ -84,6 +85,7 @@ pub(super) const GROUPS: &[(&str, &[Probe])] = &[
     ("ipc and keys", ipc::PROBES),
     ("network", network::PROBES),
     ("desktop and services", desktop::PROBES),
+    ("sound", sound::PROBES),
     ("devices", devices::PROBES),
     ("limits and time", limits::PROBES),
 ];
