@@ -31,7 +31,7 @@ pub struct Caller {
     pub cgroup_namespaces: bool,
     /// SELinux is enabled on the host.
     pub selinux: bool,
-    /// What COMMAND leaves in the background ends with it, always: [`BACKGROUND`].
+    /// What COMMAND leaves in the background ends with it, always: the variable SBX_BWRAP_BACKGROUND says so.
     pub ends_background: bool,
     /// Whether a descriptor is open.
     pub is_open: fn(i32) -> bool,

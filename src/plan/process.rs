@@ -58,7 +58,7 @@ pub struct ProcessPlan {
     pub keeps_background: bool,
 }
 
-/// Serializes variables as [`lossy`] does arguments.
+/// Serializes variables as text; what is not UTF-8 in them is replaced.
 fn lossy_map<S: Serializer>(map: &[(OsString, OsString)], serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_map(map.iter().map(|(name, value)| (name.to_string_lossy(), value.to_string_lossy())))
 }

@@ -60,7 +60,7 @@ impl Entry {
 ///
 /// # Errors
 ///
-/// See [`walk`].
+/// A layer or what lies below it cannot be read.
 pub fn differences(upper: &Upper, only: &[PathBuf]) -> Result<Vec<Entry>> {
     let mut list = List { entries: Vec::new(), made: 0 };
     for (index, layer) in upper.state.layers.iter().enumerate() {
@@ -75,7 +75,7 @@ pub fn differences(upper: &Upper, only: &[PathBuf]) -> Result<Vec<Entry>> {
 ///
 /// # Errors
 ///
-/// See [`walk`]; and those of `sink`.
+/// A layer or what lies below it cannot be read; and those of `sink`.
 pub fn patches(upper: &Upper, only: &[PathBuf], sink: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
     (0..upper.state.layers.len()).try_for_each(|index| walk(upper, index, only, &mut Patches { sink }))
 }

@@ -13,7 +13,7 @@ const MOST_CHANNELS: usize = 64;
 /// Properties of one property list.
 const MOST_PROPERTIES: usize = 256;
 
-/// The type of a value, as one character of a [pattern](matches).
+/// The type of a value, as one character of a pattern (see [`matches()`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind(pub char);
 
