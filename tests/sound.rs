@@ -248,11 +248,13 @@ fn the_proxy_is_confined_and_ends_with_the_sandbox() {
         assert!(until(|| !children(proxy).is_empty()), "each connection has a process");
         let all = [vec![proxy], descendants(proxy)].concat();
         for pid in &all {
-            assert_eq!((status(*pid, "Seccomp"), status(*pid, "NoNewPrivs")), ("2".into(), "1".into()));
+            let seen = (status(*pid, "Seccomp"), status(*pid, "NoNewPrivs"));
+            // The process of a connection ends with it, and pactl makes one after the other.
+            assert!(seen == ("2".into(), "1".into()) || name(*pid).is_empty(), "{seen:?}");
         }
         // Nobody may look into them, not even their user; so the number of filters is what tells them apart.
         assert!(std::fs::read_dir(format!("/proc/{proxy}/fd")).is_err());
-        assert_eq!(status(all[1], "Seccomp_filters"), "2");
+        assert!(all[1..].iter().any(|pid| status(*pid, "Seccomp_filters") == "2"));
         if kill {
             child.kill().unwrap();
         } else {
