@@ -46,7 +46,7 @@ const ACCEPTING: &[Call] = &[
     (libc::SYS_connect, None),
     (libc::SYS_setsockopt, Some((2, u32::MAX as u64, libc::SO_PASSCRED as u64))),
     (libc::SYS_clock_nanosleep, None),
-    (libc::SYS_ioctl, Some((1, u32::MAX as u64, libc::FIONBIO))),
+    (libc::SYS_ioctl, Some((1, u32::MAX as u64, libc::FIONBIO as u32 as u64))),
     (libc::SYS_fcntl, None),
     (libc::SYS_clone, Some((0, NAMESPACES, 0))),
     (libc::SYS_set_robust_list, None),
