@@ -143,7 +143,7 @@ _sbx() {
 
     case "${cmd}" in
         sbx)
-            opts="-p -e -u -C -q -h -V --profile --set --ro --rw --open --overlay --upper --upper-size --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --status-fd --receipt --quiet --help --version run plan check profile selftest diff commit discard export uppers snapshot fork help"
+            opts="-p -e -u -C -q -h -V --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --status-fd --receipt --quiet --help --version run plan check profile selftest diff commit discard export uppers snapshot fork help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -166,6 +166,10 @@ _sbx() {
                     return 0
                     ;;
                 --rw)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -681,7 +685,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__plan)
-            opts="-p -e -u -C -v -q -h --profile --set --ro --rw --open --overlay --upper --upper-size --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --json --verbose --quiet --status-fd --receipt --help"
+            opts="-p -e -u -C -v -q -h --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --json --verbose --quiet --status-fd --receipt --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -704,6 +708,10 @@ _sbx() {
                     return 0
                     ;;
                 --rw)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -988,7 +996,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__run)
-            opts="-p -e -u -C -q -h --profile --set --ro --rw --open --overlay --upper --upper-size --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --status-fd --receipt --quiet --help"
+            opts="-p -e -u -C -q -h --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --status-fd --receipt --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1011,6 +1019,10 @@ _sbx() {
                     return 0
                     ;;
                 --rw)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1152,7 +1164,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__selftest)
-            opts="-p -e -u -C -v -h --profile --set --ro --rw --open --overlay --upper --upper-size --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --json --verbose --help"
+            opts="-p -e -u -C -v -h --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --json --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1175,6 +1187,10 @@ _sbx() {
                     return 0
                     ;;
                 --rw)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1355,7 +1371,7 @@ _sbx_more() {
         --share) words="ipc uts pid cgroup time" ;;
         --device) words="gpu audio camera input fuse kvm tun" ;;
         -u | --user) words="self root range" ;;
-        --ro | --rw | --tmpfs | --mask | --hide | --deny | -C | --cwd) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --ro | --rw | --from | --tmpfs | --mask | --hide | --deny | -C | --cwd) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     esac
     if [[ -n "$words" ]]; then
         COMPREPLY=($(compgen -W "$words" -- "$cur"))

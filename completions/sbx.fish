@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_sbx_global_optspecs
-    string join \n p/profile= set= ro= rw= open overlay= upper= upper-size= tmpfs= mask= hide= deny= e/env= net= share= device= u/user= C/cwd= hostname= tty= timeout= memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project status-fd= receipt= q/quiet h/help V/version
+    string join \n p/profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= mask= hide= deny= e/env= net= share= device= u/user= C/cwd= hostname= tty= timeout= memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project status-fd= receipt= q/quiet h/help V/version
 end
 
 function __fish_sbx_needs_command
@@ -25,10 +25,11 @@ function __fish_sbx_using_subcommand
 end
 
 complete -c sbx -n "__fish_sbx_needs_command" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l set -d 'Set any key of the profile, after all other flags, e.g. --set rlimits.nofile=256' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
-complete -c sbx -n "__fish_sbx_needs_command" -l overlay -d 'Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,from=/other' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l from -d 'Show this file or directory at the path of the --ro, --rw or --overlay before it' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l overlay -d 'Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l upper -d 'What becomes of changes in overlays: discard, keep:NAME or ask' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l upper-size -d 'Limit of the size of changes in overlays, in bytes, or with K, M, G' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
@@ -72,10 +73,11 @@ complete -c sbx -n "__fish_sbx_needs_command" -a "snapshot" -d 'Freeze upper lay
 complete -c sbx -n "__fish_sbx_needs_command" -a "fork" -d 'Make upper layers of another name that begin with what these hold now'
 complete -c sbx -n "__fish_sbx_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l set -d 'Set any key of the profile, after all other flags, e.g. --set rlimits.nofile=256' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l overlay -d 'Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,from=/other' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l from -d 'Show this file or directory at the path of the --ro, --rw or --overlay before it' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l overlay -d 'Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l upper -d 'What becomes of changes in overlays: discard, keep:NAME or ask' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l upper-size -d 'Limit of the size of changes in overlays, in bytes, or with K, M, G' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
@@ -105,10 +107,11 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l no-project -d 'Ignore th
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s q -l quiet -d 'Print no notes, e.g. about optional parts that are missing'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l set -d 'Set any key of the profile, after all other flags, e.g. --set rlimits.nofile=256' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l overlay -d 'Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,from=/other' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l from -d 'Show this file or directory at the path of the --ro, --rw or --overlay before it' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l overlay -d 'Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l upper -d 'What becomes of changes in overlays: discard, keep:NAME or ask' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l upper-size -d 'Limit of the size of changes in overlays, in bytes, or with K, M, G' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
@@ -163,10 +166,11 @@ complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcomm
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "schema" -d 'Print the JSON schema of the profile language'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l set -d 'Set any key of the profile, after all other flags, e.g. --set rlimits.nofile=256' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l overlay -d 'Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,from=/other' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l from -d 'Show this file or directory at the path of the --ro, --rw or --overlay before it' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l overlay -d 'Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l upper -d 'What becomes of changes in overlays: discard, keep:NAME or ask' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l upper-size -d 'Limit of the size of changes in overlays, in bytes, or with K, M, G' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F

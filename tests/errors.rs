@@ -162,7 +162,10 @@ fn wrong_paths() {
         ("a directory below a file", &["--tmpfs", "file/x", "--", "true"]),
         ("a mount point that is not there", &["--rw", "dir", "--tmpfs", "dir/new", "--", "true"]),
         ("a path in what is masked", &["--mask", "dir", "--tmpfs", "dir/new", "--", "true"]),
-        ("a path in what is closed", &["--deny", "dir", "--ro", "/usr,from=/usr", "--tmpfs", "dir/new", "--", "true"]),
+        (
+            "a path in what is closed",
+            &["--deny", "dir", "--ro", "/usr", "--from", "/usr", "--tmpfs", "dir/new", "--", "true"],
+        ),
         ("a hidden path in a writable directory", &["--rw", ".", "--hide", "file", "--", "true"]),
         ("the root as tmpfs", &["--tmpfs", "/", "--", "true"]),
         ("the root hidden", &["--hide", "/", "--", "true"]),
@@ -175,7 +178,7 @@ fn wrong_paths() {
         ("a directory to start in that is a file", &["--cwd", "/etc/passwd", "--", "true"]),
         ("a directory that cannot be made", &["--rw", "/etc/passwd/x,create", "--", "true"]),
         ("a device that is not there", &["--device", "/dev/no-such-device", "--", "true"]),
-        ("a source that is not there", &["--ro", "/opt/x,from=/no/such", "--", "true"]),
+        ("a source that is not there", &["--ro", "/opt/x", "--from", "/no/such", "--", "true"]),
     ];
     for (title, args) in cases {
         book.add(title, &place, &place.run(args));

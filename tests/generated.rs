@@ -146,7 +146,7 @@ _sbx_more() {
         --share) words="ipc uts pid cgroup time" ;;
         --device) words="gpu audio camera input fuse kvm tun" ;;
         -u | --user) words="self root range" ;;
-        --ro | --rw | --tmpfs | --mask | --hide | --deny | -C | --cwd) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --ro | --rw | --from | --tmpfs | --mask | --hide | --deny | -C | --cwd) COMPREPLY=($(compgen -f -- "$cur")); return ;;
     esac
     if [[ -n "$words" ]]; then
         COMPREPLY=($(compgen -W "$words" -- "$cur"))
@@ -256,8 +256,12 @@ is not possible, a line that begins with
 .B "sbx: note:"
 says so.
 .PP
-If a flag is given twice for the same thing, the last one counts. Paths in flags may be relative, and may use the
-variables and places of profiles.
+If a flag is given twice for the same thing, the last one counts; so it does of two flags for one path, and of a flag and
+.BR \-\-set .
+Paths in flags may be relative, and may use the variables and places of profiles. A text that names a file which is there is that file,
+commas included; one that could as well be a variable or a path with options is an error, since somebody else may have chosen the name. A
+source is written behind its own flag, which no file's name can be:
+.BR "\-\-ro /data \-\-from \(dq$dir\(dq" .
 "#;
 
 const SELFTEST: &str = r#"It takes the flags of

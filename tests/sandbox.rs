@@ -367,8 +367,22 @@ fn a_tree_can_be_the_root() {
     place.write("tree/data/f", "of the tree");
     std::os::unix::fs::symlink("/data/f", place.dir.path().join("tree/etc/link")).unwrap();
     let root = format!("filesystem.root=dir:{}/tree", place.dir.path().display());
-    let flags =
-        ["--set", &root, "--ro", "/usr,from=/usr", "--ro", "/lib,from=/usr/lib", "--ro", "/lib64,from=/usr/lib64"];
+    let flags = [
+        "--set",
+        &root,
+        "--ro",
+        "/usr",
+        "--from",
+        "/usr",
+        "--ro",
+        "/lib",
+        "--from",
+        "/usr/lib",
+        "--ro",
+        "/lib64",
+        "--from",
+        "/usr/lib64",
+    ];
     let script = "/usr/bin/cat /etc/link; /usr/bin/ls / | /usr/bin/tr '\\n' ' '; echo x > /data/new";
     let out = place.run(&[&flags[..], &["--", "/usr/bin/sh", "-c", script]].concat());
     assert!(out.out.starts_with("of the tree") && out.out.contains("data"), "{out:?}");
@@ -530,7 +544,20 @@ fn links_of_a_root_lead_nowhere_on_the_host() {
         std::os::unix::fs::symlink(place.dir.path().join("victim"), place.dir.path().join("tree").join(name)).unwrap();
     }
     let root = format!("filesystem.root=dir:{}/tree", place.dir.path().display());
-    let flags = ["--set", &root, "--ro", "/usr", "--ro", "/lib,from=/usr/lib", "--ro", "/lib64,from=/usr/lib64"];
+    let flags = [
+        "--set",
+        &root,
+        "--ro",
+        "/usr",
+        "--ro",
+        "/lib",
+        "--from",
+        "/usr/lib",
+        "--ro",
+        "/lib64",
+        "--from",
+        "/usr/lib64",
+    ];
     let ran = place.run(&[&flags[..], &["--", "/usr/bin/true"]].concat());
     assert_eq!(std::fs::read_dir(place.dir.path().join("victim")).unwrap().count(), 0, "{ran:?}");
 }

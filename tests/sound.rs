@@ -461,13 +461,13 @@ fn sockets_of_filters_are_not_made_among_the_hosts_files() {
     let place = Place::new();
     let audio = Audio::pulseaudio(&place);
     let uid = std::fs::metadata(place.home()).map(|found| std::os::unix::fs::MetadataExt::uid(&found)).unwrap();
-    let shown = format!("/run/user/{uid},from={}", place.home().display());
+    let (shown, home) = (format!("/run/user/{uid}"), place.home().display().to_string());
     let mut command = with(&place, &audio, &["play"]);
-    let error = ran(command.args(["--rw", &shown, "--", "true"]).output().unwrap()).failed(125);
+    let error = ran(command.args(["--rw", &shown, "--from", &home, "--", "true"]).output().unwrap()).failed(125);
     assert!(error.contains("shows the host's files where") && error.contains("pulse/native is made"), "{error}");
     let mut command = place.command();
     command.env("XDG_RUNTIME_DIR", &audio.runtime).env("DBUS_SESSION_BUS_ADDRESS", "unix:abstract=none");
-    command.args(["--set", "dbus.session.policy=filter", "--rw", &shown, "--", "true"]);
+    command.args(["--set", "dbus.session.policy=filter", "--rw", &shown, "--from", &home, "--", "true"]);
     let error = ran(command.output().unwrap()).failed(125);
     assert!(error.contains("shows the host's files where") && error.contains("bus is made"), "{error}");
     assert_eq!(std::fs::read_dir(place.home()).unwrap().count(), 0);

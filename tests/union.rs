@@ -246,8 +246,8 @@ fn a_kept_layer_is_one_of_the_same_directory_and_the_same_ids() {
     let place = project();
     place.write("other/file", "other\n");
     place.sh(&["--overlay", ".", "--upper", "keep:one"], "true").ok();
-    let from = format!(".,from={}", place.dir.path().join("other").display());
-    let error = place.sh(&["--overlay", &from, "--upper", "keep:one"], "true").failed(125);
+    let from = place.dir.path().join("other").display().to_string();
+    let error = place.sh(&["--overlay", ".", "--from", &from, "--upper", "keep:one"], "true").failed(125);
     assert!(error.contains("and is now to lie over"), "{error}");
     let error = place.sh(&["--overlay", ".", "--upper", "keep:one", "--user", "root"], "true").failed(125);
     assert!(error.contains("of a sandbox with other ids"), "{error}");

@@ -180,8 +180,7 @@ fn links_in_the_directory_one_stands_in_do_not_say_what_is_shown() {
         place.write("p.toml", "schema = 1\nextends = [\"default\"]\n[filesystem.paths]\n\"${CWD}/out\" = \"rw\"\n");
     let refused = place.sh(&["--profile", profile.to_str().unwrap()], "cat out/key").failed(125);
     assert!(refused.contains("p.toml:4") && refused.contains("name the path"), "{refused}");
-    let from = format!("/data,from={}", place.work().join("out").display());
-    assert!(place.sh(&["--ro", &from], "cat /data/key").failed(125).contains("leads out"));
+    assert!(place.sh(&["--ro", "/data", "--from", "out"], "cat /data/key").failed(125).contains("leads out"));
     // A link that stays inside, and one that leads to something closed, are no danger.
     assert_eq!(place.sh(&["--rw", "within"], "touch within/x && echo written").ok(), "written\n");
     assert_eq!(place.sh(&["--deny", "out"], "cat out/key 2>/dev/null || echo closed").ok(), "closed\n");

@@ -108,9 +108,9 @@ fn a_commit_names_the_paths_of_the_host() {
     need!(userns());
     let place = Place::new();
     place.write("other/file", "old\n");
-    let from = format!("{},from={}", place.work().display(), place.dir.path().join("other").display());
+    let from = place.dir.path().join("other").display().to_string();
     std::thread::sleep(std::time::Duration::from_millis(20));
-    place.sh(&["--overlay", &from, "--upper", "keep:one"], "echo new > file").ok();
+    place.sh(&["--overlay", ".", "--from", &from, "--upper", "keep:one"], "echo new > file").ok();
     let out = place.run(&["commit", "one"]).ok();
     assert!(out.ends_with("/other/file\n"), "{out}");
     assert_eq!(std::fs::read_to_string(place.dir.path().join("other/file")).unwrap(), "new\n");

@@ -1,6 +1,8 @@
 //! The command line: one definition, from which `--help`, the man page and the completions come.
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -24,6 +26,7 @@ use std::path::PathBuf;
                   Manual: sbx(1), sbx-profile(5).",
     subcommand_required = true,
     arg_required_else_help = true,
+    args_override_self = true,
     disable_help_subcommand = false
 )]
 pub struct Cli {
@@ -172,22 +175,28 @@ pub struct Selftest {
 /// The flags that describe a sandbox: a profile, and the settings that are its last layer.
 #[derive(Args, Debug, Default)]
 pub struct Sandbox {
+    /// Where each flag stands.
+    #[command(flatten)]
+    pub order: Order,
     /// Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`
     #[arg(short, long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
-    /// Set any key of the profile, after all other flags, e.g. --set rlimits.nofile=256
+    /// Set any key of the profile, e.g. --set rlimits.nofile=256
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<OsString>,
-    /// Show a path read-only; options may follow: PATH,optional PATH,noexec PATH,from=/other
+    /// Show a path read-only; options may follow: PATH,optional PATH,noexec
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub ro: Vec<OsString>,
     /// Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub rw: Vec<OsString>,
+    /// Show this file or directory at the path of the --ro, --rw or --overlay before it
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub from: Vec<OsString>,
     /// Show files that are named as arguments of the program, read-only
     #[arg(long)]
     pub open: bool,
-    /// Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,from=/other
+    /// Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,noexec
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub overlay: Vec<OsString>,
     /// What becomes of changes in overlays: discard, keep:NAME or ask
@@ -258,6 +267,41 @@ pub struct Sandbox {
     pub no_project: bool,
 }
 
+/// The positions of all flags on the command line: of two flags for one thing, the later counts.
+#[derive(Debug, Default)]
+pub struct Order(BTreeMap<String, Vec<usize>>);
+
+impl Order {
+    /// The position of a flag that stands there for the n-th time (from 0 on); of the last if there are fewer.
+    pub fn of(&self, flag: &str, nth: usize) -> usize {
+        let positions = self.0.get(&flag.replace('-', "_")).map(Vec::as_slice).unwrap_or_default();
+        positions.get(nth).or(positions.last()).copied().unwrap_or(0)
+    }
+}
+
+impl FromArgMatches for Order {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Order, clap::Error> {
+        let given = |id: &&clap::Id| matches.value_source(id.as_str()) == Some(ValueSource::CommandLine);
+        let position = |id: &clap::Id| Some((id.as_str().to_owned(), matches.indices_of(id.as_str())?.collect()));
+        Ok(Order(matches.ids().filter(given).filter_map(position).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Order::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Order {
+    fn augment_args(command: Command) -> Command {
+        command
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        command
+    }
+}
+
 /// `sbx run`
 #[derive(Args, Debug, Default)]
 pub struct Run {
@@ -290,8 +334,13 @@ impl Run {
         if let Some(run) = Run::plain(rest) {
             return Some(run);
         }
-        let command = Run::augment_args(clap::Command::new("run").no_binary_name(true).disable_version_flag(true));
-        Run::from_arg_matches(&command.try_get_matches_from(rest).ok()?).ok()
+        Run::from_arg_matches(&Run::alone().try_get_matches_from(rest).ok()?).ok()
+    }
+
+    /// The definition of `run` without those of the other verbs.
+    fn alone() -> Command {
+        let command = Command::new("run").no_binary_name(true).disable_version_flag(true).args_override_self(true);
+        Run::augment_args(command)
     }
 }
 
@@ -404,12 +453,12 @@ pub enum ProfileVerb {
 }
 
 /// The definition of the command line, from which the manual is generated.
-pub fn command() -> clap::Command {
+pub fn command() -> Command {
     Cli::command()
 }
 
 /// The definition for completions, in which the flags of `run` may stand without `run`, unlike in [`command`].
-pub fn completed() -> clap::Command {
+pub fn completed() -> Command {
     let command = Cli::command().subcommand_required(false);
     Run::augment_args(command).args_conflicts_with_subcommands(true)
 }
@@ -418,10 +467,10 @@ pub fn completed() -> clap::Command {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::ffi::OsStr;
 
     fn by_clap(args: &[OsString]) -> Option<Run> {
-        let command = Run::augment_args(clap::Command::new("run").no_binary_name(true).disable_version_flag(true));
-        Run::from_arg_matches(&command.try_get_matches_from(args).ok()?).ok()
+        Run::from_arg_matches(&Run::alone().try_get_matches_from(args).ok()?).ok()
     }
 
     #[test]
@@ -435,6 +484,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_flag_that_is_given_twice_counts_once_or_adds() {
+        let line = "--net none --rw a --net host --ro b --rw c -q -q --as-pid-1 --as-pid-1 --stats --stats=json true";
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let run = by_clap(&words).unwrap();
+        assert_eq!(run.sandbox.net.as_deref(), Some(OsStr::new("host")));
+        assert_eq!((run.sandbox.rw.len(), run.sandbox.ro.len(), run.sandbox.stats.as_deref()), (2, 1, Some("json")));
+        let order = &run.sandbox.order;
+        let [first, between, second] = [order.of("rw", 0), order.of("ro", 0), order.of("rw", 1)];
+        assert!(first < order.of("net", 0) && order.of("net", 0) < between && between < second, "{order:?}");
+    }
+
     proptest! {
         #[test]
         fn what_is_read_without_clap_is_what_clap_reads(args in proptest::collection::vec(
@@ -446,7 +507,12 @@ mod tests {
         )) {
             let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
             if let Some(run) = Run::plain(&args) {
-                prop_assert_eq!(format!("{:?}", Some(run)), format!("{:?}", by_clap(&args)));
+                let by_clap = by_clap(&args).map(|mut run| {
+                    // Nothing is asked for the order of these.
+                    run.sandbox.order = Order::default();
+                    run
+                });
+                prop_assert_eq!(format!("{:?}", Some(run)), format!("{by_clap:?}"));
             }
         }
     }

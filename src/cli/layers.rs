@@ -1,7 +1,8 @@
 //! Profile, project's file and flags → `Sandbox` and `Facts`: the part that all verbs that need a sandbox share.
 
+use super::path_flag::{PathFlag, absolute};
 use super::program::with_arguments;
-use super::{args, output};
+use super::{args, output, path_flag};
 use crate::error::{Error, Result};
 use crate::host::{self, Account, Facts};
 use crate::profile::schema::{self, Kind};
@@ -78,7 +79,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     }
     let flags = flags(args, caller)?;
     let layer = loader.text("command line", &flags.text());
-    loader.sources.label(layer.source, flags.labels);
+    loader.sources.label(layer.source, flags.labels());
     merged.apply(&layer);
     if !loader.errors.is_empty() {
         return Err(output::wrong(loader.errors, loader.sources));
@@ -114,55 +115,68 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
 /// The flags translated to lines of the profile language, with the flag that each line comes from.
 #[derive(Default)]
 struct Flags {
-    lines: Vec<(String, String)>,
-    labels: Vec<String>,
+    lines: Vec<Line>,
+}
+
+/// A line of the profile language for a flag.
+struct Line {
+    /// The flag's position on the command line.
+    at: usize,
+    /// The flag, as messages name it.
+    label: String,
+    key: String,
+    value: String,
+    /// What is set, the same for each spelling of it: of two lines for one thing, the later counts.
+    thing: String,
 }
 
 impl Flags {
-    /// Adds a line; of two flags for one key, the later wins.
-    fn line(&mut self, label: String, key: &str, value: &str) {
-        if let Some(at) = self.lines.iter().position(|(old, _)| old == key) {
-            self.lines.remove(at);
-            self.labels.remove(at);
+    fn line(&mut self, at: usize, label: String, key: &str, value: String) {
+        let thing = key.to_owned();
+        self.lines.push(Line { at, label, key: key.to_owned(), value, thing });
+    }
+
+    /// Adds a line for a path, which may be spelt in several ways.
+    fn path(&mut self, at: usize, label: String, path: &str, value: String, caller: &Caller) {
+        let real = caller.vars.path(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string());
+        let (key, thing) = (format!("{PATHS}.{}", quote(path)), format!("{PATHS}.{}", quote(&real)));
+        self.lines.push(Line { at, label, key, value, thing });
+    }
+
+    /// Puts the lines in the order of the flags, and leaves out those that a later one replaces.
+    fn sorted(mut self) -> Flags {
+        self.lines.sort_by_key(|line| line.at);
+        let mut last: Vec<Line> = Vec::new();
+        for line in self.lines {
+            last.retain(|other| other.thing != line.thing);
+            last.push(line);
         }
-        self.lines.push((key.to_owned(), value.to_owned()));
-        self.labels.push(label);
+        Flags { lines: last }
     }
 
     fn text(&self) -> String {
-        self.lines.iter().map(|(key, value)| format!("{key} = {value}\n")).collect()
+        self.lines.iter().map(|line| format!("{} = {}\n", line.key, line.value)).collect()
+    }
+
+    fn labels(self) -> Vec<String> {
+        self.lines.into_iter().map(|line| line.label).collect()
     }
 }
+
+/// The key that flags for paths set.
+const PATHS: &str = "filesystem.paths";
 
 /// Translates the flags to the profile language: they are the last layer, read by the same code as a profile.
 fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
     let mut flags = Flags::default();
-    let mut line = |label: String, key: &str, value: String| flags.line(label, key, &value);
-    for (flag, mode, paths) in [
-        ("ro", "ro", &args.ro),
-        ("rw", "rw", &args.rw),
-        ("overlay", "overlay", &args.overlay),
-        ("tmpfs", "tmpfs", &args.tmpfs),
-        ("mask", "masked", &args.mask),
-        ("hide", "hidden", &args.hide),
-        ("deny", "deny", &args.deny),
-    ] {
-        for path in paths {
-            // `--ro PATH,optional`: options follow as in a profile.
-            let given = utf8(path, "path")?;
-            let (path, options) = split_options(given);
-            let path = absolute(path, &caller.cwd)?;
-            let key = format!("filesystem.paths.{}", quote(&path));
-            line(format!("--{flag} {given}"), &key, quote(&format!("{mode}{options}")));
-        }
-    }
-    for variable in &args.env {
-        let variable = utf8(variable, "variable")?;
+    paths(args, caller, &mut flags)?;
+    for (nth, variable) in args.env.iter().enumerate() {
+        let (variable, at) = (utf8(variable, "variable")?, args.order.of("env", nth));
         let mut set = |name: &str, value: &str| {
             let bare = |c: char| c.is_ascii_alphanumeric() || c == '_';
             let spelt = if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { quote(name) };
             let key = format!("process.env.{spelt}");
-            line(format!("--env {name}"), &key, quote(&value.replace("${", "$${")));
+            flags.line(at, format!("--env {name}"), &key, quote(&value.replace("${", "$${")));
         };
         match variable.split_once('=') {
             Some((name, value)) => set(name, value),
@@ -177,12 +191,13 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
     }
     for (flag, key, values) in [("share", "namespaces.share", &args.share), ("device", "devices.allow", &args.device)] {
         if !values.is_empty() {
+            let at = args.order.of(flag, values.len());
             let values: Vec<_> = values.iter().map(|value| Ok(quote(utf8(value, key)?))).collect::<Result<_>>()?;
-            line(format!("--{flag}"), key, format!("[{}]", values.join(", ")));
+            flags.line(at, format!("--{flag}"), key, format!("[{}]", values.join(", ")));
         }
     }
     if args.open {
-        line("--open".into(), "filesystem.arguments", quote("ro"));
+        flags.line(args.order.of("open", 0), "--open".into(), "filesystem.arguments", quote("ro"));
     }
     if let Some(given) = &args.cpus {
         let given = utf8(given, "number")?;
@@ -190,7 +205,8 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
         let percent = percent.ok_or_else(|| {
             Error::new(format!("--cpus {given}: it is no number of processors")).hint("a number such as 2 or 0.5")
         })?;
-        line(format!("--cpus {given}"), "limits.cpu_max", quote(&format!("{}%", percent * 100.0)));
+        let value = quote(&format!("{}%", percent * 100.0));
+        flags.line(args.order.of("cpus", 0), format!("--cpus {given}"), "limits.cpu_max", value);
     }
     for (flag, key, value) in [
         ("memory", "limits.memory_max", &args.memory),
@@ -205,15 +221,16 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
     ] {
         if let Some(value) = value {
             let value = utf8(value, key)?;
-            line(format!("--{flag} {value}"), key, quote(value));
+            flags.line(args.order.of(flag, 0), format!("--{flag} {value}"), key, quote(value));
         }
     }
     if let Some(cwd) = &args.cwd {
         let cwd = utf8(cwd, "directory")?;
-        line(format!("--cwd {cwd}"), "process.cwd", quote(&absolute(cwd, &caller.cwd)?));
+        let value = quote(&absolute(cwd, &caller.cwd)?);
+        flags.line(args.order.of("cwd", 0), format!("--cwd {cwd}"), "process.cwd", value);
     }
-    for set in &args.set {
-        let set = utf8(set, "setting")?;
+    for (nth, set) in args.set.iter().enumerate() {
+        let (set, at) = (utf8(set, "setting")?, args.order.of("set", nth));
         let Some((key, value)) = set.split_once('=') else {
             return Err(Error::new(format!("--set {set}: there is no `=`")).hint("write --set KEY=VALUE"));
         };
@@ -230,9 +247,64 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
             known.is_some_and(|known| matches!(known.kind, Kind::Text | Kind::Word(_) | Kind::Map | Kind::Paths));
         let table = known.is_some_and(|known| known.name == key && matches!(known.kind, Kind::Map | Kind::Paths));
         let plain = toml::de::DeValue::parse(value).is_err() || (string && !table && !value.starts_with(['"', '\'']));
-        line(format!("--set {set}"), key, if plain { quote(value) } else { value.to_owned() });
+        let value = if plain { quote(value) } else { value.to_owned() };
+        match key.strip_prefix("filesystem.paths.").and_then(unquoted) {
+            Some(path) => flags.path(at, format!("--set {set}"), &path, value, caller),
+            None => flags.line(at, format!("--set {set}"), key, value),
+        }
     }
-    Ok(flags)
+    Ok(flags.sorted())
+}
+
+/// The flags that set the modes of paths.
+fn paths(args: &args::Sandbox, caller: &Caller, flags: &mut Flags) -> Result<()> {
+    let modes = [
+        ("ro", "ro", &args.ro),
+        ("rw", "rw", &args.rw),
+        ("overlay", "overlay", &args.overlay),
+        ("tmpfs", "tmpfs", &args.tmpfs),
+        ("mask", "masked", &args.mask),
+        ("hide", "hidden", &args.hide),
+        ("deny", "deny", &args.deny),
+    ];
+    let mut given = Vec::new();
+    for (flag, mode, paths) in modes {
+        for (nth, path) in paths.iter().enumerate() {
+            given.push((args.order.of(flag, nth), flag, mode, utf8(path, "path")?, None));
+        }
+    }
+    given.sort_by_key(|(at, ..)| *at);
+    for (nth, from) in args.from.iter().enumerate() {
+        let (at, from) = (args.order.of("from", nth), utf8(from, "path")?);
+        match given.iter_mut().rfind(|(before, ..)| *before < at) {
+            Some((_, "ro" | "rw" | "overlay", _, _, source)) => *source = Some(from),
+            _ => {
+                return Err(Error::new(format!("--from {from}: no --ro, --rw or --overlay stands before it"))
+                    .hint("write --ro PATH --from SOURCE"));
+            }
+        }
+    }
+    for (at, flag, mode, path, from) in given {
+        // `--ro PATH,optional`: options follow as in a profile.
+        let PathFlag { path: read, options } = path_flag::read(path, &caller.cwd)?;
+        let mut value = format!("{mode}{options}");
+        let mut label = format!("--{flag} {path}");
+        if let Some(from) = from {
+            let source = absolute(from, &caller.cwd)?.replace('\\', "\\\\").replace('"', "\\\"");
+            value.push_str(&format!(",from=\"{source}\""));
+            label.push_str(&format!(" --from {from}"));
+        }
+        flags.path(at, label, &read, quote(&value), caller);
+    }
+    Ok(())
+}
+
+/// The name of a TOML key that is written in quotes.
+fn unquoted(key: &str) -> Option<String> {
+    match toml::de::DeValue::parse(key).ok()?.into_inner() {
+        toml::de::DeValue::String(text) => Some(text.into_owned()),
+        _ => None,
+    }
 }
 
 fn utf8<'a>(text: &'a OsStr, what: &str) -> Result<&'a str> {
@@ -240,45 +312,6 @@ fn utf8<'a>(text: &'a OsStr, what: &str) -> Result<&'a str> {
         Error::new(format!("the {what} {} is not UTF-8", text.display()))
             .hint("profiles are UTF-8 text; show the directory that holds it instead")
     })
-}
-
-/// Splits `PATH,optional,create` into the path and `,optional,create`. A comma that no known option follows is a part
-/// of the path.
-fn split_options(text: &str) -> (&str, &str) {
-    let mut at = text.len();
-    for (index, _) in text.rmatch_indices(',') {
-        let option = text[index + 1..at].split('=').next().unwrap_or_default();
-        let known = schema::PATH_OPTIONS.iter().any(|known| known.trim_end_matches('=') == option);
-        if !known {
-            break;
-        }
-        at = index;
-    }
-    text.split_at(at)
-}
-
-/// The absolute path for a path in a flag, which may be relative and hold `..`. Links before a `..` are resolved, so a
-/// path that does not exist up to there is an error.
-fn absolute(path: &str, cwd: &Path) -> Result<String> {
-    if path.is_empty() {
-        return Err(Error::new("a path of a flag is empty").hint("write `.` for the current directory"));
-    }
-    if path.starts_with(['/', '~', '$']) || path.starts_with("xdg-") {
-        return Ok(path.to_owned());
-    }
-    // Where `..` leads depends on links: let the kernel resolve the path up to there.
-    let mut clean = PathBuf::new();
-    for part in cwd.join(path).components() {
-        clean.push(part);
-        if part == std::path::Component::ParentDir {
-            clean = clean.canonicalize().map_err(|error| {
-                let errno = crate::sys::Errno::from(error);
-                Error::new(format!("{path}: cannot tell where `..` leads: {errno}")).hint("write the path without `..`")
-            })?;
-        }
-    }
-    // `${` in the name of a directory is not a variable.
-    Ok(clean.display().to_string().replace("${", "$${"))
 }
 
 /// The text as a basic string of TOML.

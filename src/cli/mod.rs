@@ -5,6 +5,7 @@ mod ask;
 mod check;
 mod layers;
 mod output;
+mod path_flag;
 mod plan;
 mod profile;
 mod program;

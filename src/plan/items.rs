@@ -235,7 +235,11 @@ fn absent(facts: &Facts, rule: &PathRule, source: &Path) -> Error {
     }
     // A flag takes the option behind its path, a profile behind the mode.
     let flag = rule.origin.0.starts_with("--") && !rule.origin.0.starts_with("--set");
-    let spelt = if flag { format!("{},optional", rule.origin) } else { format!("{},optional", rule.mode.word()) };
+    let spelt = match rule.origin.0.split_once(" --from ") {
+        Some((flag, from)) if flag.starts_with("--") => format!("{flag},optional --from {from}"),
+        _ if flag => format!("{},optional", rule.origin),
+        _ => format!("{},optional", rule.mode.word()),
+    };
     Error::new(format!("{path}: there is no such file or directory"))
         .origin(&rule.origin)
         .hint(format!("create it, or write `{spelt}` if it may be absent"))

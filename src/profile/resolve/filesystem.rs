@@ -2,8 +2,7 @@
 
 use super::builder::Builder;
 use crate::profile::document::Text;
-use crate::profile::schema::{MODES, PATH_OPTIONS, nearest};
-use crate::spec::{Filesystem, Mode, Note, Options, PathRule, parse_size};
+use crate::spec::{Filesystem, Mode, Note, PathRule};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -100,58 +99,5 @@ impl Builder<'_> {
         } else {
             None
         }
-    }
-
-    fn mode(&mut self, text: &Text) -> Option<(Mode, Options)> {
-        let mut parts = text.text.split(',').map(str::trim);
-        let word = parts.next().unwrap_or_default();
-        let Some(mode) = Mode::from_word(word) else {
-            let help = match (word, nearest(word, MODES.iter().copied())) {
-                (_, Some(near)) => format!("did you mean `{near}`?"),
-                _ => format!("modes are {}", MODES.join(", ")),
-            };
-            self.wrong(text, format!("`{word}` is no mode of a path"), &help);
-            return None;
-        };
-        let mut options = Options::default();
-        let before = self.errors.len();
-        for part in parts {
-            match part.split_once('=') {
-                Some(("size", size)) => match parse_size(size) {
-                    Some(size) => options.size = Some(size),
-                    None => self.wrong(text, format!("`{size}` is no size"), "bytes, or with K, M, G: `size=64M`"),
-                },
-                Some(("from", from)) => {
-                    options.from = self.path(&Text { text: from.to_owned(), at: text.at.clone() });
-                }
-                _ => match part {
-                    "optional" => options.optional = true,
-                    "create" => options.create = true,
-                    "noexec" => options.noexec = true,
-                    "nosuid" => options.nosuid = true,
-                    "nodev" => options.nodev = true,
-                    "prefer" => options.prefer = true,
-                    _ => {
-                        let help = match nearest(part, PATH_OPTIONS.iter().copied()) {
-                            Some(near) => format!("did you mean `{near}`?"),
-                            None => format!("options are {}", PATH_OPTIONS.join(", ")),
-                        };
-                        self.wrong(text, format!("`{part}` is no option of a path"), &help);
-                    }
-                },
-            }
-        }
-        let misfit = match mode {
-            _ if options.size.is_some() && mode != Mode::Tmpfs => Some(("size", "`size` goes with `tmpfs`")),
-            _ if options.from.is_some() && !mode.shows_host() => {
-                Some(("from", "`from` goes with `ro`, `rw` and `overlay`"))
-            }
-            _ if options.create && mode != Mode::Rw => Some(("create", "`create` goes with `rw`")),
-            _ => None,
-        };
-        if let Some((option, help)) = misfit {
-            self.wrong(text, format!("`{option}` has no meaning for `{word}`"), help);
-        }
-        (self.errors.len() == before).then_some((mode, options))
     }
 }

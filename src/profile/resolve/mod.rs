@@ -7,6 +7,7 @@ mod bus;
 mod devices;
 mod filesystem;
 mod limits;
+mod mode;
 mod namespaces;
 mod process;
 mod security;
