@@ -1,11 +1,9 @@
 //! Which program the words after the flags name.
 
+use crate::host::is_executable;
+use crate::plan::PATH;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-
-/// The directories in which a profile's program is looked up, unless the profile sets PATH.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The program and its arguments for these words: a program of its own with arguments, or, if the first word names no
 /// program, further arguments for the program of the profile (`sbx -p browser https://example.com`). `path` is the PATH
@@ -24,12 +22,10 @@ pub(super) fn with_arguments(
 
 /// Whether a word names a program: by a path to an executable file, or by a name that one of these directories has.
 fn is_program(word: &OsStr, path: &OsStr, cwd: &Path) -> bool {
-    let executable =
-        |path: &Path| path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
     if word.as_encoded_bytes().contains(&b'/') {
-        return executable(&cwd.join(word));
+        return is_executable(&cwd.join(word));
     }
-    std::env::split_paths(path).any(|dir| executable(&cwd.join(dir).join(word)))
+    std::env::split_paths(path).any(|dir| is_executable(&cwd.join(dir).join(word)))
 }
 
 #[cfg(test)]

@@ -70,7 +70,8 @@ impl Helpers {
     }
 }
 
-fn is_executable(file: &Path) -> bool {
+/// Whether a path leads to a regular file that somebody may execute.
+pub fn is_executable(file: &Path) -> bool {
     std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.mode() & 0o111 != 0)
 }
 

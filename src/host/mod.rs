@@ -21,7 +21,7 @@ pub use accounts::{Account, Range};
 pub use cgroup::{CgroupFacts, Delegated, Hierarchy, Manager, SbxService, ScopeManager, own_cgroup};
 pub use desktop::{Compositor, DesktopFacts, Documents, WaylandFacts, bus_path, xauthority};
 pub use elevation::Elevation;
-pub use helpers::Helpers;
+pub use helpers::{Helpers, is_executable};
 pub use links::LinkWriters;
 pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Kind, NamedFile, Paths, below};

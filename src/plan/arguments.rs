@@ -30,7 +30,8 @@ pub(super) fn collect(items: &mut Items, sandbox: &Sandbox, facts: &Facts, notes
             _ => hidden.push(file.path.clone()),
         }
     }
-    let writable = writable_sources(sandbox, facts);
+    let linked = wanted.iter().any(|(_, _, links, _)| !links.is_empty());
+    let writable = if linked { writable_sources(sandbox, facts) } else { Vec::new() };
     for (NamedFile { path, .. }, real, links, origin) in wanted {
         if links::check_source(facts, &writable, &links, &real).is_err() {
             hidden.push(path.clone());

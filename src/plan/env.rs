@@ -6,7 +6,7 @@ use crate::spec::Sandbox;
 use std::collections::BTreeMap;
 
 /// The program's PATH, unless the profile passes or sets another.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The variables of the program's environment. What the profile sets wins over what is passed, and that over defaults.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> BTreeMap<String, String> {

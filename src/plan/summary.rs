@@ -3,13 +3,9 @@
 
 use super::lines::Lines;
 use super::{Extent, Op, Plan, Receipt};
-use crate::spec::{Namespace, Network, Root, Sandbox, X11};
+use crate::spec::{Namespace, Network, Root, SYSTEM, Sandbox, X11};
 use std::collections::BTreeSet;
 use std::path::Path;
-
-/// Top-level directories of the host that hold its system, and nothing of the user's.
-const SYSTEM: [&str; 14] =
-    ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "opt", "var", "nix", "gnu", "snap", "sys"];
 
 /// How many paths a line names.
 const NAMED: usize = 8;
@@ -149,7 +145,7 @@ impl View {
 /// The system's top-level directory that a path lies in.
 fn system(path: &Path) -> Option<&str> {
     let name = path.components().nth(1)?.as_os_str().to_str()?;
-    SYSTEM.contains(&name).then_some(name)
+    (SYSTEM.contains(&name) || name == "sys").then_some(name)
 }
 
 /// Paths as words, the first of them if they are many.
