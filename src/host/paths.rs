@@ -279,7 +279,7 @@ impl Paths {
         for device in DEVICES {
             self.look(&none, &Path::new("/dev").join(device));
         }
-        let shows_proc = |rule: &PathRule| rule.path == Path::new("/proc") && rule.mode.shows_host();
+        let shows_proc = |rule: &PathRule| rule.mode.shows_host() && rule.path == Path::new("/proc");
         if sandbox.namespaces.share.contains_key(&Namespace::Pid) || sandbox.filesystem.paths.iter().any(shows_proc) {
             procfs::masked(sys::ids().0 == 0).for_each(|path| drop(self.look(&none, &path)));
         }

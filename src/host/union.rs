@@ -43,7 +43,7 @@ impl UnionFacts {
     /// The directories of the host that have mounts below them, without `/`, for a sandbox whose whole root is an overlay.
     pub(super) fn directories_above_mounts(&self, sandbox: &Sandbox) -> impl Iterator<Item = &Path> {
         let paths = &sandbox.filesystem.paths;
-        let whole = paths.iter().any(|rule| rule.mode == Mode::Overlay && rule.path == Path::new("/"));
+        let whole = paths.iter().any(|rule| rule.mode == Mode::Overlay && rule.is_root());
         let mounts = if whole && sandbox.filesystem.root.dirs().is_empty() { self.mounts.as_slice() } else { &[] };
         let own = ["/proc", "/dev", "/sys", "/tmp", "/run"];
         let shown = mounts.iter().filter(move |mount| !own.iter().any(|dir| mount.starts_with(dir)));
@@ -74,7 +74,7 @@ pub(super) fn probe(sandbox: &Sandbox, env: &BTreeMap<String, String>, home: &Pa
 fn foreign(sandbox: &Sandbox) -> Vec<PathBuf> {
     let filesystem = &sandbox.filesystem;
     let rules = filesystem.paths.iter().filter(|rule| rule.mode == Mode::Overlay);
-    let (whole, some): (Vec<_>, Vec<_>) = rules.partition(|rule| rule.path == Path::new("/"));
+    let (whole, some): (Vec<_>, Vec<_>) = rules.partition(|rule| rule.is_root());
     let mut dirs: Vec<PathBuf> =
         some.iter().map(|rule| rule.options.from.as_ref().unwrap_or(&rule.path).clone()).collect();
     match (whole.is_empty(), filesystem.root.dirs()) {

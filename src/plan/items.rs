@@ -47,7 +47,7 @@ pub(super) fn collect(
         }
         items.insert(real, item);
     }
-    if let Some(rule) = sandbox.filesystem.paths.iter().find(|rule| rule.path == Path::new("/")) {
+    if let Some(rule) = sandbox.filesystem.paths.iter().find(|rule| rule.is_root()) {
         project::check_root(rule)?;
         if rule.mode == Mode::Overlay {
             union::whole(&mut items, sandbox, facts, rule);
@@ -66,7 +66,7 @@ pub(super) fn collect(
     // A project's file comes last, since it is compared with what all others say of the same real path, flags included.
     let rules = &sandbox.filesystem.paths;
     let judged = rules.iter().any(|rule| rule.project);
-    let is_whole = |rule: &&PathRule| rule.mode == Mode::Overlay && rule.path == Path::new("/");
+    let is_whole = |rule: &&PathRule| rule.mode == Mode::Overlay && rule.is_root();
     let mut others = Others::default();
     let mut writable = None;
     let mut linked: Vec<(&PathRule, Vec<PathBuf>)> = Vec::new();
@@ -123,7 +123,7 @@ pub(super) fn collect(
                 return Err(absent(facts, rule, &source));
             }
         }
-        if real == Path::new("/proc") && rule.mode.shows_host() {
+        if rule.mode.shows_host() && real == Path::new("/proc") {
             notes.push(Note::HostProc);
         }
         // If the directory above were writable, a program could put something else at this path.

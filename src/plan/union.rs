@@ -102,7 +102,7 @@ pub(super) fn is_merged(sandbox: &Sandbox) -> bool {
 /// The rule that makes the whole root an overlay.
 fn whole_rule(sandbox: &Sandbox) -> Option<&PathRule> {
     let mut rules = sandbox.filesystem.paths.iter();
-    rules.find(|rule| rule.path == Path::new("/") && rule.mode == crate::spec::Mode::Overlay)
+    rules.find(|rule| rule.is_root() && rule.mode == crate::spec::Mode::Overlay)
 }
 
 /// What a merged root is before any path is applied: read-only.

@@ -43,7 +43,7 @@ impl View {
             ["/run", "/var/tmp"].into_iter().for_each(&mut hidden);
             // The planner makes these directories itself, so a rule for `/` may show the host's instead. (It does not
             // if a path at the top is hidden, for which the planner builds a new root; that depends on the host.)
-            if !filesystem.paths.iter().any(|rule| rule.path == Path::new("/")) {
+            if !filesystem.paths.iter().any(|rule| rule.is_root()) {
                 ["/home", "/root", "/sys"].into_iter().for_each(&mut hidden);
             }
             for home in homes(vars) {

@@ -144,6 +144,13 @@ impl std::fmt::Display for Changes {
     }
 }
 
+impl PathRule {
+    /// Whether it is the rule for `/`, the whole tree. Compared as text, since that is asked of each rule at each start.
+    pub fn is_root(&self) -> bool {
+        self.path.as_os_str() == "/"
+    }
+}
+
 /// The sandbox's view of the filesystem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Filesystem {
