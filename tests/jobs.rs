@@ -229,6 +229,14 @@ fn what_is_typed_ahead_is_for_whoever_reads_it() {
         session.expect("first-one");
         session.expect("second-two");
     });
+    // Typed while the shell still edits lines: the kernel makes one line of them when it is set to give lines. zsh reads them itself.
+    everywhere(&["bash", "dash"], |place, session| {
+        place.write("work/script", "box sh -c 'sleep 1; read a; echo first-$a'\nread b\necho second-$b\n");
+        session.prompt();
+        session.send("sh script\none\ntwo\n");
+        session.expect("first-one");
+        session.expect("second-two");
+    });
 }
 
 #[test]

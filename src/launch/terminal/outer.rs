@@ -1,5 +1,6 @@
 //! The caller's terminal.
 
+use super::output::BUFFER;
 use super::streams::tty;
 use crate::child::Terminal;
 use crate::sys::{self, Termios};
@@ -81,9 +82,34 @@ impl Outer {
         sys::terminal_settings(self.as_fd()).is_err()
     }
 
-    /// Whether it gives whole lines, which it has edited and echoed.
-    pub(super) fn has_lines(&self) -> bool {
-        sys::terminal_settings(self.as_fd()).is_ok_and(|settings| settings.has_lines())
+    /// Reads what one who waits for input is to have: a line, if the terminal gives whole lines, which it has edited and echoed; else the
+    /// keys that are there. True if it is a line. An empty one is the end of input.
+    ///
+    /// What was typed before the terminal was set to give lines comes as one line at that change, whatever it contains. So a line is read
+    /// byte by byte: what follows its end is for whoever reads next.
+    pub(super) fn read(&self, input: &mut Vec<u8>) -> sys::Result<bool> {
+        let settings = sys::terminal_settings(self.as_fd())?;
+        let lines = settings.has_lines();
+        if !lines {
+            input.resize(BUFFER, 0);
+            let n = sys::read(self.as_fd(), input)?;
+            input.truncate(n);
+            return Ok(false);
+        }
+        // This does not count the characters that end input.
+        let most = sys::unread(self.as_fd())?.max(1);
+        for _ in 0..most {
+            let mut byte = [0];
+            match sys::read(self.as_fd(), &mut byte) {
+                Ok(1) => input.extend(byte),
+                Err(errno) if input.is_empty() => return Err(errno),
+                _ => break,
+            }
+            if settings.ends_line(byte[0]) {
+                break;
+            }
+        }
+        Ok(true)
     }
 
     /// Whether it adds the CR at the end of each line.

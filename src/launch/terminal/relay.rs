@@ -321,10 +321,13 @@ impl Ends {
             return;
         }
         self.pending = None;
-        let lines = outer.has_lines();
-        let mut buffer = [0; BUFFER];
-        let n = match sys::read(outer.as_fd(), &mut buffer) {
-            Ok(n) => n,
+        let mut input = Vec::new();
+        match outer.read(&mut input) {
+            Ok(true) => self.inner.give_line(&input),
+            Ok(false) => {
+                self.to_program.extend(input);
+                self.type_rest();
+            }
             // Somebody else has read it meanwhile.
             Err(sys::Errno(libc::EAGAIN)) => return,
             Err(_) => {
@@ -332,13 +335,6 @@ impl Ends {
                 self.pending = Some(Pending { since: Instant::now(), look });
                 return;
             }
-        };
-        let input = buffer.get(..n).unwrap_or_default();
-        if lines {
-            self.inner.give_line(input);
-        } else {
-            self.to_program.extend_from_slice(input);
-            self.type_rest();
         }
         self.settings.soon();
     }

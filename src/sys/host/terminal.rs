@@ -70,6 +70,12 @@ impl Termios {
         self.local & libc::ICANON != 0
     }
 
+    /// Whether a byte ends a line, and belongs to it.
+    pub fn ends_line(&self, byte: u8) -> bool {
+        let others = [libc::VEOL, libc::VEOL2].map(|at| self.characters[at]);
+        byte == b'\n' || byte != 0 && others.contains(&byte)
+    }
+
     /// Whether a key that sends a signal discards the input that was not read.
     pub fn flushes_for_signals(&self) -> bool {
         self.local & libc::NOFLSH == 0
