@@ -703,3 +703,12 @@ fn directories_in_memory_are_file_systems_of_their_own_for_what_compares_device_
         assert_eq!(out, wanted, "{profile}");
     }
 }
+
+#[test]
+fn a_directory_is_created_below_one_that_is_writable_too() {
+    need!(userns());
+    let place = Place::new();
+    let flags = ["--rw", ".", "--rw", "out/deep,create"];
+    assert_eq!(place.sh(&flags, "touch out/deep/x && echo made").ok(), "made\n");
+    assert!(place.work().join("out/deep/x").exists());
+}

@@ -131,6 +131,23 @@ fn what_is_shared_on_purpose_is_no_failure() {
     }
 }
 
+#[test]
+fn what_a_profile_says_cannot_be_read_is_looked_for_wherever_the_view_shows_it() {
+    need!(userns());
+    let (_alone, place) = (alone(), Place::new());
+    place.write("home/.ssh/id", "secret");
+    let ssh = place.home().join(".ssh").display().to_string();
+    let home = place.home().display().to_string();
+    let id = place.home().join(".ssh/id").display().to_string();
+    let flags = [format!("assert.cannot_read=[\"{ssh}\"]"), format!("assert.cannot_write=[\"{ssh}\"]")];
+    for (from, mode) in [(&ssh, "--ro"), (&home, "--ro"), (&id, "--ro"), (&ssh, "--rw")] {
+        let flags = ["--set", &flags[0], "--set", &flags[1], mode, "/keys", "--from", from];
+        let failed = failures(&selftest(&place, &flags, ""));
+        let told = |what: &str| failed.iter().any(|line| line.contains("/keys") && line.contains(what));
+        assert_eq!((told("can be read"), told("can be written to")), (true, mode == "--rw"), "{from}: {failed:?}");
+    }
+}
+
 /// Runs as a container's engine executes a program in it: the caller's process group has no number there.
 #[test]
 fn a_group_that_began_outside_of_the_pid_namespace_is_not_tried() {

@@ -312,14 +312,14 @@ impl Placer<'_> {
     /// Binds a source of the host, unless the mount above shows the same source with the same flags.
     fn bind(&mut self, path: &Path, item: &Item, source: &Path, ro: bool, device: bool) -> Result<()> {
         let attributes = Attributes { ro, nodev: !device, noexec: item.options.noexec };
+        if item.options.create {
+            self.out.create.push(Create { path: source.to_owned(), origin: item.origin.clone() });
+        }
         if let (above, Cover::Host { source: shown, attributes: old }) = self.cover(path)
             && *old == attributes
             && moved(path, above, shown).as_os_str() == source.as_os_str()
         {
             return Ok(());
-        }
-        if item.options.create {
-            self.out.create.push(Create { path: source.to_owned(), origin: item.origin.clone() });
         }
         if ro || attributes.noexec {
             self.pin(path, &item.origin);

@@ -105,6 +105,8 @@ pub struct Place {
     pub path: PathBuf,
     /// It shows the host's files, rather than memory of the sandbox.
     pub host: bool,
+    /// The path of the host that it shows.
+    pub source: Option<PathBuf>,
     /// It is writable.
     pub writable: bool,
     /// Device files in it can be opened.

@@ -201,6 +201,11 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
         Some(Place {
             path: op.path().to_owned(),
             host,
+            source: match op {
+                Op::Bind { source, .. } => Some(source.clone()),
+                Op::Layers { lower, .. } => lower.first().cloned(),
+                _ => None,
+            },
             writable,
             devices,
             overlay: matches!(op, Op::Layers { ro: false, .. }),

@@ -1,11 +1,11 @@
 //! Probes for the lines of the profile's `[assert]`.
 
 use super::super::facts::{Facts, Verdict};
-use super::tools::{each, id, make_file, not_run, open_to_read, open_to_write};
+use super::tools::{each, id, make_file, mounts, not_run, open_to_read, open_to_write};
 use crate::sys::Errno;
 use std::fs::OpenOptions;
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The group of these probes.
@@ -28,11 +28,32 @@ pub(crate) fn title(kind: &str, value: &str) -> String {
 pub(crate) fn attempt(facts: &Facts, index: usize) -> Verdict {
     let Some((kind, value)) = facts.granted.asserts.get(index) else { return not_run("there is no such line") };
     match kind.as_str() {
-        "cannot_read" => read(facts, Path::new(value), index),
-        "cannot_write" => write(facts, Path::new(value)),
+        "cannot_read" => each(names(facts, Path::new(value), index), |path| read(facts, &path, index)),
+        "cannot_write" => each(names(facts, Path::new(value), index), |path| write(facts, &path)),
         "cannot_reach" => reach(facts, value),
         _ => not_run(format!("`{kind}` is not known")),
     }
+}
+
+/// The paths inside by which what is at a path of the host could be reached: the path itself; where the view shows it,
+/// something above it or something in it (`from=`); and mounts of the same file or directory.
+fn names(facts: &Facts, path: &Path, index: usize) -> Vec<PathBuf> {
+    let mut names = vec![path.to_owned()];
+    for place in facts.granted.view.iter().filter(|place| place.host) {
+        let Some(source) = &place.source else { continue };
+        names.extend(match (path.strip_prefix(source), source.starts_with(path)) {
+            (Ok(rest), _) if rest.as_os_str().is_empty() => Some(place.path.clone()),
+            (Ok(rest), _) => Some(place.path.join(rest)),
+            (Err(_), true) => Some(place.path.clone()),
+            (Err(_), false) => None,
+        });
+    }
+    let outside = facts.outside.asserted.get(index).copied().flatten();
+    let mounted = mounts().unwrap_or_default().into_iter().map(|mount| mount.path);
+    names.extend(mounted.filter(|mount| outside.is_some() && id(mount) == outside));
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// `cannot_read`. An empty file or directory that is not the host's counts as closed.
@@ -97,7 +118,14 @@ mod tests {
     fn attempt(kind: &str, value: &str, writable: bool) -> Verdict {
         let mut facts = Facts::default();
         facts.granted.asserts = vec![(kind.into(), value.into())];
-        facts.granted.view = vec![Place { path: "/".into(), host: writable, writable, devices: false, overlay: false }];
+        facts.granted.view = vec![Place {
+            path: "/".into(),
+            host: writable,
+            source: Some("/".into()),
+            writable,
+            devices: false,
+            overlay: false,
+        }];
         facts.outside.asserted = vec![id(Path::new(value))];
         super::attempt(&facts, 0)
     }
