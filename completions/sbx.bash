@@ -143,7 +143,7 @@ _sbx() {
 
     case "${cmd}" in
         sbx)
-            opts="-p -e -u -C -q -h -V --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --status-fd --receipt --quiet --help --version run plan check profile selftest diff commit discard export uppers snapshot fork help"
+            opts="-p -e -u -C -q -h -V --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --status-fd --receipt --quiet --help --version run plan check profile selftest diff commit discard export uppers snapshot fork help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -193,6 +193,13 @@ _sbx() {
                     ;;
                 --tmpfs)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tmpfs-size)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --mask)
@@ -685,7 +692,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__plan)
-            opts="-p -e -u -C -v -q -h --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --json --verbose --quiet --status-fd --receipt --help"
+            opts="-p -e -u -C -v -q -h --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --json --verbose --quiet --status-fd --receipt --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -735,6 +742,13 @@ _sbx() {
                     ;;
                 --tmpfs)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tmpfs-size)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --mask)
@@ -996,7 +1010,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__run)
-            opts="-p -e -u -C -q -h --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --status-fd --receipt --quiet --help"
+            opts="-p -e -u -C -q -h --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --status-fd --receipt --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1046,6 +1060,13 @@ _sbx() {
                     ;;
                 --tmpfs)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tmpfs-size)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --mask)
@@ -1164,7 +1185,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__selftest)
-            opts="-p -e -u -C -v -h --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --json --verbose --help"
+            opts="-p -e -u -C -v -h --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --env --net --share --device --user --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --json --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1214,6 +1235,13 @@ _sbx() {
                     ;;
                 --tmpfs)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tmpfs-size)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --mask)

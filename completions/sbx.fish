@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_sbx_global_optspecs
-    string join \n p/profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= mask= hide= deny= e/env= net= share= device= u/user= C/cwd= hostname= tty= timeout= memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project status-fd= receipt= q/quiet h/help V/version
+    string join \n p/profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= e/env= net= share= device= u/user= C/cwd= hostname= tty= timeout= memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project status-fd= receipt= q/quiet h/help V/version
 end
 
 function __fish_sbx_needs_command
@@ -33,6 +33,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -l overlay -d 'Show a directory wi
 complete -c sbx -n "__fish_sbx_needs_command" -l upper -d 'What becomes of changes in overlays: discard, keep:NAME or ask' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l upper-size -d 'Limit of the size of changes in overlays, in bytes, or with K, M, G' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l tmpfs-size -d 'Limit of the size of each of the sandbox\'s filesystems in memory, in bytes, or with K, M, G' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
@@ -81,6 +82,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l overlay -d 'Show a direc
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l upper -d 'What becomes of changes in overlays: discard, keep:NAME or ask' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l upper-size -d 'Limit of the size of changes in overlays, in bytes, or with K, M, G' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l tmpfs-size -d 'Limit of the size of each of the sandbox\'s filesystems in memory, in bytes, or with K, M, G' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
@@ -115,6 +117,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l overlay -d 'Show a dire
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l upper -d 'What becomes of changes in overlays: discard, keep:NAME or ask' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l upper-size -d 'Limit of the size of changes in overlays, in bytes, or with K, M, G' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tmpfs-size -d 'Limit of the size of each of the sandbox\'s filesystems in memory, in bytes, or with K, M, G' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
@@ -174,6 +177,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l overlay -d 'Show a 
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l upper -d 'What becomes of changes in overlays: discard, keep:NAME or ask' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l upper-size -d 'Limit of the size of changes in overlays, in bytes, or with K, M, G' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tmpfs-size -d 'Limit of the size of each of the sandbox\'s filesystems in memory, in bytes, or with K, M, G' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F

@@ -115,6 +115,7 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
         ("filesystem.root", ..) => (["\"host\"", "\"empty\""], ""),
         ("filesystem.upper", ..) => (["\"discard\"", "\"keep:a\""], overlay),
         ("filesystem.upper_size", ..) => (["10", "20"], overlay),
+        ("filesystem.memory", ..) => (["\"64M\"", "\"128M\""], ""),
         ("filesystem.paths", ..) => (["{ \"/usr/lib\" = \"masked\" }", "{ \"/usr/lib\" = \"deny\" }"], ""),
         ("devices.allow", ..) => (["[\"gpu\"]", "[\"audio\"]"], ""),
         ("security.capabilities", ..) => (["[\"CAP_NET_RAW\"]", "[\"CAP_KILL\"]"], ""),

@@ -167,6 +167,7 @@ fn every_key_is_either_refused_or_known_to_tighten() {
         ("desktop.sound", "[desktop]\nsound = [\"!play\"]"),
         ("desktop.portals", "[desktop]\nportals = [\"!camera\"]"),
         ("dbus.session.policy", "[dbus.session]\npolicy = \"none\""),
+        ("filesystem.memory", "[filesystem]\nmemory = \"64M\""),
         ("dbus.session.talk", "[dbus.session]\ntalk = [\"!org.x.Y\"]"),
     ];
     for (key, text) in tightens {

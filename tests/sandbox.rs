@@ -712,3 +712,40 @@ fn a_directory_is_created_below_one_that_is_writable_too() {
     assert_eq!(place.sh(&flags, "touch out/deep/x && echo made").ok(), "made\n");
     assert!(place.work().join("out/deep/x").exists());
 }
+
+#[test]
+fn what_is_in_memory_has_a_size_and_a_note_says_when_that_is_full() {
+    need!(userns());
+    let place = Place::new();
+    let fill = "dd if=/dev/zero of=$1/f bs=64k count=4096 2> /dev/null; s=$?; stat -c %s $1/f; exit $s";
+    for dir in ["/tmp", "/dev/shm", "$HOME"] {
+        let script = format!("set -- {dir}\n{fill}");
+        let ran = place.sh(&["--tmpfs-size", "32M"], &script);
+        assert_eq!(ran.status, Some(1), "{dir}: {ran:?}");
+        let held: u64 = ran.out.trim().parse().unwrap();
+        assert!((30 << 20..=32 << 20).contains(&held), "{dir}: {ran:?}");
+        assert!(
+            ran.err.contains("full when the program failed: 32.0 MiB in memory (filesystem.memory, --tmpfs-size 32M)"),
+            "{ran:?}"
+        );
+    }
+    // So do many empty files.
+    let many = "cd /tmp; i=0; while [ $i -lt 9000 ]; do i=$((i+1)); : > $i || exit 3; done";
+    let ran = place.sh(&["--tmpfs-size", "32M"], many);
+    assert!(ran.status != Some(0) && ran.err.contains("/tmp"), "{ran:?}");
+    assert!(ran.err.contains("full when the program failed"), "{ran:?}");
+    // A program that ends well, or that fails while there is room, is told nothing.
+    for script in ["exit 3", "dd if=/dev/zero of=/tmp/f bs=1M count=40 2> /dev/null; true"] {
+        assert_eq!(place.sh(&["--tmpfs-size", "32M"], script).err, "", "{script}");
+    }
+    // A `tmpfs` with a size of its own has that.
+    let ran = place.sh(
+        &["--tmpfs-size", "32M", "--set", "filesystem.paths={\"/tmp/a\"=\"tmpfs,size=1M\"}"],
+        "df -k /tmp/a | tail -n 1",
+    );
+    assert!(ran.out.split_whitespace().nth(1) == Some("1024"), "{ran:?}");
+    // The view itself takes some of it.
+    let error = place.run(&["--tmpfs-size", "4K", "--", "true"]).failed(125);
+    assert!(error.contains("--tmpfs-size 4K") && error.contains("the view itself"), "{error}");
+    assert_eq!(place.run(&["--tmpfs-size", "1M", "--", "true"]).status, Some(0));
+}

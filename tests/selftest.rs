@@ -288,6 +288,7 @@ const GUARDS: &[(&str, &str, &[&str])] = &[
     // The filter and Landlock deny it as well.
     ("filter,landlock", "nested", &["nested-unshare", "nested-clone", "nested-mount"]),
     ("", "session", &["host-session"]),
+    ("", "memory", &["memory-files"]),
     ("", "masks", &["masked-read", "denied-read"]),
     ("", "pins", &["inner-move"]),
     ("", "private", &["home", "shm"]),

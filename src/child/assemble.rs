@@ -20,7 +20,8 @@ pub(super) fn assemble(
         let root = sys::openat(sys::cwd(), c"/", libc::O_PATH, 0).at(Place::Root, Call::Open)?;
         sys::set_attributes(root.as_fd(), 0, Propagation::Slave, true).at(Place::Root, Call::MountSetattr)?;
     }
-    let memory = Memory::new(prepared.view.file_label.as_deref(), proc)?;
+    let options = memory::Options { label: prepared.view.file_label.as_deref(), limits: prepared.view.memory.as_ref() };
+    let memory = Memory::new(options, proc)?;
     let first = memory.first();
     let scratch = if prepared.view.scratch.is_empty() { None } else { Some(scratch(prepared, first)?) };
     let root = part(first, c"root", 0o755, memory::ATTRIBUTES, Place::Root)?;

@@ -4,7 +4,7 @@ use super::failure::{At, Failure};
 use super::report::{Call, Place};
 use crate::sys::{self, ATTR_NODEV, ATTR_NOSUID, Errno, Propagation};
 use std::cell::OnceCell;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Mount attributes of the sandbox's tmpfs, which copies of it inherit.
@@ -23,8 +23,16 @@ pub(super) struct Memory<'a> {
     second: OnceCell<OwnedFd>,
     /// The device numbers of both, once somebody asked.
     numbers: [OnceCell<u64>; 2],
+    options: Options<'a>,
+}
+
+/// Options of each tmpfs.
+#[derive(Clone, Copy)]
+pub(super) struct Options<'a> {
     /// SELinux context of the files.
-    label: Option<&'a CStr>,
+    pub label: Option<&'a CStr>,
+    /// Its size in bytes, and the number of its inodes.
+    pub limits: Option<&'a [CString; 2]>,
 }
 
 impl<'a> Memory<'a> {
@@ -38,15 +46,15 @@ impl<'a> Memory<'a> {
     ///
     /// A copy of the host's root or of its /proc contains what is mounted in them, except for unbindable mounts and what
     /// is mounted in those. So the tmpfs is made unbindable, and is used through a second mount in it, which can be copied.
-    pub(super) fn new(label: Option<&'a CStr>, proc: BorrowedFd<'_>) -> Result<Memory<'a>, Failure> {
+    pub(super) fn new(options: Options<'a>, proc: BorrowedFd<'_>) -> Result<Memory<'a>, Failure> {
         let place = Place::Root;
-        let outer = tmpfs(label, place)?;
+        let outer = tmpfs(options, place)?;
         let outer = outer.as_fd();
         sys::attach_at(outer, proc, c"task").at(place, Call::MoveMount)?;
         let first = part(outer, c"memory", 0o755, ATTRIBUTES, place)?;
         sys::attach_at(first.as_fd(), outer, c"memory").at(place, Call::MoveMount)?;
         sys::set_attributes(outer, 0, Propagation::Unbindable, false).at(place, Call::MountSetattr)?;
-        Ok(Memory { first, second: OnceCell::new(), numbers: [const { OnceCell::new() }; 2], label })
+        Ok(Memory { first, second: OnceCell::new(), numbers: [const { OnceCell::new() }; 2], options })
     }
 
     /// The first tmpfs.
@@ -72,7 +80,7 @@ impl<'a> Memory<'a> {
     /// that place but by descriptors.
     fn second(&self, place: Place) -> Result<BorrowedFd<'_>, Failure> {
         if self.second.get().is_none() {
-            let second = tmpfs(self.label, place)?;
+            let second = tmpfs(self.options, place)?;
             sys::attach_at(second.as_fd(), self.first(), c".").at(place, Call::MoveMount)?;
             let _ = self.second.set(second);
         }
@@ -91,9 +99,18 @@ fn number(known: &OnceCell<u64>, fd: BorrowedFd<'_>, place: Place) -> Result<u64
 }
 
 /// A new tmpfs. Its own root directory is nobody's: only directories in it are shown.
-fn tmpfs(label: Option<&CStr>, place: Place) -> Result<OwnedFd, Failure> {
-    let options = [(c"source", c"tmpfs"), (c"context", label.unwrap_or_default())];
-    let count = if label.is_some() { 2 } else { 1 };
+fn tmpfs(Options { label, limits }: Options<'_>, place: Place) -> Result<OwnedFd, Failure> {
+    let size = limits.map(|[size, _]| (c"size", size.as_c_str()));
+    let inodes = limits.map(|[_, inodes]| (c"nr_inodes", inodes.as_c_str()));
+    let label = label.map(|label| (c"context", label));
+    let mut options = [(c"source", c"tmpfs"); 4];
+    let mut count = 1;
+    for option in [size, inodes, label].into_iter().flatten() {
+        if let Some(place) = options.get_mut(count) {
+            *place = option;
+            count += 1;
+        }
+    }
     sys::new_filesystem(c"tmpfs", options.get(..count).unwrap_or_default(), ATTRIBUTES).at(place, Call::Fsmount)
 }
 

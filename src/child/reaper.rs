@@ -6,6 +6,7 @@ use super::lockdown;
 use super::prepared::{Prepared, Session};
 use super::report::{Call, LENGTH, Message, Place};
 use crate::sys::{self, Poll, Waited};
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -163,12 +164,25 @@ fn reap_children(prepared: &Prepared, socket: BorrowedFd<'_>, program: i32) -> R
             sys::set_parent_death_signal(0).at(Place::Setup, Call::Prctl)?;
             sys::send(socket, &Message::Left.encode(), None).at(Place::Setup, Call::Send)?;
         }
+        if status.is_some_and(|status| status != 0)
+            && let full @ 1.. = full(&prepared.process.looked_at)
+        {
+            sys::send(socket, &Message::Full(full).encode(), None).at(Place::Setup, Call::Send)?;
+        }
         sys::send(socket, &message.encode(), None).at(Place::Setup, Call::Send)?;
         if let Some(status) = status {
             sys::phase("the program");
             return Ok(Some(Ended { status, left }));
         }
     }
+}
+
+/// Which of these directories lie in a tmpfs that is full: bit N stands for the one with index N.
+fn full(dirs: &[CString]) -> u32 {
+    // What is written takes whole pages, and a file may need some more.
+    const LEFT: u64 = 64 * 1024;
+    let is_full = |dir: &CString| sys::room(dir).is_ok_and(|(bytes, inodes)| bytes < LEFT || inodes == 0);
+    dirs.iter().zip(0..).filter(|(dir, _)| is_full(dir)).fold(0, |full, (_, index)| full | 1 << index)
 }
 
 /// Reaps children; gives whether there are others that run. All processes of the pid namespace are descendants of its PID

@@ -162,6 +162,9 @@ pub enum Message {
     Started,
     /// The program has ended and left processes, with which PID 1 goes on without the launcher. How it ended follows.
     Left,
+    /// The program has failed, and these directories in memory are full: bit N stands for the one with index N. How it ended
+    /// follows.
+    Full(u32),
     /// This signal stopped the program.
     Stopped(i32),
     /// The program was continued by SIGCONT.
@@ -216,6 +219,7 @@ impl Message {
             Message::SignalGroup(signal) => [16, signal, 0, 0],
             Message::Foreground(on) => [17, i32::from(on), 0, 0],
             Message::Reopened(fd) => [18, fd, 0, 0],
+            Message::Full(dirs) => [19, dirs as i32, 0, 0],
         };
         let mut bytes = [0; LENGTH];
         for (chunk, number) in bytes.chunks_exact_mut(4).zip(numbers) {
@@ -264,6 +268,7 @@ impl Message {
             16 => Message::SignalGroup(a),
             17 => Message::Foreground(a != 0),
             18 => Message::Reopened(a),
+            19 => Message::Full(a as u32),
             _ => return None,
         })
     }

@@ -208,6 +208,9 @@ pub struct Sandbox {
     /// Put an empty directory in memory at a path
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub tmpfs: Vec<OsString>,
+    /// Limit of the size of each of the sandbox's filesystems in memory, in bytes, or with K, M, G
+    #[arg(long, value_name = "SIZE", value_hint = ValueHint::Other)]
+    pub tmpfs_size: Option<OsString>,
     /// Mask a path: an empty file or directory is there instead
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub mask: Vec<OsString>,

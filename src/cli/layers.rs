@@ -215,6 +215,7 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
         ("user", "process.user", &args.user),
         ("upper", "filesystem.upper", &args.upper),
         ("upper-size", "filesystem.upper_size", &args.upper_size),
+        ("tmpfs-size", "filesystem.memory", &args.tmpfs_size),
         ("hostname", "process.hostname", &args.hostname),
         ("tty", "process.tty", &args.tty),
         ("timeout", "process.timeout", &args.timeout),

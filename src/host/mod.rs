@@ -88,6 +88,8 @@ pub struct Facts {
     pub cgroup: Option<CgroupFacts>,
     /// Resource limits of the caller: those that the sandbox sets, and that of the size of files.
     pub rlimits: Rlimits,
+    /// This machine's memory in bytes, if the sandbox limits its own by it; else 0.
+    pub memory: u64,
     /// What core dumps are given to on this host although the caller's limit is 0; known only then.
     pub core_handler: Option<String>,
     /// Content of /etc/resolv.conf, if the sandbox uses the host's network.
@@ -296,6 +298,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
             _ => crate::sys::landlock_version().ok(),
         },
         cgroup: sandbox.limits.wanted().then(|| cgroup_facts(&sandbox.limits, uid, &accounts, &env)),
+        memory: sandbox.filesystem.memory.as_ref().map_or(0, |_| crate::sys::memory()),
         core_handler: no_dumps.then(rlimits::core_handler).flatten(),
         rlimits,
         resolv_conf: names("/etc/resolv.conf"),

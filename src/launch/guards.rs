@@ -29,6 +29,9 @@ pub(super) fn plan(plan: &Plan) -> &'static Plan {
     if off("ipc") {
         plan.view.parts.retain(|placed| !matches!(placed.op, Op::Mqueue { .. }));
     }
+    if off("memory") {
+        plan.view.memory = None;
+    }
     if off("environment") {
         plan.process.env.extend(std::env::vars_os());
     }

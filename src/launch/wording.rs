@@ -76,6 +76,13 @@ fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errn
             "the caller's limit of the size of files is too low for the files that sbx makes: `ulimit -f unlimited`",
         );
     }
+    if errno.0 == libc::ENOSPC
+        && let (Some(memory), Place::Root | Place::Step(_)) = (&plan.view.memory, place)
+    {
+        return Error::new(format!("{}: {}: {errno}", where_it_was(place), call.name()))
+            .origin(&memory.origin)
+            .hint("the view itself needs more memory than this: a size such as 512M, or --tmpfs-size");
+    }
     if call == Call::UnshareNetwork {
         return clone(plan, call.name(), errno);
     }

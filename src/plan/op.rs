@@ -61,7 +61,7 @@ pub enum Op {
         path: PathBuf,
         /// Permissions of its root directory, as chmod(2) takes them.
         mode: u32,
-        /// Size in bytes at most. None: a directory of the tmpfs that such paths share, of at most half of the memory.
+        /// Size in bytes at most. None: a directory of the tmpfs that such paths share, whose size the plan has for all of them.
         size: Option<u64>,
         /// Flags of the mount.
         attributes: Attributes,

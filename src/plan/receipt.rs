@@ -187,6 +187,9 @@ impl ReceiptBuilder<'_> {
                 self.full(Setting::UpperSize(*size), origin, vec!["a tmpfs of this size for upper layers".into()]);
             }
         }
+        if let (Some(memory), Some((asked, origin))) = (&self.plan.view.memory, &sandbox.filesystem.memory) {
+            self.full(Setting::Memory(*asked), origin, vec![memory.mechanism()]);
+        }
         for device in &sandbox.devices {
             self.full(Setting::Device(device.name.clone()), &device.origin, vec!["bind mount of the device".into()]);
         }

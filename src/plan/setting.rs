@@ -42,6 +42,8 @@ pub enum Setting {
     Upper(String),
     /// How many bytes these changes may take.
     UpperSize(u64),
+    /// How many bytes each filesystem in memory may hold.
+    Memory(u64),
     /// A device that the program may use, by its class or path.
     Device(String),
     /// The setting that a helper carries out.
@@ -83,6 +85,7 @@ impl fmt::Display for Setting {
             Setting::Path(path, mode) => write!(f, "filesystem.paths: {} = \"{}\"", path.display(), mode.word()),
             Setting::Upper(word) => write!(f, "filesystem.upper = {word:?}"),
             Setting::UpperSize(size) => write!(f, "filesystem.upper_size = {size}"),
+            Setting::Memory(size) => write!(f, "filesystem.memory = {size}"),
             Setting::Device(name) => write!(f, "devices.allow: {name}"),
             Setting::Helper(setting) => f.write_str(setting),
             Setting::Desktop(name, value) => write!(f, "desktop.{name} = {value}"),

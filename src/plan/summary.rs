@@ -34,6 +34,9 @@ pub fn summary(sandbox: &Sandbox, plan: &Plan, receipt: &Receipt) -> String {
     if !view.memory.is_empty() {
         lines.add("in memory", format!("{}; empty at the start, gone at the end", list(&view.memory)));
     }
+    if let Some(memory) = &plan.view.memory {
+        memory.render(&mut lines);
+    }
     if view.masked > 0 {
         lines.add("masked", format!("{} paths of these are empty or closed", view.masked));
     }

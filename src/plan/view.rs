@@ -6,7 +6,9 @@ use super::op::Attributes;
 use super::parts::{Absent, Closed, Create, Placed};
 use super::tree::upwards;
 use super::union::{self, UnionPlan};
-use super::{HelperSpec, IdPlan, Op, WaylandPlan, arguments, desktop, env, item, items, ordered, place};
+use super::{
+    HelperSpec, IdPlan, MemoryPlan, Op, WaylandPlan, arguments, desktop, env, item, items, memory, ordered, place,
+};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::spec::{Root, Sandbox};
@@ -25,6 +27,9 @@ pub struct ViewPlan {
     /// Where changes in overlays go; none if there are no overlays that take any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub union: Option<UnionPlan>,
+    /// How much the view's filesystems in memory may hold; none if that is left to the kernel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryPlan>,
     /// SELinux context of the filesystems that are made for the view.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_label: Option<String>,
@@ -69,9 +74,10 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
         (env, placed, desktop.wayland, desktop.helpers)
     };
     let union = union::plan(sandbox, facts, ids, &placed.ops, notes)?;
+    let memory = memory::plan(sandbox, facts, &placed.ops)?;
     let file_label = sandbox.security.file_label.clone();
     Ok(Planned {
-        view: ViewPlan { create: placed.create, parts: placed.ops, union, file_label, closed, absent },
+        view: ViewPlan { create: placed.create, parts: placed.ops, union, memory, file_label, closed, absent },
         env,
         wayland,
         helpers,
@@ -105,6 +111,9 @@ impl ViewPlan {
         }
         if let Some(union) = &self.union {
             union.render(lines);
+        }
+        if let Some(memory) = &self.memory {
+            memory.render(lines);
         }
     }
 

@@ -84,6 +84,14 @@ fn check(below: &Merged, setting: &Setting, rlimits: &Rlimits) -> Vec<(Text, Str
             let old = rank(below.text(name).map(|text| text.text.as_str()));
             refuse(text, rank(Some(&text.text)) >= old, "less of Landlock")
         }
+        (Value::Text(text), "filesystem.memory") => {
+            let fine = match (below.text(name).and_then(|old| parse_size(&old.text)), parse_size(&text.text)) {
+                (Some(old), Some(new)) => new <= old,
+                (None, new) => new.is_some(),
+                (_, None) => false,
+            };
+            refuse(text, fine, "more memory for files")
+        }
         (Value::Text(text), "process.timeout") => {
             let seconds = |text: &Text| humantime::parse_duration(&text.text).ok();
             let fine = match (below.text(name).and_then(seconds), seconds(text)) {

@@ -175,6 +175,11 @@ pub const KEYS: &[Key] = &[
         Kind::Number,
         "bytes that changes in paths of the mode `overlay` may take, or with K, M, G",
     ),
+    key(
+        "filesystem.memory",
+        Kind::Number,
+        "bytes that each of the sandbox's filesystems in memory may hold, or with K, M, G; at most half of the machine's memory",
+    ),
     key("devices.allow", Kind::List, "classes of devices, or paths below /dev"),
     key("network.mode", Kind::Word(&["none", "host"]), "what network the program has"),
     key(

@@ -2,7 +2,7 @@
 
 use super::verdict::{Finding, Verdict, note, undoes, weakens};
 use crate::profile::Vars;
-use crate::spec::{Capabilities, Filter, Namespace, Requirement, Sandbox, Tty, User};
+use crate::spec::{Capabilities, Filter, Namespace, Requirement, Root, Sandbox, Tty, User};
 
 pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -46,6 +46,15 @@ pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
             "process.user = \"root\" where one id is enough",
         );
         found.push(verdict.at(&sandbox.process.user_origin, "all subordinate ids"));
+    }
+    let limited = sandbox.limits.list.iter().any(|limit| limit.name == "memory_max");
+    if sandbox.filesystem.memory.is_none() && !limited && sandbox.filesystem.root != Root::Bare {
+        let verdict = note(
+            0.2,
+            "it fills half of the machine's memory with files, in each of two filesystems",
+            "filesystem.memory = \"2G\", as base/host has it, or limits.memory_max",
+        );
+        found.push(verdict.at(&sandbox.filesystem.root_origin, "memory for files without a limit"));
     }
     if sandbox.process.tty == Tty::Inherit {
         let verdict = weakens(

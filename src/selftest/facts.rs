@@ -142,6 +142,8 @@ pub struct Granted {
     pub capabilities: u64,
     /// System calls that the seccomp filter allows, and `vsock` and `alg` where it allows all families of sockets.
     pub calls: Vec<String>,
+    /// Size in bytes of each filesystem in memory; none if there is no limit.
+    pub memory: Option<u64>,
     /// Files may be given set-user-ID and set-group-ID bits.
     pub setuid_bits: bool,
     /// Architectures other than the machine's own whose system calls the filter allows: `x86`, `x32`, `arm`.

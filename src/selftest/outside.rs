@@ -233,6 +233,7 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
         .into(),
         capabilities: plan.lockdown.capabilities.ambient,
         calls: calls(plan),
+        memory: sandbox.filesystem.memory.as_ref().map(|(size, _)| *size),
         setuid_bits: plan
             .lockdown
             .syscalls

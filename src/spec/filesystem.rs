@@ -171,6 +171,10 @@ pub struct Filesystem {
     /// How many bytes these changes may take, and the line that says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upper_size: Option<(u64, Origin)>,
+    /// How many bytes each filesystem in memory that the view is made of may hold, and the line that says so. A `tmpfs`
+    /// with a size of its own is none of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<(u64, Origin)>,
     /// Operations that build the view of [`Root::Bare`]; empty for other roots.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,

@@ -16,5 +16,5 @@ pub use note::Note;
 pub use origin::{Origin, Origins};
 pub use parts::*;
 pub use sandbox::Sandbox;
-pub use size::parse_size;
+pub use size::{format_size, parse_size};
 pub use system::{SYSTEM, is_needed, lies_in_system};

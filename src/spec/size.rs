@@ -1,4 +1,4 @@
-//! Parses sizes in bytes.
+//! Sizes in bytes: as settings have them, and as readers do.
 
 /// Bytes of a number with an optional suffix K, M, G or T (powers of 1024); none if the text is no size or overflows.
 pub fn parse_size(text: &str) -> Option<u64> {
@@ -10,6 +10,16 @@ pub fn parse_size(text: &str) -> Option<u64> {
         return None;
     }
     digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// A size for readers, rounded: `1.5 MiB`.
+pub fn format_size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        _ => format!("{:.2} GiB", bytes as f64 / 1_073_741_824.0),
+    }
 }
 
 #[cfg(test)]

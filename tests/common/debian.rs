@@ -85,6 +85,7 @@ pub fn debian() -> Facts {
         groups: vec![27],
         pid: 4242,
         kernel: (6, 1),
+        memory: 16 << 30,
         settings: Some(Settings {
             namespaces: ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"].map(String::from).into(),
             exhausted: Vec::new(),

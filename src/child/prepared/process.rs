@@ -13,6 +13,8 @@ pub struct Process {
     pub tells_start: bool,
     /// PID 1 lives as long as there are processes, rather than as long as the program.
     pub keeps_background: bool,
+    /// Directories in memory of which PID 1 tells the launcher if they are full when the program has failed; 31 at most.
+    pub looked_at: Vec<CString>,
     /// The program's session and terminal.
     pub session: Session,
     /// What the program's pseudo-terminal starts with; none if it starts as the kernel makes it.

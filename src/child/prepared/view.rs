@@ -10,6 +10,8 @@ pub struct ViewSteps {
     pub scratch: Vec<Scratch>,
     /// The steps, in order.
     pub steps: Vec<Step>,
+    /// Options of tmpfs(5) for the filesystems in memory: `size` and `nr_inodes`.
+    pub memory: Option<[CString; 2]>,
     /// SELinux context of the files that are made for the sandbox.
     pub file_label: Option<CString>,
     /// Tell the launcher that the view is built, and wait until it says to go on.

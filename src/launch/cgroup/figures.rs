@@ -2,6 +2,7 @@
 
 use super::files::{field, read};
 use super::victims::{Victim, Victims};
+use crate::spec::format_size;
 use crate::sys;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -147,7 +148,7 @@ impl Figures {
         }
         for (name, value) in [("memory, most", self.memory_peak), ("swap, most", self.swap_peak)] {
             if let Some(value) = value {
-                line(name, size(value));
+                line(name, format_size(value));
             }
         }
         if let Some(most) = self.pids_peak {
@@ -155,7 +156,10 @@ impl Figures {
         }
         for (device, counts) in &self.io {
             let count = |name: &str| counts.get(name).copied().unwrap_or(0);
-            line(&format!("io {device}"), format!("{} read, {} written", size(count("rbytes")), size(count("wbytes"))));
+            line(
+                &format!("io {device}"),
+                format!("{} read, {} written", format_size(count("rbytes")), format_size(count("wbytes"))),
+            );
         }
         line("page faults", format!("{}, {} from a disk", self.page_faults, self.major_page_faults));
         line("context switches", self.context_switches.to_string());
@@ -173,14 +177,5 @@ impl Figures {
             line("", "without a cgroup: of processes that were waited for".into());
         }
         out
-    }
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} B"),
-        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
-        1_048_576..1_073_741_824 => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-        _ => format!("{:.2} GiB", bytes as f64 / 1_073_741_824.0),
     }
 }

@@ -23,6 +23,12 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState) -> Res
         tells_start: state.wants_start
             || matches!(session, Session::Pty(_) | Session::Inherit { terminal: Some(_), .. }),
         keeps_background: wanted.keeps_background,
+        looked_at: match &plan.view.memory {
+            Some(memory) => {
+                memory.looked_at.iter().take(31).map(|dir| cstring(dir.as_os_str())).collect::<Result<_>>()?
+            }
+            None => Vec::new(),
+        },
         session,
         terminal: if let Session::Pty(_) = session { terminal::initial() } else { None },
         block_fd: wanted.block_fd,

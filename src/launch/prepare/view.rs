@@ -43,11 +43,19 @@ pub(super) fn prepare(plan: &Plan, session: Session, uppers: Option<&InUse>) -> 
         untie: !plan.namespaces.user.is_private(),
         scratch,
         steps,
+        memory: match &plan.view.memory {
+            Some(memory) => Some([number(memory.size)?, number(memory.inodes)?]),
+            None => None,
+        },
         file_label: label(plan.view.file_label.as_ref())?,
         wait_for_go: plan.wayland.is_some()
             || plan.portal_caller.is_some()
             || [Phase::View, Phase::Demand].iter().any(|phase| plan.helpers_of(*phase).next().is_some()),
     })
+}
+
+fn number(number: u64) -> Result<CString> {
+    cstring(OsStr::new(&number.to_string()))
 }
 
 /// The name of the scratch file or directory that is mounted over something masked; it is added if it is not there yet.

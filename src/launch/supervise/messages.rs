@@ -49,6 +49,14 @@ impl Supervisor<'_> {
             }
             Some(Message::Found) => self.found = text,
             Some(Message::Partly(index)) => status.partly(index as usize),
+            Some(Message::Full(dirs)) => {
+                let memory = self.sandbox.plan.view.memory.as_ref();
+                if let Some(text) =
+                    memory.and_then(|memory| memory.full((0..31).filter(|index| dirs & 1 << index != 0)))
+                {
+                    status.note(&text);
+                }
+            }
             Some(Message::Left) => self.goes_on = true,
             Some(Message::Stopped(signal)) => self.on_stop(signal),
             // The last message: PID 1 ends after it.

@@ -58,6 +58,7 @@ impl Builder<'_> {
             changes: self.changes(),
             changes_origin: self.merged.text("filesystem.upper").map(|text| self.origin(text)).unwrap_or_default(),
             upper_size: self.upper_size(),
+            memory: self.memory(),
             mounts: Vec::new(),
         }
     }

@@ -68,16 +68,21 @@ impl Builder<'_> {
 
     /// How many bytes changes may take, and the line that says so.
     pub(super) fn upper_size(&mut self) -> Option<(u64, Origin)> {
-        let text = self.merged.text("filesystem.upper_size")?;
+        self.size("filesystem.upper_size", "bytes, or with K, M, G: `upper_size = \"4G\"`")
+    }
+
+    /// How many bytes each filesystem in memory may hold, and the line that says so.
+    pub(super) fn memory(&mut self) -> Option<(u64, Origin)> {
+        self.size("filesystem.memory", "bytes, or with K, M, G: `memory = \"2G\"`")
+    }
+
+    fn size(&mut self, key: &str, help: &str) -> Option<(u64, Origin)> {
+        let text = self.merged.text(key)?;
         match parse_size(&text.text) {
             // tmpfs(5) takes 0 for no limit.
             Some(size) if size > 0 => Some((size, self.origin(text))),
             _ => {
-                self.wrong(
-                    text,
-                    format!("`{}` is no size", text.text),
-                    "bytes, or with K, M, G: `upper_size = \"4G\"`",
-                );
+                self.wrong(text, format!("`{}` is no size", text.text), help);
                 None
             }
         }

@@ -1,6 +1,6 @@
 //! Probes of resource limits, priorities and the clock.
 
-use super::super::facts::{Facts, Verdict};
+use super::super::facts::{Facts, Granted, Verdict};
 use super::tools::{each, not_run, verdict};
 use super::{Probe, never};
 use crate::sys::{self, Errno, attempts};
@@ -55,7 +55,25 @@ pub(super) const PROBES: &[Probe] = &[
         },
         granted: never,
     },
+    Probe {
+        id: "memory-files",
+        title: "fill the machine's memory with files (tmpfs)",
+        attempt: fill,
+        granted: |granted: &Granted| granted.memory.is_none().then_some("no filesystem.memory"),
+    },
 ];
+
+/// How much the filesystems hold that the view has in memory. They are not filled: the machine would suffer.
+fn fill(facts: &Facts) -> Verdict {
+    // A limit of at least half of the memory is the kernel's own.
+    let most = facts.granted.memory.unwrap_or(u64::MAX).min(sys::memory() / 2);
+    let dirs = facts.granted.view.iter().filter(|place| !place.host && place.writable).map(|place| &place.path);
+    let sizes = dirs.filter_map(|dir| Some((dir, sys::size_in_memory(dir)?)));
+    each(sizes, |(dir, size)| match size <= most {
+        true => Verdict::Closed(format!("{}: {size} bytes", dir.display())),
+        false => Verdict::Open(format!("{} may hold {size} bytes", dir.display())),
+    })
+}
 
 fn raise(_: &Facts) -> Verdict {
     let limited = sys::RLIMITS.iter().filter_map(|(name, resource)| match sys::rlimit(*resource) {

@@ -52,6 +52,12 @@ pub fn stat(fd: BorrowedFd<'_>) -> Result<Stat> {
     Ok(nix::sys::stat::fstatat(fd, c"", AtFlags::AT_EMPTY_PATH)?.into())
 }
 
+/// statfs(2): how many bytes and how many inodes are left in the filesystem of a path.
+pub fn room(path: &CStr) -> Result<(u64, u64)> {
+    let facts = nix::sys::statfs::statfs(path)?;
+    Ok((facts.blocks_available().saturating_mul(facts.block_size() as u64), facts.files_free()))
+}
+
 /// fstatat(2) that does not follow a link at the end of the path.
 pub fn stat_below(dir: BorrowedFd<'_>, path: &CStr) -> Result<Stat> {
     Ok(nix::sys::stat::fstatat(dir, path, AtFlags::AT_SYMLINK_NOFOLLOW)?.into())

@@ -50,6 +50,11 @@ pub fn groups() -> Vec<u32> {
     list
 }
 
+/// The machine's memory in bytes: sysinfo(2). 0 if it is not known.
+pub fn memory() -> u64 {
+    nix::sys::sysinfo::sysinfo().map_or(0, |info| info.ram_total())
+}
+
 /// The kernel's release, such as `6.12.1`: uname(2).
 pub fn release() -> String {
     nix::sys::utsname::uname().map(|names| names.release().to_string_lossy().into_owned()).unwrap_or_default()

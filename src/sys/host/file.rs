@@ -3,7 +3,7 @@
 use crate::sys::child::{mkdirat, open_below, open_resolved, openat};
 use crate::sys::errno::{Errno, Result, done};
 use nix::sys::memfd::MFdFlags;
-use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
+use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -112,6 +112,12 @@ pub fn rename_in(dir: BorrowedFd<'_>, from: &CStr, to: &CStr) -> Result<()> {
 /// unlinkat(2): removes a file from a directory.
 pub fn unlink_in(dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     Ok(nix::unistd::unlinkat(dir, name, nix::unistd::UnlinkatFlags::NoRemoveDir)?)
+}
+
+/// statfs(2): how many bytes the filesystem of a path may hold, if it is a tmpfs.
+pub fn size_in_memory(path: &Path) -> Option<u64> {
+    let facts = statfs(path).ok().filter(|facts| facts.filesystem_type() == TMPFS_MAGIC)?;
+    Some(facts.blocks().saturating_mul(facts.block_size() as u64))
 }
 
 /// statfs(2): the type of the filesystem that a path is on, as a number of the kernel's magic.h; `None` if the path
