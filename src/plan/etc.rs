@@ -14,13 +14,17 @@ pub(super) fn files(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'st
     let home = facts.home.display();
     let shell = facts.account().map_or("/bin/sh", |account| account.shell.as_str());
     // The system's accounts stay, since programs look them up; other people's do not.
-    let mut passwd = format!("{name}:x:{}:{}:{name}:{home}:{shell}\n", ids.uid, ids.gid);
+    let own = format!("{name}:x:{}:{}:{name}:{home}:{shell}\n", ids.uid, ids.gid);
+    let mut passwd = String::with_capacity(4096);
+    passwd.push_str(&own);
     let taken = |other: &str, uid: u32| other == name || uid == ids.uid;
     let system = |id: u32| id < 1000 || id == 65534;
     for account in facts.accounts.iter().filter(|a| system(a.uid) && !taken(&a.name, a.uid)) {
         let crate::host::Account { name, uid, gid, home, .. } = account;
         let (uid, gid, home) = (uid.to_string(), gid.to_string(), home.to_string_lossy());
-        passwd.push_str(&[name, "x", &uid, &gid, name, &home, "/usr/sbin/nologin\n"].join(":"));
+        for text in [name.as_str(), ":x:", &uid, ":", &gid, ":", name, ":", &home, ":/usr/sbin/nologin\n"] {
+            passwd.push_str(text);
+        }
     }
     let group_name = match facts.group_names.iter().find(|(_, gid)| *gid == facts.gid) {
         Some((own, _)) if ids.gid != 0 => own,
@@ -28,7 +32,9 @@ pub(super) fn files(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'st
     };
     let mut group = format!("{group_name}:x:{}:\n", ids.gid);
     for (other, gid) in facts.group_names.iter().filter(|(n, gid)| system(*gid) && n != group_name && *gid != ids.gid) {
-        group.push_str(&[other, "x", &gid.to_string(), "\n"].join(":"));
+        for text in [other.as_str(), ":x:", &gid.to_string(), ":\n"] {
+            group.push_str(text);
+        }
     }
     files.push(("/etc/passwd", passwd));
     files.push(("/etc/group", group));

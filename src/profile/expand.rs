@@ -76,16 +76,29 @@ impl Vars {
         if !expanded.starts_with('/') {
             return Err(format!("`{text}` is not an absolute path"));
         }
-        if expanded.split('/').any(|part| part == "..") {
+        let plain = is_plain(&expanded);
+        if !plain && expanded.split('/').any(|part| part == "..") {
             return Err(format!("`{text}` holds `..`, and what that leads to depends on links"));
         }
         if expanded.len() >= 4096 {
             return Err(format!("the path is {} bytes long; Linux takes 4095", expanded.len()));
         }
         // Most paths are written plainly: spare them the split into components.
-        let plain = expanded.len() == 1 || expanded.split('/').skip(1).all(|part| !matches!(part, "" | "."));
         Ok(if plain { expanded.into() } else { PathBuf::from(expanded).components().collect() })
     }
+}
+
+/// Whether no part of an absolute path is empty, and none is or begins with `..` or is `.`. Asked of each path at each start, so byte by
+/// byte.
+fn is_plain(path: &str) -> bool {
+    let mut before = [0, 0];
+    for byte in path.bytes() {
+        if matches!((before, byte), ([_, b'/'], b'/') | ([b'/', b'.'], b'/' | b'.')) {
+            return false;
+        }
+        before = [before[1], byte];
+    }
+    path == "/" || !matches!(before, [_, b'/'] | [b'/', b'.'])
 }
 
 fn there_are<'a>(word: &str, known: impl Iterator<Item = &'a String> + Clone) -> String {
@@ -97,4 +110,19 @@ fn there_are<'a>(word: &str, known: impl Iterator<Item = &'a String> + Clone) ->
 
 fn join(base: &str, rest: Option<&str>) -> String {
     rest.map_or_else(|| base.to_owned(), |rest| format!("{base}/{rest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain;
+
+    #[test]
+    fn paths_that_have_to_be_cleaned_are_found() {
+        for plain in ["/", "/a", "/a/b.c", "/.a", "/a/.b/c", "/a/b.", "/a./b"] {
+            assert!(is_plain(plain), "{plain}");
+        }
+        for other in ["//", "/a/", "/a//b", "/.", "/./a", "/a/.", "/..", "/a/../b", "/a/.."] {
+            assert!(!is_plain(other), "{other}");
+        }
+    }
 }
