@@ -221,6 +221,9 @@ fn limits_that_are_stricter_already_are_kept() {
     let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_default();
     let ran = limited(&place, "ulimit -c 0", "-- true");
     assert_eq!(ran.err.contains("core dumps reach"), pattern.starts_with(['|', '@']), "{ran:?}");
+    // A socket receives them whatever the limit is.
+    let ran = limited(&place, "", "-- true");
+    assert_eq!(ran.err.contains("core dumps reach"), pattern.starts_with('@'), "{ran:?}");
 }
 
 #[test]

@@ -277,3 +277,48 @@ fn everyday_programs_work_under_the_filter_and_under_strict() {
         assert!(ran.status == Some(0) && ran.out == "1\n1\ndone\n", "{seccomp}: {ran:#?}");
     }
 }
+
+/// Only a limit of 1 keeps core dumps from a program that the host's core_pattern names: core(5).
+const CORE: &str = r#"
+import ctypes, mmap, os, resource, struct
+libc = ctypes.CDLL(None, use_errno=True)
+CORE, NOFILE = resource.RLIMIT_CORE, resource.RLIMIT_NOFILE
+zeroes = ctypes.create_string_buffer(16)
+# A pointer whose lower half is zero.
+libc.mmap.restype = ctypes.c_void_p
+address = libc.mmap(ctypes.c_void_p(1 << 32), 4096, 3, 0x32, -1, 0)
+assert address == 1 << 32
+tries = [
+    lambda: resource.setrlimit(CORE, (0, 1)),
+    lambda: resource.setrlimit(CORE, (0, 0)),
+    lambda: libc.syscall(160, CORE, zeroes),
+    lambda: libc.syscall(302, 0, CORE, zeroes, None),
+    lambda: libc.syscall(302, 0, CORE, ctypes.c_void_p(address), None),
+    lambda: libc.syscall(302, 0, ctypes.c_ulong(CORE | 1 << 32), zeroes, None),
+    lambda: resource.prlimit(os.getpid(), CORE, (0, 0)),
+    lambda: resource.prlimit(os.getppid(), CORE, (0, 0)),
+]
+for number, attempt in enumerate(tries):
+    try: attempt()
+    except PermissionError: pass
+    if resource.getrlimit(CORE) != (1, 1): print("changed by", number)
+soft, hard = resource.getrlimit(NOFILE)
+resource.setrlimit(NOFILE, (soft - 1, hard))
+assert resource.getrlimit(NOFILE) == (soft - 1, hard) and resource.prlimit(0, CORE) == (1, 1)
+"#;
+
+#[test]
+fn core_dumps_stay_away_from_programs_outside_whatever_limit_the_program_sets() {
+    need!(userns(), tools(&["python3"]), common::x86_64());
+    let place = Place::new();
+    let script = place.write("home/core.py", CORE).display().to_string();
+    let run = |flags: &[&str]| place.run(&[&["--ro", &script][..], flags, &["--", "python3", &script]].concat());
+    for flags in [&[][..], &["--set", "security.seccomp=strict"], &["--profile", "ci"]] {
+        assert_eq!(run(flags).ok(), "", "{flags:?}");
+    }
+    // What programs that hold secrets do, and stop if it fails.
+    let limit = "awk '/core/ {print $5, $6}' /proc/self/limits";
+    assert_eq!(place.sh(&[], &format!("set -e; ulimit -c 0; {limit}")).ok(), "1 1\n");
+    let other = ["--set", "rlimits.core=\"512:5120\""];
+    assert_eq!(place.sh(&other, &format!("ulimit -S -c 0; {limit}")).ok(), "0 5120\n");
+}

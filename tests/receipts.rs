@@ -4,7 +4,7 @@
 mod debian;
 
 use debian::{debian, vars};
-use sbx::host::{CgroupFacts, Facts, Hierarchy, Manager, ScopeManager};
+use sbx::host::{CgroupFacts, CoreHandler, Facts, Hierarchy, Manager, ScopeManager};
 use sbx::plan::{self, Receipt};
 use sbx::profile::{Loader, Merged, resolve};
 
@@ -26,7 +26,10 @@ fn host() -> Facts {
 }
 
 fn receipt(text: &str) -> Receipt {
-    let facts = host();
+    receipt_on(text, host())
+}
+
+fn receipt_on(text: &str, facts: Facts) -> Receipt {
     let mut loader = Loader::new(Vec::new());
     let mut merged = Merged::default();
     loader.profile("base/host").iter().for_each(|layer| merged.apply(layer));
@@ -83,4 +86,23 @@ fn a_call_that_is_allowed_by_its_name_is_told_where_it_gives_set_user_id_bits() 
     assert_eq!(line(&receipt("[security]\nsyscalls = { allow = [\"@known\"] }\n"), deny).0, "Full");
     let allowed = receipt("[security]\nsetuid_bits = \"allow\"\n");
     assert_eq!(line(&allowed, "security.setuid_bits = \"allow\"").0, "Full");
+}
+
+#[test]
+fn who_receives_core_dumps_all_the_same_is_told() {
+    let with = |handler: Option<CoreHandler>, text: &str| receipt_on(text, Facts { core_handler: handler, ..host() });
+    let of = |receipt: &Receipt| {
+        let (extent, _, missing) = line(receipt, "rlimits.core");
+        (extent, missing)
+    };
+    assert_eq!(of(&with(None, "")).0, "Full");
+    let (extent, missing) = of(&with(Some(CoreHandler::Socket("/run/systemd/coredump".into())), ""));
+    assert!(extent == "Partial" && missing.contains("the socket /run/systemd/coredump"), "{missing}");
+    let (extent, missing) = of(&with(Some(CoreHandler::Program("/usr/bin/apport".into())), "[rlimits]\ncore = 0\n"));
+    assert!(
+        extent == "Partial" && missing.contains("reach /usr/bin/apport") && missing.contains("core = 1"),
+        "{missing}"
+    );
+    let (extent, missing) = of(&with(None, "[security]\nseccomp = \"off\"\n"));
+    assert!(extent == "Partial" && missing.contains("may set it to 0"), "{missing}");
 }

@@ -200,6 +200,8 @@ fn every_way_out_is_found_where_it_is_written() {
         ("[namespaces]\nshare = [\"ipc\"]", Weakens, "the host's ipc namespace"),
         ("[namespaces]\nshare = [\"uts\"]", Note, "the host's uts namespace"),
         ("[security]\nsetuid_bits = \"allow\"", Weakens, "set-user-ID bits on files"),
+        ("[rlimits]\ncore = 0", Note, "core dumps"),
+        ("[rlimits]\ncore = \"unlimited\"", Note, "core dumps"),
         ("[security]\nsyscalls = { allow = [\"fchmodat\"] }", Weakens, "the system calls fchmodat"),
         ("[namespaces]\nnested = \"allow\"", Note, "user namespaces inside"),
         ("[filesystem]\nroot = \"dir:/home/alice\"", Weakens, "~ is readable at /"),

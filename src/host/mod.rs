@@ -25,7 +25,7 @@ pub use helpers::{Helpers, is_executable};
 pub use links::LinkWriters;
 pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Kind, NamedFile, Paths, below};
-pub use rlimits::rlimits;
+pub use rlimits::{CoreHandler, rlimits};
 pub use sound::SoundFacts;
 pub use union::{StoreFilesystem, UnionFacts};
 pub use vars::{home, vars};
@@ -90,8 +90,8 @@ pub struct Facts {
     pub rlimits: Rlimits,
     /// This machine's memory in bytes, if the sandbox limits its own by it; else 0.
     pub memory: u64,
-    /// What core dumps are given to on this host although the caller's limit is 0; known only then.
-    pub core_handler: Option<String>,
+    /// What receives core dumps outside although the sandbox is to have none.
+    pub core_handler: Option<CoreHandler>,
     /// Content of /etc/resolv.conf, if the sandbox uses the host's network.
     pub resolv_conf: Option<String>,
     /// Content of /etc/hosts, if the sandbox uses the host's network.
@@ -265,7 +265,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         union.directories_above_mounts(sandbox).for_each(|dir| paths.record_entries(dir));
     }
     let rlimits = rlimits::of(|name| name == "fsize" || sandbox.rlimits.iter().any(|limit| limit.name == name));
-    let no_dumps = rlimits.get("core").is_some_and(|(_, hard)| *hard == 0);
+    let kernel = kernel_version();
     // What is not UTF-8 in these files can only be a comment.
     let names = |file: &str| match sandbox.network {
         Network::Host => std::fs::read(file).ok().map(|text| String::from_utf8_lossy(&text).into_owned()),
@@ -281,7 +281,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         capabilities: crate::sys::effective_capabilities().unwrap_or(0),
         own_ids: (own_ids("/proc/self/uid_map"), own_ids("/proc/self/gid_map")),
         groups: crate::sys::groups().into_iter().filter(|group| *group != gid).collect(),
-        kernel: kernel_version(),
+        kernel,
         settings: None,
         group_names: match sandbox.filesystem.root {
             Root::Empty | Root::Bare => Vec::new(),
@@ -299,7 +299,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         },
         cgroup: sandbox.limits.wanted().then(|| cgroup_facts(&sandbox.limits, uid, &accounts, &env)),
         memory: sandbox.filesystem.memory.as_ref().map_or(0, |_| crate::sys::memory()),
-        core_handler: no_dumps.then(rlimits::core_handler).flatten(),
+        core_handler: rlimits::core_handler(&sandbox.rlimits, &rlimits, kernel),
         rlimits,
         resolv_conf: names("/etc/resolv.conf"),
         hosts: names("/etc/hosts"),

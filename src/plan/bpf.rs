@@ -32,6 +32,11 @@ pub(super) const fn argument(index: u32) -> u32 {
     16 + 8 * index
 }
 
+/// Offset in struct seccomp_data of the upper 32 bits of an argument.
+pub(super) const fn upper_half(index: u32) -> u32 {
+    argument(index) + 4
+}
+
 /// The bit that marks a number of x32. The architecture of such calls is that of x86-64.
 pub(super) const X32: u32 = 0x4000_0000;
 

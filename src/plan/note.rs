@@ -1,5 +1,6 @@
 //! Notes on a plan for the user: what is not enforced or not there, although the profile names it and allows that.
 
+use crate::host::CoreHandler;
 use crate::spec::limits::Limit;
 use crate::spec::{self, Mode, Namespace, Origin, PathRule};
 use std::fmt;
@@ -39,10 +40,13 @@ pub enum Note {
         /// The caller's hard limit.
         most: u64,
     },
-    /// Core dumps reach a handler outside: the caller's hard limit is 0, and only 1 would keep them from it (core(5)).
+    /// Core dumps reach a handler outside: a limit of 1 would keep them from a program, and nothing from a socket
+    /// (core(5)).
     CoreHandler {
-        /// The program, or the socket.
-        handler: String,
+        /// The program or the socket.
+        handler: CoreHandler,
+        /// The limit is 0 since the caller's hard limit is.
+        lowered: bool,
     },
     /// A cgroup above sbx has a limit that does not hold for the sandbox, whose cgroup lies elsewhere.
     LimitElsewhere {
@@ -211,10 +215,19 @@ impl fmt::Display for Note {
             Note::RlimitLowered { name, most } => {
                 write!(f, "rlimits.{name} is {most}: the caller's hard limit is no higher (`ulimit -H -a`)")
             }
-            Note::CoreHandler { handler } => write!(
+            Note::CoreHandler { handler: CoreHandler::Socket(socket), .. } => write!(
                 f,
-                "core dumps reach {handler} outside: the caller's hard limit of them is 0, and only 1 keeps them from it \
+                "core dumps reach the socket {socket} outside, which the host's core_pattern names: no limit keeps them from it"
+            ),
+            Note::CoreHandler { handler: CoreHandler::Program(program), lowered: true } => write!(
+                f,
+                "core dumps reach {program} outside: the caller's hard limit of them is 0, and only 1 keeps them from it \
                  (ulimit -c 1)"
+            ),
+            Note::CoreHandler { handler: CoreHandler::Program(program), lowered: false } => write!(
+                f,
+                "core dumps reach {program} outside, which the host's core_pattern names: only rlimits.core = 1 keeps them \
+                 from it"
             ),
             Note::LimitElsewhere { limit, dir } => {
                 write!(f, "{limit} of {} does not hold for the sandbox, whose cgroup lies elsewhere", dir.display())

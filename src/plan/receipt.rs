@@ -169,7 +169,14 @@ impl ReceiptBuilder<'_> {
         }
         for limit in &self.plan.resources.rlimits {
             let to_handler = |note: &&Note| limit.name == "core" && matches!(note, Note::CoreHandler { .. });
-            let missing = self.plan.notes.iter().filter(to_handler).map(Note::to_string).collect();
+            let mut missing: Vec<_> = self.plan.notes.iter().filter(to_handler).map(Note::to_string).collect();
+            let policy = self.plan.lockdown.syscalls.as_ref();
+            if limit.name == "core" && limit.soft == Some(1) && !policy.is_some_and(super::syscalls::keeps_core_limit) {
+                missing.push(
+                    "the program may set it to 0, with which a program that the host's core_pattern names receives core dumps"
+                        .into(),
+                );
+            }
             self.line(Setting::Rlimit(limit.name), &limit.origin, vec!["setrlimit".into()], missing);
         }
     }

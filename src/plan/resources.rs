@@ -42,9 +42,9 @@ fn lowered(limit: &Rlimit, facts: &Facts, notes: &mut Vec<Note>) -> Rlimit {
     let most = facts.rlimits.get(limit.name).map_or(u64::MAX, |(_, hard)| *hard);
     let at_most = |asked: Option<u64>| Some(asked.unwrap_or(u64::MAX).min(most)).filter(|value| *value != u64::MAX);
     let kept = Rlimit { soft: at_most(limit.soft), hard: at_most(limit.hard), ..limit.clone() };
-    match &facts.core_handler {
-        _ if kept.soft == limit.soft => {}
-        Some(handler) if limit.name == "core" => notes.push(Note::CoreHandler { handler: handler.clone() }),
+    match facts.core_handler.as_ref().filter(|_| limit.name == "core") {
+        Some(handler) => notes.push(Note::CoreHandler { handler: handler.clone(), lowered: kept.soft != limit.soft }),
+        None if kept.soft == limit.soft => {}
         // No dumps at all are what a limit of 1 is for.
         None if limit.name == "core" && limit.hard == Some(1) => {}
         _ => notes.push(Note::RlimitLowered { name: limit.name, most }),

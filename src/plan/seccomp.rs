@@ -51,6 +51,7 @@ pub(super) fn policy(sandbox: &Sandbox, facts: &Facts, capabilities: CapabilityP
     // namespace; what that namespace gives files holds outside, since its root is the host's.
     let another_id = matches!(sandbox.process.user, User::Ids { uid, .. } | User::Single { uid, .. } if uid != 0);
     policy.file_capabilities = facts.uid == 0 && another_id && sandbox.namespaces.nested;
+    policy.keeps_core_limit = sandbox.rlimits.iter().any(|limit| limit.name == "core" && limit.soft == Some(1));
     policy.errno = wanted.errno;
     if !wanted.arch.is_empty() {
         policy.arches = wanted.arch.iter().map(arch).collect::<Result<_>>()?;

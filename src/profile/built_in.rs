@@ -103,7 +103,7 @@ pub(super) static BUILT_IN: &[(&str, &[Line])] = &[
         Word("NO_COLOR", 160, 170),
         Word("TZ", 172, 176),
     ], 110, 177)),
-    Line("rlimits.core", 2836, 2840, Literal::Text(Word("1", 2843, 2844))),
+    Line("rlimits.core", 2862, 2866, Literal::Text(Word("1", 2869, 2870))),
     Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
 ]),
 ("base/test", &[

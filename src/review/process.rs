@@ -117,6 +117,14 @@ fn security(sandbox: &Sandbox, vars: &Vars, found: &mut Vec<Finding>) {
     if security.setuid_bits {
         found.push(setuid_bits(vars).at(&security.setuid_bits_origin, "set-user-ID bits on files"));
     }
+    for limit in sandbox.rlimits.iter().filter(|limit| limit.name == "core" && limit.soft != Some(1)) {
+        let verdict = note(
+            0.4,
+            "where the host gives core dumps to a program of root's (systemd-coredump, apport), that reads what it has in memory",
+            "rlimits.core = 1, with which nobody gets any",
+        );
+        found.push(verdict.at(&limit.origin, "core dumps"));
+    }
     if security.landlock == Requirement::Off {
         let verdict = note(
             0.2,

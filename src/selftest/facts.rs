@@ -144,6 +144,8 @@ pub struct Granted {
     pub calls: Vec<String>,
     /// Size in bytes of each filesystem in memory; none if there is no limit.
     pub memory: Option<u64>,
+    /// RLIMIT_CORE is 1, and stays so.
+    pub no_core: bool,
     /// Files may be given set-user-ID and set-group-ID bits.
     pub setuid_bits: bool,
     /// Architectures other than the machine's own whose system calls the filter allows: `x86`, `x32`, `arm`.

@@ -234,6 +234,8 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
         capabilities: plan.lockdown.capabilities.ambient,
         calls: calls(plan),
         memory: sandbox.filesystem.memory.as_ref().map(|(size, _)| *size),
+        no_core: plan.resources.rlimits.iter().any(|limit| limit.name == "core" && limit.soft == Some(1))
+            && plan.lockdown.syscalls.as_ref().is_some_and(syscalls::keeps_core_limit),
         setuid_bits: plan
             .lockdown
             .syscalls

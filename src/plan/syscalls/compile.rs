@@ -17,11 +17,12 @@
 //! loading it is the kernel's BPF compiler.
 //!
 //! All of these architectures are little-endian, so the lower half of an argument comes first. Upper halves are not
-//! looked at: where an argument is an int, the kernel ignores them (CVE-2019-10063 is a filter that did not).
+//! looked at, except those of pointers: where an argument is an int, the kernel ignores them (CVE-2019-10063 is a filter
+//! that did not).
 
 use super::super::bpf::{
     ALLOW, ANY_BIT, ARCH, AT_LEAST, EQUAL, ERRNO, JUMP, LOAD, NEGATIVE, NUMBER, RETURN, TIOCLINUX, TIOCSTI, X32,
-    argument, op,
+    argument, op, upper_half,
 };
 use super::policy::{Base, Check, Decision, Families, Policy, SETUID_BITS};
 use super::row::Arch;
@@ -30,6 +31,8 @@ use crate::sys::{BpfProgram, sock_filter};
 
 /// The type by which kcmp(2) compares open files.
 const KCMP_FILE: u32 = 0;
+/// The resource of setrlimit(2) for core dumps: RLIMIT_CORE, on all of these architectures.
+const RLIMIT_CORE: u32 = 4;
 /// The netlink protocol for interfaces and routes (rtnetlink(7)).
 const NETLINK_ROUTE: u32 = 0;
 /// The netlink protocol for the kernel's events of devices (netlink(7)).
@@ -212,7 +215,27 @@ impl Block {
                 self.among(0, &[libc::AF_UNIX as u32], no_family)
             }
             Check::Kcmp => self.among(2, &[KCMP_FILE], refuse),
+            Check::Setrlimit => {
+                let nothing = self.leaf(Decision::NOTHING);
+                self.test(EQUAL, RLIMIT_CORE, nothing, allow);
+                self.write(op(LOAD, 0, 0, argument(0)))
+            }
+            Check::Prlimit => {
+                let nothing = self.leaf(Decision::NOTHING);
+                let set = self.null(3, nothing, refuse);
+                let core = self.null(2, allow, set);
+                self.test(EQUAL, RLIMIT_CORE, core, allow);
+                self.write(op(LOAD, 0, 0, argument(1)))
+            }
         }
+    }
+
+    /// Writes a test whether the argument `index` is a null pointer, in both halves. Returns the place where it begins.
+    fn null(&mut self, index: u32, yes: usize, no: usize) -> usize {
+        self.test(EQUAL, 0, yes, no);
+        let upper = self.write(op(LOAD, 0, 0, upper_half(index)));
+        self.test(EQUAL, 0, upper, no);
+        self.write(op(LOAD, 0, 0, argument(index)))
     }
 
     /// Writes a check that allows a call if the argument `index` is one of these values, and else goes on at a place.

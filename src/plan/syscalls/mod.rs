@@ -22,7 +22,8 @@ pub mod why;
 pub use compile::compile;
 pub use group::Group;
 pub use policy::{
-    Base, Check, Decision, Entry, Families, Policy, Refusal, Unknown, allowed, decide, giving_setuid_bits, refusals,
+    Base, Check, Decision, Entry, Families, Policy, Refusal, Unknown, allowed, decide, giving_setuid_bits,
+    keeps_core_limit, refusals,
 };
 pub use row::{Arch, Guard, Row, Rule};
 pub use why::Why;

@@ -52,6 +52,9 @@ pub struct Policy {
     /// Whether a program that is root in a nested namespace could give files capabilities that hold outside
     /// (capabilities(7), "Namespaced file capabilities").
     pub file_capabilities: bool,
+    /// Whether RLIMIT_CORE stays as the profile sets it. Only at 1 it keeps core dumps from a handler program outside
+    /// (core(5)), and a program may lower it otherwise.
+    pub keeps_core_limit: bool,
     /// Calls and groups that the profile allows besides.
     pub allow: Vec<Entry>,
     /// Calls and groups that the profile denies.
@@ -73,6 +76,7 @@ impl Policy {
             network: true,
             setuid_bits: false,
             file_capabilities: false,
+            keeps_core_limit: false,
             allow: Vec::new(),
             deny: Vec::new(),
             errno: libc::EPERM as u16,
@@ -205,6 +209,9 @@ impl Policy {
             Guard::Ldt if arch == Arch::X86 => Decision::Allow,
             Guard::Ldt => self.refusal(),
             guard if guard.is_of_setuid_bits() && self.setuid_bits => Decision::Allow,
+            Guard::Setrlimit | Guard::Prlimit if !self.keeps_core_limit => Decision::Allow,
+            Guard::Setrlimit => Decision::Check(Check::Setrlimit),
+            Guard::Prlimit => Decision::Check(Check::Prlimit),
             Guard::Xattr if !self.file_capabilities => Decision::Allow,
             Guard::Xattr => Decision::Errno(libc::EOPNOTSUPP as u16),
             Guard::Mode(argument) => Decision::Check(Check::Without { argument, bits: SETUID_BITS }),
@@ -351,6 +358,8 @@ pub enum Decision {
 impl Decision {
     /// ENOSYS: the call fails as if the kernel did not have it.
     pub const ABSENT: Decision = Decision::Errno(libc::ENOSYS as u16);
+    /// The call does nothing, and succeeds.
+    pub const NOTHING: Decision = Decision::Errno(0);
 }
 
 /// A check of a call's arguments. A call that fails it gets the policy's errno, unless another is named.
@@ -385,6 +394,12 @@ pub enum Check {
     Socketpair,
     /// The third argument is KCMP_FILE.
     Kcmp,
+    /// The first argument is not RLIMIT_CORE; if it is, the call does nothing and succeeds: a program that wants no core
+    /// dumps has none.
+    Setrlimit,
+    /// The second argument is not RLIMIT_CORE, or the third is null: nothing is set. Otherwise the call does nothing and
+    /// succeeds if the fourth is null, since nothing is asked for either.
+    Prlimit,
 }
 
 /// Families of sockets that the program may make.
@@ -433,6 +448,13 @@ pub fn giving_setuid_bits(policy: &Policy) -> Vec<&'static str> {
         _ => false,
     };
     ROWS.iter().filter(guarded).filter(|row| gives(row)).map(Row::name).collect()
+}
+
+/// Whether no call lets a program change RLIMIT_CORE by this policy.
+pub fn keeps_core_limit(policy: &Policy) -> bool {
+    let guards = [Guard::Setrlimit, Guard::Prlimit].map(Rule::Guarded);
+    let kept = |row: &Row| policy.covered().iter().all(|arch| policy.decide(row, *arch) != Decision::Allow);
+    ROWS.iter().filter(|row| guards.contains(&row.default)).all(kept)
 }
 
 /// A call that a policy does not allow, or only with some arguments.

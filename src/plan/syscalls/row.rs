@@ -100,6 +100,10 @@ pub enum Guard {
     Open(u8),
     /// openat2(2): absent, since a filter cannot see the mode.
     Openat2,
+    /// setrlimit(2): RLIMIT_CORE stays as it is, where the profile sets it.
+    Setrlimit,
+    /// prlimit(2): as [`Guard::Setrlimit`].
+    Prlimit,
     /// setxattr(2) and its like: refused where the program could give a file capabilities that hold outside. A filter
     /// cannot see which attribute is set.
     Xattr,

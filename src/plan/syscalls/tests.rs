@@ -93,6 +93,12 @@ fn expected_of(policy: &Policy, arch: Arch, row: Option<&Row>, arguments: [u64; 
         },
         Decision::Check(Check::Socketpair) => or(first as i32 == libc::AF_UNIX, errno(libc::EAFNOSUPPORT)),
         Decision::Check(Check::Kcmp) => or(third == 0, refused),
+        Decision::Check(Check::Setrlimit) => or(first != 4, errno(0)),
+        Decision::Check(Check::Prlimit) => match (second, arguments[2], arguments[3]) {
+            (4, 1.., 0) => errno(0),
+            (4, 1.., 1..) => refused,
+            _ => ALLOW,
+        },
         Decision::Check(Check::Mode { flags }) => {
             let makes = arguments[usize::from(flags)] & 0o2000_0100 != 0;
             or(!makes || arguments[usize::from(flags) + 1] & 0o6000 == 0, refused)
@@ -103,8 +109,8 @@ fn expected_of(policy: &Policy, arch: Arch, row: Option<&Row>, arguments: [u64; 
 /// Arguments that checks compare with, also off by one, and with upper halves that have to be ignored.
 fn values() -> Vec<u64> {
     let low = [
-        0, 1, 2, 3, 7, 8, 9, 10, 15, 16, 17, 38, 40, 0x80, 0x11, 0o1777, 0o2755, 0o4000, 0x10_0000, 0x2_0000, 0x2_0008,
-        0x4_0000, 0x4_0008,
+        0, 1, 2, 3, 4, 7, 8, 9, 10, 15, 16, 17, 38, 40, 0x80, 0x11, 0o1777, 0o2755, 0o4000, 0x10_0000, 0x2_0000,
+        0x2_0008, 0x4_0000, 0x4_0008,
     ];
     let flags = [
         0o100,
@@ -152,6 +158,8 @@ fn policies() -> Vec<Policy> {
             }
         }
     }
+    let guarded: Vec<_> = all.iter().filter(|policy| policy.nested).cloned().collect();
+    all.extend(guarded.into_iter().map(|policy| Policy { keeps_core_limit: true, ..policy }));
     let with_bits: Vec<_> = all.iter().filter(|policy| policy.network && !policy.nested).cloned().collect();
     all.extend(with_bits.into_iter().map(|policy| Policy { setuid_bits: true, ..policy }));
     all
@@ -265,7 +273,7 @@ fn filters_give_what_the_table_says_for_every_number_and_every_argument_that_mat
             for row in ROWS.iter().filter(|row| matches!(policy.decide(row, arch), Decision::Check(_))) {
                 let Some(number) = row.number(arch) else { continue };
                 for value in values() {
-                    for other in [0, 3, u64::from(u32::MAX), TIOCSTI.into(), 16] {
+                    for other in [0, 3, 4, 1 << 32, u64::from(u32::MAX), TIOCSTI.into(), 16] {
                         for arguments in [
                             [value, other, other, 0, 0, 0],
                             [other, value, other, 0, 0, 0],
@@ -441,6 +449,7 @@ fn any_policy() -> impl Strategy<Value = Policy> {
             network,
             setuid_bits,
             file_capabilities: nested,
+            keeps_core_limit: network,
             allow,
             deny,
             errno,

@@ -55,6 +55,7 @@ reasons! {
     ProcessMemory = "reads and writes other processes' memory (allow `@debug`)",
     Ptrace = "controls other processes (allow `@debug`)",
     Quota = "quotas are the host's",
+    Rlimits = "rlimits.core stays as the profile has it, since only 1 keeps core dumps from a handler outside; setting it does nothing",
     RawIo = "reaches hardware past its drivers",
     Reboot = "ends or replaces the host's kernel",
     Remap = "strict: replaced by mmap long ago",

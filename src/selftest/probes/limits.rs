@@ -29,6 +29,18 @@ pub(super) const PROBES: &[Probe] = &[
     },
     Probe { id: "rlimit-raise", title: "raise a hard limit (setrlimit)", attempt: raise, granted: never },
     Probe {
+        id: "core-limit",
+        title: "have core dumps received by a program outside (RLIMIT_CORE is not 1, or can be changed)",
+        attempt: core_limit,
+        granted: |granted| (!granted.no_core).then_some("rlimits.core is not 1"),
+    },
+    Probe {
+        id: "core-socket",
+        title: "have core dumps received at a socket outside (core_pattern)",
+        attempt: core_socket,
+        granted: never,
+    },
+    Probe {
         id: "real-time",
         title: "run before all others (SCHED_FIFO)",
         attempt: |_| by_limit(sys::Resource::RLIMIT_RTPRIO, "sched_setscheduler", attempts::run_in_real_time()),
@@ -80,12 +92,41 @@ fn raise(_: &Facts) -> Verdict {
         Ok((soft, hard)) if hard != u64::MAX => Some((name, *resource, soft, hard)),
         _ => None,
     });
-    let tried = each(limited, |(name, resource, soft, hard)| {
-        verdict(format!("setrlimit of {name}"), sys::set_rlimit(resource, Some(soft), Some(hard + 1)))
-    });
+    let tried = each(limited, |(name, resource, soft, hard)| set(name, resource, soft, hard + 1));
     match tried {
         Verdict::NotRun(_) => not_run("no limit is set"),
         other => other,
+    }
+}
+
+/// The verdict on setting a limit, by whether it is set then.
+fn set(name: &str, resource: sys::Resource, soft: u64, hard: u64) -> Verdict {
+    match sys::set_rlimit(resource, Some(soft), Some(hard)) {
+        Ok(()) if sys::rlimit(resource) != Ok((soft, hard)) => {
+            Verdict::Closed(format!("setrlimit of {name} does nothing"))
+        }
+        other => verdict(format!("setrlimit of {name}"), other),
+    }
+}
+
+/// Tries to set RLIMIT_CORE to 0, with which a program that the host's core_pattern names receives core dumps.
+fn core_limit(_: &Facts) -> Verdict {
+    match sys::rlimit(sys::Resource::RLIMIT_CORE) {
+        Ok((1, hard)) => set("core", sys::Resource::RLIMIT_CORE, 0, hard),
+        Ok((soft, _)) => Verdict::Open(format!("RLIMIT_CORE is {soft}")),
+        Err(errno) => not_run(format!("getrlimit: {errno}")),
+    }
+}
+
+/// Looks for a socket that receives core dumps. No process is made to dump its core: it would go there.
+fn core_socket(_: &Facts) -> Verdict {
+    const PATTERN: &str = "/proc/sys/kernel/core_pattern";
+    match std::fs::read_to_string(PATTERN) {
+        Ok(text) if text.starts_with('@') => {
+            Verdict::Shared(format!("the host's {} receives them, which no limit prevents", text.trim_end()))
+        }
+        Ok(_) => Verdict::Closed("the host's core_pattern names no socket".into()),
+        Err(error) => not_run(format!("{PATTERN}: {}", Errno::from(error))),
     }
 }
 
