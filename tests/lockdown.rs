@@ -322,3 +322,37 @@ fn core_dumps_stay_away_from_programs_outside_whatever_limit_the_program_sets() 
     let other = ["--set", "rlimits.core=\"512:5120\""];
     assert_eq!(place.sh(&other, &format!("ulimit -S -c 0; {limit}")).ok(), "0 5120\n");
 }
+
+/// A tracer that skips getppid(2): at its entry it sets the number to -1 and the result to 4242, and lets the tracee run.
+const TRACER: &str = r#"
+import ctypes, os, signal
+libc = ctypes.CDLL(None, use_errno=True)
+TRACEME, CONT, GETREGS, SETREGS, SYSCALL, RAX, ORIG_RAX = 0, 7, 12, 13, 24, 10, 15
+child = os.fork()
+if child == 0:
+    libc.ptrace(TRACEME, 0, 0, 0)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    os._exit(42 if libc.syscall(110) == 4242 else 1)
+os.waitpid(child, 0)
+registers = (ctypes.c_ulonglong * 27)()
+while True:
+    libc.ptrace(SYSCALL, child, None, None)
+    os.waitpid(child, 0)
+    libc.ptrace(GETREGS, child, None, registers)
+    if registers[ORIG_RAX] == 110: break
+registers[ORIG_RAX], registers[RAX] = 2**64 - 1, 4242
+libc.ptrace(SETREGS, child, None, registers)
+libc.ptrace(CONT, child, None, None)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"#;
+
+#[test]
+fn a_tracer_that_skips_a_call_has_its_own_result() {
+    need!(userns(), tools(&["python3"]), common::x86_64());
+    let place = Place::new();
+    let script = place.write("home/tracer.py", TRACER).display().to_string();
+    for flags in [&["--profile", "ci"][..], &["--set", "security.syscalls.allow=[\"@debug\"]"]] {
+        let ran = place.run(&[&["--ro", &script][..], flags, &["--", "python3", &script]].concat());
+        assert_eq!(ran.ok(), "42\n", "{flags:?}");
+    }
+}
