@@ -356,3 +356,26 @@ fn a_tracer_that_skips_a_call_has_its_own_result() {
         assert_eq!(ran.ok(), "42\n", "{flags:?}");
     }
 }
+
+#[test]
+fn a_lease_does_not_stall_who_writes_to_a_shared_file_outside() {
+    need!(userns(), tools(&["python3"]));
+    let place = Place::new();
+    let file = place.write("work/file", "text");
+    // F_SETLEASE, and F_SETDELEG of Linux 6.19.
+    let script = "import fcntl\nfile = open('file')\n\
+        for command, argument in [(1024, fcntl.F_RDLCK), (1040, 0)]:\n\
+        \x20   try: fcntl.fcntl(file, command, argument); print('leased')\n\
+        \x20   except PermissionError: print('refused')\n\
+        \x20   except OSError: print('not there')\n\
+        pass";
+    let run = |flags: &[&str]| place.run(&[flags, &["--", "python3", "-c", script]].concat());
+    for flags in [&[][..], &["--profile", "ci"], &["--set", "security.seccomp=strict"]] {
+        assert_eq!(run(flags).ok(), "refused\nrefused\n", "{flags:?}");
+    }
+    assert!(run(&["--set", "security.syscalls.allow=[\"fcntl\"]"]).ok().starts_with("leased\n"));
+    // Locks are as they were.
+    let lock = "import fcntl; file = open('file'); fcntl.flock(file, fcntl.LOCK_SH); fcntl.lockf(file, fcntl.LOCK_SH)";
+    place.run(&["--", "python3", "-c", lock]).ok();
+    assert!(std::fs::write(file, "more").is_ok());
+}

@@ -119,6 +119,7 @@ fn what_is_shared_on_purpose_is_no_failure() {
         (&["--profile", "ci", "--rw", ".git"], &["worktree"]),
         (&["--set", "security.setuid_bits=allow"], &["set-id-make"]),
         (&["--set", "security.syscalls.allow=[\"chmod\"]"], &["set-id-make"]),
+        (&["--set", "security.syscalls.allow=[\"fcntl\"]"], &["lease"]),
         (&["--set", "rlimits.core=0"], &["core-limit"]),
         (&["--set", "security.syscalls.allow=[\"prlimit64\"]"], &["core-limit"]),
         (&["--as-pid-1"], &[]),
@@ -272,7 +273,7 @@ fn the_table_names_groups_and_counts() {
 /// fail.
 #[cfg(feature = "guards-off")]
 const GUARDS: &[(&str, &str, &[&str])] = &[
-    ("", "filter", &["filter", "tioclinux", "calls-i386-keys", "set-id-make", "core-limit"]),
+    ("", "filter", &["filter", "tioclinux", "calls-i386-keys", "set-id-make", "core-limit", "lease"]),
     // Without no_new_privs the kernel accepts no filter of an ordinary user.
     ("filter", "no-new-privs", &["no-new-privs"]),
     ("", "capabilities", &["capabilities-effective", "capabilities-ambient", "raw-socket"]),

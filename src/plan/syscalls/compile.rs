@@ -31,6 +31,10 @@ use crate::sys::{BpfProgram, sock_filter};
 
 /// The type by which kcmp(2) compares open files.
 const KCMP_FILE: u32 = 0;
+/// Ranges of values of an argument, each with its first and its last one, in ascending order.
+type Ranges = &'static [(u32, u32)];
+/// Commands of fcntl(2) that ask to be told before others write: F_SETLEASE, and F_SETDELEG of Linux 6.19.
+const LEASES: Ranges = &[(1024, 1024), (1040, 1040)];
 /// The resource of setrlimit(2) for core dumps: RLIMIT_CORE, on all of these architectures.
 const RLIMIT_CORE: u32 = 4;
 /// The netlink protocol for interfaces and routes (rtnetlink(7)).
@@ -220,6 +224,7 @@ impl Block {
                 self.among(0, &[libc::AF_UNIX as u32], no_family)
             }
             Check::Kcmp => self.among(2, &[KCMP_FILE], refuse),
+            Check::Fcntl => self.none_of(1, LEASES, allow, refuse),
             Check::Setrlimit => {
                 let nothing = self.leaf(Decision::NOTHING);
                 self.test(EQUAL, RLIMIT_CORE, nothing, allow);
@@ -240,6 +245,18 @@ impl Block {
         self.test(EQUAL, 0, yes, no);
         let upper = self.write(op(LOAD, 0, 0, upper_half(index)));
         self.test(EQUAL, 0, upper, no);
+        self.write(op(LOAD, 0, 0, argument(index)))
+    }
+
+    /// Writes a check whether the argument `index` is in none of these ranges. Returns the place where it begins.
+    fn none_of(&mut self, index: u32, ranges: Ranges, yes: usize, no: usize) -> usize {
+        ranges.iter().rev().fold(yes, |above, (first, last)| {
+            if first == last {
+                return self.test(EQUAL, *first, no, above);
+            }
+            let at_least = if *last == u32::MAX { no } else { self.test(AT_LEAST, last + 1, above, no) };
+            self.test(AT_LEAST, *first, at_least, yes)
+        });
         self.write(op(LOAD, 0, 0, argument(index)))
     }
 

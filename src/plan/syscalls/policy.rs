@@ -209,6 +209,7 @@ impl Policy {
             Guard::Ldt if arch == Arch::X86 => Decision::Allow,
             Guard::Ldt => self.refusal(),
             guard if guard.is_of_setuid_bits() && self.setuid_bits => Decision::Allow,
+            Guard::Fcntl => Decision::Check(Check::Fcntl),
             Guard::Setrlimit | Guard::Prlimit if !self.keeps_core_limit => Decision::Allow,
             Guard::Setrlimit => Decision::Check(Check::Setrlimit),
             Guard::Prlimit => Decision::Check(Check::Prlimit),
@@ -394,6 +395,8 @@ pub enum Check {
     Socketpair,
     /// The third argument is KCMP_FILE.
     Kcmp,
+    /// The second argument is not F_SETLEASE or F_SETDELEG.
+    Fcntl,
     /// The first argument is not RLIMIT_CORE; if it is, the call does nothing and succeeds: a program that wants no core
     /// dumps has none.
     Setrlimit,

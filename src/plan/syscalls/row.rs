@@ -100,6 +100,8 @@ pub enum Guard {
     Open(u8),
     /// openat2(2): absent, since a filter cannot see the mode.
     Openat2,
+    /// fcntl(2): no leases.
+    Fcntl,
     /// setrlimit(2): RLIMIT_CORE stays as it is, where the profile sets it.
     Setrlimit,
     /// prlimit(2): as [`Guard::Setrlimit`].

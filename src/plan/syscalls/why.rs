@@ -29,6 +29,7 @@ reasons! {
     Clock = "the clock is the host's",
     ClockRate = "strict: how the host's clock is kept; elsewhere reading it is allowed and the kernel refuses changes",
     Clone3 = "its flags lie behind a pointer; absent without nested namespaces, so that libraries fall back to clone",
+    Fcntl = "no leases (F_SETLEASE): one on a file that is shown, even read-only, stalls who writes to it outside",
     Fanotify = "watches whole file systems; programs fall back to inotify",
     HostName = "needs a capability; allowed where nested namespaces are, which give it",
     Ids = "strict: a small tool has no other identities to take",

@@ -6,7 +6,7 @@ use super::{Probe, never};
 use crate::sys::{Errno, attempts};
 use std::fs;
 use std::io::Write;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -120,6 +120,17 @@ pub(super) const PROBES: &[Probe] = &[
         title: "make a mark of an overlay's format in it (a whiteout, user.overlay.*)",
         attempt: |facts| in_overlay(facts, marked),
         granted: never,
+    },
+    Probe {
+        id: "lease",
+        title: "stall who writes to a read-only file outside, by a lease on it",
+        attempt: |facts| {
+            on(facts, RO, |dir| match open_to_read(&dir.join("file")) {
+                Ok(file) => verdict("fcntl with F_SETLEASE", attempts::lease(file.as_fd())),
+                Err(errno) => super::tools::not_run(format!("its file: {errno}")),
+            })
+        },
+        granted: |granted| granted.calls("fcntl").then_some("the filter lets every fcntl in"),
     },
     Probe {
         id: "set-id-make",

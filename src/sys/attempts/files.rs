@@ -92,6 +92,16 @@ pub fn rename(dir: BorrowedFd<'_>, from: &CStr, to: &CStr) -> Result<()> {
     Ok(nix::fcntl::renameat(dir, from, dir, to)?)
 }
 
+/// fcntl(2), F_SETLEASE: a lease for reading on an open file, which is given back at once.
+pub fn lease(file: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: the calls take an open descriptor and integers.
+    unsafe {
+        check(libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK).into())?;
+        libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK);
+    }
+    Ok(())
+}
+
 /// A call that gives the file at a path this mode: one that is there, or one that it makes.
 pub type SetMode = fn(&CStr, u32) -> Result<()>;
 
