@@ -379,3 +379,44 @@ fn a_lease_does_not_stall_who_writes_to_a_shared_file_outside() {
     place.run(&["--", "python3", "-c", lock]).ok();
     assert!(std::fs::write(file, "more").is_ok());
 }
+
+/// Options of sockets that change a network namespace, which a program may in one of its own, and options of every day.
+const OPTIONS: &str = r#"
+import ctypes, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.unshare(0x10000000 | 0x40000000) == 0
+def tried(family, level, option, reads):
+    with socket.socket(family, socket.SOCK_DGRAM) as made:
+        try:
+            if reads: made.getsockopt(level, option, 64)
+            else: made.setsockopt(level, option, b"\0" * 64)
+        except OSError as error: return error.errno
+V4, V6 = (socket.AF_INET, 0), (socket.AF_INET6, 41)
+tables = {V4: [64, 65, 66, 67, 96, 128, 200, 1152], V6: [64, 65, 200]}
+for kind in (V4, V6):
+    for option in tables[kind] + {V4: [16, 17], V6: [34, 35]}[kind]:
+        for reads in (False, True):
+            if reads and option not in tables[kind]: continue
+            error = tried(*kind, option, reads)
+            if error != 1: print("reached" if not reads else "read", kind[1], option, error and os.strerror(error))
+ordinary = {V4: [1, 2, 10, 24, 50], V6: [16, 26, 49, 66, 67, 70]}
+for kind, options in ordinary.items():
+    for option in options:
+        if tried(*kind, option, False) == 1: print("refused", kind[1], option)
+        if tried(*kind, option, True) == 1: print("not read", kind[1], option)
+# SO_ORIGINAL_DST is for everybody.
+if tried(*V4, 80, True) == 1: print("not read 80")
+"#;
+
+#[test]
+fn firewalls_and_routing_tables_are_not_set_by_options_of_sockets() {
+    need!(userns(), tools(&["python3"]));
+    let place = Place::new();
+    let script = place.write("home/options.py", OPTIONS).display().to_string();
+    let run = |flags: &[&str]| place.run(&[&["-q", "--ro", &script][..], flags, &["--", "python3", &script]].concat());
+    for flags in [&["--profile", "browser"][..], &["--profile", "ci"], &["--set", "namespaces.nested=allow"]] {
+        assert_eq!(run(flags).ok(), "", "{flags:?}");
+    }
+    let named = run(&["--profile", "browser", "--set", "security.syscalls.allow=[\"setsockopt\"]"]).ok();
+    assert!(named.contains("reached 0 64") && named.contains("reached 41 64"), "a name lifts the check: {named}");
+}

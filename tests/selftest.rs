@@ -120,6 +120,10 @@ fn what_is_shared_on_purpose_is_no_failure() {
         (&["--set", "security.setuid_bits=allow"], &["set-id-make"]),
         (&["--set", "security.syscalls.allow=[\"chmod\"]"], &["set-id-make"]),
         (&["--set", "security.syscalls.allow=[\"fcntl\"]"], &["lease"]),
+        (
+            &["--set", "namespaces.nested=no-mount", "--set", "security.syscalls.allow=[\"setsockopt\"]"],
+            &["nested-firewall"],
+        ),
         (&["--set", "rlimits.core=0"], &["core-limit"]),
         (&["--set", "security.syscalls.allow=[\"prlimit64\"]"], &["core-limit"]),
         (&["--as-pid-1"], &[]),

@@ -21,6 +21,9 @@ const CHROOT: u64 = 1 << caps::Capability::CAP_SYS_CHROOT as u8;
 /// The bit of CAP_SYS_ADMIN in a set of capabilities.
 const ADMIN: u64 = 1 << caps::Capability::CAP_SYS_ADMIN as u8;
 
+/// The bit of CAP_NET_ADMIN in a set of capabilities.
+const NET_ADMIN: u64 = 1 << caps::Capability::CAP_NET_ADMIN as u8;
+
 /// Makes the policy of a profile.
 ///
 /// # Errors
@@ -46,6 +49,7 @@ pub(super) fn policy(sandbox: &Sandbox, facts: &Facts, capabilities: CapabilityP
     policy.nested = sandbox.namespaces.nested;
     policy.mounts = sandbox.namespaces.mounts;
     policy.network = sandbox.network == Network::Host;
+    policy.net_admin = capabilities.ambient & NET_ADMIN != 0;
     policy.setuid_bits = sandbox.security.setuid_bits;
     // The kernel lets nobody map id 0 again without CAP_SETFCAP. Under another id, root can be mapped as root of a nested
     // namespace; what that namespace gives files holds outside, since its root is the host's.

@@ -35,6 +35,13 @@ const KCMP_FILE: u32 = 0;
 type Ranges = &'static [(u32, u32)];
 /// Commands of fcntl(2) that ask to be told before others write: F_SETLEASE, and F_SETDELEG of Linux 6.19.
 const LEASES: Ranges = &[(1024, 1024), (1040, 1040)];
+/// Options that setsockopt(2) needs CAP_NET_ADMIN in a network namespace for, of the levels SOL_IP and SOL_IPV6: policies of
+/// IPsec (16 and 17, 34 and 35); from 64 on those of iptables (IPT_SO_SET_REPLACE), arptables (96), ebtables (128),
+/// multicast routing (MRT_BASE, 200) and IPVS (1152). Options of SOL_IP of every day are below 64. Those of SOL_IPV6 are below
+/// 128, with IPV6_RECVTCLASS and IPV6_TCLASS as 66 and 67.
+const SET_OF_IP: (Ranges, Ranges) = (&[(16, 17), (64, u32::MAX)], &[(34, 35), (64, 65), (128, u32::MAX)]);
+/// The same for getsockopt(2), which loads the modules and reads their tables. SO_ORIGINAL_DST (80) is for everybody.
+const READ_OF_IP: (Ranges, Ranges) = (&[(64, 79), (81, u32::MAX)], &[(64, 65), (128, u32::MAX)]);
 /// The resource of setrlimit(2) for core dumps: RLIMIT_CORE, on all of these architectures.
 const RLIMIT_CORE: u32 = 4;
 /// The netlink protocol for interfaces and routes (rtnetlink(7)).
@@ -225,6 +232,14 @@ impl Block {
             }
             Check::Kcmp => self.among(2, &[KCMP_FILE], refuse),
             Check::Fcntl => self.none_of(1, LEASES, allow, refuse),
+            Check::Sockopt { reads } => {
+                let (of_ip, of_ipv6) = if reads { READ_OF_IP } else { SET_OF_IP };
+                let ipv6 = self.none_of(2, of_ipv6, allow, refuse);
+                let ipv6 = self.test(EQUAL, libc::IPPROTO_IPV6 as u32, ipv6, allow);
+                let ip = self.none_of(2, of_ip, allow, refuse);
+                self.test(EQUAL, libc::IPPROTO_IP as u32, ip, ipv6);
+                self.write(op(LOAD, 0, 0, argument(1)))
+            }
             Check::Setrlimit => {
                 let nothing = self.leaf(Decision::NOTHING);
                 self.test(EQUAL, RLIMIT_CORE, nothing, allow);

@@ -45,6 +45,8 @@ pub struct Policy {
     pub nested: bool,
     /// Whether the program may mount filesystems in nested namespaces.
     pub mounts: bool,
+    /// Whether the profile gives CAP_NET_ADMIN, which is for options of sockets that change a network namespace.
+    pub net_admin: bool,
     /// Whether the sandbox has a network. Without one, `strict` allows unix sockets only.
     pub network: bool,
     /// Whether files may be given set-user-ID bits, set-group-ID bits and capabilities. If not, no base allows it.
@@ -73,6 +75,7 @@ impl Policy {
             base,
             nested: false,
             mounts: false,
+            net_admin: false,
             network: true,
             setuid_bits: false,
             file_capabilities: false,
@@ -210,6 +213,9 @@ impl Policy {
             Guard::Ldt => self.refusal(),
             guard if guard.is_of_setuid_bits() && self.setuid_bits => Decision::Allow,
             Guard::Fcntl => Decision::Check(Check::Fcntl),
+            Guard::Setsockopt | Guard::Getsockopt if !self.nested || self.net_admin => Decision::Allow,
+            Guard::Setsockopt => Decision::Check(Check::Sockopt { reads: false }),
+            Guard::Getsockopt => Decision::Check(Check::Sockopt { reads: true }),
             Guard::Setrlimit | Guard::Prlimit if !self.keeps_core_limit => Decision::Allow,
             Guard::Setrlimit => Decision::Check(Check::Setrlimit),
             Guard::Prlimit => Decision::Check(Check::Prlimit),
@@ -397,6 +403,12 @@ pub enum Check {
     Kcmp,
     /// The second argument is not F_SETLEASE or F_SETDELEG.
     Fcntl,
+    /// The level and the option, the second and the third argument, are none that need CAP_NET_ADMIN in a network
+    /// namespace.
+    Sockopt {
+        /// Whether the option is read.
+        reads: bool,
+    },
     /// The first argument is not RLIMIT_CORE; if it is, the call does nothing and succeeds: a program that wants no core
     /// dumps has none.
     Setrlimit,

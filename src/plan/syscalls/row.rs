@@ -102,6 +102,10 @@ pub enum Guard {
     Openat2,
     /// fcntl(2): no leases.
     Fcntl,
+    /// setsockopt(2): with nested namespaces, no options that need CAP_NET_ADMIN in a network namespace.
+    Setsockopt,
+    /// getsockopt(2): as [`Guard::Setsockopt`].
+    Getsockopt,
     /// setrlimit(2): RLIMIT_CORE stays as it is, where the profile sets it.
     Setrlimit,
     /// prlimit(2): as [`Guard::Setrlimit`].

@@ -97,6 +97,16 @@ fn expected_of(policy: &Policy, arch: Arch, row: Option<&Row>, arguments: [u64; 
         Decision::Check(Check::Socketpair) => or(first as i32 == libc::AF_UNIX, errno(libc::EAFNOSUPPORT)),
         Decision::Check(Check::Kcmp) => or(third == 0, refused),
         Decision::Check(Check::Fcntl) => or(![1024, 1040].contains(&second), refused),
+        Decision::Check(Check::Sockopt { reads }) => {
+            let bad = match (second, reads) {
+                (0, false) => matches!(third, 16 | 17 | 64..),
+                (0, true) => matches!(third, 64..=79 | 81..),
+                (41, false) => matches!(third, 34 | 35 | 64 | 65 | 128..),
+                (41, true) => matches!(third, 64 | 65 | 128..),
+                _ => false,
+            };
+            or(!bad, refused)
+        }
         Decision::Check(Check::Setrlimit) => or(first != 4, errno(0)),
         Decision::Check(Check::Prlimit) => match (second, arguments[2], arguments[3]) {
             (4, 1.., 0) => errno(0),
@@ -455,6 +465,7 @@ fn any_policy() -> impl Strategy<Value = Policy> {
             setuid_bits,
             file_capabilities: nested,
             keeps_core_limit: network,
+            net_admin: false,
             allow,
             deny,
             errno,

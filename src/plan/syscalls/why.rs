@@ -65,6 +65,7 @@ reasons! {
     SetuidBits = "no set-user-ID and set-group-ID bits: such a file stays, and gives the caller's rights to whoever starts it",
     Socket = "only the families of everyday use: unix, inet, inet6, and netlink for routes and devices",
     Socketcall = "its arguments lie behind a pointer, and 32-bit libraries have no other way to make a socket; strict: refused",
+    Sockopt = "not the options of firewalls, routing and IPsec, which a network namespace of its own opens and which had many holes",
     Socketpair = "only unix sockets come in pairs",
     Swap = "swap space is the host's",
     Syslog = "the kernel's log tells addresses and the host's events",

@@ -89,12 +89,36 @@ pub(super) const PROBES: &[Probe] = &[
         granted: never,
     },
     Probe {
+        id: "nested-firewall",
+        title: "reach iptables and its like by options of sockets in a network namespace",
+        attempt: |_| inside(libc::CLONE_NEWNET, firewalls),
+        granted: |granted| {
+            let every = granted.calls("setsockopt") || granted.calls("getsockopt");
+            every.then_some("the filter lets every option of sockets in")
+        },
+    },
+    Probe {
         id: "nested-trace",
         title: "trace the sandbox's first process from a user namespace",
         attempt: |facts| inside(0, || verdict("ptrace", attempts::trace(facts.inside.first))),
         granted: never,
     },
 ];
+
+/// Tries options of sockets by which firewalls, IPsec and routing are set and read. The kernel complains about their value,
+/// or that it has no such module, only to those who may use them.
+fn firewalls() -> Verdict {
+    const V4: (i32, i32) = (libc::AF_INET, libc::IPPROTO_IP);
+    const V6: (i32, i32) = (libc::AF_INET6, libc::IPPROTO_IPV6);
+    let set = [(V4, 17), (V4, 64), (V4, 96), (V4, 128), (V4, 200), (V6, 35), (V6, 64), (V6, 200)];
+    let read = [(V4, 64), (V4, 96), (V4, 128), (V6, 64)];
+    let tries = set.map(|option| (false, option)).into_iter().chain(read.map(|option| (true, option)));
+    each(tries, |(reads, ((family, level), option))| match attempts::socket_option(family, level, option, reads) {
+        Err(Errno(libc::EPERM | libc::EACCES)) => Verdict::Closed(format!("option {option} of level {level}: EPERM")),
+        Err(Errno(libc::EAFNOSUPPORT)) => not_run("this sandbox has no such sockets"),
+        other => Verdict::Open(format!("option {option} of level {level} is looked at: {other:?}")),
+    })
+}
 
 fn cloned(_: &Facts) -> Verdict {
     match sys::clone3(libc::CLONE_NEWUSER as u64, None, || 0) {

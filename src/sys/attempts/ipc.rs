@@ -132,3 +132,17 @@ pub fn set_interface() -> Result<()> {
     // SAFETY: SIOCSIFFLAGS reads one ifreq.
     done(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) })
 }
+
+/// setsockopt(2) of a new UDP socket of this family, with an option of 64 zeroes, or getsockopt(2) into as many.
+pub fn socket_option(family: i32, level: i32, option: i32, reads: bool) -> Result<()> {
+    let made = socket(family, libc::SOCK_DGRAM, 0)?;
+    let mut value = [0u8; 64];
+    let mut length = value.len() as libc::socklen_t;
+    let place = value.as_mut_ptr().cast();
+    done(match reads {
+        // SAFETY: the value may be written for the length that is passed.
+        true => unsafe { libc::getsockopt(made.as_raw_fd(), level, option, place, &raw mut length) },
+        // SAFETY: the value may be read for the length that is passed.
+        false => unsafe { libc::setsockopt(made.as_raw_fd(), level, option, place, length) },
+    })
+}
