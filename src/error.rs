@@ -86,7 +86,18 @@ impl Error {
         let error = Error::new(format!("{name}: {errno}"));
         match errno.0 {
             libc::EMFILE | libc::ENFILE => error.hint(DESCRIPTORS),
+            libc::ENOSYS | libc::EPERM => error.why_refused(name, errno),
             _ => error,
+        }
+    }
+
+    /// Adds what keeps a call from being made, a kernel that lacks it or a filter that refuses it, and the fix. `name` is
+    /// the text by which failures name the call.
+    #[must_use]
+    pub fn why_refused(self, name: &str, errno: crate::sys::Errno) -> Error {
+        match crate::sys::needed_call(name).and_then(|call| call.why_refused(errno)) {
+            Some((why, fix)) => self.hint(format!("{why}: {fix}")),
+            None => self,
         }
     }
 

@@ -52,5 +52,7 @@ pub use sys::{Arena, Arguments, begin_phases, phase, print_phases};
 /// Functions and types of `sys` that the integration tests use.
 #[doc(hidden)]
 pub mod testing {
-    pub use crate::sys::{Errno, landlock_version, load_filter, new_user_namespace, pidfd_open, set_no_new_privs};
+    pub use crate::sys::{
+        Errno, landlock_version, load_filter, new_user_namespace, pidfd_open, set_no_new_privs, sock_filter,
+    };
 }

@@ -485,6 +485,10 @@ signal
 ended the program
 .PP
 .B sbx check
+tries each call and each namespace that a sandbox takes, and starts one, so that it cannot say anything else than a run would.
+It names the cause of what is refused (a kernel without a call, the seccomp filter or the masked /proc of a container, a chroot, a
+setting, another sandbox around sbx), the fix, and the flags that run without it; a start that fails says the same.
+.B sbx check
 and
 .B sbx profile check
 exit with 1 if something is wrong with what they check; a grant of a profile is no error without

@@ -197,10 +197,10 @@ fn sandboxed(mut options: Options, report: &mut Report, known: &mut Known) -> Re
             // The kernel refused: the host's settings tell why.
             let facts = facts.with_settings();
             match plan::plan(sandbox, &facts) {
-                Ok(_) => Err(plan::explain(error, &facts)),
+                Ok(_) => Err(launch::explain(error, plan, &facts)),
                 Err(why) => Err(Error { cause: error.cause, ..why }),
             }
         }
-        other => other,
+        other => other.map_err(|error| launch::explain(error, plan, &facts)),
     }
 }

@@ -1,8 +1,8 @@
 //! Tests one ability of the host in a child that does nothing else.
 
-use crate::sys::{self, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, Errno};
+use crate::sys::{self, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, Errno, NeededCall};
 use std::ffi::CStr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// An ability of the host, tested in a new user namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,18 @@ pub enum Trial {
     Overlay,
     /// Making a FUSE filesystem for a descriptor of /dev/fuse.
     Fuse,
+    /// Mounting something in the tree.
+    Attach,
+    /// Making a mount the root, and letting the old root go.
+    Root,
+    /// Setting the host name of a new uts namespace.
+    Hostname,
+    /// Forbidding user namespaces in the new one.
+    LimitNested,
+    /// Bringing up the loopback interface of a new network namespace.
+    Loopback,
+    /// A call without which there are no sandboxes, with arguments that no kernel takes.
+    Call(&'static NeededCall),
 }
 
 /// Runs the test and exits: the exit status is 0, or the errno of the call that failed. For the child.
@@ -35,15 +47,17 @@ pub fn attempt(trial: Trial, maps: &(Vec<u8>, Vec<u8>)) -> ! {
 }
 
 fn tried(trial: Trial, (uids, gids): &(Vec<u8>, Vec<u8>)) -> sys::Result<()> {
-    if trial == Trial::Enter {
-        return Ok(());
+    match trial {
+        Trial::Enter => return Ok(()),
+        Trial::Call(call) => return call.attempt(),
+        _ => {}
     }
     sys::write_file(c"/proc/self/setgroups", b"deny")?;
     sys::write_file(c"/proc/self/uid_map", uids)?;
     sys::write_file(c"/proc/self/gid_map", gids)?;
     let safe = ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC;
     match trial {
-        Trial::Enter | Trial::Map => Ok(()),
+        Trial::Enter | Trial::Map | Trial::Call(_) => Ok(()),
         Trial::Tmpfs => sys::new_filesystem(c"tmpfs", &[], safe).map(drop),
         Trial::Proc => sys::new_filesystem(c"proc", &[], safe).map(drop),
         Trial::Devpts => sys::new_filesystem(c"devpts", &[], ATTR_NOSUID | ATTR_NOEXEC).map(drop),
@@ -53,7 +67,28 @@ fn tried(trial: Trial, (uids, gids): &(Vec<u8>, Vec<u8>)) -> sys::Result<()> {
         }
         Trial::Overlay => overlay(),
         Trial::Fuse => fuse(uids, gids),
+        Trial::Attach => attached().map(drop),
+        Trial::Root => root(),
+        Trial::Hostname => sys::set_hostname(c"sandbox"),
+        Trial::LimitNested => sys::write_file(c"/proc/sys/user/max_user_namespaces", b"0"),
+        Trial::Loopback => sys::loopback_up(),
     }
+}
+
+/// A new tmpfs that is mounted in the tree, where [`Memory`](super::memory::Memory) has its own.
+fn attached() -> sys::Result<OwnedFd> {
+    let proc = sys::openat(sys::cwd(), c"/proc/self", libc::O_PATH | libc::O_DIRECTORY, 0)?;
+    let tmpfs = sys::new_filesystem(c"tmpfs", &[], ATTR_NOSUID)?;
+    sys::attach_at(tmpfs.as_fd(), proc.as_fd(), c"task")?;
+    Ok(tmpfs)
+}
+
+fn root() -> sys::Result<()> {
+    let tmpfs = attached()?;
+    sys::mkdirat(tmpfs.as_fd(), c"root", 0o755)?;
+    let root = sys::clone_tree(tmpfs.as_fd(), c"root", false)?;
+    sys::attach_at(root.as_fd(), tmpfs.as_fd(), c"root")?;
+    sys::enter_root(root.as_fd())
 }
 
 fn overlay() -> sys::Result<()> {

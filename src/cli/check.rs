@@ -1,12 +1,13 @@
 //! `sbx check`: tries what this host and this user can do, and prints the cause and the fix of each blocker.
 
-use super::{args, layers, output};
-use crate::child::Trial;
+use super::{args, layers, output, run};
 use crate::error::Result;
+use crate::exit;
 use crate::host::{self, Facts, Helpers};
-use crate::spec::{Namespace, Process, Sandbox, User};
+use crate::launch::{self, Ability, Blocker, Status};
+use crate::plan::{self, Plan};
+use crate::spec::{Process, Sandbox, Tty, User};
 use crate::sys::{self, Errno};
-use crate::{launch, plan};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -52,9 +53,15 @@ pub(super) fn main(args: &args::Check) -> Result<u8> {
     let facts = host::probe(&range, caller.env.clone(), caller.cwd.clone(), caller.accounts.clone()).with_settings();
     let mut rows = Vec::new();
     kernel(&facts, &mut rows);
-    let usable = namespaces(&facts, &mut rows);
-    if usable {
-        filesystems(&mut rows);
+    let (plan, started) = start(&caller);
+    abilities(plan.as_ref(), &facts, started.is_ok(), &mut rows);
+    match started {
+        Ok(()) => rows.push(Row::ok("start", "a sandbox was started and has ended")),
+        // What stands above says why, and how to mend it.
+        Err(error) if rows.iter().any(|row| row.state == "no") => {
+            rows.push(Row::bad("start", true, error.message, false, ""));
+        }
+        Err(error) => rows.push(Row::bad("start", true, error.message, false, error.hints.join("; "))),
     }
     ids(&facts, &mut rows);
     devices(&mut rows);
@@ -102,105 +109,56 @@ fn report(what: &str, rows: &[Row], json: bool) -> Result<u8> {
 }
 
 fn kernel(facts: &Facts, rows: &mut Vec<Row>) {
-    let settings = facts.settings.clone().unwrap_or_default();
     let (major, minor) = facts.kernel;
     let version = format!("{major}.{minor}");
-    if facts.kernel < plan::KERNEL_FLOOR {
+    if facts.kernel < plan::KERNEL_FLOOR && facts.kernel != (0, 0) {
         let detail = format!("{version} lacks mount_setattr(2), which came with 5.12");
         rows.push(Row::bad("kernel", true, detail, true, "run a newer kernel; Debian 12 has 6.1"));
     } else {
         rows.push(Row::ok("kernel", version));
     }
-    let mut setting = |name: &str, blocks: bool, value: Option<u64>, fix: &str| {
-        if let (true, Some(value)) = (blocks, value) {
-            rows.push(Row::bad(name.rsplit('.').next().unwrap_or(name), true, format!("{name} = {value}"), true, fix));
-        }
+}
+
+/// Starts the sandbox of the command `sbx -- true`: the rows can agree with a run only if this is one. Gives its plan, if it
+/// can be planned, and whether it ran.
+fn start(caller: &layers::Caller) -> (Option<Plan>, Result<()>) {
+    let program = ["true".into()];
+    let planned = run::own_descriptors()
+        .and_then(|()| layers::sandbox(&args::Sandbox::default(), &program, caller))
+        .and_then(|(mut sandbox, facts)| {
+            // Nothing is typed for it, and nothing is read.
+            sandbox.process.tty = Tty::None;
+            plan::plan(&sandbox, &facts.with_settings())
+        });
+    let plan = match planned {
+        Ok(plan) => plan,
+        Err(error) => return (None, Err(error)),
     };
-    let zero = |value: Option<u64>| value == Some(0);
-    setting(
-        "user.max_user_namespaces",
-        zero(settings.max_user_namespaces),
-        settings.max_user_namespaces,
-        "sysctl -w user.max_user_namespaces=15000",
-    );
-    if facts.uid != 0 {
-        setting(
-            "kernel.unprivileged_userns_clone",
-            zero(settings.unprivileged_userns_clone),
-            settings.unprivileged_userns_clone,
-            "sysctl -w kernel.unprivileged_userns_clone=1",
-        );
-    }
+    // A check changes nothing on the host.
+    let ran = if plan.view.create.is_empty() && plan.view.union.is_none() {
+        launch::run(&plan, &mut Status { quiet: true, ..Status::default() }).map(drop)
+    } else {
+        Ok(())
+    };
+    let ran = match ran {
+        // All but the program is there.
+        Err(error) if error.status == exit::NOT_FOUND => Ok(()),
+        other => other,
+    };
+    (Some(plan), ran)
 }
 
-/// Tries each kind of namespace; returns whether user namespaces work at all.
-fn namespaces(facts: &Facts, rows: &mut Vec<Row>) -> bool {
-    let user = launch::try_out(Trial::Map, &[]);
-    match user {
-        Ok(()) => rows.push(Row::ok("user, mount", "namespaces made and ids mapped")),
-        Err(errno) => {
-            let apparmor = facts.settings.as_ref().is_some_and(|settings| settings.apparmor_restrict_userns == Some(1));
-            let fix = if apparmor {
-                plan::APPARMOR
-            } else {
-                "see the settings above; in a container, allow clone3 and unshare in its seccomp filter"
-            };
-            let cause = if apparmor { "kernel.apparmor_restrict_unprivileged_userns = 1: " } else { "" };
-            rows.push(Row::bad("user, mount", true, format!("{cause}{errno}"), true, fix));
-        }
-    }
-    if user.is_err() {
-        // The other kinds need a user namespace, and would fail in the same way.
-        return false;
-    }
-    for namespace in Namespace::ALL {
-        let word = namespace.word();
-        match launch::try_out(Trial::Enter, &[namespace]) {
-            Ok(()) => rows.push(Row::ok(word, "namespace made")),
-            Err(errno) => {
-                let flag =
-                    if namespace == Namespace::Net { "--net host".to_owned() } else { format!("--share {word}") };
-                let (root, fix) = match errno.0 {
-                    libc::ENOSPC => (true, format!("sysctl -w user.max_{word}_namespaces=15000; {flag} runs without")),
-                    _ => (false, format!("{flag} runs without; a kernel that has it mends it")),
-                };
-                rows.push(Row::bad(word, namespace != Namespace::Time, errno.to_string(), root, fix));
+/// Adds a row for each ability of the host that sandboxes take. One that is missing is no blocker where a sandbox can be
+/// `started` without it.
+fn abilities(plan: Option<&Plan>, facts: &Facts, started: bool, rows: &mut Vec<Row>) {
+    for Ability { name, needed, tried } in launch::abilities(plan, facts) {
+        rows.push(match tried {
+            Ok(done) => Row::ok(name, done),
+            Err(Blocker { why, fix, root, without }) => {
+                let fix = without.map_or_else(|| fix.clone(), |flags| format!("{fix}; {flags} runs without"));
+                Row::bad(name, needed && !started, why, root, fix)
             }
-        }
-    }
-    true
-}
-
-fn filesystems(rows: &mut Vec<Row>) {
-    let pid = [Namespace::Pid];
-    for (name, trial, needed, fix) in [
-        (
-            "tmpfs",
-            Trial::Tmpfs,
-            true,
-            "allow mounts in user namespaces (the container's seccomp filter or AppArmor profile)",
-        ),
-        (
-            "bind",
-            Trial::Bind,
-            true,
-            "allow mounts in user namespaces (the container's seccomp filter or AppArmor profile)",
-        ),
-        ("devpts", Trial::Devpts, true, "a kernel with CONFIG_UNIX98_PTYS; allow mounts in user namespaces"),
-        (
-            "proc",
-            Trial::Proc,
-            true,
-            "parts of the host's /proc are covered (a container): --mask /proc, or --share pid, runs without",
-        ),
-        ("overlay", Trial::Overlay, false, "a kernel of 5.11 or newer with CONFIG_OVERLAY_FS (modprobe overlay)"),
-        ("fuse", Trial::Fuse, false, "chmod 0666 /dev/fuse (as udev does), modprobe fuse"),
-    ] {
-        // Mounting procfs needs a pid namespace; the others do not.
-        match launch::try_out(trial, if trial == Trial::Proc { &pid[..] } else { &[] }) {
-            Ok(()) => rows.push(Row::ok(name, "mounted")),
-            Err(errno) => rows.push(Row::bad(name, needed, errno.to_string(), trial != Trial::Proc, fix)),
-        }
+        });
     }
 }
 
@@ -265,18 +223,18 @@ fn one_profile(profile: &str, json: bool, caller: &layers::Caller) -> Result<u8>
         sandbox.process.args = vec!["true".into()];
     }
     let mut rows = Vec::new();
-    match plan::plan(&sandbox, &facts.with_settings()) {
+    let facts = facts.with_settings();
+    match plan::plan(&sandbox, &facts) {
         Ok(plan) => {
             for note in &plan.notes {
                 rows.push(Row::bad("note", false, note.to_string(), false, ""));
             }
-            let all: Vec<_> = plan.namespaces.private.iter().copied().collect();
-            let tried = launch::try_out(Trial::Map, &all);
-            match tried {
-                Ok(()) => rows.push(Row::ok(profile, "its namespaces can be made, and all that it asks for is there")),
-                Err(errno) => {
-                    rows.push(Row::bad(profile, true, format!("namespaces: {errno}"), false, "see `sbx check`"))
-                }
+            let mut tried = Vec::new();
+            abilities(Some(&plan), &facts, false, &mut tried);
+            tried.retain(|row| row.state == "no");
+            match tried.is_empty() {
+                true => rows.push(Row::ok(profile, "its sandbox can be made, and all that it asks for is there")),
+                false => rows.extend(tried),
             }
         }
         Err(error) => {

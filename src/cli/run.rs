@@ -50,14 +50,14 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
             let facts = facts.clone().with_settings();
             let again = plan::plan(sandbox, &facts)?;
             if again == *plan {
-                return Err(plan::explain(error, &facts));
+                return Err(launch::explain(error, &plan, &facts));
             }
             tell(again.notes.get(plan.notes.len()..).unwrap_or_default(), status);
             *plan = again;
             promise(status, sandbox, &plan)?;
-            launch::run(&plan, status)?
+            launch::run(&plan, status).map_err(|error| launch::explain(error, &plan, &facts))?
         }
-        other => other?,
+        other => other.map_err(|error| launch::explain(error, &plan, facts))?,
     };
     if outcome == Outcome::TimedOut {
         let time = plan.process.timeout.map_or_else(String::new, |time| humantime::format_duration(time).to_string());
@@ -198,8 +198,8 @@ fn is_of_32_bits(plan: &plan::Plan) -> bool {
     head.starts_with(b"\x7fELF\x01") && head.get(18..) == Some(&[3, 0])
 }
 
-/// Checks the descriptors that flags name, opens missing standard streams, and marks all others close-on-exec.
-fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
+/// Opens missing standard streams, and marks all other descriptors close-on-exec.
+pub(super) fn own_descriptors() -> Result<()> {
     // A missing standard stream would hand its number to the next file that is opened.
     for (number, stream) in sys::STREAMS.into_iter().enumerate() {
         if stream.flags().is_err() {
@@ -213,13 +213,18 @@ fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
             opened.map_err(|errno| Error::new(format!("cannot open /dev/null for stream {number}: {errno}")))?;
         }
     }
+    sys::cloexec_range(3, u32::MAX).map_err(|errno| Error::call("close_range", errno))
+}
+
+/// Checks the descriptors that flags name, opens missing standard streams, and marks all others close-on-exec.
+fn descriptors(args: &args::Run, status: &mut Status) -> Result<()> {
     for fd in &args.sandbox.keep_fd {
         if UnownedFd::new(*fd).flags().is_err() {
             return Err(Error::new(format!("--keep-fd {fd}: there is no such descriptor"))
                 .hint(format!("open it before: sbx --keep-fd {fd} ... {fd}<FILE")));
         }
     }
-    sys::cloexec_range(3, u32::MAX).map_err(|errno| Error::call("close_range", errno))?;
+    own_descriptors()?;
     if let Some(fd) = args.status_fd {
         let adopted = receipt::taken(fd);
         let adopted = adopted.map_err(|_| {

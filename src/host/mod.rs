@@ -47,11 +47,14 @@ pub struct Facts {
     pub capabilities: u64,
     /// User ids and group ids that exist in the caller's user namespace, for root: from /proc/self/uid_map and gid_map.
     pub own_ids: (Vec<Range>, Vec<Range>),
+    /// Whether the caller's user namespace denies setgroups(2), for root: user_namespaces(7).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_groups: bool,
     /// The caller's supplementary groups without `gid`.
     pub groups: Vec<u32>,
     /// The launcher's process id, if a helper in a sandbox of its own needs a name by it; else 0.
     pub pid: u32,
-    /// Version of the kernel, major and minor: uname(2).
+    /// Version of the kernel, major and minor: uname(2). (0, 0) if a filter refuses to tell.
     pub kernel: (u32, u32),
     /// Kernel settings that may prevent a sandbox; `None` if they were not read.
     pub settings: Option<Settings>,
@@ -207,7 +210,7 @@ pub fn probe_bare(sandbox: &Sandbox, cwd: PathBuf, home: PathBuf) -> Facts {
         uid,
         gid,
         capabilities: crate::sys::effective_capabilities().unwrap_or(0),
-        kernel: kernel_version(),
+        kernel: crate::sys::kernel_version(),
         cwd,
         home,
         absent,
@@ -265,7 +268,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         union.directories_above_mounts(sandbox).for_each(|dir| paths.record_entries(dir));
     }
     let rlimits = rlimits::of(|name| name == "fsize" || sandbox.rlimits.iter().any(|limit| limit.name == name));
-    let kernel = kernel_version();
+    let kernel = crate::sys::kernel_version();
     // What is not UTF-8 in these files can only be a comment.
     let names = |file: &str| match sandbox.network {
         Network::Host => std::fs::read(file).ok().map(|text| String::from_utf8_lossy(&text).into_owned()),
@@ -280,6 +283,8 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         gid,
         capabilities: crate::sys::effective_capabilities().unwrap_or(0),
         own_ids: (own_ids("/proc/self/uid_map"), own_ids("/proc/self/gid_map")),
+        keeps_groups: uid == 0
+            && std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() == "deny"),
         groups: crate::sys::groups().into_iter().filter(|group| *group != gid).collect(),
         kernel,
         settings: None,
@@ -312,13 +317,6 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         union,
         absent: BTreeMap::new(),
     }
-}
-
-/// Major and minor number of the running kernel.
-pub fn kernel_version() -> (u32, u32) {
-    let release = crate::sys::release();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok());
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 fn namespaces() -> Vec<String> {

@@ -1,5 +1,6 @@
 //! The launcher: carries out a plan from outside of the sandbox. [`start`] shows the whole sequence.
 
+mod abilities;
 mod born;
 mod caller;
 mod cgroup;
@@ -34,6 +35,7 @@ mod wayland;
 mod wording;
 mod worker;
 
+pub use abilities::{Ability, Blocker, abilities, explain};
 pub use cgroup::figures::Figures;
 pub use cgroup::victims::Victim;
 pub use events::Events;
@@ -41,7 +43,7 @@ pub use outcome::Outcome;
 pub use receipt_file::ReceiptFile;
 pub use running::Running;
 pub use status::{ReceiptTarget, Status, Told};
-pub use trial::try_out;
+pub use trial::{Refusal, try_out};
 pub use uppers::discard;
 pub use worker::within;
 

@@ -8,28 +8,35 @@ use crate::sys::{self, Errno};
 use std::path::Path;
 
 /// The first process, or one of its namespaces, could not be made.
-pub(super) fn clone(plan: &Plan, call: &str, errno: Errno) -> Error {
+pub(super) fn clone(plan: &Plan, call: &'static str, errno: Errno) -> Error {
     let names: Vec<_> = plan.namespaces.private.iter().map(|ns| ns.word()).collect();
     let message = format!("cannot create namespaces (user mount {}): {call}: {errno}", names.join(" "));
-    let cause = Cause { part: Part::Clone, call: "clone3", errno, found: None };
+    let cause = Cause { part: Part::Clone, call, errno, found: None };
     let error = Error::new(message).refused().cause(cause);
     match errno.0 {
-        libc::EPERM => error.hint(
-            "user namespaces are switched off for this user: `sbx check` names the setting; inside a container, \
-             its seccomp filter must allow clone3 with CLONE_NEWUSER",
-        ),
+        libc::EPERM => error.hint("`sbx check` names what forbids it"),
         libc::ENOSPC | libc::EUSERS => {
             error.hint("the limit in /proc/sys/user/max_*_namespaces is reached, or namespaces are nested 32 deep")
         }
         libc::EMFILE | libc::ENFILE => error.hint(DESCRIPTORS),
         libc::EAGAIN => error.hint("the limit of processes is reached: `ulimit -u`, or pids.max of the cgroup"),
-        libc::ENOSYS => error.hint("a seccomp filter around sbx hides clone3(2); allow it there"),
         libc::ENODEV if plan.resources.cgroup.is_some() => {
             error.hint("the sandbox's cgroup was removed meanwhile: start it again")
         }
         libc::EINVAL => error.hint("this kernel lacks one of these namespaces: `sbx check` tries each"),
         _ => error,
     }
+}
+
+/// What a filter ended a process for.
+pub(super) const FILTERED: &str = "a call that a filter ends processes for";
+
+/// A seccomp filter around sbx has ended the first process (SIGSYS) for one of its calls.
+pub(super) fn filtered() -> Error {
+    let cause = Cause { part: Part::Setup, call: FILTERED, errno: Errno(libc::ENOSYS), found: None };
+    Error::new("a seccomp filter around sbx ended the sandbox's first process (SIGSYS)")
+        .cause(cause)
+        .hint("`sbx check` names the call that the filter does not allow")
 }
 
 /// The namespace of the option `--what` could not be joined.
@@ -63,7 +70,10 @@ pub(super) fn failure(
         Place::Exec => Part::Exec,
     };
     let cause = Cause { part, call: call.name(), errno, found };
-    let error = words(plan, prepared, place, call, errno);
+    let mut error = words(plan, prepared, place, call, errno);
+    // What the kernel says of a call as a whole is for the host to explain, not for the profile.
+    let hosts = matches!(errno.0, libc::ENOSYS | libc::EPERM) || call == Call::WriteMaxUserns;
+    error.refused |= hosts && !matches!(place, Place::Cwd | Place::Exec | Place::Lock(_));
     if error.cause.is_some() { error } else { error.cause(cause) }
 }
 

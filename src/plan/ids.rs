@@ -103,7 +103,8 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
         }
     };
     let writer = if facts.maps_ids() { Writer::Launcher } else { Writer::Child };
-    if !facts.maps_ids() && !facts.groups.is_empty() && sandbox.process.user != User::Own {
+    let kept = !facts.maps_ids() && sandbox.process.user != User::Own || facts.maps_ids() && facts.keeps_groups;
+    if kept && !facts.groups.is_empty() {
         notes.push(Note::SupplementaryGroups(facts.groups.clone()));
     }
     Ok(IdPlan {
@@ -111,7 +112,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
         gid,
         uid_map: one(uid, facts.uid),
         gid_map: one(gid, facts.gid),
-        drop_groups: writer == Writer::Launcher,
+        drop_groups: writer == Writer::Launcher && !facts.keeps_groups,
         writer,
     })
 }
@@ -129,7 +130,14 @@ fn range(sandbox: &Sandbox, facts: &Facts) -> Result<IdPlan> {
                 .collect()
         };
         let (uid_map, gid_map) = (all(&facts.own_ids.0), all(&facts.own_ids.1));
-        return Ok(IdPlan { uid: 0, gid: 0, uid_map, gid_map, writer: Writer::Launcher, drop_groups: true });
+        return Ok(IdPlan {
+            uid: 0,
+            gid: 0,
+            uid_map,
+            gid_map,
+            writer: Writer::Launcher,
+            drop_groups: !facts.keeps_groups,
+        });
     }
     for (file, ranges) in [("/etc/subuid", &facts.subuid), ("/etc/subgid", &facts.subgid)] {
         if ranges.is_empty() {

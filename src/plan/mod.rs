@@ -69,7 +69,7 @@ pub use portal_caller::PortalCaller;
 pub use process::ProcessPlan;
 pub use receipt::{Enforced, Extent, Receipt, receipt};
 pub use render::text;
-pub use requirements::{APPARMOR, KERNEL_FLOOR, explain};
+pub use requirements::{APPARMOR, KERNEL_FLOOR};
 pub use resources::ResourcePlan;
 pub use setting::Setting;
 pub use summary::summary;

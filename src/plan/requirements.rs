@@ -14,7 +14,7 @@ pub const KERNEL_FLOOR: (u32, u32) = (5, 12);
 ///
 /// What the host lacks or forbids, with the fix.
 pub(super) fn check(facts: &Facts) -> Result<()> {
-    if facts.kernel < KERNEL_FLOOR {
+    if facts.kernel < KERNEL_FLOOR && facts.kernel != (0, 0) {
         let (major, minor) = facts.kernel;
         let message = format!("Linux {major}.{minor} is too old: mount_setattr(2) came with 5.12");
         return Err(Error::new(message).hint("run a newer kernel; Debian 12 has 6.1"));
@@ -43,7 +43,9 @@ pub(super) fn check(facts: &Facts) -> Result<()> {
 
 /// The namespaces of `wanted` that this host's kernel lacks or whose number is limited to 0.
 pub(super) fn missing(facts: &Facts, wanted: &BTreeSet<Namespace>) -> Vec<Namespace> {
-    let Some(settings) = &facts.settings else { return Vec::new() };
+    // Without /proc nothing is known.
+    let known = facts.settings.as_ref().filter(|settings| !settings.namespaces.is_empty());
+    let Some(settings) = known else { return Vec::new() };
     let there = |namespace: &Namespace| {
         let none = settings.exhausted.iter().any(|name| name == namespace.word());
         !none && settings.namespaces.iter().any(|name| name == namespace.word())
@@ -54,13 +56,3 @@ pub(super) fn missing(facts: &Facts, wanted: &BTreeSet<Namespace>) -> Vec<Namesp
 /// The hint on how to give sbx user namespaces where AppArmor restricts them.
 pub const APPARMOR: &str =
     "as root, give sbx a profile: `profile sbx /usr/bin/sbx flags=(unconfined) { userns, }` in /etc/apparmor.d/sbx";
-
-/// Adds a hint to the kernel's refusal if a setting of the host explains it.
-pub fn explain(error: Error, facts: &Facts) -> Error {
-    match &facts.settings {
-        Some(settings) if facts.uid != 0 && settings.apparmor_restrict_userns == Some(1) => error.hint(format!(
-            "kernel.apparmor_restrict_unprivileged_userns is 1, which takes away rights in user namespaces: {APPARMOR}"
-        )),
-        _ => error,
-    }
-}

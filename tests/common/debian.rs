@@ -82,6 +82,7 @@ pub fn debian() -> Facts {
         gid: 1000,
         capabilities: 0,
         own_ids: (Vec::new(), Vec::new()),
+        keeps_groups: false,
         groups: vec![27],
         pid: 4242,
         kernel: (6, 1),

@@ -7,6 +7,7 @@ use crate::launch::events::Events;
 use crate::launch::inherited;
 use crate::launch::outcome::Outcome;
 use crate::launch::uppers::Uppers;
+use crate::launch::wording;
 use crate::sys::{self, Waited};
 
 impl Supervisor<'_> {
@@ -59,6 +60,8 @@ impl Supervisor<'_> {
             (Some(outcome), _) => outcome,
             (None, Some(Waited::Exited(status))) if !init => Outcome::Exited(status),
             (None, Some(Waited::Signaled(signal))) if !init => Outcome::Signaled(signal),
+            // The program cannot have done it: its filters are not those of PID 1.
+            (None, Some(Waited::Signaled(libc::SIGSYS))) => return Err(wording::filtered()),
             (None, _) => Outcome::Killed,
         })
     }

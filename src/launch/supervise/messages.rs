@@ -8,7 +8,7 @@ use crate::launch::message::{Received, receive};
 use crate::launch::outcome::Outcome;
 use crate::launch::uppers::Uppers;
 use crate::launch::{terminal, wording};
-use crate::sys;
+use crate::sys::{self, Waited};
 use std::os::fd::AsFd;
 use std::time::Instant;
 
@@ -87,7 +87,10 @@ impl Supervisor<'_> {
     /// The first process has closed its socket: it has ended, or has become the program.
     fn on_last_message(&mut self, status: &mut dyn Events) -> Result<()> {
         if self.state == State::SettingUp {
-            return Err(Error::new("the sandbox ended before it was set up").hint("it may have been killed"));
+            return Err(match self.sandbox.first.wait() {
+                Ok(Waited::Signaled(libc::SIGSYS)) => wording::filtered(),
+                _ => Error::new("the sandbox ended before it was set up").hint("it may have been killed"),
+            });
         }
         if self.sandbox.given.process.init || self.state != State::Starting || self.outcome.is_some() {
             self.state = State::Over;
