@@ -41,7 +41,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -s e -l env -d 'Set an environment
 complete -c sbx -n "__fish_sbx_needs_command" -l net -d 'Network: none or host' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
-complete -c sbx -n "__fish_sbx_needs_command" -s u -l user -d 'User and group ids inside: self, root, UID:GID, or range' -r
+complete -c sbx -n "__fish_sbx_needs_command" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
 complete -c sbx -n "__fish_sbx_needs_command" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_needs_command" -l hostname -d 'Host name inside' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
@@ -90,7 +90,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -s e -l env -d 'Set an envi
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l net -d 'Network: none or host' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -s u -l user -d 'User and group ids inside: self, root, UID:GID, or range' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l hostname -d 'Host name inside' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
@@ -125,7 +125,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -s e -l env -d 'Set an env
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l net -d 'Network: none or host' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -s u -l user -d 'User and group ids inside: self, root, UID:GID, or range' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hostname -d 'Host name inside' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
@@ -185,7 +185,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s e -l env -d 'Set an
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l net -d 'Network: none or host' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s u -l user -d 'User and group ids inside: self, root, UID:GID, or range' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l hostname -d 'Host name inside' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r

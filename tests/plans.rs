@@ -147,6 +147,18 @@ fn plans_on_other_hosts_differ_where_they_should() {
     insta::assert_snapshot!("other-hosts", out);
 }
 
+#[test]
+fn the_callers_ids_are_kept_between_subordinate_ones() {
+    let keep = "process.user = \"keep-id\"\n";
+    let plan = planned("default", keep, &debian());
+    for line in ["user 1000 group 1000", "0 100000 1000, 1000 1000 1, 1001 101000 64536", "/usr/bin/newuidmap"] {
+        assert!(plan.contains(line), "{line}: {plan}");
+    }
+    let facts = Facts { subgid: Vec::new(), ..debian() };
+    let error = planned("default", keep, &facts);
+    assert!(error.contains("user `keep-id` needs subordinate ids, and /etc/subgid has none"), "{error}");
+}
+
 /// Files that only root may read are masked if the caller may read them, and otherwise left to their own permissions.
 #[test]
 fn nothing_is_mounted_over_what_the_user_may_not_open() {

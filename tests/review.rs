@@ -208,6 +208,7 @@ fn every_way_out_is_found_where_it_is_written() {
         ("[filesystem]\nroot = \"dir:/srv\"", Note, "/srv is readable at /"),
         ("[process]\nuser = \"root\"", Note, "id 0"),
         ("[process]\nuser = \"range\"", Weakens, "all subordinate ids"),
+        ("[process]\nuser = \"keep-id\"", Weakens, "all subordinate ids"),
         ("[process]\ntty = \"inherit\"", Weakens, "the caller's terminal"),
         ("[process]\ntty = \"none\"", Weakens, "the caller's terminal as a stream"),
         ("[process]\nenv_pass = [\"*\"]", Weakens, "the caller's whole environment"),

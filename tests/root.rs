@@ -181,7 +181,7 @@ fn what_root_hands_over_as_a_stream_keeps_its_permissions() {
             assert_eq!(mode(&null), 0o666, "{setting}");
         }
     }
-    for user in ["self", "1234:1234", "range"] {
+    for user in ["self", "1234:1234", "range", "keep-id"] {
         let script = "cat; chmod 666 /proc/self/fd/0; echo x > /proc/self/fd/0";
         let mut command = place.command();
         command.args(["--user", user, "--set", "security.seccomp=off", "--", "sh", "-c", script]);

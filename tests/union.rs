@@ -250,7 +250,7 @@ fn a_kept_layer_is_one_of_the_same_directory_and_the_same_ids() {
     let error = place.sh(&["--overlay", ".", "--from", &from, "--upper", "keep:one"], "true").failed(125);
     assert!(error.contains("and is now to lie over"), "{error}");
     let error = place.sh(&["--overlay", ".", "--upper", "keep:one", "--user", "root"], "true").failed(125);
-    assert!(error.contains("of a sandbox with other ids"), "{error}");
+    assert!(error.contains("of a sandbox with other ids") && error.contains("(--user self)"), "{error}");
     // Nothing is kept of a program that never ran.
     place.run(&["--overlay", ".", "--upper", "keep:three", "--", "no-such-program"]).failed(127);
     assert!(!store(&place).join("three").exists());

@@ -232,7 +232,7 @@ pub struct Sandbox {
     /// Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev
     #[arg(long, value_name = "CLASS|PATH")]
     pub device: Vec<OsString>,
-    /// User and group ids inside: self, root, UID:GID, or range
+    /// User and group ids inside: self, root, UID:GID, keep-id, or range
     #[arg(short, long, value_name = "USER")]
     pub user: Option<OsString>,
     /// Directory to start in

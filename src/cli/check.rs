@@ -197,8 +197,8 @@ fn cgroup(facts: &Facts, rows: &mut Vec<Row>) {
 
 fn helpers(facts: &Facts, rows: &mut Vec<Row>) {
     let names = [
-        ("newuidmap", "uidmap", "user `range`"),
-        ("newgidmap", "uidmap", "user `range`"),
+        ("newuidmap", "uidmap", "user `range` or `keep-id`"),
+        ("newgidmap", "uidmap", "user `range` or `keep-id`"),
         ("xdg-dbus-proxy", "xdg-dbus-proxy", "a filtered session bus"),
     ];
     let path = facts.env.get("PATH").map_or("", String::as_str);

@@ -30,7 +30,7 @@ pub use sound::SoundFacts;
 pub use union::{StoreFilesystem, UnionFacts};
 pub use vars::{home, vars};
 
-use crate::spec::{BusPolicy, Make, Namespace, Network, Requirement, Rlimits, Root, Sandbox, Source, Upper, User, X11};
+use crate::spec::{BusPolicy, Make, Namespace, Network, Requirement, Rlimits, Root, Sandbox, Source, Upper, X11};
 use paths::Homes;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -236,12 +236,13 @@ pub fn has_user_namespaces() -> bool {
 pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, accounts: Vec<Account>) -> Facts {
     let (uid, gid) = crate::sys::ids();
     let name = vars::own_accounts(&accounts, uid).next().map(|account| account.name.clone());
-    let ranges = |file: &str| match sandbox.process.user {
-        User::Range => accounts::ranges(Path::new(file), name.as_deref(), uid),
-        _ => Vec::new(),
+    let subordinate = sandbox.process.user.takes_subordinate_ids();
+    let ranges = |file: &str| match subordinate {
+        true => accounts::ranges(Path::new(file), name.as_deref(), uid),
+        false => Vec::new(),
     };
     let mut wanted = Vec::new();
-    if sandbox.process.user == User::Range {
+    if subordinate {
         wanted.extend(["newuidmap", "newgidmap"]);
     }
     if sandbox.session_bus.policy == BusPolicy::Filter {
@@ -274,9 +275,9 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         Network::Host => std::fs::read(file).ok().map(|text| String::from_utf8_lossy(&text).into_owned()),
         Network::None => None,
     };
-    let own_ids = |file: &str| match sandbox.process.user {
-        User::Range if uid == 0 => accounts::own_ranges(Path::new(file)),
-        _ => Vec::new(),
+    let own_ids = |file: &str| match subordinate && uid == 0 {
+        true => accounts::own_ranges(Path::new(file)),
+        false => Vec::new(),
     };
     Facts {
         uid,

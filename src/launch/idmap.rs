@@ -3,7 +3,6 @@
 use super::helpers;
 use crate::error::{Error, Result};
 use crate::plan::{IdMapping, IdPlan, Writer};
-use std::path::Path;
 
 pub(super) fn write(ids: &IdPlan, pid: i32) -> Result<()> {
     match &ids.writer {
@@ -20,17 +19,24 @@ pub(super) fn write(ids: &IdPlan, pid: i32) -> Result<()> {
             Ok(())
         }
         Writer::Helpers { newuidmap, newgidmap } => {
-            run(newuidmap, pid, &ids.uid_map, "/etc/subuid")?;
-            run(newgidmap, pid, &ids.gid_map, "/etc/subgid")
+            let runs = [(newuidmap, &ids.uid_map), (newgidmap, &ids.gid_map)]
+                .map(|(program, map)| (program.as_path(), arguments(pid, map)));
+            // Both at once: they take longer than the rest of a start.
+            let ended = helpers::complete(&runs);
+            for (((program, args), ended), file) in runs.iter().zip(ended).zip(["/etc/subuid", "/etc/subgid"]) {
+                ended.map_err(|why| {
+                    Error::new(format!("{} {}: {why}", program.display(), args.join(" "))).hint(format!(
+                        "the ranges of {file} must allow this map, and the program must be set-user-id root or have cap_setuid, cap_setgid"
+                    ))
+                })?;
+            }
+            Ok(())
         }
     }
 }
 
-fn run(program: &Path, pid: i32, map: &[IdMapping], file: &str) -> Result<()> {
+/// Arguments of newuidmap(1) and newgidmap(1).
+fn arguments(pid: i32, map: &[IdMapping]) -> Vec<String> {
     let numbers = map.iter().flat_map(|e| [e.inside, e.outside, e.count]).map(|n| n.to_string());
-    let args: Vec<String> = std::iter::once(pid.to_string()).chain(numbers).collect();
-    helpers::complete(program, &args).map_err(|why| {
-        Error::new(format!("{} {}: {why}", program.display(), args.join(" ")))
-            .hint(format!("the ranges of {file} must allow this map, and the program must be set-user-id root or have cap_setuid, cap_setgid"))
-    })
+    std::iter::once(pid.to_string()).chain(numbers).collect()
 }

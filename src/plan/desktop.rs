@@ -27,7 +27,7 @@ pub(super) fn plan(
 ) -> Result<DesktopPlan> {
     let mut plan = DesktopPlan::default();
     let uid = match sandbox.process.user {
-        crate::spec::User::Own => facts.uid,
+        crate::spec::User::Own | crate::spec::User::KeepId => facts.uid,
         crate::spec::User::Ids { uid, .. } | crate::spec::User::Single { uid, .. } => uid,
         crate::spec::User::Range => 0,
     };

@@ -96,7 +96,8 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
     let (uid, gid) = match sandbox.process.user {
         User::Own => (facts.uid, facts.gid),
         User::Ids { uid, gid } => (uid, gid),
-        User::Range => return range(sandbox, facts),
+        User::Range => return range(sandbox, facts, (0, 0)),
+        User::KeepId => return range(sandbox, facts, (facts.uid, facts.gid)),
         User::Single { uid, gid } => {
             let (uid_map, gid_map) = (one(uid, facts.uid), one(gid, facts.gid));
             return Ok(IdPlan { uid, gid, uid_map, gid_map, writer: Writer::Child, drop_groups: false });
@@ -117,10 +118,10 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
     })
 }
 
-/// The ids of user `range`: root inside is the caller, and the subordinate ids follow from 1 on, as in rootless podman.
-/// For a caller who may map any id, every id stays as it is.
-fn range(sandbox: &Sandbox, facts: &Facts) -> Result<IdPlan> {
-    let origin = &sandbox.process.user_origin;
+/// The ids of users `range` and `keep-id`: the caller's own are `inside`, and the subordinate ids are all others from 0
+/// on, as in rootless podman. For a caller who may map any id, every id stays as it is.
+fn range(sandbox: &Sandbox, facts: &Facts, inside: (u32, u32)) -> Result<IdPlan> {
+    let (origin, word) = (&sandbox.process.user_origin, sandbox.process.user.word());
     let user = facts.user_name();
     if facts.uid == 0 && facts.maps_ids() {
         let all = |ranges: &[Range]| {
@@ -142,44 +143,55 @@ fn range(sandbox: &Sandbox, facts: &Facts) -> Result<IdPlan> {
     for (file, ranges) in [("/etc/subuid", &facts.subuid), ("/etc/subgid", &facts.subgid)] {
         if ranges.is_empty() {
             let flag = if file.ends_with("subuid") { "--add-subuids" } else { "--add-subgids" };
-            return Err(Error::new(format!("user `range` needs subordinate ids, and {file} has none for {user}"))
+            return Err(Error::new(format!("user `{word}` needs subordinate ids, and {file} has none for {user}"))
                 .origin(origin)
                 .hint(format!("as root: usermod {flag} 100000-165535 {user}")));
         }
     }
     let helper = |name: &str| {
         facts.helpers.get(name).map(Path::to_owned).map_err(|why| {
-            Error::new(format!("user `range` needs {name}, {why}"))
+            Error::new(format!("user `{word}` needs {name}, {why}"))
                 .origin(origin)
                 .hint("install it: apt-get install uidmap (Debian), dnf install shadow-utils (Fedora)")
         })
     };
     let writer = Writer::Helpers { newuidmap: helper("newuidmap")?, newgidmap: helper("newgidmap")? };
     Ok(IdPlan {
-        uid: 0,
-        gid: 0,
-        uid_map: whole(facts.uid, &facts.subuid),
-        gid_map: whole(facts.gid, &facts.subgid),
+        uid: inside.0,
+        gid: inside.1,
+        uid_map: whole(inside.0, facts.uid, &facts.subuid),
+        gid_map: whole(inside.1, facts.gid, &facts.subgid),
         writer,
         drop_groups: true,
     })
 }
 
-/// The map of user `range`: id 0 inside is the caller (`own`), and the subordinate ranges follow from 1 on, in their
-/// order, as many as the kernel takes.
-fn whole(own: u32, ranges: &[Range]) -> Vec<IdMapping> {
-    let mut map = vec![IdMapping { inside: 0, outside: own, count: 1 }];
-    let mut next: u32 = 1;
+/// The map in which the id `inside` is the caller's own (`outside`), and the subordinate ranges are all others from 0 on,
+/// in their order, as many as the kernel takes.
+fn whole(inside: u32, outside: u32, ranges: &[Range]) -> Vec<IdMapping> {
+    let mut map = vec![IdMapping { inside, outside, count: 1 }];
+    let mut next: u32 = 0;
     for range in ranges {
         let end = range.start.saturating_add(range.count);
         // No id outside may be mapped twice: a range that holds the caller's own id, or overlaps another, is left out.
         let overlaps = |e: &IdMapping| range.start < e.outside.saturating_add(e.count) && e.outside < end;
-        let Some(after) = next.checked_add(range.count) else { break };
-        if map.len() < MOST_EXTENTS && !map.iter().any(overlaps) {
-            map.push(IdMapping { inside: next, outside: range.start, count: range.count });
-            next = after;
+        if map.iter().any(overlaps) {
+            continue;
+        }
+        // One more than the range has, for the caller's own id between them.
+        if next.checked_add(range.count).is_none_or(|after| after == u32::MAX) {
+            break;
+        }
+        let mut at = range.start;
+        while at < end && map.len() < MOST_EXTENTS {
+            next += u32::from(next == inside);
+            let most = if next < inside { inside - next } else { u32::MAX };
+            let count = most.min(end - at);
+            map.push(IdMapping { inside: next, outside: at, count });
+            (next, at) = (next + count, at + count);
         }
     }
+    map.sort_unstable_by_key(|extent| extent.inside);
     map
 }
 
@@ -192,13 +204,27 @@ mod tests {
 
     fn map(ranges: &[(u32, u32)]) -> Vec<(u32, u32, u32)> {
         let ranges: Vec<_> = ranges.iter().map(|(start, count)| Range { start: *start, count: *count }).collect();
-        whole(1000, &ranges).iter().map(|e| (e.inside, e.outside, e.count)).collect()
+        whole(0, 1000, &ranges).iter().map(|e| (e.inside, e.outside, e.count)).collect()
     }
 
     #[test]
     fn several_ranges_follow_one_another() {
         let expected = [(0, 1000, 1), (1, 100_000, 65_536), (65_537, 300_000, 1000)];
         assert_eq!(map(&[(100_000, 65_536), (300_000, 1000)]), expected);
+    }
+
+    #[test]
+    fn the_callers_own_id_is_kept_between_the_others() {
+        let keep = |own: u32, ranges: &[(u32, u32)]| {
+            let ranges: Vec<_> = ranges.iter().map(|(start, count)| Range { start: *start, count: *count }).collect();
+            whole(own, own, &ranges).iter().map(|e| (e.inside, e.outside, e.count)).collect::<Vec<_>>()
+        };
+        let expected = [(0, 100_000, 1000), (1000, 1000, 1), (1001, 101_000, 64_536)];
+        assert_eq!(keep(1000, &[(100_000, 65_536)]), expected);
+        let expected = [(0, 100_000, 600), (600, 300_000, 400), (1000, 1000, 1), (1001, 300_400, 200)];
+        assert_eq!(keep(1000, &[(100_000, 600), (300_000, 600)]), expected);
+        assert_eq!(keep(1000, &[(100_000, 1000)]), [(0, 100_000, 1000), (1000, 1000, 1)], "none is left for after it");
+        assert_eq!(keep(90_000, &[(100_000, 600)]), [(0, 100_000, 600), (90_000, 90_000, 1)], "an id beyond the range");
     }
 
     #[test]

@@ -58,7 +58,7 @@ const UNDOES_THE_VIEW: u64 = 1 << 21 | 1 << 24;
 ///
 /// # Errors
 ///
-/// It would have to be, and user `range` rules that out.
+/// It would have to be, and user `range` or `keep-id` rules that out.
 pub(super) fn second_user_namespace(
     sandbox: &Sandbox,
     capabilities: CapabilityPlan,
@@ -75,10 +75,11 @@ pub(super) fn second_user_namespace(
         return Ok(devpts || !sandbox.namespaces.nested);
     }
     let undoes = capabilities.sets.unwrap_or(0) & UNDOES_THE_VIEW != 0;
-    if undoes && sandbox.process.user == crate::spec::User::Range {
-        return Err(Error::new(
-            "CAP_SYS_ADMIN and CAP_SYS_RESOURCE cannot be held with user `range`: they have power over the view",
-        )
+    if undoes && sandbox.process.user.takes_subordinate_ids() {
+        return Err(Error::new(format!(
+            "CAP_SYS_ADMIN and CAP_SYS_RESOURCE cannot be held with user `{}`: they have power over the view",
+            sandbox.process.user.word()
+        ))
         .origin(&sandbox.process.user_origin)
         .hint("leave them out of security.capabilities, or take another user, who is put into a second namespace"));
     }

@@ -131,7 +131,11 @@ pub const KEYS: &[Key] = &[
     key("process.args", Kind::Argv, "program and arguments, used when the command line names none"),
     key("process.cwd", Kind::Text, "directory to start in"),
     key("process.hostname", Kind::Text, "host name inside, at most 64 bytes"),
-    key("process.user", Kind::Text, "ids inside: `self`, `root`, `UID:GID`, or `range` for the subordinate ids"),
+    key(
+        "process.user",
+        Kind::Text,
+        "ids inside: `self`, `root`, `UID:GID`, or with the subordinate ids `keep-id` and `range`",
+    ),
     key("process.env", Kind::Map, "variables that are set"),
     key("process.env_pass", Kind::List, "variables that are passed on; `*` at the end matches the rest of a name"),
     key(

@@ -39,11 +39,11 @@ pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
         );
         found.push(verdict.at(&sandbox.process.user_origin, "id 0"));
     }
-    if sandbox.process.user == User::Range {
+    if sandbox.process.user.takes_subordinate_ids() {
         let verdict = weakens(
             0.5,
             "it makes files of other ids, where it may write, that you cannot remove without newuidmap",
-            "process.user = \"root\" where one id is enough",
+            "process.user = \"root\" or \"self\" where one id is enough",
         );
         found.push(verdict.at(&sandbox.process.user_origin, "all subordinate ids"));
     }

@@ -99,6 +99,8 @@ pub enum User {
     },
     /// Root mapped to the caller, and the caller's subordinate ids (subuid(5)) from 1 on.
     Range,
+    /// The caller's own ids, and the caller's subordinate ids over the others, from 0 on.
+    KeepId,
     /// Only these two ids are mapped, whoever the caller is, and supplementary groups are kept, as bubblewrap does it.
     Single {
         /// User id inside.
@@ -106,6 +108,23 @@ pub enum User {
         /// Group id inside.
         gid: u32,
     },
+}
+
+impl User {
+    /// Whether the caller's subordinate ids are mapped, too.
+    pub fn takes_subordinate_ids(self) -> bool {
+        matches!(self, User::Range | User::KeepId)
+    }
+
+    /// The word in the profile language, for users that have subordinate ids.
+    pub fn word(self) -> &'static str {
+        match self {
+            User::KeepId => "keep-id",
+            User::Range => "range",
+            User::Own => "self",
+            User::Ids { .. } | User::Single { .. } => "UID:GID",
+        }
+    }
 }
 
 /// The program's controlling terminal.

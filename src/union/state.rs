@@ -24,6 +24,20 @@ impl Ids {
         let single = |map: &[Extent]| matches!(map, [(_, _, 1)]);
         single(&self.uids) && single(&self.gids)
     }
+
+    /// The word of `process.user` for these maps, made by the user with this id.
+    pub fn word(&self, caller: u32) -> &'static str {
+        let own = self.uids.iter().find(|(_, outside, count)| (*outside, *count) == (caller, 1));
+        match own.map(|(inside, _, _)| *inside) {
+            Some(0) if !self.is_single() => "range",
+            Some(0) if caller != 0 => "root",
+            Some(_) if !self.is_single() => "keep-id",
+            Some(inside) if inside != caller => "UID:GID",
+            Some(_) => "self",
+            // Root maps all ids as they are.
+            None => "range",
+        }
+    }
 }
 
 /// One overlay: its path inside, and its directories.

@@ -201,12 +201,13 @@ impl Store {
                 })?,
                 (None, ids) => State::new(ids.cloned().unwrap_or_default()),
             };
-            if let Some(ids) = ids.filter(|ids| **ids != state.ids) {
+            if ids.is_some_and(|ids| *ids != state.ids) {
                 let message = format!("the upper layers `{name}` are of a sandbox with other ids");
-                let how = if ids.is_single() { "--user range" } else { "--user self" };
-                return Err(
-                    Error::new(message).hint(format!("run with the ids of before ({how}), or take another name"))
+                let hint = format!(
+                    "run with the ids of before (--user {}), or take another name",
+                    state.ids.word(sys::ids().0)
                 );
+                return Err(Error::new(message).hint(hint));
             }
             return Ok(Upper { name: name.to_owned(), state, new, dir, fd, lock });
         }

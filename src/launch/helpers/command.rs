@@ -4,7 +4,7 @@ use crate::plan::HelperProgram;
 use crate::sys;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// Variables that programs of the host are given, with the caller's values. No others: many name files whose code is
 /// loaded (LD_PRELOAD, GIO_EXTRA_MODULES), and may lead to a directory that somebody else wrote.
@@ -32,13 +32,21 @@ pub(super) fn helper(program: &HelperProgram) -> Command {
     }
 }
 
-/// Runs a program of the host to its end. The error is what it wrote to stderr, or its exit status if it wrote nothing.
-pub(in crate::launch) fn complete(program: &Path, args: &[String]) -> Result<(), String> {
-    let output = command(program).args(args).output().map_err(|error| sys::Errno::from(error).to_string())?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.trim().replace('\n', "; ");
-    Err(if said.is_empty() { output.status.to_string() } else { said })
+/// Runs programs of the host with these arguments, all at once, to their ends. The errors are what they wrote to stderr, or
+/// the exit status of one that wrote nothing.
+pub(in crate::launch) fn complete(runs: &[(&Path, Vec<String>)]) -> Vec<Result<(), String>> {
+    let start = |(program, args): &(&Path, Vec<String>)| {
+        command(program).args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()
+    };
+    let started: Vec<_> = runs.iter().map(start).collect();
+    let end = |started: std::io::Result<Child>| {
+        let output = started.and_then(Child::wait_with_output).map_err(|error| sys::Errno::from(error).to_string())?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.trim().replace('\n', "; ");
+        Err(if said.is_empty() { output.status.to_string() } else { said })
+    };
+    started.into_iter().map(end).collect()
 }

@@ -57,6 +57,7 @@ impl Builder<'_> {
             "self" => return Some(User::Own),
             "root" => return Some(User::Ids { uid: 0, gid: 0 }),
             "range" => return Some(User::Range),
+            "keep-id" => return Some(User::KeepId),
             _ => {}
         }
         // 4294967295 is (uid_t) -1, which setresuid(2) takes as "no change".
@@ -64,7 +65,7 @@ impl Builder<'_> {
         if let Some((Some(uid), Some(gid))) = text.text.split_once(':').map(|(u, g)| (id(u), id(g))) {
             return Some(User::Ids { uid, gid });
         }
-        let help = "`self`, `root`, `range`, or two numbers from 0 to 4294967294 such as `1000:1000`";
+        let help = "`self`, `root`, `range`, `keep-id`, or two numbers from 0 to 4294967294 such as `1000:1000`";
         self.wrong(text, format!("`{}` names no user", text.text), help);
         None
     }
