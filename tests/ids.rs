@@ -91,3 +91,43 @@ fn a_package_is_built_under_fakeroot_with_subordinate_ids() {
     let one = place.sh(&["--rw", "."], script);
     assert!(one.status != Some(0) && one.err.contains("Invalid argument"), "without them: {one:#?}");
 }
+
+/// Sets the flag that keeps capabilities when ids change, as programs do that give up root, and looks what it kept.
+const KEEPS: &str = r#"
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+SET_KEEPCAPS, GET_SECUREBITS, SET_SECUREBITS, CAPBSET_READ, CAP_AMBIENT = 8, 27, 28, 23, 47
+def sets(): return {line.split()[1] for line in open("/proc/self/status") if line.startswith("Cap")}
+assert libc.prctl(SET_KEEPCAPS, 1, 0, 0, 0) == 0, os.strerror(ctypes.get_errno())
+uid, gid = os.getuid(), os.getgid()
+os.setresgid(gid, gid, gid)
+os.setresuid(uid, uid, uid)
+print(sets(), hex(libc.prctl(GET_SECUREBITS, 0, 0, 0, 0) & ~0x30))
+for bits in (0, 1 << 4, 1 << 5): print(libc.prctl(SET_SECUREBITS, bits, 0, 0, 0), end=" ", flush=True)
+for capability in range(64): assert libc.prctl(CAP_AMBIENT, 2, capability, 0, 0) != 0
+os.execv("/bin/sh", ["sh", "-c", "grep -hc 'Cap.*0000000000000000' /proc/self/status"])
+"#;
+
+#[test]
+fn programs_that_give_up_root_may_ask_to_keep_capabilities_and_keep_none() {
+    need!(userns(), tools(&["python3", "setpriv"]));
+    let place = Place::new();
+    // NOROOT and its lock, the lock of NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE and its lock.
+    let expected = "{'0000000000000000'} 0xcb\n-1 -1 -1 5\n";
+    for user in ["self", "root", "1234:1234"] {
+        assert_eq!(place.run(&["--user", user, "--", "python3", "-c", KEEPS]).ok(), expected, "{user}");
+        place.run(&["--user", user, "--", "setpriv", "--bounding-set", "-all", "true"]).ok();
+    }
+}
+
+/// ping(8) gives up what it does not need before it opens its socket. Whether it may open one is the host's setting
+/// (net.ipv4.ping_group_range).
+#[test]
+fn ping_does_not_stop_at_its_own_privileges() {
+    need!(userns(), tools(&["ping"]));
+    let place = Place::new();
+    for flags in [&["--net", "host"][..], &["--user", "root"], &[]] {
+        let ran = place.run(&[flags, &["--", "ping", "-c1", "-W1", "127.0.0.1"]].concat());
+        assert!(!ran.err.contains("prctl"), "{flags:?}: {ran:#?}");
+    }
+}

@@ -38,12 +38,14 @@ pub fn shrink_bounding_set(keep: u64) -> Result<()> {
     Ok(())
 }
 
-/// Securebits that take all meaning from user id 0: exec gives it no capabilities, capabilities are not kept when it is
-/// given up, and none can be made ambient. All bits are locked. capabilities(7), "The securebits flags".
+/// Securebits that take all meaning from user id 0: exec gives it no capabilities, and none can be made ambient. They are
+/// locked. capabilities(7), "The securebits flags".
+///
+/// SECBIT_KEEP_CAPS is left to the program. Programs that give up root set it (PR_SET_KEEPCAPS) and end if they cannot.
+/// Where the permitted set is empty it keeps nothing, exec clears it, and a new user namespace begins without it.
 const POWERLESS_ROOT: i32 = libc::SECBIT_NOROOT
     | libc::SECBIT_NOROOT_LOCKED
     | libc::SECBIT_NO_SETUID_FIXUP_LOCKED
-    | libc::SECBIT_KEEP_CAPS_LOCKED
     | libc::SECBIT_NO_CAP_AMBIENT_RAISE
     | libc::SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 
@@ -54,7 +56,7 @@ pub fn lock_securebits() -> Result<()> {
 
 /// Whether this process has the securebits of [`lock_securebits`].
 pub fn securebits_locked() -> Result<bool> {
-    Ok(prctl(libc::PR_GET_SECUREBITS, 0, 0)? == POWERLESS_ROOT)
+    Ok(prctl(libc::PR_GET_SECUREBITS, 0, 0)? & !libc::SECBIT_KEEP_CAPS == POWERLESS_ROOT)
 }
 
 /// PR_CAP_AMBIENT_CLEAR_ALL of prctl(2): empties the ambient set.
