@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Host, Need, Place, tools, userns};
+use common::{Host, Need, Place, not_root, tools, userns};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 const PROFILES: [&str; 5] = ["default", "ci", "shell", "viewer", "browser"];
@@ -282,4 +282,79 @@ fn a_profile_of_one_line_starts_whatever_lies_at_the_top() {
         );
     }
     assert_eq!(host.sh(&["-q", "-p", &profile, "--ro", "/"], "cat /.dockerenv").ok(), "x\n");
+}
+
+/// A host on which the caller's account has this home.
+fn service<'p>(place: &'p Place, home: &str, setup: &str) -> Host<'p> {
+    let setup = accounts(place, &[account("service", None, home)]) + setup;
+    Host::new(place, &setup).env("HOME", home).work("/opt")
+}
+
+#[test]
+fn a_service_account_whose_home_is_not_there_has_none() {
+    need!(userns(), tools(&["unshare"]));
+    let place = Place::new();
+    for home in ["/var/none", "/opt/none/deep", "/usr/none/deep", "/usr/local/none", "/var/lib/none", "/etc/none/deep"]
+    {
+        let script = "echo $HOME; test -e ~ || echo none; echo x > /tmp/file && cat /tmp/file";
+        for profile in ["default", "ci", "shell", "viewer"] {
+            let host = service(&place, home, "");
+            let out = host.sh(&["--profile", profile], script);
+            assert!(out.status == Some(0) && out.out == format!("{home}\nnone\nx\n"), "{home} {profile}: {out:?}");
+            if !home.starts_with("/etc") {
+                assert!(out.err.contains(&format!("there is no {home} inside")), "{home} {profile}: {out:?}");
+            }
+        }
+    }
+    // One that is there is empty and private; so is one that can be made.
+    for (home, setup) in
+        [("/var/there", "mount -t tmpfs none var; mkdir -p var/there; echo x > var/there/secret"), ("/none", "")]
+    {
+        let host = service(&place, home, setup);
+        let out = host.sh(&[], "cat ~/secret; echo mine > ~/file; cat ~/file");
+        assert!(out.out == "mine\n" && !out.err.contains("no home"), "{home}: {out:?}");
+    }
+    let hidden = service(&place, "/srv/there", "mkdir -p srv/there").sh(&[], "ls /srv; echo done");
+    assert!(hidden.out == "done\n" && hidden.err.contains("there is no /srv/there inside"), "{hidden:?}");
+    // A profile that wants a file there says so.
+    let out = service(&place, "/var/none", "").run(&["--rw", "~/data", "--", "true"]);
+    assert!(out.status == Some(125) && out.err.contains("/var/none/data: there is no such file"), "{out:?}");
+}
+
+#[test]
+fn a_service_account_whose_home_is_a_directory_of_the_system_sees_the_system() {
+    need!(userns(), tools(&["unshare"]));
+    let place = Place::new();
+    for home in ["/bin", "/usr/sbin", "/usr/games", "/dev", "/usr", "/etc", "/var", "/run", "/proc"] {
+        let out = service(&place, home, "").sh(
+            &[],
+            "ls /usr/bin/env /etc/passwd /dev/null; test -w ~ && ! test -d /run -a ~ = /run && echo x > ~/x; echo done",
+        );
+        assert!(
+            out.status == Some(0) && out.out.ends_with("/dev/null\n/etc/passwd\n/usr/bin/env\ndone\n"),
+            "{home}: {out:?}"
+        );
+        assert!(out.err.contains(&format!("{home} belongs to the system and is no private home")), "{home}: {out:?}");
+    }
+    let out = service(&place, "/bin", "").env("HOME", "/tmp").sh(&[], "echo mine > ~/file; cat ~/file");
+    assert!(out.out == "mine\n" && !out.err.contains("home"), "{out:?}");
+}
+
+#[test]
+fn a_current_directory_below_a_closed_one_is_left_out_with_a_note() {
+    need!(userns(), tools(&["unshare"]), not_root());
+    let place = Place::new();
+    let setup = "mkdir -p closed/work; echo x > closed/work/file";
+    for profile in ["default", "ci", "shell", "viewer"] {
+        let host = Host::new(&place, setup).env("HOME", "/home/me").work("/closed/work");
+        // The setup's root may enter it, and the user that sbx runs as may not search it any more.
+        let script = format!("chmod 0 /closed; $SBX --profile {profile} -- /bin/sh -c 'pwd; ls /closed; echo done'");
+        let out = host.script(&script);
+        assert!(out.status == Some(0) && out.out == "/home/me\ndone\n", "{profile}: {out:?}");
+        let note = "/closed/work lies in a directory that this user may not search and is not shown inside";
+        assert!(profile == "viewer" || out.err.contains(note), "{profile}: {out:?}");
+    }
+    let host = Host::new(&place, setup).env("HOME", "/home/me").work("/closed/work");
+    let out = host.script("chmod 0 /closed; $SBX --ro . -- /bin/true");
+    assert!(out.status == Some(125) && out.err.contains("permission denied (EACCES)"), "{out:?}");
 }

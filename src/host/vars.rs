@@ -73,11 +73,13 @@ pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) ->
     }
     // Layers are kept there, which a later run enters, and `sbx commit` puts onto the host.
     profiles.push(Path::new(names.get("XDG_DATA_HOME").map_or("/", String::as_str)).join("sbx"));
+    let found = cwd.metadata();
     Vars {
         places: places(&home, &written),
         homes: own_homes(&home_path, accounts, uid),
         other_homes: others.map(|account| account.home.clone()).filter(|home| home.parent().is_some()).collect(),
-        cwd_is_temporary: is_temporary(cwd, env),
+        cwd_is_temporary: found.as_ref().is_ok_and(|found| is_temporary(cwd, found, env)),
+        cwd_is_closed: found.is_err_and(|error| error.raw_os_error() == Some(libc::EACCES)),
         profiles,
         names,
     }
@@ -85,8 +87,7 @@ pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) ->
 
 /// Whether a directory is one where programs put temporary files and sockets: anybody may make files in it, and only
 /// their owners may remove them (the sticky bit), or it is /tmp, /var/tmp or what a variable names.
-fn is_temporary(dir: &Path, env: &BTreeMap<String, String>) -> bool {
-    let Ok(found) = dir.metadata() else { return false };
+fn is_temporary(dir: &Path, found: &std::fs::Metadata, env: &BTreeMap<String, String>) -> bool {
     let id = (found.dev(), found.ino());
     let anybody = found.mode() & 0o002 != 0;
     let usual = ["/tmp", "/var/tmp"].map(Path::new);

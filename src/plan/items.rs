@@ -33,6 +33,7 @@ pub(super) fn collect(
 ) -> Result<Items> {
     let mut items = Items::new();
     root::add(&mut items, sandbox, facts, ids)?;
+    notes.extend(root::note_home(sandbox, facts));
     let limits = &sandbox.limits;
     if let Some(origin) = limits.delegate.as_ref().or(limits.cgroupfs.as_ref()) {
         let item = Item { origin: origin.clone(), ..own(ItemKind::Cgroup { ro: limits.delegate.is_none() }) };
@@ -294,7 +295,13 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<Note>)
             .filter(|(other, item)| !item.asked && !is_linked_from_etc(other, item))
             .map(|(other, _)| other.to_owned())
             .collect();
-        gone.iter().for_each(|other| items.remove(other));
+        for other in &gone {
+            // Only the homes among the defaults are optional: see `root`.
+            if *other == facts.home && items.get(other).is_some_and(|item| item.options.optional) {
+                notes.push(Note::NoHome(other.clone()));
+            }
+            items.remove(other);
+        }
         let Some((above, cover)) = items.nearest(parent) else { continue };
         let (source, ro) = match &cover.what {
             ItemKind::Bind { source, ro, .. } => (source, ro),

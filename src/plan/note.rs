@@ -71,6 +71,10 @@ pub enum Note {
         /// Why it does not have that mode.
         why: NotInMode,
     },
+    /// The home is not there on the host and cannot be made in the directory that is shown above it, or is hidden.
+    NoHome(PathBuf),
+    /// The home is a directory of the system, such as /usr/sbin.
+    HomeOfSystem(PathBuf),
     /// An optional path is left out, since this user may not look it up.
     LeftOut {
         /// Path on the host.
@@ -249,6 +253,16 @@ impl fmt::Display for Note {
                     NotInMode::LiesIn(above) => write!(f, "{path} is not {mode}: it lies in `{}`", above.display()),
                 }
             }
+            Note::NoHome(path) => write!(
+                f,
+                "there is no {} inside, so that the program has no home: HOME=/tmp, set for sbx, gives it a private one",
+                path.display()
+            ),
+            Note::HomeOfSystem(path) => write!(
+                f,
+                "{} belongs to the system and is no private home: HOME=/tmp, set for sbx, gives the program one",
+                path.display()
+            ),
             Note::LeftOut { path } => write!(f, "{} is left out: permission denied (EACCES)", path.display()),
             Note::HostProc => f.write_str(
                 "the host's /proc is shown: its processes are seen, and can be changed as far as their user may",

@@ -71,6 +71,8 @@ pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut 
             if item.options.prefer && item.asked {
                 let why = NotInMode::Cannot(error.message);
                 notes.push(Note::Path { path, mode: item.what.mode(), origin: item.origin, why });
+            } else if item.options.optional && !item.asked {
+                notes.push(Note::NoHome(path));
             } else {
                 return Err(error);
             }

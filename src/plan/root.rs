@@ -4,6 +4,7 @@ use super::etc;
 use super::ids::IdPlan;
 use super::item::{Item, ItemKind, Items, base, own};
 use super::links::followed;
+use super::note::Note;
 use super::tree::within;
 use super::union;
 use crate::error::{Error, Result};
@@ -178,13 +179,26 @@ impl Defaults<'_> {
             }
         }
         for home in facts.own_homes().filter(|home| home.parent().is_some()) {
+            let Some((real, links)) = self.resolve(home) else { continue };
             let named = home == facts.home;
-            let there = self.resolve(home).is_some_and(|(real, _)| self.kind(&real).is_some() && !is_needed(&real));
-            if named || there {
-                self.put(home, ItemKind::Tmpfs { mode: 0o700, size: None });
+            if is_needed(&real) || !(named || self.kind(&real).is_some()) {
+                continue;
             }
+            for (link, text) in links {
+                self.items.insert_missing(link, || own(ItemKind::Link(text)));
+            }
+            // A home that is not there cannot be made everywhere.
+            let options = Options { optional: true, ..Options::default() };
+            self.items.insert(real, Item { options, ..own(ItemKind::Tmpfs { mode: 0o700, size: None }) });
         }
     }
+}
+
+/// The note that the home that `$HOME` names is a directory of the system, which the program has instead.
+pub(super) fn note_home(sandbox: &Sandbox, facts: &Facts) -> Option<Note> {
+    let (real, _) = facts.paths.resolve(base(&sandbox.filesystem.root), &facts.home)?;
+    let of_system = is_needed(&real) && facts.home.parent().is_some() && sandbox.filesystem.root == Root::Host;
+    of_system.then(|| Note::HomeOfSystem(facts.home.clone()))
 }
 
 /// A directory in memory that is read-only, but for what is put in it: a home, or a path of the profile.

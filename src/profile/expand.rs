@@ -19,6 +19,8 @@ pub struct Vars {
     pub other_homes: Vec<PathBuf>,
     /// The current directory is one for the temporary files and sockets of all programs, such as /tmp.
     pub cwd_is_temporary: bool,
+    /// A directory above the current one may not be searched by this user, so that nothing in it can be looked up.
+    pub cwd_is_closed: bool,
     /// Directories of the caller's profiles by their real paths, and every link on the way: whoever can write there
     /// controls the next sandbox.
     pub profiles: Vec<PathBuf>,

@@ -172,6 +172,7 @@ pub fn vars(facts: &Facts) -> Vars {
         homes: vec![facts.home.clone()],
         other_homes: vec!["/home/bob".into()],
         cwd_is_temporary: false,
+        cwd_is_closed: false,
         profiles: vec![facts.home.join(".config/sbx")],
     }
 }

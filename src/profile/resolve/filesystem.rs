@@ -81,13 +81,16 @@ impl Builder<'_> {
     fn too_wide(&self, path: &Path, mode: Mode, is_place: bool) -> Option<&'static str> {
         let runtime = self.vars.names.get("XDG_RUNTIME_DIR").map(PathBuf::from);
         let home = self.vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
+        let is_cwd = self.vars.names.get("CWD").is_some_and(|cwd| Path::new(cwd) == path);
         let homes = self.vars.homes.iter().chain(&self.vars.other_homes).chain([&home]);
         if homes.into_iter().any(|home| home.starts_with(path)) {
             Some("holds your home directory")
         } else if ["/tmp", "/var/tmp"].iter().any(|dir| path == Path::new(dir))
-            || (self.vars.cwd_is_temporary && self.vars.names.get("CWD").is_some_and(|cwd| Path::new(cwd) == path))
+            || (self.vars.cwd_is_temporary && is_cwd)
         {
             Some("holds temporary files of other programs")
+        } else if self.vars.cwd_is_closed && is_cwd {
+            Some("lies in a directory that this user may not search")
         } else if mode == Mode::Rw
             && self.vars.profiles.iter().any(|way| way.starts_with(path) || path.starts_with(way))
         {
