@@ -192,8 +192,11 @@ fn wrong_paths() {
     book.add("a current directory that is gone", &place, &ran(output));
     let odd = place.dir.path().join(OsStr::from_bytes(b"caf\xe9"));
     std::fs::create_dir(&odd).unwrap();
-    let output = place.command().current_dir(&odd).args(["--", "true"]).output().unwrap();
-    book.add("a current directory that is not UTF-8", &place, &ran(output));
+    let flags = ["--set", "process.env.X=${CWD}", "--", "true"];
+    let output = place.command().current_dir(&odd).args(flags).output().unwrap();
+    book.add("a current directory that is not UTF-8, in a text", &place, &ran(output));
+    let output = place.command().env("HOME", &odd).args(["--", "true"]).output().unwrap();
+    book.add("a home that is not UTF-8", &place, &ran(output));
     insta::assert_snapshot!(book.0);
 }
 

@@ -25,6 +25,7 @@ fn vars() -> Vars {
         pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
     };
     Vars {
+        cwd: "/home/alice/src/tool".into(),
         names: strings(&names),
         places: strings(&[
             ("xdg-download", "/home/alice/Downloads"),

@@ -5,7 +5,7 @@ use sbx::plan;
 use sbx::profile::{Failed, Loader, Merged, Vars, project, resolve};
 
 fn vars() -> Vars {
-    let mut vars = Vars::default();
+    let mut vars = Vars { cwd: "/home/u/w".into(), ..Vars::default() };
     for (name, value) in [("HOME", "/home/u"), ("CWD", "/home/u/w"), ("UID", "1000"), ("USER", "u")] {
         vars.names.insert(name.into(), value.into());
     }

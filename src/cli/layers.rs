@@ -10,17 +10,22 @@ use crate::profile::{Loader, Merged, Vars, project, resolve};
 use crate::spec::{self, Sandbox};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The caller's environment, directory and account, read once.
 pub(super) struct Caller {
     pub env: BTreeMap<String, String>,
-    /// Names of environment variables whose values are not UTF-8.
-    pub odd: Vec<String>,
+    /// Environment variables whose names or values are not UTF-8.
+    pub env_bytes: Vec<(OsString, OsString)>,
     pub cwd: PathBuf,
     pub vars: Vars,
     pub accounts: Vec<Account>,
 }
+
+/// Variables with directories that profiles name.
+const WITH_PATHS: [&str; 6] =
+    ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"];
 
 impl Caller {
     pub fn read() -> Result<Caller> {
@@ -28,25 +33,33 @@ impl Caller {
             let errno = crate::sys::Errno::from(error);
             Error::new(format!("cannot tell the current directory: {errno}")).hint("it may be gone: cd to another")
         })?;
-        if cwd.to_str().is_none() {
-            return Err(Error::new(format!("the current directory's name is not UTF-8: {}", cwd.display())).hint(
-                "profiles are UTF-8 text, and so are the paths in them; start from a directory with a UTF-8 name",
-            ));
-        }
         let mut env = BTreeMap::new();
-        let mut odd = Vec::new();
+        let mut env_bytes = Vec::new();
         for (name, value) in std::env::vars_os() {
             match (name.into_string(), value.into_string()) {
                 (Ok(name), Ok(value)) => {
                     env.insert(name, value);
                 }
-                (Ok(name), Err(_)) => odd.push(name),
-                (Err(_), _) => {}
+                (Ok(name), Err(value)) if WITH_PATHS.contains(&name.as_str()) => {
+                    return Err(Error::new(format!("{name} is not UTF-8: {}", value.display())).hint(format!(
+                        "profiles are UTF-8 text, and so are the paths in them: set {name} to another directory for sbx"
+                    )));
+                }
+                (name, value) => {
+                    let name = name.map_or_else(|name| name, OsString::from);
+                    env_bytes.push((name, value.map_or_else(|value| value, OsString::from)));
+                }
             }
         }
         let accounts = host::accounts();
-        let vars = host::vars(&env, &cwd, &accounts);
-        Ok(Caller { env, odd, cwd, vars, accounts })
+        let vars = host::vars(&env, &env_bytes, &cwd, &accounts);
+        Ok(Caller { env, env_bytes, cwd, vars, accounts })
+    }
+
+    /// The value of an environment variable.
+    fn variable(&self, name: &OsStr) -> Option<OsString> {
+        let text = name.to_str().and_then(|name| self.env.get(name)).map(OsString::from);
+        text.or_else(|| self.env_bytes.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
     }
 
     /// A loader for the directories in which profiles are looked for.
@@ -79,6 +92,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     }
     let flags = flags(args, caller)?;
     let layer = loader.text("command line", &flags.text());
+    let env_bytes = flags.variables();
     loader.sources.label(layer.source, flags.labels());
     merged.apply(&layer);
     if !loader.errors.is_empty() {
@@ -101,13 +115,10 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     if let (Some(profile), Some(program)) = (chosen, program.first()) {
         sandbox.notes.push(spec::Note::ProfileOf { profile, program: program.display().to_string() });
     }
-    for name in &caller.odd {
-        if sandbox.process.env_pass.iter().any(|pattern| pattern == name) {
-            sandbox.notes.push(spec::Note::NotUtf8 { variable: name.clone() });
-        }
-    }
+    sandbox.process.env_bytes = env_bytes;
     crate::sys::phase("spec");
-    let facts = host::probe(&sandbox, caller.env.clone(), caller.cwd.clone(), caller.accounts.clone());
+    let mut facts = host::probe(&sandbox, caller.env.clone(), caller.cwd.clone(), caller.accounts.clone());
+    facts.env_bytes.clone_from(&caller.env_bytes);
     crate::sys::phase("host");
     Ok((sandbox, facts))
 }
@@ -128,19 +139,21 @@ struct Line {
     value: String,
     /// What is set, the same for each spelling of it: of two lines for one thing, the later counts.
     thing: String,
+    /// A variable that is not UTF-8, which no line can hold.
+    bytes: Option<(OsString, OsString)>,
 }
 
 impl Flags {
     fn line(&mut self, at: usize, label: String, key: &str, value: String) {
         let thing = key.to_owned();
-        self.lines.push(Line { at, label, key: key.to_owned(), value, thing });
+        self.lines.push(Line { at, label, key: key.to_owned(), value, thing, bytes: None });
     }
 
     /// Adds a line for a path, which may be spelt in several ways.
     fn path(&mut self, at: usize, label: String, path: &str, value: String, caller: &Caller) {
         let real = caller.vars.path(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string());
         let (key, thing) = (format!("{PATHS}.{}", quote(path)), format!("{PATHS}.{}", quote(&real)));
-        self.lines.push(Line { at, label, key, value, thing });
+        self.lines.push(Line { at, label, key, value, thing, bytes: None });
     }
 
     /// Puts the lines in the order of the flags, and leaves out those that a later one replaces.
@@ -154,12 +167,26 @@ impl Flags {
         Flags { lines: last }
     }
 
+    /// Adds a variable that is not UTF-8.
+    fn variable(&mut self, at: usize, name: OsString, value: OsString) {
+        // What a line for it would set, if its name is UTF-8: such a line replaces it, and is replaced by it.
+        let thing = variable_key(&name.to_string_lossy());
+        let (label, key, text) = (String::new(), String::new(), String::new());
+        self.lines.push(Line { at, label, key, value: text, thing, bytes: Some((name, value)) });
+    }
+
     fn text(&self) -> String {
-        self.lines.iter().map(|line| format!("{} = {}\n", line.key, line.value)).collect()
+        let lines = self.lines.iter().filter(|line| line.bytes.is_none());
+        lines.map(|line| format!("{} = {}\n", line.key, line.value)).collect()
+    }
+
+    /// The variables that are not UTF-8.
+    fn variables(&self) -> BTreeMap<OsString, OsString> {
+        self.lines.iter().filter_map(|line| line.bytes.clone()).collect()
     }
 
     fn labels(self) -> Vec<String> {
-        self.lines.into_iter().map(|line| line.label).collect()
+        self.lines.into_iter().filter(|line| line.bytes.is_none()).map(|line| line.label).collect()
     }
 }
 
@@ -171,22 +198,28 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
     let mut flags = Flags::default();
     paths(args, caller, &mut flags)?;
     for (nth, variable) in args.env.iter().enumerate() {
-        let (variable, at) = (utf8(variable, "variable")?, args.order.of("env", nth));
-        let mut set = |name: &str, value: &str| {
-            let bare = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            let spelt = if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { quote(name) };
-            let key = format!("process.env.{spelt}");
-            flags.line(at, format!("--env {name}"), &key, quote(&value.replace("${", "$${")));
-        };
-        match variable.split_once('=') {
-            Some((name, value)) => set(name, value),
-            None => match caller.env.get(variable) {
-                Some(value) => set(variable, value),
+        let at = args.order.of("env", nth);
+        let (name, value) = match split(variable) {
+            (name, Some(value)) => (name, value.to_owned()),
+            (name, None) => match caller.variable(name) {
+                Some(value) => (name, value),
                 None => {
-                    return Err(Error::new(format!("--env {variable}: the variable is not set"))
-                        .hint(format!("set it with --env {variable}=VALUE")));
+                    let name = name.display();
+                    return Err(Error::new(format!("--env {name}: the variable is not set"))
+                        .hint(format!("set it with --env {name}=VALUE")));
                 }
             },
+        };
+        match (name.to_str(), value.to_str()) {
+            (Some(name), Some(value)) => {
+                let value = quote(&value.replace("${", "$${"));
+                flags.line(at, format!("--env {name}"), &variable_key(name), value);
+            }
+            _ if name.is_empty() => {
+                return Err(Error::new(format!("--env {}: a variable needs a name", variable.display()))
+                    .hint("write --env NAME=VALUE"));
+            }
+            _ => flags.variable(at, name.to_owned(), value),
         }
     }
     for (flag, key, values) in [("share", "namespaces.share", &args.share), ("device", "devices.allow", &args.device)] {
@@ -255,6 +288,22 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
         }
     }
     Ok(flags.sorted())
+}
+
+/// The key of the profile language that sets a variable.
+fn variable_key(name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let spelt = if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { quote(name) };
+    format!("process.env.{spelt}")
+}
+
+/// Splits `NAME=VALUE` at the first `=`.
+fn split(text: &OsStr) -> (&OsStr, Option<&OsStr>) {
+    let bytes = text.as_bytes();
+    match bytes.iter().position(|byte| *byte == b'=') {
+        Some(at) => (OsStr::from_bytes(&bytes[..at]), Some(OsStr::from_bytes(&bytes[at + 1..]))),
+        None => (text, None),
+    }
 }
 
 /// The flags that set the modes of paths.

@@ -82,7 +82,16 @@ fn literal(text: &str, cwd: &Path) -> Result<String> {
         }
     }
     // `${` in the name of a file is not a variable.
-    Ok(clean.display().to_string().replace("${", "$${"))
+    let escaped = |path: &Path| path.to_str().map(|path| path.replace("${", "$${"));
+    let below = clean.strip_prefix(cwd).ok().and_then(escaped);
+    match (escaped(&clean), below) {
+        (Some(whole), _) => Ok(whole),
+        // The current directory is not UTF-8, which profiles have a variable for.
+        (None, Some(below)) if below.is_empty() => Ok("${CWD}".to_owned()),
+        (None, Some(below)) => Ok(format!("${{CWD}}/{below}")),
+        (None, None) => Err(Error::new(format!("{text}: its full path {} is not UTF-8", clean.display()))
+            .hint("profiles are UTF-8 text; start sbx in the directory that is not, and name the path from there")),
+    }
 }
 
 /// Splits `PATH,optional,create` into the path and `,optional,create`. A comma that no known option follows is a part

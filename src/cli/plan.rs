@@ -10,7 +10,10 @@ pub(super) fn main(args: &args::Plan) -> Result<u8> {
     let plan = plan::plan(&sandbox, &facts.with_settings())?;
     let receipt = plan::receipt(&sandbox, &plan);
     let text = if args.json {
-        let failed = |error| Error::new(format!("cannot write the plan as JSON: {error}"));
+        let failed = |error| {
+            Error::new(format!("cannot write the plan as JSON: {error}"))
+                .hint("JSON is UTF-8 text, and so must be the paths in it; without --json any path can be printed")
+        };
         let mut json = serde_json::to_value(&plan).map_err(failed)?;
         if let serde_json::Value::Object(fields) = &mut json {
             fields.insert("receipt".into(), serde_json::json!(receipt));

@@ -59,6 +59,7 @@ fn checked(caller: &Caller, loader: &mut Loader, shown: &str) -> std::result::Re
     let mut vars: Vars = caller.vars.clone();
     let elsewhere = vars.path(ELSEWHERE).unwrap_or_default();
     vars.names.insert("CWD".into(), elsewhere.display().to_string());
+    vars.cwd = elsewhere;
     let sandbox = resolve::sandbox(&merged, &loader.sources, &vars).unwrap_or(here);
     Ok(review(&sandbox, &vars, &loader.sources.accepted()))
 }

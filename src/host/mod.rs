@@ -34,6 +34,7 @@ use crate::spec::{BusPolicy, Make, Namespace, Network, Requirement, Rlimits, Roo
 use paths::Homes;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Facts about the host that the planner needs. They are gathered for one sandbox: what it does not need is left empty.
@@ -74,6 +75,9 @@ pub struct Facts {
     pub home: PathBuf,
     /// The caller's environment, as far as it is UTF-8.
     pub env: BTreeMap<String, String>,
+    /// Variables of the caller whose name or value is not UTF-8.
+    #[serde(skip)]
+    pub env_bytes: Vec<(OsString, OsString)>,
     /// Entries of the host's `/` (or of PATH for the root `dir:PATH`), by name.
     pub top: Vec<(String, Kind)>,
     /// Top-level directories and links of the host that hold programs and libraries, if a helper in a sandbox of its own
@@ -313,6 +317,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         cwd,
         home,
         env,
+        env_bytes: Vec::new(),
         paths,
         desktop,
         union,

@@ -4,6 +4,7 @@ use super::accounts::Account;
 use crate::profile::Vars;
 use crate::spec::is_needed;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -38,8 +39,9 @@ fn own_homes(home: &Path, accounts: &[Account], uid: u32) -> Vec<PathBuf> {
     homes
 }
 
-/// The values of variables and well-known directories for this caller.
-pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) -> Vars {
+/// The values of variables and well-known directories for this caller. `bytes` are those of its variables that are not
+/// UTF-8.
+pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd: &Path, accounts: &[Account]) -> Vars {
     let (uid, _) = crate::sys::ids();
     let home_path = home(env, accounts, uid);
     let home = home_path.display().to_string();
@@ -47,7 +49,9 @@ pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) ->
     let mut names = BTreeMap::new();
     let mut set = |name: &str, value: String| names.insert(name.to_owned(), value);
     set("HOME", home.clone());
-    set("CWD", cwd.display().to_string());
+    if let Some(cwd) = cwd.to_str() {
+        set("CWD", cwd.to_owned());
+    }
     set("UID", uid.to_string());
     set("USER", name.unwrap_or_else(|| uid.to_string()));
     // XDG Base Directory Specification: relative paths are ignored, and these are the defaults.
@@ -78,20 +82,28 @@ pub fn vars(env: &BTreeMap<String, String>, cwd: &Path, accounts: &[Account]) ->
         places: places(&home, &written),
         homes: own_homes(&home_path, accounts, uid),
         other_homes: others.map(|account| account.home.clone()).filter(|home| home.parent().is_some()).collect(),
-        cwd_is_temporary: found.as_ref().is_ok_and(|found| is_temporary(cwd, found, env)),
+        cwd_is_temporary: found.as_ref().is_ok_and(|found| is_temporary(cwd, found, env, bytes)),
         cwd_is_closed: found.is_err_and(|error| error.raw_os_error() == Some(libc::EACCES)),
         profiles,
         names,
+        cwd: cwd.to_owned(),
     }
 }
 
 /// Whether a directory is one where programs put temporary files and sockets: anybody may make files in it, and only
 /// their owners may remove them (the sticky bit), or it is /tmp, /var/tmp or what a variable names.
-fn is_temporary(dir: &Path, found: &std::fs::Metadata, env: &BTreeMap<String, String>) -> bool {
+fn is_temporary(
+    dir: &Path,
+    found: &std::fs::Metadata,
+    env: &BTreeMap<String, String>,
+    bytes: &[(OsString, OsString)],
+) -> bool {
     let id = (found.dev(), found.ino());
     let anybody = found.mode() & 0o002 != 0;
     let usual = ["/tmp", "/var/tmp"].map(Path::new);
-    let named = ["TMPDIR", "TMP", "TEMP", "TEMPDIR"].into_iter().filter_map(|name| env.get(name).map(Path::new));
+    let odd = |wanted: &str| bytes.iter().find(|(name, _)| name == wanted).map(|(_, value)| Path::new(value));
+    let named = ["TMPDIR", "TMP", "TEMP", "TEMPDIR"];
+    let named = named.into_iter().filter_map(|name| env.get(name).map(Path::new).or_else(|| odd(name)));
     let same = |path: &Path| path == dir || path.metadata().is_ok_and(|other| (other.dev(), other.ino()) == id);
     (anybody && found.mode() & 0o1000 != 0)
         || usual.contains(&dir)

@@ -4,6 +4,7 @@
 use crate::host::Facts;
 use crate::spec::Sandbox;
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 
 /// The program's PATH, unless the profile passes or sets another.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -28,6 +29,28 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> BTreeMap<String, String>
     }
     env.extend(sandbox.process.env.clone());
     env
+}
+
+/// The whole environment: these variables, those of the caller that are passed and not UTF-8, unless the profile sets
+/// them, and those of flags that are not.
+pub(super) fn whole(sandbox: &Sandbox, facts: &Facts, text: BTreeMap<String, String>) -> Vec<(OsString, OsString)> {
+    let process = &sandbox.process;
+    if facts.env_bytes.is_empty() && process.env_bytes.is_empty() {
+        return text.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    }
+    let is_set = |name: &OsStr| name.to_str().is_some_and(|name| process.env.contains_key(name));
+    let passed = |name: &OsStr| {
+        !is_set(name)
+            && process.env_pass.iter().any(|pattern| match pattern.strip_suffix('*') {
+                Some(start) => name.as_encoded_bytes().starts_with(start.as_bytes()),
+                None => name == pattern.as_str(),
+            })
+    };
+    let mut all: BTreeMap<OsString, OsString> =
+        text.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    all.extend(facts.env_bytes.iter().filter(|(name, _)| passed(name)).cloned());
+    all.extend(process.env_bytes.clone());
+    all.into_iter().collect()
 }
 
 /// Whether a pattern of `process.env_pass` matches a variable's name: `*` at the end of the pattern matches any rest.

@@ -70,7 +70,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
         let made = desktop.helpers.iter().flat_map(HelperSpec::sockets);
         made.into_iter().try_for_each(|socket| made_inside(&items, socket))?;
         let placed = place::place(items, sandbox, facts, notes)?;
-        let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let env = env::whole(sandbox, facts, env);
         (env, placed, desktop.wayland, desktop.helpers)
     };
     let union = union::plan(sandbox, facts, ids, &placed.ops, notes)?;

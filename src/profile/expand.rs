@@ -8,8 +8,10 @@ use std::path::PathBuf;
 /// Values of the variables and well-known directories. `host` fills it, so that reading a profile has no other input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vars {
-    /// Values of `HOME`, `CWD`, `UID`, `USER` and `XDG_*`.
+    /// Values of `HOME`, `CWD`, `UID`, `USER` and `XDG_*`. There is no `CWD` if the current directory is not UTF-8.
     pub names: BTreeMap<String, String>,
+    /// The current directory.
+    pub cwd: PathBuf,
     /// Absolute paths of `xdg-download` and the other user directories (user-dirs.dirs(5)).
     pub places: BTreeMap<String, String>,
     /// The caller's home directories: the real path of `HOME`, then those of the caller's accounts, each as the account
@@ -55,6 +57,9 @@ impl Vars {
     }
 
     fn unknown(&self, name: &str) -> String {
+        if name == "CWD" && self.cwd.to_str().is_none() {
+            return "the current directory is not UTF-8, and only a path that begins with `${CWD}` can hold it".into();
+        }
         if ["HOME", "USER", "CWD", "UID"].contains(&name) || name.starts_with("XDG_") {
             format!("`${{{name}}}` is not set here")
         } else {
@@ -65,6 +70,12 @@ impl Vars {
     /// Expands a path to an absolute one without `.` and repeated slashes. `..` is refused: what it names depends on
     /// links. The error is a sentence without a position.
     pub fn path(&self, text: &str) -> Result<PathBuf, String> {
+        if self.cwd.to_str().is_none()
+            && let Some(rest) = text.strip_prefix("${CWD}").filter(|rest| rest.is_empty() || rest.starts_with('/'))
+        {
+            let below = if rest.is_empty() { PathBuf::from("/") } else { self.path(rest)? };
+            return Ok(self.cwd.join(below.strip_prefix("/").unwrap_or(&below)));
+        }
         let expanded = match text.split_once('/').map_or((text, None), |(first, rest)| (first, Some(rest))) {
             ("~", rest) => join(self.names.get("HOME").ok_or_else(|| self.unknown("HOME"))?, rest),
             (place, rest) if place.starts_with("xdg-") => match self.places.get(place) {

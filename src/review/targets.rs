@@ -450,11 +450,11 @@ pub(super) fn all(vars: &Vars) -> Vec<Target> {
     for home in &vars.other_homes {
         add(home.clone(), TargetKind::Private, false);
     }
-    if let Some(cwd) = vars.names.get("CWD") {
+    if vars.cwd.is_absolute() {
         for name in crate::profile::worktree() {
-            add(Path::new(cwd).join(name), TargetKind::Worktree, true);
+            add(vars.cwd.join(name), TargetKind::Worktree, true);
         }
-        add(cwd.into(), TargetKind::Project, true);
+        add(vars.cwd.clone(), TargetKind::Project, true);
     }
     targets
 }

@@ -51,7 +51,10 @@ pub fn run(mut sandbox: Sandbox, mut facts: Facts) -> Result<Report> {
     host.look(&facts, &plan, &granted);
     host.hand_over();
     let known = Handed { outside: host.facts.clone(), granted, ..Handed::default() };
-    let text = serde_json::to_string(&known).map_err(|error| Error::new(format!("facts: {error}")))?;
+    let text = serde_json::to_string(&known).map_err(|error| {
+        Error::new(format!("cannot tell the program inside what to look for: {error}"))
+            .hint("JSON is UTF-8 text, and so must be the paths in it: start in a directory whose name is")
+    })?;
     sys::write_all(handed.as_fd(), text.as_bytes()).map_err(system("write"))?;
     let held = [program, handed].into_iter().zip(NUMBERS).map(|(fd, number)| place(fd, number));
     let _held: Vec<OwnedFd> = held.collect::<std::result::Result<_, _>>().map_err(system("dup2"))?;

@@ -23,11 +23,6 @@ pub enum Note {
         /// The program, as it was named.
         program: String,
     },
-    /// A variable to be passed on, whose value is not UTF-8.
-    NotUtf8 {
-        /// The variable's name.
-        variable: String,
-    },
 }
 
 impl fmt::Display for Note {
@@ -49,7 +44,6 @@ impl fmt::Display for Note {
                     "{program} runs under the profile `{profile}`, which names it; `-p default` is the general one"
                 )
             }
-            Note::NotUtf8 { variable } => write!(f, "{variable} is not passed: its value is not UTF-8"),
         }
     }
 }

@@ -34,6 +34,9 @@ pub struct Process {
     pub user_origin: Origin,
     /// Environment variables that are set.
     pub env: BTreeMap<String, String>,
+    /// Environment variables of flags that are not UTF-8, which profiles cannot hold; they win over all others.
+    #[serde(skip)]
+    pub env_bytes: BTreeMap<OsString, OsString>,
     /// Names of environment variables to pass on; `*` at the end matches the rest of a name.
     pub env_pass: Vec<String>,
     /// The whole environment, to which only PWD is added; if set, `env` and `env_pass` are ignored.

@@ -112,6 +112,7 @@ pub fn debian() -> Facts {
         },
         cwd: "/home/alice/src/tool".into(),
         home: "/home/alice".into(),
+        env_bytes: Vec::new(),
         env: strings(&[("LANG", "C.UTF-8"), ("TERM", "xterm"), ("SSH_AUTH_SOCK", "/run/user/1000/ssh")]),
         system: vec![("lib".into(), link("usr/lib")), ("usr".into(), Kind::Dir)],
         top: top.map(|(name, kind)| (name.to_owned(), kind)).into(),
@@ -167,6 +168,7 @@ pub fn vars(facts: &Facts) -> Vars {
         (format!("xdg-{}", dir.to_lowercase()), format!("{home}/{dir}{}", if dir == "Download" { "s" } else { "" }))
     });
     Vars {
+        cwd: facts.cwd.clone(),
         names,
         places: places.into(),
         homes: vec![facts.home.clone()],

@@ -81,7 +81,7 @@ impl Builder<'_> {
     fn too_wide(&self, path: &Path, mode: Mode, is_place: bool) -> Option<&'static str> {
         let runtime = self.vars.names.get("XDG_RUNTIME_DIR").map(PathBuf::from);
         let home = self.vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
-        let is_cwd = self.vars.names.get("CWD").is_some_and(|cwd| Path::new(cwd) == path);
+        let is_cwd = self.vars.cwd == path;
         let homes = self.vars.homes.iter().chain(&self.vars.other_homes).chain([&home]);
         if homes.into_iter().any(|home| home.starts_with(path)) {
             Some("holds your home directory")
