@@ -114,3 +114,38 @@ fn a_rule_through_a_link_that_the_program_can_replace_is_refused() {
         "held\n"
     );
 }
+
+#[test]
+fn a_link_beside_what_is_closed_does_not_open_it() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/.git/hooks/sample", "");
+    place.write("work/.git/config", "");
+    place.write("work/build/file", "");
+    place.write("home/proj/secret/s", "SECRET");
+    place.write("home/proj/open/s", "OPEN");
+    // What a program in an earlier run, or the archive, has put there.
+    for (target, link) in [(".git", "out"), (".git/hooks", "hooks"), (".git/config", "log.txt"), ("build", "here")] {
+        symlink(target, place.work().join(link)).unwrap();
+    }
+    symlink("secret", place.home().join("proj/conf")).unwrap();
+    symlink("open", place.home().join("proj/fine")).unwrap();
+    for (profile, rule) in [("ci", "out"), ("ci", "hooks"), ("ci", "log.txt"), ("shell", "hooks"), ("default", "out")] {
+        let refused = place.sh(&["--profile", profile, "--rw", rule], "true").failed(125);
+        assert!(refused.contains(&format!("{rule} is a link in the current directory")), "{profile}: {refused}");
+        assert!(refused.contains("name the path that it leads to"), "{refused}");
+    }
+    assert_eq!(place.sh(&["--profile", "ci", "--rw", "here"], "echo x > here/new; cat build/new").ok(), "x\n");
+    // A rule that shows it elsewhere has none of what is closed below.
+    let closed = |source: &str, mode: &str| {
+        format!("\"~/proj\" = \"rw\"\n\"~/proj/secret\" = \"deny\"\n\"~/x\" = \"{mode},from=~/proj/{source}\"")
+    };
+    for mode in ["ro", "rw", "overlay"] {
+        let refused = place.sh(&["--profile", &profile(&place, &closed("conf", mode))], "cat ~/x/s").failed(125);
+        assert!(refused.contains("proj/conf is a link in") && refused.contains("less open without it"), "{refused}");
+    }
+    assert_eq!(place.sh(&["--profile", &profile(&place, &closed("fine", "ro"))], "cat ~/x/s").ok(), "OPEN");
+    symlink(".", place.home().join("proj/all")).unwrap();
+    let refused = place.sh(&["--profile", &profile(&place, &closed("all", "ro"))], "cat ~/x/secret/s").failed(125);
+    assert!(refused.contains("proj/all is a link in"), "{refused}");
+}

@@ -95,7 +95,7 @@ pub(super) fn collect(
         };
         if rule.mode.shows_host() && !source_links.is_empty() && !shown_anyway(sandbox, facts, ids, rule, &source)? {
             let writable = writable.get_or_insert_with(|| writable_sources(sandbox, facts));
-            if let Err(error) = links::check_source(facts, writable, &source_links, &source) {
+            if let Err(error) = links::check_opening(facts, writable, &source_links, &source) {
                 if rule.options.prefer {
                     let why = NotInMode::Cannot(error.message);
                     let (path, mode, origin) = (rule.path.clone(), rule.mode, rule.origin.clone());
@@ -204,7 +204,8 @@ pub(super) fn writable_sources<'a>(sandbox: &'a Sandbox, facts: &Facts) -> Vec<(
 }
 
 /// Whether the view shows a file of the host at its own path as freely as this rule does, even without the rules that
-/// go through links. Then it does not matter who put the links there.
+/// go through links. Then it does not matter who put the links there. At another path (`from`), it must show everything below
+/// it as freely, too: what is closed there is not closed here.
 fn shown_anyway(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, rule: &PathRule, source: &Path) -> Result<bool> {
     let mut items = Items::new();
     root::add(&mut items, sandbox, facts, ids)?;
@@ -212,18 +213,22 @@ fn shown_anyway(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, rule: &PathRule,
     for other in &sandbox.filesystem.paths {
         let Some((real, links)) = facts.paths.resolve(base, &other.path) else { continue };
         let what = match (other.mode, &other.options.from) {
-            (Mode::Ro | Mode::Rw, _) if !links.is_empty() => continue,
-            (Mode::Ro | Mode::Rw, None) => {
-                ItemKind::Bind { source: real.clone(), ro: other.mode == Mode::Ro, device: false }
+            (Mode::Ro | Mode::Rw | Mode::Overlay, _) if !links.is_empty() => continue,
+            // An overlay shows the host's files, and lets nobody write to them.
+            (Mode::Ro | Mode::Rw | Mode::Overlay, None) => {
+                ItemKind::Bind { source: real.clone(), ro: other.mode != Mode::Rw, device: false }
             }
             _ => ItemKind::Masked,
         };
         items.insert(real, own(what));
     }
-    Ok(items.nearest(source).is_some_and(|(above, item)| match &item.what {
-        ItemKind::Bind { source: shown, ro, .. } => shown == above && (rule.mode == Mode::Ro || !ro),
+    let as_free = |at: &Path, item: &Item| match &item.what {
+        ItemKind::Bind { source: shown, ro, .. } => shown == at && (rule.mode != Mode::Rw || !ro),
         _ => false,
-    }))
+    };
+    let elsewhere = rule.options.from.is_some();
+    Ok(items.nearest(source).is_some_and(|(above, item)| as_free(above, item))
+        && !(elsewhere && items.below(source).any(|(path, item)| !as_free(path, item))))
 }
 
 /// The error for a path of the host that does not exist, or that this user may not look up.

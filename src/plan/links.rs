@@ -56,22 +56,53 @@ pub(super) fn check_source(
     links: &[(PathBuf, PathBuf)],
     real: &Path,
 ) -> Result<()> {
-    let leads_out = |link: &Path, dir: &Path| within(link, dir) && !within(real, dir);
+    check(facts, writable, links, real, |dir| !within(real, dir))
+}
+
+/// Refuses what goes through a link that somebody else may have put there, wherever it leads, as [`check_source`] does. For what the
+/// view would not show as freely without the link: it may lie beside the link, and be closed there.
+pub(super) fn check_opening(
+    facts: &Facts,
+    writable: &[(PathBuf, &Origin)],
+    links: &[(PathBuf, PathBuf)],
+    real: &Path,
+) -> Result<()> {
+    check(facts, writable, links, real, |_| true)
+}
+
+fn check(
+    facts: &Facts,
+    writable: &[(PathBuf, &Origin)],
+    links: &[(PathBuf, PathBuf)],
+    real: &Path,
+    matters: impl Fn(&Path) -> bool,
+) -> Result<()> {
+    let lies_in = |link: &Path, dir: &Path| within(link, dir) && matters(dir);
     for (link, _) in links {
-        if !within(&facts.home, &facts.cwd) && leads_out(link, &facts.cwd) {
-            let message =
-                format!("{} is a link that leads out of the current directory, to {}", link.display(), real.display());
+        if !within(&facts.home, &facts.cwd) && lies_in(link, &facts.cwd) {
+            let message = match within(real, &facts.cwd) {
+                false => format!(
+                    "{} is a link that leads out of the current directory, to {}",
+                    link.display(),
+                    real.display()
+                ),
+                true => format!(
+                    "{} is a link in the current directory, to {}, which is less open without it",
+                    link.display(),
+                    real.display()
+                ),
+            };
             return Err(Error::new(message).hint(hint(real)));
         }
-        if let Some((dir, origin)) = writable.iter().find(|(dir, _)| leads_out(link, dir)) {
+        if let Some((dir, origin)) = writable.iter().find(|(dir, _)| lies_in(link, dir)) {
             let why = format!("which is writable inside by {origin}, so that a program may have put the link there");
             return Err(escapes(link, dir, real, &why));
         }
         let Some(writers) = facts.paths.link_writers(link) else { continue };
-        if let Some(dir) = writers.others.as_deref().filter(|dir| leads_out(link, dir)) {
+        if let Some(dir) = writers.others.as_deref().filter(|dir| lies_in(link, dir)) {
             return Err(escapes(link, dir, real, OTHERS));
         }
-        if let Some(dir) = writers.caller.as_deref().filter(|dir| leads_out(link, dir)) {
+        if let Some(dir) = writers.caller.as_deref().filter(|dir| lies_in(link, dir)) {
             let why = "where a program may have put it in an earlier sandbox";
             return Err(escapes(link, dir, real, why));
         }
@@ -91,8 +122,12 @@ pub fn directory_to_write(facts: &Facts, path: &Path) -> Result<PathBuf> {
 }
 
 fn escapes(link: &Path, dir: &Path, real: &Path, why: &str) -> Error {
-    let (link, dir) = (link.display(), dir.display());
-    Error::new(format!("{link} is a link that leads out of {dir}, {why}, to {}", real.display())).hint(hint(real))
+    let (link, shown, to) = (link.display(), dir.display(), real.display());
+    Error::new(match within(real, dir) {
+        false => format!("{link} is a link that leads out of {shown}, {why}, to {to}"),
+        true => format!("{link} is a link in {shown}, {why}, to {to}, which is less open without it"),
+    })
+    .hint(hint(real))
 }
 
 fn hint(real: &Path) -> String {
