@@ -358,3 +358,90 @@ fn a_current_directory_below_a_closed_one_is_left_out_with_a_note() {
     let out = host.script("chmod 0 /closed; $SBX --ro . -- /bin/true");
     assert!(out.status == Some(125) && out.err.contains("permission denied (EACCES)"), "{out:?}");
 }
+
+/// A root whose programs lie in a store, with nothing in the usual places but a shell and `env`.
+fn store(store: &str, system: &str, programs: &str) -> String {
+    format!(
+        "mkdir -p {store}/abc-system/{programs} usr/bin bin lib lib64 usr/lib run; \
+         mount --bind $OLD/usr/bin {store}/abc-system/{programs}; mount --rbind $OLD/usr/lib usr/lib; \
+         mount --rbind $OLD/lib lib; [ ! -e $OLD/lib64 ] || mount --rbind $OLD/lib64 lib64; \
+         ln -s /{store}/abc-system/{programs}/sh bin/sh; ln -s /{store}/abc-system/{programs}/env usr/bin/env; \
+         mount -t tmpfs none run; ln -s {system} run/current-system; "
+    )
+}
+
+#[test]
+fn the_programs_of_nixos_and_guix_are_found() {
+    need!(userns(), tools(&["unshare"]));
+    let place = Place::new();
+    let systems = [
+        (
+            "nix/store",
+            "/nix/store/abc-system",
+            "sw/bin",
+            "mkdir -p nix/var/nix/daemon-socket; ln -s /nix/store/abc-system run/opengl-driver; ",
+        ),
+        (
+            "gnu/store",
+            "/var/guix/profiles/system",
+            "profile/bin",
+            "mount -t tmpfs none var; mkdir -p var/guix/profiles; ln -s system-1-link var/guix/profiles/system; \
+             ln -s /gnu/store/abc-system var/guix/profiles/system-1-link; ",
+        ),
+    ];
+    for (dir, system, programs, more) in systems {
+        let setup = store(dir, system, programs) + more + "echo secret > run/secret; ln -s /home run/elsewhere; ";
+        let host = ["usr", "bin", "sbin", "lib", "lib64"]
+            .iter()
+            .fold(Host::new(&place, &setup), |host, name| host.without(name));
+        let path = format!("/usr/bin:/bin:/usr/sbin:/sbin:/{dir}/abc-system/{programs}");
+        let host = host.env("LOCALE_ARCHIVE", "/x").env("PATH", &path).work("/opt");
+        for profile in PROFILES {
+            let script =
+                "readlink /run/current-system; echo $LOCALE_ARCHIVE; cat /run/secret; ls -A /run | grep -v user";
+            let out = host.run(&["-q", "-p", profile, "--", "sh", "-c", script]);
+            let drivers = if dir.starts_with("nix") { "opengl-driver\n" } else { "" };
+            assert_eq!(out.out, format!("{system}\n/x\ncurrent-system\n{drivers}"), "{dir} {profile}: {out:?}");
+        }
+        let out = host.run(&["--", "no-such-program"]);
+        assert!(out.status == Some(127) && out.err.contains("/run/current-system/"), "{out:?}");
+        assert_eq!(host.run(&["check"]).status, Some(0));
+    }
+}
+
+#[test]
+fn layouts_of_other_distributions_run_the_shipped_profiles() {
+    need!(userns(), tools(&["unshare"]));
+    let place = Place::new();
+    let layouts = [
+        // Alpine before 3.22, Slackware: /bin is no part of /usr, and its programs are links to one file.
+        (
+            "unmerged",
+            "bin sbin",
+            "mkdir bin sbin; cp $OLD/bin/sh bin/box; ln -s /bin/box bin/sh; ln -s /bin/box sbin/init; ",
+        ),
+        // Arch, Fedora 42: one directory of programs.
+        ("one", "bin sbin lib64", "ln -s usr/bin bin; ln -s usr/bin sbin; ln -s usr/lib64 lib64; "),
+        // Image-based Fedora, openSUSE MicroOS: /usr from an image, homes and optional programs in /var.
+        (
+            "image",
+            "opt",
+            "mount -t tmpfs none var; mkdir -p var/opt/tool var/home/other var/roothome var/usrlocal sysroot ostree .snapshots/1; \
+             ln -s var/opt opt; ln -s var/home home; ln -s var/roothome root; ln -s sysroot/ostree ostree; \
+             echo secret | tee var/home/other/file var/roothome/file sysroot/file .snapshots/1/file > /dev/null; echo fine > var/opt/tool/file; ",
+        ),
+        // Gentoo, Debian with foreign architectures: a lib32 that is a directory.
+        ("lib32", "lib32", "mkdir lib32; echo fine > lib32/file; "),
+    ];
+    for (name, left_out, setup) in layouts {
+        let host = left_out.split(' ').fold(Host::new(&place, setup), |host, name| host.without(name));
+        let host = host.env("HOME", "/home/me").work("/etc");
+        for profile in PROFILES {
+            let script = "cat /opt/tool/file /lib32/file /home/other/file /root/file /sysroot/file /.snapshots/1/file /var/home/other/file; \
+                          ls / > /tmp/x && echo done";
+            let out = host.run(&["-q", "-p", profile, "--", "sh", "-c", script]);
+            let fine = if matches!(name, "image" | "lib32") { "fine\n" } else { "" };
+            assert_eq!(out.out, format!("{fine}done\n"), "{name} {profile}: {out:?}");
+        }
+    }
+}

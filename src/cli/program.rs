@@ -1,7 +1,7 @@
 //! Which program the words after the flags name.
 
 use crate::host::is_executable;
-use crate::plan::PATH;
+use crate::plan::{PATH, STORE_PATH};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -15,7 +15,15 @@ pub(super) fn with_arguments(
     cwd: &Path,
 ) -> Vec<OsString> {
     match words.first() {
-        Some(first) if of_profile.is_empty() || is_program(first, path.unwrap_or(PATH.as_ref()), cwd) => words.to_vec(),
+        Some(first)
+            if of_profile.is_empty()
+                || match path {
+                    Some(path) => is_program(first, path, cwd),
+                    None => [PATH, STORE_PATH].iter().any(|path| is_program(first, path.as_ref(), cwd)),
+                } =>
+        {
+            words.to_vec()
+        }
         _ => of_profile.iter().chain(words).cloned().collect(),
     }
 }

@@ -24,7 +24,7 @@ pub use elevation::Elevation;
 pub use helpers::{Helpers, is_executable};
 pub use links::LinkWriters;
 pub(crate) use paths::ByPath;
-pub use paths::{DEVICES, Kind, NamedFile, Paths, below};
+pub use paths::{DEVICES, Kind, NamedFile, Paths, RUN_LINKS, below};
 pub use rlimits::{CoreHandler, rlimits};
 pub use sound::SoundFacts;
 pub use union::{StoreFilesystem, UnionFacts};

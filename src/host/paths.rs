@@ -20,6 +20,12 @@ pub const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tt
 const MOUNT_POINTS: [&str; 5] =
     ["/sys/fs/bpf", "/sys/fs/pstore", "/sys/kernel/debug", "/sys/kernel/security", "/sys/kernel/tracing"];
 
+/// Top-level directories that hold the programs of NixOS and of Guix.
+const STORES: [&str; 2] = ["nix", "gnu"];
+
+/// Links in /run by which NixOS and Guix name the running system's programs, and the drivers of graphics cards.
+pub const RUN_LINKS: [&str; 3] = ["current-system", "opengl-driver", "opengl-driver-32"];
+
 /// Why a path that belongs to another user, and that this user may not read, write or search, needs no mask.
 const CLOSED: &str = "this user may not open it on the host either";
 
@@ -316,6 +322,11 @@ impl Paths {
         };
         let links: Vec<_> = self.top.iter().filter(leads_off).map(|(name, _)| Path::new("/").join(name)).collect();
         links.iter().for_each(|link| drop(self.look(root, link)));
+        if self.top.iter().any(|(name, _)| STORES.contains(&name.as_str())) {
+            for name in RUN_LINKS {
+                self.look(root, &Path::new("/run").join(name));
+            }
+        }
         for home in self.homes_elsewhere(root, whole, homes) {
             self.look(root, &home);
         }

@@ -9,6 +9,23 @@ use std::ffi::{OsStr, OsString};
 /// The program's PATH, unless the profile passes or sets another.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Where programs are on hosts that keep them in a store: NixOS, Guix, and others with one of their package managers.
+pub const STORE_PATH: &str = "/run/current-system/sw/bin:/run/current-system/profile/bin:\
+                              /run/current-system/profile/sbin:/nix/var/nix/profiles/default/bin";
+
+/// The program's PATH, unless the profile passes or sets another: on a host with a store, with its directories as well.
+fn path(facts: &Facts) -> String {
+    let has = |wanted: &str| facts.top.iter().any(|(name, _)| name == wanted);
+    let mut path = PATH.to_owned();
+    if !has("nix") && !has("gnu") {
+        return path;
+    }
+    if has("nix") {
+        path += &format!(":/etc/profiles/per-user/{}/bin", facts.user_name());
+    }
+    path + ":" + STORE_PATH
+}
+
 /// The variables of the program's environment. What the profile sets wins over what is passed, and that over defaults.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
@@ -16,7 +33,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> BTreeMap<String, String>
     set("HOME", facts.home.display().to_string());
     set("USER", facts.user_name());
     set("LOGNAME", facts.user_name());
-    set("PATH", PATH.to_owned());
+    set("PATH", path(facts));
     let shell = facts.account().map(|account| account.shell.clone()).filter(|shell| shell.starts_with('/'));
     set("SHELL", shell.unwrap_or_else(|| "/bin/sh".into()));
     if let Some(hostname) = &sandbox.process.hostname {

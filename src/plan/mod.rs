@@ -51,7 +51,7 @@ mod x11;
 
 pub use capabilities::CapabilityPlan;
 pub use cgroup::{CgroupSource, source as cgroup_source};
-pub use env::PATH;
+pub use env::{PATH, STORE_PATH};
 pub use helpers::{
     Argument, Confined, Confinement, Given, HelperProgram, HelperSpec, HelperWords, Loss, Phase, Readiness, Tells,
 };

@@ -8,7 +8,7 @@ use super::note::Note;
 use super::tree::within;
 use super::union;
 use crate::error::{Error, Result};
-use crate::host::{Facts, Kind, below};
+use crate::host::{Facts, Kind, RUN_LINKS, below};
 use crate::spec::{Namespace, Options, Origin, Root, SYSTEM, Sandbox, is_needed, lies_in_system};
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,7 @@ pub(super) fn add(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdP
     for (name, kind) in &facts.top {
         view.top(name, kind);
     }
+    view.running_system();
     view.homes();
     // A root of `dir:` is read-only and may have no tmpfs at /run, and the services' sockets are made here.
     let runtime = match filesystem.root {
@@ -155,6 +156,17 @@ impl Defaults<'_> {
         } else if system && !self.whole && !lies_in_system(&real) && !is_home(self.facts, &real) {
             let source = real.clone();
             self.items.insert_missing(real, || own(ItemKind::Bind { source, ro: true, device: false }));
+        }
+    }
+
+    /// Adds the links in /run that lead to the system's programs, on hosts that have them in a store.
+    fn running_system(&mut self) {
+        for path in RUN_LINKS.map(|name| Path::new("/run").join(name)) {
+            let Some(Kind::Link(text)) = self.kind(&path) else { continue };
+            let text = text.clone();
+            if self.resolve(&path).is_some_and(|(real, _)| lies_in_system(&real)) {
+                self.items.insert_missing(path, || own(ItemKind::Link(text)));
+            }
         }
     }
 

@@ -16,6 +16,7 @@ done
 : > "$ROOT$SBX"
 mount --bind "$PROGRAM" "$ROOT$SBX"
 cd "$ROOT"
+OLD=
 eval "$SETUP"
 mkdir -p .old
 pivot_root . .old
