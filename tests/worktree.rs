@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{Place, Ran, ran, tools, userns};
-use std::process::Command;
+use common::{Place, Ran, ran, tools, until, userns};
+use std::process::{Command, Stdio};
 
 const PROFILES: [&str; 2] = ["ci", "shell"];
 
@@ -147,4 +147,52 @@ fn where_a_program_may_mount_the_error_prints_the_line_to_add() {
     assert!(refused.contains(".sbx.toml:3") && refused.contains(line) && !refused.contains("prefer"), "{refused}");
     place.write("work/.sbx.toml", &format!("{project}[namespaces]\nnested = \"no-mount\"\n"));
     assert_eq!(sh(&place, &["--profile", &mine], "cat file").ok(), "");
+}
+
+#[test]
+fn what_is_replaced_on_the_host_while_it_runs_is_told_to_be_open() {
+    need!(userns());
+    let place = Place::new();
+    for name in [".env", ".envrc", "other", "sec/key"] {
+        place.write(&format!("work/{name}"), "OLD");
+    }
+    place.write(
+        "work/.sbx.toml",
+        "schema = 1\n[filesystem.paths]\n\"${CWD}/.env\" = \"deny\"\n\"${CWD}/sec\" = \"masked\"\n",
+    );
+    let replace = |name: &str| {
+        place.write(&format!("work/{name}.new"), "NEW");
+        std::fs::rename(place.work().join(format!("{name}.new")), place.work().join(name)).unwrap();
+    };
+    let run = |replaced: &dyn Fn()| {
+        let script = "touch begun; while [ ! -e go ]; do sleep 0.05; done; cat .env; true";
+        let child = place
+            .command()
+            .args(["run", "--profile", "ci", "--", "sh", "-c", script])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        until(|| place.work().join("begun").exists());
+        replaced();
+        place.write("work/go", "");
+        let ran = ran(child.wait_with_output().unwrap());
+        for name in ["go", "begun"] {
+            std::fs::remove_file(place.work().join(name)).unwrap();
+        }
+        ran
+    };
+    let quiet = run(&|| replace("other"));
+    assert!(!quiet.err.contains("was replaced"), "{quiet:?}");
+    let told = run(&|| {
+        replace(".env");
+        replace(".envrc");
+        std::fs::rename(place.work().join("sec"), place.work().join("old")).unwrap();
+    });
+    // Moved, a directory takes its mount along.
+    for (name, told_of) in [(".env ", true), (".envrc ", true), ("sec ", false), ("other ", false)] {
+        let there = told.err.contains(&format!("/{name}was replaced on the host"));
+        assert_eq!(there, told_of, "{name}: {told:?}");
+    }
+    assert!(told.err.contains(".sbx.toml:3)"), "{told:?}");
 }

@@ -169,6 +169,10 @@ fn reap_children(prepared: &Prepared, socket: BorrowedFd<'_>, program: i32) -> R
         {
             sys::send(socket, &Message::Full(full).encode(), None).at(Place::Setup, Call::Send)?;
         }
+        let covers = status.iter().flat_map(|_| &prepared.process.covers);
+        for (index, _) in covers.filter(|(_, path)| sys::is_mount(path) == Ok(false)) {
+            sys::send(socket, &Message::Uncovered(*index).encode(), None).at(Place::Setup, Call::Send)?;
+        }
         sys::send(socket, &message.encode(), None).at(Place::Setup, Call::Send)?;
         if let Some(status) = status {
             sys::phase("the program");

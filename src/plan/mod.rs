@@ -7,6 +7,7 @@ mod bus_proxy;
 mod capabilities;
 mod cgroup;
 mod confined;
+mod covers;
 mod desktop;
 mod enforcement;
 mod env;

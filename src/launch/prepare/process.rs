@@ -6,7 +6,7 @@ use crate::child::{Process, Session, Strings};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::launch::terminal;
-use crate::plan::Plan;
+use crate::plan::{Placed, Plan};
 use crate::sys;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -28,6 +28,14 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState) -> Res
                 memory.looked_at.iter().take(31).map(|dir| cstring(dir.as_os_str())).collect::<Result<_>>()?
             }
             None => Vec::new(),
+        },
+        covers: match plan.is_bare() || !wanted.init {
+            true => Vec::new(),
+            false => {
+                let covers = plan.covers(sys::ids().0 == 0);
+                let cover = |(index, part): (usize, &Placed)| Ok((index as u32, cstring(part.op.path().as_os_str())?));
+                covers.map(cover).collect::<Result<_>>()?
+            }
         },
         session,
         terminal: if let Session::Pty(_) = session { terminal::initial() } else { None },

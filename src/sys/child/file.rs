@@ -52,6 +52,25 @@ pub fn stat(fd: BorrowedFd<'_>) -> Result<Stat> {
     Ok(nix::sys::stat::fstatat(fd, c"", AtFlags::AT_EMPTY_PATH)?.into())
 }
 
+/// statx(2), STATX_ATTR_MOUNT_ROOT: whether a path is where something is mounted; links at its end are not followed.
+pub fn is_mount(path: &CStr) -> Result<bool> {
+    let mut facts = std::mem::MaybeUninit::<libc::statx>::uninit();
+    let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT | libc::AT_STATX_DONT_SYNC;
+    // SAFETY: the path ends with a NUL, and the kernel writes one struct statx; both outlive the call.
+    let done =
+        check(unsafe { libc::syscall(libc::SYS_statx, libc::AT_FDCWD, path.as_ptr(), flags, 0, facts.as_mut_ptr()) });
+    match done {
+        Ok(_) => {
+            // SAFETY: the call has succeeded, and so has filled it.
+            let facts = unsafe { facts.assume_init() };
+            let root = libc::STATX_ATTR_MOUNT_ROOT as u64;
+            // Before Linux 5.8 the kernel does not know.
+            Ok(facts.stx_attributes & root != 0 || facts.stx_attributes_mask & root == 0)
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
 /// statfs(2): how many bytes and how many inodes are left in the filesystem of a path.
 pub fn room(path: &CStr) -> Result<(u64, u64)> {
     let facts = nix::sys::statfs::statfs(path)?;
