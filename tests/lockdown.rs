@@ -264,6 +264,50 @@ fn debuggers_work_where_a_profile_allows_them() {
     assert!(denied.err.contains("cross-device"), "{denied:#?}");
 }
 
+/// Takes a descriptor out of a child, and asks for a counter of the processor.
+const DEBUGGER: &str = r#"
+import ctypes, errno, os, platform, signal, sys
+libc = ctypes.CDLL(None, use_errno=True)
+read, write = os.pipe()
+child = os.fork()
+if child == 0: signal.pause()
+taken = libc.syscall(438, os.pidfd_open(child), write, 0)
+if taken >= 0: os.write(taken, b"taken"); print(os.read(read, 9).decode())
+else: print(errno.errorcode[ctypes.get_errno()])
+os.kill(child, signal.SIGKILL)
+libc.syscall(298 if platform.machine() == "x86_64" else 241, ctypes.create_string_buffer(128), 0, -1, -1, 0)
+print(errno.errorcode[ctypes.get_errno()])
+"#;
+
+#[test]
+fn ci_and_shell_have_what_debuggers_and_sanitizers_ask_for() {
+    need!(userns(), tools(&["setarch", "python3"]));
+    let place = Place::new();
+    let calls = |flags: &[&str]| place.run(&[flags, &["--", "python3", "-c", DEBUGGER]].concat()).ok();
+    let fixed = |flags: &[&str]| place.run(&[flags, &["--", "setarch", "-R", "true"]].concat());
+    for profile in ["ci", "shell"] {
+        fixed(&["--profile", profile]).ok();
+        assert!(calls(&["--profile", profile]).starts_with("taken\n"), "{profile}");
+    }
+    assert_eq!(calls(&["--profile", "ci"]), "taken\nEPERM\n", "perf_event_open is no debugger's");
+    assert_eq!(calls(&[]), "EPERM\nEPERM\n");
+    assert_ne!(fixed(&[]).status, Some(0));
+    if available!(tools(&["gdb", "gcc"])) {
+        let debug = "cd /tmp; printf 'int main(){return 42;}' >a.c; gcc -g a.c -o a
+            gdb -q -batch -ex 'break main' -ex run -ex bt -ex continue ./a 2>&1";
+        let ran = place.sh(&["--profile", "ci"], debug);
+        assert!(ran.out.contains("exited with code 052") && !ran.out.contains("randomization"), "{ran:#?}");
+    }
+    // Each of these ends with what the leak costs, or says that the sanitizer cannot run.
+    if available!(tools(&["gcc"])) {
+        let leak =
+            "cd /tmp; printf '#include <stdlib.h>\\nvoid *volatile p; int main(){p=malloc(77); p=0; return 0;}' >a.c
+            gcc -g -fsanitize=leak a.c -o a && setarch -R ./a 2>&1 | tail -n 1";
+        let ran = place.sh(&["--profile", "ci"], leak);
+        assert!(ran.out.contains("77 byte(s) leaked"), "{ran:#?}");
+    }
+}
+
 #[test]
 fn everyday_programs_work_under_the_filter_and_under_strict() {
     need!(userns(), tools(&["python3", "gcc", "git"]));

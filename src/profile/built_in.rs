@@ -115,9 +115,9 @@ pub(super) static BUILT_IN: &[(&str, &[Line])] = &[
     Line("extends", 11, 18, Literal::List(&[
         Word("base/host", 22, 33),
     ], 21, 34)),
-    Line("filesystem.memory", 578, 584, Literal::Text(Word("4G", 587, 591))),
-    Line("filesystem.paths", 604, 609, Literal::Map(&[
-        (Word("/sys", 611, 617), Word("ro", 620, 624)),
+    Line("filesystem.memory", 755, 761, Literal::Text(Word("4G", 764, 768))),
+    Line("filesystem.paths", 781, 786, Literal::Map(&[
+        (Word("/sys", 788, 794), Word("ro", 797, 801)),
     ])),
     Line("namespaces.nested", 305, 311, Literal::Text(Word("no-mount", 314, 324))),
     Line("process.env_pass", 105, 113, Literal::List(&[
@@ -128,11 +128,13 @@ pub(super) static BUILT_IN: &[(&str, &[Line])] = &[
         Word("SOURCE_DATE_EPOCH", 173, 192),
     ], 116, 193)),
     Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
-    Line("security.syscalls.allow", 417, 422, Literal::List(&[
-        Word("ptrace", 426, 434),
-        Word("process_vm_readv", 436, 454),
-        Word("process_vm_writev", 456, 475),
-    ], 425, 476)),
+    Line("security.syscalls.allow", 571, 576, Literal::List(&[
+        Word("ptrace", 580, 588),
+        Word("process_vm_readv", 590, 608),
+        Word("process_vm_writev", 610, 629),
+        Word("pidfd_getfd", 631, 644),
+        Word("kcmp", 646, 652),
+    ], 579, 653)),
 ]),
 ("base/worktree", &[
     Line("description", 35, 46, Literal::Text(Word("Read-only in the current directory: what tools outside run on their own", 49, 122))),

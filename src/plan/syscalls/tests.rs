@@ -394,10 +394,13 @@ fn namespaces_come_with_what_is_needed_in_them() {
 #[test]
 fn debuggers_may_have_fixed_addresses() {
     let filter = |policy: Policy| compile(&Policy { arches: vec![Arch::X86_64], ..policy });
-    let [plain, debug] = [&[][..], &["@debug"]].map(|allow| filter(with(Base::Default, allow, &[])));
+    let [plain, debug, trace] =
+        [&[][..], &["@debug"], &["ptrace"]].map(|allow| filter(with(Base::Default, allow, &[])));
     let personality = |filter: &[sock_filter], domain| verdict(filter, Arch::X86_64, 135, [domain, 0, 0, 0, 0, 0]);
     assert_eq!(personality(&plain, 0x4_0000), EPERM);
     assert_eq!(personality(&debug, 0x4_0000), ALLOW);
+    assert_eq!(personality(&trace, 0x4_0000), ALLOW);
+    assert_eq!(personality(&trace, 0x40_0000), EPERM, "READ_IMPLIES_EXEC");
     assert_eq!(personality(&debug, 0x4_0008), ALLOW);
     assert_eq!(personality(&debug, 0x40_0000), EPERM, "READ_IMPLIES_EXEC");
     assert_eq!(personality(&plain, 0xffff_ffff), ALLOW);

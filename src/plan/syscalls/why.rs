@@ -51,7 +51,7 @@ reasons! {
     OpenByHandle = "opens files outside of the view by their number",
     OtherProcess = "strict: acts on other processes' memory",
     Perf = "measures other processes and the kernel; had many holes (allow `@debug`)",
-    Personality = "only Linux's own and uname's forms; others weaken the address space (fixed addresses: allow `@debug`)",
+    Personality = "only Linux's own and uname's forms; others weaken the address space (fixed addresses: allow `ptrace`)",
     PidfdGetfd = "takes descriptors out of other processes (allow `@debug`)",
     ProcessMemory = "reads and writes other processes' memory (allow `@debug`)",
     Ptrace = "controls other processes (allow `@debug`)",
