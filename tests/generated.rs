@@ -452,6 +452,42 @@ gives a new terminal even if no stream is one, in place of pipes and files: it e
 A file that was opened for reading, and that the program could change, is opened again from a read-only mount. Its offset begins where the
 caller's is, and the caller's is moved when the program has ended. If somebody else reads from it meanwhile, both read the same. What the
 program permits others by chmod(2) on a file that it may write to as a stream is taken back at the end, with a note.
+.SH "WHAT A PROGRAM NOTICES"
+.IP \(bu 2
+.IR "Read-only mounts" :
+what may not be changed fails with EROFS, also where a program outside gets EACCES (to make a file in / or /usr) or ENOENT (to remove one
+that is not there).
+.IP \(bu 2
+.IR Ids :
+where one id is mapped, chown(2), setuid(2) and access control lists of other ids fail with EINVAL, not EPERM. So fakeroot(1), which the
+building of Debian packages uses, and others that go on after EPERM, need
+.B \-\-user keep\-id
+or
+.BR "\-\-user range" ,
+which have subordinate ids. They start newuidmap(1) and newgidmap(1), which takes a few milliseconds. Files of other users and groups belong to
+nobody and nogroup.
+.IP \(bu 2
+.IR Privileges :
+there are none, not even for root: set-user-ID programs
+.RB ( su ", " sudo )
+do not gain any, and sockets of raw packets
+.RB ( tcpdump )
+do not exist. ping(8) works where the host lets users ping (net.ipv4.ping_group_range).
+.IP \(bu 2
+.IR Debuggers :
+the profiles
+.B ci
+and
+.B shell
+let programs trace each other (gdb, strace, sanitizers) and have fixed addresses
+.RB ( "setarch \-R" ).
+perf(1) and rr(1) need
+.BR "\-\-set security.syscalls.allow=[\(dqperf_event_open\(dq]" .
+.IP \(bu 2
+.IR Limits :
+core dumps are off and cannot be turned on, unless
+.B rlimits.core
+is another than 1: setrlimit(2) of it does nothing.
 .SH "WITHOUT AN INIT"
 With
 .B \-\-as\-pid\-1
