@@ -319,34 +319,34 @@ pub(super) static BUILT_IN: &[(&str, &[Line])] = &[
     Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
 ]),
 ("shell", &[
-    Line("assert.cannot_reach", 720, 732, Literal::List(&[
-        Word("169.254.169.254:80", 736, 756),
-        Word("127.0.0.1:631", 758, 773),
-        Word("[::1]:631", 775, 786),
-    ], 735, 787)),
-    Line("assert.cannot_read", 559, 570, Literal::List(&[
-        Word("~/.ssh", 574, 582),
-        Word("~/.gnupg", 584, 594),
-        Word("~/.aws", 596, 604),
-        Word("~/.netrc", 606, 616),
-        Word("~/.bash_history", 618, 635),
-        Word("/etc/shadow", 637, 650),
-    ], 573, 651)),
-    Line("assert.cannot_write", 652, 664, Literal::List(&[
-        Word("/etc", 668, 674),
-        Word("/usr", 676, 682),
-        Word("~/.bashrc", 684, 695),
-        Word("~/.config/autostart", 697, 718),
-    ], 667, 719)),
+    Line("assert.cannot_reach", 834, 846, Literal::List(&[
+        Word("169.254.169.254:80", 850, 870),
+        Word("127.0.0.1:631", 872, 887),
+        Word("[::1]:631", 889, 900),
+    ], 849, 901)),
+    Line("assert.cannot_read", 673, 684, Literal::List(&[
+        Word("~/.ssh", 688, 696),
+        Word("~/.gnupg", 698, 708),
+        Word("~/.aws", 710, 718),
+        Word("~/.netrc", 720, 730),
+        Word("~/.bash_history", 732, 749),
+        Word("/etc/shadow", 751, 764),
+    ], 687, 765)),
+    Line("assert.cannot_write", 766, 778, Literal::List(&[
+        Word("/etc", 782, 788),
+        Word("/usr", 790, 796),
+        Word("~/.bashrc", 798, 809),
+        Word("~/.config/autostart", 811, 832),
+    ], 781, 833)),
     Line("description", 39, 50, Literal::Text(Word("A shell to look around and try things in: current directory writable, no network", 53, 135))),
     Line("extends", 11, 18, Literal::List(&[
         Word("base/worktree", 22, 37),
     ], 21, 38)),
-    Line("filesystem.paths", 362, 367, Literal::Map(&[
-        (Word("${CWD}", 369, 377), Word("rw", 380, 384)),
-        (Word("/sys", 535, 541), Word("ro", 544, 548)),
-        (Word("/tmp/.ICE-unix", 491, 507), Word("masked,optional,prefer", 510, 534)),
-        (Word("/tmp/.X11-unix", 447, 463), Word("masked,optional,prefer", 466, 490)),
+    Line("filesystem.paths", 476, 481, Literal::Map(&[
+        (Word("${CWD}", 483, 491), Word("rw", 494, 498)),
+        (Word("/sys", 649, 655), Word("ro", 658, 662)),
+        (Word("/tmp/.ICE-unix", 605, 621), Word("masked,optional,prefer", 624, 648)),
+        (Word("/tmp/.X11-unix", 561, 577), Word("masked,optional,prefer", 580, 604)),
     ])),
     Line("namespaces.nested", 234, 240, Literal::Text(Word("no-mount", 243, 253))),
     Line("process.args", 147, 151, Literal::List(&[
@@ -359,9 +359,13 @@ pub(super) static BUILT_IN: &[(&str, &[Line])] = &[
         Word("LS_COLORS", 207, 218),
     ], 179, 219)),
     Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
-    Line("security.syscalls.allow", 328, 333, Literal::List(&[
-        Word("@debug", 337, 345),
-    ], 336, 346)),
+    Line("security.syscalls.allow", 378, 383, Literal::List(&[
+        Word("ptrace", 387, 395),
+        Word("process_vm_readv", 397, 415),
+        Word("process_vm_writev", 417, 436),
+        Word("pidfd_getfd", 438, 451),
+        Word("kcmp", 453, 459),
+    ], 386, 460)),
 ]),
 ("viewer", &[
     Line("assert.cannot_reach", 427, 439, Literal::List(&[
