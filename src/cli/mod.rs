@@ -44,6 +44,9 @@ pub fn main(args: Vec<OsString>) -> u8 {
     if args.first().is_some_and(|name| name == crate::proxy::SOUND) {
         return crate::proxy::sound(&args);
     }
+    if args.first().is_some_and(|name| name == crate::union::view::SERVER) {
+        return crate::union::view::serve(&args);
+    }
     let args = with_verb(args);
     if let Some(run) = args::Run::quickly(&args) {
         return run::main(&run);

@@ -9,10 +9,10 @@ use seccompiler::{
 use std::os::fd::{AsFd, RawFd};
 
 /// A call, and a condition on one of its arguments: its index, a mask, and what the masked argument has to be.
-type Call = (libc::c_long, Option<(u8, u64, u64)>);
+pub(crate) type Call = (libc::c_long, Option<(u8, u64, u64)>);
 
 /// What every process needs that waits, reads, writes, allocates and ends.
-const COMMON: &[Call] = &[
+pub(crate) const COMMON: &[Call] = &[
     (libc::SYS_ppoll, None),
     (libc::SYS_read, None),
     (libc::SYS_write, None),
@@ -131,7 +131,7 @@ fn landlock() -> Result<()> {
 }
 
 /// The filter that allows these calls, and ends the process at any other.
-fn filter(lists: &[&[Call]]) -> Result<BpfProgram> {
+pub(crate) fn filter(lists: &[&[Call]]) -> Result<BpfProgram> {
     let rule = |condition: Option<(u8, u64, u64)>| match condition {
         None => Ok(Vec::new()),
         Some((index, mask, value)) => {
@@ -140,13 +140,22 @@ fn filter(lists: &[&[Call]]) -> Result<BpfProgram> {
             Ok(vec![SeccompRule::new(vec![condition])?])
         }
     };
-    let arch = if cfg!(target_arch = "x86_64") { TargetArch::x86_64 } else { TargetArch::aarch64 };
     let made = || -> std::result::Result<BpfProgram, seccompiler::BackendError> {
         let rules = lists.iter().flat_map(|list| list.iter()).map(|(call, condition)| Ok((*call, rule(*condition)?)));
         let rules = rules.collect::<std::result::Result<_, seccompiler::BackendError>>()?;
-        SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, arch)?.try_into()
+        SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, ARCH)?.try_into()
     };
     made().map_err(|_| Errno(libc::EINVAL))
+}
+
+/// The architecture that the filters are for.
+const ARCH: TargetArch = if cfg!(target_arch = "x86_64") { TargetArch::x86_64 } else { TargetArch::aarch64 };
+
+/// The filter that answers these calls with an errno, and allows all others: for a second one beside [`filter`].
+pub(crate) fn refusing(calls: &[libc::c_long], errno: i32) -> Result<BpfProgram> {
+    let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
+    let made = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno as u32), ARCH);
+    made.and_then(TryInto::try_into).map_err(|_| Errno(libc::EINVAL))
 }
 
 #[cfg(test)]

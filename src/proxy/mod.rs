@@ -14,7 +14,7 @@
 //! launcher's memory and descriptors. What parses the program's bytes is a process of its own for each connection, which may
 //! only read and write the two sockets that it has: it can neither open nor connect to anything.
 
-mod confine;
+pub(crate) mod confine;
 pub mod filter;
 pub mod pulse;
 mod relay;

@@ -19,6 +19,7 @@ mod remove;
 mod size;
 mod state;
 mod store;
+pub mod view;
 mod walk;
 
 pub use commit::{Committed, commit};

@@ -2,6 +2,7 @@
 
 use crate::sys::child::openat;
 use crate::sys::errno::{Errno, Result, check, done};
+use nix::fcntl::AtFlags;
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, Whence};
@@ -137,4 +138,67 @@ pub fn next_data(fd: BorrowedFd<'_>, from: u64) -> Result<Option<(u64, u64)>> {
         Err(errno) => Err(errno.into()),
         Ok(start) => Ok(Some((start as u64, seek(start as u64, Whence::SeekHole)? as u64))),
     }
+}
+
+/// What stat(2) tells of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileStatus {
+    /// Device that the file is on.
+    pub dev: u64,
+    /// Inode number on that device.
+    pub ino: u64,
+    /// The file type bits (`S_IFMT`) and the permissions.
+    pub mode: u32,
+    /// Number of names.
+    pub links: u32,
+    /// User id of the owner, as it is mapped here.
+    pub uid: u32,
+    /// Group id, as it is mapped here.
+    pub gid: u32,
+    /// Number of the device that a device file stands for.
+    pub rdev: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Blocks of 512 bytes that are allocated.
+    pub blocks: u64,
+    /// Preferred size of reads, in bytes.
+    pub block_size: u32,
+    /// Time of the last access: seconds since 1970, nanoseconds.
+    pub accessed: (i64, u32),
+    /// Time of the last change of the content.
+    pub modified: (i64, u32),
+    /// Time of the last change of the content or the attributes. A program cannot set it.
+    pub changed: (i64, u32),
+}
+
+/// fstatat(2) that does not follow a link at the end of the path; the empty path stands for the descriptor's own file.
+pub fn status_of(dir: BorrowedFd<'_>, path: &CStr) -> Result<FileStatus> {
+    let found = nix::sys::stat::fstatat(dir, path, AtFlags::AT_SYMLINK_NOFOLLOW | AtFlags::AT_EMPTY_PATH)?;
+    Ok(FileStatus {
+        dev: found.st_dev as u64,
+        ino: found.st_ino as u64,
+        mode: found.st_mode as u32,
+        links: found.st_nlink as u32,
+        uid: found.st_uid,
+        gid: found.st_gid,
+        rdev: found.st_rdev as u64,
+        size: found.st_size as u64,
+        blocks: found.st_blocks as u64,
+        block_size: found.st_blksize as u32,
+        accessed: (found.st_atime as i64, found.st_atime_nsec as u32),
+        modified: (found.st_mtime as i64, found.st_mtime_nsec as u32),
+        changed: (found.st_ctime as i64, found.st_ctime_nsec as u32),
+    })
+}
+
+/// pread(2): reads at an offset, and gives how many bytes there were.
+pub fn read_at(fd: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> Result<usize> {
+    let offset = i64::try_from(offset).map_err(|_| Errno(libc::EINVAL))?;
+    Ok(nix::sys::uio::pread(fd, buffer, offset)?)
+}
+
+/// lseek(2), SEEK_DATA or with `hole` SEEK_HOLE: where the next data or hole begins, from an offset on. ENXIO after the last.
+pub fn seek_next(fd: BorrowedFd<'_>, from: u64, hole: bool) -> Result<u64> {
+    let from = i64::try_from(from).map_err(|_| Errno(libc::ENXIO))?;
+    Ok(nix::unistd::lseek(fd, from, if hole { Whence::SeekHole } else { Whence::SeekData })? as u64)
 }

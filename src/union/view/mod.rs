@@ -1,0 +1,80 @@
+//! The view server: a read-only FUSE filesystem that shows directories of the host with other owners, for the kernel's
+//! overlay to lie over.
+//!
+//! A file of the host's root belongs to nobody in a user namespace that root is not mapped in, and cannot be copied up by
+//! the kernel's overlay. The view shows it as belonging to root inside. What lies under mount points comes along, since the
+//! server looks paths up as any program does. It is a helper of a sandbox: sbx executes itself with the argument 0
+//! [`SERVER`]. It runs outside of the mount namespace that shows its mount, with the caller's rights, confined to reading
+//! the directories that it serves.
+//!
+//! ```text
+//! trees    what is served, and the translation of owners      (data)
+//! nodes    files that the kernel knows, by number             (data)
+//! notes    what is told by the launcher's pipe             (data)
+//! recent   a bounded table of open files
+//! server   what is answered to each request
+//! fuse     the crate fuser: requests in, answers out
+//! confine  what the process may do
+//! ```
+
+mod confine;
+mod fuse;
+mod nodes;
+mod notes;
+mod recent;
+mod server;
+mod trees;
+
+pub use notes::note;
+pub use trees::{IdRange, Owners, Tree, Trees};
+
+use crate::exit;
+use crate::sys::{self, Poll, UnownedFd};
+use std::ffi::OsString;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// Argument 0 of the view server, by which sbx knows what it is executed for.
+pub const SERVER: &str = "sbx-view-server";
+
+/// Runs the view server, with the arguments `sbx-view-server DEVICE PIPE TREES`: DEVICE is a descriptor of /dev/fuse that a
+/// filesystem was mounted with, PIPE that of the launcher's pipe, TREES a [`Trees`] as JSON. Gives the exit status.
+pub fn serve(args: &[OsString]) -> u8 {
+    match run(args) {
+        Ok(()) => 0,
+        Err(message) => {
+            let _ = sys::write_all(sys::STREAMS[2].as_fd(), format!("sbx: {SERVER}: {message}\n").as_bytes());
+            exit::FAILED
+        }
+    }
+}
+
+fn run(args: &[OsString]) -> Result<(), String> {
+    let number = |at: usize| args.get(at)?.to_str()?.parse::<i32>().ok();
+    let (Some(device), Some(pipe), Some(trees)) = (number(1), number(2), args.get(3).and_then(|text| text.to_str()))
+    else {
+        return Err("it is started by sbx for a sandbox with overlays, and not by hand".into());
+    };
+    let adopt = |fd: i32| UnownedFd::new(fd).adopt().map_err(|errno| format!("descriptor {fd}: {errno}"));
+    let (device, pipe): (OwnedFd, OwnedFd) = (adopt(device)?, adopt(pipe)?);
+    let trees: Trees = serde_json::from_str(trees).map_err(|error| error.to_string())?;
+    let failed = |what: &'static str| move |errno: sys::Errno| format!("{what}: {errno}");
+    // The pipe has no reader any more once the launcher has ended; until then, its death ends this process.
+    sys::set_parent_death_signal(libc::SIGKILL).map_err(failed("prctl"))?;
+    if ended(&pipe, Some(0)) {
+        return Ok(());
+    }
+    sys::set_nonblocking(pipe.as_fd(), true).map_err(failed("fcntl"))?;
+    let server = server::Server::new(trees, pipe.try_clone().map_err(|error| error.to_string())?)?;
+    confine::confine(&server, &[device.as_raw_fd(), pipe.as_raw_fd()]).map_err(failed("cannot be confined"))?;
+    fuse::serve(server, device, || sys::write_all(pipe.as_fd(), &[notes::READY]))?;
+    // The mount is gone, and so is the sandbox. The launcher is to find that out by itself, rather than by a helper that
+    // has ended.
+    ended(&pipe, None);
+    Ok(())
+}
+
+/// Whether the launcher has ended; waits for so many milliseconds, or for ever.
+fn ended(pipe: &OwnedFd, timeout: Option<i32>) -> bool {
+    let mut set = [Poll::end(pipe.as_raw_fd())];
+    sys::poll(&mut set, timeout).is_err() || set[0].ready
+}

@@ -1,0 +1,403 @@
+//! What is answered to each request, without the protocol.
+//!
+//! Paths are opened below the directory of their tree, and no link is followed on the way. The kernel remembers names and
+//! attributes for an hour and the content of files as long as it has memory, so most of what a program does with a file
+//! never comes here.
+
+use super::nodes::{Nodes, TOP};
+use super::notes::CHANGED;
+use super::recent::Recent;
+use super::trees::{Tree, Trees};
+use crate::sys::{self, Errno, FileStatus, Resource, Result};
+use std::collections::HashSet;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Open directories, and open files, at most: each takes a descriptor and some memory of the kernel's.
+const MOST_OPEN: u64 = 512;
+
+/// A directory, for what is shown without looking at the host.
+const PLAIN_DIRECTORY: u32 = libc::S_IFDIR | 0o555;
+
+/// The view of some directories of the host.
+pub struct Server {
+    trees: Trees,
+    /// The directory of each tree.
+    roots: Vec<OwnedFd>,
+    /// Paths below each tree that are shown empty.
+    hidden: Vec<HashSet<Vec<u8>>>,
+    uid: u32,
+    groups: Vec<u32>,
+    pipe: OwnedFd,
+    state: Mutex<State>,
+}
+
+struct State {
+    nodes: Nodes,
+    dirs: Recent,
+    files: Recent,
+    /// The names in the directory that was listed last: one with many is asked for in parts.
+    listing: Option<(u64, Arc<[CString]>)>,
+    buffer: Vec<u8>,
+}
+
+/// The content that a read gave.
+pub struct Content<'s> {
+    /// The bytes.
+    pub bytes: &'s [u8],
+    /// The file's attributes are others than those that the kernel was told, and nothing of its content was given out
+    /// before.
+    pub renewed: bool,
+}
+
+impl Server {
+    /// Opens the trees. The pipe is what notes are written to.
+    ///
+    /// # Errors
+    ///
+    /// A directory cannot be opened.
+    pub fn new(trees: Trees, pipe: OwnedFd) -> std::result::Result<Server, String> {
+        let open = |path: &Path| {
+            let found = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno(libc::EINVAL));
+            let found = found.and_then(|path| sys::open_resolved(&path));
+            found.map_err(|errno| format!("{}: {errno}", path.display()))
+        };
+        let roots = trees.trees.iter().map(|tree| open(&tree.source)).collect::<std::result::Result<_, _>>()?;
+        let below = |tree: &Tree| {
+            let paths = tree.hidden.iter().filter_map(|path| path.strip_prefix(&tree.source).ok());
+            paths.map(|path| path.as_os_str().as_bytes().to_vec()).collect()
+        };
+        let hidden = trees.trees.iter().map(below).collect();
+        sys::raise_descriptors();
+        let limit = sys::rlimit(Resource::RLIMIT_NOFILE).map_or(256, |(soft, _)| soft);
+        let most = (limit.saturating_sub(64) / 2).clamp(8, MOST_OPEN) as usize;
+        let state = State {
+            nodes: Nodes::default(),
+            dirs: Recent::new(most),
+            files: Recent::new(most),
+            listing: None,
+            buffer: Vec::new(),
+        };
+        let mut groups = sys::groups();
+        groups.push(sys::effective_gid());
+        let uid = sys::effective_uid();
+        Ok(Server { trees, roots, hidden, uid, groups, pipe, state: Mutex::new(state) })
+    }
+
+    /// The directories of the trees.
+    pub fn roots(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.roots.iter().map(AsFd::as_fd)
+    }
+
+    /// The pipe that notes are written to.
+    pub fn pipe(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A request that panicked ends the process.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The attributes of a node, with its number in place of the host's inode number and the owner that is shown.
+    fn shown(&self, number: u64, status: &FileStatus) -> FileStatus {
+        let (uid, gid) = (self.trees.uids.inside(status.uid), self.trees.gids.inside(status.gid));
+        FileStatus { ino: number, uid, gid, ..*status }
+    }
+
+    /// The attributes of the directory at the top.
+    fn top(&self) -> FileStatus {
+        let none = (0, 0);
+        FileStatus {
+            dev: 0,
+            ino: TOP,
+            mode: PLAIN_DIRECTORY,
+            links: 2,
+            uid: self.trees.uids.inside(0),
+            gid: self.trees.gids.inside(0),
+            rdev: 0,
+            size: 0,
+            blocks: 0,
+            block_size: 4096,
+            accessed: none,
+            modified: none,
+            changed: none,
+        }
+    }
+
+    /// The attributes of a node.
+    ///
+    /// # Errors
+    ///
+    /// ESTALE: there is no such node.
+    pub fn attributes(&self, number: u64) -> Result<FileStatus> {
+        if number == TOP {
+            return Ok(self.top());
+        }
+        let state = self.state();
+        let node = state.nodes.get(number).ok_or(Errno(libc::ESTALE))?;
+        Ok(self.shown(number, &node.status))
+    }
+
+    /// Looks a name up, and counts that the kernel was told of it. None: there is nothing.
+    ///
+    /// # Errors
+    ///
+    /// The directory is not what it was, or cannot be read.
+    pub fn lookup(&self, parent: u64, name: &CStr) -> Result<Option<FileStatus>> {
+        let mut state = self.state();
+        let Some(number) = self.find(&mut state, parent, name)? else { return Ok(None) };
+        state.nodes.told(number);
+        Ok(state.nodes.get(number).map(|node| self.shown(number, &node.status)))
+    }
+
+    /// Notes that the kernel has forgotten a node so many times.
+    pub fn forget(&self, number: u64, times: u64) {
+        let mut state = self.state();
+        if number != TOP && state.nodes.forget(number, times) {
+            state.dirs.remove(number);
+            state.files.remove(number);
+        }
+    }
+
+    /// The node at a name, which is added if it is not known yet.
+    fn find(&self, state: &mut State, parent: u64, name: &CStr) -> Result<Option<u64>> {
+        if let Some(number) = state.nodes.find(parent, name) {
+            return Ok(Some(number));
+        }
+        if parent == TOP {
+            let text = name.to_str().unwrap_or_default();
+            let Some(tree) = text.parse::<usize>().ok().filter(|tree| tree.to_string() == text) else {
+                return Ok(None);
+            };
+            let Some(root) = self.roots.get(tree) else { return Ok(None) };
+            let status = sys::status_of(root.as_fd(), c"")?;
+            return Ok(Some(state.nodes.add(TOP, name, tree, (status, false))));
+        }
+        let above = state.nodes.get(parent).ok_or(Errno(libc::ESTALE))?;
+        if above.closed {
+            return Ok(None);
+        }
+        let tree = above.tree;
+        if self.is_hidden(state, parent, tree, name) {
+            let status = FileStatus { ino: 0, ..self.top() };
+            return Ok(Some(state.nodes.add(parent, name, tree, (status, true))));
+        }
+        let dir = self.directory(state, parent)?;
+        match self.status(dir, name) {
+            Ok(found) => Ok(found.map(|found| state.nodes.add(parent, name, tree, found))),
+            // What this user may not search is empty to them.
+            Err(Errno(libc::ENOENT | libc::EACCES)) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn is_hidden(&self, state: &State, parent: u64, tree: usize, name: &CStr) -> bool {
+        let Some(hidden) = self.hidden.get(tree).filter(|hidden| !hidden.is_empty()) else { return false };
+        let Some((_, mut path)) = state.nodes.path(parent) else { return false };
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend(name.to_bytes());
+        hidden.contains(&path)
+    }
+
+    /// The attributes of a file of the host, and whether it is shown empty since this user may not read it. None: it is the
+    /// mark of an absent file, which means as much here.
+    fn status(&self, dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<(FileStatus, bool)>> {
+        let status = sys::status_of(dir, name)?;
+        Ok(match status.mode & libc::S_IFMT {
+            libc::S_IFCHR if status.rdev == 0 => None,
+            libc::S_IFREG if !self.may_read(dir, name, &status) => {
+                Some((FileStatus { size: 0, blocks: 0, ..status }, true))
+            }
+            _ => Some((status, false)),
+        })
+    }
+
+    fn may_read(&self, dir: BorrowedFd<'_>, name: &CStr, status: &FileStatus) -> bool {
+        let bit = match status {
+            _ if status.uid == self.uid => 0o400,
+            _ if self.groups.contains(&status.gid) => 0o040,
+            _ => 0o004,
+        };
+        // An access control list may grant what the permissions do not.
+        status.mode & bit != 0 || sys::may(dir, name, libc::R_OK).is_ok()
+    }
+
+    /// The open directory of a node.
+    fn directory<'s>(&self, state: &'s mut State, number: u64) -> Result<BorrowedFd<'s>> {
+        if state.dirs.get(number).is_none() {
+            let fd = self.open(&state.nodes, number, libc::O_PATH | libc::O_DIRECTORY)?;
+            state.dirs.add(number, fd);
+        }
+        state.dirs.get(number).map(AsFd::as_fd).ok_or(Errno(libc::ESTALE))
+    }
+
+    fn open(&self, nodes: &Nodes, number: u64, flags: i32) -> Result<OwnedFd> {
+        let (tree, path) = nodes.path(number).ok_or(Errno(libc::ESTALE))?;
+        let root = self.roots.get(tree).ok_or(Errno(libc::ESTALE))?;
+        let path = if path.is_empty() { b".".to_vec() } else { path };
+        let path = CString::new(path).map_err(|_| Errno(libc::EINVAL))?;
+        sys::open_below(root.as_fd(), &path, flags | libc::O_NOFOLLOW)
+    }
+
+    /// Gives what is in a directory, from an offset on, to `add` until that says that it has no room: the node's attributes,
+    /// the name, and the offset behind it.
+    ///
+    /// # Errors
+    ///
+    /// It is no directory any more, or cannot be read.
+    pub fn list(&self, number: u64, offset: u64, add: &mut dyn FnMut(&FileStatus, &CStr, u64) -> bool) -> Result<()> {
+        let mut state = self.state();
+        let (own, parent) = match state.nodes.get(number) {
+            Some(node) => (self.shown(number, &node.status), node.parent),
+            None if number == TOP => (self.top(), TOP),
+            None => return Err(Errno(libc::ESTALE)),
+        };
+        let above = state.nodes.get(parent).map_or_else(|| self.top(), |node| self.shown(parent, &node.status));
+        let names = self.names(&mut state, number, offset)?;
+        // The first two are not counted as told.
+        for (at, (status, name)) in [(own, c"."), (above, c"..")].into_iter().enumerate().skip(offset as usize) {
+            if add(&status, name, at as u64 + 1) {
+                return Ok(());
+            }
+        }
+        for (at, name) in names.iter().enumerate().skip(offset.saturating_sub(2) as usize) {
+            let Ok(Some(found)) = self.find(&mut state, number, name) else { continue };
+            let Some(status) = state.nodes.get(found).map(|node| self.shown(found, &node.status)) else { continue };
+            if add(&status, name, at as u64 + 3) {
+                state.nodes.sweep(found);
+                break;
+            }
+            state.nodes.told(found);
+        }
+        Ok(())
+    }
+
+    /// The names in a directory.
+    fn names(&self, state: &mut State, number: u64, offset: u64) -> Result<Arc<[CString]>> {
+        if let Some((listed, names)) = &state.listing
+            && (*listed, offset > 0) == (number, true)
+        {
+            return Ok(names.clone());
+        }
+        let closed = state.nodes.get(number).is_some_and(|node| node.closed);
+        let names: Vec<CString> = if number == TOP {
+            (0..self.roots.len()).filter_map(|tree| CString::new(tree.to_string()).ok()).collect()
+        } else if closed {
+            Vec::new()
+        } else {
+            match sys::entries(self.directory(state, number)?) {
+                Ok(names) => names.into_iter().map(|(name, _)| name).collect(),
+                Err(Errno(libc::EACCES)) => Vec::new(),
+                Err(errno) => return Err(errno),
+            }
+        };
+        let names: Arc<[CString]> = names.into();
+        state.listing = Some((number, names.clone()));
+        Ok(names)
+    }
+
+    /// The text of a symbolic link.
+    ///
+    /// # Errors
+    ///
+    /// It is no link any more.
+    pub fn link(&self, number: u64) -> Result<CString> {
+        let mut state = self.state();
+        let node = state.nodes.get(number).ok_or(Errno(libc::ESTALE))?;
+        let (parent, name) = (node.parent, node.name.clone());
+        sys::link_text(self.directory(&mut state, parent)?, &name)
+    }
+
+    /// Reads from a file, and gives what was read to `give`.
+    ///
+    /// # Errors
+    ///
+    /// EIO: the file is not what the program has read parts of before.
+    pub fn read(&self, number: u64, offset: u64, size: u32, give: &mut dyn FnMut(&Content<'_>)) -> Result<()> {
+        let state = &mut *self.state();
+        let node = state.nodes.get(number).ok_or(Errno(libc::ESTALE))?;
+        if node.closed {
+            give(&Content { bytes: &[], renewed: false });
+            return Ok(());
+        }
+        let mut renewed = self.backing(state, number)?;
+        state.buffer.resize(state.buffer.len().max(size as usize), 0);
+        for _ in 0..3 {
+            let Some(fd) = state.files.get(number) else { break };
+            let buffer = state.buffer.get_mut(..size as usize).unwrap_or_default();
+            let length = sys::read_at(fd.as_fd(), buffer, offset)?;
+            let now = sys::status_of(fd.as_fd(), c"")?;
+            let node = state.nodes.get_mut(number).ok_or(Errno(libc::ESTALE))?;
+            if is_same(&now, &node.status) {
+                node.read = true;
+                give(&Content { bytes: state.buffer.get(..length).unwrap_or_default(), renewed });
+                return Ok(());
+            }
+            if node.read {
+                break;
+            }
+            (node.status, renewed) = (now, true);
+        }
+        Err(self.changed())
+    }
+
+    /// Where data, or with `hole` a hole, begins in a file, from an offset on.
+    ///
+    /// # Errors
+    ///
+    /// ENXIO behind the last; EIO as [`Server::read`].
+    pub fn seek(&self, number: u64, offset: u64, hole: bool) -> Result<u64> {
+        let state = &mut *self.state();
+        let node = state.nodes.get(number).ok_or(Errno(libc::ESTALE))?;
+        if node.closed {
+            return Err(Errno(libc::ENXIO));
+        }
+        self.backing(state, number)?;
+        let fd = state.files.get(number).ok_or(Errno(libc::ESTALE))?;
+        sys::seek_next(fd.as_fd(), offset, hole)
+    }
+
+    /// Opens the file of a node, unless it is open. Gives whether its attributes had to be renewed.
+    fn backing(&self, state: &mut State, number: u64) -> Result<bool> {
+        if state.files.get(number).is_some() {
+            return Ok(false);
+        }
+        let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
+        let fd = match self.open(&state.nodes, number, flags) {
+            Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ENXIO)) => return Err(self.changed()),
+            other => other?,
+        };
+        let now = sys::status_of(fd.as_fd(), c"")?;
+        let node = state.nodes.get_mut(number).ok_or(Errno(libc::ESTALE))?;
+        let renewed = !is_same(&now, &node.status);
+        if renewed {
+            if node.read || now.mode & libc::S_IFMT != libc::S_IFREG {
+                return Err(self.changed());
+            }
+            node.status = now;
+        }
+        state.files.add(number, fd);
+        Ok(renewed)
+    }
+
+    /// Tells the launcher that a file has changed. Gives the error for the program.
+    fn changed(&self) -> Errno {
+        // A pipe that is full has told it often enough.
+        let _ = sys::write_some(self.pipe.as_fd(), &[CHANGED]);
+        Errno(libc::EIO)
+    }
+}
+
+/// Whether a file is the one that was seen before, with the same content as far as its size and times tell.
+fn is_same(now: &FileStatus, before: &FileStatus) -> bool {
+    let key = |status: &FileStatus| {
+        (status.dev, status.ino, status.mode & libc::S_IFMT, status.size, status.modified, status.changed)
+    };
+    key(now) == key(before)
+}
