@@ -3,6 +3,7 @@
 
 use super::failure::{At, Failure};
 use super::memory::{self, Memory, part};
+use super::overlay;
 use super::prepared::{Prepared, Scratch};
 use super::report::{Call, Place};
 use super::view::{SAFE, View};
@@ -27,6 +28,9 @@ pub(super) fn assemble(
     let root = part(first, c"root", 0o755, memory::ATTRIBUTES, Place::Root)?;
     sys::attach_at(root.as_fd(), first, c"root").at(Place::Root, Call::MoveMount)?;
     sys::phase("the view's memory");
+    if let Some(served) = &prepared.view.served {
+        overlay::serve(served, first, socket)?;
+    }
     let mut terminal = None;
     let scratch = scratch.as_ref().map_or(first, AsFd::as_fd);
     let mut view = View { root, memory: &memory, scratch, place: Place::Root, last: None };

@@ -21,9 +21,9 @@ mod view;
 
 pub use handover::{NAME as EXEC, run as execute};
 pub use prepared::{
-    Capabilities, Descriptors, Guard, Handover, Landlock, Lockdown, MountSource, Namespaces, Overlay, Prepared,
-    ProcCover, Process, ReadOnlyFile, Scratch, Session, Step, StepAction, Strings, TargetState, Terminal, UpperDirs,
-    ViewSteps,
+    Capabilities, Descriptors, Guard, Handover, Landlock, Lockdown, Lower, MountSource, Namespaces, Overlay, OwnFile,
+    Prepared, ProcCover, Process, ReadOnlyFile, Scratch, Served, Session, Step, StepAction, Strings, TargetState,
+    Terminal, UpperDirs, ViewSteps,
 };
 pub use procfs::{EMPTY_DIR, EMPTY_FILE};
 pub use reaper::BEFORE_REST;

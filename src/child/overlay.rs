@@ -2,8 +2,8 @@
 
 use super::failure::{At, Failure};
 use super::memory;
-use super::prepared::{Overlay, TargetState, UpperDirs};
-use super::report::Call;
+use super::prepared::{Lower, Overlay, OwnFile, Served, TargetState, UpperDirs};
+use super::report::{Call, LENGTH, Message, Place};
 use super::view::{MountTarget, TargetKind, View};
 use crate::sys::{self, Errno, Text, UnownedFd};
 use std::ffi::CStr;
@@ -12,19 +12,56 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 /// The id that an id which is not mapped shows as: user_namespaces(7).
 const OVERFLOW: u32 = 65534;
 
+/// Name of the mount point of the view server's filesystem in the sandbox's own tmpfs.
+const VIEW: &CStr = c"view";
+
+/// Mounts the filesystem of the view server at a directory of the sandbox's own tmpfs, hands its device to the launcher,
+/// and waits until the server runs. Nobody but this process has that device open then: when the server ends, all that
+/// waits for it fails (ENOTCONN). The mount is read-only, as is all that the server does.
+pub(super) fn serve(served: &Served, memory: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> Result<(), Failure> {
+    let place = Place::Root;
+    let device = sys::openat(sys::cwd(), c"/dev/fuse", libc::O_RDWR, 0).at(place, Call::OpenFuse)?;
+    let mut number = Text::<32>::default();
+    let number = number.decimal(device.as_raw_fd() as u32).text().at(place, Call::MountFuse)?;
+    let options = [
+        (c"source", c"sbx"),
+        (c"fd", number),
+        (c"rootmode", c"40000"),
+        (c"user_id", served.uid.as_c_str()),
+        (c"group_id", served.gid.as_c_str()),
+        (c"ro", c""),
+    ];
+    let attributes = sys::ATTR_RDONLY | sys::ATTR_NOSUID | sys::ATTR_NODEV;
+    let mount = sys::new_filesystem(c"fuse", &options, attributes).at(place, Call::MountFuse)?;
+    sys::mkdirat(memory, VIEW, 0o755).at(place, Call::Mkdir)?;
+    // Attached, since before Linux 6.15 an overlay takes no directory of a detached mount.
+    sys::attach_at(mount.as_fd(), memory, VIEW).at(place, Call::MoveMount)?;
+    sys::send(socket, &Message::Served.encode(), Some(device.as_fd())).at(place, Call::Send)?;
+    drop(device);
+    let mut buffer = [0; LENGTH];
+    match sys::receive(socket, &mut buffer).at(place, Call::Receive)? {
+        (LENGTH, _) if Message::decode(&buffer) == Some(Message::Go) => Ok(()),
+        _ => Err(Errno(libc::EPIPE)).at(place, Call::Receive),
+    }
+}
+
 impl<'a> View<'a> {
     /// Mounts an overlay. Its directories are opened first, and named by their descriptors: so no path is resolved
     /// twice, and names need no escapes. By mount(2), since fsconfig(2) takes no string of more than 256 bytes.
     pub(super) fn overlay(&mut self, overlay: &'a Overlay, path: &'a CStr, point: TargetState) -> Result<(), Failure> {
         let place = self.place;
-        let Overlay { lower, without, points, upper, resolved, flags, options: more } = overlay;
+        let Overlay { lower, without, own, points, upper, resolved, flags, options: more } = overlay;
         let mut opened = Opened { fds: [-1; 512], count: 0 };
         let mut lowers = Text::<4096>::default();
         let mut topmost = None;
         for (index, dir) in lower.iter().enumerate() {
-            let fd = match *resolved {
-                true => sys::open_resolved(dir).at(place, Call::Openat2)?,
-                false => sys::openat(sys::cwd(), dir, libc::O_PATH, 0).at(place, Call::Open)?,
+            let fd = match dir {
+                Lower::Host(dir) if *resolved => sys::open_resolved(dir).at(place, Call::Openat2)?,
+                Lower::Host(dir) => sys::openat(sys::cwd(), dir, libc::O_PATH, 0).at(place, Call::Open)?,
+                Lower::Served(name) => {
+                    let view = sys::openat(self.memory.first(), VIEW, libc::O_PATH, 0).at(place, Call::Open)?;
+                    sys::openat(view.as_fd(), name, libc::O_PATH, 0).at(place, Call::Open)?
+                }
             };
             if index == 0 {
                 topmost = Some(sys::owner(fd.as_fd()).at(place, Call::Fstat)?);
@@ -37,6 +74,13 @@ impl<'a> View<'a> {
                 lowers.push(b"/proc/self/fd/").decimal(opened.keep(dir).at(place, Call::Open)?).push(b":");
             } else if index > 0 {
                 lowers.push(b":");
+            }
+            if let (0, Some((name, files))) = (index, own) {
+                let dir = self.directory_in(self.memory.first(), name, topmost)?;
+                for file in files {
+                    self.own_file(dir.as_fd(), file)?;
+                }
+                lowers.push(b"/proc/self/fd/").decimal(opened.keep(dir).at(place, Call::Open)?).push(b":");
             }
             lowers.push(b"/proc/self/fd/");
             lowers.decimal(opened.keep(fd).at(place, Call::Open)?);
@@ -109,6 +153,16 @@ impl<'a> View<'a> {
             sys::chmod(dir.as_fd(), like.mode).at(place, Call::Chmod)?;
         }
         Ok(dir)
+    }
+
+    /// Makes a file below a directory of the sandbox's own tmpfs, with the directories above it.
+    fn own_file(&self, root: BorrowedFd<'_>, file: &OwnFile) -> Result<(), Failure> {
+        let (place, OwnFile { path, mode, data }) = (self.place, file);
+        self.mount_point(root, path, false)?;
+        // Not before it is there: the directories above were made now, and hold no links.
+        let file = sys::openat(root, path, libc::O_WRONLY | libc::O_NOFOLLOW, 0).at(place, Call::Open)?;
+        sys::write_all(file.as_fd(), data).at(place, Call::Write)?;
+        sys::chmod(file.as_fd(), *mode).at(place, Call::Chmod)
     }
 
     /// Makes a directory or a file below a directory of the sandbox's own tmpfs, with the directories above it.

@@ -126,6 +126,8 @@ calls! {
     LandlockRestrict = "landlock_restrict_self",
     Poll = "poll",
     Seek = "lseek",
+    OpenFuse = "openat /dev/fuse",
+    MountFuse = "fsopen, fsconfig or fsmount of fuse",
 }
 
 /// A message between the launcher and PID 1. PID 1 sends it unless it says "From the launcher".
@@ -138,6 +140,8 @@ pub enum Message {
     Terminal,
     /// The open file that the program gets instead of this descriptor of the caller's comes with this message.
     Reopened(i32),
+    /// The device of the view server's filesystem comes with this message. The child waits for [`Message::Go`].
+    Served,
     /// The child has reached a point where it waits for [`Message::Go`].
     Ready,
     /// From the launcher: go on.
@@ -223,6 +227,7 @@ impl Message {
             Message::Reopened(fd) => [18, fd, 0, 0],
             Message::Full(dirs) => [19, dirs as i32, 0, 0],
             Message::Uncovered(index) => [20, index as i32, 0, 0],
+            Message::Served => [21, 0, 0, 0],
         };
         let mut bytes = [0; LENGTH];
         for (chunk, number) in bytes.chunks_exact_mut(4).zip(numbers) {
@@ -273,6 +278,7 @@ impl Message {
             18 => Message::Reopened(a),
             19 => Message::Full(a as u32),
             20 => Message::Uncovered(a as u32),
+            21 => Message::Served,
             _ => return None,
         })
     }
@@ -293,6 +299,7 @@ mod tests {
         for message in [
             Message::Ready,
             Message::Left,
+            Message::Served,
             Message::SignalGroup(2),
             Message::Foreground(true),
             Message::Stopped(19),

@@ -22,6 +22,8 @@ pub struct UnionFacts {
     pub special: Vec<PathBuf>,
     /// Directories of the host, of those that are to be an overlay, that belong to another user.
     pub foreign: Vec<PathBuf>,
+    /// A FUSE filesystem can be served: this user may use /dev/fuse.
+    pub fuse: bool,
     /// Standard input and standard error are terminals.
     pub terminal: bool,
 }
@@ -65,6 +67,7 @@ pub(super) fn probe(sandbox: &Sandbox, env: &BTreeMap<String, String>, home: &Pa
             foreign: foreign(sandbox),
             mounts,
             special,
+            fuse: sys::may_write_followed(Path::new("/dev/fuse")),
             terminal: [0, 2].into_iter().all(|stream| sys::is_terminal(sys::STREAMS[stream])),
         }
     })

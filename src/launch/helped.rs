@@ -34,6 +34,11 @@ impl<'p> Helped<'p> {
             keep.sort_unstable();
             sys::close_all_but(&keep).map_err(|errno| Error::call("close_range", errno))?;
         }
+        if supervisor.sandbox().given.view.served.is_some() {
+            supervisor.expect_ready(status)?;
+            supervisor.help(Phase::Overlays, status)?;
+            supervisor.go()?;
+        }
         if supervisor.sandbox().given.view.wait_for_go {
             supervisor.expect_ready(status)?;
             supervisor.show_wayland()?;

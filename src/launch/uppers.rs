@@ -47,8 +47,9 @@ impl Uppers {
     fn make(&mut self, plan: &Plan) -> Result<()> {
         let Some(upper) = &mut self.upper else { return Ok(()) };
         for placed in &plan.view.parts {
-            if let Op::Layers { path, lower, ro: false, .. } = &placed.op {
-                let made = upper.layer(path, lower).map_err(|error| error.origin(&placed.origin))?;
+            if let Op::Layers { path, lower, own, ro: false, .. } = &placed.op {
+                let own: Vec<_> = own.iter().map(|file| path.join(&file.path)).collect();
+                let made = upper.layer(path, lower, &own).map_err(|error| error.origin(&placed.origin))?;
                 self.in_use.layers.push((path.clone(), made));
             }
         }

@@ -3,7 +3,7 @@
 use crate::child::{Call, Place, Prepared};
 use crate::error::{Cause, DESCRIPTORS, Error, Part};
 use crate::exit;
-use crate::plan::{Op, Plan};
+use crate::plan::{Op, Phase, Plan};
 use crate::sys::{self, Errno};
 use std::path::Path;
 
@@ -122,6 +122,22 @@ fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errn
             let text = maps.map(|(u, g)| if call == Call::WriteUidMap { u } else { g });
             let text = text.map(|text| String::from_utf8_lossy(text).trim().to_owned()).unwrap_or_default();
             Error::new(format!("cannot map ids ({text}): {}: {errno}", call.name())).refused()
+        }
+        Place::Root if matches!(call, Call::OpenFuse | Call::MountFuse) => {
+            let error = Error::new(format!("cannot mount what overlays lie over: {}: {errno}", call.name()));
+            let error = match plan.helpers_of(Phase::Overlays).next() {
+                Some(server) => error.origin(&server.origin),
+                None => error,
+            };
+            match errno.0 {
+                libc::EACCES => error.hint("open the device to all users, as distributions do: as root, chmod 666 /dev/fuse"),
+                libc::ENODEV | libc::ENOENT | libc::ENXIO => error.hint("as root: modprobe fuse"),
+                libc::EPERM => error.hint(
+                    "the kernel, or the container around sbx, lets no user namespace mount FUSE filesystems; run the program as \
+                     another user than root inside",
+                ),
+                _ => error,
+            }
         }
         Place::Setup if call == Call::WriteMaxUserns => {
             Error::new(format!("cannot forbid nested user namespaces: {}: {errno}", call.name()))

@@ -50,7 +50,7 @@ impl HelperSpec {
     pub(super) fn sockets(&self) -> impl Iterator<Item = &Path> {
         let given = self.descriptors.iter().filter_map(|(_, given)| match given {
             Given::Listener(path) => Some(path.as_path()),
-            Given::ConnectionInside(_) | Given::Connection(_) => None,
+            Given::ConnectionInside(_) | Given::Connection(_) | Given::Filesystem => None,
         });
         let inside = self.args.iter().filter_map(|arg| match arg {
             Argument::Inside(path) => Some(path.as_path()),
@@ -145,6 +145,8 @@ pub enum Given {
     ConnectionInside(PathBuf),
     /// A connection to the socket at this path of the host.
     Connection(PathBuf),
+    /// The device of the FUSE filesystem that overlays lie over. The sandbox's first process mounts it, and sends it.
+    Filesystem,
 }
 
 /// A moment at which the sandbox's first process waits for the launcher. The launcher starts the helpers of this phase,
@@ -155,6 +157,8 @@ pub enum Phase {
     /// The namespaces are made and ids are mapped, but nothing of the view is: for helpers that provide the network, or
     /// something that the view shows.
     Namespaces,
+    /// The filesystem that overlays lie over is mounted ([`Given::Filesystem`]), and nothing else of the view is made.
+    Overlays,
     /// The view is complete; the program is not started yet.
     View,
     /// Somebody has connected to the socket that it listens at ([`Given::Listener`]). Its descriptors are made when the
@@ -184,6 +188,8 @@ pub enum Tells {
     Nothing,
     /// Each byte is the reason for a note of the sound proxy.
     Sound,
+    /// Each byte is the reason for a note of the view server.
+    Overlays,
 }
 
 impl Tells {
@@ -192,6 +198,7 @@ impl Tells {
         match self {
             Tells::Nothing => None,
             Tells::Sound => crate::proxy::sound_note(byte),
+            Tells::Overlays => crate::union::view::note(byte),
         }
     }
 }
@@ -203,8 +210,8 @@ pub enum Confinement {
     /// The caller's rights: the same user and namespaces; but not the caller's standard input and output, of the
     /// environment only what names the user and the session, and a process group of its own.
     Caller,
-    /// The caller's user, and nothing else: an empty environment, no files, no network, and only the system calls that it
-    /// needs. It confines itself before it takes a connection.
+    /// The caller's user, and nothing else: an empty environment, no files but those that it serves, no network, and only the
+    /// system calls that it needs. It confines itself before it takes a connection or a request.
     Own,
     /// A sandbox of its own, which shows what it needs and nothing else.
     Sandbox(Box<Confined>),

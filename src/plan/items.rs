@@ -9,6 +9,7 @@ use super::project::{self, Others};
 use super::root;
 use super::tree::within;
 use super::union;
+use super::view_server;
 use super::{Absent, Closed};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
@@ -51,7 +52,7 @@ pub(super) fn collect(
     if let Some(rule) = sandbox.filesystem.paths.iter().find(|rule| rule.is_root()) {
         project::check_root(rule)?;
         if rule.mode == Mode::Overlay {
-            union::whole(&mut items, sandbox, facts, rule);
+            union::whole(&mut items, sandbox, facts, ids, rule);
         } else if !rule.mode.shows_host() {
             return Err(Error::new(format!("`/` cannot be `{}`", rule.mode.word()))
                 .origin(&rule.origin)
@@ -129,9 +130,12 @@ pub(super) fn collect(
         }
         // If the directory above were writable, a program could put something else at this path.
         let fixed = above.is_some_and(|item| matches!(item.what, ItemKind::Bind { ro: true, .. }));
-        if let (Some(why), true, true) =
-            (facts.paths.closed(&source), hides && rule.options.optional && fixed, ids.is_single())
-        {
+        // The view server reads with the caller's rights, whatever the program's ids are, and shows nothing of such a file.
+        let served = above.is_some_and(|item| {
+            matches!(&item.what, ItemKind::Layers { lower, ro: false, .. } if view_server::is_served(facts, ids, lower))
+        });
+        let needless = hides && rule.options.optional && (served || fixed && ids.is_single());
+        if let (Some(why), true) = (facts.paths.closed(&source), needless) {
             closed.push(Closed { path: source, origin: rule.origin.clone(), why });
             continue;
         }

@@ -47,6 +47,7 @@ mod tree;
 mod undone;
 mod union;
 mod view;
+mod view_server;
 mod wayland;
 mod x11;
 
@@ -64,7 +65,7 @@ pub use lockdown::LockdownPlan;
 pub use memory::MemoryPlan;
 pub use namespaces::NamespacePlan;
 pub use note::{MissingNamespace, NotInMode, Note};
-pub use op::{Attributes, Op};
+pub use op::{Attributes, Op, OwnFile};
 pub use parts::{Absent, Closed, Create, Placed};
 pub use portal_caller::PortalCaller;
 pub use process::ProcessPlan;

@@ -124,6 +124,8 @@ pub enum Note {
     Split(Vec<PathBuf>),
     /// The overlays at these paths are ones over files of users whose ids are not mapped.
     ForeignOwners(Vec<PathBuf>),
+    /// In the overlays at these paths, all files are shown as root's, since no other id is mapped.
+    Squashed(Vec<PathBuf>),
 }
 
 /// Why a path does not have its mode.
@@ -307,6 +309,12 @@ impl fmt::Display for Note {
             Note::ForeignOwners(paths) => write!(
                 f,
                 "in {}, what belongs to other users can be changed inside only as far as you may change it on the host",
+                listed(paths)
+            ),
+            Note::Squashed(paths) => write!(
+                f,
+                "in {}, all files are shown as root's, and cannot be given to another user: your user has no other ids inside \
+                 (--user range has, with subordinate ids)",
                 listed(paths)
             ),
             Note::NoBus => {

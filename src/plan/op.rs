@@ -25,6 +25,18 @@ impl Attributes {
     }
 }
 
+/// A file of the view's own in an overlay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OwnFile {
+    /// Path below that of the overlay.
+    pub path: PathBuf,
+    /// Permissions, as chmod(2) takes them.
+    pub mode: u32,
+    /// The file's content.
+    #[serde(serialize_with = "size_of_content")]
+    pub data: Vec<u8>,
+}
+
 /// An operation that makes one part of the view. A `path` is one inside, a `source` one on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "op", rename_all = "kebab-case")]
@@ -83,11 +95,19 @@ pub enum Op {
         path: PathBuf,
         /// Directories of the host, the uppermost first.
         lower: Vec<PathBuf>,
+        /// The trees of the view server that stand for these directories; none if the overlay lies over the directories
+        /// themselves.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        served: Option<Vec<usize>>,
         /// Whether there is no upper layer.
         ro: bool,
         /// Names in it that are absent.
         #[serde(serialize_with = "names", skip_serializing_if = "Vec::is_empty")]
         without: Vec<OsString>,
+        /// Files of the view's own in place of the host's: a layer in memory above the directories, of which nothing is ever
+        /// put onto the host.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        own: Vec<OwnFile>,
         /// Mount points for other parts of the view, below its path, that none of the directories has: whether each is a
         /// directory. They are made in memory, below all others.
         #[serde(skip_serializing_if = "Vec::is_empty")]

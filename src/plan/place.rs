@@ -4,7 +4,7 @@
 use super::item::{Item, ItemKind, Items, base};
 use super::note::{NotInMode, Note};
 use super::tree::{Places, moved, upwards, within};
-use super::{Attributes, Create, Op, Placed};
+use super::{Attributes, Create, IdPlan, Op, OwnFile, Placed, view_server};
 use crate::error::{Error, Result};
 use crate::host::{DEVICES, Facts, Kind};
 use crate::spec::{Namespace, Origin, Sandbox};
@@ -25,8 +25,9 @@ enum Cover {
     Ours,
     /// A bind mount of the host's `source`.
     Host { source: PathBuf, attributes: Attributes },
-    /// An overlay over these directories of the host. Mount points are those that the host has.
-    Layers { lower: Vec<PathBuf> },
+    /// An overlay over these directories of the host. Mount points are those that the host has. `served` if it lies over
+    /// the view server's filesystem.
+    Layers { lower: Vec<PathBuf>, served: bool },
     /// A mount in which nothing can be placed: a masked or closed directory, procfs.
     Closed,
 }
@@ -34,6 +35,7 @@ enum Cover {
 /// Places items one by one, a directory before what lies in it.
 struct Placer<'a> {
     facts: &'a Facts,
+    ids: &'a IdPlan,
     /// The directory of the host in which the view's paths are looked up.
     root: &'a Path,
     /// Whether the program may mount in namespaces of its own.
@@ -54,9 +56,16 @@ struct Placer<'a> {
 /// # Errors
 ///
 /// Another item cannot be placed.
-pub(super) fn place(items: Items, sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<Placement> {
+pub(super) fn place(
+    items: Items,
+    sandbox: &Sandbox,
+    facts: &Facts,
+    ids: &IdPlan,
+    notes: &mut Vec<Note>,
+) -> Result<Placement> {
     let mut placer = Placer {
         facts,
+        ids,
         root: base(&sandbox.filesystem.root),
         mounts: sandbox.namespaces.mounts,
         shares_ipc: sandbox.namespaces.share.contains_key(&Namespace::Ipc),
@@ -151,7 +160,7 @@ impl Placer<'_> {
                     ))),
                 }
             }
-            Cover::Layers { lower } => {
+            Cover::Layers { lower, .. } => {
                 let hosts = lower.iter().map(|lower| moved(path, above, lower));
                 let found = hosts.into_iter().find_map(|host| self.facts.paths.kind(&host)).cloned();
                 found.map_or_else(|| self.point(path, item), |kind| Ok(Some(kind)))
@@ -188,6 +197,25 @@ impl Placer<'_> {
             .hint("create it on the host"))
     }
 
+    /// Whether a path lies in an overlay over the view server's filesystem.
+    fn is_served(&self, path: &Path) -> bool {
+        matches!(self.cover(path).1, Cover::Layers { served: true, .. })
+    }
+
+    /// Adds a file to the view's own layer of the overlay that it lies in. A mount over the host's file could not be
+    /// replaced, as programs do that add a user.
+    fn own_file(&mut self, path: &Path, mode: u32, data: &[u8]) -> Result<()> {
+        for placed in self.out.ops.iter_mut().rev() {
+            if let Op::Layers { path: above, own, .. } = &mut placed.op
+                && within(path, above)
+            {
+                own.push(OwnFile { path: moved(path, above, Path::new("")), mode, data: data.to_vec() });
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Places one item.
     fn item(&mut self, path: &Path, item: &Item) -> Result<()> {
         match &item.what {
@@ -208,6 +236,7 @@ impl Placer<'_> {
                 }
                 Ok(())
             }
+            ItemKind::File { mode, data } if self.is_served(path) => self.own_file(path, *mode, data),
             ItemKind::File { mode, data } => {
                 let over = self.mount_point(path, item)?.is_some();
                 self.push(Op::File { path: path.to_owned(), mode: *mode, data: data.clone(), over }, &item.origin);
@@ -254,10 +283,10 @@ impl Placer<'_> {
         let (source, attributes) = match cover {
             Cover::Host { source, attributes } if !attributes.ro => (source, attributes),
             // The host's directory must not be bound here: what is written to it would not go to the upper layer.
-            Cover::Layers { lower } => {
+            Cover::Layers { lower, served } => {
                 for dir in between() {
                     let lower = lower.iter().map(|lower| moved(&dir, &above, lower)).collect();
-                    self.covers.insert(dir.clone(), Cover::Layers { lower });
+                    self.covers.insert(dir.clone(), Cover::Layers { lower, served });
                     self.push(Op::Pin { path: dir }, origin);
                 }
                 return;
@@ -345,14 +374,25 @@ impl Placer<'_> {
         let make = self.mount_point(path, item)?.is_none();
         let (path, lower, noexec) = (path.to_owned(), lower.to_vec(), item.options.noexec);
         self.made.insert(path.clone(), Kind::Dir);
-        self.covers.insert(path.clone(), Cover::Layers { lower: lower.clone() });
+        let served = !ro && view_server::is_served(self.facts, self.ids, &lower);
+        self.covers.insert(path.clone(), Cover::Layers { lower: lower.clone(), served });
         // A single directory without an upper layer is a bind mount.
         let op = match (lower.as_slice(), ro) {
             ([source], true) if without.is_empty() => {
                 let attributes = Attributes { ro: true, nodev: true, noexec };
                 Op::Bind { source: source.clone(), path, attributes, make }
             }
-            _ => Op::Layers { path, lower, ro, without: without.to_vec(), points: Vec::new(), noexec, make },
+            _ => Op::Layers {
+                path,
+                lower,
+                served: served.then(Vec::new),
+                ro,
+                without: without.to_vec(),
+                own: Vec::new(),
+                points: Vec::new(),
+                noexec,
+                make,
+            },
         };
         self.push(op, &item.origin);
         Ok(())

@@ -8,7 +8,7 @@ use super::item::{Item, ItemKind, Items};
 use super::lines::{Lines, from};
 use super::note::Note;
 use super::tree::{moved, within};
-use super::{IdPlan, Op, Placed};
+use super::{HelperSpec, IdPlan, Op, Placed, view_server};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind, StoreFilesystem, UnionFacts};
 use crate::spec::{Changes, Options, Origin, PathRule, Root, Sandbox};
@@ -17,6 +17,14 @@ use std::path::{Path, PathBuf};
 
 /// The first version of the kernel whose tmpfs takes the attributes (user.*) of an upper layer.
 const TMPFS_WITH_ATTRIBUTES: (u32, u32) = (6, 6);
+
+/// Why there is a view server, where the program is root inside.
+const OWNERS: &str = ", and a server below it that shows the host's files with owners that are known inside, without \
+     extended attributes; those that you cannot read are shown empty, with owner and permissions, and are never committed";
+
+/// Why there is a view server for other programs.
+const MOUNTS: &str = ", and a server below it that shows what is below mount points of the host, without extended \
+     attributes; what you cannot read is shown empty, with owner and permissions, and is never committed";
 
 /// Where the upper layers of a sandbox are, and what becomes of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -112,7 +120,7 @@ pub(super) fn merged(sandbox: &Sandbox) -> ItemKind {
 
 /// Carries out a rule that makes the whole root an overlay. Of the host's own tree, the mounts of which the kernel does
 /// not merge for an ordinary user, each directory at the top becomes one.
-pub(super) fn whole(items: &mut Items, sandbox: &Sandbox, facts: &Facts, rule: &PathRule) {
+pub(super) fn whole(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, rule: &PathRule) {
     let item = |what| Item { what, options: rule.options.clone(), origin: rule.origin.clone(), asked: false };
     if is_merged(sandbox) {
         items.insert("/", item(overlay(sandbox.filesystem.root.dirs().to_vec())));
@@ -131,7 +139,7 @@ pub(super) fn whole(items: &mut Items, sandbox: &Sandbox, facts: &Facts, rule: &
         })
         .collect();
     for (path, source) in shown {
-        directory(items, path, source, (facts, known), &item);
+        directory(items, path, source, (facts, ids, known), &item);
     }
 }
 
@@ -139,20 +147,21 @@ fn overlay(lower: Vec<PathBuf>) -> ItemKind {
     ItemKind::Layers { lower, ro: false, without: Vec::new() }
 }
 
-/// Makes a directory of the host an overlay. If it has mounts below it, the kernel does not: then a directory of the view
+/// Makes a directory of the host an overlay. If it has mounts below it, the kernel does not without a view server: then a directory of the view
 /// takes its place, which has an overlay for each directory in it, and in which nothing can be made.
 fn directory(
     items: &mut Items,
     path: PathBuf,
     source: PathBuf,
-    (facts, known): (&Facts, &UnionFacts),
+    (facts, ids, known): (&Facts, &IdPlan, &UnionFacts),
     item: &impl Fn(ItemKind) -> Item,
 ) {
     if known.special.contains(&source) {
         items.insert(path, item(ItemKind::Bind { source, ro: true, device: false }));
         return;
     }
-    let split = known.mounts.iter().any(|mount| *mount != source && within(mount, &source));
+    let served = view_server::is_served(facts, ids, std::slice::from_ref(&source));
+    let split = !served && known.mounts.iter().any(|mount| *mount != source && within(mount, &source));
     let (true, Some(listing)) = (split, facts.paths.listing(&source)) else {
         items.insert(path, item(overlay(vec![source])));
         return;
@@ -162,7 +171,7 @@ fn directory(
         match kind {
             // What the view has there itself, such as an empty home.
             _ if items.contains(&path) => {}
-            Kind::Dir => directory(items, path, source, (facts, known), item),
+            Kind::Dir => directory(items, path, source, (facts, ids, known), item),
             Kind::File => items.insert(path, item(ItemKind::Bind { source, ro: true, device: false })),
             Kind::Link(text) => items.insert(path, item(ItemKind::Link(text.clone()))),
         }
@@ -224,32 +233,54 @@ pub(super) fn plan(
     sandbox: &Sandbox,
     facts: &Facts,
     ids: &IdPlan,
-    parts: &[Placed],
+    parts: &mut [Placed],
     notes: &mut Vec<Note>,
-) -> Result<Option<UnionPlan>> {
+) -> Result<(Option<UnionPlan>, Option<HelperSpec>)> {
     let none = UnionFacts::default();
     let known = facts.union.as_ref().unwrap_or(&none);
     note_split(sandbox, parts, notes);
     let mut writable = false;
-    let mut others = Vec::new();
-    for placed in parts {
-        if let Op::Layers { path, lower, ro, .. } = &placed.op {
-            no_mounts_below(path, lower, known, &placed.origin)?;
+    let (mut others, mut squashed) = (Vec::new(), Vec::new());
+    let mut served_for = None;
+    for placed in parts.iter() {
+        if let Op::Layers { path, lower, served, ro, .. } = &placed.op {
+            if served.is_none() {
+                no_mounts_below(path, lower, known, &placed.origin)?;
+            }
             writable |= !ro;
             let foreign = known.foreign.iter().any(|dir| lower.contains(dir));
-            if !ro && foreign && (ids.is_single() || facts.uid != 0) {
+            if served.is_some() {
+                served_for.get_or_insert_with(|| placed.origin.clone());
+            }
+            if served.is_some() && ids.uid == 0 && facts.uid != 0 {
+                if ids.is_single() {
+                    squashed.push(path.clone());
+                }
+            } else if !ro && foreign && (ids.is_single() || facts.uid != 0) {
                 others.push(path.clone());
             }
         }
+    }
+    if !squashed.is_empty() {
+        notes.push(Note::Squashed(squashed));
     }
     if !others.is_empty() {
         notes.push(Note::ForeignOwners(others));
     }
     if !writable {
-        return Ok(None);
+        return Ok((None, None));
     }
-    let (upper, why) = upper(sandbox, facts, known, notes)?;
-    Ok(Some(UnionPlan { upper, why, origin: sandbox.filesystem.changes_origin.clone() }))
+    let (upper, mut why) = upper(sandbox, facts, known, notes)?;
+    let server = match served_for {
+        None => None,
+        Some(origin) => view_server::plan(facts, ids, parts, &origin)?,
+    };
+    if server.is_some() {
+        why.push_str(if ids.uid == 0 && facts.uid != 0 { OWNERS } else { MOUNTS });
+    } else if !known.fuse && ids.uid == 0 && facts.uid != 0 {
+        why.push_str("; the owners of the host's files cannot be translated, since /dev/fuse may not be used here");
+    }
+    Ok((Some(UnionPlan { upper, why, origin: sandbox.filesystem.changes_origin.clone() }), server))
 }
 
 /// Where the upper layers are, and why there.

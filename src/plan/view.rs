@@ -58,7 +58,7 @@ pub(super) struct Planned {
 /// The profile's paths, devices or services cannot be had on this host, or contradict each other.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut Vec<Note>) -> Result<Planned> {
     let (mut closed, mut absent) = (Vec::new(), Vec::new());
-    let (env, placed, wayland, helpers) = if sandbox.filesystem.root == Root::Bare {
+    let (env, mut placed, wayland, mut helpers) = if sandbox.filesystem.root == Root::Bare {
         let env = sandbox.process.environment.clone().unwrap_or_default();
         (env, ordered::place(sandbox, facts)?, None, Vec::new())
     } else {
@@ -69,11 +69,12 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
         desktop.wayland.iter().try_for_each(|wayland| made_inside(&items, &wayland.socket))?;
         let made = desktop.helpers.iter().flat_map(HelperSpec::sockets);
         made.into_iter().try_for_each(|socket| made_inside(&items, socket))?;
-        let placed = place::place(items, sandbox, facts, notes)?;
+        let placed = place::place(items, sandbox, facts, ids, notes)?;
         let env = env::whole(sandbox, facts, env);
         (env, placed, desktop.wayland, desktop.helpers)
     };
-    let union = union::plan(sandbox, facts, ids, &placed.ops, notes)?;
+    let (union, server) = union::plan(sandbox, facts, ids, &mut placed.ops, notes)?;
+    helpers.extend(server);
     let memory = memory::plan(sandbox, facts, &placed.ops)?;
     let file_label = sandbox.security.file_label.clone();
     Ok(Planned {
@@ -162,11 +163,12 @@ fn op(op: &Op) -> (&'static str, String) {
         Op::Bind { source, attributes, .. } => {
             ("bind", format!("{path} ← {} {}", source.display(), flags(*attributes)))
         }
-        Op::Layers { lower, ro, noexec, without, .. } => {
+        Op::Layers { lower, served, ro, noexec, without, .. } => {
             let lower: Vec<_> = lower.iter().map(|dir| dir.display().to_string()).collect();
             let without: String = without.iter().map(|name| format!(", without {}", name.display())).collect();
             let attributes = Attributes { ro: *ro, nodev: true, noexec: *noexec };
-            ("overlay", format!("{path} ← {} {}{without}", lower.join(" over "), flags(attributes)))
+            let served = if served.is_some() { ", through the view server" } else { "" };
+            ("overlay", format!("{path} ← {} {}{without}{served}", lower.join(" over "), flags(attributes)))
         }
         Op::Pin { .. } => ("pin", format!("{path} onto itself")),
         Op::Mask { dir, closed, .. } => {

@@ -99,6 +99,8 @@ struct Commit<'c> {
 enum Stop {
     /// The host's file is not what it was.
     Conflict(String),
+    /// The path is among those that are left out.
+    LeftOut,
     Failed(Errno),
 }
 
@@ -123,6 +125,7 @@ impl Visitor for Commit<'_> {
         match self.put(change) {
             Ok(()) => self.out.done.push((letter, self.on_host(change.path))),
             Err(Stop::Conflict(why)) => self.out.conflicts.push((self.on_host(change.path), why)),
+            Err(Stop::LeftOut) => {}
             Err(Stop::Failed(Errno(libc::EOPNOTSUPP))) => {
                 self.out.left_out.push((self.on_host(change.path), "a socket or a device cannot be copied".into()));
             }
@@ -154,6 +157,14 @@ impl Commit<'_> {
         {
             self.out.left_out.push((self.on_host(change.path), "it is there but for its owner and set-ID bits".into()));
             return Ok(());
+        }
+        if let (Some(_), Some((dir, old))) = (&change.new, &change.old)
+            && old.kind == NodeKind::File
+            && node::is_closed(*dir, change.name)
+        {
+            let why = "you cannot read the host's file, and the program saw an empty one in its place";
+            self.out.left_out.push((self.on_host(change.path), why.into()));
+            return Err(Stop::LeftOut);
         }
         if is_conflict(new.as_ref(), old.as_ref(), self.made) {
             return conflict("the host's file has changed since the program saw it");

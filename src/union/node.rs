@@ -125,10 +125,32 @@ fn is_mark(name: &[u8]) -> bool {
     [&b"user.overlay."[..], b"user.fuseoverlayfs.", b"user.containers."].iter().any(|start| name.starts_with(start))
 }
 
-/// Whether two files, of the same kind and not directories, are the same: in content, owner, permissions and attributes.
+/// The id that an id which is not mapped shows as: user_namespaces(7).
+const UNMAPPED: u32 = 65534;
+
+/// Whether a file of a layer has the owner of one of the host. The owner of the host's is not known where its id is not
+/// mapped in this process; the program saw a translated one.
+pub fn same_owner(node: &Node, host: &Node) -> bool {
+    let same = |id: u32, host: u32| id == host || host == UNMAPPED;
+    same(node.uid, host.uid) && same(node.gid, host.gid)
+}
+
+/// Whether this process may not read a file. The program saw it empty.
+pub fn is_closed(dir: BorrowedFd<'_>, name: &CStr) -> bool {
+    matches!(open_file(dir, name), Err(Errno(libc::EACCES)))
+}
+
+/// Whether a file of a layer and one of the host, of the same kind and not directories, are the same: in content, owner,
+/// permissions and attributes. If the host's cannot be read, it counts as an empty file.
 pub fn same(one: (BorrowedFd<'_>, &CStr, &Node), other: (BorrowedFd<'_>, &CStr, &Node)) -> sys::Result<bool> {
     let ((dir, name, node), (other_dir, other_name, other)) = (one, other);
-    if (node.kind, node.uid, node.gid, node.size) != (other.kind, other.uid, other.gid, other.size) {
+    if node.kind != other.kind || !same_owner(node, other) {
+        return Ok(false);
+    }
+    if node.kind == NodeKind::File && (node.size == 0 || node.size == other.size) && is_closed(other_dir, other_name) {
+        return Ok(node.size == 0 && node.mode == other.mode);
+    }
+    if node.size != other.size {
         return Ok(false);
     }
     match node.kind {

@@ -3,7 +3,7 @@
 
 use super::node::{self, Node, NodeKind, open_dir};
 use super::{Upper, name};
-use crate::sys;
+use crate::sys::{self, Errno};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -26,7 +26,11 @@ fn directory(layer: BorrowedFd<'_>, host: BorrowedFd<'_>, depth: u32) -> sys::Re
         match (new.kind, Node::find(host, &name)?) {
             (NodeKind::Whiteout, None) => sys::unlink(layer, &name, false)?,
             (NodeKind::Dir, Some(old)) if old.kind == NodeKind::Dir => {
-                let (inner, below) = (open_dir(layer, &name)?, open_dir(host, &name)?);
+                let inner = open_dir(layer, &name)?;
+                let below = match open_dir(host, &name) {
+                    Err(Errno(libc::EACCES)) => continue,
+                    other => other?,
+                };
                 if sys::attribute_of(inner.as_fd(), OPAQUE)?.is_some() {
                     // What is taken out of it would be missing.
                     if !identical(inner.as_fd(), below.as_fd(), depth)? {
@@ -35,9 +39,9 @@ fn directory(layer: BorrowedFd<'_>, host: BorrowedFd<'_>, depth: u32) -> sys::Re
                     sys::remove_attribute_of(inner.as_fd(), OPAQUE)?;
                 }
                 directory(inner.as_fd(), below.as_fd(), depth + 1)?;
-                let facts = |node: &Node| (node.mode, node.uid, node.gid);
-                let alike =
-                    facts(&new) == facts(&old) && node::attributes(inner.as_fd())? == node::attributes(below.as_fd())?;
+                let alike = new.mode == old.mode
+                    && node::same_owner(&new, &old)
+                    && node::attributes(inner.as_fd())? == node::attributes(below.as_fd())?;
                 if alike && sys::entries(inner.as_fd())?.is_empty() {
                     sys::unlink(layer, &name, true)?;
                 }

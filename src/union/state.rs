@@ -51,6 +51,9 @@ pub struct Layer {
     /// Layers between these and the upper one, the topmost first: names of directories in the store's `frozen`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<String>,
+    /// Paths inside of the view's own files: what a program makes of these is no change of the host's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own: Vec<PathBuf>,
     /// When the layer was made: nanoseconds since 1970.
     pub made: u64,
 }
@@ -101,7 +104,13 @@ mod tests {
     #[test]
     fn a_state_is_read_as_it_was_written_and_no_other_is() {
         let mut state = State::new(Ids { uids: vec![(0, 1000, 1)], gids: vec![(0, 1000, 1)] });
-        let layer = Layer { path: "/p".into(), lower: vec!["/l".into()], frozen: vec!["a".into()], made: 7 };
+        let layer = Layer {
+            path: "/p".into(),
+            lower: vec!["/l".into()],
+            frozen: vec!["a".into()],
+            own: vec!["/p/o".into()],
+            made: 7,
+        };
         state.layers.push(layer);
         let text = serde_json::to_string(&state).unwrap();
         assert_eq!(State::parse(&text), Ok(state));

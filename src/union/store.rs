@@ -291,12 +291,13 @@ impl Upper {
         Store { dir: self.dir.parent().unwrap_or(&self.dir).to_owned() }
     }
 
-    /// The directories for an overlay, which are made if it has none yet.
+    /// The directories for an overlay, which are made if it has none yet. `own` are the paths inside of the view's own files
+    /// in it.
     ///
     /// # Errors
     ///
     /// They cannot be made, or the overlay lies over other directories of the host than before.
-    pub fn layer(&mut self, path: &Path, lower: &[PathBuf]) -> Result<UpperDirectories> {
+    pub fn layer(&mut self, path: &Path, lower: &[PathBuf], own: &[PathBuf]) -> Result<UpperDirectories> {
         let index = match self.state.layers.iter().position(|layer| layer.path == path) {
             Some(index) => {
                 let before = self.state.layers.get(index).map(|layer| layer.lower.as_slice()).unwrap_or_default();
@@ -314,11 +315,21 @@ impl Upper {
                 index
             }
             None => {
-                let layer = Layer { path: path.to_owned(), lower: lower.to_vec(), frozen: Vec::new(), made: now() };
+                let layer = Layer {
+                    path: path.to_owned(),
+                    lower: lower.to_vec(),
+                    frozen: Vec::new(),
+                    own: Vec::new(),
+                    made: now(),
+                };
                 self.state.layers.push(layer);
                 self.state.layers.len() - 1
             }
         };
+        if let Some(layer) = self.state.layers.get_mut(index) {
+            let new: Vec<_> = own.iter().filter(|path| !layer.own.contains(path)).cloned().collect();
+            layer.own.extend(new);
+        }
         self.directories(index, lower)
     }
 

@@ -96,12 +96,14 @@ pub fn walk(upper: &Upper, index: usize, only: &[PathBuf], visitor: &mut dyn Vis
     let layers = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
     let host = layer.lower.iter().map(open).collect::<Result<Vec<_>>>()?;
     let place = Place { layers, host, opaque: false };
-    let mut walk = Walk { only, visitor };
+    let mut walk = Walk { only, own: &layer.own, visitor };
     walk.directory(&place, &layer.path, 0)
 }
 
 struct Walk<'v> {
     only: &'v [PathBuf],
+    /// Paths of files that the view made itself.
+    own: &'v [PathBuf],
     visitor: &'v mut dyn Visitor,
 }
 
@@ -126,7 +128,7 @@ impl Walk<'_> {
         let names = names(place, path)?;
         for (name, layer) in &names {
             let path = path.join(OsStr::from_bytes(name.to_bytes()));
-            if self.on_the_way(&path) {
+            if self.on_the_way(&path) && !self.own.contains(&path) {
                 self.entry(place, name, *layer, &path, depth)?;
             }
         }
@@ -195,10 +197,12 @@ impl Walk<'_> {
             Some((old_dir, before)) => {
                 let open = |dir| open_dir(dir, name).and_then(|fd| node::attributes(fd.as_fd()));
                 let failed = at(path, "open");
-                let attributes = |node: &Node| (node.mode, node.uid, node.gid);
-                if attributes(&new) != attributes(before)
-                    || open(dir).map_err(&failed)? != open(*old_dir).map_err(&failed)?
-                {
+                let alike = match open(*old_dir) {
+                    // What cannot be read of the host was shown without them.
+                    Err(Errno(libc::EACCES)) => true,
+                    other => open(dir).map_err(&failed)? == other.map_err(&failed)?,
+                };
+                if new.mode != before.mode || !node::same_owner(&new, before) || !alike {
                     tell(Difference::Modified, Some((dir, new)), old)?;
                 }
             }
@@ -254,7 +258,11 @@ fn inner(place: &Place, name: &CStr, layer: usize, path: &Path) -> Result<Place>
             Some(NodeKind::Dir) => {}
             Some(_) => break,
         }
-        let inner = open_dir(dir.as_fd(), name).map_err(&failed)?;
+        let inner = match open_dir(dir.as_fd(), name) {
+            // What this user may not read was shown empty.
+            Err(Errno(libc::EACCES)) => continue,
+            other => other.map_err(&failed)?,
+        };
         let cut = place.host.len() > 1
             && sys::attribute_of(inner.as_fd(), c"user.overlay.opaque").map_err(&failed)?.is_some_and(|v| v == b"y");
         host.push(inner);
@@ -268,7 +276,12 @@ fn inner(place: &Place, name: &CStr, layer: usize, path: &Path) -> Result<Place>
 /// The file that the host has at a name, and the directory that has it. Of several, a whiteout hides what is below.
 fn on_host<'p>(host: &'p [OwnedFd], name: &CStr) -> sys::Result<Option<(BorrowedFd<'p>, Node)>> {
     for dir in host {
-        match Node::find(dir.as_fd(), name)? {
+        let found = match Node::find(dir.as_fd(), name) {
+            // What this user may not search was shown empty.
+            Err(Errno(libc::EACCES)) => None,
+            other => other?,
+        };
+        match found {
             Some(node) if node.kind == NodeKind::Whiteout && host.len() > 1 => return Ok(None),
             Some(node) => return Ok(Some((dir.as_fd(), node))),
             None => {}

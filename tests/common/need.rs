@@ -88,6 +88,12 @@ pub fn userns() -> Need {
     Need { word: "userns", version: 0, lacks: LACKS.clone() }
 }
 
+/// This user may serve FUSE filesystems.
+pub fn fuse() -> Need {
+    let opened = std::fs::OpenOptions::new().read(true).write(true).open("/dev/fuse");
+    Need::new("fuse", opened.is_ok(), format!("/dev/fuse: {}", opened.err().map(|e| e.to_string()).unwrap_or_default()))
+}
+
 /// These programs are installed.
 pub fn tools(names: &[&str]) -> Need {
     let found = |name: &&str| ["/usr/bin", "/bin", "/usr/sbin"].iter().any(|dir| Path::new(dir).join(name).exists());

@@ -10,7 +10,10 @@ pub use descriptors::{Descriptors, ReadOnlyFile};
 pub use lockdown::{Capabilities, Handover, Landlock, Lockdown};
 pub use namespaces::Namespaces;
 pub use process::{Process, Session, Strings, Terminal};
-pub use view::{MountSource, Overlay, ProcCover, Scratch, Step, StepAction, TargetState, UpperDirs, ViewSteps};
+pub use view::{
+    Lower, MountSource, Overlay, OwnFile, ProcCover, Scratch, Served, Step, StepAction, TargetState, UpperDirs,
+    ViewSteps,
+};
 
 /// Everything that the child needs, grouped by use.
 pub struct Prepared {

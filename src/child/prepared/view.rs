@@ -16,6 +16,17 @@ pub struct ViewSteps {
     pub file_label: Option<CString>,
     /// Tell the launcher that the view is built, and wait until it says to go on.
     pub wait_for_go: bool,
+    /// The filesystem of the view server, which overlays lie over; it is mounted first.
+    pub served: Option<Served>,
+}
+
+/// A FUSE filesystem whose requests a server outside of the sandbox answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// User id inside that may use it, as text.
+    pub uid: CString,
+    /// Group id inside that may use it, as text.
+    pub gid: CString,
 }
 
 /// A file or directory that masks others.
@@ -33,9 +44,12 @@ pub struct Scratch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overlay {
     /// Lower directories, the uppermost first.
-    pub lower: Vec<CString>,
+    pub lower: Vec<Lower>,
     /// Names in it that are absent, and the name of a new directory in the sandbox's own tmpfs that makes them so.
     pub without: Option<(CString, Vec<CString>)>,
+    /// Files of the view's own that stand in place of those of the directories, and the name of a new directory in the
+    /// sandbox's own tmpfs that has them.
+    pub own: Option<(CString, Vec<OwnFile>)>,
     /// Mount points that none of the directories has, whether each is a directory, and the name of a new directory in
     /// the sandbox's own tmpfs that has them.
     pub points: Option<(CString, Vec<(CString, bool)>)>,
@@ -47,6 +61,26 @@ pub struct Overlay {
     pub flags: u64,
     /// Further options of the filesystem, each after a comma.
     pub options: CString,
+}
+
+/// A file of the view's own in an overlay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnFile {
+    /// Its path below that of the overlay.
+    pub path: CString,
+    /// Permissions, as chmod(2) takes them.
+    pub mode: u32,
+    /// Its content.
+    pub data: Vec<u8>,
+}
+
+/// A lower directory of an overlay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lower {
+    /// A directory of the host.
+    Host(CString),
+    /// The directory of this name in the filesystem of the view server.
+    Served(CString),
 }
 
 /// The upper and the work directory of an overlay.
@@ -143,7 +177,7 @@ pub enum MountSource {
     /// A new file of this name in the sandbox's own tmpfs, with what can be read from a descriptor.
     Data { name: CString, mode: u32, fd: i32, attributes: u64 },
     /// An overlay filesystem.
-    Overlay(Overlay),
+    Overlay(Box<Overlay>),
     /// A copy of the mounts at the target itself, which becomes a mount point so.
     Own,
     /// A new procfs.

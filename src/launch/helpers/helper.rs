@@ -239,12 +239,19 @@ pub(in crate::launch) fn given(spec: &HelperSpec, first: i32) -> Result<Vec<Owne
         Given::Listener(path) => inside::listen(path, first),
         Given::Connection(path) => connect(path),
         Given::ConnectionInside(path) => inside::reach(path, first, connect),
+        // The first process has sent it.
+        Given::Filesystem => Err(sys::Errno(libc::EBADF)),
     };
     let all = spec.descriptors.iter().map(|(_, given)| {
         let fd = make(given).and_then(high);
         fd.map_err(|errno| {
-            let (Given::Listener(path) | Given::Connection(path) | Given::ConnectionInside(path)) = given;
-            failed(spec, &format!("the socket {}", path.display()), errno)
+            let what = match given {
+                Given::Listener(path) | Given::Connection(path) | Given::ConnectionInside(path) => {
+                    format!("the socket {}", path.display())
+                }
+                Given::Filesystem => "/dev/fuse".to_owned(),
+            };
+            failed(spec, &what, errno)
         })
     });
     all.collect()

@@ -2,11 +2,11 @@
 
 use super::strings::{cstring, label};
 use crate::child::{
-    EMPTY_DIR, EMPTY_FILE, MountSource, Overlay, ProcCover, Scratch, Session, Step, StepAction, TargetState, UpperDirs,
-    ViewSteps,
+    EMPTY_DIR, EMPTY_FILE, Lower, MountSource, Overlay, OwnFile, ProcCover, Scratch, Served, Session, Step, StepAction,
+    TargetState, UpperDirs, ViewSteps,
 };
 use crate::error::{Error, Result};
-use crate::plan::{Op, Phase, Placed, Plan, UpperPlace};
+use crate::plan::{self, Op, Phase, Placed, Plan, UpperPlace};
 use crate::spec::{self, Upper};
 use crate::sys;
 use crate::union::InUse;
@@ -51,6 +51,13 @@ pub(super) fn prepare(plan: &Plan, session: Session, uppers: Option<&InUse>) -> 
         wait_for_go: plan.wayland.is_some()
             || plan.portal_caller.is_some()
             || [Phase::View, Phase::Demand].iter().any(|phase| plan.helpers_of(*phase).next().is_some()),
+        served: match plan.helpers_of(Phase::Overlays).next() {
+            None => None,
+            Some(_) => {
+                let text = |id: u32| cstring(OsStr::new(&id.to_string()));
+                Some(Served { uid: text(plan.namespaces.ids.uid)?, gid: text(plan.namespaces.ids.gid)? })
+            }
+        },
     })
 }
 
@@ -74,9 +81,17 @@ fn mask(scratch: &mut Vec<Scratch>, dir: bool, closed: bool) -> CString {
 
 /// The mount of an overlay, with its upper layer where the plan has it.
 fn layers(index: usize, op: &Op, union: Option<(&UpperPlace, Option<&InUse>)>) -> Result<MountSource> {
-    let Op::Layers { path, lower, ro, without, points, noexec, .. } = op else { return Ok(MountSource::Own) };
+    let Op::Layers { path, lower, served, own, ro, without, points, noexec, .. } = op else {
+        return Ok(MountSource::Own);
+    };
     let name = |kind: char| cstring(OsStr::new(&format!("{kind}{index}")));
-    let mut lower: Vec<_> = lower.iter().map(|dir| cstring(dir.as_os_str())).collect::<Result<_>>()?;
+    let mut lower: Vec<_> = match served {
+        None => lower.iter().map(|dir| cstring(dir.as_os_str()).map(Lower::Host)).collect::<Result<_>>()?,
+        Some(trees) => {
+            let name = |tree: &usize| cstring(OsStr::new(&tree.to_string())).map(Lower::Served);
+            trees.iter().map(name).collect::<Result<_>>()?
+        }
+    };
     // The kernel numbers inodes so that they stay the same when a file is copied up.
     let mut options = ",userxattr,xino=on".to_owned();
     let upper = match union {
@@ -89,7 +104,7 @@ fn layers(index: usize, op: &Op, union: Option<(&UpperPlace, Option<&InUse>)>) -
             let layer =
                 layer.ok_or_else(|| Error::new(format!("{}: the overlay has no upper layer", path.display())))?;
             for (at, frozen) in layer.frozen.iter().enumerate() {
-                lower.insert(at, cstring(frozen.as_os_str())?);
+                lower.insert(at, Lower::Host(cstring(frozen.as_os_str())?));
             }
             if matches!(place, UpperPlace::Disk { .. }) {
                 options.push_str(",volatile");
@@ -105,17 +120,23 @@ fn layers(index: usize, op: &Op, union: Option<(&UpperPlace, Option<&InUse>)>) -
     let flags = libc::MS_NOSUID | libc::MS_NODEV | noexec;
     let absent: Vec<_> = without.iter().map(|name| cstring(name)).collect::<Result<_>>()?;
     let without = if absent.is_empty() { None } else { Some((name('h')?, absent)) };
+    let file =
+        |file: &plan::OwnFile| Ok(OwnFile { path: inside(&file.path)?, mode: file.mode, data: file.data.clone() });
+    let files = own.iter().map(file);
+    let files = files.collect::<Result<Vec<_>>>()?;
+    let own = if files.is_empty() { None } else { Some((name('i')?, files)) };
     let made = points.iter().map(|(path, dir)| Ok((inside(path)?, *dir))).collect::<Result<Vec<_>>>()?;
     let points = if made.is_empty() { None } else { Some((name('k')?, made)) };
-    Ok(MountSource::Overlay(Overlay {
+    Ok(MountSource::Overlay(Box::new(Overlay {
         lower,
         without,
+        own,
         points,
         upper,
         resolved: true,
         flags,
         options: cstring(OsStr::new(&options))?,
-    }))
+    })))
 }
 
 fn step(
@@ -200,19 +221,20 @@ fn step(
             fd: *fd,
             attributes: attributes.bits(),
         }),
-        Op::Overlay { lower, upper, .. } => StepAction::Mount(MountSource::Overlay(Overlay {
-            lower: lower.iter().map(|dir| cstring(dir.as_os_str())).collect::<Result<_>>()?,
+        Op::Overlay { lower, upper, .. } => StepAction::Mount(MountSource::Overlay(Box::new(Overlay {
+            lower: lower.iter().map(|dir| cstring(dir.as_os_str()).map(Lower::Host)).collect::<Result<_>>()?,
             upper: match upper {
                 Upper::None => UpperDirs::None,
                 Upper::Memory => UpperDirs::Memory { upper: name('u')?, work: name('w')?, like: false },
                 Upper::Host { upper, work } => UpperDirs::Host(cstring(upper.as_os_str())?, cstring(work.as_os_str())?),
             },
             without: None,
+            own: None,
             points: None,
             resolved: false,
             flags: libc::MS_NOSUID | libc::MS_NODEV,
             options: c",userxattr".to_owned(),
-        })),
+        }))),
         Op::Layers { .. } => StepAction::Mount(layers(index, op, union)?),
         Op::Pin { .. } => StepAction::Mount(MountSource::Own),
     };

@@ -8,6 +8,7 @@ use crate::launch::inherited;
 use crate::launch::outcome::Outcome;
 use crate::launch::uppers::Uppers;
 use crate::launch::wording;
+use crate::plan::Phase;
 use crate::sys::{self, Waited};
 
 impl Supervisor<'_> {
@@ -29,6 +30,9 @@ impl Supervisor<'_> {
         if let Some(victims) = &mut self.victims {
             victims.last();
         }
+        // A process that waits for the view server cannot be killed while that hangs, and PID 1 waits for all of them.
+        self.on_helper_note(status)?;
+        self.helpers.retain(|helper| helper.spec().phase != Phase::Overlays);
         let end = if goes_on {
             self.sandbox.first.leave();
             None

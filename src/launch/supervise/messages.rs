@@ -39,6 +39,10 @@ impl Supervisor<'_> {
                     }
                 }
             }
+            Some(Message::Served) => {
+                self.served = fd;
+                self.ready = true;
+            }
             Some(Message::Reopened(number)) => self.reopened.extend(fd.map(|fd| (number, fd))),
             Some(Message::Started) => self.on_start(status),
             Some(Message::Elsewhere(index)) => {

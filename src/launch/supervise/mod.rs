@@ -75,6 +75,8 @@ pub(super) struct Supervisor<'p> {
     ready: bool,
     /// The master of the program's terminal, which the child may send while helpers are started.
     terminal: Option<OwnedFd>,
+    /// The device of the view server's filesystem, which the child sends before the server is started.
+    served: Option<OwnedFd>,
     /// The open files that the program got instead of these descriptors of the caller's.
     reopened: Vec<(RawFd, OwnedFd)>,
     /// Signals for the program that came before they could be forwarded.
@@ -128,6 +130,7 @@ impl<'p> Supervisor<'p> {
             awaited: None,
             ready: false,
             terminal: None,
+            served: None,
             reopened: Vec::new(),
             early: Vec::new(),
             victims: None,

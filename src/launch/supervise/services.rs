@@ -34,8 +34,12 @@ impl Supervisor<'_> {
         let mask = self.sandbox.signals.before();
         // All of them are started before the first one is waited for.
         let plan = self.sandbox.plan;
-        let start = |spec| Helper::start(spec, plan.of_helper(spec), first, &mask, &[]);
+        // From here on the view server alone has the device, whose last descriptor ends the filesystem.
+        let given: Vec<_> =
+            if phase == Phase::Overlays { self.served.take().into_iter().collect() } else { Vec::new() };
+        let start = |spec| Helper::start(spec, plan.of_helper(spec), first, &mask, &given);
         let helpers: Result<Vec<_>> = plan.helpers_of(phase).map(start).collect();
+        drop(given);
         for helper in helpers? {
             helper.expect_ready(&mut |fd, patience| self.wait_for(fd, Some(patience), status))?;
             self.helpers.push(helper);

@@ -1,0 +1,226 @@
+//! Overlays over the view server's filesystem: files of other users belong to root inside and can be changed there, what is
+//! below mount points comes along, and neither the server's end nor a hostile tree does harm.
+
+mod common;
+
+use common::{Place, Ran, fuse, not_root, ran, sbx, tools, until, userns};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Runs sbx with these arguments on a host where `work/sub` is a mount. `setup` is a shell script that runs before, in `work`.
+fn on_mount(place: &Place, setup: &str, args: &[&str]) -> Ran {
+    std::fs::create_dir_all(place.work().join("sub")).unwrap();
+    let script = format!(
+        "mount -t tmpfs none sub && {setup}\nexec setpriv --ambient-caps=-all --inh-caps=-all --bounding-set=-all -- \"$@\""
+    );
+    let mut command = Command::new("unshare");
+    command.args(["-cm", "--keep-caps", "/bin/sh", "-c", &script, "sh"]).arg(sbx()).args(args);
+    command.current_dir(place.work()).env("HOME", place.home()).env("NO_COLOR", "1");
+    ran(command.output().unwrap())
+}
+
+/// The program of a sandbox: a shell script.
+fn sh(script: &str) -> [&str; 4] {
+    ["--", "/bin/sh", "-c", script]
+}
+
+/// A file in /etc of root's for which this holds: whether its permissions grant others reading.
+fn file_of_root(readable: bool) -> Option<PathBuf> {
+    let entries = std::fs::read_dir("/etc").unwrap().flatten();
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+    files.sort();
+    let own = ["passwd", "group", "shadow", "gshadow", "hosts", "hostname", "resolv.conf", "sudoers"];
+    files.into_iter().find(|path| {
+        let named = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| own.contains(&name));
+        path.symlink_metadata().is_ok_and(|facts| {
+            let granted = facts.mode() & 0o044;
+            facts.is_file() && facts.uid() == 0 && !named && granted == if readable { 0o044 } else { 0 }
+        })
+    })
+}
+
+#[test]
+fn files_of_root_are_roots_inside_and_are_changed_there_alone() {
+    need!(userns(), fuse(), not_root());
+    let place = Place::new();
+    let file = file_of_root(true).unwrap();
+    let before = std::fs::read(&file).unwrap();
+    let path = file.display();
+    let script = format!(
+        "stat -c %u:%g:%a /etc {path}; echo more >> {path}; tail -n 1 {path}; mkdir /etc/new; rm {path}; ls {path} 2>&1 | wc -l; \
+         cp /etc/passwd /etc/p; mv /etc/p /etc/passwd && echo replaced"
+    );
+    let ran = place.sh(&["--user", "root", "--overlay", "/etc"], &script);
+    let mode = |path: &Path| format!("0:0:{:o}\n", std::fs::metadata(path).unwrap().mode() & 0o7777);
+    assert_eq!(ran.out, format!("{}{}more\n1\nreplaced\n", mode(Path::new("/etc")), mode(&file)), "{}", ran.err);
+    assert!(ran.err.contains("in /etc, all files are shown as root's"), "{}", ran.err);
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    assert!(!Path::new("/etc/new").exists());
+}
+
+#[test]
+fn with_subordinate_ids_owners_are_those_of_the_host() {
+    need!(userns(), fuse(), not_root());
+    let place = Place::new();
+    let script = "stat -c %n:%u:%g $(find /var/lib /var/cache -maxdepth 1 -type d) | sort; \
+                  mkdir /var/new && chown 33:42 /var/new && stat -c %u:%g /var/new >&2";
+    let caps = "security.capabilities=[\"CAP_CHOWN\", \"CAP_DAC_OVERRIDE\"]";
+    let ran = place.sh(&["--user", "range", "--set", caps, "--overlay", "/var"], script);
+    if ran.status != Some(0) && ran.err.contains("subordinate") {
+        return; // the tests of `range` say so
+    }
+    assert!(ran.err.contains("33:42"), "{ran:?}");
+    let mut seen = 0;
+    for line in ran.out.lines() {
+        let mut parts = line.split(':');
+        let Ok(facts) = std::fs::metadata(parts.next().unwrap()) else { continue };
+        let shown: Vec<u32> = parts.map(|id| id.parse().unwrap()).collect();
+        if facts.uid() < 1000 && facts.gid() < 1000 {
+            assert_eq!(shown, [facts.uid(), facts.gid()], "{line}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 3, "{}", ran.out);
+}
+
+#[test]
+fn a_file_that_the_user_may_not_read_is_empty_and_has_its_mode() {
+    need!(userns(), fuse(), not_root());
+    let place = Place::new();
+    let Some(file) = file_of_root(false) else { return };
+    let path = file.display();
+    let script = format!("stat -c %s:%u:%a {path}; cat {path}; echo x >> {path} && cat {path}; cat /etc/shadow");
+    let keep = ["--user", "root", "--overlay", "/etc", "--upper", "keep:one"];
+    let ran = place.sh(&keep, &script);
+    let mode = std::fs::metadata(&file).unwrap().mode() & 0o7777;
+    let shadow = ran.out.strip_prefix(&format!("0:0:{mode:o}\nx\n")).unwrap_or_else(|| panic!("{ran:?}"));
+    assert!(shadow.lines().any(|line| line == "root:*:::::::"), "accounts without a password: {shadow}");
+    let listed = place.run(&["diff", "one"]).ok();
+    assert_eq!(listed, format!("M {path}\n"));
+    let committed = place.run(&["commit", "one", "--dry-run"]);
+    assert!(committed.err.contains("the program saw an empty one"), "{committed:?}");
+}
+
+#[test]
+fn the_views_own_files_are_in_no_diff_and_no_export() {
+    need!(userns(), fuse(), not_root(), tools(&["tar"]));
+    let place = Place::new();
+    let keep = ["--user", "root", "--overlay", "/etc", "--upper", "keep:one"];
+    let script = "echo me:x:7:7::/: >> /etc/passwd; echo 1.2.3.4 name >> /etc/hosts; echo x > /etc/mine; grep -c ^me: /etc/passwd";
+    assert_eq!(place.sh(&keep, script).ok(), "1\n");
+    assert_eq!(place.sh(&keep, "grep -c ^me: /etc/passwd").ok(), "1\n", "the next run of that name sees them");
+    assert_eq!(place.run(&["diff", "one"]).ok(), "A /etc/mine\n");
+    place.run(&["export", "one", "-o", "layer.tar"]).ok();
+    let listed = Command::new("tar").args(["tf", "layer.tar"]).current_dir(place.work()).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.contains("etc/mine") && !listed.contains("passwd") && !listed.contains("hosts"), "{listed}");
+}
+
+#[test]
+fn what_is_below_a_mount_point_comes_along() {
+    need!(userns(), fuse(), tools(&["unshare", "setpriv", "mount"]));
+    let place = Place::new();
+    place.write("work/file", "old\n");
+    let script =
+        "cat file sub/inner sub/deep/er; echo new > sub/inner; rm -r sub/deep; ls sub; mv sub/inner here; cat here";
+    let args = [&["--overlay", "."][..], &sh(script)].concat();
+    let ran = on_mount(&place, "mkdir sub/deep; echo inner > sub/inner; echo er > sub/deep/er", &args);
+    assert_eq!(ran.ok(), "old\ninner\ner\ninner\nnew\n");
+    assert_eq!(std::fs::read_to_string(place.work().join("file")).unwrap(), "old\n");
+    let setup = "mount -t proc none sub; mkdir -p one";
+    let args = [&["--overlay", "."][..], &sh("ls -A sub | wc -l")].concat();
+    let ran = on_mount(&place, setup, &args);
+    assert!(ran.status != Some(0) || ran.out == "0\n", "an interface to the kernel is shown empty: {ran:?}");
+}
+
+#[test]
+fn the_end_of_the_server_ends_the_sandbox_and_what_was_written_stays() {
+    need!(userns(), fuse(), not_root());
+    let place = Place::new();
+    let mut command = place.command();
+    command.args(["--user", "root", "--overlay", "/etc", "--upper", "keep:one", "--", "/bin/sh", "-c"]);
+    command
+        .arg("echo kept > /etc/kept; cat /etc/debian_version >/dev/null; while :; do ls -R /etc >/dev/null 2>&1; done");
+    command.stderr(std::process::Stdio::piped());
+    let child = command.spawn().unwrap();
+    let upper = place.home().join(".local/share/sbx/uppers/one/0/upper/kept");
+    until(|| std::fs::read_to_string(&upper).is_ok_and(|text| text == "kept\n"));
+    let server = || {
+        let children = common::process::children(child.id());
+        children
+            .into_iter()
+            .find(|child| !common::process::with_line("sbx-view-server").iter().all(|(pid, _)| *pid != *child as i32))
+    };
+    common::process::signal(server().expect("a view server") as i32, libc::SIGKILL);
+    let ended = ran(child.wait_with_output().unwrap());
+    let error = ended.failed(125);
+    assert!(
+        error.contains("sbx-view-server ended (signal: 9") && error.contains("what it has changed stays"),
+        "{error}"
+    );
+    let keep = ["--user", "root", "--overlay", "/etc", "--upper", "keep:one"];
+    assert_eq!(place.sh(&keep, "cat /etc/kept").ok(), "kept\n");
+    assert_eq!(place.run(&["diff", "one"]).ok(), "A /etc/kept\n");
+}
+
+#[test]
+fn a_file_that_changes_underneath_is_never_mixed() {
+    need!(userns(), fuse(), tools(&["unshare", "setpriv", "mount", "mkfifo", "dd"]));
+    let place = Place::new();
+    std::fs::create_dir_all(place.work().join("shared")).unwrap();
+    // The program asks by one pipe, and is told by the other that the host's files have changed.
+    let setup = "mkfifo shared/ask shared/told
+        head -c 4M /dev/zero | tr '\\0' a > sub/read; cp sub/read sub/replaced; cp sub/read sub/truncated; echo one > sub/seen; echo one > sub/new
+        (timeout 60 cat shared/ask
+         head -c 4M /dev/zero | tr '\\0' b > sub/other; cp sub/other sub/read; mv sub/other sub/replaced
+         : > sub/truncated; echo second > sub/seen; echo second > sub/new; timeout 60 sh -c 'echo > shared/told') > /dev/null 2>&1 &";
+    let script = "for file in read replaced truncated; do head -c 4096 sub/$file > /dev/null; done; stat -c %s sub/seen
+        echo > shared/ask; read line < shared/told
+        for file in read replaced truncated; do dd if=sub/$file bs=4096 2>/dev/null | tr -d a | wc -c; done; cat sub/seen sub/new";
+    let args = [&["--overlay", ".", "--rw", "shared"][..], &sh(script)].concat();
+    let ran = on_mount(&place, setup, &args);
+    let lines: Vec<_> = ran.out.lines().collect();
+    assert_eq!(lines.get(..4), Some(&["4", "0", "0", "0"][..]), "nothing of the new content: {ran:?}");
+    assert!(ran.err.contains("a file of the host was changed while the program used it"), "{ran:?}");
+    assert_eq!(lines.last(), Some(&"second"), "what was not seen before is what it is now");
+    let seen = *lines.get(4).unwrap();
+    assert!("second".starts_with(seen), "what was not read before is the new one: {seen}");
+}
+
+#[test]
+fn a_hostile_tree_leads_nowhere_and_gives_no_rights() {
+    need!(userns(), fuse(), tools(&["unshare", "setpriv", "mount", "mkfifo", "ln", "mknod"]));
+    let place = Place::new();
+    place.write("secret", "secret\n");
+    let secret = place.dir.path().join("secret");
+    let setup = format!(
+        "cp /bin/true sub/suid; chmod 6755 sub/suid; ln -s {0} sub/out; ln -s ../../secret sub/up; ln -s /proc/1/root/{0} sub/magic
+         mkfifo sub/fifo; mknod sub/gone c 0 0; echo x > \"sub/new
+line\"; echo x > \"$(printf 'sub/\\377')\"; ln sub/suid sub/hard",
+        secret.display()
+    );
+    let script = "cat sub/out sub/up sub/magic 2>/dev/null; ls -A sub/gone 2>&1 | wc -l; stat -c %a sub/suid; \
+                  grep ' /.*work ' /proc/self/mountinfo | grep -c nosuid,nodev; ls sub | wc -l; stat -c %F sub/fifo; \
+                  cat sub/new* | wc -l; rm -r sub/* && ls -A sub | wc -l";
+    let args = [&["--overlay", "."][..], &sh(script)].concat();
+    let out = on_mount(&place, &setup, &args).ok();
+    assert!(!out.contains("secret"), "{out}");
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines.first(), Some(&"1"), "a whiteout is no file: {out}");
+    assert_eq!(lines.get(1), Some(&"6755"));
+    assert_eq!(lines.get(2), Some(&"1"), "its mount grants neither set-ID bits nor devices: {out}");
+    assert_eq!(lines.last(), Some(&"0"));
+    assert!(lines.contains(&"fifo"), "{out}");
+}
+
+#[test]
+fn a_flood_of_requests_finds_a_server_with_few_descriptors() {
+    need!(userns(), fuse(), tools(&["unshare", "setpriv", "mount", "seq"]));
+    let place = Place::new();
+    let setup = "for dir in $(seq 60); do mkdir sub/$dir; for file in $(seq 20); do echo $file > sub/$dir/$file; done; done; ulimit -n 128";
+    let script = "for i in 1 2 3; do (find sub -type f -exec cat {} + | wc -l) & done; wait; i=0; \
+                  while [ $i -lt 2000 ]; do [ ! -e sub/none$i ] || echo wrong; i=$((i + 1)); done; find . -type f -name 20 | wc -l";
+    let args = [&["--overlay", "."][..], &sh(script)].concat();
+    assert_eq!(on_mount(&place, setup, &args).ok(), "1200\n1200\n1200\n60\n");
+}
