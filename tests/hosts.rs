@@ -105,8 +105,12 @@ fn every_home_of_the_account_is_one_whatever_the_variable_says() {
             assert_eq!(out.out, expected, "{home} {work}: {out:?}");
         }
     }
-    // What is not a home is shown: the profile's rule for the current directory works.
-    assert!(host("/tmp/elsewhere", "/data/me/.ssh").sh(&[], "cat id").ok().contains("secret"));
+    // What is not a home is shown, but for what the profile closes in every home.
+    let more = format!("{setup}; mkdir data/me/proj; echo fine > data/me/proj/file");
+    let host = |work: &str| Host::new(&place, &more).env("HOME", "/tmp/elsewhere").work(work);
+    assert_eq!(host("/data/me/proj").sh(&["-q"], "cat file").ok(), "fine\n");
+    let out = host("/data/me/.ssh").sh(&[], "cat id; echo done");
+    assert!(out.out == "done\n" && out.err.contains("cannot be read, as [assert] of the profile says"), "{out:?}");
 }
 
 #[test]

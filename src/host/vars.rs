@@ -39,6 +39,43 @@ fn own_homes(home: &Path, accounts: &[Account], uid: u32) -> Vec<PathBuf> {
     homes
 }
 
+/// The directories in which homes lie (/home, and where it leads), and the home that the current directory is or lies in
+/// although no account names it: accounts need not be in /etc/passwd (LDAP, systemd-homed, containers that are given
+/// any user id), and `HOME` may name another directory. Such a home lies directly in a directory of homes and belongs to
+/// the caller, or to another person.
+fn homes_around(
+    cwd: &Path,
+    found: &std::io::Result<std::fs::Metadata>,
+    known: &[PathBuf],
+    accounts: &[Account],
+    uid: u32,
+) -> (Vec<PathBuf>, Option<PathBuf>) {
+    let usual = Path::new("/home");
+    let mut dirs = vec![usual.to_owned()];
+    if known.iter().any(|home| cwd.starts_with(home)) {
+        return (dirs, None);
+    }
+    // The current directory's path has no links: it matters where /home leads unless that is plain.
+    if !cwd.starts_with(usual) && usual.is_symlink() {
+        dirs.extend(usual.canonicalize().ok());
+    }
+    let parents = || accounts.iter().filter(|account| account.is_person()).filter_map(|account| account.home.parent());
+    let holds_homes = |dir: &Path| {
+        let second = dir.components().count() == 3 && dir.ends_with("home");
+        dirs.iter().any(|known| known == dir)
+            || second
+            || (!is_needed(dir) && parents().filter(|parent| *parent == dir).count() > 1)
+    };
+    let home = cwd.ancestors().find(|dir| dir.parent().is_some_and(holds_homes));
+    let owner = home.and_then(|home| match home == cwd {
+        true => found.as_ref().ok().map(MetadataExt::uid),
+        false => home.metadata().ok().map(|found| found.uid()),
+    });
+    let person = |owner: u32| owner != 0 && (owner == uid || owner >= 1000);
+    let home = home.filter(|_| owner.is_some_and(person)).map(Path::to_owned);
+    (dirs, home)
+}
+
 /// The values of variables and well-known directories for this caller. `bytes` are those of its variables that are not
 /// UTF-8.
 pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd: &Path, accounts: &[Account]) -> Vars {
@@ -78,10 +115,14 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
     // Layers are kept there, which a later run enters, and `sbx commit` puts onto the host.
     profiles.push(Path::new(names.get("XDG_DATA_HOME").map_or("/", String::as_str)).join("sbx"));
     let found = cwd.metadata();
+    let mut homes = own_homes(&home_path, accounts, uid);
+    let (home_dirs, unlisted) = homes_around(cwd, &found, &homes, accounts, uid);
+    homes.extend(unlisted);
     Vars {
         places: places(&home, &written),
-        homes: own_homes(&home_path, accounts, uid),
+        homes,
         other_homes: others.map(|account| account.home.clone()).filter(|home| home.parent().is_some()).collect(),
+        home_dirs,
         cwd_is_temporary: found.as_ref().is_ok_and(|found| is_temporary(cwd, found, env, bytes)),
         cwd_is_closed: found.is_err_and(|error| error.raw_os_error() == Some(libc::EACCES)),
         profiles,

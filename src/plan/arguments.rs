@@ -5,8 +5,9 @@ use super::item::{Item, ItemKind, Items, own};
 use super::items::writable_sources;
 use super::links;
 use super::note::Note;
+use super::tree::within;
 use crate::host::{Facts, NamedFile};
-use crate::spec::{Root, Sandbox};
+use crate::spec::{Assert, Promise, Root, Sandbox};
 use std::path::Path;
 
 /// Adds the items of files that are shown since they are arguments, and a note on the others.
@@ -26,7 +27,9 @@ pub(super) fn collect(items: &mut Items, sandbox: &Sandbox, facts: &Facts, notes
             continue;
         }
         match &sandbox.filesystem.arguments {
-            Some(origin) if file.regular => wanted.push((file, real, links, origin)),
+            Some(origin) if file.regular && !is_asserted(sandbox, &[&file.path, &real]) => {
+                wanted.push((file, real, links, origin))
+            }
             _ => hidden.push(file.path.clone()),
         }
     }
@@ -48,6 +51,12 @@ pub(super) fn collect(items: &mut Items, sandbox: &Sandbox, facts: &Facts, notes
     if !hidden.is_empty() {
         notes.push(Note::ArgumentsLeftOut(hidden));
     }
+}
+
+/// Whether the profile says of a file, by any of these names, that it cannot be read.
+fn is_asserted(sandbox: &Sandbox, names: &[&Path]) -> bool {
+    let closed = sandbox.asserts.iter().filter(|assert| assert.promise == Promise::CannotRead);
+    closed.flat_map(Assert::paths).any(|closed| names.iter().any(|name| within(name, closed)))
 }
 
 /// Whether nothing of the host is at this path inside, and nobody has asked for that in particular.

@@ -15,10 +15,12 @@ pub struct Vars {
     /// Absolute paths of `xdg-download` and the other user directories (user-dirs.dirs(5)).
     pub places: BTreeMap<String, String>,
     /// The caller's home directories: the real path of `HOME`, then those of the caller's accounts, each as the account
-    /// has it and by its real path.
+    /// has it and by its real path, and the one that the current directory is or lies in, though no account names it.
     pub homes: Vec<PathBuf>,
     /// Home directories of other persons, as their accounts have them: these are not looked up.
     pub other_homes: Vec<PathBuf>,
+    /// Directories in which homes lie: /home, and where it leads if it is a link.
+    pub home_dirs: Vec<PathBuf>,
     /// The current directory is one for the temporary files and sockets of all programs, such as /tmp.
     pub cwd_is_temporary: bool,
     /// A directory above the current one may not be searched by this user, so that nothing in it can be looked up.

@@ -111,7 +111,11 @@ fn nodes(dir: &Path, found: &mut Vec<(PathBuf, u64, bool)>) {
 
 fn homes(host: &Facts, facts: &mut Outside) {
     facts.home = real(&host.home);
-    let own: BTreeSet<PathBuf> = host.own_homes().map(real).filter(|home| !is_needed(home)).collect();
+    // What the caller owns in /home is a home, too, whatever the accounts say.
+    let owned = |path: &PathBuf| host.uid != 0 && path.symlink_metadata().is_ok_and(|found| found.uid() == host.uid);
+    let unlisted = entries(Path::new("/home"), 2_000).filter(owned);
+    let own = host.own_homes().map(real).filter(|home| !is_needed(home)).chain(unlisted);
+    let own: BTreeSet<PathBuf> = own.collect();
     if !own.is_empty() {
         let files = own.iter().flat_map(|home| std::iter::once(home.clone()).chain(entries(home, 300)));
         facts.home_files = files.filter_map(identified).collect();

@@ -1,5 +1,6 @@
 //! Notes for the user about how the layers of a profile were read.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ pub enum Note {
         /// The directory.
         path: PathBuf,
         /// Why it must not be shown, as the rest of a sentence: `holds your home directory`.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
     /// The profile that was chosen because its `profile.programs` names the program.
     ProfileOf {

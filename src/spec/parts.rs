@@ -4,7 +4,7 @@ use super::Origin;
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Serializes words that need not be UTF-8: what is not becomes U+FFFD.
@@ -454,6 +454,17 @@ pub struct Assert {
     pub promise: Promise,
     /// The path, or the address as `HOST:PORT`, that the claim is about.
     pub of: String,
+    /// The same path in the caller's other homes, if it lies in the one that `$HOME` names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<PathBuf>,
     /// The line that the assertion comes from.
     pub origin: Origin,
+}
+
+impl Assert {
+    /// The paths that the claim is about; none if it is about an address.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        let of = (self.promise != Promise::CannotReach).then(|| Path::new(&self.of));
+        of.into_iter().chain(self.also.iter().map(PathBuf::as_path))
+    }
 }

@@ -173,6 +173,7 @@ pub fn vars(facts: &Facts) -> Vars {
         places: places.into(),
         homes: vec![facts.home.clone()],
         other_homes: vec!["/home/bob".into()],
+        home_dirs: vec!["/home".into()],
         cwd_is_temporary: false,
         cwd_is_closed: false,
         profiles: vec![facts.home.join(".config/sbx")],

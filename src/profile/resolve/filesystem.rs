@@ -2,7 +2,8 @@
 
 use super::builder::Builder;
 use crate::profile::document::Text;
-use crate::spec::{Filesystem, Mode, Note, PathRule};
+use crate::spec::{Assert, Filesystem, Mode, Note, PathRule, Promise};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -14,26 +15,32 @@ fn by_parts(path: &Path) -> Vec<u8> {
 }
 
 impl Builder<'_> {
-    pub(super) fn filesystem(&mut self) -> Filesystem {
+    /// `asserts` are the profile's own, which its rules for the current directory and for places must not break.
+    pub(super) fn filesystem(&mut self, asserts: &[Assert]) -> Filesystem {
         let (chosen, root_origin) = self.root();
         let mut paths: BTreeMap<Vec<u8>, (usize, PathRule)> = BTreeMap::new();
-        let cwd = self.cwd_too_wide();
+        let cwd = self.cwd_too_wide(asserts);
         for (name, value) in self.merged.map("filesystem.paths") {
             let (Some(path), Some((mode, options))) = (self.path(name), self.mode(value)) else { continue };
             let place = name.text.split('/').next().filter(|word| word.starts_with("xdg-")).map(str::to_owned);
             let below_cwd = name.text.strip_prefix("${CWD}");
+            let project = self.is_of_project(name);
             if below_cwd.is_some() || place.is_some() {
-                let why = if below_cwd == Some("") { cwd } else { self.too_wide(&path, mode, place.is_some()) };
+                // The planner refuses what a project's file would loosen.
+                let asserts = if project { &[] } else { asserts };
+                let why = match below_cwd {
+                    Some("") => cwd.clone(),
+                    _ => self.too_wide(&path, mode, place.is_some(), asserts),
+                };
                 if let Some(why) = why {
                     self.notes.push(Note::TooWide { place, path, why });
                     continue;
                 }
                 // What makes a part of the current directory read-only shows nothing where that is left out.
-                if below_cwd.is_some() && cwd.is_some() && mode == Mode::Ro && !self.is_of_project(name) {
+                if below_cwd.is_some() && cwd.is_some() && mode == Mode::Ro && !project {
                     continue;
                 }
             }
-            let project = self.is_of_project(name);
             let key = by_parts(&path);
             let mut rule = PathRule { path, mode, options, origin: self.origin(name), project, below: None };
             // Two spellings of one path: the later layer wins, and within a layer the stricter mode.
@@ -69,39 +76,87 @@ impl Builder<'_> {
     }
 
     /// Why the rule for `${CWD}` itself, if there is one, must not be applied.
-    fn cwd_too_wide(&self) -> Option<&'static str> {
+    fn cwd_too_wide(&self, asserts: &[Assert]) -> Option<Cow<'static, str>> {
         let (name, value) = self.merged.map("filesystem.paths").iter().find(|(name, _)| name.text == "${CWD}")?;
         let mode = Mode::from_word(value.text.split(',').next().unwrap_or_default().trim())?;
-        self.too_wide(&self.vars.path(&name.text).ok()?, mode, false)
+        self.too_wide(&self.vars.path(&name.text).ok()?, mode, false, asserts)
     }
 
     /// Why a rule for `${CWD}` or a place must not be applied, or none: it must not show a whole home or other programs'
-    /// sockets in /tmp, make the profiles of the next sandbox writable, or show a private directory, merely because sbx
-    /// was started there, or user-dirs.dirs names it.
-    fn too_wide(&self, path: &Path, mode: Mode, is_place: bool) -> Option<&'static str> {
+    /// sockets in /tmp, make the profiles of the next sandbox writable, or show a private directory or one that the profile
+    /// says it does not show, merely because sbx was started there, or user-dirs.dirs names it.
+    fn too_wide(&self, path: &Path, mode: Mode, is_place: bool, asserts: &[Assert]) -> Option<Cow<'static, str>> {
         let runtime = self.vars.names.get("XDG_RUNTIME_DIR").map(PathBuf::from);
         let home = self.vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
         let is_cwd = self.vars.cwd == path;
-        let homes = self.vars.homes.iter().chain(&self.vars.other_homes).chain([&home]);
-        if homes.into_iter().any(|home| home.starts_with(path)) {
-            Some("holds your home directory")
+        let homes = self.vars.homes.iter().chain(&self.vars.other_homes).chain(&self.vars.home_dirs).chain([&home]);
+        let why = if homes.into_iter().any(|home| home.starts_with(path)) {
+            "holds your home directory"
         } else if ["/tmp", "/var/tmp"].iter().any(|dir| path == Path::new(dir))
             || (self.vars.cwd_is_temporary && is_cwd)
         {
-            Some("holds temporary files of other programs")
+            "holds temporary files of other programs"
         } else if self.vars.cwd_is_closed && is_cwd {
-            Some("lies in a directory that this user may not search")
+            "lies in a directory that this user may not search"
         } else if mode == Mode::Rw
             && self.vars.profiles.iter().any(|way| way.starts_with(path) || path.starts_with(way))
         {
-            Some("holds the profiles of sbx")
+            "holds the profiles of sbx"
         } else if runtime.is_some_and(|dir| !is_place && path.starts_with(dir))
             || (["/proc", "/dev", "/sys", "/run"].iter().any(|dir| path.starts_with(dir))
                 && !path.starts_with("/run/media"))
         {
-            Some("is a part of what is private inside")
+            "is a part of what is private inside"
         } else {
-            None
-        }
+            return self.denied_by_assert(path, mode, asserts).map(Cow::Owned);
+        };
+        Some(Cow::Borrowed(why))
     }
+
+    /// What the profile's own `[assert]` says against showing a path in this mode, or none.
+    fn denied_by_assert(&self, path: &Path, mode: Mode, asserts: &[Assert]) -> Option<String> {
+        if !mode.shows_host() {
+            return None;
+        }
+        asserts.iter().find_map(|assert| {
+            let what = match assert.promise {
+                Promise::CannotRead => "cannot be read",
+                Promise::CannotWrite if mode == Mode::Rw => "cannot be written to",
+                _ => return None,
+            };
+            assert.paths().find_map(|closed| {
+                let how = if path == closed {
+                    return Some(format!("{what}, as [assert] of the profile says,"));
+                } else if is_below(path, closed) {
+                    "lies in"
+                } else if is_below(closed, path) && !self.is_stricter_below(path, closed, assert.promise) {
+                    "holds"
+                } else {
+                    return None;
+                };
+                Some(format!("{how} {}, which {what}, as [assert] of the profile says,", closed.display()))
+            })
+        })
+    }
+
+    /// Whether a line of the profile closes `closed`, or a directory on the way to it from `path`, as a promise says.
+    fn is_stricter_below(&self, path: &Path, closed: &Path, promise: Promise) -> bool {
+        self.merged.map("filesystem.paths").iter().any(|(name, value)| {
+            let Ok(rule) = self.vars.path(&name.text) else { return false };
+            let Some(mode) = Mode::from_word(value.text.split(',').next().unwrap_or_default().trim()) else {
+                return false;
+            };
+            let strict = match promise {
+                Promise::CannotRead => !mode.shows_host(),
+                _ => mode != Mode::Rw,
+            };
+            strict && is_below(&rule, path) && (rule == closed || is_below(closed, &rule))
+        })
+    }
+}
+
+/// Whether a path lies below a directory. Byte by byte, since it is asked of many pairs at each start.
+fn is_below(path: &Path, dir: &Path) -> bool {
+    let (path, dir) = (path.as_os_str().as_encoded_bytes(), dir.as_os_str().as_encoded_bytes());
+    path.strip_prefix(dir).is_some_and(|rest| rest.starts_with(b"/"))
 }

@@ -23,11 +23,14 @@ use builder::Builder;
 /// The sandbox that the merged layers describe, or all errors in them.
 pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbox, Vec<Diagnostic>> {
     let mut builder = Builder::new(merged, sources, vars);
+    // The paths are judged by what the profile says of itself. Errors in there are reported where they stand, at the end.
+    let asserts = builder.asserts();
+    let in_asserts = std::mem::take(&mut builder.errors);
     let mut sandbox = Sandbox {
         name: String::new(),
         process: builder.process(),
         namespaces: builder.namespaces(),
-        filesystem: builder.filesystem(),
+        filesystem: builder.filesystem(&asserts),
         devices: builder.devices(),
         network: match merged.text("network.mode").map(|text| text.text.as_str()) {
             Some("host") => Network::Host,
@@ -52,11 +55,12 @@ pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbo
         },
         session_bus: builder.session_bus(),
         security: builder.security(),
-        asserts: builder.asserts(),
+        asserts,
         notes: Vec::new(),
         origins: builder.origins(),
     };
     sandbox.notes = builder.notes;
+    builder.errors.extend(in_asserts);
     if sandbox.process.hostname.is_none() && !sandbox.namespaces.share.contains_key(&Namespace::Uts) {
         sandbox.process.hostname = Some("sandbox".into());
     }

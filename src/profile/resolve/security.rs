@@ -3,6 +3,7 @@
 use super::builder::Builder;
 use crate::profile::schema::nearest;
 use crate::spec::{Assert, Capabilities, Filter, Promise, Requirement, Security, Syscalls};
+use std::path::{Path, PathBuf};
 
 impl Builder<'_> {
     pub(super) fn security(&mut self) -> Security {
@@ -72,7 +73,8 @@ impl Builder<'_> {
                 let origin = self.origin(text);
                 if promise != Promise::CannotReach {
                     if let Some(path) = self.path(text) {
-                        asserts.push(Assert { promise, of: path.display().to_string(), origin });
+                        let also = self.in_other_homes(&path);
+                        asserts.push(Assert { promise, of: path.display().to_string(), also, origin });
                     }
                     continue;
                 }
@@ -84,9 +86,21 @@ impl Builder<'_> {
                     let help = "`HOST:PORT`, such as `127.0.0.1:631` or `[::1]:631`";
                     self.wrong(text, format!("`{}` is no address", text.text), help);
                 }
-                asserts.push(Assert { promise, of: text.text.clone(), origin });
+                asserts.push(Assert { promise, of: text.text.clone(), also: Vec::new(), origin });
             }
         }
         asserts
+    }
+
+    /// A path of the home that `$HOME` names, in the caller's other homes.
+    fn in_other_homes(&self, path: &Path) -> Vec<PathBuf> {
+        let home = self.vars.names.get("HOME").map_or(Path::new("/"), Path::new);
+        let Ok(inside) = path.strip_prefix(home) else { return Vec::new() };
+        // With `HOME=/`, every path lies in there.
+        if home.parent().is_none() && !inside.as_os_str().as_encoded_bytes().starts_with(b".") {
+            return Vec::new();
+        }
+        let homes = self.vars.homes.iter().filter(|other| *other != home);
+        homes.map(|other| other.join(inside)).collect()
     }
 }

@@ -1,0 +1,106 @@
+//! What is the user's own, wherever it lies: homes that no account names, what the profile's own `[assert]` closes, and what is private or
+//! mounted in directories of the system.
+
+mod common;
+
+use common::{Host, Place, tools, userns};
+
+const PROFILES: [&str; 5] = ["default", "ci", "shell", "viewer", "browser"];
+
+#[test]
+fn a_home_that_no_account_names_is_one() {
+    need!(userns(), tools(&["unshare"]));
+    let place = Place::new();
+    let setup = "mkdir -p home/me/.ssh home/me/proj data/users; echo secret > home/me/.ssh/id; echo rc > home/me/.bashrc; \
+                 echo fine > home/me/proj/file; chmod 700 home/me";
+    let script = "for profile in $PROFILES; do $SBX -q -p $profile -- /bin/sh -c \
+                  'cat .ssh/id .bashrc me/.bashrc file; echo more >> .bashrc; echo more >> me/.bashrc'; cat /home/me/.bashrc; done";
+    for home in ["", "/", "/tmp/elsewhere", "/opt", "relative"] {
+        let host = |work: &str| {
+            let host = Host::new(&place, setup).id(54321).env("PROFILES", &PROFILES[..3].join(" ")).work(work);
+            host.env("HOME", home)
+        };
+        for work in ["/home/me", "/home", "/home/me/.ssh"] {
+            let out = host(work).script(script);
+            assert_eq!(out.out, "rc\n".repeat(3), "{home} {work}: {out:?}");
+        }
+        let out = host("/home/me").sh(&[], "true");
+        assert!(out.err.contains("/home/me holds your home directory and is not shown inside"), "{home}: {out:?}");
+        // A directory in it is shown, as of every home; and one that is named.
+        assert_eq!(host("/home/me/proj").sh(&["-q"], "cat file").ok(), "fine\n", "{home}");
+        assert_eq!(host("/home/me").sh(&["-q", "--ro", "."], "cat .bashrc").ok(), "rc\n", "{home}");
+    }
+    // Where homes lie elsewhere, and /home is a link to there.
+    let moved = format!("{setup}; mv home/me data/users; rmdir home; ln -s data/users home");
+    for work in ["/data/users/me", "/data/users", "/data", "/data/users/me/.ssh"] {
+        let host = Host::new(&place, &moved).id(54321).env("HOME", "/").work(work);
+        let out = host.sh(&["-q"], "cat users/me/.bashrc me/.bashrc .bashrc .ssh/id id; echo done");
+        assert_eq!(out.out, "done\n", "{work}: {out:?}");
+    }
+}
+
+#[test]
+fn what_the_profile_says_cannot_be_read_or_written_is_not_shown_as_the_current_directory() {
+    need!(userns());
+    let place = Place::new();
+    for (path, text) in [
+        ("home/.ssh/keys/id", "secret"),
+        ("home/.config/autostart/x", "old"),
+        ("home/.aws/x", "secret"),
+        ("home/keys/id", "secret"),
+        ("home/proj/docs/x", "fine"),
+    ] {
+        place.write(path, text);
+    }
+    let run = |dir: &str, flags: &[&str], script: &str| {
+        let mut command = place.command();
+        command.current_dir(place.home().join(dir)).args(flags).args(["--", "/bin/sh", "-c", script]);
+        common::ran(command.output().unwrap())
+    };
+    for profile in PROFILES {
+        for dir in [".ssh", ".ssh/keys", ".aws"] {
+            let out = run(dir, &["-p", profile], "cat id keys/id x; echo x > authorized_keys2; echo done");
+            assert!(out.out == "done\n" && out.status == Some(0), "{profile} {dir}: {out:?}");
+            let note =
+                if dir == ".ssh/keys" { "lies in /" } else { "cannot be read, as [assert] of the profile says," };
+            let cares = match dir {
+                ".aws" => !["browser", "viewer"].contains(&profile),
+                _ => profile != "browser",
+            };
+            assert!(!cares || out.err.contains(note), "{profile} {dir}: {out:?}");
+        }
+        assert!(!place.home().join(".ssh/authorized_keys2").exists(), "{profile}");
+    }
+    // Writable: what lies in it, or below it without a line of its own.
+    for dir in [".config", ".config/autostart"] {
+        let out = run(dir, &["-p", "shell"], "mkdir -p autostart; echo x > autostart/new; echo x > new; echo done");
+        assert!(out.out == "done\n" && out.err.contains("not shown inside"), "{dir}: {out:?}");
+    }
+    assert_eq!(std::fs::read_dir(place.home().join(".config/autostart")).unwrap().count(), 1);
+    assert_eq!(run(".config", &["-q"], "cat autostart/x").ok(), "old", "read-only, it may be shown");
+    let line = "filesystem.paths.\"~/.config/autostart\"=\"ro\"";
+    let out = run(".config", &["-p", "shell", "--set", line], "echo x > new; echo x > autostart/new; ls");
+    assert_eq!(out.out, "autostart\nnew\n", "{out:?}");
+    // What cannot be read below it.
+    let out = run("proj", &["--set", "assert.cannot_read=[\"~/proj/docs\"]"], "cat docs/x; echo done");
+    assert!(out.out == "done\n" && out.err.contains("/proj holds"), "{out:?}");
+    // Named, it is shown.
+    assert_eq!(run(".ssh", &["-q", "--ro", "."], "cat keys/id").ok(), "secret");
+    // A well-known directory.
+    for dir in ["$HOME/.ssh", "$HOME/.ssh/keys"] {
+        place.write("home/.config/user-dirs.dirs", &format!("XDG_DOCUMENTS_DIR=\"{dir}\"\n"));
+        let out = run("proj", &["-p", "viewer"], "cat ~/.ssh/id ~/.ssh/keys/id; echo done");
+        assert!(out.out == "done\n" && out.err.contains("xdg-documents is /"), "{dir}: {out:?}");
+    }
+}
+
+#[test]
+fn an_argument_of_the_program_that_the_profile_says_cannot_be_read_is_not_shown() {
+    need!(userns());
+    let place = Place::new();
+    let key = place.write("home/.ssh/id", "secret").display().to_string();
+    let shown = place.write("home/page", "fine").display().to_string();
+    let out = place.run(&["-p", "viewer", "--", "/bin/cat", &shown, &key]);
+    assert!(out.out == "fine" && out.err.contains("/.ssh/id is not shown inside"), "{out:?}");
+    assert_eq!(place.run(&["-q", "-p", "viewer", "--ro", &key, "--", "/bin/cat", &key]).ok(), "secret");
+}
