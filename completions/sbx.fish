@@ -37,7 +37,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -l tmpfs-size -d 'Limit of the siz
 complete -c sbx -n "__fish_sbx_needs_command" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
-complete -c sbx -n "__fish_sbx_needs_command" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s' -r
+complete -c sbx -n "__fish_sbx_needs_command" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l net -d 'Network: none or host' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
@@ -86,7 +86,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l tmpfs-size -d 'Limit of 
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand run" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l net -d 'Network: none or host' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
@@ -121,7 +121,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tmpfs-size -d 'Limit of
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l net -d 'Network: none or host' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
@@ -181,7 +181,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tmpfs-size -d 'Limi
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l net -d 'Network: none or host' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r

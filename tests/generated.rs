@@ -577,9 +577,11 @@ the user's (or below
 .IR $XDG_CONFIG_HOME )
 .TP
 .I .sbx.toml
-the project's file in the current directory, which may only tighten;
+the project's file in the current directory, which may only tighten; of a profile that shows
+.BR ${PROJECT} ,
+also the one in that directory.
 .B \-\-no\-project
-ignores it
+ignores both
 .PP
 Files with the same name are layers: the user's is applied on top of the system's, and that on top of the built-in one.
 .TP
@@ -600,6 +602,24 @@ The environment of the program has HOME, USER, LOGNAME, SHELL, PATH, HOSTNAME an
 the profile or
 .B \-\-env
 sets or passes; nothing else. NO_COLOR disables colours in messages.
+.SH "TEST RUNNERS"
+Runners that can start each test by a program of one's choice start it in a sandbox of its own:
+.EX
+CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER='sbx \-q \-p ci \-\-' cargo test
+CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER='sbx \-q \-p ci \-\-' cargo nextest run
+go test \-exec 'sbx \-q \-p ci \-\-' ./...
+sbx \-q \-p ci \-\- python3 \-m pytest
+.EE
+The profile
+.B ci
+shows the project that the current directory belongs to
+.RB ( ${PROJECT} ,
+see
+.BR sbx\-profile (5)),
+and the test's own program wherever it lies: that of a member of a workspace is in ../../target, those of doctests and of Go are in /tmp. It passes what
+these runners set; others' variables are named by
+.BR "\-\-env \(aqTOOL_*\(aq" .
+What a test leaves in /tmp is gone with it, so a log that Go expects there is not found, and Go does not take the result for a cached one.
 .SH EXAMPLES
 .EX
 sbx \-\- ./downloaded\-tool \-\-help

@@ -43,6 +43,7 @@ fn host() -> Facts {
     };
     let mut facts = Facts { kernel: (6, 12), landlock: Some(6), cgroup: Some(cgroup), ..debian() };
     // A file that the view does not show is named as an argument.
+    facts.paths.name_program("/home/alice/Documents/tool");
     facts.paths.name("/home/alice/Documents/letter.txt", true);
     facts
 }

@@ -214,7 +214,7 @@ fn every_way_out_is_found_where_it_is_written() {
         ("[process]\ntty = \"none\"", Weakens, "the caller's terminal as a stream"),
         ("[process]\nenv_pass = [\"*\"]", Weakens, "the caller's whole environment"),
         ("[process]\nenv_pass = [\"GITHUB_TOKEN\"]", Weakens, "the caller's GITHUB_TOKEN"),
-        ("[process]\nenv_pass = [\"AWS_*\"]", Weakens, "the caller's AWS_*"),
+        ("[process]\nenv_pass = [\"AWS_SESSION_TOKEN\"]", Weakens, "the caller's AWS_SESSION_TOKEN"),
         ("[process]\nenv_pass = [\"SSH_AUTH_SOCK\"]", Note, "the caller's SSH_AUTH_SOCK"),
         ("[process]\nenv_pass = [\"XAUTHORITY\"]", Note, "the caller's XAUTHORITY"),
         ("[process]\nenv = { API_TOKEN = \"x\" }", Weakens, "API_TOKEN with its value"),

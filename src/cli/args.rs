@@ -220,7 +220,7 @@ pub struct Sandbox {
     /// Deny a path: it cannot be opened (EACCES)
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub deny: Vec<OsString>,
-    /// Set an environment variable, or without a value pass the caller's
+    /// Set an environment variable, or without a value pass the caller's (NAME* passes all that begin with NAME)
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     pub env: Vec<OsString>,
     /// Network: none or host

@@ -81,17 +81,23 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     for layer in loader.profile(profile) {
         merged.apply(&layer);
     }
-    let file = caller.cwd.join(".sbx.toml");
-    if !args.no_project
-        && file.symlink_metadata().is_ok()
-        && let Some(layer) = loader.project(&file)
-    {
-        let loosened = project::loosened(&merged, &layer, &host::rlimits());
-        loader.errors.extend(loosened);
-        merged.apply(&layer);
-    }
     let flags = flags(args, caller)?;
-    let layer = loader.text("command line", &flags.text());
+    let text = flags.text();
+    let mut dirs = vec![caller.cwd.as_path()];
+    if shows_project(&merged, &text) {
+        dirs.extend(Some(caller.vars.project().dir.as_path()).filter(|dir| *dir != caller.cwd));
+    }
+    for file in dirs.into_iter().map(|dir| dir.join(".sbx.toml")) {
+        if !args.no_project
+            && file.symlink_metadata().is_ok()
+            && let Some(layer) = loader.project(&file)
+        {
+            let loosened = project::loosened(&merged, &layer, &host::rlimits());
+            loader.errors.extend(loosened);
+            merged.apply(&layer);
+        }
+    }
+    let layer = loader.text("command line", &text);
     let env_bytes = flags.variables();
     loader.sources.label(layer.source, flags.labels());
     merged.apply(&layer);
@@ -121,6 +127,13 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     facts.env_bytes.clone_from(&caller.env_bytes);
     crate::sys::phase("host");
     Ok((sandbox, facts))
+}
+
+/// Whether a profile, or the flags as text, have a rule for the project that the current directory belongs to. Then its
+/// file counts from wherever in the project sbx is called.
+fn shows_project(merged: &Merged, flags: &str) -> bool {
+    let of_profile = || merged.map("filesystem.paths").iter().any(|(name, _)| name.text.starts_with("${PROJECT}"));
+    flags.contains("${PROJECT}") || of_profile()
 }
 
 /// The flags translated to lines of the profile language, with the flag that each line comes from.
@@ -197,10 +210,15 @@ const PATHS: &str = "filesystem.paths";
 fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
     let mut flags = Flags::default();
     paths(args, caller, &mut flags)?;
+    let mut patterns = Vec::new();
     for (nth, variable) in args.env.iter().enumerate() {
         let at = args.order.of("env", nth);
         let (name, value) = match split(variable) {
             (name, Some(value)) => (name, value.to_owned()),
+            (name, None) if name.as_encoded_bytes().ends_with(b"*") => {
+                patterns.push((at, utf8(name, "pattern")?));
+                continue;
+            }
             (name, None) => match caller.variable(name) {
                 Some(value) => (name, value),
                 None => {
@@ -221,6 +239,10 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
             }
             _ => flags.variable(at, name.to_owned(), value),
         }
+    }
+    if let Some((at, _)) = patterns.last() {
+        let words: Vec<_> = patterns.iter().map(|(_, pattern)| quote(pattern)).collect();
+        flags.line(*at, "--env".into(), "process.env_pass", format!("[{}]", words.join(", ")));
     }
     for (flag, key, values) in [("share", "namespaces.share", &args.share), ("device", "devices.allow", &args.device)] {
         if !values.is_empty() {

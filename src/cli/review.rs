@@ -60,6 +60,7 @@ fn checked(caller: &Caller, loader: &mut Loader, shown: &str) -> std::result::Re
     let elsewhere = vars.path(ELSEWHERE).unwrap_or_default();
     vars.names.insert("CWD".into(), elsewhere.display().to_string());
     vars.cwd = elsewhere;
+    (vars.find_project, vars.project) = Default::default();
     let sandbox = resolve::sandbox(&merged, &loader.sources, &vars).unwrap_or(here);
     Ok(review(&sandbox, &vars, &loader.sources.accepted()))
 }

@@ -10,6 +10,7 @@ mod helpers;
 mod links;
 mod paths;
 pub mod procfs;
+mod project;
 mod rlimits;
 mod socket;
 mod sound;

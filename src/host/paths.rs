@@ -76,13 +76,15 @@ fn lossy<S: Serializer>(kinds: &ByPath<Kind>, serializer: S) -> Result<S::Ok, S:
     serializer.collect_map(sorted.into_iter().map(|(path, kind)| (path.to_string_lossy(), kind)))
 }
 
-/// A file or directory that is named as an argument of the program.
+/// A file or directory that is named as the program or as an argument of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedFile {
     /// Its absolute path, with links.
     pub path: PathBuf,
     /// Whether it is a regular file, and no directory, device, pipe or socket.
     pub regular: bool,
+    /// Whether it is the program.
+    pub program: bool,
 }
 
 /// How many arguments of the program are looked up.
@@ -191,7 +193,12 @@ impl Paths {
 
     /// For tests: an argument that names a file.
     pub fn name(&mut self, path: &str, regular: bool) {
-        self.arguments.push(NamedFile { path: path.into(), regular });
+        self.arguments.push(NamedFile { path: path.into(), regular, program: false });
+    }
+
+    /// For tests: a program that is named by its path.
+    pub fn name_program(&mut self, path: &str) {
+        self.arguments.push(NamedFile { path: path.into(), regular: true, program: true });
     }
 
     /// Looks a path of the host up, and records what is found.
@@ -272,7 +279,8 @@ impl Paths {
             self.gather_root(&root, sandbox.filesystem.root != Root::Host, homes);
         }
         if sandbox.filesystem.root != Root::Bare {
-            self.gather_arguments(&sandbox.process.args, cwd, homes);
+            let program = sandbox.filesystem.arguments.is_some();
+            self.gather_arguments(&sandbox.process.args, program, cwd, homes);
         }
         for device in sandbox.devices.iter().filter(|device| device.name.starts_with('/')) {
             self.look(&none, Path::new(&device.name));
@@ -294,10 +302,15 @@ impl Paths {
         }
     }
 
-    /// Records which arguments of the program name files: words that are no flags, from where the caller is.
-    fn gather_arguments(&mut self, args: &[OsString], cwd: &Path, homes: &Homes<'_>) {
-        for arg in args.iter().skip(1).take(MAX_ARGUMENTS) {
-            if arg.is_empty() || arg.as_bytes().starts_with(b"-") {
+    /// Records which arguments of the program name files: words that are no flags, from where the caller is. `program` is
+    /// whether the program's own name is looked at, if it is a path.
+    fn gather_arguments(&mut self, args: &[OsString], program: bool, cwd: &Path, homes: &Homes<'_>) {
+        for (nth, arg) in args.iter().enumerate().take(MAX_ARGUMENTS) {
+            let fits = match nth {
+                0 => program && arg.as_bytes().contains(&b'/'),
+                _ => !arg.is_empty() && !arg.as_bytes().starts_with(b"-"),
+            };
+            if !fits {
                 continue;
             }
             let path = cwd.join(arg);
@@ -307,7 +320,7 @@ impl Paths {
                 _ => false,
             };
             self.judge_links(&path, homes);
-            self.arguments.push(NamedFile { path, regular });
+            self.arguments.push(NamedFile { path, regular, program: nth == 0 });
         }
     }
 

@@ -128,6 +128,8 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
         profiles,
         names,
         cwd: cwd.to_owned(),
+        find_project: Some(super::project::find),
+        ..Vars::default()
     }
 }
 

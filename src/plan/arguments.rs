@@ -1,4 +1,4 @@
-//! Files that are named as arguments of the program. What the view does not show of them is shown read-only where the
+//! Files that the command line names: the program, and its arguments. What the view does not show of them is shown read-only where the
 //! profile wants that (`filesystem.arguments`), and told otherwise: the program would say that there is no such file.
 
 use super::item::{Item, ItemKind, Items, own};
@@ -7,7 +7,7 @@ use super::links;
 use super::note::Note;
 use super::tree::within;
 use crate::host::{Facts, NamedFile};
-use crate::spec::{Assert, Promise, Root, Sandbox};
+use crate::spec::{Assert, Named, Promise, Root, Sandbox};
 use std::path::Path;
 
 /// Adds the items of files that are shown since they are arguments, and a note on the others.
@@ -27,17 +27,23 @@ pub(super) fn collect(items: &mut Items, sandbox: &Sandbox, facts: &Facts, notes
             continue;
         }
         match &sandbox.filesystem.arguments {
-            Some(origin) if file.regular && !is_asserted(sandbox, &[&file.path, &real]) => {
-                wanted.push((file, real, links, origin))
+            Some((named, origin))
+                if file.regular
+                    && (file.program || *named == Named::All)
+                    && !is_asserted(sandbox, &[&file.path, &real]) =>
+            {
+                wanted.push((file, real, links, origin));
             }
+            // That it is not there says the error of its start.
+            _ if file.program => {}
             _ => hidden.push(file.path.clone()),
         }
     }
     let linked = wanted.iter().any(|(_, _, links, _)| !links.is_empty());
     let writable = if linked { writable_sources(sandbox, facts) } else { Vec::new() };
-    for (NamedFile { path, .. }, real, links, origin) in wanted {
+    for (NamedFile { path, program, .. }, real, links, origin) in wanted {
         if links::check_source(facts, &writable, &links, &real).is_err() {
-            hidden.push(path.clone());
+            hidden.extend((!program).then(|| path.clone()));
             continue;
         }
         for (link, text) in links {

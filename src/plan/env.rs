@@ -2,7 +2,7 @@
 //! sets.
 
 use crate::host::Facts;
-use crate::spec::Sandbox;
+use crate::spec::{Sandbox, is_secret_variable};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
@@ -58,9 +58,10 @@ pub(super) fn whole(sandbox: &Sandbox, facts: &Facts, text: BTreeMap<String, Str
     let is_set = |name: &OsStr| name.to_str().is_some_and(|name| process.env.contains_key(name));
     let passed = |name: &OsStr| {
         !is_set(name)
-            && process.env_pass.iter().any(|pattern| match pattern.strip_suffix('*') {
-                Some(start) => name.as_encoded_bytes().starts_with(start.as_bytes()),
-                None => name == pattern.as_str(),
+            && process.env_pass.iter().any(|pattern| match (pattern.strip_suffix('*'), name.to_str()) {
+                (_, Some(name)) => matches(pattern, name),
+                (Some(start), None) => name.as_encoded_bytes().starts_with(start.as_bytes()),
+                (None, None) => false,
             })
     };
     let mut all: BTreeMap<OsString, OsString> =
@@ -70,10 +71,11 @@ pub(super) fn whole(sandbox: &Sandbox, facts: &Facts, text: BTreeMap<String, Str
     all.into_iter().collect()
 }
 
-/// Whether a pattern of `process.env_pass` matches a variable's name: `*` at the end of the pattern matches any rest.
+/// Whether a pattern of `process.env_pass` matches a variable's name: `*` at the end of the pattern matches any rest. Only
+/// `*` alone matches secrets: `CARGO_*` means what a build is told, and not the right to publish what it made.
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
-        Some(start) => name.starts_with(start),
+        Some(start) => name.starts_with(start) && (start.is_empty() || !is_secret_variable(name)),
         None => pattern == name,
     }
 }

@@ -4,11 +4,13 @@
 use super::schema::nearest;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// Values of the variables and well-known directories. `host` fills it, so that reading a profile has no other input.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Vars {
-    /// Values of `HOME`, `CWD`, `UID`, `USER` and `XDG_*`. There is no `CWD` if the current directory is not UTF-8.
+    /// Values of `HOME`, `CWD`, `UID`, `USER` and `XDG_*`. There is no `CWD` if the current directory is not UTF-8. `PROJECT` is
+    /// not among them: see [`Vars::project`].
     pub names: BTreeMap<String, String>,
     /// The current directory.
     pub cwd: PathBuf,
@@ -28,6 +30,28 @@ pub struct Vars {
     /// Directories of the caller's profiles by their real paths, and every link on the way: whoever can write there
     /// controls the next sandbox.
     pub profiles: Vec<PathBuf>,
+    /// Finds the project that the current directory belongs to; without it, that is the current directory.
+    pub find_project: Option<fn(&Vars) -> Project>,
+    /// What it has found, once that was needed.
+    pub project: OnceLock<Project>,
+}
+
+/// The project that the current directory belongs to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Project {
+    /// Its directory: the nearest one, from the current one up, that holds a repository, a workspace or a `.sbx.toml`.
+    pub dir: PathBuf,
+    /// The repository elsewhere that its file `.git` leads to: it is a worktree of git's, or a submodule.
+    pub repository: Option<Repository>,
+}
+
+/// A repository of git's whose working copy is elsewhere, by real paths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// What belongs to this working copy alone: `.git/worktrees/NAME`, or the whole repository of a submodule.
+    pub dir: PathBuf,
+    /// What all its worktrees have in common; the same as `dir` for a submodule.
+    pub common: PathBuf,
 }
 
 impl Vars {
@@ -50,6 +74,10 @@ impl Vars {
             let name = &from[2..end];
             match self.names.get(name) {
                 Some(value) => out.push_str(value),
+                None if name == "PROJECT" => match self.project().dir.to_str() {
+                    Some(dir) => out.push_str(dir),
+                    None => return Err(self.unknown(name)),
+                },
                 None => return Err(self.unknown(name)),
             }
             rest = &from[end + 1..];
@@ -58,32 +86,53 @@ impl Vars {
         Ok(out)
     }
 
+    /// The project that the current directory belongs to. It is looked for when it is first asked for.
+    pub fn project(&self) -> &Project {
+        self.project.get_or_init(|| match self.find_project {
+            Some(find) => find(self),
+            None => {
+                let dir = self.names.get("CWD").map_or_else(|| self.cwd.clone(), PathBuf::from);
+                Project { dir, repository: None }
+            }
+        })
+    }
+
     fn unknown(&self, name: &str) -> String {
-        if name == "CWD" && self.cwd.to_str().is_none() {
-            return "the current directory is not UTF-8, and only a path that begins with `${CWD}` can hold it".into();
+        if matches!(name, "CWD" | "PROJECT") && self.cwd.to_str().is_none() {
+            return format!(
+                "the current directory is not UTF-8, and only a path that begins with `${{{name}}}` can hold it"
+            );
         }
         if ["HOME", "USER", "CWD", "UID"].contains(&name) || name.starts_with("XDG_") {
             format!("`${{{name}}}` is not set here")
         } else {
-            format!("`${{{name}}}` is no variable of profiles; {}", there_are(name, self.names.keys()))
+            format!(
+                "`${{{name}}}` is no variable of profiles; {}",
+                there_are(name, self.names.keys().map(String::as_str).chain(["PROJECT"]))
+            )
         }
     }
 
     /// Expands a path to an absolute one without `.` and repeated slashes. `..` is refused: what it names depends on
     /// links. The error is a sentence without a position.
     pub fn path(&self, text: &str) -> Result<PathBuf, String> {
-        if self.cwd.to_str().is_none()
-            && let Some(rest) = text.strip_prefix("${CWD}").filter(|rest| rest.is_empty() || rest.starts_with('/'))
-        {
-            let below = if rest.is_empty() { PathBuf::from("/") } else { self.path(rest)? };
-            return Ok(self.cwd.join(below.strip_prefix("/").unwrap_or(&below)));
+        if self.cwd.to_str().is_none() {
+            for (name, dir) in [("${CWD}", &self.cwd), ("${PROJECT}", &self.project().dir)] {
+                if let Some(rest) = text.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+                    let below = if rest.is_empty() { PathBuf::from("/") } else { self.path(rest)? };
+                    return Ok(dir.join(below.strip_prefix("/").unwrap_or(&below)));
+                }
+            }
         }
         let expanded = match text.split_once('/').map_or((text, None), |(first, rest)| (first, Some(rest))) {
             ("~", rest) => join(self.names.get("HOME").ok_or_else(|| self.unknown("HOME"))?, rest),
             (place, rest) if place.starts_with("xdg-") => match self.places.get(place) {
                 Some(path) => join(path, rest),
                 None => {
-                    return Err(format!("`{place}` is no place; {}", there_are(place, self.places.keys())));
+                    return Err(format!(
+                        "`{place}` is no place; {}",
+                        there_are(place, self.places.keys().map(String::as_str))
+                    ));
                 }
             },
             _ => self.text(text)?,
@@ -116,10 +165,10 @@ fn is_plain(path: &str) -> bool {
     path == "/" || !matches!(before, [_, b'/'] | [b'/', b'.'])
 }
 
-fn there_are<'a>(word: &str, known: impl Iterator<Item = &'a String> + Clone) -> String {
-    match nearest(word, known.clone().map(String::as_str)) {
+fn there_are<'a>(word: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    match nearest(word, known.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("there are {}", known.map(String::as_str).collect::<Vec<_>>().join(", ")),
+        None => format!("there are {}", known.collect::<Vec<_>>().join(", ")),
     }
 }
 

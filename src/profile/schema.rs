@@ -166,8 +166,8 @@ pub const KEYS: &[Key] = &[
     key("filesystem.paths", Kind::Paths, "modes of paths; the most specific path wins"),
     key(
         "filesystem.arguments",
-        Kind::Word(&["none", "ro"]),
-        "files that are named as arguments of the program and not shown otherwise: `ro` shows them read-only",
+        Kind::Word(&["none", "program", "ro"]),
+        "files that the command line names and that are not shown otherwise: `program` shows the program's own, `ro` all, read-only",
     ),
     key(
         "filesystem.upper",

@@ -2,7 +2,7 @@
 
 use super::verdict::{Finding, Verdict, note, undoes, weakens};
 use crate::profile::Vars;
-use crate::spec::{Capabilities, Filter, Namespace, Requirement, Root, Sandbox, Tty, User};
+use crate::spec::{Capabilities, Filter, Namespace, Requirement, Root, Sandbox, Tty, User, is_secret_variable};
 
 pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -249,51 +249,6 @@ fn device_verdict(name: &str) -> Option<Verdict> {
     })
 }
 
-/// Variables whose values are secrets, for matching patterns in `env_pass`; a single name is recognized by its ending.
-const SECRETS: &[&str] = &[
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AZURE_CLIENT_SECRET",
-    "GITHUB_TOKEN",
-    "GH_TOKEN",
-    "GITLAB_TOKEN",
-    "CI_JOB_TOKEN",
-    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-    "NPM_TOKEN",
-    "NODE_AUTH_TOKEN",
-    "CARGO_REGISTRY_TOKEN",
-    "DOCKER_AUTH_CONFIG",
-    "DOCKER_PASSWORD",
-    "KUBECONFIG",
-    "VAULT_TOKEN",
-    "PGPASSWORD",
-    "MYSQL_PWD",
-    "SSHPASS",
-    "DATABASE_URL",
-    "GOOGLE_APPLICATION_CREDENTIALS",
-    "TWINE_PASSWORD",
-    "PYPI_TOKEN",
-    "SLACK_TOKEN",
-    "HF_TOKEN",
-    "DIGITALOCEAN_TOKEN",
-    "HCLOUD_TOKEN",
-    "TF_TOKEN_app_terraform_io",
-    "SENTRY_AUTH_TOKEN",
-];
-const ENDINGS: &[&str] = &[
-    "TOKEN",
-    "SECRET",
-    "_KEY",
-    "APIKEY",
-    "PASSWORD",
-    "PASSWD",
-    "PASSPHRASE",
-    "_PASS",
-    "_PWD",
-    "_PAT",
-    "CREDENTIALS",
-    "_DSN",
-];
 /// Variables that give the path of a socket, or the secret that opens it.
 const PLACES: &[&str] = &[
     "SSH_AUTH_SOCK",
@@ -319,7 +274,7 @@ fn environment(sandbox: &Sandbox, found: &mut Vec<Finding>) {
                 "name what it needs: env_pass = [\"LANG\", \"LC_*\", \"TERM\"]",
             );
             found.push(verdict.at(&origin, "the caller's whole environment"));
-        } else if is_secret(pattern) {
+        } else if is_secret_variable(pattern) {
             let verdict = weakens(
                 2.0,
                 "it reads that secret, in every run under this profile",
@@ -335,7 +290,7 @@ fn environment(sandbox: &Sandbox, found: &mut Vec<Finding>) {
             found.push(verdict.at(&origin, grant));
         }
     }
-    for (name, _) in sandbox.process.env.iter().filter(|(name, value)| is_secret(name) && !value.is_empty()) {
+    for (name, _) in sandbox.process.env.iter().filter(|(name, value)| is_secret_variable(name) && !value.is_empty()) {
         let verdict = weakens(
             2.0,
             "it reads that secret, and so does everybody who reads the profile",
@@ -343,10 +298,6 @@ fn environment(sandbox: &Sandbox, found: &mut Vec<Finding>) {
         );
         found.push(verdict.at(&origins.of("process.env", name), format!("{name} with its value")));
     }
-}
-
-fn is_secret(pattern: &str) -> bool {
-    named(SECRETS, pattern) || ENDINGS.iter().any(|ending| pattern.to_ascii_uppercase().ends_with(ending))
 }
 
 /// Whether a pattern of `env_pass` matches one of the names; `*` at its end matches the rest of a name.
@@ -360,16 +311,6 @@ fn named(names: &[&str], pattern: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn secrets_are_known_by_name_ending_or_pattern() {
-        for secret in ["GITHUB_TOKEN", "AWS_*", "G*", "MY_API_KEY", "STRIPE_SECRET", "db_password"] {
-            assert!(is_secret(secret), "{secret}");
-        }
-        for plain in ["LANG", "LC_*", "MOZ_*", "XDG_SESSION_TYPE", "RUSTUP_TOOLCHAIN", "SOURCE_DATE_EPOCH", "PATH"] {
-            assert!(!is_secret(plain), "{plain}");
-        }
-    }
 
     #[test]
     fn harmless_devices_are_none_and_unknown_ones_count() {

@@ -144,6 +144,16 @@ impl std::fmt::Display for Changes {
     }
 }
 
+/// Files that the command line names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Named {
+    /// The program, if it is named by a path.
+    Program,
+    /// The program and the files among its arguments.
+    All,
+}
+
 impl PathRule {
     /// Whether it is the rule for `/`, the whole tree. Compared as text, since that is asked of each rule at each start.
     pub fn is_root(&self) -> bool {
@@ -160,10 +170,10 @@ pub struct Filesystem {
     pub root_origin: Origin,
     /// Modes of paths, sorted by path, each path once.
     pub paths: Vec<PathRule>,
-    /// Files that are named as arguments of the program, and that the view would not show, are shown read-only; the line
-    /// that says so.
+    /// Which files that the command line names are shown read-only if the view would not show them, and the line that
+    /// says so; none of them without it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub arguments: Option<Origin>,
+    pub arguments: Option<(Named, Origin)>,
     /// What becomes of the changes in paths of the mode `overlay`.
     pub changes: Changes,
     /// The line that says so.

@@ -7,14 +7,16 @@ mod note;
 mod origin;
 mod parts;
 mod sandbox;
+mod secrets;
 mod size;
 mod system;
 
-pub use filesystem::{Changes, Filesystem, Mode, Options, PathRule, Root};
+pub use filesystem::{Changes, Filesystem, Mode, Named, Options, PathRule, Root};
 pub use mounts::{Access, Make, Mount, Source, Upper};
 pub use note::Note;
 pub use origin::{Origin, Origins};
 pub use parts::*;
 pub use sandbox::Sandbox;
+pub use secrets::is_secret_variable;
 pub use size::{format_size, parse_size};
 pub use system::{SYSTEM, is_needed, lies_in_system};

@@ -177,5 +177,6 @@ pub fn vars(facts: &Facts) -> Vars {
         cwd_is_temporary: false,
         cwd_is_closed: false,
         profiles: vec![facts.home.join(".config/sbx")],
+        ..Vars::default()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::builder::Builder;
 use crate::profile::document::Text;
-use crate::spec::{Assert, Filesystem, Mode, Note, PathRule, Promise};
+use crate::spec::{Assert, Filesystem, Mode, Named, Note, Options, PathRule, Promise};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,30 +14,45 @@ fn by_parts(path: &Path) -> Vec<u8> {
     path.as_os_str().as_encoded_bytes().iter().map(part_end).collect()
 }
 
+/// Rules by their path as [`by_parts`] orders it, each with the source of its path.
+type Rules = BTreeMap<Vec<u8>, (usize, PathRule)>;
+
+/// Adds a rule, unless there is one for its path.
+fn add(paths: &mut Rules, rule: PathRule) {
+    paths.entry(by_parts(&rule.path)).or_insert((0, rule));
+}
+
 impl Builder<'_> {
     /// `asserts` are the profile's own, which its rules for the current directory and for places must not break.
     pub(super) fn filesystem(&mut self, asserts: &[Assert]) -> Filesystem {
         let (chosen, root_origin) = self.root();
-        let mut paths: BTreeMap<Vec<u8>, (usize, PathRule)> = BTreeMap::new();
-        let cwd = self.cwd_too_wide(asserts);
+        let mut paths = Rules::new();
+        let whole = self.too_wide_as("${PROJECT}", asserts);
+        // What closes parts of the current directory belongs to a rule for either.
+        let cwd = self.too_wide_as("${CWD}", asserts).or_else(|| whole.clone());
         for (name, value) in self.merged.map("filesystem.paths") {
             let (Some(path), Some((mode, options))) = (self.path(name), self.mode(value)) else { continue };
             let place = name.text.split('/').next().filter(|word| word.starts_with("xdg-")).map(str::to_owned);
-            let below_cwd = name.text.strip_prefix("${CWD}");
+            let named = [("${CWD}", &cwd), ("${PROJECT}", &whole)];
+            let below = named.into_iter().find_map(|(dir, why)| Some((name.text.strip_prefix(dir)?, why)));
             let project = self.is_of_project(name);
-            if below_cwd.is_some() || place.is_some() {
+            if below.is_some() || place.is_some() {
                 // The planner refuses what a project's file would loosen.
                 let asserts = if project { &[] } else { asserts };
-                let why = match below_cwd {
-                    Some("") => cwd.clone(),
+                let why = match below {
+                    Some(("", why)) => why.clone(),
                     _ => self.too_wide(&path, mode, place.is_some(), asserts),
                 };
                 if let Some(why) = why {
-                    self.notes.push(Note::TooWide { place, path, why });
+                    // Both names may stand for one directory.
+                    let note = Note::TooWide { place, path, why };
+                    if !self.notes.contains(&note) {
+                        self.notes.push(note);
+                    }
                     continue;
                 }
-                // What makes a part of the current directory read-only shows nothing where that is left out.
-                if below_cwd.is_some() && cwd.is_some() && mode == Mode::Ro && !project {
+                // What makes a part of the directory read-only shows nothing where that is left out.
+                if below.is_some_and(|(_, why)| why.is_some()) && mode == Mode::Ro && !project {
                     continue;
                 }
             }
@@ -53,15 +68,16 @@ impl Builder<'_> {
                 }
             }
         }
+        self.project_rules(&mut paths);
         Filesystem {
             root: chosen,
             root_origin,
             paths: paths.into_values().map(|(_, rule)| rule).collect(),
-            arguments: self
-                .merged
-                .text("filesystem.arguments")
-                .filter(|text| text.text == "ro")
-                .map(|text| self.origin(text)),
+            arguments: self.merged.text("filesystem.arguments").and_then(|text| match text.text.as_str() {
+                "program" => Some((Named::Program, self.origin(text))),
+                "ro" => Some((Named::All, self.origin(text))),
+                _ => None,
+            }),
             changes: self.changes(),
             changes_origin: self.merged.text("filesystem.upper").map(|text| self.origin(text)).unwrap_or_default(),
             upper_size: self.upper_size(),
@@ -75,9 +91,48 @@ impl Builder<'_> {
         self.sources.get(text.at.source).is_some_and(|source| source.project)
     }
 
-    /// Why the rule for `${CWD}` itself, if there is one, must not be applied.
-    fn cwd_too_wide(&self, asserts: &[Assert]) -> Option<Cow<'static, str>> {
-        let (name, value) = self.merged.map("filesystem.paths").iter().find(|(name, _)| name.text == "${CWD}")?;
+    /// Adds what a rule for `${PROJECT}` brings along where that is not the current directory, or is a working copy whose
+    /// repository is elsewhere.
+    fn project_rules(&self, paths: &mut Rules) {
+        let rules = self.merged.map("filesystem.paths");
+        if !rules.iter().any(|(name, _)| name.text == "${PROJECT}") {
+            return;
+        }
+        let project = self.vars.project();
+        let dir = project.dir.as_path();
+        let Some((_, whole)) = paths.get(&by_parts(dir)) else { return };
+        let cwd = self.vars.names.get("CWD").map_or(self.vars.cwd.as_path(), Path::new);
+        if whole.mode != Mode::Ro && cwd != dir {
+            // What is closed in the current directory is closed in each one from there up to the project's, too.
+            let inner = rules.iter().filter_map(|(name, _)| name.text.strip_prefix("${CWD}/"));
+            for (inner, above) in inner.flat_map(|inner| cwd.ancestors().skip(1).map(move |above| (inner, above))) {
+                let Some((_, rule)) = paths.get(&by_parts(&cwd.join(inner))).cloned() else { continue };
+                if above.starts_with(dir) && rule.mode == Mode::Ro && rule.options.optional && !rule.project {
+                    add(paths, PathRule { path: above.join(inner), ..rule });
+                }
+            }
+        }
+        let rule = paths.get(&by_parts(&dir.join(".git"))).map(|(_, rule)| rule.clone());
+        let (Some(repository), Some(rule)) = (&project.repository, rule) else { return };
+        if !rule.mode.shows_host() || rule.options.from.is_some() {
+            return;
+        }
+        let optional = Options { optional: true, ..Options::default() };
+        let rule = PathRule { project: false, below: None, options: optional, ..rule };
+        let mut put = |path: PathBuf, mode| add(paths, PathRule { path, mode, ..rule.clone() });
+        put(repository.dir.clone(), rule.mode);
+        put(repository.common.clone(), Mode::Ro);
+        if rule.mode != Mode::Ro && repository.dir != repository.common {
+            // What a commit writes. Hooks and configuration stay as they are, and so does what says where they are.
+            ["objects", "refs", "logs"].into_iter().for_each(|name| put(repository.common.join(name), rule.mode));
+            let fixed = ["commondir", "gitdir", "config.worktree"];
+            fixed.into_iter().for_each(|name| put(repository.dir.join(name), Mode::Ro));
+        }
+    }
+
+    /// Why the rule for `${CWD}` or `${PROJECT}` itself, if there is one, must not be applied.
+    fn too_wide_as(&self, dir: &str, asserts: &[Assert]) -> Option<Cow<'static, str>> {
+        let (name, value) = self.merged.map("filesystem.paths").iter().find(|(name, _)| name.text == dir)?;
         let mode = Mode::from_word(value.text.split(',').next().unwrap_or_default().trim())?;
         self.too_wide(&self.vars.path(&name.text).ok()?, mode, false, asserts)
     }

@@ -1,0 +1,115 @@
+//! The project that the current directory belongs to, for `${PROJECT}`, and the repository that a `.git` file in there
+//! leads to.
+//!
+//! Somebody else may have written the project: what is in it must not make anything outside of it visible. So a
+//! directory above counts only if it belongs to the caller and nobody else may write to it, and a repository only if it
+//! names the project itself.
+
+use crate::profile::{Project, Repository, Vars};
+use crate::sys;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// How much of a manifest is read, in bytes.
+const LARGEST: usize = 1 << 16;
+
+/// Files that make their directory a project, each with what a line of it has to begin with, or to hold if that begins
+/// with a quote; nothing if the file alone says so.
+const MARKERS: [(&str, &str); 7] = [
+    (".git", ""),
+    (".sbx.toml", ""),
+    ("Cargo.toml", "[workspace"),
+    ("go.work", ""),
+    ("package.json", "\"workspaces\""),
+    ("pnpm-workspace.yaml", ""),
+    ("pyproject.toml", "[tool.uv.workspace"),
+];
+
+/// The nearest directory, from the current one up, that is a project; the current one if there is none.
+pub(super) fn find(vars: &Vars) -> Project {
+    let cwd = &vars.cwd;
+    let (uid, _) = sys::ids();
+    let homes = || vars.homes.iter().chain(&vars.other_homes);
+    let is_trusted = |dir: &&Path| {
+        let own = dir.symlink_metadata().is_ok_and(|found| found.uid() == uid && found.mode() & 0o002 == 0);
+        own && !homes().any(|home| home.starts_with(dir)) && !is_temporary(dir)
+    };
+    let dir = cwd.ancestors().take_while(is_trusted).find(|dir| is_project(dir, uid));
+    match dir {
+        Some(dir) => Project { dir: dir.to_owned(), repository: repository(dir, uid) },
+        None => Project { dir: cwd.clone(), repository: None },
+    }
+}
+
+/// Whether a directory is one of those for temporary files of all programs.
+fn is_temporary(dir: &Path) -> bool {
+    let named = ["TMPDIR", "TMP", "TEMP", "TEMPDIR"].into_iter().filter_map(std::env::var_os);
+    ["/tmp", "/var/tmp"].iter().any(|usual| dir == Path::new(usual)) || named.into_iter().any(|named| dir == named)
+}
+
+/// Whether one of the files that make a directory a project is there, and is the caller's.
+fn is_project(dir: &Path, uid: u32) -> bool {
+    MARKERS.iter().any(|(name, line)| {
+        let file = dir.join(name);
+        file.symlink_metadata().is_ok_and(|found| found.uid() == uid) && (line.is_empty() || has_line(&file, line))
+    })
+}
+
+/// Whether a file has a line that begins with these words, or that holds them if they begin with a quote.
+fn has_line(file: &Path, words: &str) -> bool {
+    let text = sys::read_start(file, LARGEST).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    match words.starts_with('"') {
+        true => text.contains(words),
+        false => text.lines().any(|line| line.trim_start().starts_with(words)),
+    }
+}
+
+/// The repository outside of a project that the file `.git` in there names, if it is that of a worktree or a submodule,
+/// and names the project in turn: what a stranger's `.git` names is not shown.
+fn repository(project: &Path, uid: u32) -> Option<Repository> {
+    let file = project.join(".git");
+    if !file.symlink_metadata().ok()?.is_file() {
+        return None;
+    }
+    // gitrepository-layout(5): `gitdir: PATH`.
+    let dir = project.join(path_in(&file, "gitdir: ")?).canonicalize().ok()?;
+    let project = project.canonicalize().ok()?;
+    if dir.starts_with(&project) || project.starts_with(&dir) {
+        return None;
+    }
+    let common = match dir.parent().filter(|parent| parent.file_name() == Some(OsStr::new("worktrees"))) {
+        // The file `commondir`, which says the same for a worktree of git's, is not asked.
+        Some(parent) if dir.join(path_in(&dir.join("gitdir"), "")?).canonicalize().ok()? == project.join(".git") => {
+            parent.parent()?.to_owned()
+        }
+        Some(_) => return None,
+        None if dir.join(worktree_of(&dir.join("config"))?).canonicalize().ok()? == project => dir.clone(),
+        None => return None,
+    };
+    let own = |path: &Path, dir: bool| {
+        path.symlink_metadata()
+            .is_ok_and(|found| found.uid() == uid && (if dir { found.is_dir() } else { found.is_file() }))
+    };
+    let is_repository = own(&common, true)
+        && own(&common.join("HEAD"), false)
+        && ["objects", "refs"].iter().all(|name| own(&common.join(name), true))
+        && own(&dir, true);
+    is_repository.then_some(Repository { dir, common })
+}
+
+/// The path that is all of a file but these words before it.
+fn path_in(file: &Path, before: &str) -> Option<PathBuf> {
+    let text = sys::read_start(file, libc::PATH_MAX as usize).ok()?;
+    let path = text.strip_prefix(before.as_bytes())?.trim_ascii_end();
+    (!path.is_empty() && !path.contains(&b'\n')).then(|| OsStr::from_bytes(path).into())
+}
+
+/// The value of `core.worktree` in a submodule's configuration.
+fn worktree_of(config: &Path) -> Option<PathBuf> {
+    let text = String::from_utf8(sys::read_start(config, LARGEST).ok()?).ok()?;
+    let value = text.lines().find_map(|line| line.trim().strip_prefix("worktree = "))?;
+    Some(value.trim_matches('"').into())
+}

@@ -1,0 +1,270 @@
+//! The project that the current directory belongs to (`${PROJECT}`), the repository that its `.git` leads to, and what test runners need
+//! of the profile `ci`.
+
+mod common;
+
+use common::{Place, Ran, copy_program, ran, tools, userns};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Runs a script in `dir` of a place, under `ci`.
+fn ci_in(place: &Place, dir: &str, flags: &[&str], script: &str) -> Ran {
+    let mut command = place.command();
+    command.current_dir(place.dir.path().join(dir)).args(["-q", "-p", "ci"]).args(flags);
+    ran(command.args(["--", "/bin/sh", "-c", script]).output().unwrap())
+}
+
+/// Runs git outside of a sandbox.
+fn git(place: &Place, dir: &str, args: &[&str]) -> Ran {
+    let mut command = Command::new("git");
+    command.args(["-c", "user.name=x", "-c", "user.email=x", "-c", "protocol.file.allow=always"]).args(args);
+    command.current_dir(place.dir.path().join(dir)).env("HOME", place.home()).env("GIT_CONFIG_NOSYSTEM", "1");
+    ran(command.output().unwrap())
+}
+
+/// The directories of a place, in `home`, that a script sees from `dir`.
+fn project_of(place: &Place, dir: &str) -> PathBuf {
+    let out = ci_in(place, dir, &["--set", "process.env.PROJECT=${PROJECT}"], "echo $PROJECT").ok();
+    Path::new(out.trim()).strip_prefix(place.home()).map_or_else(|_| out.trim().into(), Path::to_owned)
+}
+
+#[test]
+fn the_project_is_the_nearest_directory_with_a_repository_a_workspace_or_a_projects_file() {
+    need!(userns());
+    let place = Place::new();
+    for (dir, file, text) in [
+        ("cargo", "Cargo.toml", "[workspace]\nmembers = [\"a\"]\n"),
+        ("go", "go.work", "go 1.22\n"),
+        ("npm", "package.json", "{ \"name\": \"x\", \"workspaces\": [\"a\"] }\n"),
+        ("pnpm", "pnpm-workspace.yaml", "packages: [a]\n"),
+        ("uv", "pyproject.toml", "[tool.uv.workspace]\nmembers = [\"a\"]\n"),
+        ("file", ".sbx.toml", "schema = 1\n"),
+        ("repo", ".git/HEAD", "ref: refs/heads/main\n"),
+        ("gitfile", ".git", "gitdir: elsewhere\n"),
+    ] {
+        place.write(&format!("home/{dir}/{file}"), text);
+        // A member's own manifest is that of no workspace.
+        for (name, text) in [("Cargo.toml", "[package]\n"), ("package.json", "{}"), ("pyproject.toml", "[project]\n")] {
+            place.write(&format!("home/{dir}/a/{name}"), text);
+        }
+        place.write(&format!("home/{dir}/a/src/x"), "");
+        assert_eq!(project_of(&place, &format!("home/{dir}/a/src")), Path::new(dir), "{dir}");
+        assert_eq!(project_of(&place, &format!("home/{dir}")), Path::new(dir), "{dir}");
+    }
+    place.write("home/repo/inner/.sbx.toml", "schema = 1\n");
+    assert_eq!(project_of(&place, "home/repo/inner"), Path::new("repo/inner"), "the nearest");
+    place.write("home/plain/deep/x", "");
+    assert_eq!(project_of(&place, "home/plain/deep"), Path::new("plain/deep"), "there is none");
+    let out = ci_in(&place, "home/cargo/a/src", &[], "cat ../../Cargo.toml && echo built > ../../out && ls ~").ok();
+    assert!(out.contains("[workspace]") && out.ends_with("cargo\n"), "{out}");
+    assert!(place.home().join("cargo/out").exists());
+}
+
+#[test]
+fn a_marker_in_a_home_or_where_others_may_write_widens_nothing() {
+    need!(userns());
+    let place = Place::new();
+    place.write("home/src/tool/x", "");
+    place.write("home/.git/HEAD", "ref: refs/heads/main\n");
+    place.write("home/.sbx.toml", "schema = 1\n");
+    assert_eq!(project_of(&place, "home/src/tool"), Path::new("src/tool"), "the home is no project");
+    place.write("home/shared/tool/x", "");
+    place.write("home/shared/.git/HEAD", "ref: refs/heads/main\n");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(place.home().join("shared"), open).unwrap();
+    assert_eq!(project_of(&place, "home/shared/tool"), Path::new("shared/tool"), "anybody may have put it there");
+    let out = ci_in(&place, "home/shared/tool", &[], "ls ~/shared").ok();
+    assert_eq!(out, "tool\n");
+}
+
+#[test]
+fn what_tools_run_on_their_own_is_closed_up_to_the_project_and_its_file_tightens() {
+    need!(userns(), tools(&["git"]));
+    let place = Place::new();
+    place.write("home/p/a/src/x", "");
+    git(&place, "home/p", &["init", "-q"]).ok();
+    for path in
+        ["p/.vscode/tasks.json", "p/a/.vscode/tasks.json", "p/a/src/.vscode/tasks.json", "p/.env", "p/a/src/.env"]
+    {
+        place.write(&format!("home/{path}"), "text\n");
+    }
+    place.write("home/p/.sbx.toml", "schema = 1\n[filesystem.paths]\n\"${CWD}/.env\" = \"masked\"\n");
+    let script = "for d in ../.. .. .; do echo x > $d/.vscode/tasks.json && echo written; done
+        echo x >> ../../.git/config && echo config; echo x > ../../.git/hooks/post-index-change && echo hook
+        echo x >> ../../.sbx.toml && echo file; cat ../../.env .env; git log; touch ../../fine && echo end";
+    for profile in ["ci", "shell"] {
+        let out = ci_in(&place, "home/p/a/src", &["-p", profile], script);
+        assert_eq!(out.out, "text\nend\n", "{profile}: {out:#?}");
+    }
+    let out = ci_in(&place, "home/p/a/src", &["--no-project"], "cat ../../.env");
+    assert_eq!(out.ok(), "text\n");
+}
+
+/// A repository with a second worktree, and one with a submodule: `home/main`, `home/second`, `home/outer/sub`.
+fn repositories() -> Place {
+    let place = Place::new();
+    place.write("home/main/file", "text\n");
+    git(&place, "home/main", &["init", "-q", "-b", "main"]).ok();
+    git(&place, "home/main", &["add", "file"]).ok();
+    git(&place, "home/main", &["commit", "-qm", "first"]).ok();
+    git(&place, "home/main", &["worktree", "add", "-q", "../second"]).ok();
+    place.write("home/outer/file", "text\n");
+    git(&place, "home/outer", &["init", "-q", "-b", "main"]).ok();
+    git(&place, "home/outer", &["submodule", "--quiet", "add", "../main", "sub"]).ok();
+    place
+}
+
+#[test]
+fn git_works_in_a_worktree_and_a_submodule_and_changes_nothing_that_it_runs_later() {
+    need!(userns(), tools(&["git"]));
+    let place = repositories();
+    place.write("home/second/deep/x", "");
+    for (dir, common) in
+        [("second", "main/.git"), ("second/deep", "main/.git"), ("outer/sub", "outer/.git/modules/sub")]
+    {
+        let common = place.home().join(common).display().to_string();
+        let script = "git log --format=%s && git status -s && git diff HEAD
+            for f in config hooks/post-checkout worktrees/second/commondir worktrees/second/config.worktree new objects/new refs/heads/new
+            do echo x >> COMMON/$f && echo $f; done; ls ~";
+        let out = ci_in(&place, &format!("home/{dir}"), &[], &script.replace("COMMON", &common));
+        let deep = if dir == "outer/sub" { "" } else { "?? deep/\n" };
+        let deep = deep.replace("deep", if dir == "second/deep" { "./" } else { "deep/" }).replace("//", "/");
+        assert!(out.out.starts_with(&format!("first\n{deep}")), "{dir}: {out:#?}");
+        let shown = if dir == "outer/sub" { "outer\n" } else { "main\nsecond\n" };
+        assert!(out.out.ends_with(&format!("{deep}{shown}")), "{dir}: {out:#?}");
+        assert_eq!(
+            ci_in(&place, &format!("home/{dir}"), &[], "ls ~/main 2>&1 | head -n 1").ok().trim(),
+            if dir == "outer/sub" {
+                "ls: cannot access '".to_owned()
+                    + &place.home().join("main").display().to_string()
+                    + "': No such file or directory"
+            } else {
+                String::new()
+            },
+            "only .git"
+        );
+    }
+}
+
+#[test]
+fn in_a_worktree_rw_git_opens_what_a_commit_needs_and_neither_hooks_nor_configuration() {
+    need!(userns(), tools(&["git"]));
+    let place = repositories();
+    let script = "echo more >> file && git -c user.name=x -c user.email=x commit -qam second && git log -1 --format=%s
+        cd ~/main/.git; for f in config hooks/post-checkout worktrees/second/commondir worktrees/second/gitdir HEAD packed-refs
+        do echo x >> $f && echo $f; done; rm -f worktrees/second/commondir; mv worktrees/second worktrees/other";
+    let out = ci_in(&place, "home/second", &["--rw", ".git"], script);
+    assert_eq!(out.out, "second\n", "{out:#?}");
+    assert_eq!(git(&place, "home/main", &["log", "-1", "--format=%s", "second"]).ok(), "second\n");
+}
+
+#[test]
+fn a_git_file_that_a_stranger_wrote_shows_nothing() {
+    need!(userns(), tools(&["git"]));
+    let place = repositories();
+    place.write("home/.ssh/id", "secret\n");
+    let secrets = |dir: &str| {
+        let out = ci_in(&place, dir, &[], "cat ~/.ssh/id ~/main/.git/HEAD ~/HEAD ~/main/file ~/worktrees/HEAD");
+        assert_eq!(out.out, "", "{dir}: {out:#?}");
+    };
+    let home = place.home().display().to_string();
+    // Another's worktree, the main repository, and a directory that is none.
+    for target in ["main/.git/worktrees/second", "main/.git", ".ssh", "."] {
+        place.write("home/evil/.git", &format!("gitdir: {home}/{target}\n"));
+        secrets("home/evil");
+    }
+    // A directory that names itself as the worktree of the home.
+    for file in ["HEAD", "objects/x", "refs/x", "commondir"] {
+        place.write(&format!("home/worktrees/x/{file}"), "../..\n");
+    }
+    place.write("home/worktrees/x/gitdir", &format!("{home}/worktrees/x/.git\n"));
+    place.write("home/worktrees/x/.git", &format!("gitdir: {home}/worktrees/x\n"));
+    secrets("home/worktrees/x");
+    // One that has a genuine worktree's name for itself.
+    place.write("home/evil/repo/gitdir", &format!("{home}/evil/.git\n"));
+    place.write("home/evil/repo/commondir", "../../main/.git\n");
+    place.write("home/evil/.git", &format!("gitdir: {home}/evil/repo\n"));
+    secrets("home/evil");
+    // Links: in place of .git, and on the way to the repository.
+    std::fs::remove_file(place.home().join("evil/.git")).unwrap();
+    symlink(place.home().join("main/.git"), place.home().join("evil/.git")).unwrap();
+    let refused = ci_in(&place, "home/evil", &[], "true").failed(125);
+    assert!(refused.contains("is a link that leads out of"), "{refused}");
+}
+
+#[test]
+fn objects_that_are_a_link_are_not_opened() {
+    need!(userns(), tools(&["git"]));
+    let place = repositories();
+    place.write("home/private/x", "secret\n");
+    std::fs::rename(place.home().join("main/.git/refs"), place.home().join("refs")).unwrap();
+    symlink(place.home().join("private"), place.home().join("main/.git/refs")).unwrap();
+    let out =
+        ci_in(&place, "home/second", &["--rw", ".git"], "cat ~/private/x; echo x > ~/private/y; ls ~/main/.git/refs/");
+    assert_eq!(out.out, "", "{out:#?}");
+    assert!(!place.home().join("private/y").exists());
+}
+
+#[test]
+fn variables_of_test_runners_are_passed_and_credentials_are_not() {
+    need!(userns());
+    let place = Place::new();
+    let names = [
+        ("CARGO_MANIFEST_DIR", true),
+        ("CARGO_BIN_EXE_x", true),
+        ("CARGO_REGISTRY_TOKEN", false),
+        ("CARGO_REGISTRIES_MINE_TOKEN", false),
+        ("NEXTEST", true),
+        ("NEXTEST_RUN_ID", true),
+        ("NEXTEST_SECRET", false),
+        ("LD_LIBRARY_PATH", true),
+        ("RUST_TEST_THREADS", true),
+        ("PYTEST_ADDOPTS", true),
+        ("GTEST_FILTER", true),
+        ("GOFLAGS", true),
+        ("GOOGLE_APPLICATION_CREDENTIALS", false),
+        ("AWS_SECRET_ACCESS_KEY", false),
+        ("npm_config__authToken", false),
+        ("PYTHON_API_KEY", false),
+    ];
+    let mut command = place.command();
+    command.envs(names.map(|(name, _)| (name, "value"))).args(["-q", "-p", "ci", "--", "/usr/bin/env"]);
+    let out = ran(command.output().unwrap()).ok();
+    for (name, passed) in names {
+        assert_eq!(out.lines().any(|line| line == format!("{name}=value")), passed, "{name}: {out}");
+    }
+    let mut command = place.command();
+    command.envs([("TOOL_A", "1"), ("TOOL_B", "2"), ("TOOL_TOKEN", "3"), ("OTHER_A", "4"), ("LATER_X", "5")]);
+    command.args(["-q", "--env", "TOOL_*", "--env", "OTHER_A", "--env", "LATER_*", "--", "/usr/bin/env"]);
+    let out = ran(command.output().unwrap()).ok();
+    let set = |name: &str| out.lines().any(|line| line.starts_with(&format!("{name}=")));
+    assert!(set("TOOL_A") && set("TOOL_B") && set("OTHER_A") && set("LATER_X") && !set("TOOL_TOKEN"), "{out}");
+}
+
+#[test]
+fn the_program_that_is_named_by_its_path_is_shown_alone() {
+    need!(userns());
+    let place = Place::new();
+    let elsewhere = tempfile::tempdir_in("/tmp").unwrap();
+    let dir = elsewhere.path().join("rustdoctest1");
+    std::fs::create_dir(&dir).unwrap();
+    let program = dir.join("rust_out");
+    copy_program(Path::new("/bin/ls"), &program);
+    std::fs::write(dir.join("other"), "").unwrap();
+    place.write("home/letter", "");
+    let letter = place.home().join("letter");
+    let run = |profile: &str| {
+        let mut command = place.command();
+        command.args(["-q", "-p", profile, "--"]).arg(&program).arg(&dir).arg(&letter);
+        ran(command.output().unwrap())
+    };
+    let out = run("ci");
+    assert!(out.out.contains("rust_out") && !out.out.contains("other") && out.err.contains("letter"), "{out:#?}");
+    run("default").failed(127);
+    // A link that somebody put there names nothing else.
+    place.write("home/secret/tool", "#!/bin/sh\necho ran\n");
+    std::fs::remove_file(&program).unwrap();
+    symlink(place.home().join("secret/tool"), &program).unwrap();
+    run("ci").failed(127);
+}
