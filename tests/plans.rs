@@ -163,15 +163,14 @@ fn the_callers_ids_are_kept_between_subordinate_ones() {
 #[test]
 fn nothing_is_mounted_over_what_the_user_may_not_open() {
     let mut facts = debian();
-    let mut entries: Vec<_> =
-        ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/machine-id", "/dev/null"]
-            .map(|path| (path, Kind::File))
-            .into();
+    let mut entries: Vec<_> = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/sudoers", "/dev/null"]
+        .map(|path| (path, Kind::File))
+        .into();
     entries.extend(["/home/alice/src/tool", "/usr", "/etc/ssl/private"].map(|path| (path, Kind::Dir)));
     facts.paths = Paths::fake(&entries);
     let lines = |facts: &Facts, flags: &str| -> Vec<String> {
         let plan = planned("default", flags, facts);
-        let ours = |line: &&str| ["shadow", "private", "machine-id"].iter().any(|name| line.contains(name));
+        let ours = |line: &&str| ["shadow", "private", "sudoers"].iter().any(|name| line.contains(name));
         let first = |line: &str| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ").replace(':', "");
         plan.lines()
             .filter(|line| line.starts_with("mask ") || line.starts_with("closed "))
@@ -179,19 +178,18 @@ fn nothing_is_mounted_over_what_the_user_may_not_open() {
             .map(first)
             .collect()
     };
-    let masked =
-        ["/etc/gshadow", "/etc/machine-id", "/etc/shadow", "/etc/ssl/private"].map(|path| format!("mask {path}"));
+    let masked = ["/etc/gshadow", "/etc/shadow", "/etc/ssl/private", "/etc/sudoers"].map(|path| format!("mask {path}"));
     assert_eq!(lines(&facts, ""), masked, "a member of the groups `shadow` and `ssl-cert`");
     for path in ["/etc/shadow", "/etc/gshadow", "/etc/ssl/private"] {
         facts.paths.close(path);
     }
-    let closed = ["mask /etc/machine-id", "closed /etc/gshadow", "closed /etc/shadow", "closed /etc/ssl/private"];
+    let closed = ["mask /etc/sudoers", "closed /etc/gshadow", "closed /etc/shadow", "closed /etc/ssl/private"];
     assert_eq!(lines(&facts, ""), closed);
     // With more ids than the caller's own, the file may belong to another that the program can become.
     assert_eq!(lines(&facts, "process.user = \"range\"\n"), masked);
     // A path that is masked without `optional` is masked: it reads as empty.
     let asked = lines(&facts, "[filesystem.paths]\n\"/etc/shadow\" = \"masked\"\n");
-    assert_eq!(asked, ["mask /etc/machine-id", "mask /etc/shadow", "closed /etc/gshadow", "closed /etc/ssl/private"]);
+    assert_eq!(asked, ["mask /etc/shadow", "mask /etc/sudoers", "closed /etc/gshadow", "closed /etc/ssl/private"]);
     // If the program may write to the directory, it could put another file in its place.
     let hooks = "/home/alice/src/tool/hooks";
     let mut entries = entries.clone();

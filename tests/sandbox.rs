@@ -3,7 +3,7 @@
 mod common;
 
 use common::process::{Mark, signal};
-use common::{Need, Place, not_root, ran, tools, until, userns};
+use common::{Need, Place, Ran, not_root, ran, tools, until, userns};
 use std::os::fd::AsRawFd;
 
 #[test]
@@ -748,4 +748,33 @@ fn what_is_in_memory_has_a_size_and_a_note_says_when_that_is_full() {
     let error = place.run(&["--tmpfs-size", "4K", "--", "true"]).failed(125);
     assert!(error.contains("--tmpfs-size 4K") && error.contains("the view itself"), "{error}");
     assert_eq!(place.run(&["--tmpfs-size", "1M", "--", "true"]).status, Some(0));
+}
+
+#[test]
+fn each_sandbox_has_a_machine_id_of_its_own() {
+    need!(userns());
+    let place = Place::new();
+    let host = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let id = |flags: &[&str]| {
+        place.sh(
+            flags,
+            "cat /etc/machine-id; [ ! -e /var/lib/dbus/machine-id ] || cmp -s /etc/machine-id /var/lib/dbus/machine-id || echo differ; echo x >/etc/machine-id",
+        )
+    };
+    let (first, second) = (id(&[]), id(&["-p", "ci"]));
+    if host.is_empty() {
+        return;
+    }
+    for Ran { out, err, .. } in [&first, &second] {
+        let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+        assert!(out.len() == 33 && out.trim_end().len() == 32 && out.trim_end().chars().all(hex), "{out}");
+        assert!(out[12..].starts_with('4') && *out != host && err.contains("machine-id"), "{out} {err}");
+    }
+    assert_ne!(first.out, second.out);
+    // What the profile says of the file counts, and where its directory is closed it is not made anew.
+    assert!(id(&["--ro", "/etc/machine-id"]).out.starts_with(&host));
+    assert_eq!(id(&["--mask", "/etc/machine-id", "--mask", "/var/lib/dbus,optional"]).out.trim(), "");
+    for flag in ["--deny", "--mask", "--hide"] {
+        place.sh(&[flag, "/var/lib"], "[ ! -e /var/lib/dbus ]").ok();
+    }
 }

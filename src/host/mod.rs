@@ -25,7 +25,7 @@ pub use elevation::Elevation;
 pub use helpers::{Helpers, is_executable};
 pub use links::LinkWriters;
 pub(crate) use paths::ByPath;
-pub use paths::{DEVICES, Kind, NamedFile, Paths, RUN_LINKS, below};
+pub use paths::{DEVICES, Kind, MACHINE_IDS, NamedFile, Paths, RUN_LINKS, below};
 pub use rlimits::{CoreHandler, rlimits};
 pub use sound::SoundFacts;
 pub use union::{StoreFilesystem, UnionFacts};
@@ -79,6 +79,9 @@ pub struct Facts {
     /// Variables of the caller whose name or value is not UTF-8.
     #[serde(skip)]
     pub env_bytes: Vec<(OsString, OsString)>,
+    /// Random bytes for the sandbox's machine id; none if the kernel gives none.
+    #[serde(skip)]
+    pub machine_id: Option<[u8; 16]>,
     /// Entries of the host's `/` (or of PATH for the root `dir:PATH`), by name.
     pub top: Vec<(String, Kind)>,
     /// Top-level directories and links of the host that hold programs and libraries, if a helper in a sandbox of its own
@@ -312,6 +315,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         memory: sandbox.filesystem.memory.as_ref().map_or(0, |_| crate::sys::memory()),
         core_handler: rlimits::core_handler(&sandbox.rlimits, &rlimits, kernel),
         rlimits,
+        machine_id: crate::sys::random_bytes().ok(),
         resolv_conf: names("/etc/resolv.conf"),
         hosts: names("/etc/hosts"),
         accounts,

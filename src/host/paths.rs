@@ -25,6 +25,8 @@ const STORES: [&str; 2] = ["nix", "gnu"];
 
 /// Links in /run by which NixOS and Guix name the running system's programs, and the drivers of graphics cards.
 pub const RUN_LINKS: [&str; 3] = ["current-system", "opengl-driver", "opengl-driver-32"];
+/// Files that identify the machine: machine-id(5), and the older one of D-Bus.
+pub const MACHINE_IDS: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
 
 /// Why a path that belongs to another user, and that this user may not read, write or search, needs no mask.
 const CLOSED: &str = "this user may not open it on the host either";
@@ -348,6 +350,8 @@ impl Paths {
         }
         for path in
             ["/etc/passwd", "/etc/group", "/run/user", "/tmp", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"]
+                .into_iter()
+                .chain(MACHINE_IDS)
         {
             self.look(root, Path::new(path));
         }

@@ -1,8 +1,9 @@
 //! Files of /etc that have to agree with the ids and names inside.
 
 use super::ids::IdPlan;
-use super::item::base;
-use crate::host::Facts;
+use super::item::{Item, ItemKind, Items, base, own};
+use super::tree::moved;
+use crate::host::{Facts, Kind, MACHINE_IDS, below};
 use crate::spec::{Network, Sandbox};
 use std::path::Path;
 
@@ -49,8 +50,42 @@ pub(super) fn files(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'st
         files.push(("/etc/resolv.conf", resolv.clone()));
     }
     // A file that the host lacks cannot be added to a read-only /etc. resolv.conf is often a link into /run.
-    files.retain(|(path, _)| {
-        facts.paths.kind(&crate::host::below(base(&sandbox.filesystem.root), Path::new(path))).is_some()
-    });
+    files.retain(|(path, _)| facts.paths.kind(&below(base(&sandbox.filesystem.root), Path::new(path))).is_some());
     files
+}
+
+/// Puts a machine id of the sandbox's own where the view shows the host's, unless a rule names the file.
+pub(super) fn own_machine_id(items: &mut Items, facts: &Facts, root: &Path) {
+    let mut text = None;
+    for path in MACHINE_IDS.map(Path::new) {
+        let Some((real, _)) = facts.paths.resolve(root, path) else { continue };
+        let shown = match items.nearest(&real) {
+            Some((above, _)) if above == real => false,
+            Some((above, Item { what: ItemKind::Bind { source, .. }, .. })) => {
+                moved(&real, above, source) == below(root, &real)
+            }
+            Some((_, Item { what: ItemKind::Layers { .. }, .. })) => true,
+            _ => false,
+        };
+        if shown && facts.paths.kind(&below(root, &real)) == Some(&Kind::File) {
+            let id = text.get_or_insert_with(|| facts.machine_id.map(machine_id).unwrap_or_default());
+            items.insert(real, own(ItemKind::File { mode: 0o444, data: id.clone().into_bytes() }));
+        }
+    }
+}
+
+/// The sandbox's machine id, as machine-id(5) has it: what is equal in all programs of a machine, and tells it from
+/// others. The host's own is not shown; an empty one makes D-Bus and GLib look for another.
+fn machine_id(mut bytes: [u8; 16]) -> String {
+    // As a random UUID has it, version 4: systemd takes it for one.
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut text = String::with_capacity(33);
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
+        }
+    }
+    text.push('\n');
+    text
 }

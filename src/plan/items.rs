@@ -1,6 +1,7 @@
 //! Decides what each path of the view is to be, from the root's defaults, the desktop's services and the profile's
 //! paths. How each is mounted is decided after that, in [`super::place`].
 
+use super::etc;
 use super::ids::IdPlan;
 use super::item::{Item, ItemKind, Items, base, own};
 use super::links::{self, circle, followed};
@@ -183,6 +184,7 @@ pub(super) fn collect(
             items.insert_missing(path, || own(ItemKind::Masked));
         }
     }
+    etc::own_machine_id(&mut items, facts, root);
     union::mask_store(&mut items, facts);
     compose(&mut items, facts, root, notes)?;
     Ok(items)

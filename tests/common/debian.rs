@@ -150,6 +150,7 @@ pub fn debian() -> Facts {
         absent: BTreeMap::new(),
         rlimits: BTreeMap::new(),
         core_handler: None,
+        machine_id: Some([7; 16]),
         landlock: Some(2),
     }
 }

@@ -1,6 +1,6 @@
 //! Facts about this process and this kernel: ids, groups, capabilities, kernel release, resource usage of children.
 
-use crate::sys::errno::Result;
+use crate::sys::errno::{Errno, Result};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use nix::unistd::{Gid, Uid};
@@ -16,6 +16,15 @@ pub static CAPABILITIES: LazyLock<Vec<String>> = LazyLock::new(|| {
 /// The effective capabilities of this process, one bit for each.
 pub fn effective_capabilities() -> Result<u64> {
     crate::sys::child::capabilities().map(|(effective, _)| effective)
+}
+
+/// 16 bytes from the kernel's random number generator: getrandom(2).
+pub fn random_bytes() -> Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    // SAFETY: the pointer and the length are those of `bytes`, which is writable.
+    let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    // The kernel gives up to 256 bytes at once, and is not interrupted.
+    if got == 16 { Ok(bytes) } else { Err(Errno::last()) }
 }
 
 /// The real user id and the real group id of this process.
