@@ -488,6 +488,15 @@ perf(1) and rr(1) need
 core dumps are off and cannot be turned on, unless
 .B rlimits.core
 is another than 1: setrlimit(2) of it does nothing.
+.SH HINTS
+Where standard error is a terminal,
+.B sbx
+says at the end what may have surprised the program: it failed and had tried to reach addresses or a resolver of names in a sandbox without a network;
+it is one that traces others
+.RB ( gdb ", " strace
+and the like), and the filter refuses that; it changed the entries of a home that is in memory, where what it wrote is gone.
+.B \-\-quiet
+leaves the hints out.
 .SH "WITHOUT AN INIT"
 With
 .B \-\-as\-pid\-1

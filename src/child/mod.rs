@@ -5,6 +5,7 @@
 mod assemble;
 mod failure;
 mod handover;
+mod hints;
 mod init;
 mod launcher;
 mod lockdown;
@@ -20,10 +21,11 @@ mod trial;
 mod view;
 
 pub use handover::{NAME as EXEC, run as execute};
+pub use hints::{HOME, NETWORK};
 pub use prepared::{
-    Capabilities, Descriptors, Guard, Handover, Landlock, Lockdown, Lower, MountSource, Namespaces, Overlay, OwnFile,
-    Prepared, ProcCover, Process, ReadOnlyFile, Scratch, Served, Session, Step, StepAction, Strings, TargetState,
-    Terminal, UpperDirs, ViewSteps,
+    Capabilities, Descriptors, Guard, Handover, Hints, Landlock, Lockdown, Lower, MountSource, Namespaces, Overlay,
+    OwnFile, Prepared, ProcCover, Process, ReadOnlyFile, Scratch, Served, Session, Step, StepAction, Strings,
+    TargetState, Terminal, UpperDirs, ViewSteps,
 };
 pub use procfs::{EMPTY_DIR, EMPTY_FILE};
 pub use reaper::BEFORE_REST;

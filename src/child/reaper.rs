@@ -2,6 +2,7 @@
 //! the program has ended it exits, and the kernel kills what is left.
 
 use super::failure::{At, Failure};
+use super::hints::Watch;
 use super::lockdown;
 use super::prepared::{Prepared, Session};
 use super::report::{Call, LENGTH, Message, Place};
@@ -44,19 +45,26 @@ pub(super) fn reap(
     if prepared.process.tells_start {
         sys::send(socket.as_fd(), &Message::Started.encode(), None).at(place, Call::Send)?;
     }
+    let hints = Watch::new(&prepared.process);
     sys::phase("PID 1 is ready");
     // The program runs: a failure from here on is not reported as a failed start, but ends the sandbox.
-    Ok(watch(prepared, socket, &signals, &mut job).unwrap_or(i32::from(crate::exit::FAILED)))
+    Ok(watch(prepared, socket, &signals, &mut job, &hints).unwrap_or(i32::from(crate::exit::FAILED)))
 }
 
 /// The main loop of PID 1 while the program runs, and while what it left runs on. Gives the exit status of PID 1.
-fn watch(prepared: &Prepared, socket: &OwnedFd, signals: &OwnedFd, job: &mut Job) -> Result<i32, Failure> {
+fn watch(
+    prepared: &Prepared,
+    socket: &OwnedFd,
+    signals: &OwnedFd,
+    job: &mut Job,
+    hints: &Watch<'_>,
+) -> Result<i32, Failure> {
     let place = Place::Setup;
     let timeout = i32::try_from(BEFORE_REST.as_millis()).ok();
     let mut at_rest = false;
     loop {
         // Before the first poll: children may have ended before the descriptor for SIGCHLD was open.
-        if let Some(Ended { status, left }) = reap_children(prepared, socket.as_fd(), job.program)? {
+        if let Some(Ended { status, left }) = reap_children(prepared, socket.as_fd(), job.program, hints)? {
             if left {
                 outlast(signals)?;
             }
@@ -142,7 +150,12 @@ struct Ended {
 }
 
 /// Reaps children and reports state changes of the program to the launcher, the last of which is its end.
-fn reap_children(prepared: &Prepared, socket: BorrowedFd<'_>, program: i32) -> Result<Option<Ended>, Failure> {
+fn reap_children(
+    prepared: &Prepared,
+    socket: BorrowedFd<'_>,
+    program: i32,
+    hints: &Watch<'_>,
+) -> Result<Option<Ended>, Failure> {
     loop {
         let (pid, waited) = match sys::wait_any() {
             Ok(Some(change)) => change,
@@ -172,6 +185,11 @@ fn reap_children(prepared: &Prepared, socket: BorrowedFd<'_>, program: i32) -> R
         let covers = status.iter().flat_map(|_| &prepared.process.covers);
         for (index, _) in covers.filter(|(_, path)| sys::is_mount(path) == Ok(false)) {
             sys::send(socket, &Message::Uncovered(*index).encode(), None).at(Place::Setup, Call::Send)?;
+        }
+        if let Some(status) = status
+            && let seen @ 1.. = hints.seen(status != 0)
+        {
+            sys::send(socket, &Message::Hints(seen).encode(), None).at(Place::Setup, Call::Send)?;
         }
         sys::send(socket, &message.encode(), None).at(Place::Setup, Call::Send)?;
         if let Some(status) = status {

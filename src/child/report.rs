@@ -171,6 +171,8 @@ pub enum Message {
     Full(u32),
     /// The program has ended, and the mount of this step is gone. How it ended follows.
     Uncovered(u32),
+    /// The program has ended, and this is what may explain how ([`super::NETWORK`], [`super::HOME`]). How it ended follows.
+    Hints(u32),
     /// This signal stopped the program.
     Stopped(i32),
     /// The program was continued by SIGCONT.
@@ -228,6 +230,7 @@ impl Message {
             Message::Full(dirs) => [19, dirs as i32, 0, 0],
             Message::Uncovered(index) => [20, index as i32, 0, 0],
             Message::Served => [21, 0, 0, 0],
+            Message::Hints(seen) => [22, seen as i32, 0, 0],
         };
         let mut bytes = [0; LENGTH];
         for (chunk, number) in bytes.chunks_exact_mut(4).zip(numbers) {
@@ -279,6 +282,7 @@ impl Message {
             19 => Message::Full(a as u32),
             20 => Message::Uncovered(a as u32),
             21 => Message::Served,
+            22 => Message::Hints(a as u32),
             _ => return None,
         })
     }

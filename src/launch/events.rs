@@ -36,6 +36,11 @@ pub trait Events {
     /// The part of the plan's view with this index does not have all of its mount flags.
     fn partly(&mut self, _index: usize) {}
 
+    /// Whether hints at the end are read, where standard error is a terminal.
+    fn wants_hints(&self) -> bool {
+        false
+    }
+
     /// A limit that was only preferred could not be set after all.
     fn not_enforced(&mut self, _limit: &str, _why: &str) {}
 

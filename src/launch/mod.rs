@@ -10,6 +10,7 @@ mod events;
 mod guards;
 mod helped;
 mod helpers;
+mod hints;
 mod idmap;
 mod inherited;
 mod inside;

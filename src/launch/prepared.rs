@@ -63,6 +63,7 @@ impl<'p> Prepared<'p> {
             defaults_sigxfsz: plan.resources.limited_files && !sys::ignore_sigxfsz(),
             wants_child: status.wants_child(),
             wants_start: status.wants_start(),
+            wants_hints: status.wants_hints(),
             caller: caller.as_ref().map_or(-1, AsRawFd::as_raw_fd),
         };
         let uppers = plan.view.union.as_ref().map(|union| Uppers::open(plan, union)).transpose()?.flatten();

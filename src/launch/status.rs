@@ -103,6 +103,10 @@ impl Status {
 }
 
 impl Events for Status {
+    fn wants_hints(&self) -> bool {
+        !self.quiet
+    }
+
     fn wants_start(&self) -> bool {
         self.fd.is_some() || self.receipt.is_some()
     }

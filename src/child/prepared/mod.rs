@@ -9,7 +9,7 @@ mod view;
 pub use descriptors::{Descriptors, ReadOnlyFile};
 pub use lockdown::{Capabilities, Handover, Landlock, Lockdown};
 pub use namespaces::Namespaces;
-pub use process::{Process, Session, Strings, Terminal};
+pub use process::{Hints, Process, Session, Strings, Terminal};
 pub use view::{
     Lower, MountSource, Overlay, OwnFile, ProcCover, Scratch, Served, Step, StepAction, TargetState, UpperDirs,
     ViewSteps,

@@ -18,6 +18,8 @@ pub struct Process {
     /// Mounts of the view of which PID 1 tells the launcher if they are gone when the program has ended: the index of the step, and the
     /// path inside.
     pub covers: Vec<(u32, CString)>,
+    /// What PID 1 looks at for hints at the end; none if nobody would read them.
+    pub hints: Option<Hints>,
     /// The program's session and terminal.
     pub session: Session,
     /// What the program's pseudo-terminal starts with; none if it starts as the kernel makes it.
@@ -75,4 +77,12 @@ pub struct Terminal {
     pub size: WindowSize,
     /// The program's process group is the foreground group from the start.
     pub foreground: bool,
+}
+
+/// What hints at the end of the program are about.
+pub struct Hints {
+    /// The home, if what is written to it is gone at the end.
+    pub home: Option<CString>,
+    /// The program has a network of its own, without a way to elsewhere.
+    pub network: bool,
 }

@@ -56,6 +56,7 @@ impl Confined {
             defaults_sigxfsz: false,
             wants_child: false,
             wants_start: false,
+            wants_hints: false,
             caller: -1,
         };
         // What it inherits are pipes, sockets and /dev/null.

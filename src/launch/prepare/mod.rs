@@ -23,6 +23,8 @@ pub(super) struct CallerState {
     pub wants_child: bool,
     /// The start of the program is reported.
     pub wants_start: bool,
+    /// Hints at the end are read, where standard error is a terminal.
+    pub wants_hints: bool,
     /// A pidfd of the process that the sandbox ends with, or -1.
     pub caller: i32,
 }

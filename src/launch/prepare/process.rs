@@ -5,7 +5,7 @@ use super::strings::{cstring, cstrings};
 use crate::child::{Process, Session, Strings};
 use crate::error::{Error, Result};
 use crate::exit;
-use crate::launch::terminal;
+use crate::launch::{hints, terminal};
 use crate::plan::{Placed, Plan};
 use crate::sys;
 use std::ffi::{CString, OsStr, OsString};
@@ -37,6 +37,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState) -> Res
                 covers.map(cover).collect::<Result<_>>()?
             }
         },
+        hints: hints::wanted(plan, session, state.wants_hints)?,
         session,
         terminal: if let Session::Pty(_) = session { terminal::initial() } else { None },
         block_fd: wanted.block_fd,

@@ -4,10 +4,10 @@ use super::{State, Supervisor};
 use crate::error::{Error, Result};
 use crate::launch::cgroup::figures::Figures;
 use crate::launch::events::Events;
-use crate::launch::inherited;
 use crate::launch::outcome::Outcome;
 use crate::launch::uppers::Uppers;
 use crate::launch::wording;
+use crate::launch::{hints, inherited};
 use crate::plan::Phase;
 use crate::sys::{self, Waited};
 
@@ -77,6 +77,14 @@ impl Supervisor<'_> {
             Some(cgroup) if !all => Some(cgroup.verdict(self.sandbox.began).naming(self.victims.as_ref())),
             None if !self.sandbox.plan.resources.stats => None,
             _ => Some(self.figures()),
+        }
+    }
+
+    /// Hints for somebody at a terminal on how the program ended.
+    pub(in crate::launch) fn hints(&self, outcome: Outcome) -> Vec<String> {
+        match self.sandbox.given.process.hints {
+            Some(_) => hints::words(self.sandbox.plan, self.hints, outcome),
+            None => Vec::new(),
         }
     }
 

@@ -99,6 +99,8 @@ pub(super) struct Supervisor<'p> {
     interrupted: Option<i32>,
     /// What was found in the way of the operation that the next message reports as failed.
     found: Option<String>,
+    /// What PID 1 has seen that may explain how the program ended, as bits.
+    hints: u32,
     outcome: Option<Outcome>,
     /// PID 1 goes on with what the program left.
     goes_on: bool,
@@ -142,6 +144,7 @@ impl<'p> Supervisor<'p> {
             stopped_by_terminal: false,
             interrupted: None,
             found: None,
+            hints: 0,
             outcome: None,
             goes_on: false,
             deadline: None,

@@ -71,6 +71,12 @@ pub fn is_mount(path: &CStr) -> Result<bool> {
     }
 }
 
+/// stat(2): when the content of a file or the entries of a directory were last changed, in seconds and nanoseconds.
+pub fn modified(path: &CStr) -> Result<(i64, i64)> {
+    let stat = nix::sys::stat::fstatat(cwd(), path, AtFlags::empty())?;
+    Ok((stat.st_mtime, stat.st_mtime_nsec))
+}
+
 /// statfs(2): how many bytes and how many inodes are left in the filesystem of a path.
 pub fn room(path: &CStr) -> Result<(u64, u64)> {
     let facts = nix::sys::statfs::statfs(path)?;
