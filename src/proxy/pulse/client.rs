@@ -2,13 +2,13 @@
 
 use super::commands::{COMMANDS, Direction, Rule, number};
 use super::connection::{
-    INVALID, LARGEST_FROM_CLIENT, MOST_STREAMS, MOST_VALUES, OLDEST, OWN_TAGS, Pulse, VERSION, VERSION_MASK,
+    INVALID, LARGEST_FROM_CLIENT, MOST_STREAMS, MOST_VALUES, OLDEST, Pulse, VERSION, VERSION_MASK,
 };
 use super::error;
 use super::frame::Frame;
 use super::notes::reason;
 use super::properties::{self, Towards, put_filtered};
-use super::streams::{Creation, Request};
+use super::streams::{Creation, NO_TAG, Request};
 use super::tags::{Malformed, Reader, Value, matches, put_bytes, put_number, put_text};
 use crate::proxy::filter::Output;
 
@@ -46,7 +46,7 @@ impl Pulse {
     fn client_packet(&mut self, packet: &[u8], out: &mut Output) -> Result<(), Malformed> {
         let mut reader = Reader::new(packet);
         let (command, tag) = (reader.number()?, reader.number()?);
-        if tag >= OWN_TAGS || self.requests.has(tag) {
+        if tag == NO_TAG || self.requests.has(tag) {
             return Err(Malformed);
         }
         let Some(known) = COMMANDS.get(command as usize) else {
@@ -69,7 +69,7 @@ impl Pulse {
         }
         let first = values.first().and_then(|value| value.number());
         match known.rule {
-            Rule::Greet => self.greet(tag, first.ok_or(Malformed)?, out),
+            Rule::Greet => self.greet(tag, first.ok_or(Malformed)?, out)?,
             Rule::Pass => self.pass(command, tag, &values, out)?,
             Rule::Play if self.grants.play => self.pass(command, tag, &values, out)?,
             Rule::Record | Rule::SeeSources if Direction::Record.is_granted(self.grants) => {
@@ -91,7 +91,7 @@ impl Pulse {
             Rule::OwnClient if first == self.client => self.pass(command, tag, &values, out)?,
             Rule::Own(_) | Rule::OwnClient => self.answer_error(tag, error::NO_ENTITY, out),
             Rule::Subscribe => {
-                let mut packet = self.request(command, tag);
+                let mut packet = self.request(command, Some(tag), Request::Command(command))?;
                 put_number(&mut packet, first.ok_or(Malformed)? & self.events());
                 self.towards_server.packet(&packet, &mut out.to_server);
             }
@@ -107,18 +107,19 @@ impl Pulse {
     }
 
     /// The greeting, with a version that the proxy knows, without the flags for shared memory, and with the proxy's cookie.
-    fn greet(&mut self, tag: u32, version: u32, out: &mut Output) {
+    fn greet(&mut self, tag: u32, version: u32, out: &mut Output) -> Result<(), Malformed> {
         let version = version & VERSION_MASK;
         if version < OLDEST {
             out.notes.push(reason::OLD);
             self.answer_error(tag, error::VERSION, out);
-            return;
+            return Ok(());
         }
         self.greeted = true;
-        let mut packet = self.request(number::AUTH, tag);
+        let mut packet = self.request(number::AUTH, Some(tag), Request::Command(number::AUTH))?;
         put_number(&mut packet, version.min(VERSION));
         put_bytes(&mut packet, &self.cookie);
         self.towards_server.packet(&packet, &mut out.to_server);
+        Ok(())
     }
 
     /// Makes a stream, once the server has said that the device is one. pipewire-pulse takes any object for a device,
@@ -155,25 +156,20 @@ impl Pulse {
             return Ok(());
         }
         let named = index != INVALID || name.is_some();
-        let mut creation = Creation { direction, tag, named, head: Vec::new(), tail: Vec::new() };
-        put_number(&mut creation.head, command);
-        put_number(&mut creation.head, tag);
+        let mut creation = Creation { direction, tag, named, command, head: Vec::new(), tail: Vec::new() };
         creation.head.extend([specification.raw, map.raw].concat());
         for value in rest {
             put_filtered(&mut creation.tail, *value, Towards::Server)?;
         }
         let unheard = direction == Direction::Record && !self.grants.monitor;
         if !named && !unheard {
-            self.made(creation, None, out);
-            return Ok(());
+            return self.made(creation, None, out);
         }
         let lookup = match direction {
             Direction::Playback => number::GET_SINK_INFO,
             Direction::Record => number::GET_SOURCE_INFO,
         };
-        let mut packet = Vec::new();
-        put_number(&mut packet, lookup);
-        put_number(&mut packet, self.own_tag(Request::Lookup(creation)));
+        let mut packet = self.request(lookup, None, Request::Lookup(creation))?;
         put_number(&mut packet, index);
         put_text(&mut packet, name);
         self.towards_server.packet(&packet, &mut out.to_server);
@@ -182,7 +178,7 @@ impl Pulse {
 
     /// Passes a command on, with the properties that pass.
     fn pass(&mut self, command: u32, tag: u32, values: &[Value<'_>], out: &mut Output) -> Result<(), Malformed> {
-        let mut packet = self.request(command, tag);
+        let mut packet = self.request(command, Some(tag), Request::Command(command))?;
         for value in values {
             put_filtered(&mut packet, *value, Towards::Server)?;
         }

@@ -116,6 +116,8 @@ pub mod number {
     pub const AUTH: u32 = 8;
     /// The client's own name, which is answered with its number.
     pub const SET_CLIENT_NAME: u32 = 9;
+    /// Waits until what has been sent to a stream is played.
+    pub const DRAIN_PLAYBACK_STREAM: u32 = 12;
     /// Describes the server.
     pub const GET_SERVER_INFO: u32 = 20;
     /// Describes a sink.
@@ -259,6 +261,7 @@ mod tests {
             (REPLY, "REPLY"),
             (CREATE_RECORD_STREAM, "CREATE_RECORD_STREAM"),
             (DELETE_RECORD_STREAM, "DELETE_RECORD_STREAM"),
+            (DRAIN_PLAYBACK_STREAM, "DRAIN_PLAYBACK_STREAM"),
             (AUTH, "AUTH"),
             (SET_CLIENT_NAME, "SET_CLIENT_NAME"),
             (GET_SERVER_INFO, "GET_SERVER_INFO"),

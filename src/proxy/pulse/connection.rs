@@ -34,12 +34,6 @@ pub(super) const MOST_STREAMS: usize = 32;
 /// No index: a device is not named by its number.
 pub(super) const INVALID: u32 = u32::MAX;
 
-/// From this tag on, the requests are the proxy's own.
-pub(super) const OWN_TAGS: u32 = 0xf000_0000;
-
-/// The tag of packets that answer no request.
-pub(super) const NO_TAG: u32 = u32::MAX;
-
 /// What PulseAudio ends the name of each monitor with.
 pub(super) const MONITOR: &[u8] = b".monitor";
 
@@ -55,8 +49,6 @@ pub struct Pulse {
     pub(super) streams: Streams,
     /// The server's number of this client, once it is known.
     pub(super) client: Option<u32>,
-    /// How many requests the proxy has made itself.
-    own_requests: u32,
 }
 
 impl Filter for Pulse {
@@ -85,36 +77,36 @@ impl Pulse {
             requests: Requests::default(),
             streams: Streams::default(),
             client: None,
-            own_requests: 0,
         }
     }
 
-    /// The beginning of a request of the client's, which is kept in mind.
-    pub(super) fn request(&mut self, command: u32, tag: u32) -> Vec<u8> {
-        self.requests.push(tag, Request::Command(command));
+    /// The beginning of a request to the server, which is kept in mind: the client's, with its tag, or the proxy's own.
+    ///
+    /// # Errors
+    ///
+    /// The client has too many that are not answered.
+    pub(super) fn request(&mut self, command: u32, tag: Option<u32>, request: Request) -> Result<Vec<u8>, Malformed> {
         let mut packet = Vec::new();
         put_number(&mut packet, command);
-        put_number(&mut packet, tag);
-        packet
-    }
-
-    /// A tag for a request of the proxy's own.
-    pub(super) fn own_tag(&mut self, request: Request) -> u32 {
-        // There are some 250 million; one that comes again after so many has been answered long ago.
-        let tag = OWN_TAGS + self.own_requests % (NO_TAG - OWN_TAGS);
-        self.own_requests = self.own_requests.wrapping_add(1);
-        self.requests.push(tag, request);
-        tag
+        put_number(&mut packet, self.requests.push(tag, request)?);
+        Ok(packet)
     }
 
     /// Sends a stream's creation on: on the device of this name, or on the default one.
-    pub(super) fn made(&mut self, creation: Creation, device: Option<&[u8]>, out: &mut Output) {
-        let Creation { direction, tag, mut head, tail, .. } = creation;
-        put_number(&mut head, INVALID);
-        put_text(&mut head, device);
-        head.extend(tail);
-        self.requests.push(tag, Request::Create(direction));
-        self.towards_server.packet(&head, &mut out.to_server);
+    pub(super) fn made(
+        &mut self,
+        creation: Creation,
+        device: Option<&[u8]>,
+        out: &mut Output,
+    ) -> Result<(), Malformed> {
+        let Creation { direction, tag, command, head, tail, .. } = creation;
+        let mut packet = self.request(command, Some(tag), Request::Create(direction))?;
+        packet.extend(head);
+        put_number(&mut packet, INVALID);
+        put_text(&mut packet, device);
+        packet.extend(tail);
+        self.towards_server.packet(&packet, &mut out.to_server);
+        Ok(())
     }
 
     pub(super) fn refuse(&mut self, tag: u32, reason: u8, out: &mut Output) {

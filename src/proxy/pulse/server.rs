@@ -1,12 +1,12 @@
 //! What a server sends.
 
 use super::commands::{COMMANDS, Direction, Event, number};
-use super::connection::{INVALID, LARGEST_FROM_SERVER, MONITOR, NO_TAG, Pulse, VERSION, VERSION_MASK};
+use super::connection::{INVALID, LARGEST_FROM_SERVER, MONITOR, Pulse, VERSION, VERSION_MASK};
 use super::error;
 use super::frame::Frame;
 use super::notes::reason;
 use super::properties::{Towards, put_filtered};
-use super::streams::{Creation, Request, Stream};
+use super::streams::{Creation, NO_TAG, Request, Stream};
 use super::tags::{Malformed, Reader, Value, put_number, put_text};
 use crate::proxy::filter::Output;
 
@@ -43,15 +43,15 @@ impl Pulse {
         let (command, tag) = (reader.number()?, reader.number()?);
         match command {
             number::REPLY => match self.requests.take(tag) {
-                Some(request) => self.reply(tag, request, reader, out),
+                Some((client, request)) => self.reply(client, request, reader, out),
                 None => Ok(()),
             },
             number::ERROR => {
                 let error = reader.number()?;
                 match self.requests.take(tag) {
-                    Some(Request::Lookup(creation)) => self.answer_error(creation.tag, error, out),
-                    Some(Request::Command(_) | Request::Create(_)) => self.answer_error(tag, error, out),
-                    Some(Request::Own) | None => {}
+                    Some((_, Request::Lookup(creation))) => self.answer_error(creation.tag, error, out),
+                    Some((Some(client), _)) => self.answer_error(client, error, out),
+                    Some((None, _)) | None => {}
                 }
                 Ok(())
             }
@@ -59,14 +59,23 @@ impl Pulse {
         }
     }
 
-    /// The answer to a request.
-    fn reply(&mut self, tag: u32, request: Request, answer: Reader<'_>, out: &mut Output) -> Result<(), Malformed> {
+    /// The answer to a request, which has this tag towards the client if it is the client's.
+    fn reply(
+        &mut self,
+        client: Option<u32>,
+        request: Request,
+        answer: Reader<'_>,
+        out: &mut Output,
+    ) -> Result<(), Malformed> {
+        if let Request::Lookup(creation) = request {
+            return self.found(creation, answer, out);
+        }
+        let Some(tag) = client else { return Ok(()) };
         let mut packet = Vec::new();
         put_number(&mut packet, number::REPLY);
         put_number(&mut packet, tag);
         match request {
-            Request::Own => return Ok(()),
-            Request::Lookup(creation) => return self.found(creation, answer, out),
+            Request::Own | Request::Lookup(_) => return Ok(()),
             Request::Create(direction) => {
                 let mut values = answer;
                 let (channel, index) = (values.number()?, values.number()?);
@@ -76,7 +85,7 @@ impl Pulse {
                         values.value()?;
                     }
                     if self.is_forbidden(values.value()?) {
-                        self.end_record_stream(channel, out);
+                        self.end_record_stream(channel, out)?;
                         self.refuse(tag, reason::MONITOR, out);
                         return Ok(());
                     }
@@ -131,8 +140,7 @@ impl Pulse {
             self.answer_error(creation.tag, error::NO_ENTITY, out);
             return Ok(());
         }
-        self.made(creation, device, out);
-        Ok(())
+        self.made(creation, device, out)
     }
 
     /// Something that the server sends on its own.
@@ -151,7 +159,7 @@ impl Pulse {
                 let forbidden = self.is_forbidden(values.value()?);
                 if forbidden && self.streams.has(Direction::Record, channel) {
                     self.streams.end(Direction::Record, channel);
-                    self.end_record_stream(channel, out);
+                    self.end_record_stream(channel, out)?;
                     out.notes.push(reason::MONITOR);
                     let mut killed = Vec::new();
                     put_number(&mut killed, number::RECORD_STREAM_KILLED);
@@ -190,12 +198,11 @@ impl Pulse {
     }
 
     /// Has the server end a record stream.
-    fn end_record_stream(&mut self, channel: u32, out: &mut Output) {
-        let mut packet = Vec::new();
-        put_number(&mut packet, number::DELETE_RECORD_STREAM);
-        put_number(&mut packet, self.own_tag(Request::Own));
+    fn end_record_stream(&mut self, channel: u32, out: &mut Output) -> Result<(), Malformed> {
+        let mut packet = self.request(number::DELETE_RECORD_STREAM, None, Request::Own)?;
         put_number(&mut packet, channel);
         self.towards_server.packet(&packet, &mut out.to_server);
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The streams of a connection, and the requests that the server has not answered yet.
 
-use super::commands::Direction;
+use super::commands::{Direction, number};
+use super::tags::Malformed;
 use std::collections::VecDeque;
 
 /// A stream of this connection.
@@ -55,7 +56,9 @@ pub struct Creation {
     pub tag: u32,
     /// Whether the client names the device; if not, it is the default one.
     pub named: bool,
-    /// The request up to the device.
+    /// The command.
+    pub command: u32,
+    /// The request's values up to the device.
     pub head: Vec<u8>,
     /// The request from behind the device on.
     pub tail: Vec<u8>,
@@ -74,37 +77,74 @@ pub enum Request {
     Own,
 }
 
-/// Requests that are kept in mind. Some are never answered, such as for a drain of a stream that is ended; the oldest
-/// are forgotten, and an answer to them would not be passed on.
-const MOST: usize = 1024;
+/// The tag of packets that answer no request.
+pub const NO_TAG: u32 = u32::MAX;
+
+/// Requests that are kept in mind: a client that has more unanswered is not served any more. Servers do not answer all
+/// drains of streams that are ended, so the oldest of those are forgotten first.
+pub const MOST: usize = 1024;
+
+/// A request that the server has not answered.
+#[derive(Debug)]
+struct Pending {
+    /// Its tag towards the server. No other request of this connection has it, ever, so that no answer can be taken for
+    /// that of another request.
+    tag: u32,
+    /// Its tag towards the client, if it is the client's.
+    client: Option<u32>,
+    request: Request,
+}
 
 /// The requests that the server has not answered, the oldest first, by their tags.
 #[derive(Debug, Default)]
-pub struct Requests(VecDeque<(u32, Request)>);
+pub struct Requests {
+    pending: VecDeque<Pending>,
+    /// The next tag towards the server.
+    next: u32,
+}
 
 impl Requests {
-    /// Adds one.
-    pub fn push(&mut self, tag: u32, request: Request) {
-        if self.0.len() == MOST {
-            self.0.pop_front();
+    /// Adds one, with the client's tag if it is the client's, and gives its tag towards the server.
+    ///
+    /// # Errors
+    ///
+    /// There are too many, or there have been.
+    pub fn push(&mut self, client: Option<u32>, request: Request) -> Result<u32, Malformed> {
+        if self.pending.len() == MOST {
+            let drain = |pending: &Pending| pending.request == Request::Command(number::DRAIN_PLAYBACK_STREAM);
+            let at = self.pending.iter().position(drain).ok_or(Malformed)?;
+            self.pending.remove(at);
         }
-        self.0.push_back((tag, request));
+        let tag = self.next;
+        if tag == NO_TAG {
+            return Err(Malformed);
+        }
+        self.next += 1;
+        self.pending.push_back(Pending { tag, client, request });
+        Ok(tag)
     }
 
     /// Whether one has this tag, by which it came from the client.
-    pub fn has(&self, tag: u32) -> bool {
-        let waits = |request: &Request| matches!(request, Request::Lookup(creation) if creation.tag == tag);
-        self.0.iter().any(|(other, request)| *other == tag || waits(request))
+    pub fn has(&self, client: u32) -> bool {
+        let waits = |request: &Request| matches!(request, Request::Lookup(creation) if creation.tag == client);
+        self.pending.iter().any(|pending| pending.client == Some(client) || waits(&pending.request))
     }
 
-    /// Removes the one with this tag.
-    pub fn take(&mut self, tag: u32) -> Option<Request> {
-        let at = self.0.iter().position(|(other, _)| *other == tag)?;
-        self.0.remove(at).map(|(_, request)| request)
+    /// Removes the one with this tag towards the server, and gives its tag towards the client, if it has one.
+    pub fn take(&mut self, tag: u32) -> Option<(Option<u32>, Request)> {
+        let at = self.pending.iter().position(|pending| pending.tag == tag)?;
+        self.pending.remove(at).map(|pending| (pending.client, pending.request))
     }
 
     /// How many streams are being made.
     pub fn creations(&self) -> usize {
-        self.0.iter().filter(|(_, request)| matches!(request, Request::Create(_) | Request::Lookup(_))).count()
+        let made = |pending: &&Pending| matches!(pending.request, Request::Create(_) | Request::Lookup(_));
+        self.pending.iter().filter(made).count()
+    }
+
+    /// The tags of each, towards the server and the client.
+    #[cfg(test)]
+    pub fn tags(&self) -> Vec<(u32, Option<u32>)> {
+        self.pending.iter().map(|pending| (pending.tag, pending.client)).collect()
     }
 }

@@ -1,7 +1,8 @@
 //! The filter, packet by packet; `tests/parser.rs` and `fuzz/` give it bytes of any kind.
 
 use super::commands::{COMMANDS, Event, Rule, number};
-use super::connection::{INVALID, MOST_STREAMS, NO_TAG, OWN_TAGS};
+use super::connection::{INVALID, MOST_STREAMS};
+use super::streams::{MOST, NO_TAG};
 use super::tags::{Reader, put_bytes, put_number, put_text};
 use super::{COOKIE, Grants, Pulse, error, note, put_packet};
 use crate::proxy::filter::{Broken, Filter, Output};
@@ -80,14 +81,34 @@ impl Connection {
         Got { client: packets(&out.to_client), server: packets(&out.to_server), notes: out.notes.clone() }
     }
 
+    /// What the client sends, and what comes of it. Requests to the server are shown with the client's tags.
     #[track_caller]
     fn client(&mut self, bytes: &[u8]) -> Got {
-        Connection::got(&self.raw(bytes, true).unwrap())
+        let mut got = Connection::got(&self.raw(bytes, true).unwrap());
+        self.name(&mut got);
+        got
     }
 
+    /// What the server sends, with the client's tags or the proxy's own.
     #[track_caller]
     fn server(&mut self, bytes: &[u8]) -> Got {
-        Connection::got(&self.raw(bytes, false).unwrap())
+        let mut bytes = bytes.to_vec();
+        let tag = u32::from_be_bytes(bytes[26..30].try_into().unwrap());
+        if let Some((own, _)) = self.filter.requests.tags().into_iter().find(|(_, client)| *client == Some(tag)) {
+            bytes[26..30].copy_from_slice(&own.to_be_bytes());
+        }
+        let mut got = Connection::got(&self.raw(&bytes, false).unwrap());
+        self.name(&mut got);
+        got
+    }
+
+    fn name(&self, got: &mut Got) {
+        let tags = self.filter.requests.tags();
+        for (_, tag, _) in &mut got.server {
+            if let Some((_, Some(client))) = tags.iter().find(|(own, _)| own == tag) {
+                *tag = *client;
+            }
+        }
     }
 
     /// Asserts that this breaks the protocol.
@@ -479,7 +500,7 @@ fn sound_passes_to_streams_of_this_connection_alone_and_without_anything_between
     assert!(connection.raw(&reply(asked, |packet| source(packet, "a", INVALID)), false).unwrap().to_server.is_empty());
     assert!(connection.filter.waiting() > 0);
     let out = connection.raw(rest, true).unwrap().to_server;
-    assert!(out.starts_with(rest) && packets(&out[rest.len()..])[0].1 == 10);
+    assert!(out.starts_with(rest) && packets(&out[rest.len()..])[0].0 == number_of("CREATE_PLAYBACK_STREAM"));
     assert_eq!(connection.filter.waiting(), 0);
 }
 
@@ -513,14 +534,59 @@ fn hostile_packets_break_the_protocol() {
     greeted().breaks(&command("PLAY_SAMPLE", 9, |packet| packet.extend([b'0'; 100_000])));
     let long = b"tk\0L\0\0\0\0x\0\0\0\0".repeat(300);
     greeted().breaks(&command("SET_CLIENT_NAME", 9, |packet| packet.extend([b"P", &long[..], b"N"].concat())));
-    // A tag that is taken, and those of the proxy.
+    // A tag that is taken, and that of no request.
     let mut connection = greeted();
     connection.client(&command("GET_SERVER_INFO", 9, |_| {}));
     connection.breaks(&command("GET_SINK_INFO_LIST", 9, |_| {}));
-    greeted().breaks(&command("GET_SERVER_INFO", OWN_TAGS, |_| {}));
     greeted().breaks(&command("GET_SERVER_INFO", NO_TAG, |_| {}));
     // A server's answer that nobody asked for is not passed on.
     assert_eq!(greeted().server(&reply(77, |packet| put_number(packet, 1))), Got::default());
+}
+
+/// A client that uses a tag again would have one answer taken for another's, if the first request had been forgotten.
+#[test]
+fn no_answer_is_taken_for_that_of_another_request() {
+    let attributes = |tag: u32| {
+        command("SET_PLAYBACK_STREAM_BUFFER_ATTR", tag, |packet| {
+            [0, 100, 44, INVALID, INVALID].iter().for_each(|number| put_number(packet, *number));
+            packet.extend(b"00");
+        })
+    };
+    let create = command("CREATE_PLAYBACK_STREAM", 50, |packet| playback(packet, INVALID, None, &[]));
+    let fill = |connection: &mut Connection, name: &str| {
+        for tag in 0..MOST as u32 - 1 {
+            connection.client(&command(name, 100 + tag, |packet| {
+                if name.starts_with("DRAIN") {
+                    put_number(packet, 0);
+                }
+            }));
+        }
+    };
+    let mut connection = Connection::new(PLAY);
+    connection.plays(9, 0, 30);
+    assert_eq!(connection.client(&attributes(50)).server.len(), 1);
+    fill(&mut connection, "GET_SERVER_INFO");
+    connection.breaks(&command("GET_SERVER_INFO", 99, |_| {}));
+    // Drains that are never answered are forgotten, and an answer that comes all the same is for nobody.
+    let mut connection = Connection::new(PLAY);
+    connection.plays(9, 0, 30);
+    let drain = connection.raw(&command("DRAIN_PLAYBACK_STREAM", 50, |packet| put_number(packet, 0)), true).unwrap();
+    let forgotten = packets(&drain.to_server)[0].1;
+    fill(&mut connection, "DRAIN_PLAYBACK_STREAM");
+    connection.client(&command("DRAIN_PLAYBACK_STREAM", 99, |packet| put_number(packet, 0)));
+    assert_eq!(connection.client(&create).server[0].1, 50);
+    let late = connection.raw(&reply(forgotten, |packet| created(packet, 100, 44)), false).unwrap();
+    assert_eq!(Connection::got(&late), Got::default());
+    assert!(!connection.filter.streams.owns(super::commands::Direction::Playback, 44));
+    // A tag of the client's that comes again is another one towards the server.
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let asked = connection.raw(&command("GET_SERVER_INFO", 60, |_| {}), true).unwrap();
+        let tag = packets(&asked.to_server)[0].1;
+        connection.raw(&packet(number::ERROR, tag, |packet| put_number(packet, error::ACCESS)), false).unwrap();
+        assert!(!seen.contains(&tag));
+        seen.push(tag);
+    }
 }
 
 #[test]
