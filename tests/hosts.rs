@@ -449,3 +449,94 @@ fn layouts_of_other_distributions_run_the_shipped_profiles() {
         }
     }
 }
+
+/// The absolute paths in a trace of system calls, each with its call.
+fn touched(trace: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for line in trace.lines() {
+        let call = line.split_whitespace().nth(1).unwrap_or_default().to_owned();
+        // A link's text is not looked up by the call that reads or makes it.
+        let named = line.split('"').skip(1).step_by(2).take(if call.starts_with("execve") { 1 } else { 2 });
+        found.extend(named.filter(|name| name.starts_with('/')).map(|name| (call.clone(), name.to_owned())));
+    }
+    found
+}
+
+#[test]
+fn a_start_looks_at_nobody_elses_home_and_at_nothing_beside_the_system_and_the_profiles_paths() {
+    need!(userns(), tools(&["unshare", "strace"]));
+    let place = Place::new();
+    // Nothing of these is shown, so that nothing has to be known of them: they may be on a server that does not answer.
+    let elsewhere =
+        ["/home/eve", "/data/homes/bob", "/mnt/nfs/carol", "/srv/dan", "/net/ivy", "/root/kim", "/home/x/deep"];
+    // These lie in what is shown, and have to be covered.
+    let inside = ["/opt/frank", "/usr/local/gina"];
+    let homes: Vec<_> = elsewhere.iter().chain(&inside).enumerate().collect();
+    let lines: Vec<_> =
+        homes.iter().map(|(at, home)| account(&format!("other{at}"), Some(4000 + *at as u32), home)).collect();
+    let mut all = vec![account("me", None, "/home/me")];
+    all.extend(lines);
+    let trace = place.dir.path().join("trace");
+    std::fs::write(&trace, "").unwrap();
+    let setup = accounts(&place, &all)
+        + &format!(
+            "mount -t tmpfs none opt; mkdir -p home/me home/eve/.ssh home/x data/homes/bob mnt/nfs/carol srv/dan net/ivy opt/frank \
+             work scratch; touch out; mount --bind {} out; ",
+            trace.display()
+        );
+    let host = Host::new(&place, &setup).env("HOME", "/home/me").work("/work");
+    for profile in PROFILES {
+        let script = format!(
+            "strace -qq -f -e trace=%file,open_tree,openat2,faccessat2,getdents64,move_mount -o /out $SBX -q -p {profile} -- /bin/true"
+        );
+        let out = host.script(&script);
+        assert_eq!(out.status, Some(0), "{profile}: {out:?}");
+        let touched = touched(&std::fs::read_to_string(&trace).unwrap());
+        assert!(touched.len() > 100, "{profile}: {touched:?}");
+        let own = [
+            "/", "/home", "/home/me", "/work", "/.sbx", "/boot", "/media", "/mnt", "/srv", "/run", "/sys", "/tmp",
+            "/dev", "/root",
+        ];
+        let below = [
+            "/home/me/",
+            "/work/",
+            "/etc/",
+            "/proc/",
+            "/sys/",
+            "/dev/",
+            "/usr/",
+            "/var/",
+            "/tmp/.",
+            "/run/",
+            "/bin/",
+            "/lib",
+            "/sbin",
+            "/opt",
+            "/nix",
+            "/usr",
+            "/var",
+            "/etc",
+            "/proc",
+            "/bin",
+            "/gnu",
+            "/snap",
+        ];
+        for (call, path) in &touched {
+            let known = own.contains(&path.as_str()) || below.iter().any(|dir| path.starts_with(dir));
+            assert!(known, "{profile}: {call} {path}");
+            let others = elsewhere.iter().any(|home| path.starts_with(home));
+            assert!(!others, "{profile}: {call} {path}");
+            // That it is there is all that matters of a home that is covered.
+            let covered = inside.iter().any(|home| path.starts_with(home));
+            assert!(!covered || call.starts_with("statx("), "{profile}: {call} {path}");
+        }
+    }
+    // A plan says what a start looks at.
+    let plan = host.run(&["plan", "-v", "--", "true"]).ok();
+    let said = plan.split("looked at").nth(1).unwrap_or_else(|| panic!("{plan}"));
+    assert!(
+        said.contains("/etc/passwd") && said.contains("/home (its names)") && said.contains("/opt/frank"),
+        "{said}"
+    );
+    assert!(!elsewhere.iter().any(|home| said.contains(home)), "{said}");
+}

@@ -2,12 +2,16 @@
 
 use super::{args, layers, output};
 use crate::error::{Error, Result};
+use crate::host::Facts;
 use crate::plan;
+use crate::spec::Sandbox;
+use std::collections::BTreeSet;
 
 pub(super) fn main(args: &args::Plan) -> Result<u8> {
     let caller = layers::Caller::read()?;
     let (sandbox, facts) = layers::sandbox(&args.sandbox, &args.program, &caller)?;
-    let plan = plan::plan(&sandbox, &facts.with_settings())?;
+    let facts = facts.with_settings();
+    let plan = plan::plan(&sandbox, &facts)?;
     let receipt = plan::receipt(&sandbox, &plan);
     let text = if args.json {
         let failed = |error| {
@@ -20,7 +24,7 @@ pub(super) fn main(args: &args::Plan) -> Result<u8> {
         }
         format!("{json:#}\n")
     } else if args.verbose {
-        plan::text(&plan) + &enforced(&receipt)
+        plan::text(&plan) + &enforced(&receipt) + &looked_at(&sandbox, &facts)
     } else {
         plan::summary(&sandbox, &plan, &receipt) + MORE
     };
@@ -30,6 +34,19 @@ pub(super) fn main(args: &args::Plan) -> Result<u8> {
 
 /// The last line of the summary.
 const MORE: &str = "\n`sbx plan --verbose` has every mount, variable and mechanism.\n";
+
+/// Which paths of the host a start looks at, besides those of the profile's lines: it waits for the server that one lies
+/// on.
+fn looked_at(sandbox: &Sandbox, facts: &Facts) -> String {
+    let rules: BTreeSet<_> = sandbox.filesystem.paths.iter().flat_map(|rule| rule.path.ancestors()).collect();
+    let mut out = String::from("\nlooked at, besides the profile's paths and the directories above them\n");
+    for (path, listed) in facts.paths.looked_at() {
+        if listed || !rules.contains(path) {
+            out.push_str(&format!("  {}{}\n", path.display(), if listed { " (its names)" } else { "" }));
+        }
+    }
+    crate::error::printable_lines(&out)
+}
 
 /// The receipt as text: a line for each setting, with the mechanisms that enforce it.
 fn enforced(receipt: &plan::Receipt) -> String {

@@ -62,6 +62,9 @@ pub struct Paths {
     links: BTreeMap<PathBuf, LinkWriters>,
     /// Entries of directories that contain a hidden path, by the directory's path.
     listings: BTreeMap<PathBuf, Vec<(String, Kind)>>,
+    /// Directories of homes whose names were looked for links.
+    #[serde(skip)]
+    homes: BTreeSet<PathBuf>,
     /// Entries of the root directory that the view starts from.
     #[serde(skip)]
     top: Vec<(String, Kind)>,
@@ -153,6 +156,17 @@ impl Paths {
     /// Entries of a directory, if they were recorded.
     pub fn listing(&self, path: &Path) -> Option<&[(String, Kind)]> {
         self.listings.get(path).map(Vec::as_slice)
+    }
+
+    /// The paths of the host that were looked at and are there, sorted, each with whether the names in it were read.
+    pub fn looked_at(&self) -> Vec<(&Path, bool)> {
+        let is_listed = |path: &Path| self.listings.contains_key(path) || self.homes.contains(path);
+        let all = self.kinds.keys().map(Path::new);
+        // What a listing gave was not looked at itself.
+        let named = |path: &Path| path.parent().is_some_and(|parent| self.listings.contains_key(parent));
+        let mut found: Vec<_> = all.filter(|path| is_listed(path) || !named(path)).collect();
+        found.sort_unstable();
+        found.into_iter().map(|path| (path, is_listed(path))).collect()
     }
 
     /// Resolves the links of a path below `root`: gives the real path (below `root`), and each link on the way with its
@@ -342,7 +356,9 @@ impl Paths {
                 self.look(root, &Path::new("/run").join(name));
             }
         }
-        for home in self.homes_elsewhere(root, whole, homes) {
+        let (elsewhere, listed) = self.homes_elsewhere(root, whole, homes);
+        self.homes.extend(listed);
+        for home in elsewhere {
             self.look(root, &home);
         }
         for path in homes.own.iter().copied().chain([Path::new("/var/tmp")]) {
@@ -360,8 +376,8 @@ impl Paths {
     /// Homes of other persons that the view would show if nothing were mounted over them. Those in /home and /root are
     /// not among them, nor are those outside of the system: looking them up might involve a file server or an
     /// automounter. If the caller's own home is in /home, which is looked at anyway, the names in there say which homes
-    /// are links, and where to.
-    fn homes_elsewhere(&self, root: &Path, whole: bool, homes: &Homes<'_>) -> Vec<PathBuf> {
+    /// are links, and where to. Gives the directories whose names were read, too.
+    fn homes_elsewhere(&self, root: &Path, whole: bool, homes: &Homes<'_>) -> (Vec<PathBuf>, Vec<PathBuf>) {
         // Where /home is a link, all of the directory that it leads to is covered.
         let hidden = ["/home", "/root"].map(Path::new);
         let real = hidden.map(|dir| self.resolve(root, dir).map_or_else(|| dir.to_owned(), |(real, _)| real));
@@ -397,7 +413,7 @@ impl Paths {
                 elsewhere.push(home.to_owned());
             }
         }
-        elsewhere
+        (elsewhere, links.into_keys().map(|dir| below(root, &dir)).collect())
     }
 
     /// Records every component of a path, links resolved. Gives the host's path of the last component, and its
