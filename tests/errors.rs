@@ -80,6 +80,10 @@ fn wrong_profiles() {
         ("a base that is none", "schema = 1\nextends = [\"base/dekstop\"]\n"),
         ("a base that leads out of the directory", "schema = 1\nextends = [\"../../etc/passwd\"]\n"),
         (
+            "patterns as paths",
+            "schema = 1\n[filesystem.paths]\n\"~/*.toml\" = \"ro,optional\"\n\"/x\" = \"ro,from=/opt/?\"\n\"/a[*]\" = \"ro\"\n",
+        ),
+        (
             "four errors at once",
             "schema = 1\ncolour = 1\n[process]\ntty = \"maybe\"\n[network]\nmode = 4\n[filesystem.paths]\n\"x\" = \"r\"\n",
         ),

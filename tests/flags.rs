@@ -29,6 +29,10 @@ fn a_name_that_an_archive_holds_shows_that_file_and_nothing_else() {
         "x,from=~,noexec",
         "[x]",
         "*",
+        "?",
+        "[*]",
+        "[[?]]",
+        "a[*]?*",
     ];
     for name in names {
         place.write(&format!("work/{name}"), "kept");

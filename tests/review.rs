@@ -372,6 +372,27 @@ fn a_reason_above_the_line_accepts_it_and_strict_goes_by_that() {
 }
 
 #[test]
+fn paths_that_are_not_on_this_host_are_told() {
+    let place = Place::new();
+    place.write("home/there", "");
+    let text = "schema = 1\nextends = [\"base/host\"]\n[filesystem.paths]\n\"~/there\" = \"ro\"\n\"~/.shh\" = \"masked,optional\"\n\
+                \"/no/such\" = \"ro\"\n\"~/new\" = \"rw,create\"\n\"/x\" = \"ro,from=/no/source,optional\"\n\"~/a[*]\" = \"ro,optional\"\n\
+                \"${CWD}/gone\" = \"ro,optional\"\n\"/no/tmpfs\" = \"tmpfs\"\n";
+    place.write("work/p.toml", text);
+    let out = place.run(&["profile", "check", "p.toml"]).ok();
+    let lines: Vec<_> = out.lines().filter(|line| line.starts_with("absent")).collect();
+    let expected = [
+        "absent        not on this host, and a start fails: /no/such   # ./p.toml:6",
+        "absent        not on this host, and left out: ~/.shh, ~/a*, /no/source   # ./p.toml:5, 9, 8",
+    ];
+    assert_eq!(lines, expected, "{out}");
+    let json: serde_json::Value =
+        serde_json::from_str(&place.run(&["profile", "check", "--json", "p.toml"]).ok()).unwrap();
+    assert_eq!(json[0]["absent"][0]["left_out"], false, "{json}");
+    assert_eq!(json[0]["absent"].as_array().unwrap().len(), 4, "{json}");
+}
+
+#[test]
 fn json_has_findings_and_errors() {
     let place = Place::new();
     place.write("work/a.toml", "schema = 1\n[dbus.session]\npolicy = \"host\"\n");

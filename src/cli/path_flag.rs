@@ -2,7 +2,7 @@
 //! somebody else may have chosen them: `for file in *; do sbx --ro "$file" ...`.
 
 use crate::error::{Error, Result};
-use crate::profile::schema;
+use crate::profile::{quoted, schema};
 use std::path::{Component, Path, PathBuf};
 
 /// A path of a flag, in the words of the profile language.
@@ -81,8 +81,8 @@ fn literal(text: &str, cwd: &Path) -> Result<String> {
             })?;
         }
     }
-    // `${` in the name of a file is not a variable.
-    let escaped = |path: &Path| path.to_str().map(|path| path.replace("${", "$${"));
+    // `${` in the name of a file is not a variable, and `*` is no pattern.
+    let escaped = |path: &Path| path.to_str().map(|path| quoted(&path.replace("${", "$${")));
     let below = clean.strip_prefix(cwd).ok().and_then(escaped);
     match (escaped(&clean), below) {
         (Some(whole), _) => Ok(whole),

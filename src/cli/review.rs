@@ -5,7 +5,7 @@ use super::output;
 use crate::error::{Result, printable};
 use crate::profile::{Diagnostic, Loader, Merged, Vars, resolve};
 use crate::review::{Review, Severity, review};
-use crate::spec::Origin;
+use crate::spec::{Mode, Origin, Root, Sandbox};
 use serde_json::json;
 use std::fmt::Write;
 use std::path::Path;
@@ -21,10 +21,11 @@ pub(super) fn main(caller: &Caller, files: &[impl AsRef<Path>], strict: bool, js
         let shown = file.as_ref().display().to_string();
         let mut loader = caller.loader();
         match checked(caller, &mut loader, &shown) {
-            Ok(found) => {
+            Ok((found, absent)) => {
                 good &= !(strict && found.is_undone());
-                text(&mut report, &shown, &found, colour);
-                rows.push(json!({ "profile": shown, "level": found.level(), "review": found }));
+                text(&mut report, &shown, &found, &absent, colour);
+                let absent: Vec<_> = absent.iter().map(Absent::as_json).collect();
+                rows.push(json!({ "profile": shown, "level": found.level(), "review": found, "absent": absent }));
             }
             Err(errors) => {
                 good = false;
@@ -41,7 +42,52 @@ pub(super) fn main(caller: &Caller, files: &[impl AsRef<Path>], strict: bool, js
     Ok(if good { 0 } else { 1 })
 }
 
-fn checked(caller: &Caller, loader: &mut Loader, shown: &str) -> std::result::Result<Review, Vec<Diagnostic>> {
+/// A path of a profile that is not on this host.
+struct Absent {
+    /// The path, with `~` for the home.
+    path: String,
+    origin: Origin,
+    /// Whether a start goes on without it.
+    left_out: bool,
+}
+
+impl Absent {
+    fn as_json(&self) -> serde_json::Value {
+        json!({ "path": self.path, "place": self.origin.0, "left_out": self.left_out })
+    }
+}
+
+/// The paths of a profile that are not on this host, without those below the current directory. What built-in profiles show
+/// and close where a host has it is not told.
+fn absent(sandbox: &Sandbox, vars: &Vars) -> Vec<Absent> {
+    if !matches!(sandbox.filesystem.root, Root::Host | Root::Empty) {
+        return Vec::new();
+    }
+    let home = vars.names.get("HOME").map(Path::new);
+    let rules = sandbox.filesystem.paths.iter().filter(|rule| {
+        let of_built_in = rule.origin.0.starts_with("built-in:") && (rule.options.optional || !rule.mode.shows_host());
+        !of_built_in && !rule.options.create && rule.mode != Mode::Tmpfs && !rule.path.starts_with(&vars.cwd)
+    });
+    let mut found = Vec::new();
+    for rule in rules {
+        let source = rule.options.from.as_ref().unwrap_or(&rule.path);
+        let Err(error) = source.symlink_metadata() else { continue };
+        if !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) {
+            continue;
+        }
+        let path = match home.and_then(|home| source.strip_prefix(home).ok()) {
+            Some(rest) => Path::new("~").join(rest).display().to_string(),
+            None => source.display().to_string(),
+        };
+        let left_out = rule.options.optional || rule.mode == Mode::Hidden;
+        found.push(Absent { path, origin: rule.origin.clone(), left_out });
+    }
+    found
+}
+
+type Checked = (Review, Vec<Absent>);
+
+fn checked(caller: &Caller, loader: &mut Loader, shown: &str) -> std::result::Result<Checked, Vec<Diagnostic>> {
     // A file with that name goes before a profile.
     let name = if shown.contains('/') || (!Path::new(shown).exists() && loader.names().iter().any(|name| name == shown))
     {
@@ -62,7 +108,8 @@ fn checked(caller: &Caller, loader: &mut Loader, shown: &str) -> std::result::Re
     vars.cwd = elsewhere;
     (vars.find_project, vars.project) = Default::default();
     let sandbox = resolve::sandbox(&merged, &loader.sources, &vars).unwrap_or(here);
-    Ok(review(&sandbox, &vars, &loader.sources.accepted()))
+    let absent = absent(&sandbox, &vars);
+    Ok((review(&sandbox, &vars, &loader.sources.accepted()), absent))
 }
 
 fn as_json(error: &Diagnostic, loader: &Loader) -> serde_json::Value {
@@ -83,7 +130,7 @@ fn places(origins: &[Origin]) -> String {
     out
 }
 
-fn text(out: &mut String, name: &str, found: &Review, colour: bool) {
+fn text(out: &mut String, name: &str, found: &Review, absent: &[Absent], colour: bool) {
     let paint = |severity: Severity, text: String| match severity {
         Severity::Undoes if colour => format!("\x1b[1;31m{text}\x1b[0m"),
         Severity::Weakens if colour => format!("\x1b[33m{text}\x1b[0m"),
@@ -100,6 +147,18 @@ fn text(out: &mut String, name: &str, found: &Review, colour: bool) {
             None => format!("help: {}", finding.help),
         };
         let _ = writeln!(out, "              {}", printable(&help));
+    }
+    for left_out in [false, true] {
+        let (mut paths, mut origins) = (Vec::new(), Vec::new());
+        for Absent { path, origin, .. } in absent.iter().filter(|absent| absent.left_out == left_out) {
+            paths.push(path.as_str());
+            origins.push(origin.clone());
+        }
+        if !paths.is_empty() {
+            let then = if left_out { "and left out" } else { "and a start fails" };
+            let line = format!("not on this host, {then}: {}{}", paths.join(", "), places(&origins));
+            let _ = writeln!(out, "absent        {}", printable(&line));
+        }
     }
     let worst = found.findings.first().map_or(Severity::Note, |finding| finding.severity);
     let level = paint(worst, found.level().to_owned());

@@ -116,10 +116,18 @@ impl Vars {
     /// Expands a path to an absolute one without `.` and repeated slashes. `..` is refused: what it names depends on
     /// links. The error is a sentence without a position.
     pub fn path(&self, text: &str) -> Result<PathBuf, String> {
+        if text.contains(['*', '?']) {
+            return self.name(&literal(text)?);
+        }
+        self.name(text)
+    }
+
+    /// Expands a path in which `*` and `?` stand for themselves.
+    fn name(&self, text: &str) -> Result<PathBuf, String> {
         if self.cwd.to_str().is_none() {
             for (name, dir) in [("${CWD}", &self.cwd), ("${PROJECT}", &self.project().dir)] {
                 if let Some(rest) = text.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with('/')) {
-                    let below = if rest.is_empty() { PathBuf::from("/") } else { self.path(rest)? };
+                    let below = if rest.is_empty() { PathBuf::from("/") } else { self.name(rest)? };
                     return Ok(dir.join(below.strip_prefix("/").unwrap_or(&below)));
                 }
             }
@@ -163,6 +171,23 @@ fn is_plain(path: &str) -> bool {
         before = [before[1], byte];
     }
     path == "/" || !matches!(before, [_, b'/'] | [b'/', b'.'])
+}
+
+/// The text of a path with `*` for `[*]` and `?` for `[?]`. Paths are no patterns: which files one means would depend on
+/// what an earlier program has left, and a mask would not close what is made later.
+fn literal(text: &str) -> Result<String, String> {
+    let bare = text.replace("[*]", "").replace("[?]", "");
+    match bare.chars().find(|c| matches!(c, '*' | '?')) {
+        Some(c) => {
+            Err(format!("`{c}` is no pattern here: a path names one file, or a directory with all that is in it"))
+        }
+        None => Ok(text.replace("[*]", "*").replace("[?]", "?")),
+    }
+}
+
+/// The text by which a profile names a path that holds `*` or `?`.
+pub fn quoted(path: &str) -> String {
+    path.replace('*', "[*]").replace('?', "[?]")
 }
 
 fn there_are<'a>(word: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {

@@ -76,7 +76,12 @@ impl<'a> Builder<'a> {
         match self.vars.path(own.as_deref().unwrap_or(&text.text)) {
             Ok(path) => Some(path),
             Err(why) => {
-                let help = "paths start with `/`, `~/`, `${CWD}/`, `${PROJECT}/` or a place such as `xdg-download`";
+                let help = match why.contains("is no pattern here") {
+                    true => {
+                        "name the files or the directory; a file whose name holds `*` or `?` is written with `[*]` or `[?]`"
+                    }
+                    false => "paths start with `/`, `~/`, `${CWD}/`, `${PROJECT}/` or a place such as `xdg-download`",
+                };
                 self.wrong(text, why, help);
                 None
             }
