@@ -540,3 +540,96 @@ fn a_start_looks_at_nobody_elses_home_and_at_nothing_beside_the_system_and_the_p
     );
     assert!(!elsewhere.iter().any(|home| said.contains(home)), "{said}");
 }
+
+/// Answers FUSE's first request for as long as sbx is tried, then leaves: what is mounted there gives ENOTCONN.
+const DEAD: &str = "import ctypes, os, sys\n\
+    fd = os.open('/dev/fuse', os.O_RDWR)\n\
+    libc = ctypes.CDLL(None, use_errno=True)\n\
+    options = ('fd=%d,rootmode=40000,user_id=%d,group_id=%d' % (fd, os.getuid(), os.getgid())).encode()\n\
+    done = libc.mount(b'dead', sys.argv[1].encode(), b'fuse', 6, options)\n\
+    sys.exit(ctypes.get_errno() if done else 0)\n";
+
+#[test]
+fn a_dead_file_server_is_not_taken_for_nothing() {
+    need!(userns(), tools(&["unshare", "python3"]), Need::new("fuse", fuse(), "/dev/fuse cannot be opened"));
+    let place = Place::new();
+    let script = place.write("dead.py", DEAD);
+    let setup = format!(
+        "mkdir -p data dead; mount --bind {} data; python3 data/dead.py dead; ",
+        script.parent().unwrap().display()
+    );
+    let host = Host::new(&place, &setup).env("HOME", "/home/me").work("/etc");
+    for flags in [&["--ro", "/dead/file"][..], &["--rw", "/dead/file"], &["--ro", "/x", "--from", "/dead/x"]] {
+        let out = host.run(&[flags, &["--", "true"]].concat());
+        assert!(out.status == Some(125) && out.err.contains("(ENOTCONN)"), "{flags:?}: {out:?}");
+        assert!(out.err.contains("FUSE") && !out.err.contains("create it"), "{flags:?}: {out:?}");
+    }
+    let out = host.run(&["--ro", "/dead/file,optional", "--", "true"]);
+    assert!(
+        out.status == Some(0) && out.err.contains("/dead/file is left out: ") && out.err.contains("(ENOTCONN)"),
+        "{out:?}"
+    );
+    // Nobody looks at it otherwise.
+    assert_eq!(host.run(&["--", "true"]).ok(), "");
+}
+
+fn fuse() -> bool {
+    std::fs::File::options().read(true).write(true).open("/dev/fuse").is_ok()
+}
+
+#[test]
+fn a_layer_that_cannot_be_looked_up_is_an_error() {
+    need!(userns(), tools(&["unshare"]), not_root());
+    let place = Place::new();
+    let host = |setup: &str| Host::new(&place, setup).env("HOME", "/home/me").work("/opt");
+    let etc = "mkdir new; cp etc/passwd etc/group new; mount --bind new etc; mkdir -p etc/sbx/profiles home/me/.config/sbx/profiles; ";
+    let text = "echo 'schema = 1' > etc/sbx/profiles/default.toml; ";
+    let cases = [
+        ("chmod 0 /etc/sbx", "(EACCES)"),
+        ("chmod 0 /etc/sbx/profiles", "(EACCES)"),
+        ("chmod 0 /etc/sbx/profiles/default.toml", "(EACCES)"),
+        ("chmod 0 /home/me/.config", "(EACCES)"),
+        ("rm /etc/sbx/profiles/default.toml; ln -s nowhere /etc/sbx/profiles/default.toml", "(ENOENT)"),
+        ("rm /etc/sbx/profiles/default.toml; ln -s default.toml /etc/sbx/profiles/default.toml", "(ELOOP)"),
+        // Its names cannot be read, and one may be the profile of the program.
+        ("chmod 0311 /etc/sbx/profiles", "cannot tell which profile the program has"),
+    ];
+    for (script, cause) in cases {
+        let out = host(&format!("{etc}{text}")).script(&format!("{script}; $SBX -- /bin/true"));
+        assert!(out.status == Some(125) && out.err.contains(cause), "{script}: {out:?}");
+    }
+    // Nothing is there.
+    for script in ["rm -r /etc/sbx", "rm -r /etc/sbx; echo > /etc/sbx", "ln -s user@host.1 /etc/sbx/profiles/.#x.toml"]
+    {
+        let out = host(&format!("{etc}{text}")).script(&format!("{script}; $SBX -q -- /bin/true"));
+        assert_eq!(out.status, Some(0), "{script}: {out:?}");
+    }
+    let out = host(&format!("{etc}{text}")).script("chmod 0311 /etc/sbx/profiles; $SBX profile list");
+    assert!(out.err.contains("the profiles in /etc/sbx/profiles are not among these"), "{out:?}");
+    let out = host("mkdir new; cp etc/passwd etc/group new; mount --bind new etc; ")
+        .script("chmod 0 /etc/passwd; $SBX -- /bin/true");
+    assert!(out.status == Some(125) && out.err.contains("cannot read /etc/passwd"), "{out:?}");
+}
+
+#[test]
+fn a_directory_that_is_made_anew_has_all_of_its_entries_or_is_an_error() {
+    need!(userns(), tools(&["unshare"]));
+    let place = Place::new();
+    let setup = "mkdir tree; printf x > tree/gone; printf y > \"tree/$(printf '\\351t\\351')\"; printf z > tree/kept; ln -s kept tree/link; ";
+    let host = Host::new(&place, setup).work("/tree");
+    let out = host.sh(&["--hide", "./gone"], "cat *; ls | wc -l");
+    assert!(out.out == "zzy3\n" || out.out == "yzz3\n", "{out:?}");
+    if available!(not_root()) {
+        let out = host.script("chmod 0311 /tree; $SBX --hide ./gone -- /bin/sh -c 'cat kept'");
+        assert!(out.status == Some(125) && out.err.contains("the names in /tree cannot be read"), "{out:?}");
+        let out = host.script("chmod 0311 /tree; $SBX --hide ./gone,prefer -- /bin/sh -c 'cat kept'");
+        assert!(out.out == "z" && out.err.contains("is not `hidden`"), "{out:?}");
+    }
+    // The root of another tree, too.
+    let setup = format!(
+        "{setup} mkdir -p tree/usr tree/bin tree/lib tree/lib64; for d in usr lib lib64 bin; do mount --rbind /$d tree/$d; done; "
+    );
+    let host = Host::new(&place, &setup).work("/");
+    let out = host.sh(&["-q", "--set", "filesystem.root=\"dir:/tree\""], "cat /?t?");
+    assert_eq!(out.out, "y", "{out:?}");
+}

@@ -120,7 +120,7 @@ fn plans_on_other_hosts_differ_where_they_should() {
                 ("/sys", Kind::Dir),
                 ("/boot", Kind::Dir),
             ]);
-            facts.top.retain(|(name, _)| !["lib64", "boot"].contains(&name.as_str()));
+            facts.top.retain(|(name, _)| name != "lib64" && name != "boot");
             facts.top.push(("src".into(), Kind::Dir));
             facts.desktop = DesktopFacts { runtime_dir: "/run/user/0".into(), ..DesktopFacts::default() };
             facts.helpers.found.clear();

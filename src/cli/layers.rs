@@ -51,9 +51,20 @@ impl Caller {
                 }
             }
         }
-        let accounts = host::accounts();
+        let accounts = host::accounts()?;
         let vars = host::vars(&env, &env_bytes, &cwd, &accounts);
         Ok(Caller { env, env_bytes, cwd, vars, accounts })
+    }
+
+    /// Whether a file of the current directory is there, or cannot be looked up, so that reading it says why. Where nothing
+    /// of the directory can be looked up, it is not shown either.
+    fn may_be_there(&self, file: &Path) -> bool {
+        match file.symlink_metadata().map_err(|error| error.raw_os_error()) {
+            Ok(_) => true,
+            Err(Some(libc::ENOENT | libc::ENOTDIR)) => false,
+            Err(Some(libc::EACCES)) => !self.vars.cwd_is_closed,
+            Err(_) => true,
+        }
     }
 
     /// The value of an environment variable.
@@ -89,7 +100,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     }
     for file in dirs.into_iter().map(|dir| dir.join(".sbx.toml")) {
         if !args.no_project
-            && file.symlink_metadata().is_ok()
+            && caller.may_be_there(&file)
             && let Some(layer) = loader.project(&file)
         {
             let loosened = project::loosened(&merged, &layer, &host::rlimits());

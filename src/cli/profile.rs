@@ -3,7 +3,7 @@
 use super::args::{self, ProfileVerb};
 use super::layers::Caller;
 use super::{output, review};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::profile::{Merged, Text, Value, json_schema};
 use std::fmt::Write;
 
@@ -21,6 +21,10 @@ pub(super) fn main(args: &args::Profile) -> Result<u8> {
 
 fn list(caller: &Caller, json: bool) -> String {
     let mut rows = Vec::new();
+    for (directory, errno) in caller.loader().unlisted() {
+        let message = format!("the profiles in {} are not among these: {errno}", directory.display());
+        output::complain(&Error::new(message).hint("let this user read the directory"));
+    }
     for name in caller.loader().names() {
         let mut loader = caller.loader();
         let layers = loader.profile(&name);

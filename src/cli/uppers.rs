@@ -15,17 +15,24 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// The store of this user.
-fn store() -> Store {
-    let data = std::env::var("XDG_DATA_HOME").ok();
+fn store() -> Result<Store> {
+    let variable = |name: &str| match std::env::var(name) {
+        Err(std::env::VarError::NotUnicode(value)) => {
+            Err(Error::new(format!("{name} is not UTF-8: {}", value.display()))
+                .hint(format!("a run takes no such {name} either: set it to another directory")))
+        }
+        other => Ok(other.ok()),
+    };
+    let data = variable("XDG_DATA_HOME")?;
     let env: std::collections::BTreeMap<String, String> =
-        std::env::var("HOME").map(|home| ("HOME".to_owned(), home)).into_iter().collect();
-    let home = crate::host::home(&env, &crate::host::accounts(), sys::ids().0);
-    Store::new(Store::place(data.as_deref(), &home))
+        variable("HOME")?.map(|home| ("HOME".to_owned(), home)).into_iter().collect();
+    let home = crate::host::home(&env, &crate::host::accounts()?, sys::ids().0);
+    Ok(Store::new(Store::place(data.as_deref(), &home)))
 }
 
 /// Locks the upper layers of this name.
 fn locked(name: &str) -> Result<Upper> {
-    let store = store();
+    let store = store()?;
     store.lock(&store.named(name)?, None)
 }
 
@@ -174,7 +181,7 @@ pub(super) fn discard(args: &args::Discard) -> Result<u8> {
         launch::discard(locked(name)?)?;
     }
     // What an earlier one has left, if it was interrupted.
-    store().stale().into_iter().try_for_each(launch::discard)?;
+    store()?.stale().into_iter().try_for_each(launch::discard)?;
     Ok(0)
 }
 
@@ -194,9 +201,9 @@ pub(super) fn export(args: &args::Export) -> Result<u8> {
 }
 
 pub(super) fn list(args: &args::Uppers) -> Result<u8> {
-    let store = store();
+    let store = store()?;
     let mut rows = Vec::new();
-    for name in store.names() {
+    for name in store.names()? {
         let Some(state) = store.peek(&name) else {
             rows.push(json!({"name": name, "state": "cannot be read"}));
             continue;

@@ -1,5 +1,6 @@
 //! Reads /etc/passwd, /etc/group, /etc/subuid and /etc/subgid as files, since a static program has no NSS.
 
+use crate::sys::Result;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -35,10 +36,13 @@ pub struct Range {
     pub count: u32,
 }
 
-/// The accounts in a passwd(5) file. Invalid lines are skipped, as NSS does.
-pub fn accounts(file: &Path) -> Vec<Account> {
-    let text = std::fs::read(file).unwrap_or_default();
-    parse_accounts(&String::from_utf8_lossy(&text))
+/// The accounts in a passwd(5) file; none if there is no such file. Invalid lines are skipped, as NSS does.
+pub fn accounts(file: &Path) -> Result<Vec<Account>> {
+    match std::fs::read(file) {
+        Ok(text) => Ok(parse_accounts(&String::from_utf8_lossy(&text))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn parse_accounts(text: &str) -> Vec<Account> {

@@ -25,7 +25,7 @@ pub use elevation::Elevation;
 pub use helpers::{Helpers, is_executable};
 pub use links::LinkWriters;
 pub(crate) use paths::ByPath;
-pub use paths::{DEVICES, Kind, MACHINE_IDS, NamedFile, Paths, RUN_LINKS, below};
+pub use paths::{DEVICES, Entry, Kind, MACHINE_IDS, NamedFile, Paths, RUN_LINKS, below};
 pub use rlimits::{CoreHandler, rlimits};
 pub use sound::SoundFacts;
 pub use union::{StoreFilesystem, UnionFacts};
@@ -83,7 +83,8 @@ pub struct Facts {
     #[serde(skip)]
     pub machine_id: Option<[u8; 16]>,
     /// Entries of the host's `/` (or of PATH for the root `dir:PATH`), by name.
-    pub top: Vec<(String, Kind)>,
+    #[serde(skip)]
+    pub top: Vec<Entry>,
     /// Top-level directories and links of the host that hold programs and libraries, if a helper in a sandbox of its own
     /// needs them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -186,8 +187,15 @@ impl Facts {
 }
 
 /// The accounts in this host's /etc/passwd.
-pub fn accounts() -> Vec<Account> {
-    accounts::accounts(Path::new("/etc/passwd"))
+///
+/// # Errors
+///
+/// The file is there and cannot be read: whose homes are to be closed is not known.
+pub fn accounts() -> crate::error::Result<Vec<Account>> {
+    accounts::accounts(Path::new("/etc/passwd")).map_err(|errno| {
+        crate::error::Error::new(format!("cannot read /etc/passwd: {errno}"))
+            .hint("sbx needs it to tell which homes to close: everybody has to be able to read it")
+    })
 }
 
 /// Gathers the few facts that a sandbox with a bare root (sbx-bwrap) needs.

@@ -5,7 +5,7 @@ use super::links::{Caller, LinkWriters};
 use super::walk::Walk;
 use super::{DesktopFacts, procfs};
 use crate::spec::{Mode, Namespace, PathRule, Root, SYSTEM, Sandbox, lies_in_system};
-use crate::sys;
+use crate::sys::{self, Errno};
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{CString, OsStr, OsString};
@@ -43,6 +43,9 @@ pub enum Kind {
     Link(PathBuf),
 }
 
+/// A name in a directory, with the kind of what it names.
+pub type Entry = (OsString, Kind);
+
 /// Values by path, without an order. Paths may be file names that somebody else has chosen, so the hash function has
 /// another seed in each process.
 pub(crate) type ByPath<T> = HashMap<OsString, T, foldhash::fast::RandomState>;
@@ -52,22 +55,27 @@ pub(crate) type ByPath<T> = HashMap<OsString, T, foldhash::fast::RandomState>;
 pub struct Paths {
     #[serde(serialize_with = "lossy")]
     kinds: ByPath<Kind>,
-    /// Paths that the user may not look up (EACCES).
+    /// Paths that could not be looked up for another reason than that there is nothing: the user may not (EACCES), or a
+    /// file server is dead (ENOTCONN).
     #[serde(skip)]
-    denied: BTreeSet<OsString>,
+    failed: BTreeMap<OsString, Errno>,
+    /// Directories whose names could not be read.
+    #[serde(skip)]
+    unlisted: BTreeMap<PathBuf, Errno>,
     /// Paths that need no mask, and why.
     closed: BTreeMap<OsString, &'static str>,
     /// Who may have put the links on the way to files that are shown, by the link's path.
     #[serde(skip)]
     links: BTreeMap<PathBuf, LinkWriters>,
     /// Entries of directories that contain a hidden path, by the directory's path.
-    listings: BTreeMap<PathBuf, Vec<(String, Kind)>>,
+    #[serde(skip)]
+    listings: BTreeMap<PathBuf, Vec<Entry>>,
     /// Directories of homes whose names were looked for links.
     #[serde(skip)]
     homes: BTreeSet<PathBuf>,
     /// Entries of the root directory that the view starts from.
     #[serde(skip)]
-    top: Vec<(String, Kind)>,
+    top: Vec<Entry>,
     /// Arguments of the program that name files.
     #[serde(skip)]
     arguments: Vec<NamedFile>,
@@ -133,9 +141,14 @@ impl Paths {
         self.kinds.get(path.as_os_str())
     }
 
-    /// Whether the user may not look up a path.
-    pub fn denied(&self, path: &Path) -> bool {
-        path.ancestors().any(|above| self.denied.contains(above.as_os_str()))
+    /// Why a path could not be looked up; `None` if it could, or is not there.
+    pub fn failed(&self, path: &Path) -> Option<Errno> {
+        path.ancestors().find_map(|above| self.failed.get(above.as_os_str())).copied()
+    }
+
+    /// Why the names in a directory are not known although they were wanted.
+    pub fn unlisted(&self, path: &Path) -> Option<Errno> {
+        self.unlisted.get(path).copied()
     }
 
     /// For tests: marks a path as one that needs no mask.
@@ -154,7 +167,7 @@ impl Paths {
     }
 
     /// Entries of a directory, if they were recorded.
-    pub fn listing(&self, path: &Path) -> Option<&[(String, Kind)]> {
+    pub fn listing(&self, path: &Path) -> Option<&[Entry]> {
         self.listings.get(path).map(Vec::as_slice)
     }
 
@@ -225,7 +238,14 @@ impl Paths {
     /// Adds what the further directories of the root have at their top.
     fn list_lower(&mut self) {
         let (first, rest) = self.lower.clone();
-        for (name, kind) in rest.iter().flat_map(|dir| entries(dir)) {
+        let mut found = Vec::new();
+        for dir in &rest {
+            match entries(dir) {
+                Ok(entries) => found.extend(entries),
+                Err(errno) => drop(self.unlisted.insert(dir.clone(), errno)),
+            }
+        }
+        for (name, kind) in found {
             if !self.top.iter().any(|(known, _)| *known == name) {
                 self.kinds.insert(first.join(&name).into(), kind.clone());
                 self.top.push((name, kind));
@@ -239,7 +259,7 @@ impl Paths {
     }
 
     /// Takes the entries of the root directory that the view starts from.
-    pub(super) fn take_top(&mut self) -> Vec<(String, Kind)> {
+    pub(super) fn take_top(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.top)
     }
 
@@ -259,7 +279,8 @@ impl Paths {
             self.look(&none, &root);
         }
         if !matches!(sandbox.filesystem.root, Root::Empty | Root::Bare) {
-            self.top = self.list_directory(&root).clone();
+            self.list_directory(&root);
+            self.top = self.listing(&root).unwrap_or_default().to_vec();
             self.list_lower();
         }
         for (index, rule) in sandbox.filesystem.paths.iter().enumerate() {
@@ -344,14 +365,14 @@ impl Paths {
     /// than the system alone.
     fn gather_root(&mut self, root: &Path, whole: bool, homes: &Homes<'_>) {
         // A link at the top may lead a part of the system to elsewhere, or private directories into the system.
-        let leads_off = |(name, kind): &&(String, Kind)| {
+        let leads_off = |(name, kind): &&Entry| {
             let Kind::Link(text) = kind else { return false };
             let inside = lies_in_system(&Path::new("/").join(text));
-            whole || inside != SYSTEM.contains(&name.as_str())
+            whole || inside != SYSTEM.iter().any(|known| name == known)
         };
         let links: Vec<_> = self.top.iter().filter(leads_off).map(|(name, _)| Path::new("/").join(name)).collect();
         links.iter().for_each(|link| drop(self.look(root, link)));
-        if self.top.iter().any(|(name, _)| STORES.contains(&name.as_str())) {
+        if self.top.iter().any(|(name, _)| STORES.iter().any(|known| name == known)) {
             for name in RUN_LINKS {
                 self.look(root, &Path::new("/run").join(name));
             }
@@ -390,7 +411,7 @@ impl Paths {
                 .map(Path::to_owned)
         };
         let shown = |path: &Path| whole || lies_in_system(path);
-        let mut links: HashMap<PathBuf, Vec<(String, Kind)>> = HashMap::new();
+        let mut links: HashMap<PathBuf, Option<Vec<Entry>>> = HashMap::new();
         let mut elsewhere = Vec::new();
         for home in homes.others.iter().copied() {
             let Some(dir) = in_hidden(home) else {
@@ -402,14 +423,19 @@ impl Paths {
                 continue;
             };
             let names = links.entry(dir.clone()).or_insert_with(|| {
-                let mut names = entries(&below(root, &dir));
+                let mut names = entries(&below(root, &dir)).ok()?;
                 names.retain(|(_, kind)| matches!(kind, Kind::Link(_)));
-                names
+                Some(names)
             });
-            let link = names.iter().find(|(link, _)| name.as_os_str() == link.as_str());
-            if let Some((_, Kind::Link(text))) = link
-                && shown(&dir.join(text))
-            {
+            let is_shown = match names {
+                Some(names) => match names.iter().find(|(link, _)| name.as_os_str() == link) {
+                    Some((_, Kind::Link(text))) => shown(&dir.join(text)),
+                    _ => false,
+                },
+                // The names there cannot be read: only a look at the home itself tells.
+                None => true,
+            };
+            if is_shown {
                 elsewhere.push(home.to_owned());
             }
         }
@@ -431,8 +457,8 @@ impl Paths {
                         last = Some(permissions);
                     }
                     Err(error) => {
-                        if error.raw_os_error() == Some(libc::EACCES) {
-                            self.denied.insert(host.to_owned());
+                        if !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) {
+                            self.failed.insert(host.to_owned(), Errno::from(error));
                         }
                         return None;
                     }
@@ -485,16 +511,21 @@ impl Paths {
         self.list_directory(&below(root, parent));
     }
 
-    /// Records the entries of a directory of the host, and gives them.
-    fn list_directory(&mut self, host: &Path) -> &Vec<(String, Kind)> {
-        if !self.listings.contains_key(host) {
-            let entries = entries(host);
-            for (name, kind) in &entries {
-                self.kinds.entry(host.join(name).into()).or_insert_with(|| kind.clone());
-            }
-            self.listings.insert(host.to_owned(), entries);
+    /// Records the entries of a directory of the host, or why they cannot be read.
+    fn list_directory(&mut self, host: &Path) {
+        if self.listings.contains_key(host) {
+            return;
         }
-        &self.listings[host]
+        match entries(host) {
+            Ok(entries) => {
+                for (name, kind) in &entries {
+                    self.kinds.entry(host.join(name).into()).or_insert_with(|| kind.clone());
+                }
+                self.listings.insert(host.to_owned(), entries);
+            }
+            Err(Errno(libc::ENOENT | libc::ENOTDIR)) => {}
+            Err(errno) => drop(self.unlisted.insert(host.to_owned(), errno)),
+        }
     }
 }
 
@@ -553,8 +584,11 @@ pub(super) fn system() -> Vec<(String, Kind)> {
 
 /// The entries of a directory, sorted by name. Their kinds come with the names (getdents64(2)), so only links have to
 /// be read.
-fn entries(path: &Path) -> Vec<(String, Kind)> {
-    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+///
+/// # Errors
+///
+/// Not all entries are known: a directory that is made anew would lack some.
+fn entries(path: &Path) -> sys::Result<Vec<Entry>> {
     let kind = |entry: &std::fs::DirEntry| -> std::io::Result<Kind> {
         let found = entry.file_type()?;
         Ok(if found.is_symlink() {
@@ -565,10 +599,18 @@ fn entries(path: &Path) -> Vec<(String, Kind)> {
             Kind::File
         })
     };
-    let mut list: Vec<_> =
-        entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, kind(&entry).ok()?))).collect();
+    let mut list = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        match kind(&entry) {
+            Ok(kind) => list.push((entry.file_name(), kind)),
+            // It was removed meanwhile.
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     list.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    list
+    Ok(list)
 }
 
 #[cfg(test)]

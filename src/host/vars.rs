@@ -3,6 +3,7 @@
 use super::accounts::Account;
 use crate::profile::Vars;
 use crate::spec::is_needed;
+use crate::sys::Errno;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
@@ -104,8 +105,12 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
     }
     set("XDG_RUNTIME_DIR", base("XDG_RUNTIME_DIR", format!("/run/user/{uid}")));
     let config = names.get("XDG_CONFIG_HOME").cloned().unwrap_or_default();
-    let written = crate::sys::read_start(&Path::new(&config).join("user-dirs.dirs"), LARGEST).unwrap_or_default();
-    let written = String::from_utf8(written).unwrap_or_default();
+    let file = Path::new(&config).join("user-dirs.dirs");
+    let (written, no_places) = match crate::sys::read_start(&file, LARGEST) {
+        Ok(text) => (String::from_utf8_lossy(&text).into_owned(), None),
+        Err(Errno(libc::ENOENT | libc::ENOTDIR)) => (String::new(), None),
+        Err(errno) => (String::new(), Some(format!("{}: {errno}", file.display()))),
+    };
     // Other users' homes are not looked up: that might involve a file server or an automounter.
     let others = accounts.iter().filter(|account| account.is_person() && account.uid != uid);
     let mut profiles = profile_paths(&Path::new(&config).join("sbx/profiles"));
@@ -120,6 +125,7 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
     homes.extend(unlisted);
     Vars {
         places: places(&home, &written),
+        no_places,
         homes,
         other_homes: others.map(|account| account.home.clone()).filter(|home| home.parent().is_some()).collect(),
         home_dirs,

@@ -27,7 +27,7 @@ impl Uppers {
         let ids = ids(plan);
         let (upper, keep) = match &union.upper {
             UpperPlace::Kept { name, .. } => (store.lock(name, Some(&ids)), true),
-            UpperPlace::Asked { .. } => (store.lock(&store.fresh_name(), Some(&ids)), true),
+            UpperPlace::Asked { .. } => (store.fresh_name().and_then(|name| store.lock(&name, Some(&ids))), true),
             _ => {
                 store.stale().into_iter().for_each(|stale| drop(discard(stale)));
                 (store.temporary(&ids), false)

@@ -114,8 +114,8 @@ pub(super) fn collect(
         let missing = facts.paths.kind(&source).is_none() || (hides && !shown && rule.options.optional);
         if missing && (rule.mode.shows_host() || hides) && !rule.options.create {
             if rule.options.optional || rule.mode == Mode::Hidden {
-                if facts.paths.denied(&source) {
-                    notes.push(Note::LeftOut { path: source });
+                if let Some(errno) = facts.paths.failed(&source) {
+                    notes.push(Note::LeftOut { path: source, errno });
                 } else if rule.mode == Mode::Ro && writable_dir(&items, &real).is_some() {
                     not_there.push(Absent { path: source, origin: rule.origin.clone() });
                 }
@@ -240,10 +240,14 @@ fn shown_anyway(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, rule: &PathRule,
 /// The error for a path of the host that does not exist, or that this user may not look up.
 fn absent(facts: &Facts, rule: &PathRule, source: &Path) -> Error {
     let path = source.display();
-    if facts.paths.denied(source) {
-        return Error::new(format!("{path}: permission denied (EACCES)"))
-            .origin(&rule.origin)
-            .hint(format!("this user may not search a directory on the way: `namei -l {path}` shows which"));
+    if let Some(errno) = facts.paths.failed(source) {
+        return Error::new(format!("{path}: {errno}")).origin(&rule.origin).hint(match errno.0 {
+            libc::EACCES => format!("this user may not search a directory on the way: `namei -l {path}` shows which"),
+            libc::ENOTCONN => format!(
+                "the program that serves a FUSE filesystem on the way to {path} has ended: unmount it, or mount it again"
+            ),
+            _ => format!("it cannot be told whether it is there: `namei -l {path}` shows where on the way that is"),
+        });
     }
     // A flag takes the option behind its path, a profile behind the mode.
     let flag = rule.origin.0.starts_with("--") && !rule.origin.0.starts_with("--set");
@@ -348,6 +352,20 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<Note>)
         };
         let host_parent = source.join(parent.strip_prefix(above).unwrap_or(Path::new("")));
         let host_parent: PathBuf = host_parent.components().collect();
+        if let (true, Some(errno)) = (*ro, facts.paths.unlisted(&host_parent)) {
+            let message = format!(
+                "{} cannot be hidden: the names in {} cannot be read: {errno}",
+                path.display(),
+                host_parent.display()
+            );
+            if item.options.prefer {
+                notes.push(not_hidden(&path, &item, NotInMode::Cannot(message)));
+                items.remove(&path);
+                continue;
+            }
+            let hint = "use `masked` (there, empty) or `deny` (there, closed), or hide the whole directory";
+            return Err(Error::new(message).origin(&item.origin).hint(hint));
+        }
         let listing = facts.paths.listing(&host_parent).filter(|_| host_parent == crate::host::below(root, parent));
         let (true, Some(listing)) = (*ro, listing) else {
             if item.options.prefer {

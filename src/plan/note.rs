@@ -3,6 +3,7 @@
 use crate::host::CoreHandler;
 use crate::spec::limits::Limit;
 use crate::spec::{self, Mode, Namespace, Origin, PathRule};
+use crate::sys::Errno;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -75,10 +76,12 @@ pub enum Note {
     NoHome(PathBuf),
     /// The home is a directory of the system, such as /usr/sbin.
     HomeOfSystem(PathBuf),
-    /// An optional path is left out, since this user may not look it up.
+    /// An optional path is left out, since it cannot be looked up.
     LeftOut {
         /// Path on the host.
         path: PathBuf,
+        /// Why not.
+        errno: Errno,
     },
     /// The host's /proc is shown instead of the sandbox's own.
     HostProc,
@@ -265,7 +268,7 @@ impl fmt::Display for Note {
                 "{} belongs to the system and is no private home: HOME=/tmp, set for sbx, gives the program one",
                 path.display()
             ),
-            Note::LeftOut { path } => write!(f, "{} is left out: permission denied (EACCES)", path.display()),
+            Note::LeftOut { path, errno } => write!(f, "{} is left out: {errno}", path.display()),
             Note::HostProc => f.write_str(
                 "the host's /proc is shown: its processes are seen, and can be changed as far as their user may",
             ),

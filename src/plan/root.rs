@@ -10,6 +10,7 @@ use super::union;
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind, RUN_LINKS, below};
 use crate::spec::{Namespace, Options, Origin, Root, SYSTEM, Sandbox, is_needed, lies_in_system};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Adds the defaults of the sandbox's root.
@@ -29,7 +30,7 @@ pub(super) fn add(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdP
     let filesystem = &sandbox.filesystem;
     match &filesystem.root {
         Root::Empty | Root::Bare => return Ok(()),
-        Root::Host => {}
+        Root::Host => listed(facts, Path::new("/"), &Origin::default())?,
         Root::Dir(_) | Root::Stack(_) => {
             filesystem.root.dirs().iter().try_for_each(|dir| check_tree(facts, dir, &filesystem.root_origin))?;
         }
@@ -59,6 +60,16 @@ pub(super) fn add(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdP
     Ok(())
 }
 
+/// Refuses a root whose names cannot be read: what is in it would be missing inside.
+fn listed(facts: &Facts, dir: &Path, origin: &Origin) -> Result<()> {
+    match facts.paths.unlisted(dir) {
+        None => Ok(()),
+        Some(errno) => Err(Error::new(format!("cannot read the names in {}: {errno}", dir.display()))
+            .why_refused("getdents64", errno)
+            .origin(origin)),
+    }
+}
+
 /// Refuses a directory that cannot be the root.
 fn check_tree(facts: &Facts, dir: &Path, origin: &Origin) -> Result<()> {
     let (real, links) = followed(facts, dir, origin)?;
@@ -66,6 +77,7 @@ fn check_tree(facts: &Facts, dir: &Path, origin: &Origin) -> Result<()> {
         let message = format!("the root {} leads through a link, to {}", dir.display(), real.display());
         return Err(Error::new(message).origin(origin).hint(format!("write `dir:{}`", real.display())));
     }
+    listed(facts, dir, origin)?;
     if facts.top.is_empty() {
         return Err(Error::new(format!("{}: it is no directory with a tree in it", dir.display()))
             .origin(origin)
@@ -108,10 +120,10 @@ impl Defaults<'_> {
     }
 
     /// Adds an entry of the tree's root directory, if it is shown.
-    fn top(&mut self, name: &str, kind: &Kind) {
+    fn top(&mut self, name: &OsStr, kind: &Kind) {
         let path = Path::new("/").join(name);
-        let system = SYSTEM.contains(&name);
-        let what = match (name, kind) {
+        let system = SYSTEM.iter().any(|known| name == *known);
+        let what = match (name.to_str().unwrap_or_default(), kind) {
             ("proc" | "dev" | "tmp" | "lost+found", _) => return,
             (_, Kind::Link(text)) => {
                 self.link(path, text, system);

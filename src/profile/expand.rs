@@ -16,6 +16,8 @@ pub struct Vars {
     pub cwd: PathBuf,
     /// Absolute paths of `xdg-download` and the other user directories (user-dirs.dirs(5)).
     pub places: BTreeMap<String, String>,
+    /// Why it is not known where these are: the file cannot be read.
+    pub no_places: Option<String>,
     /// The caller's home directories: the real path of `HOME`, then those of the caller's accounts, each as the account
     /// has it and by its real path, and the one that the current directory is or lies in, though no account names it.
     pub homes: Vec<PathBuf>,
@@ -134,6 +136,10 @@ impl Vars {
         }
         let expanded = match text.split_once('/').map_or((text, None), |(first, rest)| (first, Some(rest))) {
             ("~", rest) => join(self.names.get("HOME").ok_or_else(|| self.unknown("HOME"))?, rest),
+            (place, _) if place.starts_with("xdg-") && self.no_places.is_some() => {
+                let why = self.no_places.as_deref().unwrap_or_default();
+                return Err(format!("cannot tell where `{place}` is: {why}"));
+            }
             (place, rest) if place.starts_with("xdg-") => match self.places.get(place) {
                 Some(path) => join(path, rest),
                 None => {

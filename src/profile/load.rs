@@ -6,6 +6,7 @@ use super::diagnostic::Diagnostic;
 use super::document::Document;
 use super::source::{At, Sources};
 use super::{literal, schema};
+use crate::sys::Errno;
 use std::path::{Path, PathBuf};
 
 /// The built-in profiles: name and text.
@@ -85,7 +86,13 @@ impl Loader {
             Ok(text) => Some(self.text(&path.display().to_string(), &text)),
             Err(why) => {
                 let message = format!("cannot read profile {}: {why}", path.display());
-                self.errors.push(Diagnostic { message, at: from.cloned(), help: None });
+                let help = why.contains("(EACCES)").then(|| {
+                    format!(
+                        "a layer may be there: let this user read it, or set HOME to a home of its own (namei -l {})",
+                        path.display()
+                    )
+                });
+                self.errors.push(Diagnostic { message, at: from.cloned(), help });
                 None
             }
         }
@@ -95,11 +102,17 @@ impl Loader {
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect();
         for directory in &self.directories {
-            collect(directory, "", &mut names);
+            // What cannot be listed can be named all the same: see `unlisted`.
+            let _ = collect(directory, "", &mut names);
         }
         names.sort();
         names.dedup();
         names
+    }
+
+    /// The directories whose profiles [`Loader::names`] lacks, since their names cannot be read.
+    pub fn unlisted(&self) -> Vec<(PathBuf, Errno)> {
+        self.directories.iter().filter_map(|directory| collect(directory, "", &mut Vec::new()).err()).collect()
     }
 
     fn follow(&mut self, name: &str, from: Option<&At>, path: &mut Vec<String>, layers: &mut Vec<Document>) {
@@ -149,7 +162,9 @@ impl Loader {
             !name.is_empty() && Path::new(name).components().all(|c| matches!(c, std::path::Component::Normal(_)));
         for directory in self.directories.clone() {
             let path = directory.join(format!("{name}.toml"));
-            if safe && path.exists() {
+            // Only if there surely is nothing: a file that cannot be looked up may be a layer, and so may a link's target.
+            let is_none = |error: std::io::Error| matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR));
+            if safe && !path.symlink_metadata().is_err_and(is_none) {
                 found.extend(self.file(&path, LARGEST, from));
             }
         }
@@ -199,7 +214,7 @@ fn is_path(name: &str) -> bool {
 pub(super) fn read(path: &Path, largest: u64) -> Result<String, String> {
     use std::io::Read;
     use std::os::unix::fs::OpenOptionsExt;
-    let errno = |error: std::io::Error| crate::sys::Errno::from(error).to_string();
+    let errno = |error: std::io::Error| Errno::from(error).to_string();
     let mut options = std::fs::OpenOptions::new();
     // Without O_NONBLOCK, open(2) of a FIFO would wait for a writer.
     let file = options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).map_err(errno)?;
@@ -219,14 +234,26 @@ pub(super) const LARGEST: u64 = 1 << 20;
 /// Largest size of a project's file in bytes. It comes from somebody else, and is read before any time limit runs.
 const LARGEST_OF_PROJECT: u64 = 64 << 10;
 
-pub(super) fn collect(directory: &Path, prefix: &str, names: &mut Vec<String>) {
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
-    for entry in entries.flatten() {
+/// Adds the names of the profiles in a directory and in those directly in it. A directory that is not there has none.
+///
+/// # Errors
+///
+/// The names cannot be read: the directory's path and the errno.
+pub(super) fn collect(directory: &Path, prefix: &str, names: &mut Vec<String>) -> Result<(), (PathBuf, Errno)> {
+    let failed = |error: std::io::Error| (directory.to_owned(), Errno::from(error));
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => return Ok(()),
+        other => other.map_err(failed)?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        // Names of profiles are UTF-8.
         let Ok(name) = entry.file_name().into_string() else { continue };
         if let Some(stem) = name.strip_suffix(".toml") {
             names.push(format!("{prefix}{stem}"));
         } else if prefix.is_empty() && entry.path().is_dir() {
-            collect(&entry.path(), &format!("{name}/"), names);
+            collect(&entry.path(), &format!("{name}/"), names)?;
         }
     }
+    Ok(())
 }

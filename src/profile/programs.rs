@@ -1,5 +1,6 @@
 //! Finds the profile that names a program in its `profile.programs`.
 
+use super::diagnostic::Diagnostic;
 use super::document::{Document, Value};
 use super::load::{self, BUILT_IN, Loader};
 use super::{built_in, literal};
@@ -17,8 +18,9 @@ impl Loader {
     /// `"!NAME"` in a file keeps a weaker one with the same profile's name from being chosen for that program.
     ///
     /// A program that is named by a path has a profile only if it lies where installed programs do: a file that was
-    /// downloaded as `./firefox` must not get what the browser may do. Files with errors are read as far as they can be.
-    pub fn for_program(&self, program: &OsStr) -> Option<String> {
+    /// downloaded as `./firefox` must not get what the browser may do. Files with errors are read as far as they can be;
+    /// that one cannot be read at all is an error, since it may name the program.
+    pub fn for_program(&mut self, program: &OsStr) -> Option<String> {
         let path = Path::new(program);
         let name = path.file_name()?.to_str()?;
         if program.as_encoded_bytes().contains(&b'/')
@@ -27,13 +29,22 @@ impl Loader {
             return None;
         }
         let mut excluded = Vec::new();
-        for directory in self.directories.iter().rev() {
+        for directory in self.directories.clone().iter().rev() {
             let mut profiles = Vec::new();
-            load::collect(directory, "", &mut profiles);
+            if let Err((directory, errno)) = load::collect(directory, "", &mut profiles) {
+                self.unreadable(&directory, &errno.to_string());
+            }
             profiles.sort();
             for profile in profiles {
+                let path = directory.join(format!("{profile}.toml"));
+                let text = load::read(&path, load::LARGEST).unwrap_or_else(|why| {
+                    // Editors leave links to nowhere beside a file; other errors are reported if the profile is used.
+                    if why.contains("(EACCES)") {
+                        self.unreadable(&path, &why);
+                    }
+                    String::new()
+                });
                 // Most files name no program, or others: they are not parsed.
-                let text = load::read(&directory.join(format!("{profile}.toml")), load::LARGEST).unwrap_or_default();
                 if !text.contains("programs") || !text.contains(name) {
                     continue;
                 }
@@ -56,6 +67,16 @@ impl Loader {
             .find(|(profile, lines)| chosen(lines) && !excluded.iter().any(|name| name == profile));
         debug_assert!(built_in.is_none_or(|(name, _)| BUILT_IN.iter().any(|(known, _)| known == name)));
         built_in.map(|(profile, _)| (*profile).to_owned())
+    }
+}
+
+impl Loader {
+    /// Reports that a directory or a file, which may hold a profile for the program, cannot be read.
+    fn unreadable(&mut self, path: &Path, why: &str) {
+        let message = format!("cannot tell which profile the program has: {}: {why}", path.display());
+        self.errors.push(
+            Diagnostic::new(message).help("let this user read it, or name a profile: `-p default` is the general one"),
+        );
     }
 }
 
@@ -105,7 +126,7 @@ mod tests {
         let (etc, user) = (dir.join("etc"), dir.join("user"));
         std::fs::create_dir_all(&etc).unwrap();
         std::fs::create_dir_all(&user).unwrap();
-        let loader = Loader::new(vec![etc.clone(), user.clone()]);
+        let mut loader = Loader::new(vec![etc.clone(), user.clone()]);
         std::fs::write(etc.join("web.toml"), "schema = 1\n[profile]\nprograms = [\"firefox\", \"curl\"]\n").unwrap();
         assert_eq!(loader.for_program("firefox".as_ref()).as_deref(), Some("web"));
         std::fs::write(user.join("mine.toml"), "schema = 1\nprofile.programs = [\"firefox\"]\n").unwrap();

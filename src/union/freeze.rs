@@ -125,7 +125,7 @@ fn release(store: &Store, ids: &[String]) -> Result<()> {
     if ids.is_empty() {
         return Ok(());
     }
-    let states: Vec<_> = store.names().iter().map(|name| store.peek(name)).collect();
+    let states: Vec<_> = store.names()?.iter().map(|name| store.peek(name)).collect();
     // One whose state cannot be read may lie over any.
     if states.iter().any(Option::is_none) {
         return Ok(());

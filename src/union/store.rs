@@ -124,13 +124,30 @@ impl Store {
         self.dir.join(FROZEN).join(id).join("upper")
     }
 
-    /// The names of the upper layers, sorted.
-    pub fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    /// The names of the upper layers, sorted; none if there is no store yet.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be read. What other layers lie over must not be taken for unused then.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let mut names = self.entries()?;
         names.retain(|name| super::check_name(name).is_ok());
         names.sort();
-        names
+        Ok(names)
+    }
+
+    /// The names in the store's directory, as far as they are UTF-8: sbx makes no others.
+    fn entries(&self) -> Result<Vec<String>> {
+        let unread = |error: std::io::Error| failed("read the names in", &self.dir, error);
+        let entries = match std::fs::read_dir(&self.dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(unread)?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            names.extend(entry.map_err(unread)?.file_name().into_string());
+        }
+        Ok(names)
     }
 
     /// The name itself, or for `LAST` that of the upper layers that were used last.
@@ -146,7 +163,7 @@ impl Store {
             };
         }
         let used = |name: &String| self.peek(name).map_or(0, |state| state.used);
-        self.names().into_iter().max_by_key(used).ok_or_else(|| {
+        self.names()?.into_iter().max_by_key(used).ok_or_else(|| {
             Error::new("there are no upper layers")
                 .hint("a run keeps its changes with --upper keep:NAME, or --upper ask")
         })
@@ -216,8 +233,8 @@ impl Store {
 
     /// Layers that nobody has any use for: of a run that was killed, or whose removal was interrupted.
     pub fn stale(&self) -> Vec<Upper> {
-        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        // A later run finds what cannot be found now.
+        let names = self.entries().unwrap_or_default().into_iter();
         // One that is being made has no state yet, or is locked.
         names.filter(|name| name.starts_with(TEMPORARY)).filter_map(|name| self.lock(&name, None).ok()).collect()
     }
@@ -232,14 +249,18 @@ impl Store {
     }
 
     /// A name for new upper layers that the user has not named, by the time.
-    pub fn fresh_name(&self) -> String {
+    ///
+    /// # Errors
+    ///
+    /// The names that there are cannot be read.
+    pub fn fresh_name(&self) -> Result<String> {
         let seconds = now() / 1_000_000_000;
         let stamp = humantime::format_rfc3339_seconds(UNIX_EPOCH + std::time::Duration::from_secs(seconds)).to_string();
         let stamp: String = stamp.chars().filter(char::is_ascii_digit).collect();
         let base = format!("run-{stamp}");
-        let taken = self.names();
+        let taken = self.names()?;
         let numbered = (2..).map(|number| format!("{base}-{number}"));
-        std::iter::once(base.clone()).chain(numbered).find(|name| !taken.contains(name)).unwrap_or(base)
+        Ok(std::iter::once(base.clone()).chain(numbered).find(|name| !taken.contains(name)).unwrap_or(base))
     }
 }
 

@@ -115,7 +115,7 @@ pub fn debian() -> Facts {
         env_bytes: Vec::new(),
         env: strings(&[("LANG", "C.UTF-8"), ("TERM", "xterm"), ("SSH_AUTH_SOCK", "/run/user/1000/ssh")]),
         system: vec![("lib".into(), link("usr/lib")), ("usr".into(), Kind::Dir)],
-        top: top.map(|(name, kind)| (name.to_owned(), kind)).into(),
+        top: top.map(|(name, kind)| (name.into(), kind)).into(),
         paths: Paths::fake(&entries),
         desktop: DesktopFacts {
             runtime_dir: "/run/user/1000".into(),
@@ -172,6 +172,7 @@ pub fn vars(facts: &Facts) -> Vars {
         cwd: facts.cwd.clone(),
         names,
         places: places.into(),
+        no_places: None,
         homes: vec![facts.home.clone()],
         other_homes: vec!["/home/bob".into()],
         home_dirs: vec!["/home".into()],
