@@ -240,6 +240,36 @@ fn a_program_does_not_see_what_others_have_left_in_the_store() {
     place.sh(&["--overlay", ".", "--upper", "keep:one"], "echo private > file").ok();
     let out = place.sh(&["--overlay", "~", "--upper", "keep:two"], "find ~/.local; ls -A ~/.local/share/sbx/uppers");
     assert!(!out.out.contains("one") && !out.out.contains("two"), "{out:?}");
+    // By another path, and in a sandbox without layers.
+    let home = place.home().display().to_string();
+    for flags in [
+        &["--overlay", "/mnt/s", "--from", &home][..],
+        &["--ro", "/mnt/s", "--from", &home],
+        &["--overlay", "/mnt/s/.local", "--from", &format!("{home}/.local")],
+        &["--ro", "~/.local/share"],
+        &["--rw", "~/.local/share"],
+        &["--rw", "~/.local/share", "--overlay", ".", "--upper", "keep:two"],
+        &["--ro", "~"],
+        &["--ro", "/", "--ro", "~"],
+    ] {
+        let out = place.sh(flags, &format!("find /mnt {home} 2>/dev/null | grep uppers"));
+        assert!(out.out.contains("/uppers\n") && !out.out.contains("/uppers/"), "{flags:?}: {out:?}");
+    }
+    // It cannot be moved away either.
+    let moved = place.sh(&["--rw", "~/.local"], "mv ~/.local/share/sbx ~/.local/x || mv ~/.local/share ~/.local/x");
+    assert!(moved.err.matches("busy").count() == 2, "{moved:?}");
+    // Who names it gets it.
+    assert!(place.sh(&["--ro", "~/.local/share/sbx/uppers"], "ls ~/.local/share/sbx/uppers").ok().contains("one"));
+    // The first run has nothing to mask yet, and would make it.
+    let place = project();
+    std::fs::create_dir_all(place.home().join(".local/share")).unwrap();
+    let flags = ["--overlay", "~", "--overlay", ".", "--upper", "keep:one"];
+    assert_eq!(place.sh(&flags, "ls -A ~/.local/share/sbx/uppers").ok(), "");
+    let place = project();
+    std::fs::create_dir_all(place.home().join(".local/share")).unwrap();
+    let flags = ["--rw", "~/.local/share", "--overlay", ".", "--upper", "keep:one"];
+    let error = place.sh(&flags, "true").failed(125);
+    assert!(error.contains("share/sbx/uppers") && error.contains("on the host"), "{error}");
 }
 
 #[test]

@@ -111,6 +111,9 @@ pub struct Facts {
     /// Facts for paths of the mode `overlay`, and for a root of several directories.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub union: Option<UnionFacts>,
+    /// The real path of the directory in which upper layers are kept, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<PathBuf>,
     /// Sources of mounts that do not exist, with the errno, for a sandbox with a bare root (sbx-bwrap).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub absent: BTreeMap<PathBuf, crate::sys::Errno>,
@@ -280,6 +283,11 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     let others: Vec<_> = others.map(|account| account.home.as_path()).collect();
     paths.gather(sandbox, &Homes { own: &homes, others: &others, accounts: &accounts }, &cwd, &desktop);
     let union = union::probe(sandbox, &env, &home);
+    let store = crate::union::Store::place(env.get("XDG_DATA_HOME").map(String::as_str), &home);
+    let store = (sandbox.filesystem.root != Root::Bare).then(|| crate::union::Store::there(&store)).flatten();
+    if let Some(store) = &store {
+        paths.record(store);
+    }
     if let Some(union) = &union {
         paths.record(&union.store);
         union.directories_above_mounts(sandbox).for_each(|dir| paths.record_entries(dir));
@@ -334,6 +342,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         paths,
         desktop,
         union,
+        store,
         absent: BTreeMap::new(),
     }
 }

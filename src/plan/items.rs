@@ -185,8 +185,8 @@ pub(super) fn collect(
         }
     }
     etc::own_machine_id(&mut items, facts, root);
-    union::mask_store(&mut items, facts);
     compose(&mut items, facts, root, notes)?;
+    union::mask_store(&mut items, sandbox, facts);
     Ok(items)
 }
 

@@ -195,28 +195,31 @@ pub(super) fn note_split(sandbox: &Sandbox, parts: &[Placed], notes: &mut Vec<No
     }
 }
 
-/// Masks the directory of upper layers where it lies in a directory that is an overlay itself: a program must not read
-/// what others have left there.
-pub(super) fn mask_store(items: &mut Items, facts: &Facts) {
-    let Some(store) = facts.union.as_ref().map(|facts| &facts.store) else { return };
+/// Masks the directory of upper layers wherever a directory above it is shown, by whatever path: a program must not read
+/// what others have left there, and must not change its own. A line that names the directory itself, or what is in it,
+/// shows it. What this run will only make is masked, too, if the changes of this sandbox are on disk.
+pub(super) fn mask_store(items: &mut Items, sandbox: &Sandbox, facts: &Facts) {
+    let planned = facts.union.as_ref().filter(|known| {
+        let named = matches!(sandbox.filesystem.changes, Changes::Keep(_));
+        named || sandbox.filesystem.changes == Changes::Ask && known.terminal || facts.kernel < TMPFS_WITH_ATTRIBUTES
+    });
+    let Some(store) = facts.store.as_ref().or(planned.map(|known| &known.store)) else { return };
     let Some((store, _)) = facts.paths.resolve(Path::new("/"), store) else { return };
-    if facts.paths.kind(&store) != Some(&Kind::Dir) {
-        return;
-    }
     let inside: Vec<_> = items
         .iter()
-        .filter_map(|(path, item)| match &item.what {
-            ItemKind::Layers { lower, .. } => {
-                let lower = lower.iter().find(|lower| within(&store, lower))?;
-                Some(moved(&store, lower, path))
-            }
-            _ => None,
+        .filter_map(|(path, item)| {
+            let shows = |source: &PathBuf| *source != store && within(&store, source);
+            let source = match &item.what {
+                ItemKind::Layers { lower, .. } => lower.iter().find(|lower| shows(lower))?,
+                ItemKind::Bind { source, .. } if shows(source) => source,
+                _ => return None,
+            };
+            Some((path.to_owned(), moved(&store, source, path)))
         })
         .collect();
-    for path in inside {
+    for (above, path) in inside {
         // A rule of the profile, or another default, may have put something else there.
-        let above = items.nearest(&path).map(|(_, item)| &item.what);
-        if matches!(above, Some(ItemKind::Layers { .. })) {
+        if items.nearest(&path).is_some_and(|(nearest, _)| nearest == above) {
             let item =
                 Item { what: ItemKind::Masked, options: Options::default(), origin: Origin::default(), asked: false };
             items.insert(path, item);

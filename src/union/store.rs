@@ -88,6 +88,16 @@ impl Store {
         data.unwrap_or_else(|| home.join(".local/share")).join("sbx/uppers")
     }
 
+    /// The real path of a store in this directory, if there is one.
+    pub fn there(dir: &Path) -> Option<PathBuf> {
+        match sys::open_resolved(&c(dir)) {
+            Ok(_) => Some(dir.to_owned()),
+            // A link on the way.
+            Err(Errno(libc::ELOOP)) => dir.canonicalize().ok(),
+            Err(_) => None,
+        }
+    }
+
     /// The store in this directory, which need not exist.
     pub fn new(dir: PathBuf) -> Store {
         Store { dir }

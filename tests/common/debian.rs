@@ -147,6 +147,7 @@ pub fn debian() -> Facts {
         resolv_conf: Some("nameserver 192.0.2.1\n".into()),
         hosts: Some("127.0.0.1 localhost\n192.0.2.7 printer\n".into()),
         union: None,
+        store: None,
         absent: BTreeMap::new(),
         rlimits: BTreeMap::new(),
         core_handler: None,
