@@ -369,7 +369,8 @@ modified,
 .B D
 deleted; a
 .B !
-marks one that has changed on the host since the program saw it.
+marks one that has changed on the host since the program saw it. In
+parentheses: another kind of file, other permissions, a name that tools outside run something from
 .B \-\-patch
 prints the differences of texts as a patch that git applies
 .TP
@@ -396,8 +397,11 @@ makes layers of a new name that begin with what these hold now
 .PP
 With
 .B \-\-upper ask
-and a terminal, sbx lists the changes when the program has ended, and asks whether to commit, keep or discard them. If nobody answers, they
-are kept.
+and a terminal, sbx lists the changes when the program has ended, and asks whether to commit, keep or discard them. What was typed before
+the question is no answer. Of more than 20 paths, those that are changed, deleted or may be executed are listed first, and only the whole
+word
+.B commit
+commits. If nobody answers, they are kept.
 .SH "THE TERMINAL"
 If one of the three standard streams is a terminal, the program gets a terminal of its own, and
 .B sbx

@@ -371,7 +371,12 @@ fn on_a_terminal_sbx_asks_at_the_end_and_elsewhere_it_says_that_changes_are_gone
         let mut session = Session::start(&place, script);
         session.expect("or [s]how them? ");
         assert!(session.before.contains("M ") && session.before.contains("/work/file"), "{}", session.before);
-        session.send(answer);
+        let (first, second) = answer.split_once('\n').unwrap();
+        session.send(&format!("{first}\n"));
+        if !second.is_empty() {
+            session.expect("or [s]how them? ");
+            session.send(second);
+        }
         session.expect("status 3");
         session.child.wait().unwrap();
         assert_eq!(text(&place, "file"), file, "{answer:?}");
@@ -391,6 +396,65 @@ fn on_a_terminal_sbx_asks_at_the_end_and_elsewhere_it_says_that_changes_are_gone
     let ran = place.sh(&["--overlay", ".", "--upper", "ask"], "echo x > file");
     assert!(ran.err.contains("changes in overlays are discarded at the end: there is no terminal"), "{ran:?}");
     assert!(!place.work().join("file").exists());
+}
+
+#[test]
+fn an_answer_is_what_is_typed_after_the_question_and_what_matters_is_listed_first() {
+    need!(userns(), tools(&["bash"]));
+    // A program that gets the user to type `c` while it runs.
+    let place = Place::new();
+    place.write("work/file", "old\n");
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let go = place.dir.path().join("go");
+    std::fs::create_dir(&go).unwrap();
+    let script = "printf \"[c]ompile or [t]est: \"; echo new > file; until [ -e /go/go ]; do sleep 0.05; done";
+    let flags = format!("--overlay . --ro /go --from {} --upper ask", go.display());
+    let mut session = Session::start(&place, &format!("$SBX {flags} -- /bin/sh -c '{script}'; echo status $?"));
+    session.expect("[t]est: ");
+    session.send("c\n");
+    std::fs::write(go.join("go"), "").unwrap();
+    session.expect("or [s]how them? ");
+    assert!(!session.shows("status", std::time::Duration::from_secs(1)), "it waits for an answer");
+    assert_eq!(text(&place, "file"), "old\n");
+    session.send("d\n");
+    session.expect("status 0");
+    session.child.wait().unwrap();
+    // Many new files, which push what matters out of a list by names.
+    let place = Place::new();
+    place.write("work/zz-build.sh", "old\n");
+    place.write("work/zz-gone", "old\n");
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let script = "for i in 1 2 3 4 5 6; do for j in 1 2 3 4 5 6; do echo > .cache-$i$j; done; done; echo new >> zz-build.sh; \
+                  rm zz-gone; echo > zz-tool; chmod +x zz-tool; echo > .zz; mkdir zz-dir; echo > zz-dir/.envrc";
+    let mut session =
+        Session::start(&place, &format!("$SBX --overlay . --upper ask -- /bin/sh -c '{script}'; echo status $?"));
+    session.expect("or [s]how them? ");
+    for name in ["zz-build.sh", "zz-gone", "/zz-tool", "zz-dir/.envrc  (tools outside may run"] {
+        assert!(session.before.contains(name), "{name}: {}", session.before);
+    }
+    assert!(session.before.contains("more"), "{}", session.before);
+    session.send("c\n");
+    session.expect("or [s]how them? ");
+    assert_eq!(text(&place, "zz-build.sh"), "old\n", "a letter commits only what was listed in full");
+    session.send("commit\n");
+    session.expect("status 0");
+    session.child.wait().unwrap();
+    assert_eq!(text(&place, "zz-build.sh"), "old\nnew\n");
+}
+
+#[test]
+fn a_list_says_what_a_letter_and_a_name_do_not() {
+    need!(userns());
+    let place =
+        changed("chmod 666 file; rm sub/inner; mkfifo sub/inner; mkdir -p new/.husky; echo > new/.husky/pre-push");
+    let list = verb(&place, &["diff", "one"]).ok();
+    for line in [
+        "M ./file  (mode 0644 → 0666)\n",
+        "M ./sub/inner  (a named pipe instead of a file)\n",
+        "A ./new/.husky/pre-push  (tools outside may run what it names)\n",
+    ] {
+        assert!(list.replace("M  ", "M ").replace("A  ", "A ").contains(line), "{line}: {list}");
+    }
 }
 
 /// Pseudo-random numbers (xorshift64).

@@ -92,13 +92,36 @@ pub(super) fn summary(entries: &[Entry], sizes: bool) -> String {
             (_, Some(old), None) => format!(" | {} gone", bytes(old)),
             (_, Some(old), Some(new)) => format!(" | {} → {}", bytes(old), bytes(new)),
         };
-        let _ = writeln!(out, "{}{mark}{}{size}", entry.letter(), printable(&path));
+        let _ = writeln!(out, "{}{mark}{}{size}{}", entry.letter(), printable(&path), remarks(entry));
     }
     if sizes {
         let count = |letter: char| entries.iter().filter(|entry| entry.letter() == letter).count();
         let _ = writeln!(out, "{} added, {} modified, {} deleted", count('A'), count('M'), count('D'));
     }
     out
+}
+
+/// What a name and a letter do not say of an entry: another kind of file, other permissions, and names that tools outside
+/// look for.
+fn remarks(entry: &Entry) -> String {
+    let mut remarks = Vec::new();
+    if let Some(before) = entry.kind_on_host {
+        remarks.push(format!("{} instead of {}", entry.kind.word(), before.word()));
+    }
+    if let (Some(before), Some(now)) = (entry.mode_on_host, entry.mode) {
+        remarks.push(format!("mode {before:04o} → {now:04o}"));
+    }
+    if runs_by_itself(entry) {
+        remarks.push("tools outside may run what it names".into());
+    }
+    if remarks.is_empty() { String::new() } else { format!("  ({})", remarks.join("; ")) }
+}
+
+/// Whether an entry, which is not deleted, is at or below a name by which tools outside run something on their own, in
+/// whatever directory: those of the profile `base/worktree`.
+pub(super) fn runs_by_itself(entry: &Entry) -> bool {
+    let names: Vec<_> = crate::profile::worktree().collect();
+    entry.letter() != 'D' && entry.path.components().any(|part| names.iter().any(|name| part.as_os_str() == *name))
 }
 
 /// A size for people.

@@ -30,6 +30,15 @@ pub struct Entry {
     pub change: Difference,
     /// What it is, or was if it was deleted.
     pub kind: NodeKind,
+    /// What the host has there, if that is of another kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind_on_host: Option<NodeKind>,
+    /// Its permissions, unless it was deleted or is a link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<u32>,
+    /// The permissions of what the host has there, if they are others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode_on_host: Option<u32>,
     /// Its size in bytes, if it is a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
@@ -53,6 +62,11 @@ impl Entry {
             Difference::Modified => 'M',
             Difference::Deleted => 'D',
         }
+    }
+
+    /// Whether it is a program, or becomes one: a file that somebody may execute.
+    pub fn is_program(&self) -> bool {
+        self.kind == NodeKind::File && self.mode.is_some_and(|mode| mode & 0o111 != 0)
     }
 }
 
@@ -101,10 +115,14 @@ impl Visitor for List {
         let node = |side: &Option<(BorrowedFd<'_>, Node)>| side.as_ref().map(|(_, node)| *node);
         let (new, old) = (node(&change.new), node(&change.old));
         let size = |node: Option<Node>| node.filter(|node| node.kind == NodeKind::File).map(|node| node.size);
+        let mode = |node: Option<Node>| node.filter(|node| node.kind != NodeKind::Link).map(|node| node.mode);
         self.entries.push(Entry {
             path: change.path.to_owned(),
             change: change.difference,
             kind: new.or(old).map_or(NodeKind::File, |node| node.kind),
+            kind_on_host: old.map(|old| old.kind).filter(|old| new.is_some_and(|new| new.kind != *old)),
+            mode: mode(new),
+            mode_on_host: mode(old).filter(|old| mode(new).is_some_and(|new| new != *old)),
             size: size(new),
             size_on_host: size(old),
             conflict: is_conflict(new.as_ref(), old.as_ref(), self.made),

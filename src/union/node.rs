@@ -26,6 +26,20 @@ pub enum NodeKind {
     Whiteout,
 }
 
+impl NodeKind {
+    /// The kind in words.
+    pub fn word(self) -> &'static str {
+        match self {
+            NodeKind::Dir => "a directory",
+            NodeKind::File => "a file",
+            NodeKind::Link => "a link",
+            NodeKind::Fifo => "a named pipe",
+            NodeKind::Socket => "a socket",
+            NodeKind::Device | NodeKind::Whiteout => "a device",
+        }
+    }
+}
+
 /// A file, without its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Node {
