@@ -223,7 +223,7 @@ fn a_layer_that_somebody_forged_leads_nowhere() {
     let place = changed("true");
     std::fs::remove_dir(upper(&place)).unwrap();
     symlink(&victim, upper(&place)).unwrap();
-    for args in [&["diff", "one"][..], &["commit", "one"], &["export", "one", "-o", "/dev/null"]] {
+    for args in [&["diff", "one"][..], &["commit", "one"], &["export", "one", "-o", "../layer.tar"]] {
         let error = place.run(args).failed(125);
         assert!(error.contains("(ELOOP)"), "{error}");
     }
@@ -290,6 +290,26 @@ fn an_export_is_a_layer_of_an_image() {
     );
     let error = place.run(&["export", "one", "-o", "/nowhere/x"]).failed(125);
     assert!(error.contains("cannot write /nowhere/x"), "{error}");
+    // What somebody has put at the path is replaced, or refused: a link is not followed, a FIFO not waited for.
+    let place = changed("echo x > file");
+    place.write("victim", "victim\n");
+    let out = place.work().join("out");
+    symlink("../victim", &out).unwrap();
+    let refused = |place: &Place| {
+        let ran = place.run(&["export", "one", "-o", "out"]).failed(125);
+        assert!(ran.contains("is no regular file"), "{ran}");
+    };
+    refused(&place);
+    std::fs::remove_file(&out).unwrap();
+    std::process::Command::new("mkfifo").arg(&out).status().unwrap();
+    refused(&place);
+    std::fs::remove_file(&out).unwrap();
+    std::fs::hard_link(place.dir.path().join("victim"), &out).unwrap();
+    place.run(&["export", "one", "-o", "out"]).ok();
+    assert_eq!(std::fs::read_to_string(place.dir.path().join("victim")).unwrap(), "victim\n");
+    assert!(std::fs::metadata(&out).unwrap().len() > 1000);
+    let names: Vec<_> = std::fs::read_dir(place.work()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 3, "nothing is left beside: {names:?}");
 }
 
 #[test]

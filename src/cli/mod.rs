@@ -10,6 +10,7 @@ mod plan;
 mod profile;
 mod program;
 mod receipt;
+mod replaced;
 mod review;
 mod run;
 mod selftest;

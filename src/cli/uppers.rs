@@ -3,6 +3,7 @@
 //! Each works in a child process with the ids of the sandbox: files of the layers may belong to subordinate ids, or be
 //! closed to their owner.
 
+use super::replaced::Replaced;
 use super::{args, output};
 use crate::error::{Error, Result, printable};
 use crate::launch;
@@ -210,17 +211,25 @@ pub(super) fn discard(args: &args::Discard) -> Result<u8> {
 
 pub(super) fn export(args: &args::Export) -> Result<u8> {
     let upper = locked(&args.name)?;
-    let file = match &args.output {
-        Some(path) => std::fs::File::create(path)
-            .map_err(|error| Error::new(format!("cannot write {}: {}", path.display(), sys::Errno::from(error))))?,
+    let (output, file) = match &args.output {
+        Some(path) => {
+            let (output, file) = Replaced::new(path)?;
+            (Some(output), file)
+        }
         None if sys::is_terminal(sys::STREAMS[1]) => {
             return Err(Error::new("a tar file is not for a terminal").hint("name a file: sbx export NAME -o FILE"));
         }
-        None => sys::dup_above(sys::STREAMS[1].as_fd(), 3)
-            .map_err(|errno| Error::new(format!("standard output: {errno}")))?
-            .into(),
+        None => {
+            let file = sys::dup_above(sys::STREAMS[1].as_fd(), 3);
+            (None, file.map_err(|errno| Error::new(format!("standard output: {errno}")))?.into())
+        }
     };
-    within(upper, |upper| union::export(&upper, std::io::BufWriter::with_capacity(1 << 16, file)).map(|_| 0))
+    let status =
+        within(upper, |upper| union::export(&upper, std::io::BufWriter::with_capacity(1 << 16, file)).map(|_| 0))?;
+    if status == 0 {
+        output.map_or(Ok(()), Replaced::finish)?;
+    }
+    Ok(status)
 }
 
 pub(super) fn list(args: &args::Uppers) -> Result<u8> {
