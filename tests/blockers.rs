@@ -134,7 +134,7 @@ fn inside<'p>(place: &'p Place, setup: &'p str) -> impl Fn(&[&str]) -> Command +
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-euc"]);
         command.arg(format!("{setup}\nexec $ENTER \"$SBX\" \"$@\"")).arg("sh").args(args);
-        command.env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", "/root").env("NO_COLOR", "1");
+        command.env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", place.home()).env("NO_COLOR", "1");
         command.env("SBX", sbx()).env("ENTER", "").env("PLACE", place.dir.path()).current_dir("/usr");
         command
     }
@@ -201,10 +201,15 @@ fn ids_that_are_not_mapped_are_named() {
     let unmapped = |args: &[&str]| {
         let mut command = Command::new("unshare");
         command.args(["--user", "--"]).arg(sbx()).args(args);
-        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/root").env("NO_COLOR", "1").current_dir("/usr");
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", place.home())
+            .env("NO_COLOR", "1")
+            .current_dir("/usr");
         command
     };
-    drop(place);
+
     both_say(unmapped, &["has no mapping in the user namespace that sbx was started in"]);
 }
 
