@@ -137,6 +137,9 @@ fn every_way_out_is_found_where_it_is_written() {
         ("\"/etc\" = \"rw\"", Weakens, "/etc is writable"),
         ("\"~/.npm\" = \"rw\"", Weakens, "~/.npm is writable"),
         ("\"/opt/x\" = \"rw,from=~/.bashrc\"", Undoes, "~/.bashrc is writable at /opt/x"),
+        ("\"/sys\" = \"rw\"", Weakens, "/sys is writable"),
+        ("\"/mnt\" = \"rw,from=/proc/sys\"", Weakens, "/proc/sys is writable at /mnt"),
+        ("\"/proc\" = \"rw\"", Weakens, "/proc is writable"),
         // Secrets.
         ("\"~/.ssh\" = \"ro\"", Weakens, "~/.ssh is readable"),
         ("\"~/.ssh/id_ed25519\" = \"ro\"", Weakens, "~/.ssh/id_ed25519 is readable"),
@@ -202,6 +205,7 @@ fn every_way_out_is_found_where_it_is_written() {
         ("[namespaces]\nshare = [\"uts\"]", Note, "the host's uts namespace"),
         ("[security]\nsetuid_bits = \"allow\"", Weakens, "set-user-ID bits on files"),
         ("[rlimits]\ncore = 0", Note, "core dumps"),
+        ("[security]\nsyscalls = { allow = [\"clone3\"] }", Note, "the system calls clone3"),
         ("[rlimits]\ncore = \"unlimited\"", Note, "core dumps"),
         ("[security]\nsyscalls = { allow = [\"fchmodat\"] }", Weakens, "the system calls fchmodat"),
         ("[namespaces]\nnested = \"allow\"", Note, "user namespaces inside"),

@@ -190,3 +190,30 @@ fn what_root_hands_over_as_a_stream_keeps_its_permissions() {
         assert_eq!((mode(&file), std::fs::read_to_string(&file).unwrap().as_str()), (0o600, "text\n"), "{user}");
     }
 }
+
+/// The value that is written is the one that is there.
+#[test]
+fn the_kernels_settings_are_read_only_wherever_the_hosts_procfs_is_shown() {
+    need!(root(), userns());
+    let place = Place::new();
+    let write = |flags: &[&str], dir: &str| {
+        let script = format!("f={dir}/sys/kernel/core_pattern; v=$(cat $f) && echo \"$v\" > $f");
+        place.run(&[flags, &["--", "sh", "-c", &script]].concat())
+    };
+    for (flags, dir) in [
+        (&["--rw", "/proc"][..], "/proc"),
+        (&["--rw", "/mnt", "--from", "/proc"], "/mnt"),
+        (&["--rw", "/mnt", "--from", "/"], "/mnt/proc"),
+        (&["--ro", "/mnt", "--from", "/proc"], "/mnt"),
+        (&["--share", "pid"], "/proc"),
+    ] {
+        let ran = write(flags, dir);
+        assert!(ran.status != Some(0) && ran.err.contains("Read-only file system"), "{flags:?}: {ran:#?}");
+        let masked = place.run(&[flags, &["--", "sh", "-c", &format!("cat {dir}/keys {dir}/interrupts")]].concat());
+        assert_eq!(masked.out, "", "{flags:?}: {masked:#?}");
+    }
+    for source in ["/proc/sys", "/proc/sys/kernel", "/proc/irq"] {
+        let error = place.run(&["--rw", "/mnt", "--from", source, "--", "true"]).failed(125);
+        assert!(error.contains("is read-only in every sandbox"), "{error}");
+    }
+}

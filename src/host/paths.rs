@@ -330,9 +330,14 @@ impl Paths {
         for device in DEVICES {
             self.look(&none, &Path::new("/dev").join(device));
         }
-        let shows_proc = |rule: &PathRule| rule.mode.shows_host() && rule.path == Path::new("/proc");
+        let shows_proc = |rule: &PathRule| {
+            let source = rule.options.from.as_ref().unwrap_or(&rule.path);
+            let real = self.resolve(Path::new("/"), source).map(|(real, _)| real);
+            rule.mode.shows_host() && real.is_some_and(|real| real == Path::new("/") || real.starts_with("/proc"))
+        };
         if sandbox.namespaces.share.contains_key(&Namespace::Pid) || sandbox.filesystem.paths.iter().any(shows_proc) {
-            procfs::masked(sys::ids().0 == 0).for_each(|path| drop(self.look(&none, &path)));
+            let root = sys::ids().0 == 0;
+            procfs::masked(root).chain(procfs::read_only(root)).for_each(|path| drop(self.look(&none, &path)));
         }
         if sandbox.namespaces.share.contains_key(&Namespace::Ipc) {
             self.look(&none, Path::new("/dev/mqueue"));

@@ -32,6 +32,14 @@ pub const READ_ONLY_FOR_ROOT: [&CStr; 5] = [c"driver", c"dynamic_debug", c"lock_
 /// Paths of the host's own procfs that are masked where it is shown, to root or to others.
 pub fn masked(root: bool) -> impl Iterator<Item = PathBuf> {
     let for_root = if root { &MASKED_FOR_ROOT[..] } else { &[] };
-    let names = MASKED_FILES.iter().chain(&MASKED_DIRS).chain(for_root);
+    paths(MASKED_FILES.iter().chain(&MASKED_DIRS).chain(for_root))
+}
+
+/// Paths of the host's own procfs that are read-only where it is shown, for root or for others.
+pub fn read_only(root: bool) -> impl Iterator<Item = PathBuf> {
+    paths(READ_ONLY.iter().chain(if root { &READ_ONLY_FOR_ROOT[..] } else { &[] }))
+}
+
+fn paths<'a>(names: impl Iterator<Item = &'a &'a CStr>) -> impl Iterator<Item = PathBuf> {
     names.map(|name| Path::new("/proc").join(OsStr::from_bytes(name.to_bytes())))
 }

@@ -6,6 +6,7 @@ use super::ids::IdPlan;
 use super::item::{Item, ItemKind, Items, base, own};
 use super::links::{self, circle, followed};
 use super::note::{NotInMode, Note};
+use super::procfs;
 use super::project::{self, Others};
 use super::root;
 use super::tree::within;
@@ -179,11 +180,7 @@ pub(super) fn collect(
                 .hint(format!("name {} itself; or `{},prefer` goes on without", real.display(), mode.word())));
         }
     }
-    if matches!(items.get(Path::new("/proc")), Some(Item { what: ItemKind::Bind { .. }, .. })) {
-        for path in crate::host::procfs::masked(facts.uid == 0).filter(|path| facts.paths.kind(path).is_some()) {
-            items.insert_missing(path, || own(ItemKind::Masked));
-        }
-    }
+    procfs::cover(&mut items, facts)?;
     etc::own_machine_id(&mut items, facts, root);
     compose(&mut items, facts, root, notes)?;
     union::mask_store(&mut items, sandbox, facts);

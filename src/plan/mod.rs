@@ -31,6 +31,7 @@ mod place;
 mod portal_caller;
 mod privileges;
 mod process;
+mod procfs;
 mod project;
 mod receipt;
 mod render;

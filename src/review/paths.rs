@@ -110,7 +110,7 @@ impl TargetKind {
     /// Whether a target of this kind matters if the program can write to it (`writable`), or only read it.
     fn counts(self, writable: bool) -> bool {
         use TargetKind::*;
-        writable || !matches!(self, Startup | Command | Tool | Profiles | System | Cache | Worktree)
+        writable || !matches!(self, Startup | Command | Tool | Profiles | System | Kernel | Cache | Worktree)
     }
 
     /// Whether a finding of another kind for the same rule covers this one; `has` tells which kinds the rule shows.
@@ -289,6 +289,10 @@ fn verdict(kind: TargetKind, writable: bool, sandbox: &Sandbox, vars: &Vars) -> 
         ),
         TargetKind::System if root => undoes(9.0, "it changes the system, as root", "use \"ro\""),
         TargetKind::System => weakens(2.0, "it changes what you or your groups may write of the system", "use \"ro\""),
+        TargetKind::Kernel if root => undoes(9.0, "it sets the kernel and its devices, as root", "use \"ro\""),
+        TargetKind::Kernel => {
+            weakens(0.5, "it sets what you or your groups may set of the kernel and its devices", "use \"ro\"")
+        }
         TargetKind::Cache => weakens(
             1.0,
             "what it puts there is taken by the next build outside",

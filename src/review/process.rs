@@ -107,6 +107,11 @@ fn security(sandbox: &Sandbox, vars: &Vars, found: &mut Vec<Finding>) {
             ),
             "chmod" | "fchmod" | "fchmodat" | "fchmodat2" | "open" | "openat" | "openat2" | "creat" | "mkdir"
             | "mkdirat" | "mknod" | "mknodat" => setuid_bits(vars),
+            "clone" | "clone3" | "unshare" | "setns" if !sandbox.namespaces.nested => note(
+                0.7,
+                "it makes namespaces of its own all the same, and reaches parts of the kernel that are closed without them",
+                "leave it out; or say so: namespaces.nested = \"no-mount\"",
+            ),
             "@keyring" | "keyctl" | "add_key" | "request_key" => {
                 weakens(1.5, "it reads your keys in the kernel: tickets, keys of encrypted directories", "leave it out")
             }

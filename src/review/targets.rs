@@ -36,6 +36,7 @@ pub(super) enum TargetKind {
     Tool,
     Profiles,
     System,
+    Kernel,
     Cache,
     Worktree,
     Project,
@@ -308,6 +309,7 @@ const PARTS: &[(TargetKind, &[&str])] = &[
         ],
     ),
     (TargetKind::Profiles, &["~/.config/sbx", "/etc/sbx", "~/.local/share/sbx"]),
+    (TargetKind::Kernel, &["/sys", "/proc/sys", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/sysrq-trigger"]),
     (TargetKind::System, &["/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/opt", "/var/spool"]),
     (
         TargetKind::Cache,

@@ -94,6 +94,8 @@ impl Policy {
             return self.denied(row, arch);
         }
         match (allowed, self.base) {
+            // Input for the caller's shell is nobody's to allow.
+            (Named::Call, _) if row.default == Rule::Guarded(Guard::Ioctl) => Decision::Check(Check::Ioctl),
             (Named::Call, _) => Decision::Allow,
             (_, Base::Off) => match row.default {
                 Rule::Guarded(guard) if guard.is_of_setuid_bits() => self.guarded(guard, arch),

@@ -549,3 +549,14 @@ fn what_is_allowed_is_what_the_filter_of_seccompiler_for_the_same_calls_allows()
         assert!(ours.len() < theirs.len() / 2, "{} and {} instructions", ours.len(), theirs.len());
     }
 }
+
+#[test]
+fn input_for_a_terminal_is_refused_even_where_the_call_is_allowed_by_its_name() {
+    for base in [Base::Default, Base::Strict] {
+        for allow in ["ioctl", "@system-service", "@known"] {
+            let filter = compile(&Policy { arches: vec![Arch::X86_64], ..with(base, &[allow], &[]) });
+            let ioctl = |request: u32| verdict(&filter, Arch::X86_64, 16, [0, request.into(), 0, 0, 0, 0]);
+            assert_eq!((ioctl(TIOCSTI), ioctl(TIOCLINUX), ioctl(0x5401)), (EPERM, EPERM, ALLOW), "{base:?} {allow}");
+        }
+    }
+}
