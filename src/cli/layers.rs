@@ -27,6 +27,20 @@ pub(super) struct Caller {
 const WITH_PATHS: [&str; 6] =
     ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"];
 
+/// The value of a variable with a directory, without `..`.
+fn plain(name: &str, value: &str) -> Result<String> {
+    let resolved = host::without_dots(Path::new(value)).map_err(|error| {
+        let errno = crate::sys::Errno::from(error);
+        Error::new(format!("{name} is {value}, and where `..` leads cannot be told: {errno}"))
+            .hint(format!("set {name} to a path without `..`"))
+    })?;
+    resolved.into_os_string().into_string().map_err(|real| {
+        Error::new(format!("{name} leads to {}, which is not UTF-8", real.display())).hint(format!(
+            "profiles are UTF-8 text, and so are the paths in them: set {name} to another directory for sbx"
+        ))
+    })
+}
+
 impl Caller {
     pub fn read() -> Result<Caller> {
         let cwd = std::env::current_dir().map_err(|error| {
@@ -37,6 +51,10 @@ impl Caller {
         let mut env_bytes = Vec::new();
         for (name, value) in std::env::vars_os() {
             match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) if WITH_PATHS.contains(&name.as_str()) && value.contains("..") => {
+                    let value = plain(&name, &value)?;
+                    env.insert(name, value);
+                }
                 (Ok(name), Ok(value)) => {
                     env.insert(name, value);
                 }
@@ -62,8 +80,7 @@ impl Caller {
         match file.symlink_metadata().map_err(|error| error.raw_os_error()) {
             Ok(_) => true,
             Err(Some(libc::ENOENT | libc::ENOTDIR)) => false,
-            Err(Some(libc::EACCES)) => !self.vars.cwd_is_closed,
-            Err(_) => true,
+            Err(_) => self.vars.cwd_is_closed.is_none(),
         }
     }
 

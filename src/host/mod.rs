@@ -29,7 +29,7 @@ pub use paths::{DEVICES, Entry, Kind, MACHINE_IDS, NamedFile, Paths, RUN_LINKS, 
 pub use rlimits::{CoreHandler, rlimits};
 pub use sound::SoundFacts;
 pub use union::{StoreFilesystem, UnionFacts};
-pub use vars::{home, vars};
+pub use vars::{home, vars, without_dots};
 
 use crate::spec::{BusPolicy, Make, Namespace, Network, Requirement, Rlimits, Root, Sandbox, Source, Upper, X11};
 use paths::Homes;

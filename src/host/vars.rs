@@ -17,9 +17,23 @@ pub fn home(env: &BTreeMap<String, String>, accounts: &[Account], uid: u32) -> P
     let set = env.get("HOME").filter(|home| home.starts_with('/')).map(PathBuf::from);
     let home = set.or_else(|| own_accounts(accounts, uid).next().map(|account| account.home.clone()));
     let home = home.unwrap_or_else(|| PathBuf::from("/"));
-    // Where `..` leads depends on links.
-    let up = home.components().any(|part| part == std::path::Component::ParentDir);
-    if up && let Ok(real) = home.canonicalize() { real } else { home.components().collect() }
+    without_dots(&home).unwrap_or_else(|_| home.components().collect())
+}
+
+/// A path without `.` and `..`: where the latter lead depends on links, so the path up to the last is resolved.
+///
+/// # Errors
+///
+/// That part of the path cannot be looked up.
+pub fn without_dots(path: &Path) -> std::io::Result<PathBuf> {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        clean.push(part);
+        if part == std::path::Component::ParentDir {
+            clean = clean.canonicalize()?;
+        }
+    }
+    Ok(clean)
 }
 
 /// The accounts with this user id: there may be several, such as `root` and `toor`.
@@ -130,7 +144,11 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
         other_homes: others.map(|account| account.home.clone()).filter(|home| home.parent().is_some()).collect(),
         home_dirs,
         cwd_is_temporary: found.as_ref().is_ok_and(|found| is_temporary(cwd, found, env, bytes)),
-        cwd_is_closed: found.is_err_and(|error| error.raw_os_error() == Some(libc::EACCES)),
+        cwd_is_closed: match found.map_err(|error| error.raw_os_error()) {
+            Err(Some(libc::EACCES)) => Some("lies in a directory that this user may not search"),
+            Err(Some(libc::ENAMETOOLONG)) => Some("has a path of more than 4095 bytes, which Linux does not look up,"),
+            _ => None,
+        },
         profiles,
         names,
         cwd: cwd.to_owned(),

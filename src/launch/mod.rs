@@ -17,6 +17,7 @@ mod inside;
 mod mapped;
 mod message;
 mod namespaces;
+mod not_found;
 mod outcome;
 mod portal_caller;
 mod prepare;

@@ -4,8 +4,7 @@ use crate::child::{Call, Place, Prepared};
 use crate::error::{Cause, DESCRIPTORS, Error, Part};
 use crate::exit;
 use crate::plan::{Op, Phase, Plan};
-use crate::sys::{self, Errno};
-use std::path::Path;
+use crate::sys::Errno;
 
 /// The first process, or one of its namespaces, could not be made.
 pub(super) fn clone(plan: &Plan, call: &'static str, errno: Errno) -> Error {
@@ -331,7 +330,7 @@ fn exec(plan: &Plan, errno: Errno) -> Error {
     match errno.0 {
         libc::ENOENT => {
             let error = Error::new(format!("{name}: not found in the sandbox")).status(exit::NOT_FOUND);
-            match not_found(plan, &name) {
+            match super::not_found::hint(plan, &name) {
                 Some(hint) => error.hint(hint),
                 None => error,
             }
@@ -347,42 +346,4 @@ fn exec(plan: &Plan, errno: Errno) -> Error {
             .hint("one string may have 128 KiB, all together a quarter of the stack's limit (execve(2)); xargs splits them"),
         _ => Error::new(format!("{name}: cannot be executed: {errno}")).status(exit::NOT_EXECUTABLE),
     }
-}
-
-/// The hint for a program that is not found: where it is on the host, or what else is missing.
-fn not_found(plan: &Plan, name: &str) -> Option<String> {
-    let inside = plan.process.variable("PATH").unwrap_or_default().to_string_lossy();
-    let outside = std::env::var("PATH").unwrap_or_default();
-    let file = if name.contains('/') {
-        Some(Path::new(name).to_owned()).filter(|file| file.exists())
-    } else {
-        let dirs = inside.split(':').chain(outside.split(':')).filter(|dir| dir.starts_with('/'));
-        dirs.map(|dir| Path::new(dir).join(name)).find(|file| file.is_file())
-    };
-    let Some(file) = file else {
-        return (!name.contains('/')).then(|| format!("PATH inside is {inside}"));
-    };
-    let path = file.display();
-    match interpreter(&file) {
-        Some(line) if line.ends_with('\r') => Some(format!(
-            "the first line of {path} ends with a carriage return, as DOS has it: sed -i 's/\\r$//' {path}"
-        )),
-        Some(program) => {
-            Some(format!("{path} is there on the host; its interpreter {program} may not be there inside"))
-        }
-        None if plan.is_bare() => Some(format!(
-            "it is {path} on the host: show it inside, with what it needs: its loader and libraries (ldd {path})"
-        )),
-        None => Some(format!(
-            "it is {path} on the host: `--ro {path} -- {path}` shows it inside; if it is shown, its loader is missing inside"
-        )),
-    }
-}
-
-/// The interpreter that the first line of a script names.
-fn interpreter(file: &Path) -> Option<String> {
-    let start = sys::read_start(file, 256).ok()?;
-    let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
-    let line = String::from_utf8_lossy(line).trim_start().to_owned();
-    Some(line.split([' ', '\t']).next().unwrap_or_default().to_owned())
 }

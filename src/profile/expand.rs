@@ -27,8 +27,8 @@ pub struct Vars {
     pub home_dirs: Vec<PathBuf>,
     /// The current directory is one for the temporary files and sockets of all programs, such as /tmp.
     pub cwd_is_temporary: bool,
-    /// A directory above the current one may not be searched by this user, so that nothing in it can be looked up.
-    pub cwd_is_closed: bool,
+    /// Why nothing in the current directory can be looked up by its path, as the rest of a sentence about it.
+    pub cwd_is_closed: Option<&'static str>,
     /// Directories of the caller's profiles by their real paths, and every link on the way: whoever can write there
     /// controls the next sandbox.
     pub profiles: Vec<PathBuf>,

@@ -178,7 +178,7 @@ pub fn vars(facts: &Facts) -> Vars {
         other_homes: vec!["/home/bob".into()],
         home_dirs: vec!["/home".into()],
         cwd_is_temporary: false,
-        cwd_is_closed: false,
+        cwd_is_closed: None,
         profiles: vec![facts.home.join(".config/sbx")],
         ..Vars::default()
     }

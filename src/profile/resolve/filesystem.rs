@@ -31,6 +31,16 @@ impl Builder<'_> {
         // What closes parts of the current directory belongs to a rule for either.
         let cwd = self.too_wide_as("${CWD}", asserts).or_else(|| whole.clone());
         for (name, value) in self.merged.map("filesystem.paths") {
+            // Nothing that lies there can be looked up or shown.
+            if let Some(why) = self.vars.cwd_is_closed
+                && let Some(below) = self.below_cwd(&name.text)
+            {
+                let note = Note::TooWide { place: None, path: self.vars.cwd.clone(), why: why.into() };
+                if below.is_empty() && !self.notes.contains(&note) {
+                    self.notes.push(note);
+                }
+                continue;
+            }
             let (Some(path), Some((mode, options))) = (self.path(name), self.mode(value)) else { continue };
             let place = name.text.split('/').next().filter(|word| word.starts_with("xdg-")).map(str::to_owned);
             let named = [("${CWD}", &cwd), ("${PROJECT}", &whole)];
@@ -84,6 +94,12 @@ impl Builder<'_> {
             memory: self.memory(),
             mounts: Vec::new(),
         }
+    }
+
+    /// The rest of a path that lies in the current directory, by either of its names.
+    fn below_cwd<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let project = || text.strip_prefix("${PROJECT}").filter(|_| self.vars.project().dir == self.vars.cwd);
+        text.strip_prefix("${CWD}").or_else(project)
     }
 
     /// Whether a text is of a project's file.
@@ -151,8 +167,6 @@ impl Builder<'_> {
             || (self.vars.cwd_is_temporary && is_cwd)
         {
             "holds temporary files of other programs"
-        } else if self.vars.cwd_is_closed && is_cwd {
-            "lies in a directory that this user may not search"
         } else if mode == Mode::Rw
             && self.vars.profiles.iter().any(|way| way.starts_with(path) || path.starts_with(way))
         {
