@@ -104,3 +104,50 @@ fn an_argument_of_the_program_that_the_profile_says_cannot_be_read_is_not_shown(
     assert!(out.out == "fine" && out.err.contains("/.ssh/id is not shown inside"), "{out:?}");
     assert_eq!(place.run(&["-q", "-p", "viewer", "--ro", &key, "--", "/bin/cat", &key]).ok(), "secret");
 }
+
+#[test]
+fn what_is_mounted_or_private_below_the_systems_directories_is_not_shown_unless_a_line_names_it() {
+    need!(userns(), tools(&["unshare"]));
+    let place = Place::new();
+    let setup = "for dir in opt var usr/local; do mount -t tmpfs none $dir; done; mkdir -p var/lib/x var/cache opt/disk/deep/er 'opt/a b' \
+                 opt/own opt/open opt/x/y usr/local/data usr/local/bin usr/local/own var/lib/disk var/home/me var/lib/x/y; \
+                 for dir in opt/disk/deep/er 'opt/a b' opt/x/y usr/local/data usr/local/bin var/lib/disk; do \
+                 mount -t tmpfs -o mode=755 none \"$dir\"; done; \
+                 for dir in opt/disk/deep/er 'opt/a b' opt/x/y opt/own usr/local/data usr/local/own var/lib/disk var/home/me; do \
+                 echo secret > \"$dir/key\"; done; chmod 700 opt/own usr/local/own var/home/me; \
+                 for dir in opt/open opt/disk usr/local/bin var/lib/x; do echo fine > $dir/fine; done";
+    let host = |work: &str| Host::new(&place, setup).env("HOME", "/home/me").work(work);
+    let keys = "cat /opt/*/key /opt/*/*/key /opt/*/*/*/key /usr/local/*/key /var/lib/*/key /var/home/*/key; echo $(cat /opt/*/fine \
+                /usr/local/bin/fine /var/lib/x/fine)";
+    for profile in PROFILES {
+        let out = host("/etc").sh(&["-q", "-p", profile], keys);
+        assert_eq!(out.out, "fine fine fine fine\n", "{profile}: {out:?}");
+    }
+    let touch = host("/etc").sh(&["-q"], "touch /opt/own/x; ls /opt/own; test -d /opt/own && echo there");
+    assert!(touch.out == "there\n" && touch.err.contains("Read-only"), "{touch:?}");
+    let tried = host("/etc").run(&["selftest", "-v"]);
+    let line = tried.out.lines().find(|line| line.contains("what is mounted in /opt, /usr/local and /var"));
+    assert!(line.is_some_and(|line| line.contains("held")), "{tried:?}");
+    // Named, what is in them is shown: by a line, by one for a directory above, or since sbx is started there.
+    let named = |flag: &[&str], script: &str| {
+        let out = host("/etc").sh(flag, script);
+        assert!(out.out.contains("secret"), "{flag:?}: {out:?}");
+        out.out
+    };
+    assert_eq!(named(&["--ro", "/opt/own"], "cat /opt/*/key"), "secret\n");
+    assert_eq!(named(&["--ro", "/opt/disk/deep/er/key"], "cat /opt/*/key /opt/*/*/*/key"), "secret\n");
+    assert_eq!(named(&["--ro", "/opt"], "cat /opt/own/key '/opt/a b/key'"), "secret\nsecret\n");
+    assert_eq!(named(&["--ro", "/"], "cat /opt/own/key /var/lib/disk/key"), "secret\nsecret\n");
+    let out = host("/opt/x/y").sh(&[], "cat key; echo $(ls /opt/x/y)");
+    assert_eq!(out.out, "secret\nkey\n", "{out:?}");
+    // A link that a line follows does not lead there for somebody else.
+    let link =
+        host("/opt/open").script("ln -s /opt/own /opt/open/link; $SBX --ro /opt/open/link -- /bin/cat /opt/own/key");
+    assert!(!link.out.contains("secret"), "{link:?}");
+    // Where the system's directory is a link.
+    let linked = "mkdir -p data/opt/mine data/opt/tool; echo secret > data/opt/mine/key; echo fine > data/opt/tool/fine; \
+                  chmod 700 data/opt/mine; ln -s data/opt opt";
+    let host = Host::new(&place, linked).without("opt").env("HOME", "/home/me").work("/etc");
+    let out = host.sh(&["-q"], "cat /opt/*/key /data/opt/*/key /opt/*/fine");
+    assert_eq!(out.out, "fine\n", "{out:?}");
+}

@@ -9,6 +9,7 @@ mod elevation;
 mod helpers;
 mod links;
 mod paths;
+mod private;
 pub mod procfs;
 mod project;
 mod rlimits;

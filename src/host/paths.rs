@@ -76,6 +76,9 @@ pub struct Paths {
     /// Entries of the root directory that the view starts from.
     #[serde(skip)]
     top: Vec<Entry>,
+    /// Directories below the system's that are no part of it.
+    #[serde(skip)]
+    private: Vec<PathBuf>,
     /// Arguments of the program that name files.
     #[serde(skip)]
     arguments: Vec<NamedFile>,
@@ -228,6 +231,16 @@ impl Paths {
     /// For tests: a program that is named by its path.
     pub fn name_program(&mut self, path: &str) {
         self.arguments.push(NamedFile { path: path.into(), regular: true, program: true });
+    }
+
+    /// Directories below the system's that are no part of it: what is mounted there, and what is the caller's own.
+    pub fn private(&self) -> &[PathBuf] {
+        &self.private
+    }
+
+    /// For tests: a directory below the system's that is no part of it.
+    pub fn separate(&mut self, path: &str) {
+        self.private.push(path.into());
     }
 
     /// Looks a path of the host up, and records what is found.
@@ -389,6 +402,14 @@ impl Paths {
         }
         for path in homes.own.iter().copied().chain([Path::new("/var/tmp")]) {
             self.look(root, path);
+        }
+        if !whole && root == Path::new("/") {
+            let real = |dir: &str| self.resolve(root, Path::new(dir)).map(|(real, _)| real);
+            self.private =
+                super::private::private(&super::private::OPEN.iter().copied().filter_map(real).collect::<Vec<_>>());
+            for path in self.private.clone() {
+                self.look(root, &path);
+            }
         }
         for path in
             ["/etc/passwd", "/etc/group", "/run/user", "/tmp", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"]

@@ -142,7 +142,7 @@ fn mounts(text: &[u8]) -> (Vec<PathBuf>, Vec<PathBuf>) {
     (all, special)
 }
 
-fn unescaped(text: &[u8]) -> OsString {
+pub(super) fn unescaped(text: &[u8]) -> OsString {
     if !text.contains(&b'\\') {
         return OsStr::from_bytes(text).to_owned();
     }

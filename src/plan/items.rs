@@ -182,6 +182,7 @@ pub(super) fn collect(
     }
     procfs::cover(&mut items, facts)?;
     etc::own_machine_id(&mut items, facts, root);
+    root::empty_private(&mut items, sandbox, facts);
     compose(&mut items, facts, root, notes)?;
     union::mask_store(&mut items, sandbox, facts);
     Ok(items)
@@ -230,6 +231,7 @@ fn shown_anyway(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, rule: &PathRule,
         _ => false,
     };
     let elsewhere = rule.options.from.is_some();
+    root::empty_private(&mut items, sandbox, facts);
     Ok(items.nearest(source).is_some_and(|(above, item)| as_free(above, item))
         && !(elsewhere && items.below(source).any(|(path, item)| !as_free(path, item))))
 }

@@ -218,6 +218,21 @@ impl Defaults<'_> {
     }
 }
 
+/// Empties the directories below the system's that are no part of it, where the view shows them without a line that
+/// names them.
+pub(super) fn empty_private(items: &mut Items, sandbox: &Sandbox, facts: &Facts) {
+    if sandbox.filesystem.root != Root::Host {
+        return;
+    }
+    for path in facts.paths.private() {
+        let Some((real, _)) = facts.paths.resolve(Path::new("/"), path) else { continue };
+        let shown = items.nearest(&real).map(|(_, item)| (&item.what, item.asked));
+        if matches!(shown, Some((ItemKind::Bind { .. }, false))) {
+            items.insert(real, closed_directory());
+        }
+    }
+}
+
 /// The note that the home that `$HOME` names is a directory of the system, which the program has instead.
 pub(super) fn note_home(sandbox: &Sandbox, facts: &Facts) -> Option<Note> {
     let (real, _) = facts.paths.resolve(base(&sandbox.filesystem.root), &facts.home)?;

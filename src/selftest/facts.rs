@@ -47,6 +47,8 @@ pub struct Outside {
     pub home: PathBuf,
     /// The caller's home directories, those of the caller's accounts among them, and what lies in them.
     pub home_files: Vec<(PathBuf, FileId)>,
+    /// Directories below the system's that are no part of it, and that no line of the profile shows.
+    pub private: Vec<(PathBuf, FileId)>,
     /// Home directories of other accounts.
     pub homes: Vec<(PathBuf, FileId)>,
     /// The caller's runtime directory ($XDG_RUNTIME_DIR).

@@ -36,6 +36,10 @@ impl Host {
         facts.files = known.map(|path| (*path).to_owned()).collect();
         nodes(Path::new("/dev"), &mut facts.nodes);
         homes(host, facts);
+        let lines = || plan.view.parts.iter().filter(|placed| !placed.origin.0.is_empty());
+        let named = |path: &Path| lines().any(|placed| path.starts_with(placed.op.path()));
+        let private = host.paths.private().iter().filter(|path| !named(path));
+        facts.private = private.cloned().filter_map(identified).collect();
         let worktree = crate::profile::worktree().map(|name| host.cwd.join(name));
         facts.worktree = worktree.filter_map(identified).collect();
         facts.writable = writable(host, facts, granted);

@@ -71,6 +71,12 @@ pub(super) const PROBES: &[Probe] = &[
         granted: never,
     },
     Probe {
+        id: "private",
+        title: "what is mounted in /opt, /usr/local and /var, or is the caller's own there",
+        attempt: |facts| each(&facts.outside.private, |(path, file)| same(path, *file)),
+        granted: never,
+    },
+    Probe {
         id: "homes",
         title: "the homes of others",
         attempt: |facts| each(&facts.outside.homes, |(path, file)| seen(facts, path, *file)),
@@ -139,6 +145,16 @@ fn seen(facts: &Facts, path: &Path, file: FileId) -> Verdict {
         Ok(found) if (found.dev(), found.ino()) != file => Verdict::Closed(format!("{shown} is another")),
         Ok(_) if facts.granted.shows(path) => Verdict::Shared(format!("the profile shows {shown}")),
         Ok(_) => Verdict::Open(format!("{shown} is the host's")),
+        Err(error) => Verdict::Closed(format!("{shown}: {}", sys::Errno::from(error))),
+    }
+}
+
+/// Whether a directory that nothing grants is the one of the host: the view shows the directory around it.
+fn same(path: &Path, file: FileId) -> Verdict {
+    let shown = path.display();
+    match path.symlink_metadata() {
+        Ok(found) if (found.dev(), found.ino()) == file => Verdict::Open(format!("{shown} is the host's")),
+        Ok(_) => Verdict::Closed(format!("{shown} is another")),
         Err(error) => Verdict::Closed(format!("{shown}: {}", sys::Errno::from(error))),
     }
 }

@@ -1,0 +1,119 @@
+//! Directories below the system's that are no part of the system: what is mounted there, and what is the user's own.
+
+use super::union::unescaped;
+use crate::spec::is_needed;
+use crate::sys;
+use std::ffi::OsStr;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Directories of the system in which administrators and users put what belongs to no package. All others, such as the
+/// rest of /usr, are the system's with whatever is mounted there: containers, WSL and NixOS mount parts of a system.
+pub(super) const OPEN: [&str; 3] = ["/opt", "/usr/local", "/var"];
+
+/// What the Filesystem Hierarchy Standard has in these directories, and need not be looked at.
+const STANDARD: [&str; 9] = ["backups", "games", "include", "lib64", "mail", "man", "sbin", "src", "tmp"];
+
+/// The directories below `dirs`, the real paths of [`OPEN`], that are no part of the system: each directory that something is
+/// mounted on, but for those that the system has everywhere ([`is_needed`]); and those directly in one of `dirs` that are
+/// the caller's own and closed to others, or in which homes lie.
+pub(super) fn private(dirs: &[PathBuf]) -> Vec<PathBuf> {
+    let mut found = mounted(dirs, &mountinfo());
+    // What cannot be looked up needs no cover: the program cannot either.
+    found.retain(|path| path.symlink_metadata().is_ok_and(|found| found.is_dir()));
+    for dir in dirs {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let standard = STANDARD.iter().any(|known| name == *known);
+            if standard || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            let path = dir.join(&name);
+            if is_needed(&path) {
+                continue;
+            }
+            let closed = |found: &std::fs::Metadata| found.mode() & 0o005 == 0 && found.uid() == sys::ids().0;
+            if name == "home" || path.symlink_metadata().is_ok_and(|found| closed(&found)) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// The text of /proc/self/mountinfo; empty if it cannot be read.
+fn mountinfo() -> Vec<u8> {
+    let mut text = Vec::with_capacity(16 << 10);
+    if let Ok(mut file) = std::fs::File::open("/proc/self/mountinfo") {
+        let mut part = [0; 4096];
+        while let Ok(length @ 1..) = file.read(&mut part) {
+            text.extend_from_slice(part.get(..length).unwrap_or_default());
+        }
+    }
+    text
+}
+
+/// The mount points below these directories in a text as that of /proc/self/mountinfo, in which blanks and the like are
+/// octal escapes (proc_pid_mountinfo(5)).
+fn mounted(dirs: &[PathBuf], text: &[u8]) -> Vec<PathBuf> {
+    let lines = text.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
+    let below = |path: &[u8]| {
+        dirs.iter().any(|dir| path.strip_prefix(dir.as_os_str().as_bytes()).is_some_and(|rest| rest.starts_with(b"/")))
+    };
+    let paths = lines.filter(|path| below(path)).map(|path| PathBuf::from(unescaped(path)));
+    paths.filter(|path| !is_needed(path) && !is_standard(path, dirs)).collect()
+}
+
+/// Whether a path is one that the standard has in one of these directories.
+fn is_standard(path: &Path, dirs: &[PathBuf]) -> bool {
+    let name = path.file_name().map_or(OsStr::new(""), |name| name);
+    let direct = path.parent().is_some_and(|parent| dirs.iter().any(|dir| dir == parent));
+    direct && STANDARD.iter().any(|known| name == *known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_mounted_in_the_system_is_told_from_what_is_mounted_beside_it() {
+        let line = |path: &str| format!("23 1 8:1 / {path} rw,relatime shared:1 - ext4 /dev/sda1 rw\n");
+        let paths = [
+            "/",
+            "/opt",
+            "/opt/x",
+            "/opt/a\\040b/c",
+            "/optional",
+            "/usr/lib/wsl",
+            "/usr/local",
+            "/usr/local/bin",
+            "/usr/local/src",
+            "/usr/local/data",
+            "/var/lib",
+            "/var/lib/docker/1",
+            "/var/tmp",
+            "/home/me",
+        ];
+        let text: String = paths.map(line).concat();
+        let found = mounted(&OPEN.map(PathBuf::from), text.as_bytes());
+        let expected = ["/opt/x", "/opt/a b/c", "/usr/local/data", "/var/lib/docker/1"].map(PathBuf::from);
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_is_the_callers_own_and_closed_is_told_from_what_is_open() {
+        use std::os::unix::fs::PermissionsExt;
+        let tree = tempfile::tempdir().unwrap();
+        for (name, mode) in [("open", 0o755), ("own", 0o700), ("group", 0o770), ("home", 0o755), ("src", 0o700)] {
+            std::fs::create_dir(tree.path().join(name)).unwrap();
+            std::fs::set_permissions(tree.path().join(name), PermissionsExt::from_mode(mode)).unwrap();
+        }
+        std::fs::write(tree.path().join("file"), "").unwrap();
+        let found = private(&[tree.path().to_owned()]);
+        assert_eq!(found, ["group", "home", "own"].map(|name| tree.path().join(name)));
+    }
+}
