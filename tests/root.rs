@@ -105,6 +105,48 @@ fn what_root_alone_may_read_and_set_in_proc_is_closed() {
     }
 }
 
+#[test]
+fn what_root_alone_may_read_in_sys_is_closed() {
+    need!(root(), userns(), tools(&["python3"]));
+    let place = Place::new();
+    // Opened, not read: that makes a device of zram-control's `hot_add`.
+    let script = "import os\n\
+        for dir, dirs, files in os.walk('/sys'):\n\
+        \x20   for path in (os.path.join(dir, file) for file in files):\n\
+        \x20       try:\n\
+        \x20           if os.path.islink(path) or os.lstat(path).st_mode & 0o044 or not os.lstat(path).st_size: continue\n\
+        \x20           os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK)); print(path)\n\
+        \x20       except OSError: pass\n";
+    let script = place.write("home/script.py", script).display().to_string();
+    for flags in [&["-p", "ci"][..], &["--ro", "/sys"]] {
+        let out = place.run(&[&["-q", "--ro", &script][..], flags, &["--", "python3", &script]].concat()).ok();
+        let known =
+            ["/sys/class/zram-control/", "/sys/kernel/slab/", "/sys/kernel/mm/damon/", "/sys/devices/virtual/dmi/"];
+        let left: Vec<_> = out.lines().filter(|line| known.iter().any(|start| line.starts_with(start))).collect();
+        assert!(left.is_empty(), "{flags:?}: {left:?}");
+        // Sections of modules, which the kernel shows to nobody without CAP_SYSLOG, and what devices have.
+        let other = |line: &&str| {
+            !["/sys/module/", "/sys/devices/", "/sys/kernel/notes"].iter().any(|start| line.starts_with(start))
+        };
+        let other: Vec<_> = out.lines().filter(other).collect();
+        assert!(other.is_empty(), "{flags:?}: {other:?}");
+    }
+    // A line that names one shows it.
+    let named = place.run(&[
+        "-q",
+        "-p",
+        "ci",
+        "--ro",
+        "/sys/kernel/mm",
+        "--ro",
+        "/sys/kernel/slab",
+        "--",
+        "ls",
+        "/sys/kernel/slab",
+    ]);
+    assert!(!named.ok().is_empty() || !std::path::Path::new("/sys/kernel/slab").exists());
+}
+
 /// Runs a program as `nobody`.
 fn as_nobody(program: &std::path::Path, args: &[&str]) -> common::Ran {
     let mut command = std::process::Command::new("setpriv");

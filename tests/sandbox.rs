@@ -776,5 +776,12 @@ fn each_sandbox_has_a_machine_id_of_its_own() {
     assert_eq!(id(&["--mask", "/etc/machine-id", "--mask", "/var/lib/dbus,optional"]).out.trim(), "");
     for flag in ["--deny", "--mask", "--hide"] {
         place.sh(&[flag, "/var/lib"], "[ ! -e /var/lib/dbus ]").ok();
+fn counts_of_the_hosts_interrupts_are_masked_in_sys() {
+    need!(userns());
+    let place = Place::new();
+    for profile in ["ci", "shell", "viewer"] {
+        let ran =
+            place.sh(&["-q", "-p", profile], "ls /sys/kernel/irq; cat /sys/kernel/irq/*/per_cpu_count; echo done");
+        assert_eq!(ran.out, "done\n", "{profile}: {ran:?}");
     }
 }

@@ -352,6 +352,10 @@ impl Paths {
             let root = sys::ids().0 == 0;
             procfs::masked(root).chain(procfs::read_only(root)).for_each(|path| drop(self.look(&none, &path)));
         }
+        let shows_sys = |rule: &PathRule| rule.mode.shows_host() && Path::new("/sys").starts_with(&rule.path);
+        if sys::ids().0 == 0 && sandbox.filesystem.paths.iter().any(shows_sys) {
+            procfs::SYS_MASKED_FOR_ROOT.iter().for_each(|path| drop(self.look(&none, Path::new(path))));
+        }
         if sandbox.namespaces.share.contains_key(&Namespace::Ipc) {
             self.look(&none, Path::new("/dev/mqueue"));
         }

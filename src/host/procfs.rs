@@ -1,4 +1,4 @@
-//! Paths of procfs that a sandbox masks, or makes read-only. They are the OCI's lists, and for root what its ids open to
+//! Paths of procfs and sysfs that a sandbox masks, or makes read-only. They are the OCI's lists, and for root what its ids open to
 //! it: a procfs asks who the caller is outside, whatever user namespace and capabilities the program has. Paths that a
 //! kernel does not have are skipped.
 
@@ -43,3 +43,15 @@ pub fn read_only(root: bool) -> impl Iterator<Item = PathBuf> {
 fn paths<'a>(names: impl Iterator<Item = &'a &'a CStr>) -> impl Iterator<Item = PathBuf> {
     names.map(|name| Path::new("/proc").join(OsStr::from_bytes(name.to_bytes())))
 }
+
+/// Paths of sysfs that root alone may read, and that are masked where the host's is shown to root: they tell what the
+/// kernel's memory holds and the machine's serial numbers, and reading `hot_add` makes a device.
+pub const SYS_MASKED_FOR_ROOT: [&str; 7] = [
+    "/sys/class/zram-control",
+    "/sys/devices/virtual/dmi/id/board_serial",
+    "/sys/devices/virtual/dmi/id/chassis_serial",
+    "/sys/devices/virtual/dmi/id/product_serial",
+    "/sys/devices/virtual/dmi/id/product_uuid",
+    "/sys/kernel/mm/damon",
+    "/sys/kernel/slab",
+];

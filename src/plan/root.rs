@@ -8,6 +8,7 @@ use super::note::Note;
 use super::tree::within;
 use super::union;
 use crate::error::{Error, Result};
+use crate::host::procfs::SYS_MASKED_FOR_ROOT;
 use crate::host::{Facts, Kind, RUN_LINKS, below};
 use crate::spec::{Namespace, Options, Origin, Root, SYSTEM, Sandbox, is_needed, lies_in_system};
 use std::ffi::OsStr;

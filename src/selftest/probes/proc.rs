@@ -1,8 +1,9 @@
 //! Probes of /proc, /sys and cgroups: what of the kernel can be read and set there.
 
 use super::super::facts::{Facts, Granted, Verdict};
-use super::tools::{all, each, has, mounts, not_run, open_to_write, start_of, verdict};
+use super::tools::{all, each, has, mounts, not_run, open_to_read, open_to_write, start_of, verdict};
 use super::{Probe, never};
+use crate::host::procfs::SYS_MASKED_FOR_ROOT;
 use crate::sys::{self, Errno};
 use std::path::{Path, PathBuf};
 
@@ -86,6 +87,18 @@ pub(super) const PROBES: &[Probe] = &[
                 Err(error) => Verdict::Closed(format!("{POWERCAP}: {}", Errno::from(error))),
             },
         },
+        granted: never,
+    },
+    Probe {
+        id: "sys-interrupts",
+        title: "timings of the host's hardware (/sys/kernel/irq)",
+        attempt: |facts| each(["/sys/kernel/irq"], |path| readable(facts, path)),
+        granted: never,
+    },
+    Probe {
+        id: "sys-root",
+        title: "what root alone may read in /sys (slab, zram-control, serial numbers)",
+        attempt: |facts| each(SYS_MASKED_FOR_ROOT, |path| readable(facts, path)),
         granted: never,
     },
     Probe { id: "kallsyms", title: "addresses of the kernel (/proc/kallsyms)", attempt: kallsyms, granted: never },
@@ -216,7 +229,8 @@ pub(crate) const KERNEL_FILES: &[&[&str]] = &[
     HARDWARE,
     TRACES,
     MEMORY,
-    &["/proc/interrupts", POWERCAP],
+    &["/proc/interrupts", POWERCAP, "/sys/kernel/irq"],
+    &SYS_MASKED_FOR_ROOT,
     super::host_files::SECRETS,
     &["/sys/fs/cgroup"],
     &[
@@ -260,7 +274,8 @@ pub(crate) const KERNEL_FILES: &[&[&str]] = &[
 
 /// Those of [`KERNEL_FILES`] that this host has below `below`, a filesystem's mount point.
 pub(super) fn dangerous<'f>(facts: &'f Facts, below: &'f str) -> impl Iterator<Item = &'f str> {
-    let listed = |path: &str| TRACES.contains(&path) || ["/sys/fs/cgroup", POWERCAP].contains(&path);
+    const OTHERS: &[&str] = &["/sys/fs/cgroup", POWERCAP, "/sys/kernel/irq"];
+    let listed = |path: &str| [TRACES, &SYS_MASKED_FOR_ROOT, OTHERS].iter().any(|list| list.contains(&path));
     facts.outside.files.iter().map(String::as_str).filter(move |path| path.starts_with(below) && !listed(path))
 }
 
@@ -280,6 +295,25 @@ fn read(facts: &Facts, path: &str) -> Verdict {
         Err(Errno(libc::EAGAIN)) => Verdict::Open(format!("{path} is opened")),
         Err(errno) => Verdict::Closed(format!("{path}: {errno}")),
     }
+}
+
+/// Whether a file, or one in a directory, opens for reading. Nothing is read: that may change something.
+fn readable(facts: &Facts, path: &str) -> Verdict {
+    if !facts.outside.files.contains(path) {
+        return not_run(format!("this kernel has no {path}"));
+    }
+    let there = if Path::new(path).is_dir() { files(Path::new(path), 200) } else { vec![path.into()] };
+    let opened =
+        there.iter().find(|file| Path::new(file).metadata().is_ok_and(is_kernels) && open_to_read(file).is_ok());
+    match opened {
+        Some(file) => Verdict::Open(format!("{} opens for reading", file.display())),
+        None => Verdict::Closed(format!("nothing in {path} opens for reading")),
+    }
+}
+
+/// Whether a file is none that masks another: those are empty.
+fn is_kernels(found: std::fs::Metadata) -> bool {
+    found.len() > 0
 }
 
 /// Files below a directory, at most so many; links are not followed.
