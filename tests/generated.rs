@@ -449,13 +449,14 @@ pipeline cannot read it then.
 gives no controlling terminal: a stream that is the caller's terminal can be read at any time, in the background, too. With both, that stream has no name
 inside: tty(1) finds none. At the end, the terminal's exclusive mode, line discipline and suspended output and its descriptors' flags are put back, and with
 .B none
-its settings.
+its settings. So are its permissions, owner and group, and the window's size if the program has made it too small for a line of text.
 .B \-\-tty pty
 gives a new terminal even if no stream is one, in place of pipes and files: it echoes, and ends lines with CR LF.
 .PP
 A file that was opened for reading, and that the program could change, is opened again from a read-only mount. Its offset begins where the
 caller's is, and the caller's is moved when the program has ended. If somebody else reads from it meanwhile, both read the same. What the
-program permits others by chmod(2) on a file that it may write to as a stream is taken back at the end, with a note.
+program permits others on a file, device or named pipe that it has as a stream, by chmod(2), chown(2) or an access control list (acl(5)), is
+taken back at the end, with a note.
 .SH "WHAT A PROGRAM NOTICES"
 .IP \(bu 2
 .IR "Read-only mounts" :

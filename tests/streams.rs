@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Place, Ran, landlock, ran, userns};
+use common::{Place, Ran, landlock, ran, tools, userns};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -130,4 +130,60 @@ fn a_file_that_is_standard_output_is_written_and_not_opened_to_others() {
     both.write_all(b"both\n").unwrap();
     both.rewind().unwrap();
     assert!(with_input(&place, &[], &both, "cat; echo x >&0").ok().starts_with("both\n"));
+}
+
+/// A program that gives a file an access control list, as the kernel stores it: it can name the ids that are mapped.
+const LIST: &str = r#"python3 -c 'import os, struct
+entries = [(1, 6, -1), (2, 6, os.getuid()), (4, 4, -1), (16, 6, -1), (32, 0, -1)]
+os.setxattr(1, "system.posix_acl_access", struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries))'"#;
+
+#[test]
+fn an_access_control_list_on_standard_output_is_taken_back() {
+    need!(userns(), tools(&["python3"]));
+    let place = Place::new();
+    let path = place.dir.path().join("log");
+    std::fs::write(&path, "").unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    let run = |script: &str| {
+        let mut command = place.command();
+        let log = OpenOptions::new().append(true).open(&path).unwrap();
+        ran(command.args(["--", "/bin/sh", "-c", script]).stdout(log).output().unwrap())
+    };
+    let has = || {
+        std::process::Command::new("python3")
+            .args(["-c", "import os, sys; sys.exit(not os.listxattr(sys.argv[1]))"])
+            .arg(&path)
+            .status()
+            .unwrap()
+            .success()
+    };
+    let ran = run(LIST);
+    assert!(
+        ran.err.contains("changed the access control list of /") && ran.err.contains("with the permissions 0600"),
+        "{ran:?}"
+    );
+    assert!(!has(), "{ran:?}");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+    // One that was there before stays.
+    let own = std::process::Command::new("setfacl").args(["-m", "u:65534:r"]).arg(&path).status();
+    if own.is_ok_and(|status| status.success()) {
+        let ran = run("echo fine");
+        assert!(ran.err.is_empty() && has(), "{ran:?}");
+        assert!(run(&format!("{LIST}; chmod 600 /proc/self/fd/1")).err.contains("access control list"));
+        assert!(has());
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600, "what is stricter stays");
+    }
+}
+
+#[test]
+fn a_pipe_with_a_name_is_not_opened_to_others() {
+    need!(userns());
+    let place = Place::new();
+    let path = place.dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&path).status().unwrap().success());
+    let pipe = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let mut command = place.command();
+    let ran = ran(command.args(["--", "/bin/chmod", "666", "/proc/self/fd/1"]).stdout(pipe).output().unwrap());
+    assert!(ran.err.contains("they are 0600 now"), "{ran:?}");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
 }

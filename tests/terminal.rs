@@ -182,6 +182,23 @@ fn settings_that_a_program_leaves_on_a_shared_stream_are_put_back() {
 }
 
 #[test]
+fn a_terminal_that_is_handed_over_is_not_opened_to_others() {
+    need!(userns(), tools(&["python3"]));
+    let place = Place::new();
+    let program = "import fcntl, os, struct, termios; os.fchmod(1, 0o666); \
+                   fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack(\"4H\", 1, 1, 0, 0))";
+    for tty in ["none", "inherit"] {
+        let script = format!(
+            "stty rows 30 cols 90; stat -Lc %a /dev/stdin > before; $SBX --tty {tty} -- python3 -c '{program}'; \
+             stat -Lc %a /dev/stdin > after; cmp before after && echo same-$(stty size)-"
+        );
+        let mut session = Session::start(&place, &script);
+        session.expect("they are 0");
+        session.expect("same-30 90-");
+    }
+}
+
+#[test]
 fn a_job_that_comes_to_the_foreground_gets_its_input() {
     need!(userns());
     let place = Place::new();

@@ -5,7 +5,8 @@ use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::spec::Descriptors;
 use crate::sys::{self, UnownedFd};
-use std::os::fd::{AsFd, OwnedFd};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -16,8 +17,17 @@ pub(super) struct InheritedFile {
     access: i32,
     /// It is opened again from a read-only mount.
     pub read_only: Option<ReadOnlyFile>,
-    /// Permissions of a regular file that the program may write to, and change.
-    mode: Option<u32>,
+    /// What the file permits whom before the program starts, if the program can change that.
+    before: Option<Access>,
+}
+
+/// Whom a file permits what: its owner, its permissions and its access control list (acl(5)).
+struct Access {
+    owner: sys::Owner,
+    list: Option<Vec<u8>>,
+    /// A device, such as a terminal, is given back exactly as it was. The permissions that a program takes away from a file
+    /// stay taken away.
+    device: bool,
 }
 
 impl InheritedFile {
@@ -58,6 +68,10 @@ pub(super) fn files(plan: &Plan, session: Session) -> Result<Vec<InheritedFile>>
                 .hint("show it instead: --ro DIR; or hand it over on purpose: --keep-fd"));
             }
             libc::S_IFREG | libc::S_IFBLK | libc::S_IFCHR => files.extend(file(plan, fd, kind)),
+            // One with a name: what another opens by it is governed by its permissions.
+            libc::S_IFIFO if std::fs::read_link(link(fd)).is_ok_and(|path| path.is_absolute()) => {
+                files.extend(file(plan, fd, kind));
+            }
             _ => {}
         }
     }
@@ -86,9 +100,79 @@ fn file(plan: &Plan, fd: i32, kind: u32) -> Option<InheritedFile> {
         offset: sys::offset(given.as_fd()).ok().filter(|_| !device),
         device,
     });
-    let written = kind == libc::S_IFREG && access != libc::O_RDONLY && is_owned(plan, &path);
-    let mode = path.metadata().ok().filter(|_| written).map(|found| found.mode());
-    Some(InheritedFile { fd, access, read_only, mode })
+    // A file that is opened again is changed by nobody: its mount is read-only.
+    let changed = read_only.is_none() && (kind != libc::S_IFREG || access != libc::O_RDONLY) && is_owned(plan, &path);
+    let before = changed.then(|| Access::of(fd, device)).flatten();
+    Some(InheritedFile { fd, access, read_only, before })
+}
+
+impl Access {
+    const LIST: &CStr = c"system.posix_acl_access";
+
+    fn of(fd: i32, device: bool) -> Option<Access> {
+        let fd = UnownedFd::new(fd);
+        let list = sys::attribute_of(fd.as_fd(), Access::LIST).ok().flatten();
+        Some(Access { owner: sys::owner(fd.as_fd()).ok()?, list, device })
+    }
+
+    /// Takes back what the file permits now and did not before, and bits that change ids. Gives what was changed, as a part
+    /// of a sentence; none if nothing was.
+    fn put_back(&self, fd: i32) -> Option<String> {
+        const OTHERS: u32 = 0o7077;
+        let now = Access::of(fd, self.device)?;
+        let fd = UnownedFd::new(fd);
+        let (before, after) = (self.owner, now.owner);
+        let mut failed = None;
+        let mut step = |call: &str, result: sys::Result<()>| {
+            if let Err(errno) = result {
+                failed.get_or_insert_with(|| format!("{call}: {errno}"));
+            }
+        };
+        let moved = (before.uid, before.gid) != (after.uid, after.gid);
+        let mut kept = match self.device {
+            true => before.mode,
+            false => after.mode & !(after.mode & !before.mode & OTHERS),
+        };
+        if moved {
+            let given_back = sys::chown_of(fd.as_fd(), before.uid, before.gid);
+            // What was meant for the members of one group is not for those of another.
+            if given_back.is_err() {
+                kept &= !0o070;
+            }
+            step("chown", given_back);
+        }
+        let listed = now.list != self.list;
+        if listed {
+            step(
+                "its access control list",
+                match &self.list {
+                    Some(list) => sys::set_attribute_of(fd.as_fd(), Access::LIST, list),
+                    None => sys::remove_attribute_of(fd.as_fd(), Access::LIST),
+                },
+            );
+        }
+        if !moved && !listed && kept == after.mode {
+            return None;
+        }
+        step("chmod", sys::chmod(fd.as_fd(), kept));
+        let file = name(fd.as_fd());
+        let what = match (moved, listed) {
+            (true, _) => format!("the owner or group of {file}"),
+            (_, true) => format!("the access control list of {file}"),
+            _ => format!("the permissions of {file} to {:04o}", after.mode),
+        };
+        let now = match (failed, moved || listed) {
+            (Some(why), _) => format!(": {why}"),
+            (None, true) => format!("; it is as before, with the permissions {kept:04o}"),
+            (None, false) => format!("; they are {kept:04o} now"),
+        };
+        Some(format!("the program changed {what}{now}"))
+    }
+}
+
+/// The path of an open file, for people.
+fn name(fd: BorrowedFd<'_>) -> String {
+    std::fs::read_link(link(fd.as_raw_fd())).unwrap_or_default().display().to_string()
 }
 
 fn link(fd: i32) -> PathBuf {
@@ -122,23 +206,8 @@ pub(super) fn move_offsets(files: &[InheritedFile], reopened: &[(i32, OwnedFd)])
     }
 }
 
-/// Takes back what the program has permitted others by chmod(2) on the files that it could write to through its
-/// descriptors, and bits that change ids. No mount keeps it from that. Gives a note for each file.
-pub(super) fn restore_modes(files: &[InheritedFile]) -> Vec<String> {
-    const OTHERS: u32 = 0o7077;
-    let restored = files.iter().filter_map(|file| {
-        let before = file.mode? & 0o7777;
-        let now = link(file.fd).metadata().ok()?.mode() & 0o7777;
-        let added = now & !before & OTHERS;
-        if added == 0 {
-            return None;
-        }
-        let (path, kept) = (std::fs::read_link(link(file.fd)).unwrap_or_default(), now & !added);
-        let path = path.display();
-        Some(match sys::chmod(UnownedFd::new(file.fd).as_fd(), kept) {
-            Ok(()) => format!("the program changed the permissions of {path} to {now:04o}; they are {kept:04o} now"),
-            Err(errno) => format!("the program changed the permissions of {path} to {now:04o}: chmod: {errno}"),
-        })
-    });
-    restored.collect()
+/// Takes back what the program has permitted others on the files that it could change through its descriptors: by chmod(2),
+/// chown(2) and access control lists. No mount keeps it from that. Gives a note for each file.
+pub(super) fn put_access_back(files: &[InheritedFile]) -> Vec<String> {
+    files.iter().filter_map(|file| file.before.as_ref()?.put_back(file.fd)).collect()
 }

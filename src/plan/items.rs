@@ -182,14 +182,7 @@ pub(super) fn collect(
     }
     procfs::cover(&mut items, facts)?;
     etc::own_machine_id(&mut items, facts, root);
-    if facts.uid == 0 {
-        for path in crate::host::procfs::SYS_MASKED_FOR_ROOT.map(Path::new) {
-            let host = items.nearest(path).is_some_and(|(_, item)| matches!(item.what, ItemKind::Bind { .. }));
-            if host && facts.paths.kind(path).is_some() {
-                items.insert_missing(path, || own(ItemKind::Masked));
-            }
-        }
-    }
+    root::mask_sys(&mut items, facts);
     root::empty_private(&mut items, sandbox, facts);
     compose(&mut items, facts, root, notes)?;
     union::mask_store(&mut items, sandbox, facts);

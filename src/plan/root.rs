@@ -219,6 +219,16 @@ impl Defaults<'_> {
     }
 }
 
+/// Masks what root alone may read in the host's /sys, where root is the caller and no line names it.
+pub(super) fn mask_sys(items: &mut Items, facts: &Facts) {
+    let paths = SYS_MASKED_FOR_ROOT.iter().map(Path::new).filter(|_| facts.uid == 0);
+    for path in paths.filter(|path| facts.paths.kind(path).is_some()) {
+        if items.nearest(path).is_some_and(|(_, item)| matches!(item.what, ItemKind::Bind { .. })) {
+            items.insert_missing(path, || own(ItemKind::Masked));
+        }
+    }
+}
+
 /// Empties the directories below the system's that are no part of it, where the view shows them without a line that
 /// names them.
 pub(super) fn empty_private(items: &mut Items, sandbox: &Sandbox, facts: &Facts) {

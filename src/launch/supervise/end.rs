@@ -40,7 +40,7 @@ impl Supervisor<'_> {
             Some(self.sandbox.first.wait().map_err(|errno| Error::call("waitid", errno))?)
         };
         inherited::move_offsets(&self.sandbox.inherited, &self.reopened);
-        inherited::restore_modes(&self.sandbox.inherited).iter().for_each(|note| status.note(note));
+        inherited::put_access_back(&self.sandbox.inherited).iter().for_each(|note| status.note(note));
         sys::phase("the end of PID 1 and the mounts");
         self.take_back();
         self.finish();

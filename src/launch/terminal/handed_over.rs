@@ -1,7 +1,7 @@
 //! The caller's terminal where it is handed over to the program: what the program would leave on it is undone at the end.
 
 use super::streams::{stream, tty};
-use crate::sys::{self, Termios};
+use crate::sys::{self, Termios, WindowSize};
 use std::os::fd::BorrowedFd;
 
 /// The state of the caller's terminal before the program was started. It is for programs that have the terminal itself as a stream.
@@ -15,6 +15,8 @@ pub(in crate::launch) struct HandedOver {
     foreground: bool,
     /// The status flags of each stream that is a terminal: other processes share the open file descriptions.
     flags: [Option<i32>; 3],
+    /// The window's size of each stream that is a terminal.
+    sizes: [Option<WindowSize>; 3],
 }
 
 impl HandedOver {
@@ -32,6 +34,7 @@ impl HandedOver {
                 let stream = stream(number);
                 if sys::is_terminal(stream) { sys::status_flags(stream).ok() } else { None }
             }),
+            sizes: [0, 1, 2].map(|number| sys::window_size(stream(number)).ok()),
         })
     }
 
@@ -50,6 +53,14 @@ impl HandedOver {
         for (number, before) in (0..).zip(self.flags) {
             if let Some(before) = before.filter(|before| sys::status_flags(stream(number)) != Ok(*before)) {
                 let _ = sys::set_status_flags(stream(number), before);
+            }
+        }
+        // A user's own change of the window's size meanwhile is kept. Nobody makes a window of one line.
+        for (number, before) in (0..).zip(self.sizes) {
+            if let Some(before) = before.filter(|before| !before.shows_nothing())
+                && sys::window_size(stream(number)).is_ok_and(|now| now.shows_nothing())
+            {
+                let _ = sys::set_window_size(stream(number), &before);
             }
         }
         let _ = sys::start_output(terminal);

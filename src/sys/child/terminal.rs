@@ -40,6 +40,14 @@ pub struct WindowSize {
     pub(in crate::sys) numbers: [u16; 4],
 }
 
+impl WindowSize {
+    /// Whether a window of this size shows no line of text: 0 is not known, and is taken for 80 by 24.
+    pub fn shows_nothing(&self) -> bool {
+        let [rows, columns, ..] = self.numbers;
+        rows == 1 || (1..10).contains(&columns)
+    }
+}
+
 /// The settings of a terminal. EIO: the terminal has hung up.
 pub fn terminal_settings(fd: BorrowedFd<'_>) -> Result<Termios> {
     let mut settings = Termios::default();

@@ -58,6 +58,11 @@ pub fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(CString, FileKind)>> {
     Ok(list)
 }
 
+/// fchown(2): gives an open file to a user and a group.
+pub fn chown_of(fd: BorrowedFd<'_>, uid: u32, gid: u32) -> Result<()> {
+    Ok(nix::unistd::fchown(fd, Some(nix::unistd::Uid::from_raw(uid)), Some(nix::unistd::Gid::from_raw(gid)))?)
+}
+
 /// flistxattr(2): the names of the extended attributes of an open file.
 pub fn attribute_names(fd: BorrowedFd<'_>) -> Result<Vec<CString>> {
     let mut buffer = vec![0_u8; 64 * 1024];
