@@ -88,6 +88,20 @@ fn a_link_that_somebody_else_may_have_made_opens_nothing() {
     let ran = place.run(&["--open", "cat", "picture.png"]);
     assert_eq!(ran.out, "", "{ran:?}");
     assert!(ran.err.contains("picture.png is not shown inside"), "{ran:?}");
+    // Nor one that a program in another sandbox may have left below a hidden directory.
+    place.write("home/.cache/mail/doc.txt", "mail\n");
+    place.write("home/papers/private", "private\n");
+    let link = |text: &str, name: &str| {
+        std::os::unix::fs::symlink(text, place.home().join(".cache/mail").join(name)).unwrap();
+        place.home().join(".cache/mail").join(name).display().to_string()
+    };
+    for (text, shown) in [("../../papers/private", ""), ("doc.txt", "mail\n")] {
+        let name = link(text, &format!("link{}", shown.len()));
+        for flags in [&["--open"][..], &["-p", "viewer"]] {
+            let ran = place.run(&[flags, &["--", "/bin/cat", &name]].concat());
+            assert_eq!(ran.out, shown, "{flags:?} {text}: {ran:?}");
+        }
+    }
     // A directory is not shown as a whole.
     let ran = place.run(&["--open", "ls", place.home().join(".ssh").to_str().unwrap()]);
     assert_eq!(ran.out, "", "{ran:?}");

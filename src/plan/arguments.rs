@@ -42,7 +42,8 @@ pub(super) fn collect(items: &mut Items, sandbox: &Sandbox, facts: &Facts, notes
     let linked = wanted.iter().any(|(_, _, links, _)| !links.is_empty());
     let writable = if linked { writable_sources(sandbox, facts) } else { Vec::new() };
     for (NamedFile { path, program, .. }, real, links, origin) in wanted {
-        if links::check_source(facts, &writable, &links, &real).is_err() {
+        let refused = links::check_source(facts, &writable, &links, &real).is_err();
+        if refused || !program && links.iter().any(|(link, _)| leaves_own_directory(facts, link, &real)) {
             hidden.extend((!program).then(|| path.clone()));
             continue;
         }
@@ -57,6 +58,19 @@ pub(super) fn collect(items: &mut Items, sandbox: &Sandbox, facts: &Facts, notes
     if !hidden.is_empty() {
         notes.push(Note::ArgumentsLeftOut(hidden));
     }
+}
+
+/// Whether a link leads out of the directory of a home that it lies in, also a hidden one. Where a profile's line goes through
+/// a link below `~/.config`, that is the user's own; a file that an argument names may lie anywhere, such as in what a
+/// program in another sandbox has left in `~/.cache`.
+fn leaves_own_directory(facts: &Facts, link: &Path, real: &Path) -> bool {
+    let homes = facts.own_homes().filter_map(|home| facts.paths.resolve(Path::new("/"), home));
+    homes.into_iter().any(|(home, _)| {
+        let mut names = link.strip_prefix(&home).unwrap_or(Path::new("")).iter();
+        // A link in the home itself is the user's own.
+        let dir = names.next().filter(|_| names.next().is_some());
+        dir.is_some_and(|dir| !within(real, &home.join(dir)))
+    })
 }
 
 /// Whether the profile says of a file, by any of these names, that it cannot be read.
