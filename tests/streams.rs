@@ -94,6 +94,53 @@ fn a_file_without_a_name_and_one_that_nobody_may_change_are_handed_over_as_they_
     assert!(refused.contains("standard input is the file") && refused.contains("| sbx"), "{refused}");
 }
 
+/// A file in memory, as other processes may have it open, and one whose name is gone.
+const UNNAMED: &str = r#"
+import os, subprocess, sys
+sbx, kind, *flags = sys.argv[1:]
+if kind == "memory": fd = os.memfd_create("x")
+else:
+    fd = os.open("gone", os.O_RDWR | os.O_CREAT)
+    os.unlink("gone")
+os.write(fd, b"one\ntwo\n")
+reader = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY)
+script = "read a; echo $a; for w in '<>' '>>'; do eval \"echo HACKED 1$w /proc/self/fd/0\" 2>/dev/null; done; true"
+subprocess.run([sbx, *flags, "--", "sh", "-c", script], stdin=reader, check=True)
+print(os.pread(fd, 99, 0), os.lseek(reader, 0, os.SEEK_CUR), flush=True)
+"#;
+
+#[test]
+fn a_file_without_a_name_that_was_opened_for_reading_stays_as_it_is() {
+    need!(userns(), common::tools(&["python3"]));
+    let place = Place::new();
+    for kind in ["memory", "unlinked"] {
+        for flags in [&[][..], &["--set", "namespaces.nested=allow"]] {
+            let mut command = std::process::Command::new("python3");
+            command.args(["-c", UNNAMED]).arg(common::sbx()).arg(kind).arg("-q").args(flags);
+            let out = ran(command.current_dir(place.work()).env("HOME", place.home()).output().unwrap()).ok();
+            assert_eq!(out, "one\nb'one\\ntwo\\n' 4\n", "{kind} {flags:?}");
+        }
+    }
+    let large = place.write("work/large", "");
+    let file = OpenOptions::new().read(true).open(&large).unwrap();
+    OpenOptions::new().write(true).open(&large).unwrap().set_len(1 << 40).unwrap();
+    std::fs::remove_file(&large).unwrap();
+    let refused = with_input(&place, &[], &file, "true").failed(125);
+    assert!(refused.contains("too large to be copied") && refused.contains("pipe"), "{refused}");
+}
+
+#[test]
+fn the_permissions_of_a_fifo_that_is_handed_over_are_put_back() {
+    need!(userns());
+    let place = Place::new();
+    let path = place.work().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg("-m").arg("600").arg(&path).status().unwrap().success());
+    let fifo = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let said = with_input(&place, &[], &fifo, "chmod 0777 /proc/self/fd/0");
+    assert!(said.err.contains("they are 0700 now") || said.err.contains("they are 0600 now"), "{said:?}");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o077, 0);
+}
+
 #[test]
 fn a_directory_is_no_standard_stream() {
     let place = Place::new();

@@ -19,6 +19,8 @@ pub(super) struct InheritedFile {
     pub read_only: Option<ReadOnlyFile>,
     /// What the file permits whom before the program starts, if the program can change that.
     before: Option<Access>,
+    /// The caller's file of which the descriptor is a copy, and the offset that it had.
+    original: Option<(OwnedFd, i64)>,
 }
 
 /// Whom a file permits what: its owner, its permissions and its access control list (acl(5)).
@@ -67,7 +69,14 @@ pub(super) fn files(plan: &Plan, session: Session) -> Result<Vec<InheritedFile>>
                 ))
                 .hint("show it instead: --ro DIR; or hand it over on purpose: --keep-fd"));
             }
-            libc::S_IFREG | libc::S_IFBLK | libc::S_IFCHR => files.extend(file(plan, fd, kind)),
+            libc::S_IFREG | libc::S_IFBLK | libc::S_IFCHR => {
+                if let Some(mut file) = file(plan, fd, kind) {
+                    if kind == libc::S_IFREG && file.access == libc::O_RDONLY {
+                        file.original = replace_unnamed(plan, fd)?;
+                    }
+                    files.push(file);
+                }
+            }
             // One with a name: what another opens by it is governed by its permissions.
             libc::S_IFIFO if std::fs::read_link(link(fd)).is_ok_and(|path| path.is_absolute()) => {
                 files.extend(file(plan, fd, kind));
@@ -103,7 +112,7 @@ fn file(plan: &Plan, fd: i32, kind: u32) -> Option<InheritedFile> {
     // A file that is opened again is changed by nobody: its mount is read-only.
     let changed = read_only.is_none() && (kind != libc::S_IFREG || access != libc::O_RDONLY) && is_owned(plan, &path);
     let before = changed.then(|| Access::of(fd, device)).flatten();
-    Some(InheritedFile { fd, access, read_only, before })
+    Some(InheritedFile { fd, access, read_only, before, original: None })
 }
 
 impl Access {
@@ -170,6 +179,38 @@ impl Access {
     }
 }
 
+/// The most bytes of a file without a name that are copied.
+const MOST_COPIED: u64 = 64 << 20;
+
+/// Puts a copy that nobody can change in the place of a file without a name that the program could change: a file in memory
+/// (memfd_create(2)), which others may have open, or one whose name was removed. Gives the file, and its offset.
+///
+/// # Errors
+///
+/// It is too large, or cannot be copied.
+fn replace_unnamed(plan: &Plan, fd: i32) -> Result<Option<(OwnedFd, i64)>> {
+    let (given, path) = (UnownedFd::new(fd), link(fd));
+    let Some(found) = path.metadata().ok().filter(|found| found.nlink() == 0) else { return Ok(None) };
+    if sys::is_sealed(given.as_fd()) || !is_owned(plan, &path) && !sys::may_write_followed(&path) {
+        return Ok(None);
+    }
+    let what = if fd == 0 { "standard input".to_owned() } else { format!("descriptor {fd}") };
+    let failed = |why: String| {
+        Error::new(format!("{what} is a file without a name, which the program could change: {why}"))
+            .hint("pass it through a pipe: `cat | sbx ...`")
+    };
+    if found.len() > MOST_COPIED {
+        return Err(failed(format!("it is too large to be copied ({} MiB at most)", MOST_COPIED >> 20)));
+    }
+    let call = |errno: sys::Errno| failed(errno.to_string());
+    let offset = sys::offset(given.as_fd()).map_err(call)?;
+    let copy = sys::sealed_copy(given.as_fd(), found.len()).map_err(|error| call(error.into()))?;
+    sys::seek(copy.as_fd(), offset).map_err(call)?;
+    let original = sys::dup_above(given.as_fd(), 3).map_err(call)?;
+    sys::dup2(copy.as_fd(), UnownedFd::new(fd)).map_err(call)?;
+    Ok(Some((original, offset)))
+}
+
 /// The path of an open file, for people.
 fn name(fd: BorrowedFd<'_>) -> String {
     std::fs::read_link(link(fd.as_raw_fd())).unwrap_or_default().display().to_string()
@@ -181,7 +222,7 @@ fn link(fd: i32) -> PathBuf {
 
 /// Whether the program could open a file for writing, or change its permissions.
 fn is_changeable(plan: &Plan, path: &Path) -> bool {
-    // A file without a name is nobody else's: a here-document of a shell, memory.
+    // One without a name is copied.
     let named = path.metadata().is_ok_and(|found| found.nlink() > 0);
     named && !sys::is_read_only(path) && (is_owned(plan, path) || sys::may_write_followed(path))
 }
@@ -194,6 +235,14 @@ fn is_owned(plan: &Plan, path: &Path) -> bool {
 /// Moves the caller's descriptors as far as the program has read of the files that it got instead (`reopened`), as if it
 /// had had the descriptors themselves. One that somebody else has moved meanwhile stays where it is.
 pub(super) fn move_offsets(files: &[InheritedFile], reopened: &[(i32, OwnedFd)]) {
+    for file in files {
+        if let Some((original, began)) = &file.original
+            && sys::offset(original.as_fd()) == Ok(*began)
+            && let Ok(offset) = sys::offset(UnownedFd::new(file.fd).as_fd())
+        {
+            let _ = sys::seek(original.as_fd(), offset);
+        }
+    }
     for (number, program) in reopened {
         let given = files.iter().find_map(|file| file.read_only.filter(|given| given.fd == *number));
         let fd = UnownedFd::new(*number);

@@ -27,6 +27,34 @@ pub fn memory_file(name: &CStr) -> Result<OwnedFd> {
     Ok(nix::sys::memfd::memfd_create(name, MFdFlags::MFD_CLOEXEC)?)
 }
 
+/// Whether what a file in memory holds cannot be changed any more: fcntl(2), F_GET_SEALS with F_SEAL_WRITE.
+pub fn is_sealed(fd: BorrowedFd<'_>) -> bool {
+    let seals = nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GET_SEALS).unwrap_or(0);
+    seals & libc::F_SEAL_WRITE != 0
+}
+
+/// A copy of a file's `size` bytes in memory, which nobody can change any more, opened for reading.
+pub fn sealed_copy(fd: BorrowedFd<'_>, size: u64) -> std::io::Result<OwnedFd> {
+    use std::os::unix::fs::FileExt;
+    let copy = nix::sys::memfd::memfd_create(c"sbx", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    let (from, to) = (std::fs::File::from(fd.try_clone_to_owned()?), std::fs::File::from(copy));
+    let mut buffer = vec![0; 1 << 16];
+    let mut at = 0;
+    while at < size {
+        let most = buffer.len().min((size - at) as usize);
+        let count = from.read_at(&mut buffer[..most], at)?;
+        if count == 0 {
+            break;
+        }
+        to.write_all_at(&buffer[..count], at)?;
+        at += count as u64;
+    }
+    use nix::fcntl::SealFlag;
+    let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+    nix::fcntl::fcntl(&to, nix::fcntl::FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(std::fs::File::open(format!("/proc/self/fd/{}", to.as_raw_fd()))?.into())
+}
+
 /// The path with a NUL at its end, as system calls take it; `None` if it contains one.
 fn c(path: &Path) -> Option<CString> {
     CString::new(path.as_os_str().as_bytes()).ok()
