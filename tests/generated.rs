@@ -376,8 +376,9 @@ prints the differences of texts as a patch that git applies
 .TP
 .B sbx commit
 puts the changes onto the host, all or those at or below the paths. Each file is replaced at once, and then taken out of the layer. A file
-that has changed on the host since the program saw it is left as it is, and named; the exit status is then 1. Files are the user's on the
-host, and set-user-ID and set-group-ID bits are left out. A commit that was interrupted is finished by the next one
+that has changed on the host since the program saw it is left as it is, and named; the exit status is then 1. So are a deleted directory in
+which something has changed or is mounted, files in what may be another directory by now, and permissions of a directory that may have been
+changed on the host. Files are the user's on the host, and set-user-ID and set-group-ID bits are left out. A commit that was interrupted is finished by the next one
 .TP
 .B sbx discard
 removes the layers

@@ -160,44 +160,291 @@ fn what_has_changed_on_the_host_meanwhile_is_a_conflict_and_stays() {
     assert_eq!(text(&place, "sub/deep/leaf"), "leaf\n");
 }
 
+/// Renames within the current directory, on the host.
+fn host(place: &Place, script: &str) {
+    let status =
+        std::process::Command::new("/bin/sh").args(["-ec", script]).current_dir(place.work()).status().unwrap();
+    assert!(status.success(), "{script}");
+}
+
+#[test]
+fn directories_that_the_program_never_saw_are_neither_removed_nor_written_to() {
+    need!(userns());
+    let place = Place::new();
+    for path in ["build/o", "conf/c", "conf/d", "secret/s", "made/x", "imp/thesis", "other/c", "other/d", "third/x"] {
+        place.write(&format!("work/{path}"), "the user's\n");
+    }
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let script =
+        "rm -r build; echo more >> conf/c; rm conf/d; echo new > secret/new; rm -r made; mkdir made; echo y > made/x";
+    place.sh(&KEEP, script).ok();
+    let wait = || std::thread::sleep(std::time::Duration::from_millis(20));
+    wait();
+    // Older files, in other directories, at the paths that the program has changed.
+    host(
+        &place,
+        "mkdir build 2>/dev/null || true; mv imp build/important; mv conf conf.bak; mv other conf; chmod 700 secret; mv made made.bak; mv third made",
+    );
+    let before = tree(&place.work());
+    let list = verb(&place, &["diff", "one"]).ok();
+    for line in ["D!./build\n", "M!./conf/c\n", "D!./conf/d\n", "M!./secret  (mode 0700 → 0755)\n", "M!./made/x\n"] {
+        assert!(list.contains(line), "{line}: {list}");
+    }
+    let error = verb(&place, &["commit", "one"]).failed(1);
+    assert!(error.contains("./build left as it is on the host: important in it has changed"), "{error}");
+    let after = tree(&place.work());
+    let new: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();
+    assert_eq!(new, ["secret/new 644 \"new\\n\""], "what is new has no conflict, and nothing else is done");
+    assert_eq!(before.len() + 1, after.len());
+    // The whole directory is another one.
+    let place = changed("echo new > file; rm sub/inner");
+    wait();
+    host(&place, "cd ..; mv work old; mkdir work; cp -rp old/. work; cd work; true");
+    let error = verb(&place, &["commit", "one"]).failed(1);
+    assert!(error.contains("another one on the host by now"), "{error}");
+    assert_eq!((text(&place, "file"), text(&place, "sub/inner")), ("old\nlines\n".into(), "inner\n".into()));
+}
+
+#[test]
+fn work_on_the_host_beside_what_the_program_changed_is_no_conflict() {
+    need!(userns());
+    let place = changed("echo new > file; echo new > sub/inner; rm sub/deep/leaf; chmod 700 sub/deep; echo x > sub/x");
+    place.sh(&KEEP, "echo more >> sub/inner; echo y > sub/deep/y").ok();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    for path in ["beside", "sub/beside", "sub/deep/beside"] {
+        place.write(&format!("work/{path}"), "the user's\n");
+    }
+    // In two parts, each of which changes directories; and a hard link of what is deleted.
+    verb(&place, &["commit", "one", "sub/x"]).ok();
+    verb(&place, &["commit", "one"]).ok();
+    assert_eq!((text(&place, "sub/inner"), text(&place, "sub/beside")), ("new\nmore\n".into(), "the user's\n".into()));
+    assert!(!place.work().join("sub/deep/leaf").exists() && place.work().join("sub/deep/y").exists());
+    assert_eq!(std::fs::metadata(place.work().join("sub/deep")).unwrap().mode() & 0o777, 0o700);
+    assert_eq!(verb(&place, &["diff", "one"]).ok(), "");
+    // Two names of one file, changed both: the first changes the times of the second.
+    let place = Place::new();
+    let file = place.write("work/a", "old\n");
+    for other in ["b", "c", "d"] {
+        std::fs::hard_link(&file, place.work().join(other)).unwrap();
+    }
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    place.sh(&KEEP, "rm a b; echo new > c; echo new > d").ok();
+    verb(&place, &["commit", "one"]).ok();
+    assert_eq!(
+        (text(&place, "a"), text(&place, "c"), text(&place, "d")),
+        (String::new(), "new\n".into(), "new\n".into())
+    );
+}
+
+/// Kills a verb after a while, with the process that works for it. Whether it was still at work.
+fn killed(place: &Place, args: &[&str], after: std::time::Duration) -> bool {
+    let mut verb = place.command();
+    verb.args(args).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut verb = verb.spawn().unwrap();
+    std::thread::sleep(after);
+    let pid = verb.id();
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    verb.kill().unwrap();
+    for child in children.split_whitespace() {
+        // SAFETY: it takes two integers.
+        unsafe { libc::kill(child.parse().unwrap(), libc::SIGKILL) };
+    }
+    use std::os::unix::process::ExitStatusExt;
+    verb.wait().unwrap().signal().is_some()
+}
+
+/// `SBX_KILLS` kills more often, `SBX_SEED` at other times.
 #[test]
 fn an_interrupted_commit_loses_nothing_and_the_next_one_finishes_it() {
     need!(userns());
-    let make = "i=0; while [ $i -lt 60 ]; do echo new $i > f$i; i=$((i+1)); done; rm -r sub; mkdir sub; echo s > sub/s; echo new > file";
-    for round in 0..12 {
-        let place = changed("true");
+    let number = |name: &str, or: u64| std::env::var(name).ok().map_or(or, |text| text.parse().unwrap());
+    let (mut random, kills) =
+        (Random(number("SBX_SEED", 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1), number("SBX_KILLS", 40));
+    // Files that are changed and new; directories that are deleted, replaced by a link and by a file, and made of a file.
+    let make = "i=0; while [ $i -lt 60 ]; do echo new $i > f$i; i=$((i+1)); done; rm -r sub; mkdir sub; echo s > sub/s; echo new > file; \
+                rm -r many; ln -s f1 many; rm -r deep; rm -r dir; echo plain > dir; rm plain; mkdir -m 750 plain; echo p > plain/p; \
+                chmod 700 kept; rm kept/gone; ln f0 hard";
+    let mut done = 0;
+    while done < kills {
+        let place = Place::new();
+        place.write("work/file", "old\n");
+        place.write("work/sub/inner", "inner\n");
         for i in 0..30 {
             place.write(&format!("work/f{i}"), "old\n");
+            place.write(&format!("work/many/{i}/{i}"), "old\n");
+            place.write(&format!("work/deep/{}x", "d/".repeat(i)), "old\n");
+        }
+        for path in ["dir/x", "plain", "kept/gone", "kept/stays"] {
+            place.write(&format!("work/{path}"), "old\n");
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
         place.sh(&KEEP, make).ok();
-        let mut commit = place.command();
-        commit.args(["commit", "one"]).stdout(std::process::Stdio::null());
-        let mut commit = commit.spawn().unwrap();
-        std::thread::sleep(std::time::Duration::from_micros(8000 + round * 2500));
-        let pid = commit.id();
-        // The launcher, and the process that works for it.
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        commit.kill().unwrap();
-        for child in children.split_whitespace() {
-            // SAFETY: it takes two integers.
-            unsafe { libc::kill(child.parse().unwrap(), libc::SIGKILL) };
+        // Some kills of the same commit; the last one ends.
+        for _ in 0..4 {
+            let at_work = killed(
+                &place,
+                &["commit", "one"],
+                std::time::Duration::from_micros(6000 + random.below(40_000) as u64),
+            );
+            done += u64::from(at_work);
+            for i in 0..60 {
+                let found = text(&place, &format!("f{i}"));
+                assert!(found == format!("new {i}\n") || found == if i < 30 { "old\n" } else { "" }, "{i}: {found:?}");
+            }
+            let many = place.work().join("many");
+            assert!(many.is_symlink() || std::fs::read_dir(&many).unwrap().count() == 30, "all of it or nothing");
+            assert!(["old\n", "new\n"].contains(&text(&place, "file").as_str()));
+            if !at_work {
+                break;
+            }
         }
-        commit.wait().unwrap();
-        for i in 0..60 {
-            let found = text(&place, &format!("f{i}"));
-            assert!(found == format!("new {i}\n") || found == if i < 30 { "old\n" } else { "" }, "{i}: {found:?}");
-        }
-        until(|| place.run(&["commit", "one"]).status == Some(0));
-        let names: Vec<_> = std::fs::read_dir(place.work()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names.len(), 62, "nothing is left beside: {names:?}");
+        let last = std::cell::RefCell::new(None);
+        until(|| {
+            let ran = place.run(&["commit", "one"]);
+            let ended = ran.status == Some(0) || ran.err.contains("left as it is");
+            *last.borrow_mut() = Some(ran);
+            ended
+        });
+        let last = last.into_inner().unwrap();
+        assert_eq!(last.status, Some(0), "{last:?}");
+        let mut names: Vec<_> =
+            std::fs::read_dir(place.work()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.retain(|name| !name.to_str().unwrap().starts_with('f'));
+        names.sort();
+        assert_eq!(names, ["dir", "hard", "kept", "many", "plain", "sub"], "nothing is left beside");
         assert_eq!(
-            (text(&place, "f59"), text(&place, "file"), text(&place, "sub/s")),
-            ("new 59\n".into(), "new\n".into(), "s\n".into())
+            (
+                text(&place, "f59"),
+                text(&place, "file"),
+                text(&place, "sub/s"),
+                text(&place, "dir"),
+                text(&place, "plain/p")
+            ),
+            ("new 59\n".into(), "new\n".into(), "s\n".into(), "plain\n".into(), "p\n".into())
         );
+        let mode = |path: &str| std::fs::metadata(place.work().join(path)).unwrap().mode() & 0o777;
+        assert_eq!((mode("plain"), mode("kept")), (0o750, 0o700));
+        assert_eq!(std::fs::read_dir(place.work().join("kept")).unwrap().count(), 1);
         assert!(!place.work().join("sub/inner").exists());
         assert_eq!(verb(&place, &["diff", "one"]).ok(), "");
     }
+}
+
+#[test]
+fn what_the_host_has_changed_after_an_interruption_is_not_lost() {
+    need!(userns());
+    // As if a commit had been killed while it copied, and the host's file were edited then.
+    let place = changed("echo new > file");
+    let beside = place.work().join(".sbx-commit-1-0");
+    let journal = upper(&place).parent().unwrap().parent().unwrap().join("commit.json");
+    let path: Vec<String> = place
+        .work()
+        .canonicalize()
+        .unwrap()
+        .join("file")
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .map(u8::to_string)
+        .collect();
+    let entry = |phase: &str, copy: &str| {
+        let old = r#"{"id":[1,2],"kind":2,"mode":420,"owner":[0,0],"size":10,"modified":[0,0]}"#;
+        let path = path.join(",");
+        format!(
+            "{{\"index\":0,\"path\":[{path}],\"beside\":\".sbx-commit-1-0\",\"old\":{old},\"base\":0,\"copy\":{copy},\"phase\":\"{phase}\"}}\n"
+        )
+    };
+    std::fs::write(&beside, "ne").unwrap();
+    std::fs::write(&journal, entry("copying", "null")).unwrap();
+    place.write("work/file", "the host's\n");
+    verb(&place, &["commit", "one"]).failed(1);
+    assert_eq!((text(&place, "file"), beside.exists()), ("the host's\n".into(), false));
+    // Killed after the exchange, with what the host had aside, and the host has another file there since.
+    std::fs::write(&beside, "what was there\n").unwrap();
+    std::fs::write(&journal, entry("moving", "[1,1]")).unwrap();
+    let error = verb(&place, &["commit", "one"]).failed(125);
+    assert!(error.contains("is what was there before"), "{error}");
+    assert_eq!(std::fs::read_to_string(&beside).unwrap(), "what was there\n");
+    std::fs::remove_file(&beside).unwrap();
+    verb(&place, &["commit", "one"]).failed(1);
+    assert_eq!(text(&place, "file"), "the host's\n");
+}
+
+#[test]
+fn what_is_mounted_on_the_host_is_neither_written_to_nor_removed() {
+    need!(userns(), tools(&["unshare"]));
+    let place = Place::new();
+    for path in ["aside/inner", "aside/deep/leaf", "mounted"] {
+        place.write(path, "mounted\n");
+    }
+    for path in ["file", "sub/inner", "sub/deep/leaf"] {
+        place.write(&format!("work/{path}"), "old\n");
+    }
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    place.sh(&KEEP, "echo new > sub/inner; rm sub/deep/leaf; echo new > sub/new; echo new > file; echo x > added").ok();
+    let work = place.work().display().to_string();
+    let sbx = common::sbx().display().to_string();
+    let (uid, gid) = (std::fs::metadata(place.work()).unwrap().uid(), std::fs::metadata(place.work()).unwrap().gid());
+    let script = format!(
+        "cd {work} && mount --bind ../aside sub && mount --bind ../mounted file && \
+         exec unshare -U --map-user={uid} --map-group={gid} {sbx} commit one"
+    );
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-rm", "/bin/sh", "-c", &script]).env("HOME", place.home()).current_dir(place.work());
+    let output = command.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert_eq!(error.matches("something is mounted there on the host").count(), 4, "{error}");
+    for path in ["aside/inner", "aside/deep/leaf", "mounted"] {
+        assert_eq!(std::fs::read_to_string(place.dir.path().join(path)).unwrap(), "mounted\n", "{path}");
+    }
+    assert_eq!(text(&place, "added"), "x\n");
+    // Below a directory that is to be deleted.
+    let place = changed("rm -r sub; ln -s file sub");
+    place.write("mounted", "mounted\n");
+    let work = place.work().display().to_string();
+    let script = format!(
+        "cd {work} && mount --bind ../mounted sub/deep/leaf && \
+         exec unshare -U --map-user={uid} --map-group={gid} {sbx} commit one"
+    );
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-rm", "/bin/sh", "-c", &script]).env("HOME", place.home()).current_dir(place.work());
+    let output = command.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("something is mounted on leaf in it"), "{error}");
+    assert_eq!((text(&place, "sub/inner"), text(&place, "sub/deep/leaf")), ("inner\n".into(), "leaf\n".into()));
+    assert_eq!(std::fs::read_dir(place.work()).unwrap().count(), 2, "nothing is left beside");
+}
+
+#[test]
+fn an_interrupted_snapshot_or_removal_is_finished_by_the_next_verb() {
+    need!(userns());
+    let store = |place: &Place| place.home().join(".local/share/sbx/uppers");
+    let mut random = Random(7);
+    for _ in 0..6 {
+        let place = changed("i=0; while [ $i -lt 300 ]; do mkdir -p a/$i/b; echo x > a/$i/b/c; i=$((i+1)); done");
+        let micros = |random: &mut Random, most| std::time::Duration::from_micros(4000 + random.below(most) as u64);
+        killed(&place, &["snapshot", "one"], micros(&mut random, 8000));
+        until(|| place.sh(&KEEP, "ls a | wc -l").out == "300\n");
+        until(|| place.run(&["snapshot", "one"]).status == Some(0));
+        killed(&place, &["discard", "one"], micros(&mut random, 30_000));
+        place.sh(&["--overlay", ".", "--upper", "keep:two"], "true").ok();
+        until(|| place.run(&["discard", "two"]).status == Some(0));
+        let _ = place.run(&["discard", "one"]);
+        let frozen = std::fs::read_dir(store(&place).join(".frozen")).into_iter().flatten().count();
+        let names: Vec<_> = std::fs::read_dir(store(&place)).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!((frozen, names), (0, vec![".frozen".into()]));
+    }
+    // What is left of a removal whose state has gone, and a frozen layer that nothing names.
+    let place = changed("echo x > file");
+    for path in [".run-gone-1-2/lock", ".frozen/5-0/upper/x"] {
+        std::fs::create_dir_all(store(&place).join(path).parent().unwrap()).unwrap();
+        std::fs::write(store(&place).join(path), "").unwrap();
+    }
+    std::fs::set_permissions(store(&place).join(".frozen"), PermissionsExt::from_mode(0o700)).unwrap();
+    verb(&place, &["discard", "one"]).ok();
+    assert_eq!(std::fs::read_dir(store(&place)).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(store(&place).join(".frozen")).unwrap().count(), 0);
 }
 
 #[test]

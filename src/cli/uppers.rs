@@ -56,6 +56,9 @@ pub(super) fn within(upper: Upper, work: impl FnOnce(Upper) -> Result<u8>) -> Re
     launch::within(&ids, move || {
         // A directory may be deeper than the usual limit of descriptors.
         sys::raise_descriptors();
+        if union::is_half_frozen(&upper) {
+            union::finish_snapshot(&upper)?;
+        }
         work(upper)
     })
 }
@@ -205,7 +208,9 @@ pub(super) fn discard(args: &args::Discard) -> Result<u8> {
         launch::discard(locked(name)?)?;
     }
     // What an earlier one has left, if it was interrupted.
-    store()?.stale().into_iter().try_for_each(launch::discard)?;
+    let store = store()?;
+    store.stale().into_iter().try_for_each(launch::discard)?;
+    store.collect();
     Ok(0)
 }
 

@@ -3,6 +3,7 @@
 use super::worker;
 use crate::error::Result;
 use crate::plan::{IdMapping, Op, Plan, UnionPlan, UpperPlace};
+use crate::sys;
 use crate::union::{self, Ids, InUse, Store, Upper};
 
 /// The upper layers of a sandbox, locked. Those that are not kept are removed when this is dropped, and so are new ones of a
@@ -34,6 +35,9 @@ impl Uppers {
             }
         };
         let upper = upper.map_err(|error| error.origin(&union.origin))?;
+        if crate::union::is_half_frozen(&upper) {
+            worker::within(&ids, || crate::union::finish_snapshot(&upper).map(|()| 0))?;
+        }
         // Until the sandbox has been started, new ones are not kept.
         let mut uppers = Uppers {
             keep: keep && !upper.new,
@@ -81,11 +85,23 @@ impl Uppers {
 
 impl Drop for Uppers {
     fn drop(&mut self) {
-        if let Some(upper) = self.upper.take().filter(|_| !self.keep) {
+        match self.upper.take() {
+            // What cannot be marked is compared by times alone.
+            Some(upper) if self.keep => drop(record(upper)),
             // What cannot be removed now is tried again by the next sandbox.
-            let _ = discard(upper);
+            Some(upper) => drop(discard(upper)),
+            None => {}
         }
     }
+}
+
+/// Marks the directories of the host that the program saw.
+fn record(upper: Upper) -> Result<u8> {
+    let ids = upper.state.ids.clone();
+    worker::within(&ids, move || {
+        sys::raise_descriptors();
+        union::record(&upper).map(|()| 0)
+    })
 }
 
 /// Removes upper layers, in a user namespace if they hold files of subordinate ids.

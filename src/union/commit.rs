@@ -3,19 +3,23 @@
 //! Each file is copied beside its place, under a name of its own, and then takes that place at once (renameat2(2)). What
 //! it replaces is looked at once more after that: if it is not what was compared before, the exchange is undone. So at
 //! every moment the host has the old file or the new one, and the layer keeps the new one until all of it is written. A
-//! commit that was interrupted leaves at most one such name, which its journal has; the next commit removes it, and goes
-//! on.
+//! commit that was interrupted leaves at most one such name, which its journal has; the next commit removes it, or what is
+//! left of it, and goes on.
 
+use super::below::changed_below;
 use super::copy;
-use super::diff::is_conflict;
-use super::journal::{BESIDE, Facts, Journal};
+use super::journal::{BESIDE, Entry, Facts, Journal, Phase};
 use super::node::{self, Node, NodeKind, open_dir};
 use super::prune::prune;
+use super::recover::recover;
+use super::seen::Mark;
 use super::walk::{Change, Difference, Visitor, at, walk};
 use super::{Upper, remove};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
-use std::ffi::{CStr, CString, OsStr};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -52,12 +56,12 @@ pub fn commit(upper: &Upper, only: &[PathBuf], dry: bool, step: &mut dyn FnMut()
         let root = CString::new(lower.as_os_str().as_bytes()).map_err(|_| Errno(libc::EINVAL));
         let root = root.and_then(|root| sys::open_resolved(&root)).and_then(|root| open_dir(root.as_fd(), c"."));
         let root = root.map_err(at(lower, "open"))?;
-        let device = sys::stat(root.as_fd()).map_err(at(lower, "look up"))?.dev;
+        let mount = Node::dir(root.as_fd()).map_err(at(lower, "look up"))?.mount;
         let mut commit = Commit {
             out: &mut committed,
             dry,
-            made: layer.made,
-            device,
+            mount,
+            changed: RefCell::default(),
             count: 0,
             index,
             places: (&layer.path, lower),
@@ -82,10 +86,10 @@ pub fn commit(upper: &Upper, only: &[PathBuf], dry: bool, step: &mut dyn FnMut()
 struct Commit<'c> {
     out: &'c mut Committed,
     dry: bool,
-    /// When the layer was made.
-    made: u64,
-    /// The device of the host's directory: what is mounted below it is another filesystem.
-    device: u64,
+    /// The mount of the host's directory: what is mounted below it is not written to.
+    mount: (u64, u64),
+    /// Files of the host with several names, of which this commit has taken one, and the time of change that this made.
+    changed: RefCell<HashMap<(u64, u64), i128>>,
     count: u32,
     /// Index of the layer.
     index: usize,
@@ -133,9 +137,20 @@ impl Visitor for Commit<'_> {
         }
         Ok(())
     }
+
+    fn known(&mut self, dir: BorrowedFd<'_>, mark: &Mark) -> Result<()> {
+        // Without the mark, what is not committed today is compared by times alone.
+        let _ = if self.dry { Ok(()) } else { mark.write(dir) };
+        Ok(())
+    }
 }
 
 impl Commit<'_> {
+    /// Whether the last change of a host's file is that of this commit, which has taken another name of it.
+    fn is_ours(&self, node: &Node) -> bool {
+        self.changed.borrow().get(&node.id) == Some(&node.changed)
+    }
+
     /// The path on the host of a path inside.
     fn on_host(&self, path: &Path) -> PathBuf {
         let (inside, host) = self.places;
@@ -147,8 +162,8 @@ impl Commit<'_> {
         let Some(host) = change.host else {
             return if self.dry { Ok(()) } else { conflict("the host has no such directory") };
         };
-        if sys::stat(host)?.dev != self.device {
-            return conflict("something is mounted there on the host");
+        if Node::dir(host)?.mount != self.mount {
+            return conflict(MOUNTED);
         }
         let node = |side: &Option<(BorrowedFd<'_>, Node)>| side.as_ref().map(|(_, node)| *node);
         let (new, old) = (node(&change.new), node(&change.old));
@@ -166,11 +181,26 @@ impl Commit<'_> {
             self.out.left_out.push((self.on_host(change.path), why.into()));
             return Err(Stop::LeftOut);
         }
-        if is_conflict(new.as_ref(), old.as_ref(), self.made) {
-            return conflict("the host's file has changed since the program saw it");
+        if old.is_some_and(|old| old.mount != self.mount) {
+            return conflict(MOUNTED);
         }
-        if old.is_some_and(|old| old.kind == NodeKind::Dir) && new.is_none_or(|new| new.kind != NodeKind::Dir) {
-            unchanged_below(host, change.name, self.made, 0)?;
+        if old.is_some_and(|old| old.kind == NodeKind::Dir)
+            && new.is_none_or(|new| new.kind != NodeKind::Dir)
+            && let Some(why) = self.changed_below(host, change.name, change.base)?
+        {
+            return conflict(&why);
+        }
+        if change.is_conflict(|node| self.is_ours(node)) {
+            return conflict(match (new, old) {
+                _ if !change.known => "the directory that it lies in may be another one on the host by now",
+                (Some(new), Some(old)) if new.kind == NodeKind::Dir && old.kind == NodeKind::Dir => {
+                    "the host's directory has changed since, and may have got its permissions there"
+                }
+                (_, Some(old)) if old.kind == NodeKind::Dir => {
+                    "the host's directory has changed since the layer was made"
+                }
+                _ => "the host's file has changed since the program saw it",
+            });
         }
         if let Some(new) = &new
             && copy::permissions(new, old.as_ref()) != new.mode
@@ -183,23 +213,25 @@ impl Commit<'_> {
         }
         let beside = CString::new(format!("{BESIDE}{}-{}", std::process::id(), self.count)).unwrap_or_default();
         self.count += 1;
-        self.journal.begin(self.index, change.path, &beside, old.as_ref())?;
-        let Some((from, new)) = change.new else {
-            return self.take_away(host, change.name, &beside, old.as_ref());
+        let mut work = Work {
+            host,
+            name: change.name,
+            beside: &beside,
+            base: change.base,
+            entry: Entry::new(self.index, change.path, &beside, old.as_ref(), change.base),
         };
-        match (new.kind, old) {
-            (NodeKind::Dir, None) => Ok(make_like(from, host, change.name, &new)?),
-            (NodeKind::Dir, Some(old)) if old.kind == NodeKind::Dir => Ok(like(from, host, change.name, &new)?),
-            (NodeKind::Dir, Some(old)) => {
-                self.take_away(host, change.name, &beside, Some(&old))?;
-                Ok(make_like(from, host, change.name, &new)?)
+        match (change.new, old) {
+            (None, None) => Ok(()),
+            (None, Some(old)) => self.take_away(&mut work, &old),
+            (Some((from, new)), Some(old)) if new.kind == NodeKind::Dir && old.kind == NodeKind::Dir => {
+                Ok(like((from, change.name), (host, change.name), &new)?)
             }
-            (_, Some(old)) if old.kind == NodeKind::Dir => {
-                self.take_away(host, change.name, &beside, Some(&old))?;
-                self.place((from, change.name, &new), None, host, &beside)
-            }
-            (_, old) => self.place((from, change.name, &new), old.as_ref(), host, &beside),
+            (Some((from, new)), old) => self.place(&mut work, (from, &new), old.as_ref()),
         }
+    }
+
+    fn changed_below(&self, dir: BorrowedFd<'_>, name: &CStr, base: i128) -> sys::Result<Option<String>> {
+        changed_below(dir, name, base, &|node| self.is_ours(node))
     }
 
     /// Whether the host has what a commit would put there.
@@ -216,76 +248,118 @@ impl Commit<'_> {
         node::same((from, name, &put), other)
     }
 
-    /// Puts a file into its place.
+    /// Puts a file or a directory into its place.
     fn place(
         &self,
-        (from, name, new): (BorrowedFd<'_>, &CStr, &Node),
+        work: &mut Work<'_>,
+        (from, new): (BorrowedFd<'_>, &Node),
         old: Option<&Node>,
-        host: BorrowedFd<'_>,
-        beside: &CStr,
     ) -> std::result::Result<(), Stop> {
-        let copied = copy::copy((from, name, new), old, (host, beside));
+        let (host, name, beside) = (work.host, work.name, work.beside);
+        self.journal.begin(&work.entry)?;
+        let copied = match new.kind {
+            NodeKind::Dir => sys::mkdirat(host, beside, 0o700).and_then(|()| like((from, name), (host, beside), new)),
+            _ => copy::copy((from, name, new), old, (host, beside)),
+        };
         if let Err(errno) = copied {
-            let _ = sys::unlink(host, beside, false);
+            let _ = remove(host, beside);
             return Err(errno.into());
         }
+        work.entry.copy = Node::find(host, beside)?.map(|copy| copy.id);
+        work.entry.phase = Phase::Moving;
+        self.journal.go_on(&work.entry)?;
+        let refused = |why: &str| {
+            remove(host, beside)?;
+            conflict(why)
+        };
         let Some(old) = old else {
             return match sys::rename(host, beside, host, name, sys::RENAME_NOREPLACE) {
-                Err(Errno(libc::EEXIST)) => {
-                    sys::unlink(host, beside, false)?;
-                    conflict("the host has something there by now")
+                Err(Errno(libc::EEXIST)) => refused("the host has something there by now"),
+                // A filesystem without that flag (NFS).
+                Err(Errno(libc::EINVAL)) if Node::find(host, name)?.is_none() => {
+                    Ok(sys::rename(host, beside, host, name, 0)?)
                 }
                 other => Ok(other?),
             };
         };
         match sys::rename(host, beside, host, name, sys::RENAME_EXCHANGE) {
-            Err(Errno(libc::ENOENT)) => {
-                sys::unlink(host, beside, false)?;
-                return conflict("the host's file was removed meanwhile");
+            Err(Errno(libc::ENOENT)) => return refused("the host's file was removed meanwhile"),
+            Err(Errno(libc::EBUSY)) => return refused(MOUNTED),
+            // Without that flag, what is compared last is what is replaced, but for a moment.
+            Err(Errno(libc::EINVAL)) if new.kind == NodeKind::Dir || old.kind == NodeKind::Dir => {
+                return refused("its filesystem cannot exchange a directory and a file: remove the host's");
             }
-            // A filesystem without that flag (NFS): what is compared last is what is replaced, but for a moment.
             Err(Errno(libc::EINVAL)) => {
                 if !is(host, name, old)? {
-                    sys::unlink(host, beside, false)?;
-                    return conflict("the host's file was changed meanwhile");
+                    return refused("the host's file was changed meanwhile");
                 }
                 return Ok(sys::rename(host, beside, host, name, 0)?);
             }
             other => other?,
         }
-        if is(host, beside, old)? {
-            return Ok(sys::unlink(host, beside, false)?);
+        if let Some(why) = self.changed_aside(work, old)? {
+            sys::rename(host, beside, host, name, sys::RENAME_EXCHANGE)?;
+            return refused(&why);
         }
-        sys::rename(host, beside, host, name, sys::RENAME_EXCHANGE)?;
-        sys::unlink(host, beside, false)?;
-        conflict("the host's file was changed meanwhile")
+        self.condemn(work, old)
     }
 
     /// Removes what the host has at a name.
-    fn take_away(
-        &self,
-        host: BorrowedFd<'_>,
-        name: &CStr,
-        beside: &CStr,
-        old: Option<&Node>,
-    ) -> std::result::Result<(), Stop> {
-        let Some(old) = old else { return Ok(()) };
+    fn take_away(&self, work: &mut Work<'_>, old: &Node) -> std::result::Result<(), Stop> {
+        let (host, name, beside) = (work.host, work.name, work.beside);
+        work.entry.phase = Phase::Moving;
+        self.journal.begin(&work.entry)?;
         match sys::rename(host, name, host, beside, sys::RENAME_NOREPLACE) {
             Err(Errno(libc::ENOENT)) => return Ok(()),
+            Err(Errno(libc::EBUSY)) => return conflict(MOUNTED),
             Err(Errno(libc::EINVAL)) => sys::rename(host, name, host, beside, 0)?,
             other => other?,
         }
-        let same = match old.kind {
-            NodeKind::Dir => unchanged_below(host, beside, self.made, 0),
-            _ if is(host, beside, old)? => Ok(()),
-            _ => conflict("the host's file was changed meanwhile"),
-        };
-        if let Err(stop) = same {
-            let _ = sys::rename(host, beside, host, name, sys::RENAME_NOREPLACE);
-            return Err(stop);
+        if let Some(why) = self.changed_aside(work, old)? {
+            sys::rename(host, beside, host, name, sys::RENAME_NOREPLACE)?;
+            return Err(Stop::Conflict(why));
         }
-        Ok(remove(host, beside)?)
+        self.condemn(work, old)
     }
+
+    /// Why what was moved aside is not what was compared before.
+    fn changed_aside(&self, work: &Work<'_>, old: &Node) -> sys::Result<Option<String>> {
+        if !is(work.host, work.beside, old)? {
+            return Ok(Some("the host's file was changed meanwhile".into()));
+        }
+        match old.kind {
+            NodeKind::Dir => self.changed_below(work.host, work.beside, work.base),
+            _ => Ok(None),
+        }
+    }
+
+    /// Removes what was moved aside and compared. From here on, an interruption leaves nothing to decide.
+    fn condemn(&self, work: &mut Work<'_>, old: &Node) -> std::result::Result<(), Stop> {
+        work.entry.phase = Phase::Condemned;
+        self.journal.go_on(&work.entry)?;
+        let linked = (old.kind != NodeKind::Dir && old.names > 1)
+            .then(|| sys::openat(work.host, work.beside, libc::O_PATH | libc::O_NOFOLLOW, 0));
+        remove(work.host, work.beside)?;
+        if let Some(Ok(file)) = linked {
+            self.changed.borrow_mut().insert(old.id, Node::dir(file.as_fd())?.changed);
+        }
+        Ok(())
+    }
+}
+
+/// Why nothing is written where something is mounted.
+const MOUNTED: &str = "something is mounted there on the host";
+
+/// What is being done with one path.
+struct Work<'w> {
+    /// The host's directory.
+    host: BorrowedFd<'w>,
+    name: &'w CStr,
+    /// Name in the same directory, for a copy or for what is replaced.
+    beside: &'w CStr,
+    /// When the program first changed it.
+    base: i128,
+    entry: Entry,
 }
 
 /// Whether a file is the one that was looked at before.
@@ -293,73 +367,9 @@ fn is(dir: BorrowedFd<'_>, name: &CStr, before: &Node) -> sys::Result<bool> {
     Ok(Node::find(dir, name)?.is_some_and(|now| Facts::of(&now) == Facts::of(before)))
 }
 
-/// A conflict if anything in a directory of the host has changed since the layer was made.
-fn unchanged_below(dir: BorrowedFd<'_>, name: &CStr, made: u64, depth: u32) -> std::result::Result<(), Stop> {
-    if depth > 1000 {
-        return conflict("its directories are too deep to look at all of them");
-    }
-    let dir = open_dir(dir, name)?;
-    for (name, _) in sys::entries(dir.as_fd())? {
-        let Some(node) = Node::find(dir.as_fd(), &name)? else { continue };
-        if node.kind == NodeKind::Dir {
-            unchanged_below(dir.as_fd(), &name, made, depth + 1)?;
-        } else if node.changed > i128::from(made) {
-            let name = OsStr::from_bytes(name.to_bytes());
-            return conflict(&format!("{} in it has changed on the host since the layer was made", name.display()));
-        }
-    }
-    Ok(())
-}
-
-/// Finishes or undoes what a commit was doing when it was interrupted.
-fn recover(upper: &Upper, journal: &Journal) -> Result<()> {
-    let Some(entry) = journal.last() else { return Ok(()) };
-    let failed = at(entry.path(), "finish the interrupted commit of");
-    let Some(layer) = upper.state.layers.get(entry.index) else { return Ok(()) };
-    let (Ok(inside), Some(lower)) = (entry.path().strip_prefix(&layer.path), layer.lower.first()) else {
-        return Ok(());
-    };
-    let c = |text: &OsStr| CString::new(text.as_bytes()).map_err(|_| Errno(libc::EINVAL));
-    let there = lower.join(inside);
-    let (Some(parent), Some(name)) = (there.parent(), there.file_name()) else { return Ok(()) };
-    let host = match c(parent.as_os_str()).and_then(|parent| sys::open_resolved(&parent)) {
-        Err(Errno(libc::ENOENT | libc::ELOOP)) => return Ok(()),
-        other => other.and_then(|host| open_dir(host.as_fd(), c".")).map_err(&failed)?,
-    };
-    let (host, name, beside) =
-        (host.as_fd(), c(name).map_err(&failed)?, c(OsStr::new(&entry.beside)).map_err(&failed)?);
-    let undo = || -> sys::Result<()> {
-        let (Some(left), old) = (Node::find(host, &beside)?, entry.old.as_ref()) else { return Ok(()) };
-        let was = |name: &CStr| Ok::<_, Errno>(Node::find(host, name)?.map(|now| Facts::of(&now)).as_ref() == old);
-        match old {
-            // A copy that has not taken its place.
-            None => remove(host, &beside),
-            // What was replaced or is to be deleted, and is what was compared.
-            Some(_) if left.kind != NodeKind::Dir && was(&beside)? => remove(host, &beside),
-            // A copy that has not taken its place.
-            Some(_) if was(&name)? => remove(host, &beside),
-            // The host's, which has changed meanwhile: back to its place, whose copy is in the layer.
-            Some(_) => match sys::rename(host, &beside, host, &name, sys::RENAME_NOREPLACE) {
-                Err(Errno(libc::EEXIST)) => {
-                    sys::rename(host, &beside, host, &name, sys::RENAME_EXCHANGE)?;
-                    remove(host, &beside)
-                }
-                other => other,
-            },
-        }
-    };
-    undo().map_err(failed)
-}
-
-/// Makes a directory of the host with the permissions and attributes of one of a layer.
-fn make_like(from: BorrowedFd<'_>, host: BorrowedFd<'_>, name: &CStr, new: &Node) -> sys::Result<()> {
-    sys::mkdirat(host, name, 0o700)?;
-    like(from, host, name, new)
-}
-
 /// Gives a directory of the host the permissions and attributes of one of a layer.
-fn like(from: BorrowedFd<'_>, host: BorrowedFd<'_>, name: &CStr, new: &Node) -> sys::Result<()> {
-    let (from, to) = (open_dir(from, name)?, open_dir(host, name)?);
+fn like(from: (BorrowedFd<'_>, &CStr), to: (BorrowedFd<'_>, &CStr), new: &Node) -> sys::Result<()> {
+    let (from, to) = (open_dir(from.0, from.1)?, open_dir(to.0, to.1)?);
     copy::attributes(from.as_fd(), to.as_fd())?;
     sys::chmod(to.as_fd(), copy::permissions(new, None))
 }

@@ -1,6 +1,7 @@
 //! Lists what differs in the layers from the host, and shows differences of texts.
 
 use super::Upper;
+use super::below::changed_below;
 use super::node::{self, Node, NodeKind};
 use super::walk::{Change, Difference, Visitor, at, walk};
 use crate::error::Result;
@@ -76,9 +77,8 @@ impl Entry {
 ///
 /// A layer or what lies below it cannot be read.
 pub fn differences(upper: &Upper, only: &[PathBuf]) -> Result<Vec<Entry>> {
-    let mut list = List { entries: Vec::new(), made: 0 };
-    for (index, layer) in upper.state.layers.iter().enumerate() {
-        list.made = layer.made;
+    let mut list = List { entries: Vec::new() };
+    for index in 0..upper.state.layers.len() {
         walk(upper, index, only, &mut list)?;
     }
     list.entries.sort_by(|one, other| one.path.as_os_str().as_bytes().cmp(other.path.as_os_str().as_bytes()));
@@ -106,8 +106,6 @@ impl Visitor for Patches<'_> {
 
 struct List {
     entries: Vec<Entry>,
-    /// When the layer was made.
-    made: u64,
 }
 
 impl Visitor for List {
@@ -125,21 +123,22 @@ impl Visitor for List {
             mode_on_host: mode(old).filter(|old| mode(new).is_some_and(|new| new != *old)),
             size: size(new),
             size_on_host: size(old),
-            conflict: is_conflict(new.as_ref(), old.as_ref(), self.made),
+            conflict: change.is_conflict(|_| false) || changed_in_it(change)?,
         });
         Ok(())
     }
 }
 
-/// Whether the host's file has changed since it was copied up; since the layer was made, where the time of copying is not
-/// known. The attributes of a directory change with every file in it, and are no conflict.
-pub(super) fn is_conflict(new: Option<&Node>, old: Option<&Node>, made: u64) -> bool {
-    match (new, old) {
-        (_, None) => false,
-        (Some(new), Some(old)) if new.kind == NodeKind::Dir && old.kind == NodeKind::Dir => false,
-        // A deleted directory is compared as a whole, file by file, when it is to be deleted on the host.
-        (None, Some(old)) if old.kind == NodeKind::Dir => false,
-        (new, Some(old)) => old.changed > new.and_then(|new| new.made).unwrap_or(i128::from(made)),
+/// Whether a directory of the host that was deleted, or replaced by something else, has changed.
+fn changed_in_it(change: &Change<'_>) -> Result<bool> {
+    match (&change.new, &change.old) {
+        (new, Some((dir, old)))
+            if old.kind == NodeKind::Dir && new.is_none_or(|(_, new)| new.kind != NodeKind::Dir) =>
+        {
+            let changed = changed_below(*dir, change.name, change.base, &|_| false);
+            Ok(changed.map_err(at(change.path, "look at"))?.is_some())
+        }
+        _ => Ok(false),
     }
 }
 

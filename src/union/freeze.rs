@@ -33,8 +33,6 @@ fn frozen(store: &Store) -> Result<OwnedFd> {
 ///
 /// A directory cannot be moved. A snapshot that was interrupted is finished by the next use of the layers.
 pub fn snapshot(upper: &mut Upper) -> Result<usize> {
-    let store = upper.store();
-    let frozen = frozen(&store)?;
     let (name, mut count) = (upper.name.clone(), 0);
     let failed = failed("freeze", &name);
     for index in 0..upper.state.layers.len() {
@@ -44,24 +42,30 @@ pub fn snapshot(upper: &mut Upper) -> Result<usize> {
             continue;
         }
         let id = format!("{}-{index}", now());
-        sys::mkdirat(frozen.as_fd(), &c(&id), 0o700).map_err(&failed)?;
-        // Recorded first: `finish` moves what is not moved yet, and nothing is ever lost that is not recorded.
+        // Recorded first: `finish_snapshot` makes and moves what is not there yet, and nothing exists that no state names.
         if let Some(layer) = upper.state.layers.get_mut(index) {
             layer.frozen.insert(0, id);
         }
         upper.save()?;
         count += 1;
     }
-    finish(upper)?;
+    finish_snapshot(upper)?;
     Ok(count)
 }
 
-/// Finishes a snapshot that was interrupted: moves upper layers to where they are recorded.
+/// Whether a snapshot was interrupted: what is recorded as frozen is still the upper layer.
+pub fn is_half_frozen(upper: &Upper) -> bool {
+    let first = |layer: &super::Layer| layer.frozen.first().map(|id| upper.store().frozen(id));
+    upper.state.layers.iter().filter_map(first).any(|frozen| frozen.symlink_metadata().is_err())
+}
+
+/// Finishes a snapshot that was interrupted: moves upper layers to where they are recorded. Where ids are mapped, this has to be
+/// called in a user namespace that maps them.
 ///
 /// # Errors
 ///
 /// A directory cannot be moved.
-pub(super) fn finish(upper: &mut Upper) -> Result<()> {
+pub fn finish_snapshot(upper: &Upper) -> Result<()> {
     let (store, name) = (upper.store(), upper.name.clone());
     let failed = failed("freeze", &name);
     for index in 0..upper.state.layers.len() {
@@ -71,6 +75,10 @@ pub(super) fn finish(upper: &mut Upper) -> Result<()> {
             continue;
         };
         let frozen = frozen(&store)?;
+        match sys::mkdirat(frozen.as_fd(), &c(&id), 0o700) {
+            Ok(()) | Err(Errno(libc::EEXIST)) => {}
+            Err(errno) => return Err(failed(errno)),
+        }
         let place = super::node::open_dir(frozen.as_fd(), &c(&id)).map_err(&failed)?;
         if sys::stat_below(place.as_fd(), c"upper").is_ok() {
             continue;
@@ -111,9 +119,10 @@ pub fn fork(upper: &mut Upper, new: &str) -> Result<()> {
 /// A file cannot be removed.
 pub fn discard(upper: Upper) -> Result<()> {
     let store = upper.store();
-    let frozen: Vec<_> = upper.state.layers.iter().flat_map(|layer| layer.frozen.iter().cloned()).collect();
-    upper.remove()?;
-    release(&store, &frozen)
+    upper.remove(|state| {
+        let frozen: Vec<_> = state.layers.iter().flat_map(|layer| layer.frozen.iter().cloned()).collect();
+        release(&store, &frozen)
+    })
 }
 
 /// Removes those of these frozen layers that no upper layers lie over any more.

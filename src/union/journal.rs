@@ -47,6 +47,18 @@ impl Facts {
     }
 }
 
+/// How far a commit is with one path. What is beside the path on the host is ...
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Phase {
+    /// ... a copy of the layer's, or a part of one.
+    Copying,
+    /// ... that copy still, or already what the host had at the path.
+    Moving,
+    /// ... what the host had, compared and to be removed.
+    Condemned,
+}
+
 /// What a commit was about to do with one path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
@@ -58,16 +70,34 @@ pub(super) struct Entry {
     pub beside: String,
     /// The host's file, as it was compared; none if there was none.
     pub old: Option<Facts>,
+    /// When the program first changed it: nanoseconds since 1970.
+    pub base: i64,
+    /// Device and inode number of the copy, once it is complete.
+    pub copy: Option<(u64, u64)>,
+    /// How far it is.
+    pub phase: Phase,
 }
 
 impl Entry {
+    pub fn new(index: usize, path: &Path, beside: &CStr, old: Option<&Node>, base: i128) -> Entry {
+        Entry {
+            index,
+            path: path.as_os_str().as_bytes().to_vec(),
+            beside: beside.to_string_lossy().into_owned(),
+            old: old.map(Facts::of),
+            base: base.try_into().unwrap_or(0),
+            copy: None,
+            phase: Phase::Copying,
+        }
+    }
+
     /// Path inside.
     pub fn path(&self) -> &Path {
         Path::new(OsStr::from_bytes(&self.path))
     }
 }
 
-/// The journal of the layers' commits.
+/// The journal of the layers' commits: one line for each phase of the path that is at work.
 pub(super) struct Journal<'u> {
     dir: BorrowedFd<'u>,
 }
@@ -77,20 +107,29 @@ impl<'u> Journal<'u> {
         Journal { dir: upper.directory() }
     }
 
-    /// Records what is about to be done. (By one write, which a signal does not tear.)
-    pub fn begin(&self, index: usize, path: &Path, beside: &CStr, old: Option<&Node>) -> sys::Result<()> {
-        let beside = beside.to_string_lossy().into_owned();
-        let entry = Entry { index, path: path.as_os_str().as_bytes().to_vec(), beside, old: old.map(Facts::of) };
-        let text = serde_json::to_string(&entry).map_err(|_| sys::Errno(libc::EILSEQ))?;
-        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_NOFOLLOW;
+    /// Records what is about to be done with the next path; nothing is being done with the one before any more.
+    pub fn begin(&self, entry: &Entry) -> sys::Result<()> {
+        self.write(entry, libc::O_TRUNC)
+    }
+
+    /// Records that the next phase of the same path begins.
+    pub fn go_on(&self, entry: &Entry) -> sys::Result<()> {
+        self.write(entry, libc::O_APPEND)
+    }
+
+    /// Writes a line, by one write, which a signal does not tear.
+    fn write(&self, entry: &Entry, how: i32) -> sys::Result<()> {
+        let text = serde_json::to_string(entry).map_err(|_| sys::Errno(libc::EILSEQ))? + "\n";
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_NOFOLLOW | how;
         let file = sys::openat(self.dir, NAME, flags, 0o600)?;
         sys::write_all(file.as_fd(), text.as_bytes())
     }
 
-    /// What was about to be done when the last commit was interrupted.
+    /// What was being done when the last commit was interrupted.
     pub fn last(&self) -> Option<Entry> {
         let text = super::store::read(self.dir, "commit.json").ok()?;
-        let entry: Entry = serde_json::from_str(&text).ok()?;
+        let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        let entry: Entry = lines.filter_map(|line| serde_json::from_str(line).ok()).next_back()?;
         // A name of another kind is not one of ours.
         entry.beside.starts_with(BESIDE).then_some(entry).filter(|entry| !entry.beside.contains('/'))
     }

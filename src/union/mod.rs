@@ -6,6 +6,7 @@
 //! A hostile program has written what is here. Nothing of it is followed: directories are opened one by one below the
 //! one above, without links, and attributes other than those named above are either kept to the layer or an error.
 
+mod below;
 mod commit;
 mod copy;
 mod diff;
@@ -15,7 +16,10 @@ mod journal;
 mod name;
 mod node;
 mod prune;
+mod record;
+mod recover;
 mod remove;
+mod seen;
 mod size;
 mod state;
 mod store;
@@ -25,9 +29,10 @@ mod walk;
 pub use commit::{Committed, commit};
 pub use diff::{Entry, differences, patches};
 pub use export::export;
-pub use freeze::{discard, fork, snapshot};
+pub use freeze::{discard, finish_snapshot, fork, is_half_frozen, snapshot};
 pub use name::check_name;
 pub use node::NodeKind;
+pub use record::record;
 pub use remove::remove;
 pub use size::size;
 pub use state::{Ids, Layer, State};

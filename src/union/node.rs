@@ -3,8 +3,6 @@
 use crate::sys::{self, Errno};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
-use std::time::UNIX_EPOCH;
 
 /// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -61,46 +59,55 @@ pub struct Node {
     pub made: Option<i128>,
     /// Device and inode number.
     pub id: (u64, u64),
+    /// Device and number of the mount that it is reached through.
+    pub mount: (u64, u64),
     /// Number of names.
     pub names: u64,
 }
 
 impl Node {
-    /// The file at a name in a directory; none if there is none. A link is not followed.
+    /// The file at a name in a directory, or with an empty name the directory itself; none if there is none. A link is not
+    /// followed.
     pub fn find(dir: BorrowedFd<'_>, name: &CStr) -> sys::Result<Option<Node>> {
-        match sys::openat(dir, name, libc::O_PATH | libc::O_NOFOLLOW, 0) {
-            Ok(fd) => Node::of(fd).map(Some),
+        match sys::statx(dir, name) {
+            Ok(facts) => Ok(Some(Node::of(&facts))),
             Err(Errno(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
             Err(errno) => Err(errno),
         }
     }
 
-    /// The file that a descriptor refers to.
-    pub fn of(fd: OwnedFd) -> sys::Result<Node> {
-        let facts = std::fs::File::from(fd).metadata()?;
-        let kind = match facts.mode() & libc::S_IFMT {
+    /// An open directory.
+    pub fn dir(fd: BorrowedFd<'_>) -> sys::Result<Node> {
+        sys::statx(fd, c"").map(|facts| Node::of(&facts))
+    }
+
+    fn of(facts: &libc::statx) -> Node {
+        let mode = u32::from(facts.stx_mode);
+        let kind = match mode & libc::S_IFMT {
             libc::S_IFDIR => NodeKind::Dir,
             libc::S_IFREG => NodeKind::File,
             libc::S_IFLNK => NodeKind::Link,
             libc::S_IFIFO => NodeKind::Fifo,
             libc::S_IFSOCK => NodeKind::Socket,
-            libc::S_IFCHR if facts.rdev() == 0 => NodeKind::Whiteout,
+            libc::S_IFCHR if (facts.stx_rdev_major, facts.stx_rdev_minor) == (0, 0) => NodeKind::Whiteout,
             _ => NodeKind::Device,
         };
-        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
-        let made = facts.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        Ok(Node {
+        let time = |time: &libc::statx_timestamp| i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec);
+        let device = libc::makedev(facts.stx_dev_major, facts.stx_dev_minor);
+        Node {
             kind,
-            mode: facts.mode() & 0o7777,
-            uid: facts.uid(),
-            gid: facts.gid(),
-            size: if kind == NodeKind::File { facts.size() } else { 0 },
-            modified: nanoseconds(facts.mtime(), facts.mtime_nsec()),
-            changed: nanoseconds(facts.ctime(), facts.ctime_nsec()),
-            made: made.map(|time| time.as_nanos() as i128),
-            id: (facts.dev(), facts.ino()),
-            names: facts.nlink(),
-        })
+            mode: mode & 0o7777,
+            uid: facts.stx_uid,
+            gid: facts.stx_gid,
+            size: if kind == NodeKind::File { facts.stx_size } else { 0 },
+            modified: time(&facts.stx_mtime),
+            changed: time(&facts.stx_ctime),
+            made: (facts.stx_mask & libc::STATX_BTIME != 0).then(|| time(&facts.stx_btime)),
+            id: (device, facts.stx_ino),
+            // Before Linux 5.8 the kernel does not tell: then mounts of other filesystems are noticed alone.
+            mount: (device, if facts.stx_mask & libc::STATX_MNT_ID != 0 { facts.stx_mnt_id } else { 0 }),
+            names: facts.stx_nlink.into(),
+        }
     }
 }
 

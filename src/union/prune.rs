@@ -21,9 +21,12 @@ fn directory(layer: BorrowedFd<'_>, host: BorrowedFd<'_>, depth: u32) -> sys::Re
     if depth > 1000 {
         return Ok(());
     }
+    let mount = Node::dir(host)?.mount;
     for (name, _) in sys::entries(layer)? {
         let Some(new) = Node::find(layer, &name)? else { continue };
         match (new.kind, Node::find(host, &name)?) {
+            // What is mounted there is not what the layer lies over.
+            (_, Some(old)) if old.mount != mount => {}
             (NodeKind::Whiteout, None) => sys::unlink(layer, &name, false)?,
             (NodeKind::Dir, Some(old)) if old.kind == NodeKind::Dir => {
                 let inner = open_dir(layer, &name)?;

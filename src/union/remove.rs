@@ -2,48 +2,68 @@
 
 use crate::sys::{self, Errno, FileKind};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// Removes what `name` is in a directory, with everything in it. A name that does not exist is no error.
 ///
-/// The tree is flattened rather than descended into: a directory in it is moved up, to the side of `name`. So neither
-/// its depth nor the length of its paths matters. `dir` must lie on the same filesystem.
+/// The tree is flattened rather than descended into: a directory in it is moved up, into `name` itself. So neither its depth
+/// nor the length of its paths matters, and if this is interrupted, what is left is below `name`, and goes with the next
+/// call. What is mounted in it is not removed (EBUSY).
 pub fn remove(dir: BorrowedFd<'_>, name: &CStr) -> sys::Result<()> {
     match sys::unlink(dir, name, false) {
         Err(Errno(libc::EISDIR | libc::EPERM)) => {}
         Err(Errno(libc::ENOENT)) => return Ok(()),
         other => return other,
     }
+    let top = open_all(dir, name)?;
     let mut moved = 0_u64;
-    let mut waiting = vec![name.to_owned()];
-    while let Some(name) = waiting.pop() {
-        let open = open_all(dir, &name)?;
-        for (entry, kind) in sys::entries(open.as_fd())? {
-            let unlinked = match kind {
-                FileKind::Dir => Err(Errno(libc::EISDIR)),
-                _ => sys::unlink(open.as_fd(), &entry, false),
-            };
-            match unlinked {
-                Ok(()) | Err(Errno(libc::ENOENT)) => {}
-                Err(Errno(libc::EISDIR | libc::EPERM)) => {
-                    // A directory can only be moved elsewhere if it is writable itself.
-                    drop(open_all(open.as_fd(), &entry)?);
-                    let to = loop {
-                        moved += 1;
-                        let to = CString::new(format!(".gone-{}-{moved}", std::process::id())).unwrap_or_default();
-                        match sys::rename(open.as_fd(), &entry, dir, &to, sys::RENAME_NOREPLACE) {
-                            Err(Errno(libc::EEXIST)) => {}
-                            other => break other.map(|()| to),
-                        }
-                    };
-                    waiting.push(to?);
-                }
-                Err(errno) => return Err(errno),
-            }
+    loop {
+        let mut waiting = empty(top.as_fd(), top.as_fd(), &mut moved)?;
+        if waiting.is_empty() {
+            break;
         }
-        sys::unlink(dir, &name, true)?;
+        while let Some(name) = waiting.pop() {
+            let open = open_all(top.as_fd(), &name)?;
+            waiting.extend(empty(open.as_fd(), top.as_fd(), &mut moved)?);
+            sys::unlink(top.as_fd(), &name, true)?;
+        }
     }
-    Ok(())
+    sys::unlink(dir, name, true)
+}
+
+/// Removes the files in a directory, and moves the directories in it to `top`. Gives the names of these there.
+fn empty(dir: BorrowedFd<'_>, top: BorrowedFd<'_>, moved: &mut u64) -> sys::Result<Vec<CString>> {
+    let is_top = dir.as_raw_fd() == top.as_raw_fd();
+    let mut dirs = Vec::new();
+    for (entry, kind) in sys::entries(dir)? {
+        let unlinked = match kind {
+            FileKind::Dir => Err(Errno(libc::EISDIR)),
+            _ => sys::unlink(dir, &entry, false),
+        };
+        match unlinked {
+            Ok(()) | Err(Errno(libc::ENOENT)) => {}
+            Err(Errno(libc::EISDIR | libc::EPERM)) if is_top => dirs.push(entry),
+            Err(Errno(libc::EISDIR | libc::EPERM)) => {
+                // A directory can only be moved elsewhere if it is writable itself.
+                drop(open_all(dir, &entry)?);
+                dirs.push(loop {
+                    *moved += 1;
+                    let to = CString::new(format!(".gone-{}-{moved}", std::process::id())).unwrap_or_default();
+                    match sys::rename(dir, &entry, top, &to, sys::RENAME_NOREPLACE) {
+                        Err(Errno(libc::EEXIST)) => {}
+                        // A filesystem without that flag: it fails, too, where something else than an empty directory is.
+                        Err(Errno(libc::EINVAL)) => match sys::rename(dir, &entry, top, &to, 0) {
+                            Err(Errno(libc::EEXIST | libc::ENOTEMPTY | libc::ENOTDIR)) => {}
+                            other => break other.map(|()| to)?,
+                        },
+                        other => break other.map(|()| to)?,
+                    }
+                });
+            }
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(dirs)
 }
 
 /// Opens a directory for reading, after giving its owner all permissions on it.

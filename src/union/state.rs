@@ -54,6 +54,9 @@ pub struct Layer {
     /// Paths inside of the view's own files: what a program makes of these is no change of the host's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub own: Vec<PathBuf>,
+    /// Which directory the topmost of `lower` was when the layer was made, as a mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
     /// When the layer was made: nanoseconds since 1970.
     pub made: u64,
 }
@@ -109,6 +112,7 @@ mod tests {
             lower: vec!["/l".into()],
             frozen: vec!["a".into()],
             own: vec!["/p/o".into()],
+            root: Some("1 2 -".into()),
             made: 7,
         };
         state.layers.push(layer);

@@ -10,6 +10,8 @@
 //! ```
 
 use super::name::LAST;
+use super::node::Node;
+use super::seen::Mark;
 use super::{Ids, Layer, State};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
@@ -24,6 +26,9 @@ pub(super) const FROZEN: &str = ".frozen";
 
 /// The start of the names of upper layers that are removed at the end of a run.
 const TEMPORARY: &str = ".run-";
+
+/// The start of the names of upper layers that are being removed.
+const GONE: &str = ".run-gone-";
 
 /// The directory in which a user's upper layers are kept.
 #[derive(Debug, Clone)]
@@ -221,6 +226,7 @@ impl Store {
                 Err(Errno(libc::ENOENT)) if ids.is_some() => None,
                 Err(errno) => return Err(failed("read", &dir.join("state.json"), errno)),
             };
+            let recorded = text.is_some();
             let state = match (text, ids) {
                 (Some(text), _) => State::parse(&text).map_err(|why| {
                     Error::new(format!("{}: {why}", dir.join("state.json").display()))
@@ -236,17 +242,46 @@ impl Store {
                 );
                 return Err(Error::new(message).hint(hint));
             }
-            return Ok(Upper { name: name.to_owned(), state, new, dir, fd, lock });
+            return Ok(Upper { name: name.to_owned(), state, new: new || !recorded, dir, fd, lock });
         }
         Err(Error::new(format!("the upper layers `{name}` are made and removed again and again")))
     }
 
     /// Layers that nobody has any use for: of a run that was killed, or whose removal was interrupted.
     pub fn stale(&self) -> Vec<Upper> {
-        // A later run finds what cannot be found now.
-        let names = self.entries().unwrap_or_default().into_iter();
         // One that is being made has no state yet, or is locked.
-        names.filter(|name| name.starts_with(TEMPORARY)).filter_map(|name| self.lock(&name, None).ok()).collect()
+        self.temporary_names().filter_map(|name| self.lock(&name, None).ok()).collect()
+    }
+
+    /// A later run finds what cannot be found now.
+    fn temporary_names(&self) -> impl Iterator<Item = String> {
+        self.entries().unwrap_or_default().into_iter().filter(|name| name.starts_with(TEMPORARY))
+    }
+
+    /// Removes what an interruption has left that belongs to no layers: directories without a state, and frozen layers that
+    /// no layers lie over. (Every frozen layer is named by a state before it is made.) What cannot be removed stays.
+    pub fn collect(&self) {
+        let (Ok(store), Ok(names)) = (self.open(), self.names()) else { return };
+        let mut stateless = false;
+        let mut named = Vec::new();
+        for name in names.into_iter().chain(self.temporary_names()) {
+            let Some(state) = self.peek(&name) else {
+                // The last files of one that was removed.
+                match name.starts_with(GONE) && !self.dir.join(&name).join("state.json").exists() {
+                    true => drop(super::remove(store.as_fd(), &c(&name))),
+                    // It may lie over any.
+                    false => stateless = true,
+                }
+                continue;
+            };
+            named.extend(state.layers.into_iter().flat_map(|layer| layer.frozen));
+        }
+        let Ok(frozen) = private(store.as_fd(), &c(FROZEN), &self.dir.join(FROZEN)) else { return };
+        for (id, _) in sys::entries(frozen.as_fd()).unwrap_or_default().into_iter().filter(|_| !stateless) {
+            if !named.iter().any(|name| name.as_bytes() == id.to_bytes()) {
+                let _ = super::remove(frozen.as_fd(), &id);
+            }
+        }
     }
 
     /// New upper layers for one run, with a name that nobody chooses.
@@ -351,6 +386,7 @@ impl Upper {
                     lower: lower.to_vec(),
                     frozen: Vec::new(),
                     own: Vec::new(),
+                    root: lower.first().and_then(|root| identity(root)),
                     made: now(),
                 };
                 self.state.layers.push(layer);
@@ -425,25 +461,32 @@ impl Upper {
         write().map_err(|errno| failed("write", &path, errno))
     }
 
-    /// Removes the layers, without those that they lie over. Nobody finds the name any more from the start, and if this
-    /// is interrupted, what is left is among [`Store::stale`].
+    /// Removes the layers; `release` removes what they lie over. Nobody finds the name any more from the start, and if this is
+    /// interrupted, what is left is among [`Store::stale`].
     ///
     /// # Errors
     ///
     /// A file cannot be removed.
-    pub(super) fn remove(self) -> Result<()> {
+    pub(super) fn remove(self, release: impl FnOnce(&State) -> Result<()>) -> Result<()> {
         let store = self.store();
         let fd = store.open()?;
-        let gone = format!("{TEMPORARY}gone-{}-{}", std::process::id(), now());
+        let gone = format!("{GONE}{}-{}", std::process::id(), now());
         sys::rename(fd.as_fd(), &c(&self.name), fd.as_fd(), &c(&gone), sys::RENAME_NOREPLACE)
             .map_err(|errno| failed("remove", &self.dir, errno))?;
-        // The state goes last: it says which ids the rest is of.
+        // The state goes last: it says which ids the rest is of, and what they lie over.
         for index in 0..self.state.layers.len() {
             super::remove(self.fd.as_fd(), &c(index.to_string()))
                 .map_err(|errno| failed("remove", &self.dir, errno))?;
         }
+        release(&self.state)?;
         super::remove(fd.as_fd(), &c(&gone)).map_err(|errno| failed("remove", &self.dir, errno))
     }
+}
+
+/// Which directory is at a path of the host, as a mark.
+fn identity(path: &Path) -> Option<String> {
+    let dir = sys::open_resolved(&c(path)).ok()?;
+    Some(Mark::of(&Node::dir(dir.as_fd()).ok()?, false).text())
 }
 
 /// Gives a new upper directory the mode and, as far as it may, the group of the directory below it: a merged directory has

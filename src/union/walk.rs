@@ -5,6 +5,7 @@
 //! directory hides what is in those below.
 
 use super::node::{self, Node, NodeKind, open_dir};
+use super::seen::{Mark, Seen};
 use super::{Store, Upper};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
@@ -43,6 +44,26 @@ pub struct Change<'w> {
     pub old: Option<(BorrowedFd<'w>, Node)>,
     /// The topmost directory of the host at the path above, if there is one.
     pub host: Option<BorrowedFd<'w>>,
+    /// When the program first changed it; when the layer was made, if that is not known.
+    pub base: i128,
+    /// The host's directory at the path above is the one that the program saw.
+    pub known: bool,
+    /// Of a directory on both sides: whether the host's has the permissions and attributes that the program saw.
+    pub attributes_seen: bool,
+}
+
+impl Change<'_> {
+    /// Whether the host's file may have changed since the program saw it, or be another one. `ours` are files of which the
+    /// last change is our own. The times of a directory change with every file in it, and are no conflict.
+    pub fn is_conflict(&self, ours: impl Fn(&Node) -> bool) -> bool {
+        match (&self.new, &self.old) {
+            (_, None) => false,
+            (Some((_, new)), Some((_, old))) if new.kind == NodeKind::Dir && old.kind == NodeKind::Dir => {
+                !self.known || !self.attributes_seen
+            }
+            (_, Some((_, old))) => !self.known || (old.changed > self.base && !ours(old)),
+        }
+    }
 }
 
 /// What is done at each difference.
@@ -54,6 +75,17 @@ pub trait Visitor {
     fn enter(&mut self, _path: &Path, _dir: (BorrowedFd<'_>, &Node), _opaque: bool) -> Result<()> {
         Ok(())
     }
+
+    /// A directory of the layers is entered, and the host's is known to be the one that the program saw, though it has no
+    /// mark yet.
+    fn known(&mut self, _dir: BorrowedFd<'_>, _mark: &Mark) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether it wants to be told of changes, for which files are compared.
+    fn compares(&self) -> bool {
+        true
+    }
 }
 
 /// A directory in the layers, and on the host.
@@ -64,6 +96,8 @@ struct Place {
     host: Vec<OwnedFd>,
     /// What the host has in it does not show through.
     opaque: bool,
+    /// What is known of the topmost directory on the host.
+    seen: Seen,
 }
 
 /// The topmost directory of the host in a list of them.
@@ -95,8 +129,11 @@ pub fn walk(upper: &Upper, index: usize, only: &[PathBuf], visitor: &mut dyn Vis
     };
     let layers = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
     let host = layer.lower.iter().map(open).collect::<Result<Vec<_>>>()?;
-    let place = Place { layers, host, opaque: false };
-    let mut walk = Walk { only, own: &layer.own, visitor };
+    let root = host.first().map(|root| Node::dir(root.as_fd())).transpose().map_err(at(&layer.path, "look up"))?;
+    let seen = |root: &Node| layer.root.as_deref().and_then(Mark::parse).is_none_or(|mark| mark.is(root));
+    let seen = Seen { known: root.is_none_or(|root| seen(&root)), changed: root.map_or(0, |root| root.changed) };
+    let place = Place { layers, host, opaque: false, seen };
+    let mut walk = Walk { only, own: &layer.own, made: layer.made.into(), visitor };
     walk.directory(&place, &layer.path, 0)
 }
 
@@ -104,6 +141,8 @@ struct Walk<'v> {
     only: &'v [PathBuf],
     /// Paths of files that the view made itself.
     own: &'v [PathBuf],
+    /// When the layer was made.
+    made: i128,
     visitor: &'v mut dyn Visitor,
 }
 
@@ -132,7 +171,7 @@ impl Walk<'_> {
                 self.entry(place, name, *layer, &path, depth)?;
             }
         }
-        if place.opaque && self.on_the_way(path) {
+        if place.opaque && self.on_the_way(path) && self.visitor.compares() {
             self.hidden(place, &names, path)?;
         }
         Ok(())
@@ -151,11 +190,44 @@ impl Walk<'_> {
             if let Some((dir, node)) = old.filter(|_| self.wanted(&path)) {
                 let host = top(&place.host);
                 let old = Some((dir, node));
-                let change = Change { path: &path, name: &name, difference: Difference::Deleted, new: None, old, host };
+                let change = Change {
+                    path: &path,
+                    name: &name,
+                    difference: Difference::Deleted,
+                    new: None,
+                    old,
+                    host,
+                    base: self.made,
+                    known: place.seen.known,
+                    attributes_seen: false,
+                };
                 self.visitor.change(&change)?;
             }
         }
         Ok(())
+    }
+
+    fn tell(&mut self, wanted: bool, change: &Change<'_>) -> Result<()> {
+        if wanted && self.visitor.compares() { self.visitor.change(change) } else { Ok(()) }
+    }
+
+    /// When the program first changed what has this name: the time at which the lowest of the layers' files was made, each
+    /// of which was made of the one below.
+    fn base(&self, place: &Place, name: &CStr, layer: usize, inner: &[OwnedFd]) -> sys::Result<i128> {
+        if let Some(lowest) = inner.last() {
+            return Ok(Node::dir(lowest.as_fd())?.made.unwrap_or(self.made));
+        }
+        let mut first: Option<Node> = None;
+        for dir in place.layers.get(layer..).unwrap_or_default() {
+            match Node::find(dir.as_fd(), name)? {
+                None => {}
+                Some(node) if node.kind == NodeKind::Whiteout || first.is_some_and(|first| first.kind != node.kind) => {
+                    return Ok(self.made);
+                }
+                found => first = found,
+            }
+        }
+        Ok(first.and_then(|first| first.made).unwrap_or(self.made))
     }
 
     /// Visits a name that the layers have.
@@ -167,33 +239,53 @@ impl Walk<'_> {
         let old = on_host(&place.host, name).map_err(&failed)?;
         let host = top(&place.host);
         let wanted = self.wanted(path);
-        let mut tell = |difference, new, old| match wanted {
-            true => self.visitor.change(&Change { path, name, difference, new, old, host }),
-            false => Ok(()),
-        };
-        if new.kind == NodeKind::Whiteout {
-            return if old.is_some() { tell(Difference::Deleted, None, old) } else { Ok(()) };
+        let is_dir = new.kind == NodeKind::Dir;
+        if !is_dir && !self.visitor.compares() {
+            return Ok(());
         }
-        if new.kind != NodeKind::Dir {
+        let (inner, opaque) = if is_dir { layers_of(place, name, layer, path)? } else { (Vec::new(), place.opaque) };
+        let base = self.base(place, name, layer, &inner).map_err(&failed)?;
+        let mark = inner.iter().map(|dir| Mark::read(dir.as_fd())).find_map(sys::Result::transpose);
+        let mark = mark.transpose().map_err(&failed)?;
+        let old_dir = old.as_ref().map(|(_, node)| *node).filter(|node| node.kind == NodeKind::Dir);
+        let unchanged = |host: &Node| host.changed <= base;
+        let attributes_seen =
+            old_dir.is_some_and(|host| mark.map_or_else(|| unchanged(&host), |mark| mark.is_unchanged(&host)));
+        let known = place.seen.known;
+        let change =
+            |difference, new, old| Change { path, name, difference, new, old, host, base, known, attributes_seen };
+        if new.kind == NodeKind::Whiteout {
+            return if old.is_some() { self.tell(wanted, &change(Difference::Deleted, None, old)) } else { Ok(()) };
+        }
+        if !is_dir {
             if new.kind == NodeKind::File {
                 reject_marks(dir, name, path)?;
             }
             return match &old {
-                None => tell(Difference::Added, Some((dir, new)), old),
+                None => self.tell(wanted, &change(Difference::Added, Some((dir, new)), old)),
                 Some((old_dir, before)) if before.kind == new.kind => {
                     let same = node::same((dir, name, &new), (*old_dir, name, before));
                     if same.map_err(at(path, "read"))? {
                         Ok(())
                     } else {
-                        tell(Difference::Modified, Some((dir, new)), old)
+                        self.tell(wanted, &change(Difference::Modified, Some((dir, new)), old))
                     }
                 }
-                Some(_) => tell(Difference::Modified, Some((dir, new)), old),
+                Some(_) => self.tell(wanted, &change(Difference::Modified, Some((dir, new)), old)),
             };
         }
+        // Marked before anything is changed there, which changes its times.
+        let seen = old_dir.map(|host| place.seen.inner(&host, mark.as_ref(), base));
+        if let (Some(host), Some(seen), None, Some(topmost)) = (&old_dir, &seen, &mark, inner.first())
+            && seen.known
+        {
+            self.visitor.known(topmost.as_fd(), &Mark::of(host, unchanged(host)))?;
+        }
         match &old {
-            None => tell(Difference::Added, Some((dir, new)), old)?,
-            Some((_, before)) if before.kind != NodeKind::Dir => tell(Difference::Modified, Some((dir, new)), old)?,
+            None => self.tell(wanted, &change(Difference::Added, Some((dir, new)), old))?,
+            Some((_, before)) if before.kind != NodeKind::Dir => {
+                self.tell(wanted, &change(Difference::Modified, Some((dir, new)), old))?
+            }
             Some((old_dir, before)) => {
                 let open = |dir| open_dir(dir, name).and_then(|fd| node::attributes(fd.as_fd()));
                 let failed = at(path, "open");
@@ -203,11 +295,17 @@ impl Walk<'_> {
                     other => open(dir).map_err(&failed)? == other.map_err(&failed)?,
                 };
                 if new.mode != before.mode || !node::same_owner(&new, before) || !alike {
-                    tell(Difference::Modified, Some((dir, new)), old)?;
+                    self.tell(wanted, &change(Difference::Modified, Some((dir, new)), old))?;
                 }
             }
         }
-        let inner = inner(place, name, layer, path)?;
+        let inner = Place {
+            layers: inner,
+            host: hosts_of(place, name, path)?,
+            opaque,
+            // What was made just now is no other's.
+            seen: seen.unwrap_or(Seen { known: true, changed: 0 }),
+        };
         if let (Some(topmost), true) = (inner.layers.first(), wanted) {
             self.visitor.enter(path, (topmost.as_fd(), &new), inner.opaque && !inner.host.is_empty())?;
         }
@@ -226,8 +324,9 @@ fn names(place: &Place, path: &Path) -> Result<BTreeMap<CString, usize>> {
     Ok(names)
 }
 
-/// A directory in a directory of the layers: in the layer with this index, and in those below that show through.
-fn inner(place: &Place, name: &CStr, layer: usize, path: &Path) -> Result<Place> {
+/// The directories at a name in a directory of the layers: in the layer with this index, and in those below that show
+/// through. And whether what the host has in them does not.
+fn layers_of(place: &Place, name: &CStr, layer: usize, path: &Path) -> Result<(Vec<OwnedFd>, bool)> {
     let failed = at(path, "open");
     let (mut layers, mut opaque) = (Vec::new(), place.opaque);
     for dir in place.layers.get(layer..).unwrap_or_default() {
@@ -251,6 +350,12 @@ fn inner(place: &Place, name: &CStr, layer: usize, path: &Path) -> Result<Place>
             break;
         }
     }
+    Ok((layers, opaque))
+}
+
+/// The directories at a name in a directory of the host.
+fn hosts_of(place: &Place, name: &CStr, path: &Path) -> Result<Vec<OwnedFd>> {
+    let failed = at(path, "open");
     let mut host = Vec::new();
     for dir in &place.host {
         match Node::find(dir.as_fd(), name).map_err(&failed)?.map(|node| node.kind) {
@@ -270,7 +375,7 @@ fn inner(place: &Place, name: &CStr, layer: usize, path: &Path) -> Result<Place>
             break;
         }
     }
-    Ok(Place { layers, host, opaque })
+    Ok(host)
 }
 
 /// The file that the host has at a name, and the directory that has it. Of several, a whiteout hides what is below.

@@ -63,6 +63,19 @@ pub fn chown_of(fd: BorrowedFd<'_>, uid: u32, gid: u32) -> Result<()> {
     Ok(nix::unistd::fchown(fd, Some(nix::unistd::Uid::from_raw(uid)), Some(nix::unistd::Gid::from_raw(gid)))?)
 }
 
+/// statx(2) with AT_EMPTY_PATH: the facts of a file in a directory, or with an empty name of the directory itself. A link is
+/// not followed, and nothing is mounted by that.
+pub fn statx(dir: BorrowedFd<'_>, name: &CStr) -> Result<libc::statx> {
+    let mut facts = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT | libc::AT_EMPTY_PATH;
+    let wanted = libc::STATX_BASIC_STATS | libc::STATX_BTIME | libc::STATX_MNT_ID;
+    let (dir, to) = (dir.as_raw_fd(), facts.as_mut_ptr());
+    // SAFETY: the name ends with a NUL, and the kernel writes one struct statx; both outlive the call.
+    check(unsafe { libc::syscall(libc::SYS_statx, dir, name.as_ptr(), flags, wanted, to) })?;
+    // SAFETY: it is made of integers, and was zeroed before the kernel filled it.
+    Ok(unsafe { facts.assume_init() })
+}
+
 /// flistxattr(2): the names of the extended attributes of an open file.
 pub fn attribute_names(fd: BorrowedFd<'_>) -> Result<Vec<CString>> {
     let mut buffer = vec![0_u8; 64 * 1024];
