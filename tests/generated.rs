@@ -386,6 +386,7 @@ removes the layers
 .B sbx export
 writes a tar file of the changes, as a layer of an OCI image: a deleted file is one named
 .BI .wh. NAME
+.RB "(names of the program's own that begin so are left out, with a note)"
 .TP
 .B sbx uppers
 lists the layers: name, size on disk, when they were used last (UTC), paths

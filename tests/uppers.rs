@@ -724,6 +724,92 @@ fn a_list_says_what_a_letter_and_a_name_do_not() {
     }
 }
 
+#[test]
+fn a_file_with_holes_of_any_size_is_compared_committed_and_exported() {
+    need!(userns(), tools(&["tar", "truncate"]));
+    let make = "truncate -s 8T big; touch -d 2001-01-01 big; truncate -s 8M some; printf data | dd of=some bs=1 seek=5000000 conv=notrunc 2>/dev/null; \
+                truncate -s 20M some";
+    let place = changed(make);
+    let begun = std::time::Instant::now();
+    assert_eq!(verb(&place, &["diff", "one", "--patch"]).ok().matches("Binary files").count(), 2);
+    place.run(&["export", "one", "-o", "../layer.tar"]).ok();
+    assert!(std::fs::metadata(place.dir.path().join("layer.tar")).unwrap().len() < 1 << 20);
+    let out = place.dir.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    let tar = std::process::Command::new("tar").args(["-xf", "../layer.tar"]).current_dir(&out).output().unwrap();
+    assert!(tar.status.success(), "{tar:?}");
+    let unpacked = out.join(place.work().canonicalize().unwrap().strip_prefix("/").unwrap());
+    verb(&place, &["commit", "one"]).ok();
+    for dir in [unpacked, place.work()] {
+        assert_eq!(std::fs::metadata(dir.join("big")).unwrap().len(), 8 << 40);
+        let some = std::fs::read(dir.join("some")).unwrap();
+        assert_eq!((some.len(), &some[5_000_000..5_000_004]), (20 << 20, &b"data"[..]));
+        assert_eq!(some.iter().filter(|byte| **byte != 0).count(), 4);
+    }
+    // The same size and time, and other content, in a hole of the other.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    place.sh(&KEEP, "cp -p some before; printf x | dd of=some bs=1 seek=9000000 conv=notrunc 2>/dev/null; touch -r before some; rm before").ok();
+    assert_eq!(verb(&place, &["diff", "one"]).ok(), "M ./some\n");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(60));
+}
+
+#[test]
+fn names_that_mark_deletions_are_left_out_of_an_export() {
+    need!(userns(), tools(&["tar"]));
+    let place =
+        changed("touch .wh.file sub/.wh..wh..opq; mkdir .wh.dir; echo x > .wh.dir/x; echo y > made; rm sub/inner");
+    let ran = place.run(&["export", "one", "-o", "../layer.tar"]);
+    assert_eq!((ran.status, ran.err.matches("would be the mark of a deletion").count()), (Some(0), 3), "{ran:?}");
+    let tar =
+        std::process::Command::new("tar").args(["-tf", "../layer.tar"]).current_dir(place.work()).output().unwrap();
+    let list = String::from_utf8(tar.stdout).unwrap();
+    let marks: Vec<_> = list.lines().filter(|line| line.contains(".wh.")).collect();
+    assert!(marks.len() == 1 && marks[0].ends_with("sub/.wh.inner"), "{list}");
+    assert!(list.contains("/made"), "{list}");
+}
+
+#[test]
+fn a_patch_has_lines_that_end_with_line_feeds_alone_and_says_what_git_does_not() {
+    need!(userns(), tools(&["git"]));
+    let place = changed(
+        "printf 'a\\rb\\nc\\n' > file; printf 'x\\ry' > new; chmod 666 sub/inner; mkfifo pipe; rm sub/deep/leaf; mkfifo sub/deep/leaf",
+    );
+    let patch = verb(&place, &["diff", "one", "--patch"]).ok();
+    assert!(patch.contains("+a\rb\n+c\n") && patch.contains("@@ -1,2 +1,2 @@"), "{patch:?}");
+    for remark in ["sub/inner: mode 0644 → 0666\n", "pipe: a named pipe\n", "leaf: a named pipe instead of a file\n"]
+    {
+        assert!(patch.contains(remark), "{remark}: {patch}");
+    }
+    std::fs::write(place.dir.path().join("patch"), place.run(&["diff", "one", "--patch"]).ok()).unwrap();
+    let depth = format!("-p{}", place.work().canonicalize().unwrap().components().count());
+    let git = std::process::Command::new("git")
+        .args(["apply", &depth, "../patch"])
+        .current_dir(place.work())
+        .output()
+        .unwrap();
+    assert!(git.status.success(), "{git:?}");
+    assert_eq!((text(&place, "file"), text(&place, "new")), ("a\rb\nc\n".into(), "x\ry".into()));
+}
+
+#[test]
+fn directories_that_are_too_deep_are_named_and_the_rest_goes_on() {
+    need!(userns(), tools(&["python3"]));
+    let deep = "python3 -c \"import os\nfor _ in range(2100): os.mkdir('d'); os.chdir('d')\"";
+    let place = changed(&format!("mkdir aa; cd aa; {deep}"));
+    place.sh(&KEEP, "echo z > zz").ok();
+    for args in [&["diff", "one"][..], &["export", "one", "-o", "../layer.tar"]] {
+        let ran = place.run(args);
+        assert_eq!(ran.status, Some(0), "{}", ran.err.get(..500).unwrap_or(&ran.err));
+        assert!(ran.err.contains("more than 400 directories deep") && ran.err.len() < 2000, "{}", ran.err.len());
+    }
+    let ran = place.run(&["commit", "one"]);
+    assert!(ran.status == Some(1) && ran.err.contains("more than 400 directories deep"), "{}", ran.err);
+    assert_eq!(text(&place, "zz"), "z\n", "what comes after is committed");
+    verb(&place, &["discard", "one"]).ok();
+    let place = place.dir.path().join("work/aa");
+    std::process::Command::new("rm").arg("-r").arg(place).status().unwrap();
+}
+
 /// Pseudo-random numbers (xorshift64).
 struct Random(u64);
 

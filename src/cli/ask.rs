@@ -26,7 +26,8 @@ const SOME: u8 = 2;
 pub(super) fn ask(store: &Path, name: &str) -> Result<()> {
     // The child finds whether there is anything to ask about: its exit status says so.
     let listed = uppers::within(uppers::locked_in(store, name)?, |upper| {
-        let mut entries = union::differences(&upper, &[])?;
+        let (mut entries, deep) = union::differences(&upper, &[])?;
+        output::tell(&uppers::notes(deep.iter().map(|path| (path, union::TOO_DEEP))));
         // The list may be cut off, and the program chose the names.
         entries.sort_by_key(is_harmless);
         let mut text = uppers::summary(entries.get(..LISTED).unwrap_or(&entries), false);

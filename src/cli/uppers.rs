@@ -70,10 +70,16 @@ pub(super) fn diff(args: &args::Diff) -> Result<u8> {
             union::patches(&upper, &paths, &mut |patch| output::print(&shown(patch, 1)))?;
             return Ok(0);
         }
-        let entries = union::differences(&upper, &paths)?;
+        let (entries, deep) = union::differences(&upper, &paths)?;
+        output::tell(&notes(deep.iter().map(|path| (path, union::TOO_DEEP))));
         output::print(&if args.json { format!("{:#}\n", json!(entries)) } else { summary(&entries, args.stat) })?;
         Ok(0)
     })
+}
+
+/// A note for each path.
+pub(super) fn notes<'p>(left_out: impl Iterator<Item = (&'p PathBuf, &'p str)>) -> String {
+    left_out.map(|(path, why)| format!("sbx: note: {}: {why}\n", printable(&union::short(path)))).collect()
 }
 
 /// The text of a patch. For a terminal at this standard stream, characters are escaped that it would act on.
@@ -181,12 +187,9 @@ pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], dry: bool) -> Resu
         let _ = writeln!(out, "{letter} {}", printable(&path.to_string_lossy()));
     }
     output::print(&out)?;
-    let mut said = String::new();
-    for (path, why) in &left_out {
-        let _ = writeln!(said, "sbx: note: {}: {why}", printable(&path.to_string_lossy()));
-    }
+    let mut said = notes(left_out.iter().map(|(path, why)| (path, why.as_str())));
     for (path, why) in &conflicts {
-        let path = printable(&path.to_string_lossy()).into_owned();
+        let path = printable(&union::short(path)).into_owned();
         let _ = writeln!(said, "sbx: {path} {would}left as it is on the host: {}", printable(why));
     }
     if !conflicts.is_empty() {
@@ -229,8 +232,11 @@ pub(super) fn export(args: &args::Export) -> Result<u8> {
             (None, file.map_err(|errno| Error::new(format!("standard output: {errno}")))?.into())
         }
     };
-    let status =
-        within(upper, |upper| union::export(&upper, std::io::BufWriter::with_capacity(1 << 16, file)).map(|_| 0))?;
+    let status = within(upper, |upper| {
+        let left_out = union::export(&upper, std::io::BufWriter::with_capacity(1 << 16, file))?;
+        output::tell(&notes(left_out.iter().map(|(path, why)| (path, *why))));
+        Ok(0)
+    })?;
     if status == 0 {
         output.map_or(Ok(()), Replaced::finish)?;
     }

@@ -13,7 +13,7 @@ use super::node::{self, Node, NodeKind, open_dir};
 use super::prune::prune;
 use super::recover::recover;
 use super::seen::Mark;
-use super::walk::{Change, Difference, Visitor, at, walk};
+use super::walk::{Change, Difference, TOO_DEEP, Visitor, at, walk};
 use super::{Upper, remove};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
@@ -136,6 +136,10 @@ impl Visitor for Commit<'_> {
             Err(Stop::Failed(errno)) => return Err(at(change.path, "commit")(errno)),
         }
         Ok(())
+    }
+
+    fn too_deep(&mut self, path: &Path) {
+        self.out.conflicts.push((self.on_host(path), TOO_DEEP.into()));
     }
 
     fn known(&mut self, dir: BorrowedFd<'_>, mark: &Mark) -> Result<()> {

@@ -71,18 +71,19 @@ impl Entry {
     }
 }
 
-/// Everything that differs in all overlays of these layers, or what is at or below one of `only`; sorted by path.
+/// Everything that differs in all overlays of these layers, or what is at or below one of `only`; sorted by path. And the
+/// directories that are too deep to look into.
 ///
 /// # Errors
 ///
 /// A layer or what lies below it cannot be read.
-pub fn differences(upper: &Upper, only: &[PathBuf]) -> Result<Vec<Entry>> {
-    let mut list = List { entries: Vec::new() };
+pub fn differences(upper: &Upper, only: &[PathBuf]) -> Result<(Vec<Entry>, Vec<PathBuf>)> {
+    let mut list = List { entries: Vec::new(), deep: Vec::new() };
     for index in 0..upper.state.layers.len() {
         walk(upper, index, only, &mut list)?;
     }
     list.entries.sort_by(|one, other| one.path.as_os_str().as_bytes().cmp(other.path.as_os_str().as_bytes()));
-    Ok(list.entries)
+    Ok((list.entries, list.deep))
 }
 
 /// Gives a patch for each file that differs, one by one: all of them together may be larger than the memory.
@@ -102,13 +103,20 @@ impl Visitor for Patches<'_> {
     fn change(&mut self, change: &Change<'_>) -> Result<()> {
         (self.sink)(&patch(change)?)
     }
+
+    fn too_deep(&mut self, _: &Path) {}
 }
 
 struct List {
     entries: Vec<Entry>,
+    deep: Vec<PathBuf>,
 }
 
 impl Visitor for List {
+    fn too_deep(&mut self, path: &Path) {
+        self.deep.push(path.to_owned());
+    }
+
     fn change(&mut self, change: &Change<'_>) -> Result<()> {
         let node = |side: &Option<(BorrowedFd<'_>, Node)>| side.as_ref().map(|(_, node)| *node);
         let (new, old) = (node(&change.new), node(&change.old));
@@ -159,7 +167,7 @@ fn patch(change: &Change<'_>) -> Result<String> {
     let plain = |side: &Option<(BorrowedFd<'_>, Node)>| {
         side.as_ref().is_none_or(|(_, node)| matches!(node.kind, NodeKind::File | NodeKind::Link))
     };
-    let mut out = String::new();
+    let mut out = remark(change, &quoted(b"", name));
     if !plain(&change.new) || !plain(&change.old) {
         return Ok(out);
     }
@@ -178,12 +186,33 @@ fn patch(change: &Change<'_>) -> Result<String> {
             let none = "/dev/null".to_owned();
             let (a, b) =
                 (if change.old.is_some() { a } else { none.clone() }, if change.new.is_some() { b } else { none });
-            let difference = similar::TextDiff::configure().timeout(PATIENCE).diff_lines(&old, &new);
+            // Lines end with a line feed alone, as git and patch have it.
+            let (old, new): (Vec<_>, Vec<_>) =
+                (old.split_inclusive('\n').collect(), new.split_inclusive('\n').collect());
+            let mut configured = similar::TextDiff::configure();
+            let difference = configured.timeout(PATIENCE).newline_terminated(true).diff_slices(&old, &new);
             out.push_str(&difference.unified_diff().header(&a, &b).to_string());
         }
         _ => out.push_str(&format!("Binary files {a} and {b} differ\n")),
     }
     Ok(out)
+}
+
+/// What a patch of git's does not hold, in a line that git skips: kinds of files other than files and links, and
+/// permissions beyond those of execution.
+fn remark(change: &Change<'_>, name: &str) -> String {
+    let other = |kind: NodeKind| !matches!(kind, NodeKind::File | NodeKind::Link | NodeKind::Dir);
+    match (&change.old, &change.new) {
+        (Some((_, old)), Some((_, new))) if old.kind != new.kind => {
+            format!("# {name}: {} instead of {}\n", new.kind.word(), old.kind.word())
+        }
+        (Some((_, old)), Some((_, new))) if old.mode != new.mode && new.kind != NodeKind::Link => {
+            format!("# {name}: mode {:04o} → {:04o}\n", old.mode, new.mode)
+        }
+        (None, Some((_, new))) if other(new.kind) => format!("# {name}: {}\n", new.kind.word()),
+        (Some((_, old)), None) if other(old.kind) => format!("# {name}: {}, deleted\n", old.kind.word()),
+        _ => String::new(),
+    }
 }
 
 /// The text of a file or of a link; none if it is too large, or no text.

@@ -3,7 +3,7 @@
 
 use super::Upper;
 use super::node::{self, Node, NodeKind, open_dir};
-use super::walk::{Change, Difference, Visitor, at, walk};
+use super::walk::{Change, Difference, TOO_DEEP, Visitor, at, walk};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
 use std::collections::{HashMap, HashSet};
@@ -14,20 +14,17 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType, Header};
 
-/// Writes everything that differs in all overlays of these layers. Gives how many entries there are.
+/// Writes everything that differs in all overlays of these layers. Gives what is left out, and why.
 ///
 /// # Errors
 ///
 /// A file cannot be read, or the output not written.
-pub fn export(upper: &Upper, output: impl Write) -> Result<u64> {
-    let mut export =
-        Export { tar: Builder::new(output), names: HashMap::new(), known: HashSet::new(), entries: 0, left_out: 0 };
-    for (index, layer) in upper.state.layers.iter().enumerate() {
-        walk(upper, index, &[], &mut export)?;
-        let _ = layer;
-    }
+pub fn export(upper: &Upper, output: impl Write) -> Result<Vec<(PathBuf, &'static str)>> {
+    let (names, known) = (HashMap::new(), HashSet::new());
+    let mut export = Export { tar: Builder::new(output), names, known, left_out: Vec::new() };
+    (0..upper.state.layers.len()).try_for_each(|index| walk(upper, index, &[], &mut export))?;
     export.tar.finish().map_err(|error| written(&error))?;
-    Ok(export.entries)
+    Ok(export.left_out)
 }
 
 fn written(error: &std::io::Error) -> Error {
@@ -41,27 +38,39 @@ struct Export<W: Write> {
     names: HashMap<(u64, u64), PathBuf>,
     /// Directories that have an entry.
     known: HashSet<PathBuf>,
-    entries: u64,
-    /// Sockets, which a tar file cannot hold.
-    left_out: u64,
+    left_out: Vec<(PathBuf, &'static str)>,
 }
 
 impl<W: Write> Visitor for Export<W> {
     fn change(&mut self, change: &Change<'_>) -> Result<()> {
         let path = change.path.strip_prefix("/").unwrap_or(change.path);
+        if is_whiteout(path) {
+            if change.name.to_bytes().starts_with(WHITEOUT) {
+                self.left_out
+                    .push((change.path.to_owned(), "its name would be the mark of a deletion in the tar file"));
+            }
+            return Ok(());
+        }
         match (change.difference, change.new) {
             // In an opaque directory nothing of the host's is left anyway.
             (Difference::Deleted, _) | (_, None) if path.parent().is_some_and(|dir| self.is_opaque(dir)) => Ok(()),
             (Difference::Deleted, _) | (_, None) => {
-                let name = [b".wh.", change.name.to_bytes()].concat();
+                let name = [WHITEOUT, change.name.to_bytes()].concat();
                 self.empty(&path.with_file_name(OsStr::from_bytes(&name)))
             }
             (_, Some((dir, node))) => self.file(dir, change.name, &node, path).map_err(at(change.path, "export")),
         }
     }
 
+    fn too_deep(&mut self, path: &Path) {
+        self.left_out.push((path.to_owned(), TOO_DEEP));
+    }
+
     fn enter(&mut self, path: &Path, (dir, node): (BorrowedFd<'_>, &Node), opaque: bool) -> Result<()> {
         let inside = path.strip_prefix("/").unwrap_or(path);
+        if is_whiteout(inside) {
+            return Ok(());
+        }
         self.directory(dir, node, inside).map_err(at(path, "export"))?;
         // The topmost directory that hides what is below has the mark.
         if opaque && !self.is_opaque(inside) {
@@ -70,6 +79,14 @@ impl<W: Write> Visitor for Export<W> {
         }
         Ok(())
     }
+}
+
+/// The start of the names that mark deleted files.
+const WHITEOUT: &[u8] = b".wh.";
+
+/// Whether a path has a name that would be taken for the mark of a deletion.
+fn is_whiteout(path: &Path) -> bool {
+    path.iter().any(|name| name.as_bytes().starts_with(WHITEOUT))
 }
 
 /// Name of the file that marks an opaque directory.
@@ -86,7 +103,6 @@ impl<W: Write> Export<W> {
         header.set_entry_type(EntryType::Regular);
         header.set_size(0);
         header.set_mode(0o600);
-        self.entries += 1;
         self.tar.append_data(&mut header, path, std::io::empty()).map_err(|error| written(&error))
     }
 
@@ -97,7 +113,6 @@ impl<W: Write> Export<W> {
         }
         self.extended(dir)?;
         let mut header = header(node, EntryType::Directory);
-        self.entries += 1;
         Ok(self.tar.append_data(&mut header, path, std::io::empty())?)
     }
 
@@ -111,16 +126,18 @@ impl<W: Write> Export<W> {
             if let Some(first) = self.names.get(&node.id) {
                 let mut header = header(node, EntryType::Link);
                 header.set_size(0);
-                self.entries += 1;
                 return Ok(self.tar.append_link(&mut header, path, first)?);
             }
             self.names.insert(node.id, path.to_owned());
         }
-        self.entries += 1;
         match node.kind {
             NodeKind::File => {
-                let file = node::open_file(dir, name)?;
+                let mut file = node::open_file(dir, name)?;
                 self.extended(file.as_fd())?;
+                // One with holes is written as such, and may be of any size.
+                if node.size > 0 && sys::next_data(file.as_fd(), 0)? != Some((0, node.size)) {
+                    return Ok(self.tar.append_file(path, &mut file)?);
+                }
                 plain.set_size(node.size);
                 // Exactly as long as it says, even if the file is another by now.
                 let content = std::io::Read::take(std::io::Read::chain(file, std::io::repeat(0)), node.size);
@@ -136,8 +153,7 @@ impl<W: Write> Export<W> {
                 Ok(self.tar.append_data(&mut header, path, std::io::empty())?)
             }
             _ => {
-                self.entries -= 1;
-                self.left_out += 1;
+                self.left_out.push((Path::new("/").join(path), "a tar file of layers has no sockets and devices"));
                 Ok(())
             }
         }

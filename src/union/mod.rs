@@ -37,4 +37,4 @@ pub use remove::remove;
 pub use size::size;
 pub use state::{Ids, Layer, State};
 pub use store::{InUse, Store, Upper, UpperDirectories};
-pub use walk::Difference;
+pub use walk::{Difference, TOO_DEEP, short};

@@ -177,28 +177,34 @@ pub fn same(one: (BorrowedFd<'_>, &CStr, &Node), other: (BorrowedFd<'_>, &CStr, 
     match node.kind {
         NodeKind::Link => Ok(sys::link_text(dir, name)? == sys::link_text(other_dir, other_name)?),
         NodeKind::File if (node.mode, node.modified) == (other.mode, other.modified) => {
-            let (mut file, mut other) = (open_file(dir, name)?, open_file(other_dir, other_name)?);
-            Ok(attributes(file.as_fd())? == attributes(other.as_fd())? && same_content(&mut file, &mut other)?)
+            let (file, other) = (open_file(dir, name)?, open_file(other_dir, other_name)?);
+            Ok(attributes(file.as_fd())? == attributes(other.as_fd())? && same_content(&file, &other)?)
         }
         NodeKind::File => Ok(false),
         _ => Ok(node.mode == other.mode),
     }
 }
 
-fn same_content(one: &mut std::fs::File, other: &mut std::fs::File) -> std::io::Result<bool> {
-    use std::io::Read;
-    const PART: u64 = 64 * 1024;
-    let (mut a, mut b) = (Vec::new(), Vec::new());
+/// Whether two files of the same size have the same content. What is a hole in both is not read: it may be of any size.
+fn same_content(one: &std::fs::File, other: &std::fs::File) -> sys::Result<bool> {
+    use std::os::unix::fs::FileExt;
+    let (mut a, mut b) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    let mut at = 0;
     loop {
-        a.clear();
-        b.clear();
-        one.take(PART).read_to_end(&mut a)?;
-        other.take(PART).read_to_end(&mut b)?;
-        if a != b {
-            return Ok(false);
-        }
-        if a.is_empty() {
-            return Ok(true);
+        let ranges = [sys::next_data(one.as_fd(), at)?, sys::next_data(other.as_fd(), at)?];
+        let Some(start) = ranges.iter().flatten().map(|range| range.0).min() else { return Ok(true) };
+        let first = ranges.iter().flatten().filter(|range| range.0 == start);
+        let end = first.map(|range| range.1).min().unwrap_or(start);
+        at = start;
+        while at < end {
+            let length = usize::try_from(end - at).unwrap_or(usize::MAX).min(a.len());
+            let (Some(a), Some(b)) = (a.get_mut(..length), b.get_mut(..length)) else { return Ok(false) };
+            one.read_exact_at(a, at)?;
+            other.read_exact_at(b, at)?;
+            if a != b {
+                return Ok(false);
+            }
+            at += length as u64;
         }
     }
 }

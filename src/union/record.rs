@@ -6,6 +6,7 @@ use super::seen::Mark;
 use super::walk::{Change, Visitor, walk};
 use crate::error::Result;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 
 /// Marks the directories in all layers whose directory on the host is known.
 ///
@@ -22,6 +23,8 @@ impl Visitor for Record {
     fn change(&mut self, _: &Change<'_>) -> Result<()> {
         Ok(())
     }
+
+    fn too_deep(&mut self, _: &Path) {}
 
     fn known(&mut self, dir: BorrowedFd<'_>, mark: &Mark) -> Result<()> {
         // One that cannot be marked is known by times alone.

@@ -15,8 +15,25 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The deepest level of directories that is looked at. A path can have half as many components as bytes (PATH_MAX).
-const DEEPEST: usize = 2048;
+/// The deepest level of directories that is looked at: the stack holds more, but not any number.
+const DEEPEST: usize = 400;
+
+/// What is said of what lies deeper.
+pub const TOO_DEEP: &str = "what is in it is left out: it is more than 400 directories deep";
+
+/// Longest path in a message, in bytes.
+const LONGEST: usize = 1000;
+
+/// A path for a message: of one that is very long, the start and the end.
+pub fn short(path: &Path) -> std::borrow::Cow<'_, str> {
+    let bytes = path.as_os_str().as_bytes();
+    match (bytes.get(..LONGEST / 2), bytes.len().checked_sub(LONGEST / 2).and_then(|at| bytes.get(at..))) {
+        (Some(start), Some(end)) if bytes.len() > LONGEST => {
+            format!("{}[...]{}", String::from_utf8_lossy(start), String::from_utf8_lossy(end)).into()
+        }
+        _ => path.to_string_lossy(),
+    }
+}
 
 /// How a path differs from what the host has there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -82,6 +99,9 @@ pub trait Visitor {
         Ok(())
     }
 
+    /// What is in a directory of the layers is not looked at: [`TOO_DEEP`].
+    fn too_deep(&mut self, path: &Path);
+
     /// Whether it wants to be told of changes, for which files are compared.
     fn compares(&self) -> bool {
         true
@@ -107,7 +127,7 @@ fn top(host: &[OwnedFd]) -> Option<BorrowedFd<'_>> {
 
 /// An error at a path.
 pub fn at(path: &Path, what: &str) -> impl Fn(Errno) -> Error {
-    let text = format!("cannot {what} {}", path.display());
+    let text = format!("cannot {what} {}", short(path));
     move |errno| Error::new(format!("{text}: {errno}"))
 }
 
@@ -159,10 +179,8 @@ impl Walk<'_> {
 
     fn directory(&mut self, place: &Place, path: &Path, depth: usize) -> Result<()> {
         if depth > DEEPEST {
-            return Err(Error::new(format!(
-                "directories are more than {DEEPEST} levels deep below {}",
-                path.display()
-            )));
+            self.visitor.too_deep(path);
+            return Ok(());
         }
         let names = names(place, path)?;
         for (name, layer) in &names {
