@@ -243,7 +243,12 @@ fn changes_of_overlays_are_where_this_kernel_and_this_disk_take_them() {
     let nfs: &dyn Fn(&mut UnionFacts) = &|union| union.store_filesystem = StoreFilesystem::Refused("NFS");
     let tmpfs: &dyn Fn(&mut UnionFacts) = &|union| union.store_filesystem = StoreFilesystem::Tmpfs;
     let foreign: &dyn Fn(&mut UnionFacts) = &|union| union.foreign = vec!["/var".into()];
+    let fuse: &dyn Fn(&mut UnionFacts) = &|union| {
+        union.fuse = true;
+        union.foreign = vec!["/etc".into(), "/usr".into(), "/var".into()];
+    };
     let cwd = "paths = { \"${CWD}\" = \"overlay\" }\n";
+    let root = |user: &str| format!("paths = {{ \"/\" = \"overlay\" }}\n[process]\nuser = \"{user}\"\n");
     let hosts = [
         ("discarded, Linux 6.12", host((6, 12), same), cwd.to_owned()),
         ("discarded, Linux 6.1", host((6, 1), same), cwd.to_owned()),
@@ -259,6 +264,10 @@ fn changes_of_overlays_are_where_this_kernel_and_this_disk_take_them() {
         ("asked about, on a terminal", host((6, 12), terminal), format!("upper = \"ask\"\n{cwd}")),
         ("another user's", host((6, 12), foreign), "paths = { \"/var\" = \"overlay\" }\n".into()),
         ("with a mount below", host((6, 12), same), "paths = { \"/usr\" = \"overlay\" }\n".into()),
+        ("with a mount below, with /dev/fuse", host((6, 12), fuse), "paths = { \"/usr\" = \"overlay\" }\n".into()),
+        ("the whole root, as root with one id", host((6, 12), fuse), root("root")),
+        ("the whole root, as root with subordinate ids", host((6, 12), fuse), root("range")),
+        ("the whole root, as root without /dev/fuse", host((6, 12), foreign), root("root")),
         (
             "with stricter paths in it",
             host((6, 12), same),

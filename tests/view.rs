@@ -224,3 +224,44 @@ fn a_flood_of_requests_finds_a_server_with_few_descriptors() {
     let args = [&["--overlay", "."][..], &sh(script)].concat();
     assert_eq!(on_mount(&place, setup, &args).ok(), "1200\n1200\n1200\n60\n");
 }
+
+#[test]
+fn a_server_that_hangs_does_not_keep_the_sandbox_from_ending() {
+    need!(userns(), fuse(), not_root());
+    let place = Place::new();
+    let mut command = place.command();
+    command.args(["--timeout", "3s", "--user", "root", "--overlay", "/etc", "--", "/bin/sh", "-c"]);
+    command.arg("echo ready; while :; do ls -lR /etc > /dev/null 2>&1; cat /etc/*/* > /dev/null 2>&1; done");
+    command.stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = [0; 6];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
+    let servers: Vec<_> = common::process::with_line("sbx-view-server").into_iter().map(|(pid, _)| pid).collect();
+    let children = common::process::children(child.id());
+    let server = children.into_iter().find(|child| servers.contains(&(*child as i32))).expect("a view server");
+    // As if a directory of the host did not answer any more.
+    common::process::signal(server as i32, libc::SIGSTOP);
+    assert!(until(|| child.try_wait().unwrap().is_some()), "it has ended");
+    assert_eq!(child.wait().unwrap().code(), Some(124));
+    assert!(!Path::new(&format!("/proc/{server}")).exists(), "and so has the server");
+}
+
+#[test]
+fn an_export_is_a_tree_that_the_hosts_own_lies_below() {
+    need!(userns(), fuse(), not_root(), tools(&["tar"]));
+    let place = Place::new();
+    let keep = ["--user", "root", "--overlay", "/usr", "--upper", "keep:one"];
+    let script = "printf '#!/bin/sh\necho installed\n' > /usr/bin/of-the-layer; chmod +x /usr/bin/of-the-layer";
+    place.sh(&keep, script).ok();
+    place.run(&["export", "one", "-o", "layer.tar"]).ok();
+    std::fs::create_dir(place.work().join("tree")).unwrap();
+    let unpacked = Command::new("tar").args(["xf", "layer.tar", "-C", "tree"]).current_dir(place.work()).status();
+    assert!(unpacked.unwrap().success());
+    let roots = format!("filesystem.root=[\"dir:{}/tree\", \"dir:/\"]", place.work().display());
+    let ran = place.sh(
+        &["--set", &roots],
+        "of-the-layer; (echo x > /usr/bin/x) 2> /dev/null || echo read-only; ls -A /proc/1 | wc -l",
+    );
+    let out = ran.ok();
+    assert!(out.starts_with("installed\nread-only\n") && !out.ends_with("\n0\n"), "{out}");
+}

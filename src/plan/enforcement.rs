@@ -111,7 +111,10 @@ fn mechanism(op: &Op) -> Option<String> {
         Op::Bind { attributes, .. } => format!("bind mount, {} on it and all below", flags(attributes)),
         Op::Layers { ro: true, .. } => "the kernel's overlay, without an upper layer".into(),
         Op::Layers { served: Some(_), .. } => {
-            format!("the kernel's overlay over {}: changes go to its upper layer", crate::union::view::SERVER)
+            format!(
+                "the kernel's overlay over {}: changes go to its upper layer; what you cannot read is empty",
+                crate::union::view::SERVER
+            )
         }
         Op::Layers { .. } => "the kernel's overlay: changes go to its upper layer".into(),
         Op::Tmpfs { attributes, size: Some(size), .. } => format!("tmpfs of {size} bytes, {}", flags(attributes)),

@@ -77,6 +77,9 @@ impl HelperSpec {
     pub(super) fn summary(&self) -> String {
         match self.program {
             HelperProgram::Host(_) => format!("through {}", self.program),
+            HelperProgram::Own(_) if self.tells == Tells::Overlays => {
+                format!("{}, shown by {}", self.rules.join(", "), self.program)
+            }
             HelperProgram::Own(_) => format!("{}, through a filter", self.rules.join(", ")),
         }
     }

@@ -374,11 +374,12 @@ impl Placer<'_> {
         let make = self.mount_point(path, item)?.is_none();
         let (path, lower, noexec) = (path.to_owned(), lower.to_vec(), item.options.noexec);
         self.made.insert(path.clone(), Kind::Dir);
-        let served = !ro && view_server::is_served(self.facts, self.ids, &lower);
-        self.covers.insert(path.clone(), Cover::Layers { lower: lower.clone(), served });
         // A single directory without an upper layer is a bind mount.
-        let op = match (lower.as_slice(), ro) {
-            ([source], true) if without.is_empty() => {
+        let bind = ro && without.is_empty() && lower.len() == 1;
+        let served = !bind && view_server::is_served(self.facts, self.ids, &lower, ro);
+        self.covers.insert(path.clone(), Cover::Layers { lower: lower.clone(), served });
+        let op = match lower.as_slice() {
+            [source] if bind => {
                 let attributes = Attributes { ro: true, nodev: true, noexec };
                 Op::Bind { source: source.clone(), path, attributes, make }
             }

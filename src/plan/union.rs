@@ -160,7 +160,7 @@ fn directory(
         items.insert(path, item(ItemKind::Bind { source, ro: true, device: false }));
         return;
     }
-    let served = view_server::is_served(facts, ids, std::slice::from_ref(&source));
+    let served = view_server::is_served(facts, ids, std::slice::from_ref(&source), false);
     let split = !served && known.mounts.iter().any(|mount| *mount != source && within(mount, &source));
     let (true, Some(listing)) = (split, facts.paths.listing(&source)) else {
         items.insert(path, item(overlay(vec![source])));
@@ -270,14 +270,14 @@ pub(super) fn plan(
     if !others.is_empty() {
         notes.push(Note::ForeignOwners(others));
     }
-    if !writable {
-        return Ok((None, None));
-    }
-    let (upper, mut why) = upper(sandbox, facts, known, notes)?;
     let server = match served_for {
         None => None,
         Some(origin) => view_server::plan(facts, ids, parts, &origin)?,
     };
+    if !writable {
+        return Ok((None, server));
+    }
+    let (upper, mut why) = upper(sandbox, facts, known, notes)?;
     if server.is_some() {
         why.push_str(if ids.uid == 0 && facts.uid != 0 { OWNERS } else { MOUNTS });
     } else if !known.fuse && ids.uid == 0 && facts.uid != 0 {

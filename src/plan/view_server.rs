@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 const NOBODY: u32 = 65534;
 
 /// Whether an overlay over these directories lies over the view server's filesystem: where the kernel's overlay alone
-/// cannot show what is below mount points, or the program is root inside and may not change what root owns.
-pub(super) fn is_served(facts: &Facts, ids: &IdPlan, lower: &[PathBuf]) -> bool {
+/// cannot show what is below mount points, or the program is root inside and, unless the overlay is read-only, may not
+/// change what root owns.
+pub(super) fn is_served(facts: &Facts, ids: &IdPlan, lower: &[PathBuf], ro: bool) -> bool {
     let Some(known) = facts.union.as_ref().filter(|known| known.fuse) else { return false };
-    lower.iter().any(|dir| is_foreign(facts, ids, known, dir) || has_mounts(known, dir))
+    lower.iter().any(|dir| !ro && is_foreign(facts, ids, known, dir) || has_mounts(known, dir))
 }
 
 /// Whether a directory belongs to another user than the caller, who is root inside.
@@ -63,7 +64,7 @@ pub(super) fn plan(facts: &Facts, ids: &IdPlan, parts: &mut [Placed], origin: &O
         provides: "overlays",
         setting: "filesystem.paths",
         program: HelperProgram::Own(SERVER),
-        target: String::new(),
+        target: "with /dev/fuse".into(),
         args: vec![Argument::Given(0), Argument::Pipe(""), Argument::Text(text)],
         descriptors: vec![(-1, Given::Filesystem)],
         rules,
