@@ -230,8 +230,8 @@ fn a_server_that_hangs_does_not_keep_the_sandbox_from_ending() {
     need!(userns(), fuse(), not_root());
     let place = Place::new();
     let mut command = place.command();
-    command.args(["--timeout", "3s", "--user", "root", "--overlay", "/etc", "--", "/bin/sh", "-c"]);
-    command.arg("echo ready; while :; do ls -lR /etc > /dev/null 2>&1; cat /etc/*/* > /dev/null 2>&1; done");
+    command.args(["--timeout", "3s", "--user", "root", "--overlay", "/usr", "--", "/bin/sh", "-c"]);
+    command.arg("for i in 1 2 3; do find /usr -type f -exec cat {} + > /dev/null 2>&1 & done; echo ready; wait");
     command.stdout(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut line = [0; 6];
@@ -239,7 +239,9 @@ fn a_server_that_hangs_does_not_keep_the_sandbox_from_ending() {
     let servers: Vec<_> = common::process::with_line("sbx-view-server").into_iter().map(|(pid, _)| pid).collect();
     let children = common::process::children(child.id());
     let server = children.into_iter().find(|child| servers.contains(&(*child as i32))).expect("a view server");
-    // As if a directory of the host did not answer any more.
+    // As if a directory of the host did not answer any more, at a moment when the server works for the program: what waits
+    // for an answer to a request that the server has read cannot be killed.
+    std::thread::sleep(std::time::Duration::from_millis(300));
     common::process::signal(server as i32, libc::SIGSTOP);
     assert!(until(|| child.try_wait().unwrap().is_some()), "it has ended");
     assert_eq!(child.wait().unwrap().code(), Some(124));
