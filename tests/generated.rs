@@ -1,6 +1,9 @@
 //! Generated files are checked in and up to date: the manual, the completions, the schema, the settings of the built-in profiles.
 //! With SBX_UPDATE=1 these tests rewrite them.
 
+#[path = "common/debian.rs"]
+mod debian;
+
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 use sbx::profile::{json_schema, schema};
@@ -47,6 +50,28 @@ fn the_settings_of_built_in_profiles_are_fresh() {
     }
     text.push_str("];\n");
     fresh("src/profile/built_in.rs", &text);
+}
+
+#[test]
+fn the_filters_of_built_in_profiles_are_fresh() {
+    use sbx::plan::{plan, syscalls};
+    use sbx::profile::{Loader, Merged, resolve};
+    let policy = |profile: &str| {
+        let (mut loader, mut merged) = (Loader::new(Vec::new()), Merged::default());
+        loader.profile(profile).iter().for_each(|layer| merged.apply(layer));
+        let facts = debian::debian();
+        let sandbox = resolve::sandbox(&merged, &loader.sources, &debian::vars(&facts));
+        let mut sandbox = sandbox.unwrap_or_else(|errors| panic!("{profile}: {errors:?}"));
+        sandbox.process.args = vec!["program".into()];
+        plan(&sandbox, &facts).unwrap().lockdown.syscalls.unwrap()
+    };
+    let policies: Vec<_> = ["default", "browser", "ci", "shell", "viewer"].map(policy).into();
+    fresh("src/plan/syscalls/filters.rs", &syscalls::ready::generate(&policies));
+    if std::env::var_os("SBX_UPDATE").is_none() {
+        for policy in &policies {
+            assert_eq!(syscalls::ready(policy), Some(syscalls::compile(policy)), "{policy:?}");
+        }
+    }
 }
 
 #[test]

@@ -49,6 +49,6 @@ pub(super) const TIOCSTI: u32 = 0x5412;
 pub(super) const TIOCLINUX: u32 = 0x541c;
 
 /// An instruction: `code` on the operand `k`; a comparison skips `jt` instructions if true, `jf` if false.
-pub(super) fn op(code: u16, jt: u8, jf: u8, k: u32) -> sock_filter {
+pub(super) const fn op(code: u16, jt: u8, jf: u8, k: u32) -> sock_filter {
     sock_filter { code, jt, jf, k }
 }

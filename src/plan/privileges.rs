@@ -44,7 +44,7 @@ pub(super) fn filters(
         own.push(seccomp::filter());
     }
     if policy.base != syscalls::Base::Off || !policy.deny.is_empty() || !policy.setuid_bits {
-        own.push(syscalls::compile(&policy));
+        own.push(syscalls::filter(&policy));
     }
     Ok((Some(policy), Vec::new(), own.into_iter().chain(programs).collect()))
 }

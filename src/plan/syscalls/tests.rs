@@ -560,3 +560,37 @@ fn input_for_a_terminal_is_refused_even_where_the_call_is_allowed_by_its_name() 
         }
     }
 }
+
+#[test]
+fn a_ready_filter_is_for_its_policy_alone_and_is_what_that_compiles_to() {
+    let usual = || Policy { keeps_core_limit: true, ..Policy::new(Base::Default) };
+    assert_eq!(ready(&usual()), Some(compile(&usual())), "the policy of `default`");
+    assert_eq!(ready(&Policy { network: false, ..usual() }), Some(compile(&Policy { network: false, ..usual() })));
+    let others = [
+        Policy { base: Base::Strict, ..usual() },
+        Policy { base: Base::Off, ..usual() },
+        Policy { nested: true, mounts: true, ..usual() },
+        Policy { net_admin: true, ..usual() },
+        Policy { setuid_bits: true, ..usual() },
+        Policy { file_capabilities: true, ..usual() },
+        Policy { keeps_core_limit: false, ..usual() },
+        Policy { errno: libc::EACCES as u16, ..usual() },
+        Policy { allow: entries(&["ptrace"]), ..usual() },
+        Policy { allow: entries(&["@debug"]), ..usual() },
+        Policy { deny: entries(&["chmod"]), ..usual() },
+        Policy { arches: Vec::new(), ..usual() },
+        Policy { arches: [Arch::NATIVE].into_iter().chain(Arch::NATIVE.companion()).collect(), ..usual() },
+    ];
+    for policy in others {
+        assert_eq!(ready(&policy), None, "{policy:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_filter_is_what_its_policy_compiles_to(policy in any_policy()) {
+        prop_assert_eq!(filter(&policy), compile(&policy));
+    }
+}
