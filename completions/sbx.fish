@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_sbx_global_optspecs
-    string join \n p/profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= e/env= net= share= device= u/user= C/cwd= hostname= tty= timeout= memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project status-fd= receipt= q/quiet h/help V/version
+    string join \n p/profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= home= e/env= net= share= device= u/user= C/cwd= hostname= tty= timeout= memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project status-fd= receipt= q/quiet h/help V/version
 end
 
 function __fish_sbx_needs_command
@@ -37,6 +37,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -l tmpfs-size -d 'Limit of the siz
 complete -c sbx -n "__fish_sbx_needs_command" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l net -d 'Network: none or host' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
@@ -65,6 +66,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -a "plan" -d 'Print what a run wou
 complete -c sbx -n "__fish_sbx_needs_command" -a "check" -d 'Try what this host and this user can do, and say how to fix what does not work'
 complete -c sbx -n "__fish_sbx_needs_command" -a "profile" -d 'List, show and check profiles'
 complete -c sbx -n "__fish_sbx_needs_command" -a "selftest" -d 'Try from inside a sandbox what a hostile program would try'
+complete -c sbx -n "__fish_sbx_needs_command" -a "homes" -d 'List the private homes that are kept, or remove some'
 complete -c sbx -n "__fish_sbx_needs_command" -a "diff" -d 'Show what differs in upper layers from the host'
 complete -c sbx -n "__fish_sbx_needs_command" -a "commit" -d 'Put changes of upper layers onto the host'
 complete -c sbx -n "__fish_sbx_needs_command" -a "discard" -d 'Remove upper layers, with all changes in them'
@@ -86,6 +88,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l tmpfs-size -d 'Limit of 
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l net -d 'Network: none or host' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
@@ -121,6 +124,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tmpfs-size -d 'Limit of
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l net -d 'Network: none or host' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
@@ -181,6 +185,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tmpfs-size -d 'Limi
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l net -d 'Network: none or host' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
@@ -202,6 +207,9 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l no-project -d 'Igno
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s v -l verbose -d 'For each line that held, say how that was seen'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand homes" -l remove -d 'Remove this private home, with all that is in it' -r
+complete -c sbx -n "__fish_sbx_using_subcommand homes" -l json -d 'Print JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand homes" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand diff" -l stat -d 'Print sizes'
 complete -c sbx -n "__fish_sbx_using_subcommand diff" -s p -l patch -d 'Print the differences of texts, as a patch that git applies'
 complete -c sbx -n "__fish_sbx_using_subcommand diff" -l json -d 'Print JSON'
@@ -215,19 +223,20 @@ complete -c sbx -n "__fish_sbx_using_subcommand uppers" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand uppers" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand snapshot" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand fork" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest diff commit discard export uppers snapshot fork help" -f -a "run" -d 'Run a program in a sandbox (the default)'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest diff commit discard export uppers snapshot fork help" -f -a "plan" -d 'Print what a run would do, and do nothing'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest diff commit discard export uppers snapshot fork help" -f -a "check" -d 'Try what this host and this user can do, and say how to fix what does not work'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest diff commit discard export uppers snapshot fork help" -f -a "profile" -d 'List, show and check profiles'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest diff commit discard export uppers snapshot fork help" -f -a "selftest" -d 'Try from inside a sandbox what a hostile program would try'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest diff commit discard export uppers snapshot fork help" -f -a "diff" -d 'Show what differs in upper layers from the host'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest diff commit discard export uppers snapshot fork help" -f -a "commit" -d 'Put changes of upper layers onto the host'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest diff commit discard export uppers snapshot fork help" -f -a "discard" -d 'Remove upper layers, with all changes in them'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest diff commit discard export uppers snapshot fork help" -f -a "export" -d 'Write the changes in upper layers to a tar file, as a layer of an OCI image'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest diff commit discard export uppers snapshot fork help" -f -a "uppers" -d 'List the upper layers that are kept'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest diff commit discard export uppers snapshot fork help" -f -a "snapshot" -d 'Freeze upper layers: what they hold now stays, and `diff` goes on to compare with the host'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest diff commit discard export uppers snapshot fork help" -f -a "fork" -d 'Make upper layers of another name that begin with what these hold now'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest diff commit discard export uppers snapshot fork help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "run" -d 'Run a program in a sandbox (the default)'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "plan" -d 'Print what a run would do, and do nothing'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "check" -d 'Try what this host and this user can do, and say how to fix what does not work'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "profile" -d 'List, show and check profiles'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "selftest" -d 'Try from inside a sandbox what a hostile program would try'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "homes" -d 'List the private homes that are kept, or remove some'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "diff" -d 'Show what differs in upper layers from the host'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "commit" -d 'Put changes of upper layers onto the host'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "discard" -d 'Remove upper layers, with all changes in them'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "export" -d 'Write the changes in upper layers to a tar file, as a layer of an OCI image'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "uppers" -d 'List the upper layers that are kept'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "snapshot" -d 'Freeze upper layers: what they hold now stays, and `diff` goes on to compare with the host'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "fork" -d 'Make upper layers of another name that begin with what these hold now'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "list" -d 'List the profiles'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "show" -d 'Print a profile'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "check" -d 'Check profiles for errors, and for grants that undo the sandbox'

@@ -484,6 +484,15 @@ A file that was opened for reading, and that the program could change, is opened
 caller's is, and the caller's is moved when the program has ended. If somebody else reads from it meanwhile, both read the same. What the
 program permits others on a file, device or named pipe that it has as a stream, by chmod(2), chown(2) or an access control list (acl(5)), is
 taken back at the end, with a note.
+.SH HINTS
+Where standard error is a terminal,
+.B sbx
+says at the end what may have surprised the program: it failed and had tried to reach addresses or a resolver of names in a sandbox without a network;
+it is one that traces others
+.RB ( gdb ", " strace
+and the like), and the filter refuses that; it changed the entries of a home that is in memory, where what it wrote is gone.
+.B \-\-quiet
+leaves the hints out.
 .SH "WHAT A PROGRAM NOTICES"
 .IP \(bu 2
 .IR "Read-only mounts" :
@@ -520,15 +529,6 @@ perf(1) and rr(1) need
 core dumps are off and cannot be turned on, unless
 .B rlimits.core
 is another than 1: setrlimit(2) of it does nothing.
-.SH HINTS
-Where standard error is a terminal,
-.B sbx
-says at the end what may have surprised the program: it failed and had tried to reach addresses or a resolver of names in a sandbox without a network;
-it is one that traces others
-.RB ( gdb ", " strace
-and the like), and the filter refuses that; it changed the entries of a home that is in memory, where what it wrote is gone.
-.B \-\-quiet
-leaves the hints out.
 .SH "WITHOUT AN INIT"
 With
 .B \-\-as\-pid\-1
@@ -630,6 +630,10 @@ Files with the same name are layers: the user's is applied on top of the system'
 upper layers that are kept (or below
 .IR $XDG_DATA_HOME );
 nobody else may enter the directory
+.TP
+.I ~/.local/share/sbx/homes/NAME/home
+private homes (or below
+.IR $XDG_DATA_HOME )
 .TP
 .I ~/.config/systemd/user/sbx.service
 a unit of the user's systemd manager, which comes with sbx and runs a process that sleeps. While it runs, sandboxes with limits share its

@@ -19,8 +19,15 @@ const OF_THE_FILE: [&str; 4] = ["schema", "extends", "description", "profile.pro
 const NOT_PLANNED: [&str; 3] = ["assert.cannot_read", "assert.cannot_write", "assert.cannot_reach"];
 
 /// Keys by which the program is given something. The receipt says what is enforced.
-const NOT_IN_RECEIPT: [&str; 6] =
-    ["filesystem.arguments", "process.args", "process.cwd", "process.env", "process.env_pass", "process.tty"];
+const NOT_IN_RECEIPT: [&str; 7] = [
+    "filesystem.arguments",
+    "filesystem.home",
+    "process.args",
+    "process.cwd",
+    "process.env",
+    "process.env_pass",
+    "process.tty",
+];
 
 /// A host that has everything that a profile can ask for.
 fn host() -> Facts {
@@ -114,6 +121,7 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
         ("process.timeout", ..) => (["\"1s\"", "\"2s\""], ""),
         ("namespaces.share", ..) => (["[\"ipc\"]", "[\"pid\"]"], ""),
         ("filesystem.root", ..) => (["\"host\"", "\"empty\""], ""),
+        ("filesystem.home", ..) => (["\"tmpfs\"", "\"private:a\""], ""),
         ("filesystem.upper", ..) => (["\"discard\"", "\"keep:a\""], overlay),
         ("filesystem.upper_size", ..) => (["10", "20"], overlay),
         ("filesystem.memory", ..) => (["\"64M\"", "\"128M\""], ""),

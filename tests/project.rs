@@ -181,6 +181,7 @@ fn every_key_is_either_refused_or_known_to_tighten() {
         &[
             "process.tty",
             "filesystem.root",
+            "filesystem.home",
             "filesystem.upper",
             "filesystem.upper_size",
             "security.syscalls.errno",

@@ -149,6 +149,123 @@ fn where_a_program_may_mount_the_error_prints_the_line_to_add() {
     assert_eq!(sh(&place, &["--profile", &mine], "cat file").ok(), "");
 }
 
+/// Runs `inside` in a sandbox in a working copy that `outside` has prepared, then `git status` and a commit outside: what git ran of the program's
+/// choice leaves the file `ran`.
+#[track_caller]
+fn runs_nothing(outside: &str, inside: &str) {
+    for profile in PROFILES {
+        let place = worktree();
+        let work = place.work().display().to_string();
+        let git = "export GIT_CONFIG_NOSYSTEM=1 GIT_ALLOW_PROTOCOL=file; git() { command git -c user.name=x -c user.email=x \"$@\"; };";
+        let shell = |script: &str| {
+            let script = format!("{git} {}", script.replace("/WORK", &work));
+            let mut command = Command::new("/bin/bash");
+            ran(command.args(["-c", &script]).current_dir(place.work()).env("HOME", place.home()).output().unwrap())
+        };
+        shell(outside).ok();
+        let said = sh(&place, &["--profile", profile], &inside.replace("/WORK", &work));
+        let end = shell("echo other >> file; git status -s; git add file; git commit -qm y; git checkout -q .; true");
+        assert!(!place.work().join("ran").exists(), "{profile}: {inside}: {said:#?} {end:#?}");
+    }
+}
+
+const FSMONITOR: &str = "core.fsmonitor 'touch /WORK/ran; false'";
+const SCRIPT: &str = "printf '#!/bin/sh\\ntouch /WORK/ran\\n'";
+
+#[test]
+fn a_submodule_is_no_way_into_the_repository_around_it() {
+    need!(userns(), tools(&["git"]));
+    let add = "git init -q -b main ../other && git -C ../other commit -q --allow-empty -m x && git submodule --quiet add ../other sub && git commit -qm sub";
+    for inside in [
+        format!(
+            "rm sub/.git; cp -r .git/modules/sub sub/.git; git config -f sub/.git/config --unset core.worktree; git config -f sub/.git/config {FSMONITOR}"
+        ),
+        format!(
+            "mv sub old; cp -r old sub; rm -f sub/.git; cp -r .git/modules/sub sub/.git; git config -f sub/.git/config --unset core.worktree; git config -f sub/.git/config {FSMONITOR}"
+        ),
+    ] {
+        runs_nothing(add, &inside);
+    }
+}
+
+#[test]
+fn a_repository_that_is_kept_beside_the_files_is_closed_too() {
+    need!(userns(), tools(&["git"]));
+    let apart = "mv .git .bare && echo 'gitdir: ./.bare' > .git";
+    runs_nothing(
+        apart,
+        &format!(
+            "git config {FSMONITOR}; git config -f .bare/config {FSMONITOR}; mv .bare x; cp -r x .bare; git config -f .bare/config {FSMONITOR}"
+        ),
+    );
+    let bare = "mv .git/* . && rmdir .git && git config core.bare false && git config core.worktree .";
+    runs_nothing(
+        bare,
+        &format!(
+            "git config -f config {FSMONITOR}; {SCRIPT} > hooks/post-index-change; chmod +x hooks/post-index-change"
+        ),
+    );
+}
+
+#[test]
+fn what_the_configuration_names_of_the_project_is_closed() {
+    need!(userns(), tools(&["git"]));
+    for outside in [
+        "mkdir -p tools/hooks && git config core.hooksPath tools/hooks",
+        "mkdir -p tools/hooks && git config --global core.hooksPath tools/hooks",
+        "mkdir -p tools/hooks && printf '[core]\\n hooksPath = tools/hooks\\n' > .gitconfig && git config include.path ../.gitconfig",
+    ] {
+        runs_nothing(
+            outside,
+            &format!(
+                "{SCRIPT} > tools/hooks/post-index-change; chmod +x tools/hooks/post-index-change; mv tools t; cp -r t tools; {SCRIPT} > tools/hooks/post-index-change; chmod +x tools/hooks/*"
+            ),
+        );
+        runs_nothing(outside, &format!("git config -f .gitconfig {FSMONITOR}"));
+    }
+    let filter = "mkdir tools; printf '#!/bin/sh\\ncat\\n' > tools/clean; chmod +x tools/clean; git config filter.x.clean 'tools/clean %f'; echo '* filter=x' > .gitattributes";
+    runs_nothing(
+        filter,
+        &format!("{SCRIPT} > tools/clean; rm tools/clean; {SCRIPT} > tools/clean; chmod +x tools/clean"),
+    );
+}
+
+#[test]
+fn a_bare_repository_and_names_of_other_tools_do_not_come_into_being_unseen() {
+    need!(userns(), tools(&["git"]));
+    let place = Place::new();
+    let names = "HEAD rust-toolchain.toml .cargo mise.local.toml .mise .helix .exrc .nvim.lua .yarnrc.yml .devcontainer lefthook.yml .codex .gemini";
+    let out = place.run(&["-p", "ci", "--", "/bin/sh", "-c", &format!("mkdir {names}; chmod 0 .")]);
+    std::fs::set_permissions(place.work(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for name in names.split(' ') {
+        let note = format!("{} was not there when the program started", place.work().join(name).display());
+        assert!(out.err.contains(&note), "{name}: {out:#?}");
+    }
+}
+
+#[test]
+fn the_profile_of_a_run_is_not_rewritten_by_it() {
+    need!(userns());
+    let place = Place::new();
+    place.write("home/secret", "secret\n");
+    place.write("work/base.toml", "schema = 1\nextends = [\"ci\"]\n");
+    place.write("work/mine.toml", "schema = 1\nextends = [\"./base.toml\"]\n");
+    let evil = "echo 'filesystem.paths = { \"~/secret\" = \"ro\" }'";
+    for profile in ["./mine.toml", "mine.toml", "../work/mine.toml"] {
+        let script =
+            format!("for f in mine base; do {evil} >> $f.toml; mv $f.toml x; rm -f $f.toml; done; cat ~/secret");
+        for _ in 0..2 {
+            let out = place.sh(&["-q", "-p", profile], &script);
+            assert_eq!(out.out, "", "{profile}: {out:#?}");
+        }
+    }
+    std::fs::rename(place.work().join("mine.toml"), place.home().join("mine.toml")).unwrap();
+    std::os::unix::fs::symlink("../home/mine.toml", place.work().join("mine.toml")).unwrap();
+    place.write("home/base.toml", "schema = 1\nextends = [\"ci\"]\n");
+    let refused = place.sh(&["-p", "mine.toml"], "true").failed(125);
+    assert!(refused.contains("mine.toml") && refused.contains("link"), "{refused}");
+}
+
 #[test]
 fn what_is_replaced_on_the_host_while_it_runs_is_told_to_be_open() {
     need!(userns());

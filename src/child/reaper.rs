@@ -182,14 +182,14 @@ fn reap_children(
         {
             sys::send(socket, &Message::Full(full).encode(), None).at(Place::Setup, Call::Send)?;
         }
-        let covers = status.iter().flat_map(|_| &prepared.process.covers);
-        for (index, _) in covers.filter(|(_, path)| sys::is_mount(path) == Ok(false)) {
-            sys::send(socket, &Message::Uncovered(*index).encode(), None).at(Place::Setup, Call::Send)?;
-        }
         if let Some(status) = status
             && let seen @ 1.. = hints.seen(status != 0)
         {
             sys::send(socket, &Message::Hints(seen).encode(), None).at(Place::Setup, Call::Send)?;
+        }
+        let covers = status.iter().flat_map(|_| &prepared.process.covers);
+        for (index, _) in covers.filter(|(_, path)| sys::is_mount(path) == Ok(false)) {
+            sys::send(socket, &Message::Uncovered(*index).encode(), None).at(Place::Setup, Call::Send)?;
         }
         sys::send(socket, &message.encode(), None).at(Place::Setup, Call::Send)?;
         if let Some(status) = status {

@@ -169,10 +169,10 @@ pub enum Message {
     /// The program has failed, and these directories in memory are full: bit N stands for the one with index N. How it ended
     /// follows.
     Full(u32),
-    /// The program has ended, and the mount of this step is gone. How it ended follows.
-    Uncovered(u32),
     /// The program has ended, and this is what may explain how ([`super::NETWORK`], [`super::HOME`]). How it ended follows.
     Hints(u32),
+    /// The program has ended, and the mount of this step is gone. How it ended follows.
+    Uncovered(u32),
     /// This signal stopped the program.
     Stopped(i32),
     /// The program was continued by SIGCONT.
@@ -228,9 +228,9 @@ impl Message {
             Message::Foreground(on) => [17, i32::from(on), 0, 0],
             Message::Reopened(fd) => [18, fd, 0, 0],
             Message::Full(dirs) => [19, dirs as i32, 0, 0],
+            Message::Hints(seen) => [22, seen as i32, 0, 0],
             Message::Uncovered(index) => [20, index as i32, 0, 0],
             Message::Served => [21, 0, 0, 0],
-            Message::Hints(seen) => [22, seen as i32, 0, 0],
         };
         let mut bytes = [0; LENGTH];
         for (chunk, number) in bytes.chunks_exact_mut(4).zip(numbers) {

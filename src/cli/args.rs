@@ -12,7 +12,7 @@ use std::path::PathBuf;
     name = "sbx",
     version,
     about = "Run a program in a sandbox, without root, setuid or a daemon",
-    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...",
+    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest|homes ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...",
     after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`; `sbx run --help` lists its flags. To run a program\n\
                   that has the name of a verb, write `sbx -- check`.\n\n\
                   Examples:\n\
@@ -36,8 +36,9 @@ pub struct Cli {
 }
 
 /// The verbs: words that may come first on the command line.
-pub const VERBS: [&str; 12] = [
-    "run", "plan", "check", "profile", "selftest", "diff", "commit", "discard", "export", "uppers", "snapshot", "fork",
+pub const VERBS: [&str; 13] = [
+    "run", "plan", "check", "profile", "selftest", "homes", "diff", "commit", "discard", "export", "uppers",
+    "snapshot", "fork",
 ];
 
 /// The subcommands of `sbx`.
@@ -58,6 +59,13 @@ pub enum Verb {
                             Exit status: 0 if nothing failed, 1 if something did, 125 if the sandbox did not start."
     )]
     Selftest(Selftest),
+    /// List the private homes that are kept, or remove some
+    #[command(
+        after_help = "A private home is made by `--home private:NAME`, or `filesystem.home` in a profile. Its files are at\n\
+                            ~/.local/share/sbx/homes/NAME/home. What a program left there counts as hostile: look at it before you\n\
+                            use it outside."
+    )]
+    Homes(Homes),
     /// Show what differs in upper layers from the host
     #[command(
         after_help = "A line for each path: A added, M modified, D deleted; `!` marks one that has changed on the host\n\
@@ -220,6 +228,9 @@ pub struct Sandbox {
     /// Deny a path: it cannot be opened (EACCES)
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub deny: Vec<OsString>,
+    /// The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name
+    #[arg(long, value_name = "HOME", value_hint = ValueHint::Other)]
+    pub home: Option<OsString>,
     /// Set an environment variable, or without a value pass the caller's (NAME* passes all that begin with NAME)
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     pub env: Vec<OsString>,
@@ -406,6 +417,17 @@ pub struct Check {
     /// Check one profile: what of it this host can do
     #[arg(short, long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sbx homes`
+#[derive(Args, Debug)]
+pub struct Homes {
+    /// Remove this private home, with all that is in it
+    #[arg(long, value_name = "NAME")]
+    pub remove: Vec<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

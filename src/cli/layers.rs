@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::host::{self, Account, Facts};
 use crate::profile::schema::{self, Kind};
 use crate::profile::{Loader, Merged, Vars, project, resolve};
-use crate::spec::{self, Sandbox};
+use crate::spec::{self, Mode, Options, PathRule, Sandbox};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -141,6 +141,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
         let path = sandbox.process.env.get("PATH").map(OsStr::new);
         sandbox.process.args = with_arguments(program, of_profile, path, &caller.cwd);
     }
+    close_profiles(&mut sandbox, &loader, caller);
     // A file's name without its directory and its ending, as profiles in the known directories have it.
     sandbox.name = profile.trim_end_matches(".toml").rsplit('/').next().unwrap_or_default().to_owned();
     sandbox.limits.stats = args.stats.is_some();
@@ -155,6 +156,30 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     facts.env_bytes.clone_from(&caller.env_bytes);
     crate::sys::phase("host");
     Ok((sandbox, facts))
+}
+
+/// Makes the files that profiles were read from read-only where the view shows them writable: a program that rewrites one
+/// decides what the next sandbox shows.
+fn close_profiles(sandbox: &mut Sandbox, loader: &Loader, caller: &Caller) {
+    let rules = &mut sandbox.filesystem.paths;
+    for file in loader.sources.files().map(|file| caller.cwd.join(file)) {
+        let (Some(dir), Some(name)) = (file.parent().and_then(|dir| dir.canonicalize().ok()), file.file_name()) else {
+            continue;
+        };
+        let file = dir.join(name);
+        let shown = |rule: &&PathRule| file.starts_with(rule.options.from.as_ref().unwrap_or(&rule.path));
+        let Some(above) = rules.iter().filter(shown).max_by_key(|rule| rule.path.as_os_str().len()) else { continue };
+        let source = above.options.from.as_ref().unwrap_or(&above.path);
+        let inside = above.path.join(file.strip_prefix(source).unwrap_or(&file));
+        if above.mode != Mode::Rw || *source == file || rules.iter().any(|rule| rule.path == inside) {
+            continue;
+        }
+        let options = Options { optional: true, from: above.options.from.as_ref().map(|_| file), ..Options::default() };
+        let origin = above.origin.clone();
+        let rule = PathRule { path: inside, mode: Mode::Ro, options, origin, project: false, below: None };
+        let at = rules.partition_point(|other| other.path < rule.path);
+        rules.insert(at, rule);
+    }
 }
 
 /// Whether a profile, or the flags as text, have a rule for the project that the current directory belongs to. Then its
@@ -296,6 +321,7 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
         ("pids-limit", "limits.pids_max", &args.pids_limit),
         ("net", "network.mode", &args.net),
         ("user", "process.user", &args.user),
+        ("home", "filesystem.home", &args.home),
         ("upper", "filesystem.upper", &args.upper),
         ("upper-size", "filesystem.upper_size", &args.upper_size),
         ("tmpfs-size", "filesystem.memory", &args.tmpfs_size),

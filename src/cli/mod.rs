@@ -3,6 +3,7 @@
 mod args;
 mod ask;
 mod check;
+mod homes;
 mod layers;
 mod output;
 mod path_flag;
@@ -67,6 +68,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
         Verb::Check(verb) => check::main(&verb),
         Verb::Profile(verb) => profile::main(&verb),
         Verb::Selftest(verb) => selftest::main(&verb),
+        Verb::Homes(verb) => homes::main(&verb),
         Verb::Diff(verb) => uppers::diff(&verb),
         Verb::Commit(verb) => uppers::commit(&verb),
         Verb::Discard(verb) => uppers::discard(&verb),

@@ -72,7 +72,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
             output::complain(&error);
         }
     }
-    for absent in plan.view.absent.iter().filter(|absent| absent.path.symlink_metadata().is_ok()) {
+    for absent in plan.view.absent.iter().filter(|absent| is_there(&absent.path)) {
         let line = if absent.origin.0.is_empty() { String::new() } else { format!(" ({})", absent.origin) };
         status.note(&format!(
             "{} was not there when the program started, and is there now: tools outside may run what it names, so look at it \
@@ -87,6 +87,12 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
         );
     }
     Ok(outcome)
+}
+
+/// Whether something is at a path, or cannot be seen there: the program may have closed the directory.
+fn is_there(path: &std::path::Path) -> bool {
+    let absent = |error: &std::io::Error| matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR));
+    path.symlink_metadata().map_or_else(|error| !absent(&error), |_| true)
 }
 
 /// What was probably meant by a word that is no program.

@@ -17,6 +17,12 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// The store of this user.
 fn store() -> Result<Store> {
+    let (data, home) = directories()?;
+    Ok(Store::new(Store::place(data.as_deref(), &home)))
+}
+
+/// XDG_DATA_HOME, and the home.
+pub(super) fn directories() -> Result<(Option<String>, PathBuf)> {
     let variable = |name: &str| match std::env::var(name) {
         Err(std::env::VarError::NotUnicode(value)) => {
             Err(Error::new(format!("{name} is not UTF-8: {}", value.display()))
@@ -27,8 +33,7 @@ fn store() -> Result<Store> {
     let data = variable("XDG_DATA_HOME")?;
     let env: std::collections::BTreeMap<String, String> =
         variable("HOME")?.map(|home| ("HOME".to_owned(), home)).into_iter().collect();
-    let home = crate::host::home(&env, &crate::host::accounts()?, sys::ids().0);
-    Ok(Store::new(Store::place(data.as_deref(), &home)))
+    Ok((data, crate::host::home(&env, &crate::host::accounts()?, sys::ids().0)))
 }
 
 /// Locks the upper layers of this name.

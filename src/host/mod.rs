@@ -6,6 +6,7 @@ mod accounts;
 mod cgroup;
 mod desktop;
 mod elevation;
+mod git;
 mod helpers;
 mod links;
 mod paths;
@@ -75,6 +76,9 @@ pub struct Facts {
     pub cwd: PathBuf,
     /// The caller's home directory.
     pub home: PathBuf,
+    /// The directory of the user's private homes, if the sandbox has one that is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home_store: Option<PathBuf>,
     /// The caller's environment, as far as it is UTF-8.
     pub env: BTreeMap<String, String>,
     /// Variables of the caller whose name or value is not UTF-8.
@@ -283,6 +287,12 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     let others = accounts.iter().filter(|account| account.is_person() && account.uid != uid);
     let others: Vec<_> = others.map(|account| account.home.as_path()).collect();
     paths.gather(sandbox, &Homes { own: &homes, others: &others, accounts: &accounts }, &cwd, &desktop);
+    let home_store = sandbox
+        .filesystem
+        .home
+        .as_ref()
+        .map(|_| crate::union::Store::place_of_homes(env.get("XDG_DATA_HOME").map(String::as_str), &home));
+    home_store.iter().for_each(|store| paths.record(store));
     let union = union::probe(sandbox, &env, &home);
     let store = crate::union::Store::place(env.get("XDG_DATA_HOME").map(String::as_str), &home);
     let store = (sandbox.filesystem.root != Root::Bare).then(|| crate::union::Store::there(&store)).flatten();
@@ -332,6 +342,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         memory: sandbox.filesystem.memory.as_ref().map_or(0, |_| crate::sys::memory()),
         core_handler: rlimits::core_handler(&sandbox.rlimits, &rlimits, kernel),
         rlimits,
+        home_store,
         machine_id: crate::sys::random_bytes().ok(),
         resolv_conf: names("/etc/resolv.conf"),
         hosts: names("/etc/hosts"),

@@ -20,13 +20,14 @@ pub const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tt
 const MOUNT_POINTS: [&str; 5] =
     ["/sys/fs/bpf", "/sys/fs/pstore", "/sys/kernel/debug", "/sys/kernel/security", "/sys/kernel/tracing"];
 
+/// Files that identify the machine: machine-id(5), and the older one of D-Bus.
+pub const MACHINE_IDS: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
+
 /// Top-level directories that hold the programs of NixOS and of Guix.
 const STORES: [&str; 2] = ["nix", "gnu"];
 
 /// Links in /run by which NixOS and Guix name the running system's programs, and the drivers of graphics cards.
 pub const RUN_LINKS: [&str; 3] = ["current-system", "opengl-driver", "opengl-driver-32"];
-/// Files that identify the machine: machine-id(5), and the older one of D-Bus.
-pub const MACHINE_IDS: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
 
 /// Why a path that belongs to another user, and that this user may not read, write or search, needs no mask.
 const CLOSED: &str = "this user may not open it on the host either";
@@ -55,6 +56,9 @@ pub(crate) type ByPath<T> = HashMap<OsString, T, foldhash::fast::RandomState>;
 pub struct Paths {
     #[serde(serialize_with = "lossy")]
     kinds: ByPath<Kind>,
+    /// A directory whose entries are known, with their names: others need not be looked up.
+    #[serde(skip)]
+    listed: Option<(PathBuf, BTreeSet<OsString>)>,
     /// Paths that could not be looked up for another reason than that there is nothing: the user may not (EACCES), or a
     /// file server is dead (ENOTCONN).
     #[serde(skip)]
@@ -296,6 +300,7 @@ impl Paths {
             self.top = self.listing(&root).unwrap_or_default().to_vec();
             self.list_lower();
         }
+        self.list_ahead(&sandbox.filesystem.paths, cwd);
         for (index, rule) in sandbox.filesystem.paths.iter().enumerate() {
             let seen = self.look(&root, &rule.path);
             if root != none {
@@ -359,6 +364,27 @@ impl Paths {
         if sandbox.namespaces.share.contains_key(&Namespace::Ipc) {
             self.look(&none, Path::new("/dev/mqueue"));
         }
+    }
+
+    /// Reads the current directory at once, if so many rules are for names in it that looking each one up takes more calls,
+    /// and it has not too many entries.
+    fn list_ahead(&mut self, rules: &[PathRule], cwd: &Path) {
+        const MOST: usize = 500;
+        let here = |rule: &&PathRule| rule.path.parent() == Some(cwd);
+        if rules.iter().filter(here).count() < 12 {
+            return;
+        }
+        let Ok(entries) = std::fs::read_dir(cwd) else { return };
+        let names: std::io::Result<BTreeSet<_>> =
+            entries.take(MOST + 1).map(|entry| entry.map(|entry| entry.file_name())).collect();
+        self.listed = names.ok().filter(|names| names.len() <= MOST).map(|names| (cwd.to_owned(), names));
+    }
+
+    /// Whether a path of the host is known not to exist.
+    fn is_absent(&self, host: &OsStr) -> bool {
+        let Some((dir, names)) = &self.listed else { return false };
+        let rest = host.as_bytes().strip_prefix(dir.as_os_str().as_bytes()).and_then(|rest| rest.strip_prefix(b"/"));
+        rest.is_some_and(|name| !name.contains(&b'/') && !names.contains(OsStr::from_bytes(name)))
     }
 
     /// Records which arguments of the program name files: words that are no flags, from where the caller is. `program` is
@@ -481,6 +507,9 @@ impl Paths {
             let host = walk.host();
             last = None;
             if !self.kinds.contains_key(host) {
+                if self.is_absent(host) {
+                    return None;
+                }
                 match self.kind_of(Path::new(host)) {
                     Ok((kind, permissions)) => {
                         self.kinds.insert(host.to_owned(), kind);

@@ -5,10 +5,10 @@
 //! directory above counts only if it belongs to the caller and nobody else may write to it, and a repository only if it
 //! names the project itself.
 
+use super::git::{self, path_in};
 use crate::profile::{Project, Repository, Vars};
 use crate::sys;
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -31,16 +31,17 @@ const MARKERS: [(&str, &str); 7] = [
 pub(super) fn find(vars: &Vars) -> Project {
     let cwd = &vars.cwd;
     let (uid, _) = sys::ids();
-    let homes = || vars.homes.iter().chain(&vars.other_homes);
+    let homes = || vars.homes.iter().chain(&vars.other_homes).chain(&vars.home_dirs);
     let is_trusted = |dir: &&Path| {
         let own = dir.symlink_metadata().is_ok_and(|found| found.uid() == uid && found.mode() & 0o002 == 0);
         own && !homes().any(|home| home.starts_with(dir)) && !is_temporary(dir)
     };
     let dir = cwd.ancestors().take_while(is_trusted).find(|dir| is_project(dir, uid));
-    match dir {
-        Some(dir) => Project { dir: dir.to_owned(), repository: repository(dir, uid) },
-        None => Project { dir: cwd.clone(), repository: None },
-    }
+    let repository = dir.and_then(|dir| repository(dir, uid));
+    let dir = dir.unwrap_or(cwd);
+    let named = |name: &str| vars.names.get(name).map(PathBuf::from).unwrap_or_default();
+    let closed = git::closed(dir, &named("HOME"), &named("XDG_CONFIG_HOME"));
+    Project { dir: dir.to_owned(), repository, closed }
 }
 
 /// Whether a directory is one of those for temporary files of all programs.
@@ -98,13 +99,6 @@ fn repository(project: &Path, uid: u32) -> Option<Repository> {
         && ["objects", "refs"].iter().all(|name| own(&common.join(name), true))
         && own(&dir, true);
     is_repository.then_some(Repository { dir, common })
-}
-
-/// The path that is all of a file but these words before it.
-fn path_in(file: &Path, before: &str) -> Option<PathBuf> {
-    let text = sys::read_start(file, libc::PATH_MAX as usize).ok()?;
-    let path = text.strip_prefix(before.as_bytes())?.trim_ascii_end();
-    (!path.is_empty() && !path.contains(&b'\n')).then(|| OsStr::from_bytes(path).into())
 }
 
 /// The value of `core.worktree` in a submodule's configuration.

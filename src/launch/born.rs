@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::plan::Plan;
 use crate::spec::Namespace;
 use crate::sys::{self, UnownedFd};
+use crate::union::Upper;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
@@ -32,6 +33,8 @@ pub(super) struct Born<'p> {
     pub caller: Option<OwnedFd>,
     pub cgroup: Option<Cgroup>,
     pub uppers: Option<Uppers>,
+    /// The private home that is kept: locked until this is dropped.
+    pub _home: Option<Upper>,
     pub began: Instant,
 }
 
@@ -40,11 +43,12 @@ impl<'p> Born<'p> {
     pub(super) fn new(prepared: Prepared<'p>) -> Result<Born<'p>> {
         let first = clone_first(&prepared)?;
         sys::phase("clone3 returns");
-        let Prepared { plan, given, inherited, socket, socket_of_child, signals, caller, cgroup, uppers, began } =
+        let Prepared { plan, given, inherited, socket, socket_of_child, signals, caller, cgroup, uppers, home, began } =
             prepared;
         // From here on the child ends with the launcher: it has a parent-death signal, and it sees the end of this
         // socket.
-        let mut born = Born { plan, given, inherited, first, socket, signals, caller, cgroup, uppers, began };
+        let mut born =
+            Born { plan, given, inherited, first, socket, signals, caller, cgroup, uppers, _home: home, began };
         drop(socket_of_child);
         if let Some(handover) = &born.given.lockdown.handover {
             // Only the child may hold the pipe, since it waits for the pipe's end.

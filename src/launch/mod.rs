@@ -11,6 +11,7 @@ mod guards;
 mod helped;
 mod helpers;
 mod hints;
+mod homes;
 mod idmap;
 mod inherited;
 mod inside;

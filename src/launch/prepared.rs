@@ -3,6 +3,7 @@
 use super::caller;
 use super::cgroup::{self, Cgroup};
 use super::events::Events;
+use super::homes;
 use super::inherited::{self, InheritedFile};
 use super::prepare::{self, CallerState};
 use super::session::session;
@@ -13,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::spec::Tty;
 use crate::sys;
+use crate::union::Upper;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
@@ -36,6 +38,8 @@ pub(super) struct Prepared<'p> {
     pub cgroup: Option<Cgroup>,
     /// The upper layers of overlays, if they are on disk.
     pub uppers: Option<Uppers>,
+    /// The private home that is kept, locked.
+    pub home: Option<Upper>,
     /// When the sandbox was started, for its figures.
     pub began: Instant,
 }
@@ -67,6 +71,7 @@ impl<'p> Prepared<'p> {
             caller: caller.as_ref().map_or(-1, AsRawFd::as_raw_fd),
         };
         let uppers = plan.view.union.as_ref().map(|union| Uppers::open(plan, union)).transpose()?.flatten();
+        let home = plan.view.home.as_ref().map(|home| homes::open(plan, home)).transpose()?;
         let given = prepare::prepare(plan, session, &state, &inherited, uppers.as_ref().map(Uppers::in_use))?;
         #[cfg(feature = "guards-off")]
         let given = super::guards::prepared(given);
@@ -91,6 +96,7 @@ impl<'p> Prepared<'p> {
             caller,
             cgroup,
             uppers,
+            home,
             began,
         })
     }

@@ -15,7 +15,7 @@ pub(super) struct Uppers {
 }
 
 /// The maps of a plan, as they are recorded.
-fn ids(plan: &Plan) -> Ids {
+pub(super) fn ids(plan: &Plan) -> Ids {
     let map = |map: &[IdMapping]| map.iter().map(|e| (e.inside, e.outside, e.count)).collect();
     Ids { uids: map(&plan.namespaces.ids.uid_map), gids: map(&plan.namespaces.ids.gid_map) }
 }

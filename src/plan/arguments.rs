@@ -84,7 +84,9 @@ fn is_left_out(items: &Items, real: &Path) -> bool {
     match items.nearest(real) {
         // What the view itself has at the path is what is meant: /tmp, /etc/passwd.
         Some((above, _)) if above == real => false,
-        Some((_, Item { what: ItemKind::Tmpfs { .. } | ItemKind::Dir { .. }, .. })) | None => true,
+        Some((_, Item { what: ItemKind::Tmpfs { .. } | ItemKind::Kept { .. } | ItemKind::Dir { .. }, .. })) | None => {
+            true
+        }
         Some(_) => false,
     }
 }

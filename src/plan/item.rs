@@ -16,6 +16,8 @@ pub(super) enum ItemKind {
     Bind { source: PathBuf, ro: bool, device: bool },
     /// A new tmpfs with these permissions, of `size` bytes at most.
     Tmpfs { mode: u32, size: Option<u64> },
+    /// The private home that is kept in this directory of the host. What goes below it is made there.
+    Kept { source: PathBuf },
     /// A directory in a tmpfs that the view has made already: not a mount of its own.
     Dir { mode: u32 },
     /// A symbolic link with this text.
@@ -47,6 +49,7 @@ impl ItemKind {
             ItemKind::Hidden => Mode::Hidden,
             ItemKind::Deny => Mode::Deny,
             ItemKind::Tmpfs { .. }
+            | ItemKind::Kept { .. }
             | ItemKind::Dir { .. }
             | ItemKind::Link(_)
             | ItemKind::File { .. }

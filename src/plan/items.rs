@@ -2,6 +2,7 @@
 //! paths. How each is mounted is decided after that, in [`super::place`].
 
 use super::etc;
+use super::home::{self, HomePlan};
 use super::ids::IdPlan;
 use super::item::{Item, ItemKind, Items, base, own};
 use super::links::{self, circle, followed};
@@ -33,9 +34,10 @@ pub(super) fn collect(
     notes: &mut Vec<Note>,
     closed: &mut Vec<Closed>,
     not_there: &mut Vec<Absent>,
-) -> Result<Items> {
+) -> Result<(Items, Option<HomePlan>)> {
     let mut items = Items::new();
     root::add(&mut items, sandbox, facts, ids)?;
+    let home = home::add(&mut items, sandbox, facts, ids)?;
     notes.extend(root::note_home(sandbox, facts));
     let limits = &sandbox.limits;
     if let Some(origin) = limits.delegate.as_ref().or(limits.cgroupfs.as_ref()) {
@@ -186,7 +188,7 @@ pub(super) fn collect(
     root::empty_private(&mut items, sandbox, facts);
     compose(&mut items, facts, root, notes)?;
     union::mask_store(&mut items, sandbox, facts);
-    Ok(items)
+    Ok((items, home))
 }
 
 /// The writable directory of the host that a path inside lies in, or is.
@@ -320,7 +322,11 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<Note>)
         let Some((above, cover)) = items.nearest(parent) else { continue };
         let (source, ro) = match &cover.what {
             ItemKind::Bind { source, ro, .. } => (source, ro),
-            ItemKind::Tmpfs { .. } | ItemKind::Dir { .. } | ItemKind::Link(_) | ItemKind::Hidden => continue,
+            ItemKind::Tmpfs { .. }
+            | ItemKind::Kept { .. }
+            | ItemKind::Dir { .. }
+            | ItemKind::Link(_)
+            | ItemKind::Hidden => continue,
             ItemKind::Layers { lower, ro, without } if above == parent => {
                 let mut without = without.clone();
                 without.extend(path.file_name().map(OsString::from));

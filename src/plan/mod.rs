@@ -13,6 +13,7 @@ mod enforcement;
 mod env;
 mod etc;
 mod helpers;
+mod home;
 mod ids;
 mod item;
 mod items;
@@ -58,6 +59,7 @@ pub use env::{PATH, STORE_PATH};
 pub use helpers::{
     Argument, Confined, Confinement, Given, HelperProgram, HelperSpec, HelperWords, Loss, Phase, Readiness, Tells,
 };
+pub use home::HomePlan;
 pub use ids::{IdMapping, IdPlan, Writer};
 pub use landlock::LandlockPlan;
 pub use limits::{CgroupPlan, LimitFile};

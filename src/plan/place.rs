@@ -48,6 +48,8 @@ struct Placer<'a> {
     made: Places<Kind>,
     /// Operations that make mounts read-only, which come last.
     seals: Vec<Placed>,
+    /// The private home that is kept: what is made below it may be there from an earlier run.
+    kept: Option<PathBuf>,
     out: Placement,
 }
 
@@ -72,6 +74,7 @@ pub(super) fn place(
         covers: Places::with_capacity(items.len()),
         made: Places::with_capacity(2 * items.len()),
         seals: Vec::new(),
+        kept: None,
         out: Placement::default(),
     };
     placer.covers.insert("/", Cover::Ours);
@@ -103,7 +106,8 @@ impl Placer<'_> {
     }
 
     fn push(&mut self, op: Op, origin: &Origin) {
-        self.out.ops.push(Placed { op, origin: origin.clone(), ensure: None });
+        let kept = self.kept.as_ref().is_some_and(|kept| op.path() != kept && within(op.path(), kept));
+        self.out.ops.push(Placed { op, origin: origin.clone(), ensure: kept.then_some(0o755) });
     }
 
     /// Makes the directories above a path that are missing in a tmpfs of the view.
@@ -240,6 +244,15 @@ impl Placer<'_> {
             ItemKind::File { mode, data } => {
                 let over = self.mount_point(path, item)?.is_some();
                 self.push(Op::File { path: path.to_owned(), mode: *mode, data: data.clone(), over }, &item.origin);
+                Ok(())
+            }
+            ItemKind::Kept { source } => {
+                self.directory(path, item)?;
+                let attributes = Attributes { ro: false, nodev: true, noexec: false };
+                let (path, source) = (path.to_owned(), source.clone());
+                self.covers.insert(path.clone(), Cover::Ours);
+                self.kept = Some(path.clone());
+                self.push(Op::Bind { source, path, attributes, make: false }, &item.origin);
                 Ok(())
             }
             ItemKind::Layers { lower, ro, without } => self.layers(path, item, lower, *ro, without),

@@ -18,8 +18,11 @@ pub(super) fn by_mounts(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes
         return Ok(());
     }
     // Sets of bytes, for fast look-ups: there may be thousands of paths.
+    // What lies in a private home was put there by a program in a sandbox, and hides nothing of the host's.
+    let own = sandbox.filesystem.home.as_ref().and_then(|_| facts.paths.resolve(Path::new("/"), &facts.home));
     let writable: BTreeSet<&OsStr> = view
         .iter()
+        .filter(|placed| own.as_ref().is_none_or(|(home, _)| placed.op.path() != home))
         .filter_map(|placed| match &placed.op {
             Op::Bind { path, attributes, .. } if !attributes.ro && attributes.nodev => Some(path.as_os_str()),
             Op::Layers { path, ro: false, .. } => Some(path.as_os_str()),

@@ -1,5 +1,6 @@
 //! Plans the view: what the program sees of the filesystem, in the order in which it is made.
 
+use super::home::HomePlan;
 use super::lines::{Lines, from};
 use super::note::Note;
 use super::op::Attributes;
@@ -24,6 +25,9 @@ pub struct ViewPlan {
     /// The parts of the view, in the order in which they are made.
     #[serde(rename = "view")]
     pub parts: Vec<Placed>,
+    /// The private home that is kept; none if the home is in memory, or shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home: Option<HomePlan>,
     /// Where changes in overlays go; none if there are no overlays that take any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub union: Option<UnionPlan>,
@@ -57,14 +61,15 @@ pub(super) struct Planned {
 ///
 /// The profile's paths, devices or services cannot be had on this host, or contradict each other.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut Vec<Note>) -> Result<Planned> {
-    let (mut closed, mut absent) = (Vec::new(), Vec::new());
+    let (mut closed, mut absent, mut home) = (Vec::new(), Vec::new(), None);
     let (env, mut placed, wayland, mut helpers) = if sandbox.filesystem.root == Root::Bare {
         let env = sandbox.process.environment.clone().unwrap_or_default();
         (env, ordered::place(sandbox, facts)?, None, Vec::new())
     } else {
         let mut env = env::plan(sandbox, facts);
         let desktop = desktop::plan(sandbox, facts, &mut env, notes)?;
-        let mut items = items::collect(sandbox, facts, ids, desktop.items, notes, &mut closed, &mut absent)?;
+        let (mut items, kept) = items::collect(sandbox, facts, ids, desktop.items, notes, &mut closed, &mut absent)?;
+        home = kept;
         arguments::collect(&mut items, sandbox, facts, notes);
         desktop.wayland.iter().try_for_each(|wayland| made_inside(&items, &wayland.socket))?;
         let made = desktop.helpers.iter().flat_map(HelperSpec::sockets);
@@ -78,7 +83,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
     let memory = memory::plan(sandbox, facts, &placed.ops)?;
     let file_label = sandbox.security.file_label.clone();
     Ok(Planned {
-        view: ViewPlan { create: placed.create, parts: placed.ops, union, memory, file_label, closed, absent },
+        view: ViewPlan { create: placed.create, parts: placed.ops, home, union, memory, file_label, closed, absent },
         env,
         wayland,
         helpers,
@@ -109,6 +114,9 @@ impl ViewPlan {
         for placed in &self.parts {
             let (label, value) = op(&placed.op);
             lines.add(label, format!("{value}{}", from(&placed.origin)));
+        }
+        if let Some(home) = &self.home {
+            home.render(lines);
         }
         if let Some(union) = &self.union {
             union.render(lines);

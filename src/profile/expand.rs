@@ -45,6 +45,8 @@ pub struct Project {
     pub dir: PathBuf,
     /// The repository elsewhere that its file `.git` leads to: it is a worktree of git's, or a submodule.
     pub repository: Option<Repository>,
+    /// Paths below it, besides `.git`, that git runs something from or that are a repository.
+    pub closed: Vec<PathBuf>,
 }
 
 /// A repository of git's whose working copy is elsewhere, by real paths.
@@ -94,7 +96,7 @@ impl Vars {
             Some(find) => find(self),
             None => {
                 let dir = self.names.get("CWD").map_or_else(|| self.cwd.clone(), PathBuf::from);
-                Project { dir, repository: None }
+                Project { dir, ..Project::default() }
             }
         })
     }

@@ -165,6 +165,11 @@ pub const KEYS: &[Key] = &[
     ),
     key("filesystem.paths", Kind::Paths, "modes of paths; the most specific path wins"),
     key(
+        "filesystem.home",
+        Kind::Text,
+        "the home: `tmpfs` (in memory, gone at the end), or `private:NAME`, which is kept for the next run with that name",
+    ),
+    key(
         "filesystem.arguments",
         Kind::Word(&["none", "program", "ro"]),
         "files that the command line names and that are not shown otherwise: `program` shows the program's own, `ro` all, read-only",

@@ -67,6 +67,14 @@ impl Sources {
         self.0.get(number)
     }
 
+    /// The files among the sources, by their paths.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        let files = self.0.iter().filter(|source| !source.project && source.labels.is_empty());
+        files
+            .map(|source| source.name.as_str())
+            .filter(|name| !name.starts_with("built-in:") && *name != "command line")
+    }
+
     /// Reasons that authors give for grants, by the grant's `file:line`: a comment `# accepted: REASON` above that
     /// line, which the comment lines that follow continue.
     pub fn accepted(&self) -> BTreeMap<String, String> {

@@ -170,6 +170,9 @@ pub struct Filesystem {
     pub root_origin: Origin,
     /// Modes of paths, sorted by path, each path once.
     pub paths: Vec<PathRule>,
+    /// The name of the private home that is kept, and the line that says so; without it, the home is in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home: Option<(String, Origin)>,
     /// Which files that the command line names are shown read-only if the view would not show them, and the line that
     /// says so; none of them without it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -34,6 +34,8 @@ const GONE: &str = ".run-gone-";
 #[derive(Debug, Clone)]
 pub struct Store {
     dir: PathBuf,
+    /// It holds private homes, rather than upper layers.
+    homes: bool,
 }
 
 /// The directories of one overlay in the store.
@@ -103,9 +105,36 @@ impl Store {
         }
     }
 
+    /// The path of the directory of private homes, beside that of upper layers.
+    pub fn place_of_homes(data_home: Option<&str>, home: &Path) -> PathBuf {
+        Store::place(data_home, home).with_file_name("homes")
+    }
+
     /// The store in this directory, which need not exist.
     pub fn new(dir: PathBuf) -> Store {
-        Store { dir }
+        Store { dir, homes: false }
+    }
+
+    /// The store of private homes in this directory, which need not exist. They have names, locks and a state as upper
+    /// layers have, and a directory `home` instead of layers.
+    pub fn homes(dir: PathBuf) -> Store {
+        Store { dir, homes: true }
+    }
+
+    /// What one of this name is called in messages.
+    fn called(&self, name: &str) -> String {
+        if self.homes { format!("the private home `{name}`") } else { format!("the upper layers `{name}`") }
+    }
+
+    /// The error for a name that there is nothing of.
+    fn unknown(&self, name: &str) -> Error {
+        match self.homes {
+            true => {
+                Error::new(format!("there is no private home `{name}`")).hint("`sbx homes` lists those that there are")
+            }
+            false => Error::new(format!("there are no upper layers `{name}`"))
+                .hint("`sbx uppers` lists those that there are"),
+        }
     }
 
     /// Makes the directory, and gives the store by its real path.
@@ -120,7 +149,10 @@ impl Store {
             .mode(0o700)
             .create(&self.dir)
             .map_err(|error| failed("make", &self.dir, error).hint("set XDG_DATA_HOME to a directory of yours"))?;
-        let store = Store { dir: self.dir.canonicalize().map_err(|error| failed("look up", &self.dir, error))? };
+        let store = Store {
+            homes: self.homes,
+            dir: self.dir.canonicalize().map_err(|error| failed("look up", &self.dir, error))?,
+        };
         store.open()?;
         Ok(store)
     }
@@ -137,6 +169,11 @@ impl Store {
     /// Path of a layer that nobody writes any more.
     pub(super) fn frozen(&self, id: &str) -> PathBuf {
         self.dir.join(FROZEN).join(id).join("upper")
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.dir
     }
 
     /// The names of the upper layers, sorted; none if there is no store yet.
@@ -171,9 +208,10 @@ impl Store {
     ///
     /// It is no name, or there are no upper layers.
     pub fn named(&self, name: &str) -> Result<String> {
-        if name != LAST {
+        if name != LAST || self.homes {
             return match super::check_name(name) {
                 Ok(()) => Ok(name.to_owned()),
+                Err(why) if self.homes => Err(Error::new(format!("`{name}` is no name of a private home")).hint(why)),
                 Err(why) => Err(Error::new(format!("`{name}` is no name of upper layers")).hint(why)),
             };
         }
@@ -198,21 +236,22 @@ impl Store {
     pub fn lock(&self, name: &str, ids: Option<&Ids>) -> Result<Upper> {
         let store = self.open().map_err(|error| match self.dir.exists() || ids.is_some() {
             true => error,
-            false => unknown(name),
+            false => self.unknown(name),
         })?;
         let dir = self.dir.join(name);
         // Whoever removes layers renames them first; the lock of what was renamed is of no use.
         for _ in 0..100 {
             let new = ids.is_some() && sys::mkdirat(store.as_fd(), &c(name), 0o700).is_ok();
             let fd = match private(store.as_fd(), &c(name), &dir) {
-                Err(_) if ids.is_none() && !dir.exists() => return Err(unknown(name)),
+                Err(_) if ids.is_none() && !dir.exists() => return Err(self.unknown(name)),
                 other => other?,
             };
             let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
             let lock = sys::openat(fd.as_fd(), c"lock", flags, 0o600).map_err(|errno| failed("lock", &dir, errno))?;
             match sys::try_lock(lock.as_fd()) {
                 Err(Errno(libc::EWOULDBLOCK)) => {
-                    return Err(Error::new(format!("the upper layers `{name}` are in use"))
+                    let used = if self.homes { "is in use" } else { "are in use" };
+                    return Err(Error::new(format!("{} {used}", self.called(name)))
                         .hint("wait until the sandbox that uses them has ended; or take another name"));
                 }
                 other => other.map_err(|errno| failed("lock", &dir, errno))?,
@@ -309,11 +348,6 @@ impl Store {
     }
 }
 
-/// The error for upper layers that do not exist.
-fn unknown(name: &str) -> Error {
-    Error::new(format!("there are no upper layers `{name}`")).hint("`sbx uppers` lists those that there are")
-}
-
 /// Opens a directory that belongs to this user alone.
 pub(super) fn private(dir: BorrowedFd<'_>, name: &std::ffi::CStr, path: &Path) -> Result<OwnedFd> {
     let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
@@ -354,7 +388,7 @@ impl Upper {
 
     /// The store that these layers are in.
     pub fn store(&self) -> Store {
-        Store { dir: self.dir.parent().unwrap_or(&self.dir).to_owned() }
+        Store { dir: self.dir.parent().unwrap_or(&self.dir).to_owned(), homes: false }
     }
 
     /// The directories for an overlay, which are made if it has none yet. `own` are the paths inside of the view's own files

@@ -152,6 +152,7 @@ pub fn debian() -> Facts {
         rlimits: BTreeMap::new(),
         core_handler: None,
         machine_id: Some([7; 16]),
+        home_store: Some("/home/alice/.local/share/sbx/homes".into()),
         landlock: Some(2),
     }
 }

@@ -15,11 +15,11 @@ pub struct Process {
     pub keeps_background: bool,
     /// Directories in memory of which PID 1 tells the launcher if they are full when the program has failed; 31 at most.
     pub looked_at: Vec<CString>,
+    /// What PID 1 looks at for hints at the end; none if nobody would read them.
+    pub hints: Option<Hints>,
     /// Mounts of the view of which PID 1 tells the launcher if they are gone when the program has ended: the index of the step, and the
     /// path inside.
     pub covers: Vec<(u32, CString)>,
-    /// What PID 1 looks at for hints at the end; none if nobody would read them.
-    pub hints: Option<Hints>,
     /// The program's session and terminal.
     pub session: Session,
     /// What the program's pseudo-terminal starts with; none if it starts as the kernel makes it.

@@ -29,6 +29,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState) -> Res
             }
             None => Vec::new(),
         },
+        hints: hints::wanted(plan, session, state.wants_hints)?,
         covers: match plan.is_bare() || !wanted.init {
             true => Vec::new(),
             false => {
@@ -37,7 +38,6 @@ pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState) -> Res
                 covers.map(cover).collect::<Result<_>>()?
             }
         },
-        hints: hints::wanted(plan, session, state.wants_hints)?,
         session,
         terminal: if let Session::Pty(_) = session { terminal::initial() } else { None },
         block_fd: wanted.block_fd,

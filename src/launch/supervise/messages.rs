@@ -61,12 +61,12 @@ impl Supervisor<'_> {
                     status.note(&text);
                 }
             }
+            Some(Message::Hints(seen)) => self.hints = seen,
             Some(Message::Uncovered(index)) => {
                 if let Some(text) = self.sandbox.plan.uncovered(index as usize) {
                     status.note(&text);
                 }
             }
-            Some(Message::Hints(seen)) => self.hints = seen,
             Some(Message::Left) => self.goes_on = true,
             Some(Message::Stopped(signal)) => self.on_stop(signal),
             // The last message: PID 1 ends after it.

@@ -27,9 +27,9 @@ impl Builder<'_> {
     pub(super) fn filesystem(&mut self, asserts: &[Assert]) -> Filesystem {
         let (chosen, root_origin) = self.root();
         let mut paths = Rules::new();
-        let whole = self.too_wide_as("${PROJECT}", asserts);
+        let of_project = self.too_wide_as("${PROJECT}", asserts);
         // What closes parts of the current directory belongs to a rule for either.
-        let cwd = self.too_wide_as("${CWD}", asserts).or_else(|| whole.clone());
+        let cwd = self.too_wide_as("${CWD}", asserts).or_else(|| of_project.clone());
         for (name, value) in self.merged.map("filesystem.paths") {
             // Nothing that lies there can be looked up or shown.
             if let Some(why) = self.vars.cwd_is_closed
@@ -43,7 +43,7 @@ impl Builder<'_> {
             }
             let (Some(path), Some((mode, options))) = (self.path(name), self.mode(value)) else { continue };
             let place = name.text.split('/').next().filter(|word| word.starts_with("xdg-")).map(str::to_owned);
-            let named = [("${CWD}", &cwd), ("${PROJECT}", &whole)];
+            let named = [("${CWD}", &cwd), ("${PROJECT}", &of_project)];
             let below = named.into_iter().find_map(|(dir, why)| Some((name.text.strip_prefix(dir)?, why)));
             let project = self.is_of_project(name);
             if below.is_some() || place.is_some() {
@@ -88,6 +88,7 @@ impl Builder<'_> {
                 "ro" => Some((Named::All, self.origin(text))),
                 _ => None,
             }),
+            home: self.home(),
             changes: self.changes(),
             changes_origin: self.merged.text("filesystem.upper").map(|text| self.origin(text)).unwrap_or_default(),
             upper_size: self.upper_size(),
@@ -111,14 +112,15 @@ impl Builder<'_> {
     /// repository is elsewhere.
     fn project_rules(&self, paths: &mut Rules) {
         let rules = self.merged.map("filesystem.paths");
-        if !rules.iter().any(|(name, _)| name.text == "${PROJECT}") {
+        if !rules.iter().any(|(name, _)| matches!(name.text.as_str(), "${PROJECT}" | "${CWD}/.git")) {
             return;
         }
         let project = self.vars.project();
         let dir = project.dir.as_path();
         let Some((_, whole)) = paths.get(&by_parts(dir)) else { return };
         let cwd = self.vars.names.get("CWD").map_or(self.vars.cwd.as_path(), Path::new);
-        if whole.mode != Mode::Ro && cwd != dir {
+        let is_writable = whole.mode != Mode::Ro;
+        if is_writable && cwd != dir {
             // What is closed in the current directory is closed in each one from there up to the project's, too.
             let inner = rules.iter().filter_map(|(name, _)| name.text.strip_prefix("${CWD}/"));
             for (inner, above) in inner.flat_map(|inner| cwd.ancestors().skip(1).map(move |above| (inner, above))) {
@@ -128,8 +130,11 @@ impl Builder<'_> {
                 }
             }
         }
-        let rule = paths.get(&by_parts(&dir.join(".git"))).map(|(_, rule)| rule.clone());
-        let (Some(repository), Some(rule)) = (&project.repository, rule) else { return };
+        let Some((_, rule)) = paths.get(&by_parts(&dir.join(".git"))).cloned() else { return };
+        if is_writable && rule.mode == Mode::Ro && !rule.project {
+            project.closed.iter().for_each(|path| add(paths, PathRule { path: path.clone(), ..rule.clone() }));
+        }
+        let Some(repository) = &project.repository else { return };
         if !rule.mode.shows_host() || rule.options.from.is_some() {
             return;
         }

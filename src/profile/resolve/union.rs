@@ -46,6 +46,20 @@ impl Builder<'_> {
         }
     }
 
+    /// The name of a private home that is kept.
+    pub(super) fn home(&mut self) -> Option<(String, Origin)> {
+        let text = self.merged.text("filesystem.home").filter(|text| text.text != "tmpfs")?;
+        let Some(name) = text.text.strip_prefix("private:") else {
+            self.wrong(text, format!("`{}` is no home", text.text), "`tmpfs`, or `private:NAME`");
+            return None;
+        };
+        if let Err(why) = crate::union::check_name(name) {
+            self.wrong(text, format!("`{name}` is no name of a private home"), why);
+            return None;
+        }
+        Some((name.to_owned(), self.origin(text)))
+    }
+
     /// What becomes of changes in paths of the mode `overlay`.
     pub(super) fn changes(&mut self) -> Changes {
         let Some(text) = self.merged.text("filesystem.upper") else { return Changes::Discard };

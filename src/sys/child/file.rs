@@ -52,6 +52,12 @@ pub fn stat(fd: BorrowedFd<'_>) -> Result<Stat> {
     Ok(nix::sys::stat::fstatat(fd, c"", AtFlags::AT_EMPTY_PATH)?.into())
 }
 
+/// stat(2): when the content of a file or the entries of a directory were last changed, in seconds and nanoseconds.
+pub fn modified(path: &CStr) -> Result<(i64, i64)> {
+    let stat = nix::sys::stat::fstatat(cwd(), path, AtFlags::empty())?;
+    Ok((stat.st_mtime, stat.st_mtime_nsec))
+}
+
 /// statx(2), STATX_ATTR_MOUNT_ROOT: whether a path is where something is mounted; links at its end are not followed.
 pub fn is_mount(path: &CStr) -> Result<bool> {
     let mut facts = std::mem::MaybeUninit::<libc::statx>::uninit();
@@ -69,12 +75,6 @@ pub fn is_mount(path: &CStr) -> Result<bool> {
         }
         Err(errno) => Err(errno),
     }
-}
-
-/// stat(2): when the content of a file or the entries of a directory were last changed, in seconds and nanoseconds.
-pub fn modified(path: &CStr) -> Result<(i64, i64)> {
-    let stat = nix::sys::stat::fstatat(cwd(), path, AtFlags::empty())?;
-    Ok((stat.st_mtime, stat.st_mtime_nsec))
 }
 
 /// statfs(2): how many bytes and how many inodes are left in the filesystem of a path.

@@ -1,0 +1,167 @@
+//! Private homes that are kept: what stays, who may use one at a time, and what a program may have left in one.
+
+mod common;
+
+use common::{Place, ran, until, userns};
+use std::path::PathBuf;
+use std::process::Stdio;
+
+const ONE: [&str; 2] = ["--home", "private:one"];
+
+fn store(place: &Place) -> PathBuf {
+    place.home().join(".local/share/sbx/homes")
+}
+
+#[test]
+fn what_is_written_to_a_private_home_is_there_in_the_next_run_with_its_name() {
+    need!(userns());
+    let place = Place::new();
+    place.write("home/.bashrc", "mine\n");
+    let read = "cat ~/.bashrc ~/dir/new 2>/dev/null; true";
+    place.sh(&ONE, "mkdir ~/dir; echo kept > ~/dir/new; echo theirs > ~/.bashrc").ok();
+    assert_eq!(place.sh(&ONE, read).ok(), "theirs\nkept\n");
+    assert_eq!(place.sh(&["--home", "private:two"], read).ok(), "");
+    assert_eq!(place.sh(&[], read).ok(), "");
+    assert_eq!(place.sh(&["-p", "ci", "--home", "private:one"], read).ok(), "theirs\nkept\n");
+    assert_eq!(std::fs::read_to_string(place.home().join(".bashrc")).unwrap(), "mine\n");
+    assert_eq!(std::fs::read_to_string(store(&place).join("one/home/dir/new")).unwrap(), "kept\n");
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(store(&place)).unwrap());
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn rules_below_the_home_hold_in_every_run() {
+    need!(userns());
+    let place = Place::new();
+    for file in ["tool/config", "shown", "secret", "data/x"] {
+        place.write(&format!("home/{file}"), "host\n");
+    }
+    let at = |name: &str| place.home().join(name).display().to_string();
+    let (tool, shown, secret, data, tmp) = (at("tool"), at("shown"), at("secret"), at("data"), at("tmp/a"));
+    let flags =
+        [&ONE[..], &["--ro", &tool, "--ro", &shown, "--rw", &data, "--mask", &secret, "--tmpfs", &tmp]].concat();
+    for turn in ["first", "second"] {
+        let script = format!(
+            "cat ~/tool/config ~/shown ~/secret; echo {turn} > ~/data/x; echo {turn} >> ~/log; touch ~/tmp/a/x
+             touch ~/tool/new ~/shown ~/secret; true"
+        );
+        let out = place.sh(&flags, &script);
+        assert_eq!(out.out, "host\nhost\n", "{turn}: {out:?}");
+        assert_eq!(out.err.matches("cannot touch").count(), 3, "{turn}: {out:?}");
+        assert_eq!(std::fs::read_to_string(place.home().join("data/x")).unwrap(), format!("{turn}\n"));
+    }
+    assert_eq!(
+        place.sh(&ONE, "cat ~/log; ls ~/data ~/tmp/a; cat ~/secret").out.lines().take(2).collect::<Vec<_>>(),
+        ["first", "second"]
+    );
+}
+
+#[test]
+fn one_sandbox_at_a_time_uses_a_private_home() {
+    need!(userns());
+    let place = Place::new();
+    let mut command = place.command();
+    command.args(ONE).args(["--", "/bin/sh", "-c", "touch ~/ready; cat"]).stdin(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    until(|| store(&place).join("one/home/ready").exists());
+    let refused = place.sh(&ONE, "true").failed(125);
+    assert!(refused.contains("the private home `one` is in use") && refused.contains("--home"), "{refused}");
+    let refused = place.run(&["homes", "--remove", "one"]).failed(125);
+    assert!(refused.contains("is in use"), "{refused}");
+    assert!(place.run(&["homes"]).ok().contains("in use"));
+    place.sh(&["--home", "private:two"], "true").ok();
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    place.sh(&ONE, "true").ok();
+}
+
+#[test]
+fn private_homes_are_listed_and_removed() {
+    need!(userns());
+    let place = Place::new();
+    place.sh(&ONE, "mkdir -p ~/a/b; touch ~/a/b/c; chmod 0 ~/a/b; ln -s / ~/root").ok();
+    place.sh(&["--home", "private:two"], "true").ok();
+    let list: serde_json::Value = serde_json::from_str(&place.run(&["homes", "--json"]).ok()).unwrap();
+    let names: Vec<_> = list.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["one", "two"]);
+    place.run(&["homes", "--remove", "one"]).ok();
+    assert!(!store(&place).join("one").exists() && store(&place).join("two").exists());
+    let unknown = place.run(&["homes", "--remove", "two", "--remove", "one"]).failed(125);
+    assert!(unknown.contains("there is no private home `one`"), "{unknown}");
+    assert!(store(&place).join("two").exists(), "all or none");
+}
+
+#[test]
+fn what_a_program_left_in_a_private_home_leads_nowhere_else() {
+    need!(userns());
+    let place = Place::new();
+    for file in ["tool/config", "file", "outside/x"] {
+        place.write(&format!("home/{file}"), "host\n");
+    }
+    let at = |name: &str| place.home().join(name).display().to_string();
+    let flags = |ways: &[&str]| {
+        [&ONE[..], &["--ro", &at("tool"), "--ro", &at("file"), "--tmpfs", &at("deep/in/x")], ways]
+            .concat()
+            .iter()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    for left in [
+        "ln -s ../outside ~/tool",
+        "ln -s /etc/passwd ~/file",
+        "ln -s /usr ~/deep",
+        "mkdir -p ~/deep; ln -s /etc ~/deep/in",
+        "mkdir ~/file",
+        "touch ~/tool",
+        "mkfifo ~/file",
+        "ln -s loop ~/loop; ln -s loop ~/deep",
+        "mkdir ~/.config; ln -s / ~/.config/x; touch ~/deep",
+    ] {
+        place.sh(&ONE, left).ok();
+        let flags = flags(&[]);
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let out = place.sh(
+            &flags,
+            "echo evil > ~/outside/x; echo evil >> ~/file; echo evil > ~/tool/config; cat ~/tool/config; true",
+        );
+        // It starts, and shows what it is to show; or it says what is in the way.
+        match out.status {
+            Some(0) => assert_eq!(out.out, "host\n", "{left}: {out:?}"),
+            status => assert!(status == Some(125) && out.err.contains("sbx: "), "{left}: {out:?}"),
+        }
+        for file in ["tool/config", "file", "outside/x"] {
+            assert_eq!(std::fs::read_to_string(place.home().join(file)).unwrap(), "host\n", "{left}");
+        }
+        place.run(&["homes", "--remove", "one"]).ok();
+    }
+}
+
+#[test]
+fn what_cannot_be_a_private_home_is_refused_with_words() {
+    need!(userns());
+    let place = Place::new();
+    let refused = |flags: &[&str], words: &str| {
+        let said = place.sh(flags, "true").failed(125);
+        assert!(said.contains(words), "{flags:?}: {said}");
+    };
+    refused(&["--home", "private:../x"], "is no name of a private home");
+    refused(&["--home", "elsewhere"], "is no home");
+    refused(&["--home", "private:one", "--rw", "~"], "has a rule of its own");
+    if available!(common::Need::new("subids", std::path::Path::new("/usr/bin/newuidmap").exists(), "newuidmap")) {
+        refused(&["--home", "private:one", "--user", "range"], "subordinate ids");
+    }
+    place.write("work/.sbx.toml", "schema = 1\nfilesystem.home = \"private:one\"\n");
+    refused(&[], "a project's file cannot set `filesystem.home`");
+    std::fs::remove_file(place.work().join(".sbx.toml")).unwrap();
+    std::fs::create_dir_all(store(&place)).unwrap();
+    std::fs::set_permissions(store(&place), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    refused(&ONE, "is open to others");
+    let mut command = place.command();
+    command
+        .env("XDG_DATA_HOME", place.dir.path().join("data"))
+        .args(ONE)
+        .args(["--", "touch"])
+        .arg(place.home().join("x"));
+    ran(command.output().unwrap()).ok();
+    assert!(place.dir.path().join("data/sbx/homes/one/home/x").exists());
+}
