@@ -165,3 +165,17 @@ fn what_cannot_be_a_private_home_is_refused_with_words() {
     ran(command.output().unwrap()).ok();
     assert!(place.dir.path().join("data/sbx/homes/one/home/x").exists());
 }
+
+#[test]
+fn private_homes_are_not_seen_by_others_that_show_a_directory_above_them() {
+    need!(userns());
+    let place = Place::new();
+    place.sh(&ONE, "echo secret > ~/key").ok();
+    let data = place.home().join(".local/share").display().to_string();
+    let script =
+        "cat ~/.local/share/sbx/homes/one/home/key; echo x > ~/.local/share/sbx/homes/one/home/new; ls ~/.local/share";
+    for flags in [["--ro", &data], ["--rw", &data], ["--overlay", &data]] {
+        let out = place.sh(&flags, script);
+        assert_eq!(out.out, "sbx\n", "{flags:?}: {out:?}");
+    }
+}

@@ -76,7 +76,7 @@ pub struct Facts {
     pub cwd: PathBuf,
     /// The caller's home directory.
     pub home: PathBuf,
-    /// The directory of the user's private homes, if the sandbox has one that is kept.
+    /// The directory of the user's private homes, if it is there or the sandbox has one that is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub home_store: Option<PathBuf>,
     /// The caller's environment, as far as it is UTF-8.
@@ -287,11 +287,12 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     let others = accounts.iter().filter(|account| account.is_person() && account.uid != uid);
     let others: Vec<_> = others.map(|account| account.home.as_path()).collect();
     paths.gather(sandbox, &Homes { own: &homes, others: &others, accounts: &accounts }, &cwd, &desktop);
-    let home_store = sandbox
-        .filesystem
-        .home
-        .as_ref()
-        .map(|_| crate::union::Store::place_of_homes(env.get("XDG_DATA_HOME").map(String::as_str), &home));
+    let home_store = (sandbox.filesystem.root != Root::Bare)
+        .then(|| crate::union::Store::place_of_homes(env.get("XDG_DATA_HOME").map(String::as_str), &home));
+    let home_store = match sandbox.filesystem.home {
+        Some(_) => home_store,
+        None => home_store.and_then(|store| crate::union::Store::there(&store)),
+    };
     home_store.iter().for_each(|store| paths.record(store));
     let union = union::probe(sandbox, &env, &home);
     let store = crate::union::Store::place(env.get("XDG_DATA_HOME").map(String::as_str), &home);

@@ -195,7 +195,7 @@ pub(super) fn note_split(sandbox: &Sandbox, parts: &[Placed], notes: &mut Vec<No
     }
 }
 
-/// Masks the directory of upper layers wherever a directory above it is shown, by whatever path: a program must not read
+/// Masks the directories of upper layers and of private homes wherever a directory above it is shown, by whatever path: a program must not read
 /// what others have left there, and must not change its own. A line that names the directory itself, or what is in it,
 /// shows it. What this run will only make is masked, too, if the changes of this sandbox are on disk.
 pub(super) fn mask_store(items: &mut Items, sandbox: &Sandbox, facts: &Facts) {
@@ -203,7 +203,12 @@ pub(super) fn mask_store(items: &mut Items, sandbox: &Sandbox, facts: &Facts) {
         let named = matches!(sandbox.filesystem.changes, Changes::Keep(_));
         named || sandbox.filesystem.changes == Changes::Ask && known.terminal || facts.kernel < TMPFS_WITH_ATTRIBUTES
     });
-    let Some(store) = facts.store.as_ref().or(planned.map(|known| &known.store)) else { return };
+    let uppers = facts.store.as_ref().or(planned.map(|known| &known.store));
+    let stores = uppers.into_iter().chain(&facts.home_store);
+    stores.for_each(|store| mask_one(items, facts, store));
+}
+
+fn mask_one(items: &mut Items, facts: &Facts, store: &Path) {
     let Some((store, _)) = facts.paths.resolve(Path::new("/"), store) else { return };
     let inside: Vec<_> = items
         .iter()
