@@ -181,8 +181,11 @@ fn links_in_the_directory_one_stands_in_do_not_say_what_is_shown() {
     let refused = place.sh(&["--profile", profile.to_str().unwrap()], "cat out/key").failed(125);
     assert!(refused.contains("p.toml:4") && refused.contains("name the path"), "{refused}");
     assert!(place.sh(&["--ro", "/data", "--from", "out"], "cat /data/key").failed(125).contains("leads out"));
-    // A link that stays inside, and one that leads to something closed, are no danger.
-    assert_eq!(place.sh(&["--rw", "within"], "touch within/x && echo written").ok(), "written\n");
+    // One that stays inside opens nothing that is less open without it, and one that leads to something closed is no danger.
+    let refused = place.sh(&["--rw", "within"], "true").failed(125);
+    assert!(refused.contains("which is less open without it"), "{refused}");
+    assert_eq!(place.sh(&["--ro", "within"], "ls -d within").ok(), "within\n");
+    assert_eq!(place.sh(&["--rw", ".", "--rw", "within"], "touch within/x && echo written").ok(), "written\n");
     assert_eq!(place.sh(&["--deny", "out"], "cat out/key 2>/dev/null || echo closed").ok(), "closed\n");
     // In the user's own home, the links are the user's own.
     symlink(place.work(), place.home().join("link")).unwrap();

@@ -16,8 +16,10 @@ fn changed(script: &str) -> Place {
     place.write("work/sub/inner", "inner\n");
     place.write("work/sub/deep/leaf", "leaf\n");
     // The kernel's clock for files ticks a few hundred times a second: what is changed later has a later time.
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    let tick = || std::thread::sleep(std::time::Duration::from_millis(20));
+    tick();
     place.sh(&KEEP, script).ok();
+    tick();
     place
 }
 
@@ -535,6 +537,14 @@ fn an_export_is_a_layer_of_an_image() {
             && names.iter().any(|name| name.len() == 200),
         "{names:?}"
     );
+    // Each file with what it holds.
+    let file = format!("{start}file");
+    let content = std::process::Command::new("tar")
+        .args(["-xOf", "../layer.tar", &file])
+        .current_dir(place.work())
+        .output()
+        .unwrap();
+    assert!(!content.stdout.is_empty() && !content.stdout.contains(&0), "{content:?}");
     let error = place.run(&["export", "one", "-o", "/nowhere/x"]).failed(125);
     assert!(error.contains("cannot write /nowhere/x"), "{error}");
     // What somebody has put at the path is replaced, or refused: a link is not followed, a FIFO not waited for.

@@ -32,10 +32,12 @@ impl Plan {
     }
 }
 
-/// Whether the directory that a path of the view lies in is one of the host, rather than one in memory.
+/// Whether the directory that a path of the view lies in is one of the host, rather than one in memory. Byte by byte, since it is asked
+/// of many pairs at each start.
 fn lies_on_the_host(parts: &[Placed], path: &Path) -> bool {
-    let Some(dir) = path.parent() else { return false };
-    let around = parts.iter().filter(|part| dir.starts_with(part.op.path()));
+    let path = path.as_os_str().as_encoded_bytes();
+    let lies_in = |dir: &[u8]| path.len() > dir.len() && path[dir.len()] == b'/' && path.starts_with(dir);
+    let around = parts.iter().filter(|part| lies_in(part.op.path().as_os_str().as_encoded_bytes()));
     let nearest = around.max_by_key(|part| part.op.path().as_os_str().len());
     // What is pinned is the directory around it, by another mount.
     nearest.is_some_and(|part| matches!(part.op, Op::Bind { .. } | Op::Pin { .. }))

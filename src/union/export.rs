@@ -135,7 +135,10 @@ impl<W: Write> Export<W> {
                 let mut file = node::open_file(dir, name)?;
                 self.extended(file.as_fd())?;
                 // One with holes is written as such, and may be of any size.
-                if node.size > 0 && sys::next_data(file.as_fd(), 0)? != Some((0, node.size)) {
+                let sparse = node.size > 0 && sys::next_data(file.as_fd(), 0)? != Some((0, node.size));
+                // Looking for holes has moved the offset.
+                std::io::Seek::rewind(&mut file)?;
+                if sparse {
                     return Ok(self.tar.append_file(path, &mut file)?);
                 }
                 plain.set_size(node.size);

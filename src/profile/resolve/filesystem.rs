@@ -30,7 +30,9 @@ impl Builder<'_> {
         let of_project = self.too_wide_as("${PROJECT}", asserts);
         // What closes parts of the current directory belongs to a rule for either.
         let cwd = self.too_wide_as("${CWD}", asserts).or_else(|| of_project.clone());
-        for (name, value) in self.merged.map("filesystem.paths") {
+        let rules = self.merged.map("filesystem.paths");
+        let whole = rules.iter().any(|(name, _)| name.text == "${PROJECT}" || name.text == "${CWD}");
+        for (name, value) in rules {
             // Nothing that lies there can be looked up or shown.
             if let Some(why) = self.vars.cwd_is_closed
                 && let Some(below) = self.below_cwd(&name.text)
@@ -49,8 +51,11 @@ impl Builder<'_> {
             if below.is_some() || place.is_some() {
                 // The planner refuses what a project's file would loosen.
                 let asserts = if project { &[] } else { asserts };
+                // What is read-only in a directory that may be shown itself is no wider than that.
+                let inside = whole && mode == Mode::Ro && options.from.is_none();
                 let why = match below {
                     Some(("", why)) => why.clone(),
+                    Some((_, None)) if inside => self.denied_by_assert(&path, mode, asserts).map(Cow::Owned),
                     _ => self.too_wide(&path, mode, place.is_some(), asserts),
                 };
                 if let Some(why) = why {
