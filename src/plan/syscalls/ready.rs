@@ -61,7 +61,7 @@ fn is_usual(policy: &Policy) -> bool {
 ///
 /// # Panics
 ///
-/// A policy is not one that [`Ready`] can name.
+/// A policy is not one that `Ready` can name.
 pub fn generate(policies: &[Policy]) -> String {
     let mut text = String::from(
         "//! Generated from the policies of the shipped profiles by `SBX_UPDATE=1 cargo test --test generated`.\n\n\
