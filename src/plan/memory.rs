@@ -45,7 +45,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, parts: &[Placed]) -> Result
         return Err(Error::new(message).origin(origin).hint("a size such as 512M or 2G"));
     }
     // Nothing is known of it where a test has no such facts.
-    let half = Some(facts.memory / 2).filter(|half| *half > 0).unwrap_or(u64::MAX);
+    let half = Some(facts.memory / 2 / PAGE * PAGE).filter(|half| *half > 0).unwrap_or(u64::MAX);
     let size = (*asked).min(half);
     // Whoever may mount things inside can put a filesystem there that does not answer.
     let mounts = match sandbox.security.capabilities {
