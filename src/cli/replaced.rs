@@ -39,15 +39,8 @@ impl Replaced {
                 .hint("name another file; or write to standard output, without --output"));
         }
         let name = CString::new(name.as_bytes()).unwrap_or_default();
-        let mut number = 0;
-        let (beside, file) = loop {
-            let beside = CString::new(format!(".sbx-output-{}-{number}", sys::pid())).unwrap_or_default();
-            let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
-            match sys::openat(dir.as_fd(), &beside, flags, 0o666) {
-                Err(sys::Errno(libc::EEXIST)) if number < 100 => number += 1,
-                other => break (beside, other.map_err(|errno| failed(errno.to_string()))?),
-            }
-        };
+        let (beside, file) =
+            sys::create_beside(dir.as_fd(), ".sbx-output").map_err(|errno| failed(errno.to_string()))?;
         Ok((Replaced { dir: dir.into(), name, beside: Some(beside), what }, file.into()))
     }
 

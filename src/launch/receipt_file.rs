@@ -84,15 +84,7 @@ impl ReceiptFile {
     /// Writes the file.
     pub(super) fn write(&self, text: &str) -> sys::Result<()> {
         let dir = self.dir.as_fd();
-        let mut number = 0;
-        let (name, file) = loop {
-            let name = CString::new(format!(".sbx-receipt-{}-{number}", sys::pid())).unwrap_or_default();
-            let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
-            match sys::openat(dir, &name, flags, 0o666) {
-                Err(sys::Errno(libc::EEXIST)) if number < 100 => number += 1,
-                other => break (name, other?),
-            }
-        };
+        let (name, file) = sys::create_beside(dir, ".sbx-receipt")?;
         let written =
             sys::write_all(file.as_fd(), text.as_bytes()).and_then(|()| sys::rename_in(dir, &name, &self.name));
         if written.is_err() {

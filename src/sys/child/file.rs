@@ -58,23 +58,24 @@ pub fn modified(path: &CStr) -> Result<(i64, i64)> {
     Ok((stat.st_mtime, stat.st_mtime_nsec))
 }
 
+/// statx(2): the facts of a file in a directory that `wanted` names by STATX_* flags, with these AT_* flags. A link at the end of the name
+/// is not followed, and nothing is mounted by that.
+pub(in crate::sys) fn statx_with(dir: BorrowedFd<'_>, name: &CStr, flags: i32, wanted: u32) -> Result<libc::statx> {
+    let mut facts = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    let flags = flags | libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT;
+    let (dir, to) = (dir.as_raw_fd(), facts.as_mut_ptr());
+    // SAFETY: the name ends with a NUL, and the kernel writes one struct statx; both outlive the call.
+    check(unsafe { libc::syscall(libc::SYS_statx, dir, name.as_ptr(), flags, wanted, to) })?;
+    // SAFETY: it is made of integers, and was zeroed before the kernel filled it.
+    Ok(unsafe { facts.assume_init() })
+}
+
 /// statx(2), STATX_ATTR_MOUNT_ROOT: whether a path is where something is mounted; links at its end are not followed.
 pub fn is_mount(path: &CStr) -> Result<bool> {
-    let mut facts = std::mem::MaybeUninit::<libc::statx>::uninit();
-    let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT | libc::AT_STATX_DONT_SYNC;
-    // SAFETY: the path ends with a NUL, and the kernel writes one struct statx; both outlive the call.
-    let done =
-        check(unsafe { libc::syscall(libc::SYS_statx, libc::AT_FDCWD, path.as_ptr(), flags, 0, facts.as_mut_ptr()) });
-    match done {
-        Ok(_) => {
-            // SAFETY: the call has succeeded, and so has filled it.
-            let facts = unsafe { facts.assume_init() };
-            let root = libc::STATX_ATTR_MOUNT_ROOT as u64;
-            // Before Linux 5.8 the kernel does not know.
-            Ok(facts.stx_attributes & root != 0 || facts.stx_attributes_mask & root == 0)
-        }
-        Err(errno) => Err(errno),
-    }
+    let facts = statx_with(cwd(), path, libc::AT_STATX_DONT_SYNC, 0)?;
+    let root = libc::STATX_ATTR_MOUNT_ROOT as u64;
+    // Before Linux 5.8 the kernel does not know.
+    Ok(facts.stx_attributes & root != 0 || facts.stx_attributes_mask & root == 0)
 }
 
 /// statfs(2): how many bytes and how many inodes are left in the filesystem of a path.

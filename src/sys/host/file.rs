@@ -142,6 +142,20 @@ pub fn unlink_in(dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     Ok(nix::unistd::unlinkat(dir, name, nix::unistd::UnlinkatFlags::NoRemoveDir)?)
 }
 
+/// Makes a new file in a directory for one that is to take another's place by [`rename_in`], and gives its name, which begins with
+/// `stem`. Nothing that is there already is opened.
+pub fn create_beside(dir: BorrowedFd<'_>, stem: &str) -> Result<(CString, OwnedFd)> {
+    let mut number = 0;
+    loop {
+        let name = CString::new(format!("{stem}-{}-{number}", std::process::id())).unwrap_or_default();
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+        match openat(dir, &name, flags, 0o666) {
+            Err(Errno(libc::EEXIST)) if number < 100 => number += 1,
+            made => return Ok((name, made?)),
+        }
+    }
+}
+
 /// statfs(2): how many bytes the filesystem of a path may hold, if it is a tmpfs.
 pub fn size_in_memory(path: &Path) -> Option<u64> {
     let facts = statfs(path).ok().filter(|facts| facts.filesystem_type() == TMPFS_MAGIC)?;

@@ -1,6 +1,6 @@
 //! Directories: their entries, and calls that rename and remove.
 
-use crate::sys::child::openat;
+use crate::sys::child::{openat, statx_with};
 use crate::sys::errno::{Errno, Result, check, done};
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags};
@@ -66,14 +66,8 @@ pub fn chown_of(fd: BorrowedFd<'_>, uid: u32, gid: u32) -> Result<()> {
 /// statx(2) with AT_EMPTY_PATH: the facts of a file in a directory, or with an empty name of the directory itself. A link is
 /// not followed, and nothing is mounted by that.
 pub fn statx(dir: BorrowedFd<'_>, name: &CStr) -> Result<libc::statx> {
-    let mut facts = std::mem::MaybeUninit::<libc::statx>::zeroed();
-    let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT | libc::AT_EMPTY_PATH;
     let wanted = libc::STATX_BASIC_STATS | libc::STATX_BTIME | libc::STATX_MNT_ID;
-    let (dir, to) = (dir.as_raw_fd(), facts.as_mut_ptr());
-    // SAFETY: the name ends with a NUL, and the kernel writes one struct statx; both outlive the call.
-    check(unsafe { libc::syscall(libc::SYS_statx, dir, name.as_ptr(), flags, wanted, to) })?;
-    // SAFETY: it is made of integers, and was zeroed before the kernel filled it.
-    Ok(unsafe { facts.assume_init() })
+    statx_with(dir, name, libc::AT_EMPTY_PATH, wanted)
 }
 
 /// flistxattr(2): the names of the extended attributes of an open file.
@@ -150,11 +144,9 @@ pub fn sync_filesystem(fd: BorrowedFd<'_>) -> Result<()> {
 
 /// The next range of a file that is no hole, from an offset on: lseek(2), SEEK_DATA and SEEK_HOLE. `None` after the last.
 pub fn next_data(fd: BorrowedFd<'_>, from: u64) -> Result<Option<(u64, u64)>> {
-    let seek = |from: u64, whence| nix::unistd::lseek(fd, from as i64, whence);
-    match seek(from, Whence::SeekData) {
-        Err(nix::errno::Errno::ENXIO) => Ok(None),
-        Err(errno) => Err(errno.into()),
-        Ok(start) => Ok(Some((start as u64, seek(start as u64, Whence::SeekHole)? as u64))),
+    match seek_next(fd, from, false) {
+        Err(Errno(libc::ENXIO)) => Ok(None),
+        start => start.and_then(|start| Ok(Some((start, seek_next(fd, start, true)?)))),
     }
 }
 
