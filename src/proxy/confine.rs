@@ -6,7 +6,7 @@ use landlock::{ABI, Access, AccessFs};
 use seccompiler::{
     SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
 };
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 
 /// A call, and a condition on one of its arguments: its index, a mask, and what the masked argument has to be.
 pub(crate) type Call = (libc::c_long, Option<(u8, u64, u64)>);
@@ -86,25 +86,30 @@ const MOST_MEMORY: u64 = 256 * 1024 * 1024;
 ///
 /// The kernel refuses to confine it. A missing Landlock is no error: the filter refuses what it would refuse.
 pub fn proxy(keep: &[RawFd]) -> Result<()> {
-    let mut keep: Vec<RawFd> = [0, 1, 2].into_iter().chain(keep.iter().copied()).collect();
+    let limits = [(Resource::RLIMIT_NOFILE, MOST_DESCRIPTORS), (Resource::RLIMIT_AS, MOST_MEMORY)];
+    powerless(keep.iter().copied(), &limits)?;
+    landlock([])?;
+    sys::load_filter(&filter(&[COMMON, ACCEPTING, OLD[0], OLD[1]])?)
+}
+
+/// Takes from this process all descriptors but the standard streams and these, and all rights; nobody may trace it, and it writes no
+/// files and no core dumps. Besides, it keeps to these limits.
+pub(crate) fn powerless(keep: impl Iterator<Item = RawFd>, limits: &[(Resource, u64)]) -> Result<()> {
+    let mut keep: Vec<RawFd> = [0, 1, 2].into_iter().chain(keep).collect();
     keep.sort_unstable();
     sys::close_all_but(&keep)?;
     // A seccomp filter around sbx may refuse capset(2) to root; a user has no capabilities.
     let _ = sys::set_capabilities(0);
     sys::set_no_new_privs()?;
     sys::set_dumpable(false)?;
-    for (resource, most) in [
-        (Resource::RLIMIT_CORE, 0),
-        (Resource::RLIMIT_FSIZE, 0),
-        (Resource::RLIMIT_NOFILE, MOST_DESCRIPTORS),
-        (Resource::RLIMIT_AS, MOST_MEMORY),
-    ] {
+    let none = [(Resource::RLIMIT_CORE, 0), (Resource::RLIMIT_FSIZE, 0)];
+    for (resource, most) in none.iter().chain(limits) {
         // A stricter limit is kept.
-        let (_, hard) = sys::rlimit(resource)?;
-        sys::set_rlimit(resource, Some(most.min(hard)), Some(most.min(hard)))?;
+        let (_, hard) = sys::rlimit(*resource)?;
+        let most = Some(hard.min(*most));
+        sys::set_rlimit(*resource, most, most)?;
     }
-    landlock()?;
-    sys::load_filter(&filter(&[COMMON, ACCEPTING, OLD[0], OLD[1]])?)
+    Ok(())
 }
 
 /// Confines the process of a connection, which keeps these descriptors and can make no others.
@@ -119,14 +124,18 @@ pub fn connection(keep: &[RawFd]) -> Result<()> {
     sys::load_filter(&filter(&[COMMON, OLD[0]])?)
 }
 
-/// Denies all access to files that Landlock governs, and signals and abstract sockets of other processes.
-fn landlock() -> Result<()> {
+/// Denies all access to files that Landlock governs but reading below these directories, and signals and abstract sockets of other
+/// processes.
+pub(crate) fn landlock<'a>(readable: impl IntoIterator<Item = BorrowedFd<'a>>) -> Result<()> {
     let (version, scoped) = match sys::landlock_version() {
         Ok(version) if version >= 6 => (version, sys::SCOPE_ABSTRACT | sys::SCOPE_SIGNAL),
         Ok(version) => (version, 0),
         Err(_) => return Ok(()),
     };
     let ruleset = sys::landlock_ruleset(AccessFs::from_all(ABI::from(version)).bits(), scoped)?;
+    for dir in readable {
+        sys::landlock_allow(ruleset.as_fd(), dir, sys::FS_READ_FILE | sys::FS_READ_DIR)?;
+    }
     sys::landlock_restrict(ruleset.as_fd())
 }
 

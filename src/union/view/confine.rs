@@ -2,10 +2,9 @@
 //! program's but names, which the kernel has put into requests.
 
 use super::server::Server;
-use crate::proxy::confine::{COMMON, Call, filter, refusing};
+use crate::proxy::confine::{COMMON, Call, filter, landlock, powerless, refusing};
 use crate::sys::{self, Resource, Result};
-use landlock::{ABI, Access, AccessFs};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 
 /// What it needs to serve, besides what every process of ours does.
 const SERVING: &[Call] = &[
@@ -54,38 +53,11 @@ const MOST_MEMORY: u64 = 4 * 1024 * 1024 * 1024;
 /// The kernel refuses to confine it. A missing Landlock is no error: then files outside of the served directories are kept
 /// from being written by the filter, but not from being read.
 pub fn confine(server: &Server, keep: &[RawFd]) -> Result<()> {
-    let mut keep: Vec<RawFd> = [0, 1, 2].into_iter().chain(keep.iter().copied()).chain(server.descriptors()).collect();
-    keep.sort_unstable();
-    sys::close_all_but(&keep)?;
-    // A seccomp filter around sbx may refuse capset(2) to root; a user has no capabilities.
-    let _ = sys::set_capabilities(0);
-    sys::set_no_new_privs()?;
-    sys::set_dumpable(false)?;
-    for (resource, most) in
-        [(Resource::RLIMIT_CORE, 0), (Resource::RLIMIT_FSIZE, 0), (Resource::RLIMIT_AS, MOST_MEMORY)]
-    {
-        // A stricter limit is kept.
-        let (_, hard) = sys::rlimit(resource)?;
-        sys::set_rlimit(resource, Some(most.min(hard)), Some(most.min(hard)))?;
-    }
-    landlock(server)?;
+    powerless(keep.iter().copied().chain(server.descriptors()), &[(Resource::RLIMIT_AS, MOST_MEMORY)])?;
+    landlock(server.roots())?;
     // The arguments of clone3(2) are in memory; the C library starts the server's thread by clone(2) then.
     sys::load_filter(&refusing(&[libc::SYS_clone3], libc::ENOSYS)?)?;
     sys::load_filter(&filter(&[COMMON, SERVING])?)
-}
-
-/// Grants reading below the server's directories, and denies everything else that Landlock governs.
-fn landlock(server: &Server) -> Result<()> {
-    let (version, scoped) = match sys::landlock_version() {
-        Ok(version) if version >= 6 => (version, sys::SCOPE_ABSTRACT | sys::SCOPE_SIGNAL),
-        Ok(version) => (version, 0),
-        Err(_) => return Ok(()),
-    };
-    let ruleset = sys::landlock_ruleset(AccessFs::from_all(ABI::from(version)).bits(), scoped)?;
-    for root in server.roots() {
-        sys::landlock_allow(ruleset.as_fd(), root, sys::FS_READ_FILE | sys::FS_READ_DIR)?;
-    }
-    sys::landlock_restrict(ruleset.as_fd())
 }
 
 impl Server {
