@@ -5,9 +5,8 @@ use super::item::{Item, ItemKind, Items, own};
 use super::items::writable_sources;
 use super::links;
 use super::note::Note;
-use super::tree::within;
 use crate::host::{Facts, NamedFile};
-use crate::spec::{Assert, Named, Promise, Root, Sandbox};
+use crate::spec::{Assert, Named, Promise, Root, Sandbox, within};
 use std::path::Path;
 
 /// Adds the items of files that are shown since they are arguments, and a note on the others.

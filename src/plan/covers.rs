@@ -1,7 +1,7 @@
 //! Which mounts of the view cover files of the host that somebody outside may replace while the program runs.
 
 use super::{Op, Placed, Plan};
-use crate::spec::lies_in_system;
+use crate::spec::{lies_in_system, within};
 use std::path::Path;
 
 impl Plan {
@@ -32,13 +32,39 @@ impl Plan {
     }
 }
 
-/// Whether the directory that a path of the view lies in is one of the host, rather than one in memory. Byte by byte, since it is asked
-/// of many pairs at each start.
+/// Whether the directory that a path of the view lies in is one of the host, rather than one in memory.
 fn lies_on_the_host(parts: &[Placed], path: &Path) -> bool {
-    let path = path.as_os_str().as_encoded_bytes();
-    let lies_in = |dir: &[u8]| path.len() > dir.len() && path[dir.len()] == b'/' && path.starts_with(dir);
-    let around = parts.iter().filter(|part| lies_in(part.op.path().as_os_str().as_encoded_bytes()));
+    let Some(dir) = path.parent() else { return false };
+    let around = parts.iter().filter(|part| within(dir, part.op.path()));
     let nearest = around.max_by_key(|part| part.op.path().as_os_str().len());
     // What is pinned is the directory around it, by another mount.
     nearest.is_some_and(|part| matches!(part.op, Op::Bind { .. } | Op::Pin { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Attributes;
+    use crate::spec::Origin;
+    use std::path::PathBuf;
+
+    #[test]
+    fn a_path_lies_on_the_host_if_the_nearest_part_around_it_does() {
+        let placed = |op| Placed { op, origin: Origin::default(), ensure: None };
+        let attributes = Attributes { ro: true, nodev: true, noexec: false };
+        let bind = |path: &str| placed(Op::Bind { source: path.into(), path: path.into(), attributes, make: false });
+        let tmpfs = placed(Op::Tmpfs { path: PathBuf::from("/a"), mode: 0o755, size: None, attributes });
+        let parts = [bind("/"), tmpfs, bind("/a/b")];
+        for (path, expected) in [
+            ("/x", true),
+            ("/x/y", true),
+            ("/a", true),
+            ("/a/x", false),
+            ("/a/b", false),
+            ("/a/b/x", true),
+            ("/a/bc", false),
+        ] {
+            assert_eq!(lies_on_the_host(&parts, Path::new(path)), expected, "{path}");
+        }
+    }
 }

@@ -10,13 +10,12 @@ use super::note::{NotInMode, Note};
 use super::procfs;
 use super::project::{self, Others};
 use super::root;
-use super::tree::within;
 use super::union;
 use super::view_server;
 use super::{Absent, Closed};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
-use crate::spec::{Mode, Options, Origin, PathRule, Root, Sandbox};
+use crate::spec::{Mode, Options, Origin, PathRule, Root, Sandbox, within};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 

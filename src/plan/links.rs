@@ -1,10 +1,9 @@
 //! Symbolic links on the way to what a profile's paths name. Whoever can put a link there decides what is shown, or
 //! takes a rule's effect away: the program in this sandbox or an earlier one, or another user.
 
-use super::tree::within;
 use crate::error::{Error, Result};
 use crate::host::Facts;
-use crate::spec::{Mode, Origin, PathRule};
+use crate::spec::{Mode, Origin, PathRule, within};
 use std::path::{Path, PathBuf};
 
 /// A path of the host with its links resolved, and each link on the way with its text.

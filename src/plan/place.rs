@@ -3,11 +3,11 @@
 
 use super::item::{Item, ItemKind, Items, base};
 use super::note::{NotInMode, Note};
-use super::tree::{Places, moved, upwards, within};
+use super::tree::{Places, moved, upwards};
 use super::{Attributes, Create, IdPlan, Op, OwnFile, Placed, view_server};
 use crate::error::{Error, Result};
 use crate::host::{DEVICES, Facts, Kind};
-use crate::spec::{Namespace, Origin, Sandbox};
+use crate::spec::{Namespace, Origin, Sandbox, within};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 

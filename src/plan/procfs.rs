@@ -1,9 +1,9 @@
 //! What is closed and read-only of the host's procfs, wherever the view shows it: as in a procfs of the sandbox's own.
 
 use super::item::{ItemKind, Items, own};
-use super::tree::within;
 use crate::error::{Error, Result};
 use crate::host::{Facts, procfs};
+use crate::spec::within;
 use std::path::{Path, PathBuf};
 
 const PROC: &str = "/proc";

@@ -5,12 +5,11 @@ use super::ids::IdPlan;
 use super::item::{Item, ItemKind, Items, base, own};
 use super::links::followed;
 use super::note::Note;
-use super::tree::within;
 use super::union;
 use crate::error::{Error, Result};
 use crate::host::procfs::SYS_MASKED_FOR_ROOT;
 use crate::host::{Facts, Kind, RUN_LINKS, below};
-use crate::spec::{Namespace, Options, Origin, Root, SYSTEM, Sandbox, is_needed, lies_in_system};
+use crate::spec::{Namespace, Options, Origin, Root, SYSTEM, Sandbox, is_needed, lies_in_system, within};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 

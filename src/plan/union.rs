@@ -7,11 +7,11 @@
 use super::item::{Item, ItemKind, Items};
 use super::lines::{Lines, from};
 use super::note::Note;
-use super::tree::{moved, within};
+use super::tree::moved;
 use super::{HelperSpec, IdPlan, Op, Placed, view_server};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind, StoreFilesystem, UnionFacts};
-use crate::spec::{Changes, Options, Origin, PathRule, Root, Sandbox};
+use crate::spec::{Changes, Options, Origin, PathRule, Root, Sandbox, within};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 

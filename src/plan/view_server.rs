@@ -3,11 +3,10 @@
 use super::helpers::{
     Argument, Confinement, Given, HelperProgram, HelperSpec, HelperWords, Loss, Phase, Readiness, Tells,
 };
-use super::tree::within;
 use super::{IdMapping, IdPlan, Op, OwnFile, Placed};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind, UnionFacts};
-use crate::spec::Origin;
+use crate::spec::{Origin, within};
 use crate::union::view::{IdRange, Owners, SERVER, Tree, Trees};
 use std::path::{Path, PathBuf};
 
