@@ -9,14 +9,18 @@ use std::path::PathBuf;
 
 const KEEP: [&str; 4] = ["--overlay", ".", "--upper", "keep:one"];
 
+/// Lets the kernel's clock for files go on, which ticks a few hundred times a second: what is changed after this has a later time than
+/// what was changed before.
+fn tick() {
+    std::thread::sleep(std::time::Duration::from_millis(20));
+}
+
 /// A place with a project in its current directory, and what a program did to it in the layer `one`.
 fn changed(script: &str) -> Place {
     let place = Place::new();
     place.write("work/file", "old\nlines\n");
     place.write("work/sub/inner", "inner\n");
     place.write("work/sub/deep/leaf", "leaf\n");
-    // The kernel's clock for files ticks a few hundred times a second: what is changed later has a later time.
-    let tick = || std::thread::sleep(std::time::Duration::from_millis(20));
     tick();
     place.sh(&KEEP, script).ok();
     tick();
@@ -111,7 +115,7 @@ fn a_commit_names_the_paths_of_the_host() {
     let place = Place::new();
     place.write("other/file", "old\n");
     let from = place.dir.path().join("other").display().to_string();
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    tick();
     place.sh(&["--overlay", ".", "--from", &from, "--upper", "keep:one"], "echo new > file").ok();
     let out = place.run(&["commit", "one"]).ok();
     assert!(out.ends_with("/other/file\n"), "{out}");
@@ -138,7 +142,7 @@ fn chosen_paths_are_committed_and_the_rest_stays_in_the_layer() {
 fn what_has_changed_on_the_host_meanwhile_is_a_conflict_and_stays() {
     need!(userns());
     let place = changed(SCRIPT);
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    tick();
     place.write("work/file", "the host's\n");
     place.write("work/made", "the host's\n");
     place.write("work/sub/inner", "the host's\n");
@@ -176,12 +180,11 @@ fn directories_that_the_program_never_saw_are_neither_removed_nor_written_to() {
     for path in ["build/o", "conf/c", "conf/d", "secret/s", "made/x", "imp/thesis", "other/c", "other/d", "third/x"] {
         place.write(&format!("work/{path}"), "the user's\n");
     }
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    tick();
     let script =
         "rm -r build; echo more >> conf/c; rm conf/d; echo new > secret/new; rm -r made; mkdir made; echo y > made/x";
     place.sh(&KEEP, script).ok();
-    let wait = || std::thread::sleep(std::time::Duration::from_millis(20));
-    wait();
+    tick();
     // Older files, in other directories, at the paths that the program has changed.
     host(
         &place,
@@ -200,7 +203,7 @@ fn directories_that_the_program_never_saw_are_neither_removed_nor_written_to() {
     assert_eq!(before.len() + 1, after.len());
     // The whole directory is another one.
     let place = changed("echo new > file; rm sub/inner");
-    wait();
+    tick();
     host(&place, "cd ..; mv work old; mkdir work; cp -rp old/. work; cd work; true");
     let error = verb(&place, &["commit", "one"]).failed(1);
     assert!(error.contains("another one on the host by now"), "{error}");
@@ -212,7 +215,7 @@ fn work_on_the_host_beside_what_the_program_changed_is_no_conflict() {
     need!(userns());
     let place = changed("echo new > file; echo new > sub/inner; rm sub/deep/leaf; chmod 700 sub/deep; echo x > sub/x");
     place.sh(&KEEP, "echo more >> sub/inner; echo y > sub/deep/y").ok();
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    tick();
     for path in ["beside", "sub/beside", "sub/deep/beside"] {
         place.write(&format!("work/{path}"), "the user's\n");
     }
@@ -229,7 +232,7 @@ fn work_on_the_host_beside_what_the_program_changed_is_no_conflict() {
     for other in ["b", "c", "d"] {
         std::fs::hard_link(&file, place.work().join(other)).unwrap();
     }
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    tick();
     place.sh(&KEEP, "rm a b; echo new > c; echo new > d").ok();
     verb(&place, &["commit", "one"]).ok();
     assert_eq!(
@@ -279,7 +282,7 @@ fn an_interrupted_commit_loses_nothing_and_the_next_one_finishes_it() {
         for path in ["dir/x", "plain", "kept/gone", "kept/stays"] {
             place.write(&format!("work/{path}"), "old\n");
         }
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        tick();
         place.sh(&KEEP, make).ok();
         // Some kills of the same commit; the last one ends.
         for _ in 0..4 {
@@ -382,7 +385,7 @@ fn what_is_mounted_on_the_host_is_neither_written_to_nor_removed() {
     for path in ["file", "sub/inner", "sub/deep/leaf"] {
         place.write(&format!("work/{path}"), "old\n");
     }
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    tick();
     place.sh(&KEEP, "echo new > sub/inner; rm sub/deep/leaf; echo new > sub/new; echo new > file; echo x > added").ok();
     let work = place.work().display().to_string();
     let sbx = common::sbx().display().to_string();
@@ -643,7 +646,7 @@ fn on_a_terminal_sbx_asks_at_the_end_and_elsewhere_it_says_that_changes_are_gone
     for (answer, file, kept) in [("s\nc\n", "new\n", 0), ("x\nd\n", "old\n", 0), ("k\n", "old\n", 1)] {
         let place = Place::new();
         place.write("work/file", "old\n");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        tick();
         let script = "$SBX --overlay . --upper ask -- /bin/sh -c 'echo new > file; exit 3'; echo status $?";
         let mut session = Session::start(&place, script);
         session.expect("or [s]how them? ");
@@ -681,7 +684,7 @@ fn an_answer_is_what_is_typed_after_the_question_and_what_matters_is_listed_firs
     // A program that gets the user to type `c` while it runs.
     let place = Place::new();
     place.write("work/file", "old\n");
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    tick();
     let go = place.dir.path().join("go");
     std::fs::create_dir(&go).unwrap();
     let script = "printf \"[c]ompile or [t]est: \"; echo new > file; until [ -e /go/go ]; do sleep 0.05; done";
@@ -700,7 +703,7 @@ fn an_answer_is_what_is_typed_after_the_question_and_what_matters_is_listed_firs
     let place = Place::new();
     place.write("work/zz-build.sh", "old\n");
     place.write("work/zz-gone", "old\n");
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    tick();
     let script = "for i in 1 2 3 4 5 6; do for j in 1 2 3 4 5 6; do echo > .cache-$i$j; done; done; echo new >> zz-build.sh; \
                   rm zz-gone; echo > zz-tool; chmod +x zz-tool; echo > .zz; mkdir zz-dir; echo > zz-dir/.envrc";
     let mut session =
@@ -757,7 +760,7 @@ fn a_file_with_holes_of_any_size_is_compared_committed_and_exported() {
         assert_eq!(some.iter().filter(|byte| **byte != 0).count(), 4);
     }
     // The same size and time, and other content, in a hole of the other.
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    tick();
     place.sh(&KEEP, "cp -p some before; printf x | dd of=some bs=1 seek=9000000 conv=notrunc 2>/dev/null; touch -r before some; rm before").ok();
     assert_eq!(verb(&place, &["diff", "one"]).ok(), "M ./some\n");
     assert!(begun.elapsed() < std::time::Duration::from_secs(60));
@@ -907,7 +910,7 @@ fn a_committed_layer_makes_of_the_host_what_a_plain_directory_would_be() {
         run(&place.work(), &before);
         run(&plain, &before);
         assert_eq!(tree(&place.work()), tree(&plain));
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        tick();
         for part in 0..2 {
             let script = random.script(20);
             place.sh(&KEEP, &format!("{script}\ntrue")).ok();

@@ -422,7 +422,7 @@ pub struct Check {
     pub json: bool,
 }
 
-/// `sbx homes`
+/// Arguments of `sbx homes`, which lists and removes private homes.
 #[derive(Args, Debug)]
 pub struct Homes {
     /// Remove this private home, with all that is in it

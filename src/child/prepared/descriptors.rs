@@ -31,7 +31,7 @@ pub struct Descriptors {
 /// A file that the caller has open and the program gets from a read-only mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadOnlyFile {
-    /// The descriptor.
+    /// The descriptor by which the program gets the file.
     pub fd: i32,
     /// Flags for openat(2).
     pub flags: i32,

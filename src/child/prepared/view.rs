@@ -70,7 +70,7 @@ pub struct OwnFile {
     pub path: CString,
     /// Permissions, as chmod(2) takes them.
     pub mode: u32,
-    /// Its content.
+    /// Content of the file that is made.
     pub data: Vec<u8>,
 }
 
