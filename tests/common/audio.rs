@@ -2,6 +2,7 @@
 
 use super::process::Daemon;
 use super::{Place, Ran, ran, until};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -35,7 +36,9 @@ impl Audio {
     pub fn pipewire(place: &Place) -> Audio {
         let mut audio = Audio::new(place);
         audio.start("pipewire", &[]);
-        assert!(until(|| audio.runtime.join("pipewire-0").exists()));
+        // Its socket is there before anybody listens, and pipewire-pulse ends if it is refused then.
+        let socket = audio.runtime.join("pipewire-0");
+        assert!(until(|| UnixStream::connect(&socket).is_ok()));
         // WirePlumber wants a session bus.
         audio.start("dbus-run-session", &["--", "wireplumber"]);
         audio.start("pipewire-pulse", &[]);
