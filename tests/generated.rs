@@ -58,7 +58,7 @@ fn the_filters_of_built_in_profiles_are_fresh() {
     use sbx::profile::{Loader, Merged, resolve};
     let policy = |profile: &str| {
         let (mut loader, mut merged) = (Loader::new(Vec::new()), Merged::default());
-        loader.profile(profile).iter().for_each(|layer| merged.apply(layer));
+        loader.profile(profile).into_iter().for_each(|layer| merged.apply(layer));
         let facts = debian::debian();
         let sandbox = resolve::sandbox(&merged, &loader.sources, &debian::vars(&facts));
         let mut sandbox = sandbox.unwrap_or_else(|errors| panic!("{profile}: {errors:?}"));

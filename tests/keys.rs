@@ -66,9 +66,9 @@ struct Stages {
 fn described(text: &str, facts: &Facts) -> Sandbox {
     let mut loader = Loader::new(Vec::new());
     let mut merged = Merged::default();
-    loader.profile("base/host").iter().for_each(|layer| merged.apply(layer));
+    loader.profile("base/host").into_iter().for_each(|layer| merged.apply(layer));
     let layer = loader.text("test", text);
-    merged.apply(&layer);
+    merged.apply(layer);
     assert_eq!(loader.errors, [], "{text}");
     let sandbox = resolve::sandbox(&merged, &loader.sources, &vars(facts)).unwrap_or_else(|diagnostics| {
         panic!("{text}\n{}", Failed { diagnostics, sources: loader.sources.clone() }.render(false))

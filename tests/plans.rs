@@ -18,9 +18,9 @@ const PROFILES: [&str; 9] =
 fn planned(profile: &str, flags: &str, facts: &Facts) -> String {
     let mut loader = Loader::new(Vec::new());
     let mut merged = Merged::default();
-    loader.profile(profile).iter().for_each(|layer| merged.apply(layer));
+    loader.profile(profile).into_iter().for_each(|layer| merged.apply(layer));
     let flags = loader.text("command line", flags);
-    merged.apply(&flags);
+    merged.apply(flags);
     assert_eq!(loader.errors, []);
     let sandbox = resolve::sandbox(&merged, &loader.sources, &vars(facts));
     let mut sandbox = sandbox.unwrap_or_else(|diagnostics| {

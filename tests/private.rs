@@ -110,11 +110,11 @@ fn what_is_mounted_or_private_below_the_systems_directories_is_not_shown_unless_
     need!(userns(), tools(&["unshare"]));
     let place = Place::new();
     let setup = "for dir in opt var usr/local; do mount -t tmpfs none $dir; done; mkdir -p var/lib/x var/cache opt/disk/deep/er 'opt/a b' \
-                 opt/own opt/open opt/x/y usr/local/data usr/local/bin usr/local/own var/lib/disk var/home/me var/lib/x/y; \
-                 for dir in opt/disk/deep/er 'opt/a b' opt/x/y usr/local/data usr/local/bin var/lib/disk; do \
+                 opt/own opt/src opt/open opt/x/y usr/local/data usr/local/src usr/local/bin usr/local/own var/lib/disk var/home/me var/lib/x/y; \
+                 for dir in opt/disk/deep/er 'opt/a b' opt/x/y usr/local/data usr/local/src usr/local/bin var/lib/disk; do \
                  mount -t tmpfs -o mode=755 none \"$dir\"; done; \
-                 for dir in opt/disk/deep/er 'opt/a b' opt/x/y opt/own usr/local/data usr/local/own var/lib/disk var/home/me; do \
-                 echo secret > \"$dir/key\"; done; chmod 700 opt/own usr/local/own var/home/me; \
+                 for dir in opt/disk/deep/er 'opt/a b' opt/x/y opt/own opt/src usr/local/data usr/local/src usr/local/own var/lib/disk var/home/me; do \
+                 echo secret > \"$dir/key\"; done; chmod 700 opt/own opt/src usr/local/own var/home/me; \
                  for dir in opt/open opt/disk usr/local/bin var/lib/x; do echo fine > $dir/fine; done";
     let host = |work: &str| Host::new(&place, setup).env("HOME", "/home/me").work(work);
     let keys = "cat /opt/*/key /opt/*/*/key /opt/*/*/*/key /usr/local/*/key /var/lib/*/key /var/home/*/key; echo $(cat /opt/*/fine \
@@ -140,6 +140,13 @@ fn what_is_mounted_or_private_below_the_systems_directories_is_not_shown_unless_
     assert_eq!(named(&["--ro", "/"], "cat /opt/own/key /var/lib/disk/key"), "secret\nsecret\n");
     let out = host("/opt/x/y").sh(&[], "cat key; echo $(ls /opt/x/y)");
     assert_eq!(out.out, "secret\nkey\n", "{out:?}");
+    // A project's file does not name it for the user.
+    for path in ["/opt", "/opt/own", "/opt/disk/deep/er", "/usr/local", "/var"] {
+        let project =
+            format!("printf 'schema = 1\\n[filesystem.paths]\\n\"{path}\" = \"ro\"\\n' > .sbx.toml; $SBX -- /bin/true");
+        let error = host("/opt/open").script(&project).failed(125);
+        assert!(error.contains("a project's file cannot make it `ro`"), "{path}: {error}");
+    }
     // A link that a line follows does not lead there for somebody else.
     let link =
         host("/opt/open").script("ln -s /opt/own /opt/open/link; $SBX --ro /opt/open/link -- /bin/cat /opt/own/key");

@@ -159,7 +159,8 @@ fn every_key_is_either_refused_or_known_to_tighten() {
         ("security.landlock", "[security]\nlandlock = \"require\""),
         ("security.setuid_bits", "[security]\nsetuid_bits = \"deny\""),
         ("security.capabilities", "[security]\ncapabilities = [\"!CAP_NET_RAW\"]"),
-        ("rlimits.core", "[rlimits]\ncore = 0"),
+        ("rlimits.core", "[rlimits]\ncore = 1"),
+        ("rlimits.nofile", "[rlimits]\nnofile = 20"),
         ("limits.memory_max", "[limits]\nmemory_max = \"1G,prefer\""),
         ("limits.cpu_max", "[limits]\ncpu_max = \"50%,prefer\""),
         ("desktop.wayland", "[desktop]\nwayland = false"),
@@ -209,6 +210,46 @@ fn what_it_tightens_is_tighter() {
     assert!(out.err.contains("Permission denied") && out.out == "20\n", "{out:?}");
     let out = place.sh(&["--no-project"], "cat keys/private");
     assert_eq!(out.ok(), "secret");
+}
+
+#[test]
+fn what_sbx_closes_by_itself_where_no_line_names_it_stays_closed() {
+    need!(userns());
+    let place = Place::new();
+    let with = |lines: &str, flags: &[&str]| {
+        place.write("work/.sbx.toml", &format!("schema = 1\n{lines}\n"));
+        place.run(
+            &[flags, &["--", "/bin/sh", "-c", "df --output=size -k /tmp | tail -n 1; grep core /proc/self/limits"]]
+                .concat(),
+        )
+    };
+    for path in ["/etc/machine-id", "/var/lib/dbus/machine-id"] {
+        if std::path::Path::new(path).exists() {
+            let error = with(&format!("[filesystem.paths]\n\"{path}\" = \"ro\""), &[]).failed(125);
+            assert!(error.contains("machine-id` is `tmpfs` here, and a project's file cannot make it `ro`"), "{error}");
+        }
+    }
+    for lines in ["\"/tmp\" = \"tmpfs,size=30G\"", "\"/tmp/a\" = \"tmpfs,size=1M\"", "\"/tmp\" = \"tmpfs,size=0\""] {
+        let error = with(&format!("[filesystem.paths]\n{lines}"), &["--tmpfs-size", "64M"]).failed(125);
+        assert!(error.contains("bytes of memory") || error.contains("has no limit"), "{lines}: {error}");
+    }
+    let smaller = with("[filesystem.paths]\n\"/tmp\" = \"tmpfs,size=1M\"", &["--tmpfs-size", "64M"]).ok();
+    assert!(smaller.trim_start().starts_with("1024\n"), "{smaller}");
+    // A limit of 1 keeps core dumps from a handler outside, and 0 does not.
+    let error = with("[rlimits]\ncore = 0", &[]).failed(125);
+    assert!(error.contains("a higher limit"), "{error}");
+    with("[rlimits]\ncore = 1", &[]).ok();
+    // A size of one's own limits the number of files, too.
+    let files = place.run(&[
+        "--no-project",
+        "--tmpfs",
+        "/tmp/a,size=1M",
+        "--",
+        "/bin/sh",
+        "-c",
+        "df --output=itotal /tmp/a | tail -n 1",
+    ]);
+    assert_eq!(files.ok().trim(), "256");
 }
 
 #[test]

@@ -32,9 +32,9 @@ fn receipt(text: &str) -> Receipt {
 fn receipt_on(text: &str, facts: Facts) -> Receipt {
     let mut loader = Loader::new(Vec::new());
     let mut merged = Merged::default();
-    loader.profile("base/host").iter().for_each(|layer| merged.apply(layer));
+    loader.profile("base/host").into_iter().for_each(|layer| merged.apply(layer));
     let layer = loader.text("test", text);
-    merged.apply(&layer);
+    merged.apply(layer);
     assert_eq!(loader.errors, []);
     let mut sandbox = resolve::sandbox(&merged, &loader.sources, &vars(&facts)).unwrap();
     sandbox.process.args = vec!["program".into()];

@@ -230,6 +230,58 @@ fn what_the_configuration_names_of_the_project_is_closed() {
     );
 }
 
+/// A rule for a path, as `--set` and a project's file have it.
+fn rule(path: &str, mode: &str) -> String {
+    format!("filesystem.paths.\"{path}\"=\"{mode}\"")
+}
+
+#[test]
+fn what_other_lines_say_of_the_current_directorys_own_opens_nothing_above_it_or_beside_it() {
+    need!(userns(), tools(&["git"]));
+    // The project's file, and flags.
+    let strict = rule("${CWD}/.git", "masked,optional");
+    let cases: [(String, Vec<&str>); 7] = [
+        (String::new(), vec![]),
+        (rule("${CWD}/sub/.git", "masked,optional"), vec![]),
+        (rule("${PROJECT}/.git", "rw"), vec![]),
+        ("assert.cannot_read = [\"${CWD}/.git\"]".into(), vec![]),
+        (String::new(), vec!["--set", &strict]),
+        (String::new(), vec!["--rw", ".git,optional"]),
+        (String::new(), vec!["--rw", ".."]),
+    ];
+    for profile in PROFILES {
+        for (project, flags) in &cases {
+            let place = worktree();
+            place.write("work/sub/file", "");
+            place.write("work/.sbx.toml", &format!("schema = 1\n{project}\n"));
+            for (dir, top) in [("sub", ".."), (".", ".")] {
+                if dir == "." && flags.contains(&"--rw") {
+                    continue;
+                }
+                let mut command = place.command();
+                let script =
+                    format!("git config --file {top}/.git/config x.y z; touch {top}/.git/new {top}/.vscode/new");
+                command.current_dir(place.work().join(dir)).args(["-q", "-p", profile]).args(flags);
+                let out = ran(command.args(["--", "/bin/sh", "-c", &script]).output().unwrap());
+                let config = std::fs::read_to_string(place.work().join(".git/config")).unwrap();
+                let made = [".git/new", ".vscode/new"].iter().any(|path| place.work().join(path).exists());
+                assert!(!config.contains("[x]") && !made, "{profile}: {project:?} {flags:?} in {dir}: {out:#?}");
+            }
+        }
+    }
+    // What the configuration of git names stays closed whatever covers the repository.
+    let outside = "mkdir -p tools/hooks && git config core.hooksPath tools/hooks";
+    for (project, flags) in [(rule("${CWD}/.git", "masked"), vec![]), (String::new(), vec!["--set", &strict])] {
+        let place = worktree();
+        let mut shell = Command::new("/bin/sh");
+        ran(shell.args(["-c", outside]).current_dir(place.work()).env("HOME", place.home()).output().unwrap()).ok();
+        place.write("work/.sbx.toml", &format!("schema = 1\n{project}\n"));
+        let out = sh(&place, &[&["-p", "ci"][..], &flags].concat(), "touch tools/hooks/pre-commit; touch done");
+        assert!(place.work().join("done").exists(), "{project} {flags:?}: {out:?}");
+        assert!(!place.work().join("tools/hooks/pre-commit").exists(), "{project} {flags:?}: {out:?}");
+    }
+}
+
 #[test]
 fn a_bare_repository_and_names_of_other_tools_do_not_come_into_being_unseen() {
     need!(userns(), tools(&["git"]));

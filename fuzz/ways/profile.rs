@@ -17,7 +17,7 @@ pub fn way(text: &str) -> usize {
     let vars = vars();
     let mut loader = Loader::new(Vec::new());
     let mut merged = Merged::default();
-    loader.profile("base/host").iter().for_each(|layer| merged.apply(layer));
+    loader.profile("base/host").into_iter().for_each(|layer| merged.apply(layer));
     let mut document = loader.text("any.toml", text);
     let mut diagnostics = loader.errors.clone();
     diagnostics.extend(project::loosened(&merged, &document, &Default::default()));
@@ -25,7 +25,7 @@ pub fn way(text: &str) -> usize {
     if document.project {
         loader.sources.mark_project(document.source);
     }
-    merged.apply(&document);
+    merged.apply(document);
     match resolve::sandbox(&merged, &loader.sources, &vars) {
         Ok(sandbox) => {
             let facts = Facts { uid: 1000, gid: 1000, kernel: (6, 1), home: "/home/u".into(), ..Facts::default() };

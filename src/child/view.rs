@@ -167,8 +167,9 @@ impl<'a> View<'a> {
                     .at(place, Call::MountSetattr)?;
                 (mount, TargetKind::Other)
             }
-            MountSource::Tmpfs { mode, size, attributes } => {
-                let options = [(c"source", c"tmpfs"), (c"mode", mode.as_c_str()), (c"size", size.as_c_str())];
+            MountSource::Tmpfs { mode, size, inodes, attributes } => {
+                let last = inodes.as_ref().map_or((c"source", c"tmpfs"), |inodes| (c"nr_inodes", inodes.as_c_str()));
+                let options = [(c"source", c"tmpfs"), (c"mode", mode.as_c_str()), (c"size", size.as_c_str()), last];
                 (sys::new_filesystem(c"tmpfs", &options, *attributes).at(place, Call::Fsmount)?, TargetKind::Dir)
             }
             MountSource::Memory { name, mode, attributes } => {
@@ -284,6 +285,8 @@ impl<'a> View<'a> {
         if point != TargetState::There {
             let result = match kind {
                 TargetKind::Dir => sys::mkdirat(dir, name, mode),
+                // In the view's own memory. A file server may have no such call.
+                TargetKind::Other if point == TargetState::Make => sys::make_file(dir, name, mode),
                 TargetKind::Other => {
                     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_NOCTTY;
                     sys::openat(dir, name, flags, mode).map(drop)

@@ -6,7 +6,7 @@ use super::{args, output, path_flag};
 use crate::error::{Error, Result};
 use crate::host::{self, Account, Facts};
 use crate::profile::schema::{self, Kind};
-use crate::profile::{Loader, Merged, Vars, project, resolve};
+use crate::profile::{Loader, Merged, Sources, Vars, project, resolve};
 use crate::spec::{self, Mode, Options, PathRule, Sandbox};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -107,7 +107,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     };
     let profile = args.profile.as_ref().or(chosen.as_ref()).map_or("default", String::as_str);
     for layer in loader.profile(profile) {
-        merged.apply(&layer);
+        merged.apply(layer);
     }
     let flags = flags(args, caller)?;
     let text = flags.text();
@@ -115,6 +115,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     if shows_project(&merged, &text) {
         dirs.extend(Some(caller.vars.project().dir.as_path()).filter(|dir| *dir != caller.cwd));
     }
+    let mut without_project = None;
     for file in dirs.into_iter().map(|dir| dir.join(".sbx.toml")) {
         if !args.no_project
             && caller.may_be_there(&file)
@@ -122,19 +123,26 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
         {
             let loosened = project::loosened(&merged, &layer, &host::rlimits());
             loader.errors.extend(loosened);
-            merged.apply(&layer);
+            without_project.get_or_insert_with(|| merged.clone());
+            merged.apply(layer);
         }
     }
     let layer = loader.text("command line", &text);
     let env_bytes = flags.variables();
     loader.sources.label(layer.source, flags.labels());
-    merged.apply(&layer);
+    if let Some(without) = &mut without_project {
+        without.apply(layer.clone());
+    }
+    merged.apply(layer);
     if !loader.errors.is_empty() {
         return Err(output::wrong(loader.errors, loader.sources));
     }
     crate::sys::phase("profiles");
     let mut sandbox = resolve::sandbox(&merged, &loader.sources, &caller.vars)
         .map_err(|errors| output::wrong(errors, loader.sources.clone()))?;
+    if let Some(without) = without_project {
+        compare(&without, &sandbox, &loader.sources, caller)?;
+    }
     if !program.is_empty() {
         // A program that is named by itself, without a profile, is always a program.
         let of_profile = if args.profile.is_some() { sandbox.process.args.as_slice() } else { &[] };
@@ -156,6 +164,17 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     facts.env_bytes.clone_from(&caller.env_bytes);
     crate::sys::phase("host");
     Ok((sandbox, facts))
+}
+
+/// Refuses a project's file with which a rule of the layers below does not hold any more, whatever the line in it says.
+fn compare(without: &Merged, sandbox: &Sandbox, sources: &Sources, caller: &Caller) -> Result<()> {
+    let without =
+        resolve::sandbox(without, sources, &caller.vars).map_err(|errors| output::wrong(errors, sources.clone()))?;
+    let Some((rule, now)) = project::lost(&without.filesystem.paths, &sandbox.filesystem.paths) else { return Ok(()) };
+    let (path, old) = (rule.path.display(), rule.mode.word());
+    let now = now.map_or("shown".to_owned(), |mode| format!("`{}`", mode.word()));
+    Err(Error::new(format!("{path} would be {now} with .sbx.toml, and is `{old}` without it ({})", rule.origin))
+        .hint(project::HELP))
 }
 
 /// Makes the files that profiles were read from read-only where the view shows them writable: a program that rewrites one

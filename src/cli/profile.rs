@@ -58,7 +58,7 @@ fn show(caller: &Caller, name: &str, resolved: bool, origin: bool) -> Result<Str
         let last = layers.last().and_then(|layer| loader.sources.get(layer.source));
         return Ok(last.map(|source| format!("# {}\n{}", source.name, source.text)).unwrap_or_default());
     }
-    layers.iter().for_each(|layer| merged.apply(layer));
+    layers.into_iter().for_each(|layer| merged.apply(layer));
     for (key, value) in merged.iter() {
         let name = key.name;
         if name == "extends" {

@@ -96,7 +96,7 @@ fn checked(caller: &Caller, loader: &mut Loader, shown: &str) -> std::result::Re
         format!("./{shown}")
     };
     let mut merged = Merged::default();
-    loader.profile(&name).iter().for_each(|layer| merged.apply(layer));
+    loader.profile(&name).into_iter().for_each(|layer| merged.apply(layer));
     let errors = std::mem::take(&mut loader.errors);
     if !errors.is_empty() {
         return Err(errors);

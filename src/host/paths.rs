@@ -4,7 +4,7 @@
 use super::links::{Caller, LinkWriters};
 use super::walk::Walk;
 use super::{DesktopFacts, procfs};
-use crate::spec::{Mode, Namespace, PathRule, Root, SYSTEM, Sandbox, lies_in_system};
+use crate::spec::{Mode, Namespace, PathRule, Root, SYSTEM, Sandbox, lies_in_system, within};
 use crate::sys::{self, Errno};
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -56,6 +56,9 @@ pub(crate) type ByPath<T> = HashMap<OsString, T, foldhash::fast::RandomState>;
 pub struct Paths {
     #[serde(serialize_with = "lossy")]
     kinds: ByPath<Kind>,
+    /// Directories that are reached without links: what lies directly in one needs no walk. Most rules are for names in a few.
+    #[serde(skip)]
+    reached: ByPath<()>,
     /// A directory whose entries are known, with their names: others need not be looked up.
     #[serde(skip)]
     listed: Option<(PathBuf, BTreeSet<OsString>)>,
@@ -193,6 +196,9 @@ impl Paths {
     /// text. The last part need not exist. `None` if there are too many links.
     pub fn resolve(&self, root: &Path, path: &Path) -> Option<(PathBuf, Vec<(PathBuf, PathBuf)>)> {
         let mut links = Vec::new();
+        if self.needs_no_walk(root, path) && !matches!(self.kind(path), Some(Kind::Link(_))) {
+            return Some((path.to_owned(), links));
+        }
         let mut walk = Walk::new(root, path);
         while walk.step() {
             if let Some(Kind::Link(text)) = self.kinds.get(walk.host()) {
@@ -203,6 +209,15 @@ impl Paths {
             }
         }
         Some((walk.inside(), links))
+    }
+
+    /// Whether a path is the host's own, written plainly, and lies directly in a directory that is reached without links.
+    fn needs_no_walk(&self, root: &Path, path: &Path) -> bool {
+        let bytes = path.as_os_str().as_bytes();
+        let Some(slash) = bytes.iter().rposition(|byte| *byte == b'/') else { return false };
+        let (dir, name) = (&bytes[..slash], &bytes[slash + 1..]);
+        let plain = !matches!(name, b"" | b"." | b"..");
+        plain && root.as_os_str() == "/" && self.reached.contains_key(OsStr::from_bytes(dir))
     }
 
     /// Records who may have put the links on the way to a file that is shown.
@@ -351,7 +366,8 @@ impl Paths {
         let shows_proc = |rule: &PathRule| {
             let source = rule.options.from.as_ref().unwrap_or(&rule.path);
             let real = self.resolve(Path::new("/"), source).map(|(real, _)| real);
-            rule.mode.shows_host() && real.is_some_and(|real| real == Path::new("/") || real.starts_with("/proc"))
+            let shows = |real: PathBuf| real.as_os_str() == "/" || within(&real, Path::new("/proc"));
+            rule.mode.shows_host() && real.is_some_and(shows)
         };
         if sandbox.namespaces.share.contains_key(&Namespace::Pid) || sandbox.filesystem.paths.iter().any(shows_proc) {
             let root = sys::ids().0 == 0;
@@ -370,7 +386,7 @@ impl Paths {
     /// and it has not too many entries.
     fn list_ahead(&mut self, rules: &[PathRule], cwd: &Path) {
         const MOST: usize = 500;
-        let here = |rule: &&PathRule| rule.path.parent() == Some(cwd);
+        let here = |rule: &&PathRule| name_in(rule.path.as_os_str(), cwd).is_some();
         if rules.iter().filter(here).count() < 12 {
             return;
         }
@@ -383,8 +399,7 @@ impl Paths {
     /// Whether a path of the host is known not to exist.
     fn is_absent(&self, host: &OsStr) -> bool {
         let Some((dir, names)) = &self.listed else { return false };
-        let rest = host.as_bytes().strip_prefix(dir.as_os_str().as_bytes()).and_then(|rest| rest.strip_prefix(b"/"));
-        rest.is_some_and(|name| !name.contains(&b'/') && !names.contains(OsStr::from_bytes(name)))
+        name_in(host, dir).is_some_and(|name| !names.contains(name))
     }
 
     /// Records which arguments of the program name files: words that are no flags, from where the caller is. `program` is
@@ -501,35 +516,53 @@ impl Paths {
     /// Records every component of a path, links resolved. Gives the host's path of the last component, and its
     /// permissions if they were looked up now. `None` if the path does not exist.
     fn look(&mut self, root: &Path, path: &Path) -> Option<(OsString, Option<Permissions>)> {
+        if self.needs_no_walk(root, path) {
+            let last = self.look_at(path.as_os_str())?;
+            if !matches!(self.kind(path), Some(Kind::Link(_))) {
+                return Some((path.into(), last));
+            }
+        }
         let mut walk = Walk::new(root, path);
         let mut last = None;
-        while walk.step() {
-            let host = walk.host();
-            last = None;
-            if !self.kinds.contains_key(host) {
-                if self.is_absent(host) {
-                    return None;
-                }
-                match self.kind_of(Path::new(host)) {
-                    Ok((kind, permissions)) => {
-                        self.kinds.insert(host.to_owned(), kind);
-                        last = Some(permissions);
-                    }
-                    Err(error) => {
-                        if !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) {
-                            self.failed.insert(host.to_owned(), Errno::from(error));
-                        }
-                        return None;
-                    }
-                }
+        let mut is_there = true;
+        while is_there && walk.step() {
+            match self.look_at(walk.host()) {
+                Some(found) => last = found,
+                None => is_there = false,
             }
-            if let Some(Kind::Link(text)) = self.kinds.get(host)
+            if let Some(Kind::Link(text)) = self.kinds.get(walk.host())
                 && !walk.follow(text)
             {
                 return None;
             }
         }
-        Some((walk.host().to_owned(), last))
+        if let Some(dir) = walk.reached_directory().filter(|dir| !self.reached.contains_key(*dir)) {
+            self.reached.insert(dir.to_owned(), ());
+        }
+        is_there.then(|| (walk.host().to_owned(), last))
+    }
+
+    /// Records what is at a path of the host whose directory has been looked up, with its permissions if that was done now.
+    /// `None` if nothing is there.
+    fn look_at(&mut self, host: &OsStr) -> Option<Option<Permissions>> {
+        if self.kinds.contains_key(host) {
+            return Some(None);
+        }
+        if self.is_absent(host) {
+            return None;
+        }
+        match self.kind_of(Path::new(host)) {
+            Ok((kind, permissions)) => {
+                self.kinds.insert(host.to_owned(), kind);
+                Some(Some(permissions))
+            }
+            Err(error) => {
+                if !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) {
+                    self.failed.insert(host.to_owned(), Errno::from(error));
+                }
+                None
+            }
+        }
     }
 
     /// The kind of the file at a path of the host: in the first directory of the root that has it, if the path lies in
@@ -610,6 +643,12 @@ impl Permissions {
         let refused = |what: libc::c_int| sys::may(sys::cwd(), &path, what) == Err(sys::Errno(libc::EACCES));
         [libc::R_OK, libc::W_OK, libc::X_OK].into_iter().all(refused)
     }
+}
+
+/// The name that a path has in this directory, if it lies directly in it.
+fn name_in<'p>(path: &'p OsStr, dir: &Path) -> Option<&'p OsStr> {
+    let name = path.as_bytes().strip_prefix(dir.as_os_str().as_bytes())?.strip_prefix(b"/")?;
+    (!name.contains(&b'/')).then(|| OsStr::from_bytes(name))
 }
 
 /// The path on the host of a path below `root`.

@@ -3,18 +3,14 @@
 use super::union::unescaped;
 use crate::spec::is_needed;
 use crate::sys;
-use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Directories of the system in which administrators and users put what belongs to no package. All others, such as the
 /// rest of /usr, are the system's with whatever is mounted there: containers, WSL and NixOS mount parts of a system.
 pub(super) const OPEN: [&str; 3] = ["/opt", "/usr/local", "/var"];
-
-/// What the Filesystem Hierarchy Standard has in these directories, and need not be looked at.
-const STANDARD: [&str; 9] = ["backups", "games", "include", "lib64", "mail", "man", "sbin", "src", "tmp"];
 
 /// The directories below `dirs`, the real paths of [`OPEN`], that are no part of the system: each directory that something is
 /// mounted on, but for those that the system has everywhere ([`is_needed`]); and those directly in one of `dirs` that are
@@ -26,12 +22,12 @@ pub(super) fn private(dirs: &[PathBuf]) -> Vec<PathBuf> {
     for dir in dirs {
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let standard = STANDARD.iter().any(|known| name == *known);
-            if standard || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
             let path = dir.join(&name);
-            if is_needed(&path) {
+            // The view has a /var/tmp of its own.
+            if is_needed(&path) || path.as_os_str() == "/var/tmp" {
                 continue;
             }
             let closed = |found: &std::fs::Metadata| found.mode() & 0o005 == 0 && found.uid() == sys::ids().0;
@@ -65,14 +61,7 @@ fn mounted(dirs: &[PathBuf], text: &[u8]) -> Vec<PathBuf> {
         dirs.iter().any(|dir| path.strip_prefix(dir.as_os_str().as_bytes()).is_some_and(|rest| rest.starts_with(b"/")))
     };
     let paths = lines.filter(|path| below(path)).map(|path| PathBuf::from(unescaped(path)));
-    paths.filter(|path| !is_needed(path) && !is_standard(path, dirs)).collect()
-}
-
-/// Whether a path is one that the standard has in one of these directories.
-fn is_standard(path: &Path, dirs: &[PathBuf]) -> bool {
-    let name = path.file_name().map_or(OsStr::new(""), |name| name);
-    let direct = path.parent().is_some_and(|parent| dirs.iter().any(|dir| dir == parent));
-    direct && STANDARD.iter().any(|known| name == *known)
+    paths.filter(|path| !is_needed(path) && path.as_os_str() != "/var/tmp").collect()
 }
 
 #[cfg(test)]
@@ -100,7 +89,8 @@ mod tests {
         ];
         let text: String = paths.map(line).concat();
         let found = mounted(&OPEN.map(PathBuf::from), text.as_bytes());
-        let expected = ["/opt/x", "/opt/a b/c", "/usr/local/data", "/var/lib/docker/1"].map(PathBuf::from);
+        let expected =
+            ["/opt/x", "/opt/a b/c", "/usr/local/src", "/usr/local/data", "/var/lib/docker/1"].map(PathBuf::from);
         assert_eq!(found, expected);
     }
 
@@ -114,6 +104,7 @@ mod tests {
         }
         std::fs::write(tree.path().join("file"), "").unwrap();
         let found = private(&[tree.path().to_owned()]);
-        assert_eq!(found, ["group", "home", "own"].map(|name| tree.path().join(name)));
+        // A name that the Filesystem Hierarchy Standard has is nobody's excuse.
+        assert_eq!(found, ["group", "home", "own", "src"].map(|name| tree.path().join(name)));
     }
 }

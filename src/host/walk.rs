@@ -64,6 +64,13 @@ impl Walk {
         self.links <= MAX_LINKS
     }
 
+    /// The directory of the current path, without a slash at the end, if the host's own root is walked and no link has led
+    /// here.
+    pub(super) fn reached_directory(&self) -> Option<&OsStr> {
+        let plain = self.links == 0 && self.base == 0;
+        plain.then(|| OsStr::from_bytes(self.real.get(..self.last).unwrap_or_default()))
+    }
+
     /// The current path on the host.
     pub(super) fn host(&self) -> &OsStr {
         OsStr::from_bytes(&self.real)

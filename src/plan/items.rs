@@ -19,13 +19,40 @@ use crate::spec::{Mode, Options, Origin, PathRule, Root, Sandbox, within};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// Collects the items of the whole view, as [`collect_all`] does. What a project's file says is compared with the view without it.
+///
+/// # Errors
+///
+/// As those of [`collect_all`].
+pub(super) fn collect(
+    sandbox: &Sandbox,
+    facts: &Facts,
+    ids: &IdPlan,
+    services: Vec<(PathBuf, Item)>,
+    notes: &mut Vec<Note>,
+    closed: &mut Vec<Closed>,
+    not_there: &mut Vec<Absent>,
+) -> Result<(Items, Option<HomePlan>)> {
+    let rules = &sandbox.filesystem.paths;
+    if !rules.iter().any(|rule| rule.project) {
+        return collect_all(sandbox, facts, ids, services, notes, closed, not_there);
+    }
+    let all = collect_all(sandbox, facts, ids, services.clone(), notes, closed, not_there)?;
+    let mut without = sandbox.clone();
+    let others = rules.iter().filter_map(|rule| if rule.project { rule.below.as_deref() } else { Some(rule) });
+    without.filesystem.paths = others.cloned().collect();
+    let (items, _) = collect_all(&without, facts, ids, services, &mut Vec::new(), &mut Vec::new(), &mut Vec::new())?;
+    project::check_whole(&items, &all.0, rules)?;
+    Ok(all)
+}
+
 /// Collects the items of the whole view. `services` are those of the desktop; `closed` receives paths that need no
 /// mask, `not_there` those that are not there to be made read-only.
 ///
 /// # Errors
 ///
 /// A path is missing, or cannot be what the profile says; a project's file loosens something.
-pub(super) fn collect(
+fn collect_all(
     sandbox: &Sandbox,
     facts: &Facts,
     ids: &IdPlan,
@@ -87,7 +114,7 @@ pub(super) fn collect(
                 return Err(Error::new(message).origin(&rule.origin).hint("name the real path in a project's file"));
             }
             let item = |path: &Path| items.get(path).map(Item::in_force);
-            project::check(rule, &real, &sandbox.filesystem.root, &others, item)?;
+            project::check(rule, &real, &sandbox.filesystem, &others, item)?;
         } else if judged {
             others.record(&real, rule);
         }

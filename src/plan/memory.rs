@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 /// A filesystem in memory may have an inode for each page of its size: a file that is not empty takes one at least.
 const PAGE: u64 = 4096;
+/// The filesystem's own directory takes one.
+const LEAST_FILES: u64 = 16;
 /// Less than this would not do for the view itself.
 const LEAST: u64 = 1 << 20;
 /// CAP_SYS_ADMIN of capabilities(7).
@@ -61,18 +63,23 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, parts: &[Placed]) -> Result
     });
     Ok(Some(MemoryPlan {
         size,
-        inodes: size / PAGE,
+        inodes: inodes(size),
         halved: size < *asked,
         looked_at: in_memory.filter(|path| !mounts && !sealed(path)).cloned().collect(),
         origin: origin.clone(),
     }))
 }
 
+/// How many files, directories and links a filesystem in memory of this size may have.
+pub fn inodes(size: u64) -> u64 {
+    (size / PAGE).max(LEAST_FILES)
+}
+
 impl MemoryPlan {
     pub(super) fn render(&self, lines: &mut Lines) {
         let half = if self.halved { " (half of this machine's memory)" } else { "" };
         let text = format!(
-            "each filesystem in memory holds {} at most{half}, in {} files{}",
+            "each filesystem in memory without a size of its own holds {} at most{half}, in {} files{}",
             format_size(self.size),
             self.inodes,
             from(&self.origin)

@@ -65,7 +65,7 @@ pub use landlock::LandlockPlan;
 pub use limits::{CgroupPlan, LimitFile};
 pub use links::directory_to_write;
 pub use lockdown::LockdownPlan;
-pub use memory::MemoryPlan;
+pub use memory::{MemoryPlan, inodes};
 pub use namespaces::NamespacePlan;
 pub use note::{MissingNamespace, NotInMode, Note};
 pub use op::{Attributes, Op, OwnFile};

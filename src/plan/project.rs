@@ -2,9 +2,10 @@
 //! tighten the sandbox: each of its lines is compared with what a profile, a flag or a default says of the same real
 //! path.
 
+use super::item::{Item, Items};
 use crate::error::{Error, Result};
 use crate::profile::project::HELP;
-use crate::spec::{Mode, Options, PathRule, Root};
+use crate::spec::{Filesystem, Mode, Options, Origin, PathRule, Root, within};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -51,7 +52,7 @@ pub(super) fn check_root(rule: &PathRule) -> Result<()> {
 pub(super) fn check<'a>(
     rule: &PathRule,
     real: &Path,
-    root: &Root,
+    filesystem: &Filesystem,
     others: &Others<'_>,
     item: impl Fn(&Path) -> Option<InForce<'a>>,
 ) -> Result<()> {
@@ -67,6 +68,18 @@ pub(super) fn check<'a>(
         return Err(refused(rule, format!("a project's file cannot use `{option}`")));
     }
     let new = InForce::of(rule);
+    if let Some(size) = options.size {
+        // Each directory with a size is one more filesystem; a smaller one may take the place of what is there.
+        let memory = filesystem.memory.as_ref().map_or(u64::MAX, |(size, _)| *size);
+        let known = others.0.get(real).map(|rule| InForce::of(rule)).or_else(|| item(real));
+        let old = known.filter(|old| old.mode == Mode::Tmpfs).map(|old| old.size.unwrap_or(memory));
+        if old.is_none_or(|old| size > old) {
+            return Err(refused(
+                rule,
+                format!("a project's file cannot have {size} bytes of memory for this directory"),
+            ));
+        }
+    }
     let here = [rule.below.as_deref(), others.0.get(real).copied()];
     let mut here = here.into_iter().flatten().map(InForce::of).peekable();
     if here.peek().is_some() {
@@ -77,7 +90,7 @@ pub(super) fn check<'a>(
         real.ancestors().find_map(|path| others.0.get(path).map(|rule| InForce::of(rule)).or_else(|| item(path)));
     // If nothing above decides, nothing of the host is shown there. The host's root directory is then one in memory, in
     // which the file may put something empty.
-    let mode = if *root == Root::Host { Mode::Tmpfs } else { Mode::Hidden };
+    let mode = if filesystem.root == Root::Host { Mode::Tmpfs } else { Mode::Hidden };
     let none = Options::default();
     compare(rule, &new, &above.unwrap_or(InForce { mode, options: &none, size: None }))
 }
@@ -105,6 +118,22 @@ fn compare(rule: &PathRule, new: &InForce<'_>, old: &InForce<'_>) -> Result<()> 
     };
     let why = format!("`{path}` has the option `{lost}` here, and a project's file cannot take that away");
     Err(refused(rule, why))
+}
+
+/// Refuses rules of a project's file with which anything of the view is freer than without them: what sbx closes of its own accord
+/// where no line names it, or what another rule would close.
+pub(super) fn check_whole(without: &Items, with: &Items, rules: &[PathRule]) -> Result<()> {
+    let mode = |item: &Item| item.what.mode();
+    let freer = without.iter().find_map(|(path, old)| {
+        let (_, new) = with.nearest(path)?;
+        (mode(new) < mode(old)).then(|| (path, mode(old), mode(new)))
+    });
+    let Some((path, old, new)) = freer else { return Ok(()) };
+    let (shown, old, new) = (path.display(), old.word(), new.word());
+    let error =
+        Error::new(format!("`{shown}` is `{old}` here, and a project's file cannot make it `{new}`")).hint(HELP);
+    let mut around = rules.iter().rev().filter(|rule| rule.project && within(path, &rule.path));
+    Err(error.origin(around.next().map_or(&Origin::default(), |rule| &rule.origin)))
 }
 
 /// The error for a rule of a project's file.

@@ -61,9 +61,10 @@ pub struct Repository {
 impl Vars {
     /// Replaces `${NAME}` by its value, and `$${` by `${`. The error is a sentence without a position.
     pub fn text(&self, text: &str) -> Result<String, String> {
-        let mut out = String::with_capacity(text.len());
+        // With room for a variable's value.
+        let mut out = String::with_capacity(text.len() + 64);
         let mut rest = text;
-        while let Some(start) = rest.find("${") {
+        while let Some(start) = find_variable(rest) {
             let (before, from) = rest.split_at(start);
             if let Some(before) = before.strip_suffix('$') {
                 out.push_str(before);
@@ -120,7 +121,7 @@ impl Vars {
     /// Expands a path to an absolute one without `.` and repeated slashes. `..` is refused: what it names depends on
     /// links. The error is a sentence without a position.
     pub fn path(&self, text: &str) -> Result<PathBuf, String> {
-        if text.contains(['*', '?']) {
+        if text.bytes().any(|byte| matches!(byte, b'*' | b'?')) {
             return self.name(&literal(text)?);
         }
         self.name(text)
@@ -136,7 +137,9 @@ impl Vars {
                 }
             }
         }
-        let expanded = match text.split_once('/').map_or((text, None), |(first, rest)| (first, Some(rest))) {
+        let named = text.starts_with(['~', 'x']);
+        let parts = named.then(|| text.split_once('/').map_or((text, None), |(first, rest)| (first, Some(rest))));
+        let expanded = match parts.unwrap_or((text, None)) {
             ("~", rest) => join(self.names.get("HOME").ok_or_else(|| self.unknown("HOME"))?, rest),
             (place, _) if place.starts_with("xdg-") && self.no_places.is_some() => {
                 let why = self.no_places.as_deref().unwrap_or_default();
@@ -166,6 +169,11 @@ impl Vars {
         // Most paths are written plainly: spare them the split into components.
         Ok(if plain { expanded.into() } else { PathBuf::from(expanded).components().collect() })
     }
+}
+
+/// Where `${` is in a text.
+fn find_variable(text: &str) -> Option<usize> {
+    text.as_bytes().windows(2).position(|two| two == b"${")
 }
 
 /// Whether no part of an absolute path is empty, and none is or begins with `..` or is `.`. Asked of each path at each start, so byte by

@@ -2,21 +2,23 @@
 
 use super::document::{Document, Text, Value};
 use super::schema::{self, Key, Kind};
-use std::collections::{BTreeMap, BTreeSet};
+use foldhash::fast::RandomState;
+use std::collections::{BTreeMap, HashMap};
 
 /// The settings of all layers applied so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Merged {
     settings: BTreeMap<&'static str, (&'static Key, Value)>,
+    /// Rules for paths that rules of later layers have replaced.
+    replaced: Vec<(Text, Text)>,
 }
 
 impl Merged {
     /// Applies a layer on top of those before it.
-    pub fn apply(&mut self, document: &Document) {
-        for setting in &document.settings {
+    pub fn apply(&mut self, document: Document) {
+        for setting in document.settings {
             let name = setting.key.name;
-            let value = match (setting.key.kind, self.settings.remove(name).map(|(_, old)| old), setting.value.clone())
-            {
+            let value = match (setting.key.kind, self.settings.remove(name).map(|(_, old)| old), setting.value) {
                 (Kind::List | Kind::Words(_), Some(Value::List(old, _)), Value::List(new, at)) => {
                     Value::List(unite(old, new), at)
                 }
@@ -27,9 +29,11 @@ impl Merged {
                     Value::Map(old)
                 }
                 (Kind::Map | Kind::Paths, Some(Value::Map(old)), Value::Map(new)) => {
-                    Value::Map(join(old, new, setting.key.kind == Kind::Paths))
+                    let (all, replaced) = join(old, new, setting.key.kind == Kind::Paths);
+                    self.replaced.extend(replaced);
+                    Value::Map(all)
                 }
-                (Kind::Paths, None, Value::Map(new)) => Value::Map(join(Vec::new(), new, true)),
+                (Kind::Paths, None, Value::Map(new)) => Value::Map(join(Vec::new(), new, true).0),
                 (_, _, new) => new,
             };
             self.settings.insert(name, (setting.key, value));
@@ -68,6 +72,11 @@ impl Merged {
         }
     }
 
+    /// The rules for paths that rules of later layers, for the same text, have replaced; not those that were taken away.
+    pub fn replaced(&self) -> &[(Text, Text)] {
+        &self.replaced
+    }
+
     /// The value of a map; empty if no layer sets it.
     pub fn map(&self, name: &str) -> &[(Text, Text)] {
         match self.get(name) {
@@ -100,11 +109,21 @@ fn unite(list: Vec<Text>, new: Vec<Text>) -> Vec<Text> {
     all.into_iter().map(|(_, text)| text).collect()
 }
 
-fn join(mut map: Vec<(Text, Text)>, new: Vec<(Text, Text)>, removable: bool) -> Vec<(Text, Text)> {
-    let replaced: BTreeSet<&str> = new.iter().map(|(name, _)| name.text.as_str()).collect();
-    map.retain(|(old, _)| !replaced.contains(old.text.as_str()));
-    map.extend(new.into_iter().filter(|(_, value)| !(removable && value.text == "!")));
-    map
+/// The names of a map with their values.
+type Entries = Vec<(Text, Text)>;
+
+/// The entries of both maps, and, if entries are `removable`, those that later ones with another value than `!` have replaced.
+fn join(mut map: Entries, new: Entries, removable: bool) -> (Entries, Entries) {
+    let mut replaced = Vec::new();
+    let gone = |value: &Text| removable && value.text == "!";
+    if !map.is_empty() {
+        let names: HashMap<&str, bool, RandomState> =
+            new.iter().map(|(name, value)| (name.text.as_str(), gone(value))).collect();
+        replaced = map.extract_if(.., |(old, _)| names.contains_key(old.text.as_str())).collect();
+        replaced.retain(|(old, _)| removable && names.get(old.text.as_str()) == Some(&false));
+    }
+    map.extend(new.into_iter().filter(|(_, value)| !gone(value)));
+    (map, replaced)
 }
 
 #[cfg(test)]

@@ -5,8 +5,10 @@ use super::document::{Document, Setting, Text, Value};
 use super::merge::Merged;
 use super::schema::{Key, Target};
 use crate::spec::limits::{self, Control, Form};
-use crate::spec::{Rlimits, parse_size};
-use std::collections::BTreeSet;
+use crate::spec::{Mode, PathRule, Rlimits, parse_size};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::Path;
 
 /// The help for a setting of a project's file that is refused.
 pub const HELP: &str =
@@ -25,11 +27,26 @@ pub fn loosened(below: &Merged, project: &Document, rlimits: &Rlimits) -> Vec<Di
     errors
 }
 
+/// A rule that holds without the project's file and not with it, and what its path is then: a line of that file has taken
+/// something out of force that stands elsewhere.
+pub fn lost<'a>(without: &'a [PathRule], with: &[PathRule]) -> Option<(&'a PathRule, Option<Mode>)> {
+    let modes: BTreeMap<&OsStr, Mode> = with.iter().map(|rule| (rule.path.as_os_str(), rule.mode)).collect();
+    let mode_at = |path: &Path| path.ancestors().find_map(|above| modes.get(above.as_os_str()).copied());
+    without.iter().map(|rule| (rule, mode_at(&rule.path))).find(|(rule, mode)| match mode {
+        Some(mode) => *mode < rule.mode,
+        None => !rule.mode.shows_host(),
+    })
+}
+
 fn check(below: &Merged, setting: &Setting, rlimits: &Rlimits) -> Vec<(Text, String)> {
     let name = setting.key.name;
     let whole = |why: &str| vec![(Text { text: String::new(), at: setting.at.clone() }, why.to_owned())];
     if let (Value::Text(text), Target::Rlimit) = (&setting.value, setting.key.target) {
-        return refuse(text, rlimit_tightens(below, setting.key, text, rlimits), "a higher limit");
+        let what = match setting.key.last() {
+            "core" => "a higher limit: any but 1 lets a handler outside have core dumps",
+            _ => "a higher limit",
+        };
+        return refuse(text, rlimit_tightens(below, setting.key, text, rlimits), what);
     }
     if let (Value::Text(text), Target::Limit(control)) = (&setting.value, setting.key.target) {
         return refuse(text, limit_tightens(below, setting.key, control, text), "a higher limit");
@@ -148,6 +165,9 @@ fn rlimit_tightens(below: &Merged, key: &Key, text: &Text, rlimits: &Rlimits) ->
         None => rlimits.get(key.last()).copied(),
     };
     match (soft_and_hard(text), old) {
+        // A limit of 1 keeps dumps from a program that receives them, which no other limit does, not even 0: core(5).
+        (Some(new), _) if key.last() == "core" && new == (1, 1) => true,
+        (Some(_), Some((1, _))) if key.last() == "core" => false,
         (Some((soft, hard)), Some((old_soft, old_hard))) => soft <= old_soft && hard <= old_hard,
         (new, None) => new.is_some(),
         (None, _) => false,

@@ -162,8 +162,8 @@ pub enum StepAction {
 pub enum MountSource {
     /// The file or directory of this name in the scratch directory.
     Scratch(CString),
-    /// A new tmpfs with a size limit of its own.
-    Tmpfs { mode: CString, size: CString, attributes: u64 },
+    /// A new tmpfs with a size limit of its own, and one of its files unless the kernel's default is meant.
+    Tmpfs { mode: CString, size: CString, inodes: Option<CString>, attributes: u64 },
     /// A new directory of this name in a tmpfs of the sandbox.
     Memory { name: CString, mode: u32, attributes: u64 },
     /// A copy of the mounts at a path of the host whose links are resolved already.

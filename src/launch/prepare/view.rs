@@ -173,6 +173,11 @@ fn step(
         Op::Tmpfs { mode, size: Some(size), attributes, .. } => StepAction::Mount(MountSource::Tmpfs {
             mode: cstring(OsStr::new(&format!("{mode:o}")))?,
             size: cstring(OsStr::new(&size.to_string()))?,
+            // bubblewrap leaves the number to the kernel: half of the machine's memory in pages.
+            inodes: match placed.ensure {
+                Some(_) => None,
+                None => Some(cstring(OsStr::new(&plan::inodes(*size).to_string()))?),
+            },
             attributes: attributes.bits(),
         }),
         Op::Tmpfs { mode, attributes, .. } => {

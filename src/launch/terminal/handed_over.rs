@@ -15,6 +15,8 @@ pub(in crate::launch) struct HandedOver {
     foreground: bool,
     /// The status flags of each stream that is a terminal: other processes share the open file descriptions.
     flags: [Option<i32>; 3],
+    /// The signal by which each of them says that it is ready.
+    signals: [Option<i32>; 3],
     /// The window's size of each stream that is a terminal.
     sizes: [Option<WindowSize>; 3],
 }
@@ -33,6 +35,10 @@ impl HandedOver {
             flags: [0, 1, 2].map(|number| {
                 let stream = stream(number);
                 if sys::is_terminal(stream) { sys::status_flags(stream).ok() } else { None }
+            }),
+            signals: [0, 1, 2].map(|number| {
+                let stream = stream(number);
+                if sys::is_terminal(stream) { sys::ready_signal(stream).ok() } else { None }
             }),
             sizes: [0, 1, 2].map(|number| sys::window_size(stream(number)).ok()),
         })
@@ -53,6 +59,11 @@ impl HandedOver {
         for (number, before) in (0..).zip(self.flags) {
             if let Some(before) = before.filter(|before| sys::status_flags(stream(number)) != Ok(*before)) {
                 let _ = sys::set_status_flags(stream(number), before);
+            }
+        }
+        for (number, before) in (0..).zip(self.signals) {
+            if let Some(before) = before.filter(|before| sys::ready_signal(stream(number)) != Ok(*before)) {
+                let _ = sys::set_ready_signal(stream(number), before);
             }
         }
         // A user's own change of the window's size meanwhile is kept. Nobody makes a window of one line.

@@ -2,9 +2,11 @@
 
 use super::builder::Builder;
 use crate::profile::document::Text;
+use crate::profile::expand::Project;
 use crate::spec::{Assert, Filesystem, Mode, Named, Note, Options, PathRule, Promise, within};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 /// A sort key that orders paths as `Path` does, part by part, so that a directory's contents follow it directly.
@@ -22,6 +24,22 @@ fn add(paths: &mut Rules, rule: PathRule) {
     paths.entry(by_parts(&rule.path)).or_insert((0, rule));
 }
 
+/// Adds a rule that closes its path. A project's rule for that path stands, and is judged by this one.
+fn close(paths: &mut Rules, rule: PathRule) {
+    match paths.entry(by_parts(&rule.path)) {
+        Entry::Vacant(place) => drop(place.insert((0, rule))),
+        Entry::Occupied(mut place) => {
+            let old = &mut place.get_mut().1;
+            if old.project && old.below.is_none() {
+                old.below = Some(Box::new(rule));
+            }
+        }
+    }
+}
+
+/// The option by which a rule counts only where its path is there.
+const OPTIONAL: &str = "optional";
+
 impl Builder<'_> {
     /// `asserts` are the profile's own, which its rules for the current directory and for places must not break.
     pub(super) fn filesystem(&mut self, asserts: &[Assert]) -> Filesystem {
@@ -32,6 +50,8 @@ impl Builder<'_> {
         let cwd = self.too_wide_as("${CWD}", asserts).or_else(|| of_project.clone());
         let rules = self.merged.map("filesystem.paths");
         let whole = rules.iter().any(|(name, _)| name.text == "${PROJECT}" || name.text == "${CWD}");
+        // Most rules have the same few modes.
+        let mut last: Option<(&str, (Mode, Options))> = None;
         for (name, value) in rules {
             // Nothing that lies there can be looked up or shown.
             if let Some(why) = self.vars.cwd_is_closed
@@ -43,8 +63,14 @@ impl Builder<'_> {
                 }
                 continue;
             }
-            let (Some(path), Some((mode, options))) = (self.path(name), self.mode(value)) else { continue };
-            let place = name.text.split('/').next().filter(|word| word.starts_with("xdg-")).map(str::to_owned);
+            let mode = match &last {
+                Some((text, parsed)) if *text == value.text => Some(parsed.clone()),
+                _ => self.mode(value),
+            };
+            let (Some(path), Some((mode, options))) = (self.path(name), mode) else { continue };
+            last = Some((&value.text, (mode, options.clone())));
+            let is_place = name.text.starts_with("xdg-");
+            let place = is_place.then(|| name.text.split('/').next().unwrap_or_default().to_owned());
             let named = [("${CWD}", &cwd), ("${PROJECT}", &of_project)];
             let below = named.into_iter().find_map(|(dir, why)| Some((name.text.strip_prefix(dir)?, why)));
             let project = self.is_of_project(name);
@@ -72,15 +98,16 @@ impl Builder<'_> {
                 }
             }
             let key = by_parts(&path);
-            let mut rule = PathRule { path, mode, options, origin: self.origin(name), project, below: None };
+            let rule = PathRule { path, mode, options, origin: self.origin(name), project, below: None };
             // Two spellings of one path: the later layer wins, and within a layer the stricter mode.
-            match paths.get(&key) {
-                Some((source, old)) if *source == name.at.source && old.mode > rule.mode => {}
-                _ => {
-                    let old = paths.remove(&key).map(|(_, old)| old).filter(|_| project);
-                    rule.below = old.and_then(|old| if old.project { old.below } else { Some(Box::new(old)) });
-                    paths.insert(key, (name.at.source, rule));
+            match paths.entry(key) {
+                Entry::Occupied(old) if old.get().0 == name.at.source && old.get().1.mode > rule.mode => {}
+                Entry::Occupied(mut place) => {
+                    let (_, old) = place.insert((name.at.source, rule));
+                    let below = if old.project { old.below } else { Some(Box::new(old)) };
+                    place.get_mut().1.below = below.filter(|_| project);
                 }
+                Entry::Vacant(place) => drop(place.insert((name.at.source, rule))),
             }
         }
         self.project_rules(&mut paths);
@@ -122,23 +149,12 @@ impl Builder<'_> {
         }
         let project = self.vars.project();
         let dir = project.dir.as_path();
-        let Some((_, whole)) = paths.get(&by_parts(dir)) else { return };
+        let Some((_, whole)) = dir.ancestors().find_map(|above| paths.get(&by_parts(above))) else { return };
         let cwd = self.vars.names.get("CWD").map_or(self.vars.cwd.as_path(), Path::new);
-        let is_writable = whole.mode != Mode::Ro;
-        if is_writable && cwd != dir {
-            // What is closed in the current directory is closed in each one from there up to the project's, too.
-            let inner = rules.iter().filter_map(|(name, _)| name.text.strip_prefix("${CWD}/"));
-            for (inner, above) in inner.flat_map(|inner| cwd.ancestors().skip(1).map(move |above| (inner, above))) {
-                let Some((_, rule)) = paths.get(&by_parts(&cwd.join(inner))).cloned() else { continue };
-                if above.starts_with(dir) && rule.mode == Mode::Ro && rule.options.optional && !rule.project {
-                    add(paths, PathRule { path: above.join(inner), ..rule });
-                }
-            }
+        if whole.mode < Mode::Ro {
+            self.close_project(cwd, project, paths);
         }
         let Some((_, rule)) = paths.get(&by_parts(&dir.join(".git"))).cloned() else { return };
-        if is_writable && rule.mode == Mode::Ro && !rule.project {
-            project.closed.iter().for_each(|path| add(paths, PathRule { path: path.clone(), ..rule.clone() }));
-        }
         let Some(repository) = &project.repository else { return };
         if !rule.mode.shows_host() || rule.options.from.is_some() {
             return;
@@ -153,6 +169,39 @@ impl Builder<'_> {
             ["objects", "refs", "logs"].into_iter().for_each(|name| put(repository.common.join(name), rule.mode));
             let fixed = ["commondir", "gitdir", "config.worktree"];
             fixed.into_iter().for_each(|name| put(repository.dir.join(name), Mode::Ro));
+        }
+    }
+
+    /// Closes, in a project that is shown writable, what the profile closes in the current directory: in each one above, up to
+    /// the project's, and wherever else the project's repository keeps such files. What another line says of the current
+    /// directory's own, a project's file or a flag, counts for that alone.
+    fn close_project(&self, cwd: &Path, project: &Project, paths: &mut Rules) {
+        let optional = Options { optional: true, ..Options::default() };
+        let lines = self.merged.map("filesystem.paths").iter().chain(self.merged.replaced());
+        let mut closed_git = None;
+        for (name, value) in lines {
+            let Some(inner) = name.text.strip_prefix("${CWD}/") else { continue };
+            let mut words = value.text.split(',').map(str::trim);
+            let closes = words.next() == Some(Mode::Ro.word()) && words.eq([OPTIONAL]);
+            if !closes || self.is_of_project(name) {
+                continue;
+            }
+            let rule = |path: PathBuf| {
+                let (options, origin) = (optional.clone(), self.origin(name));
+                PathRule { path, mode: Mode::Ro, options, origin, project: false, below: None }
+            };
+            for above in cwd.ancestors().skip(1).take_while(|above| within(above, &project.dir)) {
+                close(paths, rule(above.join(inner)));
+            }
+            if inner == ".git" {
+                closed_git = Some(rule(project.dir.join(inner)));
+            }
+        }
+        let Some(rule) = closed_git else { return };
+        // Whoever opens the repository on purpose opens all of it.
+        let opened = |rule: &PathRule| rule.mode < Mode::Ro && !rule.project;
+        if !paths.get(&by_parts(&rule.path)).is_some_and(|(_, rule)| opened(rule)) {
+            project.closed.iter().for_each(|path| close(paths, PathRule { path: path.clone(), ..rule.clone() }));
         }
     }
 
@@ -204,11 +253,12 @@ impl Builder<'_> {
                 _ => return None,
             };
             assert.paths().find_map(|closed| {
-                let how = if path == closed {
-                    return Some(format!("{what}, as [assert] of the profile says,"));
-                } else if is_below(path, closed) {
+                let how = if within(path, closed) {
+                    if within(closed, path) {
+                        return Some(format!("{what}, as [assert] of the profile says,"));
+                    }
                     "lies in"
-                } else if is_below(closed, path) && !self.is_stricter_below(path, closed, assert.promise) {
+                } else if within(closed, path) && !self.is_stricter_below(path, closed, assert.promise) {
                     "holds"
                 } else {
                     return None;

@@ -49,14 +49,22 @@ fn unquoted(text: &str) -> Option<(String, &str)> {
 
 impl Builder<'_> {
     pub(super) fn mode(&mut self, text: &Text) -> Option<(Mode, Options)> {
-        let parts = match split(&text.text) {
-            Ok(parts) => parts,
-            Err(why) => {
-                self.wrong(text, why, "a value that holds a comma is written in double quotes: from=\"/a,b\"");
-                return None;
-            }
+        let (quoted, mut without_quotes, mut with_quotes);
+        // Most have no quotes, and there may be thousands.
+        let parts: &mut dyn Iterator<Item = &str> = if text.text.contains('"') {
+            quoted = match split(&text.text) {
+                Ok(parts) => parts,
+                Err(why) => {
+                    self.wrong(text, why, "a value that holds a comma is written in double quotes: from=\"/a,b\"");
+                    return None;
+                }
+            };
+            with_quotes = quoted.iter().map(String::as_str);
+            &mut with_quotes
+        } else {
+            without_quotes = text.text.split(',').map(str::trim);
+            &mut without_quotes
         };
-        let mut parts = parts.iter().map(String::as_str);
         let word = parts.next().unwrap_or_default();
         let Some(mode) = Mode::from_word(word) else {
             let help = match (word, nearest(word, MODES.iter().copied())) {
@@ -71,6 +79,8 @@ impl Builder<'_> {
         for part in parts {
             match part.split_once('=') {
                 Some(("size", size)) => match parse_size(size) {
+                    // tmpfs(5): no limit.
+                    Some(0) => self.wrong(text, "a tmpfs of size 0 has no limit".into(), "name a size: `size=64M`"),
                     Some(size) => options.size = Some(size),
                     None => self.wrong(text, format!("`{size}` is no size"), "bytes, or with K, M, G: `size=64M`"),
                 },

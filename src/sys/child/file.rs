@@ -24,6 +24,11 @@ pub fn symlinkat(target: &CStr, dir: BorrowedFd<'_>, path: &CStr) -> Result<()> 
     Ok(nix::unistd::symlinkat(target, dir, path)?)
 }
 
+/// mknodat(2) of an empty regular file: one call less than opening it. It must not exist.
+pub fn make_file(dir: BorrowedFd<'_>, name: &CStr, mode: u32) -> Result<()> {
+    Ok(nix::sys::stat::mknodat(dir, name, SFlag::S_IFREG, Mode::from_bits_retain(mode), 0)?)
+}
+
 /// mknodat(2) of a whiteout: the character device 0:0, which stands for a name that is absent in an overlay. It takes no
 /// capability (Linux 5.8).
 pub fn whiteout(dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {

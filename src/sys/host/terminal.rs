@@ -220,6 +220,22 @@ pub fn status_flags(fd: BorrowedFd<'_>) -> Result<i32> {
     Ok(fcntl(fd, FcntlArg::F_GETFL)?)
 }
 
+/// The signal that an open file description sends when it is ready, and 0 for SIGIO: F_GETSIG of fcntl(2).
+pub fn ready_signal(fd: BorrowedFd<'_>) -> Result<i32> {
+    // SAFETY: the call takes integers and touches no memory.
+    Ok(check(unsafe { libc::fcntl(fd.as_raw_fd(), F_GETSIG) }.into())? as i32)
+}
+
+/// Sets the signal that an open file description sends when it is ready: F_SETSIG of fcntl(2).
+pub fn set_ready_signal(fd: BorrowedFd<'_>, signal: i32) -> Result<()> {
+    // SAFETY: the call takes integers and touches no memory.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), F_SETSIG, signal) }.into()).map(drop)
+}
+
+/// F_SETSIG and F_GETSIG of asm-generic/fcntl.h, which the crate libc does not have.
+const F_SETSIG: i32 = 10;
+const F_GETSIG: i32 = 11;
+
 /// Sets the status flags of an open file description: F_SETFL of fcntl(2).
 pub fn set_status_flags(fd: BorrowedFd<'_>, flags: i32) -> Result<()> {
     // SAFETY: the call takes integers and touches no memory.
