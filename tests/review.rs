@@ -43,9 +43,9 @@ fn vars() -> Vars {
 fn judged(base: &str, text: &str) -> Review {
     let mut loader = Loader::default();
     let mut merged = Merged::default();
-    loader.profile(base).iter().for_each(|layer| merged.apply(layer));
+    loader.profile(base).into_iter().for_each(|layer| merged.apply(layer));
     let layer = loader.text("p.toml", text);
-    merged.apply(&layer);
+    merged.apply(layer);
     let errors = std::mem::take(&mut loader.errors);
     let (diagnostics, sandbox) = match resolve::sandbox(&merged, &loader.sources, &vars()) {
         Ok(sandbox) if errors.is_empty() => (errors, Some(sandbox)),
@@ -340,7 +340,7 @@ fn a_profile_without_a_base_shows_what_the_base_closes() {
     let mut loader = Loader::default();
     let mut merged = Merged::default();
     let layer = loader.text("p.toml", "schema = 1\n");
-    merged.apply(&layer);
+    merged.apply(layer);
     let sandbox = resolve::sandbox(&merged, &loader.sources, &vars()).unwrap();
     let found = review(&sandbox, &vars(), &BTreeMap::new());
     assert!(
