@@ -1,7 +1,7 @@
 //! Whether a directory of the host, which is to be deleted, is as it was.
 
-use super::node::{Node, NodeKind, open_dir};
-use crate::sys;
+use super::node::{self, Node, NodeKind, open_dir};
+use crate::sys::{self, Errno};
 use std::ffi::{CStr, OsStr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -19,7 +19,10 @@ pub(super) fn changed_below(
     ours: &dyn Fn(&Node) -> bool,
 ) -> sys::Result<Option<String>> {
     let mount = Node::dir(dir)?.mount;
-    let dir = open_dir(dir, name)?;
+    let dir = match open_dir(dir, name) {
+        Err(Errno(libc::EACCES)) => return Ok(Some("you cannot read the host's directory".into())),
+        dir => dir?,
+    };
     match Node::dir(dir.as_fd())?.mount == mount {
         true => changed(dir.as_fd(), &Look { base, mount, ours }, 0),
         false => Ok(Some("something is mounted there on the host".into())),
@@ -36,14 +39,31 @@ fn changed(dir: BorrowedFd<'_>, look: &Look<'_>, depth: u32) -> sys::Result<Opti
     if depth > DEEPEST {
         return Ok(Some("its directories are too deep to look at all of them".into()));
     }
-    for (name, _) in sys::entries(dir)? {
-        let Some(node) = Node::find(dir, &name)? else { continue };
+    let entries = match sys::entries(dir) {
+        Err(Errno(libc::EACCES)) => return Ok(Some("you cannot read a directory in it on the host".into())),
+        entries => entries?,
+    };
+    for (name, _) in entries {
+        let node = match Node::find(dir, &name) {
+            // It may be listed, and not searched.
+            Err(Errno(libc::EACCES)) => return Ok(Some("you cannot read a directory in it on the host".into())),
+            node => node?,
+        };
+        let Some(node) = node else { continue };
         let shown = OsStr::from_bytes(name.to_bytes()).display();
         if node.mount != look.mount {
             return Ok(Some(format!("something is mounted on {shown} in it on the host")));
         }
+        // The program saw it empty: what it has kept of it is nothing.
+        let closed = || Ok(Some(format!("you cannot read {shown} in it on the host")));
+        if node.kind == NodeKind::File && node::is_closed(dir, &name) {
+            return closed();
+        }
         if node.kind == NodeKind::Dir {
-            let inner = open_dir(dir, &name)?;
+            let inner = match open_dir(dir, &name) {
+                Err(Errno(libc::EACCES)) => return closed(),
+                inner => inner?,
+            };
             if let Some(why) = changed(inner.as_fd(), look, depth + 1)? {
                 return Ok(Some(why));
             }

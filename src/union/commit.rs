@@ -177,11 +177,17 @@ impl Commit<'_> {
             self.out.left_out.push((self.on_host(change.path), "it is there but for its owner and set-ID bits".into()));
             return Ok(());
         }
-        if let (Some(_), Some((dir, old))) = (&change.new, &change.old)
+        if let Some((dir, old)) = &change.old
             && old.kind == NodeKind::File
             && node::is_closed(*dir, change.name)
         {
-            let why = "you cannot read the host's file, and the program saw an empty one in its place";
+            let why = match new {
+                Some(_) => "you cannot read the host's file, and the program saw an empty one in its place",
+                // A copy that it made, under another name, is empty.
+                None => {
+                    "you cannot read the host's file, so that nobody has a copy of it: delete it yourself if that is meant"
+                }
+            };
             self.out.left_out.push((self.on_host(change.path), why.into()));
             return Err(Stop::LeftOut);
         }

@@ -137,7 +137,8 @@ impl Visitor for List {
     }
 }
 
-/// Whether a directory of the host that was deleted, or replaced by something else, has changed.
+/// Whether a directory of the host that was deleted, or replaced by something else, has changed; or a file was deleted that this user
+/// may not read.
 fn changed_in_it(change: &Change<'_>) -> Result<bool> {
     match (&change.new, &change.old) {
         (new, Some((dir, old)))
@@ -146,6 +147,8 @@ fn changed_in_it(change: &Change<'_>) -> Result<bool> {
             let changed = changed_below(*dir, change.name, change.base, &|_| false);
             Ok(changed.map_err(at(change.path, "look at"))?.is_some())
         }
+        // The program saw it empty, and has no copy of it.
+        (None, Some((dir, old))) => Ok(old.kind == NodeKind::File && node::is_closed(*dir, change.name)),
         _ => Ok(false),
     }
 }
