@@ -3,7 +3,7 @@
 mod common;
 
 use common::terminal::Session;
-use common::{Place, Ran, not_root, tools, until, userns};
+use common::{Place, Ran, tools, until, userns};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
@@ -419,39 +419,6 @@ fn what_is_mounted_on_the_host_is_neither_written_to_nor_removed() {
     assert!(error.contains("something is mounted on leaf in it"), "{error}");
     assert_eq!((text(&place, "sub/inner"), text(&place, "sub/deep/leaf")), ("inner\n".into(), "leaf\n".into()));
     assert_eq!(std::fs::read_dir(place.work()).unwrap().count(), 2, "nothing is left beside");
-}
-
-#[test]
-fn what_the_user_may_not_read_is_never_deleted_and_the_rest_goes_on() {
-    need!(userns(), not_root());
-    for user in ["self", "root"] {
-        let place = Place::new();
-        let close = |path: &str, mode| {
-            std::fs::set_permissions(place.work().join(path), std::fs::Permissions::from_mode(mode)).unwrap();
-        };
-        for path in ["closed", "dir/closed", "way/inner/file"] {
-            place.write(&format!("work/{path}"), "precious\n");
-        }
-        std::fs::create_dir(place.work().join("empty")).unwrap();
-        let all = [("closed", 0o644), ("dir/closed", 0o644), ("empty", 0o755), ("way/inner", 0o755)];
-        all.iter().for_each(|(path, _)| close(path, 0));
-        tick();
-        let script = "mv closed moved; rm -f closed; rm -rf dir empty way; echo x > a; echo x > z; ls";
-        let left = place.sh(&[&KEEP[..], &["--user", user]].concat(), script).ok();
-        tick();
-        let diff = verb(&place, &["diff", "one"]);
-        assert_eq!(diff.status, Some(0), "{user}: {diff:?}");
-        let commit = verb(&place, &["commit", "one"]);
-        all.iter().for_each(|(path, mode)| close(path, *mode));
-        for path in ["closed", "dir/closed", "way/inner/file"] {
-            assert_eq!(text(&place, path), "precious\n", "{user}: {path}: {left} {diff:?} {commit:?}");
-        }
-        assert!(
-            place.work().join("empty").exists() && text(&place, "a") == "x\n" && text(&place, "z") == "x\n",
-            "{commit:?}"
-        );
-        assert!(commit.err.contains("you cannot read"), "{commit:?}");
-    }
 }
 
 #[test]
