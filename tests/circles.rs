@@ -30,6 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "proc",
             "processes",
             "rights",
+            "services",
             "sound",
         ],
     ),

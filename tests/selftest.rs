@@ -298,6 +298,7 @@ const GUARDS: &[(&str, &str, &[&str])] = &[
     ("", "memory", &["memory-files"]),
     ("", "masks", &["masked-read", "denied-read"]),
     ("", "pins", &["inner-move"]),
+    ("", "git-identity", &["git-secrets"]),
     ("", "private", &["home", "shm"]),
     ("landlock", "system-only", &["beside-system"]),
     ("", "devices", &["mounts-nodev", "terminals"]),
@@ -327,8 +328,10 @@ fn each_guard_that_is_left_out_is_seen() {
     std::fs::create_dir(&over).unwrap();
     let over = over.display().to_string();
     let mut unseen = Vec::new();
+    place.write("home/.gitconfig", "[user]\nname = A\n[credential]\nhelper = secret\n");
+    let git = "services.git-identity=true";
     for (besides, guard, who) in GUARDS {
-        let flags = ["--rw", &rw, "--ro", &inner, "--overlay", &over];
+        let flags = ["--rw", &rw, "--ro", &inner, "--overlay", &over, "--set", git];
         let held = selftest(&place, &flags, besides);
         let off = selftest(&place, &flags, &format!("{besides},{guard}"));
         let seen: Vec<_> = with(&off, "failed").difference(&with(&held, "failed")).cloned().collect();

@@ -7,6 +7,8 @@ mod cgroup;
 mod desktop;
 mod elevation;
 mod git;
+mod git_config;
+mod git_identity;
 mod helpers;
 mod links;
 mod paths;
@@ -24,6 +26,7 @@ pub use accounts::{Account, Range};
 pub use cgroup::{CgroupFacts, Delegated, Hierarchy, Manager, SbxService, ScopeManager, own_cgroup};
 pub use desktop::{Compositor, DesktopFacts, Documents, WaylandFacts, bus_path, xauthority};
 pub use elevation::Elevation;
+pub use git_identity::GitIdentity;
 pub use helpers::{Helpers, is_executable};
 pub use links::LinkWriters;
 pub(crate) use paths::ByPath;
@@ -98,6 +101,9 @@ pub struct Facts {
     pub paths: Paths,
     /// Sockets and devices of the desktop that the sandbox asks for.
     pub desktop: DesktopFacts,
+    /// What of the user's configuration of git the program is shown, if the sandbox asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub git_identity: Option<GitIdentity>,
     /// Landlock version of the kernel, if the sandbox uses Landlock and the kernel has it.
     pub landlock: Option<i32>,
     /// Where a cgroup can be created, if the sandbox needs one.
@@ -335,6 +341,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         top: paths.take_top(),
         system: if confined { paths::system() } else { Vec::new() },
         pid: if confined { std::process::id() } else { 0 },
+        git_identity: sandbox.services.git_identity.then(|| git_identity::read(&env, &home)),
         landlock: match sandbox.security.landlock {
             Requirement::Off => None,
             _ => crate::sys::landlock_version().ok(),

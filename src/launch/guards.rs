@@ -82,6 +82,15 @@ pub(super) fn plan(plan: &Plan) -> &'static Plan {
             plan.view.parts.insert(at + 1, Placed { op: bind(dev, false), origin: Origin::default(), ensure: None });
         }
     }
+    if off("git-identity") {
+        for placed in &mut plan.view.parts {
+            if let Op::File { path, data, .. } = &mut placed.op
+                && (path.ends_with(".gitconfig") || path.ends_with(".config/git/config"))
+            {
+                *data = std::fs::read(path).unwrap_or_default();
+            }
+        }
+    }
     if off("sound")
         && let Some(at) = plan.helpers.iter().position(|helper| helper.name == crate::proxy::SOUND)
     {

@@ -12,6 +12,7 @@ mod desktop;
 mod enforcement;
 mod env;
 mod etc;
+mod git_identity;
 mod helpers;
 mod home;
 mod ids;

@@ -121,6 +121,8 @@ pub enum Note {
     },
     /// The host has no session bus.
     NoBus,
+    /// The user's configuration of git is there, and not shown, for this reason.
+    NoGitIdentity(String),
     /// The changes in overlays are to be asked about, and there is no terminal to ask on.
     ChangesDiscarded,
     /// Nothing can be made in these directories inside, since mounts of the host lie below them.
@@ -320,6 +322,7 @@ impl fmt::Display for Note {
                  (--user range has, with subordinate ids)",
                 listed(paths)
             ),
+            Note::NoGitIdentity(why) => write!(f, "git does not know who you are inside: {why}"),
             Note::NoBus => {
                 f.write_str("no session bus: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR leads to a socket")
             }

@@ -3,7 +3,7 @@
 use super::enforcement::Enforcement;
 use super::note::Note;
 use super::setting::Setting;
-use super::{CapabilityPlan, Plan, Writer};
+use super::{CapabilityPlan, Op, Placed, Plan, Writer};
 use crate::spec::{Descriptors, Namespace, Network, Origin, Sandbox, Wayland, X11};
 use crate::sys::CAPABILITIES;
 use serde::Serialize;
@@ -209,6 +209,18 @@ impl ReceiptBuilder<'_> {
         let bind = || vec!["bind mount of the socket".to_owned()];
         if sandbox.desktop.x11 == X11::Host {
             self.full(Setting::Desktop("x11", "true"), &Origin::default(), bind());
+        }
+        if sandbox.services.git_identity {
+            let missing = self.plan.notes.iter().filter(|note| matches!(note, Note::NoGitIdentity(_)));
+            let missing: Vec<_> = missing.map(Note::to_string).collect();
+            let origin = sandbox.origins.of("services.git-identity", "");
+            let made = |part: &Placed| matches!(&part.op, Op::File { path, .. } if path.ends_with(".gitconfig") || path.ends_with(".config/git/config"));
+            let by = match missing.is_empty() {
+                true if self.plan.view.parts.iter().any(made) => vec!["a file in the home in memory".to_owned()],
+                true => vec!["the home that is shown, or nothing".to_owned()],
+                false => Vec::new(),
+            };
+            self.line(Setting::Service("git-identity", "true"), &origin, by, missing);
         }
         let origin = || sandbox.origins.of("desktop.wayland", "");
         let not_shown = self.plan.notes.iter().find(|note| matches!(note, Note::CannotRestrict { .. }));

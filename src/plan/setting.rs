@@ -50,6 +50,8 @@ pub enum Setting {
     Helper(&'static str),
     /// A socket of the desktop that the program may use, by its key in `[desktop]` and its value.
     Desktop(&'static str, &'static str),
+    /// A service of the user's own that the program can use, by its key in `[services]` and its value.
+    Service(&'static str, &'static str),
     /// Names of the capabilities that the program holds.
     Capabilities(Vec<&'static str>),
     /// The program has a session keyring of its own.
@@ -89,6 +91,7 @@ impl fmt::Display for Setting {
             Setting::Device(name) => write!(f, "devices.allow: {name}"),
             Setting::Helper(setting) => f.write_str(setting),
             Setting::Desktop(name, value) => write!(f, "desktop.{name} = {value}"),
+            Setting::Service(name, value) => write!(f, "services.{name} = {value}"),
             Setting::Capabilities(names) => write!(f, "security.capabilities = {names:?}"),
             Setting::Keyring => f.write_str("a session keyring of its own"),
             Setting::Seccomp(base) => write!(f, "security.seccomp: {}", base.word()),

@@ -8,7 +8,8 @@ use super::parts::{Absent, Closed, Create, Placed};
 use super::tree::upwards;
 use super::union::{self, UnionPlan};
 use super::{
-    HelperSpec, IdPlan, MemoryPlan, Op, WaylandPlan, arguments, desktop, env, item, items, memory, ordered, place,
+    HelperSpec, IdPlan, MemoryPlan, Op, WaylandPlan, arguments, desktop, env, git_identity, item, items, memory,
+    ordered, place,
 };
 use crate::error::{Error, Result};
 use crate::host::Facts;
@@ -71,6 +72,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
         let (mut items, kept) = items::collect(sandbox, facts, ids, desktop.items, notes, &mut closed, &mut absent)?;
         home = kept;
         arguments::collect(&mut items, sandbox, facts, notes);
+        git_identity::add(&mut items, sandbox, facts, notes);
         desktop.wayland.iter().try_for_each(|wayland| made_inside(&items, &wayland.socket))?;
         let made = desktop.helpers.iter().flat_map(HelperSpec::sockets);
         made.into_iter().try_for_each(|socket| made_inside(&items, socket))?;

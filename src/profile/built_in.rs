@@ -254,28 +254,28 @@ pub(super) static BUILT_IN: &[(&str, &[Line])] = &[
     Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
 ]),
 ("ci", &[
-    Line("assert.cannot_reach", 1635, 1647, Literal::List(&[
-        Word("169.254.169.254:80", 1651, 1671),
-        Word("127.0.0.1:631", 1673, 1688),
-        Word("[::1]:631", 1690, 1701),
-    ], 1650, 1702)),
-    Line("assert.cannot_read", 1419, 1430, Literal::List(&[
-        Word("~/.ssh", 1434, 1442),
-        Word("~/.gnupg", 1444, 1454),
-        Word("~/.aws", 1456, 1464),
-        Word("~/.netrc", 1466, 1476),
-        Word("~/.npmrc", 1478, 1488),
-        Word("~/.cargo/credentials.toml", 1490, 1517),
-        Word("/etc/shadow", 1519, 1532),
-    ], 1433, 1533)),
-    Line("assert.cannot_write", 1534, 1546, Literal::List(&[
-        Word("/etc", 1550, 1556),
-        Word("/usr", 1558, 1564),
-        Word("~/.bashrc", 1566, 1577),
-        Word("~/.cargo/bin", 1579, 1593),
-        Word("~/.cargo/config.toml", 1595, 1617),
-        Word("~/.local/bin", 1619, 1633),
-    ], 1549, 1634)),
+    Line("assert.cannot_reach", 1768, 1780, Literal::List(&[
+        Word("169.254.169.254:80", 1784, 1804),
+        Word("127.0.0.1:631", 1806, 1821),
+        Word("[::1]:631", 1823, 1834),
+    ], 1783, 1835)),
+    Line("assert.cannot_read", 1552, 1563, Literal::List(&[
+        Word("~/.ssh", 1567, 1575),
+        Word("~/.gnupg", 1577, 1587),
+        Word("~/.aws", 1589, 1597),
+        Word("~/.netrc", 1599, 1609),
+        Word("~/.npmrc", 1611, 1621),
+        Word("~/.cargo/credentials.toml", 1623, 1650),
+        Word("/etc/shadow", 1652, 1665),
+    ], 1566, 1666)),
+    Line("assert.cannot_write", 1667, 1679, Literal::List(&[
+        Word("/etc", 1683, 1689),
+        Word("/usr", 1691, 1697),
+        Word("~/.bashrc", 1699, 1710),
+        Word("~/.cargo/bin", 1712, 1726),
+        Word("~/.cargo/config.toml", 1728, 1750),
+        Word("~/.local/bin", 1752, 1766),
+    ], 1682, 1767)),
     Line("description", 52, 63, Literal::Text(Word("A build or a test: the project writable, tools and their caches, no network", 66, 143))),
     Line("extends", 11, 18, Literal::List(&[
         Word("base/test", 22, 33),
@@ -318,6 +318,7 @@ pub(super) static BUILT_IN: &[(&str, &[Line])] = &[
         Word("PYTEST_*", 475, 485),
     ], 277, 488)),
     Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
+    Line("services.git-identity", 1522, 1534, Literal::Switch(true, 1537, 1541)),
 ]),
 ("default", &[
     Line("assert.cannot_reach", 476, 488, Literal::List(&[
@@ -351,25 +352,25 @@ pub(super) static BUILT_IN: &[(&str, &[Line])] = &[
     Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
 ]),
 ("shell", &[
-    Line("assert.cannot_reach", 832, 844, Literal::List(&[
-        Word("169.254.169.254:80", 848, 868),
-        Word("127.0.0.1:631", 870, 885),
-        Word("[::1]:631", 887, 898),
-    ], 847, 899)),
-    Line("assert.cannot_read", 671, 682, Literal::List(&[
-        Word("~/.ssh", 686, 694),
-        Word("~/.gnupg", 696, 706),
-        Word("~/.aws", 708, 716),
-        Word("~/.netrc", 718, 728),
-        Word("~/.bash_history", 730, 747),
-        Word("/etc/shadow", 749, 762),
-    ], 685, 763)),
-    Line("assert.cannot_write", 764, 776, Literal::List(&[
-        Word("/etc", 780, 786),
-        Word("/usr", 788, 794),
-        Word("~/.bashrc", 796, 807),
-        Word("~/.config/autostart", 809, 830),
-    ], 779, 831)),
+    Line("assert.cannot_reach", 965, 977, Literal::List(&[
+        Word("169.254.169.254:80", 981, 1001),
+        Word("127.0.0.1:631", 1003, 1018),
+        Word("[::1]:631", 1020, 1031),
+    ], 980, 1032)),
+    Line("assert.cannot_read", 804, 815, Literal::List(&[
+        Word("~/.ssh", 819, 827),
+        Word("~/.gnupg", 829, 839),
+        Word("~/.aws", 841, 849),
+        Word("~/.netrc", 851, 861),
+        Word("~/.bash_history", 863, 880),
+        Word("/etc/shadow", 882, 895),
+    ], 818, 896)),
+    Line("assert.cannot_write", 897, 909, Literal::List(&[
+        Word("/etc", 913, 919),
+        Word("/usr", 921, 927),
+        Word("~/.bashrc", 929, 940),
+        Word("~/.config/autostart", 942, 963),
+    ], 912, 964)),
     Line("description", 39, 50, Literal::Text(Word("A shell to look around and try things in: the project writable, no network", 53, 129))),
     Line("extends", 11, 18, Literal::List(&[
         Word("base/worktree", 22, 37),
@@ -398,6 +399,7 @@ pub(super) static BUILT_IN: &[(&str, &[Line])] = &[
         Word("pidfd_getfd", 432, 445),
         Word("kcmp", 447, 453),
     ], 380, 454)),
+    Line("services.git-identity", 774, 786, Literal::Switch(true, 789, 793)),
 ]),
 ("viewer", &[
     Line("assert.cannot_reach", 427, 439, Literal::List(&[

@@ -122,6 +122,10 @@ fn check(below: &Merged, setting: &Setting, rlimits: &Rlimits) -> Vec<(Text, Str
             let text = Text { text: String::new(), at: at.clone() };
             refuse(&text, !on || below.switch(name), "cgroups of its own")
         }
+        (Value::Switch(on, at), "services.git-identity") => {
+            let text = Text { text: String::new(), at: at.clone() };
+            refuse(&text, !on || below.switch(name), "the user's own services")
+        }
         (Value::Switch(..) | Value::Text(_), "desktop.wayland" | "desktop.x11") => {
             let text = Text { text: String::new(), at: setting.at.clone() };
             let rank = |value: Option<&Value>| match value {

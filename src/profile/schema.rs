@@ -376,6 +376,11 @@ pub const KEYS: &[Key] = &[
     key("dbus.session.see", Kind::List, "names that are visible"),
     key("dbus.session.call", Kind::List, "calls that are allowed, `NAME=RULE`"),
     key("dbus.session.broadcast", Kind::List, "signals that are received, `NAME=RULE`"),
+    key(
+        "services.git-identity",
+        Kind::Switch,
+        "the user's name, address and settings for git, without those that run something or hold secrets, in ~/.gitconfig",
+    ),
     key("assert.cannot_read", Kind::List, "paths that the program cannot read; `sbx selftest` tries each"),
     key("assert.cannot_write", Kind::List, "paths that it cannot write to"),
     key("assert.cannot_reach", Kind::List, "addresses, `HOST:PORT`, that it cannot connect to"),

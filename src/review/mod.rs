@@ -7,6 +7,7 @@
 mod desktop;
 mod paths;
 mod process;
+mod services;
 mod targets;
 mod verdict;
 mod view;
@@ -34,6 +35,7 @@ pub struct Review {
 pub fn review(sandbox: &Sandbox, vars: &Vars, accepted: &BTreeMap<String, String>) -> Review {
     let mut findings = paths::findings(sandbox, vars);
     findings.extend(desktop::findings(sandbox));
+    findings.extend(services::findings(sandbox));
     findings.extend(process::findings(sandbox, vars));
     for finding in &mut findings {
         let reasons: Option<Vec<_>> = finding.origins.iter().map(|origin| accepted.get(&origin.0)).collect();

@@ -65,6 +65,8 @@ pub struct Outside {
     pub started: Vec<(PathBuf, FileId)>,
     /// Paths in the current directory that tools outside run something from on their own.
     pub worktree: Vec<(PathBuf, FileId)>,
+    /// Lines of the user's configuration of git with commands, addresses and credentials.
+    pub git_secrets: Vec<String>,
     /// A set-user-ID or set-group-ID program of another user or group.
     pub set_id: Option<PathBuf>,
     /// Files of the kernel that are known to be dangerous and that this host has.

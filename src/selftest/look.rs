@@ -2,7 +2,7 @@
 
 use super::facts::{FileId, Granted, Outside};
 use super::fixture::Host;
-use super::probes::{CALLS, Call, KERNEL_FILES, SOCKETS, STARTED, id, status};
+use super::probes::{CALLS, Call, GIT, KERNEL_FILES, SOCKETS, STARTED, id, secret_lines, status};
 use crate::host::Facts;
 use crate::plan::Plan;
 use crate::spec::{is_needed, lies_in_system};
@@ -42,6 +42,8 @@ impl Host {
         facts.private = private.cloned().filter_map(identified).collect();
         let worktree = crate::profile::worktree().map(|name| host.cwd.join(name));
         facts.worktree = worktree.filter_map(identified).collect();
+        let git = GIT.iter().filter_map(|name| sys::read_start(&host.home.join(name), 1 << 16).ok());
+        facts.git_secrets = git.flat_map(|text| secret_lines(&String::from_utf8_lossy(&text))).take(100).collect();
         facts.writable = writable(host, facts, granted);
         sockets(host, facts);
         facts.missing = missing();

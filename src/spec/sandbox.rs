@@ -5,6 +5,7 @@ use super::limits::Limits;
 use super::note::Note;
 use super::origin::Origins;
 use super::parts::{Assert, Desktop, Device, Namespaces, Network, Process, Rlimit, Security, SessionBus};
+use super::services::Services;
 use serde::Serialize;
 
 /// The description of one sandbox.
@@ -32,6 +33,8 @@ pub struct Sandbox {
     pub desktop: Desktop,
     /// Access to the session bus.
     pub session_bus: SessionBus,
+    /// Services of the user's own that the program can use.
+    pub services: Services,
     /// Assertions of the profile, which `sbx selftest` tries.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub asserts: Vec<Assert>,

@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use sbx::host::{
-    Account, Compositor, DesktopFacts, Documents, Facts, Helpers, Kind, Paths, Range, Settings, SoundFacts,
-    WaylandFacts,
+    Account, Compositor, DesktopFacts, Documents, Facts, GitIdentity, Helpers, Kind, Paths, Range, Settings,
+    SoundFacts, WaylandFacts,
 };
 use sbx::profile::Vars;
 use std::collections::BTreeMap;
@@ -154,6 +154,10 @@ pub fn debian() -> Facts {
         machine_id: Some([7; 16]),
         home_store: Some("/home/alice/.local/share/sbx/homes".into()),
         landlock: Some(2),
+        git_identity: Some(GitIdentity {
+            files: vec![(".gitconfig".into(), b"[user]\n\tname = \"Alice\"\n".to_vec())],
+            failed: None,
+        }),
     }
 }
 

@@ -16,6 +16,7 @@ mod network;
 mod proc;
 mod processes;
 mod rights;
+mod services;
 mod sound;
 mod tools;
 
@@ -25,6 +26,7 @@ pub(super) use files::{DENIED, HANDED, INNER, LEFT, LINK_LEFT, MASKED, OVERLAY, 
 pub(super) use host_files::STARTED;
 pub(super) use kernel::{CALLS, Call};
 pub(super) use proc::KERNEL_FILES;
+pub(super) use services::{GIT, secret_lines};
 pub(super) use tools::{id, status};
 
 use super::facts::{Facts, Granted, Verdict};
@@ -85,6 +87,7 @@ pub(super) const GROUPS: &[(&str, &[Probe])] = &[
     ("ipc and keys", ipc::PROBES),
     ("network", network::PROBES),
     ("desktop and services", desktop::PROBES),
+    ("services of the user's own", services::PROBES),
     ("sound", sound::PROBES),
     ("devices", devices::PROBES),
     ("limits and time", limits::PROBES),

@@ -1,0 +1,303 @@
+//! Who the user is to git, and the user's settings of git that run nothing and hold no secrets: what the user's
+//! configuration says of them, as files for a sandbox.
+//!
+//! What the files name is not opened but for included files, of which the same settings are taken: a program in another
+//! sandbox may have written in the directory that they lie in.
+
+use super::git_config::{self, Line};
+use crate::sys::{self, Errno};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// How much of a file is read, in bytes.
+const LARGEST: usize = 1 << 16;
+
+/// How many files are read at most, and how deep they may include each other, as in git.
+const MOST: usize = 50;
+const DEEPEST: usize = 10;
+
+/// The variables that are shown, by their full names. None of them has a command, a path or an address as its value.
+const SHOWN: &[&str] = &[
+    "advice.detachedhead",
+    "author.email",
+    "author.name",
+    "branch.autosetupmerge",
+    "branch.autosetuprebase",
+    "branch.sort",
+    "color.branch",
+    "color.diff",
+    "color.grep",
+    "color.interactive",
+    "color.status",
+    "color.ui",
+    "column.ui",
+    "commit.cleanup",
+    "commit.status",
+    "commit.verbose",
+    "committer.email",
+    "committer.name",
+    "core.abbrev",
+    "core.autocrlf",
+    "core.commentchar",
+    "core.eol",
+    "core.filemode",
+    "core.ignorecase",
+    "core.logallrefupdates",
+    "core.precomposeunicode",
+    "core.quotepath",
+    "core.safecrlf",
+    "core.symlinks",
+    "core.whitespace",
+    "diff.algorithm",
+    "diff.colormoved",
+    "diff.colormovedws",
+    "diff.context",
+    "diff.mnemonicprefix",
+    "diff.noprefix",
+    "diff.renames",
+    "diff.submodule",
+    "fetch.prune",
+    "fetch.prunetags",
+    "grep.linenumber",
+    "grep.patterntype",
+    "i18n.commitencoding",
+    "i18n.logoutputencoding",
+    "init.defaultbranch",
+    "log.abbrevcommit",
+    "log.date",
+    "log.decorate",
+    "log.follow",
+    "merge.conflictstyle",
+    "merge.ff",
+    "merge.log",
+    "merge.renames",
+    "merge.stat",
+    "pull.ff",
+    "pull.rebase",
+    "push.autosetupremote",
+    "push.default",
+    "push.followtags",
+    "rebase.autosquash",
+    "rebase.autostash",
+    "rebase.missingcommitscheck",
+    "rebase.stat",
+    "rebase.updaterefs",
+    "rerere.autoupdate",
+    "rerere.enabled",
+    "status.branch",
+    "status.short",
+    "status.showstash",
+    "status.showuntrackedfiles",
+    "status.submodulesummary",
+    "tag.sort",
+    "user.email",
+    "user.name",
+    "user.useconfigonly",
+];
+
+/// What of the user's configuration of git a sandbox is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct GitIdentity {
+    /// Paths of files below the home, with their content: those of git, and others that they include.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// Why there are none although the user has a configuration, as a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+/// Reads the user's configuration: `$GIT_CONFIG_GLOBAL`, or git's two files of the user.
+pub(super) fn read(env: &BTreeMap<String, String>, home: &Path) -> GitIdentity {
+    let base = env.get("XDG_CONFIG_HOME").filter(|path| path.starts_with('/'));
+    let base = base.map_or_else(|| home.join(".config"), PathBuf::from);
+    let usual = || vec![(".config/git/config", base.join("git/config")), (".gitconfig", home.join(".gitconfig"))];
+    let files = env.get("GIT_CONFIG_GLOBAL").map_or_else(usual, |file| vec![(".gitconfig", PathBuf::from(file))]);
+    let mut read = Read { home, included: Vec::new(), read: 0 };
+    let mut shown = Vec::new();
+    for (name, file) in files {
+        match read.file(&file, 0) {
+            Ok(text) if text.is_empty() => {}
+            Ok(text) => shown.push((name.to_owned(), text)),
+            Err(why) => return GitIdentity { files: Vec::new(), failed: Some(why) },
+        }
+    }
+    shown.append(&mut read.included);
+    GitIdentity { files: shown, failed: None }
+}
+
+/// The state of reading files that include each other.
+struct Read<'a> {
+    home: &'a Path,
+    /// The files that others include on a condition, which git inside decides on.
+    included: Vec<(String, Vec<u8>)>,
+    /// How many files were read.
+    read: usize,
+}
+
+impl Read<'_> {
+    /// What is shown of a file, and of those that it includes; nothing of one that is not there.
+    ///
+    /// # Errors
+    ///
+    /// Why git could not read it, or would not, as a sentence.
+    fn file(&mut self, file: &Path, depth: usize) -> Result<Vec<u8>, String> {
+        let name = file.display();
+        let text = match sys::read_start(file, LARGEST) {
+            Ok(text) if text.len() < LARGEST => text,
+            Ok(_) => return Err(format!("{name} is larger than {} KiB", LARGEST / 1024)),
+            Err(Errno(libc::ENOENT | libc::ENOTDIR)) => return Ok(Vec::new()),
+            Err(errno) => return Err(format!("{name}: {errno}")),
+        };
+        self.read += 1;
+        if self.read > MOST || depth > DEEPEST {
+            return Err(format!("{name} is one of too many included files"));
+        }
+        let lines =
+            git_config::parse(&text).map_err(|line| format!("{name}:{line} is no line of git's configuration"))?;
+        let mut out = Vec::new();
+        for line in lines {
+            self.line(&line, file, depth, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    /// Adds what is shown of a line.
+    fn line(&mut self, line: &Line, file: &Path, depth: usize, out: &mut Vec<u8>) -> Result<(), String> {
+        let included = || self.included_path(line, file);
+        match (line.section.as_str(), line.key.as_str(), &line.subsection) {
+            ("include", "path", None) => {
+                if let Some(path) = included() {
+                    out.extend(self.file(&path, depth + 1)?);
+                }
+            }
+            ("includeif", "path", Some(condition)) => {
+                if let Some(path) = included() {
+                    let text = self.file(&path, depth + 1)?;
+                    if !text.is_empty() {
+                        let name = format!(".gitconfig.{}", self.included.len() + 1);
+                        let subsection = Some(absolute(condition, file));
+                        let value = Some(format!("~/{name}").into_bytes());
+                        Line { subsection, value, ..line.clone() }.put(out);
+                        self.included.push((name, text));
+                    }
+                }
+            }
+            _ if line.name().is_some_and(|name| SHOWN.contains(&name.as_str())) => line.put(out),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The path of an included file; none if git alone knows it (`~NAME/`, `%(prefix)/`).
+    fn included_path(&self, line: &Line, file: &Path) -> Option<PathBuf> {
+        let value = OsStr::from_bytes(line.value.as_deref().filter(|value| !value.is_empty())?);
+        match value.as_bytes() {
+            [b'~', b'/', rest @ ..] => Some(self.home.join(OsStr::from_bytes(rest))),
+            [b'~' | b'%', ..] => None,
+            _ => Some(file.parent().unwrap_or(file).join(value)),
+        }
+    }
+}
+
+/// A condition in which a path that begins at its file, `gitdir:./`, begins at the root instead.
+fn absolute(condition: &[u8], file: &Path) -> Vec<u8> {
+    for kind in [&b"gitdir:"[..], b"gitdir/i:"] {
+        if let Some(rest) = condition.strip_prefix(kind).and_then(|path| path.strip_prefix(b"./")) {
+            let near = file.parent().unwrap_or(file).as_os_str().as_bytes();
+            return [kind, near, b"/", rest].concat();
+        }
+    }
+    condition.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_in(files: &[(&str, &str)], env: &[(&str, &str)]) -> GitIdentity {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let env =
+            env.iter().map(|(name, value)| ((*name).to_owned(), value.replace('~', dir.path().to_str().unwrap())));
+        read(&env.collect(), dir.path())
+    }
+
+    fn text(identity: &GitIdentity, name: &str) -> String {
+        let found = identity.files.iter().find(|(other, _)| other == name);
+        String::from_utf8(found.map(|(_, text)| text.clone()).unwrap_or_default()).unwrap()
+    }
+
+    #[test]
+    fn names_are_sorted_and_none_runs_anything() {
+        assert!(SHOWN.is_sorted());
+        for part in [
+            "helper", "command", "program", "editor", "pager", "hook", "proxy", "alias", "filter", "file", "url",
+            "path",
+        ] {
+            let known = |name: &&&str| {
+                **name != "core.quotepath" && **name != "core.filemode" && !name.contains("showuntrackedfiles")
+            };
+            assert_eq!(SHOWN.iter().filter(known).find(|name| name.contains(part)), None);
+        }
+    }
+
+    #[test]
+    fn who_the_user_is_is_shown_and_nothing_that_runs() {
+        let config = "[user]\nname = A\nemail = a@b\n[credential]\nhelper = store\n[credential \"https://x\"]\nusername = u\n\
+                      [core]\neditor = vi\nautocrlf = input\nsshCommand = ssh -i k\nfsmonitor = /x\n[alias]\nx = !y\n\
+                      [url \"https://token@x\"]\ninsteadOf = x:\n[http]\nextraHeader = token\n[user \"sub\"]\nname = B\n";
+        let seen = text(&read_in(&[(".gitconfig", config)], &[]), ".gitconfig");
+        let lines = "[user]\n\tname = \"A\"\n[user]\n\temail = \"a@b\"\n[core]\n\tautocrlf = \"input\"\n";
+        assert_eq!(seen, lines);
+    }
+
+    #[test]
+    fn both_files_count_in_their_order_or_the_one_that_is_named() {
+        let files = [
+            (".gitconfig", "[user]\nname = B"),
+            (".config/git/config", "[user]\nname = A"),
+            ("other", "[user]\nname = C"),
+        ];
+        let both = read_in(&files, &[]);
+        assert_eq!(text(&both, ".config/git/config"), "[user]\n\tname = \"A\"\n");
+        assert_eq!(text(&both, ".gitconfig"), "[user]\n\tname = \"B\"\n");
+        let named = read_in(&files, &[("GIT_CONFIG_GLOBAL", "~/other")]);
+        assert_eq!(text(&named, ".gitconfig"), "[user]\n\tname = \"C\"\n");
+        let moved = read_in(&[("xdg/git/config", "[user]\nname = D")], &[("XDG_CONFIG_HOME", "~/xdg")]);
+        assert_eq!(text(&moved, ".config/git/config"), "[user]\n\tname = \"D\"\n");
+        assert_eq!(read_in(&[], &[]), GitIdentity::default());
+    }
+
+    #[test]
+    fn included_files_are_shown_in_the_same_way() {
+        let config = "[include]\npath = one\n[includeIf \"gitdir:~/work/\"]\npath = ~/two\n[include]\npath = none\n\
+                      [includeIf \"gitdir:./sub/\"]\npath = two\n[includeIf \"onbranch:x\"]\npath = three\n";
+        let helper = "[credential]\nhelper = x\n";
+        let one = format!("{helper}[user]\nname = A\n");
+        let two = format!("{helper}[user]\nemail = w@w\n");
+        let seen = read_in(&[(".gitconfig", config), ("one", &one), ("two", &two), ("three", helper)], &[]);
+        let main = text(&seen, ".gitconfig");
+        assert!(
+            main.starts_with("[user]\n\tname = \"A\"\n[includeif \"gitdir:~/work/\"]\n\tpath = \"~/.gitconfig.1\"\n"),
+            "{main}"
+        );
+        assert!(main.contains("/sub/\"]\n\tpath = \"~/.gitconfig.2\"\n") && !main.contains("./"), "{main}");
+        assert_eq!(text(&seen, ".gitconfig.1"), "[user]\n\temail = \"w@w\"\n");
+        assert_eq!(seen.files.len(), 3, "what shows nothing is not included");
+    }
+
+    #[test]
+    fn what_git_would_not_read_is_told() {
+        let failed = |files: &[(&str, &str)]| read_in(files, &[]).failed.unwrap();
+        assert!(failed(&[(".gitconfig", "[user]\nname = \"A\n")]).contains(" is no line of git's configuration"));
+        assert!(failed(&[(".gitconfig", "[include]\npath = .gitconfig\n")]).contains("too many"));
+        assert!(failed(&[(".gitconfig", &"#".repeat(LARGEST))]).contains("is larger than 64 KiB"));
+        assert!(failed(&[(".gitconfig/x", "")]).contains(".gitconfig: "), "a directory");
+    }
+}
