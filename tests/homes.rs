@@ -179,3 +179,32 @@ fn private_homes_are_not_seen_by_others_that_show_a_directory_above_them() {
         assert_eq!(out.out, "sbx\n", "{flags:?}: {out:?}");
     }
 }
+
+#[test]
+fn the_first_private_home_of_a_user_is_not_seen_either() {
+    need!(userns());
+    let place = Place::new();
+    place.write("home/.local/share/x", "");
+    let data = place.home().join(".local/share").display().to_string();
+    for flags in [["--ro", &data], ["--rw", &data], ["--overlay", &data]] {
+        let script = "ls ~/.local/share/sbx/homes; touch ~/kept ~/.local/share/sbx/homes/x 2>/dev/null; true";
+        let out = place.sh(&[&ONE[..], &flags].concat(), script).ok();
+        assert_eq!(out, "", "{flags:?}");
+        assert!(store(&place).join("one/home/kept").exists(), "{flags:?}");
+        assert!(!store(&place).join("x").exists(), "{flags:?}");
+        std::fs::remove_dir_all(place.home().join(".local/share/sbx")).unwrap();
+    }
+}
+
+#[test]
+fn a_directory_in_a_private_home_can_be_masked() {
+    need!(userns());
+    let place = Place::new();
+    place.write("home/keys/key", "secret\n");
+    let keys = place.home().join("keys").display().to_string();
+    for turn in ["first", "second"] {
+        let out = place
+            .sh(&[&ONE[..], &["--mask", &keys]].concat(), "ls -A ~/keys; touch ~/keys/x 2>/dev/null || echo closed");
+        assert_eq!(out.ok(), "closed\n", "{turn}");
+    }
+}

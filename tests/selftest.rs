@@ -296,7 +296,7 @@ const GUARDS: &[(&str, &str, &[&str])] = &[
     ("filter,landlock", "nested", &["nested-unshare", "nested-clone", "nested-mount"]),
     ("", "session", &["host-session"]),
     ("", "memory", &["memory-files"]),
-    ("", "masks", &["masked-read", "denied-read"]),
+    ("", "masks", &["masked-read", "denied-read", "stores"]),
     ("", "pins", &["inner-move"]),
     ("", "git-identity", &["git-secrets"]),
     ("", "private", &["home", "shm"]),
@@ -327,11 +327,13 @@ fn each_guard_that_is_left_out_is_seen() {
     let over = place.dir.path().join("over");
     std::fs::create_dir(&over).unwrap();
     let over = over.display().to_string();
+    place.sh(&["--home", "private:one"], "true").ok();
+    let data = place.home().join(".local/share").display().to_string();
     let mut unseen = Vec::new();
     place.write("home/.gitconfig", "[user]\nname = A\n[credential]\nhelper = secret\n");
     let git = "services.git-identity=true";
     for (besides, guard, who) in GUARDS {
-        let flags = ["--rw", &rw, "--ro", &inner, "--overlay", &over, "--set", git];
+        let flags = ["--rw", &rw, "--ro", &inner, "--overlay", &over, "--ro", &data, "--set", git];
         let held = selftest(&place, &flags, besides);
         let off = selftest(&place, &flags, &format!("{besides},{guard}"));
         let seen: Vec<_> = with(&off, "failed").difference(&with(&held, "failed")).cloned().collect();

@@ -350,17 +350,11 @@ fn close_callers(
     let Some(only) = &prepared.descriptors.only_fds else { return Ok(()) };
     let number = |fd: Option<&OwnedFd>| fd.map_or(-1, |fd| fd.as_raw_fd());
     let pipe = prepared.lockdown.handover.as_ref().map_or((-1, -1), |handover| handover.pipe);
-    let own = [
-        socket,
-        number(terminal),
-        number(own),
-        prepared.descriptors.caller,
-        prepared.descriptors.upper_lock,
-        pipe.0,
-        pipe.1,
-    ];
+    let own = [socket, number(terminal), number(own), prepared.descriptors.caller, pipe.0, pipe.1];
     let mut first = 3;
-    while let Some(next) = only.iter().chain(&own).copied().filter(|fd| *fd >= first).min() {
+    while let Some(next) =
+        only.iter().chain(&own).chain(&prepared.descriptors.locks).copied().filter(|fd| *fd >= first).min()
+    {
         sys::close_range(first as u32, next as u32 - 1).at(Place::Setup, Call::CloseRange)?;
         first = next + 1;
     }

@@ -156,7 +156,12 @@ impl<'a> View<'a> {
                 self.tree(tree)?
             }
             MountSource::Scratch(name) => {
-                (sys::clone_tree(self.scratch, name, false).at(place, Call::OpenTree)?, TargetKind::Other)
+                let tree = sys::clone_tree(self.scratch, name, false).at(place, Call::OpenTree)?;
+                match point {
+                    TargetState::Ensure(_) => self.tree(tree)?,
+                    // Something of its kind is there, or was made by a step before.
+                    _ => (tree, TargetKind::Other),
+                }
             }
             MountSource::Data { name, mode, fd, attributes } => {
                 let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;

@@ -79,7 +79,7 @@ pub struct Facts {
     pub cwd: PathBuf,
     /// The caller's home directory.
     pub home: PathBuf,
-    /// The directory of the user's private homes, if it is there or the sandbox has one that is kept.
+    /// The directory of the user's private homes and of locks, if it is there or the sandbox has one that is kept or locked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub home_store: Option<PathBuf>,
     /// The caller's environment, as far as it is UTF-8.
@@ -194,6 +194,15 @@ impl Facts {
         std::iter::once(self.home.as_path()).chain(accounts.filter(|home| *home != self.home))
     }
 
+    /// Whether a path is the real one of a directory in which sbx keeps private homes, locks or upper layers, also if it is
+    /// not there yet.
+    pub fn is_store(&self, path: &Path) -> bool {
+        let planned = self.union.as_ref().map(|union| &union.store);
+        let stores = self.home_store.iter().chain(&self.store).chain(planned);
+        let mut real = stores.filter_map(|store| self.paths.resolve(Path::new("/"), store));
+        real.any(|(store, _)| store == path)
+    }
+
     /// The caller's user name, or its user id if it has none.
     pub fn user_name(&self) -> String {
         self.account().map_or_else(|| self.uid.to_string(), |account| account.name.clone())
@@ -295,8 +304,9 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     paths.gather(sandbox, &Homes { own: &homes, others: &others, accounts: &accounts }, &cwd, &desktop);
     let home_store = (sandbox.filesystem.root != Root::Bare)
         .then(|| crate::union::Store::place_of_homes(env.get("XDG_DATA_HOME").map(String::as_str), &home));
-    let home_store = match sandbox.filesystem.home {
+    let home_store = match &sandbox.filesystem.home {
         Some(_) => home_store,
+        None if sandbox.filesystem.is_exclusive() => home_store,
         None => home_store.and_then(|store| crate::union::Store::there(&store)),
     };
     home_store.iter().for_each(|store| paths.record(store));

@@ -1,6 +1,7 @@
 //! Second stage of a start: the sandbox's first process exists, in its namespaces.
 
 use super::cgroup::Cgroup;
+use super::exclusive::Locks;
 use super::inherited::InheritedFile;
 use super::prepared::Prepared;
 use super::process::FirstProcess;
@@ -19,7 +20,7 @@ use std::time::Instant;
 
 /// A sandbox whose first process exists. Its fields are dropped in this order: the first process is killed and reaped,
 /// which ends all other processes; the signal mask is
-/// restored; the cgroup is removed; upper layers that are not kept are.
+/// restored; the cgroup is removed; upper layers that are not kept are; locks are given back.
 pub(super) struct Born<'p> {
     pub plan: &'p Plan,
     pub given: ManuallyDrop<child::Prepared>,
@@ -35,6 +36,8 @@ pub(super) struct Born<'p> {
     pub uppers: Option<Uppers>,
     /// The private home that is kept: locked until this is dropped.
     pub _home: Option<Upper>,
+    /// The locks on what is shown in one sandbox at a time: held until this is dropped.
+    pub locks: Locks,
     pub began: Instant,
 }
 
@@ -43,12 +46,24 @@ impl<'p> Born<'p> {
     pub(super) fn new(prepared: Prepared<'p>) -> Result<Born<'p>> {
         let first = clone_first(&prepared)?;
         sys::phase("clone3 returns");
-        let Prepared { plan, given, inherited, socket, socket_of_child, signals, caller, cgroup, uppers, home, began } =
-            prepared;
+        let Prepared {
+            plan,
+            given,
+            inherited,
+            socket,
+            socket_of_child,
+            signals,
+            caller,
+            cgroup,
+            uppers,
+            home,
+            locks,
+            began,
+        } = prepared;
         // From here on the child ends with the launcher: it has a parent-death signal, and it sees the end of this
         // socket.
         let mut born =
-            Born { plan, given, inherited, first, socket, signals, caller, cgroup, uppers, _home: home, began };
+            Born { plan, given, inherited, first, socket, signals, caller, cgroup, uppers, _home: home, locks, began };
         drop(socket_of_child);
         if let Some(handover) = &born.given.lockdown.handover {
             // Only the child may hold the pipe, since it waits for the pipe's end.

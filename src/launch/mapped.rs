@@ -28,6 +28,7 @@ impl<'p> Mapped<'p> {
             for create in &plan.view.create {
                 make_directory(create)?;
             }
+            supervisor.lock_created()?;
             idmap::write(&plan.namespaces.ids, pid)?;
             if let UserNamespace::MappedByOthers(fd) = plan.namespaces.user {
                 supervisor.wait_for(fd, None, status)?;

@@ -6,6 +6,7 @@ mod caller;
 mod cgroup;
 mod ended;
 mod events;
+mod exclusive;
 #[cfg(feature = "guards-off")]
 mod guards;
 mod helped;

@@ -3,6 +3,7 @@
 use super::caller;
 use super::cgroup::{self, Cgroup};
 use super::events::Events;
+use super::exclusive::Locks;
 use super::homes;
 use super::inherited::{self, InheritedFile};
 use super::prepare::{self, CallerState};
@@ -40,6 +41,8 @@ pub(super) struct Prepared<'p> {
     pub uppers: Option<Uppers>,
     /// The private home that is kept, locked.
     pub home: Option<Upper>,
+    /// The locks on what is shown in one sandbox at a time.
+    pub locks: Locks,
     /// When the sandbox was started, for its figures.
     pub began: Instant,
 }
@@ -70,9 +73,14 @@ impl<'p> Prepared<'p> {
             wants_hints: status.wants_hints(),
             caller: caller.as_ref().map_or(-1, AsRawFd::as_raw_fd),
         };
+        let mut locks = Locks::default();
+        locks.take(plan)?;
         let uppers = plan.view.union.as_ref().map(|union| Uppers::open(plan, union)).transpose()?.flatten();
         let home = plan.view.home.as_ref().map(|home| homes::open(plan, home)).transpose()?;
-        let given = prepare::prepare(plan, session, &state, &inherited, uppers.as_ref().map(Uppers::in_use))?;
+        let in_use = uppers.as_ref().map(Uppers::in_use);
+        let held = in_use.map(|uppers| uppers.lock).into_iter().chain(home.as_ref().map(Upper::lock_number));
+        let held: Vec<_> = held.chain(locks.descriptors()).collect();
+        let given = prepare::prepare(plan, session, &state, &inherited, in_use, &held)?;
         #[cfg(feature = "guards-off")]
         let given = super::guards::prepared(given);
         let given = ManuallyDrop::new(given);
@@ -97,6 +105,7 @@ impl<'p> Prepared<'p> {
             cgroup,
             uppers,
             home,
+            locks,
             began,
         })
     }

@@ -1,7 +1,7 @@
 //! What enforces the mode of each path, looked up in a plan by the line that asked for it.
 
 use super::note::Note;
-use super::{Attributes, LandlockPlan, Op, Plan};
+use super::{Attributes, ExclusivePlan, LandlockPlan, Op, Plan};
 use crate::spec::{Mode, PathRule};
 use crate::sys::{FS_READ_FILE, FS_WRITE_FILE};
 use std::collections::HashMap;
@@ -25,6 +25,8 @@ struct Line<'a> {
     closed: Vec<&'static str>,
     /// Whether a path is not there to be made read-only.
     absent: bool,
+    /// Whether a path is shown in one sandbox at a time.
+    exclusive: bool,
     notes: Vec<&'a Note>,
 }
 
@@ -40,6 +42,9 @@ impl<'a> Enforcement<'a> {
         }
         for absent in &view.absent {
             found.lines.entry(&absent.origin.0).or_default().absent = true;
+        }
+        for exclusive in view.exclusive.iter().flat_map(|plan| &plan.paths) {
+            found.lines.entry(&exclusive.origin.0).or_default().exclusive = true;
         }
         for note in &plan.notes {
             if let Note::Path { path, origin, .. } = note {
@@ -84,6 +89,9 @@ impl<'a> Enforcement<'a> {
             by.push(why.into());
         }
         by.extend(self.landlock(&rule.path, rule.mode));
+        if line.exclusive {
+            by.push(ExclusivePlan::mechanism());
+        }
         (by, missing)
     }
 

@@ -190,9 +190,13 @@ fn collect_all(
             item.what = ItemKind::Tmpfs { mode: 0o555, size: None };
             (item.options.prefer, item.asked) = (true, false);
         }
-        // If two rules name one real path, the stricter mode wins.
-        let old = items.get(&real).filter(|old| old.asked).map(|old| old.what.mode());
-        if old.is_none_or(|old| old <= item.what.mode()) {
+        // If two rules name one real path, the stricter mode wins, and of one mode each option that restricts.
+        let old = items.get(&real).filter(|old| old.asked);
+        if let Some(old) = old.filter(|old| old.what.mode() == item.what.mode()) {
+            item.options.noexec |= old.options.noexec;
+            item.options.exclusive |= old.options.exclusive;
+        }
+        if old.is_none_or(|old| old.what.mode() <= item.what.mode()) {
             items.insert(real, item);
         }
     }

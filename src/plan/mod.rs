@@ -12,6 +12,7 @@ mod desktop;
 mod enforcement;
 mod env;
 mod etc;
+mod exclusive;
 mod git_identity;
 mod helpers;
 mod home;
@@ -57,6 +58,7 @@ mod x11;
 pub use capabilities::CapabilityPlan;
 pub use cgroup::{CgroupSource, source as cgroup_source};
 pub use env::{PATH, STORE_PATH};
+pub use exclusive::{Exclusive, ExclusivePlan};
 pub use helpers::{
     Argument, Confined, Confinement, Given, HelperProgram, HelperSpec, HelperWords, Loss, Phase, Readiness, Tells,
 };

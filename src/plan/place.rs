@@ -150,6 +150,12 @@ impl Placer<'_> {
                     {
                         Ok(Some(Kind::Dir))
                     }
+                    // Where this run keeps something for the first time, and a program must not see it.
+                    None if item.what == ItemKind::Masked && !item.asked && self.facts.is_store(&host) => {
+                        let origin = item.origin.clone();
+                        self.out.create.push(Create { path: host, origin });
+                        Ok(Some(Kind::Dir))
+                    }
                     None => Err(Error::new(format!(
                         "{}: there is no mount point in {}, which is the host's {}, and nothing is made there",
                         path.display(),

@@ -111,6 +111,8 @@ fn compare(rule: &PathRule, new: &InForce<'_>, old: &InForce<'_>) -> Result<()> 
         "from="
     } else if new.mode <= Mode::Tmpfs && old.options.noexec && !new.options.noexec {
         "noexec"
+    } else if new.mode == Mode::Rw && old.options.exclusive && !new.options.exclusive {
+        "exclusive"
     } else if new.mode == Mode::Tmpfs && old.size.is_some_and(|old| new.size.is_none_or(|new| new > old)) {
         "size="
     } else {

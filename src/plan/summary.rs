@@ -27,6 +27,7 @@ pub fn summary(sandbox: &Sandbox, plan: &Plan, receipt: &Receipt) -> String {
             paths => paths,
         },
     );
+    plan.view.exclusive.iter().for_each(|exclusive| exclusive.render(&mut lines));
     if let Some(union) = &plan.view.union {
         lines.add("overlay", format!("{}: the host's files stay as they are", list(&view.layered)));
         union.render(&mut lines);

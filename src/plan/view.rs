@@ -1,5 +1,6 @@
 //! Plans the view: what the program sees of the filesystem, in the order in which it is made.
 
+use super::exclusive::{self, ExclusivePlan};
 use super::home::HomePlan;
 use super::lines::{Lines, from};
 use super::note::Note;
@@ -29,6 +30,9 @@ pub struct ViewPlan {
     /// The private home that is kept; none if the home is in memory, or shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub home: Option<HomePlan>,
+    /// What is locked while the sandbox lives; none if no path is for one sandbox at a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exclusive: Option<ExclusivePlan>,
     /// Where changes in overlays go; none if there are no overlays that take any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub union: Option<UnionPlan>,
@@ -62,7 +66,7 @@ pub(super) struct Planned {
 ///
 /// The profile's paths, devices or services cannot be had on this host, or contradict each other.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut Vec<Note>) -> Result<Planned> {
-    let (mut closed, mut absent, mut home) = (Vec::new(), Vec::new(), None);
+    let (mut closed, mut absent, mut home, mut exclusive) = (Vec::new(), Vec::new(), None, None);
     let (env, mut placed, wayland, mut helpers) = if sandbox.filesystem.root == Root::Bare {
         let env = sandbox.process.environment.clone().unwrap_or_default();
         (env, ordered::place(sandbox, facts)?, None, Vec::new())
@@ -71,6 +75,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
         let desktop = desktop::plan(sandbox, facts, &mut env, notes)?;
         let (mut items, kept) = items::collect(sandbox, facts, ids, desktop.items, notes, &mut closed, &mut absent)?;
         home = kept;
+        exclusive = exclusive::plan(&items, sandbox, facts);
         arguments::collect(&mut items, sandbox, facts, notes);
         git_identity::add(&mut items, sandbox, facts, notes);
         desktop.wayland.iter().try_for_each(|wayland| made_inside(&items, &wayland.socket))?;
@@ -85,7 +90,17 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
     let memory = memory::plan(sandbox, facts, &placed.ops)?;
     let file_label = sandbox.security.file_label.clone();
     Ok(Planned {
-        view: ViewPlan { create: placed.create, parts: placed.ops, home, union, memory, file_label, closed, absent },
+        view: ViewPlan {
+            create: placed.create,
+            parts: placed.ops,
+            home,
+            exclusive,
+            union,
+            memory,
+            file_label,
+            closed,
+            absent,
+        },
         env,
         wayland,
         helpers,
@@ -119,6 +134,9 @@ impl ViewPlan {
         }
         if let Some(home) = &self.home {
             home.render(lines);
+        }
+        if let Some(exclusive) = &self.exclusive {
+            exclusive.render(lines);
         }
         if let Some(union) = &self.union {
             union.render(lines);

@@ -110,7 +110,8 @@ pub const NAMESPACES: &[&str] = &["net", "ipc", "uts", "pid", "cgroup", "time"];
 /// Modes of a path in `[filesystem.paths]`.
 pub const MODES: &[&str] = &["ro", "rw", "overlay", "tmpfs", "masked", "hidden", "deny"];
 /// Options that may follow a path's mode after a comma; those with `=` take a value.
-pub const PATH_OPTIONS: &[&str] = &["optional", "create", "noexec", "nosuid", "nodev", "prefer", "size=", "from="];
+pub const PATH_OPTIONS: &[&str] =
+    &["optional", "create", "exclusive", "noexec", "nosuid", "nodev", "prefer", "size=", "from="];
 /// Classes of devices that `devices.allow` knows by name.
 pub const DEVICES: &[&str] = &["gpu", "audio", "camera", "input", "fuse", "kvm", "tun"];
 /// What `desktop.sound` may grant.

@@ -49,6 +49,8 @@ pub struct Outside {
     pub home_files: Vec<(PathBuf, FileId)>,
     /// Directories below the system's that are no part of it, and that no line of the profile shows.
     pub private: Vec<(PathBuf, FileId)>,
+    /// Directories in which sbx keeps private homes, locks and upper layers.
+    pub stores: Vec<(PathBuf, FileId)>,
     /// Home directories of other accounts.
     pub homes: Vec<(PathBuf, FileId)>,
     /// The caller's runtime directory ($XDG_RUNTIME_DIR).

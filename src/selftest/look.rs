@@ -40,6 +40,10 @@ impl Host {
         let named = |path: &Path| lines().any(|placed| path.starts_with(placed.op.path()));
         let private = host.paths.private().iter().filter(|path| !named(path));
         facts.private = private.cloned().filter_map(identified).collect();
+        // A line that names such a directory, or what is in it, shows it.
+        let shown = |store: &PathBuf| lines().any(|placed| placed.op.path().starts_with(store));
+        let stores = host.home_store.iter().chain(&host.store).map(|path| real(path)).filter(|path| !shown(path));
+        facts.stores = stores.filter_map(identified).collect();
         let worktree = crate::profile::worktree().map(|name| host.cwd.join(name));
         facts.worktree = worktree.filter_map(identified).collect();
         let git = GIT.iter().filter_map(|name| sys::read_start(&host.home.join(name), 1 << 16).ok());

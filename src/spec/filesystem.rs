@@ -96,6 +96,8 @@ pub struct Options {
     pub nodev: bool,
     /// A mode that cannot be applied is left out with a note, instead of an error.
     pub prefer: bool,
+    /// One sandbox at a time shows it with this option: sbx holds a lock.
+    pub exclusive: bool,
     /// Size of a tmpfs in bytes.
     pub size: Option<u64>,
     /// The path of the host to show, if it differs from the path inside.
@@ -191,4 +193,11 @@ pub struct Filesystem {
     /// Operations that build the view of [`Root::Bare`]; empty for other roots.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
+}
+
+impl Filesystem {
+    /// Whether a path is shown in one sandbox at a time.
+    pub fn is_exclusive(&self) -> bool {
+        self.paths.iter().any(|rule| rule.options.exclusive)
+    }
 }

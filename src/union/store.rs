@@ -7,8 +7,11 @@
 //! uppers/NAME/0/work      its work directory
 //! uppers/NAME/commit.json what a commit is doing
 //! uppers/.frozen/ID/upper layers that nobody writes any more
+//! homes/NAME/...          private homes, as upper layers, with a directory `home`
+//! homes/.locks/DEV-INODE  locked while a sandbox has that file or directory for itself
 //! ```
 
+use super::lock::{self, Lock, Refused};
 use super::name::LAST;
 use super::node::Node;
 use super::seen::Mark;
@@ -23,6 +26,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Directory of the store that holds layers which nobody writes any more.
 pub(super) const FROZEN: &str = ".frozen";
+
+/// Directory of the store of private homes that holds the files of locks.
+const LOCKS: &str = ".locks";
 
 /// The start of the names of upper layers that are removed at the end of a run.
 const TEMPORARY: &str = ".run-";
@@ -119,6 +125,23 @@ impl Store {
     /// layers have, and a directory `home` instead of layers.
     pub fn homes(dir: PathBuf) -> Store {
         Store { dir, homes: true }
+    }
+
+    /// Takes the lock that keeps other sandboxes from a file or directory, whichever paths lead there. The store holds the
+    /// locks because no sandbox sees it.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be made, or others may enter it. Then, in the inner result: somebody else has the lock.
+    pub fn exclude(&self, what: &sys::Stat) -> Result<std::result::Result<Lock, Refused>> {
+        let store = self.make()?;
+        let dir = store.dir.join(LOCKS);
+        match sys::mkdirat(store.open()?.as_fd(), &c(LOCKS), 0o700) {
+            Ok(()) | Err(Errno(libc::EEXIST)) => {}
+            Err(errno) => return Err(failed("make", &dir, errno)),
+        }
+        let locks = private(store.open()?.as_fd(), &c(LOCKS), &dir)?;
+        Ok(Lock::on(locks.as_fd(), what))
     }
 
     /// What one of this name is called in messages.
@@ -246,20 +269,22 @@ impl Store {
                 Err(_) if ids.is_none() && !dir.exists() => return Err(self.unknown(name)),
                 other => other?,
             };
-            let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-            let lock = sys::openat(fd.as_fd(), c"lock", flags, 0o600).map_err(|errno| failed("lock", &dir, errno))?;
-            match sys::try_lock(lock.as_fd()) {
-                Err(Errno(libc::EWOULDBLOCK)) => {
+            let lock = match lock::take(fd.as_fd(), c"lock") {
+                Err(Refused::Held(holder)) => {
                     let used = if self.homes { "is in use" } else { "are in use" };
-                    return Err(Error::new(format!("{} {used}", self.called(name)))
-                        .hint("wait until the sandbox that uses them has ended; or take another name"));
+                    return Err(Error::new(format!("{} {used}{holder}", self.called(name))).hint(match self.homes {
+                        true => "wait until the sandbox that uses it has ended; or take another name",
+                        false => "wait until the sandbox that uses them has ended; or take another name",
+                    }));
                 }
-                other => other.map_err(|errno| failed("lock", &dir, errno))?,
-            }
+                Err(Refused::Failed(errno)) => return Err(failed("lock", &dir, errno)),
+                Ok(lock) => lock,
+            };
             let same = |found: sys::Result<sys::Stat>| found == sys::stat(fd.as_fd());
             if !same(sys::stat_below(store.as_fd(), &c(name))) {
                 continue;
             }
+            lock::note(lock.as_fd());
             let text = match read(fd.as_fd(), "state.json") {
                 Ok(text) => Some(text),
                 Err(Errno(libc::ENOENT)) if ids.is_some() => None,

@@ -10,8 +10,9 @@ pub struct Descriptors {
     /// Descriptors that are duplicated to other numbers before anything else is done, in this order. No number to
     /// duplicate from is one that is duplicated to.
     pub moves: Vec<(i32, i32)>,
-    /// The lock on the upper layers, which PID 1 holds until the mounts are about to go; or -1.
-    pub upper_lock: i32,
+    /// Locks of the launcher's that PID 1 holds, too, until the mounts are about to go: on upper layers, on a private home, on
+    /// what is shown in one sandbox at a time.
+    pub locks: Vec<i32>,
     /// The descriptors that the program gets beside the standard streams, sorted. `None` leaves all descriptors open.
     pub only_fds: Option<Vec<i32>>,
     /// Files that are opened again from read-only mounts.
@@ -23,7 +24,7 @@ pub struct Descriptors {
     pub sync_fds: Vec<i32>,
     /// Files that PID 1 locks for reading (`--lock-file`).
     pub lock_files: Vec<CString>,
-    /// Descriptors that stay open in PID 1: at first `sync_fds` and `upper_lock`. Its capacity suffices for the lock files and five
+    /// Descriptors that stay open in PID 1: at first `sync_fds` and `locks`. Its capacity suffices for the lock files and five
     /// more, since PID 1 must not allocate.
     pub held: Cell<Vec<i32>>,
 }

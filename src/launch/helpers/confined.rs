@@ -60,7 +60,7 @@ impl Confined {
             caller: -1,
         };
         // What it inherits are pipes, sockets and /dev/null.
-        let mut given = prepare(&plan, Session::Detached { own_group: false }, &state, &[], None)?;
+        let mut given = prepare(&plan, Session::Detached { own_group: false }, &state, &[], None, &[])?;
         given.descriptors.moves = moves;
         let flags = namespaces::flags(plan.namespaces.private.iter().copied());
         let run = || -> i32 {

@@ -7,14 +7,14 @@ use crate::error::Result;
 use crate::launch::inherited::InheritedFile;
 use crate::plan::Plan;
 use crate::spec;
-use crate::union::InUse;
 use std::cell::Cell;
+use std::os::fd::RawFd;
 
 pub(super) fn prepare(
     plan: &Plan,
     state: &CallerState,
     inherited: &[InheritedFile],
-    uppers: Option<&InUse>,
+    locks: &[RawFd],
 ) -> Result<Descriptors> {
     let wanted = &plan.process;
     let (only_fds, drop_fds) = match &wanted.descriptors {
@@ -26,14 +26,13 @@ pub(super) fn prepare(
         }
         spec::Descriptors::AllBut(fds) => (None, fds.clone()),
     };
-    let mut held = Vec::with_capacity(wanted.sync_fds.len() + wanted.lock_files.len() + 5);
+    let mut held = Vec::with_capacity(wanted.sync_fds.len() + wanted.lock_files.len() + locks.len() + 5);
     held.extend(&wanted.sync_fds);
-    let upper_lock = uppers.map_or(-1, |uppers| uppers.lock);
-    held.extend(uppers.map(|uppers| uppers.lock));
+    held.extend(locks);
     Ok(Descriptors {
         caller: state.caller,
         moves: Vec::new(),
-        upper_lock,
+        locks: locks.to_vec(),
         only_fds,
         read_only: inherited.iter().filter_map(|file| file.read_only).collect(),
         drop_fds,

@@ -12,6 +12,7 @@ use crate::child::{Prepared, Session};
 use crate::error::Result;
 use crate::plan::Plan;
 use crate::union::InUse;
+use std::os::fd::RawFd;
 
 /// What the plan does not have: the state of the launcher's process, and of its caller.
 pub(super) struct CallerState {
@@ -29,19 +30,20 @@ pub(super) struct CallerState {
     pub caller: i32,
 }
 
-/// Prepares everything that the child needs.
+/// Prepares everything that the child needs. It holds `locks`, descriptors, too.
 pub(super) fn prepare(
     plan: &Plan,
     session: Session,
     state: &CallerState,
     inherited: &[InheritedFile],
     uppers: Option<&InUse>,
+    locks: &[RawFd],
 ) -> Result<Prepared> {
     Ok(Prepared {
         view: view::prepare(plan, session, uppers)?,
         namespaces: namespaces::prepare(plan, state)?,
         process: process::prepare(plan, session, state)?,
-        descriptors: descriptors::prepare(plan, state, inherited, uppers)?,
+        descriptors: descriptors::prepare(plan, state, inherited, locks)?,
         lockdown: lockdown::prepare(plan, inherited)?,
         #[cfg(feature = "guards-off")]
         off: Vec::new(),

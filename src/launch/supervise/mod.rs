@@ -160,6 +160,11 @@ impl<'p> Supervisor<'p> {
         &self.sandbox
     }
 
+    /// Takes the locks on directories that were not there before this sandbox created them.
+    pub(super) fn lock_created(&mut self) -> Result<()> {
+        self.sandbox.locks.take(self.sandbox.plan)
+    }
+
     /// Descriptors of the launcher and its helpers that must stay open.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         let Born { socket, first, signals, caller, .. } = &self.sandbox;

@@ -90,6 +90,7 @@ impl Builder<'_> {
                 _ => match part {
                     "optional" => options.optional = true,
                     "create" => options.create = true,
+                    "exclusive" => options.exclusive = true,
                     "noexec" => options.noexec = true,
                     "nosuid" => options.nosuid = true,
                     "nodev" => options.nodev = true,
@@ -110,6 +111,7 @@ impl Builder<'_> {
                 Some(("from", "`from` goes with `ro`, `rw` and `overlay`"))
             }
             _ if options.create && mode != Mode::Rw => Some(("create", "`create` goes with `rw`")),
+            _ if options.exclusive && mode != Mode::Rw => Some(("exclusive", "`exclusive` goes with `rw`")),
             _ => None,
         };
         if let Some((option, help)) = misfit {

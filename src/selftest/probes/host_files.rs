@@ -77,6 +77,12 @@ pub(super) const PROBES: &[Probe] = &[
         granted: never,
     },
     Probe {
+        id: "stores",
+        title: "where sbx keeps private homes, locks and upper layers",
+        attempt: |facts| each(&facts.outside.stores, |(path, file)| same(path, *file)),
+        granted: never,
+    },
+    Probe {
         id: "homes",
         title: "the homes of others",
         attempt: |facts| each(&facts.outside.homes, |(path, file)| seen(facts, path, *file)),
