@@ -256,9 +256,9 @@ daemon. A profile, a TOML file that
 describes, says what the program may see and do; flags are the last layer on top of it. Without
 .B \-\-profile
 the profile is the one that names the program
-.RB ( browser
+.RB ( viewer
 for
-.BR firefox ,
+.BR evince ,
 see
 .B programs
 in
@@ -668,7 +668,7 @@ What a test leaves in /tmp is gone with it, so a log that Go expects there is no
 .SH EXAMPLES
 .EX
 sbx \-\- ./downloaded\-tool \-\-help
-sbx \-\-profile browser firefox\-esr
+sbx \-\-profile firefox
 sbx \-\-profile ci \-\-timeout 10m \-\- cargo test
 sbx \-\-rw out \-\-ro ~/data,noexec \-\- ./tool ~/data out
 sbx run \-\-status\-fd 3 \-\- make 3>events.json

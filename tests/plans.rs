@@ -11,8 +11,20 @@ use sbx::spec::{Process, Sandbox};
 use std::fmt::Write;
 use std::time::Duration;
 
-const PROFILES: [&str; 9] =
-    ["base/host", "base/desktop", "base/test", "base/worktree", "default", "browser", "ci", "shell", "viewer"];
+const PROFILES: [&str; 12] = [
+    "base/host",
+    "base/desktop",
+    "base/browser",
+    "base/test",
+    "base/worktree",
+    "default",
+    "browser",
+    "firefox",
+    "chromium",
+    "ci",
+    "shell",
+    "viewer",
+];
 
 /// The plan as `sbx plan` prints it, or the error.
 fn planned(profile: &str, flags: &str, facts: &Facts) -> String {

@@ -21,7 +21,9 @@ fn sh(place: &Place, profile: &str, script: &str) -> common::Ran {
 #[test]
 fn every_profile_starts_and_keeps_the_home_away() {
     need!(userns());
-    for profile in ["base/host", "base/desktop", "base/test", "default", "browser", "ci", "shell", "viewer"] {
+    for profile in
+        ["base/host", "base/desktop", "base/test", "default", "browser", "firefox", "chromium", "ci", "shell", "viewer"]
+    {
         let out = sh(&place(), profile, "cat ~/.ssh/id_test; cat ~/.bashrc; cat ~/.config/secret; echo fine");
         assert_eq!(out.out, "fine\n", "{profile}: {out:?}");
         assert_eq!(out.err.matches("No such file").count(), 3, "{profile}: {out:?}");
@@ -90,6 +92,39 @@ fn viewer_reads_documents_and_has_no_network() {
     let out = sh(&place, "viewer", "cat file ~/Documents/letter; echo x > ~/Documents/letter; grep -c : /proc/net/dev");
     assert_eq!(out.out, "text\ntext\n1\n", "{out:?}");
     assert!(out.err.contains("Read-only file system"), "{out:?}");
+}
+
+#[test]
+fn a_browser_does_not_see_the_other_ones_data_and_runs_once() {
+    need!(userns());
+    let place = place();
+    for (profile, own, other) in [("firefox", "mozilla", "chromium"), ("chromium", "chromium", "mozilla")] {
+        let script = format!(
+            "ls -d ~/.config/{other} ~/.cache/{other} 2>/dev/null; echo x > ~/.config/{own}/data; ls ~/.config"
+        );
+        assert_eq!(sh(&place, profile, &script).ok(), format!("{own}\n"), "{profile}");
+        assert_eq!(std::fs::read_to_string(place.home().join(format!(".config/{own}/data"))).unwrap(), "x\n");
+    }
+    let start = |profile: &str| {
+        let ready = place.home().join("Downloads/ready");
+        let _ = std::fs::remove_file(&ready);
+        let mut command = place.command();
+        command.args(["-q", "-p", profile, "--", "/bin/sh", "-c", "touch ~/Downloads/ready; exec cat"]);
+        let child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        common::until(|| ready.exists());
+        child
+    };
+    // Beside each other, but each once, whichever profile shows the data.
+    let mut running = [start("firefox"), start("chromium")];
+    for (profile, own) in [("firefox", "mozilla"), ("chromium", "chromium"), ("browser", "is in use")] {
+        let refused = sh(&place, profile, "true").failed(125);
+        assert!(refused.contains("is for one sandbox at a time") && refused.contains(own), "{profile}: {refused}");
+    }
+    for child in &mut running {
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+    }
+    sh(&place, "browser", "true").ok();
 }
 
 #[test]

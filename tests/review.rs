@@ -71,7 +71,18 @@ const NET: &str = "[network]\nmode = \"host\"\n";
 #[test]
 fn every_shipped_profile_as_it_is_printed() {
     let place = Place::new();
-    let names = ["default", "browser", "ci", "shell", "viewer", "base/host", "base/desktop", "base/test"];
+    let names = [
+        "default",
+        "browser",
+        "firefox",
+        "chromium",
+        "ci",
+        "shell",
+        "viewer",
+        "base/host",
+        "base/desktop",
+        "base/test",
+    ];
     let out = place.run(&[&["profile", "check"], &names[..]].concat()).ok();
     insta::assert_snapshot!(out);
 }

@@ -17,7 +17,7 @@ use std::path::PathBuf;
                   that has the name of a verb, write `sbx -- check`.\n\n\
                   Examples:\n\
                   \x20 sbx -- ./downloaded-tool --help      system read-only, empty home, no network\n\
-                  \x20 sbx --profile browser firefox-esr    its own profile directory and the downloads, nothing else\n\
+                  \x20 sbx --profile firefox                its own data and the downloads, nothing else of the home\n\
                   \x20 sbx --profile ci -- cargo test       a build or a test, without network\n\
                   \x20 sbx --rw out --net host -- ./tool    the default, with a writable directory and the network\n\
                   \x20 sbx plan --profile ci -- cargo test  what a run would do\n\n\

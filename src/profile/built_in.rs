@@ -4,6 +4,55 @@ use super::literal::{Line, Literal, Word};
 
 /// The lines of each profile.
 pub(super) static BUILT_IN: &[(&str, &[Line])] = &[
+("base/browser", &[
+    Line("assert.cannot_read", 796, 807, Literal::List(&[
+        Word("~/.ssh", 811, 819),
+        Word("~/.gnupg", 821, 831),
+        Word("~/.aws", 833, 841),
+        Word("~/.netrc", 843, 853),
+        Word("~/.bash_history", 855, 872),
+        Word("/etc/shadow", 874, 887),
+    ], 810, 888)),
+    Line("assert.cannot_write", 889, 901, Literal::List(&[
+        Word("/etc", 905, 911),
+        Word("/usr", 913, 919),
+        Word("~/.bashrc", 921, 932),
+        Word("~/.config/autostart", 934, 955),
+        Word("~/.local/share/applications", 957, 986),
+    ], 904, 987)),
+    Line("dbus.session.policy", 680, 686, Literal::Text(Word("filter", 689, 697))),
+    Line("dbus.session.talk", 698, 702, Literal::List(&[
+        Word("org.freedesktop.Notifications", 706, 737),
+        Word("org.a11y.Bus", 739, 753),
+        Word("org.freedesktop.ScreenSaver", 755, 784),
+    ], 705, 785)),
+    Line("description", 38, 49, Literal::Text(Word("What a web browser needs besides its own data: a display, sound, portals, the network, the downloads", 52, 154))),
+    Line("desktop.portals", 578, 585, Literal::List(&[
+        Word("file-chooser", 589, 603),
+        Word("open-uri", 605, 615),
+        Word("notification", 617, 631),
+        Word("settings", 633, 643),
+        Word("camera", 645, 653),
+        Word("print", 655, 662),
+    ], 588, 663)),
+    Line("desktop.sound", 551, 556, Literal::List(&[
+        Word("play", 560, 566),
+        Word("record", 568, 576),
+    ], 559, 577)),
+    Line("devices.allow", 399, 404, Literal::List(&[
+        Word("camera,optional", 408, 425),
+    ], 407, 426)),
+    Line("extends", 11, 18, Literal::List(&[
+        Word("base/desktop", 22, 36),
+    ], 21, 37)),
+    Line("filesystem.paths", 352, 357, Literal::Map(&[
+        (Word("xdg-download", 359, 373), Word("rw,create", 376, 387)),
+    ])),
+    Line("namespaces.nested", 319, 325, Literal::Text(Word("no-mount", 328, 338))),
+    Line("network.mode", 526, 530, Literal::Text(Word("host", 533, 539))),
+    Line("process.cwd", 166, 169, Literal::Text(Word("${HOME}", 172, 181))),
+    Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
+]),
 ("base/desktop", &[
     Line("description", 35, 46, Literal::Text(Word("A program with windows, sound and the user's look", 49, 100))),
     Line("desktop.wayland", 822, 829, Literal::Switch(true, 832, 836)),
@@ -182,75 +231,35 @@ pub(super) static BUILT_IN: &[(&str, &[Line])] = &[
     Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
 ]),
 ("browser", &[
-    Line("assert.cannot_read", 1158, 1169, Literal::List(&[
-        Word("~/.ssh", 1173, 1181),
-        Word("~/.gnupg", 1183, 1193),
-        Word("~/.aws", 1195, 1203),
-        Word("~/.netrc", 1205, 1215),
-        Word("~/.bash_history", 1217, 1234),
-        Word("/etc/shadow", 1236, 1249),
-    ], 1172, 1250)),
-    Line("assert.cannot_write", 1251, 1263, Literal::List(&[
-        Word("/etc", 1267, 1273),
-        Word("/usr", 1275, 1281),
-        Word("~/.bashrc", 1283, 1294),
-        Word("~/.config/autostart", 1296, 1317),
-        Word("~/.local/share/applications", 1319, 1348),
-    ], 1266, 1349)),
-    Line("dbus.session.own", 925, 928, Literal::List(&[
-        Word("org.mozilla.firefox.*", 932, 955),
-        Word("org.mozilla.firefox_beta.*", 957, 985),
-        Word("org.mpris.MediaPlayer2.firefox.*", 987, 1021),
-        Word("org.mpris.MediaPlayer2.chromium.*", 1023, 1058),
-    ], 931, 1059)),
-    Line("dbus.session.policy", 907, 913, Literal::Text(Word("filter", 916, 924))),
-    Line("dbus.session.talk", 1060, 1064, Literal::List(&[
-        Word("org.freedesktop.Notifications", 1068, 1099),
-        Word("org.a11y.Bus", 1101, 1115),
-        Word("org.freedesktop.ScreenSaver", 1117, 1146),
-    ], 1067, 1147)),
-    Line("description", 38, 49, Literal::Text(Word("Web browser: its own profile directory and the downloads, nothing else of the home", 52, 136))),
-    Line("desktop.portals", 805, 812, Literal::List(&[
-        Word("file-chooser", 816, 830),
-        Word("open-uri", 832, 842),
-        Word("notification", 844, 858),
-        Word("settings", 860, 870),
-        Word("camera", 872, 880),
-        Word("print", 882, 889),
-    ], 815, 890)),
-    Line("desktop.sound", 778, 783, Literal::List(&[
-        Word("play", 787, 793),
-        Word("record", 795, 803),
-    ], 786, 804)),
-    Line("devices.allow", 626, 631, Literal::List(&[
-        Word("camera,optional", 635, 652),
-    ], 634, 653)),
+    Line("description", 45, 56, Literal::Text(Word("Firefox or Chromium, with the data of both: `firefox` and `chromium` show less, and run beside each other", 59, 166))),
     Line("extends", 11, 18, Literal::List(&[
-        Word("base/desktop", 22, 36),
+        Word("firefox", 22, 31),
+        Word("chromium", 33, 43),
+    ], 21, 44)),
+    Line("process.args", 178, 182, Literal::List(&[
+        Word("firefox-esr", 186, 199),
+    ], 185, 200)),
+    Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
+]),
+("chromium", &[
+    Line("dbus.session.own", 285, 288, Literal::List(&[
+        Word("org.mpris.MediaPlayer2.chromium.*", 292, 327),
+    ], 291, 328)),
+    Line("description", 38, 49, Literal::Text(Word("Chromium: its own data and the downloads, nothing else of the home", 52, 120))),
+    Line("extends", 11, 18, Literal::List(&[
+        Word("base/browser", 22, 36),
     ], 21, 37)),
-    Line("filesystem.paths", 378, 383, Literal::Map(&[
-        (Word("${XDG_CACHE_HOME}/chromium", 543, 571), Word("rw,create", 574, 585)),
-        (Word("${XDG_CACHE_HOME}/mozilla", 457, 484), Word("rw,create", 487, 498)),
-        (Word("${XDG_CONFIG_HOME}/chromium", 499, 528), Word("rw,create", 531, 542)),
-        (Word("${XDG_CONFIG_HOME}/mozilla", 414, 442), Word("rw,create", 445, 456)),
-        (Word("xdg-download", 586, 600), Word("rw,create", 603, 614)),
-        (Word("~/.mozilla", 385, 397), Word("rw,optional", 400, 413)),
+    Line("filesystem.paths", 165, 170, Literal::Map(&[
+        (Word("${XDG_CACHE_HOME}/chromium", 226, 254), Word("rw,create", 257, 268)),
+        (Word("${XDG_CONFIG_HOME}/chromium", 172, 201), Word("rw,create,exclusive", 204, 225)),
     ])),
-    Line("namespaces.nested", 345, 351, Literal::Text(Word("no-mount", 354, 364))),
-    Line("network.mode", 753, 757, Literal::Text(Word("host", 760, 766))),
-    Line("process.args", 148, 152, Literal::List(&[
-        Word("firefox-esr", 156, 169),
-    ], 155, 170)),
-    Line("process.cwd", 171, 174, Literal::Text(Word("${HOME}", 177, 186))),
-    Line("process.env_pass", 187, 195, Literal::List(&[
-        Word("MOZ_*", 199, 206),
-    ], 198, 207)),
-    Line("profile.programs", 1361, 1369, Literal::List(&[
-        Word("firefox", 1373, 1382),
-        Word("firefox-esr", 1384, 1397),
-        Word("chromium", 1399, 1409),
-        Word("chromium-browser", 1411, 1429),
-    ], 1372, 1430)),
+    Line("process.args", 132, 136, Literal::List(&[
+        Word("chromium", 140, 150),
+    ], 139, 151)),
+    Line("profile.programs", 340, 348, Literal::List(&[
+        Word("chromium", 352, 362),
+        Word("chromium-browser", 364, 382),
+    ], 351, 383)),
     Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
 ]),
 ("ci", &[
@@ -349,6 +358,33 @@ pub(super) static BUILT_IN: &[(&str, &[Line])] = &[
         (Word("/tmp/.ICE-unix", 268, 284), Word("masked,optional", 287, 304)),
         (Word("/tmp/.X11-unix", 231, 247), Word("masked,optional", 250, 267)),
     ])),
+    Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
+]),
+("firefox", &[
+    Line("dbus.session.own", 345, 348, Literal::List(&[
+        Word("org.mozilla.firefox.*", 352, 375),
+        Word("org.mozilla.firefox_beta.*", 377, 405),
+        Word("org.mpris.MediaPlayer2.firefox.*", 407, 441),
+    ], 351, 442)),
+    Line("description", 38, 49, Literal::Text(Word("Firefox: its own data and the downloads, nothing else of the home", 52, 119))),
+    Line("extends", 11, 18, Literal::List(&[
+        Word("base/browser", 22, 36),
+    ], 21, 37)),
+    Line("filesystem.paths", 188, 193, Literal::Map(&[
+        (Word("${XDG_CACHE_HOME}/mozilla", 287, 314), Word("rw,create", 317, 328)),
+        (Word("${XDG_CONFIG_HOME}/mozilla", 234, 262), Word("rw,create,exclusive", 265, 286)),
+        (Word("~/.mozilla", 195, 207), Word("rw,optional,exclusive", 210, 233)),
+    ])),
+    Line("process.args", 131, 135, Literal::List(&[
+        Word("firefox-esr", 139, 152),
+    ], 138, 153)),
+    Line("process.env_pass", 154, 162, Literal::List(&[
+        Word("MOZ_*", 166, 173),
+    ], 165, 174)),
+    Line("profile.programs", 454, 462, Literal::List(&[
+        Word("firefox", 466, 475),
+        Word("firefox-esr", 477, 490),
+    ], 465, 491)),
     Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
 ]),
 ("shell", &[

@@ -11,13 +11,16 @@ use std::path::{Path, PathBuf};
 
 /// The built-in profiles: name and text.
 pub const BUILT_IN: &[(&str, &str)] = &[
+    ("base/browser", include_str!("../../profiles/base/browser.toml")),
     ("base/desktop", include_str!("../../profiles/base/desktop.toml")),
     ("base/host", include_str!("../../profiles/base/host.toml")),
     ("base/test", include_str!("../../profiles/base/test.toml")),
     ("base/worktree", include_str!("../../profiles/base/worktree.toml")),
     ("browser", include_str!("../../profiles/browser.toml")),
+    ("chromium", include_str!("../../profiles/chromium.toml")),
     ("ci", include_str!("../../profiles/ci.toml")),
     ("default", include_str!("../../profiles/default.toml")),
+    ("firefox", include_str!("../../profiles/firefox.toml")),
     ("shell", include_str!("../../profiles/shell.toml")),
     ("viewer", include_str!("../../profiles/viewer.toml")),
 ];

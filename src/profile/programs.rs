@@ -99,8 +99,9 @@ mod tests {
 
     #[test]
     fn installed_programs_have_their_built_in_profile() {
-        assert_eq!(of("firefox").as_deref(), Some("browser"));
-        assert_eq!(of("/usr/bin/firefox-esr").as_deref(), Some("browser"));
+        assert_eq!(of("firefox").as_deref(), Some("firefox"));
+        assert_eq!(of("/usr/bin/firefox-esr").as_deref(), Some("firefox"));
+        assert_eq!(of("chromium-browser").as_deref(), Some("chromium"));
         assert_eq!(of("evince").as_deref(), Some("viewer"));
         assert_eq!(of("true"), None);
     }
@@ -136,9 +137,9 @@ mod tests {
         // Its error is reported when it is loaded.
         std::fs::write(user.join("broken.toml"), "schema = 1\nprofile.programs = [\"curl\"").unwrap();
         assert_eq!(loader.for_program("curl".as_ref()).as_deref(), Some("broken"));
-        std::fs::write(user.join("browser.toml"), "schema = 1\nprofile.programs = [\"!chromium\"]\n").unwrap();
+        std::fs::write(user.join("chromium.toml"), "schema = 1\nprofile.programs = [\"!chromium\"]\n").unwrap();
         assert_eq!(loader.for_program("chromium".as_ref()), None);
-        assert_eq!(loader.for_program("firefox-esr".as_ref()).as_deref(), Some("browser"));
+        assert_eq!(loader.for_program("firefox-esr".as_ref()).as_deref(), Some("firefox"));
         std::fs::remove_dir_all(dir).unwrap();
     }
 }
