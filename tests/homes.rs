@@ -197,6 +197,15 @@ fn the_first_private_home_of_a_user_is_not_seen_either() {
 }
 
 #[test]
+fn a_selftest_tells_a_private_home_from_the_hosts() {
+    need!(userns());
+    let place = Place::new();
+    place.write("home/.bashrc", "");
+    let out = place.run(&["selftest", "--home", "private:one"]);
+    assert!(!out.out.contains(".bashrc can be written to"), "{out:?}");
+}
+
+#[test]
 fn a_directory_in_a_private_home_can_be_masked() {
     need!(userns());
     let place = Place::new();

@@ -106,6 +106,59 @@ fn an_argument_of_the_program_that_the_profile_says_cannot_be_read_is_not_shown(
 }
 
 #[test]
+fn what_another_line_closes_is_not_shown_since_sbx_is_started_there() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/file", "text");
+    let closed =
+        format!("schema = 1\nextends = [\"base/host\"]\n[filesystem.paths]\n{:?} = \"masked\"\n", place.work());
+    place.write("home/.config/sbx/profiles/closed.toml", &closed);
+    let open = "schema = 1\nextends = [\"closed\"]\n[filesystem.paths]\n\"${CWD}\" = \"ro\"\n";
+    place.write("home/.config/sbx/profiles/open.toml", open);
+    let out = place.run(&["-p", "open", "--", "/bin/sh", "-c", "ls"]);
+    assert!(!out.out.contains("file") && out.err.contains("is `masked` by"), "{out:?}");
+    let named = place.run(&["-q", "-p", "open", "--ro", ".", "--", "/bin/ls", &place.work().display().to_string()]);
+    assert_eq!(named.ok(), "file\n");
+}
+
+#[test]
+fn a_directory_that_holds_the_runtime_directory_is_not_shown_and_neither_is_that_by_another_name() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/runtime/bus", "");
+    place.write("work/file", "");
+    std::os::unix::fs::symlink(place.work().join("runtime"), place.dir.path().join("link")).unwrap();
+    let name = |path: &str| place.dir.path().join(path).display().to_string();
+    for (runtime, dir) in
+        [("work/runtime", "work"), ("link", "work/runtime"), ("work/../link", "work"), ("work/runtime", "work/runtime")]
+    {
+        for profile in ["default", "ci"] {
+            let mut command = place.command();
+            command.current_dir(name(dir)).env("XDG_RUNTIME_DIR", name(runtime)).args(["-p", profile]);
+            let out = common::ran(
+                command.args(["--", "/bin/sh", "-c", &format!("ls -R {}", name("work"))]).output().unwrap(),
+            );
+            assert!(!out.out.contains("bus"), "{runtime} {dir} {profile}: {out:?}");
+            assert!(out.err.contains("is not shown inside"), "{runtime} {dir} {profile}: {out:?}");
+        }
+    }
+}
+
+#[test]
+fn a_directory_for_temporary_files_is_no_project_by_another_name_either() {
+    need!(userns());
+    let place = Place::new();
+    place.write("tmp/.sbx.toml", "schema = 1\n");
+    place.write("tmp/secret", "secret");
+    place.write("tmp/sub/file", "");
+    std::os::unix::fs::symlink(place.dir.path().join("tmp"), place.dir.path().join("link")).unwrap();
+    let mut command = place.command();
+    command.current_dir(place.dir.path().join("tmp/sub")).env("TMPDIR", place.dir.path().join("link"));
+    let out = common::ran(command.args(["-q", "-p", "ci", "--", "/bin/cat", "../secret"]).output().unwrap());
+    assert!(out.out.is_empty() && out.err.contains("No such file"), "{out:?}");
+}
+
+#[test]
 fn what_is_mounted_or_private_below_the_systems_directories_is_not_shown_unless_a_line_names_it() {
     need!(userns(), tools(&["unshare"]));
     let place = Place::new();
@@ -140,6 +193,9 @@ fn what_is_mounted_or_private_below_the_systems_directories_is_not_shown_unless_
     assert_eq!(named(&["--ro", "/"], "cat /opt/own/key /var/lib/disk/key"), "secret\nsecret\n");
     let out = host("/opt/x/y").sh(&[], "cat key; echo $(ls /opt/x/y)");
     assert_eq!(out.out, "secret\nkey\n", "{out:?}");
+    // An overlay of the whole shows no more than the whole.
+    let over = host("/etc").sh(&["-q", "--overlay", "/"], "cat /opt/own/key /opt/disk/deep/er/key /usr/local/data/key");
+    assert!(!over.out.contains("secret"), "{over:?}");
     // A project's file does not name it for the user.
     for path in ["/opt", "/opt/own", "/opt/disk/deep/er", "/usr/local", "/var"] {
         let project =

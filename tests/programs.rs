@@ -80,6 +80,53 @@ fn files_named_as_arguments_are_told_or_shown() {
 }
 
 #[test]
+fn what_is_there_in_part_is_there() {
+    need!(userns());
+    let place = Place::new();
+    for dir in ["/", "/home", "/run"] {
+        let out = place.run(&["--", "/bin/ls", dir]);
+        assert!(out.status == Some(0) && !out.err.contains("is not shown"), "{dir}: {out:?}");
+    }
+}
+
+#[test]
+fn a_program_that_starts_elsewhere_is_looked_for_there() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/tool", "#!/bin/sh\n");
+    let out = place.run(&["--set", "process.cwd=\"/usr\"", "--", "./tool"]);
+    let error = out.failed(127);
+    assert!(error.contains("the program starts in /usr: name it by its whole path"), "{error}");
+}
+
+/// Runs a script outside of a sandbox, in this directory.
+fn outside(place: &Place, dir: &std::path::Path, script: &str) -> common::Ran {
+    let mut command = std::process::Command::new("/bin/bash");
+    command.args(["-c", script]).current_dir(dir).env_clear().env("HOME", place.home()).env("PATH", "/usr/bin:/bin");
+    common::ran(command.output().unwrap())
+}
+
+#[test]
+fn a_closed_pipe_is_a_signal_or_an_error_as_the_caller_has_it() {
+    need!(userns());
+    let place = Place::new();
+    for (trap, ignored) in [("trap '' PIPE;", "1000"), ("", "0000")] {
+        let script = format!("{trap} exec {} -- grep SigIgn /proc/self/status", common::sbx().display());
+        let out = outside(&place, &place.work(), &script).ok();
+        assert!(out.trim().ends_with(ignored), "{trap} {out}");
+    }
+}
+
+#[test]
+fn verbs_for_profiles_need_no_current_directory() {
+    let place = Place::new();
+    let gone = place.work().join("gone");
+    std::fs::create_dir(&gone).unwrap();
+    let script = format!("rmdir ../gone; exec {} profile list", common::sbx().display());
+    assert!(outside(&place, &gone, &script).ok().contains("default"));
+}
+
+#[test]
 fn a_link_that_somebody_else_may_have_made_opens_nothing() {
     need!(userns());
     let place = Place::new();

@@ -254,6 +254,30 @@ fn what_sbx_closes_by_itself_where_no_line_names_it_stays_closed() {
 }
 
 #[test]
+fn of_another_root_it_shows_nothing_of_the_hosts() {
+    need!(userns());
+    let place = Place::new();
+    for dir in ["usr", "etc", "tmp", "proc", "dev"] {
+        std::fs::create_dir_all(place.dir.path().join("root").join(dir)).unwrap();
+    }
+    for link in ["bin", "lib", "lib64"] {
+        std::os::unix::fs::symlink(format!("usr/{link}"), place.dir.path().join("root").join(link)).unwrap();
+    }
+    let root = place.dir.path().join("root").display().to_string();
+    let profile = format!("schema = 1\n[filesystem]\nroot = \"dir:{root}\"\n[filesystem.paths]\n\"/usr\" = \"ro\"\n");
+    place.write("home/.config/sbx/profiles/tree.toml", &profile);
+    let with = |project: &str| {
+        place.write("work/.sbx.toml", &format!("schema = 1\n[filesystem.paths]\n{project}\n"));
+        place.run(&["-q", "-p", "tree", "--", "/bin/ls", "/etc"])
+    };
+    for path in ["/etc", "/etc/passwd"] {
+        let error = with(&format!("\"{path}\" = \"ro\"")).failed(125);
+        assert!(error.contains("a project's file cannot"), "{path}: {error}");
+    }
+    assert_eq!(with("\"/usr/share\" = \"masked\"").ok(), "");
+}
+
+#[test]
 fn a_project_file_in_the_home_itself_grants_nothing() {
     let place = Place::new();
     place.write("home/.ssh/id_test", "secret");

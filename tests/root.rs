@@ -131,6 +131,22 @@ fn what_root_alone_may_read_in_sys_is_closed() {
         let other: Vec<_> = out.lines().filter(other).collect();
         assert!(other.is_empty(), "{flags:?}: {other:?}");
     }
+    // By another name, too.
+    for from in ["/sys", "/sys/kernel"] {
+        let at = place.home().join("other").display().to_string();
+        let flags = [
+            "-q",
+            "--ro",
+            &at,
+            "--from",
+            from,
+            "--",
+            "/bin/sh",
+            "-c",
+            &format!("cat {at}/slab/*/objs {at}/kernel/slab/*/objs | head -n 1"),
+        ];
+        assert_eq!(place.run(&flags).out, "", "{from}");
+    }
     // A line that names one shows it.
     let named = place.run(&[
         "-q",

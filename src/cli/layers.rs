@@ -47,6 +47,15 @@ impl Caller {
             let errno = crate::sys::Errno::from(error);
             Error::new(format!("cannot tell the current directory: {errno}")).hint("it may be gone: cd to another")
         })?;
+        Caller::read_in(cwd)
+    }
+
+    /// For verbs that do not depend on the current directory, which may be gone.
+    pub fn read_anywhere() -> Result<Caller> {
+        Caller::read_in(std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")))
+    }
+
+    fn read_in(cwd: PathBuf) -> Result<Caller> {
         let mut env = BTreeMap::new();
         let mut env_bytes = Vec::new();
         for (name, value) in std::env::vars_os() {

@@ -8,7 +8,7 @@ use crate::profile::{Merged, Text, Value, json_schema};
 use std::fmt::Write;
 
 pub(super) fn main(args: &args::Profile) -> Result<u8> {
-    let caller = Caller::read()?;
+    let caller = Caller::read_anywhere()?;
     let text = match &args.verb {
         ProfileVerb::List { json } => list(&caller, *json),
         ProfileVerb::Show { name, resolved, origin } => show(&caller, name, *resolved, *origin)?,

@@ -373,7 +373,12 @@ impl Paths {
             let root = sys::ids().0 == 0;
             procfs::masked(root).chain(procfs::read_only(root)).for_each(|path| drop(self.look(&none, &path)));
         }
-        let shows_sys = |rule: &PathRule| rule.mode.shows_host() && Path::new("/sys").starts_with(&rule.path);
+        let shows_sys = |rule: &PathRule| {
+            let source = rule.options.from.as_ref().unwrap_or(&rule.path);
+            let real = self.resolve(Path::new("/"), source).map(|(real, _)| real);
+            let sys = Path::new("/sys");
+            rule.mode.shows_host() && real.is_some_and(|real| within(sys, &real) || within(&real, sys))
+        };
         if sys::ids().0 == 0 && sandbox.filesystem.paths.iter().any(shows_sys) {
             procfs::SYS_MASKED_FOR_ROOT.iter().for_each(|path| drop(self.look(&none, Path::new(path))));
         }

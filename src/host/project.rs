@@ -6,6 +6,7 @@
 //! names the project itself.
 
 use super::git::{self, path_in};
+use super::vars::is_temporary;
 use crate::profile::{Project, Repository, Vars};
 use crate::sys;
 use std::ffi::OsStr;
@@ -33,8 +34,12 @@ pub(super) fn find(vars: &Vars) -> Project {
     let (uid, _) = sys::ids();
     let homes = || vars.homes.iter().chain(&vars.other_homes).chain(&vars.home_dirs);
     let is_trusted = |dir: &&Path| {
-        let own = dir.symlink_metadata().is_ok_and(|found| found.uid() == uid && found.mode() & 0o002 == 0);
-        own && !homes().any(|home| home.starts_with(dir)) && !is_temporary(dir)
+        let Ok(found) = dir.symlink_metadata() else { return false };
+        let own = found.uid() == uid && found.mode() & 0o002 == 0;
+        let is_runtime = |runtime: &PathBuf| runtime.starts_with(dir) || dir.starts_with(runtime);
+        own && !homes().any(|home| home.starts_with(dir))
+            && !is_temporary(dir, &found, |name| std::env::var_os(name))
+            && !vars.runtime.iter().any(is_runtime)
     };
     let dir = cwd.ancestors().take_while(is_trusted).find(|dir| is_project(dir, uid));
     let repository = dir.and_then(|dir| repository(dir, uid));
@@ -42,12 +47,6 @@ pub(super) fn find(vars: &Vars) -> Project {
     let named = |name: &str| vars.names.get(name).map(PathBuf::from).unwrap_or_default();
     let closed = git::closed(dir, &named("HOME"), &named("XDG_CONFIG_HOME"));
     Project { dir: dir.to_owned(), repository, closed }
-}
-
-/// Whether a directory is one of those for temporary files of all programs.
-fn is_temporary(dir: &Path) -> bool {
-    let named = ["TMPDIR", "TMP", "TEMP", "TEMPDIR"].into_iter().filter_map(std::env::var_os);
-    ["/tmp", "/var/tmp"].iter().any(|usual| dir == Path::new(usual)) || named.into_iter().any(|named| dir == named)
 }
 
 /// Whether one of the files that make a directory a project is there, and is the caller's.

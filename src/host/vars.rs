@@ -132,7 +132,11 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
         profiles.extend(profile_paths(&account.home.join(".config/sbx/profiles")));
     }
     // Layers are kept there, which a later run enters, and `sbx commit` puts onto the host.
-    profiles.push(Path::new(names.get("XDG_DATA_HOME").map_or("/", String::as_str)).join("sbx"));
+    let store = Path::new(names.get("XDG_DATA_HOME").map_or("/", String::as_str)).join("sbx");
+    profiles.push(store.clone());
+    let near = cwd.components().any(|part| part.as_os_str() == "sbx");
+    let stores = if near { store.canonicalize().into_iter().chain([store]).collect() } else { Vec::new() };
+    let runtime = runtime(names.get("XDG_RUNTIME_DIR").map_or("/", String::as_str), uid);
     let found = cwd.metadata();
     let mut homes = own_homes(&home_path, accounts, uid);
     let (home_dirs, unlisted) = homes_around(cwd, &found, &homes, accounts, uid);
@@ -143,7 +147,12 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
         homes,
         other_homes: others.map(|account| account.home.clone()).filter(|home| home.parent().is_some()).collect(),
         home_dirs,
-        cwd_is_temporary: found.as_ref().is_ok_and(|found| is_temporary(cwd, found, env, bytes)),
+        runtime,
+        stores,
+        cwd_is_temporary: found.as_ref().is_ok_and(|found| {
+            let odd = |wanted: &str| bytes.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+            is_temporary(cwd, found, |name| env.get(name).map(OsString::from).or_else(|| odd(name)))
+        }),
         cwd_is_closed: match found.map_err(|error| error.raw_os_error()) {
             Err(Some(libc::EACCES)) => Some("lies in a directory that this user may not search"),
             Err(Some(libc::ENAMETOOLONG)) => Some("has a path of more than 4095 bytes, which Linux does not look up,"),
@@ -159,23 +168,26 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
 
 /// Whether a directory is one where programs put temporary files and sockets: anybody may make files in it, and only
 /// their owners may remove them (the sticky bit), or it is /tmp, /var/tmp or what a variable names.
-fn is_temporary(
-    dir: &Path,
-    found: &std::fs::Metadata,
-    env: &BTreeMap<String, String>,
-    bytes: &[(OsString, OsString)],
-) -> bool {
+pub(super) fn is_temporary(dir: &Path, found: &std::fs::Metadata, variable: impl Fn(&str) -> Option<OsString>) -> bool {
     let id = (found.dev(), found.ino());
     let anybody = found.mode() & 0o002 != 0;
     let usual = ["/tmp", "/var/tmp"].map(Path::new);
-    let odd = |wanted: &str| bytes.iter().find(|(name, _)| name == wanted).map(|(_, value)| Path::new(value));
-    let named = ["TMPDIR", "TMP", "TEMP", "TEMPDIR"];
-    let named = named.into_iter().filter_map(|name| env.get(name).map(Path::new).or_else(|| odd(name)));
+    let named = ["TMPDIR", "TMP", "TEMP", "TEMPDIR"].into_iter().filter_map(variable).map(PathBuf::from);
     let same = |path: &Path| path == dir || path.metadata().is_ok_and(|other| (other.dev(), other.ino()) == id);
     (anybody && found.mode() & 0o1000 != 0)
         || usual.contains(&dir)
         || (anybody && usual.into_iter().any(same))
-        || named.filter(|path| path.is_absolute()).any(same)
+        || named.filter(|path| path.is_absolute()).any(|path| same(&path))
+}
+
+/// The names of a runtime directory. The usual one lies in a directory of root's, and needs no look.
+fn runtime(dir: &str, uid: u32) -> Vec<PathBuf> {
+    let named = PathBuf::from(dir);
+    if dir == format!("/run/user/{uid}") {
+        return vec![named];
+    }
+    let real = named.canonicalize().ok().filter(|real| *real != named);
+    std::iter::once(named.components().collect()).chain(real).collect()
 }
 
 /// The paths that decide which profiles apply: each link on the way to the profiles' directory; the real paths of that

@@ -6,6 +6,19 @@ use std::path::{Path, PathBuf};
 
 /// The hint for a program that is not found, if anything can be said.
 pub(super) fn hint(plan: &Plan, name: &str) -> Option<String> {
+    // A path that is not absolute is looked up where the program starts.
+    let here = std::env::current_dir().ok();
+    let start = plan.process.cwd.first().filter(|_| name.contains('/') && !name.starts_with('/'));
+    if let (Some(start), Some(here)) = (start, here.filter(|here| Some(here) != start))
+        && here.join(name).exists()
+    {
+        let file = here.join(name);
+        return Some(format!(
+            "the program starts in {}: name it by its whole path, {}",
+            start.display(),
+            file.display()
+        ));
+    }
     let inside = plan.process.variable("PATH").unwrap_or_default().to_string_lossy();
     let Some((file, on_path)) = find(plan, name, &inside) else {
         return (!name.contains('/')).then(|| format!("PATH inside is {inside}"));

@@ -52,7 +52,7 @@ impl<'p> Prepared<'p> {
     pub(super) fn new(plan: &'p Plan, status: &mut dyn Events) -> Result<Prepared<'p>> {
         let session = session(plan);
         let inherited = inherited::files(plan, session)?;
-        let ignores_sigpipe = sys::ignore_sigpipe() && plan.is_bare();
+        let ignores_sigpipe = sys::ignore_sigpipe();
         let scoped = plan.lockdown.landlock.as_ref().is_ok_and(|landlock| landlock.scoped & sys::SCOPE_SIGNAL != 0);
         if plan.process.tty == Tty::Inherit
             && matches!(session, child::Session::Inherit { own_group: false, .. })

@@ -83,6 +83,8 @@ fn is_left_out(items: &Items, real: &Path) -> bool {
     match items.nearest(real) {
         // What the view itself has at the path is what is meant: /tmp, /etc/passwd.
         Some((above, _)) if above == real => false,
+        // Some of what is in a directory is there, and so is the directory: `/` always is.
+        _ if items.has_below(real) => false,
         Some((_, Item { what: ItemKind::Tmpfs { .. } | ItemKind::Kept { .. } | ItemKind::Dir { .. }, .. })) | None => {
             true
         }

@@ -5,6 +5,7 @@ use super::ids::IdPlan;
 use super::item::{Item, ItemKind, Items, base, own};
 use super::links::followed;
 use super::note::Note;
+use super::tree::moved;
 use super::union;
 use crate::error::{Error, Result};
 use crate::host::procfs::SYS_MASKED_FOR_ROOT;
@@ -218,11 +219,27 @@ impl Defaults<'_> {
     }
 }
 
-/// Masks what root alone may read in the host's /sys, where root is the caller and no line names it.
+/// Masks what root alone may read in the host's /sys, by whatever path that is shown, where root is the caller and no line names it.
 pub(super) fn mask_sys(items: &mut Items, facts: &Facts) {
-    let paths = SYS_MASKED_FOR_ROOT.iter().map(Path::new).filter(|_| facts.uid == 0);
-    for path in paths.filter(|path| facts.paths.kind(path).is_some()) {
-        if items.nearest(path).is_some_and(|(_, item)| matches!(item.what, ItemKind::Bind { .. })) {
+    if facts.uid != 0 {
+        return;
+    }
+    let closed: Vec<_> =
+        SYS_MASKED_FOR_ROOT.iter().map(Path::new).filter(|path| facts.paths.kind(path).is_some()).collect();
+    let mut inside = Vec::new();
+    for (at, item) in items.iter() {
+        let sources = match &item.what {
+            ItemKind::Bind { source, .. } => std::slice::from_ref(source),
+            ItemKind::Layers { lower, .. } => &lower[..],
+            _ => continue,
+        };
+        for source in sources {
+            let shown = closed.iter().filter(|path| within(path, source) && **path != source);
+            inside.extend(shown.map(|path| (at.to_owned(), moved(path, source, at))));
+        }
+    }
+    for (at, path) in inside {
+        if items.nearest(&path).is_some_and(|(nearest, _)| nearest == at) {
             items.insert_missing(path, || own(ItemKind::Masked));
         }
     }
@@ -237,7 +254,7 @@ pub(super) fn empty_private(items: &mut Items, sandbox: &Sandbox, facts: &Facts)
     for path in facts.paths.private() {
         let Some((real, _)) = facts.paths.resolve(Path::new("/"), path) else { continue };
         let shown = items.nearest(&real).map(|(_, item)| (&item.what, item.asked));
-        if matches!(shown, Some((ItemKind::Bind { .. }, false))) {
+        if matches!(shown, Some((ItemKind::Bind { .. } | ItemKind::Layers { .. }, false))) {
             items.insert(real, closed_directory());
         }
     }

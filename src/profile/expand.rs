@@ -25,6 +25,10 @@ pub struct Vars {
     pub other_homes: Vec<PathBuf>,
     /// Directories in which homes lie: /home, and where it leads if it is a link.
     pub home_dirs: Vec<PathBuf>,
+    /// The caller's runtime directory, by its name and by its real path: it holds sockets that lead outside.
+    pub runtime: Vec<PathBuf>,
+    /// Where sbx keeps upper layers and private homes, if the current directory may lie there.
+    pub stores: Vec<PathBuf>,
     /// The current directory is one for the temporary files and sockets of all programs, such as /tmp.
     pub cwd_is_temporary: bool,
     /// Why nothing in the current directory can be looked up by its path, as the rest of a sentence about it.

@@ -194,6 +194,10 @@ fn place(fd: OwnedFd, number: RawFd) -> sys::Result<OwnedFd> {
 fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
     let place = |op: &Op| {
         let (host, writable, devices) = match op {
+            // A private home that is kept is no file of the host's to the program.
+            Op::Bind { source, .. } if plan.view.home.as_ref().is_some_and(|home| home.dir() == *source) => {
+                (false, true, false)
+            }
             Op::Bind { attributes, .. } => (true, !attributes.ro, !attributes.nodev),
             Op::Layers { .. } => (true, false, false),
             Op::Cgroup { ro, .. } => (false, !ro, false),

@@ -72,14 +72,15 @@ impl Builder<'_> {
             let is_place = name.text.starts_with("xdg-");
             let place = is_place.then(|| name.text.split('/').next().unwrap_or_default().to_owned());
             let named = [("${CWD}", &cwd), ("${PROJECT}", &of_project)];
-            let below = named.into_iter().find_map(|(dir, why)| Some((name.text.strip_prefix(dir)?, why)));
+            let in_either = named.into_iter().find_map(|(dir, why)| Some((name.text.strip_prefix(dir)?, why)));
+            let below = in_either.map(|(rest, _)| rest);
             let project = self.is_of_project(name);
-            if below.is_some() || place.is_some() {
+            if in_either.is_some() || place.is_some() {
                 // The planner refuses what a project's file would loosen.
                 let asserts = if project { &[] } else { asserts };
                 // What is read-only in a directory that may be shown itself is no wider than that.
                 let inside = whole && mode == Mode::Ro && options.from.is_none();
-                let why = match below {
+                let why = match in_either {
                     Some(("", why)) => why.clone(),
                     Some((_, None)) if inside => self.denied_by_assert(&path, mode, asserts).map(Cow::Owned),
                     _ => self.too_wide(&path, mode, place.is_some(), asserts),
@@ -93,12 +94,24 @@ impl Builder<'_> {
                     continue;
                 }
                 // What makes a part of the directory read-only shows nothing where that is left out.
-                if below.is_some_and(|(_, why)| why.is_some()) && mode == Mode::Ro && !project {
+                if in_either.is_some_and(|(_, why)| why.is_some()) && mode == Mode::Ro && !project {
                     continue;
                 }
             }
             let key = by_parts(&path);
             let rule = PathRule { path, mode, options, origin: self.origin(name), project, below: None };
+            // What another line closes is not shown merely because sbx was started there.
+            if below == Some("")
+                && let Some((_, old)) =
+                    paths.get(&key).filter(|(_, old)| !old.mode.shows_host() && rule.mode.shows_host())
+            {
+                let why = format!("is `{}` by {}", old.mode.word(), old.origin).into();
+                let note = Note::TooWide { place: None, path: rule.path, why };
+                if !self.notes.contains(&note) {
+                    self.notes.push(note);
+                }
+                continue;
+            }
             // Two spellings of one path: the later layer wins, and within a layer the stricter mode.
             match paths.entry(key) {
                 Entry::Occupied(old) if old.get().0 == name.at.source && old.get().1.mode > rule.mode => {}
@@ -216,7 +229,6 @@ impl Builder<'_> {
     /// sockets in /tmp, make the profiles of the next sandbox writable, or show a private directory or one that the profile
     /// says it does not show, merely because sbx was started there, or user-dirs.dirs names it.
     fn too_wide(&self, path: &Path, mode: Mode, is_place: bool, asserts: &[Assert]) -> Option<Cow<'static, str>> {
-        let runtime = self.vars.names.get("XDG_RUNTIME_DIR").map(PathBuf::from);
         let home = self.vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
         let is_cwd = self.vars.cwd == path;
         let homes = self.vars.homes.iter().chain(&self.vars.other_homes).chain(&self.vars.home_dirs).chain([&home]);
@@ -226,15 +238,19 @@ impl Builder<'_> {
             || (self.vars.cwd_is_temporary && is_cwd)
         {
             "holds temporary files of other programs"
+        } else if is_cwd && self.vars.stores.iter().any(|store| path.starts_with(store)) {
+            "lies in what sbx keeps of sandboxes"
         } else if mode == Mode::Rw
             && self.vars.profiles.iter().any(|way| way.starts_with(path) || path.starts_with(way))
         {
             "holds the profiles of sbx"
-        } else if runtime.is_some_and(|dir| !is_place && path.starts_with(dir))
+        } else if (!is_place && self.vars.runtime.iter().any(|dir| path.starts_with(dir)))
             || (["/proc", "/dev", "/sys", "/run"].iter().any(|dir| path.starts_with(dir))
                 && !path.starts_with("/run/media"))
         {
             "is a part of what is private inside"
+        } else if self.vars.runtime.iter().any(|dir| dir.starts_with(path) && dir != path) {
+            "holds your runtime directory"
         } else {
             return self.denied_by_assert(path, mode, asserts).map(Cow::Owned);
         };

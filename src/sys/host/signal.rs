@@ -6,6 +6,7 @@ use nix::sys::signal::{SigEvent, SigevNotify, Signal};
 use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
 use nix::time::ClockId;
 use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Blocks every signal but these; gives the mask that was before.
@@ -75,7 +76,10 @@ pub fn ignore_sigxfsz() -> bool {
     set_disposition(libc::SIGXFSZ, libc::SIG_IGN) == libc::SIG_IGN
 }
 
-/// Ignores SIGPIPE, so that a write(2) to a closed pipe fails with EPIPE. Gives whether it was ignored before.
+/// Ignores SIGPIPE, so that a write(2) to a closed pipe fails with EPIPE. Gives whether the caller ignored it: whether it was ignored
+/// at the first of these calls.
 pub fn ignore_sigpipe() -> bool {
-    set_disposition(libc::SIGPIPE, libc::SIG_IGN) == libc::SIG_IGN
+    static BEFORE: OnceLock<bool> = OnceLock::new();
+    let before = set_disposition(libc::SIGPIPE, libc::SIG_IGN) == libc::SIG_IGN;
+    *BEFORE.get_or_init(|| before)
 }
