@@ -53,8 +53,7 @@ fn a_second_sandbox_is_refused_and_told_who_has_the_directory_and_what_to_do() {
     let first = Running::start(&place, &["--rw", &data], "true");
     let refused = place.sh(&["--rw", &data], "touch ~/data/second").failed(125);
     let pid = format!("(process {})", first.0.id());
-    for words in ["data is for one sandbox at a time, and is in use by `", &pid, ", since ", "s ago", "--tmpfs", "--rw"]
-    {
+    for words in ["data is for one sandbox at a time, and is in use by `sbx --rw ", &pid, ", for ", "--tmpfs", "--rw"] {
         assert!(refused.contains(words), "{words}: {refused}");
     }
     assert!(!place.home().join("data/second").exists());

@@ -4,7 +4,7 @@
 mod debian;
 
 use debian::{debian, vars};
-use sbx::host::{DesktopFacts, Facts, Kind, Paths, Range, Settings};
+use sbx::host::{DesktopFacts, Documents, Facts, Kind, Paths, Range, Settings};
 use sbx::plan;
 use sbx::profile::{Failed, Loader, Merged, resolve};
 use sbx::spec::{Process, Sandbox};
@@ -215,6 +215,21 @@ fn nothing_is_mounted_over_what_the_user_may_not_open() {
         text.lines().find(|line| line.contains(hooks)).map(|line| line.split_whitespace().next().unwrap().to_owned())
     };
     assert_eq!((of("ro").as_deref(), of("rw").as_deref()), (Some("closed"), Some("mask")));
+}
+
+#[test]
+fn what_the_document_portal_shows_is_shown_wherever_it_is_mounted() {
+    let (mount, dir) = ("/var/lib/me/doc", "/var/lib/me/doc/by-app/sbx.profile.firefox");
+    let mut facts = debian();
+    facts.desktop.documents = Some(Documents { mount: mount.into(), dir: dir.into() });
+    facts.paths.separate(mount);
+    let plan = planned("firefox", "", &facts);
+    let lines: Vec<_> = plan.lines().filter(|line| line.contains(mount)).collect();
+    assert!(
+        lines.iter().any(|line| line.starts_with("bind") && line.contains(&format!("{mount} ← {dir} rw"))),
+        "{lines:?}"
+    );
+    assert!(!lines.iter().any(|line| line.starts_with("tmpfs")), "{lines:?}");
 }
 
 /// What ends with the launcher would be missing afterwards.

@@ -253,8 +253,13 @@ pub(super) fn empty_private(items: &mut Items, sandbox: &Sandbox, facts: &Facts)
     }
     for path in facts.paths.private() {
         let Some((real, _)) = facts.paths.resolve(Path::new("/"), path) else { continue };
-        let shown = items.nearest(&real).map(|(_, item)| (&item.what, item.asked));
-        if matches!(shown, Some((ItemKind::Bind { .. } | ItemKind::Layers { .. }, false))) {
+        // What is put at the very path is meant, such as what the document portal shows. An overlay there is a part of one of the whole.
+        let emptied = items.nearest(&real).is_some_and(|(above, item)| match &item.what {
+            ItemKind::Bind { .. } => !item.asked && above != real,
+            ItemKind::Layers { .. } => !item.asked,
+            _ => false,
+        });
+        if emptied {
             items.insert(real, closed_directory());
         }
     }

@@ -30,7 +30,7 @@ impl From<Errno> for Refused {
     }
 }
 
-/// Who has a lock, as far as the lock's file says. `Display` continues a sentence: ` by ... (process 4711), since 3m ago`,
+/// Who has a lock, as far as the lock's file says. `Display` continues a sentence: ` by ... (process 4711), for 3m`,
 /// or nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Holder(Option<Noted>);
@@ -85,6 +85,9 @@ impl std::fmt::Display for Holder {
             false => Vec::new(),
         };
         let line = String::from_utf8_lossy(&line).trim_end_matches('\0').replace('\0', " ");
+        // The program's name is enough of its path.
+        let (program, rest) = line.split_at(line.find(' ').unwrap_or(line.len()));
+        let line = format!("{}{rest}", program.rsplit('/').next().unwrap_or(program));
         let short: String = line.chars().take(LONGEST).collect();
         let more = if short.len() < line.len() { "..." } else { "" };
         match short.as_str() {
@@ -93,7 +96,7 @@ impl std::fmt::Display for Holder {
             _ => write!(f, " by `{}{more}` (process {pid})", printable(&short))?,
         }
         let age = SystemTime::now().duration_since(UNIX_EPOCH + Duration::from_secs(*since)).unwrap_or_default();
-        write!(f, ", since {} ago", humantime::format_duration(Duration::from_secs(age.as_secs().max(1))))
+        write!(f, ", for {}", humantime::format_duration(Duration::from_secs(age.as_secs().max(1))))
     }
 }
 

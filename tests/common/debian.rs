@@ -44,6 +44,7 @@ pub fn debian() -> Facts {
         "/usr/bin",
         "/usr/lib",
         "/var/log",
+        "/var/lib/me/doc",
         "/var/tmp",
         "/home/alice/src/tool",
         "/home/alice/src/tool/.git",
