@@ -27,7 +27,7 @@ end
 complete -c sbx -n "__fish_sbx_needs_command" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
-complete -c sbx -n "__fish_sbx_needs_command" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec PATH,exclusive' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l from -d 'Show this file or directory at the path of the --ro, --rw or --overlay before it' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l overlay -d 'Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l upper -d 'What becomes of changes in overlays: discard, keep:NAME or ask' -r -f
@@ -78,7 +78,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -a "help" -d 'Print this message o
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec PATH,exclusive' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l from -d 'Show this file or directory at the path of the --ro, --rw or --overlay before it' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l overlay -d 'Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l upper -d 'What becomes of changes in overlays: discard, keep:NAME or ask' -r -f
@@ -114,7 +114,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -s h -l help -d 'Print help
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec PATH,exclusive' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l from -d 'Show this file or directory at the path of the --ro, --rw or --overlay before it' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l overlay -d 'Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l upper -d 'What becomes of changes in overlays: discard, keep:NAME or ask' -r -f
@@ -175,7 +175,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcomm
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec PATH,exclusive' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l from -d 'Show this file or directory at the path of the --ro, --rw or --overlay before it' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l overlay -d 'Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l upper -d 'What becomes of changes in overlays: discard, keep:NAME or ask' -r -f

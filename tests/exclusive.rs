@@ -157,6 +157,21 @@ fn the_program_inside_reaches_no_lock() {
 }
 
 #[test]
+fn the_program_has_no_descriptor_of_a_lock_and_holds_it_without_an_init_too() {
+    need!(userns());
+    let (place, data) = place();
+    for flags in [&["--rw", &data][..], &["--as-pid-1", "--rw", &data]] {
+        let script = "ls -l /proc/self/fd /proc/$$/fd | grep -c locks";
+        assert_eq!(place.sh(flags, script).out, "0\n", "{flags:?}");
+        let mut first = Running::start(&place, flags, "true");
+        place.sh(&["--rw", &data], "true").failed(125);
+        process::signal(first.0.id() as i32, libc::SIGKILL);
+        first.0.wait().unwrap();
+        place.sh(&["--rw", &data], "true").ok();
+    }
+}
+
+#[test]
 fn a_file_of_the_user_that_is_linked_into_the_locks_stays_as_it_is() {
     need!(userns());
     let (place, data) = place();

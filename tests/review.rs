@@ -347,6 +347,18 @@ fn what_a_program_needs_anyway_is_not_held_against_it() {
 }
 
 #[test]
+fn a_browsers_data_is_for_one_sandbox_at_a_time() {
+    let found = |mode: &str| {
+        let text =
+            format!("[process]\nargs = [\"chromium\"]\n{}", path(&format!("\"~/.config/chromium\" = \"{mode}\"")));
+        let found = judged("base/desktop", &text);
+        own(&found).iter().map(|finding| format!("{}: {}", finding.harm, finding.help)).collect::<String>()
+    };
+    assert!(found("rw").contains("which spoils them: \"rw,exclusive\""), "{}", found("rw"));
+    assert!(!found("rw,exclusive").contains("spoils"), "{}", found("rw,exclusive"));
+}
+
+#[test]
 fn a_profile_without_a_base_shows_what_the_base_closes() {
     let mut loader = Loader::default();
     let mut merged = Merged::default();

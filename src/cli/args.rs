@@ -195,7 +195,7 @@ pub struct Sandbox {
     /// Show a path read-only; options may follow: PATH,optional PATH,noexec
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub ro: Vec<OsString>,
-    /// Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec
+    /// Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec PATH,exclusive
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub rw: Vec<OsString>,
     /// Show this file or directory at the path of the --ro, --rw or --overlay before it

@@ -323,6 +323,11 @@ fn verdict(kind: TargetKind, writable: bool, sandbox: &Sandbox, vars: &Vars) -> 
             "it reads your keys and tokens, and may leave them in what it writes",
             "leave it out; hand over only what is needed: a key of its own, or one variable with --env",
         ),
+        TargetKind::Browser if is_browser(sandbox) && writable && !sandbox.filesystem.is_exclusive() => note(
+            0.6,
+            "it has this browser's passwords, cookies and settings, and so has a second sandbox at the same time, which spoils them",
+            "\"rw,exclusive\", which one sandbox at a time shows",
+        ),
         TargetKind::Browser if is_browser(sandbox) => note(
             0.5,
             "it has this browser's passwords, cookies and settings, as a browser has to",
