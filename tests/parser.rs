@@ -173,7 +173,7 @@ fn the_dictionary_of_the_fuzz_target_has_every_option() {
 
 #[test]
 fn the_strategies_reach_what_is_right_as_well() {
-    assert_eq!(way("schema = 1\n[rlimits]\ncore = 0\n"), 0);
+    assert_eq!(way("schema = 1\n[rlimits]\ncore = 1\n"), 0);
     assert!(way("schema = 1\n[rlimits]\ncore = 5\n") > 0, "a project's file may not raise a limit");
     assert!(schema::KEYS.iter().any(|key| key.kind == Kind::Paths));
 }

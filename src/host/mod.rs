@@ -18,6 +18,7 @@ mod project;
 mod rlimits;
 mod socket;
 mod sound;
+mod temporary;
 mod union;
 mod vars;
 mod walk;

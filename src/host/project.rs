@@ -6,7 +6,7 @@
 //! names the project itself.
 
 use super::git::{self, path_in};
-use super::vars::is_temporary;
+use super::temporary::is_temporary;
 use crate::profile::{Project, Repository, Vars};
 use crate::sys;
 use std::ffi::OsStr;

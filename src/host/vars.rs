@@ -1,6 +1,7 @@
 //! Values of the variables and well-known directories that profiles may use.
 
 use super::accounts::Account;
+use super::temporary::is_temporary;
 use crate::profile::Vars;
 use crate::spec::is_needed;
 use crate::sys::Errno;
@@ -164,20 +165,6 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
         find_project: Some(super::project::find),
         ..Vars::default()
     }
-}
-
-/// Whether a directory is one where programs put temporary files and sockets: anybody may make files in it, and only
-/// their owners may remove them (the sticky bit), or it is /tmp, /var/tmp or what a variable names.
-pub(super) fn is_temporary(dir: &Path, found: &std::fs::Metadata, variable: impl Fn(&str) -> Option<OsString>) -> bool {
-    let id = (found.dev(), found.ino());
-    let anybody = found.mode() & 0o002 != 0;
-    let usual = ["/tmp", "/var/tmp"].map(Path::new);
-    let named = ["TMPDIR", "TMP", "TEMP", "TEMPDIR"].into_iter().filter_map(variable).map(PathBuf::from);
-    let same = |path: &Path| path == dir || path.metadata().is_ok_and(|other| (other.dev(), other.ino()) == id);
-    (anybody && found.mode() & 0o1000 != 0)
-        || usual.contains(&dir)
-        || (anybody && usual.into_iter().any(same))
-        || named.filter(|path| path.is_absolute()).any(|path| same(&path))
 }
 
 /// The names of a runtime directory. The usual one lies in a directory of root's, and needs no look.

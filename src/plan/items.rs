@@ -2,6 +2,7 @@
 //! paths. How each is mounted is decided after that, in [`super::place`].
 
 use super::etc;
+use super::freer;
 use super::home::{self, HomePlan};
 use super::ids::IdPlan;
 use super::item::{Item, ItemKind, Items, base, own};
@@ -42,7 +43,7 @@ pub(super) fn collect(
     let others = rules.iter().filter_map(|rule| if rule.project { rule.below.as_deref() } else { Some(rule) });
     without.filesystem.paths = others.cloned().collect();
     let (items, _) = collect_all(&without, facts, ids, services, &mut Vec::new(), &mut Vec::new(), &mut Vec::new())?;
-    project::check_whole(&items, &all.0, rules)?;
+    freer::check(&items, &all.0, rules)?;
     Ok(all)
 }
 

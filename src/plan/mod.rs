@@ -13,6 +13,7 @@ mod enforcement;
 mod env;
 mod etc;
 mod exclusive;
+mod freer;
 mod git_identity;
 mod helpers;
 mod home;

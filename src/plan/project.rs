@@ -2,11 +2,9 @@
 //! tighten the sandbox: each of its lines is compared with what a profile, a flag or a default says of the same real
 //! path.
 
-use super::item::{Item, ItemKind, Items};
-use super::tree::moved;
 use crate::error::{Error, Result};
 use crate::profile::project::HELP;
-use crate::spec::{Filesystem, Mode, Options, Origin, PathRule, Root, within};
+use crate::spec::{Filesystem, Mode, Options, PathRule, Root};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -121,38 +119,6 @@ fn compare(rule: &PathRule, new: &InForce<'_>, old: &InForce<'_>) -> Result<()> 
     };
     let why = format!("`{path}` has the option `{lost}` here, and a project's file cannot take that away");
     Err(refused(rule, why))
-}
-
-/// Refuses rules of a project's file with which anything of the view is freer than without them: what sbx closes of its own accord
-/// where no line names it, or what another rule would close.
-pub(super) fn check_whole(without: &Items, with: &Items, rules: &[PathRule]) -> Result<()> {
-    let mode = |item: &Item| item.what.mode();
-    let paths = without.iter().chain(with.iter()).map(|(path, _)| path);
-    let freer = paths.filter_map(|path| Some((path, without.nearest(path)?, with.nearest(path)?))).find_map(
-        |(path, (above, old), (near, new))| {
-            if mode(new) < mode(old) {
-                let (old, new) = (mode(old).word(), mode(new).word());
-                return Some((path, format!("is `{old}` here, and a project's file cannot make it `{new}`")));
-            }
-            // What shows the host's files has to show the same ones.
-            let (old, new) = (sources(path, above, old), sources(path, near, new));
-            let other = new.into_iter().find(|source| !old.contains(source))?;
-            Some((path, format!("does not show {} here, and a project's file cannot change that", other.display())))
-        },
-    );
-    let Some((path, why)) = freer else { return Ok(()) };
-    let error = Error::new(format!("`{}` {why}", path.display())).hint(HELP);
-    let mut around = rules.iter().rev().filter(|rule| rule.project && within(path, &rule.path));
-    Err(error.origin(around.next().map_or(&Origin::default(), |rule| &rule.origin)))
-}
-
-/// What of the host's is shown at a path by this item at `above`, the path itself or a directory above.
-fn sources(path: &Path, above: &Path, item: &Item) -> Vec<PathBuf> {
-    match &item.what {
-        ItemKind::Bind { source, .. } => vec![moved(path, above, source)],
-        ItemKind::Layers { lower, .. } => lower.iter().map(|dir| moved(path, above, dir)).collect(),
-        _ => Vec::new(),
-    }
 }
 
 /// The error for a rule of a project's file.
