@@ -133,6 +133,7 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
         ("security.arch", ..) => (["[\"native\"]", arch], ""),
         ("desktop.sound", ..) => (["[\"play\"]", "[\"play\", \"record\"]"], ""),
         ("desktop.portals", ..) => (["[\"open-uri\"]", "[\"open-uri\", \"print\"]"], filter),
+        ("services.ssh-agent-keys", ..) => (["[\"work\"]", "[\"home\"]"], "services.ssh-agent = true\n"),
         ("dbus.session.own" | "dbus.session.talk" | "dbus.session.see", ..) => {
             (["[\"org.x.A\"]", "[\"org.x.B\"]"], filter)
         }

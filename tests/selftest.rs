@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::agent::Agent;
 use common::audio::Audio;
 use common::process::Daemon;
 use common::{Place, not_root, ran, sbx, tools, until, userns};
@@ -245,6 +246,37 @@ fn each_guard_of_a_sound_server_that_is_left_out_is_seen() {
     let (_alone, place) = (alone(), Place::new());
     let audio = Audio::pulseaudio(&place);
     let found = sound(&place, &audio, "[\"play\"]", "sound");
+    assert!(found.iter().all(|(outcome, _)| outcome == "failed"), "{found:#?}");
+}
+
+/// What a self-test says of the SSH agent, with an agent that has a key.
+fn ssh_agent(flags: &[&str], off: &str) -> Vec<(String, String)> {
+    let place = Place::new();
+    let agent = Agent::new(&place, &["first"]);
+    let env =
+        [("SSH_AUTH_SOCK", agent.socket.to_str().unwrap()), ("SSH_ASKPASS", "/usr/bin/true"), ("SBX_GUARDS_OFF", off)];
+    let outcomes = selftest_with(&place, flags, &env);
+    assert_eq!(agent.list().len(), 1, "nothing is left in the agent");
+    ["ssh-agent-add", "ssh-agent-sign"].map(|id| outcomes[id].clone()).into()
+}
+
+#[test]
+fn what_an_ssh_agent_does_for_a_program_is_what_the_profile_grants() {
+    need!(userns(), tools(&["ssh-agent", "ssh-add", "ssh-keygen"]));
+    let _alone = alone();
+    for value in ["false", "true", "unconfirmed"] {
+        let found = ssh_agent(&["--set", &format!("services.ssh-agent={value}")], "");
+        assert!(found.iter().all(|(outcome, _)| outcome == "held"), "{value}: {found:#?}");
+    }
+}
+
+/// Run with `cargo test --features guards-off --test selftest each_guard`.
+#[cfg(feature = "guards-off")]
+#[test]
+fn each_guard_of_an_ssh_agent_that_is_left_out_is_seen() {
+    need!(userns(), tools(&["ssh-agent", "ssh-add", "ssh-keygen"]));
+    let _alone = alone();
+    let found = ssh_agent(&["--set", "services.ssh-agent=unconfirmed"], "ssh-agent");
     assert!(found.iter().all(|(outcome, _)| outcome == "failed"), "{found:#?}");
 }
 

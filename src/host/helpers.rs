@@ -37,24 +37,32 @@ impl Helpers {
         let mut helpers = Helpers::default();
         let directories = || DIRECTORIES.iter().copied().chain(path.split(':')).map(Path::new);
         for name in names {
-            for file in directories().filter(|dir| dir.is_absolute()).map(|dir| dir.join(name)) {
-                if !is_executable(&file) {
-                    continue;
+            helpers.add(name, directories().filter(|dir| dir.is_absolute()).map(|dir| dir.join(name)));
+        }
+        helpers
+    }
+
+    /// Takes the first of these files for a program, if there is none yet.
+    pub(super) fn add(&mut self, name: &str, files: impl Iterator<Item = impl AsRef<Path>>) {
+        for file in files {
+            let file = file.as_ref();
+            if self.found.contains_key(name) {
+                return;
+            }
+            if !is_executable(file) {
+                continue;
+            }
+            match only_roots(file) {
+                Ok(()) => {
+                    self.found.insert(name.to_owned(), file.to_owned());
+                    self.refused.remove(name);
                 }
-                match only_roots(&file) {
-                    Ok(()) => {
-                        helpers.found.insert((*name).to_owned(), file);
-                        break;
-                    }
-                    Err(why) => {
-                        let why = format!("{} is not used: {why}", file.display());
-                        helpers.refused.entry((*name).to_owned()).or_insert(why);
-                    }
+                Err(why) => {
+                    let why = format!("{} is not used: {why}", file.display());
+                    self.refused.entry(name.to_owned()).or_insert(why);
                 }
             }
         }
-        helpers.refused.retain(|name, _| !helpers.found.contains_key(name));
-        helpers
     }
 
     /// The path of a helper.

@@ -3,6 +3,7 @@
 //! [`Facts`] is plain data, so that the planner can be tested with the facts of any host.
 
 mod accounts;
+mod agents;
 mod cgroup;
 mod desktop;
 mod elevation;
@@ -24,6 +25,7 @@ mod vars;
 mod walk;
 
 pub use accounts::{Account, Range};
+pub use agents::{ASKPASS, AgentFacts};
 pub use cgroup::{CgroupFacts, Delegated, Hierarchy, Manager, SbxService, ScopeManager, own_cgroup};
 pub use desktop::{Compositor, DesktopFacts, Documents, WaylandFacts, bus_path, xauthority};
 pub use elevation::Elevation;
@@ -37,7 +39,9 @@ pub use sound::SoundFacts;
 pub use union::{StoreFilesystem, UnionFacts};
 pub use vars::{home, vars, without_dots};
 
-use crate::spec::{BusPolicy, Make, Namespace, Network, Requirement, Rlimits, Root, Sandbox, Source, Upper, X11};
+use crate::spec::{
+    BusPolicy, Make, Namespace, Network, Requirement, Rlimits, Root, Sandbox, Source, SshAgent, Upper, X11,
+};
 use paths::Homes;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -102,6 +106,8 @@ pub struct Facts {
     pub paths: Paths,
     /// Sockets and devices of the desktop that the sandbox asks for.
     pub desktop: DesktopFacts,
+    /// The user's agents, as far as the sandbox asks for them.
+    pub agents: AgentFacts,
     /// What of the user's configuration of git the program is shown, if the sandbox asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub git_identity: Option<GitIdentity>,
@@ -293,10 +299,12 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         X11::Nested => wanted.extend(["Xwayland", "Xephyr"]),
         X11::Virtual => wanted.push("Xvfb"),
     }
+    let asks = sandbox.services.ssh_agent == SshAgent::Confirmed;
     let own_x11 = matches!(sandbox.desktop.x11, X11::Nested | X11::Virtual);
     let confined = sandbox.session_bus.policy == BusPolicy::Filter || own_x11;
     let home = vars::home(&env, &accounts, uid);
     let desktop = desktop::probe(sandbox, &env, uid);
+    let agents = agents::probe(sandbox, &env);
     let mut paths = Paths::default();
     let account_homes = vars::own_accounts(&accounts, uid).map(|account| account.home.as_path());
     let homes: Vec<_> = std::iter::once(home.as_path()).chain(account_homes.filter(|path| *path != home)).collect();
@@ -348,7 +356,11 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         },
         subuid: ranges("/etc/subuid"),
         subgid: ranges("/etc/subgid"),
-        helpers: Helpers::find(&wanted, env.get("PATH").map_or("", String::as_str)),
+        helpers: agents::with_askpass(
+            Helpers::find(&wanted, env.get("PATH").map_or("", String::as_str)),
+            asks.then_some(&env),
+        ),
+        agents,
         top: paths.take_top(),
         system: if confined { paths::system() } else { Vec::new() },
         pid: if confined { std::process::id() } else { 0 },

@@ -91,20 +91,23 @@ pub(super) fn plan(plan: &Plan) -> &'static Plan {
             }
         }
     }
-    if off("sound")
-        && let Some(at) = plan.helpers.iter().position(|helper| helper.name == crate::proxy::SOUND)
-    {
-        // The server's own socket is shown in place of the filter's.
-        let helper = plan.helpers.remove(at);
-        let socket = helper.descriptors.iter().find_map(|(_, given)| match given {
-            Given::Listener(path) => Some(path.clone()),
-            _ => None,
-        });
-        let seal = plan.view.parts.iter().position(|placed| matches!(placed.op, Op::Seal { .. }));
-        let attributes = Attributes { ro: true, nodev: true, noexec: false };
-        let op = Op::Bind { source: helper.target.into(), path: socket.unwrap_or_default(), attributes, make: true };
-        let placed = Placed { op, origin: Origin::default(), ensure: None };
-        plan.view.parts.insert(seal.unwrap_or(plan.view.parts.len()), placed);
+    for (guard, name) in [("sound", crate::proxy::SOUND), ("ssh-agent", crate::proxy::AGENT)] {
+        if off(guard)
+            && let Some(at) = plan.helpers.iter().position(|helper| helper.name == name)
+        {
+            // The server's own socket is shown in place of the filter's.
+            let helper = plan.helpers.remove(at);
+            let socket = helper.descriptors.iter().find_map(|(_, given)| match given {
+                Given::Listener(path) => Some(path.clone()),
+                _ => None,
+            });
+            let seal = plan.view.parts.iter().position(|placed| matches!(placed.op, Op::Seal { .. }));
+            let attributes = Attributes { ro: true, nodev: true, noexec: false };
+            let path = socket.unwrap_or_default();
+            let op = Op::Bind { source: helper.target.into(), path, attributes, make: true };
+            let placed = Placed { op, origin: Origin::default(), ensure: None };
+            plan.view.parts.insert(seal.unwrap_or(plan.view.parts.len()), placed);
+        }
     }
     // Leaked: the plan is borrowed for as long as the sandbox runs, and a test's process runs only one.
     Box::leak(Box::new(plan))

@@ -25,6 +25,7 @@ mod portal_caller;
 mod prepare;
 mod prepared;
 mod process;
+mod questions;
 mod receipt_file;
 mod running;
 mod session;

@@ -1,5 +1,6 @@
 //! Plans access to the desktop: sockets of the display and of sound, devices, the session bus.
 
+use super::agents;
 use super::bus_proxy;
 use super::item::{Item, ItemKind, own};
 use super::links::resolved;
@@ -81,6 +82,7 @@ pub(super) fn plan(
     sound::plan(sandbox, facts, &runtime, env, &mut plan, notes)?;
     devices(sandbox, facts, &mut plan, notes)?;
     bus(sandbox, facts, &runtime, env, &mut plan, notes)?;
+    agents::plan(sandbox, facts, &runtime, env, &mut plan, notes)?;
     Ok(plan)
 }
 

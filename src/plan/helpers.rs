@@ -133,6 +133,9 @@ pub enum Argument {
     FirstProcess,
     /// The number of one of its descriptors, by its index in the plan. For a helper without a sandbox of its own.
     Given(usize),
+    /// The number of a socket by which connections get one of their own to ask the user by, with this program; each question
+    /// is its argument, and its success means yes.
+    Asks(PathBuf),
     /// A path in the sandbox's view, passed as `/proc/self/fd/NUMBER/NAME` with an open descriptor of its directory.
     /// The path need not exist on the host.
     Inside(PathBuf),
@@ -193,6 +196,8 @@ pub enum Tells {
     Sound,
     /// Each byte is the reason for a note of the view server.
     Overlays,
+    /// Each byte is the reason for a note of the proxy for SSH agents.
+    SshAgent,
 }
 
 impl Tells {
@@ -202,6 +207,7 @@ impl Tells {
             Tells::Nothing => None,
             Tells::Sound => crate::proxy::sound_note(byte),
             Tells::Overlays => crate::union::view::note(byte),
+            Tells::SshAgent => crate::proxy::agent_note(byte),
         }
     }
 }

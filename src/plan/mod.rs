@@ -1,6 +1,7 @@
 //! `Sandbox` + `Facts` → `Plan`: takes every decision, and finds every error that can be found before anything is
 //! changed. Changes nothing itself.
 
+mod agents;
 mod arguments;
 mod bpf;
 mod bus_proxy;

@@ -121,6 +121,11 @@ pub enum Note {
     },
     /// The host has no session bus.
     NoBus,
+    /// The user has no SSH agent.
+    NoSshAgent {
+        /// The value of SSH_AUTH_SOCK, if it names no socket.
+        elsewhere: Option<String>,
+    },
     /// The user's configuration of git is there, and not shown, for this reason.
     NoGitIdentity(String),
     /// The changes in overlays are to be asked about, and there is no terminal to ask on.
@@ -322,6 +327,10 @@ impl fmt::Display for Note {
                  (--user range has, with subordinate ids)",
                 listed(paths)
             ),
+            Note::NoSshAgent { elsewhere: Some(path) } => {
+                write!(f, "no SSH agent: SSH_AUTH_SOCK is {path}, where there is no socket")
+            }
+            Note::NoSshAgent { elsewhere: None } => f.write_str("no SSH agent: SSH_AUTH_SOCK is not set"),
             Note::NoGitIdentity(why) => write!(f, "git does not know who you are inside: {why}"),
             Note::NoBus => {
                 f.write_str("no session bus: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR leads to a socket")

@@ -126,6 +126,25 @@ fn check(below: &Merged, setting: &Setting, rlimits: &Rlimits) -> Vec<(Text, Str
             let text = Text { text: String::new(), at: at.clone() };
             refuse(&text, !on || below.switch(name), "the user's own services")
         }
+        (Value::Switch(..) | Value::Text(_), "services.ssh-agent") => {
+            let text = Text { text: String::new(), at: setting.at.clone() };
+            let rank = |value: Option<&Value>| match value {
+                Some(Value::Text(_)) => 2,
+                Some(Value::Switch(true, _)) => 1,
+                _ => 0,
+            };
+            refuse(&text, rank(Some(&setting.value)) <= rank(below.get(name)), "the user's own services")
+        }
+        // A list that names none stands for all keys: to name some tightens, to add to them or take some away may not.
+        (Value::List(list, _), "services.ssh-agent-keys") => {
+            let none = below.list(name).is_empty();
+            let known: BTreeSet<_> = below.list(name).iter().map(|old| old.text.as_str()).collect();
+            let wrong =
+                list.iter().filter(|item| item.text.starts_with('!') || (!none && !known.contains(item.text.as_str())));
+            wrong
+                .map(|item| (item.clone(), format!("a project's file cannot change `{name}` by `{}`", item.text)))
+                .collect()
+        }
         (Value::Switch(..) | Value::Text(_), "desktop.wayland" | "desktop.x11") => {
             let text = Text { text: String::new(), at: setting.at.clone() };
             let rank = |value: Option<&Value>| match value {

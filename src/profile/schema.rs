@@ -378,6 +378,16 @@ pub const KEYS: &[Key] = &[
     key("dbus.session.call", Kind::List, "calls that are allowed, `NAME=RULE`"),
     key("dbus.session.broadcast", Kind::List, "signals that are received, `NAME=RULE`"),
     key(
+        "services.ssh-agent",
+        Kind::SwitchOr(&["unconfirmed"]),
+        "the SSH agent by way of a filter of sbx's: keys are listed, and sign once the user has said yes, or at once",
+    ),
+    key(
+        "services.ssh-agent-keys",
+        Kind::List,
+        "the keys of the SSH agent that are shown: fingerprints, `SHA256:...`, or comments; without it all",
+    ),
+    key(
         "services.git-identity",
         Kind::Switch,
         "the user's name, address and settings for git, without those that run something or hold secrets, in ~/.gitconfig",

@@ -44,6 +44,9 @@ const ACCEPTING: &[Call] = &[
     (libc::SYS_accept4, None),
     (libc::SYS_socket, Some((0, u32::MAX as u64, libc::AF_UNIX as u64))),
     (libc::SYS_connect, None),
+    // For a connection by which the user is asked, and to hand it to the launcher.
+    (libc::SYS_socketpair, Some((0, u32::MAX as u64, libc::AF_UNIX as u64))),
+    (libc::SYS_sendmsg, None),
     (libc::SYS_setsockopt, Some((2, u32::MAX as u64, libc::SO_PASSCRED as u64))),
     (libc::SYS_clock_nanosleep, None),
     (libc::SYS_ioctl, Some((1, u32::MAX as u64, libc::FIONBIO as u32 as u64))),

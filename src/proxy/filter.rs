@@ -9,6 +9,8 @@ pub struct Output {
     pub to_server: Vec<u8>,
     /// Reasons for notes to the user, as [`Filter`] numbers them.
     pub notes: Vec<u8>,
+    /// What the user is asked. The answer comes by [`Filter::answered`]; the filter takes nothing from the program before.
+    pub question: Option<String>,
 }
 
 /// One side does not follow the protocol. The connection is ended, since where the next message begins is not known.
@@ -33,6 +35,14 @@ pub trait Filter {
     ///
     /// The server does not follow the protocol.
     fn server_sent(&mut self, input: &[u8], out: &mut Output) -> Result<usize, Broken>;
+
+    /// Takes the user's answer to a question. If nobody can be asked, the answer is no.
+    fn answered(&mut self, _yes: bool, _out: &mut Output) {}
+
+    /// Whether it takes what the program sends now; if not, it does when the server, or the user, has answered.
+    fn takes_more(&self) -> bool {
+        true
+    }
 
     /// Bytes that the filter itself keeps back, the more of the two directions.
     fn waiting(&self) -> usize;

@@ -8,12 +8,14 @@
 //! confine  what the processes may do
 //! filter   what a filter is: bytes in, bytes out
 //! pulse    the filter for PulseAudio's protocol
+//! agent    the filter for the protocol of SSH agents
 //! ```
 //!
-//! A proxy is a helper of a sandbox: sbx executes itself with the argument 0 [`SOUND`], so that the process has nothing of the
+//! A proxy is a helper of a sandbox: sbx executes itself with the argument 0 [`SOUND`] or [`AGENT`], so that the process has nothing of the
 //! launcher's memory and descriptors. What parses the program's bytes is a process of its own for each connection, which may
 //! only read and write the two sockets that it has: it can neither open nor connect to anything.
 
+pub mod agent;
 pub(crate) mod confine;
 pub mod filter;
 pub mod pulse;
@@ -22,6 +24,7 @@ mod serve;
 
 use crate::exit;
 use crate::sys::{self, UnownedFd};
+use agent::{Agent, Choice};
 use pulse::{COOKIE, Grants, Pulse};
 use std::ffi::OsString;
 use std::io::Read;
@@ -37,34 +40,89 @@ pub fn sound_note(reason: u8) -> Option<String> {
     serve::note(reason).map(str::to_owned).or_else(|| pulse::note(reason))
 }
 
+/// Argument 0 of the proxy for SSH agents.
+pub const AGENT: &str = "sbx-ssh-agent-proxy";
+
+/// The longest question that a proxy asks the user, in bytes.
+pub const LONGEST_QUESTION: usize = relay::LONGEST_QUESTION;
+
+/// The sentence for a reason that the proxy for SSH agents gives.
+pub fn agent_note(reason: u8) -> Option<String> {
+    serve::note(reason).map(str::to_owned).or_else(|| agent::note(reason))
+}
+
 /// Runs the sound proxy, with the arguments `sbx-sound-proxy LISTENER PIPE SERVER COOKIE GRANT...`: LISTENER is the
 /// descriptor of the socket that programs connect to, PIPE that of the launcher's pipe, SERVER the path of the server's
 /// socket, COOKIE the path of a file with its cookie, or nothing. Gives the exit status.
 pub fn sound(args: &[OsString]) -> u8 {
-    match run(args) {
+    finished(SOUND, run_sound(args))
+}
+
+/// Runs the proxy for SSH agents, with the arguments `sbx-ssh-agent-proxy LISTENER PIPE AGENT ASKS PROFILE WORD...`: LISTENER and
+/// PIPE as for the sound proxy, AGENT the path of the agent's socket, ASKS the descriptor of the socket by which the
+/// user is asked, or nothing, PROFILE the name of the profile. A word `key:NAME` names a key that may be used. Gives the exit
+/// status.
+pub fn ssh_agent(args: &[OsString]) -> u8 {
+    finished(AGENT, run_agent(args))
+}
+
+fn finished(name: &str, ended: Result<(), String>) -> u8 {
+    match ended {
         Ok(()) => 0,
         Err(message) => {
-            let _ = sys::write_all(sys::STREAMS[2].as_fd(), format!("sbx: {SOUND}: {message}\n").as_bytes());
+            let _ = sys::write_all(sys::STREAMS[2].as_fd(), format!("sbx: {name}: {message}\n").as_bytes());
             exit::FAILED
         }
     }
 }
 
-fn run(args: &[OsString]) -> Result<(), String> {
-    let number = |at: usize| args.get(at)?.to_str()?.parse::<i32>().ok();
-    let (Some(listener), Some(pipe), Some(server)) = (number(1), number(2), args.get(3)) else {
+/// The number in an argument.
+fn number(args: &[OsString], at: usize) -> Option<i32> {
+    args.get(at)?.to_str()?.parse().ok()
+}
+
+/// The descriptor with this number, which the launcher has handed over.
+fn adopt(fd: i32) -> Result<OwnedFd, String> {
+    UnownedFd::new(fd).adopt().map_err(|errno| format!("descriptor {fd}: {errno}"))
+}
+
+fn run_sound(args: &[OsString]) -> Result<(), String> {
+    let (Some(listener), Some(pipe), Some(server)) = (number(args, 1), number(args, 2), args.get(3)) else {
         return Err("it is started by sbx for a sandbox with desktop.sound, and not by hand".into());
     };
-    let adopt = |fd: i32| UnownedFd::new(fd).adopt().map_err(|errno| format!("descriptor {fd}: {errno}"));
-    let (listener, pipe): (OwnedFd, OwnedFd) = (adopt(listener)?, adopt(pipe)?);
     let granted = |word: &str| args.iter().skip(5).any(|arg| arg == word);
     let grants = Grants { play: granted("play"), record: granted("record"), monitor: granted("monitor") };
     let cookie = cookie(args.get(4).map(Path::new).unwrap_or(Path::new("")));
     let proxy = serve::Proxy {
-        listener: listener.into(),
-        launcher: pipe,
+        listener: adopt(listener)?.into(),
+        launcher: adopt(pipe)?,
         server: PathBuf::from(server),
+        asks: None,
         filter: || Pulse::new(grants, cookie),
+    };
+    proxy.run().map_err(|errno| errno.to_string())
+}
+
+fn run_agent(args: &[OsString]) -> Result<(), String> {
+    let text = |at: usize| args.get(at).and_then(|arg| arg.to_str());
+    let (Some(listener), Some(pipe), Some(server), Some(asks), Some(profile)) =
+        (number(args, 1), number(args, 2), args.get(3), text(4), text(5))
+    else {
+        return Err("it is started by sbx for a sandbox with services.ssh-agent, and not by hand".into());
+    };
+    let asks = match asks {
+        "" => None,
+        _ => Some(adopt(number(args, 4).ok_or("the descriptor to ask by is no number")?)?),
+    };
+    let names = args.iter().skip(6).filter_map(|arg| arg.to_str()?.strip_prefix("key:").map(str::to_owned));
+    let choice = Choice { names: names.collect() };
+    let confirm = asks.as_ref().map(|_| profile.to_owned());
+    let proxy = serve::Proxy {
+        listener: adopt(listener)?.into(),
+        launcher: adopt(pipe)?,
+        server: PathBuf::from(server),
+        asks,
+        filter: || Agent::new(choice.clone(), confirm.clone()),
     };
     proxy.run().map_err(|errno| errno.to_string())
 }

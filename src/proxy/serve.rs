@@ -3,7 +3,7 @@
 
 use super::confine;
 use super::filter::Filter;
-use super::relay::{End, relay};
+use super::relay::{Asker, End, relay};
 use crate::sys::{self, Poll, PollSet, Waited};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
@@ -47,6 +47,8 @@ pub struct Proxy<M> {
     pub launcher: OwnedFd,
     /// Path of the server's socket.
     pub server: PathBuf,
+    /// The socket to the launcher by which connections get one of their own to ask the user, if they ask.
+    pub asks: Option<OwnedFd>,
     /// Makes the filter of a connection.
     pub filter: M,
 }
@@ -65,7 +67,9 @@ impl<M: Fn() -> F, F: Filter> Proxy<M> {
     /// The process cannot be confined, or cannot wait any more.
     pub fn run(self) -> sys::Result<()> {
         sys::set_nonblocking(self.launcher.as_fd(), true)?;
-        confine::proxy(&[self.listener.as_raw_fd(), self.launcher.as_raw_fd()])?;
+        let asks = self.asks.as_ref().map(AsRawFd::as_raw_fd);
+        let keep: Vec<_> = [self.listener.as_raw_fd(), self.launcher.as_raw_fd()].into_iter().chain(asks).collect();
+        confine::proxy(&keep)?;
         let mut connections = Vec::<Connection>::new();
         let mut set = PollSet::default();
         loop {
@@ -130,10 +134,16 @@ impl<M: Fn() -> F, F: Filter> Proxy<M> {
             Ok((client, server))
         };
         let Ok((client, server)) = connected() else { return Some(reason::NO_SERVER) };
-        if confine::connection(&[client.as_raw_fd(), server.as_raw_fd(), self.launcher.as_raw_fd()]).is_err() {
+        let asker = match self.asks.as_ref().map(|launcher| asker(launcher.as_fd())).transpose() {
+            Ok(asker) => asker,
+            Err(_) => return Some(reason::FAILED),
+        };
+        let mut keep = vec![client.as_raw_fd(), server.as_raw_fd(), self.launcher.as_raw_fd()];
+        keep.extend(asker.iter().map(|asker| asker.0.as_raw_fd()));
+        if confine::connection(&keep).is_err() {
             return Some(reason::FAILED);
         }
-        match relay(client, server, &mut (self.filter)(), |reason| self.tell(reason)) {
+        match relay(client, server, asker.as_ref(), &mut (self.filter)(), |reason| self.tell(reason)) {
             Ok(End::Closed) => None,
             Ok(End::BrokenByClient) => Some(reason::BROKEN_BY_CLIENT),
             Ok(End::BrokenByServer) => Some(reason::BROKEN_BY_SERVER),
@@ -145,4 +155,11 @@ impl<M: Fn() -> F, F: Filter> Proxy<M> {
     fn tell(&self, reason: u8) {
         let _ = sys::write_all(self.launcher.as_fd(), &[reason]);
     }
+}
+
+/// Hands the launcher one end of a new connection by which the user is asked.
+fn asker(launcher: BorrowedFd<'_>) -> sys::Result<Asker> {
+    let (ours, theirs) = sys::seqpacket_pair()?;
+    sys::send(launcher, &[0], Some(theirs.as_fd()))?;
+    Ok(Asker(ours))
 }

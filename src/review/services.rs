@@ -1,7 +1,7 @@
 //! Reviews the services of the user's own that the program can use.
 
-use super::verdict::{Finding, note};
-use crate::spec::Sandbox;
+use super::verdict::{Finding, Verdict, note, undoes, weakens};
+use crate::spec::{Network, Sandbox, SshAgent};
 
 pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -13,5 +13,44 @@ pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
         );
         found.push(verdict.at(&sandbox.origins.of("services.git-identity", ""), "your identity for git"));
     }
+    if let Some((verdict, grant)) = ssh_agent(sandbox.services.ssh_agent, sandbox.network == Network::Host) {
+        found.push(verdict.at(&sandbox.origins.of("services.ssh-agent", ""), grant));
+    }
     found
+}
+
+/// The verdict on the SSH agent, and what is granted. With a network, a signature is a login.
+fn ssh_agent(agent: SshAgent, network: bool) -> Option<(Verdict, &'static str)> {
+    let leave = "leave it out where nothing logs in or signs; services.ssh-agent-keys names the one key that is needed";
+    Some(match (agent, network) {
+        (SshAgent::Off, _) => return None,
+        (SshAgent::Confirmed, true) => (
+            weakens(
+                1.5,
+                "it sees your public keys, and logs in to servers as you when you say yes to its question",
+                leave,
+            ),
+            "your SSH agent, with a question before each signature",
+        ),
+        (SshAgent::Confirmed, false) => (
+            note(0.5, "it sees your public keys, and makes signatures of yours when you say yes", leave),
+            "your SSH agent, with a question before each signature",
+        ),
+        (SshAgent::Unconfirmed, true) => (
+            undoes(
+                7.5,
+                "it logs in as you to every server that takes your keys, and signs in your name, for as long as it runs",
+                "services.ssh-agent = true, which asks before each signature, and services.ssh-agent-keys",
+            ),
+            "your SSH agent",
+        ),
+        (SshAgent::Unconfirmed, false) => (
+            weakens(
+                2.5,
+                "it signs in your name, commits and releases among it, for as long as it runs",
+                "services.ssh-agent = true, which asks before each signature, and services.ssh-agent-keys",
+            ),
+            "your SSH agent",
+        ),
+    })
 }

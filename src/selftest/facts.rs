@@ -67,6 +67,8 @@ pub struct Outside {
     pub started: Vec<(PathBuf, FileId)>,
     /// Paths in the current directory that tools outside run something from on their own.
     pub worktree: Vec<(PathBuf, FileId)>,
+    /// Path of the user's SSH agent.
+    pub ssh_agent: Option<PathBuf>,
     /// Lines of the user's configuration of git with commands, addresses and credentials.
     pub git_secrets: Vec<String>,
     /// A set-user-ID or set-group-ID program of another user or group.

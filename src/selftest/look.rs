@@ -46,6 +46,7 @@ impl Host {
         facts.stores = stores.filter_map(identified).collect();
         let worktree = crate::profile::worktree().map(|name| host.cwd.join(name));
         facts.worktree = worktree.filter_map(identified).collect();
+        facts.ssh_agent = host.env.get("SSH_AUTH_SOCK").map(PathBuf::from).filter(|path| is_socket(path));
         let git = GIT.iter().filter_map(|name| sys::read_start(&host.home.join(name), 1 << 16).ok());
         facts.git_secrets = git.flat_map(|text| secret_lines(&String::from_utf8_lossy(&text))).take(100).collect();
         facts.writable = writable(host, facts, granted);

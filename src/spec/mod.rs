@@ -21,6 +21,6 @@ pub use parts::*;
 pub use path::within;
 pub use sandbox::Sandbox;
 pub use secrets::is_secret_variable;
-pub use services::Services;
+pub use services::{Services, SshAgent};
 pub use size::{format_size, parse_size};
 pub use system::{SYSTEM, is_needed, lies_in_system};

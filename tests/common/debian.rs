@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use sbx::host::{
-    Account, Compositor, DesktopFacts, Documents, Facts, GitIdentity, Helpers, Kind, Paths, Range, Settings,
-    SoundFacts, WaylandFacts,
+    Account, AgentFacts, Compositor, DesktopFacts, Documents, Facts, GitIdentity, Helpers, Kind, Paths, Range,
+    Settings, SoundFacts, WaylandFacts,
 };
 use sbx::profile::Vars;
 use std::collections::BTreeMap;
@@ -106,7 +106,7 @@ pub fn debian() -> Facts {
         subuid: vec![Range { start: 100_000, count: 65_536 }],
         subgid: vec![Range { start: 100_000, count: 65_536 }],
         helpers: Helpers {
-            found: ["newuidmap", "newgidmap", "xdg-dbus-proxy", "Xwayland", "Xephyr"]
+            found: ["newuidmap", "newgidmap", "xdg-dbus-proxy", "Xwayland", "Xephyr", "ssh-askpass"]
                 .map(|name| (name.to_owned(), PathBuf::from("/usr/bin").join(name)))
                 .into(),
             refused: BTreeMap::new(),
@@ -155,6 +155,7 @@ pub fn debian() -> Facts {
         machine_id: Some([7; 16]),
         home_store: Some("/home/alice/.local/share/sbx/homes".into()),
         landlock: Some(2),
+        agents: AgentFacts { ssh: Some("/run/user/1000/ssh".into()), ..AgentFacts::default() },
         git_identity: Some(GitIdentity {
             files: vec![(".gitconfig".into(), b"[user]\n\tname = \"Alice\"\n".to_vec())],
             failed: None,

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 
+pub mod agent;
 pub mod audio;
 pub mod bwrap;
 pub mod compositor;

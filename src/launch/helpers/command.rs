@@ -2,6 +2,7 @@
 
 use crate::plan::HelperProgram;
 use crate::sys;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -30,6 +31,37 @@ pub(super) fn helper(program: &HelperProgram) -> Command {
             command
         }
     }
+}
+
+/// Variables besides [`PASSED`] that a program needs to show something to the user.
+const OF_THE_DISPLAY: [&str; 8] = [
+    "DESKTOP_SESSION",
+    "DISPLAY",
+    "LANG",
+    "WAYLAND_DISPLAY",
+    "XAUTHORITY",
+    "XDG_CURRENT_DESKTOP",
+    "XDG_SESSION_TYPE",
+    "XDG_SESSION_ID",
+];
+
+/// Starts a program of the host that asks the user a question, as ssh(1) has it ask: its success means yes. It ends with
+/// this process. Gives its pidfd.
+pub(in crate::launch) fn ask(program: &Path, question: &str) -> sys::Result<OwnedFd> {
+    let mut command = command(program);
+    command.arg(question).env("SSH_ASKPASS_PROMPT", "confirm").stdout(Stdio::null()).stderr(Stdio::null());
+    command.envs(OF_THE_DISPLAY.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    let launcher = sys::pid();
+    let pid = sys::fork(|| {
+        if sys::set_parent_death_signal(libc::SIGKILL).is_ok() && sys::parent_pid() == launcher {
+            let _ = command.exec();
+        }
+        1
+    })?;
+    // It is not reaped before it is waited for, so the process id is still its own.
+    sys::pidfd_open(pid).inspect_err(|_| {
+        let _ = (sys::kill(pid, libc::SIGKILL), sys::wait_for(pid));
+    })
 }
 
 /// Runs programs of the host with these arguments, all at once, to their ends. The errors are what they wrote to stderr, or

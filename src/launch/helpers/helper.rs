@@ -30,6 +30,8 @@ pub(in crate::launch) struct Helper<'p> {
     process: Process,
     /// The reading end of its pipe.
     pipe: Option<OwnedFd>,
+    /// The socket by which it hands over those that ask the user, and the program that is asked with.
+    asks: Option<(OwnedFd, &'p Path)>,
     /// Reasons for notes that it has told.
     told: BTreeSet<u8>,
 }
@@ -50,6 +52,8 @@ struct Arguments {
     inherited: Vec<OwnedFd>,
     /// The reading end of its pipe.
     pipe: Option<OwnedFd>,
+    /// This end of the socket by which it asks.
+    asks: Option<OwnedFd>,
 }
 
 impl<'p> Helper<'p> {
@@ -62,7 +66,7 @@ impl<'p> Helper<'p> {
         mask: &sys::Mask,
         given: &[OwnedFd],
     ) -> Result<Helper<'p>> {
-        let Arguments { words, inherited, pipe } = arguments(spec, first, given)?;
+        let Arguments { words, inherited, pipe, asks } = arguments(spec, first, given)?;
         let numbers = spec.descriptors.iter().map(|(number, _)| *number);
         let moves: Vec<_> = given.iter().map(AsRawFd::as_raw_fd).zip(numbers).collect();
         let process = match &spec.confinement {
@@ -90,7 +94,11 @@ impl<'p> Helper<'p> {
             }
         };
         drop(inherited);
-        Ok(Helper { spec, process, pipe, told: BTreeSet::new() })
+        let program = spec.args.iter().find_map(|arg| match arg {
+            Argument::Asks(program) => Some(program.as_path()),
+            _ => None,
+        });
+        Ok(Helper { spec, process, pipe, asks: asks.zip(program), told: BTreeSet::new() })
     }
 
     /// Waits until the helper is ready, as its [`Readiness`] defines it. An error if it ends, or takes longer than
@@ -161,7 +169,28 @@ impl<'p> Helper<'p> {
             Process::Caller(_, pidfd) => vec![pidfd.as_raw_fd()],
             Process::Confined(confined) => confined.descriptors().to_vec(),
         };
-        own.into_iter().chain(self.pipe.as_ref().map(AsRawFd::as_raw_fd))
+        let asks = self.asks.as_ref().map(|(socket, _)| socket.as_raw_fd());
+        own.into_iter().chain(self.pipe.as_ref().map(AsRawFd::as_raw_fd)).chain(asks)
+    }
+
+    /// The socket that those come by who ask the user; negative if there is none.
+    pub(in crate::launch) fn asks_fd(&self) -> RawFd {
+        self.asks.as_ref().map_or(-1, |(socket, _)| socket.as_raw_fd())
+    }
+
+    /// One who asks the user, if one has come: its socket, and the program to ask with.
+    pub(in crate::launch) fn asker(&mut self) -> Option<(OwnedFd, &'p Path)> {
+        let (socket, program) = self.asks.as_ref()?;
+        let mut set = [Poll::read(socket.as_raw_fd())];
+        sys::poll(&mut set, Some(0)).ok().filter(|()| set.iter().any(|socket| socket.ready))?;
+        match sys::receive(socket.as_fd(), &mut [0; 1]) {
+            Ok((1.., asker)) => asker.map(|asker| (asker, *program)),
+            // It has ended.
+            _ => {
+                self.asks = None;
+                None
+            }
+        }
     }
 
     /// The pipe that reasons for notes come by; negative if there is none, or it is at its end.
@@ -281,6 +310,14 @@ fn arguments(spec: &HelperSpec, first: i32, given: &[OwnedFd]) -> Result<Argumen
                 let theirs = inheritable(theirs).map_err(|errno| failed(spec, "dup", errno))?;
                 let word = format!("{prefix}{}", theirs.as_raw_fd());
                 out.pipe = Some(ours);
+                out.inherited.push(theirs);
+                word
+            }
+            Argument::Asks(_) => {
+                let (ours, theirs) = sys::seqpacket_pair().map_err(|errno| failed(spec, "socketpair", errno))?;
+                let theirs = inheritable(theirs).map_err(|errno| failed(spec, "dup", errno))?;
+                let word = theirs.as_raw_fd().to_string();
+                out.asks = Some(ours);
                 out.inherited.push(theirs);
                 word
             }

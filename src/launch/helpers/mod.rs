@@ -6,5 +6,5 @@ mod helper;
 #[cfg(test)]
 mod tests;
 
-pub(super) use command::complete;
+pub(super) use command::{ask, complete};
 pub(super) use helper::{Helper, given};

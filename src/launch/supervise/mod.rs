@@ -14,6 +14,7 @@ use super::events::Events;
 use super::helpers::Helper;
 use super::outcome::Outcome;
 use super::portal_caller::CallerFile;
+use super::questions::Questions;
 use super::signals::is_end;
 use super::sources::Sources;
 use super::terminal::{End, Foreground, HandedOver, Relay};
@@ -63,6 +64,8 @@ pub(super) struct Supervisor<'p> {
     helpers: Vec<Helper<'p>>,
     /// Helpers that are started on demand, with their descriptors; the first of those listens.
     waiting: Vec<(&'p HelperSpec, Vec<OwnedFd>)>,
+    /// What helpers ask the user.
+    questions: Questions,
     /// While this is open, the Wayland compositor accepts connections of the sandbox.
     wayland: Option<OwnedFd>,
     /// What tells portals which processes are the sandbox's.
@@ -124,6 +127,7 @@ impl<'p> Supervisor<'p> {
             relay: Relay::default(),
             helpers: Vec::new(),
             waiting: Vec::new(),
+            questions: Questions::default(),
             wayland: None,
             portal_caller: None,
             sandbox,
@@ -190,6 +194,10 @@ impl<'p> Supervisor<'p> {
         for helper in &self.helpers {
             sources.add(Poll::read(helper.fd()), Self::on_helper_exit);
             sources.add(Poll::read(helper.notes_fd()), Self::on_helper_note);
+            sources.add(Poll::read(helper.asks_fd()), Self::on_question);
+        }
+        for fd in self.questions.descriptors() {
+            sources.add(Poll::read(fd), Self::on_question);
         }
         for (_, given) in &self.waiting {
             sources.add(Poll::read(given.first().map_or(-1, AsRawFd::as_raw_fd)), Self::on_demand);

@@ -85,6 +85,19 @@ impl Supervisor<'_> {
         Ok(())
     }
 
+    /// Somebody wants to ask the user, has a question, or has an answer to it.
+    pub(super) fn on_question(&mut self, status: &mut dyn Events) -> Result<()> {
+        for helper in &mut self.helpers {
+            while let Some((asker, program)) = helper.asker() {
+                self.questions.add(asker, program);
+            }
+        }
+        if let Some(note) = self.questions.go_on() {
+            status.note(&note);
+        }
+        Ok(())
+    }
+
     /// A helper has ended by itself.
     pub(super) fn on_helper_exit(&mut self, status: &mut dyn Events) -> Result<()> {
         let mut index = 0;

@@ -11,13 +11,14 @@ mod mode;
 mod namespaces;
 mod process;
 mod security;
+mod services;
 mod union;
 
 use crate::profile::diagnostic::Diagnostic;
 use crate::profile::expand::Vars;
 use crate::profile::merge::Merged;
 use crate::profile::source::Sources;
-use crate::spec::{Desktop, Namespace, Network, Sandbox, Services, Wayland, X11};
+use crate::spec::{Desktop, Namespace, Network, Sandbox, Wayland, X11};
 use builder::Builder;
 
 /// The sandbox that the merged layers describe, or all errors in them.
@@ -54,7 +55,7 @@ pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbo
             portals: merged.list("desktop.portals").iter().map(|text| text.text.clone()).collect(),
         },
         session_bus: builder.session_bus(),
-        services: Services { git_identity: merged.switch("services.git-identity") },
+        services: builder.services(),
         security: builder.security(),
         asserts,
         notes: Vec::new(),
