@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::agent::{Agent, key};
+use common::agent::{Agent, GpgAgent, key};
 use common::process::Mark;
-use common::{Place, Ran, not_root, ran, tools, until, userns};
+use common::{Place, Ran, no_session, not_root, ran, tools, until, userns};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -217,4 +217,82 @@ fn what_is_no_request_ends_the_connection_and_nothing_else() {
     let out = sh(&agent, &place, AGENT, &format!("python3 {}", file.display()));
     assert_eq!(out.out, "b''\nb''\nb''\nb''\nb''\nTrue True\n2\n", "{out:?}");
     assert!(out.err.contains("ssh agent: the program broke the protocol"), "{out:?}");
+}
+
+/// The tools of the tests with gpg.
+const GPG: &[&str] = &["gpg", "gpgconf", "gpg-agent", "git"];
+
+const GPG_AGENT: &[&str] = &["--set", "services.gpg-agent=true"];
+
+#[test]
+fn git_signs_commits_inside_by_the_users_agents() {
+    need!(userns(), tools(GPG), tools(SSH), no_session());
+    let place = Place::new();
+    let gpg = GpgAgent::new(&place, "");
+    let ssh = Agent::new(&place, &["first"]);
+    place.write("work/file", "text\n");
+    let script = "git init -q /tmp/r && cd /tmp/r && git commit -q --allow-empty -m first && git cat-file -p HEAD";
+    let config = "[user]\nname = Alice\nemail = alice@example.org\n[commit]\ngpgSign = true\n";
+    let key = place.dir.path().join("first");
+    for (flags, more, kind) in [
+        (GPG_AGENT, String::new(), "-----BEGIN PGP SIGNATURE-----"),
+        (
+            AGENT,
+            format!("[gpg]\nformat = ssh\n[user]\nsigningKey = {}\n", key.display()),
+            "-----BEGIN SSH SIGNATURE-----",
+        ),
+        (&[], String::new(), ""),
+    ] {
+        place.write("home/.gitconfig", &format!("{config}{more}"));
+        let out = sh(&ssh, &place, &[&["--profile", "ci"], flags].concat(), script);
+        assert_eq!(out.status, Some(0), "{kind}: {out:?}");
+        assert!(out.out.contains("author Alice <alice@example.org>"), "{kind}: {out:?}");
+        assert!(out.out.contains(kind) && (out.out.contains("gpgsig") != kind.is_empty()), "{kind}: {out:?}");
+    }
+    // What gpg signs inside is good outside.
+    let out = place
+        .sh(&[&["-q", "--rw", "."], GPG_AGENT].concat(), "gpg -q --detach-sign -o sig file; gpg -K | grep -c ssb || :");
+    assert_eq!(out.status, Some(0), "{out:?}");
+    let verified =
+        ran(gpg.command("gpg").current_dir(place.work()).args(["--verify", "sig", "file"]).output().unwrap());
+    assert!(verified.err.contains("Good signature from \"Alice <alice@example.org>\""), "{verified:?}");
+    let none = place.sh(&["-q"], "gpg -q --detach-sign -o /tmp/sig file");
+    assert!(none.status != Some(0), "{none:?}");
+}
+
+#[test]
+fn gpg_agent_hands_out_no_secret_key_and_shows_no_other_file() {
+    need!(userns(), tools(GPG), no_session());
+    let place = Place::new();
+    let gpg = GpgAgent::new(&place, "");
+    let before = std::fs::read(place.home().join(".gnupg/pubring.kbx")).unwrap();
+    let script = "ls -A ~/.gnupg; gpg-connect-agent --no-autostart 'getinfo restricted' /bye; \
+        gpg --batch --pinentry-mode loopback --passphrase '' --export-secret-keys > /tmp/secret 2>&1; grep -c PRIVATE /tmp/secret; \
+        gpg --batch --yes --delete-secret-keys $(gpg -K --with-colons 2>&1 | sed -n 's/^fpr:*//;s/:$//;T;p;q') 2>&1; \
+        echo x >> ~/.gnupg/pubring.kbx; gpg-connect-agent --no-autostart killagent /bye";
+    let out = place.sh(GPG_AGENT, script);
+    assert!(out.out.starts_with("pubring.kbx\nOK\n0\n"), "{out:?}");
+    assert!(out.out.contains("ERR") && out.err.contains("Read-only file system"), "{out:?}");
+    assert_eq!(std::fs::read(place.home().join(".gnupg/pubring.kbx")).unwrap(), before);
+    let list = ran(gpg.command("gpg").args(["-K"]).output().unwrap()).ok();
+    assert!(list.contains("alice@example.org"), "{list}");
+}
+
+#[test]
+fn the_agents_socket_without_restrictions_is_not_shown_instead() {
+    need!(userns(), tools(GPG), no_session());
+    let place = Place::new();
+    let _gpg = GpgAgent::new(&place, "extra-socket none\n");
+    let error = place.sh(GPG_AGENT, "true").failed(125);
+    assert!(
+        error.contains("gpg-agent has no restricted socket") && error.contains("gpgconf --kill gpg-agent"),
+        "{error}"
+    );
+    // Nor what a link in its place leads to.
+    let dir = place.home().join(".gnupg");
+    std::os::unix::fs::symlink(dir.join("S.gpg-agent"), dir.join("S.gpg-agent.extra")).unwrap();
+    assert!(place.sh(GPG_AGENT, "true").failed(125).contains("gpg-agent has no restricted socket"));
+    let other = Place::new();
+    let out = other.sh(GPG_AGENT, "echo runs");
+    assert!(out.out == "runs\n" && out.err.contains("no gpg-agent: it does not run"), "{out:?}");
 }

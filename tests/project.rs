@@ -168,6 +168,7 @@ fn every_key_is_either_refused_or_known_to_tighten() {
         ("desktop.sound", "[desktop]\nsound = [\"!play\"]"),
         ("desktop.portals", "[desktop]\nportals = [\"!camera\"]"),
         ("dbus.session.policy", "[dbus.session]\npolicy = \"none\""),
+        ("services.gpg-agent", "[services]\ngpg-agent = false"),
         ("services.ssh-agent", "[services]\nssh-agent = false"),
         ("services.ssh-agent-keys", "[services]\nssh-agent-keys = [\"work\"]"),
         ("services.git-identity", "[services]\ngit-identity = false"),

@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::agent::Agent;
+use common::agent::{Agent, GpgAgent};
 use common::audio::Audio;
 use common::process::Daemon;
-use common::{Place, not_root, ran, sbx, tools, until, userns};
+use common::{Place, no_session, not_root, ran, sbx, tools, until, userns};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixListener;
@@ -278,6 +278,32 @@ fn each_guard_of_an_ssh_agent_that_is_left_out_is_seen() {
     let _alone = alone();
     let found = ssh_agent(&["--set", "services.ssh-agent=unconfirmed"], "ssh-agent");
     assert!(found.iter().all(|(outcome, _)| outcome == "failed"), "{found:#?}");
+}
+
+/// What a self-test of `ci` says of gpg-agent, and of the promise that `~/.gnupg` cannot be read.
+fn gpg_agent(value: &str, off: &str) -> [String; 2] {
+    let place = Place::new();
+    let _agent = GpgAgent::new(&place, "");
+    let flags = ["--profile", "ci", "--set", &format!("services.gpg-agent={value}")];
+    let outcomes = selftest_with(&place, &flags, &[("SBX_GUARDS_OFF", off)]);
+    ["gpg-agent-full", "assert-2"].map(|id| outcomes[id].0.clone())
+}
+
+#[test]
+fn what_gpg_agent_does_for_a_program_is_what_the_profile_grants() {
+    need!(userns(), tools(&["gpg", "gpgconf", "gpg-agent"]), no_session());
+    let _alone = alone();
+    assert_eq!(gpg_agent("false", ""), ["held", "held"]);
+    assert_eq!(gpg_agent("true", ""), ["held", "shared"]);
+}
+
+/// Run with `cargo test --features guards-off --test selftest each_guard`.
+#[cfg(feature = "guards-off")]
+#[test]
+fn each_guard_of_gpg_agent_that_is_left_out_is_seen() {
+    need!(userns(), tools(&["gpg", "gpgconf", "gpg-agent"]), no_session());
+    let _alone = alone();
+    assert_eq!(gpg_agent("true", "gpg-agent")[0], "failed");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! What the files name is not opened but for included files, of which the same settings are taken: a program in another
 //! sandbox may have written in the directory that they lie in.
 
+use super::agents::AgentFacts;
 use super::git_config::{self, Line};
 use crate::sys::{self, Errno};
 use serde::Serialize;
@@ -98,6 +99,11 @@ const SHOWN: &[&str] = &[
     "user.useconfigonly",
 ];
 
+/// The variables that say what is signed, and with which key. They are shown where the agent is that signs: elsewhere,
+/// each commit would fail.
+const SIGNING: &[&str] =
+    &["commit.gpgsign", "gpg.format", "push.gpgsign", "tag.forcesignannotated", "tag.gpgsign", "user.signingkey"];
+
 /// What of the user's configuration of git a sandbox is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct GitIdentity {
@@ -108,23 +114,42 @@ pub struct GitIdentity {
     pub failed: Option<String>,
 }
 
-/// Reads the user's configuration: `$GIT_CONFIG_GLOBAL`, or git's two files of the user.
-pub(super) fn read(env: &BTreeMap<String, String>, home: &Path) -> GitIdentity {
+/// Reads the user's configuration: `$GIT_CONFIG_GLOBAL`, or git's two files of the user. `agents` are those that the sandbox
+/// has.
+pub(super) fn read(env: &BTreeMap<String, String>, home: &Path, agents: &AgentFacts) -> GitIdentity {
+    let (ssh, gpg) = (agents.ssh.is_some(), agents.gpg.as_ref().is_some_and(|gpg| gpg.extra.is_some()));
+    let (shown, by_ssh) = read_files(env, home, Signing::No);
+    match if by_ssh { ssh } else { gpg } {
+        true => read_files(env, home, if by_ssh { Signing::Ssh } else { Signing::Gpg }).0,
+        false => shown,
+    }
+}
+
+/// By what commits are signed inside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Signing {
+    No,
+    Ssh,
+    Gpg,
+}
+
+/// What is shown of the files, and whether a line in them says that signatures are made with SSH keys.
+fn read_files(env: &BTreeMap<String, String>, home: &Path, signing: Signing) -> (GitIdentity, bool) {
     let base = env.get("XDG_CONFIG_HOME").filter(|path| path.starts_with('/'));
     let base = base.map_or_else(|| home.join(".config"), PathBuf::from);
     let usual = || vec![(".config/git/config", base.join("git/config")), (".gitconfig", home.join(".gitconfig"))];
     let files = env.get("GIT_CONFIG_GLOBAL").map_or_else(usual, |file| vec![(".gitconfig", PathBuf::from(file))]);
-    let mut read = Read { home, included: Vec::new(), read: 0 };
+    let mut read = Read { home, included: Vec::new(), read: 0, signing, by_ssh: false };
     let mut shown = Vec::new();
     for (name, file) in files {
         match read.file(&file, 0) {
             Ok(text) if text.is_empty() => {}
             Ok(text) => shown.push((name.to_owned(), text)),
-            Err(why) => return GitIdentity { files: Vec::new(), failed: Some(why) },
+            Err(why) => return (GitIdentity { files: Vec::new(), failed: Some(why) }, false),
         }
     }
     shown.append(&mut read.included);
-    GitIdentity { files: shown, failed: None }
+    (GitIdentity { files: shown, failed: None }, read.by_ssh)
 }
 
 /// The state of reading files that include each other.
@@ -134,6 +159,9 @@ struct Read<'a> {
     included: Vec<(String, Vec<u8>)>,
     /// How many files were read.
     read: usize,
+    signing: Signing,
+    /// Whether a line says that signatures are made with SSH keys.
+    by_ssh: bool,
 }
 
 impl Read<'_> {
@@ -165,15 +193,17 @@ impl Read<'_> {
 
     /// Adds what is shown of a line.
     fn line(&mut self, line: &Line, file: &Path, depth: usize, out: &mut Vec<u8>) -> Result<(), String> {
-        let included = || self.included_path(line, file);
+        let included = self.included_path(line, file);
+        let name = line.name().unwrap_or_default();
+        self.by_ssh |= name == "gpg.format" && line.value.as_deref() == Some(b"ssh");
         match (line.section.as_str(), line.key.as_str(), &line.subsection) {
             ("include", "path", None) => {
-                if let Some(path) = included() {
+                if let Some(path) = included {
                     out.extend(self.file(&path, depth + 1)?);
                 }
             }
             ("includeif", "path", Some(condition)) => {
-                if let Some(path) = included() {
+                if let Some(path) = included {
                     let text = self.file(&path, depth + 1)?;
                     if !text.is_empty() {
                         let name = format!(".gitconfig.{}", self.included.len() + 1);
@@ -184,7 +214,12 @@ impl Read<'_> {
                     }
                 }
             }
-            _ if line.name().is_some_and(|name| SHOWN.contains(&name.as_str())) => line.put(out),
+            _ if SHOWN.contains(&name.as_str()) => line.put(out),
+            _ if self.signing == Signing::Ssh && name == "user.signingkey" => {
+                let value = line.value.as_deref().and_then(|value| public_key(value, self.home));
+                Line { value, ..line.clone() }.put(out);
+            }
+            _ if self.signing != Signing::No && SIGNING.contains(&name.as_str()) => line.put(out),
             _ => {}
         }
         Ok(())
@@ -201,6 +236,31 @@ impl Read<'_> {
     }
 }
 
+/// The public key that `user.signingKey` means, as the key itself: its file is not shown. If it names the file of a
+/// private key, the public one lies beside it.
+fn public_key(value: &[u8], home: &Path) -> Option<Vec<u8>> {
+    const LONGEST: usize = 1 << 14;
+    let literal = |text: &[u8]| -> Option<Vec<u8>> {
+        let line = text.split(|byte| *byte == b'\n').next()?;
+        let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+        let (kind, key) = (words.next()?, words.next()?);
+        let known = [&b"ssh-"[..], b"ecdsa-", b"sk-"].iter().any(|start| kind.starts_with(start));
+        let plain = |word: &[u8]| word.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-.@_".contains(byte));
+        (known && plain(kind) && plain(key)).then(|| [b"key::", kind, b" ", key].concat())
+    };
+    if let Some(key) = literal(value.strip_prefix(b"key::").unwrap_or(value)) {
+        return Some(key);
+    }
+    let path = match value {
+        [b'~', b'/', rest @ ..] => home.join(OsStr::from_bytes(rest)),
+        value => PathBuf::from(OsStr::from_bytes(value)),
+    };
+    let mut beside = path.clone().into_os_string();
+    beside.push(".pub");
+    let files = [path, beside.into()];
+    files.iter().filter(|path| path.is_absolute()).find_map(|path| literal(&sys::read_start(path, LONGEST).ok()?))
+}
+
 /// A condition in which a path that begins at its file, `gitdir:./`, begins at the root instead.
 fn absolute(condition: &[u8], file: &Path) -> Vec<u8> {
     for kind in [&b"gitdir:"[..], b"gitdir/i:"] {
@@ -214,6 +274,7 @@ fn absolute(condition: &[u8], file: &Path) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::agents::GpgFacts;
     use super::*;
 
     fn read_in(files: &[(&str, &str)], env: &[(&str, &str)]) -> GitIdentity {
@@ -225,7 +286,7 @@ mod tests {
         }
         let env =
             env.iter().map(|(name, value)| ((*name).to_owned(), value.replace('~', dir.path().to_str().unwrap())));
-        read(&env.collect(), dir.path())
+        read(&env.collect(), dir.path(), &AgentFacts::default())
     }
 
     fn text(identity: &GitIdentity, name: &str) -> String {
@@ -299,5 +360,32 @@ mod tests {
         assert!(failed(&[(".gitconfig", "[include]\npath = .gitconfig\n")]).contains("too many"));
         assert!(failed(&[(".gitconfig", &"#".repeat(LARGEST))]).contains("is larger than 64 KiB"));
         assert!(failed(&[(".gitconfig/x", "")]).contains(".gitconfig: "), "a directory");
+    }
+
+    #[test]
+    fn signing_is_shown_where_its_agent_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path();
+        let seen = |config: &str, ssh: bool, gpg: bool| {
+            std::fs::write(home.join(".gitconfig"), config).unwrap();
+            let gpg = gpg.then(|| GpgFacts { extra: Some("/x".into()), ..GpgFacts::default() });
+            let agents = AgentFacts { ssh: ssh.then(|| "/y".into()), gpg, ..AgentFacts::default() };
+            text(&read(&BTreeMap::new(), home, &agents), ".gitconfig")
+        };
+        let gpg = "[commit]\ngpgSign = true\n[user]\nsigningKey = ABC\n[gpg]\nprogram = x\n";
+        assert_eq!(seen(gpg, true, false), "");
+        let both = "[commit]\n\tgpgsign = \"true\"\n[user]\n\tsigningkey = \"ABC\"\n";
+        assert_eq!(seen(gpg, false, true), both);
+        std::fs::write(home.join("key"), "-----BEGIN OPENSSH PRIVATE KEY-----\nsecret\n").unwrap();
+        std::fs::write(home.join("key.pub"), "ssh-ed25519 AAAA me@host\n").unwrap();
+        std::fs::write(home.join("other"), "ssh-secret in words\n").unwrap();
+        let shown = |key: &str| seen(&format!("[gpg]\nformat = ssh\n[user]\nsigningKey = {key}\n"), true, false);
+        let format = "[gpg]\n\tformat = \"ssh\"\n[user]\n\tsigningkey";
+        for key in ["~/key", "~/key.pub", "ssh-ed25519 AAAA", "key::ssh-ed25519 AAAA c"] {
+            assert_eq!(shown(key), format!("{format} = \"key::ssh-ed25519 AAAA\"\n"), "{key}");
+        }
+        assert_eq!(shown("~/none"), format!("{format}\n"));
+        assert_eq!(shown("/etc/passwd"), format!("{format}\n"));
+        assert_eq!(seen("[gpg]\nformat = ssh\n[commit]\ngpgSign = true\n", false, true), "");
     }
 }

@@ -25,7 +25,7 @@ mod vars;
 mod walk;
 
 pub use accounts::{Account, Range};
-pub use agents::{ASKPASS, AgentFacts};
+pub use agents::{ASKPASS, AgentFacts, GpgFacts};
 pub use cgroup::{CgroupFacts, Delegated, Hierarchy, Manager, SbxService, ScopeManager, own_cgroup};
 pub use desktop::{Compositor, DesktopFacts, Documents, WaylandFacts, bus_path, xauthority};
 pub use elevation::Elevation;
@@ -304,13 +304,14 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     let confined = sandbox.session_bus.policy == BusPolicy::Filter || own_x11;
     let home = vars::home(&env, &accounts, uid);
     let desktop = desktop::probe(sandbox, &env, uid);
-    let agents = agents::probe(sandbox, &env);
+    let agents = agents::probe(sandbox, &env, &home, uid);
     let mut paths = Paths::default();
     let account_homes = vars::own_accounts(&accounts, uid).map(|account| account.home.as_path());
     let homes: Vec<_> = std::iter::once(home.as_path()).chain(account_homes.filter(|path| *path != home)).collect();
     let others = accounts.iter().filter(|account| account.is_person() && account.uid != uid);
     let others: Vec<_> = others.map(|account| account.home.as_path()).collect();
     paths.gather(sandbox, &Homes { own: &homes, others: &others, accounts: &accounts }, &cwd, &desktop);
+    agents.paths().for_each(|path| paths.record(path));
     let home_store = (sandbox.filesystem.root != Root::Bare)
         .then(|| crate::union::Store::place_of_homes(env.get("XDG_DATA_HOME").map(String::as_str), &home));
     let home_store = match &sandbox.filesystem.home {
@@ -360,11 +361,11 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
             Helpers::find(&wanted, env.get("PATH").map_or("", String::as_str)),
             asks.then_some(&env),
         ),
-        agents,
         top: paths.take_top(),
         system: if confined { paths::system() } else { Vec::new() },
         pid: if confined { std::process::id() } else { 0 },
-        git_identity: sandbox.services.git_identity.then(|| git_identity::read(&env, &home)),
+        git_identity: sandbox.services.git_identity.then(|| git_identity::read(&env, &home, &agents)),
+        agents,
         landlock: match sandbox.security.landlock {
             Requirement::Off => None,
             _ => crate::sys::landlock_version().ok(),

@@ -91,6 +91,15 @@ pub(super) fn plan(plan: &Plan) -> &'static Plan {
             }
         }
     }
+    if off("gpg-agent") {
+        for placed in &mut plan.view.parts {
+            if let Op::Bind { source, .. } = &mut placed.op
+                && source.ends_with("S.gpg-agent.extra")
+            {
+                source.set_extension("");
+            }
+        }
+    }
     for (guard, name) in [("sound", crate::proxy::SOUND), ("ssh-agent", crate::proxy::AGENT)] {
         if off(guard)
             && let Some(at) = plan.helpers.iter().position(|helper| helper.name == name)

@@ -1,8 +1,10 @@
-//! Plans the user's agents: sbx's own filter in front of the SSH agent.
+//! Plans the user's agents: sbx's own filter in front of the SSH agent, and the restricted socket of gpg-agent.
 
 use super::helpers::{
     Argument, Confinement, Given, HelperProgram, HelperSpec, HelperWords, Loss, Phase, Readiness, Tells,
 };
+use super::item::{Item, ItemKind, own};
+use super::links::resolved;
 use super::note::Note;
 use super::services::DesktopPlan;
 use crate::error::{Error, Result};
@@ -19,7 +21,7 @@ const SOCKET: &str = "sbx-ssh-agent";
 ///
 /// # Errors
 ///
-/// The user is to be asked, and there is no program to ask with.
+/// The user is to be asked, and there is no program to ask with; or gpg-agent has no restricted socket.
 pub(super) fn plan(
     sandbox: &Sandbox,
     facts: &Facts,
@@ -28,6 +30,7 @@ pub(super) fn plan(
     plan: &mut DesktopPlan,
     notes: &mut Vec<Note>,
 ) -> Result<()> {
+    gpg(sandbox, facts, runtime, plan, notes)?;
     if sandbox.services.ssh_agent == SshAgent::Off {
         return Ok(());
     }
@@ -51,6 +54,42 @@ pub(super) fn plan(
     let socket = plan.inside(sandbox, facts, runtime, SOCKET);
     env.insert("SSH_AUTH_SOCK".into(), runtime.join(SOCKET).display().to_string());
     plan.helpers.push(helper(sandbox, agent, asks, socket));
+    Ok(())
+}
+
+/// Shows gpg-agent's restricted socket where gpg inside looks for the agent, and the public keyring.
+fn gpg(sandbox: &Sandbox, facts: &Facts, runtime: &Path, plan: &mut DesktopPlan, notes: &mut Vec<Note>) -> Result<()> {
+    let Some(gpg) = facts.agents.gpg.as_ref().filter(|_| sandbox.services.gpg_agent) else { return Ok(()) };
+    let origin = sandbox.origins.of("services.gpg-agent", "");
+    let Some(extra) = &gpg.extra else {
+        if gpg.full.is_some() {
+            let message = "gpg-agent has no restricted socket, and the one without restrictions is not shown";
+            return Err(Error::new(message)
+                .origin(&origin)
+                .hint("take `extra-socket none` out of gpg-agent.conf, then: gpgconf --kill gpg-agent; gpgconf --launch gpg-agent")
+                .hint("--set services.gpg-agent=false goes without"));
+        }
+        notes.push(Note::NoGpgAgent { elsewhere: gpg.elsewhere });
+        return Ok(());
+    };
+    let item = |what| Item { origin: origin.clone(), ..own(what) };
+    let dir = runtime.join("gnupg");
+    plan.items.push((runtime.to_owned(), item(ItemKind::Dir { mode: 0o700 })));
+    plan.items.push((dir.clone(), item(ItemKind::Dir { mode: 0o700 })));
+    let bind = |source: &Path| -> Result<Item> {
+        let source = resolved(facts, source, &origin)?;
+        Ok(item(ItemKind::Bind { source, ro: true, device: false }))
+    };
+    plan.items.push((dir.join("S.gpg-agent"), bind(extra)?));
+    match &gpg.keyring {
+        Some(keyring) => {
+            let home = facts.home.join(".gnupg");
+            let name = keyring.file_name().unwrap_or_default();
+            plan.items.push((home.join(name), bind(keyring)?));
+            plan.items.push((home, item(ItemKind::Dir { mode: 0o700 })));
+        }
+        None => notes.push(Note::NoKeyring),
+    }
     Ok(())
 }
 

@@ -126,6 +126,13 @@ pub enum Note {
         /// The value of SSH_AUTH_SOCK, if it names no socket.
         elsewhere: Option<String>,
     },
+    /// gpg-agent does not run.
+    NoGpgAgent {
+        /// Whether GNUPGHOME names another directory than `~/.gnupg`.
+        elsewhere: bool,
+    },
+    /// gpg-agent is shown, and no public keyring is there.
+    NoKeyring,
     /// The user's configuration of git is there, and not shown, for this reason.
     NoGitIdentity(String),
     /// The changes in overlays are to be asked about, and there is no terminal to ask on.
@@ -331,6 +338,16 @@ impl fmt::Display for Note {
                 write!(f, "no SSH agent: SSH_AUTH_SOCK is {path}, where there is no socket")
             }
             Note::NoSshAgent { elsewhere: None } => f.write_str("no SSH agent: SSH_AUTH_SOCK is not set"),
+            Note::NoGpgAgent { elsewhere: false } => {
+                f.write_str("no gpg-agent: it does not run (gpgconf --launch gpg-agent starts it)")
+            }
+            Note::NoGpgAgent { elsewhere: true } => f.write_str(
+                "no gpg-agent: there is no socket of it in GNUPGHOME, and sockets that are elsewhere are found for ~/.gnupg alone",
+            ),
+            Note::NoKeyring => f.write_str(
+                "gpg inside has no public keys: ~/.gnupg has neither pubring.kbx nor pubring.gpg (with keyboxd, `gpg --export` and \
+                 `gpg --import` bring some in)",
+            ),
             Note::NoGitIdentity(why) => write!(f, "git does not know who you are inside: {why}"),
             Note::NoBus => {
                 f.write_str("no session bus: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR leads to a socket")

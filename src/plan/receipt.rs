@@ -222,6 +222,16 @@ impl ReceiptBuilder<'_> {
             };
             self.line(Setting::Service("git-identity", "true"), &origin, by, missing);
         }
+        if sandbox.services.gpg_agent {
+            let lacks = |note: &&Note| matches!(note, Note::NoGpgAgent { .. } | Note::NoKeyring);
+            let missing: Vec<_> = self.plan.notes.iter().filter(lacks).map(Note::to_string).collect();
+            let shown =
+                |part: &Placed| matches!(&part.op, Op::Bind { path, .. } if path.ends_with("gnupg/S.gpg-agent"));
+            let shown = self.plan.view.parts.iter().any(shown);
+            let by = shown.then(|| "bind mount of the restricted socket".to_owned()).into_iter().collect();
+            let origin = sandbox.origins.of("services.gpg-agent", "");
+            self.line(Setting::Service("gpg-agent", "true"), &origin, by, missing);
+        }
         let origin = || sandbox.origins.of("desktop.wayland", "");
         let not_shown = self.plan.notes.iter().find(|note| matches!(note, Note::CannotRestrict { .. }));
         match (sandbox.desktop.wayland, &self.plan.wayland, not_shown) {

@@ -122,7 +122,7 @@ fn check(below: &Merged, setting: &Setting, rlimits: &Rlimits) -> Vec<(Text, Str
             let text = Text { text: String::new(), at: at.clone() };
             refuse(&text, !on || below.switch(name), "cgroups of its own")
         }
-        (Value::Switch(on, at), "services.git-identity") => {
+        (Value::Switch(on, at), "services.git-identity" | "services.gpg-agent") => {
             let text = Text { text: String::new(), at: at.clone() };
             refuse(&text, !on || below.switch(name), "the user's own services")
         }

@@ -388,6 +388,11 @@ pub const KEYS: &[Key] = &[
         "the keys of the SSH agent that are shown: fingerprints, `SHA256:...`, or comments; without it all",
     ),
     key(
+        "services.gpg-agent",
+        Kind::Switch,
+        "gpg-agent by its restricted socket, which signs and decrypts, and the public keyring, read-only",
+    ),
+    key(
         "services.git-identity",
         Kind::Switch,
         "the user's name, address and settings for git, without those that run something or hold secrets, in ~/.gitconfig",

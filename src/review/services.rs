@@ -13,6 +13,10 @@ pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
         );
         found.push(verdict.at(&sandbox.origins.of("services.git-identity", ""), "your identity for git"));
     }
+    if sandbox.services.gpg_agent {
+        let verdict = gpg_agent(sandbox.network == Network::Host);
+        found.push(verdict.at(&sandbox.origins.of("services.gpg-agent", ""), "gpg-agent by its restricted socket"));
+    }
     if let Some((verdict, grant)) = ssh_agent(sandbox.services.ssh_agent, sandbox.network == Network::Host) {
         found.push(verdict.at(&sandbox.origins.of("services.ssh-agent", ""), grant));
     }
@@ -53,4 +57,14 @@ fn ssh_agent(agent: SshAgent, network: bool) -> Option<(Verdict, &'static str)> 
             "your SSH agent",
         ),
     })
+}
+
+/// The verdict on gpg-agent's restricted socket: what it signs and decrypts, it does while a passphrase is cached, or once the
+/// user has typed it.
+fn gpg_agent(network: bool) -> Verdict {
+    let harm = "it signs in your name and decrypts what is encrypted to you while the agent has the passphrase, and sees your \
+                public keys with those whom you know";
+    let help =
+        "leave it out where nothing is signed; max-cache-ttl 0 in gpg-agent.conf, or a smartcard, asks each time";
+    if network { weakens(4.0, harm, help) } else { weakens(2.5, harm, help) }
 }

@@ -144,6 +144,8 @@ pub struct Granted {
     pub wayland_unrestricted: bool,
     /// Sound servers that can be reached.
     pub sound: Vec<String>,
+    /// gpg-agent's restricted socket, and the public keyring, are shown.
+    pub gpg_agent: bool,
     /// Access to the session bus: `none`, `filter` or `host`.
     pub session_bus: String,
     /// Capabilities of the program, a bit for each.

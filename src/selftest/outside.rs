@@ -232,6 +232,7 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
         wayland: sandbox.desktop.wayland != Wayland::Off,
         wayland_unrestricted: sandbox.desktop.wayland == Wayland::Unrestricted,
         sound: sandbox.desktop.sound.iter().cloned().collect(),
+        gpg_agent: sandbox.services.gpg_agent,
         session_bus: match sandbox.session_bus.policy {
             BusPolicy::None => "none",
             BusPolicy::Filter => "filter",

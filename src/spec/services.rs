@@ -20,6 +20,8 @@ pub enum SshAgent {
 pub struct Services {
     /// The program is shown who the user is to git, and the settings of git that run nothing and hold no secrets.
     pub git_identity: bool,
+    /// The program uses gpg-agent, as far as its restricted socket lets it, and sees the user's public keys.
+    pub gpg_agent: bool,
     /// The SSH agent.
     pub ssh_agent: SshAgent,
     /// Fingerprints and comments of the keys that the program sees and uses; none of them for all keys.

@@ -49,3 +49,42 @@ pub fn key(place: &Place, name: &str) {
     ran(command.output().unwrap()).ok();
     std::fs::copy(path.with_extension("pub"), place.work().join(format!("{name}.pub"))).unwrap();
 }
+
+/// A gpg-agent of the place's home, with a key of alice@example.org that has no passphrase.
+pub struct GpgAgent(PathBuf);
+
+impl Drop for GpgAgent {
+    fn drop(&mut self) {
+        let _ = self.command("gpgconf").args(["--kill", "gpg-agent"]).status();
+    }
+}
+
+impl GpgAgent {
+    /// `settings` are those of the agent.
+    pub fn new(place: &Place, settings: &str) -> GpgAgent {
+        let dir = place.home().join(".gnupg");
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        std::fs::write(dir.join("gpg-agent.conf"), settings).unwrap();
+        let agent = GpgAgent(place.home());
+        let make = [
+            "--batch",
+            "--quiet",
+            "--passphrase",
+            "",
+            "--quick-gen-key",
+            "Alice <alice@example.org>",
+            "ed25519",
+            "sign",
+        ];
+        ran(agent.command("gpg").args(make).output().unwrap()).ok();
+        agent
+    }
+
+    /// A program of GnuPG, outside.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", &self.0).stdin(Stdio::null());
+        command
+    }
+}

@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use sbx::host::{
-    Account, AgentFacts, Compositor, DesktopFacts, Documents, Facts, GitIdentity, Helpers, Kind, Paths, Range,
-    Settings, SoundFacts, WaylandFacts,
+    Account, AgentFacts, Compositor, DesktopFacts, Documents, Facts, GitIdentity, GpgFacts, Helpers, Kind, Paths,
+    Range, Settings, SoundFacts, WaylandFacts,
 };
 use sbx::profile::Vars;
 use std::collections::BTreeMap;
@@ -73,6 +73,8 @@ pub fn debian() -> Facts {
         "/run/user/1000/pipewire-0",
         "/run/user/1000/pulse/native",
         "/run/user/1000/bus",
+        "/run/user/1000/gnupg/S.gpg-agent.extra",
+        "/home/alice/.gnupg/pubring.kbx",
     ];
     let mut entries: Vec<(&str, Kind)> = dirs.iter().map(|path| (*path, Kind::Dir)).collect();
     entries.extend(files.iter().map(|path| (*path, Kind::File)));
@@ -155,7 +157,16 @@ pub fn debian() -> Facts {
         machine_id: Some([7; 16]),
         home_store: Some("/home/alice/.local/share/sbx/homes".into()),
         landlock: Some(2),
-        agents: AgentFacts { ssh: Some("/run/user/1000/ssh".into()), ..AgentFacts::default() },
+        agents: AgentFacts {
+            ssh: Some("/run/user/1000/ssh".into()),
+            gpg: Some(GpgFacts {
+                extra: Some("/run/user/1000/gnupg/S.gpg-agent.extra".into()),
+                full: Some("/run/user/1000/gnupg/S.gpg-agent".into()),
+                keyring: Some("/home/alice/.gnupg/pubring.kbx".into()),
+                elsewhere: false,
+            }),
+            ssh_elsewhere: None,
+        },
         git_identity: Some(GitIdentity {
             files: vec![(".gitconfig".into(), b"[user]\n\tname = \"Alice\"\n".to_vec())],
             failed: None,

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 /// The names of needs in `SBX_TEST_REQUIRE` and `tests/not-run.allowed`. `landlock` has a version: `landlock:6`.
-const WORDS: [&str; 16] = [
+const WORDS: [&str; 17] = [
     "bwrap",
     "disk",
     "fuse",
@@ -15,6 +15,7 @@ const WORDS: [&str; 16] = [
     "limits",
     "multilib",
     "nosymfollow",
+    "no-session",
     "not-root",
     "own-service",
     "root",
@@ -99,6 +100,18 @@ pub fn tools(names: &[&str]) -> Need {
     let found = |name: &&str| ["/usr/bin", "/bin", "/usr/sbin"].iter().any(|dir| Path::new(dir).join(name).exists());
     let missing: Vec<_> = names.iter().filter(|name| !found(name)).copied().collect();
     Need::new("tools", missing.is_empty(), format!("there is no {}", missing.join(", no ")))
+}
+
+/// The caller has no runtime directory: in one, the caller's own gpg-agent would be used, whatever HOME is.
+pub fn no_session() -> Need {
+    let dir = format!("/run/user/{}", own_uid());
+    Need::new("no-session", !Path::new(&dir).exists(), format!("{dir} has the caller's own agents"))
+}
+
+/// The caller's user id.
+fn own_uid() -> u32 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").unwrap().uid()
 }
 
 /// The kernel has at least this version of Landlock.

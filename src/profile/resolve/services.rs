@@ -34,6 +34,11 @@ impl Builder<'_> {
             }
             keys.push(text.text.clone());
         }
-        Services { git_identity: merged.switch("services.git-identity"), ssh_agent, ssh_agent_keys: keys }
+        Services {
+            git_identity: merged.switch("services.git-identity"),
+            gpg_agent: merged.switch("services.gpg-agent"),
+            ssh_agent,
+            ssh_agent_keys: keys,
+        }
     }
 }

@@ -64,8 +64,19 @@ fn read(facts: &Facts, path: &Path, index: usize) -> Verdict {
         false => open_to_read(path).map(|_| path.metadata().is_ok_and(|found| found.is_file() && found.len() == 0)),
     };
     let outside = facts.outside.asserted.get(index).copied().flatten();
+    // What a service grants is no file of the profile's.
+    let public = |name: &str| ["pubring.kbx", "pubring.gpg", "trustdb.gpg"].contains(&name);
+    let names = || std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let is_granted = match path.file_name().and_then(|name| name.to_str()) {
+        Some(".gnupg") => id(path) != outside && names().all(|name| name.to_str().is_some_and(public)),
+        Some(name) => public(name) && path.parent().is_some_and(|dir| dir.ends_with(".gnupg")),
+        None => false,
+    };
     match empty {
         Err(errno) => Verdict::Closed(format!("{shown}: {errno}")),
+        Ok(false) if facts.granted.gpg_agent && is_granted => {
+            Verdict::Shared(format!("{shown} has the public keys, as services.gpg-agent says"))
+        }
         Ok(true) if outside.is_none() || id(path) != outside => Verdict::Closed(format!("{shown} is empty")),
         Ok(_) => Verdict::Open(format!("{shown} can be read")),
     }

@@ -23,6 +23,12 @@ pub(super) const PROBES: &[Probe] = &[
         attempt: git_secrets,
         granted: never,
     },
+    Probe {
+        id: "gpg-agent-full",
+        title: "the user's secret keys, by gpg-agent's socket without restrictions",
+        attempt: gpg_agent,
+        granted: never,
+    },
     Probe { id: "ssh-agent-add", title: "add a key to the user's SSH agent", attempt: add_key, granted: never },
     Probe {
         id: "ssh-agent-sign",
@@ -31,6 +37,38 @@ pub(super) const PROBES: &[Probe] = &[
         granted: never,
     },
 ];
+
+/// Asks gpg-agent whether it restricts this connection: it then neither hands out nor changes secret keys.
+fn gpg_agent(facts: &Facts) -> Verdict {
+    let there = facts.outside.sockets.iter().filter(|(_, path)| path.ends_with("S.gpg-agent")).map(|(_, path)| path);
+    let own = std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("gnupg/S.gpg-agent"));
+    if there.clone().next().is_none() {
+        return not_run("this host has none");
+    }
+    each(there.cloned().chain(own), |path| {
+        let asked = || -> Result<Verdict, Errno> {
+            let mut agent = UnixStream::connect(&path)?;
+            agent.set_read_timeout(Some(Duration::from_millis(2500)))?;
+            line(&mut agent)?;
+            agent.write_all(b"GETINFO restricted\n")?;
+            Ok(match line(&mut agent)?.starts_with("OK") {
+                true => Verdict::Closed(format!("{} is restricted", path.display())),
+                false => Verdict::Open(format!("{} is not restricted", path.display())),
+            })
+        };
+        asked().unwrap_or_else(|errno| verdict(path.display(), Err::<(), _>(errno)))
+    })
+}
+
+/// A line of an answer.
+fn line(agent: &mut UnixStream) -> Result<String, Errno> {
+    let (mut text, mut byte) = (Vec::new(), [0]);
+    while byte != *b"\n" && text.len() < 1000 {
+        agent.read_exact(&mut byte)?;
+        text.extend(byte);
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
 
 /// The lines of a file of git's that hold commands, addresses and credentials.
 pub(crate) fn secret_lines(text: &str) -> Vec<String> {
