@@ -120,7 +120,10 @@ fn the_user_is_asked_before_each_signature() {
     assert_eq!(no.out, "2\n", "{no:?}");
     assert!(no.err.contains("ssh agent: a signature is refused: the answer to the question was not yes"), "{no:?}");
     let no = asked("/usr/bin/false", &sign("first").repeat(5));
-    assert!(no.out.is_empty() && no.err.contains("three times: the program may ask no more"), "{no:?}");
+    assert!(
+        no.out.is_empty() && no.err.contains("three questions were not answered with yes: the program may ask no more"),
+        "{no:?}"
+    );
 }
 
 #[test]
@@ -148,6 +151,21 @@ fn a_question_goes_with_the_program_that_asks() {
     assert!(until(|| asked().is_none()), "the question goes with who asked");
     place.write("work/end", "");
     assert!(sandbox.wait().unwrap().success());
+}
+
+#[test]
+fn questions_that_come_and_go_are_counted() {
+    need!(userns(), tools(SSH), tools(&["yes", "timeout"]));
+    let place = Place::new();
+    let agent = Agent::new(&place, &["first"]);
+    place.write("work/file", "text\n");
+    let mut command = place.command();
+    command.env("SSH_AUTH_SOCK", &agent.socket).env("SSH_ASKPASS", "/usr/bin/yes");
+    let script =
+        "until timeout -s KILL 1 ssh-keygen -Y sign -f first.pub -n file < file 2>&1 | grep -q refused; do :; done";
+    command.args(["--set", "services.ssh-agent=true", "--timeout", "60s", "--", "/bin/sh", "-c", script]);
+    let out = ran(command.output().unwrap());
+    assert!(out.status == Some(0) && out.err.contains("the program may ask no more"), "{out:?}");
 }
 
 /// The arguments of all processes that are `yes`.

@@ -63,7 +63,12 @@ impl Questions {
     /// Takes what has come: questions, answers, and the ends of those who asked. Gives a note for the user, if there is one.
     pub fn go_on(&mut self) -> Option<String> {
         let declined = &mut self.declined;
-        self.askers.retain_mut(|asker| asker.listen() && asker.answered(declined));
+        self.askers.retain_mut(|asker| {
+            let there = asker.listen();
+            // A question that is taken back counts, too: windows that come and go are clicked on.
+            *declined += u32::from(!there && asker.shown.is_some());
+            there && asker.answered(declined)
+        });
         let mut note = None;
         while !self.askers.iter().any(|asker| asker.shown.is_some())
             && let Some(asker) = self.askers.iter_mut().find(|asker| asker.question.is_some())
@@ -72,7 +77,7 @@ impl Questions {
             if self.declined >= MOST_DECLINED {
                 asker.answer(false);
                 if !std::mem::replace(&mut self.told, true) {
-                    note = Some("the answer was not yes three times: the program may ask no more".to_owned());
+                    note = Some("three questions were not answered with yes: the program may ask no more".to_owned());
                 }
                 continue;
             }

@@ -179,6 +179,8 @@ impl Note {
             Note::NoDisplay => Some("display"),
             Note::NoSound { pipewire: false, elsewhere: None } => Some("sound"),
             Note::NoBus => Some("session bus"),
+            Note::NoSshAgent { elsewhere: None } => Some("SSH agent"),
+            Note::NoGpgAgent { elsewhere: false } => Some("gpg-agent"),
             Note::NoDocuments => Some("document portal"),
             Note::NoNestedX11 { program, alone: true, .. } => Some(program),
             Note::NoDevice { name } => Some(name),

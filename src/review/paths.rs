@@ -241,7 +241,7 @@ fn verdict(kind: TargetKind, writable: bool, sandbox: &Sandbox, vars: &Vars) -> 
         TargetKind::Sound => super::desktop::sound_server(),
         TargetKind::Wayland => super::desktop::wayland(crate::spec::Wayland::Unrestricted),
         TargetKind::Agent => {
-            let help = "leave it out; use a key of its own, which is good for that one purpose";
+            let help = "services.ssh-agent = true and services.gpg-agent, which filter them; or a key of its own, for that one purpose";
             let harm = "it has your keys sign and decrypt whatever it likes; gpg-agent exports them, and ssh-agent loads \
                         PKCS#11 libraries, where a passphrase or a list of paths does not prevent it";
             if network { undoes(6.0, harm, help) } else { undoes(5.0, harm, help) }

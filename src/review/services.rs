@@ -42,7 +42,7 @@ fn ssh_agent(agent: SshAgent, network: bool) -> Option<(Verdict, &'static str)> 
         ),
         (SshAgent::Unconfirmed, true) => (
             undoes(
-                7.5,
+                5.5,
                 "it logs in as you to every server that takes your keys, and signs in your name, for as long as it runs",
                 "services.ssh-agent = true, which asks before each signature, and services.ssh-agent-keys",
             ),

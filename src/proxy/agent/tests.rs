@@ -5,6 +5,7 @@ use super::message::{self, LARGEST, number, put, put_string};
 use super::notes::reason;
 use super::{Agent, note};
 use crate::proxy::filter::{Broken, Filter, Output};
+use proptest::prelude::*;
 
 const KEY: &[u8] = b"\0\0\0\x0bssh-ed25519\0\0\0\x20ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
 
@@ -219,6 +220,68 @@ fn messages_come_in_any_pieces() {
     assert_eq!(out.to_server, message(number::REQUEST_IDENTITIES, &[]));
     assert_eq!(input, message(19, b""), "the next one waits for the answer");
     assert_eq!(message::first(&input).map(|first| first.map(|(kind, ..)| kind)), Ok(Some(19)));
+}
+
+proptest! {
+    /// Whatever both sides send, in whatever pieces, and whatever the user answers.
+    #[test]
+    fn nothing_but_lists_signatures_and_bindings_reaches_the_agent(
+        turns in proptest::collection::vec((0..4u8, any_message()), 0..24), confirm: bool, named: bool,
+    ) {
+        let mut agent = agent(if named { &["alice"] } else { &[] }, confirm);
+        let (mut client, mut server, mut out) = (Vec::new(), Vec::new(), Output::default());
+        for (turn, bytes) in turns {
+            let taken = match turn {
+                0 | 1 => {
+                    client.extend(bytes);
+                    agent.client_sent(&client, &mut out).map(|length| drop(client.drain(..length)))
+                }
+                2 => {
+                    server.extend(bytes);
+                    agent.server_sent(&server, &mut out).map(|length| drop(server.drain(..length)))
+                }
+                _ => {
+                    agent.answered(bytes.len() % 2 == 0, &mut out);
+                    Ok(())
+                }
+            };
+            if taken.is_err() {
+                break;
+            }
+        }
+        let mut rest = &out.to_server[..];
+        while let Some((kind, values, behind)) = message::first(rest).unwrap() {
+            match kind {
+                number::REQUEST_IDENTITIES => prop_assert!(values.is_empty()),
+                number::SIGN_REQUEST => prop_assert!(values.windows(6).any(|part| part == b"SSHSIG")),
+                number::EXTENSION => prop_assert!(values.starts_with(&strings(&[b"session-bind@openssh.com"]))),
+                other => prop_assert!(false, "{}", other),
+            }
+            rest = behind;
+        }
+        prop_assert!(rest.is_empty());
+    }
+}
+
+/// Messages of both sides, whole and broken.
+fn any_message() -> impl Strategy<Value = Vec<u8>> {
+    let bind = [strings(&[b"session-bind@openssh.com", b"key", b"session", b"signature"]), vec![1]].concat();
+    let whole = vec![
+        message(number::REQUEST_IDENTITIES, &[]),
+        sign(KEY, &sshsig(b"git"), 0),
+        sign(KEY, b"x", 0),
+        message(number::EXTENSION, &bind),
+        message(number::EXTENSION, &strings(&[b"query"])),
+        message(17, b"abc"),
+        list(&[(KEY, b"alice")]),
+        message(number::SIGN_RESPONSE, &strings(&[b"signature"])),
+        message(number::SUCCESS, &[]),
+        failure(),
+    ];
+    let broken = proptest::collection::vec(any::<u8>(), 0..12);
+    let length =
+        (any::<u8>(), proptest::collection::vec(any::<u8>(), 0..12)).prop_map(|(kind, values)| message(kind, &values));
+    prop_oneof![8 => proptest::sample::select(whole), 1 => broken, 2 => length]
 }
 
 #[test]
