@@ -19,6 +19,9 @@ fn with(profile: &str, project: &str) -> Ran {
 
 const BASE: &str = "[filesystem.paths]\n\"${CWD}\" = \"ro\"\n\"${CWD}/sub\" = \"masked\"\n\"~/tool\" = \"ro\"\n";
 
+/// A profile with one key of the SSH agent.
+const SSH_AGENT: &str = "[services]\nssh-agent = true\nssh-agent-keys = [\"work\"]\n";
+
 #[test]
 fn every_way_to_loosen_is_refused() {
     let cases = [
@@ -120,6 +123,12 @@ fn every_way_to_loosen_is_refused() {
         ("the host's X server", "[desktop]\nx11 = \"nested\"", "[desktop]\nx11 = true"),
         ("sound", "", "[desktop]\nsound = [\"play\"]"),
         ("a portal", "", "[desktop]\nportals = [\"open-uri\"]"),
+        ("the identity for git", "", "[services]\ngit-identity = true"),
+        ("gpg-agent", "", "[services]\ngpg-agent = true"),
+        ("the SSH agent", "", "[services]\nssh-agent = true"),
+        ("the SSH agent without a question", SSH_AGENT, "[services]\nssh-agent = \"unconfirmed\""),
+        ("a key of the SSH agent", SSH_AGENT, "[services]\nssh-agent-keys = [\"other\"]"),
+        ("all keys of the SSH agent", SSH_AGENT, "[services]\nssh-agent-keys = [\"!work\"]"),
         ("the session bus", "", "[dbus.session]\npolicy = \"filter\""),
         ("all of the session bus", "[dbus.session]\npolicy = \"filter\"", "[dbus.session]\npolicy = \"host\""),
         ("a name on the bus", "[dbus.session]\npolicy = \"filter\"", "[dbus.session]\ntalk = [\"org.x.Y\"]"),

@@ -138,7 +138,12 @@ fn read_files(env: &BTreeMap<String, String>, home: &Path, signing: Signing) -> 
     let base = env.get("XDG_CONFIG_HOME").filter(|path| path.starts_with('/'));
     let base = base.map_or_else(|| home.join(".config"), PathBuf::from);
     let usual = || vec![(".config/git/config", base.join("git/config")), (".gitconfig", home.join(".gitconfig"))];
-    let files = env.get("GIT_CONFIG_GLOBAL").map_or_else(usual, |file| vec![(".gitconfig", PathBuf::from(file))]);
+    // /dev/null is how scripts say that there is none.
+    let named = env.get("GIT_CONFIG_GLOBAL").filter(|file| *file != "/dev/null");
+    let files = match env.contains_key("GIT_CONFIG_GLOBAL") {
+        true => named.map(|file| (".gitconfig", PathBuf::from(file))).into_iter().collect(),
+        false => usual(),
+    };
     let mut read = Read { home, included: Vec::new(), read: 0, signing, by_ssh: false };
     let mut shown = Vec::new();
     for (name, file) in files {
@@ -330,6 +335,7 @@ mod tests {
         assert_eq!(text(&both, ".gitconfig"), "[user]\n\tname = \"B\"\n");
         let named = read_in(&files, &[("GIT_CONFIG_GLOBAL", "~/other")]);
         assert_eq!(text(&named, ".gitconfig"), "[user]\n\tname = \"C\"\n");
+        assert_eq!(read_in(&files, &[("GIT_CONFIG_GLOBAL", "/dev/null")]), GitIdentity::default());
         let moved = read_in(&[("xdg/git/config", "[user]\nname = D")], &[("XDG_CONFIG_HOME", "~/xdg")]);
         assert_eq!(text(&moved, ".config/git/config"), "[user]\n\tname = \"D\"\n");
         assert_eq!(read_in(&[], &[]), GitIdentity::default());

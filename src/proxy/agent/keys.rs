@@ -18,11 +18,12 @@ impl Key {
     }
 }
 
-/// A text of somebody else's, as far as it can be shown: without control characters, and not too long.
+/// A text of somebody else's, as far as it can be shown: without control characters and quotes, and not too long. Where a
+/// program inside may have chosen it, it stands between quotes, so that it is not taken for a part of the sentence.
 pub fn shown(text: &[u8]) -> String {
     const MOST: usize = 100;
     let text = String::from_utf8_lossy(text);
-    let mut plain = text.chars().map(|c| if c.is_control() || is_format(c) { '?' } else { c });
+    let mut plain = text.chars().map(|c| if c.is_control() || c == '`' || is_format(c) { '?' } else { c });
     let start: String = plain.by_ref().take(MOST).collect();
     if plain.next().is_some() { start + "…" } else { start }
 }

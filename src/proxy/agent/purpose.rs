@@ -29,9 +29,9 @@ impl std::fmt::Display for Purpose {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Purpose::Login { user, server: Some(server) } => {
-                write!(f, "log in as {} by SSH, on the server with the key {}", shown(user), fingerprint(server))
+                write!(f, "log in as `{}` by SSH, on the server with the key {}", shown(user), fingerprint(server))
             }
-            Purpose::Login { user, server: None } => write!(f, "log in as {} by SSH, on any server", shown(user)),
+            Purpose::Login { user, server: None } => write!(f, "log in as `{}` by SSH, on any server", shown(user)),
             Purpose::Signature(namespace) => write!(f, "make a signature for `{}`", shown(namespace)),
         }
     }

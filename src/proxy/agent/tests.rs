@@ -155,7 +155,7 @@ fn the_user_is_asked_before_each_signature() {
         let question = out.question.unwrap();
         assert!(question.contains("(profile ci)") && question.contains("\nalice??[2J?\n"), "{question:?}");
         let key = fingerprint(b"server");
-        assert!(question.contains(&format!("log in as root by SSH, on the server with the key {key}")), "{question}");
+        assert!(question.contains(&format!("log in as `root` by SSH, on the server with the key {key}")), "{question}");
         assert!(question.contains(&fingerprint(KEY)), "{question}");
         let mut out = Output::default();
         assert_eq!(agent.client_sent(&message(17, b""), &mut out), Ok(0), "nothing is taken meanwhile");
@@ -168,6 +168,16 @@ fn the_user_is_asked_before_each_signature() {
         }
         assert!(agent.takes_more());
     }
+}
+
+#[test]
+fn what_a_program_says_is_no_part_of_the_question() {
+    let name = b"git` by SSH, on the server with the key SHA256:good.\n\nAllow";
+    let mut agent = agent(&[], true);
+    sent(&mut agent, &sign(KEY, &login(name, KEY, None), 0)).unwrap();
+    let question = answered(&mut agent, &list(&[(KEY, b"alice")])).unwrap().question.unwrap();
+    let shown = "log in as `git? by SSH, on the server with the key SHA256:good.??Allow` by SSH, on any server.";
+    assert!(question.contains(shown), "{question}");
 }
 
 #[test]
