@@ -173,9 +173,16 @@ impl<'a> View<'a> {
                 (mount, TargetKind::Other)
             }
             MountSource::Tmpfs { mode, size, inodes, attributes } => {
-                let last = inodes.as_ref().map_or((c"source", c"tmpfs"), |inodes| (c"nr_inodes", inodes.as_c_str()));
-                let options = [(c"source", c"tmpfs"), (c"mode", mode.as_c_str()), (c"size", size.as_c_str()), last];
-                (sys::new_filesystem(c"tmpfs", &options, *attributes).at(place, Call::Fsmount)?, TargetKind::Dir)
+                let inodes = inodes.as_ref().map_or(c"", |inodes| inodes.as_c_str());
+                let options = [
+                    (c"source", c"tmpfs"),
+                    (c"mode", mode.as_c_str()),
+                    (c"size", size.as_c_str()),
+                    (c"nr_inodes", inodes),
+                ];
+                let count = if inodes.is_empty() { options.len() - 1 } else { options.len() };
+                let options = options.get(..count).unwrap_or_default();
+                (sys::new_filesystem(c"tmpfs", options, *attributes).at(place, Call::Fsmount)?, TargetKind::Dir)
             }
             MountSource::Memory { name, mode, attributes } => {
                 let memory = self.memory;

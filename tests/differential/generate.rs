@@ -16,18 +16,20 @@ pub struct Draft {
     pub places: Places,
     /// Groups that have to come after all others about files.
     pub last: Vec<Group>,
+    /// Options that 0.8.0 does not have may be used.
+    pub newer: bool,
 }
 
 const DATA: [&[u8]; 5] = [b"", b"data", b"two\nlines\n", b"\0binary\xff", &[b'x'; 9000]];
-/// Generates the list of this number.
-pub fn case(seed: u64, index: u64) -> Case {
+/// Generates the list of this number; `newer` with options that 0.8.0 does not have.
+pub fn case(seed: u64, index: u64, newer: bool) -> Case {
     let mut random = Random::new(seed, index);
     let mut numbers: Vec<i32> = (20..60).collect();
     for at in (1..numbers.len()).rev() {
         numbers.swap(at, random.below(at + 1));
     }
     let places = Places::new(&mut random);
-    Draft { random, numbers, places, last: Vec::new() }.case()
+    Draft { random, numbers, places, last: Vec::new(), newer }.case()
 }
 
 impl Draft {

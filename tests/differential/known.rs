@@ -14,6 +14,12 @@ pub const KNOWN: &[(&str, Alike, &str)] = &[
          directories and the sizes are compared where the probe sees them. bubblewrap's own files there have random names",
     ),
     (
+        "directories of overlays",
+        overlay_directories,
+        "an overlay's options name the directories by descriptors of the launcher, which mean nothing inside; that of changes in memory has \
+         another name",
+    ),
+    (
         "propagation of read-only binds",
         read_only_propagation,
         "a read-only bind is private: a mount that arrives later on the host would not be read-only (bubblewrap's is a slave)",
@@ -80,6 +86,18 @@ fn own_memory(_: &Case, peer: &mut Report, subject: &mut Report) {
     {
         mount.root = "-".to_owned();
         mount.options = "-".to_owned();
+    }
+}
+
+fn overlay_directories(_: &Case, peer: &mut Report, subject: &mut Report) {
+    for mount in peer.mounts.iter_mut().chain(&mut subject.mounts).filter(|mount| mount.kind.contains("overlay")) {
+        let count = |option: &str| match option.split_once('=') {
+            Some((name @ ("lowerdir" | "upperdir" | "workdir"), dirs)) => {
+                format!("{name}: {}", dirs.split(':').count())
+            }
+            _ => option.to_owned(),
+        };
+        mount.options = mount.options.split(',').map(count).collect::<Vec<_>>().join(",");
     }
 }
 

@@ -218,6 +218,9 @@ impl Draft {
 
     /// An operation on files; sometimes two that belong together.
     pub fn files(&mut self, cwd: &str) -> Vec<Group> {
+        if self.newer && self.random.percent(6) {
+            return vec![self.overlay()];
+        }
         let (random, places) = (&mut self.random, &mut self.places);
         match random.below(100) {
             0..=31 => vec![self.bind(cwd)],
@@ -324,6 +327,23 @@ impl Draft {
             group.0.splice(at..at, words(&["--size", size]).0);
         }
         group.0.extend(words(&["--tmpfs", &dest]).0);
+        group
+    }
+
+    /// Directories of the host that are merged. One that is written to on the host is left to bubblewrap's own tests.
+    fn overlay(&mut self) -> Group {
+        let mut group = Group(Vec::new());
+        for _ in 0..1 + self.random.below(3) {
+            group.0.extend(
+                words(&["--overlay-src", self.random.word(&["@/dir", "@/empty", "@/sp ace", "@/odd/l-dir", "/etc"])]).0,
+            );
+        }
+        let option =
+            if group.0.len() > 2 { self.random.word(&["--ro-overlay", "--tmp-overlay"]) } else { "--tmp-overlay" };
+        let dest = self.places.dest(&mut self.random, true);
+        self.places.mounts.push(dest.clone());
+        let dest = self.places.dir_spelled(&mut self.random, &dest, true);
+        group.0.extend(words(&[option, &dest]).0);
         group
     }
 

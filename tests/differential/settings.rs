@@ -65,6 +65,16 @@ impl Draft {
         }
         self.environment(&mut flags);
         self.descriptors(&mut flags);
+        if self.newer {
+            if self.random.percent(10) {
+                flags.push(words(&["--argv0", self.random.word(&["-sh", "a b", "", "/elsewhere/probe"])]));
+            }
+            for option in ["--level-prefix", "--not-a-security-boundary"] {
+                if self.random.percent(5) {
+                    flags.push(words(&[option]));
+                }
+            }
+        }
         flags
     }
 
