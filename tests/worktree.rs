@@ -230,6 +230,200 @@ fn what_the_configuration_names_of_the_project_is_closed() {
     );
 }
 
+/// Makes a repository at a path that exists or not, with a monitor of the program's choice, where it can.
+fn evil(dir: &str) -> String {
+    format!(
+        "rm -rf {dir}; git init -q {dir}; cd {dir}; git config {FSMONITOR}; echo z > l; git add l; \
+         git -c user.email=a@b -c user.name=n commit -qm l; cd /WORK"
+    )
+}
+
+const OTHER: &str = "git init -q -b main ../other && git -C ../other commit -q --allow-empty -m x";
+
+#[test]
+fn a_submodule_is_what_the_index_holds() {
+    need!(userns(), tools(&["git"]));
+    let nested = format!("{OTHER} && git clone -q ../other sub/nested && git add sub/nested && git commit -qm n");
+    runs_nothing(&nested, &evil("sub/nested"));
+    let proper = format!("{OTHER} && git submodule --quiet add ../other sub && git commit -qm sub");
+    for lost in ["rm .gitmodules", "git config -f .gitmodules --unset submodule.sub.path", "echo x > .gitmodules"] {
+        runs_nothing(&format!("{proper}; {lost}; git rm -q --cached .gitmodules; true"), &evil("sub"));
+    }
+    // One that another branch has, whose repository is kept in the one above.
+    let branch = format!("{proper} && git branch other && git rm -q --cached sub .gitmodules && rm .gitmodules");
+    runs_nothing(&branch, &format!("{}; rm sub/.git; echo gitdir: /WORK/x > sub/.git", evil("sub")));
+}
+
+/// Checks that a program can neither write in a path nor replace it, in a working copy that `outside` has prepared.
+#[track_caller]
+fn is_closed(outside: &str, path: &str) {
+    let place = worktree();
+    let mut shell = Command::new("/bin/bash");
+    let script = format!("git() {{ command git -c user.name=x -c user.email=x \"$@\"; }}; set -e; {outside}");
+    let env = [("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_ALLOW_PROTOCOL", "file")];
+    ran(shell.args(["-c", &script]).current_dir(place.work()).env("HOME", place.home()).envs(env).output().unwrap())
+        .ok();
+    let script = format!("mv {path} moved; echo x > {path}; mkdir {path}; touch {path}/new; echo done");
+    let out = sh(&place, &["--profile", "ci"], &script);
+    let at = place.work().join(path);
+    let written = at.join("new").exists() || std::fs::read(&at).is_ok_and(|text| text == b"x\n");
+    assert!(out.out.contains("done") && !written && !out.err.contains("note:"), "{outside}: {path}: {out:#?}");
+}
+
+#[test]
+fn an_index_is_read_in_each_of_its_formats() {
+    need!(userns(), tools(&["git"]));
+    let clone = "git clone -q ../other a/nested; touch a/b z; git add a z; git commit -qm n";
+    let nested = format!("{OTHER}; {clone}");
+    let more = "git -C a/nested commit -q --allow-empty -m y; git add a/nested";
+    let again = "rm -rf .git; git init -q --object-format=sha256; git add .";
+    for format in [
+        "true".to_owned(),
+        "git update-index --index-version 4".into(),
+        "git add -N .envrc".into(),
+        "git update-index --split-index".into(),
+        format!("git update-index --split-index; {more}"),
+        format!(
+            "git update-index --index-version 4 --split-index; {more}; git rm -q --cached a/b; touch new; git add new"
+        ),
+        "git sparse-checkout set --cone --sparse-index a".into(),
+        "mv .git ../apart; echo gitdir: ../apart > .git".into(),
+        "git worktree add -q ../wt; rm -rf a".into(),
+    ] {
+        is_closed(&format!("{nested}; {format}"), "a/nested/.git");
+    }
+    // A file that a submodule took the place of.
+    let file = format!(
+        "{OTHER}; touch x; git add x; git commit -qm x; git update-index --split-index; rm x; git clone -q ../other x"
+    );
+    is_closed(&format!("{file}; git add x"), "x/.git");
+    let other = "git init -q --object-format=sha256 -b main ../other; git -C ../other commit -q --allow-empty -m x";
+    is_closed(&format!("{other}; {again}; {clone}"), "a/nested/.git");
+    // A submodule of a submodule.
+    let deep = "git init -q -b main ../deep; git -C ../deep commit -q --allow-empty -m x; git clone -q ../other a/nested; \
+                git clone -q ../deep a/nested/deep; git -C a/nested add deep; git add a";
+    is_closed(&format!("{OTHER}; {deep}"), "a/nested/deep/.git");
+}
+
+#[test]
+fn what_is_not_found_for_certain_is_told() {
+    need!(userns(), tools(&["git"]));
+    let lines = "[core]\n".repeat(200_000);
+    for (path, text, note) in [
+        (".git/index", "DIRC\0\0\0\x09\0\0\0\0aaaaaaaaaaaaaaaaaaaa", "is an index of git's that sbx cannot read"),
+        (".gitmodules", "[submodule", ".gitmodules:1 is no line of git's configuration"),
+        (".gitmodules", lines.as_str(), ".gitmodules is larger than 1024 KiB"),
+    ] {
+        let place = worktree();
+        place.write(&format!("work/{path}"), text);
+        let out = place.run(&["--profile", "ci", "--", "true"]);
+        assert!(out.err.contains(note), "{path}: {out:#?}");
+    }
+    let place = worktree();
+    let names = (0..600).map(|number| format!("[submodule \"s{number}\"]\npath = s{number}\n")).collect::<String>();
+    place.write("work/.gitmodules", &names);
+    let out = place.run(&["--profile", "ci", "--", "true"]);
+    assert!(out.err.contains("more than 500 paths"), "{out:#?}");
+}
+
+#[test]
+fn hooks_that_the_users_own_configuration_names_are_closed_whether_they_are_there_or_not() {
+    need!(userns(), tools(&["git"]));
+    let hook = format!("{SCRIPT} > .myhooks/pre-commit; chmod +x .myhooks/pre-commit");
+    for outside in [
+        "printf '[core]\nhooksPath = .myhooks\n' > ~/.gitconfig-work; git config --global include.path '~/.gitconfig-work'",
+        "printf '[core]\nhooksPath = .myhooks\n' > ~/.gitconfig-work; git config --global includeIf.gitdir:/.path .gitconfig-work",
+        "git config --global core.hooksPath /WORK/.myhooks",
+        "git config --global core.hooksPath './.myhooks'",
+        "mkdir -p ~/.config/git; git config -f ~/.config/git/config core.hooksPath .myhooks",
+        "git config extensions.worktreeConfig true; git config --worktree core.hooksPath .myhooks",
+    ] {
+        runs_nothing(&format!("mkdir .myhooks; {outside}"), &hook);
+        // What comes into being is told.
+        let place = worktree();
+        let mut shell = Command::new("/bin/bash");
+        let script = outside.replace("/WORK", place.work().to_str().unwrap());
+        ran(shell.args(["-c", &script]).current_dir(place.work()).env("HOME", place.home()).output().unwrap()).ok();
+        let out = place.run(&["--profile", "ci", "--", "mkdir", ".myhooks"]);
+        assert!(out.err.contains(".myhooks was not there when the program started"), "{outside}: {out:#?}");
+    }
+    // The hooks lie in the top directory.
+    let place = worktree();
+    git(&place, &["config", "core.hooksPath", "."]).ok();
+    let out = place.run(&["--profile", "ci", "--", "touch", "pre-commit"]);
+    assert!(out.err.contains("pre-commit was not there"), "{out:#?}");
+    // By variables, and for all users of the system.
+    let system = place.write("home/system", "[core]\nhooksPath = .of-system\n").display().to_string();
+    let global = place.write("home/global", "[core]\nhooksPath = .of-global\n").display().to_string();
+    for (vars, made) in [
+        (&[("GIT_CONFIG_SYSTEM", system.as_str())][..], ".of-system"),
+        (&[("GIT_CONFIG_GLOBAL", &global)], ".of-global"),
+        (&[("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "core.hooksPath"), ("GIT_CONFIG_VALUE_0", "vars")], "vars"),
+        (&[("GIT_CONFIG_PARAMETERS", "'core.hooksPath'='.vars'")], ".vars"),
+        (&[("GIT_SSH_COMMAND", "./ssh.sh -v")], "ssh.sh"),
+    ] {
+        let mut command = place.command();
+        command.envs(vars.iter().copied()).args(["--profile", "ci", "--", "touch", made]);
+        let out = ran(command.output().unwrap());
+        assert!(out.err.contains(&format!("{made} was not there")), "{vars:?}: {out:#?}");
+    }
+}
+
+#[test]
+fn scripts_in_commands_of_the_configuration_are_closed() {
+    need!(userns(), tools(&["git"]));
+    for (config, path) in [
+        ("git config alias.t '!$(git rev-parse --show-toplevel)/h.sh'", "h.sh"),
+        ("git config core.fsmonitor '$PWD/tools/h.sh'", "tools/h.sh"),
+        ("git config diff.x.textconv 'sh -c \"./h.sh\"'", "h.sh"),
+        ("git config filter.x.clean '\"my tools/h.sh\" %f'", "'my tools/h.sh'"),
+    ] {
+        let outside = format!("mkdir -p tools 'my tools'; touch {path}; {config}");
+        let place = worktree();
+        let mut shell = Command::new("/bin/bash");
+        ran(shell.args(["-c", &outside]).current_dir(place.work()).env("HOME", place.home()).output().unwrap()).ok();
+        let out = sh(&place, &["--profile", "ci"], &format!("echo x >> {path} || echo refused"));
+        assert_eq!(out.out, "refused\n", "{config}: {out:#?}");
+    }
+}
+
+#[test]
+fn other_working_copies_below_the_project_are_closed_as_it_is() {
+    need!(userns(), tools(&["git"]));
+    let add = "git worktree add -q .wt/f";
+    is_closed(add, ".wt/f/.git");
+    is_closed(
+        &format!(
+            "git config extensions.worktreeConfig true; {add}; git -C .wt/f config --worktree core.hooksPath .h; mkdir .wt/f/.h"
+        ),
+        ".wt/f/.h",
+    );
+    is_closed(&format!("{OTHER}; {add}; git clone -q ../other .wt/f/sub; git -C .wt/f add sub"), ".wt/f/sub/.git");
+    let relative = format!("{add}; echo ../../../.wt/f/.git > .git/worktrees/f/gitdir");
+    is_closed(&relative, ".wt/f/.git");
+    // Where the current directory is a part of the project, or a project of its own in a repository.
+    for marker in ["true", "touch part/.sbx.toml; echo 'schema = 1' > part/.sbx.toml"] {
+        let place = worktree();
+        let script = format!(
+            "{OTHER}; mkdir -p part/hooks; {marker}; git clone -q ../other part/sub; git add part/sub; git config core.hooksPath part/hooks; git commit -qm x"
+        );
+        let mut shell = Command::new("/bin/bash");
+        let script = format!("git() {{ command git -c user.name=x -c user.email=x \"$@\"; }}; {script}");
+        ran(shell.args(["-c", &script]).current_dir(place.work()).env("HOME", place.home()).output().unwrap()).ok();
+        let mine = place
+            .write("p.toml", "schema = 1\nextends = [\"base/worktree\"]\n[filesystem.paths]\n\"${CWD}\" = \"rw\"\n");
+        for profile in ["ci", mine.to_str().unwrap()] {
+            let mut command = place.command();
+            let script = "touch x && rm x && echo begun; touch hooks/x sub/.git/x";
+            command.current_dir(place.work().join("part")).args(["-q", "-p", profile, "--", "/bin/sh", "-c", script]);
+            let out = ran(command.output().unwrap());
+            assert_eq!(out.out, "begun\n", "{out:#?}");
+            let made = ["hooks/x", "sub/.git/x"].map(|path| place.work().join("part").join(path).exists());
+            assert_eq!(made, [false; 2], "{marker}: {profile}: {out:#?}");
+        }
+    }
+}
+
 /// A rule for a path, as `--set` and a project's file have it.
 fn rule(path: &str, mode: &str) -> String {
     format!("filesystem.paths.\"{path}\"=\"{mode}\"")

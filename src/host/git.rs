@@ -1,134 +1,229 @@
 //! What git runs in a working copy besides what is in `.git`: files of the project that its configuration names, the
-//! repositories of submodules, and a repository that is kept beside the files.
+//! repositories of submodules and of other worktrees, and a repository that is kept beside the files.
 
+use super::git_index;
+use super::git_named::{Found, MOST, Placed, User, plain};
 use crate::sys;
+use std::collections::VecDeque;
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// How much of a file is read, in bytes.
-const LARGEST: usize = 1 << 16;
-/// How many paths are found at most.
-const MOST: usize = 500;
+/// How much of an index is read, in bytes: that of a million files.
+const LARGEST_INDEX: usize = 1 << 27;
+/// How deep the directories of submodules' repositories lie at most below `.git/modules`.
+const DEEPEST: usize = 10;
 
-/// Paths below the directory of a project that are to be read-only as `.git` is, whether they are there or not.
-pub(super) fn closed(project: &Path, home: &Path, config_home: &Path) -> Vec<PathBuf> {
-    let mut found = Found { project, paths: Vec::new() };
-    let git = project.join(".git");
-    let Ok(kind) = git.symlink_metadata() else {
-        found.bare(project);
-        return found.paths;
-    };
-    let mut configs = vec![home.join(".gitconfig"), config_home.join("git/config")];
-    if kind.is_dir() {
-        configs.extend([git.join("config"), git.join("config.worktree")]);
-    } else if let Some(dir) = path_in(&git, "gitdir: ") {
-        let dir = plain(&project.join(dir));
-        let common = path_in(&dir.join("commondir"), "").map_or_else(|| dir.clone(), |path| plain(&dir.join(path)));
-        configs.extend([common.join("config"), dir.join("config.worktree")]);
-        [dir, common].into_iter().for_each(|path| found.add(path));
+/// What is to be read-only in a project as `.git` is.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Closed {
+    /// Paths below the directory of the project, whether they are there or not.
+    pub paths: Vec<PathBuf>,
+    /// Why there may be others, as sentences.
+    pub notes: Vec<String>,
+}
+
+/// A repository, as it is found from a working copy.
+#[derive(Debug, Clone)]
+struct Repository {
+    worktree: PathBuf,
+    /// What belongs to this working copy alone.
+    dir: PathBuf,
+    /// What all its worktrees have in common.
+    common: PathBuf,
+}
+
+impl Repository {
+    /// The one whose working copy is this directory.
+    fn at(worktree: &Path) -> Option<Repository> {
+        let git = worktree.join(".git");
+        let kind = git.symlink_metadata().ok()?;
+        let git = if kind.is_symlink() { git.canonicalize().ok()? } else { git };
+        let dir = if git.is_dir() { git } else { real(&worktree.join(path_in(&git, "gitdir: ")?)) };
+        Some(Repository::of(worktree, dir))
     }
-    configs.into_iter().for_each(|config| found.config(&config, home, 0));
-    found.submodules(project, 0);
-    found.paths
+
+    fn of(worktree: &Path, dir: PathBuf) -> Repository {
+        let common = path_in(&dir.join("commondir"), "").map_or_else(|| dir.clone(), |path| real(&dir.join(path)));
+        Repository { worktree: worktree.to_owned(), dir, common }
+    }
 }
 
-struct Found<'a> {
-    project: &'a Path,
-    paths: Vec<PathBuf>,
+/// What git runs something by in a project. Nothing is started for that.
+pub(super) fn closed(project: &Path, user: &User) -> Closed {
+    let found = Found { project, user, paths: Vec::new(), notes: Vec::new() };
+    let mut search = Search { found, next: VecDeque::new(), seen: Vec::new() };
+    // The project may be a part of what a repository above it holds.
+    for dir in project.ancestors() {
+        let own = |dir: &Path| dir.join(".git").symlink_metadata().is_ok_and(|found| found.uid() == user.uid);
+        if dir == project || own(dir) {
+            search.next.extend(Repository::at(dir));
+        }
+    }
+    if search.next.front().is_none_or(|first| first.worktree != project) {
+        search.bare();
+    }
+    if let Some((_, dir)) = user.env.iter().find(|(name, _)| name == "GIT_DIR") {
+        search.next.push_back(Repository::of(project, real(&project.join(dir))));
+    }
+    search.all();
+    Closed { paths: search.found.paths, notes: search.found.notes }
 }
 
-impl Found<'_> {
-    /// Adds a path, if it lies below the project.
-    fn add(&mut self, path: PathBuf) {
-        let inside = path.starts_with(self.project) && path != self.project;
-        if inside && !path.components().any(|part| part == Component::ParentDir) && self.paths.len() < MOST {
-            self.paths.push(path);
+struct Search<'a> {
+    found: Found<'a>,
+    /// Repositories to look at, those that lead to others first.
+    next: VecDeque<Repository>,
+    /// The directories of those that were looked at.
+    seen: Vec<PathBuf>,
+}
+
+impl Search<'_> {
+    fn all(&mut self) {
+        if self.next.is_empty() {
+            return;
+        }
+        let users = self.found.users_config();
+        while let Some(repository) = self.next.pop_front() {
+            if !self.seen.contains(&repository.dir) {
+                self.seen.push(repository.dir.clone());
+                self.repository(repository, &users);
+            }
         }
     }
 
-    /// A repository without a working copy, whose files lie in the directory itself.
-    fn bare(&mut self, dir: &Path) {
+    /// A repository without a working copy, whose files lie in the project's directory itself.
+    fn bare(&mut self) {
+        let dir = self.found.project;
         if ["HEAD", "objects", "refs"].iter().all(|name| dir.join(name).symlink_metadata().is_ok()) {
-            for name in
-                ["HEAD", "commondir", "config", "config.worktree", "hooks", "info", "objects", "refs", "worktrees"]
-            {
-                self.add(dir.join(name));
+            for name in [
+                "HEAD",
+                "commondir",
+                "config",
+                "config.worktree",
+                "hooks",
+                "info",
+                "modules",
+                "objects",
+                "refs",
+                "worktrees",
+            ] {
+                self.found.add(dir.join(name));
+            }
+            self.next.push_back(Repository::of(dir, dir.to_owned()));
+        }
+    }
+
+    fn repository(&mut self, Repository { worktree, dir, common }: Repository, users: &[Placed]) {
+        let config = self.found.config(&[common.join("config"), dir.join("config.worktree")]);
+        let value = |section: &str, key: &str| {
+            let of = |(line, _): &&Placed| line.section == section && line.key == key && line.subsection.is_none();
+            config.iter().rfind(of).and_then(|(line, _)| line.value.as_deref())
+        };
+        let elsewhere = value("core", "worktree").filter(|_| dir == common);
+        let worktree = elsewhere.map_or(worktree, |path| real(&dir.join(OsStr::from_bytes(path))));
+        let hash = match value("extensions", "objectformat") {
+            None | Some(b"sha1") => Some(20),
+            Some(b"sha256") => Some(32),
+            Some(_) => None,
+        };
+        self.found.add(dir.clone());
+        self.found.add(common.clone());
+        self.found.add(worktree.join(".gitmodules"));
+        // What leads to others comes first, and what the user wrote before what the repository says.
+        self.submodules(&worktree, &dir, hash);
+        let whole = self.found.project.starts_with(&worktree);
+        users.iter().for_each(|line| self.found.named_by(line, &worktree, whole));
+        config.iter().for_each(|line| self.found.named_by(line, &worktree, true));
+        for line in self.found.lines(&worktree.join(".gitmodules")) {
+            if let (true, Some(path)) = (line.section == "submodule" && line.key == "path", line.value) {
+                self.nested(&worktree.join(OsStr::from_bytes(&path)));
+            }
+        }
+        for (line, _) in config.iter().filter(|(line, _)| line.section == "submodule") {
+            line.subsection.iter().for_each(|name| self.nested(&worktree.join(OsStr::from_bytes(name))));
+        }
+        self.modules(&common.join("modules"), 0);
+        for dir in self.entries(&common.join("worktrees")) {
+            if let Some(git) = path_in(&dir.join("gitdir"), "") {
+                real(&dir.join(git)).parent().into_iter().for_each(|worktree| self.nested(worktree));
             }
         }
     }
 
-    /// What a configuration names of the project: hooks, included files, programs and scripts, whatever the key.
-    fn config(&mut self, file: &Path, home: &Path, depth: usize) {
-        let text = sys::read_start(file, LARGEST).unwrap_or_default();
-        let near = file.parent().unwrap_or(file);
-        let mut includes = Vec::new();
-        for value in values(&String::from_utf8_lossy(&text)) {
-            let words =
-                value.trim_start_matches('!').split([' ', '\t', '"', '\'', ';', '=', '&', '|']).chain([value.as_str()]);
-            for word in words.filter(|word| !word.is_empty()) {
-                let word = word.strip_prefix("~/").map_or_else(|| PathBuf::from(word), |rest| home.join(rest));
-                // A path of an included file begins at the file that includes it, others at the top of the working copy.
-                for path in [plain(&near.join(&word)), plain(&self.project.join(&word))] {
-                    if path.starts_with(self.project) && path.symlink_metadata().is_ok() {
-                        if path.is_file() && !includes.contains(&path) {
-                            includes.push(path.clone());
-                        }
-                        self.add(path);
-                    }
-                }
-            }
-        }
-        if depth < 3 {
-            includes.into_iter().take(20).for_each(|file| self.config(&file, home, depth + 1));
+    /// A working copy that lies in another: its `.git` is closed as that of the project is.
+    fn nested(&mut self, worktree: &Path) {
+        let escapes = worktree.components().any(|part| part == Component::ParentDir);
+        if !escapes && self.found.add(plain(worktree).join(".git")) {
+            self.next.extend(Repository::at(worktree));
         }
     }
 
-    /// `.git` of each submodule, which git looks into from the project's own repository.
-    fn submodules(&mut self, dir: &Path, depth: usize) {
-        let text = sys::read_start(&dir.join(".gitmodules"), LARGEST).unwrap_or_default();
-        for line in String::from_utf8_lossy(&text).lines() {
-            let Some(path) = line.trim().strip_prefix("path").and_then(|rest| rest.trim_start().strip_prefix('='))
-            else {
+    /// The submodules that the index of a repository holds.
+    fn submodules(&mut self, worktree: &Path, dir: &Path, hash: Option<usize>) {
+        let index = dir.join("index");
+        let bytes = self.found.read(&index, LARGEST_INDEX);
+        if bytes.is_empty() {
+            return;
+        }
+        let links = hash.ok_or("its objects have names of an unknown kind").and_then(|hash| {
+            let read = git_index::read(&bytes, hash)?;
+            let mut links = read.gitlinks;
+            if let Some(shared) = read.shared {
+                let bytes = self.found.read(&dir.join(shared.name), LARGEST_INDEX);
+                links.extend(git_index::read_shared(&bytes, hash, &shared.replaced)?);
+            }
+            Ok(links)
+        });
+        match links {
+            Ok(links) => links.iter().for_each(|link| self.nested(&worktree.join(link))),
+            Err(why) => {
+                self.found.note(format!("{} is an index of git's that sbx cannot read ({why})", index.display()))
+            }
+        }
+    }
+
+    /// The working copies of the submodules whose repositories lie in a directory.
+    fn modules(&mut self, dir: &Path, depth: usize) {
+        if depth > DEEPEST {
+            self.found.note(format!("{} lies too deep for a repository of a submodule", dir.display()));
+            return;
+        }
+        for entry in self.entries(dir) {
+            if entry.join("HEAD").symlink_metadata().is_err() {
+                self.modules(&entry, depth + 1);
                 continue;
-            };
-            let module = plain(&dir.join(path.trim().trim_matches('"')));
-            if module.starts_with(dir) && module != dir && self.paths.len() < MOST {
-                self.add(module.join(".git"));
-                if depth < 5 {
-                    self.submodules(&module, depth + 1);
-                }
+            }
+            let lines = self.found.lines(&entry.join("config"));
+            let worktree = lines.iter().rfind(|line| line.name().as_deref() == Some("core.worktree"));
+            if let Some(path) = worktree.and_then(|line| line.value.as_deref()) {
+                self.nested(&real(&entry.join(OsStr::from_bytes(path))));
             }
         }
     }
-}
 
-/// The values in a file of git's configuration: git-config(1). What a line continues on the next one is a value of its own.
-fn values(text: &str) -> Vec<String> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
-    let value = |line: &str| {
-        let line = line.strip_prefix('[').and_then(|line| line.split_once(']')).map_or(line, |(_, rest)| rest);
-        let value = line.split_once('=').map_or(line, |(_, value)| value).trim();
-        value.trim_end_matches('\\').trim_matches('"').replace("\\\\", "\\").replace("\\\"", "\"")
-    };
-    lines.map(value).filter(|value| !value.is_empty()).take(MOST).collect()
-}
-
-/// A path without `.`, and with each `..` taken back by its name.
-fn plain(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(out.pop()),
-            part => out.push(part),
+    /// The directories in one.
+    fn entries(&mut self, dir: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let mut found: Vec<_> = dirs.map(|entry| entry.path()).take(MOST + 1).collect();
+        if found.len() > MOST {
+            self.found.note(format!("{} holds more than {MOST} directories", dir.display()));
+            found.pop();
         }
+        found.sort();
+        found
     }
-    out
+}
+
+/// The real path; without links and `..` as far as the names say, if there is none.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| plain(path))
 }
 
 /// The path that is all of a file but these words before it.
 pub(super) fn path_in(file: &Path, before: &str) -> Option<PathBuf> {
-    use std::os::unix::ffi::OsStrExt;
     let text = sys::read_start(file, libc::PATH_MAX as usize).ok()?;
     let path = text.strip_prefix(before.as_bytes())?.trim_ascii_end();
     (!path.is_empty() && !path.contains(&b'\n')).then(|| OsStr::from_bytes(path).into())

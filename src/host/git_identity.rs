@@ -21,7 +21,7 @@ const MOST: usize = 50;
 const DEEPEST: usize = 10;
 
 /// The variables that are shown, by their full names. None of them has a command, a path or an address as its value.
-const SHOWN: &[&str] = &[
+pub(super) const SHOWN: &[&str] = &[
     "advice.detachedhead",
     "author.email",
     "author.name",

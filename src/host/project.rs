@@ -6,10 +6,13 @@
 //! names the project itself.
 
 use super::git::{self, path_in};
+use super::git_config;
+use super::git_named::User;
 use super::temporary::is_temporary;
 use crate::profile::{Project, Repository, Vars};
 use crate::sys;
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -45,8 +48,10 @@ pub(super) fn find(vars: &Vars) -> Project {
     let repository = dir.and_then(|dir| repository(dir, uid));
     let dir = dir.unwrap_or(cwd);
     let named = |name: &str| vars.names.get(name).map(PathBuf::from).unwrap_or_default();
-    let closed = git::closed(dir, &named("HOME"), &named("XDG_CONFIG_HOME"));
-    Project { dir: dir.to_owned(), repository, closed }
+    let (home, config_home) = (named("HOME"), named("XDG_CONFIG_HOME"));
+    let (name, env) = (vars.names.get("USER").map_or("", String::as_str), std::env::vars_os().collect::<Vec<_>>());
+    let closed = git::closed(dir, &User { uid, name, home: &home, config_home: &config_home, env: &env });
+    Project { dir: dir.to_owned(), repository, closed: closed.paths, notes: closed.notes }
 }
 
 /// Whether one of the files that make a directory a project is there, and is the caller's.
@@ -102,7 +107,7 @@ fn repository(project: &Path, uid: u32) -> Option<Repository> {
 
 /// The value of `core.worktree` in a submodule's configuration.
 fn worktree_of(config: &Path) -> Option<PathBuf> {
-    let text = String::from_utf8(sys::read_start(config, LARGEST).ok()?).ok()?;
-    let value = text.lines().find_map(|line| line.trim().strip_prefix("worktree = "))?;
-    Some(value.trim_matches('"').into())
+    let lines = git_config::parse(&sys::read_start(config, LARGEST).ok()?).ok()?;
+    let line = lines.into_iter().rfind(|line| line.name().as_deref() == Some("core.worktree"))?;
+    Some(OsStr::from_bytes(&line.value?).into())
 }

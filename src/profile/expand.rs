@@ -51,6 +51,8 @@ pub struct Project {
     pub repository: Option<Repository>,
     /// Paths below it, besides `.git`, that git runs something from or that are a repository.
     pub closed: Vec<PathBuf>,
+    /// Why there may be other such paths, as sentences.
+    pub notes: Vec<String>,
 }
 
 /// A repository of git's whose working copy is elsewhere, by real paths.

@@ -17,6 +17,11 @@ pub enum Note {
         /// Why it must not be shown, as the rest of a sentence: `holds your home directory`.
         why: Cow<'static, str>,
     },
+    /// What git runs in a project was not found completely.
+    GitUnread {
+        /// Why, as a sentence.
+        why: String,
+    },
     /// The profile that was chosen because its `profile.programs` names the program.
     ProfileOf {
         /// The profile's name.
@@ -39,6 +44,9 @@ impl fmt::Display for Note {
                 "{} {why} and is not shown inside; start elsewhere, or name what the program may see: --ro PATH, --rw PATH",
                 path.display()
             ),
+            Note::GitUnread { why } => {
+                write!(f, "{why}, so what git outside runs by it in the project may be writable inside")
+            }
             Note::ProfileOf { profile, program } => {
                 write!(
                     f,

@@ -155,17 +155,25 @@ impl Builder<'_> {
 
     /// Adds what a rule for `${PROJECT}` brings along where that is not the current directory, or is a working copy whose
     /// repository is elsewhere.
-    fn project_rules(&self, paths: &mut Rules) {
+    fn project_rules(&mut self, paths: &mut Rules) {
         let rules = self.merged.map("filesystem.paths");
         if !rules.iter().any(|(name, _)| matches!(name.text.as_str(), "${PROJECT}" | "${CWD}/.git")) {
             return;
         }
-        let project = self.vars.project();
+        let vars = self.vars;
+        let project = vars.project();
         let dir = project.dir.as_path();
-        let Some((_, whole)) = dir.ancestors().find_map(|above| paths.get(&by_parts(above))) else { return };
         let cwd = self.vars.names.get("CWD").map_or(self.vars.cwd.as_path(), Path::new);
-        if whole.mode < Mode::Ro {
-            self.close_project(cwd, project, paths);
+        let nearest = |path: &Path| path.ancestors().find_map(|above| paths.get(&by_parts(above)));
+        let is_writable = |path: &Path| nearest(path).is_some_and(|(_, rule)| rule.mode < Mode::Ro);
+        // What lies outside of the current directory is not shown merely because parts of it would be closed.
+        if let Some(shown) = [dir, cwd].into_iter().find(|dir| is_writable(dir)) {
+            for why in self.close_project(cwd, shown, project, paths) {
+                let note = Note::GitUnread { why: why.clone() };
+                if !self.notes.contains(&note) {
+                    self.notes.push(note);
+                }
+            }
         }
         let Some((_, rule)) = paths.get(&by_parts(&dir.join(".git"))).cloned() else { return };
         let Some(repository) = &project.repository else { return };
@@ -185,10 +193,11 @@ impl Builder<'_> {
         }
     }
 
-    /// Closes, in a project that is shown writable, what the profile closes in the current directory: in each one above, up to
-    /// the project's, and wherever else the project's repository keeps such files. What another line says of the current
+    /// Closes, in a project, what the profile closes in the current directory: in each one above, up to the project's, and
+    /// wherever else the project's repository keeps such files, as far as it lies in `shown`, the directory that is shown
+    /// writable. What another line says of the current
     /// directory's own, a project's file or a flag, counts for that alone.
-    fn close_project(&self, cwd: &Path, project: &Project, paths: &mut Rules) {
+    fn close_project<'p>(&self, cwd: &Path, shown: &Path, project: &'p Project, paths: &mut Rules) -> &'p [String] {
         let optional = Options { optional: true, ..Options::default() };
         let lines = self.merged.map("filesystem.paths").iter().chain(self.merged.replaced());
         let mut closed_git = None;
@@ -203,19 +212,22 @@ impl Builder<'_> {
                 let (options, origin) = (optional.clone(), self.origin(name));
                 PathRule { path, mode: Mode::Ro, options, origin, project: false, below: None }
             };
-            for above in cwd.ancestors().skip(1).take_while(|above| within(above, &project.dir)) {
+            for above in cwd.ancestors().skip(1).take_while(|above| within(above, shown)) {
                 close(paths, rule(above.join(inner)));
             }
             if inner == ".git" {
                 closed_git = Some(rule(project.dir.join(inner)));
             }
         }
-        let Some(rule) = closed_git else { return };
+        let Some(rule) = closed_git else { return &[] };
         // Whoever opens the repository on purpose opens all of it.
         let opened = |rule: &PathRule| rule.mode < Mode::Ro && !rule.project;
-        if !paths.get(&by_parts(&rule.path)).is_some_and(|(_, rule)| opened(rule)) {
-            project.closed.iter().for_each(|path| close(paths, PathRule { path: path.clone(), ..rule.clone() }));
+        if paths.get(&by_parts(&rule.path)).is_some_and(|(_, rule)| opened(rule)) {
+            return &[];
         }
+        let closed = project.closed.iter().filter(|path| within(path, shown));
+        closed.for_each(|path| close(paths, PathRule { path: path.clone(), ..rule.clone() }));
+        &project.notes
     }
 
     /// Why the rule for `${CWD}` or `${PROJECT}` itself, if there is one, must not be applied.
