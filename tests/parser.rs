@@ -1,9 +1,11 @@
 //! Any text as a profile, and any words as bubblewrap's command line: no panic on the way to a plan, and every error
-//! can be printed. Any packets on a connection to a sound server: none gets through that must not. The fuzz targets do the same for longer.
+//! can be printed. Any bytes on a connection to a sound server or an SSH agent: none gets through that must not. The fuzz targets do the same for longer.
 
 use proptest::prelude::*;
 use sbx::profile::schema::{self, Kind};
 
+#[path = "../fuzz/ways/agent.rs"]
+mod agent;
 #[path = "../fuzz/ways/bwrap.rs"]
 mod bwrap;
 #[path = "../fuzz/ways/profile.rs"]
@@ -262,5 +264,50 @@ proptest! {
     #[test]
     fn any_bytes_on_a_sound_connection_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
         sound::way(&bytes);
+    }
+}
+
+/// A message of an agent's protocol, as [`agent::way`] takes it: whose it is and its length, and the message.
+fn agent_message() -> impl Strategy<Value = Vec<u8>> {
+    use sbx::proxy::agent::message::{put, put_string};
+    let strings = |parts: &[&[u8]], end: &[u8]| {
+        let mut values = Vec::new();
+        parts.iter().for_each(|part| put_string(&mut values, part));
+        [&values[..], end].concat()
+    };
+    let signed = [b"SSHSIG".to_vec(), strings(&[b"git", b"", b"sha", b"h"], b"")].concat();
+    let list = [&[0, 0, 0, 1][..], &strings(&[b"key", b"alice"], b"")].concat();
+    let messages = [
+        (0, 11, Vec::new()),
+        (0, 13, strings(&[b"key", &signed], &[0; 4])),
+        (0, 27, strings(&[b"session-bind@openssh.com", b"k", b"s", b"g"], &[1])),
+        (0, 17, b"x".to_vec()),
+        (2, 12, list),
+        (2, 14, strings(&[b"signature"], b"")),
+        (2, 5, Vec::new()),
+        (2, 6, Vec::new()),
+    ];
+    let whole = messages.map(|(side, kind, values)| {
+        let mut out = Vec::new();
+        put(&mut out, kind, &values);
+        [&[(out.len() as u8) << 2 | side][..], &out].concat()
+    });
+    prop_oneof![
+        9 => prop::sample::select(whole.to_vec()),
+        2 => Just(vec![3]),
+        2 => Just(vec![1 << 2 | 3, 0]),
+        1 => prop::collection::vec(any::<u8>(), 0..8),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_agent_gets_what_is_granted_and_no_more(
+        settings in 0u8..4,
+        messages in prop::collection::vec(agent_message(), 0..16),
+    ) {
+        agent::way(&[vec![settings], messages.concat()].concat());
     }
 }
