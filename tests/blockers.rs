@@ -5,6 +5,7 @@ mod common;
 use common::{Place, Ran, landlock, ran, sbx, tools, userns};
 use sbx::testing::{load_filter, set_no_new_privs, sock_filter};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
@@ -258,4 +259,84 @@ fn a_check_of_a_profile_names_what_it_lacks() {
     let own = place.write("one.toml", "schema = 1\nextends = [\"default\"]\n[namespaces]\nshare = [\"uts\"]\n");
     let checked = check(&["check", "--profile", own.to_str().unwrap()]);
     assert!(checked.status == Some(0), "{checked:#?}");
+}
+
+/// A command under a limit, as options of the shell's `ulimit`.
+fn limited<'p>(place: &'p Place, program: &'p Path, limit: &'p str) -> impl Fn(&[&str]) -> Command + 'p {
+    move |args| {
+        let mut command = Command::new("/bin/bash");
+        command.arg("-c").arg(format!("ulimit {limit} && exec \"$0\" \"$@\"")).arg(program).args(args);
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", place.home()).env("NO_COLOR", "1");
+        command.current_dir(place.work());
+        command
+    }
+}
+
+#[test]
+fn a_limit_of_the_caller_that_is_too_low_is_named() {
+    need!(userns(), tools(&["bash"]));
+    let place = Place::new();
+    for (limit, causes) in [
+        ("-n 3", &["too many open files (EMFILE)", "`ulimit -n 64`"][..]),
+        ("-n 4", &["too many open files (EMFILE)", "`ulimit -n 64`"]),
+        ("-n 8", &["too many open files (EMFILE)", "`ulimit -n 64`"]),
+        ("-f 0", &["file too large (EFBIG)", "`ulimit -f unlimited`"]),
+        ("-u 0", &["EAGAIN", "the limit of processes is reached: raise `ulimit -u`"]),
+        ("-m 0", &[]),
+        ("-l 0", &[]),
+        ("-d 4000", &[]),
+        ("-v 100000", &[]),
+    ] {
+        // The kernel counts no processes for root.
+        // SAFETY: it takes no argument and cannot fail.
+        if limit == "-u 0" && unsafe { libc::getuid() } == 0 {
+            continue;
+        }
+        let bwrap = common::bwrap::program();
+        let runs: [(&Path, &[&str], i32); 3] = [
+            (sbx(), &["-q", "--", "/bin/true"], 125),
+            (sbx(), &["-q", "-p", "ci", "--", "/bin/true"], 125),
+            (bwrap, &["--ro-bind", "/", "/", "--unshare-all", "/bin/true"], 1),
+        ];
+        for (program, args, failed) in runs {
+            let run = ran(limited(&place, program, limit)(args).output().unwrap());
+            // sbx-bwrap makes no files of its own.
+            if causes.is_empty() || program != sbx() && limit == "-f 0" {
+                assert_eq!((run.status, run.err.as_str()), (Some(0), ""), "{limit}: {run:#?}");
+                continue;
+            }
+            assert_eq!(run.status, Some(failed), "{limit}: {run:#?}");
+            assert!(causes.iter().all(|cause| run.err.contains(cause)), "{limit}: {run:#?}");
+            assert!(!run.err.contains("filter") && !run.err.contains("everybody"), "{limit}: {run:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_start_that_lacks_stack_is_a_failed_one_and_says_so() {
+    need!(userns(), tools(&["bash"]));
+    let place = Place::new();
+    let (mut ran_well, mut told) = (0, 0);
+    for kib in (48..=256).step_by(4) {
+        let limit = format!("-s {kib}");
+        for args in [&["--", "/bin/true"][..], &["--status-fd", "1", "--", "/bin/true"]] {
+            let run = ran(limited(&place, sbx(), &limit)(args).output().unwrap());
+            match run.status {
+                Some(0) => ran_well += 1,
+                // The launcher itself, which the shell tells.
+                None => {}
+                Some(125) => {
+                    told += 1;
+                    assert!(
+                        run.err.contains("SIGSEGV") && run.err.contains("the caller's limit of the stack"),
+                        "{run:#?}"
+                    );
+                    assert!(run.out.is_empty() || run.out.contains("\"failed\""), "{run:#?}");
+                }
+                other => panic!("{kib} KiB: {other:?}: {run:#?}"),
+            }
+        }
+    }
+    assert!(ran_well > 0, "none of these limits is enough");
+    eprintln!("{ran_well} ran, {told} said that the stack is too small");
 }

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Need, Place, tools, userns};
+use common::{Need, Place, not_root, sbx, tools, userns};
+use std::process::Command;
 
 /// The user has ranges in /etc/subuid and /etc/subgid.
 fn subids() -> Need {
@@ -130,4 +131,28 @@ fn ping_does_not_stop_at_its_own_privileges() {
         let ran = place.run(&[flags, &["--", "ping", "-c1", "-W1", "127.0.0.1"]].concat());
         assert!(!ran.err.contains("prctl"), "{flags:?}: {ran:#?}");
     }
+}
+
+#[test]
+fn programs_that_write_id_maps_and_get_no_rights_are_told_with_the_cause() {
+    need!(userns(), not_root(), subids(), tools(&["setpriv", "newuidmap"]));
+    let place = Place::new();
+    let run = |args: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.arg("--no-new-privs").arg(sbx()).args(args);
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", place.home()).current_dir(place.work());
+        common::ran(command.output().unwrap())
+    };
+    for user in ["range", "keep-id"] {
+        let ran = run(&["--user", user, "--", "true"]);
+        assert_eq!(ran.status, Some(125), "{ran:#?}");
+        assert!(ran.err.contains("sbx was started with no_new_privs"), "{ran:#?}");
+        assert!(!ran.err.contains("/etc/subuid must allow"), "{ran:#?}");
+    }
+    assert_eq!(run(&["--", "true"]).status, Some(0), "a plain start needs no rights");
+    let check = run(&["check"]);
+    assert!(check.out.contains("sbx was started with no_new_privs"), "{check:#?}");
+    let profile = place.write("range.toml", "schema = 1\nextends = [\"default\"]\n[process]\nuser = \"range\"\n");
+    let check = run(&["check", "--profile", profile.to_str().unwrap()]);
+    assert!(check.status == Some(1) && check.out.contains("sbx was started with no_new_privs"), "{check:#?}");
 }

@@ -35,6 +35,7 @@ impl Watch<'_> {
 
 /// Whether packets were to be sent somewhere to which there is no way, or to a port on the loopback interface where nobody
 /// listens by UDP, such as that of a resolver of names: counters of the network namespace (proc_pid_net(5)).
+#[inline(never)]
 fn has_tried_to_connect() -> bool {
     let mut buffer = [0; 4096];
     let ipv4 = read(c"/proc/net/snmp", &mut buffer);

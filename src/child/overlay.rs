@@ -48,6 +48,7 @@ pub(super) fn serve(served: &Served, memory: BorrowedFd<'_>, socket: BorrowedFd<
 impl<'a> View<'a> {
     /// Mounts an overlay. Its directories are opened first, and named by their descriptors: so no path is resolved
     /// twice, and names need no escapes. By mount(2), since fsconfig(2) takes no string of more than 256 bytes.
+    #[inline(never)]
     pub(super) fn overlay(&mut self, overlay: &'a Overlay, path: &'a CStr, point: TargetState) -> Result<(), Failure> {
         let place = self.place;
         let Overlay { lower, without, own, points, upper, resolved, flags, options: more } = overlay;

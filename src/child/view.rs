@@ -18,6 +18,29 @@ pub(super) fn create(dir: BorrowedFd<'_>, path: &CStr, mode: u32, data: &[u8], p
     sys::write_all(file.as_fd(), data).at(place, Call::Write)
 }
 
+/// Makes sure that what is at a name is a link with this text; otherwise tells the launcher what its text is.
+///
+/// Not inlined, as others here that have room for a path: the stack of one that is used for all steps would hold all of
+/// these at once, and the caller's limit of the stack may be low.
+#[inline(never)]
+fn same_link(
+    dir: BorrowedFd<'_>,
+    name: &CStr,
+    target: &CStr,
+    socket: BorrowedFd<'_>,
+    place: Place,
+) -> Result<(), Failure> {
+    let mut buffer = [0; libc::PATH_MAX as usize];
+    let text = sys::read_link(dir, name, &mut buffer).at(place, Call::Readlink)?;
+    if text == target {
+        return Ok(());
+    }
+    let mut found = Text::<{ LENGTH + LENGTH_OF_TEXT }>::default();
+    found.push(&Message::Found.encode()).push(text.to_bytes());
+    let _ = sys::send_now(socket, found.bytes());
+    Err(Errno(libc::EEXIST)).at(place, Call::Symlink)
+}
+
 pub(super) struct View<'a> {
     /// The topmost mount at the new root.
     pub root: OwnedFd,
@@ -49,17 +72,7 @@ impl<'a> View<'a> {
                 let (dir, name) = self.parent(path, step.point)?;
                 match sys::symlinkat(target, dir, name) {
                     Err(Errno(libc::EEXIST)) if matches!(step.point, TargetState::Ensure(_)) => {
-                        let mut buffer = [0; libc::PATH_MAX as usize];
-                        match sys::read_link(dir, name, &mut buffer) {
-                            Ok(text) if text == target.as_c_str() => Ok(()),
-                            Ok(text) => {
-                                let mut found = Text::<{ LENGTH + LENGTH_OF_TEXT }>::default();
-                                found.push(&Message::Found.encode()).push(text.to_bytes());
-                                let _ = sys::send_now(socket, found.bytes());
-                                Err(Errno(libc::EEXIST)).at(place, Call::Symlink)
-                            }
-                            Err(errno) => Err(errno).at(place, Call::Readlink),
-                        }
+                        same_link(dir, name, target, socket, place)
                     }
                     other => other.at(place, Call::Symlink),
                 }
@@ -251,27 +264,35 @@ impl<'a> View<'a> {
         Ok((self.last.as_ref().map_or(self.root.as_fd(), |(_, fd)| fd.as_fd()), name))
     }
 
+    #[inline(never)]
     fn directory(&self, path: &[u8], point: TargetState) -> Result<OwnedFd, Failure> {
         let mut text = Text::<{ libc::PATH_MAX as usize }>::default();
         let whole = text.push(path).text().at(self.place, Call::Openat2)?;
-        let open = |path: &CStr| sys::open_in_root(self.root.as_fd(), path, libc::O_PATH | libc::O_DIRECTORY);
-        let mode = match (open(whole), point) {
-            (Err(Errno(libc::ENOENT)), TargetState::Ensure(mode)) => mode,
-            (other, TargetState::Ensure(_)) => return other.at(self.place, Call::Parents),
-            (other, _) => return other.at(self.place, Call::Openat2),
-        };
-        // From the top down: directories that exist are opened, missing ones are created.
+        match (self.open_directory(whole), point) {
+            (Err(Errno(libc::ENOENT)), TargetState::Ensure(mode)) => self.made_directory(path, mode),
+            (other, TargetState::Ensure(_)) => other.at(self.place, Call::Parents),
+            (other, _) => other.at(self.place, Call::Openat2),
+        }
+    }
+
+    fn open_directory(&self, path: &CStr) -> sys::Result<OwnedFd> {
+        sys::open_in_root(self.root.as_fd(), path, libc::O_PATH | libc::O_DIRECTORY)
+    }
+
+    /// From the top down: directories that exist are opened, missing ones are created.
+    #[inline(never)]
+    fn made_directory(&self, path: &[u8], mode: u32) -> Result<OwnedFd, Failure> {
         let mut above: Option<OwnedFd> = None;
         let mut text = Text::<{ libc::PATH_MAX as usize }>::default();
         for part in path.split(|byte| *byte == b'/') {
             let mut name = Text::<256>::default();
             let name = name.push(part).text().at(self.place, Call::Parents)?;
             let so_far = text.push(part).text().at(self.place, Call::Parents)?;
-            let dir = match open(so_far) {
+            let dir = match self.open_directory(so_far) {
                 Err(Errno(libc::ENOENT)) => {
                     let above = above.as_ref().map_or(self.root.as_fd(), |fd| fd.as_fd());
                     match sys::mkdirat(above, name, mode) {
-                        Ok(()) | Err(Errno(libc::EEXIST)) => open(so_far),
+                        Ok(()) | Err(Errno(libc::EEXIST)) => self.open_directory(so_far),
                         Err(errno) => Err(errno),
                     }
                 }
@@ -407,6 +428,7 @@ pub(super) fn reopen_in_own_namespace(fd: RawFd, place: Place) -> Result<OwnedFd
 }
 
 /// Tries once to open the file by the name that the descriptor has now. ESTALE: another file has that name.
+#[inline(never)]
 fn open_by_name(fd: RawFd, wanted: sys::Stat, place: Place) -> Result<OwnedFd, Failure> {
     let link = Text::<32>::of_descriptor(fd);
     let mut buffer = [0; libc::PATH_MAX as usize];

@@ -3,9 +3,9 @@
 use super::{args, layers, output, run};
 use crate::error::Result;
 use crate::exit;
-use crate::host::{self, Facts, Helpers};
+use crate::host::{self, Facts, Helpers, Powerless, powerless};
 use crate::launch::{self, Ability, Blocker, Status};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, Writer};
 use crate::spec::{Process, Sandbox, Tty, User};
 use crate::sys::{self, Errno};
 use serde::Serialize;
@@ -205,7 +205,12 @@ fn helpers(facts: &Facts, rows: &mut Vec<Row>) {
     let found = Helpers::find(&names.map(|(name, _, _)| name), path);
     for (name, package, purpose) in names {
         match found.get(name) {
-            Ok(file) => rows.push(Row::ok(name, file.display().to_string())),
+            Ok(file) => rows.push(match powerless(file).filter(|_| package == "uidmap") {
+                None => Row::ok(name, file.display().to_string()),
+                Some(Powerless { why, fix, root }) => {
+                    Row::bad(name, false, format!("{why}; {purpose} needs it"), root, fix)
+                }
+            }),
             Err(why) => {
                 let fix = format!("apt-get install {package}");
                 let why = found.refused.get(name).unwrap_or(&why);
@@ -213,6 +218,16 @@ fn helpers(facts: &Facts, rows: &mut Vec<Row>) {
             }
         }
     }
+}
+
+/// A row for each program that has to write the sandbox's id maps and gets no rights when it is executed.
+fn powerless_writers(plan: &Plan) -> Vec<Row> {
+    let Writer::Helpers { newuidmap, newgidmap } = &plan.namespaces.ids.writer else { return Vec::new() };
+    let programs = [("newuidmap", newuidmap), ("newgidmap", newgidmap)];
+    let rows = programs.into_iter().filter_map(|(name, program)| {
+        powerless(program).map(|Powerless { why, fix, root }| Row::bad(name, true, why, root, fix))
+    });
+    rows.collect()
 }
 
 /// Checks one profile: plans its sandbox, tries its namespaces, and lists the plan's notes about what would be missing.
@@ -232,6 +247,7 @@ fn one_profile(profile: &str, json: bool, caller: &layers::Caller) -> Result<u8>
             let mut tried = Vec::new();
             abilities(Some(&plan), &facts, false, &mut tried);
             tried.retain(|row| row.state == "no");
+            tried.extend(powerless_writers(&plan));
             match tried.is_empty() {
                 true => rows.push(Row::ok(profile, "its sandbox can be made, and all that it asks for is there")),
                 false => rows.extend(tried),

@@ -17,6 +17,7 @@ mod helpers;
 mod links;
 mod paths;
 mod private;
+mod privileged;
 pub mod procfs;
 mod project;
 mod rlimits;
@@ -37,6 +38,7 @@ pub use helpers::{Helpers, is_executable};
 pub use links::LinkWriters;
 pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Entry, Kind, MACHINE_IDS, NamedFile, Paths, RUN_LINKS, below};
+pub use privileged::{Powerless, powerless};
 pub use rlimits::{CoreHandler, rlimits};
 pub use sound::SoundFacts;
 pub use union::{StoreFilesystem, UnionFacts};
@@ -226,8 +228,10 @@ impl Facts {
 /// The file is there and cannot be read: whose homes are to be closed is not known.
 pub fn accounts() -> crate::error::Result<Vec<Account>> {
     accounts::accounts(Path::new("/etc/passwd")).map_err(|errno| {
-        crate::error::Error::new(format!("cannot read /etc/passwd: {errno}"))
-            .hint("sbx needs it to tell which homes to close: everybody has to be able to read it")
+        crate::error::Error::new(format!("cannot read /etc/passwd: {errno}")).hint(match errno.0 {
+            libc::EMFILE | libc::ENFILE => crate::error::DESCRIPTORS,
+            _ => "sbx needs it to tell which homes to close: everybody has to be able to read it",
+        })
     })
 }
 

@@ -62,7 +62,13 @@ pub fn abilities(plan: Option<&Plan>, facts: &Facts) -> Vec<Ability> {
         return all;
     }
     let [clone3, others @ ..] = &NEEDED_CALLS;
-    let user = match attempt_here(clone3) {
+    let attempted = attempt_here(clone3);
+    if let Err(Refusal::Errno(errno @ Errno(libc::EAGAIN | libc::ENOMEM))) = attempted {
+        // No call was made: there is no process that could make one.
+        add("process", true, Err(no_process(errno)));
+        return all;
+    }
+    let user = match attempted {
         Err(refusal) => Err(Blocker::of_call(clone3, refusal)),
         Ok(()) => try_out(Trial::Map, &[]).map_err(|refusal| no_user_namespace(refusal, facts)),
     };
@@ -119,6 +125,15 @@ pub fn abilities(plan: Option<&Plan>, facts: &Facts) -> Vec<Ability> {
     all
 }
 
+/// Why no process can be made: fork(2).
+fn no_process(errno: Errno) -> Blocker {
+    let (why, fix) = match errno.0 {
+        libc::ENOMEM => ("there is no memory for another process", "end other programs, or raise `ulimit -v`"),
+        _ => ("the limit of processes is reached", "raise `ulimit -u`, or pids.max of the cgroup that sbx is in"),
+    };
+    Blocker { root: false, ..Blocker::new(why, fix) }
+}
+
 /// Why there are no user namespaces for this caller.
 fn no_user_namespace(refusal: Refusal, facts: &Facts) -> Blocker {
     let none = Settings::default();
@@ -168,10 +183,7 @@ fn no_user_namespace(refusal: Refusal, facts: &Facts) -> Blocker {
             "there are as many user namespaces as user.max_user_namespaces allows, or they are nested 32 deep",
             "sysctl -w user.max_user_namespaces=15000",
         ),
-        Refusal::Errno(Errno(libc::EAGAIN)) => Blocker::new(
-            "the limit of processes is reached",
-            "raise `ulimit -u`, or pids.max of the cgroup that sbx is in",
-        ),
+        Refusal::Errno(errno @ Errno(libc::EAGAIN | libc::ENOMEM)) => no_process(errno),
         Refusal::Errno(Errno(libc::EINVAL)) => Blocker::new(
             "this kernel has no user namespaces (CONFIG_USER_NS)",
             "run one that has them: every distribution's has",

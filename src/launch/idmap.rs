@@ -2,6 +2,7 @@
 
 use super::helpers;
 use crate::error::{Error, Result};
+use crate::host::{Powerless, powerless};
 use crate::plan::{IdMapping, IdPlan, Writer};
 
 pub(super) fn write(ids: &IdPlan, pid: i32) -> Result<()> {
@@ -25,9 +26,13 @@ pub(super) fn write(ids: &IdPlan, pid: i32) -> Result<()> {
             let ended = helpers::complete(&runs);
             for (((program, args), ended), file) in runs.iter().zip(ended).zip(["/etc/subuid", "/etc/subgid"]) {
                 ended.map_err(|why| {
-                    Error::new(format!("{} {}: {why}", program.display(), args.join(" "))).hint(format!(
-                        "the ranges of {file} must allow this map, and the program must be set-user-id root or have cap_setuid, cap_setgid"
-                    ))
+                    let error = Error::new(format!("{} {}: {why}", program.display(), args.join(" ")));
+                    match powerless(program) {
+                        Some(Powerless { why, fix, root }) => {
+                            error.hint(format!("{why}: {}{fix}", if root { "as root, " } else { "" }))
+                        }
+                        None => error.hint(format!("the ranges of {file} must allow this map")),
+                    }
                 })?;
             }
             Ok(())

@@ -4,7 +4,7 @@ use crate::child::{Call, Place, Prepared};
 use crate::error::{Cause, DESCRIPTORS, Error, Part};
 use crate::exit;
 use crate::plan::{Op, Phase, Plan};
-use crate::sys::Errno;
+use crate::sys::{self, Errno};
 
 /// The first process, or one of its namespaces, could not be made.
 pub(super) fn clone(plan: &Plan, call: &'static str, errno: Errno) -> Error {
@@ -36,6 +36,25 @@ pub(super) fn filtered() -> Error {
     Error::new("a seccomp filter around sbx ended the sandbox's first process (SIGSYS)")
         .cause(cause)
         .hint("`sbx check` names the call that the filter does not allow")
+}
+
+/// A stack of this size, in bytes, is enough for all that sbx does.
+const STACK: u64 = 1 << 20;
+
+/// The kernel ended the sandbox's first process by a signal that stands for a fault, such as SIGSEGV, and the program is not
+/// known to have run.
+pub(super) fn fault(signal: i32) -> Error {
+    let error = Error::new(format!("sbx's own process in the sandbox ended by a fault ({})", sys::signal_name(signal)));
+    error.hint(match low_stack() {
+        Some(kib) => format!("the caller's limit of the stack, {kib} KiB, is too low for it: `ulimit -s 8192`"),
+        None => "this is a fault of sbx's: please report it, with the profile and what `sbx plan` prints".into(),
+    })
+}
+
+/// The caller's limit of the stack, in KiB, if it is lower than what certainly is enough.
+pub(super) fn low_stack() -> Option<u64> {
+    let (soft, _) = sys::rlimit(sys::Resource::RLIMIT_STACK).ok()?;
+    (soft < STACK).then_some(soft / 1024)
 }
 
 /// The namespace of the option `--what` could not be joined.

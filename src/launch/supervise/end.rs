@@ -53,7 +53,15 @@ impl Supervisor<'_> {
         // What the program did last may be worth a note.
         self.on_helper_note(status)?;
         self.helpers.clear();
-        // Without an init the program was the first process itself.
+        // Without an init the program was the first process itself. Whether that had become the program is not known.
+        if !init
+            && end == Some(Waited::Signaled(libc::SIGSEGV))
+            && let Some(kib) = wording::low_stack()
+        {
+            status.note(&format!(
+                "the limit of the stack is {kib} KiB, which may be too low for the program, or for sbx before it: `ulimit -s 8192`"
+            ));
+        }
         Ok(match (self.outcome, end) {
             _ if self.timed_out => Outcome::TimedOut,
             (Some(Outcome::Signaled(signal)), _) | (None, Some(Waited::Signaled(signal)))
@@ -66,6 +74,11 @@ impl Supervisor<'_> {
             (None, Some(Waited::Signaled(signal))) if !init => Outcome::Signaled(signal),
             // The program cannot have done it: its filters are not those of PID 1.
             (None, Some(Waited::Signaled(libc::SIGSYS))) => return Err(wording::filtered()),
+            // Nobody but the kernel can end it by another signal than SIGKILL. Where the program is known to run, that is
+            // for its exit status to say.
+            (None, Some(Waited::Signaled(signal))) if signal != libc::SIGKILL && !self.program_ran => {
+                return Err(wording::fault(signal));
+            }
             (None, _) => Outcome::Killed,
         })
     }

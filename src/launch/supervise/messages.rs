@@ -85,6 +85,7 @@ impl Supervisor<'_> {
     /// PID 1 has executed the program.
     fn on_start(&mut self, status: &mut dyn Events) {
         self.state = State::Started;
+        self.program_ran = true;
         status.started(self.sandbox.first.pid());
         if let (Session::Inherit { terminal: Some(_), .. }, Some(tty)) =
             (self.sandbox.given.process.session, terminal::tty())
@@ -99,6 +100,7 @@ impl Supervisor<'_> {
         if self.state == State::SettingUp {
             return Err(match self.sandbox.first.wait() {
                 Ok(Waited::Signaled(libc::SIGSYS)) => wording::filtered(),
+                Ok(Waited::Signaled(signal)) if signal != libc::SIGKILL => wording::fault(signal),
                 _ => Error::new("the sandbox ended before it was set up").hint("it may have been killed"),
             });
         }

@@ -105,6 +105,8 @@ pub(super) struct Supervisor<'p> {
     /// What PID 1 has seen that may explain how the program ended, as bits.
     hints: u32,
     outcome: Option<Outcome>,
+    /// PID 1 has told that it has executed the program, which it does where somebody wants to know.
+    program_ran: bool,
     /// PID 1 goes on with what the program left.
     goes_on: bool,
     /// When the program's time is over; once it is (`timed_out`), when the program is killed.
@@ -150,6 +152,7 @@ impl<'p> Supervisor<'p> {
             found: None,
             hints: 0,
             outcome: None,
+            program_ran: false,
             goes_on: false,
             deadline: None,
             timed_out: false,

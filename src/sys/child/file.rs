@@ -168,6 +168,7 @@ pub fn may(dir: BorrowedFd<'_>, path: &CStr, what: i32) -> Result<()> {
 }
 
 /// Copies one descriptor to another until the end of the file.
+#[inline(never)]
 pub fn copy_data(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     let mut buffer = [0; 16 * 1024];
     loop {

@@ -65,6 +65,7 @@ const MAX_LINKS: usize = 40;
 /// Opens a path with `root` as the root directory, which links and `..` cannot leave. `flags` are those of open(2),
 /// without O_CREAT. Each part is opened by itself and no link by the kernel: with `follow`, the texts of links are
 /// taken apart here, so that those of /proc are no more than their texts; without it, a link is an error (ELOOP).
+#[inline(never)]
 fn open_by_parts(root: BorrowedFd<'_>, path: &CStr, flags: i32, follow: bool) -> Result<OwnedFd> {
     let top = || openat(root, c".", libc::O_PATH | libc::O_DIRECTORY, 0);
     let mut dir = top()?;

@@ -48,6 +48,11 @@ pub fn is_elevated() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
+/// PR_GET_NO_NEW_PRIVS of prctl(2): whether exec gives this process no new privileges.
+pub fn has_no_new_privs() -> bool {
+    nix::sys::prctl::get_no_new_privs().unwrap_or(false)
+}
+
 /// getgroups(2): the supplementary groups of this process. (nix's calls sysconf(3) first, which opens a file of /proc.)
 pub fn groups() -> Vec<u32> {
     // SAFETY: a size of 0 asks for the count, and nothing is written.

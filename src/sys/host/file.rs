@@ -70,6 +70,11 @@ pub fn is_read_only(path: &Path) -> bool {
     statvfs(path).is_ok_and(|facts| facts.flags().contains(FsFlags::ST_RDONLY))
 }
 
+/// statvfs(3): whether set-user-id bits and capabilities of files have no effect on the mount that a path is on.
+pub fn is_nosuid(path: &Path) -> bool {
+    statvfs(path).is_ok_and(|facts| facts.flags().contains(FsFlags::ST_NOSUID))
+}
+
 /// access(2), W_OK: whether the real user may write to what a path leads to; links are followed.
 pub fn may_write_followed(path: &Path) -> bool {
     nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok()

@@ -19,6 +19,11 @@ pub fn signal_descriptor() -> Result<OwnedFd> {
     descriptor_for(&Mask::ALL)
 }
 
+/// The name of a signal, such as SIGSEGV; a number for real-time signals.
+pub fn signal_name(signal: i32) -> String {
+    Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |signal| signal.as_str().to_owned())
+}
+
 /// The timer of [`continue_after`]. Dropping it stops the timer.
 pub struct Alarm(#[expect(dead_code, reason = "the timer is deleted when it is dropped")] Timer);
 
