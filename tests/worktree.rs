@@ -559,3 +559,63 @@ fn what_is_replaced_on_the_host_while_it_runs_is_told_to_be_open() {
     }
     assert!(told.err.contains(".sbx.toml:3)"), "{told:?}");
 }
+
+/// The value of the first `--set '...'` of an error.
+fn pasted(err: &str) -> String {
+    let (_, rest) = err.split_once("--set '").expect(err);
+    rest.split_once('\'').expect(err).0.to_owned()
+}
+
+#[test]
+fn a_link_at_a_name_that_is_closed_is_refused_with_a_flag_that_can_be_pasted() {
+    need!(userns(), tools(&["git"]));
+    let place = Place::new();
+    place.write("work/proj/file", "text");
+    std::fs::create_dir_all(place.dir.path().join("outside")).unwrap();
+    std::fs::create_dir(place.work().join("inside")).unwrap();
+    let outside = place.dir.path().join("outside");
+    for profile in PROFILES {
+        for (name, to) in [(".git", outside.as_path()), (".vscode", std::path::Path::new("inside"))] {
+            let link = place.work().join(name);
+            std::os::unix::fs::symlink(to, &link).unwrap();
+            let err = place.run(&["-p", profile, "--", "true"]).failed(125);
+            assert!(err.contains("something else in the link's place"), "{err}");
+            let flag = pasted(&err);
+            assert_eq!(flag, format!("filesystem.paths.\"{}\"=\"ro,prefer\"", link.display()));
+            let run = place.run(&["-p", profile, "--set", &flag, "--", "true"]);
+            assert_eq!(run.status, Some(0), "{run:#?}");
+            assert!(run.err.contains(&format!("{} is not `ro`", link.display())), "{run:#?}");
+            if let Some((_, target)) = err.split_once("is shown by: --ro ") {
+                let target = target.lines().next().unwrap();
+                assert_eq!(std::path::Path::new(target), to);
+                let script = format!("ls {name}/ && ! touch {name}/x 2>/dev/null");
+                place.run(&["-q", "-p", profile, "--set", &flag, "--ro", target, "--", "sh", "-c", &script]).ok();
+            }
+            std::fs::remove_file(&link).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_as_good_as_none_and_what_becomes_of_it_is_told() {
+    need!(userns());
+    let place = Place::new();
+    let link = place.work().join(".envrc");
+    for to in ["nowhere", "/nonexistent/file"] {
+        let script = |script: &str| {
+            let _ = std::fs::remove_file(&link);
+            std::os::unix::fs::symlink(to, &link).unwrap();
+            let run = place.sh(&["-p", "ci"], script);
+            assert_eq!(run.status, Some(0), "{run:#?}");
+            run.err
+        };
+        assert_eq!(script("true"), "");
+        for change in ["rm .envrc; echo x > .envrc", "ln -sfn file .envrc", "ln -sfn / .envrc"] {
+            assert!(script(change).contains(".envrc was not there when the program started"), "{change}");
+        }
+    }
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("nowhere", &link).unwrap();
+    let run = place.sh(&["-p", "ci"], "echo x > nowhere");
+    assert!(run.err.contains(".envrc was not there when the program started"), "{run:#?}");
+}

@@ -4,7 +4,7 @@ use super::{args, layers, output, receipt};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::launch::{self, Events, Outcome, ReceiptTarget, Status, Told};
-use crate::plan::{self, Plan, UpperPlace};
+use crate::plan::{self, Absent, Plan, UpperPlace};
 use crate::profile::schema::nearest;
 use crate::spec::Sandbox;
 use crate::sys::{self, UnownedFd};
@@ -72,7 +72,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
             output::complain(&error);
         }
     }
-    for absent in plan.view.absent.iter().filter(|absent| is_there(&absent.path)) {
+    for absent in plan.view.absent.iter().filter(|absent| is_there(absent)) {
         let line = if absent.origin.0.is_empty() { String::new() } else { format!(" ({})", absent.origin) };
         status.note(&format!(
             "{} was not there when the program started, and is there now: tools outside may run what it names, so look at it \
@@ -89,10 +89,14 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Whether something is at a path, or cannot be seen there: the program may have closed the directory.
-fn is_there(path: &std::path::Path) -> bool {
-    let absent = |error: &std::io::Error| matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR));
-    path.symlink_metadata().map_or_else(|error| !absent(&error), |_| true)
+/// Whether something is at a path that was absent before, or cannot be seen there: the program may have closed the directory.
+fn is_there(Absent { path, link, .. }: &Absent) -> bool {
+    let there = |found: std::io::Result<std::fs::Metadata>| match found {
+        Ok(_) => true,
+        Err(error) => !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)),
+    };
+    // A link that led nowhere is no news, as long as it is the same and still does.
+    there(path.metadata()) || there(path.symlink_metadata()) && path.read_link().ok() != *link
 }
 
 /// What was probably meant by a word that is no program.

@@ -125,7 +125,16 @@ fn collect_all(
             None if rule.mode.shows_host() && root != Path::new("/") => followed(facts, &rule.path, &rule.origin)?,
             None => (crate::host::below(root, &real), links.clone()),
         };
-        if rule.mode.shows_host() && !source_links.is_empty() && !shown_anyway(sandbox, facts, ids, rule, &source)? {
+        // What leads nowhere shows nothing.
+        let nowhere = rule.options.optional
+            && !rule.options.create
+            && facts.paths.kind(&source).is_none()
+            && facts.paths.failed(&source).is_none();
+        if rule.mode.shows_host()
+            && !source_links.is_empty()
+            && !nowhere
+            && !shown_anyway(sandbox, facts, ids, rule, &source)?
+        {
             let writable = writable.get_or_insert_with(|| writable_sources(sandbox, facts));
             if let Err(error) = links::check_opening(facts, writable, &source_links, &source) {
                 if rule.options.prefer {
@@ -134,6 +143,13 @@ fn collect_all(
                     notes.push(Note::Path { path, mode, origin, why });
                     continue;
                 }
+                let error = match rule.mode {
+                    // Where a profile closes a path, whatever is there, its target need not be what is wanted.
+                    Mode::Ro if !links::is_flag(rule) => Error { hints: Vec::new(), ..error }
+                        .hint(links::without_rule(rule))
+                        .hint(format!("beside that, what it leads to is shown by: --ro {}", source.display())),
+                    _ => error,
+                };
                 return Err(error.origin(&rule.origin));
             }
         }
@@ -146,8 +162,10 @@ fn collect_all(
             if rule.options.optional || rule.mode == Mode::Hidden {
                 if let Some(errno) = facts.paths.failed(&source) {
                     notes.push(Note::LeftOut { path: source, errno });
-                } else if rule.mode == Mode::Ro && writable_dir(&items, &real).is_some() {
-                    not_there.push(Absent { path: source, origin: rule.origin.clone() });
+                } else if rule.mode == Mode::Ro && is_made_by_program(&items, &real, &links) {
+                    let link = links.iter().find(|(link, _)| *link == rule.path).map(|(_, text)| text.clone());
+                    let path = if links.is_empty() { source } else { rule.path.clone() };
+                    not_there.push(Absent { path, origin: rule.origin.clone(), link });
                 }
                 continue;
             } else if special(sandbox, &real) && hides && !shown {
@@ -210,7 +228,10 @@ fn collect_all(
             let real = facts.paths.resolve(root, &path).map_or(path.clone(), |(real, _)| real);
             return Err(Error::new(format!("{} cannot be `{}` here: {why}", path.display(), mode.word()))
                 .origin(&rule.origin)
-                .hint(format!("name {} itself; or `{},prefer` goes on without", real.display(), mode.word())));
+                .hint(match links::is_flag(rule) {
+                    true => format!("name {} itself; or `{},prefer` goes on without", real.display(), mode.word()),
+                    false => links::without_rule(rule),
+                }));
         }
     }
     procfs::cover(&mut items, facts)?;
@@ -220,6 +241,12 @@ fn collect_all(
     compose(&mut items, facts, root, notes)?;
     union::mask_store(&mut items, sandbox, facts);
     Ok((items, home))
+}
+
+/// Whether the program can make a path that is not there, by itself or in the place of a link on the way to it.
+fn is_made_by_program(items: &Items, real: &Path, links: &[(PathBuf, PathBuf)]) -> bool {
+    let mut ways = std::iter::once(real).chain(links.iter().map(|(link, _)| link.as_path()));
+    ways.any(|path| writable_dir(items, path).is_some())
 }
 
 /// The writable directory of the host that a path inside lies in, or is.
@@ -283,7 +310,7 @@ fn absent(facts: &Facts, rule: &PathRule, source: &Path) -> Error {
         });
     }
     // A flag takes the option behind its path, a profile behind the mode.
-    let flag = rule.origin.0.starts_with("--") && !rule.origin.0.starts_with("--set");
+    let flag = links::is_flag(rule);
     let spelt = match rule.origin.0.split_once(" --from ") {
         Some((flag, from)) if flag.starts_with("--") => format!("{flag},optional --from {from}"),
         _ if flag => format!("{},optional", rule.origin),

@@ -149,3 +149,18 @@ pub(super) fn replaceable<'p>(
     let (link, dir) = (link.display(), dir.display());
     Some(format!("{link} is a link in {dir}, which is writable: the program can put something else in its place"))
 }
+
+/// Whether a rule is that of a flag such as `--ro`, rather than of a profile or of `--set`.
+pub(super) fn is_flag(rule: &PathRule) -> bool {
+    rule.origin.0.starts_with("--") && !rule.origin.0.starts_with("--set")
+}
+
+/// The hint that says how to go on without what a profile's rule closes.
+pub(super) fn without_rule(rule: &PathRule) -> String {
+    format!(
+        "to go on without that line: --set 'filesystem.paths.\"{}\"=\"{},prefer\"'; the program can then put something else \
+         in the link's place, which tools outside use",
+        rule.path.display(),
+        rule.mode.word()
+    )
+}

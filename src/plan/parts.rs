@@ -35,6 +35,9 @@ pub struct Absent {
     pub path: PathBuf,
     /// The line that has it read-only.
     pub origin: Origin,
+    /// The text of the link that is there, and leads nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<PathBuf>,
 }
 
 /// A path whose optional mask is left out, because the program cannot open it anyway: nothing is there, or this user
