@@ -525,8 +525,28 @@ let programs trace each other (gdb, strace, sanitizers) and have fixed addresses
 perf(1) and rr(1) need
 .BR "\-\-set security.syscalls.allow=[\(dqperf_event_open\(dq]" .
 .IP \(bu 2
+.IR Descriptors :
+all but the three standard streams are closed, and those of
+.BR \-\-keep\-fd .
+So what a shell passes for <(...), such as /dev/fd/63, is not there: a note says
+.BR "\-\-keep\-fd 63" .
+A directory as a standard stream is refused, since its parents lead out of the view, unless
+.B \-\-keep\-fd 0
+asks for it.
+.IP \(bu 2
+.IR "Process ids" :
+they are those of a namespace of its own; the program is not PID 1, which is sbx's, unless
+.B \-\-as\-pid\-1
+makes it that. A server for socket activation compares LISTEN_PID with its own id (sd_listen_fds(3)), so a shell inside sets it:
+.EX
+sbx \-\-keep\-fd 3 \-e LISTEN_FDS \-\- sh \-c \(aqLISTEN_PID=$$ exec "$@"\(aq sh SERVER
+.EE
+.IP \(bu 2
 .IR Limits :
-core dumps are off and cannot be turned on, unless
+those of the caller (ulimit) hold for sbx as well. Where one is too low for a start, an error names it.
+.IP \(bu 2
+.IR "Core dumps" :
+they are off and cannot be turned on, unless
 .B rlimits.core
 is another than 1: setrlimit(2) of it does nothing.
 .SH "WITHOUT AN INIT"
@@ -664,6 +684,16 @@ see
 and the test's own program wherever it lies: that of a member of a workspace is in ../../target, those of doctests and of Go are in /tmp. It passes what
 these runners set; others' variables are named by
 .BR "\-\-env \(aqTOOL_*\(aq" .
+The job server of a
+.B make \-j
+around sbx is not handed over, and MAKEFLAGS does not name it inside: make counts its jobs there by itself. With a
+.B +
+before the command of the rule, and the descriptors that MAKEFLAGS names after
+.BR "\-\-jobserver\-auth=" ,
+.B "\-\-keep\-fd 3 \-\-keep\-fd 4"
+hands it over; where it is a named pipe,
+.BI \-\-rw " PATH"
+does.
 What a test leaves in /tmp is gone with it, so a log that Go expects there is not found, and Go does not take the result for a cached one.
 .SH EXAMPLES
 .EX

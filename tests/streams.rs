@@ -145,7 +145,10 @@ fn the_permissions_of_a_fifo_that_is_handed_over_are_put_back() {
 fn a_directory_is_no_standard_stream() {
     let place = Place::new();
     let dir = File::open(place.home()).unwrap();
-    assert!(with_input(&place, &[], &dir, "true").failed(125).contains("standard stream 0 is a directory"));
+    assert!(with_input(&place, &[], &dir, "true").failed(125).contains("standard input is a directory"));
+    // What its help says works, since it was asked for.
+    let script = "cat 2>&1; test -d /proc/self/fd/0 && echo there";
+    assert_eq!(with_input(&place, &["--keep-fd", "0"], &dir, script).ok(), "cat: -: Is a directory\nthere\n");
 }
 
 #[test]
@@ -233,4 +236,44 @@ fn a_pipe_with_a_name_is_not_opened_to_others() {
     let ran = ran(command.args(["--", "/bin/chmod", "666", "/proc/self/fd/1"]).stdout(pipe).output().unwrap());
     assert!(ran.err.contains("they are 0600 now"), "{ran:?}");
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+}
+
+#[test]
+fn descriptors_that_arguments_name_are_told_with_the_flag_that_hands_them_over() {
+    need!(userns(), tools(&["bash"]));
+    let place = Place::new();
+    let bash = |script: &str| {
+        let mut command = std::process::Command::new("bash");
+        command.args(["-c", script]).current_dir(place.work()).env_clear().env("HOME", place.home());
+        ran(command.env("PATH", "/usr/bin:/bin").env("SBX", common::sbx()).output().unwrap())
+    };
+    let told = |script: &str| {
+        let run = bash(script);
+        let note = run.err.lines().find(|line| line.contains("of the caller's, which the program does not get"));
+        note.map(|note| note.split_once("get: ").unwrap().1.split_once(" hands").unwrap().0.to_owned())
+    };
+    let flags = told("$SBX -- cat <(echo one)").expect("a note");
+    assert_eq!(bash(&format!("$SBX {flags} -- cat <(echo one)")).ok(), "one\n");
+    let flags = told("$SBX -- diff <(echo one) <(echo one)").expect("a note");
+    assert_eq!(flags.matches("--keep-fd").count(), 2, "{flags}");
+    bash(&format!("$SBX {flags} -- diff <(echo one) <(echo one)")).ok();
+    assert!(told("$SBX -- echo --file=/proc/self/fd/9 9</dev/null").is_some_and(|flags| flags == "--keep-fd 9"));
+    for quiet in ["$SBX -- echo /dev/fd/9", "$SBX -- cat /dev/fd/0 </dev/null", "$SBX -- echo a/dev/fd/x 9</dev/null"] {
+        assert_eq!(told(quiet), None, "{quiet}");
+    }
+}
+
+#[test]
+fn help_that_cannot_be_written_is_an_error_that_says_so() {
+    let place = Place::new();
+    for args in [&["--help"][..], &["-h"], &["--version"], &["plan", "--help"], &["profile", "list"]] {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let err = ran(place.command().args(args).stdout(full).output().unwrap()).failed(125);
+        assert!(err.contains("cannot write to standard output: no space left on device"), "{args:?}: {err}");
+    }
+    for args in ["--help", "--version"] {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let err = ran(common::bwrap::command(&place, &[args]).stdout(full).output().unwrap()).failed(1);
+        assert!(err.contains("no space left on device"), "{args}: {err}");
+    }
 }

@@ -268,3 +268,40 @@ fn the_program_that_is_named_by_its_path_is_shown_alone() {
     symlink(place.home().join("secret/tool"), &program).unwrap();
     run("ci").failed(127);
 }
+
+/// Runs make(1) with two jobs, and a rule that is this command. Gives what was printed, errors as well.
+fn make(place: &Place, command: &str) -> String {
+    place.write("work/outer.mk", &format!("all:\n\t+@{command}\n"));
+    place.write("work/inner.mk", "all: a b\na b:\n\t@echo $@ \"$(MAKEFLAGS)\"\n");
+    let mut make = Command::new("make");
+    make.args(["-s", "-j2", "-f", "outer.mk"]).current_dir(place.work()).env_clear();
+    make.env("PATH", "/usr/bin:/bin").env("HOME", place.home()).env("SBX", common::sbx());
+    let made = ran(make.output().unwrap());
+    assert_eq!(made.status, Some(0), "{made:#?}");
+    made.out + &made.err
+}
+
+#[test]
+fn a_job_server_that_the_program_does_not_get_is_not_named_to_it() {
+    need!(userns(), tools(&["make"]));
+    let place = Place::new();
+    let said = make(&place, "$$SBX -p ci -- make -f inner.mk");
+    assert!(!said.contains("warning"), "{said}");
+    assert!(said.contains("the job server that MAKEFLAGS names is not handed over"), "{said}");
+    let seen = make(&place, "$$SBX -q -p ci -- sh -c 'echo \"$$MAKEFLAGS\"'");
+    assert!(seen.contains("-j2") && !seen.contains("jobserver"), "{seen}");
+    // As the note says; make's own pipe has these numbers where nothing else is open.
+    let flags = said.split_once("by itself: ").unwrap().1.split_once(" hands").unwrap().0;
+    let said = make(&place, &format!("$$SBX -p ci {flags} -- make -f inner.mk"));
+    assert!(!said.contains("sbx: note") && !said.contains("warning") && said.contains("jobserver"), "{said}");
+    // A named pipe, as make 4.4 has it: not in the sandbox's own /tmp, and handed over where a line shows it.
+    for (path, seen) in [("/tmp/GMfifo1", " -j2"), ("work/fifo", " -j2 --jobserver-auth=fifo:work/fifo")] {
+        let path = if path.starts_with('/') { path.into() } else { place.dir.path().join(path).display().to_string() };
+        let kept = seen.replace("work/fifo", &path);
+        let flag = if seen.contains("fifo") { &["--rw", "."][..] } else { &[] };
+        let mut with = place.command();
+        with.env("MAKEFLAGS", format!(" -j2 --jobserver-auth=fifo:{path}")).args(["-q", "-p", "ci"]).args(flag);
+        with.args(["--", "sh", "-c", "printf %s \"$MAKEFLAGS\""]);
+        assert_eq!(ran(with.output().unwrap()).ok(), kept);
+    }
+}

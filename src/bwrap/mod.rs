@@ -88,7 +88,16 @@ fn show(text: &str) -> u8 {
     use std::io::Write;
     let mut out = std::io::stdout();
     let shown = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    u8::from(shown.is_err())
+    match shown {
+        Ok(()) => 0,
+        Err(error) => {
+            if error.kind() != std::io::ErrorKind::BrokenPipe {
+                let message = format!("cannot write to standard output: {}", Errno::from(error));
+                say(&wording::text(&crate::error::Error::new(message), None, None, ""));
+            }
+            FAILED
+        }
+    }
 }
 
 /// The error if this process has rights that its caller has not, in bubblewrap's words where it has some.

@@ -61,8 +61,12 @@ pub fn main(args: Vec<OsString>) -> u8 {
         Err(error) => {
             // clap reports `--help` and `--version` as errors, too, which print to stdout.
             let status = if error.use_stderr() { exit::FAILED } else { 0 };
-            let printed = error.print();
-            return if printed.is_err() { exit::FAILED } else { status };
+            return match error.print() {
+                Err(failed) if !error.use_stderr() && failed.kind() != std::io::ErrorKind::BrokenPipe => {
+                    complain(&output::unwritable(failed))
+                }
+                _ => status,
+            };
         }
     };
     let result = match cli.verb {

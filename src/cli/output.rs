@@ -28,11 +28,14 @@ pub(super) fn print(text: &str) -> Result<()> {
     use std::io::{ErrorKind, Write};
     let mut out = std::io::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::new(format!("cannot write to standard output: {}", crate::sys::Errno::from(error))))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(unwritable(error)),
         _ => Ok(()),
     }
+}
+
+/// The error if stdout cannot be written to.
+pub(super) fn unwritable(error: std::io::Error) -> Error {
+    Error::new(format!("cannot write to standard output: {}", crate::sys::Errno::from(error)))
 }
 
 /// Prints to stderr, where questions and notes go. If nobody reads there, that is no error.

@@ -89,6 +89,9 @@ pub struct Paths {
     /// Arguments of the program that name files.
     #[serde(skip)]
     arguments: Vec<NamedFile>,
+    /// Open descriptors that arguments of the program name.
+    #[serde(skip)]
+    descriptors: Vec<i32>,
     /// Of a root of several directories, those below the first, under whose paths everything is recorded.
     #[serde(skip)]
     lower: (PathBuf, Vec<PathBuf>),
@@ -108,6 +111,14 @@ pub struct NamedFile {
     pub regular: bool,
     /// Whether it is the program.
     pub program: bool,
+}
+
+/// The number of the descriptor, beyond the standard streams, that an argument names: `/dev/fd/63`, `--file=/dev/fd/63`.
+fn named_descriptor(arg: &[u8]) -> Option<i32> {
+    let digits = arg.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (name, number) = arg.split_at(arg.len() - digits);
+    let named = name.ends_with(b"/dev/fd/") || name.ends_with(b"/proc/self/fd/");
+    named.then(|| std::str::from_utf8(number).ok()?.parse().ok()).flatten().filter(|fd| *fd > 2)
 }
 
 /// How many arguments of the program are looked up.
@@ -240,6 +251,12 @@ impl Paths {
     /// Arguments of the program that name files or directories, in their order.
     pub fn arguments(&self) -> &[NamedFile] {
         &self.arguments
+    }
+
+    /// The caller's open descriptors that arguments of the program name, as /dev/fd/63, in their order. A shell passes such
+    /// names for `<(...)`.
+    pub fn descriptors(&self) -> &[i32] {
+        &self.descriptors
     }
 
     /// For tests: an argument that names a file.
@@ -411,6 +428,12 @@ impl Paths {
     /// whether the program's own name is looked at, if it is a path.
     fn gather_arguments(&mut self, args: &[OsString], program: bool, cwd: &Path, homes: &Homes<'_>) {
         for (nth, arg) in args.iter().enumerate().take(MAX_ARGUMENTS) {
+            if let Some(fd) = named_descriptor(arg.as_bytes())
+                && crate::sys::UnownedFd::new(fd).flags().is_ok()
+            {
+                self.descriptors.push(fd);
+                continue;
+            }
             let fits = match nth {
                 0 => program && arg.as_bytes().contains(&b'/'),
                 _ => !arg.is_empty() && !arg.as_bytes().starts_with(b"-"),

@@ -59,15 +59,18 @@ pub(super) fn files(plan: &Plan, session: Session) -> Result<Vec<InheritedFile>>
     // A terminal of the sandbox's own takes the place of these.
     let replaced = if let Session::Pty(streams) = session { streams } else { [false; 3] };
     let streams = (0..3).zip(replaced).filter(|(_, replaced)| !replaced).map(|(fd, _)| fd);
-    for fd in streams.chain(kept.iter().copied()) {
+    for fd in streams.chain(kept.iter().copied().filter(|fd| *fd > 2)) {
         let Ok(kind) = sys::file_type(UnownedFd::new(fd).as_fd()) else { continue };
         match kind {
             // A directory would be a way out of the view: /proc/self/fd/0/.. is the host's tree.
-            libc::S_IFDIR if fd < 3 => {
-                return Err(Error::new(format!(
-                    "standard stream {fd} is a directory, and its parents lead out of the view"
-                ))
-                .hint("show it instead: --ro DIR; or hand it over on purpose: --keep-fd"));
+            libc::S_IFDIR if fd < 3 && !kept.contains(&fd) => {
+                let what = ["standard input", "standard output", "standard error"];
+                let what = what.get(fd as usize).unwrap_or(&"a standard stream");
+                return Err(Error::new(format!("{what} is a directory, and its parents lead out of the view")).hint(
+                    format!(
+                        "give the program another one, such as /dev/null; or hand the directory over on purpose: --keep-fd {fd}"
+                    ),
+                ));
             }
             libc::S_IFREG | libc::S_IFBLK | libc::S_IFCHR => {
                 if let Some(mut file) = file(plan, fd, kind) {

@@ -6,11 +6,19 @@ use super::items::writable_sources;
 use super::links;
 use super::note::Note;
 use crate::host::{Facts, NamedFile};
-use crate::spec::{Assert, Named, Promise, Root, Sandbox, within};
+use crate::spec::{Assert, Descriptors, Named, Promise, Root, Sandbox, within};
 use std::path::Path;
 
 /// Adds the items of files that are shown since they are arguments, and a note on the others.
 pub(super) fn collect(items: &mut Items, sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) {
+    let kept = match &sandbox.process.descriptors {
+        Descriptors::Only(kept) => kept.as_slice(),
+        Descriptors::AllBut(_) => facts.paths.descriptors(),
+    };
+    let closed: Vec<_> = facts.paths.descriptors().iter().filter(|fd| !kept.contains(fd)).copied().collect();
+    if !closed.is_empty() {
+        notes.push(Note::DescriptorsLeftOut(closed));
+    }
     // Another root has files of its own at these paths.
     if !matches!(sandbox.filesystem.root, Root::Host | Root::Empty) {
         return;

@@ -21,6 +21,7 @@ mod home;
 mod ids;
 mod item;
 mod items;
+mod job_server;
 mod landlock;
 mod limits;
 mod lines;

@@ -14,6 +14,15 @@ pub enum Note {
     Profile(spec::Note),
     /// These files are named as arguments of the program, and are not shown inside.
     ArgumentsLeftOut(Vec<PathBuf>),
+    /// These descriptors of the caller's are named as arguments of the program, which does not get them.
+    DescriptorsLeftOut(Vec<i32>),
+    /// A variable that is passed on names a job server of make's that the program does not get, and was changed.
+    NoJobServer {
+        /// The variable.
+        variable: String,
+        /// The flags that hand the job server over.
+        flags: String,
+    },
     /// The sandbox goes without this namespace, which the host lacks.
     NoNamespace(MissingNamespace),
     /// There is no pid namespace: the program's processes may outlive it.
@@ -220,6 +229,25 @@ impl fmt::Display for Note {
         match self {
             Note::Profile(note) => note.fmt(f),
             Note::ArgumentsLeftOut(paths) => arguments_left_out(f, paths),
+            Note::DescriptorsLeftOut(fds) => {
+                let names: Vec<_> = fds.iter().map(|fd| format!("/dev/fd/{fd}")).collect();
+                let flags: Vec<_> = fds.iter().map(|fd| format!("--keep-fd {fd}")).collect();
+                let (what, them) = match fds.len() {
+                    1 => ("is a descriptor", "it"),
+                    _ => ("are descriptors", "them"),
+                };
+                write!(
+                    f,
+                    "{} {what} of the caller's, which the program does not get: {} hands {them} over",
+                    names.join(" and "),
+                    flags.join(" ")
+                )
+            }
+            Note::NoJobServer { variable, flags } => write!(
+                f,
+                "the job server that {variable} names is not handed over, so that make counts jobs inside by itself: {flags} \
+                 hands it over"
+            ),
             Note::NoNamespace(missing) => write!(f, "{missing}: the boot-time clocks are the host's"),
             Note::SharedProcesses => {
                 f.write_str("the processes are the host's: what the program starts in the background may outlive it")

@@ -9,8 +9,8 @@ use super::parts::{Absent, Closed, Create, Placed};
 use super::tree::upwards;
 use super::union::{self, UnionPlan};
 use super::{
-    HelperSpec, IdPlan, MemoryPlan, Op, WaylandPlan, arguments, desktop, env, git_identity, item, items, memory,
-    ordered, place,
+    HelperSpec, IdPlan, MemoryPlan, Op, WaylandPlan, arguments, desktop, env, git_identity, item, items, job_server,
+    memory, ordered, place,
 };
 use crate::error::{Error, Result};
 use crate::host::Facts;
@@ -72,6 +72,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
         (env, ordered::place(sandbox, facts)?, None, Vec::new())
     } else {
         let mut env = env::plan(sandbox, facts);
+        job_server::settle(sandbox, &mut env, notes);
         let desktop = desktop::plan(sandbox, facts, &mut env, notes)?;
         let (mut items, kept) = items::collect(sandbox, facts, ids, desktop.items, notes, &mut closed, &mut absent)?;
         home = kept;
