@@ -6,7 +6,7 @@ mod common;
 use common::{Place, Ran, landlock, ran, tools, userns};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
 /// Tries each way to change a file by the number of its descriptor, and prints what worked.
 const CHANGE: &str = r#"
@@ -139,6 +139,102 @@ fn the_permissions_of_a_fifo_that_is_handed_over_are_put_back() {
     let said = with_input(&place, &[], &fifo, "chmod 0777 /proc/self/fd/0");
     assert!(said.err.contains("they are 0700 now") || said.err.contains("they are 0600 now"), "{said:?}");
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o077, 0);
+}
+
+/// A file of this kind that was opened with O_PATH.
+fn unopened(place: &Place, kind: &str) -> (std::path::PathBuf, File) {
+    let path = place.dir.path().join(kind);
+    match kind {
+        "fifo" => assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success()),
+        "socket" => drop(std::os::unix::net::UnixListener::bind(&path).unwrap()),
+        "link" => std::os::unix::fs::symlink("file", &path).unwrap(),
+        _ => std::fs::write(&path, "content").unwrap(),
+    }
+    if kind != "link" {
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(&path).unwrap();
+    (path, file)
+}
+
+#[test]
+fn what_was_opened_for_nothing_is_no_standard_stream() {
+    need!(userns());
+    let place = Place::new();
+    for kind in ["file", "fifo", "socket", "link"] {
+        let (path, file) = unopened(&place, kind);
+        for flags in [&[][..], &["--set", "namespaces.nested=allow"]] {
+            let refused = with_input(&place, flags, &file, "chmod 0666 /proc/self/fd/0").failed(125);
+            assert!(refused.contains("standard stream 0 was opened with O_PATH"), "{kind}: {refused}");
+        }
+        let mut command = place.command();
+        let ran = ran(command.args(["--", "/bin/chmod", "666", "/proc/self/fd/1"]).stdout(file).output().unwrap());
+        assert!(ran.failed(125).contains("standard stream 1 was opened with O_PATH"), "{kind}");
+        assert_eq!(
+            std::fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o066,
+            if kind == "link" { 0o066 } else { 0 }
+        );
+    }
+}
+
+/// Tries to change the file that descriptor 7 was opened for with O_PATH.
+const REOPEN: &str = r#"
+import os
+def tried(name, call):
+    try: call()
+    except OSError as error: print(name, error.errno, flush=True)
+    else: print(name, "worked", flush=True)
+path = "/proc/self/fd/7"
+tried("chmod", lambda: os.chmod(path, 0o666))
+tried("chown", lambda: os.chown(path, os.getuid(), os.getgid()))
+tried("utime", lambda: os.utime(path, (1, 1)))
+tried("setxattr", lambda: os.setxattr(path, "user.x", b"y"))
+tried("write", lambda: os.write(os.open(path, os.O_WRONLY), b"EVIL"))
+"#;
+
+#[test]
+fn a_file_that_is_kept_and_was_opened_for_nothing_cannot_be_changed() {
+    need!(userns(), tools(&["python3"]));
+    let place = Place::new();
+    for (kind, attempts) in [("file", 5), ("fifo", 4), ("socket", 4)] {
+        let (path, file) = unopened(&place, kind);
+        let script: Vec<&str> = REOPEN.lines().collect();
+        // Whoever has a pipe or a socket may use it; opening one for writing would wait for a reader.
+        let script = script[..script.len() - (5 - attempts)].join("\n");
+        for flags in [&[][..], &["--set", "namespaces.nested=allow"]] {
+            let mut command = place.command();
+            command.args(flags).args(["-q", "--keep-fd", "7", "--", "/usr/bin/python3", "-c", &script]);
+            common::pass(&mut command, &file, 7);
+            let out = ran(command.output().unwrap()).ok();
+            assert_eq!(out.lines().count(), attempts, "{kind}: {out}");
+            assert!(!out.contains("worked"), "{kind} {flags:?}: {out}");
+        }
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{kind}");
+    }
+    assert_eq!(std::fs::read_to_string(place.dir.path().join("file")).unwrap(), "content");
+}
+
+#[test]
+fn a_fifo_whose_writer_has_gone_is_read_to_its_end() {
+    need!(userns(), tools(&["python3"]));
+    let place = Place::new();
+    let path = place.work().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg("-m").arg("600").arg(&path).status().unwrap().success());
+    let script = "import os, select\n\
+        poll = select.poll(); poll.register(0, select.POLLIN)\n\
+        while poll.poll(10000):\n\
+        \x20 piece = os.read(0, 99); print(piece, flush=True)\n\
+        \x20 if not piece: break\n\
+        os.chmod('/proc/self/fd/0', 0o666)";
+    for flags in [&[][..], &["--set", "namespaces.nested=allow"]] {
+        let reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
+        std::fs::write(&path, "hi\n").unwrap();
+        let mut command = place.command();
+        command.args(["--timeout", "30s"]).args(flags).args(["--", "/usr/bin/python3", "-c", script]).stdin(reader);
+        let said = ran(command.output().unwrap());
+        assert_eq!(said.out, "b'hi\\n'\nb''\n", "{flags:?}: {said:?}");
+        assert!(said.err.contains("they are 0600 now"), "{flags:?}: {said:?}");
+    }
 }
 
 #[test]

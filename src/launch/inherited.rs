@@ -10,10 +10,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A regular file or a device that the program inherits as a descriptor.
+/// A file with a name that the program inherits as a descriptor.
 pub(super) struct InheritedFile {
     pub fd: i32,
-    /// The access mode: O_RDONLY, O_WRONLY or O_RDWR.
+    /// The access mode: O_RDONLY, O_WRONLY or O_RDWR; O_PATH for one that was opened for none of these.
     access: i32,
     /// It is opened again from a read-only mount.
     pub read_only: Option<ReadOnlyFile>,
@@ -34,16 +34,17 @@ struct Access {
 
 impl InheritedFile {
     /// The Landlock rights by which the program may open the file again, as by /dev/stderr: those that the descriptor
-    /// has.
-    pub fn rights(&self) -> u64 {
+    /// has. None for one that was opened with O_PATH.
+    pub fn rights(&self) -> Option<u64> {
         let read = sys::FS_READ_FILE | sys::FS_EXECUTE;
         let write = sys::FS_WRITE_FILE | sys::FS_TRUNCATE;
-        sys::FS_IOCTL_DEV
-            | match self.access {
-                libc::O_RDONLY => read,
-                libc::O_WRONLY => write,
-                _ => read | write,
-            }
+        let access = match self.access {
+            libc::O_PATH => return None,
+            libc::O_RDONLY => read,
+            libc::O_WRONLY => write,
+            _ => read | write,
+        };
+        Some(sys::FS_IOCTL_DEV | access)
     }
 }
 
@@ -52,7 +53,7 @@ impl InheritedFile {
 ///
 /// # Errors
 ///
-/// A standard stream is a directory.
+/// A standard stream is a directory, or was opened with O_PATH.
 pub(super) fn files(plan: &Plan, session: Session) -> Result<Vec<InheritedFile>> {
     let mut files = Vec::new();
     let Descriptors::Only(kept) = &plan.process.descriptors else { return Ok(files) };
@@ -72,30 +73,46 @@ pub(super) fn files(plan: &Plan, session: Session) -> Result<Vec<InheritedFile>>
                     ),
                 ));
             }
-            libc::S_IFREG | libc::S_IFBLK | libc::S_IFCHR => {
-                if let Some(mut file) = file(plan, fd, kind) {
-                    if kind == libc::S_IFREG && file.access == libc::O_RDONLY {
-                        file.original = replace_unnamed(plan, fd)?;
-                    }
-                    files.push(file);
-                }
-            }
-            // One with a name: what another opens by it is governed by its permissions.
-            libc::S_IFIFO if std::fs::read_link(link(fd)).is_ok_and(|path| path.is_absolute()) => {
-                files.extend(file(plan, fd, kind));
-            }
+            // One that is handed over on purpose.
+            libc::S_IFDIR => continue,
+            // What others open by the name of one that has a name is governed by its permissions.
+            libc::S_IFIFO if !std::fs::read_link(link(fd)).is_ok_and(|path| path.is_absolute()) => continue,
             _ => {}
+        }
+        let Ok(flags) = sys::status_flags(UnownedFd::new(fd).as_fd()) else { continue };
+        if flags & libc::O_PATH != 0 {
+            if fd < 3 {
+                return Err(Error::new(format!(
+                    "standard stream {fd} was opened with O_PATH, so it can be neither read \
+                                               nor written, but the program could change its file's permissions"
+                ))
+                .hint("open it for what it is for: < FILE, > FILE; or hand it over on purpose: --keep-fd"));
+            }
+            files.push(unopened(plan, fd));
+            continue;
+        }
+        if matches!(kind, libc::S_IFREG | libc::S_IFBLK | libc::S_IFCHR | libc::S_IFIFO) {
+            let mut file = file(plan, fd, kind, flags);
+            if kind == libc::S_IFREG && file.access == libc::O_RDONLY {
+                file.original = replace_unnamed(plan, fd)?;
+            }
+            files.push(file);
         }
     }
     Ok(files)
 }
 
-fn file(plan: &Plan, fd: i32, kind: u32) -> Option<InheritedFile> {
+/// A file of any kind that was opened with O_PATH: again with O_PATH, so that nobody can use it to change its permissions or
+/// owner, or to open it for writing.
+fn unopened(plan: &Plan, fd: i32) -> InheritedFile {
+    let path = link(fd);
+    let reopened = !sys::is_read_only(&path) && (is_owned(plan, &path) || sys::may_write_followed(&path));
+    let read_only = reopened.then_some(ReadOnlyFile { fd, flags: libc::O_PATH, offset: None, device: false });
+    InheritedFile { fd, access: libc::O_PATH, read_only, before: None, original: None }
+}
+
+fn file(plan: &Plan, fd: i32, kind: u32, flags: i32) -> InheritedFile {
     let given = UnownedFd::new(fd);
-    let flags = sys::status_flags(given.as_fd()).ok()?;
-    if flags & libc::O_PATH != 0 {
-        return None;
-    }
     let access = flags & libc::O_ACCMODE;
     let path = link(fd);
     let device = kind == libc::S_IFCHR;
@@ -103,7 +120,8 @@ fn file(plan: &Plan, fd: i32, kind: u32) -> Option<InheritedFile> {
     let reopened = if device {
         is_owned(plan, &path) && path.metadata().is_ok_and(|found| libc::major(found.rdev()) == 1)
     } else {
-        access == libc::O_RDONLY && is_changeable(plan, &path)
+        // A pipe that is opened again waits for a writer, and its reader is not told that the last one has gone.
+        kind != libc::S_IFIFO && access == libc::O_RDONLY && is_changeable(plan, &path)
     };
     let flags = if device { access } else { flags & (libc::O_NONBLOCK | libc::O_DIRECT) };
     let read_only = reopened.then(|| ReadOnlyFile {
@@ -115,7 +133,7 @@ fn file(plan: &Plan, fd: i32, kind: u32) -> Option<InheritedFile> {
     // A file that is opened again is changed by nobody: its mount is read-only.
     let changed = read_only.is_none() && (kind != libc::S_IFREG || access != libc::O_RDONLY) && is_owned(plan, &path);
     let before = changed.then(|| Access::of(fd, device)).flatten();
-    Some(InheritedFile { fd, access, read_only, before, original: None })
+    InheritedFile { fd, access, read_only, before, original: None }
 }
 
 impl Access {

@@ -38,7 +38,7 @@ fn landlock(plan: &Plan, inherited: &[InheritedFile]) -> Result<Option<Landlock>
         rights: wanted.rights,
         scoped: wanted.scoped,
         rules: wanted.rules.iter().map(rule).collect::<Result<_>>()?,
-        descriptors: inherited.iter().map(|file| (file.fd, file.rights())).collect(),
+        descriptors: inherited.iter().filter_map(|file| Some((file.fd, file.rights()?))).collect(),
     }))
 }
 
