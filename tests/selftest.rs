@@ -212,7 +212,8 @@ fn the_desktops_sockets_are_found_and_told_apart() {
 }
 
 /// The probes of a sound server, and what a self-test says of each.
-const SOUND: [&str; 5] = ["pulse-module", "pulse-device", "pulse-others", "pulse-record", "pulse-monitor"];
+const SOUND: [&str; 6] =
+    ["pulse-module", "pulse-device", "pulse-others", "pulse-name", "pulse-record", "pulse-monitor"];
 
 fn sound(place: &Place, audio: &Audio, words: &str, off: &str) -> Vec<(String, String)> {
     let flags = ["--set", &format!("desktop.sound={words}")];
@@ -227,11 +228,11 @@ fn what_a_sound_server_does_for_a_program_is_what_the_profile_grants() {
     let (_alone, place) = (alone(), Place::new());
     let audio = Audio::pulseaudio(&place);
     for (words, outcomes) in [
-        ("[]", ["held"; 5]),
-        ("[\"play\"]", ["held"; 5]),
-        ("[\"play\", \"record\"]", ["held", "held", "held", "shared", "held"]),
-        ("[\"monitor\"]", ["held", "held", "held", "shared", "shared"]),
-        ("[\"unfiltered\"]", ["shared"; 5]),
+        ("[]", ["held"; 6]),
+        ("[\"play\"]", ["held"; 6]),
+        ("[\"play\", \"record\"]", ["held", "held", "held", "held", "shared", "held"]),
+        ("[\"monitor\"]", ["held", "held", "held", "held", "shared", "shared"]),
+        ("[\"unfiltered\"]", ["shared"; 6]),
     ] {
         let found = sound(&place, &audio, words, "");
         assert!(found.iter().map(|(outcome, _)| outcome).eq(outcomes.iter()), "{words}: {found:#?}");

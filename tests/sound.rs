@@ -341,7 +341,8 @@ def answer(s):
         if not got: return None
         head += got
     body = b''
-    while len(body) < struct.unpack('>I', head[:4])[0]: body += s.recv(65536)
+    size = struct.unpack('>I', head[:4])[0]
+    while len(body) < size: body += s.recv(size - len(body))
     return body
 def closed(s):
     try: return s.recv(1) == b''
@@ -351,6 +352,132 @@ def closed(s):
 fn hostile(place: &Place, audio: &Audio, script: &str) -> Ran {
     place.write("work/hostile.py", &format!("{HOSTILE}\n{script}"));
     sh(place, audio, &["play"], "exec /usr/bin/python3 hostile.py")
+}
+
+/// Plays under the name of another program, with a property that the arguments name, mutes the stream and moves it to the
+/// sink `null1`; then sets its properties again and has them taken away, and does the same each time.
+const IMPOSTOR: &str = r#"
+def text(t): return b't' + t.encode() + b'\0'
+def many(pairs):
+    out = b'P'
+    for key, value in pairs:
+        value = value.encode() + b'\0'; size = struct.pack('>I', len(value))
+        out += text(key) + b'L' + size + b'x' + size + value
+    return out + b'N'
+tags = iter(range(1, 1000))
+def ask(command, values):
+    tag = next(tags); s.sendall(frame(u(command) + u(tag) + values))
+    while True:
+        got = answer(s)
+        if got[5:10] == u(tag): return got[10:]
+s, _ = greet(13)
+names = [('application.name', 'Diary')] + [tuple(sys.argv[1:])] * (len(sys.argv) > 1)
+ask(9, many(names))
+spec = b'a' + bytes([3, 1]) + struct.pack('>I', 8000) + b'm' + bytes([1, 0])
+none = u(0xffffffff)
+made = ask(3, spec + none + b'N' + none + b'0' + none * 4 + b'v' + bytes([1, 0, 1, 0, 0]) + b'0' * 9 + many(names))
+channel, index = made[:5], made[5:10]
+def spoil():
+    ask(69, index + b'0'); ask(69, index + b'1')
+    ask(67, index + none + text('null1')); time.sleep(0.3)
+spoil()
+ask(81, channel + u(0) + many(names)); spoil()
+ask(82, u(0) + many(names)); spoil()
+for command, first in [(84, channel), (85, b'')]:
+    ask(command, first + b''.join(text(key) for key, _ in names) + b'N')
+    spoil()
+print('done', flush=True)
+time.sleep(2)
+"#;
+
+/// Sound servers keep the volume, the mute switch and the device of a program's streams, by what it says that it is.
+#[test]
+fn what_the_server_keeps_of_a_program_is_not_another_programs() {
+    need!(userns(), not_root(), tools(&PULSE), tools(&PIPEWIRE), tools(&["python3"]));
+    for (server, start) in servers() {
+        let place = Place::new();
+        let audio = start(&place);
+        audio.ask("pactl", &["load-module", "module-null-sink", "sink_name=null1"]).ok();
+        assert!(until(|| audio.ask("pactl", &["set-default-sink", "null0"]).status == Some(0)));
+        let tone_file = place.work().join("tone");
+        tone(&tone_file, 20);
+        place.write("work/hostile.py", &format!("{HOSTILE}\n{IMPOSTOR}"));
+        let list = || audio.ask("pactl", &["list", "sink-inputs"]).out;
+        for property in [None, Some(("application.id", "org.diary")), Some(("media.role", "music"))] {
+            let mut args = vec!["--playback".to_owned(), "--client-name=Diary".into()];
+            let mut script = "exec /usr/bin/python3 hostile.py".to_owned();
+            if let Some((key, value)) = property {
+                args.push(format!("--property={key}={value}"));
+                script += &format!(" {key} {value}");
+            }
+            let out = sh(&place, &audio, &["play"], &script);
+            assert_eq!((out.out.as_str(), out.status), ("done\n", Some(0)), "{server}: {out:?}");
+            assert!(until(|| list().is_empty()), "{server}: {}", list());
+            let args: Vec<&str> = args.iter().map(String::as_str).chain([tone_file.to_str().unwrap()]).collect();
+            let _player = Daemon(audio.command("pacat", &[&args[..], &RAW].concat()).spawn().unwrap());
+            assert!(until(|| list().contains("Diary")));
+            std::thread::sleep(Duration::from_millis(500));
+            let sink = audio.ask("pactl", &["list", "short", "sinks"]).out;
+            let sink = sink.lines().find(|line| line.contains("null0")).unwrap().split_whitespace().next().unwrap();
+            let now = list();
+            assert!(
+                now.contains("Mute: no") && now.contains(&format!("Sink: {sink}\n")),
+                "{server} {property:?}: {now}"
+            );
+        }
+    }
+}
+
+/// What a program sets for its own streams counts, also the next time.
+#[test]
+fn a_programs_own_mute_switch_works_and_is_kept_for_it() {
+    need!(userns(), not_root(), tools(&PULSE), tools(&PIPEWIRE), tools(&["python3"]));
+    for (server, start) in servers() {
+        let place = Place::new();
+        let audio = start(&place);
+        audio.ask("pactl", &["load-module", "module-null-sink", "sink_name=null1"]).ok();
+        tone(&place.work().join("tone"), 20);
+        place.write("work/hostile.py", &format!("{HOSTILE}\n{IMPOSTOR}\nsys.stdin.readline()"));
+        let list = || audio.ask("pactl", &["list", "sink-inputs"]).out;
+        let mut command = with(&place, &audio, &["play"]);
+        command.args(["--", "/usr/bin/python3", "hostile.py"]).stdin(Stdio::piped());
+        let playing = Daemon(command.spawn().unwrap());
+        assert!(until(|| list().contains("Mute: yes")), "{server}: {}", list());
+        assert!(list().contains("sbx: Diary") && list().contains("sbx.python3"), "{server}: {}", list());
+        std::thread::sleep(Duration::from_secs(3));
+        drop(playing);
+        assert!(until(|| list().is_empty()));
+        let mut command = with(&place, &audio, &["play"]);
+        command.args(["--", "/usr/bin/python3", "-c"]);
+        command.arg(format!(
+            "import os; os.execvp('pacat', ['pacat', '--playback', *'{}'.split(), 'tone'])",
+            RAW.join(" ")
+        ));
+        let _again = Daemon(command.spawn().unwrap());
+        assert!(until(|| list().contains("Mute: yes")), "{server}: {}", list());
+    }
+}
+
+/// Other programs' streams are muted or made softer while one with a role such as `phone` plays.
+#[test]
+fn no_role_of_a_stream_mutes_other_programs() {
+    need!(userns(), not_root(), tools(&PULSE));
+    let place = Place::new();
+    let audio = Audio::pulseaudio(&place);
+    let tone_file = place.work().join("tone");
+    tone(&tone_file, 20);
+    let args = ["--playback", "--property=media.role=music", tone_file.to_str().unwrap()];
+    let _player = Daemon(audio.command("pacat", &[&args[..], &RAW].concat()).spawn().unwrap());
+    let list = || audio.ask("pactl", &["list", "sink-inputs"]).out;
+    assert!(until(|| list().contains("Corked: no")));
+    let phone = format!("timeout 3 pacat --playback {} --property=media.role=phone tone", RAW.join(" "));
+    let (mut child, _out) = running(with(&place, &audio, &["play"]), &format!("echo ready; {phone}"));
+    assert!(until(|| list().matches("Corked: ").count() == 2));
+    std::thread::sleep(Duration::from_millis(500));
+    let now = list();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(now.matches("Corked: no").count() == 2 && now.matches("Mute: no").count() == 2, "{now}");
 }
 
 #[test]

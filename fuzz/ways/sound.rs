@@ -25,7 +25,8 @@ struct Side {
 pub fn way(bytes: &[u8]) {
     let [granted, rest @ ..] = bytes else { return };
     let grants = Grants { play: granted & 1 != 0, record: granted & 2 != 0, monitor: granted & 4 != 0 };
-    let (mut filter, mut client, mut server) = (Pulse::new(grants, SECRET), Side::default(), Side::default());
+    let (mut filter, mut client, mut server) =
+        (Pulse::new(grants, SECRET, "sbx.tool"), Side::default(), Side::default());
     let mut rest = rest;
     while let [head, behind @ ..] = rest {
         let (piece, behind) = behind.split_at(behind.len().min(usize::from(head >> 1) * 4));

@@ -54,6 +54,15 @@ pub(super) fn plan(
     Ok(())
 }
 
+/// What the server knows a program in this sandbox by, and keeps its streams' volumes for. It is made of the name of the
+/// program that sbx starts, which nothing inside can choose.
+fn id(sandbox: &Sandbox) -> String {
+    const LONGEST: usize = 64;
+    let program = sandbox.process.args.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
+    let plain = |char: char| if char.is_ascii_alphanumeric() || "._-+".contains(char) { char } else { '_' };
+    format!("sbx.{}", program.to_string_lossy().chars().take(LONGEST).map(plain).collect::<String>())
+}
+
 /// Plans the proxy, which serves `socket`, a path inside, and forwards to the server at `server`.
 fn helper(sandbox: &Sandbox, facts: &Facts, server: &Path, socket: PathBuf, origin: Origin) -> HelperSpec {
     let text = |path: &Path| Argument::Text(path.display().to_string());
@@ -64,7 +73,7 @@ fn helper(sandbox: &Sandbox, facts: &Facts, server: &Path, socket: PathBuf, orig
         setting: "desktop.sound",
         program: HelperProgram::Own(proxy::SOUND),
         target: server.display().to_string(),
-        args: vec![Argument::Given(0), Argument::Pipe(""), text(server), text(cookie)],
+        args: vec![Argument::Given(0), Argument::Pipe(""), text(server), text(cookie), Argument::Text(id(sandbox))],
         descriptors: vec![(-1, Given::Listener(socket))],
         rules: sandbox.desktop.sound.iter().cloned().collect(),
         phase: Phase::Demand,

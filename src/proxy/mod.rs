@@ -51,9 +51,10 @@ pub fn agent_note(reason: u8) -> Option<String> {
     serve::note(reason).map(str::to_owned).or_else(|| agent::note(reason))
 }
 
-/// Runs the sound proxy, with the arguments `sbx-sound-proxy LISTENER PIPE SERVER COOKIE GRANT...`: LISTENER is the
+/// Runs the sound proxy, with the arguments `sbx-sound-proxy LISTENER PIPE SERVER COOKIE ID GRANT...`: LISTENER is the
 /// descriptor of the socket that programs connect to, PIPE that of the launcher's pipe, SERVER the path of the server's
-/// socket, COOKIE the path of a file with its cookie, or nothing. Gives the exit status.
+/// socket, COOKIE the path of a file with its cookie, or nothing, ID what the server is to know the program by. Gives the
+/// exit status.
 pub fn sound(args: &[OsString]) -> u8 {
     finished(SOUND, run_sound(args))
 }
@@ -87,10 +88,12 @@ fn adopt(fd: i32) -> Result<OwnedFd, String> {
 }
 
 fn run_sound(args: &[OsString]) -> Result<(), String> {
-    let (Some(listener), Some(pipe), Some(server)) = (number(args, 1), number(args, 2), args.get(3)) else {
+    let id = args.get(5).and_then(|id| id.to_str());
+    let (Some(listener), Some(pipe), Some(server), Some(id)) = (number(args, 1), number(args, 2), args.get(3), id)
+    else {
         return Err("it is started by sbx for a sandbox with desktop.sound, and not by hand".into());
     };
-    let granted = |word: &str| args.iter().skip(5).any(|arg| arg == word);
+    let granted = |word: &str| args.iter().skip(6).any(|arg| arg == word);
     let grants = Grants { play: granted("play"), record: granted("record"), monitor: granted("monitor") };
     let cookie = cookie(args.get(4).map(Path::new).unwrap_or(Path::new("")));
     let proxy = serve::Proxy {
@@ -98,7 +101,7 @@ fn run_sound(args: &[OsString]) -> Result<(), String> {
         launcher: adopt(pipe)?,
         server: PathBuf::from(server),
         asks: None,
-        filter: || Pulse::new(grants, cookie),
+        filter: || Pulse::new(grants, cookie, id),
     };
     proxy.run().map_err(|errno| errno.to_string())
 }

@@ -15,7 +15,7 @@ pub struct Audio {
 }
 
 impl Audio {
-    /// PulseAudio. Its module-filter-apply is loaded by default, too.
+    /// PulseAudio, with modules that are loaded by default, too.
     pub fn pulseaudio(place: &Place) -> Audio {
         let mut audio = Audio::new(place);
         let modules = [
@@ -24,6 +24,8 @@ impl Audio {
             "module-null-source source_name=mic0",
             "module-filter-heuristics",
             "module-filter-apply",
+            "module-stream-restore",
+            "module-role-cork",
         ];
         let mut args = vec!["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--log-target=null"];
         modules.iter().for_each(|module| args.extend(["-L", module]));

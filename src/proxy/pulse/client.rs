@@ -159,7 +159,7 @@ impl Pulse {
         let mut creation = Creation { direction, tag, named, command, head: Vec::new(), tail: Vec::new() };
         creation.head.extend([specification.raw, map.raw].concat());
         for value in rest {
-            put_filtered(&mut creation.tail, *value, Towards::Server)?;
+            put_filtered(&mut creation.tail, *value, Towards::Server(&self.id))?;
         }
         let unheard = direction == Direction::Record && !self.grants.monitor;
         if !named && !unheard {
@@ -180,7 +180,7 @@ impl Pulse {
     fn pass(&mut self, command: u32, tag: u32, values: &[Value<'_>], out: &mut Output) -> Result<(), Malformed> {
         let mut packet = self.request(command, Some(tag), Request::Command(command))?;
         for value in values {
-            put_filtered(&mut packet, *value, Towards::Server)?;
+            put_filtered(&mut packet, *value, Towards::Server(&self.id))?;
         }
         self.towards_server.packet(&packet, &mut out.to_server);
         Ok(())

@@ -41,6 +41,8 @@ pub(super) const MONITOR: &[u8] = b".monitor";
 pub struct Pulse {
     pub(super) grants: Grants,
     pub(super) cookie: [u8; COOKIE],
+    /// The id by which the server knows the program.
+    pub(super) id: String,
     /// Whether the client has sent its greeting.
     pub(super) greeted: bool,
     pub(super) towards_server: Lane,
@@ -66,11 +68,12 @@ impl Filter for Pulse {
 }
 
 impl Pulse {
-    /// A filter for a new connection. The cookie takes the place of the client's.
-    pub fn new(grants: Grants, cookie: [u8; COOKIE]) -> Pulse {
+    /// A filter for a new connection. The cookie and the id (`application.id`) take the place of the client's.
+    pub fn new(grants: Grants, cookie: [u8; COOKIE], id: &str) -> Pulse {
         Pulse {
             grants,
             cookie,
+            id: id.to_owned(),
             greeted: false,
             towards_server: Lane::default(),
             towards_client: Lane::default(),

@@ -4,8 +4,13 @@
 //! module NAME with these arguments; pipewire-pulse takes a client's properties for those of a node, of which some name
 //! libraries (`audioconvert.filter-graph`), another server (`remote.name`) or another program's stream
 //! (`target.object`). So this is a list of what is let through, and not of what is not.
+//!
+//! Servers keep the volume, the mute switch and the device of a stream for later ones of the same program, by the first of
+//! these that it has: `media.role`, `application.id`, `application.name`, `media.name` (PulseAudio's module-stream-restore,
+//! WirePlumber's restore-stream). While a stream with a role such as `phone` plays, others are muted (module-role-cork). So
+//! no role passes, the id is the proxy's in each list that goes to the server, and a name begins with [`PREFIX`].
 
-use super::tags::{Kind, Malformed, Value};
+use super::tags::{Kind, Malformed, Property, Value, put_bytes, put_number, put_text};
 
 /// Longer values are left out.
 const LONGEST: usize = 4096;
@@ -13,7 +18,6 @@ const LONGEST: usize = 4096;
 /// Keys that a client may set on itself and on its streams.
 const OF_PROGRAMS: &[&str] = &[
     "application.icon_name",
-    "application.id",
     "application.language",
     "application.name",
     "application.version",
@@ -24,12 +28,23 @@ const OF_PROGRAMS: &[&str] = &[
     "media.icon_name",
     "media.language",
     "media.name",
-    "media.role",
     "media.software",
     "media.title",
     "window.icon_name",
     "window.name",
 ];
+
+/// The key by whose value servers know the program.
+const ID: &[u8] = b"application.id";
+
+/// The key of what a stream is for, such as `music` or `phone`.
+const ROLE: &[u8] = b"media.role";
+
+/// The key of the program's name for people.
+const NAME: &[u8] = b"application.name";
+
+/// What the name of a program in a sandbox begins with.
+pub const PREFIX: &str = "sbx: ";
 
 /// Keys of devices that a client may see. Serial numbers and addresses of hardware are not among them.
 const OF_DEVICES: &[&str] = &[
@@ -51,7 +66,7 @@ pub fn is_of_program(key: &[u8]) -> bool {
 
 /// Whether a client may see a property, its own or a device's.
 fn is_visible(key: &[u8]) -> bool {
-    is_of_program(key) || OF_DEVICES.iter().any(|known| known.as_bytes() == key)
+    is_of_program(key) || key == ID || key == ROLE || OF_DEVICES.iter().any(|known| known.as_bytes() == key)
 }
 
 fn is_of_format(key: &[u8]) -> bool {
@@ -67,41 +82,54 @@ fn is_text(value: &[u8]) -> bool {
 
 /// The direction that a property list passes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Towards {
-    /// From the client: properties to set.
-    Server,
+pub enum Towards<'a> {
+    /// From the client, which has this id: properties to set.
+    Server(&'a str),
     /// From the server: properties to see.
     Client,
 }
 
 /// Adds a value; of property lists and formats, only the properties that pass in this direction.
-pub fn put_filtered(out: &mut Vec<u8>, value: Value<'_>, towards: Towards) -> Result<(), Malformed> {
-    let passes = match towards {
-        Towards::Server => is_of_program,
-        Towards::Client => is_visible,
-    };
-    match value.kind {
-        Kind('P') => put_list(out, value, passes),
-        Kind('f') => {
+pub fn put_filtered(out: &mut Vec<u8>, value: Value<'_>, towards: Towards<'_>) -> Result<(), Malformed> {
+    match (value.kind, towards) {
+        (Kind('P'), Towards::Server(id)) => {
+            out.push(b'P');
+            for property in passing(value, is_of_program)? {
+                match property.key {
+                    NAME if !property.value.starts_with(PREFIX.as_bytes()) => {
+                        put_property(out, NAME, &[PREFIX.as_bytes(), property.value].concat());
+                    }
+                    _ => out.extend(property.raw),
+                }
+            }
+            put_property(out, ID, &[id.as_bytes(), b"\0"].concat());
+            out.push(b'N');
+        }
+        (Kind('P'), Towards::Client) => put_list(out, value, is_visible)?,
+        (Kind('f'), _) => {
             // The tag, and the encoding with its own tag.
             let (encoding, list) = value.raw.split_at_checked(3).ok_or(Malformed)?;
             out.extend(encoding);
-            put_list(out, Value { kind: Kind('P'), raw: list }, is_of_format)
+            put_list(out, Value { kind: Kind('P'), raw: list }, is_of_format)?;
         }
-        _ => {
-            out.extend(value.raw);
-            Ok(())
-        }
+        _ => out.extend(value.raw),
     }
+    Ok(())
 }
 
 fn put_list(out: &mut Vec<u8>, list: Value<'_>, passes: fn(&[u8]) -> bool) -> Result<(), Malformed> {
     out.push(b'P');
-    for property in list.properties()? {
-        if passes(property.key) && is_text(property.value) {
-            out.extend(property.raw);
-        }
-    }
+    passing(list, passes)?.for_each(|property| out.extend(property.raw));
     out.push(b'N');
     Ok(())
+}
+
+fn passing(list: Value<'_>, passes: fn(&[u8]) -> bool) -> Result<impl Iterator<Item = Property<'_>>, Malformed> {
+    Ok(list.properties()?.into_iter().filter(move |property| passes(property.key) && is_text(property.value)))
+}
+
+fn put_property(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    put_text(out, Some(key));
+    put_number(out, value.len() as u32);
+    put_bytes(out, value);
 }

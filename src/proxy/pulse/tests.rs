@@ -11,6 +11,8 @@ const ALL: Grants = Grants { play: true, record: true, monitor: true };
 const PLAY: Grants = Grants { play: true, record: false, monitor: false };
 const BOTH: Grants = Grants { play: true, record: true, monitor: false };
 
+const ID: &str = "sbx.tool";
+
 fn number_of(name: &str) -> u32 {
     COMMANDS.iter().position(|command| command.name == name).unwrap_or_else(|| panic!("{name}")) as u32
 }
@@ -59,7 +61,7 @@ struct Got {
 impl Connection {
     /// A connection on which the greeting has been exchanged, and the client is number 7.
     fn new(grants: Grants) -> Connection {
-        let mut connection = Connection { filter: Pulse::new(grants, [7; COOKIE]) };
+        let mut connection = Connection { filter: Pulse::new(grants, [7; COOKIE], ID) };
         connection.client(&greeting(35));
         connection.server(&reply(0, |packet| put_number(packet, 35)));
         connection.client(&command("SET_CLIENT_NAME", 1, |packet| packet.extend(b"PN")));
@@ -206,7 +208,7 @@ fn number_value(number: u32) -> Vec<u8> {
 
 #[test]
 fn the_greeting_has_the_proxys_cookie_and_no_shared_memory_in_either_direction() {
-    let mut connection = Connection { filter: Pulse::new(ALL, [7; COOKIE]) };
+    let mut connection = Connection { filter: Pulse::new(ALL, [7; COOKIE], ID) };
     let got = connection.client(&greeting(0xc000_0000 | 99));
     let mut expected = number_value(35);
     put_bytes(&mut expected, &[7; COOKIE]);
@@ -217,7 +219,7 @@ fn the_greeting_has_the_proxys_cookie_and_no_shared_memory_in_either_direction()
 
 #[test]
 fn nothing_goes_before_the_greeting_and_it_comes_once() {
-    let mut connection = Connection { filter: Pulse::new(ALL, [7; COOKIE]) };
+    let mut connection = Connection { filter: Pulse::new(ALL, [7; COOKIE], ID) };
     connection.breaks(&command("GET_SERVER_INFO", 0, |_| {}));
     let sound = [4, 0, 0].map(u32::to_be_bytes).concat();
     connection.breaks(&[&sound[..], &[0; 8], &[1; 4]].concat());
@@ -345,7 +347,7 @@ fn properties_that_are_commands_to_the_server_are_left_out() {
         ("module-stream-restore.id", "x"),
     ];
     let (mut expected, mut whole) = (Vec::new(), Vec::new());
-    properties(&mut expected, &list[..1]);
+    properties(&mut expected, &[list[0], ("application.id", ID)]);
     properties(&mut whole, &list);
     let mut connection = Connection::new(ALL);
     let mut stream = Vec::new();
@@ -376,6 +378,57 @@ fn properties_that_are_commands_to_the_server_are_left_out() {
     let mut seen = Vec::new();
     properties(&mut seen, &[("device.description", "Speaker")]);
     assert_eq!(got.client[0].2, seen);
+}
+
+#[test]
+fn the_server_knows_a_program_by_the_proxys_id_alone() {
+    let list = [
+        ("application.name", "Firefox"),
+        ("application.id", "org.mozilla.firefox"),
+        ("media.role", "phone"),
+        ("application.name", "sbx: Firefox"),
+    ];
+    let (mut expected, mut empty, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+    let name = ("application.name", "sbx: Firefox");
+    properties(&mut expected, &[name, name, ("application.id", ID)]);
+    properties(&mut empty, &[("application.id", ID)]);
+    properties(&mut whole, &list);
+    let mut connection = Connection::new(ALL);
+    connection.plays(9, 0, 44);
+    let carriers = |list: &[(&str, &str)]| {
+        let (mut plain, mut playing) = (Vec::new(), Vec::new());
+        properties(&mut plain, list);
+        playback(&mut playing, INVALID, None, list);
+        let update = [&number_value(0), &number_value(0), &plain[..]].concat();
+        [
+            ("CREATE_PLAYBACK_STREAM", playing),
+            ("SET_CLIENT_NAME", plain.clone()),
+            ("UPDATE_CLIENT_PROPLIST", [&number_value(0), &plain[..]].concat()),
+            ("UPDATE_PLAYBACK_STREAM_PROPLIST", update.clone()),
+            ("UPDATE_RECORD_STREAM_PROPLIST", update),
+        ]
+    };
+    for (list, expected, first) in [(&list[..], &expected, 20), (&[], &empty, 40)] {
+        for (tag, (name, values)) in carriers(list).iter().enumerate() {
+            let got = connection.client(&command(name, first + tag as u32, |packet| packet.extend(values)));
+            let sent = &got.server[0].2;
+            assert!(sent.ends_with(expected), "{name}: {}", String::from_utf8_lossy(sent));
+        }
+    }
+    for (tag, name, channel) in [
+        (60, "REMOVE_CLIENT_PROPLIST", Vec::new()),
+        (61, "REMOVE_PLAYBACK_STREAM_PROPLIST", number_value(0)),
+        (62, "REMOVE_RECORD_STREAM_PROPLIST", number_value(0)),
+    ] {
+        let got = connection.client(&command(name, tag, |packet| {
+            packet.extend(&channel);
+            for key in ["application.id", "media.role", "media.name"] {
+                put_text(packet, Some(key.as_bytes()));
+            }
+            put_text(packet, None);
+        }));
+        assert_eq!(got.server[0].2, [&channel[..], b"tmedia.name\0N"].concat(), "{name}");
+    }
 }
 
 #[test]
@@ -612,7 +665,7 @@ fn however_the_bytes_are_cut_the_result_is_the_same() {
     ]
     .concat();
     let run = |size: usize| {
-        let (mut filter, mut out, mut kept) = (Pulse::new(PLAY, [7; COOKIE]), Output::default(), Vec::new());
+        let (mut filter, mut out, mut kept) = (Pulse::new(PLAY, [7; COOKIE], ID), Output::default(), Vec::new());
         for piece in bytes.chunks(size) {
             kept.extend(piece);
             let taken = filter.client_sent(&kept, &mut out).unwrap();

@@ -18,6 +18,7 @@ const VERSION: u32 = 13;
 
 const SET_SINK_MUTE: u32 = 39;
 const GET_MODULE_INFO_LIST: u32 = 26;
+const GET_CLIENT_INFO: u32 = 27;
 const GET_CLIENT_INFO_LIST: u32 = 28;
 const INVALID: u32 = u32::MAX;
 
@@ -67,6 +68,12 @@ pub(super) const PROBES: &[Probe] = &[
                 Verdict::Closed("it names neither modules nor clients".into())
             })
         },
+        granted: |granted| by(granted, &["unfiltered"]),
+    },
+    Probe {
+        id: "pulse-name",
+        title: "take another program's name, for which the sound server keeps volumes and devices",
+        attempt: |facts| on_servers(facts, named),
         granted: |granted| by(granted, &["unfiltered"]),
     },
     Probe {
@@ -146,6 +153,41 @@ fn asked(facts: &Facts, command: u32, values: impl Fn(&mut Vec<u8>)) -> Verdict 
         Ok(Ok(_)) => Verdict::Open("the server does it".into()),
         Err(errno) => verdict("asking for it", Err::<(), _>(errno)),
     })
+}
+
+/// Sets the properties by which servers know programs, and looks whether the server has them.
+fn named(server: &mut Server) -> Verdict {
+    const NAMES: [(&[u8], &[u8]); 2] =
+        [(b"application.id", b"sbx-selftest.id\0"), (b"media.role", b"sbx-selftest.role\0")];
+    let list = |packet: &mut Vec<u8>| {
+        packet.push(b'P');
+        for (key, value) in NAMES {
+            put_text(packet, Some(key));
+            put_number(packet, value.len() as u32);
+            put_bytes(packet, value);
+        }
+        packet.push(b'N');
+    };
+    let number = match server.request(number::SET_CLIENT_NAME, list) {
+        Ok(Ok(answer)) => Reader::new(&answer).number().map_err(|_| error::COMMAND),
+        Ok(Err(error)) => Err(error),
+        Err(errno) => return verdict("setting a name", Err::<(), _>(errno)),
+    };
+    let number = match number {
+        Ok(number) => number,
+        Err(error) => return not_run(format!("the server takes no name: error {error}")),
+    };
+    match server.request(GET_CLIENT_INFO, |packet| put_number(packet, number)) {
+        Ok(Ok(answer)) => {
+            let has = |(_, value): (&[u8], &[u8])| answer.windows(value.len()).any(|part| part == value);
+            match NAMES.into_iter().find(|name| has(*name)) {
+                Some((key, _)) => Verdict::Open(format!("{} is what the program says", String::from_utf8_lossy(key))),
+                None => Verdict::Closed("the server has other names for it".into()),
+            }
+        }
+        Ok(Err(error)) => not_run(format!("the server does not describe its client: error {error}")),
+        Err(errno) => verdict("asking for its name", Err::<(), _>(errno)),
+    }
 }
 
 /// Makes a record stream on the default source, or on one of this name.
