@@ -194,7 +194,11 @@ fn every_way_out_is_found_where_it_is_written() {
         ("\"/dev/shm\" = \"rw\"", Weakens, "/dev/shm is writable"),
         ("\"/proc\" = \"ro\"", Weakens, "/proc is shown"),
         ("\"/run/dbus/system_bus_socket\" = \"ro\"", Weakens, "/run/dbus/system_bus_socket is shown"),
-        ("\"${CWD}\" = \"rw\"", Undoes, "${CWD} is writable, with ${CWD}/.cargo, ${CWD}/.claude, ${CWD}/.codex and"),
+        (
+            "\"${CWD}\" = \"rw\"",
+            Undoes,
+            "${CWD} is writable, with ${CWD}/.Renviron, ${CWD}/.Rprofile, ${CWD}/.aider.conf.yml and",
+        ),
         ("\"${CWD}/.git\" = \"rw\"", Undoes, "${CWD}/.git is writable"),
         ("\"${CWD}/.git/hooks\" = \"rw\"", Undoes, "${CWD}/.git/hooks is writable"),
         ("\"${CWD}/src\" = \"rw\"", Weakens, "${CWD}/src is writable"),

@@ -401,6 +401,11 @@ fn other_working_copies_below_the_project_are_closed_as_it_is() {
     is_closed(&format!("{OTHER}; {add}; git clone -q ../other .wt/f/sub; git -C .wt/f add sub"), ".wt/f/sub/.git");
     let relative = format!("{add}; echo ../../../.wt/f/.git > .git/worktrees/f/gitdir");
     is_closed(&relative, ".wt/f/.git");
+    is_closed("rm -rf .git; git init -q clone; git -C clone commit -q --allow-empty -m x", "clone/.git");
+    is_closed(
+        &format!("{OTHER}; rm -rf .git; git init -q c; git clone -q ../other c/sub; git -C c add sub"),
+        "c/sub/.git",
+    );
     // Where the current directory is a part of the project, or a project of its own in a repository.
     for marker in ["true", "touch part/.sbx.toml; echo 'schema = 1' > part/.sbx.toml"] {
         let place = worktree();
@@ -480,12 +485,27 @@ fn what_other_lines_say_of_the_current_directorys_own_opens_nothing_above_it_or_
 fn a_bare_repository_and_names_of_other_tools_do_not_come_into_being_unseen() {
     need!(userns(), tools(&["git"]));
     let place = Place::new();
-    let names = "HEAD rust-toolchain.toml .cargo mise.local.toml .mise .helix .exrc .nvim.lua .yarnrc.yml .devcontainer lefthook.yml .codex .gemini";
+    let names = "HEAD rust-toolchain.toml .cargo mise.local.toml .mise .helix .exrc .nvim.lua .yarnrc.yml .devcontainer lefthook.yml .codex .gemini \
+                 .sl _darcs .pijul .npmrc .mvn .opencode opencode.json opencode.jsonc .aider.conf.yml .windsurf .kiro .qwen .continue .amazonq .vimrc \
+                 .gvimrc .lvimrc .dir-locals.el .Rprofile .Renviron .ghci .octaverc .irbrc .pryrc .iex.exs .pdbrc .gdbinit .lldbinit";
     let out = place.run(&["-p", "ci", "--", "/bin/sh", "-c", &format!("mkdir {names}; chmod 0 .")]);
     std::fs::set_permissions(place.work(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     for name in names.split(' ') {
         let note = format!("{} was not there when the program started", place.work().join(name).display());
         assert!(out.err.contains(&note), "{name}: {out:#?}");
+    }
+}
+
+#[test]
+fn a_closed_directory_is_one_note_whatever_is_left_out_of_it() {
+    need!(userns());
+    let place = Place::new();
+    for (dir, profile) in [("home/.ssh", "ci"), ("home/.ssh/sub", "ci"), ("home/.ssh/sub", "shell"), ("home", "ci")] {
+        let dir = place.dir.path().join(dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        let out = ran(place.command().current_dir(&dir).args(["--profile", profile, "--", "true"]).output().unwrap());
+        let notes = out.err.lines().filter(|line| line.contains("is not shown inside")).count();
+        assert_eq!(notes, 1, "{profile}: {out:#?}");
     }
 }
 

@@ -50,14 +50,15 @@ impl Repository {
     }
 }
 
-/// What git runs something by in a project. Nothing is started for that.
-pub(super) fn closed(project: &Path, user: &User) -> Closed {
+/// What git runs something by in a project. Nothing is started for that. `own` says that the directory is the user's alone, so
+/// that the names in it can be looked up: that of a home might make a file server mount it.
+pub(super) fn closed(project: &Path, own: bool, user: &User) -> Closed {
     let found = Found { project, user, paths: Vec::new(), notes: Vec::new() };
     let mut search = Search { found, next: VecDeque::new(), seen: Vec::new() };
     // The project may be a part of what a repository above it holds.
     for dir in project.ancestors() {
-        let own = |dir: &Path| dir.join(".git").symlink_metadata().is_ok_and(|found| found.uid() == user.uid);
-        if dir == project || own(dir) {
+        let users = |dir: &Path| dir.join(".git").symlink_metadata().is_ok_and(|found| found.uid() == user.uid);
+        if dir == project || users(dir) {
             search.next.extend(Repository::at(dir));
         }
     }
@@ -66,6 +67,12 @@ pub(super) fn closed(project: &Path, user: &User) -> Closed {
     }
     if let Some((_, dir)) = user.env.iter().find(|(name, _)| name == "GIT_DIR") {
         search.next.push_back(Repository::of(project, real(&project.join(dir))));
+    }
+    // One that lies in the project's directory itself; those that are deeper are not looked for.
+    for dir in if own { search.entries(project) } else { Vec::new() } {
+        if dir.join(".git").symlink_metadata().is_ok() {
+            search.nested(&dir);
+        }
     }
     search.all();
     Closed { paths: search.found.paths, notes: search.found.notes }

@@ -46,11 +46,12 @@ pub(super) fn find(vars: &Vars) -> Project {
     };
     let dir = cwd.ancestors().take_while(is_trusted).find(|dir| is_project(dir, uid));
     let repository = dir.and_then(|dir| repository(dir, uid));
+    let own = dir.is_some() || is_trusted(&cwd.as_path());
     let dir = dir.unwrap_or(cwd);
     let named = |name: &str| vars.names.get(name).map(PathBuf::from).unwrap_or_default();
     let (home, config_home) = (named("HOME"), named("XDG_CONFIG_HOME"));
     let (name, env) = (vars.names.get("USER").map_or("", String::as_str), std::env::vars_os().collect::<Vec<_>>());
-    let closed = git::closed(dir, &User { uid, name, home: &home, config_home: &config_home, env: &env });
+    let closed = git::closed(dir, own, &User { uid, name, home: &home, config_home: &config_home, env: &env });
     Project { dir: dir.to_owned(), repository, closed: closed.paths, notes: closed.notes }
 }
 

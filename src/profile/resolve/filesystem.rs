@@ -76,6 +76,11 @@ impl Builder<'_> {
             let below = in_either.map(|(rest, _)| rest);
             let project = self.is_of_project(name);
             if in_either.is_some() || place.is_some() {
+                // What makes a part of the directory read-only shows nothing where that is left out; the note is the directory's.
+                let is_left_out = in_either.is_some_and(|(rest, why)| !rest.is_empty() && why.is_some());
+                if is_left_out && mode == Mode::Ro && !project {
+                    continue;
+                }
                 // The planner refuses what a project's file would loosen.
                 let asserts = if project { &[] } else { asserts };
                 // What is read-only in a directory that may be shown itself is no wider than that.
@@ -91,10 +96,6 @@ impl Builder<'_> {
                     if !self.notes.contains(&note) {
                         self.notes.push(note);
                     }
-                    continue;
-                }
-                // What makes a part of the directory read-only shows nothing where that is left out.
-                if in_either.is_some_and(|(_, why)| why.is_some()) && mode == Mode::Ro && !project {
                     continue;
                 }
             }
