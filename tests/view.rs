@@ -171,21 +171,30 @@ fn a_file_that_changes_underneath_is_never_mixed() {
     std::fs::create_dir_all(place.work().join("shared")).unwrap();
     // The program asks by one pipe, and is told by the other that the host's files have changed.
     let setup = "mkfifo shared/ask shared/told
-        head -c 4M /dev/zero | tr '\\0' a > sub/read; cp sub/read sub/replaced; cp sub/read sub/truncated; echo one > sub/seen; echo one > sub/new
+        head -c 4M /dev/zero | tr '\\0' a > sub/held; cp sub/held sub/read; cp sub/held sub/replaced; cp sub/held sub/truncated
+        cp -p sub/held sub/like; echo one > sub/seen; echo one > sub/new; echo one > sub/deleted
         (timeout 60 cat shared/ask
-         head -c 4M /dev/zero | tr '\\0' b > sub/other; cp sub/other sub/read; mv sub/other sub/replaced
-         : > sub/truncated; echo second > sub/seen; echo second > sub/new; timeout 60 sh -c 'echo > shared/told') > /dev/null 2>&1 &";
-    let script = "for file in read replaced truncated; do head -c 4096 sub/$file > /dev/null; done; stat -c %s sub/seen
+         head -c 4M /dev/zero | tr '\\0' b > sub/other; cp sub/other sub/held; cp sub/other sub/read
+         cp sub/other sub/b; touch -r sub/like sub/b; mv sub/b sub/like; mv sub/other sub/replaced
+         : > sub/truncated; echo second > sub/seen; echo second > sub/new; rm sub/deleted
+         timeout 60 sh -c 'echo > shared/told') > /dev/null 2>&1 &";
+    let script = "exec 3< sub/held; head -c 4096 <&3 > /dev/null
+        for file in read replaced truncated like deleted; do head -c 4096 sub/$file > /dev/null; done; stat -c %s sub/seen
         echo > shared/ask; read line < shared/told
-        for file in read replaced truncated; do dd if=sub/$file bs=4096 2>/dev/null | tr -d a | wc -c; done; cat sub/seen sub/new";
+        (cat <&3 2> /dev/null || echo stopped >&2) | tr -d a | wc -c
+        for file in read replaced truncated like; do dd if=sub/$file bs=4096 2>/dev/null | tr -d a | wc -c; done; cat sub/seen sub/new
+        cat sub/deleted 2> /dev/null; sleep 1.2; stat -c %s sub/seen";
     let args = [&["--overlay", ".", "--rw", "shared"][..], &sh(script)].concat();
     let ran = on_mount(&place, setup, &args);
-    let lines: Vec<_> = ran.out.lines().collect();
-    assert_eq!(lines.get(..4), Some(&["4", "0", "0", "0"][..]), "nothing of the new content: {ran:?}");
+    let whole = (4 << 20).to_string();
+    let expected = ["4", "0", &whole, &whole, "0", &whole, "second", "second", "7"];
+    assert_eq!(
+        ran.out.lines().collect::<Vec<_>>(),
+        expected,
+        "what is opened anew is the new file, as a whole: {ran:?}"
+    );
+    assert!(ran.err.contains("stopped"), "what was open has nothing of the new content: {ran:?}");
     assert!(ran.err.contains("a file of the host was changed while the program used it"), "{ran:?}");
-    assert_eq!(lines.last(), Some(&"second"), "what was not seen before is what it is now");
-    let seen = *lines.get(4).unwrap();
-    assert!("second".starts_with(seen), "what was not read before is the new one: {seen}");
 }
 
 #[test]
@@ -266,4 +275,89 @@ fn an_export_is_a_tree_that_the_hosts_own_lies_below() {
     );
     let out = ran.ok();
     assert!(out.starts_with("installed\nread-only\n") && !out.ends_with("\n0\n"), "{out}");
+}
+
+/// The options of an overlay over the current directory that is kept as `one`.
+const KEEP: [&str; 4] = ["--overlay", ".", "--upper", "keep:one"];
+
+/// Lets the kernel's clock for files go on: what is changed after this has a later time than what was changed before.
+fn tick() {
+    std::thread::sleep(std::time::Duration::from_millis(20));
+}
+
+fn text(place: &Place, path: &str) -> String {
+    std::fs::read_to_string(place.work().join(path)).unwrap_or_default()
+}
+
+#[test]
+fn what_the_server_showed_empty_is_not_deleted_by_a_commit() {
+    need!(userns(), fuse(), not_root(), tools(&["unshare", "setpriv", "mount"]));
+    let place = Place::new();
+    let all = [("closed", 0o644), ("dir/closed", 0o644), ("way/inner", 0o755), ("listed/inner", 0o755)];
+    for path in ["closed", "dir/closed", "way/inner/file", "listed/inner/file"] {
+        place.write(&format!("work/{path}"), "precious\n");
+    }
+    let close = |path: &str, mode| {
+        std::fs::set_permissions(place.work().join(path), std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    all.iter().for_each(|(path, _)| close(path, 0));
+    // It can be listed, and nothing in it looked at.
+    close("listed/inner", 0o400);
+    tick();
+    let script = "mv closed moved; rm -rf closed dir way listed; echo x > a; echo x > z; cat moved | wc -c";
+    let ran = on_mount(&place, ":", &[&KEEP[..], &sh(script)].concat());
+    tick();
+    let diff = place.run(&["diff", "one"]);
+    let dry = place.run(&["commit", "one", "--dry-run"]);
+    let commit = place.run(&["commit", "one"]);
+    all.iter().for_each(|(path, mode)| close(path, *mode));
+    let seen = format!("{ran:?} {diff:?} {commit:?}");
+    for path in ["closed", "dir/closed", "way/inner/file", "listed/inner/file"] {
+        assert_eq!(text(&place, path), "precious\n", "{path}: {seen}");
+    }
+    assert_eq!((text(&place, "a"), text(&place, "z")), ("x\n".into(), "x\n".into()), "the rest goes on: {seen}");
+    assert!(commit.err.contains("you cannot read"), "{seen}");
+    assert_eq!((&dry.out, dry.status, Some(1)), (&commit.out, commit.status, commit.status), "{dry:?} {seen}");
+    assert!(diff.out.contains("D!"), "{seen}");
+}
+
+#[test]
+fn what_the_host_changes_while_an_overlay_is_served_is_not_overwritten() {
+    need!(userns(), fuse(), not_root(), tools(&["unshare", "setpriv", "mount", "mkfifo"]));
+    let place = Place::new();
+    let files =
+        ["appended", "replaced", "truncated", "deleted", "chmod", "swapped/dir/file", "swapped/dir/gone", "quiet"];
+    for path in files {
+        place.write(&format!("work/{path}"), "one\n");
+    }
+    place.write("work/other/file", "another\n");
+    place.write("work/other/gone", "another\n");
+    std::fs::create_dir_all(place.work().join("shared")).unwrap();
+    tick();
+    // The program looks, asks the host by one pipe, and is told by the other that the host's files have changed.
+    let setup = "mkfifo shared/ask shared/told
+        (timeout 60 cat shared/ask
+         echo HOST >> appended; echo HOST > new; mv new replaced; : > truncated; rm deleted; chmod 640 chmod
+         mv swapped/dir swapped/old; mv other swapped/dir
+         timeout 60 sh -c 'echo > shared/told') > /dev/null 2>&1 &";
+    let script = "cat appended replaced truncated deleted chmod swapped/dir/* quiet > /dev/null; ls -lR . > /dev/null
+        echo > shared/ask; read line < shared/told
+        for f in appended replaced truncated deleted chmod swapped/dir/file quiet; do echo two >> $f; done 2> /dev/null; rm -f swapped/dir/gone; true";
+    let ran = on_mount(&place, setup, &[&KEEP[..], &["--rw", "shared"], &sh(script)].concat());
+    tick();
+    let diff = place.run(&["diff", "one"]);
+    let commit = place.run(&["commit", "one"]);
+    let seen = format!("{ran:?} {diff:?} {commit:?}");
+    let now = ["appended", "replaced", "truncated", "chmod", "swapped/dir/file", "swapped/dir/gone", "quiet"];
+    let expected = ["one\nHOST\n", "HOST\n", "", "one\n", "another\n", "another\n", "one\ntwo\n"];
+    assert_eq!(now.map(|path| text(&place, path)), expected, "{seen}");
+    assert_eq!(commit.status, Some(1), "{seen}");
+    // What the commit itself did is no change of the host's for the next run.
+    let ran = on_mount(
+        &place,
+        ":",
+        &[&KEEP[..], &sh("cat quiet; echo three >> quiet; rm truncated; echo x > truncated")].concat(),
+    );
+    let commit = place.run(&["commit", "one", &place.work().join("quiet").display().to_string()]);
+    assert_eq!(text(&place, "quiet"), "one\ntwo\nthree\n", "{ran:?} {commit:?}");
 }

@@ -51,9 +51,10 @@ impl Uppers {
     fn make(&mut self, plan: &Plan) -> Result<()> {
         let Some(upper) = &mut self.upper else { return Ok(()) };
         for placed in &plan.view.parts {
-            if let Op::Layers { path, lower, own, ro: false, .. } = &placed.op {
+            if let Op::Layers { path, lower, own, served, ro: false, .. } = &placed.op {
                 let own: Vec<_> = own.iter().map(|file| path.join(&file.path)).collect();
-                let made = upper.layer(path, lower, &own).map_err(|error| error.origin(&placed.origin))?;
+                let made =
+                    upper.layer(path, lower, &own, served.is_some()).map_err(|error| error.origin(&placed.origin))?;
                 self.in_use.layers.push((path.clone(), made));
             }
         }

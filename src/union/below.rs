@@ -1,6 +1,7 @@
 //! Whether a directory of the host, which is to be deleted, is as it was.
 
-use super::node::{self, Node, NodeKind, open_dir};
+use super::node::{Node, NodeKind};
+use super::reader::Reader;
 use crate::sys::{self, Errno};
 use std::ffi::{CStr, OsStr};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,21 +11,22 @@ use std::os::unix::ffi::OsStrExt;
 const DEEPEST: u32 = 1000;
 
 /// Why a directory may not be deleted, if anything in it has changed since the time `base`, or something is mounted in it.
-/// The directory itself is not compared: moving it aside changes its time. `ours` are files of which the last change is
-/// our own.
+/// The directory itself is not compared: moving it aside changes its time. `reader`
+/// has read it for the program; `ours` are files of which the last change is our own.
 pub(super) fn changed_below(
     dir: BorrowedFd<'_>,
     name: &CStr,
     base: i128,
+    reader: Reader,
     ours: &dyn Fn(&Node) -> bool,
 ) -> sys::Result<Option<String>> {
     let mount = Node::dir(dir)?.mount;
-    let dir = match open_dir(dir, name) {
+    let dir = match reader.dir(dir, name) {
         Err(Errno(libc::EACCES)) => return Ok(Some("you cannot read the host's directory".into())),
         dir => dir?,
     };
     match Node::dir(dir.as_fd())?.mount == mount {
-        true => changed(dir.as_fd(), &Look { base, mount, ours }, 0),
+        true => changed(dir.as_fd(), &Look { base, mount, reader, ours }, 0),
         false => Ok(Some("something is mounted there on the host".into())),
     }
 }
@@ -32,6 +34,7 @@ pub(super) fn changed_below(
 struct Look<'l> {
     base: i128,
     mount: (u64, u64),
+    reader: Reader,
     ours: &'l dyn Fn(&Node) -> bool,
 }
 
@@ -56,11 +59,11 @@ fn changed(dir: BorrowedFd<'_>, look: &Look<'_>, depth: u32) -> sys::Result<Opti
         }
         // The program saw it empty: what it has kept of it is nothing.
         let closed = || Ok(Some(format!("you cannot read {shown} in it on the host")));
-        if node.kind == NodeKind::File && node::is_closed(dir, &name) {
+        if node.kind == NodeKind::File && look.reader.is_closed(dir, &name) {
             return closed();
         }
         if node.kind == NodeKind::Dir {
-            let inner = match open_dir(dir, &name) {
+            let inner = match look.reader.dir(dir, &name) {
                 Err(Errno(libc::EACCES)) => return closed(),
                 inner => inner?,
             };

@@ -7,10 +7,12 @@
 //! left of it, and goes on.
 
 use super::below::changed_below;
+use super::compare;
 use super::copy;
 use super::journal::{BESIDE, Entry, Facts, Journal, Phase};
-use super::node::{self, Node, NodeKind, open_dir};
+use super::node::{Node, NodeKind, open_dir};
 use super::prune::prune;
+use super::reader::Reader;
 use super::recover::recover;
 use super::seen::Mark;
 use super::walk::{Change, Difference, TOO_DEEP, Visitor, at, walk};
@@ -61,6 +63,7 @@ pub fn commit(upper: &Upper, only: &[PathBuf], dry: bool, step: &mut dyn FnMut()
             out: &mut committed,
             dry,
             mount,
+            reader: Reader::of(layer),
             changed: RefCell::default(),
             count: 0,
             index,
@@ -88,6 +91,8 @@ struct Commit<'c> {
     dry: bool,
     /// The mount of the host's directory: what is mounted below it is not written to.
     mount: (u64, u64),
+    /// Who read the host's files for the program.
+    reader: Reader,
     /// Files of the host with several names, of which this commit has taken one, and the time of change that this made.
     changed: RefCell<HashMap<(u64, u64), i128>>,
     count: u32,
@@ -179,7 +184,7 @@ impl Commit<'_> {
         }
         if let Some((dir, old)) = &change.old
             && old.kind == NodeKind::File
-            && node::is_closed(*dir, change.name)
+            && self.reader.is_closed(*dir, change.name)
         {
             let why = match new {
                 Some(_) => "you cannot read the host's file, and the program saw an empty one in its place",
@@ -241,7 +246,7 @@ impl Commit<'_> {
     }
 
     fn changed_below(&self, dir: BorrowedFd<'_>, name: &CStr, base: i128) -> sys::Result<Option<String>> {
-        changed_below(dir, name, base, &|node| self.is_ours(node))
+        changed_below(dir, name, base, self.reader, &|node| self.is_ours(node))
     }
 
     /// Whether the host has what a commit would put there.
@@ -255,7 +260,7 @@ impl Commit<'_> {
             return Ok(false);
         }
         let put = Node { mode: copy::permissions(new, Some(old)), uid: old.uid, gid: old.gid, ..*new };
-        node::same((from, name, &put), other)
+        compare::same((from, name, &put), other, self.reader)
     }
 
     /// Puts a file or a directory into its place.

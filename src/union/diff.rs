@@ -2,7 +2,8 @@
 
 use super::Upper;
 use super::below::changed_below;
-use super::node::{self, Node, NodeKind};
+use super::node::{Node, NodeKind};
+use super::reader::Reader;
 use super::walk::{Change, Difference, Visitor, at, walk};
 use crate::error::Result;
 use crate::sys::{self, Errno};
@@ -144,11 +145,11 @@ fn changed_in_it(change: &Change<'_>) -> Result<bool> {
         (new, Some((dir, old)))
             if old.kind == NodeKind::Dir && new.is_none_or(|(_, new)| new.kind != NodeKind::Dir) =>
         {
-            let changed = changed_below(*dir, change.name, change.base, &|_| false);
+            let changed = changed_below(*dir, change.name, change.base, change.reader, &|_| false);
             Ok(changed.map_err(at(change.path, "look at"))?.is_some())
         }
         // The program saw it empty, and has no copy of it.
-        (None, Some((dir, old))) => Ok(old.kind == NodeKind::File && node::is_closed(*dir, change.name)),
+        (None, Some((dir, old))) => Ok(old.kind == NodeKind::File && change.reader.is_closed(*dir, change.name)),
         _ => Ok(false),
     }
 }
@@ -163,8 +164,8 @@ fn patch(change: &Change<'_>) -> Result<String> {
         _ if node.mode & 0o100 != 0 => "100755",
         _ => "100644",
     };
-    let text = |side: &Option<(BorrowedFd<'_>, Node)>| match side {
-        Some((dir, node)) => content(*dir, change.name, node).map_err(&failed),
+    let text = |side: &Option<(BorrowedFd<'_>, Node)>, reader: Reader| match side {
+        Some((dir, node)) => content((*dir, change.name), node, reader).map_err(&failed),
         None => Ok(Some(String::new())),
     };
     let plain = |side: &Option<(BorrowedFd<'_>, Node)>| {
@@ -183,7 +184,7 @@ fn patch(change: &Change<'_>) -> Result<String> {
         }
         _ => {}
     }
-    match (text(&change.old)?, text(&change.new)?) {
+    match (text(&change.old, change.reader)?, text(&change.new, Reader::Overlay)?) {
         (Some(old), Some(new)) if old == new => {}
         (Some(old), Some(new)) => {
             let none = "/dev/null".to_owned();
@@ -219,12 +220,12 @@ fn remark(change: &Change<'_>, name: &str) -> String {
 }
 
 /// The text of a file or of a link; none if it is too large, or no text.
-fn content(dir: BorrowedFd<'_>, name: &CStr, node: &Node) -> sys::Result<Option<String>> {
+fn content((dir, name): (BorrowedFd<'_>, &CStr), node: &Node, reader: Reader) -> sys::Result<Option<String>> {
     let mut bytes = Vec::new();
     match node.kind {
         NodeKind::Link => bytes = sys::link_text(dir, name)?.into_bytes(),
         _ if node.size > LARGEST => return Ok(None),
-        _ => match node::open_file(dir, name) {
+        _ => match reader.file(dir, name) {
             // What this user may not read of the host was shown empty.
             Err(Errno(libc::EACCES)) => {}
             file => drop(file?.take(LARGEST).read_to_end(&mut bytes)?),

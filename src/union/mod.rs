@@ -8,6 +8,7 @@
 
 mod below;
 mod commit;
+mod compare;
 mod copy;
 mod diff;
 mod export;
@@ -17,6 +18,7 @@ mod lock;
 mod name;
 mod node;
 mod prune;
+mod reader;
 mod record;
 mod recover;
 mod remove;

@@ -3,6 +3,7 @@
 use super::below::changed_below;
 use super::journal::{Entry, Facts, Journal, Phase};
 use super::node::{Node, NodeKind, open_dir};
+use super::reader::Reader;
 use super::walk::at;
 use super::{Upper, remove};
 use crate::error::{Error, Result};
@@ -45,7 +46,7 @@ pub(super) fn recover(upper: &Upper, journal: &Journal) -> Result<()> {
         .hint("unmount it, and commit again"));
     }
     let (name, beside) = (c(name).map_err(&failed)?, c(OsStr::new(&entry.beside)).map_err(&failed)?);
-    match undo(host.as_fd(), &name, &beside, (entry.clone(), journal)).map_err(&failed)? {
+    match undo(host.as_fd(), &name, &beside, (entry.clone(), journal), Reader::of(layer)).map_err(&failed)? {
         true => Ok(()),
         false => Err(Error::new(format!(
             "{} was changed on the host after a commit was interrupted; {} is what was there before",
@@ -62,6 +63,7 @@ fn undo(
     name: &CStr,
     beside: &CStr,
     (mut entry, journal): (Entry, &Journal<'_>),
+    reader: Reader,
 ) -> sys::Result<bool> {
     let Some(left) = Node::find(host, beside)? else { return Ok(true) };
     let (copy, base) = (entry.copy, i128::from(entry.base));
@@ -72,7 +74,7 @@ fn undo(
     }
     // What the host had, compared as the commit would have.
     let same = entry.old.as_ref() == Some(&Facts::of(&left));
-    if same && (left.kind != NodeKind::Dir || changed_below(host, beside, base, &|_| false)?.is_none()) {
+    if same && (left.kind != NodeKind::Dir || changed_below(host, beside, base, reader, &|_| false)?.is_none()) {
         entry.phase = Phase::Condemned;
         journal.go_on(&entry)?;
         return remove(host, beside).map(|()| true);

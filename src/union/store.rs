@@ -33,6 +33,9 @@ const LOCKS: &str = ".locks";
 /// The start of the names of upper layers that are removed at the end of a run.
 const TEMPORARY: &str = ".run-";
 
+/// Runs of which a layer lists the start.
+const MOST_RUNS: usize = 1000;
+
 /// The start of the names of upper layers that are being removed.
 const GONE: &str = ".run-gone-";
 
@@ -417,12 +420,12 @@ impl Upper {
     }
 
     /// The directories for an overlay, which are made if it has none yet. `own` are the paths inside of the view's own files
-    /// in it.
+    /// in it; `served`: it is about to lie over the view server's filesystem.
     ///
     /// # Errors
     ///
     /// They cannot be made, or the overlay lies over other directories of the host than before.
-    pub fn layer(&mut self, path: &Path, lower: &[PathBuf], own: &[PathBuf]) -> Result<UpperDirectories> {
+    pub fn layer(&mut self, path: &Path, lower: &[PathBuf], own: &[PathBuf], served: bool) -> Result<UpperDirectories> {
         let index = match self.state.layers.iter().position(|layer| layer.path == path) {
             Some(index) => {
                 let before = self.state.layers.get(index).map(|layer| layer.lower.as_slice()).unwrap_or_default();
@@ -447,6 +450,7 @@ impl Upper {
                     own: Vec::new(),
                     root: lower.first().and_then(|root| identity(root)),
                     made: now(),
+                    served: Vec::new(),
                 };
                 self.state.layers.push(layer);
                 self.state.layers.len() - 1
@@ -455,6 +459,13 @@ impl Upper {
         if let Some(layer) = self.state.layers.get_mut(index) {
             let new: Vec<_> = own.iter().filter(|path| !layer.own.contains(path)).cloned().collect();
             layer.own.extend(new);
+            if served {
+                // What was copied in a run that is not listed counts as of one before.
+                if layer.served.len() >= MOST_RUNS {
+                    layer.served.remove(1);
+                }
+                layer.served.push(sys::file_clock_nanoseconds());
+            }
         }
         self.directories(index, lower)
     }

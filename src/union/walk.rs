@@ -4,7 +4,9 @@
 //! as the kernel does it: the topmost layer that has a name decides, a whiteout hides what is below, and an opaque
 //! directory hides what is in those below.
 
+use super::compare;
 use super::node::{self, Node, NodeKind, open_dir};
+use super::reader::Reader;
 use super::seen::{Mark, Seen};
 use super::{Store, Upper};
 use crate::error::{Error, Result};
@@ -67,6 +69,8 @@ pub struct Change<'w> {
     pub known: bool,
     /// Of a directory on both sides: whether the host's has the permissions and attributes that the program saw.
     pub attributes_seen: bool,
+    /// Who read the host's files for the program.
+    pub reader: Reader,
 }
 
 impl Change<'_> {
@@ -153,7 +157,14 @@ pub fn walk(upper: &Upper, index: usize, only: &[PathBuf], visitor: &mut dyn Vis
     let seen = |root: &Node| layer.root.as_deref().and_then(Mark::parse).is_none_or(|mark| mark.is(root));
     let seen = Seen { known: root.is_none_or(|root| seen(&root)), changed: root.map_or(0, |root| root.changed) };
     let place = Place { layers, host, opaque: false, seen };
-    let mut walk = Walk { only, own: &layer.own, made: layer.made.into(), visitor };
+    let mut walk = Walk {
+        only,
+        own: &layer.own,
+        made: layer.made.into(),
+        served: &layer.served,
+        reader: Reader::of(layer),
+        visitor,
+    };
     walk.directory(&place, &layer.path, 0)
 }
 
@@ -163,6 +174,10 @@ struct Walk<'v> {
     own: &'v [PathBuf],
     /// When the layer was made.
     made: i128,
+    /// When the runs started in which the layer was served.
+    served: &'v [u64],
+    /// Who read the host's files for the program.
+    reader: Reader,
     visitor: &'v mut dyn Visitor,
 }
 
@@ -218,6 +233,7 @@ impl Walk<'_> {
                     base: self.made,
                     known: place.seen.known,
                     attributes_seen: false,
+                    reader: self.reader,
                 };
                 self.visitor.change(&change)?;
             }
@@ -233,7 +249,7 @@ impl Walk<'_> {
     /// of which was made of the one below.
     fn base(&self, place: &Place, name: &CStr, layer: usize, inner: &[OwnedFd]) -> sys::Result<i128> {
         if let Some(lowest) = inner.last() {
-            return Ok(Node::dir(lowest.as_fd())?.made.unwrap_or(self.made));
+            return Ok(self.seen(Node::dir(lowest.as_fd())?.made));
         }
         let mut first: Option<Node> = None;
         for dir in place.layers.get(layer..).unwrap_or_default() {
@@ -245,7 +261,21 @@ impl Walk<'_> {
                 found => first = found,
             }
         }
-        Ok(first.and_then(|first| first.made).unwrap_or(self.made))
+        Ok(self.seen(first.and_then(|first| first.made)))
+    }
+
+    /// A time before which the program has not seen the host's file that a file of a layer, made at the time `made`, stands
+    /// for. The kernel's overlay looks at that moment. Of what was served, the program and the kernel may have an older
+    /// copy, but none from before the run: whatever the host has changed since then is not known to be in it.
+    fn seen(&self, made: Option<i128>) -> i128 {
+        let made = made.unwrap_or(self.made);
+        let starts = self.served.iter().map(|start| i128::from(*start)).filter(|start| *start <= made);
+        match (self.served, starts.max()) {
+            ([], _) => made,
+            // Within the same tick of the clock, nobody knows what was first.
+            (_, Some(start)) => start - 1,
+            (_, None) => made.min(self.made),
+        }
     }
 
     /// Visits a name that the layers have.
@@ -262,16 +292,30 @@ impl Walk<'_> {
             return Ok(());
         }
         let (inner, opaque) = if is_dir { layers_of(place, name, layer, path)? } else { (Vec::new(), place.opaque) };
-        let base = self.base(place, name, layer, &inner).map_err(&failed)?;
+        let base = match &old {
+            // The host's was deleted before what is there now was made.
+            Some((_, old)) if old.kind != new.kind => self.made,
+            _ => self.base(place, name, layer, &inner).map_err(&failed)?,
+        };
         let mark = inner.iter().map(|dir| Mark::read(dir.as_fd())).find_map(sys::Result::transpose);
         let mark = mark.transpose().map_err(&failed)?;
         let old_dir = old.as_ref().map(|(_, node)| *node).filter(|node| node.kind == NodeKind::Dir);
         let unchanged = |host: &Node| host.changed <= base;
         let attributes_seen =
             old_dir.is_some_and(|host| mark.map_or_else(|| unchanged(&host), |mark| mark.is_unchanged(&host)));
-        let known = place.seen.known;
-        let change =
-            |difference, new, old| Change { path, name, difference, new, old, host, base, known, attributes_seen };
+        let (known, reader) = (place.seen.known, self.reader);
+        let change = |difference, new, old| Change {
+            path,
+            name,
+            difference,
+            new,
+            old,
+            host,
+            base,
+            known,
+            attributes_seen,
+            reader,
+        };
         if new.kind == NodeKind::Whiteout {
             return if old.is_some() { self.tell(wanted, &change(Difference::Deleted, None, old)) } else { Ok(()) };
         }
@@ -282,7 +326,7 @@ impl Walk<'_> {
             return match &old {
                 None => self.tell(wanted, &change(Difference::Added, Some((dir, new)), old)),
                 Some((old_dir, before)) if before.kind == new.kind => {
-                    let same = node::same((dir, name, &new), (*old_dir, name, before));
+                    let same = compare::same((dir, name, &new), (*old_dir, name, before), self.reader);
                     if same.map_err(at(path, "read"))? {
                         Ok(())
                     } else {
@@ -305,21 +349,21 @@ impl Walk<'_> {
                 self.tell(wanted, &change(Difference::Modified, Some((dir, new)), old))?
             }
             Some((old_dir, before)) => {
-                let open = |dir| open_dir(dir, name).and_then(|fd| node::attributes(fd.as_fd()));
+                let attributes = |dir: sys::Result<OwnedFd>| dir.and_then(|dir| node::attributes(dir.as_fd()));
                 let failed = at(path, "open");
-                let alike = match open(*old_dir) {
+                let alike = match attributes(reader.dir(*old_dir, name)) {
                     // What cannot be read of the host was shown without them.
                     Err(Errno(libc::EACCES)) => true,
-                    other => open(dir).map_err(&failed)? == other.map_err(&failed)?,
+                    other => attributes(open_dir(dir, name)).map_err(&failed)? == other.map_err(&failed)?,
                 };
-                if new.mode != before.mode || !node::same_owner(&new, before) || !alike {
+                if new.mode != before.mode || !compare::same_owner(&new, before) || !alike {
                     self.tell(wanted, &change(Difference::Modified, Some((dir, new)), old))?;
                 }
             }
         }
         let inner = Place {
             layers: inner,
-            host: hosts_of(place, name, path)?,
+            host: hosts_of(place, name, path, self.reader)?,
             opaque,
             // What was made just now is no other's.
             seen: seen.unwrap_or(Seen { known: true, changed: 0 }),
@@ -372,7 +416,7 @@ fn layers_of(place: &Place, name: &CStr, layer: usize, path: &Path) -> Result<(V
 }
 
 /// The directories at a name in a directory of the host.
-fn hosts_of(place: &Place, name: &CStr, path: &Path) -> Result<Vec<OwnedFd>> {
+fn hosts_of(place: &Place, name: &CStr, path: &Path, reader: Reader) -> Result<Vec<OwnedFd>> {
     let failed = at(path, "open");
     let mut host = Vec::new();
     for dir in &place.host {
@@ -381,7 +425,7 @@ fn hosts_of(place: &Place, name: &CStr, path: &Path) -> Result<Vec<OwnedFd>> {
             Some(NodeKind::Dir) => {}
             Some(_) => break,
         }
-        let inner = match open_dir(dir.as_fd(), name) {
+        let inner = match reader.dir(dir.as_fd(), name) {
             // What this user may not read was shown empty.
             Err(Errno(libc::EACCES)) => continue,
             other => other.map_err(&failed)?,

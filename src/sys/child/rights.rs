@@ -110,6 +110,15 @@ pub fn capabilities() -> Result<(u64, u64)> {
     Ok((set(data[0], data[3]), set(data[1], data[4])))
 }
 
+/// Runs `work` without effective capabilities, in a process with a single thread. They come back afterwards.
+pub fn without_capabilities<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let (effective, permitted) = capabilities()?;
+    set_capability_sets(0, permitted, 0)?;
+    let done = work();
+    set_capability_sets(effective, permitted, 0)?;
+    done
+}
+
 /// Joins a new, empty session keyring: keyctl(2), KEYCTL_JOIN_SESSION_KEYRING without a name.
 pub fn new_session_keyring() -> Result<()> {
     let none = std::ptr::null::<libc::c_char>();

@@ -4,9 +4,9 @@ use super::nodes::TOP;
 use super::server::Server;
 use crate::sys::{self, FileStatus};
 use fuser::{
-    AccessFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, Generation, INodeNo, InitFlags, IoctlFlags,
-    KernelConfig, LockOwner, Notifier, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
-    ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyXattr, Request, Session, SessionACL,
+    AccessFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
+    IoctlFlags, KernelConfig, LockOwner, Notifier, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
+    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyXattr, Request, Session, SessionACL,
 };
 use std::ffi::{CString, OsStr};
 use std::os::fd::OwnedFd;
@@ -14,8 +14,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How long the kernel may use names and attributes, and that a name does not exist, without asking again.
+/// How long the kernel may use names, and that a name does not exist, without asking again; and the attributes of what is no
+/// file.
 const LIFETIME: Duration = Duration::from_secs(3600);
+
+/// How long the kernel may use a file's attributes without asking again.
+const LIFETIME_OF_FILES: Duration = Duration::from_secs(1);
+
+/// How long the kernel may use these attributes.
+fn lifetime(status: &FileStatus) -> Duration {
+    if status.mode & libc::S_IFMT == libc::S_IFREG { LIFETIME_OF_FILES } else { LIFETIME }
+}
 
 /// The largest read, in bytes.
 const LARGEST_READ: u32 = 1024 * 1024;
@@ -104,7 +113,9 @@ impl Filesystem for View {
 
     fn lookup(&self, _: &Request, parent: INodeNo, file: &OsStr, reply: ReplyEntry) {
         match name(file).and_then(|file| Ok(self.server.lookup(parent.0, &file)?)) {
-            Ok(Some(status)) => reply.entry(&LIFETIME, &attributes(&status), GENERATION),
+            Ok(Some(status)) => {
+                reply.entry_with_ttls(&lifetime(&status), &LIFETIME, &attributes(&status), GENERATION);
+            }
             // The number 0 stands for a name that does not exist, for as long as the lifetime.
             Ok(None) => match self.server.attributes(TOP) {
                 Ok(top) => reply.entry(&LIFETIME, &attributes(&FileStatus { ino: 0, ..top }), GENERATION),
@@ -120,7 +131,7 @@ impl Filesystem for View {
 
     fn getattr(&self, _: &Request, node: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         match self.server.attributes(node.0) {
-            Ok(status) => reply.attr(&LIFETIME, &attributes(&status)),
+            Ok(status) => reply.attr(&lifetime(&status), &attributes(&status)),
             Err(errno) => reply.error(errno.into()),
         }
     }
@@ -132,11 +143,21 @@ impl Filesystem for View {
         }
     }
 
-    // The kernel does not ask again after ENOSYS: files and directories need not be opened and closed, and there are no
-    // attributes. What it would open with (O_NOATIME) does not come here so.
-    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        reply.error(Errno::ENOSYS);
+    fn open(&self, _: &Request, node: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        match self.server.open_file(node.0) {
+            Ok((version, true)) => reply.opened(FileHandle(version), FopenFlags::FOPEN_KEEP_CACHE),
+            Ok((version, false)) => {
+                if let Some(notifier) = self.notifier.get() {
+                    // The attributes alone: the kernel drops the content itself.
+                    let _ = notifier.inval_inode(node, -1, 0);
+                }
+                reply.opened(FileHandle(version), FopenFlags::empty());
+            }
+            Err(errno) => reply.error(errno.into()),
+        }
     }
+
+    // The kernel does not ask again after ENOSYS: directories need not be opened and closed, and there are no attributes.
 
     fn opendir(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
         reply.error(Errno::ENOSYS);
@@ -177,7 +198,7 @@ impl Filesystem for View {
         &self,
         _: &Request,
         node: INodeNo,
-        _: FileHandle,
+        file: FileHandle,
         offset: u64,
         size: u32,
         _: OpenFlags,
@@ -185,7 +206,7 @@ impl Filesystem for View {
         reply: ReplyData,
     ) {
         let mut reply = Some(reply);
-        let read = self.server.read(node.0, offset, size.min(LARGEST_READ), &mut |content| {
+        let read = self.server.read((node.0, file.0), (offset, size.min(LARGEST_READ)), &mut |content| {
             if let Some(reply) = reply.take() {
                 reply.data(content.bytes);
             }
@@ -220,7 +241,7 @@ impl Filesystem for View {
     fn readdirplus(&self, _: &Request, node: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
         let listed = self.server.list(node.0, offset, &mut |status, file, next| {
             let file = OsStr::from_bytes(file.to_bytes());
-            reply.add(INodeNo(status.ino), next, file, &LIFETIME, &attributes(status), GENERATION)
+            reply.add(INodeNo(status.ino), next, file, &lifetime(status), &attributes(status), GENERATION)
         });
         match listed {
             Ok(()) => reply.ok(),
@@ -228,14 +249,14 @@ impl Filesystem for View {
         }
     }
 
-    fn lseek(&self, _: &Request, node: INodeNo, _: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {
+    fn lseek(&self, _: &Request, node: INodeNo, file: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {
         let hole = match whence {
             libc::SEEK_DATA => false,
             libc::SEEK_HOLE => true,
             _ => return reply.error(Errno::EINVAL),
         };
         let from = u64::try_from(offset).unwrap_or(u64::MAX);
-        match self.server.seek(node.0, from, hole) {
+        match self.server.seek((node.0, file.0), from, hole) {
             Ok(found) => reply.offset(found as i64),
             Err(errno) => reply.error(errno.into()),
         }

@@ -1,7 +1,7 @@
 //! The files that the kernel knows, by their numbers.
 //!
 //! A node is a path, and not an inode of the host: what replaces a file there is the same node. Its attributes are those
-//! that it had when it was first seen, for as long as the kernel remembers it.
+//! that it had when it was first seen, for as long as the kernel remembers it; those of a file are renewed.
 
 use crate::sys::FileStatus;
 use std::collections::HashMap;
@@ -28,12 +28,16 @@ pub struct Node {
     pub name: Arc<CStr>,
     /// Index of the tree that it lies in.
     pub tree: usize,
-    /// Its attributes when it was first seen. The size of a file that cannot be read is 0.
+    /// Its attributes when it was last looked at. The size of a file that cannot be read is 0.
     pub status: FileStatus,
     /// Nothing of what it holds is shown.
     pub closed: bool,
     /// A part of its content was given out.
     pub read: bool,
+    /// How often it was found changed.
+    pub version: u64,
+    /// The version that was opened last: the kernel may keep content of it, and of no other.
+    pub opened: u64,
     /// How often the kernel was told of it, without how often it forgot it.
     lookups: u64,
     /// How many nodes lie in it.
@@ -75,7 +79,18 @@ impl Nodes {
     pub fn add(&mut self, parent: u64, name: &CStr, tree: usize, (status, closed): (FileStatus, bool)) -> u64 {
         let name: Arc<CStr> = Arc::from(name);
         let number = self.number(&status);
-        let node = Node { parent, name: name.clone(), tree, status, closed, read: false, lookups: 0, children: 0 };
+        let node = Node {
+            parent,
+            name: name.clone(),
+            tree,
+            status,
+            closed,
+            read: false,
+            version: 0,
+            opened: 0,
+            lookups: 0,
+            children: 0,
+        };
         self.nodes.insert(number, node);
         self.names.insert((parent, name), number);
         if let Some(parent) = self.nodes.get_mut(&parent) {

@@ -1,8 +1,7 @@
 //! What is answered to each request, without the protocol.
 //!
-//! Paths are opened below the directory of their tree, and no link is followed on the way. The kernel remembers names and
-//! attributes for an hour and the content of files as long as it has memory, so most of what a program does with a file
-//! never comes here.
+//! Paths are opened below the directory of their tree, and no link is followed on the way. The kernel remembers names for an hour,
+//! a file's attributes for a second, and its content until it is opened after a change.
 
 use super::nodes::{Nodes, TOP};
 use super::notes::CHANGED;
@@ -137,9 +136,50 @@ impl Server {
         if number == TOP {
             return Ok(self.top());
         }
-        let state = self.state();
+        let mut state = self.state();
+        // What is gone is shown as it was.
+        let _ = self.renew(&mut state, number);
         let node = state.nodes.get(number).ok_or(Errno(libc::ESTALE))?;
         Ok(self.shown(number, &node.status))
+    }
+
+    /// Looks at a file again, and notes if it has changed.
+    fn renew(&self, state: &mut State, number: u64) -> Result<()> {
+        let node = state.nodes.get(number).ok_or(Errno(libc::ESTALE))?;
+        if node.closed || node.status.mode & libc::S_IFMT != libc::S_IFREG {
+            return Ok(());
+        }
+        let (parent, name) = (node.parent, node.name.clone());
+        let Some((now, false)) = self.status(self.directory(state, parent)?, &name)? else {
+            return Err(Errno(libc::EACCES));
+        };
+        if now.mode & libc::S_IFMT != libc::S_IFREG {
+            return Err(Errno(libc::EIO));
+        }
+        let node = state.nodes.get_mut(number).ok_or(Errno(libc::ESTALE))?;
+        if !is_same(&now, &node.status) {
+            node.status = now;
+            node.read = false;
+            node.version += 1;
+            state.files.remove(number);
+        }
+        Ok(())
+    }
+
+    /// Opens a file. Gives its version, which its reads are to name, and whether the kernel may keep what it has of the content.
+    ///
+    /// # Errors
+    ///
+    /// EIO: it is no file any more, or cannot be read.
+    pub fn open_file(&self, number: u64) -> Result<(u64, bool)> {
+        let mut state = self.state();
+        if self.renew(&mut state, number).is_err() {
+            return Err(self.changed());
+        }
+        let node = state.nodes.get_mut(number).ok_or(Errno(libc::ESTALE))?;
+        let kept = node.opened == node.version;
+        node.opened = node.version;
+        Ok((node.version, kept))
     }
 
     /// Looks a name up, and counts that the kernel was told of it. None: there is nothing.
@@ -150,6 +190,8 @@ impl Server {
     pub fn lookup(&self, parent: u64, name: &CStr) -> Result<Option<FileStatus>> {
         let mut state = self.state();
         let Some(number) = self.find(&mut state, parent, name)? else { return Ok(None) };
+        // What is gone is shown as it was.
+        let _ = self.renew(&mut state, number);
         state.nodes.told(number);
         Ok(state.nodes.get(number).map(|node| self.shown(number, &node.status)))
     }
@@ -268,6 +310,7 @@ impl Server {
         }
         for (at, name) in names.iter().enumerate().skip(offset.saturating_sub(2) as usize) {
             let Ok(Some(found)) = self.find(&mut state, number, name) else { continue };
+            let _ = self.renew(&mut state, found);
             let Some(status) = state.nodes.get(found).map(|node| self.shown(found, &node.status)) else { continue };
             if add(&status, name, at as u64 + 3) {
                 state.nodes.sweep(found);
@@ -314,17 +357,25 @@ impl Server {
         sys::link_text(self.directory(&mut state, parent)?, &name)
     }
 
-    /// Reads from a file, and gives what was read to `give`.
+    /// Reads from a file that was opened in this version, and gives what was read to `give`.
     ///
     /// # Errors
     ///
-    /// EIO: the file is not what the program has read parts of before.
-    pub fn read(&self, number: u64, offset: u64, size: u32, give: &mut dyn FnMut(&Content<'_>)) -> Result<()> {
+    /// EIO: the file is not what it was when it was opened.
+    pub fn read(
+        &self,
+        (number, version): (u64, u64),
+        (offset, size): (u64, u32),
+        give: &mut dyn FnMut(&Content<'_>),
+    ) -> Result<()> {
         let state = &mut *self.state();
         let node = state.nodes.get(number).ok_or(Errno(libc::ESTALE))?;
         if node.closed {
             give(&Content { bytes: &[], renewed: false });
             return Ok(());
+        }
+        if node.version != version {
+            return Err(self.changed());
         }
         let mut renewed = self.backing(state, number)?;
         state.buffer.resize(state.buffer.len().max(size as usize), 0);
@@ -352,11 +403,14 @@ impl Server {
     /// # Errors
     ///
     /// ENXIO behind the last; EIO as [`Server::read`].
-    pub fn seek(&self, number: u64, offset: u64, hole: bool) -> Result<u64> {
+    pub fn seek(&self, (number, version): (u64, u64), offset: u64, hole: bool) -> Result<u64> {
         let state = &mut *self.state();
         let node = state.nodes.get(number).ok_or(Errno(libc::ESTALE))?;
         if node.closed {
             return Err(Errno(libc::ENXIO));
+        }
+        if node.version != version {
+            return Err(self.changed());
         }
         self.backing(state, number)?;
         let fd = state.files.get(number).ok_or(Errno(libc::ESTALE))?;
