@@ -69,12 +69,15 @@ pub struct Cause {
 }
 
 impl Error {
-    /// An error before the program started, with the status [`exit::FAILED`].
+    /// An error before the program started, with the status [`exit::FAILED`]. Where the message ends in the text of an errno
+    /// that stands for the limit of descriptors, whatever was to be opened, the fix is that one.
     pub fn new(message: impl Into<String>) -> Error {
+        let message = message.into();
+        let limited = message.ends_with("(EMFILE)") || message.ends_with("(ENFILE)");
         Error {
             status: exit::FAILED,
-            message: message.into(),
-            hints: Vec::new(),
+            message,
+            hints: if limited { vec![DESCRIPTORS.to_owned()] } else { Vec::new() },
             rendered: false,
             refused: false,
             cause: None,
@@ -109,7 +112,10 @@ impl Error {
     /// Adds a hint: what to do about the error.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Error {
-        self.hints.push(hint.into());
+        // What is said of other causes, or said already.
+        if self.hints.first().is_none_or(|first| first != DESCRIPTORS) {
+            self.hints.push(hint.into());
+        }
         self
     }
 

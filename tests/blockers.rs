@@ -310,6 +310,13 @@ fn a_limit_of_the_caller_that_is_too_low_is_named() {
             assert!(!run.err.contains("filter") && !run.err.contains("everybody"), "{limit}: {run:#?}");
         }
     }
+    // Whatever it is that cannot be opened.
+    for number in 3..=16 {
+        for args in [&["-p", "firefox", "--", "/bin/true"][..], &["--user", "range", "--", "/bin/true"]] {
+            let run = ran(limited(&place, sbx(), &format!("-n {number}"))(args).output().unwrap());
+            assert!(!run.err.contains("EMFILE") || run.err.contains("help: the limit of open descriptors"), "{run:#?}");
+        }
+    }
 }
 
 #[test]

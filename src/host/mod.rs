@@ -228,10 +228,8 @@ impl Facts {
 /// The file is there and cannot be read: whose homes are to be closed is not known.
 pub fn accounts() -> crate::error::Result<Vec<Account>> {
     accounts::accounts(Path::new("/etc/passwd")).map_err(|errno| {
-        crate::error::Error::new(format!("cannot read /etc/passwd: {errno}")).hint(match errno.0 {
-            libc::EMFILE | libc::ENFILE => crate::error::DESCRIPTORS,
-            _ => "sbx needs it to tell which homes to close: everybody has to be able to read it",
-        })
+        crate::error::Error::new(format!("cannot read /etc/passwd: {errno}"))
+            .hint("sbx needs it to tell which homes to close: everybody has to be able to read it")
     })
 }
 
