@@ -126,7 +126,7 @@ fn every_way_out_is_found_where_it_is_written() {
         (
             "\"~/.config\" = \"rw\"",
             Undoes,
-            "~/.config is writable, with ~/.config/autostart, ~/.config/systemd, ~/.config/fish and 2",
+            "~/.config is writable, with ~/.config/autostart, ~/.config/systemd, ~/.config/bash and ",
         ),
         ("\"${XDG_CONFIG_HOME}/autostart\" = \"rw,create\"", Undoes, "~/.config/autostart is writable"),
         ("\"~/.config/autostart/x.desktop\" = \"rw\"", Undoes, "~/.config/autostart/x.desktop is writable"),
@@ -321,6 +321,68 @@ fn a_stricter_line_below_takes_the_finding_away() {
     assert!(runs(&path("\"~\" = \"tmpfs\"\n\"~/.bashrc\" = \"rw\"")));
 }
 
+/// Paths of the home from which code runs outside later, on the review's lists or not.
+const RUN: &str = "~/.mozilla ~/.mozilla/firefox ~/.config/mozilla ~/.config/chromium ~/.config/google-chrome \
+    ~/.config/BraveSoftware ~/.thunderbird ~/.bashrc.d ~/.config/bash ~/.config/starship.toml ~/.config/powershell \
+    ~/.lessfilter ~/.parallel ~/.wgetrc ~/.curlrc ~/.claude ~/.claude/settings.json ~/.codex ~/.cursor ~/.config/Cursor \
+    ~/.config/zed ~/.vscode-server ~/.config/JetBrains ~/.local/share/JetBrains ~/.local/share/pipx ~/.local/pipx \
+    ~/.local/share/uv ~/miniconda3 ~/.conda ~/.volta ~/.dotnet ~/.cache/pre-commit ~/.cache/ms-playwright \
+    ~/.cache/electron ~/.ipython ~/.jupyter ~/.julia ~/.ghci ~/.octaverc ~/.R ~/.bazelrc ~/.config/jj ~/.config/lazygit \
+    ~/.subversion ~/.ansible ~/.vagrant.d ~/.terraformrc ~/.mutt ~/.muttrc ~/.mbsyncrc ~/.offlineimaprc ~/.irssi \
+    ~/.weechat ~/.config/mpv ~/.config/ranger ~/.config/lf ~/.config/yazi ~/.config/libreoffice ~/.config/GIMP \
+    ~/.config/obsidian ~/.tmux ~/.config/waybar ~/.config/espanso ~/.config/fcitx5 ~/.local/share/thumbnailers \
+    ~/.local/share/kservices5 ~/.local/share/vulkan ~/.config/vulkan ~/.vnc ~/.kde ~/Desktop ~/Templates \
+    ~/.local/state ~/.var/app ~/.cache ~/.stack ~/.cabal ~/.opam ~/.pki ~/.config/nobody-knows ~/.nobody-knows \
+    ~/.local/share/nobody-knows ~/.cache/nobody-knows ~/notes/.git ~/Documents/.vscode";
+
+#[test]
+fn a_writable_path_of_the_home_is_code_unless_it_is_known_for_data() {
+    let heaviest = |text: &str| {
+        let found = judged("default", text);
+        let found = own(&found).into_iter().max_by(|a, b| a.weight.total_cmp(&b.weight)).cloned();
+        found.map_or((Severity::Note, 0.0), |found| (found.severity, found.weight))
+    };
+    let light: Vec<_> = RUN
+        .split_whitespace()
+        .filter(|name| {
+            let (severity, weight) = heaviest(&path(&format!("\"{name}\" = \"rw,optional\"")));
+            severity != Severity::Undoes || weight < 8.5
+        })
+        .collect();
+    assert!(light.is_empty(), "{light:?}");
+    // Under another name, and at another place.
+    assert!(heaviest(&path("\"${XDG_CONFIG_HOME}/nobody-knows\" = \"rw\"")).1 >= 8.5);
+    assert!(heaviest(&path("\"/opt/x\" = \"rw,from=~/.nobody-knows\"")).1 >= 8.5);
+    for name in [
+        "~/.cache/mesa_shader_cache",
+        "~/.cache/fontconfig",
+        "~/.local/share/fonts",
+        "~/.local/share/Trash",
+        "xdg-download",
+        "~/Documents/letters",
+        "~/Mail",
+        "~/.ssh/known_hosts",
+        "~/.bash_history",
+    ] {
+        let (_, weight) = heaviest(&path(&format!("\"{name}\" = \"rw,optional\"")));
+        assert!(weight < 0.5, "{name}: {weight}");
+    }
+    // A directory of the user's own names.
+    assert_eq!(heaviest(&path("\"~/notes\" = \"rw\"")), (Severity::Weakens, 3.0));
+    // The program's own: it runs outside only if somebody starts the program there.
+    for (program, name) in [
+        ("myapp", "~/.config/myapp"),
+        ("/usr/bin/myapp-bin", "~/.myapp"),
+        ("firefox", "~/.mozilla"),
+        ("firefox", "~/.cache/mozilla"),
+    ] {
+        let text = format!("[process]\nargs = [\"{program}\"]\n{}", path(&format!("\"{name}\" = \"rw\"")));
+        assert_eq!(heaviest(&text), (Severity::Weakens, 3.0), "{program} {name}");
+    }
+    let other = format!("[process]\nargs = [\"myapp\"]\n{}", path("\"~/.config/my\" = \"rw\""));
+    assert!(heaviest(&other).1 >= 8.5);
+}
+
 #[test]
 fn hidden_with_prefer_mends_nothing_where_it_cannot_be_had() {
     let listed = |option: &str| {
@@ -336,7 +398,10 @@ fn what_a_program_needs_anyway_is_not_held_against_it() {
         "\"~/.ssh/known_hosts\" = \"rw\"",
         "\"~/.ssh/config\" = \"ro\"",
         "\"~/.ssh/id_ed25519.pub\" = \"ro\"",
-        "\"~/.config/myapp\" = \"rw,create\"",
+        "\"~/.config/myapp\" = \"ro\"",
+        "\"~/.config/myapp\" = \"overlay\"",
+        "\"~/.config/myapp\" = \"rw,create,from=/srv/myapp\"",
+        "\"~/.config/myapp\" = \"rw,create,from=~/boxes/myapp\"",
         "\"~/.gitconfig\" = \"ro\"",
         "\"~/.cargo/bin\" = \"ro\"",
         "\"/sys\" = \"ro\"",

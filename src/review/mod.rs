@@ -5,10 +5,14 @@
 //! wrote it by hand.
 
 mod desktop;
+mod harms;
 mod paths;
 mod process;
+mod run_outside;
 mod services;
+mod tables;
 mod targets;
+mod unlisted;
 mod verdict;
 mod view;
 

@@ -84,6 +84,11 @@ impl View {
         View(view)
     }
 
+    /// All rules that show something of the host.
+    pub fn all(&self) -> impl Iterator<Item = &Shown> {
+        self.0.values().flatten()
+    }
+
     /// The rules that show the file or directory `host` of the host, or a part of it, and how much of it each shows.
     pub fn showing<'v>(&'v self, host: &Path) -> impl Iterator<Item = (&'v Shown, ShownExtent)> {
         self.0.values().flatten().filter_map(move |shown| {
