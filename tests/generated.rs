@@ -542,6 +542,34 @@ makes it that. A server for socket activation compares LISTEN_PID with its own i
 sbx \-\-keep\-fd 3 \-e LISTEN_FDS \-\- sh \-c \(aqLISTEN_PID=$$ exec "$@"\(aq sh SERVER
 .EE
 .IP \(bu 2
+.IR Terminal :
+started on a terminal, the program has one of its own,
+.B /dev/pts/0
+inside, which is its controlling terminal; its settings, its size and its keys are those of the caller's. It is not the caller's session that
+the program is in: it is neither seen by tty(1), write(1) and w(1) outside, nor can it put characters into the caller's terminal (TIOCSTI).
+.B \-\-tty
+says more. Without a terminal among the standard streams there is none, and /dev/tty cannot be opened.
+.IP \(bu 2
+.IR "Groups and signals" :
+the program leads a process group of its own in a session of the sandbox. What the caller's terminal or another process sends to
+.B sbx
+(SIGINT, SIGTERM, SIGTSTP, SIGCONT and others) goes to the group that a shell would have sent it to. Signals that the caller ignores are ignored
+inside; none is blocked that the caller does not block. Supplementary groups are there as far as ids are mapped, and all others are nogroup.
+.IP \(bu 2
+.IR Names :
+the host's name is
+.BR sandbox ,
+the machine id is a random one, and
+.B HOME
+is an empty directory in memory unless a line shows something there. /proc shows the processes of the sandbox alone, and what tells of the whole
+machine in it and in /sys is empty.
+.IP \(bu 2
+.IR Network :
+where the profile has none, there is a loopback interface and nothing else: connecting fails with ENETUNREACH, names are not resolved.
+.IP \(bu 2
+.IR "Files in memory" :
+/tmp, the home and /dev/shm have a size of their own (filesystem.memory), and ENOSPC at it.
+.IP \(bu 2
 .IR Limits :
 those of the caller (ulimit) hold for sbx as well. Where one is too low for a start, an error names it.
 .IP \(bu 2
