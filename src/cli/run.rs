@@ -3,13 +3,16 @@
 use super::{args, layers, output, receipt};
 use crate::error::{Error, Result};
 use crate::exit;
+use crate::host::Names;
 use crate::launch::{self, Events, Outcome, ReceiptTarget, Status, Told};
 use crate::plan::{self, Absent, Plan, UpperPlace};
 use crate::profile::schema::nearest;
 use crate::spec::Sandbox;
 use crate::sys::{self, UnownedFd};
+use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
+use std::path::Path;
 
 pub(super) fn main(args: &args::Run) -> u8 {
     let stats = args.sandbox.stats.as_ref().map(|format| format == "json");
@@ -72,7 +75,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
             output::complain(&error);
         }
     }
-    for absent in plan.view.absent.iter().filter(|absent| is_there(absent)) {
+    for absent in made(&plan.view.absent) {
         let line = if absent.origin.0.is_empty() { String::new() } else { format!(" ({})", absent.origin) };
         status.note(&format!(
             "{} was not there when the program started, and is there now: tools outside may run what it names, so look at it \
@@ -87,6 +90,23 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
         );
     }
     Ok(outcome)
+}
+
+/// Those of these paths, which were not there when the program started, that are there now. A directory that many of them lie in is
+/// read at once.
+fn made(absent: &[Absent]) -> Vec<&Absent> {
+    const MANY: usize = 12;
+    let mut counts = BTreeMap::new();
+    for dir in absent.iter().filter_map(|absent| absent.path.parent()) {
+        *counts.entry(dir).or_insert(0) += 1;
+    }
+    let many = counts.into_iter().filter(|(_, count)| *count >= MANY);
+    let listed: BTreeMap<_, _> = many.filter_map(|(dir, _)| Some((dir, Names::of(dir)?))).collect();
+    let lacks = |path: &Path| {
+        let names = path.parent().and_then(|dir| listed.get(dir));
+        names.zip(path.file_name()).is_some_and(|(names, name)| names.lack(name))
+    };
+    absent.iter().filter(|absent| !lacks(&absent.path) && is_there(absent)).collect()
 }
 
 /// Whether something is at a path that was absent before, or cannot be seen there: the program may have closed the directory.

@@ -2,6 +2,7 @@
 //! access to the host.
 
 use super::links::{Caller, LinkWriters};
+use super::names::Names;
 use super::walk::Walk;
 use super::{DesktopFacts, procfs};
 use crate::spec::{Mode, Namespace, PathRule, Root, SYSTEM, Sandbox, lies_in_system, within};
@@ -61,7 +62,7 @@ pub struct Paths {
     reached: ByPath<()>,
     /// A directory whose entries are known, with their names: others need not be looked up.
     #[serde(skip)]
-    listed: Option<(PathBuf, BTreeSet<OsString>)>,
+    listed: Option<(PathBuf, Names)>,
     /// Paths that could not be looked up for another reason than that there is nothing: the user may not (EACCES), or a
     /// file server is dead (ENOTCONN).
     #[serde(skip)]
@@ -407,21 +408,17 @@ impl Paths {
     /// Reads the current directory at once, if so many rules are for names in it that looking each one up takes more calls,
     /// and it has not too many entries.
     fn list_ahead(&mut self, rules: &[PathRule], cwd: &Path) {
-        const MOST: usize = 500;
         let here = |rule: &&PathRule| name_in(rule.path.as_os_str(), cwd).is_some();
         if rules.iter().filter(here).count() < 12 {
             return;
         }
-        let Ok(entries) = std::fs::read_dir(cwd) else { return };
-        let names: std::io::Result<BTreeSet<_>> =
-            entries.take(MOST + 1).map(|entry| entry.map(|entry| entry.file_name())).collect();
-        self.listed = names.ok().filter(|names| names.len() <= MOST).map(|names| (cwd.to_owned(), names));
+        self.listed = Names::of(cwd).map(|names| (cwd.to_owned(), names));
     }
 
     /// Whether a path of the host is known not to exist.
     fn is_absent(&self, host: &OsStr) -> bool {
         let Some((dir, names)) = &self.listed else { return false };
-        name_in(host, dir).is_some_and(|name| !names.contains(name))
+        name_in(host, dir).is_some_and(|name| names.lack(name))
     }
 
     /// Records which arguments of the program name files: words that are no flags, from where the caller is. `program` is
