@@ -126,9 +126,12 @@ fn a_commit_names_the_paths_of_the_host() {
 fn chosen_paths_are_committed_and_the_rest_stays_in_the_layer() {
     need!(userns());
     let place = changed(SCRIPT);
+    let dry = verb(&place, &["commit", "one", "dir/y", "sub", "--dry-run"]);
+    let commit = verb(&place, &["commit", "one", "dir/y", "sub"]);
+    assert_eq!((dry.status, &dry.out), (Some(1), &commit.out));
     assert_eq!(
-        verb(&place, &["commit", "one", "dir/y", "sub"]).failed(1),
-        "sbx: ./dir/y left as it is on the host: the host has no such directory\nhelp: compare with `sbx diff --patch one PATH`; remove or rename the host's file, and commit again\n"
+        commit.failed(1),
+        "sbx: ./dir/y left as it is on the host: the host has no such directory\nhelp: compare with `sbx diff --patch one PATH`; remove or rename the host's file, and commit again\nsbx: 1 path left as on the host, or put there in part\n"
     );
     assert!(!place.work().join("sub/inner").exists() && !place.work().join("made").exists());
     assert_eq!(
@@ -934,4 +937,37 @@ fn a_committed_layer_makes_of_the_host_what_a_plain_directory_would_be() {
         );
         assert_eq!(place.run(&["diff", "one"]).ok(), "", "case {case}");
     }
+}
+
+#[test]
+fn what_cannot_be_put_onto_the_host_is_a_line_and_the_rest_goes_on() {
+    need!(userns(), tools(&["python3", "setfacl"]));
+    let place = Place::new();
+    for file in ["a", "listed", "z"] {
+        place.write(&format!("work/{file}"), "one\n");
+    }
+    // Somebody who has no id in the sandbox.
+    host(&place, "setfacl -m u:54321:rw listed");
+    tick();
+    let bind = "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"dir/socket\")'";
+    let script = format!("for file in a listed z; do echo two >> $file; done; mkdir dir; echo x > dir/x; {bind}");
+    place.sh(&[&KEEP[..], &["--user", "self"]].concat(), &script).ok();
+    std::fs::set_permissions(upper(&place).join("a"), PermissionsExt::from_mode(0o4755)).unwrap();
+    tick();
+    let dry = verb(&place, &["commit", "one", "--dry-run"]);
+    let commit = verb(&place, &["commit", "one"]);
+    assert_eq!((&dry.out, dry.status), (&commit.out, Some(1)), "{dry:?} {commit:?}");
+    assert_eq!(commit.out, "M ./a\nA ./dir\nA ./dir/x\nM ./z\n", "{commit:?}");
+    for line in [
+        "./dir/socket: a socket or a device cannot be copied",
+        "./listed: its access control list names users",
+        "./a: the set-user-ID and set-group-ID bits are left out",
+        "sbx: 3 paths left as on the host, or put there in part",
+    ] {
+        assert!(commit.err.contains(line), "{line}: {commit:?}");
+    }
+    assert_eq!(commit.status, Some(1), "{commit:?}");
+    assert_eq!([text(&place, "a"), text(&place, "listed"), text(&place, "z")], ["one\ntwo\n", "one\n", "one\ntwo\n"]);
+    // They stay in the layer.
+    assert_eq!(verb(&place, &["diff", "one"]).ok().lines().count(), 3);
 }

@@ -183,7 +183,8 @@ impl Progress {
 /// Commits, and prints what was done. Gives the exit status.
 pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], dry: bool) -> Result<u8> {
     let mut progress = Progress { count: 0, told: None };
-    let Committed { mut done, conflicts, left_out } = union::commit(upper, paths, dry, &mut || progress.step())?;
+    let Committed { mut done, conflicts, left_out, incomplete } =
+        union::commit(upper, paths, dry, &mut || progress.step())?;
     progress.end();
     done.sort_by(|(_, one), (_, other)| one.as_os_str().cmp(other.as_os_str()));
     let mut out = String::new();
@@ -204,11 +205,18 @@ pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], dry: bool) -> Resu
             upper.name
         );
     }
+    let not_all = !conflicts.is_empty() || !left_out.is_empty();
+    if not_all {
+        let paths: std::collections::BTreeSet<_> =
+            conflicts.iter().map(|(path, _)| path).chain(left_out.iter().map(|(path, _)| path)).collect();
+        let (count, them) = (paths.len(), if paths.len() == 1 { "path" } else { "paths" });
+        let _ = writeln!(said, "sbx: {count} {them} {would}left as on the host, or put there in part");
+    }
     output::tell(&said);
-    if !dry && conflicts.is_empty() && paths.is_empty() {
+    if !dry && conflicts.is_empty() && !incomplete && paths.is_empty() {
         upper.settled()?;
     }
-    Ok(u8::from(!conflicts.is_empty()))
+    Ok(u8::from(not_all))
 }
 
 pub(super) fn discard(args: &args::Discard) -> Result<u8> {

@@ -26,6 +26,7 @@ pub(super) fn changed_below(
         dir => dir?,
     };
     match Node::dir(dir.as_fd())?.mount == mount {
+        true if !can_be_emptied(dir.as_fd())? => Ok(Some("you may not remove what is in it on the host".into())),
         true => changed(dir.as_fd(), &Look { base, mount, reader, ours }, 0),
         false => Ok(Some("something is mounted there on the host".into())),
     }
@@ -36,6 +37,11 @@ struct Look<'l> {
     mount: (u64, u64),
     reader: Reader,
     ours: &'l dyn Fn(&Node) -> bool,
+}
+
+/// Whether a directory is empty, or can be emptied.
+fn can_be_emptied(dir: BorrowedFd<'_>) -> sys::Result<bool> {
+    Ok(sys::may_effectively(dir, c".", libc::W_OK | libc::X_OK).is_ok() || sys::entries(dir)?.is_empty())
 }
 
 fn changed(dir: BorrowedFd<'_>, look: &Look<'_>, depth: u32) -> sys::Result<Option<String>> {
@@ -67,6 +73,10 @@ fn changed(dir: BorrowedFd<'_>, look: &Look<'_>, depth: u32) -> sys::Result<Opti
                 Err(Errno(libc::EACCES)) => return closed(),
                 inner => inner?,
             };
+            // A directory that is not empty, and cannot be emptied, would be left half removed.
+            if !can_be_emptied(inner.as_fd())? {
+                return Ok(Some(format!("you may not remove what is in {shown} in it on the host")));
+            }
             if let Some(why) = changed(inner.as_fd(), look, depth + 1)? {
                 return Ok(Some(why));
             }

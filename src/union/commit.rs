@@ -15,12 +15,13 @@ use super::prune::prune;
 use super::reader::Reader;
 use super::recover::recover;
 use super::seen::Mark;
+use super::stop::{Stop, cannot, conflict, may_copy, may_write};
 use super::walk::{Change, Difference, TOO_DEEP, Visitor, at, walk};
 use super::{Upper, remove};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -35,6 +36,8 @@ pub struct Committed {
     pub conflicts: Vec<(PathBuf, String)>,
     /// What was not put onto the host of a path, and why.
     pub left_out: Vec<(PathBuf, String)>,
+    /// Whether some of these paths are not on the host at all.
+    pub incomplete: bool,
 }
 
 /// Puts everything that differs in the layers onto the host, or what is at or below one of `only`. With `dry`, nothing is
@@ -65,6 +68,7 @@ pub fn commit(upper: &Upper, only: &[PathBuf], dry: bool, step: &mut dyn FnMut()
             mount,
             reader: Reader::of(layer),
             changed: RefCell::default(),
+            would_be: HashSet::new(),
             count: 0,
             index,
             places: (&layer.path, lower),
@@ -95,6 +99,8 @@ struct Commit<'c> {
     reader: Reader,
     /// Files of the host with several names, of which this commit has taken one, and the time of change that this made.
     changed: RefCell<HashMap<(u64, u64), i128>>,
+    /// Directories that a dry run would have made, by their paths inside.
+    would_be: HashSet<PathBuf>,
     count: u32,
     /// Index of the layer.
     index: usize,
@@ -102,25 +108,6 @@ struct Commit<'c> {
     places: (&'c Path, &'c Path),
     journal: &'c Journal<'c>,
     step: &'c mut dyn FnMut(),
-}
-
-/// Why a file was not put onto the host.
-enum Stop {
-    /// The host's file is not what it was.
-    Conflict(String),
-    /// The path is among those that are left out.
-    LeftOut,
-    Failed(Errno),
-}
-
-impl From<Errno> for Stop {
-    fn from(errno: Errno) -> Stop {
-        Stop::Failed(errno)
-    }
-}
-
-fn conflict<T>(why: &str) -> std::result::Result<T, Stop> {
-    Err(Stop::Conflict(why.to_owned()))
 }
 
 impl Visitor for Commit<'_> {
@@ -132,13 +119,20 @@ impl Visitor for Commit<'_> {
         };
         (self.step)();
         match self.put(change) {
-            Ok(()) => self.out.done.push((letter, self.on_host(change.path))),
-            Err(Stop::Conflict(why)) => self.out.conflicts.push((self.on_host(change.path), why)),
-            Err(Stop::LeftOut) => {}
-            Err(Stop::Failed(Errno(libc::EOPNOTSUPP))) => {
-                self.out.left_out.push((self.on_host(change.path), "a socket or a device cannot be copied".into()));
+            Ok(()) => {
+                if self.dry && change.new.is_some_and(|(_, new)| new.kind == NodeKind::Dir) {
+                    self.would_be.insert(change.path.to_owned());
+                }
+                self.out.done.push((letter, self.on_host(change.path)));
             }
-            Err(Stop::Failed(errno)) => return Err(at(change.path, "commit")(errno)),
+            Err(Stop::Conflict(why)) => {
+                self.out.conflicts.push((self.on_host(change.path), why));
+            }
+            Err(Stop::LeftOut(why)) => {
+                self.out.left_out.push((self.on_host(change.path), why));
+                self.out.incomplete = true;
+            }
+            Err(Stop::Broken(errno)) => return Err(at(change.path, "commit")(errno)),
         }
         Ok(())
     }
@@ -169,15 +163,17 @@ impl Commit<'_> {
     fn put(&mut self, change: &Change<'_>) -> std::result::Result<(), Stop> {
         // The directory that it lies in is one of the host's, unless that could not be made.
         let Some(host) = change.host else {
-            return if self.dry { Ok(()) } else { conflict("the host has no such directory") };
+            let would_be = change.path.parent().is_some_and(|dir| self.would_be.contains(dir));
+            return if would_be { may_copy(change) } else { conflict("the host has no such directory") };
         };
-        if Node::dir(host)?.mount != self.mount {
+        let dir = Node::dir(host).map_err(cannot)?;
+        if dir.mount != self.mount {
             return conflict(MOUNTED);
         }
         let node = |side: &Option<(BorrowedFd<'_>, Node)>| side.as_ref().map(|(_, node)| *node);
         let (new, old) = (node(&change.new), node(&change.old));
         if let (Some((from, new)), Some((dir, old))) = (&change.new, &change.old)
-            && self.is_there((*from, change.name, new), (*dir, change.name, old))?
+            && self.is_there((*from, change.name, new), (*dir, change.name, old)).map_err(cannot)?
         {
             self.out.left_out.push((self.on_host(change.path), "it is there but for its owner and set-ID bits".into()));
             return Ok(());
@@ -193,15 +189,14 @@ impl Commit<'_> {
                     "you cannot read the host's file, so that nobody has a copy of it: delete it yourself if that is meant"
                 }
             };
-            self.out.left_out.push((self.on_host(change.path), why.into()));
-            return Err(Stop::LeftOut);
+            return Err(Stop::LeftOut(why.into()));
         }
         if old.is_some_and(|old| old.mount != self.mount) {
             return conflict(MOUNTED);
         }
         if old.is_some_and(|old| old.kind == NodeKind::Dir)
             && new.is_none_or(|new| new.kind != NodeKind::Dir)
-            && let Some(why) = self.changed_below(host, change.name, change.base)?
+            && let Some(why) = self.changed_below(host, change.name, change.base).map_err(cannot)?
         {
             return conflict(&why);
         }
@@ -217,6 +212,8 @@ impl Commit<'_> {
                 _ => "the host's file has changed since the program saw it",
             });
         }
+        may_copy(change)?;
+        may_write(host, &dir, new.as_ref(), old.as_ref())?;
         if let Some(new) = &new
             && copy::permissions(new, old.as_ref()) != new.mode
         {
@@ -239,7 +236,7 @@ impl Commit<'_> {
             (None, None) => Ok(()),
             (None, Some(old)) => self.take_away(&mut work, &old),
             (Some((from, new)), Some(old)) if new.kind == NodeKind::Dir && old.kind == NodeKind::Dir => {
-                Ok(like((from, change.name), (host, change.name), &new)?)
+                like((from, change.name), (host, change.name), &new).map_err(cannot)
             }
             (Some((from, new)), old) => self.place(&mut work, (from, &new), old.as_ref()),
         }
@@ -277,8 +274,8 @@ impl Commit<'_> {
             _ => copy::copy((from, name, new), old, (host, beside)),
         };
         if let Err(errno) = copied {
-            let _ = remove(host, beside);
-            return Err(errno.into());
+            remove(host, beside)?;
+            return Err(cannot(errno));
         }
         work.entry.copy = Node::find(host, beside)?.map(|copy| copy.id);
         work.entry.phase = Phase::Moving;
@@ -287,14 +284,19 @@ impl Commit<'_> {
             remove(host, beside)?;
             conflict(why)
         };
+        // The copy has not taken its place.
+        let failed = |errno: Errno| {
+            remove(host, beside)?;
+            Err(cannot(errno))
+        };
         let Some(old) = old else {
             return match sys::rename(host, beside, host, name, sys::RENAME_NOREPLACE) {
                 Err(Errno(libc::EEXIST)) => refused("the host has something there by now"),
                 // A filesystem without that flag (NFS).
                 Err(Errno(libc::EINVAL)) if Node::find(host, name)?.is_none() => {
-                    Ok(sys::rename(host, beside, host, name, 0)?)
+                    sys::rename(host, beside, host, name, 0).or_else(failed)
                 }
-                other => Ok(other?),
+                other => other.or_else(failed),
             };
         };
         match sys::rename(host, beside, host, name, sys::RENAME_EXCHANGE) {
@@ -308,9 +310,10 @@ impl Commit<'_> {
                 if !is(host, name, old)? {
                     return refused("the host's file was changed meanwhile");
                 }
-                return Ok(sys::rename(host, beside, host, name, 0)?);
+                return sys::rename(host, beside, host, name, 0).or_else(failed);
             }
-            other => other?,
+            Err(errno) => return failed(errno),
+            Ok(()) => {}
         }
         if let Some(why) = self.changed_aside(work, old)? {
             sys::rename(host, beside, host, name, sys::RENAME_EXCHANGE)?;
@@ -327,8 +330,8 @@ impl Commit<'_> {
         match sys::rename(host, name, host, beside, sys::RENAME_NOREPLACE) {
             Err(Errno(libc::ENOENT)) => return Ok(()),
             Err(Errno(libc::EBUSY)) => return conflict(MOUNTED),
-            Err(Errno(libc::EINVAL)) => sys::rename(host, name, host, beside, 0)?,
-            other => other?,
+            Err(Errno(libc::EINVAL)) => sys::rename(host, name, host, beside, 0).map_err(cannot)?,
+            other => other.map_err(cannot)?,
         }
         if let Some(why) = self.changed_aside(work, old)? {
             sys::rename(host, beside, host, name, sys::RENAME_NOREPLACE)?;

@@ -67,6 +67,23 @@ fn content(from: &mut std::fs::File, to: &std::fs::File) -> sys::Result<()> {
     Ok(())
 }
 
+/// Whether a file or directory of a layer has an access control list that names ids which are not mapped here: they cannot
+/// be given to another file.
+pub(super) fn is_foreign(dir: BorrowedFd<'_>, name: &CStr, node: &Node) -> sys::Result<bool> {
+    let attributes = match node.kind {
+        NodeKind::Dir => node::attributes(node::open_dir(dir, name)?.as_fd())?,
+        _ => node::attributes(node::open_file(dir, name)?.as_fd())?,
+    };
+    Ok(attributes.iter().any(|(name, value)| name.to_bytes().starts_with(b"system.posix_acl_") && names_none(value)))
+}
+
+/// Whether an access control list names a user or a group without an id: acl(5), as the kernel gives it (version 2, and an
+/// entry of tag, permissions and id for each line).
+fn names_none(list: &[u8]) -> bool {
+    let named = |entry: &[u8]| matches!(entry, [2 | 8, 0, _, _, 255, 255, 255, 255]);
+    list.get(4..).unwrap_or_default().chunks(8).any(named)
+}
+
 /// Gives a file the extended attributes of another, and takes away those that the other has not.
 pub(super) fn attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> sys::Result<()> {
     let wanted = node::attributes(from)?;

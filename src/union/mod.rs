@@ -25,6 +25,7 @@ mod remove;
 mod seen;
 mod size;
 mod state;
+mod stop;
 mod store;
 pub mod view;
 mod walk;

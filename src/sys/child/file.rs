@@ -167,6 +167,12 @@ pub fn may(dir: BorrowedFd<'_>, path: &CStr, what: i32) -> Result<()> {
     Ok(nix::unistd::faccessat(dir, path, what, AtFlags::AT_SYMLINK_NOFOLLOW)?)
 }
 
+/// faccessat(2) with AT_EACCESS: fails if this process may not do that, with its capabilities, to a file.
+pub fn may_effectively(dir: BorrowedFd<'_>, path: &CStr, what: i32) -> Result<()> {
+    let what = AccessFlags::from_bits_retain(what);
+    Ok(nix::unistd::faccessat(dir, path, what, AtFlags::AT_SYMLINK_NOFOLLOW | AtFlags::AT_EACCESS)?)
+}
+
 /// Copies one descriptor to another until the end of the file.
 #[inline(never)]
 pub fn copy_data(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
