@@ -198,6 +198,38 @@ fn a_file_that_changes_underneath_is_never_mixed() {
 }
 
 #[test]
+fn a_commit_keeps_the_attributes_that_the_program_was_not_shown() {
+    need!(userns(), fuse(), tools(&["unshare", "setpriv", "mount", "setfacl", "getfacl", "python3"]));
+    let place = Place::new();
+    for file in ["own", "other", "last", "dir/inner"] {
+        place.write(&format!("work/{file}"), "one\n");
+    }
+    let host = |script: &str| {
+        let ran = Command::new("/bin/sh").args(["-ec", script]).current_dir(place.work()).output().unwrap();
+        ran.status.success().then(|| String::from_utf8(ran.stdout).unwrap())
+    };
+    let facts = "getfacl -cE own other dir; python3 -c 'import os
+for file in [\"own\", \"dir\"]: print(os.getxattr(file, \"user.mine\"))'";
+    // A filesystem without attributes has nothing to lose.
+    let set = "chmod 600 own other; setfacl -m u:$(id -u):rw,d:u:$(id -u):rwx dir; setfacl -m u:$(id -u):rw own; setfacl -m u:1:rw other
+        python3 -c 'import os
+for file in [\"own\", \"dir\"]: os.setxattr(file, \"user.mine\", b\"x\")'; ";
+    let Some(before) = host(&format!("{set}{facts}")) else { return };
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let script = "for file in own other last; do echo two >> $file; done; chmod 700 dir; chmod 775 dir; stat -c %a own";
+    let args = [&["--overlay", ".", "--upper", "keep:one"][..], &sh(script)].concat();
+    on_mount(&place, "true", &args).ok();
+    let ran = place.run(&["commit", "one"]);
+    assert_eq!(host(facts), Some(before), "{ran:?}");
+    let text = |file: &str| std::fs::read_to_string(place.work().join(file)).unwrap();
+    assert_eq!([text("own"), text("last")], ["one\ntwo\n", "one\ntwo\n"], "{ran:?}");
+    // An id that is not known to the process that commits: rather not at all than without it.
+    assert_eq!(text("other"), "one\n");
+    assert!(ran.err.contains("/other its access control list names users"), "{ran:?}");
+    assert_eq!(ran.status, Some(1));
+}
+
+#[test]
 fn a_hostile_tree_leads_nowhere_and_gives_no_rights() {
     need!(userns(), fuse(), tools(&["unshare", "setpriv", "mount", "mkfifo", "ln", "mknod"]));
     let place = Place::new();

@@ -10,7 +10,7 @@ use super::below::changed_below;
 use super::compare;
 use super::copy;
 use super::journal::{BESIDE, Entry, Facts, Journal, Phase};
-use super::node::{Node, NodeKind, open_dir};
+use super::node::{Attributes, Node, NodeKind, open_dir};
 use super::prune::prune;
 use super::reader::Reader;
 use super::recover::recover;
@@ -164,7 +164,7 @@ impl Commit<'_> {
         // The directory that it lies in is one of the host's, unless that could not be made.
         let Some(host) = change.host else {
             let would_be = change.path.parent().is_some_and(|dir| self.would_be.contains(dir));
-            return if would_be { may_copy(change) } else { conflict("the host has no such directory") };
+            return if would_be { may_copy(change).map(drop) } else { conflict("the host has no such directory") };
         };
         let dir = Node::dir(host).map_err(cannot)?;
         if dir.mount != self.mount {
@@ -212,7 +212,7 @@ impl Commit<'_> {
                 _ => "the host's file has changed since the program saw it",
             });
         }
-        may_copy(change)?;
+        let wanted = may_copy(change)?;
         may_write(host, &dir, new.as_ref(), old.as_ref())?;
         if let Some(new) = &new
             && copy::permissions(new, old.as_ref()) != new.mode
@@ -235,10 +235,10 @@ impl Commit<'_> {
         match (change.new, old) {
             (None, None) => Ok(()),
             (None, Some(old)) => self.take_away(&mut work, &old),
-            (Some((from, new)), Some(old)) if new.kind == NodeKind::Dir && old.kind == NodeKind::Dir => {
-                like((from, change.name), (host, change.name), &new).map_err(cannot)
+            (Some((_, new)), Some(old)) if new.kind == NodeKind::Dir && old.kind == NodeKind::Dir => {
+                like((host, change.name), &new, &wanted).map_err(cannot)
             }
-            (Some((from, new)), old) => self.place(&mut work, (from, &new), old.as_ref()),
+            (Some((from, new)), old) => self.place(&mut work, (from, &new), old.as_ref(), &wanted),
         }
     }
 
@@ -266,12 +266,13 @@ impl Commit<'_> {
         work: &mut Work<'_>,
         (from, new): (BorrowedFd<'_>, &Node),
         old: Option<&Node>,
+        wanted: &Attributes,
     ) -> std::result::Result<(), Stop> {
         let (host, name, beside) = (work.host, work.name, work.beside);
         self.journal.begin(&work.entry)?;
         let copied = match new.kind {
-            NodeKind::Dir => sys::mkdirat(host, beside, 0o700).and_then(|()| like((from, name), (host, beside), new)),
-            _ => copy::copy((from, name, new), old, (host, beside)),
+            NodeKind::Dir => sys::mkdirat(host, beside, 0o700).and_then(|()| like((host, beside), new, wanted)),
+            _ => copy::copy((from, name, new), old, (host, beside), wanted),
         };
         if let Err(errno) = copied {
             remove(host, beside)?;
@@ -385,9 +386,9 @@ fn is(dir: BorrowedFd<'_>, name: &CStr, before: &Node) -> sys::Result<bool> {
     Ok(Node::find(dir, name)?.is_some_and(|now| Facts::of(&now) == Facts::of(before)))
 }
 
-/// Gives a directory of the host the permissions and attributes of one of a layer.
-fn like(from: (BorrowedFd<'_>, &CStr), to: (BorrowedFd<'_>, &CStr), new: &Node) -> sys::Result<()> {
-    let (from, to) = (open_dir(from.0, from.1)?, open_dir(to.0, to.1)?);
-    copy::attributes(from.as_fd(), to.as_fd())?;
+/// Gives a directory of the host the permissions of one of a layer, and these extended attributes.
+fn like(to: (BorrowedFd<'_>, &CStr), new: &Node, wanted: &Attributes) -> sys::Result<()> {
+    let to = open_dir(to.0, to.1)?;
+    copy::attributes(wanted, to.as_fd())?;
     sys::chmod(to.as_fd(), copy::permissions(new, None))
 }

@@ -1,7 +1,8 @@
 //! Whether a file of a layer is the same as one of the host.
 
-use super::node::{Node, NodeKind, attributes, open_file};
+use super::node::{Node, NodeKind, open_file};
 use super::reader::Reader;
+use super::wanted;
 use crate::sys;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,7 +18,7 @@ pub fn same_owner(node: &Node, host: &Node) -> bool {
 }
 
 /// Whether a file of a layer and one of the host, of the same kind and not directories, are the same: in content, owner,
-/// permissions and attributes. If the host's could not be read for the program, it counts as an empty file.
+/// permissions and attributes, as far as these were shown. If the host's could not be read for the program, it counts as an empty file.
 pub fn same(
     one: (BorrowedFd<'_>, &CStr, &Node),
     other: (BorrowedFd<'_>, &CStr, &Node),
@@ -40,7 +41,7 @@ pub fn same(
         NodeKind::Link => Ok(sys::link_text(dir, name)? == sys::link_text(other_dir, other_name)?),
         NodeKind::File if (node.mode, node.modified) == (other.mode, other.modified) => {
             let (file, other) = (open_file(dir, name)?, open_file(other_dir, other_name)?);
-            Ok(attributes(file.as_fd())? == attributes(other.as_fd())? && same_content(&file, &other)?)
+            Ok(wanted::is_alike(file.as_fd(), other.as_fd(), reader)? && same_content(&file, &other)?)
         }
         NodeKind::File => Ok(false),
         _ => Ok(node.mode == other.mode),

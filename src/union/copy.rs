@@ -1,6 +1,6 @@
 //! Copies a file from a layer to the host.
 
-use super::node::{self, Node, NodeKind};
+use super::node::{self, Attributes, Node, NodeKind};
 use crate::sys::{self, Errno};
 use std::ffi::CStr;
 use std::io::{Read, Seek, SeekFrom};
@@ -18,12 +18,13 @@ pub(super) fn permissions(new: &Node, old: Option<&Node>) -> u32 {
     }
 }
 
-/// Copies a file, which is no directory, to a new name in a directory of the host. Sockets and devices cannot be copied:
-/// EOPNOTSUPP.
+/// Copies a file, which is no directory, to a new name in a directory of the host, with these extended attributes. Sockets and
+/// devices cannot be copied: EOPNOTSUPP.
 pub(super) fn copy(
     (from, name, new): (BorrowedFd<'_>, &CStr, &Node),
     old: Option<&Node>,
     (to, target): (BorrowedFd<'_>, &CStr),
+    wanted: &Attributes,
 ) -> sys::Result<()> {
     let mode = permissions(new, old);
     match new.kind {
@@ -34,7 +35,7 @@ pub(super) fn copy(
             let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
             let copied = std::fs::File::from(sys::openat(to, target, flags, 0o600)?);
             content(&mut file, &copied)?;
-            attributes(file.as_fd(), copied.as_fd())?;
+            attributes(wanted, copied.as_fd())?;
             sys::chmod(copied.as_fd(), mode)?;
         }
         NodeKind::Dir | NodeKind::Socket | NodeKind::Device | NodeKind::Whiteout => {
@@ -67,30 +68,14 @@ fn content(from: &mut std::fs::File, to: &std::fs::File) -> sys::Result<()> {
     Ok(())
 }
 
-/// Whether a file or directory of a layer has an access control list that names ids which are not mapped here: they cannot
-/// be given to another file.
-pub(super) fn is_foreign(dir: BorrowedFd<'_>, name: &CStr, node: &Node) -> sys::Result<bool> {
-    let attributes = match node.kind {
-        NodeKind::Dir => node::attributes(node::open_dir(dir, name)?.as_fd())?,
-        _ => node::attributes(node::open_file(dir, name)?.as_fd())?,
-    };
-    Ok(attributes.iter().any(|(name, value)| name.to_bytes().starts_with(b"system.posix_acl_") && names_none(value)))
-}
-
-/// Whether an access control list names a user or a group without an id: acl(5), as the kernel gives it (version 2, and an
-/// entry of tag, permissions and id for each line).
-fn names_none(list: &[u8]) -> bool {
-    let named = |entry: &[u8]| matches!(entry, [2 | 8, 0, _, _, 255, 255, 255, 255]);
-    list.get(4..).unwrap_or_default().chunks(8).any(named)
-}
-
-/// Gives a file the extended attributes of another, and takes away those that the other has not.
-pub(super) fn attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> sys::Result<()> {
-    let wanted = node::attributes(from)?;
-    for (name, _) in node::attributes(to)? {
-        if !wanted.iter().any(|(other, _)| *other == name) {
-            sys::remove_attribute_of(to, &name)?;
+/// Gives a file these extended attributes, and takes away all others.
+pub(super) fn attributes(wanted: &Attributes, to: BorrowedFd<'_>) -> sys::Result<()> {
+    let there = node::attributes(to)?;
+    for (name, _) in &there {
+        if !wanted.iter().any(|(other, _)| other == name) {
+            sys::remove_attribute_of(to, name)?;
         }
     }
-    wanted.iter().try_for_each(|(name, value)| sys::set_attribute_of(to, name, value))
+    let missing = wanted.iter().filter(|attribute| !there.contains(attribute));
+    missing.into_iter().try_for_each(|(name, value)| sys::set_attribute_of(to, name, value))
 }

@@ -29,6 +29,7 @@ mod stop;
 mod store;
 pub mod view;
 mod walk;
+mod wanted;
 
 pub use commit::{Committed, commit};
 pub use diff::{Entry, differences, patches};

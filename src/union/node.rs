@@ -126,9 +126,12 @@ pub fn open_dir(dir: BorrowedFd<'_>, name: &CStr) -> sys::Result<OwnedFd> {
     sys::openat(dir, name, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0)
 }
 
+/// Extended attributes: names and values, sorted by name.
+pub type Attributes = Vec<(std::ffi::CString, Vec<u8>)>;
+
 /// The extended attributes of an open file that belong to its content, rather than to a layer's format or to the system:
 /// `user.*` and access control lists.
-pub fn attributes(fd: BorrowedFd<'_>) -> sys::Result<Vec<(std::ffi::CString, Vec<u8>)>> {
+pub fn attributes(fd: BorrowedFd<'_>) -> sys::Result<Attributes> {
     let mut names = match sys::attribute_names(fd) {
         Err(Errno(libc::EOPNOTSUPP)) => Vec::new(),
         other => other?,

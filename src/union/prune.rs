@@ -2,9 +2,9 @@
 //! show through again.
 
 use super::compare;
-use super::node::{self, Node, NodeKind, open_dir};
+use super::node::{Node, NodeKind, open_dir};
 use super::reader::Reader;
-use super::{Upper, name};
+use super::{Upper, name, wanted};
 use crate::sys::{self, Errno};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -47,7 +47,7 @@ fn directory(layer: BorrowedFd<'_>, host: BorrowedFd<'_>, reader: Reader, depth:
                 directory(inner.as_fd(), below.as_fd(), reader, depth + 1)?;
                 let alike = new.mode == old.mode
                     && compare::same_owner(&new, &old)
-                    && node::attributes(inner.as_fd())? == node::attributes(below.as_fd())?;
+                    && wanted::is_alike(inner.as_fd(), below.as_fd(), reader)?;
                 if alike && sys::entries(inner.as_fd())?.is_empty() {
                     sys::unlink(layer, &name, true)?;
                 }

@@ -1,9 +1,9 @@
 //! Why a commit does not put a path onto the host. What the kernel would refuse is known before anything is begun, so that a dry
 //! run says the same.
 
-use super::node::{Node, NodeKind};
+use super::node::{Attributes, Node, NodeKind};
 use super::walk::Change;
-use super::{compare, copy};
+use super::{compare, wanted};
 use crate::sys::{self, Errno};
 use std::os::fd::BorrowedFd;
 
@@ -38,16 +38,15 @@ pub(super) fn conflict<T>(why: &str) -> std::result::Result<T, Stop> {
     Err(Stop::Conflict(why.to_owned()))
 }
 
-/// Refuses what cannot be copied, whatever the host has.
-pub(super) fn may_copy(change: &Change<'_>) -> std::result::Result<(), Stop> {
-    let Some((from, new)) = &change.new else { return Ok(()) };
+/// The extended attributes that a path gets on the host. Refuses what cannot be copied, whatever the host has.
+pub(super) fn may_copy(change: &Change<'_>) -> std::result::Result<Attributes, Stop> {
+    let Some((from, new)) = &change.new else { return Ok(Vec::new()) };
     match new.kind {
         NodeKind::Socket | NodeKind::Device | NodeKind::Whiteout => Err(Stop::LeftOut(NOT_COPIED.into())),
-        NodeKind::File | NodeKind::Dir => match copy::is_foreign(*from, change.name, new).map_err(cannot)? {
-            true => Err(Stop::LeftOut(FOREIGN_LIST.into())),
-            false => Ok(()),
-        },
-        NodeKind::Link | NodeKind::Fifo => Ok(()),
+        _ => {
+            let wanted = wanted::of(change.name, (*from, new), change.old, change.reader).map_err(cannot)?;
+            wanted.ok_or_else(|| Stop::LeftOut(FOREIGN_LIST.into()))
+        }
     }
 }
 

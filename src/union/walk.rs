@@ -8,7 +8,7 @@ use super::compare;
 use super::node::{self, Node, NodeKind, open_dir};
 use super::reader::Reader;
 use super::seen::{Mark, Seen};
-use super::{Store, Upper};
+use super::{Store, Upper, wanted};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
 use std::collections::{BTreeMap, BTreeSet};
@@ -349,12 +349,13 @@ impl Walk<'_> {
                 self.tell(wanted, &change(Difference::Modified, Some((dir, new)), old))?
             }
             Some((old_dir, before)) => {
-                let attributes = |dir: sys::Result<OwnedFd>| dir.and_then(|dir| node::attributes(dir.as_fd()));
                 let failed = at(path, "open");
-                let alike = match attributes(reader.dir(*old_dir, name)) {
+                let new_dir = open_dir(dir, name).map_err(&failed)?;
+                let alike = |old: OwnedFd| wanted::is_alike(new_dir.as_fd(), old.as_fd(), reader);
+                let alike = match reader.dir(*old_dir, name).and_then(alike) {
                     // What cannot be read of the host was shown without them.
                     Err(Errno(libc::EACCES)) => true,
-                    other => attributes(open_dir(dir, name)).map_err(&failed)? == other.map_err(&failed)?,
+                    other => other.map_err(&failed)?,
                 };
                 if new.mode != before.mode || !compare::same_owner(&new, before) || !alike {
                     self.tell(wanted, &change(Difference::Modified, Some((dir, new)), old))?;
