@@ -169,6 +169,45 @@ fn what_has_changed_on_the_host_meanwhile_is_a_conflict_and_stays() {
     assert_eq!(text(&place, "sub/deep/leaf"), "leaf\n");
 }
 
+#[test]
+fn what_has_changed_on_the_host_since_a_run_began_is_a_conflict() {
+    need!(userns(), tools(&["mkfifo"]));
+    let place = Place::new();
+    std::fs::create_dir_all(place.work().join("shared")).unwrap();
+    for file in ["replaced", "rewritten", "untouched"] {
+        place.write(&format!("work/{file}"), "one\n");
+    }
+    host(&place, "mkfifo shared/ask shared/told");
+    tick();
+    // The program reads the files before the host changes them, and writes what it makes of them after that.
+    let script = "cat replaced > /dev/null; cp rewritten kept; echo > shared/ask; read line < shared/told
+        echo program >> replaced; echo program >> kept; mv kept rewritten; echo program >> untouched";
+    let child = place
+        .command()
+        .args(KEEP)
+        .args(["--rw", "shared", "--", "/bin/sh", "-c", script])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    host(
+        &place,
+        "timeout 60 cat shared/ask; echo host > new; mv new replaced; echo host >> rewritten; timeout 60 sh -c 'echo > shared/told'",
+    );
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    tick();
+    let ran = verb(&place, &["commit", "one"]);
+    let files = ["replaced", "rewritten", "untouched"].map(|file| text(&place, file));
+    assert_eq!(files, ["host\n", "one\nhost\n", "one\nprogram\n"], "{ran:?}");
+    assert_eq!(ran.status, Some(1));
+    // The next run saw them.
+    place.sh(&KEEP, "rm replaced rewritten; echo more > replaced").ok();
+    assert!(
+        verb(&place, &["diff", "one"]).ok().contains("D!./rewritten"),
+        "what is not committed is compared as before"
+    );
+}
+
 /// Renames within the current directory, on the host.
 fn host(place: &Place, script: &str) {
     let status =

@@ -21,7 +21,7 @@ pub enum Reader {
 impl Reader {
     /// The one of a layer.
     pub fn of(layer: &Layer) -> Reader {
-        if layer.served.is_empty() { Reader::Overlay } else { Reader::Server }
+        if layer.served { Reader::Server } else { Reader::Overlay }
     }
 
     /// Opens a directory of the host's. EACCES: it was shown empty.

@@ -59,9 +59,12 @@ pub struct Layer {
     pub root: Option<String>,
     /// When the layer was made: nanoseconds since 1970.
     pub made: u64,
-    /// When the runs started in which it lay over the view server's filesystem: nanoseconds since 1970, by the clock of files.
+    /// When the runs started that used the layer: nanoseconds since 1970, by the clock of files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub served: Vec<u64>,
+    pub runs: Vec<u64>,
+    /// In some run it lay over the view server's filesystem.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub served: bool,
 }
 
 /// What is recorded of upper layers of one name.
@@ -117,7 +120,8 @@ mod tests {
             own: vec!["/p/o".into()],
             root: Some("1 2 -".into()),
             made: 7,
-            served: vec![8],
+            runs: vec![8],
+            served: true,
         };
         state.layers.push(layer);
         let text = serde_json::to_string(&state).unwrap();

@@ -450,7 +450,8 @@ impl Upper {
                     own: Vec::new(),
                     root: lower.first().and_then(|root| identity(root)),
                     made: now(),
-                    served: Vec::new(),
+                    runs: Vec::new(),
+                    served: false,
                 };
                 self.state.layers.push(layer);
                 self.state.layers.len() - 1
@@ -459,13 +460,12 @@ impl Upper {
         if let Some(layer) = self.state.layers.get_mut(index) {
             let new: Vec<_> = own.iter().filter(|path| !layer.own.contains(path)).cloned().collect();
             layer.own.extend(new);
-            if served {
-                // What was copied in a run that is not listed counts as of one before.
-                if layer.served.len() >= MOST_RUNS {
-                    layer.served.remove(1);
-                }
-                layer.served.push(sys::file_clock_nanoseconds());
+            layer.served |= served;
+            // What was copied in a run that is not listed counts as of one before.
+            if layer.runs.len() >= MOST_RUNS {
+                layer.runs.remove(1);
             }
+            layer.runs.push(sys::file_clock_nanoseconds());
         }
         self.directories(index, lower)
     }

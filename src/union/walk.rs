@@ -157,14 +157,8 @@ pub fn walk(upper: &Upper, index: usize, only: &[PathBuf], visitor: &mut dyn Vis
     let seen = |root: &Node| layer.root.as_deref().and_then(Mark::parse).is_none_or(|mark| mark.is(root));
     let seen = Seen { known: root.is_none_or(|root| seen(&root)), changed: root.map_or(0, |root| root.changed) };
     let place = Place { layers, host, opaque: false, seen };
-    let mut walk = Walk {
-        only,
-        own: &layer.own,
-        made: layer.made.into(),
-        served: &layer.served,
-        reader: Reader::of(layer),
-        visitor,
-    };
+    let mut walk =
+        Walk { only, own: &layer.own, made: layer.made.into(), runs: &layer.runs, reader: Reader::of(layer), visitor };
     walk.directory(&place, &layer.path, 0)
 }
 
@@ -174,8 +168,8 @@ struct Walk<'v> {
     own: &'v [PathBuf],
     /// When the layer was made.
     made: i128,
-    /// When the runs started in which the layer was served.
-    served: &'v [u64],
+    /// When the runs started that used the layer.
+    runs: &'v [u64],
     /// Who read the host's files for the program.
     reader: Reader,
     visitor: &'v mut dyn Visitor,
@@ -265,12 +259,13 @@ impl Walk<'_> {
     }
 
     /// A time before which the program has not seen the host's file that a file of a layer, made at the time `made`, stands
-    /// for. The kernel's overlay looks at that moment. Of what was served, the program and the kernel may have an older
-    /// copy, but none from before the run: whatever the host has changed since then is not known to be in it.
+    /// for: the start of the run. The program may have read the file long before it wrote to it, or to another that took its
+    /// place; and the kernel goes on with a file of the host's that another has replaced. Whatever the host has changed since
+    /// the run started is not known to be in what the layer has.
     fn seen(&self, made: Option<i128>) -> i128 {
         let made = made.unwrap_or(self.made);
-        let starts = self.served.iter().map(|start| i128::from(*start)).filter(|start| *start <= made);
-        match (self.served, starts.max()) {
+        let starts = self.runs.iter().map(|start| i128::from(*start)).filter(|start| *start <= made);
+        match (self.runs, starts.max()) {
             ([], _) => made,
             // Within the same tick of the clock, nobody knows what was first.
             (_, Some(start)) => start - 1,
