@@ -225,7 +225,7 @@ for file in [\"own\", \"dir\"]: os.setxattr(file, \"user.mine\", b\"x\")'; ";
     assert_eq!([text("own"), text("last")], ["one\ntwo\n", "one\ntwo\n"], "{ran:?}");
     // An id that is not known to the process that commits: rather not at all than without it.
     assert_eq!(text("other"), "one\n");
-    assert!(ran.err.contains("/other its access control list names users"), "{ran:?}");
+    assert!(ran.err.contains("/other: its access control list names users"), "{ran:?}");
     assert_eq!(ran.status, Some(1));
 }
 
