@@ -496,7 +496,8 @@ fn a_start_looks_at_nobody_elses_home_and_at_nothing_beside_the_system_and_the_p
         assert!(touched.len() > 100, "{profile}: {touched:?}");
         let own = [
             "/", "/home", "/home/me", "/work", "/.sbx", "/boot", "/media", "/mnt", "/srv", "/run", "/sys", "/tmp",
-            "/dev", "/root",
+            "/dev", "/root", // Whether a directory above is a repository, as git looks for one.
+            "/.git",
         ];
         let below = [
             "/home/me/",
