@@ -266,6 +266,40 @@ fn what_sbx_closes_by_itself_where_no_line_names_it_stays_closed() {
 }
 
 #[test]
+fn what_is_left_out_without_it_is_left_out_with_it() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/secrets/key", "secret");
+    place.write("work/file", "text");
+    let secrets = place.work().join("secrets").display().to_string();
+    let profile = |text: String| {
+        place.write("home/.config/sbx/profiles/mine.toml", &format!("schema = 1\nextends = [\"ci\"]\n{text}"))
+    };
+    let with = |project: &str| {
+        place.write("work/.sbx.toml", &format!("schema = 1\n{project}\n"));
+        place
+            .sh(&["-q", "-p", "mine"], &format!("cat {0}/file {0}/secrets/key; touch {0}/made", place.work().display()))
+    };
+    let none = |out: Ran| {
+        assert!(!out.out.contains("text") && !out.out.contains("secret"), "{out:?}");
+        assert!(!place.work().join("made").exists(), "{out:?}");
+    };
+    // The directory holds what must not be written to, and no line of the profile's closes that.
+    profile(format!("[assert]\ncannot_write = [{secrets:?}]\n"));
+    none(with(""));
+    for mode in ["ro", "masked", "tmpfs", "deny"] {
+        none(with(&format!("[filesystem.paths]\n{secrets:?} = \"{mode}\"")));
+    }
+    // A path may hold a comma: this one says nothing of the other.
+    let work = place.work().display().to_string();
+    for promise in ["cannot_read", "cannot_write"] {
+        profile(format!("[assert]\n{promise} = [{work:?}]\n"));
+        none(with(""));
+        none(with(&format!("[assert]\n{promise} = [\"{work},x\"]")));
+    }
+}
+
+#[test]
 fn of_another_root_it_shows_nothing_of_the_hosts() {
     need!(userns());
     let place = Place::new();

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Place, Ran, ran, tools, until, userns};
+use common::{Place, Ran, not_root, ran, tools, until, userns};
 use std::process::{Command, Stdio};
 
 const PROFILES: [&str; 2] = ["ci", "shell"];
@@ -185,6 +185,43 @@ fn a_submodule_is_no_way_into_the_repository_around_it() {
         ),
     ] {
         runs_nothing(add, &inside);
+    }
+}
+
+#[test]
+fn the_files_of_a_submodule_can_be_written() {
+    need!(userns(), tools(&["git"]));
+    for profile in PROFILES {
+        let place = worktree();
+        let add = "git init -q -b main ../other && git -C ../other -c user.name=x -c user.email=x commit -q --allow-empty -m x && \
+                   git -c protocol.file.allow=always submodule --quiet add ../other sub";
+        let mut shell = Command::new("/bin/sh");
+        ran(shell.args(["-c", add]).current_dir(place.work()).env("HOME", place.home()).output().unwrap()).ok();
+        sh(&place, &["-p", profile], "touch sub/new").ok();
+        let closed = sh(&place, &["-p", profile], "echo x > sub/.git; touch .git/modules/sub/new");
+        assert!(closed.err.matches("Read-only").count() == 2, "{profile}: {closed:?}");
+    }
+}
+
+#[test]
+fn what_the_last_run_closed_or_filled_is_no_way_in() {
+    need!(userns(), not_root(), tools(&["git"]));
+    for profile in PROFILES {
+        let place = worktree();
+        place.write("work/.config/mise.toml", "");
+        let mut shell = Command::new("/bin/sh");
+        let outside = "git init -q n; mkdir hooks; git config core.hooksPath hooks";
+        ran(shell.args(["-c", outside]).current_dir(place.work()).env("HOME", place.home()).output().unwrap()).ok();
+        for dir in ["n", ".config"] {
+            sh(&place, &["-p", profile], &format!("chmod 0 {dir}")).ok();
+            let error = sh(&place, &["-p", profile], &format!("chmod 755 {dir}; touch {dir}/.git/x")).failed(125);
+            assert!(error.contains("cannot be looked up"), "{profile}: {dir}: {error}");
+            let path = place.work().join(dir);
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        sh(&place, &["-p", profile], "for i in $(seq -w 0 520); do mkdir -p a$i/.git; done").ok();
+        let out = sh(&place, &["-p", profile], "touch hooks/pre-commit");
+        assert!(out.err.contains("Read-only"), "{profile}: {out:?}");
     }
 }
 

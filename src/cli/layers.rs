@@ -179,7 +179,16 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
 fn compare(without: &Merged, sandbox: &Sandbox, sources: &Sources, caller: &Caller) -> Result<()> {
     let without =
         resolve::sandbox(without, sources, &caller.vars).map_err(|errors| output::wrong(errors, sources.clone()))?;
-    let Some((rule, now)) = project::lost(&without.filesystem.paths, &sandbox.filesystem.paths) else { return Ok(()) };
+    let (before, after) = (&without.filesystem.paths, &sandbox.filesystem.paths);
+    if let Some(rule) = project::gained(before, after) {
+        let (path, mode) = (rule.path.display(), rule.mode.word());
+        return Err(Error::new(format!(
+            "{path} would be `{mode}` with .sbx.toml, and is not without it ({})",
+            rule.origin
+        ))
+        .hint(project::HELP));
+    }
+    let Some((rule, now)) = project::lost(before, after) else { return Ok(()) };
     let (path, old) = (rule.path.display(), rule.mode.word());
     let now = now.map_or("shown".to_owned(), |mode| format!("`{}`", mode.word()));
     Err(Error::new(format!("{path} would be {now} with .sbx.toml, and is `{old}` without it ({})", rule.origin))

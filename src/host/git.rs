@@ -68,9 +68,12 @@ pub(super) fn closed(project: &Path, own: bool, user: &User) -> Closed {
     if let Some((_, dir)) = user.env.iter().find(|(name, _)| name == "GIT_DIR") {
         search.next.push_back(Repository::of(project, real(&project.join(dir))));
     }
+    // What the user's configuration names comes first: how many paths are closed has a limit, and what is below is a program's.
+    search.all();
     // One that lies in the project's directory itself; those that are deeper are not looked for.
     for dir in if own { search.entries(project) } else { Vec::new() } {
-        if dir.join(".git").symlink_metadata().is_ok() {
+        let found = dir.join(".git").symlink_metadata();
+        if found.is_ok() || found.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {
             search.nested(&dir);
         }
     }
@@ -212,7 +215,13 @@ impl Search<'_> {
 
     /// The directories in one.
     fn entries(&mut self, dir: &Path) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let entries = std::fs::read_dir(dir);
+        if let Err(error) = &entries
+            && !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR))
+        {
+            self.found.note(format!("{}: its names cannot be read ({})", dir.display(), error.kind()));
+        }
+        let entries = entries.into_iter().flatten().flatten();
         let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
         let mut found: Vec<_> = dirs.map(|entry| entry.path()).take(MOST + 1).collect();
         if found.len() > MOST {

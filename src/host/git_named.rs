@@ -191,7 +191,13 @@ impl Found<'_> {
     /// it adds the latter alone.
     pub fn named_by(&mut self, (line, near): &Placed, worktree: &Path, whole: bool) {
         let Some(value) = &line.value else { return };
-        if is_text(line) {
+        // The files of a submodule, and repositories that others are copied from: git runs nothing in them.
+        let is_data = match line.section.as_str() {
+            "core" => line.key == "worktree",
+            "remote" | "submodule" => matches!(line.key.as_str(), "url" | "pushurl"),
+            _ => false,
+        };
+        if is_data || is_text(line) {
             return;
         }
         let found = words(value);

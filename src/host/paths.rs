@@ -67,6 +67,9 @@ pub struct Paths {
     /// file server is dead (ENOTCONN).
     #[serde(skip)]
     failed: BTreeMap<OsString, Errno>,
+    /// Those of them that lie in a directory of the caller's own, which a program can open again.
+    #[serde(skip)]
+    shut: BTreeSet<OsString>,
     /// Directories whose names could not be read.
     #[serde(skip)]
     unlisted: BTreeMap<PathBuf, Errno>,
@@ -166,6 +169,11 @@ impl Paths {
     /// Why a path could not be looked up; `None` if it could, or is not there.
     pub fn failed(&self, path: &Path) -> Option<Errno> {
         path.ancestors().find_map(|above| self.failed.get(above.as_os_str())).copied()
+    }
+
+    /// Whether a path could not be looked up since a directory of the caller's own on the way has no permission to be searched.
+    pub fn is_shut(&self, path: &Path) -> bool {
+        path.ancestors().any(|above| self.shut.contains(above.as_os_str()))
     }
 
     /// Why the names in a directory are not known although they were wanted.
@@ -582,6 +590,10 @@ impl Paths {
                 Some(Some(permissions))
             }
             Err(error) => {
+                let mine = |dir: &Path| dir.symlink_metadata().is_ok_and(|dir| dir.uid() == sys::ids().0);
+                if error.raw_os_error() == Some(libc::EACCES) && Path::new(host).parent().is_some_and(mine) {
+                    self.shut.insert(host.to_owned());
+                }
                 if !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) {
                     self.failed.insert(host.to_owned(), Errno::from(error));
                 }

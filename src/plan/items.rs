@@ -160,6 +160,20 @@ fn collect_all(
         let missing = facts.paths.kind(&source).is_none() || (hides && !shown && rule.options.optional);
         if missing && (rule.mode.shows_host() || hides) && !rule.options.create {
             if rule.options.optional || rule.mode == Mode::Hidden {
+                let closes = rule.mode == Mode::Ro || hides;
+                if closes
+                    && !rule.options.prefer
+                    && facts.paths.is_shut(&source)
+                    && writable_dir(&items, &real).is_some()
+                {
+                    let dir = writable_dir(&items, &real).unwrap_or(&real).display();
+                    let (path, mode) = (source.display(), rule.mode.word());
+                    return Err(Error::new(format!(
+                        "{path} cannot be looked up, and a program that may write to {dir} could open the directory that it lies in"
+                    ))
+                    .origin(&rule.origin)
+                    .hint(format!("give yourself the permission to search that: chmod u+rwx; or `{mode},prefer` goes on without")));
+                }
                 if let Some(errno) = facts.paths.failed(&source) {
                     notes.push(Note::LeftOut { path: source, errno });
                 } else if rule.mode == Mode::Ro && is_made_by_program(&items, &real, &links) {

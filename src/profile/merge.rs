@@ -20,9 +20,11 @@ impl Merged {
             let name = setting.key.name;
             let value = match (setting.key.kind, self.settings.remove(name).map(|(_, old)| old), setting.value) {
                 (Kind::List | Kind::Words(_), Some(Value::List(old, _)), Value::List(new, at)) => {
-                    Value::List(unite(old, new), at)
+                    Value::List(unite(old, new, has_options(setting.key)), at)
                 }
-                (Kind::List | Kind::Words(_), None, Value::List(new, at)) => Value::List(unite(Vec::new(), new), at),
+                (Kind::List | Kind::Words(_), None, Value::List(new, at)) => {
+                    Value::List(unite(Vec::new(), new, has_options(setting.key)), at)
+                }
                 // Keep the other layers' rule for the same path: the planner judges the project's rule against it.
                 (Kind::Paths, Some(Value::Map(mut old)), Value::Map(new)) if document.project => {
                     old.extend(new.into_iter().filter(|(_, value)| value.text != "!"));
@@ -86,19 +88,24 @@ impl Merged {
     }
 }
 
-/// A list's item without its options: `camera,optional` and `camera` are the same item.
-fn item(text: &str) -> &str {
-    text.split(',').next().unwrap_or(text)
+/// Whether the items of a list have options. Those of others, such as paths, may hold commas.
+fn has_options(key: &Key) -> bool {
+    matches!(key.kind, Kind::Words(_)) || key.name == "devices.allow"
+}
+
+/// A list's item without its options, if it has any: `camera,optional` and `camera` are the same item.
+fn item(text: &str, options: bool) -> &str {
+    if options { text.split(',').next().unwrap_or(text) } else { text }
 }
 
 /// The items of both lists: of two that are the same, the later one, at the later place.
-fn unite(list: Vec<Text>, new: Vec<Text>) -> Vec<Text> {
+fn unite(list: Vec<Text>, new: Vec<Text>, options: bool) -> Vec<Text> {
     // By item, whether it is there and at which place: a list may have thousands.
     let mut last: BTreeMap<&str, Option<usize>> = BTreeMap::new();
     for (at, text) in list.iter().chain(&new).enumerate() {
         match text.text.strip_prefix('!') {
-            Some(gone) => last.insert(item(gone), None),
-            None => last.insert(item(&text.text), Some(at)),
+            Some(gone) => last.insert(item(gone, options), None),
+            None => last.insert(item(&text.text, options), Some(at)),
         };
     }
     let mut places: Vec<usize> = last.into_values().flatten().collect();
@@ -137,7 +144,8 @@ mod tests {
     }
 
     /// What uniting is, one item after the other.
-    fn one_by_one(mut list: Vec<Text>, new: Vec<Text>) -> Vec<Text> {
+    fn one_by_one(mut list: Vec<Text>, new: Vec<Text>, options: bool) -> Vec<Text> {
+        let item = |text: &str| item(text, options).to_owned();
         for text in new {
             match text.text.strip_prefix('!') {
                 Some(gone) => list.retain(|old| item(&old.text) != item(gone)),
@@ -156,8 +164,10 @@ mod tests {
             old in proptest::collection::vec(prop::sample::select(vec!["a", "b", "a,x", "c,y", "c", "!a", "!c,z"]), 0..8),
             new in proptest::collection::vec(prop::sample::select(vec!["a", "b", "a,x", "c,y", "c", "!a", "!c,z", "!"]), 0..8),
         ) {
-            let old = one_by_one(Vec::new(), texts(&old));
-            prop_assert_eq!(unite(old.clone(), texts(&new)), one_by_one(old, texts(&new)));
+            for options in [true, false] {
+                let old = one_by_one(Vec::new(), texts(&old), options);
+                prop_assert_eq!(unite(old.clone(), texts(&new), options), one_by_one(old, texts(&new), options));
+            }
         }
     }
 }

@@ -38,6 +38,14 @@ pub fn lost<'a>(without: &'a [PathRule], with: &[PathRule]) -> Option<(&'a PathR
     })
 }
 
+/// A rule that is not the project's file's own, and shows more with that file than the rules without it do.
+pub fn gained<'a>(without: &[PathRule], with: &'a [PathRule]) -> Option<&'a PathRule> {
+    let modes: BTreeMap<&OsStr, Mode> = without.iter().map(|rule| (rule.path.as_os_str(), rule.mode)).collect();
+    let mode_at = |path: &Path| path.ancestors().find_map(|above| modes.get(above.as_os_str()).copied());
+    let shows = with.iter().filter(|rule| !rule.project && rule.mode.shows_host());
+    shows.into_iter().find(|rule| mode_at(&rule.path).is_none_or(|without| rule.mode < without))
+}
+
 fn check(below: &Merged, setting: &Setting, rlimits: &Rlimits) -> Vec<(Text, String)> {
     let name = setting.key.name;
     let whole = |why: &str| vec![(Text { text: String::new(), at: setting.at.clone() }, why.to_owned())];

@@ -23,7 +23,7 @@ use crate::sys::{self, Errno};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -74,8 +74,22 @@ pub fn commit(upper: &Upper, only: &[PathBuf], dry: bool, step: &mut dyn FnMut()
             places: (&layer.path, lower),
             journal: &journal,
             step: &mut *step,
+            closed: RefCell::default(),
+            deletes: false,
+            added_all: true,
+            chosen: only,
         };
+        // What was deleted may be under another name by now, which has to be there first.
         walk(upper, index, only, &mut commit)?;
+        commit.deletes = true;
+        walk(upper, index, only, &mut commit)?;
+        for (host, name, node, wanted) in commit.closed.take().iter().rev() {
+            // One that could not be made is not there.
+            let found = Node::find(host.as_fd(), name).map_err(at(lower, "look up what is in"))?;
+            if found.is_some_and(|found| found.kind == NodeKind::Dir) {
+                like((host.as_fd(), name), node, wanted).map_err(at(lower, "set permissions in"))?;
+            }
+        }
         if !dry {
             sys::sync_filesystem(root.as_fd()).map_err(at(lower, "write"))?;
             if layer.frozen.is_empty() {
@@ -84,6 +98,7 @@ pub fn commit(upper: &Upper, only: &[PathBuf], dry: bool, step: &mut dyn FnMut()
             }
         }
     }
+    committed.done.sort_by(|one, other| one.1.cmp(&other.1));
     if !dry {
         journal.end();
     }
@@ -108,10 +123,27 @@ struct Commit<'c> {
     places: (&'c Path, &'c Path),
     journal: &'c Journal<'c>,
     step: &'c mut dyn FnMut(),
+    /// Directories that get their permissions at the end, with the directory of the host that each is in.
+    closed: RefCell<Vec<(OwnedFd, CString, Node, Attributes)>>,
+    /// Deletions are carried out, rather than everything else.
+    deletes: bool,
+    /// Everything that was added is on the host.
+    added_all: bool,
+    /// The paths that were asked for by name.
+    chosen: &'c [PathBuf],
 }
 
 impl Visitor for Commit<'_> {
     fn change(&mut self, change: &Change<'_>) -> Result<()> {
+        if change.new.is_none() != self.deletes {
+            return Ok(());
+        }
+        if self.deletes && !self.added_all && !self.chosen.iter().any(|path| change.path.starts_with(path)) {
+            let why = "it may have another name in the layer, which could not be put there; name it to delete it";
+            self.out.left_out.push((self.on_host(change.path), why.into()));
+            self.out.incomplete = true;
+            return Ok(());
+        }
         let letter = match change.difference {
             Difference::Added => 'A',
             Difference::Modified => 'M',
@@ -126,9 +158,11 @@ impl Visitor for Commit<'_> {
                 self.out.done.push((letter, self.on_host(change.path)));
             }
             Err(Stop::Conflict(why)) => {
+                self.added_all &= !may_be_moved(change);
                 self.out.conflicts.push((self.on_host(change.path), why));
             }
             Err(Stop::LeftOut(why)) => {
+                self.added_all &= !may_be_moved(change);
                 self.out.left_out.push((self.on_host(change.path), why));
                 self.out.incomplete = true;
             }
@@ -138,7 +172,10 @@ impl Visitor for Commit<'_> {
     }
 
     fn too_deep(&mut self, path: &Path) {
-        self.out.conflicts.push((self.on_host(path), TOO_DEEP.into()));
+        if !self.deletes {
+            self.added_all = false;
+            self.out.conflicts.push((self.on_host(path), TOO_DEEP.into()));
+        }
     }
 
     fn known(&mut self, dir: BorrowedFd<'_>, mark: &Mark) -> Result<()> {
@@ -146,6 +183,17 @@ impl Visitor for Commit<'_> {
         let _ = if self.dry { Ok(()) } else { mark.write(dir) };
         Ok(())
     }
+}
+
+/// A directory with all rights for its owner: what is in it follows.
+fn open(node: &Node) -> Node {
+    Node { mode: node.mode | 0o700, ..*node }
+}
+
+/// Whether this is a file or a directory at a name that the host has not, which may have had another name there.
+fn may_be_moved(change: &Change<'_>) -> bool {
+    let is_content = |node: &Node| matches!(node.kind, NodeKind::File | NodeKind::Dir | NodeKind::Link);
+    change.old.is_none() && change.new.as_ref().is_some_and(|(_, node)| is_content(node))
 }
 
 impl Commit<'_> {
@@ -236,7 +284,8 @@ impl Commit<'_> {
             (None, None) => Ok(()),
             (None, Some(old)) => self.take_away(&mut work, &old),
             (Some((_, new)), Some(old)) if new.kind == NodeKind::Dir && old.kind == NodeKind::Dir => {
-                like((host, change.name), &new, &wanted).map_err(cannot)
+                self.close_later(host, change.name, &new, &wanted)?;
+                like((host, change.name), &open(&new), &wanted).map_err(cannot)
             }
             (Some((from, new)), old) => self.place(&mut work, (from, &new), old.as_ref(), &wanted),
         }
@@ -260,6 +309,15 @@ impl Commit<'_> {
         compare::same((from, name, &put), other, self.reader)
     }
 
+    /// Notes a directory that its owner may not use: it gets these permissions when everything is in it.
+    fn close_later(&self, host: BorrowedFd<'_>, name: &CStr, new: &Node, wanted: &Attributes) -> sys::Result<()> {
+        if open(new).mode != new.mode {
+            let host = host.try_clone_to_owned().map_err(Errno::from)?;
+            self.closed.borrow_mut().push((host, name.to_owned(), *new, wanted.clone()));
+        }
+        Ok(())
+    }
+
     /// Puts a file or a directory into its place.
     fn place(
         &self,
@@ -271,7 +329,10 @@ impl Commit<'_> {
         let (host, name, beside) = (work.host, work.name, work.beside);
         self.journal.begin(&work.entry)?;
         let copied = match new.kind {
-            NodeKind::Dir => sys::mkdirat(host, beside, 0o700).and_then(|()| like((host, beside), new, wanted)),
+            NodeKind::Dir => {
+                self.close_later(host, name, new, wanted)?;
+                sys::mkdirat(host, beside, 0o700).and_then(|()| like((host, beside), &open(new), wanted))
+            }
             _ => copy::copy((from, name, new), old, (host, beside), wanted),
         };
         if let Err(errno) = copied {

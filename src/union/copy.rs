@@ -44,7 +44,10 @@ pub(super) fn copy(
     }
     if let Some(old) = old {
         // The group may be one that this user cannot give away.
-        let _ = sys::chown(to, target, None, Some(old.gid));
+        // The number for groups that are not mapped may stand for one here, which has nothing to do with the file.
+        if old.gid != super::compare::UNMAPPED {
+            let _ = sys::chown(to, target, None, Some(old.gid));
+        }
     }
     sys::set_modified(to, target, new.modified)
 }

@@ -299,7 +299,8 @@ impl Builder<'_> {
 
     /// Whether a line of the profile closes `closed`, or a directory on the way to it from `path`, as a promise says.
     fn is_stricter_below(&self, path: &Path, closed: &Path, promise: Promise) -> bool {
-        self.merged.map("filesystem.paths").iter().any(|(name, value)| {
+        // What a project's file closes lets nothing in that is left out without it.
+        self.merged.map("filesystem.paths").iter().filter(|(name, _)| !self.is_of_project(name)).any(|(name, value)| {
             let Ok(rule) = self.vars.path(&name.text) else { return false };
             let Some(mode) = Mode::from_word(value.text.split(',').next().unwrap_or_default().trim()) else {
                 return false;
