@@ -168,9 +168,10 @@ fn what_is_mounted_or_private_below_the_systems_directories_is_not_shown_unless_
                  mount -t tmpfs -o mode=755 none \"$dir\"; done; \
                  for dir in opt/disk/deep/er 'opt/a b' opt/x/y opt/own opt/src usr/local/data usr/local/src usr/local/own var/lib/disk var/home/me; do \
                  echo secret > \"$dir/key\"; done; chmod 700 opt/own opt/src usr/local/own var/home/me; \
-                 for dir in opt/open opt/disk usr/local/bin var/lib/x; do echo fine > $dir/fine; done";
+                 for dir in opt/open opt/disk usr/local/bin var/lib/x; do echo fine > $dir/fine; done; \
+                 for file in opt/file usr/local/file; do echo secret > $file; chmod 600 $file; done";
     let host = |work: &str| Host::new(&place, setup).env("HOME", "/home/me").work(work);
-    let keys = "cat /opt/*/key /opt/*/*/key /opt/*/*/*/key /usr/local/*/key /var/lib/*/key /var/home/*/key; echo $(cat /opt/*/fine \
+    let keys = "cat /opt/file /usr/local/file /opt/*/key /opt/*/*/key /opt/*/*/*/key /usr/local/*/key /var/lib/*/key /var/home/*/key; echo $(cat /opt/*/fine \
                 /usr/local/bin/fine /var/lib/x/fine)";
     for profile in PROFILES {
         let out = host("/etc").sh(&["-q", "-p", profile], keys);

@@ -562,6 +562,11 @@ fn the_profile_of_a_run_is_not_rewritten_by_it() {
             assert_eq!(out.out, "", "{profile}: {out:#?}");
         }
     }
+    // Nor does a line of a project's file make it writable.
+    place.write("work/.sbx.toml", "schema = 1\n[filesystem.paths]\n\"${CWD}/mine.toml\" = \"rw\"\n");
+    let out = place.sh(&["-q", "-p", "mine.toml"], &format!("{evil} >> mine.toml"));
+    assert!(out.status == Some(125) && out.err.contains("cannot make it `rw`"), "{out:?}");
+    std::fs::remove_file(place.work().join(".sbx.toml")).unwrap();
     std::fs::rename(place.work().join("mine.toml"), place.home().join("mine.toml")).unwrap();
     std::os::unix::fs::symlink("../home/mine.toml", place.work().join("mine.toml")).unwrap();
     place.write("home/base.toml", "schema = 1\nextends = [\"ci\"]\n");

@@ -204,16 +204,23 @@ fn close_profiles(sandbox: &mut Sandbox, loader: &Loader, caller: &Caller) {
             continue;
         };
         let file = dir.join(name);
-        let shown = |rule: &&PathRule| file.starts_with(rule.options.from.as_ref().unwrap_or(&rule.path));
+        // What a project's file says of it is judged by the rule that is added here.
+        let shown =
+            |rule: &&PathRule| !rule.project && file.starts_with(rule.options.from.as_ref().unwrap_or(&rule.path));
         let Some(above) = rules.iter().filter(shown).max_by_key(|rule| rule.path.as_os_str().len()) else { continue };
         let source = above.options.from.as_ref().unwrap_or(&above.path);
         let inside = above.path.join(file.strip_prefix(source).unwrap_or(&file));
-        if above.mode != Mode::Rw || *source == file || rules.iter().any(|rule| rule.path == inside) {
+        let taken = rules.iter().any(|rule| rule.path == inside && !rule.project);
+        if above.mode != Mode::Rw || *source == file || taken {
             continue;
         }
         let options = Options { optional: true, from: above.options.from.as_ref().map(|_| file), ..Options::default() };
         let origin = above.origin.clone();
         let rule = PathRule { path: inside, mode: Mode::Ro, options, origin, project: false, below: None };
+        if let Some(of_project) = rules.iter_mut().find(|other| other.path == rule.path) {
+            of_project.below.get_or_insert_with(|| Box::new(rule));
+            continue;
+        }
         let at = rules.partition_point(|other| other.path < rule.path);
         rules.insert(at, rule);
     }

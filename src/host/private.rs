@@ -13,16 +13,17 @@ use std::path::PathBuf;
 pub(super) const OPEN: [&str; 3] = ["/opt", "/usr/local", "/var"];
 
 /// The directories below `dirs`, the real paths of [`OPEN`], that are no part of the system: each directory that something is
-/// mounted on, but for those that the system has everywhere ([`is_needed`]); and those directly in one of `dirs` that are
+/// mounted on, but for those that the system has everywhere ([`is_needed`]); and those directly in one of `dirs`, files too, that are
 /// the caller's own and closed to others, or in which homes lie.
 pub(super) fn private(dirs: &[PathBuf]) -> Vec<PathBuf> {
     let mut found = mounted(dirs, &mountinfo());
     // What cannot be looked up needs no cover: the program cannot either.
-    found.retain(|path| path.symlink_metadata().is_ok_and(|found| found.is_dir()));
+    found.retain(|path| path.symlink_metadata().is_ok());
     for dir in dirs {
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_symlink() {
                 continue;
             }
             let path = dir.join(&name);
@@ -30,7 +31,8 @@ pub(super) fn private(dirs: &[PathBuf]) -> Vec<PathBuf> {
             if is_needed(&path) || path.as_os_str() == "/var/tmp" {
                 continue;
             }
-            let closed = |found: &std::fs::Metadata| found.mode() & 0o005 == 0 && found.uid() == sys::ids().0;
+            let open = if kind.is_dir() { 0o005 } else { 0o004 };
+            let closed = |found: &std::fs::Metadata| found.mode() & open == 0 && found.uid() == sys::ids().0;
             if name == "home" || path.symlink_metadata().is_ok_and(|found| closed(&found)) {
                 found.push(path);
             }
@@ -102,9 +104,12 @@ mod tests {
             std::fs::create_dir(tree.path().join(name)).unwrap();
             std::fs::set_permissions(tree.path().join(name), PermissionsExt::from_mode(mode)).unwrap();
         }
-        std::fs::write(tree.path().join("file"), "").unwrap();
+        for (name, mode) in [("file", 0o644), ("key", 0o600)] {
+            std::fs::write(tree.path().join(name), "").unwrap();
+            std::fs::set_permissions(tree.path().join(name), PermissionsExt::from_mode(mode)).unwrap();
+        }
         let found = private(&[tree.path().to_owned()]);
         // A name that the Filesystem Hierarchy Standard has is nobody's excuse.
-        assert_eq!(found, ["group", "home", "own", "src"].map(|name| tree.path().join(name)));
+        assert_eq!(found, ["group", "home", "key", "own", "src"].map(|name| tree.path().join(name)));
     }
 }

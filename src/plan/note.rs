@@ -321,7 +321,8 @@ impl fmt::Display for Note {
                 let more = if powers.len() > 3 { format!(" and {} more", powers.len() - 3) } else { String::new() };
                 write!(
                     f,
-                    "no Wayland: the compositor at {} cannot restrict a client (it has no wp_security_context_v1), and lets each                      one type into others or read the screen ({some}{more}); --set desktop.wayland=unrestricted shows it all                      the same",
+                    "no Wayland: the compositor at {} cannot restrict a client (it has no wp_security_context_v1), and lets each one type into \
+                     others or read the screen ({some}{more}); --set desktop.wayland=unrestricted shows it all the same",
                     socket.display()
                 )
             }

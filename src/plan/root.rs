@@ -260,7 +260,8 @@ pub(super) fn empty_private(items: &mut Items, sandbox: &Sandbox, facts: &Facts)
             _ => false,
         });
         if emptied {
-            items.insert(real, closed_directory());
+            let is_dir = facts.paths.kind(&real).is_none_or(|kind| *kind == Kind::Dir);
+            items.insert(real, if is_dir { closed_directory() } else { own(ItemKind::Masked) });
         }
     }
 }
