@@ -226,6 +226,24 @@ fn what_the_last_run_closed_or_filled_is_no_way_in() {
 }
 
 #[test]
+fn hooks_and_configuration_that_are_links_into_the_project_are_closed_where_they_lead() {
+    need!(userns(), tools(&["git"]));
+    let script = format!(
+        "mkdir scripts; {SCRIPT} > scripts/hook; printf '#!/bin/sh\\n' > scripts/hook; chmod +x scripts/hook; "
+    );
+    for link in [
+        "ln -s ../../scripts/hook .git/hooks/post-index-change",
+        "rm -rf .git/hooks; ln -s ../scripts .git/hooks; mv scripts/hook scripts/post-index-change; ln -s post-index-change scripts/hook",
+        "mkdir tools; ln -s ../scripts/hook tools/post-index-change; git config core.hooksPath tools",
+        "mkdir ~/hooks; ln -s $PWD/scripts/hook ~/hooks/post-index-change; git config --global core.hooksPath ~/hooks",
+    ] {
+        runs_nothing(&format!("{script}{link}"), &format!("{SCRIPT} > scripts/hook; chmod +x scripts/hook"));
+    }
+    runs_nothing("mv .git/config conf; ln -s ../conf .git/config", &format!("git config -f conf {FSMONITOR}"));
+    runs_nothing("touch gitconfig; ln -s $PWD/gitconfig ~/.gitconfig", &format!("git config -f gitconfig {FSMONITOR}"));
+}
+
+#[test]
 fn a_repository_that_is_kept_beside_the_files_is_closed_too() {
     need!(userns(), tools(&["git"]));
     let apart = "mv .git .bare && echo 'gitdir: ./.bare' > .git";

@@ -94,6 +94,18 @@ impl Found<'_> {
         true
     }
 
+    /// Adds what a link leads to in the project, and what links in a directory lead to: whoever writes there writes what runs.
+    pub fn linked(&mut self, path: &Path) {
+        let target = |path: &Path| path.is_symlink().then(|| path.canonicalize().ok()).flatten();
+        let own = target(path).into_iter();
+        let inner = std::fs::read_dir(path).into_iter().flatten().flatten().take(MOST);
+        let inner = inner.filter_map(|entry| target(&entry.path()));
+        let found: Vec<_> = own.chain(inner).collect();
+        for path in found {
+            self.add(path);
+        }
+    }
+
     /// Adds a note.
     pub fn note(&mut self, note: String) {
         if self.notes.contains(&note) {
@@ -137,6 +149,7 @@ impl Found<'_> {
             self.note(format!("{} is one of too many included files", file.display()));
             return;
         }
+        self.linked(file);
         let near = file.parent().unwrap_or(file);
         for line in self.lines(file) {
             let includes = matches!(line.section.as_str(), "include" | "includeif") && line.key == "path";
@@ -236,6 +249,12 @@ impl Found<'_> {
             if let Some(real) = real {
                 self.add(real);
             }
+            if hooks {
+                self.linked(&path);
+            }
+        } else if hooks && path != self.project {
+            self.linked(&path);
+            self.add(path);
         } else if path == self.project && hooks {
             for hook in HOOKS {
                 self.add(path.join(hook));
