@@ -168,12 +168,16 @@ impl Paths {
 
     /// Why a path could not be looked up; `None` if it could, or is not there.
     pub fn failed(&self, path: &Path) -> Option<Errno> {
+        // Asked for each path that is not there.
+        if self.failed.is_empty() {
+            return None;
+        }
         path.ancestors().find_map(|above| self.failed.get(above.as_os_str())).copied()
     }
 
     /// Whether a path could not be looked up since a directory of the caller's own on the way has no permission to be searched.
     pub fn is_shut(&self, path: &Path) -> bool {
-        path.ancestors().any(|above| self.shut.contains(above.as_os_str()))
+        !self.shut.is_empty() && path.ancestors().any(|above| self.shut.contains(above.as_os_str()))
     }
 
     /// Why the names in a directory are not known although they were wanted.
