@@ -29,7 +29,7 @@ pub struct AgentFacts {
     /// The value of SSH_AUTH_SOCK, if it names no socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssh_elsewhere: Option<String>,
-    /// gpg-agent.
+    /// What was found of gpg-agent, if the sandbox asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpg: Option<GpgFacts>,
 }

@@ -140,7 +140,7 @@ impl Search<'_> {
         };
         self.found.add(dir.clone());
         self.found.add(common.clone());
-        self.found.linked(&common.join("hooks"));
+        self.found.hooks(&common.join("hooks"));
         self.found.add(worktree.join(".gitmodules"));
         // What leads to others comes first, and what the user wrote before what the repository says.
         self.submodules(&worktree, &dir, hash);

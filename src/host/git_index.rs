@@ -25,7 +25,7 @@ pub(super) struct Index {
 /// A file beside the index that holds most of its entries ("split index").
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Shared {
-    /// Its name.
+    /// The name of that file, which lies in the directory of the repository.
     pub name: String,
     /// Entries of that file, by their numbers in rising order, that are submodules by the index itself, which does not
     /// repeat their names.

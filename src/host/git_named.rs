@@ -94,16 +94,18 @@ impl Found<'_> {
         true
     }
 
-    /// Adds what a link leads to in the project, and what links in a directory lead to: whoever writes there writes what runs.
+    /// Adds what a link leads to in the project: whoever writes there writes what runs.
     pub fn linked(&mut self, path: &Path) {
-        let target = |path: &Path| path.is_symlink().then(|| path.canonicalize().ok()).flatten();
-        let own = target(path).into_iter();
-        let inner = std::fs::read_dir(path).into_iter().flatten().flatten().take(MOST);
-        let inner = inner.filter_map(|entry| target(&entry.path()));
-        let found: Vec<_> = own.chain(inner).collect();
-        for path in found {
-            self.add(path);
+        if let Some(target) = path.is_symlink().then(|| path.canonicalize().ok()).flatten() {
+            self.add(target);
         }
+    }
+
+    /// Adds what a directory of hooks leads to in the project, if it is a link, and what the links in it lead to.
+    pub fn hooks(&mut self, dir: &Path) {
+        self.linked(dir);
+        let names: Vec<_> = std::fs::read_dir(dir).into_iter().flatten().flatten().take(MOST).collect();
+        names.iter().for_each(|entry| self.linked(&entry.path()));
     }
 
     /// Adds a note.
@@ -243,18 +245,15 @@ impl Found<'_> {
     /// Adds a path that git's configuration names.
     fn named(&mut self, path: &Path, likely: bool, hooks: bool) {
         let path = plain(path);
+        if hooks && path != self.project {
+            self.hooks(&path);
+        }
         if !path.starts_with(self.project) {
             // The project by another name.
             let real = path.canonicalize().ok().filter(|real| real.starts_with(self.project));
             if let Some(real) = real {
                 self.add(real);
             }
-            if hooks {
-                self.linked(&path);
-            }
-        } else if hooks && path != self.project {
-            self.linked(&path);
-            self.add(path);
         } else if path == self.project && hooks {
             for hook in HOOKS {
                 self.add(path.join(hook));

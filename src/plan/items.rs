@@ -160,14 +160,12 @@ fn collect_all(
         let missing = facts.paths.kind(&source).is_none() || (hides && !shown && rule.options.optional);
         if missing && (rule.mode.shows_host() || hides) && !rule.options.create {
             if rule.options.optional || rule.mode == Mode::Hidden {
-                let closes = rule.mode == Mode::Ro || hides;
+                let closes = (rule.mode == Mode::Ro || hides) && !rule.options.prefer;
                 if closes
-                    && !rule.options.prefer
                     && facts.paths.is_shut(&source)
-                    && writable_dir(&items, &real).is_some()
+                    && let Some(dir) = writable_dir(&items, &real)
                 {
-                    let dir = writable_dir(&items, &real).unwrap_or(&real).display();
-                    let (path, mode) = (source.display(), rule.mode.word());
+                    let (path, mode, dir) = (source.display(), rule.mode.word(), dir.display());
                     return Err(Error::new(format!(
                         "{path} cannot be looked up, and a program that may write to {dir} could open the directory that it lies in"
                     ))

@@ -103,7 +103,7 @@ pub enum Note {
     },
     /// The X server for a display of the sandbox's own is not installed.
     NoNestedX11 {
-        /// Its name.
+        /// The name of the X server that is lacking.
         program: &'static str,
         /// Why there is none, as a part of a sentence.
         why: String,

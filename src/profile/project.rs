@@ -27,12 +27,24 @@ pub fn loosened(below: &Merged, project: &Document, rlimits: &Rlimits) -> Vec<Di
     errors
 }
 
+/// The mode that rules say of a path: that of the nearest one at or above it.
+struct Modes<'a>(BTreeMap<&'a OsStr, Mode>);
+
+impl<'a> Modes<'a> {
+    fn of(rules: &'a [PathRule]) -> Modes<'a> {
+        Modes(rules.iter().map(|rule| (rule.path.as_os_str(), rule.mode)).collect())
+    }
+
+    fn at(&self, path: &Path) -> Option<Mode> {
+        path.ancestors().find_map(|above| self.0.get(above.as_os_str()).copied())
+    }
+}
+
 /// A rule that holds without the project's file and not with it, and what its path is then: a line of that file has taken
 /// something out of force that stands elsewhere.
 pub fn lost<'a>(without: &'a [PathRule], with: &[PathRule]) -> Option<(&'a PathRule, Option<Mode>)> {
-    let modes: BTreeMap<&OsStr, Mode> = with.iter().map(|rule| (rule.path.as_os_str(), rule.mode)).collect();
-    let mode_at = |path: &Path| path.ancestors().find_map(|above| modes.get(above.as_os_str()).copied());
-    without.iter().map(|rule| (rule, mode_at(&rule.path))).find(|(rule, mode)| match mode {
+    let modes = Modes::of(with);
+    without.iter().map(|rule| (rule, modes.at(&rule.path))).find(|(rule, mode)| match mode {
         Some(mode) => *mode < rule.mode,
         None => !rule.mode.shows_host(),
     })
@@ -40,10 +52,9 @@ pub fn lost<'a>(without: &'a [PathRule], with: &[PathRule]) -> Option<(&'a PathR
 
 /// A rule that is not the project's file's own, and shows more with that file than the rules without it do.
 pub fn gained<'a>(without: &[PathRule], with: &'a [PathRule]) -> Option<&'a PathRule> {
-    let modes: BTreeMap<&OsStr, Mode> = without.iter().map(|rule| (rule.path.as_os_str(), rule.mode)).collect();
-    let mode_at = |path: &Path| path.ancestors().find_map(|above| modes.get(above.as_os_str()).copied());
-    let shows = with.iter().filter(|rule| !rule.project && rule.mode.shows_host());
-    shows.into_iter().find(|rule| mode_at(&rule.path).is_none_or(|without| rule.mode < without))
+    let modes = Modes::of(without);
+    let mut shown = with.iter().filter(|rule| !rule.project && rule.mode.shows_host());
+    shown.find(|rule| modes.at(&rule.path).is_none_or(|without| rule.mode < without))
 }
 
 fn check(below: &Merged, setting: &Setting, rlimits: &Rlimits) -> Vec<(Text, String)> {

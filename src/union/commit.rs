@@ -171,6 +171,10 @@ impl Visitor for Commit<'_> {
         Ok(())
     }
 
+    fn deletions_alone(&self) -> bool {
+        self.deletes
+    }
+
     fn too_deep(&mut self, path: &Path) {
         if !self.deletes {
             self.added_all = false;

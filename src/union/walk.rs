@@ -106,6 +106,11 @@ pub trait Visitor {
     /// What is in a directory of the layers is not looked at: [`TOO_DEEP`].
     fn too_deep(&mut self, path: &Path);
 
+    /// Whether it wants to be told of deletions alone, for which no file has to be compared.
+    fn deletions_alone(&self) -> bool {
+        false
+    }
+
     /// Whether it wants to be told of changes, for which files are compared.
     fn compares(&self) -> bool {
         true
@@ -313,6 +318,9 @@ impl Walk<'_> {
         };
         if new.kind == NodeKind::Whiteout {
             return if old.is_some() { self.tell(wanted, &change(Difference::Deleted, None, old)) } else { Ok(()) };
+        }
+        if !is_dir && self.visitor.deletions_alone() {
+            return Ok(());
         }
         if !is_dir {
             if new.kind == NodeKind::File {

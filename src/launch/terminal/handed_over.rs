@@ -32,14 +32,8 @@ impl HandedOver {
             exclusive: sys::is_exclusive(terminal).unwrap_or(true),
             discipline: sys::line_discipline(terminal).ok(),
             foreground: sys::in_foreground(terminal),
-            flags: [0, 1, 2].map(|number| {
-                let stream = stream(number);
-                if sys::is_terminal(stream) { sys::status_flags(stream).ok() } else { None }
-            }),
-            signals: [0, 1, 2].map(|number| {
-                let stream = stream(number);
-                if sys::is_terminal(stream) { sys::ready_signal(stream).ok() } else { None }
-            }),
+            flags: of_terminals(sys::status_flags),
+            signals: of_terminals(sys::ready_signal),
             sizes: [0, 1, 2].map(|number| sys::window_size(stream(number)).ok()),
         })
     }
@@ -56,16 +50,8 @@ impl HandedOver {
         if let Some(before) = self.discipline.filter(|before| sys::line_discipline(terminal) != Ok(*before)) {
             let _ = sys::set_line_discipline(terminal, before);
         }
-        for (number, before) in (0..).zip(self.flags) {
-            if let Some(before) = before.filter(|before| sys::status_flags(stream(number)) != Ok(*before)) {
-                let _ = sys::set_status_flags(stream(number), before);
-            }
-        }
-        for (number, before) in (0..).zip(self.signals) {
-            if let Some(before) = before.filter(|before| sys::ready_signal(stream(number)) != Ok(*before)) {
-                let _ = sys::set_ready_signal(stream(number), before);
-            }
-        }
+        put_back(self.flags, sys::status_flags, sys::set_status_flags);
+        put_back(self.signals, sys::ready_signal, sys::set_ready_signal);
         // A user's own change of the window's size meanwhile is kept. Nobody makes a window of one line.
         for (number, before) in (0..).zip(self.sizes) {
             if let Some(before) = before.filter(|before| !before.shows_nothing())
@@ -77,6 +63,26 @@ impl HandedOver {
         let _ = sys::start_output(terminal);
         if let Some(settings) = self.settings.filter(|_| sys::in_foreground(terminal)) {
             let _ = sys::set_terminal(terminal, &settings);
+        }
+    }
+}
+
+/// What a call tells of each stream that is a terminal.
+fn of_terminals(get: fn(BorrowedFd<'_>) -> sys::Result<i32>) -> [Option<i32>; 3] {
+    [0, 1, 2].map(|number| {
+        Some(stream(number)).filter(|stream| sys::is_terminal(*stream)).and_then(|stream| get(stream).ok())
+    })
+}
+
+/// Sets what [`of_terminals`] told where it is another by now.
+fn put_back(
+    before: [Option<i32>; 3],
+    get: fn(BorrowedFd<'_>) -> sys::Result<i32>,
+    set: fn(BorrowedFd<'_>, i32) -> sys::Result<()>,
+) {
+    for (number, before) in (0..).zip(before) {
+        if let Some(before) = before.filter(|before| get(stream(number)) != Ok(*before)) {
+            let _ = set(stream(number), before);
         }
     }
 }
