@@ -147,6 +147,25 @@ fn nothing_is_left_when_it_ends_by_itself_or_by_a_signal() {
 }
 
 #[test]
+fn what_made_the_namespaces_is_gone_when_the_program_runs() {
+    need!(userns());
+    let place = Place::new();
+    for net in ["none", "host"] {
+        let mut command = place.command();
+        command.args(["--net", net, "--", "sh", "-c", "echo there; read x"]);
+        let mut launcher = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(launcher.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "there\n", "--net {net}");
+        // What has ended and was not waited for is a child, too.
+        let pid = launcher.id();
+        assert!(until(|| children(pid).len() == 1), "--net {net}: {:?}", children(pid));
+        drop(launcher.stdin.take());
+        launcher.wait().unwrap();
+    }
+}
+
+#[test]
 fn closed_streams_are_no_trouble_and_hand_no_number_on() {
     need!(userns());
     let place = Place::new();

@@ -201,7 +201,7 @@ fn sandboxed(mut options: Options, report: &mut Report, known: &mut Known) -> Re
     let plan = known.1.insert(ManuallyDrop::new(plan::plan(sandbox, &facts)?));
     sys::phase("plan");
     report.parts = plan.view.parts.iter().map(|placed| placed.op.path().display().to_string()).collect();
-    match launch::run(plan, report) {
+    match launch::run(plan, None, report) {
         Err(error) if error.refused => {
             // The kernel refused: the host's settings tell why.
             let facts = facts.with_settings();

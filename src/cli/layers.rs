@@ -108,6 +108,21 @@ impl Caller {
 
 /// The sandbox that the profile, the project's file and the flags describe, and the facts about the host for its plan.
 pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Caller) -> Result<(Sandbox, Facts)> {
+    let sandbox = described(args, program, caller)?;
+    let facts = facts(&sandbox, caller);
+    Ok((sandbox, facts))
+}
+
+/// The facts about the host for the plan of a sandbox.
+pub(super) fn facts(sandbox: &Sandbox, caller: &Caller) -> Facts {
+    let mut facts = host::probe(sandbox, caller.env.clone(), caller.cwd.clone(), caller.accounts.clone());
+    facts.env_bytes.clone_from(&caller.env_bytes);
+    crate::sys::phase("host");
+    facts
+}
+
+/// The sandbox that the profile, the project's file and the flags describe.
+pub(super) fn described(args: &args::Sandbox, program: &[OsString], caller: &Caller) -> Result<Sandbox> {
     let mut loader = caller.loader();
     let mut merged = Merged::default();
     let chosen = match args.profile {
@@ -169,10 +184,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     }
     sandbox.process.env_bytes = env_bytes;
     crate::sys::phase("spec");
-    let mut facts = host::probe(&sandbox, caller.env.clone(), caller.cwd.clone(), caller.accounts.clone());
-    facts.env_bytes.clone_from(&caller.env_bytes);
-    crate::sys::phase("host");
-    Ok((sandbox, facts))
+    Ok(sandbox)
 }
 
 /// Refuses a project's file with which a rule of the layers below does not hold any more, whatever the line in it says.

@@ -4,7 +4,7 @@ use super::{args, layers, output, receipt};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::host::Names;
-use crate::launch::{self, Events, Outcome, ReceiptTarget, Status, Told};
+use crate::launch::{self, Ahead, Events, Outcome, ReceiptTarget, Status, Told};
 use crate::plan::{self, Absent, Plan, UpperPlace};
 use crate::profile::schema::nearest;
 use crate::spec::Sandbox;
@@ -41,13 +41,15 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
         status.receipt = Some(Told { to: receipt::target(target, &caller)?, receipt: None });
     }
     sys::phase("caller");
-    let parts = ManuallyDrop::new(layers::sandbox(&args.sandbox, &args.program, &caller)?);
-    let (sandbox, facts) = &*parts;
+    let sandbox = &*ManuallyDrop::new(layers::described(&args.sandbox, &args.program, &caller)?);
+    let ahead = Ahead::of(sandbox);
+    sys::phase("namespaces ahead");
+    let facts = &*ManuallyDrop::new(layers::facts(sandbox, &caller));
     let mut plan = ManuallyDrop::new(plan::plan(sandbox, facts)?);
     sys::phase("plan");
     promise(status, sandbox, &plan)?;
     tell(&plan.notes, status);
-    let outcome = match launch::run(&plan, status) {
+    let outcome = match launch::run(&plan, ahead, status) {
         Err(error) if error.refused => {
             // The kernel refused: plan again with the host's settings, which tell why, or what to leave out.
             let facts = facts.clone().with_settings();
@@ -58,7 +60,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
             tell(again.notes.get(plan.notes.len()..).unwrap_or_default(), status);
             *plan = again;
             promise(status, sandbox, &plan)?;
-            launch::run(&plan, status).map_err(|error| launch::explain(error, &plan, &facts))?
+            launch::run(&plan, None, status).map_err(|error| launch::explain(error, &plan, &facts))?
         }
         other => other.map_err(|error| launch::explain(error, &plan, facts))?,
     };

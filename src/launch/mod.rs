@@ -1,6 +1,7 @@
 //! The launcher: carries out a plan from outside of the sandbox. [`start`] shows the whole sequence.
 
 mod abilities;
+mod ahead;
 mod born;
 mod caller;
 mod cgroup;
@@ -41,6 +42,7 @@ mod wording;
 mod worker;
 
 pub use abilities::{Ability, Blocker, abilities, explain};
+pub use ahead::Ahead;
 pub use cgroup::figures::Figures;
 pub use cgroup::victims::Victim;
 pub use events::Events;
@@ -55,13 +57,13 @@ pub use worker::within;
 use crate::error::Result;
 use crate::plan::Plan;
 
-/// Runs the plan's program to its end.
+/// Runs the plan's program to its end. Its namespaces may have been made ahead.
 ///
 /// # Errors
 ///
 /// The program was not started. Nothing is left of its sandbox then.
-pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
-    start(plan, status)?.wait(status)
+pub fn run(plan: &Plan, ahead: Option<Ahead>, status: &mut dyn Events) -> Result<Outcome> {
+    start(plan, ahead, status)?.wait(status)
 }
 
 /// Starts a sandbox, stage by stage. Each stage owns everything made so far, and undoes it if the next one fails.
@@ -69,9 +71,12 @@ pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
 /// # Errors
 ///
 /// A stage failed. Nothing is left of the sandbox then.
-pub fn start<'p>(plan: &'p Plan, status: &mut dyn Events) -> Result<Running<'p>> {
+pub fn start<'p>(plan: &'p Plan, ahead: Option<Ahead>, status: &mut dyn Events) -> Result<Running<'p>> {
+    if let Some(ahead) = &ahead {
+        ahead.soon();
+    }
     let prepared = prepared::Prepared::new(plan, status)?;
-    let born = born::Born::new(prepared)?;
+    let born = born::Born::new(prepared, ahead)?;
     let mapped = mapped::Mapped::new(born, status)?;
     let helped = helped::Helped::new(mapped, status)?;
     Running::new(helped)

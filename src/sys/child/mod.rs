@@ -29,6 +29,7 @@ mod text;
 mod walk;
 
 pub use beside::NetworkMaker;
+pub(in crate::sys) use beside::failed;
 pub use clock::*;
 pub use descriptor::*;
 pub use file::*;
@@ -40,6 +41,7 @@ pub use namespace::*;
 pub use needed::*;
 pub use phases::*;
 pub use poll::*;
+pub(in crate::sys) use process::Stack;
 pub use process::*;
 pub use rights::*;
 pub use seccomp::*;

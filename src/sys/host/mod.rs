@@ -1,5 +1,6 @@
 //! System calls for the launcher alone: functions here may allocate. nix is used wherever it has the call.
 
+mod ahead;
 mod arguments;
 mod bounded;
 mod clone;
@@ -16,6 +17,7 @@ mod strings;
 mod terminal;
 mod tree;
 
+pub use ahead::NamespacesAhead;
 pub use arguments::Arguments;
 pub use bounded::*;
 pub use clone::*;
