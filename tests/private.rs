@@ -122,6 +122,79 @@ fn what_another_line_closes_is_not_shown_since_sbx_is_started_there() {
 }
 
 #[test]
+fn what_lies_in_a_directory_that_another_line_closes_is_not_shown_since_sbx_is_started_there() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/q/sub/file", "text");
+    place.write("work/q/.git/config", "conf");
+    place.write("work/q/sub/.git/config", "conf");
+    std::os::unix::fs::symlink(place.work().join("q"), place.dir.path().join("link")).unwrap();
+    let name = |path: &str| place.dir.path().join(path).display().to_string();
+    let run = |dir: &str, profile: &str, line: &str, flags: &[&str], script: &str| {
+        let text = format!("schema = 1\nextends = [\"base/host\", \"{profile}\"]\n[filesystem.paths]\n{line}\n");
+        place.write("home/.config/sbx/profiles/p.toml", &text);
+        let mut command = place.command();
+        command.current_dir(name(dir)).args(["-p", "p"]).args(flags).args(["--", "/bin/sh", "-c", script]);
+        common::ran(command.output().unwrap())
+    };
+    let (q, link) = (name("work/q"), name("link"));
+    let look = format!("cat {q}/sub/file {q}/sub/.git/config {q}/.git/config; echo x > {q}/sub/new; echo done");
+    for profile in ["default", "ci", "shell"] {
+        for mode in ["hidden", "tmpfs", "masked", "deny", "ro,from=/usr"] {
+            for at in [&q, &link] {
+                for dir in ["work/q/sub", "work/q"] {
+                    let case = format!("{profile} {mode} {at} {dir}");
+                    let out = run(dir, profile, &format!("{at:?} = {mode:?}"), &[], &look);
+                    assert_eq!(out.out, "done\n", "{case}: {out:?}");
+                    let told = out.err.contains(&format!("{dir} lies in")) && out.err.contains(mode);
+                    assert!(told || dir == "work/q", "{case}: {out:?}");
+                }
+            }
+        }
+        // A line that names it shows it, however it stands to the others.
+        for line in [format!("{:?} = \"ro\"", name("work/q/sub")), format!("{:?} = \"rw\"", name("work/q/sub"))] {
+            let line = format!("{q:?} = \"tmpfs\"\n{line}");
+            assert_eq!(run("work/q/sub", profile, &line, &["-q"], "cat file").ok(), "text", "{profile} {line}");
+        }
+        let hidden = format!("{q:?} = \"hidden\"");
+        assert_eq!(run("work/q/sub", profile, &hidden, &["-q", "--ro", "."], "cat file").ok(), "text", "{profile}");
+        // What the view empties anyway is not closed by a line that says so.
+        let emptied = format!("\"~\" = \"tmpfs\"\n\"/tmp\" = \"tmpfs\"\n{:?} = \"tmpfs\"", name("work/other"));
+        place.write("home/proj/file", "mine");
+        assert_eq!(run("home/proj", profile, &emptied, &["-q"], "cat file").ok(), "mine", "{profile}");
+    }
+    // A line that names a part of the project, and one for what the profile closes in it by its own name.
+    let line = "\"${PROJECT}/sub\" = \"hidden\"\n\"${CWD}\" = \"rw\"\n\"${PROJECT}\" = \"ro\"";
+    std::fs::remove_dir_all(place.work().join("q/sub/.git")).unwrap();
+    place.write("work/q/sub/deep/file", "text");
+    let out = run("work/q/sub/deep", "base/worktree", line, &[], "cat file; echo done");
+    assert!(out.out == "done\n" && out.err.contains("is `hidden` by"), "{out:?}");
+    place.write("work/q/.config/mise.toml", "secret");
+    let line = "\"${CWD}\" = \"ro\"\n\"${CWD}/.config\" = \"hidden\"";
+    let out = run("work/q", "base/worktree", line, &["-q"], "cat .config/mise.toml; ls");
+    assert_eq!(out.out, "sub\n", "{out:?}");
+}
+
+#[test]
+fn a_repository_elsewhere_that_another_line_closes_is_not_shown_since_a_worktree_of_it_is() {
+    need!(userns(), tools(&["git"]));
+    let place = Place::new();
+    let script = "git init -q closed/main && cd closed/main && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x && \
+                  git worktree add -q ../../tree";
+    let made = std::process::Command::new("/bin/sh").args(["-ec", script]).current_dir(place.work()).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let run = |flags: &[&str]| {
+        let mut command = place.command();
+        let git = place.work().join("closed/main/.git/HEAD");
+        command.current_dir(place.work().join("tree")).args(["-p", "ci"]).args(flags).args(["--", "/bin/cat"]).arg(git);
+        common::ran(command.output().unwrap())
+    };
+    assert!(run(&["-q"]).ok().starts_with("ref:"));
+    let out = run(&["--hide", &place.work().join("closed").display().to_string()]);
+    assert!(out.status == Some(1) && out.err.contains("/closed/main/.git lies in"), "{out:?}");
+}
+
+#[test]
 fn a_directory_that_holds_the_runtime_directory_is_not_shown_and_neither_is_that_by_another_name() {
     need!(userns());
     let place = Place::new();

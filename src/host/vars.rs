@@ -7,6 +7,7 @@ use crate::spec::is_needed;
 use crate::sys::Errno;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -162,8 +163,18 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
         profiles,
         names,
         cwd: cwd.to_owned(),
+        real: Some(real),
         find_project: Some(super::project::find),
         ..Vars::default()
+    }
+}
+
+/// The real path of one that goes through links.
+fn real(path: &Path) -> Option<PathBuf> {
+    let name = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;
+    match crate::sys::open_resolved(&name) {
+        Err(Errno(libc::ELOOP)) => path.canonicalize().ok(),
+        _ => None,
     }
 }
 

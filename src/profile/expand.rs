@@ -3,7 +3,7 @@
 
 use super::schema::nearest;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// Values of the variables and well-known directories. `host` fills it, so that reading a profile has no other input.
@@ -36,6 +36,8 @@ pub struct Vars {
     /// Directories of the caller's profiles by their real paths, and every link on the way: whoever can write there
     /// controls the next sandbox.
     pub profiles: Vec<PathBuf>,
+    /// Finds the real path of one that a line names, if it goes through links. Without this, paths are taken as they are written.
+    pub real: Option<fn(&Path) -> Option<PathBuf>>,
     /// Finds the project that the current directory belongs to; without it, that is the current directory.
     pub find_project: Option<fn(&Vars) -> Project>,
     /// What it has found, once that was needed.

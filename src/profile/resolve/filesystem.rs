@@ -1,41 +1,14 @@
 //! Reads `[filesystem]`.
 
 use super::builder::Builder;
+use super::closed::Closed;
+use super::rules::{Rules, add, by_parts, close};
 use crate::profile::document::Text;
 use crate::profile::expand::Project;
 use crate::spec::{Assert, Filesystem, Mode, Named, Note, Options, PathRule, Promise, within};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
-
-/// A sort key that orders paths as `Path` does, part by part, so that a directory's contents follow it directly.
-/// Comparing the bytes is faster than comparing `Path`s.
-fn by_parts(path: &Path) -> Vec<u8> {
-    let part_end = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
-    path.as_os_str().as_encoded_bytes().iter().map(part_end).collect()
-}
-
-/// Rules by their path as [`by_parts`] orders it, each with the source of its path.
-type Rules = BTreeMap<Vec<u8>, (usize, PathRule)>;
-
-/// Adds a rule, unless there is one for its path.
-fn add(paths: &mut Rules, rule: PathRule) {
-    paths.entry(by_parts(&rule.path)).or_insert((0, rule));
-}
-
-/// Adds a rule that closes its path. A project's rule for that path stands, and is judged by this one.
-fn close(paths: &mut Rules, rule: PathRule) {
-    match paths.entry(by_parts(&rule.path)) {
-        Entry::Vacant(place) => drop(place.insert((0, rule))),
-        Entry::Occupied(mut place) => {
-            let old = &mut place.get_mut().1;
-            if old.project && old.below.is_none() {
-                old.below = Some(Box::new(rule));
-            }
-        }
-    }
-}
 
 /// The option by which a rule counts only where its path is there.
 const OPTIONAL: &str = "optional";
@@ -52,6 +25,7 @@ impl Builder<'_> {
         let whole = rules.iter().any(|(name, _)| name.text == "${PROJECT}" || name.text == "${CWD}");
         // Most rules have the same few modes.
         let mut last: Option<(&str, (Mode, Options))> = None;
+        let (mut closes, mut follows) = (false, false);
         for (name, value) in rules {
             // Nothing that lies there can be looked up or shown.
             if let Some(why) = self.vars.cwd_is_closed
@@ -69,11 +43,15 @@ impl Builder<'_> {
             };
             let (Some(path), Some((mode, options))) = (self.path(name), mode) else { continue };
             last = Some((&value.text, (mode, options.clone())));
+            closes |= (!mode.shows_host() || options.from.is_some())
+                && (within(&self.vars.cwd, &path) || !self.is_built_in(name))
+                && self.closes(name, &path, mode, &options);
             let is_place = name.text.starts_with("xdg-");
             let place = is_place.then(|| name.text.split('/').next().unwrap_or_default().to_owned());
             let named = [("${CWD}", &cwd), ("${PROJECT}", &of_project)];
             let in_either = named.into_iter().find_map(|(dir, why)| Some((name.text.strip_prefix(dir)?, why)));
             let below = in_either.map(|(rest, _)| rest);
+            follows |= in_either.is_some();
             let project = self.is_of_project(name);
             if in_either.is_some() || place.is_some() {
                 // What makes a part of the directory read-only shows nothing where that is left out; the note is the directory's.
@@ -124,7 +102,11 @@ impl Builder<'_> {
                 Entry::Vacant(place) => drop(place.insert((name.at.source, rule))),
             }
         }
-        self.project_rules(&mut paths);
+        let closed = match closes && follows && self.errors.is_empty() {
+            true => self.leave_closed(&mut paths),
+            false => Closed::default(),
+        };
+        self.project_rules(&mut paths, &closed);
         Filesystem {
             root: chosen,
             root_origin,
@@ -156,7 +138,7 @@ impl Builder<'_> {
 
     /// Adds what a rule for `${PROJECT}` brings along where that is not the current directory, or is a working copy whose
     /// repository is elsewhere.
-    fn project_rules(&mut self, paths: &mut Rules) {
+    fn project_rules(&mut self, paths: &mut Rules, by_lines: &Closed) {
         let rules = self.merged.map("filesystem.paths");
         if !rules.iter().any(|(name, _)| matches!(name.text.as_str(), "${PROJECT}" | "${CWD}/.git")) {
             return;
@@ -169,7 +151,7 @@ impl Builder<'_> {
         let is_writable = |path: &Path| nearest(path).is_some_and(|(_, rule)| rule.mode < Mode::Ro);
         // What lies outside of the current directory is not shown merely because parts of it would be closed.
         if let Some(shown) = [dir, cwd].into_iter().find(|dir| is_writable(dir)) {
-            for why in self.close_project(cwd, shown, project, paths) {
+            for why in self.close_project(cwd, shown, project, paths, by_lines) {
                 let note = Note::GitUnread { why: why.clone() };
                 if !self.notes.contains(&note) {
                     self.notes.push(note);
@@ -180,6 +162,12 @@ impl Builder<'_> {
         let Some(repository) = &project.repository else { return };
         if !rule.mode.shows_host() || rule.options.from.is_some() {
             return;
+        }
+        for path in [&repository.common, &repository.dir] {
+            if let Some(why) = by_lines.why(path) {
+                self.notes.push(Note::TooWide { place: None, path: path.clone(), why: why.into() });
+                return;
+            }
         }
         let optional = Options { optional: true, ..Options::default() };
         let rule = PathRule { project: false, below: None, options: optional, ..rule };
@@ -198,7 +186,14 @@ impl Builder<'_> {
     /// wherever else the project's repository keeps such files, as far as it lies in `shown`, the directory that is shown
     /// writable. What another line says of the current
     /// directory's own, a project's file or a flag, counts for that alone.
-    fn close_project<'p>(&self, cwd: &Path, shown: &Path, project: &'p Project, paths: &mut Rules) -> &'p [String] {
+    fn close_project<'p>(
+        &self,
+        cwd: &Path,
+        shown: &Path,
+        project: &'p Project,
+        paths: &mut Rules,
+        by_lines: &Closed,
+    ) -> &'p [String] {
         let optional = Options { optional: true, ..Options::default() };
         let lines = self.merged.map("filesystem.paths").iter().chain(self.merged.replaced());
         let mut closed_git = None;
@@ -213,9 +208,8 @@ impl Builder<'_> {
                 let (options, origin) = (optional.clone(), self.origin(name));
                 PathRule { path, mode: Mode::Ro, options, origin, project: false, below: None }
             };
-            for above in cwd.ancestors().skip(1).take_while(|above| within(above, shown)) {
-                close(paths, rule(above.join(inner)));
-            }
+            let above = cwd.ancestors().skip(1).take_while(|above| within(above, shown)).map(|above| above.join(inner));
+            above.filter(|path| !by_lines.is_around(path)).for_each(|path| close(paths, rule(path)));
             if inner == ".git" {
                 closed_git = Some(rule(project.dir.join(inner)));
             }
@@ -226,7 +220,8 @@ impl Builder<'_> {
         if paths.get(&by_parts(&rule.path)).is_some_and(|(_, rule)| opened(rule)) {
             return &[];
         }
-        let closed = project.closed.iter().filter(|path| within(path, shown));
+        // What another line closes is not shown since git knows it.
+        let closed = project.closed.iter().filter(|path| within(path, shown) && !by_lines.is_around(path));
         closed.for_each(|path| close(paths, PathRule { path: path.clone(), ..rule.clone() }));
         &project.notes
     }

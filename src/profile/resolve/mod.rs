@@ -4,12 +4,14 @@
 
 mod builder;
 mod bus;
+mod closed;
 mod devices;
 mod filesystem;
 mod limits;
 mod mode;
 mod namespaces;
 mod process;
+mod rules;
 mod security;
 mod services;
 mod union;

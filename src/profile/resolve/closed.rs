@@ -1,0 +1,158 @@
+//! Directories that a line closes, and in which sbx is started all the same: the rules for the current directory and the project show
+//! nothing there. What the user has closed is not open because of where sbx was started.
+
+use super::builder::Builder;
+use super::rules::{Rules, by_parts};
+use crate::profile::document::Text;
+use crate::spec::{Mode, Note, Options, within};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The names under which rules follow the directory that sbx is started in.
+const NAMES: [&str; 2] = ["${CWD}", "${PROJECT}"];
+
+/// What a line says of a path, by any name but the two of [`NAMES`] themselves.
+struct Said {
+    source: usize,
+    mode: Mode,
+    /// Why nothing of the host's own is shown there, as a part of a sentence; none if it is.
+    closed: Option<String>,
+}
+
+/// What all lines say, by the path as [`by_parts`] orders it. Empty where no line closes anything.
+#[derive(Default)]
+pub(super) struct Closed(BTreeMap<Vec<u8>, Said>);
+
+impl Closed {
+    /// What the nearest line at a path or above it says.
+    fn nearest<'a>(&self, mut around: impl Iterator<Item = &'a Path>) -> Option<(&'a Path, &Said)> {
+        if self.0.is_empty() {
+            return None;
+        }
+        around.find_map(|path| Some((path, self.0.get(&by_parts(path))?)))
+    }
+
+    /// Why a path is closed, as the rest of a sentence about it; none if it is not.
+    pub(super) fn why(&self, path: &Path) -> Option<String> {
+        let (above, said) = self.nearest(path.ancestors())?;
+        let why = said.closed.as_ref()?;
+        Some(match above == path {
+            true => format!("{why},"),
+            false => format!("lies in {}, which {why},", above.display()),
+        })
+    }
+
+    /// Whether nothing of the host's own is shown around a path.
+    pub(super) fn is_around(&self, path: &Path) -> bool {
+        self.nearest(path.ancestors().skip(1)).is_some_and(|(_, said)| said.closed.is_some())
+    }
+}
+
+impl Builder<'_> {
+    /// Whether a line shows nothing of the host's own at its path. The lines of shipped profiles that hide directories of disks, such as
+    /// /mnt, say what there is to see by itself; and a home or a directory of temporary files is empty without a line, too.
+    pub(super) fn closes(&self, name: &Text, path: &Path, mode: Mode, options: &Options) -> bool {
+        let elsewhere = || options.from.as_ref().is_some_and(|from| from != path);
+        match mode {
+            Mode::Hidden => !self.is_built_in(name),
+            Mode::Masked | Mode::Deny => true,
+            Mode::Tmpfs => !self.is_emptied(path),
+            Mode::Ro | Mode::Rw | Mode::Overlay => elsewhere() && !self.is_emptied(path),
+        }
+    }
+
+    /// Whether the view has nothing of the host's at a path unless a line says so.
+    fn is_emptied(&self, path: &Path) -> bool {
+        let home = self.vars.names.get("HOME").map(Path::new);
+        let homes = [&self.vars.homes, &self.vars.other_homes, &self.vars.home_dirs].into_iter().flatten();
+        let usual = ["/", "/root", "/tmp", "/var/tmp"].map(Path::new);
+        homes.map(PathBuf::as_path).chain(home).chain(usual).any(|known| known == path)
+    }
+
+    /// Whether a text is of a profile that sbx has with it.
+    pub(super) fn is_built_in(&self, name: &Text) -> bool {
+        self.sources.get(name.at.source).is_some_and(|source| source.name.starts_with("built-in:"))
+    }
+
+    /// Takes the rules for the current directory and the project back where another line closes them, and what is in them with them. Gives
+    /// what the lines say, for what is decided after that.
+    pub(super) fn leave_closed(&mut self, paths: &mut Rules) -> Closed {
+        let lines = self.merged.map("filesystem.paths");
+        let mut closed = Closed::default();
+        let mut named = Vec::new();
+        for (name, value) in lines {
+            let (Some(path), Some((mode, options))) = (self.path(name), self.mode(value)) else { continue };
+            let rest = NAMES.iter().find_map(|dir| name.text.strip_prefix(dir));
+            if let Some(rest) = rest {
+                named.push((path.clone(), rest.is_empty(), mode, name));
+            }
+            if rest != Some("") {
+                self.say(&mut closed, name, path, mode, &options);
+            }
+        }
+        // What is in a directory comes after it.
+        named.sort_by_key(|(path, ..)| by_parts(path));
+        let mut left_out: Vec<PathBuf> = Vec::new();
+        for (path, is_dir, mode, name) in named {
+            let (key, origin) = (by_parts(&path), self.origin(name));
+            if paths.get(&key).is_none_or(|(_, rule)| rule.origin != origin) {
+                // The line that closes it has its very path.
+                left_out.extend(closed.why(&path).filter(|_| is_dir).map(|_| path));
+                continue;
+            }
+            if is_dir {
+                let Some(why) = closed.why(&path).filter(|_| mode.shows_host()) else {
+                    closed.0.entry(key).or_insert(Said { source: name.at.source, mode, closed: None });
+                    continue;
+                };
+                paths.remove(&key);
+                let note = Note::TooWide { place: None, path: path.clone(), why: why.into() };
+                if !self.notes.contains(&note) {
+                    self.notes.push(note);
+                }
+                left_out.push(path);
+                continue;
+            }
+            let inside = left_out.iter().any(|dir| within(&path, dir));
+            let shown = closed.nearest(path.ancestors().skip(1)).filter(|(_, said)| said.closed.is_none());
+            let opens = match shown {
+                Some((_, said)) => inside && mode < said.mode,
+                // What makes a part of the directory read-only is not meant to show it.
+                None => inside || (mode == Mode::Ro && self.is_built_in(name) && closed.is_around(&path)),
+            };
+            if opens {
+                paths.remove(&key);
+                closed.0.remove(&key);
+            }
+        }
+        closed
+    }
+
+    /// Records what a line says, by the line's path and by where that leads.
+    fn say(&self, closed: &mut Closed, name: &Text, path: PathBuf, mode: Mode, options: &Options) {
+        let origin = self.origin(name).0;
+        let real = self.vars.real.filter(|_| !self.is_built_in(name)).and_then(|real| real(&path));
+        let real = real.filter(|real| *real != path);
+        let closes = match (&real, &options.from) {
+            // A line that names where the path leads anyway.
+            (Some(real), Some(from)) if real == from => false,
+            _ => self.closes(name, &path, mode, options),
+        };
+        let why = closes.then(|| match &options.from {
+            Some(from) => format!("is `{},from={}` by {origin}", mode.word(), from.display()),
+            None => format!("is `{}` by {origin}", mode.word()),
+        });
+        let said = || Said { source: name.at.source, mode, closed: why.clone() };
+        // Of two that lead to one path, the stricter mode wins, and so it does in one layer; else the later layer does.
+        if let Some(real) = real {
+            let known = closed.0.get(&by_parts(&real));
+            if known.is_none_or(|known| known.mode <= mode) {
+                closed.0.insert(by_parts(&real), said());
+            }
+        }
+        let key = by_parts(&path);
+        if closed.0.get(&key).is_none_or(|known| known.source != name.at.source || known.mode <= mode) {
+            closed.0.insert(key, said());
+        }
+    }
+}
