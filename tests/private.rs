@@ -126,8 +126,11 @@ fn what_lies_in_a_directory_that_another_line_closes_is_not_shown_since_sbx_is_s
     need!(userns());
     let place = Place::new();
     place.write("work/q/sub/file", "text");
-    place.write("work/q/.git/config", "conf");
-    place.write("work/q/sub/.git/config", "conf");
+    for repository in ["work/q/.git", "work/q/sub/.git"] {
+        for name in ["config", "HEAD", "objects/x", "refs/x"] {
+            place.write(&format!("{repository}/{name}"), "conf");
+        }
+    }
     std::os::unix::fs::symlink(place.work().join("q"), place.dir.path().join("link")).unwrap();
     let name = |path: &str| place.dir.path().join(path).display().to_string();
     let run = |dir: &str, profile: &str, line: &str, flags: &[&str], script: &str| {

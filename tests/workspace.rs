@@ -30,7 +30,7 @@ fn project_of(place: &Place, dir: &str) -> PathBuf {
 }
 
 #[test]
-fn the_project_is_the_nearest_directory_with_a_repository_a_workspace_or_a_projects_file() {
+fn the_project_is_the_nearest_directory_with_a_repository_or_a_workspace_or_a_part_of_it_with_a_projects_file() {
     need!(userns());
     let place = Place::new();
     for (dir, file, text) in [
@@ -39,11 +39,15 @@ fn the_project_is_the_nearest_directory_with_a_repository_a_workspace_or_a_proje
         ("npm", "package.json", "{ \"name\": \"x\", \"workspaces\": [\"a\"] }\n"),
         ("pnpm", "pnpm-workspace.yaml", "packages: [a]\n"),
         ("uv", "pyproject.toml", "[tool.uv.workspace]\nmembers = [\"a\"]\n"),
-        ("file", ".sbx.toml", "schema = 1\n"),
         ("repo", ".git/HEAD", "ref: refs/heads/main\n"),
-        ("gitfile", ".git", "gitdir: elsewhere\n"),
+        ("gitfile", ".git", "gitdir: ../repo/.git\n"),
     ] {
         place.write(&format!("home/{dir}/{file}"), text);
+        if dir == "repo" {
+            for name in ["objects", "refs"] {
+                std::fs::create_dir(place.home().join("repo/.git").join(name)).unwrap();
+            }
+        }
         // A member's own manifest is that of no workspace.
         for (name, text) in [("Cargo.toml", "[package]\n"), ("package.json", "{}"), ("pyproject.toml", "[project]\n")] {
             place.write(&format!("home/{dir}/a/{name}"), text);
@@ -54,6 +58,13 @@ fn the_project_is_the_nearest_directory_with_a_repository_a_workspace_or_a_proje
     }
     place.write("home/repo/inner/.sbx.toml", "schema = 1\n");
     assert_eq!(project_of(&place, "home/repo/inner"), Path::new("repo/inner"), "the nearest");
+    place.write("home/repo/broken/.git", "gitdir: nowhere\n");
+    place.write("home/repo/broken/deep/x", "");
+    place.write("home/repo/inner/deep/x", "");
+    assert_eq!(project_of(&place, "home/repo/inner/deep"), Path::new("repo/inner"), "a part of one with a file");
+    assert_eq!(project_of(&place, "home/repo/broken/deep"), Path::new("repo/broken"), "a repository that is broken");
+    let out = ci_in(&place, "home/repo/inner/deep", &["--no-project"], "ls ../..").ok();
+    assert_eq!(out, "a\nbroken\ninner\n", "the file counts for nothing");
     place.write("home/plain/deep/x", "");
     assert_eq!(project_of(&place, "home/plain/deep"), Path::new("plain/deep"), "there is none");
     let out = ci_in(&place, "home/cargo/a/src", &[], "cat ../../Cargo.toml && echo built > ../../out && ls ~").ok();
@@ -62,15 +73,80 @@ fn the_project_is_the_nearest_directory_with_a_repository_a_workspace_or_a_proje
 }
 
 #[test]
+fn what_an_archive_left_in_a_directory_above_makes_no_project_and_what_does_is_told() {
+    need!(userns(), tools(&["git"]));
+    let place = Place::new();
+    place.write("home/dl/doc", "secret");
+    place.write("home/dl/pkg/x", "");
+    let run = |flags: &[&str]| {
+        let mut command = place.command();
+        command.current_dir(place.home().join("dl/pkg")).args(flags);
+        ran(command.args(["--", "/bin/sh", "-c", "cat ../doc; echo x > ../w && echo written"]).output().unwrap())
+    };
+    let markers: [&[(&str, &str)]; 5] = [
+        &[(".sbx.toml", "schema = 1\n")],
+        &[(".git", "")],
+        &[(".git", "gitdir: nowhere\n")],
+        &[(".git/config", ""), (".sbx.toml", "schema = 1\n")],
+        &[(".git/HEAD", "ref: refs/heads/main\n"), (".git/config", "")],
+    ];
+    for marker in markers {
+        for (name, text) in marker {
+            place.write(&format!("home/dl/{name}"), text);
+        }
+        for profile in ["ci", "shell"] {
+            for flags in [&["-p", profile][..], &["-p", profile, "--no-project"]] {
+                let out = run(flags);
+                let shown = out.out.contains("secret") || place.home().join("dl/w").exists();
+                assert!(!shown, "{marker:?} {flags:?}: {out:?}");
+                let told = out.err.contains("/dl is not taken for the project");
+                let file = marker.iter().any(|(name, _)| *name == ".sbx.toml");
+                assert_eq!(told, file && flags.len() == 2, "{marker:?} {flags:?}: {out:?}");
+            }
+        }
+        for (name, _) in marker {
+            let top = place.home().join("dl").join(name.split('/').next().unwrap());
+            Command::new("rm").arg("-rf").arg(top).status().unwrap();
+        }
+    }
+    // A directory for downloads and the like, and one that holds such a one, is a project if sbx is started in it.
+    git(&place, "home/dl", &["init", "-q"]).ok();
+    for (dir, why) in [("$HOME/dl", "is the place xdg-download"), ("$HOME/dl/x", "holds the place xdg-download")] {
+        place.write("home/.config/user-dirs.dirs", &format!("XDG_DOWNLOAD_DIR=\"{dir}\"\n"));
+        let out = run(&["-p", "ci"]);
+        assert!(!out.out.contains("secret") && out.err.contains(why), "{dir}: {out:?}");
+        assert_eq!(ci_in(&place, "home/dl", &[], "cat doc").ok(), "secret");
+    }
+    symlink(place.home().join("dl"), place.home().join("link")).unwrap();
+    place.write("home/.config/user-dirs.dirs", "XDG_DOWNLOAD_DIR=\"$HOME/link\"\n");
+    assert_eq!(run(&["-q", "-p", "ci"]).out, "written\n", "by a link");
+    // Any other repository is a project, and somebody who watches is told that it is more than the current directory.
+    std::fs::remove_file(place.home().join(".config/user-dirs.dirs")).unwrap();
+    let out = run(&["-p", "ci"]);
+    assert!(out.out == "secretwritten\n" && out.err.is_empty(), "{out:?}");
+    let dir = place.home().join("dl").display().to_string();
+    let plan = |dir: &str| {
+        let mut command = place.command();
+        let out = command.current_dir(place.home().join(dir)).args(["plan", "-p", "ci", "--", "/bin/true"]).output();
+        ran(out.unwrap()).ok()
+    };
+    let told = format!("all of {dir} is writable, since .git makes it the project; `--hide {dir} --rw .`");
+    assert!(plan("dl/pkg").contains(&told) && !plan("dl").contains("makes it the project"), "{}", plan("dl/pkg"));
+    std::fs::remove_file(place.home().join("dl/w")).unwrap();
+    let out = run(&["-q", "-p", "ci", "--hide", &dir, "--rw", "."]);
+    assert!(out.out == "written\n" && !place.home().join("dl/w").exists(), "{out:?}");
+}
+
+#[test]
 fn a_marker_in_a_home_or_where_others_may_write_widens_nothing() {
-    need!(userns());
+    need!(userns(), tools(&["git"]));
     let place = Place::new();
     place.write("home/src/tool/x", "");
-    place.write("home/.git/HEAD", "ref: refs/heads/main\n");
+    git(&place, "home", &["init", "-q"]).ok();
     place.write("home/.sbx.toml", "schema = 1\n");
     assert_eq!(project_of(&place, "home/src/tool"), Path::new("src/tool"), "the home is no project");
     place.write("home/shared/tool/x", "");
-    place.write("home/shared/.git/HEAD", "ref: refs/heads/main\n");
+    git(&place, "home/shared", &["init", "-q"]).ok();
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(place.home().join("shared"), open).unwrap();
     assert_eq!(project_of(&place, "home/shared/tool"), Path::new("shared/tool"), "anybody may have put it there");

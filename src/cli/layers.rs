@@ -50,6 +50,12 @@ impl Caller {
         Caller::read_in(cwd)
     }
 
+    /// The same caller, for whom files of projects count for nothing if the flags say so.
+    pub fn with(mut self, args: &args::Sandbox) -> Caller {
+        self.vars.no_project_file = args.no_project;
+        self
+    }
+
     /// For verbs that do not depend on the current directory, which may be gone.
     pub fn read_anywhere() -> Result<Caller> {
         Caller::read_in(std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")))

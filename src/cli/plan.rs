@@ -8,7 +8,7 @@ use crate::spec::Sandbox;
 use std::collections::BTreeSet;
 
 pub(super) fn main(args: &args::Plan) -> Result<u8> {
-    let caller = layers::Caller::read()?;
+    let caller = layers::Caller::read()?.with(&args.sandbox);
     let (sandbox, facts) = layers::sandbox(&args.sandbox, &args.program, &caller)?;
     let facts = facts.with_settings();
     let plan = plan::plan(&sandbox, &facts)?;

@@ -36,7 +36,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     sys::phase("arguments");
     descriptors(args, status)?;
     // Not dropped when the program has ended: the caller waits, and the kernel frees all memory at once.
-    let caller = ManuallyDrop::new(layers::Caller::read()?);
+    let caller = ManuallyDrop::new(layers::Caller::read()?.with(&args.sandbox));
     if let Some(target) = &args.receipt {
         status.receipt = Some(Told { to: receipt::target(target, &caller)?, receipt: None });
     }

@@ -6,7 +6,7 @@ use crate::selftest::{self, Outcome, Report};
 use std::fmt::Write;
 
 pub(super) fn main(args: &args::Selftest) -> Result<u8> {
-    let caller = layers::Caller::read()?;
+    let caller = layers::Caller::read()?.with(&args.sandbox);
     let (mut sandbox, facts) = layers::sandbox(&args.sandbox, &[], &caller)?;
     sandbox.process.args = vec!["sbx-selftest".into()];
     let report = selftest::run(sandbox, facts)?;

@@ -19,17 +19,19 @@ use std::path::{Path, PathBuf};
 /// How much of a manifest is read, in bytes.
 const LARGEST: usize = 1 << 16;
 
-/// Files that make their directory a project, each with what a line of it has to begin with, or to hold if that begins
-/// with a quote; nothing if the file alone says so.
-const MARKERS: [(&str, &str); 7] = [
-    (".git", ""),
-    (".sbx.toml", ""),
+/// Files that make their directory a project besides a repository of git's, each with what a line of it has to begin with, or to hold if
+/// that begins with a quote; nothing if the file alone says so.
+const WORKSPACES: [(&str, &str); 5] = [
     ("Cargo.toml", "[workspace"),
     ("go.work", ""),
     ("package.json", "\"workspaces\""),
     ("pnpm-workspace.yaml", ""),
     ("pyproject.toml", "[tool.uv.workspace"),
 ];
+
+/// A project's file. In a directory above the current one it makes no project: who wrote it decides what is tightened, and not what is
+/// shown. Below the directory of a repository or a workspace, it makes a smaller project of a part of that.
+const FILE: &str = ".sbx.toml";
 
 /// The nearest directory, from the current one up, that is a project; the current one if there is none.
 pub(super) fn find(vars: &Vars) -> Project {
@@ -44,23 +46,73 @@ pub(super) fn find(vars: &Vars) -> Project {
             && !is_temporary(dir, &found, |name| std::env::var_os(name))
             && !vars.runtime.iter().any(is_runtime)
     };
-    let dir = cwd.ancestors().take_while(is_trusted).find(|dir| is_project(dir, uid));
-    let repository = dir.and_then(|dir| repository(dir, uid));
-    let own = dir.is_some() || is_trusted(&cwd.as_path());
-    let dir = dir.unwrap_or(cwd);
+    let mut part = None;
+    let whole = cwd.ancestors().take_while(is_trusted).find_map(|dir| {
+        let is_own = |name| dir.join(name).symlink_metadata().is_ok_and(|found| found.uid() == uid);
+        let git = is_own(".git");
+        let whole = if git && is_repository(dir) { Some(".git") } else { workspace(dir, uid) };
+        if part.is_none() {
+            // What git does not take for a repository may be one that is broken.
+            let marker = if !vars.no_project_file && is_own(FILE) { Some(FILE) } else { git.then_some(".git") };
+            part = whole.or(marker).map(|marker| (dir, marker));
+        }
+        whole
+    });
+    let above = part.filter(|(dir, _)| *dir != cwd);
+    let place = above.filter(|_| whole.is_some()).and_then(|(dir, _)| place_in(dir, vars));
+    let passed = above.and_then(|(dir, marker)| match (&place, whole) {
+        (Some((name, place)), _) => {
+            let how = if place == dir { "is" } else { "holds" };
+            Some((dir.to_owned(), format!("{how} the place {name}")))
+        }
+        (None, None) if marker == FILE => {
+            Some((dir.to_owned(), format!("holds {FILE} and no repository or workspace")))
+        }
+        (None, _) => None,
+    });
+    let found = part.filter(|(dir, _)| dir == cwd || (whole.is_some() && place.is_none()));
+    let repository = found.and_then(|(dir, _)| repository(dir, uid));
+    let own = found.is_some() || is_trusted(&cwd.as_path());
+    let dir = found.map_or(cwd.as_path(), |(dir, _)| dir);
     let named = |name: &str| vars.names.get(name).map(PathBuf::from).unwrap_or_default();
     let (home, config_home) = (named("HOME"), named("XDG_CONFIG_HOME"));
     let (name, env) = (vars.names.get("USER").map_or("", String::as_str), std::env::vars_os().collect::<Vec<_>>());
     let closed = git::closed(dir, own, &User { uid, name, home: &home, config_home: &config_home, env: &env });
-    Project { dir: dir.to_owned(), repository, closed: closed.paths, notes: closed.notes }
+    Project {
+        dir: dir.to_owned(),
+        marker: found.map(|(_, marker)| marker),
+        passed,
+        repository,
+        closed: closed.paths,
+        notes: closed.notes,
+    }
 }
 
-/// Whether one of the files that make a directory a project is there, and is the caller's.
-fn is_project(dir: &Path, uid: u32) -> bool {
-    MARKERS.iter().any(|(name, line)| {
+/// The workspace's file that makes a directory a project, if it is there and the caller's.
+fn workspace(dir: &Path, uid: u32) -> Option<&'static str> {
+    let found = WORKSPACES.iter().find(|(name, line)| {
         let file = dir.join(name);
         file.symlink_metadata().is_ok_and(|found| found.uid() == uid) && (line.is_empty() || has_line(&file, line))
-    })
+    });
+    found.map(|(name, _)| *name)
+}
+
+/// Whether git takes the `.git` of a directory for a repository, or for a file that names one.
+fn is_repository(dir: &Path) -> bool {
+    let git = dir.join(".git");
+    let has = |dir: &Path, name: &str| dir.join(name).symlink_metadata().is_ok();
+    match git.is_dir() {
+        // What others than HEAD are may lie elsewhere, by links.
+        true => has(&git, "HEAD") && ["objects", "refs"].iter().all(|name| git.join(name).is_dir()),
+        false => path_in(&git, "gitdir: ").is_some_and(|named| has(&dir.join(named), "HEAD")),
+    }
+}
+
+/// One of the user's well-known directories, such as that for downloads, that is this one or lies in it: its name and its path.
+fn place_in<'v>(dir: &Path, vars: &'v Vars) -> Option<(&'v str, PathBuf)> {
+    let real = |place: PathBuf| vars.real.and_then(|real| real(&place)).unwrap_or(place);
+    let mut places = vars.places.iter().map(|(name, place)| (name.as_str(), real(place.into())));
+    places.find(|(_, place)| place.starts_with(dir))
 }
 
 /// Whether a file has a line that begins with these words, or that holds them if they begin with a quote.

@@ -179,7 +179,11 @@ pub struct MissingNamespace {
 impl Note {
     /// Whether the note says nothing about what is missing or not enforced: it is for somebody who watches.
     pub fn is_information(&self) -> bool {
-        matches!(self, Note::Profile(spec::Note::ProfileOf { .. }) | Note::NoNestedX11 { alone: false, .. })
+        matches!(
+            self,
+            Note::Profile(spec::Note::ProfileOf { .. } | spec::Note::ProjectAbove { .. })
+                | Note::NoNestedX11 { alone: false, .. }
+        )
     }
 
     /// A word for what is not there, if the note is about an optional service or device of the desktop that this host lacks.

@@ -38,6 +38,8 @@ pub struct Vars {
     pub profiles: Vec<PathBuf>,
     /// Finds the real path of one that a line names, if it goes through links. Without this, paths are taken as they are written.
     pub real: Option<fn(&Path) -> Option<PathBuf>>,
+    /// `.sbx.toml` files count for nothing.
+    pub no_project_file: bool,
     /// Finds the project that the current directory belongs to; without it, that is the current directory.
     pub find_project: Option<fn(&Vars) -> Project>,
     /// What it has found, once that was needed.
@@ -47,8 +49,13 @@ pub struct Vars {
 /// The project that the current directory belongs to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Project {
-    /// Its directory: the nearest one, from the current one up, that holds a repository, a workspace or a `.sbx.toml`.
+    /// Its directory: the nearest one, from the current one up, that holds a repository or a workspace, or is a part of one with a
+    /// `.sbx.toml`.
     pub dir: PathBuf,
+    /// The file that makes it one; none if it is merely the current directory.
+    pub marker: Option<&'static str>,
+    /// A directory above the current one that is not taken for the project, and why, as the rest of a sentence.
+    pub passed: Option<(PathBuf, String)>,
     /// The repository elsewhere that its file `.git` leads to: it is a worktree of git's, or a submodule.
     pub repository: Option<Repository>,
     /// Paths below it, besides `.git`, that git runs something from or that are a repository.

@@ -17,6 +17,20 @@ pub enum Note {
         /// Why it must not be shown, as the rest of a sentence: `holds your home directory`.
         why: Cow<'static, str>,
     },
+    /// The project is a directory above the current one, and writable.
+    ProjectAbove {
+        /// Its directory.
+        dir: PathBuf,
+        /// The file that makes it one.
+        marker: &'static str,
+    },
+    /// A directory above the current one holds what makes a project, and is none.
+    NoProject {
+        /// The directory.
+        dir: PathBuf,
+        /// Why not, as the rest of a sentence.
+        why: String,
+    },
     /// What git runs in a project was not found completely.
     GitUnread {
         /// Why, as a sentence.
@@ -43,6 +57,16 @@ impl fmt::Display for Note {
                 f,
                 "{} {why} and is not shown inside; start elsewhere, or name what the program may see: --ro PATH, --rw PATH",
                 path.display()
+            ),
+            Note::ProjectAbove { dir, marker } => write!(
+                f,
+                "all of {dir} is writable, since {marker} makes it the project; `--hide {dir} --rw .` shows the current directory alone",
+                dir = dir.display()
+            ),
+            Note::NoProject { dir, why } => write!(
+                f,
+                "{dir} is not taken for the project of the current directory, since it {why}: start sbx there, or --rw {dir}",
+                dir = dir.display()
             ),
             Note::GitUnread { why } => {
                 write!(f, "{why}, so what git outside runs by it in the project may be writable inside")

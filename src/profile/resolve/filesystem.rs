@@ -147,6 +147,14 @@ impl Builder<'_> {
         let project = vars.project();
         let dir = project.dir.as_path();
         let cwd = self.vars.names.get("CWD").map_or(self.vars.cwd.as_path(), Path::new);
+        if let Some((name, _)) = rules.iter().rfind(|(name, _)| name.text == "${PROJECT}") {
+            self.notes.extend(project.passed.clone().map(|(dir, why)| Note::NoProject { dir, why }));
+            let above = project.marker.filter(|_| dir != cwd);
+            let rule = paths.get(&by_parts(dir)).map(|(_, rule)| rule);
+            let is_writable = rule.is_some_and(|rule| rule.mode == Mode::Rw && rule.origin == self.origin(name));
+            self.notes
+                .extend(above.filter(|_| is_writable).map(|marker| Note::ProjectAbove { dir: dir.to_owned(), marker }));
+        }
         let nearest = |path: &Path| path.ancestors().find_map(|above| paths.get(&by_parts(above)));
         let is_writable = |path: &Path| nearest(path).is_some_and(|(_, rule)| rule.mode < Mode::Ro);
         // What lies outside of the current directory is not shown merely because parts of it would be closed.
