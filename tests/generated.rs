@@ -403,7 +403,12 @@ prints the differences of texts as a patch that git applies
 puts the changes onto the host, all or those at or below the paths. Each file is replaced at once, and then taken out of the layer. A file
 that has changed on the host since the program saw it is left as it is, and named; the exit status is then 1. So are a deleted directory in
 which something has changed or is mounted, files in what may be another directory by now, and permissions of a directory that may have been
-changed on the host. Files are the user's on the host, and set-user-ID and set-group-ID bits are left out. A commit that was interrupted is finished by the next one
+changed on the host. What cannot be put there whole is named, too. Files are the user's on the host; a file that replaces one keeps its
+group. Where root commits, and all ids are mapped
+.RB ( "\-\-user range" ),
+owners are those that the program saw. Set-user-ID and set-group-ID bits are left out, but for those that the host's file has and that stay
+its owner's or its group's. A path at which nothing differs is named; the exit status is then 1. A commit that was interrupted is finished
+by the next one
 .TP
 .B sbx discard
 removes the layers

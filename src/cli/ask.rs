@@ -25,7 +25,7 @@ const SOME: u8 = 2;
 /// Asks what becomes of these upper layers. Whatever happens but an answer keeps them.
 pub(super) fn ask(store: &Path, name: &str) -> Result<()> {
     // The child finds whether there is anything to ask about: its exit status says so.
-    let listed = uppers::within(uppers::locked_in(store, name)?, |upper| {
+    let listed = uppers::within(uppers::locked_in(store, name)?, |upper, _| {
         let (mut entries, deep) = union::differences(&upper, &[])?;
         output::tell(&uppers::notes(deep.iter().map(|path| (path, union::TOO_DEEP))));
         // The list may be cut off, and the program chose the names.
@@ -58,8 +58,8 @@ pub(super) fn ask(store: &Path, name: &str) -> Result<()> {
         };
         match answer.trim() {
             word if word == "commit" || (word == "c" && listed == ALL) => {
-                let status = uppers::within(uppers::locked_in(store, name)?, |mut upper| {
-                    uppers::committed(&mut upper, &[], false)
+                let status = uppers::within(uppers::locked_in(store, name)?, |mut upper, outside| {
+                    uppers::committed(&mut upper, &[], false, outside)
                 })?;
                 if status == 0 {
                     return launch::discard(uppers::locked_in(store, name)?);
@@ -75,7 +75,7 @@ pub(super) fn ask(store: &Path, name: &str) -> Result<()> {
             }
             "d" | "discard" => return launch::discard(uppers::locked_in(store, name)?),
             "s" | "show" => {
-                uppers::within(uppers::locked_in(store, name)?, |upper| {
+                uppers::within(uppers::locked_in(store, name)?, |upper, _| {
                     union::patches(&upper, &[], &mut |patch| {
                         output::tell(&uppers::shown(patch, 2));
                         Ok(())

@@ -8,7 +8,7 @@ use super::{args, output};
 use crate::error::{Error, Result, printable};
 use crate::launch;
 use crate::sys;
-use crate::union::{self, Committed, Entry, Store, Upper};
+use crate::union::{self, Committed, Entry, Outside, Store, Upper};
 use serde_json::json;
 use std::fmt::Write;
 use std::os::fd::AsFd;
@@ -55,28 +55,33 @@ fn absolute(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     paths.iter().map(plain).collect()
 }
 
-/// Runs `work` on locked upper layers in a child process that has their ids.
-pub(super) fn within(upper: Upper, work: impl FnOnce(Upper) -> Result<u8>) -> Result<u8> {
+/// Runs `work` on locked upper layers in a child process that has their ids. It is given a process that has the caller's.
+pub(super) fn within(upper: Upper, work: impl FnOnce(Upper, &dyn Outside) -> Result<u8>) -> Result<u8> {
     let ids = upper.state.ids.clone();
-    launch::within(&ids, move || {
+    launch::within(&ids, move |outside| {
         // A directory may be deeper than the usual limit of descriptors.
         sys::raise_descriptors();
         if union::is_half_frozen(&upper) {
             union::finish_snapshot(&upper)?;
         }
-        work(upper)
+        work(upper, outside)
     })
 }
 
 pub(super) fn diff(args: &args::Diff) -> Result<u8> {
     let paths = absolute(&args.paths)?;
-    within(locked(&args.name)?, |upper| {
+    within(locked(&args.name)?, |upper, _| {
         if args.patch {
             union::patches(&upper, &paths, &mut |patch| output::print(&shown(patch, 1)))?;
             return Ok(0);
         }
         let (entries, deep) = union::differences(&upper, &paths)?;
         output::tell(&notes(deep.iter().map(|path| (path, union::TOO_DEEP))));
+        let differs =
+            |only: &PathBuf| entries.iter().map(|entry| &entry.path).chain(&deep).any(|path| path.starts_with(only));
+        for path in paths.iter().filter(|path| !differs(path)) {
+            output::tell(&format!("sbx: note: no change at {}\n", printable(&union::short(path))));
+        }
         output::print(&if args.json { format!("{:#}\n", json!(entries)) } else { summary(&entries, args.stat) })?;
         Ok(0)
     })
@@ -153,7 +158,7 @@ fn bytes(size: u64) -> String {
 
 pub(super) fn commit(args: &args::Commit) -> Result<u8> {
     let paths = absolute(&args.paths)?;
-    within(locked(&args.name)?, |mut upper| committed(&mut upper, &paths, args.dry_run))
+    within(locked(&args.name)?, |mut upper, outside| committed(&mut upper, &paths, args.dry_run, outside))
 }
 
 /// Tells on a terminal how many paths are done, if that takes longer.
@@ -181,10 +186,10 @@ impl Progress {
 }
 
 /// Commits, and prints what was done. Gives the exit status.
-pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], dry: bool) -> Result<u8> {
+pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], dry: bool, outside: &dyn Outside) -> Result<u8> {
     let mut progress = Progress { count: 0, told: None };
-    let Committed { mut done, conflicts, left_out, incomplete } =
-        union::commit(upper, paths, dry, &mut || progress.step())?;
+    let Committed { mut done, conflicts, left_out, incomplete, unchanged } =
+        union::commit(upper, paths, dry, outside, &mut || progress.step())?;
     progress.end();
     done.sort_by(|(_, one), (_, other)| one.as_os_str().cmp(other.as_os_str()));
     let mut out = String::new();
@@ -212,11 +217,17 @@ pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], dry: bool) -> Resu
         let (count, them) = (paths.len(), if paths.len() == 1 { "path" } else { "paths" });
         let _ = writeln!(said, "sbx: {count} {them} {would}left as on the host, or put there in part");
     }
+    for path in &unchanged {
+        let _ = writeln!(said, "sbx: no change at {}", printable(&union::short(path)));
+    }
+    if !unchanged.is_empty() {
+        let _ = writeln!(said, "help: `sbx diff {}` lists the paths that differ", upper.name);
+    }
     output::tell(&said);
     if !dry && conflicts.is_empty() && !incomplete && paths.is_empty() {
         upper.settled()?;
     }
-    Ok(u8::from(not_all))
+    Ok(u8::from(not_all || !unchanged.is_empty()))
 }
 
 pub(super) fn discard(args: &args::Discard) -> Result<u8> {
@@ -245,7 +256,7 @@ pub(super) fn export(args: &args::Export) -> Result<u8> {
             (None, file.map_err(|errno| Error::new(format!("standard output: {errno}")))?.into())
         }
     };
-    let status = within(upper, |upper| {
+    let status = within(upper, |upper, _| {
         let left_out = union::export(&upper, std::io::BufWriter::with_capacity(1 << 16, file))?;
         output::tell(&notes(left_out.iter().map(|(path, why)| (path, *why))));
         Ok(0)
@@ -303,7 +314,7 @@ pub(super) fn list(args: &args::Uppers) -> Result<u8> {
 /// Bytes that upper layers take, found in a child process that has their ids.
 fn size(upper: Upper) -> Result<u64> {
     let told = sys::memory_file(c"size").map_err(|errno| Error::new(format!("memfd_create: {errno}")))?;
-    within(upper, |upper| {
+    within(upper, |upper, _| {
         let text = union::size(&upper).to_string();
         sys::write_all(told.as_fd(), text.as_bytes()).map_err(|errno| Error::new(format!("write: {errno}")))?;
         Ok(0)
@@ -316,11 +327,11 @@ fn size(upper: Upper) -> Result<u64> {
 }
 
 pub(super) fn snapshot(args: &args::Snapshot) -> Result<u8> {
-    within(locked(&args.name)?, |mut upper| union::snapshot(&mut upper).map(|_| 0))
+    within(locked(&args.name)?, |mut upper, _| union::snapshot(&mut upper).map(|_| 0))
 }
 
 pub(super) fn fork(args: &args::Fork) -> Result<u8> {
-    within(locked(&args.name)?, |mut upper| union::fork(&mut upper, &args.new).map(|()| 0))
+    within(locked(&args.name)?, |mut upper, _| union::fork(&mut upper, &args.new).map(|()| 0))
 }
 
 /// Opens the store in this directory and locks upper layers of this name.

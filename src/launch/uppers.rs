@@ -36,7 +36,7 @@ impl Uppers {
         };
         let upper = upper.map_err(|error| error.origin(&union.origin))?;
         if crate::union::is_half_frozen(&upper) {
-            worker::within(&ids, || crate::union::finish_snapshot(&upper).map(|()| 0))?;
+            worker::within(&ids, |_| crate::union::finish_snapshot(&upper).map(|()| 0))?;
         }
         // Until the sandbox has been started, new ones are not kept.
         let mut uppers = Uppers {
@@ -99,7 +99,7 @@ impl Drop for Uppers {
 /// Marks the directories of the host that the program saw.
 fn record(upper: Upper) -> Result<u8> {
     let ids = upper.state.ids.clone();
-    worker::within(&ids, move || {
+    worker::within(&ids, move |_| {
         sys::raise_descriptors();
         union::record(&upper).map(|()| 0)
     })
@@ -115,7 +115,7 @@ pub fn discard(upper: Upper) -> Result<()> {
         true => union::discard(upper),
         false => {
             let ids = upper.state.ids.clone();
-            worker::within(&ids, move || union::discard(upper).map(|()| 0)).map(drop)
+            worker::within(&ids, move |_| union::discard(upper).map(|()| 0)).map(drop)
         }
     }
 }

@@ -5,21 +5,23 @@ use super::idmap;
 use crate::error::{Error, Result};
 use crate::host;
 use crate::plan::{IdMapping, IdPlan, Writer};
-use crate::sys::{self, Waited};
-use crate::union::Ids;
-use std::os::fd::{AsFd, BorrowedFd};
+use crate::sys::{self, Errno, Waited};
+use crate::union::{self, Ids, Outside, Take};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// Runs `work` in a child process in a new user namespace with these ids, as user 0 inside if that is mapped, and with
-/// all capabilities there. Gives its value. What `work` fails with is handed over.
+/// all capabilities there. Gives its value. What `work` fails with is handed over. It is given this process, which keeps the caller's
+/// ids, to do what needs these.
 ///
 /// # Errors
 ///
 /// The ids cannot be mapped, or `work` failed.
-pub fn within(ids: &Ids, work: impl FnOnce() -> Result<u8>) -> Result<u8> {
+pub fn within(ids: &Ids, work: impl FnOnce(&dyn Outside) -> Result<u8>) -> Result<u8> {
     let failed = |what: &'static str| move |errno: sys::Errno| Error::new(format!("{what}: {errno}"));
     let (ours, theirs) = sys::seqpacket_pair().map_err(failed("socketpair"))?;
     let plan = if ids.is_single() { None } else { Some(id_plan(ids)?) };
+    let asked = Asked(theirs.as_fd());
     let pid = sys::fork(|| {
         let go = || -> Result<u8> {
             sys::new_user_namespace().map_err(|errno| {
@@ -32,12 +34,12 @@ pub fn within(ids: &Ids, work: impl FnOnce() -> Result<u8>) -> Result<u8> {
                 write(c"/proc/self/setgroups", "deny")?;
                 write(c"/proc/self/uid_map", &text(&ids.uids))?;
                 write(c"/proc/self/gid_map", &text(&ids.gids))?;
-                return work();
+                return work(&asked);
             }
             sys::send(theirs.as_fd(), b"r", None).map_err(failed("sendmsg"))?;
             let mut answer = [0];
             match sys::read(theirs.as_fd(), &mut answer) {
-                Ok(1) if answer == *GO => work(),
+                Ok(1) if answer == *GO => work(&asked),
                 _ => Ok(crate::exit::FAILED),
             }
         };
@@ -45,7 +47,7 @@ pub fn within(ids: &Ids, work: impl FnOnce() -> Result<u8>) -> Result<u8> {
             Ok(status) => i32::from(status),
             Err(error) => {
                 let parts = std::iter::once(&error.message).chain(&error.hints);
-                let text = parts.map(String::as_str).collect::<Vec<_>>().join("\0");
+                let text = format!("{ERROR}{}", parts.map(String::as_str).collect::<Vec<_>>().join("\0"));
                 let _ = sys::send(theirs.as_fd(), text.as_bytes().get(..LONGEST).unwrap_or(text.as_bytes()), None);
                 REPORTED
             }
@@ -66,10 +68,11 @@ pub fn within(ids: &Ids, work: impl FnOnce() -> Result<u8>) -> Result<u8> {
             mapped
         }
     };
+    let told = serve(ours.as_fd());
     let ended = sys::wait_for(pid).map_err(failed("waitid"))?;
     mapped?;
     match ended {
-        Waited::Exited(REPORTED) => Err(reported(ours.as_fd())),
+        Waited::Exited(REPORTED) => Err(reported(&told)),
         Waited::Exited(status) => Ok(status as u8),
         _ => Err(Error::new("the process that works on the layers was killed")),
     }
@@ -84,11 +87,48 @@ const GO: &[u8; 1] = b"g";
 /// Longest text of an error that the child sends, in bytes.
 const LONGEST: usize = 16 * 1024;
 
+/// What begins the child's message of an error.
+const ERROR: char = '!';
+
+/// This process, for the child: it does what needs the caller's ids.
+struct Asked<'a>(BorrowedFd<'a>);
+
+impl Outside for Asked<'_> {
+    fn take(&self, what: Take, from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> sys::Result<()> {
+        sys::send(self.0, FROM, Some(from))?;
+        sys::send(self.0, &[what.byte()], Some(to))?;
+        let mut answer = [0; 4];
+        match sys::read(self.0, &mut answer)? {
+            4 if answer == [0; 4] => Ok(()),
+            4 => Err(Errno(i32::from_ne_bytes(answer))),
+            _ => Err(Errno(libc::EPIPE)),
+        }
+    }
+}
+
+/// The message with which the child sends the first of two files.
+const FROM: &[u8; 1] = b"f";
+
+/// Does what the child asks for until it has ended. Gives the error that it has sent.
+fn serve(socket: BorrowedFd<'_>) -> String {
+    let (mut buffer, mut error) = (vec![0; LONGEST], String::new());
+    let mut from: Option<OwnedFd> = None;
+    while let Ok((length @ 1.., file)) = sys::receive(socket, &mut buffer) {
+        let message = buffer.get(..length).unwrap_or_default();
+        match (message, file, from.take()) {
+            (message, Some(file), None) if message == FROM => from = Some(file),
+            ([byte], Some(to), Some(from)) if let Some(what) = Take::of(*byte) => {
+                let errno = union::take(what, from.as_fd(), to.as_fd()).map_or_else(|Errno(errno)| errno, |()| 0);
+                let _ = sys::send(socket, &errno.to_ne_bytes(), None);
+            }
+            (message, ..) => error = String::from_utf8_lossy(message).trim_start_matches(ERROR).to_owned(),
+        }
+    }
+    error
+}
+
 /// The error that the child has sent: its message and its hints, with a NUL between each.
-fn reported(socket: BorrowedFd<'_>) -> Error {
-    let mut buffer = vec![0; LONGEST];
-    let length = sys::read(socket, &mut buffer).unwrap_or(0);
-    let text = String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).into_owned();
+fn reported(text: &str) -> Error {
     let mut parts = text.split('\0');
     let error = Error::new(parts.next().unwrap_or_default());
     parts.fold(error, |error, hint| error.hint(hint))

@@ -1,29 +1,30 @@
 //! Puts changes of a layer onto the host.
 //!
-//! Each file is copied beside its place, under a name of its own, and then takes that place at once (renameat2(2)). What
-//! it replaces is looked at once more after that: if it is not what was compared before, the exchange is undone. So at
-//! every moment the host has the old file or the new one, and the layer keeps the new one until all of it is written. A
-//! commit that was interrupted leaves at most one such name, which its journal has; the next commit removes it, or what is
-//! left of it, and goes on.
+//! Each file is copied beside its place, under a name of its own, and then takes that place at once (`place`). So at every moment the
+//! host has the old file or the new one, and the layer keeps the new one until all of it is written. A commit that was interrupted
+//! leaves at most one such name, which its journal has; the next commit removes it, or what is left of it, and goes on.
 
-use super::below::changed_below;
+use super::Upper;
 use super::compare;
-use super::copy;
-use super::journal::{BESIDE, Entry, Facts, Journal, Phase};
-use super::node::{Attributes, Node, NodeKind, open_dir};
+use super::copy::Giver;
+use super::journal::{BESIDE, Entry, Journal};
+use super::node::{Node, NodeKind, open_dir};
+use super::ours::Ours;
+use super::outside::Outside;
+use super::place::{Placer, Work, open};
 use super::prune::prune;
 use super::reader::Reader;
 use super::recover::recover;
+use super::renamed::Renamed;
 use super::seen::Mark;
-use super::stop::{Stop, cannot, conflict, may_copy, may_write};
+use super::stop::{MOUNTED, Stop, cannot, conflict, may_copy, may_set, may_write};
 use super::walk::{Change, Difference, TOO_DEEP, Visitor, at, walk};
-use super::{Upper, remove};
+use super::wanted::Known;
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
-use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -38,15 +39,23 @@ pub struct Committed {
     pub left_out: Vec<(PathBuf, String)>,
     /// Whether some of these paths are not on the host at all.
     pub incomplete: bool,
+    /// Paths that were asked for by name, and at which nothing differs.
+    pub unchanged: Vec<PathBuf>,
 }
 
 /// Puts everything that differs in the layers onto the host, or what is at or below one of `only`. With `dry`, nothing is
-/// changed. `step` is called before each path.
+/// changed. `outside` gives files what this process cannot; `step` is called before each path.
 ///
 /// # Errors
 ///
 /// A layer lies over several directories, or a file cannot be read or written. What was done until then stays done.
-pub fn commit(upper: &Upper, only: &[PathBuf], dry: bool, step: &mut dyn FnMut()) -> Result<Committed> {
+pub fn commit(
+    upper: &Upper,
+    only: &[PathBuf],
+    dry: bool,
+    outside: &dyn Outside,
+    step: &mut dyn FnMut(),
+) -> Result<Committed> {
     if let Some(layer) = upper.state.layers.iter().find(|layer| layer.lower.len() > 1) {
         return Err(Error::new(format!("{} lies over several directories of the host", layer.path.display()))
             .hint(format!("`sbx export {}` writes the changes to a file", upper.name)));
@@ -55,26 +64,35 @@ pub fn commit(upper: &Upper, only: &[PathBuf], dry: bool, step: &mut dyn FnMut()
     if !dry {
         recover(upper, &journal)?;
     }
-    let mut committed = Committed::default();
+    let ours = if dry { Ok(Ours::read(upper)) } else { Ours::open(upper) };
+    let ours = ours.map_err(at(upper.path(), "write to"))?;
+    let mut committed = Committed { unchanged: only.to_vec(), ..Committed::default() };
+    let mut rest = false;
     for (index, layer) in upper.state.layers.iter().enumerate() {
         let Some(lower) = layer.lower.first() else { continue };
         let root = CString::new(lower.as_os_str().as_bytes()).map_err(|_| Errno(libc::EINVAL));
         let root = root.and_then(|root| sys::open_resolved(&root)).and_then(|root| open_dir(root.as_fd(), c"."));
         let root = root.map_err(at(lower, "open"))?;
         let mount = Node::dir(root.as_fd()).map_err(at(lower, "look up"))?.mount;
+        let reader = Reader::of(layer);
+        let placer = Placer {
+            journal: &journal,
+            reader,
+            giver: Giver::new(&upper.state.ids, outside),
+            ours: &ours,
+            closed: Default::default(),
+        };
         let mut commit = Commit {
             out: &mut committed,
             dry,
             mount,
-            reader: Reader::of(layer),
-            changed: RefCell::default(),
+            placer,
+            renamed: Renamed::of(upper, index, reader)?,
             would_be: HashSet::new(),
             count: 0,
             index,
             places: (&layer.path, lower),
-            journal: &journal,
             step: &mut *step,
-            closed: RefCell::default(),
             deletes: false,
             added_all: true,
             chosen: only,
@@ -83,24 +101,19 @@ pub fn commit(upper: &Upper, only: &[PathBuf], dry: bool, step: &mut dyn FnMut()
         walk(upper, index, only, &mut commit)?;
         commit.deletes = true;
         walk(upper, index, only, &mut commit)?;
-        for (host, name, node, wanted) in commit.closed.take().iter().rev() {
-            // One that could not be made is not there.
-            let found = Node::find(host.as_fd(), name).map_err(at(lower, "look up what is in"))?;
-            if found.is_some_and(|found| found.kind == NodeKind::Dir) {
-                like((host.as_fd(), name), node, wanted).map_err(at(lower, "set permissions in"))?;
-            }
-        }
+        commit.close().map_err(at(lower, "set permissions in"))?;
         if !dry {
             sys::sync_filesystem(root.as_fd()).map_err(at(lower, "write"))?;
-            if layer.frozen.is_empty() {
-                prune(upper, index, root.as_fd())
-                    .map_err(at(&layer.path, "take what is on the host out of the layer of"))?;
-            }
+            let pruned = if layer.frozen.is_empty() { prune(upper, index, root.as_fd()) } else { Ok(false) };
+            rest |= !pruned.map_err(at(&layer.path, "take what is on the host out of the layer of"))?;
         }
     }
     committed.done.sort_by(|one, other| one.1.cmp(&other.1));
     if !dry {
         journal.end();
+        if !rest {
+            Ours::clear(upper);
+        }
     }
     Ok(committed)
 }
@@ -110,10 +123,9 @@ struct Commit<'c> {
     dry: bool,
     /// The mount of the host's directory: what is mounted below it is not written to.
     mount: (u64, u64),
-    /// Who read the host's files for the program.
-    reader: Reader,
-    /// Files of the host with several names, of which this commit has taken one, and the time of change that this made.
-    changed: RefCell<HashMap<(u64, u64), i128>>,
+    placer: Placer<'c>,
+    /// Files of the host that may have another name in the layer.
+    renamed: Renamed,
     /// Directories that a dry run would have made, by their paths inside.
     would_be: HashSet<PathBuf>,
     count: u32,
@@ -121,10 +133,7 @@ struct Commit<'c> {
     index: usize,
     /// Path of the overlay inside, and its directory on the host.
     places: (&'c Path, &'c Path),
-    journal: &'c Journal<'c>,
     step: &'c mut dyn FnMut(),
-    /// Directories that get their permissions at the end, with the directory of the host that each is in.
-    closed: RefCell<Vec<(OwnedFd, CString, Node, Attributes)>>,
     /// Deletions are carried out, rather than everything else.
     deletes: bool,
     /// Everything that was added is on the host.
@@ -135,6 +144,7 @@ struct Commit<'c> {
 
 impl Visitor for Commit<'_> {
     fn change(&mut self, change: &Change<'_>) -> Result<()> {
+        self.out.unchanged.retain(|path| !change.path.starts_with(path));
         if change.new.is_none() != self.deletes {
             return Ok(());
         }
@@ -176,6 +186,7 @@ impl Visitor for Commit<'_> {
     }
 
     fn too_deep(&mut self, path: &Path) {
+        self.out.unchanged.retain(|only| !path.starts_with(only) && !only.starts_with(path));
         if !self.deletes {
             self.added_all = false;
             self.out.conflicts.push((self.on_host(path), TOO_DEEP.into()));
@@ -189,21 +200,26 @@ impl Visitor for Commit<'_> {
     }
 }
 
-/// A directory with all rights for its owner: what is in it follows.
-fn open(node: &Node) -> Node {
-    Node { mode: node.mode | 0o700, ..*node }
-}
-
-/// Whether this is a file or a directory at a name that the host has not, which may have had another name there.
+/// Whether this may have had another name on the host: it is at a name that the host has not, or was not written since the program saw
+/// what is there.
 fn may_be_moved(change: &Change<'_>) -> bool {
     let is_content = |node: &Node| matches!(node.kind, NodeKind::File | NodeKind::Dir | NodeKind::Link);
-    change.old.is_none() && change.new.as_ref().is_some_and(|(_, node)| is_content(node))
+    let is_old = |node: &Node| node.kind != NodeKind::Dir && node.modified <= change.base;
+    change.new.as_ref().is_some_and(|(_, node)| is_content(node) && (change.old.is_none() || is_old(node)))
 }
 
 impl Commit<'_> {
-    /// Whether the last change of a host's file is that of this commit, which has taken another name of it.
-    fn is_ours(&self, node: &Node) -> bool {
-        self.changed.borrow().get(&node.id) == Some(&node.changed)
+    /// Gives directories that their owners may not use their permissions: everything is in them.
+    fn close(&mut self) -> sys::Result<()> {
+        for closed in self.placer.closed.take().iter().rev() {
+            let (host, name) = (closed.host.as_fd(), closed.name.as_c_str());
+            // One that could not be made is not there.
+            let found = Node::find(host, name)?;
+            if found.is_some_and(|found| found.kind == NodeKind::Dir) {
+                self.placer.like((host, name), &closed.new, &closed.wanted)?;
+            }
+        }
+        Ok(())
     }
 
     /// The path on the host of a path inside.
@@ -216,7 +232,11 @@ impl Commit<'_> {
         // The directory that it lies in is one of the host's, unless that could not be made.
         let Some(host) = change.host else {
             let would_be = change.path.parent().is_some_and(|dir| self.would_be.contains(dir));
-            return if would_be { may_copy(change).map(drop) } else { conflict("the host has no such directory") };
+            return if would_be {
+                may_copy(change, self.other_name(change)?.as_ref()).map(drop)
+            } else {
+                conflict("the host has no such directory")
+            };
         };
         let dir = Node::dir(host).map_err(cannot)?;
         if dir.mount != self.mount {
@@ -232,7 +252,7 @@ impl Commit<'_> {
         }
         if let Some((dir, old)) = &change.old
             && old.kind == NodeKind::File
-            && self.reader.is_closed(*dir, change.name)
+            && self.placer.reader.is_closed(*dir, change.name)
         {
             let why = match new {
                 Some(_) => "you cannot read the host's file, and the program saw an empty one in its place",
@@ -248,11 +268,11 @@ impl Commit<'_> {
         }
         if old.is_some_and(|old| old.kind == NodeKind::Dir)
             && new.is_none_or(|new| new.kind != NodeKind::Dir)
-            && let Some(why) = self.changed_below(host, change.name, change.base).map_err(cannot)?
+            && let Some(why) = self.placer.changed_below(host, change.name, change.base).map_err(cannot)?
         {
             return conflict(&why);
         }
-        if change.is_conflict(|node| self.is_ours(node)) {
+        if change.is_conflict(|node| self.placer.ours.has(node)) {
             return conflict(match (new, old) {
                 _ if !change.known => "the directory that it lies in may be another one on the host by now",
                 (Some(new), Some(old)) if new.kind == NodeKind::Dir && old.kind == NodeKind::Dir => {
@@ -264,13 +284,21 @@ impl Commit<'_> {
                 _ => "the host's file has changed since the program saw it",
             });
         }
-        let wanted = may_copy(change)?;
+        let wanted = may_copy(change, self.other_name(change)?.as_ref())?;
+        let giver = self.placer.giver;
         may_write(host, &dir, new.as_ref(), old.as_ref())?;
+        let stays_dir = may_set(change, &wanted, giver)?;
         if let Some(new) = &new
-            && copy::permissions(new, old.as_ref()) != new.mode
+            && giver.permissions(new, old.as_ref()) != new.mode
         {
-            let what = "the set-user-ID and set-group-ID bits are left out";
-            self.out.left_out.push((self.on_host(change.path), what.into()));
+            self.note(change, LOST_BITS);
+        }
+        if let (Some(new), Some(old)) = (&new, &old)
+            && new.kind == old.kind
+            && !stays_dir
+            && !giver.keeps_group(host, change.name, old)
+        {
+            self.note(change, "you cannot give it the group that the host's file has: it gets yours");
         }
         if self.dry {
             return Ok(());
@@ -284,19 +312,45 @@ impl Commit<'_> {
             base: change.base,
             entry: Entry::new(self.index, change.path, &beside, old.as_ref(), change.base),
         };
-        match (change.new, old) {
-            (None, None) => Ok(()),
-            (None, Some(old)) => self.take_away(&mut work, &old),
-            (Some((_, new)), Some(old)) if new.kind == NodeKind::Dir && old.kind == NodeKind::Dir => {
-                self.close_later(host, change.name, &new, &wanted)?;
-                like((host, change.name), &open(&new), &wanted).map_err(cannot)
+        let whole = match (change.new, old) {
+            (None, None) => true,
+            (None, Some(old)) => self.placer.take_away(&mut work, &old).map(|()| true)?,
+            (Some((from, new)), Some(_)) if stays_dir => {
+                self.placer.close_later(host, change.name, &new, &wanted)?;
+                let whole = self.placer.like((host, change.name), &open(&new), &wanted).map_err(cannot)?;
+                self.remember((from, change.name), (host, change.name), giver.permissions(&new, None));
+                whole
             }
-            (Some((from, new)), old) => self.place(&mut work, (from, &new), old.as_ref(), &wanted),
+            (Some((from, new)), old) => self.placer.place(&mut work, (from, &new), old.as_ref(), &wanted)?,
+        };
+        if !whole {
+            self.note(change, LOST_BITS);
+        }
+        Ok(())
+    }
+
+    /// Notes what is not put onto the host of a path.
+    fn note(&mut self, change: &Change<'_>, what: &str) {
+        self.out.left_out.push((self.on_host(change.path), what.into()));
+    }
+
+    /// The file of the host that a file of the layer is by another name.
+    fn other_name(&self, change: &Change<'_>) -> std::result::Result<Option<Known>, Stop> {
+        match self.renamed.find(change).map_err(cannot)? {
+            Ok(known) => Ok(known),
+            Err(()) if self.chosen.iter().any(|path| path == change.path) => Ok(None),
+            Err(()) => Err(Stop::LeftOut(
+                "it was renamed and changed, and may have had an access control list, which the program was not shown: \
+                 name it to put it there without"
+                    .into(),
+            )),
         }
     }
 
-    fn changed_below(&self, dir: BorrowedFd<'_>, name: &CStr, base: i128) -> sys::Result<Option<String>> {
-        changed_below(dir, name, base, self.reader, &|node| self.is_ours(node))
+    /// Marks a directory of the layer: the permissions that the host's has now are known. Without that, a later change is a conflict.
+    fn remember(&self, layer: (BorrowedFd<'_>, &CStr), host: (BorrowedFd<'_>, &CStr), mode: u32) {
+        let (Ok(layer), Ok(Some(host))) = (open_dir(layer.0, layer.1), Node::find(host.0, host.1)) else { return };
+        let _ = Mark::of(&Node { mode, ..host }, true).write(layer.as_fd());
     }
 
     /// Whether the host has what a commit would put there.
@@ -309,151 +363,13 @@ impl Commit<'_> {
         if new.kind != old.kind || new.kind == NodeKind::Dir {
             return Ok(false);
         }
-        let put = Node { mode: copy::permissions(new, Some(old)), uid: old.uid, gid: old.gid, ..*new };
-        compare::same((from, name, &put), other, self.reader)
-    }
-
-    /// Notes a directory that its owner may not use: it gets these permissions when everything is in it.
-    fn close_later(&self, host: BorrowedFd<'_>, name: &CStr, new: &Node, wanted: &Attributes) -> sys::Result<()> {
-        if open(new).mode != new.mode {
-            let host = host.try_clone_to_owned().map_err(Errno::from)?;
-            self.closed.borrow_mut().push((host, name.to_owned(), *new, wanted.clone()));
-        }
-        Ok(())
-    }
-
-    /// Puts a file or a directory into its place.
-    fn place(
-        &self,
-        work: &mut Work<'_>,
-        (from, new): (BorrowedFd<'_>, &Node),
-        old: Option<&Node>,
-        wanted: &Attributes,
-    ) -> std::result::Result<(), Stop> {
-        let (host, name, beside) = (work.host, work.name, work.beside);
-        self.journal.begin(&work.entry)?;
-        let copied = match new.kind {
-            NodeKind::Dir => {
-                self.close_later(host, name, new, wanted)?;
-                sys::mkdirat(host, beside, 0o700).and_then(|()| like((host, beside), &open(new), wanted))
-            }
-            _ => copy::copy((from, name, new), old, (host, beside), wanted),
-        };
-        if let Err(errno) = copied {
-            remove(host, beside)?;
-            return Err(cannot(errno));
-        }
-        work.entry.copy = Node::find(host, beside)?.map(|copy| copy.id);
-        work.entry.phase = Phase::Moving;
-        self.journal.go_on(&work.entry)?;
-        let refused = |why: &str| {
-            remove(host, beside)?;
-            conflict(why)
-        };
-        // The copy has not taken its place.
-        let failed = |errno: Errno| {
-            remove(host, beside)?;
-            Err(cannot(errno))
-        };
-        let Some(old) = old else {
-            return match sys::rename(host, beside, host, name, sys::RENAME_NOREPLACE) {
-                Err(Errno(libc::EEXIST)) => refused("the host has something there by now"),
-                // A filesystem without that flag (NFS).
-                Err(Errno(libc::EINVAL)) if Node::find(host, name)?.is_none() => {
-                    sys::rename(host, beside, host, name, 0).or_else(failed)
-                }
-                other => other.or_else(failed),
-            };
-        };
-        match sys::rename(host, beside, host, name, sys::RENAME_EXCHANGE) {
-            Err(Errno(libc::ENOENT)) => return refused("the host's file was removed meanwhile"),
-            Err(Errno(libc::EBUSY)) => return refused(MOUNTED),
-            // Without that flag, what is compared last is what is replaced, but for a moment.
-            Err(Errno(libc::EINVAL)) if new.kind == NodeKind::Dir || old.kind == NodeKind::Dir => {
-                return refused("its filesystem cannot exchange a directory and a file: remove the host's");
-            }
-            Err(Errno(libc::EINVAL)) => {
-                if !is(host, name, old)? {
-                    return refused("the host's file was changed meanwhile");
-                }
-                return sys::rename(host, beside, host, name, 0).or_else(failed);
-            }
-            Err(errno) => return failed(errno),
-            Ok(()) => {}
-        }
-        if let Some(why) = self.changed_aside(work, old)? {
-            sys::rename(host, beside, host, name, sys::RENAME_EXCHANGE)?;
-            return refused(&why);
-        }
-        self.condemn(work, old)
-    }
-
-    /// Removes what the host has at a name.
-    fn take_away(&self, work: &mut Work<'_>, old: &Node) -> std::result::Result<(), Stop> {
-        let (host, name, beside) = (work.host, work.name, work.beside);
-        work.entry.phase = Phase::Moving;
-        self.journal.begin(&work.entry)?;
-        match sys::rename(host, name, host, beside, sys::RENAME_NOREPLACE) {
-            Err(Errno(libc::ENOENT)) => return Ok(()),
-            Err(Errno(libc::EBUSY)) => return conflict(MOUNTED),
-            Err(Errno(libc::EINVAL)) => sys::rename(host, name, host, beside, 0).map_err(cannot)?,
-            other => other.map_err(cannot)?,
-        }
-        if let Some(why) = self.changed_aside(work, old)? {
-            sys::rename(host, beside, host, name, sys::RENAME_NOREPLACE)?;
-            return Err(Stop::Conflict(why));
-        }
-        self.condemn(work, old)
-    }
-
-    /// Why what was moved aside is not what was compared before.
-    fn changed_aside(&self, work: &Work<'_>, old: &Node) -> sys::Result<Option<String>> {
-        if !is(work.host, work.beside, old)? {
-            return Ok(Some("the host's file was changed meanwhile".into()));
-        }
-        match old.kind {
-            NodeKind::Dir => self.changed_below(work.host, work.beside, work.base),
-            _ => Ok(None),
-        }
-    }
-
-    /// Removes what was moved aside and compared. From here on, an interruption leaves nothing to decide.
-    fn condemn(&self, work: &mut Work<'_>, old: &Node) -> std::result::Result<(), Stop> {
-        work.entry.phase = Phase::Condemned;
-        self.journal.go_on(&work.entry)?;
-        let linked = (old.kind != NodeKind::Dir && old.names > 1)
-            .then(|| sys::openat(work.host, work.beside, libc::O_PATH | libc::O_NOFOLLOW, 0));
-        remove(work.host, work.beside)?;
-        if let Some(Ok(file)) = linked {
-            self.changed.borrow_mut().insert(old.id, Node::dir(file.as_fd())?.changed);
-        }
-        Ok(())
+        let mode = self.placer.giver.permissions(new, Some(old));
+        let owner = self.placer.giver.owner(new, Some(old));
+        let (uid, gid) = (owner.0.unwrap_or(old.uid), owner.1.unwrap_or(old.gid));
+        let put = Node { mode, uid, gid, ..*new };
+        compare::same((from, name, &put), other, self.placer.reader)
     }
 }
 
-/// Why nothing is written where something is mounted.
-const MOUNTED: &str = "something is mounted there on the host";
-
-/// What is being done with one path.
-struct Work<'w> {
-    /// The host's directory.
-    host: BorrowedFd<'w>,
-    name: &'w CStr,
-    /// Name in the same directory, for a copy or for what is replaced.
-    beside: &'w CStr,
-    /// When the program first changed it.
-    base: i128,
-    entry: Entry,
-}
-
-/// Whether a file is the one that was looked at before.
-fn is(dir: BorrowedFd<'_>, name: &CStr, before: &Node) -> sys::Result<bool> {
-    Ok(Node::find(dir, name)?.is_some_and(|now| Facts::of(&now) == Facts::of(before)))
-}
-
-/// Gives a directory of the host the permissions of one of a layer, and these extended attributes.
-fn like(to: (BorrowedFd<'_>, &CStr), new: &Node, wanted: &Attributes) -> sys::Result<()> {
-    let to = open_dir(to.0, to.1)?;
-    copy::attributes(wanted, to.as_fd())?;
-    sys::chmod(to.as_fd(), copy::permissions(new, None))
-}
+/// Said of permissions.
+const LOST_BITS: &str = "the set-user-ID and set-group-ID bits are left out";

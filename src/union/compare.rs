@@ -44,12 +44,15 @@ pub fn same(
             Ok(wanted::is_alike(file.as_fd(), other.as_fd(), reader)? && same_content(&file, &other)?)
         }
         NodeKind::File => Ok(false),
+        NodeKind::Fifo => {
+            Ok(node.mode == other.mode && wanted::are_pipes_alike((dir, name), (other_dir, other_name), reader)?)
+        }
         _ => Ok(node.mode == other.mode),
     }
 }
 
 /// Whether two files of the same size have the same content. What is a hole in both is not read: it may be of any size.
-fn same_content(one: &std::fs::File, other: &std::fs::File) -> sys::Result<bool> {
+pub(super) fn same_content(one: &std::fs::File, other: &std::fs::File) -> sys::Result<bool> {
     use std::os::unix::fs::FileExt;
     let (mut a, mut b) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     let mut at = 0;

@@ -3,6 +3,7 @@
 use super::Upper;
 use super::below::changed_below;
 use super::node::{Node, NodeKind};
+use super::ours::Ours;
 use super::reader::Reader;
 use super::walk::{Change, Difference, Visitor, at, walk};
 use crate::error::Result;
@@ -79,7 +80,7 @@ impl Entry {
 ///
 /// A layer or what lies below it cannot be read.
 pub fn differences(upper: &Upper, only: &[PathBuf]) -> Result<(Vec<Entry>, Vec<PathBuf>)> {
-    let mut list = List { entries: Vec::new(), deep: Vec::new() };
+    let mut list = List { entries: Vec::new(), deep: Vec::new(), ours: Ours::read(upper) };
     for index in 0..upper.state.layers.len() {
         walk(upper, index, only, &mut list)?;
     }
@@ -111,6 +112,8 @@ impl Visitor for Patches<'_> {
 struct List {
     entries: Vec<Entry>,
     deep: Vec<PathBuf>,
+    /// Files of the host that were changed last by a commit of these layers.
+    ours: Ours,
 }
 
 impl Visitor for List {
@@ -132,7 +135,7 @@ impl Visitor for List {
             mode_on_host: mode(old).filter(|old| mode(new).is_some_and(|new| new != *old)),
             size: size(new),
             size_on_host: size(old),
-            conflict: change.is_conflict(|_| false) || changed_in_it(change)?,
+            conflict: change.is_conflict(|node| self.ours.has(node)) || changed_in_it(change, &self.ours)?,
         });
         Ok(())
     }
@@ -140,12 +143,12 @@ impl Visitor for List {
 
 /// Whether a directory of the host that was deleted, or replaced by something else, has changed; or a file was deleted that this user
 /// may not read.
-fn changed_in_it(change: &Change<'_>) -> Result<bool> {
+fn changed_in_it(change: &Change<'_>, ours: &Ours) -> Result<bool> {
     match (&change.new, &change.old) {
         (new, Some((dir, old)))
             if old.kind == NodeKind::Dir && new.is_none_or(|(_, new)| new.kind != NodeKind::Dir) =>
         {
-            let changed = changed_below(*dir, change.name, change.base, change.reader, &|_| false);
+            let changed = changed_below(*dir, change.name, change.base, change.reader, &|node| ours.has(node));
             Ok(changed.map_err(at(change.path, "look at"))?.is_some())
         }
         // The program saw it empty, and has no copy of it.

@@ -1,6 +1,7 @@
 //! Snapshots: an upper layer becomes one that nobody writes any more, below a new, empty one. Nothing is copied. A fork
 //! is a second set of upper layers on the same ones below.
 
+use super::ours::Ours;
 use super::store::{FROZEN, now, private};
 use super::{Store, Upper, check_name, name, remove};
 use crate::error::{Error, Result};
@@ -107,6 +108,7 @@ pub fn fork(upper: &mut Upper, new: &str) -> Result<()> {
         let lower = forked.state.layers.get(index).map(|layer| layer.lower.clone()).unwrap_or_default();
         forked.directories(index, &lower)?;
     }
+    Ours::read(upper).copy(&forked).map_err(failed("fork", new))?;
     forked.touch();
     forked.save()
 }

@@ -12,12 +12,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 /// The attribute of a directory through which the ones below do not show.
 const OPAQUE: &CStr = c"user.overlay.opaque";
 
-/// Takes out of the upper layer with this index what the host's directory has in the same way.
-pub(super) fn prune(upper: &Upper, index: usize, host: BorrowedFd<'_>) -> sys::Result<()> {
+/// Takes out of the upper layer with this index what the host's directory has in the same way. Gives whether nothing is left of it.
+pub(super) fn prune(upper: &Upper, index: usize, host: BorrowedFd<'_>) -> sys::Result<bool> {
     let layer = open_dir(upper.directory(), &name::number(index))?;
     let layer = open_dir(layer.as_fd(), c"upper")?;
     let reader = upper.state.layers.get(index).map_or(Reader::Overlay, Reader::of);
-    directory(layer.as_fd(), host, reader, 0)
+    directory(layer.as_fd(), host, reader, 0)?;
+    Ok(sys::entries(layer.as_fd())?.is_empty())
 }
 
 fn directory(layer: BorrowedFd<'_>, host: BorrowedFd<'_>, reader: Reader, depth: u32) -> sys::Result<()> {

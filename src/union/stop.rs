@@ -1,11 +1,13 @@
 //! Why a commit does not put a path onto the host. What the kernel would refuse is known before anything is begun, so that a dry
 //! run says the same.
 
-use super::node::{Attributes, Node, NodeKind};
+use super::copy::Giver;
+use super::node::{Node, NodeKind, open_dir};
 use super::walk::Change;
+use super::wanted::{Known, Wanted};
 use super::{compare, wanted};
 use crate::sys::{self, Errno};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Why a file was not put onto the host.
 pub(super) enum Stop {
@@ -38,21 +40,40 @@ pub(super) fn conflict<T>(why: &str) -> std::result::Result<T, Stop> {
     Err(Stop::Conflict(why.to_owned()))
 }
 
+/// Why nothing is written where something is mounted.
+pub(super) const MOUNTED: &str = "something is mounted there on the host";
+
 /// The extended attributes that a path gets on the host. Refuses what cannot be copied, whatever the host has.
-pub(super) fn may_copy(change: &Change<'_>) -> std::result::Result<Attributes, Stop> {
-    let Some((from, new)) = &change.new else { return Ok(Vec::new()) };
+pub(super) fn may_copy(change: &Change<'_>, known: Option<&Known>) -> std::result::Result<Wanted, Stop> {
+    let Some((from, new)) = &change.new else { return Ok(Wanted::default()) };
     match new.kind {
         NodeKind::Socket | NodeKind::Device | NodeKind::Whiteout => Err(Stop::LeftOut(NOT_COPIED.into())),
-        _ => {
-            let wanted = wanted::of(change.name, (*from, new), change.old, change.reader).map_err(cannot)?;
-            wanted.ok_or_else(|| Stop::LeftOut(FOREIGN_LIST.into()))
-        }
+        _ => wanted::of(change.name, (*from, new), change.old, known, change.reader).map_err(cannot),
     }
 }
 
-/// Why a file with such an access control list is left out.
-const FOREIGN_LIST: &str =
-    "its access control list names users or groups that cannot be given to a file from the sandbox's ids";
+/// Whether a directory stays, and gets other permissions or attributes. Refuses what the kernel would do in part.
+pub(super) fn may_set(change: &Change<'_>, wanted: &Wanted, giver: Giver<'_>) -> std::result::Result<bool, Stop> {
+    let (Some((_, new)), Some((dir, old))) = (&change.new, &change.old) else { return Ok(false) };
+    if new.kind != NodeKind::Dir || old.kind != NodeKind::Dir {
+        return Ok(false);
+    }
+    let there = open_dir(*dir, change.name).map_err(cannot)?;
+    let mode = giver.permissions(new, Some(old));
+    let (uid, gid) = giver.owner(new, None);
+    let same_owner = uid.is_none_or(|uid| uid == old.uid) && gid.is_none_or(|gid| gid == old.gid);
+    if mode == old.mode && same_owner && wanted.is_given(there.as_fd()).map_err(cannot)? {
+        return Err(Stop::LeftOut("it is there but for its owner and set-ID bits".into()));
+    }
+    let sets = mode != old.mode || wanted.changes_list(there.as_fd()).map_err(cannot)?;
+    if sets && mode & 0o2000 != 0 && !giver.keeps_group_bit(there.as_fd(), old) {
+        return Err(Stop::LeftOut(
+            "you are not in the group of the host's directory: setting its permissions would take its set-group-ID bit"
+                .into(),
+        ));
+    }
+    Ok(true)
+}
 
 /// Refuses what the kernel would refuse, so that a dry run says the same.
 pub(super) fn may_write(

@@ -6,6 +6,7 @@
 //! uppers/NAME/0/upper     the upper directory of the first overlay
 //! uppers/NAME/0/work      its work directory
 //! uppers/NAME/commit.json what a commit is doing
+//! uppers/NAME/committed   which files of the host were changed last by a commit
 //! uppers/.frozen/ID/upper layers that nobody writes any more
 //! homes/NAME/...          private homes, as upper layers, with a directory `home`
 //! homes/.locks/DEV-INODE  locked while a sandbox has that file or directory for itself

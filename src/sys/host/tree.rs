@@ -1,6 +1,6 @@
 //! Directories: their entries, and calls that rename and remove.
 
-use crate::sys::child::{openat, statx_with};
+use crate::sys::child::{Text, openat, statx_with};
 use crate::sys::errno::{Errno, Result, check, done};
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags};
@@ -58,9 +58,10 @@ pub fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(CString, FileKind)>> {
     Ok(list)
 }
 
-/// fchown(2): gives an open file to a user and a group.
+/// fchownat(2) with AT_EMPTY_PATH: gives an open file, which may have been opened with O_PATH, to a user and a group.
 pub fn chown_of(fd: BorrowedFd<'_>, uid: u32, gid: u32) -> Result<()> {
-    Ok(nix::unistd::fchown(fd, Some(nix::unistd::Uid::from_raw(uid)), Some(nix::unistd::Gid::from_raw(gid)))?)
+    let (uid, gid) = (nix::unistd::Uid::from_raw(uid), nix::unistd::Gid::from_raw(gid));
+    Ok(nix::unistd::fchownat(fd, c"", Some(uid), Some(gid), AtFlags::AT_EMPTY_PATH)?)
 }
 
 /// statx(2) with AT_EMPTY_PATH: the facts of a file in a directory, or with an empty name of the directory itself. A link is
@@ -70,23 +71,45 @@ pub fn statx(dir: BorrowedFd<'_>, name: &CStr) -> Result<libc::statx> {
     statx_with(dir, name, libc::AT_EMPTY_PATH, wanted)
 }
 
-/// flistxattr(2): the names of the extended attributes of an open file.
+/// The path of an open file in /proc: calls that take a path also take files that were opened with O_PATH.
+fn in_proc(fd: BorrowedFd<'_>) -> Text<32> {
+    Text::of_descriptor(fd.as_raw_fd())
+}
+
+/// flistxattr(2), or listxattr(2) for a file that was opened with O_PATH: the names of the extended attributes of an open file.
 pub fn attribute_names(fd: BorrowedFd<'_>) -> Result<Vec<CString>> {
     let mut buffer = vec![0_u8; 64 * 1024];
     // SAFETY: the buffer may be written for the length that is passed. (64 KiB is the longest list: XATTR_LIST_MAX.)
-    let length = check(unsafe { libc::flistxattr(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) as i64 })?;
+    let length = check(unsafe { libc::flistxattr(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) as i64 });
+    let length = match length {
+        Err(Errno(libc::EBADF)) => {
+            let path = in_proc(fd);
+            let path = path.text()?;
+            // SAFETY: the path ends with a NUL; the buffer may be written for the length that is passed.
+            check(unsafe { libc::listxattr(path.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) as i64 })?
+        }
+        other => other?,
+    };
     buffer.truncate(length as usize);
     let names = buffer.split(|byte| *byte == 0).filter(|name| !name.is_empty());
     Ok(names.filter_map(|name| CString::new(name).ok()).collect())
 }
 
-/// fgetxattr(2): the value of an extended attribute of an open file; `None` if it has none of that name, or its filesystem
-/// has no such attributes.
+/// fgetxattr(2), or getxattr(2) for a file that was opened with O_PATH: the value of an extended attribute of an open file; `None`
+/// if it has none of that name, or its filesystem has no such attributes.
 pub fn attribute_of(fd: BorrowedFd<'_>, name: &CStr) -> Result<Option<Vec<u8>>> {
     let get = |buffer: &mut [u8]| {
         let (pointer, length) = (buffer.as_mut_ptr().cast(), buffer.len());
         // SAFETY: the name ends with a NUL; the buffer may be written for the length that is passed, which may be 0.
-        check(unsafe { libc::fgetxattr(fd.as_raw_fd(), name.as_ptr(), pointer, length) as i64 })
+        match check(unsafe { libc::fgetxattr(fd.as_raw_fd(), name.as_ptr(), pointer, length) as i64 }) {
+            Err(Errno(libc::EBADF)) => {
+                let path = in_proc(fd);
+                let path = path.text()?;
+                // SAFETY: path and name end with a NUL; the buffer may be written for the length that is passed.
+                check(unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), pointer, length) as i64 })
+            }
+            other => other,
+        }
     };
     let mut value = vec![0; 256];
     let length = match get(&mut value) {
@@ -107,16 +130,32 @@ pub fn attribute_of(fd: BorrowedFd<'_>, name: &CStr) -> Result<Option<Vec<u8>>> 
     }
 }
 
-/// fsetxattr(2): sets an extended attribute of an open file.
+/// fsetxattr(2), or setxattr(2) for a file that was opened with O_PATH: sets an extended attribute of an open file.
 pub fn set_attribute_of(fd: BorrowedFd<'_>, name: &CStr, value: &[u8]) -> Result<()> {
     // SAFETY: the name ends with a NUL; the value may be read for the length that is passed.
-    done(unsafe { libc::fsetxattr(fd.as_raw_fd(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) })
+    match done(unsafe { libc::fsetxattr(fd.as_raw_fd(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) }) {
+        Err(Errno(libc::EBADF)) => {
+            let path = in_proc(fd);
+            let path = path.text()?;
+            // SAFETY: path and name end with a NUL; the value may be read for the length that is passed.
+            done(unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) })
+        }
+        other => other,
+    }
 }
 
-/// fremovexattr(2): removes an extended attribute of an open file.
+/// fremovexattr(2), or removexattr(2) for a file that was opened with O_PATH: removes an extended attribute of an open file.
 pub fn remove_attribute_of(fd: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     // SAFETY: the name ends with a NUL.
-    done(unsafe { libc::fremovexattr(fd.as_raw_fd(), name.as_ptr()) })
+    match done(unsafe { libc::fremovexattr(fd.as_raw_fd(), name.as_ptr()) }) {
+        Err(Errno(libc::EBADF)) => {
+            let path = in_proc(fd);
+            let path = path.text()?;
+            // SAFETY: path and name end with a NUL.
+            done(unsafe { libc::removexattr(path.as_ptr(), name.as_ptr()) })
+        }
+        other => other,
+    }
 }
 
 /// readlinkat(2): the text of a link, of any length.

@@ -1,0 +1,71 @@
+//! Which files of the host were changed last by commits of these layers: what the layers hold is no older than they are. Layers that
+//! were frozen keep what was committed, so that a later change of it has to be told from one of somebody else's.
+
+use super::Upper;
+use super::node::Node;
+use crate::sys;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Name of the record, beside the layers: a line for each file, with its inode number and the time of its last change.
+const NAME: &CStr = c"committed";
+
+/// Files of the host by their inode numbers, with the time of change that a commit has left.
+#[derive(Debug, Default)]
+pub(super) struct Ours {
+    files: RefCell<HashMap<u64, i128>>,
+    /// The record, for what is added.
+    record: Option<OwnedFd>,
+}
+
+impl Ours {
+    /// Those that are recorded; none if the record cannot be read, which makes conflicts of them.
+    pub fn read(upper: &Upper) -> Ours {
+        let Ok(file) = sys::openat(upper.directory(), NAME, libc::O_RDONLY | libc::O_NOFOLLOW, 0) else {
+            return Ours::default();
+        };
+        let text = std::io::read_to_string(std::fs::File::from(file)).unwrap_or_default();
+        let lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')?.split_once(' '));
+        let files = lines.filter_map(|(inode, changed)| Some((inode.parse().ok()?, changed.parse().ok()?)));
+        Ours { files: RefCell::new(files.collect()), record: None }
+    }
+
+    /// Those that are recorded, to which others can be added.
+    pub fn open(upper: &Upper) -> sys::Result<Ours> {
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND | libc::O_NOFOLLOW;
+        let record = sys::openat(upper.directory(), NAME, flags, 0o600)?;
+        Ok(Ours { record: Some(record), ..Ours::read(upper) })
+    }
+
+    /// Whether the last change of a host's file is one of ours.
+    pub fn has(&self, node: &Node) -> bool {
+        self.files.borrow().get(&node.id.1) == Some(&node.changed)
+    }
+
+    /// Adds a file of the host as it is now.
+    pub fn add(&self, node: &Node) -> sys::Result<()> {
+        self.files.borrow_mut().insert(node.id.1, node.changed);
+        match &self.record {
+            // One write, which a signal does not tear.
+            Some(record) => sys::write_all(record.as_fd(), format!("{} {}\n", node.id.1, node.changed).as_bytes()),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that the layers hold nothing more: what is changed from here on is compared with a time after all of these.
+    pub fn clear(upper: &Upper) {
+        let _ = sys::unlink(upper.directory(), NAME, false);
+    }
+
+    /// Hands the record on to layers that hold the same.
+    pub fn copy(&self, to: &Upper) -> sys::Result<()> {
+        let to = Ours::open(to)?;
+        let files = self.files.borrow();
+        files.iter().try_for_each(|(inode, changed)| {
+            let record = to.record.as_ref().ok_or(sys::Errno(libc::EBADF))?;
+            sys::write_all(record.as_fd(), format!("{inode} {changed}\n").as_bytes())
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! `sbx commit`: owners, groups, permissions and access control lists of what it puts onto the host, layers that go on after one, and
+//! paths that it is not about.
+
+mod common;
+
+use common::{Need, Place, fuse, not_root, tools, userns};
+use std::process::Command;
+
+/// The options of an overlay over the current directory that is kept as `one`.
+const KEEP: [&str; 4] = ["--overlay", ".", "--upper", "keep:one"];
+
+/// Lets the kernel's clock for files go on: what is changed after this has a later time than what was changed before.
+fn tick() {
+    std::thread::sleep(std::time::Duration::from_millis(20));
+}
+
+/// Runs a script in the current directory of a place, on the host. Gives what it prints.
+#[track_caller]
+fn host(place: &Place, script: &str) -> String {
+    let ran = Command::new("/bin/sh").args(["-ec", script]).current_dir(place.work()).output().unwrap();
+    assert!(ran.status.success(), "{script}: {}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8_lossy(&ran.stdout).into_owned()
+}
+
+/// Runs a script on the host as root of the caller's subordinate ids.
+#[track_caller]
+fn as_range(place: &Place, script: &str) {
+    host(place, &format!("unshare --map-root-user --map-auto -- sh -ec '{script}'"));
+}
+
+/// The user has subordinate ids, and a program that maps them.
+fn subids() -> Need {
+    let mapped = Command::new("unshare").args(["--map-root-user", "--map-auto", "true"]).output();
+    Need::new("subids", mapped.is_ok_and(|ran| ran.status.success()), "unshare --map-auto does not work")
+}
+
+#[test]
+fn the_set_group_id_bit_of_a_shared_directory_stays() {
+    need!(userns(), fuse(), not_root(), subids(), tools(&["python3", "setfacl"]));
+    let place = Place::new();
+    host(&place, "mkdir shared other listed");
+    // The directories have a group that is none of the caller's. The one around them is another user's, so that it is served.
+    as_range(&place, "chgrp 5 shared other listed; chmod 2775 shared other listed; chown 5 .; chmod 777 .");
+    tick();
+    let keep = [&["--user", "root"][..], &KEEP].concat();
+    let script = "python3 -c 'import os; os.setxattr(\"shared\", \"user.x\", b\"1\")'; mkdir shared/new; chmod 2755 shared/new; \
+                  python3 -c 'import os; os.chmod(\"other\", 0o770)'; setfacl -m u:0:rwx listed";
+    place.sh(&keep, script);
+    tick();
+    let group = host(&place, "stat -c %g shared").trim().to_owned();
+    let dry = place.run(&["commit", "one", "--dry-run"]);
+    let ran = place.run(&["commit", "one"]);
+    assert_eq!((dry.status, &dry.out), (ran.status, &ran.out), "{dry:?} {ran:?}");
+    let facts = format!("2775 {group}\n2755 {group}\n770 {group}\n2775 {group}\n");
+    assert_eq!(host(&place, "stat -c '%a %g' shared shared/new other listed"), facts, "{ran:?}");
+    // A list cannot be set without taking the bit.
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    assert!(ran.err.contains("listed: you are not in the group of the host's directory"), "{ran:?}");
+    assert_eq!(place.run(&["diff", "one"]).ok().lines().count(), 1);
+}
+
+#[test]
+fn a_group_that_the_caller_cannot_give_is_named() {
+    need!(userns(), fuse(), not_root(), subids());
+    let place = Place::new();
+    host(&place, "echo one > file; mkdir shared; echo one > shared/file; chmod 640 file shared/file");
+    as_range(&place, "chgrp 5 file shared shared/file; chmod 2775 shared; chown 5 .; chmod 777 .");
+    tick();
+    place.sh(&[&["--user", "root"][..], &KEEP].concat(), "echo two >> file; echo two >> shared/file").ok();
+    let ran = place.run(&["commit", "one"]);
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    assert_eq!(ran.err.matches("you cannot give it the group that the host's file has").count(), 1, "{ran:?}");
+    assert_eq!(
+        host(&place, "stat -c '%a %g' file shared/file"),
+        host(&place, "echo 640 $(id -g); stat -c '640 %g' shared")
+    );
+}
+
+#[test]
+fn set_id_bits_of_a_file_that_stays_its_owners_stay() {
+    need!(userns());
+    let place = Place::new();
+    host(
+        &place,
+        "for file in user group both; do cp /bin/true $file; done; chmod 4755 user; chmod 2755 group; chmod 6711 both",
+    );
+    tick();
+    place.sh(&KEEP, "touch user group both").ok();
+    place.run(&["commit", "one"]).ok();
+    assert_eq!(host(&place, "stat -c %a user group both"), "4755\n2755\n6711\n");
+    assert_eq!(place.run(&["diff", "one"]).ok(), "");
+}
+
+#[test]
+fn a_named_pipe_has_the_permissions_and_lists_of_the_layer() {
+    need!(userns(), tools(&["mkfifo", "setfacl", "getfacl"]));
+    let place = Place::new();
+    host(&place, "mkdir dir; setfacl -dm u:33:rwx dir");
+    tick();
+    let script = "mkfifo dir/plain; setfacl -b dir/plain; chmod 777 dir/plain; mkfifo listed; setfacl -m u:$(id -u):r listed; \
+                  mkfifo dir/inherits; chmod 660 dir/inherits";
+    place.sh(&KEEP, script).ok();
+    place.run(&["commit", "one"]).ok();
+    let own = host(&place, "id -u");
+    let lists = format!(
+        "user::rwx\ngroup::rwx\nother::rwx\n\nuser::rw-\nuser:{}:r--\ngroup::r--\nmask::r--\nother::r--\n\n\
+         user::rw-\nuser:33:rwx\ngroup::r-x\nmask::rw-\nother::---\n\n",
+        own.trim()
+    );
+    assert_eq!(host(&place, "getfacl -cnE dir/plain listed dir/inherits"), lists);
+    assert_eq!(place.run(&["diff", "one"]).ok(), "");
+    // A list alone is a difference.
+    place.sh(&KEEP, "setfacl -m u:$(id -u):rw dir/plain").ok();
+    assert_eq!(place.run(&["diff", "one"]).ok().lines().count(), 1);
+}
+
+#[test]
+fn lists_that_name_ids_which_are_not_known_inside_stay() {
+    need!(userns(), tools(&["setfacl", "getfacl"]));
+    let place = Place::new();
+    host(
+        &place,
+        "echo one > file; echo one > old; mkdir dir; setfacl -m u:54321:rw file old; setfacl -m u:54321:rwx,d:u:54321:rwx dir",
+    );
+    let before = host(&place, "getfacl -cn file old dir");
+    tick();
+    place
+        .sh(&KEEP, "echo two >> file; mv old renamed; echo x > dir/new; mkdir dir/sub; chmod 700 dir; chmod 775 dir")
+        .ok();
+    assert_eq!(place.run(&["commit", "one", "--dry-run"]).status, Some(0));
+    place.run(&["commit", "one"]).ok();
+    assert_eq!(host(&place, "cat file renamed"), "one\ntwo\none\n");
+    assert_eq!(host(&place, "getfacl -cn file renamed dir"), before);
+    assert!(host(&place, "getfacl -cn dir/new").contains("user:54321:rwx"), "as what is made there outside");
+    assert!(host(&place, "getfacl -cn dir/sub").contains("default:user:54321:rwx"));
+    assert_eq!(place.run(&["diff", "one"]).ok(), "");
+}
+
+#[test]
+fn a_path_that_names_no_change_is_told() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/file", "one\n");
+    place.write("work/same", "one\n");
+    tick();
+    place.sh(&KEEP, "echo two >> file; mkdir dir; echo x > dir/x").ok();
+    for path in ["nothing", "same", "/nonexistent/x", "fil"] {
+        let ran = place.run(&["commit", "one", path]);
+        assert_eq!((ran.status, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+        assert!(ran.err.contains("sbx: no change at /") && ran.err.contains("`sbx diff one` lists"), "{ran:?}");
+        let listed = place.run(&["diff", "one", path]);
+        assert_eq!(listed.out, "");
+        assert!(listed.err.contains("note: no change at /"), "{listed:?}");
+        listed.ok();
+    }
+    // The rest is done.
+    let ran = place.run(&["commit", "one", "nothing", "file", "dir"]);
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    assert_eq!(host(&place, "cat file dir/x"), "one\ntwo\nx\n");
+}
+
+#[test]
+fn a_frozen_layer_goes_on_after_a_commit() {
+    need!(userns());
+    let place = Place::new();
+    for file in ["file", "dir/inner", "gone", "other"] {
+        place.write(&format!("work/{file}"), "one\n");
+    }
+    tick();
+    let run = |script: &str| {
+        place.sh(&KEEP, script).ok();
+        tick();
+    };
+    run("echo two >> file; echo new > new; chmod 700 dir; echo two >> dir/inner; echo two >> other");
+    place.run(&["snapshot", "one"]).ok();
+    run("echo three >> file; rm gone");
+    place.run(&["commit", "one"]).ok();
+    assert_eq!(place.run(&["diff", "one"]).ok(), "");
+    tick();
+    place.run(&["fork", "one", "two"]).ok();
+    // What the program makes of what was committed is no conflict, and what somebody else does is.
+    run("echo four >> file; echo four >> dir/inner; chmod 755 dir; rm new; echo four >> other");
+    place.sh(&["--overlay", ".", "--upper", "keep:two"], "echo fork >> file").ok();
+    place.write("work/other", "host\n");
+    let ran = place.run(&["commit", "one"]);
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    assert!(ran.err.contains("/other left as it is on the host"), "{ran:?}");
+    assert_eq!(
+        host(&place, "cat file dir/inner other; stat -c %a dir; ls"),
+        "one\ntwo\nthree\nfour\none\ntwo\nfour\nhost\n755\ndir\nfile\nother\n"
+    );
+    // To the fork, that was somebody else.
+    let ran = place.run(&["commit", "two"]);
+    assert!(ran.err.contains("/file left as it is on the host"), "{ran:?}");
+    assert_eq!(host(&place, "tail -n 1 file"), "four\n");
+}
