@@ -326,6 +326,89 @@ fn a_server_that_hangs_does_not_keep_the_sandbox_from_ending() {
     assert!(!Path::new(&format!("/proc/{server}")).exists(), "and so has the server");
 }
 
+/// A FUSE filesystem with one file, whose content is given to nobody: `python3 -c HANGS DIR COMMAND...`. With LETS_GO=yes, it
+/// lets go who is interrupted while it waits, as NFS does.
+const HANGS: &str = r#"
+import ctypes, os, struct, subprocess, sys, threading
+libc = ctypes.CDLL(None, use_errno=True)
+fd = os.open("/dev/fuse", os.O_RDWR)
+options = f"fd={fd},rootmode=40000,user_id={os.getuid()},group_id={os.getgid()}".encode()
+if libc.mount(b"hang", sys.argv[1].encode(), b"fuse", 6, options) != 0:
+    sys.exit(f"mount: {os.strerror(ctypes.get_errno())}")
+def attributes(node):
+    mode, size = (0o40755, 0) if node == 1 else (0o100644, 5)
+    return struct.pack("<6Q10I", node, size, 1, 0, 0, 0, 0, 0, 0, mode, 1, os.getuid(), os.getgid(), 0, 4096, 0)
+def serve():
+    while True:
+        try: request = os.read(fd, 1 << 20)
+        except OSError: return
+        length, code, unique, node = struct.unpack_from("<IIQQ", request)
+        if code == 26: out = struct.pack("<IIIIHHIIHHI7I", 7, 31, 65536, 0, 16, 12, 65536, 1, 16, 0, 0, *[0] * 7)
+        elif code == 1: out = struct.pack("<QQQQII", 2, 0, 3600, 3600, 0, 0) + attributes(2) if request[40:-1] == b"file" else None
+        elif code == 3: out = struct.pack("<QII", 3600, 0, 0) + attributes(node)
+        elif code in (14, 27): out = struct.pack("<QII", 0, 0, 0)
+        elif code == 28: out = b"" if struct.unpack_from("<QQ", request, 40)[1] else struct.pack("<QQII", 2, 1, 4, 8) + b"file".ljust(8, b"\0")
+        elif code == 15:
+            open("asked", "w").close()
+            continue
+        # An interruption: of the request that it names.
+        elif code == 36:
+            if os.environ["LETS_GO"] == "yes": os.write(fd, struct.pack("<IiQ", 16, -4, struct.unpack_from("<Q", request, 40)[0]))
+            continue
+        elif code in (2, 42): continue
+        elif code in (18, 25, 29): out = b""
+        else: out = False
+        error = -2 if out is None else -38 if out is False else 0
+        data = out or b""
+        os.write(fd, struct.pack("<IiQ", 16 + len(data), error, unique) + data)
+threading.Thread(target=serve, daemon=True).start()
+sys.exit(subprocess.run(sys.argv[2:]).returncode)
+"#;
+
+/// Starts a program that reads from such a filesystem in `work/sub`, for three seconds.
+fn hanging(place: &Place, lets_go: &str) -> std::process::Child {
+    std::fs::create_dir(place.work().join("sub")).unwrap();
+    let script = "exec python3 -c \"$0\" sub setpriv --ambient-caps=-all --inh-caps=-all --bounding-set=-all -- \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["-cm", "--keep-caps", "/bin/sh", "-c", script, HANGS]).arg(sbx());
+    command.args(["--timeout", "3s", "--overlay", ".", "--", "cat", "sub/file"]);
+    command.current_dir(place.work()).env("HOME", place.home()).env("LETS_GO", lets_go);
+    command.stderr(std::process::Stdio::piped()).spawn().unwrap()
+}
+
+/// Ends what serves the filesystem: with it ends the filesystem, and what waits for it goes on.
+fn end(child: &std::process::Child) {
+    // unshare, sh and python3 are one process after another.
+    common::process::signal(child.id() as i32, libc::SIGKILL);
+}
+
+#[test]
+fn a_directory_of_the_host_that_hangs_does_not_keep_the_sandbox_from_ending() {
+    need!(userns(), fuse(), tools(&["unshare", "setpriv", "mount", "python3"]));
+    let place = Place::new();
+    let mut child = hanging(&place, "yes");
+    let ended = until(|| child.try_wait().unwrap().is_some());
+    if !ended {
+        end(&child);
+    }
+    assert!(place.work().join("asked").exists(), "the server waits for the file's content");
+    assert!(ended, "the sandbox waits for the server, and that for the file");
+    assert_eq!(child.wait().unwrap().code(), Some(124));
+}
+
+#[test]
+fn who_waits_for_a_filesystem_that_lets_nobody_go_is_told() {
+    need!(userns(), fuse(), tools(&["unshare", "setpriv", "mount", "python3"]));
+    let place = Place::new();
+    let mut child = hanging(&place, "no");
+    let mut text = String::new();
+    let mut errors = std::io::BufReader::new(child.stderr.take().unwrap());
+    while !text.contains("does not answer") && std::io::BufRead::read_line(&mut errors, &mut text).unwrap() > 0 {}
+    assert!(text.contains("a process of the sandbox cannot be ended while it waits for a filesystem"), "{text}");
+    end(&child);
+    assert!(until(|| child.try_wait().unwrap().is_some()));
+}
+
 #[test]
 fn an_export_is_a_tree_that_the_hosts_own_lies_below() {
     need!(userns(), fuse(), not_root(), tools(&["tar"]));

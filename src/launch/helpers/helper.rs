@@ -163,6 +163,13 @@ impl<'p> Helper<'p> {
         }
     }
 
+    /// Kills the helper, if it has the caller's rights, and does not wait for its end.
+    pub(in crate::launch) fn kill(&mut self) {
+        if let Process::Caller(child, _) = &mut self.process {
+            let _ = child.kill();
+        }
+    }
+
     /// Descriptors that must stay open while the helper runs.
     pub(in crate::launch) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         let own = match &self.process {

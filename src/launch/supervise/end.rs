@@ -9,7 +9,19 @@ use crate::launch::uppers::Uppers;
 use crate::launch::wording;
 use crate::launch::{hints, inherited};
 use crate::plan::Phase;
-use crate::sys::{self, Waited};
+use crate::sys::{self, Poll, Waited};
+use std::os::fd::RawFd;
+
+/// How long the end of a process that was killed may take before a note says what it waits for.
+const STUCK: i32 = 5000;
+
+/// Tells the user if a process that was killed does not end.
+fn note_if_stuck(pidfd: RawFd, status: &mut dyn Events) {
+    let mut set = [Poll::read(pidfd)];
+    if sys::poll(&mut set, Some(STUCK)).is_ok() && !set.iter().any(|ended| ended.ready) {
+        status.note("a process of the sandbox cannot be ended while it waits for a filesystem of the host that does not answer: end that filesystem's server, or unmount it (umount -f)");
+    }
+}
 
 impl Supervisor<'_> {
     /// Supervises the sandbox until all of its processes have ended, or PID 1 goes on with what the program left, and
@@ -32,11 +44,19 @@ impl Supervisor<'_> {
         }
         // A process that waits for the view server cannot be killed while that hangs, and PID 1 waits for all of them.
         self.on_helper_note(status)?;
+        for helper in self.helpers.iter_mut().filter(|helper| helper.spec().phase == Phase::Overlays) {
+            helper.kill();
+            note_if_stuck(helper.fd(), status);
+        }
         self.helpers.retain(|helper| helper.spec().phase != Phase::Overlays);
         let end = if goes_on {
             self.sandbox.first.leave();
             None
         } else {
+            // Elsewhere the program, and so what it waited for, has ended by itself.
+            if self.timed_out || self.skip_final_output {
+                note_if_stuck(self.sandbox.first.fd(), status);
+            }
             Some(self.sandbox.first.wait().map_err(|errno| Error::call("waitid", errno))?)
         };
         inherited::move_offsets(&self.sandbox.inherited, &self.reopened);
