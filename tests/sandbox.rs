@@ -298,6 +298,29 @@ fn a_signal_to_sbx_reaches_the_program() {
 }
 
 #[test]
+fn a_signal_reaches_the_program_also_if_pid_1_answers_late() {
+    need!(userns());
+    let place = Place::new();
+    let mut child = place
+        .command()
+        .args(["--", "/bin/sh", "-c", "trap 'echo got; exit 3' TERM; echo ready; while :; do sleep 0.05; done"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    use std::io::{BufRead, BufReader};
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let first = common::process::children(child.id())[0] as i32;
+    signal(first, libc::SIGSTOP);
+    signal(child.id() as i32, libc::SIGTERM);
+    // A start that hangs would be given up by then.
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    signal(first, libc::SIGCONT);
+    assert_eq!(lines.next().map(|line| line.unwrap()).as_deref(), Some("got"));
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+}
+
+#[test]
 fn a_signal_before_the_start_is_forwarded_to_the_program() {
     use std::os::unix::process::CommandExt;
     need!(userns(), tools(&["python3"]));

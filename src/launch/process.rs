@@ -38,6 +38,14 @@ impl FirstProcess {
         let _ = sys::pidfd_signal(self.pidfd.as_fd(), signal);
     }
 
+    /// Whether a child of its has executed a program: it has done more than to prepare one. False where /proc does not tell.
+    pub(super) fn has_executed(&self) -> bool {
+        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.pid)).unwrap_or_default();
+        children
+            .split_whitespace()
+            .any(|child| std::fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| is_executed(&stat)))
+    }
+
     /// Leaves it running when this is dropped.
     pub(super) fn leave(&mut self) {
         self.reaped = true;
@@ -60,10 +68,34 @@ impl Drop for FirstProcess {
     }
 }
 
+/// Whether a process has executed a program since it was made: the flag PF_FORKNOEXEC in its line of /proc/PID/stat, proc(5).
+fn is_executed(stat: &str) -> bool {
+    const FORKNOEXEC: u64 = 0x40;
+    // The name, in parentheses, may hold any characters.
+    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    rest.split_whitespace()
+        .nth(6)
+        .and_then(|flags| flags.parse::<u64>().ok())
+        .is_some_and(|flags| flags & FORKNOEXEC == 0)
+}
+
 /// The process id of a process in this pid namespace, by /proc/self/fdinfo of its pidfd. 0 if it has none, or cannot be
 /// read.
 fn number(pidfd: BorrowedFd<'_>) -> i32 {
     let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap_or_default();
     let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")).and_then(|pid| pid.trim().parse().ok());
     pid.unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_executed;
+
+    #[test]
+    fn the_flags_of_a_process_say_whether_it_has_executed_a_program() {
+        let own = std::fs::read_to_string("/proc/self/stat").unwrap();
+        assert!(is_executed(&own), "{own}");
+        assert!(!is_executed("7 (a) b) S 1 7 7 0 -1 4194368 55 0"));
+        assert!(!is_executed(""));
+    }
 }

@@ -319,8 +319,11 @@ impl<'p> Supervisor<'p> {
             && Instant::now() >= end
         {
             self.pending_termination = None;
-            self.outcome = Some(Outcome::Signaled(signal));
-            self.kill(libc::SIGKILL);
+            // PID 1 may answer late, because it is stopped or frozen: the program runs, and gets the signal then.
+            if !self.sandbox.given.process.init || !self.sandbox.first.has_executed() {
+                self.outcome = Some(Outcome::Signaled(signal));
+                self.kill(libc::SIGKILL);
+            }
         }
         self.follow_foreground();
         self.relay.look();
