@@ -2,12 +2,12 @@
 
 use super::path_flag::{PathFlag, absolute};
 use super::program::with_arguments;
-use super::{args, output, path_flag};
+use super::{args, closed, output, path_flag};
 use crate::error::{Error, Result};
 use crate::host::{self, Account, Facts};
 use crate::profile::schema::{self, Kind};
 use crate::profile::{Loader, Merged, Sources, Vars, project, resolve};
-use crate::spec::{self, Mode, Options, PathRule, Sandbox};
+use crate::spec::{self, Sandbox};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -179,7 +179,8 @@ pub(super) fn described(args: &args::Sandbox, program: &[OsString], caller: &Cal
         let path = sandbox.process.env.get("PATH").map(OsStr::new);
         sandbox.process.args = with_arguments(program, of_profile, path, &caller.cwd);
     }
-    close_profiles(&mut sandbox, &loader, caller);
+    closed::profiles(&mut sandbox, loader.sources.files().map(|file| caller.cwd.join(file)));
+    closed::startup(&mut sandbox, &caller.vars);
     // A file's name without its directory and its ending, as profiles in the known directories have it.
     sandbox.name = profile.trim_end_matches(".toml").rsplit('/').next().unwrap_or_default().to_owned();
     sandbox.limits.stats = args.stats.is_some();
@@ -211,37 +212,6 @@ fn compare(without: &Merged, sandbox: &Sandbox, sources: &Sources, caller: &Call
     let now = now.map_or("shown".to_owned(), |mode| format!("`{}`", mode.word()));
     Err(Error::new(format!("{path} would be {now} with .sbx.toml, and is `{old}` without it ({})", rule.origin))
         .hint(project::HELP))
-}
-
-/// Makes the files that profiles were read from read-only where the view shows them writable: a program that rewrites one
-/// decides what the next sandbox shows.
-fn close_profiles(sandbox: &mut Sandbox, loader: &Loader, caller: &Caller) {
-    let rules = &mut sandbox.filesystem.paths;
-    for file in loader.sources.files().map(|file| caller.cwd.join(file)) {
-        let (Some(dir), Some(name)) = (file.parent().and_then(|dir| dir.canonicalize().ok()), file.file_name()) else {
-            continue;
-        };
-        let file = dir.join(name);
-        // What a project's file says of it is judged by the rule that is added here.
-        let shown =
-            |rule: &&PathRule| !rule.project && file.starts_with(rule.options.from.as_ref().unwrap_or(&rule.path));
-        let Some(above) = rules.iter().filter(shown).max_by_key(|rule| rule.path.as_os_str().len()) else { continue };
-        let source = above.options.from.as_ref().unwrap_or(&above.path);
-        let inside = above.path.join(file.strip_prefix(source).unwrap_or(&file));
-        let taken = rules.iter().any(|rule| rule.path == inside && !rule.project);
-        if above.mode != Mode::Rw || *source == file || taken {
-            continue;
-        }
-        let options = Options { optional: true, from: above.options.from.as_ref().map(|_| file), ..Options::default() };
-        let origin = above.origin.clone();
-        let rule = PathRule { path: inside, mode: Mode::Ro, options, origin, project: false, below: None };
-        if let Some(of_project) = rules.iter_mut().find(|other| other.path == rule.path) {
-            of_project.below.get_or_insert_with(|| Box::new(rule));
-            continue;
-        }
-        let at = rules.partition_point(|other| other.path < rule.path);
-        rules.insert(at, rule);
-    }
 }
 
 /// Whether a profile, or the flags as text, have a rule for the project that the current directory belongs to. Then its

@@ -3,6 +3,7 @@
 mod args;
 mod ask;
 mod check;
+mod closed;
 mod homes;
 mod layers;
 mod output;

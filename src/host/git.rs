@@ -3,6 +3,7 @@
 
 use super::git_index;
 use super::git_named::{Found, MOST, Placed, User, plain};
+use super::walk::Ways;
 use crate::sys;
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -53,7 +54,7 @@ impl Repository {
 /// What git runs something by in a project. Nothing is started for that. `own` says that the directory is the user's alone, so
 /// that the names in it can be looked up: that of a home might make a file server mount it.
 pub(super) fn closed(project: &Path, own: bool, user: &User) -> Closed {
-    let found = Found { project, user, paths: Vec::new(), notes: Vec::new() };
+    let found = Found { project, user, paths: Vec::new(), notes: Vec::new(), ways: Ways::default() };
     let mut search = Search { found, next: VecDeque::new(), seen: Vec::new() };
     // The project may be a part of what a repository above it holds.
     for dir in project.ancestors() {

@@ -2,6 +2,7 @@
 
 use super::git_config::{self, Line};
 use super::git_words::{self, Word, is_address, is_path, is_text, words};
+use super::walk::Ways;
 use crate::sys::{self, Errno};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -68,6 +69,8 @@ pub(super) struct Found<'a> {
     pub paths: Vec<PathBuf>,
     /// What could not be read, or was too much, as sentences.
     pub notes: Vec<String>,
+    /// Where links lead.
+    pub ways: Ways,
 }
 
 impl Found<'_> {
@@ -94,10 +97,11 @@ impl Found<'_> {
         true
     }
 
-    /// Adds what a link leads to in the project: whoever writes there writes what runs.
+    /// Adds what a path leads to in the project if links are on the way, and those links: whoever writes there writes what runs.
     pub fn linked(&mut self, path: &Path) {
-        if let Some(target) = path.is_symlink().then(|| path.canonicalize().ok()).flatten() {
-            self.add(target);
+        let Some((real, links)) = self.ways.follow(path).filter(|(_, links)| !links.is_empty()) else { return };
+        for step in links.into_iter().chain([real]) {
+            self.add(step);
         }
     }
 

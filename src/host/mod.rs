@@ -24,6 +24,7 @@ mod project;
 mod rlimits;
 mod socket;
 mod sound;
+mod startup;
 mod temporary;
 mod union;
 mod vars;
@@ -43,6 +44,7 @@ pub use paths::{DEVICES, Entry, Kind, MACHINE_IDS, NamedFile, Paths, RUN_LINKS, 
 pub use privileged::{Powerless, powerless};
 pub use rlimits::{CoreHandler, rlimits};
 pub use sound::SoundFacts;
+pub use startup::{HomeLink, HomeLinks, home_links, is_startup};
 pub use union::{StoreFilesystem, UnionFacts};
 pub use vars::{home, vars, without_dots};
 

@@ -1,6 +1,7 @@
 //! Paths as the kernel resolves them, one component after the other.
 
-use std::ffi::OsStr;
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -82,5 +83,40 @@ impl Walk {
             Some(path) if !path.is_empty() => OsStr::from_bytes(path).into(),
             _ => PathBuf::from("/"),
         }
+    }
+}
+
+/// Where paths of the host lead. Each component is looked up once, whatever number of paths go through it.
+#[derive(Default)]
+pub(super) struct Ways {
+    /// What was looked up: the text of a link, or none for what is no link or not there.
+    known: HashMap<OsString, Option<PathBuf>>,
+}
+
+impl Ways {
+    /// The real path that a path leads to, whether it is there or not, and each link on the way, by the path of its own place. None
+    /// if there are too many links, or the path is longer than any that the kernel looks up.
+    pub fn follow(&mut self, path: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
+        let mut links = Vec::new();
+        let mut walk = Walk::new(Path::new("/"), path);
+        while walk.step() {
+            if walk.real.len() + walk.rest.len() >= libc::PATH_MAX as usize {
+                return None;
+            }
+            let known = match self.known.get(walk.host()) {
+                Some(known) => known,
+                None => {
+                    let text = std::fs::read_link(Path::new(walk.host())).ok();
+                    self.known.entry(walk.host().to_owned()).or_insert(text)
+                }
+            };
+            if let Some(text) = known {
+                links.push(walk.inside());
+                if !walk.follow(text) {
+                    return None;
+                }
+            }
+        }
+        Some((walk.inside(), links))
     }
 }

@@ -181,7 +181,7 @@ impl Note {
     pub fn is_information(&self) -> bool {
         matches!(
             self,
-            Note::Profile(spec::Note::ProfileOf { .. } | spec::Note::ProjectAbove { .. })
+            Note::Profile(spec::Note::ProfileOf { .. } | spec::Note::ProjectAbove { .. } | spec::Note::Linked { .. })
                 | Note::NoNestedX11 { alone: false, .. }
         )
     }

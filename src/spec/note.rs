@@ -36,6 +36,22 @@ pub enum Note {
         /// Why, as a sentence.
         why: String,
     },
+    /// What a link in the caller's home leads to, or a part of it, is shown writable as a whole.
+    StartUp {
+        /// The link; none for a directory that lies itself in one that programs start from.
+        link: Option<PathBuf>,
+        /// The directory that is shown writable.
+        dir: PathBuf,
+    },
+    /// What links in the caller's home lead to is read-only.
+    Linked {
+        /// The first few of these paths, each with the link.
+        some: Vec<(PathBuf, PathBuf)>,
+        /// How many more there are.
+        more: usize,
+    },
+    /// Not all links in the caller's home were found that lead into what is shown writable.
+    LinksUnread,
     /// The profile that was chosen because its `profile.programs` names the program.
     ProfileOf {
         /// The profile's name.
@@ -71,6 +87,34 @@ impl fmt::Display for Note {
             Note::GitUnread { why } => {
                 write!(f, "{why}, so what git outside runs by it in the project may be writable inside")
             }
+            Note::StartUp { link: Some(link), dir } => write!(
+                f,
+                "{} leads to what holds {}, which is writable inside: programs outside start what the program inside leaves there, \
+                 or read it as their configuration; --overlay {} keeps changes from them until `sbx commit`",
+                link.display(),
+                dir.display(),
+                dir.display()
+            ),
+            Note::StartUp { link: None, dir } => write!(
+                f,
+                "{} is writable inside: programs outside start what the program inside leaves there, or read it as their \
+                 configuration; --overlay {} keeps changes from them until `sbx commit`",
+                dir.display(),
+                dir.display()
+            ),
+            Note::Linked { some, more } => {
+                let some: Vec<_> = some.iter().map(|(path, link)| format!("{} ({})", path.display(), link.display())).collect();
+                let more = if *more > 0 { format!(" and {more} more") } else { String::new() };
+                write!(
+                    f,
+                    "read-only inside, since links in your home lead there: {}{more}; --rw PATH opens one",
+                    some.join(", ")
+                )
+            }
+            Note::LinksUnread => f.write_str(
+                "not all directories of your home could be read, or they are too many: links in it that lead into what is writable inside may \
+                 be more than were found",
+            ),
             Note::ProfileOf { profile, program } => {
                 write!(
                     f,
