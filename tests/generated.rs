@@ -686,7 +686,12 @@ nobody else may enter the directory
 .TP
 .I ~/.local/share/sbx/homes/NAME/home
 private homes (or below
-.IR $XDG_DATA_HOME )
+.IR $XDG_DATA_HOME ).
+A link in the place of
+.IR ~/.local/share/sbx ,
+or in it, is an error. A sandbox that shows a directory above it has an empty one there, and one that shows a directory above
+.I ~/.config/sbx
+writable has that read-only; what is not there is made first
 .TP
 .I ~/.config/systemd/user/sbx.service
 a unit of the user's systemd manager, which comes with sbx and runs a process that sleeps. While it runs, sandboxes with limits share its

@@ -196,6 +196,175 @@ fn the_first_private_home_of_a_user_is_not_seen_either() {
     }
 }
 
+/// A profile that shows this directory of the home writable.
+fn writable(place: &Place, dir: &str) -> String {
+    let text = format!("schema = 1\nextends = [\"default\"]\n[filesystem.paths]\n\"{dir}\" = \"rw\"\n");
+    place.write("home/a.toml", &text).display().to_string()
+}
+
+#[test]
+fn a_program_cannot_make_what_a_later_run_takes_for_the_users_stores() {
+    need!(userns());
+    for dir in ["~/.local/share", "~/.local", "~"] {
+        for script in [
+            "mkdir -m 700 ~/.local/share/sbx; ln -s ~/.secret ~/.local/share/sbx/homes; ln -s ~/.secret ~/.local/share/sbx/uppers",
+            "ln -s ~/.secret ~/.local/share/sbx",
+            "mv ~/.local/share ~/.local/moved; mkdir -p ~/.local/share/sbx/uppers/u1",
+            "rmdir ~/.local/share/sbx; rm -rf ~/.local; ln -s ~/.secret ~/.local",
+            "mkdir -p ~/.local/share/sbx/uppers/u1/0/upper",
+        ] {
+            let place = Place::new();
+            if dir == "~/.local/share" {
+                std::fs::create_dir_all(place.home().join(".local/share")).unwrap();
+            } else {
+                std::fs::create_dir_all(place.home().join(".local")).unwrap();
+            }
+            place.write("home/.secret/one/home/key", "TOPSECRET");
+            let out = place.sh(
+                &["-p", &writable(&place, dir)],
+                &format!("mkdir -p ~/.local/share; {script}; ls ~/.local/share/sbx"),
+            );
+            assert_eq!(out.out, "", "{dir} {script}: {out:?}");
+            let own = place.home().join(".local/share/sbx");
+            let mode = std::os::unix::fs::MetadataExt::mode(&own.symlink_metadata().unwrap());
+            assert_eq!((mode & 0o7777, std::fs::read_dir(own).unwrap().count()), (0o700, 0), "{dir} {script}");
+            assert_eq!(place.sh(&ONE, "cat ~/key; touch ~/mine").out, "", "{dir} {script}");
+            assert!(
+                store(&place).join("one/home/mine").exists() && !place.home().join(".secret/one/home/mine").exists()
+            );
+        }
+    }
+    // Nor, with XDG_DATA_HOME and XDG_CONFIG_HOME, what runs without these take for them.
+    let place = Place::new();
+    for dir in [".local/share", ".config", "elsewhere"] {
+        std::fs::create_dir_all(place.home().join(dir)).unwrap();
+    }
+    let elsewhere = place.home().join("elsewhere");
+    let script = "mkdir -p ~/.local/share/sbx/homes ~/.config/sbx/profiles ~/elsewhere/sbx/homes ~/elsewhere/sbx/profiles; ls ~/*/sbx ~/.*/sbx ~/.local/*/sbx";
+    let mut command = place.command();
+    command.env("XDG_DATA_HOME", &elsewhere).env("XDG_CONFIG_HOME", elsewhere.join("config"));
+    let home = place.home().display().to_string();
+    command.args(["--rw", &home, "--", "/bin/sh", "-c", script]);
+    let out = ran(command.output().unwrap());
+    assert!(!out.out.contains("homes") && !out.out.contains("profiles\n"), "{out:?}");
+    // Where it cannot be made, no program can make it either, and where nothing is writable, nothing is made.
+    let place = Place::new();
+    place.write("home/.local/share/x", "");
+    let data = place.home().join(".local/share").display().to_string();
+    place.sh(&["--ro", &data], "ls ~/.local/share").ok();
+    place.sh(&["--overlay", &data], "mkdir ~/.local/share/sbx/homes 2>/dev/null || ls ~/.local/share").ok();
+    assert!(!place.home().join(".local/share/sbx").exists());
+}
+
+#[test]
+fn links_in_the_way_to_stores_are_told_and_not_followed() {
+    need!(userns());
+    let links: [(&str, &str); 4] = [
+        (".local/share/sbx", "../../.secret"),
+        (".local/share/sbx/homes", "../../../.secret"),
+        (".local/share/sbx/uppers", "../../../.secret"),
+        (".local/share/sbx", "nowhere"),
+    ];
+    for (link, target) in links {
+        let place = Place::new();
+        let secret = place.home().join(".secret");
+        place.write("home/.secret/one/home/key", "TOPSECRET");
+        let all = std::process::Command::new("chmod").args(["-R", "go=", &secret.display().to_string()]).status();
+        assert!(all.unwrap().success());
+        let link = place.home().join(link);
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        std::fs::set_permissions(link.parent().unwrap(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        std::os::unix::fs::symlink(target, &link).unwrap();
+        let told = format!("{} is a link, and sbx follows none to its own directories", link.display());
+        let data = format!("{},exclusive", place.write("home/data/x", "").parent().unwrap().display());
+        let work = place.work().display().to_string();
+        let homes = !link.ends_with("uppers");
+        let uppers = !link.ends_with("homes");
+        for (affected, args) in [
+            (homes, &["--home", "private:one", "--", "/bin/true"][..]),
+            (homes, &["--rw", &data, "--", "/bin/true"]),
+            (uppers, &["--overlay", &work, "--upper", "keep:u1", "--", "/bin/true"]),
+            (homes, &["homes"]),
+            (homes, &["homes", "--remove", "one"]),
+            (uppers, &["uppers"]),
+            (uppers, &["commit", "u1"]),
+            (uppers, &["discard", "u1"]),
+        ] {
+            let out = place.run(args);
+            let refused = out.status != Some(0) && out.err.contains(&told);
+            assert!(refused || !affected, "{link:?} {args:?}: {out:?}");
+        }
+        assert_eq!(std::fs::read_dir(&secret).unwrap().count(), 1, "{link:?}: nothing is made where it leads");
+        // Nor can a program replace it.
+        if link.ends_with("sbx") {
+            let out = place.sh(&["-p", &writable(&place, "~/.local/share")], "true").failed(125);
+            assert!(out.contains("is no directory, and lies in"), "{out}");
+        }
+    }
+    // What is no private home has a name of one.
+    let place = Place::new();
+    place.sh(&ONE, "true").ok();
+    std::os::unix::fs::symlink("/usr", store(&place).join("usr")).unwrap();
+    let out = place.run(&["homes"]).ok();
+    assert!(out.lines().any(|line| line.starts_with("usr ") && line.ends_with("cannot be read")), "{out}");
+    let out = place.run(&["homes", "--remove", "usr"]);
+    assert!(out.status != Some(0) && out.err.contains("/homes/usr is no directory"), "{out:?}");
+}
+
+#[test]
+fn the_users_data_may_lie_behind_a_link_of_the_users() {
+    need!(userns());
+    let place = Place::new();
+    std::fs::create_dir_all(place.home().join("disk/share")).unwrap();
+    std::fs::create_dir_all(place.home().join(".local")).unwrap();
+    std::os::unix::fs::symlink("../disk/share", place.home().join(".local/share")).unwrap();
+    place.sh(&ONE, "touch ~/kept").ok();
+    assert!(place.home().join("disk/share/sbx/homes/one/home/kept").exists());
+    assert!(place.run(&["homes"]).ok().starts_with("one"));
+    // Where the program may replace that link, or reach the directory by its other name.
+    let out = place.sh(&["-p", &writable(&place, "~/.local")], "true").failed(125);
+    assert!(out.contains("/.local/share is a link in") && out.contains("which is writable"), "{out}");
+    let out = place.sh(&["-p", &writable(&place, "~/disk")], "ls ~/disk/share/sbx; touch ~/disk/share/sbx/x");
+    assert!(out.out.is_empty() && !place.home().join("disk/share/sbx/x").exists(), "{out:?}");
+    let out = place.sh(&["-p", &writable(&place, "~/.local/share")], "ls ~/.local/share/sbx");
+    assert_eq!(out.out, "", "{out:?}");
+}
+
+#[test]
+fn a_program_that_may_write_beside_the_users_profiles_makes_and_changes_none() {
+    need!(userns());
+    let script = "mkdir -p ~/.config/sbx/profiles; echo evil > ~/.config/sbx/profiles/ci.toml; ln -s /tmp ~/.config/sbx/x; \
+                  rm -rf ~/.config/sbx; mv ~/.config ~/moved; ls ~/.config/sbx; touch ~/.config/fine";
+    for dir in ["~/.config", "~"] {
+        for profiles in [false, true] {
+            let place = Place::new();
+            std::fs::create_dir_all(place.home().join(".config")).unwrap();
+            let file = place.home().join(".config/sbx/profiles/ci.toml");
+            if profiles {
+                place.write("home/.config/sbx/profiles/ci.toml", "schema = 1\n");
+            }
+            let out = place.sh(&["-p", &writable(&place, dir)], script);
+            assert_eq!(out.out, if profiles { "profiles\n" } else { "" }, "{dir}: {out:?}");
+            let left = std::fs::read_to_string(file).ok();
+            assert_eq!(left.as_deref(), profiles.then_some("schema = 1\n"), "{dir}: {out:?}");
+            assert!(place.home().join(".config/fine").exists(), "{dir}: {out:?}");
+        }
+    }
+    // Named, they are writable.
+    let place = Place::new();
+    place.write("home/.config/sbx/profiles/ci.toml", "schema = 1\n");
+    place.sh(&["-p", &writable(&place, "~/.config/sbx/profiles")], "echo '#' >> ~/.config/sbx/profiles/ci.toml").ok();
+    // What links of the user's lead to.
+    let place = Place::new();
+    place.write("home/dots/sbx/profiles/ci.toml", "schema = 1\n");
+    std::fs::create_dir_all(place.home().join(".config")).unwrap();
+    std::os::unix::fs::symlink("../dots/sbx", place.home().join(".config/sbx")).unwrap();
+    let out = place.sh(&["-p", &writable(&place, "~/dots")], "echo x > ~/dots/sbx/profiles/ci.toml; touch ~/dots/fine");
+    assert!(out.status == Some(0) && out.err.contains("Read-only"), "{out:?}");
+    let out = place.sh(&["-p", &writable(&place, "~/.config")], "true").failed(125);
+    assert!(out.contains("/.config/sbx is a link in") && out.contains("the user's profiles"), "{out}");
+}
+
 #[test]
 fn a_selftest_tells_a_private_home_from_the_hosts() {
     need!(userns());

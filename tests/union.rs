@@ -238,7 +238,7 @@ fn a_program_does_not_see_what_others_have_left_in_the_store() {
     need!(userns());
     let place = project();
     place.sh(&["--overlay", ".", "--upper", "keep:one"], "echo private > file").ok();
-    let out = place.sh(&["--overlay", "~", "--upper", "keep:two"], "find ~/.local; ls -A ~/.local/share/sbx/uppers");
+    let out = place.sh(&["--overlay", "~", "--upper", "keep:two"], "find ~/.local; ls -A ~/.local/share/sbx");
     assert!(!out.out.contains("one") && !out.out.contains("two"), "{out:?}");
     // By another path, and in a sandbox without layers.
     let home = place.home().display().to_string();
@@ -252,23 +252,32 @@ fn a_program_does_not_see_what_others_have_left_in_the_store() {
         &["--ro", "~"],
         &["--ro", "/", "--ro", "~"],
     ] {
-        let out = place.sh(flags, &format!("find /mnt {home} 2>/dev/null | grep uppers"));
-        assert!(out.out.contains("/uppers\n") && !out.out.contains("/uppers/"), "{flags:?}: {out:?}");
+        let out = place.sh(flags, &format!("find /mnt {home} 2>/dev/null | grep sbx$"));
+        assert!(out.out.contains("/share/sbx\n"), "{flags:?}: {out:?}");
+        let out = place.sh(flags, &format!("find /mnt {home} 2>/dev/null | grep share/sbx/"));
+        assert_eq!(out.out, "", "{flags:?}: {out:?}");
     }
     // It cannot be moved away either.
-    let moved = place.sh(&["--rw", "~/.local"], "mv ~/.local/share/sbx ~/.local/x || mv ~/.local/share ~/.local/x");
+    let moved = place.sh(&["--rw", "~/.local"], "mv ~/.local/share/sbx ~/.local/x || mv ~/.local/share ~/.local/y");
     assert!(moved.err.matches("busy").count() == 2, "{moved:?}");
     // Who names it gets it.
     assert!(place.sh(&["--ro", "~/.local/share/sbx/uppers"], "ls ~/.local/share/sbx/uppers").ok().contains("one"));
+    let flags = ["--rw", "~/.local", "--ro", "~/.local/share/sbx/uppers/one"];
+    let script =
+        "ls ~/.local/share/sbx/uppers ~/.local/share/sbx; touch ~/.local/share/sbx/x 2>/dev/null || echo closed";
+    let out = place.sh(&flags, script).ok();
+    assert!(out.contains("sbx:\nuppers\n") && out.contains("uppers:\none\n") && out.ends_with("closed\n"), "{out}");
+    let out = place.sh(&["--ro", "~/.local/share/sbx"], "ls -A ~/.local/share/sbx ~/.local/share/sbx/uppers").ok();
+    assert!(out.contains("uppers\n") && !out.contains("one"), "{out}");
     // The first run has nothing to mask yet, and would make it.
     let place = project();
     std::fs::create_dir_all(place.home().join(".local/share")).unwrap();
     let flags = ["--overlay", "~", "--overlay", ".", "--upper", "keep:one"];
-    assert_eq!(place.sh(&flags, "ls -A ~/.local/share/sbx/uppers").ok(), "");
+    assert_eq!(place.sh(&flags, "ls -A ~/.local/share/sbx").ok(), "");
     let place = project();
     std::fs::create_dir_all(place.home().join(".local/share")).unwrap();
     let flags = ["--rw", "~/.local/share", "--overlay", ".", "--upper", "keep:one"];
-    let script = "ls -A ~/.local/share/sbx/uppers; touch ~/.local/share/sbx/uppers/x 2>/dev/null || echo closed";
+    let script = "ls -A ~/.local/share/sbx; touch ~/.local/share/sbx/x 2>/dev/null || echo closed";
     assert_eq!(place.sh(&flags, script).ok(), "closed\n");
 }
 

@@ -3,14 +3,13 @@
 use super::{args, output, uppers};
 use crate::error::Result;
 use crate::launch;
-use crate::union::Store;
+use crate::union::{State, Store};
 use serde_json::json;
 use std::fmt::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
 pub(super) fn main(args: &args::Homes) -> Result<u8> {
-    let (data, home) = uppers::directories()?;
-    let store = Store::homes(Store::place_of_homes(data.as_deref(), &home));
+    let store = Store::homes(uppers::data_directory()?.join("homes"));
     if !args.remove.is_empty() {
         // All of them, or none.
         let homes = args.remove.iter().map(|name| store.lock(&store.named(name)?, None));
@@ -22,7 +21,11 @@ pub(super) fn main(args: &args::Homes) -> Result<u8> {
     let mut rows = Vec::new();
     let mut out = String::new();
     for name in store.names()? {
-        let used = store.peek(&name).map_or(0, |state| state.used);
+        let Some(State { used, .. }) = store.peek(&name) else {
+            let _ = writeln!(out, "{name:<24} cannot be read");
+            rows.push(json!({"name": name, "state": "cannot be read"}));
+            continue;
+        };
         let in_use = store.lock(&name, None).is_err();
         let when = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(used)).to_string();
         let when = when.replace('T', " ").replace('Z', "");

@@ -122,6 +122,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
 /// The facts about the host for the plan of a sandbox.
 pub(super) fn facts(sandbox: &Sandbox, caller: &Caller) -> Facts {
     let mut facts = host::probe(sandbox, caller.env.clone(), caller.cwd.clone(), caller.accounts.clone());
+    facts.add_profiles(sandbox, &caller.vars.profiles);
     facts.env_bytes.clone_from(&caller.env_bytes);
     crate::sys::phase("host");
     facts

@@ -6,7 +6,9 @@
 use super::replaced::Replaced;
 use super::{args, output};
 use crate::error::{Error, Result, printable};
+use crate::host::{Facts, Paths};
 use crate::launch;
+use crate::plan;
 use crate::sys;
 use crate::union::{self, Committed, Entry, Outside, Store, Upper};
 use serde_json::json;
@@ -17,12 +19,11 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// The store of this user.
 fn store() -> Result<Store> {
-    let (data, home) = directories()?;
-    Ok(Store::new(Store::place(data.as_deref(), &home)))
+    Ok(Store::new(data_directory()?.join("uppers")))
 }
 
-/// XDG_DATA_HOME, and the home.
-pub(super) fn directories() -> Result<(Option<String>, PathBuf)> {
+/// The directory of sbx's own in the user's data. Links of the user's lead to that, and none is followed in it.
+pub(super) fn data_directory() -> Result<PathBuf> {
     let variable = |name: &str| match std::env::var(name) {
         Err(std::env::VarError::NotUnicode(value)) => {
             Err(Error::new(format!("{name} is not UTF-8: {}", value.display()))
@@ -33,7 +34,14 @@ pub(super) fn directories() -> Result<(Option<String>, PathBuf)> {
     let data = variable("XDG_DATA_HOME")?;
     let env: std::collections::BTreeMap<String, String> =
         variable("HOME")?.map(|home| ("HOME".to_owned(), home)).into_iter().collect();
-    Ok((data, crate::host::home(&env, &crate::host::accounts()?, sys::ids().0)))
+    let accounts = crate::host::accounts()?;
+    let home = crate::host::home(&env, &accounts, sys::ids().0);
+    let place = Store::place(data.as_deref(), &home);
+    let own = place.parent().unwrap_or(&place);
+    let (Some(data), Some(name)) = (own.parent(), own.file_name()) else { return Ok(own.to_owned()) };
+    let paths = Paths::along(data, &home, &accounts);
+    let facts = Facts { paths, cwd: home.clone(), home, ..Facts::default() };
+    Ok(plan::directory_to_write(&facts, data)?.join(name))
 }
 
 /// Locks the upper layers of this name.

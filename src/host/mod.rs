@@ -16,6 +16,7 @@ mod git_words;
 mod helpers;
 mod links;
 mod names;
+mod own;
 mod paths;
 mod private;
 mod privileged;
@@ -39,15 +40,17 @@ pub use git_identity::GitIdentity;
 pub use helpers::{Helpers, is_executable};
 pub use links::LinkWriters;
 pub use names::Names;
+pub use own::{Keeps, OwnDir, PARTS};
 pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Entry, Kind, MACHINE_IDS, NamedFile, Paths, RUN_LINKS, below};
 pub use privileged::{Powerless, powerless};
 pub use rlimits::{CoreHandler, rlimits};
 pub use sound::SoundFacts;
 pub use startup::{HomeLink, HomeLinks, home_links, is_startup};
-pub use union::{StoreFilesystem, UnionFacts};
+pub use union::{StoreFilesystem, TMPFS_WITH_ATTRIBUTES, UnionFacts};
 pub use vars::{home, vars, without_dots};
 
+use crate::profile::Profiles;
 use crate::spec::{
     BusPolicy, Make, Namespace, Network, Requirement, Rlimits, Root, Sandbox, Source, SshAgent, Upper, X11,
 };
@@ -93,7 +96,7 @@ pub struct Facts {
     pub cwd: PathBuf,
     /// The caller's home directory.
     pub home: PathBuf,
-    /// The directory of the user's private homes and of locks, if it is there or the sandbox has one that is kept or locked.
+    /// The directory of the user's private homes and of locks, if the sandbox has one that is kept or locked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub home_store: Option<PathBuf>,
     /// The caller's environment, as far as it is UTF-8.
@@ -138,9 +141,9 @@ pub struct Facts {
     /// Facts for paths of the mode `overlay`, and for a root of several directories.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub union: Option<UnionFacts>,
-    /// The real path of the directory in which upper layers are kept, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub store: Option<PathBuf>,
+    /// Directories of sbx's own that a directory which the sandbox shows may hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub own_dirs: Vec<OwnDir>,
     /// Sources of mounts that do not exist, with the errno, for a sandbox with a bare root (sbx-bwrap).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub absent: BTreeMap<PathBuf, crate::sys::Errno>,
@@ -213,10 +216,16 @@ impl Facts {
     /// Whether a path is the real one of a directory in which sbx keeps private homes, locks or upper layers, also if it is
     /// not there yet.
     pub fn is_store(&self, path: &Path) -> bool {
-        let planned = self.union.as_ref().map(|union| &union.store);
-        let stores = self.home_store.iter().chain(&self.store).chain(planned);
-        let mut real = stores.filter_map(|store| self.paths.resolve(Path::new("/"), store));
-        real.any(|(store, _)| store == path)
+        let mut stores = self.own_dirs.iter().filter(|own| own.keeps == Keeps::Stores);
+        stores.any(|own| {
+            path.strip_prefix(&own.path).is_ok_and(|rest| rest == "" || PARTS.iter().any(|part| rest == *part))
+        })
+    }
+
+    /// Adds the directories of the user's profiles.
+    pub fn add_profiles(&mut self, sandbox: &Sandbox, profiles: &Profiles) {
+        let found = own::profiles(&mut self.paths, sandbox, profiles);
+        self.own_dirs.extend(found);
     }
 
     /// The caller's user name, or its user id if it has none.
@@ -319,24 +328,18 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     let homes: Vec<_> = std::iter::once(home.as_path()).chain(account_homes.filter(|path| *path != home)).collect();
     let others = accounts.iter().filter(|account| account.is_person() && account.uid != uid);
     let others: Vec<_> = others.map(|account| account.home.as_path()).collect();
-    paths.gather(sandbox, &Homes { own: &homes, others: &others, accounts: &accounts }, &cwd, &desktop);
+    let homes = Homes { own: &homes, others: &others, accounts: &accounts };
+    paths.gather(sandbox, &homes, &cwd, &desktop);
     agents.paths().for_each(|path| paths.record(path));
-    let home_store = (sandbox.filesystem.root != Root::Bare)
+    let kept = sandbox.filesystem.home.is_some() || sandbox.filesystem.is_exclusive();
+    let home_store = (kept && sandbox.filesystem.root != Root::Bare)
         .then(|| crate::union::Store::place_of_homes(env.get("XDG_DATA_HOME").map(String::as_str), &home));
-    let home_store = match &sandbox.filesystem.home {
-        Some(_) => home_store,
-        None if sandbox.filesystem.is_exclusive() => home_store,
-        None => home_store.and_then(|store| crate::union::Store::there(&store)),
-    };
-    home_store.iter().for_each(|store| paths.record(store));
+    home_store.iter().for_each(|store| paths.record_source(store, &homes));
     let union = union::probe(sandbox, &env, &home);
-    let store = crate::union::Store::place(env.get("XDG_DATA_HOME").map(String::as_str), &home);
-    let store = (sandbox.filesystem.root != Root::Bare).then(|| crate::union::Store::there(&store)).flatten();
-    if let Some(store) = &store {
-        paths.record(store);
-    }
+    let data = env.get("XDG_DATA_HOME").map(String::as_str);
+    let own_dirs = own::stores(&mut paths, sandbox, data, &home, kept || union.is_some());
     if let Some(union) = &union {
-        paths.record(&union.store);
+        paths.record_source(&union.store, &homes);
         union.directories_above_mounts(sandbox).for_each(|dir| paths.record_entries(dir));
     }
     let rlimits = rlimits::of(|name| name == "fsize" || sandbox.rlimits.iter().any(|limit| limit.name == name));
@@ -395,7 +398,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         paths,
         desktop,
         union,
-        store,
+        own_dirs,
         absent: BTreeMap::new(),
     }
 }

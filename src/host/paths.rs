@@ -297,6 +297,12 @@ impl Paths {
         self.look(Path::new("/"), path);
     }
 
+    /// The same for what is opened there, with who may have put the links on the way.
+    pub(super) fn record_source(&mut self, path: &Path, homes: &Homes<'_>) {
+        self.record(path);
+        self.judge_links(path, homes);
+    }
+
     /// Adds what the further directories of the root have at their top.
     fn list_lower(&mut self) {
         let (first, rest) = self.lower.clone();

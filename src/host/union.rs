@@ -9,6 +9,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// The first version of the kernel whose tmpfs takes the attributes (user.*) of an upper layer.
+pub const TMPFS_WITH_ATTRIBUTES: (u32, u32) = (6, 6);
+
 /// Facts that a sandbox with layers needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct UnionFacts {

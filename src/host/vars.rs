@@ -2,7 +2,7 @@
 
 use super::accounts::Account;
 use super::temporary::is_temporary;
-use crate::profile::Vars;
+use crate::profile::{Profiles, Vars};
 use crate::spec::is_needed;
 use crate::sys::Errno;
 use std::collections::BTreeMap;
@@ -129,13 +129,20 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
     };
     // Other users' homes are not looked up: that might involve a file server or an automounter.
     let others = accounts.iter().filter(|account| account.is_person() && account.uid != uid);
-    let mut profiles = profile_paths(&Path::new(&config).join("sbx/profiles"));
+    let mut profiles = Profiles::default();
+    profile_paths(&Path::new(&config).join("sbx/profiles"), &mut profiles);
+    // Runs without these variables look there.
+    let usual = |name: &str, below: &str| env.contains_key(name).then(|| home_path.join(below).join("sbx"));
+    if let Some(dir) = usual("XDG_CONFIG_HOME", ".config") {
+        profile_paths(&dir.join("profiles"), &mut profiles);
+    }
     for account in own_accounts(accounts, uid).filter(|account| account.home != home_path) {
-        profiles.extend(profile_paths(&account.home.join(".config/sbx/profiles")));
+        profile_paths(&account.home.join(".config/sbx/profiles"), &mut profiles);
     }
     // Layers are kept there, which a later run enters, and `sbx commit` puts onto the host.
     let store = Path::new(names.get("XDG_DATA_HOME").map_or("/", String::as_str)).join("sbx");
-    profiles.push(store.clone());
+    profiles.stores.push(store.clone());
+    profiles.stores.extend(usual("XDG_DATA_HOME", ".local/share"));
     let near = cwd.components().any(|part| part.as_os_str() == "sbx");
     let stores = if near { store.canonicalize().into_iter().chain([store]).collect() } else { Vec::new() };
     let runtime = runtime(names.get("XDG_RUNTIME_DIR").map_or("/", String::as_str), uid);
@@ -188,29 +195,28 @@ fn runtime(dir: &str, uid: u32) -> Vec<PathBuf> {
     std::iter::once(named.components().collect()).chain(real).collect()
 }
 
-/// The paths that decide which profiles apply: each link on the way to the profiles' directory; the real paths of that
+/// Adds the paths that decide which profiles apply: each link on the way to the profiles' directory; the real paths of that
 /// directory and of its parent, whether they exist or not; and the targets of links in that directory.
-fn profile_paths(path: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
+fn profile_paths(path: &Path, profiles: &mut Profiles) {
     let mut here = PathBuf::from("/");
     let count = path.components().count();
     for (index, part) in path.components().enumerate().skip(1) {
         let next = here.join(part);
         here = if next.is_symlink() {
             let real = next.canonicalize().unwrap_or_else(|_| next.clone());
-            found.push(next);
+            profiles.links.push(next);
             real
         } else {
             next
         };
         if index + 2 >= count {
-            found.push(here.clone());
+            profiles.real.push(here.clone());
         }
     }
     let entries = std::fs::read_dir(&here).into_iter().flatten().flatten();
-    found
-        .extend(entries.filter(|entry| entry.path().is_symlink()).filter_map(|entry| entry.path().canonicalize().ok()));
-    found
+    let targets =
+        entries.filter(|entry| entry.path().is_symlink()).filter_map(|entry| entry.path().canonicalize().ok());
+    profiles.real.extend(targets);
 }
 
 /// Well-known directories by name, such as `xdg-download`: from `written`, the content of xdg-user-dirs' file, with its

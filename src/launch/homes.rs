@@ -13,7 +13,9 @@ use crate::union::{Store, Upper};
 /// Another sandbox uses it, it cannot be made, or others may enter it.
 pub(super) fn open(plan: &Plan, home: &HomePlan) -> Result<Upper> {
     let locked = || {
-        let mut upper = Store::homes(home.store.clone()).make()?.lock(&home.name, Some(&ids(plan)))?;
+        let store = Store::homes(home.store.clone());
+        store.make()?;
+        let mut upper = store.lock(&home.name, Some(&ids(plan)))?;
         match sys::mkdirat(upper.directory(), c"home", 0o700) {
             Ok(()) | Err(Errno(libc::EEXIST)) => {}
             Err(errno) => return Err(Error::new(format!("cannot make {}: {errno}", home.dir().display()))),

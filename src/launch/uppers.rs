@@ -24,7 +24,8 @@ impl Uppers {
     /// Makes and locks the upper layers that the plan has on disk; none if they are in memory.
     pub(super) fn open(plan: &Plan, union: &UnionPlan) -> Result<Option<Uppers>> {
         let Some(store) = union.upper.store() else { return Ok(None) };
-        let store = Store::new(store.to_owned()).make().map_err(|error| error.origin(&union.origin))?;
+        let store = Store::new(store.to_owned());
+        store.make().map_err(|error| error.origin(&union.origin))?;
         let ids = ids(plan);
         let (upper, keep) = match &union.upper {
             UpperPlace::Kept { name, .. } => (store.lock(name, Some(&ids)), true),

@@ -2,8 +2,7 @@
 //! profile wants that (`filesystem.arguments`), and told otherwise: the program would say that there is no such file.
 
 use super::item::{Item, ItemKind, Items, own};
-use super::items::writable_sources;
-use super::links;
+use super::links::{self, writable_sources};
 use super::note::Note;
 use crate::host::{Facts, NamedFile};
 use crate::spec::{Assert, Descriptors, Named, Promise, Root, Sandbox, within};

@@ -3,10 +3,12 @@
 
 use super::item::{ItemKind, Items};
 use super::lines::{Lines, from};
+use super::own;
+use crate::error::Result;
 use crate::host::Facts;
 use crate::spec::{Origin, Sandbox};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What is locked while the sandbox lives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,12 +45,12 @@ impl ExclusivePlan {
 }
 
 /// Finds what is to be locked; none of the view's parts is, if no path says `exclusive`.
-pub(super) fn plan(items: &Items, sandbox: &Sandbox, facts: &Facts) -> Option<ExclusivePlan> {
-    if !sandbox.filesystem.is_exclusive() {
-        return None;
-    }
-    let store = facts.home_store.as_ref()?;
-    let (store, _) = facts.paths.resolve(Path::new("/"), store)?;
+///
+/// # Errors
+///
+/// The locks lie where somebody else may have put a link.
+pub(super) fn plan(items: &Items, sandbox: &Sandbox, facts: &Facts) -> Result<Option<ExclusivePlan>> {
+    let Some(store) = facts.home_store.as_ref().filter(|_| sandbox.filesystem.is_exclusive()) else { return Ok(None) };
     let locked = items.iter().filter_map(|(inside, item)| match &item.what {
         ItemKind::Bind { source, .. } if item.options.exclusive => {
             Some(Exclusive { path: source.clone(), inside: inside.to_owned(), origin: item.origin.clone() })
@@ -58,5 +60,7 @@ pub(super) fn plan(items: &Items, sandbox: &Sandbox, facts: &Facts) -> Option<Ex
     let mut paths: Vec<_> = locked.collect();
     paths.sort_by(|one, other| one.path.cmp(&other.path));
     paths.dedup_by(|one, other| one.path == other.path);
-    (!paths.is_empty()).then_some(ExclusivePlan { store, paths })
+    let Some(first) = paths.first() else { return Ok(None) };
+    let store = own::store(facts, sandbox, store, &first.origin)?;
+    Ok(Some(ExclusivePlan { store, paths }))
 }

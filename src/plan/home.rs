@@ -3,6 +3,7 @@
 use super::ids::IdPlan;
 use super::item::{Item, ItemKind, Items, own};
 use super::lines::{Lines, from};
+use super::own as own_dirs;
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::spec::{Origin, Root, Sandbox};
@@ -48,7 +49,8 @@ pub(super) fn add(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &IdP
         return refused(why, "process.user = \"self\", or filesystem.home = \"tmpfs\"");
     }
     let resolve = |path: &Path| facts.paths.resolve(Path::new("/"), path).map(|(real, _)| real);
-    let (Some(store), Some(home)) = (resolve(store), resolve(&facts.home)) else { return Ok(None) };
+    let store = own_dirs::store(facts, sandbox, store, origin)?;
+    let Some(home) = resolve(&facts.home) else { return Ok(None) };
     if let Some(rule) = sandbox.filesystem.paths.iter().find(|rule| resolve(&rule.path).as_ref() == Some(&home)) {
         let why = format!("{} is to be a private home, and has a rule of its own ({})", home.display(), rule.origin);
         return refused(why, "take one of the two away");

@@ -8,6 +8,7 @@ use super::ids::IdPlan;
 use super::item::{Item, ItemKind, Items, base, own};
 use super::links::{self, circle, followed};
 use super::note::{NotInMode, Note};
+use super::own as own_dirs;
 use super::procfs;
 use super::project::{self, Others};
 use super::root;
@@ -16,7 +17,7 @@ use super::view_server;
 use super::{Absent, Closed};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
-use crate::spec::{Mode, Options, Origin, PathRule, Root, Sandbox, within};
+use crate::spec::{Mode, Options, PathRule, Root, Sandbox, within};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -135,7 +136,7 @@ fn collect_all(
             && !nowhere
             && !shown_anyway(sandbox, facts, ids, rule, &source)?
         {
-            let writable = writable.get_or_insert_with(|| writable_sources(sandbox, facts));
+            let writable = writable.get_or_insert_with(|| links::writable_sources(sandbox, facts));
             if let Err(error) = links::check_opening(facts, writable, &source_links, &source) {
                 if rule.options.prefer {
                     let why = NotInMode::Cannot(error.message);
@@ -251,7 +252,7 @@ fn collect_all(
     root::mask_sys(&mut items, facts);
     root::empty_private(&mut items, sandbox, facts);
     compose(&mut items, facts, root, notes)?;
-    union::mask_store(&mut items, sandbox, facts);
+    own_dirs::close(&mut items, sandbox, facts)?;
     Ok((items, home))
 }
 
@@ -267,17 +268,6 @@ fn writable_dir<'p>(items: &Items, path: &'p Path) -> Option<&'p Path> {
         Some((dir, Item { what: ItemKind::Bind { ro: false, device: false, .. }, .. })) => Some(dir),
         _ => None,
     }
-}
-
-/// The real paths of everything that the profile shows writable, each with the line that does.
-pub(super) fn writable_sources<'a>(sandbox: &'a Sandbox, facts: &Facts) -> Vec<(PathBuf, &'a Origin)> {
-    let rules = sandbox.filesystem.paths.iter().filter(|rule| rule.mode == Mode::Rw);
-    rules
-        .filter_map(|rule| {
-            let source = rule.options.from.as_ref().unwrap_or(&rule.path);
-            Some((facts.paths.resolve(Path::new("/"), source)?.0, &rule.origin))
-        })
-        .collect()
 }
 
 /// Whether the view shows a file of the host at its own path as freely as this rule does, even without the rules that

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::host::Facts;
-use crate::spec::{Mode, Origin, PathRule, within};
+use crate::spec::{Mode, Origin, PathRule, Sandbox, within};
 use std::path::{Path, PathBuf};
 
 /// A path of the host with its links resolved, and each link on the way with its text.
@@ -148,6 +148,17 @@ pub(super) fn replaceable<'p>(
     let (link, dir) = links.iter().find_map(|link| Some((link, writable(link.parent()?)?)))?;
     let (link, dir) = (link.display(), dir.display());
     Some(format!("{link} is a link in {dir}, which is writable: the program can put something else in its place"))
+}
+
+/// The real paths of everything that the profile shows writable, each with the line that does.
+pub(super) fn writable_sources<'a>(sandbox: &'a Sandbox, facts: &Facts) -> Vec<(PathBuf, &'a Origin)> {
+    let rules = sandbox.filesystem.paths.iter().filter(|rule| rule.mode == Mode::Rw);
+    rules
+        .filter_map(|rule| {
+            let source = rule.options.from.as_ref().unwrap_or(&rule.path);
+            Some((facts.paths.resolve(Path::new("/"), source)?.0, &rule.origin))
+        })
+        .collect()
 }
 
 /// Whether a rule is that of a flag such as `--ro`, rather than of a profile or of `--set`.

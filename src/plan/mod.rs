@@ -32,6 +32,7 @@ mod namespaces;
 mod note;
 mod op;
 mod ordered;
+mod own;
 mod parts;
 mod place;
 mod portal_caller;

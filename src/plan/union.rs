@@ -7,16 +7,13 @@
 use super::item::{Item, ItemKind, Items};
 use super::lines::{Lines, from};
 use super::note::Note;
-use super::tree::moved;
+use super::own;
 use super::{HelperSpec, IdPlan, Op, Placed, view_server};
 use crate::error::{Error, Result};
-use crate::host::{Facts, Kind, StoreFilesystem, UnionFacts};
-use crate::spec::{Changes, Options, Origin, PathRule, Root, Sandbox, within};
+use crate::host::{Facts, Kind, StoreFilesystem, TMPFS_WITH_ATTRIBUTES, UnionFacts};
+use crate::spec::{Changes, Origin, PathRule, Root, Sandbox, within};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-
-/// The first version of the kernel whose tmpfs takes the attributes (user.*) of an upper layer.
-const TMPFS_WITH_ATTRIBUTES: (u32, u32) = (6, 6);
 
 /// Why there is a view server, where the program is root inside.
 const OWNERS: &str = ", and a server below it that shows the host's files with owners that are known inside, without \
@@ -195,43 +192,6 @@ pub(super) fn note_split(sandbox: &Sandbox, parts: &[Placed], notes: &mut Vec<No
     }
 }
 
-/// Masks the directories of upper layers and of private homes wherever a directory above it is shown, by whatever path: a program must not read
-/// what others have left there, and must not change its own. A line that names the directory itself, or what is in it,
-/// shows it. What this run will only make is masked, too, if the changes of this sandbox are on disk.
-pub(super) fn mask_store(items: &mut Items, sandbox: &Sandbox, facts: &Facts) {
-    let planned = facts.union.as_ref().filter(|known| {
-        let named = matches!(sandbox.filesystem.changes, Changes::Keep(_));
-        named || sandbox.filesystem.changes == Changes::Ask && known.terminal || facts.kernel < TMPFS_WITH_ATTRIBUTES
-    });
-    let uppers = facts.store.as_ref().or(planned.map(|known| &known.store));
-    let stores = uppers.into_iter().chain(&facts.home_store);
-    stores.for_each(|store| mask_one(items, facts, store));
-}
-
-fn mask_one(items: &mut Items, facts: &Facts, store: &Path) {
-    let Some((store, _)) = facts.paths.resolve(Path::new("/"), store) else { return };
-    let inside: Vec<_> = items
-        .iter()
-        .filter_map(|(path, item)| {
-            let shows = |source: &PathBuf| *source != store && within(&store, source);
-            let source = match &item.what {
-                ItemKind::Layers { lower, .. } => lower.iter().find(|lower| shows(lower))?,
-                ItemKind::Bind { source, .. } if shows(source) => source,
-                _ => return None,
-            };
-            Some((path.to_owned(), moved(&store, source, path)))
-        })
-        .collect();
-    for (above, path) in inside {
-        // A rule of the profile, or another default, may have put something else there.
-        if items.nearest(&path).is_some_and(|(nearest, _)| nearest == above) {
-            let item =
-                Item { what: ItemKind::Masked, options: Options::default(), origin: Origin::default(), asked: false };
-            items.insert(path, item);
-        }
-    }
-}
-
 /// Decides where the changes go that the program makes in overlays.
 ///
 /// # Errors
@@ -294,16 +254,16 @@ pub(super) fn plan(
 /// Where the upper layers are, and why there.
 fn upper(sandbox: &Sandbox, facts: &Facts, known: &UnionFacts, notes: &mut Vec<Note>) -> Result<(UpperPlace, String)> {
     let filesystem = &sandbox.filesystem;
-    let store = known.store.clone();
     let ask = filesystem.changes == Changes::Ask;
     if ask && !known.terminal {
         notes.push(Note::ChangesDiscarded);
     }
     let size = filesystem.upper_size.as_ref();
     let memory = facts.kernel >= TMPFS_WITH_ATTRIBUTES;
+    let store = || own::store(facts, sandbox, &known.store, &filesystem.changes_origin);
     let upper = match &filesystem.changes {
-        Changes::Keep(name) => UpperPlace::Kept { store, name: name.clone() },
-        Changes::Ask if known.terminal => UpperPlace::Asked { store },
+        Changes::Keep(name) => UpperPlace::Kept { store: store()?, name: name.clone() },
+        Changes::Ask if known.terminal => UpperPlace::Asked { store: store()? },
         Changes::Ask | Changes::Discard if memory => {
             let size = size.map(|(size, _)| *size);
             return Ok((
@@ -311,7 +271,7 @@ fn upper(sandbox: &Sandbox, facts: &Facts, known: &UnionFacts, notes: &mut Vec<N
                 "by the kernel's overlay, with its upper layer on a tmpfs".into(),
             ));
         }
-        Changes::Ask | Changes::Discard => UpperPlace::Disk { store },
+        Changes::Ask | Changes::Discard => UpperPlace::Disk { store: store()? },
     };
     if let Some((_, origin)) = size {
         let why = match upper {

@@ -76,7 +76,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
         let desktop = desktop::plan(sandbox, facts, &mut env, notes)?;
         let (mut items, kept) = items::collect(sandbox, facts, ids, desktop.items, notes, &mut closed, &mut absent)?;
         home = kept;
-        exclusive = exclusive::plan(&items, sandbox, facts);
+        exclusive = exclusive::plan(&items, sandbox, facts)?;
         arguments::collect(&mut items, sandbox, facts, notes);
         git_identity::add(&mut items, sandbox, facts, notes);
         desktop.wayland.iter().try_for_each(|wayland| made_inside(&items, &wayland.socket))?;

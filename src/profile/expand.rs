@@ -33,9 +33,8 @@ pub struct Vars {
     pub cwd_is_temporary: bool,
     /// Why nothing in the current directory can be looked up by its path, as the rest of a sentence about it.
     pub cwd_is_closed: Option<&'static str>,
-    /// Directories of the caller's profiles by their real paths, and every link on the way: whoever can write there
-    /// controls the next sandbox.
-    pub profiles: Vec<PathBuf>,
+    /// Where the caller's profiles are: whoever can write there controls the next sandbox.
+    pub profiles: Profiles,
     /// Finds the real path of one that a line names, if it goes through links. Without this, paths are taken as they are written.
     pub real: Option<fn(&Path) -> Option<PathBuf>>,
     /// `.sbx.toml` files count for nothing.
@@ -44,6 +43,24 @@ pub struct Vars {
     pub find_project: Option<fn(&Vars) -> Project>,
     /// What it has found, once that was needed.
     pub project: OnceLock<Project>,
+}
+
+/// Where the caller's profiles are, and what else decides what a later sandbox shows.
+#[derive(Debug, Clone, Default)]
+pub struct Profiles {
+    /// Links on the way to them.
+    pub links: Vec<PathBuf>,
+    /// The real paths of their directories, whether these exist or not, and the targets of links in there.
+    pub real: Vec<PathBuf>,
+    /// Where sbx keeps upper layers and private homes.
+    pub stores: Vec<PathBuf>,
+}
+
+impl Profiles {
+    /// All these paths.
+    pub fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        self.links.iter().chain(&self.real).chain(&self.stores)
+    }
 }
 
 /// The project that the current directory belongs to.

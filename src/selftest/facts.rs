@@ -51,6 +51,8 @@ pub struct Outside {
     pub private: Vec<(PathBuf, FileId)>,
     /// Directories in which sbx keeps private homes, locks and upper layers.
     pub stores: Vec<(PathBuf, FileId)>,
+    /// Directories and files of the user's profiles, in a directory that the sandbox shows writable.
+    pub profiles: Vec<(PathBuf, FileId)>,
     /// Home directories of other accounts.
     pub homes: Vec<(PathBuf, FileId)>,
     /// The caller's runtime directory ($XDG_RUNTIME_DIR).

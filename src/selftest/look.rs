@@ -3,7 +3,7 @@
 use super::facts::{FileId, Granted, Outside};
 use super::fixture::Host;
 use super::probes::{CALLS, Call, GIT, KERNEL_FILES, SOCKETS, STARTED, id, secret_lines, status};
-use crate::host::Facts;
+use crate::host::{Facts, Keeps};
 use crate::plan::Plan;
 use crate::spec::{is_needed, lies_in_system};
 use crate::sys::{self, Errno, Waited, attempts};
@@ -42,8 +42,12 @@ impl Host {
         facts.private = private.cloned().filter_map(identified).collect();
         // A line that names such a directory, or what is in it, shows it.
         let shown = |store: &PathBuf| lines().any(|placed| placed.op.path().starts_with(store));
-        let stores = host.home_store.iter().chain(&host.store).map(|path| real(path)).filter(|path| !shown(path));
-        facts.stores = stores.filter_map(identified).collect();
+        let own = |keeps| {
+            let dirs = host.own_dirs.iter().filter(move |own| own.keeps == keeps);
+            dirs.map(|own| own.path.clone()).filter(|path| !shown(path)).filter_map(identified).collect()
+        };
+        facts.stores = own(Keeps::Stores);
+        facts.profiles = own(Keeps::Profiles);
         let worktree = crate::profile::worktree().map(|name| host.cwd.join(name));
         facts.worktree = worktree.filter_map(identified).collect();
         facts.ssh_agent = host.env.get("SSH_AUTH_SOCK").map(PathBuf::from).filter(|path| is_socket(path));

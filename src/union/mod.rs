@@ -47,5 +47,5 @@ pub use record::record;
 pub use remove::remove;
 pub use size::size;
 pub use state::{Ids, Layer, State};
-pub use store::{InUse, Store, Upper, UpperDirectories};
+pub use store::{InUse, Store, Upper, UpperDirectories, link_to_store};
 pub use walk::{Difference, TOO_DEEP, short};

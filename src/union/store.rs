@@ -105,16 +105,6 @@ impl Store {
         data.unwrap_or_else(|| home.join(".local/share")).join("sbx/uppers")
     }
 
-    /// The real path of a store in this directory, if there is one.
-    pub fn there(dir: &Path) -> Option<PathBuf> {
-        match sys::open_resolved(&c(dir)) {
-            Ok(_) => Some(dir.to_owned()),
-            // A link on the way.
-            Err(Errno(libc::ELOOP)) => dir.canonicalize().ok(),
-            Err(_) => None,
-        }
-    }
-
     /// The path of the directory of private homes, beside that of upper layers.
     pub fn place_of_homes(data_home: Option<&str>, home: &Path) -> PathBuf {
         Store::place(data_home, home).with_file_name("homes")
@@ -138,13 +128,13 @@ impl Store {
     ///
     /// The store cannot be made, or others may enter it. Then, in the inner result: somebody else has the lock.
     pub fn exclude(&self, what: &sys::Stat) -> Result<std::result::Result<Lock, Refused>> {
-        let store = self.make()?;
-        let dir = store.dir.join(LOCKS);
-        match sys::mkdirat(store.open()?.as_fd(), &c(LOCKS), 0o700) {
+        self.make()?;
+        let (store, dir) = (self.open()?, self.dir.join(LOCKS));
+        match sys::mkdirat(store.as_fd(), &c(LOCKS), 0o700) {
             Ok(()) | Err(Errno(libc::EEXIST)) => {}
             Err(errno) => return Err(failed("make", &dir, errno)),
         }
-        let locks = private(store.open()?.as_fd(), &c(LOCKS), &dir)?;
+        let locks = private(store.as_fd(), &c(LOCKS), &dir)?;
         Ok(Lock::on(locks.as_fd(), what))
     }
 
@@ -164,33 +154,39 @@ impl Store {
         }
     }
 
-    /// Makes the directory, and gives the store by its real path.
+    /// Makes the directory. No link is followed on the way: a program in an earlier sandbox may have left one.
     ///
     /// # Errors
     ///
     /// It cannot be made, or others may enter it.
-    pub fn make(&self) -> Result<Store> {
-        use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.dir)
-            .map_err(|error| failed("make", &self.dir, error).hint("set XDG_DATA_HOME to a directory of yours"))?;
-        let store = Store {
-            homes: self.homes,
-            dir: self.dir.canonicalize().map_err(|error| failed("look up", &self.dir, error))?,
-        };
-        store.open()?;
-        Ok(store)
+    pub fn make(&self) -> Result<()> {
+        match sys::make_directories(&self.dir, 0o700) {
+            Err(Errno(libc::ELOOP)) => return Err(linked(&self.dir)),
+            Err(errno) => {
+                return Err(failed("make", &self.dir, errno).hint("set XDG_DATA_HOME to a directory of yours"));
+            }
+            Ok(()) => {}
+        }
+        self.open().map(drop)
     }
 
-    /// Opens the directory.
+    /// Opens the directory. No link is followed on the way.
     ///
     /// # Errors
     ///
-    /// It cannot be opened, it belongs to somebody else, or others may enter it.
+    /// It cannot be opened, it or the directory that it lies in belongs to somebody else, or others may enter it.
     pub(super) fn open(&self) -> Result<OwnedFd> {
-        private(sys::cwd(), &c(&self.dir), &self.dir)
+        let (parent, name) = (self.dir.parent().unwrap_or(&self.dir), self.dir.file_name().unwrap_or_default());
+        let fd = match sys::open_resolved(&c(parent)) {
+            Err(Errno(libc::ELOOP)) => return Err(linked(parent)),
+            other => other.map_err(|errno| failed("open", parent, errno))?,
+        };
+        let owner = sys::owner(fd.as_fd()).map_err(|errno| failed("look up", parent, errno))?;
+        if owner.uid != sys::effective_uid() || owner.mode & 0o022 != 0 {
+            return Err(open_to_others(parent));
+        }
+        private(fd.as_fd(), &c(name), &self.dir)
+            .map_err(|error| if self.dir.is_symlink() { linked(&self.dir) } else { error })
     }
 
     /// Path of a layer that nobody writes any more.
@@ -215,18 +211,19 @@ impl Store {
         Ok(names)
     }
 
+    /// Whether there is no store yet, nor anything in its place.
+    fn is_missing(&self) -> bool {
+        sys::open_resolved(&c(&self.dir)).is_err_and(|errno| errno == Errno(libc::ENOENT))
+    }
+
     /// The names in the store's directory, as far as they are UTF-8: sbx makes no others.
     fn entries(&self) -> Result<Vec<String>> {
-        let unread = |error: std::io::Error| failed("read the names in", &self.dir, error);
-        let entries = match std::fs::read_dir(&self.dir) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(unread)?,
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            names.extend(entry.map_err(unread)?.file_name().into_string());
+        if self.is_missing() {
+            return Ok(Vec::new());
         }
-        Ok(names)
+        let entries = sys::entries(self.open()?.as_fd());
+        let entries = entries.map_err(|errno| failed("read the names in", &self.dir, errno))?;
+        Ok(entries.into_iter().filter_map(|(name, _)| name.into_string().ok()).collect())
     }
 
     /// The name itself, or for `LAST` that of the upper layers that were used last.
@@ -261,9 +258,9 @@ impl Store {
     ///
     /// Somebody else uses them, there are none, they are of other ids, or they cannot be read.
     pub fn lock(&self, name: &str, ids: Option<&Ids>) -> Result<Upper> {
-        let store = self.open().map_err(|error| match self.dir.exists() || ids.is_some() {
-            true => error,
-            false => self.unknown(name),
+        let store = self.open().map_err(|error| match ids.is_none() && self.is_missing() {
+            true => self.unknown(name),
+            false => error,
         })?;
         let dir = self.dir.join(name);
         // Whoever removes layers renames them first; the lock of what was renamed is of no use.
@@ -380,13 +377,43 @@ impl Store {
 /// Opens a directory that belongs to this user alone.
 pub(super) fn private(dir: BorrowedFd<'_>, name: &std::ffi::CStr, path: &Path) -> Result<OwnedFd> {
     let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
-    let fd = sys::openat(dir, name, flags, 0).map_err(|errno| failed("open", path, errno))?;
+    let fd = match sys::openat(dir, name, flags, 0) {
+        Err(Errno(libc::ELOOP | libc::ENOTDIR)) => {
+            return Err(Error::new(format!(
+                "{} is no directory, and sbx makes none but directories there",
+                path.display()
+            ))
+            .hint(format!("a program may have left it: rm {}", path.display())));
+        }
+        other => other.map_err(|errno| failed("open", path, errno))?,
+    };
     let owner = sys::owner(fd.as_fd()).map_err(|errno| failed("look up", path, errno))?;
     if owner.uid != sys::effective_uid() || owner.mode & 0o077 != 0 {
-        return Err(Error::new(format!("{} is open to others, or another user's", path.display()))
-            .hint(format!("close it: chmod 700 {}", path.display())));
+        return Err(open_to_others(path));
     }
     Ok(fd)
+}
+
+fn open_to_others(path: &Path) -> Error {
+    Error::new(format!("{} is open to others, or another user's", path.display()))
+        .hint(format!("close it: chmod 700 {}", path.display()))
+}
+
+/// The error for a directory of the store that a link is on the way to.
+fn linked(dir: &Path) -> Error {
+    let ways: Vec<_> = dir.ancestors().collect();
+    link_to_store(ways.into_iter().rev().find(|path| path.is_symlink()).unwrap_or(dir))
+}
+
+/// The error for a link in sbx's part of the way to a store.
+pub fn link_to_store(link: &Path) -> Error {
+    let link = link.display();
+    Error::new(format!(
+        "{link} is a link, and sbx follows none to its own directories: a program may have put it there"
+    ))
+    .hint(format!(
+        "look at what it leads to; remove it, or move that directory to {link}; XDG_DATA_HOME names another place"
+    ))
 }
 
 /// The text of a small file of this user's own.

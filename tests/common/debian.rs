@@ -3,10 +3,10 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use sbx::host::{
-    Account, AgentFacts, Compositor, DesktopFacts, Documents, Facts, GitIdentity, GpgFacts, Helpers, Kind, Paths,
-    Range, Settings, SoundFacts, WaylandFacts,
+    Account, AgentFacts, Compositor, DesktopFacts, Documents, Facts, GitIdentity, GpgFacts, Helpers, Keeps, Kind,
+    OwnDir, Paths, Range, Settings, SoundFacts, WaylandFacts,
 };
-use sbx::profile::Vars;
+use sbx::profile::{Profiles, Vars};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -150,7 +150,7 @@ pub fn debian() -> Facts {
         resolv_conf: Some("nameserver 192.0.2.1\n".into()),
         hosts: Some("127.0.0.1 localhost\n192.0.2.7 printer\n".into()),
         union: None,
-        store: None,
+        own_dirs: vec![OwnDir { path: "/home/alice/.local/share/sbx".into(), keeps: Keeps::Stores, links: Vec::new() }],
         absent: BTreeMap::new(),
         rlimits: BTreeMap::new(),
         core_handler: None,
@@ -197,7 +197,7 @@ pub fn vars(facts: &Facts) -> Vars {
         home_dirs: vec!["/home".into()],
         cwd_is_temporary: false,
         cwd_is_closed: None,
-        profiles: vec![facts.home.join(".config/sbx")],
+        profiles: Profiles { real: vec![facts.home.join(".config/sbx")], ..Profiles::default() },
         ..Vars::default()
     }
 }

@@ -256,8 +256,7 @@ impl Builder<'_> {
             "holds temporary files of other programs"
         } else if is_cwd && self.vars.stores.iter().any(|store| path.starts_with(store)) {
             "lies in what sbx keeps of sandboxes"
-        } else if mode == Mode::Rw
-            && self.vars.profiles.iter().any(|way| way.starts_with(path) || path.starts_with(way))
+        } else if mode == Mode::Rw && self.vars.profiles.all().any(|way| way.starts_with(path) || path.starts_with(way))
         {
             "holds the profiles of sbx"
         } else if (!is_place && self.vars.runtime.iter().any(|dir| path.starts_with(dir)))

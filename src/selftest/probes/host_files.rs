@@ -83,6 +83,12 @@ pub(super) const PROBES: &[Probe] = &[
         granted: never,
     },
     Probe {
+        id: "profiles",
+        title: "write to the user's profiles, which later sandboxes have",
+        attempt: |facts| each(&facts.outside.profiles, |(path, file)| write(facts, path, *file)),
+        granted: never,
+    },
+    Probe {
         id: "homes",
         title: "the homes of others",
         attempt: |facts| each(&facts.outside.homes, |(path, file)| seen(facts, path, *file)),

@@ -1,0 +1,112 @@
+//! sbx's own directories in the user's home: where it keeps private homes, locks and upper layers, and where the user's profiles are.
+//! Whoever writes there decides what a later sandbox shows, and what `sbx commit` puts onto the host.
+
+use super::paths::Paths;
+use crate::profile::Profiles;
+use crate::spec::{Mode, Root, Sandbox, within};
+use crate::sys::{self, Errno};
+use crate::union::Store;
+use serde::Serialize;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// What is in a directory of sbx's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keeps {
+    /// Private homes, locks and upper layers: no program sees them.
+    Stores,
+    /// Profiles: no program changes them.
+    Profiles,
+}
+
+/// A directory of sbx's own, or a file that is a profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OwnDir {
+    /// Its real path, whether there is something or not.
+    pub path: PathBuf,
+    /// What is in it.
+    pub keeps: Keeps,
+    /// Links of the user's on the way to it: whoever replaces one has a directory of his own there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<PathBuf>,
+}
+
+/// Finds the directories of sbx's stores that have to be closed: that below `data`, XDG_DATA_HOME, and the one that runs without this variable
+/// have. Such a one is there, or this sandbox makes it (`wanted`), or shows a directory above it in which a program could make it.
+pub(super) fn stores(
+    paths: &mut Paths,
+    sandbox: &Sandbox,
+    data: Option<&str>,
+    home: &Path,
+    wanted: bool,
+) -> Vec<OwnDir> {
+    if sandbox.filesystem.root == Root::Bare {
+        return Vec::new();
+    }
+    let place = |data| Store::place(data, home).parent().map(Path::to_owned);
+    let (own, usual) = (place(data), place(None));
+    let other = usual.filter(|usual| own.as_ref() != Some(usual));
+    let mut found: Vec<_> = own.and_then(|dir| stores_in(paths, sandbox, &dir, wanted)).into_iter().collect();
+    found.extend(other.and_then(|dir| stores_in(paths, sandbox, &dir, false)));
+    found
+}
+
+fn stores_in(paths: &mut Paths, sandbox: &Sandbox, named: &Path, wanted: bool) -> Option<OwnDir> {
+    let name = CString::new(named.as_os_str().as_bytes()).ok()?;
+    let mut there = true;
+    match sys::open_resolved(&name) {
+        Ok(_) | Err(Errno(libc::ELOOP)) => {}
+        // No link is on the way as far as the path exists.
+        Err(_) if !wanted && !is_shown_above(paths, sandbox, named, |mode| mode < Mode::Ro) => return None,
+        Err(_) => there = false,
+    }
+    paths.record(named);
+    let (base, links) = paths.resolve(Path::new("/"), named.parent()?)?;
+    let path = base.join(named.file_name()?);
+    if !there && !wanted && !can_be_made(&path) {
+        return None;
+    }
+    // A line may name it itself, or what is in it.
+    let rules = sandbox.filesystem.paths.iter();
+    if rules.map(|rule| rule.options.from.as_ref().unwrap_or(&rule.path)).any(|shown| within(shown, &path)) {
+        PARTS.iter().for_each(|part| paths.record(&path.join(part)));
+    }
+    Some(OwnDir { path, keeps: Keeps::Stores, links: links.into_iter().map(|(link, _)| link).collect() })
+}
+
+/// What is in the directory of stores.
+pub const PARTS: [&str; 2] = ["homes", "uppers"];
+
+/// Finds the directories and files of the user's profiles, as far as the sandbox shows a directory above them writable.
+pub(super) fn profiles(paths: &mut Paths, sandbox: &Sandbox, known: &Profiles) -> Vec<OwnDir> {
+    let is_writable = |paths: &Paths, path: &Path| is_shown_above(paths, sandbox, path, |mode| mode == Mode::Rw);
+    let mut found = Vec::new();
+    let links: Vec<PathBuf> = known.links.iter().filter(|link| is_writable(paths, link)).cloned().collect();
+    for path in &known.real {
+        if (is_writable(paths, path) || !links.is_empty()) && found.iter().all(|dir: &OwnDir| !within(path, &dir.path))
+        {
+            paths.record(path);
+            if paths.kind(path).is_some() || can_be_made(path) {
+                found.push(OwnDir { path: path.clone(), keeps: Keeps::Profiles, links: links.clone() });
+            }
+        }
+    }
+    found
+}
+
+/// Whether a rule of such a mode shows a directory above a path, by its real path.
+fn is_shown_above(paths: &Paths, sandbox: &Sandbox, path: &Path, is_meant: impl Fn(Mode) -> bool) -> bool {
+    let mut rules = sandbox.filesystem.paths.iter().filter(|rule| is_meant(rule.mode));
+    rules.any(|rule| {
+        let source = rule.options.from.as_ref().unwrap_or(&rule.path);
+        paths.resolve(Path::new("/"), source).is_some_and(|(real, _)| real != path && within(path, &real))
+    })
+}
+
+/// Whether this user, and so a program of this user's, could make a path that is not there.
+fn can_be_made(path: &Path) -> bool {
+    let above = path.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok());
+    above.is_some_and(sys::may_write_followed)
+}
