@@ -443,7 +443,10 @@ background. Streams that are pipes, files or sockets are handed over, and never 
 A closed stream becomes /dev/null.
 .PP
 The caller's terminal stays as it is for the other programs of the job, until the program changes the settings of its own, as editors and
-prompts for passwords do; it is set back when the program sets its own back. A line that was typed is read only once a process of the sandbox
+prompts for passwords do; it is set back when the program sets its own back. What the program has made of it by control
+sequences and not put back (mice, bracketed paste, the alternate screen, colours, other keys and characters) is put back at the end, in the
+foreground; a title stays. If the program has asked the terminal something and not read the answer, sbx waits for that, up to 0.2 seconds, and drops it
+and what was typed meanwhile. A line that was typed is read only once a process of the sandbox
 waits for it. So pagers behind a pipe, several sandboxes on one terminal
 .RB ( "make \-j" ", " "xargs \-P" ),
 ^C, ^Z, ^\\, ^D, fg, bg, jobs in the background, the size of the window and typing ahead work as without a sandbox. If the caller's terminal hangs up, so

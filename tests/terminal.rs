@@ -256,3 +256,44 @@ fn job_control_of_a_program_under_sbx_bwrap_is_as_without_it() {
         session.expect("end 5");
     }
 }
+
+#[test]
+fn what_control_sequences_have_made_of_the_terminal_is_put_back() {
+    need!(userns());
+    let place = Place::new();
+    let mut session = Session::start(
+        &place,
+        "$SBX -- /bin/sh -c 'printf \"\\033[?1049h\\033[?1003h\\033[?2004h\\033[?25l\\033]0;not ended\"; kill -9 $$'; echo status-$?
+         $SBX -- /bin/sh -c 'printf \"\\033[?2004h\\033[31mred\\033[0m\\033[?2004l\"'; echo second-$?",
+    );
+    session.expect("status-137");
+    let (shown, undone) = session.before.split_once("not ended").unwrap();
+    assert!(shown.contains("\u{1b}[?1049h"), "{shown:?}");
+    assert_eq!(undone.split("sbx:").next(), Some("\u{18}\u{1b}\\\u{1b}[?25h\u{1b}[?1003l\u{1b}[?1049l\u{1b}[?2004l"));
+    // Nothing is written for a program that puts its own back.
+    session.expect("second-0");
+    assert!(session.before.ends_with("\u{1b}[?2004h\u{1b}[31mred\u{1b}[0m\u{1b}[?2004l"), "{:?}", session.before);
+}
+
+#[test]
+fn an_answer_of_the_terminal_to_the_program_is_not_typed_into_what_follows() {
+    need!(userns());
+    let place = Place::new();
+    // The program asks, and does not wait for the answer; the second one asks nothing, and what is typed ahead stays.
+    let wait = "while [ ! -e go ]; do sleep 0.05; done";
+    let mut session = Session::start(
+        &place,
+        &format!(
+            "$SBX -- /bin/sh -c 'printf \"\\033[6n\"; echo asked; {wait}'; rm go; read -t 0.2 -n 20 x; echo \"got-${{#x}}-\"
+             $SBX -- /bin/sh -c 'echo second; {wait}'; read -t 30 x; echo \"got-$x-\""
+        ),
+    );
+    session.expect("asked");
+    session.send("\u{1b}[12;34R");
+    place.write("work/go", "");
+    session.expect("got-0-");
+    session.expect("second");
+    session.send("ahead\n");
+    place.write("work/go", "");
+    session.expect("got-ahead-");
+}

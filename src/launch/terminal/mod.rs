@@ -9,13 +9,17 @@
 //!   reads it later.
 //! - Once the program has changed its own terminal, as editors and prompts for passwords do, the caller's is set to pass every key on,
 //!   and is set back as soon as the program has done so.
+//! - What passes is not changed. But what the program has made of the terminal by control sequences, and has not put back, is put back
+//!   at the end, and answers of the terminal to the program's questions are not left for whoever reads next (`modes`).
 
 mod handed_over;
 mod inner;
+mod modes;
 mod outer;
 mod output;
 mod readers;
 mod relay;
+mod sequences;
 mod streams;
 
 pub(in crate::launch) use handed_over::{Foreground, HandedOver};

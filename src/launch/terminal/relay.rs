@@ -1,6 +1,7 @@
 //! Copies between the caller's terminal and the program's, and has the caller's set as that needs.
 
 use super::inner::{Came, Inner};
+use super::modes::Modes;
 use super::outer::Outer;
 use super::output::{BUFFER, Output};
 use super::readers::{Readers, Waiting};
@@ -20,6 +21,9 @@ const SETTINGS: [Duration; 2] = [Duration::from_millis(4), Duration::from_millis
 const READERS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(100)];
 /// A program that has set its terminal gets its keys after this time even if it does not wait for them: it may look for them now and then.
 const KEYS: Duration = Duration::from_millis(20);
+
+/// So long is an answer of the caller's terminal waited for at the end, and all of them together.
+const ANSWERS: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
 
 /// A look that is repeated at growing intervals.
 struct Look {
@@ -78,6 +82,8 @@ struct Ends {
     pending: Option<Pending>,
     to_program: Vec<u8>,
     to_terminal: Output,
+    /// What the program has made of the caller's terminal.
+    modes: Modes,
     /// Plain input has ended.
     input_ended: bool,
     /// Plain input so far does not end with a line feed.
@@ -116,6 +122,7 @@ impl Relay {
             pending: None,
             to_program: Vec::new(),
             to_terminal: Output::default(),
+            modes: Modes::default(),
             input_ended: false,
             open_line: false,
             flush: false,
@@ -234,6 +241,10 @@ impl Relay {
                 }
             }
         }
+        if let Some(ends) = &mut self.0 {
+            ends.undo();
+            ends.drop_answers(&mut ended, signals);
+        }
         self.0 = None;
     }
 }
@@ -322,7 +333,9 @@ impl Ends {
         }
         self.pending = None;
         let mut input = Vec::new();
-        match outer.read(&mut input) {
+        let read = outer.read(&mut input);
+        self.modes.read(&input);
+        match read {
             Ok(true) => self.inner.give_line(&input),
             Ok(false) => {
                 self.to_program.extend(input);
@@ -376,7 +389,11 @@ impl Ends {
                     outer.pass_on(&settings);
                 }
                 let both = settings.ends_lines() && self.outer.as_ref().is_some_and(Outer::ends_lines);
-                self.to_terminal.add(buffer.get(1..=n).unwrap_or_default(), both);
+                let output = buffer.get(1..=n).unwrap_or_default();
+                if self.outer.is_some() {
+                    self.modes.shown(output);
+                }
+                self.to_terminal.add(output, both);
                 true
             }
             Came::Flush => {
@@ -388,6 +405,48 @@ impl Ends {
                 false
             }
         }
+    }
+
+    /// Puts back what the program has made of the caller's terminal by control sequences: as much of that as the terminal takes at once,
+    /// and only in the foreground, where nobody else has set it.
+    fn undo(&mut self) {
+        let Some(outer) = self.outer.as_ref().filter(|outer| outer.is_ours()) else { return };
+        let lines = sys::window_size(outer.as_fd()).map_or(u16::MAX, |size| size.lines());
+        let undo = self.modes.undo(!self.to_terminal.is_empty(), lines);
+        let mut rest = undo.as_slice();
+        while let Ok(n @ 1..) = sys::write_some(outer.as_fd(), rest) {
+            rest = rest.get(n..).unwrap_or_default();
+            if rest.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Reads the answers of the caller's terminal to what the program has asked: whoever reads next would take them for what was typed.
+    fn drop_answers(&mut self, ended: &mut dyn FnMut() -> bool, signals: BorrowedFd<'_>) {
+        let Some(outer) = self.outer.as_mut().filter(|outer| outer.is_ours() && self.modes.awaits_answers()) else {
+            return;
+        };
+        // They are no lines, and are not to be shown.
+        if let Ok(settings) = sys::terminal_settings(outer.as_fd()) {
+            outer.pass_on(&settings);
+        }
+        let until = Instant::now() + ANSWERS[1];
+        while self.modes.awaits_answers() && Instant::now() < until {
+            let mut set = [outer.number(), signals.as_raw_fd()].map(Poll::read);
+            let waited = sys::poll(&mut set, i32::try_from(ANSWERS[0].as_millis()).ok());
+            let mut input = Vec::new();
+            if waited.is_err()
+                || !set[0].ready
+                || (set[1].ready && ended())
+                || outer.read(&mut input).is_err()
+                || input.is_empty()
+            {
+                break;
+            }
+            self.modes.read(&input);
+        }
+        outer.put_back();
     }
 
     /// Writes as much as the caller's terminal takes.

@@ -41,6 +41,11 @@ pub struct WindowSize {
 }
 
 impl WindowSize {
+    /// How many lines it has; 0 is not known.
+    pub fn lines(&self) -> u16 {
+        self.numbers[0]
+    }
+
     /// Whether a window of this size shows no line of text: 0 is not known, and is taken for 80 by 24.
     pub fn shows_nothing(&self) -> bool {
         let [rows, columns, ..] = self.numbers;
