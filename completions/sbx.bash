@@ -395,7 +395,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__export)
-            opts="-o -h --output --help"
+            opts="-o -p -h --output --patch --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

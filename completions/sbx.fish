@@ -218,6 +218,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand commit" -s n -l dry-run -d 'Chan
 complete -c sbx -n "__fish_sbx_using_subcommand commit" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand discard" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand export" -s o -l output -d 'File to write to (default: standard output)' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand export" -s p -l patch -d 'Write a patch that git applies, with files that are no texts, instead of a tar file'
 complete -c sbx -n "__fish_sbx_using_subcommand export" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand uppers" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand uppers" -s h -l help -d 'Print help'

@@ -236,6 +236,7 @@ const BEFORE: &str = r#".SH SYNOPSIS
 .IR NAME ...
 |
 .B export
+.RB [ \-\-patch ]
 .RB [ \-o
 .IR FILE ]
 .I NAME
@@ -397,7 +398,7 @@ deleted; a
 marks one that has changed on the host since the program saw it. In
 parentheses: another kind of file, other permissions, a name that tools outside run something from
 .B \-\-patch
-prints the differences of texts as a patch that git applies
+prints the differences of texts as a patch that git applies in the directory of the overlay
 .TP
 .B sbx commit
 puts the changes onto the host, all or those at or below the paths. Each file is replaced at once, and then taken out of the layer. A file
@@ -416,7 +417,13 @@ removes the layers
 .B sbx export
 writes a tar file of the changes, as a layer of an OCI image: a deleted file is one named
 .BI .wh. NAME
-.RB "(names of the program's own that begin so are left out, with a note)"
+.RB "(names of the program's own that begin so are left out, with a note)."
+With
+.BR \-\-patch ,
+it writes a patch instead, which
+.B "git apply"
+applies in the directory of the overlay, or of several overlays, in /: with files of up to 32 MiB that are no texts, and without empty
+directories, named pipes and permissions other than that to execute
 .TP
 .B sbx uppers
 lists the layers: name, size on disk, when they were used last (UTC), paths

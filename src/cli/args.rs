@@ -140,6 +140,9 @@ pub struct Export {
     /// File to write to (default: standard output)
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+    /// Write a patch that git applies, with files that are no texts, instead of a tar file
+    #[arg(short, long)]
+    pub patch: bool,
 }
 
 /// `sbx uppers`

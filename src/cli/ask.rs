@@ -76,7 +76,7 @@ pub(super) fn ask(store: &Path, name: &str) -> Result<()> {
             "d" | "discard" => return launch::discard(uppers::locked_in(store, name)?),
             "s" | "show" => {
                 uppers::within(uppers::locked_in(store, name)?, |upper, _| {
-                    union::patches(&upper, &[], &mut |patch| {
+                    union::patches(&upper, &[], false, &mut |patch| {
                         output::tell(&uppers::shown(patch, 2));
                         Ok(())
                     })?;

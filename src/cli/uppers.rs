@@ -80,7 +80,8 @@ pub(super) fn diff(args: &args::Diff) -> Result<u8> {
     let paths = absolute(&args.paths)?;
     within(locked(&args.name)?, |upper, _| {
         if args.patch {
-            union::patches(&upper, &paths, &mut |patch| output::print(&shown(patch, 1)))?;
+            let left_out = union::patches(&upper, &paths, false, &mut |patch| output::print(&shown(patch, 1)))?;
+            output::tell(&notes(left_out.iter().map(|(path, why)| (path, *why))));
             return Ok(0);
         }
         let (entries, deep) = union::differences(&upper, &paths)?;
@@ -257,7 +258,10 @@ pub(super) fn export(args: &args::Export) -> Result<u8> {
             (Some(output), file)
         }
         None if sys::is_terminal(sys::STREAMS[1]) => {
-            return Err(Error::new("a tar file is not for a terminal").hint("name a file: sbx export NAME -o FILE"));
+            let what = if args.patch { "a patch with all files" } else { "a tar file" };
+            return Err(
+                Error::new(format!("{what} is not for a terminal")).hint("name a file: sbx export NAME -o FILE")
+            );
         }
         None => {
             let file = sys::dup_above(sys::STREAMS[1].as_fd(), 3);
@@ -265,7 +269,18 @@ pub(super) fn export(args: &args::Export) -> Result<u8> {
         }
     };
     let status = within(upper, |upper, _| {
-        let left_out = union::export(&upper, std::io::BufWriter::with_capacity(1 << 16, file))?;
+        let mut file = std::io::BufWriter::with_capacity(1 << 16, file);
+        let left_out = match args.patch {
+            false => union::export(&upper, file)?,
+            true => {
+                let written =
+                    |error: std::io::Error| Error::new(format!("cannot write the patch: {}", sys::Errno::from(error)));
+                let mut write = |patch: &str| std::io::Write::write_all(&mut file, patch.as_bytes()).map_err(written);
+                let left_out = union::patches(&upper, &[], true, &mut write)?;
+                std::io::Write::flush(&mut file).map_err(written)?;
+                left_out
+            }
+        };
         output::tell(&notes(left_out.iter().map(|(path, why)| (path, *why))));
         Ok(0)
     })?;
