@@ -5,7 +5,7 @@
 mod debian;
 
 use debian::{debian, vars};
-use sbx::host::{CgroupFacts, Facts, Hierarchy, Manager, ScopeManager};
+use sbx::host::{CgroupFacts, Facts, Hierarchy, Manager, ScopeManager, UnionFacts};
 use sbx::plan::{self, Plan, Receipt};
 use sbx::profile::schema::{DEVICES, KEYS, Key, Kind, MODES, PATH_OPTIONS, Target};
 use sbx::profile::{Failed, Loader, Merged, resolve};
@@ -49,6 +49,8 @@ fn host() -> Facts {
         ..CgroupFacts::default()
     };
     let mut facts = Facts { kernel: (6, 12), landlock: Some(6), cgroup: Some(cgroup), ..debian() };
+    facts.union =
+        Some(UnionFacts { store: "/home/alice/.local/share/sbx/uppers".into(), fuse: true, ..UnionFacts::default() });
     // A file that the view does not show is named as an argument.
     facts.paths.name_program("/home/alice/Documents/tool");
     facts.paths.name("/home/alice/Documents/letter.txt", true);
@@ -100,6 +102,9 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
         (_, _, Kind::SwitchOr(words)) => {
             let words = words.iter().map(|word| format!("{word:?}"));
             return (["true", "false"].map(String::from).into_iter().chain(words).collect(), "");
+        }
+        ("filesystem.mechanism", _, Kind::Word(words)) => {
+            return (words.iter().map(|word| format!("{word:?}")).collect(), overlay);
         }
         (_, _, Kind::Word(words)) => return (words.iter().map(|word| format!("{word:?}")).collect(), ""),
         (_, Target::Rlimit, _) => (["10", "\"10:20\""], ""),

@@ -5,7 +5,7 @@ use super::memory;
 use super::prepared::{Lower, Overlay, OwnFile, Served, TargetState, UpperDirs};
 use super::report::{Call, LENGTH, Message, Place};
 use super::view::{MountTarget, TargetKind, View};
-use crate::sys::{self, Errno, Text, UnownedFd};
+use crate::sys::{self, Errno, Propagation, Text, UnownedFd};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -23,16 +23,22 @@ pub(super) fn serve(served: &Served, memory: BorrowedFd<'_>, socket: BorrowedFd<
     let device = sys::openat(sys::cwd(), c"/dev/fuse", libc::O_RDWR, 0).at(place, Call::OpenFuse)?;
     let mut number = Text::<32>::default();
     let number = number.decimal(device.as_raw_fd() as u32).text().at(place, Call::MountFuse)?;
-    let options = [
+    let mut options = [
         (c"source", c"sbx"),
         (c"fd", number),
         (c"rootmode", c"40000"),
         (c"user_id", served.uid.as_c_str()),
         (c"group_id", served.gid.as_c_str()),
         (c"ro", c""),
+        (c"default_permissions", c""),
     ];
-    let attributes = sys::ATTR_RDONLY | sys::ATTR_NOSUID | sys::ATTR_NODEV;
-    let mount = sys::new_filesystem(c"fuse", &options, attributes).at(place, Call::MountFuse)?;
+    let (mut count, mut attributes) = (options.len() - 1, sys::ATTR_RDONLY | sys::ATTR_NOSUID | sys::ATTR_NODEV);
+    if served.writable {
+        options[5] = (c"allow_other", c"");
+        (count, attributes) = (options.len(), sys::ATTR_NOSUID | sys::ATTR_NODEV);
+    }
+    let options = options.get(..count).unwrap_or_default();
+    let mount = sys::new_filesystem(c"fuse", options, attributes).at(place, Call::MountFuse)?;
     sys::mkdirat(memory, VIEW, 0o755).at(place, Call::Mkdir)?;
     // Attached, since before Linux 6.15 an overlay takes no directory of a detached mount.
     sys::attach_at(mount.as_fd(), memory, VIEW).at(place, Call::MoveMount)?;
@@ -46,6 +52,15 @@ pub(super) fn serve(served: &Served, memory: BorrowedFd<'_>, socket: BorrowedFd<
 }
 
 impl<'a> View<'a> {
+    /// A mount of a directory of the server's filesystem.
+    pub(super) fn served(&self, name: &CStr, attributes: u64) -> Result<OwnedFd, Failure> {
+        let place = self.place;
+        let view = sys::openat(self.memory.first(), VIEW, libc::O_PATH, 0).at(place, Call::Open)?;
+        let tree = sys::clone_tree(view.as_fd(), name, false).at(place, Call::OpenTree)?;
+        sys::set_attributes(tree.as_fd(), attributes, Propagation::Keep, false).at(place, Call::MountSetattr)?;
+        Ok(tree)
+    }
+
     /// Mounts an overlay. Its directories are opened first, and named by their descriptors: so no path is resolved
     /// twice, and names need no escapes. By mount(2), since fsconfig(2) takes no string of more than 256 bytes.
     #[inline(never)]

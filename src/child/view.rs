@@ -204,6 +204,7 @@ impl<'a> View<'a> {
                 (part(memory, name, *mode, *attributes, place)?, TargetKind::Dir)
             }
             MountSource::Overlay(overlay) => return self.overlay(overlay, path, point),
+            MountSource::Served { name, attributes } => (self.served(name, *attributes)?, TargetKind::Dir),
             MountSource::Own => {
                 let there = self.existing(path)?;
                 (sys::clone_tree(there.as_fd(), c"", true).at(place, Call::OpenTree)?, TargetKind::Dir)

@@ -50,6 +50,9 @@ pub fn main(args: Vec<OsString>) -> u8 {
     if args.first().is_some_and(|name| name == crate::proxy::AGENT) {
         return crate::proxy::ssh_agent(&args);
     }
+    if args.first().is_some_and(|name| name == crate::union::fuse::SERVER) {
+        return crate::union::fuse::serve(&args);
+    }
     if args.first().is_some_and(|name| name == crate::union::view::SERVER) {
         return crate::union::view::serve(&args);
     }

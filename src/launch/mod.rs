@@ -17,6 +17,7 @@ mod homes;
 mod idmap;
 mod inherited;
 mod inside;
+mod layers;
 mod mapped;
 mod message;
 mod namespaces;

@@ -52,10 +52,11 @@ impl Uppers {
     fn make(&mut self, plan: &Plan) -> Result<()> {
         let Some(upper) = &mut self.upper else { return Ok(()) };
         for placed in &plan.view.parts {
-            if let Op::Layers { path, lower, own, served, ro: false, .. } = &placed.op {
+            if let Op::Layers { path, lower, own, served, fuse, ro: false, .. } = &placed.op {
                 let own: Vec<_> = own.iter().map(|file| path.join(&file.path)).collect();
-                let made =
-                    upper.layer(path, lower, &own, served.is_some()).map_err(|error| error.origin(&placed.origin))?;
+                // The server of the FUSE union reads as the kernel's overlay does.
+                let served = served.is_some() && !fuse;
+                let made = upper.layer(path, lower, &own, served).map_err(|error| error.origin(&placed.origin))?;
                 self.in_use.layers.push((path.clone(), made));
             }
         }

@@ -118,6 +118,10 @@ fn mechanism(op: &Op) -> Option<String> {
     Some(match op {
         Op::Bind { attributes, .. } => format!("bind mount, {} on it and all below", flags(attributes)),
         Op::Layers { ro: true, .. } => "the kernel's overlay, without an upper layer".into(),
+        Op::Layers { fuse: true, .. } => format!(
+            "a FUSE filesystem of {}: changes go to its upper layer; what you cannot read is empty",
+            crate::union::fuse::SERVER
+        ),
         Op::Layers { served: Some(_), .. } => {
             format!(
                 "the kernel's overlay over {}: changes go to its upper layer; what you cannot read is empty",

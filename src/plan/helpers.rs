@@ -50,7 +50,11 @@ impl HelperSpec {
     pub(super) fn sockets(&self) -> impl Iterator<Item = &Path> {
         let given = self.descriptors.iter().filter_map(|(_, given)| match given {
             Given::Listener(path) => Some(path.as_path()),
-            Given::ConnectionInside(_) | Given::Connection(_) | Given::Filesystem => None,
+            Given::ConnectionInside(_)
+            | Given::Connection(_)
+            | Given::Filesystem
+            | Given::Layers
+            | Given::UserNamespace => None,
         });
         let inside = self.args.iter().filter_map(|arg| match arg {
             Argument::Inside(path) => Some(path.as_path()),
@@ -71,6 +75,11 @@ impl HelperSpec {
     pub(super) fn render(&self, lines: &mut Lines) {
         lines.add(self.provides, format!("{} {}{}", self.program, self.target, from(&self.origin)));
         self.rules.iter().for_each(|rule| lines.add("", rule));
+    }
+
+    /// Whether it gets such a descriptor.
+    pub fn has(&self, given: &Given) -> bool {
+        self.descriptors.iter().any(|(_, other)| other == given)
     }
 
     /// What it lets through, for the summary of a plan.
@@ -151,6 +160,10 @@ pub enum Given {
     ConnectionInside(PathBuf),
     /// A connection to the socket at this path of the host.
     Connection(PathBuf),
+    /// A file in memory with the layers of the FUSE union, as JSON.
+    Layers,
+    /// The user namespace of the sandbox.
+    UserNamespace,
     /// The device of the FUSE filesystem that overlays lie over. The sandbox's first process mounts it, and sends it.
     Filesystem,
 }

@@ -194,7 +194,7 @@ fn collect_all(
         let fixed = above.is_some_and(|item| matches!(item.what, ItemKind::Bind { ro: true, .. }));
         // The view server reads with the caller's rights, whatever the program's ids are, and shows nothing of such a file.
         let served = above.is_some_and(|item| {
-            matches!(&item.what, ItemKind::Layers { lower, ro: false, .. } if view_server::is_served(facts, ids, lower, false))
+            matches!(&item.what, ItemKind::Layers { lower, ro: false, .. } if view_server::is_served((facts, ids, union::is_fuse(sandbox, facts)), lower, false))
         });
         let needless = hides && rule.options.optional && (served || fixed && ids.is_single());
         if let (Some(why), true) = (facts.paths.closed(&source), needless) {

@@ -99,6 +99,9 @@ pub enum Op {
         /// themselves.
         #[serde(skip_serializing_if = "Option::is_none")]
         served: Option<Vec<usize>>,
+        /// Whether the FUSE union merges them rather than the kernel's overlay.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        fuse: bool,
         /// Whether there is no upper layer.
         ro: bool,
         /// Names in it that are absent.

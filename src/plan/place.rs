@@ -40,6 +40,8 @@ struct Placer<'a> {
     root: &'a Path,
     /// Whether the program may mount in namespaces of its own.
     mounts: bool,
+    /// Whether the FUSE union merges layers that are written to.
+    fuse: bool,
     /// Whether the ipc namespace is the caller's.
     shares_ipc: bool,
     /// Mounts so far, by path.
@@ -70,6 +72,7 @@ pub(super) fn place(
         ids,
         root: base(&sandbox.filesystem.root),
         mounts: sandbox.namespaces.mounts,
+        fuse: super::union::is_fuse(sandbox, facts),
         shares_ipc: sandbox.namespaces.share.contains_key(&Namespace::Ipc),
         covers: Places::with_capacity(items.len()),
         made: Places::with_capacity(2 * items.len()),
@@ -395,7 +398,8 @@ impl Placer<'_> {
         self.made.insert(path.clone(), Kind::Dir);
         // A single directory without an upper layer is a bind mount.
         let bind = ro && without.is_empty() && lower.len() == 1;
-        let served = !bind && view_server::is_served(self.facts, self.ids, &lower, ro);
+        let fuse = self.fuse && !ro;
+        let served = !bind && view_server::is_served((self.facts, self.ids, fuse), &lower, ro);
         self.covers.insert(path.clone(), Cover::Layers { lower: lower.clone(), served });
         let op = match lower.as_slice() {
             [source] if bind => {
@@ -406,6 +410,7 @@ impl Placer<'_> {
                 path,
                 lower,
                 served: served.then(Vec::new),
+                fuse,
                 ro,
                 without: without.to_vec(),
                 own: Vec::new(),

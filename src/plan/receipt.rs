@@ -4,7 +4,7 @@ use super::enforcement::Enforcement;
 use super::note::Note;
 use super::setting::Setting;
 use super::{CapabilityPlan, Op, Placed, Plan, Writer};
-use crate::spec::{Descriptors, Namespace, Network, Origin, Sandbox, Wayland, X11};
+use crate::spec::{Descriptors, Mechanism, Namespace, Network, Origin, Sandbox, Wayland, X11};
 use crate::sys::CAPABILITIES;
 use serde::Serialize;
 
@@ -190,6 +190,13 @@ impl ReceiptBuilder<'_> {
         if let Some(union) = &self.plan.view.union {
             let setting = Setting::Upper(sandbox.filesystem.changes.to_string());
             self.full(setting, &sandbox.filesystem.changes_origin, vec![union.mechanism()]);
+            if let Some((mechanism, origin)) = &sandbox.filesystem.mechanism {
+                let by = match mechanism {
+                    Mechanism::Overlay => "the kernel's overlay",
+                    Mechanism::Fuse => "a FUSE filesystem of sbx's own",
+                };
+                self.full(Setting::Mechanism(*mechanism), origin, vec![by.into()]);
+            }
             if let Some((size, origin)) = &sandbox.filesystem.upper_size {
                 self.full(Setting::UpperSize(*size), origin, vec!["a tmpfs of this size for upper layers".into()]);
             }

@@ -1,7 +1,7 @@
 //! The settings that a receipt has lines for.
 
 use super::syscalls::Base;
-use crate::spec::{Mode, Namespace};
+use crate::spec::{Mechanism, Mode, Namespace};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub enum Setting {
     Path(PathBuf, Mode),
     /// What becomes of changes in overlays.
     Upper(String),
+    /// What merges the layers of overlays.
+    Mechanism(Mechanism),
     /// How many bytes these changes may take.
     UpperSize(u64),
     /// How many bytes each filesystem in memory may hold.
@@ -86,6 +88,8 @@ impl fmt::Display for Setting {
             Setting::Rlimit(name) => write!(f, "rlimits.{name}"),
             Setting::Path(path, mode) => write!(f, "filesystem.paths: {} = \"{}\"", path.display(), mode.word()),
             Setting::Upper(word) => write!(f, "filesystem.upper = {word:?}"),
+            Setting::Mechanism(Mechanism::Overlay) => f.write_str("filesystem.mechanism = \"overlay\""),
+            Setting::Mechanism(Mechanism::Fuse) => f.write_str("filesystem.mechanism = \"fuse\""),
             Setting::UpperSize(size) => write!(f, "filesystem.upper_size = {size}"),
             Setting::Memory(size) => write!(f, "filesystem.memory = {size}"),
             Setting::Device(name) => write!(f, "devices.allow: {name}"),

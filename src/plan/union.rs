@@ -11,9 +11,12 @@ use super::own;
 use super::{HelperSpec, IdPlan, Op, Placed, view_server};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind, StoreFilesystem, TMPFS_WITH_ATTRIBUTES, UnionFacts};
-use crate::spec::{Changes, Origin, PathRule, Root, Sandbox, within};
+use crate::spec::{Changes, Mechanism, Origin, PathRule, Root, Sandbox, within};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+
+/// The first version of the kernel that lets an ordinary user mount an overlay.
+const OVERLAYS_OF_USERS: (u32, u32) = (5, 11);
 
 /// Why there is a view server, where the program is root inside.
 const OWNERS: &str = ", and a server below it that shows the host's files with owners that are known inside, without \
@@ -125,6 +128,7 @@ pub(super) fn whole(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &I
     }
     let none = UnionFacts::default();
     let known = facts.union.as_ref().unwrap_or(&none);
+    let fuse = is_fuse(sandbox, facts);
     let shown: Vec<_> = items
         .iter()
         .filter_map(|(path, item)| match &item.what {
@@ -136,7 +140,7 @@ pub(super) fn whole(items: &mut Items, sandbox: &Sandbox, facts: &Facts, ids: &I
         })
         .collect();
     for (path, source) in shown {
-        directory(items, path, source, (facts, ids, known), &item);
+        directory(items, path, source, (facts, ids, known, fuse), &item);
     }
 }
 
@@ -150,14 +154,14 @@ fn directory(
     items: &mut Items,
     path: PathBuf,
     source: PathBuf,
-    (facts, ids, known): (&Facts, &IdPlan, &UnionFacts),
+    (facts, ids, known, fuse): (&Facts, &IdPlan, &UnionFacts, bool),
     item: &impl Fn(ItemKind) -> Item,
 ) {
     if known.special.contains(&source) {
         items.insert(path, item(ItemKind::Bind { source, ro: true, device: false }));
         return;
     }
-    let served = view_server::is_served(facts, ids, std::slice::from_ref(&source), false);
+    let served = view_server::is_served((facts, ids, fuse), std::slice::from_ref(&source), false);
     let split = !served && known.mounts.iter().any(|mount| *mount != source && within(mount, &source));
     let (true, Some(listing)) = (split, facts.paths.listing(&source)) else {
         items.insert(path, item(overlay(vec![source])));
@@ -168,7 +172,7 @@ fn directory(
         match kind {
             // What the view has there itself, such as an empty home.
             _ if items.contains(&path) => {}
-            Kind::Dir => directory(items, path, source, (facts, ids, known), item),
+            Kind::Dir => directory(items, path, source, (facts, ids, known, fuse), item),
             Kind::File => items.insert(path, item(ItemKind::Bind { source, ro: true, device: false })),
             Kind::Link(text) => items.insert(path, item(ItemKind::Link(text.clone()))),
         }
@@ -251,6 +255,39 @@ pub(super) fn plan(
     Ok((Some(UnionPlan { upper, why, origin: sandbox.filesystem.changes_origin.clone() }), server))
 }
 
+/// Whether the FUSE union merges layers that are written to.
+pub(super) fn is_fuse(sandbox: &Sandbox, facts: &Facts) -> bool {
+    why_fuse(sandbox, facts).is_some()
+}
+
+/// Why the FUSE union merges layers that are written to; none: the kernel's overlay does.
+fn why_fuse(sandbox: &Sandbox, facts: &Facts) -> Option<String> {
+    match &sandbox.filesystem.mechanism {
+        Some((Mechanism::Fuse, origin)) => return Some(format!("as the profile says{}", from(origin))),
+        Some((Mechanism::Overlay, _)) => return None,
+        None => {}
+    }
+    let known = facts.union.as_ref().filter(|known| known.fuse)?;
+    if facts.kernel < OVERLAYS_OF_USERS {
+        return Some("since the kernel lets no ordinary user mount an overlay before Linux 5.11".into());
+    }
+    let stored = match sandbox.filesystem.changes {
+        Changes::Keep(_) => true,
+        Changes::Ask => known.terminal,
+        Changes::Discard => facts.kernel < TMPFS_WITH_ATTRIBUTES,
+    };
+    match known.store_filesystem {
+        StoreFilesystem::Refused(name) if stored => {
+            Some(format!("since the kernel's takes no upper layer on {name}, where {} lies", known.store.display()))
+        }
+        StoreFilesystem::Tmpfs if stored && facts.kernel < TMPFS_WITH_ATTRIBUTES => Some(format!(
+            "since the kernel's takes no upper layer on tmpfs before Linux 6.6, where {} lies",
+            known.store.display()
+        )),
+        _ => None,
+    }
+}
+
 /// Where the upper layers are, and why there.
 fn upper(sandbox: &Sandbox, facts: &Facts, known: &UnionFacts, notes: &mut Vec<Note>) -> Result<(UpperPlace, String)> {
     let filesystem = &sandbox.filesystem;
@@ -260,11 +297,12 @@ fn upper(sandbox: &Sandbox, facts: &Facts, known: &UnionFacts, notes: &mut Vec<N
     }
     let size = filesystem.upper_size.as_ref();
     let memory = facts.kernel >= TMPFS_WITH_ATTRIBUTES;
+    let fuse = why_fuse(sandbox, facts);
     let store = || own::store(facts, sandbox, &known.store, &filesystem.changes_origin);
     let upper = match &filesystem.changes {
         Changes::Keep(name) => UpperPlace::Kept { store: store()?, name: name.clone() },
         Changes::Ask if known.terminal => UpperPlace::Asked { store: store()? },
-        Changes::Ask | Changes::Discard if memory => {
+        Changes::Ask | Changes::Discard if memory && fuse.is_none() => {
             let size = size.map(|(size, _)| *size);
             return Ok((
                 UpperPlace::Memory { size },
@@ -275,12 +313,23 @@ fn upper(sandbox: &Sandbox, facts: &Facts, known: &UnionFacts, notes: &mut Vec<N
     };
     if let Some((_, origin)) = size {
         let why = match upper {
+            _ if fuse.is_some() => "the FUSE union keeps changes on disk, and the kernel limits them in memory alone",
             UpperPlace::Disk { .. } => "changes are in memory only from Linux 6.6 on, whose tmpfs takes upper layers",
             _ => "the kernel limits changes in memory alone, and these are kept on disk",
         };
         return Err(Error::new(format!("filesystem.upper_size cannot be enforced: {why}"))
             .origin(origin)
             .hint("leave upper_size out; or with `upper = \"discard\"`, run a kernel from 6.6 on"));
+    }
+    if let Some(why) = fuse {
+        if !known.fuse {
+            let error = Error::new("the FUSE union cannot be served: /dev/fuse may not be used here");
+            let origin = filesystem.mechanism.as_ref().map_or(&filesystem.changes_origin, |(_, origin)| origin);
+            return Err(error
+                .origin(origin)
+                .hint("as root: modprobe fuse, and chmod 666 /dev/fuse; or leave `mechanism` out"));
+        }
+        return Ok((upper, format!("by the FUSE union, {why}")));
     }
     let refused = match known.store_filesystem {
         StoreFilesystem::Refused(name) => Some(name),

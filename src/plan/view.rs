@@ -192,11 +192,15 @@ fn op(op: &Op) -> (&'static str, String) {
         Op::Bind { source, attributes, .. } => {
             ("bind", format!("{path} ← {} {}", source.display(), flags(*attributes)))
         }
-        Op::Layers { lower, served, ro, noexec, without, own, .. } => {
+        Op::Layers { lower, served, fuse, ro, noexec, without, own, .. } => {
             let lower: Vec<_> = lower.iter().map(|dir| dir.display().to_string()).collect();
             let without: String = without.iter().map(|name| format!(", without {}", name.display())).collect();
             let attributes = Attributes { ro: *ro, nodev: true, noexec: *noexec };
-            let served = if served.is_some() { ", through the view server" } else { "" };
+            let served = match served {
+                Some(_) if *fuse => ", by the union server",
+                Some(_) => ", through the view server",
+                None => "",
+            };
             let own: Vec<_> = own.iter().map(|file| file.path.display().to_string()).collect();
             let own = if own.is_empty() { String::new() } else { format!(", with its own {}", own.join(" ")) };
             ("overlay", format!("{path} ← {} {}{without}{served}{own}", lower.join(" over "), flags(attributes)))

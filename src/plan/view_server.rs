@@ -7,6 +7,7 @@ use super::{IdMapping, IdPlan, Op, OwnFile, Placed};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind, UnionFacts};
 use crate::spec::{Origin, within};
+use crate::union::fuse;
 use crate::union::view::{IdRange, Owners, SERVER, Tree, Trees};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,10 @@ const NOBODY: u32 = 65534;
 /// Whether an overlay over these directories lies over the view server's filesystem: where the kernel's overlay alone
 /// cannot show what is below mount points, or the program is root inside and, unless the overlay is read-only, may not
 /// change what root owns.
-pub(super) fn is_served(facts: &Facts, ids: &IdPlan, lower: &[PathBuf], ro: bool) -> bool {
+pub(super) fn is_served((facts, ids, fuse): (&Facts, &IdPlan, bool), lower: &[PathBuf], ro: bool) -> bool {
+    if fuse && !ro {
+        return true;
+    }
     let Some(known) = facts.union.as_ref().filter(|known| known.fuse) else { return false };
     lower.iter().any(|dir| !ro && is_foreign(facts, ids, known, dir) || has_mounts(known, dir))
 }
@@ -39,8 +43,10 @@ fn has_mounts(known: &UnionFacts, dir: &Path) -> bool {
 pub(super) fn plan(facts: &Facts, ids: &IdPlan, parts: &mut [Placed], origin: &Origin) -> Result<Option<HelperSpec>> {
     let Some(known) = &facts.union else { return Ok(None) };
     let mut trees: Vec<Tree> = Vec::new();
+    let mut fused = false;
     for placed in parts {
-        let Op::Layers { path, lower, served: Some(served), own, .. } = &mut placed.op else { continue };
+        let Op::Layers { path, lower, served: Some(served), own, fuse, .. } = &mut placed.op else { continue };
+        fused |= *fuse;
         for dir in lower.iter() {
             served.push(trees.len());
             trees.push(tree(known, facts, dir));
@@ -51,13 +57,18 @@ pub(super) fn plan(facts: &Facts, ids: &IdPlan, parts: &mut [Placed], origin: &O
         return Ok(None);
     }
     let rules = trees.iter().map(|tree| tree.source.display().to_string()).collect();
-    let uids = owners(&ids.uid_map, (facts.uid, ids.uid));
-    let gids = owners(&ids.gid_map, (facts.gid, ids.gid));
+    let (uids, gids) = match fused {
+        true => (seen_inside(facts, ids, &ids.uid_map), seen_inside(facts, ids, &ids.gid_map)),
+        false => (owners(&ids.uid_map, (facts.uid, ids.uid)), owners(&ids.gid_map, (facts.gid, ids.gid))),
+    };
     let text = serde_json::to_string(&Trees { trees, uids, gids }).map_err(|error| {
         Error::new(format!("a directory of an overlay cannot be served: {error}"))
             .origin(origin)
             .hint("its path has to be UTF-8")
     })?;
+    if fused {
+        return Ok(Some(union_server(text, rules, ids, origin)));
+    }
     Ok(Some(HelperSpec {
         name: SERVER,
         provides: "overlays",
@@ -79,6 +90,42 @@ pub(super) fn plan(facts: &Facts, ids: &IdPlan, parts: &mut [Placed], origin: &O
         },
         origin: origin.clone(),
     }))
+}
+
+/// The server of the FUSE union.
+fn union_server(trees: String, rules: Vec<String>, ids: &IdPlan, origin: &Origin) -> HelperSpec {
+    let (descriptors, namespace) = match ids.uid_map.is_empty() {
+        true => (vec![(-1, Given::Filesystem), (-1, Given::Layers)], Argument::Text("-1".into())),
+        false => (vec![(-1, Given::Filesystem), (-1, Given::Layers), (-1, Given::UserNamespace)], Argument::Given(2)),
+    };
+    HelperSpec {
+        name: fuse::SERVER,
+        provides: "overlays",
+        setting: "filesystem.paths",
+        program: HelperProgram::Own(fuse::SERVER),
+        target: "with /dev/fuse".into(),
+        args: vec![Argument::Given(0), Argument::Pipe(""), Argument::Given(1), namespace, Argument::Text(trees)],
+        descriptors,
+        rules,
+        phase: Phase::Overlays,
+        readiness: Readiness::Byte,
+        tells: Tells::Overlays,
+        confinement: Confinement::Own,
+        loss: Loss::End("the program cannot use the files of its overlays any more; what it has changed stays"),
+        words: HelperWords {
+            ready: "it served the overlays".into(),
+            needs: "the kernel must let it serve a FUSE filesystem, write to the upper layer, and load a seccomp filter",
+            without: "run without `mechanism = \"fuse\"`",
+        },
+        origin: origin.clone(),
+    }
+}
+
+/// How owners are shown that are seen from within the user namespace: as they are there. Those that are not mapped are seen
+/// as nobody; if the program is root inside and the caller is not, they are root's.
+fn seen_inside(facts: &Facts, ids: &IdPlan, map: &[IdMapping]) -> Owners {
+    let same = |entry: &IdMapping| IdRange { outside: entry.inside, inside: entry.inside, count: entry.count };
+    Owners { ranges: map.iter().map(same).collect(), others: if ids.uid == 0 && facts.uid != 0 { 0 } else { NOBODY } }
 }
 
 /// A directory that is served. What is an interface to the kernel is shown empty, and so are upper layers.

@@ -181,6 +181,11 @@ pub const KEYS: &[Key] = &[
         "what becomes of changes in paths of the mode `overlay`: `discard`, `keep:NAME`, or `ask` (on a terminal)",
     ),
     key(
+        "filesystem.mechanism",
+        Kind::Word(&["auto", "overlay", "fuse"]),
+        "what merges the layers of paths of the mode `overlay`: the kernel's overlay, a FUSE filesystem of sbx's own, or whichever can",
+    ),
+    key(
         "filesystem.upper_size",
         Kind::Number,
         "bytes that changes in paths of the mode `overlay` may take, or with K, M, G",
@@ -418,15 +423,8 @@ pub const GONE: &[(&str, &str, &str)] = &[
 ];
 
 /// Keys planned for later versions: refused like any unknown key, with a help of their own.
-pub const LATER: &[&str] = &[
-    "filesystem.mechanism",
-    "network.helper",
-    "network.publish",
-    "network.forward",
-    "network.dns",
-    "network.allow",
-    "network.deny",
-];
+pub const LATER: &[&str] =
+    &["network.helper", "network.publish", "network.forward", "network.dns", "network.allow", "network.deny"];
 
 /// The key with this full name.
 pub fn find(name: &str) -> Option<&'static Key> {

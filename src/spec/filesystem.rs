@@ -156,6 +156,16 @@ pub enum Named {
     All,
 }
 
+/// What merges the layers of paths of the mode `overlay`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mechanism {
+    /// The kernel's overlay, over the view server's filesystem where it has to.
+    Overlay,
+    /// A FUSE filesystem that a server of sbx's own answers for.
+    Fuse,
+}
+
 impl PathRule {
     /// Whether it is the rule for `/`, the whole tree. Compared as text, since that is asked of each rule at each start.
     pub fn is_root(&self) -> bool {
@@ -186,6 +196,9 @@ pub struct Filesystem {
     /// How many bytes these changes may take, and the line that says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upper_size: Option<(u64, Origin)>,
+    /// What merges the layers of paths of the mode `overlay`, and the line that says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mechanism: Option<(Mechanism, Origin)>,
     /// How many bytes each filesystem in memory that the view is made of may hold, and the line that says so. A `tmpfs`
     /// with a size of its own is none of them.
     #[serde(skip_serializing_if = "Option::is_none")]

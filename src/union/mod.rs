@@ -13,6 +13,7 @@ mod copy;
 mod diff;
 mod export;
 mod freeze;
+pub mod fuse;
 mod journal;
 mod lock;
 mod name;

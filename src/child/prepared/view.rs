@@ -27,6 +27,8 @@ pub struct Served {
     pub uid: CString,
     /// Group id inside that may use it, as text.
     pub gid: CString,
+    /// It is written to, and shown to all ids of the sandbox itself, without an overlay over it.
+    pub writable: bool,
 }
 
 /// A file or directory that masks others.
@@ -178,6 +180,8 @@ pub enum MountSource {
     Data { name: CString, mode: u32, fd: i32, attributes: u64 },
     /// An overlay filesystem.
     Overlay(Box<Overlay>),
+    /// The directory of this name in the filesystem of the server that [`ViewSteps::served`] describes.
+    Served { name: CString, attributes: u64 },
     /// A copy of the mounts at the target itself, which becomes a mount point so.
     Own,
     /// A new procfs.

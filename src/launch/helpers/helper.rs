@@ -276,7 +276,7 @@ pub(in crate::launch) fn given(spec: &HelperSpec, first: i32) -> Result<Vec<Owne
         Given::Connection(path) => connect(path),
         Given::ConnectionInside(path) => inside::reach(path, first, connect),
         // The first process has sent it.
-        Given::Filesystem => Err(sys::Errno(libc::EBADF)),
+        Given::Filesystem | Given::Layers | Given::UserNamespace => Err(sys::Errno(libc::EBADF)),
     };
     let all = spec.descriptors.iter().map(|(_, given)| {
         let fd = make(given).and_then(high);
@@ -285,7 +285,7 @@ pub(in crate::launch) fn given(spec: &HelperSpec, first: i32) -> Result<Vec<Owne
                 Given::Listener(path) | Given::Connection(path) | Given::ConnectionInside(path) => {
                     format!("the socket {}", path.display())
                 }
-                Given::Filesystem => "/dev/fuse".to_owned(),
+                Given::Filesystem | Given::Layers | Given::UserNamespace => "/dev/fuse".to_owned(),
             };
             failed(spec, &what, errno)
         })

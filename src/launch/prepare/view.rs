@@ -18,9 +18,18 @@ pub(super) fn prepare(plan: &Plan, session: Session, uppers: Option<&InUse>) -> 
     let union = plan.view.union.as_ref().map(|union| (&union.upper, uppers));
     let mut scratch = Vec::new();
     let mut steps = Vec::new();
+    // The unions have numbers in this order.
+    let mut unions = 0;
     // A step has the index of the plan's operation, so that a failure finds its line.
     for (index, placed) in plan.view.parts.iter().enumerate() {
-        steps.push(step(index, placed, &mut scratch, union)?);
+        let mut step = step(index, placed, &mut scratch, union)?;
+        if let Op::Layers { fuse: true, noexec, .. } = placed.op {
+            let attributes = sys::ATTR_NOSUID | sys::ATTR_NODEV | if noexec { sys::ATTR_NOEXEC } else { 0 };
+            let name = cstring(OsStr::new(&unions.to_string()))?;
+            step.act = StepAction::Mount(MountSource::Served { name, attributes });
+            unions += 1;
+        }
+        steps.push(step);
     }
     if let Session::Pty(_) = session {
         let devpts = plan.view.parts.iter().find_map(|placed| match &placed.op {
@@ -55,7 +64,8 @@ pub(super) fn prepare(plan: &Plan, session: Session, uppers: Option<&InUse>) -> 
             None => None,
             Some(_) => {
                 let text = |id: u32| cstring(OsStr::new(&id.to_string()));
-                Some(Served { uid: text(plan.namespaces.ids.uid)?, gid: text(plan.namespaces.ids.gid)? })
+                let writable = plan.view.parts.iter().any(|placed| matches!(placed.op, Op::Layers { fuse: true, .. }));
+                Some(Served { uid: text(plan.namespaces.ids.uid)?, gid: text(plan.namespaces.ids.gid)?, writable })
             }
         },
     })

@@ -6,9 +6,11 @@ use crate::error::{Error, Result};
 use crate::launch::born::Born;
 use crate::launch::events::Events;
 use crate::launch::helpers::{self, Helper};
+use crate::launch::layers;
 use crate::launch::portal_caller::CallerFile;
+use crate::launch::uppers::Uppers;
 use crate::launch::wayland;
-use crate::plan::{Loss, Phase};
+use crate::plan::{Given, Loss, Phase};
 use crate::sys::{self, Poll};
 use std::os::fd::AsRawFd;
 
@@ -35,8 +37,12 @@ impl Supervisor<'_> {
         // All of them are started before the first one is waited for.
         let plan = self.sandbox.plan;
         // From here on the view server alone has the device, whose last descriptor ends the filesystem.
-        let given: Vec<_> =
+        let mut given: Vec<_> =
             if phase == Phase::Overlays { self.served.take().into_iter().collect() } else { Vec::new() };
+        for spec in plan.helpers_of(phase).filter(|spec| spec.has(&Given::Layers)) {
+            let uppers = self.sandbox.uppers.as_ref().map(Uppers::in_use);
+            given.extend(layers::given(spec, plan, uppers, first)?);
+        }
         let start = |spec| Helper::start(spec, plan.of_helper(spec), first, &mask, &given);
         let helpers: Result<Vec<_>> = plan.helpers_of(phase).map(start).collect();
         drop(given);

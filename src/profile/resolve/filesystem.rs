@@ -5,7 +5,7 @@ use super::closed::Closed;
 use super::rules::{Rules, add, by_parts, close};
 use crate::profile::document::Text;
 use crate::profile::expand::Project;
-use crate::spec::{Assert, Filesystem, Mode, Named, Note, Options, PathRule, Promise, within};
+use crate::spec::{Assert, Filesystem, Mechanism, Mode, Named, Note, Options, PathRule, Promise, within};
 use std::borrow::Cow;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
@@ -120,6 +120,11 @@ impl Builder<'_> {
             changes: self.changes(),
             changes_origin: self.merged.text("filesystem.upper").map(|text| self.origin(text)).unwrap_or_default(),
             upper_size: self.upper_size(),
+            mechanism: self.merged.text("filesystem.mechanism").and_then(|text| match text.text.as_str() {
+                "overlay" => Some((Mechanism::Overlay, self.origin(text))),
+                "fuse" => Some((Mechanism::Fuse, self.origin(text))),
+                _ => None,
+            }),
             memory: self.memory(),
             mounts: Vec::new(),
         }

@@ -16,6 +16,7 @@ mod socket;
 mod strings;
 mod terminal;
 mod tree;
+mod union;
 
 pub use ahead::NamespacesAhead;
 pub use arguments::Arguments;
@@ -30,3 +31,4 @@ pub use signal::*;
 pub use socket::*;
 pub use terminal::*;
 pub use tree::*;
+pub use union::*;

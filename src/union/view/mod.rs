@@ -26,6 +26,7 @@ mod server;
 mod trees;
 
 pub use notes::note;
+pub(super) use notes::{CHANGED, READY};
 pub use trees::{IdRange, Owners, Tree, Trees};
 
 use crate::exit;

@@ -1,0 +1,87 @@
+//! Lists directories.
+
+use super::listing::{Entry, FIRST};
+use super::nodes::TOP;
+use super::server::Server;
+use crate::sys::{self, Errno, FileStatus, Result};
+use std::ffi::{CStr, CString};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+impl Server {
+    /// The names that the layers have in a directory, with whiteouts and what they hide; one may occur several times.
+    pub(super) fn names(&mut self, number: u64) -> Result<Vec<CString>> {
+        if number == TOP {
+            return Ok((0..self.unions.len()).filter_map(|union| CString::new(union.to_string()).ok()).collect());
+        }
+        let node = self.node(number)?;
+        if node.closed || node.kept.is_some() || node.names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (union, upper, lower) = (node.union, node.upper, node.lower.clone());
+        let mut names = Vec::new();
+        if upper {
+            let dir = self.upper_dir(number)?;
+            names.extend(sys::entries(dir.as_fd())?.into_iter().map(|(name, _)| name));
+        }
+        for place in &lower {
+            let listed = self.lower_dir(union, place.layer, &place.dir).and_then(|dir| sys::entries(dir.as_fd()));
+            match listed {
+                // What has gone, or may not be read, is empty.
+                Err(Errno(libc::EACCES | libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => {}
+                listed => names.extend(listed?.into_iter().map(|(name, _)| name)),
+            }
+        }
+        Ok(names)
+    }
+
+    /// Whether nothing is shown in a directory.
+    pub(super) fn is_empty(&mut self, number: u64) -> Result<bool> {
+        for name in self.names(number)? {
+            if self.search(number, &name)?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Gives what is in a directory, from a place on, to `add` until that says that it has no room: the attributes, the name,
+    /// and the place behind it.
+    pub fn list(
+        &mut self,
+        number: u64,
+        offset: u64,
+        add: &mut dyn FnMut(&FileStatus, &CStr, u64) -> bool,
+    ) -> Result<()> {
+        if offset < FIRST {
+            let own = self.attributes(number)?;
+            let parent = self.nodes.get(number).and_then(|node| node.names.first()).map_or(TOP, |(parent, _)| *parent);
+            let above = self.attributes(parent).unwrap_or(own);
+            // These are not counted as told.
+            for (at, (status, name)) in [(1, (own, c".")), (2, (above, c".."))] {
+                if offset < at && add(&status, name, at) {
+                    return Ok(());
+                }
+            }
+        }
+        let known = self.listings.get(number).filter(|_| offset >= FIRST);
+        let entries: Arc<[Entry]> = match known {
+            Some(entries) => entries,
+            None => {
+                let names = self.names(number)?;
+                self.listings.begin(number, names)
+            }
+        };
+        let start = entries.partition_point(|(place, _)| *place <= offset);
+        for (place, name) in entries.iter().skip(start) {
+            let Ok(Some(found)) = self.find(number, name) else { continue };
+            let Ok(status) = self.attributes(found) else { continue };
+            if add(&status, name, *place) {
+                self.nodes.sweep(found).into_iter().for_each(|gone| self.close(gone));
+                return Ok(());
+            }
+            self.nodes.told(found);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,237 @@
+//! Reads and writes files.
+
+use super::copy_up::{CAREFUL, is_same};
+use super::server::Server;
+use crate::sys::{self, Errno, FileStatus, Result};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+/// The largest part that copy_file_range(2) is asked for at once, so that other requests are not kept waiting.
+const LARGEST_COPY: u64 = 64 * 1024 * 1024;
+
+impl Server {
+    /// A file, open for reading, and one of the upper layer for writing.
+    fn open_node(&mut self, number: u64) -> Result<Arc<OwnedFd>> {
+        if let Some(open) = self.files.get(&number) {
+            return Ok(open);
+        }
+        let node = self.node(number)?;
+        let (upper, kept) = (node.upper, node.kept.clone());
+        let access = if upper { libc::O_RDWR } else { libc::O_RDONLY };
+        let file = match kept {
+            Some(kept) => sys::open_again(kept.as_fd(), access | CAREFUL & !libc::O_NOFOLLOW)?,
+            None => {
+                let (dir, name) = self.place(number)?;
+                sys::openat(dir.as_fd(), &name, access | CAREFUL, 0)?
+            }
+        };
+        if sys::file_type(file.as_fd())? != libc::S_IFREG {
+            return Err(Errno(libc::EIO));
+        }
+        Ok(self.files.add(number, file))
+    }
+
+    /// A program opens a file. Gives the version, which its reads are to name, and whether the kernel may keep what it has of the
+    /// content.
+    pub fn open_file(&mut self, number: u64, write: bool, truncate: bool) -> Result<(u64, bool)> {
+        if write {
+            self.copy_up(number, truncate)?;
+        }
+        if self.node(number)?.upper {
+            if truncate {
+                self.resize(number, 0)?;
+            }
+            return Ok((0, true));
+        }
+        if self.node(number)?.closed {
+            return Ok((0, false));
+        }
+        let now = self.status(number).map_err(|_| self.changed())?;
+        let node = self.node_mut(number)?;
+        if !node.seen.as_deref().is_some_and(|seen| is_same(&now, seen)) {
+            node.seen = Some(Box::new(now));
+            node.version += 1;
+            node.id = (now.dev, now.ino);
+            self.files.remove(&number);
+        }
+        let node = self.node_mut(number)?;
+        let kept = node.opened.is_none_or(|opened| opened == node.version);
+        node.opened = Some(node.version);
+        Ok((node.version, kept))
+    }
+
+    /// Reads from a file that was opened in this version, and gives what was read to `give`.
+    pub fn read(
+        &mut self,
+        (number, version): (u64, u64),
+        (offset, size): (u64, u32),
+        give: &mut dyn FnMut(&[u8]),
+    ) -> Result<()> {
+        let node = self.node(number)?;
+        if node.kind != libc::S_IFREG {
+            return Err(Errno(libc::EINVAL));
+        }
+        if node.closed {
+            give(&[]);
+            return Ok(());
+        }
+        let upper = node.upper;
+        if !upper && node.version != version {
+            return Err(self.changed());
+        }
+        let file = match self.open_node(number) {
+            Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ENXIO)) if !upper => {
+                return Err(self.changed());
+            }
+            other => other?,
+        };
+        let size = size as usize;
+        if self.buffer.len() < size {
+            self.buffer.resize(size, 0);
+        }
+        let length = sys::read_at(file.as_fd(), self.buffer.get_mut(..size).unwrap_or_default(), offset)?;
+        if !upper {
+            let now = sys::status_of(file.as_fd(), c"")?;
+            if !self.node(number)?.seen.as_deref().is_some_and(|seen| is_same(&now, seen)) {
+                return Err(self.changed());
+            }
+        }
+        give(self.buffer.get(..length).unwrap_or_default());
+        Ok(())
+    }
+
+    /// Writes to a file. With `strip`, it loses its set-ID bits.
+    pub fn write(&mut self, number: u64, offset: u64, data: &[u8], strip: bool) -> Result<usize> {
+        self.copy_up(number, false)?;
+        let file = self.open_node(number)?;
+        if strip {
+            self.strip(number)?;
+        }
+        let mut written = 0;
+        while let Some(rest) = data.get(written..).filter(|rest| !rest.is_empty()) {
+            match sys::write_at(file.as_fd(), rest, offset + written as u64) {
+                Ok(0) => break,
+                Ok(more) => written += more,
+                Err(Errno(libc::EINTR)) => {}
+                Err(errno) if written == 0 => return Err(errno),
+                Err(_) => break,
+            }
+        }
+        Ok(written)
+    }
+
+    /// Takes the set-ID bits from a file that is changed.
+    pub(super) fn strip(&mut self, number: u64) -> Result<()> {
+        if !self.node(number)?.privileged {
+            return Ok(());
+        }
+        let mode = self.status(number)?.mode;
+        let mut stripped = mode & 0o7777 & !0o4000;
+        // Without the group's execute bit, it is no set-group-ID bit.
+        if mode & 0o010 != 0 {
+            stripped &= !0o2000;
+        }
+        let file = self.handle(number)?;
+        sys::chmod(file.as_fd(), stripped)?;
+        self.node_mut(number)?.privileged = stripped & 0o6000 != 0;
+        Ok(())
+    }
+
+    /// Sets the size of a file.
+    pub(super) fn resize(&mut self, number: u64, size: u64) -> Result<()> {
+        self.copy_up(number, size == 0)?;
+        let file = self.open_node(number)?;
+        sys::truncate(file.as_fd(), size)?;
+        self.strip(number)
+    }
+
+    /// fallocate(2).
+    pub fn allocate(&mut self, number: u64, flags: i32, offset: u64, length: u64) -> Result<()> {
+        self.copy_up(number, false)?;
+        let file = self.open_node(number)?;
+        sys::allocate(file.as_fd(), flags, offset, length)?;
+        self.strip(number)
+    }
+
+    /// copy_file_range(2).
+    pub fn copy_range(
+        &mut self,
+        (from, from_offset): (u64, u64),
+        (to, to_offset): (u64, u64),
+        length: u64,
+    ) -> Result<usize> {
+        if self.node(from)?.closed {
+            return Ok(0);
+        }
+        self.copy_up(to, false)?;
+        let (from, target) = (self.open_node(from)?, self.open_node(to)?);
+        let length = length.min(LARGEST_COPY) as usize;
+        let copied = sys::copy_range((from.as_fd(), from_offset), (target.as_fd(), to_offset), length);
+        self.strip(to)?;
+        copied
+    }
+
+    /// Where data, or with `hole` a hole, begins in a file, from an offset on. ENXIO behind the last.
+    pub fn seek(&mut self, number: u64, offset: u64, hole: bool) -> Result<u64> {
+        if self.node(number)?.closed {
+            return Err(Errno(libc::ENXIO));
+        }
+        let file = self.open_node(number)?;
+        sys::seek_next(file.as_fd(), offset, hole)
+    }
+
+    /// fsync(2), or with `data` fdatasync(2). Of a layer that is not kept nothing has to be on the disk.
+    pub fn sync(&mut self, number: u64, data: bool) -> Result<()> {
+        let node = self.node(number)?;
+        let (upper, is_dir, union) = (node.upper, node.is_dir(), node.union);
+        let kept = self.unions.get(union).and_then(|union| union.upper.as_ref()).is_some_and(|upper| upper.kept);
+        if !upper || !kept {
+            return Ok(());
+        }
+        if is_dir {
+            let dir = self.upper_dir(number)?;
+            return sys::sync_file(sys::open_again(dir.as_fd(), libc::O_RDONLY)?.as_fd(), data);
+        }
+        let file = self.open_node(number)?;
+        sys::sync_file(file.as_fd(), data)
+    }
+
+    /// The text of a symbolic link.
+    pub fn link_text(&mut self, number: u64) -> Result<CString> {
+        let (dir, name) = self.place(number)?;
+        sys::link_text(dir.as_fd(), &name)
+    }
+
+    /// The attributes of a node.
+    pub fn attributes(&mut self, number: u64) -> Result<FileStatus> {
+        if number == super::nodes::TOP {
+            return Ok(self.top());
+        }
+        let found = self.status(number);
+        let status = match found {
+            Ok(status) => status,
+            // What the host has deleted is shown as it was.
+            Err(errno) => self.node(number)?.seen.as_deref().copied().ok_or(errno)?,
+        };
+        Ok(self.shown(number, &status))
+    }
+
+    /// Looks a name up, and counts that the kernel was told of it. `None`: there is nothing.
+    pub fn lookup(&mut self, parent: u64, name: &CStr) -> Result<Option<FileStatus>> {
+        let Some(number) = self.find(parent, name)? else { return Ok(None) };
+        let status = self.attributes(number)?;
+        self.nodes.told(number);
+        Ok(Some(status))
+    }
+
+    /// Whether a node is a file of the upper layer, which nobody else changes.
+    pub fn is_ours(&self, number: u64) -> bool {
+        self.nodes.get(number).is_some_and(|node| node.upper)
+    }
+
+    /// What the filesystem of the upper layer has room for.
+    pub fn room(&self, number: u64) -> Result<sys::Room> {
+        sys::room_of(self.upper(number)?.root.as_fd())
+    }
+}

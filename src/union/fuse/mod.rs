@@ -1,0 +1,112 @@
+//! The FUSE union: a writable filesystem that merges directories of the host, and keeps what is changed in an upper layer,
+//! where the kernel's overlay cannot.
+//!
+//! The upper layer has the marks of the kernel's overlay (`userxattr`): whiteouts, and opaque directories. It is read by the
+//! kernel's overlay, and by everything else of sbx, and the other way round. The server is a helper of a sandbox, as the view
+//! server is: sbx executes itself with the argument 0 [`SERVER`], outside of the mount namespace that shows its mount. In the
+//! user namespace of the sandbox it has capabilities over the files of the ids that are mapped there, and over nothing else.
+//!
+//! ```text
+//! layers       what a union consists of                        (data)
+//! nodes        files that the kernel knows, by number          (data)
+//! listing      names in directories that are being listed      (data)
+//! descriptors  a bounded table of open files
+//! opened       the layers, open
+//! server       where the files are now
+//! find         how they are found in the layers
+//! links        names of files that have several in a lower layer
+//! copy_up      files of lower layers come to the upper one
+//! attributes, file, directory, change, rename
+//!              what is answered to each request
+//! protocol     the crate fuser: requests in, answers out
+//! confine      what the process may do
+//! ```
+
+mod attributes;
+mod change;
+mod confine;
+mod copy_up;
+mod descriptors;
+mod directory;
+mod file;
+mod find;
+mod layers;
+mod links;
+mod listing;
+mod nodes;
+mod opened;
+mod protocol;
+mod rename;
+mod server;
+
+pub use layers::{Layers, OwnFile, Unions, UpperPlace};
+
+use super::view::{READY, Trees};
+use crate::exit;
+use crate::sys::{self, Poll, UnownedFd};
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// Argument 0 of the server, by which sbx knows what it is executed for.
+pub const SERVER: &str = "sbx-union-server";
+
+/// Runs the server, with the arguments `sbx-union-server DEVICE PIPE LAYERS NAMESPACE TREES`: DEVICE is a descriptor of
+/// /dev/fuse that a filesystem was mounted with, PIPE that of the launcher's pipe, LAYERS one of a file with a list of
+/// [`Layers`] as JSON, NAMESPACE that of the user namespace of the sandbox, TREES a [`Trees`] as JSON. Gives the exit status.
+pub fn serve(args: &[OsString]) -> u8 {
+    match run(args) {
+        Ok(()) => 0,
+        Err(message) => {
+            let _ = sys::write_all(sys::STREAMS[2].as_fd(), format!("sbx: {SERVER}: {message}\n").as_bytes());
+            exit::FAILED
+        }
+    }
+}
+
+fn run(args: &[OsString]) -> Result<(), String> {
+    let number = |at: usize| args.get(at)?.to_str()?.parse::<i32>().ok();
+    let text = args.get(5).and_then(|text| text.to_str());
+    let (Some(device), Some(pipe), Some(layers), Some(namespace), Some(trees)) =
+        (number(1), number(2), number(3), number(4), text)
+    else {
+        return Err("it is started by sbx for a sandbox with overlays, and not by hand".into());
+    };
+    let adopt = |fd: i32| UnownedFd::new(fd).adopt().map_err(|errno| format!("descriptor {fd}: {errno}"));
+    let (device, pipe, layers): (OwnedFd, OwnedFd, OwnedFd) = (adopt(device)?, adopt(pipe)?, adopt(layers)?);
+    let trees: Trees = serde_json::from_str(trees).map_err(|error| error.to_string())?;
+    let mut text = String::new();
+    std::fs::File::from(layers).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    let unions = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let failed = |what: &'static str| move |errno: sys::Errno| format!("{what}: {errno}");
+    // The pipe has no reader any more once the launcher has ended; until then, its death ends this process.
+    let powers = match namespace {
+        -1 => false,
+        number => {
+            let namespace = adopt(number)?;
+            sys::join_namespace(namespace.as_fd(), libc::CLONE_NEWUSER).map_err(failed("setns"))?;
+            true
+        }
+    };
+    sys::set_parent_death_signal(libc::SIGKILL).map_err(failed("prctl"))?;
+    if ended(&pipe, Some(0)) {
+        return Ok(());
+    }
+    sys::umask(0);
+    sys::set_nonblocking(pipe.as_fd(), true).map_err(failed("fcntl"))?;
+    let copy = pipe.try_clone().map_err(|error| error.to_string())?;
+    let mut server = server::Server::new(Unions { trees, unions }, copy)?;
+    server.read_links().map_err(failed("links in a work directory"))?;
+    confine::confine(&server, &[device.as_raw_fd(), pipe.as_raw_fd()], powers).map_err(failed("cannot be confined"))?;
+    protocol::serve(server, device, || sys::write_all(pipe.as_fd(), &[READY]))?;
+    // The mount is gone, and so is the sandbox. The launcher is to find that out by itself, rather than by a helper that
+    // has ended.
+    ended(&pipe, None);
+    Ok(())
+}
+
+/// Whether the launcher has ended; waits for so many milliseconds, or for ever.
+fn ended(pipe: &OwnedFd, timeout: Option<i32>) -> bool {
+    let mut set = [Poll::end(pipe.as_raw_fd())];
+    sys::poll(&mut set, timeout).is_err() || set[0].ready
+}
