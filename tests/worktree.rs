@@ -381,6 +381,80 @@ fn what_is_not_found_for_certain_is_told() {
     assert!(out.err.contains("more than 500 paths"), "{out:#?}");
 }
 
+/// An index of version 4 with submodules: one whose name has this length, and others with the same name.
+fn index(length: usize, count: usize) -> Vec<u8> {
+    let entry = |name: &[u8]| {
+        let fixed = [&[0; 24][..], &0o160_000_u32.to_be_bytes(), &[0; 32], &[0x0f, 0xff], &[0]].concat();
+        [fixed, name.to_vec(), vec![0]].concat()
+    };
+    let head = [b"DIRC\0\0\0\x04", &(count as u32).to_be_bytes()[..]].concat();
+    [head, entry(&vec![b'a'; length]), entry(b"").repeat(count - 1), vec![0; 20]].concat()
+}
+
+#[test]
+fn what_a_start_reads_of_a_project_is_bounded() {
+    need!(userns(), tools(&["git", "strace"]));
+    // With what is there, whether it starts, and what it says. 400 MB of addresses are enough for all of it.
+    let words = |from: usize, mark: &str| (0..90).map(|word| format!("w{from}{mark}{word} ")).collect::<String>();
+    let aliases =
+        |mark: &str| (0..900).map(|alias| format!("a{alias} = !{}\n", words(alias, mark))).collect::<String>();
+    let again = "[include]\npath = config\n".repeat(6);
+    let section = format!("[a \"{}\"]\n{}", "x".repeat(400_000), "a=1\n".repeat(100_000));
+    let long = format!("[include]\npath = {}\n[core]\nhooksPath = {}\n", "i/".repeat(200_000), "h/".repeat(200_000));
+    let unknown = "hold more than sbx reads before a start";
+    for (path, text, starts, says) in [
+        (".git/index", index(2_000_000, 200), true, "a name in it is longer than any path"),
+        (".git/index", index(4000, 1_000_000), true, ""),
+        (".git/config", again.clone().into(), true, ""),
+        (".git/config", format!("[alias]\n{}{again}", aliases("/")).into(), true, "more than 500 paths"),
+        (".git/config", format!("[alias]\n{}{again}", aliases("x")).into(), false, unknown),
+        (".git/config", section.into(), true, ""),
+        (".git/config", long.into(), true, ""),
+        (".gitmodules", "[submodule \"a\"]\npath = a\n".repeat(40_000).into(), true, ""),
+    ] {
+        let place = worktree();
+        std::fs::write(place.work().join(path), &text).unwrap();
+        let calls = place.dir.path().join("calls");
+        let mut command = place.command();
+        let sbx = command.get_program().to_owned();
+        command = Command::new("/bin/sh");
+        let script = "ulimit -v 400000; exec strace -qq -f -c -o \"$0\" \"$@\"";
+        command.args(["-c", script]).arg(&calls).arg(sbx).args(["-p", "ci", "--timeout", "20s", "--", "true"]);
+        command.current_dir(place.work()).env_clear().env("HOME", place.home()).env("PATH", "/usr/bin:/bin");
+        let out = ran(command.output().unwrap());
+        let what = format!("{path}: {:?}: {out:#?}", String::from_utf8_lossy(&text[..text.len().min(60)]));
+        assert_eq!(out.status, Some(if starts { 0 } else { 125 }), "{what}");
+        assert!(out.err.contains(says) && out.err.len() < 4000 && (says.is_empty() == out.err.is_empty()), "{what}");
+        let calls = std::fs::read_to_string(calls).unwrap();
+        let total = calls.lines().last().unwrap().split_whitespace().nth(2).unwrap().parse::<u32>().unwrap();
+        assert!(total < 80_000, "{total}: {what}");
+    }
+    // Large files in repositories of the project's directory, and the ways on.
+    let place = worktree();
+    for dir in ["a", "b"] {
+        git(&place, &["init", "-q", dir]).ok();
+        let file = std::fs::File::create(place.work().join(dir).join(".git/index")).unwrap();
+        file.set_len(100 << 20).unwrap();
+    }
+    let refused = place.run(&["-p", "ci", "--", "true"]).failed(125);
+    assert!(refused.contains(unknown) && refused.contains("--overlay .") && refused.contains("worktree"), "{refused}");
+    place.run(&["-p", "ci", "--overlay", ".", "--", "true"]).ok();
+    place.run(&["-p", "ci", "--rw", ".git", "--", "true"]).ok();
+    place.run(&["--", "true"]).ok();
+}
+
+#[test]
+fn a_submodule_is_found_by_the_repositorys_own_files_alone() {
+    need!(userns(), tools(&["git"]));
+    // Git takes core.worktree from the file itself, whatever that includes.
+    is_closed(
+        &format!(
+            "{OTHER}; git clone -q ../other a/sub; git add a/sub; printf '[core]\nworktree = /nowhere\n' > .git/inc; git config include.path inc"
+        ),
+        "a/sub/.git",
+    );
+}
+
 #[test]
 fn hooks_that_the_users_own_configuration_names_are_closed_whether_they_are_there_or_not() {
     need!(userns(), tools(&["git"]));

@@ -1,18 +1,20 @@
 //! What git runs in a working copy besides what is in `.git`: files of the project that its configuration names, the
 //! repositories of submodules and of other worktrees, and a repository that is kept beside the files.
 
+use super::git_budget::{self, Budget};
+use super::git_config::Line;
 use super::git_index;
-use super::git_named::{Found, MOST, Placed, User, plain};
-use super::walk::Ways;
-use crate::sys;
-use std::collections::VecDeque;
+use super::git_named::{Found, Placed, User, can_exist, plain};
+use crate::sys::{self, Errno};
+use crate::union::short;
+use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
+use std::fs::FileType;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
-/// How much of an index is read, in bytes: that of a million files.
-const LARGEST_INDEX: usize = 1 << 27;
 /// How deep the directories of submodules' repositories lie at most below `.git/modules`.
 const DEEPEST: usize = 10;
 
@@ -23,6 +25,8 @@ pub(super) struct Closed {
     pub paths: Vec<PathBuf>,
     /// Why there may be others, as sentences.
     pub notes: Vec<String>,
+    /// The search was ended, since there is more than is looked at before a start.
+    pub is_partial: bool,
 }
 
 /// A repository, as it is found from a working copy.
@@ -54,8 +58,13 @@ impl Repository {
 /// What git runs something by in a project. Nothing is started for that. `own` says that the directory is the user's alone, so
 /// that the names in it can be looked up: that of a home might make a file server mount it.
 pub(super) fn closed(project: &Path, own: bool, user: &User) -> Closed {
-    let found = Found { project, user, paths: Vec::new(), notes: Vec::new(), ways: Ways::default() };
-    let mut search = Search { found, next: VecDeque::new(), seen: Vec::new() };
+    let mut search = Search {
+        found: Found::new(project, user),
+        next: VecDeque::new(),
+        seen: HashSet::new(),
+        entered: HashSet::new(),
+        users: None,
+    };
     // The project may be a part of what a repository above it holds.
     for dir in project.ancestors() {
         let users = |dir: &Path| dir.join(".git").symlink_metadata().is_ok_and(|found| found.uid() == user.uid);
@@ -72,14 +81,15 @@ pub(super) fn closed(project: &Path, own: bool, user: &User) -> Closed {
     // What the user's configuration names comes first: how many paths are closed has a limit, and what is below is a program's.
     search.all();
     // One that lies in the project's directory itself; those that are deeper are not looked for.
-    for dir in if own { search.entries(project) } else { Vec::new() } {
+    for dir in if own { search.found.entries(project, FileType::is_dir) } else { Vec::new() } {
         let found = dir.join(".git").symlink_metadata();
         if found.is_ok() || found.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {
             search.nested(&dir);
         }
     }
     search.all();
-    Closed { paths: search.found.paths, notes: search.found.notes }
+    let is_partial = search.found.budget.is_exceeded();
+    Closed { paths: search.found.paths, notes: search.found.notes, is_partial }
 }
 
 struct Search<'a> {
@@ -87,7 +97,11 @@ struct Search<'a> {
     /// Repositories to look at, those that lead to others first.
     next: VecDeque<Repository>,
     /// The directories of those that were looked at.
-    seen: Vec<PathBuf>,
+    seen: HashSet<PathBuf>,
+    /// The working copies in others that were found.
+    entered: HashSet<PathBuf>,
+    /// The lines of the user's and the system's configuration, once they are read.
+    users: Option<Rc<[Placed]>>,
 }
 
 impl Search<'_> {
@@ -95,10 +109,10 @@ impl Search<'_> {
         if self.next.is_empty() {
             return;
         }
-        let users = self.found.users_config();
-        while let Some(repository) = self.next.pop_front() {
-            if !self.seen.contains(&repository.dir) {
-                self.seen.push(repository.dir.clone());
+        let found = &mut self.found;
+        let users = self.users.get_or_insert_with(|| found.users_config().into()).clone();
+        while let Some(repository) = self.next.pop_front().filter(|_| !self.found.budget.is_exceeded()) {
+            if self.seen.insert(repository.dir.clone()) {
                 self.repository(repository, &users);
             }
         }
@@ -128,9 +142,10 @@ impl Search<'_> {
 
     fn repository(&mut self, Repository { worktree, dir, common }: Repository, users: &[Placed]) {
         let config = self.found.config(&[common.join("config"), dir.join("config.worktree")]);
+        // Git takes these from the repository's own files alone.
         let value = |section: &str, key: &str| {
-            let of = |(line, _): &&Placed| line.section == section && line.key == key && line.subsection.is_none();
-            config.iter().rfind(of).and_then(|(line, _)| line.value.as_deref())
+            let of = |line: &Line| &*line.section == section && line.key == key && line.subsection.is_none();
+            config.iter().rfind(|placed| !placed.is_included && of(&placed.line))?.line.value.as_deref()
         };
         let elsewhere = value("core", "worktree").filter(|_| dir == common);
         let worktree = elsewhere.map_or(worktree, |path| real(&dir.join(OsStr::from_bytes(path))));
@@ -149,15 +164,15 @@ impl Search<'_> {
         users.iter().for_each(|line| self.found.named_by(line, &worktree, whole));
         config.iter().for_each(|line| self.found.named_by(line, &worktree, true));
         for line in self.found.lines(&worktree.join(".gitmodules")) {
-            if let (true, Some(path)) = (line.section == "submodule" && line.key == "path", line.value) {
+            if let (true, Some(path)) = (&*line.section == "submodule" && line.key == "path", line.value) {
                 self.nested(&worktree.join(OsStr::from_bytes(&path)));
             }
         }
-        for (line, _) in config.iter().filter(|(line, _)| line.section == "submodule") {
+        for line in config.iter().map(|placed| &placed.line).filter(|line| &*line.section == "submodule") {
             line.subsection.iter().for_each(|name| self.nested(&worktree.join(OsStr::from_bytes(name))));
         }
         self.modules(&common.join("modules"), 0);
-        for dir in self.entries(&common.join("worktrees")) {
+        for dir in self.found.entries(&common.join("worktrees"), FileType::is_dir) {
             if let Some(git) = path_in(&dir.join("gitdir"), "") {
                 real(&dir.join(git)).parent().into_iter().for_each(|worktree| self.nested(worktree));
             }
@@ -167,42 +182,61 @@ impl Search<'_> {
     /// A working copy that lies in another: its `.git` is closed as that of the project is.
     fn nested(&mut self, worktree: &Path) {
         let escapes = worktree.components().any(|part| part == Component::ParentDir);
-        if !escapes && self.found.add(plain(worktree).join(".git")) {
-            self.next.extend(Repository::at(worktree));
+        let worktree = plain(worktree);
+        if escapes || !can_exist(&worktree) || !self.entered.insert(worktree.clone()) {
+            return;
+        }
+        if self.found.budget.spend(git_budget::LOOKUP) && self.found.add(worktree.join(".git")) {
+            self.next.extend(Repository::at(&worktree));
         }
     }
 
     /// The submodules that the index of a repository holds.
     fn submodules(&mut self, worktree: &Path, dir: &Path, hash: Option<usize>) {
         let index = dir.join("index");
-        let bytes = self.found.read(&index, LARGEST_INDEX);
-        if bytes.is_empty() {
-            return;
-        }
-        let links = hash.ok_or("its objects have names of an unknown kind").and_then(|hash| {
-            let read = git_index::read(&bytes, hash)?;
-            let mut links = read.gitlinks;
-            if let Some(shared) = read.shared {
-                let bytes = self.found.read(&dir.join(shared.name), LARGEST_INDEX);
-                links.extend(git_index::read_shared(&bytes, hash, &shared.replaced)?);
-            }
-            Ok(links)
-        });
-        match links {
-            Ok(links) => links.iter().for_each(|link| self.nested(&worktree.join(link))),
+        let links = match self.index(&index, dir, hash) {
+            Ok(links) => links,
             Err(why) => {
-                self.found.note(format!("{} is an index of git's that sbx cannot read ({why})", index.display()))
+                let index = short(&index);
+                self.found.note(format!("{index} is an index of git's that sbx cannot read ({why})"));
+                return;
             }
+        };
+        if links.len() > git_index::MOST {
+            self.found.note(format!("{} holds more than {} submodules", short(&index), git_index::MOST));
         }
+        links.iter().for_each(|link| self.nested(&worktree.join(link)));
+    }
+
+    /// The paths of the submodules in an index, and in the shared one that it names.
+    fn index(&mut self, index: &Path, dir: &Path, hash: Option<usize>) -> Result<Vec<PathBuf>, String> {
+        let open = |file: &Path, budget: &mut Budget| match budget.index(file) {
+            Ok(Some((file, size))) if size > 0 => Ok(Some((file, size))),
+            Ok(_) | Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::EINVAL)) => Ok(None),
+            Err(errno) => Err(errno.to_string()),
+        };
+        let Some((file, size)) = open(index, &mut self.found.budget)? else { return Ok(Vec::new()) };
+        let hash = hash.ok_or("its objects have names of an unknown kind")?;
+        let read = git_index::read(file, size, hash)?;
+        let mut links = read.gitlinks;
+        if let Some(shared) = read.shared
+            && let Some((file, size)) = open(&dir.join(shared.name), &mut self.found.budget)?
+        {
+            links.extend(git_index::read_shared(file, size, hash, &shared.replaced)?);
+        }
+        Ok(links)
     }
 
     /// The working copies of the submodules whose repositories lie in a directory.
     fn modules(&mut self, dir: &Path, depth: usize) {
         if depth > DEEPEST {
-            self.found.note(format!("{} lies too deep for a repository of a submodule", dir.display()));
+            self.found.note(format!("{} lies too deep for a repository of a submodule", short(dir)));
             return;
         }
-        for entry in self.entries(dir) {
+        for entry in self.found.entries(dir, FileType::is_dir) {
+            if !self.found.budget.spend(git_budget::LOOKUP) {
+                return;
+            }
             if entry.join("HEAD").symlink_metadata().is_err() {
                 self.modules(&entry, depth + 1);
                 continue;
@@ -213,25 +247,6 @@ impl Search<'_> {
                 self.nested(&real(&entry.join(OsStr::from_bytes(path))));
             }
         }
-    }
-
-    /// The directories in one.
-    fn entries(&mut self, dir: &Path) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(dir);
-        if let Err(error) = &entries
-            && !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR))
-        {
-            self.found.note(format!("{}: its names cannot be read ({})", dir.display(), error.kind()));
-        }
-        let entries = entries.into_iter().flatten().flatten();
-        let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        let mut found: Vec<_> = dirs.map(|entry| entry.path()).take(MOST + 1).collect();
-        if found.len() > MOST {
-            self.found.note(format!("{} holds more than {MOST} directories", dir.display()));
-            found.pop();
-        }
-        found.sort();
-        found
     }
 }
 

@@ -1,12 +1,14 @@
 //! The format of git's configuration files: git-config(1), "Syntax".
 
+use std::rc::Rc;
+
 /// A line of a file, with what its section says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     /// Name of the section, in lower case: `user`, `includeif`.
-    pub section: String,
+    pub section: Rc<str>,
     /// The part of the section's name in quotes.
-    pub subsection: Option<Vec<u8>>,
+    pub subsection: Option<Rc<[u8]>>,
     /// Name of the variable, in lower case.
     pub key: String,
     /// Its value; none for a variable without `=`, which means true.
@@ -48,6 +50,9 @@ fn quote(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// The name of a section, and the part of it in quotes.
+type Section = (Rc<str>, Option<Rc<[u8]>>);
+
 /// The lines of a file.
 ///
 /// # Errors
@@ -57,13 +62,17 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<Line>, usize> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut reader = Reader { rest: text, line: 1 };
     let mut lines = Vec::new();
-    let mut section: Option<(String, Option<Vec<u8>>)> = None;
+    // All lines of a section share its name, which may be long.
+    let mut section: Option<Section> = None;
     loop {
         match reader.next() {
             None => return Ok(lines),
             Some(b'#' | b';') => reader.skip_line(),
             Some(byte) if is_space(byte) => {}
-            Some(b'[') => section = Some(reader.section().ok_or(reader.line)?),
+            Some(b'[') => {
+                let (name, subsection) = reader.section().ok_or(reader.line)?;
+                section = Some((name.into(), subsection.map(Rc::from)));
+            }
             Some(byte) if byte.is_ascii_alphabetic() => {
                 let (section, subsection) = section.clone().ok_or(reader.line)?;
                 let at = reader.line;
@@ -213,7 +222,7 @@ mod tests {
     fn named(text: &[u8]) -> Vec<(String, Option<String>)> {
         let word = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
         let name = |line: &Line| match &line.subsection {
-            Some(sub) => format!("{}.{}.{}", line.section, word(sub), line.key),
+            Some(sub) => format!("{}.{}.{}", line.section, word(&sub.to_vec()), line.key),
             None => line.name().unwrap(),
         };
         parse(text).unwrap().iter().map(|line| (name(line), line.value.as_ref().map(word))).collect()

@@ -201,7 +201,7 @@ impl Read<'_> {
         let included = self.included_path(line, file);
         let name = line.name().unwrap_or_default();
         self.by_ssh |= name == "gpg.format" && line.value.as_deref() == Some(b"ssh");
-        match (line.section.as_str(), line.key.as_str(), &line.subsection) {
+        match (&*line.section, line.key.as_str(), &line.subsection) {
             ("include", "path", None) => {
                 if let Some(path) = included {
                     out.extend(self.file(&path, depth + 1)?);
@@ -212,7 +212,7 @@ impl Read<'_> {
                     let text = self.file(&path, depth + 1)?;
                     if !text.is_empty() {
                         let name = format!(".gitconfig.{}", self.included.len() + 1);
-                        let subsection = Some(absolute(condition, file));
+                        let subsection = Some(absolute(condition, file).into());
                         let value = Some(format!("~/{name}").into_bytes());
                         Line { subsection, value, ..line.clone() }.put(out);
                         self.included.push((name, text));

@@ -1,12 +1,17 @@
 //! What git's configuration names of a project: hooks, included files, programs and scripts, whatever the variable.
 
+use super::git_budget::{self, Budget};
 use super::git_config::{self, Line};
-use super::git_words::{self, Word, is_address, is_path, is_text, words};
+use super::git_words::{self, Word, is_address, is_data, is_path, is_text, words};
 use super::walk::Ways;
-use crate::sys::{self, Errno};
+use crate::sys::Errno;
+use crate::union::short;
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
+use std::fs::FileType;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 /// How much of a file is read, in bytes.
 const LARGEST: usize = 1 << 20;
@@ -14,7 +19,7 @@ const LARGEST: usize = 1 << 20;
 const MOST_FILES: usize = 50;
 const DEEPEST: usize = 10;
 /// How many paths are found at most.
-pub(super) const MOST: usize = 500;
+const MOST: usize = 500;
 /// How many notes there are at most.
 const MOST_NOTES: usize = 8;
 
@@ -59,21 +64,44 @@ pub(super) struct User<'a> {
     pub env: &'a [(OsString, OsString)],
 }
 
-/// A line of a configuration, and the directory of its file.
-pub(super) type Placed = (Line, PathBuf);
+/// A line of a configuration.
+pub(super) struct Placed {
+    pub line: Line,
+    /// The directory of its file.
+    pub near: Rc<Path>,
+    /// Another file includes that file.
+    pub is_included: bool,
+}
 
 /// What was found below a project.
 pub(super) struct Found<'a> {
     pub project: &'a Path,
     pub user: &'a User<'a>,
     pub paths: Vec<PathBuf>,
+    /// The same paths, to tell whether one is there.
+    known: HashSet<PathBuf>,
+    /// The paths that were looked up since a configuration names them.
+    tried: HashSet<(PathBuf, bool)>,
     /// What could not be read, or was too much, as sentences.
     pub notes: Vec<String>,
     /// Where links lead.
-    pub ways: Ways,
+    ways: Ways,
+    /// How much may be read and looked up.
+    pub budget: Budget,
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    pub fn new(project: &'a Path, user: &'a User<'a>) -> Found<'a> {
+        let (known, tried) = (HashSet::new(), HashSet::new());
+        let (ways, budget) = (Ways::default(), Budget::new());
+        Found { project, user, paths: Vec::new(), known, tried, notes: Vec::new(), ways, budget }
+    }
+
+    /// Whether nothing more is added, since as many paths were found as are.
+    fn is_full(&self) -> bool {
+        self.paths.len() == MOST
+    }
+
     /// Adds a path, if it lies below the project and outside of its `.git`. Whether it is one of those that were found.
     pub fn add(&mut self, path: PathBuf) -> bool {
         let inside = path.starts_with(self.project) && path != self.project;
@@ -83,22 +111,29 @@ impl Found<'_> {
         {
             return false;
         }
-        if self.paths.contains(&path) {
+        if self.known.contains(&path) {
             return true;
         }
-        if self.paths.len() == MOST {
+        if !can_exist(&path) {
+            return false;
+        }
+        if self.is_full() {
             self.note(format!(
                 "there are more than {MOST} paths that git runs something by in {}",
-                self.project.display()
+                short(self.project)
             ));
             return false;
         }
+        self.known.insert(path.clone());
         self.paths.push(path);
         true
     }
 
     /// Adds what a path leads to in the project if links are on the way, and those links: whoever writes there writes what runs.
     pub fn linked(&mut self, path: &Path) {
+        if self.is_full() || !self.budget.spend(git_budget::LOOKUP) {
+            return;
+        }
         let Some((real, links)) = self.ways.follow(path).filter(|(_, links)| !links.is_empty()) else { return };
         for step in links.into_iter().chain([real]) {
             self.add(step);
@@ -108,8 +143,37 @@ impl Found<'_> {
     /// Adds what a directory of hooks leads to in the project, if it is a link, and what the links in it lead to.
     pub fn hooks(&mut self, dir: &Path) {
         self.linked(dir);
-        let names: Vec<_> = std::fs::read_dir(dir).into_iter().flatten().flatten().take(MOST).collect();
-        names.iter().for_each(|entry| self.linked(&entry.path()));
+        for link in self.entries(dir, FileType::is_symlink) {
+            self.linked(&link);
+        }
+    }
+
+    /// What is in a directory and of one kind, sorted.
+    pub fn entries(&mut self, dir: &Path, kind: fn(&FileType) -> bool) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        if !self.budget.spend(git_budget::LOOKUP) {
+            return found;
+        }
+        let entries = std::fs::read_dir(dir);
+        if let Err(error) = &entries
+            && !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG))
+        {
+            self.note(format!("{}: its names cannot be read ({})", short(dir), error.kind()));
+        }
+        for entry in entries.into_iter().flatten().flatten() {
+            if !self.budget.spend(git_budget::NAME) {
+                break;
+            }
+            if entry.file_type().is_ok_and(|found| kind(&found)) {
+                if found.len() == MOST {
+                    self.note(format!("{} holds more than {MOST} directories or links", short(dir)));
+                    break;
+                }
+                found.push(entry.path());
+            }
+        }
+        found.sort();
+        found
     }
 
     /// Adds a note.
@@ -122,46 +186,57 @@ impl Found<'_> {
         }
     }
 
-    /// Reads a file; nothing if it is not there, or is no file. What is larger than this many bytes is told.
-    pub fn read(&mut self, file: &Path, most: usize) -> Vec<u8> {
-        match sys::read_start(file, most + 1) {
-            Ok(text) if text.len() <= most => return text,
-            Ok(_) => self.note(format!("{} is larger than {} KiB", file.display(), most / 1024)),
-            Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::EINVAL)) => {}
-            Err(errno) => self.note(format!("{}: {errno}", file.display())),
+    /// Reads a file of configuration; nothing if it is not there, or is no file. What is larger than the limit is told.
+    fn read(&mut self, file: &Path) -> Vec<u8> {
+        match self.budget.read(file, LARGEST) {
+            Ok(Some(text)) => return text,
+            Ok(None) if self.budget.is_exceeded() => {}
+            Ok(None) => self.note(format!("{} is larger than {} KiB", short(file), LARGEST / 1024)),
+            Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::EINVAL | libc::ENAMETOOLONG)) => {}
+            Err(errno) => self.note(format!("{}: {errno}", short(file))),
         }
         Vec::new()
     }
 
     /// The lines of one file of git's configuration.
     pub fn lines(&mut self, file: &Path) -> Vec<Line> {
-        let text = self.read(file, LARGEST);
-        git_config::parse(&text).unwrap_or_else(|line| {
-            self.note(format!("{}:{line} is no line of git's configuration", file.display()));
+        let text = self.read(file);
+        let mut lines = git_config::parse(&text).unwrap_or_else(|line| {
+            self.note(format!("{}:{line} is no line of git's configuration", short(file)));
             Vec::new()
-        })
+        });
+        if !self.budget.spend(lines.len() * git_budget::LINE) {
+            lines.clear();
+        }
+        lines
     }
 
-    /// The lines of some files of git's configuration, and of those that they include on whatever condition.
+    /// The lines of some files of git's configuration, and of those that they include on whatever condition. Each file is read
+    /// once, however often it is included.
     pub fn config(&mut self, files: &[PathBuf]) -> Vec<Placed> {
-        let (mut lines, mut read) = (Vec::new(), 0);
+        let (mut lines, mut read) = (Vec::new(), HashSet::new());
         files.iter().for_each(|file| self.included(file, 0, &mut read, &mut lines));
         lines
     }
 
-    fn included(&mut self, file: &Path, depth: usize, read: &mut usize, out: &mut Vec<Placed>) {
-        *read += 1;
-        if *read > MOST_FILES || depth > DEEPEST {
-            self.note(format!("{} is one of too many included files", file.display()));
+    fn included(&mut self, file: &Path, depth: usize, read: &mut HashSet<PathBuf>, out: &mut Vec<Placed>) {
+        let (Some(dir), Some(name)) = (file.parent(), file.file_name()) else { return };
+        // Of one file by two names, each may include other files, whose paths begin at its directory.
+        let Some((real, _)) = self.ways.follow(dir) else { return };
+        if !read.insert(real.join(name)) {
+            return;
+        }
+        if read.len() > MOST_FILES || depth > DEEPEST {
+            self.note(format!("{} is one of too many included files", short(file)));
             return;
         }
         self.linked(file);
-        let near = file.parent().unwrap_or(file);
+        let near: Rc<Path> = file.parent().unwrap_or(file).into();
         for line in self.lines(file) {
-            let includes = matches!(line.section.as_str(), "include" | "includeif") && line.key == "path";
+            let includes = matches!(&*line.section, "include" | "includeif") && line.key == "path";
             let value = line.value.as_deref().filter(|value| includes && !value.is_empty());
-            let path = value.map(|value| self.path(value, near));
-            out.push((line, near.to_owned()));
+            let path = value.map(|value| self.path(value, &near));
+            out.push(Placed { line, near: near.clone(), is_included: depth > 0 });
             if let Some(path) = path {
                 self.included(&path, depth + 1, read, out);
             }
@@ -194,13 +269,14 @@ impl Found<'_> {
                 let full = var(&format!("GIT_CONFIG_KEY_{number}"))?.to_str()?.to_ascii_lowercase();
                 let (section, rest) = full.split_once('.')?;
                 let (subsection, key) = rest.rsplit_once('.').map_or((None, rest), |(sub, key)| (Some(sub), key));
-                Some((section.to_owned(), subsection.map(Into::into), key.to_owned()))
+                Some((section.to_owned(), subsection.map(|name| name.as_bytes().into()), key.to_owned()))
             });
             let commands = ["EDITOR", "VISUAL", "PAGER", "SSH_ASKPASS"].contains(&name);
             let other = || (commands || name.starts_with("GIT_")).then(|| (String::new(), None, name.to_lowercase()));
             if let Some((section, subsection, key)) = key.or_else(other) {
                 let value = Some(value.as_bytes().to_owned());
-                lines.push((Line { section, subsection, key, value }, self.project.to_owned()));
+                let line = Line { section: section.into(), subsection, key, value };
+                lines.push(Placed { line, near: self.project.into(), is_included: false });
             }
         }
         lines
@@ -208,20 +284,14 @@ impl Found<'_> {
 
     /// Adds what a line names, for a working copy: what is there, and what looks like a path if it is missing. Not `whole`,
     /// it adds the latter alone.
-    pub fn named_by(&mut self, (line, near): &Placed, worktree: &Path, whole: bool) {
+    pub fn named_by(&mut self, Placed { line, near, .. }: &Placed, worktree: &Path, whole: bool) {
         let Some(value) = &line.value else { return };
-        // The files of a submodule, and repositories that others are copied from: git runs nothing in them.
-        let is_data = match line.section.as_str() {
-            "core" => line.key == "worktree",
-            "remote" | "submodule" => matches!(line.key.as_str(), "url" | "pushurl"),
-            _ => false,
-        };
-        if is_data || is_text(line) {
+        if is_data(line) || is_text(line) || self.budget.is_exceeded() {
             return;
         }
         let found = words(value);
         if found.len() == git_words::MOST {
-            self.note(format!("{}.{} has a value of too many words", line.section, line.key));
+            self.note(format!("a value has more than {} words that may be paths", git_words::MOST));
         }
         for word in found {
             let likely = (word.likely && !is_address(line)) || (is_path(line) && word.text == *value);
@@ -229,7 +299,7 @@ impl Found<'_> {
                 continue;
             }
             for (path, likely) in self.candidates(&word, likely, near, worktree) {
-                let hooks = line.section == "core" && line.key == "hookspath";
+                let hooks = &*line.section == "core" && line.key == "hookspath";
                 self.named(&path, likely, hooks);
             }
         }
@@ -249,20 +319,29 @@ impl Found<'_> {
     /// Adds a path that git's configuration names.
     fn named(&mut self, path: &Path, likely: bool, hooks: bool) {
         let path = plain(path);
-        if hooks && path != self.project {
-            self.hooks(&path);
+        if !can_exist(&path) || path.starts_with(self.project.join(".git")) && !hooks {
+            return;
         }
-        if !path.starts_with(self.project) {
-            // The project by another name.
-            let real = path.canonicalize().ok().filter(|real| real.starts_with(self.project));
-            if let Some(real) = real {
-                self.add(real);
-            }
-        } else if path == self.project && hooks {
+        let inside = path.starts_with(self.project);
+        if hooks && path == self.project {
             for hook in HOOKS {
                 self.add(path.join(hook));
             }
-        } else if likely || path.symlink_metadata().is_ok() {
+            return;
+        }
+        if inside && likely {
+            self.add(path.clone());
+        }
+        if !self.tried.insert((path.clone(), hooks)) || self.is_full() || !self.budget.spend(git_budget::LOOKUP) {
+            return;
+        }
+        if hooks {
+            self.hooks(&path);
+        }
+        if !inside {
+            // The project by another name.
+            self.linked(&path);
+        } else if path.symlink_metadata().is_ok() {
             self.add(path);
         }
     }
@@ -276,6 +355,12 @@ impl Found<'_> {
             None => near.join(OsStr::from_bytes(value)),
         }
     }
+}
+
+/// Whether no part of a path is longer than the kernel looks up.
+pub(super) fn can_exist(path: &Path) -> bool {
+    const NAME_MAX: usize = 255;
+    path.as_os_str().len() < libc::PATH_MAX as usize && path.iter().all(|name| name.len() <= NAME_MAX)
 }
 
 /// A path without `.`, and with each `..` taken back by its name.

@@ -3,6 +3,7 @@
 
 use super::git_config::Line;
 use super::git_identity::SHOWN;
+use std::collections::HashSet;
 
 /// How many words of a value are looked at.
 pub(super) const MOST: usize = 500;
@@ -22,18 +23,29 @@ pub(super) fn is_text(line: &Line) -> bool {
 /// Whether a variable's value names a file or a directory as a whole, that git reads or runs.
 pub(super) fn is_path(line: &Line) -> bool {
     matches!(
-        (line.section.as_str(), line.key.as_str()),
+        (&*line.section, line.key.as_str()),
         ("core", "hookspath") | ("include" | "includeif", "path") | ("init", "templatedir")
     )
 }
 
-/// Whether what a variable names counts only where it is there: it is an address or a branch, which may look like a path.
+/// Whether a variable's value names files of a submodule, a repository that others are copied from, or a branch and where it comes
+/// from: git runs nothing in them.
+pub(super) fn is_data(line: &Line) -> bool {
+    match &*line.section {
+        "branch" => true,
+        "core" => line.key == "worktree",
+        "remote" | "submodule" => matches!(line.key.as_str(), "url" | "pushurl"),
+        _ => false,
+    }
+}
+
+/// Whether what a variable names counts only where it is there: it is an address, which may look like a path.
 pub(super) fn is_address(line: &Line) -> bool {
-    ADDRESSES.contains(&line.key.as_str()) || matches!(line.section.as_str(), "branch" | "url" | "user")
+    ADDRESSES.contains(&line.key.as_str()) || matches!(&*line.section, "url" | "user")
 }
 
 /// A part of a value that may be a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Word {
     pub text: Vec<u8>,
     /// It looks like a path: what is missing there may come into being.
@@ -45,43 +57,53 @@ pub(super) struct Word {
 /// All words of a value, the whole of it among them.
 pub(super) fn words(value: &[u8]) -> Vec<Word> {
     let value = value.strip_prefix(b"!").unwrap_or(value);
-    let mut found = Vec::new();
-    add(value, &mut found);
-    shell_words(value).iter().for_each(|word| add(word, &mut found));
+    let mut found = Words::default();
+    found.add(value);
+    shell_words(value).iter().for_each(|word| found.add(word));
     for part in value.split(|byte| matches!(byte, b'"' | b'\'')) {
-        add(part, &mut found);
+        found.add(part);
         for word in part.split(|byte| b" \t\n\\;&|=(<>:,".contains(byte)) {
-            add(word, &mut found);
+            found.add(word);
         }
     }
-    found
+    found.list
 }
 
-/// Adds a word, unless it is there or cannot be a path.
-fn add(word: &[u8], found: &mut Vec<Word>) {
-    let is_mark = |byte: &u8| b"`$(){}".contains(byte);
-    let end = word.iter().rposition(|byte| !is_mark(byte)).map_or(0, |last| last + 1);
-    let start = word[..end].iter().position(|byte| *byte != b'`' && *byte != b'(').unwrap_or(end);
-    let word = word[start..end].trim_ascii();
-    let (computed, text) = match word.iter().position(|byte| *byte == b'/') {
-        Some(slash) if word[..slash].iter().any(is_mark) => (true, &word[slash + 1..]),
-        _ => (false, word),
-    };
-    if text.is_empty() || text.starts_with(b"-") || text.contains(&0) || found.len() >= MOST {
-        return;
-    }
-    let likely = computed || (text.iter().any(|byte| b"/.".contains(byte)) && !text.contains(&b' '));
-    let word = Word { text: text.to_owned(), likely, computed };
-    if !found.contains(&word) {
-        found.push(word);
+/// The words that were found, in their order, and the same ones to tell whether one is there.
+#[derive(Default)]
+struct Words {
+    list: Vec<Word>,
+    known: HashSet<Word>,
+}
+
+impl Words {
+    /// Adds a word, unless it is there or cannot be a path.
+    fn add(&mut self, word: &[u8]) {
+        let is_mark = |byte: &u8| b"`$(){}".contains(byte);
+        let end = word.iter().rposition(|byte| !is_mark(byte)).map_or(0, |last| last + 1);
+        let start = word[..end].iter().position(|byte| *byte != b'`' && *byte != b'(').unwrap_or(end);
+        let word = word[start..end].trim_ascii();
+        let (computed, text) = match word.iter().position(|byte| *byte == b'/') {
+            Some(slash) if word[..slash].iter().any(is_mark) => (true, &word[slash + 1..]),
+            _ => (false, word),
+        };
+        let is_long = text.len() >= libc::PATH_MAX as usize;
+        if text.is_empty() || text.starts_with(b"-") || is_long || text.contains(&0) || self.list.len() >= MOST {
+            return;
+        }
+        let likely = computed || (text.iter().any(|byte| b"/.".contains(byte)) && !text.contains(&b' '));
+        let word = Word { text: text.to_owned(), likely, computed };
+        if self.known.insert(word.clone()) {
+            self.list.push(word);
+        }
     }
 }
 
-/// The words as a shell has them, which begin and end with what is not in quotes.
+/// The words as a shell has them, which begin and end with what is not in quotes: the first few.
 fn shell_words(value: &[u8]) -> Vec<Vec<u8>> {
     let (mut words, mut word, mut quote) = (Vec::new(), Vec::new(), None);
     let mut bytes = value.iter();
-    while let Some(byte) = bytes.next() {
+    while let Some(byte) = bytes.next().filter(|_| words.len() < MOST) {
         match (byte, quote) {
             (b'\\', Some(b'"') | None) => word.extend(bytes.next()),
             (byte, Some(open)) if *byte == open => quote = None,

@@ -8,6 +8,7 @@ mod cgroup;
 mod desktop;
 mod elevation;
 mod git;
+mod git_budget;
 mod git_config;
 mod git_identity;
 mod git_index;

@@ -85,6 +85,7 @@ pub(super) fn find(vars: &Vars) -> Project {
         repository,
         closed: closed.paths,
         notes: closed.notes,
+        is_partial: closed.is_partial,
     }
 }
 

@@ -4,6 +4,7 @@ use crate::host::CoreHandler;
 use crate::spec::limits::Limit;
 use crate::spec::{self, Mode, Namespace, Origin, PathRule};
 use crate::sys::Errno;
+use crate::union;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -316,7 +317,7 @@ impl fmt::Display for Note {
                 "{} belongs to the system and is no private home: HOME=/tmp, set for sbx, gives the program one",
                 path.display()
             ),
-            Note::LeftOut { path, errno } => write!(f, "{} is left out: {errno}", path.display()),
+            Note::LeftOut { path, errno } => write!(f, "{} is left out: {errno}", union::short(path)),
             Note::HostProc => f.write_str(
                 "the host's /proc is shown: its processes are seen, and can be changed as far as their user may",
             ),

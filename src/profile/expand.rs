@@ -79,6 +79,8 @@ pub struct Project {
     pub closed: Vec<PathBuf>,
     /// Why there may be other such paths, as sentences.
     pub notes: Vec<String>,
+    /// The search for them was ended, since what repositories hold is more than is looked at before a start.
+    pub is_partial: bool,
 }
 
 /// A repository of git's whose working copy is elsewhere, by real paths.

@@ -10,10 +10,14 @@ use std::borrow::Cow;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
+/// How to go on where a project holds too much.
+const TOO_MUCH: &str = "look for a large .git/index, many submodules, or configuration that includes much; `--overlay .` keeps changes from the \
+                        project until `sbx commit`, and `-p default` shows it read-only";
+
 /// The option by which a rule counts only where its path is there.
 const OPTIONAL: &str = "optional";
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
     /// `asserts` are the profile's own, which its rules for the current directory and for places must not break.
     pub(super) fn filesystem(&mut self, asserts: &[Assert]) -> Filesystem {
         let (chosen, root_origin) = self.root();
@@ -164,10 +168,20 @@ impl Builder<'_> {
         let is_writable = |path: &Path| nearest(path).is_some_and(|(_, rule)| rule.mode < Mode::Ro);
         // What lies outside of the current directory is not shown merely because parts of it would be closed.
         if let Some(shown) = [dir, cwd].into_iter().find(|dir| is_writable(dir)) {
-            for why in self.close_project(cwd, shown, project, paths, by_lines) {
-                let note = Note::GitUnread { why: why.clone() };
-                if !self.notes.contains(&note) {
-                    self.notes.push(note);
+            let kept = nearest(shown).is_some_and(|(_, rule)| rule.mode == Mode::Overlay);
+            if let Some(line) = self.close_project(cwd, shown, project, paths, by_lines) {
+                for why in &project.notes {
+                    let note = Note::GitUnread { why: why.clone() };
+                    if !self.notes.contains(&note) {
+                        self.notes.push(note);
+                    }
+                }
+                if project.is_partial && !kept {
+                    let message = format!(
+                        "the repositories in {} hold more than sbx reads before a start, so that what git runs in there is not known",
+                        dir.display()
+                    );
+                    self.wrong(line, message, TOO_MUCH);
                 }
             }
         }
@@ -199,14 +213,16 @@ impl Builder<'_> {
     /// wherever else the project's repository keeps such files, as far as it lies in `shown`, the directory that is shown
     /// writable. What another line says of the current
     /// directory's own, a project's file or a flag, counts for that alone.
-    fn close_project<'p>(
+    ///
+    /// Gives the line that closes the repository, if what git runs besides is closed with it.
+    fn close_project(
         &self,
         cwd: &Path,
         shown: &Path,
-        project: &'p Project,
+        project: &Project,
         paths: &mut Rules,
         by_lines: &Closed,
-    ) -> &'p [String] {
+    ) -> Option<&'a Text> {
         let optional = Options { optional: true, ..Options::default() };
         let lines = self.merged.map("filesystem.paths").iter().chain(self.merged.replaced());
         let mut closed_git = None;
@@ -224,19 +240,19 @@ impl Builder<'_> {
             let above = cwd.ancestors().skip(1).take_while(|above| within(above, shown)).map(|above| above.join(inner));
             above.filter(|path| !by_lines.is_around(path)).for_each(|path| close(paths, rule(path)));
             if inner == ".git" {
-                closed_git = Some(rule(project.dir.join(inner)));
+                closed_git = Some((name, rule(project.dir.join(inner))));
             }
         }
-        let Some(rule) = closed_git else { return &[] };
+        let (line, rule) = closed_git?;
         // Whoever opens the repository on purpose opens all of it.
         let opened = |rule: &PathRule| rule.mode < Mode::Ro && !rule.project;
         if paths.get(&by_parts(&rule.path)).is_some_and(|(_, rule)| opened(rule)) {
-            return &[];
+            return None;
         }
         // What another line closes is not shown since git knows it.
         let closed = project.closed.iter().filter(|path| within(path, shown) && !by_lines.is_around(path));
         closed.for_each(|path| close(paths, PathRule { path: path.clone(), ..rule.clone() }));
-        &project.notes
+        Some(line)
     }
 
     /// Why the rule for `${CWD}` or `${PROJECT}` itself, if there is one, must not be applied.
