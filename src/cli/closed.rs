@@ -1,9 +1,10 @@
 //! What is made read-only beside what the layers say, where they show it writable: the files of the profiles, and what links in the
 //! caller's homes lead to.
 
-use crate::host;
+use crate::host::{self, CodePath};
 use crate::profile::Vars;
-use crate::spec::{Mode, Note, Options, Origin, PathRule, Sandbox, within};
+use crate::spec::{Mode, Note, Options, Origin, PathRule, Sandbox, Watched, within};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// How many paths are named in a note.
@@ -87,6 +88,60 @@ pub(super) fn startup(sandbox: &mut Sandbox, vars: &Vars) {
         notes.push(Note::Linked { some, more: closed.len().saturating_sub(NAMED) });
     }
     closed.into_iter().for_each(|(rule, _)| put(&mut sandbox.filesystem.paths, rule));
+    sandbox.notes.append(&mut notes);
+}
+
+/// Makes read-only the files that the caller's variables name as code, and has the directories watched in which they have code looked
+/// for: builds and installers may write there.
+pub(super) fn variables<'v>(
+    sandbox: &mut Sandbox,
+    variables: impl Iterator<Item = (&'v OsStr, &'v OsStr)>,
+    cwd: &Path,
+) {
+    let rules = &sandbox.filesystem.paths;
+    let writable: Vec<_> = rules.iter().filter(|rule| rule.mode == Mode::Rw).cloned().collect();
+    if writable.is_empty() {
+        return;
+    }
+    let found = host::code_paths(variables, cwd, writable.iter().map(|rule| source(rule).to_owned()));
+    let (mut closed, mut watched) = (Vec::new(), Vec::new());
+    for CodePath { variable, path, is_list } in found.paths {
+        let shown = found.dirs.iter().zip(&writable).filter(|(real, _)| within(&path, real));
+        let Some((real, rule)) = shown.max_by_key(|(real, _)| real.as_os_str().len()) else { continue };
+        let inside = match path.strip_prefix(real) {
+            Ok(rest) if !rest.as_os_str().is_empty() => rule.path.join(rest),
+            _ => rule.path.clone(),
+        };
+        if nearest(rules, &inside).is_none_or(|above| above.mode != Mode::Rw) {
+            continue;
+        }
+        let is_line = path == *real;
+        match is_list || (is_line && path.is_dir()) {
+            true => watched.push(Watched { path, variable }),
+            // A line of the user's own opens it.
+            false if is_line => {}
+            false => {
+                let from = rule.options.from.as_ref().map(|_| path.clone());
+                let options = Options { optional: true, from, ..Options::default() };
+                let origin = Origin(format!("the variable {variable}"));
+                closed.push((
+                    PathRule { path: inside, mode: Mode::Ro, options, origin, project: false, below: None },
+                    variable,
+                ));
+            }
+        }
+    }
+    let mut notes = Vec::new();
+    if !closed.is_empty() {
+        let some = closed.iter().take(NAMED).map(|(rule, variable)| (rule.path.clone(), variable.clone())).collect();
+        notes.push(Note::Named { some, more: closed.len().saturating_sub(NAMED) });
+    }
+    if !watched.is_empty() {
+        let some = watched.iter().take(NAMED).map(|dir| (dir.path.clone(), dir.variable.clone())).collect();
+        notes.push(Note::Watched { some, more: watched.len().saturating_sub(NAMED) });
+    }
+    closed.into_iter().for_each(|(rule, _)| put(&mut sandbox.filesystem.paths, rule));
+    sandbox.filesystem.watched = watched;
     sandbox.notes.append(&mut notes);
 }
 

@@ -99,6 +99,12 @@ impl Caller {
         }
     }
 
+    /// All environment variables.
+    fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        let text = self.env.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
+        text.chain(self.env_bytes.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())))
+    }
+
     /// The value of an environment variable.
     fn variable(&self, name: &OsStr) -> Option<OsString> {
         let text = name.to_str().and_then(|name| self.env.get(name)).map(OsString::from);
@@ -182,6 +188,7 @@ pub(super) fn described(args: &args::Sandbox, program: &[OsString], caller: &Cal
     }
     closed::profiles(&mut sandbox, loader.sources.files().map(|file| caller.cwd.join(file)));
     closed::startup(&mut sandbox, &caller.vars);
+    closed::variables(&mut sandbox, caller.variables(), &caller.cwd);
     // A file's name without its directory and its ending, as profiles in the known directories have it.
     sandbox.name = profile.trim_end_matches(".toml").rsplit('/').next().unwrap_or_default().to_owned();
     sandbox.limits.stats = args.stats.is_some();

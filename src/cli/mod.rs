@@ -17,6 +17,7 @@ mod review;
 mod run;
 mod selftest;
 mod uppers;
+mod watch;
 
 pub use args::{Cli, command, completed};
 

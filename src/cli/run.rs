@@ -1,5 +1,6 @@
 //! `sbx run`: plans the sandbox, launches it, and reports how the program ended.
 
+use super::watch::Watch;
 use super::{args, layers, output, receipt};
 use crate::error::{Error, Result};
 use crate::exit;
@@ -49,6 +50,9 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     sys::phase("plan");
     promise(status, sandbox, &plan)?;
     tell(&plan.notes, status);
+    // Nobody is told: then nothing needs to be looked at.
+    let told = !args.quiet || args.status_fd.is_some();
+    let watch = Watch::begin(if told { &sandbox.filesystem.watched } else { &[] });
     let outcome = match launch::run(&plan, ahead, status) {
         Err(error) if error.refused => {
             // The kernel refused: plan again with the host's settings, which tell why, or what to leave out.
@@ -85,6 +89,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
             absent.path.display()
         ));
     }
+    watch.end().iter().for_each(|note| status.note(note));
     if matches!(outcome, Outcome::Signaled(libc::SIGSEGV | libc::SIGSYS)) && is_of_32_bits(&plan) {
         status.note(
             "the program is one of 32 bits, whose system calls the filter refuses: --set 'security.arch=[\"native\",\"x86\"]' lets \

@@ -29,6 +29,7 @@ mod sound;
 mod startup;
 mod temporary;
 mod union;
+mod variables;
 mod vars;
 mod walk;
 
@@ -49,6 +50,7 @@ pub use rlimits::{CoreHandler, rlimits};
 pub use sound::SoundFacts;
 pub use startup::{HomeLink, HomeLinks, home_links, is_startup};
 pub use union::{StoreFilesystem, TMPFS_WITH_ATTRIBUTES, UnionFacts};
+pub use variables::{CodePath, CodePaths, code_paths};
 pub use vars::{home, vars, without_dots};
 
 use crate::profile::Profiles;

@@ -180,10 +180,16 @@ pub struct MissingNamespace {
 impl Note {
     /// Whether the note says nothing about what is missing or not enforced: it is for somebody who watches.
     pub fn is_information(&self) -> bool {
+        use spec::Note as Read;
         matches!(
             self,
-            Note::Profile(spec::Note::ProfileOf { .. } | spec::Note::ProjectAbove { .. } | spec::Note::Linked { .. })
-                | Note::NoNestedX11 { alone: false, .. }
+            Note::Profile(
+                Read::ProfileOf { .. }
+                    | Read::ProjectAbove { .. }
+                    | Read::Linked { .. }
+                    | Read::Named { .. }
+                    | Read::Watched { .. }
+            ) | Note::NoNestedX11 { alone: false, .. }
         )
     }
 

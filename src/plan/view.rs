@@ -14,7 +14,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::host::Facts;
-use crate::spec::{Root, Sandbox};
+use crate::spec::{Root, Sandbox, Watched};
 use serde::Serialize;
 use std::ffi::OsString;
 use std::path::Path;
@@ -49,6 +49,9 @@ pub struct ViewPlan {
     /// has ended, the user is told.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub absent: Vec<Absent>,
+    /// Directories of the host of which the user is told at the end what has changed in them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<Watched>,
 }
 
 /// The view, with the environment and the helpers that are planned along with it.
@@ -101,6 +104,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
             file_label,
             closed,
             absent,
+            watched: sandbox.filesystem.watched.clone(),
         },
         env,
         wayland,
@@ -159,6 +163,10 @@ impl ViewPlan {
             };
             let what = "not there to be made read-only; a note at the end says if the program has made it";
             lines.add("absent", format!("{}{more}: {what}{}", first.path.display(), from(&first.origin)));
+        }
+        for Watched { path, variable } in &self.watched {
+            let what = "a note at the end says what is new or changed in it";
+            lines.add("watched", format!("{}: {variable} outside names it; {what}", path.display()));
         }
     }
 }

@@ -123,6 +123,15 @@ pub struct PathRule {
     pub below: Option<Box<PathRule>>,
 }
 
+/// A directory of the host that is shown writable, and in which programs outside look for code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Watched {
+    /// Its real path.
+    pub path: PathBuf,
+    /// The caller's variable that names it, such as PATH.
+    pub variable: String,
+}
+
 /// What becomes of the changes in paths of the mode `overlay` when the program has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
@@ -203,6 +212,9 @@ pub struct Filesystem {
     /// with a size of its own is none of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<(u64, Origin)>,
+    /// Directories of which is told at the end what has changed in them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<Watched>,
     /// Operations that build the view of [`Root::Bare`]; empty for other roots.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,

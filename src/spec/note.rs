@@ -50,6 +50,20 @@ pub enum Note {
         /// How many more there are.
         more: usize,
     },
+    /// What variables of the caller's name is read-only.
+    Named {
+        /// The first few of these paths, each with the variable.
+        some: Vec<(PathBuf, String)>,
+        /// How many more there are.
+        more: usize,
+    },
+    /// Directories in which programs outside look for code are writable.
+    Watched {
+        /// The first few of them, each with the variable that names it.
+        some: Vec<(PathBuf, String)>,
+        /// How many more there are.
+        more: usize,
+    },
     /// Not all links in the caller's home were found that lead into what is shown writable.
     LinksUnread,
     /// The profile that was chosen because its `profile.programs` names the program.
@@ -111,6 +125,16 @@ impl fmt::Display for Note {
                     some.join(", ")
                 )
             }
+            Note::Named { some, more } => write!(
+                f,
+                "read-only inside, since variables outside name code there: {}; --rw PATH opens one",
+                by_variable(some, *more)
+            ),
+            Note::Watched { some, more } => write!(
+                f,
+                "writable inside, and searched for code outside: {}; what is new or changed there is told at the end, and --ro PATH closes one",
+                by_variable(some, *more)
+            ),
             Note::LinksUnread => f.write_str(
                 "not all directories of your home could be read, or they are too many: links in it that lead into what is writable inside may \
                  be more than were found",
@@ -123,6 +147,13 @@ impl fmt::Display for Note {
             }
         }
     }
+}
+
+/// Paths with the variables that name them.
+fn by_variable(some: &[(PathBuf, String)], more: usize) -> String {
+    let some: Vec<_> = some.iter().map(|(path, variable)| format!("{} ({variable})", path.display())).collect();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", some.join(", "))
 }
 
 impl serde::Serialize for Note {

@@ -130,6 +130,7 @@ impl<'a> Builder<'a> {
                 _ => None,
             }),
             memory: self.memory(),
+            watched: Vec::new(),
             mounts: Vec::new(),
         }
     }

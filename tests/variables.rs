@@ -1,0 +1,137 @@
+//! Variables of the caller's that name code in what the program may write to: an activated virtual environment, `node_modules/.bin`, BASH_ENV.
+
+mod common;
+
+use common::{Place, Ran, ran, userns};
+use std::os::unix::fs::symlink;
+
+/// Runs a script in the current directory under a profile, with these variables.
+fn run(place: &Place, flags: &[&str], variables: &[(&str, String)], script: &str) -> Ran {
+    let mut command = place.command();
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
+    ran(command.args(flags).args(["--", "/bin/sh", "-c", script]).output().unwrap())
+}
+
+/// A PATH with directories of the place before the system's.
+fn path(place: &Place, dirs: &[&str]) -> (&'static str, String) {
+    let dirs = dirs.iter().map(|dir| place.dir.path().join(dir).display().to_string() + ":");
+    ("PATH", dirs.collect::<String>() + "/usr/bin:/bin")
+}
+
+#[test]
+fn what_a_program_leaves_in_a_directory_that_path_names_is_told() {
+    need!(userns());
+    for (dir, flags) in
+        [("work/.venv/bin", &["-p", "ci"][..]), ("home/tools", &["--rw", "~/tools"]), ("link", &["-p", "ci"])]
+    {
+        let place = Place::new();
+        for dir in ["work/.venv/bin", "home/tools"] {
+            place.write(&format!("{dir}/old"), "#!/bin/sh\n");
+            place.write(&format!("{dir}/sub/x"), "");
+        }
+        symlink(place.work().join(".venv/bin"), place.dir.path().join("link")).unwrap();
+        let real = if dir == "link" { "work/.venv/bin" } else { dir };
+        let inside = place.dir.path().join(real).display().to_string();
+        let variables = [path(&place, &[dir])];
+        let run = |script: &str| run(&place, flags, &variables, &script.replace("DIR", &inside));
+        let quiet = run("cat DIR/old; touch DIR/sub/y");
+        assert!(quiet.status == Some(0) && quiet.err.is_empty(), "{dir}: {quiet:?}");
+        for (script, names) in [
+            ("echo x > DIR/ls", "ls is"),
+            ("echo x >> DIR/old", "old is"),
+            ("echo x > DIR/../z; mv DIR/../z DIR/git; ln -s /bin/true DIR/cp", "cp, git are"),
+            ("touch -d 2001-01-01 DIR/older", "older is"),
+            ("mkdir DIR/new; for n in 1 2 3 4 5 6 7; do echo > DIR/a$n; done", "a1, a2, a3, a4, a5 and 3 more are"),
+        ] {
+            let out = run(script);
+            let told = format!(
+                "in {inside}, {names} new or changed since the program started: PATH outside names this directory"
+            );
+            assert!(out.status == Some(0) && out.err.contains(&told), "{dir} {script}: {out:?}");
+        }
+        let out = run("chmod 0 DIR");
+        std::process::Command::new("chmod").args(["700", &inside]).status().unwrap();
+        assert!(out.err.contains("cannot be read any more"), "{out:?}");
+        if real != "home/tools" {
+            let out = run("mv DIR DIR.old; mkdir DIR; echo x > DIR/ls");
+            assert!(out.err.contains("is another directory than when the program started"), "{out:?}");
+        }
+    }
+}
+
+#[test]
+fn directories_that_come_into_being_or_are_named_otherwise_are_told() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/.venv/lib/python3.11/site-packages/a.py", "");
+    let named = |name: &'static str, value: &str| [(name, value.replace("WORK", &place.work().display().to_string()))];
+    for (variables, script, told) in [
+        (
+            named("PATH", "./node_modules/.bin:/usr/bin:/bin"),
+            "mkdir -p node_modules/.bin; echo > node_modules/.bin/ls",
+            "/node_modules/.bin, ls is",
+        ),
+        (named("PYTHONPATH", "WORK/src"), "mkdir src; echo > src/os.py", "/src, os.py is"),
+        (named("PYTHONPATH", "src:"), "mkdir json", "/work, json is"),
+        (named("LD_LIBRARY_PATH", "WORK/target"), "mkdir target; echo > target/libx.so", "/target, libx.so is"),
+        (
+            named("VIRTUAL_ENV", "WORK/.venv"),
+            "echo > .venv/lib/python3.11/site-packages/x.pth",
+            "/site-packages, x.pth is",
+        ),
+    ] {
+        let out = run(&place, &["-p", "ci"], &variables, script);
+        assert!(out.status == Some(0) && out.err.contains(told), "{variables:?}: {out:?}");
+        let quiet = run(&place, &["-q", "-p", "ci"], &variables, "echo > new; mkdir -p src; echo > src/new");
+        assert_eq!(quiet.err, "", "{variables:?}");
+    }
+    // Nothing is told of what is read-only or not shown, nor of changes that stay in a layer.
+    let variables = [path(&place, &["work/.venv/bin"])];
+    for flags in
+        [&["-p", "default"][..], &["-p", "ci", "--ro", ".venv"], &["--overlay", "."], &["-p", "ci", "--tmpfs", ".venv"]]
+    {
+        let out = run(&place, flags, &variables, "mkdir -p .venv/bin && echo > .venv/bin/ls; true");
+        assert!(!out.err.contains("new or changed"), "{flags:?}: {out:?}");
+    }
+    // Somebody who watches is told at the start, too, and how to close it.
+    let mut command = place.command();
+    command.envs(variables).args(["plan", "-p", "ci", "--", "/bin/true"]);
+    let plan = ran(command.output().unwrap()).ok();
+    let dir = place.work().join(".venv/bin").display().to_string();
+    assert!(plan.contains(&format!("searched for code outside: {dir} (PATH)")), "{plan}");
+}
+
+#[test]
+fn files_that_variables_name_as_code_are_read_only() {
+    need!(userns());
+    let place = Place::new();
+    for file in ["env.sh", "editor", "pre.so", "hook.js", "zsh/.zshrc", "mine"] {
+        place.write(&format!("work/{file}"), "old");
+    }
+    let work = place.work().display().to_string();
+    for (name, value, file) in [
+        ("BASH_ENV", "WORK/env.sh", "env.sh"),
+        ("ENV", "env.sh", "env.sh"),
+        ("EDITOR", "WORK/editor --wait", "editor"),
+        ("LD_PRELOAD", "WORK/pre.so", "pre.so"),
+        ("NODE_OPTIONS", "--require ./hook.js", "hook.js"),
+        ("ZDOTDIR", "WORK/zsh", "zsh/.zshrc"),
+    ] {
+        let script = format!("echo x > {file} && echo written; mv {file} gone && echo moved; touch {file}.new");
+        let variables = [(name, value.replace("WORK", &work))];
+        let out = run(&place, &["-p", "ci"], &variables, &script);
+        assert!(out.out.is_empty(), "{name}: {out:?}");
+        let plan = run(&place, &["plan", "-p", "ci"], &variables, "true").ok();
+        assert!(plan.contains("read-only inside, since variables outside name code there"), "{name}: {plan}");
+        assert_eq!(std::fs::read_to_string(place.work().join(file)).unwrap(), "old", "{name}");
+        let _ = std::fs::remove_file(place.work().join(format!("{file}.new")));
+    }
+    // A line that names it opens it, and a file that is not there is told when it is made.
+    let variables = [("BASH_ENV", format!("{work}/mine"))];
+    let mine = format!("{work}/mine");
+    run(&place, &["-p", "ci", "--rw", &mine], &variables, "echo x > mine").ok();
+    let out = run(&place, &["-p", "ci"], &[("BASH_ENV", format!("{work}/later"))], "echo x > later");
+    assert!(out.err.contains("/later was not there when the program started"), "{out:?}");
+    // What a command works on is not its code.
+    run(&place, &["-p", "ci"], &[("FZF_DEFAULT_COMMAND", format!("find {work}"))], "echo x > fine").ok();
+}
