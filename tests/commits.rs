@@ -194,3 +194,25 @@ fn a_frozen_layer_goes_on_after_a_commit() {
     assert!(ran.err.contains("/file left as it is on the host"), "{ran:?}");
     assert_eq!(host(&place, "tail -n 1 file"), "four\n");
 }
+
+#[test]
+fn a_path_may_be_that_of_the_host_and_lists_say_what_layers_lie_over() {
+    need!(userns());
+    let place = Place::new();
+    place.write("other/file", "one\n");
+    let other = place.dir.path().join("other").canonicalize().unwrap().display().to_string();
+    tick();
+    place.sh(&["--overlay", ".", "--from", &other, "--upper", "keep:one"], "echo two >> file; echo x > new").ok();
+    let path = format!("{other}/file");
+    assert!(place.run(&["diff", "one", &path]).ok().starts_with("M "));
+    assert_eq!(place.run(&["commit", "one", &path]).ok(), format!("M {path}\n"));
+    assert_eq!(place.run(&["commit", "one", &format!("{other}/none")]).status, Some(1));
+    assert!(place.run(&["uppers"]).ok().contains(&format!("(over {other})")));
+    // What is frozen takes room, too.
+    assert!(!place.run(&["uppers"]).ok().contains("frozen"));
+    place.run(&["snapshot", "one"]).ok();
+    let list = place.run(&["uppers"]).ok();
+    assert!(list.contains(" 0 B ") && list.trim_end().ends_with(" frozen)"), "{list}");
+    let json: serde_json::Value = serde_json::from_str(&place.run(&["uppers", "--json"]).ok()).unwrap();
+    assert!(json[0]["bytes_frozen"].as_u64() > Some(0), "{json}");
+}

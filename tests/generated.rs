@@ -426,7 +426,8 @@ applies in the directory of the overlay, or of several overlays, in /: with file
 directories, named pipes and permissions other than that to execute
 .TP
 .B sbx uppers
-lists the layers: name, size on disk, when they were used last (UTC), paths
+lists the layers: name, size on disk, when they were used last (UTC), paths, with the directory of the host where that is another, and the
+size of the frozen layers below
 .TP
 .B sbx snapshot
 freezes the layers: nothing is copied, and what they hold now stays below a new, empty layer

@@ -11,6 +11,7 @@ mod path_flag;
 mod plan;
 mod profile;
 mod program;
+mod progress;
 mod receipt;
 mod replaced;
 mod review;

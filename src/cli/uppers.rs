@@ -3,6 +3,7 @@
 //! Each works in a child process with the ids of the sandbox: files of the layers may belong to subordinate ids, or be
 //! closed to their owner.
 
+use super::progress::{Counted, Progress, bytes};
 use super::replaced::Replaced;
 use super::{args, output};
 use crate::error::{Error, Result, printable};
@@ -15,7 +16,7 @@ use serde_json::json;
 use std::fmt::Write;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// The store of this user.
 fn store() -> Result<Store> {
@@ -50,14 +51,26 @@ fn locked(name: &str) -> Result<Upper> {
     store.lock(&store.named(name)?, None)
 }
 
-/// The paths of a command line, from the current directory on.
-fn absolute(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+/// The paths inside of the paths of a command line, which count from the current directory on. Those in a directory of the host that an
+/// overlay shows elsewhere count as well: messages name these.
+fn absolute(upper: &Upper, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let layers = &upper.state.layers;
+    let inside = |path: PathBuf| {
+        let within = |path: &Path, dir: &Path| path.starts_with(dir) || dir.starts_with(path);
+        if layers.iter().any(|layer| within(&path, &layer.path)) {
+            return path;
+        }
+        let shown =
+            layers.iter().find_map(|layer| Some(layer.path.join(path.strip_prefix(layer.lower.first()?).ok()?)));
+        shown.map_or(path, |shown| shown.components().collect())
+    };
+
     let cwd = std::env::current_dir().unwrap_or_default();
     let plain = |path: &PathBuf| -> Result<PathBuf> {
         let path: PathBuf = cwd.join(path).components().collect();
         match path.components().any(|part| part == std::path::Component::ParentDir) {
             true => Err(Error::new(format!("{}: paths in layers are written without `..`", path.display()))),
-            false => Ok(path),
+            false => Ok(inside(path)),
         }
     };
     paths.iter().map(plain).collect()
@@ -77,8 +90,9 @@ pub(super) fn within(upper: Upper, work: impl FnOnce(Upper, &dyn Outside) -> Res
 }
 
 pub(super) fn diff(args: &args::Diff) -> Result<u8> {
-    let paths = absolute(&args.paths)?;
-    within(locked(&args.name)?, |upper, _| {
+    let upper = locked(&args.name)?;
+    let paths = absolute(&upper, &args.paths)?;
+    within(upper, |upper, _| {
         if args.patch {
             let left_out = union::patches(&upper, &paths, false, &mut |patch| output::print(&shown(patch, 1)))?;
             output::tell(&notes(left_out.iter().map(|(path, why)| (path, *why))));
@@ -153,53 +167,18 @@ pub(super) fn runs_by_itself(entry: &Entry) -> bool {
     entry.letter() != 'D' && entry.path.components().any(|part| names.iter().any(|name| part.as_os_str() == *name))
 }
 
-/// A size for people.
-fn bytes(size: u64) -> String {
-    let units = ["B", "K", "M", "G", "T"];
-    let (mut value, mut unit) = (size as f64, 0);
-    while value >= 1024.0 && unit + 1 < units.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    let unit = units.get(unit).unwrap_or(&"");
-    if *unit == "B" { format!("{size} B") } else { format!("{value:.1} {unit}") }
-}
-
 pub(super) fn commit(args: &args::Commit) -> Result<u8> {
-    let paths = absolute(&args.paths)?;
-    within(locked(&args.name)?, |mut upper, outside| committed(&mut upper, &paths, args.dry_run, outside))
-}
-
-/// Tells on a terminal how many paths are done, if that takes longer.
-struct Progress {
-    count: u64,
-    /// When that was told last; at first, when it began.
-    told: Option<Instant>,
-}
-
-impl Progress {
-    fn step(&mut self) {
-        self.count += 1;
-        let told = *self.told.get_or_insert_with(Instant::now);
-        if told.elapsed() >= Duration::from_millis(500) && sys::is_terminal(sys::STREAMS[2]) {
-            output::tell(&format!("\rsbx: {} paths", self.count));
-            self.told = Some(Instant::now());
-        }
-    }
-
-    fn end(&self) {
-        if sys::is_terminal(sys::STREAMS[2]) && self.count > 0 {
-            output::tell("\r\x1b[K");
-        }
-    }
+    let upper = locked(&args.name)?;
+    let paths = absolute(&upper, &args.paths)?;
+    within(upper, |mut upper, outside| committed(&mut upper, &paths, args.dry_run, outside))
 }
 
 /// Commits, and prints what was done. Gives the exit status.
 pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], dry: bool, outside: &dyn Outside) -> Result<u8> {
-    let mut progress = Progress { count: 0, told: None };
+    let progress = Progress::new();
     let Committed { mut done, conflicts, left_out, incomplete, unchanged } =
-        union::commit(upper, paths, dry, outside, &mut || progress.step())?;
-    progress.end();
+        union::commit(upper, paths, dry, outside, &|step| progress.step(step))?;
+    drop(progress);
     done.sort_by(|(_, one), (_, other)| one.as_os_str().cmp(other.as_os_str()));
     let mut out = String::new();
     let would = if dry { "would be " } else { "" };
@@ -269,18 +248,25 @@ pub(super) fn export(args: &args::Export) -> Result<u8> {
         }
     };
     let status = within(upper, |upper, _| {
-        let mut file = std::io::BufWriter::with_capacity(1 << 16, file);
-        let left_out = match args.patch {
-            false => union::export(&upper, file)?,
-            true => {
-                let written =
-                    |error: std::io::Error| Error::new(format!("cannot write the patch: {}", sys::Errno::from(error)));
-                let mut write = |patch: &str| std::io::Write::write_all(&mut file, patch.as_bytes()).map_err(written);
-                let left_out = union::patches(&upper, &[], true, &mut write)?;
-                std::io::Write::flush(&mut file).map_err(written)?;
-                left_out
+        let progress = Progress::new();
+        let left_out = {
+            let file = Counted { output: file, progress: &progress };
+            let mut file = std::io::BufWriter::with_capacity(1 << 16, file);
+            match args.patch {
+                false => union::export(&upper, file)?,
+                true => {
+                    let written = |error: std::io::Error| {
+                        Error::new(format!("cannot write the patch: {}", sys::Errno::from(error)))
+                    };
+                    let mut write =
+                        |patch: &str| std::io::Write::write_all(&mut file, patch.as_bytes()).map_err(written);
+                    let left_out = union::patches(&upper, &[], true, &mut write)?;
+                    std::io::Write::flush(&mut file).map_err(written)?;
+                    left_out
+                }
             }
         };
+        drop(progress);
         output::tell(&notes(left_out.iter().map(|(path, why)| (path, *why))));
         Ok(0)
     })?;
@@ -308,7 +294,11 @@ pub(super) fn list(args: &args::Uppers) -> Result<u8> {
             .collect();
         let mut row = json!({"name": name, "used": state.used, "layers": layers});
         match store.lock(&name, None) {
-            Ok(upper) => row["bytes"] = json!(size(upper)?),
+            Ok(upper) => {
+                let (own, frozen) = size(upper)?;
+                row["bytes"] = json!(own);
+                row["bytes_frozen"] = json!(frozen);
+            }
             Err(_) => row["in_use"] = json!(true),
         }
         rows.push(row);
@@ -327,18 +317,27 @@ pub(super) fn list(args: &args::Uppers) -> Result<u8> {
         let used = UNIX_EPOCH + Duration::from_millis(row["used"].as_u64().unwrap_or(0));
         let used = humantime::format_rfc3339_seconds(used).to_string().replace('T', " ").replace('Z', "");
         let size = row["bytes"].as_u64().map_or_else(|| "in use".to_owned(), bytes);
-        let over: Vec<_> = layers.iter().filter_map(|layer| layer["path"].as_str()).collect();
-        let _ = writeln!(out, "{name:<24} {size:>10}  {used}  {}", printable(&over.join(" ")));
+        let frozen = row["bytes_frozen"].as_u64().filter(|bytes| *bytes > 0);
+        let frozen = frozen.map_or_else(String::new, |frozen| format!("  (and {} frozen)", bytes(frozen)));
+        // Another directory of the host than that of the same path.
+        let over = layers.iter().filter_map(|layer| {
+            let (path, lower) = (layer["path"].as_str()?, layer["lower"].as_array()?);
+            let lower: Vec<_> = lower.iter().filter_map(serde_json::Value::as_str).collect();
+            Some(if lower == [path] { path.to_owned() } else { format!("{path} (over {})", lower.join(", ")) })
+        });
+        let over: Vec<_> = over.collect();
+        let _ = writeln!(out, "{name:<24} {size:>10}  {used}  {}{frozen}", printable(&over.join(" ")));
     }
     output::print(&out)?;
     Ok(0)
 }
 
-/// Bytes that upper layers take, found in a child process that has their ids.
-fn size(upper: Upper) -> Result<u64> {
+/// Bytes that upper layers and the frozen ones below take, found in a child process that has their ids.
+fn size(upper: Upper) -> Result<(u64, u64)> {
     let told = sys::memory_file(c"size").map_err(|errno| Error::new(format!("memfd_create: {errno}")))?;
     within(upper, |upper, _| {
-        let text = union::size(&upper).to_string();
+        let (own, frozen) = union::size(&upper);
+        let text = format!("{own} {frozen}");
         sys::write_all(told.as_fd(), text.as_bytes()).map_err(|errno| Error::new(format!("write: {errno}")))?;
         Ok(0)
     })?;
@@ -346,7 +345,8 @@ fn size(upper: Upper) -> Result<u64> {
     use std::io::{Read, Seek};
     let mut file = std::fs::File::from(told);
     let _ = file.rewind().and_then(|()| file.read_to_string(&mut text));
-    Ok(text.parse().unwrap_or(0))
+    let (own, frozen) = text.split_once(' ').unwrap_or_default();
+    Ok((own.parse().unwrap_or(0), frozen.parse().unwrap_or(0)))
 }
 
 pub(super) fn snapshot(args: &args::Snapshot) -> Result<u8> {

@@ -6,7 +6,7 @@
 
 use super::Upper;
 use super::compare;
-use super::copy::Giver;
+use super::copy::{Giver, Step};
 use super::journal::{BESIDE, Entry, Journal};
 use super::node::{Node, NodeKind, open_dir};
 use super::ours::Ours;
@@ -44,7 +44,7 @@ pub struct Committed {
 }
 
 /// Puts everything that differs in the layers onto the host, or what is at or below one of `only`. With `dry`, nothing is
-/// changed. `outside` gives files what this process cannot; `step` is called before each path.
+/// changed. `outside` gives files what this process cannot; `step` is called before each path, and after each part of a file.
 ///
 /// # Errors
 ///
@@ -54,7 +54,7 @@ pub fn commit(
     only: &[PathBuf],
     dry: bool,
     outside: &dyn Outside,
-    step: &mut dyn FnMut(),
+    step: &dyn Fn(Step),
 ) -> Result<Committed> {
     if let Some(layer) = upper.state.layers.iter().find(|layer| layer.lower.len() > 1) {
         return Err(Error::new(format!("{} lies over several directories of the host", layer.path.display()))
@@ -79,6 +79,7 @@ pub fn commit(
             journal: &journal,
             reader,
             giver: Giver::new(&upper.state.ids, outside),
+            step,
             ours: &ours,
             closed: Default::default(),
         };
@@ -92,7 +93,7 @@ pub fn commit(
             count: 0,
             index,
             places: (&layer.path, lower),
-            step: &mut *step,
+            step,
             deletes: false,
             added_all: true,
             chosen: only,
@@ -133,7 +134,7 @@ struct Commit<'c> {
     index: usize,
     /// Path of the overlay inside, and its directory on the host.
     places: (&'c Path, &'c Path),
-    step: &'c mut dyn FnMut(),
+    step: &'c dyn Fn(Step),
     /// Deletions are carried out, rather than everything else.
     deletes: bool,
     /// Everything that was added is on the host.
@@ -159,7 +160,7 @@ impl Visitor for Commit<'_> {
             Difference::Modified => 'M',
             Difference::Deleted => 'D',
         };
-        (self.step)();
+        (self.step)(Step::Path);
         match self.put(change) {
             Ok(()) => {
                 if self.dry && change.new.is_some_and(|(_, new)| new.kind == NodeKind::Dir) {

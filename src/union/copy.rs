@@ -11,6 +11,18 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
+/// How far a commit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The next path begins.
+    Path,
+    /// So many bytes were copied.
+    Bytes(u64),
+}
+
+/// What is copied of a file at once, in bytes.
+const PART: u64 = 8 << 20;
+
 /// Whose files become on the host, and with which permissions.
 #[derive(Clone, Copy)]
 pub(super) struct Giver<'g> {
@@ -116,7 +128,7 @@ pub(super) fn copy(
     old: Option<(&CStr, &Node)>,
     (to, target): (BorrowedFd<'_>, &CStr),
     wanted: &Wanted,
-    giver: Giver<'_>,
+    (giver, step): (Giver<'_>, &dyn Fn(Step)),
 ) -> sys::Result<bool> {
     let node = old.map(|(_, node)| node);
     let owner = giver.owner(new, node);
@@ -141,7 +153,7 @@ pub(super) fn copy(
             let mut file = node::open_file(from, name)?;
             let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
             let copied = std::fs::File::from(sys::openat(to, target, flags, 0o600)?);
-            content(&mut file, &copied)?;
+            content(&mut file, &copied, step)?;
             giver.give(copied.as_fd(), &given)?
         }
         NodeKind::Dir | NodeKind::Socket | NodeKind::Device | NodeKind::Whiteout => {
@@ -153,14 +165,20 @@ pub(super) fn copy(
 }
 
 /// Copies what is no hole. The kernel shares or copies the ranges itself where it can: copy_file_range(2).
-fn content(from: &mut std::fs::File, to: &std::fs::File) -> sys::Result<()> {
+fn content(from: &mut std::fs::File, to: &std::fs::File, step: &dyn Fn(Step)) -> sys::Result<()> {
     let size = from.metadata()?.len();
     let mut at = 0;
     let mut target = to;
     while let Some((start, end)) = sys::next_data(from.as_fd(), at)? {
         from.seek(SeekFrom::Start(start))?;
         target.seek(SeekFrom::Start(start))?;
-        std::io::copy(&mut Read::by_ref(from).take(end - start), &mut target)?;
+        let mut left = end - start;
+        while left > 0 {
+            let copied = std::io::copy(&mut Read::by_ref(from).take(left.min(PART)), &mut target)?;
+            step(Step::Bytes(copied));
+            // It may be shorter by now.
+            left = if copied == 0 { 0 } else { left - copied };
+        }
         at = end;
     }
     to.set_len(size)?;

@@ -38,6 +38,7 @@ mod walk;
 mod wanted;
 
 pub use commit::{Committed, commit};
+pub use copy::Step;
 pub use diff::{Entry, differences};
 pub use export::export;
 pub use freeze::{discard, finish_snapshot, fork, is_half_frozen, snapshot};

@@ -2,7 +2,7 @@
 //! (renameat2(2)), and what it replaces is looked at once more after that: if it is not what was compared before, the exchange is undone.
 
 use super::below::changed_below;
-use super::copy::{self, Given, Giver};
+use super::copy::{self, Given, Giver, Step};
 use super::journal::{Entry, Facts, Journal, Phase};
 use super::node::{Node, NodeKind, open_dir};
 use super::ours::Ours;
@@ -21,6 +21,8 @@ pub(super) struct Placer<'p> {
     /// Who read the host's files for the program.
     pub reader: Reader,
     pub giver: Giver<'p>,
+    /// Is told how much was copied.
+    pub step: &'p dyn Fn(Step),
     /// Files of the host that were changed last by a commit.
     pub ours: &'p Ours,
     /// Directories that get their permissions at the end, with the directory of the host that each is in.
@@ -106,7 +108,13 @@ impl Placer<'_> {
                 self.close_later(host, name, new, wanted)?;
                 self.make(host, beside, new, wanted)
             }
-            _ => copy::copy((from, name, new), old.map(|old| (name, old)), (host, beside), wanted, self.giver),
+            _ => copy::copy(
+                (from, name, new),
+                old.map(|old| (name, old)),
+                (host, beside),
+                wanted,
+                (self.giver, self.step),
+            ),
         };
         let whole = match copied {
             Ok(whole) => whole,

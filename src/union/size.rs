@@ -3,17 +3,26 @@
 use super::node::open_dir;
 use super::{Upper, name};
 use crate::sys;
+use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 
-/// Bytes on disk that the upper layers take, without those that they lie over. What cannot be read does not count.
-pub fn size(upper: &Upper) -> u64 {
+/// Bytes on disk that the upper layers take, and those that the frozen ones take that they lie over, which others may lie over, too. What
+/// cannot be read does not count.
+pub fn size(upper: &Upper) -> (u64, u64) {
     let layer = |index: usize| {
         let dir = open_dir(upper.directory(), &name::number(index)).ok()?;
         let dir = open_dir(dir.as_fd(), c"upper").ok()?;
         Some(below(dir.as_fd(), 0))
     };
-    (0..upper.state.layers.len()).filter_map(layer).sum()
+    let own = (0..upper.state.layers.len()).filter_map(layer).sum();
+    let frozen = upper.state.layers.iter().flat_map(|layer| &layer.frozen).filter_map(|id| {
+        let path = CString::new(upper.store().frozen(id).as_os_str().as_bytes()).ok()?;
+        let dir = sys::open_resolved(&path).and_then(|dir| open_dir(dir.as_fd(), c".")).ok()?;
+        Some(below(dir.as_fd(), 0))
+    });
+    (own, frozen.sum())
 }
 
 fn below(dir: BorrowedFd<'_>, depth: u32) -> u64 {
