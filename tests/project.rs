@@ -198,6 +198,7 @@ fn every_key_is_either_refused_or_known_to_tighten() {
             "filesystem.home",
             "filesystem.upper",
             "filesystem.upper_size",
+            "filesystem.mechanism",
             "security.syscalls.errno",
             "profile.programs",
         ],
