@@ -291,3 +291,89 @@ fn what_is_mounted_or_private_below_the_systems_directories_is_not_shown_unless_
     let out = host.sh(&["-q"], "cat /opt/*/key /data/opt/*/key /opt/*/fine");
     assert_eq!(out.out, "fine\n", "{out:?}");
 }
+
+#[test]
+fn sockets_of_other_programs_in_a_directory_for_temporary_files_below_are_not_shown_since_sbx_is_started_above() {
+    need!(userns());
+    let place = Place::new();
+    for dir in ["work/tmp", "work/sub/tmux", "home/Downloads/tmp"] {
+        place.write(&format!("{dir}/agent"), "socket");
+    }
+    for name in ["HEAD", "objects/x", "refs/x"] {
+        place.write(&format!("work/.git/{name}"), "ref: refs/heads/main\n");
+    }
+    std::os::unix::fs::symlink(place.work().join("tmp"), place.dir.path().join("link")).unwrap();
+    let name = |path: &str| place.dir.path().join(path).display().to_string();
+    let run = |dir: &str, variable: &str, value: &str, flags: &[&str], script: &str| {
+        let mut command = place.command();
+        command.current_dir(name(dir)).env(variable, name(value)).args(flags).args(["--", "/bin/sh", "-c", script]);
+        common::ran(command.output().unwrap())
+    };
+    for profile in PROFILES {
+        for variable in ["TMPDIR", "TMP", "TEMP", "TEMPDIR", "TMUX_TMPDIR"] {
+            for value in ["work/tmp", "link", "work/../work/tmp"] {
+                let out = run(
+                    "work",
+                    variable,
+                    value,
+                    &["-p", profile],
+                    "cat tmp/agent; ls tmp; echo x > tmp/new; echo done",
+                );
+                assert!(
+                    out.out == "done\n" && !place.work().join("tmp/new").exists(),
+                    "{profile} {variable} {value}: {out:?}"
+                );
+                let told = format!("{} is empty inside: {variable} names it", name("work/tmp"));
+                let shows = !["viewer", "browser"].contains(&profile);
+                assert!(!shows || out.err.contains(&told), "{profile} {variable} {value}: {out:?}");
+            }
+        }
+        assert_eq!(
+            run(
+                "work",
+                "TMPDIR",
+                "work/tmp",
+                &["-q", "-p", profile, "--ro", "tmp"],
+                &format!("cat {}", name("work/tmp/agent"))
+            )
+            .ok(),
+            "socket"
+        );
+        let inner = run(
+            "work",
+            "TMPDIR",
+            "work/tmp",
+            &["-q", "-p", profile, "--ro", "tmp/agent"],
+            &format!("cat {0}/agent; ls {0}", name("work/tmp")),
+        );
+        assert_eq!(inner.ok(), "socketagent\n", "{profile}");
+    }
+    // In the project that the current directory belongs to, and in a place.
+    let out = run("work/sub", "TMUX_TMPDIR", "work/sub/tmux", &["-p", "ci"], "cat tmux/agent; cat ../tmp/agent; echo");
+    assert!(out.out == "socket\n", "{out:?}");
+    let out = run("work/sub", "TMPDIR", "work/tmp", &["-p", "ci"], "cat tmux/agent; cat ../tmp/agent; echo");
+    assert!(out.out == "socket\n", "{out:?}");
+    let out = run("work", "TMPDIR", "home/Downloads/tmp", &["-q", "-p", "firefox"], "cat ~/Downloads/tmp/agent; echo");
+    assert_eq!(out.out, "\n", "{out:?}");
+    // A directory of sockets in one for temporary files.
+    for dir in ["tmux-1001", "ssh-XXXX", "pulse-abc"] {
+        place.write(&format!("shared/{dir}/agent"), "socket");
+        let mode = |mode| {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(place.dir.path().join("shared").join(dir), mode).unwrap();
+        };
+        mode(0o755);
+        assert_eq!(run(&format!("shared/{dir}"), "TMPDIR", "shared", &["-q"], "cat agent").ok(), "socket", "{dir}");
+        mode(0o700);
+        for profile in ["default", "ci", "shell"] {
+            let out = run(&format!("shared/{dir}"), "TMPDIR", "shared", &["-p", profile], "cat agent; echo done");
+            let told = out.err.contains("holds temporary files of other programs and is not shown inside");
+            assert!(out.out == "done\n" && told, "{profile} {dir}: {out:?}");
+        }
+        // Elsewhere, or below, it is a directory as any other.
+        let shown = run(&format!("shared/{dir}"), "TMPDIR", "work", &["-q"], "cat agent");
+        assert_eq!(shown.ok(), "socket", "{dir}");
+        place.write(&format!("shared/{dir}/deep/file"), "fine");
+        assert_eq!(run(&format!("shared/{dir}/deep"), "TMPDIR", "shared", &["-q"], "cat file").ok(), "fine");
+    }
+}

@@ -8,7 +8,7 @@
 use super::git::{self, path_in};
 use super::git_config;
 use super::git_named::User;
-use super::temporary::is_temporary;
+use super::temporary::{holds_sockets, is_temporary};
 use crate::profile::{Project, Repository, Vars};
 use crate::sys;
 use std::ffi::OsStr;
@@ -44,6 +44,7 @@ pub(super) fn find(vars: &Vars) -> Project {
         let is_runtime = |runtime: &PathBuf| runtime.starts_with(dir) || dir.starts_with(runtime);
         own && !homes().any(|home| home.starts_with(dir))
             && !is_temporary(dir, &found, |name| std::env::var_os(name))
+            && !holds_sockets(dir, |name| std::env::var_os(name))
             && !vars.runtime.iter().any(is_runtime)
     };
     let mut part = None;

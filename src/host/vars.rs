@@ -1,7 +1,7 @@
 //! Values of the variables and well-known directories that profiles may use.
 
 use super::accounts::Account;
-use super::temporary::is_temporary;
+use super::temporary::{self, holds_sockets, is_temporary};
 use crate::profile::{Profiles, Vars};
 use crate::spec::is_needed;
 use crate::sys::Errno;
@@ -147,6 +147,8 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
     let stores = if near { store.canonicalize().into_iter().chain([store]).collect() } else { Vec::new() };
     let runtime = runtime(names.get("XDG_RUNTIME_DIR").map_or("/", String::as_str), uid);
     let found = cwd.metadata();
+    let odd = |wanted: &str| bytes.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+    let variable = |name: &str| env.get(name).map(OsString::from).or_else(|| odd(name));
     let mut homes = own_homes(&home_path, accounts, uid);
     let (home_dirs, unlisted) = homes_around(cwd, &found, &homes, accounts, uid);
     homes.extend(unlisted);
@@ -158,10 +160,9 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
         home_dirs,
         runtime,
         stores,
-        cwd_is_temporary: found.as_ref().is_ok_and(|found| {
-            let odd = |wanted: &str| bytes.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
-            is_temporary(cwd, found, |name| env.get(name).map(OsString::from).or_else(|| odd(name)))
-        }),
+        cwd_is_temporary: found.as_ref().is_ok_and(|found| is_temporary(cwd, found, variable))
+            || holds_sockets(cwd, variable),
+        temporary: temporary::named(variable),
         cwd_is_closed: match found.map_err(|error| error.raw_os_error()) {
             Err(Some(libc::EACCES)) => Some("lies in a directory that this user may not search"),
             Err(Some(libc::ENAMETOOLONG)) => Some("has a path of more than 4095 bytes, which Linux does not look up,"),

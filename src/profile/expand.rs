@@ -29,8 +29,10 @@ pub struct Vars {
     pub runtime: Vec<PathBuf>,
     /// Where sbx keeps upper layers and private homes, if the current directory may lie there.
     pub stores: Vec<PathBuf>,
-    /// The current directory is one for the temporary files and sockets of all programs, such as /tmp.
+    /// The current directory is one for the temporary files and sockets of all programs, such as /tmp, or one of sockets in there.
     pub cwd_is_temporary: bool,
+    /// The directories that variables such as TMPDIR name for them, but for the usual ones, each with the variable.
+    pub temporary: Vec<(&'static str, PathBuf)>,
     /// Why nothing in the current directory can be looked up by its path, as the rest of a sentence about it.
     pub cwd_is_closed: Option<&'static str>,
     /// Where the caller's profiles are: whoever can write there controls the next sandbox.

@@ -50,6 +50,13 @@ pub enum Note {
         /// How many more there are.
         more: usize,
     },
+    /// A directory for temporary files is masked, in one that is shown since sbx was started there.
+    Temporary {
+        /// The directory.
+        path: PathBuf,
+        /// The variable that names it.
+        variable: &'static str,
+    },
     /// What variables of the caller's name is read-only.
     Named {
         /// The first few of these paths, each with the variable.
@@ -125,6 +132,11 @@ impl fmt::Display for Note {
                     some.join(", ")
                 )
             }
+            Note::Temporary { path, variable } => write!(
+                f,
+                "{path} is empty inside: {variable} names it, and other programs have temporary files and sockets there; --rw {path} shows it",
+                path = path.display()
+            ),
             Note::Named { some, more } => write!(
                 f,
                 "read-only inside, since variables outside name code there: {}; --rw PATH opens one",

@@ -2,9 +2,9 @@
 //! nothing there. What the user has closed is not open because of where sbx was started.
 
 use super::builder::Builder;
-use super::rules::{Rules, by_parts};
+use super::rules::{Rules, add, by_parts};
 use crate::profile::document::Text;
-use crate::spec::{Mode, Note, Options, within};
+use crate::spec::{Mode, Note, Options, Origin, PathRule, within};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -126,6 +126,28 @@ impl Builder<'_> {
             }
         }
         closed
+    }
+
+    /// Masks what TMPDIR and its like name below the current directory, the project or a place, unless a line names it: other programs have
+    /// their sockets there.
+    pub(super) fn mask_temporary(&mut self, paths: &mut Rules) {
+        let lines = self.merged.map("filesystem.paths").iter();
+        let by_place = lines.filter(|(name, _)| NAMES.contains(&name.text.as_str()) || name.text.starts_with("xdg-"));
+        let dirs: Vec<_> = by_place.filter_map(|(name, _)| Some((self.path(name)?, self.origin(name)))).collect();
+        for (variable, path) in &self.vars.temporary {
+            let Some((_, rule)) = path.ancestors().find_map(|above| paths.get(&by_parts(above))) else { continue };
+            let followed = dirs.iter().any(|(dir, origin)| rule.path == *dir && rule.origin == *origin);
+            if rule.path == *path || !followed || !rule.mode.shows_host() || rule.options.from.is_some() {
+                continue;
+            }
+            // What a line names in it is shown there.
+            let holds_more = paths.values().any(|(_, rule)| rule.path != *path && within(&rule.path, path));
+            let mode = if holds_more { Mode::Tmpfs } else { Mode::Masked };
+            let options = Options { optional: !holds_more, prefer: true, ..Options::default() };
+            let origin = Origin(format!("the variable {variable}"));
+            self.notes.push(Note::Temporary { path: path.clone(), variable });
+            add(paths, PathRule { path: path.clone(), mode, options, origin, project: false, below: None });
+        }
     }
 
     /// Records what a line says, by the line's path and by where that leads.

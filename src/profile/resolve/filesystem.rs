@@ -111,6 +111,9 @@ impl<'a> Builder<'a> {
             false => Closed::default(),
         };
         self.project_rules(&mut paths, &closed);
+        if !self.vars.temporary.is_empty() && self.errors.is_empty() {
+            self.mask_temporary(&mut paths);
+        }
         Filesystem {
             root: chosen,
             root_origin,
