@@ -39,14 +39,14 @@ fn the_settings_of_built_in_profiles_are_fresh() {
     let mut text = String::from(
         "//! Generated from profiles/*.toml by `SBX_UPDATE=1 cargo test --test generated`.\n\n\
          use super::literal::{Line, Literal, Word};\n\n\
-         /// The lines of each profile.\n\
-         pub(super) static BUILT_IN: &[(&str, &[Line])] = &[\n",
+         /// The settings of each profile, and the offsets at which the lines of its text start.\n\
+         pub(super) static BUILT_IN: &[(&str, &[Line], &[usize])] = &[\n",
     );
     for (name, profile) in load::BUILT_IN {
         let mut loader = Loader::default();
         let document = loader.text(name, profile);
         assert!(loader.errors.is_empty(), "{name}: {:?}", loader.errors);
-        text.push_str(&literal::generate(name, &document));
+        text.push_str(&literal::generate(name, &document, profile));
     }
     text.push_str("];\n");
     fresh("src/profile/built_in.rs", &text);

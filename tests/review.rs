@@ -197,7 +197,7 @@ fn every_way_out_is_found_where_it_is_written() {
         (
             "\"${CWD}\" = \"rw\"",
             Undoes,
-            "${CWD} is writable, with ${CWD}/.Renviron, ${CWD}/.Rprofile, ${CWD}/.aider.conf.yml and",
+            "${CWD} is writable, with ${CWD}/.RData, ${CWD}/.Renviron, ${CWD}/.Rprofile and",
         ),
         ("\"${CWD}/.git\" = \"rw\"", Undoes, "${CWD}/.git is writable"),
         ("\"${CWD}/.git/hooks\" = \"rw\"", Undoes, "${CWD}/.git/hooks is writable"),

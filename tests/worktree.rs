@@ -625,6 +625,78 @@ fn a_bare_repository_and_names_of_other_tools_do_not_come_into_being_unseen() {
     }
 }
 
+/// Each name that `base/worktree` closes, but for those that lie in another one.
+fn names() -> Vec<&'static str> {
+    let all: Vec<_> = sbx::profile::load::worktree().collect();
+    let inner = |name: &str| all.iter().any(|other| name.strip_prefix(other).is_some_and(|rest| rest.starts_with('/')));
+    all.iter().filter(|name| !inner(name)).copied().collect()
+}
+
+#[test]
+fn each_name_of_the_list_is_closed_if_it_is_there_and_told_if_it_comes() {
+    need!(userns(), tools(&["git"]));
+    let script = |names: &[&str], from: &str| {
+        let make = |name: &&str| {
+            let path = std::path::Path::new(from).join(name);
+            let (dir, path) = (path.parent().unwrap().display(), path.display());
+            format!("mkdir -p ./{dir}; echo x > {path} && echo WROTE {path}\n")
+        };
+        names.iter().map(make).collect::<String>()
+    };
+    let names = names();
+    assert!(names.len() > 190);
+    for (profile, from, cwd) in [("ci", "", "work"), ("shell", "..", "work/sub")] {
+        let place = worktree();
+        place.write("work/sub/file", "");
+        for name in names.iter().filter(|name| **name != ".git") {
+            let _ = std::fs::remove_dir_all(place.work().join(name));
+            place.write(&format!("work/{name}"), "");
+        }
+        // It would be a file of sbx's own.
+        place.write("work/.sbx.toml", "schema = 1\n");
+        let run = |place: &Place| {
+            let mut command = place.command();
+            command.current_dir(place.dir.path().join(cwd)).args(["-p", profile, "--", "/bin/sh", "-c"]);
+            ran(command.arg(script(&names, from)).output().unwrap())
+        };
+        let closed = run(&place);
+        assert_eq!(closed.out, "", "{profile}: {closed:#?}");
+        let place = Place::new();
+        place.write("work/go.work", "");
+        place.write("work/sub/file", "");
+        place.write("work/tools/other", "");
+        let made = run(&place);
+        assert_eq!(made.out.lines().count(), names.len(), "{profile}: {made:#?}");
+        for name in &names {
+            let note = format!("note: {} was not there when the program started", place.work().join(name).display());
+            assert_eq!(made.err.matches(&note).count(), 1, "{profile}: {name}: {made:#?}");
+            assert!(made.err.contains("(built-in:base/worktree:"), "{made:#?}");
+        }
+    }
+}
+
+#[test]
+fn what_another_line_says_of_a_name_that_is_not_there_counts() {
+    need!(userns());
+    let place = Place::new();
+    for dir in ["work", "${CWD}", "${PROJECT}"] {
+        let path = dir.replace("work", place.work().to_str().unwrap());
+        let masked = place.run(&["-p", "ci", "--set", &rule(&format!("{path}/.envrc"), "masked"), "--", "true"]);
+        assert!(masked.failed(125).contains(".envrc: there is no such file"), "{dir}");
+        let tmpfs = rule(&format!("{path}/.vscode"), "tmpfs,optional");
+        let said = place.run(&["-p", "ci", "--set", &tmpfs, "--", "true"]).failed(125);
+        assert!(said.contains(".vscode"), "{dir}: {said}");
+        let create = rule(&format!("{path}/.zed"), "rw,create");
+        place.run(&["-p", "ci", "--set", &create, "--", "touch", ".zed/x"]).ok();
+        std::fs::remove_dir_all(place.work().join(".zed")).unwrap();
+    }
+    // Without the project's directory, nothing of it is told.
+    let mine = place
+        .write("p.toml", "schema = 1\nextends = [\"base/worktree\"]\n[filesystem.paths]\n\"/mnt/x\" = \"tmpfs\"\n");
+    std::fs::create_dir(place.work().join(".mise")).unwrap();
+    assert_eq!(place.run(&["-p", mine.to_str().unwrap(), "--", "true"]).err, "");
+}
+
 #[test]
 fn a_closed_directory_is_one_note_whatever_is_left_out_of_it() {
     need!(userns());

@@ -8,9 +8,10 @@ use crate::host::Names;
 use crate::launch::{self, Ahead, Events, Outcome, ReceiptTarget, Status, Told};
 use crate::plan::{self, Absent, Plan, UpperPlace};
 use crate::profile::schema::nearest;
-use crate::spec::Sandbox;
+use crate::spec::{Sandbox, Unseen};
 use crate::sys::{self, UnownedFd};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -37,7 +38,9 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     sys::phase("arguments");
     descriptors(args, status)?;
     // Not dropped when the program has ended: the caller waits, and the kernel frees all memory at once.
-    let caller = ManuallyDrop::new(layers::Caller::read()?.with(&args.sandbox));
+    let mut caller = ManuallyDrop::new(layers::Caller::read()?.with(&args.sandbox));
+    // A plan that is printed, and a receipt, have all lines.
+    caller.vars.names_in = args.receipt.is_none().then_some(|dir| Some(Names::of(dir)?.into_set()));
     if let Some(target) = &args.receipt {
         status.receipt = Some(Told { to: receipt::target(target, &caller)?, receipt: None });
     }
@@ -81,7 +84,10 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
             output::complain(&error);
         }
     }
-    for absent in made(&plan.view.absent) {
+    let unseen = sandbox.filesystem.unseen.iter().filter(|unseen| plan.view.unseen.contains(&unseen.dir));
+    let mut absent = unseen.flat_map(come).collect::<Vec<_>>();
+    absent.extend(plan.view.absent.iter().filter(|path| !absent.contains(path)).cloned().collect::<Vec<_>>());
+    for absent in made(&absent) {
         let line = if absent.origin.0.is_empty() { String::new() } else { format!(" ({})", absent.origin) };
         status.note(&format!(
             "{} was not there when the program started, and is there now: tools outside may run what it names, so look at it \
@@ -97,6 +103,15 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
         );
     }
     Ok(outcome)
+}
+
+/// Those of names which were not there when the program started that may be there now.
+fn come(unseen: &Unseen) -> Vec<Absent> {
+    let now = Names::of(&unseen.dir);
+    let first = |name: &str| OsStr::new(name.split('/').next().unwrap_or_default()).to_owned();
+    let may_be_there = |name: &str| now.as_ref().is_none_or(|now| !now.lack(&first(name)));
+    let names = unseen.names.iter().filter(|(name, _)| may_be_there(name));
+    names.map(|(name, line)| Absent { path: unseen.dir.join(name), origin: unseen.origin(*line), link: None }).collect()
 }
 
 /// Those of these paths, which were not there when the program started, that are there now. A directory that many of them lie in is

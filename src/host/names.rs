@@ -21,6 +21,11 @@ impl Names {
         (names.len() <= MOST).then_some(Names(names))
     }
 
+    /// All of them, in lower case.
+    pub fn into_set(self) -> BTreeSet<OsString> {
+        self.0
+    }
+
     /// Whether there is no such name, in upper or lower case.
     pub fn lack(&self, name: &OsStr) -> bool {
         !self.0.contains(&name.to_ascii_lowercase())

@@ -270,6 +270,12 @@ fn writable_dir<'p>(items: &Items, path: &'p Path) -> Option<&'p Path> {
     }
 }
 
+/// The directories with names that have no rule since they are not there, as far as the program can make these.
+pub(super) fn unseen(items: &Items, sandbox: &Sandbox) -> Vec<PathBuf> {
+    let dirs = sandbox.filesystem.unseen.iter().map(|unseen| &unseen.dir);
+    dirs.filter(|dir| writable_dir(items, dir).is_some()).cloned().collect()
+}
+
 /// Whether the view shows a file of the host at its own path as freely as this rule does, even without the rules that
 /// go through links. Then it does not matter who put the links there. At another path (`from`), it must show everything below
 /// it as freely, too: what is closed there is not closed here.

@@ -17,7 +17,7 @@ use crate::host::Facts;
 use crate::spec::{Root, Sandbox, Watched};
 use serde::Serialize;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Everything that is made for the view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,6 +52,9 @@ pub struct ViewPlan {
     /// Directories of the host of which the user is told at the end what has changed in them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub watched: Vec<Watched>,
+    /// Directories of the host with names that have no part here since they are not there, and that the program can make.
+    #[serde(skip)]
+    pub unseen: Vec<PathBuf>,
 }
 
 /// The view, with the environment and the helpers that are planned along with it.
@@ -69,7 +72,8 @@ pub(super) struct Planned {
 ///
 /// The profile's paths, devices or services cannot be had on this host, or contradict each other.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut Vec<Note>) -> Result<Planned> {
-    let (mut closed, mut absent, mut home, mut exclusive) = (Vec::new(), Vec::new(), None, None);
+    let (mut closed, mut absent, mut unseen, mut home, mut exclusive) =
+        (Vec::new(), Vec::new(), Vec::new(), None, None);
     let (env, mut placed, wayland, mut helpers) = if sandbox.filesystem.root == Root::Bare {
         let env = sandbox.process.environment.clone().unwrap_or_default();
         (env, ordered::place(sandbox, facts)?, None, Vec::new())
@@ -79,6 +83,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
         let desktop = desktop::plan(sandbox, facts, &mut env, notes)?;
         let (mut items, kept) = items::collect(sandbox, facts, ids, desktop.items, notes, &mut closed, &mut absent)?;
         home = kept;
+        unseen = items::unseen(&items, sandbox);
         exclusive = exclusive::plan(&items, sandbox, facts)?;
         arguments::collect(&mut items, sandbox, facts, notes);
         git_identity::add(&mut items, sandbox, facts, notes);
@@ -105,6 +110,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, notes: &mut V
             closed,
             absent,
             watched: sandbox.filesystem.watched.clone(),
+            unseen,
         },
         env,
         wayland,

@@ -2,9 +2,13 @@
 //! no side effects.
 
 use super::schema::nearest;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+
+/// Reads the names in a directory; none if they do not tell what is not there.
+pub type NamesIn = fn(&Path) -> Option<BTreeSet<OsString>>;
 
 /// Values of the variables and well-known directories. `host` fills it, so that reading a profile has no other input.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +45,8 @@ pub struct Vars {
     pub real: Option<fn(&Path) -> Option<PathBuf>>,
     /// `.sbx.toml` files count for nothing.
     pub no_project_file: bool,
+    /// Reads the names in a directory, in lower case. Without it, each rule for a name is kept.
+    pub names_in: Option<NamesIn>,
     /// Finds the project that the current directory belongs to; without it, that is the current directory.
     pub find_project: Option<fn(&Vars) -> Project>,
     /// What it has found, once that was needed.

@@ -4,7 +4,7 @@
 
 use super::document::{Document, Setting, Text, Value};
 use super::schema;
-use super::source::At;
+use super::source::{At, line_starts};
 
 /// A string with its span in the profile's text: offset of its first byte, and of the byte after its last.
 pub(super) struct Word(pub &'static str, pub usize, pub usize);
@@ -41,8 +41,8 @@ pub(super) fn document(lines: &[Line], source: usize) -> Document {
     Document { settings: lines.iter().map(setting).collect(), source, project: false, torn: false }
 }
 
-/// A document's settings as Rust source, for `built_in.rs`.
-pub fn generate(name: &str, document: &Document) -> String {
+/// A document's settings as Rust source, for `built_in.rs`, with the offsets at which the lines of its text start.
+pub fn generate(name: &str, document: &Document, text: &str) -> String {
     let word = |text: &Text| format!("Word({:?}, {}, {})", text.text, text.at.span.start, text.at.span.end);
     let list = |words: Vec<String>| words.iter().map(|word| format!("        {word},\n")).collect::<String>();
     let lines = document.settings.iter().map(|setting| {
@@ -61,5 +61,7 @@ pub fn generate(name: &str, document: &Document) -> String {
         };
         format!("    Line({:?}, {}, {}, {value}),\n", setting.key.name, setting.at.span.start, setting.at.span.end)
     });
-    format!("({name:?}, &[\n{}]),\n", lines.collect::<String>())
+    let starts: Vec<_> = line_starts(text).iter().map(usize::to_string).collect();
+    let starts: String = starts.chunks(20).map(|some| format!("    {},\n", some.join(", "))).collect();
+    format!("({name:?}, &[\n{}], &[\n{starts}]),\n", lines.collect::<String>())
 }

@@ -29,7 +29,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 /// profile `base/worktree`.
 pub fn worktree() -> impl Iterator<Item = &'static str> {
     let lines =
-        built_in::BUILT_IN.iter().find(|(name, _)| *name == "base/worktree").map_or(&[][..], |(_, lines)| lines);
+        built_in::BUILT_IN.iter().find(|(name, ..)| *name == "base/worktree").map_or(&[][..], |(_, lines, _)| lines);
     let maps = lines.iter().filter_map(|line| match &line.3 {
         literal::Literal::Map(map) => Some(*map),
         _ => None,
@@ -157,9 +157,10 @@ impl Loader {
         }
         let mut found = Vec::new();
         if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
-            let lines = built_in::BUILT_IN.iter().find(|(built_in, _)| *built_in == name);
-            let source = self.sources.add(built_in_name(name), *text);
-            found.push(literal::document(lines.map_or(&[], |(_, lines)| lines), source));
+            let generated = built_in::BUILT_IN.iter().find(|(built_in, ..)| *built_in == name);
+            let (settings, starts) = generated.map_or((&[][..], &[0][..]), |(_, settings, starts)| (settings, starts));
+            let source = self.sources.add_built_in(built_in_name(name), text, starts);
+            found.push(literal::document(settings, source));
         }
         let safe =
             !name.is_empty() && Path::new(name).components().all(|c| matches!(c, std::path::Component::Normal(_)));

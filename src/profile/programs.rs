@@ -64,9 +64,9 @@ impl Loader {
         };
         let built_in = built_in::BUILT_IN
             .iter()
-            .find(|(profile, lines)| chosen(lines) && !excluded.iter().any(|name| name == profile));
-        debug_assert!(built_in.is_none_or(|(name, _)| BUILT_IN.iter().any(|(known, _)| known == name)));
-        built_in.map(|(profile, _)| (*profile).to_owned())
+            .find(|(profile, lines, _)| chosen(lines) && !excluded.iter().any(|name| name == profile));
+        debug_assert!(built_in.is_none_or(|(name, ..)| BUILT_IN.iter().any(|(known, _)| known == name)));
+        built_in.map(|(profile, ..)| (*profile).to_owned())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The texts that settings come from, and positions in them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -24,15 +25,24 @@ pub struct Source {
     /// The flag that each line was translated from; empty for a file.
     labels: Vec<String>,
     /// Offsets in bytes at which the lines start.
-    lines: Vec<usize>,
+    lines: Cow<'static, [usize]>,
 }
 
 impl Source {
+    /// The number of the line that a position is in.
+    pub(super) fn line(&self, at: &At) -> usize {
+        self.lines.partition_point(|start| *start <= at.span.start)
+    }
+
     /// The flag that the line at a position was translated from; none in a file.
     pub(super) fn label(&self, at: &At) -> Option<&str> {
-        let line = self.lines.partition_point(|start| *start <= at.span.start).saturating_sub(1);
-        self.labels.get(line).map(String::as_str)
+        self.labels.get(self.line(at).saturating_sub(1)).map(String::as_str)
     }
+}
+
+/// The offsets in bytes at which the lines of a text start.
+pub(super) fn line_starts(text: &str) -> Vec<usize> {
+    std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
 }
 
 /// All sources of one run; an [`At`] points into one of them.
@@ -43,8 +53,17 @@ impl Sources {
     /// Adds a source and returns its index.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> usize {
         let text = text.into();
-        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        self.0.push(Source { name: name.into(), text, project: false, labels: Vec::new(), lines });
+        let lines = line_starts(&text).into();
+        self.put(name.into(), text, lines)
+    }
+
+    /// Adds a built-in profile, whose lines start at these offsets.
+    pub(super) fn add_built_in(&mut self, name: String, text: &str, lines: &'static [usize]) -> usize {
+        self.put(name, text.to_owned(), lines.into())
+    }
+
+    fn put(&mut self, name: String, text: String, lines: Cow<'static, [usize]>) -> usize {
+        self.0.push(Source { name, text, project: false, labels: Vec::new(), lines });
         self.0.len() - 1
     }
 
@@ -60,6 +79,11 @@ impl Sources {
         if let Some(source) = self.0.get_mut(number) {
             source.project = true;
         }
+    }
+
+    /// Whether one of them is a project's file.
+    pub fn has_project(&self) -> bool {
+        self.0.iter().any(|source| source.project)
     }
 
     /// The source with this index.
@@ -105,8 +129,7 @@ impl Sources {
     /// `file:line` of a position, or the flag that it was translated from.
     pub fn place(&self, at: &At) -> String {
         self.get(at.source).map_or_else(String::new, |source| {
-            let line = source.lines.partition_point(|start| *start <= at.span.start);
-            source.label(at).map_or_else(|| [&source.name, ":", &line.to_string()].concat(), str::to_owned)
+            source.label(at).map_or_else(|| [&source.name, ":", &source.line(at).to_string()].concat(), str::to_owned)
         })
     }
 }

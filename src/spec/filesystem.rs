@@ -215,9 +215,30 @@ pub struct Filesystem {
     /// Directories of which is told at the end what has changed in them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub watched: Vec<Watched>,
+    /// What is to be read-only where it is there, and is not there: it has no rule among `paths`.
+    #[serde(skip)]
+    pub unseen: Vec<Unseen>,
     /// Operations that build the view of [`Root::Bare`]; empty for other roots.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
+}
+
+/// Names that a profile has read-only in a directory where they are there, and that were not there when it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unseen {
+    /// The directory.
+    pub dir: PathBuf,
+    /// The name of the profile's file.
+    pub source: String,
+    /// The names, each with the number of its line.
+    pub names: Vec<(String, usize)>,
+}
+
+impl Unseen {
+    /// The line that has a name read-only.
+    pub fn origin(&self, line: usize) -> Origin {
+        Origin(format!("{}:{line}", self.source))
+    }
 }
 
 impl Filesystem {

@@ -13,7 +13,7 @@ mod services;
 mod size;
 mod system;
 
-pub use filesystem::{Changes, Filesystem, Mechanism, Mode, Named, Options, PathRule, Root, Watched};
+pub use filesystem::{Changes, Filesystem, Mechanism, Mode, Named, Options, PathRule, Root, Unseen, Watched};
 pub use mounts::{Access, Make, Mount, Source, Upper};
 pub use note::Note;
 pub use origin::{Origin, Origins};

@@ -3,9 +3,10 @@
 use super::builder::Builder;
 use super::closed::Closed;
 use super::rules::{Rules, add, by_parts, close};
+use super::unseen::{self, Ahead, HERE};
 use crate::profile::document::Text;
 use crate::profile::expand::Project;
-use crate::spec::{Assert, Filesystem, Mechanism, Mode, Named, Note, Options, PathRule, Promise, within};
+use crate::spec::{Assert, Filesystem, Mechanism, Mode, Named, Note, Options, PathRule, Promise, Root, within};
 use std::borrow::Cow;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
@@ -14,13 +15,69 @@ use std::path::{Path, PathBuf};
 const TOO_MUCH: &str = "look for a large .git/index, many submodules, or configuration that includes much; `--overlay .` keeps changes from the \
                         project until `sbx commit`, and `-p default` shows it read-only";
 
-/// The option by which a rule counts only where its path is there.
-const OPTIONAL: &str = "optional";
-
 impl<'a> Builder<'a> {
     /// `asserts` are the profile's own, which its rules for the current directory and for places must not break.
     pub(super) fn filesystem(&mut self, asserts: &[Assert]) -> Filesystem {
         let (chosen, root_origin) = self.root();
+        let (notes, errors) = (self.notes.len(), self.errors.len());
+        // The names in a directory say which of many rules are for nothing. Another root has other names.
+        let cwd = self.vars.names.get("CWD").map(Path::new).filter(|_| chosen == Root::Host);
+        let mut ahead: Vec<_> = cwd.and_then(|cwd| self.ahead(cwd)).into_iter().collect();
+        let (mut paths, closes) = self.path_rules(asserts, ahead.first_mut());
+        // What lines close is compared with each rule.
+        let mut is_odd = closes && !ahead.is_empty();
+        if !is_odd {
+            let closed = if closes { self.leave_closed(&mut paths) } else { Closed::default() };
+            self.project_rules(&mut paths, &closed, &mut ahead);
+        }
+        let also = |(_, rule): &&(usize, PathRule)| ahead.iter().any(|ahead| ahead.has(&rule.path));
+        let also: Vec<_> = paths.values().filter(also).map(|(_, rule)| (rule.path.clone(), rule.mode)).collect();
+        // So is what another line says of such a path.
+        is_odd |= also.iter().any(|(_, mode)| *mode != Mode::Ro);
+        if is_odd {
+            self.notes.truncate(notes);
+            self.errors.truncate(errors);
+            ahead.clear();
+            let closes;
+            (paths, closes) = self.path_rules(asserts, None);
+            let closed = if closes { self.leave_closed(&mut paths) } else { Closed::default() };
+            self.project_rules(&mut paths, &closed, &mut ahead);
+        }
+        if !self.vars.temporary.is_empty() && self.errors.is_empty() {
+            self.mask_temporary(&mut paths);
+        }
+        for (path, _) in also {
+            ahead.iter_mut().for_each(|ahead| ahead.forget(&path));
+        }
+        let unseen = self.unseen(ahead);
+        Filesystem {
+            root: chosen,
+            root_origin,
+            paths: paths.into_values().map(|(_, rule)| rule).collect(),
+            unseen,
+            arguments: self.merged.text("filesystem.arguments").and_then(|text| match text.text.as_str() {
+                "program" => Some((Named::Program, self.origin(text))),
+                "ro" => Some((Named::All, self.origin(text))),
+                _ => None,
+            }),
+            home: self.home(),
+            changes: self.changes(),
+            changes_origin: self.merged.text("filesystem.upper").map(|text| self.origin(text)).unwrap_or_default(),
+            upper_size: self.upper_size(),
+            mechanism: self.merged.text("filesystem.mechanism").and_then(|text| match text.text.as_str() {
+                "overlay" => Some((Mechanism::Overlay, self.origin(text))),
+                "fuse" => Some((Mechanism::Fuse, self.origin(text))),
+                _ => None,
+            }),
+            memory: self.memory(),
+            watched: Vec::new(),
+            mounts: Vec::new(),
+        }
+    }
+
+    /// The rules of all lines, but for those that `ahead` leaves out; and whether a line may close the directory that others show
+    /// because sbx is started there.
+    fn path_rules(&mut self, asserts: &[Assert], mut ahead: Option<&mut Ahead<'a>>) -> (Rules, bool) {
         let mut paths = Rules::new();
         let of_project = self.too_wide_as("${PROJECT}", asserts);
         // What closes parts of the current directory belongs to a rule for either.
@@ -31,6 +88,16 @@ impl<'a> Builder<'a> {
         let mut last: Option<(&str, (Mode, Options))> = None;
         let (mut closes, mut follows) = (false, false);
         for (name, value) in rules {
+            // Where the directory itself is not shown, nothing of it is closed.
+            if let Some(ahead) = &mut ahead
+                && let Some(inner) = name.text.strip_prefix(HERE)
+                && unseen::closes(value)
+                && !self.is_flag(name)
+                && cwd.is_none()
+                && ahead.takes(name, inner)
+            {
+                continue;
+            }
             // Nothing that lies there can be looked up or shown.
             if let Some(why) = self.vars.cwd_is_closed
                 && let Some(below) = self.below_cwd(&name.text)
@@ -106,42 +173,18 @@ impl<'a> Builder<'a> {
                 Entry::Vacant(place) => drop(place.insert((name.at.source, rule))),
             }
         }
-        let closed = match closes && follows && self.errors.is_empty() {
-            true => self.leave_closed(&mut paths),
-            false => Closed::default(),
-        };
-        self.project_rules(&mut paths, &closed);
-        if !self.vars.temporary.is_empty() && self.errors.is_empty() {
-            self.mask_temporary(&mut paths);
-        }
-        Filesystem {
-            root: chosen,
-            root_origin,
-            paths: paths.into_values().map(|(_, rule)| rule).collect(),
-            arguments: self.merged.text("filesystem.arguments").and_then(|text| match text.text.as_str() {
-                "program" => Some((Named::Program, self.origin(text))),
-                "ro" => Some((Named::All, self.origin(text))),
-                _ => None,
-            }),
-            home: self.home(),
-            changes: self.changes(),
-            changes_origin: self.merged.text("filesystem.upper").map(|text| self.origin(text)).unwrap_or_default(),
-            upper_size: self.upper_size(),
-            mechanism: self.merged.text("filesystem.mechanism").and_then(|text| match text.text.as_str() {
-                "overlay" => Some((Mechanism::Overlay, self.origin(text))),
-                "fuse" => Some((Mechanism::Fuse, self.origin(text))),
-                _ => None,
-            }),
-            memory: self.memory(),
-            watched: Vec::new(),
-            mounts: Vec::new(),
-        }
+        (paths, closes && follows && self.errors.is_empty())
     }
 
     /// The rest of a path that lies in the current directory, by either of its names.
     fn below_cwd<'t>(&self, text: &'t str) -> Option<&'t str> {
         let project = || text.strip_prefix("${PROJECT}").filter(|_| self.vars.project().dir == self.vars.cwd);
         text.strip_prefix("${CWD}").or_else(project)
+    }
+
+    /// Whether a text is a flag's.
+    fn is_flag(&self, text: &Text) -> bool {
+        self.sources.get(text.at.source).is_none_or(|source| source.label(&text.at).is_some())
     }
 
     /// Whether a text is of a project's file.
@@ -151,7 +194,7 @@ impl<'a> Builder<'a> {
 
     /// Adds what a rule for `${PROJECT}` brings along where that is not the current directory, or is a working copy whose
     /// repository is elsewhere.
-    fn project_rules(&mut self, paths: &mut Rules, by_lines: &Closed) {
+    fn project_rules(&mut self, paths: &mut Rules, by_lines: &Closed, ahead: &mut Vec<Ahead<'a>>) {
         let rules = self.merged.map("filesystem.paths");
         if !rules.iter().any(|(name, _)| matches!(name.text.as_str(), "${PROJECT}" | "${CWD}/.git")) {
             return;
@@ -173,7 +216,7 @@ impl<'a> Builder<'a> {
         // What lies outside of the current directory is not shown merely because parts of it would be closed.
         if let Some(shown) = [dir, cwd].into_iter().find(|dir| is_writable(dir)) {
             let kept = nearest(shown).is_some_and(|(_, rule)| rule.mode == Mode::Overlay);
-            if let Some(line) = self.close_project(cwd, shown, project, paths, by_lines) {
+            if let Some(line) = self.close_project(cwd, shown, project, paths, by_lines, ahead) {
                 for why in &project.notes {
                     let note = Note::GitUnread { why: why.clone() };
                     if !self.notes.contains(&note) {
@@ -226,27 +269,38 @@ impl<'a> Builder<'a> {
         project: &Project,
         paths: &mut Rules,
         by_lines: &Closed,
+        ahead: &mut Vec<Ahead<'a>>,
     ) -> Option<&'a Text> {
         let optional = Options { optional: true, ..Options::default() };
+        let above = || cwd.ancestors().skip(1).take_while(|above| within(above, shown));
+        let mut dirs: Vec<_> = match ahead.is_empty() {
+            true => above().map(|dir| (dir, None)).collect(),
+            false => above().map(|dir| (dir, self.ahead(dir))).collect(),
+        };
         let lines = self.merged.map("filesystem.paths").iter().chain(self.merged.replaced());
         let mut closed_git = None;
         for (name, value) in lines {
-            let Some(inner) = name.text.strip_prefix("${CWD}/") else { continue };
-            let mut words = value.text.split(',').map(str::trim);
-            let closes = words.next() == Some(Mode::Ro.word()) && words.eq([OPTIONAL]);
-            if !closes || self.is_of_project(name) {
+            let Some(inner) = name.text.strip_prefix(HERE) else { continue };
+            if !unseen::closes(value) || self.is_of_project(name) || (dirs.is_empty() && inner != ".git") {
                 continue;
             }
             let rule = |path: PathBuf| {
                 let (options, origin) = (optional.clone(), self.origin(name));
                 PathRule { path, mode: Mode::Ro, options, origin, project: false, below: None }
             };
-            let above = cwd.ancestors().skip(1).take_while(|above| within(above, shown)).map(|above| above.join(inner));
-            above.filter(|path| !by_lines.is_around(path)).for_each(|path| close(paths, rule(path)));
+            for (above, ahead) in &mut dirs {
+                let path = above.join(inner);
+                let mut is_taken =
+                    || ahead.as_mut().is_some_and(|ahead| !self.is_flag(name) && ahead.takes(name, inner));
+                if !by_lines.is_around(&path) && !is_taken() {
+                    close(paths, rule(path));
+                }
+            }
             if inner == ".git" {
                 closed_git = Some((name, rule(project.dir.join(inner))));
             }
         }
+        ahead.extend(dirs.into_iter().filter_map(|(_, ahead)| ahead));
         let (line, rule) = closed_git?;
         // Whoever opens the repository on purpose opens all of it.
         let opened = |rule: &PathRule| rule.mode < Mode::Ro && !rule.project;

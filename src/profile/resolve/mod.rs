@@ -15,6 +15,7 @@ mod rules;
 mod security;
 mod services;
 mod union;
+mod unseen;
 
 use crate::profile::diagnostic::Diagnostic;
 use crate::profile::expand::Vars;
