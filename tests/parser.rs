@@ -1,5 +1,6 @@
 //! Any text as a profile, and any words as bubblewrap's command line: no panic on the way to a plan, and every error
-//! can be printed. Any bytes on a connection to a sound server or an SSH agent: none gets through that must not. The fuzz targets do the same for longer.
+//! can be printed. Any bytes on a connection to a sound server or an SSH agent: none gets through that must not. Any
+//! requests to a server of a filesystem: each is answered, and the host stays as it is. The fuzz targets do the same for longer.
 
 use proptest::prelude::*;
 use sbx::profile::schema::{self, Kind};
@@ -10,6 +11,8 @@ mod agent;
 mod bwrap;
 #[path = "../fuzz/ways/profile.rs"]
 mod profile;
+#[path = "../fuzz/ways/requests.rs"]
+mod requests;
 #[path = "../fuzz/ways/sound.rs"]
 mod sound;
 
@@ -118,6 +121,18 @@ fn argument() -> impl Strategy<Value = String> {
         5 => prop::sample::select(values.to_vec()).prop_map(str::to_owned),
         1 => "\\PC{0,6}",
     ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn requests_of_any_kind_to_a_server_of_a_filesystem_are_answered(
+        which in 0_u8..2,
+        requests in prop::collection::vec(any::<[u8; 5]>(), 0..100),
+    ) {
+        requests::way(&[&[which][..], &requests.concat()].concat());
+    }
 }
 
 proptest! {

@@ -64,6 +64,19 @@ pub fn serve(args: &[OsString]) -> u8 {
     }
 }
 
+/// Answers the requests that come by a device, in this process and with its rights, until there are no more: for tests, and for
+/// fuzzing.
+///
+/// # Errors
+///
+/// A directory cannot be opened, or a request cannot be understood.
+pub fn answer(unions: Unions, device: OwnedFd) -> Result<(), String> {
+    let nobody = std::fs::File::options().write(true).open("/dev/null").map_err(|error| error.to_string())?;
+    let mut server = server::Server::new(unions, nobody.into())?;
+    server.read_links().map_err(|errno| errno.to_string())?;
+    protocol::serve(server, device, || Ok(()))
+}
+
 fn run(args: &[OsString]) -> Result<(), String> {
     let number = |at: usize| args.get(at)?.to_str()?.parse::<i32>().ok();
     let text = args.get(5).and_then(|text| text.to_str());

@@ -102,8 +102,17 @@ fn new_time(time: Option<TimeOrNow>) -> sys::NewTime {
     })
 }
 
-fn text(name: &OsStr) -> std::result::Result<CString, Errno> {
-    CString::new(name.as_bytes()).map_err(|_| Errno::EINVAL)
+fn text(text: &OsStr) -> std::result::Result<CString, Errno> {
+    CString::new(text.as_bytes()).map_err(|_| Errno::EINVAL)
+}
+
+/// A name in a directory. The kernel sends no others; what does not lead out of the directory cannot do harm.
+fn name_of(name: &OsStr) -> std::result::Result<CString, Errno> {
+    let bytes = name.as_bytes();
+    if matches!(bytes, b"" | b"." | b"..") || bytes.contains(&b'/') {
+        return Err(Errno::EINVAL);
+    }
+    text(name)
 }
 
 fn maker(request: &Request, umask: u32) -> Maker {
@@ -175,7 +184,7 @@ impl Filesystem for Union {
 
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let mut server = self.server();
-        let found = text(name).and_then(|name| Ok(server.lookup(parent.0, &name)?));
+        let found = name_of(name).and_then(|name| Ok(server.lookup(parent.0, &name)?));
         match found {
             Ok(Some(status)) => self.entry(&server, Ok(status), reply),
             // The number 0 stands for a name that does not exist, for as long as the lifetime.
@@ -248,7 +257,7 @@ impl Filesystem for Union {
             _ => return reply.error(Errno::EPERM),
         };
         let mut server = self.server();
-        match text(name) {
+        match name_of(name) {
             Ok(name) => {
                 let made = server.make(parent.0, &name, kind, mode, maker(request, umask));
                 self.entry(&server, made, reply);
@@ -259,7 +268,7 @@ impl Filesystem for Union {
 
     fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, reply: ReplyEntry) {
         let mut server = self.server();
-        match text(name) {
+        match name_of(name) {
             Ok(name) => {
                 let made = server.make(parent.0, &name, Kind::Dir, mode, maker(request, umask));
                 self.entry(&server, made, reply);
@@ -270,7 +279,7 @@ impl Filesystem for Union {
 
     fn symlink(&self, request: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
         let mut server = self.server();
-        match (text(name), text(target.as_os_str())) {
+        match (name_of(name), text(target.as_os_str())) {
             (Ok(name), Ok(target)) => {
                 let made = server.make(parent.0, &name, Kind::Link(&target), 0o777, maker(request, 0));
                 self.entry(&server, made, reply);
@@ -281,7 +290,7 @@ impl Filesystem for Union {
 
     fn link(&self, _: &Request, node: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let mut server = self.server();
-        match text(name) {
+        match name_of(name) {
             Ok(name) => {
                 let made = server.link(node.0, parent.0, &name);
                 self.entry(&server, made, reply);
@@ -291,14 +300,14 @@ impl Filesystem for Union {
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        match text(name) {
+        match name_of(name) {
             Ok(name) => empty(self.server().unlink(parent.0, &name), reply),
             Err(errno) => reply.error(errno),
         }
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        match text(name) {
+        match name_of(name) {
             Ok(name) => empty(self.server().remove_dir(parent.0, &name), reply),
             Err(errno) => reply.error(errno),
         }
@@ -314,7 +323,7 @@ impl Filesystem for Union {
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
-        match (text(old), text(new)) {
+        match (name_of(old), name_of(new)) {
             (Ok(old), Ok(new)) => {
                 empty(self.server().rename((from.0, &old), (to.0, &new), flags.bits()), reply);
             }
@@ -346,7 +355,7 @@ impl Filesystem for Union {
         reply: ReplyCreate,
     ) {
         let mut server = self.server();
-        let made = text(name).and_then(|name| {
+        let made = name_of(name).and_then(|name| {
             match server.make(parent.0, &name, Kind::File, mode, maker(request, umask)) {
                 // The host has got one meanwhile.
                 Err(sys::Errno(libc::EEXIST)) if flags & libc::O_EXCL == 0 => {

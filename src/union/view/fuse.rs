@@ -97,7 +97,12 @@ fn attributes(status: &FileStatus) -> FileAttr {
     }
 }
 
+/// A name in a directory. The kernel sends no others; what does not lead out of the directory cannot do harm.
 fn name(name: &OsStr) -> std::result::Result<CString, Errno> {
+    let bytes = name.as_bytes();
+    if matches!(bytes, b"" | b"." | b"..") || bytes.contains(&b'/') {
+        return Err(Errno::EINVAL);
+    }
     CString::new(name.as_bytes()).map_err(|_| Errno::EINVAL)
 }
 

@@ -49,6 +49,17 @@ pub fn serve(args: &[OsString]) -> u8 {
     }
 }
 
+/// Answers the requests that come by a device, in this process and with its rights, until there are no more: for tests, and for
+/// fuzzing.
+///
+/// # Errors
+///
+/// A directory cannot be opened, or a request cannot be understood.
+pub fn answer(trees: Trees, device: OwnedFd) -> Result<(), String> {
+    let nobody = std::fs::File::options().write(true).open("/dev/null").map_err(|error| error.to_string())?;
+    fuse::serve(server::Server::new(trees, nobody.into())?, device, || Ok(()))
+}
+
 fn run(args: &[OsString]) -> Result<(), String> {
     let number = |at: usize| args.get(at)?.to_str()?.parse::<i32>().ok();
     let (Some(device), Some(pipe), Some(trees)) = (number(1), number(2), args.get(3).and_then(|text| text.to_str()))
