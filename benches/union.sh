@@ -1,6 +1,6 @@
 #!/bin/bash
 # benches/union.sh: what overlays cost. In one run, alternating, on a tmpfs: the host's directory itself, the kernel's overlay mounted by
-# hand in a user namespace, `sbx --overlay`, the same over the view server's filesystem (since something is mounted below the directory),
+# hand in a user namespace, `sbx --overlay`, the same over the view server's filesystem (since something is mounted below the directory), the FUSE union,
 # and fuse-overlayfs if it is installed, with 5,000 small files. And what an overlay adds to a start. Run it as an ordinary user.
 #
 # SBX names the program (default: the newest release build). Milliseconds, the median of ROUNDS (default 5).
@@ -39,10 +39,11 @@ run() { # run HOW: seven lines
       "$SBX" -q --ro "$W" --overlay "$W/work/w" --cwd "$W/work/w" -- bash "$W/measure" ;;
     fo) unshare -Urm bash -c 'mkdir -p ../u ../k; mount -t tmpfs u ../u; mkdir ../u/u ../u/w
       fuse-overlayfs -o lowerdir=w,upperdir=../u/u,workdir=../u/w ../k; cd ../k; cp ../work/tree.tar ../tree.tar; bash '"$W/measure" ;;
+    union) HOME=$W/home "$SBX" -q --set 'filesystem.mechanism="fuse"' --ro "$W" --overlay "$W/work/w" --cwd "$W/work/w" -- bash "$W/measure" ;;
     sbx) HOME=$W/home "$SBX" -q --ro "$W" --overlay "$W/work/w" --cwd "$W/work/w" -- bash "$W/measure" ;;
   esac
 }
-HOWS="host kernel sbx view"; ! command -v fuse-overlayfs > /dev/null || HOWS="$HOWS fo"
+HOWS="host kernel sbx view union"; ! command -v fuse-overlayfs > /dev/null || HOWS="$HOWS fo"
 for round in $(seq "$ROUNDS"); do for how in $HOWS; do run "$how" > "$W/$how.$round"; done; done
 printf '%-8s %8s %8s %8s %8s %8s %8s %8s\n' "ms" find read find2 read2 touch untar rm
 for how in $HOWS; do

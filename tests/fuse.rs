@@ -47,7 +47,7 @@ fn a_plan_says_which_mechanism_it_is_and_why() {
     need!(userns(), fuse());
     let place = place();
     let plan = place.run(&[&["plan", "--verbose"], &FUSE[..], &["--", "true"]].concat()).ok();
-    assert!(plan.contains("by the FUSE union, as the profile says"), "{plan}");
+    assert!(plan.contains("by the FUSE union, as `filesystem.mechanism` says"), "{plan}");
     assert!(plan.contains(", by the union server") && plan.contains("sbx-union-server with /dev/fuse"), "{plan}");
     let limited = place.run(&[&FUSE[..4], &["--set", "filesystem.upper_size=\"1G\"", "--", "true"]].concat());
     assert!(limited.failed(125).contains("the FUSE union keeps changes on disk"));

@@ -274,6 +274,10 @@ fn changes_of_overlays_are_where_this_kernel_and_this_disk_take_them() {
         union.fuse = true;
         union.foreign = vec!["/etc".into(), "/usr".into(), "/var".into()];
     };
+    let nfs_fuse: &dyn Fn(&mut UnionFacts) = &|union| {
+        union.fuse = true;
+        union.store_filesystem = StoreFilesystem::Refused("NFS");
+    };
     let cwd = "paths = { \"${CWD}\" = \"overlay\" }\n";
     let root = |user: &str| format!("paths = {{ \"/\" = \"overlay\" }}\n[process]\nuser = \"{user}\"\n");
     let hosts = [
@@ -286,6 +290,10 @@ fn changes_of_overlays_are_where_this_kernel_and_this_disk_take_them() {
         ("kept", host((6, 1), same), format!("upper = \"keep:a\"\n{cwd}")),
         ("kept on tmpfs, Linux 6.1", host((6, 1), tmpfs), format!("upper = \"keep:a\"\n{cwd}")),
         ("kept on NFS", host((6, 12), nfs), format!("upper = \"keep:a\"\n{cwd}")),
+        ("kept on NFS, with /dev/fuse", host((6, 12), nfs_fuse), format!("upper = \"keep:a\"\n{cwd}")),
+        ("by the FUSE union", host((6, 12), fuse), format!("mechanism = \"fuse\"\n{cwd}")),
+        ("by the FUSE union, without /dev/fuse", host((6, 12), same), format!("mechanism = \"fuse\"\n{cwd}")),
+        ("by the kernel's overlay, on NFS", host((6, 12), nfs_fuse), format!("mechanism = \"overlay\"\nupper = \"keep:a\"\n{cwd}")),
         ("kept and limited", host((6, 12), same), format!("upper = \"keep:a\"\nupper_size = \"1G\"\n{cwd}")),
         ("asked about, without a terminal", host((6, 12), same), format!("upper = \"ask\"\n{cwd}")),
         ("asked about, on a terminal", host((6, 12), terminal), format!("upper = \"ask\"\n{cwd}")),

@@ -18,6 +18,9 @@ use std::path::{Path, PathBuf};
 /// The first version of the kernel that lets an ordinary user mount an overlay.
 const OVERLAYS_OF_USERS: (u32, u32) = (5, 11);
 
+/// What the FUSE union does not show.
+const CLOSED: &str = "; what you cannot read is shown empty, with owner and permissions, and is never committed";
+
 /// Why there is a view server, where the program is root inside.
 const OWNERS: &str = ", and a server below it that shows the host's files with owners that are known inside, without \
      extended attributes; those that you cannot read are shown empty, with owner and permissions, and are never committed";
@@ -215,7 +218,7 @@ pub(super) fn plan(
     let (mut others, mut squashed) = (Vec::new(), Vec::new());
     let mut served_for = None;
     for placed in parts.iter() {
-        if let Op::Layers { path, lower, served, ro, .. } = &placed.op {
+        if let Op::Layers { path, lower, served, fuse, ro, .. } = &placed.op {
             if served.is_none() {
                 no_mounts_below(path, lower, known, &placed.origin)?;
             }
@@ -225,7 +228,7 @@ pub(super) fn plan(
                 served_for.get_or_insert_with(|| placed.origin.clone());
             }
             if served.is_some() && ids.uid == 0 && facts.uid != 0 {
-                if ids.is_single() {
+                if ids.is_single() || *fuse && foreign {
                     squashed.push(path.clone());
                 }
             } else if !ro && foreign && (ids.is_single() || facts.uid != 0) {
@@ -247,7 +250,9 @@ pub(super) fn plan(
         return Ok((None, server));
     }
     let (upper, mut why) = upper(sandbox, facts, known, notes)?;
-    if server.is_some() {
+    if is_fuse(sandbox, facts) {
+        why.push_str(CLOSED);
+    } else if server.is_some() {
         why.push_str(if ids.uid == 0 && facts.uid != 0 { OWNERS } else { MOUNTS });
     } else if !known.fuse && ids.uid == 0 && facts.uid != 0 {
         why.push_str("; the owners of the host's files cannot be translated, since /dev/fuse may not be used here");
@@ -263,7 +268,7 @@ pub(super) fn is_fuse(sandbox: &Sandbox, facts: &Facts) -> bool {
 /// Why the FUSE union merges layers that are written to; none: the kernel's overlay does.
 fn why_fuse(sandbox: &Sandbox, facts: &Facts) -> Option<String> {
     match &sandbox.filesystem.mechanism {
-        Some((Mechanism::Fuse, origin)) => return Some(format!("as the profile says{}", from(origin))),
+        Some((Mechanism::Fuse, _)) => return Some("as `filesystem.mechanism` says".into()),
         Some((Mechanism::Overlay, _)) => return None,
         None => {}
     }
@@ -277,11 +282,12 @@ fn why_fuse(sandbox: &Sandbox, facts: &Facts) -> Option<String> {
         Changes::Discard => facts.kernel < TMPFS_WITH_ATTRIBUTES,
     };
     match known.store_filesystem {
-        StoreFilesystem::Refused(name) if stored => {
-            Some(format!("since the kernel's takes no upper layer on {name}, where {} lies", known.store.display()))
-        }
+        StoreFilesystem::Refused(name) if stored => Some(format!(
+            "since the kernel's overlay takes no upper layer on {name}, where {} lies",
+            known.store.display()
+        )),
         StoreFilesystem::Tmpfs if stored && facts.kernel < TMPFS_WITH_ATTRIBUTES => Some(format!(
-            "since the kernel's takes no upper layer on tmpfs before Linux 6.6, where {} lies",
+            "since the kernel's overlay takes no upper layer on tmpfs before Linux 6.6, where {} lies",
             known.store.display()
         )),
         _ => None,

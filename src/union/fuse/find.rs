@@ -73,7 +73,7 @@ impl Server {
             }
             let cut = closed;
             let closed = closed || !is_dir && self.is_unreadable(dir.as_fd(), name, &status);
-            let found = found.get_or_insert(Found { status, upper: false, lower: Vec::new(), closed });
+            let found = found.get_or_insert(Found { status, upper: false, lower: Vec::with_capacity(1), closed });
             found.lower.push(place);
             if !is_dir || cut || at + 1 < lower.len() && is_opaque(dir.as_fd(), name)? {
                 break;
@@ -115,6 +115,8 @@ impl Server {
             self.nodes.add_name(number, parent, name.clone());
             return Ok(number);
         }
+        // One copy of the name in memory.
+        let name = lower.first().map(|lower| &lower.name).filter(|other| **other == name).unwrap_or(&name).clone();
         let kind = status.mode & libc::S_IFMT;
         // A directory has the number of the topmost one below: it stays when the directory is copied up.
         let id = match lower.first() {

@@ -80,7 +80,8 @@ impl Node {
         Node {
             union,
             kind,
-            names: Vec::new(),
+            // Of most there is one.
+            names: Vec::with_capacity(1),
             upper: false,
             lower: Vec::new(),
             kept: None,
