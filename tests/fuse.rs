@@ -285,6 +285,53 @@ fn the_end_of_the_server_ends_the_sandbox_and_each_file_is_whole() {
     }
 }
 
+/// Runs sbx where the home lies on an overlay of the kernel's, as in many containers, which is kept in `home` for the next run.
+fn in_container(place: &Place, args: &[&str]) -> Ran {
+    let script = "mkdir -p ../up/u ../up/w && mount -t overlay -o lowerdir=../home,upperdir=../up/u,workdir=../up/w,userxattr none ../home || exit 77
+        exec setpriv --ambient-caps=-all --inh-caps=-all --bounding-set=-all -- \"$@\"";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-cm", "--keep-caps", "/bin/sh", "-c", script, "sh"]).arg(common::sbx()).args(args);
+    command.current_dir(place.work()).env("HOME", place.home()).env("NO_COLOR", "1");
+    common::ran(command.output().unwrap())
+}
+
+#[test]
+fn where_the_kernels_overlay_takes_no_upper_layer_the_union_does() {
+    need!(userns(), fuse(), tools(&["unshare", "setpriv", "mount"]));
+    let place = place();
+    let before = host(&place);
+    let keep = ["--overlay", ".", "--upper", "keep:one"];
+    let script = "rm dir/inner; rm -r dir/deep; mkdir dir/deep; mv file moved; mv dir/same dir/other; echo new > dir/inner; rm dir/inner; mkdir dir/inner; find . | sort";
+    let shown = ".\n./dir\n./dir/deep\n./dir/inner\n./dir/other\n./moved\n";
+    let ran = in_container(&place, &[&keep[..], &["--", "/bin/sh", "-c", script]].concat());
+    if ran.status == Some(77) {
+        return; // a kernel whose overlays an ordinary user may not mount
+    }
+    assert_eq!(ran.ok(), shown);
+    assert_eq!(
+        in_container(&place, &[&keep[..], &["--", "/bin/sh", "-c", "find . | sort; cat moved dir/other"]].concat())
+            .ok(),
+        format!("{shown}old\nold\n")
+    );
+    let listed = in_container(&place, &["diff", "one"])
+        .ok()
+        .replace(&place.work().canonicalize().unwrap().display().to_string(), ".");
+    let names: std::collections::BTreeSet<_> = listed.lines().map(|line| line.split("  ").next().unwrap()).collect();
+    assert!(
+        ["D ./file", "D ./dir/same", "D ./dir/deep/leaf", "A ./moved", "A ./dir/other"]
+            .iter()
+            .all(|name| names.contains(name)),
+        "{listed}"
+    );
+    assert_eq!(host(&place), before);
+    in_container(&place, &["commit", "one"]).ok();
+    assert!(
+        !place.work().join("file").exists()
+            && place.work().join("moved").exists()
+            && place.work().join("dir/inner").is_dir()
+    );
+}
+
 #[test]
 fn a_layer_that_is_not_kept_leaves_nothing() {
     need!(userns(), fuse());

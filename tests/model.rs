@@ -31,6 +31,8 @@ enum Mechanism {
     Overlay,
     Hybrid,
     Fuse,
+    /// The FUSE union, with its upper layer on an overlay, which takes no devices.
+    Nested,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -347,7 +349,7 @@ fn side(root: PathBuf) -> Side {
 /// Whether a result of the kernel's overlay may differ: it neither renames directories of lower layers, nor shows by an open file
 /// what was written to its copy.
 fn differs(mechanism: Mechanism, op: &Op, outcome: &Outcome) -> bool {
-    mechanism != Mechanism::Fuse
+    !matches!(mechanism, Mechanism::Fuse | Mechanism::Nested)
         && match op {
             Op::Rename(..) | Op::RenameNew(..) | Op::Exchange(..) => *outcome == Err(libc::EXDEV),
             Op::ReadOpen(_) | Op::StatOpen(_) => true,
@@ -398,18 +400,28 @@ fn drive(place: &Place, (order, by): (Order, Mechanism), more: &[&str]) -> Ran {
     let program = std::env::current_exe().unwrap();
     let program = program.to_str().unwrap();
     let which = match by {
-        Mechanism::Fuse => "filesystem.mechanism=\"fuse\"",
+        Mechanism::Fuse | Mechanism::Nested => "filesystem.mechanism=\"fuse\"",
         _ => "filesystem.mechanism=\"overlay\"",
     };
     let mut args = vec!["--set", which, "--ro", ".", "--ro", program, "--overlay", "lower", "--rw", "plain"];
     args.extend(more);
     args.extend(["--", program, "driver", "--exact", "--nocapture", "--test-threads=1"]);
-    if by != Mechanism::Hybrid {
-        return place.run(&args);
-    }
-    let script = "mount -t tmpfs none lower/mount\nexec setpriv --ambient-caps=-all --inh-caps=-all --bounding-set=-all -- \"$@\"";
+    run(place, by, &args)
+}
+
+/// Runs sbx on a host as the mechanism needs it: with a mount below the overlay, or a home on an overlay.
+fn run(place: &Place, by: Mechanism, args: &[&str]) -> Ran {
+    let setup = match by {
+        Mechanism::Overlay | Mechanism::Fuse => return place.run(args),
+        Mechanism::Hybrid => "mount -t tmpfs none lower/mount",
+        Mechanism::Nested => {
+            "mkdir -p ../up/u ../up/w; mount -t overlay -o lowerdir=../home,upperdir=../up/u,workdir=../up/w,userxattr none ../home"
+        }
+    };
+    let script =
+        format!("{setup} || exit 77\nexec setpriv --ambient-caps=-all --inh-caps=-all --bounding-set=-all -- \"$@\"");
     let mut command = Command::new("unshare");
-    command.args(["-cm", "--keep-caps", "/bin/sh", "-c", script, "sh"]).arg(sbx()).args(args);
+    command.args(["-cm", "--keep-caps", "/bin/sh", "-c", &script, "sh"]).arg(sbx()).args(args);
     command.current_dir(place.work()).env("HOME", place.home()).env("NO_COLOR", "1");
     ran(command.output().unwrap())
 }
@@ -430,7 +442,7 @@ fn compare(mechanism: Mechanism) {
     let roots = ["lower", "plain"].map(|root| place.work().join(root));
     std::fs::create_dir_all(place.work().join("lower/mount")).unwrap();
     // The kernel's overlay does not keep hard links of lower layers.
-    let links = mechanism == Mechanism::Fuse;
+    let links = matches!(mechanism, Mechanism::Fuse | Mechanism::Nested);
     let below = generate(&mut runner, mechanism, cases, links, 25);
     for (number, ops) in below.iter().enumerate() {
         for root in &roots {
@@ -444,7 +456,7 @@ fn compare(mechanism: Mechanism) {
     let first = generate(&mut runner, mechanism, cases, links, 30);
     let order = Order { mechanism, links, cases: first };
     is_same(&drive(&place, (order, mechanism), &keep), "over one layer");
-    place.run(&["snapshot", "one"]).ok();
+    run(&place, mechanism, &["snapshot", "one"]).ok();
     let second = generate(&mut runner, mechanism, cases, true, 50);
     let order = Order { mechanism, links: false, cases: second };
     is_same(&drive(&place, (order, mechanism), &keep), "over two layers");
@@ -453,6 +465,7 @@ fn compare(mechanism: Mechanism) {
         Mechanism::Fuse => &[Mechanism::Fuse, Mechanism::Overlay],
         Mechanism::Overlay => &[Mechanism::Fuse, Mechanism::Overlay],
         Mechanism::Hybrid => &[Mechanism::Hybrid],
+        Mechanism::Nested => &[Mechanism::Nested],
     };
     for other in others {
         let order = Order { mechanism: *other, links: false, cases: vec![Vec::new(); cases] };
@@ -476,4 +489,14 @@ fn the_overlay_over_the_view_server_is_like_a_plain_directory() {
 fn the_fuse_union_is_like_a_plain_directory() {
     need!(userns(), fuse());
     compare(Mechanism::Fuse);
+}
+
+#[test]
+fn the_fuse_union_with_its_layer_on_an_overlay_is_like_a_plain_directory() {
+    need!(userns(), fuse(), tools(&["unshare", "setpriv", "mount"]));
+    let place = Place::new();
+    if run(&place, Mechanism::Nested, &["uppers"]).status == Some(77) {
+        return; // a kernel that lets no ordinary user mount an overlay
+    }
+    compare(Mechanism::Nested);
 }

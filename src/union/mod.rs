@@ -1,7 +1,8 @@
 //! Layers: what the kernel's overlay keeps in an upper layer on disk, and what is done with it.
 //!
 //! The format is the kernel's (Documentation/filesystems/overlayfs.rst) with the attributes of `userxattr`: a file that
-//! was deleted is a character device 0:0, a directory that replaces one has the attribute `user.overlay.opaque`.
+//! was deleted is a character device 0:0 (or, in layers of the FUSE union on a filesystem that takes no devices, an empty file with the
+//! attribute `user.overlay.whiteout`), a directory that replaces one has the attribute `user.overlay.opaque`.
 //!
 //! A hostile program has written what is here. Nothing of it is followed: directories are opened one by one below the
 //! one above, without links, and attributes other than those named above are either kept to the layer or an error.

@@ -20,7 +20,7 @@ pub enum NodeKind {
     Socket,
     /// A device, which an ordinary user's layer cannot hold.
     Device,
-    /// The mark of a file that was deleted: a character device 0:0.
+    /// The mark of a file that was deleted: a character device 0:0, or an empty file with an attribute.
     Whiteout,
 }
 
@@ -70,7 +70,12 @@ impl Node {
     /// followed.
     pub fn find(dir: BorrowedFd<'_>, name: &CStr) -> sys::Result<Option<Node>> {
         match sys::statx(dir, name) {
-            Ok(facts) => Ok(Some(Node::of(&facts))),
+            Ok(facts) => {
+                let node = Node::of(&facts);
+                let closed = (node.kind, node.size, node.mode) == (NodeKind::File, 0, 0);
+                let deleted = closed && is_marked_deleted(dir, name)?;
+                Ok(Some(if deleted { Node { kind: NodeKind::Whiteout, ..node } } else { node }))
+            }
             Err(Errno(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
             Err(errno) => Err(errno),
         }
@@ -108,6 +113,24 @@ impl Node {
             mount: (device, if facts.stx_mask & libc::STATX_MNT_ID != 0 { facts.stx_mnt_id } else { 0 }),
             names: facts.stx_nlink.into(),
         }
+    }
+}
+
+/// The mark of an empty file, without any permissions, that stands for a deleted one where a filesystem takes no devices
+/// (Documentation/filesystems/overlayfs.rst, "xattr whiteouts").
+pub(super) const DELETED: &CStr = c"user.overlay.whiteout";
+
+/// Whether an empty file without permissions is the mark of one that was deleted.
+pub(super) fn is_marked_deleted(dir: BorrowedFd<'_>, name: &CStr) -> sys::Result<bool> {
+    let file = match sys::openat(dir, name, libc::O_PATH | libc::O_NOFOLLOW, 0) {
+        Err(Errno(libc::ENOENT)) => return Ok(false),
+        other => other?,
+    };
+    match sys::attribute_at(file.as_fd(), DELETED) {
+        Ok(_) => Ok(true),
+        // Nothing can be said of a file of the host that may not be read: it is one.
+        Err(Errno(libc::ENODATA | libc::EOPNOTSUPP | libc::EACCES | libc::EPERM | libc::ENOSYS)) => Ok(false),
+        Err(errno) => Err(errno),
     }
 }
 

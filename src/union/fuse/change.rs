@@ -62,7 +62,7 @@ fn there(dir: BorrowedFd<'_>, name: &CStr) -> Result<There> {
     match sys::status_of(dir, name) {
         Err(Errno(libc::ENOENT)) => Ok(There::Nothing),
         Err(errno) => Err(errno),
-        Ok(status) if is_whiteout(&status) => Ok(There::Whiteout),
+        Ok(status) if is_whiteout(dir, name, &status)? => Ok(There::Whiteout),
         Ok(_) => Ok(There::Other),
     }
 }
@@ -232,7 +232,7 @@ impl Server {
         match there(dir.as_fd(), name)? {
             There::Other if below => self.cover(&upper, (dir.as_fd(), name))?,
             There::Other => sys::unlink(dir.as_fd(), name, false)?,
-            There::Nothing => sys::whiteout(dir.as_fd(), name)?,
+            There::Nothing => self.cover(&upper, (dir.as_fd(), name))?,
             There::Whiteout => return Err(Errno(libc::ENOENT)),
         }
         self.nodes.remove_name(number, parent, name);
@@ -255,7 +255,10 @@ impl Server {
     /// Puts a whiteout in place of what the upper layer has at a name.
     pub(super) fn cover(&mut self, upper: &UpperLayer, (dir, name): (BorrowedFd<'_>, &CStr)) -> Result<()> {
         let temporary = self.work_name();
-        sys::whiteout(upper.work.as_fd(), &temporary)?;
+        if !upper.no_devices && matches!(there(dir, name)?, There::Nothing) {
+            return sys::whiteout(dir, name);
+        }
+        upper.whiteout(&temporary)?;
         sys::rename(upper.work.as_fd(), &temporary, dir, name, 0).inspect_err(|_| discard(upper, &temporary))
     }
 
@@ -280,7 +283,7 @@ impl Server {
             }
         };
         match (self.node(number)?.upper, below) {
-            (false, _) => sys::whiteout(dir.as_fd(), name)?,
+            (false, _) => self.cover(&upper, (dir.as_fd(), name))?,
             (true, false) => match sys::unlink(dir.as_fd(), name, true) {
                 // Whiteouts are in it.
                 Err(Errno(libc::ENOTEMPTY | libc::EEXIST)) => {
@@ -292,7 +295,7 @@ impl Server {
             },
             (true, true) => {
                 let temporary = self.work_name();
-                sys::whiteout(upper.work.as_fd(), &temporary)?;
+                upper.whiteout(&temporary)?;
                 self.exchange_out(&upper, &temporary, (dir.as_fd(), name))?;
             }
         }

@@ -1,5 +1,6 @@
 //! Finds files in the layers.
 
+use super::super::node::is_marked_deleted;
 use super::nodes::{Lower, Node, TOP};
 use super::opened::OPAQUE;
 use super::server::Server;
@@ -38,7 +39,7 @@ impl Server {
             match sys::status_of(dir.as_fd(), name) {
                 Err(Errno(libc::ENOENT)) => {}
                 Err(errno) => return Err(errno),
-                Ok(status) if is_whiteout(&status) => return Ok(None),
+                Ok(status) if is_whiteout(dir.as_fd(), name, &status)? => return Ok(None),
                 Ok(status) => {
                     let is_dir = status.mode & libc::S_IFMT == libc::S_IFDIR;
                     let whole = !is_dir || lower.is_empty() || is_opaque(dir.as_fd(), name)?;
@@ -61,7 +62,7 @@ impl Server {
                 other => other?,
             };
             let is_dir = status.mode & libc::S_IFMT == libc::S_IFDIR;
-            if is_whiteout(&status) || (found.is_some() && !is_dir) {
+            if is_whiteout(dir.as_fd(), name, &status)? || (found.is_some() && !is_dir) {
                 break;
             }
             let place = match is_dir {
@@ -165,7 +166,7 @@ impl Server {
             match sys::status_of(dir.as_fd(), name) {
                 Err(Errno(libc::ENOENT | libc::EACCES)) => {}
                 Err(errno) => return Err(errno),
-                Ok(status) => return Ok(!is_whiteout(&status)),
+                Ok(status) => return Ok(!is_whiteout(dir.as_fd(), name, &status)?),
             }
         }
         Ok(false)
@@ -182,8 +183,12 @@ fn join(dir: &CStr, name: &CStr) -> Arc<CStr> {
 }
 
 /// Whether a file is the mark of a name that was deleted.
-pub(super) fn is_whiteout(status: &FileStatus) -> bool {
-    status.mode & libc::S_IFMT == libc::S_IFCHR && status.rdev == 0
+pub(super) fn is_whiteout(dir: BorrowedFd<'_>, name: &CStr, status: &FileStatus) -> Result<bool> {
+    match status.mode & libc::S_IFMT {
+        libc::S_IFCHR => Ok(status.rdev == 0),
+        libc::S_IFREG if status.size == 0 && status.mode & 0o7777 == 0 => is_marked_deleted(dir, name),
+        _ => Ok(false),
+    }
 }
 
 /// Whether a directory of a layer hides what the layers below it have.

@@ -1,5 +1,6 @@
 //! The layers of a union, open.
 
+use super::super::node::DELETED;
 use super::super::view::{Tree, Trees};
 use super::layers::{Layers, OwnFile};
 use crate::sys::{self, Errno, Result};
@@ -49,6 +50,26 @@ pub struct UpperLayer {
     pub links: Arc<OwnedFd>,
     /// What is copied up is on the disk before it takes its place.
     pub kept: bool,
+    /// Its filesystem takes no devices: deleted names are marked by empty files with an attribute.
+    pub no_devices: bool,
+}
+
+impl UpperLayer {
+    /// Makes the mark of a deleted name in the work directory.
+    pub fn whiteout(&self, temporary: &CStr) -> Result<()> {
+        if self.no_devices {
+            deleted_file(self.work.as_fd(), temporary)
+        } else {
+            sys::whiteout(self.work.as_fd(), temporary)
+        }
+    }
+}
+
+/// Makes an empty file that marks a deleted name.
+fn deleted_file(dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    let file = sys::openat(dir, name, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW, 0o600)?;
+    sys::set_attribute_at(file.as_fd(), DELETED, b"y", 0)?;
+    sys::chmod(file.as_fd(), 0)
 }
 
 impl Union {
@@ -66,7 +87,9 @@ impl Union {
             if !layers.without.is_empty() {
                 let dir = scratch(c"without").map_err(failed)?;
                 for name in &layers.without {
-                    sys::whiteout(dir.as_fd(), &text(name)?).map_err(failed)?;
+                    let name = text(name)?;
+                    let made = sys::whiteout(dir.as_fd(), &name).or_else(|_| deleted_file(dir.as_fd(), &name));
+                    made.map_err(failed)?;
                 }
                 lower.push(LowerLayer { root: dir, id: None, hidden: HashSet::new() });
             }
@@ -86,7 +109,7 @@ impl Union {
                 points = Some(LowerLayer { root: dir, id: None, hidden: HashSet::new() });
             }
             let work = scratch(c"tmp").map_err(failed)?;
-            takes_marks(work.as_fd()).map_err(|(what, errno)| {
+            let no_devices = takes_marks(work.as_fd()).map_err(|(what, errno)| {
                 format!("{}: its filesystem takes no {what} ({errno}), so that it cannot hold an upper layer; set XDG_DATA_HOME to a directory on another one", place.upper.display())
             })?;
             let links = match make_dir(above.as_fd(), LINKS) {
@@ -96,7 +119,7 @@ impl Union {
                 made => made,
             };
             let links = Arc::new(links.map_err(failed)?);
-            upper = Some(UpperLayer { root, work, links, kept: place.kept });
+            upper = Some(UpperLayer { root, work, links, kept: place.kept, no_devices });
         }
         let mut id = 0..;
         for frozen in &layers.frozen {
@@ -113,14 +136,18 @@ impl Union {
     }
 }
 
-/// Whether a directory's filesystem takes the marks of an upper layer; else what it does not take.
-fn takes_marks(work: BorrowedFd<'_>) -> std::result::Result<(), (&'static str, Errno)> {
+/// Whether a directory's filesystem takes the marks of an upper layer but no devices; or else what it does not take.
+fn takes_marks(work: BorrowedFd<'_>) -> std::result::Result<bool, (&'static str, Errno)> {
     let name = c"mark";
-    sys::whiteout(work, name).map_err(|errno| ("whiteouts", errno))?;
+    let no_devices = sys::whiteout(work, name).is_err();
+    if no_devices {
+        deleted_file(work, name).map_err(|errno| ("marks of deleted files", errno))?;
+    }
     sys::unlink(work, name, false).map_err(|errno| ("whiteouts", errno))?;
     let marked = make_dir(work, name).and_then(|dir| sys::set_attribute_at(dir.as_fd(), OPAQUE, b"y", 0));
     marked.map_err(|errno| ("extended attributes (user.*)", errno))?;
-    sys::unlink(work, name, true).map_err(|errno| ("directories", errno))
+    sys::unlink(work, name, true).map_err(|errno| ("directories", errno))?;
+    Ok(no_devices)
 }
 
 fn make_dir(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {

@@ -142,7 +142,10 @@ impl Server {
 
     /// Renames in the upper layer, and leaves a whiteout at the old name if lower layers have that.
     fn move_name(&mut self, upper: &UpperLayer, from: &Place<'_>, to: &Place<'_>, is_dir: bool) -> Result<()> {
-        let whiteout = matches!(sys::status_of(to.dir.as_fd(), to.name), Ok(status) if is_whiteout(&status));
+        let whiteout = match sys::status_of(to.dir.as_fd(), to.name) {
+            Ok(status) => is_whiteout(to.dir.as_fd(), to.name, &status)?,
+            Err(_) => false,
+        };
         let ((old_dir, old), (new_dir, new)) = (from.at(), to.at());
         if is_dir && whiteout {
             return match sys::rename(old_dir, old, new_dir, new, sys::RENAME_EXCHANGE) {
@@ -163,11 +166,26 @@ impl Server {
         if !from.below {
             return sys::rename(old_dir, old, new_dir, new, 0);
         }
-        match sys::rename(old_dir, old, new_dir, new, sys::RENAME_WHITEOUT) {
+        let at_once = match upper.no_devices {
+            true => Err(Errno(libc::EINVAL)),
+            false => sys::rename(old_dir, old, new_dir, new, sys::RENAME_WHITEOUT),
+        };
+        match at_once {
             // A filesystem without that flag.
             Err(Errno(libc::EINVAL | libc::EPERM)) => {
                 let temporary = self.work_name();
-                sys::whiteout(upper.work.as_fd(), &temporary)?;
+                upper.whiteout(&temporary)?;
+                if to.node.is_none() {
+                    // The whiteout comes to the new name first, where nothing is: so the old one is never without a file.
+                    sys::rename(upper.work.as_fd(), &temporary, new_dir, new, 0)?;
+                    return match sys::rename(old_dir, old, new_dir, new, sys::RENAME_EXCHANGE) {
+                        Err(Errno(libc::EINVAL)) => {
+                            sys::rename(old_dir, old, new_dir, new, 0)?;
+                            self.cover(upper, (old_dir, old))
+                        }
+                        other => other,
+                    };
+                }
                 sys::rename(old_dir, old, new_dir, new, 0)?;
                 sys::rename(upper.work.as_fd(), &temporary, old_dir, old, 0)
             }
