@@ -353,7 +353,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__commit)
-            opts="-n -h --dry-run --help"
+            opts="-m -n -h --merge --dry-run --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

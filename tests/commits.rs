@@ -4,7 +4,8 @@
 mod common;
 
 use common::{Need, Place, fuse, not_root, tools, userns};
-use std::process::Command;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
 
 /// The options of an overlay over the current directory that is kept as `one`.
 const KEEP: [&str; 4] = ["--overlay", ".", "--upper", "keep:one"];
@@ -215,4 +216,76 @@ fn a_path_may_be_that_of_the_host_and_lists_say_what_layers_lie_over() {
     assert!(list.contains(" 0 B ") && list.trim_end().ends_with(" frozen)"), "{list}");
     let json: serde_json::Value = serde_json::from_str(&place.run(&["uppers", "--json"]).ok()).unwrap();
     assert!(json[0]["bytes_frozen"].as_u64() > Some(0), "{json}");
+}
+
+#[test]
+fn changes_of_one_text_on_both_sides_are_merged_if_that_is_wanted_and_clean() {
+    need!(userns());
+    let place = Place::new();
+    let text = "1\n2\n3\n4\n5\n6\n7\n";
+    for file in ["both", "same", "mode", "binary", "late", "named"] {
+        place.write(&format!("work/{file}"), text);
+    }
+    host(&place, "printf '1\\n\\0\\n3\\n' > binary; ln named name; chmod 640 both");
+    tick();
+    let script = "for file in both same mode binary late named; do sed -i 's/1/one/' $file; done; chmod 755 mode; sed 's/7/x/' same > s; cat s > same";
+    place.sh(&KEEP, script).ok();
+    tick();
+    host(
+        &place,
+        "for file in both mode binary; do sed -i 's/3/three/; s/6/six/' $file; done; sed -i 's/7/seven/' same; sed 's/3/three/' named > new; cat new > named; rm new",
+    );
+    let before = host(&place, "cat both same");
+    let ran = place.run(&["commit", "one", "both", "same"]);
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    assert!(ran.err.contains("/both left as it is on the host: the host's file has changed since the program saw it; no line was changed by both"), "{ran:?}");
+    assert!(
+        !ran.err
+            .contains("/same left as it is on the host: the host's file has changed since the program saw it; no line"),
+        "{ran:?}"
+    );
+    assert_eq!(host(&place, "cat both same"), before);
+    let dry = place.run(&["commit", "one", "--merge", "--dry-run"]);
+    assert_eq!(host(&place, "cat both same"), before);
+    let ran = place.run(&["commit", "one", "--merge"]);
+    assert_eq!((dry.status, &dry.out), (ran.status, &ran.out), "{dry:?} {ran:?}");
+    assert!(ran.err.contains("/both: merged with what was changed on the host"), "{ran:?}");
+    assert_eq!(host(&place, "cat both; stat -c %a both; ls -A | wc -l"), "one\n2\nthree\n4\n5\nsix\n7\n640\n8\n");
+    // Both have changed the line, the permissions are others, it is no text, or it has another name.
+    for file in ["same", "mode", "binary", "named"] {
+        assert!(ran.err.contains(&format!("/{file} left as it is on the host")), "{file}: {ran:?}");
+    }
+    // The layer has it no longer, and what is changed next is compared with both.
+    assert!(!place.run(&["diff", "one"]).ok().contains("/both"));
+    place.sh(&KEEP, "sed -i 's/7/end/' both; cat both").ok();
+    tick();
+    host(&place, "sed -i 's/three/3/' both");
+    place.run(&["commit", "one", "--merge", "both"]).ok();
+    assert_eq!(host(&place, "cat both"), "one\n2\n3\n4\n5\nsix\nend\n");
+}
+
+#[test]
+fn what_the_program_did_not_see_is_no_base_of_a_merge() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/file", "1\n2\n3\n4\n5\n");
+    place.write("work/early", "1\n2\n3\n4\n5\n");
+    tick();
+    // Changed on the host before the program has changed it: what it saw is not known.
+    let mut command = place.command();
+    command.args(KEEP).args(["--", "/bin/sh", "-c", "echo ready; read x; sed -i 's/5/five/' early file"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = [0; 6];
+    child.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
+    host(&place, "sed -i 's/1/one/' early");
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    tick();
+    host(&place, "sed -i 's/3/three/' early file");
+    let ran = place.run(&["commit", "one", "--merge"]);
+    assert!(
+        ran.err.contains("/early left as it is on the host: the host's file has changed since the program saw it\n"),
+        "{ran:?}"
+    );
+    assert_eq!(host(&place, "cat early file"), "one\n2\nthree\n4\n5\n1\n2\nthree\n4\nfive\n", "{ran:?}");
 }

@@ -229,6 +229,7 @@ const BEFORE: &str = r#".SH SYNOPSIS
 .br
 .B sbx commit
 .RB [ \-\-dry\-run ]
+.RB [ \-\-merge ]
 .I NAME
 .RI [ PATH ...]
 .br
@@ -409,7 +410,11 @@ group. Where root commits, and all ids are mapped
 .RB ( "\-\-user range" ),
 owners are those that the program saw. Set-user-ID and set-group-ID bits are left out, but for those that the host's file has and that stay
 its owner's or its group's. A path at which nothing differs is named; the exit status is then 1. A commit that was interrupted is finished
-by the next one
+by the next one. With
+.BR \-\-merge ,
+a text of up to 1 MiB that the host has changed, too, gets both changes, if the two have changed neither the same lines nor lines beside each
+other, and nothing but lines. What the program saw is known for files that the host had not changed during the run, in layers that were
+not frozen; the output names what was merged
 .TP
 .B sbx discard
 removes the layers

@@ -119,6 +119,9 @@ pub struct Commit {
     /// Only what is at or below these paths
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
+    /// Merge texts that the host has changed, too, where no line was changed by both
+    #[arg(short, long)]
+    pub merge: bool,
     /// Change nothing, and say what would be done
     #[arg(short = 'n', long)]
     pub dry_run: bool,

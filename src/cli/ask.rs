@@ -59,7 +59,7 @@ pub(super) fn ask(store: &Path, name: &str) -> Result<()> {
         match answer.trim() {
             word if word == "commit" || (word == "c" && listed == ALL) => {
                 let status = uppers::within(uppers::locked_in(store, name)?, |mut upper, outside| {
-                    uppers::committed(&mut upper, &[], false, outside)
+                    uppers::committed(&mut upper, &[], union::How::default(), outside)
                 })?;
                 if status == 0 {
                     return launch::discard(uppers::locked_in(store, name)?);

@@ -11,7 +11,7 @@ use crate::host::{Facts, Paths};
 use crate::launch;
 use crate::plan;
 use crate::sys;
-use crate::union::{self, Committed, Entry, Outside, Store, Upper};
+use crate::union::{self, Committed, Entry, How, Outside, Store, Upper};
 use serde_json::json;
 use std::fmt::Write;
 use std::os::fd::AsFd;
@@ -170,23 +170,29 @@ pub(super) fn runs_by_itself(entry: &Entry) -> bool {
 pub(super) fn commit(args: &args::Commit) -> Result<u8> {
     let upper = locked(&args.name)?;
     let paths = absolute(&upper, &args.paths)?;
-    within(upper, |mut upper, outside| committed(&mut upper, &paths, args.dry_run, outside))
+    within(upper, |mut upper, outside| {
+        committed(&mut upper, &paths, How { dry: args.dry_run, merge: args.merge }, outside)
+    })
 }
 
 /// Commits, and prints what was done. Gives the exit status.
-pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], dry: bool, outside: &dyn Outside) -> Result<u8> {
+pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], how: How, outside: &dyn Outside) -> Result<u8> {
     let progress = Progress::new();
-    let Committed { mut done, conflicts, left_out, incomplete, unchanged } =
-        union::commit(upper, paths, dry, outside, &|step| progress.step(step))?;
+    let Committed { mut done, conflicts, left_out, incomplete, merged, unchanged } =
+        union::commit(upper, paths, how, outside, &|step| progress.step(step))?;
     drop(progress);
     done.sort_by(|(_, one), (_, other)| one.as_os_str().cmp(other.as_os_str()));
     let mut out = String::new();
-    let would = if dry { "would be " } else { "" };
+    let would = if how.dry { "would be " } else { "" };
     for (letter, path) in &done {
         let _ = writeln!(out, "{letter} {}", printable(&path.to_string_lossy()));
     }
     output::print(&out)?;
     let mut said = notes(left_out.iter().map(|(path, why)| (path, why.as_str())));
+    for path in &merged {
+        let path = printable(&union::short(path)).into_owned();
+        let _ = writeln!(said, "sbx: note: {path}: {would}merged with what was changed on the host");
+    }
     for (path, why) in &conflicts {
         let path = printable(&union::short(path)).into_owned();
         let _ = writeln!(said, "sbx: {path} {would}left as it is on the host: {}", printable(why));
@@ -212,7 +218,7 @@ pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], dry: bool, outside
         let _ = writeln!(said, "help: `sbx diff {}` lists the paths that differ", upper.name);
     }
     output::tell(&said);
-    if !dry && conflicts.is_empty() && !incomplete && paths.is_empty() {
+    if !how.dry && conflicts.is_empty() && !incomplete && paths.is_empty() {
         upper.settled()?;
     }
     Ok(u8::from(not_all || !unchanged.is_empty()))

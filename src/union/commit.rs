@@ -4,11 +4,12 @@
 //! host has the old file or the new one, and the layer keeps the new one until all of it is written. A commit that was interrupted
 //! leaves at most one such name, which its journal has; the next commit removes it, or what is left of it, and goes on.
 
-use super::Upper;
+use super::bases::{self, Bases};
 use super::compare;
 use super::copy::{Giver, Step};
 use super::journal::{BESIDE, Entry, Journal};
-use super::node::{Node, NodeKind, open_dir};
+use super::merge;
+use super::node::{self, Node, NodeKind, open_dir};
 use super::ours::Ours;
 use super::outside::Outside;
 use super::place::{Placer, Work, open};
@@ -19,7 +20,8 @@ use super::renamed::Renamed;
 use super::seen::Mark;
 use super::stop::{MOUNTED, Stop, cannot, conflict, may_copy, may_set, may_write};
 use super::walk::{Change, Difference, TOO_DEEP, Visitor, at, walk};
-use super::wanted::Known;
+use super::wanted::{self, Known, Wanted};
+use super::{Upper, remove};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
 use std::collections::HashSet;
@@ -39,12 +41,22 @@ pub struct Committed {
     pub left_out: Vec<(PathBuf, String)>,
     /// Whether some of these paths are not on the host at all.
     pub incomplete: bool,
+    /// Paths of which the host has both changes now.
+    pub merged: Vec<PathBuf>,
     /// Paths that were asked for by name, and at which nothing differs.
     pub unchanged: Vec<PathBuf>,
 }
 
-/// Puts everything that differs in the layers onto the host, or what is at or below one of `only`. With `dry`, nothing is
-/// changed. `outside` gives files what this process cannot; `step` is called before each path, and after each part of a file.
+/// How a commit is done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct How {
+    /// Nothing is changed.
+    pub dry: bool,
+    /// A text that the host has changed, too, is merged, if no line was changed by both.
+    pub merge: bool,
+}
+
+/// Puts everything that differs in the layers onto the host, or what is at or below one of `only`. `outside` gives files what this process cannot; `step` is called before each path, and after each part of a file.
 ///
 /// # Errors
 ///
@@ -52,7 +64,7 @@ pub struct Committed {
 pub fn commit(
     upper: &Upper,
     only: &[PathBuf],
-    dry: bool,
+    how: How,
     outside: &dyn Outside,
     step: &dyn Fn(Step),
 ) -> Result<Committed> {
@@ -60,6 +72,7 @@ pub fn commit(
         return Err(Error::new(format!("{} lies over several directories of the host", layer.path.display()))
             .hint(format!("`sbx export {}` writes the changes to a file", upper.name)));
     }
+    let How { dry, merge } = how;
     let journal = Journal::of(upper);
     if !dry {
         recover(upper, &journal)?;
@@ -86,6 +99,9 @@ pub fn commit(
         let mut commit = Commit {
             out: &mut committed,
             dry,
+            merge,
+            upper,
+            bases: Bases::of(upper),
             mount,
             placer,
             renamed: Renamed::of(upper, index, reader)?,
@@ -111,6 +127,9 @@ pub fn commit(
     }
     committed.done.sort_by(|one, other| one.1.cmp(&other.1));
     if !dry {
+        if let Some(bases) = Bases::of(upper) {
+            bases.sweep(&|path| upper.has(path)).map_err(at(upper.path(), "write to"))?;
+        }
         journal.end();
         if !rest {
             Ours::clear(upper);
@@ -122,6 +141,10 @@ pub fn commit(
 struct Commit<'c> {
     out: &'c mut Committed,
     dry: bool,
+    merge: bool,
+    upper: &'c Upper,
+    /// Texts of the host that the program saw.
+    bases: Option<Bases>,
     /// The mount of the host's directory: what is mounted below it is not written to.
     mount: (u64, u64),
     placer: Placer<'c>,
@@ -274,6 +297,14 @@ impl Commit<'_> {
             return conflict(&why);
         }
         if change.is_conflict(|node| self.placer.ours.has(node)) {
+            if let Some((text, wanted)) = self.merged(change).map_err(cannot)? {
+                return match self.merge {
+                    true => self.put_merged(change, &dir, &text, &wanted),
+                    false => conflict(
+                        "the host's file has changed since the program saw it; no line was changed by both, and --merge merges them",
+                    ),
+                };
+            }
             return conflict(match (new, old) {
                 _ if !change.known => "the directory that it lies in may be another one on the host by now",
                 (Some(new), Some(old)) if new.kind == NodeKind::Dir && old.kind == NodeKind::Dir => {
@@ -311,6 +342,7 @@ impl Commit<'_> {
             name: change.name,
             beside: &beside,
             base: change.base,
+            is_layers: true,
             entry: Entry::new(self.index, change.path, &beside, old.as_ref(), change.base),
         };
         let whole = match (change.new, old) {
@@ -327,6 +359,84 @@ impl Commit<'_> {
         if !whole {
             self.note(change, LOST_BITS);
         }
+        self.bases.as_ref().map_or(Ok(()), |bases| bases.forget(change.path))?;
+        Ok(())
+    }
+
+    /// The text with the changes of the program and those of the host, and the attributes that it gets; none if the two cannot be
+    /// merged: what the program saw is not known, both have changed the same lines, or something else than lines.
+    fn merged(&self, change: &Change<'_>) -> sys::Result<Option<(String, Wanted)>> {
+        let (Some((from, new)), Some((dir, old))) = (&change.new, &change.old) else { return Ok(None) };
+        let base = self.bases.as_ref().and_then(|bases| bases.get(change.path));
+        let (true, Some(base)) = (change.known && (new.kind, old.kind) == (NodeKind::File, NodeKind::File), base)
+        else {
+            return Ok(None);
+        };
+        let frozen = self.upper.state.layers.get(self.index).is_none_or(|layer| !layer.frozen.is_empty());
+        // A file with several names would be another one under this name.
+        if frozen || new.mode != old.mode || !compare::same_owner(new, old) || old.names > 1 {
+            return Ok(None);
+        }
+        let file = match self.placer.reader.file(*dir, change.name) {
+            Err(Errno(libc::EACCES)) => return Ok(None),
+            other => other?,
+        };
+        let wanted = wanted::of(change.name, (*from, new), change.old, None, change.reader)?;
+        if !wanted.is_given(file.as_fd())? {
+            return Ok(None);
+        }
+        let ours = bases::text(node::open_file(*from, change.name)?, new)?;
+        let (Some(ours), Some(theirs)) = (ours, bases::text(file, old)?) else { return Ok(None) };
+        Ok(merge::merge(&base, &theirs, &ours).map(|text| (text, wanted)))
+    }
+
+    /// Puts a text with both changes onto the host, and takes the file out of the layer: the host shows through.
+    fn put_merged(
+        &mut self,
+        change: &Change<'_>,
+        dir: &Node,
+        text: &str,
+        wanted: &Wanted,
+    ) -> std::result::Result<(), Stop> {
+        let (Some(host), Some((from, new)), Some((_, old))) = (change.host, &change.new, &change.old) else {
+            return Ok(());
+        };
+        may_write(host, dir, Some(new), Some(old))?;
+        if self.dry {
+            self.out.merged.push(self.on_host(change.path));
+            return Ok(());
+        }
+        // Under its own name in a directory of its own, as what is put in place is found.
+        let place = self.upper.directory();
+        remove(place, MERGED).map_err(cannot)?;
+        sys::mkdirat(place, MERGED, 0o700).map_err(cannot)?;
+        let made = open_dir(place, MERGED).map_err(cannot)?;
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+        let file = sys::openat(made.as_fd(), change.name, flags, 0o600).map_err(cannot)?;
+        sys::write_all(file.as_fd(), text.as_bytes()).map_err(cannot)?;
+        let found = Node::dir(file.as_fd()).map_err(cannot)?;
+        let node = Node { mode: old.mode, uid: new.uid, gid: new.gid, ..found };
+        let beside = CString::new(format!("{BESIDE}{}-{}", std::process::id(), self.count)).unwrap_or_default();
+        self.count += 1;
+        let mut work = Work {
+            host,
+            name: change.name,
+            beside: &beside,
+            base: change.base,
+            is_layers: false,
+            entry: Entry::new(self.index, change.path, &beside, Some(old), change.base),
+        };
+        let whole = self.placer.place(&mut work, (made.as_fd(), &node), Some(old), wanted)?;
+        // From here on, an interruption leaves two texts that are merged to the same again.
+        sys::unlink(*from, change.name, false)?;
+        if let Some(bases) = &self.bases {
+            bases.forget(change.path)?;
+        }
+        remove(place, MERGED)?;
+        if !whole {
+            self.note(change, LOST_BITS);
+        }
+        self.out.merged.push(self.on_host(change.path));
         Ok(())
     }
 
@@ -371,6 +481,9 @@ impl Commit<'_> {
         compare::same((from, name, &put), other, self.placer.reader)
     }
 }
+
+/// Name of a directory beside the layers, for a text that is about to be put onto the host.
+const MERGED: &CStr = c"merged";
 
 /// Said of permissions.
 const LOST_BITS: &str = "the set-user-ID and set-group-ID bits are left out";

@@ -7,6 +7,7 @@
 //! A hostile program has written what is here. Nothing of it is followed: directories are opened one by one below the
 //! one above, without links, and attributes other than those named above are either kept to the layer or an error.
 
+mod bases;
 mod below;
 mod commit;
 mod compare;
@@ -17,6 +18,7 @@ mod freeze;
 pub mod fuse;
 mod journal;
 mod lock;
+mod merge;
 mod name;
 mod node;
 mod ours;
@@ -38,7 +40,7 @@ pub mod view;
 mod walk;
 mod wanted;
 
-pub use commit::{Committed, commit};
+pub use commit::{Committed, How, commit};
 pub use copy::Step;
 pub use diff::{Entry, differences};
 pub use export::export;

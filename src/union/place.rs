@@ -46,6 +46,8 @@ pub(super) struct Work<'w> {
     pub beside: &'w CStr,
     /// When the program first changed it.
     pub base: i128,
+    /// The layer has what is put there: the next change of it is no conflict.
+    pub is_layers: bool,
     pub entry: Entry,
 }
 
@@ -130,7 +132,7 @@ impl Placer<'_> {
         self.take_place(work, new, old)?;
         // Its time of change is that of its new name, unless somebody else has changed it since.
         match (copy, Node::find(host, name)?) {
-            (Some(copy), Some(now)) if Facts::of(&copy) == Facts::of(&now) => self.ours.add(&now)?,
+            (Some(copy), Some(now)) if work.is_layers && Facts::of(&copy) == Facts::of(&now) => self.ours.add(&now)?,
             _ => {}
         }
         Ok(whole)

@@ -7,6 +7,7 @@
 //! uppers/NAME/0/work      its work directory
 //! uppers/NAME/commit.json what a commit is doing
 //! uppers/NAME/committed   which files of the host were changed last by a commit
+//! uppers/NAME/bases/...   what texts of the host were when a program changed them
 //! uppers/.frozen/ID/upper layers that nobody writes any more
 //! homes/NAME/...          private homes, as upper layers, with a directory `home`
 //! homes/.locks/DEV-INODE  locked while a sandbox has that file or directory for itself
@@ -521,6 +522,17 @@ impl Upper {
             upper: dir.join("upper"),
             work: dir.join("work"),
             frozen: frozen.iter().map(|id| store.frozen(id)).collect(),
+        })
+    }
+
+    /// Whether the layers have a file at a path inside.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        let (own, store) = (&self.dir, self.store());
+        self.state.layers.iter().enumerate().any(|(index, layer)| {
+            let Ok(rest) = path.strip_prefix(&layer.path) else { return false };
+            let own = own.join(index.to_string()).join("upper");
+            let mut all = std::iter::once(own).chain(layer.frozen.iter().map(|id| store.frozen(id)));
+            all.any(|dir| sys::open_resolved(&c(dir.join(rest))).is_ok())
         })
     }
 
