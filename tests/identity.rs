@@ -104,6 +104,34 @@ fn what_is_included_on_a_condition_is_so_inside() {
 }
 
 #[test]
+fn conditions_show_no_addresses_and_no_other_directories() {
+    need!(userns(), tools(&["git"]));
+    let place = Place::new();
+    let conditions = [
+        "hasconfig:remote.*.url:https://USER:TOKEN@git.example/**",
+        "hasconfig:remote.*.url:https://*@other.example/**",
+        "gitdir:~/clients/hidden/",
+        "gitdir:hidden/",
+        "gitdir:work/",
+    ];
+    let text = |condition: &&str| format!("[includeIf \"{condition}\"]\npath = inc-{}\n", condition.len());
+    place.write("home/.gitconfig", &conditions.iter().map(text).collect::<String>());
+    for condition in conditions {
+        let number = condition.len();
+        place.write(&format!("home/inc-{number}"), &format!("[log]\ndate = d{number}\n"));
+    }
+    let seen = || place.sh(&["-q", "-p", "ci"], "cat ~/.gitconfig* 2>/dev/null; git config --get-all log.date").out;
+    git(&place, &["init", "-q"]).ok();
+    let out = seen();
+    assert!(out.ends_with(&format!("\nd{}\n", "gitdir:work/".len())), "{out}");
+    assert!(!["TOKEN", "example", "clients", "hidden"].iter().any(|word| out.contains(word)), "{out}");
+    // What is met is decided outside, and holds inside.
+    git(&place, &["remote", "add", "origin", "https://USER:TOKEN@git.example/x"]).ok();
+    let out = seen();
+    assert!(out.contains(&format!("\nd{}\n", conditions[0].len())) && !out.contains("TOKEN"), "{out}");
+}
+
+#[test]
 fn what_cannot_be_read_is_told() {
     need!(userns());
     let place = Place::new();

@@ -5,6 +5,7 @@
 //! sandbox may have written in the directory that they lie in.
 
 use super::agents::AgentFacts;
+use super::git_conditions::Here;
 use super::git_config::{self, Line};
 use crate::sys::{self, Errno};
 use serde::Serialize;
@@ -115,12 +116,12 @@ pub struct GitIdentity {
 }
 
 /// Reads the user's configuration: `$GIT_CONFIG_GLOBAL`, or git's two files of the user. `agents` are those that the sandbox
-/// has.
-pub(super) fn read(env: &BTreeMap<String, String>, home: &Path, agents: &AgentFacts) -> GitIdentity {
+/// has, and `cwd` the directory that it starts in.
+pub(super) fn read(env: &BTreeMap<String, String>, home: &Path, cwd: &Path, agents: &AgentFacts) -> GitIdentity {
     let (ssh, gpg) = (agents.ssh.is_some(), agents.gpg.as_ref().is_some_and(|gpg| gpg.extra.is_some()));
-    let (shown, by_ssh) = read_files(env, home, Signing::No);
+    let (shown, by_ssh) = read_files(env, home, cwd, Signing::No);
     match if by_ssh { ssh } else { gpg } {
-        true => read_files(env, home, if by_ssh { Signing::Ssh } else { Signing::Gpg }).0,
+        true => read_files(env, home, cwd, if by_ssh { Signing::Ssh } else { Signing::Gpg }).0,
         false => shown,
     }
 }
@@ -134,7 +135,7 @@ enum Signing {
 }
 
 /// What is shown of the files, and whether a line in them says that signatures are made with SSH keys.
-fn read_files(env: &BTreeMap<String, String>, home: &Path, signing: Signing) -> (GitIdentity, bool) {
+fn read_files(env: &BTreeMap<String, String>, home: &Path, cwd: &Path, signing: Signing) -> (GitIdentity, bool) {
     let base = env.get("XDG_CONFIG_HOME").filter(|path| path.starts_with('/'));
     let base = base.map_or_else(|| home.join(".config"), PathBuf::from);
     let usual = || vec![(".config/git/config", base.join("git/config")), (".gitconfig", home.join(".gitconfig"))];
@@ -144,7 +145,7 @@ fn read_files(env: &BTreeMap<String, String>, home: &Path, signing: Signing) -> 
         true => named.map(|file| (".gitconfig", PathBuf::from(file))).into_iter().collect(),
         false => usual(),
     };
-    let mut read = Read { home, included: Vec::new(), read: 0, signing, by_ssh: false };
+    let mut read = Read { home, cwd, here: None, included: Vec::new(), read: 0, signing, by_ssh: false };
     let mut shown = Vec::new();
     for (name, file) in files {
         match read.file(&file, 0) {
@@ -160,7 +161,10 @@ fn read_files(env: &BTreeMap<String, String>, home: &Path, signing: Signing) -> 
 /// The state of reading files that include each other.
 struct Read<'a> {
     home: &'a Path,
-    /// The files that others include on a condition, which git inside decides on.
+    cwd: &'a Path,
+    /// The repository there, once a condition is about it.
+    here: Option<Here>,
+    /// The files that others include on a condition that is met there.
     included: Vec<(String, Vec<u8>)>,
     /// How many files were read.
     read: usize,
@@ -208,12 +212,14 @@ impl Read<'_> {
                 }
             }
             ("includeif", "path", Some(condition)) => {
-                if let Some(path) = included {
+                let here = self.here.get_or_insert_with(|| Here::of(self.cwd));
+                if let Some(path) = included
+                    && let Some(condition) = here.shown(condition, file, self.home)
+                {
                     let text = self.file(&path, depth + 1)?;
                     if !text.is_empty() {
                         let name = format!(".gitconfig.{}", self.included.len() + 1);
-                        let subsection = Some(absolute(condition, file).into());
-                        let value = Some(format!("~/{name}").into_bytes());
+                        let (subsection, value) = (Some(condition.into()), Some(format!("~/{name}").into_bytes()));
                         Line { subsection, value, ..line.clone() }.put(out);
                         self.included.push((name, text));
                     }
@@ -266,17 +272,6 @@ fn public_key(value: &[u8], home: &Path) -> Option<Vec<u8>> {
     files.iter().filter(|path| path.is_absolute()).find_map(|path| literal(&sys::read_start(path, LONGEST).ok()?))
 }
 
-/// A condition in which a path that begins at its file, `gitdir:./`, begins at the root instead.
-fn absolute(condition: &[u8], file: &Path) -> Vec<u8> {
-    for kind in [&b"gitdir:"[..], b"gitdir/i:"] {
-        if let Some(rest) = condition.strip_prefix(kind).and_then(|path| path.strip_prefix(b"./")) {
-            let near = file.parent().unwrap_or(file).as_os_str().as_bytes();
-            return [kind, near, b"/", rest].concat();
-        }
-    }
-    condition.to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::agents::GpgFacts;
@@ -291,7 +286,7 @@ mod tests {
         }
         let env =
             env.iter().map(|(name, value)| ((*name).to_owned(), value.replace('~', dir.path().to_str().unwrap())));
-        read(&env.collect(), dir.path(), &AgentFacts::default())
+        read(&env.collect(), dir.path(), &dir.path().join("work/p"), &AgentFacts::default())
     }
 
     fn text(identity: &GitIdentity, name: &str) -> String {
@@ -350,13 +345,14 @@ mod tests {
         let two = format!("{helper}[user]\nemail = w@w\n");
         let seen = read_in(&[(".gitconfig", config), ("one", &one), ("two", &two), ("three", helper)], &[]);
         let main = text(&seen, ".gitconfig");
+        assert!(main.starts_with("[user]\n\tname = \"A\"\n[includeif \"gitdir:/"), "{main}");
+        assert!(main.contains("/work/p/\"]\n\tpath = \"~/.gitconfig.1\"\n"), "{main}");
         assert!(
-            main.starts_with("[user]\n\tname = \"A\"\n[includeif \"gitdir:~/work/\"]\n\tpath = \"~/.gitconfig.1\"\n"),
-            "{main}"
+            !main.contains("sub") && !main.contains("three"),
+            "what is not met, or shows nothing, is not included: {main}"
         );
-        assert!(main.contains("/sub/\"]\n\tpath = \"~/.gitconfig.2\"\n") && !main.contains("./"), "{main}");
         assert_eq!(text(&seen, ".gitconfig.1"), "[user]\n\temail = \"w@w\"\n");
-        assert_eq!(seen.files.len(), 3, "what shows nothing is not included");
+        assert_eq!(seen.files.len(), 2);
     }
 
     #[test]
@@ -376,7 +372,7 @@ mod tests {
             std::fs::write(home.join(".gitconfig"), config).unwrap();
             let gpg = gpg.then(|| GpgFacts { extra: Some("/x".into()), ..GpgFacts::default() });
             let agents = AgentFacts { ssh: ssh.then(|| "/y".into()), gpg, ..AgentFacts::default() };
-            text(&read(&BTreeMap::new(), home, &agents), ".gitconfig")
+            text(&read(&BTreeMap::new(), home, home, &agents), ".gitconfig")
         };
         let gpg = "[commit]\ngpgSign = true\n[user]\nsigningKey = ABC\n[gpg]\nprogram = x\n";
         assert_eq!(seen(gpg, true, false), "");

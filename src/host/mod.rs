@@ -9,6 +9,7 @@ mod desktop;
 mod elevation;
 mod git;
 mod git_budget;
+mod git_conditions;
 mod git_config;
 mod git_identity;
 mod git_index;
@@ -379,7 +380,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         top: paths.take_top(),
         system: if confined { paths::system() } else { Vec::new() },
         pid: if confined { std::process::id() } else { 0 },
-        git_identity: sandbox.services.git_identity.then(|| git_identity::read(&env, &home, &agents)),
+        git_identity: sandbox.services.git_identity.then(|| git_identity::read(&env, &home, &cwd, &agents)),
         agents,
         landlock: match sandbox.security.landlock {
             Requirement::Off => None,
