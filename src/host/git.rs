@@ -2,10 +2,10 @@
 //! repositories of submodules and of other worktrees, and a repository that is kept beside the files.
 
 use super::git_budget::{self, Budget};
-use super::git_config::Line;
+use super::git_config::{Line, path_in};
 use super::git_index;
 use super::git_named::{Found, Placed, User, can_exist, plain};
-use crate::sys::{self, Errno};
+use crate::sys::Errno;
 use crate::union::short;
 use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
@@ -253,11 +253,4 @@ impl Search<'_> {
 /// The real path; without links and `..` as far as the names say, if there is none.
 fn real(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| plain(path))
-}
-
-/// The path that is all of a file but these words before it.
-pub(super) fn path_in(file: &Path, before: &str) -> Option<PathBuf> {
-    let text = sys::read_start(file, libc::PATH_MAX as usize).ok()?;
-    let path = text.strip_prefix(before.as_bytes())?.trim_ascii_end();
-    (!path.is_empty() && !path.contains(&b'\n')).then(|| OsStr::from_bytes(path).into())
 }

@@ -1,8 +1,7 @@
 //! The conditions on which git's configuration includes files: git-config(1), "Conditional includes". They hold directories of the
 //! user's, and addresses, which may have credentials in them. So a sandbox is shown those that are met, by its own directory instead.
 
-use super::git::path_in;
-use super::git_config;
+use super::git_config::{self, path_in};
 use crate::sys;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

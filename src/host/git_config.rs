@@ -1,5 +1,9 @@
 //! The format of git's configuration files: git-config(1), "Syntax".
 
+use crate::sys;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// A line of a file, with what its section says.
@@ -205,6 +209,13 @@ impl Reader<'_> {
             kept = value.len();
         }
     }
+}
+
+/// The path that is all of a file but these words before it.
+pub(super) fn path_in(file: &Path, before: &str) -> Option<PathBuf> {
+    let text = sys::read_start(file, libc::PATH_MAX as usize).ok()?;
+    let path = text.strip_prefix(before.as_bytes())?.trim_ascii_end();
+    (!path.is_empty() && !path.contains(&b'\n')).then(|| OsStr::from_bytes(path).into())
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@
 //! directory above counts only if it belongs to the caller and nobody else may write to it, and a repository only if it
 //! names the project itself.
 
-use super::git::{self, path_in};
-use super::git_config;
+use super::git;
+use super::git_config::{self, path_in};
 use super::git_named::User;
 use super::temporary::{holds_sockets, is_temporary};
 use crate::profile::{Project, Repository, Vars};
