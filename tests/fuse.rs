@@ -114,6 +114,18 @@ print(open('dir/deep/leaf').read(), open('moved/inner').read(), sorted(os.listdi
 }
 
 #[test]
+fn a_directory_that_was_renamed_has_no_whiteouts_left_which_the_kernel_would_list() {
+    need!(userns(), fuse());
+    let place = place();
+    place.sh(&FUSE, "rm dir/inner dir/deep/leaf; ls dir/deep; mv dir moved").ok();
+    assert_eq!(
+        place.sh(&FUSE, "rm -r moved/none 2>/dev/null; find moved | sort").ok(),
+        "moved\nmoved/deep\nmoved/same\n"
+    );
+    assert_eq!(place.sh(&KERNEL, "find moved | sort; rm -r moved; ls").ok(), "moved\nmoved/deep\nmoved/same\nfile\n");
+}
+
+#[test]
 fn what_is_written_by_one_name_is_read_by_all_others_and_by_files_that_are_open() {
     need!(userns(), fuse(), tools(&["python3"]));
     let place = place();

@@ -3,6 +3,7 @@
 //! A copy is made in the work directory and renamed to its place when it is complete: whenever the server ends, the upper
 //! layer has a whole file, or none.
 
+use super::find::is_whiteout;
 use super::nodes::Lower;
 use super::opened::{OPAQUE, UpperLayer};
 use super::server::Server;
@@ -227,12 +228,34 @@ impl Server {
         }
         let marked = self.make_opaque(number);
         for dir in dirs.into_iter().rev() {
-            if let (Ok(()), Some(node)) = (marked, self.nodes.get_mut(dir)) {
-                node.lower.clear();
+            if marked.is_ok() {
+                if let Some(node) = self.nodes.get_mut(dir) {
+                    node.lower.clear();
+                }
+                let _ = self.remove_whiteouts(dir);
             }
             self.forget(dir, 1);
         }
         marked
+    }
+
+    /// Removes whiteouts from a directory of the upper layer that has nothing below any more: the kernel lists them where it merges
+    /// nothing.
+    fn remove_whiteouts(&mut self, number: u64) -> Result<()> {
+        let dir = self.upper_dir(number)?;
+        let before = sys::status_of(dir.as_fd(), c"")?;
+        let mut removed = false;
+        for (name, _) in sys::entries(dir.as_fd())? {
+            let status = sys::status_of(dir.as_fd(), &name)?;
+            if is_whiteout(dir.as_fd(), &name, &status)? {
+                sys::unlink(dir.as_fd(), &name, false)?;
+                removed = true;
+            }
+        }
+        match removed {
+            true => sys::set_times(dir.as_fd(), c"", time(before.accessed), time(before.modified)),
+            false => Ok(()),
+        }
     }
 
     /// Marks a directory of the upper layer: what the layers below have of it does not show through.

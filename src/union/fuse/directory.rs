@@ -74,8 +74,7 @@ impl Server {
         };
         let start = entries.partition_point(|(place, _)| *place <= offset);
         for (place, name) in entries.iter().skip(start) {
-            let Ok(Some(found)) = self.find(number, name) else { continue };
-            let Ok(status) = self.attributes(found) else { continue };
+            let Ok(Some((found, status))) = self.find_shown(number, name) else { continue };
             if add(&status, name, *place) {
                 self.nodes.sweep(found).into_iter().for_each(|gone| self.close(gone));
                 return Ok(());

@@ -219,8 +219,7 @@ impl Server {
 
     /// Looks a name up, and counts that the kernel was told of it. `None`: there is nothing.
     pub fn lookup(&mut self, parent: u64, name: &CStr) -> Result<Option<FileStatus>> {
-        let Some(number) = self.find(parent, name)? else { return Ok(None) };
-        let status = self.attributes(number)?;
+        let Some((number, status)) = self.find_shown(parent, name)? else { return Ok(None) };
         self.nodes.told(number);
         Ok(Some(status))
     }

@@ -103,18 +103,29 @@ impl Server {
             return self.find_union(name);
         }
         let Some(found) = self.search(parent, name)? else { return Ok(None) };
-        self.known(parent, name, found).map(Some)
+        Ok(Some(self.known(parent, name, found)?.0))
     }
 
-    /// Adds the node of a file that was found.
-    pub(super) fn known(&mut self, parent: u64, name: &CStr, found: Found) -> Result<u64> {
+    /// As [`Server::find`], with the attributes that are shown.
+    pub(super) fn find_shown(&mut self, parent: u64, name: &CStr) -> Result<Option<(u64, FileStatus)>> {
+        if parent == TOP || self.nodes.find(parent, name).is_some() {
+            let Some(number) = self.find(parent, name)? else { return Ok(None) };
+            return Ok(Some((number, self.attributes(number)?)));
+        }
+        let Some(found) = self.search(parent, name)? else { return Ok(None) };
+        let (number, status) = self.known(parent, name, found)?;
+        Ok(Some((number, self.shown(number, &status))))
+    }
+
+    /// Adds the node of a file that was found. Gives it with what stat(2) says of the file.
+    fn known(&mut self, parent: u64, name: &CStr, found: Found) -> Result<(u64, FileStatus)> {
         let union = self.node(parent)?.union;
         let name: Arc<CStr> = Arc::from(name);
         let found = self.with_links(parent, &name, found)?;
         let Found { status, upper, lower, closed } = found;
         if let Some(number) = self.nodes.alias(union, &status) {
             self.nodes.add_name(number, parent, name.clone());
-            return Ok(number);
+            return Ok((number, status));
         }
         // One copy of the name in memory.
         let name = lower.first().map(|lower| &lower.name).filter(|other| **other == name).unwrap_or(&name).clone();
@@ -136,7 +147,7 @@ impl Server {
         if !upper && kind != libc::S_IFDIR && status.links > 1 {
             self.counts.entry((union, id)).or_insert(status.links);
         }
-        Ok(self.nodes.add(node, Some((parent, name))))
+        Ok((self.nodes.add(node, Some((parent, name))), status))
     }
 
     fn find_union(&mut self, name: &CStr) -> Result<Option<u64>> {
