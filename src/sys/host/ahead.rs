@@ -193,6 +193,16 @@ impl Drop for NamespacesAhead {
     }
 }
 
+/// Whether this process may use more than one processor: sched_getaffinity(2).
+pub fn has_processors() -> bool {
+    // SAFETY: the set is an array of integers, for which zeroes are values.
+    let mut set = unsafe { std::mem::zeroed::<libc::cpu_set_t>() };
+    // SAFETY: the kernel writes to the set no more than its size. More processors than it has room for are an error, and several.
+    let done = unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) };
+    // SAFETY: the function reads the set.
+    done < 0 || unsafe { libc::CPU_COUNT(&set) } > 1
+}
+
 /// What the launcher and the two processes share.
 const SHARED: c_int = libc::CLONE_VM | libc::CLONE_SIGHAND;
 

@@ -18,7 +18,7 @@ mod terminal;
 mod tree;
 mod union;
 
-pub use ahead::NamespacesAhead;
+pub use ahead::{NamespacesAhead, has_processors};
 pub use arguments::Arguments;
 pub use bounded::*;
 pub use clone::*;
