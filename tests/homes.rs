@@ -254,6 +254,16 @@ fn a_program_cannot_make_what_a_later_run_takes_for_the_users_stores() {
     place.sh(&["--ro", &data], "ls ~/.local/share").ok();
     place.sh(&["--overlay", &data], "mkdir ~/.local/share/sbx/homes 2>/dev/null || ls ~/.local/share").ok();
     assert!(!place.home().join(".local/share/sbx").exists());
+    // The FUSE union keeps changes in the store.
+    if available!(common::fuse()) {
+        let fuse = ["--set", "filesystem.mechanism=fuse", "--overlay", "."];
+        for flags in [["--ro", &data], ["--rw", &data], ["--overlay", &data]] {
+            let out =
+                place.sh(&[&fuse[..], &flags].concat(), "ls -A ~/.local/share/sbx; touch ~/.local/share/sbx/x; true");
+            assert_eq!(out.ok(), "", "{flags:?}");
+            std::fs::remove_dir_all(place.home().join(".local/share/sbx")).unwrap();
+        }
+    }
 }
 
 #[test]

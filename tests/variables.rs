@@ -135,3 +135,65 @@ fn files_that_variables_name_as_code_are_read_only() {
     // What a command works on is not its code.
     run(&place, &["-p", "ci"], &[("FZF_DEFAULT_COMMAND", format!("find {work}"))], "echo x > fine").ok();
 }
+
+#[test]
+fn links_on_the_way_to_what_variables_name_are_closed_or_watched() {
+    need!(userns());
+    let place = Place::new();
+    let work = place.work().display().to_string();
+    let host = |script: &str| {
+        let done = std::process::Command::new("/bin/sh").args(["-ec", script]).current_dir(place.work()).status();
+        assert!(done.unwrap().success(), "{script}");
+    };
+    host(
+        "mkdir e1 n v1 v2 py; : > e1/env.sh; : > n/a.js; echo x > v2/ls; ln -s e1 cur; ln -s n nn; ln -s v1 bin; ln -s /usr/bin/env py/python",
+    );
+    // A file: a link that the program could replace is an error.
+    for (name, value) in
+        [("BASH_ENV", "WORK/cur/env.sh"), ("NODE_OPTIONS", "--require WORK/nn/a.js"), ("BASH_ENV", "$PWD/cur/env.sh")]
+    {
+        let variables = [(name, value.replace("WORK", &work))];
+        let out = run(&place, &["-p", "ci"], &variables, "rm -f cur nn; mkdir cur nn").failed(125);
+        assert!(out.contains("which is writable: the program can put something else in its place"), "{name}: {out}");
+    }
+    // A command that leads out of there, as to the Python of a virtual environment, is told.
+    let variables = [("PYTHON", format!("{work}/py/python"))];
+    let out = run(&place, &["-p", "ci"], &variables, "true");
+    assert!(out.status == Some(0) && out.err.is_empty(), "{out:?}");
+    let out = run(&place, &["-p", "ci"], &variables, "rm py/python; cp /bin/true py/python");
+    assert!(out.err.contains("/py/python is another file than when the program started: PYTHON outside"), "{out:?}");
+    // A directory of code.
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    for (name, value) in [("PATH", format!("{work}/bin:/usr/bin:/bin")), ("PYTHONPATH", format!("{work}/bin"))] {
+        let out = run(&place, &["-p", "ci"], &[(name, value)], "rm bin; ln -s v2 bin");
+        assert!(out.err.contains("/bin is another directory than when the program started"), "{name}: {out:?}");
+        host("rm bin; ln -s v1 bin");
+    }
+}
+
+#[test]
+fn what_links_in_a_directory_of_code_lead_to_and_what_is_moved_into_place_is_told() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/node_modules/eslint/bin/eslint.js", "old");
+    place.write("work/node_modules/other/bin/eslint.js", "other");
+    place.write("work/stash/git", "x");
+    let bin = place.work().join("node_modules/.bin");
+    std::fs::create_dir(&bin).unwrap();
+    symlink("../eslint/bin/eslint.js", bin.join("eslint")).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let variables = [path(&place, &["work/node_modules/.bin", "work/tools"])];
+    let run = |script: &str| run(&place, &["-p", "ci"], &variables, script);
+    assert_eq!(run("cat node_modules/.bin/eslint; touch node_modules/eslint/x").err, "");
+    let told = "/node_modules/.bin, eslint is new or changed";
+    for script in [
+        "echo x >> node_modules/eslint/bin/eslint.js",
+        "mv node_modules/eslint node_modules/gone; mv node_modules/other node_modules/eslint",
+    ] {
+        let out = run(script);
+        assert!(out.err.contains(told), "{script}: {out:?}");
+        assert_eq!(run("true").err, "");
+    }
+    let out = run("mv stash tools");
+    assert!(out.err.contains("/tools, git is new or changed"), "{out:?}");
+}

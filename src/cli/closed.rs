@@ -1,7 +1,7 @@
 //! What is made read-only beside what the layers say, where they show it writable: the files of the profiles, and what links in the
 //! caller's homes lead to.
 
-use crate::host::{self, CodePath};
+use crate::host::{self, CodeKind, CodePath};
 use crate::profile::Vars;
 use crate::spec::{Mode, Note, Options, Origin, PathRule, Sandbox, Watched, within};
 use std::ffi::OsStr;
@@ -92,43 +92,51 @@ pub(super) fn startup(sandbox: &mut Sandbox, vars: &Vars) {
 }
 
 /// Makes read-only the files that the caller's variables name as code, and has the directories watched in which they have code looked
-/// for: builds and installers may write there.
+/// for: builds and installers may write there. A link on the way to a file is made read-only, too, which is refused where it can be replaced.
 pub(super) fn variables<'v>(
     sandbox: &mut Sandbox,
     variables: impl Iterator<Item = (&'v OsStr, &'v OsStr)>,
-    cwd: &Path,
+    vars: &Vars,
 ) {
     let rules = &sandbox.filesystem.paths;
     let writable: Vec<_> = rules.iter().filter(|rule| rule.mode == Mode::Rw).cloned().collect();
     if writable.is_empty() {
         return;
     }
-    let found = host::code_paths(variables, cwd, writable.iter().map(|rule| source(rule).to_owned()));
+    let home = vars.names.get("HOME").map_or(Path::new("/"), Path::new);
+    let found = host::code_paths(variables, &vars.cwd, home, writable.iter().map(|rule| source(rule).to_owned()));
+    // Where a path of the host is shown writable: the rule, its source's real path, and the path inside.
+    let shown = |path: &Path| {
+        let shown = found.dirs.iter().zip(&writable).filter(|(real, _)| within(path, real));
+        let (real, rule) = shown.max_by_key(|(real, _)| real.as_os_str().len())?;
+        let rest = path.strip_prefix(real).unwrap_or(path);
+        let inside = if rest.as_os_str().is_empty() { rule.path.clone() } else { rule.path.join(rest) };
+        nearest(rules, &inside).filter(|above| above.mode == Mode::Rw).map(|_| (rule, real, inside))
+    };
     let (mut closed, mut watched) = (Vec::new(), Vec::new());
-    for CodePath { variable, path, is_list } in found.paths {
-        let shown = found.dirs.iter().zip(&writable).filter(|(real, _)| within(&path, real));
-        let Some((real, rule)) = shown.max_by_key(|(real, _)| real.as_os_str().len()) else { continue };
-        let inside = match path.strip_prefix(real) {
-            Ok(rest) if !rest.as_os_str().is_empty() => rule.path.join(rest),
-            _ => rule.path.clone(),
+    for CodePath { variable, named, path, links, kind } in found.paths {
+        let target = shown(&path);
+        let is_line = target.as_ref().is_some_and(|(_, real, _)| path == **real);
+        let links: Vec<_> = links.iter().filter(|link| shown(link).is_some()).collect();
+        let is_watched = match kind {
+            CodeKind::List => true,
+            CodeKind::Path => is_line && path.is_dir(),
+            // Such as the Python of a virtual environment, which is a link to the system's.
+            CodeKind::Command => target.is_none(),
         };
-        if nearest(rules, &inside).is_none_or(|above| above.mode != Mode::Rw) {
+        if is_watched && (target.is_some() || !links.is_empty()) {
+            watched.push(Watched { path, named, variable });
             continue;
         }
-        let is_line = path == *real;
-        match is_list || (is_line && path.is_dir()) {
-            true => watched.push(Watched { path, variable }),
-            // A line of the user's own opens it.
-            false if is_line => {}
-            false => {
-                let from = rule.options.from.as_ref().map(|_| path.clone());
-                let options = Options { optional: true, from, ..Options::default() };
-                let origin = Origin(format!("the variable {variable}"));
-                closed.push((
-                    PathRule { path: inside, mode: Mode::Ro, options, origin, project: false, below: None },
-                    variable,
-                ));
-            }
+        // A line of the user's own for the very file opens it.
+        let file = Some(&path).filter(|_| !is_line);
+        for step in links.into_iter().chain(file) {
+            let Some((rule, _, inside)) = shown(step) else { continue };
+            let from = rule.options.from.as_ref().map(|_| step.clone());
+            let options = Options { optional: true, from, ..Options::default() };
+            let origin = Origin(format!("the variable {variable}"));
+            let rule = PathRule { path: inside, mode: Mode::Ro, options, origin, project: false, below: None };
+            closed.push((rule, variable.clone()));
         }
     }
     let mut notes = Vec::new();
@@ -137,7 +145,7 @@ pub(super) fn variables<'v>(
         notes.push(Note::Named { some, more: closed.len().saturating_sub(NAMED) });
     }
     if !watched.is_empty() {
-        let some = watched.iter().take(NAMED).map(|dir| (dir.path.clone(), dir.variable.clone())).collect();
+        let some = watched.iter().take(NAMED).map(|dir| (dir.named.clone(), dir.variable.clone())).collect();
         notes.push(Note::Watched { some, more: watched.len().saturating_sub(NAMED) });
     }
     closed.into_iter().for_each(|(rule, _)| put(&mut sandbox.filesystem.paths, rule));

@@ -188,7 +188,7 @@ pub(super) fn described(args: &args::Sandbox, program: &[OsString], caller: &Cal
     }
     closed::profiles(&mut sandbox, loader.sources.files().map(|file| caller.cwd.join(file)));
     closed::startup(&mut sandbox, &caller.vars);
-    closed::variables(&mut sandbox, caller.variables(), &caller.cwd);
+    closed::variables(&mut sandbox, caller.variables(), &caller.vars);
     // A file's name without its directory and its ending, as profiles in the known directories have it.
     sandbox.name = profile.trim_end_matches(".toml").rsplit('/').next().unwrap_or_default().to_owned();
     sandbox.limits.stats = args.stats.is_some();

@@ -4,8 +4,9 @@ use crate::spec::Watched;
 use crate::sys;
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::Metadata;
+use std::fs::{DirEntry, Metadata};
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
+use std::path::PathBuf;
 
 /// How many names of a directory are told.
 const NAMED: usize = 5;
@@ -20,26 +21,52 @@ pub(super) struct Watch<'p> {
     since: u64,
 }
 
-/// A directory before the program started.
+/// A directory or file before the program started.
+#[derive(Default)]
 struct Before {
-    /// Which one it was; none if there was none.
+    /// Where its name led; none if that led nowhere.
+    real: Option<PathBuf>,
+    /// Which one it was.
     id: Option<(u64, u64)>,
     /// The directories in it, each with its number: their times change with what is in them.
     inner: HashMap<OsString, u64>,
+    /// The links in it, each with the file that it led to.
+    targets: HashMap<OsString, Option<(u64, u64)>>,
+}
+
+impl Before {
+    fn of(Watched { named, .. }: &Watched) -> Before {
+        let Ok(found) = named.metadata() else { return Before::default() };
+        let mut before = Before { real: named.canonicalize().ok(), id: Some(id(&found)), ..Before::default() };
+        for entry in std::fs::read_dir(named).into_iter().flatten().flatten().take(MOST) {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => {
+                    before.inner.insert(entry.file_name(), entry.ino());
+                }
+                Ok(kind) if kind.is_symlink() => {
+                    before.targets.insert(entry.file_name(), target(&entry).map(|found| id(&found)));
+                }
+                _ => {}
+            }
+        }
+        before
+    }
+}
+
+/// Which file is described.
+fn id(found: &Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
+}
+
+/// What a link in a directory leads to.
+fn target(entry: &DirEntry) -> Option<Metadata> {
+    entry.path().metadata().ok()
 }
 
 impl Watch<'_> {
     pub(super) fn begin(watched: &[Watched]) -> Watch<'_> {
-        let before = |dir: &Watched| {
-            let entries = std::fs::read_dir(&dir.path).into_iter().flatten().flatten().take(MOST);
-            let inner = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-            Before {
-                id: dir.path.metadata().ok().map(|found| (found.dev(), found.ino())),
-                inner: inner.map(|entry| (entry.file_name(), entry.ino())).collect(),
-            }
-        };
         let since = if watched.is_empty() { 0 } else { sys::file_clock_nanoseconds() };
-        Watch { dirs: watched.iter().map(|dir| (dir, before(dir))).collect(), since }
+        Watch { dirs: watched.iter().map(|dir| (dir, Before::of(dir))).collect(), since }
     }
 
     /// What has changed, as sentences.
@@ -47,49 +74,78 @@ impl Watch<'_> {
         self.dirs.iter().filter_map(|(dir, before)| self.changed(dir, before)).collect()
     }
 
-    fn changed(&self, Watched { path, variable }: &Watched, before: &Before) -> Option<String> {
+    fn changed(&self, Watched { path, named, variable }: &Watched, before: &Before) -> Option<String> {
         let shown = path.display();
-        let look = format!("{variable} outside names this directory, so look at it before the next command");
-        let found = match path.metadata() {
+        let look = |what: &str| format!("{variable} outside names this {what}, so look at it before the next command");
+        let found = match named.metadata() {
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => return None,
-            other => other.and_then(|found| Ok((found, std::fs::read_dir(path)?))),
+            other => other.and_then(|found| Ok((named.canonicalize()?, found))),
         };
-        let (found, entries) = match found {
+        let unread =
+            |error| Some(format!("{shown} cannot be read any more ({}): {}", sys::Errno::from(error), look("path")));
+        let (real, found) = match found {
             Ok(found) => found,
-            Err(error) => {
-                return Some(format!("{shown} cannot be read any more ({}): {look}", sys::Errno::from(error)));
-            }
+            Err(error) => return unread(error),
         };
-        if before.id.is_some_and(|id| id != (found.dev(), found.ino())) {
-            return Some(format!("{shown} is another directory than when the program started: {look}"));
+        let what = if found.is_dir() { "directory" } else { "file" };
+        if before.real.as_ref().is_some_and(|was| *was != real) || before.id.is_some_and(|was| was != id(&found)) {
+            return Some(format!(
+                "{} is another {what} than when the program started: {}",
+                named.display(),
+                look(what)
+            ));
         }
+        if !found.is_dir() {
+            let is_new = before.id.is_none() || self.is_new(&found);
+            return is_new.then(|| format!("{shown} is new or changed since the program started: {}", look(what)));
+        }
+        let entries = match std::fs::read_dir(named) {
+            Ok(entries) => entries,
+            Err(error) => return unread(error),
+        };
         let (mut names, mut count) = (Vec::new(), 0);
         for entry in entries.flatten() {
             count += 1;
             if count > MOST {
-                return Some(format!(
-                    "{shown} holds more than {MOST} names, and what has changed in it was not found: {look}"
-                ));
+                let all = format!("{shown} holds more than {MOST} names, and what has changed in it was not found");
+                return Some(format!("{all}: {}", look(what)));
             }
-            let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            let is_new = match is_dir {
-                true => before.inner.get(&entry.file_name()) != Some(&entry.ino()),
-                false => entry.metadata().is_ok_and(|found| changed_at(&found) >= self.since),
-            };
-            if is_new {
+            // What is moved into place has times of before.
+            if before.id.is_none() || self.is_changed(&entry, before) {
                 names.push(entry.file_name());
             }
         }
         names.sort();
         let some: Vec<_> = names.iter().take(NAMED).map(|name| name.to_string_lossy()).collect();
         let more = names.len().saturating_sub(NAMED);
-        let (more, verb) = (
-            if more > 0 { format!(" and {more} more") } else { String::new() },
-            if names.len() == 1 { "is" } else { "are" },
-        );
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let verb = if names.len() == 1 { "is" } else { "are" };
         (!names.is_empty()).then(|| {
-            format!("in {shown}, {}{more} {verb} new or changed since the program started: {look}", some.join(", "))
+            let what_is =
+                format!("in {shown}, {}{more} {verb} new or changed since the program started", some.join(", "));
+            format!("{what_is}: {}", look(what))
         })
+    }
+
+    /// Whether a name in a directory is new, or what it stands for has changed.
+    fn is_changed(&self, entry: &DirEntry, before: &Before) -> bool {
+        let Ok(kind) = entry.file_type() else { return false };
+        if kind.is_dir() {
+            return before.inner.get(&entry.file_name()) != Some(&entry.ino());
+        }
+        if entry.metadata().is_ok_and(|found| self.is_new(&found)) {
+            return true;
+        }
+        if !kind.is_symlink() {
+            return false;
+        }
+        let found = target(entry);
+        let is_other = before.targets.get(&entry.file_name()) != Some(&found.as_ref().map(id));
+        is_other || found.is_some_and(|found| !found.is_dir() && self.is_new(&found))
+    }
+
+    fn is_new(&self, found: &Metadata) -> bool {
+        changed_at(found) >= self.since
     }
 }
 

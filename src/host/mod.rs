@@ -51,7 +51,7 @@ pub use rlimits::{CoreHandler, rlimits};
 pub use sound::SoundFacts;
 pub use startup::{HomeLink, HomeLinks, home_links, is_startup};
 pub use union::{StoreFilesystem, TMPFS_WITH_ATTRIBUTES, UnionFacts};
-pub use variables::{CodePath, CodePaths, code_paths};
+pub use variables::{CodeKind, CodePath, CodePaths, code_paths};
 pub use vars::{home, vars, without_dots};
 
 use crate::profile::Profiles;

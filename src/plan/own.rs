@@ -6,7 +6,7 @@ use super::links::{check_source, writable_sources};
 use super::tree::moved;
 use crate::error::{Error, Result};
 use crate::host::{Facts, Keeps, Kind, OwnDir, PARTS, TMPFS_WITH_ATTRIBUTES};
-use crate::spec::{Changes, Options, Origin, PathRule, Sandbox, within};
+use crate::spec::{Changes, Mechanism, Options, Origin, PathRule, Sandbox, within};
 use crate::union::link_to_store;
 use std::path::{Path, PathBuf};
 
@@ -75,7 +75,8 @@ fn makes_stores(sandbox: &Sandbox, facts: &Facts) -> bool {
     let changes = &sandbox.filesystem.changes;
     let on_disk = facts.union.as_ref().is_some_and(|known| {
         let kept = matches!(changes, Changes::Keep(_)) || *changes == Changes::Ask && known.terminal;
-        kept || facts.kernel < TMPFS_WITH_ATTRIBUTES
+        let fuse = matches!(sandbox.filesystem.mechanism, Some((Mechanism::Fuse, _)));
+        kept || fuse || facts.kernel < TMPFS_WITH_ATTRIBUTES
     });
     on_disk || sandbox.filesystem.home.is_some() || sandbox.filesystem.is_exclusive()
 }

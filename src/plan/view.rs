@@ -170,7 +170,7 @@ impl ViewPlan {
             let what = "not there to be made read-only; a note at the end says if the program has made it";
             lines.add("absent", format!("{}{more}: {what}{}", first.path.display(), from(&first.origin)));
         }
-        for Watched { path, variable } in &self.watched {
+        for Watched { path, variable, .. } in &self.watched {
             let what = "a note at the end says what is new or changed in it";
             lines.add("watched", format!("{}: {variable} outside names it; {what}", path.display()));
         }

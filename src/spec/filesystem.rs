@@ -123,11 +123,14 @@ pub struct PathRule {
     pub below: Option<Box<PathRule>>,
 }
 
-/// A directory of the host that is shown writable, and in which programs outside look for code.
+/// A directory of the host that is shown writable, or is reached by links that can be replaced inside, and in which programs outside look for
+/// code; or a file of a command that is reached so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Watched {
     /// Its real path.
     pub path: PathBuf,
+    /// Its path as it is named, which may go through links.
+    pub named: PathBuf,
     /// The caller's variable that names it, such as PATH.
     pub variable: String,
 }
