@@ -301,6 +301,87 @@ fn what_is_left_out_without_it_is_left_out_with_it() {
 }
 
 #[test]
+fn what_a_line_closes_around_the_current_directory_is_not_opened_by_the_directorys_own_file() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/closed/a/s", "secret");
+    place.write("work/closed/a/b/s", "secret");
+    place.write("work/closed/other/s", "secret");
+    let dir = place.work().join("closed/a").display().to_string();
+    let closed = place.work().join("closed").display().to_string();
+    let sub = format!("{dir}/b");
+    let script = format!("cat {dir}/s {sub}/s {closed}/other/s; touch {dir}/made {sub}/made");
+    let run = |flags: &[&str]| {
+        let mut command = place.command();
+        command.current_dir(&dir).args(["-q", "-p", "mine"]).args(flags).args(["--", "/bin/sh", "-c", &script]);
+        common::ran(command.output().unwrap())
+    };
+    for base in ["default", "ci", "shell"] {
+        for above in ["hidden", "tmpfs", "masked", "deny"] {
+            // The profile's own lines for the directory say nothing of what another closes.
+            for own in ["", "\"${CWD}\" = \"rw\"\n", "\"${PROJECT}\" = \"rw\"\n", "\"${CWD}/b\" = \"rw\"\n"] {
+                let profile =
+                    format!("schema = 1\nextends = [{base:?}]\n[filesystem.paths]\n{closed:?} = {above:?}\n{own}");
+                place.write("home/.config/sbx/profiles/mine.toml", &profile);
+                let names = ["${CWD}", "${PROJECT}", "${CWD}/b", "${CWD}/s", &dir, &sub, &closed];
+                // All pairs would take long, and each name stands for all modes.
+                for (name, mode) in names.iter().zip(["ro", "rw", "overlay", "ro", "ro", "rw", "ro"]) {
+                    place.write(
+                        "work/closed/a/.sbx.toml",
+                        &format!("schema = 1\n[filesystem.paths]\n{name:?} = {mode:?}\n"),
+                    );
+                    let out = run(&[]);
+                    let what = format!("{base} {above} {own:?} {name} {mode}: {out:?}");
+                    assert!(!out.out.contains("secret"), "{what}");
+                    assert!(!place.work().join("closed/a/made").exists(), "{what}");
+                    assert!(!place.work().join("closed/a/b/made").exists(), "{what}");
+                }
+            }
+        }
+    }
+    // The line that names the directory is refused, with what is in force there; what tightens goes on.
+    let profile = format!("schema = 1\nextends = [\"default\"]\n[filesystem.paths]\n{closed:?} = \"hidden\"\n");
+    place.write("home/.config/sbx/profiles/mine.toml", &profile);
+    place.write("work/closed/a/.sbx.toml", &format!("schema = 1\n[filesystem.paths]\n{dir:?} = \"ro\"\n"));
+    let error = run(&[]).failed(125);
+    assert!(error.contains("a` is `hidden` here, and a project's file cannot make it `ro`"), "{error}");
+    place.write("work/closed/a/.sbx.toml", "schema = 1\n[filesystem.paths]\n\"${CWD}/b\" = \"deny\"\n");
+    assert_eq!(run(&[]).out, "");
+    // The user's own flag opens it, and the file may tighten that.
+    assert_eq!(run(&["--no-project", "--ro", &sub]).out, "secret");
+    place.write("work/closed/a/.sbx.toml", "schema = 1\n[filesystem.paths]\n\"${CWD}/b/s\" = \"masked\"\n");
+    assert_eq!(run(&["--rw", &sub]).out, "");
+    assert!(place.work().join("closed/a/b/made").exists());
+}
+
+#[test]
+fn what_a_variable_outside_names_as_code_is_not_opened_by_its_lines() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/s/env.sh", ":");
+    let file = place.work().join("s/env.sh");
+    let run = |project: &str| {
+        place.write("work/.sbx.toml", &format!("schema = 1\n{project}\n"));
+        let mut command = place.command();
+        command.env("BASH_ENV", &file).args(["-q", "-p", "ci", "--", "/bin/sh", "-c", "echo x >> s/env.sh; echo done"]);
+        common::ran(command.output().unwrap())
+    };
+    let lines = [
+        "",
+        "\"${CWD}/s/env.sh\" = \"rw\"",
+        "\"${CWD}/s\" = \"rw\"",
+        "\"${CWD}\" = \"rw\"",
+        "\"${CWD}/s\" = \"overlay\"",
+    ];
+    for line in lines {
+        let out = run(&format!("[filesystem.paths]\n{line}"));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), ":", "{line}: {out:?}");
+        assert!(out.err.contains("Read-only") || out.err.contains("a project's file cannot"), "{line}: {out:?}");
+    }
+    assert_eq!(run("[filesystem.paths]\n\"${CWD}/s\" = \"ro\"").ok(), "done\n");
+}
+
+#[test]
 fn of_another_root_it_shows_nothing_of_the_hosts() {
     need!(userns());
     let place = Place::new();

@@ -177,18 +177,22 @@ pub(super) fn described(args: &args::Sandbox, program: &[OsString], caller: &Cal
     crate::sys::phase("profiles");
     let mut sandbox = resolve::sandbox(&merged, &loader.sources, &caller.vars)
         .map_err(|errors| output::wrong(errors, loader.sources.clone()))?;
-    if let Some(without) = without_project {
-        compare(&without, &sandbox, &loader.sources, caller)?;
-    }
+    let mut without = match without_project {
+        Some(without) => Some(compare(&without, &sandbox, &loader.sources, caller)?),
+        None => None,
+    };
     if !program.is_empty() {
         // A program that is named by itself, without a profile, is always a program.
         let of_profile = if args.profile.is_some() { sandbox.process.args.as_slice() } else { &[] };
         let path = sandbox.process.env.get("PATH").map(OsStr::new);
         sandbox.process.args = with_arguments(program, of_profile, path, &caller.cwd);
     }
-    closed::profiles(&mut sandbox, loader.sources.files().map(|file| caller.cwd.join(file)));
-    closed::startup(&mut sandbox, &caller.vars);
-    closed::variables(&mut sandbox, caller.variables(), &caller.vars);
+    for sandbox in std::iter::once(&mut sandbox).chain(&mut without) {
+        closed::profiles(sandbox, loader.sources.files().map(|file| caller.cwd.join(file)));
+        closed::startup(sandbox, &caller.vars);
+        closed::variables(sandbox, caller.variables(), &caller.vars);
+    }
+    sandbox.filesystem.without_project = without.map(|without| without.filesystem.paths);
     // A file's name without its directory and its ending, as profiles in the known directories have it.
     sandbox.name = profile.trim_end_matches(".toml").rsplit('/').next().unwrap_or_default().to_owned();
     sandbox.limits.stats = args.stats.is_some();
@@ -202,8 +206,12 @@ pub(super) fn described(args: &args::Sandbox, program: &[OsString], caller: &Cal
     Ok(sandbox)
 }
 
-/// Refuses a project's file with which a rule of the layers below does not hold any more, whatever the line in it says.
-fn compare(without: &Merged, sandbox: &Sandbox, sources: &Sources, caller: &Caller) -> Result<()> {
+/// The sandbox without a project's file.
+///
+/// # Errors
+///
+/// With the file, a rule of the layers below it does not hold any more, whatever the line in it says.
+fn compare(without: &Merged, sandbox: &Sandbox, sources: &Sources, caller: &Caller) -> Result<Sandbox> {
     let without =
         resolve::sandbox(without, sources, &caller.vars).map_err(|errors| output::wrong(errors, sources.clone()))?;
     let (before, after) = (&without.filesystem.paths, &sandbox.filesystem.paths);
@@ -215,7 +223,7 @@ fn compare(without: &Merged, sandbox: &Sandbox, sources: &Sources, caller: &Call
         ))
         .hint(project::HELP));
     }
-    let Some((rule, now)) = project::lost(before, after) else { return Ok(()) };
+    let Some((rule, now)) = project::lost(before, after) else { return Ok(without) };
     let (path, old) = (rule.path.display(), rule.mode.word());
     let now = now.map_or("shown".to_owned(), |mode| format!("`{}`", mode.word()));
     Err(Error::new(format!("{path} would be {now} with .sbx.toml, and is `{old}` without it ({})", rule.origin))

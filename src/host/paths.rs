@@ -331,6 +331,37 @@ impl Paths {
         std::mem::take(&mut self.top)
     }
 
+    /// Looks at what rules name, `root` being the directory of the host that the view's paths are looked up in.
+    fn gather_rules(&mut self, rules: &[PathRule], root: &Path, homes: &Homes<'_>) {
+        let none = Path::new("/");
+        for (index, rule) in rules.iter().enumerate() {
+            let seen = self.look(root, &rule.path);
+            if root != none {
+                self.look(none, &rule.path);
+            }
+            if let Some(from) = &rule.options.from {
+                self.look(none, from);
+                // Mount points for the paths below it. Paths are sorted by components, so those follow next.
+                let inner = rules.get(index + 1..).unwrap_or_default().iter();
+                for rest in inner.map_while(|inner| inner.path.strip_prefix(&rule.path).ok()) {
+                    self.look(none, &from.join(rest));
+                }
+            }
+            if rule.mode.shows_host() {
+                self.judge_links(rule.options.from.as_ref().unwrap_or(&rule.path), homes);
+            }
+            if rule.mode == Mode::Hidden {
+                self.list(root, &rule.path);
+            }
+            if let Some((host, permissions)) = seen
+                && matches!(rule.mode, Mode::Masked | Mode::Deny)
+                && rule.options.optional
+            {
+                self.note_closed(host, permissions);
+            }
+        }
+    }
+
     pub(super) fn gather(&mut self, sandbox: &Sandbox, homes: &Homes<'_>, cwd: &Path, desktop: &DesktopFacts) {
         let none = PathBuf::from("/");
         // Each rule has some parent directories of its own.
@@ -352,31 +383,14 @@ impl Paths {
             self.list_lower();
         }
         self.list_ahead(&sandbox.filesystem.paths, cwd);
-        for (index, rule) in sandbox.filesystem.paths.iter().enumerate() {
-            let seen = self.look(&root, &rule.path);
-            if root != none {
-                self.look(&none, &rule.path);
-            }
-            if let Some(from) = &rule.options.from {
-                self.look(&none, from);
-                // Mount points for the paths below it. Paths are sorted by components, so those follow next.
-                let inner = sandbox.filesystem.paths.get(index + 1..).unwrap_or_default().iter();
-                for rest in inner.map_while(|inner| inner.path.strip_prefix(&rule.path).ok()) {
-                    self.look(&none, &from.join(rest));
-                }
-            }
-            if rule.mode.shows_host() {
-                self.judge_links(rule.options.from.as_ref().unwrap_or(&rule.path), homes);
-            }
-            if rule.mode == Mode::Hidden {
-                self.list(&root, &rule.path);
-            }
-            if let Some((host, permissions)) = seen
-                && matches!(rule.mode, Mode::Masked | Mode::Deny)
-                && rule.options.optional
-            {
-                self.note_closed(host, permissions);
-            }
+        self.gather_rules(&sandbox.filesystem.paths, &root, homes);
+        // Most are the same, and are known.
+        let others: Vec<_> = sandbox.filesystem.without_project.iter().flatten().collect();
+        if !others.is_empty() {
+            let known: BTreeSet<_> = sandbox.filesystem.paths.iter().map(|rule| (&rule.path, rule.mode)).collect();
+            let others = others.into_iter().filter(|rule| !known.contains(&(&rule.path, rule.mode)));
+            let others: Vec<_> = others.cloned().collect();
+            self.gather_rules(&others, &root, homes);
         }
         for path in homes.own.iter().copied().chain([cwd]) {
             self.look(&none, path);

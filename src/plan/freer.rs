@@ -1,11 +1,11 @@
 //! Compares the view with a project's file with the view without it: the file comes with a repository that somebody cloned, so nothing
 //! may be freer with it.
 
-use super::item::{Item, ItemKind, Items};
+use super::item::{Item, ItemKind, Items, own};
 use super::tree::moved;
 use crate::error::{Error, Result};
 use crate::profile::project::HELP;
-use crate::spec::{Origin, PathRule, within};
+use crate::spec::{Mode, Origin, PathRule, within};
 use std::path::{Path, PathBuf};
 
 /// Refuses rules of a project's file with which anything of the view is freer than without them: what sbx closes of its own accord
@@ -13,11 +13,18 @@ use std::path::{Path, PathBuf};
 pub(super) fn check(without: &Items, with: &Items, rules: &[PathRule]) -> Result<()> {
     let mode = |item: &Item| item.what.mode();
     let paths = without.iter().chain(with.iter()).map(|(path, _)| path);
-    let freer = paths.filter_map(|path| Some((path, without.nearest(path)?, with.nearest(path)?))).find_map(
-        |(path, (above, old), (near, new))| {
+    // Where nothing is, the view has an empty directory of its own.
+    let nothing = own(ItemKind::Dir { mode: 0o755 });
+    let freer = paths.filter_map(|path| Some((path, without.nearest(path), with.nearest(path)?))).find_map(
+        |(path, old, (near, new))| {
+            let (above, old) = old.unwrap_or((Path::new("/"), &nothing));
             if mode(new) < mode(old) {
                 let (old, new) = (mode(old).word(), mode(new).word());
                 return Some((path, format!("is `{old}` here, and a project's file cannot make it `{new}`")));
+            }
+            if let Some(option) = lost(old, new) {
+                let why = format!("has the option `{option}` here, and a project's file cannot take that away");
+                return Some((path, why));
             }
             // What shows the host's files has to show the same ones.
             let (old, new) = (sources(path, above, old), sources(path, near, new));
@@ -29,6 +36,18 @@ pub(super) fn check(without: &Items, with: &Items, rules: &[PathRule]) -> Result
     let error = Error::new(format!("`{}` {why}", path.display())).hint(HELP);
     let mut around = rules.iter().rev().filter(|rule| rule.project && within(path, &rule.path));
     Err(error.origin(around.next().map_or(&Origin::default(), |rule| &rule.origin)))
+}
+
+/// An option that restricts, and that only the first of two items at a path has.
+fn lost(old: &Item, new: &Item) -> Option<&'static str> {
+    // A directory that was masked, with a service's socket in it, takes no programs.
+    let is_sealed = matches!(new.what, ItemKind::Tmpfs { mode: 0o555, .. });
+    let takes_programs = new.what.mode() <= Mode::Tmpfs && !is_sealed;
+    if old.options.noexec && !new.options.noexec && takes_programs && new.asked {
+        return Some("noexec");
+    }
+    let writable = new.what.mode() == Mode::Rw;
+    (old.options.exclusive && !new.options.exclusive && writable).then_some("exclusive")
 }
 
 /// What of the host's is shown at a path by this item at `above`, the path itself or a directory above.

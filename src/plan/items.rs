@@ -41,8 +41,14 @@ pub(super) fn collect(
     }
     let all = collect_all(sandbox, facts, ids, services.clone(), notes, closed, not_there)?;
     let mut without = sandbox.clone();
-    let others = rules.iter().filter_map(|rule| if rule.project { rule.below.as_deref() } else { Some(rule) });
-    without.filesystem.paths = others.cloned().collect();
+    // The rules that are left when the file's own are taken away need not be those that hold without it: its lines decide on others.
+    without.filesystem.paths = match without.filesystem.without_project.take() {
+        Some(paths) => paths,
+        None => {
+            let own = |rule: &PathRule| if rule.project { rule.below.as_deref().cloned() } else { Some(rule.clone()) };
+            rules.iter().filter_map(own).collect()
+        }
+    };
     let (items, _) = collect_all(&without, facts, ids, services, &mut Vec::new(), &mut Vec::new(), &mut Vec::new())?;
     freer::check(&items, &all.0, rules)?;
     Ok(all)

@@ -113,8 +113,7 @@ fn next_start(sandbox: &Sandbox, facts: &Facts, granted: &Granted, dir: &Path) -
         project: false,
         below: None,
     };
-    sandbox.filesystem.paths.push(rule);
-    sandbox.filesystem.paths.sort_by(|one, other| one.path.cmp(&other.path));
+    sandbox.filesystem.add([rule]);
     let facts = host::probe(&sandbox, facts.env.clone(), facts.cwd.clone(), facts.accounts.clone());
     match plan::plan(&sandbox, &facts) {
         Ok(_) => Verdict::Open(format!("{} is shown by way of the link", link.display())),
@@ -135,15 +134,15 @@ fn shown(host: &Host, sandbox: &Sandbox, facts: &Facts) -> Option<(Sandbox, Fact
     ];
     // Not where the profile has no overlay: the host may have none, and the sandbox would not start.
     let overlay = facts.union.is_some().then_some((probes::OVERLAY, Mode::Overlay));
-    for (name, mode) in modes.into_iter().chain(overlay) {
+    let rules = modes.into_iter().chain(overlay).map(|(name, mode)| {
         let origin = Origin("the self-test".into());
         // Where nested mounts may undo these modes they are only preferred; their probes are still run, and give
         // `shared`.
         let options = Options { prefer: sandbox.namespaces.mounts, ..Options::default() };
-        let rule = PathRule { path: dir.join(name), mode, options, origin, project: false, below: None };
-        sandbox.filesystem.paths.push(rule);
-    }
-    sandbox.filesystem.paths.sort_by(|one, other| one.path.cmp(&other.path));
+        PathRule { path: dir.join(name), mode, options, origin, project: false, below: None }
+    });
+    let rules: Vec<_> = rules.collect();
+    sandbox.filesystem.add(rules);
     let looked = host::probe(&sandbox, facts.env.clone(), facts.cwd.clone(), facts.accounts.clone());
     let plan = plan::plan(&sandbox, &looked).ok()?;
     Some((sandbox, looked, plan))

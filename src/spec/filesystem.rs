@@ -194,6 +194,9 @@ pub struct Filesystem {
     pub root_origin: Origin,
     /// Modes of paths, sorted by path, each path once.
     pub paths: Vec<PathRule>,
+    /// All rules of the same layers without a project's file, with which nothing may be freer; none if there is no such file.
+    #[serde(skip)]
+    pub without_project: Option<Vec<PathRule>>,
     /// The name of the private home that is kept, and the line that says so; without it, the home is in memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub home: Option<(String, Origin)>,
@@ -245,6 +248,15 @@ impl Unseen {
 }
 
 impl Filesystem {
+    /// Adds rules that no layer has, whether a project's file counts or not.
+    pub fn add(&mut self, rules: impl IntoIterator<Item = PathRule>) {
+        let rules: Vec<_> = rules.into_iter().collect();
+        for paths in std::iter::once(&mut self.paths).chain(&mut self.without_project) {
+            paths.extend(rules.iter().cloned());
+            paths.sort_by(|one, other| one.path.cmp(&other.path));
+        }
+    }
+
     /// Whether a path is shown in one sandbox at a time.
     pub fn is_exclusive(&self) -> bool {
         self.paths.iter().any(|rule| rule.options.exclusive)

@@ -54,6 +54,7 @@ impl<'a> Builder<'a> {
             root: chosen,
             root_origin,
             paths: paths.into_values().map(|(_, rule)| rule).collect(),
+            without_project: None,
             unseen,
             arguments: self.merged.text("filesystem.arguments").and_then(|text| match text.text.as_str() {
                 "program" => Some((Named::Program, self.origin(text))),
