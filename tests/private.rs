@@ -310,7 +310,7 @@ fn sockets_of_other_programs_in_a_directory_for_temporary_files_below_are_not_sh
         common::ran(command.output().unwrap())
     };
     for profile in PROFILES {
-        for variable in ["TMPDIR", "TMP", "TEMP", "TEMPDIR", "TMUX_TMPDIR"] {
+        for variable in ["TMPDIR", "TMP", "TEMP", "TEMPDIR", "TMUX_TMPDIR", "SCREENDIR"] {
             for value in ["work/tmp", "link", "work/../work/tmp"] {
                 let out = run(
                     "work",
@@ -375,5 +375,60 @@ fn sockets_of_other_programs_in_a_directory_for_temporary_files_below_are_not_sh
         assert_eq!(shown.ok(), "socket", "{dir}");
         place.write(&format!("shared/{dir}/deep/file"), "fine");
         assert_eq!(run(&format!("shared/{dir}/deep"), "TMPDIR", "shared", &["-q"], "cat file").ok(), "fine");
+    }
+}
+
+#[test]
+fn sockets_of_other_programs_in_the_current_directory_itself_are_not_reached() {
+    need!(userns());
+    let place = Place::new();
+    let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());
+    let tmux = format!("tmux-{uid}");
+    let name = |path: &str| place.dir.path().join(path).display().to_string();
+    place.write(&format!("work/{tmux}/default"), "socket");
+    place.write("work/sub/s", "socket");
+    for file in ["HEAD", "objects/x", "refs/x"] {
+        place.write(&format!("work/.git/{file}"), "ref: refs/heads/main\n");
+    }
+    let run = |dir: &str, (variable, value): (&str, &str), flags: &[&str], script: &str| {
+        let mut command = place.command();
+        command.current_dir(name(dir)).env(variable, value).args(flags).args(["--", "/bin/sh", "-c", script]);
+        common::ran(command.output().unwrap())
+    };
+    // Where tmux makes its sockets: the rest of the directory is shown.
+    for (dir, profile) in [("work", "default"), ("work", "ci"), ("work", "shell"), ("work/sub", "ci")] {
+        let script = format!("cat {0}/{tmux}/default; ls {0}/{tmux}; cat {0}/.git/HEAD", name("work"));
+        let out = run(dir, ("TMUX_TMPDIR", &name("work")), &["-p", profile], &script);
+        assert_eq!(out.out, "ref: refs/heads/main\n", "{dir} {profile}: {out:?}");
+        let told = format!("{} is empty inside: TMUX_TMPDIR names it", name(&format!("work/{tmux}")));
+        assert!(out.err.contains(&told), "{dir} {profile}: {out:?}");
+    }
+    // Where screen makes them, and in a place that is one for temporary files.
+    let out = run("work/sub", ("SCREENDIR", &name("work/sub")), &["-p", "ci"], "cat s; echo done");
+    assert_eq!(out.out, "done\n", "{out:?}");
+    place.write("home/Downloads/agent", "socket");
+    let out = run("work", ("TMPDIR", &name("home/Downloads")), &["-q", "-p", "firefox"], "cat ~/Downloads/agent; echo");
+    assert_eq!(out.out, "\n", "{out:?}");
+    // Single sockets.
+    let path = name("work/sub/s");
+    place.write("work/.vscode/s", "socket");
+    let values = [
+        ("TMUX", format!("{path},12,0")),
+        ("NVIM_LISTEN_ADDRESS", name("work/.vscode/s")),
+        ("NVIM", path.clone()),
+        ("DOCKER_HOST", format!("unix://{path}")),
+        ("SSH_AUTH_SOCK", path.clone()),
+        ("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={path},guid=00")),
+    ];
+    for (variable, value) in &values {
+        let path = if *variable == "NVIM_LISTEN_ADDRESS" { value } else { &path };
+        for dir in ["work", "work/sub"] {
+            let out =
+                run(dir, (variable, value), &["-p", "ci"], &format!("cat {path}; cat {}/.git/HEAD", name("work")));
+            assert_eq!(out.out, "ref: refs/heads/main\n", "{variable} {dir}: {out:?}");
+            assert!(out.err.contains(&format!("{path} is masked inside: {variable} names it")), "{variable}: {out:?}");
+        }
+        let out = run("work", (variable, value), &["-q", "-p", "ci", "--ro", path], &format!("cat {path}"));
+        assert_eq!(out.out, "socket", "{variable}: {out:?}");
     }
 }

@@ -5,8 +5,33 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Variables that name a directory for temporary files.
-const VARIABLES: [&str; 4] = ["TMPDIR", "TMP", "TEMP", "TEMPDIR"];
+/// Variables that name a directory for temporary files, or for the sockets of screen(1).
+const VARIABLES: [&str; 5] = ["TMPDIR", "TMP", "TEMP", "TEMPDIR", "SCREENDIR"];
+
+/// The variable that names the directory in which tmux(1) makes one for its sockets, `tmux-UID`. People name their project by it, to have a
+/// server for each.
+const TMUX: &str = "TMUX_TMPDIR";
+
+/// Variables that name a socket by which programs outside take commands, or what such a socket is reached by.
+const SOCKET_VARIABLES: [&str; 17] = [
+    "ALACRITTY_SOCKET",
+    "CONTAINER_HOST",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DOCKER_HOST",
+    "EMACS_SOCKET_NAME",
+    "I3SOCK",
+    "KITTY_LISTEN_ON",
+    "NVIM",
+    "NVIM_LISTEN_ADDRESS",
+    "PULSE_SERVER",
+    "SSH_AUTH_SOCK",
+    "SWAYSOCK",
+    "TMUX",
+    "VSCODE_GIT_IPC_HANDLE",
+    "VSCODE_IPC_HOOK_CLI",
+    "WAYLAND_DISPLAY",
+    "WEZTERM_UNIX_SOCKET",
+];
 
 /// How the names of directories begin in which programs keep their sockets, in one for temporary files.
 const SOCKETS: [&str; 11] =
@@ -22,18 +47,47 @@ pub(super) fn holds_sockets(dir: &Path, variable: impl Fn(&str) -> Option<OsStri
     if dir.metadata().is_ok_and(|found| found.mode() & 0o007 != 0) {
         return false;
     }
-    let named = variable("TMUX_TMPDIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    let named = variable(TMUX).map(PathBuf::from).filter(|path| path.is_absolute());
     named.is_some_and(|named| named.canonicalize().is_ok_and(|named| named == parent))
         || parent.metadata().is_ok_and(|found| is_temporary(parent, &found, variable))
 }
 
 /// The directories that variables name for temporary files and sockets, but for the usual ones, by their real paths, each with the variable.
+/// After what TMUX_TMPDIR names follows the directory in there that tmux makes.
 pub(super) fn named(variable: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, PathBuf)> {
-    let names = VARIABLES.into_iter().chain(["TMUX_TMPDIR"]);
-    let set = names.filter_map(|name| Some((name, PathBuf::from(variable(name)?))));
+    let set = VARIABLES.into_iter().chain([TMUX]).filter_map(|name| Some((name, PathBuf::from(variable(name)?))));
     let other = set
         .filter(|(_, path)| path.is_absolute() && !["/tmp", "/var/tmp"].iter().any(|usual| path == Path::new(usual)));
+    let mut named: Vec<_> = other.filter_map(|(name, path)| Some((name, path.canonicalize().ok()?))).collect();
+    if let Some((_, dir)) = named.iter().find(|(name, _)| *name == TMUX) {
+        let inner = dir.join(format!("tmux-{}", crate::sys::ids().0));
+        named.extend(inner.canonicalize().ok().map(|inner| (TMUX, inner)));
+    }
+    named
+}
+
+/// The sockets that variables name, by their real paths, each with the variable; without those in `runtime`, the usual directory for them.
+pub(super) fn sockets(runtime: &Path, variable: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, PathBuf)> {
+    let named = SOCKET_VARIABLES.into_iter().flat_map(|name| {
+        let value = variable(name).unwrap_or_default();
+        paths_in(value.as_bytes()).map(|path| (name, path)).collect::<Vec<_>>()
+    });
+    let other = named.filter(|(_, path)| !path.starts_with(runtime));
     other.filter_map(|(name, path)| Some((name, path.canonicalize().ok()?))).collect()
+}
+
+/// The absolute paths in the value of a variable that names a socket: `PATH`, `PATH,PID,INDEX` (tmux), `unix:PATH`, `unix://PATH`,
+/// `unix:path=PATH,guid=ID;...` (D-Bus), `{ID}unix:PATH ...` (PulseAudio).
+fn paths_in(value: &[u8]) -> impl Iterator<Item = PathBuf> {
+    let whole = Some(value).filter(|value| value.first() == Some(&b'/'));
+    let parts = value.split(|byte| matches!(byte, b',' | b';' | b' ')).filter_map(|part| {
+        let slash = part.iter().position(|byte| *byte == b'/')?;
+        let (before, path) = part.split_at(slash);
+        let path = path.strip_prefix(b"//").filter(|rest| rest.first() == Some(&b'/')).unwrap_or(path);
+        let is_named = before.is_empty() || before.ends_with(b"unix:") || before.ends_with(b"path=");
+        is_named.then_some(path)
+    });
+    whole.into_iter().chain(parts).map(|path| PathBuf::from(std::ffi::OsStr::from_bytes(path)))
 }
 
 /// Whether a directory is one where programs put temporary files and sockets: anybody may make files in it, and only
@@ -48,4 +102,28 @@ pub(super) fn is_temporary(dir: &Path, found: &std::fs::Metadata, variable: impl
         || usual.contains(&dir)
         || (anybody && usual.into_iter().any(same))
         || named.filter(|path| path.is_absolute()).any(|path| same(&path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::paths_in;
+    use std::path::Path;
+
+    #[test]
+    fn sockets_are_found_in_each_form() {
+        for value in [
+            "/a/s",
+            "/a/s,12,0",
+            "unix:/a/s",
+            "unix:///a/s",
+            "unix:path=/a/s,guid=0f",
+            "tcp:host=x;unix:path=/a/s",
+            "{0f}unix:/a/s tcp:host",
+        ] {
+            assert!(paths_in(value.as_bytes()).any(|path| path == Path::new("/a/s")), "{value}");
+        }
+        for value in ["", "s", "wayland-0", "tcp://host/a/s", "unix:abstract=/a/s", "ssh://me@host/a/s"] {
+            assert_eq!(paths_in(value.as_bytes()).next(), None, "{value}");
+        }
+    }
 }

@@ -145,6 +145,7 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
     profiles.stores.extend(usual("XDG_DATA_HOME", ".local/share"));
     let near = cwd.components().any(|part| part.as_os_str() == "sbx");
     let stores = if near { store.canonicalize().into_iter().chain([store]).collect() } else { Vec::new() };
+    let runtime_dir = PathBuf::from(format!("/run/user/{uid}"));
     let runtime = runtime(names.get("XDG_RUNTIME_DIR").map_or("/", String::as_str), uid);
     let found = cwd.metadata();
     let odd = |wanted: &str| bytes.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
@@ -163,6 +164,7 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
         cwd_is_temporary: found.as_ref().is_ok_and(|found| is_temporary(cwd, found, variable))
             || holds_sockets(cwd, variable),
         temporary: temporary::named(variable),
+        sockets: temporary::sockets(&runtime_dir, variable),
         cwd_is_closed: match found.map_err(|error| error.raw_os_error()) {
             Err(Some(libc::EACCES)) => Some("lies in a directory that this user may not search"),
             Err(Some(libc::ENAMETOOLONG)) => Some("has a path of more than 4095 bytes, which Linux does not look up,"),

@@ -37,6 +37,8 @@ pub struct Vars {
     pub cwd_is_temporary: bool,
     /// The directories that variables such as TMPDIR name for them, but for the usual ones, each with the variable.
     pub temporary: Vec<(&'static str, PathBuf)>,
+    /// The sockets that variables such as SSH_AUTH_SOCK name outside of the usual runtime directory, each with the variable.
+    pub sockets: Vec<(&'static str, PathBuf)>,
     /// Why nothing in the current directory can be looked up by its path, as the rest of a sentence about it.
     pub cwd_is_closed: Option<&'static str>,
     /// Where the caller's profiles are: whoever can write there controls the next sandbox.

@@ -57,6 +57,13 @@ pub enum Note {
         /// The variable that names it.
         variable: &'static str,
     },
+    /// A socket is masked, in a directory that is shown since sbx was started there.
+    Socket {
+        /// The socket.
+        path: PathBuf,
+        /// The variable that names it.
+        variable: &'static str,
+    },
     /// What variables of the caller's name is read-only.
     Named {
         /// The first few of these paths, each with the variable.
@@ -135,6 +142,11 @@ impl fmt::Display for Note {
             Note::Temporary { path, variable } => write!(
                 f,
                 "{path} is empty inside: {variable} names it, and other programs have temporary files and sockets there; --rw {path} shows it",
+                path = path.display()
+            ),
+            Note::Socket { path, variable } => write!(
+                f,
+                "{path} is masked inside: {variable} names it, and a program outside takes commands there; --rw {path} shows it",
                 path = path.display()
             ),
             Note::Named { some, more } => write!(

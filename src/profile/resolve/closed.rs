@@ -2,8 +2,9 @@
 //! nothing there. What the user has closed is not open because of where sbx was started.
 
 use super::builder::Builder;
-use super::rules::{Rules, add, by_parts};
-use crate::profile::document::Text;
+use super::rules::{Rules, by_parts};
+use super::unseen::HERE;
+use crate::profile::document::{Text, Value};
 use crate::spec::{Mode, Note, Options, Origin, PathRule, within};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -128,16 +129,37 @@ impl Builder<'_> {
         closed
     }
 
-    /// Masks what TMPDIR and its like name below the current directory, the project or a place, unless a line names it: other programs have
-    /// their sockets there.
+    /// Masks what TMPDIR and its like name in the current directory, the project or a place, unless a line names it: other programs have
+    /// their sockets there. So do single sockets that variables name, unless the profile has the service that is behind one.
     pub(super) fn mask_temporary(&mut self, paths: &mut Rules) {
+        let sockets = self.vars.sockets.iter().filter(|(variable, _)| !self.has_service(variable));
+        let all = self.vars.temporary.iter().map(|named| (named, true)).chain(sockets.map(|named| (named, false)));
+        let is_shown = |path: &Path| {
+            let mut around = path.ancestors().filter_map(|above| paths.get(&by_parts(above)));
+            around.next().is_some_and(|(_, rule)| rule.mode.shows_host())
+        };
+        let all: Vec<_> = all.filter(|((_, path), _)| is_shown(path)).collect();
+        if all.is_empty() {
+            return;
+        }
+        // What a shipped profile closes in the current directory is not meant to show it.
+        let is_part = |name: &Text| name.text.starts_with(HERE) && self.is_built_in(name);
         let lines = self.merged.map("filesystem.paths").iter();
-        let by_place = lines.filter(|(name, _)| NAMES.contains(&name.text.as_str()) || name.text.starts_with("xdg-"));
-        let dirs: Vec<_> = by_place.filter_map(|(name, _)| Some((self.path(name)?, self.origin(name)))).collect();
-        for (variable, path) in &self.vars.temporary {
+        let by_place = lines
+            .filter(|(name, _)| NAMES.contains(&name.text.as_str()) || name.text.starts_with("xdg-") || is_part(name));
+        let is_whole = |name: &Text| !name.text.contains('/') || is_part(name);
+        // By the line alone: one for the current directory may close the same name in each directory above, up to the project's.
+        let by_place: Vec<_> = by_place.map(|(name, _)| (self.origin(name), is_whole(name))).collect();
+        for ((variable, path), is_dir) in all {
             let Some((_, rule)) = path.ancestors().find_map(|above| paths.get(&by_parts(above))) else { continue };
-            let followed = dirs.iter().any(|(dir, origin)| rule.path == *dir && rule.origin == *origin);
-            if rule.path == *path || !followed || !rule.mode.shows_host() || rule.options.from.is_some() {
+            let followed = by_place.iter().find(|(origin, _)| rule.origin == *origin);
+            let Some((_, is_whole)) = followed else { continue };
+            if !rule.mode.shows_host() || rule.options.from.is_some() {
+                continue;
+            }
+            // In what TMUX_TMPDIR names, sockets are in one directory, which has an entry of its own. A line that names what lies in a place
+            // is meant to show it.
+            if rule.path == *path && (*variable == "TMUX_TMPDIR" || !is_whole) {
                 continue;
             }
             // What a line names in it is shown there.
@@ -145,8 +167,30 @@ impl Builder<'_> {
             let mode = if holds_more { Mode::Tmpfs } else { Mode::Masked };
             let options = Options { optional: !holds_more, prefer: true, ..Options::default() };
             let origin = Origin(format!("the variable {variable}"));
-            self.notes.push(Note::Temporary { path: path.clone(), variable });
-            add(paths, PathRule { path: path.clone(), mode, options, origin, project: false, below: None });
+            let path = path.clone();
+            let note = match is_dir {
+                true => Note::Temporary { path: path.clone(), variable },
+                false => Note::Socket { path: path.clone(), variable },
+            };
+            self.notes.push(note);
+            paths.insert(by_parts(&path), (0, PathRule { path, mode, options, origin, project: false, below: None }));
+        }
+    }
+
+    /// Whether the profile gives the program what is behind the socket that a variable names.
+    fn has_service(&self, variable: &str) -> bool {
+        let key = match variable {
+            "DBUS_SESSION_BUS_ADDRESS" => "dbus.session.policy",
+            "PULSE_SERVER" => "desktop.sound",
+            "SSH_AUTH_SOCK" => "services.ssh-agent",
+            "WAYLAND_DISPLAY" => "desktop.wayland",
+            _ => return false,
+        };
+        match self.merged.get(key) {
+            Some(Value::Switch(on, _)) => *on,
+            Some(Value::Text(text)) => text.text != "none",
+            Some(Value::List(list, _)) => !list.is_empty(),
+            _ => false,
         }
     }
 

@@ -43,7 +43,7 @@ impl<'a> Builder<'a> {
             let closed = if closes { self.leave_closed(&mut paths) } else { Closed::default() };
             self.project_rules(&mut paths, &closed, &mut ahead);
         }
-        if !self.vars.temporary.is_empty() && self.errors.is_empty() {
+        if !(self.vars.temporary.is_empty() && self.vars.sockets.is_empty()) && self.errors.is_empty() {
             self.mask_temporary(&mut paths);
         }
         for (path, _) in also {
