@@ -399,7 +399,9 @@ deleted; a
 marks one that has changed on the host since the program saw it. In
 parentheses: another kind of file, other permissions, a name that tools outside run something from
 .B \-\-patch
-prints the differences of texts as a patch that git applies in the directory of the overlay
+prints the differences of texts as a patch that git applies in the directory of the overlay. What it applies no patch to, as files in
+.BR .git ,
+is there as comments
 .TP
 .B sbx commit
 puts the changes onto the host, all or those at or below the paths. Each file is replaced at once, and then taken out of the layer. A file
@@ -428,7 +430,9 @@ With
 it writes a patch instead, which
 .B "git apply"
 applies in the directory of the overlay, or of several overlays, in /: with files of up to 32 MiB that are no texts, and without empty
-directories, named pipes and permissions other than that to execute
+directories, named pipes, permissions other than that to execute, and files that git applies no patch to, as those in
+.BR .git ;
+they are named
 .TP
 .B sbx uppers
 lists the layers: name, size on disk, when they were used last (UTC), paths, with the directory of the host where that is another, and the

@@ -926,6 +926,100 @@ fn a_patch_has_lines_that_end_with_line_feeds_alone_and_says_what_git_does_not()
 }
 
 #[test]
+fn a_patch_is_applied_whatever_ends_the_last_lines_of_its_files() {
+    need!(userns(), tools(&["git", "cp"]));
+    let place = Place::new();
+    let ends = ["", "\r", "\r\n", "\n", "\n\r", "\u{2028}", "\u{b}", "\u{c}", "\u{85}", "\t", "\\"];
+    let mut script = String::new();
+    for (index, end) in ends.iter().enumerate() {
+        for (old, before) in ends.iter().enumerate() {
+            place.write(&format!("work/c{index:02}-{old:02}"), &format!("first\nold{before}"));
+            place.write(&format!("work/new-c{index:02}-{old:02}"), &format!("first\nnew{end}"));
+        }
+        place.write(&format!("work/new-a{index:02}"), &format!("a{end}"));
+        // Nothing but the end, and a file that the patch only names.
+        place.write(&format!("work/new-b{index:02}"), end);
+    }
+    tick();
+    script.push_str("for file in new-*; do cat $file > ${file#new-}; done; rm new-*; : > c00-00x; chmod 755 c00-00x");
+    place.sh(&KEEP, &script).ok();
+    for args in [&["export", "one", "--patch", "-o", "../patch"][..], &["diff", "one", "--patch"]] {
+        let out = place.run(args).ok();
+        let patch = place.dir.path().join("patch");
+        if args[0] == "diff" {
+            std::fs::write(&patch, out).unwrap();
+        }
+        let copy = place.dir.path().join(args[0]);
+        let apply = format!("cp -a work {0}; cd {0}; git apply ../patch; ls", copy.display());
+        let git =
+            std::process::Command::new("sh").args(["-ec", &apply]).current_dir(place.dir.path()).output().unwrap();
+        assert!(git.status.success(), "{}", String::from_utf8_lossy(&git.stderr));
+        for (index, end) in ends.iter().enumerate() {
+            let read =
+                |name: String| std::fs::read_to_string(copy.join(&name)).unwrap_or_else(|_| format!("no {name}"));
+            assert_eq!(read(format!("a{index:02}")), format!("a{end}"));
+            assert_eq!(read(format!("b{index:02}")), *end);
+            for old in 0..ends.len() {
+                assert_eq!(read(format!("c{index:02}-{old:02}")), format!("first\nnew{end}"));
+            }
+        }
+        assert!(copy.join("c00-00x").exists());
+        assert!(
+            !std::fs::read_dir(&copy).unwrap().any(|entry| entry
+                .unwrap()
+                .file_name()
+                .to_string_lossy()
+                .starts_with("new-"))
+        );
+    }
+}
+
+#[test]
+fn what_git_takes_no_patch_of_is_left_out_and_shown_as_a_comment() {
+    need!(userns(), tools(&["git"]));
+    let place = Place::new();
+    place.write("work/old/.git/config", "[core]\n");
+    tick();
+    let script = "mkdir -p sub/.git/hooks sub/.GIT 'git~1' 'a/.git .' x/.gitmodules; echo run > sub/.git/hooks/pre-commit; echo 1 > sub/.GIT/x; \
+                  echo 2 > 'git~1/x'; echo 3 > 'a/.git .'/x; ln -s good .gitmodules; ln -s good 'gitmod~1'; echo g > good; echo i > .gitignore; \
+                  echo m > x/.gitmodules/m; rm -r old; printf '\\0' > sub/.git/index; mkdir sub/.git/none";
+    place.sh(&KEEP, script).ok();
+    let names = [
+        "old/.git/config",
+        "sub/.git/hooks/pre-commit",
+        "sub/.GIT/x",
+        "git~1/x",
+        "a/.git ./x",
+        "/.gitmodules",
+        "gitmod~1",
+        "sub/.git/index",
+    ];
+    for args in [&["export", "one", "--patch", "-o", "../patch"][..], &["diff", "one", "--patch"]] {
+        let ran = verb(&place, args);
+        for name in names {
+            assert!(ran.err.contains(&format!("{name}: git applies no patch to this name")), "{name}: {ran:?}");
+        }
+        assert!(ran.err.matches("git applies no patch").count() == names.len(), "{ran:?}");
+        let out = ran.ok();
+        let patch = place.dir.path().join("patch");
+        if args[0] == "diff" {
+            // Who reviews reads it all the same.
+            assert!(out.contains("# diff --git a/sub/.git/hooks/pre-commit") && out.contains("\n# +run\n"), "{out}");
+            std::fs::write(&patch, out).unwrap();
+        }
+        let copy = place.dir.path().join(args[0]);
+        let apply = format!("cp -a work {0}; cd {0}; git apply ../patch; ls", copy.display());
+        let git =
+            std::process::Command::new("sh").args(["-ec", &apply]).current_dir(place.dir.path()).output().unwrap();
+        assert!(git.status.success(), "{}", String::from_utf8_lossy(&git.stderr));
+        assert!(
+            copy.join("good").exists() && copy.join(".gitignore").exists() && copy.join("x/.gitmodules/m").exists()
+        );
+        assert!(!copy.join("sub").exists() && copy.join("old/.git/config").exists());
+    }
+}
+
+#[test]
 fn directories_that_are_too_deep_are_named_and_the_rest_goes_on() {
     need!(userns(), tools(&["python3"]));
     let deep = "python3 -c \"import os\nfor _ in range(2100): os.mkdir('d'); os.chdir('d')\"";

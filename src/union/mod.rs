@@ -16,6 +16,7 @@ mod diff;
 mod export;
 mod freeze;
 pub mod fuse;
+mod git_names;
 mod journal;
 mod lock;
 mod merge;

@@ -1,6 +1,7 @@
 //! Changes as a patch that git applies: differences of texts, and for a file the whole of what is no text.
 
 use super::Upper;
+use super::git_names;
 use super::node::{self, Node, NodeKind, open_dir};
 use super::reader::Reader;
 use super::walk::{Change, TOO_DEEP, Visitor, at, walk};
@@ -23,6 +24,9 @@ const LARGEST: u64 = 32 << 20;
 
 /// How long one difference of texts may take to find. What is found by then is shown.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why a file is left out that git refuses to touch.
+const REFUSED: &str = "git applies no patch to this name";
 
 /// The deepest level of a deleted directory that is looked at.
 const DEEPEST: u32 = 400;
@@ -152,6 +156,7 @@ impl Patches<'_> {
             _ if side.node.mode & 0o100 != 0 => "100755",
             _ => "100644",
         };
+        let kind = new.or(old).map(|side| side.node.kind);
         let mut out = format!("diff --git {a} {b}\n");
         let mut same_mode = None;
         match (&old, &new) {
@@ -176,12 +181,7 @@ impl Patches<'_> {
                 (Some(before), Some(now)) => {
                     let none = || "/dev/null".to_owned();
                     let (a, b) = (if old.is_some() { a } else { none() }, if new.is_some() { b } else { none() });
-                    // Lines end with a line feed alone, as git and patch have it.
-                    let (before, now): (Vec<_>, Vec<_>) =
-                        (before.split_inclusive('\n').collect(), now.split_inclusive('\n').collect());
-                    let mut configured = similar::TextDiff::configure();
-                    let difference = configured.timeout(PATIENCE).newline_terminated(true).diff_slices(&before, &now);
-                    out.push_str(&difference.unified_diff().header(&a, &b).to_string());
+                    lines(before, now, [&a, &b], &mut out);
                 }
                 _ if self.whole => {
                     let known = |side: &Option<Side<'_>>, content: &[u8]| match side {
@@ -201,7 +201,37 @@ impl Patches<'_> {
             }
             _ => out.push_str(&format!("Binary files {a} and {b} differ\n")),
         }
+        if git_names::refuses(self.name(path), kind == Some(NodeKind::Link)) {
+            self.leave_out(path, REFUSED);
+            return match self.whole {
+                true => Ok(()),
+                false => (self.sink)(&comment(&out)),
+            };
+        }
         (self.sink)(&out)
+    }
+}
+
+/// The lines of a patch as ones that git skips, for whoever reads it.
+fn comment(patch: &str) -> String {
+    patch.split_inclusive('\n').flat_map(|line| ["# ", line]).collect()
+}
+
+/// The difference of two texts, by the names of their files. Lines end with a line feed alone, as git and patch have it.
+fn lines(before: &str, now: &str, [a, b]: [&str; 2], out: &mut String) {
+    let (before, now): (Vec<_>, Vec<_>) = (before.split_inclusive('\n').collect(), now.split_inclusive('\n').collect());
+    let difference = similar::TextDiff::configure().timeout(PATIENCE).diff_slices(&before, &now);
+    let mut header = Some(format!("--- {a}\n+++ {b}\n"));
+    for hunk in difference.unified_diff().iter_hunks() {
+        out.push_str(&header.take().unwrap_or_default());
+        let _ = writeln!(out, "{}", hunk.header());
+        for change in hunk.iter_changes() {
+            let (tag, line) = (change.tag(), change.value());
+            let _ = write!(out, "{tag}{line}");
+            if !line.ends_with('\n') {
+                out.push_str("\n\\ No newline at end of file\n");
+            }
+        }
     }
 }
 
