@@ -264,7 +264,8 @@ fn what_control_sequences_have_made_of_the_terminal_is_put_back() {
     let mut session = Session::start(
         &place,
         "$SBX -- /bin/sh -c 'printf \"\\033[?1049h\\033[?1003h\\033[?2004h\\033[?25l\\033]0;not ended\"; kill -9 $$'; echo status-$?
-         $SBX -- /bin/sh -c 'printf \"\\033[?2004h\\033[31mred\\033[0m\\033[?2004l\"'; echo second-$?",
+         $SBX -- /bin/sh -c 'printf \"\\033[?2004h\\033[31mred\\033[0m\\033[?2004l\"'; echo second-$?
+         $SBX -- /bin/sh -c 'printf \"\\033[?%0100d003h\" 1'; echo third-$?",
     );
     session.expect("status-137");
     let (shown, undone) = session.before.split_once("not ended").unwrap();
@@ -273,6 +274,12 @@ fn what_control_sequences_have_made_of_the_terminal_is_put_back() {
     // Nothing is written for a program that puts its own back.
     session.expect("second-0");
     assert!(session.before.ends_with("\u{1b}[?2004h\u{1b}[31mred\u{1b}[0m\u{1b}[?2004l"), "{:?}", session.before);
+    // All is put back where a terminal may have understood what sbx has not.
+    session.expect("third-0");
+    let undone = session.before.split_once("1003h").unwrap().1;
+    for part in ["\u{1b}[!p", "\u{1b}[?1003l", "\u{1b}[?2004l", "\u{1b}[?25h", "\u{1b}[m"] {
+        assert!(undone.contains(part), "{part:?}: {undone:?}");
+    }
 }
 
 #[test]
@@ -296,4 +303,33 @@ fn an_answer_of_the_terminal_to_the_program_is_not_typed_into_what_follows() {
     session.send("ahead\n");
     place.write("work/go", "");
     session.expect("got-ahead-");
+}
+
+#[test]
+fn an_answer_that_comes_after_the_end_is_waited_for() {
+    need!(userns());
+    let place = Place::new();
+    // sbx waits for 0.2 s; that a busy machine is slower than that every time is not to be expected.
+    let dropped = (0..8).any(|_| {
+        let script = "$SBX -- /bin/sh -c 'printf \"\\033[5n\"'; read -t 0.5 -n 20 x; echo \"got-${#x}-\"";
+        let mut session = Session::start(&place, script);
+        session.expect("\u{1b}[5n");
+        std::thread::sleep(Duration::from_millis(100));
+        session.send("\u{1b}[0n");
+        session.expect("got-");
+        session.shows("0-", Duration::from_millis(500))
+    });
+    assert!(dropped);
+}
+
+#[test]
+fn an_answer_is_dropped_if_the_time_is_over() {
+    need!(userns());
+    let place = Place::new();
+    let script =
+        "$SBX --timeout 1s -- /bin/sh -c 'printf \"\\033[5n\"; sleep 9'; read -t 0.5 -n 20 x; echo \"got-${#x}-\"";
+    let mut session = Session::start(&place, script);
+    session.expect("\u{1b}[5n");
+    session.send("\u{1b}[0n");
+    session.expect("got-0-");
 }

@@ -414,7 +414,7 @@ impl<'p> Supervisor<'p> {
     fn finish(&mut self) {
         let signals = &self.sandbox.signals;
         let skip = self.timed_out || self.skip_final_output;
-        let ended = || skip || std::iter::from_fn(|| signals.next()).any(|arrived| is_end(arrived.signal));
-        self.relay.finish(ended, UnownedFd::new(signals.fd()).as_fd());
+        let ended = || std::iter::from_fn(|| signals.next()).any(|arrived| is_end(arrived.signal));
+        self.relay.finish(skip, ended, UnownedFd::new(signals.fd()).as_fd());
     }
 }

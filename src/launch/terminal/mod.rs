@@ -14,9 +14,12 @@
 
 mod handed_over;
 mod inner;
+mod known;
+mod left;
 mod modes;
 mod outer;
 mod output;
+mod questions;
 mod readers;
 mod relay;
 mod sequences;

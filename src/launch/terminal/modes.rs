@@ -1,28 +1,11 @@
 //! What a program has made of the caller's terminal by control sequences, and what it has asked of it: both would be left to whoever uses
-//! the terminal next. Modes change what keys send, or hide what is written; an answer is typed into whoever reads next.
+//! the terminal next. Modes change what keys send, or hide what is written; an answer is typed into whoever reads next. A terminal is not
+//! followed exactly: after what may be understood in several ways, all is put back that is known here.
 
-use super::sequences::{Sequence, Sequences};
-use std::collections::BTreeSet;
-
-/// Private modes of terminals that are put back (DECSET; xterm's ctlseqs.ms), other than by how they are without a program: cursor keys,
-/// reverse video, lines that wrap, mice, the cursor, keypad, margins, focus, the alternate screen, bracketed paste, frames that are held
-/// back, notes of changed colours and sizes.
-const MODES: [u16; 25] = [
-    1, 5, 6, 7, 9, 25, 47, 66, 69, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 1047, 1049, 2004, 2026, 2031,
-    2048, 5522,
-];
-/// Those of them that are on without a program.
-const ON: [u16; 2] = [7, 25];
-/// The alternate screen, by each of its modes.
-const OTHER_SCREEN: [u16; 3] = [47, 1047, 1049];
-/// The mode in which the position of the cursor counts from the margins.
-const ORIGIN: u16 = 6;
-/// Modes of ECMA-48: the keyboard is locked, characters are inserted, a line feed begins a line.
-const PLAIN_MODES: [u16; 3] = [2, 4, 20];
-/// Colours that an OSC sets, and the OSC that puts them back.
-const COLOURS: [(u16, u16); 8] = [(4, 104), (5, 105), (10, 110), (11, 111), (12, 112), (13, 113), (17, 117), (19, 119)];
-/// What CSI t asks for: states, positions, sizes and titles of the window.
-const WINDOW: [u16; 9] = [11, 13, 14, 15, 16, 18, 19, 20, 21];
+use super::known::is_known;
+use super::left::Left;
+use super::questions::{is_answer, questions};
+use super::sequences::Sequences;
 
 /// What was changed by sequences and not put back, and what was asked and not answered.
 #[derive(Debug, Default)]
@@ -34,35 +17,14 @@ pub(super) struct Modes {
     asked: u32,
 }
 
-/// What was changed and not put back.
-#[derive(Debug, Default)]
-struct Left {
-    /// Private modes that are others than without a program.
-    modes: BTreeSet<u16>,
-    plain_modes: BTreeSet<u16>,
-    /// Colours, by the OSC that puts them back.
-    colours: BTreeSet<u16>,
-    keypad: bool,
-    /// The first and the last line of what scrolls; 0 is that of the screen.
-    margins: (u16, u16),
-    /// Another character set, or one that is shifted to.
-    characters: bool,
-    /// Colours or other attributes of what is written.
-    styled: bool,
-    cursor: bool,
-    link: bool,
-    /// What keys send: xterm's modifyOtherKeys, and kitty's protocol, with how often that was begun.
-    other_keys: bool,
-    kitty: u32,
-    kitty_set: bool,
-}
-
 impl Modes {
     /// Takes what is written to the terminal.
     pub(super) fn shown(&mut self, bytes: &[u8]) {
         let Modes { output, left, asked, .. } = self;
         output.read(bytes, &mut |sequence| {
-            *asked = asked.saturating_add(u32::from(is_question(&sequence)));
+            let known = is_known(&sequence);
+            *asked = asked.saturating_add(questions(&sequence).max(u32::from(!known)));
+            left.unsure |= !known;
             left.take(&sequence);
         });
     }
@@ -83,168 +45,18 @@ impl Modes {
     /// What puts back all that was changed, on a screen of so many lines. With `cut`, not all that was taken has been written.
     pub(super) fn undo(&mut self, cut: bool, lines: u16) -> Vec<u8> {
         let mut out = Vec::new();
-        if cut || self.output.is_open() {
+        let left = std::mem::take(&mut self.left);
+        if cut || self.output.is_open() || left.unsure {
             // The first cancels a sequence, and the second ends a string that does not let itself be cancelled.
             out.extend(b"\x18\x1b\\");
         }
-        std::mem::take(&mut self.left).undo(&mut out, lines);
+        if left.unsure {
+            left.undo_all(&mut out);
+        } else {
+            left.undo(&mut out, lines);
+        }
         self.output = Sequences::default();
         out
-    }
-}
-
-/// The numbers of parameters; one that is left out is 0.
-fn numbers(text: &[u8]) -> impl Iterator<Item = u16> {
-    text.split(|byte| matches!(byte, b';' | b':')).map(|number| {
-        number
-            .iter()
-            .fold(0_u16, |sum, digit| sum.saturating_mul(10).saturating_add(u16::from(digit.wrapping_sub(b'0'))))
-    })
-}
-
-/// Whether a terminal may answer to a sequence.
-fn is_question(sequence: &Sequence<'_>) -> bool {
-    match sequence {
-        Sequence::Escape(b"", b'Z') => true,
-        Sequence::Csi(text, end) => match (text.first(), text.last(), end) {
-            (_, Some(b'$'), b'p' | b'w' | b'u') | (_, Some(b'*'), b'y') => true,
-            (Some(b'>'), _, b'c' | b'q') | (Some(b'='), _, b'c') | (Some(b'?'), _, b'n' | b'u' | b'S') => true,
-            (Some(b'?' | b'>' | b'='), ..) => false,
-            (_, _, b'c' | b'n' | b'x') => true,
-            (_, _, b't') => numbers(text).next().is_some_and(|number| WINDOW.contains(&number)),
-            _ => false,
-        },
-        Sequence::Text(b']', text) => text.ends_with(b"?") || text.windows(3).any(|part| part == b";?;"),
-        Sequence::Text(b'P', text) => text.starts_with(b"$q") || text.starts_with(b"+q"),
-        Sequence::Text(b'_', text) => text.windows(3).any(|part| part == b"a=q"),
-        _ => false,
-    }
-}
-
-/// Whether a terminal sends a sequence as an answer, rather than for a key.
-fn is_answer(sequence: &Sequence<'_>) -> bool {
-    match sequence {
-        Sequence::Csi(text, b'u') => text.starts_with(b"?"),
-        Sequence::Csi(_, end) => matches!(end, b'c' | b'n' | b'R' | b'x' | b'y' | b't' | b'S'),
-        Sequence::Text(..) => true,
-        _ => false,
-    }
-}
-
-impl Left {
-    fn take(&mut self, sequence: &Sequence<'_>) {
-        match sequence {
-            Sequence::Control(0x0e) => self.characters = true,
-            Sequence::Control(_) => {}
-            Sequence::Escape(b"", b'c') => *self = Left::default(),
-            Sequence::Escape(b"", b'=') => self.keypad = true,
-            Sequence::Escape(b"", b'>') => self.keypad = false,
-            Sequence::Escape(b"", b'n' | b'o' | b'|' | b'}' | b'~') => self.characters = true,
-            Sequence::Escape([b'(' | b')' | b'*' | b'+' | b'-' | b'.' | b'/', ..] | b"%", _) => self.characters = true,
-            Sequence::Escape(..) => {}
-            Sequence::Csi(text, end) => self.csi(text, *end),
-            Sequence::Text(b']', text) => self.osc(text),
-            Sequence::Text(..) => {}
-        }
-    }
-
-    fn csi(&mut self, text: &[u8], end: u8) {
-        let set = |modes: &mut BTreeSet<u16>, known: &[u16], text: &[u8]| {
-            for mode in numbers(text).filter(|mode| known.contains(mode)) {
-                match (end == b'h') != ON.contains(&mode) {
-                    true => modes.insert(mode),
-                    false => modes.remove(&mode),
-                };
-            }
-        };
-        match (text, end) {
-            ([b'?', text @ ..], b'h' | b'l') => set(&mut self.modes, &MODES, text),
-            (_, b'h' | b'l') => set(&mut self.plain_modes, &PLAIN_MODES, text),
-            ([b'>', text @ ..], b'm') => self.other_keys = numbers(text).nth(1).is_some_and(|value| value != 0),
-            ([b'?' | b'<' | b'=', ..], b'm') => {}
-            (_, b'm') => self.styled = numbers(text).last() != Some(0) || numbers(text).count() > 1,
-            ([b'>', ..], b'u') => self.kitty = self.kitty.saturating_add(1),
-            ([b'<', text @ ..], b'u') => {
-                let count = numbers(text).next().unwrap_or(0).max(1);
-                self.kitty = self.kitty.saturating_sub(count.into());
-            }
-            ([b'=', ..], b'u') => self.kitty_set = true,
-            ([b'?', ..], b'r') => {}
-            (_, b'r') => {
-                let mut lines = numbers(text);
-                self.margins = (lines.next().unwrap_or(0), lines.next().unwrap_or(0));
-            }
-            ([text @ .., b' '], b'q') => self.cursor = numbers(text).next() != Some(0),
-            _ => {}
-        }
-    }
-
-    fn osc(&mut self, text: &[u8]) {
-        let (number, rest) = match text.iter().position(|byte| *byte == b';') {
-            Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default()),
-            None => (text, &[][..]),
-        };
-        if number == b"8" {
-            // Parameters, and the address.
-            self.link = rest.iter().position(|byte| *byte == b';').is_some_and(|at| at + 1 < rest.len());
-            return;
-        }
-        let number = numbers(number).next().unwrap_or(0);
-        for (sets, puts_back) in COLOURS {
-            if number == sets && !rest.ends_with(b"?") {
-                self.colours.insert(puts_back);
-            } else if number == puts_back && rest.is_empty() {
-                self.colours.remove(&puts_back);
-            }
-        }
-    }
-
-    fn undo(self, out: &mut Vec<u8>, lines: u16) {
-        let mut say = |text: &str| out.extend(text.as_bytes());
-        let keys = |say: &mut dyn FnMut(&str)| {
-            if self.kitty_set {
-                say("\x1b[=0u");
-            }
-            if self.kitty > 0 {
-                say(&format!("\x1b[<{}u", self.kitty));
-            }
-        };
-        keys(&mut say);
-        for mode in self.modes.iter().filter(|mode| **mode != ORIGIN) {
-            say(&format!("\x1b[?{mode}{}", if ON.contains(mode) { 'h' } else { 'l' }));
-        }
-        // Each screen has its own.
-        if self.modes.iter().any(|mode| OTHER_SCREEN.contains(mode)) {
-            keys(&mut say);
-        }
-        self.plain_modes.iter().for_each(|mode| say(&format!("\x1b[{mode}l")));
-        if self.other_keys {
-            say("\x1b[>4m");
-        }
-        if self.keypad {
-            say("\x1b>");
-        }
-        if self.characters {
-            // UTF-8, and the plain set.
-            say("\x1b%G\x0f\x1b(B\x1b)B");
-        }
-        if self.styled {
-            say("\x1b[m");
-        }
-        if self.link {
-            say("\x1b]8;;\x1b\\");
-        }
-        if self.cursor {
-            say("\x1b[0 q");
-        }
-        self.colours.iter().for_each(|number| say(&format!("\x1b]{number}\x1b\\")));
-        // Both move the cursor: to where it was, or else to the last line.
-        let scrolls = self.margins.0 > 1 || (self.margins.1 != 0 && self.margins.1 < lines);
-        match (self.modes.contains(&ORIGIN), scrolls) {
-            (true, _) => say("\x1b[?6l\x1b[r\x1b[999;1H"),
-            (false, true) => say("\x1b7\x1b[r\x1b8"),
-            (false, false) => {}
-        }
     }
 }
 
@@ -272,16 +84,117 @@ mod tests {
             ("\x1b[5;9r\x1b[r", ""),
             ("\x1b[5;9r\x1b[1;24r", ""),
             ("\x1b[>4;2m\x1b[?1u", "\x1b[>4m"),
+            ("\x1b[>4;2m\x1b[>1m\x1b[>2f\x1b[>1;1f", "\x1b[>4m\x1b[>1f"),
+            ("\x1b[?1003h\x1b[?1003s\x1b[?1003l\x1b[?1003r", "\x1b[?1003l\x1b[?1003s"),
+            ("\x1b[?25r", "\x1b[?25h"),
+            ("\x1b[8m\x1b7\x1b[m\x1b8", "\x1b[m"),
+            ("\x1b[8m\x1b[s\x1b[m\x1b[u", "\x1b[m"),
+            ("\x1b[8m\x1b7\x1b[m\x1b[?1048l", "\x1b[m"),
+            ("\x1b7\x1b[5;9r\x1b8\x1b[1A\x1b[r", ""),
+            ("\x1b[8m\x1b[#{\x1b[m\x1b[#}", "\x1b[m"),
+            ("\x1b[?6h\x1b7\x1b[?6l\x1b8", "\x1b[?6l\x1b[r\x1b[999;1H"),
+            ("\x1b G", "\x1b F"),
+            ("\x1b[?67h\x1b[12l\x1b[?1061h", "\x1b[?67l\x1b[?1061l\x1b[12h"),
             ("\x1b[>4;2m\x1b[>4;m", ""),
             ("\x1b]8;;http://x\x1b\\text", "\x1b]8;;\x1b\\"),
             ("\x1b]8;;http://x\x1b\\text\x1b]8;;\x1b\\", ""),
             ("\x1b]11;#000\x07\x1b]10;?\x07", "\x1b]111\x1b\\"),
             ("\x1b]4;1;red\x07\x1b]104\x07", ""),
+            ("\x1b]4;1;red;2;?\x07", "\x1b]104\x1b\\"),
+            ("\x1b]4;1;?;2;?\x07\x1b]10;?;?\x07", ""),
+            ("\x1b]10;#000;#000\x07", "\x1b]110\x1b\\\x1b]111\x1b\\"),
+            ("\x1b]10;?;#000\x07", "\x1b]111\x1b\\"),
             ("\x1b[>1u\x1b[>3u\x1b[<u", "\x1b[<1u"),
             ("\x1b[?1049h\x1b[>1u\x1bc", ""),
             ("\x1b]0;never ended", "\x18\x1b\\"),
+            // Common, and nothing to put back.
+            ("\x1bPzz\x1b\\\x1b[0%m\x1b[6n\x1bP$q q\x1b\\\x1b[?1006;1000h\x1b[?1006;1000l", ""),
+            (
+                "\x1b[22;0;0t\x1b[2J\x1b[H\x1b[38;2;1;2;3m\x1b[m\x1b[4:3m\x1b[m\x1bktitle\x1b\\\x1bPtmux;x\x1b\\\x1b[23;0;0t",
+                "",
+            ),
+            (
+                "\x1b[?12h\x1b[?12l\x1b[?12$p\x1b[>c\x1b[3J\x1b[!p\x1b[?1034h\x1bM\x1b#8\x1b]133;A\x07\x1b]8;;http://x?\x07\x1b]8;;\x07",
+                "",
+            ),
         ] {
             assert_eq!(undone(shown), undo, "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn after_what_is_not_understood_everything_is_put_back() {
+        let zeros = "0".repeat(70);
+        for shown in [
+            format!("\x1b[?{zeros}1003h"),
+            format!("\x1b[{zeros}8m"),
+            format!("\x1b[?{}1003l", "1;".repeat(17)),
+            "\x1b[?66539h".into(),
+            "\x1b[\u{9b}?1003h".into(),
+            "\x1b[1?1003h".into(),
+            "\x1b]0;t\u{9c}\x1b[?1003l".into(),
+            "\x1b[?2l".into(),
+            "\x1b[?2l\x1bc".into(),
+            "\x1b[?38h".into(),
+            "\x1b[61\"p".into(),
+            "\x1bP1;1|17/41\x1b\\".into(),
+            "\x1bP1$t1;1;1\x1b\\".into(),
+            "\x1b%@".into(),
+            "\x1b[[A".into(),
+            "\x1b[1;2'z".into(),
+            "\x1b[1$}".into(),
+            format!("\x1b]{zeros}4;1;red\x1b\\"),
+        ] {
+            let undone = undone(&shown);
+            for part in [
+                "\x18\x1b\\\x1b\x03\x1b<\x1b F",
+                "\x1b[!p",
+                "\x1b[?1003l",
+                "\x1b[?2004l",
+                "\x1b[?7h",
+                "\x1b[?25h",
+                "\x1b[?67l",
+                "\x1b[12h",
+                "\x1b[m",
+                "\x1b[>4m",
+                "\x1b[>0m",
+                "\x1b[=0u",
+                "\x1b]104\x1b\\",
+                "\x1b%G",
+                "\x1bP0;1|\x1b\\",
+                "\x1b[?6l\x1b[r\x1b[999;1H\r\n",
+            ] {
+                assert!(undone.contains(part), "{shown:?}: {part:?}: {undone:?}");
+            }
+            // An answer may come as well.
+            let mut modes = Modes::default();
+            modes.shown(shown.as_bytes());
+            assert!(modes.awaits_answers() || shown.contains("?2l"), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn questions_with_several_answers_and_those_of_other_terminals_are_counted() {
+        for (shown, count) in [
+            ("\x1b[?4m", 1),
+            ("\x1b[?4g", 1),
+            ("\x1b[#R", 1),
+            ("\x1b['|", 1),
+            ("\x1b]4;0;?;1;?\x1b\\", 2),
+            ("\x1b]10;?;?\x1b\\", 2),
+            ("\x1b]21;foreground=?\x1b\\", 1),
+            ("\x1b]4;0;rgb:0000/0000/0000;1;rgb:0000/0000/0000;2;rgb:0000/0000/0000;3;?\x07", 1000),
+            ("\x1b]52;c;?\x07", 1),
+            ("\x1b_Gi=1,a=T,f=24,s=1,v=1;AAAA\x1b\\", 1),
+            ("\x1b]1337;ReportCellSize\x07", 1),
+            ("\x05", 1),
+            ("\x1b[?00000000000000000000000000000000000000000000000000000000000000000000000001003$p", 1),
+            ("\x1bP+q436f;544e\x1b\\", 2),
+            ("\x1b]8;;http://x?\x07\x1b[1m\x1b_Ga=T,f=24;AAAA\x1b\\\x1b]0;what?\x07", 0),
+        ] {
+            let mut modes = Modes::default();
+            modes.shown(shown.as_bytes());
+            assert_eq!(modes.asked, count, "{shown:?}");
         }
     }
 

@@ -226,8 +226,9 @@ impl Relay {
         }
     }
 
-    /// Writes the rest of the output, for as long as the terminal takes to show it; `ended` tells whether to stop.
-    pub(in crate::launch) fn finish(&mut self, mut ended: impl FnMut() -> bool, signals: BorrowedFd<'_>) {
+    /// Writes the rest of the output, for as long as the terminal takes to show it, or with `skip` what it takes at once. `ended` tells
+    /// whether a signal asks to stop.
+    pub(in crate::launch) fn finish(&mut self, skip: bool, mut ended: impl FnMut() -> bool, signals: BorrowedFd<'_>) {
         while let Some(ends) = &mut self.0 {
             let more = !ends.to_terminal.is_full() && ends.take();
             ends.give();
@@ -236,7 +237,7 @@ impl Relay {
             }
             if !ends.to_terminal.is_empty() {
                 let output = Poll { fd: ends.target().as_raw_fd(), read: false, write: true, ready: false };
-                if ended() || sys::poll(&mut [output, Poll::read(signals.as_raw_fd())], None).is_err() {
+                if skip || ended() || sys::poll(&mut [output, Poll::read(signals.as_raw_fd())], None).is_err() {
                     break;
                 }
             }
@@ -431,20 +432,25 @@ impl Ends {
         if let Ok(settings) = sys::terminal_settings(outer.as_fd()) {
             outer.pass_on(&settings);
         }
-        let until = Instant::now() + ANSWERS[1];
+        let (mut next, until) = (Instant::now() + ANSWERS[0], Instant::now() + ANSWERS[1]);
         while self.modes.awaits_answers() && Instant::now() < until {
             let mut set = [outer.number(), signals.as_raw_fd()].map(Poll::read);
-            let waited = sys::poll(&mut set, i32::try_from(ANSWERS[0].as_millis()).ok());
-            let mut input = Vec::new();
-            if waited.is_err()
-                || !set[0].ready
-                || (set[1].ready && ended())
-                || outer.read(&mut input).is_err()
-                || input.is_empty()
-            {
+            let rest = next.saturating_duration_since(Instant::now());
+            if rest.is_zero() || sys::poll(&mut set, i32::try_from(rest.as_millis() + 1).ok()).is_err() {
                 break;
             }
-            self.modes.read(&input);
+            if set[0].ready {
+                let mut input = Vec::new();
+                if outer.read(&mut input).is_err() || input.is_empty() {
+                    break;
+                }
+                self.modes.read(&input);
+                next = Instant::now() + ANSWERS[0];
+            }
+            // A signal is there at every end, that of PID 1; others ask for an end of the launcher as well.
+            if set[1].ready && ended() {
+                break;
+            }
         }
         outer.put_back();
     }

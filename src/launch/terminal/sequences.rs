@@ -1,7 +1,10 @@
 //! Control sequences in what is written to a terminal, or what it sends (ECMA-48, and xterm's ctlseqs.ms).
 
 /// The most that is kept of one sequence, in bytes: what is looked at is shorter.
-const LONGEST: usize = 64;
+pub(super) const LONGEST: usize = 64;
+
+/// The most parameters that all terminals take.
+pub(super) const MOST: usize = 16;
 
 /// One control sequence.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,8 +15,11 @@ pub(super) enum Sequence<'s> {
     Escape(&'s [u8], u8),
     /// CSI, parameters and intermediate bytes, and a final one.
     Csi(&'s [u8], u8),
-    /// A string by its introducer (`P` for DCS, `]` for OSC, `_` for APC, ...), and how it begins.
+    /// A string by its introducer (`P` for DCS, `]` for OSC, `_` for APC, `k` for the title in screen), and how it begins.
     Text(u8, &'s [u8]),
+    /// What terminals may understand in several ways: a sequence that is longer than what is kept, that was broken off, or that has bytes
+    /// which belong to none.
+    Unclear,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,6 +33,8 @@ enum State {
     Text(u8),
     /// ESC in a string, which ends with `ESC \`.
     TextEscape(u8),
+    /// The first byte of a character of two in a string: terminals may take a C1 there for one, or for text.
+    TextWide(u8),
 }
 
 /// Finds control sequences in a stream of bytes, which may come in any parts.
@@ -34,6 +42,8 @@ enum State {
 pub(super) struct Sequences {
     state: State,
     kept: Vec<u8>,
+    /// More came than is kept.
+    cut: bool,
 }
 
 impl Sequences {
@@ -47,7 +57,9 @@ impl Sequences {
         loop {
             if self.state == State::Plain {
                 // Most of the output is text.
-                let Some(at) = bytes.iter().position(|byte| matches!(byte, 0x1b | 0xc2 | 0x0e | 0x0f)) else { return };
+                let Some(at) = bytes.iter().position(|byte| matches!(byte, 0x1b | 0xc2 | 0x05 | 0x0e | 0x0f)) else {
+                    return;
+                };
                 bytes = bytes.get(at..).unwrap_or_default();
             }
             let Some((byte, rest)) = bytes.split_first() else { return };
@@ -58,52 +70,90 @@ impl Sequences {
 
     fn begin(&mut self, state: State) {
         self.kept.clear();
+        self.cut = false;
         self.state = state;
     }
 
     fn keep(&mut self, byte: u8) {
         if self.kept.len() < LONGEST {
             self.kept.push(byte);
+        } else {
+            self.cut = true;
         }
     }
 
     fn byte(&mut self, byte: u8, found: &mut dyn FnMut(Sequence<'_>)) {
         match (self.state, byte) {
             // Both cancel whatever has begun.
-            (_, 0x18 | 0x1a) => self.begin(State::Plain),
-            (State::Text(kind), 0x1b) => self.state = State::TextEscape(kind),
-            (State::Text(b']'), 0x07) => self.end_text(b']', found),
+            (state, 0x18 | 0x1a) => {
+                if !matches!(state, State::Plain | State::Wide) {
+                    found(Sequence::Unclear);
+                }
+                self.begin(State::Plain);
+            }
+            (State::Text(kind) | State::TextWide(kind), 0x1b) => self.state = State::TextEscape(kind),
+            (State::Text(b']') | State::TextWide(b']'), 0x07) => self.end_text(b']', found),
             (State::TextEscape(kind), b'\\') => self.end_text(kind, found),
-            (_, 0x1b) => self.begin(State::Escape),
             (State::TextEscape(_), _) => {
+                found(Sequence::Unclear);
                 self.begin(State::Escape);
                 self.byte(byte, found);
             }
+            (State::Escape | State::Csi, 0x1b) => {
+                found(Sequence::Unclear);
+                self.begin(State::Escape);
+            }
+            (_, 0x1b) => self.begin(State::Escape),
             (State::Plain, 0xc2) => self.state = State::Wide,
             (State::Wide, 0x80..=0x9f) => {
                 self.begin(State::Escape);
                 self.byte(byte - 0x40, found);
             }
             (State::Plain | State::Wide, _) => {
-                self.state = State::Plain;
+                self.state = if byte == 0xc2 { State::Wide } else { State::Plain };
                 if byte < b' ' {
                     found(Sequence::Control(byte));
                 }
             }
             (State::Escape, b'[') if self.kept.is_empty() => self.begin(State::Csi),
-            (State::Escape, b'P' | b']' | b'_' | b'^' | b'X') if self.kept.is_empty() => self.begin(State::Text(byte)),
-            (State::Escape | State::Csi, ..b' ') => found(Sequence::Control(byte)),
-            (State::Escape, b' '..=b'/') => self.keep(byte),
+            (State::Escape, b'P' | b']' | b'_' | b'^' | b'X' | b'k') if self.kept.is_empty() => {
+                self.begin(State::Text(byte));
+            }
+            (State::Escape, b' '..=b'/') | (State::Csi, b' '..=b'?') => self.keep(byte),
+            // Control characters in a sequence, and bytes of characters, which may begin another.
+            (State::Escape | State::Csi, ..b' ' | 0x7f..) => {
+                found(Sequence::Unclear);
+                if byte < b' ' {
+                    found(Sequence::Control(byte));
+                }
+                if byte >= 0x80 {
+                    self.begin(if byte == 0xc2 { State::Wide } else { State::Plain });
+                }
+            }
+            (State::Escape | State::Csi, _) if self.cut => {
+                found(Sequence::Unclear);
+                self.begin(State::Plain);
+            }
             (State::Escape, _) => {
                 found(Sequence::Escape(&self.kept, byte));
                 self.begin(State::Plain);
             }
-            (State::Csi, b' '..=b'?') => self.keep(byte),
             (State::Csi, _) => {
                 found(Sequence::Csi(&self.kept, byte));
                 self.begin(State::Plain);
             }
-            (State::Text(_), _) => self.keep(byte),
+            (State::TextWide(_), 0x80..=0x9f) => {
+                found(Sequence::Unclear);
+                self.begin(State::Escape);
+                self.byte(byte - 0x40, found);
+            }
+            (State::Text(kind) | State::TextWide(kind), _) => {
+                if byte == 0x07 {
+                    found(Sequence::Unclear);
+                }
+                self.keep(byte);
+                self.state = if byte == 0xc2 { State::TextWide(kind) } else { State::Text(kind) };
+            }
         }
     }
 
@@ -111,6 +161,21 @@ impl Sequences {
         found(Sequence::Text(kind, &self.kept));
         self.begin(State::Plain);
     }
+}
+
+/// The numbers of parameters; one that is left out is 0.
+pub(super) fn numbers(text: &[u8]) -> impl Iterator<Item = u16> {
+    text.split(|byte| matches!(byte, b';' | b':')).map(|number| {
+        number
+            .iter()
+            .filter(|byte| byte.is_ascii_digit())
+            .fold(0_u16, |sum, digit| sum.saturating_mul(10).saturating_add(u16::from(digit.wrapping_sub(b'0'))))
+    })
+}
+
+/// Whether all terminals take parameters the same way: not more of them than all know, and no numbers that some cut.
+pub(super) fn is_plain(text: &[u8]) -> bool {
+    numbers(text).count() <= MOST && !numbers(text).any(|number| number > 0x7fff)
 }
 
 #[cfg(test)]
@@ -126,6 +191,7 @@ mod tests {
                     Sequence::Escape(kept, end) => format!("ESC {}{}", String::from_utf8_lossy(kept), char::from(end)),
                     Sequence::Csi(kept, end) => format!("CSI {}{}", String::from_utf8_lossy(kept), char::from(end)),
                     Sequence::Text(kind, kept) => format!("{} {}", char::from(kind), String::from_utf8_lossy(kept)),
+                    Sequence::Unclear => "?".to_owned(),
                 });
             });
         }
@@ -136,11 +202,32 @@ mod tests {
     fn sequences_are_found_however_they_are_cut() {
         let text =
             b"a\x1b[?1;2h\xc3\xa9\x1b(0\x0e\x1b]0;t\x07\x1bP$q\"p\x1b\\\xc2\x9b6n\xc2\xa0\x1bc\x1b[1\x18m\x1b]x\x1b[3m";
-        let expected = ["CSI ?1;2h", "ESC (0", "e", "] 0;t", "P $q\"p", "CSI 6n", "ESC c", "CSI 3m"];
+        let expected = ["CSI ?1;2h", "ESC (0", "e", "] 0;t", "P $q\"p", "CSI 6n", "ESC c", "?", "?", "CSI 3m"];
         assert_eq!(all(&[text]).0, expected);
         let bytes: Vec<&[u8]> = text.chunks(1).collect();
         assert_eq!(all(&bytes).0, expected);
         assert!(!all(&[text]).1 && all(&[b"x\x1b]0;"]).1 && all(&[b"\x1b["]).1);
+    }
+
+    #[test]
+    fn what_terminals_may_understand_in_several_ways_is_unclear() {
+        let long = format!("\x1b[?{}1003h", "0".repeat(70));
+        for (text, expected) in [
+            (long.as_bytes(), &["?"][..]),
+            (b"\x1b[\xc2\x9b?1003h", &["?", "CSI ?1003h"]),
+            (b"\x1b\xc2\x9b5n", &["?", "CSI 5n"]),
+            (b"\x1b[1\n2h", &["?", "a", "CSI 12h"]),
+            (b"\x1b[1\x7f2h", &["?", "CSI 12h"]),
+            (b"\x1b[?10\x1b[5n", &["?", "CSI 5n"]),
+            (b"\x1b]0;t\xc2\x9c\x1b[5n", &["?", "ESC \\", "CSI 5n"]),
+            (b"\x1b]0;t\xc2\x9b5n", &["?", "CSI 5n"]),
+            (b"\x1bPq\x07\x1b\\", &["?", "P q\x07"]),
+            (b"\xc2\xc2\x9b5n", &["CSI 5n"]),
+            (b"\x1bktitle\x1b\\", &["k title"]),
+        ] {
+            assert_eq!(all(&[text]).0, expected, "{:?}", String::from_utf8_lossy(text));
+            assert_eq!(all(&text.chunks(1).collect::<Vec<_>>()).0, expected, "{:?}", String::from_utf8_lossy(text));
+        }
     }
 
     #[test]
