@@ -226,6 +226,39 @@ fn what_the_last_run_closed_or_filled_is_no_way_in() {
 }
 
 #[test]
+fn what_a_program_makes_of_permissions_opens_no_repository() {
+    need!(userns(), not_root(), tools(&["git"]));
+    for profile in PROFILES {
+        for mode in ["0777", "1777", "0775"] {
+            let place = Place::new();
+            git(&place, &["init", "-q", "n"]).ok();
+            sh(&place, &["-p", profile], &format!("chmod {mode} .")).ok();
+            let out = sh(&place, &["-p", profile], "chmod 755 .; git -C n config core.fsmonitor false");
+            let said = git(&place, &["-C", "n", "config", "core.fsmonitor"]);
+            assert!(out.status != Some(0) && said.status == Some(1), "{profile}: {mode}: {out:#?} {said:#?}");
+        }
+    }
+}
+
+#[test]
+fn links_on_the_way_to_a_repository_are_refused() {
+    need!(userns(), tools(&["git"]));
+    for outside in [
+        "mkdir c; mv .git c/real; ln -s c lnk; echo gitdir: lnk/real > .git",
+        "git init -q n; mkdir n/c; mv n/.git n/c/real; ln -s c n/lnk; echo gitdir: lnk/real > n/.git",
+        "git worktree add -q ../other; mkdir c; mv .git c/g; ln -s c lnk; echo gitdir: $PWD/c/g > .git; echo $PWD/lnk/g > c/g/commondir",
+        "mkdir w; mv file w; ln -s w lnk; git config core.worktree $PWD/lnk",
+    ] {
+        let place = worktree();
+        let mut shell = Command::new("/bin/sh");
+        let script = format!("set -e; {outside}");
+        ran(shell.args(["-c", &script]).current_dir(place.work()).env("HOME", place.home()).output().unwrap()).ok();
+        let error = sh(&place, &["-p", "ci"], "true").failed(125);
+        assert!(error.contains("lnk") && error.contains("is a link"), "{outside}: {error}");
+    }
+}
+
+#[test]
 fn hooks_and_configuration_that_are_links_into_the_project_are_closed_where_they_lead() {
     need!(userns(), tools(&["git"]));
     let script = format!(

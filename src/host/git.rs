@@ -41,22 +41,23 @@ struct Repository {
 
 impl Repository {
     /// The one whose working copy is this directory.
-    fn at(worktree: &Path) -> Option<Repository> {
+    fn at(worktree: &Path, found: &mut Found) -> Option<Repository> {
         let git = worktree.join(".git");
-        let kind = git.symlink_metadata().ok()?;
-        let git = if kind.is_symlink() { git.canonicalize().ok()? } else { git };
-        let dir = if git.is_dir() { git } else { real(&worktree.join(path_in(&git, "gitdir: ")?)) };
-        Some(Repository::of(worktree, dir))
+        git.symlink_metadata().ok()?;
+        let git = found.resolved(&git);
+        let dir = if git.is_dir() { git } else { found.resolved(&worktree.join(path_in(&git, "gitdir: ")?)) };
+        Some(Repository::of(worktree, dir, found))
     }
 
-    fn of(worktree: &Path, dir: PathBuf) -> Repository {
-        let common = path_in(&dir.join("commondir"), "").map_or_else(|| dir.clone(), |path| real(&dir.join(path)));
+    fn of(worktree: &Path, dir: PathBuf, found: &mut Found) -> Repository {
+        let named = path_in(&dir.join("commondir"), "");
+        let common = named.map_or_else(|| dir.clone(), |path| found.resolved(&dir.join(path)));
         Repository { worktree: worktree.to_owned(), dir, common }
     }
 }
 
-/// What git runs something by in a project. Nothing is started for that. `own` says that the directory is the user's alone, so
-/// that the names in it can be looked up: that of a home might make a file server mount it.
+/// What git runs something by in a project. Nothing is started for that. `own` says that the names in the
+/// directory can be looked up: that of a home might make a file server mount it.
 pub(super) fn closed(project: &Path, own: bool, user: &User) -> Closed {
     let mut search = Search {
         found: Found::new(project, user),
@@ -69,14 +70,17 @@ pub(super) fn closed(project: &Path, own: bool, user: &User) -> Closed {
     for dir in project.ancestors() {
         let users = |dir: &Path| dir.join(".git").symlink_metadata().is_ok_and(|found| found.uid() == user.uid);
         if dir == project || users(dir) {
-            search.next.extend(Repository::at(dir));
+            let repository = Repository::at(dir, &mut search.found);
+            search.next.extend(repository);
         }
     }
     if search.next.front().is_none_or(|first| first.worktree != project) {
         search.bare();
     }
     if let Some((_, dir)) = user.env.iter().find(|(name, _)| name == "GIT_DIR") {
-        search.next.push_back(Repository::of(project, real(&project.join(dir))));
+        let dir = search.found.resolved(&project.join(dir));
+        let repository = Repository::of(project, dir, &mut search.found);
+        search.next.push_back(repository);
     }
     // What the user's configuration names comes first: how many paths are closed has a limit, and what is below is a program's.
     search.all();
@@ -136,7 +140,8 @@ impl Search<'_> {
             ] {
                 self.found.add(dir.join(name));
             }
-            self.next.push_back(Repository::of(dir, dir.to_owned()));
+            let repository = Repository::of(dir, dir.to_owned(), &mut self.found);
+            self.next.push_back(repository);
         }
     }
 
@@ -148,7 +153,7 @@ impl Search<'_> {
             config.iter().rfind(|placed| !placed.is_included && of(&placed.line))?.line.value.as_deref()
         };
         let elsewhere = value("core", "worktree").filter(|_| dir == common);
-        let worktree = elsewhere.map_or(worktree, |path| real(&dir.join(OsStr::from_bytes(path))));
+        let worktree = elsewhere.map_or(worktree, |path| self.found.resolved(&dir.join(OsStr::from_bytes(path))));
         let hash = match value("extensions", "objectformat") {
             None | Some(b"sha1") => Some(20),
             Some(b"sha256") => Some(32),
@@ -174,7 +179,8 @@ impl Search<'_> {
         self.modules(&common.join("modules"), 0);
         for dir in self.found.entries(&common.join("worktrees"), FileType::is_dir) {
             if let Some(git) = path_in(&dir.join("gitdir"), "") {
-                real(&dir.join(git)).parent().into_iter().for_each(|worktree| self.nested(worktree));
+                let git = self.found.resolved(&dir.join(git));
+                git.parent().into_iter().for_each(|worktree| self.nested(worktree));
             }
         }
     }
@@ -187,7 +193,8 @@ impl Search<'_> {
             return;
         }
         if self.found.budget.spend(git_budget::LOOKUP) && self.found.add(worktree.join(".git")) {
-            self.next.extend(Repository::at(&worktree));
+            let repository = Repository::at(&worktree, &mut self.found);
+            self.next.extend(repository);
         }
     }
 
@@ -244,13 +251,9 @@ impl Search<'_> {
             let lines = self.found.lines(&entry.join("config"));
             let worktree = lines.iter().rfind(|line| line.name().as_deref() == Some("core.worktree"));
             if let Some(path) = worktree.and_then(|line| line.value.as_deref()) {
-                self.nested(&real(&entry.join(OsStr::from_bytes(path))));
+                let worktree = self.found.resolved(&entry.join(OsStr::from_bytes(path)));
+                self.nested(&worktree);
             }
         }
     }
-}
-
-/// The real path; without links and `..` as far as the names say, if there is none.
-fn real(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| plain(path))
 }

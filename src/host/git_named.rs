@@ -140,6 +140,17 @@ impl<'a> Found<'a> {
         }
     }
 
+    /// The real path of what a path leads to, whether it is there or not. Adds the links on the way: whoever replaces one says what is
+    /// found there.
+    pub fn resolved(&mut self, path: &Path) -> PathBuf {
+        let way = if self.budget.spend(git_budget::LOOKUP) { self.ways.follow(path) } else { None };
+        let Some((real, links)) = way else { return plain(path) };
+        for link in links {
+            self.add(link);
+        }
+        real
+    }
+
     /// Adds what a directory of hooks leads to in the project, if it is a link, and what the links in it lead to.
     pub fn hooks(&mut self, dir: &Path) {
         self.linked(dir);

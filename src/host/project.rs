@@ -73,8 +73,15 @@ pub(super) fn find(vars: &Vars) -> Project {
     });
     let found = part.filter(|(dir, _)| dir == cwd || (whole.is_some() && place.is_none()));
     let repository = found.and_then(|(dir, _)| repository(dir, uid));
-    let own = found.is_some() || is_trusted(&cwd.as_path());
     let dir = found.map_or(cwd.as_path(), |(dir, _)| dir);
+    // Neither the permissions of a directory nor, with subordinate ids, its owner may decide here: a program in it sets them. But
+    // for the system's user, whom no program can give a directory to.
+    let is_open = |dir: &Path| {
+        let is_systems = || uid != 0 && dir.symlink_metadata().is_ok_and(|found| found.uid() == 0);
+        let is_runtime = |runtime: &PathBuf| runtime.starts_with(dir) || dir.starts_with(runtime);
+        !homes().any(|home| home.starts_with(dir)) && !vars.runtime.iter().any(is_runtime) && !is_systems()
+    };
+    let own = found.is_some() || is_open(dir);
     let named = |name: &str| vars.names.get(name).map(PathBuf::from).unwrap_or_default();
     let (home, config_home) = (named("HOME"), named("XDG_CONFIG_HOME"));
     let (name, env) = (vars.names.get("USER").map_or("", String::as_str), std::env::vars_os().collect::<Vec<_>>());

@@ -88,7 +88,7 @@ impl Walk {
 
 /// Where paths of the host lead. Each component is looked up once, whatever number of paths go through it.
 #[derive(Default)]
-pub(super) struct Ways {
+pub struct Ways {
     /// What was looked up: the text of a link, or none for what is no link or not there.
     known: HashMap<OsString, Option<PathBuf>>,
 }
