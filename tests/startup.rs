@@ -43,6 +43,10 @@ fn what_links_in_the_home_lead_to_is_read_only() {
             // A link in a directory that is a link, and one that leads through another one outside of the project.
             ("mkdir ~/c; rmdir ~/.config; ln -s c ~/.config; ln -s $PWD/other ~/c/starship.toml", "other"),
             ("ln -s $PWD/other ~/hop; ln -s hop ~/.profile", "other"),
+            // A link in a directory that a link leads to, and one in a further one.
+            ("ln -s ../other bin/x; ln -s ../work/bin ~/bin", "other"),
+            ("mkdir rare; ln -s ../other rare/rc; ln -s ../work/rare ~/.rare", "other"),
+            ("mkdir rare; ln -s ../other rare/rc; ln -s ../rare nvim/sub; ln -s $PWD/nvim ~/.config/nvim", "other"),
             // Nothing of the usual names, beside one that is.
             (
                 "ln -s $PWD/bashrc ~/.bashrc; mkdir -p ~/.config/rare/sub; ln -s $PWD/other ~/.config/rare/sub/rc",

@@ -820,6 +820,60 @@ fn what_is_replaced_on_the_host_while_it_runs_is_told_to_be_open() {
 }
 
 /// The value of the first `--set '...'` of an error.
+#[test]
+fn links_on_the_way_to_a_profile_are_refused() {
+    need!(userns());
+    for (link, base) in [("l1", "ci"), ("../l1", "ci"), ("l1", "./cur/b.toml")] {
+        let place = Place::new();
+        let dir = if link == "l1" { "work/l1" } else { "l1" };
+        let text = |base: &str| format!("schema = 1\nextends = [\"{base}\"]\n");
+        place.write(&format!("{dir}/p.toml"), &text("ci"));
+        place.write(&format!("{dir}/b.toml"), &text("ci"));
+        place.write("work/p.toml", &text(base));
+        std::os::unix::fs::symlink(link, place.work().join("cur")).unwrap();
+        let profile = if base == "ci" { "cur/p.toml" } else { "./p.toml" };
+        let refused = place.sh(&["-p", profile], "rm cur && mkdir cur && echo REPLACED").failed(125);
+        assert!(refused.contains("work/cur") && refused.contains("link"), "{link}: {base}: {refused}");
+    }
+}
+
+#[test]
+fn what_links_in_closed_directories_lead_to_is_read_only() {
+    need!(userns());
+    for (profile, cwd) in [("ci", "work"), ("shell", "work/sub")] {
+        let place = Place::new();
+        place.write("work/go.work", "");
+        place.write("work/sub/free", "");
+        let links = [
+            (".vscode/tasks.json", "../cfg/a"),
+            (".claude/skills/one/SKILL.md", "../../../cfg/b"),
+            (".husky/pre-commit", "../cfg/c"),
+            (".cargo/config.toml", "../cfg/d"),
+            (".direnv/lib", "../cfg/dir"),
+            (".config/mise/conf.d/x.toml", "../../../cfg/e"),
+            (".hg/hgrc", "../cfg/f"),
+        ];
+        for name in ["a", "b", "c", "d", "dir/file", "e", "f"] {
+            place.write(&format!("work/cfg/{name}"), "");
+        }
+        for (link, to) in links {
+            let link = place.work().join(link);
+            std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(to, &link).unwrap();
+        }
+        let cfg = place.work().join("cfg").display().to_string();
+        let script =
+            format!("for f in a b c d dir/file e f; do echo x > {cfg}/$f && echo $f; done; touch {cfg}/g && echo free");
+        let mut command = place.command();
+        command.current_dir(place.dir.path().join(cwd)).args(["-p", profile, "--", "/bin/sh", "-c", &script]);
+        let out = ran(command.output().unwrap());
+        assert_eq!(out.out, "free\n", "{profile}: {out:#?}");
+        let path = format!("{cfg}/a");
+        let opened = place.sh(&["-p", profile, "--rw", &path], "echo x > cfg/a && echo opened");
+        assert_eq!(opened.out, "opened\n", "{profile}: {opened:#?}");
+    }
+}
+
 fn pasted(err: &str) -> String {
     let (_, rest) = err.split_once("--set '").expect(err);
     rest.split_once('\'').expect(err).0.to_owned()

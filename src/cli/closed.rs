@@ -1,7 +1,8 @@
 //! What is made read-only beside what the layers say, where they show it writable: the files of the profiles, and what links in the
 //! caller's homes lead to.
 
-use crate::host::{self, CodeKind, CodePath};
+use crate::error::{Error, Result};
+use crate::host::{self, CodeKind, CodePath, HomeLink, Ways};
 use crate::profile::Vars;
 use crate::spec::{Mode, Note, Options, Origin, PathRule, Sandbox, Watched, within};
 use std::ffi::OsStr;
@@ -10,24 +11,87 @@ use std::path::{Path, PathBuf};
 /// How many paths are named in a note.
 const NAMED: usize = 3;
 
-/// Makes the files that profiles were read from read-only: a program that rewrites one decides what the next sandbox shows.
+/// How the origins of the lines begin that close what tools outside run on their own.
+const LIST: &str = "built-in:base/worktree:";
+/// How deep directories are read in one of that list, and how many names at most in all.
+const DEEPEST: usize = 2;
+const MOST_NAMES: usize = 10_000;
+/// Directories of version control, whose own directories hold what is stored.
+const STORES: [&str; 6] = [".hg", ".jj", ".sl", "_darcs", ".pijul", ".bzr"];
+const TOO_MANY: &str = "--overlay . keeps what the program changes from the host until `sbx commit`";
+
+/// Makes the files that profiles were read from read-only, and each link on the way to them: a program that rewrites one decides what
+/// the next sandbox shows.
 pub(super) fn profiles(sandbox: &mut Sandbox, files: impl Iterator<Item = PathBuf>) {
-    let rules = &mut sandbox.filesystem.paths;
+    let mut ways = Ways::default();
+    let mut shown = None;
     for file in files {
-        let (Some(dir), Some(name)) = (file.parent().and_then(|dir| dir.canonicalize().ok()), file.file_name()) else {
-            continue;
-        };
-        let file = dir.join(name);
-        let shown = |rule: &&PathRule| !rule.project && file.starts_with(source(rule));
-        let Some(above) = rules.iter().filter(shown).max_by_key(|rule| rule.path.as_os_str().len()) else { continue };
-        if above.mode != Mode::Rw || source(above) == file {
-            continue;
+        let rules = &mut sandbox.filesystem.paths;
+        let shown: &Vec<_> = shown.get_or_insert_with(|| writable(rules, &mut ways));
+        let Some((real, links)) = ways.follow(&file).filter(|_| !shown.is_empty()) else { continue };
+        let origin = Origin(format!("the profile {}", file.display()));
+        for step in links.into_iter().chain([real]) {
+            closing(rules, shown, &step, &origin).into_iter().for_each(|rule| put(rules, rule));
         }
-        let inside = above.path.join(file.strip_prefix(source(above)).unwrap_or(&file));
-        let options = Options { optional: true, from: above.options.from.as_ref().map(|_| file), ..Options::default() };
-        let origin = above.origin.clone();
-        put(rules, PathRule { path: inside, mode: Mode::Ro, options, origin, project: false, below: None });
     }
+}
+
+/// Makes read-only what links in the closed directories of `base/worktree` lead to, and each link on the way, where that is shown
+/// writable: whoever runs what lies in such a directory runs that. What git runs by links is found with its repositories.
+///
+/// # Errors
+///
+/// The directories hold more names than are looked at before a start.
+pub(super) fn names(sandbox: &mut Sandbox) -> Result<()> {
+    let rules = &mut sandbox.filesystem.paths;
+    let is_listed =
+        |rule: &&PathRule| rule.mode == Mode::Ro && rule.options.from.is_none() && rule.origin.0.starts_with(LIST);
+    let is_git = |rule: &&PathRule| rule.path.iter().any(|part| part == ".git");
+    let closed = rules.iter().filter(|rule| is_listed(rule) && !is_git(rule)).map(|rule| rule.path.clone());
+    let (mut links, mut left) = (Vec::new(), MOST_NAMES);
+    for dir in closed.collect::<Vec<_>>() {
+        let is_store = STORES.iter().any(|name| dir.file_name().is_some_and(|last| last == *name));
+        if !links_in(&dir, if is_store { 0 } else { DEEPEST }, &mut left, &mut links) {
+            let text = format!(
+                "{} holds more than {MOST_NAMES} names, so that it is not known where the links in it lead",
+                dir.display()
+            );
+            return Err(Error::new(text).hint(TOO_MANY));
+        }
+    }
+    if links.is_empty() {
+        return Ok(());
+    }
+    let mut ways = Ways::default();
+    let shown = writable(rules, &mut ways);
+    let mut closed = Vec::new();
+    for link in links {
+        let Some((real, steps)) = ways.follow(&link) else { continue };
+        let origin = Origin(format!("the link {}", link.display()));
+        for step in steps.into_iter().chain([real]) {
+            for rule in closing(rules, &shown, &step, &origin) {
+                closed.push((rule.path.clone(), link.clone()));
+                put(rules, rule);
+            }
+        }
+    }
+    sandbox.notes.extend(linked(&closed));
+    Ok(())
+}
+
+/// Adds the links in a directory, and in those in it up to a depth. False if there are more names than are `left`.
+fn links_in(dir: &Path, depth: usize, left: &mut usize, links: &mut Vec<PathBuf>) -> bool {
+    let Ok(entries) = std::fs::read_dir(dir) else { return true };
+    for entry in entries.flatten() {
+        let Some(less) = left.checked_sub(1) else { return false };
+        *left = less;
+        match entry.file_type() {
+            Ok(kind) if kind.is_symlink() => links.push(entry.path()),
+            Ok(kind) if kind.is_dir() && depth > 0 && !links_in(&entry.path(), depth - 1, left, links) => return false,
+            _ => {}
+        }
+    }
+    true
 }
 
 /// Makes read-only what links in the homes lead to: shells, the desktop and tools start from there, as from a repository of
@@ -46,30 +110,40 @@ pub(super) fn startup(sandbox: &mut Sandbox, vars: &Vars) {
     }
     let dirs: Vec<PathBuf> = writable.iter().map(|rule| source(rule).to_owned()).collect();
     let found = host::home_links(vars, &dirs);
-    let mut closed = Vec::new();
-    for link in &found.links {
-        // A program may put another link in its place anyway.
-        if nearest(rules, &link.link).is_some_and(|rule| rule.mode == Mode::Rw) {
-            continue;
+    let shown: Vec<_> = found.dirs.iter().map(|(real, _)| real.clone()).zip(writable.iter().cloned()).collect();
+    // A line of the user's own for a part of a directory that is writable already opens it.
+    let is_whole = |rule: &PathRule| {
+        let is_part = rule.path.parent().and_then(|parent| nearest(rules, parent));
+        here(rule) || is_part.is_none_or(|whole| whole.mode != Mode::Rw)
+    };
+    let shown_whole: Vec<_> = shown.iter().filter(|(_, rule)| is_whole(rule)).cloned().collect();
+    // What a program may put another link in the place of is not followed, unless that lies in what another link closes.
+    let mut all = rules.clone();
+    let mut closed: Vec<(PathBuf, PathBuf)> = Vec::new();
+    let mut left: Vec<_> = found.links.iter().collect();
+    let mut followed = Vec::new();
+    loop {
+        let is_fixed = |link: &&HomeLink| nearest(&all, &link.link).is_none_or(|rule| rule.mode != Mode::Rw);
+        let (fixed, others): (Vec<_>, Vec<_>) = left.into_iter().partition(is_fixed);
+        if fixed.is_empty() {
+            break;
         }
-        for step in &link.steps {
-            let shown = found.dirs.iter().zip(&writable).filter(|((real, _), _)| within(step, real) && step != real);
-            let Some(((real, _), rule)) = shown.max_by_key(|((real, _), _)| real.as_os_str().len()) else { continue };
-            let inside = rule.path.join(step.strip_prefix(real).unwrap_or(step));
-            let Some(above) = nearest(rules, &inside).filter(|above| above.mode == Mode::Rw) else { continue };
-            // A line of the user's own for a part of a directory that is writable already opens it.
-            let is_part = above.path.parent().and_then(|parent| nearest(rules, parent));
-            if !here(above) && is_part.is_some_and(|whole| whole.mode == Mode::Rw) {
-                continue;
-            }
-            let from = rule.options.from.as_ref().map(|_| step.clone());
-            let options = Options { optional: true, from, ..Options::default() };
+        for link in &fixed {
             let origin = Origin(format!("the link {}", link.link.display()));
-            let rule = PathRule { path: inside, mode: Mode::Ro, options, origin, project: false, below: None };
-            if !closed.iter().any(|(other, _): &(PathRule, _)| other.path == rule.path) {
-                closed.push((rule, link.link.clone()));
+            for step in &link.steps {
+                for rule in closing(&all, &shown, step, &origin) {
+                    let by = nearest(rules, &rule.path);
+                    if by.is_some_and(|by| shown_whole.iter().any(|(_, whole)| whole == by)) {
+                        closed.push((rule.path.clone(), link.link.clone()));
+                        put(&mut all, rule);
+                    }
+                }
             }
         }
+        followed.extend(fixed);
+        left = others;
+    }
+    for link in followed {
         // What holds a home holds more than what programs start from.
         let target = link.target();
         let holds_home = vars.homes.iter().any(|home| home.starts_with(target));
@@ -83,11 +157,8 @@ pub(super) fn startup(sandbox: &mut Sandbox, vars: &Vars) {
     if found.is_partial {
         notes.push(Note::LinksUnread);
     }
-    if !closed.is_empty() {
-        let some = closed.iter().take(NAMED).map(|(rule, link)| (rule.path.clone(), link.clone())).collect();
-        notes.push(Note::Linked { some, more: closed.len().saturating_sub(NAMED) });
-    }
-    closed.into_iter().for_each(|(rule, _)| put(&mut sandbox.filesystem.paths, rule));
+    notes.extend(linked(&closed));
+    sandbox.filesystem.paths = all;
     sandbox.notes.append(&mut notes);
 }
 
@@ -151,6 +222,37 @@ pub(super) fn variables<'v>(
     closed.into_iter().for_each(|(rule, _)| put(&mut sandbox.filesystem.paths, rule));
     sandbox.filesystem.watched = watched;
     sandbox.notes.append(&mut notes);
+}
+
+/// The note for paths that are closed since links lead there, each with its link.
+fn linked(closed: &[(PathBuf, PathBuf)]) -> Option<Note> {
+    let some = closed.iter().take(NAMED).cloned().collect();
+    (!closed.is_empty()).then(|| Note::Linked { some, more: closed.len().saturating_sub(NAMED) })
+}
+
+/// What the user's own lines show writable, each with the real path of its source.
+fn writable(rules: &[PathRule], ways: &mut Ways) -> Vec<(PathBuf, PathRule)> {
+    let own = rules.iter().filter_map(|rule| if rule.project { rule.below.as_deref() } else { Some(rule) });
+    let mut real =
+        |rule: &PathRule| ways.follow(source(rule)).map_or_else(|| source(rule).to_owned(), |(real, _)| real);
+    own.filter(|rule| rule.mode == Mode::Rw).map(|rule| (real(rule), rule.clone())).collect()
+}
+
+/// The rules that make a real path of the host read-only in each place where it is shown writable. None for what a line names itself:
+/// that opens it.
+fn closing(rules: &[PathRule], writable: &[(PathBuf, PathRule)], step: &Path, origin: &Origin) -> Vec<PathRule> {
+    let mut found = Vec::new();
+    for (real, rule) in writable.iter().filter(|(real, _)| within(step, real) && step != real) {
+        let inside = rule.path.join(step.strip_prefix(real).unwrap_or(step));
+        if nearest(rules, &inside).is_none_or(|above| above.path != rule.path || above.mode != Mode::Rw) {
+            continue;
+        }
+        let from = rule.options.from.as_ref().map(|_| step.to_owned());
+        let options = Options { optional: true, from, ..Options::default() };
+        let origin = origin.clone();
+        found.push(PathRule { path: inside, mode: Mode::Ro, options, origin, project: false, below: None });
+    }
+    found
 }
 
 /// The path of the host that a rule shows.

@@ -189,6 +189,7 @@ pub(super) fn described(args: &args::Sandbox, program: &[OsString], caller: &Cal
     }
     for sandbox in std::iter::once(&mut sandbox).chain(&mut without) {
         closed::profiles(sandbox, loader.sources.files().map(|file| caller.cwd.join(file)));
+        closed::names(sandbox)?;
         closed::startup(sandbox, &caller.vars);
         closed::variables(sandbox, caller.variables(), &caller.vars);
     }

@@ -53,6 +53,7 @@ pub use startup::{HomeLink, HomeLinks, home_links, is_startup};
 pub use union::{StoreFilesystem, TMPFS_WITH_ATTRIBUTES, UnionFacts};
 pub use variables::{CodeKind, CodePath, CodePaths, code_paths};
 pub use vars::{home, vars, without_dots};
+pub use walk::Ways;
 
 use crate::profile::Profiles;
 use crate::spec::{

@@ -190,6 +190,7 @@ pub fn home_links(vars: &Vars, dirs: &[PathBuf]) -> HomeLinks {
     roots.iter().for_each(|(root, name)| search.tree(root, name));
     if !search.found.links.is_empty() {
         roots.iter().for_each(|(root, name)| search.deeper(root, name));
+        search.targets();
     }
     search.found
 }
@@ -277,6 +278,11 @@ impl Search<'_> {
         for (dir, depth) in [(root, DEEPEST), (&share, DEEPEST), (&config, 1)] {
             next.extend(self.directories(dir).map(|dir| (dir, depth)));
         }
+        self.below(next);
+    }
+
+    /// Looks at the links in directories, each of which lies at a depth, and in those below.
+    fn below(&mut self, mut next: Vec<(PathBuf, usize)>) {
         while let Some((dir, depth)) = next.pop() {
             if self.read.len() >= MOST_DIRECTORIES {
                 self.found.is_partial = true;
@@ -285,6 +291,19 @@ impl Search<'_> {
             self.directory(&dir, false);
             if depth < DEEPEST {
                 next.extend(self.directories(&dir).map(|dir| (dir, depth + 1)));
+            }
+        }
+    }
+
+    /// Looks for further links in the directories that those which were found lead to.
+    fn targets(&mut self) {
+        let mut at = 0;
+        while let Some(link) = self.found.links.get(at) {
+            at += 1;
+            let target = link.target().to_owned();
+            // What holds a whole directory that is shown is no directory of such files alone.
+            if !self.found.dirs.iter().any(|(dir, _)| dir.starts_with(&target)) {
+                self.below(vec![(target, 0)]);
             }
         }
     }

@@ -43,7 +43,7 @@ pub enum Note {
         /// The directory that is shown writable.
         dir: PathBuf,
     },
-    /// What links in the caller's home lead to is read-only.
+    /// What links in the caller's home, or in closed directories of the project, lead to is read-only.
     Linked {
         /// The first few of these paths, each with the link.
         some: Vec<(PathBuf, PathBuf)>,
@@ -135,7 +135,7 @@ impl fmt::Display for Note {
                 let more = if *more > 0 { format!(" and {more} more") } else { String::new() };
                 write!(
                     f,
-                    "read-only inside, since links in your home lead there: {}{more}; --rw PATH opens one",
+                    "read-only inside, since links lead there from what programs outside start from: {}{more}; --rw PATH opens one",
                     some.join(", ")
                 )
             }
