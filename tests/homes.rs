@@ -196,6 +196,36 @@ fn the_first_private_home_of_a_user_is_not_seen_either() {
     }
 }
 
+#[test]
+fn stores_that_another_run_makes_meanwhile_are_not_seen() {
+    need!(userns());
+    for (above, flags) in [(".local/share", ["--ro"]), (".local", ["--ro"]), (".local/share", ["--overlay"])] {
+        for fresh in [
+            &["--home", "private:one", "--", "/bin/sh", "-c", "echo TOPSECRET > ~/key"][..],
+            &["--overlay", ".", "--upper", "keep:u1", "--", "/bin/sh", "-c", "echo TOPSECRET > key"],
+        ] {
+            let place = Place::new();
+            place.write("home/.local/share/x", "");
+            let shown = place.home().join(above).display().to_string();
+            let script =
+                "echo started; read line; cat ~/.local/share/sbx/*/*/*/key ~/.local/share/sbx/*/*/*/*/key; true";
+            let mut command = place.command();
+            command.args(flags).args([&shown, "--", "/bin/sh", "-c", script]);
+            let (pipe, null) = (std::process::Stdio::piped, std::process::Stdio::null);
+            let mut running = command.stdin(pipe()).stdout(pipe()).stderr(null()).spawn().unwrap();
+            let mut out = std::io::BufReader::new(running.stdout.take().unwrap());
+            let mut text = String::new();
+            std::io::BufRead::read_line(&mut out, &mut text).unwrap();
+            assert_eq!(text, "started\n");
+            place.run(fresh).ok();
+            drop(running.stdin.take());
+            text.clear();
+            std::io::Read::read_to_string(&mut out, &mut text).unwrap();
+            assert!(running.wait().unwrap().success() && text.is_empty(), "{above} {flags:?} {fresh:?}: {text}");
+        }
+    }
+}
+
 /// A profile that shows this directory of the home writable.
 fn writable(place: &Place, dir: &str) -> String {
     let text = format!("schema = 1\nextends = [\"default\"]\n[filesystem.paths]\n\"{dir}\" = \"rw\"\n");
@@ -247,13 +277,21 @@ fn a_program_cannot_make_what_a_later_run_takes_for_the_users_stores() {
     command.args(["--rw", &home, "--", "/bin/sh", "-c", script]);
     let out = ran(command.output().unwrap());
     assert!(!out.out.contains("homes") && !out.out.contains("profiles\n"), "{out:?}");
-    // Where it cannot be made, no program can make it either, and where nothing is writable, nothing is made.
+    // Where it cannot be made, nobody makes it meanwhile either.
     let place = Place::new();
     place.write("home/.local/share/x", "");
     let data = place.home().join(".local/share").display().to_string();
+    let mode = |mode| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(place.home().join(".local/share"), mode).unwrap();
+    };
+    mode(0o555);
     place.sh(&["--ro", &data], "ls ~/.local/share").ok();
-    place.sh(&["--overlay", &data], "mkdir ~/.local/share/sbx/homes 2>/dev/null || ls ~/.local/share").ok();
-    assert!(!place.home().join(".local/share/sbx").exists());
+    place.sh(&["--ro", &data, "--overlay", "."], "ls ~/.local/share").ok();
+    mode(0o755);
+    if available!(common::not_root()) {
+        assert!(!place.home().join(".local/share/sbx").exists());
+    }
     // The FUSE union keeps changes in the store.
     if available!(common::fuse()) {
         let fuse = ["--set", "filesystem.mechanism=fuse", "--overlay", "."];

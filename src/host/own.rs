@@ -34,7 +34,7 @@ pub struct OwnDir {
 }
 
 /// Finds the directories of sbx's stores that have to be closed: that below `data`, XDG_DATA_HOME, and the one that runs without this variable
-/// have. Such a one is there, or this sandbox makes it (`wanted`), or shows a directory above it in which a program could make it.
+/// have. Such a one is there, or this sandbox makes it (`wanted`), or shows a directory above it, in which another run could make it.
 pub(super) fn stores(
     paths: &mut Paths,
     sandbox: &Sandbox,
@@ -59,13 +59,13 @@ fn stores_in(paths: &mut Paths, sandbox: &Sandbox, named: &Path, wanted: bool) -
     match sys::open_resolved(&name) {
         Ok(_) | Err(Errno(libc::ELOOP)) => {}
         // No link is on the way as far as the path exists.
-        Err(_) if !wanted && !is_shown_above(paths, sandbox, named, |mode| mode < Mode::Ro) => return None,
+        Err(_) if !wanted && !is_shown_above(paths, sandbox, named, |mode| mode.shows_host()) => return None,
         Err(_) => there = false,
     }
     paths.record(named);
     let (base, links) = paths.resolve(Path::new("/"), named.parent()?)?;
     let path = base.join(named.file_name()?);
-    if !there && !wanted && !can_be_made(&path) {
+    if !there && !can_be_made(&path) {
         return None;
     }
     // A line may name it itself, or what is in it.

@@ -5,13 +5,14 @@ use super::item::{Item, ItemKind, Items, own};
 use super::links::{check_source, writable_sources};
 use super::tree::moved;
 use crate::error::{Error, Result};
-use crate::host::{Facts, Keeps, Kind, OwnDir, PARTS, TMPFS_WITH_ATTRIBUTES};
-use crate::spec::{Changes, Mechanism, Options, Origin, PathRule, Sandbox, within};
+use crate::host::{Facts, Keeps, Kind, OwnDir, PARTS};
+use crate::spec::{Options, Origin, PathRule, Sandbox, within};
 use crate::union::link_to_store;
 use std::path::{Path, PathBuf};
 
-/// Closes sbx's own directories wherever a directory above them is shown, by whatever path. Those that are not there are made where the
-/// program could make them. A line that names one, or what is in it, shows that.
+/// Closes sbx's own directories wherever a directory above them is shown, by whatever path. Stores that are not there are made first, since
+/// another run may make them while the program sees what is above them; profiles, where the program could make them. A line that names one,
+/// or what is in it, shows that.
 ///
 /// # Errors
 ///
@@ -23,18 +24,18 @@ pub(super) fn close(items: &mut Items, sandbox: &Sandbox, facts: &Facts) -> Resu
                 return Err(replaceable(link, &above, &item.origin, dir));
             }
         }
-        close_one(items, sandbox, facts, dir, &dir.path)?;
+        close_one(items, facts, dir, &dir.path)?;
         if dir.keeps == Keeps::Stores {
             // Where a line shows the directory that holds them.
             if items.iter().any(|(_, item)| sources(item).contains(&dir.path)) {
-                PARTS.iter().try_for_each(|part| close_one(items, sandbox, facts, dir, &dir.path.join(part)))?;
+                PARTS.iter().try_for_each(|part| close_one(items, facts, dir, &dir.path.join(part)))?;
             }
         }
     }
     Ok(())
 }
 
-fn close_one(items: &mut Items, sandbox: &Sandbox, facts: &Facts, dir: &OwnDir, path: &Path) -> Result<()> {
+fn close_one(items: &mut Items, facts: &Facts, dir: &OwnDir, path: &Path) -> Result<()> {
     for (above, item) in shown_in(items, path) {
         let Some(source) = sources(&item).iter().find(|source| within(path, source)) else { continue };
         let inside = moved(path, source, &above);
@@ -50,10 +51,7 @@ fn close_one(items: &mut Items, sandbox: &Sandbox, facts: &Facts, dir: &OwnDir, 
             Some(_) if writable(&item) => return Err(in_the_place(path, &above, &item.origin)),
             Some(_) => continue,
         };
-        let is_layered = matches!(item.what, ItemKind::Layers { .. });
         let mut closed = match dir.keeps {
-            // What is not there, and stays so.
-            Keeps::Stores if missing && !writable(&item) && !is_layered && !makes_stores(sandbox, facts) => continue,
             Keeps::Stores if items.has_below(&inside) => own(ItemKind::Tmpfs { mode: 0o555, size: None }),
             Keeps::Stores => own(ItemKind::Masked),
             Keeps::Profiles if !writable(&item) => continue,
@@ -68,17 +66,6 @@ fn close_one(items: &mut Items, sandbox: &Sandbox, facts: &Facts, dir: &OwnDir, 
         items.insert(inside, closed);
     }
     Ok(())
-}
-
-/// Whether this run keeps something in the stores, and so makes them.
-fn makes_stores(sandbox: &Sandbox, facts: &Facts) -> bool {
-    let changes = &sandbox.filesystem.changes;
-    let on_disk = facts.union.as_ref().is_some_and(|known| {
-        let kept = matches!(changes, Changes::Keep(_)) || *changes == Changes::Ask && known.terminal;
-        let fuse = matches!(sandbox.filesystem.mechanism, Some((Mechanism::Fuse, _)));
-        kept || fuse || facts.kernel < TMPFS_WITH_ATTRIBUTES
-    });
-    on_disk || sandbox.filesystem.home.is_some() || sandbox.filesystem.is_exclusive()
 }
 
 /// The host's directories that an item shows.
