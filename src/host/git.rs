@@ -86,13 +86,17 @@ pub(super) fn closed(project: &Path, own: bool, user: &User) -> Closed {
     search.all();
     // One that lies in the project's directory itself; those that are deeper are not looked for.
     for dir in if own { search.found.entries(project, FileType::is_dir) } else { Vec::new() } {
+        if !search.found.budget.spend(git_budget::LOOKUP) {
+            break;
+        }
         let found = dir.join(".git").symlink_metadata();
         if found.is_ok() || found.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {
             search.nested(&dir);
         }
     }
     search.all();
-    let is_partial = search.found.budget.is_exceeded();
+    // A search that has as many paths as it takes does not look at what else there is.
+    let is_partial = search.found.budget.is_exceeded() || search.found.is_partial || search.found.is_full();
     Closed { paths: search.found.paths, notes: search.found.notes, is_partial }
 }
 
@@ -178,6 +182,9 @@ impl Search<'_> {
         }
         self.modules(&common.join("modules"), 0);
         for dir in self.found.entries(&common.join("worktrees"), FileType::is_dir) {
+            if !self.found.budget.spend(git_budget::LOOKUP) {
+                return;
+            }
             if let Some(git) = path_in(&dir.join("gitdir"), "") {
                 let git = self.found.resolved(&dir.join(git));
                 git.parent().into_iter().for_each(|worktree| self.nested(worktree));
@@ -210,7 +217,7 @@ impl Search<'_> {
             }
         };
         if links.len() > git_index::MOST {
-            self.found.note(format!("{} holds more than {} submodules", short(&index), git_index::MOST));
+            self.found.too_much(format!("{} holds more than {} submodules", short(&index), git_index::MOST));
         }
         links.iter().for_each(|link| self.nested(&worktree.join(link)));
     }
@@ -237,7 +244,7 @@ impl Search<'_> {
     /// The working copies of the submodules whose repositories lie in a directory.
     fn modules(&mut self, dir: &Path, depth: usize) {
         if depth > DEEPEST {
-            self.found.note(format!("{} lies too deep for a repository of a submodule", short(dir)));
+            self.found.too_much(format!("{} lies too deep for a repository of a submodule", short(dir)));
             return;
         }
         for entry in self.found.entries(dir, FileType::is_dir) {

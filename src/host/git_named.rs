@@ -84,6 +84,8 @@ pub(super) struct Found<'a> {
     tried: HashSet<(PathBuf, bool)>,
     /// What could not be read, or was too much, as sentences.
     pub notes: Vec<String>,
+    /// There is more than a limit lets in, and a program may have put it there.
+    pub is_partial: bool,
     /// Where links lead.
     ways: Ways,
     /// How much may be read and looked up.
@@ -94,11 +96,11 @@ impl<'a> Found<'a> {
     pub fn new(project: &'a Path, user: &'a User<'a>) -> Found<'a> {
         let (known, tried) = (HashSet::new(), HashSet::new());
         let (ways, budget) = (Ways::default(), Budget::new());
-        Found { project, user, paths: Vec::new(), known, tried, notes: Vec::new(), ways, budget }
+        Found { project, user, paths: Vec::new(), known, tried, notes: Vec::new(), is_partial: false, ways, budget }
     }
 
     /// Whether nothing more is added, since as many paths were found as are.
-    fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.paths.len() == MOST
     }
 
@@ -118,7 +120,7 @@ impl<'a> Found<'a> {
             return false;
         }
         if self.is_full() {
-            self.note(format!(
+            self.too_much(format!(
                 "there are more than {MOST} paths that git runs something by in {}",
                 short(self.project)
             ));
@@ -176,15 +178,30 @@ impl<'a> Found<'a> {
                 break;
             }
             if entry.file_type().is_ok_and(|found| kind(&found)) {
-                if found.len() == MOST {
-                    self.note(format!("{} holds more than {MOST} directories or links", short(dir)));
+                let path = entry.path();
+                // They are kept in memory.
+                if !self.budget.spend(path.as_os_str().len()) {
                     break;
                 }
-                found.push(entry.path());
+                found.push(path);
             }
         }
         found.sort();
         found
+    }
+
+    /// Adds a note that the search was ended by what a program may have made.
+    pub fn too_much(&mut self, note: String) {
+        self.is_partial = true;
+        self.note(note);
+    }
+
+    /// Adds a note that something in this file is more than is read. In the project, a program may have made it so.
+    fn too_much_in(&mut self, file: &Path, note: String) {
+        if file.starts_with(self.project) {
+            self.is_partial = true;
+        }
+        self.note(note);
     }
 
     /// Adds a note.
@@ -202,7 +219,7 @@ impl<'a> Found<'a> {
         match self.budget.read(file, LARGEST) {
             Ok(Some(text)) => return text,
             Ok(None) if self.budget.is_exceeded() => {}
-            Ok(None) => self.note(format!("{} is larger than {} KiB", short(file), LARGEST / 1024)),
+            Ok(None) => self.too_much_in(file, format!("{} is larger than {} KiB", short(file), LARGEST / 1024)),
             Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::EINVAL | libc::ENAMETOOLONG)) => {}
             Err(errno) => self.note(format!("{}: {errno}", short(file))),
         }
@@ -238,7 +255,7 @@ impl<'a> Found<'a> {
             return;
         }
         if read.len() > MOST_FILES || depth > DEEPEST {
-            self.note(format!("{} is one of too many included files", short(file)));
+            self.too_much_in(file, format!("{} is one of too many included files", short(file)));
             return;
         }
         self.linked(file);
@@ -302,7 +319,7 @@ impl<'a> Found<'a> {
         }
         let found = words(value);
         if found.len() == git_words::MOST {
-            self.note(format!("a value has more than {} words that may be paths", git_words::MOST));
+            self.too_much_in(near, format!("a value has more than {} words that may be paths", git_words::MOST));
         }
         for word in found {
             let likely = (word.likely && !is_address(line)) || (is_path(line) && word.text == *value);

@@ -12,7 +12,7 @@ use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 /// How to go on where a project holds too much.
-const TOO_MUCH: &str = "look for a large .git/index, many submodules, or configuration that includes much; `--overlay .` keeps changes from the \
+const TOO_MUCH: &str = "look for a large .git/index, many submodules or repositories, or configuration that includes much; `--overlay .` keeps changes from the \
                         project until `sbx commit`, and `-p default` shows it read-only";
 
 impl<'a> Builder<'a> {
@@ -225,8 +225,9 @@ impl<'a> Builder<'a> {
                     }
                 }
                 if project.is_partial && !kept {
+                    let why = if project.notes.is_empty() { "" } else { &format!(" ({})", project.notes.join("; ")) };
                     let message = format!(
-                        "the repositories in {} hold more than sbx reads before a start, so that what git runs in there is not known",
+                        "the repositories in {} hold more than sbx reads before a start{why}, so that what git runs in there is not known",
                         dir.display()
                     );
                     self.wrong(line, message, TOO_MUCH);
