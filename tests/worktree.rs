@@ -434,6 +434,22 @@ fn directories_that_a_program_makes_hide_no_repository() {
     assert!(refused.contains("more than 500 paths") && refused.contains("--overlay ."), "{refused}");
 }
 
+#[test]
+fn a_directory_that_a_program_closes_is_told_once() {
+    need!(userns());
+    let place = worktree();
+    std::fs::create_dir_all(place.work().join("s/t")).unwrap();
+    let mut command = place.command();
+    command.current_dir(place.work().join("s/t"));
+    let out =
+        ran(command.args(["-p", "ci", "--", "/bin/sh", "-c", "mkdir ../../.pijul; chmod 0 .."]).output().unwrap());
+    let shut = place.work().join("s");
+    std::fs::set_permissions(&shut, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let told = format!("{} cannot be searched any more", shut.display());
+    assert_eq!(out.err.matches("cannot be searched").count(), 1, "{out:#?}");
+    assert!(out.err.contains(&told) && out.err.contains(".pijul was not there") && out.err.len() < 2000, "{out:#?}");
+}
+
 /// An index of version 4 with submodules: one whose name has this length, and others with the same name.
 fn index(length: usize, count: usize) -> Vec<u8> {
     let entry = |name: &[u8]| {
@@ -670,8 +686,7 @@ fn a_bare_repository_and_names_of_other_tools_do_not_come_into_being_unseen() {
     let names = "HEAD rust-toolchain.toml .cargo mise.local.toml .mise .helix .exrc .nvim.lua .yarnrc.yml .devcontainer lefthook.yml .codex .gemini \
                  .sl _darcs .pijul .npmrc .mvn .opencode opencode.json opencode.jsonc .aider.conf.yml .windsurf .kiro .qwen .continue .amazonq .vimrc \
                  .gvimrc .lvimrc .dir-locals.el .Rprofile .Renviron .ghci .octaverc .irbrc .pryrc .iex.exs .pdbrc .gdbinit .lldbinit";
-    let out = place.run(&["-p", "ci", "--", "/bin/sh", "-c", &format!("mkdir {names}; chmod 0 .")]);
-    std::fs::set_permissions(place.work(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let out = place.run(&["-p", "ci", "--", "/bin/sh", "-c", &format!("mkdir {names}")]);
     for name in names.split(' ') {
         let note = format!("{} was not there when the program started", place.work().join(name).display());
         assert!(out.err.contains(&note), "{name}: {out:#?}");

@@ -10,7 +10,7 @@ use crate::plan::{self, Absent, Plan, UpperPlace};
 use crate::profile::schema::nearest;
 use crate::spec::{Sandbox, Unseen};
 use crate::sys::{self, UnownedFd};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
@@ -87,7 +87,15 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     let unseen = sandbox.filesystem.unseen.iter().filter(|unseen| plan.view.unseen.contains(&unseen.dir));
     let mut absent = unseen.flat_map(come).collect::<Vec<_>>();
     absent.extend(plan.view.absent.iter().filter(|path| !absent.contains(path)).cloned().collect::<Vec<_>>());
-    for absent in made(&absent) {
+    let (made, shut) = made(&absent);
+    for dir in shut {
+        let dir = dir.display();
+        status.note(&format!(
+            "{dir} cannot be searched any more, so that it is not known whether the program made files there that tools outside run \
+             on their own: chmod u+x {dir}, and look"
+        ));
+    }
+    for absent in made {
         let line = if absent.origin.0.is_empty() { String::new() } else { format!(" ({})", absent.origin) };
         status.note(&format!(
             "{} was not there when the program started, and is there now: tools outside may run what it names, so look at it \
@@ -114,9 +122,9 @@ fn come(unseen: &Unseen) -> Vec<Absent> {
     names.map(|(name, line)| Absent { path: unseen.dir.join(name), origin: unseen.origin(*line), link: None }).collect()
 }
 
-/// Those of these paths, which were not there when the program started, that are there now. A directory that many of them lie in is
-/// read at once.
-fn made(absent: &[Absent]) -> Vec<&Absent> {
+/// Those of these paths, which were not there when the program started, that are there now, and the directories that cannot be searched for
+/// others of them, since the program closed them. A directory that many of them lie in is read at once.
+fn made(absent: &[Absent]) -> (Vec<&Absent>, BTreeSet<&Path>) {
     const MANY: usize = 12;
     let mut counts = BTreeMap::new();
     for dir in absent.iter().filter_map(|absent| absent.path.parent()) {
@@ -128,10 +136,26 @@ fn made(absent: &[Absent]) -> Vec<&Absent> {
         let names = path.parent().and_then(|dir| listed.get(dir));
         names.zip(path.file_name()).is_some_and(|(names, name)| names.lack(name))
     };
-    absent.iter().filter(|absent| !lacks(&absent.path) && is_there(absent)).collect()
+    let mut shut = BTreeSet::new();
+    let made = absent.iter().filter(|absent| {
+        if lacks(&absent.path) {
+            return false;
+        }
+        let dir = shut_above(&absent.path);
+        shut.extend(dir);
+        dir.is_none() && is_there(absent)
+    });
+    (made.collect(), shut)
 }
 
-/// Whether something is at a path that was absent before, or cannot be seen there: the program may have closed the directory.
+/// The directory on the way to a path that cannot be searched, if that is why the path cannot be looked up.
+fn shut_above(path: &Path) -> Option<&Path> {
+    let error = path.symlink_metadata().err()?;
+    let above = || path.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok());
+    if error.raw_os_error() == Some(libc::EACCES) { above() } else { None }
+}
+
+/// Whether something is at a path that was absent before, or what a link there leads to cannot be seen.
 fn is_there(Absent { path, link, .. }: &Absent) -> bool {
     let there = |found: std::io::Result<std::fs::Metadata>| match found {
         Ok(_) => true,
