@@ -711,7 +711,7 @@ A link in the place of
 .IR ~/.local/share/sbx ,
 or in it, is an error. A sandbox that shows a directory above it has an empty one there, and one that shows a directory above
 .I ~/.config/sbx
-writable has that read-only; what is not there is made first
+writable has that read-only; what is not there, and could be made, is made first
 .TP
 .I ~/.config/systemd/user/sbx.service
 a unit of the user's systemd manager, which comes with sbx and runs a process that sleeps. While it runs, sandboxes with limits share its

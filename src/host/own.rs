@@ -55,13 +55,13 @@ pub(super) fn stores(
 
 fn stores_in(paths: &mut Paths, sandbox: &Sandbox, named: &Path, wanted: bool) -> Option<OwnDir> {
     let name = CString::new(named.as_os_str().as_bytes()).ok()?;
-    let mut there = true;
-    match sys::open_resolved(&name) {
-        Ok(_) | Err(Errno(libc::ELOOP)) => {}
-        // No link is on the way as far as the path exists.
+    let there = match sys::open_resolved(&name) {
+        Ok(_) => true,
+        // A link is on the way, and it may lead to what is not there.
+        Err(Errno(libc::ELOOP)) => named.symlink_metadata().is_ok(),
         Err(_) if !wanted && !is_shown_above(paths, sandbox, named, |mode| mode.shows_host()) => return None,
-        Err(_) => there = false,
-    }
+        Err(_) => false,
+    };
     paths.record(named);
     let (base, links) = paths.resolve(Path::new("/"), named.parent()?)?;
     let path = base.join(named.file_name()?);
