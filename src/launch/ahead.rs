@@ -55,16 +55,18 @@ impl Ahead {
         self.made.network()
     }
 
-    /// Clones the first process with this signal mask. `flags` are the CLONE_NEW* flags of the whole plan.
+    /// Clones the first process with this signal mask. `flags` are the CLONE_NEW* flags of the whole plan. The end of `socket` tells the
+    /// first process that the launcher has ended.
     pub(super) fn clone(
         &mut self,
         flags: u64,
         cgroup: Option<BorrowedFd<'_>>,
         mask: Mask,
+        socket: BorrowedFd<'_>,
         child: impl FnOnce() -> i32,
     ) -> sys::Result<(i32, OwnedFd)> {
         let made = namespaces::flags(self.namespaces.iter().copied());
-        self.made.clone3(flags & !made, cgroup, mask, child)
+        self.made.clone3(flags & !made, cgroup, mask, socket, child)
     }
 
     /// Whether the processes that made the namespaces have ended.

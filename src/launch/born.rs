@@ -16,7 +16,7 @@ use crate::spec::Namespace;
 use crate::sys::{self, UnownedFd};
 use crate::union::Upper;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Instant;
 
 /// A sandbox whose first process exists. Its fields are dropped in this order: the first process is killed and reaped,
@@ -116,7 +116,7 @@ fn clone_first(prepared: &Prepared<'_>, ahead: &mut Option<Ahead>) -> Result<Fir
     let into = cgroup.as_ref().map(Cgroup::fd);
     if let Some(ahead) = ahead {
         given.namespaces.network_ahead.set(ahead.network());
-        if let Ok((pid, pidfd)) = ahead.clone(flags, into, signals.blocked(), run) {
+        if let Ok((pid, pidfd)) = ahead.clone(flags, into, signals.blocked(), socket.as_fd(), run) {
             return Ok(FirstProcess::new(pid, pidfd));
         }
         given.namespaces.network_ahead.set(None);

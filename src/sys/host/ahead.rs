@@ -8,10 +8,8 @@
 //! Both share the thread-local storage, in which the C library keeps `errno`, with the launcher, which goes on meanwhile. So they make
 //! raw system calls only, and nothing that could panic.
 
-use super::clone::CloneArgs;
-use crate::sys::child::{
-    Mask, Stack, Waited, block, exit_now, failed, kill, owned, pid, send_raw, seqpacket_pair, wait,
-};
+use super::clone::{CloneArgs, pidfd_open};
+use crate::sys::child::{Mask, Stack, Waited, block, exit_now, failed, kill, pid, send_raw, seqpacket_pair, wait};
 use crate::sys::errno::{Errno, Result};
 use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
@@ -37,8 +35,8 @@ struct Task {
     clone: CloneArgs,
     child: Option<extern "C" fn(*mut c_void) -> c_int>,
     argument: *mut c_void,
-    /// The child's pidfd.
-    pidfd: c_int,
+    /// The descriptor by whose end the child knows that of the launcher.
+    launchers: c_int,
     /// The child's process id, or the errno of what failed, below 0.
     made: isize,
 }
@@ -83,7 +81,7 @@ impl NamespacesAhead {
             clone: CloneArgs::default(),
             child: None,
             argument: null_mut(),
-            pidfd: -1,
+            launchers: -1,
             made: 0,
         };
         let place = stacks[0].lowest().cast::<Task>();
@@ -120,7 +118,8 @@ impl NamespacesAhead {
     }
 
     /// clone3(2) of a child in the namespaces that were made, and in further new ones (CLONE_NEW* flags), with a copy of this process's
-    /// memory; as [`clone3`](super::clone3) otherwise. The signal mask of the child is `mask`.
+    /// memory; as [`clone3`](super::clone3) otherwise. The signal mask of the child is `mask`. The child does not have the descriptor
+    /// `launchers`, nor has the maker by then: its end is that of this process.
     ///
     /// # Errors
     ///
@@ -130,13 +129,15 @@ impl NamespacesAhead {
         namespaces: u64,
         cgroup: Option<BorrowedFd<'_>>,
         mask: Mask,
+        launchers: BorrowedFd<'_>,
         child: F,
     ) -> Result<(i32, OwnedFd)> {
         let mut given = (mask, Some(child));
         let task = self.task();
         // SAFETY: the maker reads these fields only after `state` has changed, and `given` lives until it has told the result.
         let state = unsafe {
-            (*task).clone = CloneArgs::beside(namespaces, cgroup, &raw mut (*task).pidfd);
+            (*task).clone = CloneArgs::beside(namespaces, cgroup);
+            (*task).launchers = launchers.as_raw_fd();
             (*task).child = Some(run::<F>);
             (*task).argument = (&raw mut given).cast();
             &(*task).state
@@ -155,9 +156,10 @@ impl NamespacesAhead {
         }
         // The process beside the maker has its own copies, and so has the child.
         self.network = None;
-        // SAFETY: the state is DONE: the maker has written the results, and touches them no more.
-        let (made, pidfd) = unsafe { ((*task).made, (*task).pidfd) };
-        Ok((value(made)?, owned(pidfd.into())?))
+        // SAFETY: the state is DONE: the maker has written the result, and touches it no more.
+        let pid = value(unsafe { (*task).made })?;
+        // It is a child of this process, which nobody has waited for.
+        Ok((pid, pidfd_open(pid)?))
     }
 
     /// Whether the maker has ended, and was waited for. Until then it is a child of this process.
@@ -256,6 +258,11 @@ extern "C" fn make(task: *mut Task) -> c_int {
                     _ => break,
                 }
             }
+            // From here on the descriptors are its own: they are those of the child.
+            made = raw::syscall1(libc::SYS_unshare as usize, libc::CLONE_FILES as usize) as isize;
+        }
+        if failed(made).is_none() {
+            raw::syscall1(libc::SYS_close as usize, (*task).launchers as usize);
             let (args, length) = (&raw mut (*task).clone as usize, size_of::<CloneArgs>());
             made = raw::syscall2(libc::SYS_clone3 as usize, args, length) as isize;
             if made == 0 {
@@ -396,7 +403,9 @@ mod tests {
         let mut errno = [1; 4];
         let (length, namespace) = receive(receiver.as_fd(), &mut errno).unwrap();
         assert_eq!((length, i32::from_ne_bytes(errno), namespace.is_some()), (4, 0, true));
-        let child = ahead.clone3(libc::CLONE_NEWPID as u64, None, Mask::default(), || 17 + i32::from(pid() != 1));
+        let (ours, _theirs) = seqpacket_pair().unwrap();
+        let flags = libc::CLONE_NEWPID as u64;
+        let child = ahead.clone3(flags, None, Mask::default(), ours.as_fd(), || 17 + i32::from(pid() != 1));
         let (_, pidfd) = child.unwrap();
         assert_eq!(wait_end(pidfd.as_fd()), Ok(Waited::Exited(17)));
         while !ahead.has_ended() {}
@@ -406,7 +415,8 @@ mod tests {
     fn what_fails_before_is_told_when_the_child_is_asked_for() {
         // unshare(2) does not take it.
         let mut ahead = NamespacesAhead::start(libc::CLONE_VFORK as u64, false).unwrap();
-        let child = ahead.clone3(libc::CLONE_NEWPID as u64, None, Mask::default(), || 0);
+        let (ours, _theirs) = seqpacket_pair().unwrap();
+        let child = ahead.clone3(libc::CLONE_NEWPID as u64, None, Mask::default(), ours.as_fd(), || 0);
         assert_eq!(child.map(|(pid, _)| pid), Err(Errno(libc::EINVAL)));
     }
 
