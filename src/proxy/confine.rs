@@ -89,24 +89,29 @@ const MOST_MEMORY: u64 = 256 * 1024 * 1024;
 ///
 /// The kernel refuses to confine it. A missing Landlock is no error: the filter refuses what it would refuse.
 pub fn proxy(keep: &[RawFd]) -> Result<()> {
-    let limits = [(Resource::RLIMIT_NOFILE, MOST_DESCRIPTORS), (Resource::RLIMIT_AS, MOST_MEMORY)];
-    powerless(keep.iter().copied(), &limits)?;
-    landlock([])?;
+    let limits = [(Resource::RLIMIT_NOFILE, MOST_DESCRIPTORS), (Resource::RLIMIT_AS, MOST_MEMORY), NO_FILES];
+    limited(keep.iter().copied(), 0, &limits)?;
+    landlock([], [])?;
     sys::load_filter(&filter(&[COMMON, ACCEPTING, OLD[0], OLD[1]])?)
 }
 
-/// Takes from this process all descriptors but the standard streams and these, and all rights; nobody may trace it, and it writes no
-/// files and no core dumps. Besides, it keeps to these limits.
-pub(crate) fn powerless(keep: impl Iterator<Item = RawFd>, limits: &[(Resource, u64)]) -> Result<()> {
+/// The limit of a process that writes to no file.
+pub(crate) const NO_FILES: (Resource, u64) = (Resource::RLIMIT_FSIZE, 0);
+
+/// Takes from this process all descriptors but the standard streams and these, and all rights but these capabilities (a set, by their
+/// numbers); nobody may trace it, and it writes no core dumps. Besides, it keeps to these limits.
+pub(crate) fn limited(keep: impl Iterator<Item = RawFd>, capabilities: u64, limits: &[(Resource, u64)]) -> Result<()> {
     let mut keep: Vec<RawFd> = [0, 1, 2].into_iter().chain(keep).collect();
     keep.sort_unstable();
     sys::close_all_but(&keep)?;
-    // A seccomp filter around sbx may refuse capset(2) to root; a user has no capabilities.
-    let _ = sys::set_capabilities(0);
+    match sys::set_capabilities(capabilities) {
+        // A seccomp filter around sbx may refuse capset(2) to root; a user has no capabilities.
+        Err(_) if capabilities == 0 => {}
+        other => other?,
+    }
     sys::set_no_new_privs()?;
     sys::set_dumpable(false)?;
-    let none = [(Resource::RLIMIT_CORE, 0), (Resource::RLIMIT_FSIZE, 0)];
-    for (resource, most) in none.iter().chain(limits) {
+    for (resource, most) in [(Resource::RLIMIT_CORE, 0)].iter().chain(limits) {
         // A stricter limit is kept.
         let (_, hard) = sys::rlimit(*resource)?;
         let most = Some(hard.min(*most));
@@ -127,17 +132,30 @@ pub fn connection(keep: &[RawFd]) -> Result<()> {
     sys::load_filter(&filter(&[COMMON, OLD[0]])?)
 }
 
-/// Denies all access to files that Landlock governs but reading below these directories, and signals and abstract sockets of other
-/// processes.
-pub(crate) fn landlock<'a>(readable: impl IntoIterator<Item = BorrowedFd<'a>>) -> Result<()> {
+/// Denies all access to files that Landlock governs but reading below these directories, and changing what is below the others, without
+/// devices and programs; and signals and abstract sockets of other processes.
+pub(crate) fn landlock<'a>(
+    readable: impl IntoIterator<Item = BorrowedFd<'a>>,
+    changed: impl IntoIterator<Item = BorrowedFd<'a>>,
+) -> Result<()> {
     let (version, scoped) = match sys::landlock_version() {
         Ok(version) if version >= 6 => (version, sys::SCOPE_ABSTRACT | sys::SCOPE_SIGNAL),
         Ok(version) => (version, 0),
         Err(_) => return Ok(()),
     };
-    let ruleset = sys::landlock_ruleset(AccessFs::from_all(ABI::from(version)).bits(), scoped)?;
+    let all = AccessFs::from_all(ABI::from(version)).bits();
+    let mut changed = changed.into_iter().peekable();
+    // Before version 2, no file can be moved to another directory under a ruleset.
+    if version < 2 && changed.peek().is_some() {
+        return Ok(());
+    }
+    let ruleset = sys::landlock_ruleset(all, scoped)?;
     for dir in readable {
         sys::landlock_allow(ruleset.as_fd(), dir, sys::FS_READ_FILE | sys::FS_READ_DIR)?;
+    }
+    let kept_from = AccessFs::MakeBlock | AccessFs::Execute | AccessFs::IoctlDev;
+    for dir in changed {
+        sys::landlock_allow(ruleset.as_fd(), dir, all & !kept_from.bits())?;
     }
     sys::landlock_restrict(ruleset.as_fd())
 }

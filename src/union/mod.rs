@@ -33,6 +33,7 @@ mod recover;
 mod remove;
 mod renamed;
 mod seen;
+mod serving;
 mod size;
 mod state;
 mod stop;

@@ -1,6 +1,6 @@
 //! Extended attributes: those of the file itself, without the marks of layers.
 
-use super::nodes::TOP;
+use super::super::serving::TOP;
 use super::server::Server;
 use crate::sys::{self, Errno, Result};
 use std::ffi::{CStr, CString};

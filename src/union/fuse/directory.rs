@@ -1,7 +1,7 @@
 //! Lists directories.
 
+use super::super::serving::TOP;
 use super::listing::{Entry, FIRST};
-use super::nodes::TOP;
 use super::server::Server;
 use crate::sys::{self, Errno, FileStatus, Result};
 use std::ffi::{CStr, CString};

@@ -205,7 +205,7 @@ impl Server {
 
     /// The attributes of a node.
     pub fn attributes(&mut self, number: u64) -> Result<FileStatus> {
-        if number == super::nodes::TOP {
+        if number == super::super::serving::TOP {
             return Ok(self.top());
         }
         let found = self.status(number);

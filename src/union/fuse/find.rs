@@ -1,7 +1,8 @@
 //! Finds files in the layers.
 
 use super::super::node::is_marked_deleted;
-use super::nodes::{Lower, Node, TOP};
+use super::super::serving::TOP;
+use super::nodes::{Lower, Node};
 use super::opened::OPAQUE;
 use super::server::Server;
 use crate::sys::{self, Errno, FileStatus, Result};

@@ -10,7 +10,6 @@
 //! layers       what a union consists of                        (data)
 //! nodes        files that the kernel knows, by number          (data)
 //! listing      names in directories that are being listed      (data)
-//! descriptors  a bounded table of open files
 //! opened       the layers, open
 //! server       where the files are now
 //! find         how they are found in the layers
@@ -26,7 +25,6 @@ mod attributes;
 mod change;
 mod confine;
 mod copy_up;
-mod descriptors;
 mod directory;
 mod file;
 mod find;
@@ -41,9 +39,9 @@ mod server;
 
 pub use layers::{Layers, OwnFile, Unions, UpperPlace};
 
+use super::serving::{adopt, ended, ends_with_launcher, exit_status};
 use super::view::{READY, Trees};
-use crate::exit;
-use crate::sys::{self, Poll, UnownedFd};
+use crate::sys;
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -55,13 +53,7 @@ pub const SERVER: &str = "sbx-union-server";
 /// /dev/fuse that a filesystem was mounted with, PIPE that of the launcher's pipe, LAYERS one of a file with a list of
 /// [`Layers`] as JSON, NAMESPACE that of the user namespace of the sandbox, TREES a [`Trees`] as JSON. Gives the exit status.
 pub fn serve(args: &[OsString]) -> u8 {
-    match run(args) {
-        Ok(()) => 0,
-        Err(message) => {
-            let _ = sys::write_all(sys::STREAMS[2].as_fd(), format!("sbx: {SERVER}: {message}\n").as_bytes());
-            exit::FAILED
-        }
-    }
+    exit_status(SERVER, run(args))
 }
 
 /// Answers the requests that come by a device, in this process and with its rights, until there are no more: for tests, and for
@@ -85,14 +77,12 @@ fn run(args: &[OsString]) -> Result<(), String> {
     else {
         return Err("it is started by sbx for a sandbox with overlays, and not by hand".into());
     };
-    let adopt = |fd: i32| UnownedFd::new(fd).adopt().map_err(|errno| format!("descriptor {fd}: {errno}"));
-    let (device, pipe, layers): (OwnedFd, OwnedFd, OwnedFd) = (adopt(device)?, adopt(pipe)?, adopt(layers)?);
+    let (device, pipe, layers) = (adopt(device)?, adopt(pipe)?, adopt(layers)?);
     let trees: Trees = serde_json::from_str(trees).map_err(|error| error.to_string())?;
     let mut text = String::new();
     std::fs::File::from(layers).read_to_string(&mut text).map_err(|error| error.to_string())?;
     let unions = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let failed = |what: &'static str| move |errno: sys::Errno| format!("{what}: {errno}");
-    // The pipe has no reader any more once the launcher has ended; until then, its death ends this process.
     let powers = match namespace {
         -1 => false,
         number => {
@@ -101,12 +91,11 @@ fn run(args: &[OsString]) -> Result<(), String> {
             true
         }
     };
-    sys::set_parent_death_signal(libc::SIGKILL).map_err(failed("prctl"))?;
-    if ended(&pipe, Some(0)) {
+    // Not before setns(2), which takes the signal of the parent's death away.
+    if ends_with_launcher(&pipe)? {
         return Ok(());
     }
     sys::umask(0);
-    sys::set_nonblocking(pipe.as_fd(), true).map_err(failed("fcntl"))?;
     let copy = pipe.try_clone().map_err(|error| error.to_string())?;
     let mut server = server::Server::new(Unions { trees, unions }, copy)?;
     server.read_links().map_err(failed("links in a work directory"))?;
@@ -116,10 +105,4 @@ fn run(args: &[OsString]) -> Result<(), String> {
     // has ended.
     ended(&pipe, None);
     Ok(())
-}
-
-/// Whether the launcher has ended; waits for so many milliseconds, or for ever.
-fn ended(pipe: &OwnedFd, timeout: Option<i32>) -> bool {
-    let mut set = [Poll::end(pipe.as_raw_fd())];
-    sys::poll(&mut set, timeout).is_err() || set[0].ready
 }

@@ -3,23 +3,12 @@
 //! A node is a file with all its names, so that what is written by one name is read by the other. It stays the same node,
 //! with the same number, when it is copied up or renamed.
 
+use super::super::serving::{Numbers, TOP};
 use crate::sys::FileStatus;
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-
-/// Number of the directory at the top, which holds the unions.
-pub const TOP: u64 = 1;
-
-/// Numbers from here on are of files whose inode number is another node's already.
-const OWN: u64 = 1 << 58;
-
-/// Inode numbers of a device are shown as they are up to here; the device is counted above.
-const INODES: u64 = 1 << 48;
-
-/// Devices whose inode numbers are shown.
-const DEVICES: usize = 512;
 
 /// A map by keys that a program may choose: its seed is random.
 pub type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
@@ -109,8 +98,7 @@ pub struct Nodes {
     names: Map<Name, u64>,
     /// Numbers of files of the upper layer that had them before they were copied up.
     moved: Map<FileId, u64>,
-    devices: Vec<(usize, u64)>,
-    next: u64,
+    numbers: Numbers<(usize, u64)>,
 }
 
 impl Nodes {
@@ -135,7 +123,7 @@ impl Nodes {
             return None;
         }
         let id = (status.dev, status.ino);
-        let number = self.moved.get(&id).copied().or_else(|| self.shown_number(union, id))?;
+        let number = self.moved.get(&id).copied().or_else(|| self.numbers.shown((union, id.0), id.1))?;
         let node = self.nodes.get(&number)?;
         (node.union == union && node.id == id && !node.is_dir()).then_some(number)
     }
@@ -176,32 +164,14 @@ impl Nodes {
         last
     }
 
-    /// The number that a file of the host has by its device and inode, if that can be shown.
-    fn shown_number(&mut self, union: usize, (dev, ino): FileId) -> Option<u64> {
-        let device = (union, dev);
-        let index = self.devices.iter().position(|other| *other == device).or_else(|| {
-            (self.devices.len() < DEVICES).then(|| {
-                self.devices.push(device);
-                self.devices.len() - 1
-            })
-        })?;
-        (ino > TOP && ino < INODES).then(|| INODES * index as u64 + ino)
-    }
-
     /// A number that no node has: the one that the file had before it was copied up, else the host's inode number, unless that
     /// belongs to another node.
     fn number(&mut self, node: &Node) -> u64 {
         let before = self.moved.get(&node.id).copied();
-        let number = before.or_else(|| self.shown_number(node.union, node.id));
-        if let Some(number) = number.filter(|number| !self.nodes.contains_key(number)) {
-            return number;
-        }
-        loop {
-            self.next += 1;
-            if !self.nodes.contains_key(&(OWN + self.next)) {
-                return OWN + self.next;
-            }
-        }
+        let number = before.or_else(|| self.numbers.shown((node.union, node.id.0), node.id.1));
+        number
+            .filter(|number| !self.nodes.contains_key(number))
+            .unwrap_or_else(|| self.numbers.own(|number| self.nodes.contains_key(&number)))
     }
 
     /// Notes that a node is now another file of the host, of the upper layer.

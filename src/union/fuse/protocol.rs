@@ -1,31 +1,20 @@
 //! The crate fuser: requests of the kernel come in here, and answers go out.
 
+use super::super::serving::{self, GENERATION, Kernel, LARGEST, LIFETIME, attributes, name_of, text};
 use super::change::{Change, Kind, Maker};
 use super::server::Server;
 use crate::sys::{self, FileStatus};
 use fuser::{
-    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
-    Generation, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, Notifier, OpenFlags, RenameFlags, ReplyAttr,
-    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek,
-    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, Session, SessionACL, TimeOrNow, WriteFlags,
+    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo, InitFlags,
+    IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
+    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr,
+    Request, TimeOrNow, WriteFlags,
 };
-use std::ffi::{CString, OsStr};
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// How long the kernel may use names, and that a name does not exist, and the attributes of what nobody else changes.
-const LIFETIME: Duration = Duration::from_secs(3600);
-
-/// How long the kernel may use the attributes of a file of the host without asking again.
-const LIFETIME_OF_FILES: Duration = Duration::from_secs(1);
-
-/// The largest read or write, in bytes.
-const LARGEST: u32 = 1024 * 1024;
-
-const GENERATION: Generation = Generation(0);
 
 /// Serves the requests of a mounted filesystem until it is unmounted; `ready` is called once the first one can be
 /// answered.
@@ -33,58 +22,13 @@ const GENERATION: Generation = Generation(0);
 /// # Errors
 ///
 /// The kernel and the server do not understand each other.
-pub fn serve(
-    server: Server,
-    device: OwnedFd,
-    ready: impl FnOnce() -> sys::Result<()>,
-) -> std::result::Result<(), String> {
-    let notifier = Arc::new(OnceLock::new());
-    let union = Union { server: Mutex::new(server), notifier: notifier.clone() };
-    // The kernel keeps others out itself. Ids in requests are those of the sandbox.
-    let session = Session::from_fd(union, device, SessionACL::All, fuser::Config::default())
-        .map_err(|error| format!("/dev/fuse: {error}"))?;
-    let _ = notifier.set(session.notifier());
-    ready().map_err(|errno| format!("pipe: {errno}"))?;
-    session.run().map_err(|error| format!("/dev/fuse: {error}"))
+pub fn serve(server: Server, device: OwnedFd, ready: impl FnOnce() -> sys::Result<()>) -> Result<(), String> {
+    serving::serve(|kernel| Union { server: Mutex::new(server), kernel }, device, ready)
 }
 
 struct Union {
     server: Mutex<Server>,
-    notifier: Arc<OnceLock<Notifier>>,
-}
-
-/// The attributes of a file for the kernel.
-fn attributes(status: &FileStatus) -> FileAttr {
-    let time = |(seconds, rest): (i64, u32)| -> SystemTime {
-        let whole = Duration::from_secs(seconds.unsigned_abs());
-        let whole = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
-        whole.and_then(|whole| whole.checked_add(Duration::from_nanos(rest.into()))).unwrap_or(UNIX_EPOCH)
-    };
-    FileAttr {
-        ino: INodeNo(status.ino),
-        size: status.size,
-        blocks: status.blocks,
-        atime: time(status.accessed),
-        mtime: time(status.modified),
-        ctime: time(status.changed),
-        crtime: UNIX_EPOCH,
-        kind: match status.mode & libc::S_IFMT {
-            libc::S_IFDIR => FileType::Directory,
-            libc::S_IFLNK => FileType::Symlink,
-            libc::S_IFIFO => FileType::NamedPipe,
-            libc::S_IFSOCK => FileType::Socket,
-            libc::S_IFCHR => FileType::CharDevice,
-            libc::S_IFBLK => FileType::BlockDevice,
-            _ => FileType::RegularFile,
-        },
-        perm: (status.mode & 0o7777) as u16,
-        nlink: status.links,
-        uid: status.uid,
-        gid: status.gid,
-        rdev: status.rdev as u32,
-        blksize: status.block_size,
-        flags: 0,
-    }
+    kernel: Kernel,
 }
 
 /// A time that a program sets.
@@ -102,19 +46,6 @@ fn new_time(time: Option<TimeOrNow>) -> sys::NewTime {
     })
 }
 
-fn text(text: &OsStr) -> std::result::Result<CString, Errno> {
-    CString::new(text.as_bytes()).map_err(|_| Errno::EINVAL)
-}
-
-/// A name in a directory. The kernel sends no others; what does not lead out of the directory cannot do harm.
-fn name_of(name: &OsStr) -> std::result::Result<CString, Errno> {
-    let bytes = name.as_bytes();
-    if matches!(bytes, b"" | b"." | b"..") || bytes.contains(&b'/') {
-        return Err(Errno::EINVAL);
-    }
-    text(name)
-}
-
 fn maker(request: &Request, umask: u32) -> Maker {
     Maker { uid: request.uid(), gid: request.gid(), umask }
 }
@@ -126,8 +57,7 @@ impl Union {
     }
 
     fn lifetime(server: &Server, status: &FileStatus) -> Duration {
-        let lasts = server.is_ours(status.ino) || status.mode & libc::S_IFMT != libc::S_IFREG;
-        if lasts { LIFETIME } else { LIFETIME_OF_FILES }
+        if server.is_ours(status.ino) { LIFETIME } else { serving::lifetime(status) }
     }
 
     fn entry(&self, server: &Server, made: sys::Result<FileStatus>, reply: ReplyEntry) {
@@ -136,13 +66,6 @@ impl Union {
                 reply.entry_with_ttls(&Union::lifetime(server, &status), &LIFETIME, &attributes(&status), GENERATION)
             }
             Err(errno) => reply.error(errno.into()),
-        }
-    }
-
-    /// The kernel's copy of a file's attributes is old. (The content is locked by the request that is being answered.)
-    fn renew(&self, node: INodeNo) {
-        if let Some(notifier) = self.notifier.get() {
-            let _ = notifier.inval_inode(node, -1, 0);
         }
     }
 }
@@ -337,7 +260,7 @@ impl Filesystem for Union {
         match self.server().open_file(node.0, write || truncate, truncate) {
             Ok((version, true)) => reply.opened(FileHandle(version), FopenFlags::FOPEN_KEEP_CACHE),
             Ok((version, false)) => {
-                self.renew(node);
+                self.kernel.renew(node);
                 reply.opened(FileHandle(version), FopenFlags::empty());
             }
             Err(errno) => reply.error(errno.into()),
@@ -415,7 +338,7 @@ impl Filesystem for Union {
         match self.server().write(node.0, offset, data, strip) {
             Ok(written) => {
                 if strip {
-                    self.renew(node);
+                    self.kernel.renew(node);
                 }
                 reply.written(written as u32);
             }
@@ -446,36 +369,15 @@ impl Filesystem for Union {
     }
 
     fn readdir(&self, _: &Request, node: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
-        let mut given = Vec::new();
         let mut server = self.server();
-        let listed = server.list(node.0, offset, &mut |status, file, next| {
-            let kind = attributes(status).kind;
-            let full = reply.add(INodeNo(status.ino), next, kind, OsStr::from_bytes(file.to_bytes()));
-            if !full && !matches!(file.to_bytes(), b"." | b"..") {
-                given.push(status.ino);
-            }
-            full
-        });
-        // Names alone do not tell the kernel of a node.
+        let (listed, given) = serving::add_names(&mut reply, |add| server.list(node.0, offset, add));
         given.iter().for_each(|node| server.forget(*node, 1));
-        match listed {
-            Ok(()) => reply.ok(),
-            Err(errno) => reply.error(errno.into()),
-        }
+        serving::end_names(listed, reply);
     }
 
-    fn readdirplus(&self, _: &Request, node: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
+    fn readdirplus(&self, _: &Request, node: INodeNo, _: FileHandle, offset: u64, reply: ReplyDirectoryPlus) {
         let mut server = self.server();
-        let listed = server.list(node.0, offset, &mut |status, file, next| {
-            let file = OsStr::from_bytes(file.to_bytes());
-            // Not longer than that of files of the host: which layer it is of is not known here.
-            let lifetime = if status.mode & libc::S_IFMT == libc::S_IFREG { LIFETIME_OF_FILES } else { LIFETIME };
-            reply.add(INodeNo(status.ino), next, file, &lifetime, &attributes(status), GENERATION)
-        });
-        match listed {
-            Ok(()) => reply.ok(),
-            Err(errno) => reply.error(errno.into()),
-        }
+        serving::add_files(reply, |add| server.list(node.0, offset, add));
     }
 
     fn statfs(&self, _: &Request, node: INodeNo, reply: ReplyStatfs) {
@@ -535,20 +437,12 @@ impl Filesystem for Union {
         reply: ReplyEmpty,
     ) {
         let done = self.server().allocate(node.0, mode, offset, length);
-        self.renew(node);
+        self.kernel.renew(node);
         empty(done, reply);
     }
 
     fn lseek(&self, _: &Request, node: INodeNo, _: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {
-        let hole = match whence {
-            libc::SEEK_DATA => false,
-            libc::SEEK_HOLE => true,
-            _ => return reply.error(Errno::EINVAL),
-        };
-        match self.server().seek(node.0, u64::try_from(offset).unwrap_or(u64::MAX), hole) {
-            Ok(found) => reply.offset(found as i64),
-            Err(errno) => reply.error(errno.into()),
-        }
+        serving::seek(whence, offset, reply, |from, hole| self.server().seek(node.0, from, hole));
     }
 
     fn copy_file_range(
@@ -566,7 +460,7 @@ impl Filesystem for Union {
     ) {
         match self.server().copy_range((from.0, from_offset), (to.0, to_offset), length) {
             Ok(copied) => {
-                self.renew(to);
+                self.kernel.renew(to);
                 reply.written(copied as u32);
             }
             Err(errno) => reply.error(errno.into()),

@@ -2,11 +2,11 @@
 //!
 //! Everything is opened below the directory of its layer, and no link is followed on the way.
 
+use super::super::serving::{Descriptors, TOP};
 use super::super::view::Trees;
-use super::descriptors::Descriptors;
 use super::layers::Unions;
 use super::listing::Listings;
-use super::nodes::{FileId, Lower, Map, Node, Nodes, TOP};
+use super::nodes::{FileId, Lower, Map, Node, Nodes};
 use super::opened::{Union, UpperLayer};
 use crate::sys::{self, Errno, FileStatus, Resource, Result};
 use std::ffi::{CStr, CString};
@@ -131,22 +131,7 @@ impl Server {
 
     /// The attributes of the directory at the top.
     pub(super) fn top(&self) -> FileStatus {
-        let none = (0, 0);
-        FileStatus {
-            dev: 0,
-            ino: TOP,
-            mode: libc::S_IFDIR | 0o555,
-            links: 2,
-            uid: self.owners.uids.inside(0),
-            gid: self.owners.gids.inside(0),
-            rdev: 0,
-            size: 0,
-            blocks: 0,
-            block_size: 4096,
-            accessed: none,
-            modified: none,
-            changed: none,
-        }
+        self.owners.top()
     }
 
     /// The directory of the upper layer that a node has there.

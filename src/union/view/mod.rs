@@ -11,7 +11,6 @@
 //! trees    what is served, and the translation of owners      (data)
 //! nodes    files that the kernel knows, by number             (data)
 //! notes    what is told by the launcher's pipe             (data)
-//! recent   a bounded table of open files
 //! server   what is answered to each request
 //! fuse     the crate fuser: requests in, answers out
 //! confine  what the process may do
@@ -21,7 +20,6 @@ mod confine;
 mod fuse;
 mod nodes;
 mod notes;
-mod recent;
 mod server;
 mod trees;
 
@@ -29,8 +27,8 @@ pub use notes::note;
 pub(super) use notes::{CHANGED, READY};
 pub use trees::{IdRange, Owners, Tree, Trees};
 
-use crate::exit;
-use crate::sys::{self, Poll, UnownedFd};
+use super::serving::{adopt, ended, ends_with_launcher, exit_status};
+use crate::sys;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -40,13 +38,7 @@ pub const SERVER: &str = "sbx-view-server";
 /// Runs the view server, with the arguments `sbx-view-server DEVICE PIPE TREES`: DEVICE is a descriptor of /dev/fuse that a
 /// filesystem was mounted with, PIPE that of the launcher's pipe, TREES a [`Trees`] as JSON. Gives the exit status.
 pub fn serve(args: &[OsString]) -> u8 {
-    match run(args) {
-        Ok(()) => 0,
-        Err(message) => {
-            let _ = sys::write_all(sys::STREAMS[2].as_fd(), format!("sbx: {SERVER}: {message}\n").as_bytes());
-            exit::FAILED
-        }
-    }
+    exit_status(SERVER, run(args))
 }
 
 /// Answers the requests that come by a device, in this process and with its rights, until there are no more: for tests, and for
@@ -66,27 +58,17 @@ fn run(args: &[OsString]) -> Result<(), String> {
     else {
         return Err("it is started by sbx for a sandbox with overlays, and not by hand".into());
     };
-    let adopt = |fd: i32| UnownedFd::new(fd).adopt().map_err(|errno| format!("descriptor {fd}: {errno}"));
-    let (device, pipe): (OwnedFd, OwnedFd) = (adopt(device)?, adopt(pipe)?);
+    let (device, pipe) = (adopt(device)?, adopt(pipe)?);
     let trees: Trees = serde_json::from_str(trees).map_err(|error| error.to_string())?;
-    let failed = |what: &'static str| move |errno: sys::Errno| format!("{what}: {errno}");
-    // The pipe has no reader any more once the launcher has ended; until then, its death ends this process.
-    sys::set_parent_death_signal(libc::SIGKILL).map_err(failed("prctl"))?;
-    if ended(&pipe, Some(0)) {
+    if ends_with_launcher(&pipe)? {
         return Ok(());
     }
-    sys::set_nonblocking(pipe.as_fd(), true).map_err(failed("fcntl"))?;
     let server = server::Server::new(trees, pipe.try_clone().map_err(|error| error.to_string())?)?;
-    confine::confine(&server, &[device.as_raw_fd(), pipe.as_raw_fd()]).map_err(failed("cannot be confined"))?;
+    let keep = [device.as_raw_fd(), pipe.as_raw_fd()];
+    confine::confine(&server, &keep).map_err(|errno| format!("cannot be confined: {errno}"))?;
     fuse::serve(server, device, || sys::write_all(pipe.as_fd(), &[notes::READY]))?;
     // The mount is gone, and so is the sandbox. The launcher is to find that out by itself, rather than by a helper that
     // has ended.
     ended(&pipe, None);
     Ok(())
-}
-
-/// Whether the launcher has ended; waits for so many milliseconds, or for ever.
-fn ended(pipe: &OwnedFd, timeout: Option<i32>) -> bool {
-    let mut set = [Poll::end(pipe.as_raw_fd())];
-    sys::poll(&mut set, timeout).is_err() || set[0].ready
 }

@@ -3,22 +3,11 @@
 //! A node is a path, and not an inode of the host: what replaces a file there is the same node. Its attributes are those
 //! that it had when it was first seen, for as long as the kernel remembers it; those of a file are renewed.
 
+use super::super::serving::{Numbers, TOP};
 use crate::sys::FileStatus;
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::sync::Arc;
-
-/// Number of the directory at the top.
-pub const TOP: u64 = 1;
-
-/// Numbers from here on are of files whose inode number is another node's already.
-const OWN: u64 = 1 << 58;
-
-/// Inode numbers of a device are shown as they are up to here; the device is counted above.
-const INODES: u64 = 1 << 48;
-
-/// Devices whose inode numbers are shown.
-const DEVICES: usize = 512;
 
 /// What is known of a file.
 pub struct Node {
@@ -49,8 +38,7 @@ pub struct Node {
 pub struct Nodes {
     nodes: HashMap<u64, Node>,
     names: HashMap<(u64, Arc<CStr>), u64>,
-    devices: Vec<u64>,
-    next: u64,
+    numbers: Numbers<u64>,
 }
 
 impl Nodes {
@@ -101,24 +89,10 @@ impl Nodes {
 
     /// A number that no node has: the host's inode number, unless that belongs to another node (a hard link).
     fn number(&mut self, status: &FileStatus) -> u64 {
-        let device = self.devices.iter().position(|device| *device == status.dev).unwrap_or_else(|| {
-            if self.devices.len() < DEVICES {
-                self.devices.push(status.dev);
-                self.devices.len() - 1
-            } else {
-                DEVICES
-            }
-        });
-        let number = INODES * device as u64 + status.ino;
-        if status.ino > TOP && status.ino < INODES && device < DEVICES && !self.nodes.contains_key(&number) {
-            return number;
-        }
-        loop {
-            self.next += 1;
-            if !self.nodes.contains_key(&(OWN + self.next)) {
-                return OWN + self.next;
-            }
-        }
+        let number = self.numbers.shown(status.dev, status.ino);
+        number
+            .filter(|number| !self.nodes.contains_key(number))
+            .unwrap_or_else(|| self.numbers.own(|number| self.nodes.contains_key(&number)))
     }
 
     /// Notes that the kernel was told of a node.

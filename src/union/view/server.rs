@@ -3,9 +3,9 @@
 //! Paths are opened below the directory of their tree, and no link is followed on the way. The kernel remembers names for an hour,
 //! a file's attributes for a second, and its content until it is opened after a change.
 
-use super::nodes::{Nodes, TOP};
+use super::super::serving::{Descriptors, TOP};
+use super::nodes::Nodes;
 use super::notes::CHANGED;
-use super::recent::Recent;
 use super::trees::{Tree, Trees};
 use crate::sys::{self, Errno, FileStatus, Resource, Result};
 use std::collections::HashSet;
@@ -17,9 +17,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Open directories, and open files, at most: each takes a descriptor and some memory of the kernel's.
 const MOST_OPEN: u64 = 512;
-
-/// A directory, for what is shown without looking at the host.
-const PLAIN_DIRECTORY: u32 = libc::S_IFDIR | 0o555;
 
 /// The view of some directories of the host.
 pub struct Server {
@@ -36,8 +33,10 @@ pub struct Server {
 
 struct State {
     nodes: Nodes,
-    dirs: Recent,
-    files: Recent,
+    /// Open directories, by the numbers of their nodes.
+    dirs: Descriptors<u64>,
+    /// Open files, by the numbers of their nodes.
+    files: Descriptors<u64>,
     /// The names in the directory that was listed last: one with many is asked for in parts.
     listing: Option<(u64, Arc<[CString]>)>,
     buffer: Vec<u8>,
@@ -75,8 +74,8 @@ impl Server {
         let most = (limit.saturating_sub(64) / 2).clamp(8, MOST_OPEN) as usize;
         let state = State {
             nodes: Nodes::default(),
-            dirs: Recent::new(most),
-            files: Recent::new(most),
+            dirs: Descriptors::new(most),
+            files: Descriptors::new(most),
             listing: None,
             buffer: Vec::new(),
         };
@@ -109,22 +108,7 @@ impl Server {
 
     /// The attributes of the directory at the top.
     fn top(&self) -> FileStatus {
-        let none = (0, 0);
-        FileStatus {
-            dev: 0,
-            ino: TOP,
-            mode: PLAIN_DIRECTORY,
-            links: 2,
-            uid: self.trees.uids.inside(0),
-            gid: self.trees.gids.inside(0),
-            rdev: 0,
-            size: 0,
-            blocks: 0,
-            block_size: 4096,
-            accessed: none,
-            modified: none,
-            changed: none,
-        }
+        self.trees.top()
     }
 
     /// The attributes of a node.
@@ -150,7 +134,7 @@ impl Server {
             return Ok(());
         }
         let (parent, name) = (node.parent, node.name.clone());
-        let Some((now, false)) = self.status(self.directory(state, parent)?, &name)? else {
+        let Some((now, false)) = self.status(self.directory(state, parent)?.as_fd(), &name)? else {
             return Err(Errno(libc::EACCES));
         };
         if now.mode & libc::S_IFMT != libc::S_IFREG {
@@ -161,7 +145,7 @@ impl Server {
             node.status = now;
             node.read = false;
             node.version += 1;
-            state.files.remove(number);
+            state.files.remove(&number);
         }
         Ok(())
     }
@@ -200,8 +184,8 @@ impl Server {
     pub fn forget(&self, number: u64, times: u64) {
         let mut state = self.state();
         if number != TOP && state.nodes.forget(number, times) {
-            state.dirs.remove(number);
-            state.files.remove(number);
+            state.dirs.remove(&number);
+            state.files.remove(&number);
         }
     }
 
@@ -229,7 +213,7 @@ impl Server {
             return Ok(Some(state.nodes.add(parent, name, tree, (status, true))));
         }
         let dir = self.directory(state, parent)?;
-        match self.status(dir, name) {
+        match self.status(dir.as_fd(), name) {
             Ok(found) => Ok(found.map(|found| state.nodes.add(parent, name, tree, found))),
             // What this user may not search is empty to them.
             Err(Errno(libc::ENOENT | libc::EACCES)) => Ok(None),
@@ -271,12 +255,14 @@ impl Server {
     }
 
     /// The open directory of a node.
-    fn directory<'s>(&self, state: &'s mut State, number: u64) -> Result<BorrowedFd<'s>> {
-        if state.dirs.get(number).is_none() {
-            let fd = self.open(&state.nodes, number, libc::O_PATH | libc::O_DIRECTORY)?;
-            state.dirs.add(number, fd);
+    fn directory(&self, state: &mut State, number: u64) -> Result<Arc<OwnedFd>> {
+        match state.dirs.get(&number) {
+            Some(fd) => Ok(fd),
+            None => {
+                let fd = self.open(&state.nodes, number, libc::O_PATH | libc::O_DIRECTORY)?;
+                Ok(state.dirs.add(number, fd))
+            }
         }
-        state.dirs.get(number).map(AsFd::as_fd).ok_or(Errno(libc::ESTALE))
     }
 
     fn open(&self, nodes: &Nodes, number: u64, flags: i32) -> Result<OwnedFd> {
@@ -334,7 +320,7 @@ impl Server {
         } else if closed {
             Vec::new()
         } else {
-            match sys::entries(self.directory(state, number)?) {
+            match sys::entries(self.directory(state, number)?.as_fd()) {
                 Ok(names) => names.into_iter().map(|(name, _)| name).collect(),
                 Err(Errno(libc::EACCES)) => Vec::new(),
                 Err(errno) => return Err(errno),
@@ -354,7 +340,7 @@ impl Server {
         let mut state = self.state();
         let node = state.nodes.get(number).ok_or(Errno(libc::ESTALE))?;
         let (parent, name) = (node.parent, node.name.clone());
-        sys::link_text(self.directory(&mut state, parent)?, &name)
+        sys::link_text(self.directory(&mut state, parent)?.as_fd(), &name)
     }
 
     /// Reads from a file that was opened in this version, and gives what was read to `give`.
@@ -380,7 +366,7 @@ impl Server {
         let mut renewed = self.backing(state, number)?;
         state.buffer.resize(state.buffer.len().max(size as usize), 0);
         for _ in 0..3 {
-            let Some(fd) = state.files.get(number) else { break };
+            let Some(fd) = state.files.get(&number) else { break };
             let buffer = state.buffer.get_mut(..size as usize).unwrap_or_default();
             let length = sys::read_at(fd.as_fd(), buffer, offset)?;
             let now = sys::status_of(fd.as_fd(), c"")?;
@@ -413,13 +399,13 @@ impl Server {
             return Err(self.changed());
         }
         self.backing(state, number)?;
-        let fd = state.files.get(number).ok_or(Errno(libc::ESTALE))?;
+        let fd = state.files.get(&number).ok_or(Errno(libc::ESTALE))?;
         sys::seek_next(fd.as_fd(), offset, hole)
     }
 
     /// Opens the file of a node, unless it is open. Gives whether its attributes had to be renewed.
     fn backing(&self, state: &mut State, number: u64) -> Result<bool> {
-        if state.files.get(number).is_some() {
+        if state.files.get(&number).is_some() {
             return Ok(false);
         }
         let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;

@@ -1,5 +1,7 @@
 //! What a view server serves, as the planner decides it.
 
+use super::super::serving::TOP;
+use crate::sys::FileStatus;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -53,6 +55,28 @@ pub struct Trees {
     pub uids: Owners,
     /// The translation of group ids.
     pub gids: Owners,
+}
+
+impl Trees {
+    /// The attributes of the directory at the top of the filesystem, and of what is shown without looking at the host.
+    pub fn top(&self) -> FileStatus {
+        let none = (0, 0);
+        FileStatus {
+            dev: 0,
+            ino: TOP,
+            mode: libc::S_IFDIR | 0o555,
+            links: 2,
+            uid: self.uids.inside(0),
+            gid: self.gids.inside(0),
+            rdev: 0,
+            size: 0,
+            blocks: 0,
+            block_size: 4096,
+            accessed: none,
+            modified: none,
+            changed: none,
+        }
+    }
 }
 
 #[cfg(test)]

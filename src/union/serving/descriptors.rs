@@ -1,4 +1,5 @@
-//! A bounded table of open files, whose entries can be used while others are added.
+//! A bounded table of open files, whose entries can be used while others are added: a program in the sandbox must not make a server open
+//! as many as it likes.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -29,7 +30,7 @@ impl<K: Hash + Eq> Descriptors<K> {
     /// Adds an open file.
     pub fn add(&mut self, key: K, fd: OwnedFd) -> Arc<OwnedFd> {
         self.clock += 1;
-        if self.open.len() >= self.most {
+        if self.open.len() >= self.most && !self.open.contains_key(&key) {
             // A quarter at once: so the search for the oldest is rare.
             let mut used: Vec<u64> = self.open.values().map(|(used, _)| *used).collect();
             used.sort_unstable();
@@ -59,6 +60,9 @@ mod tests {
             table.add(key, file());
         }
         assert!(table.get(&0).is_some());
+        // What is there already takes no room.
+        table.add(3, file());
+        assert!((0..8).all(|key| table.open.contains_key(&key)));
         table.add(100, file());
         assert!(table.open.len() <= 8);
         assert_eq!([0, 1, 2, 7, 100].map(|key| table.get(&key).is_some()), [true, false, false, true, true]);
