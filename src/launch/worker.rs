@@ -47,7 +47,7 @@ pub fn within(ids: &Ids, work: impl FnOnce(&dyn Outside) -> Result<u8>) -> Resul
             Ok(status) => i32::from(status),
             Err(error) => {
                 let parts = std::iter::once(&error.message).chain(&error.hints);
-                let text = format!("{ERROR}{}", parts.map(String::as_str).collect::<Vec<_>>().join("\0"));
+                let text = parts.map(String::as_str).collect::<Vec<_>>().join("\0");
                 let _ = sys::send(theirs.as_fd(), text.as_bytes().get(..LONGEST).unwrap_or(text.as_bytes()), None);
                 REPORTED
             }
@@ -87,9 +87,6 @@ const GO: &[u8; 1] = b"g";
 /// Longest text of an error that the child sends, in bytes.
 const LONGEST: usize = 16 * 1024;
 
-/// What begins the child's message of an error.
-const ERROR: char = '!';
-
 /// This process, for the child: it does what needs the caller's ids.
 struct Asked<'a>(BorrowedFd<'a>);
 
@@ -121,7 +118,8 @@ fn serve(socket: BorrowedFd<'_>) -> String {
                 let errno = union::take(what, from.as_fd(), to.as_fd()).map_or_else(|Errno(errno)| errno, |()| 0);
                 let _ = sys::send(socket, &errno.to_ne_bytes(), None);
             }
-            (message, ..) => error = String::from_utf8_lossy(message).trim_start_matches(ERROR).to_owned(),
+            // What it asks for comes with files, and an error with none.
+            (message, ..) => error = String::from_utf8_lossy(message).into_owned(),
         }
     }
     error

@@ -2,6 +2,7 @@
 
 use super::node::{Node, NodeKind};
 use super::reader::Reader;
+use super::stop::MOUNTED;
 use crate::sys::{self, Errno};
 use std::ffi::{CStr, OsStr};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -28,7 +29,7 @@ pub(super) fn changed_below(
     match Node::dir(dir.as_fd())?.mount == mount {
         true if !can_be_emptied(dir.as_fd())? => Ok(Some("you may not remove what is in it on the host".into())),
         true => changed(dir.as_fd(), &Look { base, mount, reader, ours }, 0),
-        false => Ok(Some("something is mounted there on the host".into())),
+        false => Ok(Some(MOUNTED.into())),
     }
 }
 

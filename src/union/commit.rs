@@ -9,7 +9,7 @@ use super::compare;
 use super::copy::{Giver, Step};
 use super::journal::{BESIDE, Entry, Journal};
 use super::merge;
-use super::node::{self, Node, NodeKind, open_dir};
+use super::node::{self, Node, NodeKind, open_dir, open_path};
 use super::ours::Ours;
 use super::outside::Outside;
 use super::place::{Placer, Work, open};
@@ -18,7 +18,7 @@ use super::reader::Reader;
 use super::recover::recover;
 use super::renamed::Renamed;
 use super::seen::Mark;
-use super::stop::{MOUNTED, Stop, cannot, conflict, may_copy, may_set, may_write};
+use super::stop::{MOUNTED, Stop, THERE_BUT_FOR_IDS, cannot, conflict, may_copy, may_set, may_write};
 use super::walk::{Change, Difference, TOO_DEEP, Visitor, at, walk};
 use super::wanted::{self, Known, Wanted};
 use super::{Upper, remove};
@@ -27,7 +27,6 @@ use crate::sys::{self, Errno};
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What was, or would be, done.
@@ -50,7 +49,7 @@ pub struct Committed {
 /// How a commit is done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct How {
-    /// Nothing is changed.
+    /// It is only told what would be done: nothing is changed.
     pub dry: bool,
     /// A text that the host has changed, too, is merged, if no line was changed by both.
     pub merge: bool,
@@ -80,12 +79,11 @@ pub fn commit(
     let ours = if dry { Ok(Ours::read(upper)) } else { Ours::open(upper) };
     let ours = ours.map_err(at(upper.path(), "write to"))?;
     let mut committed = Committed { unchanged: only.to_vec(), ..Committed::default() };
+    let bases = Bases::of(upper);
     let mut rest = false;
     for (index, layer) in upper.state.layers.iter().enumerate() {
         let Some(lower) = layer.lower.first() else { continue };
-        let root = CString::new(lower.as_os_str().as_bytes()).map_err(|_| Errno(libc::EINVAL));
-        let root = root.and_then(|root| sys::open_resolved(&root)).and_then(|root| open_dir(root.as_fd(), c"."));
-        let root = root.map_err(at(lower, "open"))?;
+        let root = open_path(lower).map_err(at(lower, "open"))?;
         let mount = Node::dir(root.as_fd()).map_err(at(lower, "look up"))?.mount;
         let reader = Reader::of(layer);
         let placer = Placer {
@@ -101,7 +99,7 @@ pub fn commit(
             dry,
             merge,
             upper,
-            bases: Bases::of(upper),
+            bases: bases.as_ref(),
             mount,
             placer,
             renamed: Renamed::of(upper, index, reader)?,
@@ -127,7 +125,7 @@ pub fn commit(
     }
     committed.done.sort_by(|one, other| one.1.cmp(&other.1));
     if !dry {
-        if let Some(bases) = Bases::of(upper) {
+        if let Some(bases) = &bases {
             bases.sweep(&|path| upper.has(path)).map_err(at(upper.path(), "write to"))?;
         }
         journal.end();
@@ -144,7 +142,7 @@ struct Commit<'c> {
     merge: bool,
     upper: &'c Upper,
     /// Texts of the host that the program saw.
-    bases: Option<Bases>,
+    bases: Option<&'c Bases>,
     /// The mount of the host's directory: what is mounted below it is not written to.
     mount: (u64, u64),
     placer: Placer<'c>,
@@ -174,7 +172,7 @@ impl Visitor for Commit<'_> {
         }
         if self.deletes && !self.added_all && !self.chosen.iter().any(|path| change.path.starts_with(path)) {
             let why = "it may have another name in the layer, which could not be put there; name it to delete it";
-            self.out.left_out.push((self.on_host(change.path), why.into()));
+            self.note(change, why);
             self.out.incomplete = true;
             return Ok(());
         }
@@ -271,7 +269,7 @@ impl Commit<'_> {
         if let (Some((from, new)), Some((dir, old))) = (&change.new, &change.old)
             && self.is_there((*from, change.name, new), (*dir, change.name, old)).map_err(cannot)?
         {
-            self.out.left_out.push((self.on_host(change.path), "it is there but for its owner and set-ID bits".into()));
+            self.note(change, THERE_BUT_FOR_IDS);
             return Ok(());
         }
         if let Some((dir, old)) = &change.old
@@ -335,16 +333,8 @@ impl Commit<'_> {
         if self.dry {
             return Ok(());
         }
-        let beside = CString::new(format!("{BESIDE}{}-{}", std::process::id(), self.count)).unwrap_or_default();
-        self.count += 1;
-        let mut work = Work {
-            host,
-            name: change.name,
-            beside: &beside,
-            base: change.base,
-            is_layers: true,
-            entry: Entry::new(self.index, change.path, &beside, old.as_ref(), change.base),
-        };
+        let beside = self.beside();
+        let mut work = self.work(host, change, &beside, old.as_ref(), true);
         let whole = match (change.new, old) {
             (None, None) => true,
             (None, Some(old)) => self.placer.take_away(&mut work, &old).map(|()| true)?,
@@ -359,7 +349,7 @@ impl Commit<'_> {
         if !whole {
             self.note(change, LOST_BITS);
         }
-        self.bases.as_ref().map_or(Ok(()), |bases| bases.forget(change.path))?;
+        self.bases.map_or(Ok(()), |bases| bases.forget(change.path))?;
         Ok(())
     }
 
@@ -367,16 +357,18 @@ impl Commit<'_> {
     /// merged: what the program saw is not known, both have changed the same lines, or something else than lines.
     fn merged(&self, change: &Change<'_>) -> sys::Result<Option<(String, Wanted)>> {
         let (Some((from, new)), Some((dir, old))) = (&change.new, &change.old) else { return Ok(None) };
-        let base = self.bases.as_ref().and_then(|bases| bases.get(change.path));
-        let (true, Some(base)) = (change.known && (new.kind, old.kind) == (NodeKind::File, NodeKind::File), base)
-        else {
-            return Ok(None);
-        };
         let frozen = self.upper.state.layers.get(self.index).is_none_or(|layer| !layer.frozen.is_empty());
         // A file with several names would be another one under this name.
-        if frozen || new.mode != old.mode || !compare::same_owner(new, old) || old.names > 1 {
+        if !change.known
+            || (new.kind, old.kind) != (NodeKind::File, NodeKind::File)
+            || frozen
+            || new.mode != old.mode
+            || !compare::same_owner(new, old)
+            || old.names > 1
+        {
             return Ok(None);
         }
+        let Some(base) = self.bases.and_then(|bases| bases.get(change.path)) else { return Ok(None) };
         let file = match self.placer.reader.file(*dir, change.name) {
             Err(Errno(libc::EACCES)) => return Ok(None),
             other => other?,
@@ -416,28 +408,37 @@ impl Commit<'_> {
         sys::write_all(file.as_fd(), text.as_bytes()).map_err(cannot)?;
         let found = Node::dir(file.as_fd()).map_err(cannot)?;
         let node = Node { mode: old.mode, uid: new.uid, gid: new.gid, ..found };
-        let beside = CString::new(format!("{BESIDE}{}-{}", std::process::id(), self.count)).unwrap_or_default();
-        self.count += 1;
-        let mut work = Work {
-            host,
-            name: change.name,
-            beside: &beside,
-            base: change.base,
-            is_layers: false,
-            entry: Entry::new(self.index, change.path, &beside, Some(old), change.base),
-        };
+        let beside = self.beside();
+        let mut work = self.work(host, change, &beside, Some(old), false);
         let whole = self.placer.place(&mut work, (made.as_fd(), &node), Some(old), wanted)?;
         // From here on, an interruption leaves two texts that are merged to the same again.
         sys::unlink(*from, change.name, false)?;
-        if let Some(bases) = &self.bases {
-            bases.forget(change.path)?;
-        }
+        self.bases.map_or(Ok(()), |bases| bases.forget(change.path))?;
         remove(place, MERGED)?;
         if !whole {
             self.note(change, LOST_BITS);
         }
         self.out.merged.push(self.on_host(change.path));
         Ok(())
+    }
+
+    /// A name beside a place on the host that nothing else has.
+    fn beside(&mut self) -> CString {
+        self.count += 1;
+        CString::new(format!("{BESIDE}{}-{}", std::process::id(), self.count)).unwrap_or_default()
+    }
+
+    /// What is to be done at a path, under a name beside its place until it is complete. `is_layers`: with a file of the layer.
+    fn work<'w>(
+        &self,
+        host: BorrowedFd<'w>,
+        change: &Change<'w>,
+        beside: &'w CStr,
+        old: Option<&Node>,
+        is_layers: bool,
+    ) -> Work<'w> {
+        let entry = Entry::new(self.index, change.path, beside, old, change.base);
+        Work { host, name: change.name, beside, base: change.base, is_layers, entry }
     }
 
     /// Notes what is not put onto the host of a path.
@@ -485,5 +486,5 @@ impl Commit<'_> {
 /// Name of a directory beside the layers, for a text that is about to be put onto the host.
 const MERGED: &CStr = c"merged";
 
-/// Said of permissions.
+/// What is noted of a file whose set-ID bits do not stay.
 const LOST_BITS: &str = "the set-user-ID and set-group-ID bits are left out";

@@ -99,9 +99,10 @@ impl<'g> Giver<'g> {
             let _ = self.outside.take(Take::Group, old, to);
         }
         given.wanted.give(to, self.outside)?;
-        if sys::owner(to)?.mode != given.mode {
-            sys::chmod(to, given.mode)?;
+        if sys::owner(to)?.mode == given.mode {
+            return Ok(true);
         }
+        sys::chmod(to, given.mode)?;
         Ok(sys::owner(to)?.mode == given.mode)
     }
 }
@@ -146,7 +147,7 @@ pub(super) fn copy(
             }
         }
         NodeKind::Fifo => {
-            sys::make_fifo(to, target, 0o600)?;
+            sys::make_node(to, target, libc::S_IFIFO | 0o600)?;
             giver.give(sys::openat(to, target, libc::O_PATH | libc::O_NOFOLLOW, 0)?.as_fd(), &given)?
         }
         NodeKind::File => {

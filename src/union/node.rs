@@ -1,8 +1,10 @@
 //! One file of a layer or of the host, as stat(2) describes it.
 
 use crate::sys::{self, Errno};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -116,6 +118,13 @@ impl Node {
     }
 }
 
+/// The mark of a directory that hides what the layers below have: Documentation/filesystems/overlayfs.rst, `userxattr`.
+pub const OPAQUE: &CStr = c"user.overlay.opaque";
+
+/// The mark of a directory that was renamed while its content is elsewhere in the layers below. sbx makes none, and the kernel refuses it
+/// to ordinary users.
+pub const REDIRECT: &CStr = c"user.overlay.redirect";
+
 /// The mark of an empty file, without any permissions, that stands for a deleted one where a filesystem takes no devices
 /// (Documentation/filesystems/overlayfs.rst, "xattr whiteouts").
 pub(super) const DELETED: &CStr = c"user.overlay.whiteout";
@@ -152,6 +161,12 @@ pub fn open_dir(dir: BorrowedFd<'_>, name: &CStr) -> sys::Result<OwnedFd> {
 /// Extended attributes: names and values, sorted by name.
 pub type Attributes = Vec<(std::ffi::CString, Vec<u8>)>;
 
+/// Opens a directory by its path, on which no link is followed.
+pub fn open_path(path: &Path) -> sys::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno(libc::EINVAL))?;
+    open_dir(sys::open_resolved(&path)?.as_fd(), c".")
+}
+
 /// The extended attributes of an open file that belong to its content, rather than to a layer's format or to the system:
 /// `user.*` and access control lists.
 pub fn attributes(fd: BorrowedFd<'_>) -> sys::Result<Attributes> {
@@ -168,6 +183,6 @@ pub fn attributes(fd: BorrowedFd<'_>) -> sys::Result<Attributes> {
 }
 
 /// Whether an attribute belongs to the format of overlays: of the kernel's, or of fuse-overlayfs.
-fn is_mark(name: &[u8]) -> bool {
+pub(super) fn is_mark(name: &[u8]) -> bool {
     [&b"user.overlay."[..], b"user.fuseoverlayfs.", b"user.containers."].iter().any(|start| name.starts_with(start))
 }

@@ -47,11 +47,14 @@ impl Ours {
     /// Adds a file of the host as it is now.
     pub fn add(&self, node: &Node) -> sys::Result<()> {
         self.files.borrow_mut().insert(node.id.1, node.changed);
-        match &self.record {
-            // One write, which a signal does not tear.
-            Some(record) => sys::write_all(record.as_fd(), format!("{} {}\n", node.id.1, node.changed).as_bytes()),
-            None => Ok(()),
-        }
+        self.write(node.id.1, node.changed)
+    }
+
+    /// Adds a line to the record, if it is open.
+    fn write(&self, inode: u64, changed: i128) -> sys::Result<()> {
+        // One write, which a signal does not tear.
+        let line = format!("{inode} {changed}\n");
+        self.record.as_ref().map_or(Ok(()), |record| sys::write_all(record.as_fd(), line.as_bytes()))
     }
 
     /// Notes that the layers hold nothing more: what is changed from here on is compared with a time after all of these.
@@ -62,10 +65,6 @@ impl Ours {
     /// Hands the record on to layers that hold the same.
     pub fn copy(&self, to: &Upper) -> sys::Result<()> {
         let to = Ours::open(to)?;
-        let files = self.files.borrow();
-        files.iter().try_for_each(|(inode, changed)| {
-            let record = to.record.as_ref().ok_or(sys::Errno(libc::EBADF))?;
-            sys::write_all(record.as_fd(), format!("{inode} {changed}\n").as_bytes())
-        })
+        self.files.borrow().iter().try_for_each(|(inode, changed)| to.write(*inode, *changed))
     }
 }

@@ -8,20 +8,20 @@ use std::os::fd::BorrowedFd;
 /// What is taken over from one file to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Take {
-    /// The group.
+    /// The group of the file.
     Group,
     /// Nothing: whether the caller is in the group.
     InGroup,
     /// Nothing: whether the other one has the same group.
     SameGroup,
-    /// The access control list.
+    /// The access control list of the file itself.
     List,
     /// The list that a directory hands down to what is made in it.
     DefaultList,
 }
 
 impl Take {
-    /// All of them.
+    /// Every kind, to find one by its byte.
     const ALL: [Take; 5] = [Take::Group, Take::InGroup, Take::SameGroup, Take::List, Take::DefaultList];
 
     /// The byte that stands for it in a message.

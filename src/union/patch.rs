@@ -2,9 +2,9 @@
 
 use super::Upper;
 use super::git_names;
-use super::node::{self, Node, NodeKind, open_dir};
+use super::node::{Node, NodeKind, open_dir};
 use super::reader::Reader;
-use super::walk::{Change, TOO_DEEP, Visitor, at, walk};
+use super::walk::{Change, DEEPEST, TOO_DEEP, Visitor, at, walk};
 use crate::error::Result;
 use crate::sys::{self, Errno};
 use sha1::{Digest, Sha1};
@@ -27,9 +27,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a file is left out that git refuses to touch.
 const REFUSED: &str = "git applies no patch to this name";
-
-/// The deepest level of a deleted directory that is looked at.
-const DEEPEST: u32 = 400;
 
 /// Gives a patch for each file that differs, one by one: all of them together may be larger than the memory. With `whole`, files that
 /// are no texts are in it. Names are those below the overlay's directory, or, of several overlays, those below /. Gives what is left out.
@@ -121,7 +118,7 @@ impl Patches<'_> {
     }
 
     /// What the host has, and is deleted: a directory with all that is in it.
-    fn gone(&mut self, path: &Path, name: &CStr, old: Side<'_>, depth: u32) -> Result<()> {
+    fn gone(&mut self, path: &Path, name: &CStr, old: Side<'_>, depth: usize) -> Result<()> {
         let closed = "you cannot read it on the host";
         match old.node.kind {
             NodeKind::File if old.reader.is_closed(old.dir, name) => self.leave_out(path, closed),
@@ -259,11 +256,7 @@ fn content(side: &Side<'_>, name: &CStr, largest: u64) -> sys::Result<Option<Vec
         NodeKind::Link => bytes = sys::link_text(side.dir, name)?.into_bytes(),
         _ if side.node.size > largest => return Ok(None),
         _ => {
-            let file = match side.reader {
-                Reader::Overlay => node::open_file(side.dir, name),
-                Reader::Server => side.reader.file(side.dir, name),
-            };
-            match file {
+            match side.reader.file(side.dir, name) {
                 // What this user may not read of the host was shown empty.
                 Err(Errno(libc::EACCES)) => {}
                 file => drop(file?.take(largest).read_to_end(&mut bytes)?),

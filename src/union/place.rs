@@ -39,7 +39,7 @@ pub(super) struct Closed {
 
 /// What is being done with one path.
 pub(super) struct Work<'w> {
-    /// The host's directory.
+    /// The directory of the host that the path lies in.
     pub host: BorrowedFd<'w>,
     pub name: &'w CStr,
     /// Name in the same directory, for a copy or for what is replaced.

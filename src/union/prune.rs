@@ -2,15 +2,11 @@
 //! show through again.
 
 use super::compare;
-use super::node::{Node, NodeKind, open_dir};
+use super::node::{Node, NodeKind, OPAQUE, open_dir};
 use super::reader::Reader;
 use super::{Upper, name, wanted};
 use crate::sys::{self, Errno};
-use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
-
-/// The attribute of a directory through which the ones below do not show.
-const OPAQUE: &CStr = c"user.overlay.opaque";
 
 /// Takes out of the upper layer with this index what the host's directory has in the same way. Gives whether nothing is left of it.
 pub(super) fn prune(upper: &Upper, index: usize, host: BorrowedFd<'_>) -> sys::Result<bool> {

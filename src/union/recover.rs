@@ -2,7 +2,7 @@
 
 use super::below::changed_below;
 use super::journal::{Entry, Facts, Journal, Phase};
-use super::node::{Node, NodeKind, open_dir};
+use super::node::{Node, NodeKind, open_path};
 use super::reader::Reader;
 use super::walk::at;
 use super::{Upper, remove};
@@ -11,7 +11,6 @@ use crate::sys::{self, Errno};
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 /// Finishes or undoes what a commit was doing when it was interrupted.
 ///
@@ -28,15 +27,11 @@ pub(super) fn recover(upper: &Upper, journal: &Journal) -> Result<()> {
     let c = |text: &OsStr| CString::new(text.as_bytes()).map_err(|_| Errno(libc::EINVAL));
     let there = lower.join(inside);
     let (Some(parent), Some(name)) = (there.parent(), there.file_name()) else { return Ok(()) };
-    let open = |path: &Path| {
-        let dir = c(path.as_os_str()).and_then(|path| sys::open_resolved(&path));
-        dir.and_then(|dir| open_dir(dir.as_fd(), c"."))
-    };
-    let host = match open(parent) {
+    let host = match open_path(parent) {
         Err(Errno(libc::ENOENT | libc::ELOOP)) => return Ok(()),
         other => other.map_err(&failed)?,
     };
-    let root = open(lower).map_err(&failed)?;
+    let root = open_path(lower).map_err(&failed)?;
     let mount = |dir: BorrowedFd<'_>| Node::dir(dir).map(|node| node.mount).map_err(&failed);
     if mount(host.as_fd())? != mount(root.as_fd())? {
         return Err(Error::new(format!(

@@ -8,7 +8,7 @@ use super::Upper;
 use super::compare::same_content;
 use super::node::{Node, NodeKind, attributes, open_file};
 use super::reader::Reader;
-use super::walk::{Change, Visitor, walk};
+use super::walk::{Change, DEEPEST, Visitor, walk};
 use super::wanted::Known;
 use crate::error::Result;
 use crate::sys;
@@ -20,9 +20,6 @@ use std::rc::Rc;
 
 /// Files of the host that are kept open, at most.
 const MOST: usize = 1000;
-
-/// The deepest level of directories that is looked at.
-const DEEPEST: u32 = 400;
 
 /// The mark of what was copied up.
 const COPIED: &CStr = c"user.overlay.origin";
@@ -39,7 +36,7 @@ fn facts(node: &Node) -> Facts {
 pub(super) struct Renamed {
     /// Those that have attributes, kept open; none for one that has no attributes.
     files: HashMap<Facts, Vec<Option<Rc<OwnedFd>>>>,
-    /// Some have attributes.
+    /// Whether one of the files has attributes: without, nothing can have been lost.
     listed: bool,
     open: usize,
 }
@@ -88,7 +85,7 @@ impl Renamed {
         }
     }
 
-    fn add_all(&mut self, dir: BorrowedFd<'_>, reader: Reader, depth: u32) {
+    fn add_all(&mut self, dir: BorrowedFd<'_>, reader: Reader, depth: usize) {
         for (name, _) in sys::entries(dir).unwrap_or_default() {
             match Node::find(dir, &name) {
                 Ok(Some(node)) if node.kind == NodeKind::File => self.add(dir, &name, &node, reader),

@@ -1,11 +1,9 @@
 //! How much a layer takes on disk.
 
-use super::node::open_dir;
+use super::node::{open_dir, open_path};
 use super::{Upper, name};
 use crate::sys;
-use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 
 /// Bytes on disk that the upper layers take, and those that the frozen ones take that they lie over, which others may lie over, too. What
@@ -18,8 +16,7 @@ pub fn size(upper: &Upper) -> (u64, u64) {
     };
     let own = (0..upper.state.layers.len()).filter_map(layer).sum();
     let frozen = upper.state.layers.iter().flat_map(|layer| &layer.frozen).filter_map(|id| {
-        let path = CString::new(upper.store().frozen(id).as_os_str().as_bytes()).ok()?;
-        let dir = sys::open_resolved(&path).and_then(|dir| open_dir(dir.as_fd(), c".")).ok()?;
+        let dir = open_path(&upper.store().frozen(id)).ok()?;
         Some(below(dir.as_fd(), 0))
     });
     (own, frozen.sum())

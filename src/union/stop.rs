@@ -43,6 +43,9 @@ pub(super) fn conflict<T>(why: &str) -> std::result::Result<T, Stop> {
 /// Why nothing is written where something is mounted.
 pub(super) const MOUNTED: &str = "something is mounted there on the host";
 
+/// What is said of a path that the host has as well as it can have it.
+pub(super) const THERE_BUT_FOR_IDS: &str = "it is there but for its owner and set-ID bits";
+
 /// The extended attributes that a path gets on the host. Refuses what cannot be copied, whatever the host has.
 pub(super) fn may_copy(change: &Change<'_>, known: Option<&Known>) -> std::result::Result<Wanted, Stop> {
     let Some((from, new)) = &change.new else { return Ok(Wanted::default()) };
@@ -63,7 +66,7 @@ pub(super) fn may_set(change: &Change<'_>, wanted: &Wanted, giver: Giver<'_>) ->
     let (uid, gid) = giver.owner(new, None);
     let same_owner = uid.is_none_or(|uid| uid == old.uid) && gid.is_none_or(|gid| gid == old.gid);
     if mode == old.mode && same_owner && wanted.is_given(there.as_fd()).map_err(cannot)? {
-        return Err(Stop::LeftOut("it is there but for its owner and set-ID bits".into()));
+        return Err(Stop::LeftOut(THERE_BUT_FOR_IDS.into()));
     }
     let sets = mode != old.mode || wanted.changes_list(there.as_fd()).map_err(cannot)?;
     if sets && mode & 0o2000 != 0 && !giver.keeps_group_bit(there.as_fd(), old) {

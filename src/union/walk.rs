@@ -5,7 +5,7 @@
 //! directory hides what is in those below.
 
 use super::compare;
-use super::node::{self, Node, NodeKind, open_dir};
+use super::node::{self, Node, NodeKind, OPAQUE, REDIRECT, open_dir, open_path};
 use super::reader::Reader;
 use super::seen::{Mark, Seen};
 use super::{Store, Upper, wanted};
@@ -18,7 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The deepest level of directories that is looked at: the stack holds more, but not any number.
-const DEEPEST: usize = 400;
+pub(super) const DEEPEST: usize = 400;
 
 /// What is said of what lies deeper.
 pub const TOO_DEEP: &str = "what is in it is left out: it is more than 400 directories deep";
@@ -106,7 +106,7 @@ pub trait Visitor {
     /// What is in a directory of the layers is not looked at: [`TOO_DEEP`].
     fn too_deep(&mut self, path: &Path);
 
-    /// Whether it wants to be told of deletions alone, for which no file has to be compared.
+    /// Whether it wants to be told of deletions alone, for which neither files nor directories are compared.
     fn deletions_alone(&self) -> bool {
         false
     }
@@ -151,11 +151,7 @@ pub fn walk(upper: &Upper, index: usize, only: &[PathBuf], visitor: &mut dyn Vis
     let own = upper.path().join(index.to_string()).join("upper");
     let frozen = layer.frozen.iter().map(|id| store.frozen(id));
     let paths: Vec<PathBuf> = std::iter::once(own).chain(frozen).collect();
-    let open = |path: &PathBuf| {
-        let found = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno(libc::EINVAL));
-        let found = found.and_then(|path| sys::open_resolved(&path));
-        found.and_then(|fd| open_dir(fd.as_fd(), c".")).map_err(at(path, "open"))
-    };
+    let open = |path: &PathBuf| open_path(path).map_err(at(path, "open"));
     let layers = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
     let host = layer.lower.iter().map(open).collect::<Result<Vec<_>>>()?;
     let root = host.first().map(|root| Node::dir(root.as_fd())).transpose().map_err(at(&layer.path, "look up"))?;
@@ -288,7 +284,8 @@ impl Walk<'_> {
         let host = top(&place.host);
         let wanted = self.wanted(path);
         let is_dir = new.kind == NodeKind::Dir;
-        if !is_dir && !self.visitor.compares() {
+        let alone = self.visitor.deletions_alone();
+        if !is_dir && (!self.visitor.compares() || alone && new.kind != NodeKind::Whiteout) {
             return Ok(());
         }
         let (inner, opaque) = if is_dir { layers_of(place, name, layer, path)? } else { (Vec::new(), place.opaque) };
@@ -319,9 +316,6 @@ impl Walk<'_> {
         if new.kind == NodeKind::Whiteout {
             return if old.is_some() { self.tell(wanted, &change(Difference::Deleted, None, old)) } else { Ok(()) };
         }
-        if !is_dir && self.visitor.deletions_alone() {
-            return Ok(());
-        }
         if !is_dir {
             if new.kind == NodeKind::File {
                 reject_marks(dir, name, path)?;
@@ -347,6 +341,7 @@ impl Walk<'_> {
             self.visitor.known(topmost.as_fd(), &Mark::of(host, unchanged(host)))?;
         }
         match &old {
+            _ if alone => {}
             None => self.tell(wanted, &change(Difference::Added, Some((dir, new)), old))?,
             Some((_, before)) if before.kind != NodeKind::Dir => {
                 self.tell(wanted, &change(Difference::Modified, Some((dir, new)), old))?
@@ -406,10 +401,10 @@ fn layers_of(place: &Place, name: &CStr, layer: usize, path: &Path) -> Result<(V
         }
         let dir = open_dir(dir.as_fd(), name).map_err(&failed)?;
         let mark = |name: &CStr| sys::attribute_of(dir.as_fd(), name).map_err(&failed);
-        if mark(c"user.overlay.redirect")?.is_some() {
+        if mark(REDIRECT)?.is_some() {
             return Err(unknown(path, "user.overlay.redirect"));
         }
-        let cut = mark(c"user.overlay.opaque")?.is_some_and(|value| value == b"y");
+        let cut = mark(OPAQUE)?.is_some_and(|value| value == b"y");
         layers.push(dir);
         if cut {
             opaque = true;
@@ -435,7 +430,7 @@ fn hosts_of(place: &Place, name: &CStr, path: &Path, reader: Reader) -> Result<V
             other => other.map_err(&failed)?,
         };
         let cut = place.host.len() > 1
-            && sys::attribute_of(inner.as_fd(), c"user.overlay.opaque").map_err(&failed)?.is_some_and(|v| v == b"y");
+            && sys::attribute_of(inner.as_fd(), OPAQUE).map_err(&failed)?.is_some_and(|v| v == b"y");
         host.push(inner);
         if cut {
             break;
@@ -465,7 +460,7 @@ fn on_host<'p>(host: &'p [OwnedFd], name: &CStr) -> sys::Result<Option<(Borrowed
 fn reject_marks(dir: BorrowedFd<'_>, name: &CStr, path: &Path) -> Result<()> {
     let failed = at(path, "open");
     let file = node::open_file(dir, name).map_err(&failed)?;
-    for mark in [c"user.overlay.metacopy", c"user.overlay.redirect"] {
+    for mark in [c"user.overlay.metacopy", REDIRECT] {
         if sys::attribute_of(file.as_fd(), mark).map_err(&failed)?.is_some() {
             return Err(unknown(path, mark.to_str().unwrap_or_default()));
         }

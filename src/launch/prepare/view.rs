@@ -22,14 +22,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, uppers: Option<&InUse>) -> 
     let mut unions = 0;
     // A step has the index of the plan's operation, so that a failure finds its line.
     for (index, placed) in plan.view.parts.iter().enumerate() {
-        let mut step = step(index, placed, &mut scratch, union)?;
-        if let Op::Layers { fuse: true, noexec, .. } = placed.op {
-            let attributes = sys::ATTR_NOSUID | sys::ATTR_NODEV | if noexec { sys::ATTR_NOEXEC } else { 0 };
-            let name = cstring(OsStr::new(&unions.to_string()))?;
-            step.act = StepAction::Mount(MountSource::Served { name, attributes });
-            unions += 1;
-        }
-        steps.push(step);
+        steps.push(step(index, placed, &mut scratch, union, &mut unions)?);
     }
     if let Session::Pty(_) = session {
         let devpts = plan.view.parts.iter().find_map(|placed| match &placed.op {
@@ -154,6 +147,7 @@ fn step(
     placed: &Placed,
     scratch: &mut Vec<Scratch>,
     union: Option<(&UpperPlace, Option<&InUse>)>,
+    unions: &mut u64,
 ) -> Result<Step> {
     let op = &placed.op;
     let path = inside(op.path())?;
@@ -250,6 +244,12 @@ fn step(
             flags: libc::MS_NOSUID | libc::MS_NODEV,
             options: c",userxattr".to_owned(),
         }))),
+        Op::Layers { fuse: true, noexec, .. } => {
+            let attributes = sys::ATTR_NOSUID | sys::ATTR_NODEV | if *noexec { sys::ATTR_NOEXEC } else { 0 };
+            let name = number(*unions)?;
+            *unions += 1;
+            StepAction::Mount(MountSource::Served { name, attributes })
+        }
         Op::Layers { .. } => StepAction::Mount(layers(index, op, union)?),
         Op::Pin { .. } => StepAction::Mount(MountSource::Own),
     };

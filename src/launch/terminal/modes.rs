@@ -55,7 +55,6 @@ impl Modes {
         } else {
             left.undo(&mut out, lines);
         }
-        self.output = Sequences::default();
         out
     }
 }

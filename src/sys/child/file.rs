@@ -111,10 +111,11 @@ pub fn owner(fd: BorrowedFd<'_>) -> Result<Owner> {
     Ok(Owner { uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode & 0o7777 })
 }
 
-/// fchownat(2) that does not follow a link at the end of the path. `None` leaves an id as it is.
+/// fchownat(2) that does not follow a link at the end of the path; an empty path stands for the descriptor's own file, which may have been
+/// opened with O_PATH. `None` leaves an id as it is.
 pub fn chown(dir: BorrowedFd<'_>, path: &CStr, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
     let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
-    Ok(nix::unistd::fchownat(dir, path, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?)
+    Ok(nix::unistd::fchownat(dir, path, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW | AtFlags::AT_EMPTY_PATH)?)
 }
 
 /// The file type bits (`S_IFMT`) of the file that a descriptor refers to.

@@ -47,7 +47,7 @@ const MAKING: u32 = 0;
 const SOON: u32 = 1;
 /// The launcher has asked for the child.
 const ASKED: u32 = 2;
-/// `made` is the result.
+/// The namespaces are there or could not be made, as `made` says.
 const DONE: u32 = 3;
 
 /// Namespaces that are being made. When this is dropped, what makes them is ended.

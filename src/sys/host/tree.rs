@@ -1,10 +1,11 @@
 //! Directories: their entries, and calls that rename and remove.
 
-use crate::sys::child::{Text, openat, statx_with};
+use super::union::{
+    attribute_at, attribute_names_at, names_in, remove_attribute_at, set_attribute_at, set_times, value_in,
+};
+use crate::sys::child::{chown, openat, statx_with};
 use crate::sys::errno::{Errno, Result, check, done};
 use nix::fcntl::AtFlags;
-use nix::sys::stat::{Mode, SFlag, UtimensatFlags};
-use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, Whence};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -60,8 +61,7 @@ pub fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(CString, FileKind)>> {
 
 /// fchownat(2) with AT_EMPTY_PATH: gives an open file, which may have been opened with O_PATH, to a user and a group.
 pub fn chown_of(fd: BorrowedFd<'_>, uid: u32, gid: u32) -> Result<()> {
-    let (uid, gid) = (nix::unistd::Uid::from_raw(uid), nix::unistd::Gid::from_raw(gid));
-    Ok(nix::unistd::fchownat(fd, c"", Some(uid), Some(gid), AtFlags::AT_EMPTY_PATH)?)
+    chown(fd, c"", Some(uid), Some(gid))
 }
 
 /// statx(2) with AT_EMPTY_PATH: the facts of a file in a directory, or with an empty name of the directory itself. A link is
@@ -71,28 +71,16 @@ pub fn statx(dir: BorrowedFd<'_>, name: &CStr) -> Result<libc::statx> {
     statx_with(dir, name, libc::AT_EMPTY_PATH, wanted)
 }
 
-/// The path of an open file in /proc: calls that take a path also take files that were opened with O_PATH.
-fn in_proc(fd: BorrowedFd<'_>) -> Text<32> {
-    Text::of_descriptor(fd.as_raw_fd())
-}
-
 /// flistxattr(2), or listxattr(2) for a file that was opened with O_PATH: the names of the extended attributes of an open file.
 pub fn attribute_names(fd: BorrowedFd<'_>) -> Result<Vec<CString>> {
-    let mut buffer = vec![0_u8; 64 * 1024];
-    // SAFETY: the buffer may be written for the length that is passed. (64 KiB is the longest list: XATTR_LIST_MAX.)
-    let length = check(unsafe { libc::flistxattr(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) as i64 });
-    let length = match length {
-        Err(Errno(libc::EBADF)) => {
-            let path = in_proc(fd);
-            let path = path.text()?;
-            // SAFETY: the path ends with a NUL; the buffer may be written for the length that is passed.
-            check(unsafe { libc::listxattr(path.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) as i64 })?
-        }
-        other => other?,
+    let get = |buffer: &mut [u8]| {
+        // SAFETY: the buffer may be written for the length that is passed.
+        check(unsafe { libc::flistxattr(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) as i64 })
     };
-    buffer.truncate(length as usize);
-    let names = buffer.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    Ok(names.filter_map(|name| CString::new(name).ok()).collect())
+    match names_in(get) {
+        Err(Errno(libc::EBADF)) => attribute_names_at(fd),
+        other => other,
+    }
 }
 
 /// fgetxattr(2), or getxattr(2) for a file that was opened with O_PATH: the value of an extended attribute of an open file; `None`
@@ -100,31 +88,15 @@ pub fn attribute_names(fd: BorrowedFd<'_>) -> Result<Vec<CString>> {
 pub fn attribute_of(fd: BorrowedFd<'_>, name: &CStr) -> Result<Option<Vec<u8>>> {
     let get = |buffer: &mut [u8]| {
         let (pointer, length) = (buffer.as_mut_ptr().cast(), buffer.len());
-        // SAFETY: the name ends with a NUL; the buffer may be written for the length that is passed, which may be 0.
-        match check(unsafe { libc::fgetxattr(fd.as_raw_fd(), name.as_ptr(), pointer, length) as i64 }) {
-            Err(Errno(libc::EBADF)) => {
-                let path = in_proc(fd);
-                let path = path.text()?;
-                // SAFETY: path and name end with a NUL; the buffer may be written for the length that is passed.
-                check(unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), pointer, length) as i64 })
-            }
-            other => other,
-        }
+        // SAFETY: the name ends with a NUL; the buffer may be written for the length that is passed.
+        check(unsafe { libc::fgetxattr(fd.as_raw_fd(), name.as_ptr(), pointer, length) as i64 })
     };
-    let mut value = vec![0; 256];
-    let length = match get(&mut value) {
-        Err(Errno(libc::ERANGE)) => {
-            // The longest value: XATTR_SIZE_MAX.
-            value = vec![0; 64 * 1024];
-            get(&mut value)
-        }
+    let found = match value_in(get) {
+        Err(Errno(libc::EBADF)) => attribute_at(fd, name),
         other => other,
     };
-    match length {
-        Ok(length) => {
-            value.truncate(length as usize);
-            Ok(Some(value))
-        }
+    match found {
+        Ok(value) => Ok(Some(value)),
         Err(Errno(libc::ENODATA | libc::EOPNOTSUPP)) => Ok(None),
         Err(errno) => Err(errno),
     }
@@ -134,12 +106,7 @@ pub fn attribute_of(fd: BorrowedFd<'_>, name: &CStr) -> Result<Option<Vec<u8>>> 
 pub fn set_attribute_of(fd: BorrowedFd<'_>, name: &CStr, value: &[u8]) -> Result<()> {
     // SAFETY: the name ends with a NUL; the value may be read for the length that is passed.
     match done(unsafe { libc::fsetxattr(fd.as_raw_fd(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) }) {
-        Err(Errno(libc::EBADF)) => {
-            let path = in_proc(fd);
-            let path = path.text()?;
-            // SAFETY: path and name end with a NUL; the value may be read for the length that is passed.
-            done(unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) })
-        }
+        Err(Errno(libc::EBADF)) => set_attribute_at(fd, name, value, 0),
         other => other,
     }
 }
@@ -148,12 +115,7 @@ pub fn set_attribute_of(fd: BorrowedFd<'_>, name: &CStr, value: &[u8]) -> Result
 pub fn remove_attribute_of(fd: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     // SAFETY: the name ends with a NUL.
     match done(unsafe { libc::fremovexattr(fd.as_raw_fd(), name.as_ptr()) }) {
-        Err(Errno(libc::EBADF)) => {
-            let path = in_proc(fd);
-            let path = path.text()?;
-            // SAFETY: path and name end with a NUL.
-            done(unsafe { libc::removexattr(path.as_ptr(), name.as_ptr()) })
-        }
+        Err(Errno(libc::EBADF)) => remove_attribute_at(fd, name),
         other => other,
     }
 }
@@ -167,13 +129,8 @@ pub fn link_text(dir: BorrowedFd<'_>, name: &CStr) -> Result<CString> {
 /// utimensat(2): sets the time of the last change of a file's content, in nanoseconds since 1970, and leaves that of the
 /// last access as it is. A link is not followed.
 pub fn set_modified(dir: BorrowedFd<'_>, name: &CStr, time: i128) -> Result<()> {
-    let time = TimeSpec::new(time.div_euclid(1_000_000_000) as i64, time.rem_euclid(1_000_000_000) as i64);
-    Ok(nix::sys::stat::utimensat(dir, name, &TimeSpec::UTIME_OMIT, &time, UtimensatFlags::NoFollowSymlink)?)
-}
-
-/// mknodat(2): makes a named pipe.
-pub fn make_fifo(dir: BorrowedFd<'_>, name: &CStr, mode: u32) -> Result<()> {
-    Ok(nix::sys::stat::mknodat(dir, name, SFlag::S_IFIFO, Mode::from_bits_retain(mode), 0)?)
+    const SECOND: i128 = 1_000_000_000;
+    set_times(dir, name, None, Some((time.div_euclid(SECOND) as i64, time.rem_euclid(SECOND) as i64)))
 }
 
 /// syncfs(2): writes everything that is pending on the filesystem of an open file.

@@ -30,19 +30,13 @@ pub fn set_times(dir: BorrowedFd<'_>, name: &CStr, accessed: NewTime, modified: 
     Ok(nix::sys::stat::utimensat(dir, name, &accessed, &modified, UtimensatFlags::NoFollowSymlink)?)
 }
 
-/// fchownat(2) that does not follow a link, as [`crate::sys::chown`]; an empty name stands for the descriptor's own file.
-pub fn chown_at(dir: BorrowedFd<'_>, name: &CStr, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
-    let (uid, gid) = (uid.map(nix::unistd::Uid::from_raw), gid.map(nix::unistd::Gid::from_raw));
-    Ok(nix::unistd::fchownat(dir, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW | AtFlags::AT_EMPTY_PATH)?)
-}
-
 /// pwrite(2): writes at an offset, and gives how many bytes were written.
 pub fn write_at(fd: BorrowedFd<'_>, data: &[u8], offset: u64) -> Result<usize> {
     let offset = i64::try_from(offset).map_err(|_| Errno(libc::EFBIG))?;
     Ok(nix::sys::uio::pwrite(fd, data, offset)?)
 }
 
-/// ftruncate(2).
+/// ftruncate(2): sets the size of an open file.
 pub fn truncate(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
     Ok(nix::unistd::ftruncate(fd, i64::try_from(size).map_err(|_| Errno(libc::EFBIG))?)?)
 }
@@ -111,9 +105,15 @@ pub fn open_again(fd: BorrowedFd<'_>, flags: i32) -> Result<OwnedFd> {
 pub fn attribute_names_at(fd: BorrowedFd<'_>) -> Result<Vec<CString>> {
     let path = Text::<32>::of_descriptor(fd.as_raw_fd());
     let path = path.text()?;
-    let mut buffer = vec![0_u8; 64 * 1024];
     // SAFETY: the path ends with a NUL; the buffer may be written for the length that is passed.
-    let length = check(unsafe { libc::listxattr(path.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) as i64 })?;
+    names_in(|buffer| check(unsafe { libc::listxattr(path.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) as i64 }))
+}
+
+/// The names in a list of extended attributes, which `get` writes to a buffer.
+pub(super) fn names_in(get: impl Fn(&mut [u8]) -> Result<i64>) -> Result<Vec<CString>> {
+    // The longest list: XATTR_LIST_MAX.
+    let mut buffer = vec![0_u8; 64 * 1024];
+    let length = get(&mut buffer)?;
     buffer.truncate(length as usize);
     let names = buffer.split(|byte| *byte == 0).filter(|name| !name.is_empty());
     Ok(names.filter_map(|name| CString::new(name).ok()).collect())
@@ -128,9 +128,15 @@ pub fn attribute_at(fd: BorrowedFd<'_>, name: &CStr) -> Result<Vec<u8>> {
         // SAFETY: the path and the name end with a NUL; the buffer may be written for the length that is passed.
         check(unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), pointer, length) as i64 })
     };
+    value_in(get)
+}
+
+/// The value of an extended attribute, which `get` writes to a buffer; ERANGE if that is too short.
+pub(super) fn value_in(get: impl Fn(&mut [u8]) -> Result<i64>) -> Result<Vec<u8>> {
     let mut value = vec![0; 256];
     let length = match get(&mut value) {
         Err(Errno(libc::ERANGE)) => {
+            // The longest value: XATTR_SIZE_MAX.
             value = vec![0; 64 * 1024];
             get(&mut value)?
         }
@@ -169,7 +175,7 @@ pub struct Room {
     pub longest_name: u64,
 }
 
-/// fstatvfs(3).
+/// fstatvfs(3): size and free room of the filesystem of an open file.
 pub fn room_of(fd: BorrowedFd<'_>) -> Result<Room> {
     let found = nix::sys::statvfs::fstatvfs(fd)?;
     Ok(Room {

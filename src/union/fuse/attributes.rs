@@ -1,19 +1,16 @@
 //! Extended attributes: those of the file itself, without the marks of layers.
 
+use super::super::node::is_mark;
 use super::super::serving::TOP;
 use super::server::Server;
 use crate::sys::{self, Errno, Result};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 
-/// The beginnings of the names of marks: of the kernel's overlay, and of others.
-const MARKS: [&[u8]; 3] = [b"user.overlay.", b"user.fuseoverlayfs.", b"user.containers."];
-
 /// Whether an attribute is one that a program may have.
 pub fn is_own(name: &[u8]) -> bool {
-    let marked = MARKS.iter().any(|mark| name.starts_with(mark));
     let known = name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_") || name == b"security.capability";
-    known && !marked
+    known && !is_mark(name)
 }
 
 impl Server {

@@ -1,9 +1,9 @@
 //! Makes, removes and changes files.
 
-use super::copy_up::{CAREFUL, time};
+use super::copy_up::CAREFUL;
 use super::find::is_whiteout;
 use super::nodes::Node;
-use super::opened::{OPAQUE, UpperLayer};
+use super::opened::{UpperLayer, mark_opaque};
 use super::server::Server;
 use crate::sys::{self, Errno, FileStatus, Result};
 use std::ffi::{CStr, CString};
@@ -93,7 +93,7 @@ impl Server {
                 let made = self.make_at(place, &temporary, kind, mode, maker).and_then(|opened| {
                     if let Kind::Dir = kind {
                         let made = sys::openat(place, &temporary, libc::O_PATH | libc::O_NOFOLLOW, 0)?;
-                        sys::set_attribute_at(made.as_fd(), OPAQUE, b"y", 0)?;
+                        mark_opaque(made.as_fd())?;
                     }
                     over_whiteout(place, &temporary, (dir.as_fd(), name), matches!(kind, Kind::Dir))?;
                     Ok(opened)
@@ -145,7 +145,7 @@ impl Server {
         if (maker.uid, maker.gid) != self.ids {
             let inherits = sys::status_of(dir, c"")?.mode & libc::S_ISGID != 0;
             let gid = (!inherits).then_some(maker.gid);
-            sys::chown_at(dir, name, Some(maker.uid), gid)?;
+            sys::chown(dir, name, Some(maker.uid), gid)?;
             if let (Kind::File, Some(file), true) = (kind, &made, mode & 0o6000 != 0) {
                 sys::chmod(file.as_fd(), mode & 0o7777 & !maker.umask)?;
             }
@@ -164,7 +164,7 @@ impl Server {
         let name = self.work_name();
         sys::mkdirat(upper.work.as_fd(), &name, 0o700)?;
         let dir = sys::openat(upper.work.as_fd(), &name, libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0)?;
-        sys::chown_at(dir.as_fd(), c"", None, Some(status.gid))?;
+        sys::chown(dir.as_fd(), c"", None, Some(status.gid))?;
         sys::chmod(dir.as_fd(), 0o700 | status.mode & libc::S_ISGID)?;
         if let Some(list) = list {
             sys::set_attribute_at(dir.as_fd(), DEFAULT, &list, 0)?;
@@ -343,7 +343,7 @@ impl Server {
         let kind = self.node(number)?.kind;
         let (dir, name) = self.place(number)?;
         if change.uid.is_some() || change.gid.is_some() {
-            sys::chown_at(dir.as_fd(), &name, change.uid, change.gid)?;
+            sys::chown(dir.as_fd(), &name, change.uid, change.gid)?;
         }
         if let Some(mode) = change.mode {
             if kind == libc::S_IFLNK {
@@ -387,9 +387,4 @@ pub(super) fn over_whiteout(
         }
         Err(errno) => Err(errno),
     }
-}
-
-/// The times of a status, as a change.
-pub(super) fn times_of(status: &FileStatus) -> (sys::NewTime, sys::NewTime) {
-    (time(status.accessed), time(status.modified))
 }

@@ -5,7 +5,7 @@
 
 use super::find::is_whiteout;
 use super::nodes::Lower;
-use super::opened::{OPAQUE, UpperLayer};
+use super::opened::{UpperLayer, mark_opaque};
 use super::server::Server;
 use crate::sys::{self, Errno, FileStatus, Result};
 use std::ffi::CStr;
@@ -57,7 +57,7 @@ impl Server {
         if closed && status.mode & libc::S_IFMT == libc::S_IFDIR {
             // Nothing of what it hides may show through later.
             if let Ok(dir) = &made {
-                sys::set_attribute_at(dir.as_fd(), OPAQUE, b"y", 0)?;
+                mark_opaque(dir.as_fd())?;
             }
         }
         let made = made.and_then(|file| self.settle(number, &upper, &temporary, &names).map(|()| file));
@@ -108,7 +108,7 @@ impl Server {
         let parent = self.upper_dir(*parent)?;
         let before = sys::status_of(parent.as_fd(), c"")?;
         sys::rename(upper.work.as_fd(), temporary, parent.as_fd(), name, 0)?;
-        sys::set_times(parent.as_fd(), c"", time(before.accessed), time(before.modified))
+        set_times_of(parent.as_fd(), &before)
     }
 
     /// Makes a copy in the work directory. Gives it open.
@@ -165,7 +165,7 @@ impl Server {
     fn dress(&self, (dir, name): (BorrowedFd<'_>, &CStr), status: &FileStatus, made: BorrowedFd<'_>) -> Result<()> {
         let shown = self.shown(0, status);
         if (shown.uid, shown.gid) != self.ids {
-            match sys::chown_at(made, c"", Some(shown.uid), Some(shown.gid)) {
+            match sys::chown(made, c"", Some(shown.uid), Some(shown.gid)) {
                 // An owner that is not known inside cannot be had.
                 Ok(()) | Err(Errno(libc::EINVAL)) => {}
                 Err(errno) => return Err(errno),
@@ -181,7 +181,7 @@ impl Server {
         if kind != libc::S_IFLNK {
             sys::chmod(made, status.mode & 0o7777)?;
         }
-        sys::set_times(made, c"", time(status.accessed), time(status.modified)).or_else(|errno| match kind {
+        set_times_of(made, status).or_else(|errno| match kind {
             // /proc does not lead to a link itself.
             libc::S_IFLNK => Ok(()),
             _ => Err(errno),
@@ -253,7 +253,7 @@ impl Server {
             }
         }
         match removed {
-            true => sys::set_times(dir.as_fd(), c"", time(before.accessed), time(before.modified)),
+            true => set_times_of(dir.as_fd(), &before),
             false => Ok(()),
         }
     }
@@ -261,7 +261,7 @@ impl Server {
     /// Marks a directory of the upper layer: what the layers below have of it does not show through.
     pub(super) fn make_opaque(&mut self, number: u64) -> Result<()> {
         let dir = self.upper_dir(number)?;
-        sys::set_attribute_at(dir.as_fd(), OPAQUE, b"y", 0)
+        mark_opaque(dir.as_fd())
     }
 }
 
@@ -335,8 +335,13 @@ fn copy_attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Gives an open file the times of a status.
+pub(super) fn set_times_of(file: BorrowedFd<'_>, status: &FileStatus) -> Result<()> {
+    sys::set_times(file, c"", time(status.accessed), time(status.modified))
+}
+
 /// A time of a status, for [`sys::set_times`].
-pub(super) fn time((seconds, rest): (i64, u32)) -> sys::NewTime {
+fn time((seconds, rest): (i64, u32)) -> sys::NewTime {
     Some((seconds, rest.into()))
 }
 

@@ -146,7 +146,7 @@ impl Server {
         self.strip(number)
     }
 
-    /// fallocate(2).
+    /// fallocate(2): reserves a range of a file, or makes a hole.
     pub fn allocate(&mut self, number: u64, flags: i32, offset: u64, length: u64) -> Result<()> {
         self.copy_up(number, false)?;
         let file = self.open_node(number)?;
@@ -154,7 +154,7 @@ impl Server {
         self.strip(number)
     }
 
-    /// copy_file_range(2).
+    /// copy_file_range(2): copies a range from one file to another.
     pub fn copy_range(
         &mut self,
         (from, from_offset): (u64, u64),

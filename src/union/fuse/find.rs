@@ -1,18 +1,13 @@
 //! Finds files in the layers.
 
-use super::super::node::is_marked_deleted;
+use super::super::node::{OPAQUE, REDIRECT, is_marked_deleted};
 use super::super::serving::TOP;
 use super::nodes::{Lower, Node};
-use super::opened::OPAQUE;
 use super::server::Server;
 use crate::sys::{self, Errno, FileStatus, Result};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-
-/// The mark of a directory that was renamed while its content is elsewhere. sbx makes none, and the kernel refuses it to
-/// ordinary users.
-const REDIRECT: &CStr = c"user.overlay.redirect";
 
 /// A file as the layers have it.
 pub struct Found {
@@ -22,7 +17,7 @@ pub struct Found {
     pub upper: bool,
     /// Lower layers that have it, as in [`Node`].
     pub lower: Vec<Lower>,
-    /// It is shown empty.
+    /// Its content is hidden, or cannot be read: the file is shown empty.
     pub closed: bool,
 }
 

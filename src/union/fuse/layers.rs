@@ -11,7 +11,7 @@ pub struct OwnFile {
     pub path: PathBuf,
     /// Permissions, as chmod(2) takes them.
     pub mode: u32,
-    /// Its content.
+    /// Content of the file.
     pub data: Vec<u8>,
 }
 

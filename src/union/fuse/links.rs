@@ -5,6 +5,7 @@
 //! one more name in a directory of the work directory, by which it is found there: the layer, and the device, the inode number
 //! and the time of the last change of the file that it is a copy of. If the host changes that file, it is another one.
 
+use super::copy_up::set_times_of;
 use super::find::Found;
 use super::nodes::{FileId, Lower, Node};
 use super::opened::{Union, UpperLayer};
@@ -100,7 +101,7 @@ impl Server {
         let dir = self.upper_dir(parent)?;
         let before = sys::status_of(dir.as_fd(), c"")?;
         sys::link(upper.links.as_fd(), &name, dir.as_fd(), at)?;
-        sys::set_times(dir.as_fd(), c"", super::copy_up::time(before.accessed), super::copy_up::time(before.modified))?;
+        set_times_of(dir.as_fd(), &before)?;
         let status = sys::status_of(dir.as_fd(), at)?;
         Ok(Found { status, upper: true, closed: false, ..found })
     }

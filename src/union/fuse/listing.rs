@@ -20,7 +20,7 @@ pub type Entry = (u64, CString);
 #[derive(Default)]
 pub struct Listings {
     seed: foldhash::quality::RandomState,
-    /// The newest last.
+    /// Directories that were listed last, by their numbers, with their names; the newest last.
     recent: Vec<(u64, Arc<[Entry]>)>,
 }
 

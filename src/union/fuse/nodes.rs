@@ -34,7 +34,7 @@ pub struct Lower {
 pub struct Node {
     /// Index of the union.
     pub union: usize,
-    /// Its type (`S_IFMT`).
+    /// The bits of the file's type (`S_IFMT`).
     pub kind: u32,
     /// Its names that are known; none: it was deleted.
     pub names: Vec<Name>,
@@ -55,7 +55,7 @@ pub struct Node {
     pub opened: Option<u64>,
     /// It has a set-ID bit, as far as is known.
     pub privileged: bool,
-    /// It is shown empty.
+    /// Its content is hidden, or cannot be read: the file is shown empty.
     pub closed: bool,
     /// How often the kernel was told of it, without how often it forgot it.
     lookups: u64,
@@ -91,7 +91,7 @@ impl Node {
     }
 }
 
-/// All nodes.
+/// All files that the kernel or the server knows, by their numbers.
 #[derive(Default)]
 pub struct Nodes {
     nodes: Map<u64, Node>,

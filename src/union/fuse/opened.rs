@@ -1,6 +1,6 @@
 //! The layers of a union, open.
 
-use super::super::node::DELETED;
+use super::super::node::{DELETED, OPAQUE};
 use super::super::view::{Tree, Trees};
 use super::layers::{Layers, OwnFile};
 use crate::sys::{self, Errno, Result};
@@ -17,10 +17,7 @@ const OURS: &CStr = c"fuse";
 /// The directory of the work directory that holds names of files which have several in a lower layer.
 const LINKS: &CStr = c"links";
 
-/// The mark of a directory that hides what the layers below have: Documentation/filesystems/overlayfs.rst, `userxattr`.
-pub const OPAQUE: &CStr = c"user.overlay.opaque";
-
-/// One union, open.
+/// The open layers of one union.
 pub struct Union {
     /// Its lower layers, the topmost first.
     pub lower: Vec<LowerLayer>,
@@ -30,7 +27,7 @@ pub struct Union {
 
 /// A lower layer.
 pub struct LowerLayer {
-    /// Its directory.
+    /// Root directory of the layer.
     pub root: Arc<OwnedFd>,
     /// Its number among those that are the same in each run; none for one that was made for this run.
     pub id: Option<usize>,
@@ -41,7 +38,7 @@ pub struct LowerLayer {
 /// The upper layer.
 #[derive(Clone)]
 pub struct UpperLayer {
-    /// Its directory.
+    /// Root directory of the layer.
     pub root: Arc<OwnedFd>,
     /// A directory on the same filesystem for what is being made.
     pub work: Arc<OwnedFd>,
@@ -52,6 +49,11 @@ pub struct UpperLayer {
     pub kept: bool,
     /// Its filesystem takes no devices: deleted names are marked by empty files with an attribute.
     pub no_devices: bool,
+}
+
+/// Marks a directory of an upper layer: what the layers below have of it does not show through.
+pub fn mark_opaque(dir: BorrowedFd<'_>) -> Result<()> {
+    sys::set_attribute_at(dir, OPAQUE, b"y", 0)
 }
 
 impl UpperLayer {
@@ -144,7 +146,7 @@ fn takes_marks(work: BorrowedFd<'_>) -> std::result::Result<bool, (&'static str,
         deleted_file(work, name).map_err(|errno| ("marks of deleted files", errno))?;
     }
     sys::unlink(work, name, false).map_err(|errno| ("whiteouts", errno))?;
-    let marked = make_dir(work, name).and_then(|dir| sys::set_attribute_at(dir.as_fd(), OPAQUE, b"y", 0));
+    let marked = make_dir(work, name).and_then(|dir| mark_opaque(dir.as_fd()));
     marked.map_err(|errno| ("extended attributes (user.*)", errno))?;
     sys::unlink(work, name, true).map_err(|errno| ("directories", errno))?;
     Ok(no_devices)
@@ -155,7 +157,7 @@ fn make_dir(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
     sys::openat(dir, name, libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0)
 }
 
-/// Makes directories below one.
+/// Makes each directory of a path below `root`, and opens the last.
 fn directories(root: BorrowedFd<'_>, path: &Path) -> std::result::Result<OwnedFd, String> {
     let failed = |errno: Errno| format!("{}: {errno}", path.display());
     let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;

@@ -1,8 +1,8 @@
 //! Renames files, within a layer and across layers.
 
-use super::change::times_of;
+use super::copy_up::set_times_of;
 use super::find::is_whiteout;
-use super::opened::{OPAQUE, UpperLayer};
+use super::opened::{UpperLayer, mark_opaque};
 use super::server::Server;
 use crate::sys::{self, Errno, Result};
 use std::ffi::CStr;
@@ -130,11 +130,10 @@ impl Server {
         let temporary = self.work_name();
         sys::mkdirat(upper.work.as_fd(), &temporary, 0o700)?;
         let made = sys::openat(upper.work.as_fd(), &temporary, libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0)?;
-        sys::chown_at(made.as_fd(), c"", Some(status.uid), Some(status.gid))?;
+        sys::chown(made.as_fd(), c"", Some(status.uid), Some(status.gid))?;
         sys::chmod(made.as_fd(), status.mode & 0o7777)?;
-        sys::set_attribute_at(made.as_fd(), OPAQUE, b"y", 0)?;
-        let (accessed, modified) = times_of(&status);
-        sys::set_times(made.as_fd(), c"", accessed, modified)?;
+        mark_opaque(made.as_fd())?;
+        set_times_of(made.as_fd(), &status)?;
         self.exchange_out(upper, &temporary, to.at())?;
         self.close(replaced);
         Ok(Some(Arc::new(made)))

@@ -36,7 +36,7 @@ pub struct Server {
     pub(super) linked: Map<(usize, FileId), CString>,
     /// How many names files have, if that is another number than the file on disk has.
     pub(super) counts: Map<(usize, FileId), u32>,
-    /// For reading.
+    /// What is read from files before it is sent.
     pub(super) buffer: Vec<u8>,
     /// The pipe that notes are written to.
     pipe: OwnedFd,

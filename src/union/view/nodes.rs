@@ -33,7 +33,7 @@ pub struct Node {
     children: u64,
 }
 
-/// All nodes.
+/// All files that the kernel knows, by their numbers.
 #[derive(Default)]
 pub struct Nodes {
     nodes: HashMap<u64, Node>,
