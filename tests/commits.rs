@@ -3,30 +3,17 @@
 
 mod common;
 
-use common::{Need, Place, fuse, not_root, tools, userns};
+use common::{Need, Place, fuse, not_root, tick, tools, userns};
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 /// The options of an overlay over the current directory that is kept as `one`.
 const KEEP: [&str; 4] = ["--overlay", ".", "--upper", "keep:one"];
 
-/// Lets the kernel's clock for files go on: what is changed after this has a later time than what was changed before.
-fn tick() {
-    std::thread::sleep(std::time::Duration::from_millis(20));
-}
-
-/// Runs a script in the current directory of a place, on the host. Gives what it prints.
-#[track_caller]
-fn host(place: &Place, script: &str) -> String {
-    let ran = Command::new("/bin/sh").args(["-ec", script]).current_dir(place.work()).output().unwrap();
-    assert!(ran.status.success(), "{script}: {}", String::from_utf8_lossy(&ran.stderr));
-    String::from_utf8_lossy(&ran.stdout).into_owned()
-}
-
 /// Runs a script on the host as root of the caller's subordinate ids.
 #[track_caller]
 fn as_range(place: &Place, script: &str) {
-    host(place, &format!("unshare --map-root-user --map-auto -- sh -ec '{script}'"));
+    place.on_host(&format!("unshare --map-root-user --map-auto -- sh -ec '{script}'"));
 }
 
 /// The user has subordinate ids, and a program that maps them.
@@ -39,7 +26,7 @@ fn subids() -> Need {
 fn the_set_group_id_bit_of_a_shared_directory_stays() {
     need!(userns(), fuse(), not_root(), subids(), tools(&["python3", "setfacl"]));
     let place = Place::new();
-    host(&place, "mkdir shared other listed");
+    place.on_host("mkdir shared other listed");
     // The directories have a group that is none of the caller's. The one around them is another user's, so that it is served.
     as_range(&place, "chgrp 5 shared other listed; chmod 2775 shared other listed; chown 5 .; chmod 777 .");
     tick();
@@ -48,12 +35,12 @@ fn the_set_group_id_bit_of_a_shared_directory_stays() {
                   python3 -c 'import os; os.chmod(\"other\", 0o770)'; setfacl -m u:0:rwx listed";
     place.sh(&keep, script);
     tick();
-    let group = host(&place, "stat -c %g shared").trim().to_owned();
+    let group = place.on_host("stat -c %g shared").trim().to_owned();
     let dry = place.run(&["commit", "one", "--dry-run"]);
     let ran = place.run(&["commit", "one"]);
     assert_eq!((dry.status, &dry.out), (ran.status, &ran.out), "{dry:?} {ran:?}");
     let facts = format!("2775 {group}\n2755 {group}\n770 {group}\n2775 {group}\n");
-    assert_eq!(host(&place, "stat -c '%a %g' shared shared/new other listed"), facts, "{ran:?}");
+    assert_eq!(place.on_host("stat -c '%a %g' shared shared/new other listed"), facts, "{ran:?}");
     // A list cannot be set without taking the bit.
     assert_eq!(ran.status, Some(1), "{ran:?}");
     assert!(ran.err.contains("listed: you are not in the group of the host's directory"), "{ran:?}");
@@ -64,7 +51,7 @@ fn the_set_group_id_bit_of_a_shared_directory_stays() {
 fn a_group_that_the_caller_cannot_give_is_named() {
     need!(userns(), fuse(), not_root(), subids());
     let place = Place::new();
-    host(&place, "echo one > file; mkdir shared; echo one > shared/file; chmod 640 file shared/file");
+    place.on_host("echo one > file; mkdir shared; echo one > shared/file; chmod 640 file shared/file");
     as_range(&place, "chgrp 5 file shared shared/file; chmod 2775 shared; chown 5 .; chmod 777 .");
     tick();
     place.sh(&[&["--user", "root"][..], &KEEP].concat(), "echo two >> file; echo two >> shared/file").ok();
@@ -72,8 +59,8 @@ fn a_group_that_the_caller_cannot_give_is_named() {
     assert_eq!(ran.status, Some(1), "{ran:?}");
     assert_eq!(ran.err.matches("you cannot give it the group that the host's file has").count(), 1, "{ran:?}");
     assert_eq!(
-        host(&place, "stat -c '%a %g' file shared/file"),
-        host(&place, "echo 640 $(id -g); stat -c '640 %g' shared")
+        place.on_host("stat -c '%a %g' file shared/file"),
+        place.on_host("echo 640 $(id -g); stat -c '640 %g' shared")
     );
 }
 
@@ -81,14 +68,13 @@ fn a_group_that_the_caller_cannot_give_is_named() {
 fn set_id_bits_of_a_file_that_stays_its_owners_stay() {
     need!(userns());
     let place = Place::new();
-    host(
-        &place,
+    place.on_host(
         "for file in user group both; do cp /bin/true $file; done; chmod 4755 user; chmod 2755 group; chmod 6711 both",
     );
     tick();
     place.sh(&KEEP, "touch user group both").ok();
     place.run(&["commit", "one"]).ok();
-    assert_eq!(host(&place, "stat -c %a user group both"), "4755\n2755\n6711\n");
+    assert_eq!(place.on_host("stat -c %a user group both"), "4755\n2755\n6711\n");
     assert_eq!(place.run(&["diff", "one"]).ok(), "");
 }
 
@@ -96,19 +82,19 @@ fn set_id_bits_of_a_file_that_stays_its_owners_stay() {
 fn a_named_pipe_has_the_permissions_and_lists_of_the_layer() {
     need!(userns(), tools(&["mkfifo", "setfacl", "getfacl"]));
     let place = Place::new();
-    host(&place, "mkdir dir; setfacl -dm u:33:rwx dir");
+    place.on_host("mkdir dir; setfacl -dm u:33:rwx dir");
     tick();
     let script = "mkfifo dir/plain; setfacl -b dir/plain; chmod 777 dir/plain; mkfifo listed; setfacl -m u:$(id -u):r listed; \
                   mkfifo dir/inherits; chmod 660 dir/inherits";
     place.sh(&KEEP, script).ok();
     place.run(&["commit", "one"]).ok();
-    let own = host(&place, "id -u");
+    let own = place.on_host("id -u");
     let lists = format!(
         "user::rwx\ngroup::rwx\nother::rwx\n\nuser::rw-\nuser:{}:r--\ngroup::r--\nmask::r--\nother::r--\n\n\
          user::rw-\nuser:33:rwx\ngroup::r-x\nmask::rw-\nother::---\n\n",
         own.trim()
     );
-    assert_eq!(host(&place, "getfacl -cnE dir/plain listed dir/inherits"), lists);
+    assert_eq!(place.on_host("getfacl -cnE dir/plain listed dir/inherits"), lists);
     assert_eq!(place.run(&["diff", "one"]).ok(), "");
     // A list alone is a difference.
     place.sh(&KEEP, "setfacl -m u:$(id -u):rw dir/plain").ok();
@@ -119,21 +105,19 @@ fn a_named_pipe_has_the_permissions_and_lists_of_the_layer() {
 fn lists_that_name_ids_which_are_not_known_inside_stay() {
     need!(userns(), tools(&["setfacl", "getfacl"]));
     let place = Place::new();
-    host(
-        &place,
-        "echo one > file; echo one > old; mkdir dir; setfacl -m u:54321:rw file old; setfacl -m u:54321:rwx,d:u:54321:rwx dir",
+    place.on_host("echo one > file; echo one > old; mkdir dir; setfacl -m u:54321:rw file old; setfacl -m u:54321:rwx,d:u:54321:rwx dir",
     );
-    let before = host(&place, "getfacl -cn file old dir");
+    let before = place.on_host("getfacl -cn file old dir");
     tick();
     place
         .sh(&KEEP, "echo two >> file; mv old renamed; echo x > dir/new; mkdir dir/sub; chmod 700 dir; chmod 775 dir")
         .ok();
     assert_eq!(place.run(&["commit", "one", "--dry-run"]).status, Some(0));
     place.run(&["commit", "one"]).ok();
-    assert_eq!(host(&place, "cat file renamed"), "one\ntwo\none\n");
-    assert_eq!(host(&place, "getfacl -cn file renamed dir"), before);
-    assert!(host(&place, "getfacl -cn dir/new").contains("user:54321:rwx"), "as what is made there outside");
-    assert!(host(&place, "getfacl -cn dir/sub").contains("default:user:54321:rwx"));
+    assert_eq!(place.on_host("cat file renamed"), "one\ntwo\none\n");
+    assert_eq!(place.on_host("getfacl -cn file renamed dir"), before);
+    assert!(place.on_host("getfacl -cn dir/new").contains("user:54321:rwx"), "as what is made there outside");
+    assert!(place.on_host("getfacl -cn dir/sub").contains("default:user:54321:rwx"));
     assert_eq!(place.run(&["diff", "one"]).ok(), "");
 }
 
@@ -157,7 +141,7 @@ fn a_path_that_names_no_change_is_told() {
     // The rest is done.
     let ran = place.run(&["commit", "one", "nothing", "file", "dir"]);
     assert_eq!(ran.status, Some(1), "{ran:?}");
-    assert_eq!(host(&place, "cat file dir/x"), "one\ntwo\nx\n");
+    assert_eq!(place.on_host("cat file dir/x"), "one\ntwo\nx\n");
 }
 
 #[test]
@@ -187,13 +171,13 @@ fn a_frozen_layer_goes_on_after_a_commit() {
     assert_eq!(ran.status, Some(1), "{ran:?}");
     assert!(ran.err.contains("/other left as it is on the host"), "{ran:?}");
     assert_eq!(
-        host(&place, "cat file dir/inner other; stat -c %a dir; ls"),
+        place.on_host("cat file dir/inner other; stat -c %a dir; ls"),
         "one\ntwo\nthree\nfour\none\ntwo\nfour\nhost\n755\ndir\nfile\nother\n"
     );
     // To the fork, that was somebody else.
     let ran = place.run(&["commit", "two"]);
     assert!(ran.err.contains("/file left as it is on the host"), "{ran:?}");
-    assert_eq!(host(&place, "tail -n 1 file"), "four\n");
+    assert_eq!(place.on_host("tail -n 1 file"), "four\n");
 }
 
 #[test]
@@ -226,16 +210,14 @@ fn changes_of_one_text_on_both_sides_are_merged_if_that_is_wanted_and_clean() {
     for file in ["both", "same", "mode", "binary", "late", "named"] {
         place.write(&format!("work/{file}"), text);
     }
-    host(&place, "printf '1\\n\\0\\n3\\n' > binary; ln named name; chmod 640 both");
+    place.on_host("printf '1\\n\\0\\n3\\n' > binary; ln named name; chmod 640 both");
     tick();
     let script = "for file in both same mode binary late named; do sed -i 's/1/one/' $file; done; chmod 755 mode; sed 's/7/x/' same > s; cat s > same";
     place.sh(&KEEP, script).ok();
     tick();
-    host(
-        &place,
-        "for file in both mode binary; do sed -i 's/3/three/; s/6/six/' $file; done; sed -i 's/7/seven/' same; sed 's/3/three/' named > new; cat new > named; rm new",
+    place.on_host("for file in both mode binary; do sed -i 's/3/three/; s/6/six/' $file; done; sed -i 's/7/seven/' same; sed 's/3/three/' named > new; cat new > named; rm new",
     );
-    let before = host(&place, "cat both same");
+    let before = place.on_host("cat both same");
     let ran = place.run(&["commit", "one", "both", "same"]);
     assert_eq!(ran.status, Some(1), "{ran:?}");
     assert!(ran.err.contains("/both left as it is on the host: the host's file has changed since the program saw it; no line was changed by both"), "{ran:?}");
@@ -244,13 +226,13 @@ fn changes_of_one_text_on_both_sides_are_merged_if_that_is_wanted_and_clean() {
             .contains("/same left as it is on the host: the host's file has changed since the program saw it; no line"),
         "{ran:?}"
     );
-    assert_eq!(host(&place, "cat both same"), before);
+    assert_eq!(place.on_host("cat both same"), before);
     let dry = place.run(&["commit", "one", "--merge", "--dry-run"]);
-    assert_eq!(host(&place, "cat both same"), before);
+    assert_eq!(place.on_host("cat both same"), before);
     let ran = place.run(&["commit", "one", "--merge"]);
     assert_eq!((dry.status, &dry.out), (ran.status, &ran.out), "{dry:?} {ran:?}");
     assert!(ran.err.contains("/both: merged with what was changed on the host"), "{ran:?}");
-    assert_eq!(host(&place, "cat both; stat -c %a both; ls -A | wc -l"), "one\n2\nthree\n4\n5\nsix\n7\n640\n8\n");
+    assert_eq!(place.on_host("cat both; stat -c %a both; ls -A | wc -l"), "one\n2\nthree\n4\n5\nsix\n7\n640\n8\n");
     // Both have changed the line, the permissions are others, it is no text, or it has another name.
     for file in ["same", "mode", "binary", "named"] {
         assert!(ran.err.contains(&format!("/{file} left as it is on the host")), "{file}: {ran:?}");
@@ -259,9 +241,9 @@ fn changes_of_one_text_on_both_sides_are_merged_if_that_is_wanted_and_clean() {
     assert!(!place.run(&["diff", "one"]).ok().contains("/both"));
     place.sh(&KEEP, "sed -i 's/7/end/' both; cat both").ok();
     tick();
-    host(&place, "sed -i 's/three/3/' both");
+    place.on_host("sed -i 's/three/3/' both");
     place.run(&["commit", "one", "--merge", "both"]).ok();
-    assert_eq!(host(&place, "cat both"), "one\n2\n3\n4\n5\nsix\nend\n");
+    assert_eq!(place.on_host("cat both"), "one\n2\n3\n4\n5\nsix\nend\n");
 }
 
 #[test]
@@ -277,15 +259,15 @@ fn what_the_program_did_not_see_is_no_base_of_a_merge() {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = [0; 6];
     child.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
-    host(&place, "sed -i 's/1/one/' early");
+    place.on_host("sed -i 's/1/one/' early");
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     assert!(child.wait().unwrap().success());
     tick();
-    host(&place, "sed -i 's/3/three/' early file");
+    place.on_host("sed -i 's/3/three/' early file");
     let ran = place.run(&["commit", "one", "--merge"]);
     assert!(
         ran.err.contains("/early left as it is on the host: the host's file has changed since the program saw it\n"),
         "{ran:?}"
     );
-    assert_eq!(host(&place, "cat early file"), "one\n2\nthree\n4\n5\n1\n2\nthree\n4\nfive\n", "{ran:?}");
+    assert_eq!(place.on_host("cat early file"), "one\n2\nthree\n4\n5\n1\n2\nthree\n4\nfive\n", "{ran:?}");
 }

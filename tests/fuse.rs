@@ -266,7 +266,7 @@ fn the_end_of_the_server_ends_the_sandbox_and_each_file_is_whole() {
         command.arg("echo ready > ready; i=0; while :; do i=$((i+1)); for f in many/*; do chmod 7$((i % 8))4 $f; done; mv many/1 many/x; mv many/x many/1; done");
         command.stderr(std::process::Stdio::piped());
         let child = command.spawn().unwrap();
-        until(|| upper(&place).join("ready").exists());
+        assert!(until(|| upper(&place).join("ready").exists()));
         std::thread::sleep(std::time::Duration::from_millis(37 * round));
         let server = || {
             let servers = common::process::with_line("sbx-union-server");

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Place, root, tools, userns};
+use common::{Place, root, tick, tools, userns};
 use std::os::unix::fs::PermissionsExt;
 
 #[test]
@@ -280,17 +280,12 @@ fn the_kernels_settings_are_read_only_wherever_the_hosts_procfs_is_shown() {
 fn what_root_commits_belongs_to_whom_it_belonged() {
     need!(root(), userns());
     let place = Place::new();
-    let host = |script: &str| {
-        let ran =
-            std::process::Command::new("/bin/sh").args(["-ec", script]).current_dir(place.work()).output().unwrap();
-        assert!(ran.status.success(), "{ran:?}");
-        String::from_utf8(ran.stdout).unwrap()
-    };
+    let host = |script: &str| place.on_host(script);
     host(
         "for file in own renamed; do echo one > $file; done; mkdir dir; ln -s own link; mkfifo pipe
         chown -h 1234:1235 own renamed dir link pipe; chmod 600 renamed; chmod 606 own; chmod 707 dir",
     );
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    tick();
     let script = "echo two >> own; mv renamed new; mv link other; mv pipe fifo; echo x > dir/mine";
     place.sh(&["--user", "range", "--overlay", ".", "--upper", "keep:one"], script).ok();
     place.run(&["commit", "one"]).ok();

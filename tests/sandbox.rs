@@ -279,21 +279,27 @@ fn the_sandbox_ends_with_a_launcher_that_is_killed() {
     mark.gone("it ends with its launcher");
 }
 
-#[test]
-fn a_signal_to_sbx_reaches_the_program() {
-    need!(userns());
-    let place = Place::new();
+/// sbx with a program that is ready, says when it got SIGTERM, and exits with 3 then; and the lines that it prints.
+fn trapping(place: &Place) -> (std::process::Child, impl Iterator<Item = String>) {
+    use std::io::{BufRead, BufReader};
     let mut child = place
         .command()
         .args(["--", "/bin/sh", "-c", "trap 'echo got; exit 3' TERM; echo ready; while :; do sleep 0.05; done"])
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    use std::io::{BufRead, BufReader};
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert_eq!(lines.next().unwrap(), "ready");
+    (child, lines)
+}
+
+#[test]
+fn a_signal_to_sbx_reaches_the_program() {
+    need!(userns());
+    let place = Place::new();
+    let (mut child, mut lines) = trapping(&place);
     signal(child.id() as i32, libc::SIGTERM);
-    assert_eq!(lines.next().unwrap().unwrap(), "got");
+    assert_eq!(lines.next().unwrap(), "got");
     assert_eq!(child.wait().unwrap().code(), Some(3));
 }
 
@@ -301,22 +307,14 @@ fn a_signal_to_sbx_reaches_the_program() {
 fn a_signal_reaches_the_program_also_if_pid_1_answers_late() {
     need!(userns());
     let place = Place::new();
-    let mut child = place
-        .command()
-        .args(["--", "/bin/sh", "-c", "trap 'echo got; exit 3' TERM; echo ready; while :; do sleep 0.05; done"])
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    use std::io::{BufRead, BufReader};
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let (mut child, mut lines) = trapping(&place);
     let first = common::process::children(child.id())[0] as i32;
     signal(first, libc::SIGSTOP);
     signal(child.id() as i32, libc::SIGTERM);
     // A start that hangs would be given up by then.
     std::thread::sleep(std::time::Duration::from_millis(1500));
     signal(first, libc::SIGCONT);
-    assert_eq!(lines.next().map(|line| line.unwrap()).as_deref(), Some("got"));
+    assert_eq!(lines.next().as_deref(), Some("got"));
     assert_eq!(child.wait().unwrap().code(), Some(3));
 }
 

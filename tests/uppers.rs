@@ -3,17 +3,11 @@
 mod common;
 
 use common::terminal::Session;
-use common::{Place, Ran, not_root, tools, until, userns};
+use common::{Place, Ran, not_root, tick, tools, until, userns};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
 const KEEP: [&str; 4] = ["--overlay", ".", "--upper", "keep:one"];
-
-/// Lets the kernel's clock for files go on, which ticks a few hundred times a second: what is changed after this has a later time than
-/// what was changed before.
-fn tick() {
-    std::thread::sleep(std::time::Duration::from_millis(20));
-}
 
 /// A place with a project in its current directory, and what a program did to it in the layer `one`.
 fn changed(script: &str) -> Place {
@@ -218,7 +212,7 @@ fn what_has_changed_on_the_host_since_a_run_began_is_a_conflict() {
     for file in ["replaced", "rewritten", "untouched"] {
         place.write(&format!("work/{file}"), "one\n");
     }
-    host(&place, "mkfifo shared/ask shared/told");
+    place.on_host("mkfifo shared/ask shared/told");
     tick();
     // The program reads the files before the host changes them, and writes what it makes of them after that.
     let script = "cat replaced > /dev/null; cp rewritten kept; echo > shared/ask; read line < shared/told
@@ -230,9 +224,7 @@ fn what_has_changed_on_the_host_since_a_run_began_is_a_conflict() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    host(
-        &place,
-        "timeout 60 cat shared/ask; echo host > new; mv new replaced; echo host >> rewritten; timeout 60 sh -c 'echo > shared/told'",
+    place.on_host("timeout 60 cat shared/ask; echo host > new; mv new replaced; echo host >> rewritten; timeout 60 sh -c 'echo > shared/told'",
     );
     let ended = child.wait_with_output().unwrap();
     assert!(ended.status.success(), "{ended:?}");
@@ -249,13 +241,6 @@ fn what_has_changed_on_the_host_since_a_run_began_is_a_conflict() {
     );
 }
 
-/// Renames within the current directory, on the host.
-fn host(place: &Place, script: &str) {
-    let status =
-        std::process::Command::new("/bin/sh").args(["-ec", script]).current_dir(place.work()).status().unwrap();
-    assert!(status.success(), "{script}");
-}
-
 #[test]
 fn directories_that_the_program_never_saw_are_neither_removed_nor_written_to() {
     need!(userns());
@@ -269,9 +254,7 @@ fn directories_that_the_program_never_saw_are_neither_removed_nor_written_to() {
     place.sh(&KEEP, script).ok();
     tick();
     // Older files, in other directories, at the paths that the program has changed.
-    host(
-        &place,
-        "mkdir build 2>/dev/null || true; mv imp build/important; mv conf conf.bak; mv other conf; chmod 700 secret; mv made made.bak; mv third made",
+    place.on_host("mkdir build 2>/dev/null || true; mv imp build/important; mv conf conf.bak; mv other conf; chmod 700 secret; mv made made.bak; mv third made",
     );
     let before = tree(&place.work());
     let list = verb(&place, &["diff", "one"]).ok();
@@ -287,7 +270,7 @@ fn directories_that_the_program_never_saw_are_neither_removed_nor_written_to() {
     // The whole directory is another one.
     let place = changed("echo new > file; rm sub/inner");
     tick();
-    host(&place, "cd ..; mv work old; mkdir work; cp -rp old/. work; cd work; true");
+    place.on_host("cd ..; mv work old; mkdir work; cp -rp old/. work; cd work; true");
     let error = verb(&place, &["commit", "one"]).failed(1);
     assert!(error.contains("another one on the host by now"), "{error}");
     assert_eq!((text(&place, "file"), text(&place, "sub/inner")), ("old\nlines\n".into(), "inner\n".into()));

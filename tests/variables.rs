@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Place, Ran, ran, userns};
+use common::{Place, Ran, ran, tick, userns};
 use std::os::unix::fs::symlink;
 
 /// Runs a script in the current directory under a profile, with these variables.
@@ -141,11 +141,7 @@ fn links_on_the_way_to_what_variables_name_are_closed_or_watched() {
     need!(userns());
     let place = Place::new();
     let work = place.work().display().to_string();
-    let host = |script: &str| {
-        let done = std::process::Command::new("/bin/sh").args(["-ec", script]).current_dir(place.work()).status();
-        assert!(done.unwrap().success(), "{script}");
-    };
-    host(
+    place.on_host(
         "mkdir e1 n v1 v2 py; : > e1/env.sh; : > n/a.js; echo x > v2/ls; ln -s e1 cur; ln -s n nn; ln -s v1 bin; ln -s /usr/bin/env py/python",
     );
     // A file: a link that the program could replace is an error.
@@ -163,11 +159,11 @@ fn links_on_the_way_to_what_variables_name_are_closed_or_watched() {
     let out = run(&place, &["-p", "ci"], &variables, "rm py/python; cp /bin/true py/python");
     assert!(out.err.contains("/py/python is another file than when the program started: PYTHON outside"), "{out:?}");
     // A directory of code.
-    std::thread::sleep(std::time::Duration::from_millis(50));
+    tick();
     for (name, value) in [("PATH", format!("{work}/bin:/usr/bin:/bin")), ("PYTHONPATH", format!("{work}/bin"))] {
         let out = run(&place, &["-p", "ci"], &[(name, value)], "rm bin; ln -s v2 bin");
         assert!(out.err.contains("/bin is another directory than when the program started"), "{name}: {out:?}");
-        host("rm bin; ln -s v1 bin");
+        place.on_host("rm bin; ln -s v1 bin");
     }
 }
 
@@ -181,7 +177,7 @@ fn what_links_in_a_directory_of_code_lead_to_and_what_is_moved_into_place_is_tol
     let bin = place.work().join("node_modules/.bin");
     std::fs::create_dir(&bin).unwrap();
     symlink("../eslint/bin/eslint.js", bin.join("eslint")).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(50));
+    tick();
     let variables = [path(&place, &["work/node_modules/.bin", "work/tools"])];
     let run = |script: &str| run(&place, &["-p", "ci"], &variables, script);
     assert_eq!(run("cat node_modules/.bin/eslint; touch node_modules/eslint/x").err, "");

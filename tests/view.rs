@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Place, Ran, fuse, not_root, ran, sbx, tools, until, userns};
+use common::{Place, Ran, fuse, not_root, ran, sbx, tick, tools, until, userns};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -245,7 +245,7 @@ fn a_renamed_file_keeps_the_list_that_the_program_was_not_shown() {
     let set =
         "chmod 600 *; setfacl -m u:1:rw kept old log over; setfacl -m u:1:rw dir/inner; chmod 700 dir; getfacl -cn log";
     let Some(list) = host(set) else { return };
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    tick();
     let script = "mv kept renamed; mv dir/inner moved; rmdir dir; mv old old~; echo new > old; mv plain over; mv log log.1; \
                   echo more >> log.1";
     let args = [&["--overlay", ".", "--upper", "keep:one"][..], &sh(script)].concat();
@@ -431,11 +431,6 @@ fn an_export_is_a_tree_that_the_hosts_own_lies_below() {
 
 /// The options of an overlay over the current directory that is kept as `one`.
 const KEEP: [&str; 4] = ["--overlay", ".", "--upper", "keep:one"];
-
-/// Lets the kernel's clock for files go on: what is changed after this has a later time than what was changed before.
-fn tick() {
-    std::thread::sleep(std::time::Duration::from_millis(20));
-}
 
 fn text(place: &Place, path: &str) -> String {
     std::fs::read_to_string(place.work().join(path)).unwrap_or_default()

@@ -854,7 +854,6 @@ fn what_is_replaced_on_the_host_while_it_runs_is_told_to_be_open() {
     assert!(told.err.contains(".sbx.toml:3)"), "{told:?}");
 }
 
-/// The value of the first `--set '...'` of an error.
 #[test]
 fn links_on_the_way_to_a_profile_are_refused() {
     need!(userns());
@@ -909,6 +908,7 @@ fn what_links_in_closed_directories_lead_to_is_read_only() {
     }
 }
 
+/// The value of the first `--set '...'` of an error.
 fn pasted(err: &str) -> String {
     let (_, rest) = err.split_once("--set '").expect(err);
     rest.split_once('\'').expect(err).0.to_owned()

@@ -53,6 +53,14 @@ impl Place {
         command
     }
 
+    /// Runs a script in the current directory, on the host. Gives what it prints.
+    #[track_caller]
+    pub fn on_host(&self, script: &str) -> String {
+        let ran = Command::new("/bin/sh").args(["-ec", script]).current_dir(self.work()).output().unwrap();
+        assert!(ran.status.success(), "{script}: {}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8_lossy(&ran.stdout).into_owned()
+    }
+
     pub fn run(&self, args: &[&str]) -> Ran {
         ran(self.command().args(args).output().unwrap())
     }
