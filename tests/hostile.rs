@@ -4,7 +4,7 @@
 mod common;
 
 use common::process::{handles, signal, status};
-use common::{Place, Ran, bwrap, pass, ran, until, until_within, userns};
+use common::{Place, Ran, bwrap, pass, pass_none, ran, until, until_within, userns};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
@@ -70,12 +70,14 @@ fn numbers_of_closed_descriptors_show_nothing_of_sbx() {
     let place = Place::new();
     for number in 3..20 {
         let source = format!("/proc/self/fd/{number}");
-        if std::fs::metadata(&source).is_ok() {
-            // Probably inherited by the test program.
-            continue;
-        }
-        let inside = run(&place, &["--bind-try", &source, "/x", "ls", "-d", "/x"]);
+        let mut by_option = command(&place, &["--bind-try", &source, "/x", "ls", "-d", "/x"]);
+        pass_none(&mut by_option);
+        let inside = ran(by_option.output().unwrap());
         assert_eq!(inside.status, Some(2), "{number}: {inside:#?}");
+        let mut by_flag = place.command();
+        pass_none(&mut by_flag);
+        let inside = ran(by_flag.args(["--ro", &source, "--", "true"]).output().unwrap());
+        assert!(inside.status == Some(125) && inside.err.contains("no such file"), "{number}: {inside:#?}");
     }
     // Nor may a descriptor that an option has consumed before.
     let file = std::fs::File::open("/etc/hostname").unwrap();

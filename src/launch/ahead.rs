@@ -37,7 +37,7 @@ impl Ahead {
         let namespaces: Vec<_> = EARLY.into_iter().filter(|namespace| private.contains(namespace)).collect();
         let others = namespaces.iter().copied().filter(|namespace| *namespace != Namespace::Net);
         let flags = namespaces::flags(others) & !(libc::CLONE_NEWUSER as u64);
-        let made = sys::NamespacesAhead::start(flags, true).ok()?;
+        let made = sys::NamespacesAhead::start(flags).ok()?;
         Some(Ahead { made, namespaces })
     }
 

@@ -99,6 +99,17 @@ pub fn pass(command: &mut Command, file: &impl AsRawFd, number: i32) {
     }
 }
 
+/// Hands over no descriptors to a command but the standard streams: the test program itself may have inherited some.
+pub fn pass_none(command: &mut Command) {
+    // SAFETY: close_range is async-signal-safe, and marks descriptors only.
+    unsafe {
+        command.pre_exec(|| match libc::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as i32) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+}
+
 pub fn ran(output: Output) -> Ran {
     Ran {
         status: output.status.code(),

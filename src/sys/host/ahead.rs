@@ -8,12 +8,14 @@
 //! Both share the thread-local storage, in which the C library keeps `errno`, with the launcher, which goes on meanwhile. So they make
 //! raw system calls only, and nothing that could panic.
 
-use super::clone::{CloneArgs, pidfd_open};
-use crate::sys::child::{Mask, Stack, Waited, block, exit_now, failed, kill, pid, send_raw, seqpacket_pair, wait};
+use super::clone::{CloneArgs, pidfd_open, wait_for};
+use crate::sys::child::{
+    Mask, Stack, Waited, block, dup_above, exit_now, failed, kill, pid, send_raw, seqpacket_pair, wait,
+};
 use crate::sys::errno::{Errno, Result};
 use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU32, Ordering};
 use syscalls::raw;
@@ -25,7 +27,7 @@ struct Task {
     launcher: i32,
     /// CLONE_NEW* flags of the namespaces that the maker makes for itself.
     namespaces: usize,
-    /// The socket that the network namespace is sent through; -1 if none is made.
+    /// The socket that the network namespace is sent through.
     network: c_int,
     /// The first address above the stack of the process that makes it.
     stack_beside: *mut c_void,
@@ -62,20 +64,21 @@ pub struct NamespacesAhead {
 }
 
 impl NamespacesAhead {
-    /// Starts making a user namespace, and in it the namespaces of these CLONE_NEW* flags, which unshare(2) must take; with `network` a
-    /// network namespace, too.
+    /// Starts making a user namespace, and in it a network namespace and those of these CLONE_NEW* flags, which unshare(2) must take.
     ///
     /// # Errors
     ///
     /// There is no memory or process for that, or no user namespace can be made; ENOSYS on processors for which this is not written.
     /// Whatever fails later is told by [`NamespacesAhead::clone3`].
-    pub fn start(namespaces: u64, network: bool) -> Result<NamespacesAhead> {
+    pub fn start(namespaces: u64) -> Result<NamespacesAhead> {
         let stacks = [ManuallyDrop::new(Stack::new(STACK)?), ManuallyDrop::new(Stack::new(STACK_BESIDE)?)];
-        let pair = network.then(seqpacket_pair).transpose()?;
+        let (receiver, sender) = seqpacket_pair()?;
+        let pair = (dup_above(receiver.as_fd(), LEAST)?, dup_above(sender.as_fd(), LEAST)?);
+        drop((receiver, sender));
         let task = Task {
             launcher: pid(),
             namespaces: namespaces as usize,
-            network: pair.as_ref().map_or(-1, |(_, sender)| sender.as_raw_fd()),
+            network: pair.1.as_raw_fd(),
             stack_beside: stacks[1].highest(),
             state: AtomicU32::new(MAKING),
             clone: CloneArgs::default(),
@@ -87,7 +90,7 @@ impl NamespacesAhead {
         let place = stacks[0].lowest().cast::<Task>();
         // SAFETY: nothing else knows of the mapping yet; the task fits into its lower end.
         unsafe { place.write(task) };
-        let mut ahead = NamespacesAhead { maker: None, stacks, network: pair };
+        let mut ahead = NamespacesAhead { maker: None, stacks, network: Some(pair) };
         // Signal actions are shared, so that what the launcher ignores later is ignored in the sandbox's first process, too.
         let flags = SHARED | libc::CLONE_FILES | libc::CLONE_NEWUSER | libc::SIGCHLD;
         // SAFETY: the stack and the task live until the process has ended; it makes raw system calls only.
@@ -159,7 +162,14 @@ impl NamespacesAhead {
         // SAFETY: the state is DONE: the maker has written the result, and touches it no more.
         let pid = value(unsafe { (*task).made })?;
         // It is a child of this process, which nobody has waited for.
-        Ok((pid, pidfd_open(pid)?))
+        match pidfd_open(pid) {
+            Ok(pidfd) => Ok((pid, pidfd)),
+            Err(errno) => {
+                let _ = kill(pid, libc::SIGKILL);
+                let _ = wait_for(pid);
+                Err(errno)
+            }
+        }
     }
 
     /// Whether the maker has ended, and was waited for. Until then it is a child of this process.
@@ -205,6 +215,10 @@ pub fn has_processors() -> bool {
     done < 0 || unsafe { libc::CPU_COUNT(&set) } > 1
 }
 
+/// The lowest number of a descriptor that the launcher has open while it plans. Arguments and profiles name numbers (`/proc/self/fd/5`),
+/// low ones, which have to lead to what the caller has handed over, or to nothing.
+const LEAST: RawFd = 240;
+
 /// What the launcher and the two processes share.
 const SHARED: c_int = libc::CLONE_VM | libc::CLONE_SIGHAND;
 
@@ -241,10 +255,7 @@ extern "C" fn make(task: *mut Task) -> c_int {
         let state = &(*task).state;
         // Signals of a terminal are the launcher's business; this process ends with the launcher.
         quiet((*task).launcher);
-        let mut beside = 0;
-        if (*task).network >= 0 {
-            beside = process(SHARED | libc::SIGCHLD, (*task).stack_beside, make_network, task);
-        }
+        let beside = process(SHARED | libc::SIGCHLD, (*task).stack_beside, make_network, task);
         let mut made = raw::syscall1(libc::SYS_unshare as usize, (*task).namespaces) as isize;
         if failed(made).is_none() {
             let mut looks = 0;
@@ -393,12 +404,11 @@ unsafe fn process(_: c_int, _: *mut c_void, _: extern "C" fn(*mut Task) -> c_int
 mod tests {
     use super::*;
     use crate::sys::{receive, wait_end};
-    use std::os::fd::AsFd;
 
     #[test]
     fn a_child_is_made_in_the_namespaces_and_is_this_processs_own() {
         // The test's process has threads, with which a child in a new user namespace that shares the memory can be made all the same.
-        let mut ahead = NamespacesAhead::start((libc::CLONE_NEWNS | libc::CLONE_NEWUTS) as u64, true).unwrap();
+        let mut ahead = NamespacesAhead::start((libc::CLONE_NEWNS | libc::CLONE_NEWUTS) as u64).unwrap();
         let receiver = ahead.network.as_ref().unwrap().0.try_clone().unwrap();
         let mut errno = [1; 4];
         let (length, namespace) = receive(receiver.as_fd(), &mut errno).unwrap();
@@ -414,7 +424,7 @@ mod tests {
     #[test]
     fn what_fails_before_is_told_when_the_child_is_asked_for() {
         // unshare(2) does not take it.
-        let mut ahead = NamespacesAhead::start(libc::CLONE_VFORK as u64, false).unwrap();
+        let mut ahead = NamespacesAhead::start(libc::CLONE_VFORK as u64).unwrap();
         let (ours, _theirs) = seqpacket_pair().unwrap();
         let child = ahead.clone3(libc::CLONE_NEWPID as u64, None, Mask::default(), ours.as_fd(), || 0);
         assert_eq!(child.map(|(pid, _)| pid), Err(Errno(libc::EINVAL)));
@@ -422,7 +432,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_if_no_child_is_asked_for() {
-        let ahead = NamespacesAhead::start(libc::CLONE_NEWUTS as u64, true).unwrap();
+        let ahead = NamespacesAhead::start(libc::CLONE_NEWUTS as u64).unwrap();
         let maker = ahead.maker.unwrap();
         drop(ahead);
         assert_eq!(kill(maker, 0), Err(Errno(libc::ESRCH)));
