@@ -87,7 +87,7 @@ fn in_one_thread(test: impl FnOnce()) {
 /// Runs a plan, and returns its events and how long it took.
 fn ran(plan: &Plan) -> (Result<Outcome>, Told, Duration) {
     let (began, mut told) = (Instant::now(), Told::default());
-    let outcome = run(plan, None, &mut told);
+    let outcome = run(plan, &mut told);
     (outcome, told, began.elapsed())
 }
 

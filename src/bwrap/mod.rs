@@ -196,14 +196,12 @@ fn sandboxed(mut options: Options, report: &mut Report, known: &mut Known) -> Re
     options.sync_fds.dedup();
     let sandbox = known.0.insert(ManuallyDrop::new(sandbox(options, filter, &caller)?));
     sys::phase("spec");
-    let ahead = launch::Ahead::of(sandbox);
-    sys::phase("namespaces ahead");
     let facts = crate::host::probe_bare(sandbox, caller.cwd, home.unwrap_or_else(|| "/".into()));
     sys::phase("host");
     let plan = known.1.insert(ManuallyDrop::new(plan::plan(sandbox, &facts)?));
     sys::phase("plan");
     report.parts = plan.view.parts.iter().map(|placed| placed.op.path().display().to_string()).collect();
-    match launch::run(plan, ahead, report) {
+    match launch::run(plan, report) {
         Err(error) if error.refused => {
             // The kernel refused: the host's settings tell why.
             let facts = facts.with_settings();

@@ -32,7 +32,8 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     let terminal = assemble::assemble(prepared, socket.as_fd(), proc.as_fd())?;
     sys::phase("enter the view");
     if let Some(network) = network {
-        network.join(prepared)?;
+        network.join(prepared.namespaces.own_pids).at(place, Call::UnshareNetwork)?;
+        loopback(prepared)?;
         sys::phase("the network made beside");
     }
     if prepared.view.wait_for_go {
@@ -144,7 +145,7 @@ fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>, proc: BorrowedFd<'_>)
     if let Some(hostname) = &prepared.namespaces.hostname {
         sys::set_hostname(hostname).at(place, Call::Sethostname)?;
     }
-    if !prepared.namespaces.network_beside && prepared.namespaces.network_ahead.get().is_none() {
+    if !prepared.namespaces.network_beside {
         loopback(prepared)?;
     }
     if let Some(limit) = prepared.namespaces.limit_nested {
@@ -154,52 +155,16 @@ fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>, proc: BorrowedFd<'_>)
     Ok(())
 }
 
-/// A network namespace that another process makes.
-enum Network {
-    /// A process of this one's.
-    Beside(sys::NetworkMaker),
-    /// One that was started before this process was; it comes from this socket.
-    Ahead(OwnedFd),
-}
-
-impl Network {
-    /// Moves this process into the namespace, once it is there.
-    fn join(self, prepared: &Prepared) -> Result<(), Failure> {
-        let place = Place::Setup;
-        match self {
-            Network::Beside(maker) => maker.join(prepared.namespaces.own_pids).at(place, Call::UnshareNetwork)?,
-            Network::Ahead(socket) => match sys::receive(socket.as_fd(), &mut [0; 4]) {
-                Ok((_, Some(namespace))) => {
-                    sys::join_namespace(namespace.as_fd(), libc::CLONE_NEWNET).at(place, Call::UnshareNetwork)?;
-                }
-                // It was not made there; here the reason is told, if it is one that holds.
-                _ => sys::new_network_namespace().at(place, Call::UnshareNetwork)?,
-            },
-        }
-        loopback(prepared)
-    }
-}
-
-/// Starts making the network namespace in parallel, if the plan says so and it was not started before. It takes longest of all, so it
-/// is started first. `None` if the plan has none, or it is joined already.
-fn network(prepared: &Prepared) -> Result<Option<Network>, Failure> {
-    let place = Place::Setup;
-    if let Some((receiver, sender)) = prepared.namespaces.network_ahead.get() {
-        // The end of the process that sends it is to be seen.
-        UnownedFd::new(sender).close();
-        let network = Network::Ahead(UnownedFd::new(receiver).adopt().at(place, Call::UnshareNetwork)?);
-        if prepared.namespaces.network_beside {
-            return Ok(Some(network));
-        }
-        network.join(prepared)?;
-        return Ok(None);
-    }
+/// Starts making the network namespace in parallel, if the plan says so. It takes longest of all, so it is started
+/// first.
+fn network(prepared: &Prepared) -> Result<Option<sys::NetworkMaker>, Failure> {
     if !prepared.namespaces.network_beside {
         return Ok(None);
     }
+    let place = Place::Setup;
     let proc = sys::openat(sys::cwd(), c"/proc", libc::O_PATH | libc::O_DIRECTORY, 0).at(place, Call::OpenProc)?;
     match sys::NetworkMaker::start(proc) {
-        Ok(maker) => Ok(Some(Network::Beside(maker))),
+        Ok(maker) => Ok(Some(maker)),
         // There may be room for one process less than that takes.
         Err(_) => {
             sys::new_network_namespace().at(place, Call::UnshareNetwork)?;

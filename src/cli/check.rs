@@ -136,7 +136,7 @@ fn start(caller: &layers::Caller) -> (Option<Plan>, Result<()>) {
     };
     // A check changes nothing on the host.
     let ran = if plan.view.create.is_empty() && plan.view.union.is_none() {
-        launch::run(&plan, None, &mut Status { quiet: true, ..Status::default() }).map(drop)
+        launch::run(&plan, &mut Status { quiet: true, ..Status::default() }).map(drop)
     } else {
         Ok(())
     };

@@ -120,22 +120,6 @@ impl Caller {
 
 /// The sandbox that the profile, the project's file and the flags describe, and the facts about the host for its plan.
 pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Caller) -> Result<(Sandbox, Facts)> {
-    let sandbox = described(args, program, caller)?;
-    let facts = facts(&sandbox, caller);
-    Ok((sandbox, facts))
-}
-
-/// The facts about the host for the plan of a sandbox.
-pub(super) fn facts(sandbox: &Sandbox, caller: &Caller) -> Facts {
-    let mut facts = host::probe(sandbox, caller.env.clone(), caller.cwd.clone(), caller.accounts.clone());
-    facts.add_profiles(sandbox, &caller.vars.profiles);
-    facts.env_bytes.clone_from(&caller.env_bytes);
-    crate::sys::phase("host");
-    facts
-}
-
-/// The sandbox that the profile, the project's file and the flags describe.
-pub(super) fn described(args: &args::Sandbox, program: &[OsString], caller: &Caller) -> Result<Sandbox> {
     let mut loader = caller.loader();
     let mut merged = Merged::default();
     let chosen = match args.profile {
@@ -204,7 +188,11 @@ pub(super) fn described(args: &args::Sandbox, program: &[OsString], caller: &Cal
     }
     sandbox.process.env_bytes = env_bytes;
     crate::sys::phase("spec");
-    Ok(sandbox)
+    let mut facts = host::probe(&sandbox, caller.env.clone(), caller.cwd.clone(), caller.accounts.clone());
+    facts.add_profiles(&sandbox, &caller.vars.profiles);
+    facts.env_bytes.clone_from(&caller.env_bytes);
+    crate::sys::phase("host");
+    Ok((sandbox, facts))
 }
 
 /// The sandbox without a project's file.

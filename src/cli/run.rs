@@ -5,7 +5,7 @@ use super::{args, layers, output, receipt};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::host::Names;
-use crate::launch::{self, Ahead, Events, Outcome, ReceiptTarget, Status, Told};
+use crate::launch::{self, Events, Outcome, ReceiptTarget, Status, Told};
 use crate::plan::{self, Absent, Plan, UpperPlace};
 use crate::profile::schema::nearest;
 use crate::spec::{Sandbox, Unseen};
@@ -45,10 +45,8 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
         status.receipt = Some(Told { to: receipt::target(target, &caller)?, receipt: None });
     }
     sys::phase("caller");
-    let sandbox = &*ManuallyDrop::new(layers::described(&args.sandbox, &args.program, &caller)?);
-    let ahead = Ahead::of(sandbox);
-    sys::phase("namespaces ahead");
-    let facts = &*ManuallyDrop::new(layers::facts(sandbox, &caller));
+    let parts = ManuallyDrop::new(layers::sandbox(&args.sandbox, &args.program, &caller)?);
+    let (sandbox, facts) = &*parts;
     let mut plan = ManuallyDrop::new(plan::plan(sandbox, facts)?);
     sys::phase("plan");
     promise(status, sandbox, &plan)?;
@@ -56,7 +54,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     // Nobody is told: then nothing needs to be looked at.
     let told = !args.quiet || args.status_fd.is_some();
     let watch = Watch::begin(if told { &sandbox.filesystem.watched } else { &[] });
-    let outcome = match launch::run(&plan, ahead, status) {
+    let outcome = match launch::run(&plan, status) {
         Err(error) if error.refused => {
             // The kernel refused: plan again with the host's settings, which tell why, or what to leave out.
             let facts = facts.clone().with_settings();
@@ -67,7 +65,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
             tell(again.notes.get(plan.notes.len()..).unwrap_or_default(), status);
             *plan = again;
             promise(status, sandbox, &plan)?;
-            launch::run(&plan, None, status).map_err(|error| launch::explain(error, &plan, &facts))?
+            launch::run(&plan, status).map_err(|error| launch::explain(error, &plan, &facts))?
         }
         other => other.map_err(|error| launch::explain(error, &plan, facts))?,
     };

@@ -1,6 +1,5 @@
 //! Second stage of a start: the sandbox's first process exists, in its namespaces.
 
-use super::ahead::Ahead;
 use super::cgroup::Cgroup;
 use super::exclusive::Locks;
 use super::inherited::InheritedFile;
@@ -16,7 +15,7 @@ use crate::spec::Namespace;
 use crate::sys::{self, UnownedFd};
 use crate::union::Upper;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 
 /// A sandbox whose first process exists. Its fields are dropped in this order: the first process is killed and reaped,
@@ -28,8 +27,6 @@ pub(super) struct Born<'p> {
     /// The files that the program inherits as descriptors.
     pub inherited: Vec<InheritedFile>,
     pub first: FirstProcess,
-    /// What makes the namespaces, until it was waited for.
-    pub ahead: Option<Ahead>,
     /// The socket to the first process. It is at its end once that process has executed another program, or has ended.
     pub socket: OwnedFd,
     pub signals: Signals,
@@ -45,10 +42,9 @@ pub(super) struct Born<'p> {
 }
 
 impl<'p> Born<'p> {
-    /// Clones the first process, in the namespaces that were made ahead if they are the right ones.
-    pub(super) fn new(prepared: Prepared<'p>, ahead: Option<Ahead>) -> Result<Born<'p>> {
-        let mut ahead = ahead.filter(|ahead| ahead.fits(prepared.plan));
-        let first = clone_first(&prepared, &mut ahead)?;
+    /// Clones the first process.
+    pub(super) fn new(prepared: Prepared<'p>) -> Result<Born<'p>> {
+        let first = clone_first(&prepared)?;
         sys::phase("clone3 returns");
         let Prepared {
             plan,
@@ -66,21 +62,8 @@ impl<'p> Born<'p> {
         } = prepared;
         // From here on the child ends with the launcher: it has a parent-death signal, and it sees the end of this
         // socket.
-        let mut born = Born {
-            plan,
-            given,
-            inherited,
-            first,
-            ahead,
-            socket,
-            signals,
-            caller,
-            cgroup,
-            uppers,
-            _home: home,
-            locks,
-            began,
-        };
+        let mut born =
+            Born { plan, given, inherited, first, socket, signals, caller, cgroup, uppers, _home: home, locks, began };
         drop(socket_of_child);
         if let Some(handover) = &born.given.lockdown.handover {
             // Only the child may hold the pipe, since it waits for the pipe's end.
@@ -92,7 +75,7 @@ impl<'p> Born<'p> {
     }
 }
 
-fn clone_first(prepared: &Prepared<'_>, ahead: &mut Option<Ahead>) -> Result<FirstProcess> {
+fn clone_first(prepared: &Prepared<'_>) -> Result<FirstProcess> {
     let Prepared { plan, given, socket, socket_of_child, signals, cgroup, .. } = prepared;
     namespaces::join(plan)?;
     let mut flags = namespaces::flags(plan.namespaces.private.iter().copied());
@@ -113,22 +96,12 @@ fn clone_first(prepared: &Prepared<'_>, ahead: &mut Option<Ahead>) -> Result<Fir
         UnownedFd::new(socket.as_raw_fd()).close();
         child::run(given, socket_of_child, &mask)
     };
-    let into = cgroup.as_ref().map(Cgroup::fd);
-    if let Some(ahead) = ahead {
-        given.namespaces.network_ahead.set(ahead.network());
-        if let Ok((pid, pidfd)) = ahead.clone(flags, into, signals.blocked(), socket.as_fd(), run) {
-            return Ok(FirstProcess::new(pid, pidfd));
-        }
-        given.namespaces.network_ahead.set(None);
-    }
-    // What is wrong with the namespaces, if they could not be made before, is told by this call.
-    *ahead = None;
     let cloned = match plan.namespaces.pid_join {
         Some(_) if plan.namespaces.private.contains(&Namespace::Pid) => {
             sys::clone3_below(flags, run).map(FirstProcess::numbered_by)
         }
         _ => {
-            let cloned = sys::clone3(flags, into, run);
+            let cloned = sys::clone3(flags, cgroup.as_ref().map(Cgroup::fd), run);
             cloned.map(|(pid, pidfd)| FirstProcess::new(pid, pidfd))
         }
     };

@@ -1,7 +1,6 @@
 //! The launcher: carries out a plan from outside of the sandbox. [`start`] shows the whole sequence.
 
 mod abilities;
-mod ahead;
 mod born;
 mod caller;
 mod cgroup;
@@ -43,7 +42,6 @@ mod wording;
 mod worker;
 
 pub use abilities::{Ability, Blocker, abilities, explain};
-pub use ahead::Ahead;
 pub use cgroup::figures::Figures;
 pub use cgroup::victims::Victim;
 pub use events::Events;
@@ -58,13 +56,13 @@ pub use worker::within;
 use crate::error::Result;
 use crate::plan::Plan;
 
-/// Runs the plan's program to its end. Its namespaces may have been made ahead.
+/// Runs the plan's program to its end.
 ///
 /// # Errors
 ///
 /// The program was not started. Nothing is left of its sandbox then.
-pub fn run(plan: &Plan, ahead: Option<Ahead>, status: &mut dyn Events) -> Result<Outcome> {
-    start(plan, ahead, status)?.wait(status)
+pub fn run(plan: &Plan, status: &mut dyn Events) -> Result<Outcome> {
+    start(plan, status)?.wait(status)
 }
 
 /// Starts a sandbox, stage by stage. Each stage owns everything made so far, and undoes it if the next one fails.
@@ -72,12 +70,9 @@ pub fn run(plan: &Plan, ahead: Option<Ahead>, status: &mut dyn Events) -> Result
 /// # Errors
 ///
 /// A stage failed. Nothing is left of the sandbox then.
-pub fn start<'p>(plan: &'p Plan, ahead: Option<Ahead>, status: &mut dyn Events) -> Result<Running<'p>> {
-    if let Some(ahead) = &ahead {
-        ahead.soon();
-    }
+pub fn start<'p>(plan: &'p Plan, status: &mut dyn Events) -> Result<Running<'p>> {
     let prepared = prepared::Prepared::new(plan, status)?;
-    let born = born::Born::new(prepared, ahead)?;
+    let born = born::Born::new(prepared)?;
     let mapped = mapped::Mapped::new(born, status)?;
     let helped = helped::Helped::new(mapped, status)?;
     Running::new(helped)

@@ -10,7 +10,6 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 /// were for the program, are discarded.
 pub(super) struct Signals {
     before: sys::Mask,
-    blocked: sys::Mask,
     descriptor: Option<OwnedFd>,
 }
 
@@ -26,19 +25,13 @@ impl Signals {
         // What stops a program that shares our process group is to stop us as well.
         let shared: &[i32] = &[libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
         let free = if plan.process.tty == Tty::Shared { shared } else { &[] };
-        let blocked = sys::all_but(free);
-        let before = sys::block(&blocked).map_err(|errno| Error::call("sigprocmask", errno))?;
-        Ok(Signals { before, blocked, descriptor: None })
+        let before = sys::block_all_but(free).map_err(|errno| Error::call("sigprocmask", errno))?;
+        Ok(Signals { before, descriptor: None })
     }
 
     /// The former mask, which is the program's.
     pub(super) fn before(&self) -> sys::Mask {
         self.before
-    }
-
-    /// The mask of this process.
-    pub(super) fn blocked(&self) -> sys::Mask {
-        self.blocked
     }
 
     /// Opens the signalfd: after the clone, so that the child does not have it.

@@ -60,7 +60,7 @@ pub fn run(mut sandbox: Sandbox, mut facts: Facts) -> Result<Report> {
     let _held: Vec<OwnedFd> = held.collect::<std::result::Result<_, _>>().map_err(system("dup2"))?;
     let mut results = std::fs::File::from(results);
     sys::dup2(results.as_fd(), UnownedFd::new(NUMBERS[2])).map_err(system("dup2"))?;
-    let outcome = launch::run(&plan, None, &mut Silent)?;
+    let outcome = launch::run(&plan, &mut Silent)?;
     let left = host.facts.fixture.as_ref().map(|dir| next_start(&sandbox, &facts, &known.granted, dir));
     let changed = host.facts.fixture.as_ref().map(|dir| changed_below(dir, &host.facts.secret));
     drop(host);

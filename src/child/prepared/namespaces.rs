@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::CString;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 
 /// How the namespaces are set up that the first process was created in, and which it enters later.
 pub struct Namespaces {
@@ -20,8 +20,6 @@ pub struct Namespaces {
     /// The network namespace is made by a helper process in parallel, rather than by clone3(2), which would have to
     /// wait for it.
     pub network_beside: bool,
-    /// The socket that a network namespace comes from which was made ahead, and the socket's other end.
-    pub network_ahead: Cell<Option<(RawFd, RawFd)>>,
     /// Bring the loopback interface up.
     pub loopback: bool,
     /// Content for /proc/sys/user/max_user_namespaces: how many user namespaces may exist inside. 0 forbids them; 1

@@ -30,7 +30,6 @@ pub(super) fn prepare(plan: &Plan, state: &CallerState) -> Result<Namespaces> {
             && wanted.pid_join.is_none()
             && plan.process.block_fd.is_none()
             && !wait_for_launcher,
-        network_ahead: Cell::new(None),
         maps: (ids.writer == Writer::Child).then(|| maps(&ids.uid_map, &ids.gid_map)),
         drop_groups: ids.drop_groups,
         hostname: wanted.hostname.as_deref().map(|name| cstring(OsStr::new(name))).transpose()?,

@@ -4,7 +4,6 @@ use super::{State, Supervisor};
 use crate::child::{Message, Session};
 use crate::error::{Error, Result};
 use crate::exit;
-use crate::launch::ahead::Ahead;
 use crate::launch::events::Events;
 use crate::launch::signals::is_end;
 use crate::sys;
@@ -52,10 +51,7 @@ impl Supervisor<'_> {
         let key = !arrived.from_process && matches!(arrived.signal, libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP);
         self.note(arrived);
         match arrived.signal {
-            libc::SIGCHLD => {
-                self.sandbox.ahead.take_if(Ahead::has_ended);
-            }
-            libc::SIGPIPE => {}
+            libc::SIGCHLD | libc::SIGPIPE => {}
             // The terminal tells its foreground group, of which a program in another session is no part.
             libc::SIGWINCH if matches!(session, Session::Detached { own_group: true }) => {
                 self.kill_group(libc::SIGWINCH)

@@ -3,7 +3,7 @@
 use super::descriptor::owned;
 use super::file::write_file_at;
 use super::namespace::join_namespace;
-use super::process::{STACK, Stack};
+use super::process::Stack;
 use crate::sys::errno::{Errno, Result, check, done};
 use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
@@ -35,7 +35,7 @@ impl NetworkMaker {
     /// Making a network namespace takes the kernel longer than making all the rest of a sandbox, and most of that time
     /// it holds locks that nothing else here needs.
     pub fn start(proc: OwnedFd) -> Result<NetworkMaker> {
-        let stack = Stack::new(STACK)?;
+        let stack = Stack::new()?;
         // SAFETY: nothing else knows of the mapping yet; the task fits into its lower end.
         unsafe { stack.lowest().cast::<Task>().write(Task { proc: proc.as_raw_fd(), namespace: -1 }) };
         let shared = libc::CLONE_VM | libc::CLONE_FILES;
@@ -89,14 +89,14 @@ extern "C" fn make(task: *mut c_void) -> c_int {
     // SAFETY: only the helper uses the task until it ends. The calls take integers, and strings that end with a NUL.
     unsafe {
         let made = raw::syscall1(libc::SYS_unshare as usize, libc::CLONE_NEWNET as usize);
-        if let Some(errno) = failed(made as isize) {
+        if let Some(errno) = error(made) {
             return errno;
         }
         // `self` is the process that resolves the path: the helper.
         let path = c"self/ns/net".as_ptr() as usize;
         let flags = (libc::O_RDONLY | libc::O_CLOEXEC) as usize;
         let opened = raw::syscall4(libc::SYS_openat as usize, (*task).proc as usize, path, flags, 0);
-        if let Some(errno) = failed(opened as isize) {
+        if let Some(errno) = error(opened) {
             return errno;
         }
         (*task).namespace = opened as c_int;
@@ -105,7 +105,8 @@ extern "C" fn make(task: *mut c_void) -> c_int {
 }
 
 /// The errno in the return value of a raw system call; `None` if the call succeeded.
-pub(in crate::sys) fn failed(value: isize) -> Option<c_int> {
+fn error(value: usize) -> Option<c_int> {
+    let value = value as isize;
     (-4095..0).contains(&value).then_some(-value as c_int)
 }
 

@@ -29,7 +29,6 @@ mod text;
 mod walk;
 
 pub use beside::NetworkMaker;
-pub(in crate::sys) use beside::failed;
 pub use clock::*;
 pub use descriptor::*;
 pub use file::*;
@@ -41,7 +40,6 @@ pub use namespace::*;
 pub use needed::*;
 pub use phases::*;
 pub use poll::*;
-pub(in crate::sys) use process::Stack;
 pub use process::*;
 pub use rights::*;
 pub use seccomp::*;

@@ -50,7 +50,7 @@ pub fn exit_now(status: i32) -> ! {
 }
 
 /// Stack size, in bytes, of a child that shares this process's memory until it calls exec.
-pub(super) const STACK: usize = 64 * 1024;
+const STACK: usize = 64 * 1024;
 
 /// Starts a child as vfork(2) does, but with a stack of its own: it runs `body` in this process's memory, while this
 /// process waits until the child has called exec or exited. If `body` returns, its value is the child's exit status.
@@ -66,7 +66,7 @@ pub(in crate::sys) fn spawn_with<F: FnMut() -> i32>(more: c_int, mut body: F) ->
         let body = unsafe { &mut *argument.cast::<F>() };
         body()
     }
-    let stack = Stack::new(STACK)?;
+    let stack = Stack::new()?;
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD | more;
     // SAFETY: the stack grows down from its end, which is aligned to a page. CLONE_VFORK suspends this process until
     // the child has left its memory, so `body` and the stack outlive it.
@@ -74,34 +74,33 @@ pub(in crate::sys) fn spawn_with<F: FnMut() -> i32>(more: c_int, mut body: F) ->
     Ok(check(pid.into())? as i32)
 }
 
-/// A stack for a child: an anonymous mapping of so many bytes.
-pub(in crate::sys) struct Stack(*mut c_void, usize);
+/// A stack for a child: an anonymous mapping of `STACK` bytes.
+pub(super) struct Stack(*mut c_void);
 
 impl Stack {
-    /// `size` is a multiple of the size of a page.
-    pub(in crate::sys) fn new(size: usize) -> Result<Stack> {
+    pub(super) fn new() -> Result<Stack> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
         // SAFETY: a new mapping at an address that the kernel chooses replaces no other.
-        let stack = unsafe { libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0) };
-        if stack == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(Stack(stack, size)) }
+        let stack = unsafe { libc::mmap(std::ptr::null_mut(), STACK, protection, flags, -1, 0) };
+        if stack == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(Stack(stack)) }
     }
 
     /// The lowest address of the mapping.
-    pub(in crate::sys) fn lowest(&self) -> *mut c_void {
+    pub(super) fn lowest(&self) -> *mut c_void {
         self.0
     }
 
     /// The first address above the mapping, from which the stack grows down.
-    pub(in crate::sys) fn highest(&self) -> *mut c_void {
-        self.0.wrapping_byte_add(self.1)
+    pub(super) fn highest(&self) -> *mut c_void {
+        self.0.wrapping_byte_add(STACK)
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
         // SAFETY: the mapping has this size and belongs to this value, and the child that ran on it is gone.
-        unsafe { libc::munmap(self.0, self.1) };
+        unsafe { libc::munmap(self.0, STACK) };
     }
 }
 

@@ -28,7 +28,7 @@ impl Mask {
 }
 
 /// Blocks these signals and no others: rt_sigprocmask(2). Gives those that were blocked before.
-pub fn block(signals: &Mask) -> Result<Mask> {
+pub(in crate::sys) fn block(signals: &Mask) -> Result<Mask> {
     let mut before = Mask(0);
     let (new, old) = (&raw const signals.0, &raw mut before.0);
     // SAFETY: the kernel reads one set and writes another, both of the size that is passed.

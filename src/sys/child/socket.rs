@@ -34,14 +34,11 @@ fn header(iov: &mut libc::iovec, control: &mut Control, length: usize) -> libc::
 // SAFETY: the macro only computes with integers.
 const ONE_DESCRIPTOR: usize = unsafe { libc::CMSG_SPACE(size_of::<i32>() as u32) } as usize;
 
-/// A buffer that is only read from.
-fn buffer(message: &[u8]) -> libc::iovec {
-    libc::iovec { iov_base: message.as_ptr().cast_mut().cast(), iov_len: message.len() }
-}
-
-/// A message header for one buffer, and a descriptor if one is given.
-fn header_with(iov: &mut libc::iovec, control: &mut Control, pass: Option<i32>) -> libc::msghdr {
-    let header = header(iov, control, if pass.is_some() { ONE_DESCRIPTOR } else { 0 });
+/// Sends one message, and with it a descriptor if one is given: sendmsg(2), SCM_RIGHTS.
+pub fn send(socket: BorrowedFd<'_>, message: &[u8], pass: Option<BorrowedFd<'_>>) -> Result<()> {
+    let mut iov = libc::iovec { iov_base: message.as_ptr().cast_mut().cast(), iov_len: message.len() };
+    let mut control = Control([0; CONTROL]);
+    let header = header(&mut iov, &mut control, if pass.is_some() { ONE_DESCRIPTOR } else { 0 });
     if let Some(fd) = pass {
         // SAFETY: `control` has room for the header that the macro points at, and for one descriptor behind it.
         unsafe {
@@ -49,28 +46,9 @@ fn header_with(iov: &mut libc::iovec, control: &mut Control, pass: Option<i32>) 
             (*part).cmsg_level = libc::SOL_SOCKET;
             (*part).cmsg_type = libc::SCM_RIGHTS;
             (*part).cmsg_len = libc::CMSG_LEN(4) as _;
-            libc::CMSG_DATA(part).cast::<i32>().write_unaligned(fd);
+            libc::CMSG_DATA(part).cast::<i32>().write_unaligned(fd.as_raw_fd());
         }
     }
-    header
-}
-
-/// As [`send`], by a raw system call, for processes that may not set `errno`. Nothing is said of a failure: the other end sees that
-/// of the sender.
-pub(in crate::sys) fn send_raw(socket: i32, message: &[u8], pass: Option<i32>) {
-    let mut iov = buffer(message);
-    let mut control = Control([0; CONTROL]);
-    let header = header_with(&mut iov, &mut control, pass);
-    let (header, flags) = (&raw const header as usize, libc::MSG_NOSIGNAL as usize);
-    // SAFETY: the header points at `message`, which is only read, and at `control`; both live until the call ends.
-    unsafe { syscalls::raw::syscall3(libc::SYS_sendmsg as usize, socket as usize, header, flags) };
-}
-
-/// Sends one message, and with it a descriptor if one is given: sendmsg(2), SCM_RIGHTS.
-pub fn send(socket: BorrowedFd<'_>, message: &[u8], pass: Option<BorrowedFd<'_>>) -> Result<()> {
-    let mut iov = buffer(message);
-    let mut control = Control([0; CONTROL]);
-    let header = header_with(&mut iov, &mut control, pass.map(|fd| fd.as_raw_fd()));
     loop {
         // SAFETY: the header points at `message`, which is only read, and at `control`; both live until the call ends.
         let value = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_NOSIGNAL) };

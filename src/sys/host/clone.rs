@@ -19,7 +19,7 @@ const CLONE_INTO_CGROUP: u64 = 1 << 33;
 /// struct clone_args of clone3(2).
 #[repr(C)]
 #[derive(Default)]
-pub(super) struct CloneArgs {
+struct CloneArgs {
     flags: u64,
     pidfd: u64,
     child_tid: u64,
@@ -34,17 +34,6 @@ pub(super) struct CloneArgs {
 }
 
 impl CloneArgs {
-    /// Arguments for a child in new namespaces (CLONE_NEW* flags), and in a cgroup if one is given, whose parent is that of the process
-    /// that calls clone3(2).
-    pub(super) fn beside(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> CloneArgs {
-        let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
-        CloneArgs {
-            flags: namespaces | libc::CLONE_PARENT as u64 | CLONE_CLEAR_SIGHAND | into,
-            cgroup: cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
-            ..CloneArgs::default()
-        }
-    }
-
     /// clone3(2). Gives 0 in the child, and the child's process id in this process.
     ///
     /// # Safety
@@ -86,9 +75,11 @@ pub fn clone3_below(namespaces: u64, child: impl FnOnce() -> i32) -> Result<Owne
     let (mut pidfd, mut result) = (-1 as c_int, Ok(0));
     let mut child = Some(child);
     let helper = spawn_with(libc::CLONE_FILES, || {
-        let mut args = CloneArgs::beside(namespaces, None);
-        args.flags |= libc::CLONE_PIDFD as u64;
-        args.pidfd = &raw mut pidfd as u64;
+        let mut args = CloneArgs {
+            flags: namespaces | (libc::CLONE_PIDFD | libc::CLONE_PARENT) as u64 | CLONE_CLEAR_SIGHAND,
+            pidfd: &raw mut pidfd as u64,
+            ..CloneArgs::default()
+        };
         // SAFETY: the flags do not contain CLONE_VM; `pidfd` outlives the call.
         result = unsafe { args.clone() };
         if let (Ok(0), Some(child)) = (result, child.take()) {

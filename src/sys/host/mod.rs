@@ -1,6 +1,5 @@
 //! System calls for the launcher alone: functions here may allocate. nix is used wherever it has the call.
 
-mod ahead;
 mod arguments;
 mod bounded;
 mod clone;
@@ -18,7 +17,6 @@ mod terminal;
 mod tree;
 mod union;
 
-pub use ahead::{NamespacesAhead, has_processors};
 pub use arguments::Arguments;
 pub use bounded::*;
 pub use clone::*;

@@ -9,14 +9,9 @@ use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// Every signal but these.
-pub fn all_but(free: &[i32]) -> Mask {
-    free.iter().fold(Mask::ALL, |all, signal| all.without(*signal))
-}
-
 /// Blocks every signal but these; gives the mask that was before.
 pub fn block_all_but(free: &[i32]) -> Result<Mask> {
-    block(&all_but(free))
+    block(&free.iter().fold(Mask::ALL, |all, signal| all.without(*signal)))
 }
 
 /// A descriptor from which every signal can be read while it is blocked: signalfd(2).
