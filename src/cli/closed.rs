@@ -22,17 +22,14 @@ const TOO_MANY: &str = "--overlay . keeps what the program changes from the host
 
 /// Makes the files that profiles were read from read-only, and each link on the way to them: a program that rewrites one decides what
 /// the next sandbox shows.
-pub(super) fn profiles(sandbox: &mut Sandbox, files: impl Iterator<Item = PathBuf>) {
-    let mut ways = Ways::default();
+pub(super) fn profiles(sandbox: &mut Sandbox, files: impl Iterator<Item = PathBuf>, ways: &mut Ways) {
+    let rules = &mut sandbox.filesystem.paths;
     let mut shown = None;
     for file in files {
-        let rules = &mut sandbox.filesystem.paths;
-        let shown: &Vec<_> = shown.get_or_insert_with(|| writable(rules, &mut ways));
-        let Some((real, links)) = ways.follow(&file).filter(|_| !shown.is_empty()) else { continue };
+        let shown: &Vec<_> = shown.get_or_insert_with(|| writable(rules, ways));
+        let Some((real, links)) = ways.follow(&file) else { continue };
         let origin = Origin(format!("the profile {}", file.display()));
-        for step in links.into_iter().chain([real]) {
-            closing(rules, shown, &step, &origin).into_iter().for_each(|rule| put(rules, rule));
-        }
+        close(rules, shown, links.iter().chain([&real]), &origin);
     }
 }
 
@@ -42,7 +39,7 @@ pub(super) fn profiles(sandbox: &mut Sandbox, files: impl Iterator<Item = PathBu
 /// # Errors
 ///
 /// The directories hold more names than are looked at before a start.
-pub(super) fn names(sandbox: &mut Sandbox) -> Result<()> {
+pub(super) fn names(sandbox: &mut Sandbox, ways: &mut Ways) -> Result<()> {
     let rules = &mut sandbox.filesystem.paths;
     let is_listed =
         |rule: &&PathRule| rule.mode == Mode::Ro && rule.options.from.is_none() && rule.origin.0.starts_with(LIST);
@@ -62,18 +59,13 @@ pub(super) fn names(sandbox: &mut Sandbox) -> Result<()> {
     if links.is_empty() {
         return Ok(());
     }
-    let mut ways = Ways::default();
-    let shown = writable(rules, &mut ways);
+    let shown = writable(rules, ways);
     let mut closed = Vec::new();
     for link in links {
         let Some((real, steps)) = ways.follow(&link) else { continue };
         let origin = Origin(format!("the link {}", link.display()));
-        for step in steps.into_iter().chain([real]) {
-            for rule in closing(rules, &shown, &step, &origin) {
-                closed.push((rule.path.clone(), link.clone()));
-                put(rules, rule);
-            }
-        }
+        let paths = close(rules, &shown, steps.iter().chain([&real]), &origin);
+        closed.extend(paths.into_iter().map(|path| (path, link.clone())));
     }
     sandbox.notes.extend(linked(&closed));
     Ok(())
@@ -96,7 +88,7 @@ fn links_in(dir: &Path, depth: usize, left: &mut usize, links: &mut Vec<PathBuf>
 
 /// Makes read-only what links in the homes lead to: shells, the desktop and tools start from there, as from a repository of
 /// dotfiles. What cannot be made so is noted.
-pub(super) fn startup(sandbox: &mut Sandbox, vars: &Vars) {
+pub(super) fn startup(sandbox: &mut Sandbox, vars: &Vars, ways: &mut Ways) {
     let rules = &sandbox.filesystem.paths;
     let writable: Vec<_> = rules.iter().filter(|rule| rule.mode == Mode::Rw).cloned().collect();
     if writable.is_empty() {
@@ -108,15 +100,16 @@ pub(super) fn startup(sandbox: &mut Sandbox, vars: &Vars) {
     for rule in writable.iter().filter(|rule| here(rule) && host::is_startup(vars, &rule.path)) {
         notes.push(Note::StartUp { link: None, dir: rule.path.clone() });
     }
-    let dirs: Vec<PathBuf> = writable.iter().map(|rule| source(rule).to_owned()).collect();
-    let found = host::home_links(vars, &dirs);
-    let shown: Vec<_> = found.dirs.iter().map(|(real, _)| real.clone()).zip(writable.iter().cloned()).collect();
+    let dirs: Vec<PathBuf> = writable.iter().map(|rule| rule.source().to_owned()).collect();
+    let found = host::home_links(vars, &dirs, ways);
     // A line of the user's own for a part of a directory that is writable already opens it.
     let is_whole = |rule: &PathRule| {
         let is_part = rule.path.parent().and_then(|parent| nearest(rules, parent));
         here(rule) || is_part.is_none_or(|whole| whole.mode != Mode::Rw)
     };
-    let shown_whole: Vec<_> = shown.iter().filter(|(_, rule)| is_whole(rule)).cloned().collect();
+    let shown = found.dirs.iter().map(|(real, _)| real.clone()).zip(writable.iter().cloned());
+    // What a project's file has a line for stays as that says, and is compared with the view without the file.
+    let shown: Vec<_> = shown.filter(|(_, rule)| !rule.project && is_whole(rule)).collect();
     // What a program may put another link in the place of is not followed, unless that lies in what another link closes.
     let mut all = rules.clone();
     let mut closed: Vec<(PathBuf, PathBuf)> = Vec::new();
@@ -130,15 +123,8 @@ pub(super) fn startup(sandbox: &mut Sandbox, vars: &Vars) {
         }
         for link in &fixed {
             let origin = Origin(format!("the link {}", link.link.display()));
-            for step in &link.steps {
-                for rule in closing(&all, &shown, step, &origin) {
-                    let by = nearest(rules, &rule.path);
-                    if by.is_some_and(|by| shown_whole.iter().any(|(_, whole)| whole == by)) {
-                        closed.push((rule.path.clone(), link.link.clone()));
-                        put(&mut all, rule);
-                    }
-                }
-            }
+            let paths = close(&mut all, &shown, &link.steps, &origin);
+            closed.extend(paths.into_iter().map(|path| (path, link.link.clone())));
         }
         followed.extend(fixed);
         left = others;
@@ -168,6 +154,7 @@ pub(super) fn variables<'v>(
     sandbox: &mut Sandbox,
     variables: impl Iterator<Item = (&'v OsStr, &'v OsStr)>,
     vars: &Vars,
+    ways: &mut Ways,
 ) {
     let rules = &sandbox.filesystem.paths;
     let writable: Vec<_> = rules.iter().filter(|rule| rule.mode == Mode::Rw).cloned().collect();
@@ -175,7 +162,8 @@ pub(super) fn variables<'v>(
         return;
     }
     let home = vars.names.get("HOME").map_or(Path::new("/"), Path::new);
-    let found = host::code_paths(variables, &vars.cwd, home, writable.iter().map(|rule| source(rule).to_owned()));
+    let found =
+        host::code_paths(variables, &vars.cwd, home, writable.iter().map(|rule| rule.source().to_owned()), ways);
     // Where a path of the host is shown writable: the rule, its source's real path, and the path inside.
     let shown = |path: &Path| {
         let shown = found.dirs.iter().zip(&writable).filter(|(real, _)| within(path, real));
@@ -203,66 +191,69 @@ pub(super) fn variables<'v>(
         let file = Some(&path).filter(|_| !is_line);
         for step in links.into_iter().chain(file) {
             let Some((rule, _, inside)) = shown(step) else { continue };
-            let from = rule.options.from.as_ref().map(|_| step.clone());
-            let options = Options { optional: true, from, ..Options::default() };
             let origin = Origin(format!("the variable {variable}"));
-            let rule = PathRule { path: inside, mode: Mode::Ro, options, origin, project: false, below: None };
-            closed.push((rule, variable.clone()));
+            closed.push((read_only(rule, step, inside, origin), variable.clone()));
         }
     }
-    let mut notes = Vec::new();
-    if !closed.is_empty() {
-        let some = closed.iter().take(NAMED).map(|(rule, variable)| (rule.path.clone(), variable.clone())).collect();
-        notes.push(Note::Named { some, more: closed.len().saturating_sub(NAMED) });
-    }
-    if !watched.is_empty() {
-        let some = watched.iter().take(NAMED).map(|dir| (dir.named.clone(), dir.variable.clone())).collect();
-        notes.push(Note::Watched { some, more: watched.len().saturating_sub(NAMED) });
-    }
+    let few_closed = few(&closed, |(rule, variable)| (rule.path.clone(), variable.clone()));
+    sandbox.notes.extend(few_closed.map(|(some, more)| Note::Named { some, more }));
+    let few_watched = few(&watched, |dir| (dir.named.clone(), dir.variable.clone()));
+    sandbox.notes.extend(few_watched.map(|(some, more)| Note::Watched { some, more }));
     closed.into_iter().for_each(|(rule, _)| put(&mut sandbox.filesystem.paths, rule));
     sandbox.filesystem.watched = watched;
-    sandbox.notes.append(&mut notes);
 }
 
 /// The note for paths that are closed since links lead there, each with its link.
 fn linked(closed: &[(PathBuf, PathBuf)]) -> Option<Note> {
-    let some = closed.iter().take(NAMED).cloned().collect();
-    (!closed.is_empty()).then(|| Note::Linked { some, more: closed.len().saturating_sub(NAMED) })
+    few(closed, Clone::clone).map(|(some, more)| Note::Linked { some, more })
+}
+
+/// The first few of all, each as a note names it, and how many more there are. None if there are none at all.
+fn few<T, N>(all: &[T], named: impl Fn(&T) -> N) -> Option<(Vec<N>, usize)> {
+    let some = all.iter().take(NAMED).map(named).collect();
+    (!all.is_empty()).then_some((some, all.len().saturating_sub(NAMED)))
 }
 
 /// What the user's own lines show writable, each with the real path of its source.
 fn writable(rules: &[PathRule], ways: &mut Ways) -> Vec<(PathBuf, PathRule)> {
-    let own = rules.iter().filter_map(|rule| if rule.project { rule.below.as_deref() } else { Some(rule) });
     let mut real =
-        |rule: &PathRule| ways.follow(source(rule)).map_or_else(|| source(rule).to_owned(), |(real, _)| real);
+        |rule: &PathRule| ways.follow(rule.source()).map_or_else(|| rule.source().to_owned(), |(real, _)| real);
+    let own = rules.iter().filter_map(PathRule::without_project);
     own.filter(|rule| rule.mode == Mode::Rw).map(|rule| (real(rule), rule.clone())).collect()
 }
 
-/// The rules that make a real path of the host read-only in each place where it is shown writable. None for what a line names itself:
-/// that opens it.
-fn closing(rules: &[PathRule], writable: &[(PathBuf, PathRule)], step: &Path, origin: &Origin) -> Vec<PathRule> {
-    let mut found = Vec::new();
-    for (real, rule) in writable.iter().filter(|(real, _)| within(step, real) && step != real) {
-        let inside = rule.path.join(step.strip_prefix(real).unwrap_or(step));
-        if nearest(rules, &inside).is_none_or(|above| above.path != rule.path || above.mode != Mode::Rw) {
-            continue;
+/// Makes real paths of the host read-only in each place where one of the rules in `writable` shows it, each of which is
+/// given with the real path of its source. What a line names itself stays as it is: that opens it. Gives the paths
+/// inside that were made read-only.
+fn close<'s>(
+    rules: &mut Vec<PathRule>,
+    writable: &[(PathBuf, PathRule)],
+    steps: impl IntoIterator<Item = &'s PathBuf>,
+    origin: &Origin,
+) -> Vec<PathBuf> {
+    let mut closed = Vec::new();
+    for step in steps {
+        for (real, rule) in writable.iter().filter(|(real, _)| within(step, real) && step != real) {
+            let inside = rule.path.join(step.strip_prefix(real).unwrap_or(step));
+            if nearest(rules, &inside).is_some_and(|above| above.path == rule.path && above.mode == Mode::Rw) {
+                closed.push(inside.clone());
+                put(rules, read_only(rule, step, inside, origin.clone()));
+            }
         }
-        let from = rule.options.from.as_ref().map(|_| step.to_owned());
-        let options = Options { optional: true, from, ..Options::default() };
-        let origin = origin.clone();
-        found.push(PathRule { path: inside, mode: Mode::Ro, options, origin, project: false, below: None });
     }
-    found
+    closed
 }
 
-/// The path of the host that a rule shows.
-fn source(rule: &PathRule) -> &Path {
-    rule.options.from.as_ref().unwrap_or(&rule.path)
+/// The rule that makes `step` read-only, a real path of the host that another rule shows at `inside`.
+fn read_only(shown_by: &PathRule, step: &Path, inside: PathBuf, origin: Origin) -> PathRule {
+    let from = shown_by.options.from.as_ref().map(|_| step.to_owned());
+    let options = Options { optional: true, from, ..Options::default() };
+    PathRule { path: inside, mode: Mode::Ro, options, origin, project: false, below: None }
 }
 
 /// The rule that a path inside lies in, whatever a project's file says.
 fn nearest<'r>(rules: &'r [PathRule], path: &Path) -> Option<&'r PathRule> {
-    let own = rules.iter().filter_map(|rule| if rule.project { rule.below.as_deref() } else { Some(rule) });
+    let own = rules.iter().filter_map(PathRule::without_project);
     own.filter(|rule| within(path, &rule.path)).max_by_key(|rule| rule.path.as_os_str().len())
 }
 

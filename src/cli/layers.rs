@@ -4,7 +4,7 @@ use super::path_flag::{PathFlag, absolute};
 use super::program::with_arguments;
 use super::{args, closed, output, path_flag};
 use crate::error::{Error, Result};
-use crate::host::{self, Account, Facts};
+use crate::host::{self, Account, Facts, Ways};
 use crate::profile::schema::{self, Kind};
 use crate::profile::{Loader, Merged, Sources, Vars, project, resolve};
 use crate::spec::{self, Sandbox};
@@ -171,11 +171,12 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
         let path = sandbox.process.env.get("PATH").map(OsStr::new);
         sandbox.process.args = with_arguments(program, of_profile, path, &caller.cwd);
     }
+    let mut ways = Ways::default();
     for sandbox in std::iter::once(&mut sandbox).chain(&mut without) {
-        closed::profiles(sandbox, loader.sources.files().map(|file| caller.cwd.join(file)));
-        closed::names(sandbox)?;
-        closed::startup(sandbox, &caller.vars);
-        closed::variables(sandbox, caller.variables(), &caller.vars);
+        closed::profiles(sandbox, loader.sources.files().map(|file| caller.cwd.join(file)), &mut ways);
+        closed::names(sandbox, &mut ways)?;
+        closed::startup(sandbox, &caller.vars, &mut ways);
+        closed::variables(sandbox, caller.variables(), &caller.vars, &mut ways);
     }
     sandbox.filesystem.without_project = without.map(|without| without.filesystem.paths);
     // A file's name without its directory and its ending, as profiles in the known directories have it.

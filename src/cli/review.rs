@@ -70,7 +70,7 @@ fn absent(sandbox: &Sandbox, vars: &Vars) -> Vec<Absent> {
     });
     let mut found = Vec::new();
     for rule in rules {
-        let source = rule.options.from.as_ref().unwrap_or(&rule.path);
+        let source = rule.source();
         let Err(error) = source.symlink_metadata() else { continue };
         if !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) {
             continue;

@@ -26,7 +26,7 @@ pub(super) struct Watch<'p> {
 struct Before {
     /// Where its name led; none if that led nowhere.
     real: Option<PathBuf>,
-    /// Which one it was.
+    /// The device and the inode number of the directory or file; none if nothing was there.
     id: Option<(u64, u64)>,
     /// The directories in it, each with its number: their times change with what is in them.
     inner: HashMap<OsString, u64>,

@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// How much is read of configuration, in bytes, for all repositories of a project. What costs time or memory otherwise counts as
-/// some bytes.
+/// How much is read of configuration, in bytes, for all repositories of a project. What costs time or memory otherwise
+/// is counted in bytes, too.
 const WORK: usize = 32 << 20;
 /// How much of indices is read, in bytes: those of a million files.
 const INDICES: usize = 128 << 20;

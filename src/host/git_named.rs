@@ -86,7 +86,7 @@ pub(super) struct Found<'a> {
     pub notes: Vec<String>,
     /// There is more than a limit lets in, and a program may have put it there.
     pub is_partial: bool,
-    /// Where links lead.
+    /// Where the links lead that were looked up in this search.
     ways: Ways,
     /// How much may be read and looked up.
     pub budget: Budget,

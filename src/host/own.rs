@@ -26,7 +26,7 @@ pub enum Keeps {
 pub struct OwnDir {
     /// Its real path, whether there is something or not.
     pub path: PathBuf,
-    /// What is in it.
+    /// Whether sbx's stores are in the directory, or the user's profiles.
     pub keeps: Keeps,
     /// Links of the user's on the way to it: whoever replaces one has a directory of his own there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -59,7 +59,7 @@ fn stores_in(paths: &mut Paths, sandbox: &Sandbox, named: &Path, wanted: bool) -
         Ok(_) => true,
         // A link is on the way, and it may lead to what is not there.
         Err(Errno(libc::ELOOP)) => named.symlink_metadata().is_ok(),
-        Err(_) if !wanted && !is_shown_above(paths, sandbox, named, |mode| mode.shows_host()) => return None,
+        Err(_) if !wanted && !shown(paths, sandbox, Mode::shows_host).any(|dir| is_below(named, &dir)) => return None,
         Err(_) => false,
     };
     paths.record(named);
@@ -69,8 +69,7 @@ fn stores_in(paths: &mut Paths, sandbox: &Sandbox, named: &Path, wanted: bool) -
         return None;
     }
     // A line may name it itself, or what is in it.
-    let rules = sandbox.filesystem.paths.iter();
-    if rules.map(|rule| rule.options.from.as_ref().unwrap_or(&rule.path)).any(|shown| within(shown, &path)) {
+    if sandbox.filesystem.paths.iter().any(|rule| within(rule.source(), &path)) {
         PARTS.iter().for_each(|part| paths.record(&path.join(part)));
     }
     Some(OwnDir { path, keeps: Keeps::Stores, links: links.into_iter().map(|(link, _)| link).collect() })
@@ -81,12 +80,12 @@ pub const PARTS: [&str; 2] = ["homes", "uppers"];
 
 /// Finds the directories and files of the user's profiles, as far as the sandbox shows a directory above them writable.
 pub(super) fn profiles(paths: &mut Paths, sandbox: &Sandbox, known: &Profiles) -> Vec<OwnDir> {
-    let is_writable = |paths: &Paths, path: &Path| is_shown_above(paths, sandbox, path, |mode| mode == Mode::Rw);
+    let writable: Vec<_> = shown(paths, sandbox, |mode| mode == Mode::Rw).collect();
+    let is_writable = |path: &Path| writable.iter().any(|dir| is_below(path, dir));
     let mut found = Vec::new();
-    let links: Vec<PathBuf> = known.links.iter().filter(|link| is_writable(paths, link)).cloned().collect();
+    let links: Vec<PathBuf> = known.links.iter().filter(|link| is_writable(link)).cloned().collect();
     for path in &known.real {
-        if (is_writable(paths, path) || !links.is_empty()) && found.iter().all(|dir: &OwnDir| !within(path, &dir.path))
-        {
+        if (is_writable(path) || !links.is_empty()) && found.iter().all(|dir: &OwnDir| !within(path, &dir.path)) {
             paths.record(path);
             if paths.kind(path).is_some() || can_be_made(path) {
                 found.push(OwnDir { path: path.clone(), keeps: Keeps::Profiles, links: links.clone() });
@@ -96,13 +95,15 @@ pub(super) fn profiles(paths: &mut Paths, sandbox: &Sandbox, known: &Profiles) -
     found
 }
 
-/// Whether a rule of such a mode shows a directory above a path, by its real path.
-fn is_shown_above(paths: &Paths, sandbox: &Sandbox, path: &Path, is_meant: impl Fn(Mode) -> bool) -> bool {
-    let mut rules = sandbox.filesystem.paths.iter().filter(|rule| is_meant(rule.mode));
-    rules.any(|rule| {
-        let source = rule.options.from.as_ref().unwrap_or(&rule.path);
-        paths.resolve(Path::new("/"), source).is_some_and(|(real, _)| real != path && within(path, &real))
-    })
+/// The real paths of what rules of such a mode show.
+fn shown(paths: &Paths, sandbox: &Sandbox, is_meant: impl Fn(Mode) -> bool) -> impl Iterator<Item = PathBuf> {
+    let rules = sandbox.filesystem.paths.iter().filter(move |rule| is_meant(rule.mode));
+    rules.filter_map(|rule| Some(paths.resolve(Path::new("/"), rule.source())?.0))
+}
+
+/// Whether a path lies below a directory.
+fn is_below(path: &Path, dir: &Path) -> bool {
+    path != dir && within(path, dir)
 }
 
 /// Whether this user, and so a program of this user's, could make a path that is not there.

@@ -348,7 +348,7 @@ impl Paths {
                 }
             }
             if rule.mode.shows_host() {
-                self.judge_links(rule.options.from.as_ref().unwrap_or(&rule.path), homes);
+                self.judge_links(rule.source(), homes);
             }
             if rule.mode == Mode::Hidden {
                 self.list(root, &rule.path);
@@ -385,12 +385,10 @@ impl Paths {
         self.list_ahead(&sandbox.filesystem.paths, cwd);
         self.gather_rules(&sandbox.filesystem.paths, &root, homes);
         // Most are the same, and are known.
-        let others: Vec<_> = sandbox.filesystem.without_project.iter().flatten().collect();
-        if !others.is_empty() {
-            let known: BTreeSet<_> = sandbox.filesystem.paths.iter().map(|rule| (&rule.path, rule.mode)).collect();
-            let others = others.into_iter().filter(|rule| !known.contains(&(&rule.path, rule.mode)));
-            let others: Vec<_> = others.cloned().collect();
-            self.gather_rules(&others, &root, homes);
+        if let Some(others) = &sandbox.filesystem.without_project {
+            let known: BTreeSet<_> = sandbox.filesystem.paths.iter().map(looked_at).collect();
+            let others = others.iter().filter(|rule| !known.contains(&looked_at(rule)));
+            self.gather_rules(&others.cloned().collect::<Vec<_>>(), &root, homes);
         }
         for path in homes.own.iter().copied().chain([cwd]) {
             self.look(&none, path);
@@ -414,8 +412,7 @@ impl Paths {
             self.look(&none, &Path::new("/dev").join(device));
         }
         let shows_proc = |rule: &PathRule| {
-            let source = rule.options.from.as_ref().unwrap_or(&rule.path);
-            let real = self.resolve(Path::new("/"), source).map(|(real, _)| real);
+            let real = self.resolve(Path::new("/"), rule.source()).map(|(real, _)| real);
             let shows = |real: PathBuf| real.as_os_str() == "/" || within(&real, Path::new("/proc"));
             rule.mode.shows_host() && real.is_some_and(shows)
         };
@@ -424,8 +421,7 @@ impl Paths {
             procfs::masked(root).chain(procfs::read_only(root)).for_each(|path| drop(self.look(&none, &path)));
         }
         let shows_sys = |rule: &PathRule| {
-            let source = rule.options.from.as_ref().unwrap_or(&rule.path);
-            let real = self.resolve(Path::new("/"), source).map(|(real, _)| real);
+            let real = self.resolve(Path::new("/"), rule.source()).map(|(real, _)| real);
             let sys = Path::new("/sys");
             rule.mode.shows_host() && real.is_some_and(|real| within(sys, &real) || within(&real, sys))
         };
@@ -706,6 +702,11 @@ impl Permissions {
     }
 }
 
+/// What decides where a rule's files are looked for.
+fn looked_at(rule: &PathRule) -> (&Path, Mode, &Path) {
+    (&rule.path, rule.mode, rule.source())
+}
+
 /// The name that a path has in this directory, if it lies directly in it.
 fn name_in<'p>(path: &'p OsStr, dir: &Path) -> Option<&'p OsStr> {
     let name = path.as_bytes().strip_prefix(dir.as_os_str().as_bytes())?.strip_prefix(b"/")?;
@@ -775,6 +776,7 @@ fn entries(path: &Path) -> sys::Result<Vec<Entry>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::{Options, Origin};
 
     #[test]
     fn nobody_elses_home_is_looked_up_unless_the_view_would_show_it() {
@@ -799,6 +801,32 @@ mod tests {
         };
         assert_eq!(looked_up("/home/me"), ["var/lib/linked", "opt/app"]);
         assert_eq!(looked_up("/var/lib/service"), ["opt/app"]);
+    }
+
+    #[test]
+    fn what_a_path_shows_without_a_projects_file_is_looked_up_if_that_is_something_else() {
+        let tree = tempfile::tempdir().unwrap();
+        let at = |name: &str| tree.path().join(name);
+        let rule = |from: Option<PathBuf>| {
+            let options = Options { from, ..Options::default() };
+            PathRule {
+                path: at("inside"),
+                mode: Mode::Ro,
+                options,
+                origin: Origin::default(),
+                project: false,
+                below: None,
+            }
+        };
+        std::fs::create_dir(at("elsewhere")).unwrap();
+        let mut sandbox = Sandbox::default();
+        sandbox.filesystem.root = Root::Empty;
+        sandbox.filesystem.paths = vec![rule(None)];
+        sandbox.filesystem.without_project = Some(vec![rule(Some(at("elsewhere")))]);
+        let mut paths = Paths::default();
+        let homes = Homes { own: &[], others: &[], accounts: &[] };
+        paths.gather(&sandbox, &homes, Path::new("/"), &DesktopFacts::default());
+        assert_eq!(paths.kind(&at("elsewhere")), Some(&Kind::Dir));
     }
 
     #[test]

@@ -37,15 +37,18 @@ const FILE: &str = ".sbx.toml";
 pub(super) fn find(vars: &Vars) -> Project {
     let cwd = &vars.cwd;
     let (uid, _) = sys::ids();
-    let homes = || vars.homes.iter().chain(&vars.other_homes).chain(&vars.home_dirs);
+    // Whether a directory is, or holds, a home or the runtime directory, or lies in that one.
+    let is_private = |dir: &Path| {
+        let mut homes = vars.homes.iter().chain(&vars.other_homes).chain(&vars.home_dirs);
+        homes.any(|home| home.starts_with(dir))
+            || vars.runtime.iter().any(|runtime| runtime.starts_with(dir) || dir.starts_with(runtime))
+    };
     let is_trusted = |dir: &&Path| {
         let Ok(found) = dir.symlink_metadata() else { return false };
         let own = found.uid() == uid && found.mode() & 0o002 == 0;
-        let is_runtime = |runtime: &PathBuf| runtime.starts_with(dir) || dir.starts_with(runtime);
-        own && !homes().any(|home| home.starts_with(dir))
+        own && !is_private(dir)
             && !is_temporary(dir, &found, |name| std::env::var_os(name))
             && !holds_sockets(dir, |name| std::env::var_os(name))
-            && !vars.runtime.iter().any(is_runtime)
     };
     let mut part = None;
     let whole = cwd.ancestors().take_while(is_trusted).find_map(|dir| {
@@ -78,8 +81,7 @@ pub(super) fn find(vars: &Vars) -> Project {
     // for the system's user, whom no program can give a directory to.
     let is_open = |dir: &Path| {
         let is_systems = || uid != 0 && dir.symlink_metadata().is_ok_and(|found| found.uid() == 0);
-        let is_runtime = |runtime: &PathBuf| runtime.starts_with(dir) || dir.starts_with(runtime);
-        !homes().any(|home| home.starts_with(dir)) && !vars.runtime.iter().any(is_runtime) && !is_systems()
+        !is_private(dir) && !is_systems()
     };
     let own = found.is_some() || is_open(dir);
     let named = |name: &str| vars.names.get(name).map(PathBuf::from).unwrap_or_default();

@@ -138,14 +138,14 @@ const DEEPEST: usize = 4;
 /// A link in a home, and where it leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomeLink {
-    /// Its path.
+    /// The path of the link itself, without links on the way to it.
     pub link: PathBuf,
     /// Further links on the way, by their own paths, and what all of them lead to, whether it is there or not.
     pub steps: Vec<PathBuf>,
 }
 
 impl HomeLink {
-    /// What it leads to.
+    /// The path that the link leads to in the end, whether there is something or not.
     pub fn target(&self) -> &Path {
         self.steps.last().unwrap_or(&self.link)
     }
@@ -183,8 +183,8 @@ fn config_home(vars: &Vars) -> Option<&Path> {
 }
 
 /// Looks for links that lead into these directories. Where there is none in the homes, they are not looked up.
-pub fn home_links(vars: &Vars, dirs: &[PathBuf]) -> HomeLinks {
-    let mut search = Search { dirs, ways: Ways::default(), found: HomeLinks::default(), read: BTreeMap::new() };
+pub fn home_links(vars: &Vars, dirs: &[PathBuf], ways: &mut Ways) -> HomeLinks {
+    let mut search = Search { dirs, ways, found: HomeLinks::default(), read: BTreeMap::new() };
     let homes = vars.homes.iter().map(|home| (home.as_path(), ""));
     let roots: Vec<_> = homes.chain(config_home(vars).map(|dir| (dir, CONFIG))).collect();
     roots.iter().for_each(|(root, name)| search.tree(root, name));
@@ -197,7 +197,7 @@ pub fn home_links(vars: &Vars, dirs: &[PathBuf]) -> HomeLinks {
 
 struct Search<'a> {
     dirs: &'a [PathBuf],
-    ways: Ways,
+    ways: &'a mut Ways,
     found: HomeLinks,
     /// The directories that were read, each with the names of directories and links in it, and which are links.
     read: BTreeMap<PathBuf, BTreeMap<OsString, bool>>,
@@ -252,7 +252,7 @@ impl Search<'_> {
     /// Adds a link if it leads into one of the directories, or to what holds one.
     fn link(&mut self, path: &Path) {
         if self.found.dirs.is_empty() {
-            let ways = &mut self.ways;
+            let ways = &mut *self.ways;
             self.found.dirs =
                 self.dirs.iter().map(|dir| ways.follow(dir).unwrap_or_else(|| (dir.clone(), Vec::new()))).collect();
         }
@@ -339,9 +339,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(home.path().join(".config/fish")).unwrap();
         let vars = Vars { homes: vec![home.path().to_owned()], ..Vars::default() };
-        assert_eq!(home_links(&vars, &[home.path().join("work")]), HomeLinks::default());
+        assert_eq!(home_links(&vars, &[home.path().join("work")], &mut Ways::default()), HomeLinks::default());
         std::os::unix::fs::symlink("../../work/x", home.path().join(".config/fish/x")).unwrap();
-        let found = home_links(&vars, &[home.path().join("work")]);
+        let found = home_links(&vars, &[home.path().join("work")], &mut Ways::default());
         assert_eq!(found.links.len(), 1);
         assert_eq!(found.links[0].target(), home.path().join("work/x"));
     }

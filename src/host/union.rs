@@ -81,8 +81,7 @@ fn foreign(sandbox: &Sandbox) -> Vec<PathBuf> {
     let filesystem = &sandbox.filesystem;
     let rules = filesystem.paths.iter().filter(|rule| rule.mode == Mode::Overlay);
     let (whole, some): (Vec<_>, Vec<_>) = rules.partition(|rule| rule.is_root());
-    let mut dirs: Vec<PathBuf> =
-        some.iter().map(|rule| rule.options.from.as_ref().unwrap_or(&rule.path).clone()).collect();
+    let mut dirs: Vec<PathBuf> = some.iter().map(|rule| rule.source().to_owned()).collect();
     match (whole.is_empty(), filesystem.root.dirs()) {
         (true, _) => {}
         (false, []) => dirs.extend(std::fs::read_dir("/").into_iter().flatten().flatten().map(|entry| entry.path())),

@@ -196,7 +196,7 @@ pub enum CodeKind {
 /// A path that a variable names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodePath {
-    /// The variable.
+    /// The name of the variable.
     pub variable: String,
     /// The path as it is named, absolute.
     pub named: PathBuf,
@@ -204,7 +204,7 @@ pub struct CodePath {
     pub path: PathBuf,
     /// The links on the way that lie in one of the directories.
     pub links: Vec<PathBuf>,
-    /// What it is.
+    /// How programs use what is at the path.
     pub kind: CodeKind,
 }
 
@@ -245,6 +245,7 @@ pub fn code_paths<'v>(
     cwd: &Path,
     home: &Path,
     dirs: impl Iterator<Item = PathBuf> + Clone,
+    ways: &mut Ways,
 ) -> CodePaths {
     let places = Places { cwd, home };
     let mut named: Vec<(&str, PathBuf, CodeKind)> = Vec::new();
@@ -281,7 +282,6 @@ pub fn code_paths<'v>(
     if named.is_empty() {
         return CodePaths::default();
     }
-    let mut ways = Ways::default();
     let dirs: Vec<PathBuf> = dirs.map(|dir| ways.follow(&dir).map_or(dir, |(real, _)| real)).collect();
     let mut paths: Vec<CodePath> = Vec::new();
     for (variable, named, kind) in named {
@@ -370,7 +370,8 @@ mod tests {
         let of = |variable: &str, value: &str| {
             let value = value.replace("ROOT", &root.display().to_string());
             let variables = [(OsStr::new(variable), OsStr::new(&value))];
-            let found = code_paths(variables.into_iter(), &work, &root, [work.clone()].into_iter());
+            let found =
+                code_paths(variables.into_iter(), &work, &root, [work.clone()].into_iter(), &mut Ways::default());
             let name = |path: &CodePath| path.path.strip_prefix(&work).unwrap().display().to_string();
             found.paths.iter().map(name).collect::<Vec<_>>()
         };

@@ -52,9 +52,5 @@ fn lost(old: &Item, new: &Item) -> Option<&'static str> {
 
 /// What of the host's is shown at a path by this item at `above`, the path itself or a directory above.
 fn sources(path: &Path, above: &Path, item: &Item) -> Vec<PathBuf> {
-    match &item.what {
-        ItemKind::Bind { source, .. } => vec![moved(path, above, source)],
-        ItemKind::Layers { lower, .. } => lower.iter().map(|dir| moved(path, above, dir)).collect(),
-        _ => Vec::new(),
-    }
+    item.sources().iter().map(|source| moved(path, above, source)).collect()
 }

@@ -71,6 +71,15 @@ pub(super) struct Item {
 }
 
 impl Item {
+    /// The host's directories and files that the item shows.
+    pub fn sources(&self) -> &[PathBuf] {
+        match &self.what {
+            ItemKind::Bind { source, .. } => std::slice::from_ref(source),
+            ItemKind::Layers { lower, .. } => lower,
+            _ => &[],
+        }
+    }
+
     /// This item as what a rule of a project's file is compared with.
     pub fn in_force(&self) -> InForce<'_> {
         let size = match self.what {

@@ -44,10 +44,7 @@ pub(super) fn collect(
     // The rules that are left when the file's own are taken away need not be those that hold without it: its lines decide on others.
     without.filesystem.paths = match without.filesystem.without_project.take() {
         Some(paths) => paths,
-        None => {
-            let own = |rule: &PathRule| if rule.project { rule.below.as_deref().cloned() } else { Some(rule.clone()) };
-            rules.iter().filter_map(own).collect()
-        }
+        None => rules.iter().filter_map(PathRule::without_project).cloned().collect(),
     };
     let (items, _) = collect_all(&without, facts, ids, services, &mut Vec::new(), &mut Vec::new(), &mut Vec::new())?;
     freer::check(&items, &all.0, rules)?;

@@ -153,12 +153,7 @@ pub(super) fn replaceable<'p>(
 /// The real paths of everything that the profile shows writable, each with the line that does.
 pub(super) fn writable_sources<'a>(sandbox: &'a Sandbox, facts: &Facts) -> Vec<(PathBuf, &'a Origin)> {
     let rules = sandbox.filesystem.paths.iter().filter(|rule| rule.mode == Mode::Rw);
-    rules
-        .filter_map(|rule| {
-            let source = rule.options.from.as_ref().unwrap_or(&rule.path);
-            Some((facts.paths.resolve(Path::new("/"), source)?.0, &rule.origin))
-        })
-        .collect()
+    rules.filter_map(|rule| Some((facts.paths.resolve(Path::new("/"), rule.source())?.0, &rule.origin))).collect()
 }
 
 /// Whether a rule is that of a flag such as `--ro`, rather than of a profile or of `--set`.

@@ -27,7 +27,7 @@ pub(super) fn close(items: &mut Items, sandbox: &Sandbox, facts: &Facts) -> Resu
         close_one(items, facts, dir, &dir.path)?;
         if dir.keeps == Keeps::Stores {
             // Where a line shows the directory that holds them.
-            if items.iter().any(|(_, item)| sources(item).contains(&dir.path)) {
+            if items.iter().any(|(_, item)| item.sources().contains(&dir.path)) {
                 PARTS.iter().try_for_each(|part| close_one(items, facts, dir, &dir.path.join(part)))?;
             }
         }
@@ -37,7 +37,7 @@ pub(super) fn close(items: &mut Items, sandbox: &Sandbox, facts: &Facts) -> Resu
 
 fn close_one(items: &mut Items, facts: &Facts, dir: &OwnDir, path: &Path) -> Result<()> {
     for (above, item) in shown_in(items, path) {
-        let Some(source) = sources(&item).iter().find(|source| within(path, source)) else { continue };
+        let Some(source) = item.sources().iter().find(|source| within(path, source)) else { continue };
         let inside = moved(path, source, &above);
         // A rule of the profile, or another default, may have put something else there.
         if items.nearest(&inside).is_none_or(|(nearest, _)| nearest != above) {
@@ -68,18 +68,9 @@ fn close_one(items: &mut Items, facts: &Facts, dir: &OwnDir, path: &Path) -> Res
     Ok(())
 }
 
-/// The host's directories that an item shows.
-fn sources(item: &Item) -> &[PathBuf] {
-    match &item.what {
-        ItemKind::Bind { source, .. } => std::slice::from_ref(source),
-        ItemKind::Layers { lower, .. } => lower,
-        _ => &[],
-    }
-}
-
 /// The items that show a directory above a path of the host, with their paths inside.
 fn shown_in(items: &Items, path: &Path) -> Vec<(PathBuf, Item)> {
-    let shows = |item: &Item| sources(item).iter().any(|source| source != path && within(path, source));
+    let shows = |item: &Item| item.sources().iter().any(|source| source != path && within(path, source));
     items.iter().filter(|(_, item)| shows(item)).map(|(above, item)| (above.to_owned(), item.clone())).collect()
 }
 

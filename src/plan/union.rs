@@ -281,16 +281,17 @@ fn why_fuse(sandbox: &Sandbox, facts: &Facts) -> Option<String> {
         Changes::Ask => known.terminal,
         Changes::Discard => facts.kernel < TMPFS_WITH_ATTRIBUTES,
     };
+    let name = refused(facts, known).filter(|_| stored)?;
+    let store = known.store.display();
+    Some(format!("since the kernel's overlay takes no upper layer on {name}, where {store} lies"))
+}
+
+/// The filesystem on which upper layers would be kept, by its name, if the kernel takes none on it.
+fn refused(facts: &Facts, known: &UnionFacts) -> Option<&'static str> {
     match known.store_filesystem {
-        StoreFilesystem::Refused(name) if stored => Some(format!(
-            "since the kernel's overlay takes no upper layer on {name}, where {} lies",
-            known.store.display()
-        )),
-        StoreFilesystem::Tmpfs if stored && facts.kernel < TMPFS_WITH_ATTRIBUTES => Some(format!(
-            "since the kernel's overlay takes no upper layer on tmpfs before Linux 6.6, where {} lies",
-            known.store.display()
-        )),
-        _ => None,
+        StoreFilesystem::Refused(name) => Some(name),
+        StoreFilesystem::Tmpfs if facts.kernel < TMPFS_WITH_ATTRIBUTES => Some("tmpfs before Linux 6.6"),
+        StoreFilesystem::Tmpfs | StoreFilesystem::Usable => None,
     }
 }
 
@@ -337,12 +338,7 @@ fn upper(sandbox: &Sandbox, facts: &Facts, known: &UnionFacts, notes: &mut Vec<N
         }
         return Ok((upper, format!("by the FUSE union, {why}")));
     }
-    let refused = match known.store_filesystem {
-        StoreFilesystem::Refused(name) => Some(name),
-        StoreFilesystem::Tmpfs if !memory => Some("tmpfs before Linux 6.6"),
-        _ => None,
-    };
-    if let Some(name) = refused {
+    if let Some(name) = refused(facts, known) {
         let store = known.store.display();
         return Err(Error::new(format!(
             "changes cannot be stored in {store}: the kernel takes no upper layer on {name}"

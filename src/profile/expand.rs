@@ -67,7 +67,7 @@ pub struct Profiles {
 }
 
 impl Profiles {
-    /// All these paths.
+    /// The paths of links, profiles and stores together.
     pub fn all(&self) -> impl Iterator<Item = &PathBuf> {
         self.links.iter().chain(&self.real).chain(&self.stores)
     }

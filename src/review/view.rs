@@ -64,7 +64,7 @@ impl View {
         }
         for rule in &filesystem.paths {
             let path = real(&rule.path);
-            let source = real(rule.options.from.as_deref().unwrap_or(&rule.path));
+            let source = real(rule.source());
             let shown = rule.mode.shows_host().then(|| Shown {
                 path: path.clone(),
                 source,

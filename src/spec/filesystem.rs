@@ -2,7 +2,7 @@
 
 use super::{Mount, Origin};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The tree that the view starts from, before the modes of paths are applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
@@ -127,9 +127,9 @@ pub struct PathRule {
 /// code; or a file of a command that is reached so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Watched {
-    /// Its real path.
+    /// The real path of the directory or file.
     pub path: PathBuf,
-    /// Its path as it is named, which may go through links.
+    /// Its path as the variable names it, which may go through links.
     pub named: PathBuf,
     /// The caller's variable that names it, such as PATH.
     pub variable: String,
@@ -183,6 +183,16 @@ impl PathRule {
     pub fn is_root(&self) -> bool {
         self.path.as_os_str() == "/"
     }
+
+    /// The path of the host that is shown at the path inside, if the mode shows one.
+    pub fn source(&self) -> &Path {
+        self.options.from.as_ref().unwrap_or(&self.path)
+    }
+
+    /// The rule for this path that a project's file has no part in: this one, or the one that it replaced, if any.
+    pub fn without_project(&self) -> Option<&PathRule> {
+        if self.project { self.below.as_deref() } else { Some(self) }
+    }
 }
 
 /// The sandbox's view of the filesystem.
@@ -232,7 +242,7 @@ pub struct Filesystem {
 /// Names that a profile has read-only in a directory where they are there, and that were not there when it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unseen {
-    /// The directory.
+    /// The directory in which the names are not there.
     pub dir: PathBuf,
     /// The name of the profile's file.
     pub source: String,

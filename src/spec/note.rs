@@ -1,6 +1,7 @@
 //! Notes for the user about how the layers of a profile were read.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -12,23 +13,23 @@ pub enum Note {
     TooWide {
         /// The well-known directory's name, such as `xdg-download`; none for the current directory.
         place: Option<String>,
-        /// The directory.
+        /// The path that is not shown.
         path: PathBuf,
         /// Why it must not be shown, as the rest of a sentence: `holds your home directory`.
         why: Cow<'static, str>,
     },
     /// The project is a directory above the current one, and writable.
     ProjectAbove {
-        /// Its directory.
+        /// The project's directory.
         dir: PathBuf,
         /// The file that makes it one.
         marker: &'static str,
     },
     /// A directory above the current one holds what makes a project, and is none.
     NoProject {
-        /// The directory.
+        /// The directory above the current one.
         dir: PathBuf,
-        /// Why not, as the rest of a sentence.
+        /// Why it is no project, as the rest of a sentence.
         why: String,
     },
     /// What git runs in a project was not found completely.
@@ -52,16 +53,16 @@ pub enum Note {
     },
     /// A directory for temporary files is masked, in one that is shown since sbx was started there.
     Temporary {
-        /// The directory.
+        /// The directory for temporary files.
         path: PathBuf,
-        /// The variable that names it.
+        /// The variable that names the directory.
         variable: &'static str,
     },
     /// A socket is masked, in a directory that is shown since sbx was started there.
     Socket {
-        /// The socket.
+        /// The path of the socket.
         path: PathBuf,
-        /// The variable that names it.
+        /// The variable that names the socket.
         variable: &'static str,
     },
     /// What variables of the caller's name is read-only.
@@ -130,15 +131,12 @@ impl fmt::Display for Note {
                 dir.display(),
                 dir.display()
             ),
-            Note::Linked { some, more } => {
-                let some: Vec<_> = some.iter().map(|(path, link)| format!("{} ({})", path.display(), link.display())).collect();
-                let more = if *more > 0 { format!(" and {more} more") } else { String::new() };
-                write!(
-                    f,
-                    "read-only inside, since links lead there from what programs outside start from: {}{more}; --rw PATH opens one",
-                    some.join(", ")
-                )
-            }
+            Note::Linked { some, more } => write!(
+                f,
+                "read-only inside, since links lead there from what programs outside start from: {}; \
+                 --rw PATH opens one",
+                few(some, *more)
+            ),
             Note::Temporary { path, variable } => write!(
                 f,
                 "{path} is empty inside: {variable} names it, and other programs have temporary files and sockets there; --rw {path} shows it",
@@ -152,12 +150,12 @@ impl fmt::Display for Note {
             Note::Named { some, more } => write!(
                 f,
                 "read-only inside, since variables outside name code there: {}; --rw PATH opens one",
-                by_variable(some, *more)
+                few(some, *more)
             ),
             Note::Watched { some, more } => write!(
                 f,
                 "writable inside, and searched for code outside: {}; what is new or changed there is told at the end, and --ro PATH closes one",
-                by_variable(some, *more)
+                few(some, *more)
             ),
             Note::LinksUnread => f.write_str(
                 "not all directories of your home could be read, or they are too many: links in it that lead into what is writable inside may \
@@ -173,9 +171,10 @@ impl fmt::Display for Note {
     }
 }
 
-/// Paths with the variables that name them.
-fn by_variable(some: &[(PathBuf, String)], more: usize) -> String {
-    let some: Vec<_> = some.iter().map(|(path, variable)| format!("{} ({variable})", path.display())).collect();
+/// The first few of some paths, each with the link or the variable by which it was found, and how many more there are.
+fn few(some: &[(PathBuf, impl AsRef<OsStr>)], more: usize) -> String {
+    let some: Vec<_> =
+        some.iter().map(|(path, by)| format!("{} ({})", path.display(), by.as_ref().display())).collect();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{}{more}", some.join(", "))
 }

@@ -2,7 +2,7 @@
 //! nothing there. What the user has closed is not open because of where sbx was started.
 
 use super::builder::Builder;
-use super::rules::{Rules, by_parts};
+use super::rules::{Rules, by_parts, nearest};
 use super::unseen::HERE;
 use crate::profile::document::{Text, Value};
 use crate::spec::{Mode, Note, Options, Origin, PathRule, within};
@@ -134,10 +134,7 @@ impl Builder<'_> {
     pub(super) fn mask_temporary(&mut self, paths: &mut Rules) {
         let sockets = self.vars.sockets.iter().filter(|(variable, _)| !self.has_service(variable));
         let all = self.vars.temporary.iter().map(|named| (named, true)).chain(sockets.map(|named| (named, false)));
-        let is_shown = |path: &Path| {
-            let mut around = path.ancestors().filter_map(|above| paths.get(&by_parts(above)));
-            around.next().is_some_and(|(_, rule)| rule.mode.shows_host())
-        };
+        let is_shown = |path: &Path| nearest(paths, path).is_some_and(|rule| rule.mode.shows_host());
         let all: Vec<_> = all.filter(|((_, path), _)| is_shown(path)).collect();
         if all.is_empty() {
             return;
@@ -151,7 +148,7 @@ impl Builder<'_> {
         // By the line alone: one for the current directory may close the same name in each directory above, up to the project's.
         let by_place: Vec<_> = by_place.map(|(name, _)| (self.origin(name), is_whole(name))).collect();
         for ((variable, path), is_dir) in all {
-            let Some((_, rule)) = path.ancestors().find_map(|above| paths.get(&by_parts(above))) else { continue };
+            let Some(rule) = nearest(paths, path) else { continue };
             let followed = by_place.iter().find(|(origin, _)| rule.origin == *origin);
             let Some((_, is_whole)) = followed else { continue };
             if !rule.mode.shows_host() || rule.options.from.is_some() {

@@ -2,7 +2,7 @@
 
 use super::builder::Builder;
 use super::closed::Closed;
-use super::rules::{Rules, add, by_parts, close};
+use super::rules::{Rules, add, by_parts, close, nearest};
 use super::unseen::{self, Ahead, HERE};
 use crate::profile::document::Text;
 use crate::profile::expand::Project;
@@ -23,31 +23,15 @@ impl<'a> Builder<'a> {
         // The names in a directory say which of many rules are for nothing. Another root has other names.
         let cwd = self.vars.names.get("CWD").map(Path::new).filter(|_| chosen == Root::Host);
         let mut ahead: Vec<_> = cwd.and_then(|cwd| self.ahead(cwd)).into_iter().collect();
-        let (mut paths, closes) = self.path_rules(asserts, ahead.first_mut());
-        // What lines close is compared with each rule.
-        let mut is_odd = closes && !ahead.is_empty();
-        if !is_odd {
-            let closed = if closes { self.leave_closed(&mut paths) } else { Closed::default() };
-            self.project_rules(&mut paths, &closed, &mut ahead);
-        }
-        let also = |(_, rule): &&(usize, PathRule)| ahead.iter().any(|ahead| ahead.has(&rule.path));
-        let also: Vec<_> = paths.values().filter(also).map(|(_, rule)| (rule.path.clone(), rule.mode)).collect();
-        // So is what another line says of such a path.
-        is_odd |= also.iter().any(|(_, mode)| *mode != Mode::Ro);
-        if is_odd {
+        let read_ahead = self.rules(asserts, &mut ahead);
+        let mut paths = read_ahead.unwrap_or_else(|| {
             self.notes.truncate(notes);
             self.errors.truncate(errors);
             ahead.clear();
-            let closes;
-            (paths, closes) = self.path_rules(asserts, None);
-            let closed = if closes { self.leave_closed(&mut paths) } else { Closed::default() };
-            self.project_rules(&mut paths, &closed, &mut ahead);
-        }
+            self.rules(asserts, &mut ahead).unwrap_or_default()
+        });
         if !(self.vars.temporary.is_empty() && self.vars.sockets.is_empty()) && self.errors.is_empty() {
             self.mask_temporary(&mut paths);
-        }
-        for (path, _) in also {
-            ahead.iter_mut().for_each(|ahead| ahead.forget(&path));
         }
         let unseen = self.unseen(ahead);
         Filesystem {
@@ -74,6 +58,28 @@ impl<'a> Builder<'a> {
             watched: Vec::new(),
             mounts: Vec::new(),
         }
+    }
+
+    /// The rules of all lines, with what those for the project bring along, but for lines that `ahead` leaves out. None
+    /// if what is left out has to be compared with another line: never if `ahead` is empty.
+    fn rules(&mut self, asserts: &[Assert], ahead: &mut Vec<Ahead<'a>>) -> Option<Rules> {
+        let (mut paths, closes) = self.path_rules(asserts, ahead.first_mut());
+        // What a line closes is compared with each rule, and some are left out.
+        if closes && !ahead.is_empty() {
+            return None;
+        }
+        let closed = if closes { self.leave_closed(&mut paths) } else { Closed::default() };
+        self.project_rules(&mut paths, &closed, ahead);
+        let is_left_out = |rule: &&PathRule| ahead.iter().any(|ahead| ahead.has(&rule.path));
+        let others: Vec<_> = paths.values().map(|(_, rule)| rule).filter(is_left_out).collect();
+        // What another line says of a path that a left-out line closes is compared with that line.
+        if others.iter().any(|rule| rule.mode != Mode::Ro) {
+            return None;
+        }
+        for rule in others {
+            ahead.iter_mut().for_each(|ahead| ahead.forget(&rule.path));
+        }
+        Some(paths)
     }
 
     /// The rules of all lines, but for those that `ahead` leaves out; and whether a line may close the directory that others show
@@ -212,11 +218,10 @@ impl<'a> Builder<'a> {
             self.notes
                 .extend(above.filter(|_| is_writable).map(|marker| Note::ProjectAbove { dir: dir.to_owned(), marker }));
         }
-        let nearest = |path: &Path| path.ancestors().find_map(|above| paths.get(&by_parts(above)));
-        let is_writable = |path: &Path| nearest(path).is_some_and(|(_, rule)| rule.mode < Mode::Ro);
+        let is_writable = |path: &Path| nearest(paths, path).is_some_and(|rule| rule.mode < Mode::Ro);
         // What lies outside of the current directory is not shown merely because parts of it would be closed.
         if let Some(shown) = [dir, cwd].into_iter().find(|dir| is_writable(dir)) {
-            let kept = nearest(shown).is_some_and(|(_, rule)| rule.mode == Mode::Overlay);
+            let kept = nearest(paths, shown).is_some_and(|rule| rule.mode == Mode::Overlay);
             if let Some(line) = self.close_project(cwd, shown, project, paths, by_lines, ahead) {
                 for why in &project.notes {
                     let note = Note::GitUnread { why: why.clone() };

@@ -15,6 +15,11 @@ pub(super) fn by_parts(path: &Path) -> Vec<u8> {
 /// Rules by their path as [`by_parts`] orders it, each with the source of its path.
 pub(super) type Rules = BTreeMap<Vec<u8>, (usize, PathRule)>;
 
+/// The rule for a path, or for the nearest directory above it that has one.
+pub(super) fn nearest<'r>(paths: &'r Rules, path: &Path) -> Option<&'r PathRule> {
+    path.ancestors().find_map(|above| paths.get(&by_parts(above))).map(|(_, rule)| rule)
+}
+
 /// Adds a rule, unless there is one for its path.
 pub(super) fn add(paths: &mut Rules, rule: PathRule) {
     paths.entry(by_parts(&rule.path)).or_insert((0, rule));
