@@ -506,3 +506,32 @@ fn the_profiles_of_the_next_run_cannot_be_written() {
         assert!(!home.join(".config/sbx/profiles/default.toml").exists(), "{link}: {out:?}");
     }
 }
+
+#[test]
+fn what_a_project_file_makes_the_user_lose_is_told() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/f", "before\n");
+    std::fs::create_dir_all(place.work().join("out")).unwrap();
+    let script = "echo after > f; cat f";
+    let lost = "is gone at the end, and would be written to the host without the lines of the project's file";
+    for (mode, of) in
+        [("overlay", "${CWD}"), ("tmpfs", "${CWD}/out"), ("overlay", &*place.work().display().to_string())]
+    {
+        place.write("work/.sbx.toml", &format!("schema = 1\n[filesystem.paths]\n\"{of}\" = \"{mode}\"\n"));
+        let told = |flags: &[&str]| place.run(&[flags, &["--", "sh", "-c", script]].concat());
+        // Wherever the notes go: it is told without a terminal.
+        let inside = told(&["--profile", "ci"]);
+        assert_eq!((inside.status, &*inside.out), (Some(0), "after\n"), "{mode}: {inside:#?}");
+        assert!(inside.err.contains(".sbx.toml:3)") && inside.err.contains(lost), "{inside:#?}");
+        // Nothing is lost where nothing would be written, or where the changes are kept.
+        let inside = told(&["--profile", "ci", "--ro", "."]);
+        assert!(!inside.err.contains(lost), "{mode}: {inside:#?}");
+        if mode == "overlay" {
+            let inside = told(&["--profile", "ci", "--upper", "keep:name"]);
+            assert!(!inside.err.contains(lost), "{mode}: {inside:#?}");
+            assert_eq!(place.run(&["discard", "name"]).status, Some(0));
+        }
+        std::fs::write(place.work().join("f"), "before\n").unwrap();
+    }
+}

@@ -1,11 +1,12 @@
 //! Compares the view with a project's file with the view without it: the file comes with a repository that somebody cloned, so nothing
-//! may be freer with it.
+//! may be freer with it, and what it makes the caller lose is told.
 
 use super::item::{Item, ItemKind, Items, own};
+use super::note::Note;
 use super::tree::moved;
 use crate::error::{Error, Result};
 use crate::profile::project::HELP;
-use crate::spec::{Mode, Origin, PathRule, within};
+use crate::spec::{Changes, Mode, Origin, PathRule, within};
 use std::path::{Path, PathBuf};
 
 /// Refuses rules of a project's file with which anything of the view is freer than without them: what sbx closes of its own accord
@@ -36,6 +37,21 @@ pub(super) fn check(without: &Items, with: &Items, rules: &[PathRule]) -> Result
     let error = Error::new(format!("`{}` {why}", path.display())).hint(HELP);
     let mut around = rules.iter().rev().filter(|rule| rule.project && within(path, &rule.path));
     Err(error.origin(around.next().map_or(&Origin::default(), |rule| &rule.origin)))
+}
+
+/// The note on directories that are writable on the host without a project's file, and that the file makes ones whose changes are gone
+/// at the end.
+pub(super) fn discarded(without: &Items, with: &Items, rules: &[PathRule], changes: &Changes) -> Option<Note> {
+    let mode = |items: &Items, path: &Path| items.nearest(path).map(|(_, item)| item.what.mode());
+    let goes = |item: &Item| match item.what.mode() {
+        Mode::Overlay => *changes == Changes::Discard,
+        mode => mode == Mode::Tmpfs && !matches!(item.what, ItemKind::Tmpfs { mode: 0o555, .. }),
+    };
+    let is_by_file = |item: &Item| rules.iter().any(|rule| rule.project && rule.origin == item.origin);
+    let lost = with.iter().filter(|(_, item)| goes(item) && is_by_file(item));
+    let lost = lost.filter(|(path, _)| mode(without, path) == Some(Mode::Rw));
+    let lost: Vec<_> = lost.map(|(path, item)| (path.to_owned(), item.what.mode(), item.origin.clone())).collect();
+    (!lost.is_empty()).then_some(Note::DiscardedByProject(lost))
 }
 
 /// An option that restricts, and that only the first of two items at a path has.

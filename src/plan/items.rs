@@ -48,6 +48,7 @@ pub(super) fn collect(
     };
     let (items, _) = collect_all(&without, facts, ids, services, &mut Vec::new(), &mut Vec::new(), &mut Vec::new())?;
     freer::check(&items, &all.0, rules)?;
+    notes.extend(freer::discarded(&items, &all.0, rules, &sandbox.filesystem.changes));
     Ok(all)
 }
 

@@ -147,6 +147,9 @@ pub enum Note {
     NoGitIdentity(String),
     /// The changes in overlays are to be asked about, and there is no terminal to ask on.
     ChangesDiscarded,
+    /// Changes at these paths, which would be made on the host without a project's file, are gone at the end, by the modes that lines of
+    /// the file give them.
+    DiscardedByProject(Vec<(PathBuf, Mode, Origin)>),
     /// Nothing can be made in these directories inside, since mounts of the host lie below them.
     Split(Vec<PathBuf>),
     /// The overlays at these paths are ones over files of users whose ids are not mapped.
@@ -370,6 +373,7 @@ impl fmt::Display for Note {
                 "in {}, what belongs to other users can be changed inside only as far as you may change it on the host",
                 listed(paths)
             ),
+            Note::DiscardedByProject(lost) => discarded(f, lost),
             Note::Squashed(paths) => write!(
                 f,
                 "in {}, all files are shown as root's, and cannot be given to another user: your user has no other ids inside \
@@ -412,6 +416,20 @@ fn arguments_left_out(f: &mut fmt::Formatter<'_>, paths: &[PathBuf]) -> fmt::Res
         "{}{more} {verb} not shown inside: --open shows files that are named as arguments; --ro {first} shows {them}",
         names.join(", ")
     )
+}
+
+/// The note on what is lost at the end by lines of a project's file.
+fn discarded(f: &mut fmt::Formatter<'_>, lost: &[(PathBuf, Mode, Origin)]) -> fmt::Result {
+    const NAMED: usize = 3;
+    let name =
+        |(path, mode, origin): &(PathBuf, Mode, Origin)| format!("{} (`{}` by {origin})", path.display(), mode.word());
+    let some: Vec<_> = lost.iter().take(NAMED).map(name).collect();
+    write!(f, "what the program changes in {}", some.join(", "))?;
+    match lost.len().saturating_sub(NAMED) {
+        0 => {}
+        more => write!(f, " and {more} more directories")?,
+    }
+    f.write_str(" is gone at the end, and would be written to the host without the lines of the project's file")
 }
 
 /// Paths as a list of words.
