@@ -294,3 +294,16 @@ fn what_root_commits_belongs_to_whom_it_belonged() {
     assert_eq!(host("cat own new"), "one\ntwo\none\n");
     assert_eq!(place.run(&["diff", "one"]).ok(), "");
 }
+
+#[test]
+fn a_group_that_root_is_not_in_stays_the_files() {
+    need!(root(), userns());
+    let place = Place::new();
+    place.on_host("for file in removed renamed; do echo old > $file; chgrp 1001 $file; done");
+    tick();
+    let script = "rm removed; echo new > removed; echo new > t; mv t renamed";
+    place.sh(&["--overlay", ".", "--upper", "keep:one"], script).ok();
+    let ran = place.run(&["commit", "one"]);
+    assert!(ran.status == Some(0) && ran.err.is_empty(), "{ran:?}");
+    assert_eq!(place.on_host("stat -c '%g %a' removed renamed"), "1001 644\n1001 644\n");
+}

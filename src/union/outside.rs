@@ -1,6 +1,7 @@
 //! What a process with the ids of a sandbox cannot give to a file, and one with those of the caller can: a group that is not mapped
 //! inside, and access control lists that name ids which are not.
 
+use super::compare::UNMAPPED;
 use crate::sys::{self, Errno};
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
@@ -10,7 +11,7 @@ use std::os::fd::BorrowedFd;
 pub enum Take {
     /// The group of the file.
     Group,
-    /// Nothing: whether the caller is in the group.
+    /// Nothing: whether the caller may give files that group, and keep their set-group-ID bits.
     InGroup,
     /// Nothing: whether the other one has the same group.
     SameGroup,
@@ -79,8 +80,15 @@ pub fn take(what: Take, from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> sys::Result
         Take::Group | Take::SameGroup if has.gid == given.gid => Ok(()),
         Take::Group => sys::chown_of(to, given.uid, has.gid),
         Take::InGroup if sys::ids().1 == has.gid || sys::groups().contains(&has.gid) => Ok(()),
+        Take::InGroup if has.gid != UNMAPPED && is_privileged() => Ok(()),
         _ => Err(Errno(libc::EPERM)),
     }
+}
+
+/// Whether this process may give files groups that it is not in: CAP_CHOWN and CAP_FSETID (capabilities(7)).
+fn is_privileged() -> bool {
+    const NEEDED: u64 = 1 << 0 | 1 << 4;
+    sys::capabilities().is_ok_and(|(effective, _)| effective & NEEDED == NEEDED)
 }
 
 #[cfg(test)]
