@@ -1163,3 +1163,24 @@ fn what_cannot_be_put_onto_the_host_is_a_line_and_the_rest_goes_on() {
     // They stay in the layer.
     assert_eq!(verb(&place, &["diff", "one"]).ok().lines().count(), 2);
 }
+
+#[test]
+fn a_path_that_is_two_files_is_refused() {
+    need!(userns());
+    let place = Place::new();
+    place.on_host("mkdir a b c; echo a > a/file; echo b > b/file");
+    tick();
+    let [a, b, c] = ["a", "b", "c"].map(|name| place.work().join(name).display().to_string());
+    let overlays = ["--overlay", &a, "--from", &b, "--overlay", &c, "--from", &a, "--upper", "keep:two"];
+    place.sh(&overlays, &format!("echo newa > {a}/file; echo newc > {c}/file")).ok();
+    let ran = place.run(&["commit", "two", &format!("{a}/file")]);
+    assert!(
+        ran.status == Some(125) && ran.err.contains(&format!("the host's of that name is {c}/file inside")),
+        "{ran:?}"
+    );
+    assert_eq!(place.on_host("cat a/file b/file"), "a\nb\n");
+    place.run(&["commit", "two", &format!("{c}/file")]).ok();
+    assert_eq!(place.on_host("cat a/file b/file"), "newc\nb\n");
+    place.run(&["commit", "two"]).ok();
+    assert_eq!(place.on_host("cat a/file b/file"), "newc\nnewa\n");
+}

@@ -53,16 +53,32 @@ fn locked(name: &str) -> Result<Upper> {
 
 /// The paths inside of the paths of a command line, which count from the current directory on. Those in a directory of the host that an
 /// overlay shows elsewhere count as well: messages name these.
+///
+/// # Errors
+///
+/// A path has `..` in it, or is one file inside and another one on the host.
 fn absolute(upper: &Upper, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let layers = &upper.state.layers;
-    let inside = |path: PathBuf| {
-        let within = |path: &Path, dir: &Path| path.starts_with(dir) || dir.starts_with(path);
-        if layers.iter().any(|layer| within(&path, &layer.path)) {
-            return path;
+    let inside = |path: PathBuf| -> Result<PathBuf> {
+        let shown = |layer: &union::Layer| {
+            let below = path.strip_prefix(layer.lower.first()?).ok()?;
+            Some(layer.path.join(below).components().collect::<PathBuf>())
+        };
+        let mut shown = layers.iter().filter_map(shown).filter(|shown| *shown != path);
+        let near = |layer: &union::Layer| path.starts_with(&layer.path) || layer.path.starts_with(&path);
+        match (layers.iter().any(near), shown.next()) {
+            (true, Some(shown)) => {
+                let path = path.display();
+                let why =
+                    format!("{path} is one file inside, and the host's of that name is {} inside", shown.display());
+                Err(Error::new(why).hint(format!(
+                    "name {} if you mean that one; the other one is taken with all others, without a path",
+                    shown.display()
+                )))
+            }
+            (false, Some(shown)) => Ok(shown),
+            (_, None) => Ok(path),
         }
-        let shown =
-            layers.iter().find_map(|layer| Some(layer.path.join(path.strip_prefix(layer.lower.first()?).ok()?)));
-        shown.map_or(path, |shown| shown.components().collect())
     };
 
     let cwd = std::env::current_dir().unwrap_or_default();
@@ -70,7 +86,7 @@ fn absolute(upper: &Upper, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         let path: PathBuf = cwd.join(path).components().collect();
         match path.components().any(|part| part == std::path::Component::ParentDir) {
             true => Err(Error::new(format!("{}: paths in layers are written without `..`", path.display()))),
-            false => Ok(inside(path)),
+            false => inside(path),
         }
     };
     paths.iter().map(plain).collect()
