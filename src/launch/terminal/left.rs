@@ -29,6 +29,11 @@ const COLOURS: [(u16, u16); 8] = [(4, 104), (5, 105), (10, 110), (11, 111), (12,
 /// What xterm's modifyOtherKeys and its like set: which keys send sequences of their own.
 const KEYS: [u16; 7] = [0, 1, 2, 3, 4, 6, 7];
 
+/// What begins a designation of a character set as each of G0 to G3, for sets of 94 and of 96 characters (ECMA-35).
+const SETS: [&[u8]; 4] = [b"(", b")-", b"*.", b"+/"];
+/// The bit for another set than G0 being shifted to, on either side.
+const SHIFTED: u8 = 1 << 4;
+
 /// What was changed and not put back.
 #[derive(Debug, Default)]
 pub(super) struct Left {
@@ -61,8 +66,8 @@ pub(super) struct Left {
 /// What is saved and restored with the cursor.
 #[derive(Debug, Default, Clone, Copy)]
 struct Written {
-    /// Another character set, or one that is shifted to.
-    characters: bool,
+    /// What is not as it is at the start of G0 to G3, by their bits, and of [`SHIFTED`].
+    characters: u8,
     /// Colours or other attributes of what is written.
     styled: bool,
     origin: bool,
@@ -72,7 +77,7 @@ struct Written {
 impl Written {
     fn with(self, other: Written) -> Written {
         Written {
-            characters: self.characters || other.characters,
+            characters: self.characters | other.characters,
             styled: self.styled || other.styled,
             origin: self.origin || other.origin,
             unwrapped: self.unwrapped || other.unwrapped,
@@ -83,7 +88,8 @@ impl Written {
 impl Left {
     pub(super) fn take(&mut self, sequence: &Sequence<'_>) {
         match sequence {
-            Sequence::Control(0x0e) => self.written.characters = true,
+            Sequence::Control(0x0e) => self.written.characters |= SHIFTED,
+            Sequence::Control(0x0f) => self.written.characters &= !SHIFTED,
             Sequence::Control(_) | Sequence::Unclear => {}
             // A reset may leave colours and what was saved as they are, and is none in a VT52.
             Sequence::Escape(b"", b'c') => {
@@ -96,9 +102,14 @@ impl Left {
             Sequence::Escape(b" ", b'F') => self.eight = false,
             Sequence::Escape(b"", b'=') => self.keypad = true,
             Sequence::Escape(b"", b'>') => self.keypad = false,
-            Sequence::Escape(b"", b'n' | b'o' | b'|' | b'}' | b'~') => self.written.characters = true,
-            Sequence::Escape([b'(' | b')' | b'*' | b'+' | b'-' | b'.' | b'/', ..] | b"%", _) => {
-                self.written.characters = true
+            Sequence::Escape(b"", b'n' | b'o' | b'|' | b'}' | b'~') => self.written.characters |= SHIFTED,
+            Sequence::Escape([set @ (b'(' | b')' | b'*' | b'+' | b'-' | b'.' | b'/'), more @ ..], end) => {
+                let set = 1 << SETS.iter().position(|sets| sets.contains(set)).unwrap_or(0);
+                self.written.characters &= !set;
+                // ASCII, which is what terminals of UTF-8 begin with.
+                if !(more.is_empty() && matches!((set, *end), (1 | 2 | 4 | 8, b'B'))) {
+                    self.written.characters |= set;
+                }
             }
             Sequence::Escape(..) => {}
             Sequence::Csi(text, end) => self.csi(text, *end),
@@ -238,7 +249,7 @@ impl Left {
         self.keys.extend(KEYS);
         self.formats.extend(KEYS);
         (self.keypad, self.cursor, self.link, self.kitty_set) = (true, true, true, true);
-        self.written = Written { characters: true, styled: true, ..Written::default() };
+        self.written = Written { characters: u8::MAX, styled: true, ..Written::default() };
         // What the caller had of it stays: who has begun it ends it.
         self.kitty = 0;
         self.eight = false;
@@ -276,10 +287,15 @@ impl Left {
         if self.keypad {
             say("\x1b>");
         }
-        if self.written.characters {
-            // UTF-8, and the plain set.
-            say("\x1b%G\x0f\x1b(B\x1b)B");
+        if self.unsure {
+            // UTF-8.
+            say("\x1b%G");
         }
+        if self.written.characters & SHIFTED != 0 {
+            say("\x0f");
+        }
+        let changed = |set: usize| self.written.characters & 1 << set != 0;
+        (0..SETS.len()).filter(|set| changed(*set)).for_each(|set| say(["\x1b(B", "\x1b)B", "\x1b*B", "\x1b+B"][set]));
         if self.written.styled {
             say("\x1b[m");
         }

@@ -49,7 +49,7 @@ fn csi(text: &[u8], end: u8) -> bool {
         (Some(b'>'), _, b'c' | b'q') | (Some(b'='), _, b'c') => true,
         (Some(b'?'), _, b'n' | b'u' | b'S' | b'm' | b'g') => true,
         (Some(b'?' | b'>' | b'='), ..) => false,
-        (_, _, b'c' | b'n' | b'x') => true,
+        (_, last, b'c' | b'n' | b'x') => last.is_none_or(|last| matches!(last, b'0'..=b'9' | b';')),
         (_, _, b't') => numbers(text).next().is_some_and(|number| WINDOW.contains(&number)),
         _ => false,
     }
