@@ -83,6 +83,9 @@ fn every_profile_holds_what_it_says() {
     need!(userns());
     let (_alone, place) = (alone(), Place::new());
     place.write("work/.git/config", "");
+    for file in ["HEAD", "objects/x", "refs/x", "hooks/x"] {
+        place.write(&format!("work/bare/{file}"), "");
+    }
     let list = place.run(&["profile", "list", "--json"]).ok();
     let list: serde_json::Value = serde_json::from_str(&list).unwrap();
     let before = traces();
@@ -106,6 +109,9 @@ fn what_is_shared_on_purpose_is_no_failure() {
     need!(userns());
     let (_alone, place) = (alone(), Place::new());
     place.write("work/.git/config", "");
+    for file in ["HEAD", "objects/x", "refs/x", "hooks/x"] {
+        place.write(&format!("work/bare/{file}"), "");
+    }
     let home = place.home().display().to_string();
     for (flags, shared) in [
         (&["--net", "host"][..], &["namespace-net", "loopback"][..]),
@@ -118,6 +124,7 @@ fn what_is_shared_on_purpose_is_no_failure() {
         (&["--ro", "/tmp"], &["tmp", "socket", "beside"]),
         (&["--rw", "."], &["worktree"]),
         (&["--profile", "ci", "--rw", ".git"], &["worktree"]),
+        (&["--profile", "ci", "--rw", "bare"], &["worktree"]),
         (&["--set", "security.setuid_bits=allow"], &["set-id-make"]),
         (&["--set", "security.syscalls.allow=[\"chmod\"]"], &["set-id-make"]),
         (&["--set", "security.syscalls.allow=[\"fcntl\"]"], &["lease"]),

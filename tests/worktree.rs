@@ -295,6 +295,60 @@ fn a_repository_that_is_kept_beside_the_files_is_closed_too() {
     );
 }
 
+/// A bare repository `bare` beside the files.
+const BARE: &str = "git clone -q --bare . bare";
+
+#[test]
+fn a_push_to_a_repository_in_the_project_runs_nothing_that_a_program_named() {
+    need!(userns(), tools(&["git"]));
+    let hook = |dir: &str| {
+        format!("mkdir -p {dir}/hooks; {SCRIPT} > {dir}/hooks/pre-receive; chmod +x {dir}/hooks/pre-receive")
+    };
+    let nested = format!("{BARE} && mkdir deep && mv bare deep/o.git");
+    for (outside, inside, push) in [
+        // Directly in the project's directory, whatever names it.
+        (BARE.to_owned(), hook("bare"), "../work/bare HEAD:m"),
+        (BARE.to_owned(), format!("mv bare old; cp -r old bare; {}", hook("bare")), "./bare HEAD:m"),
+        (BARE.to_owned(), format!("git clone -q --bare bare bare/.git; {}", hook("bare/.git")), "./bare HEAD:m"),
+        (format!("{BARE}; mkdir h; git -C bare config core.hooksPath ../h"), hook("h/..").replace("/hooks/", "/h/"), "./bare HEAD:m"),
+        // Deeper, by what the configuration names.
+        (format!("{nested}; git remote add o deep/o.git"), hook("deep/o.git"), "o HEAD:m"),
+        (format!("{nested}; git remote add o ./deep/o"), hook("deep/o.git"), "o HEAD:m"),
+        (format!("{nested}; git remote add o file://$PWD/deep/%6f.git"), hook("deep/o.git"), "o HEAD:m"),
+        (format!("{nested}; git remote add o /nowhere; git remote set-url --push o $PWD/deep/o.git"), hook("deep/o.git"), "o HEAD:m"),
+        (format!("{nested}; git remote add o gh:o.git; git config --global url.deep/.pushInsteadOf gh:"), hook("deep/o.git"), "o HEAD:m"),
+        (format!("{nested}; git config --global url./WORK/deep/.insteadOf gh:"), hook("deep/o.git"), "gh:o.git HEAD:m"),
+        (format!("{nested}; git config branch.main.pushRemote deep/o.git; git config push.default current"), hook("deep/o.git"), ""),
+        (format!("{nested}; git config remote.pushDefault deep/o.git; git config push.default current"), hook("deep/o.git"), ""),
+        (format!("{nested}; mkdir -p .git/branches; echo deep/o.git > .git/branches/b"), hook("deep/o.git"), "b HEAD:m"),
+        (format!("{nested}; mkdir -p .git/remotes; echo URL: deep/o.git > .git/remotes/r"), hook("deep/o.git"), "r HEAD:m"),
+        (format!("{nested}; ln -s deep lnk; git remote add o $PWD/deep/../deep/o.git"), hook("deep/o.git"), "o HEAD:m"),
+        ("mkdir deep; git clone -q . deep/c; git remote add o deep/c".to_owned(), hook("deep/c/.git"), "o HEAD:m"),
+        (format!("{nested}; echo 'gitdir: o.git' > deep/f; git remote add o deep/f"), hook("deep/o.git"), "o HEAD:m"),
+        (format!("{nested}; echo 'gitdir: o.git' > deep/f; git remote add o deep/f"), format!("cp -r deep/o.git e; {}; echo gitdir: ../e > deep/f", hook("e")), "o HEAD:m"),
+        // Commands in addresses.
+        ("touch t.sh; chmod +x t.sh; git config protocol.ext.allow always; git remote add o 'ext::./t.sh %S'".to_owned(), format!("{SCRIPT} > t.sh"), "o HEAD:m"),
+        ("touch t.sh; chmod +x t.sh; git config protocol.ext.allow always; git config url.'ext::./t.sh '.insteadOf x:".to_owned(), format!("{SCRIPT} > t.sh"), "x:y HEAD:m"),
+    ] {
+        let place = worktree();
+        let work = place.work().display().to_string();
+        let git = "export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0=x;";
+        let shell = |script: &str| {
+            let script = format!("{git} {}", script.replace("/WORK", &work));
+            let mut command = Command::new("/bin/bash");
+            ran(command.args(["-c", &script]).current_dir(place.work()).env("HOME", place.home()).output().unwrap())
+        };
+        shell(&format!("git branch -qm main; {outside}")).ok();
+        let said = sh(&place, &["-p", "ci"], &inside.replace("/WORK", &work));
+        let end = shell(&format!("git push -q {push}"));
+        assert!(!place.work().join("ran").exists(), "{outside}: {inside}: {said:#?} {end:#?}");
+        // The same without a sandbox.
+        shell(&inside);
+        let end = shell(&format!("git -c user.email=x commit -q --allow-empty -m y; git push -q {push}"));
+        assert!(place.work().join("ran").exists(), "{outside}: {inside}: it is no way: {end:#?}");
+    }
+}
+
 #[test]
 fn what_the_configuration_names_of_the_project_is_closed() {
     need!(userns(), tools(&["git"]));

@@ -1,10 +1,11 @@
 //! What git runs in a working copy besides what is in `.git`: files of the project that its configuration names, the
-//! repositories of submodules and of other worktrees, and a repository that is kept beside the files.
+//! repositories of submodules, of other worktrees and of remotes, and a repository that is kept beside the files.
 
 use super::git_budget::{self, Budget};
 use super::git_config::{Line, path_in};
 use super::git_index;
 use super::git_named::{Found, Placed, User, can_exist, plain};
+use super::git_remotes::{Remote, Rewrites, for_helper, local, remote};
 use crate::sys::Errno;
 use crate::union::short;
 use std::collections::{HashSet, VecDeque};
@@ -93,6 +94,7 @@ pub(super) fn closed(project: &Path, own: bool, user: &User) -> Closed {
         if found.is_ok() || found.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {
             search.nested(&dir);
         }
+        search.without_files(&dir);
     }
     search.all();
     // A search that has as many paths as it takes does not look at what else there is.
@@ -129,7 +131,7 @@ impl Search<'_> {
     /// A repository without a working copy, whose files lie in the project's directory itself.
     fn bare(&mut self) {
         let dir = self.found.project;
-        if ["HEAD", "objects", "refs"].iter().all(|name| dir.join(name).symlink_metadata().is_ok()) {
+        if is_bare(dir) {
             for name in [
                 "HEAD",
                 "commondir",
@@ -147,6 +149,111 @@ impl Search<'_> {
             let repository = Repository::of(dir, dir.to_owned(), &mut self.found);
             self.next.push_back(repository);
         }
+    }
+
+    /// Whether a directory is a repository without a working copy, which is closed as a whole then, as `.git` is.
+    fn without_files(&mut self, dir: &Path) -> bool {
+        let is_one = self.found.budget.spend(git_budget::LOOKUP) && is_bare(dir);
+        if is_one && self.found.add(dir.to_owned()) {
+            let repository = Repository::of(dir, dir.to_owned(), &mut self.found);
+            self.next.push_back(repository);
+        }
+        is_one
+    }
+
+    /// The repositories that lines of the configuration name, for a working copy.
+    fn remotes(&mut self, worktree: &Path, common: &Path, users: &[Placed], config: &[Placed]) {
+        let lines = || users.iter().chain(config).map(|placed| &placed.line);
+        let rewrites = Rewrites::of(lines());
+        for base in rewrites.bases() {
+            self.address(base, worktree, false);
+            // Where addresses that somebody types begin.
+            let path = local(base).filter(|path| path.ends_with(b"/"));
+            let dirs = path.map(|path| self.found.path(&path, worktree)).filter(|dir| self.is_inside(dir));
+            for dir in dirs.map(|dir| self.found.entries(&dir, FileType::is_dir)).unwrap_or_default() {
+                self.reached(&dir, false);
+            }
+        }
+        let is_known =
+            |name: &[u8]| lines().any(|line| &*line.section == "remote" && line.subsection.as_deref() == Some(name));
+        for line in lines() {
+            match remote(line) {
+                None => {}
+                Some(Remote::Address(address)) => {
+                    rewrites.all(address).for_each(|to| self.address(&to, worktree, true))
+                }
+                Some(Remote::Name(name)) if is_known(name) => {}
+                Some(Remote::Name(name)) => rewrites.all(name).for_each(|to| self.address(&to, worktree, false)),
+                Some(Remote::Entered(path)) => {
+                    let path = self.found.path(path, worktree);
+                    self.reached(&path, false);
+                }
+            }
+        }
+        // Addresses in files of their own, as older versions of git had them: gitrepository-layout(5).
+        for (dir, before) in [("remotes", &b"URL:"[..]), ("branches", b"")] {
+            for file in self.found.entries(&common.join(dir), FileType::is_file) {
+                let text = self.found.text(&file);
+                let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(before));
+                let address = line.unwrap_or_default().split(|byte| *byte == b'#').next().unwrap_or_default();
+                rewrites.all(address.trim_ascii()).for_each(|to| self.address(&to, worktree, true));
+            }
+        }
+    }
+
+    /// A repository that has this address, if that is a path. `likely` says that the address counts though nothing is there.
+    fn address(&mut self, address: &[u8], worktree: &Path, likely: bool) {
+        if let Some(command) = for_helper(address) {
+            self.found.command(command, worktree);
+        } else if let Some(path) = local(address).filter(|path| !path.is_empty()) {
+            let path = self.found.path(&path, worktree);
+            self.reached(&path, likely);
+        }
+    }
+
+    /// A repository that git looks for at a path: it takes the first of PATH/.git, PATH, PATH.git/.git and PATH.git, or what a file
+    /// there names.
+    fn reached(&mut self, path: &Path, likely: bool) {
+        if path.as_os_str().as_bytes().contains(&0) || !can_exist(path) || self.found.is_full() {
+            return;
+        }
+        let path = self.found.resolved(path);
+        if !self.is_inside(&path) || path == self.found.project {
+            return;
+        }
+        let mut other = path.clone().into_os_string();
+        other.push(".git");
+        for (path, likely) in [(path, likely), (other.into(), false)] {
+            if !self.found.budget.spend(git_budget::LOOKUP) {
+                return;
+            }
+            match path.metadata() {
+                Ok(found) if found.is_dir() => {
+                    let is_one = path.join(".git").symlink_metadata().is_ok();
+                    let is_bare = self.without_files(&path);
+                    if is_one || (likely && !is_bare) {
+                        self.nested(&path);
+                    }
+                    if likely && !is_one && !is_bare {
+                        self.found.add(path.join("HEAD"));
+                    }
+                }
+                Ok(_) => {
+                    self.found.add(path.clone());
+                    if let (Some(named), Some(dir)) = (path_in(&path, "gitdir: "), path.parent()) {
+                        let dir = self.found.resolved(&dir.join(named));
+                        let repository = Repository::of(&dir, dir.clone(), &mut self.found);
+                        self.next.push_back(repository);
+                    }
+                }
+                Err(_) if likely => drop(self.found.add(path)),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn is_inside(&self, path: &Path) -> bool {
+        path.starts_with(self.found.project)
     }
 
     fn repository(&mut self, Repository { worktree, dir, common }: Repository, users: &[Placed]) {
@@ -172,6 +279,8 @@ impl Search<'_> {
         let whole = self.found.project.starts_with(&worktree);
         users.iter().for_each(|line| self.found.named_by(line, &worktree, whole));
         config.iter().for_each(|line| self.found.named_by(line, &worktree, true));
+        self.remotes(&worktree, &common, users, &config);
+        self.alternates(&common.join("objects"));
         for line in self.found.lines(&worktree.join(".gitmodules")) {
             if let (true, Some(path)) = (&*line.section == "submodule" && line.key == "path", line.value) {
                 self.nested(&worktree.join(OsStr::from_bytes(&path)));
@@ -202,6 +311,16 @@ impl Search<'_> {
         if self.found.budget.spend(git_budget::LOOKUP) && self.found.add(worktree.join(".git")) {
             let repository = Repository::at(&worktree, &mut self.found);
             self.next.extend(repository);
+        }
+    }
+
+    /// The directories of objects that a repository takes objects from: git does not compare most of them with their names. It runs
+    /// nothing of the repositories that they belong to.
+    fn alternates(&mut self, objects: &Path) {
+        let text = self.found.text(&objects.join("info/alternates"));
+        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && !line.starts_with(b"#")) {
+            let path = self.found.resolved(&objects.join(OsStr::from_bytes(line)));
+            self.found.add(path);
         }
     }
 
@@ -263,4 +382,10 @@ impl Search<'_> {
             }
         }
     }
+}
+
+/// Whether git takes a directory for a repository without a working copy: what others than HEAD are may lie elsewhere.
+fn is_bare(dir: &Path) -> bool {
+    let has = |name: &str| dir.join(name).symlink_metadata().is_ok();
+    has("HEAD") && (has("commondir") || (has("objects") && has("refs")))
 }

@@ -214,8 +214,8 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Reads a file of configuration; nothing if it is not there, or is no file. What is larger than the limit is told.
-    fn read(&mut self, file: &Path) -> Vec<u8> {
+    /// Reads a file of a repository's; nothing if it is not there, or is no file. What is larger than the limit is told.
+    pub fn text(&mut self, file: &Path) -> Vec<u8> {
         match self.budget.read(file, LARGEST) {
             Ok(Some(text)) => return text,
             Ok(None) if self.budget.is_exceeded() => {}
@@ -228,7 +228,7 @@ impl<'a> Found<'a> {
 
     /// The lines of one file of git's configuration.
     pub fn lines(&mut self, file: &Path) -> Vec<Line> {
-        let text = self.read(file);
+        let text = self.text(file);
         let mut lines = git_config::parse(&text).unwrap_or_else(|line| {
             self.note(format!("{}:{line} is no line of git's configuration", short(file)));
             Vec::new()
@@ -341,6 +341,15 @@ impl<'a> Found<'a> {
             Err(_) if word.text.starts_with(b"~") => vec![(self.path(&word.text, near), likely)],
             // A path of an included file begins at the file that includes it, others at the top of the working copy.
             Err(_) => vec![(worktree.join(text), likely), (near.join(text), likely && near != worktree)],
+        }
+    }
+
+    /// Adds what a command names that git runs for a working copy.
+    pub fn command(&mut self, command: &[u8], worktree: &Path) {
+        for word in words(command) {
+            for (path, likely) in self.candidates(&word, word.likely, worktree, worktree) {
+                self.named(&path, likely, false);
+            }
         }
     }
 

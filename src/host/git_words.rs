@@ -3,6 +3,7 @@
 
 use super::git_config::Line;
 use super::git_identity::SHOWN;
+use super::git_remotes::remote;
 use std::collections::HashSet;
 
 /// How many words of a value are looked at.
@@ -28,14 +29,14 @@ pub(super) fn is_path(line: &Line) -> bool {
     )
 }
 
-/// Whether a variable's value names files of a submodule, a repository that others are copied from, or a branch and where it comes
-/// from: git runs nothing in them.
+/// Whether a variable's value names files of a submodule, another repository, which is looked for by itself, or a branch and where it
+/// comes from.
 pub(super) fn is_data(line: &Line) -> bool {
     match &*line.section {
         "branch" => true,
         "core" => line.key == "worktree",
-        "remote" | "submodule" => matches!(line.key.as_str(), "url" | "pushurl"),
-        _ => false,
+        "safe" => line.key == "directory",
+        _ => remote(line).is_some(),
     }
 }
 

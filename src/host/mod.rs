@@ -14,6 +14,7 @@ mod git_config;
 mod git_identity;
 mod git_index;
 mod git_named;
+mod git_remotes;
 mod git_words;
 mod helpers;
 mod links;

@@ -49,7 +49,7 @@ impl Host {
         facts.stores = own(Keeps::Stores);
         facts.profiles = own(Keeps::Profiles);
         let worktree = crate::profile::worktree().map(|name| host.cwd.join(name));
-        facts.worktree = worktree.filter_map(identified).collect();
+        facts.worktree = worktree.chain(repositories(&host.cwd)).filter_map(identified).collect();
         facts.ssh_agent = host.env.get("SSH_AUTH_SOCK").map(PathBuf::from).filter(|path| is_socket(path));
         let git = GIT.iter().filter_map(|name| sys::read_start(&host.home.join(name), 1 << 16).ok());
         facts.git_secrets = git.flat_map(|text| secret_lines(&String::from_utf8_lossy(&text))).take(100).collect();
@@ -65,6 +65,13 @@ impl Host {
             }
         }
     }
+}
+
+/// What git runs something by of the repositories that lie directly in a directory: of one without a working copy, all.
+fn repositories(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let dirs = entries(dir, 1000).filter(|path| path.symlink_metadata().is_ok_and(|found| found.is_dir()));
+    let is_bare = |dir: &Path| ["HEAD", "objects", "refs"].iter().all(|name| dir.join(name).symlink_metadata().is_ok());
+    dirs.flat_map(move |dir| [dir.join(".git"), if is_bare(&dir) { dir.join("hooks") } else { dir.join(".git/hooks") }])
 }
 
 /// A path with the file at it; links are not followed.
