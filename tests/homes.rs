@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{Place, ran, until, userns};
+use common::{Place, not_root, ran, until, userns};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 const ONE: [&str; 2] = ["--home", "private:one"];
 
@@ -301,6 +301,24 @@ fn a_program_cannot_make_what_a_later_run_takes_for_the_users_stores() {
             assert_eq!(out.ok(), "", "{flags:?}");
             std::fs::remove_dir_all(place.home().join(".local/share/sbx")).unwrap();
         }
+    }
+}
+
+#[test]
+fn a_directory_that_a_program_shut_does_not_show_the_stores_in_it_to_the_next() {
+    need!(userns(), not_root());
+    let place = Place::new();
+    place.write("home/.local/share/x", "");
+    place.run(&["--home", "private:h1", "--", "/bin/sh", "-c", "echo PASSWORD > ~/.netrc"]).ok();
+    let share = place.home().join(".local/share");
+    for (shown, dir) in [(".local", ".local/share"), ("", ".local"), ("", ".local/share")] {
+        let shown = place.home().join(shown).display().to_string();
+        let run = |script: &str| place.run(&["-q", "--rw", &shown, "--", "/bin/sh", "-c", script]);
+        run(&format!("chmod 0 ~/{dir}")).ok();
+        let next = run(&format!("chmod 755 ~/{dir}; cat ~/.local/share/sbx/homes/h1/home/.netrc"));
+        let open = Command::new("chmod").arg("755").args([place.home().join(".local"), share.clone()]).status();
+        assert!(open.unwrap().success());
+        assert!(next.failed(125).contains("/sbx cannot be looked up"), "{shown} {dir}");
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Host, Place, tools, userns};
+use common::{Host, Place, not_root, tools, userns};
 
 const PROFILES: [&str; 5] = ["default", "ci", "shell", "viewer", "browser"];
 
@@ -430,5 +430,66 @@ fn sockets_of_other_programs_in_the_current_directory_itself_are_not_reached() {
         }
         let out = run("work", (variable, value), &["-q", "-p", "ci", "--ro", path], &format!("cat {path}"));
         assert_eq!(out.out, "socket", "{variable}: {out:?}");
+    }
+}
+
+#[test]
+fn sockets_that_come_or_whose_directory_was_opened_or_shut_are_not_reached_either() {
+    need!(userns(), not_root());
+    let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());
+    let tmux = format!("tmux-{uid}");
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    let run = |place: &Place, dir: &str, (variable, value): (&str, &str), flags: &[&str], script: &str| {
+        let mut command = place.command();
+        command.current_dir(place.dir.path().join(dir)).env(variable, value).args(flags);
+        common::ran(command.args(["--", "/bin/sh", "-c", script]).output().unwrap())
+    };
+    // What tmux makes where TMUX_TMPDIR says: a client outside would run what a program's server sends.
+    for profile in ["default", "ci", "shell"] {
+        let place = Place::new();
+        let work = place.work().display().to_string();
+        let script = format!("mkdir -p -m 700 {tmux}; touch {tmux}/default; ls {tmux}; echo done");
+        let out = run(&place, "work", ("TMUX_TMPDIR", &work), &["-p", profile], &script);
+        let made = place.work().join(&tmux);
+        assert_eq!(out.out, "done\n", "{profile}: {out:?}");
+        assert!(out.err.contains(&format!("{} is empty inside", made.display())), "{profile}: {out:?}");
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&made.metadata().unwrap().permissions()) & 0o7777, 0o700);
+        assert_eq!(std::fs::read_dir(&made).unwrap().count(), 0, "{profile}");
+    }
+    let place = Place::new();
+    // A relative value begins at the current directory.
+    place.write("work/tmp/agent", "socket");
+    assert_eq!(run(&place, "work", ("TMPDIR", "tmp"), &["-q", "-p", "ci"], "cat tmp/agent; echo done").out, "done\n");
+    // One that is not there yet is told if a program makes it.
+    let socket = place.work().join("nvim.sock").display().to_string();
+    let out = run(&place, "work", ("NVIM_LISTEN_ADDRESS", &socket), &["-p", "ci"], "touch nvim.sock");
+    assert!(out.err.contains(&format!("{socket} was not there when the program started")), "{out:?}");
+    // What a program shut.
+    place.write("work/a/tmp/agent", "socket");
+    let tmp = place.work().join("a/tmp").display().to_string();
+    let plain = place.write("p.toml", "schema = 1\nextends = [\"default\"]\n[filesystem.paths]\n\"${CWD}\" = \"rw\"\n");
+    for variable in ["TMPDIR", "SSH_AUTH_SOCK"] {
+        let value = if variable == "TMPDIR" { tmp.clone() } else { format!("{tmp}/agent") };
+        let run =
+            |script: &str| run(&place, "work", (variable, &value), &["-q", "-p", plain.to_str().unwrap()], script);
+        run("chmod 0 a").ok();
+        let next = run("chmod 755 a; cat a/tmp/agent");
+        mode(&place.work().join("a"), 0o755);
+        assert!(next.failed(125).contains("cannot be looked up"), "{variable}");
+    }
+    // What a program opened to others; and more names.
+    for dir in ["tmux-1001", "nvim.me", "zellij-1001", "runtime-me"] {
+        let path = place.dir.path().join("shared").join(dir);
+        let deep = if dir == "nvim.me" { path.join("deep") } else { path.clone() };
+        std::fs::create_dir_all(&deep).unwrap();
+        let _kept = std::os::unix::net::UnixListener::bind(deep.join("s")).unwrap();
+        for open in [0o700, 0o755] {
+            mode(&path, open);
+            let shared = place.dir.path().join("shared").display().to_string();
+            let out = run(&place, &format!("shared/{dir}"), ("TMPDIR", &shared), &["-p", "ci"], "ls; echo done");
+            assert_eq!(out.out, "done\n", "{dir}: {open:o}: {out:?}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Place, Ran, copy_program, ran, tools, userns};
+use common::{Place, Ran, copy_program, not_root, ran, tools, userns};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -152,6 +152,36 @@ fn a_marker_in_a_home_or_where_others_may_write_widens_nothing() {
     assert_eq!(project_of(&place, "home/shared/tool"), Path::new("shared/tool"), "anybody may have put it there");
     let out = ci_in(&place, "home/shared/tool", &[], "ls ~/shared").ok();
     assert_eq!(out, "tool\n");
+}
+
+#[test]
+fn a_directory_that_others_may_write_to_by_an_access_control_list_or_a_group_is_no_project() {
+    need!(userns(), not_root(), tools(&["git", "setfacl"]));
+    let place = Place::new();
+    let dir = place.home().join("team");
+    place.write("home/team/sub/x", "");
+    place.write("home/team/private", "secret");
+    git(&place, "home/team", &["init", "-q"]).ok();
+    assert_eq!(project_of(&place, "home/team/sub"), Path::new("team"));
+    let acl = |args: &[&str]| {
+        let done = Command::new("setfacl").args(args).arg(&dir).status();
+        assert!(done.unwrap().success(), "{args:?}");
+    };
+    acl(&["-m", "u:nobody:rwx"]);
+    let out = ci_in(&place, "home/team/sub", &[], "ls ..; cat ../private");
+    assert_eq!(out.out, "sub\n", "{out:#?}");
+    let mut command = place.command();
+    let told = ran(command.current_dir(dir.join("sub")).args(["-p", "ci", "--", "true"]).output().unwrap()).err;
+    assert!(told.contains("team is not taken for the project"), "{told}");
+    assert!(told.contains("may be written to by other users"), "{told}");
+    // What lies in the directory itself is shown where sbx is started there.
+    assert_eq!(ci_in(&place, "home/team", &[], "cat private").ok(), "secret");
+    acl(&["-b"]);
+    assert_eq!(project_of(&place, "home/team/sub"), Path::new("team"));
+    // The group that the account has for itself may write, and others may not.
+    let mode = |mode| std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    mode(0o2775);
+    assert_eq!(project_of(&place, "home/team/sub"), Path::new("team"));
 }
 
 #[test]

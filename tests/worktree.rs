@@ -241,6 +241,26 @@ fn what_a_program_makes_of_permissions_opens_no_repository() {
 }
 
 #[test]
+fn what_a_program_shut_is_an_error_and_not_left_out() {
+    need!(userns(), not_root(), tools(&["git"]));
+    for (shut, open, says) in [
+        ("chmod 0311 .", "chmod 755 .", "its names cannot be read"),
+        ("mkdir .vscode; ln -s ../file .vscode/tasks.json; chmod 0311 .vscode", "chmod 755 .vscode", "the names in"),
+        ("mkdir -p .config/mise/x; chmod 0 .config/mise/x", "chmod 755 .config/mise/x", "the names in"),
+    ] {
+        let place = worktree();
+        std::fs::remove_dir_all(place.work().join(".vscode")).unwrap();
+        git(&place, &["init", "-q", "n"]).ok();
+        sh(&place, &["-p", "ci"], shut).ok();
+        let next = sh(&place, &["-p", "ci"], "git -C n config core.fsmonitor false");
+        let opened = Command::new("/bin/sh").args(["-c", open]).current_dir(place.work()).status();
+        assert!(opened.unwrap().success());
+        let error = next.failed(125);
+        assert!(error.contains(says) && error.contains("chmod "), "{shut}: {error}");
+    }
+}
+
+#[test]
 fn links_on_the_way_to_a_repository_are_refused() {
     need!(userns(), tools(&["git"]));
     for outside in [

@@ -48,12 +48,19 @@ pub(super) fn names(sandbox: &mut Sandbox, ways: &mut Ways) -> Result<()> {
     let (mut links, mut left) = (Vec::new(), MOST_NAMES);
     for dir in closed.collect::<Vec<_>>() {
         let is_store = STORES.iter().any(|name| dir.file_name().is_some_and(|last| last == *name));
-        if !links_in(&dir, if is_store { 0 } else { DEEPEST }, &mut left, &mut links) {
-            let text = format!(
-                "{} holds more than {MOST_NAMES} names, so that it is not known where the links in it lead",
-                dir.display()
-            );
-            return Err(Error::new(text).hint(TOO_MANY));
+        if let Err(unread) = links_in(&dir, if is_store { 0 } else { DEEPEST }, &mut left, &mut links) {
+            let dir = dir.display();
+            let unknown = "so that it is not known where the links in it lead";
+            return Err(match unread {
+                Unread::TooMany => {
+                    Error::new(format!("{dir} holds more than {MOST_NAMES} names, {unknown}")).hint(TOO_MANY)
+                }
+                Unread::Closed(path) => {
+                    Error::new(format!("the names in {} cannot be read, {unknown}", path.display()))
+                        .hint(format!("chmod -R u+rX {dir}"))
+                        .hint(TOO_MANY)
+                }
+            });
         }
     }
     if links.is_empty() {
@@ -71,19 +78,32 @@ pub(super) fn names(sandbox: &mut Sandbox, ways: &mut Ways) -> Result<()> {
     Ok(())
 }
 
-/// Adds the links in a directory, and in those in it up to a depth. False if there are more names than are `left`.
-fn links_in(dir: &Path, depth: usize, left: &mut usize, links: &mut Vec<PathBuf>) -> bool {
-    let Ok(entries) = std::fs::read_dir(dir) else { return true };
+/// Why the links in a directory are not known.
+enum Unread {
+    TooMany,
+    /// A directory in it, or itself, cannot be read by its permissions, which a program may have set and may set back.
+    Closed(PathBuf),
+}
+
+/// Adds the links in a directory, and in those in it up to a depth.
+fn links_in(dir: &Path, depth: usize, left: &mut usize, links: &mut Vec<PathBuf>) -> std::result::Result<(), Unread> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        // What cannot be looked up at all is refused as that.
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) && dir.is_dir() && host::is_of_caller(dir) => {
+            return Err(Unread::Closed(dir.to_owned()));
+        }
+        Err(_) => return Ok(()),
+    };
     for entry in entries.flatten() {
-        let Some(less) = left.checked_sub(1) else { return false };
-        *left = less;
+        *left = left.checked_sub(1).ok_or(Unread::TooMany)?;
         match entry.file_type() {
             Ok(kind) if kind.is_symlink() => links.push(entry.path()),
-            Ok(kind) if kind.is_dir() && depth > 0 && !links_in(&entry.path(), depth - 1, left, links) => return false,
+            Ok(kind) if kind.is_dir() && depth > 0 => links_in(&entry.path(), depth - 1, left, links)?,
             _ => {}
         }
     }
-    true
+    Ok(())
 }
 
 /// Makes read-only what links in the homes lead to: shells, the desktop and tools start from there, as from a repository of

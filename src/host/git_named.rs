@@ -4,6 +4,7 @@ use super::git_budget::{self, Budget};
 use super::git_config::{self, Line};
 use super::git_words::{self, Word, is_address, is_data, is_path, is_text, words};
 use super::walk::Ways;
+use super::writers::is_of_caller;
 use crate::sys::Errno;
 use crate::union::short;
 use std::collections::HashSet;
@@ -84,7 +85,7 @@ pub(super) struct Found<'a> {
     tried: HashSet<(PathBuf, bool)>,
     /// What could not be read, or was too much, as sentences.
     pub notes: Vec<String>,
-    /// There is more than a limit lets in, and a program may have put it there.
+    /// There is more than a limit lets in, or what cannot be read, and a program may have made it so.
     pub is_partial: bool,
     /// Where the links lead that were looked up in this search.
     ways: Ways,
@@ -171,7 +172,11 @@ impl<'a> Found<'a> {
         if let Err(error) = &entries
             && !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG))
         {
-            self.note(format!("{}: its names cannot be read ({})", short(dir), error.kind()));
+            self.closed(
+                dir,
+                error.raw_os_error(),
+                format!("{}: its names cannot be read ({})", short(dir), error.kind()),
+            );
         }
         for entry in entries.into_iter().flatten().flatten() {
             if !self.budget.spend(git_budget::NAME) {
@@ -204,6 +209,15 @@ impl<'a> Found<'a> {
         self.note(note);
     }
 
+    /// Adds a note that something cannot be read. In the project, a program may have set the permissions so, and may set them back.
+    fn closed(&mut self, path: &Path, errno: Option<i32>, note: String) {
+        let is_closed = errno == Some(libc::EACCES) && path.starts_with(self.project) && is_of_caller(path);
+        if is_closed {
+            self.is_partial = true;
+        }
+        self.note(if is_closed { format!("{note}: chmod u+rwX {}", short(path)) } else { note });
+    }
+
     /// Adds a note.
     pub fn note(&mut self, note: String) {
         if self.notes.contains(&note) {
@@ -221,7 +235,7 @@ impl<'a> Found<'a> {
             Ok(None) if self.budget.is_exceeded() => {}
             Ok(None) => self.too_much_in(file, format!("{} is larger than {} KiB", short(file), LARGEST / 1024)),
             Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::EINVAL | libc::ENAMETOOLONG)) => {}
-            Err(errno) => self.note(format!("{}: {errno}", short(file))),
+            Err(errno) => self.closed(file, Some(errno.0), format!("{}: {errno}", short(file))),
         }
         Vec::new()
     }

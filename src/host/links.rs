@@ -1,8 +1,8 @@
 //! Who may have put a symbolic link where it is: whoever may write to a directory on the way to it.
 
-use super::accounts::{Account, members};
+use super::accounts::Account;
+use super::writers::others_may_write;
 use crate::spec::SYSTEM;
-use crate::sys;
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ impl Caller<'_> {
                 break;
             };
             let sticky = found.mode() & libc::S_ISVTX != 0;
-            shared = self.is_shared(dir, &found);
+            shared = others_may_write(dir, &found, (self.uid, self.gid), || self.accounts);
             if !self.is_trusted(found.uid()) || (shared && !sticky) {
                 writers.others.get_or_insert_with(|| dir.to_owned());
             }
@@ -68,27 +68,6 @@ impl Caller<'_> {
     /// Whether what belongs to this user was put there by the caller, or by somebody who can do everything anyway.
     fn is_trusted(&self, owner: u32) -> bool {
         owner == 0 || owner == self.uid || Some(owner) == unmapped_root()
-    }
-
-    /// Whether users other than the owner may create files in a directory.
-    fn is_shared(&self, dir: &Path, found: &std::fs::Metadata) -> bool {
-        if found.mode() & 0o002 != 0 {
-            return true;
-        }
-        // With an access control list, the bits of the group are the most that the list gives to anybody (acl(5)).
-        found.mode() & 0o020 != 0
-            && (sys::has_attribute(dir, c"system.posix_acl_access") || !self.is_own_group(found.gid()))
-    }
-
-    /// Whether a group has no members but root or the caller, as the group that many systems make for each user.
-    fn is_own_group(&self, gid: u32) -> bool {
-        if gid == 0 {
-            return true;
-        }
-        let own = |name: &str| self.accounts.iter().any(|account| account.uid == self.uid && account.name == name);
-        gid == self.gid
-            && !self.accounts.iter().any(|account| account.gid == gid && account.uid != self.uid)
-            && members(Path::new("/etc/group"), gid).is_some_and(|names| names.iter().all(|name| own(name)))
     }
 
     /// Whether a program in an earlier sandbox may have put this link into `dir`, one of the caller's own directories.
@@ -116,6 +95,7 @@ pub(super) fn unmapped_root() -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     /// A directory of this user's that nobody else writes to, as far as the test says, and the caller whose home it has.

@@ -34,6 +34,7 @@ mod union;
 mod variables;
 mod vars;
 mod walk;
+mod writers;
 
 pub use accounts::{Account, Range};
 pub use agents::{ASKPASS, AgentFacts, GpgFacts};
@@ -55,6 +56,7 @@ pub use union::{StoreFilesystem, TMPFS_WITH_ATTRIBUTES, UnionFacts};
 pub use variables::{CodeKind, CodePath, CodePaths, code_paths};
 pub use vars::{home, vars, without_dots};
 pub use walk::Ways;
+pub use writers::is_of_caller;
 
 use crate::profile::Profiles;
 use crate::spec::{

@@ -65,7 +65,8 @@ fn stores_in(paths: &mut Paths, sandbox: &Sandbox, named: &Path, wanted: bool) -
     paths.record(named);
     let (base, links) = paths.resolve(Path::new("/"), named.parent()?)?;
     let path = base.join(named.file_name()?);
-    if !there && !can_be_made(&path) {
+    // What lies in a directory that this user may open to itself is there for a program that does.
+    if !there && !can_be_made(&path) && !paths.is_shut(&path) {
         return None;
     }
     // A line may name it itself, or what is in it.
@@ -87,7 +88,7 @@ pub(super) fn profiles(paths: &mut Paths, sandbox: &Sandbox, known: &Profiles) -
     for path in &known.real {
         if (is_writable(path) || !links.is_empty()) && found.iter().all(|dir: &OwnDir| !within(path, &dir.path)) {
             paths.record(path);
-            if paths.kind(path).is_some() || can_be_made(path) {
+            if paths.kind(path).is_some() || can_be_made(path) || paths.is_shut(path) {
                 found.push(OwnDir { path: path.clone(), keeps: Keeps::Profiles, links: links.clone() });
             }
         }

@@ -4,6 +4,7 @@
 use super::links::{Caller, LinkWriters};
 use super::names::Names;
 use super::walk::Walk;
+use super::writers::is_of_caller;
 use super::{DesktopFacts, procfs};
 use crate::spec::{Mode, Namespace, PathRule, Root, SYSTEM, Sandbox, lies_in_system, within};
 use crate::sys::{self, Errno};
@@ -610,7 +611,7 @@ impl Paths {
                 Some(Some(permissions))
             }
             Err(error) => {
-                let mine = |dir: &Path| dir.symlink_metadata().is_ok_and(|dir| dir.uid() == sys::ids().0);
+                let mine = |dir: &Path| dir.symlink_metadata().is_ok() && is_of_caller(dir);
                 if error.raw_os_error() == Some(libc::EACCES) && Path::new(host).parent().is_some_and(mine) {
                     self.shut.insert(host.to_owned());
                 }

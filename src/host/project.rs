@@ -5,12 +5,15 @@
 //! directory above counts only if it belongs to the caller and nobody else may write to it, and a repository only if it
 //! names the project itself.
 
+use super::accounts;
 use super::git;
 use super::git_config::{self, path_in};
 use super::git_named::User;
 use super::temporary::{holds_sockets, is_temporary};
+use super::writers::others_may_write;
 use crate::profile::{Project, Repository, Vars};
 use crate::sys;
+use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -36,32 +39,44 @@ const FILE: &str = ".sbx.toml";
 /// The nearest directory, from the current one up, that is a project; the current one if there is none.
 pub(super) fn find(vars: &Vars) -> Project {
     let cwd = &vars.cwd;
-    let (uid, _) = sys::ids();
+    let ids @ (uid, _) = sys::ids();
     // Whether a directory is, or holds, a home or the runtime directory, or lies in that one.
     let is_private = |dir: &Path| {
         let mut homes = vars.homes.iter().chain(&vars.other_homes).chain(&vars.home_dirs);
         homes.any(|home| home.starts_with(dir))
             || vars.runtime.iter().any(|runtime| runtime.starts_with(dir) || dir.starts_with(runtime))
     };
-    let is_trusted = |dir: &&Path| {
-        let Ok(found) = dir.symlink_metadata() else { return false };
-        let own = found.uid() == uid && found.mode() & 0o002 == 0;
-        own && !is_private(dir)
+    let trusted = |dir: &Path| {
+        let found = dir.symlink_metadata().ok()?;
+        let is_one = found.uid() == uid
+            && !is_private(dir)
             && !is_temporary(dir, &found, |name| std::env::var_os(name))
-            && !holds_sockets(dir, |name| std::env::var_os(name))
+            && !holds_sockets(dir, |name| std::env::var_os(name));
+        is_one.then_some(found)
     };
-    let mut part = None;
-    let whole = cwd.ancestors().take_while(is_trusted).find_map(|dir| {
+    let accounts = OnceCell::new();
+    let read = || accounts.get_or_init(|| accounts::accounts(Path::new("/etc/passwd")).unwrap_or_default()).as_slice();
+    let (mut part, mut whole, mut shared) = (None, None, None);
+    for dir in cwd.ancestors() {
+        let Some(found) = trusted(dir) else { break };
         let is_own = |name| dir.join(name).symlink_metadata().is_ok_and(|found| found.uid() == uid);
         let git = is_own(".git");
-        let whole = if git && is_repository(dir) { Some(".git") } else { workspace(dir, uid) };
+        whole = if git && is_repository(dir) { Some(".git") } else { workspace(dir, uid) };
+        // Others may have put the marker there. The current directory is shown anyway.
+        let is_shared = others_may_write(dir, &found, ids, read);
+        if is_shared && dir != cwd {
+            shared = whole.take().map(|_| dir);
+            break;
+        }
         if part.is_none() {
             // What git does not take for a repository may be one that is broken.
             let marker = if !vars.no_project_file && is_own(FILE) { Some(FILE) } else { git.then_some(".git") };
             part = whole.or(marker).map(|marker| (dir, marker));
         }
-        whole
-    });
+        if whole.is_some() || is_shared {
+            break;
+        }
+    }
     let above = part.filter(|(dir, _)| *dir != cwd);
     let place = above.filter(|_| whole.is_some()).and_then(|(dir, _)| place_in(dir, vars));
     let passed = above.and_then(|(dir, marker)| match (&place, whole) {
@@ -73,6 +88,10 @@ pub(super) fn find(vars: &Vars) -> Project {
             Some((dir.to_owned(), format!("holds {FILE} and no repository or workspace")))
         }
         (None, _) => None,
+    });
+    let passed = passed.or_else(|| {
+        let why = "may be written to by other users (by its permissions, its group or an access control list)";
+        shared.map(|dir| (dir.to_owned(), why.to_owned()))
     });
     let found = part.filter(|(dir, _)| dir == cwd || (whole.is_some() && place.is_none()));
     let repository = found.and_then(|(dir, _)| repository(dir, uid));

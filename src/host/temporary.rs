@@ -1,12 +1,25 @@
 //! Directories for the temporary files and sockets of all programs.
 
+use super::walk::Ways;
+use crate::profile::VariablePath;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// Variables that name a directory for temporary files, or for the sockets of screen(1).
-const VARIABLES: [&str; 5] = ["TMPDIR", "TMP", "TEMP", "TEMPDIR", "SCREENDIR"];
+/// Variables that name a directory for temporary files, or for the sockets of screen(1), zellij, abduco, sound servers and keyrings.
+const VARIABLES: [&str; 10] = [
+    "TMPDIR",
+    "TMP",
+    "TEMP",
+    "TEMPDIR",
+    "SCREENDIR",
+    "ZELLIJ_SOCKET_DIR",
+    "ABDUCO_SOCKET_DIR",
+    "PULSE_RUNTIME_PATH",
+    "PIPEWIRE_RUNTIME_DIR",
+    "GNOME_KEYRING_CONTROL",
+];
 
 /// The variable that names the directory in which tmux(1) makes one for its sockets, `tmux-UID`. People name their project by it, to have a
 /// server for each.
@@ -34,46 +47,96 @@ const SOCKET_VARIABLES: [&str; 17] = [
 ];
 
 /// How the names of directories begin in which programs keep their sockets, in one for temporary files.
-const SOCKETS: [&str; 11] =
-    ["dbus-", "emacs", "gpg-", "kde-", "ksocket-", "orbit-", "pulse-", "screens", "ssh-", "systemd-private-", "tmux-"];
+const SOCKETS: [&str; 16] = [
+    "abduco",
+    "dbus-",
+    "emacs",
+    "gpg-",
+    "kde-",
+    "ksocket-",
+    "nvim.",
+    "orbit-",
+    "pulse-",
+    "runtime-",
+    "screens",
+    "ssh-",
+    "systemd-private-",
+    "tmate-",
+    "tmux-",
+    "zellij-",
+];
 
-/// Whether a directory is one of a program's sockets: by its name, closed to others, and directly in one for temporary files. Those that are open
-/// to all, such as .X11-unix, are for temporary files themselves.
+/// How deep sockets are looked for in a directory, and among how many names in each: more are a program's.
+const DEEPEST: usize = 1;
+const MOST: usize = 1000;
+
+/// Whether a directory is one of a program's sockets: by its name, closed to others or with a socket in it, and directly in one for temporary
+/// files. Those that are open to all, such as .X11-unix, are for temporary files themselves.
 pub(super) fn holds_sockets(dir: &Path, variable: impl Fn(&str) -> Option<OsString>) -> bool {
     let name = dir.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
     let Some(parent) = dir.parent().filter(|_| SOCKETS.iter().any(|known| name.starts_with(known.as_bytes()))) else {
         return false;
     };
-    if dir.metadata().is_ok_and(|found| found.mode() & 0o007 != 0) {
+    // A program may have opened it to others, but what it is for lies in it.
+    if dir.metadata().is_ok_and(|found| found.mode() & 0o007 != 0) && !holds_socket(dir, DEEPEST) {
         return false;
     }
-    let named = variable(TMUX).map(PathBuf::from).filter(|path| path.is_absolute());
+    let named = variable(TMUX).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty());
     named.is_some_and(|named| named.canonicalize().is_ok_and(|named| named == parent))
         || parent.metadata().is_ok_and(|found| is_temporary(parent, &found, variable))
 }
 
-/// The directories that variables name for temporary files and sockets, but for the usual ones, by their real paths, each with the variable.
-/// After what TMUX_TMPDIR names follows the directory in there that tmux makes.
-pub(super) fn named(variable: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, PathBuf)> {
-    let set = VARIABLES.into_iter().chain([TMUX]).filter_map(|name| Some((name, PathBuf::from(variable(name)?))));
-    let other = set
-        .filter(|(_, path)| path.is_absolute() && !["/tmp", "/var/tmp"].iter().any(|usual| path == Path::new(usual)));
-    let mut named: Vec<_> = other.filter_map(|(name, path)| Some((name, path.canonicalize().ok()?))).collect();
-    if let Some((_, dir)) = named.iter().find(|(name, _)| *name == TMUX) {
-        let inner = dir.join(format!("tmux-{}", crate::sys::ids().0));
-        named.extend(inner.canonicalize().ok().map(|inner| (TMUX, inner)));
+/// Whether a socket lies in a directory, as deep as this, or names that cannot be read or are too many.
+fn holds_socket(dir: &Path, depth: usize) -> bool {
+    let Ok(entries) = std::fs::read_dir(dir) else { return true };
+    entries.flatten().enumerate().any(|(number, entry)| {
+        number > MOST
+            || entry.file_type().is_ok_and(|kind| {
+                kind.is_socket() || (kind.is_dir() && depth > 0 && holds_socket(&entry.path(), depth - 1))
+            })
+    })
+}
+
+/// The directories that variables name for temporary files and sockets, but for the usual ones, by their real paths, each with the variable;
+/// relative ones begin at `cwd`. After what TMUX_TMPDIR names follows the directory in there that tmux makes, whether it is there or not.
+pub(super) fn named(cwd: &Path, variable: impl Fn(&str) -> Option<OsString>) -> Vec<VariablePath> {
+    let set = VARIABLES.into_iter().chain([TMUX]).filter_map(|name| Some((name, variable(name)?)));
+    let other = set.filter(|(_, path)| !path.is_empty() && path != "/tmp" && path != "/var/tmp");
+    let mut named: Vec<_> = other.filter_map(|(name, path)| real(name, &cwd.join(path))).collect();
+    if let Some(VariablePath { path, .. }) = named.iter().find(|named| named.variable == TMUX) {
+        let inner = path.join(format!("tmux-{}", crate::sys::ids().0));
+        // Whoever makes it decides what clients of tmux connect to.
+        let may_come = crate::sys::may_write_followed(path);
+        let missing = || may_come.then(|| VariablePath { variable: TMUX, path: inner.clone(), is_there: Some(false) });
+        named.extend(real(TMUX, &inner).or_else(missing));
     }
     named
 }
 
-/// The sockets that variables name, by their real paths, each with the variable; without those in `runtime`, the usual directory for them.
-pub(super) fn sockets(runtime: &Path, variable: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, PathBuf)> {
+/// The path that a variable names, if something is there, or may be: the permissions of a directory on the way do not let this user look, but a
+/// program that owns the directory may change them.
+fn real(variable: &'static str, path: &Path) -> Option<VariablePath> {
+    let (path, is_there) = match path.canonicalize() {
+        Ok(real) => (real, Some(true)),
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) => (Ways::default().follow(path)?.0, None),
+        Err(_) => return None,
+    };
+    Some(VariablePath { variable, path, is_there })
+}
+
+/// The sockets that variables name, by their real paths, each with the variable; without those in `runtime`, the usual directory for them. One
+/// that is not there may be made.
+pub(super) fn sockets(runtime: &Path, variable: impl Fn(&str) -> Option<OsString>) -> Vec<VariablePath> {
     let named = SOCKET_VARIABLES.into_iter().flat_map(|name| {
         let value = variable(name).unwrap_or_default();
         paths_in(value.as_bytes()).map(|path| (name, path)).collect::<Vec<_>>()
     });
     let other = named.filter(|(_, path)| !path.starts_with(runtime));
-    other.filter_map(|(name, path)| Some((name, path.canonicalize().ok()?))).collect()
+    let missing = |variable, path: &Path| {
+        let path = path.parent()?.canonicalize().ok()?.join(path.file_name()?);
+        Some(VariablePath { variable, path, is_there: Some(false) })
+    };
+    other.filter_map(|(variable, path)| real(variable, &path).or_else(|| missing(variable, &path))).collect()
 }
 
 /// The absolute paths in the value of a variable that names a socket: `PATH`, `PATH,PID,INDEX` (tmux), `unix:PATH`, `unix://PATH`,
@@ -101,7 +164,8 @@ pub(super) fn is_temporary(dir: &Path, found: &std::fs::Metadata, variable: impl
     (anybody && found.mode() & 0o1000 != 0)
         || usual.contains(&dir)
         || (anybody && usual.into_iter().any(same))
-        || named.filter(|path| path.is_absolute()).any(|path| same(&path))
+        // Relative ones begin at the current directory, as for the programs that read them.
+        || named.filter(|path| !path.as_os_str().is_empty()).any(|path| same(&path))
 }
 
 #[cfg(test)]

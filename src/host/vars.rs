@@ -163,7 +163,7 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
         stores,
         cwd_is_temporary: found.as_ref().is_ok_and(|found| is_temporary(cwd, found, variable))
             || holds_sockets(cwd, variable),
-        temporary: temporary::named(variable),
+        temporary: temporary::named(cwd, variable),
         sockets: temporary::sockets(&runtime_dir, variable),
         cwd_is_closed: match found.map_err(|error| error.raw_os_error()) {
             Err(Some(libc::EACCES)) => Some("lies in a directory that this user may not search"),

@@ -47,6 +47,7 @@ fn close_one(items: &mut Items, facts: &Facts, dir: &OwnDir, path: &Path) -> Res
             Some(Kind::Dir) => false,
             // A profile may be a link's target.
             Some(Kind::File) if dir.keeps == Keeps::Profiles => false,
+            None if facts.paths.is_shut(path) => return Err(shut(path, &above, &item.origin, dir)),
             None => true,
             Some(_) if writable(&item) => return Err(in_the_place(path, &above, &item.origin)),
             Some(_) => continue,
@@ -100,6 +101,16 @@ fn replaceable(link: &Path, above: &Path, origin: &Origin, dir: &OwnDir) -> Erro
     ))
     .origin(origin)
     .hint(format!("show what the program needs in {shown}, rather than all of it; a line for {} itself goes on", link.display()))
+}
+
+/// The error for a directory of sbx's own that cannot be looked up by the permissions of the one that it lies in, which its owner sets.
+fn shut(path: &Path, above: &Path, origin: &Origin, dir: &OwnDir) -> Error {
+    let (path, above) = (path.display(), above.display());
+    Error::new(format!("{path} cannot be looked up, so that {} there cannot be closed in {above}", what(dir)))
+        .origin(origin)
+        .hint(format!(
+            "give yourself the permission to search what it lies in: namei -l {path} shows it, chmod u+rwx sets it"
+        ))
 }
 
 /// The error for a link, or a file, in the place of a directory of sbx's own.

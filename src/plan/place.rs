@@ -153,8 +153,10 @@ impl Placer<'_> {
                     {
                         Ok(Some(Kind::Dir))
                     }
-                    // Where this run keeps something for the first time, and a program must not see it.
-                    None if item.what == ItemKind::Masked && !item.asked && self.facts.is_store(&host) => {
+                    // Where this run keeps something for the first time, or other programs will, and the program must not see it.
+                    None if item.what == ItemKind::Masked
+                        && (item.options.create || (!item.asked && self.facts.is_store(&host))) =>
+                    {
                         let origin = item.origin.clone();
                         self.out.create.push(Create { path: host, origin });
                         Ok(Some(Kind::Dir))

@@ -36,9 +36,9 @@ pub struct Vars {
     /// The current directory is one for the temporary files and sockets of all programs, such as /tmp, or one of sockets in there.
     pub cwd_is_temporary: bool,
     /// The directories that variables such as TMPDIR name for them, but for the usual ones, each with the variable.
-    pub temporary: Vec<(&'static str, PathBuf)>,
+    pub temporary: Vec<VariablePath>,
     /// The sockets that variables such as SSH_AUTH_SOCK name outside of the usual runtime directory, each with the variable.
-    pub sockets: Vec<(&'static str, PathBuf)>,
+    pub sockets: Vec<VariablePath>,
     /// Why nothing in the current directory can be looked up by its path, as the rest of a sentence about it.
     pub cwd_is_closed: Option<&'static str>,
     /// Where the caller's profiles are: whoever can write there controls the next sandbox.
@@ -71,6 +71,17 @@ impl Profiles {
     pub fn all(&self) -> impl Iterator<Item = &PathBuf> {
         self.links.iter().chain(&self.real).chain(&self.stores)
     }
+}
+
+/// A path that a variable of the caller's names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariablePath {
+    /// The variable.
+    pub variable: &'static str,
+    /// The real path.
+    pub path: PathBuf,
+    /// Whether there is something; none if the permissions of a directory on the way do not let this user look.
+    pub is_there: Option<bool>,
 }
 
 /// The project that the current directory belongs to.

@@ -22,7 +22,7 @@ pub mod source;
 
 pub use diagnostic::{Diagnostic, Failed};
 pub use document::{Document, Setting, Text, Value};
-pub use expand::{Profiles, Project, Repository, Vars, quoted};
+pub use expand::{Profiles, Project, Repository, VariablePath, Vars, quoted};
 pub use json_schema::json_schema;
 pub use load::{Loader, worktree};
 pub use merge::Merged;

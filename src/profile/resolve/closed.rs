@@ -4,6 +4,7 @@
 use super::builder::Builder;
 use super::rules::{Rules, by_parts, nearest};
 use super::unseen::HERE;
+use crate::profile::VariablePath;
 use crate::profile::document::{Text, Value};
 use crate::spec::{Mode, Note, Options, Origin, PathRule, within};
 use std::collections::BTreeMap;
@@ -132,10 +133,10 @@ impl Builder<'_> {
     /// Masks what TMPDIR and its like name in the current directory, the project or a place, unless a line names it: other programs have
     /// their sockets there. So do single sockets that variables name, unless the profile has the service that is behind one.
     pub(super) fn mask_temporary(&mut self, paths: &mut Rules) {
-        let sockets = self.vars.sockets.iter().filter(|(variable, _)| !self.has_service(variable));
+        let sockets = self.vars.sockets.iter().filter(|named| !self.has_service(named.variable));
         let all = self.vars.temporary.iter().map(|named| (named, true)).chain(sockets.map(|named| (named, false)));
         let is_shown = |path: &Path| nearest(paths, path).is_some_and(|rule| rule.mode.shows_host());
-        let all: Vec<_> = all.filter(|((_, path), _)| is_shown(path)).collect();
+        let all: Vec<_> = all.filter(|(named, _)| is_shown(&named.path)).collect();
         if all.is_empty() {
             return;
         }
@@ -147,7 +148,7 @@ impl Builder<'_> {
         let is_whole = |name: &Text| !name.text.contains('/') || is_part(name);
         // By the line alone: one for the current directory may close the same name in each directory above, up to the project's.
         let by_place: Vec<_> = by_place.map(|(name, _)| (self.origin(name), is_whole(name))).collect();
-        for ((variable, path), is_dir) in all {
+        for (VariablePath { variable, path, is_there }, is_dir) in all {
             let Some(rule) = nearest(paths, path) else { continue };
             let followed = by_place.iter().find(|(origin, _)| rule.origin == *origin);
             let Some((_, is_whole)) = followed else { continue };
@@ -161,15 +162,23 @@ impl Builder<'_> {
             }
             // What a line names in it is shown there.
             let holds_more = paths.values().any(|(_, rule)| rule.path != *path && within(&rule.path, path));
-            let mode = if holds_more { Mode::Tmpfs } else { Mode::Masked };
-            let options = Options { optional: !holds_more, prefer: true, ..Options::default() };
+            let (mode, options) = match (*is_there, is_dir) {
+                (Some(true), _) if holds_more => (Mode::Tmpfs, Options { prefer: true, ..Options::default() }),
+                (Some(true), _) => (Mode::Masked, Options { optional: true, prefer: true, ..Options::default() }),
+                // Made first, as by tmux: later it would be seen, or be a program's.
+                (Some(false), true) => (Mode::Masked, Options { create: true, prefer: true, ..Options::default() }),
+                // That a program made one is told at the end.
+                (Some(false), false) => (Mode::Ro, Options { optional: true, ..Options::default() }),
+                // The program may be the owner of the directory, and open it.
+                (None, _) => (Mode::Masked, Options { optional: true, ..Options::default() }),
+            };
             let origin = Origin(format!("the variable {variable}"));
             let path = path.clone();
-            let note = match is_dir {
-                true => Note::Temporary { path: path.clone(), variable },
-                false => Note::Socket { path: path.clone(), variable },
-            };
-            self.notes.push(note);
+            match (*is_there, is_dir) {
+                (_, true) => self.notes.push(Note::Temporary { path: path.clone(), variable }),
+                (Some(true), false) => self.notes.push(Note::Socket { path: path.clone(), variable }),
+                (_, false) => {}
+            }
             paths.insert(by_parts(&path), (0, PathRule { path, mode, options, origin, project: false, below: None }));
         }
     }

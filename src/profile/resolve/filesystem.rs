@@ -232,7 +232,7 @@ impl<'a> Builder<'a> {
                 if project.is_partial && !kept {
                     let why = if project.notes.is_empty() { "" } else { &format!(" ({})", project.notes.join("; ")) };
                     let message = format!(
-                        "the repositories in {} hold more than sbx reads before a start{why}, so that what git runs in there is not known",
+                        "the repositories in {} hold more than sbx reads before a start, or what it cannot read{why}, so that what git runs in there is not known",
                         dir.display()
                     );
                     self.wrong(line, message, TOO_MUCH);

@@ -1,0 +1,39 @@
+//! Who may write to a directory beside its owner.
+
+use super::accounts::{Account, members};
+use crate::sys;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Whether users other than its owner, root and the caller (`uid`, `gid`) may create files in a directory, as it was looked up. The sticky bit
+/// restricts who removes them, and not who makes them. Groups that only a server knows (LDAP) may have any members.
+pub(super) fn others_may_write<'a>(
+    dir: &Path,
+    found: &std::fs::Metadata,
+    (uid, gid): (u32, u32),
+    accounts: impl FnOnce() -> &'a [Account],
+) -> bool {
+    if found.mode() & 0o002 != 0 {
+        return true;
+    }
+    // With an access control list, the bits of the group are the most that the list gives to anybody (acl(5)).
+    found.mode() & 0o020 != 0
+        && (sys::has_attribute(dir, c"system.posix_acl_access") || !is_own_group(found.gid(), (uid, gid), accounts()))
+}
+
+/// Whether a group has no members but root or the caller, as the group that many systems make for each user.
+fn is_own_group(group: u32, (uid, gid): (u32, u32), accounts: &[Account]) -> bool {
+    if group == 0 {
+        return true;
+    }
+    let own = |name: &str| accounts.iter().any(|account| account.uid == uid && account.name == name);
+    group == gid
+        && !accounts.iter().any(|account| account.gid == group && account.uid != uid)
+        && members(Path::new("/etc/group"), group).is_some_and(|names| names.iter().all(|name| own(name)))
+}
+
+/// Whether a file belongs to the caller, or may if it cannot be looked up: a program in a sandbox can set the permissions of such a file. It can
+/// give none to another of the caller's ids, since it has no capabilities.
+pub fn is_of_caller(path: &Path) -> bool {
+    path.symlink_metadata().map_or(true, |found| found.uid() == sys::ids().0)
+}
