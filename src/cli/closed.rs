@@ -17,7 +17,7 @@ const LIST: &str = "built-in:base/worktree:";
 const DEEPEST: usize = 2;
 const MOST_NAMES: usize = 10_000;
 /// Directories of version control, whose own directories hold what is stored.
-const STORES: [&str; 6] = [".hg", ".jj", ".sl", "_darcs", ".pijul", ".bzr"];
+const STORES: [&str; 8] = [".hg", ".jj", ".sl", "_darcs", ".pijul", ".bzr", ".svn", ".repo"];
 const TOO_MANY: &str = "--overlay . keeps what the program changes from the host until `sbx commit`";
 
 /// Makes the files that profiles were read from read-only, and each link on the way to them: a program that rewrites one decides what
