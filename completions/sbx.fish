@@ -39,7 +39,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -l hide -d 'Hide a path: it does n
 complete -c sbx -n "__fish_sbx_needs_command" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l net -d 'Network: none or host' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l net -d 'Network: none, private (its own, by pasta or slirp4netns) or host' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
 complete -c sbx -n "__fish_sbx_needs_command" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
@@ -90,7 +90,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l hide -d 'Hide a path: it
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l net -d 'Network: none or host' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l net -d 'Network: none, private (its own, by pasta or slirp4netns) or host' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
@@ -126,7 +126,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hide -d 'Hide a path: i
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l net -d 'Network: none or host' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l net -d 'Network: none, private (its own, by pasta or slirp4netns) or host' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
@@ -187,7 +187,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l hide -d 'Hide a pat
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l net -d 'Network: none or host' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l net -d 'Network: none, private (its own, by pasta or slirp4netns) or host' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r

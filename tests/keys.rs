@@ -103,6 +103,9 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
             let words = words.iter().map(|word| format!("{word:?}"));
             return (["true", "false"].map(String::from).into_iter().chain(words).collect(), "");
         }
+        ("network.helper" | "network.on_helper_death", _, Kind::Word(words)) => {
+            return (words.iter().map(|word| format!("{word:?}")).collect(), "network.mode = \"private\"\n");
+        }
         ("filesystem.mechanism", _, Kind::Word(words)) => {
             return (words.iter().map(|word| format!("{word:?}")).collect(), overlay);
         }

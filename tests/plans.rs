@@ -4,7 +4,7 @@
 mod debian;
 
 use debian::{debian, vars};
-use sbx::host::{DesktopFacts, Documents, Facts, Kind, Paths, Range, Settings};
+use sbx::host::{DesktopFacts, Documents, Facts, Kind, NetworkFacts, Paths, Range, Settings};
 use sbx::plan;
 use sbx::profile::{Failed, Loader, Merged, resolve};
 use sbx::spec::{Process, Sandbox};
@@ -321,4 +321,49 @@ fn changes_of_overlays_are_where_this_kernel_and_this_disk_take_them() {
         let _ = writeln!(out, "### {title}\n{}", difference(&plain, &text));
     }
     insta::assert_snapshot!("overlays", out);
+}
+
+/// The helper of a private network that is planned, or why there is none.
+#[test]
+fn a_private_network_takes_the_helper_that_is_there() {
+    type Change = fn(&mut Facts);
+    let hosts: [(&str, &str, Change); 9] = [
+        ("both", "", |_| ()),
+        ("an old pasta", "", |facts| facts.network.as_mut().unwrap().old_pasta = true),
+        ("an old pasta, named", "network.helper = \"pasta\"", |facts| {
+            facts.network.as_mut().unwrap().old_pasta = true;
+        }),
+        ("an old pasta alone, offline", "", |facts| {
+            facts.helpers.found.remove("slirp4netns");
+            *facts.network.as_mut().unwrap() = NetworkFacts { old_pasta: true, ..NetworkFacts::default() };
+        }),
+        ("a pasta, offline", "", |facts| facts.network.as_mut().unwrap().routed = false),
+        ("neither", "", |facts| facts.helpers.found.clear()),
+        ("not the one that is named", "network.helper = \"slirp4netns\"", |facts| {
+            facts.helpers.found.remove("slirp4netns");
+        }),
+        ("no device", "", |facts| facts.network.as_mut().unwrap().tun = Some(sbx::testing::Errno(libc::ENOENT))),
+        ("a closed device", "network.on_helper_death = \"report\"", |facts| {
+            facts.network.as_mut().unwrap().tun = Some(sbx::testing::Errno(libc::EACCES));
+        }),
+    ];
+    let mut out = String::new();
+    for (title, flags, change) in hosts {
+        let mut facts = debian();
+        change(&mut facts);
+        let plan = planned("default", &format!("network.mode = \"private\"\n{flags}"), &facts);
+        let lines: Vec<_> = match plan.starts_with("sbx: ") {
+            true => plan.lines().collect(),
+            false => plan
+                .lines()
+                .skip_while(|line| !line.starts_with("network  "))
+                .filter(|line| {
+                    ["network  ", "note  "].iter().any(|start| line.starts_with(start))
+                        || line.contains(" has your user id")
+                })
+                .collect(),
+        };
+        let _ = writeln!(out, "# {title}\n{}\n", lines.join("\n"));
+    }
+    insta::assert_snapshot!("private-networks", out);
 }

@@ -158,6 +158,7 @@ fn every_key_is_either_refused_or_known_to_tighten() {
         ("filesystem.arguments", "[filesystem]\narguments = \"none\""),
         ("devices.allow", "[devices]\nallow = [\"!gpu\"]"),
         ("network.mode", "[network]\nmode = \"none\""),
+        ("network.on_helper_death", "[network]\non_helper_death = \"end\""),
         ("security.seccomp", "[security]\nseccomp = \"strict\""),
         ("security.syscalls.deny", "[security]\nsyscalls = { deny = [\"@debug\"] }"),
         ("security.syscalls.allow", "[security]\nsyscalls = { allow = [\"!ptrace\"] }"),
@@ -201,6 +202,7 @@ fn every_key_is_either_refused_or_known_to_tighten() {
             "filesystem.mechanism",
             "security.syscalls.errno",
             "profile.programs",
+            "network.helper",
         ],
     ]
     .concat();

@@ -215,6 +215,7 @@ fn every_way_out_is_found_where_it_is_written() {
         ("[desktop]\nwayland = true", Note, "Wayland"),
         ("[desktop]\nwayland = \"unrestricted\"", Undoes, "Wayland without restrictions"),
         (NET, Undoes, "the host's network"),
+        ("[network]\nmode = \"private\"", Weakens, "a network of its own"),
         ("[namespaces]\nshare = [\"pid\"]", Weakens, "the host's pid namespace"),
         ("[namespaces]\nshare = [\"ipc\"]", Weakens, "the host's ipc namespace"),
         ("[namespaces]\nshare = [\"uts\"]", Note, "the host's uts namespace"),

@@ -130,9 +130,12 @@ fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>, proc: BorrowedFd<'_>)
     if let Some(maps) = &prepared.namespaces.maps {
         write_maps(proc, maps)?;
     }
+    let [later, now] = &prepared.namespaces.network_settings;
+    network_settings(later)?;
     if prepared.namespaces.wait_for_launcher {
         ask(socket, Message::Ready)?;
     }
+    network_settings(now)?;
     if prepared.namespaces.drop_groups {
         sys::drop_groups().at(place, Call::Setgroups)?;
     }
@@ -151,6 +154,17 @@ fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>, proc: BorrowedFd<'_>)
     if let Some(limit) = prepared.namespaces.limit_nested {
         // The limit is that of this user namespace; raising it takes capabilities in it.
         sys::write_file(c"/proc/sys/user/max_user_namespaces", limit).at(place, Call::WriteMaxUserns)?;
+    }
+    Ok(())
+}
+
+/// Writes settings of the network namespace. A kernel without IPv6 lacks some.
+fn network_settings(settings: &[(CString, Vec<u8>)]) -> Result<(), Failure> {
+    for (file, content) in settings {
+        match sys::write_file(file, content) {
+            Err(Errno(libc::ENOENT)) => {}
+            written => written.at(Place::Setup, Call::WriteNetwork)?,
+        }
     }
     Ok(())
 }

@@ -60,6 +60,7 @@ calls! {
     WriteSetgroups = "write to /proc/self/setgroups",
     WriteUidMap = "write to /proc/self/uid_map",
     WriteGidMap = "write to /proc/self/gid_map",
+    WriteNetwork = "write to /proc/sys/net",
     WriteMaxUserns = "write to /proc/sys/user/max_user_namespaces",
     Setgroups = "setgroups",
     Sethostname = "sethostname",

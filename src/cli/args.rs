@@ -240,7 +240,7 @@ pub struct Sandbox {
     /// Set an environment variable, or without a value pass the caller's (NAME* passes all that begin with NAME)
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     pub env: Vec<OsString>,
-    /// Network: none or host
+    /// Network: none, private (its own, by pasta or slirp4netns) or host
     #[arg(long, value_name = "MODE", value_hint = ValueHint::Other)]
     pub net: Option<OsString>,
     /// Share a namespace with the host: ipc, uts, pid, cgroup, time

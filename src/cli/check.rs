@@ -200,6 +200,8 @@ fn helpers(facts: &Facts, rows: &mut Vec<Row>) {
         ("newuidmap", "uidmap", "user `range` or `keep-id`"),
         ("newgidmap", "uidmap", "user `range` or `keep-id`"),
         ("xdg-dbus-proxy", "xdg-dbus-proxy", "a filtered session bus"),
+        ("pasta", "passt", "network.mode `private`, unless there is slirp4netns,"),
+        ("slirp4netns", "slirp4netns", "network.mode `private`, unless there is pasta,"),
     ];
     let path = facts.env.get("PATH").map_or("", String::as_str);
     let found = Helpers::find(&names.map(|(name, _, _)| name), path);

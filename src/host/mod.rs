@@ -19,6 +19,7 @@ mod git_words;
 mod helpers;
 mod links;
 mod names;
+mod network;
 mod own;
 mod paths;
 mod private;
@@ -45,6 +46,7 @@ pub use git_identity::GitIdentity;
 pub use helpers::{Helpers, is_executable};
 pub use links::LinkWriters;
 pub use names::Names;
+pub use network::{NetworkFacts, name_servers};
 pub use own::{Keeps, OwnDir, PARTS};
 pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Entry, Kind, MACHINE_IDS, NamedFile, Paths, RUN_LINKS, below};
@@ -142,10 +144,13 @@ pub struct Facts {
     pub memory: u64,
     /// What receives core dumps outside although the sandbox is to have none.
     pub core_handler: Option<CoreHandler>,
-    /// Content of /etc/resolv.conf, if the sandbox uses the host's network.
+    /// Content of /etc/resolv.conf, if the sandbox has a way to the outside.
     pub resolv_conf: Option<String>,
-    /// Content of /etc/hosts, if the sandbox uses the host's network.
+    /// Content of /etc/hosts, if the sandbox has a way to the outside.
     pub hosts: Option<String>,
+    /// What is known of the host's network, if the sandbox has one of its own with a way to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkFacts>,
     /// Facts for paths of the mode `overlay`, and for a root of several directories.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub union: Option<UnionFacts>,
@@ -325,9 +330,11 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         X11::Nested => wanted.extend(["Xwayland", "Xephyr"]),
         X11::Virtual => wanted.push("Xvfb"),
     }
+    wanted.extend(network::wanted(sandbox));
     let asks = sandbox.services.ssh_agent == SshAgent::Confirmed;
     let own_x11 = matches!(sandbox.desktop.x11, X11::Nested | X11::Virtual);
     let confined = sandbox.session_bus.policy == BusPolicy::Filter || own_x11;
+    let confined = confined || matches!(sandbox.network, Network::Private(_));
     let home = vars::home(&env, &accounts, uid);
     let desktop = desktop::probe(sandbox, &env, uid);
     let agents = agents::probe(sandbox, &env, &home, uid);
@@ -354,9 +361,13 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     let kernel = crate::sys::kernel_version();
     // What is not UTF-8 in these files can only be a comment.
     let names = |file: &str| match sandbox.network {
-        Network::Host => std::fs::read(file).ok().map(|text| String::from_utf8_lossy(&text).into_owned()),
+        Network::Host | Network::Private(_) => {
+            std::fs::read(file).ok().map(|text| String::from_utf8_lossy(&text).into_owned())
+        }
         Network::None => None,
     };
+    let resolv_conf = names("/etc/resolv.conf");
+    let helpers = Helpers::find(&wanted, env.get("PATH").map_or("", String::as_str));
     let own_ids = |file: &str| match subordinate && uid == 0 {
         true => accounts::own_ranges(Path::new(file)),
         false => Vec::new(),
@@ -377,10 +388,8 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         },
         subuid: ranges("/etc/subuid"),
         subgid: ranges("/etc/subgid"),
-        helpers: agents::with_askpass(
-            Helpers::find(&wanted, env.get("PATH").map_or("", String::as_str)),
-            asks.then_some(&env),
-        ),
+        network: network::probe(sandbox, &helpers, resolv_conf.as_deref()),
+        helpers: agents::with_askpass(helpers, asks.then_some(&env)),
         top: paths.take_top(),
         system: if confined { paths::system() } else { Vec::new() },
         pid: if confined { std::process::id() } else { 0 },
@@ -396,7 +405,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         rlimits,
         home_store,
         machine_id: crate::sys::random_bytes().ok(),
-        resolv_conf: names("/etc/resolv.conf"),
+        resolv_conf,
         hosts: names("/etc/hosts"),
         accounts,
         cwd,

@@ -21,7 +21,10 @@ pub(super) fn wanted(plan: &Plan, session: Session, reads: bool) -> Result<Optio
     };
     let home = plan.process.variable("HOME").filter(|home| is_in_memory(plan, Path::new(home)));
     let home = home.map(|home| CString::new(home.as_bytes())).transpose().unwrap_or_default();
-    Ok(Some(Hints { home, network: plan.namespaces.private.contains(&Namespace::Net) }))
+    Ok(Some(Hints {
+        home,
+        network: plan.namespaces.private.contains(&Namespace::Net) && plan.network_helper().is_none(),
+    }))
 }
 
 /// Whether what is written to a directory of the view is gone at the end.
@@ -35,7 +38,7 @@ pub(super) fn words(plan: &Plan, seen: u32, outcome: Outcome) -> Vec<String> {
     let mut hints = Vec::new();
     if seen & child::NETWORK != 0 {
         hints.push(
-            "the program tried to reach the network, and this profile has none: --net host shares the host's".into(),
+            "the program tried to reach the network, and this profile has none: --net private gives it one, --net host shares the host's".into(),
         );
     }
     let program = plan.process.args.first().map(Path::new).and_then(Path::file_name).and_then(OsStr::to_str);

@@ -1,6 +1,6 @@
 //! The sandbox's first process, as its parent handles it.
 
-use crate::sys::{self, Waited};
+use crate::sys::{self, Poll, Waited};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// The sandbox's first process. If it is dropped before its end was waited for, it is killed and reaped, unless it was told
@@ -49,6 +49,21 @@ impl FirstProcess {
     /// Leaves it running when this is dropped.
     pub(super) fn leave(&mut self) {
         self.reaped = true;
+    }
+
+    /// How it ended, as std describes it for a child; `None` while it runs.
+    pub(super) fn ended(&mut self) -> Option<String> {
+        let mut set = [Poll::read(self.fd())];
+        let polled = sys::poll(&mut set, Some(0));
+        if polled.is_ok() && !set.iter().any(|poll| poll.ready) {
+            return None;
+        }
+        Some(match self.wait() {
+            Ok(Waited::Exited(status)) => format!("exit status: {status}"),
+            Ok(Waited::Signaled(signal)) => format!("signal: {signal}"),
+            Ok(_) => return None,
+            Err(errno) => errno.to_string(),
+        })
     }
 
     /// Waits for its end, and reaps it.

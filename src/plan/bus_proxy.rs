@@ -5,7 +5,7 @@ use super::helpers::{Argument, Confinement, HelperProgram, HelperSpec, HelperWor
 use super::portal_caller;
 use crate::error::{Error, Result};
 use crate::host::{Facts, bus_path};
-use crate::spec::{Network, Sandbox};
+use crate::spec::Sandbox;
 use std::path::{Path, PathBuf};
 
 /// Plans xdg-dbus-proxy: `program` serves `socket`, a path inside, and forwards to the bus at `address`.
@@ -54,7 +54,7 @@ pub(super) fn helper(
 /// program of the host, which is asked less: it opens addresses and the camera without a question.
 fn confinement(sandbox: &Sandbox, facts: &Facts, program: &Path, address: &str) -> Confinement {
     let shown = bus_path(address).map(Path::to_owned);
-    let network = if sandbox.network == Network::Host { "shared=network;\n" } else { "" };
+    let network = if sandbox.network.reaches_out() { "shared=network;\n" } else { "" };
     let info = format!(
         "[Application]\nname={}\n\n[Instance]\ninstance-id={}\n\n[Context]\n{network}",
         sandbox.app_id(),

@@ -2,9 +2,10 @@
 
 use super::ids::IdPlan;
 use super::item::{Item, ItemKind, Items, base, own};
+use super::network;
 use super::tree::moved;
 use crate::host::{Facts, Kind, MACHINE_IDS, below};
-use crate::spec::{Network, Sandbox};
+use crate::spec::Sandbox;
 use std::path::Path;
 
 /// Files of /etc that have to agree with the ids and names inside, each with its content.
@@ -42,12 +43,12 @@ pub(super) fn files(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'st
     if let Some(hostname) = &sandbox.process.hostname {
         files.push(("/etc/hostname", format!("{hostname}\n")));
         let local = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback";
-        // With the host's network, the names that the host gives to addresses stay.
-        let hosts = facts.hosts.as_deref().filter(|_| sandbox.network == Network::Host).unwrap_or(local);
+        // With a way to the outside, the names that the host gives to addresses stay.
+        let hosts = facts.hosts.as_deref().filter(|_| sandbox.network.reaches_out()).unwrap_or(local);
         files.push(("/etc/hosts", format!("{}\n127.0.1.1 {hostname}\n", hosts.trim_end())));
     }
-    if let Some(resolv) = facts.resolv_conf.as_ref().filter(|_| sandbox.network == Network::Host) {
-        files.push(("/etc/resolv.conf", resolv.clone()));
+    if let Some(resolv) = facts.resolv_conf.as_ref().filter(|_| sandbox.network.reaches_out()) {
+        files.push(("/etc/resolv.conf", network::resolv_conf(sandbox, facts, resolv)));
     }
     // A file that the host lacks cannot be added to a read-only /etc. resolv.conf is often a link into /run.
     files.retain(|(path, _)| facts.paths.kind(&below(base(&sandbox.filesystem.root), Path::new(path))).is_some());

@@ -54,7 +54,8 @@ impl HelperSpec {
             | Given::Connection(_)
             | Given::Filesystem
             | Given::Layers
-            | Given::UserNamespace => None,
+            | Given::UserNamespace
+            | Given::NetworkNamespace => None,
         });
         let inside = self.args.iter().filter_map(|arg| match arg {
             Argument::Inside(path) => Some(path.as_path()),
@@ -66,7 +67,7 @@ impl HelperSpec {
     /// Its own sandbox, if it has one.
     pub fn sandbox(&self) -> Option<&Sandbox> {
         match &self.confinement {
-            Confinement::Caller | Confinement::Own => None,
+            Confinement::Caller | Confinement::Own | Confinement::Joined(_) => None,
             Confinement::Sandbox(confined) => Some(&confined.sandbox),
         }
     }
@@ -74,6 +75,9 @@ impl HelperSpec {
     /// Adds the helper's lines to the text of a plan.
     pub(super) fn render(&self, lines: &mut Lines) {
         lines.add(self.provides, format!("{} {}{}", self.program, self.target, from(&self.origin)));
+        if let Confinement::Joined(Joined { how, .. }) = &self.confinement {
+            lines.add("", format!("{} {how}", self.name));
+        }
         self.rules.iter().for_each(|rule| lines.add("", rule));
     }
 
@@ -96,7 +100,10 @@ impl HelperSpec {
     /// The text by which the receipt says what enforces `setting`.
     pub(super) fn mechanism(&self) -> String {
         match self.rules.len() {
-            0 => self.program.to_string(),
+            0 => match &self.confinement {
+                Confinement::Joined(Joined { how, .. }) => format!("{}, which {how}", self.program),
+                _ => self.program.to_string(),
+            },
             count => match self.program {
                 HelperProgram::Host(_) => format!("{} with {count} rules", self.program),
                 HelperProgram::Own(_) => format!("{}: {}", self.program, self.rules.join(", ")),
@@ -164,6 +171,8 @@ pub enum Given {
     Layers,
     /// The user namespace of the sandbox.
     UserNamespace,
+    /// The network namespace of the sandbox.
+    NetworkNamespace,
     /// The device of the FUSE filesystem that overlays lie over. The sandbox's first process mounts it, and sends it.
     Filesystem,
 }
@@ -193,6 +202,8 @@ pub enum Readiness {
     Byte,
     /// It writes a line to its pipe ([`Argument::Pipe`]).
     Line,
+    /// It writes a line of digits to its standard error, which are its process id; other lines are what it says.
+    Number,
     /// It creates a file, usually a socket, at this path on the host.
     File(PathBuf),
     /// It does not: it counts as ready once it is started.
@@ -235,8 +246,20 @@ pub enum Confinement {
     /// The caller's user, and nothing else: an empty environment, no files but those that it serves, no network, and only the
     /// system calls that it needs. It confines itself before it takes a connection or a request.
     Own,
+    /// The caller's user and an empty environment. It joins the sandbox's user and network namespaces, which are its standard
+    /// input and output. It is killed when sbx ends.
+    Joined(Joined),
     /// A sandbox of its own, which shows what it needs and nothing else.
     Sandbox(Box<Confined>),
+}
+
+/// How a helper is confined that joins the sandbox's namespaces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Joined {
+    /// How far it is confined, as the end of a sentence about it.
+    pub how: &'static str,
+    /// The files and directories that Landlock lets it open, and whether for writing; none if Landlock does not restrict it.
+    pub files: Option<Vec<(PathBuf, bool)>>,
 }
 
 /// The sandbox of a helper.

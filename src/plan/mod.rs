@@ -29,6 +29,7 @@ mod links;
 mod lockdown;
 mod memory;
 mod namespaces;
+mod network;
 mod note;
 mod op;
 mod ordered;
@@ -64,7 +65,8 @@ pub use cgroup::{CgroupSource, source as cgroup_source};
 pub use env::{PATH, STORE_PATH};
 pub use exclusive::{Exclusive, ExclusivePlan};
 pub use helpers::{
-    Argument, Confined, Confinement, Given, HelperProgram, HelperSpec, HelperWords, Loss, Phase, Readiness, Tells,
+    Argument, Confined, Confinement, Given, HelperProgram, HelperSpec, HelperWords, Joined, Loss, Phase, Readiness,
+    Tells,
 };
 pub use home::HomePlan;
 pub use ids::{IdMapping, IdPlan, Writer};
@@ -137,8 +139,13 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     let mut notes = sandbox.notes.iter().cloned().map(Note::Profile).collect();
     let mut namespaces = namespaces::plan(sandbox, facts, &mut notes)?;
     let mut process = process::plan(sandbox, facts, &namespaces)?;
-    let view::Planned { view, env, wayland, helpers } = view::plan(sandbox, facts, &namespaces.ids, &mut notes)?;
+    let network = network::helper(sandbox, facts, &mut notes)?;
+    if network.is_some() {
+        namespaces.network_settings = network::settings(namespaces.ids.gid);
+    }
+    let view::Planned { view, env, wayland, mut helpers } = view::plan(sandbox, facts, &namespaces.ids, &mut notes)?;
     process.env = env;
+    helpers.splice(..0, network);
     let resources = resources::plan(sandbox, facts, &mut notes)?;
     let lockdown = lockdown::plan(sandbox, facts, &view.parts, &mut notes)?;
     let confined = helpers.iter().filter_map(HelperSpec::sandbox).map(|sandbox| plan(sandbox, facts));
@@ -162,6 +169,11 @@ impl Plan {
     pub fn of_helper(&self, helper: &HelperSpec) -> Option<&Plan> {
         let confined = self.helpers.iter().filter(|helper| helper.sandbox().is_some());
         confined.zip(&self.confined).find(|(other, _)| *other == helper).map(|(_, plan)| plan)
+    }
+
+    /// The helper that carries packets of a network of the sandbox's own, if there is one.
+    pub fn network_helper(&self) -> Option<&HelperSpec> {
+        self.helpers.iter().find(|helper| helper.has(&Given::NetworkNamespace))
     }
 
     /// The helpers that are started in this phase.

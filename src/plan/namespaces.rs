@@ -42,6 +42,18 @@ pub struct NamespacePlan {
     pub hostname: Option<String>,
     /// Whether the loopback interface of the new network namespace is set up.
     pub loopback: bool,
+    /// Settings of the network namespace.
+    #[serde(skip_serializing_if = "is_default")]
+    pub network_settings: NetworkSettings,
+}
+
+/// Settings of a network namespace, by their names in sysctl(8), with their values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct NetworkSettings {
+    /// Those for interfaces that are made later.
+    pub interfaces: Vec<(&'static str, String)>,
+    /// Others, which need the ids to be mapped.
+    pub mapped: Vec<(&'static str, String)>,
 }
 
 /// Whether a field has its default, and is left out of the plan's JSON.
@@ -70,7 +82,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
         return Err(error.hint("take `uts` out of namespaces.share, or process.hostname out of the profile"));
     }
     Ok(NamespacePlan {
-        loopback: sandbox.network == Network::None && private.contains(&Namespace::Net),
+        loopback: sandbox.network != Network::Host && private.contains(&Namespace::Net),
         private,
         ids,
         user: wanted.user,
@@ -81,6 +93,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
         mounts: wanted.mounts,
         nested_tried: wanted.nested_tried,
         hostname,
+        network_settings: NetworkSettings::default(),
     })
 }
 

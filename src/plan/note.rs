@@ -129,6 +129,10 @@ pub enum Note {
         /// The device's class or path, as the profile has it.
         name: String,
     },
+    /// The host has no way to the outside, and neither has the sandbox's own network.
+    Offline,
+    /// A network of the sandbox's own is reached through a pasta that does not refuse connections as others do.
+    OldPasta,
     /// The host has no session bus.
     NoBus,
     /// The user has no SSH agent.
@@ -395,6 +399,14 @@ impl fmt::Display for Note {
                  `gpg --import` bring some in)",
             ),
             Note::NoGitIdentity(why) => write!(f, "git does not know who you are inside: {why}"),
+            Note::Offline => f.write_str(
+                "the sandbox has a loopback interface alone, since this host has no default route, and pasta of before August 2024 \
+                 does not start without one: slirp4netns does",
+            ),
+            Note::OldPasta => f.write_str(
+                "pasta is one of before August 2024: a connection that is refused hangs until it times out; slirp4netns, or a newer \
+                 pasta, has it fail at once",
+            ),
             Note::NoBus => {
                 f.write_str("no session bus: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR leads to a socket")
             }

@@ -4,7 +4,7 @@ use super::enforcement::Enforcement;
 use super::note::Note;
 use super::setting::Setting;
 use super::{CapabilityPlan, Op, Placed, Plan, Writer};
-use crate::spec::{Descriptors, Mechanism, Namespace, Network, Origin, Sandbox, Wayland, X11};
+use crate::spec::{Descriptors, HelperDeath, Mechanism, Namespace, Network, Origin, Sandbox, Wayland, X11};
 use crate::sys::CAPABILITIES;
 use serde::Serialize;
 
@@ -212,6 +212,19 @@ impl ReceiptBuilder<'_> {
     fn services(&mut self, sandbox: &Sandbox) {
         for helper in &self.plan.helpers {
             self.full(Setting::Helper(helper.setting), &helper.origin, vec![helper.mechanism()]);
+        }
+        if let (Network::Private(private), Some(helper)) = (sandbox.network, self.plan.network_helper()) {
+            let setting = match private.on_helper_death {
+                HelperDeath::End => "network.on_helper_death = \"end\"",
+                HelperDeath::Report => "network.on_helper_death = \"report\"",
+            };
+            let by = vec![format!("a pidfd of {}", helper.name)];
+            self.full(Setting::Helper(setting), &sandbox.origins.of("network.on_helper_death", ""), by);
+        }
+        if self.plan.notes.contains(&Note::Offline) {
+            let origin = sandbox.origins.of("network.mode", "");
+            let missing = vec![Note::Offline.to_string()];
+            self.line(Setting::Helper("network.mode = \"private\""), &origin, Vec::new(), missing);
         }
         let bind = || vec!["bind mount of the socket".to_owned()];
         if sandbox.desktop.x11 == X11::Host {

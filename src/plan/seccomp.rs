@@ -13,7 +13,7 @@ use super::bpf::{
 use super::syscalls::{Arch, Base, Decision, Entry, Policy, decide};
 use crate::error::{Error, Result};
 use crate::host::Facts;
-use crate::spec::{Filter, Network, Origin, Sandbox, User};
+use crate::spec::{Filter, Origin, Sandbox, User};
 use crate::sys::BpfProgram;
 
 /// The bit of CAP_SYS_CHROOT in a set of capabilities.
@@ -48,7 +48,7 @@ pub(super) fn policy(sandbox: &Sandbox, facts: &Facts, capabilities: CapabilityP
     }
     policy.nested = sandbox.namespaces.nested;
     policy.mounts = sandbox.namespaces.mounts;
-    policy.network = sandbox.network == Network::Host;
+    policy.network = sandbox.network.reaches_out();
     policy.net_admin = capabilities.ambient & NET_ADMIN != 0;
     policy.setuid_bits = sandbox.security.setuid_bits;
     // The kernel lets nobody map id 0 again without CAP_SETFCAP. Under another id, root can be mapped as root of a nested

@@ -48,6 +48,10 @@ pub fn summary(sandbox: &Sandbox, plan: &Plan, receipt: &Receipt) -> String {
         "network",
         match sandbox.network {
             Network::None => "none",
+            Network::Private(_) if plan.network_helper().is_some() => {
+                "its own: the Internet, your local network, and what the host offers there; not the host's loopback"
+            }
+            Network::Private(_) => "its own, with nothing in it but loopback",
             Network::Host => "the host's, with everything that the host reaches",
         },
     );

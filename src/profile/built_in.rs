@@ -5,40 +5,40 @@ use super::literal::{Line, Literal, Word};
 /// The settings of each profile, and the offsets at which the lines of its text start.
 pub(super) static BUILT_IN: &[(&str, &[Line], &[usize])] = &[
 ("base/browser", &[
-    Line("assert.cannot_read", 796, 807, Literal::List(&[
-        Word("~/.ssh", 811, 819),
-        Word("~/.gnupg", 821, 831),
-        Word("~/.aws", 833, 841),
-        Word("~/.netrc", 843, 853),
-        Word("~/.bash_history", 855, 872),
-        Word("/etc/shadow", 874, 887),
-    ], 810, 888)),
-    Line("assert.cannot_write", 889, 901, Literal::List(&[
-        Word("/etc", 905, 911),
-        Word("/usr", 913, 919),
-        Word("~/.bashrc", 921, 932),
-        Word("~/.config/autostart", 934, 955),
-        Word("~/.local/share/applications", 957, 986),
-    ], 904, 987)),
-    Line("dbus.session.policy", 680, 686, Literal::Text(Word("filter", 689, 697))),
-    Line("dbus.session.talk", 698, 702, Literal::List(&[
-        Word("org.freedesktop.Notifications", 706, 737),
-        Word("org.a11y.Bus", 739, 753),
-        Word("org.freedesktop.ScreenSaver", 755, 784),
-    ], 705, 785)),
+    Line("assert.cannot_read", 802, 813, Literal::List(&[
+        Word("~/.ssh", 817, 825),
+        Word("~/.gnupg", 827, 837),
+        Word("~/.aws", 839, 847),
+        Word("~/.netrc", 849, 859),
+        Word("~/.bash_history", 861, 878),
+        Word("/etc/shadow", 880, 893),
+    ], 816, 894)),
+    Line("assert.cannot_write", 895, 907, Literal::List(&[
+        Word("/etc", 911, 917),
+        Word("/usr", 919, 925),
+        Word("~/.bashrc", 927, 938),
+        Word("~/.config/autostart", 940, 961),
+        Word("~/.local/share/applications", 963, 992),
+    ], 910, 993)),
+    Line("dbus.session.policy", 686, 692, Literal::Text(Word("filter", 695, 703))),
+    Line("dbus.session.talk", 704, 708, Literal::List(&[
+        Word("org.freedesktop.Notifications", 712, 743),
+        Word("org.a11y.Bus", 745, 759),
+        Word("org.freedesktop.ScreenSaver", 761, 790),
+    ], 711, 791)),
     Line("description", 38, 49, Literal::Text(Word("What a web browser needs besides its own data: a display, sound, portals, the network, the downloads", 52, 154))),
-    Line("desktop.portals", 578, 585, Literal::List(&[
-        Word("file-chooser", 589, 603),
-        Word("open-uri", 605, 615),
-        Word("notification", 617, 631),
-        Word("settings", 633, 643),
-        Word("camera", 645, 653),
-        Word("print", 655, 662),
-    ], 588, 663)),
-    Line("desktop.sound", 551, 556, Literal::List(&[
-        Word("play", 560, 566),
-        Word("record", 568, 576),
-    ], 559, 577)),
+    Line("desktop.portals", 584, 591, Literal::List(&[
+        Word("file-chooser", 595, 609),
+        Word("open-uri", 611, 621),
+        Word("notification", 623, 637),
+        Word("settings", 639, 649),
+        Word("camera", 651, 659),
+        Word("print", 661, 668),
+    ], 594, 669)),
+    Line("desktop.sound", 557, 562, Literal::List(&[
+        Word("play", 566, 572),
+        Word("record", 574, 582),
+    ], 565, 583)),
     Line("devices.allow", 399, 404, Literal::List(&[
         Word("camera,optional", 408, 425),
     ], 407, 426)),
@@ -49,12 +49,12 @@ pub(super) static BUILT_IN: &[(&str, &[Line], &[usize])] = &[
         (Word("xdg-download", 359, 373), Word("rw,create", 376, 387)),
     ])),
     Line("namespaces.nested", 319, 325, Literal::Text(Word("no-mount", 328, 338))),
-    Line("network.mode", 526, 530, Literal::Text(Word("host", 533, 539))),
+    Line("network.mode", 532, 536, Literal::Text(Word("host", 539, 545))),
     Line("process.cwd", 166, 169, Literal::Text(Word("${HOME}", 172, 181))),
     Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
 ], &[
-    0, 11, 38, 155, 156, 166, 182, 183, 196, 319, 339, 340, 359, 388, 389, 399, 427, 428, 438, 526,
-    540, 541, 551, 578, 664, 665, 680, 698, 786, 787, 796, 889, 988,
+    0, 11, 38, 155, 156, 166, 182, 183, 196, 319, 339, 340, 359, 388, 389, 399, 427, 428, 438, 532,
+    546, 547, 557, 584, 670, 671, 686, 704, 792, 793, 802, 895, 994,
 ]),
 ("base/desktop", &[
     Line("description", 35, 46, Literal::Text(Word("A program with windows, sound and the user's look", 49, 100))),

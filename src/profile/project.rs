@@ -78,7 +78,12 @@ fn check(below: &Merged, setting: &Setting, rlimits: &Rlimits) -> Vec<(Text, Str
             refuse(text, rank(Some(&text.text)).is_some_and(|new| new <= old), "nested user namespaces")
         }
         (Value::Text(text), "filesystem.arguments") => refuse(text, text.text == "none", "files of the host"),
-        (Value::Text(text), "network.mode") => refuse(text, text.text == "none", "the network"),
+        (Value::Text(text), "network.mode") => {
+            let rank = |word: Option<&str>| ["none", "private", "host"].iter().position(|name| Some(*name) == word);
+            let old = rank(below.text(name).map(|text| text.text.as_str())).unwrap_or(0);
+            refuse(text, rank(Some(&text.text)).is_some_and(|new| new <= old), "the network")
+        }
+        (Value::Text(text), "network.on_helper_death") => refuse(text, text.text == "end", "what is not ended"),
         (Value::Text(text), "dbus.session.policy") => {
             let rank = |word: Option<&str>| match word {
                 Some("host") => 2,

@@ -196,7 +196,21 @@ pub const KEYS: &[Key] = &[
         "bytes that each of the sandbox's filesystems in memory may hold, or with K, M, G; at most half of the machine's memory",
     ),
     key("devices.allow", Kind::List, "classes of devices, or paths below /dev"),
-    key("network.mode", Kind::Word(&["none", "host"]), "what network the program has"),
+    key(
+        "network.mode",
+        Kind::Word(&["none", "private", "host"]),
+        "what network the program has: none, one of its own from which pasta or slirp4netns reaches the outside, or the host's",
+    ),
+    key(
+        "network.helper",
+        Kind::Word(&["auto", "pasta", "slirp4netns"]),
+        "the program that carries packets of a private network to the outside",
+    ),
+    key(
+        "network.on_helper_death",
+        Kind::Word(&["end", "report"]),
+        "what happens if that program ends first: the sandbox is ended, or goes on without the network",
+    ),
     key(
         "security.capabilities",
         Kind::List,
@@ -423,8 +437,7 @@ pub const GONE: &[(&str, &str, &str)] = &[
 ];
 
 /// Keys planned for later versions: refused like any unknown key, with a help of their own.
-pub const LATER: &[&str] =
-    &["network.helper", "network.publish", "network.forward", "network.dns", "network.allow", "network.deny"];
+pub const LATER: &[&str] = &["network.publish", "network.forward", "network.dns", "network.allow", "network.deny"];
 
 /// The key with this full name.
 pub fn find(name: &str) -> Option<&'static Key> {

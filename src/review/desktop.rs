@@ -1,7 +1,7 @@
 //! Reviews the desktop's services: the display, sound, portals, and the session bus.
 
 use super::verdict::{Finding, Verdict, listed, note, undoes, weakens};
-use crate::spec::{BusPolicy, Network, Sandbox, Wayland, X11};
+use crate::spec::{BusPolicy, Sandbox, Wayland, X11};
 
 pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
     let (desktop, origins) = (&sandbox.desktop, &sandbox.origins);
@@ -18,7 +18,7 @@ pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
         ));
     }
     for word in &desktop.sound {
-        let (verdict, grant) = sound(word, sandbox.network == Network::Host);
+        let (verdict, grant) = sound(word, sandbox.network.reaches_out());
         found.push(verdict.at(&origins.of("desktop.sound", word), grant));
     }
     portals(sandbox, &mut found);
@@ -109,7 +109,7 @@ fn portals(sandbox: &Sandbox, found: &mut Vec<Finding>) {
     let origin = |name: &str| sandbox.origins.of("desktop.portals", name);
     let verdict = note(0.2, "it asks for files and the like, and you choose", "leave out the portals it does not use");
     found.push(verdict.at(&origin(first), format!("the portals {}", listed(&portals))));
-    if sandbox.desktop.portals.contains("open-uri") && sandbox.network == Network::None {
+    if sandbox.desktop.portals.contains("open-uri") && !sandbox.network.reaches_out() {
         let verdict = weakens(
             1.0,
             "it has your browser open addresses, which carries out what the sandbox without a network keeps in",
@@ -221,7 +221,7 @@ const NAMES: &[Name] = &[
 
 /// Reviews the rules of a filtered session bus.
 fn rules(sandbox: &Sandbox, found: &mut Vec<Finding>) {
-    let network = sandbox.network == Network::Host;
+    let network = sandbox.network.reaches_out();
     for rule in &sandbox.session_bus.rules {
         let Some((kind, text)) = rule.split_once('=') else { continue };
         // Seeing a name, or receiving its signals, only tells that a program runs.

@@ -3,7 +3,7 @@
 use super::tables::TargetKind;
 use super::verdict::{Verdict, note, undoes, weakens};
 use crate::profile::Vars;
-use crate::spec::{Network, Sandbox};
+use crate::spec::Sandbox;
 use std::path::Path;
 
 /// The verdict on writable files of the program that the profile is for.
@@ -24,7 +24,7 @@ const SOCKET: &str =
 
 /// The verdict on what the host has of this kind.
 pub(super) fn verdict(kind: TargetKind, writable: bool, sandbox: &Sandbox, vars: &Vars) -> Verdict {
-    let network = sandbox.network == Network::Host;
+    let network = sandbox.network.reaches_out();
     let root = vars.names.get("UID").is_some_and(|uid| uid == "0");
     match kind {
         TargetKind::Home if writable => undoes(

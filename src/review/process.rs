@@ -2,7 +2,9 @@
 
 use super::verdict::{Finding, Verdict, note, undoes, weakens};
 use crate::profile::Vars;
-use crate::spec::{Capabilities, Filter, Namespace, Requirement, Root, Sandbox, Tty, User, is_secret_variable};
+use crate::spec::{
+    Capabilities, Filter, Namespace, Network, Requirement, Root, Sandbox, Tty, User, is_secret_variable,
+};
 
 pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -15,6 +17,15 @@ pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
         found.push(verdict.at(origin, grant));
     }
     let origins = &sandbox.origins;
+    if let Network::Private(_) = sandbox.network {
+        let verdict = weakens(
+            1.5,
+            "it sends what it reads wherever it likes, and reaches what your local network and the host's other addresses than loopback \
+             offer, the cloud's metadata among them",
+            "network.mode = \"none\" for a program that works without",
+        );
+        found.push(verdict.at(&origins.of("network.mode", ""), "a network of its own"));
+    }
     if sandbox.namespaces.mounts {
         let verdict = note(
             0.7,
@@ -167,7 +178,7 @@ fn shared(namespace: Namespace) -> Verdict {
         Namespace::Net => undoes(
             5.0,
             "it reaches services on the host's loopback, sockets without a path (X11's, where it has one), the cloud's metadata",
-            "network.mode = \"none\" for a program that works without; there is no third mode yet",
+            "network.mode = \"private\", which closes these sockets and the host's loopback; \"none\" for a program that works without",
         ),
         Namespace::Pid => weakens(
             2.0,

@@ -1,7 +1,7 @@
 //! Reviews the services of the user's own that the program can use.
 
 use super::verdict::{Finding, Verdict, note, undoes, weakens};
-use crate::spec::{Network, Sandbox, SshAgent};
+use crate::spec::{Sandbox, SshAgent};
 
 pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -14,10 +14,10 @@ pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
         found.push(verdict.at(&sandbox.origins.of("services.git-identity", ""), "your identity for git"));
     }
     if sandbox.services.gpg_agent {
-        let verdict = gpg_agent(sandbox.network == Network::Host);
+        let verdict = gpg_agent(sandbox.network.reaches_out());
         found.push(verdict.at(&sandbox.origins.of("services.gpg-agent", ""), "gpg-agent by its restricted socket"));
     }
-    if let Some((verdict, grant)) = ssh_agent(sandbox.services.ssh_agent, sandbox.network == Network::Host) {
+    if let Some((verdict, grant)) = ssh_agent(sandbox.services.ssh_agent, sandbox.network.reaches_out()) {
         found.push(verdict.at(&sandbox.origins.of("services.ssh-agent", ""), grant));
     }
     found

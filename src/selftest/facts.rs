@@ -132,6 +132,8 @@ pub struct Granted {
     pub shared: Vec<String>,
     /// The host's network is shared.
     pub network: bool,
+    /// There is a way to the outside, by the host's network or by one of the sandbox's own.
+    pub outside: bool,
     /// User namespaces may be made inside.
     pub nested: bool,
     /// Nested user namespaces may mount filesystems.

@@ -3,6 +3,7 @@
 mod filesystem;
 pub mod limits;
 mod mounts;
+mod network;
 mod note;
 mod origin;
 mod parts;
@@ -15,6 +16,7 @@ mod system;
 
 pub use filesystem::{Changes, Filesystem, Mechanism, Mode, Named, Options, PathRule, Root, Unseen, Watched};
 pub use mounts::{Access, Make, Mount, Source, Upper};
+pub use network::{HelperDeath, Network, NetworkHelper, PrivateNetwork};
 pub use note::Note;
 pub use origin::{Origin, Origins};
 pub use parts::*;

@@ -250,17 +250,6 @@ pub struct Device {
     pub origin: Origin,
 }
 
-/// The network that the program has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
-#[serde(rename_all = "lowercase")]
-pub enum Network {
-    /// A network namespace of its own, with only a loopback interface.
-    #[default]
-    None,
-    /// The host's network.
-    Host,
-}
-
 /// Soft and hard resource limits of a process (getrlimit(2)), by their names in `[rlimits]`; `u64::MAX` is no limit.
 pub type Rlimits = BTreeMap<&'static str, (u64, u64)>;
 

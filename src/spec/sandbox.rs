@@ -2,9 +2,10 @@
 
 use super::filesystem::Filesystem;
 use super::limits::Limits;
+use super::network::Network;
 use super::note::Note;
 use super::origin::Origins;
-use super::parts::{Assert, Desktop, Device, Namespaces, Network, Process, Rlimit, Security, SessionBus};
+use super::parts::{Assert, Desktop, Device, Namespaces, Process, Rlimit, Security, SessionBus};
 use super::services::Services;
 use serde::Serialize;
 

@@ -4,7 +4,7 @@
 
 use sbx::host::{
     Account, AgentFacts, Compositor, DesktopFacts, Documents, Facts, GitIdentity, GpgFacts, Helpers, Keeps, Kind,
-    OwnDir, Paths, Range, Settings, SoundFacts, WaylandFacts,
+    NetworkFacts, OwnDir, Paths, Range, Settings, SoundFacts, WaylandFacts,
 };
 use sbx::profile::{Profiles, Vars};
 use std::collections::BTreeMap;
@@ -108,11 +108,21 @@ pub fn debian() -> Facts {
         subuid: vec![Range { start: 100_000, count: 65_536 }],
         subgid: vec![Range { start: 100_000, count: 65_536 }],
         helpers: Helpers {
-            found: ["newuidmap", "newgidmap", "xdg-dbus-proxy", "Xwayland", "Xephyr", "ssh-askpass"]
-                .map(|name| (name.to_owned(), PathBuf::from("/usr/bin").join(name)))
-                .into(),
+            found: [
+                "newuidmap",
+                "newgidmap",
+                "xdg-dbus-proxy",
+                "Xwayland",
+                "Xephyr",
+                "ssh-askpass",
+                "pasta",
+                "slirp4netns",
+            ]
+            .map(|name| (name.to_owned(), PathBuf::from("/usr/bin").join(name)))
+            .into(),
             refused: BTreeMap::new(),
         },
+        network: Some(NetworkFacts { routed: true, landlock: true, ..NetworkFacts::default() }),
         cwd: "/home/alice/src/tool".into(),
         home: "/home/alice".into(),
         env_bytes: Vec::new(),

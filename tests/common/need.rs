@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 /// The names of needs in `SBX_TEST_REQUIRE` and `tests/not-run.allowed`. `landlock` has a version: `landlock:6`.
-const WORDS: [&str; 17] = [
+const WORDS: [&str; 18] = [
     "bwrap",
     "disk",
     "fuse",
@@ -23,6 +23,7 @@ const WORDS: [&str; 17] = [
     "static",
     "subids",
     "tools",
+    "tun",
     "userns",
     "x86_64",
 ];

@@ -9,7 +9,7 @@ use crate::launch::process::FirstProcess;
 use crate::launch::{namespaces, wording};
 use crate::plan::Plan;
 use crate::spec::Descriptors;
-use crate::sys::{self, Mask, Poll, UnownedFd, Waited};
+use crate::sys::{self, Mask, Poll, UnownedFd};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
@@ -106,17 +106,7 @@ impl Confined {
 
     /// How it ended, as std describes it for a child; `None` while it runs.
     pub fn ended(&mut self) -> Option<String> {
-        let mut set = [Poll::read(self.first.fd())];
-        let polled = sys::poll(&mut set, Some(0));
-        if polled.is_ok() && !set.iter().any(|poll| poll.ready) {
-            return None;
-        }
-        Some(match self.first.wait() {
-            Ok(Waited::Exited(status)) => format!("exit status: {status}"),
-            Ok(Waited::Signaled(signal)) => format!("signal: {signal}"),
-            Ok(_) => return None,
-            Err(errno) => errno.to_string(),
-        })
+        self.first.ended()
     }
 }
 

@@ -2,12 +2,13 @@
 
 use super::command;
 use super::confined::{Confined, high};
+use super::joined::{Joined, words};
 use crate::error::{Error, Result};
 use crate::launch::inside;
 use crate::plan::{Argument, Confinement, Given, HelperSpec, Loss, Plan, Readiness, Tells};
 use crate::sys::{self, Poll};
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::SocketAddr;
 use std::path::Path;
@@ -40,6 +41,8 @@ pub(in crate::launch) struct Helper<'p> {
 enum Process {
     /// A program with the caller's rights, and its pidfd.
     Caller(Child, OwnedFd),
+    /// A program that joins the sandbox's namespaces.
+    Joined(Joined),
     /// A program in a sandbox of its own.
     Confined(Box<Confined>),
 }
@@ -79,6 +82,12 @@ impl<'p> Helper<'p> {
                 });
                 Process::Confined(Box::new(started?))
             }
+            Confinement::Joined(joined) => {
+                let mut command = command::helper(&spec.program);
+                command.args(words).env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+                let started = Joined::start(command, given, joined.files.as_deref());
+                Process::Joined(started.map_err(|errno| failed(spec, "cannot be started", errno))?)
+            }
             Confinement::Caller | Confinement::Own => {
                 let mut command = command::helper(&spec.program);
                 command.args(words).stdout(Stdio::null());
@@ -117,9 +126,34 @@ impl<'p> Helper<'p> {
                     }
                     let mut byte = [0];
                     match sys::read(pipe, &mut byte) {
-                        Ok(1) if self.spec.readiness == Readiness::Byte || byte == *b"\n" => return Ok(()),
+                        Ok(1) if self.spec.readiness == Readiness::Byte || byte == *b"\n" => {
+                            if let Process::Joined(joined) = &self.process {
+                                // slirp4netns(1) says what it does while it starts.
+                                let _ = joined.failure();
+                            }
+                            return Ok(());
+                        }
                         Ok(1) => {}
                         _ => return Err(self.ended_early()),
+                    }
+                }
+            }
+            Readiness::Number => {
+                let Process::Joined(joined) = &self.process else { return Err(self.late()) };
+                let mut said = Vec::new();
+                let is_number = |line: &[u8]| !line.is_empty() && line.iter().all(u8::is_ascii_digit);
+                loop {
+                    if !wait(joined.said().as_raw_fd(), left())? {
+                        return Err(self.late());
+                    }
+                    let mut bytes = [0; 512];
+                    match sys::read(joined.said().as_fd(), &mut bytes) {
+                        Ok(length @ 1..) => said.extend_from_slice(bytes.get(..length).unwrap_or_default()),
+                        _ => return Err(self.ended_saying(words(&said))),
+                    }
+                    let complete = said.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+                    if said.get(..complete).unwrap_or_default().split(|byte| *byte == b'\n').any(is_number) {
+                        return Ok(());
                     }
                 }
             }
@@ -145,13 +179,20 @@ impl<'p> Helper<'p> {
     }
 
     fn ended_early(&self) -> Error {
+        self.ended_saying(match &self.process {
+            Process::Caller(..) => None,
+            Process::Joined(joined) => joined.failure(),
+            Process::Confined(confined) => confined.failure(),
+        })
+    }
+
+    /// The error for a helper that has ended before it was ready, with what it said.
+    fn ended_saying(&self, said: Option<String>) -> Error {
         let HelperSpec { name, words, origin, .. } = self.spec;
-        Error::new(format!("{name} ended before {}", words.ready)).origin(origin).hint(match &self.process {
-            Process::Caller(..) => format!("see what it wrote above; {}", words.needs),
-            Process::Confined(confined) => match confined.failure() {
-                Some(why) => format!("it says: {why}; {}", words.needs),
-                None => words.needs.to_owned(),
-            },
+        Error::new(format!("{name} ended before {}", words.ready)).origin(origin).hint(match (&self.process, said) {
+            (Process::Caller(..), _) => format!("see what it wrote above; {}", words.needs),
+            (_, Some(why)) => format!("it says: {why}; {}", words.needs),
+            (_, None) => words.needs.to_owned(),
         })
     }
 
@@ -159,14 +200,19 @@ impl<'p> Helper<'p> {
     pub(in crate::launch) fn fd(&self) -> RawFd {
         match &self.process {
             Process::Caller(_, pidfd) => pidfd.as_raw_fd(),
+            Process::Joined(joined) => joined.fd(),
             Process::Confined(confined) => confined.fd(),
         }
     }
 
-    /// Kills the helper, if it has the caller's rights, and does not wait for its end.
+    /// Kills the helper, if it has no sandbox of its own, and does not wait for its end.
     pub(in crate::launch) fn kill(&mut self) {
-        if let Process::Caller(child, _) = &mut self.process {
-            let _ = child.kill();
+        match &mut self.process {
+            Process::Caller(child, _) => {
+                let _ = child.kill();
+            }
+            Process::Joined(joined) => joined.kill(),
+            Process::Confined(_) => {}
         }
     }
 
@@ -174,6 +220,7 @@ impl<'p> Helper<'p> {
     pub(in crate::launch) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         let own = match &self.process {
             Process::Caller(_, pidfd) => vec![pidfd.as_raw_fd()],
+            Process::Joined(joined) => joined.descriptors().to_vec(),
             Process::Confined(confined) => confined.descriptors().to_vec(),
         };
         let asks = self.asks.as_ref().map(|(socket, _)| socket.as_raw_fd());
@@ -239,15 +286,15 @@ impl<'p> Helper<'p> {
                 Ok(Some(status)) => status.to_string(),
                 Err(error) => error.to_string(),
             },
+            Process::Joined(joined) => joined.ended()?,
             Process::Confined(confined) => confined.ended()?,
         };
-        let how = match &self.process {
-            Process::Confined(confined) => match confined.failure() {
-                Some(why) => format!("{how}: {why}"),
-                None => how,
-            },
-            Process::Caller(..) => how,
+        let said = match &self.process {
+            Process::Caller(..) => None,
+            Process::Joined(joined) => joined.failure(),
+            Process::Confined(confined) => confined.failure(),
         };
+        let how = said.map_or_else(|| how.clone(), |why| format!("{how}: {why}"));
         let (Loss::Note(loss) | Loss::End(loss)) = self.spec.loss;
         Some(format!("{} ended ({how}): {loss}", self.spec.program))
     }
@@ -276,7 +323,9 @@ pub(in crate::launch) fn given(spec: &HelperSpec, first: i32) -> Result<Vec<Owne
         Given::Connection(path) => connect(path),
         Given::ConnectionInside(path) => inside::reach(path, first, connect),
         // The first process has sent it.
-        Given::Filesystem | Given::Layers | Given::UserNamespace => Err(sys::Errno(libc::EBADF)),
+        Given::Filesystem | Given::Layers | Given::UserNamespace | Given::NetworkNamespace => {
+            Err(sys::Errno(libc::EBADF))
+        }
     };
     let all = spec.descriptors.iter().map(|(_, given)| {
         let fd = make(given).and_then(high);
@@ -285,7 +334,9 @@ pub(in crate::launch) fn given(spec: &HelperSpec, first: i32) -> Result<Vec<Owne
                 Given::Listener(path) | Given::Connection(path) | Given::ConnectionInside(path) => {
                     format!("the socket {}", path.display())
                 }
-                Given::Filesystem | Given::Layers | Given::UserNamespace => "/dev/fuse".to_owned(),
+                Given::Filesystem | Given::Layers | Given::UserNamespace | Given::NetworkNamespace => {
+                    "/dev/fuse".to_owned()
+                }
             };
             failed(spec, &what, errno)
         })
@@ -295,6 +346,16 @@ pub(in crate::launch) fn given(spec: &HelperSpec, first: i32) -> Result<Vec<Owne
 
 fn failed(spec: &HelperSpec, what: &str, errno: sys::Errno) -> Error {
     Error::new(format!("{}: {what}: {errno}", spec.name)).origin(&spec.origin)
+}
+
+/// Opens the user and the network namespace of the sandbox's first process.
+pub(in crate::launch) fn namespaces(spec: &HelperSpec, first: i32) -> Result<Vec<OwnedFd>> {
+    let open = |name: &str| {
+        let path = CString::new(format!("/proc/{first}/ns/{name}")).unwrap_or_default();
+        let opened = sys::openat(sys::cwd(), &path, libc::O_RDONLY, 0).and_then(high);
+        opened.map_err(|errno| failed(spec, &format!("the {name} namespace of the sandbox cannot be opened"), errno))
+    };
+    Ok(vec![open("user")?, open("net")?])
 }
 
 /// Fills in the numbers of descriptors and process ids.

@@ -3,8 +3,9 @@
 mod command;
 mod confined;
 mod helper;
+mod joined;
 #[cfg(test)]
 mod tests;
 
 pub(super) use command::{ask, complete};
-pub(super) use helper::{Helper, given};
+pub(super) use helper::{Helper, given, namespaces};

@@ -2,7 +2,9 @@
 
 use super::Helper;
 use crate::error::Result;
-use crate::plan::{Argument, Confinement, HelperProgram, HelperSpec, HelperWords, Loss, Phase, Readiness, Tells};
+use crate::plan::{
+    Argument, Confinement, HelperProgram, HelperSpec, HelperWords, Joined, Loss, Phase, Readiness, Tells,
+};
 use crate::spec::Origin;
 use crate::sys::{self, Poll};
 use std::os::fd::RawFd;
@@ -115,4 +117,64 @@ fn a_helper_that_is_dropped_is_killed() {
     let pidfd = sys::dup_above(std::os::fd::AsFd::as_fd(&sys::UnownedFd::new(pidfd)), 10).unwrap();
     drop(helper);
     assert_eq!(sys::pidfd_signal(std::os::fd::AsFd::as_fd(&pidfd), 0), Err(sys::Errno(libc::ESRCH)));
+}
+
+/// A helper that gets two files as its standard input and output.
+fn joined(script: &str, readiness: Readiness) -> HelperSpec {
+    HelperSpec {
+        args: ["-c", script].map(|word| Argument::Text(word.into())).to_vec(),
+        rules: Vec::new(),
+        confinement: Confinement::Joined(Joined { how: "is a test", files: None }),
+        ..self::script("", readiness, NOTE)
+    }
+}
+
+fn started_with_files<'p>(spec: &'p HelperSpec) -> Helper<'p> {
+    let null = || std::fs::File::open("/dev/null").unwrap().into();
+    Helper::start(spec, None, sys::pid(), &sys::Mask::default(), &[null(), null()]).unwrap()
+}
+
+#[test]
+fn a_line_of_digits_says_that_a_helper_is_ready_and_other_lines_are_what_it_says() {
+    let spec = joined("echo '7 words' >&2; echo 12 >/proc/self/fd/2; exec sleep 60", Readiness::Number);
+    started_with_files(&spec).expect_ready(&mut wait).unwrap();
+    let spec = joined("echo 'Failed to send 42 bytes to syslog' >&2; echo 'no tunnel' >&2; exit 3", Readiness::Number);
+    let error = started_with_files(&spec).expect_ready(&mut wait).unwrap_err();
+    assert_eq!(error.message, "sh ended before it was asked");
+    assert_eq!(error.hints, ["it says: no tunnel; nothing"]);
+    let spec = joined("exec sleep 60", Readiness::Number);
+    let error = started_with_files(&spec).expect_ready(&mut |_, _| Ok(false)).unwrap_err();
+    assert_eq!(error.message, "sh is not ready after 5 s");
+}
+
+/// With a list of files, it opens no others.
+#[test]
+fn a_helper_with_a_list_of_files_opens_no_others() {
+    if sys::landlock_version().is_err() {
+        return;
+    }
+    let mut files: Vec<_> =
+        ["/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache"].map(|path| (path.into(), false)).into();
+    let script = "read line </etc/passwd && echo reads >&2; : >/dev/null && echo writes >&2; exit 3";
+    let mut spec = joined(script, Readiness::Number);
+    let mut ends = |files| {
+        spec.confinement = Confinement::Joined(Joined { how: "is a test", files });
+        started_with_files(&spec).expect_ready(&mut wait).unwrap_err().hints.join(" ")
+    };
+    assert!(ends(None).contains("reads; writes"));
+    let refused = ends(Some(files.clone()));
+    assert!(!refused.contains("reads") && !refused.contains("writes"), "{refused}");
+    files.push(("/etc/passwd".into(), false));
+    files.push(("/dev/null".into(), true));
+    assert!(ends(Some(files)).contains("reads; writes"));
+}
+
+#[test]
+fn a_helper_with_files_says_more_than_anybody_reads_and_its_last_words_are_told() {
+    let spec = joined("echo 1 >&2; read line; printf %100000s x >&2; exit 3", Readiness::Number);
+    let mut helper = started_with_files(&spec);
+    helper.expect_ready(&mut wait).unwrap();
+    assert!(wait(helper.fd(), Duration::from_secs(20)).unwrap(), "it waits for a reader");
+    let said = helper.exit_description().unwrap();
+    assert!(said.starts_with("/bin/sh ended (exit status: "), "{said}");
 }

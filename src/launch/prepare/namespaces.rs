@@ -8,7 +8,7 @@ use crate::plan::{IdMapping, Phase, Plan, Writer};
 use crate::spec::{Namespace, UserNamespace};
 use crate::sys;
 use std::cell::Cell;
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 
 pub(super) fn prepare(plan: &Plan, state: &CallerState) -> Result<Namespaces> {
     let wanted = &plan.namespaces;
@@ -34,6 +34,7 @@ pub(super) fn prepare(plan: &Plan, state: &CallerState) -> Result<Namespaces> {
         drop_groups: ids.drop_groups,
         hostname: wanted.hostname.as_deref().map(|name| cstring(OsStr::new(name))).transpose()?,
         loopback: wanted.loopback,
+        network_settings: [settings(&wanted.network_settings.interfaces)?, settings(&wanted.network_settings.mapped)?],
         limit_nested: match (wanted.nested, wanted.second_user_namespace) {
             (true, _) => None,
             (false, false) => Some(b"0"),
@@ -47,6 +48,15 @@ pub(super) fn prepare(plan: &Plan, state: &CallerState) -> Result<Namespaces> {
         own_pids: wanted.private.contains(&Namespace::Pid),
         owns_user_namespace: wanted.user.is_private(),
     })
+}
+
+/// Settings of the network namespace as files of /proc/sys with their contents.
+fn settings(settings: &[(&str, String)]) -> Result<Vec<(CString, Vec<u8>)>> {
+    let file = |(name, value): &(&str, String)| {
+        let path = format!("/proc/sys/{}", name.replace('.', "/"));
+        Ok((cstring(OsStr::new(&path))?, value.clone().into_bytes()))
+    };
+    settings.iter().map(file).collect()
 }
 
 /// The user and group id that the child changes to in a user namespace that was joined. There the caller's ids are

@@ -4,6 +4,7 @@ use super::{State, Supervisor};
 use crate::error::{Error, Result};
 use crate::launch::cgroup::figures::Figures;
 use crate::launch::events::Events;
+use crate::launch::helpers::Helper;
 use crate::launch::outcome::Outcome;
 use crate::launch::uppers::Uppers;
 use crate::launch::wording;
@@ -38,6 +39,11 @@ impl Supervisor<'_> {
         // last message.
         if init && !goes_on {
             self.sandbox.first.signal(libc::SIGKILL);
+        }
+        // What carries the network's packets takes long to end, and ends while the rest is undone.
+        if !goes_on {
+            let carriers = self.helpers.iter_mut().filter(|helper| helper.spec().phase == Phase::Namespaces);
+            carriers.for_each(Helper::kill);
         }
         if let Some(victims) = &mut self.victims {
             victims.last();

@@ -43,6 +43,9 @@ impl Supervisor<'_> {
             let uppers = self.sandbox.uppers.as_ref().map(Uppers::in_use);
             given.extend(layers::given(spec, plan, uppers, first)?);
         }
+        for spec in plan.helpers_of(phase).filter(|spec| spec.has(&Given::NetworkNamespace)) {
+            given.extend(helpers::namespaces(spec, first)?);
+        }
         let start = |spec| Helper::start(spec, plan.of_helper(spec), first, &mask, &given);
         let helpers: Result<Vec<_>> = plan.helpers_of(phase).map(start).collect();
         drop(given);

@@ -10,6 +10,7 @@ mod filesystem;
 mod limits;
 mod mode;
 mod namespaces;
+mod network;
 mod process;
 mod rules;
 mod security;
@@ -21,7 +22,7 @@ use crate::profile::diagnostic::Diagnostic;
 use crate::profile::expand::Vars;
 use crate::profile::merge::Merged;
 use crate::profile::source::Sources;
-use crate::spec::{Desktop, Namespace, Network, Sandbox, Wayland, X11};
+use crate::spec::{Desktop, Namespace, Sandbox, Wayland, X11};
 use builder::Builder;
 
 /// The sandbox that the merged layers describe, or all errors in them.
@@ -36,10 +37,7 @@ pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbo
         namespaces: builder.namespaces(),
         filesystem: builder.filesystem(&asserts),
         devices: builder.devices(),
-        network: match merged.text("network.mode").map(|text| text.text.as_str()) {
-            Some("host") => Network::Host,
-            _ => Network::None,
-        },
+        network: builder.network(),
         rlimits: builder.rlimits(),
         limits: builder.limits(),
         desktop: Desktop {

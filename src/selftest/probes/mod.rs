@@ -58,6 +58,11 @@ fn by_network(granted: &Granted) -> Option<&'static str> {
     granted.network.then_some("network.mode is host")
 }
 
+/// For [`Probe::granted`]: there is a way to the outside.
+fn by_outside(granted: &Granted) -> Option<&'static str> {
+    by_network(granted).or_else(|| granted.outside.then_some("network.mode is private"))
+}
+
 /// For [`Probe::granted`]: the host's System V objects and message queues are shared.
 fn by_ipc(granted: &Granted) -> Option<&'static str> {
     granted.shares("ipc").then_some("namespaces.share has ipc")

@@ -2,7 +2,7 @@
 
 use super::super::facts::{Facts, Granted, Verdict};
 use super::tools::{each, not_run, verdict};
-use super::{Probe, by_network, never};
+use super::{Probe, by_network, by_outside, never};
 use crate::sys::{Errno, attempts};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
@@ -26,15 +26,15 @@ pub(super) const PROBES: &[Probe] = &[
         attempt: names,
         granted: by_network,
     },
-    Probe { id: "route", title: "a route to anywhere", attempt: route, granted: by_network },
-    Probe { id: "interfaces", title: "an interface beside loopback", attempt: interfaces, granted: by_network },
+    Probe { id: "route", title: "a route to anywhere", attempt: route, granted: by_outside },
+    Probe { id: "interfaces", title: "an interface beside loopback", attempt: interfaces, granted: by_outside },
     Probe {
         id: "metadata",
         title: "the metadata address of clouds (169.254.169.254)",
         attempt: metadata,
-        granted: by_network,
+        granted: by_outside,
     },
-    Probe { id: "name-service", title: "a name server", attempt: name_service, granted: by_network },
+    Probe { id: "name-service", title: "a name server", attempt: name_service, granted: by_outside },
     Probe {
         id: "raw-socket",
         title: "write raw packets (AF_INET, SOCK_RAW)",
@@ -114,7 +114,7 @@ fn route(facts: &Facts) -> Verdict {
         verdict(format!("a route to {to}"), connect(bind, to))
     });
     match tried {
-        Verdict::Closed(how) if facts.granted.network => not_run(format!("{how}: the host has none either")),
+        Verdict::Closed(how) if facts.granted.outside => not_run(format!("{how}: the host has none either")),
         other => other,
     }
 }
@@ -141,8 +141,8 @@ fn metadata(facts: &Facts) -> Verdict {
     let address = SocketAddr::from(([169, 254, 169, 254], 80));
     match TcpStream::connect_timeout(&address, PATIENCE) {
         Ok(_) => Verdict::Open("it answers".into()),
-        // With the host's network, silence says nothing about the sandbox.
-        Err(error) if facts.granted.network => not_run(format!("nothing answers there: {error}")),
+        // With a way to the outside, silence says nothing about the sandbox.
+        Err(error) if facts.granted.outside => not_run(format!("nothing answers there: {error}")),
         Err(error) => Verdict::Closed(format!("connecting: {}", Errno::from(error))),
     }
 }
@@ -164,7 +164,7 @@ fn name_service(facts: &Facts) -> Verdict {
         verdict(format!("asking {server}"), ask().map_err(Errno::from))
     });
     match tried {
-        Verdict::Closed(how) if facts.granted.network => not_run(format!("{how}: none answers")),
+        Verdict::Closed(how) if facts.granted.outside => not_run(format!("{how}: none answers")),
         other => other,
     }
 }

@@ -15,6 +15,11 @@ pub fn set_parent_death_signal(signal: i32) -> Result<()> {
     prctl(libc::PR_SET_PDEATHSIG, signal as libc::c_ulong, 0).map(drop)
 }
 
+/// PR_SET_CHILD_SUBREAPER of prctl(2): whether orphans among the descendants of this process become its children.
+pub fn set_child_subreaper(on: bool) -> Result<()> {
+    prctl(libc::PR_SET_CHILD_SUBREAPER, on.into(), 0).map(drop)
+}
+
 /// PR_SET_NO_NEW_PRIVS of prctl(2): exec gives no new privileges from here on.
 pub fn set_no_new_privs() -> Result<()> {
     Ok(nix::sys::prctl::set_no_new_privs()?)

@@ -110,6 +110,11 @@ pub fn wait_for(pid: i32) -> Result<Waited> {
     wait_through(libc::P_PID, pid as libc::id_t)
 }
 
+/// Reaps the children in a process group that have ended.
+pub fn reap_group(group: i32) {
+    while let Ok(Some(_)) = wait(libc::P_PGID, group as libc::id_t, libc::WNOHANG) {}
+}
+
 /// Waits for the end of the child that a pidfd refers to.
 pub fn wait_end(pidfd: BorrowedFd<'_>) -> Result<Waited> {
     wait_through(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t)

@@ -1,0 +1,107 @@
+//! What a network of a sandbox's own needs of the host.
+
+use super::helpers::Helpers;
+use crate::spec::{Network, Sandbox};
+use crate::sys::{self, Errno};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, UdpSocket};
+use std::path::PathBuf;
+
+/// The long option of pasta(1) by which a recent one is known: it came in August 2024. Earlier ones answer a refused
+/// connection with a reset that the kernel does not take for one.
+const RECENT: &[u8] = b"map-host-loopback";
+
+/// What is known of the host's network, if the sandbox has one of its own with a way to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct NetworkFacts {
+    /// Why /dev/net/tun cannot be opened; none if it can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tun: Option<Errno>,
+    /// Whether the host has a default route, of IPv4 or IPv6.
+    pub routed: bool,
+    /// Whether the installed pasta is one of before August 2024.
+    pub old_pasta: bool,
+    /// The directory that /etc/resolv.conf lies in, behind links.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolv_dir: Option<PathBuf>,
+    /// Whether the kernel has Landlock.
+    pub landlock: bool,
+    /// Name servers in /etc/resolv.conf whose addresses are the host's own, as that of a resolver on its loopback is.
+    pub own_servers: BTreeSet<IpAddr>,
+}
+
+/// The programs to look for.
+pub(super) fn wanted(sandbox: &Sandbox) -> &'static [&'static str] {
+    if matches!(sandbox.network, Network::Private(_)) { &["pasta", "slirp4netns"] } else { &[] }
+}
+
+/// Gathers the facts, for a sandbox that needs them. `resolv_conf` is the text of that file.
+pub(super) fn probe(sandbox: &Sandbox, helpers: &Helpers, resolv_conf: Option<&str>) -> Option<NetworkFacts> {
+    let Network::Private(_) = sandbox.network else { return None };
+    // No program of the host is executed to find its version: pasta does not tell it reliably.
+    let is_old = |file| !std::fs::read(file).is_ok_and(|program| program.windows(RECENT.len()).any(|at| at == RECENT));
+    Some(NetworkFacts {
+        tun: sys::openat(sys::cwd(), c"/dev/net/tun", libc::O_RDWR, 0).err(),
+        routed: has_route("/proc/net/route", is_default) || has_route("/proc/net/ipv6_route", is_default6),
+        old_pasta: helpers.get("pasta").is_ok_and(is_old),
+        resolv_dir: std::fs::canonicalize("/etc/resolv.conf").ok().and_then(|file| Some(file.parent()?.to_owned())),
+        landlock: sys::landlock_version().is_ok(),
+        // An address that a socket can be bound to is one of this host.
+        own_servers: name_servers(resolv_conf.unwrap_or_default())
+            .filter(|server| UdpSocket::bind((*server, 0)).is_ok())
+            .collect(),
+    })
+}
+
+/// The addresses of the name servers in the text of a resolv.conf(5).
+pub fn name_servers(text: &str) -> impl Iterator<Item = IpAddr> + '_ {
+    text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next()? == "nameserver").then(|| words.next()?.parse().ok())?
+    })
+}
+
+fn has_route(file: &str, is_default: fn(&[&str]) -> bool) -> bool {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines().any(|line| is_default(&line.split_whitespace().collect::<Vec<_>>()))
+}
+
+/// Whether a line of /proc/net/route is that of a default route: destination and mask are 0, and the route is up.
+fn is_default(words: &[&str]) -> bool {
+    let flags = words.get(3).and_then(|flags| u32::from_str_radix(flags, 16).ok()).unwrap_or(0);
+    words.get(1) == Some(&"00000000") && words.get(7) == Some(&"00000000") && flags & 1 == 1
+}
+
+/// Whether a line of /proc/net/ipv6_route is that of a default route which is no refusal (RTF_REJECT).
+fn is_default6(words: &[&str]) -> bool {
+    const REJECT: u32 = 0x200;
+    let flags = words.get(8).and_then(|flags| u32::from_str_radix(flags, 16).ok()).unwrap_or(REJECT);
+    let zero = words.first().is_some_and(|word| word.bytes().all(|digit| digit == b'0'));
+    zero && words.get(1) == Some(&"00") && flags & REJECT == 0 && words.get(9) != Some(&"lo")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_routes_are_told_from_others() {
+        let words = |line: &'static str| line.split_whitespace().collect::<Vec<_>>();
+        assert!(is_default(&words("eth0 00000000 01006BC6 0003 0 0 0 00000000 0 0 0")));
+        assert!(!is_default(&words("eth0 006433C6 00000000 0001 0 0 0 00FFFFFF 0 0 0")));
+        assert!(!is_default(&words("Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT")));
+        let zero = "00000000000000000000000000000000";
+        let line = format!("{zero} 00 {zero} 00 20010db8000000000000000000000001 00000400 1 0 00000003 eth0");
+        assert!(is_default6(&line.split_whitespace().collect::<Vec<_>>()));
+        let line = format!("{zero} 00 {zero} 00 {zero} ffffffff 1 0 00200200 lo");
+        assert!(!is_default6(&line.split_whitespace().collect::<Vec<_>>()));
+    }
+
+    #[test]
+    fn name_servers_are_read_as_the_resolver_reads_them() {
+        let text = "# nameserver 1.1.1.1\nsearch a b\nnameserver 127.0.0.53\nnameserver\t::1\nnameserver x\n";
+        let found: Vec<_> = name_servers(text).map(|server| server.to_string()).collect();
+        assert_eq!(found, ["127.0.0.53", "::1"]);
+    }
+}

@@ -1,0 +1,238 @@
+//! Plans a network of the sandbox's own with a way to the outside: pasta(1) or slirp4netns(1), and the name servers that
+//! are reached through it.
+//!
+//! Either is started before anything of the view exists, and gets descriptors of the sandbox's user and network
+//! namespaces as its standard input and output. It makes an interface in the network namespace, and turns what the program
+//! sends into sockets of its own, in the host's network. Nothing of that takes rights on the host.
+
+use super::helpers::{
+    Argument, Confinement, Given, HelperProgram, HelperSpec, HelperWords, Joined, Loss, Phase, Readiness, Tells,
+};
+use super::namespaces::NetworkSettings;
+use super::note::Note;
+use crate::error::{Error, Result};
+use crate::host::{Facts, NetworkFacts, name_servers};
+use crate::spec::{HelperDeath, Network, NetworkHelper, PrivateNetwork, Sandbox};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+
+/// The interface that the program sees beside `lo`.
+const INTERFACE: &str = "eth0";
+
+/// The descriptors of the namespaces, which are the helper's standard input and output.
+const USER: &str = "/proc/self/fd/0";
+const NET: &str = "/proc/self/fd/1";
+
+/// A helper that this host has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Pasta,
+    Slirp4netns,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Pasta => "pasta",
+            Kind::Slirp4netns => "slirp4netns",
+        }
+    }
+
+    /// The addresses at which it answers questions for names, by asking a name server of the host's.
+    fn forwarders(self) -> (Ipv4Addr, Ipv6Addr) {
+        match self {
+            // Told by --dns-forward: addresses that no other machine has.
+            Kind::Pasta => (Ipv4Addr::new(169, 254, 1, 1), Ipv6Addr::new(0xfdb4, 0x16f2, 0x93a1, 0, 0, 0, 0, 0x53)),
+            Kind::Slirp4netns => (Ipv4Addr::new(10, 0, 2, 3), Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 3)),
+        }
+    }
+}
+
+/// Chooses the helper. pasta goes first, unless it is an old one and there is slirp4netns.
+fn choose(wanted: NetworkHelper, facts: &Facts, network: &NetworkFacts) -> std::result::Result<Kind, String> {
+    let there = |name: &str| facts.helpers.get(name).is_ok();
+    match wanted {
+        NetworkHelper::Pasta => facts.helpers.get("pasta").map(|_| Kind::Pasta),
+        NetworkHelper::Slirp4netns => facts.helpers.get("slirp4netns").map(|_| Kind::Slirp4netns),
+        NetworkHelper::Auto if there("pasta") && !(network.old_pasta && there("slirp4netns")) => Ok(Kind::Pasta),
+        NetworkHelper::Auto if there("slirp4netns") => Ok(Kind::Slirp4netns),
+        NetworkHelper::Auto => Err(match (facts.helpers.get("pasta"), facts.helpers.get("slirp4netns")) {
+            (Err(one), Err(other)) if one == other => one,
+            (Err(one), Err(other)) => format!("pasta {one}, slirp4netns {other}"),
+            _ => String::new(),
+        }),
+    }
+}
+
+/// Plans the helper; none if the sandbox has no network of its own with a way to the outside, or the host itself has none.
+///
+/// # Errors
+///
+/// No helper is installed, or it could not make its interface.
+pub(super) fn helper(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<Option<HelperSpec>> {
+    let Network::Private(PrivateNetwork { helper: wanted, on_helper_death }) = sandbox.network else {
+        return Ok(None);
+    };
+    let none = NetworkFacts::default();
+    let network = facts.network.as_ref().unwrap_or(&none);
+    let origin = sandbox.origins.of("network.mode", "");
+    let kind = choose(wanted, facts, network).map_err(|why| {
+        let (names, install) = match wanted {
+            NetworkHelper::Auto => ("pasta or slirp4netns", "passt"),
+            NetworkHelper::Pasta => ("pasta", "passt"),
+            NetworkHelper::Slirp4netns => ("slirp4netns", "slirp4netns"),
+        };
+        Error::new(format!("network.mode = \"private\" needs {names}, {why}"))
+            .origin(&origin)
+            .hint(format!("install it, as root: apt-get install {install} (dnf, pacman and apk know the same name)"))
+            .hint("--net none goes without a network, --net host shares the host's")
+    })?;
+    if let Some(errno) = network.tun {
+        let fix = match errno.0 {
+            libc::ENOENT | libc::ENODEV | libc::ENXIO => {
+                "as root: modprobe tun, and where that makes no /dev/net/tun: mknod -m 666 /dev/net/tun c 10 200"
+            }
+            _ => {
+                "as root: chmod 0666 /dev/net/tun, which every distribution has by default: it gives nobody a right on the host's network"
+            }
+        };
+        return Err(Error::new(format!(
+            "network.mode = \"private\" needs /dev/net/tun, which cannot be opened: {errno}"
+        ))
+        .origin(&origin)
+        .hint(fix));
+    }
+    if kind == Kind::Pasta && network.old_pasta {
+        if !network.routed {
+            // It refuses to start then.
+            notes.push(Note::Offline);
+            return Ok(None);
+        }
+        notes.push(Note::OldPasta);
+    }
+    let program = facts.helpers.get(kind.name()).unwrap_or(Path::new(kind.name()));
+    let (args, readiness, confined) = match kind {
+        // It mounts its empty view, which Landlock would not let it.
+        Kind::Pasta => (pasta(facts, network), Readiness::Number, Joined { how: PASTA, files: None }),
+        Kind::Slirp4netns => (slirp4netns(), Readiness::Byte, shown(facts, network)),
+    };
+    let lost = "the program has no network any more, and connections that were open hang";
+    Ok(Some(HelperSpec {
+        name: kind.name(),
+        provides: "network",
+        setting: "network.mode = \"private\"",
+        program: HelperProgram::Host(program.to_owned()),
+        target: format!("carries packets of {INTERFACE} to the host's network"),
+        args,
+        descriptors: vec![(0, Given::UserNamespace), (1, Given::NetworkNamespace)],
+        rules: Vec::new(),
+        phase: Phase::Namespaces,
+        readiness,
+        tells: Tells::Nothing,
+        confinement: Confinement::Joined(confined),
+        loss: match on_helper_death {
+            HelperDeath::End => Loss::End("network.on_helper_death is \"end\", so the sandbox was ended"),
+            HelperDeath::Report => Loss::Note(lost),
+        },
+        words: HelperWords {
+            ready: "the network was ready".into(),
+            needs: "it must be able to enter the sandbox's user and network namespaces, and to make a tun device there",
+            without: "--net none goes without a network",
+        },
+        origin,
+    }))
+}
+
+/// How far pasta is confined, as the end of a sentence about it.
+const PASTA: &str = "has your user id, and confines itself: an empty view of files, a list of system calls, and no right but over the \
+                     sandbox's namespaces";
+
+/// How slirp4netns is confined: besides what it does itself, sbx leaves it the files that it needs to start and to find name
+/// servers.
+fn shown(facts: &Facts, network: &NetworkFacts) -> Joined {
+    if !network.landlock {
+        let how = "has your user id, no capability, and a filter of system calls; it can read your files, since this kernel has no Landlock";
+        return Joined { how, files: None };
+    }
+    let mut files: Vec<(PathBuf, bool)> = vec![("/dev/net/tun".into(), true), ("/dev/urandom".into(), false)];
+    files.extend(facts.system.iter().map(|(name, _)| (Path::new("/").join(name), false)));
+    files.push(("/etc/ld.so.cache".into(), false));
+    files.extend(network.resolv_dir.iter().map(|dir| (dir.clone(), false)));
+    let how = "has your user id, no capability, a filter of system calls, and no files but the system's programs and libraries and the \
+               directory of resolv.conf (Landlock)";
+    Joined { how, files: Some(files) }
+}
+
+/// The arguments of pasta(1). By default it mirrors all ports, and shows the host's loopback at the gateway's address.
+fn pasta(facts: &Facts, network: &NetworkFacts) -> Vec<Argument> {
+    let mut args = vec!["--quiet", "--foreground", "--config-net", "--no-map-gw", "--no-netns-quit", "-I", INTERFACE];
+    args.extend(["-t", "none", "-u", "none", "-T", "none", "-U", "none"]);
+    args.extend(["-P", "/proc/self/fd/2", "--userns", USER, "--netns", NET]);
+    let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
+    let (v4, v6) = Kind::Pasta.forwarders();
+    if network.own_servers.iter().any(IpAddr::is_ipv4) {
+        args.extend(["--dns-forward".into(), v4.to_string()]);
+    }
+    if network.own_servers.iter().any(IpAddr::is_ipv6) {
+        args.extend(["--dns-forward".into(), v6.to_string()]);
+    }
+    if facts.uid == 0 {
+        // It would become nobody, who may not enter root's namespaces.
+        args.extend(["--runas".into(), "0:0".into()]);
+    }
+    args.into_iter().map(Argument::Text).collect()
+}
+
+/// The arguments of slirp4netns(1).
+fn slirp4netns() -> Vec<Argument> {
+    let mut args: Vec<Argument> = ["--configure", "--mtu=65520", "--disable-host-loopback", "--enable-ipv6"]
+        .into_iter()
+        .chain(["--enable-seccomp", "--netns-type=path"])
+        .map(|word| Argument::Text(word.into()))
+        .collect();
+    args.push(Argument::Text(format!("--userns-path={USER}")));
+    args.push(Argument::Pipe("--ready-fd="));
+    args.extend([NET, INTERFACE].map(|word| Argument::Text(word.into())));
+    args
+}
+
+/// Settings of the network namespace. The network is the sandbox's own, so a program in it listens at any port and sends echo requests
+/// of ICMP, as on a machine of its own.
+pub(super) fn settings(gid: u32) -> NetworkSettings {
+    // An address and a route of IPv6 are there at once, rather than after a second: nobody else has the address.
+    let interfaces =
+        [("net.ipv6.conf.default.accept_dad", "0"), ("net.ipv6.conf.default.router_solicitation_delay", "0")];
+    NetworkSettings {
+        interfaces: interfaces.map(|(name, value)| (name, value.to_owned())).to_vec(),
+        mapped: vec![
+            ("net.ipv4.ip_unprivileged_port_start", "0".into()),
+            ("net.ipv4.ping_group_range", format!("{gid} {gid}")),
+        ],
+    }
+}
+
+/// The text of resolv.conf(5) for a network of the sandbox's own: name servers of the host's own, which the program does not
+/// reach at their addresses, are asked by way of the helper.
+pub(super) fn resolv_conf(sandbox: &Sandbox, facts: &Facts, text: &str) -> String {
+    let (Network::Private(PrivateNetwork { helper, .. }), Some(network)) = (sandbox.network, &facts.network) else {
+        return text.to_owned();
+    };
+    let Ok(kind) = choose(helper, facts, network) else { return text.to_owned() };
+    let (v4, v6) = kind.forwarders();
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let line = match name_servers(line).next() {
+            Some(server) if network.own_servers.contains(&server) => match server {
+                IpAddr::V4(_) => format!("nameserver {v4}"),
+                IpAddr::V6(_) => format!("nameserver {v6}"),
+            },
+            _ => line.to_owned(),
+        };
+        // Two of the host's own are one here.
+        if !line.starts_with("nameserver") || !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}

@@ -1,0 +1,48 @@
+//! Reads `[network]`.
+
+use super::builder::Builder;
+use crate::profile::document::Text;
+use crate::spec::{HelperDeath, Network, NetworkHelper, PrivateNetwork};
+
+impl Builder<'_> {
+    pub(super) fn network(&mut self) -> Network {
+        let merged = self.merged;
+        let word = |key: &str| merged.text(key).map(|text| text.text.as_str());
+        match word("network.mode") {
+            Some("host") => {
+                self.without_private_network();
+                Network::Host
+            }
+            Some("private") => Network::Private(PrivateNetwork {
+                helper: match word("network.helper") {
+                    Some("pasta") => NetworkHelper::Pasta,
+                    Some("slirp4netns") => NetworkHelper::Slirp4netns,
+                    _ => NetworkHelper::Auto,
+                },
+                on_helper_death: match word("network.on_helper_death") {
+                    Some("report") => HelperDeath::Report,
+                    _ => HelperDeath::End,
+                },
+            }),
+            _ => {
+                self.without_private_network();
+                Network::None
+            }
+        }
+    }
+
+    /// Refuses keys of a private network in a profile that has none, unless a later layer has taken the network away. A
+    /// project's file may only tighten, whatever there is.
+    fn without_private_network(&mut self) {
+        let merged = self.merged;
+        let mode = merged.text("network.mode").map(|text: &Text| text.at.source);
+        for key in ["network.helper", "network.on_helper_death"] {
+            let of_project = |text: &Text| self.sources.get(text.at.source).is_some_and(|source| source.project);
+            let wrong = |text: &&Text| mode.is_none_or(|mode| mode <= text.at.source) && !of_project(text);
+            if let Some(text) = merged.text(key).filter(wrong) {
+                let help = "write `mode = \"private\"` in [network], or leave it out";
+                self.wrong(text, format!("`{key}` has no effect without a private network"), help);
+            }
+        }
+    }
+}

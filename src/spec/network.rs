@@ -1,0 +1,56 @@
+//! The network of a sandbox.
+
+use serde::Serialize;
+
+/// The network that the program has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// A network namespace of its own, with only a loopback interface.
+    #[default]
+    None,
+    /// A network namespace of its own, from which a program outside carries packets to the host's network.
+    Private(PrivateNetwork),
+    /// The host's network.
+    Host,
+}
+
+impl Network {
+    /// Whether the program can send something to another machine.
+    pub fn reaches_out(self) -> bool {
+        self != Network::None
+    }
+}
+
+/// How the network of a sandbox's own reaches the host's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+pub struct PrivateNetwork {
+    /// The program that carries packets.
+    pub helper: NetworkHelper,
+    /// What happens if that program ends before the sandbox does.
+    pub on_helper_death: HelperDeath,
+}
+
+/// The program that carries packets between a network of a sandbox's own and the host's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkHelper {
+    /// Whichever is installed and works best.
+    #[default]
+    Auto,
+    /// pasta(1).
+    Pasta,
+    /// slirp4netns(1).
+    Slirp4netns,
+}
+
+/// What happens if the network's helper ends before the sandbox does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum HelperDeath {
+    /// The sandbox is ended.
+    #[default]
+    End,
+    /// The program goes on without the network, and the user is told.
+    Report,
+}

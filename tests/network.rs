@@ -1,0 +1,290 @@
+//! A network of the sandbox's own, by each helper, against a network that the tests make (`tests/network/internet`): what is
+//! reached and what is not, and the end of helper, launcher and program.
+
+mod common;
+
+use common::process::Mark;
+use common::{Need, Place, Ran, ran, sbx, tools, until, userns};
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+const HELPERS: [&str; 2] = ["pasta", "slirp4netns"];
+
+/// /dev/net/tun can be opened, and user namespaces below user namespaces be made, in which a network is set up.
+fn network() -> Need {
+    let opened = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+    let lacks = opened.err().map(|error| format!("/dev/net/tun: {error}")).unwrap_or_default();
+    Need::new("tun", lacks.is_empty(), lacks)
+}
+
+fn programs() -> Need {
+    tools(&["pasta", "slirp4netns", "ip", "nsenter", "unshare", "mount", "python3"])
+}
+
+fn script(name: &str) -> String {
+    format!("{}/tests/network/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A command that runs a shell script on the host of the test network. In it, $SBX is sbx and $TRY the program that tries
+/// addresses.
+fn on_network(place: &Place, settings: &[(&str, &str)], text: &str) -> Command {
+    let mut command = Command::new("/bin/bash");
+    command.arg(script("internet")).args(["/bin/sh", "-c", text]).current_dir(place.work()).stdin(Stdio::null());
+    command.env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", place.home()).env("NO_COLOR", "1");
+    command.env("SBX", sbx()).env("TRY", std::fs::read_to_string(script("try")).unwrap());
+    command.envs(settings.iter().copied());
+    command
+}
+
+/// What a program in a sandbox with these flags finds.
+fn tried(settings: &[(&str, &str)], flags: &str, addresses: &[&str]) -> Ran {
+    let place = Place::new();
+    let text = format!("\"$SBX\" {flags} -- python3 -c \"$TRY\" {}", addresses.join(" "));
+    ran(on_network(&place, settings, &text).output().unwrap())
+}
+
+#[track_caller]
+fn found(settings: &[(&str, &str)], flags: &str, expected: &[(&str, &str)]) {
+    let addresses: Vec<_> = expected.iter().map(|(address, _)| *address).collect();
+    let ran = tried(settings, flags, &addresses);
+    let lines: Vec<_> = expected.iter().map(|(address, what)| format!("{address} {what}")).collect();
+    assert_eq!(ran.out.lines().collect::<Vec<_>>(), lines, "{flags}: {}", ran.err);
+    assert_eq!(ran.status, Some(0), "{flags}: {}", ran.err);
+}
+
+#[test]
+fn the_outside_is_reached_by_each_helper_protocol_and_family() {
+    need!(userns(), programs(), network());
+    for helper in HELPERS {
+        found(
+            &[],
+            &format!("--net private --set network.helper={helper}"),
+            &[
+                ("tcp,203.0.113.10,80", "reached 203.0.113.10 from 198.51.100.2"),
+                ("tcp,2001:db8:f::10,80", "reached 2001:db8:f::10 from 2001:db8::2"),
+                ("udp,203.0.113.10,9999", "reached 203.0.113.10 from 198.51.100.2"),
+                ("udp,2001:db8:f::10,9999", "reached 2001:db8:f::10 from 2001:db8::2"),
+                ("name,one.example,80", "is 2001:db8:f::10 203.0.113.10"),
+                ("name,none.example,80", "unknown"),
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_name_server_elsewhere_is_asked_as_the_host_asks_it() {
+    need!(userns(), programs(), network());
+    for helper in HELPERS {
+        found(
+            &[("NAME_SERVER", "203.0.113.53")],
+            &format!("--net private --set network.helper={helper}"),
+            &[("name,one.example,80", "is 2001:db8:f::10 203.0.113.10"), ("name,none.example,80", "unknown")],
+        );
+    }
+}
+
+/// The host's loopback has no way in: by the sandbox's own, by the gateway's address, which pasta has for it by default, or by
+/// the address that slirp4netns has for it.
+#[test]
+fn the_hosts_loopback_is_not_reached() {
+    need!(userns(), programs(), network());
+    for helper in HELPERS {
+        let addresses = [
+            "tcp,127.0.0.1,7777",
+            "tcp,::1,7777",
+            "tcp,198.51.100.1,7777",
+            "tcp,2001:db8::1,7777",
+            "tcp,10.0.2.2,7777",
+            "tcp,fd00::2,7777",
+            "udp,127.0.0.53,53",
+        ];
+        let ran = tried(&[], &format!("--net private --set network.helper={helper}"), &addresses);
+        let lines: Vec<_> = ran.out.lines().collect();
+        assert_eq!(lines.len(), addresses.len(), "{helper}: {ran:?}");
+        assert!(!ran.out.contains("reached"), "{helper}: {ran:?}");
+        // What is not reached is there.
+        let host = tried(&[], "--net host", &addresses[..2]);
+        assert_eq!(host.out.matches("reached").count(), 2, "{host:?}");
+    }
+}
+
+/// Without publishing, nobody reaches a server inside: pasta mirrors ports by default.
+#[test]
+fn a_server_inside_is_not_reached_from_the_host() {
+    need!(userns(), programs(), network());
+    for helper in HELPERS {
+        let place = Place::new();
+        let text = format!(
+            "mkfifo go; exec 3<>go; \
+             \"$SBX\" --net private --set network.helper={helper} -- python3 -c 'import socket
+s = socket.create_server((\"0.0.0.0\", 80)); print(\"listens\", flush=True); s.accept()' >out & \
+             until grep -q listens out; do sleep 0.05; done; sleep 0.3; \
+             python3 -c \"$TRY\" tcp,127.0.0.1,80 tcp,198.51.100.2,80; kill $!"
+        );
+        let ran = ran(on_network(&place, &[], &text).output().unwrap());
+        assert_eq!(ran.out, "tcp,127.0.0.1,80 ECONNREFUSED\ntcp,198.51.100.2,80 ECONNREFUSED\n", "{helper}: {ran:?}");
+    }
+}
+
+#[test]
+fn the_network_is_as_on_a_machine_of_ones_own() {
+    need!(userns(), programs(), network());
+    for helper in HELPERS {
+        let place = Place::new();
+        let text = format!(
+            "\"$SBX\" --net private --set network.helper={helper} -- sh -c 'ip -br link | cut -d\" \" -f1; \
+             ip link show eth0 | grep -o \"mtu 65520\"; cat /proc/sys/net/ipv4/ip_unprivileged_port_start; \
+             python3 -c \"import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)\" && echo echo; \
+             ip link set eth0 down 2>/dev/null || echo refused'"
+        );
+        let ran = ran(on_network(&place, &[], &text).output().unwrap());
+        let lines: Vec<_> = ran.out.lines().collect();
+        assert_eq!(lines, ["lo", "eth0", "mtu 65520", "0", "echo", "refused"], "{helper}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_host_that_is_offline_does_not_fail() {
+    need!(userns(), programs(), network());
+    for helper in HELPERS {
+        let ran = tried(
+            &[("OFFLINE", "1")],
+            &format!("--net private --set network.helper={helper}"),
+            &["tcp,203.0.113.10,80"],
+        );
+        assert_eq!(ran.status, Some(0), "{helper}: {ran:?}");
+        assert!(!ran.out.contains("reached"), "{helper}: {ran:?}");
+    }
+}
+
+/// A sandbox that waits, and what is done to one of its processes meanwhile. `$1` is sbx, `$2` its helper.
+fn killed(helper: &str, flags: &str, script: &str) -> (Ran, Mark) {
+    let (place, mark) = (Place::new(), Mark::new());
+    let text = format!(
+        "\"$SBX\" --net private --set network.helper={helper} {flags} -- sh -c 'echo runs; sleep 3; echo went on; exit 7 # {}' \
+         >out 2>err & sbx=$!; until grep -q runs out; do sleep 0.02; done; \
+         helper=$(cat /proc/$sbx/task/$sbx/children | tr ' ' '\\n' | while read pid; do \
+             [ \"$(cat /proc/$pid/comm)\" = sbx ] || echo $pid; done); \
+         [ -n \"$helper\" ] || echo no helper; {script}; wait $sbx; echo status $?; cat out err; \
+         for try in 1 2 3 4 5 6 7 8 9; do [ -e /proc/$helper ] || break; sleep 0.1; done; [ ! -e /proc/$helper ] || echo left",
+        mark.0
+    );
+    (ran(on_network(&place, &[], &text).output().unwrap()), mark)
+}
+
+#[test]
+fn a_sandbox_whose_helper_is_killed_is_ended_or_goes_on_with_a_note() {
+    need!(userns(), programs(), network());
+    for helper in HELPERS {
+        let (ended, mark) = killed(helper, "", "kill -9 $helper");
+        assert!(ended.out.starts_with("status 125\nruns\n"), "{helper}: {ended:?}");
+        let says = format!("/usr/bin/{helper} ended (signal: 9): network.on_helper_death is \"end\"");
+        assert!(ended.out.contains(&says), "{helper}: {ended:?}");
+        assert!(!ended.out.contains("went on") && !ended.out.contains("left"), "{helper}: {ended:?}");
+        mark.gone("after the end of its helper");
+        let (noted, _) = killed(helper, "--set network.on_helper_death=report", "kill -9 $helper");
+        assert!(noted.out.starts_with("status 7\nruns\nwent on\n"), "{helper}: {noted:?}");
+        let says = format!("/usr/bin/{helper} ended (signal: 9): the program has no network any more");
+        assert!(noted.out.contains(&says), "{helper}: {noted:?}");
+    }
+}
+
+#[test]
+fn a_helper_ends_with_sbx_however_that_ends() {
+    need!(userns(), programs(), network());
+    for helper in HELPERS {
+        for (script, status) in [("kill -9 $sbx", 137), ("kill $sbx", 143), (":", 7)] {
+            let (ran, mark) = killed(helper, "", script);
+            assert!(ran.out.starts_with(&format!("status {status}\n")), "{helper}, {script}: {ran:?}");
+            assert!(!ran.out.contains("left") && !ran.out.contains("no helper"), "{helper}, {script}: {ran:?}");
+            mark.gone("after the end of sbx");
+        }
+    }
+}
+
+/// What the plan says of it, on a host that has what is needed.
+#[test]
+fn the_plan_and_the_receipt_name_the_helper_and_how_far_it_is_confined() {
+    need!(userns(), programs(), network());
+    for helper in HELPERS {
+        let place = Place::new();
+        let set = format!("network.helper={helper}");
+        let plan = place.run(&["plan", "--verbose", "--net", "private", "--set", &set, "--", "true"]);
+        let lines = [format!("/usr/bin/{helper} carries packets of eth0"), format!("{helper} has your user id")];
+        assert!(lines.iter().all(|line| plan.out.contains(line)), "{plan:?}");
+        assert!(
+            plan.out.contains(&format!("network.mode = \"private\": /usr/bin/{helper}, which has your user id")),
+            "{plan:?}"
+        );
+        let check = place.run(&["check"]);
+        let row = check.out.lines().find(|line| line.starts_with(helper)).unwrap_or_default();
+        assert!(row.contains(&format!("/usr/bin/{helper}")), "{check:?}");
+    }
+}
+
+/// `none` has loopback, and nothing else.
+#[test]
+fn without_a_network_there_is_loopback() {
+    need!(userns(), programs(), network());
+    let place = Place::new();
+    let text = "\"$SBX\" --net none -- sh -c 'ip -br addr; python3 -c \"$1\" tcp,203.0.113.10,80 tcp,127.0.0.1,7777' sh \"$TRY\"";
+    let ran = ran(on_network(&place, &[], text).output().unwrap());
+    let lines: Vec<_> = ran.out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let expected =
+        ["lo UNKNOWN 127.0.0.1/8 ::1/128", "tcp,203.0.113.10,80 ENETUNREACH", "tcp,127.0.0.1,7777 ECONNREFUSED"];
+    assert_eq!(lines, expected, "{ran:?}");
+}
+
+/// Two sandboxes have two networks: the same port can be listened at in both.
+#[test]
+fn two_sandboxes_do_not_share_a_network() {
+    need!(userns(), programs(), network());
+    for helper in HELPERS {
+        let place = Place::new();
+        let mut command = on_network(
+            &place,
+            &[],
+            &format!(
+                "for name in one two; do \"$SBX\" --net private --set network.helper={helper} -- python3 -c 'import socket, sys
+s = socket.create_server((\"0.0.0.0\", 80)); print(\"listens\", flush=True); sys.stdin.read()' & done; wait"
+            ),
+        );
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let lines: Vec<_> =
+            BufReader::new(child.stdout.take().unwrap()).lines().take(2).map_while(Result::ok).collect();
+        assert_eq!(lines, ["listens", "listens"], "{helper}");
+        drop(child.stdin.take());
+        assert!(until(|| child.try_wait().unwrap().is_some()), "{helper}");
+    }
+}
+
+/// An old pasta does not wait for its children, and PID 1 of a container may wait for nobody's.
+#[test]
+fn no_child_of_a_helper_is_left_to_be_waited_for() {
+    need!(userns(), programs(), network());
+    for helper in HELPERS {
+        let place = Place::new();
+        let script = "import os, sys
+status = os.spawnv(os.P_WAIT, sys.argv[1], sys.argv[1:])
+left = []
+try:
+    while True:
+        left.append(os.waitpid(-1, 0)[0])
+except ChildProcessError:
+    print(status, left)";
+        let mut command = Command::new("python3");
+        command.args(["-c", script]).arg(sbx()).args(["--net", "private", "--set"]);
+        command.args([&format!("network.helper={helper}"), "--", "/bin/true"]);
+        command.current_dir(place.work()).env_clear().env("HOME", place.home()).env("PATH", "/usr/bin:/bin");
+        // SAFETY: prctl is async-signal-safe, and this option takes integers.
+        unsafe {
+            command.pre_exec(|| match libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            });
+        }
+        let ran = ran(command.output().unwrap());
+        assert_eq!(ran.out, "0 []\n", "{helper}: {ran:?}");
+    }
+}
