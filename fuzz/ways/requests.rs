@@ -126,7 +126,9 @@ pub fn way(bytes: &[u8]) {
             let real = |path: &str| place(path).canonicalize().unwrap();
             let upper = Some(UpperPlace { upper: real("upper"), work: real("work"), kept: false });
             let layers = Layers { trees: vec![0, 1], upper, ..Layers::default() };
-            std::thread::spawn(move || fuse::answer(Unions { trees, unions: vec![layers] }, theirs))
+            std::thread::spawn(move || {
+                fuse::answer(Unions { trees, unions: vec![layers], ..Unions::default() }, theirs)
+            })
         }
         false => std::thread::spawn(move || view::answer(trees, theirs)),
     };

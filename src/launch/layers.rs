@@ -5,6 +5,7 @@ use crate::plan::{Given, HelperSpec, Op, Plan, UpperPlace};
 use crate::sys;
 use crate::union::InUse;
 use crate::union::fuse;
+use crate::union::view::Trees;
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -12,7 +13,8 @@ use std::os::fd::{AsFd, OwnedFd};
 pub(super) fn given(spec: &HelperSpec, plan: &Plan, uppers: Option<&InUse>, first: i32) -> Result<Vec<OwnedFd>> {
     let failed =
         |what: &str, errno: sys::Errno| Error::new(format!("{}: {what}: {errno}", spec.name)).origin(&spec.origin);
-    let layers = layers(plan, uppers)?;
+    let size = plan.view.union.as_ref().and_then(|union| union.limit);
+    let layers = fuse::Unions { trees: Trees::default(), size, unions: layers(plan, uppers)? };
     let text = serde_json::to_string(&layers).map_err(|error| {
         Error::new(format!("an overlay cannot be served: {error}"))
             .origin(&spec.origin)

@@ -198,7 +198,11 @@ impl ReceiptBuilder<'_> {
                 self.full(Setting::Mechanism(*mechanism), origin, vec![by.into()]);
             }
             if let Some((size, origin)) = &sandbox.filesystem.upper_size {
-                self.full(Setting::UpperSize(*size), origin, vec!["a tmpfs of this size for upper layers".into()]);
+                let by = match union.limit {
+                    Some(_) => "the server of the FUSE union counts what changes take",
+                    None => "a tmpfs of this size for upper layers",
+                };
+                self.full(Setting::UpperSize(*size), origin, vec![by.into()]);
             }
         }
         if let (Some(memory), Some((asked, origin))) = (&self.plan.view.memory, &sandbox.filesystem.memory) {

@@ -36,6 +36,9 @@ pub struct UnionPlan {
     pub upper: UpperPlace,
     /// Why they are there.
     pub why: String,
+    /// How many bytes the server of the FUSE union lets them take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
     /// The line that says what becomes of them.
     pub origin: Origin,
 }
@@ -90,14 +93,22 @@ impl UpperPlace {
 }
 
 impl UnionPlan {
+    /// Where changes are, what becomes of them, and how much there may be of them on disk.
+    fn words(&self) -> String {
+        match self.limit {
+            Some(limit) => format!("{}, {limit} bytes at most", self.upper.words()),
+            None => self.upper.words(),
+        }
+    }
+
     pub(super) fn render(&self, lines: &mut Lines) {
-        lines.add("changes", format!("{}{}", self.upper.words(), from(&self.origin)));
+        lines.add("changes", format!("{}{}", self.words(), from(&self.origin)));
         lines.add("", &self.why);
     }
 
     /// The text by which a receipt says what becomes of changes.
     pub(super) fn mechanism(&self) -> String {
-        format!("an upper layer {}", self.upper.words())
+        format!("an upper layer {}", self.words())
     }
 }
 
@@ -257,7 +268,8 @@ pub(super) fn plan(
     } else if !known.fuse && ids.uid == 0 && facts.uid != 0 {
         why.push_str("; the owners of the host's files cannot be translated, since /dev/fuse may not be used here");
     }
-    Ok((Some(UnionPlan { upper, why, origin: sandbox.filesystem.changes_origin.clone() }), server))
+    let limit = sandbox.filesystem.upper_size.as_ref().map(|(size, _)| *size).filter(|_| is_fuse(sandbox, facts));
+    Ok((Some(UnionPlan { upper, why, limit, origin: sandbox.filesystem.changes_origin.clone() }), server))
 }
 
 /// Whether the FUSE union merges layers that are written to.
@@ -318,15 +330,14 @@ fn upper(sandbox: &Sandbox, facts: &Facts, known: &UnionFacts, notes: &mut Vec<N
         }
         Changes::Ask | Changes::Discard => UpperPlace::Disk { store: store()? },
     };
-    if let Some((_, origin)) = size {
+    if let Some((_, origin)) = size.filter(|_| fuse.is_none()) {
         let why = match upper {
-            _ if fuse.is_some() => "the FUSE union keeps changes on disk, and the kernel limits them in memory alone",
             UpperPlace::Disk { .. } => "changes are in memory only from Linux 6.6 on, whose tmpfs takes upper layers",
             _ => "the kernel limits changes in memory alone, and these are kept on disk",
         };
         return Err(Error::new(format!("filesystem.upper_size cannot be enforced: {why}"))
             .origin(origin)
-            .hint("leave upper_size out; or with `upper = \"discard\"`, run a kernel from 6.6 on"));
+            .hint("set `mechanism = \"fuse\"`, by which sbx limits them itself; or leave upper_size out"));
     }
     if let Some(why) = fuse {
         if !known.fuse {

@@ -181,13 +181,6 @@ pub(crate) fn filter(lists: &[&[Call]]) -> Result<BpfProgram> {
 /// The architecture that the filters are for.
 const ARCH: TargetArch = if cfg!(target_arch = "x86_64") { TargetArch::x86_64 } else { TargetArch::aarch64 };
 
-/// The filter that answers these calls with an errno, and allows all others: for a second one beside [`filter`].
-pub(crate) fn refusing(calls: &[libc::c_long], errno: i32) -> Result<BpfProgram> {
-    let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
-    let made = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno as u32), ARCH);
-    made.and_then(TryInto::try_into).map_err(|_| Errno(libc::EINVAL))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,9 +7,12 @@ use crate::sys::{self, Errno, Result};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 
+/// The attribute of file capabilities.
+const CAPABILITIES: &CStr = c"security.capability";
+
 /// Whether an attribute is one that a program may have.
 pub fn is_own(name: &[u8]) -> bool {
-    let known = name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_") || name == b"security.capability";
+    let known = name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_") || name == CAPABILITIES.to_bytes();
     known && !is_mark(name)
 }
 
@@ -32,11 +35,19 @@ impl Server {
         if !is_own(name.to_bytes()) || node.closed || node.kind == libc::S_IFLNK {
             return Err(Errno(libc::ENODATA));
         }
+        let (upper, capabilities) = (node.upper, name == CAPABILITIES);
+        if capabilities && node.without_capabilities {
+            return Err(Errno(libc::ENODATA));
+        }
         let file = self.handle(number)?;
-        match sys::attribute_at(file.as_fd(), name) {
+        let found = match sys::attribute_at(file.as_fd(), name) {
             Err(Errno(libc::EACCES | libc::EPERM)) => Err(Errno(libc::ENODATA)),
             other => other,
+        };
+        if upper && capabilities && found == Err(Errno(libc::ENODATA)) {
+            self.node_mut(number)?.without_capabilities = true;
         }
+        found
     }
 
     /// The names of all attributes, with a NUL after each.
@@ -62,7 +73,10 @@ impl Server {
         self.may_change(number, name)?;
         self.copy_up(number, false)?;
         let file = self.handle(number)?;
-        sys::set_attribute_at(file.as_fd(), name, value, flags)
+        if name == CAPABILITIES {
+            self.node_mut(number)?.without_capabilities = false;
+        }
+        self.growing(file.as_fd(), value.len() as u64, || sys::set_attribute_at(file.as_fd(), name, value, flags))
     }
 
     /// Removes an attribute.

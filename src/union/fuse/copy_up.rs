@@ -51,6 +51,7 @@ impl Server {
         if status.mode & libc::S_IFMT != self.node(number)?.kind {
             return Err(self.changed());
         }
+        self.room_for(if empty || closed { 0 } else { status.blocks * 512 })?;
         let temporary = self.work_name();
         let from = (dir.as_fd(), name.as_ref());
         let made = self.duplicate(number, from, &status, (&upper, &temporary), empty || closed);
@@ -70,12 +71,14 @@ impl Server {
         };
         self.close(number);
         let id = sys::status_of(file.as_fd(), c"")?;
+        self.took(&id);
         let is_dir = id.mode & libc::S_IFMT == libc::S_IFDIR;
         let node = self.node_mut(number)?;
         if node.closed && is_dir {
             node.lower.clear();
         }
-        (node.upper, node.closed, node.seen) = (true, false, None);
+        (node.upper, node.closed) = (true, false);
+        node.unsee();
         if names.is_empty() {
             node.kept = Some(Arc::new(file));
         }
@@ -131,7 +134,7 @@ impl Server {
                     let before = sys::status_of(from.as_fd(), c"")?;
                     content(from.as_fd(), made.as_fd(), before.size)?;
                     let node = self.node(number)?;
-                    let seen = node.seen.as_deref().copied().filter(|_| node.opened.is_some());
+                    let seen = node.seen().filter(|_| node.opened.is_some());
                     let after = sys::status_of(from.as_fd(), c"")?;
                     if !is_same(&before, &after) || seen.is_some_and(|seen| !is_same(&seen, &after)) {
                         return Err(self.changed());

@@ -1,10 +1,10 @@
 //! Lists directories.
 
-use super::super::serving::TOP;
+use super::super::serving::{Add, LIFETIME, Listed, TOP};
 use super::listing::{Entry, FIRST};
 use super::server::Server;
-use crate::sys::{self, Errno, FileStatus, Result};
-use std::ffi::{CStr, CString};
+use crate::sys::{self, Errno, Result};
+use std::ffi::CString;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -45,21 +45,15 @@ impl Server {
         Ok(true)
     }
 
-    /// Gives what is in a directory, from a place on, to `add` until that says that it has no room: the attributes, the name,
-    /// and the place behind it.
-    pub fn list(
-        &mut self,
-        number: u64,
-        offset: u64,
-        add: &mut dyn FnMut(&FileStatus, &CStr, u64) -> bool,
-    ) -> Result<()> {
+    /// Gives what is in a directory, from a place on, to `add` until that says that it has no room.
+    pub fn list(&mut self, number: u64, offset: u64, add: Add<'_>) -> Result<()> {
         if offset < FIRST {
             let own = self.attributes(number)?;
             let parent = self.nodes.get(number).and_then(|node| node.names.first()).map_or(TOP, |(parent, _)| *parent);
             let above = self.attributes(parent).unwrap_or(own);
             // These are not counted as told.
-            for (at, (status, name)) in [(1, (own, c".")), (2, (above, c".."))] {
-                if offset < at && add(&status, name, at) {
+            for (next, status, name) in [(1, &own, c"."), (2, &above, c"..")] {
+                if offset < next && add(Listed { status, lifetime: LIFETIME, name, next }) {
                     return Ok(());
                 }
             }
@@ -75,7 +69,7 @@ impl Server {
         let start = entries.partition_point(|(place, _)| *place <= offset);
         for (place, name) in entries.iter().skip(start) {
             let Ok(Some((found, status))) = self.find_shown(number, name) else { continue };
-            if add(&status, name, *place) {
+            if add(Listed { status: &status, lifetime: self.lifetime(&status), name, next: *place }) {
                 self.nodes.sweep(found).into_iter().for_each(|gone| self.close(gone));
                 return Ok(());
             }

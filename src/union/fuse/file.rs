@@ -1,11 +1,13 @@
 //! Reads and writes files.
 
+use super::super::serving::{LIFETIME, lifetime};
 use super::copy_up::{CAREFUL, is_same};
 use super::server::Server;
 use crate::sys::{self, Errno, FileStatus, Result};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The largest part that copy_file_range(2) is asked for at once, so that other requests are not kept waiting.
 const LARGEST_COPY: u64 = 64 * 1024 * 1024;
@@ -49,35 +51,28 @@ impl Server {
         }
         let now = self.status(number).map_err(|_| self.changed())?;
         let node = self.node_mut(number)?;
-        if !node.seen.as_deref().is_some_and(|seen| is_same(&now, seen)) {
-            node.seen = Some(Box::new(now));
-            node.version += 1;
-            node.id = (now.dev, now.ino);
+        if !node.seen().is_some_and(|seen| is_same(&now, &seen)) {
+            node.see(&now);
+            node.version = node.version.wrapping_add(1);
             self.files.remove(&number);
         }
         let node = self.node_mut(number)?;
-        let kept = node.opened.is_none_or(|opened| opened == node.version);
+        let kept = node.opened.unwrap_or(0) == node.version;
         node.opened = Some(node.version);
-        Ok((node.version, kept))
+        Ok((node.version.into(), kept))
     }
 
-    /// Reads from a file that was opened in this version, and gives what was read to `give`.
-    pub fn read(
-        &mut self,
-        (number, version): (u64, u64),
-        (offset, size): (u64, u32),
-        give: &mut dyn FnMut(&[u8]),
-    ) -> Result<()> {
+    /// Reads from a file that was opened in this version. Gives how much it was.
+    pub fn read(&mut self, (number, version): (u64, u64), offset: u64, into: &mut [u8]) -> Result<usize> {
         let node = self.node(number)?;
         if node.kind != libc::S_IFREG {
             return Err(Errno(libc::EINVAL));
         }
         if node.closed {
-            give(&[]);
-            return Ok(());
+            return Ok(0);
         }
         let upper = node.upper;
-        if !upper && node.version != version {
+        if !upper && u64::from(node.version) != version {
             return Err(self.changed());
         }
         let file = match self.open_node(number) {
@@ -86,19 +81,14 @@ impl Server {
             }
             other => other?,
         };
-        let size = size as usize;
-        if self.buffer.len() < size {
-            self.buffer.resize(size, 0);
-        }
-        let length = sys::read_at(file.as_fd(), self.buffer.get_mut(..size).unwrap_or_default(), offset)?;
+        let length = sys::read_at(file.as_fd(), into, offset)?;
         if !upper {
             let now = sys::status_of(file.as_fd(), c"")?;
-            if !self.node(number)?.seen.as_deref().is_some_and(|seen| is_same(&now, seen)) {
+            if !self.node(number)?.seen().is_some_and(|seen| is_same(&now, &seen)) {
                 return Err(self.changed());
             }
         }
-        give(self.buffer.get(..length).unwrap_or_default());
-        Ok(())
+        Ok(length)
     }
 
     /// Writes to a file. With `strip`, it loses its set-ID bits.
@@ -108,17 +98,8 @@ impl Server {
         if strip {
             self.strip(number)?;
         }
-        let mut written = 0;
-        while let Some(rest) = data.get(written..).filter(|rest| !rest.is_empty()) {
-            match sys::write_at(file.as_fd(), rest, offset + written as u64) {
-                Ok(0) => break,
-                Ok(more) => written += more,
-                Err(Errno(libc::EINTR)) => {}
-                Err(errno) if written == 0 => return Err(errno),
-                Err(_) => break,
-            }
-        }
-        Ok(written)
+        let missing = self.missing(file.as_fd(), offset, data.len() as u64);
+        self.growing(file.as_fd(), missing, || write_whole(file.as_fd(), offset, data))
     }
 
     /// Takes the set-ID bits from a file that is changed.
@@ -142,7 +123,7 @@ impl Server {
     pub(super) fn resize(&mut self, number: u64, size: u64) -> Result<()> {
         self.copy_up(number, size == 0)?;
         let file = self.open_node(number)?;
-        sys::truncate(file.as_fd(), size)?;
+        self.growing(file.as_fd(), 0, || sys::truncate(file.as_fd(), size))?;
         self.strip(number)
     }
 
@@ -150,7 +131,8 @@ impl Server {
     pub fn allocate(&mut self, number: u64, flags: i32, offset: u64, length: u64) -> Result<()> {
         self.copy_up(number, false)?;
         let file = self.open_node(number)?;
-        sys::allocate(file.as_fd(), flags, offset, length)?;
+        let grows = if flags & libc::FALLOC_FL_PUNCH_HOLE == 0 { length } else { 0 };
+        self.growing(file.as_fd(), grows, || sys::allocate(file.as_fd(), flags, offset, length))?;
         self.strip(number)
     }
 
@@ -167,7 +149,10 @@ impl Server {
         self.copy_up(to, false)?;
         let (from, target) = (self.open_node(from)?, self.open_node(to)?);
         let length = length.min(LARGEST_COPY) as usize;
-        let copied = sys::copy_range((from.as_fd(), from_offset), (target.as_fd(), to_offset), length);
+        let missing = self.missing(target.as_fd(), to_offset, length as u64);
+        let copied = self.growing(target.as_fd(), missing, || {
+            sys::copy_range((from.as_fd(), from_offset), (target.as_fd(), to_offset), length)
+        });
         self.strip(to)?;
         copied
     }
@@ -212,7 +197,7 @@ impl Server {
         let status = match found {
             Ok(status) => status,
             // What the host has deleted is shown as it was.
-            Err(errno) => self.node(number)?.seen.as_deref().copied().ok_or(errno)?,
+            Err(errno) => self.node(number)?.seen().ok_or(errno)?,
         };
         Ok(self.shown(number, &status))
     }
@@ -224,13 +209,37 @@ impl Server {
         Ok(Some(status))
     }
 
-    /// Whether a node is a file of the upper layer, which nobody else changes.
-    pub fn is_ours(&self, number: u64) -> bool {
-        self.nodes.get(number).is_some_and(|node| node.upper)
+    /// How long the kernel may use the attributes of a file: nobody else changes what the upper layer has.
+    pub fn lifetime(&self, status: &FileStatus) -> Duration {
+        match self.nodes.get(status.ino).is_some_and(|node| node.upper) {
+            true => LIFETIME,
+            false => lifetime(status),
+        }
     }
 
     /// What the filesystem of the upper layer has room for.
-    pub fn room(&self, number: u64) -> Result<sys::Room> {
-        sys::room_of(self.upper(number)?.root.as_fd())
+    pub fn room(&mut self, number: u64) -> Result<sys::Room> {
+        let mut room = sys::room_of(self.upper(number)?.root.as_fd())?;
+        if let Some((limit, left)) = self.left() {
+            let unit = room.block_size.max(1);
+            let [_, free, available] = room.blocks;
+            room.blocks = [limit / unit, free.min(left / unit), available.min(left / unit)];
+        }
+        Ok(room)
     }
+}
+
+/// Writes as much as there is room for.
+fn write_whole(file: BorrowedFd<'_>, offset: u64, data: &[u8]) -> Result<usize> {
+    let mut written = 0;
+    while let Some(rest) = data.get(written..).filter(|rest| !rest.is_empty()) {
+        match sys::write_at(file, rest, offset + written as u64) {
+            Ok(0) => break,
+            Ok(more) => written += more,
+            Err(Errno(libc::EINTR)) => {}
+            Err(errno) if written == 0 => return Err(errno),
+            Err(_) => break,
+        }
+    }
+    Ok(written)
 }

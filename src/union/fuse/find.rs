@@ -2,7 +2,7 @@
 
 use super::super::node::{OPAQUE, REDIRECT, is_marked_deleted};
 use super::super::serving::TOP;
-use super::nodes::{Lower, Node};
+use super::nodes::{Lower, Lowers, Node};
 use super::server::Server;
 use crate::sys::{self, Errno, FileStatus, Result};
 use std::ffi::{CStr, CString};
@@ -16,7 +16,7 @@ pub struct Found {
     /// The upper layer has it.
     pub upper: bool,
     /// Lower layers that have it, as in [`Node`].
-    pub lower: Vec<Lower>,
+    pub lower: Lowers,
     /// Its content is hidden, or cannot be read: the file is shown empty.
     pub closed: bool,
 }
@@ -39,7 +39,7 @@ impl Server {
                 Ok(status) => {
                     let is_dir = status.mode & libc::S_IFMT == libc::S_IFDIR;
                     let whole = !is_dir || lower.is_empty() || is_opaque(dir.as_fd(), name)?;
-                    found = Some(Found { status, upper: true, lower: Vec::new(), closed: false });
+                    found = Some(Found { status, upper: true, lower: Lowers::new(), closed: false });
                     if whole {
                         return Ok(found);
                     }
@@ -70,7 +70,7 @@ impl Server {
             }
             let cut = closed;
             let closed = closed || !is_dir && self.is_unreadable(dir.as_fd(), name, &status);
-            let found = found.get_or_insert(Found { status, upper: false, lower: Vec::with_capacity(1), closed });
+            let found = found.get_or_insert(Found { status, upper: false, lower: Lowers::new(), closed });
             found.lower.push(place);
             if !is_dir || cut || at + 1 < lower.len() && is_opaque(dir.as_fd(), name)? {
                 break;
@@ -138,7 +138,7 @@ impl Server {
         (node.upper, node.lower, node.closed) = (upper, lower, closed);
         node.privileged = status.mode & 0o6000 != 0;
         if !upper && kind == libc::S_IFREG {
-            node.seen = Some(Box::new(status));
+            node.see(&status);
         }
         if !upper && kind != libc::S_IFDIR && status.links > 1 {
             self.counts.entry((union, id)).or_insert(status.links);
@@ -150,7 +150,7 @@ impl Server {
         let text = name.to_str().unwrap_or_default();
         let Some(index) = text.parse::<usize>().ok().filter(|index| index.to_string() == text) else { return Ok(None) };
         let Some(union) = self.unions.get(index) else { return Ok(None) };
-        let lower: Vec<_> =
+        let lower: Lowers =
             (0..union.lower.len()).map(|layer| Lower { layer, dir: Arc::from(c""), name: Arc::from(c"") }).collect();
         // The layers of a mark or of mount points come first or last; the host's directory is the one that is numbered.
         let root = union.lower.first().map(|layer| layer.root.clone());

@@ -54,6 +54,9 @@ pub struct Unions {
     /// The directories of the host, and the translation of owners: ids of the host are those that are seen from within the
     /// user namespace of the sandbox.
     pub trees: Trees,
+    /// How many bytes all changes may take; none: there is no limit but that of the disk.
+    #[serde(default)]
+    pub size: Option<u64>,
     /// The Nth is named N at the top of the filesystem, from 0 on.
     pub unions: Vec<Layers>,
 }

@@ -11,17 +11,20 @@
 //! nodes        files that the kernel knows, by number          (data)
 //! listing      names in directories that are being listed      (data)
 //! opened       the layers, open
+//! budget       how much the changes take              (data)
 //! server       where the files are now
 //! find         how they are found in the layers
 //! links        names of files that have several in a lower layer
+//! room         changes are kept within a limit
 //! copy_up      files of lower layers come to the upper one
-//! attributes, file, directory, change, rename
+//! attributes, file, directory, make, change, rename
 //!              what is answered to each request
-//! protocol     the crate fuser: requests in, answers out
+//! protocol     requests in, answers out
 //! confine      what the process may do
 //! ```
 
 mod attributes;
+mod budget;
 mod change;
 mod confine;
 mod copy_up;
@@ -31,10 +34,12 @@ mod find;
 mod layers;
 mod links;
 mod listing;
+mod make;
 mod nodes;
 mod opened;
 mod protocol;
 mod rename;
+mod room;
 mod server;
 
 pub use layers::{Layers, OwnFile, Unions, UpperPlace};
@@ -66,7 +71,7 @@ pub fn answer(unions: Unions, device: OwnedFd) -> Result<(), String> {
     let nobody = std::fs::File::options().write(true).open("/dev/null").map_err(|error| error.to_string())?;
     let mut server = server::Server::new(unions, nobody.into())?;
     server.read_links().map_err(|errno| errno.to_string())?;
-    protocol::serve(server, device, || Ok(()))
+    protocol::serve(server, &device, || Ok(()))
 }
 
 fn run(args: &[OsString]) -> Result<(), String> {
@@ -81,7 +86,8 @@ fn run(args: &[OsString]) -> Result<(), String> {
     let trees: Trees = serde_json::from_str(trees).map_err(|error| error.to_string())?;
     let mut text = String::new();
     std::fs::File::from(layers).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    let unions = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let mut unions: Unions = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    unions.trees = trees;
     let failed = |what: &'static str| move |errno: sys::Errno| format!("{what}: {errno}");
     let powers = match namespace {
         -1 => false,
@@ -97,10 +103,10 @@ fn run(args: &[OsString]) -> Result<(), String> {
     }
     sys::umask(0);
     let copy = pipe.try_clone().map_err(|error| error.to_string())?;
-    let mut server = server::Server::new(Unions { trees, unions }, copy)?;
+    let mut server = server::Server::new(unions, copy)?;
     server.read_links().map_err(failed("links in a work directory"))?;
     confine::confine(&server, &[device.as_raw_fd(), pipe.as_raw_fd()], powers).map_err(failed("cannot be confined"))?;
-    protocol::serve(server, device, || sys::write_all(pipe.as_fd(), &[READY]))?;
+    protocol::serve(server, &device, || sys::write_all(pipe.as_fd(), &[READY]))?;
     // The mount is gone, and so is the sandbox. The launcher is to find that out by itself, rather than by a helper that
     // has ended.
     ended(&pipe, None);

@@ -5,6 +5,7 @@
 
 use super::super::serving::{Numbers, TOP};
 use crate::sys::FileStatus;
+use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
@@ -30,38 +31,82 @@ pub struct Lower {
     pub name: Arc<CStr>,
 }
 
-/// What is known of a file.
+/// What stat(2) said of a file of the host, without what is known of it otherwise.
+pub struct Seen {
+    size: u64,
+    blocks: u64,
+    /// Times of the last access, of the last change of the content, and of the last change.
+    seconds: [i64; 3],
+    rests: [u32; 3],
+    mode: u32,
+    links: u32,
+    uid: u32,
+    gid: u32,
+    block_size: u32,
+}
+
+impl Seen {
+    fn new(status: &FileStatus) -> Seen {
+        let FileStatus { size, blocks, mode, links, uid, gid, block_size, .. } = *status;
+        let times = [status.accessed, status.modified, status.changed];
+        Seen {
+            size,
+            blocks,
+            seconds: times.map(|at| at.0),
+            rests: times.map(|at| at.1),
+            mode,
+            links,
+            uid,
+            gid,
+            block_size,
+        }
+    }
+
+    fn status(&self, (dev, ino): FileId) -> FileStatus {
+        let Seen { size, blocks, seconds, rests, mode, links, uid, gid, block_size } = *self;
+        let (accessed, modified) = ((seconds[0], rests[0]), (seconds[1], rests[1]));
+        let changed = (seconds[2], rests[2]);
+        FileStatus { dev, ino, mode, links, uid, gid, rdev: 0, size, blocks, block_size, accessed, modified, changed }
+    }
+}
+
+/// What is known of a file. There are as many as a program has looked at, so it is kept small.
 pub struct Node {
     /// Index of the union.
     pub union: usize,
     /// The bits of the file's type (`S_IFMT`).
     pub kind: u32,
     /// Its names that are known; none: it was deleted.
-    pub names: Vec<Name>,
+    pub names: SmallVec<[Name; 1]>,
     /// The upper layer has it.
     pub upper: bool,
     /// Lower layers that have it: of a directory all that are merged, of a file at most one, which is where it was before it was
     /// copied up.
-    pub lower: Vec<Lower>,
+    pub lower: Lowers,
     /// The file itself, if no name leads to it any more.
     pub kept: Option<Arc<OwnedFd>>,
     /// Device and inode number where it is now.
     pub id: FileId,
-    /// A file of a lower layer as it was when it was opened: what is read later has to be of this one.
-    pub seen: Option<Box<FileStatus>>,
+    /// See [`Node::seen`].
+    seen: Option<Box<Seen>>,
     /// How often a file of a lower layer was found changed.
-    pub version: u64,
+    pub version: u32,
     /// The version that was opened last: the kernel may keep content of it, and of no other.
-    pub opened: Option<u64>,
+    pub opened: Option<u32>,
     /// It has a set-ID bit, as far as is known.
     pub privileged: bool,
     /// Its content is hidden, or cannot be read: the file is shown empty.
     pub closed: bool,
+    /// A file of the upper layer that has no file capabilities: the kernel asks for them before each first write.
+    pub without_capabilities: bool,
     /// How often the kernel was told of it, without how often it forgot it.
     lookups: u64,
     /// How many known names lie in it.
-    children: u64,
+    children: u32,
 }
+
+/// What lower layers have of a file: mostly, it is one.
+pub type Lowers = SmallVec<[Lower; 1]>;
 
 impl Node {
     /// A node of a union that the kernel was not told of yet.
@@ -69,10 +114,9 @@ impl Node {
         Node {
             union,
             kind,
-            // Of most there is one.
-            names: Vec::with_capacity(1),
+            names: SmallVec::new(),
             upper: false,
-            lower: Vec::new(),
+            lower: SmallVec::new(),
             kept: None,
             id,
             seen: None,
@@ -80,9 +124,26 @@ impl Node {
             opened: None,
             privileged: false,
             closed: false,
+            without_capabilities: false,
             lookups: 0,
             children: 0,
         }
+    }
+
+    /// A file of a lower layer as it was when it was opened: what is read later has to be of this one.
+    pub fn seen(&self) -> Option<FileStatus> {
+        self.seen.as_deref().map(|seen| seen.status(self.id))
+    }
+
+    /// Notes what a file of a lower layer is now.
+    pub fn see(&mut self, status: &FileStatus) {
+        self.id = (status.dev, status.ino);
+        self.seen = Some(Box::new(Seen::new(status)));
+    }
+
+    /// It is no file of a lower layer any more.
+    pub fn unsee(&mut self) {
+        self.seen = None;
     }
 
     /// Whether it is a directory.
@@ -94,7 +155,8 @@ impl Node {
 /// All files that the kernel or the server knows, by their numbers.
 #[derive(Default)]
 pub struct Nodes {
-    nodes: Map<u64, Node>,
+    /// In boxes, since half of a table is empty at times.
+    nodes: Map<u64, Box<Node>>,
     names: Map<Name, u64>,
     /// Numbers of files of the upper layer that had them before they were copied up.
     moved: Map<FileId, u64>,
@@ -104,12 +166,12 @@ pub struct Nodes {
 impl Nodes {
     /// The node with this number.
     pub fn get(&self, number: u64) -> Option<&Node> {
-        self.nodes.get(&number)
+        self.nodes.get(&number).map(Box::as_ref)
     }
 
     /// The node with this number, to be changed.
     pub fn get_mut(&mut self, number: u64) -> Option<&mut Node> {
-        self.nodes.get_mut(&number)
+        self.nodes.get_mut(&number).map(Box::as_mut)
     }
 
     /// The number of the node at a name.
@@ -131,7 +193,7 @@ impl Nodes {
     /// Adds a node with a number of its own, by the identity that it had first.
     pub fn add(&mut self, node: Node, name: Option<Name>) -> u64 {
         let number = self.number(&node);
-        self.nodes.insert(number, node);
+        self.nodes.insert(number, Box::new(node));
         if let Some((parent, name)) = name {
             self.add_name(number, parent, name);
         }
@@ -239,12 +301,20 @@ impl Nodes {
         }
     }
 
+    /// The files that have no name any more.
+    pub fn kept(&self) -> impl Iterator<Item = &Arc<OwnedFd>> {
+        self.nodes.values().filter_map(|node| node.kept.as_ref())
+    }
+
     /// How many there are.
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
 }
+
+/// What 100,000 files take: see the test in `tests/fuse.rs`.
+const _: () = assert!(size_of::<Node>() <= 152 && size_of::<Seen>() <= 72);
 
 #[cfg(test)]
 mod tests {

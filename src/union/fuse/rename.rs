@@ -72,6 +72,7 @@ impl Server {
         let kept = self.make_room(&upper, &to)?;
         self.move_name(&upper, &from, &to, self.node(moved)?.is_dir())?;
         if let Some(replaced) = replaced {
+            self.budget.freed();
             self.nodes.remove_name(replaced, to.parent, to.name);
             self.count_names(replaced, -1);
             let node = self.node_mut(replaced)?;

@@ -4,6 +4,7 @@
 
 use super::super::serving::{Descriptors, TOP};
 use super::super::view::Trees;
+use super::budget::Budget;
 use super::layers::Unions;
 use super::listing::Listings;
 use super::nodes::{FileId, Lower, Map, Node, Nodes};
@@ -36,8 +37,8 @@ pub struct Server {
     pub(super) linked: Map<(usize, FileId), CString>,
     /// How many names files have, if that is another number than the file on disk has.
     pub(super) counts: Map<(usize, FileId), u32>,
-    /// What is read from files before it is sent.
-    pub(super) buffer: Vec<u8>,
+    /// How much the changes may take.
+    pub(super) budget: Budget,
     /// The pipe that notes are written to.
     pipe: OwnedFd,
     /// The ids that new files get by themselves.
@@ -56,6 +57,7 @@ impl Server {
         sys::raise_descriptors();
         let limit = sys::rlimit(Resource::RLIMIT_NOFILE).map_or(256, |(soft, _)| soft);
         let most = (limit.saturating_sub(128) / 4).clamp(8, MOST_OPEN) as usize;
+        let limit = unions.size;
         let made = unions.unions.iter().map(|layers| Union::new(layers, &unions.trees));
         Ok(Server {
             unions: made.collect::<std::result::Result<_, _>>()?,
@@ -67,7 +69,7 @@ impl Server {
             listings: Listings::default(),
             linked: Map::default(),
             counts: Map::default(),
-            buffer: Vec::new(),
+            budget: Budget::new(limit),
             pipe,
             ids: (sys::effective_uid(), sys::effective_gid()),
             made: 0,
@@ -216,6 +218,8 @@ impl Server {
     pub fn forget(&mut self, number: u64, times: u64) {
         for gone in self.nodes.forget(number, times) {
             self.close(gone);
+            // It may have been the last of a file without a name.
+            self.budget.freed();
         }
     }
 

@@ -1,13 +1,27 @@
 //! What the servers of FUSE filesystems have in common: the view server (`view`) and that of the FUSE union (`fuse`).
+//!
+//! ```text
+//! request      what the kernel asks for           (data)
+//! reply        what it is answered                (data)
+//! session      the loop between the two
+//! descriptors  a bounded number of open files     (data)
+//! numbers      numbers of files                   (data)
+//! confine      what every server may do
+//! process      a server as a process
+//! ```
 
-mod answers;
 mod confine;
 mod descriptors;
 mod numbers;
 mod process;
+mod reply;
+mod request;
+mod session;
 
-pub use answers::*;
 pub use confine::{LIMIT, allow};
 pub use descriptors::Descriptors;
 pub use numbers::{Numbers, TOP};
 pub use process::{adopt, ended, ends_with_launcher, exit_status};
+pub use reply::{Add, LIFETIME, Listed, Reply, lifetime};
+pub use request::{Attributes, Operation, Request, is_hole};
+pub use session::{Filesystem, Kernel, LARGEST, flags, serve};

@@ -12,14 +12,14 @@
 //! nodes    files that the kernel knows, by number             (data)
 //! notes    what is told by the launcher's pipe             (data)
 //! server   what is answered to each request
-//! fuse     the crate fuser: requests in, answers out
+//! protocol requests in, answers out
 //! confine  what the process may do
 //! ```
 
 mod confine;
-mod fuse;
 mod nodes;
 mod notes;
+mod protocol;
 mod server;
 mod trees;
 
@@ -49,7 +49,7 @@ pub fn serve(args: &[OsString]) -> u8 {
 /// A directory cannot be opened, or a request cannot be understood.
 pub fn answer(trees: Trees, device: OwnedFd) -> Result<(), String> {
     let nobody = std::fs::File::options().write(true).open("/dev/null").map_err(|error| error.to_string())?;
-    fuse::serve(server::Server::new(trees, nobody.into())?, device, || Ok(()))
+    protocol::serve(server::Server::new(trees, nobody.into())?, &device, || Ok(()))
 }
 
 fn run(args: &[OsString]) -> Result<(), String> {
@@ -66,7 +66,7 @@ fn run(args: &[OsString]) -> Result<(), String> {
     let server = server::Server::new(trees, pipe.try_clone().map_err(|error| error.to_string())?)?;
     let keep = [device.as_raw_fd(), pipe.as_raw_fd()];
     confine::confine(&server, &keep).map_err(|errno| format!("cannot be confined: {errno}"))?;
-    fuse::serve(server, device, || sys::write_all(pipe.as_fd(), &[notes::READY]))?;
+    protocol::serve(server, &device, || sys::write_all(pipe.as_fd(), &[notes::READY]))?;
     // The mount is gone, and so is the sandbox. The launcher is to find that out by itself, rather than by a helper that
     // has ended.
     ended(&pipe, None);

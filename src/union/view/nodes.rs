@@ -5,6 +5,7 @@
 
 use super::super::serving::{Numbers, TOP};
 use crate::sys::FileStatus;
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -36,20 +37,21 @@ pub struct Node {
 /// All files that the kernel knows, by their numbers.
 #[derive(Default)]
 pub struct Nodes {
-    nodes: HashMap<u64, Node>,
-    names: HashMap<(u64, Arc<CStr>), u64>,
+    /// In boxes, since half of a table is empty at times.
+    nodes: HashMap<u64, Box<Node>, RandomState>,
+    names: HashMap<(u64, Arc<CStr>), u64, RandomState>,
     numbers: Numbers<u64>,
 }
 
 impl Nodes {
     /// The node with this number.
     pub fn get(&self, number: u64) -> Option<&Node> {
-        self.nodes.get(&number)
+        self.nodes.get(&number).map(Box::as_ref)
     }
 
     /// The node with this number, to be changed.
     pub fn get_mut(&mut self, number: u64) -> Option<&mut Node> {
-        self.nodes.get_mut(&number)
+        self.nodes.get_mut(&number).map(Box::as_mut)
     }
 
     /// How many there are.
@@ -79,7 +81,7 @@ impl Nodes {
             lookups: 0,
             children: 0,
         };
-        self.nodes.insert(number, node);
+        self.nodes.insert(number, Box::new(node));
         self.names.insert((parent, name), number);
         if let Some(parent) = self.nodes.get_mut(&parent) {
             parent.children += 1;

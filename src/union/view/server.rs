@@ -3,7 +3,7 @@
 //! Paths are opened below the directory of their tree, and no link is followed on the way. The kernel remembers names for an hour,
 //! a file's attributes for a second, and its content until it is opened after a change.
 
-use super::super::serving::{Descriptors, TOP};
+use super::super::serving::{Add, Descriptors, Listed, TOP, lifetime};
 use super::nodes::Nodes;
 use super::notes::CHANGED;
 use super::trees::{Tree, Trees};
@@ -39,16 +39,6 @@ struct State {
     files: Descriptors<u64>,
     /// The names in the directory that was listed last: one with many is asked for in parts.
     listing: Option<(u64, Arc<[CString]>)>,
-    buffer: Vec<u8>,
-}
-
-/// The content that a read gave.
-pub struct Content<'s> {
-    /// The bytes.
-    pub bytes: &'s [u8],
-    /// The file's attributes are others than those that the kernel was told, and nothing of its content was given out
-    /// before.
-    pub renewed: bool,
 }
 
 impl Server {
@@ -77,7 +67,6 @@ impl Server {
             dirs: Descriptors::new(most),
             files: Descriptors::new(most),
             listing: None,
-            buffer: Vec::new(),
         };
         let mut groups = sys::groups();
         groups.push(sys::effective_gid());
@@ -173,9 +162,11 @@ impl Server {
     /// The directory is not what it was, or cannot be read.
     pub fn lookup(&self, parent: u64, name: &CStr) -> Result<Option<FileStatus>> {
         let mut state = self.state();
-        let Some(number) = self.find(&mut state, parent, name)? else { return Ok(None) };
-        // What is gone is shown as it was.
-        let _ = self.renew(&mut state, number);
+        let Some((number, new)) = self.find(&mut state, parent, name)? else { return Ok(None) };
+        if !new {
+            // What is gone is shown as it was.
+            let _ = self.renew(&mut state, number);
+        }
         state.nodes.told(number);
         Ok(state.nodes.get(number).map(|node| self.shown(number, &node.status)))
     }
@@ -189,10 +180,10 @@ impl Server {
         }
     }
 
-    /// The node at a name, which is added if it is not known yet.
-    fn find(&self, state: &mut State, parent: u64, name: &CStr) -> Result<Option<u64>> {
+    /// The node at a name, which is added if it is not known yet, and whether it was: then its attributes are those of now.
+    fn find(&self, state: &mut State, parent: u64, name: &CStr) -> Result<Option<(u64, bool)>> {
         if let Some(number) = state.nodes.find(parent, name) {
-            return Ok(Some(number));
+            return Ok(Some((number, false)));
         }
         if parent == TOP {
             let text = name.to_str().unwrap_or_default();
@@ -201,7 +192,7 @@ impl Server {
             };
             let Some(root) = self.roots.get(tree) else { return Ok(None) };
             let status = sys::status_of(root.as_fd(), c"")?;
-            return Ok(Some(state.nodes.add(TOP, name, tree, (status, false))));
+            return Ok(Some((state.nodes.add(TOP, name, tree, (status, false)), true)));
         }
         let above = state.nodes.get(parent).ok_or(Errno(libc::ESTALE))?;
         if above.closed {
@@ -210,11 +201,11 @@ impl Server {
         let tree = above.tree;
         if self.is_hidden(state, parent, tree, name) {
             let status = FileStatus { ino: 0, ..self.top() };
-            return Ok(Some(state.nodes.add(parent, name, tree, (status, true))));
+            return Ok(Some((state.nodes.add(parent, name, tree, (status, true)), true)));
         }
         let dir = self.directory(state, parent)?;
         match self.status(dir.as_fd(), name) {
-            Ok(found) => Ok(found.map(|found| state.nodes.add(parent, name, tree, found))),
+            Ok(found) => Ok(found.map(|found| (state.nodes.add(parent, name, tree, found), true))),
             // What this user may not search is empty to them.
             Err(Errno(libc::ENOENT | libc::EACCES)) => Ok(None),
             Err(errno) => Err(errno),
@@ -273,13 +264,12 @@ impl Server {
         sys::open_below(root.as_fd(), &path, flags | libc::O_NOFOLLOW)
     }
 
-    /// Gives what is in a directory, from an offset on, to `add` until that says that it has no room: the node's attributes,
-    /// the name, and the offset behind it.
+    /// Gives what is in a directory, from an offset on, to `add` until that says that it has no room.
     ///
     /// # Errors
     ///
     /// It is no directory any more, or cannot be read.
-    pub fn list(&self, number: u64, offset: u64, add: &mut dyn FnMut(&FileStatus, &CStr, u64) -> bool) -> Result<()> {
+    pub fn list(&self, number: u64, offset: u64, add: Add<'_>) -> Result<()> {
         let mut state = self.state();
         let (own, parent) = match state.nodes.get(number) {
             Some(node) => (self.shown(number, &node.status), node.parent),
@@ -290,15 +280,17 @@ impl Server {
         let names = self.names(&mut state, number, offset)?;
         // The first two are not counted as told.
         for (at, (status, name)) in [(own, c"."), (above, c"..")].into_iter().enumerate().skip(offset as usize) {
-            if add(&status, name, at as u64 + 1) {
+            if add(Listed { status: &status, lifetime: lifetime(&status), name, next: at as u64 + 1 }) {
                 return Ok(());
             }
         }
         for (at, name) in names.iter().enumerate().skip(offset.saturating_sub(2) as usize) {
-            let Ok(Some(found)) = self.find(&mut state, number, name) else { continue };
-            let _ = self.renew(&mut state, found);
+            let Ok(Some((found, new))) = self.find(&mut state, number, name) else { continue };
+            if !new {
+                let _ = self.renew(&mut state, found);
+            }
             let Some(status) = state.nodes.get(found).map(|node| self.shown(found, &node.status)) else { continue };
-            if add(&status, name, at as u64 + 3) {
+            if add(Listed { status: &status, lifetime: lifetime(&status), name, next: at as u64 + 3 }) {
                 state.nodes.sweep(found);
                 break;
             }
@@ -343,38 +335,30 @@ impl Server {
         sys::link_text(self.directory(&mut state, parent)?.as_fd(), &name)
     }
 
-    /// Reads from a file that was opened in this version, and gives what was read to `give`.
+    /// Reads from a file that was opened in this version. Gives how much it was, and whether the file's attributes are others than those
+    /// that the kernel was told, and nothing of its content was given out before.
     ///
     /// # Errors
     ///
     /// EIO: the file is not what it was when it was opened.
-    pub fn read(
-        &self,
-        (number, version): (u64, u64),
-        (offset, size): (u64, u32),
-        give: &mut dyn FnMut(&Content<'_>),
-    ) -> Result<()> {
+    pub fn read(&self, (number, version): (u64, u64), offset: u64, into: &mut [u8]) -> Result<(usize, bool)> {
         let state = &mut *self.state();
         let node = state.nodes.get(number).ok_or(Errno(libc::ESTALE))?;
         if node.closed {
-            give(&Content { bytes: &[], renewed: false });
-            return Ok(());
+            return Ok((0, false));
         }
         if node.version != version {
             return Err(self.changed());
         }
         let mut renewed = self.backing(state, number)?;
-        state.buffer.resize(state.buffer.len().max(size as usize), 0);
         for _ in 0..3 {
             let Some(fd) = state.files.get(&number) else { break };
-            let buffer = state.buffer.get_mut(..size as usize).unwrap_or_default();
-            let length = sys::read_at(fd.as_fd(), buffer, offset)?;
+            let length = sys::read_at(fd.as_fd(), into, offset)?;
             let now = sys::status_of(fd.as_fd(), c"")?;
             let node = state.nodes.get_mut(number).ok_or(Errno(libc::ESTALE))?;
             if is_same(&now, &node.status) {
                 node.read = true;
-                give(&Content { bytes: state.buffer.get(..length).unwrap_or_default(), renewed });
-                return Ok(());
+                return Ok((length, renewed));
             }
             if node.read {
                 break;
@@ -408,8 +392,11 @@ impl Server {
         if state.files.get(&number).is_some() {
             return Ok(false);
         }
-        let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
-        let fd = match self.open(&state.nodes, number, flags) {
+        let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+        let node = state.nodes.get(number).ok_or(Errno(libc::ESTALE))?;
+        let (parent, name) = (node.parent, node.name.clone());
+        let opened = self.directory(state, parent).and_then(|dir| sys::openat(dir.as_fd(), &name, flags, 0));
+        let fd = match opened {
             Err(Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ENXIO)) => return Err(self.changed()),
             other => other?,
         };
