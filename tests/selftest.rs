@@ -5,7 +5,7 @@ mod common;
 use common::agent::{Agent, GpgAgent};
 use common::audio::Audio;
 use common::process::Daemon;
-use common::{Place, no_session, not_root, ran, sbx, tools, until, userns};
+use common::{Place, fuse, no_session, not_root, ran, sbx, tools, until, userns};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixListener;
@@ -142,6 +142,20 @@ fn what_is_shared_on_purpose_is_no_failure() {
         assert_eq!(failed, Vec::<String>::new(), "{flags:?}");
         for id in shared {
             assert_eq!(outcomes[*id].0, "shared", "{flags:?}: {id}: {}", outcomes[*id].1);
+        }
+    }
+}
+
+#[test]
+fn the_fuse_union_holds_what_the_kernels_overlay_does() {
+    need!(userns(), fuse());
+    let (_alone, place) = (alone(), Place::new());
+    for mechanism in ["overlay", "fuse"] {
+        let set = format!("filesystem.mechanism=\"{mechanism}\"");
+        let outcomes = selftest(&place, &["--overlay", ".", "--set", &set], "");
+        assert_eq!(failures(&outcomes), Vec::<String>::new(), "{mechanism}");
+        for id in ["overlay-through", "overlay-marks", "overlay-times"] {
+            assert_eq!(outcomes[id].0, "held", "{mechanism}, {id}: {}", outcomes[id].1);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::super::facts::{Facts, Verdict};
 use super::tools::{c, each, fixture, make_file, open_to_read, open_to_write, reads_secret, verdict};
 use super::{Probe, never};
-use crate::sys::{Errno, attempts};
+use crate::sys::{self, Errno, attempts};
 use std::fs;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
@@ -122,6 +122,12 @@ pub(super) const PROBES: &[Probe] = &[
         granted: never,
     },
     Probe {
+        id: "overlay-times",
+        title: "end what serves an overlay, by times that no file has",
+        attempt: |facts| in_overlay(facts, timed),
+        granted: never,
+    },
+    Probe {
         id: "lease",
         title: "stall who writes to a read-only file outside, by a lease on it",
         attempt: |facts| {
@@ -177,6 +183,20 @@ fn marked(dir: PathBuf) -> Verdict {
         (Err(errno), _) => Verdict::Closed(format!("setxattr user.overlay.opaque: {errno}")),
     };
     each([verdict("mknod of a whiteout", whiteout), attribute], |verdict| verdict)
+}
+
+/// Sets times at the ends of what there is. The filesystem is to be there afterwards.
+fn timed(dir: PathBuf) -> Verdict {
+    for seconds in [i64::MIN, i64::MAX] {
+        for rest in [0, 999_999_999] {
+            // The filesystem may refuse them.
+            let _ = sys::set_times(sys::cwd(), &c(&dir), Some((seconds, rest)), Some((seconds, rest)));
+        }
+    }
+    match sys::status_of(sys::cwd(), &c(&dir)) {
+        Ok(_) => Verdict::Closed("it goes on".into()),
+        Err(errno) => Verdict::Open(format!("stat(2) afterwards: {errno}")),
+    }
 }
 
 fn written(dir: PathBuf) -> Verdict {

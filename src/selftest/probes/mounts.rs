@@ -119,7 +119,8 @@ fn writable(facts: &Facts, mount: &Mounted) -> Option<String> {
     match facts.granted.place(&mount.path) {
         Some(place) if place.host && place.writable => None,
         Some(place) if !place.host && mount.kind == "tmpfs" => None,
-        Some(place) if place.overlay && mount.kind == "overlay" => None,
+        // The kernel's overlay, or the FUSE union.
+        Some(place) if place.overlay && ["overlay", "fuse"].contains(&mount.kind.as_str()) => None,
         _ => Some(format!("is writable, and shows {}", mount.root)),
     }
 }
