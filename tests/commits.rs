@@ -271,3 +271,45 @@ fn what_the_program_did_not_see_is_no_base_of_a_merge() {
     );
     assert_eq!(place.on_host("cat early file"), "one\n2\nthree\n4\n5\n1\n2\nthree\n4\nfive\n", "{ran:?}");
 }
+
+#[test]
+fn what_tools_outside_run_is_committed_only_if_it_is_named() {
+    need!(userns(), tools(&["git"]));
+    let place = Place::new();
+    place.on_host("git init -q .; echo one > file; echo one > gone; echo one > .envrc; mkdir -p sub/deep");
+    tick();
+    let script = "git config core.fsmonitor ./evil; echo two > file; rm gone; rm .envrc; echo x > sub/.GIT; mkdir -p sub/deep/.config/mise \
+                  sub/.vscode; echo x > sub/deep/.config/mise/config.toml; echo x > sub/.vscode/tasks.json; echo x > sub/other";
+    place.sh(&KEEP, script).ok();
+    tick();
+    let before = place.on_host("cat .git/config");
+    let dry = place.run(&["commit", "one", "--dry-run"]);
+    let ran = place.run(&["commit", "one"]);
+    assert_eq!((dry.status, &dry.out), (ran.status, &ran.out), "{dry:?} {ran:?}");
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    assert_eq!(place.on_host("cat .git/config"), before, "{ran:?}");
+    // What was deleted may be under one of the new names by now.
+    let there = "./.envrc\n./file\n./gone\n./sub\n./sub/deep\n./sub/deep/.config\n./sub/other\n";
+    assert_eq!(place.on_host("find . -mindepth 1 -not -path \"./.git*\" | LC_ALL=C sort"), there, "{ran:?}");
+    for name in [".envrc", ".git", "sub/.GIT", "sub/.vscode", "sub/deep/.config/mise"] {
+        let line = format!("work/{name} left as it is on the host (");
+        assert!(ran.err.contains(&line), "{name}: {ran:?}");
+    }
+    assert!(ran.err.contains("name it to commit it: sbx diff --patch one "), "{ran:?}");
+    // A directory above does not name it.
+    assert_eq!(place.run(&["commit", "one", "sub"]).status, Some(1));
+    assert_eq!(place.run(&["commit", "one", "."]).status, Some(1));
+    place.run(&["commit", "one", ".git/config", "sub/.vscode", ".envrc"]).ok();
+    place.run(&["commit", "one", "sub/.GIT", "sub/deep/.config/mise"]).ok();
+    place.run(&["commit", "one"]).ok();
+    assert!(place.on_host("cat .git/config").contains("fsmonitor"));
+    assert_eq!(place.on_host("cat sub/.vscode/tasks.json sub/.GIT; ls .envrc gone 2>/dev/null || true"), "x\nx\n");
+    // What the host's git runs besides.
+    let place = Place::new();
+    place.on_host("git init -q .; git config core.hooksPath tools/hooks");
+    tick();
+    place.sh(&KEEP, "mkdir -p tools/hooks; echo x > tools/hooks/pre-commit; echo x > tools/other").ok();
+    let ran = place.run(&["commit", "one"]);
+    assert!(ran.err.contains("work/tools/hooks left as it is on the host ("), "{ran:?}");
+    assert_eq!(place.on_host("ls tools"), "other\n");
+}

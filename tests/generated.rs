@@ -281,7 +281,9 @@ is left out if it is missing. If a device, display, sound server or bus is missi
 .B prefer
 is not possible, a line that begins with
 .B "sbx: note:"
-says so.
+says so. A path with
+.B overlay,prefer
+is read-only where the kernel's overlay cannot be had, or not without a server.
 .PP
 If a flag is given twice for the same thing, the last one counts; so it does of two flags for one path, and of a flag and
 .BR \-\-set .
@@ -411,7 +413,10 @@ changed on the host. What cannot be put there whole is named, too. Files are the
 group. Where root commits, and all ids are mapped
 .RB ( "\-\-user range" ),
 owners are those that the program saw. Set-user-ID and set-group-ID bits are left out, but for those that the host's file has and that stay
-its owner's or its group's. A path at which nothing differs is named; the exit status is then 1. A commit that was interrupted is finished
+its owner's or its group's. What is at or below a name that tools outside run on their own (those of the profile
+.BR base/worktree ,
+in whatever directory: .git, .envrc, .vscode and the like), and what the host's git runs besides, is left as it is and named, unless it, or a path
+in it, is one of the paths; the exit status is then 1. A path at which nothing differs is named; the exit status is then 1. A commit that was interrupted is finished
 by the next one. With
 .BR \-\-merge ,
 a text of up to 1 MiB that the host has changed, too, gets both changes, if the two have changed neither the same lines nor lines beside each
@@ -450,7 +455,10 @@ and a terminal, sbx lists the changes when the program has ended, and asks wheth
 the question is no answer. Of more than 20 paths, those that are changed, deleted or may be executed are listed first, and only the whole
 word
 .B commit
-commits. If nobody answers, they are kept.
+commits. What tools outside may run is asked about by itself, after the rest. If nobody answers, or at ^C, they are kept, under a name that
+sbx prints. If nothing was changed, nothing is asked. Where standard input or standard error is no terminal, or standard output is a pipe, at
+whose other end a pager may read the keys, the changes are discarded, and a line says how many files were changed. Runs that end at once ask one
+after the other.
 .SH "THE TERMINAL"
 If one of the three standard streams is a terminal, the program gets a terminal of its own, and
 .B sbx

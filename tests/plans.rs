@@ -274,6 +274,15 @@ fn changes_of_overlays_are_where_this_kernel_and_this_disk_take_them() {
         union.fuse = true;
         union.foreign = vec!["/etc".into(), "/usr".into(), "/var".into()];
     };
+    let refused: &dyn Fn(&mut UnionFacts) = &|union| union.failed = Some("Operation not permitted (EPERM)".into());
+    let terminal_nfs: &dyn Fn(&mut UnionFacts) = &|union| {
+        union.terminal = true;
+        union.store_filesystem = StoreFilesystem::Refused("NFS");
+    };
+    let terminal_closed: &dyn Fn(&mut UnionFacts) = &|union| {
+        union.terminal = true;
+        union.store_closed = true;
+    };
     let nfs_fuse: &dyn Fn(&mut UnionFacts) = &|union| {
         union.fuse = true;
         union.store_filesystem = StoreFilesystem::Refused("NFS");
@@ -300,6 +309,16 @@ fn changes_of_overlays_are_where_this_kernel_and_this_disk_take_them() {
         ("another user's", host((6, 12), foreign), "paths = { \"/var\" = \"overlay\" }\n".into()),
         ("with a mount below", host((6, 12), same), "paths = { \"/usr\" = \"overlay\" }\n".into()),
         ("with a mount below, with /dev/fuse", host((6, 12), fuse), "paths = { \"/usr\" = \"overlay\" }\n".into()),
+        ("preferred", host((6, 12), same), "upper = \"ask\"\npaths = { \"${CWD}\" = \"overlay,prefer\" }\n".into()),
+        ("preferred, refused by the kernel", host((6, 12), refused), "paths = { \"${CWD}\" = \"overlay,prefer\" }\n".into()),
+        ("preferred, another user's", host((6, 12), foreign), "paths = { \"/var\" = \"overlay,prefer\" }\n".into()),
+        ("preferred, with a mount below", host((6, 12), fuse), "paths = { \"/usr\" = \"overlay,prefer\" }\n".into()),
+        ("preferred, on a terminal, the store on NFS", host((6, 12), terminal_nfs), {
+            "upper = \"ask\"\npaths = { \"${CWD}\" = \"overlay,prefer\" }\n".into()
+        }),
+        ("preferred, on a terminal, the store closed", host((6, 12), terminal_closed), {
+            "upper = \"ask\"\npaths = { \"${CWD}\" = \"overlay,prefer\" }\n".into()
+        }),
         ("the whole root, as root with one id", host((6, 12), fuse), root("root")),
         ("the whole root, as root with subordinate ids", host((6, 12), fuse), root("range")),
         ("the whole root, as root without /dev/fuse", host((6, 12), foreign), root("root")),

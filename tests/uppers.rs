@@ -783,8 +783,91 @@ fn on_a_terminal_sbx_asks_at_the_end_and_elsewhere_it_says_that_changes_are_gone
     session.child.wait().unwrap();
     // No terminal.
     let ran = place.sh(&["--overlay", ".", "--upper", "ask"], "echo x > file");
-    assert!(ran.err.contains("changes in overlays are discarded at the end: there is no terminal"), "{ran:?}");
+    let dir = place.work().canonicalize().unwrap().display().to_string();
+    let line =
+        |what: &str| format!("sbx: note: {what} discarded, with no terminal to ask on: --upper keep:NAME keeps them\n");
+    assert_eq!(ran.err, line(&format!("1 file changed in {dir} was")), "{ran:?}");
     assert!(!place.work().join("file").exists());
+    for (script, count) in [
+        ("true", 0),
+        ("cat there > /dev/null; ls -lR > /dev/null; test -w .", 0),
+        ("echo x > there; mkdir -p a/b/c a/d; echo > a/b/one; echo > a/b/two; rm sub/gone", 6),
+        ("mkdir a; echo > a/b; chmod 0 a; chmod 0 .", 1),
+        ("rm -r sub; echo x > new; rm new", 1),
+    ] {
+        let place = Place::new();
+        place.on_host("echo > there; mkdir sub; echo > sub/gone");
+        let dir = place.work().canonicalize().unwrap().display().to_string();
+        let ran = place.sh(&["--overlay", ".", "--upper", "ask"], script);
+        let said = match count {
+            0 => String::new(),
+            1 => line(&format!("1 file changed in {dir} was")),
+            count => line(&format!("{count} files changed in {dir} were")),
+        };
+        assert_eq!((ran.status, ran.err), (Some(0), said), "{script}");
+        // The same where PID 1 cannot count.
+        let ran = place.sh(&["--overlay", ".", "--upper", "ask", "--as-pid-1"], script);
+        assert!(ran.err.contains(&format!("what the program changed in {dir}, if anything, was discarded")), "{ran:?}");
+        assert_eq!(place.on_host("ls; ls sub"), "sub\nthere\ngone\n");
+    }
+    let script = "i=0; while [ $i -lt 1100 ]; do echo > f$i; i=$((i + 1)); done; exit 7";
+    let ran = place.sh(&["--overlay", ".", "--upper", "ask"], script);
+    assert_eq!((ran.status, ran.err), (Some(7), line(&format!("1000 or more files changed in {dir} were"))));
+    // What was asked for in so many words needs no line, and -q leaves it out.
+    assert_eq!(place.sh(&["--overlay", ".", "--upper", "discard"], "echo > x").err, "");
+    assert_eq!(place.sh(&["-q", "--overlay", ".", "--upper", "ask"], "echo > x").err, "");
+    // Several overlays.
+    place.on_host("mkdir one two");
+    let ran = place.sh(&["--overlay", "one", "--overlay", "two", "--upper", "ask"], "echo > two/x");
+    assert_eq!(ran.err, line(&format!("1 file changed in {dir}/one and another overlay was")));
+}
+
+#[test]
+fn a_signal_at_the_question_keeps_the_changes_and_the_programs_status() {
+    need!(userns(), tools(&["bash"]));
+    for (how, said) in [("\x03", "they are kept"), ("\x04", "they are kept")] {
+        let place = Place::new();
+        let script = "$SBX --overlay . --upper ask -- /bin/sh -c 'echo new > file; exit 3'; echo status $?";
+        let mut session = Session::start(&place, script);
+        session.expect("or [s]how them? ");
+        session.send(how);
+        session.expect("status 3");
+        assert!(session.before.contains(said), "{}", session.before);
+        session.child.wait().unwrap();
+        let kept = place.run(&["diff"]).ok();
+        assert!(kept.starts_with("A ") && kept.trim_end().ends_with("/file"), "{kept}");
+    }
+}
+
+#[test]
+fn nobody_is_asked_where_a_pager_may_use_the_terminal() {
+    need!(userns(), tools(&["bash"]));
+    let place = Place::new();
+    let script =
+        "$SBX --overlay . --upper ask -- /bin/sh -c 'echo new > file; exit 3' | cat; echo status ${PIPESTATUS[0]}";
+    let mut session = Session::start(&place, script);
+    session.expect("status 3");
+    assert!(session.before.contains("1 file changed in"), "{}", session.before);
+    session.child.wait().unwrap();
+}
+
+#[test]
+fn runs_that_start_and_end_at_once_ask_one_after_the_other() {
+    need!(userns(), tools(&["bash"]));
+    let place = Place::new();
+    // All of them are in the foreground, as those of `make -j` are.
+    let script =
+        "for n in 1 2 3; do $SBX --overlay . --upper ask -- /bin/sh -c \"echo new > file$n\" < /dev/tty & done; wait";
+    place.write("work/runs", script);
+    let mut session = Session::start(&place, "SBX=$SBX bash ./runs; echo status $?");
+    for _ in 0..3 {
+        session.expect("or [s]how them? ");
+        assert!(!session.shows("or [s]how them? ", std::time::Duration::from_secs(1)), "one question at a time");
+        session.send("c\n");
+    }
+    session.expect("status 0");
+    session.child.wait().unwrap();
+    assert_eq!(place.on_host("ls"), "file1\nfile2\nfile3\nruns\n");
 }
 
 #[test]
@@ -826,9 +909,17 @@ fn an_answer_is_what_is_typed_after_the_question_and_what_matters_is_listed_firs
     session.expect("or [s]how them? ");
     assert_eq!(text(&place, "zz-build.sh"), "old\n", "a letter commits only what was listed in full");
     session.send("commit\n");
+    session.expect("or [s]how it? ");
+    assert_eq!(text(&place, "zz-build.sh"), "old\nnew\n");
+    assert!(!place.work().join("zz-dir/.envrc").exists(), "what tools outside run is asked about by itself");
+    session.send("c\n");
+    session.expect("or [s]how it? ");
+    assert!(!place.work().join("zz-dir/.envrc").exists(), "a letter does not commit it");
+    session.send("commit\n");
     session.expect("status 0");
     session.child.wait().unwrap();
-    assert_eq!(text(&place, "zz-build.sh"), "old\nnew\n");
+    assert!(place.work().join("zz-dir/.envrc").exists());
+    assert!(!place.work().join("zz-gone").exists());
 }
 
 #[test]

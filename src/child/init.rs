@@ -5,7 +5,7 @@ use super::launcher::ask;
 use super::prepared::{Guard, Prepared, Session};
 use super::report::{Call, Message, Place};
 use super::search::first_of;
-use super::{assemble, handover, lockdown, reaper, streams};
+use super::{assemble, changes, handover, lockdown, reaper, streams};
 use crate::sys::{self, Errno, Mask, Poll, UnownedFd};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -230,6 +230,7 @@ fn label(label: Option<&CStr>, proc: BorrowedFd<'_>, file: &CStr) -> Result<(), 
 fn lock(prepared: &Prepared) -> Result<(), Failure> {
     use std::os::fd::IntoRawFd;
     let mut held = prepared.descriptors.held.take();
+    held.extend(changes::descriptors(prepared));
     for (index, path) in prepared.descriptors.lock_files.iter().enumerate() {
         let place = Place::Lock(index as u32);
         // O_NONBLOCK: opening a pipe that nobody writes must not block.
@@ -366,8 +367,14 @@ fn close_callers(
     let pipe = prepared.lockdown.handover.as_ref().map_or((-1, -1), |handover| handover.pipe);
     let own = [socket, number(terminal), number(own), prepared.descriptors.caller, pipe.0, pipe.1];
     let mut first = 3;
-    while let Some(next) =
-        only.iter().chain(&own).chain(&prepared.descriptors.locks).copied().filter(|fd| *fd >= first).min()
+    while let Some(next) = only
+        .iter()
+        .chain(&own)
+        .chain(&prepared.descriptors.locks)
+        .chain(changes::descriptors(prepared))
+        .copied()
+        .filter(|fd| *fd >= first)
+        .min()
     {
         sys::close_range(first as u32, next as u32 - 1).at(Place::Setup, Call::CloseRange)?;
         first = next + 1;

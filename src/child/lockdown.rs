@@ -1,5 +1,6 @@
 //! The lock-down: takes rights from PID 1 and the program, in the one order that works.
 
+use super::changes;
 use super::failure::{At, Failure};
 use super::prepared::{Guard, Landlock, Prepared};
 use super::report::{Call, Place};
@@ -38,7 +39,7 @@ pub(super) fn process(prepared: &Prepared) -> Result<(), Failure> {
     }
     // After all mounts, which Landlock forbids, and after no_new_privs, which it needs.
     if let Some(rules) = &prepared.lockdown.landlock {
-        landlock(rules)?;
+        landlock(rules, prepared)?;
     }
     for (index, filter) in prepared.lockdown.filters_for_all.iter().enumerate() {
         sys::load_filter(filter).at(Place::Filter(index as u32), Call::Seccomp)?;
@@ -77,7 +78,7 @@ pub(super) fn show(prepared: &Prepared, on: bool) -> Result<(), Failure> {
     sys::set_dumpable(on).at(Place::Lockdown, Call::Prctl)
 }
 
-fn landlock(wanted: &Landlock) -> Result<(), Failure> {
+fn landlock(wanted: &Landlock, prepared: &Prepared) -> Result<(), Failure> {
     let place = Place::Lockdown;
     let ruleset = sys::landlock_ruleset(wanted.rights, wanted.scoped).at(place, Call::LandlockCreate)?;
     for (index, (path, rights)) in wanted.rules.iter().enumerate() {
@@ -94,6 +95,11 @@ fn landlock(wanted: &Landlock) -> Result<(), Failure> {
     for (fd, rights) in &wanted.descriptors {
         // Some files are governed by no rule, and it fails for them here: those of memfd_create(2).
         let _ = sys::landlock_allow(ruleset.as_fd(), sys::UnownedFd::new(*fd).as_fd(), rights & wanted.rights);
+    }
+    // What PID 1 counts in at the end. No path of the view leads there.
+    for fd in changes::descriptors(prepared) {
+        let _ =
+            sys::landlock_allow(ruleset.as_fd(), sys::UnownedFd::new(*fd).as_fd(), sys::FS_READ_DIR & wanted.rights);
     }
     sys::landlock_restrict(ruleset.as_fd()).at(place, Call::LandlockRestrict)
 }

@@ -3,6 +3,7 @@
 //! The launcher prepares everything. A failure is reported to it as place, call and errno, and it makes the message.
 
 mod assemble;
+mod changes;
 mod failure;
 mod handover;
 mod hints;
@@ -20,6 +21,7 @@ mod streams;
 mod trial;
 mod view;
 
+pub use changes::MOST as MOST_CHANGES;
 pub use handover::{NAME as EXEC, run as execute};
 pub use hints::{HOME, NETWORK};
 pub use prepared::{

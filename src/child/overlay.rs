@@ -7,7 +7,7 @@ use super::report::{Call, LENGTH, Message, Place};
 use super::view::{MountTarget, TargetKind, View};
 use crate::sys::{self, Errno, Propagation, Text, UnownedFd};
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
 /// The id that an id which is not mapped shows as: user_namespaces(7).
 const OVERFLOW: u32 = 65534;
@@ -66,7 +66,7 @@ impl<'a> View<'a> {
     #[inline(never)]
     pub(super) fn overlay(&mut self, overlay: &'a Overlay, path: &'a CStr, point: TargetState) -> Result<(), Failure> {
         let place = self.place;
-        let Overlay { lower, without, own, points, upper, resolved, flags, options: more } = overlay;
+        let Overlay { lower, without, own, points, upper, resolved, flags, options: more, counted } = overlay;
         let mut opened = Opened { fds: [-1; 512], count: 0 };
         let mut lowers = Text::<4096>::default();
         let mut topmost = None;
@@ -110,6 +110,11 @@ impl<'a> View<'a> {
         }
         let mut options = Text::<4096>::default();
         if let Some((upper, work)) = self.upper(upper, topmost, *resolved)? {
+            if let Some(counted) = counted {
+                // Open for reading from the start: the program may take that permission away.
+                let dir = sys::openat(upper.as_fd(), c".", libc::O_RDONLY | libc::O_DIRECTORY, 0);
+                let _ = counted.set(dir.at(place, Call::Open)?.into_raw_fd());
+            }
             options.push(b"upperdir=/proc/self/fd/").decimal(opened.keep(upper).at(place, Call::Open)?);
             options.push(b",workdir=/proc/self/fd/").decimal(opened.keep(work).at(place, Call::Open)?).push(b",");
         }
@@ -228,7 +233,6 @@ struct Opened {
 
 impl Opened {
     fn keep(&mut self, fd: OwnedFd) -> sys::Result<u32> {
-        use std::os::fd::IntoRawFd;
         let place = self.fds.get_mut(self.count).ok_or(Errno(libc::E2BIG))?;
         *place = fd.into_raw_fd();
         self.count += 1;

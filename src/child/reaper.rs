@@ -1,6 +1,7 @@
 //! The work of PID 1 while the program runs: it reaps orphans, passes signals on, and keeps job control of the program's terminal. When
 //! the program has ended it exits, and the kernel kills what is left.
 
+use super::changes;
 use super::failure::{At, Failure};
 use super::hints::Watch;
 use super::lockdown;
@@ -186,6 +187,11 @@ fn reap_children(
             && let seen @ 1.. = hints.seen(status != 0)
         {
             sys::send(socket, &Message::Hints(seen).encode(), None).at(Place::Setup, Call::Send)?;
+        }
+        if status.is_some()
+            && let changed @ 1.. = changes::count(prepared)
+        {
+            sys::send(socket, &Message::Changed(changed).encode(), None).at(Place::Setup, Call::Send)?;
         }
         let covers = status.iter().flat_map(|_| &prepared.process.covers);
         for (index, _) in covers.filter(|(_, path)| sys::is_mount(path) == Ok(false)) {

@@ -174,6 +174,9 @@ pub enum Message {
     Hints(u32),
     /// The program has ended, and the mount of this step is gone. How it ended follows.
     Uncovered(u32),
+    /// The program has ended, and has changed so many files that are about to be discarded, or more
+    /// ([`super::MOST_CHANGES`]). How it ended follows.
+    Changed(u32),
     /// This signal stopped the program.
     Stopped(i32),
     /// The program was continued by SIGCONT.
@@ -232,6 +235,7 @@ impl Message {
             Message::Hints(seen) => [22, seen as i32, 0, 0],
             Message::Uncovered(index) => [20, index as i32, 0, 0],
             Message::Served => [21, 0, 0, 0],
+            Message::Changed(count) => [23, count as i32, 0, 0],
         };
         let mut bytes = [0; LENGTH];
         for (chunk, number) in bytes.chunks_exact_mut(4).zip(numbers) {
@@ -284,6 +288,7 @@ impl Message {
             20 => Message::Uncovered(a as u32),
             21 => Message::Served,
             22 => Message::Hints(a as u32),
+            23 => Message::Changed(a as u32),
             _ => return None,
         })
     }

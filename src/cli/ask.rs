@@ -1,13 +1,14 @@
 //! Asks on the terminal, when the program has ended, what becomes of the changes that it made in overlays
 //! (`filesystem.upper = "ask"`).
 
+use super::uppers::Left;
 use super::{output, uppers};
 use crate::error::Result;
 use crate::launch;
-use crate::sys;
-use crate::union::{self, Entry};
+use crate::sys::{self, Poll};
+use crate::union::{self, Entry, How};
 use std::fmt::Write;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -44,9 +45,15 @@ pub(super) fn ask(store: &Path, name: &str) -> Result<()> {
     if listed == NOTHING {
         return launch::discard(uppers::locked_in(store, name)?);
     }
+    // Several runs may end on one terminal at once, such as those of `make -j`.
+    let _turn = union::Store::new(store.to_owned()).question();
+    let mut left = Left::Nothing;
     loop {
-        let Some(answer) = answer(match listed {
-            ALL => "sbx: [c]ommit these changes to the host, [k]eep them, [d]iscard them, or [s]how them? ",
+        let Some(answer) = answer(match (left, listed) {
+            (Left::Guarded, _) => {
+                "sbx: commit what tools outside may run, too (type the whole word), [k]eep it, [d]iscard it, or [s]how it? "
+            }
+            (_, ALL) => "sbx: [c]ommit these changes to the host, [k]eep them, [d]iscard them, or [s]how them? ",
             _ => {
                 "sbx: commit these changes to the host (type the whole word), [k]eep them, [d]iscard them, or [s]how them? "
             }
@@ -57,12 +64,20 @@ pub(super) fn ask(store: &Path, name: &str) -> Result<()> {
             return Ok(());
         };
         match answer.trim() {
-            word if word == "commit" || (word == "c" && listed == ALL) => {
-                let status = uppers::within(uppers::locked_in(store, name)?, |mut upper, outside| {
-                    uppers::committed(&mut upper, &[], union::How::default(), outside)
+            word if word == "commit" || (word == "c" && listed == ALL && left != Left::Guarded) => {
+                let asked = left == Left::Guarded;
+                let upper = uppers::locked_in(store, name)?;
+                let guarded = uppers::guarded(&upper)?;
+                let status = uppers::within(upper, |mut upper, outside| {
+                    let how = How { guarded: (!asked).then_some(&guarded), ..How::default() };
+                    uppers::committed(&mut upper, &[], how, outside).map(|left| left as u8)
                 })?;
-                if status == 0 {
+                if status == Left::Nothing as u8 {
                     return launch::discard(uppers::locked_in(store, name)?);
+                }
+                if status == Left::Guarded as u8 {
+                    left = Left::Guarded;
+                    continue;
                 }
                 output::tell(&format!(
                     "sbx: what was not put onto the host is kept: `sbx commit {name}` tries again\n"
@@ -93,20 +108,42 @@ fn is_harmless(entry: &Entry) -> bool {
     entry.letter() == 'A' && !entry.is_program() && !uppers::runs_by_itself(entry)
 }
 
-/// The line that is typed after a question; none at the end of input. What was typed before the question is dropped: the
-/// program may have asked for it.
+/// The line that is typed after a question; none at the end of input, or once a signal asks for the end. What was typed before the
+/// question is dropped: the program may have asked for it.
 fn answer(question: &str) -> Option<String> {
     let input = sys::STREAMS[0].as_fd();
-    std::thread::sleep(PAUSE);
-    let _ = sys::flush_input(input);
-    output::tell(question);
+    // A program in the background stops where it reads the terminal, as others do.
+    let before = sys::block_all_but(&[libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU, libc::SIGCONT]).ok()?;
+    let line = sys::signal_descriptor().ok().and_then(|signals| {
+        std::thread::sleep(PAUSE);
+        let _ = sys::flush_input(input);
+        output::tell(question);
+        line(input, signals.as_fd())
+    });
+    let _ = sys::restore(&before);
+    line
+}
+
+/// The next line of the input; none at its end, or once a signal asks for the end.
+fn line(input: BorrowedFd<'_>, signals: BorrowedFd<'_>) -> Option<String> {
     let mut line = Vec::new();
     // Byte by byte: nothing of a later line is read, which a later question would take for its answer.
     let mut byte = [0];
     while !line.ends_with(b"\n") {
+        let mut set = [input.as_raw_fd(), signals.as_raw_fd()].map(Poll::read);
+        if sys::poll(&mut set, None).is_err() {
+            return None;
+        }
+        while let Some(arrived) = sys::next_signal(signals) {
+            if matches!(arrived.signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) {
+                return None;
+            }
+        }
+        if !set[0].ready {
+            continue;
+        }
         match sys::read(input, &mut byte) {
             Ok(1..) => line.extend(byte),
-            Err(sys::Errno(libc::EINTR)) => {}
             _ if line.is_empty() => return None,
             _ => break,
         }

@@ -6,7 +6,7 @@ use crate::exit;
 use crate::host::{self, Facts, Helpers, Powerless, powerless};
 use crate::launch::{self, Ability, Blocker, Status};
 use crate::plan::{self, Plan, Writer};
-use crate::spec::{Process, Sandbox, Tty, User};
+use crate::spec::{Changes, Process, Sandbox, Tty, User};
 use crate::sys::{self, Errno};
 use serde::Serialize;
 use std::fmt::Write;
@@ -128,18 +128,30 @@ fn start(caller: &layers::Caller) -> (Option<Plan>, Result<()>) {
         .and_then(|(mut sandbox, facts)| {
             // Nothing is typed for it, and nothing is read.
             sandbox.process.tty = Tty::None;
-            plan::plan(&sandbox, &facts.with_settings())
+            sandbox.filesystem.changes = Changes::Discard;
+            let facts = facts.with_settings();
+            Ok((plan::plan(&sandbox, &facts)?, sandbox, facts))
         });
-    let plan = match planned {
-        Ok(plan) => plan,
+    let (mut plan, sandbox, facts) = match planned {
+        Ok(planned) => planned,
         Err(error) => return (None, Err(error)),
     };
     // A check changes nothing on the host.
-    let ran = if plan.view.create.is_empty() && plan.view.union.is_none() {
-        launch::run(&plan, &mut Status { quiet: true, ..Status::default() }).map(drop)
-    } else {
-        Ok(())
-    };
+    let stored = plan.view.union.as_ref().is_some_and(|union| union.upper.store().is_some());
+    let mut ran = Ok(());
+    if plan.view.create.is_empty() && !stored {
+        let run = |plan: &Plan| launch::run(plan, &mut Status { quiet: true, ..Status::default() }).map(drop);
+        ran = run(&plan);
+        // Where an overlay is only preferred, a sandbox starts without.
+        if let Err(error) = &ran
+            && let Some(facts) = run::again(error, &sandbox, &facts, &plan)
+            && let Ok(again) = plan::plan(&sandbox, &facts)
+            && again != plan
+        {
+            plan = again;
+            ran = run(&plan);
+        }
+    }
     let ran = match ran {
         // All but the program is there.
         Err(error) if error.status == exit::NOT_FOUND => Ok(()),

@@ -2,13 +2,13 @@
 
 use super::watch::Watch;
 use super::{args, layers, output, receipt};
-use crate::error::{Error, Result};
+use crate::error::{Error, Part, Result};
 use crate::exit;
-use crate::host::Names;
+use crate::host::{Facts, Names};
 use crate::launch::{self, Events, Outcome, ReceiptTarget, Status, Told};
 use crate::plan::{self, Absent, Plan, UpperPlace};
 use crate::profile::schema::nearest;
-use crate::spec::{Sandbox, Unseen};
+use crate::spec::{Mode, PathRule, Sandbox, Unseen};
 use crate::sys::{self, UnownedFd};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -55,9 +55,10 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     let told = !args.quiet || args.status_fd.is_some();
     let watch = Watch::begin(if told { &sandbox.filesystem.watched } else { &[] });
     let outcome = match launch::run(&plan, status) {
-        Err(error) if error.refused => {
-            // The kernel refused: plan again with the host's settings, which tell why, or what to leave out.
-            let facts = facts.clone().with_settings();
+        Err(error) => {
+            let Some(facts) = again(&error, sandbox, facts, &plan) else {
+                return Err(launch::explain(error, &plan, facts));
+            };
             let again = plan::plan(sandbox, &facts)?;
             if again == *plan {
                 return Err(launch::explain(error, &plan, &facts));
@@ -67,7 +68,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
             promise(status, sandbox, &plan)?;
             launch::run(&plan, status).map_err(|error| launch::explain(error, &plan, &facts))?
         }
-        other => other.map_err(|error| launch::explain(error, &plan, facts))?,
+        Ok(outcome) => outcome,
     };
     if outcome == Outcome::TimedOut {
         let time = plan.process.timeout.map_or_else(String::new, |time| humantime::format_duration(time).to_string());
@@ -109,6 +110,27 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
         );
     }
     Ok(outcome)
+}
+
+/// What is known of the host once the kernel has refused something of a plan: the host's settings, which tell why, or what to leave
+/// out; or that it mounts no overlay where one is only preferred. None if another plan would be the same.
+pub(super) fn again(error: &Error, sandbox: &Sandbox, facts: &Facts, plan: &Plan) -> Option<Facts> {
+    let prefers = |rule: &PathRule| rule.mode == Mode::Overlay && rule.options.prefer;
+    let op = |part| match part {
+        Part::Step(index) => plan.view.parts.get(index).map(|placed| &placed.op),
+        _ => None,
+    };
+    match &error.cause {
+        Some(cause)
+            if matches!(op(cause.part), Some(plan::Op::Layers { .. }))
+                && cause.call == "mount"
+                && sandbox.filesystem.paths.iter().any(prefers) =>
+        {
+            Some(facts.clone().without_overlays(cause.errno.to_string()))
+        }
+        _ if error.refused => Some(facts.clone().with_settings()),
+        _ => None,
+    }
 }
 
 /// Those of names which were not there when the program started that may be there now.

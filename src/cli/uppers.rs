@@ -11,12 +11,15 @@ use crate::host::{Facts, Paths};
 use crate::launch;
 use crate::plan;
 use crate::sys;
-use crate::union::{self, Committed, Entry, How, Outside, Store, Upper};
+use crate::union::{self, Committed, Entry, Guarded, How, Outside, Store, Upper};
 use serde_json::json;
 use std::fmt::Write;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
+
+/// How many paths that tools outside may run are named.
+const NAMED: usize = 20;
 
 /// The store of this user.
 fn store() -> Result<Store> {
@@ -176,25 +179,59 @@ fn remarks(entry: &Entry) -> String {
     if remarks.is_empty() { String::new() } else { format!("  ({})", remarks.join("; ")) }
 }
 
-/// Whether an entry, which is not deleted, is at or below a name by which tools outside run something on their own, in
-/// whatever directory: those of the profile `base/worktree`.
+/// Whether an entry, which is not deleted, is at or below a name by which tools outside run something on their own.
 pub(super) fn runs_by_itself(entry: &Entry) -> bool {
-    let names: Vec<_> = crate::profile::worktree().collect();
-    entry.letter() != 'D' && entry.path.components().any(|part| names.iter().any(|name| part.as_os_str() == *name))
+    static NAMES: std::sync::LazyLock<Guarded> = std::sync::LazyLock::new(|| Guarded::new(crate::profile::worktree()));
+    entry.letter() != 'D' && NAMES.above(Path::new(""), &entry.path).next().is_some()
+}
+
+/// The names by which tools outside run something on their own, in whatever directory, those of the profile `base/worktree`; and what git
+/// runs besides in the projects that the layers lie over, as the host's configuration has it now.
+pub(super) fn guarded(upper: &Upper) -> Result<Guarded> {
+    let mut guarded = Guarded::new(crate::profile::worktree());
+    let caller = super::layers::Caller::read_anywhere()?;
+    for layer in &upper.state.layers {
+        let Some(lower) = layer.lower.first() else { continue };
+        let vars = crate::host::vars(&caller.env, &caller.env_bytes, lower, &caller.accounts);
+        let project = vars.project();
+        output::tell(&project.notes.iter().map(|why| format!("sbx: note: {}\n", printable(why))).collect::<String>());
+        if project.is_partial {
+            let dir = printable(&union::short(&project.dir)).into_owned();
+            output::tell(&format!(
+                "sbx: note: the repositories in {dir} hold more than is read, so that git may run more than is left out\n"
+            ));
+        }
+        let inside = project.closed.iter().filter_map(|path| Some(layer.path.join(path.strip_prefix(lower).ok()?)));
+        inside.filter(|path| *path != layer.path).for_each(|path| guarded.add(path));
+    }
+    Ok(guarded)
+}
+
+/// What a commit has left in the layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing.
+    Nothing = 0,
+    /// Something that cannot be put onto the host, or has changed there.
+    Some = 1,
+    /// What tools outside may run, which nobody named, and nothing else but deletions that wait for it.
+    Guarded = 2,
 }
 
 pub(super) fn commit(args: &args::Commit) -> Result<u8> {
     let upper = locked(&args.name)?;
     let paths = absolute(&upper, &args.paths)?;
+    let guarded = guarded(&upper)?;
     within(upper, |mut upper, outside| {
-        committed(&mut upper, &paths, How { dry: args.dry_run, merge: args.merge }, outside)
+        let how = How { dry: args.dry_run, merge: args.merge, guarded: Some(&guarded) };
+        Ok(u8::from(committed(&mut upper, &paths, how, outside)? != Left::Nothing))
     })
 }
 
-/// Commits, and prints what was done. Gives the exit status.
-pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], how: How, outside: &dyn Outside) -> Result<u8> {
+/// Commits, and prints what was done.
+pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], how: How<'_>, outside: &dyn Outside) -> Result<Left> {
     let progress = Progress::new();
-    let Committed { mut done, conflicts, left_out, incomplete, merged, unchanged } =
+    let Committed { mut done, conflicts, left_out, guarded, waiting, incomplete, merged, unchanged } =
         union::commit(upper, paths, how, outside, &|step| progress.step(step))?;
     drop(progress);
     done.sort_by(|(_, one), (_, other)| one.as_os_str().cmp(other.as_os_str()));
@@ -227,6 +264,24 @@ pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], how: How, outside:
         let (count, them) = (paths.len(), if paths.len() == 1 { "path" } else { "paths" });
         let _ = writeln!(said, "sbx: {count} {them} {would}left as on the host, or put there in part");
     }
+    for (path, count) in guarded.iter().take(NAMED) {
+        let changes = if *count == 1 { "1 change".to_owned() } else { format!("{count} changes") };
+        let path = printable(&union::short(path)).into_owned();
+        let _ = writeln!(
+            said,
+            "sbx: {path} {would}left as it is on the host ({changes}): tools outside may run what it names"
+        );
+    }
+    if let Some(path) = guarded.keys().next() {
+        if guarded.len() > NAMED {
+            let _ = writeln!(said, "sbx: {} more of that kind {would}left as they are", guarded.len() - NAMED);
+        }
+        let (name, path) = (&upper.name, printable(&union::short(path)).into_owned());
+        let _ = writeln!(
+            said,
+            "help: look at it, and name it to commit it: sbx diff --patch {name} {path}; sbx commit {name} {path}"
+        );
+    }
     for path in &unchanged {
         let _ = writeln!(said, "sbx: no change at {}", printable(&union::short(path)));
     }
@@ -237,7 +292,12 @@ pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], how: How, outside:
     if !how.dry && conflicts.is_empty() && !incomplete && paths.is_empty() {
         upper.settled()?;
     }
-    Ok(u8::from(not_all || !unchanged.is_empty()))
+    let others = !conflicts.is_empty() || left_out.len() > waiting || !unchanged.is_empty();
+    Ok(match (others || waiting > 0, guarded.is_empty()) {
+        (_, false) if !others => Left::Guarded,
+        (false, true) => Left::Nothing,
+        _ => Left::Some,
+    })
 }
 
 pub(super) fn discard(args: &args::Discard) -> Result<u8> {

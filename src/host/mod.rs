@@ -215,6 +215,13 @@ impl Facts {
         self
     }
 
+    /// Notes that the kernel has refused to mount an overlay.
+    #[must_use]
+    pub fn without_overlays(mut self, error: String) -> Facts {
+        self.union = self.union.map(|union| UnionFacts { failed: Some(error), ..union });
+        self
+    }
+
     /// The caller's account, if it is in /etc/passwd.
     pub fn account(&self) -> Option<&Account> {
         vars::own_accounts(&self.accounts, self.uid).next()
@@ -350,7 +357,8 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     let home_store = (kept && sandbox.filesystem.root != Root::Bare)
         .then(|| crate::union::Store::place_of_homes(env.get("XDG_DATA_HOME").map(String::as_str), &home));
     home_store.iter().for_each(|store| paths.record_source(store, &homes));
-    let union = union::probe(sandbox, &env, &home);
+    let kernel = crate::sys::kernel_version();
+    let union = union::probe(sandbox, &env, &home, kernel);
     let data = env.get("XDG_DATA_HOME").map(String::as_str);
     let own_dirs = own::stores(&mut paths, sandbox, data, &home, kept || union.is_some());
     if let Some(union) = &union {
@@ -358,7 +366,6 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         union.directories_above_mounts(sandbox).for_each(|dir| paths.record_entries(dir));
     }
     let rlimits = rlimits::of(|name| name == "fsize" || sandbox.rlimits.iter().any(|limit| limit.name == name));
-    let kernel = crate::sys::kernel_version();
     // What is not UTF-8 in these files can only be a comment.
     let names = |file: &str| match sandbox.network {
         Network::Host | Network::Private(_) => {

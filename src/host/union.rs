@@ -1,10 +1,12 @@
 //! Facts for layers: where upper layers are kept, and which mounts of the host lie below a directory.
 
-use crate::spec::{Mode, Sandbox};
+use crate::spec::{Changes, Mechanism, Mode, Sandbox};
 use crate::sys;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,10 @@ pub struct UnionFacts {
     pub store: PathBuf,
     /// The filesystem that it lies on, or will.
     pub store_filesystem: StoreFilesystem,
+    /// The user may not write where it is, or would be made.
+    pub store_closed: bool,
+    /// With which error the kernel has refused to mount an overlay, if a start has found that.
+    pub failed: Option<String>,
     /// Mount points of the host.
     pub mounts: Vec<PathBuf>,
     /// Those of them that have no files of a disk or of memory: procfs, sysfs and the like.
@@ -27,7 +33,8 @@ pub struct UnionFacts {
     pub foreign: Vec<PathBuf>,
     /// A FUSE filesystem can be served: this user may use /dev/fuse.
     pub fuse: bool,
-    /// Standard input and standard error are terminals.
+    /// The user can be asked at the end: standard input and standard error are terminals, and standard output is no pipe, at whose
+    /// other end a program may use the terminal, such as a pager.
     pub terminal: bool,
 }
 
@@ -58,22 +65,52 @@ impl UnionFacts {
 }
 
 /// Gathers the facts, if the sandbox has layers.
-pub(super) fn probe(sandbox: &Sandbox, env: &BTreeMap<String, String>, home: &Path) -> Option<UnionFacts> {
+pub(super) fn probe(
+    sandbox: &Sandbox,
+    env: &BTreeMap<String, String>,
+    home: &Path,
+    kernel: (u32, u32),
+) -> Option<UnionFacts> {
     let filesystem = &sandbox.filesystem;
     let layered = filesystem.paths.iter().any(|rule| rule.mode == Mode::Overlay) || filesystem.root.dirs().len() > 1;
     layered.then(|| {
         let store = crate::union::Store::place(env.get("XDG_DATA_HOME").map(String::as_str), home);
-        let (mounts, special) = mounts(&std::fs::read("/proc/self/mountinfo").unwrap_or_default());
+        let (mounts, special) = mounts(&mountinfo());
+        let terminal = terminal();
+        // Where changes are in memory, nobody asks where they could be kept.
+        let in_memory = kernel >= TMPFS_WITH_ATTRIBUTES
+            && !matches!(filesystem.mechanism, Some((Mechanism::Fuse, _)))
+            && match filesystem.changes {
+                Changes::Discard => true,
+                Changes::Ask => !terminal,
+                Changes::Keep(_) => false,
+            };
+        let is_closed = || store.ancestors().find(|dir| dir.is_dir()).is_none_or(|dir| !sys::may_write_followed(dir));
         UnionFacts {
-            store_filesystem: filesystem_of(&store),
+            store_filesystem: if in_memory { StoreFilesystem::Usable } else { filesystem_of(&store) },
+            store_closed: !in_memory && is_closed(),
+            failed: None,
             store,
             foreign: foreign(sandbox),
             mounts,
             special,
             fuse: sys::may_write_followed(Path::new("/dev/fuse")),
-            terminal: [0, 2].into_iter().all(|stream| sys::is_terminal(sys::STREAMS[stream])),
+            terminal,
         }
     })
+}
+
+/// The text of /proc/self/mountinfo, which the kernel makes anew for each read.
+fn mountinfo() -> Vec<u8> {
+    let mut text = Vec::with_capacity(1 << 16);
+    let read = std::fs::File::open("/proc/self/mountinfo").and_then(|mut file| file.read_to_end(&mut text));
+    if read.is_ok() { text } else { Vec::new() }
+}
+
+/// Whether the user can be asked something once the program has ended.
+fn terminal() -> bool {
+    let is_pipe = || matches!(sys::file_type(sys::STREAMS[1].as_fd()), Ok(libc::S_IFIFO | libc::S_IFSOCK));
+    [0, 2].into_iter().all(|stream| sys::is_terminal(sys::STREAMS[stream])) && !is_pipe()
 }
 
 /// The directories at the top of overlays that belong to another user, by their real paths.

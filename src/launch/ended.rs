@@ -26,6 +26,9 @@ impl<'p> Ended<'p> {
         if let Some(name) = self.supervisor.kept() {
             status.kept(name);
         }
+        if let Some(text) = self.supervisor.discarded() {
+            status.note(&text);
+        }
         self.supervisor.hints(self.outcome).iter().for_each(|hint| status.note(hint));
         // By the time that the end is reported, what the program left is killed, and the cgroup is gone.
         self.supervisor.take_cgroup_away();

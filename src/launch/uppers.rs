@@ -29,7 +29,7 @@ impl Uppers {
         let ids = ids(plan);
         let (upper, keep) = match &union.upper {
             UpperPlace::Kept { name, .. } => (store.lock(name, Some(&ids)), true),
-            UpperPlace::Asked { .. } => (store.fresh_name().and_then(|name| store.lock(&name, Some(&ids))), true),
+            UpperPlace::Asked { .. } => (store.unnamed(&ids), true),
             _ => {
                 store.stale().into_iter().for_each(|stale| drop(discard(stale)));
                 (store.temporary(&ids), false)
@@ -73,6 +73,11 @@ impl Uppers {
     pub(super) fn name(&self) -> Option<&str> {
         let name = self.upper.as_ref().map(|upper| upper.name.as_str());
         name.filter(|name| crate::union::check_name(name).is_ok())
+    }
+
+    /// How many files the program has changed, `most` at most. What cannot be read counts as one.
+    pub(super) fn changed(&self, most: u32) -> u32 {
+        self.in_use.layers.iter().fold(0, |count, (_, dirs)| union::changed(&dirs.upper, most, count))
     }
 
     /// Notes that the program is about to run: upper layers that have a name stay from here on.

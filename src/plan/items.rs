@@ -214,7 +214,20 @@ fn collect_all(
         let what = match rule.mode {
             Mode::Ro => ItemKind::Bind { source, ro: true, device: false },
             Mode::Rw => ItemKind::Bind { source, ro: false, device: false },
-            Mode::Overlay => ItemKind::Layers { lower: vec![source], ro: false, without: Vec::new() },
+            Mode::Overlay => {
+                let prefers = rule.options.prefer && facts.paths.kind(&source) == Some(&Kind::Dir);
+                match prefers.then(|| union::why_read_only(sandbox, facts, &source)).flatten() {
+                    None => ItemKind::Layers { lower: vec![source], ro: false, without: Vec::new() },
+                    Some(why) => {
+                        if !why.is_empty() {
+                            let why = NotInMode::Cannot(format!("{why}; it is read-only"));
+                            let (path, origin) = (rule.path.clone(), rule.origin.clone());
+                            notes.push(Note::Path { path, mode: rule.mode, origin, why });
+                        }
+                        ItemKind::Bind { source, ro: true, device: false }
+                    }
+                }
+            }
             Mode::Tmpfs => ItemKind::Tmpfs { mode: tmpfs_mode(&real), size: rule.options.size },
             Mode::Masked => ItemKind::Masked,
             Mode::Hidden => ItemKind::Hidden,

@@ -149,8 +149,6 @@ pub enum Note {
     NoKeyring,
     /// The user's configuration of git is there, and not shown, for this reason.
     NoGitIdentity(String),
-    /// The changes in overlays are to be asked about, and there is no terminal to ask on.
-    ChangesDiscarded,
     /// Changes at these paths, which would be made on the host without a project's file, are gone at the end, by the modes that lines of
     /// the file give them.
     DiscardedByProject(Vec<(PathBuf, Mode, Origin)>),
@@ -364,9 +362,6 @@ impl fmt::Display for Note {
                 "desktop.sound has `unfiltered`: the program can load code into the sound servers, which run outside",
             ),
             Note::NoDevice { name } => write!(f, "no {name}: this host has no such device"),
-            Note::ChangesDiscarded => f.write_str(
-                "changes in overlays are discarded at the end: there is no terminal to ask on (filesystem.upper = \"ask\")",
-            ),
             Note::Split(paths) => write!(
                 f,
                 "nothing can be made or removed in {} itself, only in the directories in it: the host has mounts below it",

@@ -41,6 +41,10 @@ pub struct UnionPlan {
     pub limit: Option<u64>,
     /// The line that says what becomes of them.
     pub origin: Origin,
+    /// The overlays of which a line at the end says that changes were discarded: the profile would have the user asked, and there
+    /// is no terminal to ask on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<PathBuf>,
 }
 
 /// Where the upper layers of a sandbox are, and what becomes of them.
@@ -104,6 +108,25 @@ impl UnionPlan {
     pub(super) fn render(&self, lines: &mut Lines) {
         lines.add("changes", format!("{}{}", self.words(), from(&self.origin)));
         lines.add("", &self.why);
+    }
+
+    /// What is said of changes that were discarded: so many files, with `most` as "or more"; none if that is not known. Nothing if
+    /// there were none.
+    pub fn discarded(&self, count: Option<u32>, most: u32) -> Option<String> {
+        let (first, more) = self.lost.split_first()?;
+        let dirs = match more.len() {
+            0 => first.display().to_string(),
+            1 => format!("{} and another overlay", first.display()),
+            more => format!("{} and {more} more overlays", first.display()),
+        };
+        let text = match count {
+            Some(0) => return None,
+            Some(1) => format!("1 file changed in {dirs} was discarded"),
+            Some(count) if count >= most => format!("{most} or more files changed in {dirs} were discarded"),
+            Some(count) => format!("{count} files changed in {dirs} were discarded"),
+            None => format!("what the program changed in {dirs}, if anything, was discarded"),
+        };
+        Some(format!("{text}, with no terminal to ask on: --upper keep:NAME keeps them"))
     }
 
     /// The text by which a receipt says what becomes of changes.
@@ -210,6 +233,48 @@ pub(super) fn note_split(sandbox: &Sandbox, parts: &[Placed], notes: &mut Vec<No
     }
 }
 
+/// Why a directory of the host is shown read-only for which the profile only prefers an overlay (`overlay,prefer`), as the end of a
+/// sentence: the kernel's overlay cannot be had there, or not without a server. An empty text where nothing is lost by that.
+pub(super) fn why_read_only(sandbox: &Sandbox, facts: &Facts, dir: &Path) -> Option<String> {
+    let known = facts.union.as_ref()?;
+    if let Some((Mechanism::Fuse, _)) = sandbox.filesystem.mechanism {
+        return None;
+    }
+    let store = known.store.display();
+    if let Some(error) = &known.failed {
+        return Some(format!("the kernel mounts none here: {error}"));
+    }
+    if let Some(mount) = known.mounts.iter().find(|mount| *mount != dir && within(mount, dir)) {
+        let (mount, dir) = (mount.display(), dir.display());
+        return Some(format!(
+            "{mount} is mounted below it, and the kernel does not uncover that; --overlay {dir} has a server do so"
+        ));
+    }
+    // Whoever may change nothing there loses nothing.
+    if known.foreign.iter().any(|foreign| foreign == dir) && facts.uid != 0 {
+        return Some(String::new());
+    }
+    let on_disk = match sandbox.filesystem.changes {
+        Changes::Keep(_) => return None,
+        Changes::Ask if known.terminal => true,
+        _ => facts.kernel < TMPFS_WITH_ATTRIBUTES,
+    };
+    match refused(facts, known).filter(|_| on_disk) {
+        Some(name) => Some(format!(
+            "the kernel takes no changes on {name}, where {store} lies; --overlay {} has a server do so",
+            dir.display()
+        )),
+        None if on_disk && known.store_closed => {
+            Some(format!("changes could not be kept in {store}, where you may not write"))
+        }
+        None if on_disk => {
+            let store = own::store(facts, sandbox, &known.store, &sandbox.filesystem.changes_origin);
+            store.err().map(|error| format!("changes could not be kept: {}", error.message))
+        }
+        None => None,
+    }
+}
+
 /// Decides where the changes go that the program makes in overlays.
 ///
 /// # Errors
@@ -226,7 +291,7 @@ pub(super) fn plan(
     let known = facts.union.as_ref().unwrap_or(&none);
     note_split(sandbox, parts, notes);
     let mut writable = false;
-    let (mut others, mut squashed) = (Vec::new(), Vec::new());
+    let (mut others, mut squashed, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     let mut served_for = None;
     for placed in parts.iter() {
         if let Op::Layers { path, lower, served, fuse, ro, .. } = &placed.op {
@@ -234,6 +299,9 @@ pub(super) fn plan(
                 no_mounts_below(path, lower, known, &placed.origin)?;
             }
             writable |= !ro;
+            if !ro && sandbox.filesystem.changes == Changes::Ask && !known.terminal {
+                lost.push(path.clone());
+            }
             let foreign = known.foreign.iter().any(|dir| lower.contains(dir));
             if served.is_some() {
                 served_for.get_or_insert_with(|| placed.origin.clone());
@@ -260,7 +328,7 @@ pub(super) fn plan(
     if !writable {
         return Ok((None, server));
     }
-    let (upper, mut why) = upper(sandbox, facts, known, notes)?;
+    let (upper, mut why) = upper(sandbox, facts, known)?;
     if is_fuse(sandbox, facts) {
         why.push_str(CLOSED);
     } else if server.is_some() {
@@ -268,8 +336,11 @@ pub(super) fn plan(
     } else if !known.fuse && ids.uid == 0 && facts.uid != 0 {
         why.push_str("; the owners of the host's files cannot be translated, since /dev/fuse may not be used here");
     }
+    if !lost.is_empty() {
+        why.push_str("; there is no terminal to ask on, and a line at the end says how many files were changed");
+    }
     let limit = sandbox.filesystem.upper_size.as_ref().map(|(size, _)| *size).filter(|_| is_fuse(sandbox, facts));
-    Ok((Some(UnionPlan { upper, why, limit, origin: sandbox.filesystem.changes_origin.clone() }), server))
+    Ok((Some(UnionPlan { upper, why, limit, origin: sandbox.filesystem.changes_origin.clone(), lost }), server))
 }
 
 /// Whether the FUSE union merges layers that are written to.
@@ -308,12 +379,8 @@ fn refused(facts: &Facts, known: &UnionFacts) -> Option<&'static str> {
 }
 
 /// Where the upper layers are, and why there.
-fn upper(sandbox: &Sandbox, facts: &Facts, known: &UnionFacts, notes: &mut Vec<Note>) -> Result<(UpperPlace, String)> {
+fn upper(sandbox: &Sandbox, facts: &Facts, known: &UnionFacts) -> Result<(UpperPlace, String)> {
     let filesystem = &sandbox.filesystem;
-    let ask = filesystem.changes == Changes::Ask;
-    if ask && !known.terminal {
-        notes.push(Note::ChangesDiscarded);
-    }
     let size = filesystem.upper_size.as_ref();
     let memory = facts.kernel >= TMPFS_WITH_ATTRIBUTES;
     let fuse = why_fuse(sandbox, facts);

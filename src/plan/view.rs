@@ -135,6 +135,11 @@ fn made_inside(items: &item::Items, socket: &Path) -> Result<()> {
 }
 
 impl ViewPlan {
+    /// The overlays of which a line at the end says that changes were discarded.
+    pub fn lost(&self) -> &[PathBuf] {
+        self.union.as_ref().map_or(&[], |union| union.lost.as_slice())
+    }
+
     pub(super) fn render(&self, lines: &mut Lines) {
         for create in &self.create {
             lines.add("create", format!("{} on the host{}", create.path.display(), from(&create.origin)));

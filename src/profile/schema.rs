@@ -178,7 +178,7 @@ pub const KEYS: &[Key] = &[
     key(
         "filesystem.upper",
         Kind::Text,
-        "what becomes of changes in paths of the mode `overlay`: `discard`, `keep:NAME`, or `ask` (on a terminal)",
+        "what becomes of changes in paths of the mode `overlay`: `discard`, `keep:NAME`, or `ask` (on a terminal; elsewhere they are discarded, and a line says how many files were changed)",
     ),
     key(
         "filesystem.mechanism",

@@ -7,6 +7,7 @@
 use super::bases::{self, Bases};
 use super::compare;
 use super::copy::{Giver, Step};
+use super::guarded::Guarded;
 use super::journal::{BESIDE, Entry, Journal};
 use super::merge;
 use super::node::{self, Node, NodeKind, open_dir, open_path};
@@ -24,7 +25,7 @@ use super::wanted::{self, Known, Wanted};
 use super::{Upper, remove};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -38,6 +39,10 @@ pub struct Committed {
     pub conflicts: Vec<(PathBuf, String)>,
     /// What was not put onto the host of a path, and why.
     pub left_out: Vec<(PathBuf, String)>,
+    /// Paths of guarded names that nobody named, each with the number of changes at or below it that were left out.
+    pub guarded: BTreeMap<PathBuf, usize>,
+    /// How many of the paths that were left out are deletions which wait for what was not put there.
+    pub waiting: usize,
     /// Whether some of these paths are not on the host at all.
     pub incomplete: bool,
     /// Paths of which the host has both changes now.
@@ -48,11 +53,13 @@ pub struct Committed {
 
 /// How a commit is done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct How {
+pub struct How<'g> {
     /// It is only told what would be done: nothing is changed.
     pub dry: bool,
     /// A text that the host has changed, too, is merged, if no line was changed by both.
     pub merge: bool,
+    /// What is at or below one of these names is put onto the host only if a path is named that is at or below the same name.
+    pub guarded: Option<&'g Guarded>,
 }
 
 /// Puts everything that differs in the layers onto the host, or what is at or below one of `only`. `outside` gives files what this process cannot; `step` is called before each path, and after each part of a file.
@@ -63,7 +70,7 @@ pub struct How {
 pub fn commit(
     upper: &Upper,
     only: &[PathBuf],
-    how: How,
+    how: How<'_>,
     outside: &dyn Outside,
     step: &dyn Fn(Step),
 ) -> Result<Committed> {
@@ -71,7 +78,7 @@ pub fn commit(
         return Err(Error::new(format!("{} lies over several directories of the host", layer.path.display()))
             .hint(format!("`sbx export {}` writes the changes to a file", upper.name)));
     }
-    let How { dry, merge } = how;
+    let How { dry, merge, guarded } = how;
     let journal = Journal::of(upper);
     if !dry {
         recover(upper, &journal)?;
@@ -98,6 +105,7 @@ pub fn commit(
             out: &mut committed,
             dry,
             merge,
+            guarded,
             upper,
             bases: bases.as_ref(),
             mount,
@@ -140,6 +148,7 @@ struct Commit<'c> {
     out: &'c mut Committed,
     dry: bool,
     merge: bool,
+    guarded: Option<&'c Guarded>,
     upper: &'c Upper,
     /// Texts of the host that the program saw.
     bases: Option<&'c Bases>,
@@ -170,9 +179,18 @@ impl Visitor for Commit<'_> {
         if change.new.is_none() != self.deletes {
             return Ok(());
         }
+        let unnamed = |guarded: &Guarded| guarded.unnamed(self.places.0, change.path, self.chosen);
+        if let Some(name) = self.guarded.and_then(unnamed) {
+            // What was deleted elsewhere may have been moved there.
+            self.added_all &= change.path != name || change.old.is_some() || !may_be_moved(change);
+            *self.out.guarded.entry(self.on_host(&name)).or_default() += 1;
+            self.out.incomplete = true;
+            return Ok(());
+        }
         if self.deletes && !self.added_all && !self.chosen.iter().any(|path| change.path.starts_with(path)) {
             let why = "it may have another name in the layer, which could not be put there; name it to delete it";
             self.note(change, why);
+            self.out.waiting += 1;
             self.out.incomplete = true;
             return Ok(());
         }

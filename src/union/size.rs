@@ -5,6 +5,7 @@ use super::{Upper, name};
 use crate::sys;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// Bytes on disk that the upper layers take, and those that the frozen ones take that they lie over, which others may lie over, too. What
 /// cannot be read does not count.
@@ -20,6 +21,23 @@ pub fn size(upper: &Upper) -> (u64, u64) {
         Some(below(dir.as_fd(), 0))
     });
     (own, frozen.sum())
+}
+
+/// Adds to a number how many files differ in an upper directory, `most` at most in all. A directory in which nothing does, or that cannot
+/// be read, counts as one.
+pub fn changed(upper: &Path, most: u32, before: u32) -> u32 {
+    let Ok(entries) = std::fs::read_dir(upper) else { return before.saturating_add(1) };
+    let mut count = before;
+    for entry in entries.flatten() {
+        if count >= most {
+            return most;
+        }
+        // Of an entry that is a link, this is not what it leads to.
+        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let inside = if is_dir { changed(&entry.path(), most, count) } else { count };
+        count = inside.max(count + 1);
+    }
+    count
 }
 
 fn below(dir: BorrowedFd<'_>, depth: u32) -> u64 {

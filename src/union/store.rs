@@ -1,6 +1,7 @@
 //! The directory in which upper layers are kept, and their locks.
 //!
 //! ```text
+//! uppers                  locked by the run that asks the user what becomes of its changes
 //! uppers/NAME/lock        locked by whoever uses the layers
 //! uppers/NAME/state.json  what they are layers of
 //! uppers/NAME/0/upper     the upper directory of the first overlay
@@ -359,19 +360,40 @@ impl Store {
         self.lock(&format!("{TEMPORARY}{}-{}", std::process::id(), now()), Some(ids))
     }
 
-    /// A name for new upper layers that the user has not named, by the time.
+    /// New upper layers with a name by the time, for a run of which the user says at the end what becomes of them. Of two runs that
+    /// start at once, each has its own.
     ///
     /// # Errors
     ///
-    /// The names that there are cannot be read.
-    pub fn fresh_name(&self) -> Result<String> {
+    /// They cannot be made.
+    pub fn unnamed(&self, ids: &Ids) -> Result<Upper> {
         let seconds = now() / 1_000_000_000;
         let stamp = humantime::format_rfc3339_seconds(UNIX_EPOCH + std::time::Duration::from_secs(seconds)).to_string();
         let stamp: String = stamp.chars().filter(char::is_ascii_digit).collect();
         let base = format!("run-{stamp}");
-        let taken = self.names()?;
+        let store = self.open()?;
         let numbered = (2..).map(|number| format!("{base}-{number}"));
-        Ok(std::iter::once(base.clone()).chain(numbered).find(|name| !taken.contains(name)).unwrap_or(base))
+        for name in std::iter::once(base.clone()).chain(numbered) {
+            match sys::mkdirat(store.as_fd(), &c(&name), 0o700) {
+                Ok(()) => return self.lock(&name, Some(ids)),
+                Err(Errno(libc::EEXIST)) => {}
+                Err(errno) => return Err(failed("make", &self.dir.join(name), errno)),
+            }
+        }
+        self.lock(&base, Some(ids))
+    }
+
+    /// Waits until no other run asks the user what becomes of its changes, and takes the right to do so, by a lock on the directory; none
+    /// if it cannot be locked.
+    pub fn question(&self) -> Option<OwnedFd> {
+        let store = self.open().ok()?;
+        loop {
+            match sys::try_lock(store.as_fd()) {
+                Ok(()) => return Some(store),
+                Err(Errno(libc::EWOULDBLOCK)) => std::thread::sleep(std::time::Duration::from_millis(100)),
+                Err(_) => return None,
+            }
+        }
     }
 }
 

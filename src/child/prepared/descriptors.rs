@@ -24,8 +24,8 @@ pub struct Descriptors {
     pub sync_fds: Vec<i32>,
     /// Files that PID 1 locks for reading (`--lock-file`).
     pub lock_files: Vec<CString>,
-    /// Descriptors that stay open in PID 1: at first `sync_fds` and `locks`. Its capacity suffices for the lock files and five
-    /// more, since PID 1 must not allocate.
+    /// Descriptors that stay open in PID 1: at first `sync_fds` and `locks`. Its capacity suffices for the lock files, for
+    /// the overlays whose changes are counted, and for five more, since PID 1 must not allocate.
     pub held: Cell<Vec<i32>>,
 }
 

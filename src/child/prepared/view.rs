@@ -1,5 +1,6 @@
 //! Data for the view: the steps that build it.
 
+use std::cell::OnceCell;
 use std::ffi::CString;
 
 /// The steps that build the view, and what they need.
@@ -63,6 +64,8 @@ pub struct Overlay {
     pub flags: u64,
     /// Further options of the filesystem, each after a comma.
     pub options: CString,
+    /// Where changes are in memory and counted at the end: the number of the upper directory's descriptor, once it is there.
+    pub counted: Option<OnceCell<i32>>,
 }
 
 /// A file of the view's own in an overlay.

@@ -26,7 +26,8 @@ pub(super) fn prepare(
         }
         spec::Descriptors::AllBut(fds) => (None, fds.clone()),
     };
-    let mut held = Vec::with_capacity(wanted.sync_fds.len() + wanted.lock_files.len() + locks.len() + 5);
+    let mut held =
+        Vec::with_capacity(wanted.sync_fds.len() + wanted.lock_files.len() + locks.len() + plan.view.lost().len() + 5);
     held.extend(&wanted.sync_fds);
     held.extend(locks);
     Ok(Descriptors {

@@ -6,16 +6,17 @@ use crate::child::{
     TargetState, UpperDirs, ViewSteps,
 };
 use crate::error::{Error, Result};
-use crate::plan::{self, Op, Phase, Placed, Plan, UpperPlace};
+use crate::plan::{self, Op, Phase, Placed, Plan, UnionPlan, UpperPlace};
 use crate::spec::{self, Upper};
 use crate::sys;
 use crate::union::InUse;
+use std::cell::OnceCell;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 pub(super) fn prepare(plan: &Plan, session: Session, uppers: Option<&InUse>) -> Result<ViewSteps> {
-    let union = plan.view.union.as_ref().map(|union| (&union.upper, uppers));
+    let union = plan.view.union.as_ref().map(|union| (union, uppers));
     let mut scratch = Vec::new();
     let mut steps = Vec::new();
     // The unions have numbers in this order.
@@ -83,7 +84,7 @@ fn mask(scratch: &mut Vec<Scratch>, dir: bool, closed: bool) -> CString {
 }
 
 /// The mount of an overlay, with its upper layer where the plan has it.
-fn layers(index: usize, op: &Op, union: Option<(&UpperPlace, Option<&InUse>)>) -> Result<MountSource> {
+fn layers(index: usize, op: &Op, union: Option<(&UnionPlan, Option<&InUse>)>) -> Result<MountSource> {
     let Op::Layers { path, lower, served, own, ro, without, points, noexec, .. } = op else {
         return Ok(MountSource::Own);
     };
@@ -99,10 +100,10 @@ fn layers(index: usize, op: &Op, union: Option<(&UpperPlace, Option<&InUse>)>) -
     let mut options = ",userxattr,xino=on".to_owned();
     let upper = match union {
         _ if *ro => UpperDirs::None,
-        Some((UpperPlace::Memory { size: Some(size) }, _)) => {
+        Some((UnionPlan { upper: UpperPlace::Memory { size: Some(size) }, .. }, _)) => {
             UpperDirs::Sized { upper: name('u')?, work: name('w')?, size: cstring(OsStr::new(&size.to_string()))? }
         }
-        Some((place, Some(uppers))) => {
+        Some((UnionPlan { upper: place, .. }, Some(uppers))) => {
             let layer = uppers.layers.iter().find(|(other, _)| other == path).map(|(_, layer)| layer);
             let layer =
                 layer.ok_or_else(|| Error::new(format!("{}: the overlay has no upper layer", path.display())))?;
@@ -116,9 +117,12 @@ fn layers(index: usize, op: &Op, union: Option<(&UpperPlace, Option<&InUse>)>) -
         }
         _ => UpperDirs::Memory { upper: name('u')?, work: name('w')?, like: true },
     };
-    if matches!(upper, UpperDirs::Memory { .. } | UpperDirs::Sized { .. }) {
+    let in_memory = matches!(upper, UpperDirs::Memory { .. } | UpperDirs::Sized { .. });
+    if in_memory {
         options.push_str(",volatile");
     }
+    let is_told = union.is_some_and(|(union, _)| union.lost.contains(path));
+    let counted = (in_memory && is_told).then(OnceCell::new);
     let noexec = if *noexec { libc::MS_NOEXEC } else { 0 };
     let flags = libc::MS_NOSUID | libc::MS_NODEV | noexec;
     let absent: Vec<_> = without.iter().map(|name| cstring(name)).collect::<Result<_>>()?;
@@ -139,6 +143,7 @@ fn layers(index: usize, op: &Op, union: Option<(&UpperPlace, Option<&InUse>)>) -
         resolved: true,
         flags,
         options: cstring(OsStr::new(&options))?,
+        counted,
     })))
 }
 
@@ -146,7 +151,7 @@ fn step(
     index: usize,
     placed: &Placed,
     scratch: &mut Vec<Scratch>,
-    union: Option<(&UpperPlace, Option<&InUse>)>,
+    union: Option<(&UnionPlan, Option<&InUse>)>,
     unions: &mut u64,
 ) -> Result<Step> {
     let op = &placed.op;
@@ -243,6 +248,7 @@ fn step(
             resolved: false,
             flags: libc::MS_NOSUID | libc::MS_NODEV,
             options: c",userxattr".to_owned(),
+            counted: None,
         }))),
         Op::Layers { fuse: true, noexec, .. } => {
             let attributes = sys::ATTR_NOSUID | sys::ATTR_NODEV | if *noexec { sys::ATTR_NOEXEC } else { 0 };

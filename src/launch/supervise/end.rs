@@ -1,6 +1,7 @@
 //! The end of the first process and of its helpers, terminal and cgroup.
 
 use super::{State, Supervisor};
+use crate::child;
 use crate::error::{Error, Result};
 use crate::launch::cgroup::figures::Figures;
 use crate::launch::events::Events;
@@ -125,6 +126,16 @@ impl Supervisor<'_> {
             Some(_) => hints::words(self.sandbox.plan, self.hints, outcome),
             None => Vec::new(),
         }
+    }
+
+    /// What is said of changes that are discarded though the profile would have the user asked; nothing if there are none.
+    pub(in crate::launch) fn discarded(&self) -> Option<String> {
+        let plan = self.sandbox.plan;
+        let union = plan.view.union.as_ref()?;
+        let on_disk = self.sandbox.uppers.as_ref().map(|uppers| uppers.changed(child::MOST_CHANGES));
+        // What PID 1 has counted comes before its word that the program has ended.
+        let counted = (plan.process.init && self.outcome.is_some()).then_some(self.changed);
+        union.discarded(on_disk.or(counted), child::MOST_CHANGES)
     }
 
     /// The name of the upper layers that stay on disk; none if there are none, or they have no name.

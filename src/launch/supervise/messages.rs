@@ -62,6 +62,7 @@ impl Supervisor<'_> {
                 }
             }
             Some(Message::Hints(seen)) => self.hints = seen,
+            Some(Message::Changed(count)) => self.changed = count,
             Some(Message::Uncovered(index)) => {
                 if let Some(text) = self.sandbox.plan.uncovered(index as usize) {
                     status.note(&text);

@@ -104,6 +104,8 @@ pub(super) struct Supervisor<'p> {
     found: Option<String>,
     /// What PID 1 has seen that may explain how the program ended, as bits.
     hints: u32,
+    /// How many files PID 1 has found changed in overlays whose changes are discarded.
+    changed: u32,
     outcome: Option<Outcome>,
     /// PID 1 has told that it has executed the program, which it does where somebody wants to know.
     program_ran: bool,
@@ -151,6 +153,7 @@ impl<'p> Supervisor<'p> {
             interrupted: None,
             found: None,
             hints: 0,
+            changed: 0,
             outcome: None,
             program_ran: false,
             goes_on: false,

@@ -186,6 +186,13 @@ pub fn copy_data(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     }
 }
 
+/// getdents64(2): the next entries of an open directory, none at its end.
+pub fn read_entries(dir: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: the kernel writes no more than the buffer's length to it.
+    let read = unsafe { libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), buffer.as_mut_ptr(), buffer.len()) };
+    Ok(check(read)? as usize)
+}
+
 /// read(2), repeated if a signal interrupts it.
 pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
     loop {

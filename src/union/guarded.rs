@@ -1,0 +1,102 @@
+//! Names by which tools outside run something on their own. What differs at or below one is put onto the host only if it is named.
+
+use super::git_names;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Such names, which count in whatever directory, in capital or small letters: a filesystem may take both for one. And single paths.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Guarded {
+    /// For the last part of a name, in small letters: the parts before it.
+    names: HashMap<Vec<u8>, Vec<Vec<String>>>,
+    /// Paths inside.
+    paths: HashSet<PathBuf>,
+}
+
+impl Guarded {
+    /// Names such as `.envrc` and `.config/mise`.
+    pub fn new<'n>(names: impl Iterator<Item = &'n str>) -> Guarded {
+        let mut guarded = Guarded::default();
+        for name in names {
+            let mut parts: Vec<_> = name.split('/').map(str::to_ascii_lowercase).collect();
+            if let Some(last) = parts.pop() {
+                guarded.names.entry(last.into_bytes()).or_default().push(parts);
+            }
+        }
+        guarded
+    }
+
+    /// Adds a path.
+    pub fn add(&mut self, path: PathBuf) {
+        self.paths.insert(path);
+    }
+
+    /// The paths of these names at or above a path, from the outermost on, that lie below `root`.
+    pub fn above<'p>(&'p self, root: &'p Path, path: &'p Path) -> impl Iterator<Item = PathBuf> + 'p {
+        let parts: Vec<&OsStr> = path.iter().collect();
+        (root.iter().count()..parts.len()).filter_map(move |end| {
+            let (last, before) = parts.get(..=end)?.split_last()?;
+            let path = || before.iter().chain([last]).collect();
+            let guarded = self.is_name(before, last) || !self.paths.is_empty() && self.paths.contains(&path());
+            guarded.then(path)
+        })
+    }
+
+    fn is_name(&self, before: &[&OsStr], last: &OsStr) -> bool {
+        // Also by the other names that filesystems give a repository.
+        let git = git_names::refuses(last.as_bytes(), false);
+        git || self.names.get(&last.as_bytes().to_ascii_lowercase()).is_some_and(|names| {
+            names.iter().any(|parts| {
+                let from = before.len().checked_sub(parts.len());
+                let above = from.and_then(|from| before.get(from..)).unwrap_or_default();
+                from.is_some()
+                    && above.iter().zip(parts).all(|(one, other)| one.eq_ignore_ascii_case(OsStr::new(other)))
+            })
+        })
+    }
+
+    /// The outermost of these names at or above a path, below `root`, unless one of `only` is at or below that, and at or above the path.
+    pub(super) fn unnamed(&self, root: &Path, path: &Path, only: &[PathBuf]) -> Option<PathBuf> {
+        let name = self.above(root, path).next()?;
+        let is_named = only.iter().any(|only| only.starts_with(&name) && path.starts_with(only));
+        (!is_named).then_some(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_count_in_whatever_directory_and_have_to_be_named() {
+        let guarded = Guarded::new([".git", ".envrc", ".config/mise"].into_iter());
+        let unnamed = |path: &str, only: &[&str]| {
+            let only: Vec<PathBuf> = only.iter().map(PathBuf::from).collect();
+            guarded.unnamed(Path::new("/.git/w"), Path::new(path), &only).map(|path| path.display().to_string())
+        };
+        for (path, name) in [
+            ("/.git/w/.git/config", "/.git/w/.git"),
+            ("/.git/w/a/b/.GIT/config", "/.git/w/a/b/.GIT"),
+            ("/.git/w/a/.git. /x", "/.git/w/a/.git. "),
+            ("/.git/w/.envrc", "/.git/w/.envrc"),
+            ("/.git/w/.config/mise/x/y", "/.git/w/.config/mise"),
+        ] {
+            assert_eq!(unnamed(path, &[]).as_deref(), Some(name));
+            assert_eq!(unnamed(path, &["/.git/w"]).as_deref(), Some(name));
+            assert_eq!(unnamed(path, &[name]), None);
+            assert_eq!(unnamed(path, &[path]), None);
+        }
+        for path in ["/.git/w/file", "/.git/w/mise", "/.git/w/.config/x", "/.git/w/git", "/.git/w/.gitignore"] {
+            assert_eq!(unnamed(path, &[]), None);
+        }
+        let mut tools = Guarded::default();
+        tools.add("/w/tools/hooks".into());
+        let found = |path: &str| tools.unnamed(Path::new("/w"), Path::new(path), &[]);
+        assert_eq!(found("/w/tools/hooks/pre-commit"), Some("/w/tools/hooks".into()));
+        assert_eq!(found("/w/tools/other"), None);
+        let inner = "/.git/w/.git/x/.envrc";
+        assert_eq!(unnamed(inner, &["/.git/w/.git"]), None, "what is in it is named with it");
+    }
+}
