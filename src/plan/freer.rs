@@ -6,7 +6,7 @@ use super::note::Note;
 use super::tree::moved;
 use crate::error::{Error, Result};
 use crate::profile::project::HELP;
-use crate::spec::{Changes, Mode, Origin, PathRule, within};
+use crate::spec::{Mode, Origin, PathRule, within};
 use std::path::{Path, PathBuf};
 
 /// Refuses rules of a project's file with which anything of the view is freer than without them: what sbx closes of its own accord
@@ -40,11 +40,11 @@ pub(super) fn check(without: &Items, with: &Items, rules: &[PathRule]) -> Result
 }
 
 /// The note on directories that are writable on the host without a project's file, and that the file makes ones whose changes are gone
-/// at the end.
-pub(super) fn discarded(without: &Items, with: &Items, rules: &[PathRule], changes: &Changes) -> Option<Note> {
+/// at the end. `overlays`: changes in overlays are.
+pub(super) fn discarded(without: &Items, with: &Items, rules: &[PathRule], overlays: bool) -> Option<Note> {
     let mode = |items: &Items, path: &Path| items.nearest(path).map(|(_, item)| item.what.mode());
     let goes = |item: &Item| match item.what.mode() {
-        Mode::Overlay => *changes == Changes::Discard,
+        Mode::Overlay => overlays,
         mode => mode == Mode::Tmpfs && !matches!(item.what, ItemKind::Tmpfs { mode: 0o555, .. }),
     };
     let is_by_file = |item: &Item| rules.iter().any(|rule| rule.project && rule.origin == item.origin);

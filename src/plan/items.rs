@@ -48,7 +48,7 @@ pub(super) fn collect(
     };
     let (items, _) = collect_all(&without, facts, ids, services, &mut Vec::new(), &mut Vec::new(), &mut Vec::new())?;
     freer::check(&items, &all.0, rules)?;
-    notes.extend(freer::discarded(&items, &all.0, rules, &sandbox.filesystem.changes));
+    notes.extend(freer::discarded(&items, &all.0, rules, union::are_discarded(sandbox, facts)));
     Ok(all)
 }
 
@@ -374,6 +374,19 @@ fn not_hidden(path: &Path, item: &Item, why: NotInMode) -> Note {
 /// whoever wrote the directory, and the start is not under a time limit.
 const MOST_ENTRIES: usize = 10_000;
 
+/// Makes an overlay read-only that is only preferred, and in which a path is to be hidden that is not directly in it.
+fn without_overlay(items: &mut Items, hidden: &Path, notes: &mut Vec<Note>) {
+    let Some((above, cover)) = hidden.parent().and_then(|parent| items.nearest(parent)) else { return };
+    let ItemKind::Layers { lower, ro: false, .. } = &cover.what else { return };
+    let (Some(source), true) = (lower.first(), cover.options.prefer && hidden.parent() != Some(above)) else { return };
+    let what = ItemKind::Bind { source: source.clone(), ro: true, device: false };
+    let (path, item) = (above.to_owned(), Item { what, ..cover.clone() });
+    let why = format!("{} is hidden in it, and not directly in it; it is read-only", hidden.display());
+    let (mode, origin) = (Mode::Overlay, item.origin.clone());
+    notes.push(Note::Path { path: path.clone(), mode, origin, why: NotInMode::Cannot(why) });
+    items.insert(path, item);
+}
+
 /// Carries out `hidden` below a read-only directory of the host: a tmpfs takes the directory's place, with a bind mount
 /// for each entry but the hidden one.
 fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<Note>) -> Result<()> {
@@ -382,6 +395,9 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<Note>)
         .filter(|(_, item)| item.what == ItemKind::Hidden)
         .map(|(p, i)| (p.to_owned(), i.clone()))
         .collect();
+    for (path, _) in hidden.iter().filter(|(_, item)| !item.options.prefer) {
+        without_overlay(items, path, notes);
+    }
     for (path, item) in hidden {
         let Some(parent) = path.parent() else {
             return Err(Error::new("`/` cannot be hidden")

@@ -233,6 +233,15 @@ pub(super) fn note_split(sandbox: &Sandbox, parts: &[Placed], notes: &mut Vec<No
     }
 }
 
+/// Whether changes in overlays are discarded at the end.
+pub(super) fn are_discarded(sandbox: &Sandbox, facts: &Facts) -> bool {
+    match sandbox.filesystem.changes {
+        Changes::Discard => true,
+        Changes::Ask => facts.union.as_ref().is_none_or(|known| !known.terminal),
+        Changes::Keep(_) => false,
+    }
+}
+
 /// Why a directory of the host is shown read-only for which the profile only prefers an overlay (`overlay,prefer`), as the end of a
 /// sentence: the kernel's overlay cannot be had there, or not without a server. An empty text where nothing is lost by that.
 pub(super) fn why_read_only(sandbox: &Sandbox, facts: &Facts, dir: &Path) -> Option<String> {
@@ -259,6 +268,9 @@ pub(super) fn why_read_only(sandbox: &Sandbox, facts: &Facts, dir: &Path) -> Opt
         Changes::Ask if known.terminal => true,
         _ => facts.kernel < TMPFS_WITH_ATTRIBUTES,
     };
+    if on_disk && dir.to_str().is_none() {
+        return Some("changes on disk are kept for paths that are UTF-8".into());
+    }
     match refused(facts, known).filter(|_| on_disk) {
         Some(name) => Some(format!(
             "the kernel takes no changes on {name}, where {store} lies; --overlay {} has a server do so",

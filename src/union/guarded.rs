@@ -33,13 +33,17 @@ impl Guarded {
         self.paths.insert(path);
     }
 
-    /// The paths of these names at or above a path, from the outermost on, that lie below `root`.
+    /// The paths of these names at or above a path, from the outermost on, that are `root`, the directory of an overlay, or lie in it. So is
+    /// a directory of an overlay that lies in a repository.
     pub fn above<'p>(&'p self, root: &'p Path, path: &'p Path) -> impl Iterator<Item = PathBuf> + 'p {
         let parts: Vec<&OsStr> = path.iter().collect();
-        (root.iter().count()..parts.len()).filter_map(move |end| {
+        let own = root.iter().count().checked_sub(1);
+        (own.unwrap_or(0)..parts.len()).filter_map(move |end| {
             let (last, before) = parts.get(..=end)?.split_last()?;
             let path = || before.iter().chain([last]).collect();
-            let guarded = self.is_name(before, last) || !self.paths.is_empty() && self.paths.contains(&path());
+            let guarded = self.is_name(before, last)
+                || (own == Some(end) && git_names::refuses(root.as_os_str().as_bytes(), false))
+                || (!self.paths.is_empty() && self.paths.contains(&path()));
             guarded.then(path)
         })
     }
@@ -57,7 +61,7 @@ impl Guarded {
         })
     }
 
-    /// The outermost of these names at or above a path, below `root`, unless one of `only` is at or below that, and at or above the path.
+    /// The outermost of these names at or above a path, from `root` on, unless one of `only` is at or below that, and at or above the path.
     pub(super) fn unnamed(&self, root: &Path, path: &Path, only: &[PathBuf]) -> Option<PathBuf> {
         let name = self.above(root, path).next()?;
         let is_named = only.iter().any(|only| only.starts_with(&name) && path.starts_with(only));
@@ -74,29 +78,36 @@ mod tests {
         let guarded = Guarded::new([".git", ".envrc", ".config/mise"].into_iter());
         let unnamed = |path: &str, only: &[&str]| {
             let only: Vec<PathBuf> = only.iter().map(PathBuf::from).collect();
-            guarded.unnamed(Path::new("/.git/w"), Path::new(path), &only).map(|path| path.display().to_string())
+            guarded.unnamed(Path::new("/r/w"), Path::new(path), &only).map(|path| path.display().to_string())
         };
         for (path, name) in [
-            ("/.git/w/.git/config", "/.git/w/.git"),
-            ("/.git/w/a/b/.GIT/config", "/.git/w/a/b/.GIT"),
-            ("/.git/w/a/.git. /x", "/.git/w/a/.git. "),
-            ("/.git/w/.envrc", "/.git/w/.envrc"),
-            ("/.git/w/.config/mise/x/y", "/.git/w/.config/mise"),
+            ("/r/w/.git/config", "/r/w/.git"),
+            ("/r/w/a/b/.GIT/config", "/r/w/a/b/.GIT"),
+            ("/r/w/a/.git. /x", "/r/w/a/.git. "),
+            ("/r/w/.envrc", "/r/w/.envrc"),
+            ("/r/w/.config/mise/x/y", "/r/w/.config/mise"),
         ] {
             assert_eq!(unnamed(path, &[]).as_deref(), Some(name));
-            assert_eq!(unnamed(path, &["/.git/w"]).as_deref(), Some(name));
+            assert_eq!(unnamed(path, &["/r/w"]).as_deref(), Some(name));
             assert_eq!(unnamed(path, &[name]), None);
             assert_eq!(unnamed(path, &[path]), None);
         }
-        for path in ["/.git/w/file", "/.git/w/mise", "/.git/w/.config/x", "/.git/w/git", "/.git/w/.gitignore"] {
+        for path in ["/r/w/file", "/r/w/mise", "/r/w/.config/x", "/r/w/git", "/r/w/.gitignore"] {
             assert_eq!(unnamed(path, &[]), None);
         }
+        for root in ["/r/.git", "/r/.git/hooks"] {
+            let path = Path::new(root).join("x");
+            assert_eq!(guarded.unnamed(Path::new(root), &path, &[]), Some(root.into()));
+            assert_eq!(guarded.unnamed(Path::new(root), &path, &[root.into()]), None);
+        }
+        let root = Path::new("/r/.config/mise/w");
+        assert_eq!(guarded.unnamed(root, &root.join("x"), &[]), None, "what holds the project is not its own");
         let mut tools = Guarded::default();
         tools.add("/w/tools/hooks".into());
         let found = |path: &str| tools.unnamed(Path::new("/w"), Path::new(path), &[]);
         assert_eq!(found("/w/tools/hooks/pre-commit"), Some("/w/tools/hooks".into()));
         assert_eq!(found("/w/tools/other"), None);
-        let inner = "/.git/w/.git/x/.envrc";
-        assert_eq!(unnamed(inner, &["/.git/w/.git"]), None, "what is in it is named with it");
+        let inner = "/r/w/.git/x/.envrc";
+        assert_eq!(unnamed(inner, &["/r/w/.git"]), None, "what is in it is named with it");
     }
 }
