@@ -288,3 +288,45 @@ except ChildProcessError:
         assert_eq!(ran.out, "0 []\n", "{helper}: {ran:?}");
     }
 }
+
+/// What a server inside answers, which listens at these ports: tcp 80 and udp 53.
+const SERVER: &str = "import socket, sys, threading
+t = socket.create_server((\"0.0.0.0\", 80))
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind((\"0.0.0.0\", 53))
+def udp():
+    while True: u.sendto(b\"udp\", u.recvfrom(99)[1])
+threading.Thread(target=udp, daemon=True).start()
+print(\"listens\", flush=True)
+while True:
+    c = t.accept()[0]; c.settimeout(0.3)
+    try: c.recv(9)
+    except socket.timeout: pass
+    c.sendall(b\"tcp\"); c.close()";
+
+#[test]
+fn a_published_port_reaches_the_server_inside_and_no_other_does() {
+    need!(userns(), network(), programs());
+    let place = Place::new();
+    let published = "[\"8080:80\", \"198.51.100.2:8081:80\", \"198.51.100.2:5353:53/udp\"]";
+    let text = format!(
+        "\"$SBX\" --net private --set 'network.publish={published}' -- python3 -c '{SERVER}' >out & \
+         until grep -q listens out; do sleep 0.05; done; \
+         python3 -c \"$TRY\" tcp,127.0.0.1,8080 from,tcp/198.51.100.2/8081,81 \
+             from,udp/198.51.100.2/5353,81 from,tcp/198.51.100.2/8080,81 tcp,127.0.0.1,80 tcp,127.0.0.1,8081; \
+         \"$SBX\" --net private --set 'network.publish=[\"8080:80\"]' -- echo runs; kill $!"
+    );
+    let ran = ran(on_network(&place, &[], &text).output().unwrap());
+    let expected = [
+        "tcp,127.0.0.1,8080 reached tcp",
+        "from,tcp/198.51.100.2/8081,81 reached tcp",
+        "from,udp/198.51.100.2/5353,81 reached udp",
+        "from,tcp/198.51.100.2/8080,81 ConnectionRefusedError",
+        "tcp,127.0.0.1,80 ECONNREFUSED",
+        "tcp,127.0.0.1,8081 ECONNREFUSED",
+    ];
+    assert_eq!(ran.out.lines().collect::<Vec<_>>(), expected, "{ran:?}");
+    assert!(
+        ran.err.contains("127.0.0.1:8080:80/tcp cannot be published: listening at port 8080 of the host"),
+        "{ran:?}"
+    );
+}

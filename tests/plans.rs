@@ -346,7 +346,7 @@ fn changes_of_overlays_are_where_this_kernel_and_this_disk_take_them() {
 #[test]
 fn a_private_network_takes_the_helper_that_is_there() {
     type Change = fn(&mut Facts);
-    let hosts: [(&str, &str, Change); 9] = [
+    let hosts: [(&str, &str, Change); 14] = [
         ("both", "", |_| ()),
         ("an old pasta", "", |facts| facts.network.as_mut().unwrap().old_pasta = true),
         ("an old pasta, named", "network.helper = \"pasta\"", |facts| {
@@ -361,6 +361,20 @@ fn a_private_network_takes_the_helper_that_is_there() {
         ("not the one that is named", "network.helper = \"slirp4netns\"", |facts| {
             facts.helpers.found.remove("slirp4netns");
         }),
+        ("a port, by an old pasta", "network.publish = [\"8080:80\", \"0.0.0.0:53:5353/tcp\"]", |facts| {
+            facts.network.as_mut().unwrap().old_pasta = true;
+        }),
+        ("a port that is taken", "network.publish = [\"8080:80\"]", |facts| {
+            let taken = ("127.0.0.1:8080:80/tcp".to_owned(), sbx::testing::Errno(libc::EADDRINUSE));
+            facts.network.as_mut().unwrap().unpublished = [taken].into();
+        }),
+        ("UDP at loopback, by an old pasta", "network.publish = [\"5353:53/udp\"]", |facts| {
+            facts.network.as_mut().unwrap().old_pasta = true;
+        }),
+        ("a port, offline", "network.publish = [\"8080:80\"]", |facts| {
+            *facts.network.as_mut().unwrap() = NetworkFacts { old_pasta: true, ..NetworkFacts::default() };
+        }),
+        ("a port and slirp4netns", "network.publish = [\"8080:80\"]\nnetwork.helper = \"slirp4netns\"", |_| ()),
         ("no device", "", |facts| facts.network.as_mut().unwrap().tun = Some(sbx::testing::Errno(libc::ENOENT))),
         ("a closed device", "network.on_helper_death = \"report\"", |facts| {
             facts.network.as_mut().unwrap().tun = Some(sbx::testing::Errno(libc::EACCES));
@@ -379,6 +393,7 @@ fn a_private_network_takes_the_helper_that_is_there() {
                 .filter(|line| {
                     ["network  ", "note  "].iter().any(|start| line.starts_with(start))
                         || line.contains(" has your user id")
+                        || line.contains(" --tcp-ports")
                 })
                 .collect(),
         };

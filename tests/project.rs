@@ -203,6 +203,7 @@ fn every_key_is_either_refused_or_known_to_tighten() {
             "security.syscalls.errno",
             "profile.programs",
             "network.helper",
+            "network.publish",
         ],
     ]
     .concat();

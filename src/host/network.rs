@@ -1,11 +1,11 @@
 //! What a network of a sandbox's own needs of the host.
 
 use super::helpers::Helpers;
-use crate::spec::{Network, Sandbox};
+use crate::spec::{Network, Published, Sandbox, Transport};
 use crate::sys::{self, Errno};
 use serde::Serialize;
-use std::collections::BTreeSet;
-use std::net::{IpAddr, UdpSocket};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 
 /// The long option of pasta(1) by which a recent one is known: it came in August 2024. Earlier ones answer a refused
@@ -18,6 +18,9 @@ pub struct NetworkFacts {
     /// Why /dev/net/tun cannot be opened; none if it can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tun: Option<Errno>,
+    /// Ports that are to be published and cannot be listened at, with the errno.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unpublished: BTreeMap<String, Errno>,
     /// Whether the host has a default route, of IPv4 or IPv6.
     pub routed: bool,
     /// Whether the installed pasta is one of before August 2024.
@@ -43,6 +46,11 @@ pub(super) fn probe(sandbox: &Sandbox, helpers: &Helpers, resolv_conf: Option<&s
     let is_old = |file| !std::fs::read(file).is_ok_and(|program| program.windows(RECENT.len()).any(|at| at == RECENT));
     Some(NetworkFacts {
         tun: sys::openat(sys::cwd(), c"/dev/net/tun", libc::O_RDWR, 0).err(),
+        unpublished: sandbox
+            .published
+            .iter()
+            .filter_map(|port| Some((port.to_string(), listen(port).err()?)))
+            .collect(),
         routed: has_route("/proc/net/route", is_default) || has_route("/proc/net/ipv6_route", is_default6),
         old_pasta: helpers.get("pasta").is_ok_and(is_old),
         resolv_dir: std::fs::canonicalize("/etc/resolv.conf").ok().and_then(|file| Some(file.parent()?.to_owned())),
@@ -52,6 +60,16 @@ pub(super) fn probe(sandbox: &Sandbox, helpers: &Helpers, resolv_conf: Option<&s
             .filter(|server| UdpSocket::bind((*server, 0)).is_ok())
             .collect(),
     })
+}
+
+/// Tries whether a port of the host is free.
+fn listen(port: &Published) -> Result<(), Errno> {
+    let address = (port.address, port.host);
+    let bound = match port.transport {
+        Transport::Tcp => TcpListener::bind(address).map(drop),
+        Transport::Udp => UdpSocket::bind(address).map(drop),
+    };
+    bound.map_err(Errno::from)
 }
 
 /// The addresses of the name servers in the text of a resolv.conf(5).

@@ -99,11 +99,11 @@ impl HelperSpec {
 
     /// The text by which the receipt says what enforces `setting`.
     pub(super) fn mechanism(&self) -> String {
+        if let Confinement::Joined(Joined { how, .. }) = &self.confinement {
+            return format!("{}, which {how}", self.program);
+        }
         match self.rules.len() {
-            0 => match &self.confinement {
-                Confinement::Joined(Joined { how, .. }) => format!("{}, which {how}", self.program),
-                _ => self.program.to_string(),
-            },
+            0 => self.program.to_string(),
             count => match self.program {
                 HelperProgram::Host(_) => format!("{} with {count} rules", self.program),
                 HelperProgram::Own(_) => format!("{}: {}", self.program, self.rules.join(", ")),

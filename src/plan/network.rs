@@ -12,7 +12,7 @@ use super::namespaces::NetworkSettings;
 use super::note::Note;
 use crate::error::{Error, Result};
 use crate::host::{Facts, NetworkFacts, name_servers};
-use crate::spec::{HelperDeath, Network, NetworkHelper, PrivateNetwork, Sandbox};
+use crate::spec::{HelperDeath, Network, NetworkHelper, PrivateNetwork, Published, Sandbox, Transport};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
@@ -76,6 +76,15 @@ pub(super) fn helper(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) ->
     let none = NetworkFacts::default();
     let network = facts.network.as_ref().unwrap_or(&none);
     let origin = sandbox.origins.of("network.mode", "");
+    let wanted = match (sandbox.published.first(), wanted) {
+        (Some(_), NetworkHelper::Auto) => NetworkHelper::Pasta,
+        (Some(port), NetworkHelper::Slirp4netns) => {
+            return Err(Error::new("network.publish needs pasta, and network.helper is \"slirp4netns\"")
+                .origin(&port.origin)
+                .hint("leave network.helper out, or write \"pasta\""));
+        }
+        (_, wanted) => wanted,
+    };
     let kind = choose(wanted, facts, network).map_err(|why| {
         let (names, install) = match wanted {
             NetworkHelper::Auto => ("pasta or slirp4netns", "passt"),
@@ -102,18 +111,26 @@ pub(super) fn helper(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) ->
         .origin(&origin)
         .hint(fix));
     }
+    sandbox.published.iter().try_for_each(|port| publish(port, network))?;
     if kind == Kind::Pasta && network.old_pasta {
+        if let (false, Some(port)) = (network.routed, sandbox.published.first()) {
+            return Err(Error::new(format!("{port} cannot be published: {}", Note::Offline))
+                .origin(&port.origin)
+                .hint("install a newer pasta (passt), connect this host, or leave network.publish out"));
+        }
         if !network.routed {
             // It refuses to start then.
             notes.push(Note::Offline);
             return Ok(None);
         }
         notes.push(Note::OldPasta);
+        let silent = |port: &&Published| port.transport == Transport::Tcp && !port.address.is_loopback();
+        notes.extend(sandbox.published.iter().find(silent).map(|port| Note::SilentPort(port.to_string())));
     }
     let program = facts.helpers.get(kind.name()).unwrap_or(Path::new(kind.name()));
     let (args, readiness, confined) = match kind {
         // It mounts its empty view, which Landlock would not let it.
-        Kind::Pasta => (pasta(facts, network), Readiness::Number, Joined { how: PASTA, files: None }),
+        Kind::Pasta => (pasta(sandbox, facts, network), Readiness::Number, Joined { how: PASTA, files: None }),
         Kind::Slirp4netns => (slirp4netns(), Readiness::Byte, shown(facts, network)),
     };
     let lost = "the program has no network any more, and connections that were open hang";
@@ -125,7 +142,7 @@ pub(super) fn helper(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) ->
         target: format!("carries packets of {INTERFACE} to the host's network"),
         args,
         descriptors: vec![(0, Given::UserNamespace), (1, Given::NetworkNamespace)],
-        rules: Vec::new(),
+        rules: sandbox.published.iter().map(rule).collect(),
         phase: Phase::Namespaces,
         readiness,
         tells: Tells::Nothing,
@@ -163,10 +180,46 @@ fn shown(facts: &Facts, network: &NetworkFacts) -> Joined {
     Joined { how, files: Some(files) }
 }
 
+/// Makes sure that a port can be published.
+fn publish(port: &Published, network: &NetworkFacts) -> Result<()> {
+    let failed = |why: String| -> Result<()> {
+        Err(Error::new(format!("{port} cannot be published: {why}")).origin(&port.origin))
+    };
+    if port.transport == Transport::Udp && port.address.is_loopback() && network.old_pasta {
+        return failed("pasta of before August 2024 loses replies to what comes by UDP over loopback".into()).map_err(
+            |error| error.hint("install a newer pasta (passt), or publish it at another address of the host"),
+        );
+    }
+    match network.unpublished.get(&port.to_string()) {
+        None => Ok(()),
+        Some(errno) => failed(format!("listening at port {} of the host: {errno}", port.host)).map_err(|error| {
+            error.hint(match errno.0 {
+                libc::EADDRINUSE => "another program listens there (`ss -lntup` shows which): name another port of the host",
+                libc::EACCES => {
+                    "low ports are root's: name one from 1024 on, or as root: sysctl -w net.ipv4.ip_unprivileged_port_start=80"
+                }
+                libc::EADDRNOTAVAIL => "this host does not have that address (`ip addr` shows those that it has)",
+                _ => "name another address or port of the host",
+            })
+        }),
+    }
+}
+
+/// The argument of pasta(1) that publishes a port.
+fn rule(port: &Published) -> String {
+    let option = if port.transport == Transport::Tcp { "--tcp-ports" } else { "--udp-ports" };
+    format!("{option}={}/{}:{}", port.address, port.host, port.inside)
+}
+
 /// The arguments of pasta(1). By default it mirrors all ports, and shows the host's loopback at the gateway's address.
-fn pasta(facts: &Facts, network: &NetworkFacts) -> Vec<Argument> {
+fn pasta(sandbox: &Sandbox, facts: &Facts, network: &NetworkFacts) -> Vec<Argument> {
     let mut args = vec!["--quiet", "--foreground", "--config-net", "--no-map-gw", "--no-netns-quit", "-I", INTERFACE];
-    args.extend(["-t", "none", "-u", "none", "-T", "none", "-U", "none"]);
+    for (option, transport) in [("--tcp-ports=none", Transport::Tcp), ("--udp-ports=none", Transport::Udp)] {
+        if !sandbox.published.iter().any(|port| port.transport == transport) {
+            args.push(option);
+        }
+    }
+    args.extend(["--tcp-ns=none", "--udp-ns=none"]);
     args.extend(["-P", "/proc/self/fd/2", "--userns", USER, "--netns", NET]);
     let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
     let (v4, v6) = Kind::Pasta.forwarders();
@@ -217,6 +270,7 @@ pub(super) fn resolv_conf(sandbox: &Sandbox, facts: &Facts, text: &str) -> Strin
     let (Network::Private(PrivateNetwork { helper, .. }), Some(network)) = (sandbox.network, &facts.network) else {
         return text.to_owned();
     };
+    let helper = if sandbox.published.is_empty() { helper } else { NetworkHelper::Pasta };
     let Ok(kind) = choose(helper, facts, network) else { return text.to_owned() };
     let (v4, v6) = kind.forwarders();
     let mut lines: Vec<String> = Vec::new();

@@ -133,6 +133,8 @@ pub enum Note {
     Offline,
     /// A network of the sandbox's own is reached through a pasta that does not refuse connections as others do.
     OldPasta,
+    /// This port is published, at another address than loopback, by a pasta that is silent until the other side speaks.
+    SilentPort(String),
     /// The host has no session bus.
     NoBus,
     /// The user has no SSH agent.
@@ -401,6 +403,11 @@ impl fmt::Display for Note {
             Note::OldPasta => f.write_str(
                 "pasta is one of before August 2024: a connection that is refused hangs until it times out; slirp4netns, or a newer \
                  pasta, has it fail at once",
+            ),
+            Note::SilentPort(port) => write!(
+                f,
+                "{port}: pasta of before August 2024 lets a server inside see a connection from another machine only when that has sent \
+                 something, so that protocols in which the server begins (SSH, SMTP) hang"
             ),
             Note::NoBus => {
                 f.write_str("no session bus: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR leads to a socket")

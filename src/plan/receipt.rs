@@ -218,6 +218,9 @@ impl ReceiptBuilder<'_> {
             self.full(Setting::Helper(helper.setting), &helper.origin, vec![helper.mechanism()]);
         }
         if let (Network::Private(private), Some(helper)) = (sandbox.network, self.plan.network_helper()) {
+            for port in &sandbox.published {
+                self.full(Setting::Published(port.to_string()), &port.origin, vec![helper.program.to_string()]);
+            }
             let setting = match private.on_helper_death {
                 HelperDeath::End => "network.on_helper_death = \"end\"",
                 HelperDeath::Report => "network.on_helper_death = \"report\"",

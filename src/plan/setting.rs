@@ -48,6 +48,8 @@ pub enum Setting {
     Memory(u64),
     /// A device that the program may use, by its class or path.
     Device(String),
+    /// A port of the host at which a server inside is reached.
+    Published(String),
     /// The setting that a helper carries out.
     Helper(&'static str),
     /// A socket of the desktop that the program may use, by its key in `[desktop]` and its value.
@@ -93,6 +95,7 @@ impl fmt::Display for Setting {
             Setting::UpperSize(size) => write!(f, "filesystem.upper_size = {size}"),
             Setting::Memory(size) => write!(f, "filesystem.memory = {size}"),
             Setting::Device(name) => write!(f, "devices.allow: {name}"),
+            Setting::Published(port) => write!(f, "network.publish: {port}"),
             Setting::Helper(setting) => f.write_str(setting),
             Setting::Desktop(name, value) => write!(f, "desktop.{name} = {value}"),
             Setting::Service(name, value) => write!(f, "services.{name} = {value}"),

@@ -55,6 +55,9 @@ pub fn summary(sandbox: &Sandbox, plan: &Plan, receipt: &Receipt) -> String {
             Network::Host => "the host's, with everything that the host reaches",
         },
     );
+    for port in sandbox.published.iter().filter(|_| plan.network_helper().is_some()) {
+        lines.add("publishes", port.to_string());
+    }
     lines.add(
         "processes",
         match plan.namespaces.private.contains(&Namespace::Pid) {

@@ -207,6 +207,11 @@ pub const KEYS: &[Key] = &[
         "the program that carries packets of a private network to the outside",
     ),
     key(
+        "network.publish",
+        Kind::List,
+        "ports of the host at which servers in a private network are reached: `[ADDRESS:]HOST:INSIDE[/tcp|udp]`",
+    ),
+    key(
         "network.on_helper_death",
         Kind::Word(&["end", "report"]),
         "what happens if that program ends first: the sandbox is ended, or goes on without the network",
@@ -437,7 +442,7 @@ pub const GONE: &[(&str, &str, &str)] = &[
 ];
 
 /// Keys planned for later versions: refused like any unknown key, with a help of their own.
-pub const LATER: &[&str] = &["network.publish", "network.forward", "network.dns", "network.allow", "network.deny"];
+pub const LATER: &[&str] = &["network.forward", "network.dns", "network.allow", "network.deny"];
 
 /// The key with this full name.
 pub fn find(name: &str) -> Option<&'static Key> {

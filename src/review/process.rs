@@ -25,6 +25,21 @@ pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
             "network.mode = \"none\" for a program that works without",
         );
         found.push(verdict.at(&origins.of("network.mode", ""), "a network of its own"));
+        for port in &sandbox.published {
+            let verdict = match port.address.is_loopback() {
+                true => note(
+                    0.2,
+                    "it answers programs of all users of this machine, and web pages, that take it for a server of yours",
+                    "leave it out where nobody outside asks the program",
+                ),
+                false => weakens(
+                    0.5,
+                    "it answers other machines in your name",
+                    "publish it at loopback: `HOST:INSIDE` without an address",
+                ),
+            };
+            found.push(verdict.at(&port.origin, format!("port {port}")));
+        }
     }
     if sandbox.namespaces.mounts {
         let verdict = note(

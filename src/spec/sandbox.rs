@@ -6,6 +6,7 @@ use super::network::Network;
 use super::note::Note;
 use super::origin::Origins;
 use super::parts::{Assert, Desktop, Device, Namespaces, Process, Rlimit, Security, SessionBus};
+use super::published::Published;
 use super::services::Services;
 use serde::Serialize;
 
@@ -24,6 +25,9 @@ pub struct Sandbox {
     pub devices: Vec<Device>,
     /// The network that the program has.
     pub network: Network,
+    /// Ports of the host at which servers in a network of the sandbox's own are reached.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<Published>,
     /// Resource limits of the process: setrlimit(2).
     pub rlimits: Vec<Rlimit>,
     /// Limits of the sandbox's cgroup: cgroup v2.

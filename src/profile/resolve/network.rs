@@ -2,7 +2,7 @@
 
 use super::builder::Builder;
 use crate::profile::document::Text;
-use crate::spec::{HelperDeath, Network, NetworkHelper, PrivateNetwork};
+use crate::spec::{HelperDeath, Network, NetworkHelper, PrivateNetwork, Published};
 
 impl Builder<'_> {
     pub(super) fn network(&mut self) -> Network {
@@ -29,6 +29,35 @@ impl Builder<'_> {
                 Network::None
             }
         }
+    }
+
+    pub(super) fn published(&mut self) -> Vec<Published> {
+        let merged = self.merged;
+        let mode = merged.text("network.mode");
+        let private = mode.is_some_and(|mode| mode.text == "private");
+        let mut all: Vec<Published> = Vec::new();
+        for text in merged.list("network.publish") {
+            let of_project = self.sources.get(text.at.source).is_some_and(|source| source.project);
+            if !private {
+                if !of_project && mode.is_none_or(|mode| mode.at.source <= text.at.source) {
+                    let help = "write `mode = \"private\"` in [network], or leave it out";
+                    self.wrong(text, "`network.publish` has no effect without a private network".into(), help);
+                }
+                continue;
+            }
+            match text.text.parse::<Published>() {
+                Ok(published) if all.iter().any(|other| other.collides(&published)) => {
+                    let help = "name another port of the host";
+                    self.wrong(text, format!("port {} of the host is published twice", published.host), help);
+                }
+                Ok(published) => all.push(Published { origin: self.origin(text), ..published }),
+                Err(why) => {
+                    let help = "write `8080:80`, `0.0.0.0:8080:80/tcp` or `[::1]:5353:53/udp`: the host's port first";
+                    self.wrong(text, why, help);
+                }
+            }
+        }
+        all
     }
 
     /// Refuses keys of a private network in a profile that has none, unless a later layer has taken the network away. A
