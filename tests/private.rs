@@ -493,3 +493,65 @@ fn sockets_that_come_or_whose_directory_was_opened_or_shut_are_not_reached_eithe
         }
     }
 }
+
+/// A profile that shows a directory, and `key` in it in another mode.
+fn rule_of(data: &str, mode: &str) -> String {
+    let lines = format!("\"{data}\" = \"ro\"\n\"{data}/key\" = \"{mode}\"\n");
+    format!("schema = 1\nextends = [\"default\"]\n[filesystem.paths]\n{lines}")
+}
+
+#[test]
+fn a_masked_path_that_comes_while_the_program_runs_is_told_and_not_said_to_be_hidden() {
+    need!(userns());
+    for mode in ["masked,optional", "deny,optional"] {
+        let place = Place::new();
+        std::fs::create_dir(place.dir.path().join("data")).unwrap();
+        let data = place.dir.path().join("data").display().to_string();
+        let profile = place.write("p.toml", &rule_of(&data, mode)).display().to_string();
+        let plan = place.run(&["plan", "--verbose", "-p", &profile, "--", "true"]).ok();
+        assert!(plan.contains("not there to be hidden"), "{mode}: {plan}");
+        let receipt = place.home().join("r.json");
+        let to = receipt.display().to_string();
+        let script = format!("echo ready; while ! [ -e {data}/key ]; do sleep 0.01; done; cat {data}/key");
+        let mut command = place.command();
+        command.args(["-p", &profile, "--receipt", &to, "--", "/bin/sh", "-c", &script]);
+        let mut child =
+            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let mut ready = [0; 6];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+        place.write("data/key", "PASSWORD");
+        let out = common::ran(child.wait_with_output().unwrap());
+        let word = mode.split(',').next().unwrap();
+        assert!(out.err.contains(&format!("`{word}` has not hidden it from the program")), "{mode}: {out:?}");
+        let receipt: serde_json::Value = serde_json::from_slice(&std::fs::read(receipt).unwrap()).unwrap();
+        let text = receipt.to_string();
+        assert!(text.contains("what is made there while the program runs is seen"), "{mode}: {text}");
+        std::fs::remove_file(place.dir.path().join("data/key")).unwrap();
+        // `hidden` holds, whatever else is there.
+        for other in [false, true] {
+            if other {
+                place.write("data/other", "");
+            }
+            let hidden = rule_of(&data, "hidden");
+            let hidden = place.write("hidden.toml", &hidden).display().to_string();
+            let made = place.write("home/shared/x", "");
+            let shared = made.parent().unwrap().display().to_string();
+            let script =
+                format!("touch {shared}/ready; while ! [ -e {shared}/go ]; do sleep 0.01; done; cat {data}/key");
+            let mut command = place.command();
+            command.args(["-p", &hidden, "--rw", &shared, "--", "/bin/sh", "-c", &script]);
+            let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn();
+            assert!(common::until(|| place.home().join("shared/ready").exists()));
+            place.write("data/key", "PASSWORD");
+            place.write("home/shared/go", "");
+            let out = common::ran(child.unwrap().wait_with_output().unwrap());
+            assert!(out.status == Some(1) && out.out.is_empty(), "{out:?}");
+            std::fs::remove_dir_all(place.home().join("shared")).unwrap();
+            std::fs::remove_file(place.dir.path().join("data/key")).unwrap();
+        }
+        place.write("data/key", "PASSWORD");
+        // What is there is hidden, and nothing is said.
+        let out = place.run(&["-p", &profile, "--", "/bin/sh", "-c", &format!("cat {data}/key; echo done")]);
+        assert!(out.out == "done\n" && !out.err.contains("note:"), "{mode}: {out:?}");
+    }
+}

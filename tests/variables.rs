@@ -193,3 +193,41 @@ fn what_links_in_a_directory_of_code_lead_to_and_what_is_moved_into_place_is_tol
     let out = run("mv stash tools");
     assert!(out.err.contains("/tools, git is new or changed"), "{out:?}");
 }
+
+#[test]
+fn what_is_shown_twice_is_closed_in_both_places() {
+    need!(userns());
+    let place = Place::new();
+    place.write("home/dot/sub/env.sh", "");
+    place.write("home/dot/sub/bashrc", "");
+    symlink("dot/sub/bashrc", place.home().join(".bashrc")).unwrap();
+    let dot = place.home().join("dot").display().to_string();
+    let variables = [("BASH_ENV", format!("{dot}/sub/env.sh"))];
+    let flags = ["-q", "--rw", &dot, "--rw", "/q", "--from", &dot];
+    let script =
+        format!("for f in env.sh bashrc; do echo x >> {dot}/sub/$f; echo x >> /q/sub/$f; done; touch /q/sub/new");
+    let out = run(&place, &flags, &variables, &script);
+    assert!(place.home().join("dot/sub/new").exists(), "{out:?}");
+    for name in ["env.sh", "bashrc"] {
+        let text = std::fs::read_to_string(place.home().join("dot/sub").join(name)).unwrap();
+        assert_eq!(text, "", "{name}: {out:?}");
+    }
+}
+
+#[test]
+fn an_activated_virtual_environment_that_is_a_link_does_not_keep_ci_from_starting() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/go.work", "");
+    place.write("envs/x/bin/python", "");
+    for file in ["HEAD", "objects/x", "refs/x"] {
+        place.write(&format!("work/.git/{file}"), "ref: refs/heads/main\n");
+    }
+    symlink(place.dir.path().join("envs/x"), place.work().join(".venv")).unwrap();
+    let out = run(&place, &["-p", "ci"], &[path(&place, &["work/.venv/bin"])], "echo done");
+    assert!(out.out == "done\n", "{out:?}");
+    // One that has a git, which reads a configuration there, is refused.
+    place.write("envs/x/bin/git", "");
+    let out = run(&place, &["-p", "ci"], &[path(&place, &["work/.venv/bin"])], "echo done");
+    assert!(out.failed(125).contains(".venv is a link"));
+}

@@ -184,35 +184,39 @@ pub(super) fn variables<'v>(
     let home = vars.names.get("HOME").map_or(Path::new("/"), Path::new);
     let found =
         host::code_paths(variables, &vars.cwd, home, writable.iter().map(|rule| rule.source().to_owned()), ways);
-    // Where a path of the host is shown writable: the rule, its source's real path, and the path inside.
+    // Where a path of the host is shown writable: the rule, its source's real path, and the path inside, for each view of it.
     let shown = |path: &Path| {
         let shown = found.dirs.iter().zip(&writable).filter(|(real, _)| within(path, real));
-        let (real, rule) = shown.max_by_key(|(real, _)| real.as_os_str().len())?;
-        let rest = path.strip_prefix(real).unwrap_or(path);
-        let inside = if rest.as_os_str().is_empty() { rule.path.clone() } else { rule.path.join(rest) };
-        nearest(rules, &inside).filter(|above| above.mode == Mode::Rw).map(|_| (rule, real, inside))
+        let inside = shown.map(|(real, rule)| {
+            let rest = path.strip_prefix(real).unwrap_or(path);
+            (rule, real, if rest.as_os_str().is_empty() { rule.path.clone() } else { rule.path.join(rest) })
+        });
+        let is_writable = |rule: &PathRule, inside: &Path| {
+            nearest(rules, inside).is_some_and(|above| above.mode == Mode::Rw && above.path == rule.path)
+        };
+        inside.filter(|(rule, _, inside)| is_writable(rule, inside)).collect::<Vec<_>>()
     };
     let (mut closed, mut watched) = (Vec::new(), Vec::new());
     for CodePath { variable, named, path, links, kind } in found.paths {
-        let target = shown(&path);
-        let is_line = target.as_ref().is_some_and(|(_, real, _)| path == **real);
-        let links: Vec<_> = links.iter().filter(|link| shown(link).is_some()).collect();
+        let targets = shown(&path);
+        let is_line = targets.iter().any(|(_, real, _)| path == **real);
+        let links: Vec<_> = links.iter().filter(|link| !shown(link).is_empty()).collect();
         let is_watched = match kind {
             CodeKind::List => true,
             CodeKind::Path => is_line && path.is_dir(),
             // Such as the Python of a virtual environment, which is a link to the system's.
-            CodeKind::Command => target.is_none(),
+            CodeKind::Command => targets.is_empty(),
         };
-        if is_watched && (target.is_some() || !links.is_empty()) {
+        if is_watched && (!targets.is_empty() || !links.is_empty()) {
             watched.push(Watched { path, named, variable });
             continue;
         }
-        // A line of the user's own for the very file opens it.
-        let file = Some(&path).filter(|_| !is_line);
-        for step in links.into_iter().chain(file) {
-            let Some((rule, _, inside)) = shown(step) else { continue };
-            let origin = Origin(format!("the variable {variable}"));
-            closed.push((read_only(rule, step, inside, origin), variable.clone()));
+        for step in links.into_iter().chain([&path]) {
+            // A line of the user's own for the very file opens it.
+            for (rule, _, inside) in shown(step).into_iter().filter(|(_, real, _)| *step != path || path != **real) {
+                let origin = Origin(format!("the variable {variable}"));
+                closed.push((read_only(rule, step, inside, origin), variable.clone()));
+            }
         }
     }
     let few_closed = few(&closed, |(rule, variable)| (rule.path.clone(), variable.clone()));

@@ -96,11 +96,12 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     }
     for absent in made {
         let line = if absent.origin.0.is_empty() { String::new() } else { format!(" ({})", absent.origin) };
-        status.note(&format!(
-            "{} was not there when the program started, and is there now: tools outside may run what it names, so look at it \
-             first{line}",
-            absent.path.display()
-        ));
+        let then = match absent.hides {
+            None => "tools outside may run what it names, so look at it first".to_owned(),
+            Some(mode) => format!("`{mode}` has not hidden it from the program; it does from the next start on"),
+        };
+        let path = absent.path.display();
+        status.note(&format!("{path} was not there when the program started, and is there now: {then}{line}"));
     }
     watch.end().iter().for_each(|note| status.note(note));
     if matches!(outcome, Outcome::Signaled(libc::SIGSEGV | libc::SIGSYS)) && is_of_32_bits(&plan) {
@@ -139,7 +140,14 @@ fn come(unseen: &Unseen) -> Vec<Absent> {
     let first = |name: &str| OsStr::new(name.split('/').next().unwrap_or_default()).to_owned();
     let may_be_there = |name: &str| now.as_ref().is_none_or(|now| !now.lack(&first(name)));
     let names = unseen.names.iter().filter(|(name, _)| may_be_there(name));
-    names.map(|(name, line)| Absent { path: unseen.dir.join(name), origin: unseen.origin(*line), link: None }).collect()
+    names
+        .map(|(name, line)| Absent {
+            path: unseen.dir.join(name),
+            origin: unseen.origin(*line),
+            link: None,
+            hides: None,
+        })
+        .collect()
 }
 
 /// Those of these paths, which were not there when the program started, that are there now, and the directories that cannot be searched for

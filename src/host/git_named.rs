@@ -293,7 +293,7 @@ impl<'a> Found<'a> {
             Some(file) => vec![file.into()],
             // Git reads that of the prefix which it was built for.
             None => std::env::split_paths(var("PATH").unwrap_or_default())
-                .filter(|dir| dir.is_absolute() && dir.parent() != Some(Path::new("/usr")))
+                .filter(|dir| dir.is_absolute() && dir.parent() != Some(Path::new("/usr")) && dir.join("git").exists())
                 .filter_map(|dir| Some(dir.parent()?.join("etc/gitconfig")))
                 .chain([PathBuf::from("/etc/gitconfig")])
                 .collect::<std::collections::BTreeSet<_>>()

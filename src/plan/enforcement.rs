@@ -25,6 +25,8 @@ struct Line<'a> {
     closed: Vec<&'static str>,
     /// Whether a path is not there to be made read-only.
     absent: bool,
+    /// Whether a path is not there to be hidden.
+    seen_later: bool,
     /// Whether a path is shown in one sandbox at a time.
     exclusive: bool,
     notes: Vec<&'a Note>,
@@ -41,7 +43,8 @@ impl<'a> Enforcement<'a> {
             found.lines.entry(&closed.origin.0).or_default().closed.push(closed.why);
         }
         for absent in &view.absent {
-            found.lines.entry(&absent.origin.0).or_default().absent = true;
+            let line = found.lines.entry(&absent.origin.0).or_default();
+            *(if absent.hides.is_some() { &mut line.seen_later } else { &mut line.absent }) = true;
         }
         for exclusive in view.exclusive.iter().flat_map(|plan| &plan.paths) {
             found.lines.entry(&exclusive.origin.0).or_default().exclusive = true;
@@ -70,6 +73,11 @@ impl<'a> Enforcement<'a> {
         let mut missing: Vec<_> = notes.filter(|note| note.denies_path(rule)).map(|note| note.to_string()).collect();
         if line.absent {
             missing.push("it is not there yet, and the program can make it; a note at the end says if it has".into());
+        }
+        if line.seen_later {
+            missing.push(
+                "it is not there yet, and what is made there while the program runs is seen; a note at the end says if it was".into(),
+            );
         }
         if !missing.is_empty() {
             return (Vec::new(), missing);

@@ -182,7 +182,9 @@ fn collect_all(
                 } else if rule.mode == Mode::Ro && is_made_by_program(&items, &real, &links) {
                     let link = links.iter().find(|(link, _)| *link == rule.path).map(|(_, text)| text.clone());
                     let path = if links.is_empty() { source } else { rule.path.clone() };
-                    not_there.push(Absent { path, origin: rule.origin.clone(), link });
+                    not_there.push(Absent { path, origin: rule.origin.clone(), link, hides: None });
+                } else {
+                    not_there.extend(seen_later(&items, rule, &real, &source));
                 }
                 continue;
             } else if special(sandbox, &real) && hides && !shown {
@@ -277,6 +279,20 @@ fn collect_all(
 fn is_made_by_program(items: &Items, real: &Path, links: &[(PathBuf, PathBuf)]) -> bool {
     let mut ways = std::iter::once(real).chain(links.iter().map(|(link, _)| link.as_path()));
     ways.any(|path| writable_dir(items, path).is_some())
+}
+
+/// A path that a line masks and that is not there, if what others make there while the program runs is seen: it lies in a directory of the host.
+/// What shipped profiles mask where a host has it are root's own files. `hidden` has the directory made anew, with the names that it has now.
+fn seen_later(items: &Items, rule: &PathRule, real: &Path, source: &Path) -> Option<Absent> {
+    let hides =
+        matches!(rule.mode, Mode::Masked | Mode::Deny | Mode::Hidden) && !rule.origin.0.starts_with("built-in:");
+    let around = if hides { items.nearest(real).map(|(_, item)| &item.what) } else { None };
+    matches!(around?, ItemKind::Bind { device: false, .. } | ItemKind::Layers { .. }).then(|| Absent {
+        path: source.to_owned(),
+        origin: rule.origin.clone(),
+        link: None,
+        hides: Some(rule.mode.word()),
+    })
 }
 
 /// The writable directory of the host that a path inside lies in, or is.
@@ -490,7 +506,8 @@ fn compose(items: &mut Items, facts: &Facts, root: &Path, notes: &mut Vec<Note>)
             let hint = "use `masked` (there, empty) or `deny` (there, closed), or hide the whole directory";
             return Err(Error::new(message).origin(&item.origin).hint(hint));
         }
-        if listing.is_empty() && facts.paths.kind(&crate::host::below(root, &path)).is_none() {
+        // What comes into an empty directory is not to be seen either.
+        if listing.is_empty() && facts.paths.kind(&host_parent) != Some(&Kind::Dir) {
             continue;
         }
         let entry = |what| Item { what, ..cover.clone() };

@@ -28,16 +28,20 @@ pub struct Placed {
     pub ensure: Option<u32>,
 }
 
-/// A path that is to be read-only in a writable directory, and is not there yet: the program can make it.
+/// A path that is to be read-only in a writable directory, or hidden in one that is shown, and is not there yet: the program can make it, or
+/// sees what others make.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Absent {
     /// Path on the host.
     pub path: PathBuf,
-    /// The line that has it read-only.
+    /// The line that has it read-only, or hides it.
     pub origin: Origin,
     /// The text of the link that is there, and leads nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<PathBuf>,
+    /// The mode that does not hide it, as a profile writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hides: Option<&'static str>,
 }
 
 /// A path whose optional mask is left out, because the program cannot open it anyway: nothing is there, or this user

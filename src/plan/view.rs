@@ -167,12 +167,16 @@ impl ViewPlan {
         for closed in &self.closed {
             lines.add("closed", format!("{}: {}", closed.path.display(), closed.why));
         }
-        if let Some(first) = self.absent.first() {
-            let more = match self.absent.len() {
-                1 => String::new(),
-                count => format!(" and {} more", count - 1),
+        let made = "not there to be made read-only; a note at the end says if the program has made it";
+        let seen =
+            "not there to be hidden; what is made there while the program runs is seen, and a note at the end says so";
+        for (hides, what) in [(false, made), (true, seen)] {
+            let mut absent = self.absent.iter().filter(|absent| absent.hides.is_some() == hides);
+            let Some(first) = absent.next() else { continue };
+            let more = match absent.count() {
+                0 => String::new(),
+                count => format!(" and {count} more"),
             };
-            let what = "not there to be made read-only; a note at the end says if the program has made it";
             lines.add("absent", format!("{}{more}: {what}{}", first.path.display(), from(&first.origin)));
         }
         for Watched { path, variable, .. } in &self.watched {
