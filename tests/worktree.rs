@@ -261,6 +261,49 @@ fn what_a_program_shut_is_an_error_and_not_left_out() {
 }
 
 #[test]
+fn what_a_program_shut_deep_in_a_project_is_an_error_and_not_left_out() {
+    need!(userns(), not_root(), tools(&["git"]));
+    for (outside, shut) in [
+        ("mkdir -p 't/my tools'; touch 't/my tools/x'; git config core.fsmonitor '\"t/my tools/x\"'", "t/my tools"),
+        ("git clone -q --bare . t/sub/o.git; git config branch.main.remote ./t/sub/o.git", "t/sub"),
+        ("git clone -q --bare . t/sub/o.git; git config branch.main.remote ./t/sub/o.git", "t/sub/o.git"),
+        ("mkdir -p t/tools; touch t/tools/w", "t/tools"),
+    ] {
+        let place = worktree();
+        let mut shell = Command::new("/bin/sh");
+        ran(shell.args(["-c", outside]).current_dir(place.work()).env("HOME", place.home()).output().unwrap()).ok();
+        let path = place.work().join(shut);
+        let mode = |mode| std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        mode(0);
+        let mut command = place.command();
+        command.env("RUSTC_WRAPPER", place.work().join("t/tools/w")).args(["-q", "-p", "ci", "--", "true"]);
+        let next = ran(command.output().unwrap());
+        mode(0o755);
+        assert!(next.failed(125).contains("cannot be looked up"), "{outside}: {shut}");
+    }
+}
+
+#[test]
+fn a_repository_that_comes_where_a_remote_leads_is_told() {
+    need!(userns(), tools(&["git"]));
+    for (outside, made) in [("true", "up.git"), ("mkdir up", "up.git"), ("mkdir up", "up/.git"), ("true", "up")] {
+        let place = worktree();
+        git(&place, &["remote", "add", "origin", "./up"]).ok();
+        Command::new("/bin/sh").args(["-c", outside]).current_dir(place.work()).status().unwrap();
+        let out = place.run(&["-p", "ci", "--", "mkdir", made]);
+        assert!(out.err.contains(&format!("{made} was not there when the program started")), "{made}: {out:#?}");
+    }
+    // Subsections keep their case in variables, too.
+    let place = worktree();
+    git(&place, &["clone", "-q", "--bare", ".", "Sub/O.git"]).ok();
+    let mut command = place.command();
+    let key = format!("URL.{}/Sub/.InsteadOf", place.work().display());
+    command.envs([("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", key.as_str()), ("GIT_CONFIG_VALUE_0", "r:")]);
+    let out = ran(command.args(["-q", "-p", "ci", "--", "touch", "Sub/O.git/hooks/x"]).output().unwrap());
+    assert!(out.err.contains("Read-only"), "{out:#?}");
+}
+
+#[test]
 fn links_on_the_way_to_a_repository_are_refused() {
     need!(userns(), tools(&["git"]));
     for outside in [

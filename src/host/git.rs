@@ -6,6 +6,7 @@ use super::git_config::{Line, path_in};
 use super::git_index;
 use super::git_named::{Found, Placed, User, can_exist, plain};
 use super::git_remotes::{Remote, Rewrites, for_helper, local, remote};
+use super::writers::is_unknown;
 use crate::sys::Errno;
 use crate::union::short;
 use std::collections::{HashSet, VecDeque};
@@ -223,19 +224,23 @@ impl Search<'_> {
         }
         let mut other = path.clone().into_os_string();
         other.push(".git");
-        for (path, likely) in [(path, likely), (other.into(), false)] {
+        for path in [path, other.into()] {
             if !self.found.budget.spend(git_budget::LOOKUP) {
                 return;
             }
             match path.metadata() {
                 Ok(found) if found.is_dir() => {
-                    let is_one = path.join(".git").symlink_metadata().is_ok();
+                    let git = path.join(".git");
+                    let is_one = git.symlink_metadata().is_ok() || is_unknown(&git);
                     let is_bare = self.without_files(&path);
                     if is_one || (likely && !is_bare) {
                         self.nested(&path);
                     }
                     if likely && !is_one && !is_bare {
                         self.found.add(path.join("HEAD"));
+                    }
+                    if is_one || is_bare {
+                        return;
                     }
                 }
                 Ok(_) => {
@@ -246,7 +251,7 @@ impl Search<'_> {
                         self.next.push_back(repository);
                     }
                 }
-                Err(_) if likely => drop(self.found.add(path)),
+                Err(_) if likely || is_unknown(&path) => drop(self.found.add(path)),
                 Err(_) => {}
             }
         }

@@ -4,7 +4,7 @@ use super::git_budget::{self, Budget};
 use super::git_config::{self, Line};
 use super::git_words::{self, Word, is_address, is_data, is_path, is_text, words};
 use super::walk::Ways;
-use super::writers::is_of_caller;
+use super::writers::{is_of_caller, is_unknown};
 use crate::sys::Errno;
 use crate::union::short;
 use std::collections::HashSet;
@@ -308,10 +308,11 @@ impl<'a> Found<'a> {
         let mut lines = self.config(&files);
         for (name, value) in user.env.iter().filter_map(|(name, value)| Some((name.to_str()?, value))) {
             let key = name.strip_prefix("GIT_CONFIG_VALUE_").and_then(|number| {
-                let full = var(&format!("GIT_CONFIG_KEY_{number}"))?.to_str()?.to_ascii_lowercase();
+                let full = var(&format!("GIT_CONFIG_KEY_{number}"))?.to_str()?;
                 let (section, rest) = full.split_once('.')?;
                 let (subsection, key) = rest.rsplit_once('.').map_or((None, rest), |(sub, key)| (Some(sub), key));
-                Some((section.to_owned(), subsection.map(|name| name.as_bytes().into()), key.to_owned()))
+                let subsection = subsection.map(|name| name.as_bytes().into());
+                Some((section.to_ascii_lowercase(), subsection, key.to_ascii_lowercase()))
             });
             let commands = ["EDITOR", "VISUAL", "PAGER", "SSH_ASKPASS"].contains(&name);
             let other = || (commands || name.starts_with("GIT_")).then(|| (String::new(), None, name.to_lowercase()));
@@ -392,7 +393,7 @@ impl<'a> Found<'a> {
         if !inside {
             // The project by another name.
             self.linked(&path);
-        } else if path.symlink_metadata().is_ok() {
+        } else if path.symlink_metadata().is_ok() || is_unknown(&path) {
             self.add(path);
         }
     }

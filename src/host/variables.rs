@@ -3,6 +3,7 @@
 
 use super::git_words;
 use super::walk::Ways;
+use super::writers::is_unknown;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -296,7 +297,7 @@ pub fn code_paths<'v>(
             let lies_in = |path: &Path| dirs.iter().any(|dir| path.starts_with(dir));
             links.retain(|link| lies_in(link));
             // A command may name a directory that it works on.
-            let counts = kind != CodeKind::Command || path.is_file();
+            let counts = kind != CodeKind::Command || path.is_file() || is_unknown(&path);
             let is_known = paths.iter().any(|known| known.named == named && known.kind == kind);
             if counts && !is_known && (lies_in(&path) || !links.is_empty()) {
                 paths.push(CodePath { variable: variable.to_owned(), named, path, links, kind });
@@ -314,7 +315,11 @@ fn is_of_family(name: &str) -> bool {
 
 /// The directories of a virtual environment in which Python finds modules, and files that it executes when it starts.
 fn site_packages(environment: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(environment.join("lib")).into_iter().flatten().flatten();
+    let lib = environment.join("lib");
+    let entries = match std::fs::read_dir(&lib) {
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) => return vec![lib],
+        entries => entries.into_iter().flatten().flatten(),
+    };
     let pythons = entries.filter(|entry| entry.file_name().as_bytes().starts_with(b"python"));
     pythons.map(|entry| entry.path().join("site-packages")).collect()
 }

@@ -37,3 +37,9 @@ fn is_own_group(group: u32, (uid, gid): (u32, u32), accounts: &[Account]) -> boo
 pub fn is_of_caller(path: &Path) -> bool {
     path.symlink_metadata().map_or(true, |found| found.uid() == sys::ids().0)
 }
+
+/// Whether it cannot be told what is at a path, since permissions on the way do not let this user look. A program may have set them, and may
+/// set them back: what would count if it were there counts.
+pub(super) fn is_unknown(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.raw_os_error() == Some(libc::EACCES))
+}
