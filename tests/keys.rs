@@ -134,6 +134,7 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
         ("filesystem.upper_size", ..) => (["10", "20"], overlay),
         ("filesystem.memory", ..) => (["\"64M\"", "\"128M\""], ""),
         ("filesystem.paths", ..) => (["{ \"/usr/lib\" = \"masked\" }", "{ \"/usr/lib\" = \"deny\" }"], ""),
+        ("network.dns", ..) => (["\"none\"", "[\"9.9.9.9\", \"2620:fe::fe\"]"], "network.mode = \"private\"\n"),
         ("network.publish", ..) => (["[\"8080:80\"]", "[\"8080:81\"]"], "network.mode = \"private\"\n"),
         ("devices.allow", ..) => (["[\"gpu\"]", "[\"audio\"]"], ""),
         ("security.capabilities", ..) => (["[\"CAP_NET_RAW\"]", "[\"CAP_KILL\"]"], ""),

@@ -84,6 +84,18 @@ fn a_name_server_elsewhere_is_asked_as_the_host_asks_it() {
     }
 }
 
+#[test]
+fn other_name_servers_or_none_are_asked_as_the_profile_says() {
+    need!(userns(), programs(), network());
+    for helper in HELPERS {
+        let flags = |dns: &str| format!("--net private --set network.helper={helper} --set 'network.dns={dns}'");
+        found(&[], &flags("[\"203.0.113.53\"]"), &[("name,one.example,80", "is 2001:db8:f::10 203.0.113.10")]);
+        found(&[], &flags("none"), &[("name,one.example,80", "unknown")]);
+        let own = tried(&[], &flags("[\"198.51.100.2\"]"), &["name,one.example,80"]);
+        assert!(own.err.contains("the name server 198.51.100.2 is this host itself"), "{own:?}");
+    }
+}
+
 /// The host's loopback has no way in: by the sandbox's own, by the gateway's address, which pasta has for it by default, or by
 /// the address that slirp4netns has for it.
 #[test]

@@ -1,7 +1,7 @@
 //! What a network of a sandbox's own needs of the host.
 
 use super::helpers::Helpers;
-use crate::spec::{Network, Published, Sandbox, Transport};
+use crate::spec::{NameServers, Network, Published, Sandbox, Transport};
 use crate::sys::{self, Errno};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +30,7 @@ pub struct NetworkFacts {
     pub resolv_dir: Option<PathBuf>,
     /// Whether the kernel has Landlock.
     pub landlock: bool,
-    /// Name servers in /etc/resolv.conf whose addresses are the host's own, as that of a resolver on its loopback is.
+    /// Name servers in /etc/resolv.conf, or that the sandbox names, whose addresses are the host's own, as that of a resolver on its loopback is.
     pub own_servers: BTreeSet<IpAddr>,
 }
 
@@ -42,6 +42,10 @@ pub(super) fn wanted(sandbox: &Sandbox) -> &'static [&'static str] {
 /// Gathers the facts, for a sandbox that needs them. `resolv_conf` is the text of that file.
 pub(super) fn probe(sandbox: &Sandbox, helpers: &Helpers, resolv_conf: Option<&str>) -> Option<NetworkFacts> {
     let Network::Private(_) = sandbox.network else { return None };
+    let named = match &sandbox.name_servers {
+        NameServers::Named(servers) => servers.iter().map(|(server, _)| *server).collect(),
+        NameServers::Host | NameServers::None => Vec::new(),
+    };
     // No program of the host is executed to find its version: pasta does not tell it reliably.
     let is_old = |file| !std::fs::read(file).is_ok_and(|program| program.windows(RECENT.len()).any(|at| at == RECENT));
     Some(NetworkFacts {
@@ -57,6 +61,7 @@ pub(super) fn probe(sandbox: &Sandbox, helpers: &Helpers, resolv_conf: Option<&s
         landlock: sys::landlock_version().is_ok(),
         // An address that a socket can be bound to is one of this host.
         own_servers: name_servers(resolv_conf.unwrap_or_default())
+            .chain(named)
             .filter(|server| UdpSocket::bind((*server, 0)).is_ok())
             .collect(),
     })

@@ -12,7 +12,7 @@ use super::namespaces::NetworkSettings;
 use super::note::Note;
 use crate::error::{Error, Result};
 use crate::host::{Facts, NetworkFacts, name_servers};
-use crate::spec::{HelperDeath, Network, NetworkHelper, PrivateNetwork, Published, Sandbox, Transport};
+use crate::spec::{HelperDeath, NameServers, Network, NetworkHelper, PrivateNetwork, Published, Sandbox, Transport};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
@@ -112,6 +112,7 @@ pub(super) fn helper(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) ->
         .hint(fix));
     }
     sandbox.published.iter().try_for_each(|port| publish(port, network))?;
+    name_servers_reached(sandbox, facts, network)?;
     if kind == Kind::Pasta && network.old_pasta {
         if let (false, Some(port)) = (network.routed, sandbox.published.first()) {
             return Err(Error::new(format!("{port} cannot be published: {}", Note::Offline))
@@ -131,7 +132,7 @@ pub(super) fn helper(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) ->
     let (args, readiness, confined) = match kind {
         // It mounts its empty view, which Landlock would not let it.
         Kind::Pasta => (pasta(sandbox, facts, network), Readiness::Number, Joined { how: PASTA, files: None }),
-        Kind::Slirp4netns => (slirp4netns(), Readiness::Byte, shown(facts, network)),
+        Kind::Slirp4netns => (slirp4netns(sandbox), Readiness::Byte, shown(facts, network)),
     };
     let lost = "the program has no network any more, and connections that were open hang";
     Ok(Some(HelperSpec {
@@ -180,6 +181,26 @@ fn shown(facts: &Facts, network: &NetworkFacts) -> Joined {
     Joined { how, files: Some(files) }
 }
 
+/// Makes sure that the name servers that the profile names can be named, and asked.
+fn name_servers_reached(sandbox: &Sandbox, facts: &Facts, network: &NetworkFacts) -> Result<()> {
+    let NameServers::Named(servers) = &sandbox.name_servers else { return Ok(()) };
+    if let (None, Some((_, origin))) = (&facts.resolv_conf, servers.first()) {
+        return Err(Error::new(
+            "network.dns cannot be carried out: this host has no /etc/resolv.conf to show another one over",
+        )
+        .origin(origin)
+        .hint("as root: touch /etc/resolv.conf; or leave network.dns out"));
+    }
+    match servers.iter().find(|(server, _)| network.own_servers.contains(server)) {
+        None => Ok(()),
+        Some((server, origin)) => Err(Error::new(format!(
+            "the name server {server} is this host itself, whose addresses a private network does not reach"
+        ))
+        .origin(origin)
+        .hint("network.dns = \"host\" has the host's own name server asked, if /etc/resolv.conf names it")),
+    }
+}
+
 /// Makes sure that a port can be published.
 fn publish(port: &Published, network: &NetworkFacts) -> Result<()> {
     let failed = |why: String| -> Result<()> {
@@ -223,10 +244,12 @@ fn pasta(sandbox: &Sandbox, facts: &Facts, network: &NetworkFacts) -> Vec<Argume
     args.extend(["-P", "/proc/self/fd/2", "--userns", USER, "--netns", NET]);
     let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
     let (v4, v6) = Kind::Pasta.forwarders();
-    if network.own_servers.iter().any(IpAddr::is_ipv4) {
+    let asked =
+        |is: fn(&IpAddr) -> bool| sandbox.name_servers == NameServers::Host && network.own_servers.iter().any(is);
+    if asked(IpAddr::is_ipv4) {
         args.extend(["--dns-forward".into(), v4.to_string()]);
     }
-    if network.own_servers.iter().any(IpAddr::is_ipv6) {
+    if asked(IpAddr::is_ipv6) {
         args.extend(["--dns-forward".into(), v6.to_string()]);
     }
     if facts.uid == 0 {
@@ -237,12 +260,15 @@ fn pasta(sandbox: &Sandbox, facts: &Facts, network: &NetworkFacts) -> Vec<Argume
 }
 
 /// The arguments of slirp4netns(1).
-fn slirp4netns() -> Vec<Argument> {
+fn slirp4netns(sandbox: &Sandbox) -> Vec<Argument> {
     let mut args: Vec<Argument> = ["--configure", "--mtu=65520", "--disable-host-loopback", "--enable-ipv6"]
         .into_iter()
         .chain(["--enable-seccomp", "--netns-type=path"])
         .map(|word| Argument::Text(word.into()))
         .collect();
+    if sandbox.name_servers != NameServers::Host {
+        args.push(Argument::Text("--disable-dns".into()));
+    }
     args.push(Argument::Text(format!("--userns-path={USER}")));
     args.push(Argument::Pipe("--ready-fd="));
     args.extend([NET, INTERFACE].map(|word| Argument::Text(word.into())));
@@ -274,7 +300,11 @@ pub(super) fn resolv_conf(sandbox: &Sandbox, facts: &Facts, text: &str) -> Strin
     let Ok(kind) = choose(helper, facts, network) else { return text.to_owned() };
     let (v4, v6) = kind.forwarders();
     let mut lines: Vec<String> = Vec::new();
-    for line in text.lines() {
+    if let NameServers::Named(servers) = &sandbox.name_servers {
+        lines.extend(servers.iter().map(|(server, _)| format!("nameserver {server}")));
+    }
+    let others = sandbox.name_servers != NameServers::Host;
+    for line in text.lines().filter(|line| !others || line.split_whitespace().next() != Some("nameserver")) {
         let line = match name_servers(line).next() {
             Some(server) if network.own_servers.contains(&server) => match server {
                 IpAddr::V4(_) => format!("nameserver {v4}"),

@@ -4,7 +4,9 @@ use super::enforcement::Enforcement;
 use super::note::Note;
 use super::setting::Setting;
 use super::{CapabilityPlan, Op, Placed, Plan, Writer};
-use crate::spec::{Descriptors, HelperDeath, Mechanism, Namespace, Network, Origin, Sandbox, Wayland, X11};
+use crate::spec::{
+    Descriptors, HelperDeath, Mechanism, NameServers, Namespace, Network, Origin, Sandbox, Wayland, X11,
+};
 use crate::sys::CAPABILITIES;
 use serde::Serialize;
 
@@ -218,6 +220,22 @@ impl ReceiptBuilder<'_> {
             self.full(Setting::Helper(helper.setting), &helper.origin, vec![helper.mechanism()]);
         }
         if let (Network::Private(private), Some(helper)) = (sandbox.network, self.plan.network_helper()) {
+            match &sandbox.name_servers {
+                NameServers::Host => {}
+                NameServers::None => {
+                    let origin = sandbox.origins.of("network.dns", "");
+                    let missing =
+                        "a program that knows a name server asks it all the same: what leaves is not filtered";
+                    let by = vec!["a resolv.conf of the sandbox's own".into()];
+                    self.line(Setting::Helper("network.dns = \"none\""), &origin, by, vec![missing.into()]);
+                }
+                NameServers::Named(servers) => {
+                    for (server, origin) in servers {
+                        let by = vec!["a resolv.conf of the sandbox's own".into()];
+                        self.full(Setting::NameServer(*server), origin, by);
+                    }
+                }
+            }
             for port in &sandbox.published {
                 self.full(Setting::Published(port.to_string()), &port.origin, vec![helper.program.to_string()]);
             }

@@ -3,6 +3,7 @@
 use super::syscalls::Base;
 use crate::spec::{Mechanism, Mode, Namespace};
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub enum Setting {
     Memory(u64),
     /// A device that the program may use, by its class or path.
     Device(String),
+    /// A name server that the profile names.
+    NameServer(IpAddr),
     /// A port of the host at which a server inside is reached.
     Published(String),
     /// The setting that a helper carries out.
@@ -95,6 +98,7 @@ impl fmt::Display for Setting {
             Setting::UpperSize(size) => write!(f, "filesystem.upper_size = {size}"),
             Setting::Memory(size) => write!(f, "filesystem.memory = {size}"),
             Setting::Device(name) => write!(f, "devices.allow: {name}"),
+            Setting::NameServer(address) => write!(f, "network.dns: {address}"),
             Setting::Published(port) => write!(f, "network.publish: {port}"),
             Setting::Helper(setting) => f.write_str(setting),
             Setting::Desktop(name, value) => write!(f, "desktop.{name} = {value}"),

@@ -3,7 +3,7 @@
 
 use super::lines::Lines;
 use super::{Extent, Op, Plan, Receipt};
-use crate::spec::{Namespace, Network, Root, SYSTEM, Sandbox, X11};
+use crate::spec::{NameServers, Namespace, Network, Root, SYSTEM, Sandbox, X11};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -55,6 +55,14 @@ pub fn summary(sandbox: &Sandbox, plan: &Plan, receipt: &Receipt) -> String {
             Network::Host => "the host's, with everything that the host reaches",
         },
     );
+    match &sandbox.name_servers {
+        NameServers::Host => {}
+        NameServers::None => lines.add("names", "no name server is named"),
+        NameServers::Named(servers) => {
+            let servers: Vec<_> = servers.iter().map(|(server, _)| server.to_string()).collect();
+            lines.add("names", format!("asked of {}", servers.join(", ")));
+        }
+    }
     for port in sandbox.published.iter().filter(|_| plan.network_helper().is_some()) {
         lines.add("publishes", port.to_string());
     }

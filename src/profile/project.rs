@@ -180,7 +180,7 @@ fn check(below: &Merged, setting: &Setting, rlimits: &Rlimits) -> Vec<(Text, Str
             };
             refuse(&text, rank(Some(&setting.value)) <= rank(below.get(name)), "part of the desktop")
         }
-        (Value::List(..), "process.args" | "extends" | "filesystem.root") => {
+        (Value::List(..), "process.args" | "extends" | "filesystem.root" | "network.dns") => {
             whole(&format!("a project's file cannot set `{name}`"))
         }
         (Value::List(list, _), _) => {

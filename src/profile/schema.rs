@@ -212,6 +212,11 @@ pub const KEYS: &[Key] = &[
         "ports of the host at which servers in a private network are reached: `[ADDRESS:]HOST:INSIDE[/tcp|udp]`",
     ),
     key(
+        "network.dns",
+        Kind::Stack,
+        "the name servers of a private network: `host`, which are the host's, `none`, or a list of addresses",
+    ),
+    key(
         "network.on_helper_death",
         Kind::Word(&["end", "report"]),
         "what happens if that program ends first: the sandbox is ended, or goes on without the network",
@@ -442,7 +447,7 @@ pub const GONE: &[(&str, &str, &str)] = &[
 ];
 
 /// Keys planned for later versions: refused like any unknown key, with a help of their own.
-pub const LATER: &[&str] = &["network.forward", "network.dns", "network.allow", "network.deny"];
+pub const LATER: &[&str] = &["network.forward", "network.allow", "network.deny"];
 
 /// The key with this full name.
 pub fn find(name: &str) -> Option<&'static Key> {

@@ -17,7 +17,7 @@ mod system;
 
 pub use filesystem::{Changes, Filesystem, Mechanism, Mode, Named, Options, PathRule, Root, Unseen, Watched};
 pub use mounts::{Access, Make, Mount, Source, Upper};
-pub use network::{HelperDeath, Network, NetworkHelper, PrivateNetwork};
+pub use network::{HelperDeath, NameServers, Network, NetworkHelper, PrivateNetwork};
 pub use note::Note;
 pub use origin::{Origin, Origins};
 pub use parts::*;

@@ -1,6 +1,8 @@
 //! The network of a sandbox.
 
+use super::origin::Origin;
 use serde::Serialize;
+use std::net::IpAddr;
 
 /// The network that the program has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
@@ -53,4 +55,17 @@ pub enum HelperDeath {
     End,
     /// The program goes on without the network, and the user is told.
     Report,
+}
+
+/// The name servers of a network of the sandbox's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum NameServers {
+    /// Those of the host.
+    #[default]
+    Host,
+    /// None is named.
+    None,
+    /// These, each with the line that names it.
+    Named(Vec<(IpAddr, Origin)>),
 }

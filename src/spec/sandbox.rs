@@ -2,7 +2,7 @@
 
 use super::filesystem::Filesystem;
 use super::limits::Limits;
-use super::network::Network;
+use super::network::{NameServers, Network};
 use super::note::Note;
 use super::origin::Origins;
 use super::parts::{Assert, Desktop, Device, Namespaces, Process, Rlimit, Security, SessionBus};
@@ -25,6 +25,8 @@ pub struct Sandbox {
     pub devices: Vec<Device>,
     /// The network that the program has.
     pub network: Network,
+    /// The name servers of a network of the sandbox's own.
+    pub name_servers: NameServers,
     /// Ports of the host at which servers in a network of the sandbox's own are reached.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub published: Vec<Published>,

@@ -38,6 +38,7 @@ pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbo
         filesystem: builder.filesystem(&asserts),
         devices: builder.devices(),
         network: builder.network(),
+        name_servers: builder.name_servers(),
         published: builder.published(),
         rlimits: builder.rlimits(),
         limits: builder.limits(),

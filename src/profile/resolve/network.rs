@@ -1,8 +1,9 @@
 //! Reads `[network]`.
 
 use super::builder::Builder;
-use crate::profile::document::Text;
-use crate::spec::{HelperDeath, Network, NetworkHelper, PrivateNetwork, Published};
+use crate::profile::diagnostic::Diagnostic;
+use crate::profile::document::{Text, Value};
+use crate::spec::{HelperDeath, NameServers, Network, NetworkHelper, PrivateNetwork, Published};
 
 impl Builder<'_> {
     pub(super) fn network(&mut self) -> Network {
@@ -29,6 +30,43 @@ impl Builder<'_> {
                 Network::None
             }
         }
+    }
+
+    pub(super) fn name_servers(&mut self) -> NameServers {
+        let merged = self.merged;
+        let help = "write `host`, `none`, or a list of addresses: `[\"9.9.9.9\", \"2620:fe::fe\"]`";
+        let (at, texts) = match merged.get("network.dns") {
+            None => return NameServers::Host,
+            Some(Value::Text(text)) => (&text.at, std::slice::from_ref(text)),
+            Some(Value::List(list, at)) => (at, list.as_slice()),
+            Some(_) => return NameServers::Host,
+        };
+        let mode = merged.text("network.mode");
+        let of_project = self.sources.get(at.source).is_some_and(|source| source.project);
+        if mode.is_none_or(|mode| mode.text != "private") {
+            if !of_project && mode.is_none_or(|mode| mode.at.source <= at.source) {
+                let message = "`network.dns` has no effect without a private network".to_owned();
+                let help = "write `mode = \"private\"` in [network], or leave it out";
+                self.errors.push(Diagnostic::at(at, message).help(help));
+            }
+            return NameServers::Host;
+        }
+        match texts {
+            [one] if one.text == "host" => return NameServers::Host,
+            [one] if one.text == "none" => return NameServers::None,
+            [] => self.errors.push(Diagnostic::at(at, "`network.dns` names no server").help(help)),
+            // glibc reads no more: resolv.conf(5), MAXNS.
+            [_, _, _, fourth, ..] => self.wrong(fourth, "programs ask no more than three name servers".into(), help),
+            _ => {}
+        }
+        let mut servers = Vec::new();
+        for text in texts {
+            match text.text.parse() {
+                Ok(address) => servers.push((address, self.origin(text))),
+                Err(_) => self.wrong(text, format!("`{}` is no address of a name server", text.text), help),
+            }
+        }
+        NameServers::Named(servers)
     }
 
     pub(super) fn published(&mut self) -> Vec<Published> {
