@@ -1275,3 +1275,31 @@ fn a_path_that_is_two_files_is_refused() {
     place.run(&["commit", "two"]).ok();
     assert_eq!(place.on_host("cat a/file b/file"), "newc\nnewa\n");
 }
+
+#[test]
+fn two_overlays_over_one_directory_do_not_replace_each_others_changes() {
+    need!(userns());
+    let place = Place::new();
+    place.on_host("mkdir -p a/sub b c d; echo old > a/f; echo old > a/gone; echo old > a/sub/f");
+    tick();
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| place.work().join(name).display().to_string());
+    let sub = format!("{a}/sub");
+    let overlays = ["--overlay", &b, "--from", &a, "--overlay", &c, "--from", &a, "--overlay", &d, "--from", &sub];
+    let script = format!(
+        "echo b > {b}/f; echo c > {c}/f; rm {b}/gone; echo c > {c}/gone; echo b > {b}/sub/f; echo d > {d}/f; echo c > {c}/other"
+    );
+    place.sh(&[&overlays[..], &["--upper", "keep:two"]].concat(), &script).ok();
+    let ran = place.run(&["commit", "two", &format!("{a}/f")]);
+    assert!(ran.status == Some(125) && ran.err.contains(&format!("is both {b}/f and {c}/f inside")), "{ran:?}");
+    let on_host = "for file in f gone sub/f other; do cat a/$file 2>&1 || true; done";
+    let conflict = "another overlay shows the same file";
+    let dry = place.run(&["commit", "two", "--dry-run"]);
+    let ran = place.run(&["commit", "two"]);
+    assert_eq!((dry.status, ran.status, &dry.out), (Some(1), Some(1), &ran.out), "{dry:?} {ran:?}");
+    assert_eq!((dry.err.matches(conflict).count(), ran.err.matches(conflict).count()), (3, 3), "{dry:?} {ran:?}");
+    assert_eq!(place.on_host(on_host), "b\ncat: a/gone: No such file or directory\nb\nc\n");
+    // What is left is a conflict at the next commit as well.
+    let again = place.run(&["commit", "two"]);
+    assert!(again.status == Some(1) && again.err.contains("changed since"), "{again:?}");
+    assert!(place.on_host(on_host).starts_with("b\n"), "{again:?}");
+}

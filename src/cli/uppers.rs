@@ -69,18 +69,20 @@ fn absolute(upper: &Upper, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         };
         let mut shown = layers.iter().filter_map(shown).filter(|shown| *shown != path);
         let near = |layer: &union::Layer| path.starts_with(&layer.path) || layer.path.starts_with(&path);
-        match (layers.iter().any(near), shown.next()) {
-            (true, Some(shown)) => {
-                let path = path.display();
-                let why =
-                    format!("{path} is one file inside, and the host's of that name is {} inside", shown.display());
-                Err(Error::new(why).hint(format!(
-                    "name {} if you mean that one; the other one is taken with all others, without a path",
-                    shown.display()
-                )))
+        let host = path.display();
+        match (layers.iter().any(near), shown.next(), shown.next()) {
+            (true, Some(shown), _) => {
+                let shown = shown.display();
+                let why = format!("{host} is one file inside, and the host's of that name is {shown} inside");
+                let hint = "if you mean that one; the other one is taken with all others, without a path";
+                Err(Error::new(why).hint(format!("name {shown} {hint}")))
             }
-            (false, Some(shown)) => Ok(shown),
-            (_, None) => Ok(path),
+            (false, Some(one), Some(other)) => {
+                let (one, other) = (one.display(), other.display());
+                Err(Error::new(format!("the host's {host} is both {one} and {other} inside")).hint("name one of these"))
+            }
+            (false, Some(shown), None) => Ok(shown),
+            (_, None, _) => Ok(path),
         }
     };
 

@@ -90,6 +90,7 @@ pub fn commit(
     let mut rest = false;
     for (index, layer) in upper.state.layers.iter().enumerate() {
         let Some(lower) = layer.lower.first() else { continue };
+        ours.enter(index);
         let root = open_path(lower).map_err(at(lower, "open"))?;
         let mount = Node::dir(root.as_fd()).map_err(at(lower, "look up"))?.mount;
         let reader = Reader::of(layer);
@@ -100,6 +101,11 @@ pub fn commit(
             step,
             ours: &ours,
             closed: Default::default(),
+        };
+        let before = if overlaps(upper, index) {
+            committed.done.iter().map(|(_, path)| path.clone()).collect()
+        } else {
+            HashSet::new()
         };
         let mut commit = Commit {
             out: &mut committed,
@@ -119,6 +125,7 @@ pub fn commit(
             deletes: false,
             added_all: true,
             chosen: only,
+            before,
         };
         // What was deleted may be under another name by now, which has to be there first.
         walk(upper, index, only, &mut commit)?;
@@ -171,6 +178,15 @@ struct Commit<'c> {
     added_all: bool,
     /// The paths that were asked for by name.
     chosen: &'c [PathBuf],
+    /// Paths of the host that were changed from layers that lie over the same directory.
+    before: HashSet<PathBuf>,
+}
+
+/// Whether a layer lies over what an earlier one lies over as well.
+fn overlaps(upper: &Upper, index: usize) -> bool {
+    let (earlier, rest) = upper.state.layers.split_at(index);
+    let Some(lower) = rest.first().and_then(|layer| layer.lower.first()) else { return false };
+    earlier.iter().flat_map(|layer| &layer.lower).any(|other| other.starts_with(lower) || lower.starts_with(other))
 }
 
 impl Visitor for Commit<'_> {
@@ -200,7 +216,11 @@ impl Visitor for Commit<'_> {
             Difference::Deleted => 'D',
         };
         (self.step)(Step::Path);
-        match self.put(change) {
+        let put = match self.before.contains(&self.on_host(change.path)) {
+            true => Err(Stop::Conflict("another overlay shows the same file, and its change is on the host".into())),
+            false => self.put(change),
+        };
+        match put {
             Ok(()) => {
                 if self.dry && change.new.is_some_and(|(_, new)| new.kind == NodeKind::Dir) {
                     self.would_be.insert(change.path.to_owned());

@@ -70,6 +70,7 @@ impl Entry {
 pub fn differences(upper: &Upper, only: &[PathBuf]) -> Result<(Vec<Entry>, Vec<PathBuf>)> {
     let mut list = List { entries: Vec::new(), deep: Vec::new(), ours: Ours::read(upper) };
     for index in 0..upper.state.layers.len() {
+        list.ours.enter(index);
         walk(upper, index, only, &mut list)?;
     }
     list.entries.sort_by(|one, other| one.path.as_os_str().as_bytes().cmp(other.path.as_os_str().as_bytes()));

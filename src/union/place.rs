@@ -226,7 +226,7 @@ impl Placer<'_> {
         remove(work.host, work.beside)?;
         // Its other names have a new time of change by this.
         if let Some(Ok(file)) = linked {
-            self.ours.add(&Node::dir(file.as_fd())?)?;
+            self.ours.add_touched(&Node::dir(file.as_fd())?)?;
         }
         Ok(())
     }

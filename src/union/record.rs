@@ -21,6 +21,7 @@ pub fn record(upper: &Upper) -> Result<()> {
     bases.sweep(&|path| upper.has(path)).map_err(at(upper.path(), "write to"))?;
     let mut keep = Keep { bases, ours: Ours::read(upper), started: 0 };
     upper.state.layers.iter().enumerate().try_for_each(|(index, layer)| {
+        keep.ours.enter(index);
         keep.started = layer.runs.last().copied().unwrap_or(0).into();
         walk(upper, index, &[], &mut keep)
     })
