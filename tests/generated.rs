@@ -267,11 +267,16 @@ in
 .BR sbx\-profile (5)),
 else
 .BR default :
-the system read-only, an empty home, the current directory read-only, no network.
+the system read-only, an empty home, no network, and changes in the current directory kept from the host: on a terminal sbx asks at the end what
+becomes of them, elsewhere they are discarded, and a line says how many files were changed.
+.B "\-\-ro ."
+shows that directory read-only,
+.B "\-\-rw ."
+writable. Where the kernel mounts no overlay, has something mounted below the directory, or cannot keep what is asked about, it is read-only.
 .PP
 It creates new namespaces (user, mount, pid, network, ipc, uts, cgroup, time), builds the view of the filesystem from bind mounts and
 directories in memory, drops all capabilities, sets no_new_privs, and starts the program under a small init, which reaps orphaned
-processes and ends with the program. Nothing is created on the host for that, and when
+processes and ends with the program. Nothing is created on the host for that but the layer of changes that are asked about or kept, and when
 .B sbx
 has exited, no process of the sandbox is left.
 .PP
@@ -458,7 +463,19 @@ word
 commits. What tools outside may run is asked about by itself, after the rest. If nobody answers, or at ^C, they are kept, under a name that
 sbx prints. If nothing was changed, nothing is asked. Where standard input or standard error is no terminal, or standard output is a pipe, at
 whose other end a pager may read the keys, the changes are discarded, and a line says how many files were changed. Runs that end at once ask one
-after the other.
+after the other. The profiles
+.B default
+(for the current directory),
+.B shell
+and
+.B ci
+(with
+.BR "\-\-overlay ." )
+have that. What
+.B base/worktree
+closes stays read-only in such a directory;
+.B "\-\-overlay .git"
+besides has a program commit in the layer.
 .SH "THE TERMINAL"
 If one of the three standard streams is a terminal, the program gets a terminal of its own, and
 .B sbx

@@ -84,9 +84,9 @@ fn a_directory_that_is_made_anew_has_all_of_its_entries_or_is_an_error() {
     let out = host.sh(&["--hide", "./gone"], "cat *; ls | wc -l");
     assert!(out.out == "zzy3\n" || out.out == "yzz3\n", "{out:?}");
     if available!(not_root()) {
-        let out = host.script("chmod 0311 /tree; $SBX --hide ./gone -- /bin/sh -c 'cat kept'");
+        let out = host.script("chmod 0311 /tree; $SBX --ro . --hide ./gone -- /bin/sh -c 'cat kept'");
         assert!(out.status == Some(125) && out.err.contains("the names in /tree cannot be read"), "{out:?}");
-        let out = host.script("chmod 0311 /tree; $SBX --hide ./gone,prefer -- /bin/sh -c 'cat kept'");
+        let out = host.script("chmod 0311 /tree; $SBX --ro . --hide ./gone,prefer -- /bin/sh -c 'cat kept'");
         assert!(out.out == "z" && out.err.contains("is not `hidden`"), "{out:?}");
     }
     // The root of another tree, too.

@@ -34,9 +34,19 @@ fn every_profile_starts_and_keeps_the_home_away() {
 fn default_is_for_a_tool_that_nobody_trusts() {
     need!(userns());
     let place = place();
-    let out = sh(&place, "default", "cat file; touch new; touch ~/x && echo home; cat /proc/net/dev | grep -c :");
-    assert_eq!(out.out, "text\nhome\n1\n", "{out:?}");
-    assert!(out.err.contains("Read-only file system") && !place.work().join("new").exists());
+    let script =
+        "cat file; echo new > file; touch new; cat file; touch ~/x && echo home; cat /proc/net/dev | grep -c :";
+    let out = sh(&place, "default", script);
+    assert_eq!(out.out, "text\nnew\nhome\n1\n", "{out:?}");
+    // What it has changed stays inside, and is told.
+    let told = place.run(&["--", "/bin/sh", "-c", script]);
+    assert!(told.err.contains("2 files changed in ") && told.err.contains("were discarded"), "{told:?}");
+    assert_eq!(place.on_host("cat file; ls new 2>/dev/null || true"), "text\n");
+    // Flags for the directory count.
+    let ro = place.run(&["--ro", ".", "--", "/bin/sh", "-c", "echo x > new"]);
+    assert!(ro.err.contains("Read-only file system") && !ro.err.contains("discarded"), "{ro:?}");
+    place.run(&["--rw", ".", "--", "/bin/sh", "-c", "echo x > new"]).ok();
+    assert_eq!(place.on_host("cat new"), "x\n");
 }
 
 #[test]

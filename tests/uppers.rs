@@ -818,7 +818,8 @@ fn on_a_terminal_sbx_asks_at_the_end_and_elsewhere_it_says_that_changes_are_gone
     assert_eq!(place.sh(&["-q", "--overlay", ".", "--upper", "ask"], "echo > x").err, "");
     // Several overlays.
     place.on_host("mkdir one two");
-    let ran = place.sh(&["--overlay", "one", "--overlay", "two", "--upper", "ask"], "echo > two/x");
+    let ran =
+        place.sh(&["--profile", "base/host", "--overlay", "one", "--overlay", "two", "--upper", "ask"], "echo > two/x");
     assert_eq!(ran.err, line(&format!("1 file changed in {dir}/one and another overlay was")));
 }
 
@@ -1302,4 +1303,38 @@ fn two_overlays_over_one_directory_do_not_replace_each_others_changes() {
     let again = place.run(&["commit", "two"]);
     assert!(again.status == Some(1) && again.err.contains("changed since"), "{again:?}");
     assert!(place.on_host(on_host).starts_with("b\n"), "{again:?}");
+}
+
+#[test]
+fn the_default_profile_asks_about_the_current_directory() {
+    need!(userns(), tools(&["bash"]));
+    // A program that leaves its terminal in raw mode, one that is ended for its time, and one that changes nothing.
+    for (flags, script, status) in
+        [("", "stty raw -echo; echo new > file", 0), ("--timeout 1s", "echo new > file; sleep 60", 124)]
+    {
+        let place = Place::new();
+        let mut session = Session::start(&place, &format!("$SBX {flags} -- /bin/sh -c '{script}'; echo status $?"));
+        session.expect("or [s]how them? ");
+        session.send("c\n");
+        session.expect(&format!("status {status}"));
+        session.child.wait().unwrap();
+        assert_eq!(text(&place, "file"), "new\n", "{script}");
+        assert_eq!(std::fs::read_dir(place.home().join(".local/share/sbx/uppers")).unwrap().count(), 0);
+    }
+    let place = Place::new();
+    place.write("work/file", "text\n");
+    let mut session = Session::start(&place, "$SBX -- /bin/sh -c 'stty raw; cat file; exit 5'; echo status $?");
+    session.expect("status 5");
+    assert!(!session.before.contains("commit"), "{}", session.before);
+    session.child.wait().unwrap();
+    // A launcher that is killed while it asks leaves the changes where the next command finds them.
+    let mut session =
+        Session::start(&place, "$SBX -- /bin/sh -c 'echo new > file' & jobs -p; fg > /dev/null; echo status $?");
+    session.expect("or [s]how them? ");
+    let pid = session.before.lines().find_map(|line| line.trim().parse::<u32>().ok()).unwrap();
+    place.on_host(&format!("kill -KILL {pid}"));
+    session.expect("status 137");
+    session.child.wait().unwrap();
+    assert_eq!(text(&place, "file"), "text\n");
+    assert!(place.run(&["diff"]).ok().starts_with("M "));
 }

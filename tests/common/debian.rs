@@ -4,7 +4,7 @@
 
 use sbx::host::{
     Account, AgentFacts, Compositor, DesktopFacts, Documents, Facts, GitIdentity, GpgFacts, Helpers, Keeps, Kind,
-    NetworkFacts, OwnDir, Paths, Range, Settings, SoundFacts, WaylandFacts,
+    NetworkFacts, OwnDir, Paths, Range, Settings, SoundFacts, UnionFacts, WaylandFacts,
 };
 use sbx::profile::{Profiles, Vars};
 use std::collections::BTreeMap;
@@ -159,7 +159,11 @@ pub fn debian() -> Facts {
         cgroup: None,
         resolv_conf: Some("nameserver 192.0.2.1\n".into()),
         hosts: Some("127.0.0.1 localhost\n192.0.2.7 printer\n".into()),
-        union: None,
+        union: Some(UnionFacts {
+            store: "/home/alice/.local/share/sbx/uppers".into(),
+            mounts: ["/", "/proc", "/home"].map(Into::into).into(),
+            ..UnionFacts::default()
+        }),
         own_dirs: vec![OwnDir { path: "/home/alice/.local/share/sbx".into(), keeps: Keeps::Stores, links: Vec::new() }],
         absent: BTreeMap::new(),
         rlimits: BTreeMap::new(),
