@@ -2,8 +2,8 @@
 
 use super::reply::Reply;
 use super::request::{Init, Operation, Request};
-use crate::sys::{self, Errno, Poll, Result};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use crate::sys::{self, Errno, Result};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The largest read or write, in bytes.
 pub const LARGEST: u32 = 1024 * 1024;
@@ -79,10 +79,9 @@ pub fn serve<F: Filesystem>(
 ) -> std::result::Result<(), String> {
     let failed = |errno: Errno| format!("/dev/fuse: {errno}");
     let mut buffer = vec![0; LARGEST as usize + 4096];
-    let mut patience = Patience::default();
     let mut reply = Reply::default();
     let mut ready = Some(ready);
-    while let Some(length) = next(device.as_fd(), &mut buffer, &mut patience).map_err(failed)? {
+    while let Some(length) = next(device.as_fd(), &mut buffer).map_err(failed)? {
         let bytes = buffer.get(..length).unwrap_or_default();
         let request = Request::new(bytes).map_err(failed)?;
         let operation = request.operation();
@@ -109,44 +108,8 @@ pub fn serve<F: Filesystem>(
     Ok(())
 }
 
-/// For how long the server looks for the next request before it sleeps.
-///
-/// A program that works on files sends one request after the other. If the server sleeps between them, each waits until a processor
-/// has been woken for it, which takes longer than the answer. So the server looks for the next one for a moment. But if the program runs on
-/// the processor of the server, it sends none while the server is looking. So the server looks only for as long as that is of use, and now
-/// and then to find out whether it is.
-#[derive(Default)]
-struct Patience {
-    /// How often of late a request came while the server was looking, up to a bound.
-    found: u32,
-    /// Requests since the server has looked in vain.
-    since: u32,
-}
-
-impl Patience {
-    /// How often the server looks: for some 50 µs in all.
-    const LOOKS: u32 = 100;
-
-    /// How many requests pass until the server looks again after it has looked in vain.
-    const PAUSE: u32 = 64;
-
-    /// Looks for the next request, if that is of use.
-    fn look(&mut self, device: BorrowedFd<'_>) {
-        self.since = self.since.saturating_add(1);
-        if self.found == 0 && self.since < Self::PAUSE {
-            return;
-        }
-        let mut device = [Poll::read(device.as_raw_fd())];
-        match (0..Self::LOOKS).any(|_| sys::poll(&mut device, Some(0)).is_err() || device[0].ready) {
-            true => self.found = (self.found + 1).min(4),
-            false => (self.found, self.since) = (self.found.saturating_sub(1), 0),
-        }
-    }
-}
-
 /// The next request; none: the filesystem was unmounted.
-fn next(device: BorrowedFd<'_>, buffer: &mut [u8], patience: &mut Patience) -> Result<Option<usize>> {
-    patience.look(device);
+fn next(device: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Option<usize>> {
     loop {
         match sys::read(device, buffer) {
             Ok(0) | Err(Errno(libc::ENODEV)) => return Ok(None),
