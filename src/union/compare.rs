@@ -1,14 +1,11 @@
 //! Whether a file of a layer is the same as one of the host.
 
-use super::node::{Node, NodeKind, open_file};
+use super::node::{Node, NodeKind, UNMAPPED, open_file};
 use super::reader::Reader;
 use super::wanted;
 use crate::sys;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
-
-/// The id that an id which is not mapped shows as: user_namespaces(7).
-pub const UNMAPPED: u32 = 65534;
 
 /// Whether a file of a layer has the owner of one of the host. The owner of the host's is not known where its id is not
 /// mapped in this process; the program saw a translated one.

@@ -1,7 +1,6 @@
 //! Copies a file from a layer to the host, and gives it an owner, permissions and lists there.
 
-use super::compare::UNMAPPED;
-use super::node::{self, Node, NodeKind};
+use super::node::{self, Node, NodeKind, UNMAPPED};
 use super::outside::{Outside, Take};
 use super::state::Ids;
 use super::wanted::Wanted;

@@ -1,7 +1,7 @@
 //! What a process with the ids of a sandbox cannot give to a file, and one with those of the caller can: a group that is not mapped
 //! inside, and access control lists that name ids which are not.
 
-use super::compare::UNMAPPED;
+use super::node::UNMAPPED;
 use crate::sys::{self, Errno};
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;

@@ -2,10 +2,10 @@
 //! run says the same.
 
 use super::copy::Giver;
-use super::node::{Node, NodeKind, open_dir};
+use super::node::{Node, NodeKind, UNMAPPED, open_dir};
 use super::walk::Change;
+use super::wanted;
 use super::wanted::{Known, Wanted};
-use super::{compare, wanted};
 use crate::sys::{self, Errno};
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -86,7 +86,7 @@ pub(super) fn may_write(
     old: Option<&Node>,
 ) -> std::result::Result<(), Stop> {
     let is_dir = |node: Option<&Node>| node.is_some_and(|node| node.kind == NodeKind::Dir);
-    let foreign = |node: &Node| node.uid == compare::UNMAPPED;
+    let foreign = |node: &Node| node.uid == UNMAPPED;
     if is_dir(new) && is_dir(old) {
         return match old.is_some_and(foreign) {
             true => Err(Stop::LeftOut("the host's directory is another user's".into())),
