@@ -231,3 +231,19 @@ fn an_activated_virtual_environment_that_is_a_link_does_not_keep_ci_from_startin
     let out = run(&place, &["-p", "ci"], &[path(&place, &["work/.venv/bin"])], "echo done");
     assert!(out.failed(125).contains(".venv is a link"));
 }
+
+#[test]
+fn lists_of_archives_and_lists_with_semicolons_are_watched() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/lib/a.jar", "");
+    place.write("work/b/x.so", "");
+    let work = place.work().display().to_string();
+    for (variable, value, made) in [
+        ("CLASSPATH", format!("{work}/lib/*"), "lib/b.jar"),
+        ("LD_LIBRARY_PATH", format!("/usr/lib;{work}/b"), "b/libc.so.6x"),
+    ] {
+        let out = run(&place, &["-p", "ci"], &[(variable, value)], &format!("echo x > {made}"));
+        assert!(out.err.contains(&format!("{variable} outside names this directory")), "{out:?}");
+    }
+}

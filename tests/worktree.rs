@@ -284,6 +284,39 @@ fn what_a_program_shut_deep_in_a_project_is_an_error_and_not_left_out() {
 }
 
 #[test]
+fn addresses_and_their_rewrites_keep_no_start_waiting() {
+    need!(userns(), tools(&["git"]));
+    let place = worktree();
+    git(&place, &["init", "-q", "n"]).ok();
+    let many = |of: &dyn Fn(usize) -> String| (0..4000).map(of).collect::<String>();
+    for (rewrites, addresses) in [
+        (many(&|_| "insteadOf=x\n".to_owned()), many(&|_| "url=x\n".to_owned())),
+        (many(&|n| format!("[url \"t{n}/\"]\ninsteadOf=x\n")), many(&|n| format!("url=x{n}\n"))),
+    ] {
+        place.write("work/n/.git/config", &format!("[url \"t/\"]\n{rewrites}[remote \"a\"]\n{addresses}"));
+        let began = std::time::Instant::now();
+        let out = sh(&place, &["-p", "ci"], "true");
+        assert!(began.elapsed().as_secs() < 15, "{:?}", began.elapsed());
+        assert!(out.status == Some(0) || out.err.contains("more than"), "{out:#?}");
+    }
+}
+
+#[test]
+fn links_in_what_links_in_closed_directories_lead_to_are_followed_too() {
+    need!(userns());
+    let place = worktree();
+    let outside = "mkdir -p .claude shared/hooks shared/deep scripts conf z/fn; touch scripts/pre.sh scripts/a conf/zshrc conf/g
+        ln -s ../shared/hooks .claude/hooks; ln -s ../../scripts/pre.sh shared/hooks/pre.sh; ln -s ../deep shared/hooks/d
+        ln -s ../../scripts/a shared/deep/a; ln -s ../hooks shared/deep/again; ln -s ../conf/zshrc z/.zshrc; ln -s ../../conf/g z/fn/g";
+    assert!(Command::new("/bin/sh").args(["-c", outside]).current_dir(place.work()).status().unwrap().success());
+    let mut command = place.command();
+    let script = "for f in scripts/pre.sh scripts/a conf/zshrc conf/g shared/deep/n; do echo x >> $f && echo WROTE $f; done; echo x > scripts/new";
+    command.env("ZDOTDIR", place.work().join("z")).args(["-q", "-p", "ci", "--", "/bin/sh", "-c", script]);
+    let out = ran(command.output().unwrap());
+    assert!(out.out.is_empty() && place.work().join("scripts/new").exists(), "{out:#?}");
+}
+
+#[test]
 fn a_repository_that_comes_where_a_remote_leads_is_told() {
     need!(userns(), tools(&["git"]));
     for (outside, made) in [("true", "up.git"), ("mkdir up", "up.git"), ("mkdir up", "up/.git"), ("true", "up")] {

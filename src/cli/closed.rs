@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::host::{self, CodeKind, CodePath, HomeLink, Ways};
 use crate::profile::Vars;
 use crate::spec::{Mode, Note, Options, Origin, PathRule, Sandbox, Watched, within};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -45,37 +46,26 @@ pub(super) fn names(sandbox: &mut Sandbox, ways: &mut Ways) -> Result<()> {
         |rule: &&PathRule| rule.mode == Mode::Ro && rule.options.from.is_none() && rule.origin.0.starts_with(LIST);
     let is_git = |rule: &&PathRule| rule.path.iter().any(|part| part == ".git");
     let closed = rules.iter().filter(|rule| is_listed(rule) && !is_git(rule)).map(|rule| rule.path.clone());
-    let (mut links, mut left) = (Vec::new(), MOST_NAMES);
+    let mut links = Links::new();
     for dir in closed.collect::<Vec<_>>() {
         let is_store = STORES.iter().any(|name| dir.file_name().is_some_and(|last| last == *name));
-        if let Err(unread) = links_in(&dir, if is_store { 0 } else { DEEPEST }, &mut left, &mut links) {
-            let dir = dir.display();
-            let unknown = "so that it is not known where the links in it lead";
-            return Err(match unread {
-                Unread::TooMany => {
-                    Error::new(format!("{dir} holds more than {MOST_NAMES} names, {unknown}")).hint(TOO_MANY)
-                }
-                Unread::Closed(path) => {
-                    Error::new(format!("the names in {} cannot be read, {unknown}", path.display()))
-                        .hint(format!("chmod -R u+rX {dir}"))
-                        .hint(TOO_MANY)
-                }
-            });
-        }
+        links.add(&dir, if is_store { 0 } else { DEEPEST })?;
     }
-    if links.is_empty() {
+    if links.found.is_empty() {
         return Ok(());
     }
     let shown = writable(rules, ways);
-    let mut closed = Vec::new();
-    for link in links {
-        let Some((real, steps)) = ways.follow(&link) else { continue };
-        let origin = Origin(format!("the link {}", link.display()));
-        let paths = close(rules, &shown, steps.iter().chain([&real]), &origin);
-        closed.extend(paths.into_iter().map(|path| (path, link.clone())));
-    }
+    let closed = links.close(rules, &shown, ways)?;
     sandbox.notes.extend(linked(&closed));
     Ok(())
+}
+
+/// The links in directories from which programs outside start.
+struct Links {
+    /// Each with the depth that is left below the directory that it lies in.
+    found: Vec<(PathBuf, usize)>,
+    /// How many names may still be read.
+    left: usize,
 }
 
 /// Why the links in a directory are not known.
@@ -85,25 +75,72 @@ enum Unread {
     Closed(PathBuf),
 }
 
-/// Adds the links in a directory, and in those in it up to a depth.
-fn links_in(dir: &Path, depth: usize, left: &mut usize, links: &mut Vec<PathBuf>) -> std::result::Result<(), Unread> {
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        // What cannot be looked up at all is refused as that.
-        Err(error) if error.raw_os_error() == Some(libc::EACCES) && dir.is_dir() && host::is_of_caller(dir) => {
-            return Err(Unread::Closed(dir.to_owned()));
-        }
-        Err(_) => return Ok(()),
-    };
-    for entry in entries.flatten() {
-        *left = left.checked_sub(1).ok_or(Unread::TooMany)?;
-        match entry.file_type() {
-            Ok(kind) if kind.is_symlink() => links.push(entry.path()),
-            Ok(kind) if kind.is_dir() && depth > 0 => links_in(&entry.path(), depth - 1, left, links)?,
-            _ => {}
-        }
+impl Links {
+    fn new() -> Links {
+        Links { found: Vec::new(), left: MOST_NAMES }
     }
-    Ok(())
+
+    /// Adds the links in a directory, and in those in it up to a depth.
+    fn add(&mut self, dir: &Path, depth: usize) -> Result<()> {
+        self.read(dir, depth).map_err(|unread| {
+            let dir = dir.display();
+            let unknown = "so that it is not known where the links in it lead";
+            match unread {
+                Unread::TooMany => {
+                    Error::new(format!("{dir} holds more than {MOST_NAMES} names, {unknown}")).hint(TOO_MANY)
+                }
+                Unread::Closed(path) => {
+                    Error::new(format!("the names in {} cannot be read, {unknown}", path.display()))
+                        .hint(format!("chmod -R u+rX {dir}"))
+                        .hint(TOO_MANY)
+                }
+            }
+        })
+    }
+
+    fn read(&mut self, dir: &Path, depth: usize) -> std::result::Result<(), Unread> {
+        let entries = match std::fs::read_dir(dir) {
+            Ok(entries) => entries,
+            // What cannot be looked up at all is refused as that.
+            Err(error) if error.raw_os_error() == Some(libc::EACCES) && dir.is_dir() && host::is_of_caller(dir) => {
+                return Err(Unread::Closed(dir.to_owned()));
+            }
+            Err(_) => return Ok(()),
+        };
+        for entry in entries.flatten() {
+            self.left = self.left.checked_sub(1).ok_or(Unread::TooMany)?;
+            match entry.file_type() {
+                Ok(kind) if kind.is_symlink() => self.found.push((entry.path(), depth)),
+                Ok(kind) if kind.is_dir() && depth > 0 => self.read(&entry.path(), depth - 1)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes read-only what the links lead to, and each link on the way; what a directory in there has links to, too. Gives the paths
+    /// inside, each with its link.
+    fn close(
+        mut self,
+        rules: &mut Vec<PathRule>,
+        shown: &[(PathBuf, PathRule)],
+        ways: &mut Ways,
+    ) -> Result<Vec<(PathBuf, PathBuf)>> {
+        let (mut closed, mut read, mut at) = (Vec::new(), BTreeSet::new(), 0);
+        while let Some((link, depth)) = self.found.get(at).cloned() {
+            at += 1;
+            let Some((real, steps)) = ways.follow(&link) else { continue };
+            let origin = Origin(format!("the link {}", link.display()));
+            let paths = close(rules, shown, steps.iter().chain([&real]), &origin);
+            closed.extend(paths.into_iter().map(|path| (path, link.clone())));
+            // What holds all that is shown is no directory of such files alone.
+            let is_part = shown.iter().any(|(dir, _)| within(&real, dir) && real != *dir);
+            if is_part && real.is_dir() && read.insert(real.clone()) {
+                self.add(&real, depth.saturating_sub(1))?;
+            }
+        }
+        Ok(closed)
+    }
 }
 
 /// Makes read-only what links in the homes lead to: shells, the desktop and tools start from there, as from a repository of
@@ -169,17 +206,22 @@ pub(super) fn startup(sandbox: &mut Sandbox, vars: &Vars, ways: &mut Ways) {
 }
 
 /// Makes read-only the files that the caller's variables name as code, and has the directories watched in which they have code looked
-/// for: builds and installers may write there. A link on the way to a file is made read-only, too, which is refused where it can be replaced.
+/// for: builds and installers may write there. A link on the way to a file is made read-only, too, which is refused where it can be replaced. So is
+/// what links in a directory lead to that is named as a whole.
+///
+/// # Errors
+///
+/// Such a directory holds more names than are looked at before a start.
 pub(super) fn variables<'v>(
     sandbox: &mut Sandbox,
     variables: impl Iterator<Item = (&'v OsStr, &'v OsStr)>,
     vars: &Vars,
     ways: &mut Ways,
-) {
+) -> Result<()> {
     let rules = &sandbox.filesystem.paths;
     let writable: Vec<_> = rules.iter().filter(|rule| rule.mode == Mode::Rw).cloned().collect();
     if writable.is_empty() {
-        return;
+        return Ok(());
     }
     let home = vars.names.get("HOME").map_or(Path::new("/"), Path::new);
     let found =
@@ -196,7 +238,7 @@ pub(super) fn variables<'v>(
         };
         inside.filter(|(rule, _, inside)| is_writable(rule, inside)).collect::<Vec<_>>()
     };
-    let (mut closed, mut watched) = (Vec::new(), Vec::new());
+    let (mut closed, mut watched, mut inner) = (Vec::new(), Vec::new(), Links::new());
     for CodePath { variable, named, path, links, kind } in found.paths {
         let targets = shown(&path);
         let is_line = targets.iter().any(|(_, real, _)| path == **real);
@@ -211,6 +253,9 @@ pub(super) fn variables<'v>(
             watched.push(Watched { path, named, variable });
             continue;
         }
+        if kind == CodeKind::Path && !targets.is_empty() && path.is_dir() {
+            inner.add(&path, DEEPEST)?;
+        }
         for step in links.into_iter().chain([&path]) {
             // A line of the user's own for the very file opens it.
             for (rule, _, inside) in shown(step).into_iter().filter(|(_, real, _)| *step != path || path != **real) {
@@ -223,8 +268,15 @@ pub(super) fn variables<'v>(
     sandbox.notes.extend(few_closed.map(|(some, more)| Note::Named { some, more }));
     let few_watched = few(&watched, |dir| (dir.named.clone(), dir.variable.clone()));
     sandbox.notes.extend(few_watched.map(|(some, more)| Note::Watched { some, more }));
-    closed.into_iter().for_each(|(rule, _)| put(&mut sandbox.filesystem.paths, rule));
+    let rules = &mut sandbox.filesystem.paths;
+    closed.into_iter().for_each(|(rule, _)| put(rules, rule));
+    if !inner.found.is_empty() {
+        let shown = self::writable(rules, ways);
+        let closed = inner.close(rules, &shown, ways)?;
+        sandbox.notes.extend(linked(&closed));
+    }
     sandbox.filesystem.watched = watched;
+    Ok(())
 }
 
 /// The note for paths that are closed since links lead there, each with its link.

@@ -176,7 +176,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
         closed::profiles(sandbox, loader.sources.files().map(|file| caller.cwd.join(file)), &mut ways);
         closed::names(sandbox, &mut ways)?;
         closed::startup(sandbox, &caller.vars, &mut ways);
-        closed::variables(sandbox, caller.variables(), &caller.vars, &mut ways);
+        closed::variables(sandbox, caller.variables(), &caller.vars, &mut ways)?;
     }
     sandbox.filesystem.without_project = without.map(|without| without.filesystem.paths);
     // A file's name without its directory and its ending, as profiles in the known directories have it.

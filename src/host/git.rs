@@ -9,6 +9,7 @@ use super::git_remotes::{Remote, Rewrites, for_helper, local, remote};
 use super::writers::is_unknown;
 use crate::sys::Errno;
 use crate::union::short;
+use std::borrow::Cow;
 use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
 use std::fs::FileType;
@@ -166,8 +167,11 @@ impl Search<'_> {
     fn remotes(&mut self, worktree: &Path, common: &Path, users: &[Placed], config: &[Placed]) {
         let lines = || users.iter().chain(config).map(|placed| &placed.line);
         let rewrites = Rewrites::of(lines());
+        let of_remotes = lines().filter(|line| &*line.section == "remote");
+        let known: HashSet<_> = of_remotes.filter_map(|line| line.subsection.as_deref()).collect();
+        let mut addresses: Vec<(Cow<'_, [u8]>, bool)> = Vec::new();
         for base in rewrites.bases() {
-            self.address(base, worktree, false);
+            addresses.push((base.into(), false));
             // Where addresses that somebody types begin.
             let path = local(base).filter(|path| path.ends_with(b"/"));
             let dirs = path.map(|path| self.found.path(&path, worktree)).filter(|dir| self.is_inside(dir));
@@ -175,20 +179,15 @@ impl Search<'_> {
                 self.reached(&dir, false);
             }
         }
-        let is_known =
-            |name: &[u8]| lines().any(|line| &*line.section == "remote" && line.subsection.as_deref() == Some(name));
         for line in lines() {
             match remote(line) {
-                None => {}
-                Some(Remote::Address(address)) => {
-                    rewrites.all(address).for_each(|to| self.address(&to, worktree, true))
-                }
-                Some(Remote::Name(name)) if is_known(name) => {}
-                Some(Remote::Name(name)) => rewrites.all(name).for_each(|to| self.address(&to, worktree, false)),
+                Some(Remote::Address(address)) => addresses.push((address.into(), true)),
+                Some(Remote::Name(name)) if !known.contains(name) => addresses.push((name.into(), false)),
                 Some(Remote::Entered(path)) => {
                     let path = self.found.path(path, worktree);
                     self.reached(&path, false);
                 }
+                _ => {}
             }
         }
         // Addresses in files of their own, as older versions of git had them: gitrepository-layout(5).
@@ -197,9 +196,26 @@ impl Search<'_> {
                 let text = self.found.text(&file);
                 let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(before));
                 let address = line.unwrap_or_default().split(|byte| *byte == b'#').next().unwrap_or_default();
-                rewrites.all(address.trim_ascii()).for_each(|to| self.address(&to, worktree, true));
+                addresses.push((address.trim_ascii().to_vec().into(), true));
             }
         }
+        let mut tried = HashSet::new();
+        for (address, likely) in &addresses {
+            // Each is compared with each rewrite.
+            if !self.goes_on(rewrites.count()) {
+                return;
+            }
+            for to in rewrites.all(address) {
+                if self.goes_on(to.len()) && tried.insert((to.clone().into_owned(), *likely)) {
+                    self.address(&to, worktree, *likely);
+                }
+            }
+        }
+    }
+
+    /// Takes this much of the budget. False if there is no more, or nothing more is added.
+    fn goes_on(&mut self, work: usize) -> bool {
+        !self.found.is_full() && self.found.budget.spend(work)
     }
 
     /// A repository that has this address, if that is a path. `likely` says that the address counts though nothing is there.
@@ -215,7 +231,7 @@ impl Search<'_> {
     /// A repository that git looks for at a path: it takes the first of PATH/.git, PATH, PATH.git/.git and PATH.git, or what a file
     /// there names.
     fn reached(&mut self, path: &Path, likely: bool) {
-        if path.as_os_str().as_bytes().contains(&0) || !can_exist(path) || self.found.is_full() {
+        if path.as_os_str().as_bytes().contains(&0) || !can_exist(path) || !self.goes_on(git_budget::LOOKUP) {
             return;
         }
         let path = self.found.resolved(path);

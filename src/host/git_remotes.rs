@@ -3,6 +3,7 @@
 
 use super::git_config::Line;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// What a line of git's configuration names of other repositories.
 pub(super) enum Remote<'l> {
@@ -37,7 +38,12 @@ impl<'l> Rewrites<'l> {
             let is_one = &*line.section == "url" && matches!(line.key.as_str(), "insteadof" | "pushinsteadof");
             Some((line.value.as_deref().filter(|_| is_one)?, line.subsection.as_deref()?))
         };
-        Rewrites(lines.filter_map(rewrite).collect())
+        Rewrites(lines.filter_map(rewrite).collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
     }
 
     /// What addresses begin with once they are written anew.

@@ -261,6 +261,14 @@ pub fn code_paths<'v>(
                     let dir = item.split(|byte| *byte == b'?').next().unwrap_or_default();
                     add(dir, CodeKind::List);
                 }),
+                // All archives of a directory: java(1).
+                "CLASSPATH" => value.split(|byte| *byte == b':').for_each(|item| {
+                    add(item.strip_suffix(b"/*").unwrap_or(item), CodeKind::List);
+                }),
+                // ld.so(8).
+                "LD_LIBRARY_PATH" => {
+                    value.split(|byte| b":;".contains(byte)).for_each(|item| add(item, CodeKind::List));
+                }
                 // An empty item is the current directory.
                 _ => value.split(|byte| *byte == b':').for_each(|item| add(item, CodeKind::List)),
             }
