@@ -455,6 +455,11 @@ fn sockets_that_come_or_whose_directory_was_opened_or_shut_are_not_reached_eithe
         let made = place.work().join(&tmux);
         assert_eq!(out.out, "done\n", "{profile}: {out:?}");
         assert!(out.err.contains(&format!("{} is empty inside", made.display())), "{profile}: {out:?}");
+        // Nothing is made on the host where changes do not reach it.
+        if profile == "default" {
+            assert!(!made.exists());
+            continue;
+        }
         assert_eq!(std::os::unix::fs::PermissionsExt::mode(&made.metadata().unwrap().permissions()) & 0o7777, 0o700);
         assert_eq!(std::fs::read_dir(&made).unwrap().count(), 0, "{profile}");
     }
@@ -554,4 +559,49 @@ fn a_masked_path_that_comes_while_the_program_runs_is_told_and_not_said_to_be_hi
         let out = place.run(&["-p", &profile, "--", "/bin/sh", "-c", &format!("cat {data}/key; echo done")]);
         assert!(out.out == "done\n" && !out.err.contains("note:"), "{mode}: {out:?}");
     }
+}
+
+#[test]
+fn links_and_permissions_on_the_way_to_sockets_give_no_program_their_names() {
+    need!(userns(), not_root());
+    let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());
+    let tmux = format!("tmux-{uid}");
+    let run = |place: &Place, (variable, value): (&str, &str), script: &str| {
+        let mut command = place.command();
+        let value = value.replace("WORK", place.work().to_str().unwrap());
+        command.env(variable, value).args(["-q", "-p", "ci", "--", "/bin/sh", "-c", script]);
+        common::ran(command.output().unwrap())
+    };
+    for (outside, variable, value) in [
+        (format!("mkdir -p t/{tmux}; ln -s t l"), "TMUX_TMPDIR", "WORK/l"),
+        ("mkdir t; ln -s t l".to_owned(), "SCREENDIR", "WORK/l"),
+        ("mkdir t; touch t/s; ln -s t l".to_owned(), "SSH_AUTH_SOCK", "WORK/l/s"),
+        (format!("mkdir d; ln -s d {tmux}"), "TMUX_TMPDIR", "WORK"),
+    ] {
+        let place = Place::new();
+        let done = std::process::Command::new("/bin/sh").args(["-c", &outside]).current_dir(place.work()).status();
+        assert!(done.unwrap().success());
+        let out = run(&place, (variable, value), "true");
+        assert!(out.failed(125).contains("is a link"), "{outside}: {variable}");
+    }
+    // A link that leads nowhere may be replaced, and that is told.
+    let place = Place::new();
+    std::os::unix::fs::symlink("t/s", place.work().join("l")).unwrap();
+    std::fs::create_dir(place.work().join("t")).unwrap();
+    let mut command = place.command();
+    command.env("NVIM_LISTEN_ADDRESS", place.work().join("l")).args([
+        "-p",
+        "ci",
+        "--",
+        "/bin/sh",
+        "-c",
+        "rm l; touch l",
+    ]);
+    let out = common::ran(command.output().unwrap());
+    assert!(out.err.contains("/l was not there when the program started"), "{out:?}");
+    let place = Place::new();
+    run(&place, ("X", ""), "chmod 555 .").ok();
+    let next = run(&place, ("TMUX_TMPDIR", "WORK"), &format!("chmod 755 .; mkdir {tmux}"));
+    std::fs::set_permissions(place.work(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    assert!(next.failed(125).contains(&tmux));
 }

@@ -284,6 +284,22 @@ fn what_a_program_shut_deep_in_a_project_is_an_error_and_not_left_out() {
 }
 
 #[test]
+fn a_repository_that_is_made_in_a_directory_of_the_project_is_told() {
+    need!(userns(), tools(&["git"]));
+    for profile in PROFILES {
+        let place = worktree();
+        place.write("work/src/a", "");
+        place.write("work/lib/a", "");
+        let out =
+            place.run(&["-p", profile, "--", "/bin/sh", "-c", "mkdir src/.git; touch lib/HEAD; mkdir new new/.git"]);
+        for made in ["src/.git", "lib/HEAD"] {
+            assert!(out.err.contains(&format!("{made} was not there when the program started")), "{profile}: {out:#?}");
+        }
+        assert_eq!(out.err.matches("note:").count(), 2, "{profile}: {out:#?}");
+    }
+}
+
+#[test]
 fn addresses_and_their_rewrites_keep_no_start_waiting() {
     need!(userns(), tools(&["git"]));
     let place = worktree();

@@ -26,6 +26,8 @@ const DEEPEST: usize = 10;
 pub(super) struct Closed {
     /// Paths below the directory of the project, whether they are there or not.
     pub paths: Vec<PathBuf>,
+    /// The directories directly in the project that are no repository.
+    pub dirs: Vec<PathBuf>,
     /// Why there may be others, as sentences.
     pub notes: Vec<String>,
     /// The search was ended, since there is more than is looked at before a start.
@@ -88,6 +90,7 @@ pub(super) fn closed(project: &Path, own: bool, user: &User) -> Closed {
     // What the user's configuration names comes first: how many paths are closed has a limit, and what is below is a program's.
     search.all();
     // One that lies in the project's directory itself; those that are deeper are not looked for.
+    let mut dirs = Vec::new();
     for dir in if own { search.found.entries(project, FileType::is_dir) } else { Vec::new() } {
         if !search.found.budget.spend(git_budget::LOOKUP) {
             break;
@@ -95,13 +98,14 @@ pub(super) fn closed(project: &Path, own: bool, user: &User) -> Closed {
         let found = dir.join(".git").symlink_metadata();
         if found.is_ok() || found.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {
             search.nested(&dir);
+        } else if !search.without_files(&dir) {
+            dirs.push(dir);
         }
-        search.without_files(&dir);
     }
     search.all();
     // A search that has as many paths as it takes does not look at what else there is.
     let is_partial = search.found.budget.is_exceeded() || search.found.is_partial || search.found.is_full();
-    Closed { paths: search.found.paths, notes: search.found.notes, is_partial }
+    Closed { paths: search.found.paths, dirs, notes: search.found.notes, is_partial }
 }
 
 struct Search<'a> {

@@ -113,6 +113,7 @@ pub(super) fn find(vars: &Vars) -> Project {
         passed,
         repository,
         closed: closed.paths,
+        dirs: closed.dirs,
         notes: closed.notes,
         is_partial: closed.is_partial,
     }

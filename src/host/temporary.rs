@@ -1,6 +1,7 @@
 //! Directories for the temporary files and sockets of all programs.
 
 use super::walk::Ways;
+use super::writers::may_come_to_write;
 use crate::profile::VariablePath;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -106,8 +107,8 @@ pub(super) fn named(cwd: &Path, variable: impl Fn(&str) -> Option<OsString>) -> 
     if let Some(VariablePath { path, .. }) = named.iter().find(|named| named.variable == TMUX) {
         let inner = path.join(format!("tmux-{}", crate::sys::ids().0));
         // Whoever makes it decides what clients of tmux connect to.
-        let may_come = crate::sys::may_write_followed(path);
-        let missing = || may_come.then(|| VariablePath { variable: TMUX, path: inner.clone(), is_there: Some(false) });
+        let may_come = may_come_to_write(path);
+        let missing = || may_come.then(|| VariablePath::missing(TMUX, inner.clone(), Vec::new()));
         named.extend(real(TMUX, &inner).or_else(missing));
     }
     named
@@ -116,12 +117,13 @@ pub(super) fn named(cwd: &Path, variable: impl Fn(&str) -> Option<OsString>) -> 
 /// The path that a variable names, if something is there, or may be: the permissions of a directory on the way do not let this user look, but a
 /// program that owns the directory may change them.
 fn real(variable: &'static str, path: &Path) -> Option<VariablePath> {
-    let (path, is_there) = match path.canonicalize() {
-        Ok(real) => (real, Some(true)),
-        Err(error) if error.raw_os_error() == Some(libc::EACCES) => (Ways::default().follow(path)?.0, None),
+    let (path, links) = Ways::default().follow(path)?;
+    let is_there = match path.symlink_metadata() {
+        Ok(_) => Some(true),
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) => None,
         Err(_) => return None,
     };
-    Some(VariablePath { variable, path, is_there })
+    Some(VariablePath { variable, path, is_there, links })
 }
 
 /// The sockets that variables name, by their real paths, each with the variable; without those in `runtime`, the usual directory for them. One
@@ -133,8 +135,8 @@ pub(super) fn sockets(runtime: &Path, variable: impl Fn(&str) -> Option<OsString
     });
     let other = named.filter(|(_, path)| !path.starts_with(runtime));
     let missing = |variable, path: &Path| {
-        let path = path.parent()?.canonicalize().ok()?.join(path.file_name()?);
-        Some(VariablePath { variable, path, is_there: Some(false) })
+        let (path, links) = Ways::default().follow(path)?;
+        path.parent().is_some_and(Path::is_dir).then(|| VariablePath::missing(variable, path, links))
     };
     other.filter_map(|(variable, path)| real(variable, &path).or_else(|| missing(variable, &path))).collect()
 }

@@ -38,6 +38,12 @@ pub fn is_of_caller(path: &Path) -> bool {
     path.symlink_metadata().map_or(true, |found| found.uid() == sys::ids().0)
 }
 
+/// Whether names can be made in a directory by this user, or by a program of this user's that changes the permissions of what it owns.
+pub(super) fn may_come_to_write(dir: &Path) -> bool {
+    let own = |found: std::fs::Metadata| found.uid() == sys::ids().0 && found.mode() & 0o300 != 0o300;
+    sys::may_write_followed(dir) || dir.metadata().is_ok_and(own)
+}
+
 /// Whether it cannot be told what is at a path, since permissions on the way do not let this user look. A program may have set them, and may
 /// set them back: what would count if it were there counts.
 pub(super) fn is_unknown(path: &Path) -> bool {

@@ -284,8 +284,7 @@ fn is_made_by_program(items: &Items, real: &Path, links: &[(PathBuf, PathBuf)]) 
 /// A path that a line masks and that is not there, if what others make there while the program runs is seen: it lies in a directory of the host.
 /// What shipped profiles mask where a host has it are root's own files. `hidden` has the directory made anew, with the names that it has now.
 fn seen_later(items: &Items, rule: &PathRule, real: &Path, source: &Path) -> Option<Absent> {
-    let hides =
-        matches!(rule.mode, Mode::Masked | Mode::Deny | Mode::Hidden) && !rule.origin.0.starts_with("built-in:");
+    let hides = matches!(rule.mode, Mode::Masked | Mode::Deny) && !rule.origin.0.starts_with("built-in:");
     let around = if hides { items.nearest(real).map(|(_, item)| &item.what) } else { None };
     matches!(around?, ItemKind::Bind { device: false, .. } | ItemKind::Layers { .. }).then(|| Absent {
         path: source.to_owned(),

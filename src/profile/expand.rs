@@ -82,6 +82,15 @@ pub struct VariablePath {
     pub path: PathBuf,
     /// Whether there is something; none if the permissions of a directory on the way do not let this user look.
     pub is_there: Option<bool>,
+    /// The links on the way to it: whoever replaces one says what is found there.
+    pub links: Vec<PathBuf>,
+}
+
+impl VariablePath {
+    /// One at which nothing is.
+    pub fn missing(variable: &'static str, path: PathBuf, links: Vec<PathBuf>) -> VariablePath {
+        VariablePath { variable, path, is_there: Some(false), links }
+    }
 }
 
 /// The project that the current directory belongs to.
@@ -98,6 +107,8 @@ pub struct Project {
     pub repository: Option<Repository>,
     /// Paths below it, besides `.git`, that git runs something from or that are a repository.
     pub closed: Vec<PathBuf>,
+    /// The directories directly in it that are no repository: a program may make one there.
+    pub dirs: Vec<PathBuf>,
     /// Why there may be other such paths, as sentences.
     pub notes: Vec<String>,
     /// The search for them was ended, since what repositories hold is more than is looked at before a start.

@@ -5,7 +5,7 @@ use crate::profile::document::{Text, Value};
 use crate::profile::expand::Vars;
 use crate::profile::merge::Merged;
 use crate::profile::source::{At, Sources};
-use crate::spec::{Note, Origin, Origins};
+use crate::spec::{Note, Origin, Origins, Unseen};
 use std::path::PathBuf;
 
 /// Makes a `Sandbox` of merged layers. Errors are collected, and reading goes on, so that all are reported at once.
@@ -20,11 +20,13 @@ pub(super) struct Builder<'a> {
     pub errors: Vec<Diagnostic>,
     /// Notes for the user about settings that are left out without being errors.
     pub notes: Vec<Note>,
+    /// Names that are not there, beside those of lines that were left out.
+    pub unseen: Vec<Unseen>,
 }
 
 impl<'a> Builder<'a> {
     pub fn new(merged: &'a Merged, sources: &'a Sources, vars: &'a Vars) -> Builder<'a> {
-        Builder { merged, sources, vars, errors: Vec::new(), notes: Vec::new() }
+        Builder { merged, sources, vars, errors: Vec::new(), notes: Vec::new(), unseen: Vec::new() }
     }
 
     pub fn origin(&self, text: &Text) -> Origin {

@@ -135,8 +135,22 @@ impl Builder<'_> {
     pub(super) fn mask_temporary(&mut self, paths: &mut Rules) {
         let sockets = self.vars.sockets.iter().filter(|named| !self.has_service(named.variable));
         let all = self.vars.temporary.iter().map(|named| (named, true)).chain(sockets.map(|named| (named, false)));
+        let all: Vec<_> = all.collect();
+        // A link on the way that can be replaced is refused by its rule.
+        for (named, _) in &all {
+            for link in &named.links {
+                let above = nearest(paths, link).filter(|rule| rule.mode == Mode::Rw && rule.path != *link);
+                if above.is_some_and(|rule| rule.options.from.is_none()) {
+                    let options = Options { optional: true, ..Options::default() };
+                    let origin = Origin(format!("the variable {}", named.variable));
+                    let (path, mode) = (link.clone(), Mode::Ro);
+                    let rule = PathRule { path, mode, options, origin, project: false, below: None };
+                    paths.insert(by_parts(link), (0, rule));
+                }
+            }
+        }
         let is_shown = |path: &Path| nearest(paths, path).is_some_and(|rule| rule.mode.shows_host());
-        let all: Vec<_> = all.filter(|(named, _)| is_shown(&named.path)).collect();
+        let all: Vec<_> = all.into_iter().filter(|(named, _)| is_shown(&named.path)).collect();
         if all.is_empty() {
             return;
         }
@@ -148,7 +162,7 @@ impl Builder<'_> {
         let is_whole = |name: &Text| !name.text.contains('/') || is_part(name);
         // By the line alone: one for the current directory may close the same name in each directory above, up to the project's.
         let by_place: Vec<_> = by_place.map(|(name, _)| (self.origin(name), is_whole(name))).collect();
-        for (VariablePath { variable, path, is_there }, is_dir) in all {
+        for (VariablePath { variable, path, is_there, .. }, is_dir) in all {
             let Some(rule) = nearest(paths, path) else { continue };
             let followed = by_place.iter().find(|(origin, _)| rule.origin == *origin);
             let Some((_, is_whole)) = followed else { continue };

@@ -6,7 +6,7 @@ use super::rules::{Rules, add, by_parts, close, nearest};
 use super::unseen::{self, Ahead, HERE};
 use crate::profile::document::Text;
 use crate::profile::expand::Project;
-use crate::spec::{Assert, Filesystem, Mechanism, Mode, Named, Note, Options, PathRule, Promise, Root, within};
+use crate::spec::{Assert, Filesystem, Mechanism, Mode, Named, Note, Options, PathRule, Promise, Root, Unseen, within};
 use std::borrow::Cow;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,8 @@ impl<'a> Builder<'a> {
         if !(self.vars.temporary.is_empty() && self.vars.sockets.is_empty()) && self.errors.is_empty() {
             self.mask_temporary(&mut paths);
         }
-        let unseen = self.unseen(ahead);
+        let mut unseen = self.unseen(ahead);
+        unseen.append(&mut self.unseen);
         Filesystem {
             root: chosen,
             root_origin,
@@ -229,6 +230,7 @@ impl<'a> Builder<'a> {
                         self.notes.push(note);
                     }
                 }
+                self.unseen = self.repositories_to_come(line, shown, project).into_iter().collect();
                 if project.is_partial && !kept {
                     let why = if project.notes.is_empty() { "" } else { &format!(" ({})", project.notes.join("; ")) };
                     let message = format!(
@@ -318,6 +320,17 @@ impl<'a> Builder<'a> {
         let closed = project.closed.iter().filter(|path| within(path, shown) && !by_lines.is_around(path));
         closed.for_each(|path| close(paths, PathRule { path: path.clone(), ..rule.clone() }));
         Some(line)
+    }
+
+    /// What makes a directory of the project a repository, in those that are none.
+    fn repositories_to_come(&self, line: &Text, shown: &Path, project: &Project) -> Option<Unseen> {
+        let source = self.sources.get(line.at.source)?;
+        let dirs = project.dirs.iter().filter(|dir| within(dir, shown));
+        let names = dirs.filter_map(|dir| dir.strip_prefix(&project.dir).ok()?.to_str());
+        let names =
+            names.flat_map(|name| [".git", "HEAD"].map(|inner| (format!("{name}/{inner}"), source.line(&line.at))));
+        let names: Vec<_> = names.collect();
+        (!names.is_empty()).then(|| Unseen { dir: project.dir.clone(), source: source.name.clone(), names })
     }
 
     /// Why the rule for `${CWD}` or `${PROJECT}` itself, if there is one, must not be applied.
