@@ -110,7 +110,7 @@ fn a_rule_through_a_link_that_the_program_can_replace_is_refused() {
     // By its real path, and in a directory that is read-only, the rule holds.
     assert!(place.sh(&["--rw", ".", "--ro", "tr"], "echo x > tr/file").err.contains("Read-only"));
     assert_eq!(
-        place.sh(&["--mask", "d/hooks/file"], "cat tr/file; rm -f d/hooks 2>/dev/null || echo held").ok(),
+        place.sh(&["--ro", ".", "--mask", "d/hooks/file"], "cat tr/file; rm -f d/hooks 2>/dev/null || echo held").ok(),
         "held\n"
     );
 }
