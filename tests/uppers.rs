@@ -1263,7 +1263,7 @@ fn a_path_that_is_two_files_is_refused() {
     place.on_host("mkdir a b c; echo a > a/file; echo b > b/file");
     tick();
     let [a, b, c] = ["a", "b", "c"].map(|name| place.work().join(name).display().to_string());
-    let overlays = ["--overlay", &a, "--from", &b, "--overlay", &c, "--from", &a, "--upper", "keep:two"];
+    let overlays = ["--overlay", &a, "--from", &b, "--overlay", &c, "--from", &a, "--upper", "keep:two", "--ro", "."];
     place.sh(&overlays, &format!("echo newa > {a}/file; echo newc > {c}/file")).ok();
     let ran = place.run(&["commit", "two", &format!("{a}/file")]);
     assert!(
@@ -1289,7 +1289,7 @@ fn two_overlays_over_one_directory_do_not_replace_each_others_changes() {
     let script = format!(
         "echo b > {b}/f; echo c > {c}/f; rm {b}/gone; echo c > {c}/gone; echo b > {b}/sub/f; echo d > {d}/f; echo c > {c}/other"
     );
-    place.sh(&[&overlays[..], &["--upper", "keep:two"]].concat(), &script).ok();
+    place.sh(&[&["--ro", "."], &overlays[..], &["--upper", "keep:two"]].concat(), &script).ok();
     let ran = place.run(&["commit", "two", &format!("{a}/f")]);
     assert!(ran.status == Some(125) && ran.err.contains(&format!("is both {b}/f and {c}/f inside")), "{ran:?}");
     let on_host = "for file in f gone sub/f other; do cat a/$file 2>&1 || true; done";
