@@ -804,10 +804,11 @@ fn on_a_terminal_sbx_asks_at_the_end_and_elsewhere_it_says_that_changes_are_gone
             1 => line(&format!("1 file changed in {dir} was")),
             count => line(&format!("{count} files changed in {dir} were")),
         };
-        assert_eq!((ran.status, ran.err), (Some(0), said), "{script}");
-        // The same where PID 1 cannot count.
+        assert_eq!((ran.status, &ran.err), (Some(0), &said), "{script}");
+        // The same where PID 1 cannot count. On disk, before Linux 6.6, sbx counts itself.
         let ran = place.sh(&["--overlay", ".", "--upper", "ask", "--as-pid-1"], script);
-        assert!(ran.err.contains(&format!("what the program changed in {dir}, if anything, was discarded")), "{ran:?}");
+        let unknown = line(&format!("what the program changed in {dir}, if anything, was"));
+        assert!(ran.err == unknown || ran.err == said, "{script}: {ran:?}");
         assert_eq!(place.on_host("ls; ls sub"), "sub\nthere\ngone\n");
     }
     let script = "i=0; while [ $i -lt 1100 ]; do echo > f$i; i=$((i + 1)); done; exit 7";
