@@ -15,7 +15,7 @@ pub struct Published {
     pub host: u16,
     /// The port that the server listens at.
     pub inside: u16,
-    /// The protocol.
+    /// The protocol that both ports are of.
     pub transport: Transport,
     /// The line that it comes from.
     pub origin: Origin,
@@ -25,9 +25,9 @@ pub struct Published {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
-    /// TCP.
+    /// Connections: tcp(7).
     Tcp,
-    /// UDP.
+    /// Datagrams: udp(7).
     Udp,
 }
 

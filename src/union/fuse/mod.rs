@@ -44,7 +44,7 @@ mod server;
 
 pub use layers::{Layers, OwnFile, Unions, UpperPlace};
 
-use super::serving::{adopt, ended, ends_with_launcher, exit_status};
+use super::serving::{self, adopt, ended, ends_with_launcher, exit_status};
 use super::view::{READY, Trees};
 use crate::sys;
 use std::ffi::OsString;
@@ -71,7 +71,7 @@ pub fn answer(unions: Unions, device: OwnedFd) -> Result<(), String> {
     let nobody = std::fs::File::options().write(true).open("/dev/null").map_err(|error| error.to_string())?;
     let mut server = server::Server::new(unions, nobody.into())?;
     server.read_links().map_err(|errno| errno.to_string())?;
-    protocol::serve(server, &device, || Ok(()))
+    serving::serve(&mut server, &device, || Ok(()))
 }
 
 fn run(args: &[OsString]) -> Result<(), String> {
@@ -106,7 +106,7 @@ fn run(args: &[OsString]) -> Result<(), String> {
     let mut server = server::Server::new(unions, copy)?;
     server.read_links().map_err(failed("links in a work directory"))?;
     confine::confine(&server, &[device.as_raw_fd(), pipe.as_raw_fd()], powers).map_err(failed("cannot be confined"))?;
-    protocol::serve(server, &device, || sys::write_all(pipe.as_fd(), &[READY]))?;
+    serving::serve(&mut server, &device, || sys::write_all(pipe.as_fd(), &[READY]))?;
     // The mount is gone, and so is the sandbox. The launcher is to find that out by itself, rather than by a helper that
     // has ended.
     ended(&pipe, None);

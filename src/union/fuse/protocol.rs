@@ -1,25 +1,12 @@
 //! Requests of the kernel come in here, and answers go out.
 
-use super::super::serving::{self, Filesystem, Kernel, LARGEST, LIFETIME, Operation, Reply, Request, flags};
+use super::super::serving::{
+    self, Add, Filesystem, Kernel, LARGEST, LIFETIME, NO_ROOM, Operation, Reply, Request, flags,
+};
 use super::make::{Kind, Maker};
 use super::server::Server;
-use crate::sys::{self, Errno, FileStatus, Result};
+use crate::sys::{Errno, FileStatus, Result};
 use std::ffi::CStr;
-use std::os::fd::OwnedFd;
-
-/// Serves the requests of a mounted filesystem until it is unmounted; `ready` is called once the first one can be
-/// answered.
-///
-/// # Errors
-///
-/// The kernel and the server do not understand each other.
-pub fn serve(
-    mut server: Server,
-    device: &OwnedFd,
-    ready: impl FnOnce() -> Result<()>,
-) -> std::result::Result<(), String> {
-    serving::serve(&mut server, device, ready)
-}
 
 /// Flags of open(2), as a request has them.
 #[derive(Clone, Copy)]
@@ -122,21 +109,6 @@ impl Filesystem for Server {
             Operation::GetXattr { name, size } => reply.value(&self.attribute(node, name)?, size)?,
             Operation::ListXattrs { size } => reply.value(&self.attribute_list(node)?, size)?,
             Operation::RemoveXattr { name } => self.remove_attribute(node, name)?,
-            Operation::ReadDir { offset, size } => {
-                let mut given = Vec::new();
-                self.list(node, offset, &mut |file| {
-                    let full = reply.name(file, size);
-                    if !full && !matches!(file.name.to_bytes(), b"." | b"..") {
-                        given.push(file.status.ino);
-                    }
-                    full
-                })?;
-                // Names alone do not tell the kernel of the files.
-                given.iter().for_each(|node| self.forget(*node, 1));
-            }
-            Operation::ReadDirPlus { offset, size } => {
-                self.list(node, offset, &mut |file| reply.file(file, size))?;
-            }
             Operation::Allocate { offset, length, flags } => {
                 let done = self.allocate(node, flags, offset, length);
                 kernel.renew(node);
@@ -150,20 +122,20 @@ impl Filesystem for Server {
                 kernel.renew(to_node);
                 reply.count(copied);
             }
-            Operation::Ioctl => return Err(Errno(libc::ENOTTY)),
             // Directories need not be opened and closed, and the kernel checks permissions itself.
             _ => return Err(Errno(libc::ENOSYS)),
         }
         Ok(())
     }
 
+    fn list(&mut self, node: u64, offset: u64, add: Add<'_>) -> Result<()> {
+        Server::list(self, node, offset, add)
+    }
+
     fn forget(&mut self, node: u64, times: u64) {
-        self.forget(node, times);
+        Server::forget(self, node, times);
     }
 }
-
-/// What is said of a filesystem that cannot be asked.
-const NO_ROOM: sys::Room = sys::Room { block_size: 4096, blocks: [0; 3], files: [0; 2], longest_name: 255 };
 
 fn kind_of(mode: u32) -> Result<Kind<'static>> {
     match mode & libc::S_IFMT {

@@ -22,6 +22,6 @@ pub use confine::{LIMIT, allow};
 pub use descriptors::Descriptors;
 pub use numbers::{Numbers, TOP};
 pub use process::{adopt, ended, ends_with_launcher, exit_status};
-pub use reply::{Add, LIFETIME, Listed, Reply, lifetime};
+pub use reply::{Add, LIFETIME, Listed, NO_ROOM, Reply, lifetime};
 pub use request::{Attributes, Operation, Request, is_hole};
 pub use session::{Filesystem, Kernel, LARGEST, flags, serve};

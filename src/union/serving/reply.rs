@@ -40,6 +40,9 @@ pub struct Listed<'l> {
 /// What takes the files of a directory; gives whether there is no room left for the one that was given.
 pub type Add<'a> = &'a mut dyn FnMut(Listed<'_>) -> bool;
 
+/// What is said of a filesystem that has no room, or cannot be asked for it.
+pub const NO_ROOM: Room = Room { block_size: 4096, blocks: [0; 3], files: [0; 2], longest_name: 255 };
+
 /// An answer. Its memory is used again for the next one.
 #[derive(Default)]
 pub struct Reply {

@@ -1,6 +1,6 @@
 //! The loop in which requests of the kernel come in, and answers go out: one at a time.
 
-use super::reply::Reply;
+use super::reply::{Add, Reply};
 use super::request::{Init, Operation, Request};
 use crate::sys::{self, Errno, Result};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -46,6 +46,13 @@ pub trait Filesystem {
         reply: &mut Reply,
         kernel: Kernel<'_>,
     ) -> Result<()>;
+
+    /// Gives the files of a directory from an offset on, and counts each as told to the kernel but `.` and `..`.
+    ///
+    /// # Errors
+    ///
+    /// The directory is gone, or cannot be read.
+    fn list(&mut self, node: u64, offset: u64, add: Add<'_>) -> Result<()>;
 
     /// Notes that the kernel has forgotten a node so many times.
     fn forget(&mut self, node: u64, times: u64);
@@ -97,7 +104,7 @@ pub fn serve<F: Filesystem>(
                 send(device.as_fd(), &mut reply, request.unique, None);
                 return Ok(());
             }
-            Ok(operation) => filesystem.answer(&request, operation, &mut reply, Kernel(device.as_fd())).err(),
+            Ok(operation) => answer(filesystem, &request, operation, &mut reply, Kernel(device.as_fd())).err(),
             Err(errno) => Some(errno),
         };
         send(device.as_fd(), &mut reply, request.unique, error);
@@ -106,6 +113,37 @@ pub fn serve<F: Filesystem>(
         }
     }
     Ok(())
+}
+
+/// Answers a request: itself, where the answers of all filesystems are made in one way.
+fn answer<F: Filesystem>(
+    filesystem: &mut F,
+    request: &Request<'_>,
+    operation: Operation<'_>,
+    reply: &mut Reply,
+    kernel: Kernel<'_>,
+) -> Result<()> {
+    match operation {
+        Operation::ReadDir { offset, size } => {
+            let mut given = Vec::new();
+            filesystem.list(request.node, offset, &mut |file| {
+                let full = reply.name(file, size);
+                if !full && !matches!(file.name.to_bytes(), b"." | b"..") {
+                    given.push(file.status.ino);
+                }
+                full
+            })?;
+            // Names alone do not tell the kernel of the files.
+            given.iter().for_each(|node| filesystem.forget(*node, 1));
+            Ok(())
+        }
+        Operation::ReadDirPlus { offset, size } => {
+            filesystem.list(request.node, offset, &mut |file| reply.file(file, size))
+        }
+        // Another error makes the overlay of some kernels fail to copy files up.
+        Operation::Ioctl => Err(Errno(libc::ENOTTY)),
+        operation => filesystem.answer(request, operation, reply, kernel),
+    }
 }
 
 /// The next request; none: the filesystem was unmounted.

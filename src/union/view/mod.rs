@@ -27,7 +27,7 @@ pub use notes::note;
 pub(super) use notes::{CHANGED, READY};
 pub use trees::{IdRange, Owners, Tree, Trees};
 
-use super::serving::{adopt, ended, ends_with_launcher, exit_status};
+use super::serving::{self, adopt, ended, ends_with_launcher, exit_status};
 use crate::sys;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -49,7 +49,7 @@ pub fn serve(args: &[OsString]) -> u8 {
 /// A directory cannot be opened, or a request cannot be understood.
 pub fn answer(trees: Trees, device: OwnedFd) -> Result<(), String> {
     let nobody = std::fs::File::options().write(true).open("/dev/null").map_err(|error| error.to_string())?;
-    protocol::serve(server::Server::new(trees, nobody.into())?, &device, || Ok(()))
+    serving::serve(&mut server::Server::new(trees, nobody.into())?, &device, || Ok(()))
 }
 
 fn run(args: &[OsString]) -> Result<(), String> {
@@ -63,10 +63,10 @@ fn run(args: &[OsString]) -> Result<(), String> {
     if ends_with_launcher(&pipe)? {
         return Ok(());
     }
-    let server = server::Server::new(trees, pipe.try_clone().map_err(|error| error.to_string())?)?;
+    let mut server = server::Server::new(trees, pipe.try_clone().map_err(|error| error.to_string())?)?;
     let keep = [device.as_raw_fd(), pipe.as_raw_fd()];
     confine::confine(&server, &keep).map_err(|errno| format!("cannot be confined: {errno}"))?;
-    protocol::serve(server, &device, || sys::write_all(pipe.as_fd(), &[notes::READY]))?;
+    serving::serve(&mut server, &device, || sys::write_all(pipe.as_fd(), &[notes::READY]))?;
     // The mount is gone, and so is the sandbox. The launcher is to find that out by itself, rather than by a helper that
     // has ended.
     ended(&pipe, None);

@@ -1,25 +1,10 @@
 //! Requests of the kernel come in here, and answers go out.
 
 use super::super::serving::{
-    self, Filesystem, Kernel, LARGEST, LIFETIME, Operation, Reply, Request, TOP, flags, lifetime,
+    self, Add, Filesystem, Kernel, LARGEST, LIFETIME, NO_ROOM, Operation, Reply, Request, TOP, flags, lifetime,
 };
 use super::server::Server;
-use crate::sys::{self, Errno, FileStatus, Result};
-use std::os::fd::OwnedFd;
-
-/// Serves the requests of a mounted filesystem until it is unmounted; `ready` is called once the first one can be
-/// answered.
-///
-/// # Errors
-///
-/// The kernel and the server do not understand each other.
-pub fn serve(
-    mut server: Server,
-    device: &OwnedFd,
-    ready: impl FnOnce() -> Result<()>,
-) -> std::result::Result<(), String> {
-    serving::serve(&mut server, device, ready)
-}
+use crate::sys::{Errno, FileStatus, Result};
 
 impl Filesystem for Server {
     const WANTED: u64 = flags::DO_READDIRPLUS | flags::CACHE_SYMLINKS | flags::PARALLEL_DIROPS;
@@ -57,31 +42,18 @@ impl Filesystem for Server {
                 }
             }
             Operation::Release => {}
-            Operation::ReadDir { offset, size } => {
-                let mut given = Vec::new();
-                self.list(node, offset, &mut |file| {
-                    let full = reply.name(file, size);
-                    if !full && !matches!(file.name.to_bytes(), b"." | b"..") {
-                        given.push(file.status.ino);
-                    }
-                    full
-                })?;
-                // Names alone do not tell the kernel of the files.
-                given.iter().for_each(|node| Server::forget(self, *node, 1));
-            }
-            Operation::ReadDirPlus { offset, size } => self.list(node, offset, &mut |file| reply.file(file, size))?,
             Operation::Seek { handle, offset, whence } => {
                 reply.offset(self.seek((node, handle), offset, serving::is_hole(whence)?)?);
             }
-            Operation::StatFs => {
-                reply.room(&sys::Room { block_size: 4096, blocks: [0; 3], files: [0; 2], longest_name: 255 })
-            }
-            // Another error makes the overlay of some kernels fail to copy files up.
-            Operation::Ioctl => return Err(Errno(libc::ENOTTY)),
+            Operation::StatFs => reply.room(&NO_ROOM),
             // Nothing is changed, directories need not be opened and closed, and there are no extended attributes.
             _ => return Err(Errno(libc::ENOSYS)),
         }
         Ok(())
+    }
+
+    fn list(&mut self, node: u64, offset: u64, add: Add<'_>) -> Result<()> {
+        Server::list(self, node, offset, add)
     }
 
     fn forget(&mut self, node: u64, times: u64) {
