@@ -28,6 +28,9 @@ pub(super) fn profiles(sandbox: &mut Sandbox, files: impl Iterator<Item = PathBu
     let mut shown = None;
     for file in files {
         let shown: &Vec<_> = shown.get_or_insert_with(|| writable(rules, ways));
+        if shown.is_empty() {
+            return;
+        }
         let Some((real, links)) = ways.follow(&file) else { continue };
         let origin = Origin(format!("the profile {}", file.display()));
         close(rules, shown, links.iter().chain([&real]), &origin);

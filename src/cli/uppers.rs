@@ -212,7 +212,7 @@ pub(super) fn guarded(upper: &Upper) -> Result<Guarded> {
 /// What a commit has left in the layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
-    /// Nothing.
+    /// There is nothing left in them.
     Nothing = 0,
     /// Something that cannot be put onto the host, or has changed there.
     Some = 1,

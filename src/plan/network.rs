@@ -64,6 +64,14 @@ fn choose(wanted: NetworkHelper, facts: &Facts, network: &NetworkFacts) -> std::
     }
 }
 
+/// The helper that is asked for, of those that can do what the sandbox needs.
+fn able(wanted: NetworkHelper, sandbox: &Sandbox) -> NetworkHelper {
+    match wanted {
+        NetworkHelper::Auto if !sandbox.published.is_empty() => NetworkHelper::Pasta,
+        wanted => wanted,
+    }
+}
+
 /// Plans the helper; none if the sandbox has no network of its own with a way to the outside, or the host itself has none.
 ///
 /// # Errors
@@ -76,15 +84,12 @@ pub(super) fn helper(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) ->
     let none = NetworkFacts::default();
     let network = facts.network.as_ref().unwrap_or(&none);
     let origin = sandbox.origins.of("network.mode", "");
-    let wanted = match (sandbox.published.first(), wanted) {
-        (Some(_), NetworkHelper::Auto) => NetworkHelper::Pasta,
-        (Some(port), NetworkHelper::Slirp4netns) => {
-            return Err(Error::new("network.publish needs pasta, and network.helper is \"slirp4netns\"")
-                .origin(&port.origin)
-                .hint("leave network.helper out, or write \"pasta\""));
-        }
-        (_, wanted) => wanted,
-    };
+    if let (Some(port), NetworkHelper::Slirp4netns) = (sandbox.published.first(), wanted) {
+        return Err(Error::new("network.publish needs pasta, and network.helper is \"slirp4netns\"")
+            .origin(&port.origin)
+            .hint("leave network.helper out, or write \"pasta\""));
+    }
+    let wanted = able(wanted, sandbox);
     let kind = choose(wanted, facts, network).map_err(|why| {
         let (names, install) = match wanted {
             NetworkHelper::Auto => ("pasta or slirp4netns", "passt"),
@@ -296,8 +301,7 @@ pub(super) fn resolv_conf(sandbox: &Sandbox, facts: &Facts, text: &str) -> Strin
     let (Network::Private(PrivateNetwork { helper, .. }), Some(network)) = (sandbox.network, &facts.network) else {
         return text.to_owned();
     };
-    let helper = if sandbox.published.is_empty() { helper } else { NetworkHelper::Pasta };
-    let Ok(kind) = choose(helper, facts, network) else { return text.to_owned() };
+    let Ok(kind) = choose(able(helper, sandbox), facts, network) else { return text.to_owned() };
     let (v4, v6) = kind.forwarders();
     let mut lines: Vec<String> = Vec::new();
     if let NameServers::Named(servers) = &sandbox.name_servers {

@@ -179,11 +179,16 @@ impl<'p> Helper<'p> {
     }
 
     fn ended_early(&self) -> Error {
-        self.ended_saying(match &self.process {
+        self.ended_saying(self.failure())
+    }
+
+    /// What it has said and nobody has read yet; none if the caller sees that.
+    fn failure(&self) -> Option<String> {
+        match &self.process {
             Process::Caller(..) => None,
             Process::Joined(joined) => joined.failure(),
             Process::Confined(confined) => confined.failure(),
-        })
+        }
     }
 
     /// The error for a helper that has ended before it was ready, with what it said.
@@ -289,11 +294,7 @@ impl<'p> Helper<'p> {
             Process::Joined(joined) => joined.ended()?,
             Process::Confined(confined) => confined.ended()?,
         };
-        let said = match &self.process {
-            Process::Caller(..) => None,
-            Process::Joined(joined) => joined.failure(),
-            Process::Confined(confined) => confined.failure(),
-        };
+        let said = self.failure();
         let how = said.map_or_else(|| how.clone(), |why| format!("{how}: {why}"));
         let (Loss::Note(loss) | Loss::End(loss)) = self.spec.loss;
         Some(format!("{} ended ({how}): {loss}", self.spec.program))

@@ -2,7 +2,8 @@
 
 use super::builder::Builder;
 use crate::profile::diagnostic::Diagnostic;
-use crate::profile::document::{Text, Value};
+use crate::profile::document::Value;
+use crate::profile::source::At;
 use crate::spec::{HelperDeath, NameServers, Network, NetworkHelper, PrivateNetwork, Published};
 
 impl Builder<'_> {
@@ -41,14 +42,8 @@ impl Builder<'_> {
             Some(Value::List(list, at)) => (at, list.as_slice()),
             Some(_) => return NameServers::Host,
         };
-        let mode = merged.text("network.mode");
-        let of_project = self.sources.get(at.source).is_some_and(|source| source.project);
-        if mode.is_none_or(|mode| mode.text != "private") {
-            if !of_project && mode.is_none_or(|mode| mode.at.source <= at.source) {
-                let message = "`network.dns` has no effect without a private network".to_owned();
-                let help = "write `mode = \"private\"` in [network], or leave it out";
-                self.errors.push(Diagnostic::at(at, message).help(help));
-            }
+        if !self.has_private_network() {
+            self.no_effect("network.dns", at);
             return NameServers::Host;
         }
         match texts {
@@ -71,16 +66,11 @@ impl Builder<'_> {
 
     pub(super) fn published(&mut self) -> Vec<Published> {
         let merged = self.merged;
-        let mode = merged.text("network.mode");
-        let private = mode.is_some_and(|mode| mode.text == "private");
+        let private = self.has_private_network();
         let mut all: Vec<Published> = Vec::new();
         for text in merged.list("network.publish") {
-            let of_project = self.sources.get(text.at.source).is_some_and(|source| source.project);
             if !private {
-                if !of_project && mode.is_none_or(|mode| mode.at.source <= text.at.source) {
-                    let help = "write `mode = \"private\"` in [network], or leave it out";
-                    self.wrong(text, "`network.publish` has no effect without a private network".into(), help);
-                }
+                self.no_effect("network.publish", &text.at);
                 continue;
             }
             match text.text.parse::<Published>() {
@@ -98,18 +88,29 @@ impl Builder<'_> {
         all
     }
 
-    /// Refuses keys of a private network in a profile that has none, unless a later layer has taken the network away. A
-    /// project's file may only tighten, whatever there is.
+    fn has_private_network(&self) -> bool {
+        self.merged.text("network.mode").is_some_and(|mode| mode.text == "private")
+    }
+
+    /// Refuses keys of a private network in a profile that has none.
     fn without_private_network(&mut self) {
         let merged = self.merged;
-        let mode = merged.text("network.mode").map(|text: &Text| text.at.source);
         for key in ["network.helper", "network.on_helper_death"] {
-            let of_project = |text: &Text| self.sources.get(text.at.source).is_some_and(|source| source.project);
-            let wrong = |text: &&Text| mode.is_none_or(|mode| mode <= text.at.source) && !of_project(text);
-            if let Some(text) = merged.text(key).filter(wrong) {
-                let help = "write `mode = \"private\"` in [network], or leave it out";
-                self.wrong(text, format!("`{key}` has no effect without a private network"), help);
+            if let Some(text) = merged.text(key) {
+                self.no_effect(key, &text.at);
             }
+        }
+    }
+
+    /// Refuses a key of a private network in a profile that has none, unless a later layer has taken the network away. A project's
+    /// file may only tighten, whatever there is.
+    fn no_effect(&mut self, key: &str, at: &At) {
+        let mode = self.merged.text("network.mode").map(|mode| mode.at.source);
+        let of_project = self.sources.get(at.source).is_some_and(|source| source.project);
+        if !of_project && mode.is_none_or(|mode| mode <= at.source) {
+            let help = "write `mode = \"private\"` in [network], or leave it out";
+            let message = format!("`{key}` has no effect without a private network");
+            self.errors.push(Diagnostic::at(at, message).help(help));
         }
     }
 }
