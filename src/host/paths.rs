@@ -64,6 +64,9 @@ pub struct Paths {
     /// A directory whose entries are known, with their names: others need not be looked up.
     #[serde(skip)]
     listed: Option<(PathBuf, Names)>,
+    /// The directory that was found missing last: many rules may be for paths in it, one after the other.
+    #[serde(skip)]
+    missing: Option<OsString>,
     /// Paths that could not be looked up for another reason than that there is nothing: the user may not (EACCES), or a
     /// file server is dead (ENOTCONN).
     #[serde(skip)]
@@ -446,6 +449,9 @@ impl Paths {
 
     /// Whether a path of the host is known not to exist.
     fn is_absent(&self, host: &OsStr) -> bool {
+        if self.missing.as_deref() == Some(host) {
+            return true;
+        }
         let Some((dir, names)) = &self.listed else { return false };
         name_in(host, dir).is_some_and(|name| names.lack(name))
     }
@@ -527,28 +533,24 @@ impl Paths {
         // Where /home is a link, all of the directory that it leads to is covered.
         let hidden = ["/home", "/root"].map(Path::new);
         let real = hidden.map(|dir| self.resolve(root, dir).map_or_else(|| dir.to_owned(), |(real, _)| real));
-        let in_hidden = |path: &Path| {
-            hidden
-                .iter()
-                .copied()
-                .chain(real.iter().map(PathBuf::as_path))
-                .find(|dir| path.starts_with(dir))
-                .map(Path::to_owned)
-        };
+        let dirs = hidden.iter().copied().chain(real.iter().map(PathBuf::as_path));
+        let dirs: Vec<_> = dirs.map(|dir| (dir, homes.own.iter().any(|own| own.starts_with(dir)))).collect();
         let shown = |path: &Path| whole || lies_in_system(path);
-        let mut links: HashMap<PathBuf, Option<Vec<Entry>>> = HashMap::new();
+        let mut links: HashMap<&Path, Option<Vec<Entry>>> = HashMap::new();
         let mut elsewhere = Vec::new();
         for home in homes.others.iter().copied() {
-            let Some(dir) = in_hidden(home) else {
+            let Some((dir, holds_own)) = dirs.iter().find(|(dir, _)| within(home, dir)) else {
                 elsewhere.extend(shown(home).then(|| home.to_owned()));
                 continue;
             };
-            let mut inside = home.strip_prefix(&dir).into_iter().flat_map(Path::components);
-            let (Some(name), true) = (inside.next(), homes.own.iter().any(|own| own.starts_with(&dir))) else {
+            if !holds_own {
+                continue;
+            }
+            let Some(name) = home.strip_prefix(dir).ok().and_then(|inside| inside.components().next()) else {
                 continue;
             };
-            let names = links.entry(dir.clone()).or_insert_with(|| {
-                let mut names = entries(&below(root, &dir)).ok()?;
+            let names = links.entry(dir).or_insert_with(|| {
+                let mut names = entries(&below(root, dir)).ok()?;
                 names.retain(|(_, kind)| matches!(kind, Kind::Link(_)));
                 Some(names)
             });
@@ -564,7 +566,7 @@ impl Paths {
                 elsewhere.push(home.to_owned());
             }
         }
-        (elsewhere, links.into_keys().map(|dir| below(root, &dir)).collect())
+        (elsewhere, links.into_keys().map(|dir| below(root, dir)).collect())
     }
 
     /// Records every component of a path, links resolved. Gives the host's path of the last component, and its
@@ -589,6 +591,10 @@ impl Paths {
             {
                 return None;
             }
+        }
+        let is_missing = !is_there && !self.failed.contains_key(walk.host());
+        if is_missing && self.missing.as_deref() != Some(walk.host()) {
+            self.missing = Some(walk.host().to_owned());
         }
         if let Some(dir) = walk.reached_directory().filter(|dir| !self.reached.contains_key(*dir)) {
             self.reached.insert(dir.to_owned(), ());

@@ -1,7 +1,9 @@
 //! Which mounts of the view cover files of the host that somebody outside may replace while the program runs.
 
 use super::{Op, Placed, Plan};
-use crate::spec::{lies_in_system, within};
+use crate::spec::lies_in_system;
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 impl Plan {
@@ -17,7 +19,9 @@ impl Plan {
             Op::Bind { path, attributes, .. } => attributes.ro && (root || !lies_in_system(path)),
             _ => false,
         });
-        covers.filter(|(_, part)| lies_on_the_host(parts, part.op.path()))
+        let shown: HashMap<&[u8], bool> =
+            parts.iter().map(|part| (bytes(part.op.path()), shows_host(&part.op))).collect();
+        covers.filter(move |(_, part)| lies_on_the_host(&shown, bytes(part.op.path())))
     }
 
     /// What to say where the part with this index was not there any more when the program had ended.
@@ -32,30 +36,46 @@ impl Plan {
     }
 }
 
-/// Whether the directory that a path of the view lies in is one of the host, rather than one in memory.
-fn lies_on_the_host(parts: &[Placed], path: &Path) -> bool {
-    let Some(dir) = path.parent() else { return false };
-    let around = parts.iter().filter(|part| within(dir, part.op.path()));
-    let nearest = around.max_by_key(|part| part.op.path().as_os_str().len());
-    // What is pinned is the directory around it, by another mount.
-    nearest.is_some_and(|part| matches!(part.op, Op::Bind { .. } | Op::Pin { .. }))
+/// Whether a part shows the host's tree at its path. What is pinned is the directory around it, by another mount.
+fn shows_host(op: &Op) -> bool {
+    matches!(op, Op::Bind { .. } | Op::Pin { .. })
+}
+
+/// Whether the directory that a path of the view lies in is one of the host, rather than one in memory: what the nearest part
+/// around it shows. `shown` says of the path of each part whether that shows the host.
+fn lies_on_the_host(shown: &HashMap<&[u8], bool>, path: &[u8]) -> bool {
+    let mut dir = path;
+    while let Some(slash) = dir.iter().rposition(|byte| *byte == b'/') {
+        if dir.len() == 1 {
+            break;
+        }
+        dir = &dir[..slash.max(1)];
+        if let Some(host) = shown.get(dir) {
+            return *host;
+        }
+    }
+    false
+}
+
+fn bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::Attributes;
-    use crate::spec::Origin;
     use std::path::PathBuf;
 
     #[test]
     fn a_path_lies_on_the_host_if_the_nearest_part_around_it_does() {
-        let placed = |op| Placed { op, origin: Origin::default(), ensure: None };
         let attributes = Attributes { ro: true, nodev: true, noexec: false };
-        let bind = |path: &str| placed(Op::Bind { source: path.into(), path: path.into(), attributes, make: false });
-        let tmpfs = placed(Op::Tmpfs { path: PathBuf::from("/a"), mode: 0o755, size: None, attributes });
+        let bind = |path: &str| Op::Bind { source: path.into(), path: path.into(), attributes, make: false };
+        let tmpfs = Op::Tmpfs { path: PathBuf::from("/a"), mode: 0o755, size: None, attributes };
         let parts = [bind("/"), tmpfs, bind("/a/b")];
+        let shown = parts.iter().map(|op| (bytes(op.path()), shows_host(op))).collect();
         for (path, expected) in [
+            ("/", false),
             ("/x", true),
             ("/x/y", true),
             ("/a", true),
@@ -64,7 +84,7 @@ mod tests {
             ("/a/b/x", true),
             ("/a/bc", false),
         ] {
-            assert_eq!(lies_on_the_host(&parts, Path::new(path)), expected, "{path}");
+            assert_eq!(lies_on_the_host(&shown, path.as_bytes()), expected, "{path}");
         }
     }
 }

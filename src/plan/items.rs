@@ -14,6 +14,7 @@ use super::project::{self, Others};
 use super::root;
 use super::union;
 use super::view_server;
+use super::without_links::WithoutLinks;
 use super::{Absent, Closed};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
@@ -107,6 +108,7 @@ fn collect_all(
     let is_whole = |rule: &&PathRule| rule.mode == Mode::Overlay && rule.is_root();
     let mut others = Others::default();
     let mut writable = None;
+    let mut without_links = WithoutLinks::default();
     let mut linked: Vec<(&PathRule, Vec<PathBuf>)> = Vec::new();
     let in_order = rules.iter().filter(|rule| !rule.project).chain(rules.iter().filter(|rule| rule.project));
     for rule in in_order.filter(|rule| !is_whole(rule)) {
@@ -138,7 +140,7 @@ fn collect_all(
         if rule.mode.shows_host()
             && !source_links.is_empty()
             && !nowhere
-            && !shown_anyway(sandbox, facts, ids, rule, &source)?
+            && !without_links.show((sandbox, facts, ids), rule, &source)?
         {
             let writable = writable.get_or_insert_with(|| links::writable_sources(sandbox, facts));
             if let Err(error) = links::check_opening(facts, writable, &source_links, &source) {
@@ -306,35 +308,6 @@ fn writable_dir<'p>(items: &Items, path: &'p Path) -> Option<&'p Path> {
 pub(super) fn unseen(items: &Items, sandbox: &Sandbox) -> Vec<PathBuf> {
     let dirs = sandbox.filesystem.unseen.iter().map(|unseen| &unseen.dir);
     dirs.filter(|dir| writable_dir(items, dir).is_some()).cloned().collect()
-}
-
-/// Whether the view shows a file of the host at its own path as freely as this rule does, even without the rules that
-/// go through links. Then it does not matter who put the links there. At another path (`from`), it must show everything below
-/// it as freely, too: what is closed there is not closed here.
-fn shown_anyway(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan, rule: &PathRule, source: &Path) -> Result<bool> {
-    let mut items = Items::new();
-    root::add(&mut items, sandbox, facts, ids)?;
-    let base = base(&sandbox.filesystem.root);
-    for other in &sandbox.filesystem.paths {
-        let Some((real, links)) = facts.paths.resolve(base, &other.path) else { continue };
-        let what = match (other.mode, &other.options.from) {
-            (Mode::Ro | Mode::Rw | Mode::Overlay, _) if !links.is_empty() => continue,
-            // An overlay shows the host's files, and lets nobody write to them.
-            (Mode::Ro | Mode::Rw | Mode::Overlay, None) => {
-                ItemKind::Bind { source: real.clone(), ro: other.mode != Mode::Rw, device: false }
-            }
-            _ => ItemKind::Masked,
-        };
-        items.insert(real, own(what));
-    }
-    let as_free = |at: &Path, item: &Item| match &item.what {
-        ItemKind::Bind { source: shown, ro, .. } => shown == at && (rule.mode != Mode::Rw || !ro),
-        _ => false,
-    };
-    let elsewhere = rule.options.from.is_some();
-    root::empty_private(&mut items, sandbox, facts);
-    Ok(items.nearest(source).is_some_and(|(above, item)| as_free(above, item))
-        && !(elsewhere && items.below(source).any(|(path, item)| !as_free(path, item))))
 }
 
 /// The error for a path of the host that does not exist, or that this user may not look up.

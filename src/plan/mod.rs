@@ -58,6 +58,7 @@ mod union;
 mod view;
 mod view_server;
 mod wayland;
+mod without_links;
 mod x11;
 
 pub use capabilities::CapabilityPlan;

@@ -197,7 +197,7 @@ impl Defaults<'_> {
         let others = facts.accounts.iter().filter(|account| account.is_person() && account.uid != facts.uid);
         for account in others {
             let real = self.resolve(&account.home).map(|(real, _)| real).unwrap_or_default();
-            let covered = ["/home", "/root"].iter().any(|dir| real.starts_with(dir));
+            let covered = ["/home", "/root"].iter().any(|dir| within(&real, Path::new(dir)));
             let shown = self.whole || lies_in_system(&real);
             if shown && !covered && self.kind(&real).is_some() && real.parent().is_some() {
                 self.put(&account.home, ItemKind::Tmpfs { mode: 0o700, size: None });

@@ -1,5 +1,6 @@
 //! Which directories of a host are its system: what `root = "host"` shows, and what no home takes the place of.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 /// Names of the top-level directories that are a part of the system: programs, libraries, their settings and the data
@@ -13,6 +14,12 @@ pub const SYSTEM: [&str; 16] = [
 /// Whether an absolute path is, or lies in, one of the top-level directories in [`SYSTEM`]. Links are not followed; `..`
 /// is taken to lead to the directory above.
 pub fn lies_in_system(path: &Path) -> bool {
+    // Most paths are plain already.
+    let bytes = path.as_os_str().as_bytes();
+    if !bytes.windows(2).any(|pair| pair == b"/." || pair == b"//") {
+        let mut parts = bytes.split(|byte| *byte == b'/').skip(1);
+        return parts.next().is_some_and(|top| SYSTEM.iter().any(|known| known.as_bytes() == top));
+    }
     lexical(path).components().nth(1).and_then(|top| top.as_os_str().to_str()).is_some_and(|top| SYSTEM.contains(&top))
 }
 

@@ -346,8 +346,10 @@ impl<'a> Builder<'a> {
     fn too_wide(&self, path: &Path, mode: Mode, is_place: bool, asserts: &[Assert]) -> Option<Cow<'static, str>> {
         let home = self.vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
         let is_cwd = self.vars.cwd == path;
-        let homes = self.vars.homes.iter().chain(&self.vars.other_homes).chain(&self.vars.home_dirs).chain([&home]);
-        let why = if homes.into_iter().any(|home| home.starts_with(path)) {
+        let mut homes = self.vars.homes.iter().chain(&self.vars.home_dirs).chain([&home]);
+        let holds_home =
+            homes.any(|home| home.starts_with(path)) || self.vars.other_homes.iter().any(|home| within(home, path));
+        let why = if holds_home {
             "holds your home directory"
         } else if ["/tmp", "/var/tmp"].iter().any(|dir| path == Path::new(dir))
             || (self.vars.cwd_is_temporary && is_cwd)
