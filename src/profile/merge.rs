@@ -119,15 +119,26 @@ fn unite(list: Vec<Text>, new: Vec<Text>, options: bool) -> Vec<Text> {
 /// The names of a map with their values.
 type Entries = Vec<(Text, Text)>;
 
+/// Up to how many names comparing each takes less than hashing those of the other map.
+const FEW: usize = 8;
+
 /// The entries of both maps, and, if entries are `removable`, those that later ones with another value than `!` have replaced.
 fn join(mut map: Entries, new: Entries, removable: bool) -> (Entries, Entries) {
     let mut replaced = Vec::new();
     let gone = |value: &Text| removable && value.text == "!";
-    if !map.is_empty() {
-        let names: HashMap<&str, bool, RandomState> =
-            new.iter().map(|(name, value)| (name.text.as_str(), gone(value))).collect();
-        replaced = map.extract_if(.., |(old, _)| names.contains_key(old.text.as_str())).collect();
-        replaced.retain(|(old, _)| removable && names.get(old.text.as_str()) == Some(&false));
+    if !map.is_empty() && !new.is_empty() {
+        let few = new.len() <= FEW;
+        let names: HashMap<&str, bool, RandomState> = match few {
+            true => HashMap::default(),
+            false => new.iter().map(|(name, value)| (name.text.as_str(), gone(value))).collect(),
+        };
+        // Whether the new value of a name takes the old one away; none if there is no new value.
+        let found = |old: &str| match few {
+            true => new.iter().rev().find(|(name, _)| name.text == old).map(|(_, value)| gone(value)),
+            false => names.get(old).copied(),
+        };
+        replaced = map.extract_if(.., |(old, _)| found(&old.text).is_some()).collect();
+        replaced.retain(|(old, _)| removable && found(&old.text) == Some(false));
     }
     map.extend(new.into_iter().filter(|(_, value)| !gone(value)));
     (map, replaced)

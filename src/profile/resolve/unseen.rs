@@ -34,13 +34,27 @@ pub(super) fn closes(value: &Text) -> bool {
 
 /// The first part of a path below the current directory, if it is written plainly.
 fn first(inner: &[u8]) -> Option<&[u8]> {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
-    let end = inner.iter().position(|byte| !plain(byte)).unwrap_or(inner.len());
-    let (name, rest) = inner.split_at(end);
-    let is_plain = |part: &[u8]| !matches!(part, b"" | b"." | b"..") && part.iter().all(plain);
-    let rest_is_plain = rest.is_empty() || rest.split(|byte| *byte == b'/').skip(1).all(is_plain);
-    (is_plain(name) && rest.first().is_none_or(|byte| *byte == b'/') && rest_is_plain).then_some(name)
+    let is_plain = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
+    let plain = |byte: &u8| PLAIN[usize::from(*byte)];
+    if !inner.iter().all(plain) {
+        return None;
+    }
+    let mut parts = inner.split(|byte| *byte == b'/');
+    let name = parts.next().filter(|name| is_plain(name))?;
+    parts.all(is_plain).then_some(name)
 }
+
+/// The bytes of paths that are written plainly: nothing in them stands for something else.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let is = byte as u8;
+        plain[byte] = is.is_ascii_alphanumeric() || matches!(is, b'.' | b'_' | b'-' | b'/');
+        byte += 1;
+    }
+    plain
+};
 
 impl<'a> Ahead<'a> {
     /// Leaves a line out if it closes a name that is not there. Whether it was left out.
