@@ -286,6 +286,9 @@ fn content(from: BorrowedFd<'_>, to: BorrowedFd<'_>, size: u64) -> Result<()> {
             break;
         }
         range(from, to, (start, end))?;
+        if end == size {
+            return Ok(());
+        }
         at = end;
     }
     sys::truncate(to, size)

@@ -91,21 +91,20 @@ impl Server {
         Ok(length)
     }
 
-    /// Writes to a file. With `strip`, it loses its set-ID bits.
-    pub fn write(&mut self, number: u64, offset: u64, data: &[u8], strip: bool) -> Result<usize> {
+    /// Writes to a file. With `strip`, it loses its set-ID bits. Gives how much was written, and whether it had such bits.
+    pub fn write(&mut self, number: u64, offset: u64, data: &[u8], strip: bool) -> Result<(usize, bool)> {
         self.copy_up(number, false)?;
         let file = self.open_node(number)?;
-        if strip {
-            self.strip(number)?;
-        }
+        let stripped = strip && self.strip(number)?;
         let missing = self.missing(file.as_fd(), offset, data.len() as u64);
-        self.growing(file.as_fd(), missing, || write_whole(file.as_fd(), offset, data))
+        let written = self.growing(file.as_fd(), missing, || write_whole(file.as_fd(), offset, data))?;
+        Ok((written, stripped))
     }
 
-    /// Takes the set-ID bits from a file that is changed.
-    pub(super) fn strip(&mut self, number: u64) -> Result<()> {
+    /// Takes the set-ID bits from a file that is changed. Gives whether it had any.
+    pub(super) fn strip(&mut self, number: u64) -> Result<bool> {
         if !self.node(number)?.privileged {
-            return Ok(());
+            return Ok(false);
         }
         let mode = self.status(number)?.mode;
         let mut stripped = mode & 0o7777 & !0o4000;
@@ -116,7 +115,7 @@ impl Server {
         let file = self.handle(number)?;
         sys::chmod(file.as_fd(), stripped)?;
         self.node_mut(number)?.privileged = stripped & 0o6000 != 0;
-        Ok(())
+        Ok(true)
     }
 
     /// Sets the size of a file.
@@ -124,7 +123,7 @@ impl Server {
         self.copy_up(number, size == 0)?;
         let file = self.open_node(number)?;
         self.growing(file.as_fd(), 0, || sys::truncate(file.as_fd(), size))?;
-        self.strip(number)
+        self.strip(number).map(drop)
     }
 
     /// fallocate(2): reserves a range of a file, or makes a hole.
@@ -133,7 +132,7 @@ impl Server {
         let file = self.open_node(number)?;
         let grows = if flags & libc::FALLOC_FL_PUNCH_HOLE == 0 { length } else { 0 };
         self.growing(file.as_fd(), grows, || sys::allocate(file.as_fd(), flags, offset, length))?;
-        self.strip(number)
+        self.strip(number).map(drop)
     }
 
     /// copy_file_range(2): copies a range from one file to another.

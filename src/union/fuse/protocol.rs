@@ -96,8 +96,9 @@ impl Filesystem for Server {
                 reply.took(read);
             }
             Operation::Write { offset, data, strip } => {
-                let written = self.write(node, offset, data, strip)?;
-                if strip {
+                // For a program without CAP_FSETID, the kernel wants that with each write; few files have the bits.
+                let (written, stripped) = self.write(node, offset, data, strip)?;
+                if stripped {
                     kernel.renew(node);
                 }
                 reply.count(written);
