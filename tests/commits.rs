@@ -5,6 +5,7 @@ mod common;
 
 use common::{Need, Place, fuse, not_root, tick, tools, userns};
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 /// The options of an overlay over the current directory that is kept as `one`.
@@ -142,6 +143,29 @@ fn a_path_that_names_no_change_is_told() {
     let ran = place.run(&["commit", "one", "nothing", "file", "dir"]);
     assert_eq!(ran.status, Some(1), "{ran:?}");
     assert_eq!(place.on_host("cat file dir/x"), "one\ntwo\nx\n");
+}
+
+#[test]
+fn a_path_in_directories_that_are_new_is_committed_with_these() {
+    need!(userns());
+    let place = Place::new();
+    let script = "mkdir -m 750 new; mkdir -p new/deep/er other; chmod 700 new/deep; echo x > new/deep/file; echo y > new/deep/er/y; echo z > new/z; echo o > other/o";
+    place.sh(&KEEP, script).ok();
+    let work = place.work();
+    let listed = |ran: String| ran.replace(&work.canonicalize().unwrap().display().to_string(), ".");
+    // A path that is not in the layer brings no directories along.
+    let none = place.run(&["commit", "one", "new/deep/none"]);
+    assert!(!work.join("new").exists(), "{none:?}");
+    let dry = listed(place.run(&["commit", "one", "--dry-run", "new/deep/file"]).ok());
+    assert!(!work.join("new").exists());
+    let done = listed(place.run(&["commit", "one", "new/deep/file"]).ok());
+    assert_eq!((done.as_str(), &dry), ("A ./new\nA ./new/deep\nA ./new/deep/file\n", &done));
+    let mode = |path: &str| std::fs::metadata(work.join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("new"), mode("new/deep")), (0o750, 0o700));
+    let left = ["new/z", "new/deep/er", "other"].map(|path| work.join(path).exists());
+    assert_eq!(left, [false; 3], "nothing else of these directories");
+    place.run(&["commit", "one"]).ok();
+    assert!(["new/z", "new/deep/er/y", "other/o"].iter().all(|path| work.join(path).exists()));
 }
 
 #[test]

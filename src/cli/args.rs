@@ -116,7 +116,7 @@ pub struct Diff {
 pub struct Commit {
     /// Name of the upper layers, or LAST
     pub name: String,
-    /// Only what is at or below these paths
+    /// Only what is at or below these paths, with new directories that they lie in
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
     /// Merge texts that the host has changed, too, where no line was changed by both

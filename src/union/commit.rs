@@ -245,6 +245,10 @@ impl Visitor for Commit<'_> {
         self.deletes
     }
 
+    fn with_directories_above(&self) -> bool {
+        true
+    }
+
     fn too_deep(&mut self, path: &Path) {
         self.out.unchanged.retain(|only| !path.starts_with(only) && !only.starts_with(path));
         if !self.deletes {

@@ -115,6 +115,11 @@ pub trait Visitor {
     fn compares(&self) -> bool {
         true
     }
+
+    /// Whether it wants to be told of the added directories, too, that a path which is wanted lies in.
+    fn with_directories_above(&self) -> bool {
+        false
+    }
 }
 
 /// A directory in the layers, and on the host.
@@ -185,6 +190,17 @@ impl Walk<'_> {
     /// Whether a path that is wanted lies at or below a path.
     fn on_the_way(&self, path: &Path) -> bool {
         self.wanted(path) || self.only.iter().any(|only| only.starts_with(path))
+    }
+
+    /// Whether the layers have a path that is wanted in these directories of theirs, which are at this path.
+    fn is_above(&self, layers: &[OwnedFd], path: &Path) -> bool {
+        let has = |rest: &Path| {
+            let Ok(rest) = CString::new(rest.as_os_str().as_bytes()) else { return false };
+            let found = |dir: &OwnedFd| sys::open_below(dir.as_fd(), &rest, libc::O_PATH | libc::O_NOFOLLOW).ok();
+            let kind = layers.iter().find_map(found).map(|file| sys::file_type(file.as_fd()));
+            kind.is_some_and(|kind| kind.is_ok_and(|kind| kind != libc::S_IFCHR))
+        };
+        self.only.iter().filter_map(|only| only.strip_prefix(path).ok()).any(has)
     }
 
     fn directory(&mut self, place: &Place, path: &Path, depth: usize) -> Result<()> {
@@ -342,7 +358,10 @@ impl Walk<'_> {
         }
         match &old {
             _ if alone => {}
-            None => self.tell(wanted, &change(Difference::Added, Some((dir, new)), old))?,
+            None => {
+                let above = !wanted && self.visitor.with_directories_above() && self.is_above(&inner, path);
+                self.tell(wanted || above, &change(Difference::Added, Some((dir, new)), old))?;
+            }
             Some((_, before)) if before.kind != NodeKind::Dir => {
                 self.tell(wanted, &change(Difference::Modified, Some((dir, new)), old))?
             }
