@@ -57,7 +57,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -l status-fd -d 'Write a JSON line
 complete -c sbx -n "__fish_sbx_needs_command" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_needs_command" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
-complete -c sbx -n "__fish_sbx_needs_command" -l no-project -d 'Ignore the project\'s .sbx.toml'
+complete -c sbx -n "__fish_sbx_needs_command" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
 complete -c sbx -n "__fish_sbx_needs_command" -s q -l quiet -d 'Print no notes, e.g. about optional parts that are missing'
 complete -c sbx -n "__fish_sbx_needs_command" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_needs_command" -s V -l version -d 'Print version'
@@ -108,7 +108,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l status-fd -d 'Write a JS
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l no-project -d 'Ignore the project\'s .sbx.toml'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s q -l quiet -d 'Print no notes, e.g. about optional parts that are missing'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
@@ -144,7 +144,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l status-fd -d 'Accepted 
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l receipt -d 'Accepted as by `run`, without effect' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l no-project -d 'Ignore the project\'s .sbx.toml'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s v -l verbose -d 'Print every mount, variable and mechanism, and not only what they come to'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s q -l quiet -d 'Accepted as by `run`, without effect'
@@ -203,7 +203,7 @@ json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l keep-fd -d 'Keep a file descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l no-project -d 'Ignore the project\'s .sbx.toml'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s v -l verbose -d 'For each line that held, say how that was seen'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s h -l help -d 'Print help'

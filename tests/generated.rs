@@ -716,11 +716,9 @@ the user's (or below
 .IR $XDG_CONFIG_HOME )
 .TP
 .I .sbx.toml
-the project's file in the current directory, which may only tighten; of a profile that shows
-.BR ${PROJECT} ,
-also the one in that directory.
+the project's file, in the current directory and in each one above, which may only tighten.
 .B \-\-no\-project
-ignores both
+ignores all of them
 .PP
 Files with the same name are layers: the user's is applied on top of the system's, and that on top of the built-in one.
 .TP

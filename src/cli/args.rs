@@ -282,7 +282,7 @@ pub struct Sandbox {
     /// Keep a file descriptor open for the program
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..1_048_576))]
     pub keep_fd: Vec<i32>,
-    /// Ignore the project's .sbx.toml
+    /// Ignore each .sbx.toml, in the current directory and above
     #[arg(long)]
     pub no_project: bool,
 }

@@ -21,8 +21,8 @@ const MOST_NAMES: usize = 10_000;
 const STORES: [&str; 8] = [".hg", ".jj", ".sl", "_darcs", ".pijul", ".bzr", ".svn", ".repo"];
 const TOO_MANY: &str = "--overlay . keeps what the program changes from the host until `sbx commit`";
 
-/// Makes the files that profiles were read from read-only, and each link on the way to them: a program that rewrites one decides what
-/// the next sandbox shows.
+/// Makes the files that profiles were read from, those of projects included, read-only, and each link on the way to them: a program that
+/// rewrites one decides what the next sandbox shows.
 pub(super) fn profiles(sandbox: &mut Sandbox, files: impl Iterator<Item = PathBuf>, ways: &mut Ways) {
     let rules = &mut sandbox.filesystem.paths;
     let mut shown = None;
@@ -327,7 +327,7 @@ fn close<'s>(
 fn read_only(shown_by: &PathRule, step: &Path, inside: PathBuf, origin: Origin) -> PathRule {
     let from = shown_by.options.from.as_ref().map(|_| step.to_owned());
     let options = Options { optional: true, from, ..Options::default() };
-    PathRule { path: inside, mode: Mode::Ro, options, origin, project: false, below: None }
+    PathRule::new(inside, Mode::Ro, options, origin)
 }
 
 /// The rule that a path inside lies in, whatever a project's file says.

@@ -11,6 +11,7 @@ use crate::spec::{self, Sandbox};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The caller's environment, directory and account, read once.
@@ -89,14 +90,27 @@ impl Caller {
         Ok(Caller { env, env_bytes, cwd, vars, accounts })
     }
 
-    /// Whether a file of the current directory is there, or cannot be looked up, so that reading it says why. Where nothing
-    /// of the directory can be looked up, it is not shown either.
-    fn may_be_there(&self, file: &Path) -> bool {
-        match file.symlink_metadata().map_err(|error| error.raw_os_error()) {
-            Ok(_) => true,
-            Err(Some(libc::ENOENT | libc::ENOTDIR)) => false,
-            Err(_) => self.vars.cwd_is_closed.is_none(),
+    /// The files of projects in the current directory and all above it, the outermost first, and those among them that count for nothing,
+    /// each with its owner. One that cannot be looked up is there, so that reading it says why; where nothing of the current directory
+    /// can be looked up, that is not shown either.
+    ///
+    /// Whatever a program makes of permissions and markers, such a file counts. It only tightens; but another user's could keep sbx from
+    /// starting, wherever that user may make one. Who owns the current directory, in which the user has chosen to start, may do so.
+    fn project_files(&self) -> (Vec<PathBuf>, Vec<(PathBuf, u32)>) {
+        let (mut files, mut others) = (Vec::new(), Vec::new());
+        let uid = crate::sys::ids().0;
+        let owns_cwd = |owner: u32| self.cwd.metadata().is_ok_and(|found| found.uid() == owner);
+        for file in self.cwd.ancestors().map(|dir| dir.join(project::FILE)) {
+            match file.symlink_metadata().map(|found| found.uid()).map_err(|error| error.raw_os_error()) {
+                Ok(owner) if owner == uid || owner == 0 || owns_cwd(owner) => files.push(file),
+                Ok(owner) => others.push((file, owner)),
+                Err(Some(libc::ENOENT | libc::ENOTDIR)) => {}
+                Err(_) if self.vars.cwd_is_closed.is_some() => {}
+                Err(_) => files.push(file),
+            }
         }
+        files.reverse();
+        (files, others)
     }
 
     /// All environment variables.
@@ -132,21 +146,14 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     }
     let flags = flags(args, caller)?;
     let text = flags.text();
-    let mut dirs = vec![caller.cwd.as_path()];
-    if shows_project(&merged, &text) {
-        dirs.extend(Some(caller.vars.project().dir.as_path()).filter(|dir| *dir != caller.cwd));
-    }
     let mut without_project = None;
-    for file in dirs.into_iter().map(|dir| dir.join(".sbx.toml")) {
-        if !args.no_project
-            && caller.may_be_there(&file)
-            && let Some(layer) = loader.project(&file)
-        {
-            let loosened = project::loosened(&merged, &layer, &host::rlimits());
-            loader.errors.extend(loosened);
-            without_project.get_or_insert_with(|| merged.clone());
-            merged.apply(layer);
-        }
+    let (files, not_taken) = if args.no_project { Default::default() } else { caller.project_files() };
+    for file in &files {
+        let Some(layer) = loader.project(file, &caller.cwd) else { continue };
+        let alone = without_project.is_none().then(|| merged.clone());
+        let applied = project::apply(&mut merged, without_project.as_ref(), layer, &loader.sources, &host::rlimits());
+        loader.errors.extend(applied.err().into_iter().flatten());
+        without_project = without_project.or(alone);
     }
     let layer = loader.text("command line", &text);
     let env_bytes = flags.variables();
@@ -173,11 +180,14 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     }
     let mut ways = Ways::default();
     for sandbox in std::iter::once(&mut sandbox).chain(&mut without) {
-        closed::profiles(sandbox, loader.sources.files().map(|file| caller.cwd.join(file)), &mut ways);
+        let profiles = loader.sources.files().map(|file| caller.cwd.join(file)).chain(files.iter().cloned());
+        closed::profiles(sandbox, profiles, &mut ways);
         closed::names(sandbox, &mut ways)?;
         closed::startup(sandbox, &caller.vars, &mut ways);
         closed::variables(sandbox, caller.variables(), &caller.vars, &mut ways)?;
     }
+    sandbox.notes.extend(not_taken.into_iter().map(|(file, owner)| spec::Note::NotTaken { file, owner }));
+    sandbox.filesystem.project_files = files;
     sandbox.filesystem.without_project = without.map(|without| without.filesystem.paths);
     // A file's name without its directory and its ending, as profiles in the known directories have it.
     sandbox.name = profile.trim_end_matches(".toml").rsplit('/').next().unwrap_or_default().to_owned();
@@ -218,13 +228,6 @@ fn compare(without: &Merged, sandbox: &Sandbox, sources: &Sources, caller: &Call
     let now = now.map_or("shown".to_owned(), |mode| format!("`{}`", mode.word()));
     Err(Error::new(format!("{path} would be {now} with .sbx.toml, and is `{old}` without it ({})", rule.origin))
         .hint(project::HELP))
-}
-
-/// Whether a profile, or the flags as text, have a rule for the project that the current directory belongs to. Then its
-/// file counts from wherever in the project sbx is called.
-fn shows_project(merged: &Merged, flags: &str) -> bool {
-    let of_profile = || merged.map("filesystem.paths").iter().any(|(name, _)| name.text.starts_with("${PROJECT}"));
-    flags.contains("${PROJECT}") || of_profile()
 }
 
 /// The flags translated to lines of the profile language, with the flag that each line comes from.

@@ -1,5 +1,6 @@
 //! sbx's command line: parses the arguments and calls the verb. Takes no other decisions.
 
+mod afterwards;
 mod args;
 mod ask;
 mod check;

@@ -1,7 +1,7 @@
 //! `sbx run`: plans the sandbox, launches it, and reports how the program ended.
 
 use super::watch::Watch;
-use super::{args, layers, output, receipt};
+use super::{afterwards, args, layers, output, receipt};
 use crate::error::{Error, Part, Result};
 use crate::exit;
 use crate::host::{Facts, Names};
@@ -104,6 +104,7 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
         status.note(&format!("{path} was not there when the program started, and is there now: {then}{line}"));
     }
     watch.end().iter().for_each(|note| status.note(note));
+    afterwards::changes(&caller.vars, &sandbox.filesystem).iter().for_each(|note| status.note(note));
     if matches!(outcome, Outcome::Signaled(libc::SIGSEGV | libc::SIGSYS)) && is_of_32_bits(&plan) {
         status.note(
             "the program is one of 32 bits, whose system calls the filter refuses: --set 'security.arch=[\"native\",\"x86\"]' lets \

@@ -51,6 +51,7 @@ pub use own::{Keeps, OwnDir, PARTS};
 pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Entry, Kind, MACHINE_IDS, NamedFile, Paths, RUN_LINKS, below};
 pub use privileged::{Powerless, powerless};
+pub use project::project_now;
 pub use rlimits::{CoreHandler, rlimits};
 pub use sound::SoundFacts;
 pub use startup::{HomeLink, HomeLinks, home_links, is_startup};

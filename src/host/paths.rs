@@ -816,14 +816,7 @@ mod tests {
         let at = |name: &str| tree.path().join(name);
         let rule = |from: Option<PathBuf>| {
             let options = Options { from, ..Options::default() };
-            PathRule {
-                path: at("inside"),
-                mode: Mode::Ro,
-                options,
-                origin: Origin::default(),
-                project: false,
-                below: None,
-            }
+            PathRule::new(at("inside"), Mode::Ro, options, Origin::default())
         };
         std::fs::create_dir(at("elsewhere")).unwrap();
         let mut sandbox = Sandbox::default();

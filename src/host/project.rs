@@ -11,6 +11,9 @@ use super::git_config::{self, path_in};
 use super::git_named::User;
 use super::temporary::{holds_sockets, is_temporary};
 use super::writers::others_may_write;
+// In a directory above the current one it makes no project: who wrote it decides what is tightened, and not what is shown. Below the
+// directory of a repository or a workspace, it makes a smaller project of a part of that.
+use crate::profile::project::FILE;
 use crate::profile::{Project, Repository, Vars};
 use crate::sys;
 use std::cell::OnceCell;
@@ -32,39 +35,45 @@ const WORKSPACES: [(&str, &str); 5] = [
     ("pyproject.toml", "[tool.uv.workspace"),
 ];
 
-/// A project's file. In a directory above the current one it makes no project: who wrote it decides what is tightened, and not what is
-/// shown. Below the directory of a repository or a workspace, it makes a smaller project of a part of that.
-const FILE: &str = ".sbx.toml";
+/// Markers of projects in the directories from the current one up.
+#[derive(Default)]
+struct Marked<'v> {
+    /// The nearest directory with one, and the marker.
+    part: Option<(&'v Path, &'static str)>,
+    /// The marker of the repository or the workspace that this directory is, or is a part of.
+    whole: Option<&'static str>,
+    /// A directory that would be the project if other users could not write to it.
+    shared: Option<&'v Path>,
+}
 
-/// The nearest directory, from the current one up, that is a project; the current one if there is none.
-pub(super) fn find(vars: &Vars) -> Project {
-    let cwd = &vars.cwd;
+/// Whether a directory is, or holds, a home or the runtime directory, or lies in that one.
+fn is_private(vars: &Vars, dir: &Path) -> bool {
+    let mut homes = vars.homes.iter().chain(&vars.other_homes).chain(&vars.home_dirs);
+    homes.any(|home| home.starts_with(dir))
+        || vars.runtime.iter().any(|runtime| runtime.starts_with(dir) || dir.starts_with(runtime))
+}
+
+fn marked(vars: &Vars) -> Marked<'_> {
     let ids @ (uid, _) = sys::ids();
-    // Whether a directory is, or holds, a home or the runtime directory, or lies in that one.
-    let is_private = |dir: &Path| {
-        let mut homes = vars.homes.iter().chain(&vars.other_homes).chain(&vars.home_dirs);
-        homes.any(|home| home.starts_with(dir))
-            || vars.runtime.iter().any(|runtime| runtime.starts_with(dir) || dir.starts_with(runtime))
-    };
     let trusted = |dir: &Path| {
         let found = dir.symlink_metadata().ok()?;
         let is_one = found.uid() == uid
-            && !is_private(dir)
+            && !is_private(vars, dir)
             && !is_temporary(dir, &found, |name| std::env::var_os(name))
             && !holds_sockets(dir, |name| std::env::var_os(name));
         is_one.then_some(found)
     };
     let accounts = OnceCell::new();
     let read = || accounts.get_or_init(|| accounts::accounts(Path::new("/etc/passwd")).unwrap_or_default()).as_slice();
-    let (mut part, mut whole, mut shared) = (None, None, None);
-    for dir in cwd.ancestors() {
+    let Marked { mut part, mut whole, mut shared } = Marked::default();
+    for dir in vars.cwd.ancestors() {
         let Some(found) = trusted(dir) else { break };
         let is_own = |name| dir.join(name).symlink_metadata().is_ok_and(|found| found.uid() == uid);
         let git = is_own(".git");
         whole = if git && is_repository(dir) { Some(".git") } else { workspace(dir, uid) };
         // Others may have put the marker there. The current directory is shown anyway.
         let is_shared = others_may_write(dir, &found, ids, read);
-        if is_shared && dir != cwd {
+        if is_shared && dir != vars.cwd {
             shared = whole.take().map(|_| dir);
             break;
         }
@@ -77,8 +86,41 @@ pub(super) fn find(vars: &Vars) -> Project {
             break;
         }
     }
-    let above = part.filter(|(dir, _)| *dir != cwd);
-    let place = above.filter(|_| whole.is_some()).and_then(|(dir, _)| place_in(dir, vars));
+    Marked { part, whole, shared }
+}
+
+impl<'v> Marked<'v> {
+    /// The directory that has a marker and lies above the current one.
+    fn above(&self, vars: &Vars) -> Option<(&'v Path, &'static str)> {
+        self.part.filter(|(dir, _)| *dir != vars.cwd)
+    }
+
+    /// The well-known directory that this one is, or holds, so that it is no project: its name and its path.
+    fn place(&self, vars: &'v Vars) -> Option<(&'v str, PathBuf)> {
+        self.above(vars).filter(|_| self.whole.is_some()).and_then(|(dir, _)| place_in(dir, vars))
+    }
+
+    /// The directory that is the project, and its marker; none if it is merely the current one.
+    fn project(&self, vars: &Vars, place: Option<&(&str, PathBuf)>) -> Option<(&'v Path, &'static str)> {
+        self.part.filter(|(dir, _)| *dir == vars.cwd || (self.whole.is_some() && place.is_none()))
+    }
+}
+
+/// The directory that is the project by now, and what makes it one; nothing makes it one that is merely the current directory.
+pub fn project_now(vars: &Vars) -> (PathBuf, Option<&'static str>) {
+    let marked = marked(vars);
+    let found = marked.project(vars, marked.place(vars).as_ref());
+    found.map_or_else(|| (vars.cwd.clone(), None), |(dir, marker)| (dir.to_owned(), Some(marker)))
+}
+
+/// The nearest directory, from the current one up, that is a project; the current one if there is none.
+pub(super) fn find(vars: &Vars) -> Project {
+    let cwd = &vars.cwd;
+    let (uid, _) = sys::ids();
+    let marked = marked(vars);
+    let (above, place) = (marked.above(vars), marked.place(vars));
+    let found = marked.project(vars, place.as_ref());
+    let Marked { whole, shared, .. } = marked;
     let passed = above.and_then(|(dir, marker)| match (&place, whole) {
         (Some((name, place)), _) => {
             let how = if place == dir { "is" } else { "holds" };
@@ -93,14 +135,13 @@ pub(super) fn find(vars: &Vars) -> Project {
         let why = "may be written to by other users (by its permissions, its group or an access control list)";
         shared.map(|dir| (dir.to_owned(), why.to_owned()))
     });
-    let found = part.filter(|(dir, _)| dir == cwd || (whole.is_some() && place.is_none()));
     let repository = found.and_then(|(dir, _)| repository(dir, uid));
     let dir = found.map_or(cwd.as_path(), |(dir, _)| dir);
     // Neither the permissions of a directory nor, with subordinate ids, its owner may decide here: a program in it sets them. But
     // for the system's user, whom no program can give a directory to.
     let is_open = |dir: &Path| {
         let is_systems = || uid != 0 && dir.symlink_metadata().is_ok_and(|found| found.uid() == 0);
-        !is_private(dir) && !is_systems()
+        !is_private(vars, dir) && !is_systems()
     };
     let own = found.is_some() || is_open(dir);
     let named = |name: &str| vars.names.get(name).map(PathBuf::from).unwrap_or_default();

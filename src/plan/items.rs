@@ -116,12 +116,15 @@ fn collect_all(
             return Err(circle(&rule.path, &rule.origin));
         };
         if rule.project {
+            let item = |path: &Path| items.get(path).map(Item::in_force);
+            if !project::applies(rule, &real, &others, item) {
+                continue;
+            }
             // The layers below may say something else of the link's target than of the link itself.
             if !links.is_empty() {
                 let message = format!("{} leads through a link, to {}", rule.path.display(), real.display());
                 return Err(Error::new(message).origin(&rule.origin).hint("name the real path in a project's file"));
             }
-            let item = |path: &Path| items.get(path).map(Item::in_force);
             project::check(rule, &real, &sandbox.filesystem, &others, item)?;
         } else if judged {
             others.record(&real, rule);

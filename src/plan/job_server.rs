@@ -92,7 +92,7 @@ mod tests {
         kept.process.descriptors = Descriptors::Only(vec![3, 4]);
         let (options, origin) = (Options::default(), Origin::default());
         let path = "/tmp/GMfifo7".into();
-        kept.filesystem.paths.push(PathRule { path, mode: Mode::Rw, options, origin, project: false, below: None });
+        kept.filesystem.paths.push(PathRule::new(path, Mode::Rw, options, origin));
         for value in [" -j2 --jobserver-auth=3,4", " -j2 --jobserver-auth=fifo:/tmp/GMfifo7"] {
             assert_eq!(settled(value, &kept), (value.to_owned(), 0), "{value}");
         }

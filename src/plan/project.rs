@@ -46,6 +46,25 @@ pub(super) fn check_root(rule: &PathRule) -> Result<()> {
     }
 }
 
+/// Whether a rule of a project's file says anything. One in a directory above the current one may have lines for what is not shown of its
+/// directory, since sbx was started elsewhere: these are to make nothing of it seen.
+pub(super) fn applies<'a>(
+    rule: &PathRule,
+    real: &Path,
+    others: &Others<'_>,
+    item: impl Fn(&Path) -> Option<InForce<'a>>,
+) -> bool {
+    let mode = |path: &Path| {
+        let rule = others.0.get(path).map(|rule| rule.mode);
+        rule.or_else(|| item(path).map(|item| item.mode))
+    };
+    let is_shown = || {
+        let here = rule.below.as_deref().map(|rule| rule.mode);
+        here.or_else(|| real.ancestors().find_map(mode)).is_some_and(Mode::shows_host)
+    };
+    !rule.above || is_shown()
+}
+
 /// Refuses a rule of a project's file that is freer than what is in force without it. `real` is the rule's path with
 /// links resolved; `item` gives what sbx's defaults have put in force at a path.
 pub(super) fn check<'a>(

@@ -47,6 +47,8 @@ pub(super) fn by_mounts(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes
             undone.push((rule, above.to_owned()));
         }
     }
+    // A line that somebody wrote comes first.
+    undone.sort_by_key(|(rule, _)| !rule.project);
     match undone.as_slice() {
         [] => Ok(()),
         [(rule, above), others @ ..] => Err(refused(rule, above, others)),

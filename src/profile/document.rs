@@ -69,6 +69,15 @@ impl Document {
         Document { settings: reader.settings, source, project: false, torn }
     }
 
+    /// The names in maps, and the items of lists.
+    pub fn texts(&mut self) -> impl Iterator<Item = &mut Text> {
+        self.settings.iter_mut().flat_map(|setting| match &mut setting.value {
+            Value::List(list, _) => list.iter_mut().collect(),
+            Value::Map(map) => map.iter_mut().map(|(name, _)| name).collect(),
+            Value::Switch(..) | Value::Text(_) => Vec::new(),
+        })
+    }
+
     /// The setting of the key with this full name, if the file has it.
     pub fn get(&self, name: &str) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.key.name == name)

@@ -4,6 +4,7 @@
 use super::built_in;
 use super::diagnostic::Diagnostic;
 use super::document::Document;
+use super::expand::quoted;
 use super::source::{At, Sources};
 use super::{literal, schema};
 use crate::sys::Errno;
@@ -69,8 +70,9 @@ impl Loader {
         Document::parse(&self.sources, source, &mut self.errors)
     }
 
-    /// Reads a project's file, `.sbx.toml`. A symbolic link is refused: a cloned repository must not name other files.
-    pub fn project(&mut self, path: &Path) -> Option<Document> {
+    /// Reads a project's file, `.sbx.toml`, in the current directory or one above it. A symbolic link is refused: a cloned repository
+    /// must not name other files. What it says of `${CWD}` and `${PROJECT}` is said of its own directory, whichever the project is.
+    pub fn project(&mut self, path: &Path, cwd: &Path) -> Option<Document> {
         if path.is_symlink() {
             let message = format!("cannot read {}: a project's file may be no link", path.display());
             self.errors.push(Diagnostic::new(message).help("put the file itself there, or use --no-project"));
@@ -79,7 +81,27 @@ impl Loader {
         let mut document = self.file(path, LARGEST_OF_PROJECT, None)?;
         document.project = true;
         self.check_version(&document);
-        self.sources.mark_project(document.source);
+        let above = path.parent().filter(|dir| *dir != cwd).map(Path::to_owned);
+        let dir = match &above {
+            // The variable stands for itself, whatever bytes the name of the directory has.
+            None => Some(OWN.to_owned()),
+            Some(dir) => dir.to_str().map(|dir| quoted(dir).replace("${", "$${")),
+        };
+        for text in document.texts() {
+            let Some(rest) = NAMES.iter().find_map(|name| text.text.strip_prefix(name)) else { continue };
+            match &dir {
+                Some(dir) => {
+                    text.text = if dir == "/" && !rest.is_empty() { rest.to_owned() } else { format!("{dir}{rest}") }
+                }
+                None => {
+                    let message = "the name of this file's directory is not UTF-8, so that no line can name what is in it from another one";
+                    self.errors.push(
+                        Diagnostic::at(&text.at, message).help("start sbx in that directory, or use --no-project"),
+                    );
+                }
+            }
+        }
+        self.sources.mark_project(document.source, above);
         Some(document)
     }
 
@@ -232,6 +254,10 @@ pub(super) fn read(path: &Path, largest: u64) -> Result<String, String> {
     }
     String::from_utf8(bytes).map_err(|e| format!("it is not UTF-8 (byte {})", e.utf8_error().valid_up_to()))
 }
+
+/// The variables that a project's file has for its own directory, and the one that stands for the current directory.
+const NAMES: [&str; 2] = [OWN, "${PROJECT}"];
+const OWN: &str = "${CWD}";
 
 /// Largest size of a profile in bytes.
 pub(super) const LARGEST: u64 = 1 << 20;

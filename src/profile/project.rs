@@ -4,27 +4,97 @@ use super::diagnostic::Diagnostic;
 use super::document::{Document, Setting, Text, Value};
 use super::merge::Merged;
 use super::schema::{Key, Target};
+use super::source::{At, Sources};
 use crate::spec::limits::{self, Control, Form};
 use crate::spec::{Mode, PathRule, Rlimits, parse_size};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// The help for a setting of a project's file that is refused.
-pub const HELP: &str =
-    "a project's file may only tighten; what it needs beyond that goes into a profile of yours, or a flag";
+/// The name of a project's file.
+pub const FILE: &str = ".sbx.toml";
 
-/// An error for each setting of a project's file that would loosen the layers below it, or the caller's own `rlimits`
-/// where no layer sets them. The planner checks the modes of
-/// paths, since links are not resolved here.
+/// The help for a setting of a project's file that is refused.
+pub const HELP: &str = "a project's file may only tighten; what it needs beyond that goes into a profile of yours, or a flag, and \
+                        --no-project goes on without it";
+
+/// An error for each setting of a project's file that would loosen the layers below it, or the caller's own `rlimits` where no layer sets
+/// them.
 pub fn loosened(below: &Merged, project: &Document, rlimits: &Rlimits) -> Vec<Diagnostic> {
-    let mut errors = Vec::new();
-    for setting in &project.settings {
-        for (text, why) in check(below, setting, rlimits) {
-            errors.push(Diagnostic::at(&text.at, why).help(HELP));
+    let wrong = project.settings.iter().flat_map(|setting| check(below, setting, rlimits));
+    wrong.map(|(text, why)| Diagnostic::at(&text.at, why).help(HELP)).collect()
+}
+
+/// Applies a project's file. `below` are the layers without any such file, if others are among those in `merged`: of what several
+/// files say, the strictest holds. The planner checks the modes of paths, since links are not resolved here.
+///
+/// # Errors
+///
+/// Those of [`loosened`], and each setting with which neither of two files is at least as strict as the other.
+pub fn apply(
+    merged: &mut Merged,
+    below: Option<&Merged>,
+    mut file: Document,
+    sources: &Sources,
+    rlimits: &Rlimits,
+) -> Result<(), Vec<Diagnostic>> {
+    let layers = below.unwrap_or(merged);
+    let mut errors = loosened(layers, &file, rlimits);
+    if let (Some(below), true) = (below, errors.is_empty()) {
+        let settings = std::mem::take(&mut file.settings);
+        for setting in settings {
+            match stricter(merged, below, setting, rlimits) {
+                Ok(setting) => file.settings.extend(setting),
+                Err((at, other)) => {
+                    let why = format!(
+                        "{} restricts what this line does not, and this line what that does not",
+                        sources.place(&other)
+                    );
+                    errors.push(
+                        Diagnostic::at(&at, why)
+                            .help("let one of the two files say both; --no-project goes on without them"),
+                    );
+                }
+            }
         }
     }
-    errors
+    if errors.is_empty() {
+        merged.apply(file);
+        return Ok(());
+    }
+    Err(errors)
+}
+
+/// The part of a project's setting that is no freer than what the files of projects in `merged` say of it.
+///
+/// # Errors
+///
+/// Neither is as strict as the other: where both are.
+fn stricter(
+    merged: &Merged,
+    below: &Merged,
+    mut setting: Setting,
+    rlimits: &Rlimits,
+) -> Result<Option<Setting>, (At, At)> {
+    let name = setting.key.name;
+    let freer = check(merged, &setting, rlimits);
+    let (false, Some(old)) = (freer.is_empty(), merged.get(name)) else { return Ok(Some(setting)) };
+    if let Value::List(list, _) = &mut setting.value
+        && name != "services.ssh-agent-keys"
+    {
+        list.retain(|item| freer.iter().all(|(wrong, _)| wrong.at != item.at));
+        return Ok(Some(setting));
+    }
+    let at = |value: &Value| match value {
+        Value::Switch(_, at) | Value::List(_, at) => at.clone(),
+        Value::Text(text) => text.at.clone(),
+        Value::Map(_) => setting.at.clone(),
+    };
+    let other = Setting { key: setting.key, value: old.clone(), at: at(old) };
+    let place = at(&setting.value);
+    let mut alone = below.clone();
+    alone.apply(Document { settings: vec![setting], project: true, ..Document::default() });
+    if check(&alone, &other, rlimits).is_empty() { Ok(None) } else { Err((place, other.at)) }
 }
 
 /// The mode that rules say of a path: that of the nearest one at or above it.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 
 /// A position in a source: the span of a key or a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Source {
     pub text: String,
     /// This is a project's file (`.sbx.toml`), which may only tighten.
     pub project: bool,
+    /// The directory of a project's file that lies above the current one.
+    pub above: Option<PathBuf>,
     /// The flag that each line was translated from; empty for a file.
     labels: Vec<String>,
     /// Offsets in bytes at which the lines start.
@@ -63,7 +66,7 @@ impl Sources {
     }
 
     fn put(&mut self, name: String, text: String, lines: Cow<'static, [usize]>) -> usize {
-        self.0.push(Source { name, text, project: false, labels: Vec::new(), lines });
+        self.0.push(Source { name, text, project: false, above: None, labels: Vec::new(), lines });
         self.0.len() - 1
     }
 
@@ -74,10 +77,10 @@ impl Sources {
         }
     }
 
-    /// Marks a source as a project's file.
-    pub fn mark_project(&mut self, number: usize) {
+    /// Marks a source as a project's file, in the current directory or in this one above it.
+    pub fn mark_project(&mut self, number: usize, above: Option<PathBuf>) {
         if let Some(source) = self.0.get_mut(number) {
-            source.project = true;
+            (source.project, source.above) = (true, above);
         }
     }
 

@@ -105,14 +105,7 @@ fn next_start(sandbox: &Sandbox, facts: &Facts, granted: &Granted, dir: &Path) -
     let link = dir.join(probes::LEFT);
     let mut sandbox = sandbox.clone();
     let origin = Origin("the self-test".into());
-    let rule = PathRule {
-        path: link.clone(),
-        mode: Mode::Ro,
-        options: Options::default(),
-        origin,
-        project: false,
-        below: None,
-    };
+    let rule = PathRule::new(link.clone(), Mode::Ro, Options::default(), origin);
     sandbox.filesystem.add([rule]);
     let facts = host::probe(&sandbox, facts.env.clone(), facts.cwd.clone(), facts.accounts.clone());
     match plan::plan(&sandbox, &facts) {
@@ -139,7 +132,7 @@ fn shown(host: &Host, sandbox: &Sandbox, facts: &Facts) -> Option<(Sandbox, Fact
         // Where nested mounts may undo these modes they are only preferred; their probes are still run, and give
         // `shared`.
         let options = Options { prefer: sandbox.namespaces.mounts, ..Options::default() };
-        PathRule { path: dir.join(name), mode, options, origin, project: false, below: None }
+        PathRule::new(dir.join(name), mode, options, origin)
     });
     let rules: Vec<_> = rules.collect();
     sandbox.filesystem.add(rules);

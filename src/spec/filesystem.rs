@@ -118,6 +118,9 @@ pub struct PathRule {
     /// The rule comes from a project's file, which may only tighten.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub project: bool,
+    /// That file lies in a directory above the current one, and the path in the file's: it may be one that is not shown.
+    #[serde(skip)]
+    pub above: bool,
     /// The rule for this path that a project's file replaced; the planner checks that the new one is no looser.
     #[serde(skip)]
     pub below: Option<Box<PathRule>>,
@@ -179,6 +182,11 @@ pub enum Mechanism {
 }
 
 impl PathRule {
+    /// A rule that no project's file has a part in.
+    pub fn new(path: PathBuf, mode: Mode, options: Options, origin: Origin) -> PathRule {
+        PathRule { path, mode, options, origin, project: false, above: false, below: None }
+    }
+
     /// Whether it is the rule for `/`, the whole tree. Compared as text, since that is asked of each rule at each start.
     pub fn is_root(&self) -> bool {
         self.path.as_os_str() == "/"
@@ -207,6 +215,9 @@ pub struct Filesystem {
     /// All rules of the same layers without a project's file, with which nothing may be freer; none if there is no such file.
     #[serde(skip)]
     pub without_project: Option<Vec<PathRule>>,
+    /// The files of projects that are among the layers.
+    #[serde(skip)]
+    pub project_files: Vec<PathBuf>,
     /// The name of the private home that is kept, and the line that says so; without it, the home is in memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub home: Option<(String, Origin)>,

@@ -32,6 +32,13 @@ pub enum Note {
         /// Why it is no project, as the rest of a sentence.
         why: String,
     },
+    /// A project's file in a directory above the current one counts for nothing, since it is another user's.
+    NotTaken {
+        /// The file.
+        file: PathBuf,
+        /// The id of the user.
+        owner: u32,
+    },
     /// What git runs in a project was not found completely.
     GitUnread {
         /// Why, as a sentence.
@@ -112,6 +119,11 @@ impl fmt::Display for Note {
                 f,
                 "{dir} is not taken for the project of the current directory, since it {why}: start sbx there, or --rw {dir}",
                 dir = dir.display()
+            ),
+            Note::NotTaken { file, owner } => write!(
+                f,
+                "{} belongs to user {owner}, and counts for nothing: that is neither you, nor root, nor the owner of the current directory",
+                file.display()
             ),
             Note::GitUnread { why } => {
                 write!(f, "{why}, so what git outside runs by it in the project may be writable inside")

@@ -4,7 +4,7 @@ use crate::profile::diagnostic::Diagnostic;
 use crate::profile::document::{Text, Value};
 use crate::profile::expand::Vars;
 use crate::profile::merge::Merged;
-use crate::profile::source::{At, Sources};
+use crate::profile::source::Sources;
 use crate::spec::{Note, Origin, Origins, Unseen};
 use std::path::PathBuf;
 
@@ -49,16 +49,6 @@ impl<'a> Builder<'a> {
         origins
     }
 
-    /// A path in a project's file that begins with `${CWD}` or `${PROJECT}`, with the file's own directory for it: the
-    /// same one from wherever in the project sbx is called.
-    fn below_own_directory(&self, text: &str, at: &At) -> Option<String> {
-        let source = self.sources.get(at.source).filter(|source| source.project)?;
-        let rest = ["${CWD}", "${PROJECT}"].iter().find_map(|name| text.strip_prefix(name))?;
-        let cwd = self.vars.cwd.join(".sbx.toml");
-        let name = if source.name == cwd.display().to_string() { "${CWD}" } else { "${PROJECT}" };
-        Some(format!("{name}{rest}"))
-    }
-
     pub fn wrong(&mut self, text: &Text, message: String, help: &str) {
         self.errors.push(Diagnostic::at(&text.at, message).help(help));
     }
@@ -74,8 +64,7 @@ impl<'a> Builder<'a> {
     }
 
     pub fn path(&mut self, text: &Text) -> Option<PathBuf> {
-        let own = self.below_own_directory(&text.text, &text.at);
-        match self.vars.path(own.as_deref().unwrap_or(&text.text)) {
+        match self.vars.path(&text.text) {
             Ok(path) => Some(path),
             Err(why) => {
                 let help = match why.contains("is no pattern here") {

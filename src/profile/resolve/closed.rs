@@ -144,7 +144,7 @@ impl Builder<'_> {
                     let options = Options { optional: true, ..Options::default() };
                     let origin = Origin(format!("the variable {}", named.variable));
                     let (path, mode) = (link.clone(), Mode::Ro);
-                    let rule = PathRule { path, mode, options, origin, project: false, below: None };
+                    let rule = PathRule::new(path, mode, options, origin);
                     paths.insert(by_parts(link), (0, rule));
                 }
             }
@@ -193,7 +193,7 @@ impl Builder<'_> {
                 (Some(true), false) => self.notes.push(Note::Socket { path: path.clone(), variable }),
                 (_, false) => {}
             }
-            paths.insert(by_parts(&path), (0, PathRule { path, mode, options, origin, project: false, below: None }));
+            paths.insert(by_parts(&path), (0, PathRule::new(path, mode, options, origin)));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::builder::Builder;
 use super::closed::Closed;
+use super::held::{self, Held};
 use super::rules::{Rules, add, by_parts, close, nearest};
 use super::unseen::{self, Ahead, HERE};
 use crate::profile::document::Text;
@@ -40,6 +41,7 @@ impl<'a> Builder<'a> {
             root_origin,
             paths: paths.into_values().map(|(_, rule)| rule).collect(),
             without_project: None,
+            project_files: Vec::new(),
             unseen,
             arguments: self.merged.text("filesystem.arguments").and_then(|text| match text.text.as_str() {
                 "program" => Some((Named::Program, self.origin(text))),
@@ -70,6 +72,7 @@ impl<'a> Builder<'a> {
             return None;
         }
         let closed = if closes { self.leave_closed(&mut paths) } else { Closed::default() };
+        self.close_from_above(&mut paths);
         self.project_rules(&mut paths, &closed, ahead);
         let is_left_out = |rule: &&PathRule| ahead.iter().any(|ahead| ahead.has(&rule.path));
         let others: Vec<_> = paths.values().map(|(_, rule)| rule).filter(is_left_out).collect();
@@ -95,6 +98,7 @@ impl<'a> Builder<'a> {
         // Most rules have the same few modes.
         let mut last: Option<(&str, (Mode, Options))> = None;
         let (mut closes, mut follows) = (false, false);
+        let mut held = Held::default();
         for (name, value) in rules {
             // Where the directory itself is not shown, nothing of it is closed.
             if let Some(ahead) = &mut ahead
@@ -157,7 +161,15 @@ impl<'a> Builder<'a> {
                 }
             }
             let key = by_parts(&path);
-            let rule = PathRule { path, mode, options, origin: self.origin(name), project, below: None };
+            let above = project && self.is_above(name, &path);
+            let mut rule = PathRule { project, above, ..PathRule::new(path, mode, options, self.origin(name)) };
+            if project {
+                let counts = held.tighten(&mut rule, name.at.source) || paths.contains_key(&key);
+                held.record(&rule, name.at.source);
+                if !counts {
+                    continue;
+                }
+            }
             // What another line closes is not shown merely because sbx was started there.
             if below == Some("")
                 && let Some((_, old)) =
@@ -173,6 +185,7 @@ impl<'a> Builder<'a> {
             // Two spellings of one path: the later layer wins, and within a layer the stricter mode.
             match paths.entry(key) {
                 Entry::Occupied(old) if old.get().0 == name.at.source && old.get().1.mode > rule.mode => {}
+                Entry::Occupied(mut old) if project && old.get().1.project => held::merge(&mut old.get_mut().1, rule),
                 Entry::Occupied(mut place) => {
                     let (_, old) = place.insert((name.at.source, rule));
                     let below = if old.project { old.below } else { Some(Box::new(old)) };
@@ -181,6 +194,7 @@ impl<'a> Builder<'a> {
                 Entry::Vacant(place) => drop(place.insert((name.at.source, rule))),
             }
         }
+        self.hold(&mut paths, &held);
         (paths, closes && follows && self.errors.is_empty())
     }
 
@@ -191,12 +205,18 @@ impl<'a> Builder<'a> {
     }
 
     /// Whether a text is a flag's.
-    fn is_flag(&self, text: &Text) -> bool {
+    pub(super) fn is_flag(&self, text: &Text) -> bool {
         self.sources.get(text.at.source).is_none_or(|source| source.label(&text.at).is_some())
     }
 
+    /// Whether a path lies in the directory of the project's file above the current one that a text is of.
+    fn is_above(&self, text: &Text, path: &Path) -> bool {
+        let source = self.sources.get(text.at.source);
+        source.and_then(|source| source.above.as_ref()).is_some_and(|dir| within(path, dir))
+    }
+
     /// Whether a text is of a project's file.
-    fn is_of_project(&self, text: &Text) -> bool {
+    pub(super) fn is_of_project(&self, text: &Text) -> bool {
         self.sources.get(text.at.source).is_some_and(|source| source.project)
     }
 
@@ -253,7 +273,7 @@ impl<'a> Builder<'a> {
             }
         }
         let optional = Options { optional: true, ..Options::default() };
-        let rule = PathRule { project: false, below: None, options: optional, ..rule };
+        let rule = PathRule::new(rule.path, rule.mode, optional, rule.origin);
         let mut put = |path: PathBuf, mode| add(paths, PathRule { path, mode, ..rule.clone() });
         put(repository.dir.clone(), rule.mode);
         put(repository.common.clone(), Mode::Ro);
@@ -295,7 +315,7 @@ impl<'a> Builder<'a> {
             }
             let rule = |path: PathBuf| {
                 let (options, origin) = (optional.clone(), self.origin(name));
-                PathRule { path, mode: Mode::Ro, options, origin, project: false, below: None }
+                PathRule::new(path, Mode::Ro, options, origin)
             };
             for (above, ahead) in &mut dirs {
                 let path = above.join(inner);

@@ -7,6 +7,7 @@ mod bus;
 mod closed;
 mod devices;
 mod filesystem;
+mod held;
 mod limits;
 mod mode;
 mod namespaces;
