@@ -734,7 +734,8 @@ A link in the place of
 .IR ~/.local/share/sbx ,
 or in it, is an error. A sandbox that shows a directory above it has an empty one there, and one that shows a directory above
 .I ~/.config/sbx
-writable has that read-only; what is not there, and could be made, is made first
+writable has that read-only; what is not there, and could be made, is made first. Where a directory of the caller's own lacks the permission for
+that, and is shown writable, it is an error
 .TP
 .I ~/.config/systemd/user/sbx.service
 a unit of the user's systemd manager, which comes with sbx and runs a process that sleeps. While it runs, sandboxes with limits share its

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Place, not_root, ran, until, userns};
+use common::{Place, not_root, ran, root, until, userns};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -302,6 +302,65 @@ fn a_program_cannot_make_what_a_later_run_takes_for_the_users_stores() {
             std::fs::remove_dir_all(place.home().join(".local/share/sbx")).unwrap();
         }
     }
+}
+
+#[test]
+fn permissions_of_the_callers_own_directories_do_not_say_that_no_program_makes_stores_or_profiles() {
+    need!(userns(), not_root());
+    let makes = "mkdir -p ~/.local/share/sbx/homes/x ~/.config/sbx/profiles && echo MADE";
+    for (shut, shown) in [
+        (".config", ".config"),
+        (".config", ""),
+        (".local/share", ".local/share"),
+        (".local/share", ".local"),
+        (".local", ".local"),
+        (".local", ""),
+    ] {
+        for mode in ["555", "111", "577"] {
+            let place = Place::new();
+            // `share` is missing in what is shut itself.
+            let dirs: &[&str] = if shut == ".local" { &[".local", ".config"] } else { &[".local/share", ".config"] };
+            dirs.iter().for_each(|dir| std::fs::create_dir_all(place.home().join(dir)).unwrap());
+            let dir = place.home().join(shut).display().to_string();
+            let shown = place.home().join(shown).display().to_string();
+            place.on_host(&format!("chmod {mode} {dir}"));
+            let script = format!("chmod 755 {dir}; {makes}");
+            let out = place.run(&["-q", "--rw", &shown, "--", "/bin/sh", "-c", &script]);
+            assert!(!out.out.contains("MADE"), "{shut} {mode} {shown}: {out:#?}");
+            let error = out.failed(125);
+            assert!(error.contains("is yours and not writable") && error.contains(&format!("u+rwx {dir}")), "{error}");
+            // Read-only, its permissions stay as they are.
+            let out = place.run(&["-q", "--ro", &shown, "--", "/bin/sh", "-c", &script]);
+            assert!(
+                out.status.is_some_and(|status| status != 125) && !out.out.contains("MADE"),
+                "{shut} {mode}: {out:#?}"
+            );
+            place.on_host(&format!("chmod 755 {dir}"));
+        }
+    }
+}
+
+#[test]
+fn a_home_that_nobody_can_write_to_is_shown() {
+    need!(root(), userns());
+    let place = Place::new();
+    for dir in [".local/share", ".config"] {
+        std::fs::create_dir_all(place.home().join(dir)).unwrap();
+    }
+    // On a read-only mount, as in images of containers; and one of root's, as an ordinary user's.
+    let (sbx, home, work) = (common::sbx(), place.home().display().to_string(), place.work().display().to_string());
+    let copy = place.dir.path().join("sbx");
+    std::fs::copy(sbx, &copy).unwrap();
+    place.on_host(&format!(
+        "chmod 755 {home} {work} {home}/..; chown -R 1000:1000 {home}; chmod 555 {home}/.local/share {home}/.config"
+    ));
+    let as_user = format!(
+        "setpriv --reuid 1000 --regid 1000 --clear-groups env -i HOME={home} PATH=/usr/bin:/bin {} --rw {home} -- true",
+        copy.display()
+    );
+    let mounted = format!("unshare -m sh -ec 'mount --bind {home} {home}; mount -o remount,bind,ro {home}; {as_user}'");
+    place.on_host(&mounted);
+    place.on_host(&format!("chown -R 0:0 {home}; {as_user}"));
 }
 
 #[test]

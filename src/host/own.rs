@@ -2,6 +2,7 @@
 //! Whoever writes there decides what a later sandbox shows, and what `sbx commit` puts onto the host.
 
 use super::paths::Paths;
+use super::writers::may_come_to_write;
 use crate::profile::Profiles;
 use crate::spec::{Mode, Root, Sandbox, within};
 use crate::sys::{self, Errno};
@@ -31,6 +32,9 @@ pub struct OwnDir {
     /// Links of the user's on the way to it: whoever replaces one has a directory of his own there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<PathBuf>,
+    /// The directory of the caller's own whose permissions alone keep it from being made: a program that is shown that writable sets them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_by: Option<PathBuf>,
 }
 
 /// Finds the directories of sbx's stores that have to be closed: that below `data`, XDG_DATA_HOME, and the one that runs without this variable
@@ -66,14 +70,13 @@ fn stores_in(paths: &mut Paths, sandbox: &Sandbox, named: &Path, wanted: bool) -
     let (base, links) = paths.resolve(Path::new("/"), named.parent()?)?;
     let path = base.join(named.file_name()?);
     // What lies in a directory that this user may open to itself is there for a program that does.
-    if !there && !can_be_made(&path) && !paths.is_shut(&path) {
-        return None;
-    }
+    let made = if there || paths.is_shut(&path) { Made::Yes } else { can_be_made(&path) };
+    let kept_by = made.kept_by()?;
     // A line may name it itself, or what is in it.
     if sandbox.filesystem.paths.iter().any(|rule| within(rule.source(), &path)) {
         PARTS.iter().for_each(|part| paths.record(&path.join(part)));
     }
-    Some(OwnDir { path, keeps: Keeps::Stores, links: links.into_iter().map(|(link, _)| link).collect() })
+    Some(OwnDir { path, keeps: Keeps::Stores, links: links.into_iter().map(|(link, _)| link).collect(), kept_by })
 }
 
 /// What is in the directory of stores.
@@ -88,8 +91,10 @@ pub(super) fn profiles(paths: &mut Paths, sandbox: &Sandbox, known: &Profiles) -
     for path in &known.real {
         if (is_writable(path) || !links.is_empty()) && found.iter().all(|dir: &OwnDir| !within(path, &dir.path)) {
             paths.record(path);
-            if paths.kind(path).is_some() || can_be_made(path) || paths.is_shut(path) {
-                found.push(OwnDir { path: path.clone(), keeps: Keeps::Profiles, links: links.clone() });
+            let there = paths.kind(path).is_some() || paths.is_shut(path);
+            let made = if there { Made::Yes } else { can_be_made(path) };
+            if let Some(kept_by) = made.kept_by() {
+                found.push(OwnDir { path: path.clone(), keeps: Keeps::Profiles, links: links.clone(), kept_by });
             }
         }
     }
@@ -107,8 +112,32 @@ fn is_below(path: &Path, dir: &Path) -> bool {
     path != dir && within(path, dir)
 }
 
-/// Whether this user, and so a program of this user's, could make a path that is not there.
-fn can_be_made(path: &Path) -> bool {
-    let above = path.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok());
-    above.is_some_and(sys::may_write_followed)
+/// Whether a path that is not there can be made.
+enum Made {
+    Yes,
+    /// Not by this user, or any program of this user's: the directory is another one's, or lies on a read-only mount.
+    No,
+    /// Not as long as this directory of the user's own has the permissions that it has.
+    KeptBy(PathBuf),
+}
+
+impl Made {
+    /// None if it cannot be made; the directory whose permissions alone keep it from that, if there is one.
+    fn kept_by(self) -> Option<Option<PathBuf>> {
+        match self {
+            Made::Yes => Some(None),
+            Made::No => None,
+            Made::KeptBy(dir) => Some(Some(dir)),
+        }
+    }
+}
+
+/// Whether this user, and so a program of this user's, could make a path that is not there. Who owns the directory decides that, and not its
+/// permissions, which a program may set; but nobody sets any on a read-only mount.
+fn can_be_made(path: &Path) -> Made {
+    match path.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok()) {
+        Some(above) if sys::may_write_followed(above) => Made::Yes,
+        Some(above) if may_come_to_write(above) && !sys::is_read_only(above) => Made::KeptBy(above.to_owned()),
+        _ => Made::No,
+    }
 }

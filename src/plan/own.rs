@@ -48,6 +48,9 @@ fn close_one(items: &mut Items, facts: &Facts, dir: &OwnDir, path: &Path) -> Res
             // A profile may be a link's target.
             Some(Kind::File) if dir.keeps == Keeps::Profiles => false,
             None if facts.paths.is_shut(path) => return Err(shut(path, &above, &item.origin, dir)),
+            // Nobody makes it as long as nobody sets these permissions.
+            None if dir.kept_by.is_some() && !writable(&item) => continue,
+            None if let Some(kept_by) = &dir.kept_by => return Err(not_made(kept_by, &above, &item.origin, dir)),
             None => true,
             Some(_) if writable(&item) => return Err(in_the_place(path, &above, &item.origin)),
             Some(_) => continue,
@@ -111,6 +114,18 @@ fn shut(path: &Path, above: &Path, origin: &Origin, dir: &OwnDir) -> Error {
         .hint(format!(
             "give yourself the permission to search what it lies in: namei -l {path} shows it, chmod u+rwx sets it"
         ))
+}
+
+/// The error for a directory of sbx's own that cannot be made first by the permissions of the one that it would lie in, which its owner sets.
+fn not_made(kept_by: &Path, above: &Path, origin: &Origin, dir: &OwnDir) -> Error {
+    let (kept_by, above) = (kept_by.display(), above.display());
+    Error::new(format!(
+        "{kept_by} is yours and not writable, so that {} there cannot be made and closed; a program that may write to {above} could set \
+         its permissions, and make them",
+        what(dir)
+    ))
+    .origin(origin)
+    .hint(format!("give yourself the permission to write there: chmod u+rwx {kept_by}; or show {above} read-only"))
 }
 
 /// The error for a link, or a file, in the place of a directory of sbx's own.

@@ -164,7 +164,12 @@ pub fn debian() -> Facts {
             mounts: ["/", "/proc", "/home"].map(Into::into).into(),
             ..UnionFacts::default()
         }),
-        own_dirs: vec![OwnDir { path: "/home/alice/.local/share/sbx".into(), keeps: Keeps::Stores, links: Vec::new() }],
+        own_dirs: vec![OwnDir {
+            path: "/home/alice/.local/share/sbx".into(),
+            keeps: Keeps::Stores,
+            links: Vec::new(),
+            kept_by: None,
+        }],
         absent: BTreeMap::new(),
         rlimits: BTreeMap::new(),
         core_handler: None,
