@@ -679,6 +679,7 @@ writes a line of JSON for each event to the file descriptor:
 {"event":"failed","status":125,"message":"..."}
 {"event":"note","message":"..."}
 {"event":"kept","name":"..."}
+{"event":"published","address":"127.0.0.1","host":8080,"inside":80,"transport":"tcp"}
 .EE
 The process id is that of the sandbox's init in the caller's pid namespace. The cause is
 .BR exited ,

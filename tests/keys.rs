@@ -136,6 +136,7 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
         ("filesystem.paths", ..) => (["{ \"/usr/lib\" = \"masked\" }", "{ \"/usr/lib\" = \"deny\" }"], ""),
         ("network.dns", ..) => (["\"none\"", "[\"9.9.9.9\", \"2620:fe::fe\"]"], "network.mode = \"private\"\n"),
         ("network.publish", ..) => (["[\"8080:80\"]", "[\"8080:81\"]"], "network.mode = \"private\"\n"),
+        ("network.forward", ..) => (["[5432]", "[\"5432:5433/udp\"]"], "network.mode = \"private\"\n"),
         ("devices.allow", ..) => (["[\"gpu\"]", "[\"audio\"]"], ""),
         ("security.capabilities", ..) => (["[\"CAP_NET_RAW\"]", "[\"CAP_KILL\"]"], ""),
         ("security.syscalls.allow" | "security.syscalls.deny", ..) => (["[\"chmod\"]", "[\"ptrace\"]"], ""),

@@ -346,7 +346,7 @@ fn changes_of_overlays_are_where_this_kernel_and_this_disk_take_them() {
 #[test]
 fn a_private_network_takes_the_helper_that_is_there() {
     type Change = fn(&mut Facts);
-    let hosts: [(&str, &str, Change); 14] = [
+    let hosts: [(&str, &str, Change); 19] = [
         ("both", "", |_| ()),
         ("an old pasta", "", |facts| facts.network.as_mut().unwrap().old_pasta = true),
         ("an old pasta, named", "network.helper = \"pasta\"", |facts| {
@@ -371,10 +371,26 @@ fn a_private_network_takes_the_helper_that_is_there() {
         ("UDP at loopback, by an old pasta", "network.publish = [\"5353:53/udp\"]", |facts| {
             facts.network.as_mut().unwrap().old_pasta = true;
         }),
-        ("a port, offline", "network.publish = [\"8080:80\"]", |facts| {
+        ("a port at loopback, offline", "network.publish = [\"8080:80\"]", |facts| {
+            *facts.network.as_mut().unwrap() = NetworkFacts { old_pasta: true, ..NetworkFacts::default() };
+            facts.helpers.found.remove("slirp4netns");
+        }),
+        ("a port, offline", "network.publish = [\"192.0.2.1:8080:80\"]\nnetwork.helper = \"pasta\"", |facts| {
             *facts.network.as_mut().unwrap() = NetworkFacts { old_pasta: true, ..NetworkFacts::default() };
         }),
-        ("a port and slirp4netns", "network.publish = [\"8080:80\"]\nnetwork.helper = \"slirp4netns\"", |_| ()),
+        (
+            "ports and slirp4netns",
+            "network.publish = [\"8080:80\", \"0.0.0.0:0:53/udp\"]\nnetwork.helper = \"slirp4netns\"",
+            |_| (),
+        ),
+        ("IPv6 and slirp4netns", "network.publish = [\"[::]:8080:80\"]\nnetwork.helper = \"slirp4netns\"", |_| ()),
+        (
+            "UDP of IPv6 and slirp4netns",
+            "network.publish = [\"[::]:53:53/udp\"]\nnetwork.helper = \"slirp4netns\"",
+            |_| (),
+        ),
+        ("ranges and pasta", "network.publish = [\"0.0.0.0:8000-8001:80-81\", \"0:9000-9001/udp\"]", |_| ()),
+        ("a forwarded port", "network.forward = [5432, \"53:1053/udp\"]", |_| ()),
         ("no device", "", |facts| facts.network.as_mut().unwrap().tun = Some(sbx::testing::Errno(libc::ENOENT))),
         ("a closed device", "network.on_helper_death = \"report\"", |facts| {
             facts.network.as_mut().unwrap().tun = Some(sbx::testing::Errno(libc::EACCES));
@@ -391,7 +407,7 @@ fn a_private_network_takes_the_helper_that_is_there() {
                 .lines()
                 .skip_while(|line| !line.starts_with("network  "))
                 .filter(|line| {
-                    ["network  ", "note  "].iter().any(|start| line.starts_with(start))
+                    ["network  ", "note  ", "publish  ", "forward  "].iter().any(|start| line.starts_with(start))
                         || line.contains(" has your user id")
                         || line.contains(" --tcp-ports")
                 })

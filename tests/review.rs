@@ -218,6 +218,7 @@ fn every_way_out_is_found_where_it_is_written() {
         ("[network]\nmode = \"private\"", Weakens, "a network of its own"),
         ("[network]\nmode = \"private\"\npublish = [\"8080:80\"]", Note, "port 127.0.0.1:8080:80/tcp"),
         ("[network]\nmode = \"private\"\npublish = [\"0.0.0.0:8080:80\"]", Weakens, "port 0.0.0.0:8080:80/tcp"),
+        ("[network]\nmode = \"private\"\nforward = [5432]", Weakens, "port 5432 of the host's loopback"),
         ("[namespaces]\nshare = [\"pid\"]", Weakens, "the host's pid namespace"),
         ("[namespaces]\nshare = [\"ipc\"]", Weakens, "the host's ipc namespace"),
         ("[namespaces]\nshare = [\"uts\"]", Note, "the host's uts namespace"),

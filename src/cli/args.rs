@@ -243,6 +243,12 @@ pub struct Sandbox {
     /// Network: none, private (its own, by pasta or slirp4netns) or host
     #[arg(long, value_name = "MODE", value_hint = ValueHint::Other)]
     pub net: Option<OsString>,
+    /// Reach a server of a private network at a port of the host: [ADDRESS:]HOST:INSIDE[/tcp|udp]; HOST 0 is any free port
+    #[arg(long, value_name = "PORTS", value_hint = ValueHint::Other)]
+    pub publish: Vec<OsString>,
+    /// Reach a port of the host's loopback in a private network: PORT or HOST:INSIDE
+    #[arg(long, value_name = "PORT", value_hint = ValueHint::Other)]
+    pub forward: Vec<OsString>,
     /// Share a namespace with the host: ipc, uts, pid, cgroup, time
     #[arg(long, value_name = "NAMESPACE")]
     pub share: Vec<OsString>,

@@ -338,7 +338,12 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
         let words: Vec<_> = patterns.iter().map(|(_, pattern)| quote(pattern)).collect();
         flags.line(*at, "--env".into(), "process.env_pass", format!("[{}]", words.join(", ")));
     }
-    for (flag, key, values) in [("share", "namespaces.share", &args.share), ("device", "devices.allow", &args.device)] {
+    for (flag, key, values) in [
+        ("share", "namespaces.share", &args.share),
+        ("device", "devices.allow", &args.device),
+        ("publish", "network.publish", &args.publish),
+        ("forward", "network.forward", &args.forward),
+    ] {
         if !values.is_empty() {
             let at = args.order.of(flag, values.len());
             let values: Vec<_> = values.iter().map(|value| Ok(quote(utf8(value, key)?))).collect::<Result<_>>()?;

@@ -3,6 +3,7 @@
 use super::cgroup::Cgroup;
 use super::exclusive::Locks;
 use super::inherited::InheritedFile;
+use super::ports::Ports;
 use super::prepared::Prepared;
 use super::process::FirstProcess;
 use super::signals::Signals;
@@ -38,6 +39,8 @@ pub(super) struct Born<'p> {
     pub _home: Option<Upper>,
     /// The locks on what is shown in one sandbox at a time: held until this is dropped.
     pub locks: Locks,
+    /// The ports at which servers inside are reached.
+    pub ports: Ports,
     pub began: Instant,
 }
 
@@ -58,12 +61,26 @@ impl<'p> Born<'p> {
             uppers,
             home,
             locks,
+            ports,
             began,
         } = prepared;
         // From here on the child ends with the launcher: it has a parent-death signal, and it sees the end of this
         // socket.
-        let mut born =
-            Born { plan, given, inherited, first, socket, signals, caller, cgroup, uppers, _home: home, locks, began };
+        let mut born = Born {
+            plan,
+            given,
+            inherited,
+            first,
+            socket,
+            signals,
+            caller,
+            cgroup,
+            uppers,
+            _home: home,
+            locks,
+            ports,
+            began,
+        };
         drop(socket_of_child);
         if let Some(handover) = &born.given.lockdown.handover {
             // Only the child may hold the pipe, since it waits for the pipe's end.

@@ -3,6 +3,7 @@
 use super::cgroup::figures::Figures;
 use super::outcome::Outcome;
 use crate::error::Result;
+use crate::spec::Published;
 use std::os::fd::RawFd;
 
 /// Receives the events of a sandbox.
@@ -29,6 +30,9 @@ pub trait Events {
 
     /// This signal has come for the launcher, which passes it to the program, or ends because of it.
     fn signal(&mut self, _signal: i32) {}
+
+    /// Servers inside are reached at these ports of the host, each with the number that it was asked for by: 0 stands for any.
+    fn published(&mut self, _ports: &[(u16, &Published)]) {}
 
     /// Something that the user should know.
     fn note(&mut self, note: &str);

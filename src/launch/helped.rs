@@ -47,6 +47,7 @@ impl<'p> Helped<'p> {
             supervisor.help(Phase::View, status)?;
             supervisor.go()?;
         }
+        supervisor.tell_ports(status);
         Ok(Helped(supervisor))
     }
 }

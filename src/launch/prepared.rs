@@ -6,6 +6,7 @@ use super::events::Events;
 use super::exclusive::Locks;
 use super::homes;
 use super::inherited::{self, InheritedFile};
+use super::ports::Ports;
 use super::prepare::{self, CallerState};
 use super::session::session;
 use super::signals::Signals;
@@ -43,6 +44,8 @@ pub(super) struct Prepared<'p> {
     pub home: Option<Upper>,
     /// The locks on what is shown in one sandbox at a time.
     pub locks: Locks,
+    /// The ports at which servers inside are reached.
+    pub ports: Ports,
     /// When the sandbox was started, for its figures.
     pub began: Instant,
 }
@@ -73,6 +76,7 @@ impl<'p> Prepared<'p> {
             wants_hints: status.wants_hints(),
             caller: caller.as_ref().map_or(-1, AsRawFd::as_raw_fd),
         };
+        let ports = Ports::take(&plan.ports)?;
         let mut locks = Locks::default();
         locks.take(plan)?;
         let uppers = plan.view.union.as_ref().map(|union| Uppers::open(plan, union)).transpose()?.flatten();
@@ -106,6 +110,7 @@ impl<'p> Prepared<'p> {
             uppers,
             home,
             locks,
+            ports,
             began,
         })
     }

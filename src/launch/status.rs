@@ -5,6 +5,7 @@ use super::events::Events;
 use super::outcome::Outcome;
 use super::receipt_file::ReceiptFile;
 use crate::plan::Receipt;
+use crate::spec::Published;
 use crate::sys;
 use serde_json::{Value, json};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -117,6 +118,24 @@ impl Events for Status {
             self.written = Some(told);
         }
         self.tell(&json!({"event": "started", "pid": pid}));
+    }
+
+    fn published(&mut self, ports: &[(u16, &Published)]) {
+        for (asked, port) in ports {
+            self.tell(&json!({"event": "published", "address": port.address, "host": port.host, "inside": port.inside,
+                "transport": port.transport}));
+            if *asked != 0 {
+                continue;
+            }
+            if let Some(Told { receipt: Some(receipt), .. }) = &mut self.receipt {
+                receipt.published(&Published { host: 0, ..(*port).clone() }, port);
+            }
+            if !self.quiet {
+                let Published { address, host, inside, transport, .. } = port;
+                let at = std::net::SocketAddr::from((*address, *host));
+                self.print(&format!("sbx: port {inside}/{transport} is published at {at}\n"));
+            }
+        }
     }
 
     fn note(&mut self, note: &str) {

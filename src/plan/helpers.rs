@@ -55,7 +55,10 @@ impl HelperSpec {
             | Given::Filesystem
             | Given::Layers
             | Given::UserNamespace
-            | Given::NetworkNamespace => None,
+            | Given::NetworkNamespace
+            | Given::Port(_)
+            | Given::Forwarded(..)
+            | Given::Requests => None,
         });
         let inside = self.args.iter().filter_map(|arg| match arg {
             Argument::Inside(path) => Some(path.as_path()),
@@ -93,6 +96,7 @@ impl HelperSpec {
             HelperProgram::Own(_) if self.tells == Tells::Overlays => {
                 format!("{}, shown by {}", self.rules.join(", "), self.program)
             }
+            HelperProgram::Own(_) if self.rules.is_empty() => self.target.clone(),
             HelperProgram::Own(_) => format!("{}, through a filter", self.rules.join(", ")),
         }
     }
@@ -152,6 +156,10 @@ pub enum Argument {
     /// The number of a socket by which connections get one of their own to ask the user by, with this program; each question
     /// is its argument, and its success means yes.
     Asks(PathBuf),
+    /// The option of pasta(1) that publishes the port with this index in the plan.
+    Published(usize),
+    /// The path of a socket at which slirp4netns(1) takes requests, below a directory of its own ([`Given::Requests`]).
+    Requests,
     /// A path in the sandbox's view, passed as `/proc/self/fd/NUMBER/NAME` with an open descriptor of its directory.
     /// The path need not exist on the host.
     Inside(PathBuf),
@@ -173,6 +181,13 @@ pub enum Given {
     UserNamespace,
     /// The network namespace of the sandbox.
     NetworkNamespace,
+    /// The socket of the published port with this index in the plan.
+    Port(usize),
+    /// A socket inside of the forwarded port with this index in the sandbox; the second of the two is that of IPv6. Where there is no
+    /// IPv6, it is the first once more.
+    Forwarded(usize, bool),
+    /// A directory that is seen by nobody else, in memory.
+    Requests,
     /// The device of the FUSE filesystem that overlays lie over. The sandbox's first process mounts it, and sends it.
     Filesystem,
 }

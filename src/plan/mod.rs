@@ -37,6 +37,7 @@ mod own;
 mod parts;
 mod place;
 mod portal_caller;
+mod ports;
 mod privileges;
 mod process;
 mod procfs;
@@ -81,6 +82,7 @@ pub use note::{MissingNamespace, NotInMode, Note};
 pub use op::{Attributes, Op, OwnFile};
 pub use parts::{Absent, Closed, Create, Placed};
 pub use portal_caller::PortalCaller;
+pub use ports::{Carrier, PortPlan, untaken};
 pub use process::ProcessPlan;
 pub use receipt::{Enforced, Extent, Receipt, receipt};
 pub use render::text;
@@ -94,7 +96,7 @@ pub use wayland::WaylandPlan;
 
 use crate::error::Result;
 use crate::host::Facts;
-use crate::spec::Sandbox;
+use crate::spec::{Forwarded, Sandbox};
 use serde::Serialize;
 
 /// Everything that a start will do, grouped by the part of the launcher that carries it out.
@@ -121,6 +123,12 @@ pub struct Plan {
     /// What tells portals which processes are the sandbox's, if it calls them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub portal_caller: Option<PortalCaller>,
+    /// Ports of the host at which servers inside are reached.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<PortPlan>,
+    /// Ports of the host's loopback that are reached inside.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forwarded: Vec<Forwarded>,
     /// Helper programs outside of the sandbox, in the order in which they are started.
     pub helpers: Vec<HelperSpec>,
     /// The plans of those helpers that have sandboxes of their own, in the same order.
@@ -140,13 +148,14 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     let mut notes = sandbox.notes.iter().cloned().map(Note::Profile).collect();
     let mut namespaces = namespaces::plan(sandbox, facts, &mut notes)?;
     let mut process = process::plan(sandbox, facts, &namespaces)?;
-    let network = network::helper(sandbox, facts, &mut notes)?;
+    let network::Planned { helper: network, ports } = network::plan(sandbox, facts, &mut notes)?;
     if network.is_some() {
         namespaces.network_settings = network::settings(namespaces.ids.gid);
     }
+    let relays = ports::relays(sandbox, &ports);
     let view::Planned { view, env, wayland, mut helpers } = view::plan(sandbox, facts, &namespaces.ids, &mut notes)?;
     process.env = env;
-    helpers.splice(..0, network);
+    helpers.splice(..0, network.into_iter().chain(relays));
     let resources = resources::plan(sandbox, facts, &mut notes)?;
     let lockdown = lockdown::plan(sandbox, facts, &view.parts, &mut notes)?;
     let confined = helpers.iter().filter_map(HelperSpec::sandbox).map(|sandbox| plan(sandbox, facts));
@@ -156,7 +165,20 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     let portal_caller = portal_caller::plan(sandbox, facts);
     let beside = wayland.is_some() || portal_caller.is_some() || !helpers.is_empty();
     process::background(&process, beside || resources.cgroup.is_some() || resources.stats)?;
-    Ok(Plan { namespaces, view, process, resources, lockdown, wayland, portal_caller, helpers, confined, notes })
+    Ok(Plan {
+        namespaces,
+        view,
+        process,
+        resources,
+        lockdown,
+        wayland,
+        portal_caller,
+        ports,
+        forwarded: sandbox.forwarded.clone(),
+        helpers,
+        confined,
+        notes,
+    })
 }
 
 impl Plan {
@@ -174,7 +196,7 @@ impl Plan {
 
     /// The helper that carries packets of a network of the sandbox's own, if there is one.
     pub fn network_helper(&self) -> Option<&HelperSpec> {
-        self.helpers.iter().find(|helper| helper.has(&Given::NetworkNamespace))
+        self.helpers.iter().find(|helper| helper.provides == network::PROVIDES)
     }
 
     /// The helpers that are started in this phase.

@@ -10,9 +10,10 @@ use super::helpers::{
 };
 use super::namespaces::NetworkSettings;
 use super::note::Note;
+use super::ports::{self, Carrier, PortPlan};
 use crate::error::{Error, Result};
 use crate::host::{Facts, NetworkFacts, name_servers};
-use crate::spec::{HelperDeath, NameServers, Network, NetworkHelper, PrivateNetwork, Published, Sandbox, Transport};
+use crate::spec::{HelperDeath, NameServers, Network, NetworkHelper, PrivateNetwork, Sandbox, Transport};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
@@ -64,32 +65,30 @@ fn choose(wanted: NetworkHelper, facts: &Facts, network: &NetworkFacts) -> std::
     }
 }
 
-/// The helper that is asked for, of those that can do what the sandbox needs.
-fn able(wanted: NetworkHelper, sandbox: &Sandbox) -> NetworkHelper {
-    match wanted {
-        NetworkHelper::Auto if !sandbox.published.is_empty() => NetworkHelper::Pasta,
-        wanted => wanted,
-    }
+/// The label of the helper in a plan.
+pub(super) const PROVIDES: &str = "network";
+
+/// What is planned for a network of the sandbox's own.
+#[derive(Default)]
+pub(super) struct Planned {
+    /// The program that carries packets; none if the sandbox has no such network, or the host itself has none.
+    pub helper: Option<HelperSpec>,
+    /// The ports at which servers inside are reached.
+    pub ports: Vec<PortPlan>,
 }
 
-/// Plans the helper; none if the sandbox has no network of its own with a way to the outside, or the host itself has none.
+/// Plans the network.
 ///
 /// # Errors
 ///
-/// No helper is installed, or it could not make its interface.
-pub(super) fn helper(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<Option<HelperSpec>> {
+/// No helper is installed, it could not make its interface, or a port cannot be published.
+pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<Planned> {
     let Network::Private(PrivateNetwork { helper: wanted, on_helper_death }) = sandbox.network else {
-        return Ok(None);
+        return Ok(Planned::default());
     };
     let none = NetworkFacts::default();
     let network = facts.network.as_ref().unwrap_or(&none);
     let origin = sandbox.origins.of("network.mode", "");
-    if let (Some(port), NetworkHelper::Slirp4netns) = (sandbox.published.first(), wanted) {
-        return Err(Error::new("network.publish needs pasta, and network.helper is \"slirp4netns\"")
-            .origin(&port.origin)
-            .hint("leave network.helper out, or write \"pasta\""));
-    }
-    let wanted = able(wanted, sandbox);
     let kind = choose(wanted, facts, network).map_err(|why| {
         let (names, install) = match wanted {
             NetworkHelper::Auto => ("pasta or slirp4netns", "passt"),
@@ -116,39 +115,46 @@ pub(super) fn helper(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) ->
         .origin(&origin)
         .hint(fix));
     }
-    sandbox.published.iter().try_for_each(|port| publish(port, network))?;
+    let ports = ports::plan(sandbox, network, kind == Kind::Slirp4netns)?;
     name_servers_reached(sandbox, facts, network)?;
+    let carried = || ports.iter().filter(|port| port.carrier != Carrier::Relay).map(|port| &port.port);
     if kind == Kind::Pasta && network.old_pasta {
-        if let (false, Some(port)) = (network.routed, sandbox.published.first()) {
+        if let (false, Some(port)) = (network.routed, carried().next()) {
             return Err(Error::new(format!("{port} cannot be published: {}", Note::Offline))
                 .origin(&port.origin)
-                .hint("install a newer pasta (passt), connect this host, or leave network.publish out"));
+                .hint("install a newer pasta (passt), connect this host, or publish at loopback"));
         }
         if !network.routed {
             // It refuses to start then.
             notes.push(Note::Offline);
-            return Ok(None);
+            return Ok(Planned { helper: None, ports });
         }
         notes.push(Note::OldPasta);
-        let silent = |port: &&Published| port.transport == Transport::Tcp && !port.address.is_loopback();
-        notes.extend(sandbox.published.iter().find(silent).map(|port| Note::SilentPort(port.to_string())));
+        let silent = carried().find(|port| port.transport == Transport::Tcp);
+        notes.extend(silent.map(|port| Note::SilentPort(port.to_string())));
+    }
+    if kind == Kind::Slirp4netns || network.old_pasta {
+        let lost = carried().find(|port| port.transport == Transport::Udp && port.address.is_unspecified());
+        notes.extend(lost.map(|port| Note::LostReplies { port: port.to_string(), helper: kind.name() }));
     }
     let program = facts.helpers.get(kind.name()).unwrap_or(Path::new(kind.name()));
     let (args, readiness, confined) = match kind {
         // It mounts its empty view, which Landlock would not let it.
-        Kind::Pasta => (pasta(sandbox, facts, network), Readiness::Number, Joined { how: PASTA, files: None }),
-        Kind::Slirp4netns => (slirp4netns(sandbox), Readiness::Byte, shown(facts, network)),
+        Kind::Pasta => (pasta(sandbox, &ports, facts, network), Readiness::Number, Joined { how: PASTA, files: None }),
+        Kind::Slirp4netns => (slirp4netns(sandbox, &ports), Readiness::Byte, shown(facts, network)),
     };
-    let lost = "the program has no network any more, and connections that were open hang";
-    Ok(Some(HelperSpec {
+    let mut descriptors = vec![(0, Given::UserNamespace), (1, Given::NetworkNamespace)];
+    descriptors.extend(args.contains(&Argument::Requests).then_some((-1, Given::Requests)));
+    let lost = "the program has no network any more, and its connections were ended";
+    let helper = HelperSpec {
         name: kind.name(),
-        provides: "network",
+        provides: PROVIDES,
         setting: "network.mode = \"private\"",
         program: HelperProgram::Host(program.to_owned()),
         target: format!("carries packets of {INTERFACE} to the host's network"),
         args,
-        descriptors: vec![(0, Given::UserNamespace), (1, Given::NetworkNamespace)],
-        rules: sandbox.published.iter().map(rule).collect(),
+        descriptors,
+        rules: Vec::new(),
         phase: Phase::Namespaces,
         readiness,
         tells: Tells::Nothing,
@@ -163,7 +169,8 @@ pub(super) fn helper(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) ->
             without: "--net none goes without a network",
         },
         origin,
-    }))
+    };
+    Ok(Planned { helper: Some(helper), ports })
 }
 
 /// How far pasta is confined, as the end of a sentence about it.
@@ -206,42 +213,12 @@ fn name_servers_reached(sandbox: &Sandbox, facts: &Facts, network: &NetworkFacts
     }
 }
 
-/// Makes sure that a port can be published.
-fn publish(port: &Published, network: &NetworkFacts) -> Result<()> {
-    let failed = |why: String| -> Result<()> {
-        Err(Error::new(format!("{port} cannot be published: {why}")).origin(&port.origin))
-    };
-    if port.transport == Transport::Udp && port.address.is_loopback() && network.old_pasta {
-        return failed("pasta of before August 2024 loses replies to what comes by UDP over loopback".into()).map_err(
-            |error| error.hint("install a newer pasta (passt), or publish it at another address of the host"),
-        );
-    }
-    match network.unpublished.get(&port.to_string()) {
-        None => Ok(()),
-        Some(errno) => failed(format!("listening at port {} of the host: {errno}", port.host)).map_err(|error| {
-            error.hint(match errno.0 {
-                libc::EADDRINUSE => "another program listens there (`ss -lntup` shows which): name another port of the host",
-                libc::EACCES => {
-                    "low ports are root's: name one from 1024 on, or as root: sysctl -w net.ipv4.ip_unprivileged_port_start=80"
-                }
-                libc::EADDRNOTAVAIL => "this host does not have that address (`ip addr` shows those that it has)",
-                _ => "name another address or port of the host",
-            })
-        }),
-    }
-}
-
-/// The argument of pasta(1) that publishes a port.
-fn rule(port: &Published) -> String {
-    let option = if port.transport == Transport::Tcp { "--tcp-ports" } else { "--udp-ports" };
-    format!("{option}={}/{}:{}", port.address, port.host, port.inside)
-}
-
 /// The arguments of pasta(1). By default it mirrors all ports, and shows the host's loopback at the gateway's address.
-fn pasta(sandbox: &Sandbox, facts: &Facts, network: &NetworkFacts) -> Vec<Argument> {
+fn pasta(sandbox: &Sandbox, ports: &[PortPlan], facts: &Facts, network: &NetworkFacts) -> Vec<Argument> {
+    let carried: Vec<_> = ports.iter().enumerate().filter(|(_, port)| port.carrier != Carrier::Relay).collect();
     let mut args = vec!["--quiet", "--foreground", "--config-net", "--no-map-gw", "--no-netns-quit", "-I", INTERFACE];
     for (option, transport) in [("--tcp-ports=none", Transport::Tcp), ("--udp-ports=none", Transport::Udp)] {
-        if !sandbox.published.iter().any(|port| port.transport == transport) {
+        if !carried.iter().any(|(_, port)| port.port.transport == transport) {
             args.push(option);
         }
     }
@@ -261,11 +238,12 @@ fn pasta(sandbox: &Sandbox, facts: &Facts, network: &NetworkFacts) -> Vec<Argume
         // It would become nobody, who may not enter root's namespaces.
         args.extend(["--runas".into(), "0:0".into()]);
     }
-    args.into_iter().map(Argument::Text).collect()
+    let published = carried.iter().map(|(index, _)| Argument::Published(*index));
+    args.into_iter().map(Argument::Text).chain(published).collect()
 }
 
 /// The arguments of slirp4netns(1).
-fn slirp4netns(sandbox: &Sandbox) -> Vec<Argument> {
+fn slirp4netns(sandbox: &Sandbox, ports: &[PortPlan]) -> Vec<Argument> {
     let mut args: Vec<Argument> = ["--configure", "--mtu=65520", "--disable-host-loopback", "--enable-ipv6"]
         .into_iter()
         .chain(["--enable-seccomp", "--netns-type=path"])
@@ -273,6 +251,9 @@ fn slirp4netns(sandbox: &Sandbox) -> Vec<Argument> {
         .collect();
     if sandbox.name_servers != NameServers::Host {
         args.push(Argument::Text("--disable-dns".into()));
+    }
+    if ports.iter().any(|port| port.carrier != Carrier::Relay) {
+        args.push(Argument::Requests);
     }
     args.push(Argument::Text(format!("--userns-path={USER}")));
     args.push(Argument::Pipe("--ready-fd="));
@@ -301,7 +282,7 @@ pub(super) fn resolv_conf(sandbox: &Sandbox, facts: &Facts, text: &str) -> Strin
     let (Network::Private(PrivateNetwork { helper, .. }), Some(network)) = (sandbox.network, &facts.network) else {
         return text.to_owned();
     };
-    let Ok(kind) = choose(able(helper, sandbox), facts, network) else { return text.to_owned() };
+    let Ok(kind) = choose(helper, facts, network) else { return text.to_owned() };
     let (v4, v6) = kind.forwarders();
     let mut lines: Vec<String> = Vec::new();
     if let NameServers::Named(servers) = &sandbox.name_servers {

@@ -135,6 +135,13 @@ pub enum Note {
     OldPasta,
     /// This port is published, at another address than loopback, by a pasta that is silent until the other side speaks.
     SilentPort(String),
+    /// This port is published at all addresses of the host by a helper that loses replies to what comes from the host's loopback.
+    LostReplies {
+        /// The port.
+        port: String,
+        /// The helper.
+        helper: &'static str,
+    },
     /// The host has no session bus.
     NoBus,
     /// The user has no SSH agent.
@@ -408,6 +415,11 @@ impl fmt::Display for Note {
                 f,
                 "{port}: pasta of before August 2024 lets a server inside see a connection from another machine only when that has sent \
                  something, so that protocols in which the server begins (SSH, SMTP) hang"
+            ),
+            Note::LostReplies { port, helper } => write!(
+                f,
+                "{port}: {helper} loses the replies to what programs of this host send to that port at 127.0.0.1; publish it at loopback, \
+                 too, at another port"
             ),
             Note::NoBus => {
                 f.write_str("no session bus: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR leads to a socket")

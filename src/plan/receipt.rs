@@ -3,9 +3,10 @@
 use super::enforcement::Enforcement;
 use super::note::Note;
 use super::setting::Setting;
-use super::{CapabilityPlan, Op, Placed, Plan, Writer};
+use super::{CapabilityPlan, Carrier, Op, Placed, Plan, PortPlan, Writer};
+use crate::proxy::RELAY;
 use crate::spec::{
-    Descriptors, HelperDeath, Mechanism, NameServers, Namespace, Network, Origin, Sandbox, Wayland, X11,
+    Descriptors, HelperDeath, Mechanism, NameServers, Namespace, Network, Origin, Published, Sandbox, Wayland, X11,
 };
 use crate::sys::CAPABILITIES;
 use serde::Serialize;
@@ -69,6 +70,17 @@ impl Receipt {
                 line.by.clear();
                 line.missing = vec![why.to_owned()];
             }
+        }
+    }
+}
+
+impl Receipt {
+    /// Says which port was found for one that stands for any that is free.
+    pub fn published(&mut self, any: &Published, found: &Published) {
+        let any = any.to_string();
+        let line = self.lines.iter_mut().find(|line| matches!(&line.setting, Setting::Published(port) if *port == any));
+        if let Some(line) = line {
+            line.setting = Setting::Published(found.to_string());
         }
     }
 }
@@ -216,7 +228,8 @@ impl ReceiptBuilder<'_> {
     }
 
     fn services(&mut self, sandbox: &Sandbox) {
-        for helper in &self.plan.helpers {
+        // Relays are named by each of their ports.
+        for helper in self.plan.helpers.iter().filter(|helper| helper.name != RELAY) {
             self.full(Setting::Helper(helper.setting), &helper.origin, vec![helper.mechanism()]);
         }
         if let (Network::Private(private), Some(helper)) = (sandbox.network, self.plan.network_helper()) {
@@ -236,15 +249,22 @@ impl ReceiptBuilder<'_> {
                     }
                 }
             }
-            for port in &sandbox.published {
-                self.full(Setting::Published(port.to_string()), &port.origin, vec![helper.program.to_string()]);
-            }
             let setting = match private.on_helper_death {
                 HelperDeath::End => "network.on_helper_death = \"end\"",
                 HelperDeath::Report => "network.on_helper_death = \"report\"",
             };
             let by = vec![format!("a pidfd of {}", helper.name)];
             self.full(Setting::Helper(setting), &sandbox.origins.of("network.on_helper_death", ""), by);
+        }
+        for PortPlan { port, carrier } in &self.plan.ports {
+            let by = match (carrier, self.plan.network_helper()) {
+                (Carrier::Pasta | Carrier::Slirp4netns, Some(helper)) => helper.program.to_string(),
+                _ => RELAY.to_owned(),
+            };
+            self.full(Setting::Published(port.to_string()), &port.origin, vec![by]);
+        }
+        for port in &self.plan.forwarded {
+            self.full(Setting::Forwarded(port.to_string()), &port.origin, vec![RELAY.to_owned()]);
         }
         if self.plan.notes.contains(&Note::Offline) {
             let origin = sandbox.origins.of("network.mode", "");

@@ -53,6 +53,8 @@ pub enum Setting {
     NameServer(IpAddr),
     /// A port of the host at which a server inside is reached.
     Published(String),
+    /// This port of the host's loopback is reached inside.
+    Forwarded(String),
     /// The setting that a helper carries out.
     Helper(&'static str),
     /// A socket of the desktop that the program may use, by its key in `[desktop]` and its value.
@@ -100,6 +102,7 @@ impl fmt::Display for Setting {
             Setting::Device(name) => write!(f, "devices.allow: {name}"),
             Setting::NameServer(address) => write!(f, "network.dns: {address}"),
             Setting::Published(port) => write!(f, "network.publish: {port}"),
+            Setting::Forwarded(port) => write!(f, "network.forward: {port}"),
             Setting::Helper(setting) => f.write_str(setting),
             Setting::Desktop(name, value) => write!(f, "desktop.{name} = {value}"),
             Setting::Service(name, value) => write!(f, "services.{name} = {value}"),

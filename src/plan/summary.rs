@@ -63,9 +63,8 @@ pub fn summary(sandbox: &Sandbox, plan: &Plan, receipt: &Receipt) -> String {
             lines.add("names", format!("asked of {}", servers.join(", ")));
         }
     }
-    for port in sandbox.published.iter().filter(|_| plan.network_helper().is_some()) {
-        lines.add("publishes", port.to_string());
-    }
+    plan.ports.iter().for_each(|port| lines.add("publishes", port.port.to_string()));
+    plan.forwarded.iter().for_each(|port| lines.add("forwards", format!("{port} of the host's loopback")));
     lines.add(
         "processes",
         match plan.namespaces.private.contains(&Namespace::Pid) {
@@ -77,7 +76,9 @@ pub fn summary(sandbox: &Sandbox, plan: &Plan, receipt: &Receipt) -> String {
     if sandbox.desktop.x11 == X11::Host && view.display {
         lines.add("x11", "the X server of this display");
     }
-    plan.helpers.iter().for_each(|helper| lines.add(helper.provides, helper.summary()));
+    // Relays of ports are named above.
+    let helpers = plan.helpers.iter().filter(|helper| helper.name != crate::proxy::RELAY);
+    helpers.for_each(|helper| lines.add(helper.provides, helper.summary()));
     plan.resources.render(&mut lines);
     plan.process.render_timeout(&mut lines);
     plan.lockdown.render(&mut lines);

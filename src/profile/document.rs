@@ -173,6 +173,21 @@ impl Reader<'_> {
             Kind::Argv | Kind::List | Kind::Stack => {
                 self.list(key, value).map(|list| Value::List(list, self.at(value.span())))
             }
+            Kind::Ports => {
+                let DeValue::Array(items) = value.get_ref() else {
+                    return self.wrong(key, value, "a list of ports, in brackets");
+                };
+                let list: Vec<_> = items
+                    .iter()
+                    .filter_map(|item| match item.get_ref() {
+                        DeValue::Integer(number) => {
+                            Some(Text { text: number.as_str().replace('_', ""), at: self.at(item.span()) })
+                        }
+                        _ => self.text(key, item),
+                    })
+                    .collect();
+                (list.len() == items.iter().count()).then(|| Value::List(list, self.at(value.span())))
+            }
             Kind::Words(words) => {
                 let list = self.list(key, value)?;
                 let mut good = true;
@@ -240,6 +255,7 @@ impl Reader<'_> {
             Kind::Stack => "\"host\"".to_owned(),
             Kind::Argv => "[\"ls\", \"-l\"]".to_owned(),
             Kind::List => "[\"a\", \"b\"]".to_owned(),
+            Kind::Ports => "[5432]".to_owned(),
             Kind::Map => "{ NAME = \"value\" }".to_owned(),
             Kind::Paths => "{ \"/path\" = \"ro\" }".to_owned(),
             Kind::Number => "1".to_owned(),

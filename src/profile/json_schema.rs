@@ -47,6 +47,7 @@ fn value_schema(key: &Key) -> Json {
         Kind::Number => json!({"type": ["integer", "string"]}),
         Kind::Stack => json!({"type": ["string", "array"], "items": strings}),
         Kind::Argv | Kind::List => json!({"type": "array", "items": strings}),
+        Kind::Ports => json!({"type": "array", "items": {"type": ["integer", "string"]}}),
         Kind::Words(words) => {
             json!({"type": "array", "items": {"type": "string", "pattern": format!("^!?({})(,.*)?$", words.join("|"))}})
         }

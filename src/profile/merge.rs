@@ -19,10 +19,10 @@ impl Merged {
         for setting in document.settings {
             let name = setting.key.name;
             let value = match (setting.key.kind, self.settings.remove(name).map(|(_, old)| old), setting.value) {
-                (Kind::List | Kind::Words(_), Some(Value::List(old, _)), Value::List(new, at)) => {
+                (Kind::List | Kind::Ports | Kind::Words(_), Some(Value::List(old, _)), Value::List(new, at)) => {
                     Value::List(unite(old, new, has_options(setting.key)), at)
                 }
-                (Kind::List | Kind::Words(_), None, Value::List(new, at)) => {
+                (Kind::List | Kind::Ports | Kind::Words(_), None, Value::List(new, at)) => {
                     Value::List(unite(Vec::new(), new, has_options(setting.key)), at)
                 }
                 // Keep the other layers' rule for the same path: the planner judges the project's rule against it.

@@ -28,6 +28,8 @@ pub enum Kind {
     Stack,
     /// A set of strings; layers unite, `"!item"` removes an inherited item.
     List,
+    /// A set of strings or numbers; layers unite, `"!item"` removes an inherited item.
+    Ports,
     /// A set of these words, each optionally with options after a comma; layers merge as for [`Kind::List`].
     Words(&'static [&'static str]),
     /// A table of names to strings; layers merge by name.
@@ -210,6 +212,11 @@ pub const KEYS: &[Key] = &[
         "network.publish",
         Kind::List,
         "ports of the host at which servers in a private network are reached: `[ADDRESS:]HOST:INSIDE[/tcp|udp]`",
+    ),
+    key(
+        "network.forward",
+        Kind::Ports,
+        "ports of the host's loopback that are reached at the loopback of a private network: `PORT` or `HOST:INSIDE[/tcp|udp]`",
     ),
     key(
         "network.dns",
@@ -447,7 +454,7 @@ pub const GONE: &[(&str, &str, &str)] = &[
 ];
 
 /// Keys planned for later versions: refused like any unknown key, with a help of their own.
-pub const LATER: &[&str] = &["network.forward", "network.allow", "network.deny"];
+pub const LATER: &[&str] = &["network.allow", "network.deny"];
 
 /// The key with this full name.
 pub fn find(name: &str) -> Option<&'static Key> {

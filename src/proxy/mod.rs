@@ -1,5 +1,5 @@
 //! Filtering proxies: a program in the sandbox connects to a socket of sbx's, and what it may say to a server outside is
-//! passed on.
+//! passed on. And the relay of ports between the networks of host and sandbox, which passes everything on.
 //!
 //! ```text
 //! mod      the entry, from a command line to a proxy
@@ -9,6 +9,7 @@
 //! filter   what a filter is: bytes in, bytes out
 //! pulse    the filter for PulseAudio's protocol
 //! agent    the filter for the protocol of SSH agents
+//! ports    the port relay, which has no filter
 //! ```
 //!
 //! A proxy is a helper of a sandbox: sbx executes itself with the argument 0 [`SOUND`] or [`AGENT`], so that the process has nothing of the
@@ -18,9 +19,12 @@
 pub mod agent;
 pub(crate) mod confine;
 pub mod filter;
+mod ports;
 pub mod pulse;
 mod relay;
 mod serve;
+
+pub use ports::{RELAY, relay_ports};
 
 use crate::exit;
 use crate::sys::{self, UnownedFd};

@@ -25,7 +25,10 @@ pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
             "network.mode = \"none\" for a program that works without",
         );
         found.push(verdict.at(&origins.of("network.mode", ""), "a network of its own"));
-        for port in &sandbox.published {
+        // Ports of one line are one finding.
+        let mut lines: Vec<_> = sandbox.published.iter().collect();
+        lines.dedup_by_key(|port| (&port.origin, port.address));
+        for port in lines {
             let verdict = match port.address.is_loopback() {
                 true => note(
                     0.2,
@@ -39,6 +42,14 @@ pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
                 ),
             };
             found.push(verdict.at(&port.origin, format!("port {port}")));
+        }
+        for port in &sandbox.forwarded {
+            let verdict = weakens(
+                0.5,
+                "it speaks with the service at that port of your machine as your own programs do; many ask no password of those",
+                "leave it out where the program does not need the service",
+            );
+            found.push(verdict.at(&port.origin, format!("port {} of the host's loopback", port.host)));
         }
     }
     if sandbox.namespaces.mounts {

@@ -22,7 +22,7 @@ pub use note::Note;
 pub use origin::{Origin, Origins};
 pub use parts::*;
 pub use path::within;
-pub use published::{Published, Transport};
+pub use published::{Forwarded, Published, Transport};
 pub use sandbox::Sandbox;
 pub use secrets::is_secret_variable;
 pub use services::{Services, SshAgent};

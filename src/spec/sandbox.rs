@@ -6,7 +6,7 @@ use super::network::{NameServers, Network};
 use super::note::Note;
 use super::origin::Origins;
 use super::parts::{Assert, Desktop, Device, Namespaces, Process, Rlimit, Security, SessionBus};
-use super::published::Published;
+use super::published::{Forwarded, Published};
 use super::services::Services;
 use serde::Serialize;
 
@@ -30,6 +30,9 @@ pub struct Sandbox {
     /// Ports of the host at which servers in a network of the sandbox's own are reached.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub published: Vec<Published>,
+    /// Ports of the host's loopback that are reached at the loopback of a network of the sandbox's own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forwarded: Vec<Forwarded>,
     /// Resource limits of the process: setrlimit(2).
     pub rlimits: Vec<Rlimit>,
     /// Limits of the sandbox's cgroup: cgroup v2.

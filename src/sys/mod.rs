@@ -19,4 +19,5 @@ pub use child::*;
 pub use errno::{Errno, Result};
 pub use host::*;
 pub use nix::sys::resource::Resource;
+pub use nix::sys::socket::SockType;
 pub use seccompiler::{BpfProgram, sock_filter};

@@ -3,9 +3,11 @@
 use super::command;
 use super::confined::{Confined, high};
 use super::joined::{Joined, words};
+use super::requests;
 use crate::error::{Error, Result};
 use crate::launch::inside;
-use crate::plan::{Argument, Confinement, Given, HelperSpec, Loss, Plan, Readiness, Tells};
+use crate::plan::{Argument, Carrier, Confinement, Given, HelperSpec, Loss, Plan, Readiness, Tells};
+use crate::spec::{Published, Transport};
 use crate::sys::{self, Poll};
 use std::collections::BTreeSet;
 use std::ffi::{CString, OsString};
@@ -33,6 +35,8 @@ pub(in crate::launch) struct Helper<'p> {
     pipe: Option<OwnedFd>,
     /// The socket by which it hands over those that ask the user, and the program that is asked with.
     asks: Option<(OwnedFd, &'p Path)>,
+    /// The directory of the socket by which it takes requests, if it does.
+    requests: Option<OwnedFd>,
     /// Reasons for notes that it has told.
     told: BTreeSet<u8>,
 }
@@ -57,19 +61,23 @@ struct Arguments {
     pipe: Option<OwnedFd>,
     /// This end of the socket by which it asks.
     asks: Option<OwnedFd>,
+    /// The directory of the socket by which it takes requests.
+    requests: Option<OwnedFd>,
 }
 
 impl<'p> Helper<'p> {
     /// Starts a helper. `confined` is the plan of its own sandbox, if it has one; `first` the process id of the sandbox's
-    /// first process, and `mask` the signal mask of programs. `given` are its descriptors, from [`given`].
+    /// first process, and `mask` the signal mask of programs. `given` are its descriptors, from [`given`]; `ports` those
+    /// that are published.
     pub(in crate::launch) fn start(
         spec: &'p HelperSpec,
         confined: Option<&Plan>,
         first: i32,
         mask: &sys::Mask,
         given: &[OwnedFd],
+        ports: &[Published],
     ) -> Result<Helper<'p>> {
-        let Arguments { words, inherited, pipe, asks } = arguments(spec, first, given)?;
+        let Arguments { words, inherited, pipe, asks, requests } = arguments(spec, first, given, ports)?;
         let numbers = spec.descriptors.iter().map(|(number, _)| *number);
         let moves: Vec<_> = given.iter().map(AsRawFd::as_raw_fd).zip(numbers).collect();
         let process = match &spec.confinement {
@@ -85,7 +93,7 @@ impl<'p> Helper<'p> {
             Confinement::Joined(joined) => {
                 let mut command = command::helper(&spec.program);
                 command.args(words).env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
-                let started = Joined::start(command, given, joined.files.as_deref());
+                let started = Joined::start(command, given, joined.files.as_deref(), requests.as_ref());
                 Process::Joined(started.map_err(|errno| failed(spec, "cannot be started", errno))?)
             }
             Confinement::Caller | Confinement::Own => {
@@ -107,7 +115,19 @@ impl<'p> Helper<'p> {
             Argument::Asks(program) => Some(program.as_path()),
             _ => None,
         });
-        Ok(Helper { spec, process, pipe, asks: asks.zip(program), told: BTreeSet::new() })
+        Ok(Helper { spec, process, pipe, asks: asks.zip(program), requests, told: BTreeSet::new() })
+    }
+
+    /// Has the helper publish the ports that it carries, if it takes requests.
+    pub(in crate::launch) fn publish(&self, plan: &Plan, ports: &[Published]) -> Result<()> {
+        let Some(requests) = &self.requests else { return Ok(()) };
+        let carried = plan.ports.iter().zip(ports).filter(|(planned, _)| planned.carrier != Carrier::Relay);
+        for (_, port) in carried {
+            requests::publish(requests.as_fd(), port).map_err(|why| {
+                Error::new(format!("{port} cannot be published by {}: {why}", self.spec.name)).origin(&port.origin)
+            })?;
+        }
+        Ok(())
     }
 
     /// Waits until the helper is ready, as its [`Readiness`] defines it. An error if it ends, or takes longer than
@@ -324,9 +344,13 @@ pub(in crate::launch) fn given(spec: &HelperSpec, first: i32) -> Result<Vec<Owne
         Given::Connection(path) => connect(path),
         Given::ConnectionInside(path) => inside::reach(path, first, connect),
         // The first process has sent it.
-        Given::Filesystem | Given::Layers | Given::UserNamespace | Given::NetworkNamespace => {
-            Err(sys::Errno(libc::EBADF))
-        }
+        Given::Filesystem
+        | Given::Layers
+        | Given::UserNamespace
+        | Given::NetworkNamespace
+        | Given::Port(_)
+        | Given::Forwarded(..)
+        | Given::Requests => Err(sys::Errno(libc::EBADF)),
     };
     let all = spec.descriptors.iter().map(|(_, given)| {
         let fd = make(given).and_then(high);
@@ -335,9 +359,7 @@ pub(in crate::launch) fn given(spec: &HelperSpec, first: i32) -> Result<Vec<Owne
                 Given::Listener(path) | Given::Connection(path) | Given::ConnectionInside(path) => {
                     format!("the socket {}", path.display())
                 }
-                Given::Filesystem | Given::Layers | Given::UserNamespace | Given::NetworkNamespace => {
-                    "/dev/fuse".to_owned()
-                }
+                _ => "/dev/fuse".to_owned(),
             };
             failed(spec, &what, errno)
         })
@@ -350,17 +372,17 @@ fn failed(spec: &HelperSpec, what: &str, errno: sys::Errno) -> Error {
 }
 
 /// Opens the user and the network namespace of the sandbox's first process.
-pub(in crate::launch) fn namespaces(spec: &HelperSpec, first: i32) -> Result<Vec<OwnedFd>> {
+pub(in crate::launch) fn namespaces(spec: &HelperSpec, first: i32) -> Result<(OwnedFd, OwnedFd)> {
     let open = |name: &str| {
         let path = CString::new(format!("/proc/{first}/ns/{name}")).unwrap_or_default();
         let opened = sys::openat(sys::cwd(), &path, libc::O_RDONLY, 0).and_then(high);
         opened.map_err(|errno| failed(spec, &format!("the {name} namespace of the sandbox cannot be opened"), errno))
     };
-    Ok(vec![open("user")?, open("net")?])
+    Ok((open("user")?, open("net")?))
 }
 
 /// Fills in the numbers of descriptors and process ids.
-fn arguments(spec: &HelperSpec, first: i32, given: &[OwnedFd]) -> Result<Arguments> {
+fn arguments(spec: &HelperSpec, first: i32, given: &[OwnedFd], ports: &[Published]) -> Result<Arguments> {
     let mut out = Arguments::default();
     for arg in &spec.args {
         let word = match arg {
@@ -390,6 +412,20 @@ fn arguments(spec: &HelperSpec, first: i32, given: &[OwnedFd]) -> Result<Argumen
                 out.inherited.push(theirs);
                 word
             }
+            Argument::Published(index) => {
+                ports.get(*index).map(published).ok_or_else(|| failed(spec, "a port", sys::Errno(libc::EINVAL)))?
+            }
+            Argument::Requests => {
+                let index = spec.descriptors.iter().position(|(_, given)| *given == Given::Requests);
+                let dir = index.and_then(|index| given.get(index)).ok_or(sys::Errno(libc::EBADF));
+                let dup = |dir: &OwnedFd| sys::dup_above(dir.as_fd(), 10);
+                let opened = dir.and_then(|dir| Ok((inheritable(dup(dir)?)?, dup(dir)?)));
+                let (theirs, ours) = opened.map_err(|errno| failed(spec, "dup", errno))?;
+                let word = format!("--api-socket=/proc/self/fd/{}/{}", theirs.as_raw_fd(), requests::SOCKET);
+                out.requests = Some(ours);
+                out.inherited.push(theirs);
+                word
+            }
             Argument::Inside(path) => {
                 // A descriptor of the directory rather than its path: root inside may put a link where it was, and a
                 // helper may remove its socket when it ends.
@@ -406,6 +442,12 @@ fn arguments(spec: &HelperSpec, first: i32, given: &[OwnedFd]) -> Result<Argumen
     }
     out.words.extend(spec.rules.iter().map(OsString::from));
     Ok(out)
+}
+
+/// The option of pasta(1) that publishes a port.
+fn published(port: &Published) -> String {
+    let option = if port.transport == Transport::Tcp { "--tcp-ports" } else { "--udp-ports" };
+    format!("{option}={}/{}:{}", port.address, port.host, port.inside)
 }
 
 /// A duplicate that started programs inherit: at a number that nothing else has, without close-on-exec, since the

@@ -23,16 +23,21 @@ pub(super) struct Joined {
 }
 
 impl Joined {
-    /// Starts a program with these descriptors as its standard input and output. If there is a list of `files`, Landlock lets it
-    /// open no others.
-    pub fn start(mut command: Command, given: &[OwnedFd], files: Option<&[(PathBuf, bool)]>) -> sys::Result<Joined> {
-        let [input, output] = given else { return Err(Errno(libc::EBADF)) };
+    /// Starts a program with the first two of these descriptors as its standard input and output. If there is a list of `files`, Landlock
+    /// lets it open no others, and make sockets in the directory `sockets`.
+    pub fn start(
+        mut command: Command,
+        given: &[OwnedFd],
+        files: Option<&[(PathBuf, bool)]>,
+        sockets: Option<&OwnedFd>,
+    ) -> sys::Result<Joined> {
+        let [input, output, ..] = given else { return Err(Errno(libc::EBADF)) };
         let (said, says) = sys::pipe()?;
         // A helper that says more than anybody reads must not wait for ever.
         sys::set_nonblocking(says.as_fd(), true)?;
         command.stdin(Stdio::from(high(input.try_clone()?)?)).stdout(Stdio::from(high(output.try_clone()?)?));
         command.stderr(Stdio::from(high(says)?));
-        let rules = files.map(ruleset).transpose()?;
+        let rules = files.map(|files| ruleset(files, sockets)).transpose()?;
         let launcher = sys::pid();
         let pid = sys::fork(|| {
             let restricted = rules.as_ref().is_none_or(|rules| restrict(rules.as_fd()).is_ok());
@@ -102,8 +107,8 @@ impl Drop for Joined {
 }
 
 /// A ruleset that lets a process open these files and what is below these directories, to read or execute them or, where it
-/// says so, to write to them. What is not there is left out.
-fn ruleset(files: &[(PathBuf, bool)]) -> sys::Result<OwnedFd> {
+/// says so, to write to them. What is not there is left out. In the directory `sockets`, it may make sockets, and remove files.
+fn ruleset(files: &[(PathBuf, bool)], sockets: Option<&OwnedFd>) -> sys::Result<OwnedFd> {
     let version = sys::landlock_version()?;
     let rules = sys::landlock_ruleset(AccessFs::from_all(ABI::from(version)).bits(), 0)?;
     for (path, writable) in files {
@@ -123,6 +128,9 @@ fn ruleset(files: &[(PathBuf, bool)]) -> sys::Result<OwnedFd> {
             rights |= if version >= 5 { sys::FS_IOCTL_DEV } else { 0 };
         }
         sys::landlock_allow(rules.as_fd(), opened.as_fd(), rights)?;
+    }
+    if let Some(dir) = sockets {
+        sys::landlock_allow(rules.as_fd(), dir.as_fd(), (AccessFs::MakeSock | AccessFs::RemoveFile).bits())?;
     }
     Ok(rules)
 }

@@ -4,6 +4,7 @@ mod command;
 mod confined;
 mod helper;
 mod joined;
+mod requests;
 #[cfg(test)]
 mod tests;
 

@@ -38,7 +38,7 @@ fn wait(fd: RawFd, patience: Duration) -> Result<bool> {
 }
 
 fn started(spec: &HelperSpec) -> Helper<'_> {
-    Helper::start(spec, None, sys::pid(), &sys::Mask::default(), &[]).unwrap()
+    Helper::start(spec, None, sys::pid(), &sys::Mask::default(), &[], &[]).unwrap()
 }
 
 const NOTE: Loss = Loss::Note("that is a loss");
@@ -131,7 +131,7 @@ fn joined(script: &str, readiness: Readiness) -> HelperSpec {
 
 fn started_with_files<'p>(spec: &'p HelperSpec) -> Helper<'p> {
     let null = || std::fs::File::open("/dev/null").unwrap().into();
-    Helper::start(spec, None, sys::pid(), &sys::Mask::default(), &[null(), null()]).unwrap()
+    Helper::start(spec, None, sys::pid(), &sys::Mask::default(), &[null(), null()], &[]).unwrap()
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod end;
 mod jobs;
 mod messages;
+mod network;
 mod services;
 mod signals;
 
@@ -80,6 +81,8 @@ pub(super) struct Supervisor<'p> {
     terminal: Option<OwnedFd>,
     /// The device of the view server's filesystem, which the child sends before the server is started.
     served: Option<OwnedFd>,
+    /// Lists and ends the sockets of the sandbox's own network.
+    diag: Option<OwnedFd>,
     /// The open files that the program got instead of these descriptors of the caller's.
     reopened: Vec<(RawFd, OwnedFd)>,
     /// Signals for the program that came before they could be forwarded.
@@ -141,6 +144,7 @@ impl<'p> Supervisor<'p> {
             ready: false,
             terminal: None,
             served: None,
+            diag: None,
             reopened: Vec::new(),
             early: Vec::new(),
             victims: None,
@@ -179,7 +183,9 @@ impl<'p> Supervisor<'p> {
     pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         let Born { socket, first, signals, caller, .. } = &self.sandbox;
         let own = [socket.as_raw_fd(), first.fd(), signals.fd()].into_iter();
-        own.chain(caller.as_ref().map(AsRawFd::as_raw_fd)).chain(self.helpers.iter().flat_map(Helper::descriptors))
+        own.chain(caller.as_ref().map(AsRawFd::as_raw_fd))
+            .chain(self.diag.as_ref().map(AsRawFd::as_raw_fd))
+            .chain(self.helpers.iter().flat_map(Helper::descriptors))
     }
 
     /// Adds the descriptors to poll, in the order in which their events are handled: one line for each.

@@ -43,15 +43,21 @@ impl Supervisor<'_> {
             let uppers = self.sandbox.uppers.as_ref().map(Uppers::in_use);
             given.extend(layers::given(spec, plan, uppers, first)?);
         }
-        for spec in plan.helpers_of(phase).filter(|spec| spec.has(&Given::NetworkNamespace)) {
-            given.extend(helpers::namespaces(spec, first)?);
-        }
-        let start = |spec| Helper::start(spec, plan.of_helper(spec), first, &mask, &given);
-        let helpers: Result<Vec<_>> = plan.helpers_of(phase).map(start).collect();
-        drop(given);
+        let mut network = if phase == Phase::Namespaces { self.inside_network()? } else { None };
+        let mut start = |spec| {
+            let own = network.as_mut().map(|network| network.given(spec, &mut self.sandbox.ports)).transpose()?;
+            let given = own.as_ref().unwrap_or(&given);
+            Helper::start(spec, plan.of_helper(spec), first, &mask, given, self.sandbox.ports.all())
+        };
+        let helpers: Result<Vec<_>> = plan.helpers_of(phase).map(&mut start).collect();
+        drop((given, network));
         for helper in helpers? {
             helper.expect_ready(&mut |fd, patience| self.wait_for(fd, Some(patience), status))?;
+            helper.publish(plan, self.sandbox.ports.all())?;
             self.helpers.push(helper);
+        }
+        if phase == Phase::Namespaces {
+            self.sandbox.ports.leave();
         }
         Ok(())
     }
@@ -77,7 +83,7 @@ impl Supervisor<'_> {
                 continue;
             }
             let (spec, given) = self.waiting.remove(index);
-            match Helper::start(spec, self.sandbox.plan.of_helper(spec), first, &mask, &given) {
+            match Helper::start(spec, self.sandbox.plan.of_helper(spec), first, &mask, &given, &[]) {
                 Ok(helper) => self.helpers.push(helper),
                 // The program runs, and is told by its connection, which ends with the descriptors.
                 Err(error) => status.note(&error.message),
@@ -116,6 +122,9 @@ impl Supervisor<'_> {
                 continue;
             };
             let spec = self.helpers.remove(index).spec();
+            if Some(spec) == self.sandbox.plan.network_helper() {
+                self.end_connections();
+            }
             match spec.loss {
                 Loss::Note(_) => status.note(&description),
                 Loss::End(_) => {

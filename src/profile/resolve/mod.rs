@@ -41,6 +41,7 @@ pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbo
         network: builder.network(),
         name_servers: builder.name_servers(),
         published: builder.published(),
+        forwarded: builder.forwarded(),
         rlimits: builder.rlimits(),
         limits: builder.limits(),
         desktop: Desktop {

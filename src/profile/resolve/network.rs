@@ -4,7 +4,13 @@ use super::builder::Builder;
 use crate::profile::diagnostic::Diagnostic;
 use crate::profile::document::Value;
 use crate::profile::source::At;
-use crate::spec::{HelperDeath, NameServers, Network, NetworkHelper, PrivateNetwork, Published};
+use crate::spec::{Forwarded, HelperDeath, NameServers, Network, NetworkHelper, PrivateNetwork, Published};
+
+/// The most ports that are published. Each takes descriptors, of which a process has 1024 by default.
+const MOST_PORTS: usize = 256;
+
+/// The most ports of the host's loopback that are reached inside.
+const MOST_FORWARDED: usize = 64;
 
 impl Builder<'_> {
     pub(super) fn network(&mut self) -> Network {
@@ -73,16 +79,50 @@ impl Builder<'_> {
                 self.no_effect("network.publish", &text.at);
                 continue;
             }
-            match text.text.parse::<Published>() {
-                Ok(published) if all.iter().any(|other| other.collides(&published)) => {
-                    let help = "name another port of the host";
-                    self.wrong(text, format!("port {} of the host is published twice", published.host), help);
+            match Published::read(&text.text, &self.origin(text)) {
+                Ok(ports) => {
+                    let twice = ports.iter().find(|port| all.iter().any(|other| other.collides(port)));
+                    if let Some(port) = twice {
+                        let help = "name another port of the host";
+                        self.wrong(text, format!("port {} of the host is published twice", port.host), help);
+                    } else if all.len() + ports.len() > MOST_PORTS {
+                        let help = "publish fewer: each is a socket of its own";
+                        self.wrong(text, format!("more than {MOST_PORTS} ports are published"), help);
+                    } else {
+                        all.extend(ports);
+                    }
                 }
-                Ok(published) => all.push(Published { origin: self.origin(text), ..published }),
                 Err(why) => {
-                    let help = "write `8080:80`, `0.0.0.0:8080:80/tcp` or `[::1]:5353:53/udp`: the host's port first";
+                    let help = "write `8080:80`, `0.0.0.0:8080:80/tcp`, `[::1]:5353:53/udp`, `8000-8010:80-90`, or `0:80` for any free \
+                                port: the host's port first";
                     self.wrong(text, why, help);
                 }
+            }
+        }
+        all
+    }
+
+    pub(super) fn forwarded(&mut self) -> Vec<Forwarded> {
+        let merged = self.merged;
+        let private = self.has_private_network();
+        let mut all: Vec<Forwarded> = Vec::new();
+        for text in merged.list("network.forward") {
+            if !private {
+                self.no_effect("network.forward", &text.at);
+                continue;
+            }
+            match Forwarded::read(&text.text, &self.origin(text)) {
+                Ok(port)
+                    if all.iter().any(|other| (other.inside, other.transport) == (port.inside, port.transport)) =>
+                {
+                    let help = "name another port inside: `HOST:INSIDE`";
+                    self.wrong(text, format!("port {} inside is taken twice", port.inside), help);
+                }
+                Ok(_) if all.len() == MOST_FORWARDED => {
+                    self.wrong(text, format!("more than {MOST_FORWARDED} ports are forwarded"), "forward fewer");
+                }
+                Ok(port) => all.push(port),
+                Err(why) => self.wrong(text, why, "write `5432`, `5432:15432` or `53:53/udp`: the host's port first"),
             }
         }
         all

@@ -29,6 +29,11 @@ pub fn new_user_namespace() -> Result<()> {
     Ok(nix::sched::unshare(CloneFlags::CLONE_NEWUSER)?)
 }
 
+/// unshare(2), CLONE_NEWNS: a copy of this process's mounts.
+pub fn new_mount_namespace() -> Result<()> {
+    Ok(nix::sched::unshare(CloneFlags::CLONE_NEWNS)?)
+}
+
 /// setgroups(2) with an empty list: drops all supplementary groups.
 pub fn drop_groups() -> Result<()> {
     Ok(nix::unistd::setgroups(&[])?)

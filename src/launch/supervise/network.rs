@@ -1,0 +1,97 @@
+//! A network of the sandbox's own: what is made inside of it before the program runs, and what becomes of its connections when its helper
+//! has ended.
+
+use super::Supervisor;
+use crate::error::{Error, Result};
+use crate::launch::born::Born;
+use crate::launch::connections;
+use crate::launch::events::Events;
+use crate::launch::helpers;
+use crate::launch::inside_network::{self, Made};
+use crate::launch::ports::Ports;
+use crate::plan::{Given, HelperSpec, Phase};
+use crate::sys::{self, Errno};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// What helpers get of the sandbox's network.
+pub(super) struct InsideNetwork {
+    user: OwnedFd,
+    network: OwnedFd,
+    /// The sockets of forwarded ports, two for each.
+    forwarded: Vec<OwnedFd>,
+    requests: Option<OwnedFd>,
+}
+
+impl Supervisor<'_> {
+    /// Makes what helpers and the launcher need of the sandbox's network; none if no helper has to do with it.
+    pub(super) fn inside_network(&mut self) -> Result<Option<InsideNetwork>> {
+        let Born { plan, first, .. } = &self.sandbox;
+        let concerned = |spec: &&HelperSpec| {
+            spec.descriptors.iter().any(|(_, given)| matches!(given, Given::NetworkNamespace | Given::Forwarded(..)))
+        };
+        let Some(spec) = plan.helpers_of(Phase::Namespaces).find(concerned) else { return Ok(None) };
+        let (user, network) = helpers::namespaces(spec, first.pid())?;
+        let mut wanted = vec![Made::Diag];
+        for port in &plan.forwarded {
+            wanted.push(Made::Port(port.transport, Ipv4Addr::LOCALHOST.into(), port.inside));
+            wanted.push(Made::Port(port.transport, Ipv6Addr::LOCALHOST.into(), port.inside));
+        }
+        let asks = plan.helpers_of(Phase::Namespaces).any(|spec| spec.has(&Given::Requests));
+        wanted.extend(asks.then_some(Made::Directory));
+        let failed = |what: String, errno: Errno| Error::new(format!("{what}: {errno}")).origin(&spec.origin);
+        let made = inside_network::make(user.as_fd(), network.as_fd(), &wanted);
+        let made = made.map_err(|errno| failed("the network of the sandbox cannot be joined".into(), errno))?;
+        let mut made = made.into_iter();
+        let mut next = || made.next().unwrap_or(Err(Errno(libc::EIO)));
+        // A kernel without it is no reason not to start: connections hang then if the helper ends, as a note says.
+        self.diag = next().ok();
+        let mut forwarded = Vec::new();
+        for port in &plan.forwarded {
+            let what = || format!("port {} of the sandbox's loopback", port.inside);
+            let v4 = next().map_err(|errno| failed(what(), errno).origin(&port.origin))?;
+            let v6 = match next() {
+                Err(Errno(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT)) => v4.try_clone().map_err(Errno::from),
+                made => made,
+            };
+            forwarded.extend([v4, v6.map_err(|errno| failed(what(), errno).origin(&port.origin))?]);
+        }
+        let requests = asks.then(&mut next).transpose();
+        let requests = requests.map_err(|errno| failed("a directory for requests to slirp4netns".into(), errno))?;
+        Ok(Some(InsideNetwork { user, network, forwarded, requests }))
+    }
+
+    /// Tells which ports are published.
+    pub(in crate::launch) fn tell_ports(&self, status: &mut dyn Events) {
+        let ports: Vec<_> =
+            self.sandbox.plan.ports.iter().map(|planned| planned.port.host).zip(self.sandbox.ports.all()).collect();
+        if !ports.is_empty() {
+            status.published(&ports);
+        }
+    }
+
+    /// The network's helper has ended: what leads to the outside is ended, too. Whoever waits for an answer gets an error.
+    pub(super) fn end_connections(&mut self) {
+        if let Some(diag) = &self.diag {
+            let _ = connections::end(diag.as_fd());
+        }
+    }
+}
+
+impl InsideNetwork {
+    /// The descriptors of a helper, in the order of its plan.
+    pub(super) fn given(&mut self, spec: &HelperSpec, ports: &mut Ports) -> Result<Vec<OwnedFd>> {
+        let again = |fd: &OwnedFd| sys::dup_above(fd.as_fd(), 10);
+        let missing = Errno(libc::EBADF);
+        let make = |(_, given): &(i32, Given)| match given {
+            Given::UserNamespace => again(&self.user),
+            Given::NetworkNamespace => again(&self.network),
+            Given::Port(index) => ports.hand_over(*index).ok_or(Errno(libc::EBADF)),
+            Given::Forwarded(index, v6) => self.forwarded.get(index * 2 + usize::from(*v6)).map_or(Err(missing), again),
+            Given::Requests => self.requests.as_ref().map_or(Err(missing), again),
+            _ => Err(missing),
+        };
+        let made: sys::Result<Vec<_>> = spec.descriptors.iter().map(make).collect();
+        made.map_err(|errno| Error::new(format!("{}: its descriptors: {errno}", spec.name)).origin(&spec.origin))
+    }
+}
