@@ -3,6 +3,7 @@
 //! A copy is made in the work directory and renamed to its place when it is complete: whenever the server ends, the upper
 //! layer has a whole file, or none.
 
+use super::super::serving::is_same;
 use super::find::is_whiteout;
 use super::nodes::Lower;
 use super::opened::{UpperLayer, mark_opaque};
@@ -50,6 +51,9 @@ impl Server {
         let status = sys::status_of(dir.as_fd(), &name)?;
         if status.mode & libc::S_IFMT != self.node(number)?.kind {
             return Err(self.changed());
+        }
+        if status.mode & libc::S_IFMT == libc::S_IFREG && !closed && self.node_mut(number)?.see_again(&status) {
+            self.files.remove(&number);
         }
         self.room_for(if empty || closed { 0 } else { status.blocks * 512 })?;
         let temporary = self.work_name();
@@ -133,8 +137,7 @@ impl Server {
                     let from = sys::openat(dir, name, libc::O_RDONLY | CAREFUL, 0)?;
                     let before = sys::status_of(from.as_fd(), c"")?;
                     content(from.as_fd(), made.as_fd(), before.size)?;
-                    let node = self.node(number)?;
-                    let seen = node.seen().filter(|_| node.opened.is_some());
+                    let seen = self.node(number)?.seen();
                     let after = sys::status_of(from.as_fd(), c"")?;
                     if !is_same(&before, &after) || seen.is_some_and(|seen| !is_same(&seen, &after)) {
                         return Err(self.changed());
@@ -349,12 +352,4 @@ pub(super) fn set_times_of(file: BorrowedFd<'_>, status: &FileStatus) -> Result<
 /// A time of a status, for [`sys::set_times`].
 fn time((seconds, rest): (i64, u32)) -> sys::NewTime {
     Some((seconds, rest.into()))
-}
-
-/// Whether a file is the one that was seen before, with the same content as far as its size and times tell.
-pub(super) fn is_same(now: &FileStatus, before: &FileStatus) -> bool {
-    let key = |status: &FileStatus| {
-        (status.dev, status.ino, status.mode & libc::S_IFMT, status.size, status.modified, status.changed)
-    };
-    key(now) == key(before)
 }

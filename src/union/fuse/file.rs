@@ -1,7 +1,7 @@
 //! Reads and writes files.
 
-use super::super::serving::{LIFETIME, lifetime};
-use super::copy_up::{CAREFUL, is_same};
+use super::super::serving::{LIFETIME, is_same, lifetime};
+use super::copy_up::CAREFUL;
 use super::server::Server;
 use crate::sys::{self, Errno, FileStatus, Result};
 use std::ffi::{CStr, CString};
@@ -36,29 +36,39 @@ impl Server {
 
     /// A program opens a file. Gives the version, which its reads are to name, and whether the kernel may keep what it has of the
     /// content.
+    ///
+    /// # Errors
+    ///
+    /// ESTALE: the host's file has changed, and the kernel may have the size that it had: it would append to the file there. The kernel
+    /// then looks the name up again, and opens the file as it is now.
     pub fn open_file(&mut self, number: u64, write: bool, truncate: bool) -> Result<(u64, bool)> {
+        let node = self.node(number)?;
+        if !node.upper && node.closed && !write {
+            return Ok((0, false));
+        }
+        if !node.upper && !node.closed {
+            let now = self.status(number).map_err(|_| self.changed())?;
+            let node = self.node_mut(number)?;
+            let changed = node.see_again(&now);
+            // Not twice in a row: of a file that changes all the time, the size is never known.
+            node.refused = changed && !truncate && !node.refused;
+            let refused = node.refused;
+            if changed {
+                self.files.remove(&number);
+            }
+            if refused {
+                return Err(Errno(libc::ESTALE));
+            }
+        }
         if write {
             self.copy_up(number, truncate)?;
         }
-        if self.node(number)?.upper {
-            if truncate {
-                self.resize(number, 0)?;
-            }
-            return Ok((0, true));
-        }
-        if self.node(number)?.closed {
-            return Ok((0, false));
-        }
-        let now = self.status(number).map_err(|_| self.changed())?;
-        let node = self.node_mut(number)?;
-        if !node.seen().is_some_and(|seen| is_same(&now, &seen)) {
-            node.see(&now);
-            node.version = node.version.wrapping_add(1);
-            self.files.remove(&number);
+        if truncate {
+            self.resize(number, 0)?;
         }
         let node = self.node_mut(number)?;
-        let kept = node.opened.unwrap_or(0) == node.version;
-        node.opened = Some(node.version);
+        let kept = node.opened == node.version;
+        node.opened = node.version;
         Ok((node.version.into(), kept))
     }
 
@@ -72,7 +82,7 @@ impl Server {
             return Ok(0);
         }
         let upper = node.upper;
-        if !upper && u64::from(node.version) != version {
+        if u64::from(node.version) != version {
             return Err(self.changed());
         }
         let file = match self.open_node(number) {

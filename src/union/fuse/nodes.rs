@@ -3,7 +3,7 @@
 //! A node is a file with all its names, so that what is written by one name is read by the other. It stays the same node,
 //! with the same number, when it is copied up or renamed.
 
-use super::super::serving::{Numbers, TOP};
+use super::super::serving::{Numbers, TOP, is_same};
 use crate::sys::FileStatus;
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -92,7 +92,9 @@ pub struct Node {
     /// How often a file of a lower layer was found changed.
     pub version: u32,
     /// The version that was opened last: the kernel may keep content of it, and of no other.
-    pub opened: Option<u32>,
+    pub opened: u32,
+    /// The last opening was refused, so that the kernel asks for its attributes first.
+    pub refused: bool,
     /// It has a set-ID bit, as far as is known.
     pub privileged: bool,
     /// Its content is hidden, or cannot be read: the file is shown empty.
@@ -121,7 +123,8 @@ impl Node {
             id,
             seen: None,
             version: 0,
-            opened: None,
+            opened: 0,
+            refused: false,
             privileged: false,
             closed: false,
             without_capabilities: false,
@@ -139,6 +142,16 @@ impl Node {
     pub fn see(&mut self, status: &FileStatus) {
         self.id = (status.dev, status.ino);
         self.seen = Some(Box::new(Seen::new(status)));
+    }
+
+    /// Notes what a file of a lower layer is now, if it has changed. What was opened before is another version. Gives whether it is.
+    pub fn see_again(&mut self, status: &FileStatus) -> bool {
+        let changed = !self.seen().is_some_and(|seen| is_same(status, &seen));
+        if changed {
+            self.see(status);
+            self.version = self.version.wrapping_add(1);
+        }
+        changed
     }
 
     /// It is no file of a lower layer any more.

@@ -75,10 +75,11 @@ impl Filesystem for Server {
             Operation::Rename { name, to, new, flags } => self.rename((node, name), (to, new), flags)?,
             Operation::Open { flags } => {
                 let flags = Flags(flags);
-                let (version, keep) = self.open_file(node, flags.writes() || flags.truncates(), flags.truncates())?;
-                if !keep {
+                let opened = self.open_file(node, flags.writes() || flags.truncates(), flags.truncates());
+                if !opened.is_ok_and(|(_, keep)| keep) {
                     kernel.renew(node);
                 }
+                let (version, keep) = opened?;
                 reply.opened(version, keep);
             }
             Operation::Create { name, flags, mode, umask } => {

@@ -6,6 +6,7 @@
 //! session      the loop between the two
 //! descriptors  a bounded number of open files     (data)
 //! numbers      numbers of files                   (data)
+//! same         whether a file has changed         (data)
 //! confine      what every server may do
 //! process      a server as a process
 //! ```
@@ -16,6 +17,7 @@ mod numbers;
 mod process;
 mod reply;
 mod request;
+mod same;
 mod session;
 
 pub use confine::{LIMIT, allow};
@@ -24,4 +26,5 @@ pub use numbers::{Numbers, TOP};
 pub use process::{adopt, ended, ends_with_launcher, exit_status};
 pub use reply::{Add, LIFETIME, Listed, NO_ROOM, Reply, lifetime};
 pub use request::{Attributes, Operation, Request, is_hole};
+pub use same::is_same;
 pub use session::{Filesystem, Kernel, LARGEST, flags, serve};

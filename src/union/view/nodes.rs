@@ -28,6 +28,8 @@ pub struct Node {
     pub version: u64,
     /// The version that was opened last: the kernel may keep content of it, and of no other.
     pub opened: u64,
+    /// The last opening was refused, so that the kernel asks for its attributes first.
+    pub refused: bool,
     /// How often the kernel was told of it, without how often it forgot it.
     lookups: u64,
     /// How many nodes lie in it.
@@ -77,6 +79,7 @@ impl Nodes {
             closed,
             read: false,
             version: 0,
+            refused: false,
             opened: 0,
             lookups: 0,
             children: 0,

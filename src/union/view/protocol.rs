@@ -28,10 +28,11 @@ impl Filesystem for Server {
             }
             Operation::ReadLink => reply.add(self.link(node)?.to_bytes()),
             Operation::Open { .. } => {
-                let (version, keep) = self.open_file(node)?;
-                if !keep {
+                let opened = self.open_file(node);
+                if !opened.is_ok_and(|(_, keep)| keep) {
                     kernel.renew(node);
                 }
+                let (version, keep) = opened?;
                 reply.opened(version, keep);
             }
             Operation::Read { handle, offset, size } => {

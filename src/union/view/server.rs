@@ -3,7 +3,7 @@
 //! Paths are opened below the directory of their tree, and no link is followed on the way. The kernel remembers names for an hour,
 //! a file's attributes for a second, and its content until it is opened after a change.
 
-use super::super::serving::{Add, Descriptors, Listed, TOP, lifetime};
+use super::super::serving::{Add, Descriptors, Listed, TOP, is_same, lifetime};
 use super::nodes::Nodes;
 use super::notes::CHANGED;
 use super::trees::{Tree, Trees};
@@ -143,13 +143,20 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// EIO: it is no file any more, or cannot be read.
+    /// EIO: it is no file any more, or cannot be read. ESTALE: it has changed, and the kernel may have the size that it had: an overlay
+    /// would copy so much of it. The kernel then looks the name up again, and opens the file as it is now.
     pub fn open_file(&self, number: u64) -> Result<(u64, bool)> {
         let mut state = self.state();
+        let before = state.nodes.get(number).map(|node| node.version);
         if self.renew(&mut state, number).is_err() {
             return Err(self.changed());
         }
         let node = state.nodes.get_mut(number).ok_or(Errno(libc::ESTALE))?;
+        // Not twice in a row: of a file that changes all the time, the size is never known.
+        node.refused = before != Some(node.version) && !node.refused;
+        if node.refused {
+            return Err(Errno(libc::ESTALE));
+        }
         let kept = node.opened == node.version;
         node.opened = node.version;
         Ok((node.version, kept))
@@ -419,12 +426,4 @@ impl Server {
         let _ = sys::write_some(self.pipe.as_fd(), &[CHANGED]);
         Errno(libc::EIO)
     }
-}
-
-/// Whether a file is the one that was seen before, with the same content as far as its size and times tell.
-fn is_same(now: &FileStatus, before: &FileStatus) -> bool {
-    let key = |status: &FileStatus| {
-        (status.dev, status.ino, status.mode & libc::S_IFMT, status.size, status.modified, status.changed)
-    };
-    key(now) == key(before)
 }
