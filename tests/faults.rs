@@ -37,13 +37,19 @@ fn a_full_disk_is_an_error_inside_and_spoils_no_file() {
         let place = Place::new();
         place.write("work/file", "old\n");
         std::fs::write(place.work().join("large"), vec![b'x'; 8 << 20]).unwrap();
+        // The kernel tells the union's server a little later that it has forgotten a file.
         let inside = "echo new >> file; echo y >> large && echo there is room; head -c 8M /dev/zero > big || echo full; wc -c < large; \
-                      rm big; echo after > after; cat file after";
+                      rm big; for i in 1 2 3 4 5 6 7 8 9; do (echo after > after) 2>/dev/null && break; sleep 0.2; done; cat file after";
         let script = format!(
             "export XDG_DATA_HOME=$PWD/../small; \"$1\" -q {} -- /bin/sh -c \"{inside}\"; \"$1\" diff one; \"$1\" commit one > /dev/null || echo failed",
             keep(mechanism).map(|word| word.replace('"', "\\\"")).join(" ")
         );
         let ran = on_small(&place, "small", &script);
+        if common::kernel() < (6, 6) {
+            // There, a tmpfs takes no upper layer.
+            assert!(ran.out.contains("tmpfs before Linux 6.6") || ran.out.contains("takes no"), "{mechanism}: {ran:?}");
+            continue;
+        }
         let work = place.work().canonicalize().unwrap().display().to_string();
         let out = ran.out.replace(&work, ".");
         assert!(!out.contains("there is room") && !out.contains("failed"), "{mechanism}: {out}");

@@ -495,8 +495,8 @@ fn the_fuse_union_is_like_a_plain_directory() {
 fn the_fuse_union_with_its_layer_on_an_overlay_is_like_a_plain_directory() {
     need!(userns(), fuse(), tools(&["unshare", "setpriv", "mount"]));
     let place = Place::new();
-    if run(&place, Mechanism::Nested, &["uppers"]).status == Some(77) {
-        return; // a kernel that lets no ordinary user mount an overlay
+    if common::kernel() < (6, 7) || run(&place, Mechanism::Nested, &["uppers"]).status == Some(77) {
+        return; // a kernel that lets no ordinary user mount an overlay, or whose overlays take no marks (see `fuse`)
     }
     compare(Mechanism::Nested);
 }

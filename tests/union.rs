@@ -22,9 +22,7 @@ fn store(place: &Place) -> PathBuf {
 
 /// Whether this kernel takes upper layers in memory: from Linux 6.6 on.
 fn in_memory() -> bool {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    let mut numbers = release.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
-    (numbers.next().unwrap(), numbers.next().unwrap()) >= (6, 6)
+    common::kernel() >= (6, 6)
 }
 
 /// The text of a file of the host's.

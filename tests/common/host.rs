@@ -111,3 +111,10 @@ impl<'p> Host<'p> {
         self.run(&[flags, &["--", "/bin/sh", "-c", script]].concat())
     }
 }
+
+/// The version of the kernel: its first two numbers.
+pub fn kernel() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split('.').map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}
