@@ -337,3 +337,96 @@ fn what_tools_outside_run_is_committed_only_if_it_is_named() {
     assert!(ran.err.contains("work/tools/hooks left as it is on the host ("), "{ran:?}");
     assert_eq!(place.on_host("ls tools"), "other\n");
 }
+
+#[test]
+fn a_link_in_the_place_of_a_directory_that_holds_what_is_run_is_committed_only_if_it_is_named() {
+    need!(userns(), tools(&["git"]));
+    let place = Place::new();
+    place.on_host(
+        "git init -q .; git config core.hooksPath tools/hooks; mkdir -p tools/hooks; echo one > tools/hooks/pre-commit",
+    );
+    tick();
+    let script = "cp -r tools mine; echo run >> mine/hooks/pre-commit; rm -r tools; ln -s mine tools; mkdir a b; echo x > a/config.edn; \
+                  ln -s a .lsp; ln -s ../b b/mise; ln -s b .config";
+    place.sh(&KEEP, script).ok();
+    tick();
+    let ran = place.run(&["commit", "one"]);
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    for name in ["tools", ".lsp", ".config"] {
+        assert!(ran.err.contains(&format!("work/{name} left as it is on the host (")), "{name}: {ran:?}");
+    }
+    assert_eq!(place.on_host("cat tools/hooks/pre-commit; ls -d .lsp .config 2>/dev/null || true"), "one\n", "{ran:?}");
+    place.run(&["commit", "one", ".lsp", ".config"]).ok();
+    assert_eq!(place.on_host("cat .lsp/config.edn"), "x\n");
+    // Nor does a repository go with a directory that is deleted or replaced.
+    for script in [
+        "mv sub moved; rm -r moved/.git moved/.sbx.toml",
+        "rm -r sub; mkdir new; ln -s new sub",
+        "rm -r sub; echo > sub",
+    ] {
+        for kept in [".git/HEAD", ".sbx.toml"] {
+            let place = Place::new();
+            place
+                .on_host(&format!("mkdir -p sub/deep/$(dirname {kept}); echo one > sub/deep/{kept}; echo one > sub/x"));
+            tick();
+            place.sh(&KEEP, &script.replace("moved/", "moved/deep/").replace("rm -r moved", "rm -rf moved")).ok();
+            tick();
+            let ran = place.run(&["commit", "one"]);
+            assert_eq!(ran.status, Some(1), "{script}: {ran:?}");
+            assert!(ran.err.contains("work/sub left as it is on the host ("), "{script}: {ran:?}");
+            assert_eq!(place.on_host(&format!("cat sub/deep/{kept}")), "one\n");
+            place.run(&["commit", "one", "sub"]).ok();
+        }
+    }
+    // Nor is the directory deleted that holds what git runs.
+    let place = Place::new();
+    place.on_host(
+        "git init -q .; git config core.hooksPath tools/hooks; mkdir -p tools/hooks; echo one > tools/hooks/pre-commit",
+    );
+    tick();
+    place.sh(&KEEP, "rm -r tools").ok();
+    let ran = place.run(&["commit", "one"]);
+    assert_eq!((ran.status, place.on_host("cat tools/hooks/pre-commit").as_str()), (Some(1), "one\n"), "{ran:?}");
+}
+
+#[test]
+fn what_is_read_only_in_a_writable_directory_is_committed_only_if_it_is_named() {
+    need!(userns());
+    // The profiles and what sbx keeps, files that programs outside start from, and each where a link in such a place leads.
+    let place = Place::new();
+    place.on_host(
+        "mkdir -p ../home/.config conf dotfiles tools .vscode; ln -s ../conf/tasks.json .vscode/tasks.json; echo 1 > conf/tasks.json; \
+         echo 1 > dotfiles/bashrc; ln -s \"$PWD/dotfiles/bashrc\" ../home/.bashrc; echo 1 > tools/env; echo 1 > other; \
+         printf 'schema = 1\\nextends = [\"default\"]\\n' > mine.toml",
+    );
+    tick();
+    let script = "for file in conf/tasks.json dotfiles/bashrc tools/env mine.toml other; do echo '#2' >> $file; done";
+    let flags = [&["--profile", "./mine.toml", "--set", "filesystem.upper=keep:one"][..], &["--overlay", "."]].concat();
+    place.sh(&flags, script).ok();
+    tick();
+    let mut command = place.command();
+    let ran = command.args(["commit", "one"]).env("BASH_ENV", place.work().join("tools/env")).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    for name in ["conf/tasks.json", "dotfiles/bashrc", "tools/env", "mine.toml"] {
+        assert!(said.contains(&format!("work/{name} left as it is on the host (")), "{name}: {said}");
+    }
+    let count = "grep -c '#2' conf/tasks.json dotfiles/bashrc tools/env mine.toml other || true";
+    let expected = "conf/tasks.json:0\ndotfiles/bashrc:0\ntools/env:0\nmine.toml:0\nother:1\n";
+    assert_eq!(place.on_host(count), expected, "{said}");
+    for (dir, files) in
+        [("../home/.config", "sbx/profiles/default.toml autostart/x.desktop"), ("../home/.local/bin", "tool")]
+    {
+        place.on_host(&format!("mkdir -p {dir}"));
+        tick();
+        let name = format!("keep:{}", dir.replace(['/', '.'], ""));
+        let keep = ["--overlay", dir, "--upper", &name];
+        place
+            .sh(&keep, &format!("cd {dir}; for file in {files}; do mkdir -p $(dirname $file); echo x > $file; done"))
+            .ok();
+        tick();
+        let ran = place.run(&["commit", &name[5..]]);
+        assert_eq!(ran.status, Some(1), "{dir}: {ran:?}");
+        assert_eq!(place.on_host(&format!("find {dir} -type f")), "", "{ran:?}");
+    }
+}

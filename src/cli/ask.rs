@@ -2,7 +2,7 @@
 //! (`filesystem.upper = "ask"`).
 
 use super::uppers::Left;
-use super::{output, uppers};
+use super::{guarded, output, uppers};
 use crate::error::Result;
 use crate::launch;
 use crate::sys::{self, Poll};
@@ -67,7 +67,7 @@ pub(super) fn ask(store: &Path, name: &str) -> Result<()> {
             word if word == "commit" || (word == "c" && listed == ALL && left != Left::Guarded) => {
                 let asked = left == Left::Guarded;
                 let upper = uppers::locked_in(store, name)?;
-                let guarded = uppers::guarded(&upper)?;
+                let guarded = guarded::of(&upper)?;
                 let status = uppers::within(upper, |mut upper, outside| {
                     let how = How { guarded: (!asked).then_some(&guarded), ..How::default() };
                     uppers::committed(&mut upper, &[], how, outside).map(|left| left as u8)

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 const NAMED: usize = 3;
 
 /// How the origins of the lines begin that close what tools outside run on their own.
-const LIST: &str = "built-in:base/worktree:";
+pub(super) const LIST: &str = "built-in:base/worktree:";
 /// How deep directories are read in one of that list, and how many names at most in all.
 const DEEPEST: usize = 2;
 const MOST_NAMES: usize = 10_000;

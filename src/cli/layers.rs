@@ -114,7 +114,7 @@ impl Caller {
     }
 
     /// All environment variables.
-    fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+    pub fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         let text = self.env.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
         text.chain(self.env_bytes.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())))
     }
@@ -187,6 +187,11 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
         closed::variables(sandbox, caller.variables(), &caller.vars, &mut ways)?;
     }
     sandbox.notes.extend(not_taken.into_iter().map(|(file, owner)| spec::Note::NotTaken { file, owner }));
+    if sandbox.filesystem.paths.iter().any(|rule| rule.mode == spec::Mode::Overlay) {
+        let profiles = loader.sources.files().map(|file| caller.cwd.join(file)).chain(files.iter().cloned());
+        let found = profiles.filter_map(|file| ways.follow(&file));
+        sandbox.filesystem.profiles = found.flat_map(|(real, links)| links.into_iter().chain([real])).collect();
+    }
     sandbox.filesystem.project_files = files;
     sandbox.filesystem.without_project = without.map(|without| without.filesystem.paths);
     // A file's name without its directory and its ending, as profiles in the known directories have it.

@@ -5,7 +5,7 @@
 
 use super::progress::{Counted, Progress, bytes};
 use super::replaced::Replaced;
-use super::{args, output};
+use super::{args, guarded, output};
 use crate::error::{Error, Result, printable};
 use crate::host::{Facts, Paths};
 use crate::launch;
@@ -187,28 +187,6 @@ pub(super) fn runs_by_itself(entry: &Entry) -> bool {
     entry.letter() != 'D' && NAMES.above(Path::new(""), &entry.path).next().is_some()
 }
 
-/// The names by which tools outside run something on their own, in whatever directory, those of the profile `base/worktree`; and what git
-/// runs besides in the projects that the layers lie over, as the host's configuration has it now.
-pub(super) fn guarded(upper: &Upper) -> Result<Guarded> {
-    let mut guarded = Guarded::new(crate::profile::worktree());
-    let caller = super::layers::Caller::read_anywhere()?;
-    for layer in &upper.state.layers {
-        let Some(lower) = layer.lower.first() else { continue };
-        let vars = crate::host::vars(&caller.env, &caller.env_bytes, lower, &caller.accounts);
-        let project = vars.project();
-        output::tell(&project.notes.iter().map(|why| format!("sbx: note: {}\n", printable(why))).collect::<String>());
-        if project.is_partial {
-            let dir = printable(&union::short(&project.dir)).into_owned();
-            output::tell(&format!(
-                "sbx: note: the repositories in {dir} hold more than is read, so that git may run more than is left out\n"
-            ));
-        }
-        let inside = project.closed.iter().filter_map(|path| Some(layer.path.join(path.strip_prefix(lower).ok()?)));
-        inside.filter(|path| *path != layer.path).for_each(|path| guarded.add(path));
-    }
-    Ok(guarded)
-}
-
 /// What a commit has left in the layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
@@ -223,7 +201,7 @@ pub(super) enum Left {
 pub(super) fn commit(args: &args::Commit) -> Result<u8> {
     let upper = locked(&args.name)?;
     let paths = absolute(&upper, &args.paths)?;
-    let guarded = guarded(&upper)?;
+    let guarded = guarded::of(&upper)?;
     within(upper, |mut upper, outside| {
         let how = How { dry: args.dry_run, merge: args.merge, guarded: Some(&guarded) };
         Ok(u8::from(committed(&mut upper, &paths, how, outside)? != Left::Nothing))

@@ -60,6 +60,12 @@ impl Uppers {
                 self.in_use.layers.push((path.clone(), made));
             }
         }
+        for profile in plan.view.union.iter().flat_map(|union| &union.profiles) {
+            // What cannot be written down was refused as a profile's name before.
+            if profile.to_str().is_some() && !upper.state.profiles.contains(profile) {
+                upper.state.profiles.push(profile.clone());
+            }
+        }
         upper.touch();
         upper.save()
     }

@@ -45,6 +45,9 @@ pub struct UnionPlan {
     /// is no terminal to ask on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<PathBuf>,
+    /// Files that profiles were read from, which a commit leaves alone.
+    #[serde(skip)]
+    pub profiles: Vec<PathBuf>,
 }
 
 /// Where the upper layers of a sandbox are, and what becomes of them.
@@ -352,7 +355,8 @@ pub(super) fn plan(
         why.push_str("; there is no terminal to ask on, and a line at the end says how many files were changed");
     }
     let limit = sandbox.filesystem.upper_size.as_ref().map(|(size, _)| *size).filter(|_| is_fuse(sandbox, facts));
-    Ok((Some(UnionPlan { upper, why, limit, origin: sandbox.filesystem.changes_origin.clone(), lost }), server))
+    let (origin, profiles) = (sandbox.filesystem.changes_origin.clone(), sandbox.filesystem.profiles.clone());
+    Ok((Some(UnionPlan { upper, why, limit, origin, lost, profiles }), server))
 }
 
 /// Whether the FUSE union merges layers that are written to.

@@ -22,6 +22,7 @@ use crate::profile::Vars;
 use crate::spec::Sandbox;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use verdict::tenths;
 
 /// The review of one sandbox.
@@ -32,6 +33,13 @@ pub struct Review {
     /// The exposure, from 0.0 (nothing is shared) to 10.0.
     #[serde(serialize_with = "tenths")]
     pub exposure: f32,
+}
+
+/// The files and directories, in the caller's homes and elsewhere, that are run outside or name what is.
+pub fn run_outside(vars: &Vars) -> impl Iterator<Item = PathBuf> {
+    let tables = run_outside::RUN_OUTSIDE.iter().chain(tables::PARTS);
+    let run = tables.filter(|(kind, _)| kind.is_run()).flat_map(|(_, paths)| paths.iter());
+    run.flat_map(|path| targets::spelt(path, vars))
 }
 
 /// Reviews a sandbox. `vars` gives the home and the directories in it; `accepted` has the reasons that authors give for

@@ -218,6 +218,10 @@ pub struct Filesystem {
     /// The files of projects that are among the layers.
     #[serde(skip)]
     pub project_files: Vec<PathBuf>,
+    /// The real paths of the files that profiles were read from, and the links on the way, if changes are kept in layers: what a
+    /// program has changed of them is put onto the host only by name.
+    #[serde(skip)]
+    pub profiles: Vec<PathBuf>,
     /// The name of the private home that is kept, and the line that says so; without it, the home is in memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub home: Option<(String, Origin)>,

@@ -33,6 +33,21 @@ pub(super) fn changed_below(
     }
 }
 
+/// Whether a name in a directory of the host, or in one of those in it, is `wanted`. What is too deep, or cannot be read, is not looked at:
+/// [`changed_below`] has such a directory stay.
+pub(super) fn holds(dir: BorrowedFd<'_>, name: &CStr, reader: Reader, wanted: &dyn Fn(&OsStr) -> bool) -> bool {
+    fn search(dir: BorrowedFd<'_>, name: &CStr, reader: Reader, wanted: &dyn Fn(&OsStr) -> bool, depth: u32) -> bool {
+        let Ok(dir) = reader.dir(dir, name) else { return false };
+        let entries = sys::entries(dir.as_fd()).unwrap_or_default();
+        entries.iter().any(|(name, _)| {
+            let is_dir = || matches!(Node::find(dir.as_fd(), name), Ok(Some(Node { kind: NodeKind::Dir, .. })));
+            wanted(OsStr::from_bytes(name.to_bytes()))
+                || (depth < DEEPEST && is_dir() && search(dir.as_fd(), name, reader, wanted, depth + 1))
+        })
+    }
+    search(dir, name, reader, wanted, 0)
+}
+
 struct Look<'l> {
     base: i128,
     mount: (u64, u64),

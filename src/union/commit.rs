@@ -5,6 +5,7 @@
 //! leaves at most one such name, which its journal has; the next commit removes it, or what is left of it, and goes on.
 
 use super::bases::{self, Bases};
+use super::below::holds;
 use super::compare;
 use super::copy::{Giver, Step};
 use super::guarded::Guarded;
@@ -195,7 +196,16 @@ impl Visitor for Commit<'_> {
         if change.new.is_none() != self.deletes {
             return Ok(());
         }
-        let unnamed = |guarded: &Guarded| guarded.unnamed(self.places.0, change.path, self.chosen);
+        let now = change.new.as_ref().map(|(_, node)| node.kind);
+        let unnamed = |guarded: &Guarded| {
+            guarded.unnamed(self.places.0, change.path, now, self.chosen).or_else(|| {
+                let (host, old) = change.old.as_ref()?;
+                let goes = old.kind == NodeKind::Dir && now != Some(NodeKind::Dir);
+                let is_named = || self.chosen.iter().any(|path| path == change.path);
+                (goes && !is_named() && holds(*host, change.name, change.reader, &Guarded::keeps))
+                    .then(|| change.path.to_owned())
+            })
+        };
         if let Some(name) = self.guarded.and_then(unnamed) {
             // What was deleted elsewhere may have been moved there.
             self.added_all &= change.path != name || change.old.is_some() || !may_be_moved(change);

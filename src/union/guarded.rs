@@ -1,10 +1,14 @@
 //! Names by which tools outside run something on their own. What differs at or below one is put onto the host only if it is named.
 
 use super::git_names;
+use super::node::NodeKind;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+/// The name of a project's file, of the list as well.
+const PROJECT_FILE: &str = ".sbx.toml";
 
 /// Such names, which count in whatever directory, in capital or small letters: a filesystem may take both for one. And single paths.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +52,29 @@ impl Guarded {
         })
     }
 
+    /// Whether what takes the place of a directory decides over guarded paths: a link to somewhere at a directory above one, or by whose
+    /// name one begins (`.config` of `.config/mise`); anything else in the place of a directory that holds one.
+    fn decides(&self, path: &Path, is_link: bool) -> bool {
+        let holds = |inner: &PathBuf| inner != path && inner.starts_with(path);
+        if self.paths.iter().any(holds) {
+            return true;
+        }
+        let parts: Vec<&OsStr> = path.iter().collect();
+        let begins = |name: &[String]| {
+            (1..=name.len()).any(|count| {
+                let Some(from) = parts.len().checked_sub(count) else { return false };
+                parts.iter().skip(from).zip(name).all(|(one, other)| one.eq_ignore_ascii_case(OsStr::new(other)))
+            })
+        };
+        is_link && self.names.values().flatten().any(|before| begins(before))
+    }
+
+    /// Whether a directory of the host is not removed, or replaced by something else, with this name in it: the commits of a repository are
+    /// nowhere else, and a project's file of sbx's restricts the next sandboxes.
+    pub(super) fn keeps(name: &OsStr) -> bool {
+        git_names::refuses(name.as_bytes(), false) || name.eq_ignore_ascii_case(PROJECT_FILE)
+    }
+
     fn is_name(&self, before: &[&OsStr], last: &OsStr) -> bool {
         // Also by the other names that filesystems give a repository.
         let git = git_names::refuses(last.as_bytes(), false);
@@ -61,9 +88,12 @@ impl Guarded {
         })
     }
 
-    /// The outermost of these names at or above a path, from `root` on, unless one of `only` is at or below that, and at or above the path.
-    pub(super) fn unnamed(&self, root: &Path, path: &Path, only: &[PathBuf]) -> Option<PathBuf> {
-        let name = self.above(root, path).next()?;
+    /// The outermost of these names at or above a path, from `root` on, or the path itself if what is there now, which is no directory
+    /// any more, decides over one of them; unless one of `only` is at or below that, and at or above the path. `now` is what the path is
+    /// now; none if it was deleted.
+    pub(super) fn unnamed(&self, root: &Path, path: &Path, now: Option<NodeKind>, only: &[PathBuf]) -> Option<PathBuf> {
+        let decides = || now != Some(NodeKind::Dir) && self.decides(path, now == Some(NodeKind::Link));
+        let name = self.above(root, path).next().or_else(|| decides().then(|| path.to_owned()))?;
         let is_named = only.iter().any(|only| only.starts_with(&name) && path.starts_with(only));
         (!is_named).then_some(name)
     }
@@ -78,7 +108,9 @@ mod tests {
         let guarded = Guarded::new([".git", ".envrc", ".config/mise"].into_iter());
         let unnamed = |path: &str, only: &[&str]| {
             let only: Vec<PathBuf> = only.iter().map(PathBuf::from).collect();
-            guarded.unnamed(Path::new("/r/w"), Path::new(path), &only).map(|path| path.display().to_string())
+            guarded
+                .unnamed(Path::new("/r/w"), Path::new(path), Some(NodeKind::File), &only)
+                .map(|path| path.display().to_string())
         };
         for (path, name) in [
             ("/r/w/.git/config", "/r/w/.git"),
@@ -97,17 +129,37 @@ mod tests {
         }
         for root in ["/r/.git", "/r/.git/hooks"] {
             let path = Path::new(root).join("x");
-            assert_eq!(guarded.unnamed(Path::new(root), &path, &[]), Some(root.into()));
-            assert_eq!(guarded.unnamed(Path::new(root), &path, &[root.into()]), None);
+            assert_eq!(guarded.unnamed(Path::new(root), &path, None, &[]), Some(root.into()));
+            assert_eq!(guarded.unnamed(Path::new(root), &path, None, &[root.into()]), None);
         }
         let root = Path::new("/r/.config/mise/w");
-        assert_eq!(guarded.unnamed(root, &root.join("x"), &[]), None, "what holds the project is not its own");
+        assert_eq!(guarded.unnamed(root, &root.join("x"), None, &[]), None, "what holds the project is not its own");
         let mut tools = Guarded::default();
         tools.add("/w/tools/hooks".into());
-        let found = |path: &str| tools.unnamed(Path::new("/w"), Path::new(path), &[]);
+        let found = |path: &str| tools.unnamed(Path::new("/w"), Path::new(path), Some(NodeKind::Dir), &[]);
         assert_eq!(found("/w/tools/hooks/pre-commit"), Some("/w/tools/hooks".into()));
         assert_eq!(found("/w/tools/other"), None);
         let inner = "/r/w/.git/x/.envrc";
         assert_eq!(unnamed(inner, &["/r/w/.git"]), None, "what is in it is named with it");
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_directory_decides_over_what_is_below() {
+        let mut guarded = Guarded::new([".lsp/config.edn", ".config/mise/config.toml"].into_iter());
+        guarded.add("/w/tools/hooks".into());
+        let found = |path: &str, now| guarded.unnamed(Path::new("/w"), Path::new(path), now, &[]);
+        let (link, dir, file) = (Some(NodeKind::Link), Some(NodeKind::Dir), Some(NodeKind::File));
+        for path in ["/w/tools", "/w/.lsp", "/w/a/.Config", "/w/a/.config/mise"] {
+            assert_eq!(found(path, link), Some(path.into()));
+            assert_eq!(found(path, dir), None);
+        }
+        assert_eq!(
+            (found("/w/tools", file), found("/w/tools", None)),
+            (Some("/w/tools".into()), Some("/w/tools".into()))
+        );
+        for path in ["/w/a", "/w/mise", "/w/lsp", "/w/.config/x"] {
+            assert_eq!(found(path, link), None, "{path}");
+        }
+        assert_eq!(guarded.unnamed(Path::new("/w"), Path::new("/w/.lsp"), link, &["/w/.lsp".into()]), None);
     }
 }

@@ -79,12 +79,15 @@ pub struct State {
     pub used: u64,
     /// The layers; the directory of the Nth is named N, from 0 on.
     pub layers: Vec<Layer>,
+    /// Files of the host that the profiles of the sandboxes were read from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<PathBuf>,
 }
 
 impl State {
     /// The state of new upper layers.
     pub fn new(ids: Ids) -> State {
-        State { version: VERSION, ids, used: 0, layers: Vec::new() }
+        State { version: VERSION, ids, used: 0, layers: Vec::new(), profiles: Vec::new() }
     }
 
     /// Reads a state. The error says what is wrong with the text.

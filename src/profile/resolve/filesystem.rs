@@ -42,6 +42,7 @@ impl<'a> Builder<'a> {
             paths: paths.into_values().map(|(_, rule)| rule).collect(),
             without_project: None,
             project_files: Vec::new(),
+            profiles: Vec::new(),
             unseen,
             arguments: self.merged.text("filesystem.arguments").and_then(|text| match text.text.as_str() {
                 "program" => Some((Named::Program, self.origin(text))),
