@@ -356,7 +356,7 @@ fn sockets_of_other_programs_in_a_directory_for_temporary_files_below_are_not_sh
     let out = run("work", "TMPDIR", "home/Downloads/tmp", &["-q", "-p", "firefox"], "cat ~/Downloads/tmp/agent; echo");
     assert_eq!(out.out, "\n", "{out:?}");
     // A directory of sockets in one for temporary files.
-    for dir in ["tmux-1001", "ssh-XXXX", "pulse-abc"] {
+    for dir in ["tmux-1001", "ssh-XXXX", "pulse-abc", "nvimaB3xY9"] {
         place.write(&format!("shared/{dir}/agent"), "socket");
         let mode = |mode| {
             let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
@@ -431,6 +431,66 @@ fn sockets_of_other_programs_in_the_current_directory_itself_are_not_reached() {
         let out = run("work", (variable, value), &["-q", "-p", "ci", "--ro", path], &format!("cat {path}"));
         assert_eq!(out.out, "socket", "{variable}: {out:?}");
     }
+}
+
+#[test]
+fn sockets_are_found_whatever_form_and_variable_names_them() {
+    need!(userns(), tools(&["python3"]));
+    let place = Place::new();
+    let name = |path: &str| place.work().join(path).display().to_string();
+    std::fs::create_dir(place.work().join("my project")).unwrap();
+    place.write("work/plain", "text");
+    let _listening: Vec<_> =
+        ["a.sock", "my project/bus"].map(|path| std::os::unix::net::UnixListener::bind(name(path)).unwrap()).into();
+    let run = |variable: &str, value: &str, path: &str| {
+        let script = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1]); print('connected')";
+        let mut command = place.command();
+        command.env(variable, value).args(["-p", "ci", "--", "/usr/bin/python3", "-c", script, path]);
+        common::ran(command.output().unwrap())
+    };
+    assert!(run("OTHER", &name("a.sock"), "a.sock").out.contains("connected"));
+    let (absolute, spaced) = (name("a.sock"), name("my project/bus"));
+    let escaped = spaced.replace(' ', "%20");
+    let agent = format!("{absolute}:12:1");
+    let libvirt = format!("qemu+unix:///session?socket={absolute}");
+    for (variable, value, path) in [
+        ("NVIM_LISTEN_ADDRESS", "a.sock", "a.sock"),
+        ("NVIM_LISTEN_ADDRESS", "./a.sock", "a.sock"),
+        ("NVIM", "a.sock", "a.sock"),
+        ("SSH_AUTH_SOCK", "a.sock", "a.sock"),
+        ("DOCKER_HOST", "unix://a.sock", "a.sock"),
+        ("KITTY_LISTEN_ON", "unix:a.sock", "a.sock"),
+        ("WAYLAND_DISPLAY", "./a.sock", "a.sock"),
+        ("DBUS_SESSION_BUS_ADDRESS", &format!("unix:path={escaped},guid=00"), "my project/bus"),
+        ("DBUS_SESSION_BUS_ADDRESS", &format!("unix:path={}", absolute.replace('/', "%2f")), "a.sock"),
+        ("DBUS_SYSTEM_BUS_ADDRESS", &format!("unix:path={absolute}"), "a.sock"),
+        ("AT_SPI_BUS_ADDRESS", &format!("unix:path={absolute}"), "a.sock"),
+        ("PIPEWIRE_REMOTE", &absolute, "a.sock"),
+        ("NIRI_SOCKET", &absolute, "a.sock"),
+        ("BSPWM_SOCKET", &absolute, "a.sock"),
+        ("BUILDKIT_HOST", &format!("unix://{absolute}"), "a.sock"),
+        ("LIBVIRT_DEFAULT_URI", &libvirt, "a.sock"),
+        ("MPD_HOST", &absolute, "a.sock"),
+        ("GPG_AGENT_INFO", &agent, "a.sock"),
+        ("SOME_TOOLS_SOCK", &absolute, "a.sock"),
+        ("SOME_TOOLS_SOCK", &spaced, "my project/bus"),
+        ("SOME_SOCKET_PATH", "a.sock", "a.sock"),
+    ] {
+        let out = run(variable, value, path);
+        assert!(!out.out.contains("connected"), "{variable}={value}: {out:#?}");
+        let told = format!("{path} is masked inside: {variable} names it");
+        assert!(out.err.contains(&told), "{variable}={value}: {out:#?}");
+    }
+    // What is no socket is masked if the variable is known to name one, and no other words are taken for files.
+    let read = |variable: &str, value: &str| {
+        let mut command = place.command();
+        command.env(variable, value).args(["-q", "--", "cat", "plain"]);
+        common::ran(command.output().unwrap()).out
+    };
+    assert_eq!(read("SOME_TOOLS_SOCK", &name("plain")), "text");
+    assert_eq!(read("MPD_HOST", "plain"), "text");
+    assert_eq!(read("DOCKER_HOST", "tcp://plain"), "text");
+    assert_eq!(read("SSH_AUTH_SOCK", "plain"), "");
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub(super) fn for_helper(address: &[u8]) -> Option<&[u8]> {
 }
 
 /// A text in which `%41` stands for `A`.
-fn decoded(text: &[u8]) -> Vec<u8> {
+pub(super) fn decoded(text: &[u8]) -> Vec<u8> {
     let (mut out, mut rest) = (Vec::with_capacity(text.len()), text);
     while let [first, after @ ..] = rest {
         let hex = after.get(..2).filter(|_| *first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());

@@ -28,6 +28,7 @@ pub mod procfs;
 mod project;
 mod rlimits;
 mod socket;
+mod sockets;
 mod sound;
 mod startup;
 mod temporary;

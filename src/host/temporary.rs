@@ -3,6 +3,7 @@
 use super::walk::Ways;
 use super::writers::may_come_to_write;
 use crate::profile::VariablePath;
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -26,33 +27,16 @@ const VARIABLES: [&str; 10] = [
 /// server for each.
 const TMUX: &str = "TMUX_TMPDIR";
 
-/// Variables that name a socket by which programs outside take commands, or what such a socket is reached by.
-const SOCKET_VARIABLES: [&str; 17] = [
-    "ALACRITTY_SOCKET",
-    "CONTAINER_HOST",
-    "DBUS_SESSION_BUS_ADDRESS",
-    "DOCKER_HOST",
-    "EMACS_SOCKET_NAME",
-    "I3SOCK",
-    "KITTY_LISTEN_ON",
-    "NVIM",
-    "NVIM_LISTEN_ADDRESS",
-    "PULSE_SERVER",
-    "SSH_AUTH_SOCK",
-    "SWAYSOCK",
-    "TMUX",
-    "VSCODE_GIT_IPC_HANDLE",
-    "VSCODE_IPC_HOOK_CLI",
-    "WAYLAND_DISPLAY",
-    "WEZTERM_UNIX_SOCKET",
-];
-
 /// How the names of directories begin in which programs keep their sockets, in one for temporary files.
-const SOCKETS: [&str; 16] = [
+const SOCKETS: [&str; 20] = [
+    ".com.google.Chrome.",
+    ".org.chromium.Chromium.",
     "abduco",
     "dbus-",
     "emacs",
     "gpg-",
+    "i3-",
+    "kakoune",
     "kde-",
     "ksocket-",
     "nvim.",
@@ -67,6 +51,9 @@ const SOCKETS: [&str; 16] = [
     "zellij-",
 ];
 
+/// How the name of Neovim's directory begins before version 0.8, as mkdtemp(3) makes it: six letters or digits follow.
+const NVIM: &[u8] = b"nvim";
+
 /// How deep sockets are looked for in a directory, and among how many names in each: more are a program's.
 const DEEPEST: usize = 1;
 const MOST: usize = 1000;
@@ -75,9 +62,10 @@ const MOST: usize = 1000;
 /// files. Those that are open to all, such as .X11-unix, are for temporary files themselves.
 pub(super) fn holds_sockets(dir: &Path, variable: impl Fn(&str) -> Option<OsString>) -> bool {
     let name = dir.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
-    let Some(parent) = dir.parent().filter(|_| SOCKETS.iter().any(|known| name.starts_with(known.as_bytes()))) else {
-        return false;
-    };
+    let is_nvims = |rest: &[u8]| rest.len() == 6 && rest.iter().all(u8::is_ascii_alphanumeric);
+    let is_known =
+        SOCKETS.iter().any(|known| name.starts_with(known.as_bytes())) || name.strip_prefix(NVIM).is_some_and(is_nvims);
+    let Some(parent) = dir.parent().filter(|_| is_known) else { return false };
     // A program may have opened it to others, but what it is for lies in it.
     if dir.metadata().is_ok_and(|found| found.mode() & 0o007 != 0) && !holds_socket(dir, DEEPEST) {
         return false;
@@ -103,20 +91,20 @@ fn holds_socket(dir: &Path, depth: usize) -> bool {
 pub(super) fn named(cwd: &Path, variable: impl Fn(&str) -> Option<OsString>) -> Vec<VariablePath> {
     let set = VARIABLES.into_iter().chain([TMUX]).filter_map(|name| Some((name, variable(name)?)));
     let other = set.filter(|(_, path)| !path.is_empty() && path != "/tmp" && path != "/var/tmp");
-    let mut named: Vec<_> = other.filter_map(|(name, path)| real(name, &cwd.join(path))).collect();
+    let mut named: Vec<_> = other.filter_map(|(name, path)| real(name.into(), &cwd.join(path))).collect();
     if let Some(VariablePath { path, .. }) = named.iter().find(|named| named.variable == TMUX) {
         let inner = path.join(format!("tmux-{}", crate::sys::ids().0));
         // Whoever makes it decides what clients of tmux connect to.
         let may_come = may_come_to_write(path);
-        let missing = || may_come.then(|| VariablePath::missing(TMUX, inner.clone(), Vec::new()));
-        named.extend(real(TMUX, &inner).or_else(missing));
+        let missing = || may_come.then(|| VariablePath::missing(TMUX.into(), inner.clone(), Vec::new()));
+        named.extend(real(TMUX.into(), &inner).or_else(missing));
     }
     named
 }
 
 /// The path that a variable names, if something is there, or may be: the permissions of a directory on the way do not let this user look, but a
 /// program that owns the directory may change them.
-fn real(variable: &'static str, path: &Path) -> Option<VariablePath> {
+pub(super) fn real(variable: Cow<'static, str>, path: &Path) -> Option<VariablePath> {
     let (path, links) = Ways::default().follow(path)?;
     let is_there = match path.symlink_metadata() {
         Ok(_) => Some(true),
@@ -124,35 +112,6 @@ fn real(variable: &'static str, path: &Path) -> Option<VariablePath> {
         Err(_) => return None,
     };
     Some(VariablePath { variable, path, is_there, links })
-}
-
-/// The sockets that variables name, by their real paths, each with the variable; without those in `runtime`, the usual directory for them. One
-/// that is not there may be made.
-pub(super) fn sockets(runtime: &Path, variable: impl Fn(&str) -> Option<OsString>) -> Vec<VariablePath> {
-    let named = SOCKET_VARIABLES.into_iter().flat_map(|name| {
-        let value = variable(name).unwrap_or_default();
-        paths_in(value.as_bytes()).map(|path| (name, path)).collect::<Vec<_>>()
-    });
-    let other = named.filter(|(_, path)| !path.starts_with(runtime));
-    let missing = |variable, path: &Path| {
-        let (path, links) = Ways::default().follow(path)?;
-        path.parent().is_some_and(Path::is_dir).then(|| VariablePath::missing(variable, path, links))
-    };
-    other.filter_map(|(variable, path)| real(variable, &path).or_else(|| missing(variable, &path))).collect()
-}
-
-/// The absolute paths in the value of a variable that names a socket: `PATH`, `PATH,PID,INDEX` (tmux), `unix:PATH`, `unix://PATH`,
-/// `unix:path=PATH,guid=ID;...` (D-Bus), `{ID}unix:PATH ...` (PulseAudio).
-fn paths_in(value: &[u8]) -> impl Iterator<Item = PathBuf> {
-    let whole = Some(value).filter(|value| value.first() == Some(&b'/'));
-    let parts = value.split(|byte| matches!(byte, b',' | b';' | b' ')).filter_map(|part| {
-        let slash = part.iter().position(|byte| *byte == b'/')?;
-        let (before, path) = part.split_at(slash);
-        let path = path.strip_prefix(b"//").filter(|rest| rest.first() == Some(&b'/')).unwrap_or(path);
-        let is_named = before.is_empty() || before.ends_with(b"unix:") || before.ends_with(b"path=");
-        is_named.then_some(path)
-    });
-    whole.into_iter().chain(parts).map(|path| PathBuf::from(std::ffi::OsStr::from_bytes(path)))
 }
 
 /// Whether a directory is one where programs put temporary files and sockets: anybody may make files in it, and only
@@ -168,28 +127,4 @@ pub(super) fn is_temporary(dir: &Path, found: &std::fs::Metadata, variable: impl
         || (anybody && usual.into_iter().any(same))
         // Relative ones begin at the current directory, as for the programs that read them.
         || named.filter(|path| !path.as_os_str().is_empty()).any(|path| same(&path))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::paths_in;
-    use std::path::Path;
-
-    #[test]
-    fn sockets_are_found_in_each_form() {
-        for value in [
-            "/a/s",
-            "/a/s,12,0",
-            "unix:/a/s",
-            "unix:///a/s",
-            "unix:path=/a/s,guid=0f",
-            "tcp:host=x;unix:path=/a/s",
-            "{0f}unix:/a/s tcp:host",
-        ] {
-            assert!(paths_in(value.as_bytes()).any(|path| path == Path::new("/a/s")), "{value}");
-        }
-        for value in ["", "s", "wayland-0", "tcp://host/a/s", "unix:abstract=/a/s", "ssh://me@host/a/s"] {
-            assert_eq!(paths_in(value.as_bytes()).next(), None, "{value}");
-        }
-    }
 }

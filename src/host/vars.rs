@@ -1,12 +1,13 @@
 //! Values of the variables and well-known directories that profiles may use.
 
 use super::accounts::Account;
+use super::sockets;
 use super::temporary::{self, holds_sockets, is_temporary};
 use crate::profile::{Profiles, Vars};
 use crate::spec::is_needed;
 use crate::sys::Errno;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -149,6 +150,8 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
     let runtime = runtime(names.get("XDG_RUNTIME_DIR").map_or("/", String::as_str), uid);
     let found = cwd.metadata();
     let odd = |wanted: &str| bytes.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+    let text = env.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
+    let all = text.chain(bytes.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())));
     let variable = |name: &str| env.get(name).map(OsString::from).or_else(|| odd(name));
     let mut homes = own_homes(&home_path, accounts, uid);
     let (home_dirs, unlisted) = homes_around(cwd, &found, &homes, accounts, uid);
@@ -164,7 +167,7 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
         cwd_is_temporary: found.as_ref().is_ok_and(|found| is_temporary(cwd, found, variable))
             || holds_sockets(cwd, variable),
         temporary: temporary::named(cwd, variable),
-        sockets: temporary::sockets(&runtime_dir, variable),
+        sockets: sockets::named(&runtime_dir, cwd, all),
         cwd_is_closed: match found.map_err(|error| error.raw_os_error()) {
             Err(Some(libc::EACCES)) => Some("lies in a directory that this user may not search"),
             Err(Some(libc::ENAMETOOLONG)) => Some("has a path of more than 4095 bytes, which Linux does not look up,"),

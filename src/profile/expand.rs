@@ -2,6 +2,7 @@
 //! no side effects.
 
 use super::schema::nearest;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -77,7 +78,7 @@ impl Profiles {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VariablePath {
     /// The variable.
-    pub variable: &'static str,
+    pub variable: Cow<'static, str>,
     /// The real path.
     pub path: PathBuf,
     /// Whether there is something; none if the permissions of a directory on the way do not let this user look.
@@ -88,7 +89,7 @@ pub struct VariablePath {
 
 impl VariablePath {
     /// One at which nothing is.
-    pub fn missing(variable: &'static str, path: PathBuf, links: Vec<PathBuf>) -> VariablePath {
+    pub fn missing(variable: Cow<'static, str>, path: PathBuf, links: Vec<PathBuf>) -> VariablePath {
         VariablePath { variable, path, is_there: Some(false), links }
     }
 }

@@ -63,14 +63,14 @@ pub enum Note {
         /// The directory for temporary files.
         path: PathBuf,
         /// The variable that names the directory.
-        variable: &'static str,
+        variable: Cow<'static, str>,
     },
     /// A socket is masked, in a directory that is shown since sbx was started there.
     Socket {
         /// The path of the socket.
         path: PathBuf,
         /// The variable that names the socket.
-        variable: &'static str,
+        variable: Cow<'static, str>,
     },
     /// What variables of the caller's name is read-only.
     Named {

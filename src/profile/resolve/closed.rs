@@ -133,7 +133,7 @@ impl Builder<'_> {
     /// Masks what TMPDIR and its like name in the current directory, the project or a place, unless a line names it: other programs have
     /// their sockets there. So do single sockets that variables name, unless the profile has the service that is behind one.
     pub(super) fn mask_temporary(&mut self, paths: &mut Rules) {
-        let sockets = self.vars.sockets.iter().filter(|named| !self.has_service(named.variable));
+        let sockets = self.vars.sockets.iter().filter(|named| !self.has_service(&named.variable));
         let all = self.vars.temporary.iter().map(|named| (named, true)).chain(sockets.map(|named| (named, false)));
         let all: Vec<_> = all.collect();
         // A link on the way that can be replaced is refused by its rule.
@@ -171,7 +171,7 @@ impl Builder<'_> {
             }
             // In what TMUX_TMPDIR names, sockets are in one directory, which has an entry of its own. A line that names what lies in a place
             // is meant to show it.
-            if rule.path == *path && (*variable == "TMUX_TMPDIR" || !is_whole) {
+            if rule.path == *path && (variable == "TMUX_TMPDIR" || !is_whole) {
                 continue;
             }
             // What a line names in it is shown there.
@@ -189,8 +189,8 @@ impl Builder<'_> {
             let origin = Origin(format!("the variable {variable}"));
             let path = path.clone();
             match (*is_there, is_dir) {
-                (_, true) => self.notes.push(Note::Temporary { path: path.clone(), variable }),
-                (Some(true), false) => self.notes.push(Note::Socket { path: path.clone(), variable }),
+                (_, true) => self.notes.push(Note::Temporary { path: path.clone(), variable: variable.clone() }),
+                (Some(true), false) => self.notes.push(Note::Socket { path: path.clone(), variable: variable.clone() }),
                 (_, false) => {}
             }
             paths.insert(by_parts(&path), (0, PathRule::new(path, mode, options, origin)));
