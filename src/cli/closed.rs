@@ -1,10 +1,11 @@
 //! What is made read-only beside what the layers say, where they show it writable: the files of the profiles, and what links in the
 //! caller's homes lead to.
 
+use super::closing::{Closing, nearest, read_only};
 use crate::error::{Error, Result};
 use crate::host::{self, CodeKind, CodePath, HomeLink, Ways};
 use crate::profile::Vars;
-use crate::spec::{Mode, Note, Options, Origin, PathRule, Sandbox, Watched, within};
+use crate::spec::{Mode, Note, Origin, PathRule, Sandbox, Watched, within};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -24,16 +25,16 @@ const TOO_MANY: &str = "--overlay . keeps what the program changes from the host
 /// Makes the files that profiles were read from, those of projects included, read-only, and each link on the way to them: a program that
 /// rewrites one decides what the next sandbox shows.
 pub(super) fn profiles(sandbox: &mut Sandbox, files: impl Iterator<Item = PathBuf>, ways: &mut Ways) {
-    let rules = &mut sandbox.filesystem.paths;
     let mut shown = None;
+    let mut rules = Closing::of(&mut sandbox.filesystem.paths);
     for file in files {
-        let shown: &Vec<_> = shown.get_or_insert_with(|| writable(rules, ways));
+        let shown: &Vec<_> = shown.get_or_insert_with(|| writable(rules.old, ways));
         if shown.is_empty() {
             return;
         }
         let Some((real, links)) = ways.follow(&file) else { continue };
         let origin = Origin(format!("the profile {}", file.display()));
-        close(rules, shown, links.iter().chain([&real]), &origin);
+        rules.close(shown, links.iter().chain([&real]), &origin);
     }
 }
 
@@ -130,11 +131,12 @@ impl Links {
         ways: &mut Ways,
     ) -> Result<Vec<(PathBuf, PathBuf)>> {
         let (mut closed, mut read, mut at) = (Vec::new(), BTreeSet::new(), 0);
+        let mut rules = Closing::of(rules);
         while let Some((link, depth)) = self.found.get(at).cloned() {
             at += 1;
             let Some((real, steps)) = ways.follow(&link) else { continue };
             let origin = Origin(format!("the link {}", link.display()));
-            let paths = close(rules, shown, steps.iter().chain([&real]), &origin);
+            let paths = rules.close(shown, steps.iter().chain([&real]), &origin);
             closed.extend(paths.into_iter().map(|path| (path, link.clone())));
             // What holds all that is shown is no directory of such files alone.
             let is_part = shown.iter().any(|(dir, _)| within(&real, dir) && real != *dir);
@@ -171,19 +173,20 @@ pub(super) fn startup(sandbox: &mut Sandbox, vars: &Vars, ways: &mut Ways) {
     // What a project's file has a line for stays as that says, and is compared with the view without the file.
     let shown: Vec<_> = shown.filter(|(_, rule)| !rule.project && is_whole(rule)).collect();
     // What a program may put another link in the place of is not followed, unless that lies in what another link closes.
-    let mut all = rules.clone();
+    let mut copy = rules.clone();
+    let mut all = Closing::of(&mut copy);
     let mut closed: Vec<(PathBuf, PathBuf)> = Vec::new();
     let mut left: Vec<_> = found.links.iter().collect();
     let mut followed = Vec::new();
     loop {
-        let is_fixed = |link: &&HomeLink| nearest(&all, &link.link).is_none_or(|rule| rule.mode != Mode::Rw);
+        let is_fixed = |link: &&HomeLink| all.nearest(&link.link).is_none_or(|rule| rule.mode != Mode::Rw);
         let (fixed, others): (Vec<_>, Vec<_>) = left.into_iter().partition(is_fixed);
         if fixed.is_empty() {
             break;
         }
         for link in &fixed {
             let origin = Origin(format!("the link {}", link.link.display()));
-            let paths = close(&mut all, &shown, &link.steps, &origin);
+            let paths = all.close(&shown, &link.steps, &origin);
             closed.extend(paths.into_iter().map(|path| (path, link.link.clone())));
         }
         followed.extend(fixed);
@@ -204,7 +207,8 @@ pub(super) fn startup(sandbox: &mut Sandbox, vars: &Vars, ways: &mut Ways) {
         notes.push(Note::LinksUnread);
     }
     notes.extend(linked(&closed));
-    sandbox.filesystem.paths = all;
+    drop(all);
+    sandbox.filesystem.paths = copy;
     sandbox.notes.append(&mut notes);
 }
 
@@ -272,7 +276,9 @@ pub(super) fn variables<'v>(
     let few_watched = few(&watched, |dir| (dir.named.clone(), dir.variable.clone()));
     sandbox.notes.extend(few_watched.map(|(some, more)| Note::Watched { some, more }));
     let rules = &mut sandbox.filesystem.paths;
-    closed.into_iter().for_each(|(rule, _)| put(rules, rule));
+    let mut closing = Closing::of(rules);
+    closed.into_iter().for_each(|(rule, _)| closing.put(rule));
+    drop(closing);
     if !inner.found.is_empty() {
         let shown = self::writable(rules, ways);
         let closed = inner.close(rules, &shown, ways)?;
@@ -299,51 +305,4 @@ fn writable(rules: &[PathRule], ways: &mut Ways) -> Vec<(PathBuf, PathRule)> {
         |rule: &PathRule| ways.follow(rule.source()).map_or_else(|| rule.source().to_owned(), |(real, _)| real);
     let own = rules.iter().filter_map(PathRule::without_project);
     own.filter(|rule| rule.mode == Mode::Rw).map(|rule| (real(rule), rule.clone())).collect()
-}
-
-/// Makes real paths of the host read-only in each place where one of the rules in `writable` shows it, each of which is
-/// given with the real path of its source. What a line names itself stays as it is: that opens it. Gives the paths
-/// inside that were made read-only.
-fn close<'s>(
-    rules: &mut Vec<PathRule>,
-    writable: &[(PathBuf, PathRule)],
-    steps: impl IntoIterator<Item = &'s PathBuf>,
-    origin: &Origin,
-) -> Vec<PathBuf> {
-    let mut closed = Vec::new();
-    for step in steps {
-        for (real, rule) in writable.iter().filter(|(real, _)| within(step, real) && step != real) {
-            let inside = rule.path.join(step.strip_prefix(real).unwrap_or(step));
-            if nearest(rules, &inside).is_some_and(|above| above.path == rule.path && above.mode == Mode::Rw) {
-                closed.push(inside.clone());
-                put(rules, read_only(rule, step, inside, origin.clone()));
-            }
-        }
-    }
-    closed
-}
-
-/// The rule that makes `step` read-only, a real path of the host that another rule shows at `inside`.
-fn read_only(shown_by: &PathRule, step: &Path, inside: PathBuf, origin: Origin) -> PathRule {
-    let from = shown_by.options.from.as_ref().map(|_| step.to_owned());
-    let options = Options { optional: true, from, ..Options::default() };
-    PathRule::new(inside, Mode::Ro, options, origin)
-}
-
-/// The rule that a path inside lies in, whatever a project's file says.
-fn nearest<'r>(rules: &'r [PathRule], path: &Path) -> Option<&'r PathRule> {
-    let own = rules.iter().filter_map(PathRule::without_project);
-    own.filter(|rule| within(path, &rule.path)).max_by_key(|rule| rule.path.as_os_str().len())
-}
-
-/// Adds a rule. One of a project's file for its path stands, and is judged by it.
-fn put(rules: &mut Vec<PathRule>, rule: PathRule) {
-    if let Some(other) = rules.iter_mut().find(|other| other.path == rule.path) {
-        if other.project {
-            other.below.get_or_insert_with(|| Box::new(rule));
-        }
-        return;
-    }
-    let at = rules.partition_point(|other| other.path < rule.path);
-    rules.insert(at, rule);
 }

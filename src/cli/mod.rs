@@ -5,6 +5,7 @@ mod args;
 mod ask;
 mod check;
 mod closed;
+mod closing;
 mod guarded;
 mod homes;
 mod layers;
