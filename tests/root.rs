@@ -277,6 +277,25 @@ fn the_kernels_settings_are_read_only_wherever_the_hosts_procfs_is_shown() {
 }
 
 #[test]
+fn helpers_that_a_program_of_roots_can_have_made_are_not_started() {
+    need!(root(), userns());
+    // Nobody but root can change what lies there.
+    let dir = tempfile::Builder::new().prefix("sbx-test").tempdir_in("/var/lib").unwrap();
+    let helper = dir.path().join("Xvfb");
+    std::fs::write(&helper, format!("#!/bin/sh\ntouch {}/started\n", dir.path().display())).unwrap();
+    std::fs::set_permissions(&helper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    // Where the system has one of its own, that would be taken.
+    let script = "for x in /usr/bin/Xvfb /bin/Xvfb; do [ ! -e $x ] || mount --bind /dev/null $x; done; exec \"$@\"";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, "sh"]).arg(common::sbx()).args(["--set", "desktop.x11=virtual"]);
+    let path = format!("{}:/usr/bin:/bin", dir.path().display());
+    let ran = common::ran(command.args(["--", "true"]).current_dir(dir.path()).env("PATH", path).output().unwrap());
+    assert!(!dir.path().join("started").exists(), "{ran:#?}");
+    assert!(ran.err.contains("Xvfb is not used: it is in no directory of the system's"), "{ran:#?}");
+}
+
+#[test]
 fn what_root_commits_belongs_to_whom_it_belonged() {
     need!(root(), userns());
     let place = Place::new();

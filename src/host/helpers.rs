@@ -22,6 +22,11 @@ const DIRECTORIES: [&str; 10] = [
     "/run/current-system/profile/bin",
 ];
 
+/// Where else root's own programs lie. What a program in a sandbox of root's makes is root's, too: for root as the caller, files in other
+/// directories are taken by nobody's word.
+const ROOTS: [&str; 7] =
+    ["/usr/lib", "/usr/libexec", "/usr/local/sbin", "/usr/local/lib", "/usr/local/libexec", "/nix/store", "/gnu/store"];
+
 /// Helper programs by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Helpers {
@@ -52,7 +57,7 @@ impl Helpers {
             if !is_executable(file) {
                 continue;
             }
-            match only_roots(file) {
+            match only_roots(file).and_then(|()| if crate::sys::ids().0 == 0 { is_systems(file) } else { Ok(()) }) {
                 Ok(()) => {
                     self.found.insert(name.to_owned(), file.to_owned());
                     self.refused.remove(name);
@@ -115,6 +120,22 @@ fn only_roots(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// Makes sure that a path is one of the system's, for root as the caller.
+///
+/// # Errors
+///
+/// It is not, as a clause.
+fn is_systems(path: &Path) -> Result<(), String> {
+    let is_plain = path.components().all(|part| part != std::path::Component::ParentDir);
+    match is_plain && DIRECTORIES.iter().chain(&ROOTS).any(|dir| path.starts_with(dir)) {
+        true => Ok(()),
+        false => {
+            Err("it is in no directory of the system's, so that a program in a sandbox of root's may have made it"
+                .into())
+        }
+    }
+}
+
 /// Whether a user or group id is root's: 0, or what root's id shows as where it is not mapped, as in a sandbox.
 fn is_root(id: u32) -> bool {
     id == 0 || Some(id) == unmapped_root()
@@ -134,6 +155,18 @@ mod tests {
         assert!(why.contains("everybody may write to /tmp") || why.contains("belongs to user"), "{why}");
         let found = Helpers::find(&["sh"], dir.path().to_str().unwrap());
         assert_eq!(found.get("sh").unwrap(), Path::new("/usr/bin/sh"));
+    }
+
+    #[test]
+    fn for_root_only_the_systems_directories_count() {
+        for path in ["/usr/bin/pasta", "/usr/lib/openssh/ssh-askpass", "/nix/store/x/bin/pasta", "/usr/local/sbin/x"] {
+            assert_eq!(is_systems(Path::new(path)), Ok(()), "{path}");
+        }
+        for path in
+            ["/srv/project/venv/bin/pasta", "/usr/bin/../../srv/x", "/root/bin/pasta", "/usr/src/p/pasta", "/opt/p/x"]
+        {
+            assert!(is_systems(Path::new(path)).unwrap_err().contains("sandbox of root's"), "{path}");
+        }
     }
 
     #[test]
