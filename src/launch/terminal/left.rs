@@ -232,7 +232,7 @@ impl Left {
     }
 
     /// Puts back all that is known, whatever was found. The cursor is on a new last line after it.
-    pub(super) fn undo_all(mut self, out: &mut Vec<u8>) {
+    pub(super) fn undo_all(mut self, out: &mut Vec<u8>, utf8: bool) {
         // Back from a Tektronix terminal and a VT52; sequences without C1; the level and the main display; then DECSTR (modes, margins,
         // character sets, attributes, what is saved with the cursor), function keys (DECUDK) and the locator.
         out.extend(b"\x1b\x03\x1b<\x1b F\x1b\\\x1b[0$}");
@@ -253,12 +253,12 @@ impl Left {
         // What the caller had of it stays: who has begun it ends it.
         self.kitty = 0;
         self.eight = false;
-        self.undo(out, u16::MAX);
+        self.undo(out, u16::MAX, utf8);
         out.extend(b"\r\n");
     }
 
     /// Puts back what was changed, on a screen of so many lines.
-    pub(super) fn undo(self, out: &mut Vec<u8>, lines: u16) {
+    pub(super) fn undo(self, out: &mut Vec<u8>, lines: u16, utf8: bool) {
         let mut say = |text: &str| out.extend(text.as_bytes());
         let keys = |say: &mut dyn FnMut(&str)| {
             if self.kitty_set {
@@ -287,8 +287,7 @@ impl Left {
         if self.keypad {
             say("\x1b>");
         }
-        if self.unsure {
-            // UTF-8.
+        if utf8 {
             say("\x1b%G");
         }
         if self.written.characters & SHIFTED != 0 {

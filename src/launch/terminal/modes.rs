@@ -42,8 +42,9 @@ impl Modes {
         self.asked > 0
     }
 
-    /// What puts back all that was changed, on a screen of so many lines. With `cut`, not all that was taken has been written.
-    pub(super) fn undo(&mut self, cut: bool, lines: u16) -> Vec<u8> {
+    /// What puts back all that was changed, on a screen of so many lines, of a terminal that is in UTF-8 or not. With `cut`, not all that was
+    /// taken has been written.
+    pub(super) fn undo(&mut self, cut: bool, lines: u16, utf8: bool) -> Vec<u8> {
         let mut out = Vec::new();
         let left = std::mem::take(&mut self.left);
         if cut || self.output.is_open() || left.unsure {
@@ -51,9 +52,9 @@ impl Modes {
             out.extend(b"\x18\x1b\\");
         }
         if left.unsure {
-            left.undo_all(&mut out);
+            left.undo_all(&mut out, utf8);
         } else {
-            left.undo(&mut out, lines);
+            left.undo(&mut out, lines, false);
         }
         out
     }
@@ -66,7 +67,7 @@ mod tests {
     fn undone(shown: &str) -> String {
         let mut modes = Modes::default();
         modes.shown(shown.as_bytes());
-        String::from_utf8(modes.undo(false, 24)).unwrap()
+        String::from_utf8(modes.undo(false, 24, true)).unwrap()
     }
 
     #[test]
@@ -174,6 +175,16 @@ mod tests {
             let mut modes = Modes::default();
             modes.shown(shown.as_bytes());
             assert!(modes.awaits_answers() || shown.contains("?2l"), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn a_terminal_that_is_not_in_utf_8_is_not_made_one() {
+        for shown in ["\x1b%@", "\x1b[?38h", "\x1b(0"] {
+            let mut modes = Modes::default();
+            modes.shown(shown.as_bytes());
+            let undone = String::from_utf8(modes.undo(false, 24, false)).unwrap();
+            assert!(!undone.contains("\x1b%") && undone.contains("\x1b(B"), "{shown:?}: {undone:?}");
         }
     }
 

@@ -413,7 +413,8 @@ impl Ends {
     fn undo(&mut self) {
         let Some(outer) = self.outer.as_ref().filter(|outer| outer.is_ours()) else { return };
         let lines = sys::window_size(outer.as_fd()).map_or(u16::MAX, |size| size.lines());
-        let undo = self.modes.undo(!self.to_terminal.is_empty(), lines);
+        let utf8 = sys::terminal_settings(outer.as_fd()).is_ok_and(|settings| settings.is_utf8());
+        let undo = self.modes.undo(!self.to_terminal.is_empty(), lines, utf8);
         let mut rest = undo.as_slice();
         while let Ok(n @ 1..) = sys::write_some(outer.as_fd(), rest) {
             rest = rest.get(n..).unwrap_or_default();

@@ -65,6 +65,11 @@ impl Termios {
         cooked
     }
 
+    /// Whether input is in UTF-8: IUTF8 of termios(3).
+    pub fn is_utf8(&self) -> bool {
+        self.input & libc::IUTF8 != 0
+    }
+
     /// Whether input is handled line by line.
     pub fn has_lines(&self) -> bool {
         self.local & libc::ICANON != 0
