@@ -85,6 +85,13 @@ fn directories_that_come_into_being_or_are_named_otherwise_are_told() {
         let quiet = run(&place, &["-q", "-p", "ci"], &variables, "echo > new; mkdir -p src; echo > src/new");
         assert_eq!(quiet.err, "", "{variables:?}");
     }
+    // What a program has shut is not taken for what is not there.
+    let variables = named("VIRTUAL_ENV", "WORK/.venv");
+    let shut = run(&place, &["-p", "ci"], &variables, "chmod 0 .venv/lib");
+    let site = "chmod 755 .venv/lib; echo x > .venv/lib/python3.11/site-packages/sitecustomize.py";
+    let out = run(&place, &["-p", "ci"], &variables, site);
+    assert!(shut.err.contains("cannot be") && out.status == Some(0), "{shut:?} {out:?}");
+    assert!(out.err.contains("/.venv/lib, python3.11 is new or changed"), "{out:?}");
     // Nothing is told of what is read-only or not shown, nor of changes that stay in a layer.
     let variables = [path(&place, &["work/.venv/bin"])];
     for flags in
