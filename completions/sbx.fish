@@ -39,7 +39,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -l hide -d 'Hide a path: it does n
 complete -c sbx -n "__fish_sbx_needs_command" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l net -d 'Network: none, private (its own, by pasta or slirp4netns) or host' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, or join:PID (that of a running sandbox)' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l publish -d 'Reach a server of a private network at a port of the host: [ADDRESS:]HOST:INSIDE[/tcp|udp]; HOST 0 is any free port' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
@@ -92,7 +92,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l hide -d 'Hide a path: it
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l net -d 'Network: none, private (its own, by pasta or slirp4netns) or host' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, or join:PID (that of a running sandbox)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l publish -d 'Reach a server of a private network at a port of the host: [ADDRESS:]HOST:INSIDE[/tcp|udp]; HOST 0 is any free port' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
@@ -130,7 +130,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hide -d 'Hide a path: i
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l net -d 'Network: none, private (its own, by pasta or slirp4netns) or host' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, or join:PID (that of a running sandbox)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l publish -d 'Reach a server of a private network at a port of the host: [ADDRESS:]HOST:INSIDE[/tcp|udp]; HOST 0 is any free port' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
@@ -193,7 +193,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l hide -d 'Hide a pat
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l net -d 'Network: none, private (its own, by pasta or slirp4netns) or host' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, or join:PID (that of a running sandbox)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l publish -d 'Reach a server of a private network at a port of the host: [ADDRESS:]HOST:INSIDE[/tcp|udp]; HOST 0 is any free port' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r

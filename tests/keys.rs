@@ -110,6 +110,8 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
             return (words.iter().map(|word| format!("{word:?}")).collect(), overlay);
         }
         (_, _, Kind::Word(words)) => return (words.iter().map(|word| format!("{word:?}")).collect(), ""),
+        // Another sandbox is there only while it runs.
+        (_, _, Kind::WordOr(words, _)) => return (words.iter().map(|word| format!("{word:?}")).collect(), ""),
         (_, Target::Rlimit, _) => (["10", "\"10:20\""], ""),
         (_, Target::Limit(control), _) => match control.form {
             Form::Bytes | Form::Count | Form::Weight => (["10", "20"], ""),

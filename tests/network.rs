@@ -570,3 +570,93 @@ fn the_end_of_a_relay_is_told_as_that_of_a_helper() {
         }
     }
 }
+
+/// Its loopback, its way to the outside and its name servers; and no right over it, nor over its user namespace.
+#[test]
+fn a_sandbox_joins_the_network_of_a_running_one() {
+    need!(userns(), network(), programs());
+    for helper in HELPERS {
+        for user in ["self", "root"] {
+            let script = format!(
+                "limit() {{ grep -o '[0-9]*' limit; }}; inner=$(cat /proc/$sbx/task/$sbx/children | tr ' ' '\\n' | while read pid; do \
+                     [ \"$(cat /proc/$pid/comm)\" = sbx ] && cat /proc/$pid/task/$pid/children; done); \
+                 [ -n \"$inner\" ] || echo no program; \
+                 for pid in $sbx $inner; do \"$SBX\" -q --net join:$pid --user {user} -- sh -c 'python3 -c \"$1\" tcp,127.0.0.1,80 \
+                     tcp,203.0.113.10,80 name,one.example,80; ip link set lo down 2>/dev/null || echo refused; \
+                     cat /proc/sys/user/max_user_namespaces; unshare -U true 2>/dev/null || echo not nested; id -u' sh \"$TRY\"; done; \
+                 touch work/look; until [ -e work/limit ]; do sleep 0.05; done; cat work/limit"
+            );
+            let place = Place::new();
+            let server = SERVER.replace(
+                "print(\"listens\", flush=True)",
+                "print(\"listens\", flush=True)
+import os, time
+def limit():
+    while not os.path.exists(\"look\"): time.sleep(0.05)
+    open(\"limit.new\", \"w\").write(open(\"/proc/sys/user/max_user_namespaces\").read()); os.rename(\"limit.new\", \"limit\")
+threading.Thread(target=limit, daemon=True).start()",
+            );
+            let text = format!(
+                "mkdir work; \"$SBX\" --net private --set network.helper={helper} --user {user} --rw work --cwd \"$PWD/work\" -- \
+                     python3 -c '{server}' 127.0.0.1 >out 2>err & sbx=$!; \
+                 until grep -q listens out || [ ! -e /proc/$sbx ]; do sleep 0.05; done; {script}; kill $sbx; cat err >&2"
+            );
+            let ran = ran(on_network(&place, &[], &text).output().unwrap());
+            let id = if user == "root" { "0" } else { "1000" };
+            let one = [
+                "tcp,127.0.0.1,80 reached tcp from 127.0.0.1",
+                "tcp,203.0.113.10,80 reached 203.0.113.10 from 198.51.100.2",
+                "name,one.example,80 is 2001:db8:f::10 203.0.113.10",
+                "refused",
+                "0",
+                "not nested",
+                id,
+            ];
+            let lines: Vec<_> = ran.out.lines().collect();
+            assert_eq!(lines.len(), 2 * one.len() + 1, "{helper}: {ran:?}");
+            assert_eq!(lines[..one.len()], one, "{helper}: {ran:?}");
+            assert_eq!(lines[one.len()..2 * one.len()], one, "{helper}: {ran:?}");
+            // The limit of the other sandbox is what it was.
+            assert_eq!(lines.last(), Some(&"0"), "{helper}: {ran:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_network_of_a_sandbox_of_ones_own_is_not_joined() {
+    need!(userns(), network(), programs());
+    let place = Place::new();
+    for (pid, says) in [
+        (std::process::id().to_string(), "has the same network as sbx itself"),
+        ("4194303".into(), "there is no process 4194303"),
+        ("x".into(), "`join:x` names no process"),
+        ("-1".into(), "`join:-1` names no process"),
+    ] {
+        let ran = place.run(&["--net", &format!("join:{pid}"), "--", "true"]);
+        assert_eq!(ran.status, Some(125), "{ran:?}");
+        assert!(ran.err.contains(says), "{says}: {ran:?}");
+    }
+    // A network that belongs to the caller's own user namespace, and one that another user's does not let in.
+    let text = "unshare --user --map-root-user --net sh -c 'unshare --net sleep 9 & echo $! >pid; \
+                    until [ \"$(readlink /proc/$!/ns/net)\" != \"$(readlink /proc/self/ns/net)\" ]; do sleep 0.02; done; \
+                    \"$SBX\" --net join:$! -- echo joined; kill $!'; \
+                \"$SBX\" --net join:$$ -- echo joined";
+    let ran = ran(on_network(&place, &[], text).output().unwrap());
+    assert!(!ran.out.contains("joined"), "{ran:?}");
+    assert!(ran.err.contains("its network is not one that a sandbox of yours made"), "{ran:?}");
+}
+
+/// While the joining sandbox is made, the limit of user namespaces of the other one is higher; its filter holds meanwhile.
+#[test]
+fn a_network_whose_programs_a_limit_alone_keeps_from_namespaces_is_not_joined() {
+    need!(userns(), network(), programs());
+    let place = Place::new();
+    let text = "mkfifo go; exec 3<>go; for limit in 0 100000; do \
+            unshare --user --map-root-user --net sh -c \"echo $limit >/proc/sys/user/max_user_namespaces; echo runs; read line\" \
+                <go >out-$limit & \
+            until grep -q runs out-$limit; do sleep 0.05; done; \"$SBX\" -q --net join:$! -- echo joined $limit; echo go >&3; wait; \
+        done";
+    let ran = ran(on_network(&place, &[], text).output().unwrap());
+    assert_eq!(ran.out, "joined 100000\n", "{ran:?}");
+    assert!(ran.err.contains("has no filter of system calls that would refuse it one"), "{ran:?}");
+}

@@ -404,8 +404,9 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
         // A value that is not TOML, or that is not a string where the key takes one, is meant as a string: --set
         // network.mode=host.
         let known = schema::find(key).or_else(|| schema::find(key.rsplit_once('.')?.0));
-        let string =
-            known.is_some_and(|known| matches!(known.kind, Kind::Text | Kind::Word(_) | Kind::Map | Kind::Paths));
+        let string = known.is_some_and(|known| {
+            matches!(known.kind, Kind::Text | Kind::Word(_) | Kind::WordOr(..) | Kind::Map | Kind::Paths)
+        });
         let table = known.is_some_and(|known| known.name == key && matches!(known.kind, Kind::Map | Kind::Paths));
         let plain = toml::de::DeValue::parse(value).is_err() || (string && !table && !value.starts_with(['"', '\'']));
         let value = if plain { quote(value) } else { value.to_owned() };

@@ -17,6 +17,7 @@ mod git_named;
 mod git_remotes;
 mod git_words;
 mod helpers;
+mod joined;
 mod links;
 mod names;
 mod network;
@@ -45,6 +46,7 @@ pub use desktop::{Compositor, DesktopFacts, Documents, WaylandFacts, bus_path, x
 pub use elevation::Elevation;
 pub use git_identity::GitIdentity;
 pub use helpers::{Helpers, is_executable};
+pub use joined::{JoinedFacts, JoinedNamespaces, joined_namespaces};
 pub use links::LinkWriters;
 pub use names::Names;
 pub use network::{NetworkFacts, name_servers};
@@ -370,7 +372,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     let rlimits = rlimits::of(|name| name == "fsize" || sandbox.rlimits.iter().any(|limit| limit.name == name));
     // What is not UTF-8 in these files can only be a comment.
     let names = |file: &str| match sandbox.network {
-        Network::Host | Network::Private(_) => {
+        Network::Host | Network::Private(_) | Network::Joined(_) => {
             std::fs::read(file).ok().map(|text| String::from_utf8_lossy(&text).into_owned())
         }
         Network::None => None,

@@ -1,6 +1,7 @@
 //! What a network of a sandbox's own needs of the host.
 
 use super::helpers::Helpers;
+use super::joined::{self, JoinedFacts};
 use crate::spec::{NameServers, Network, Published, Sandbox, Transport};
 use crate::sys::{self, Errno};
 use serde::Serialize;
@@ -21,6 +22,9 @@ pub struct NetworkFacts {
     /// Ports that are to be published and cannot be listened at, with the errno.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unpublished: BTreeMap<String, Errno>,
+    /// The network of another sandbox that is to be joined, or why it cannot be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joined: Option<Result<JoinedFacts, String>>,
     /// Whether the host has a default route, of IPv4 or IPv6.
     pub routed: bool,
     /// Whether the installed pasta is one of before August 2024.
@@ -41,7 +45,14 @@ pub(super) fn wanted(sandbox: &Sandbox) -> &'static [&'static str] {
 
 /// Gathers the facts, for a sandbox that needs them. `resolv_conf` is the text of that file.
 pub(super) fn probe(sandbox: &Sandbox, helpers: &Helpers, resolv_conf: Option<&str>) -> Option<NetworkFacts> {
-    let Network::Private(_) = sandbox.network else { return None };
+    match sandbox.network {
+        Network::Private(_) => {}
+        Network::Joined(pid) => {
+            let joined = Some(joined::probe(pid));
+            return Some(NetworkFacts { joined, ..NetworkFacts::default() });
+        }
+        Network::None | Network::Host => return None,
+    }
     let named = match &sandbox.name_servers {
         NameServers::Named(servers) => servers.iter().map(|(server, _)| *server).collect(),
         NameServers::Host | NameServers::None => Vec::new(),
@@ -49,6 +60,7 @@ pub(super) fn probe(sandbox: &Sandbox, helpers: &Helpers, resolv_conf: Option<&s
     // No program of the host is executed to find its version: pasta does not tell it reliably.
     let is_old = |file| !std::fs::read(file).is_ok_and(|program| program.windows(RECENT.len()).any(|at| at == RECENT));
     Some(NetworkFacts {
+        joined: None,
         tun: sys::openat(sys::cwd(), c"/dev/net/tun", libc::O_RDWR, 0).err(),
         unpublished: sandbox
             .published

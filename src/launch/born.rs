@@ -8,7 +8,7 @@ use super::prepared::Prepared;
 use super::process::FirstProcess;
 use super::signals::Signals;
 use super::uppers::Uppers;
-use super::{namespaces, wording};
+use super::{join, namespaces, wording};
 use crate::child;
 use crate::error::Result;
 use crate::plan::Plan;
@@ -113,6 +113,9 @@ fn clone_first(prepared: &Prepared<'_>) -> Result<FirstProcess> {
         UnownedFd::new(socket.as_raw_fd()).close();
         child::run(given, socket_of_child, &mask)
     };
+    if let Some(joined) = &plan.namespaces.joined {
+        return join::clone_first(plan, joined, flags, run);
+    }
     let cloned = match plan.namespaces.pid_join {
         Some(_) if plan.namespaces.private.contains(&Namespace::Pid) => {
             sys::clone3_below(flags, run).map(FirstProcess::numbered_by)

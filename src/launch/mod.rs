@@ -18,6 +18,7 @@ mod idmap;
 mod inherited;
 mod inside;
 mod inside_network;
+mod join;
 mod layers;
 mod mapped;
 mod message;

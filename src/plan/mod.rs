@@ -77,7 +77,7 @@ pub use limits::{CgroupPlan, LimitFile};
 pub use links::directory_to_write;
 pub use lockdown::LockdownPlan;
 pub use memory::{MemoryPlan, inodes};
-pub use namespaces::NamespacePlan;
+pub use namespaces::{JoinedNetwork, NamespacePlan};
 pub use note::{MissingNamespace, NotInMode, Note};
 pub use op::{Attributes, Op, OwnFile};
 pub use parts::{Absent, Closed, Create, Placed};

@@ -42,9 +42,23 @@ pub struct NamespacePlan {
     pub hostname: Option<String>,
     /// Whether the loopback interface of the new network namespace is set up.
     pub loopback: bool,
+    /// The network of another sandbox, which is joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joined: Option<JoinedNetwork>,
     /// Settings of the network namespace.
     #[serde(skip_serializing_if = "is_default")]
     pub network_settings: NetworkSettings,
+}
+
+/// The network of another sandbox, which is joined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JoinedNetwork {
+    /// The process that names it.
+    pub pid: i32,
+    /// The number of the namespace.
+    pub number: u64,
+    /// The caller's user and group id in the user namespace that it belongs to, below which that of the sandbox is made.
+    pub ids: (u32, u32),
 }
 
 /// Settings of a network namespace, by their names in sysctl(8), with their values.
@@ -68,8 +82,23 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 /// This host lacks a namespace, ids cannot be mapped, or a host name is set without a uts namespace.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<NamespacePlan> {
     let wanted = &sandbox.namespaces;
-    let ids = ids::plan(sandbox, facts, notes)?;
-    let private = private(sandbox, facts, notes)?;
+    let mut ids = ids::plan(sandbox, facts, notes)?;
+    let mut private = private(sandbox, facts, notes)?;
+    let joined = joined(sandbox, facts)?;
+    if joined.is_some() {
+        private.remove(&Namespace::Net);
+        if !ids.is_single() || sandbox.process.user.takes_subordinate_ids() {
+            return Err(Error::new(format!(
+                "user `{}` maps ids that the other sandbox, below whose user namespace this one's is made, may not have",
+                sandbox.process.user.word()
+            ))
+            .origin(&sandbox.process.user_origin)
+            .hint("process.user = \"self\" or \"root\" with network.mode = \"join:PID\""));
+        }
+        // Others may not write maps of a namespace that is not directly below their own.
+        ids.writer = Writer::Child;
+        ids.drop_groups = false;
+    }
     if !private.contains(&Namespace::Pid) {
         notes.push(Note::SharedProcesses);
     }
@@ -94,7 +123,24 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
         nested_tried: wanted.nested_tried,
         hostname,
         network_settings: NetworkSettings::default(),
+        joined,
     })
+}
+
+/// The network of another sandbox, if this one joins it.
+///
+/// # Errors
+///
+/// It cannot be joined.
+fn joined(sandbox: &Sandbox, facts: &Facts) -> Result<Option<JoinedNetwork>> {
+    let Network::Joined(pid) = sandbox.network else { return Ok(None) };
+    let found = facts.network.as_ref().and_then(|network| network.joined.clone());
+    match found.unwrap_or_else(|| Err("nobody looked for it".into())) {
+        Ok(found) => Ok(Some(JoinedNetwork { pid, number: found.number, ids: found.ids })),
+        Err(why) => Err(Error::new(format!("network.mode = \"join:{pid}\": {why}"))
+            .origin(&sandbox.origins.of("network.mode", ""))
+            .hint("name a process of a sandbox of yours that runs, or the sbx that started it: `echo $!`, or `pid` on --status-fd")),
+    }
 }
 
 /// The sandbox's own namespaces. A time namespace that this host lacks becomes a note.
@@ -150,6 +196,9 @@ impl NamespacePlan {
         if let Some(hostname) = &self.hostname {
             lines.add("hostname", hostname);
         }
-        lines.add("network", if self.loopback { "a loopback interface of its own" } else { "the host's" });
+        match &self.joined {
+            Some(joined) => lines.add("network", format!("that of process {}", joined.pid)),
+            None => lines.add("network", if self.loopback { "a loopback interface of its own" } else { "the host's" }),
+        }
     }
 }

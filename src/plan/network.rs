@@ -279,6 +279,9 @@ pub(super) fn settings(gid: u32) -> NetworkSettings {
 /// The text of resolv.conf(5) for a network of the sandbox's own: name servers of the host's own, which the program does not
 /// reach at their addresses, are asked by way of the helper.
 pub(super) fn resolv_conf(sandbox: &Sandbox, facts: &Facts, text: &str) -> String {
+    if let Some(Ok(joined)) = facts.network.as_ref().and_then(|network| network.joined.as_ref()) {
+        return joined_resolv_conf(&joined.resolv_conf, text);
+    }
     let (Network::Private(PrivateNetwork { helper, .. }), Some(network)) = (sandbox.network, &facts.network) else {
         return text.to_owned();
     };
@@ -302,6 +305,16 @@ pub(super) fn resolv_conf(sandbox: &Sandbox, facts: &Facts, text: &str) -> Strin
             lines.push(line);
         }
     }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// The text of resolv.conf(5) for the network of another sandbox: name servers are those of that one, and nothing else is what its
+/// program may have written.
+fn joined_resolv_conf(other: &str, text: &str) -> String {
+    let servers = name_servers(other).take(3).map(|server| format!("nameserver {server}"));
+    let host = text.lines().filter(|line| line.split_whitespace().next() != Some("nameserver")).map(str::to_owned);
+    let mut lines: Vec<_> = servers.chain(host).collect();
     lines.push(String::new());
     lines.join("\n")
 }

@@ -129,6 +129,7 @@ impl ReceiptBuilder<'_> {
             let word = namespace.word();
             match sandbox.namespaces.share.get(&namespace) {
                 Some(origin) => self.full(Setting::Shared(namespace), origin, vec!["shared, as it says".into()]),
+                None if namespace == Namespace::Net && self.plan.namespaces.joined.is_some() => {}
                 None if self.plan.namespaces.private.contains(&namespace) => {
                     self.full(Setting::Private(namespace), &Origin::default(), vec![format!("{word} namespace")]);
                 }
@@ -137,6 +138,11 @@ impl ReceiptBuilder<'_> {
                     self.line(Setting::Private(namespace), &Origin::default(), Vec::new(), missing);
                 }
             }
+        }
+        if let Some(joined) = &self.plan.namespaces.joined {
+            let origin = sandbox.origins.of("network.mode", "");
+            let by = vec!["setns: the network namespace of that sandbox, in a user namespace below its own".into()];
+            self.full(Setting::Joined(joined.pid), &origin, by);
         }
         let none = Origin::default();
         if !self.plan.namespaces.nested {

@@ -53,6 +53,8 @@ pub enum Setting {
     NameServer(IpAddr),
     /// A port of the host at which a server inside is reached.
     Published(String),
+    /// The network is that of this process's sandbox.
+    Joined(i32),
     /// This port of the host's loopback is reached inside.
     Forwarded(String),
     /// The setting that a helper carries out.
@@ -102,6 +104,7 @@ impl fmt::Display for Setting {
             Setting::Device(name) => write!(f, "devices.allow: {name}"),
             Setting::NameServer(address) => write!(f, "network.dns: {address}"),
             Setting::Published(port) => write!(f, "network.publish: {port}"),
+            Setting::Joined(pid) => write!(f, "network.mode = \"join:{pid}\""),
             Setting::Forwarded(port) => write!(f, "network.forward: {port}"),
             Setting::Helper(setting) => f.write_str(setting),
             Setting::Desktop(name, value) => write!(f, "desktop.{name} = {value}"),

@@ -51,6 +51,7 @@ pub fn summary(sandbox: &Sandbox, plan: &Plan, receipt: &Receipt) -> String {
             Network::Private(_) if plan.network_helper().is_some() => {
                 "its own: the Internet, your local network, and what the host offers there; not the host's loopback"
             }
+            Network::Joined(_) => "that of another sandbox, with everything that this one reaches",
             Network::Private(_) => "its own, with nothing in it but loopback",
             Network::Host => "the host's, with everything that the host reaches",
         },

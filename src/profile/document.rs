@@ -160,6 +160,11 @@ impl Reader<'_> {
                 let text = self.text(key, value)?;
                 self.word(key, &text, &text.text, words).then_some(Value::Text(text))
             }
+            Kind::WordOr(words, other) => {
+                let text = self.text(key, value)?;
+                let good = text.text.starts_with(other) || self.word(key, &text, &text.text, words);
+                good.then_some(Value::Text(text))
+            }
             Kind::Text => self.text(key, value).map(Value::Text),
             Kind::Number => match value.get_ref() {
                 DeValue::Integer(number) => {
@@ -250,7 +255,7 @@ impl Reader<'_> {
         let found = article(value.get_ref().type_str());
         let form = match key.kind {
             Kind::Switch | Kind::SwitchOr(_) => "true".to_owned(),
-            Kind::Word(words) => format!("{:?}", words.first().unwrap_or(&"")),
+            Kind::Word(words) | Kind::WordOr(words, _) => format!("{:?}", words.first().unwrap_or(&"")),
             Kind::Words(words) => format!("{:?}", words.get(..words.len().min(2)).unwrap_or_default()),
             Kind::Stack => "\"host\"".to_owned(),
             Kind::Argv => "[\"ls\", \"-l\"]".to_owned(),

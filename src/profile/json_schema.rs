@@ -43,6 +43,9 @@ fn value_schema(key: &Key) -> Json {
             json!({"enum": all})
         }
         Kind::Word(words) => json!({"enum": words}),
+        Kind::WordOr(words, other) => {
+            json!({"type": "string", "pattern": format!("^({}|{other}.*)$", words.join("|"))})
+        }
         Kind::Text => strings,
         Kind::Number => json!({"type": ["integer", "string"]}),
         Kind::Stack => json!({"type": ["string", "array"], "items": strings}),

@@ -18,6 +18,8 @@ pub enum Kind {
     SwitchOr(&'static [&'static str]),
     /// One of these words; the later layer wins.
     Word(&'static [&'static str]),
+    /// One of these words, or one that begins with this; the later layer wins.
+    WordOr(&'static [&'static str], &'static str),
     /// A string; the later layer wins.
     Text,
     /// A number or a string; the later layer wins.
@@ -200,8 +202,9 @@ pub const KEYS: &[Key] = &[
     key("devices.allow", Kind::List, "classes of devices, or paths below /dev"),
     key(
         "network.mode",
-        Kind::Word(&["none", "private", "host"]),
-        "what network the program has: none, one of its own from which pasta or slirp4netns reaches the outside, or the host's",
+        Kind::WordOr(&["none", "private", "host"], "join:"),
+        "what network the program has: none, one of its own from which pasta or slirp4netns reaches the outside, the host's, or that of a \
+         running sandbox: `join:PID`",
     ),
     key(
         "network.helper",

@@ -17,6 +17,14 @@ pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
         found.push(verdict.at(origin, grant));
     }
     let origins = &sandbox.origins;
+    if let Network::Joined(pid) = sandbox.network {
+        let verdict = weakens(
+            1.5,
+            "it reaches what that sandbox reaches, and the servers in it, and answers in its name",
+            "network.mode = \"private\" for a network of its own",
+        );
+        found.push(verdict.at(&origins.of("network.mode", ""), format!("the network of process {pid}")));
+    }
     if let Network::Private(_) = sandbox.network {
         let verdict = weakens(
             1.5,

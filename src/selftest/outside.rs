@@ -213,7 +213,7 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
     Granted {
         shared: sandbox.namespaces.share.keys().map(|namespace| namespace.word().to_owned()).collect(),
         network: sandbox.network == Network::Host,
-        outside: sandbox.network == Network::Host || plan.network_helper().is_some(),
+        outside: matches!(sandbox.network, Network::Host | Network::Joined(_)) || plan.network_helper().is_some(),
         nested: plan.namespaces.nested,
         mounts: plan.namespaces.mounts,
         plain_proc: plan.view.parts.iter().any(|placed| match &placed.op {

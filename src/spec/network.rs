@@ -13,6 +13,8 @@ pub enum Network {
     None,
     /// A network namespace of its own, from which a program outside carries packets to the host's network.
     Private(PrivateNetwork),
+    /// The network of a running sandbox, which one of its processes names.
+    Joined(i32),
     /// The host's network.
     Host,
 }

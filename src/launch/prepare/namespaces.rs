@@ -30,7 +30,16 @@ pub(super) fn prepare(plan: &Plan, state: &CallerState) -> Result<Namespaces> {
             && wanted.pid_join.is_none()
             && plan.process.block_fd.is_none()
             && !wait_for_launcher,
-        maps: (ids.writer == Writer::Child).then(|| maps(&ids.uid_map, &ids.gid_map)),
+        maps: (ids.writer == Writer::Child).then(|| match &wanted.joined {
+            None => maps(&ids.uid_map, &ids.gid_map),
+            // The ids of the namespace above are those of the other sandbox.
+            Some(joined) => {
+                let below = |map: &[IdMapping], id| {
+                    map.iter().map(|entry| IdMapping { outside: id, ..*entry }).collect::<Vec<_>>()
+                };
+                maps(&below(&ids.uid_map, joined.ids.0), &below(&ids.gid_map, joined.ids.1))
+            }
+        }),
         drop_groups: ids.drop_groups,
         hostname: wanted.hostname.as_deref().map(|name| cstring(OsStr::new(name))).transpose()?,
         loopback: wanted.loopback,

@@ -32,6 +32,15 @@ impl Builder<'_> {
                     _ => HelperDeath::End,
                 },
             }),
+            Some(other) if other.starts_with("join:") => {
+                self.without_private_network();
+                let pid = other.strip_prefix("join:").and_then(|pid| pid.parse().ok()).filter(|pid| *pid > 0);
+                if let (None, Some(text)) = (pid, merged.text("network.mode")) {
+                    let help = "write `join:` and the number of one of its processes, or of its sbx: `join:4242`";
+                    self.wrong(text, format!("`{other}` names no process"), help);
+                }
+                pid.map_or(Network::None, Network::Joined)
+            }
             _ => {
                 self.without_private_network();
                 Network::None

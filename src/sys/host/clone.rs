@@ -4,10 +4,10 @@
 //! is held by a thread that the child does not have.
 
 use crate::sys::child::owned;
-use crate::sys::child::{Waited, exit_now, spawn_with, wait};
-use crate::sys::errno::{Errno, Result, check};
+use crate::sys::child::{Waited, cwd, exit_now, join_namespace, openat, read, spawn_with, wait, write_file};
+use crate::sys::errno::{Errno, Result, check, done};
 use std::ffi::c_int;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// CLONE_NEWTIME of clone3(2): a new time namespace.
 pub const CLONE_NEWTIME: u64 = 0x80;
@@ -90,6 +90,98 @@ pub fn clone3_below(namespaces: u64, child: impl FnOnce() -> i32) -> Result<Owne
     wait(libc::P_PID, helper as libc::id_t, 0)?;
     result?;
     owned(pidfd.into())
+}
+
+/// clone3(2) of a child, as a child of this process, in a network namespace that a user namespace below this process's owns: only from
+/// there may the network be joined, so that the child's user namespace is below that one. Gives the child's pidfd.
+///
+/// Where that one allows no user namespace below it (user.max_user_namespaces), it allows one more while this one is made.
+pub fn clone3_joined(
+    namespaces: u64,
+    user: BorrowedFd<'_>,
+    network: BorrowedFd<'_>,
+    child: impl FnOnce() -> i32,
+) -> Result<OwnedFd> {
+    let (mut pidfd, mut result) = (-1 as c_int, Ok(0));
+    let mut child = Some(child);
+    // The helper process shares this one's memory, but joins alone.
+    let helper = spawn_with(libc::CLONE_FILES, || {
+        let joined =
+            join_namespace(user, libc::CLONE_NEWUSER).and_then(|()| join_namespace(network, libc::CLONE_NEWNET));
+        let mut clone = || {
+            let mut args = CloneArgs {
+                flags: namespaces | (libc::CLONE_PIDFD | libc::CLONE_PARENT) as u64 | CLONE_CLEAR_SIGHAND,
+                pidfd: &raw mut pidfd as u64,
+                ..CloneArgs::default()
+            };
+            // SAFETY: the flags do not contain CLONE_VM; `pidfd` outlives the call.
+            unsafe { args.clone() }
+        };
+        result = joined.and_then(|()| match clone() {
+            Err(Errno(libc::ENOSPC)) => with_one_more(user, &mut clone),
+            cloned => cloned,
+        });
+        if let (Ok(0), Some(child)) = (result, child.take()) {
+            exit_now(child());
+        }
+        0
+    })?;
+    wait(libc::P_PID, helper as libc::id_t, 0)?;
+    result?;
+    owned(pidfd.into())
+}
+
+/// The most sandboxes that join one network.
+const MOST_JOINED: u32 = 64;
+
+/// Makes a user namespace by `clone` while this process's user namespace, of which `user` is a descriptor, allows one more below it
+/// than there are. How many there are cannot be looked up.
+fn with_one_more(user: BorrowedFd<'_>, clone: &mut dyn FnMut() -> Result<i32>) -> Result<i32> {
+    const LIMIT: &std::ffi::CStr = c"/proc/sys/user/max_user_namespaces";
+    // Another one that does the same would take the higher limit for the one to go back to. Descriptors of a namespace that were opened
+    // by different processes are of the same file.
+    lock(user, libc::LOCK_EX)?;
+    let mut text = [0; 24];
+    let mut cloned = Err(Errno(libc::ENOSPC));
+    let changed = (|| -> Result<()> {
+        let file = openat(cwd(), LIMIT, libc::O_RDONLY, 0)?;
+        let length = read(file.as_fd(), &mut text)?;
+        drop(file);
+        let old = text.get(..length).unwrap_or_default().trim_ascii();
+        let number =
+            std::str::from_utf8(old).ok().and_then(|old| old.parse::<u32>().ok()).ok_or(Errno(libc::EINVAL))?;
+        for more in 1..=MOST_JOINED {
+            let mut higher = [0; 24];
+            let mut rest = &mut higher[..];
+            let _ = std::io::Write::write_fmt(&mut rest, format_args!("{}", number.saturating_add(more)));
+            let length = 24 - rest.len();
+            write_file(LIMIT, higher.get(..length).unwrap_or_default())?;
+            cloned = clone();
+            match cloned {
+                Err(Errno(libc::ENOSPC)) => {}
+                // The child, which comes back from the same call, leaves the rest to this process.
+                Ok(0) => return Ok(()),
+                _ => break,
+            }
+        }
+        write_file(LIMIT, old)
+    })();
+    if cloned == Ok(0) {
+        return cloned;
+    }
+    lock(user, libc::LOCK_UN)?;
+    changed.and(cloned)
+}
+
+/// flock(2), which waits.
+fn lock(fd: BorrowedFd<'_>, how: c_int) -> Result<()> {
+    loop {
+        // SAFETY: the call takes two integers and touches no memory.
+        match done(unsafe { libc::flock(fd.as_raw_fd(), how) }) {
+            Err(Errno(libc::EINTR)) => {}
+            other => return other,
+        }
+    }
 }
 
 fn has_one_thread() -> bool {
