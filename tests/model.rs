@@ -347,11 +347,13 @@ fn side(root: PathBuf) -> Side {
 }
 
 /// Whether a result of the kernel's overlay may differ: it neither renames directories of lower layers, nor shows by an open file
-/// what was written to its copy.
+/// what was written to its copy; and it takes a new name of a file that had several below for another file, onto which it does not
+/// rename the old one (ESTALE), where that would be nothing to do.
 fn differs(mechanism: Mechanism, op: &Op, outcome: &Outcome) -> bool {
     !matches!(mechanism, Mechanism::Fuse | Mechanism::Nested)
         && match op {
-            Op::Rename(..) | Op::RenameNew(..) | Op::Exchange(..) => *outcome == Err(libc::EXDEV),
+            Op::Rename(..) => matches!(outcome, Err(libc::EXDEV | libc::ESTALE)),
+            Op::RenameNew(..) | Op::Exchange(..) => *outcome == Err(libc::EXDEV),
             Op::ReadOpen(_) | Op::StatOpen(_) => true,
             _ => false,
         }

@@ -366,12 +366,13 @@ sys.exit(subprocess.run(sys.argv[2:]).returncode)
 "#;
 
 /// Starts a program that reads from such a filesystem in `work/sub`, for three seconds.
-fn hanging(place: &Place, lets_go: &str) -> std::process::Child {
+fn hanging(place: &Place, lets_go: &str, mechanism: &str) -> std::process::Child {
     std::fs::create_dir(place.work().join("sub")).unwrap();
     let script = "exec python3 -c \"$0\" sub setpriv --ambient-caps=-all --inh-caps=-all --bounding-set=-all -- \"$@\"";
     let mut command = Command::new("unshare");
     command.args(["-cm", "--keep-caps", "/bin/sh", "-c", script, HANGS]).arg(sbx());
-    command.args(["--timeout", "3s", "--overlay", ".", "--", "cat", "sub/file"]);
+    command.args(["--timeout", "3s", "--set", &format!("filesystem.mechanism=\"{mechanism}\"")]);
+    command.args(["--overlay", ".", "--", "cat", "sub/file"]);
     command.current_dir(place.work()).env("HOME", place.home()).env("LETS_GO", lets_go);
     command.stderr(std::process::Stdio::piped()).spawn().unwrap()
 }
@@ -385,22 +386,24 @@ fn end(child: &std::process::Child) {
 #[test]
 fn a_directory_of_the_host_that_hangs_does_not_keep_the_sandbox_from_ending() {
     need!(userns(), fuse(), tools(&["unshare", "setpriv", "mount", "python3"]));
-    let place = Place::new();
-    let mut child = hanging(&place, "yes");
-    let ended = until(|| child.try_wait().unwrap().is_some());
-    if !ended {
-        end(&child);
+    for mechanism in ["overlay", "fuse"] {
+        let place = Place::new();
+        let mut child = hanging(&place, "yes", mechanism);
+        let ended = until(|| child.try_wait().unwrap().is_some());
+        if !ended {
+            end(&child);
+        }
+        assert!(place.work().join("asked").exists(), "the server waits for the file's content");
+        assert!(ended, "the sandbox waits for the server, and that for the file");
+        assert_eq!(child.wait().unwrap().code(), Some(124));
     }
-    assert!(place.work().join("asked").exists(), "the server waits for the file's content");
-    assert!(ended, "the sandbox waits for the server, and that for the file");
-    assert_eq!(child.wait().unwrap().code(), Some(124));
 }
 
 #[test]
 fn who_waits_for_a_filesystem_that_lets_nobody_go_is_told() {
     need!(userns(), fuse(), tools(&["unshare", "setpriv", "mount", "python3"]));
     let place = Place::new();
-    let mut child = hanging(&place, "no");
+    let mut child = hanging(&place, "no", "overlay");
     let mut text = String::new();
     let mut errors = std::io::BufReader::new(child.stderr.take().unwrap());
     while !text.contains("does not answer") && std::io::BufRead::read_line(&mut errors, &mut text).unwrap() > 0 {}
