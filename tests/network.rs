@@ -571,6 +571,25 @@ fn the_end_of_a_relay_is_told_as_that_of_a_helper() {
     }
 }
 
+/// A relay ends with sbx, however that ends, and with it what it listens at.
+#[test]
+fn relays_and_their_ports_are_gone_with_sbx() {
+    need!(userns(), network(), programs());
+    for signal in ["KILL", "TERM"] {
+        let place = Place::new();
+        let text = format!(
+            "\"$SBX\" -q --net private --publish 8080-8090:80-90 --publish 5353:53/udp --publish 198.51.100.2:0:80 --forward 7777 -- \
+                 sh -c 'echo runs; sleep 60' >out & sbx=$!; until grep -q runs out; do sleep 0.02; done; \
+             relays() {{ grep -lz ^sbx-port-relay /proc/[0-9]*/cmdline 2>/dev/null | wc -l; }}; relays; kill -{signal} $sbx; wait $sbx; \
+             for try in $(seq 100); do [ $(relays) = 0 ] && break; sleep 0.05; done; relays; ls; \
+             python3 -c \"$TRY\" tcp,127.0.0.1,8080 udp,127.0.0.1,5353"
+        );
+        let ran = ran(on_network(&place, &[], &text).output().unwrap());
+        let expected = "2\n0\nout\ntcp,127.0.0.1,8080 ECONNREFUSED\nudp,127.0.0.1,5353 ECONNREFUSED\n";
+        assert_eq!(ran.out, expected, "{signal}: {ran:?}");
+    }
+}
+
 /// Its loopback, its way to the outside and its name servers; and no right over it, nor over its user namespace.
 #[test]
 fn a_sandbox_joins_the_network_of_a_running_one() {
