@@ -823,6 +823,31 @@ fn on_a_terminal_sbx_asks_at_the_end_and_elsewhere_it_says_that_changes_are_gone
 }
 
 #[test]
+fn the_second_question_is_about_what_is_named_before_it() {
+    need!(userns(), tools(&["bash"]));
+    for (count, asked) in [(20, true), (21, false)] {
+        let place = Place::new();
+        let inner = format!("for i in $(seq {count}); do mkdir d$i; echo x > d$i/.envrc; done");
+        let script = format!("$SBX --overlay . --upper ask -- /bin/sh -c '{inner}'; echo status $?");
+        let mut session = Session::start(&place, &script);
+        session.expect("or [s]how them? ");
+        session.send("commit\n");
+        if asked {
+            session.expect("or [s]how it? ");
+            assert_eq!(session.before.matches(".envrc left as it is on the host").count(), count, "{}", session.before);
+            session.send("commit\n");
+        }
+        session.expect("status 0");
+        session.child.wait().unwrap();
+        // Nobody can say yes to what was not listed.
+        let there = place.on_host("ls d*/.envrc 2>/dev/null | wc -l");
+        assert_eq!(there.trim(), if asked { "20" } else { "0" }, "{}", session.before);
+        assert_eq!(session.before.contains("1 more of that kind left as they are"), !asked, "{}", session.before);
+        assert_eq!(place.run(&["diff"]).out.is_empty(), asked);
+    }
+}
+
+#[test]
 fn a_signal_at_the_question_keeps_the_changes_and_the_programs_status() {
     need!(userns(), tools(&["bash"]));
     for (how, said) in [("\x03", "they are kept"), ("\x04", "they are kept")] {

@@ -194,7 +194,7 @@ pub(super) enum Left {
     Nothing = 0,
     /// Something that cannot be put onto the host, or has changed there.
     Some = 1,
-    /// What tools outside may run, which nobody named, and nothing else but deletions that wait for it.
+    /// What tools outside may run, which no path named and which was listed whole, and nothing else but deletions that wait for it.
     Guarded = 2,
 }
 
@@ -274,7 +274,8 @@ pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], how: How<'_>, outs
     }
     let others = !conflicts.is_empty() || left_out.len() > waiting || !unchanged.is_empty();
     Ok(match (others || waiting > 0, guarded.is_empty()) {
-        (_, false) if !others => Left::Guarded,
+        // What is not named is not asked about.
+        (_, false) if !others && guarded.len() <= NAMED => Left::Guarded,
         (false, true) => Left::Nothing,
         _ => Left::Some,
     })
