@@ -86,6 +86,7 @@ fn every_profile_holds_what_it_says() {
     for file in ["HEAD", "objects/x", "refs/x", "hooks/x"] {
         place.write(&format!("work/bare/{file}"), "");
     }
+    place.write("work/.sbx.toml", "schema = 1\n");
     let list = place.run(&["profile", "list", "--json"]).ok();
     let list: serde_json::Value = serde_json::from_str(&list).unwrap();
     let before = traces();
@@ -95,7 +96,9 @@ fn every_profile_holds_what_it_says() {
         assert_eq!(failures(&outcomes), Vec::<String>::new(), "{name}");
         let tried = with(&outcomes, "held").len() + with(&outcomes, "shared").len();
         assert!(tried >= 60, "{name}: {tried}");
-        assert_eq!(outcomes["worktree"].0, "held", "{name}");
+        for id in ["worktree", "project-file"] {
+            assert_eq!(outcomes[id].0, "held", "{name} {id}");
+        }
         if name == "default" {
             let shared = ["sibling-memory-file"].map(str::to_owned);
             assert_eq!(with(&outcomes, "shared"), shared.into());
@@ -112,6 +115,7 @@ fn what_is_shared_on_purpose_is_no_failure() {
     for file in ["HEAD", "objects/x", "refs/x", "hooks/x"] {
         place.write(&format!("work/bare/{file}"), "");
     }
+    place.write("work/.sbx.toml", "schema = 1\n");
     let home = place.home().display().to_string();
     for (flags, shared) in [
         (&["--net", "host"][..], &["namespace-net", "loopback"][..]),
@@ -383,7 +387,11 @@ const GUARDS: &[(&str, &str, &[&str])] = &[
     ("landlock", "system-only", &["beside-system"]),
     ("", "devices", &["mounts-nodev", "terminals"]),
     ("", "proc-masks", &["proc-keys", "interrupts"]),
-    ("", "read-only", &["ro-write", "ro-reopen", "ro-change", "inner-write", "host-write", "mounts-writable"]),
+    (
+        "",
+        "read-only",
+        &["ro-write", "ro-reopen", "ro-change", "inner-write", "host-write", "mounts-writable", "project-file"],
+    ),
     ("", "nosuid", &["mounts-nosuid"]),
     ("", "nodev", &["mounts-nodev"]),
     ("landlock", "net", &["namespace-net", "loopback", "abstract-socket", "abstract-sockets"]),
@@ -411,6 +419,7 @@ fn each_guard_that_is_left_out_is_seen() {
     let data = place.home().join(".local/share").display().to_string();
     let mut unseen = Vec::new();
     place.write("home/.gitconfig", "[user]\nname = A\n[credential]\nhelper = secret\n");
+    place.write("work/.sbx.toml", "schema = 1\n");
     let git = "services.git-identity=true";
     for (besides, guard, who) in GUARDS {
         let flags = ["--rw", &rw, "--ro", &inner, "--overlay", &over, "--ro", &data, "--set", git];

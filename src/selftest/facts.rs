@@ -69,6 +69,8 @@ pub struct Outside {
     pub started: Vec<(PathBuf, FileId)>,
     /// Paths in the current directory that tools outside run something from on their own.
     pub worktree: Vec<(PathBuf, FileId)>,
+    /// The files of projects that count in this sandbox, but for those that a line shows writable by their own names.
+    pub project_files: Vec<(PathBuf, FileId)>,
     /// Path of the user's SSH agent.
     pub ssh_agent: Option<PathBuf>,
     /// Lines of the user's configuration of git with commands, addresses and credentials.

@@ -5,7 +5,7 @@ use super::fixture::Host;
 use super::probes::{CALLS, Call, GIT, KERNEL_FILES, SOCKETS, STARTED, id, secret_lines, status};
 use crate::host::{Facts, Keeps};
 use crate::plan::Plan;
-use crate::spec::{is_needed, lies_in_system};
+use crate::spec::{Mode, Sandbox, is_needed, lies_in_system};
 use crate::sys::{self, Errno, Waited, attempts};
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 impl Host {
     /// Fills in the facts for which nothing has to be made.
-    pub(super) fn look(&mut self, host: &Facts, plan: &Plan, granted: &Granted) {
+    pub(super) fn look(&mut self, host: &Facts, sandbox: &Sandbox, plan: &Plan, granted: &Granted) {
         let facts = &mut self.facts;
         let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         facts.arguments = text("/proc/self/cmdline");
@@ -50,6 +50,10 @@ impl Host {
         facts.profiles = own(Keeps::Profiles);
         let worktree = crate::profile::worktree().map(|name| host.cwd.join(name));
         facts.worktree = worktree.chain(repositories(&host.cwd)).filter_map(identified).collect();
+        let filesystem = &sandbox.filesystem;
+        let opened = |file: &Path| filesystem.paths.iter().any(|rule| rule.path == file && rule.mode == Mode::Rw);
+        let files = filesystem.project_files.iter().filter(|file| !opened(file));
+        facts.project_files = files.cloned().filter_map(identified).collect();
         facts.ssh_agent = host.env.get("SSH_AUTH_SOCK").map(PathBuf::from).filter(|path| is_socket(path));
         let git = GIT.iter().filter_map(|name| sys::read_start(&host.home.join(name), 1 << 16).ok());
         facts.git_secrets = git.flat_map(|text| secret_lines(&String::from_utf8_lossy(&text))).take(100).collect();

@@ -48,7 +48,7 @@ pub fn run(mut sandbox: Sandbox, mut facts: Facts) -> Result<Report> {
         }
     };
     let granted = granted(&sandbox, &plan);
-    host.look(&facts, &plan, &granted);
+    host.look(&facts, &sandbox, &plan, &granted);
     host.hand_over();
     let known = Handed { outside: host.facts.clone(), granted, ..Handed::default() };
     let text = serde_json::to_string(&known).map_err(|error| {

@@ -124,6 +124,15 @@ pub(super) const PROBES: &[Probe] = &[
         attempt: |facts| each(&facts.outside.worktree, |(path, file)| write(facts, path, *file)),
         granted: never,
     },
+    Probe {
+        id: "project-file",
+        title: "change or take away a file by which a project tightens the next start (.sbx.toml)",
+        attempt: |facts| match facts.outside.project_files.as_slice() {
+            [] => not_run("no .sbx.toml counts here"),
+            files => each(files, |(path, file)| replace(path, *file)),
+        },
+        granted: never,
+    },
     Probe { id: "secrets", title: "passwords and keys of the system", attempt: secrets, granted: never },
     Probe {
         id: "machine-id",
@@ -183,6 +192,27 @@ fn write(facts: &Facts, path: &Path, file: FileId) -> Verdict {
         Ok(()) if facts.granted.writes(path) => Verdict::Shared(format!("the profile shows {shown} writable")),
         Ok(()) => Verdict::Open(format!("{shown} is written to")),
         Err(errno) => Verdict::Closed(format!("{shown}: {errno}")),
+    }
+}
+
+/// Whether a file of the host's can be written to, or have another in its place: it is moved there and back.
+fn replace(path: &Path, file: FileId) -> Verdict {
+    let shown = path.display();
+    match id(path) {
+        Some(found) if found == file => {}
+        _ => return Verdict::Closed(format!("{shown} is not there, or another")),
+    }
+    if open_to_write(path).is_ok() {
+        return Verdict::Open(format!("{shown} is written to"));
+    }
+    let aside = path.with_extension("moved");
+    match std::fs::rename(path, &aside) {
+        Ok(()) => {
+            let back = std::fs::rename(&aside, path)
+                .map_or_else(|error| format!("and not back: {error}"), |()| "and back".into());
+            Verdict::Open(format!("{shown} is moved, {back}"))
+        }
+        Err(error) => Verdict::Closed(format!("{shown}: {}", sys::Errno::from(error))),
     }
 }
 
