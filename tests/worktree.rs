@@ -353,6 +353,27 @@ fn a_repository_that_comes_where_a_remote_leads_is_told() {
 }
 
 #[test]
+fn the_error_for_a_link_on_the_way_to_configuration_names_the_variable_that_leads_there() {
+    need!(userns(), tools(&["git"]));
+    let place = worktree();
+    place.write("envs/bin/git", "");
+    std::os::unix::fs::symlink("../envs", place.work().join(".venv")).unwrap();
+    let mut command = place.command();
+    command.env("PATH", format!("{}:/usr/bin:/bin", place.work().join(".venv/bin").display()));
+    let error = ran(command.args(["-p", "ci", "--", "true"]).output().unwrap()).failed(125);
+    assert!(error.contains(".venv") && error.contains("base/worktree:11, for the variable PATH)"), "{error}");
+    let error = |(variable, value): (&str, &str)| {
+        let mut command = place.command();
+        ran(command.env(variable, value).args(["-p", "ci", "--", "true"]).output().unwrap()).failed(125)
+    };
+    for variable in ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"] {
+        let file = place.work().join(".venv/config").display().to_string();
+        let error = error((variable, &file));
+        assert!(error.contains(&format!(", for the variable {variable})")), "{error}");
+    }
+}
+
+#[test]
 fn links_on_the_way_to_a_repository_are_refused() {
     need!(userns(), tools(&["git"]));
     for outside in [

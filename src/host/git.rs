@@ -10,7 +10,7 @@ use super::writers::is_unknown;
 use crate::sys::Errno;
 use crate::union::short;
 use std::borrow::Cow;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::ffi::OsStr;
 use std::fs::FileType;
 use std::os::unix::ffi::OsStrExt;
@@ -26,6 +26,8 @@ const DEEPEST: usize = 10;
 pub(super) struct Closed {
     /// Paths below the directory of the project, whether they are there or not.
     pub paths: Vec<PathBuf>,
+    /// Those of them that a variable of the caller's leads to, each with the variable.
+    pub variables: BTreeMap<PathBuf, String>,
     /// The directories directly in the project that are no repository.
     pub dirs: Vec<PathBuf>,
     /// Why there may be others, as sentences.
@@ -105,7 +107,7 @@ pub(super) fn closed(project: &Path, own: bool, user: &User) -> Closed {
     search.all();
     // A search that has as many paths as it takes does not look at what else there is.
     let is_partial = search.found.budget.is_exceeded() || search.found.is_partial || search.found.is_full();
-    Closed { paths: search.found.paths, dirs, notes: search.found.notes, is_partial }
+    Closed { paths: search.found.paths, variables: search.found.variables, dirs, notes: search.found.notes, is_partial }
 }
 
 struct Search<'a> {

@@ -7,7 +7,7 @@ use super::walk::Ways;
 use super::writers::{is_of_caller, is_unknown};
 use crate::sys::Errno;
 use crate::union::short;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::FileType;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -79,6 +79,10 @@ pub(super) struct Found<'a> {
     pub project: &'a Path,
     pub user: &'a User<'a>,
     pub paths: Vec<PathBuf>,
+    /// Those of them that a variable of the caller's leads to, each with the variable.
+    pub variables: BTreeMap<PathBuf, String>,
+    /// The variable by which paths are found at present.
+    variable: Option<String>,
     /// The same paths, to tell whether one is there.
     known: HashSet<PathBuf>,
     /// The paths that were looked up since a configuration names them.
@@ -97,7 +101,20 @@ impl<'a> Found<'a> {
     pub fn new(project: &'a Path, user: &'a User<'a>) -> Found<'a> {
         let (known, tried) = (HashSet::new(), HashSet::new());
         let (ways, budget) = (Ways::default(), Budget::new());
-        Found { project, user, paths: Vec::new(), known, tried, notes: Vec::new(), is_partial: false, ways, budget }
+        let (paths, variables, variable) = (Vec::new(), BTreeMap::new(), None);
+        Found {
+            project,
+            user,
+            paths,
+            variables,
+            variable,
+            known,
+            tried,
+            notes: Vec::new(),
+            is_partial: false,
+            ways,
+            budget,
+        }
     }
 
     /// Whether nothing more is added, since as many paths were found as are.
@@ -128,6 +145,9 @@ impl<'a> Found<'a> {
             return false;
         }
         self.known.insert(path.clone());
+        if let Some(variable) = &self.variable {
+            self.variables.insert(path.clone(), variable.clone());
+        }
         self.paths.push(path);
         true
     }
@@ -290,22 +310,31 @@ impl<'a> Found<'a> {
         let user = self.user;
         let var = |name: &str| user.env.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_os_str());
         let mut files = match var("GIT_CONFIG_SYSTEM") {
-            Some(file) => vec![file.into()],
+            Some(file) => vec![(PathBuf::from(file), Some("GIT_CONFIG_SYSTEM"))],
             // Git reads that of the prefix which it was built for.
             None => std::env::split_paths(var("PATH").unwrap_or_default())
                 .filter(|dir| dir.is_absolute() && dir.parent() != Some(Path::new("/usr")) && dir.join("git").exists())
-                .filter_map(|dir| Some(dir.parent()?.join("etc/gitconfig")))
-                .chain([PathBuf::from("/etc/gitconfig")])
+                .filter_map(|dir| Some((dir.parent()?.join("etc/gitconfig"), Some("PATH"))))
+                .chain([(PathBuf::from("/etc/gitconfig"), None)])
                 .collect::<std::collections::BTreeSet<_>>()
                 .into_iter()
                 .take(MOST_FILES / 2)
                 .collect(),
         };
         match var("GIT_CONFIG_GLOBAL") {
-            Some(file) => files.push(file.into()),
-            None => files.extend([user.config_home.join("git/config"), user.home.join(".gitconfig")]),
+            Some(file) => files.push((file.into(), Some("GIT_CONFIG_GLOBAL"))),
+            None => {
+                files.extend(
+                    [user.config_home.join("git/config"), user.home.join(".gitconfig")].map(|file| (file, None)),
+                );
+            }
         }
-        let mut lines = self.config(&files);
+        let (mut lines, mut read) = (Vec::new(), HashSet::new());
+        for (file, variable) in files {
+            self.variable = variable.map(str::to_owned);
+            self.included(&file, 0, &mut read, &mut lines);
+        }
+        self.variable = None;
         for (name, value) in user.env.iter().filter_map(|(name, value)| Some((name.to_str()?, value))) {
             let key = name.strip_prefix("GIT_CONFIG_VALUE_").and_then(|number| {
                 let full = var(&format!("GIT_CONFIG_KEY_{number}"))?.to_str()?;
@@ -327,7 +356,14 @@ impl<'a> Found<'a> {
 
     /// Adds what a line names, for a working copy: what is there, and what looks like a path if it is missing. Not `whole`,
     /// it adds the latter alone.
-    pub fn named_by(&mut self, Placed { line, near, .. }: &Placed, worktree: &Path, whole: bool) {
+    pub fn named_by(&mut self, placed: &Placed, worktree: &Path, whole: bool) {
+        // A line without a section is a variable.
+        self.variable = placed.line.section.is_empty().then(|| placed.line.key.to_uppercase());
+        self.named_in(placed, worktree, whole);
+        self.variable = None;
+    }
+
+    fn named_in(&mut self, Placed { line, near, .. }: &Placed, worktree: &Path, whole: bool) {
         let Some(value) = &line.value else { return };
         if is_data(line) || is_text(line) || self.budget.is_exceeded() {
             return;

@@ -154,6 +154,7 @@ pub(super) fn find(vars: &Vars) -> Project {
         passed,
         repository,
         closed: closed.paths,
+        variables: closed.variables,
         dirs: closed.dirs,
         notes: closed.notes,
         is_partial: closed.is_partial,

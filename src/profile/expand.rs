@@ -108,6 +108,8 @@ pub struct Project {
     pub repository: Option<Repository>,
     /// Paths below it, besides `.git`, that git runs something from or that are a repository.
     pub closed: Vec<PathBuf>,
+    /// Those of them that a variable of the caller's leads to, each with the variable.
+    pub variables: BTreeMap<PathBuf, String>,
     /// The directories directly in it that are no repository: a program may make one there.
     pub dirs: Vec<PathBuf>,
     /// Why there may be other such paths, as sentences.

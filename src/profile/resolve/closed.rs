@@ -164,7 +164,11 @@ impl Builder<'_> {
         let by_place: Vec<_> = by_place.map(|(name, _)| (self.origin(name), is_whole(name))).collect();
         for (VariablePath { variable, path, is_there, .. }, is_dir) in all {
             let Some(rule) = nearest(paths, path) else { continue };
-            let followed = by_place.iter().find(|(origin, _)| rule.origin == *origin);
+            // What a variable leads to has the line's origin, and says so behind it.
+            let is_of = |line: &Origin| {
+                rule.origin.0.strip_prefix(&line.0).is_some_and(|rest| matches!(rest.bytes().next(), None | Some(b',')))
+            };
+            let followed = by_place.iter().find(|(origin, _)| is_of(origin));
             let Some((_, is_whole)) = followed else { continue };
             if !rule.mode.shows_host() || rule.options.from.is_some() {
                 continue;

@@ -7,7 +7,9 @@ use super::rules::{Rules, add, by_parts, close, nearest};
 use super::unseen::{self, Ahead, HERE};
 use crate::profile::document::Text;
 use crate::profile::expand::Project;
-use crate::spec::{Assert, Filesystem, Mechanism, Mode, Named, Note, Options, PathRule, Promise, Root, Unseen, within};
+use crate::spec::{
+    Assert, Filesystem, Mechanism, Mode, Named, Note, Options, Origin, PathRule, Promise, Root, Unseen, within,
+};
 use std::borrow::Cow;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
@@ -339,7 +341,12 @@ impl<'a> Builder<'a> {
         }
         // What another line closes is not shown since git knows it.
         let closed = project.closed.iter().filter(|path| within(path, shown) && !by_lines.is_around(path));
-        closed.for_each(|path| close(paths, PathRule { path: path.clone(), ..rule.clone() }));
+        for path in closed {
+            let variable = project.variables.get(path);
+            let named = variable.map(|variable| Origin(format!("{}, for the variable {variable}", rule.origin)));
+            let origin = named.unwrap_or_else(|| rule.origin.clone());
+            close(paths, PathRule { path: path.clone(), origin, ..rule.clone() });
+        }
         Some(line)
     }
 
