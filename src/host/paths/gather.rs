@@ -256,8 +256,6 @@ fn looked_at(rule: &PathRule) -> (&Path, Mode, &Path) {
     (&rule.path, rule.mode, rule.source())
 }
 
-/// The name that a path has in this directory, if it lies directly in it.
-
 #[cfg(test)]
 mod tests {
     use super::*;
