@@ -37,7 +37,7 @@ inside() { # inside HOW SCRIPT: runs a script in `w`, as HOW shows it
     host) (cd w && bash "$2") ;;
     kernel) unshare -Urm bash -c 'mkdir -p ../u ../k; mount -t tmpfs u ../u; mkdir ../u/u ../u/w
       mount -t overlay o -o lowerdir=w,upperdir=../u/u,workdir=../u/w,userxattr,xino=on,volatile w; cd w; bash "$0"' "$2" ;;
-    view) unshare -cm --keep-caps bash -c 'mkdir w/mounted; mount -t tmpfs none w/mounted
+    view) unshare -cm --keep-caps bash -c 'mkdir -p w/mounted; mount -t tmpfs none w/mounted
       exec setpriv --ambient-caps=-all --inh-caps=-all -- "$@"' bash env HOME="$W/home" \
       "$SBX" -q --ro "$W" --overlay "$W/work/w" --cwd "$W/work/w" "${MORE[@]}" -- bash "$2" ;;
     fo) unshare -Urm bash -c 'mkdir -p ../u ../k; mount -t tmpfs u ../u; mkdir ../u/u ../u/w
@@ -76,7 +76,7 @@ fi
 if [ -n "${CRATE-}" ]; then
   rm -rf w; cp -r "$CRATE" w; rm -f w/Cargo.lock tree.tar; printf '[workspace]\n' >> w/Cargo.toml
   echo 'ms() { local a=$EPOCHREALTIME; "$@"; local b=$EPOCHREALTIME; echo $(((${b/./} - ${a/./} + 500) / 1000)); }
-    export PATH='"$TOOLCHAIN"'/bin:$PATH CARGO_HOME=/tmp/cargo CARGO_NET_OFFLINE=true; cat $(find . -type f) > /dev/null; cargo build -q 2>/dev/null; rm -rf target; ms cargo build -q' > "$W/measure-cargo"
+    export PATH='"$TOOLCHAIN"'/bin:$PATH CARGO_HOME=/tmp/cargo CARGO_NET_OFFLINE=true; cat $(find . -type f) > /dev/null; cargo build -q 2>/dev/null; rm -rf target; ms cargo build -q 2>/dev/null' > "$W/measure-cargo"
   MORE=(--ro "$TOOLCHAIN")
   for round in $(seq "$ROUNDS"); do for how in $HOWS; do rm -rf w/target; inside "$how" "$W/measure-cargo" > "$W/cargo-$how.$round"; done; done
   MORE=(); printf '%-24s' "cargo build"; for how in $HOWS; do printf ' %s' "$how"; row "$W/cargo-$how".*; done; echo
