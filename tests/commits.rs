@@ -430,3 +430,27 @@ fn what_is_read_only_in_a_writable_directory_is_committed_only_if_it_is_named() 
         assert_eq!(place.on_host(&format!("find {dir} -type f")), "", "{ran:?}");
     }
 }
+
+#[test]
+fn names_count_in_what_a_layer_lies_over_as_well() {
+    need!(userns());
+    let place = Place::new();
+    place.on_host("mkdir -p .git/hooks .vscode tools; echo one > .git/config; echo one > .vscode/tasks.json");
+    for (dir, script) in [
+        (".git", "echo x > hooks/pre-commit; echo x >> config"),
+        (".vscode", "echo x >> tasks.json"),
+        ("tools", "echo x > bazel"),
+    ] {
+        tick();
+        let (from, name) = (place.work().join(dir), format!("over{}", dir.replace('.', "")));
+        let flags = ["--overlay", "/mnt", "--from", from.to_str().unwrap(), "--upper", &format!("keep:{name}")];
+        place.sh(&flags, &format!("cd /mnt; {script}")).ok();
+        tick();
+        let ran = place.run(&["commit", &name]);
+        assert_eq!((ran.status, ran.out.as_str()), (Some(1), ""), "{dir}: {ran:?}");
+        assert!(ran.err.contains("left as it is on the host ("), "{ran:?}");
+        assert_eq!(place.on_host("cat .git/config .vscode/tasks.json; ls tools .git/hooks").matches("x\n").count(), 0);
+    }
+    place.run(&["commit", "overtools", "/mnt/bazel"]).ok();
+    assert_eq!(place.on_host("cat tools/bazel"), "x\n");
+}

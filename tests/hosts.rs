@@ -495,9 +495,23 @@ fn a_start_looks_at_nobody_elses_home_and_at_nothing_beside_the_system_and_the_p
         let touched = touched(&std::fs::read_to_string(&trace).unwrap());
         assert!(touched.len() > 100, "{profile}: {touched:?}");
         let own = [
-            "/", "/home", "/home/me", "/work", "/.sbx", "/boot", "/media", "/mnt", "/srv", "/run", "/sys", "/tmp",
-            "/dev", "/root", // Whether a directory above is a repository, as git looks for one.
+            "/",
+            "/home",
+            "/home/me",
+            "/work",
+            "/.sbx",
+            "/boot",
+            "/media",
+            "/mnt",
+            "/srv",
+            "/run",
+            "/sys",
+            "/tmp",
+            "/dev",
+            "/root", // Whether a directory above is a repository, as git looks for one.
             "/.git",
+            // A project's file in each directory from the current one up tightens.
+            "/.sbx.toml",
         ];
         let below = [
             "/home/me/",

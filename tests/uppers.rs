@@ -167,10 +167,7 @@ fn chosen_paths_are_committed_and_the_rest_stays_in_the_layer() {
     assert_eq!((dry.status, &dry.out), (Some(0), &commit.out), "{commit:?}");
     commit.ok();
     assert!(!place.work().join("sub/inner").exists() && !place.work().join("made").exists());
-    assert_eq!(
-        verb(&place, &["diff", "one"]).ok().replace("  ", " "),
-        "M ./file\nA ./link\nA ./made\n"
-    );
+    assert_eq!(verb(&place, &["diff", "one"]).ok().replace("  ", " "), "M ./file\nA ./link\nA ./made\n");
     verb(&place, &["commit", "one", "../x"]).failed(125);
 }
 

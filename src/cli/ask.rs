@@ -6,7 +6,7 @@ use super::{guarded, output, uppers};
 use crate::error::Result;
 use crate::launch;
 use crate::sys::{self, Poll};
-use crate::union::{self, Entry, How};
+use crate::union::{self, Entry, How, NodeKind};
 use std::fmt::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
@@ -103,9 +103,11 @@ pub(super) fn ask(store: &Path, name: &str) -> Result<()> {
     }
 }
 
-/// Whether an entry may be listed after others: a new file, link or directory that nothing runs by itself.
+/// Whether an entry may be listed after others: a new file or directory that nothing runs by itself, and that not everybody may write to.
 fn is_harmless(entry: &Entry) -> bool {
-    entry.letter() == 'A' && !entry.is_program() && !uppers::runs_by_itself(entry)
+    let is_plain =
+        matches!(entry.kind, NodeKind::File | NodeKind::Dir) && entry.mode.is_none_or(|mode| mode & 0o002 == 0);
+    entry.letter() == 'A' && is_plain && !entry.is_program() && !uppers::runs_by_itself(entry)
 }
 
 /// The line that is typed after a question; none at the end of input, or once a signal asks for the end. What was typed before the

@@ -11,7 +11,7 @@ use crate::host::{Facts, Paths};
 use crate::launch;
 use crate::plan;
 use crate::sys;
-use crate::union::{self, Committed, Entry, Guarded, How, Outside, Store, Upper};
+use crate::union::{self, Committed, Entry, Guarded, How, NodeKind, Outside, Store, Upper};
 use serde_json::json;
 use std::fmt::Write;
 use std::os::fd::AsFd;
@@ -169,8 +169,15 @@ pub(super) fn summary(entries: &[Entry], sizes: bool) -> String {
 /// look for.
 fn remarks(entry: &Entry) -> String {
     let mut remarks = Vec::new();
-    if let Some(before) = entry.kind_on_host {
-        remarks.push(format!("{} instead of {}", entry.kind.word(), before.word()));
+    match entry.kind_on_host {
+        Some(before) => remarks.push(format!("{} instead of {}", entry.kind.word(), before.word())),
+        None if entry.letter() == 'A' && !matches!(entry.kind, NodeKind::File | NodeKind::Dir) => {
+            remarks.push(entry.kind.word().into());
+        }
+        None => {}
+    }
+    if let (Some(mode), None, 'A') = (entry.mode.filter(|mode| mode & 0o002 != 0), entry.mode_on_host, entry.letter()) {
+        remarks.push(format!("mode {mode:04o}"));
     }
     if let (Some(before), Some(now)) = (entry.mode_on_host, entry.mode) {
         remarks.push(format!("mode {before:04o} → {now:04o}"));

@@ -183,6 +183,11 @@ struct Commit<'c> {
     before: HashSet<PathBuf>,
 }
 
+/// A path below a directory, or the directory itself.
+fn join(dir: &Path, rest: &Path) -> PathBuf {
+    if rest.as_os_str().is_empty() { dir.to_owned() } else { dir.join(rest) }
+}
+
 /// Whether a layer lies over what an earlier one lies over as well.
 fn overlaps(upper: &Upper, index: usize) -> bool {
     let (earlier, rest) = upper.state.layers.split_at(index);
@@ -198,7 +203,17 @@ impl Visitor for Commit<'_> {
         }
         let now = change.new.as_ref().map(|(_, node)| node.kind);
         let unnamed = |guarded: &Guarded| {
-            guarded.unnamed(self.places.0, change.path, now, self.chosen).or_else(|| {
+            let name = guarded.unnamed(self.places.0, change.path, now, self.chosen).or_else(|| {
+                // The host may have it at another path, by whose names tools find it.
+                let (inside, host) = self.places;
+                if inside == host {
+                    return None;
+                }
+                let chosen: Vec<_> = self.chosen.iter().map(|path| self.on_host(path)).collect();
+                let name = guarded.unnamed(host, &self.on_host(change.path), now, &chosen)?;
+                Some(name.strip_prefix(host).map_or_else(|_| inside.to_owned(), |rest| join(inside, rest)))
+            });
+            name.or_else(|| {
                 let (host, old) = change.old.as_ref()?;
                 let goes = old.kind == NodeKind::Dir && now != Some(NodeKind::Dir);
                 let is_named = || self.chosen.iter().any(|path| path == change.path);

@@ -36,6 +36,9 @@ impl<'a> Builder<'a> {
         if !(self.vars.temporary.is_empty() && self.vars.sockets.is_empty()) && self.errors.is_empty() {
             self.mask_temporary(&mut paths);
         }
+        // Another line may show what one does not.
+        let shown = |path: &Path| paths.values().any(|(_, rule)| rule.path == path && rule.mode.shows_host());
+        self.notes.retain(|note| !matches!(note, Note::TooWide { path, .. } if shown(path)));
         let mut unseen = self.unseen(ahead);
         unseen.append(&mut self.unseen);
         Filesystem {
