@@ -58,7 +58,9 @@ pub const SERVER: &str = "sbx-union-server";
 /// /dev/fuse that a filesystem was mounted with, PIPE that of the launcher's pipe, LAYERS one of a file with a list of
 /// [`Layers`] as JSON, NAMESPACE that of the user namespace of the sandbox, TREES a [`Trees`] as JSON. Gives the exit status.
 pub fn serve(args: &[OsString]) -> u8 {
-    exit_status(SERVER, run(args))
+    // With the end of these, the launcher knows that the server has ended, and ends it: not before it has said why.
+    let mut held = None;
+    exit_status(SERVER, run(args, &mut held))
 }
 
 /// Answers the requests that come by a device, in this process and with its rights, until there are no more: for tests, and for
@@ -74,7 +76,7 @@ pub fn answer(unions: Unions, device: OwnedFd) -> Result<(), String> {
     serving::serve(&mut server, &device, || Ok(()))
 }
 
-fn run(args: &[OsString]) -> Result<(), String> {
+fn run(args: &[OsString], held: &mut Option<[OwnedFd; 2]>) -> Result<(), String> {
     let number = |at: usize| args.get(at)?.to_str()?.parse::<i32>().ok();
     let text = args.get(5).and_then(|text| text.to_str());
     let (Some(device), Some(pipe), Some(layers), Some(namespace), Some(trees)) =
@@ -82,7 +84,8 @@ fn run(args: &[OsString]) -> Result<(), String> {
     else {
         return Err("it is started by sbx for a sandbox with overlays, and not by hand".into());
     };
-    let (device, pipe, layers) = (adopt(device)?, adopt(pipe)?, adopt(layers)?);
+    let [device, pipe] = held.insert([adopt(device)?, adopt(pipe)?]);
+    let layers = adopt(layers)?;
     let trees: Trees = serde_json::from_str(trees).map_err(|error| error.to_string())?;
     let mut text = String::new();
     std::fs::File::from(layers).read_to_string(&mut text).map_err(|error| error.to_string())?;
@@ -98,7 +101,7 @@ fn run(args: &[OsString]) -> Result<(), String> {
         }
     };
     // Not before setns(2), which takes the signal of the parent's death away.
-    if ends_with_launcher(&pipe)? {
+    if ends_with_launcher(pipe)? {
         return Ok(());
     }
     sys::umask(0);
@@ -106,9 +109,9 @@ fn run(args: &[OsString]) -> Result<(), String> {
     let mut server = server::Server::new(unions, copy)?;
     server.read_links().map_err(failed("links in a work directory"))?;
     confine::confine(&server, &[device.as_raw_fd(), pipe.as_raw_fd()], powers).map_err(failed("cannot be confined"))?;
-    serving::serve(&mut server, &device, || sys::write_all(pipe.as_fd(), &[READY]))?;
+    serving::serve(&mut server, device, || sys::write_all(pipe.as_fd(), &[READY]))?;
     // The mount is gone, and so is the sandbox. The launcher is to find that out by itself, rather than by a helper that
     // has ended.
-    ended(&pipe, None);
+    ended(pipe, None);
     Ok(())
 }

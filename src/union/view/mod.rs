@@ -38,7 +38,9 @@ pub const SERVER: &str = "sbx-view-server";
 /// Runs the view server, with the arguments `sbx-view-server DEVICE PIPE TREES`: DEVICE is a descriptor of /dev/fuse that a
 /// filesystem was mounted with, PIPE that of the launcher's pipe, TREES a [`Trees`] as JSON. Gives the exit status.
 pub fn serve(args: &[OsString]) -> u8 {
-    exit_status(SERVER, run(args))
+    // With the end of these, the launcher knows that the server has ended, and ends it: not before it has said why.
+    let mut held = None;
+    exit_status(SERVER, run(args, &mut held))
 }
 
 /// Answers the requests that come by a device, in this process and with its rights, until there are no more: for tests, and for
@@ -52,23 +54,23 @@ pub fn answer(trees: Trees, device: OwnedFd) -> Result<(), String> {
     serving::serve(&mut server::Server::new(trees, nobody.into())?, &device, || Ok(()))
 }
 
-fn run(args: &[OsString]) -> Result<(), String> {
+fn run(args: &[OsString], held: &mut Option<[OwnedFd; 2]>) -> Result<(), String> {
     let number = |at: usize| args.get(at)?.to_str()?.parse::<i32>().ok();
     let (Some(device), Some(pipe), Some(trees)) = (number(1), number(2), args.get(3).and_then(|text| text.to_str()))
     else {
         return Err("it is started by sbx for a sandbox with overlays, and not by hand".into());
     };
-    let (device, pipe) = (adopt(device)?, adopt(pipe)?);
+    let [device, pipe] = held.insert([adopt(device)?, adopt(pipe)?]);
     let trees: Trees = serde_json::from_str(trees).map_err(|error| error.to_string())?;
-    if ends_with_launcher(&pipe)? {
+    if ends_with_launcher(pipe)? {
         return Ok(());
     }
     let mut server = server::Server::new(trees, pipe.try_clone().map_err(|error| error.to_string())?)?;
     let keep = [device.as_raw_fd(), pipe.as_raw_fd()];
     confine::confine(&server, &keep).map_err(|errno| format!("cannot be confined: {errno}"))?;
-    serving::serve(&mut server, &device, || sys::write_all(pipe.as_fd(), &[notes::READY]))?;
+    serving::serve(&mut server, device, || sys::write_all(pipe.as_fd(), &[notes::READY]))?;
     // The mount is gone, and so is the sandbox. The launcher is to find that out by itself, rather than by a helper that
     // has ended.
-    ended(&pipe, None);
+    ended(pipe, None);
     Ok(())
 }
