@@ -15,6 +15,7 @@
 //! union    layers: what an upper layer holds, on disk, and its changes
 //! wayland  questions to a Wayland compositor
 //! dbus     questions to systemd and to a session bus
+//! netfilter rules on the packets of a network namespace
 //! proxy    filters between programs in a sandbox and servers outside
 //! socket   a connection on which everything ends at a deadline
 //! error    the error that users see
@@ -35,6 +36,7 @@ pub mod error;
 pub mod exit;
 pub mod host;
 pub mod launch;
+mod netfilter;
 pub mod plan;
 pub mod profile;
 pub mod proxy;

@@ -36,7 +36,7 @@ fn wrong_profiles() {
         ("an unknown table", "schema = 1\n[filesytem]\nroot = \"host\"\n"),
         ("an unknown key", "schema = 1\n[process]\nhostnme = \"x\"\n"),
         ("a key in the wrong table", "schema = 1\n[process]\nnofile = 3\n"),
-        ("a key that is not built yet", "schema = 1\n[network]\nallow = [\"example.org\"]\n"),
+        ("rules without a network", "schema = 1\n[network]\nallow = [\"internet\"]\n"),
         (
             "limits of memory that are none",
             "schema = 1\n[limits]\nmemory_max = \"lots\"\npids_max = -3\ncpu_max = \"2\"\ncpu_weight = 0\nio_max = { \"/\" = \"fast\" }\nmemory_maxx = 1\n",

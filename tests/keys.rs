@@ -137,6 +137,8 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
         ("filesystem.memory", ..) => (["\"64M\"", "\"128M\""], ""),
         ("filesystem.paths", ..) => (["{ \"/usr/lib\" = \"masked\" }", "{ \"/usr/lib\" = \"deny\" }"], ""),
         ("network.dns", ..) => (["\"none\"", "[\"9.9.9.9\", \"2620:fe::fe\"]"], "network.mode = \"private\"\n"),
+        ("network.allow", ..) => (["[\"internet\"]", "[\"192.0.2.1:443/tcp\"]"], "network.mode = \"private\"\n"),
+        ("network.deny", ..) => (["[\"private\"]", "[\":53/udp\"]"], "network.mode = \"private\"\n"),
         ("network.publish", ..) => (["[\"8080:80\"]", "[\"8080:81\"]"], "network.mode = \"private\"\n"),
         ("network.forward", ..) => (["[5432]", "[\"5432:5433/udp\"]"], "network.mode = \"private\"\n"),
         ("devices.allow", ..) => (["[\"gpu\"]", "[\"audio\"]"], ""),

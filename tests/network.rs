@@ -3,59 +3,16 @@
 
 mod common;
 
+use common::network::{HELPERS, found, on_network, programs, tried};
 use common::process::Mark;
-use common::{Need, Place, Ran, ran, sbx, tools, until, userns};
+use common::{Place, Ran, ran, sbx, tun, until, userns};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-const HELPERS: [&str; 2] = ["pasta", "slirp4netns"];
-
-/// /dev/net/tun can be opened, and user namespaces below user namespaces be made, in which a network is set up.
-fn network() -> Need {
-    let opened = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
-    let lacks = opened.err().map(|error| format!("/dev/net/tun: {error}")).unwrap_or_default();
-    Need::new("tun", lacks.is_empty(), lacks)
-}
-
-fn programs() -> Need {
-    tools(&["pasta", "slirp4netns", "ip", "nsenter", "unshare", "mount", "python3"])
-}
-
-fn script(name: &str) -> String {
-    format!("{}/tests/network/{name}", env!("CARGO_MANIFEST_DIR"))
-}
-
-/// A command that runs a shell script on the host of the test network. In it, $SBX is sbx and $TRY the program that tries
-/// addresses.
-fn on_network(place: &Place, settings: &[(&str, &str)], text: &str) -> Command {
-    let mut command = Command::new("/bin/bash");
-    command.arg(script("internet")).args(["/bin/sh", "-c", text]).current_dir(place.work()).stdin(Stdio::null());
-    command.env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", place.home()).env("NO_COLOR", "1");
-    command.env("SBX", sbx()).env("TRY", std::fs::read_to_string(script("try")).unwrap());
-    command.envs(settings.iter().copied());
-    command
-}
-
-/// What a program in a sandbox with these flags finds.
-fn tried(settings: &[(&str, &str)], flags: &str, addresses: &[&str]) -> Ran {
-    let place = Place::new();
-    let text = format!("\"$SBX\" {flags} -- python3 -c \"$TRY\" {}", addresses.join(" "));
-    ran(on_network(&place, settings, &text).output().unwrap())
-}
-
-#[track_caller]
-fn found(settings: &[(&str, &str)], flags: &str, expected: &[(&str, &str)]) {
-    let addresses: Vec<_> = expected.iter().map(|(address, _)| *address).collect();
-    let ran = tried(settings, flags, &addresses);
-    let lines: Vec<_> = expected.iter().map(|(address, what)| format!("{address} {what}")).collect();
-    assert_eq!(ran.out.lines().collect::<Vec<_>>(), lines, "{flags}: {}", ran.err);
-    assert_eq!(ran.status, Some(0), "{flags}: {}", ran.err);
-}
-
 #[test]
 fn the_outside_is_reached_by_each_helper_protocol_and_family() {
-    need!(userns(), programs(), network());
+    need!(userns(), programs(), tun());
     for helper in HELPERS {
         found(
             &[],
@@ -74,7 +31,7 @@ fn the_outside_is_reached_by_each_helper_protocol_and_family() {
 
 #[test]
 fn a_name_server_elsewhere_is_asked_as_the_host_asks_it() {
-    need!(userns(), programs(), network());
+    need!(userns(), programs(), tun());
     for helper in HELPERS {
         found(
             &[("NAME_SERVER", "203.0.113.53")],
@@ -86,7 +43,7 @@ fn a_name_server_elsewhere_is_asked_as_the_host_asks_it() {
 
 #[test]
 fn other_name_servers_or_none_are_asked_as_the_profile_says() {
-    need!(userns(), programs(), network());
+    need!(userns(), programs(), tun());
     for helper in HELPERS {
         let flags = |dns: &str| format!("--net private --set network.helper={helper} --set 'network.dns={dns}'");
         found(&[], &flags("[\"203.0.113.53\"]"), &[("name,one.example,80", "is 2001:db8:f::10 203.0.113.10")]);
@@ -100,7 +57,7 @@ fn other_name_servers_or_none_are_asked_as_the_profile_says() {
 /// the address that slirp4netns has for it.
 #[test]
 fn the_hosts_loopback_is_not_reached() {
-    need!(userns(), programs(), network());
+    need!(userns(), programs(), tun());
     for helper in HELPERS {
         let addresses = [
             "tcp,127.0.0.1,7777",
@@ -124,7 +81,7 @@ fn the_hosts_loopback_is_not_reached() {
 /// Without publishing, nobody reaches a server inside: pasta mirrors ports by default.
 #[test]
 fn a_server_inside_is_not_reached_from_the_host() {
-    need!(userns(), programs(), network());
+    need!(userns(), programs(), tun());
     for helper in HELPERS {
         let place = Place::new();
         let text = format!(
@@ -141,7 +98,7 @@ s = socket.create_server((\"0.0.0.0\", 80)); print(\"listens\", flush=True); s.a
 
 #[test]
 fn the_network_is_as_on_a_machine_of_ones_own() {
-    need!(userns(), programs(), network());
+    need!(userns(), programs(), tun());
     for helper in HELPERS {
         let place = Place::new();
         let text = format!(
@@ -158,7 +115,7 @@ fn the_network_is_as_on_a_machine_of_ones_own() {
 
 #[test]
 fn a_host_that_is_offline_does_not_fail() {
-    need!(userns(), programs(), network());
+    need!(userns(), programs(), tun());
     for helper in HELPERS {
         let ran = tried(
             &[("OFFLINE", "1")],
@@ -187,7 +144,7 @@ fn killed(helper: &str, flags: &str, script: &str) -> (Ran, Mark) {
 
 #[test]
 fn a_sandbox_whose_helper_is_killed_is_ended_or_goes_on_with_a_note() {
-    need!(userns(), programs(), network());
+    need!(userns(), programs(), tun());
     for helper in HELPERS {
         let (ended, mark) = killed(helper, "", "kill -9 $helper");
         assert!(ended.out.starts_with("status 125\nruns\n"), "{helper}: {ended:?}");
@@ -204,7 +161,7 @@ fn a_sandbox_whose_helper_is_killed_is_ended_or_goes_on_with_a_note() {
 
 #[test]
 fn a_helper_ends_with_sbx_however_that_ends() {
-    need!(userns(), programs(), network());
+    need!(userns(), programs(), tun());
     for helper in HELPERS {
         for (script, status) in [("kill -9 $sbx", 137), ("kill $sbx", 143), (":", 7)] {
             let (ran, mark) = killed(helper, "", script);
@@ -218,7 +175,7 @@ fn a_helper_ends_with_sbx_however_that_ends() {
 /// What the plan says of it, on a host that has what is needed.
 #[test]
 fn the_plan_and_the_receipt_name_the_helper_and_how_far_it_is_confined() {
-    need!(userns(), programs(), network());
+    need!(userns(), programs(), tun());
     for helper in HELPERS {
         let place = Place::new();
         let set = format!("network.helper={helper}");
@@ -238,7 +195,7 @@ fn the_plan_and_the_receipt_name_the_helper_and_how_far_it_is_confined() {
 /// `none` has loopback, and nothing else.
 #[test]
 fn without_a_network_there_is_loopback() {
-    need!(userns(), programs(), network());
+    need!(userns(), programs(), tun());
     let place = Place::new();
     let text = "\"$SBX\" --net none -- sh -c 'ip -br addr; python3 -c \"$1\" tcp,203.0.113.10,80 tcp,127.0.0.1,7777' sh \"$TRY\"";
     let ran = ran(on_network(&place, &[], text).output().unwrap());
@@ -250,8 +207,8 @@ fn without_a_network_there_is_loopback() {
 
 /// Two sandboxes have two networks: the same port can be listened at in both.
 #[test]
-fn two_sandboxes_do_not_share_a_network() {
-    need!(userns(), programs(), network());
+fn two_sandboxes_do_not_share_a_tun() {
+    need!(userns(), programs(), tun());
     for helper in HELPERS {
         let place = Place::new();
         let mut command = on_network(
@@ -274,7 +231,7 @@ s = socket.create_server((\"0.0.0.0\", 80)); print(\"listens\", flush=True); sys
 /// An old pasta does not wait for its children, and PID 1 of a container may wait for nobody's.
 #[test]
 fn no_child_of_a_helper_is_left_to_be_waited_for() {
-    need!(userns(), programs(), network());
+    need!(userns(), programs(), tun());
     for helper in HELPERS {
         let place = Place::new();
         let script = "import os, sys
@@ -333,7 +290,7 @@ fn served(helper: &str, flags: &str, address: &str, script: &str) -> Ran {
 /// Which source address a server inside sees: the same with either helper.
 #[test]
 fn a_published_port_reaches_the_server_inside_and_no_other_does() {
-    need!(userns(), network(), programs());
+    need!(userns(), tun(), programs());
     let flags = "--publish 8080:80 --publish '[::1]:8080:80' --publish 5353:53/udp \
                  --publish 198.51.100.2:8081:80 --publish 198.51.100.2:5354:53/udp";
     for helper in HELPERS {
@@ -363,7 +320,7 @@ fn a_published_port_reaches_the_server_inside_and_no_other_does() {
 /// One that listens at the loopback of the sandbox alone, as servers for development do.
 #[test]
 fn a_server_at_the_loopback_inside_is_reached_from_the_hosts() {
-    need!(userns(), network(), programs());
+    need!(userns(), tun(), programs());
     for helper in HELPERS {
         let ran = served(
             helper,
@@ -384,7 +341,7 @@ fn a_server_at_the_loopback_inside_is_reached_from_the_hosts() {
 /// A port that is not free is an error before the program starts, also one of many; and nothing is left of the others.
 #[test]
 fn a_port_that_is_taken_is_an_error_before_the_program_starts() {
-    need!(userns(), network(), programs());
+    need!(userns(), tun(), programs());
     for helper in HELPERS {
         for address in ["127.0.0.1", "198.51.100.2"] {
             let place = Place::new();
@@ -413,7 +370,7 @@ sys.stdin.read()' <go >out & exec 3>go; until grep -q taken out; do sleep 0.05; 
 /// Which port was found is told on stderr, on `--status-fd`, and in the receipt.
 #[test]
 fn host_port_0_is_any_free_one_that_is_told() {
-    need!(userns(), network(), programs());
+    need!(userns(), tun(), programs());
     for helper in HELPERS {
         let ran = served(
             helper,
@@ -459,7 +416,7 @@ for line in json.load(open(\"receipt\"))[\"lines\"]:
 /// What passes at a published port of loopback is whole in both directions, however one side ends, with many at once.
 #[test]
 fn connections_through_the_relay_are_whole() {
-    need!(userns(), network(), programs());
+    need!(userns(), tun(), programs());
     let place = Place::new();
     // The server sends back what it got once the other side has ended its direction.
     let server = "import hashlib, socket, threading
@@ -500,7 +457,7 @@ print(len(right), all(right))";
 /// Exactly the ports that are named, at either family of loopback.
 #[test]
 fn a_forwarded_port_of_the_hosts_loopback_is_reached_and_no_other_is() {
-    need!(userns(), network(), programs());
+    need!(userns(), tun(), programs());
     for helper in HELPERS {
         let ports = "--forward 7777 --forward 7777:80 --forward 9999:53/udp";
         let flags = format!("--net private --set network.helper={helper} {ports}");
@@ -525,7 +482,7 @@ fn a_forwarded_port_of_the_hosts_loopback_is_reached_and_no_other_is() {
 /// Its connections are told that it has ended.
 #[test]
 fn a_connection_whose_helper_is_killed_fails_instead_of_hanging() {
-    need!(userns(), network(), programs());
+    need!(userns(), tun(), programs());
     let program = "import errno, socket, sys
 t = socket.create_connection((\"203.0.113.10\", 80)); t.recv(99); t.settimeout(20)
 u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.connect((\"203.0.113.10\", 9999)); u.settimeout(20)
@@ -553,7 +510,7 @@ c.sendall(b\"local\"); print(s.recv(9).decode())";
 
 #[test]
 fn the_end_of_a_relay_is_told_as_that_of_a_helper() {
-    need!(userns(), network(), programs());
+    need!(userns(), tun(), programs());
     for flags in ["--publish 8080:80", "--forward 7777"] {
         for (death, status) in [("end", 125), ("report", 7)] {
             let place = Place::new();
@@ -574,7 +531,7 @@ fn the_end_of_a_relay_is_told_as_that_of_a_helper() {
 /// A relay ends with sbx, however that ends, and with it what it listens at.
 #[test]
 fn relays_and_their_ports_are_gone_with_sbx() {
-    need!(userns(), network(), programs());
+    need!(userns(), tun(), programs());
     for signal in ["KILL", "TERM"] {
         let place = Place::new();
         let text = format!(
@@ -593,7 +550,7 @@ fn relays_and_their_ports_are_gone_with_sbx() {
 /// Its loopback, its way to the outside and its name servers; and no right over it, nor over its user namespace.
 #[test]
 fn a_sandbox_joins_the_network_of_a_running_one() {
-    need!(userns(), network(), programs());
+    need!(userns(), tun(), programs());
     for helper in HELPERS {
         for user in ["self", "root"] {
             let script = format!(
@@ -643,7 +600,7 @@ threading.Thread(target=limit, daemon=True).start()",
 
 #[test]
 fn what_is_no_network_of_a_sandbox_of_ones_own_is_not_joined() {
-    need!(userns(), network(), programs());
+    need!(userns(), tun(), programs());
     let place = Place::new();
     for (pid, says) in [
         (std::process::id().to_string(), "has the same network as sbx itself"),
@@ -668,7 +625,7 @@ fn what_is_no_network_of_a_sandbox_of_ones_own_is_not_joined() {
 /// While the joining sandbox is made, the limit of user namespaces of the other one is higher; its filter holds meanwhile.
 #[test]
 fn a_network_whose_programs_a_limit_alone_keeps_from_namespaces_is_not_joined() {
-    need!(userns(), network(), programs());
+    need!(userns(), tun(), programs());
     let place = Place::new();
     let text = "mkfifo go; exec 3<>go; for limit in 0 100000; do \
             unshare --user --map-root-user --net sh -c \"echo $limit >/proc/sys/user/max_user_namespaces; echo runs; read line\" \

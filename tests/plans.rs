@@ -417,3 +417,30 @@ fn a_private_network_takes_the_helper_that_is_there() {
     }
     insta::assert_snapshot!("private-networks", out);
 }
+
+/// The rules of a private network, in the order in which the kernel asks them, or why there are none.
+#[test]
+fn the_rules_of_a_private_network_are_in_an_order_that_says_what_counts() {
+    let mut facts = debian();
+    facts.resolv_conf = Some("nameserver 192.168.1.1\n".into());
+    let mut out = String::new();
+    let profiles = [
+        "",
+        "allow = []",
+        "allow = [\"internet\"]\ndns = \"none\"",
+        "allow = [\"192.0.2.1:443/tcp\", \"192.0.2.2:443/tcp\", \"10.0.0.0/8\", \":53/udp\"]",
+        "allow = [\"internet\", \"private:443\", \"host/icmp\", \"metadata\"]\ndeny = [\":25/tcp\", \"private:22\", \"10.9.9.9\"]",
+        "publish = [\"8080:80\"]",
+        "allow = [\"10.1.0.0/16:443/tcp\"]\ndeny = [\"10.0.0.0/8:1-1000\"]",
+        "allow = [\"private\"]\ndeny = [\"private\"]",
+    ];
+    for profile in profiles {
+        let lines = profile.lines().map(|line| format!("network.{line}\n")).collect::<String>();
+        let plan = planned("default", &format!("network.mode = \"private\"\n{lines}"), &facts);
+        let shown = |line: &&str| ["reached", "refused", "sbx: ", "help: "].iter().any(|start| line.starts_with(start));
+        let _ = writeln!(out, "# {profile}\n{}\n", plan.lines().filter(shown).collect::<Vec<_>>().join("\n"));
+    }
+    facts.network.as_mut().unwrap().filter = Some(sbx::testing::Errno(libc::EPROTONOSUPPORT));
+    let _ = writeln!(out, "# no packet filter\n{}", planned("default", "network.mode = \"private\"", &facts));
+    insta::assert_snapshot!("network-rules", out);
+}

@@ -41,6 +41,12 @@ fn every_way_to_loosen_is_refused() {
             "[security]\nlandlock = \"prefer\"",
         ),
         ("set-user-ID bits", "", "[security]\nsetuid_bits = \"allow\""),
+        ("what is reached", "[network]\nmode = \"private\"", "[network]\nallow = [\"private\"]"),
+        (
+            "a refusal taken away",
+            "[network]\nmode = \"private\"\ndeny = [\":25/tcp\"]",
+            "[network]\ndeny = [\"!:25/tcp\"]",
+        ),
         ("a capability", "", "[security]\ncapabilities = [\"CAP_NET_RAW\"]"),
         ("a program", "", "[process]\nargs = [\"sh\"]"),
         ("a profile to build on", "", "extends = [\"browser\"]"),
@@ -158,6 +164,7 @@ fn every_key_is_either_refused_or_known_to_tighten() {
         ("filesystem.arguments", "[filesystem]\narguments = \"none\""),
         ("devices.allow", "[devices]\nallow = [\"!gpu\"]"),
         ("network.mode", "[network]\nmode = \"none\""),
+        ("network.deny", "[network]\ndeny = [\"private\", \"203.0.113.0/24\"]"),
         ("network.on_helper_death", "[network]\non_helper_death = \"end\""),
         ("security.seccomp", "[security]\nseccomp = \"strict\""),
         ("security.syscalls.deny", "[security]\nsyscalls = { deny = [\"@debug\"] }"),
@@ -206,6 +213,7 @@ fn every_key_is_either_refused_or_known_to_tighten() {
             "network.publish",
             "network.forward",
             "network.dns",
+            "network.allow",
         ],
     ]
     .concat();

@@ -5,7 +5,7 @@ mod common;
 use common::agent::{Agent, GpgAgent};
 use common::audio::Audio;
 use common::process::Daemon;
-use common::{Place, fuse, no_session, not_root, ran, sbx, tools, until, userns};
+use common::{Place, fuse, no_session, not_root, ran, sbx, tools, tun, until, userns};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixListener;
@@ -273,6 +273,30 @@ fn each_guard_of_a_sound_server_that_is_left_out_is_seen() {
     let audio = Audio::pulseaudio(&place);
     let found = sound(&place, &audio, "[\"play\"]", "sound");
     assert!(found.iter().all(|(outcome, _)| outcome == "failed"), "{found:#?}");
+}
+
+/// What a self-test of a private network says of the metadata address, and of the packet filter.
+fn private_network(flags: &[&str], off: &str) -> [String; 2] {
+    let outcomes = selftest_with(&Place::new(), &[&["--net", "private"], flags].concat(), &[("SBX_GUARDS_OFF", off)]);
+    ["metadata", "packet-filter"].map(|id| outcomes[id].0.clone())
+}
+
+#[test]
+fn what_a_private_network_reaches_is_what_the_profile_grants() {
+    need!(userns(), tun(), tools(&["pasta", "slirp4netns"]));
+    let _alone = alone();
+    assert_eq!(private_network(&[], ""), ["held", "held"]);
+    assert_eq!(private_network(&["--set", "network.allow=[\"metadata\"]"], "")[1], "held");
+}
+
+/// Run with `cargo test --features guards-off --test selftest each_guard`.
+#[cfg(feature = "guards-off")]
+#[test]
+fn each_guard_of_a_private_network_that_is_left_out_is_seen() {
+    need!(userns(), tun(), tools(&["pasta", "slirp4netns"]));
+    let _alone = alone();
+    assert_eq!(private_network(&[], "rules"), ["failed", "held"]);
+    assert_eq!(private_network(&[], "filter,capabilities"), ["held", "failed"]);
 }
 
 /// What a self-test says of the SSH agent, with an agent that has a key.

@@ -132,6 +132,12 @@ fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>, proc: BorrowedFd<'_>)
     }
     let [later, now] = &prepared.namespaces.network_settings;
     network_settings(later)?;
+    if prepared.namespaces.filters_packets {
+        // The kernel asks who has opened the socket, and who uses it: this process here, which has rights over the network, and there the
+        // launcher, which owns its user namespace. This copy is closed before anything is executed.
+        let filter = sys::netfilter_socket().at(place, Call::OpenNetfilter)?;
+        sys::send(socket, &Message::Netfilter.encode(), Some(filter.as_fd())).at(place, Call::Send)?;
+    }
     if prepared.namespaces.wait_for_launcher {
         ask(socket, Message::Ready)?;
     }

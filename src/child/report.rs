@@ -129,6 +129,7 @@ calls! {
     Seek = "lseek",
     OpenFuse = "openat /dev/fuse",
     MountFuse = "fsopen, fsconfig or fsmount of fuse",
+    OpenNetfilter = "socket (NETLINK_NETFILTER)",
 }
 
 /// A message between the launcher and PID 1. PID 1 sends it unless it says "From the launcher".
@@ -143,6 +144,8 @@ pub enum Message {
     Reopened(i32),
     /// The device of the view server's filesystem comes with this message. The child waits for [`Message::Go`].
     Served,
+    /// A socket to the packet filter of the sandbox's network comes with this message.
+    Netfilter,
     /// The child has reached a point where it waits for [`Message::Go`].
     Ready,
     /// From the launcher: go on.
@@ -236,6 +239,7 @@ impl Message {
             Message::Uncovered(index) => [20, index as i32, 0, 0],
             Message::Served => [21, 0, 0, 0],
             Message::Changed(count) => [23, count as i32, 0, 0],
+            Message::Netfilter => [24, 0, 0, 0],
         };
         let mut bytes = [0; LENGTH];
         for (chunk, number) in bytes.chunks_exact_mut(4).zip(numbers) {
@@ -289,6 +293,7 @@ impl Message {
             21 => Message::Served,
             22 => Message::Hints(a as u32),
             23 => Message::Changed(a as u32),
+            24 => Message::Netfilter,
             _ => return None,
         })
     }
@@ -310,6 +315,7 @@ mod tests {
             Message::Ready,
             Message::Left,
             Message::Served,
+            Message::Netfilter,
             Message::SignalGroup(2),
             Message::Foreground(true),
             Message::Stopped(19),

@@ -19,6 +19,9 @@ pub struct NetworkFacts {
     /// Why /dev/net/tun cannot be opened; none if it can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tun: Option<Errno>,
+    /// Why the kernel's packet filter cannot be used; none if it can, or if only the sandbox's own network tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Errno>,
     /// Ports that are to be published and cannot be listened at, with the errno.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unpublished: BTreeMap<String, Errno>,
@@ -62,6 +65,7 @@ pub(super) fn probe(sandbox: &Sandbox, helpers: &Helpers, resolv_conf: Option<&s
     Some(NetworkFacts {
         joined: None,
         tun: sys::openat(sys::cwd(), c"/dev/net/tun", libc::O_RDWR, 0).err(),
+        filter: sys::netfilter_socket().err(),
         unpublished: sandbox
             .published
             .iter()

@@ -23,6 +23,9 @@ pub(super) fn plan(plan: &Plan) -> &'static Plan {
     if off("net") {
         plan.namespaces.loopback = false;
     }
+    if off("rules") {
+        plan.packet_rules = None;
+    }
     if off("uts") {
         plan.namespaces.hostname = None;
     }

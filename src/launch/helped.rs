@@ -20,6 +20,8 @@ impl<'p> Helped<'p> {
         let Mapped(mut supervisor) = mapped;
         let plan = supervisor.sandbox().plan;
         if supervisor.sandbox().given.namespaces.wait_for_launcher {
+            // Before there is a way out.
+            supervisor.filter_packets()?;
             supervisor.help(Phase::Namespaces, status)?;
             supervisor.go()?;
         }

@@ -32,6 +32,7 @@ mod prepared;
 mod process;
 mod questions;
 mod receipt_file;
+mod rules;
 mod running;
 mod session;
 mod signals;

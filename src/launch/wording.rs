@@ -3,7 +3,7 @@
 use crate::child::{Call, Place, Prepared};
 use crate::error::{Cause, DESCRIPTORS, Error, Part};
 use crate::exit;
-use crate::plan::{Op, Phase, Plan};
+use crate::plan::{NO_FILTER, Op, Phase, Plan};
 use crate::sys::{self, Errno};
 
 /// The first process, or one of its namespaces, could not be made.
@@ -156,6 +156,12 @@ fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errn
                 ),
                 _ => error,
             }
+        }
+        Place::Setup if call == Call::OpenNetfilter => {
+            let origin = plan.network_helper().map(|helper| helper.origin.clone()).unwrap_or_default();
+            Error::new(format!("cannot open the packet filter of the sandbox's network: {}: {errno}", call.name()))
+                .origin(&origin)
+                .hint(NO_FILTER)
         }
         Place::Setup if call == Call::WriteMaxUserns => {
             Error::new(format!("cannot forbid nested user namespaces: {}: {errno}", call.name()))

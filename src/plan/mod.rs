@@ -47,6 +47,7 @@ mod render;
 mod requirements;
 mod resources;
 mod root;
+mod rules;
 pub mod seccomp;
 mod services;
 mod setting;
@@ -88,6 +89,7 @@ pub use receipt::{Enforced, Extent, Receipt, receipt};
 pub use render::text;
 pub use requirements::{APPARMOR, KERNEL_FLOOR};
 pub use resources::ResourcePlan;
+pub use rules::{NO_FILTER, RulePlan};
 pub use setting::Setting;
 pub use summary::summary;
 pub use union::{UnionPlan, UpperPlace};
@@ -111,6 +113,9 @@ pub struct Plan {
     /// The program that is executed, and how it is started.
     #[serde(flatten)]
     pub process: ProcessPlan,
+    /// What is reached from a network of the sandbox's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packet_rules: Option<RulePlan>,
     /// Limits on what the program may use: its cgroup and setrlimit(2).
     #[serde(flatten)]
     pub resources: ResourcePlan,
@@ -149,7 +154,8 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     let mut namespaces = namespaces::plan(sandbox, facts, &mut notes)?;
     let mut process = process::plan(sandbox, facts, &namespaces)?;
     let network::Planned { helper: network, ports } = network::plan(sandbox, facts, &mut notes)?;
-    if network.is_some() {
+    let network_reached = network.is_some();
+    if network_reached {
         namespaces.network_settings = network::settings(namespaces.ids.gid);
     }
     let relays = ports::relays(sandbox, &ports);
@@ -162,6 +168,10 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     let confined = confined.collect::<Result<_>>()?;
     namespaces.second_user_namespace =
         privileges::second_user_namespace(sandbox, lockdown.capabilities, &view.parts, &namespaces.ids)?;
+    let packet_rules = if network_reached { rules::plan(sandbox, facts)? } else { None };
+    if packet_rules.is_some() {
+        rules::hold(sandbox, lockdown.capabilities, namespaces.second_user_namespace)?;
+    }
     let portal_caller = portal_caller::plan(sandbox, facts);
     let beside = wayland.is_some() || portal_caller.is_some() || !helpers.is_empty();
     process::background(&process, beside || resources.cgroup.is_some() || resources.stats)?;
@@ -169,6 +179,7 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         namespaces,
         view,
         process,
+        packet_rules,
         resources,
         lockdown,
         wayland,

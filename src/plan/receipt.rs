@@ -6,7 +6,8 @@ use super::setting::Setting;
 use super::{CapabilityPlan, Carrier, Op, Placed, Plan, PortPlan, Writer};
 use crate::proxy::RELAY;
 use crate::spec::{
-    Descriptors, HelperDeath, Mechanism, NameServers, Namespace, Network, Origin, Published, Sandbox, Wayland, X11,
+    Descriptors, HelperDeath, Mechanism, NameServers, Namespace, Network, NetworkRule, Origin, Published, Sandbox,
+    Wayland, X11,
 };
 use crate::sys::CAPABILITIES;
 use serde::Serialize;
@@ -233,6 +234,22 @@ impl ReceiptBuilder<'_> {
         }
     }
 
+    /// What is reached from a network of the sandbox's own.
+    fn rules(&mut self, sandbox: &Sandbox) {
+        if self.plan.packet_rules.is_none() {
+            return;
+        }
+        let by = || vec!["nf_tables in the sandbox's network, which the program has no right over".to_owned()];
+        let internet = [NetworkRule::internet()];
+        for rule in sandbox.network_rules.allow.as_deref().unwrap_or(&internet) {
+            self.full(Setting::Reached(rule.to_string()), &rule.origin, by());
+        }
+        for rule in &sandbox.network_rules.deny {
+            self.full(Setting::Refused(rule.to_string()), &rule.origin, by());
+        }
+        self.full(Setting::RefusedElse, &sandbox.origins.of("network.mode", ""), by());
+    }
+
     fn services(&mut self, sandbox: &Sandbox) {
         // Relays are named by each of their ports.
         for helper in self.plan.helpers.iter().filter(|helper| helper.name != RELAY) {
@@ -243,8 +260,7 @@ impl ReceiptBuilder<'_> {
                 NameServers::Host => {}
                 NameServers::None => {
                     let origin = sandbox.origins.of("network.dns", "");
-                    let missing =
-                        "a program that knows a name server asks it all the same: what leaves is not filtered";
+                    let missing = "a program that knows a name server which it may reach asks it all the same";
                     let by = vec!["a resolv.conf of the sandbox's own".into()];
                     self.line(Setting::Helper("network.dns = \"none\""), &origin, by, vec![missing.into()]);
                 }
@@ -255,6 +271,7 @@ impl ReceiptBuilder<'_> {
                     }
                 }
             }
+            self.rules(sandbox);
             let setting = match private.on_helper_death {
                 HelperDeath::End => "network.on_helper_death = \"end\"",
                 HelperDeath::Report => "network.on_helper_death = \"report\"",

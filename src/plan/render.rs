@@ -8,6 +8,7 @@ pub fn text(plan: &Plan) -> String {
     let mut lines = Lines::default();
     plan.process.render_program(&mut lines);
     plan.namespaces.render(&mut lines);
+    plan.packet_rules.iter().for_each(|rules| rules.render(&mut lines));
     plan.process.render_directories(&mut lines);
     plan.view.render(&mut lines);
     plan.process.render_environment(&mut lines);

@@ -57,6 +57,12 @@ pub enum Setting {
     Joined(i32),
     /// This port of the host's loopback is reached inside.
     Forwarded(String),
+    /// What is reached from a network of the sandbox's own, as `network.allow` has it.
+    Reached(String),
+    /// What is not, as `network.deny` has it.
+    Refused(String),
+    /// All else that a network of the sandbox's own might reach is refused.
+    RefusedElse,
     /// The setting that a helper carries out.
     Helper(&'static str),
     /// A socket of the desktop that the program may use, by its key in `[desktop]` and its value.
@@ -106,6 +112,9 @@ impl fmt::Display for Setting {
             Setting::Published(port) => write!(f, "network.publish: {port}"),
             Setting::Joined(pid) => write!(f, "network.mode = \"join:{pid}\""),
             Setting::Forwarded(port) => write!(f, "network.forward: {port}"),
+            Setting::Reached(rule) => write!(f, "network.allow: {rule}"),
+            Setting::Refused(rule) => write!(f, "network.deny: {rule}"),
+            Setting::RefusedElse => f.write_str("network: all else is refused"),
             Setting::Helper(setting) => f.write_str(setting),
             Setting::Desktop(name, value) => write!(f, "desktop.{name} = {value}"),
             Setting::Service(name, value) => write!(f, "services.{name} = {value}"),

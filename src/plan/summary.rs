@@ -3,7 +3,7 @@
 
 use super::lines::Lines;
 use super::{Extent, Op, Plan, Receipt};
-use crate::spec::{NameServers, Namespace, Network, Root, SYSTEM, Sandbox, X11};
+use crate::spec::{NameServers, Namespace, Network, NetworkRule, NetworkRules, Root, SYSTEM, Sandbox, X11};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -47,13 +47,11 @@ pub fn summary(sandbox: &Sandbox, plan: &Plan, receipt: &Receipt) -> String {
     lines.add(
         "network",
         match sandbox.network {
-            Network::None => "none",
-            Network::Private(_) if plan.network_helper().is_some() => {
-                "its own: the Internet, your local network, and what the host offers there; not the host's loopback"
-            }
-            Network::Joined(_) => "that of another sandbox, with everything that this one reaches",
-            Network::Private(_) => "its own, with nothing in it but loopback",
-            Network::Host => "the host's, with everything that the host reaches",
+            Network::None => "none".into(),
+            Network::Private(_) if plan.network_helper().is_some() => reached(&sandbox.network_rules),
+            Network::Joined(_) => "that of another sandbox, with everything that this one reaches".into(),
+            Network::Private(_) => "its own, with nothing in it but loopback".into(),
+            Network::Host => "the host's, with everything that the host reaches".into(),
         },
     );
     match &sandbox.name_servers {
@@ -176,4 +174,23 @@ fn list(paths: &[String]) -> String {
         more => format!(" and {more} more"),
     };
     format!("{}{more}", paths.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", "))
+}
+
+/// What is reached from a network of the sandbox's own.
+fn reached(rules: &NetworkRules) -> String {
+    const SHOWN: usize = 8;
+    let list = |rules: &[NetworkRule]| {
+        let shown: Vec<_> = rules.iter().take(SHOWN).map(NetworkRule::to_string).collect();
+        let more = match rules.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("{}{more}", shown.join(", "))
+    };
+    let all = match rules.allow.as_deref() {
+        None => "its own: the Internet, not your local network, the host or the cloud's metadata".into(),
+        Some([]) => "its own: name servers, and nothing else".into(),
+        Some(allow) => format!("its own: {}, and nothing else", list(allow)),
+    };
+    if rules.deny.is_empty() { all } else { format!("{all}; not {}", list(&rules.deny)) }
 }

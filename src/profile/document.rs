@@ -127,9 +127,7 @@ impl Reader<'_> {
     fn unknown(&mut self, prefix: &str, full: &str, name: &Spanned<toml::de::DeString<'_>>) {
         let known = schema::names_in(prefix);
         let elsewhere = schema::KEYS.iter().find(|key| key.name.rsplit('.').next() == Some(name.get_ref()));
-        let help = if schema::LATER.contains(&full) {
-            "this version of sbx does not have it yet".to_owned()
-        } else if let Some(near) = schema::nearest(name.get_ref(), known.iter().copied()) {
+        let help = if let Some(near) = schema::nearest(name.get_ref(), known.iter().copied()) {
             let near = if prefix.is_empty() { near.to_owned() } else { format!("{prefix}.{near}") };
             format!("did you mean `{near}`?")
         } else if let Some(key) = elsewhere {

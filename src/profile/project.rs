@@ -179,7 +179,11 @@ fn check(below: &Merged, setting: &Setting, rlimits: &Rlimits) -> Vec<(Text, Str
         // Denying more calls, or asserting more, tightens: items may be added but not removed.
         (
             Value::List(list, _),
-            "security.syscalls.deny" | "assert.cannot_read" | "assert.cannot_write" | "assert.cannot_reach",
+            "security.syscalls.deny"
+            | "network.deny"
+            | "assert.cannot_read"
+            | "assert.cannot_write"
+            | "assert.cannot_reach",
         ) => {
             let taken = list.iter().filter(|item| item.text.starts_with('!'));
             taken
@@ -250,7 +254,7 @@ fn check(below: &Merged, setting: &Setting, rlimits: &Rlimits) -> Vec<(Text, Str
             };
             refuse(&text, rank(Some(&setting.value)) <= rank(below.get(name)), "part of the desktop")
         }
-        (Value::List(..), "process.args" | "extends" | "filesystem.root" | "network.dns") => {
+        (Value::List(..), "process.args" | "extends" | "filesystem.root" | "network.dns" | "network.allow") => {
             whole(&format!("a project's file cannot set `{name}`"))
         }
         (Value::List(list, _), _) => {

@@ -222,6 +222,17 @@ pub const KEYS: &[Key] = &[
         "ports of the host's loopback that are reached at the loopback of a private network: `PORT` or `HOST:INSIDE[/tcp|udp]`",
     ),
     key(
+        "network.allow",
+        Kind::List,
+        "what is reached from a private network; absent, the Internet: `WHERE[:PORTS][/tcp|udp|icmp]`, with an address, a network, or a word \
+         (internet, private, link-local, metadata, host)",
+    ),
+    key(
+        "network.deny",
+        Kind::List,
+        "what is not reached from a private network, whatever `allow` says; written as there",
+    ),
+    key(
         "network.dns",
         Kind::Stack,
         "the name servers of a private network: `host`, which are the host's, `none`, or a list of addresses",
@@ -455,9 +466,6 @@ pub const GONE: &[(&str, &str, &str)] = &[
         "write `play`, and `record` for the microphone; PipeWire's own socket loads code outside, and only `unfiltered` shows it",
     ),
 ];
-
-/// Keys planned for later versions: refused like any unknown key, with a help of their own.
-pub const LATER: &[&str] = &["network.allow", "network.deny"];
 
 /// The key with this full name.
 pub fn find(name: &str) -> Option<&'static Key> {

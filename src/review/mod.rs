@@ -6,6 +6,7 @@
 
 mod desktop;
 mod harms;
+mod network;
 mod paths;
 mod process;
 mod run_outside;

@@ -1,5 +1,6 @@
 //! Reviews the network, namespaces, ids, devices, the terminal, the environment and lock-down.
 
+use super::network;
 use super::verdict::{Finding, Verdict, note, undoes, weakens};
 use crate::profile::Vars;
 use crate::spec::{
@@ -26,13 +27,7 @@ pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
         found.push(verdict.at(&origins.of("network.mode", ""), format!("the network of process {pid}")));
     }
     if let Network::Private(_) = sandbox.network {
-        let verdict = weakens(
-            1.5,
-            "it sends what it reads wherever it likes, and reaches what your local network and the host's other addresses than loopback \
-             offer, the cloud's metadata among them",
-            "network.mode = \"none\" for a program that works without",
-        );
-        found.push(verdict.at(&origins.of("network.mode", ""), "a network of its own"));
+        found.extend(network::reached(sandbox));
         // Ports of one line are one finding.
         let mut lines: Vec<_> = sandbox.published.iter().collect();
         lines.dedup_by_key(|port| (&port.origin, port.address));

@@ -136,6 +136,8 @@ pub struct Granted {
     pub network: bool,
     /// There is a way to the outside, by the host's network or by one of the sandbox's own.
     pub outside: bool,
+    /// A network of the sandbox's own reaches the address at which clouds tell their secrets.
+    pub metadata: bool,
     /// User namespaces may be made inside.
     pub nested: bool,
     /// Nested user namespaces may mount filesystems.

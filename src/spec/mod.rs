@@ -1,5 +1,6 @@
 //! `Sandbox`: the whole description of one sandbox, explicit and ordered. Plain data; every front end produces it.
 
+mod addresses;
 mod filesystem;
 pub mod limits;
 mod mounts;
@@ -9,12 +10,14 @@ mod origin;
 mod parts;
 mod path;
 mod published;
+mod rules;
 mod sandbox;
 mod secrets;
 mod services;
 mod size;
 mod system;
 
+pub use addresses::{AddressClass, Addresses, Ranges};
 pub use filesystem::{Changes, Filesystem, Mechanism, Mode, Named, Options, PathRule, Root, Unseen, Watched};
 pub use mounts::{Access, Make, Mount, Source, Upper};
 pub use network::{HelperDeath, NameServers, Network, NetworkHelper, PrivateNetwork};
@@ -23,6 +26,7 @@ pub use origin::{Origin, Origins};
 pub use parts::*;
 pub use path::within;
 pub use published::{Forwarded, Published, Transport};
+pub use rules::{Destination, NetworkRule, NetworkRules, Protocol, Service};
 pub use sandbox::Sandbox;
 pub use secrets::is_secret_variable;
 pub use services::{Services, SshAgent};

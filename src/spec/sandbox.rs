@@ -7,6 +7,7 @@ use super::note::Note;
 use super::origin::Origins;
 use super::parts::{Assert, Desktop, Device, Namespaces, Process, Rlimit, Security, SessionBus};
 use super::published::{Forwarded, Published};
+use super::rules::NetworkRules;
 use super::services::Services;
 use serde::Serialize;
 
@@ -33,6 +34,9 @@ pub struct Sandbox {
     /// Ports of the host's loopback that are reached at the loopback of a network of the sandbox's own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub forwarded: Vec<Forwarded>,
+    /// What is reached from a network of the sandbox's own.
+    #[serde(skip_serializing_if = "NetworkRules::is_default")]
+    pub network_rules: NetworkRules,
     /// Resource limits of the process: setrlimit(2).
     pub rlimits: Vec<Rlimit>,
     /// Limits of the sandbox's cgroup: cgroup v2.

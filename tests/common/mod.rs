@@ -8,12 +8,13 @@ pub mod bwrap;
 pub mod compositor;
 mod host;
 mod need;
+pub mod network;
 mod place;
 pub mod process;
 pub mod terminal;
 mod wait;
 
 pub use host::{Host, kernel};
-pub use need::{Need, fuse, landlock, limits, no_session, not_root, root, static_build, tools, userns, x86_64};
+pub use need::{Need, fuse, landlock, limits, no_session, not_root, root, static_build, tools, tun, userns, x86_64};
 pub use place::{Place, Ran, copy_program, default_signals, pass, pass_none, ran, sbx};
 pub use wait::{tick, until, until_within};

@@ -90,6 +90,13 @@ pub fn userns() -> Need {
     Need { word: "userns", version: 0, lacks: LACKS.clone() }
 }
 
+/// /dev/net/tun can be opened, for the interface of a private network.
+pub fn tun() -> Need {
+    let opened = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+    let lacks = opened.err().map(|error| format!("/dev/net/tun: {error}")).unwrap_or_default();
+    Need::new("tun", lacks.is_empty(), lacks)
+}
+
 /// This user may serve FUSE filesystems.
 pub fn fuse() -> Need {
     let opened = std::fs::OpenOptions::new().read(true).write(true).open("/dev/fuse");

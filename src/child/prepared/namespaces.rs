@@ -25,6 +25,8 @@ pub struct Namespaces {
     /// Files of /proc/sys/net to write, with their contents: before the launcher starts helpers, and once ids are mapped. One that
     /// is not there is left out.
     pub network_settings: [Vec<(CString, Vec<u8>)>; 2],
+    /// Open a socket to the packet filter of the network namespace, for the launcher to make rules with.
+    pub filters_packets: bool,
     /// Content for /proc/sys/user/max_user_namespaces: how many user namespaces may exist inside. 0 forbids them; 1
     /// allows only the second one, which sbx makes.
     pub limit_nested: Option<&'static [u8]>,

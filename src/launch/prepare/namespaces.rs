@@ -44,6 +44,7 @@ pub(super) fn prepare(plan: &Plan, state: &CallerState) -> Result<Namespaces> {
         hostname: wanted.hostname.as_deref().map(|name| cstring(OsStr::new(name))).transpose()?,
         loopback: wanted.loopback,
         network_settings: [settings(&wanted.network_settings.interfaces)?, settings(&wanted.network_settings.mapped)?],
+        filters_packets: plan.packet_rules.is_some(),
         limit_nested: match (wanted.nested, wanted.second_user_namespace) {
             (true, _) => None,
             (false, false) => Some(b"0"),

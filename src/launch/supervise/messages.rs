@@ -43,6 +43,7 @@ impl Supervisor<'_> {
                 self.served = fd;
                 self.ready = true;
             }
+            Some(Message::Netfilter) => self.filter = fd,
             Some(Message::Reopened(number)) => self.reopened.extend(fd.map(|fd| (number, fd))),
             Some(Message::Started) => self.on_start(status),
             Some(Message::Elsewhere(index)) => {

@@ -16,6 +16,7 @@ use super::helpers::Helper;
 use super::outcome::Outcome;
 use super::portal_caller::CallerFile;
 use super::questions::Questions;
+use super::rules::PacketRules;
 use super::signals::is_end;
 use super::sources::Sources;
 use super::terminal::{End, Foreground, HandedOver, Relay};
@@ -83,6 +84,10 @@ pub(super) struct Supervisor<'p> {
     served: Option<OwnedFd>,
     /// Lists and ends the sockets of the sandbox's own network.
     diag: Option<OwnedFd>,
+    /// The socket to the packet filter, which the child sends before the rules are made.
+    filter: Option<OwnedFd>,
+    /// The rules on what is reached from the sandbox's network.
+    rules: Option<PacketRules>,
     /// The open files that the program got instead of these descriptors of the caller's.
     reopened: Vec<(RawFd, OwnedFd)>,
     /// Signals for the program that came before they could be forwarded.
@@ -145,6 +150,8 @@ impl<'p> Supervisor<'p> {
             terminal: None,
             served: None,
             diag: None,
+            filter: None,
+            rules: None,
             reopened: Vec::new(),
             early: Vec::new(),
             victims: None,
@@ -185,6 +192,7 @@ impl<'p> Supervisor<'p> {
         let own = [socket.as_raw_fd(), first.fd(), signals.fd()].into_iter();
         own.chain(caller.as_ref().map(AsRawFd::as_raw_fd))
             .chain(self.diag.as_ref().map(AsRawFd::as_raw_fd))
+            .chain(self.rules.iter().flat_map(PacketRules::descriptors))
             .chain(self.helpers.iter().flat_map(Helper::descriptors))
     }
 
@@ -203,6 +211,7 @@ impl<'p> Supervisor<'p> {
             _ => sources.add(Poll::read(self.sandbox.socket.as_raw_fd()), Self::on_message),
         }
         sources.add(Poll::read(self.sandbox.signals.fd()), Self::on_signals);
+        sources.add(Poll::read(self.rules.as_ref().map_or(-1, PacketRules::fd)), Self::on_addresses);
         for helper in &self.helpers {
             sources.add(Poll::read(helper.fd()), Self::on_helper_exit);
             sources.add(Poll::read(helper.notes_fd()), Self::on_helper_note);

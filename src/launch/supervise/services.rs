@@ -8,6 +8,7 @@ use crate::launch::events::Events;
 use crate::launch::helpers::{self, Helper};
 use crate::launch::layers;
 use crate::launch::portal_caller::CallerFile;
+use crate::launch::rules::PacketRules;
 use crate::launch::uppers::Uppers;
 use crate::launch::wayland;
 use crate::plan::{Given, Loss, Phase};
@@ -58,6 +59,27 @@ impl Supervisor<'_> {
         }
         if phase == Phase::Namespaces {
             self.sandbox.ports.leave();
+        }
+        Ok(())
+    }
+
+    /// Makes the rules on what is reached from the sandbox's network, if the plan has some.
+    pub(in crate::launch) fn filter_packets(&mut self) -> Result<()> {
+        let plan = self.sandbox.plan;
+        if let Some(rules) = &plan.packet_rules {
+            let filter =
+                self.filter.take().ok_or_else(|| Error::new("the sandbox has sent no socket to the packet filter"))?;
+            self.rules = Some(PacketRules::new(filter, rules, plan)?);
+        }
+        Ok(())
+    }
+
+    /// The host's addresses have changed.
+    pub(super) fn on_addresses(&mut self, status: &mut dyn Events) -> Result<()> {
+        if let Some(Err(errno)) = self.rules.as_mut().map(PacketRules::follow) {
+            status.note(&format!(
+                "the host's addresses have changed, and those that the program is kept from have not: {errno}"
+            ));
         }
         Ok(())
     }

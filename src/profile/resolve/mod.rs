@@ -42,6 +42,7 @@ pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbo
         name_servers: builder.name_servers(),
         published: builder.published(),
         forwarded: builder.forwarded(),
+        network_rules: builder.network_rules(),
         rlimits: builder.rlimits(),
         limits: builder.limits(),
         desktop: Desktop {

@@ -2,9 +2,12 @@
 
 use super::builder::Builder;
 use crate::profile::diagnostic::Diagnostic;
-use crate::profile::document::Value;
+use crate::profile::document::{Text, Value};
 use crate::profile::source::At;
-use crate::spec::{Forwarded, HelperDeath, NameServers, Network, NetworkHelper, PrivateNetwork, Published};
+use crate::spec::{
+    AddressClass, Destination, Forwarded, HelperDeath, NameServers, Network, NetworkHelper, NetworkRule, NetworkRules,
+    PrivateNetwork, Published,
+};
 
 /// The most ports that are published. Each takes descriptors, of which a process has 1024 by default.
 const MOST_PORTS: usize = 256;
@@ -135,6 +138,48 @@ impl Builder<'_> {
             }
         }
         all
+    }
+
+    pub(super) fn network_rules(&mut self) -> NetworkRules {
+        let merged = self.merged;
+        let mut rules = |key: &'static str| match merged.get(key) {
+            Some(Value::List(list, _)) if self.has_private_network() => {
+                Some(list.iter().filter_map(|text| self.network_rule(key, text)).collect())
+            }
+            Some(Value::List(_, at)) => {
+                self.no_effect(key, at);
+                None
+            }
+            _ => None,
+        };
+        NetworkRules { allow: rules("network.allow"), deny: rules("network.deny").unwrap_or_default() }
+    }
+
+    fn network_rule(&mut self, key: &'static str, text: &Text) -> Option<NetworkRule> {
+        let rule = match text.text.parse::<NetworkRule>() {
+            Ok(rule) => rule.from(self.origin(text)),
+            Err(why) => {
+                let help = "write `internet`, `private:443`, `192.0.2.1:443/tcp`, `10.0.0.0/8`, `[2001:db8::]/32:80-90`, or `:53/udp` for all \
+                            addresses; words are internet, private, link-local, metadata, loopback and host";
+                self.wrong(text, why, help);
+                return None;
+            }
+        };
+        let loopback = AddressClass::Loopback.addresses();
+        match rule.to {
+            // It is not reached, as the word says.
+            Destination::Class(AddressClass::Loopback) if key == "network.deny" => {}
+            Destination::Class(AddressClass::Loopback) => {
+                let help = "name its ports in `network.forward`";
+                self.wrong(text, "the host's loopback is not reached by rules".into(), help);
+            }
+            Destination::Address(_) | Destination::Network(..) if loopback.covers(&rule.to.addresses()) => {
+                let message = format!("`{rule}` is loopback, which is the sandbox's own, and always reached there");
+                self.wrong(text, message, "leave it out");
+            }
+            _ => {}
+        }
+        Some(rule)
     }
 
     fn has_private_network(&self) -> bool {

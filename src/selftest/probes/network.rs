@@ -32,7 +32,13 @@ pub(super) const PROBES: &[Probe] = &[
         id: "metadata",
         title: "the metadata address of clouds (169.254.169.254)",
         attempt: metadata,
-        granted: by_outside,
+        granted: |granted: &Granted| by_network(granted).or_else(|| granted.metadata.then_some("network.allow has it")),
+    },
+    Probe {
+        id: "packet-filter",
+        title: "change what its network reaches (nf_tables)",
+        attempt: |_| verdict("asking the packet filter", attempts::ask_packet_filter()),
+        granted: never,
     },
     Probe { id: "name-service", title: "a name server", attempt: name_service, granted: by_outside },
     Probe {
@@ -139,6 +145,18 @@ fn interfaces(_: &Facts) -> Verdict {
 
 fn metadata(facts: &Facts) -> Verdict {
     let address = SocketAddr::from(([169, 254, 169, 254], 80));
+    if facts.granted.outside && !facts.granted.network && !facts.granted.metadata {
+        // Whether something answers there or not: a packet leaves, or the sender is told at once that it does not.
+        let send = || {
+            let socket = UdpSocket::bind("0.0.0.0:0")?;
+            socket.connect(address)?;
+            socket.send(b"")
+        };
+        return match send().map_err(Errno::from) {
+            Err(Errno(libc::ENETUNREACH)) => not_run("there is no route to it"),
+            sent => verdict(format!("a packet to {address}"), sent),
+        };
+    }
     match TcpStream::connect_timeout(&address, PATIENCE) {
         Ok(_) => Verdict::Open("it answers".into()),
         // With a way to the outside, silence says nothing about the sandbox.

@@ -1,10 +1,32 @@
 //! Attempts to gain rights: ids, groups, namespaces, names, the clock.
 
 use super::allowed;
-use crate::sys::errno::{Result, check, done};
+use crate::sys::child::{netfilter_socket, receive, send};
+use crate::sys::errno::{Errno, Result, check, done};
 use nix::sched::CloneFlags;
 use nix::unistd::{Gid, Uid};
 use std::ffi::CStr;
+use std::os::fd::AsFd;
+
+/// Asks the packet filter of this network namespace (nf_tables) for the number of its rules' generation, which only those are told who may
+/// change the rules.
+pub fn ask_packet_filter() -> Result<()> {
+    // NFT_MSG_GETGEN of NFNL_SUBSYS_NFTABLES, as a request with an answer.
+    let words: [u16; 10] = [20, 0, 10 << 8 | 16, 5, 1, 0, 0, 0, 0, 0];
+    let message: Vec<u8> = words.into_iter().flat_map(u16::to_ne_bytes).collect();
+    let socket = netfilter_socket()?;
+    send(socket.as_fd(), &message, None)?;
+    let mut answer = [0; 256];
+    let (length, _) = receive(socket.as_fd(), &mut answer)?;
+    // NLMSG_ERROR, with the errno behind the header.
+    match (
+        length >= 20 && answer[4..6] == 2u16.to_ne_bytes(),
+        i32::from_ne_bytes([answer[16], answer[17], answer[18], answer[19]]),
+    ) {
+        (true, errno) if errno != 0 => Err(Errno(-errno)),
+        _ => Ok(()),
+    }
+}
 
 /// setresuid(2): sets the real, the effective and the saved user id.
 pub fn become_user(id: u32) -> Result<()> {

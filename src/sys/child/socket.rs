@@ -1,14 +1,20 @@
-//! The socket between launcher and PID 1.
+//! The socket between launcher and PID 1, and sockets to the kernel.
 //!
 //! sendmsg(2) and recvmsg(2) are called without nix, whose versions allocate the buffer for control messages.
 
 use crate::sys::errno::{Errno, Result, check};
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// A connected pair of sockets that keep message boundaries, close-on-exec: socketpair(2), SOCK_SEQPACKET.
 pub fn seqpacket_pair() -> Result<(OwnedFd, OwnedFd)> {
     Ok(nix::sys::socket::socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
+}
+
+/// A socket to the packet filter of this network namespace, close-on-exec, that does not block: netlink(7), NETLINK_NETFILTER.
+pub fn netfilter_socket() -> Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    Ok(nix::sys::socket::socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkNetFilter)?)
 }
 
 /// A buffer for control messages, aligned as struct cmsghdr requires.

@@ -1,5 +1,6 @@
 //! System calls for the launcher alone: functions here may allocate. nix is used wherever it has the call.
 
+mod addresses;
 mod arguments;
 mod bounded;
 mod clone;
@@ -19,6 +20,7 @@ mod terminal;
 mod tree;
 mod union;
 
+pub use addresses::*;
 pub use arguments::Arguments;
 pub use bounded::*;
 pub use clone::*;

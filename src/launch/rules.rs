@@ -1,0 +1,71 @@
+//! The rules on packets of a network of the sandbox's own, and the host's addresses that they refuse, which may change.
+
+use crate::error::{Error, Result};
+use crate::netfilter::{self, Batch, HostAddress, Refused};
+use crate::plan::{NO_FILTER, Plan, RulePlan};
+use crate::sys;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+/// Rules that are in force.
+pub(super) struct PacketRules {
+    /// A socket to the packet filter, which the first process has opened in the sandbox's network.
+    filter: OwnedFd,
+    /// Ready to read when the host's addresses have changed.
+    changes: OwnedFd,
+    /// The host's addresses that the rules know.
+    known: Vec<HostAddress>,
+}
+
+impl PacketRules {
+    /// Makes the rules of a plan.
+    pub fn new(filter: OwnedFd, rules: &RulePlan, plan: &Plan) -> Result<PacketRules> {
+        let host = |errno: sys::Errno| Error::new(format!("this host's addresses cannot be read: {errno}"));
+        // Watched before they are read: none is missed that comes between.
+        let changes = sys::watch_addresses().map_err(host)?;
+        let send = |batch: Batch| batch.send(filter.as_fd()).map_err(|refused| failed(refused, plan));
+        send(netfilter::table(&rules.rules, rules.answers))?;
+        let known = addresses().map_err(host)?;
+        send(netfilter::addresses(&known))?;
+        Ok(PacketRules { filter, changes, known })
+    }
+
+    /// Descriptors that must stay open.
+    pub fn descriptors(&self) -> [RawFd; 2] {
+        [self.filter.as_raw_fd(), self.changes.as_raw_fd()]
+    }
+
+    /// The descriptor that is ready to read when the host's addresses may have changed.
+    pub fn fd(&self) -> RawFd {
+        self.changes.as_raw_fd()
+    }
+
+    /// Has the rules refuse the addresses that the host has now.
+    pub fn follow(&mut self) -> sys::Result<()> {
+        sys::drain_addresses(self.changes.as_fd())?;
+        let now = addresses()?;
+        if now != self.known {
+            netfilter::addresses(&now).send(self.filter.as_fd()).map_err(|refused| refused.errno)?;
+            self.known = now;
+        }
+        Ok(())
+    }
+}
+
+/// The addresses of the host, in order. Those of loopback are the sandbox's own inside.
+fn addresses() -> sys::Result<Vec<HostAddress>> {
+    let all = sys::interface_addresses()?.into_iter().map(|(address, prefix)| HostAddress { address, prefix });
+    let mut all: Vec<_> = all.filter(|host| !host.address.is_loopback()).collect();
+    all.sort_unstable();
+    // An address may be on two interfaces.
+    all.dedup_by_key(|host| host.address);
+    Ok(all)
+}
+
+fn failed(Refused { what, errno }: Refused, plan: &Plan) -> Error {
+    let origin = plan.network_helper().map(|helper| helper.origin.clone()).unwrap_or_default();
+    Error::new(format!(
+        "the kernel's packet filter does not take the rules on what the program reaches: {what}: {errno}"
+    ))
+    .origin(&origin)
+    .hint(NO_FILTER)
+}

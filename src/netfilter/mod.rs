@@ -1,0 +1,56 @@
+//! Rules on the packets of a network namespace: nf_tables(8), by netlink. The rules are made by the launcher, over a socket that a process
+//! in that namespace has opened.
+
+mod message;
+mod table;
+
+pub use message::{Batch, Refused};
+pub use table::{addresses, table};
+
+use crate::spec::{Addresses, Service};
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// A rule on packets that leave. The first one that a packet matches decides, and packets that match none are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PacketRule {
+    /// Whether packets leave, or are refused.
+    pub accept: bool,
+    /// What the rule is for, as a profile would say it.
+    pub what: String,
+    /// The addresses that they go to.
+    #[serde(skip)]
+    pub to: PacketTarget,
+    /// Their protocol, and the ports that they go to.
+    #[serde(skip)]
+    pub service: Service,
+}
+
+/// Addresses that packets go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PacketTarget {
+    /// These.
+    Addresses(Addresses),
+    /// The host's own, which may change while the sandbox runs.
+    Host,
+    /// Those of networks that the host is attached to, which may change while the sandbox runs.
+    Attached,
+}
+
+/// An address of the host's, and the length of its network's prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// How many bits name the network.
+    pub prefix: u8,
+}
+
+impl HostAddress {
+    /// The network that the host is attached to by it. None if there is nobody else in it, or if it is so large that it is no
+    /// network of neighbours but a tunnel to everywhere.
+    fn network(self) -> Option<Addresses> {
+        let (least, bits) = if self.address.is_ipv4() { (8, 32) } else { (16, 128) };
+        (least..bits).contains(&self.prefix).then(|| Addresses::network(self.address, self.prefix))?
+    }
+}

@@ -1,0 +1,483 @@
+//! The table of a sandbox's network: one chain that all packets that leave pass through, as the messages that make it. Constants are those
+//! of linux/netfilter/nf_tables.h.
+
+use super::message::{APPEND, Batch, CREATE, Message};
+use super::{HostAddress, PacketRule, PacketTarget};
+use crate::spec::{Addresses, Protocol, Ranges};
+use std::net::IpAddr;
+
+const TABLE: &str = "sbx";
+const OUTPUT: &str = "output";
+const INPUT: &str = "input";
+const FORWARD: &str = "forward";
+const REFUSE: &str = "refuse";
+
+/// Types of messages.
+const NEW_TABLE: u16 = 0;
+const NEW_CHAIN: u16 = 3;
+const NEW_RULE: u16 = 6;
+const NEW_SET: u16 = 9;
+const NEW_ELEMENTS: u16 = 12;
+const DELETE_ELEMENTS: u16 = 14;
+
+/// Verdicts: linux/netfilter.h, and those of nf_tables, which are negative.
+const DROP: u32 = 0;
+const ACCEPT: u32 = 1;
+const GOTO: u32 = -4_i32 as u32;
+
+/// The register that values are compared in. Register 0 is for verdicts.
+const REGISTER: u32 = 1;
+const VERDICT: u32 = 0;
+
+/// Flags of a set: its elements are ranges.
+const INTERVAL: u32 = 4;
+
+/// How many ranges of a set a message holds: an attribute is shorter than 64 KiB, and a range takes 64 bytes or less.
+const ELEMENTS: usize = 500;
+
+/// The index of loopback, which is the first interface of every network namespace, in the host's order of bytes.
+const LOOPBACK: [u8; 4] = 1u32.to_ne_bytes();
+
+/// The families of IP, as NFPROTO_*.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Family {
+    V4 = 2,
+    V6 = 10,
+}
+
+impl Family {
+    const BOTH: [Family; 2] = [Family::V4, Family::V6];
+
+    /// How long an address is, and where in the header that of the destination is.
+    fn address(self) -> (usize, u32) {
+        match self {
+            Family::V4 => (4, 16),
+            Family::V6 => (16, 24),
+        }
+    }
+
+    fn of(self, addresses: &Addresses) -> &Ranges {
+        match self {
+            Family::V4 => &addresses.v4,
+            Family::V6 => &addresses.v6,
+        }
+    }
+
+    /// The sets of the host's addresses, and of the networks that it is attached to.
+    fn sets(self) -> [&'static str; 2] {
+        match self {
+            Family::V4 => ["host4", "attached4"],
+            Family::V6 => ["host6", "attached6"],
+        }
+    }
+
+    /// A number as an address, in network order.
+    fn bytes(self, number: u128) -> Vec<u8> {
+        let bytes = number.to_be_bytes();
+        bytes.get(16 - self.address().0..).unwrap_or_default().to_vec()
+    }
+
+    /// Numbers of protocols: IPPROTO_*.
+    fn protocol(self, protocol: Protocol) -> u8 {
+        match (protocol, self) {
+            (Protocol::Tcp, _) => 6,
+            (Protocol::Udp, _) => 17,
+            (Protocol::Icmp, Family::V4) => 1,
+            (Protocol::Icmp, Family::V6) => 58,
+        }
+    }
+}
+
+/// How a register is compared.
+#[derive(Clone, Copy)]
+enum Compare {
+    Equal = 0,
+    NotEqual = 1,
+    AtMost = 3,
+    AtLeast = 5,
+}
+
+/// A part of a packet, or of what the kernel knows of it.
+#[derive(Clone, Copy)]
+enum Value {
+    /// The index of the interface that it comes by, in the host's order of bytes.
+    Comes,
+    /// The index of the interface that it leaves by, in the host's order of bytes.
+    Leaves,
+    /// The family.
+    Family,
+    /// The protocol above IP, behind all headers of options.
+    Protocol,
+    /// What connection tracking says of its connection, as bits, in the host's order of bytes.
+    State,
+    /// Whether it goes the way of its connection's first packet (0) or the other (1).
+    Direction,
+    /// The mark of its connection, in the host's order of bytes.
+    Mark,
+    /// Bytes of the IP header: offset and length.
+    Network(u32, usize),
+    /// Bytes of the header of the protocol above: offset and length. A fragment without that header matches nothing.
+    Transport(u32, usize),
+}
+
+/// A rule while it is made: its expressions, one after the other.
+struct Rule(Message);
+
+impl Rule {
+    fn message(chain: &str, fill: impl FnOnce(&mut Rule)) -> Message {
+        let mut message = Message::new(NEW_RULE, CREATE | APPEND);
+        message.text(1, TABLE).text(2, chain);
+        message.nest(4, |expressions| {
+            let mut rule = Rule(std::mem::replace(expressions, Message::new(NEW_RULE, 0)));
+            fill(&mut rule);
+            *expressions = rule.0;
+        });
+        message
+    }
+
+    fn expression(&mut self, name: &str, fill: impl FnOnce(&mut Message)) -> &mut Rule {
+        self.0.nest(1, |expression| {
+            expression.text(1, name).nest(2, fill);
+        });
+        self
+    }
+
+    /// Loads a value into the register.
+    fn load(&mut self, value: Value) -> &mut Rule {
+        let meta = |key: u32| {
+            move |data: &mut Message| {
+                data.number(1, REGISTER).number(2, key);
+            }
+        };
+        let payload = |base: u32, offset: u32, length: usize| {
+            move |data: &mut Message| {
+                data.number(1, REGISTER).number(2, base).number(3, offset).number(4, length as u32);
+            }
+        };
+        match value {
+            Value::Comes => self.expression("meta", meta(4)),
+            Value::Leaves => self.expression("meta", meta(5)),
+            Value::Family => self.expression("meta", meta(15)),
+            Value::Protocol => self.expression("meta", meta(16)),
+            Value::State => self.expression("ct", meta(0)),
+            Value::Direction => self.expression("ct", meta(1)),
+            Value::Mark => self.expression("ct", meta(3)),
+            Value::Network(offset, length) => self.expression("payload", payload(1, offset, length)),
+            Value::Transport(offset, length) => self.expression("payload", payload(2, offset, length)),
+        }
+    }
+
+    /// Goes on only if the register compares so with a value.
+    fn only(&mut self, compare: Compare, value: &[u8]) -> &mut Rule {
+        self.expression("cmp", |data| {
+            data.number(1, REGISTER).number(2, compare as u32).nest(3, |holder| {
+                holder.bytes(1, value);
+            });
+        })
+    }
+
+    /// Goes on only if one of these bits is set in the register.
+    fn only_bits(&mut self, bits: u32) -> &mut Rule {
+        let zero = 0u32.to_ne_bytes();
+        self.expression("bitwise", |data| {
+            data.number(1, REGISTER).number(2, REGISTER).number(3, 4);
+            data.nest(4, |mask| {
+                mask.bytes(1, &bits.to_ne_bytes());
+            })
+            .nest(5, |xor| {
+                xor.bytes(1, &zero);
+            });
+        });
+        self.only(Compare::NotEqual, &zero)
+    }
+
+    /// Goes on only if the register is in a set.
+    fn only_in(&mut self, set: &str) -> &mut Rule {
+        self.expression("lookup", |data| {
+            data.text(1, set).number(2, REGISTER);
+        })
+    }
+
+    /// Marks the packet's connection.
+    fn mark(&mut self, mark: u32) {
+        self.expression("immediate", |data| {
+            data.number(1, REGISTER).nest(2, |holder| {
+                holder.bytes(1, &mark.to_ne_bytes());
+            });
+        });
+        self.expression("ct", |data| {
+            data.number(2, 3).number(4, REGISTER);
+        });
+    }
+
+    fn accept(&mut self) {
+        self.verdict(ACCEPT, None);
+    }
+
+    fn refuse(&mut self) {
+        self.verdict(GOTO, Some(REFUSE));
+    }
+
+    fn verdict(&mut self, code: u32, chain: Option<&str>) {
+        self.expression("immediate", |data| {
+            data.number(1, VERDICT).nest(2, |holder| {
+                holder.nest(2, |verdict| {
+                    verdict.number(1, code);
+                    if let Some(chain) = chain {
+                        verdict.text(2, chain);
+                    }
+                });
+            });
+        });
+    }
+
+    /// Answers the sender at once, and drops the packet: `kind` is that of an ICMP message of either family (2) or a TCP reset (1).
+    fn reject(&mut self, kind: u32) {
+        // The code is "port unreachable", which a TCP reset does not have.
+        self.expression("reject", |data| {
+            data.number(1, kind).bytes(2, &[u8::from(kind == 2)]);
+        });
+    }
+}
+
+/// The messages that make the table, with the sets of the host's addresses empty. With `answers`, packets also leave that answer what came
+/// from outside first, wherever they go.
+///
+/// No rule trusts connection tracking to tell what the program began: it can send packets from addresses that it does not have
+/// (IPV6_FREEBIND of ipv6(7)), and answer itself in another's name.
+pub fn table(rules: &[PacketRule], answers: bool) -> Batch {
+    let mut batch = Batch::default();
+    let mut message = Message::new(NEW_TABLE, CREATE);
+    message.text(1, TABLE);
+    batch.add("the table", message);
+    let mut message = Message::new(NEW_CHAIN, CREATE);
+    message.text(1, TABLE).text(3, REFUSE);
+    batch.add("a chain", message);
+    for (id, family) in (0..).zip(Family::BOTH) {
+        let [host, attached] = family.sets();
+        batch.add("a set", set(host, family, 0, id));
+        batch.add("a set of ranges", set(attached, family, INTERVAL, 2 + id));
+    }
+    // Sets before the chains: what a rule looks up must be complete when the first packet leaves.
+    let mut made = Vec::new();
+    for (index, rule) in rules.iter().enumerate() {
+        for family in Family::BOTH {
+            made.extend(packet_rule(index, rule, family, &mut batch));
+        }
+    }
+    // A packet that the program sends by loopback to an address elsewhere must not go on from there, which the host's settings may allow.
+    batch.add("a chain with a hook", hook(FORWARD, Hook::Forward, DROP));
+    batch.add("a chain with a hook", hook(OUTPUT, Hook::Output, DROP));
+    for rule in always() {
+        batch.add("a rule", rule);
+    }
+    if answers {
+        batch.add("a chain with a hook", hook(INPUT, Hook::Input, ACCEPT));
+        for rule in from_outside() {
+            batch.add("a rule by connection (nft_ct)", rule);
+        }
+    }
+    for rule in made {
+        batch.add("a rule", rule);
+    }
+    batch.add("a rule", Rule::message(OUTPUT, |rule| rule.refuse()));
+    for rule in refusal() {
+        batch.add("a rule that rejects (nft_reject_inet)", rule);
+    }
+    batch
+}
+
+/// Where packets pass through a chain: NF_INET_*.
+#[derive(Clone, Copy)]
+enum Hook {
+    /// Packets from outside for this namespace.
+    Input = 1,
+    /// Packets that only pass through this namespace.
+    Forward = 2,
+    /// Packets that this namespace sends.
+    Output = 3,
+}
+
+/// A chain at a hook, at the priority of filters, with what happens to packets that no rule of it is for.
+fn hook(name: &str, at: Hook, policy: u32) -> Message {
+    let mut message = Message::new(NEW_CHAIN, CREATE);
+    message.text(1, TABLE).text(3, name);
+    message.nest(4, |hook| {
+        hook.number(1, at as u32).number(2, 0);
+    });
+    message.number(5, policy).text(7, "filter");
+    message
+}
+
+/// The rules before those of the profile.
+fn always() -> Vec<Message> {
+    let mut rules = vec![Rule::message(OUTPUT, |rule| {
+        rule.load(Value::Leaves).only(Compare::Equal, &LOOPBACK).accept();
+    })];
+    // Neighbour discovery, which only the kernel sends: router solicitation, neighbour solicitation and advertisement.
+    for [first, last] in [[133, 133], [135, 136]] {
+        rules.push(Rule::message(OUTPUT, |rule| {
+            rule.load(Value::Family).only(Compare::Equal, &[Family::V6 as u8]);
+            rule.load(Value::Protocol).only(Compare::Equal, &[Family::V6.protocol(Protocol::Icmp)]);
+            between(rule.load(Value::Transport(0, 1)), &[first], &[last]);
+            rule.accept();
+        }));
+    }
+    rules
+}
+
+/// The rules that mark connections that came from outside, and let their answers leave.
+fn from_outside() -> [Message; 2] {
+    const NEW: u32 = 8;
+    const REPLY: u8 = 1;
+    const MARK: u32 = 1;
+    let mark = Rule::message(INPUT, |rule| {
+        rule.load(Value::Comes).only(Compare::NotEqual, &LOOPBACK);
+        rule.load(Value::State).only_bits(NEW).mark(MARK);
+    });
+    let answer = Rule::message(OUTPUT, |rule| {
+        rule.load(Value::Direction).only(Compare::Equal, &[REPLY]);
+        rule.load(Value::Mark).only(Compare::Equal, &MARK.to_ne_bytes()).accept();
+    });
+    [mark, answer]
+}
+
+/// The rules that refuse a packet.
+fn refusal() -> [Message; 2] {
+    let reset = Rule::message(REFUSE, |rule| {
+        rule.load(Value::Protocol).only(Compare::Equal, &[Family::V4.protocol(Protocol::Tcp)]).reject(1);
+    });
+    [reset, Rule::message(REFUSE, |rule| rule.reject(2))]
+}
+
+/// What a rule of the profile is for a family, with the set that it needs.
+fn packet_rule(index: usize, rule: &PacketRule, family: Family, batch: &mut Batch) -> Vec<Message> {
+    let (length, offset) = family.address();
+    let [host, attached] = family.sets();
+    let own;
+    let (range, set_name) = match &rule.to {
+        PacketTarget::Host => (None, Some(host)),
+        PacketTarget::Attached => (None, Some(attached)),
+        PacketTarget::Addresses(addresses) => match family.of(addresses).ranges() {
+            [] => return Vec::new(),
+            [range] => (Some(*range), None),
+            ranges => {
+                own = format!("{}-{index}", if family == Family::V4 { "v4" } else { "v6" });
+                batch.add(
+                    "a set of ranges",
+                    set(&own, family, INTERVAL, 4 + 2 * index as u32 + u32::from(family == Family::V6)),
+                );
+                for ranges in ranges.chunks(ELEMENTS) {
+                    batch
+                        .add("a set of ranges", elements(NEW_ELEMENTS, &own, |list| list_ranges(list, family, ranges)));
+                }
+                (None, Some(own.as_str()))
+            }
+        },
+    };
+    let service = rule.service;
+    let protocols = match (service.protocol, service.ports) {
+        (Some(protocol), _) => vec![Some(protocol)],
+        (None, None) => vec![None],
+        (None, Some(_)) => vec![Some(Protocol::Tcp), Some(Protocol::Udp)],
+    };
+    let one = |protocol: Option<Protocol>| {
+        Rule::message(OUTPUT, |made| {
+            made.load(Value::Family).only(Compare::Equal, &[family as u8]);
+            if let Some(protocol) = protocol {
+                made.load(Value::Protocol).only(Compare::Equal, &[family.protocol(protocol)]);
+            }
+            if let Some((first, last)) = service.ports {
+                // The destination's port is the second number of the header of either protocol.
+                between(made.load(Value::Transport(2, 2)), &first.to_be_bytes(), &last.to_be_bytes());
+            }
+            made.load(Value::Network(offset, length));
+            if let Some((first, last)) = range {
+                between(made, &family.bytes(first), &family.bytes(last));
+            }
+            if let Some(set) = set_name {
+                made.only_in(set);
+            }
+            if rule.accept { made.accept() } else { made.refuse() }
+        })
+    };
+    protocols.into_iter().map(one).collect()
+}
+
+fn between(rule: &mut Rule, first: &[u8], last: &[u8]) {
+    if first == last {
+        rule.only(Compare::Equal, first);
+    } else {
+        rule.only(Compare::AtLeast, first).only(Compare::AtMost, last);
+    }
+}
+
+/// The message that makes a set of addresses. `id` is a number that no other set has.
+fn set(name: &str, family: Family, flags: u32, id: u32) -> Message {
+    let mut message = Message::new(NEW_SET, CREATE);
+    message.text(1, TABLE).text(2, name).number(3, flags);
+    // The type of the elements is a number of the program nft(8), which can list them then.
+    message.number(4, if family == Family::V4 { 7 } else { 8 });
+    message.number(5, family.address().0 as u32).number(10, id);
+    message
+}
+
+/// A message about elements of a set.
+fn elements(kind: u16, set: &str, fill: impl FnOnce(&mut Message)) -> Message {
+    let mut message = Message::new(kind, if kind == NEW_ELEMENTS { CREATE } else { 0 });
+    message.text(1, TABLE).text(2, set).nest(3, fill);
+    message
+}
+
+fn element(list: &mut Message, key: &[u8], end: bool) {
+    // The flag says that the range before it ends there.
+    list.nest(1, |element| {
+        element.nest(1, |holder| {
+            holder.bytes(1, key);
+        });
+        if end {
+            element.number(3, 1);
+        }
+    });
+}
+
+fn list_ranges(list: &mut Message, family: Family, ranges: &[(u128, u128)]) {
+    let most = if family == Family::V4 { u32::MAX.into() } else { u128::MAX };
+    for (first, last) in ranges {
+        element(list, &family.bytes(*first), false);
+        // The last range of all addresses has no end.
+        if *last < most {
+            element(list, &family.bytes(last + 1), true);
+        }
+    }
+}
+
+/// The messages that put these addresses of the host's in the place of those that the table has.
+pub fn addresses(host: &[HostAddress]) -> Batch {
+    let mut batch = Batch::default();
+    let networks = host.iter().filter_map(|address| address.network());
+    let networks = networks.fold(Addresses::default(), |all, network| all.and(&network));
+    for family in Family::BOTH {
+        let [own, attached] = family.sets();
+        for name in [own, attached] {
+            let mut message = Message::new(DELETE_ELEMENTS, 0);
+            message.text(1, TABLE).text(2, name);
+            batch.add("emptying a set", message);
+        }
+        let keys = host.iter().filter_map(|host| match (host.address, family) {
+            (IpAddr::V4(address), Family::V4) => Some(address.octets().to_vec()),
+            (IpAddr::V6(address), Family::V6) => Some(address.octets().to_vec()),
+            _ => None,
+        });
+        let keys: Vec<_> = keys.collect();
+        for keys in keys.chunks(ELEMENTS) {
+            let list = |list: &mut Message| keys.iter().for_each(|key| element(list, key, false));
+            batch.add("the host's addresses", elements(NEW_ELEMENTS, own, list));
+        }
+        for ranges in family.of(&networks).ranges().chunks(ELEMENTS) {
+            let list = |list: &mut Message| list_ranges(list, family, ranges);
+            batch.add("the host's networks", elements(NEW_ELEMENTS, attached, list));
+        }
+    }
+    batch
+}

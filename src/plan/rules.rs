@@ -1,0 +1,215 @@
+//! Plans what is reached from a network of the sandbox's own, as rules on packets in the order in which they are asked.
+//!
+//! What a profile denies is refused, whatever it allows. What it allows is reached: an address or a network whatever class it is of, but
+//! that a network does not stand for addresses in it that are the host's own or those of a cloud's metadata. A word stands for its
+//! class.
+
+use super::capabilities::CapabilityPlan;
+use super::lines::Lines;
+use super::network;
+use crate::error::{Error, Result};
+use crate::host::{Facts, name_servers};
+use crate::netfilter::{PacketRule, PacketTarget};
+use crate::spec::{AddressClass, Addresses, Destination, Network, NetworkRule, Sandbox, Service};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// The rules on packets that leave the sandbox's network. What none of them is for is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RulePlan {
+    /// The rules; the first one that is for a packet decides.
+    pub rules: Vec<PacketRule>,
+    /// Whether packets also leave that answer what came from outside first, at ports that are published.
+    pub answers: bool,
+}
+
+/// The line that a refusal of all else comes from, in errors about rules.
+const SETTING: &str = "network.mode = \"private\"";
+
+/// What to do where the kernel has no packet filter.
+pub const NO_FILTER: &str = "as root: modprobe -a nf_tables nft_reject_inet nft_ct; where these are no modules, a kernel with CONFIG_NF_TABLES_INET, \
+                             CONFIG_NFT_REJECT_INET and CONFIG_NFT_CT";
+
+/// Plans the rules of a sandbox that reaches the outside by a network of its own.
+///
+/// # Errors
+///
+/// This kernel has no packet filter, or a line of the profile has no effect.
+pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<RulePlan>> {
+    let Network::Private(_) = sandbox.network else { return Ok(None) };
+    if let Some(errno) = facts.network.as_ref().and_then(|network| network.filter) {
+        return Err(Error::new(format!(
+            "{SETTING} needs the kernel's packet filter, to refuse what the profile does not allow: {errno}"
+        ))
+        .origin(&sandbox.origins.of("network.mode", ""))
+        .hint(NO_FILTER));
+    }
+    let internet = [NetworkRule::internet()];
+    let allow = sandbox.network_rules.allow.as_deref();
+    let deny = &sandbox.network_rules.deny;
+    if let Some((rule, by)) = allow.unwrap_or_default().iter().find_map(|rule| Some((rule, denied(rule, deny)?))) {
+        return Err(Error::new(format!("network.allow has {rule}, which network.deny refuses by {by}"))
+            .origin(&rule.origin)
+            .hint(format!("leave it out, or take the other away: `\"!{by}\"` in network.deny")));
+    }
+    let mut rules = Rules::default();
+    rules.servers(sandbox, facts);
+    rules.add(deny.iter().map(|rule| (rule, everything(&rule.to))), false);
+    // The order says what counts where addresses are of several kinds.
+    let allow = allow.unwrap_or(&internet);
+    rules.add(allow.iter().filter_map(|rule| Some((rule, single(&rule.to)?))), true);
+    rules.refuse("host", PacketTarget::Host);
+    rules.refuse("metadata", PacketTarget::Addresses(AddressClass::Metadata.addresses()));
+    rules.add(allow.iter().filter_map(|rule| Some((rule, several(&rule.to)?))), true);
+    if allow.iter().any(|rule| matches!(rule.to, Destination::Class(_))) {
+        rules.refuse("networks that the host is attached to", PacketTarget::Attached);
+    }
+    rules.add(allow.iter().filter_map(|rule| Some((rule, class(&rule.to)?))), true);
+    // At loopback, a relay carries what comes to published ports.
+    let answers = sandbox.published.iter().any(|port| !port.address.is_loopback());
+    Ok(Some(RulePlan { rules: rules.0, answers }))
+}
+
+/// The line that refuses all that another one allows.
+fn denied<'a>(rule: &NetworkRule, deny: &'a [NetworkRule]) -> Option<&'a NetworkRule> {
+    deny.iter().find(|other| {
+        let covers = match (&other.to, &rule.to) {
+            (Destination::Any, _) => true,
+            (Destination::Class(one), Destination::Class(two)) => one == two,
+            (_, Destination::Class(AddressClass::Host | AddressClass::Private)) => false,
+            (one, two) => one.addresses().covers(&two.addresses()),
+        };
+        covers && other.service.covers(rule.service)
+    })
+}
+
+/// What a line of `deny` stands for.
+fn everything(to: &Destination) -> Vec<PacketTarget> {
+    match to {
+        Destination::Class(AddressClass::Host) => vec![PacketTarget::Host],
+        Destination::Class(AddressClass::Private) => {
+            vec![PacketTarget::Addresses(to.addresses()), PacketTarget::Attached]
+        }
+        _ => vec![PacketTarget::Addresses(to.addresses())],
+    }
+}
+
+/// What a line of `allow` stands for that names an address, or a class of single ones.
+fn single(to: &Destination) -> Option<Vec<PacketTarget>> {
+    match to {
+        Destination::Class(AddressClass::Host) => Some(vec![PacketTarget::Host]),
+        Destination::Address(_) | Destination::Class(AddressClass::Metadata) => {
+            Some(vec![PacketTarget::Addresses(to.addresses())])
+        }
+        _ => None,
+    }
+}
+
+/// What a line of `allow` stands for that names a network, or networks that the host is attached to.
+fn several(to: &Destination) -> Option<Vec<PacketTarget>> {
+    match to {
+        Destination::Any | Destination::Network(..) => Some(vec![PacketTarget::Addresses(to.addresses())]),
+        Destination::Class(AddressClass::Private) => Some(vec![PacketTarget::Attached]),
+        _ => None,
+    }
+}
+
+/// What a line of `allow` stands for that names a class of networks.
+fn class(to: &Destination) -> Option<Vec<PacketTarget>> {
+    let class =
+        matches!(to, Destination::Class(AddressClass::Internet | AddressClass::Private | AddressClass::LinkLocal));
+    class.then(|| vec![PacketTarget::Addresses(to.addresses())])
+}
+
+/// Rules while they are made.
+#[derive(Default)]
+struct Rules(Vec<PacketRule>);
+
+impl Rules {
+    /// Adds rules of the same verdict, between which the order does not matter. Those for addresses and the same service become one.
+    fn add<'a>(&mut self, rules: impl Iterator<Item = (&'a NetworkRule, Vec<PacketTarget>)>, accept: bool) {
+        let mut merged: BTreeMap<Service, (Vec<String>, Vec<Addresses>)> = BTreeMap::new();
+        for (rule, targets) in rules {
+            for target in targets {
+                match target {
+                    PacketTarget::Addresses(addresses) => {
+                        let (texts, all) = merged.entry(rule.service).or_default();
+                        texts.push(rule.to_string());
+                        all.push(addresses);
+                    }
+                    to => {
+                        let what = match to {
+                            PacketTarget::Attached => format!("{rule}, in networks that the host is attached to"),
+                            _ => rule.to_string(),
+                        };
+                        self.0.push(PacketRule { accept, what, to, service: rule.service });
+                    }
+                }
+            }
+        }
+        for (service, (texts, all)) in merged {
+            let to = PacketTarget::Addresses(Addresses::of(&all));
+            self.0.push(PacketRule { accept, what: texts.join(" "), to, service });
+        }
+    }
+
+    /// Adds a rule that is no line of the profile.
+    fn refuse(&mut self, what: &str, to: PacketTarget) {
+        self.0.push(PacketRule { accept: false, what: what.into(), to, service: Service::default() });
+    }
+
+    /// Adds rules for the name servers of the resolv.conf inside: they are asked whatever class their addresses are of.
+    fn servers(&mut self, sandbox: &Sandbox, facts: &Facts) {
+        let text =
+            facts.resolv_conf.as_ref().map(|text| network::resolv_conf(sandbox, facts, text)).unwrap_or_default();
+        let service = Service { protocol: None, ports: Some((53, 53)) };
+        let servers: Vec<_> = name_servers(&text).map(|server| NetworkRule::to_address(server, service)).collect();
+        self.add(servers.iter().map(|rule| (rule, everything(&rule.to))), true);
+    }
+}
+
+/// Capabilities by which a program goes around the rules, if it has them in the user namespace that owns the network: CAP_NET_ADMIN
+/// changes rules, CAP_NET_RAW sends packets that no rule is asked about (packet(7)).
+const AROUND: [(u64, &str); 2] = [(1 << 12, "CAP_NET_ADMIN"), (1 << 13, "CAP_NET_RAW")];
+
+/// Makes sure that the program cannot go around the rules. `apart` is whether it is in a user namespace that does not own the network.
+///
+/// # Errors
+///
+/// It keeps a capability over the network.
+pub(super) fn hold(sandbox: &Sandbox, capabilities: CapabilityPlan, apart: bool) -> Result<()> {
+    let held = capabilities.sets.unwrap_or(u64::MAX);
+    match AROUND.iter().find(|(bit, _)| held & bit != 0 && !apart) {
+        None => Ok(()),
+        Some((_, name)) => Err(Error::new(format!(
+            "{name} cannot be held in a private network: with it the program goes around the rules on what it reaches"
+        ))
+        .origin(&sandbox.origins.of("security.capabilities", name))
+        .hint(format!("leave {name} out of security.capabilities"))),
+    }
+}
+
+impl RulePlan {
+    /// Whether something at an address is reached, which is none of the host's.
+    pub fn accepts(&self, address: IpAddr) -> bool {
+        // What is refused for all services is refused; what is accepted for one is reached.
+        let decides = |rule: &&PacketRule| match &rule.to {
+            PacketTarget::Addresses(addresses) => {
+                addresses.contains(address) && (rule.accept || rule.service == Service::default())
+            }
+            PacketTarget::Host | PacketTarget::Attached => false,
+        };
+        self.rules.iter().find(decides).is_some_and(|rule| rule.accept)
+    }
+
+    pub(super) fn render(&self, lines: &mut Lines) {
+        if self.answers {
+            lines.add("reached", "who has connected to a published port, for the answers");
+        }
+        for rule in &self.rules {
+            lines.add(if rule.accept { "reached" } else { "refused" }, &rule.what);
+        }
+        lines.add("refused", "all else");
+    }
+}

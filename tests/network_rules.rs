@@ -1,0 +1,277 @@
+//! What is reached from a network of the sandbox's own, as `network.allow` and `network.deny` say, by each helper; and what a program does
+//! not reach, whatever it tries (`tests/network/evade`).
+
+mod common;
+
+use common::network::{HELPERS, found, on_network, programs, script};
+use common::{Place, ran, tun, userns};
+
+/// What a program finds under rules: flags, and what comes of each address.
+#[track_caller]
+fn under(rules: &[&str], expected: &[(&str, &str)]) {
+    for helper in HELPERS {
+        let rules: Vec<_> = rules.iter().map(|rule| format!("--set 'network.{rule}'")).collect();
+        found(&[], &format!("--net private --set network.helper={helper} {}", rules.join(" ")), expected);
+    }
+}
+
+const INTERNET: [(&str, &str); 6] = [
+    ("tcp,203.0.113.10,80", "reached 203.0.113.10 from 198.51.100.2"),
+    ("tcp,2001:db8:f::10,80", "reached 2001:db8:f::10 from 2001:db8::2"),
+    ("udp,203.0.113.10,9999", "reached 203.0.113.10 from 198.51.100.2"),
+    ("udp,2001:db8:f::10,9999", "reached 2001:db8:f::10 from 2001:db8::2"),
+    ("icmp,203.0.113.10,0", "reached"),
+    ("name,one.example,80", "is 2001:db8:f::10 203.0.113.10"),
+];
+
+/// The kernel has a packet that a rule refuses be an error of the call that sends it, where it is no connection.
+const PRIVATE_REFUSED: [(&str, &str); 6] = [
+    ("tcp,10.9.9.9,80", "ECONNREFUSED"),
+    ("tcp,fd99::9,80", "ECONNREFUSED"),
+    ("udp,10.9.9.9,9999", "EPERM"),
+    ("udp,fd99::9,9999", "EPERM"),
+    ("icmp,10.9.9.9,0", "EPERM"),
+    ("icmp,fd99::9,0", "ECONNREFUSED"),
+];
+
+const HOST_REFUSED: [(&str, &str); 6] = [
+    ("tcp,198.51.100.2,7000", "ECONNREFUSED"),
+    ("tcp,2001:db8::2,7000", "ECONNREFUSED"),
+    ("tcp,198.51.100.3,7000", "ECONNREFUSED"),
+    ("tcp,2001:db8:f::3,7000", "ECONNREFUSED"),
+    ("tcp,203.0.113.3,7000", "ECONNREFUSED"),
+    ("udp,203.0.113.3,7000", "EPERM"),
+];
+
+/// The gateway stands for the machines of networks that the host is attached to.
+const REST_REFUSED: [(&str, &str); 5] = [
+    ("tcp,169.254.169.254,80", "ECONNREFUSED"),
+    ("udp,169.254.169.254,9999", "EPERM"),
+    ("tcp,198.51.100.1,81", "ECONNREFUSED"),
+    ("tcp,2001:db8::1,80", "ECONNREFUSED"),
+    ("udp,224.0.0.251,5353", "EPERM"),
+];
+
+#[test]
+fn a_private_network_reaches_the_internet_and_nothing_nearer() {
+    need!(userns(), programs(), tun());
+    let all = [&INTERNET[..], &PRIVATE_REFUSED, &HOST_REFUSED, &REST_REFUSED].concat();
+    under(&[], &all);
+}
+
+#[test]
+fn what_is_allowed_is_reached_and_all_else_refused() {
+    need!(userns(), programs(), tun());
+    let one = [
+        ("tcp,203.0.113.10,80", "reached 203.0.113.10 from 198.51.100.2"),
+        ("tcp,203.0.113.10,81", "ECONNREFUSED"),
+        ("udp,203.0.113.10,9999", "EPERM"),
+        ("icmp,203.0.113.10,0", "EPERM"),
+        ("tcp,2001:db8:f::10,80", "ECONNREFUSED"),
+        // Name servers are asked all the same, but no others.
+        ("name,one.example,80", "is 2001:db8:f::10 203.0.113.10"),
+        ("udp,203.0.113.53,53", "EPERM"),
+        ("tcp,203.0.113.53,53", "ECONNREFUSED"),
+    ];
+    under(&["allow=[\"203.0.113.10:80/tcp\"]"], &one);
+    let networks = [
+        ("tcp,203.0.113.10,80", "ECONNREFUSED"),
+        ("tcp,2001:db8:f::10,80", "reached 2001:db8:f::10 from 2001:db8::2"),
+        ("udp,2001:db8:f::10,9999", "reached 2001:db8:f::10 from 2001:db8::2"),
+        ("udp,203.0.113.10,9999", "reached 203.0.113.10 from 198.51.100.2"),
+        ("udp,203.0.113.53,53", "EPERM"),
+        ("tcp,fd99::9,80", "reached fd99::9 from 2001:db8::2"),
+        ("udp,fd99::9,9999", "EPERM"),
+    ];
+    under(
+        &[
+            "allow=[\"[2001:db8:f::]/48/tcp\",\":9000-9999/udp\",\"fd99::9:80\"]"
+                .replace("fd99::9:80", "[fd99::9]:80")
+                .as_str(),
+            "deny=[\"fd00::/8/udp\"]",
+        ],
+        &networks,
+    );
+    under(
+        &["allow=[]"],
+        &[("tcp,203.0.113.10,80", "ECONNREFUSED"), ("name,one.example,80", "is 2001:db8:f::10 203.0.113.10")],
+    );
+    under(&["allow=[\"internet\"]", "dns=none"], &[("name,one.example,80", "unknown"), INTERNET[0]]);
+}
+
+/// A word stands for its class, and a network for neither the host nor the metadata in it.
+#[test]
+fn what_is_near_is_reached_if_the_profile_names_it() {
+    need!(userns(), programs(), tun());
+    under(
+        &["allow=[\"private\"]"],
+        &[
+            ("tcp,10.9.9.9,80", "reached 10.9.9.9 from 198.51.100.2"),
+            ("udp,fd99::9,9999", "reached fd99::9 from 2001:db8::2"),
+            ("tcp,203.0.113.10,80", "ECONNREFUSED"),
+            ("tcp,169.254.169.254,80", "ECONNREFUSED"),
+            ("tcp,203.0.113.3,7000", "ECONNREFUSED"),
+            // A network that the host is attached to is one of these.
+            ("tcp,198.51.100.1,82", "reached 198.51.100.1 from 198.51.100.2"),
+        ],
+    );
+    under(
+        &["allow=[\"metadata:80\"]"],
+        &[
+            ("tcp,169.254.169.254,80", "reached 169.254.169.254 from 198.51.100.2"),
+            ("udp,169.254.169.254,9999", "EPERM"),
+        ],
+    );
+    let everything = [
+        ("tcp,169.254.169.254,80", "ECONNREFUSED"),
+        ("tcp,203.0.113.3,7000", "ECONNREFUSED"),
+        ("tcp,10.9.9.9,80", "reached 10.9.9.9 from 198.51.100.2"),
+        ("tcp,198.51.100.1,82", "reached 198.51.100.1 from 198.51.100.2"),
+    ];
+    under(&["allow=[\"0.0.0.0/0\"]"], &everything);
+    under(&["allow=[\"host\"]"], &[("tcp,203.0.113.3,7000", "reached 203.0.113.3 from 203.0.113.3"), INTERNET_REFUSED]);
+    under(
+        &["allow=[\"203.0.113.3\"]"],
+        &[("tcp,203.0.113.3,7000", "reached 203.0.113.3 from 203.0.113.3"), INTERNET_REFUSED],
+    );
+}
+
+const INTERNET_REFUSED: (&str, &str) = ("tcp,203.0.113.10,80", "ECONNREFUSED");
+
+#[test]
+fn what_is_denied_is_refused_whatever_is_allowed() {
+    need!(userns(), programs(), tun());
+    under(
+        &[
+            "allow=[\"internet\",\"private\",\"host\"]",
+            "deny=[\"203.0.113.10:80\",\"[2001:db8:f::]/48/udp\",\"private/tcp\"]",
+        ],
+        &[
+            INTERNET_REFUSED,
+            ("udp,203.0.113.10,9999", "reached 203.0.113.10 from 198.51.100.2"),
+            ("tcp,2001:db8:f::10,80", "reached 2001:db8:f::10 from 2001:db8::2"),
+            ("udp,2001:db8:f::10,9999", "EPERM"),
+            ("tcp,10.9.9.9,80", "ECONNREFUSED"),
+            ("udp,10.9.9.9,9999", "reached 10.9.9.9 from 198.51.100.2"),
+            ("tcp,198.51.100.1,82", "ECONNREFUSED"),
+        ],
+    );
+}
+
+/// Each way that a program may try, by what the other side has seen of it. Without rules, what is refused is reached.
+#[test]
+fn no_program_goes_around_the_rules() {
+    need!(userns(), programs(), tun());
+    for (helper, flags) in HELPERS
+        .iter()
+        .flat_map(|helper| [(helper, ""), (helper, "--set namespaces.nested=allow --set security.seccomp=off")])
+    {
+        let place = Place::new();
+        let text = format!(
+            "\"$SBX\" --net private --set network.helper={helper} {flags} -- python3 -c \"$EVADE\" 10.9.9.9 fd99::9 203.0.113.10 2001:db8:f::10; \
+             echo status $?; sort -u \"$REACHED\""
+        );
+        let mut command = on_network(&place, &[], &text);
+        let ran = ran(command.env("EVADE", std::fs::read_to_string(script("evade")).unwrap()).output().unwrap());
+        let (tries, reached) = ran.out.split_once("status 0\n").unwrap_or_else(|| panic!("{helper}: {ran:?}"));
+        assert!(tries.lines().count() > 25, "{helper}: {ran:?}");
+        assert!(!reached.contains("10.9.9.9") && !reached.contains("fd99::9"), "{helper} {flags}: {ran:?}");
+        for barred in ["raw", "raw6", "packet", "delete the table", "flush the rules", "add an address"] {
+            assert!(tries.contains(&format!("{barred}: E")), "{helper} {flags}: {barred}: {ran:?}");
+        }
+    }
+}
+
+/// Root in a user namespace of the program's own has no right over the network that it is in.
+#[test]
+fn rights_in_a_namespace_below_change_no_rule() {
+    need!(userns(), programs(), tun());
+    let place = Place::new();
+    let text = "\"$SBX\" --net private --set namespaces.nested=allow --set security.seccomp=off -- unshare --user --map-root-user \
+                python3 -c \"$EVADE\" 10.9.9.9 fd99::9 203.0.113.10 2001:db8:f::10; sort -u \"$REACHED\"";
+    let mut command = on_network(&place, &[], text);
+    let ran = ran(command.env("EVADE", std::fs::read_to_string(script("evade")).unwrap()).output().unwrap());
+    for line in
+        ["raw: EPERM", "packet: EPERM", "delete the table: EPERM", "flush the rules: EPERM", "add an address: EPERM"]
+    {
+        assert!(ran.out.lines().any(|other| other == line), "{line}: {ran:?}");
+    }
+    assert!(!ran.out.contains(" 10.9.9.9\n") && !ran.out.contains(" fd99::9\n"), "{ran:?}");
+}
+
+#[test]
+fn an_address_that_the_host_gets_later_is_refused_from_then_on() {
+    need!(userns(), programs(), tun());
+    for helper in HELPERS {
+        let place = Place::new();
+        let text = format!(
+            "mkfifo go; exec 3<>go; \"$SBX\" --net private --set network.helper={helper} -- sh -c 'python3 -c \"$0\" tcp,203.0.113.77,80; echo first; \
+             read line; python3 -c \"$0\" tcp,203.0.113.77,7000 tcp,203.0.113.10,80' \"$TRY\" <go >out & sbx=$!; \
+             until grep -q first out; do sleep 0.05; done; echo ip addr add 203.0.113.77/32 dev lo >\"$AS_ROOT\"; sleep 0.3; echo go >&3; wait $sbx; cat out"
+        );
+        let ran = ran(on_network(&place, &[], &text).output().unwrap());
+        let lines: Vec<_> = ran.out.lines().collect();
+        let [first, _, host, internet] = &lines[..] else { panic!("{helper}: {ran:?}") };
+        assert!(first.starts_with("tcp,203.0.113.77,80 "), "{helper}: {ran:?}");
+        assert_eq!(*host, "tcp,203.0.113.77,7000 ECONNREFUSED", "{helper}: {ran:?}");
+        assert_eq!(*internet, "tcp,203.0.113.10,80 reached 203.0.113.10 from 198.51.100.2", "{helper}: {ran:?}");
+    }
+}
+
+#[test]
+fn rights_by_which_a_program_would_go_around_the_rules_are_refused() {
+    need!(userns(), programs(), tun());
+    let place = Place::new();
+    for (capability, user) in [("CAP_NET_ADMIN", "self"), ("CAP_NET_RAW", "root")] {
+        let held = format!("security.capabilities=[\"{capability}\"]");
+        let ran = place.run(&["--net", "private", "--user", user, "--set", &held, "--", "true"]);
+        assert!(ran.err.contains(&format!("{capability} cannot be held in a private network")), "{ran:?}");
+        assert_eq!(ran.status, Some(125), "{ran:?}");
+    }
+}
+
+#[test]
+fn lines_that_would_have_no_effect_are_errors() {
+    need!(userns(), programs(), tun());
+    let place = Place::new();
+    for (mode, lines, says) in [
+        ("none", "allow=[\"internet\"]", "`network.allow` has no effect without a private network"),
+        ("host", "deny=[\"private\"]", "`network.deny` has no effect without a private network"),
+        ("private", "allow=[\"loopback\"]", "the host's loopback is not reached by rules"),
+        ("private", "allow=[\"127.0.0.1:80\"]", "is loopback, which is the sandbox's own"),
+        ("private", "allow=[\"example.org\"]", "names are not looked up yet"),
+        ("private", "allow=[\"10.0.0.1/8\"]", "the network is 10.0.0.0/8"),
+    ] {
+        let ran = place.run(&["--net", mode, "--set", &format!("network.{lines}"), "--", "true"]);
+        assert!(ran.err.contains(says), "{mode}, {lines}: {ran:?}");
+    }
+    let both = ["--set", "network.allow=[\"10.0.0.1:80\"]", "--set", "network.deny=[\"10.0.0.0/8\"]"];
+    let ran = place.run(&[&["--net", "private"], &both[..], &["--", "true"]].concat());
+    assert!(ran.err.contains("network.allow has 10.0.0.1:80, which network.deny refuses by 10.0.0.0/8"), "{ran:?}");
+}
+
+#[test]
+fn hundreds_of_rules_are_rules_too() {
+    need!(userns(), programs(), tun());
+    let place = Place::new();
+    let lines: Vec<_> =
+        (0..2000).map(|n| format!("\"203.0.{}.{}\",\"2001:db8:{n:x}::1\"", 114 + n / 250, n % 250)).collect();
+    let profile = format!(
+        "schema = 1\nextends = [\"default\"]\n[network]\nmode = \"private\"\nallow = [\"203.0.113.10:80\", {}]\n",
+        lines.join(", ")
+    );
+    let file = place.work().join("many.toml");
+    std::fs::write(&file, profile).unwrap();
+    let text = format!(
+        "\"$SBX\" --profile {} -- python3 -c \"$TRY\" tcp,203.0.113.10,80 tcp,2001:db8:f::10,80 tcp,203.0.113.53,53 tcp,10.9.9.9,80",
+        file.display()
+    );
+    let ran = ran(on_network(&place, &[], &text).output().unwrap());
+    let expected = [
+        "tcp,203.0.113.10,80 reached 203.0.113.10 from 198.51.100.2",
+        "tcp,2001:db8:f::10,80 ECONNREFUSED",
+        "tcp,203.0.113.53,53 ECONNREFUSED",
+        "tcp,10.9.9.9,80 ECONNREFUSED",
+    ];
+    assert_eq!(ran.out.lines().collect::<Vec<_>>(), expected, "{ran:?}");
+}
