@@ -65,6 +65,7 @@ pub(super) fn main(args: &args::Check) -> Result<u8> {
     }
     ids(&facts, &mut rows);
     devices(&mut rows);
+    packet_filter(&mut rows);
     cgroup(&facts, &mut rows);
     match sys::landlock_version() {
         Ok(version) => rows.push(Row::ok("landlock", format!("ABI {version}"))),
@@ -195,6 +196,18 @@ fn devices(rows: &mut Vec<Row>) {
             Ok(_) => rows.push(Row::ok(name, "opens")),
             Err(errno @ Errno(_)) => rows.push(Row::bad(name, false, errno.to_string(), true, fix)),
         }
+    }
+}
+
+/// Checks what refuses packets in private networks. Where there are no namespaces, other rows say so.
+fn packet_filter(rows: &mut Vec<Row>) {
+    match launch::try_packet_filter() {
+        Some(Ok(())) => rows.push(Row::ok("nf_tables", "takes rules in a network namespace")),
+        Some(Err(error)) => {
+            let why = format!("{}; network.mode `private` needs it", error.message);
+            rows.push(Row::bad("nf_tables", false, why, true, error.hints.join("; ")));
+        }
+        None => {}
     }
 }
 

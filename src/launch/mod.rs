@@ -52,6 +52,7 @@ pub use cgroup::victims::Victim;
 pub use events::Events;
 pub use outcome::Outcome;
 pub use receipt_file::ReceiptFile;
+pub use rules::try_packet_filter;
 pub use running::Running;
 pub use status::{ReceiptTarget, Status, Told};
 pub use trial::{Refusal, try_out};

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::netfilter::{self, Batch, HostAddress, Refused};
 use crate::plan::{NO_FILTER, Plan, RulePlan};
-use crate::sys;
+use crate::sys::{self, Waited};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 /// Rules that are in force.
@@ -48,6 +48,33 @@ impl PacketRules {
             self.known = now;
         }
         Ok(())
+    }
+}
+
+/// Tries whether the kernel's packet filter takes such rules, in a network namespace that is gone afterwards. None if there can be no
+/// such namespace.
+///
+/// # Errors
+///
+/// It does not take them.
+pub fn try_packet_filter() -> Option<Result<()>> {
+    // An exit status of a process is a number below this one, and so is every errno.
+    const NO_NAMESPACE: i32 = 255;
+    let pid = sys::fork(|| {
+        if sys::new_user_namespace().and_then(|()| sys::new_network_namespace()).is_err() {
+            return NO_NAMESPACE;
+        }
+        let made = sys::netfilter_socket().map_err(|errno| errno.0);
+        let made = made.and_then(|filter| {
+            netfilter::table(&[], true).send(filter.as_fd()).map_err(|Refused { errno, .. }| errno.0)
+        });
+        made.err().unwrap_or(0)
+    });
+    match sys::wait_for(pid.ok()?).ok()? {
+        Waited::Exited(0) => Some(Ok(())),
+        Waited::Exited(NO_NAMESPACE) => None,
+        Waited::Exited(errno) => Some(Err(Error::new(sys::Errno(errno).to_string()).hint(NO_FILTER))),
+        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@
 //! in that namespace has opened.
 
 mod message;
+mod rule;
 mod table;
 
 pub use message::{Batch, Refused};
