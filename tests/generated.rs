@@ -421,7 +421,9 @@ owners are those that the program saw. Set-user-ID and set-group-ID bits are lef
 its owner's or its group's. What is at or below a name that tools outside run on their own (those of the profile
 .BR base/worktree ,
 in whatever directory: .git, .envrc, .vscode and the like), and what the host's git runs besides, is left as it is and named, unless it, or a path
-in it, is one of the paths; the exit status is then 1. A path at which nothing differs is named; the exit status is then 1. A commit that was interrupted is finished
+in it, is one of the paths; the exit status is then 1. The same holds for what links in such names and in the home lead to, files that variables
+name as code, profiles and what sbx keeps, files that programs in the home start from, a link in the place of a directory above one of these, and a
+directory that is deleted or replaced and holds a repository or a .sbx.toml. A path at which nothing differs is named; the exit status is then 1. A commit that was interrupted is finished
 by the next one. With
 .BR \-\-merge ,
 a text of up to 1 MiB that the host has changed, too, gets both changes, if the two have changed neither the same lines nor lines beside each
