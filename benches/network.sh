@@ -7,7 +7,8 @@
 #   connect   to a server and a byte from there, in µs: 500 in a row
 #   publish   the same from the host to a server inside, at a port of loopback
 #
-# Ways: no network (sbx --net none), sbx with pasta and with slirp4netns, each of these alone, and podman with slirp4netns, where it works.
+# Ways: no network (sbx --net none), sbx with pasta and with slirp4netns, the same with 500 addresses in network.allow (500+), each of these
+# alone, and podman with slirp4netns, where it works.
 # Needs pasta, slirp4netns, python3 and a release build; SBX names another program. As root it measures as the account ACCOUNT (default:
 # sbx-test). The figures that count come from a quiet machine.
 set -euo pipefail
@@ -65,6 +66,7 @@ way() { # way NAME COMMAND...: runs the command in that network
   case $name in
     none) "$SBX" -q --net none -- "$@" ;;
     sbx+*) "$SBX" -q --net private --set network.helper="${name#sbx+}" -- "$@" ;;
+    500+*) "$SBX" -q --profile "$PWD/500.toml" --net private --set network.helper="${name#500+}" -- "$@" ;;
     pasta) pasta -q --config-net -t none -u none -T none -U none -- "$@" ;;
     slirp4netns)
       mkfifo ready.$$ go.$$
@@ -76,7 +78,11 @@ way() { # way NAME COMMAND...: runs the command in that network
   esac
 }
 mkfifo pipe
-WAYS="none sbx+pasta pasta sbx+slirp4netns slirp4netns podman"
+{
+  printf 'schema = 1\nextends = ["default"]\n[network]\nmode = "private"\nallow = ["203.0.113.10"'
+  for number in {0..498}; do printf ', "192.0.%d.%d"' $((number / 250 * 2)) $((number % 250 + 1)); done; echo ']'
+} >500.toml
+WAYS="none sbx+pasta 500+pasta pasta sbx+slirp4netns 500+slirp4netns slirp4netns podman"
 timeout 60 podman run --rm --network slirp4netns --rootfs / true >/dev/null 2>podman.err || { echo "no podman here: $(tail -n1 podman.err | cut -c1-100)"; WAYS=${WAYS% podman}; }
 for round in $(seq "$ROUNDS"); do
   for way in $WAYS; do
@@ -109,7 +115,7 @@ for line in open(sys.argv[1]):
 for what, unit in (("start", "ms"), ("download", "Gb/s"), ("connect", "µs"), ("publish", "µs")):
     for (kind, way), values in found.items():
         if kind != what: continue
-        alone = found.get((kind, way.removeprefix("sbx+")), [])
-        ratio = statistics.median(a / b for a, b in zip(values, alone)) if way.startswith("sbx+") and alone else None
+        alone = found.get((kind, way.split("+")[-1]), []) if "+" in way else []
+        ratio = statistics.median(a / b for a, b in zip(values, alone)) if alone else None
         print(f"{what:9} {way:16} {statistics.median(values):9.2f} {unit:5}", f"{ratio:.2f} of it alone" if ratio else "")
 P

@@ -162,10 +162,13 @@ fn what_is_denied_is_refused_whatever_is_allowed() {
 #[test]
 fn no_program_goes_around_the_rules() {
     need!(userns(), programs(), tun());
-    for (helper, flags) in HELPERS
-        .iter()
-        .flat_map(|helper| [(helper, ""), (helper, "--set namespaces.nested=allow --set security.seccomp=off")])
-    {
+    // What is published lets answers leave; nested namespaces and no filter let more be tried.
+    let flags = [
+        "",
+        "--publish 198.51.100.2:9999:9999/udp --publish 198.51.100.2:8080:80",
+        "--set namespaces.nested=allow --set security.seccomp=off",
+    ];
+    for (helper, flags) in HELPERS.iter().flat_map(|helper| flags.map(|flags| (helper, flags))) {
         let place = Place::new();
         let text = format!(
             "\"$SBX\" --net private --set network.helper={helper} {flags} -- python3 -c \"$EVADE\" 10.9.9.9 fd99::9 203.0.113.10 2001:db8:f::10; \
@@ -175,6 +178,8 @@ fn no_program_goes_around_the_rules() {
         let ran = ran(command.env("EVADE", std::fs::read_to_string(script("evade")).unwrap()).output().unwrap());
         let (tries, reached) = ran.out.split_once("status 0\n").unwrap_or_else(|| panic!("{helper}: {ran:?}"));
         assert!(tries.lines().count() > 25, "{helper}: {ran:?}");
+        // What is allowed arrives: the other side would tell.
+        assert!(reached.contains("udp 2001:db8:f::10"), "{helper} {flags}: {ran:?}");
         assert!(!reached.contains("10.9.9.9") && !reached.contains("fd99::9"), "{helper} {flags}: {ran:?}");
         for barred in ["raw", "raw6", "packet", "delete the table", "flush the rules", "add an address"] {
             assert!(tries.contains(&format!("{barred}: E")), "{helper} {flags}: {barred}: {ran:?}");
