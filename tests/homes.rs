@@ -364,6 +364,39 @@ fn a_home_that_nobody_can_write_to_is_shown() {
 }
 
 #[test]
+fn what_links_in_directories_of_profiles_and_extends_lead_to_is_not_written() {
+    need!(userns());
+    let text = "schema = 1\nextends = [\"default\"]\n";
+    for (make, profile) in [
+        ("mkdir -p profiles/d; ln -s $J/z.toml profiles/d/z.toml", "d/z"),
+        ("mkdir -p profiles/d/e; ln -s $J/z.toml profiles/d/e/z.toml", "d/e/z"),
+        ("mkdir -p profiles pdir; ln -s $J/z.toml pdir/z.toml; ln -s ../pdir profiles/team", "team/z"),
+        ("mkdir -p profiles; printf 'schema = 1\nextends = [\"%s\"]\n' $J/z.toml > profiles/mine.toml", "mine"),
+        (
+            "mkdir -p profiles; printf 'schema = 1\nextends = [\n\"../b.toml\",\n]\n' > profiles/mine.toml; printf 'schema = 1\nextends = [\"%s\"]\n' $J/z.toml > b.toml",
+            "mine",
+        ),
+    ] {
+        let place = Place::new();
+        let file = place.write("home/j/z.toml", text);
+        std::fs::create_dir_all(place.home().join(".config/sbx")).unwrap();
+        let j = place.home().join("j");
+        place.on_host(&format!("cd {}/.config/sbx; J={}; {make}", place.home().display(), j.display()));
+        place.run(&["plan", "-p", profile, "--", "true"]).ok();
+        let run = |flags: &[&str], script: &str| {
+            let mut command = place.command();
+            command.current_dir(&j).args(flags).args(["--", "/bin/sh", "-c", script]);
+            ran(command.output().unwrap())
+        };
+        for flags in [&["-q", "--rw", "."][..], &["-q", "-p", "ci"]] {
+            let out = run(flags, "echo '#' >> z.toml; mv z.toml y; echo > fine");
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "{make} {flags:?}: {out:#?}");
+            assert!(j.join("fine").exists(), "{make} {flags:?}: {out:#?}");
+        }
+    }
+}
+
+#[test]
 fn a_directory_that_a_program_shut_does_not_show_the_stores_in_it_to_the_next() {
     need!(userns(), not_root());
     let place = Place::new();

@@ -3,6 +3,7 @@
 use super::accounts::Account;
 use super::sockets;
 use super::temporary::{self, holds_sockets, is_temporary};
+use super::walk::Ways;
 use crate::profile::{Profiles, Vars};
 use crate::spec::is_needed;
 use crate::sys::Errno;
@@ -219,10 +220,62 @@ fn profile_paths(path: &Path, profiles: &mut Profiles) {
             profiles.real.push(here.clone());
         }
     }
-    let entries = std::fs::read_dir(&here).into_iter().flatten().flatten();
-    let targets =
-        entries.filter(|entry| entry.path().is_symlink()).filter_map(|entry| entry.path().canonicalize().ok());
-    profiles.real.extend(targets);
+    let mut left = MOST_PROFILES;
+    profile_links(&here, 0, &mut left, profiles);
+}
+
+/// How deep directories of profiles are searched for links, and how many names are looked at.
+const DEEPEST: usize = 8;
+const MOST_PROFILES: usize = 10_000;
+
+/// Adds what the links in a directory of profiles lead to, and those in the directories in there and in what links lead to, as a name of
+/// several parts finds them.
+fn profile_links(dir: &Path, depth: usize, left: &mut usize, profiles: &mut Profiles) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let Some(fewer) = left.checked_sub(1) else { return };
+        *left = fewer;
+        let Ok(kind) = entry.file_type() else { continue };
+        let mut inner = kind.is_dir().then(|| entry.path());
+        if kind.is_symlink()
+            && let Some((real, links)) = Ways::default().follow(&entry.path())
+        {
+            // The first is the entry itself, which lies in what is closed.
+            profiles.links.extend(links.into_iter().skip(1));
+            inner = real.is_dir().then(|| real.clone());
+            if inner.is_none() {
+                extended(&real, 0, profiles);
+            }
+            profiles.real.push(real);
+        } else if kind.is_file() {
+            extended(&entry.path(), 0, profiles);
+        }
+        if let Some(inner) = inner.filter(|_| depth < DEEPEST) {
+            profile_links(&inner, depth + 1, left, profiles);
+        }
+    }
+}
+
+/// Adds the files that a profile extends by their paths, and those that these extend. What looks like such a line in a comment or a text is
+/// taken for one: that closes too much at most.
+fn extended(file: &Path, depth: usize, profiles: &mut Profiles) {
+    let is_one = file.extension().is_some_and(|ending| ending == "toml");
+    let text = if is_one && depth < DEEPEST { crate::sys::read_start(file, LARGEST) } else { return };
+    let text = text.map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default();
+    let lists = text.split("extends").skip(1).filter_map(|rest| rest.split_once('[')?.1.split_once(']'));
+    for name in lists.flat_map(|(list, _)| list.split(['"', '\'']).skip(1).step_by(2)) {
+        let is_path = name.starts_with(['/', '.']) || name.ends_with(".toml");
+        let path = file.parent().unwrap_or(Path::new("/")).join(name);
+        if !is_path || profiles.real.len() > MOST_PROFILES {
+            continue;
+        }
+        if let Some((real, links)) = Ways::default().follow(&path)
+            && !profiles.real.contains(&real)
+        {
+            profiles.links.extend(links);
+            profiles.real.push(real.clone());
+            extended(&real, depth + 1, profiles);
+        }
+    }
 }
 
 /// Well-known directories by name, such as `xdg-download`: from `written`, the content of xdg-user-dirs' file, with its
