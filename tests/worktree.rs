@@ -353,6 +353,32 @@ fn a_repository_that_comes_where_a_remote_leads_is_told() {
 }
 
 #[test]
+fn what_the_users_own_configuration_names_is_closed_where_there_is_no_repository() {
+    need!(userns(), tools(&["git"]));
+    let place = Place::new();
+    for file in ["gh/githooks/pre-commit", "gh/fs", "gh/inc"] {
+        place.write(&format!("home/{file}"), "#!/bin/sh\n");
+    }
+    place.write("home/gh/inc", "[user]\nname = x\n");
+    place.on_host(&format!("chmod 755 {}/gh/githooks/pre-commit {0}/gh/fs", place.home().display()));
+    place.write(
+        "home/.gitconfig",
+        "[core]\nhooksPath = ~/gh/githooks\nfsmonitor = ~/gh/fs\n[include]\npath = ~/gh/inc\n",
+    );
+    place.write("home/gh/free/x", "");
+    let run = |dir: &str, script: &str| {
+        let mut command = place.command();
+        command.current_dir(place.home().join(dir)).args(["-p", "ci", "--", "/bin/sh", "-c", script]);
+        ran(command.output().unwrap())
+    };
+    let script = "for f in githooks/pre-commit githooks/new fs inc free/x; do echo '#' >> $f && echo $f; done";
+    assert_eq!(run("gh", script).out, "free/x\n");
+    // What is the current directory itself is told.
+    let out = run("gh/githooks", "true");
+    assert!(out.err.contains("core.hooksPath of your configuration names it"), "{out:#?}");
+}
+
+#[test]
 fn the_error_for_a_link_on_the_way_to_configuration_names_the_variable_that_leads_there() {
     need!(userns(), tools(&["git"]));
     let place = worktree();

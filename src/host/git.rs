@@ -89,6 +89,9 @@ pub(super) fn closed(project: &Path, own: bool, user: &User) -> Closed {
         let repository = Repository::of(project, dir, &mut search.found);
         search.next.push_back(repository);
     }
+    if search.next.is_empty() {
+        search.users_alone();
+    }
     // What the user's configuration names comes first: how many paths are closed has a limit, and what is below is a program's.
     search.all();
     // One that lies in the project's directory itself; those that are deeper are not looked for.
@@ -128,11 +131,31 @@ impl Search<'_> {
             return;
         }
         let found = &mut self.found;
-        let users = self.users.get_or_insert_with(|| found.users_config().into()).clone();
+        let users = self.users.get_or_insert_with(|| found.users_config(false).into()).clone();
         while let Some(repository) = self.next.pop_front().filter(|_| !self.found.budget.is_exceeded()) {
             if self.seen.insert(repository.dir.clone()) {
                 self.repository(repository, &users);
             }
+        }
+    }
+
+    /// What the user's and the system's configuration name of a project that is no repository: git runs it in all others. What is relative
+    /// counts as in one.
+    fn users_alone(&mut self) {
+        let project = self.found.project;
+        for placed in self.found.users_config(true) {
+            let Line { section, key, value, .. } = &placed.line;
+            if let (("core", "hookspath"), Some(value)) = ((&**section, key.as_str()), value) {
+                let dir = self.found.path(value, project);
+                let dir = self.found.resolved(&dir);
+                if project.starts_with(&dir) {
+                    self.found.note(format!(
+                        "{} is or holds the project, and core.hooksPath of your configuration names it",
+                        short(&dir)
+                    ));
+                }
+            }
+            self.found.named_by(&placed, project, true);
         }
     }
 

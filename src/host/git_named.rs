@@ -305,8 +305,9 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// The user's and the system's configuration, and what variables add to it.
-    pub fn users_config(&mut self) -> Vec<Placed> {
+    /// The user's and the system's configuration, and what variables add to it. With `there`, files that nobody can have made by links are
+    /// left out if they are not there.
+    pub fn users_config(&mut self, there: bool) -> Vec<Placed> {
         let user = self.user;
         let var = |name: &str| user.env.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_os_str());
         let mut files = match var("GIT_CONFIG_SYSTEM") {
@@ -330,7 +331,10 @@ impl<'a> Found<'a> {
             }
         }
         let (mut lines, mut read) = (Vec::new(), HashSet::new());
-        for (file, variable) in files {
+        let is_there = |file: &Path| file.symlink_metadata().is_ok() || is_unknown(file);
+        let may_be =
+            |file: &Path| is_there(file) || file.parent().is_some_and(|dir| dir.ends_with("git") && is_there(dir));
+        for (file, variable) in files.into_iter().filter(|(file, _)| !there || may_be(file)) {
             self.variable = variable.map(str::to_owned);
             self.included(&file, 0, &mut read, &mut lines);
         }
