@@ -494,6 +494,40 @@ fn sockets_are_found_whatever_form_and_variable_names_them() {
 }
 
 #[test]
+fn directories_of_sockets_that_are_not_there_yet_are_no_programs() {
+    need!(userns());
+    let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());
+    for (variable, dir) in [("TMUX_TMPDIR", "so"), ("TMUX_TMPDIR", "so/deep"), ("SCREENDIR", "so"), ("TMPDIR", "so")] {
+        let place = Place::new();
+        let named = place.work().join(dir);
+        let script = format!("mkdir -p {dir}/tmux-{uid}; touch {dir}/tmux-{uid}/default {dir}/s; ls -A {dir}; true");
+        let mut command = place.command();
+        command.env(variable, &named).args(["-p", "ci", "--", "/bin/sh", "-c", &script]);
+        let out = common::ran(command.output().unwrap());
+        assert!(out.status == Some(0) && out.out.is_empty(), "{variable} {dir}: {out:#?}");
+        assert!(out.err.contains(&format!("{} is empty inside: {variable} names it", named.display())), "{out:#?}");
+        assert_eq!(std::fs::read_dir(&named).map_or(0, Iterator::count), 0, "{variable} {dir}");
+        // Nothing is made where changes do not reach the host.
+        let place = Place::new();
+        let named = place.work().join(dir);
+        let mut command = place.command();
+        let out = command.env(variable, &named).args(["-q", "--", "true"]).output().unwrap();
+        assert!(out.status.success() && !named.exists(), "{variable} {dir}: {out:?}");
+    }
+    let place = Place::new();
+    for variable in ["NVIM_LISTEN_ADDRESS", "SSH_AUTH_SOCK"] {
+        let mut command = place.command();
+        let path = place.work().join(variable).join("ck");
+        command
+            .env(variable, &path)
+            .args(["-p", "ci", "--", "/bin/sh", "-c"])
+            .arg(format!("mkdir {variable}; touch {variable}/ck"));
+        let out = common::ran(command.output().unwrap());
+        assert!(out.err.contains(&format!("{} was not there when the program started", path.display())), "{out:#?}");
+    }
+}
+
+#[test]
 fn sockets_that_come_or_whose_directory_was_opened_or_shut_are_not_reached_either() {
     need!(userns(), not_root());
     let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());

@@ -81,7 +81,7 @@ pub(super) fn named<'v>(
 
 fn missing(variable: Cow<'static, str>, path: &Path) -> Option<VariablePath> {
     let (path, links) = Ways::default().follow(path)?;
-    path.parent().is_some_and(Path::is_dir).then(|| VariablePath::missing(variable, path, links))
+    Some(VariablePath::missing(variable, path, links))
 }
 
 /// The paths in the value of a variable that names a socket: `PATH`, `PATH,PID,INDEX` (tmux), `PATH:PID:1` (GnuPG), `unix:PATH`, `unix://PATH`,

@@ -91,8 +91,13 @@ fn holds_socket(dir: &Path, depth: usize) -> bool {
 pub(super) fn named(cwd: &Path, variable: impl Fn(&str) -> Option<OsString>) -> Vec<VariablePath> {
     let set = VARIABLES.into_iter().chain([TMUX]).filter_map(|name| Some((name, variable(name)?)));
     let other = set.filter(|(_, path)| !path.is_empty() && path != "/tmp" && path != "/var/tmp");
-    let mut named: Vec<_> = other.filter_map(|(name, path)| real(name.into(), &cwd.join(path))).collect();
-    if let Some(VariablePath { path, .. }) = named.iter().find(|named| named.variable == TMUX) {
+    let found = |(name, path): (&'static str, OsString)| {
+        let path = cwd.join(path);
+        real(name.into(), &path).or_else(|| to_come(name, &path))
+    };
+    let mut named: Vec<_> = other.filter_map(found).collect();
+    let of_tmux = named.iter().find(|named| named.variable == TMUX && named.is_there != Some(false));
+    if let Some(VariablePath { path, .. }) = of_tmux {
         let inner = path.join(format!("tmux-{}", crate::sys::ids().0));
         // Whoever makes it decides what clients of tmux connect to.
         let may_come = may_come_to_write(path);
@@ -100,6 +105,13 @@ pub(super) fn named(cwd: &Path, variable: impl Fn(&str) -> Option<OsString>) -> 
         named.extend(real(TMUX.into(), &inner).or_else(missing));
     }
     named
+}
+
+/// The directory that a variable names and that is not there, if this user could make it: whoever does so decides what is found there.
+fn to_come(variable: &'static str, path: &Path) -> Option<VariablePath> {
+    let (path, links) = Ways::default().follow(path)?;
+    let above = path.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok())?;
+    may_come_to_write(above).then(|| VariablePath::missing(variable.into(), path.clone(), links))
 }
 
 /// The path that a variable names, if something is there, or may be: the permissions of a directory on the way do not let this user look, but a
