@@ -232,11 +232,24 @@ fn a_link_or_what_is_no_file_above_is_an_error() {
     std::fs::remove_file(&file).unwrap();
     symlink("../../elsewhere", &file).unwrap();
     let error = run_in(&place, "home/k/sub", &[], "true").failed(125);
-    assert!(error.contains("may be no link") && error.contains("--no-project"), "{error}");
+    assert!(error.contains("may be no link") && error.contains(&format!("rm {}", file.display())), "{error}");
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
     let error = run_in(&place, "home/k/sub", &[], "true").failed(125);
-    assert!(error.contains("not a regular file"), "{error}");
+    assert!(error.contains("not a regular file") && error.contains("--no-project"), "{error}");
+    run_in(&place, "home/k/sub", &["-q", "-p", "ci", "--no-project"], "true").ok();
+}
+
+#[test]
+fn all_files_together_are_small() {
+    need!(userns());
+    let text = |length: usize| format!("schema = 1\n#{}\n", "x".repeat(length));
+    let place = closed(&text(30 << 10));
+    place.write("home/k/sub/.sbx.toml", &text(33 << 10));
+    run_in(&place, "home/k/sub", &[], "true").ok();
+    place.write("home/.sbx.toml", &text(2 << 10));
+    let error = run_in(&place, "home/k/sub", &[], "true").failed(125);
+    assert!(error.contains("home/.sbx.toml, ") && error.contains("together larger than 64 KiB"), "{error}");
 }
 
 #[test]
@@ -287,6 +300,35 @@ fn what_makes_another_project_of_the_next_start_is_told_at_the_end() {
         assert!(right && out.status == Some(0), "{before}, {inside}: {out:#?}");
         let out = run_in(&place, &format!("home/k/{dir}"), &["-q", "-p", "default"], inside);
         assert!(!out.err.contains("${PROJECT}"), "{inside}: {out:#?}");
+    }
+}
+
+#[test]
+fn a_directory_above_that_a_program_shut_is_an_error_and_does_not_leave_its_file_out() {
+    need!(userns(), not_root());
+    let place = closed("schema = 1\n[rlimits]\nnofile = 33\n");
+    let sub = place.home().join("k/sub");
+    for mode in ["0", "600", "200"] {
+        let script = format!("chmod {mode} ..; exec \"$@\"");
+        let run = |flags: &[&str]| {
+            let mut command = std::process::Command::new("/bin/sh");
+            command.args(["-c", &script, "sh"]).arg(common::sbx()).args(flags).args([
+                "--",
+                "/bin/sh",
+                "-c",
+                "ulimit -n",
+            ]);
+            command.env("HOME", place.home()).env("NO_COLOR", "1");
+            on_host(&place.home(), "chmod 755 k");
+            let out = ran(command.current_dir(&sub).output().unwrap());
+            on_host(&place.home(), "chmod 755 k");
+            out
+        };
+        let error = run(&["-p", "ci"]).failed(125);
+        let mend = format!("chmod u+rwx {}", place.home().join("k").display());
+        assert!(error.contains(".sbx.toml cannot be looked up") && error.contains(&mend), "{mode}: {error}");
+        let out = run(&["-q", "-p", "ci", "--no-project"]);
+        assert!(out.status == Some(0) && out.out != "33\n", "{mode}: {out:#?}");
     }
 }
 

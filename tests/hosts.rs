@@ -353,14 +353,16 @@ fn a_current_directory_below_a_closed_one_is_left_out_with_a_note() {
     for profile in ["default", "ci", "shell", "viewer"] {
         let host = Host::new(&place, setup).env("HOME", "/home/me").work("/closed/work");
         // The setup's root may enter it, and the user that sbx runs as may not search it any more.
-        let script = format!("chmod 0 /closed; $SBX --profile {profile} -- /bin/sh -c 'pwd; ls /closed; echo done'");
+        let script = format!(
+            "chmod 0 /closed; $SBX --no-project --profile {profile} -- /bin/sh -c 'pwd; ls /closed; echo done'"
+        );
         let out = host.script(&script);
         assert!(out.status == Some(0) && out.out == "/home/me\ndone\n", "{profile}: {out:?}");
         let note = "/closed/work lies in a directory that this user may not search and is not shown inside";
         assert!(profile == "viewer" || out.err.contains(note), "{profile}: {out:?}");
     }
     let host = Host::new(&place, setup).env("HOME", "/home/me").work("/closed/work");
-    let out = host.script("chmod 0 /closed; $SBX --ro . -- /bin/true");
+    let out = host.script("chmod 0 /closed; $SBX --no-project --ro . -- /bin/true");
     assert!(out.status == Some(125) && out.err.contains("permission denied (EACCES)"), "{out:?}");
 }
 

@@ -527,7 +527,7 @@ fn what_a_project_file_makes_the_user_lose_is_told() {
     place.write("work/f", "before\n");
     std::fs::create_dir_all(place.work().join("out")).unwrap();
     let script = "echo after > f; cat f";
-    let lost = "is gone at the end, and would be written to the host without the lines of the project's file";
+    let lost = "is gone at the end, and would be written to the host, kept or asked about without the lines of the project's file";
     for (mode, of) in
         [("overlay", "${CWD}"), ("tmpfs", "${CWD}/out"), ("overlay", &*place.work().display().to_string())]
     {
@@ -547,4 +547,10 @@ fn what_a_project_file_makes_the_user_lose_is_told() {
         }
         std::fs::write(place.work().join("f"), "before\n").unwrap();
     }
+    // Nor what would be kept or asked about without the lines.
+    place.write("work/.sbx.toml", "schema = 1\n[filesystem.paths]\n\"${CWD}\" = \"tmpfs\"\n");
+    let kept = place.run(&["--upper", "keep:name", "--", "sh", "-c", "echo x > b"]);
+    assert!(kept.status == Some(0) && kept.err.contains(lost), "{kept:#?}");
+    let discarded = place.run(&["--upper", "discard", "--", "sh", "-c", "echo x > b"]);
+    assert!(!discarded.err.contains(lost), "{discarded:#?}");
 }

@@ -49,7 +49,13 @@ pub(super) fn discarded(without: &Items, with: &Items, rules: &[PathRule], overl
     };
     let is_by_file = |item: &Item| rules.iter().any(|rule| rule.project && rule.origin == item.origin);
     let lost = with.iter().filter(|(_, item)| goes(item) && is_by_file(item));
-    let lost = lost.filter(|(path, _)| mode(without, path) == Some(Mode::Rw));
+    // Of an overlay that is discarded anyway, nothing is lost.
+    let stays = |path: &Path, item: &Item| match mode(without, path) {
+        Some(Mode::Rw) => true,
+        Some(Mode::Overlay) => !overlays && item.what.mode() == Mode::Tmpfs,
+        _ => false,
+    };
+    let lost = lost.filter(|(path, item)| stays(path, item));
     let lost: Vec<_> = lost.map(|(path, item)| (path.to_owned(), item.what.mode(), item.origin.clone())).collect();
     (!lost.is_empty()).then_some(Note::DiscardedByProject(lost))
 }

@@ -455,7 +455,7 @@ fn discarded(f: &mut fmt::Formatter<'_>, lost: &[(PathBuf, Mode, Origin)]) -> fm
         0 => {}
         more => write!(f, " and {more} more directories")?,
     }
-    f.write_str(" is gone at the end, and would be written to the host without the lines of the project's file")
+    f.write_str(" is gone at the end, and would be written to the host, kept or asked about without the lines of the project's file")
 }
 
 /// Paths as a list of words.

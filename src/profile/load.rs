@@ -75,10 +75,18 @@ impl Loader {
     pub fn project(&mut self, path: &Path, cwd: &Path) -> Option<Document> {
         if path.is_symlink() {
             let message = format!("cannot read {}: a project's file may be no link", path.display());
-            self.errors.push(Diagnostic::new(message).help("put the file itself there, or use --no-project"));
+            let help = format!("an archive or an earlier program may have left it: rm {}", path.display());
+            self.errors.push(Diagnostic::new(message).help(help));
             return None;
         }
-        let mut document = self.file(path, LARGEST_OF_PROJECT, None)?;
+        let Some(mut document) = self.file(path, LARGEST_OF_PROJECT, None) else {
+            if let Some(error) = self.errors.last_mut() {
+                error
+                    .help
+                    .get_or_insert_with(|| "look at it, and remove it; --no-project goes on without it".to_owned());
+            }
+            return None;
+        };
         document.project = true;
         self.check_version(&document);
         let above = path.parent().filter(|dir| *dir != cwd).map(Path::to_owned);
