@@ -40,7 +40,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -l deny -d 'Deny a path: it cannot
 complete -c sbx -n "__fish_sbx_needs_command" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, or join:PID (that of a running sandbox)' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l publish -d 'Reach a server of a private network at a port of the host: [ADDRESS:]HOST:INSIDE[/tcp|udp]; HOST 0 is any free port' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
@@ -93,7 +93,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l deny -d 'Deny a path: it
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, or join:PID (that of a running sandbox)' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l publish -d 'Reach a server of a private network at a port of the host: [ADDRESS:]HOST:INSIDE[/tcp|udp]; HOST 0 is any free port' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
@@ -131,7 +131,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l deny -d 'Deny a path: i
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, or join:PID (that of a running sandbox)' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l publish -d 'Reach a server of a private network at a port of the host: [ADDRESS:]HOST:INSIDE[/tcp|udp]; HOST 0 is any free port' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
@@ -194,7 +194,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l deny -d 'Deny a pat
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, or join:PID (that of a running sandbox)' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l publish -d 'Reach a server of a private network at a port of the host: [ADDRESS:]HOST:INSIDE[/tcp|udp]; HOST 0 is any free port' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r

@@ -243,8 +243,8 @@ pub struct Sandbox {
     /// Network: none, private (its own, by pasta or slirp4netns), host, or join:PID (that of a running sandbox)
     #[arg(long, value_name = "MODE", value_hint = ValueHint::Other)]
     pub net: Option<OsString>,
-    /// Reach a server of a private network at a port of the host: [ADDRESS:]HOST:INSIDE[/tcp|udp]; HOST 0 is any free port
-    #[arg(long, value_name = "PORTS", value_hint = ValueHint::Other)]
+    /// Reach a server of a private network at a port of the host; a HOST of 0 is any free port
+    #[arg(long, value_name = "[ADDRESS:]HOST:INSIDE[/tcp|udp]", value_hint = ValueHint::Other)]
     pub publish: Vec<OsString>,
     /// Reach a port of the host's loopback in a private network: PORT or HOST:INSIDE
     #[arg(long, value_name = "PORT", value_hint = ValueHint::Other)]

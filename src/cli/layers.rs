@@ -24,6 +24,15 @@ pub(super) struct Caller {
     pub accounts: Vec<Account>,
 }
 
+/// Files of projects in the current directory and above.
+#[derive(Default)]
+struct ProjectFiles {
+    /// Those that count, the outermost first.
+    files: Vec<PathBuf>,
+    /// Those of other users, each with its owner.
+    others: Vec<(PathBuf, u32)>,
+}
+
 /// Variables with directories that profiles name.
 const WITH_PATHS: [&str; 6] =
     ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"];
@@ -103,7 +112,7 @@ impl Caller {
     /// # Errors
     ///
     /// One cannot be looked up since a directory of the caller's own has no permission for that, which a program may have taken away.
-    fn project_files(&self) -> Result<(Vec<PathBuf>, Vec<(PathBuf, u32)>)> {
+    fn project_files(&self) -> Result<ProjectFiles> {
         let (mut files, mut others, mut size) = (Vec::new(), Vec::new(), 0);
         let uid = crate::sys::ids().0;
         let owns_cwd = |owner: u32| self.cwd.metadata().is_ok_and(|found| found.uid() == owner);
@@ -143,7 +152,7 @@ impl Caller {
             let why = format!("{} are together larger than {} KiB", names.join(", "), LARGEST_OF_PROJECTS >> 10);
             return Err(Error::new(why).hint("make them smaller; or --no-project goes on without such files"));
         }
-        Ok((files, others))
+        Ok(ProjectFiles { files, others })
     }
 
     /// All environment variables.
@@ -180,7 +189,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     let flags = flags(args, caller)?;
     let text = flags.text();
     let mut without_project = None;
-    let (files, not_taken) = if args.no_project { Default::default() } else { caller.project_files()? };
+    let ProjectFiles { files, others } = if args.no_project { Default::default() } else { caller.project_files()? };
     for file in &files {
         let Some(layer) = loader.project(file, &caller.cwd) else { continue };
         let alone = without_project.is_none().then(|| merged.clone());
@@ -219,7 +228,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
         closed::startup(sandbox, &caller.vars, &mut ways);
         closed::variables(sandbox, caller.variables(), &caller.vars, &mut ways)?;
     }
-    sandbox.notes.extend(not_taken.into_iter().map(|(file, owner)| spec::Note::NotTaken { file, owner }));
+    sandbox.notes.extend(others.into_iter().map(|(file, owner)| spec::Note::NotTaken { file, owner }));
     if sandbox.filesystem.paths.iter().any(|rule| rule.mode == spec::Mode::Overlay) {
         let profiles = loader.sources.files().map(|file| caller.cwd.join(file)).chain(files.iter().cloned());
         let found = profiles.filter_map(|file| ways.follow(&file));
