@@ -129,7 +129,10 @@ fn files_that_variables_name_as_code_are_read_only() {
         let out = run(&place, &["-p", "ci"], &variables, &script);
         assert!(out.out.is_empty(), "{name}: {out:?}");
         let plan = run(&place, &["plan", "-p", "ci"], &variables, "true").ok();
-        assert!(plan.contains("read-only inside, since variables outside name code there"), "{name}: {plan}");
+        // What git would run is closed with all else that git runs.
+        let by_git = name == "EDITOR" && plan.contains(&format!("{work}/{file}\n"));
+        let said = plan.contains("read-only inside, since variables outside name code there");
+        assert!(said || by_git, "{name}: {plan}");
         assert_eq!(std::fs::read_to_string(place.work().join(file)).unwrap(), "old", "{name}");
         let _ = std::fs::remove_file(place.work().join(format!("{file}.new")));
     }

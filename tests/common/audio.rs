@@ -44,6 +44,19 @@ impl Audio {
         // WirePlumber wants a session bus.
         audio.start("dbus-run-session", &["--", "wireplumber"]);
         audio.start("pipewire-pulse", &[]);
+        // On a busy machine it may end before it serves.
+        for _ in 0..5 {
+            let mut ended = false;
+            assert!(until(|| {
+                ended = audio.daemons.last_mut().is_some_and(|daemon| !matches!(daemon.0.try_wait(), Ok(None)));
+                ended || audio.ask("pactl", &["info"]).status == Some(0)
+            }));
+            if !ended {
+                break;
+            }
+            audio.daemons.pop();
+            audio.start("pipewire-pulse", &[]);
+        }
         audio.wait();
         // Nodes are made once WirePlumber is there, too.
         assert!(until(|| audio.ask("pactl", &["list", "short", "clients"]).out.to_lowercase().contains("wireplumber")));
