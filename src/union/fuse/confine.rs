@@ -14,6 +14,8 @@ const CHANGING: &[Call] = &[
     (libc::SYS_openat, None),
     (libc::SYS_fstatfs, None),
     (libc::SYS_pwrite64, None),
+    // By which musl writes at an offset, since version 1.2.6.
+    (libc::SYS_pwritev2, None),
     (libc::SYS_ftruncate, None),
     (libc::SYS_fallocate, None),
     (libc::SYS_fsync, None),
