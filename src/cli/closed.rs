@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 const NAMED: usize = 3;
 
 /// How the origins of the lines begin that close what tools outside run on their own.
-pub(super) const LIST: &str = "built-in:base/worktree:";
+const LIST: &str = "built-in:base/worktree:";
 /// How deep directories are read in one of that list, and how many names at most in all.
 const DEEPEST: usize = 2;
 const MOST_NAMES: usize = 10_000;
@@ -24,7 +24,7 @@ const TOO_MANY: &str = "--overlay . keeps what the program changes from the host
 
 /// Makes the files that profiles were read from, those of projects included, read-only, and each link on the way to them: a program that
 /// rewrites one decides what the next sandbox shows.
-pub(super) fn profiles(sandbox: &mut Sandbox, files: impl Iterator<Item = PathBuf>, ways: &mut Ways) {
+pub(super) fn profiles(sandbox: &mut Sandbox, files: &[PathBuf], ways: &mut Ways) {
     let mut shown = None;
     let mut rules = Closing::of(&mut sandbox.filesystem.paths);
     for file in files {
@@ -32,7 +32,7 @@ pub(super) fn profiles(sandbox: &mut Sandbox, files: impl Iterator<Item = PathBu
         if shown.is_empty() {
             return;
         }
-        let Some((real, links)) = ways.follow(&file) else { continue };
+        let Some((real, links)) = ways.follow(file) else { continue };
         let origin = Origin(format!("the profile {}", file.display()));
         rules.close(shown, links.iter().chain([&real]), &origin);
     }
@@ -45,13 +45,27 @@ pub(super) fn profiles(sandbox: &mut Sandbox, files: impl Iterator<Item = PathBu
 ///
 /// The directories hold more names than are looked at before a start.
 pub(super) fn names(sandbox: &mut Sandbox, ways: &mut Ways) -> Result<()> {
-    let rules = &mut sandbox.filesystem.paths;
+    let rules = &sandbox.filesystem.paths;
     let is_listed =
         |rule: &&PathRule| rule.mode == Mode::Ro && rule.options.from.is_none() && rule.origin.0.starts_with(LIST);
-    let is_git = |rule: &&PathRule| rule.path.iter().any(|part| part == ".git");
-    let closed = rules.iter().filter(|rule| is_listed(rule) && !is_git(rule)).map(|rule| rule.path.clone());
+    let listed: Vec<_> = rules.iter().filter(is_listed).map(|rule| rule.path.clone()).collect();
+    linked_from(sandbox, listed, ways)
+}
+
+/// Makes read-only what links in these directories lead to, and each link on the way, where that is shown writable. Repositories are left
+/// out.
+///
+/// # Errors
+///
+/// As those of [`names`].
+pub(super) fn linked_from(
+    sandbox: &mut Sandbox,
+    closed: impl IntoIterator<Item = PathBuf>,
+    ways: &mut Ways,
+) -> Result<()> {
+    let rules = &mut sandbox.filesystem.paths;
     let mut links = Links::new();
-    for dir in closed.collect::<Vec<_>>() {
+    for dir in closed.into_iter().filter(|path| path.iter().all(|part| part != ".git")) {
         let is_store = STORES.iter().any(|name| dir.file_name().is_some_and(|last| last == *name));
         links.add(&dir, if is_store { 0 } else { DEEPEST })?;
     }

@@ -60,15 +60,10 @@ fn of_repositories(vars: &Vars) -> BTreeSet<PathBuf> {
 ///
 /// More would have to be read than is before a start.
 fn closed_in(dir: &Path, caller: &layers::Caller, vars: &Vars) -> Result<Vec<PathBuf>> {
-    let rule = |path: PathBuf, mode, origin: String| PathRule::new(path, mode, Options::default(), Origin(origin));
     let mut sandbox = Sandbox::default();
-    let names = crate::profile::worktree().map(|name| dir.join(name)).filter(|path| path.symlink_metadata().is_ok());
-    let mut rules: Vec<_> = names.map(|path| rule(path, Mode::Ro, format!("{}0", closed::LIST))).collect();
-    rules.push(rule(dir.to_owned(), Mode::Rw, String::new()));
-    rules.sort_by(|one, other| one.path.cmp(&other.path));
-    sandbox.filesystem.paths = rules;
+    sandbox.filesystem.paths = vec![PathRule::new(dir.to_owned(), Mode::Rw, Options::default(), Origin::default())];
     let mut ways = Ways::default();
-    closed::names(&mut sandbox, &mut ways)?;
+    closed::linked_from(&mut sandbox, crate::profile::worktree().map(|name| dir.join(name)), &mut ways)?;
     closed::startup(&mut sandbox, vars, &mut ways);
     closed::variables(&mut sandbox, caller.variables(), vars, &mut ways)?;
     let rules = sandbox.filesystem.paths.into_iter().filter(|rule| rule.mode != Mode::Rw);

@@ -2,6 +2,7 @@
 
 use super::path_flag::{PathFlag, absolute};
 use super::program::with_arguments;
+use super::project_files::{self, ProjectFiles};
 use super::{args, closed, output, path_flag};
 use crate::error::{Error, Result};
 use crate::host::{self, Account, Facts, Ways};
@@ -11,7 +12,6 @@ use crate::spec::{self, Sandbox};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The caller's environment, directory and account, read once.
@@ -24,21 +24,9 @@ pub(super) struct Caller {
     pub accounts: Vec<Account>,
 }
 
-/// Files of projects in the current directory and above.
-#[derive(Default)]
-struct ProjectFiles {
-    /// Those that count, the outermost first.
-    files: Vec<PathBuf>,
-    /// Those of other users, each with its owner.
-    others: Vec<(PathBuf, u32)>,
-}
-
 /// Variables with directories that profiles name.
 const WITH_PATHS: [&str; 6] =
     ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"];
-
-/// Largest size of all files of projects together, in bytes. They come from somebody else, and are read before any time limit runs.
-const LARGEST_OF_PROJECTS: u64 = 64 << 10;
 
 /// The value of a variable with a directory, without `..`.
 fn plain(name: &str, value: &str) -> Result<String> {
@@ -102,59 +90,6 @@ impl Caller {
         Ok(Caller { env, env_bytes, cwd, vars, accounts })
     }
 
-    /// The files of projects in the current directory and those above it, the outermost first, and those among them that count for nothing,
-    /// each with its owner. One that cannot be looked up is there, so that reading it says why; where nothing of the current directory
-    /// can be looked up, that is not shown either.
-    ///
-    /// Whatever a program makes of permissions and markers, such a file counts. It only tightens; but another user's could keep sbx from
-    /// starting, wherever that user may make one. Who owns the current directory, in which the user has chosen to start, may do so.
-    ///
-    /// # Errors
-    ///
-    /// One cannot be looked up since a directory of the caller's own has no permission for that, which a program may have taken away.
-    fn project_files(&self) -> Result<ProjectFiles> {
-        let (mut files, mut others, mut size) = (Vec::new(), Vec::new(), 0);
-        let uid = crate::sys::ids().0;
-        let owns_cwd = |owner: u32| self.cwd.metadata().is_ok_and(|found| found.uid() == owner);
-        // In `/` and in directories of homes, only root makes any; a name in the latter may be a file server's to look up.
-        let is_asked = |dir: &&Path| {
-            **dir == *self.cwd || (dir.parent().is_some() && self.vars.home_dirs.iter().all(|homes| homes != dir))
-        };
-        for file in self.cwd.ancestors().filter(is_asked).map(|dir| dir.join(project::FILE)) {
-            match file.symlink_metadata().map_err(|error| error.raw_os_error()) {
-                Ok(found) if found.uid() == uid || found.uid() == 0 || owns_cwd(found.uid()) => {
-                    size += found.len();
-                    files.push(file);
-                }
-                Ok(found) => others.push((file, found.uid())),
-                Err(Some(libc::ENOENT | libc::ENOTDIR)) => {}
-                Err(Some(libc::EACCES)) => {
-                    let shut = file.ancestors().skip(1).find(|dir| dir.symlink_metadata().is_ok());
-                    if let Some(shut) = shut.filter(|dir| host::is_of_caller(dir)) {
-                        let shut = shut.display();
-                        let why = format!(
-                            "{} cannot be looked up, so that it is not known what it closes: {shut} is yours, and has no \
-                                           permission to search it",
-                            file.display()
-                        );
-                        let mend = format!("chmod u+rwx {shut}; or --no-project goes on without such files");
-                        return Err(Error::new(why).hint(mend));
-                    }
-                }
-                Err(_) if self.vars.cwd_is_closed.is_some() => {}
-                Err(_) => files.push(file),
-            }
-        }
-        files.reverse();
-        // What a single file has is said where it is read.
-        if files.len() > 1 && size > LARGEST_OF_PROJECTS {
-            let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
-            let why = format!("{} are together larger than {} KiB", names.join(", "), LARGEST_OF_PROJECTS >> 10);
-            return Err(Error::new(why).hint("make them smaller; or --no-project goes on without such files"));
-        }
-        Ok(ProjectFiles { files, others })
-    }
-
     /// All environment variables.
     pub fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         let text = self.env.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
@@ -189,7 +124,8 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     let flags = flags(args, caller)?;
     let text = flags.text();
     let mut without_project = None;
-    let ProjectFiles { files, others } = if args.no_project { Default::default() } else { caller.project_files()? };
+    let ProjectFiles { files, others } =
+        if args.no_project { Default::default() } else { project_files::find(&caller.cwd, &caller.vars)? };
     for file in &files {
         let Some(layer) = loader.project(file, &caller.cwd) else { continue };
         let alone = without_project.is_none().then(|| merged.clone());
@@ -221,17 +157,17 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
         sandbox.process.args = with_arguments(program, of_profile, path, &caller.cwd);
     }
     let mut ways = Ways::default();
+    let read = loader.sources.files().map(|file| caller.cwd.join(file));
+    let profiles: Vec<_> = read.chain(files.iter().cloned()).collect();
     for sandbox in std::iter::once(&mut sandbox).chain(&mut without) {
-        let profiles = loader.sources.files().map(|file| caller.cwd.join(file)).chain(files.iter().cloned());
-        closed::profiles(sandbox, profiles, &mut ways);
+        closed::profiles(sandbox, &profiles, &mut ways);
         closed::names(sandbox, &mut ways)?;
         closed::startup(sandbox, &caller.vars, &mut ways);
         closed::variables(sandbox, caller.variables(), &caller.vars, &mut ways)?;
     }
     sandbox.notes.extend(others.into_iter().map(|(file, owner)| spec::Note::NotTaken { file, owner }));
     if sandbox.filesystem.paths.iter().any(|rule| rule.mode == spec::Mode::Overlay) {
-        let profiles = loader.sources.files().map(|file| caller.cwd.join(file)).chain(files.iter().cloned());
-        let found = profiles.filter_map(|file| ways.follow(&file));
+        let found = profiles.iter().filter_map(|file| ways.follow(file));
         sandbox.filesystem.profiles = found.flat_map(|(real, links)| links.into_iter().chain([real])).collect();
     }
     sandbox.filesystem.project_files = files;

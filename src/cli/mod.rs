@@ -15,6 +15,7 @@ mod plan;
 mod profile;
 mod program;
 mod progress;
+mod project_files;
 mod receipt;
 mod replaced;
 mod review;

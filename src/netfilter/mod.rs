@@ -30,7 +30,7 @@ pub struct PacketRule {
 /// Addresses that packets go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PacketTarget {
-    /// These.
+    /// Addresses that the line names.
     Addresses(Addresses),
     /// The host's own, which may change while the sandbox runs.
     Host,

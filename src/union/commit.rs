@@ -201,27 +201,7 @@ impl Visitor for Commit<'_> {
         if change.new.is_none() != self.deletes {
             return Ok(());
         }
-        let now = change.new.as_ref().map(|(_, node)| node.kind);
-        let unnamed = |guarded: &Guarded| {
-            let name = guarded.unnamed(self.places.0, change.path, now, self.chosen).or_else(|| {
-                // The host may have it at another path, by whose names tools find it.
-                let (inside, host) = self.places;
-                if inside == host {
-                    return None;
-                }
-                let chosen: Vec<_> = self.chosen.iter().map(|path| self.on_host(path)).collect();
-                let name = guarded.unnamed(host, &self.on_host(change.path), now, &chosen)?;
-                Some(name.strip_prefix(host).map_or_else(|_| inside.to_owned(), |rest| join(inside, rest)))
-            });
-            name.or_else(|| {
-                let (host, old) = change.old.as_ref()?;
-                let goes = old.kind == NodeKind::Dir && now != Some(NodeKind::Dir);
-                let is_named = || self.chosen.iter().any(|path| path == change.path);
-                (goes && !is_named() && holds(*host, change.name, change.reader, &Guarded::keeps))
-                    .then(|| change.path.to_owned())
-            })
-        };
-        if let Some(name) = self.guarded.and_then(unnamed) {
+        if let Some(name) = self.guarded.and_then(|guarded| self.unnamed(guarded, change)) {
             // What was deleted elsewhere may have been moved there.
             self.added_all &= change.path != name || change.old.is_some() || !may_be_moved(change);
             *self.out.guarded.entry(self.on_host(&name)).or_default() += 1;
@@ -309,6 +289,28 @@ impl Commit<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The path that would have to be named for this change to be put onto the host.
+    fn unnamed(&self, guarded: &Guarded, change: &Change<'_>) -> Option<PathBuf> {
+        let now = change.new.as_ref().map(|(_, node)| node.kind);
+        let (inside, host) = self.places;
+        let name = guarded.unnamed(inside, change.path, now, self.chosen);
+        if name.is_some() {
+            return name;
+        }
+        // The host may have it at another path, by whose names tools find it.
+        if inside != host {
+            let chosen: Vec<_> = self.chosen.iter().map(|path| self.on_host(path)).collect();
+            if let Some(name) = guarded.unnamed(host, &self.on_host(change.path), now, &chosen) {
+                return Some(name.strip_prefix(host).map_or_else(|_| inside.to_owned(), |rest| join(inside, rest)));
+            }
+        }
+        let (dir, old) = change.old.as_ref()?;
+        let goes = old.kind == NodeKind::Dir && now != Some(NodeKind::Dir);
+        let is_named = || self.chosen.iter().any(|path| path == change.path);
+        (goes && !is_named() && holds(*dir, change.name, change.reader, &Guarded::keeps))
+            .then(|| change.path.to_owned())
     }
 
     /// The path on the host of a path inside.

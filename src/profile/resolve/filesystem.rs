@@ -37,7 +37,7 @@ impl<'a> Builder<'a> {
             self.mask_temporary(&mut paths);
         }
         // Another line may show what one does not.
-        let shown = |path: &Path| paths.values().any(|(_, rule)| rule.path == path && rule.mode.shows_host());
+        let shown = |path: &Path| paths.get(&by_parts(path)).is_some_and(|(_, rule)| rule.mode.shows_host());
         self.notes.retain(|note| !matches!(note, Note::TooWide { path, .. } if shown(path)));
         let mut unseen = self.unseen(ahead);
         unseen.append(&mut self.unseen);

@@ -15,7 +15,7 @@ const MOST_PORTS: usize = 256;
 /// The most ports of the host's loopback that are reached inside.
 const MOST_FORWARDED: usize = 64;
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
     pub(super) fn network(&mut self) -> Network {
         let merged = self.merged;
         let word = |key: &str| merged.text(key).map(|text| text.text.as_str());
@@ -82,15 +82,20 @@ impl Builder<'_> {
         NameServers::Named(servers)
     }
 
-    pub(super) fn published(&mut self) -> Vec<Published> {
+    /// The items of a list that has an effect with a private network alone: none without one, with an error for each.
+    fn of_private(&mut self, key: &'static str) -> &'a [Text] {
         let merged = self.merged;
-        let private = self.has_private_network();
+        let list = merged.list(key);
+        if self.has_private_network() {
+            return list;
+        }
+        list.iter().for_each(|text| self.no_effect(key, &text.at));
+        &[]
+    }
+
+    pub(super) fn published(&mut self) -> Vec<Published> {
         let mut all: Vec<Published> = Vec::new();
-        for text in merged.list("network.publish") {
-            if !private {
-                self.no_effect("network.publish", &text.at);
-                continue;
-            }
+        for text in self.of_private("network.publish") {
             match Published::read(&text.text, &self.origin(text)) {
                 Ok(ports) => {
                     let twice = ports.iter().find(|port| all.iter().any(|other| other.collides(port)));
@@ -115,14 +120,8 @@ impl Builder<'_> {
     }
 
     pub(super) fn forwarded(&mut self) -> Vec<Forwarded> {
-        let merged = self.merged;
-        let private = self.has_private_network();
         let mut all: Vec<Forwarded> = Vec::new();
-        for text in merged.list("network.forward") {
-            if !private {
-                self.no_effect("network.forward", &text.at);
-                continue;
-            }
+        for text in self.of_private("network.forward") {
             match Forwarded::read(&text.text, &self.origin(text)) {
                 Ok(port)
                     if all.iter().any(|other| (other.inside, other.transport) == (port.inside, port.transport)) =>

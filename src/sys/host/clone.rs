@@ -72,16 +72,31 @@ pub fn clone3(namespaces: u64, cgroup: Option<BorrowedFd<'_>>, child: impl FnOnc
 /// are born in. So a helper process, which shares this one's memory and descriptors, makes the child, as a child of
 /// this process (CLONE_PARENT). Gives the child's pidfd.
 pub fn clone3_below(namespaces: u64, child: impl FnOnce() -> i32) -> Result<OwnedFd> {
+    clone3_by_helper(namespaces, |clone| clone(), child)
+}
+
+/// Makes a child of this process by a helper process, which shares this one's memory and descriptors, and nothing else: what it joins
+/// is the child's alone. `make` does that, and makes the child by what it is given. Gives the child's pidfd.
+fn clone3_by_helper(
+    namespaces: u64,
+    make: impl FnOnce(&mut dyn FnMut() -> Result<i32>) -> Result<i32>,
+    child: impl FnOnce() -> i32,
+) -> Result<OwnedFd> {
     let (mut pidfd, mut result) = (-1 as c_int, Ok(0));
-    let mut child = Some(child);
+    let (mut make, mut child) = (Some(make), Some(child));
     let helper = spawn_with(libc::CLONE_FILES, || {
-        let mut args = CloneArgs {
-            flags: namespaces | (libc::CLONE_PIDFD | libc::CLONE_PARENT) as u64 | CLONE_CLEAR_SIGHAND,
-            pidfd: &raw mut pidfd as u64,
-            ..CloneArgs::default()
+        let mut clone = || {
+            let mut args = CloneArgs {
+                flags: namespaces | (libc::CLONE_PIDFD | libc::CLONE_PARENT) as u64 | CLONE_CLEAR_SIGHAND,
+                pidfd: &raw mut pidfd as u64,
+                ..CloneArgs::default()
+            };
+            // SAFETY: the flags do not contain CLONE_VM; `pidfd` outlives the call.
+            unsafe { args.clone() }
         };
-        // SAFETY: the flags do not contain CLONE_VM; `pidfd` outlives the call.
-        result = unsafe { args.clone() };
+        if let Some(make) = make.take() {
+            result = make(&mut clone);
+        }
         if let (Ok(0), Some(child)) = (result, child.take()) {
             exit_now(child());
         }
@@ -102,33 +117,15 @@ pub fn clone3_joined(
     network: BorrowedFd<'_>,
     child: impl FnOnce() -> i32,
 ) -> Result<OwnedFd> {
-    let (mut pidfd, mut result) = (-1 as c_int, Ok(0));
-    let mut child = Some(child);
-    // The helper process shares this one's memory, but joins alone.
-    let helper = spawn_with(libc::CLONE_FILES, || {
-        let joined =
-            join_namespace(user, libc::CLONE_NEWUSER).and_then(|()| join_namespace(network, libc::CLONE_NEWNET));
-        let mut clone = || {
-            let mut args = CloneArgs {
-                flags: namespaces | (libc::CLONE_PIDFD | libc::CLONE_PARENT) as u64 | CLONE_CLEAR_SIGHAND,
-                pidfd: &raw mut pidfd as u64,
-                ..CloneArgs::default()
-            };
-            // SAFETY: the flags do not contain CLONE_VM; `pidfd` outlives the call.
-            unsafe { args.clone() }
-        };
-        result = joined.and_then(|()| match clone() {
-            Err(Errno(libc::ENOSPC)) => with_one_more(user, &mut clone),
+    let make = |clone: &mut dyn FnMut() -> Result<i32>| {
+        join_namespace(user, libc::CLONE_NEWUSER)?;
+        join_namespace(network, libc::CLONE_NEWNET)?;
+        match clone() {
+            Err(Errno(libc::ENOSPC)) => with_one_more(user, clone),
             cloned => cloned,
-        });
-        if let (Ok(0), Some(child)) = (result, child.take()) {
-            exit_now(child());
         }
-        0
-    })?;
-    wait(libc::P_PID, helper as libc::id_t, 0)?;
-    result?;
-    owned(pidfd.into())
+    };
+    clone3_by_helper(namespaces, make, child)
 }
 
 /// The most sandboxes that join one network.
