@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_sbx_global_optspecs
-    string join \n p/profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= home= e/env= net= publish= forward= share= device= u/user= C/cwd= hostname= tty= timeout= memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project status-fd= receipt= q/quiet h/help V/version
+    string join \n profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= home= e/env= net= p/publish= forward= share= device= u/user= C/cwd= hostname= tty= timeout= memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project status-fd= receipt= q/quiet h/help V/version
 end
 
 function __fish_sbx_needs_command
@@ -24,7 +24,7 @@ function __fish_sbx_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c sbx -n "__fish_sbx_needs_command" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec PATH,exclusive' -r -F
@@ -40,7 +40,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -l deny -d 'Deny a path: it cannot
 complete -c sbx -n "__fish_sbx_needs_command" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, or join:PID (that of a running sandbox)' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -s p -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
@@ -77,7 +77,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -a "uppers" -d 'List the upper lay
 complete -c sbx -n "__fish_sbx_needs_command" -a "snapshot" -d 'Freeze upper layers: what they hold now stays, and `diff` goes on to compare with the host'
 complete -c sbx -n "__fish_sbx_needs_command" -a "fork" -d 'Make upper layers of another name that begin with what these hold now'
 complete -c sbx -n "__fish_sbx_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c sbx -n "__fish_sbx_using_subcommand run" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec PATH,exclusive' -r -F
@@ -93,7 +93,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l deny -d 'Deny a path: it
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, or join:PID (that of a running sandbox)' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s p -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
@@ -115,7 +115,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l as-pid-1 -d 'Run the pro
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s q -l quiet -d 'Print no notes, e.g. about optional parts that are missing'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec PATH,exclusive' -r -F
@@ -131,7 +131,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l deny -d 'Deny a path: i
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, or join:PID (that of a running sandbox)' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s p -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
@@ -155,7 +155,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s v -l verbose -d 'Print every mount, variable and mechanism, and not only what they come to'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s q -l quiet -d 'Accepted as by `run`, without effect'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand check" -s p -l profile -d 'Check one profile: what of it this host can do' -r
+complete -c sbx -n "__fish_sbx_using_subcommand check" -l profile -d 'Check one profile: what of it this host can do' -r
 complete -c sbx -n "__fish_sbx_using_subcommand check" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand check" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -s h -l help -d 'Print help'
@@ -178,7 +178,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcomm
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "check" -d 'Check profiles for errors, and for grants that undo the sandbox'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "schema" -d 'Print the JSON schema of the profile language'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s p -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec PATH,exclusive' -r -F
@@ -194,7 +194,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l deny -d 'Deny a pat
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, or join:PID (that of a running sandbox)' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s p -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r

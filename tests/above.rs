@@ -40,9 +40,10 @@ fn a_file_above_counts_in_every_profile_and_is_told_by_nothing_but_its_effect() 
         for dir in ["sub", "sub/t"] {
             let path = if dir == "sub" { "secrets/s" } else { "../secrets/s" };
             let script = format!("cat {path}; ulimit -n");
-            let out = run_in(&place, &format!("home/k/{dir}"), &["-p", profile, "--ro", &sub], &script);
+            let out = run_in(&place, &format!("home/k/{dir}"), &["--profile", profile, "--ro", &sub], &script);
             assert_eq!(out.out, "33\n", "{profile} {dir}: {out:#?}");
-            let out = run_in(&place, &format!("home/k/{dir}"), &["-q", "-p", profile, "--no-project"], "ulimit -n");
+            let out =
+                run_in(&place, &format!("home/k/{dir}"), &["-q", "--profile", profile, "--no-project"], "ulimit -n");
             assert_ne!(out.ok(), "33\n", "{profile} {dir}");
         }
     }
@@ -65,9 +66,15 @@ fn no_permission_and_no_marker_of_a_program_takes_a_file_above_out_of_force() {
     for (what, before, inside) in marks {
         let place = closed(CLOSES);
         on_host(&place.home().join("k"), before);
-        let out = run_in(&place, "home/k/sub", &["-q", "-p", "ci"], inside);
+        let out = run_in(&place, "home/k/sub", &["-q", "--profile", "ci"], inside);
         assert_eq!(out.status, Some(0), "{what}: {out:#?}");
-        for flags in [&["-p", "ci"][..], &["-p", "shell"], &["-p", "default"], &["--rw", "."], &["--rw", ".."]] {
+        for flags in [
+            &["--profile", "ci"][..],
+            &["--profile", "shell"],
+            &["--profile", "default"],
+            &["--rw", "."],
+            &["--rw", ".."],
+        ] {
             let out = run_in(&place, "home/k/sub", flags, "cat secrets/s || echo closed");
             assert!(out.out == "closed\n" && !out.out.contains("SECRET"), "{what} {flags:?}: {out:#?}");
         }
@@ -87,7 +94,7 @@ fn the_projects_file_is_read_only_wherever_its_directory_is_writable() {
         |dir: &str| format!("rm -f {dir}/.sbx.toml; mv {dir}/.sbx.toml {dir}/x; echo > {dir}/.sbx.toml; touch {dir}/w");
     for (dir, above, flags) in [
         ("home/k", ".", &["-q", "--rw", "."][..]),
-        ("home/k", ".", &["-q", "-p", "mine"]),
+        ("home/k", ".", &["-q", "--profile", "mine"]),
         ("home/k/sub", "..", &["-q", "--rw", ".."]),
         ("home/k/sub/t", "../..", &["-q", "--rw", "../.."]),
     ] {
@@ -125,7 +132,7 @@ fn of_two_files_the_stricter_line_holds() {
     place.write("home/k/sub/fixed/f", "text\n");
     place.write("home/k/sub/free/f", "text\n");
     let inner = |text: &str| place.write("home/k/sub/.sbx.toml", &format!("schema = 1\n{text}\n"));
-    let run = |script: &str| run_in(&place, "home/k/sub", &["-q", "-p", "ci"], script);
+    let run = |script: &str| run_in(&place, "home/k/sub", &["-q", "--profile", "ci"], script);
     for lines in [
         "\"${CWD}/secrets\" = \"rw\"",
         "\"${CWD}/secrets\" = \"ro\"",
@@ -171,16 +178,16 @@ fn what_a_file_above_says_of_its_own_directory_holds_in_the_current_one() {
         place.write(&format!("home/k/{dir}/x"), "");
     }
     for profile in ["default", "ci"] {
-        let out = run_in(&place, "home/k/sub", &["-q", "-p", profile], "echo x > made; ls ../docs");
+        let out = run_in(&place, "home/k/sub", &["-q", "--profile", profile], "echo x > made; ls ../docs");
         assert!(out.err.contains("Read-only file system"), "{profile}: {out:#?}");
-        let out = run_in(&place, "home/k/out/deep", &["-q", "-p", profile], "echo x > made; echo fine");
+        let out = run_in(&place, "home/k/out/deep", &["-q", "--profile", profile], "echo x > made; echo fine");
         assert_eq!(out.ok(), "fine\n", "{profile}");
     }
     // The user's own flag opens it, as it does in the file's own directory.
     assert_eq!(run_in(&place, "home/k/sub", &["-q", "--rw", "."], "echo x > made; cat made").ok(), "x\n");
     // What is closed around the current directory is closed there.
     place.write("home/k/.sbx.toml", "schema = 1\n[filesystem.paths]\n\"${CWD}/sub\" = \"deny\"\n");
-    let out = run_in(&place, "home/k/sub/t", &["-p", "ci"], "cat ../secrets/s; ls");
+    let out = run_in(&place, "home/k/sub/t", &["--profile", "ci"], "cat ../secrets/s; ls");
     assert!(out.out.is_empty() && out.err.contains("is `deny` by"), "{out:#?}");
 }
 
@@ -206,7 +213,7 @@ fn what_is_not_shown_needs_no_line_of_a_file_above() {
     for line in ["\"${CWD}/k/sub/secrets\" = \"deny\"\n\"${CWD}\" = \"ro\"", "\"~/k/sub/secrets\" = \"deny\""] {
         place.write("home/.sbx.toml", &format!("schema = 1\n[filesystem.paths]\n{line}\n"));
         place.write("home/k/.sbx.toml", "schema = 1\n");
-        let out = run_in(&place, "home/k/sub", &["-q", "-p", "ci"], "cat secrets/s; ls t; echo y > t/x");
+        let out = run_in(&place, "home/k/sub", &["-q", "--profile", "ci"], "cat secrets/s; ls t; echo y > t/x");
         assert!(out.out == "x\n" && out.err.contains("Permission denied"), "{line}: {out:#?}");
     }
     // What it would loosen is an error, from wherever sbx is started.
@@ -221,7 +228,7 @@ fn the_network_of_a_file_above_holds() {
     let place = closed("schema = 1\n[network]\nmode = \"none\"\n");
     place.write("home/.config/sbx/profiles/mine.toml", "schema = 1\nextends = [\"ci\"]\n[network]\nmode = \"host\"\n");
     std::fs::write(place.home().join("k/sub/go.work"), "").unwrap();
-    let out = run_in(&place, "home/k/sub", &["-q", "-p", "mine"], "grep -c : /proc/net/dev");
+    let out = run_in(&place, "home/k/sub", &["-q", "--profile", "mine"], "grep -c : /proc/net/dev");
     assert_eq!(out.ok(), "1\n");
 }
 
@@ -237,7 +244,7 @@ fn a_link_or_what_is_no_file_above_is_an_error() {
     std::fs::create_dir(&file).unwrap();
     let error = run_in(&place, "home/k/sub", &[], "true").failed(125);
     assert!(error.contains("not a regular file") && error.contains("--no-project"), "{error}");
-    run_in(&place, "home/k/sub", &["-q", "-p", "ci", "--no-project"], "true").ok();
+    run_in(&place, "home/k/sub", &["-q", "--profile", "ci", "--no-project"], "true").ok();
 }
 
 #[test]
@@ -269,7 +276,7 @@ fn lines_of_a_profile_for_the_project_close_from_each_directory_above_it() {
         for mark in ["true", "touch go.work", "git init -q . && rm -rf ../.git"] {
             on_host(&place.home().join("k/sub"), mark);
             let script = "cat secrets/s; echo x >> secrets/s; true";
-            let out = run_in(&place, "home/k/sub", &["-q", "-p", &mine], script);
+            let out = run_in(&place, "home/k/sub", &["-q", "--profile", &mine], script);
             let text = std::fs::read_to_string(place.home().join("k/sub/secrets/s")).unwrap();
             assert!(text == "SECRET\n", "{mode} {mark}: {out:#?}");
             assert!(mode == "ro" || !out.out.contains("SECRET"), "{mode} {mark}: {out:#?}");
@@ -294,11 +301,11 @@ fn what_makes_another_project_of_the_next_start_is_told_at_the_end() {
         let place = closed("");
         std::fs::remove_file(place.home().join("k/.sbx.toml")).unwrap();
         on_host(&place.home().join("k"), before);
-        let out = run_in(&place, &format!("home/k/{dir}"), &["-p", "ci"], inside);
+        let out = run_in(&place, &format!("home/k/{dir}"), &["--profile", "ci"], inside);
         let is_told = out.err.contains("${PROJECT} is from the next start on");
         let right = if told.is_empty() { !is_told } else { is_told && out.err.contains(told) };
         assert!(right && out.status == Some(0), "{before}, {inside}: {out:#?}");
-        let out = run_in(&place, &format!("home/k/{dir}"), &["-q", "-p", "default"], inside);
+        let out = run_in(&place, &format!("home/k/{dir}"), &["-q", "--profile", "default"], inside);
         assert!(!out.err.contains("${PROJECT}"), "{inside}: {out:#?}");
     }
 }
@@ -324,10 +331,10 @@ fn a_directory_above_that_a_program_shut_is_an_error_and_does_not_leave_its_file
             on_host(&place.home(), "chmod 755 k");
             out
         };
-        let error = run(&["-p", "ci"]).failed(125);
+        let error = run(&["--profile", "ci"]).failed(125);
         let mend = format!("chmod u+rwx {}", place.home().join("k").display());
         assert!(error.contains(".sbx.toml cannot be looked up") && error.contains(&mend), "{mode}: {error}");
-        let out = run(&["-q", "-p", "ci", "--no-project"]);
+        let out = run(&["-q", "--profile", "ci", "--no-project"]);
         assert!(out.status == Some(0) && out.out != "33\n", "{mode}: {out:#?}");
     }
 }
@@ -361,7 +368,7 @@ fn a_file_above_in_a_directory_that_others_may_write_to_counts() {
     let place = closed(CLOSES);
     for open in ["setfacl -m u:nobody:rwx .", "setfacl -b .; chmod 777 .", "chmod 1777 .", "chmod 2775 ."] {
         on_host(&place.home().join("k"), open);
-        let out = run_in(&place, "home/k/sub", &["-q", "-p", "ci"], "cat secrets/s");
+        let out = run_in(&place, "home/k/sub", &["-q", "--profile", "ci"], "cat secrets/s");
         assert!(!out.out.contains("SECRET") && out.err.contains("Permission denied"), "{open}: {out:#?}");
     }
 }

@@ -295,7 +295,7 @@ fn a_limit_of_the_caller_that_is_too_low_is_named() {
         let bwrap = common::bwrap::program();
         let runs: [(&Path, &[&str], i32); 3] = [
             (sbx(), &["-q", "--", "/bin/true"], 125),
-            (sbx(), &["-q", "-p", "ci", "--", "/bin/true"], 125),
+            (sbx(), &["-q", "--profile", "ci", "--", "/bin/true"], 125),
             (bwrap, &["--ro-bind", "/", "/", "--unshare-all", "/bin/true"], 1),
         ];
         for (program, args, failed) in runs {
@@ -312,7 +312,7 @@ fn a_limit_of_the_caller_that_is_too_low_is_named() {
     }
     // Whatever it is that cannot be opened.
     for number in 3..=16 {
-        for args in [&["-p", "firefox", "--", "/bin/true"][..], &["--user", "range", "--", "/bin/true"]] {
+        for args in [&["--profile", "firefox", "--", "/bin/true"][..], &["--user", "range", "--", "/bin/true"]] {
             let run = ran(limited(&place, sbx(), &format!("-n {number}"))(args).output().unwrap());
             assert!(!run.err.contains("EMFILE") || run.err.contains("help: the limit of open descriptors"), "{run:#?}");
         }

@@ -84,7 +84,7 @@ fn a_current_directory_is_shown_whatever_its_name() {
         "{out:?}"
     );
     for profile in ["ci", "shell"] {
-        let (out, _) = inside(&["-p", profile], "echo more > new && cat new && rm new");
+        let (out, _) = inside(&["--profile", profile], "echo more > new && cat new && rm new");
         assert_eq!(out.out, "more\n", "{profile}: {out:?}");
     }
     let (out, _) = inside(&["-q", "--rw", "sub", "--ro", "file"], "echo x > sub/new && cat sub/new");
@@ -97,7 +97,7 @@ fn a_current_directory_is_shown_whatever_its_name() {
     let (out, _) = inside(&["--ro", ".."], "true");
     assert_eq!(out.status, Some(0), "the directory above is UTF-8: {out:?}");
     let profile = place.write("one.toml", "schema = 1\nextends = [\"default\"]\n[process]\nenv = { X = \"${CWD}\" }\n");
-    let (out, _) = inside(&["-p", profile.to_str().unwrap()], "true");
+    let (out, _) = inside(&["--profile", profile.to_str().unwrap()], "true");
     assert!(out.status == Some(125) && out.err.contains("the current directory is not UTF-8"), "{out:?}");
     let mut command = place.command();
     let (out, _) = run(&mut command, &[OsStr::new("--ro"), &odd(), OsStr::new("true")]);

@@ -95,17 +95,17 @@ fn wrong_profiles() {
     }
     place.write("home/.config/sbx/profiles/a.toml", "schema = 1\nextends = [\"b\"]\n");
     place.write("home/.config/sbx/profiles/b.toml", "schema = 1\nextends = [\"a\"]\n");
-    book.add("profiles in a circle", &place, &place.run(&["plan", "-p", "a", "--", "true"]));
+    book.add("profiles in a circle", &place, &place.run(&["plan", "--profile", "a", "--", "true"]));
     place.write("home/.config/sbx/profiles/c.toml", "schema = 1\nextends = [\"c\"]\n");
-    book.add("a profile that extends itself", &place, &place.run(&["plan", "-p", "c", "--", "true"]));
+    book.add("a profile that extends itself", &place, &place.run(&["plan", "--profile", "c", "--", "true"]));
     std::fs::write(place.work().join("latin.toml"), b"schema = 1\ndescription = \"caf\xe9\"\n").unwrap();
     book.add("a profile that is not UTF-8", &place, &place.run(&["profile", "check", "latin.toml"]));
-    book.add("a profile that is a directory", &place, &place.run(&["plan", "-p", "./", "--", "true"]));
-    book.add("a profile that is a device", &place, &place.run(&["plan", "-p", "/dev/zero", "--", "true"]));
-    book.add("a profile that is not there", &place, &place.run(&["plan", "-p", "./none.toml", "--", "true"]));
-    book.add("a name of a profile that is none", &place, &place.run(&["plan", "-p", "browsr", "--", "true"]));
+    book.add("a profile that is a directory", &place, &place.run(&["plan", "--profile", "./", "--", "true"]));
+    book.add("a profile that is a device", &place, &place.run(&["plan", "--profile", "/dev/zero", "--", "true"]));
+    book.add("a profile that is not there", &place, &place.run(&["plan", "--profile", "./none.toml", "--", "true"]));
+    book.add("a name of a profile that is none", &place, &place.run(&["plan", "--profile", "browsr", "--", "true"]));
     place.write("work/big.toml", &"#".repeat((1 << 20) + 1));
-    book.add("a profile of more than 1 MiB", &place, &place.run(&["plan", "-p", "./big.toml", "--", "true"]));
+    book.add("a profile of more than 1 MiB", &place, &place.run(&["plan", "--profile", "./big.toml", "--", "true"]));
     insta::assert_snapshot!(book.0);
 }
 

@@ -76,11 +76,13 @@ fn the_directory_counts_and_not_the_path_or_the_profile_that_shows_it() {
         );
         place.write(&format!("work/{profile}.toml"), &text);
     }
-    let first = Running::start(&place, &["-p", "./one.toml"], "true");
+    let first = Running::start(&place, &["--profile", "./one.toml"], "true");
     let link = format!("{},exclusive", path("link"));
     let other = format!("{},exclusive", path("other"));
     let set = format!("filesystem.paths.\"/tmp/x\"=\"rw,exclusive,from={}\"", path("data"));
-    for flags in [&["-p", "./two.toml"][..], &["--rw", &data], &["--rw", &link], &["-p", "ci", "--set", &set]] {
+    for flags in
+        [&["--profile", "./two.toml"][..], &["--rw", &data], &["--rw", &link], &["--profile", "ci", "--set", &set]]
+    {
         let refused = place.sh(flags, "true").failed(125);
         assert!(refused.contains("is in use by `"), "{flags:?}: {refused}");
     }
@@ -91,7 +93,7 @@ fn the_directory_counts_and_not_the_path_or_the_profile_that_shows_it() {
     // Another directory is another matter.
     place.sh(&["--rw", &other], "true").ok();
     first.end();
-    place.sh(&["-p", "./two.toml"], "true").ok();
+    place.sh(&["--profile", "./two.toml"], "true").ok();
 }
 
 #[test]
@@ -228,10 +230,10 @@ fn a_project_cannot_take_the_option_away_and_other_modes_do_not_have_it() {
     let profile = "schema = 1\nextends = [\"base/host\"]\n[filesystem.paths]\n\"${CWD}\" = \"rw,exclusive\"\n";
     let profile = place.write("home/one.toml", profile).display().to_string();
     place.write("work/.sbx.toml", "schema = 1\nfilesystem.paths.\"${CWD}\" = \"rw\"\n");
-    let refused = place.sh(&["-p", &profile], "true").failed(125);
+    let refused = place.sh(&["--profile", &profile], "true").failed(125);
     assert!(refused.contains("has the option `exclusive` here"), "{refused}");
     place.write("work/.sbx.toml", "schema = 1\nfilesystem.paths.\"${CWD}\" = \"ro\"\n");
-    place.sh(&["-p", &profile], "true").ok();
+    place.sh(&["--profile", &profile], "true").ok();
     std::fs::remove_file(place.work().join(".sbx.toml")).unwrap();
     let work = format!("{},exclusive", place.work().display());
     let refused = place.sh(&["--ro", &work], "true").failed(125);

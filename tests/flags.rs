@@ -122,7 +122,7 @@ fn of_two_flags_for_one_thing_the_last_counts() {
         &["--hostname", "a", "--hostname", "b"][..],
         &["--timeout", "1s", "--timeout", "2s"],
         &["--user", "root", "--user", "self"],
-        &["-p", "ci", "-p", "default"],
+        &["--profile", "ci", "--profile", "default"],
         &["-C", "/usr", "--cwd", "/"],
         &["--tty", "none", "--tty", "auto"],
         &["--cpus", "1", "--cpus", "2"],
@@ -135,4 +135,13 @@ fn of_two_flags_for_one_thing_the_last_counts() {
         assert_eq!((twice.status, &twice.out), (once.status, &once.out), "{flags:?}: {}", twice.err);
     }
     assert_eq!(place.run(&["-q", "-q", "plan"]).status, place.run(&["-q", "plan"]).status);
+}
+
+#[test]
+fn the_letter_that_names_a_profile_elsewhere_is_told_to_publish_ports() {
+    let place = Place::new();
+    let told = place.run(&["-p", "ci", "--", "true"]).failed(125);
+    assert!(told.contains("--publish (-p) names ports") && told.contains("write --profile ci"), "{told}");
+    let plan = place.run(&["plan", "--verbose", "--net", "private", "-p", "8080:80", "--", "true"]);
+    assert!(plan.out.contains("8080") || plan.err.contains("pasta"), "{plan:?}");
 }

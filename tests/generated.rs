@@ -165,7 +165,7 @@ _sbx_more() {
     done
     local words=""
     case "$3" in
-        -p | --profile | show) words=$(sbx profile list 2>/dev/null | awk '{print $1}') ;;
+        --profile | show) words=$(sbx profile list 2>/dev/null | awk '{print $1}') ;;
         --net) words="none host" ;;
         --tty) words="auto pty inherit none" ;;
         --share) words="ipc uts pid cgroup time" ;;
@@ -755,10 +755,10 @@ sets or passes; nothing else. NO_COLOR disables colours in messages.
 .SH "TEST RUNNERS"
 Runners that can start each test by a program of one's choice start it in a sandbox of its own:
 .EX
-CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER='sbx \-q \-p ci \-\-' cargo test
-CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER='sbx \-q \-p ci \-\-' cargo nextest run
-go test \-exec 'sbx \-q \-p ci \-\-' ./...
-sbx \-q \-p ci \-\- python3 \-m pytest
+CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER='sbx \-q \-\-profile ci \-\-' cargo test
+CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER='sbx \-q \-\-profile ci \-\-' cargo nextest run
+go test \-exec 'sbx \-q \-\-profile ci \-\-' ./...
+sbx \-q \-\-profile ci \-\- python3 \-m pytest
 .EE
 The profile
 .B ci

@@ -63,7 +63,7 @@ fn a_tracer_is_told_that_the_filter_refuses_it() {
     need!(userns(), tools(&["strace"]));
     let text = shown("", "strace true");
     assert_eq!(text.matches(TRACE).count(), 1, "{text}");
-    for flags in ["-q", "-p shell", "--set 'security.syscalls.allow=[\"@debug\"]'"] {
+    for flags in ["-q", "--profile shell", "--set 'security.syscalls.allow=[\"@debug\"]'"] {
         let text = shown(flags, "strace -o /dev/null true");
         assert!(!text.contains(TRACE), "{flags}: {text}");
     }

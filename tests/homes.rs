@@ -22,7 +22,7 @@ fn what_is_written_to_a_private_home_is_there_in_the_next_run_with_its_name() {
     assert_eq!(place.sh(&ONE, read).ok(), "theirs\nkept\n");
     assert_eq!(place.sh(&["--home", "private:two"], read).ok(), "");
     assert_eq!(place.sh(&[], read).ok(), "");
-    assert_eq!(place.sh(&["-p", "ci", "--home", "private:one"], read).ok(), "theirs\nkept\n");
+    assert_eq!(place.sh(&["--profile", "ci", "--home", "private:one"], read).ok(), "theirs\nkept\n");
     assert_eq!(std::fs::read_to_string(place.home().join(".bashrc")).unwrap(), "mine\n");
     assert_eq!(std::fs::read_to_string(store(&place).join("one/home/dir/new")).unwrap(), "kept\n");
     let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(store(&place)).unwrap());
@@ -251,7 +251,7 @@ fn a_program_cannot_make_what_a_later_run_takes_for_the_users_stores() {
             }
             place.write("home/.secret/one/home/key", "TOPSECRET");
             let out = place.sh(
-                &["-p", &writable(&place, dir)],
+                &["--profile", &writable(&place, dir)],
                 &format!("mkdir -p ~/.local/share; {script}; ls ~/.local/share/sbx"),
             );
             assert_eq!(out.out, "", "{dir} {script}: {out:?}");
@@ -382,13 +382,13 @@ fn what_links_in_directories_of_profiles_and_extends_lead_to_is_not_written() {
         std::fs::create_dir_all(place.home().join(".config/sbx")).unwrap();
         let j = place.home().join("j");
         place.on_host(&format!("cd {}/.config/sbx; J={}; {make}", place.home().display(), j.display()));
-        place.run(&["plan", "-p", profile, "--", "true"]).ok();
+        place.run(&["plan", "--profile", profile, "--", "true"]).ok();
         let run = |flags: &[&str], script: &str| {
             let mut command = place.command();
             command.current_dir(&j).args(flags).args(["--", "/bin/sh", "-c", script]);
             ran(command.output().unwrap())
         };
-        for flags in [&["-q", "--rw", "."][..], &["-q", "-p", "ci"]] {
+        for flags in [&["-q", "--rw", "."][..], &["-q", "--profile", "ci"]] {
             let out = run(flags, "echo '#' >> z.toml; mv z.toml y; echo > fine");
             assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "{make} {flags:?}: {out:#?}");
             assert!(j.join("fine").exists(), "{make} {flags:?}: {out:#?}");
@@ -455,7 +455,7 @@ fn links_in_the_way_to_stores_are_told_and_not_followed() {
         assert_eq!(std::fs::read_dir(&secret).unwrap().count(), 1, "{link:?}: nothing is made where it leads");
         // Nor can a program replace it.
         if link.ends_with("sbx") {
-            let out = place.sh(&["-p", &writable(&place, "~/.local/share")], "true").failed(125);
+            let out = place.sh(&["--profile", &writable(&place, "~/.local/share")], "true").failed(125);
             assert!(out.contains("is no directory, and lies in"), "{out}");
         }
     }
@@ -480,11 +480,11 @@ fn the_users_data_may_lie_behind_a_link_of_the_users() {
     assert!(place.home().join("disk/share/sbx/homes/one/home/kept").exists());
     assert!(place.run(&["homes"]).ok().starts_with("one"));
     // Where the program may replace that link, or reach the directory by its other name.
-    let out = place.sh(&["-p", &writable(&place, "~/.local")], "true").failed(125);
+    let out = place.sh(&["--profile", &writable(&place, "~/.local")], "true").failed(125);
     assert!(out.contains("/.local/share is a link in") && out.contains("which is writable"), "{out}");
-    let out = place.sh(&["-p", &writable(&place, "~/disk")], "ls ~/disk/share/sbx; touch ~/disk/share/sbx/x");
+    let out = place.sh(&["--profile", &writable(&place, "~/disk")], "ls ~/disk/share/sbx; touch ~/disk/share/sbx/x");
     assert!(out.out.is_empty() && !place.home().join("disk/share/sbx/x").exists(), "{out:?}");
-    let out = place.sh(&["-p", &writable(&place, "~/.local/share")], "ls ~/.local/share/sbx");
+    let out = place.sh(&["--profile", &writable(&place, "~/.local/share")], "ls ~/.local/share/sbx");
     assert_eq!(out.out, "", "{out:?}");
 }
 
@@ -501,7 +501,7 @@ fn a_program_that_may_write_beside_the_users_profiles_makes_and_changes_none() {
             if profiles {
                 place.write("home/.config/sbx/profiles/ci.toml", "schema = 1\n");
             }
-            let out = place.sh(&["-p", &writable(&place, dir)], script);
+            let out = place.sh(&["--profile", &writable(&place, dir)], script);
             assert_eq!(out.out, if profiles { "profiles\n" } else { "" }, "{dir}: {out:?}");
             let left = std::fs::read_to_string(file).ok();
             assert_eq!(left.as_deref(), profiles.then_some("schema = 1\n"), "{dir}: {out:?}");
@@ -511,15 +511,18 @@ fn a_program_that_may_write_beside_the_users_profiles_makes_and_changes_none() {
     // Named, they are writable.
     let place = Place::new();
     place.write("home/.config/sbx/profiles/ci.toml", "schema = 1\n");
-    place.sh(&["-p", &writable(&place, "~/.config/sbx/profiles")], "echo '#' >> ~/.config/sbx/profiles/ci.toml").ok();
+    place
+        .sh(&["--profile", &writable(&place, "~/.config/sbx/profiles")], "echo '#' >> ~/.config/sbx/profiles/ci.toml")
+        .ok();
     // What links of the user's lead to.
     let place = Place::new();
     place.write("home/dots/sbx/profiles/ci.toml", "schema = 1\n");
     std::fs::create_dir_all(place.home().join(".config")).unwrap();
     std::os::unix::fs::symlink("../dots/sbx", place.home().join(".config/sbx")).unwrap();
-    let out = place.sh(&["-p", &writable(&place, "~/dots")], "echo x > ~/dots/sbx/profiles/ci.toml; touch ~/dots/fine");
+    let out = place
+        .sh(&["--profile", &writable(&place, "~/dots")], "echo x > ~/dots/sbx/profiles/ci.toml; touch ~/dots/fine");
     assert!(out.status == Some(0) && out.err.contains("Read-only"), "{out:?}");
-    let out = place.sh(&["-p", &writable(&place, "~/.config")], "true").failed(125);
+    let out = place.sh(&["--profile", &writable(&place, "~/.config")], "true").failed(125);
     assert!(out.contains("/.config/sbx is a link in") && out.contains("the user's profiles"), "{out}");
 }
 

@@ -209,9 +209,10 @@ fn limits_that_are_stricter_already_are_kept() {
     need!(userns());
     let place = Place::new();
     for profile in PROFILES {
-        let ran = limited(&place, "ulimit -c 0", &format!("-q -p {profile} -- /bin/bash -c 'ulimit -c; ulimit -Hc'"));
+        let ran =
+            limited(&place, "ulimit -c 0", &format!("-q --profile {profile} -- /bin/bash -c 'ulimit -c; ulimit -Hc'"));
         assert_eq!(ran.ok(), "0\n0\n", "{profile}");
-        let check = limited(&place, "ulimit -c 0", &format!("check -p {profile}"));
+        let check = limited(&place, "ulimit -c 0", &format!("check --profile {profile}"));
         assert_eq!(check.status, Some(0), "{profile}: {check:?}");
     }
     let lower =
@@ -279,14 +280,14 @@ fn a_profile_of_one_line_starts_whatever_lies_at_the_top() {
                  python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"socket\")'";
     let profile = place.dir.path().join("one.toml").display().to_string();
     let host = Host::new(&place, setup);
-    assert_eq!(host.sh(&["-p", &profile], "echo fine").ok(), "fine\n");
+    assert_eq!(host.sh(&["--profile", &profile], "echo fine").ok(), "fine\n");
     for path in ["/.dockerenv", "/image", "/pipe", "/socket"] {
         assert_eq!(
-            host.sh(&["-q", "-p", &profile, "--ro", path], &format!("test -e {path} && echo fine")).ok(),
+            host.sh(&["-q", "--profile", &profile, "--ro", path], &format!("test -e {path} && echo fine")).ok(),
             "fine\n"
         );
     }
-    assert_eq!(host.sh(&["-q", "-p", &profile, "--ro", "/"], "cat /.dockerenv").ok(), "x\n");
+    assert_eq!(host.sh(&["-q", "--profile", &profile, "--ro", "/"], "cat /.dockerenv").ok(), "x\n");
 }
 
 /// A host on which the caller's account has this home.
@@ -406,7 +407,7 @@ fn the_programs_of_nixos_and_guix_are_found() {
         for profile in PROFILES {
             let script =
                 "readlink /run/current-system; echo $LOCALE_ARCHIVE; cat /run/secret; ls -A /run | grep -v user";
-            let out = host.run(&["-q", "-p", profile, "--", "sh", "-c", script]);
+            let out = host.run(&["-q", "--profile", profile, "--", "sh", "-c", script]);
             let drivers = if dir.starts_with("nix") { "opengl-driver\n" } else { "" };
             assert_eq!(out.out, format!("{system}\n/x\ncurrent-system\n{drivers}"), "{dir} {profile}: {out:?}");
         }
@@ -446,7 +447,7 @@ fn layouts_of_other_distributions_run_the_shipped_profiles() {
         for profile in PROFILES {
             let script = "cat /opt/tool/file /lib32/file /home/other/file /root/file /sysroot/file /.snapshots/1/file /var/home/other/file; \
                           ls / > /tmp/x && echo done";
-            let out = host.run(&["-q", "-p", profile, "--", "sh", "-c", script]);
+            let out = host.run(&["-q", "--profile", profile, "--", "sh", "-c", script]);
             let fine = if matches!(name, "image" | "lib32") { "fine\n" } else { "" };
             assert_eq!(out.out, format!("{fine}done\n"), "{name} {profile}: {out:?}");
         }
@@ -490,7 +491,7 @@ fn a_start_looks_at_nobody_elses_home_and_at_nothing_beside_the_system_and_the_p
     let host = Host::new(&place, &setup).env("HOME", "/home/me").work("/work");
     for profile in PROFILES {
         let script = format!(
-            "strace -qq -f -e trace=%file,open_tree,openat2,faccessat2,getdents64,move_mount -o /out $SBX -q -p {profile} -- /bin/true"
+            "strace -qq -f -e trace=%file,open_tree,openat2,faccessat2,getdents64,move_mount -o /out $SBX -q --profile {profile} -- /bin/true"
         );
         let out = host.script(&script);
         assert_eq!(out.status, Some(0), "{profile}: {out:?}");

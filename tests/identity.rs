@@ -120,7 +120,8 @@ fn conditions_show_no_addresses_and_no_other_directories() {
         let number = condition.len();
         place.write(&format!("home/inc-{number}"), &format!("[log]\ndate = d{number}\n"));
     }
-    let seen = || place.sh(&["-q", "-p", "ci"], "cat ~/.gitconfig* 2>/dev/null; git config --get-all log.date").out;
+    let seen =
+        || place.sh(&["-q", "--profile", "ci"], "cat ~/.gitconfig* 2>/dev/null; git config --get-all log.date").out;
     git(&place, &["init", "-q"]).ok();
     let out = seen();
     assert!(out.ends_with(&format!("\nd{}\n", "gitdir:work/".len())), "{out}");

@@ -120,7 +120,8 @@ fn a_home_with_dots_is_where_they_lead_or_an_error() {
     }
     let config = place.write("config/sbx/profiles/mine.toml", "schema = 1\nextends = [\"default\"]\n");
     let config = config.ancestors().nth(3).unwrap().join("../config").display().to_string();
-    let out = ran(place.command().env("XDG_CONFIG_HOME", config).args(["-p", "mine", "--", "true"]).output().unwrap());
+    let out =
+        ran(place.command().env("XDG_CONFIG_HOME", config).args(["--profile", "mine", "--", "true"]).output().unwrap());
     assert_eq!(out.status, Some(0), "{out:?}");
 }
 

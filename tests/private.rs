@@ -13,7 +13,7 @@ fn a_home_that_no_account_names_is_one() {
     let place = Place::new();
     let setup = "mkdir -p home/me/.ssh home/me/proj data/users; echo secret > home/me/.ssh/id; echo rc > home/me/.bashrc; \
                  echo fine > home/me/proj/file; chmod 700 home/me";
-    let script = "for profile in $PROFILES; do $SBX -q -p $profile -- /bin/sh -c \
+    let script = "for profile in $PROFILES; do $SBX -q --profile $profile -- /bin/sh -c \
                   'cat .ssh/id .bashrc me/.bashrc file; echo more >> .bashrc; echo more >> me/.bashrc'; cat /home/me/.bashrc; done";
     for home in ["", "/", "/tmp/elsewhere", "/opt", "relative"] {
         let host = |work: &str| {
@@ -59,7 +59,7 @@ fn what_the_profile_says_cannot_be_read_or_written_is_not_shown_as_the_current_d
     };
     for profile in PROFILES {
         for dir in [".ssh", ".ssh/keys", ".aws"] {
-            let out = run(dir, &["-p", profile], "cat id keys/id x; echo x > authorized_keys2; echo done");
+            let out = run(dir, &["--profile", profile], "cat id keys/id x; echo x > authorized_keys2; echo done");
             assert!(out.out == "done\n" && out.status == Some(0), "{profile} {dir}: {out:?}");
             let note =
                 if dir == ".ssh/keys" { "lies in /" } else { "cannot be read, as [assert] of the profile says," };
@@ -73,13 +73,14 @@ fn what_the_profile_says_cannot_be_read_or_written_is_not_shown_as_the_current_d
     }
     // Writable: what lies in it, or below it without a line of its own.
     for dir in [".config", ".config/autostart"] {
-        let out = run(dir, &["-p", "shell"], "mkdir -p autostart; echo x > autostart/new; echo x > new; echo done");
+        let out =
+            run(dir, &["--profile", "shell"], "mkdir -p autostart; echo x > autostart/new; echo x > new; echo done");
         assert!(out.out == "done\n" && out.err.contains("not shown inside"), "{dir}: {out:?}");
     }
     assert_eq!(std::fs::read_dir(place.home().join(".config/autostart")).unwrap().count(), 1);
     assert_eq!(run(".config", &["-q"], "cat autostart/x").ok(), "old", "read-only, it may be shown");
     let line = "filesystem.paths.\"~/.config/autostart\"=\"ro\"";
-    let out = run(".config", &["-p", "shell", "--set", line], "echo x > new; echo x > autostart/new; ls");
+    let out = run(".config", &["--profile", "shell", "--set", line], "echo x > new; echo x > autostart/new; ls");
     assert_eq!(out.out, "autostart\nnew\n", "{out:?}");
     // What cannot be read below it.
     let out = run("proj", &["--set", "assert.cannot_read=[\"~/proj/docs\"]"], "cat docs/x; echo done");
@@ -89,7 +90,7 @@ fn what_the_profile_says_cannot_be_read_or_written_is_not_shown_as_the_current_d
     // A well-known directory.
     for dir in ["$HOME/.ssh", "$HOME/.ssh/keys"] {
         place.write("home/.config/user-dirs.dirs", &format!("XDG_DOCUMENTS_DIR=\"{dir}\"\n"));
-        let out = run("proj", &["-p", "viewer"], "cat ~/.ssh/id ~/.ssh/keys/id; echo done");
+        let out = run("proj", &["--profile", "viewer"], "cat ~/.ssh/id ~/.ssh/keys/id; echo done");
         assert!(out.out == "done\n" && out.err.contains("xdg-documents is /"), "{dir}: {out:?}");
     }
 }
@@ -100,9 +101,9 @@ fn an_argument_of_the_program_that_the_profile_says_cannot_be_read_is_not_shown(
     let place = Place::new();
     let key = place.write("home/.ssh/id", "secret").display().to_string();
     let shown = place.write("home/page", "fine").display().to_string();
-    let out = place.run(&["-p", "viewer", "--", "/bin/cat", &shown, &key]);
+    let out = place.run(&["--profile", "viewer", "--", "/bin/cat", &shown, &key]);
     assert!(out.out == "fine" && out.err.contains("/.ssh/id is not shown inside"), "{out:?}");
-    assert_eq!(place.run(&["-q", "-p", "viewer", "--ro", &key, "--", "/bin/cat", &key]).ok(), "secret");
+    assert_eq!(place.run(&["-q", "--profile", "viewer", "--ro", &key, "--", "/bin/cat", &key]).ok(), "secret");
 }
 
 #[test]
@@ -115,9 +116,10 @@ fn what_another_line_closes_is_not_shown_since_sbx_is_started_there() {
     place.write("home/.config/sbx/profiles/closed.toml", &closed);
     let open = "schema = 1\nextends = [\"closed\"]\n[filesystem.paths]\n\"${CWD}\" = \"ro\"\n";
     place.write("home/.config/sbx/profiles/open.toml", open);
-    let out = place.run(&["-p", "open", "--", "/bin/sh", "-c", "ls"]);
+    let out = place.run(&["--profile", "open", "--", "/bin/sh", "-c", "ls"]);
     assert!(!out.out.contains("file") && out.err.contains("is `masked` by"), "{out:?}");
-    let named = place.run(&["-q", "-p", "open", "--ro", ".", "--", "/bin/ls", &place.work().display().to_string()]);
+    let named =
+        place.run(&["-q", "--profile", "open", "--ro", ".", "--", "/bin/ls", &place.work().display().to_string()]);
     assert_eq!(named.ok(), "file\n");
 }
 
@@ -137,7 +139,7 @@ fn what_lies_in_a_directory_that_another_line_closes_is_not_shown_since_sbx_is_s
         let text = format!("schema = 1\nextends = [\"base/host\", \"{profile}\"]\n[filesystem.paths]\n{line}\n");
         place.write("home/.config/sbx/profiles/p.toml", &text);
         let mut command = place.command();
-        command.current_dir(name(dir)).args(["-p", "p"]).args(flags).args(["--", "/bin/sh", "-c", script]);
+        command.current_dir(name(dir)).args(["--profile", "p"]).args(flags).args(["--", "/bin/sh", "-c", script]);
         common::ran(command.output().unwrap())
     };
     let (q, link) = (name("work/q"), name("link"));
@@ -189,7 +191,12 @@ fn a_repository_elsewhere_that_another_line_closes_is_not_shown_since_a_worktree
     let run = |flags: &[&str]| {
         let mut command = place.command();
         let git = place.work().join("closed/main/.git/HEAD");
-        command.current_dir(place.work().join("tree")).args(["-p", "ci"]).args(flags).args(["--", "/bin/cat"]).arg(git);
+        command
+            .current_dir(place.work().join("tree"))
+            .args(["--profile", "ci"])
+            .args(flags)
+            .args(["--", "/bin/cat"])
+            .arg(git);
         common::ran(command.output().unwrap())
     };
     assert!(run(&["-q"]).ok().starts_with("ref:"));
@@ -210,7 +217,7 @@ fn a_directory_that_holds_the_runtime_directory_is_not_shown_and_neither_is_that
     {
         for profile in ["default", "ci"] {
             let mut command = place.command();
-            command.current_dir(name(dir)).env("XDG_RUNTIME_DIR", name(runtime)).args(["-p", profile]);
+            command.current_dir(name(dir)).env("XDG_RUNTIME_DIR", name(runtime)).args(["--profile", profile]);
             let out = common::ran(
                 command.args(["--", "/bin/sh", "-c", &format!("ls -R {}", name("work"))]).output().unwrap(),
             );
@@ -230,7 +237,7 @@ fn a_directory_for_temporary_files_is_no_project_by_another_name_either() {
     std::os::unix::fs::symlink(place.dir.path().join("tmp"), place.dir.path().join("link")).unwrap();
     let mut command = place.command();
     command.current_dir(place.dir.path().join("tmp/sub")).env("TMPDIR", place.dir.path().join("link"));
-    let out = common::ran(command.args(["-q", "-p", "ci", "--", "/bin/cat", "../secret"]).output().unwrap());
+    let out = common::ran(command.args(["-q", "--profile", "ci", "--", "/bin/cat", "../secret"]).output().unwrap());
     assert!(out.out.is_empty() && out.err.contains("No such file"), "{out:?}");
 }
 
@@ -250,7 +257,7 @@ fn what_is_mounted_or_private_below_the_systems_directories_is_not_shown_unless_
     let keys = "cat /opt/file /usr/local/file /opt/*/key /opt/*/*/key /opt/*/*/*/key /usr/local/*/key /var/lib/*/key /var/home/*/key; echo $(cat /opt/*/fine \
                 /usr/local/bin/fine /var/lib/x/fine)";
     for profile in PROFILES {
-        let out = host("/etc").sh(&["-q", "-p", profile], keys);
+        let out = host("/etc").sh(&["-q", "--profile", profile], keys);
         assert_eq!(out.out, "fine fine fine fine\n", "{profile}: {out:?}");
     }
     let touch = host("/etc").sh(&["-q"], "touch /opt/own/x; ls /opt/own; test -d /opt/own && echo there");
@@ -316,7 +323,7 @@ fn sockets_of_other_programs_in_a_directory_for_temporary_files_below_are_not_sh
                     "work",
                     variable,
                     value,
-                    &["-p", profile],
+                    &["--profile", profile],
                     "cat tmp/agent; ls tmp; echo x > tmp/new; echo done",
                 );
                 assert!(
@@ -333,7 +340,7 @@ fn sockets_of_other_programs_in_a_directory_for_temporary_files_below_are_not_sh
                 "work",
                 "TMPDIR",
                 "work/tmp",
-                &["-q", "-p", profile, "--ro", "tmp"],
+                &["-q", "--profile", profile, "--ro", "tmp"],
                 &format!("cat {}", name("work/tmp/agent"))
             )
             .ok(),
@@ -343,17 +350,19 @@ fn sockets_of_other_programs_in_a_directory_for_temporary_files_below_are_not_sh
             "work",
             "TMPDIR",
             "work/tmp",
-            &["-q", "-p", profile, "--ro", "tmp/agent"],
+            &["-q", "--profile", profile, "--ro", "tmp/agent"],
             &format!("cat {0}/agent; ls {0}", name("work/tmp")),
         );
         assert_eq!(inner.ok(), "socketagent\n", "{profile}");
     }
     // In the project that the current directory belongs to, and in a place.
-    let out = run("work/sub", "TMUX_TMPDIR", "work/sub/tmux", &["-p", "ci"], "cat tmux/agent; cat ../tmp/agent; echo");
+    let out =
+        run("work/sub", "TMUX_TMPDIR", "work/sub/tmux", &["--profile", "ci"], "cat tmux/agent; cat ../tmp/agent; echo");
     assert!(out.out == "socket\n", "{out:?}");
-    let out = run("work/sub", "TMPDIR", "work/tmp", &["-p", "ci"], "cat tmux/agent; cat ../tmp/agent; echo");
+    let out = run("work/sub", "TMPDIR", "work/tmp", &["--profile", "ci"], "cat tmux/agent; cat ../tmp/agent; echo");
     assert!(out.out == "socket\n", "{out:?}");
-    let out = run("work", "TMPDIR", "home/Downloads/tmp", &["-q", "-p", "firefox"], "cat ~/Downloads/tmp/agent; echo");
+    let out =
+        run("work", "TMPDIR", "home/Downloads/tmp", &["-q", "--profile", "firefox"], "cat ~/Downloads/tmp/agent; echo");
     assert_eq!(out.out, "\n", "{out:?}");
     // A directory of sockets in one for temporary files.
     for dir in ["tmux-1001", "ssh-XXXX", "pulse-abc", "nvimaB3xY9"] {
@@ -366,7 +375,8 @@ fn sockets_of_other_programs_in_a_directory_for_temporary_files_below_are_not_sh
         assert_eq!(run(&format!("shared/{dir}"), "TMPDIR", "shared", &["-q"], "cat agent").ok(), "socket", "{dir}");
         mode(0o700);
         for profile in ["default", "ci", "shell"] {
-            let out = run(&format!("shared/{dir}"), "TMPDIR", "shared", &["-p", profile], "cat agent; echo done");
+            let out =
+                run(&format!("shared/{dir}"), "TMPDIR", "shared", &["--profile", profile], "cat agent; echo done");
             let told = out.err.contains("holds temporary files of other programs and is not shown inside");
             assert!(out.out == "done\n" && told, "{profile} {dir}: {out:?}");
         }
@@ -398,16 +408,21 @@ fn sockets_of_other_programs_in_the_current_directory_itself_are_not_reached() {
     // Where tmux makes its sockets: the rest of the directory is shown.
     for (dir, profile) in [("work", "default"), ("work", "ci"), ("work", "shell"), ("work/sub", "ci")] {
         let script = format!("cat {0}/{tmux}/default; ls {0}/{tmux}; cat {0}/.git/HEAD", name("work"));
-        let out = run(dir, ("TMUX_TMPDIR", &name("work")), &["-p", profile], &script);
+        let out = run(dir, ("TMUX_TMPDIR", &name("work")), &["--profile", profile], &script);
         assert_eq!(out.out, "ref: refs/heads/main\n", "{dir} {profile}: {out:?}");
         let told = format!("{} is empty inside: TMUX_TMPDIR names it", name(&format!("work/{tmux}")));
         assert!(out.err.contains(&told), "{dir} {profile}: {out:?}");
     }
     // Where screen makes them, and in a place that is one for temporary files.
-    let out = run("work/sub", ("SCREENDIR", &name("work/sub")), &["-p", "ci"], "cat s; echo done");
+    let out = run("work/sub", ("SCREENDIR", &name("work/sub")), &["--profile", "ci"], "cat s; echo done");
     assert_eq!(out.out, "done\n", "{out:?}");
     place.write("home/Downloads/agent", "socket");
-    let out = run("work", ("TMPDIR", &name("home/Downloads")), &["-q", "-p", "firefox"], "cat ~/Downloads/agent; echo");
+    let out = run(
+        "work",
+        ("TMPDIR", &name("home/Downloads")),
+        &["-q", "--profile", "firefox"],
+        "cat ~/Downloads/agent; echo",
+    );
     assert_eq!(out.out, "\n", "{out:?}");
     // Single sockets.
     let path = name("work/sub/s");
@@ -423,12 +438,16 @@ fn sockets_of_other_programs_in_the_current_directory_itself_are_not_reached() {
     for (variable, value) in &values {
         let path = if *variable == "NVIM_LISTEN_ADDRESS" { value } else { &path };
         for dir in ["work", "work/sub"] {
-            let out =
-                run(dir, (variable, value), &["-p", "ci"], &format!("cat {path}; cat {}/.git/HEAD", name("work")));
+            let out = run(
+                dir,
+                (variable, value),
+                &["--profile", "ci"],
+                &format!("cat {path}; cat {}/.git/HEAD", name("work")),
+            );
             assert_eq!(out.out, "ref: refs/heads/main\n", "{variable} {dir}: {out:?}");
             assert!(out.err.contains(&format!("{path} is masked inside: {variable} names it")), "{variable}: {out:?}");
         }
-        let out = run("work", (variable, value), &["-q", "-p", "ci", "--ro", path], &format!("cat {path}"));
+        let out = run("work", (variable, value), &["-q", "--profile", "ci", "--ro", path], &format!("cat {path}"));
         assert_eq!(out.out, "socket", "{variable}: {out:?}");
     }
 }
@@ -445,7 +464,7 @@ fn sockets_are_found_whatever_form_and_variable_names_them() {
     let run = |variable: &str, value: &str, path: &str| {
         let script = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1]); print('connected')";
         let mut command = place.command();
-        command.env(variable, value).args(["-p", "ci", "--", "/usr/bin/python3", "-c", script, path]);
+        command.env(variable, value).args(["--profile", "ci", "--", "/usr/bin/python3", "-c", script, path]);
         common::ran(command.output().unwrap())
     };
     assert!(run("OTHER", &name("a.sock"), "a.sock").out.contains("connected"));
@@ -502,7 +521,7 @@ fn directories_of_sockets_that_are_not_there_yet_are_no_programs() {
         let named = place.work().join(dir);
         let script = format!("mkdir -p {dir}/tmux-{uid}; touch {dir}/tmux-{uid}/default {dir}/s; ls -A {dir}; true");
         let mut command = place.command();
-        command.env(variable, &named).args(["-p", "ci", "--", "/bin/sh", "-c", &script]);
+        command.env(variable, &named).args(["--profile", "ci", "--", "/bin/sh", "-c", &script]);
         let out = common::ran(command.output().unwrap());
         assert!(out.status == Some(0) && out.out.is_empty(), "{variable} {dir}: {out:#?}");
         assert!(out.err.contains(&format!("{} is empty inside: {variable} names it", named.display())), "{out:#?}");
@@ -520,7 +539,7 @@ fn directories_of_sockets_that_are_not_there_yet_are_no_programs() {
         let path = place.work().join(variable).join("ck");
         command
             .env(variable, &path)
-            .args(["-p", "ci", "--", "/bin/sh", "-c"])
+            .args(["--profile", "ci", "--", "/bin/sh", "-c"])
             .arg(format!("mkdir {variable}; touch {variable}/ck"));
         let out = common::ran(command.output().unwrap());
         assert!(out.err.contains(&format!("{} was not there when the program started", path.display())), "{out:#?}");
@@ -545,7 +564,7 @@ fn sockets_that_come_or_whose_directory_was_opened_or_shut_are_not_reached_eithe
         let place = Place::new();
         let work = place.work().display().to_string();
         let script = format!("mkdir -p -m 700 {tmux}; touch {tmux}/default; ls {tmux}; echo done");
-        let out = run(&place, "work", ("TMUX_TMPDIR", &work), &["-p", profile], &script);
+        let out = run(&place, "work", ("TMUX_TMPDIR", &work), &["--profile", profile], &script);
         let made = place.work().join(&tmux);
         assert_eq!(out.out, "done\n", "{profile}: {out:?}");
         assert!(out.err.contains(&format!("{} is empty inside", made.display())), "{profile}: {out:?}");
@@ -560,10 +579,13 @@ fn sockets_that_come_or_whose_directory_was_opened_or_shut_are_not_reached_eithe
     let place = Place::new();
     // A relative value begins at the current directory.
     place.write("work/tmp/agent", "socket");
-    assert_eq!(run(&place, "work", ("TMPDIR", "tmp"), &["-q", "-p", "ci"], "cat tmp/agent; echo done").out, "done\n");
+    assert_eq!(
+        run(&place, "work", ("TMPDIR", "tmp"), &["-q", "--profile", "ci"], "cat tmp/agent; echo done").out,
+        "done\n"
+    );
     // One that is not there yet is told if a program makes it.
     let socket = place.work().join("nvim.sock").display().to_string();
-    let out = run(&place, "work", ("NVIM_LISTEN_ADDRESS", &socket), &["-p", "ci"], "touch nvim.sock");
+    let out = run(&place, "work", ("NVIM_LISTEN_ADDRESS", &socket), &["--profile", "ci"], "touch nvim.sock");
     assert!(out.err.contains(&format!("{socket} was not there when the program started")), "{out:?}");
     // What a program shut.
     place.write("work/a/tmp/agent", "socket");
@@ -571,8 +593,9 @@ fn sockets_that_come_or_whose_directory_was_opened_or_shut_are_not_reached_eithe
     let plain = place.write("p.toml", "schema = 1\nextends = [\"default\"]\n[filesystem.paths]\n\"${CWD}\" = \"rw\"\n");
     for variable in ["TMPDIR", "SSH_AUTH_SOCK"] {
         let value = if variable == "TMPDIR" { tmp.clone() } else { format!("{tmp}/agent") };
-        let run =
-            |script: &str| run(&place, "work", (variable, &value), &["-q", "-p", plain.to_str().unwrap()], script);
+        let run = |script: &str| {
+            run(&place, "work", (variable, &value), &["-q", "--profile", plain.to_str().unwrap()], script)
+        };
         run("chmod 0 a").ok();
         let next = run("chmod 755 a; cat a/tmp/agent");
         mode(&place.work().join("a"), 0o755);
@@ -587,7 +610,7 @@ fn sockets_that_come_or_whose_directory_was_opened_or_shut_are_not_reached_eithe
         for open in [0o700, 0o755] {
             mode(&path, open);
             let shared = place.dir.path().join("shared").display().to_string();
-            let out = run(&place, &format!("shared/{dir}"), ("TMPDIR", &shared), &["-p", "ci"], "ls; echo done");
+            let out = run(&place, &format!("shared/{dir}"), ("TMPDIR", &shared), &["--profile", "ci"], "ls; echo done");
             assert_eq!(out.out, "done\n", "{dir}: {open:o}: {out:?}");
         }
     }
@@ -607,13 +630,13 @@ fn a_masked_path_that_comes_while_the_program_runs_is_told_and_not_said_to_be_hi
         std::fs::create_dir(place.dir.path().join("data")).unwrap();
         let data = place.dir.path().join("data").display().to_string();
         let profile = place.write("p.toml", &rule_of(&data, mode)).display().to_string();
-        let plan = place.run(&["plan", "--verbose", "-p", &profile, "--", "true"]).ok();
+        let plan = place.run(&["plan", "--verbose", "--profile", &profile, "--", "true"]).ok();
         assert!(plan.contains("not there to be hidden"), "{mode}: {plan}");
         let receipt = place.home().join("r.json");
         let to = receipt.display().to_string();
         let script = format!("echo ready; while ! [ -e {data}/key ]; do sleep 0.01; done; cat {data}/key");
         let mut command = place.command();
-        command.args(["-p", &profile, "--receipt", &to, "--", "/bin/sh", "-c", &script]);
+        command.args(["--profile", &profile, "--receipt", &to, "--", "/bin/sh", "-c", &script]);
         let mut child =
             command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
         let mut ready = [0; 6];
@@ -638,7 +661,7 @@ fn a_masked_path_that_comes_while_the_program_runs_is_told_and_not_said_to_be_hi
             let script =
                 format!("touch {shared}/ready; while ! [ -e {shared}/go ]; do sleep 0.01; done; cat {data}/key");
             let mut command = place.command();
-            command.args(["-p", &hidden, "--rw", &shared, "--", "/bin/sh", "-c", &script]);
+            command.args(["--profile", &hidden, "--rw", &shared, "--", "/bin/sh", "-c", &script]);
             let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn();
             assert!(common::until(|| place.home().join("shared/ready").exists()));
             place.write("data/key", "PASSWORD");
@@ -650,7 +673,7 @@ fn a_masked_path_that_comes_while_the_program_runs_is_told_and_not_said_to_be_hi
         }
         place.write("data/key", "PASSWORD");
         // What is there is hidden, and nothing is said.
-        let out = place.run(&["-p", &profile, "--", "/bin/sh", "-c", &format!("cat {data}/key; echo done")]);
+        let out = place.run(&["--profile", &profile, "--", "/bin/sh", "-c", &format!("cat {data}/key; echo done")]);
         assert!(out.out == "done\n" && !out.err.contains("note:"), "{mode}: {out:?}");
     }
 }
@@ -663,7 +686,7 @@ fn links_and_permissions_on_the_way_to_sockets_give_no_program_their_names() {
     let run = |place: &Place, (variable, value): (&str, &str), script: &str| {
         let mut command = place.command();
         let value = value.replace("WORK", place.work().to_str().unwrap());
-        command.env(variable, value).args(["-q", "-p", "ci", "--", "/bin/sh", "-c", script]);
+        command.env(variable, value).args(["-q", "--profile", "ci", "--", "/bin/sh", "-c", script]);
         common::ran(command.output().unwrap())
     };
     for (outside, variable, value) in [
@@ -684,7 +707,7 @@ fn links_and_permissions_on_the_way_to_sockets_give_no_program_their_names() {
     std::fs::create_dir(place.work().join("t")).unwrap();
     let mut command = place.command();
     command.env("NVIM_LISTEN_ADDRESS", place.work().join("l")).args([
-        "-p",
+        "--profile",
         "ci",
         "--",
         "/bin/sh",

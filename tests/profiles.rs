@@ -119,7 +119,7 @@ fn a_browser_does_not_see_the_other_ones_data_and_runs_once() {
         let ready = place.home().join("Downloads/ready");
         let _ = std::fs::remove_file(&ready);
         let mut command = place.command();
-        command.args(["-q", "-p", profile, "--", "/bin/sh", "-c", "touch ~/Downloads/ready; exec cat"]);
+        command.args(["-q", "--profile", profile, "--", "/bin/sh", "-c", "touch ~/Downloads/ready; exec cat"]);
         let child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
         common::until(|| ready.exists());
         child

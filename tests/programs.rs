@@ -21,7 +21,7 @@ fn a_program_runs_under_the_profile_that_names_it() {
     let script = ["sh", "-c", "echo ${GREETING-none}"];
     assert_eq!(place.run(&script).ok(), "hello\n");
     assert_eq!(place.run(&["/bin/sh", "-c", "echo ${GREETING-none}"]).ok(), "hello\n");
-    assert_eq!(place.run(&["-p", "default", "sh", "-c", "echo ${GREETING-none}"]).ok(), "none\n");
+    assert_eq!(place.run(&["--profile", "default", "sh", "-c", "echo ${GREETING-none}"]).ok(), "none\n");
     assert!(place.run(&["plan", "sh"]).ok().contains("sh runs under the profile `greeter`"));
     // A file of that name that came from somewhere is not the installed program.
     let own = place.write("work/sh", "#!/bin/sh\necho ${GREETING-none}\n");
@@ -43,7 +43,7 @@ fn what_is_no_program_goes_to_the_program_of_the_profile() {
     need!(userns());
     let place = Place::new();
     profile(&place, "teller", "schema = 1\nextends = [\"default\"]\n[process]\nargs = [\"echo\", \"says\"]\n");
-    let run = |words: &[&str]| place.run(&[&["-p", "teller"], words].concat()).ok();
+    let run = |words: &[&str]| place.run(&[&["--profile", "teller"], words].concat()).ok();
     assert_eq!(run(&[]), "says\n");
     assert_eq!(run(&["https://example.com", "x"]), "says https://example.com x\n");
     assert_eq!(run(&["--", "--flag"]), "says --flag\n");
@@ -72,7 +72,7 @@ fn files_named_as_arguments_are_told_or_shown() {
         letter,
     ]);
     assert_eq!((shown.out.as_str(), shown.err.as_str()), ("dear\nletter.txt\nread-only\n", ""));
-    assert_eq!(place.run(&["-q", "-p", "viewer", "--", "cat", letter]).ok(), "dear\n");
+    assert_eq!(place.run(&["-q", "--profile", "viewer", "--", "cat", letter]).ok(), "dear\n");
     // What the view has itself is meant as it is, and so is what the user has masked.
     assert_eq!(place.run(&["ls", "/tmp", "/dev/null"]).err, "");
     let masked = place.run(&["--open", "--hide", letter, "cat", letter]);
@@ -146,7 +146,7 @@ fn a_link_that_somebody_else_may_have_made_opens_nothing() {
     };
     for (text, shown) in [("../../papers/private", ""), ("doc.txt", "mail\n")] {
         let name = link(text, &format!("link{}", shown.len()));
-        for flags in [&["--open"][..], &["-p", "viewer"]] {
+        for flags in [&["--open"][..], &["--profile", "viewer"]] {
             let ran = place.run(&[flags, &["--", "/bin/cat", &name]].concat());
             assert_eq!(ran.out, shown, "{flags:?} {text}: {ran:?}");
         }
@@ -173,7 +173,7 @@ fn words_that_are_no_programs_have_their_hint() {
 #[test]
 fn what_the_desktop_lacks_is_one_line() {
     need!(userns());
-    let ran = Place::new().run(&["-p", "browser", "--", "true"]);
+    let ran = Place::new().run(&["--profile", "browser", "--", "true"]);
     let notes: Vec<_> = ran.err.lines().filter(|line| line.contains("note:")).collect();
     assert!(notes.len() <= 2, "{notes:?}");
 }

@@ -291,8 +291,10 @@ fn what_is_left_out_without_it_is_left_out_with_it() {
     };
     let with = |project: &str| {
         place.write("work/.sbx.toml", &format!("schema = 1\n{project}\n"));
-        place
-            .sh(&["-q", "-p", "mine"], &format!("cat {0}/file {0}/secrets/key; touch {0}/made", place.work().display()))
+        place.sh(
+            &["-q", "--profile", "mine"],
+            &format!("cat {0}/file {0}/secrets/key; touch {0}/made", place.work().display()),
+        )
     };
     let none = |out: Ran| {
         assert!(!out.out.contains("text") && !out.out.contains("secret"), "{out:?}");
@@ -326,7 +328,7 @@ fn what_a_line_closes_around_the_current_directory_is_not_opened_by_the_director
     let script = format!("cat {dir}/s {sub}/s {closed}/other/s; touch {dir}/made {sub}/made");
     let run = |flags: &[&str]| {
         let mut command = place.command();
-        command.current_dir(&dir).args(["-q", "-p", "mine"]).args(flags).args(["--", "/bin/sh", "-c", &script]);
+        command.current_dir(&dir).args(["-q", "--profile", "mine"]).args(flags).args(["--", "/bin/sh", "-c", &script]);
         common::ran(command.output().unwrap())
     };
     for base in ["default", "ci", "shell"] {
@@ -376,7 +378,15 @@ fn what_a_variable_outside_names_as_code_is_not_opened_by_its_lines() {
     let run = |project: &str| {
         place.write("work/.sbx.toml", &format!("schema = 1\n{project}\n"));
         let mut command = place.command();
-        command.env("BASH_ENV", &file).args(["-q", "-p", "ci", "--", "/bin/sh", "-c", "echo x >> s/env.sh; echo done"]);
+        command.env("BASH_ENV", &file).args([
+            "-q",
+            "--profile",
+            "ci",
+            "--",
+            "/bin/sh",
+            "-c",
+            "echo x >> s/env.sh; echo done",
+        ]);
         common::ran(command.output().unwrap())
     };
     let lines = [
@@ -409,7 +419,7 @@ fn of_another_root_it_shows_nothing_of_the_hosts() {
     place.write("home/.config/sbx/profiles/tree.toml", &profile);
     let with = |project: &str| {
         place.write("work/.sbx.toml", &format!("schema = 1\n[filesystem.paths]\n{project}\n"));
-        place.run(&["-q", "-p", "tree", "--", "/bin/ls", "/etc"])
+        place.run(&["-q", "--profile", "tree", "--", "/bin/ls", "/etc"])
     };
     for path in ["/etc", "/etc/passwd"] {
         let error = with(&format!("\"{path}\" = \"ro\"")).failed(125);

@@ -118,7 +118,7 @@ fn what_root_alone_may_read_in_sys_is_closed() {
         \x20           os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK)); print(path)\n\
         \x20       except OSError: pass\n";
     let script = place.write("home/script.py", script).display().to_string();
-    for flags in [&["-p", "ci"][..], &["--ro", "/sys"]] {
+    for flags in [&["--profile", "ci"][..], &["--ro", "/sys"]] {
         let out = place.run(&[&["-q", "--ro", &script][..], flags, &["--", "python3", &script]].concat()).ok();
         let known =
             ["/sys/class/zram-control/", "/sys/kernel/slab/", "/sys/kernel/mm/damon/", "/sys/devices/virtual/dmi/"];
@@ -150,7 +150,7 @@ fn what_root_alone_may_read_in_sys_is_closed() {
     // A line that names one shows it.
     let named = place.run(&[
         "-q",
-        "-p",
+        "--profile",
         "ci",
         "--ro",
         "/sys/kernel/mm",

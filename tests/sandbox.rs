@@ -415,7 +415,7 @@ fn an_empty_root_has_what_is_named_and_nothing_else() {
     need!(userns());
     let place = Place::new();
     let flags = ["--set", "filesystem.root=empty", "--ro", "/usr", "--ro", "/lib", "--ro", "/lib64", "--no-project"];
-    let out = place.run(&[&["-p", "base/host"], &flags[..], &["--", "/usr/bin/ls", "/"]].concat()).ok();
+    let out = place.run(&[&["--profile", "base/host"], &flags[..], &["--", "/usr/bin/ls", "/"]].concat()).ok();
     assert_eq!(out, "dev\nlib\nlib64\nproc\ntmp\nusr\n");
 }
 
@@ -718,7 +718,7 @@ fn directories_in_memory_are_file_systems_of_their_own_for_what_compares_device_
     let (cache, deep) = (format!("{home}/cache"), format!("{home}/cache/deep"));
     let paths = ["/tmp", "/run", "/dev/shm", "/var/tmp", &home, &cache, &deep];
     for profile in ["default", "shell", "viewer"] {
-        let flags = ["-p", profile, "--tmpfs", &cache, "--tmpfs", &deep, "--", "/usr/bin/python3", "-c", code];
+        let flags = ["--profile", profile, "--tmpfs", &cache, "--tmpfs", &deep, "--", "/usr/bin/python3", "-c", code];
         let out = place.run(&[&flags[..], &paths].concat()).ok();
         let wanted: String = paths.iter().map(|path| format!("{path} True\n")).collect();
         assert_eq!(out, wanted, "{profile}");
@@ -782,7 +782,7 @@ fn each_sandbox_has_a_machine_id_of_its_own() {
             "cat /etc/machine-id; [ ! -e /var/lib/dbus/machine-id ] || cmp -s /etc/machine-id /var/lib/dbus/machine-id || echo differ; echo x >/etc/machine-id",
         )
     };
-    let (first, second) = (id(&[]), id(&["-p", "ci"]));
+    let (first, second) = (id(&[]), id(&["--profile", "ci"]));
     if host.is_empty() {
         return;
     }
@@ -805,8 +805,8 @@ fn counts_of_the_hosts_interrupts_are_masked_in_sys() {
     need!(userns());
     let place = Place::new();
     for profile in ["ci", "shell", "viewer"] {
-        let ran =
-            place.sh(&["-q", "-p", profile], "ls /sys/kernel/irq; cat /sys/kernel/irq/*/per_cpu_count; echo done");
+        let ran = place
+            .sh(&["-q", "--profile", profile], "ls /sys/kernel/irq; cat /sys/kernel/irq/*/per_cpu_count; echo done");
         assert_eq!(ran.out, "done\n", "{profile}: {ran:?}");
     }
 }

@@ -55,7 +55,7 @@ fn what_links_in_the_home_lead_to_is_read_only() {
             ("ln -s $PWD/bashrc ~/.bashrc; mkdir -p ~/.rare; ln -s $PWD/other ~/.rare/rc", "other"),
         ] {
             let place = dotfiles(install);
-            let out = write(&place, &["-p", profile], path);
+            let out = write(&place, &["--profile", profile], path);
             assert_eq!(out.out, "free\n", "{profile}: {install}: {out:#?}");
         }
     }
@@ -69,10 +69,10 @@ fn what_links_in_the_home_lead_to_is_read_only() {
     }
     // A project's file does not open it, and the user does.
     place.write("work/.sbx.toml", "schema = 1\n[filesystem.paths]\n\"${CWD}/bashrc\" = \"rw\"\n");
-    let out = write(&place, &["-p", "ci"], "bashrc");
+    let out = write(&place, &["--profile", "ci"], "bashrc");
     assert!(!out.out.contains("WRITTEN") && !out.out.contains("REPLACED"), "{out:#?}");
     std::fs::remove_file(place.work().join(".sbx.toml")).unwrap();
-    let out = place.sh(&["-p", "ci", "--rw", "bashrc"], "echo x > bashrc && echo WRITTEN");
+    let out = place.sh(&["--profile", "ci", "--rw", "bashrc"], "echo x > bashrc && echo WRITTEN");
     assert_eq!(out.out, "WRITTEN\n", "{out:#?}");
 }
 
@@ -80,7 +80,7 @@ fn what_links_in_the_home_lead_to_is_read_only() {
 fn a_file_that_a_link_in_the_home_leads_to_and_that_comes_into_being_is_told() {
     need!(userns());
     let place = dotfiles("ln -s $PWD/zshrc ~/.zshrc");
-    let out = place.sh(&["-p", "ci"], "touch zshrc");
+    let out = place.sh(&["--profile", "ci"], "touch zshrc");
     assert!(out.err.contains("zshrc was not there when the program started"), "{out:#?}");
 }
 
@@ -88,7 +88,7 @@ fn a_file_that_a_link_in_the_home_leads_to_and_that_comes_into_being_is_told() {
 fn a_directory_of_the_home_that_cannot_be_read_is_told() {
     need!(userns(), not_root());
     let place = dotfiles("mkdir ~/.config/fish; chmod 0 ~/.config/fish");
-    let out = place.sh(&["-p", "ci"], "true");
+    let out = place.sh(&["--profile", "ci"], "true");
     assert!(out.err.contains("not all directories of your home could be read"), "{out:#?}");
 }
 
@@ -96,12 +96,12 @@ fn a_directory_of_the_home_that_cannot_be_read_is_told() {
 fn a_link_of_the_project_on_the_way_is_refused() {
     need!(userns(), tools(&["git"]));
     let place = dotfiles("ln -s bashrc rc; ln -s $PWD/rc ~/.bashrc");
-    let error = place.sh(&["-p", "ci"], "true").failed(125);
+    let error = place.sh(&["--profile", "ci"], "true").failed(125);
     let link = place.home().join(".bashrc").display().to_string();
     assert!(error.contains("work/rc") && error.contains(&link) && error.contains("prefer"), "{error}");
     // So is one behind a hook or a configuration of git's.
     let place = dotfiles("ln -s bashrc rc; git init -q; ln -s ../../rc .git/hooks/pre-commit");
-    let error = place.sh(&["-p", "ci"], "true").failed(125);
+    let error = place.sh(&["--profile", "ci"], "true").failed(125);
     assert!(error.contains("work/rc"), "{error}");
 }
 
@@ -115,12 +115,12 @@ fn a_project_that_programs_start_from_as_a_whole_is_told() {
     ] {
         let place = dotfiles(install);
         let mut command = place.command();
-        command.current_dir(place.dir.path().join(from)).args(["-p", "ci", "--", "true"]);
+        command.current_dir(place.dir.path().join(from)).args(["--profile", "ci", "--", "true"]);
         let out = ran(command.output().unwrap());
         let dir = place.dir.path().join(dir).display().to_string();
         assert!(out.err.contains(&dir) && out.err.contains("start what the program inside leaves"), "{out:#?}");
     }
     // A link that the profile itself names, one to a home, and one to what is no part of it, say nothing.
     let place = dotfiles("mkdir ~/c; ln -s c ~/.npm; ln -s $HOME ~/.self; ln -s / ~/.root; ln -s /usr ~/.usr");
-    assert_eq!(place.sh(&["-p", "ci"], "true").err, "");
+    assert_eq!(place.sh(&["--profile", "ci"], "true").err, "");
 }

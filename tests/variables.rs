@@ -21,9 +21,11 @@ fn path(place: &Place, dirs: &[&str]) -> (&'static str, String) {
 #[test]
 fn what_a_program_leaves_in_a_directory_that_path_names_is_told() {
     need!(userns());
-    for (dir, flags) in
-        [("work/.venv/bin", &["-p", "ci"][..]), ("home/tools", &["--rw", "~/tools"]), ("link", &["-p", "ci"])]
-    {
+    for (dir, flags) in [
+        ("work/.venv/bin", &["--profile", "ci"][..]),
+        ("home/tools", &["--rw", "~/tools"]),
+        ("link", &["--profile", "ci"]),
+    ] {
         let place = Place::new();
         for dir in ["work/.venv/bin", "home/tools"] {
             place.write(&format!("{dir}/old"), "#!/bin/sh\n");
@@ -80,29 +82,32 @@ fn directories_that_come_into_being_or_are_named_otherwise_are_told() {
             "/site-packages, x.pth is",
         ),
     ] {
-        let out = run(&place, &["-p", "ci"], &variables, script);
+        let out = run(&place, &["--profile", "ci"], &variables, script);
         assert!(out.status == Some(0) && out.err.contains(told), "{variables:?}: {out:?}");
-        let quiet = run(&place, &["-q", "-p", "ci"], &variables, "echo > new; mkdir -p src; echo > src/new");
+        let quiet = run(&place, &["-q", "--profile", "ci"], &variables, "echo > new; mkdir -p src; echo > src/new");
         assert_eq!(quiet.err, "", "{variables:?}");
     }
     // What a program has shut is not taken for what is not there.
     let variables = named("VIRTUAL_ENV", "WORK/.venv");
-    let shut = run(&place, &["-p", "ci"], &variables, "chmod 0 .venv/lib");
+    let shut = run(&place, &["--profile", "ci"], &variables, "chmod 0 .venv/lib");
     let site = "chmod 755 .venv/lib; echo x > .venv/lib/python3.11/site-packages/sitecustomize.py";
-    let out = run(&place, &["-p", "ci"], &variables, site);
+    let out = run(&place, &["--profile", "ci"], &variables, site);
     assert!(shut.err.contains("cannot be") && out.status == Some(0), "{shut:?} {out:?}");
     assert!(out.err.contains("/.venv/lib, python3.11 is new or changed"), "{out:?}");
     // Nothing is told of what is read-only or not shown, nor of changes that stay in a layer.
     let variables = [path(&place, &["work/.venv/bin"])];
-    for flags in
-        [&["-p", "default"][..], &["-p", "ci", "--ro", ".venv"], &["--overlay", "."], &["-p", "ci", "--tmpfs", ".venv"]]
-    {
+    for flags in [
+        &["--profile", "default"][..],
+        &["--profile", "ci", "--ro", ".venv"],
+        &["--overlay", "."],
+        &["--profile", "ci", "--tmpfs", ".venv"],
+    ] {
         let out = run(&place, flags, &variables, "mkdir -p .venv/bin && echo > .venv/bin/ls; true");
         assert!(!out.err.contains("new or changed"), "{flags:?}: {out:?}");
     }
     // Somebody who watches is told at the start, too, and how to close it.
     let mut command = place.command();
-    command.envs(variables).args(["plan", "-p", "ci", "--", "/bin/true"]);
+    command.envs(variables).args(["plan", "--profile", "ci", "--", "/bin/true"]);
     let plan = ran(command.output().unwrap()).ok();
     let dir = place.work().join(".venv/bin").display().to_string();
     assert!(plan.contains(&format!("searched for code outside: {dir} (PATH)")), "{plan}");
@@ -126,9 +131,9 @@ fn files_that_variables_name_as_code_are_read_only() {
     ] {
         let script = format!("echo x > {file} && echo written; mv {file} gone && echo moved; touch {file}.new");
         let variables = [(name, value.replace("WORK", &work))];
-        let out = run(&place, &["-p", "ci"], &variables, &script);
+        let out = run(&place, &["--profile", "ci"], &variables, &script);
         assert!(out.out.is_empty(), "{name}: {out:?}");
-        let plan = run(&place, &["plan", "-p", "ci"], &variables, "true").ok();
+        let plan = run(&place, &["plan", "--profile", "ci"], &variables, "true").ok();
         // What git would run is closed with all else that git runs.
         let by_git = name == "EDITOR" && plan.contains(&format!("{work}/{file}\n"));
         let said = plan.contains("read-only inside, since variables outside name code there");
@@ -139,11 +144,11 @@ fn files_that_variables_name_as_code_are_read_only() {
     // A line that names it opens it, and a file that is not there is told when it is made.
     let variables = [("BASH_ENV", format!("{work}/mine"))];
     let mine = format!("{work}/mine");
-    run(&place, &["-p", "ci", "--rw", &mine], &variables, "echo x > mine").ok();
-    let out = run(&place, &["-p", "ci"], &[("BASH_ENV", format!("{work}/later"))], "echo x > later");
+    run(&place, &["--profile", "ci", "--rw", &mine], &variables, "echo x > mine").ok();
+    let out = run(&place, &["--profile", "ci"], &[("BASH_ENV", format!("{work}/later"))], "echo x > later");
     assert!(out.err.contains("/later was not there when the program started"), "{out:?}");
     // What a command works on is not its code.
-    run(&place, &["-p", "ci"], &[("FZF_DEFAULT_COMMAND", format!("find {work}"))], "echo x > fine").ok();
+    run(&place, &["--profile", "ci"], &[("FZF_DEFAULT_COMMAND", format!("find {work}"))], "echo x > fine").ok();
 }
 
 #[test]
@@ -159,19 +164,19 @@ fn links_on_the_way_to_what_variables_name_are_closed_or_watched() {
         [("BASH_ENV", "WORK/cur/env.sh"), ("NODE_OPTIONS", "--require WORK/nn/a.js"), ("BASH_ENV", "$PWD/cur/env.sh")]
     {
         let variables = [(name, value.replace("WORK", &work))];
-        let out = run(&place, &["-p", "ci"], &variables, "rm -f cur nn; mkdir cur nn").failed(125);
+        let out = run(&place, &["--profile", "ci"], &variables, "rm -f cur nn; mkdir cur nn").failed(125);
         assert!(out.contains("which is writable: the program can put something else in its place"), "{name}: {out}");
     }
     // A command that leads out of there, as to the Python of a virtual environment, is told.
     let variables = [("PYTHON", format!("{work}/py/python"))];
-    let out = run(&place, &["-p", "ci"], &variables, "true");
+    let out = run(&place, &["--profile", "ci"], &variables, "true");
     assert!(out.status == Some(0) && out.err.is_empty(), "{out:?}");
-    let out = run(&place, &["-p", "ci"], &variables, "rm py/python; cp /bin/true py/python");
+    let out = run(&place, &["--profile", "ci"], &variables, "rm py/python; cp /bin/true py/python");
     assert!(out.err.contains("/py/python is another file than when the program started: PYTHON outside"), "{out:?}");
     // A directory of code.
     tick();
     for (name, value) in [("PATH", format!("{work}/bin:/usr/bin:/bin")), ("PYTHONPATH", format!("{work}/bin"))] {
-        let out = run(&place, &["-p", "ci"], &[(name, value)], "rm bin; ln -s v2 bin");
+        let out = run(&place, &["--profile", "ci"], &[(name, value)], "rm bin; ln -s v2 bin");
         assert!(out.err.contains("/bin is another directory than when the program started"), "{name}: {out:?}");
         place.on_host("rm bin; ln -s v1 bin");
     }
@@ -189,7 +194,7 @@ fn what_links_in_a_directory_of_code_lead_to_and_what_is_moved_into_place_is_tol
     symlink("../eslint/bin/eslint.js", bin.join("eslint")).unwrap();
     tick();
     let variables = [path(&place, &["work/node_modules/.bin", "work/tools"])];
-    let run = |script: &str| run(&place, &["-p", "ci"], &variables, script);
+    let run = |script: &str| run(&place, &["--profile", "ci"], &variables, script);
     assert_eq!(run("cat node_modules/.bin/eslint; touch node_modules/eslint/x").err, "");
     let told = "/node_modules/.bin, eslint is new or changed";
     for script in [
@@ -234,11 +239,11 @@ fn an_activated_virtual_environment_that_is_a_link_does_not_keep_ci_from_startin
         place.write(&format!("work/.git/{file}"), "ref: refs/heads/main\n");
     }
     symlink(place.dir.path().join("envs/x"), place.work().join(".venv")).unwrap();
-    let out = run(&place, &["-p", "ci"], &[path(&place, &["work/.venv/bin"])], "echo done");
+    let out = run(&place, &["--profile", "ci"], &[path(&place, &["work/.venv/bin"])], "echo done");
     assert!(out.out == "done\n", "{out:?}");
     // One that has a git, which reads a configuration there, is refused.
     place.write("envs/x/bin/git", "");
-    let out = run(&place, &["-p", "ci"], &[path(&place, &["work/.venv/bin"])], "echo done");
+    let out = run(&place, &["--profile", "ci"], &[path(&place, &["work/.venv/bin"])], "echo done");
     assert!(out.failed(125).contains(".venv is a link"));
 }
 
@@ -253,7 +258,7 @@ fn lists_of_archives_and_lists_with_semicolons_are_watched() {
         ("CLASSPATH", format!("{work}/lib/*"), "lib/b.jar"),
         ("LD_LIBRARY_PATH", format!("/usr/lib;{work}/b"), "b/libc.so.6x"),
     ] {
-        let out = run(&place, &["-p", "ci"], &[(variable, value)], &format!("echo x > {made}"));
+        let out = run(&place, &["--profile", "ci"], &[(variable, value)], &format!("echo x > {made}"));
         assert!(out.err.contains(&format!("{variable} outside names this directory")), "{out:?}");
     }
 }

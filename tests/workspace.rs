@@ -11,7 +11,7 @@ use std::process::Command;
 /// Runs a script in `dir` of a place, under `ci`.
 fn ci_in(place: &Place, dir: &str, flags: &[&str], script: &str) -> Ran {
     let mut command = place.command();
-    command.current_dir(place.dir.path().join(dir)).args(["-q", "-p", "ci"]).args(flags);
+    command.current_dir(place.dir.path().join(dir)).args(["-q", "--profile", "ci"]).args(flags);
     ran(command.args(["--", "/bin/sh", "-c", script]).output().unwrap())
 }
 
@@ -95,7 +95,7 @@ fn what_an_archive_left_in_a_directory_above_makes_no_project_and_what_does_is_t
             place.write(&format!("home/dl/{name}"), text);
         }
         for profile in ["ci", "shell"] {
-            for flags in [&["-p", profile][..], &["-p", profile, "--no-project"]] {
+            for flags in [&["--profile", profile][..], &["--profile", profile, "--no-project"]] {
                 let out = run(flags);
                 let shown = out.out.contains("secret") || place.home().join("dl/w").exists();
                 assert!(!shown, "{marker:?} {flags:?}: {out:?}");
@@ -113,27 +113,28 @@ fn what_an_archive_left_in_a_directory_above_makes_no_project_and_what_does_is_t
     git(&place, "home/dl", &["init", "-q"]).ok();
     for (dir, why) in [("$HOME/dl", "is the place xdg-download"), ("$HOME/dl/x", "holds the place xdg-download")] {
         place.write("home/.config/user-dirs.dirs", &format!("XDG_DOWNLOAD_DIR=\"{dir}\"\n"));
-        let out = run(&["-p", "ci"]);
+        let out = run(&["--profile", "ci"]);
         assert!(!out.out.contains("secret") && out.err.contains(why), "{dir}: {out:?}");
         assert_eq!(ci_in(&place, "home/dl", &[], "cat doc").ok(), "secret");
     }
     symlink(place.home().join("dl"), place.home().join("link")).unwrap();
     place.write("home/.config/user-dirs.dirs", "XDG_DOWNLOAD_DIR=\"$HOME/link\"\n");
-    assert_eq!(run(&["-q", "-p", "ci"]).out, "written\n", "by a link");
+    assert_eq!(run(&["-q", "--profile", "ci"]).out, "written\n", "by a link");
     // Any other repository is a project, and somebody who watches is told that it is more than the current directory.
     std::fs::remove_file(place.home().join(".config/user-dirs.dirs")).unwrap();
-    let out = run(&["-p", "ci"]);
+    let out = run(&["--profile", "ci"]);
     assert!(out.out == "secretwritten\n" && out.err.is_empty(), "{out:?}");
     let dir = place.home().join("dl").display().to_string();
     let plan = |dir: &str| {
         let mut command = place.command();
-        let out = command.current_dir(place.home().join(dir)).args(["plan", "-p", "ci", "--", "/bin/true"]).output();
+        let out =
+            command.current_dir(place.home().join(dir)).args(["plan", "--profile", "ci", "--", "/bin/true"]).output();
         ran(out.unwrap()).ok()
     };
     let told = format!("all of {dir} is writable, since .git makes it the project; `--hide {dir} --rw .`");
     assert!(plan("dl/pkg").contains(&told) && !plan("dl").contains("makes it the project"), "{}", plan("dl/pkg"));
     std::fs::remove_file(place.home().join("dl/w")).unwrap();
-    let out = run(&["-q", "-p", "ci", "--hide", &dir, "--rw", "."]);
+    let out = run(&["-q", "--profile", "ci", "--hide", &dir, "--rw", "."]);
     assert!(out.out == "written\n" && !place.home().join("dl/w").exists(), "{out:?}");
 }
 
@@ -171,7 +172,7 @@ fn a_directory_that_others_may_write_to_by_an_access_control_list_or_a_group_is_
     let out = ci_in(&place, "home/team/sub", &[], "ls ..; cat ../private");
     assert_eq!(out.out, "sub\n", "{out:#?}");
     let mut command = place.command();
-    let told = ran(command.current_dir(dir.join("sub")).args(["-p", "ci", "--", "true"]).output().unwrap()).err;
+    let told = ran(command.current_dir(dir.join("sub")).args(["--profile", "ci", "--", "true"]).output().unwrap()).err;
     assert!(told.contains("team is not taken for the project"), "{told}");
     assert!(told.contains("may be written to by other users"), "{told}");
     // What lies in the directory itself is shown where sbx is started there.
@@ -200,7 +201,7 @@ fn what_tools_run_on_their_own_is_closed_up_to_the_project_and_its_file_tightens
         echo x >> ../../.git/config && echo config; echo x > ../../.git/hooks/post-index-change && echo hook
         echo x >> ../../.sbx.toml && echo file; cat ../../.env .env; git log; touch ../../fine && echo end";
     for profile in ["ci", "shell"] {
-        let out = ci_in(&place, "home/p/a/src", &["-p", profile], script);
+        let out = ci_in(&place, "home/p/a/src", &["--profile", profile], script);
         assert_eq!(out.out, "text\nend\n", "{profile}: {out:#?}");
     }
     let out = ci_in(&place, "home/p/a/src", &["--no-project"], "cat ../../.env");
@@ -335,7 +336,7 @@ fn variables_of_test_runners_are_passed_and_credentials_are_not() {
         ("PYTHON_API_KEY", false),
     ];
     let mut command = place.command();
-    command.envs(names.map(|(name, _)| (name, "value"))).args(["-q", "-p", "ci", "--", "/usr/bin/env"]);
+    command.envs(names.map(|(name, _)| (name, "value"))).args(["-q", "--profile", "ci", "--", "/usr/bin/env"]);
     let out = ran(command.output().unwrap()).ok();
     for (name, passed) in names {
         assert_eq!(out.lines().any(|line| line == format!("{name}=value")), passed, "{name}: {out}");
@@ -362,7 +363,7 @@ fn the_program_that_is_named_by_its_path_is_shown_alone() {
     let letter = place.home().join("letter");
     let run = |profile: &str| {
         let mut command = place.command();
-        command.args(["-q", "-p", profile, "--"]).arg(&program).arg(&dir).arg(&letter);
+        command.args(["-q", "--profile", profile, "--"]).arg(&program).arg(&dir).arg(&letter);
         ran(command.output().unwrap())
     };
     let out = run("ci");
@@ -391,14 +392,14 @@ fn make(place: &Place, command: &str) -> String {
 fn a_job_server_that_the_program_does_not_get_is_not_named_to_it() {
     need!(userns(), tools(&["make"]));
     let place = Place::new();
-    let said = make(&place, "$$SBX -p ci -- make -f inner.mk");
+    let said = make(&place, "$$SBX --profile ci -- make -f inner.mk");
     assert!(!said.contains("warning"), "{said}");
     assert!(said.contains("the job server that MAKEFLAGS names is not handed over"), "{said}");
-    let seen = make(&place, "$$SBX -q -p ci -- sh -c 'echo \"$$MAKEFLAGS\"'");
+    let seen = make(&place, "$$SBX -q --profile ci -- sh -c 'echo \"$$MAKEFLAGS\"'");
     assert!(seen.contains("-j2") && !seen.contains("jobserver"), "{seen}");
     // As the note says; make's own pipe has these numbers where nothing else is open.
     let flags = said.split_once("by itself: ").unwrap().1.split_once(" hands").unwrap().0;
-    let said = make(&place, &format!("$$SBX -p ci {flags} -- make -f inner.mk"));
+    let said = make(&place, &format!("$$SBX --profile ci {flags} -- make -f inner.mk"));
     assert!(!said.contains("sbx: note") && !said.contains("warning") && said.contains("jobserver"), "{said}");
     // A named pipe, as make 4.4 has it: not in the sandbox's own /tmp, and handed over where a line shows it.
     for (path, seen) in [("/tmp/GMfifo1", " -j2"), ("work/fifo", " -j2 --jobserver-auth=fifo:work/fifo")] {
@@ -406,7 +407,7 @@ fn a_job_server_that_the_program_does_not_get_is_not_named_to_it() {
         let kept = seen.replace("work/fifo", &path);
         let flag = if seen.contains("fifo") { &["--rw", "."][..] } else { &[] };
         let mut with = place.command();
-        with.env("MAKEFLAGS", format!(" -j2 --jobserver-auth=fifo:{path}")).args(["-q", "-p", "ci"]).args(flag);
+        with.env("MAKEFLAGS", format!(" -j2 --jobserver-auth=fifo:{path}")).args(["-q", "--profile", "ci"]).args(flag);
         with.args(["--", "sh", "-c", "printf %s \"$MAKEFLAGS\""]);
         assert_eq!(ran(with.output().unwrap()).ok(), kept);
     }

@@ -197,8 +197,8 @@ fn the_files_of_a_submodule_can_be_written() {
                    git -c protocol.file.allow=always submodule --quiet add ../other sub";
         let mut shell = Command::new("/bin/sh");
         ran(shell.args(["-c", add]).current_dir(place.work()).env("HOME", place.home()).output().unwrap()).ok();
-        sh(&place, &["-p", profile], "touch sub/new").ok();
-        let closed = sh(&place, &["-p", profile], "echo x > sub/.git; touch .git/modules/sub/new");
+        sh(&place, &["--profile", profile], "touch sub/new").ok();
+        let closed = sh(&place, &["--profile", profile], "echo x > sub/.git; touch .git/modules/sub/new");
         assert!(closed.err.matches("Read-only").count() == 2, "{profile}: {closed:?}");
     }
 }
@@ -213,14 +213,15 @@ fn what_the_last_run_closed_or_filled_is_no_way_in() {
         let outside = "git init -q n; mkdir hooks; git config core.hooksPath hooks";
         ran(shell.args(["-c", outside]).current_dir(place.work()).env("HOME", place.home()).output().unwrap()).ok();
         for dir in ["n", ".config"] {
-            sh(&place, &["-p", profile], &format!("chmod 0 {dir}")).ok();
-            let error = sh(&place, &["-p", profile], &format!("chmod 755 {dir}; touch {dir}/.git/x")).failed(125);
+            sh(&place, &["--profile", profile], &format!("chmod 0 {dir}")).ok();
+            let error =
+                sh(&place, &["--profile", profile], &format!("chmod 755 {dir}; touch {dir}/.git/x")).failed(125);
             assert!(error.contains("cannot be looked up"), "{profile}: {dir}: {error}");
             let path = place.work().join(dir);
             std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         }
-        sh(&place, &["-p", profile], "for i in $(seq -w 0 520); do mkdir -p a$i/.git; done").ok();
-        let error = sh(&place, &["-p", profile], "touch hooks/pre-commit").failed(125);
+        sh(&place, &["--profile", profile], "for i in $(seq -w 0 520); do mkdir -p a$i/.git; done").ok();
+        let error = sh(&place, &["--profile", profile], "touch hooks/pre-commit").failed(125);
         assert!(error.contains("more than 500 paths") && error.contains("--overlay ."), "{profile}: {error}");
     }
 }
@@ -232,8 +233,8 @@ fn what_a_program_makes_of_permissions_opens_no_repository() {
         for mode in ["0777", "1777", "0775"] {
             let place = Place::new();
             git(&place, &["init", "-q", "n"]).ok();
-            sh(&place, &["-p", profile], &format!("chmod {mode} .")).ok();
-            let out = sh(&place, &["-p", profile], "chmod 755 .; git -C n config core.fsmonitor false");
+            sh(&place, &["--profile", profile], &format!("chmod {mode} .")).ok();
+            let out = sh(&place, &["--profile", profile], "chmod 755 .; git -C n config core.fsmonitor false");
             let said = git(&place, &["-C", "n", "config", "core.fsmonitor"]);
             assert!(out.status != Some(0) && said.status == Some(1), "{profile}: {mode}: {out:#?} {said:#?}");
         }
@@ -251,8 +252,8 @@ fn what_a_program_shut_is_an_error_and_not_left_out() {
         let place = worktree();
         std::fs::remove_dir_all(place.work().join(".vscode")).unwrap();
         git(&place, &["init", "-q", "n"]).ok();
-        sh(&place, &["-p", "ci"], shut).ok();
-        let next = sh(&place, &["-p", "ci"], "git -C n config core.fsmonitor false");
+        sh(&place, &["--profile", "ci"], shut).ok();
+        let next = sh(&place, &["--profile", "ci"], "git -C n config core.fsmonitor false");
         let opened = Command::new("/bin/sh").args(["-c", open]).current_dir(place.work()).status();
         assert!(opened.unwrap().success());
         let error = next.failed(125);
@@ -276,7 +277,7 @@ fn what_a_program_shut_deep_in_a_project_is_an_error_and_not_left_out() {
         let mode = |mode| std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
         mode(0);
         let mut command = place.command();
-        command.env("RUSTC_WRAPPER", place.work().join("t/tools/w")).args(["-q", "-p", "ci", "--", "true"]);
+        command.env("RUSTC_WRAPPER", place.work().join("t/tools/w")).args(["-q", "--profile", "ci", "--", "true"]);
         let next = ran(command.output().unwrap());
         mode(0o755);
         assert!(next.failed(125).contains("cannot be looked up"), "{outside}: {shut}");
@@ -290,8 +291,14 @@ fn a_repository_that_is_made_in_a_directory_of_the_project_is_told() {
         let place = worktree();
         place.write("work/src/a", "");
         place.write("work/lib/a", "");
-        let out =
-            place.run(&["-p", profile, "--", "/bin/sh", "-c", "mkdir src/.git; touch lib/HEAD; mkdir new new/.git"]);
+        let out = place.run(&[
+            "--profile",
+            profile,
+            "--",
+            "/bin/sh",
+            "-c",
+            "mkdir src/.git; touch lib/HEAD; mkdir new new/.git",
+        ]);
         for made in ["src/.git", "lib/HEAD"] {
             assert!(out.err.contains(&format!("{made} was not there when the program started")), "{profile}: {out:#?}");
         }
@@ -311,7 +318,7 @@ fn addresses_and_their_rewrites_keep_no_start_waiting() {
     ] {
         place.write("work/n/.git/config", &format!("[url \"t/\"]\n{rewrites}[remote \"a\"]\n{addresses}"));
         let began = std::time::Instant::now();
-        let out = sh(&place, &["-p", "ci"], "true");
+        let out = sh(&place, &["--profile", "ci"], "true");
         assert!(began.elapsed().as_secs() < 15, "{:?}", began.elapsed());
         assert!(out.status == Some(0) || out.err.contains("more than"), "{out:#?}");
     }
@@ -327,7 +334,7 @@ fn links_in_what_links_in_closed_directories_lead_to_are_followed_too() {
     assert!(Command::new("/bin/sh").args(["-c", outside]).current_dir(place.work()).status().unwrap().success());
     let mut command = place.command();
     let script = "for f in scripts/pre.sh scripts/a conf/zshrc conf/g shared/deep/n; do echo x >> $f && echo WROTE $f; done; echo x > scripts/new";
-    command.env("ZDOTDIR", place.work().join("z")).args(["-q", "-p", "ci", "--", "/bin/sh", "-c", script]);
+    command.env("ZDOTDIR", place.work().join("z")).args(["-q", "--profile", "ci", "--", "/bin/sh", "-c", script]);
     let out = ran(command.output().unwrap());
     assert!(out.out.is_empty() && place.work().join("scripts/new").exists(), "{out:#?}");
 }
@@ -339,7 +346,7 @@ fn a_repository_that_comes_where_a_remote_leads_is_told() {
         let place = worktree();
         git(&place, &["remote", "add", "origin", "./up"]).ok();
         Command::new("/bin/sh").args(["-c", outside]).current_dir(place.work()).status().unwrap();
-        let out = place.run(&["-p", "ci", "--", "mkdir", made]);
+        let out = place.run(&["--profile", "ci", "--", "mkdir", made]);
         assert!(out.err.contains(&format!("{made} was not there when the program started")), "{made}: {out:#?}");
     }
     // Subsections keep their case in variables, too.
@@ -348,7 +355,7 @@ fn a_repository_that_comes_where_a_remote_leads_is_told() {
     let mut command = place.command();
     let key = format!("URL.{}/Sub/.InsteadOf", place.work().display());
     command.envs([("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", key.as_str()), ("GIT_CONFIG_VALUE_0", "r:")]);
-    let out = ran(command.args(["-q", "-p", "ci", "--", "touch", "Sub/O.git/hooks/x"]).output().unwrap());
+    let out = ran(command.args(["-q", "--profile", "ci", "--", "touch", "Sub/O.git/hooks/x"]).output().unwrap());
     assert!(out.err.contains("Read-only"), "{out:#?}");
 }
 
@@ -368,7 +375,7 @@ fn what_the_users_own_configuration_names_is_closed_where_there_is_no_repository
     place.write("home/gh/free/x", "");
     let run = |dir: &str, script: &str| {
         let mut command = place.command();
-        command.current_dir(place.home().join(dir)).args(["-p", "ci", "--", "/bin/sh", "-c", script]);
+        command.current_dir(place.home().join(dir)).args(["--profile", "ci", "--", "/bin/sh", "-c", script]);
         ran(command.output().unwrap())
     };
     let script = "for f in githooks/pre-commit githooks/new fs inc free/x; do echo '#' >> $f && echo $f; done";
@@ -386,11 +393,11 @@ fn the_error_for_a_link_on_the_way_to_configuration_names_the_variable_that_lead
     std::os::unix::fs::symlink("../envs", place.work().join(".venv")).unwrap();
     let mut command = place.command();
     command.env("PATH", format!("{}:/usr/bin:/bin", place.work().join(".venv/bin").display()));
-    let error = ran(command.args(["-p", "ci", "--", "true"]).output().unwrap()).failed(125);
+    let error = ran(command.args(["--profile", "ci", "--", "true"]).output().unwrap()).failed(125);
     assert!(error.contains(".venv") && error.contains("base/worktree:11, for the variable PATH)"), "{error}");
     let error = |(variable, value): (&str, &str)| {
         let mut command = place.command();
-        ran(command.env(variable, value).args(["-p", "ci", "--", "true"]).output().unwrap()).failed(125)
+        ran(command.env(variable, value).args(["--profile", "ci", "--", "true"]).output().unwrap()).failed(125)
     };
     for variable in ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"] {
         let file = place.work().join(".venv/config").display().to_string();
@@ -412,7 +419,7 @@ fn links_on_the_way_to_a_repository_are_refused() {
         let mut shell = Command::new("/bin/sh");
         let script = format!("set -e; {outside}");
         ran(shell.args(["-c", &script]).current_dir(place.work()).env("HOME", place.home()).output().unwrap()).ok();
-        let error = sh(&place, &["-p", "ci"], "true").failed(125);
+        let error = sh(&place, &["--profile", "ci"], "true").failed(125);
         assert!(error.contains("lnk") && error.contains("is a link"), "{outside}: {error}");
     }
 }
@@ -498,7 +505,7 @@ fn a_push_to_a_repository_in_the_project_runs_nothing_that_a_program_named() {
             ran(command.args(["-c", &script]).current_dir(place.work()).env("HOME", place.home()).output().unwrap())
         };
         shell(&format!("git branch -qm main; {outside}")).ok();
-        let said = sh(&place, &["-p", "ci"], &inside.replace("/WORK", &work));
+        let said = sh(&place, &["--profile", "ci"], &inside.replace("/WORK", &work));
         let end = shell(&format!("git push -q {push}"));
         assert!(!place.work().join("ran").exists(), "{outside}: {inside}: {said:#?} {end:#?}");
         // The same without a sandbox.
@@ -627,7 +634,7 @@ fn what_is_not_found_for_certain_is_told() {
         place.write("work/.gitmodules", &text);
         let refused = place.run(&["--profile", "ci", "--", "true"]).failed(125);
         assert!(refused.contains(says) && refused.contains("--overlay ."), "{refused}");
-        place.run(&["-p", "ci", "--overlay", ".", "--", "true"]).ok();
+        place.run(&["--profile", "ci", "--overlay", ".", "--", "true"]).ok();
     }
 }
 
@@ -654,8 +661,10 @@ fn a_directory_that_a_program_closes_is_told_once() {
     std::fs::create_dir_all(place.work().join("s/t")).unwrap();
     let mut command = place.command();
     command.current_dir(place.work().join("s/t"));
-    let out =
-        ran(command.args(["-p", "ci", "--", "/bin/sh", "-c", "mkdir ../../.pijul; chmod 0 .."]).output().unwrap());
+    let out = ran(command
+        .args(["--profile", "ci", "--", "/bin/sh", "-c", "mkdir ../../.pijul; chmod 0 .."])
+        .output()
+        .unwrap());
     let shut = place.work().join("s");
     std::fs::set_permissions(&shut, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let told = format!("{} cannot be searched any more", shut.display());
@@ -701,7 +710,7 @@ fn what_a_start_reads_of_a_project_is_bounded() {
         let sbx = command.get_program().to_owned();
         command = Command::new("/bin/sh");
         let script = "ulimit -v 400000; exec strace -qq -f -c -o \"$0\" \"$@\"";
-        command.args(["-c", script]).arg(&calls).arg(sbx).args(["-p", "ci", "--timeout", "20s", "--", "true"]);
+        command.args(["-c", script]).arg(&calls).arg(sbx).args(["--profile", "ci", "--timeout", "20s", "--", "true"]);
         command.current_dir(place.work()).env_clear().env("HOME", place.home()).env("PATH", "/usr/bin:/bin");
         let out = ran(command.output().unwrap());
         let what = format!("{path}: {:?}: {out:#?}", String::from_utf8_lossy(&text[..text.len().min(60)]));
@@ -718,10 +727,10 @@ fn what_a_start_reads_of_a_project_is_bounded() {
         let file = std::fs::File::create(place.work().join(dir).join(".git/index")).unwrap();
         file.set_len(100 << 20).unwrap();
     }
-    let refused = place.run(&["-p", "ci", "--", "true"]).failed(125);
+    let refused = place.run(&["--profile", "ci", "--", "true"]).failed(125);
     assert!(refused.contains(unknown) && refused.contains("--overlay .") && refused.contains("worktree"), "{refused}");
-    place.run(&["-p", "ci", "--overlay", ".", "--", "true"]).ok();
-    place.run(&["-p", "ci", "--rw", ".git", "--", "true"]).ok();
+    place.run(&["--profile", "ci", "--overlay", ".", "--", "true"]).ok();
+    place.run(&["--profile", "ci", "--rw", ".git", "--", "true"]).ok();
     place.run(&["--", "true"]).ok();
 }
 
@@ -831,7 +840,15 @@ fn other_working_copies_below_the_project_are_closed_as_it_is() {
         for profile in ["ci", mine.to_str().unwrap()] {
             let mut command = place.command();
             let script = "touch x && rm x && echo begun; touch hooks/x sub/.git/x";
-            command.current_dir(place.work().join("part")).args(["-q", "-p", profile, "--", "/bin/sh", "-c", script]);
+            command.current_dir(place.work().join("part")).args([
+                "-q",
+                "--profile",
+                profile,
+                "--",
+                "/bin/sh",
+                "-c",
+                script,
+            ]);
             let out = ran(command.output().unwrap());
             assert_eq!(out.out, "begun\n", "{out:#?}");
             let made = ["hooks/x", "sub/.git/x"].map(|path| place.work().join("part").join(path).exists());
@@ -871,7 +888,7 @@ fn what_other_lines_say_of_the_current_directorys_own_opens_nothing_above_it_or_
                 let mut command = place.command();
                 let script =
                     format!("git config --file {top}/.git/config x.y z; touch {top}/.git/new {top}/.vscode/new");
-                command.current_dir(place.work().join(dir)).args(["-q", "-p", profile]).args(flags);
+                command.current_dir(place.work().join(dir)).args(["-q", "--profile", profile]).args(flags);
                 let out = ran(command.args(["--", "/bin/sh", "-c", &script]).output().unwrap());
                 let config = std::fs::read_to_string(place.work().join(".git/config")).unwrap();
                 let made = [".git/new", ".vscode/new"].iter().any(|path| place.work().join(path).exists());
@@ -886,7 +903,7 @@ fn what_other_lines_say_of_the_current_directorys_own_opens_nothing_above_it_or_
         let mut shell = Command::new("/bin/sh");
         ran(shell.args(["-c", outside]).current_dir(place.work()).env("HOME", place.home()).output().unwrap()).ok();
         place.write("work/.sbx.toml", &format!("schema = 1\n{project}\n"));
-        let out = sh(&place, &[&["-p", "ci"][..], &flags].concat(), "touch tools/hooks/pre-commit; touch done");
+        let out = sh(&place, &[&["--profile", "ci"][..], &flags].concat(), "touch tools/hooks/pre-commit; touch done");
         assert!(place.work().join("done").exists(), "{project} {flags:?}: {out:?}");
         assert!(!place.work().join("tools/hooks/pre-commit").exists(), "{project} {flags:?}: {out:?}");
     }
@@ -899,7 +916,7 @@ fn a_bare_repository_and_names_of_other_tools_do_not_come_into_being_unseen() {
     let names = "HEAD rust-toolchain.toml .cargo mise.local.toml .mise .helix .exrc .nvim.lua .yarnrc.yml .devcontainer lefthook.yml .codex .gemini \
                  .sl _darcs .pijul .npmrc .mvn .opencode opencode.json opencode.jsonc .aider.conf.yml .windsurf .kiro .qwen .continue .amazonq .vimrc \
                  .gvimrc .lvimrc .dir-locals.el .Rprofile .Renviron .ghci .octaverc .irbrc .pryrc .iex.exs .pdbrc .gdbinit .lldbinit";
-    let out = place.run(&["-p", "ci", "--", "/bin/sh", "-c", &format!("mkdir {names}")]);
+    let out = place.run(&["--profile", "ci", "--", "/bin/sh", "-c", &format!("mkdir {names}")]);
     for name in names.split(' ') {
         let note = format!("{} was not there when the program started", place.work().join(name).display());
         assert!(out.err.contains(&note), "{name}: {out:#?}");
@@ -937,7 +954,7 @@ fn each_name_of_the_list_is_closed_if_it_is_there_and_told_if_it_comes() {
         place.write("work/.sbx.toml", "schema = 1\n");
         let run = |place: &Place| {
             let mut command = place.command();
-            command.current_dir(place.dir.path().join(cwd)).args(["-p", profile, "--", "/bin/sh", "-c"]);
+            command.current_dir(place.dir.path().join(cwd)).args(["--profile", profile, "--", "/bin/sh", "-c"]);
             ran(command.arg(script(&names, from)).output().unwrap())
         };
         let closed = run(&place);
@@ -962,20 +979,20 @@ fn what_another_line_says_of_a_name_that_is_not_there_counts() {
     let place = Place::new();
     for dir in ["work", "${CWD}", "${PROJECT}"] {
         let path = dir.replace("work", place.work().to_str().unwrap());
-        let masked = place.run(&["-p", "ci", "--set", &rule(&format!("{path}/.envrc"), "masked"), "--", "true"]);
+        let masked = place.run(&["--profile", "ci", "--set", &rule(&format!("{path}/.envrc"), "masked"), "--", "true"]);
         assert!(masked.failed(125).contains(".envrc: there is no such file"), "{dir}");
         let tmpfs = rule(&format!("{path}/.vscode"), "tmpfs,optional");
-        let said = place.run(&["-p", "ci", "--set", &tmpfs, "--", "true"]).failed(125);
+        let said = place.run(&["--profile", "ci", "--set", &tmpfs, "--", "true"]).failed(125);
         assert!(said.contains(".vscode"), "{dir}: {said}");
         let create = rule(&format!("{path}/.zed"), "rw,create");
-        place.run(&["-p", "ci", "--set", &create, "--", "touch", ".zed/x"]).ok();
+        place.run(&["--profile", "ci", "--set", &create, "--", "touch", ".zed/x"]).ok();
         std::fs::remove_dir_all(place.work().join(".zed")).unwrap();
     }
     // Without the project's directory, nothing of it is told.
     let mine = place
         .write("p.toml", "schema = 1\nextends = [\"base/worktree\"]\n[filesystem.paths]\n\"/mnt/x\" = \"tmpfs\"\n");
     std::fs::create_dir(place.work().join(".mise")).unwrap();
-    assert_eq!(place.run(&["-p", mine.to_str().unwrap(), "--", "true"]).err, "");
+    assert_eq!(place.run(&["--profile", mine.to_str().unwrap(), "--", "true"]).err, "");
 }
 
 #[test]
@@ -1003,19 +1020,19 @@ fn the_profile_of_a_run_is_not_rewritten_by_it() {
         let script =
             format!("for f in mine base; do {evil} >> $f.toml; mv $f.toml x; rm -f $f.toml; done; cat ~/secret");
         for _ in 0..2 {
-            let out = place.sh(&["-q", "-p", profile], &script);
+            let out = place.sh(&["-q", "--profile", profile], &script);
             assert_eq!(out.out, "", "{profile}: {out:#?}");
         }
     }
     // Nor does a line of a project's file make it writable.
     place.write("work/.sbx.toml", "schema = 1\n[filesystem.paths]\n\"${CWD}/mine.toml\" = \"rw\"\n");
-    let out = place.sh(&["-q", "-p", "mine.toml"], &format!("{evil} >> mine.toml"));
+    let out = place.sh(&["-q", "--profile", "mine.toml"], &format!("{evil} >> mine.toml"));
     assert!(out.status == Some(125) && out.err.contains("cannot make it `rw`"), "{out:?}");
     std::fs::remove_file(place.work().join(".sbx.toml")).unwrap();
     std::fs::rename(place.work().join("mine.toml"), place.home().join("mine.toml")).unwrap();
     std::os::unix::fs::symlink("../home/mine.toml", place.work().join("mine.toml")).unwrap();
     place.write("home/base.toml", "schema = 1\nextends = [\"ci\"]\n");
-    let refused = place.sh(&["-p", "mine.toml"], "true").failed(125);
+    let refused = place.sh(&["--profile", "mine.toml"], "true").failed(125);
     assert!(refused.contains("mine.toml") && refused.contains("link"), "{refused}");
 }
 
@@ -1079,7 +1096,7 @@ fn links_on_the_way_to_a_profile_are_refused() {
         place.write("work/p.toml", &text(base));
         std::os::unix::fs::symlink(link, place.work().join("cur")).unwrap();
         let profile = if base == "ci" { "cur/p.toml" } else { "./p.toml" };
-        let refused = place.sh(&["-p", profile], "rm cur && mkdir cur && echo REPLACED").failed(125);
+        let refused = place.sh(&["--profile", profile], "rm cur && mkdir cur && echo REPLACED").failed(125);
         assert!(refused.contains("work/cur") && refused.contains("link"), "{link}: {base}: {refused}");
     }
 }
@@ -1112,11 +1129,11 @@ fn what_links_in_closed_directories_lead_to_is_read_only() {
         let script =
             format!("for f in a b c d dir/file e f; do echo x > {cfg}/$f && echo $f; done; touch {cfg}/g && echo free");
         let mut command = place.command();
-        command.current_dir(place.dir.path().join(cwd)).args(["-p", profile, "--", "/bin/sh", "-c", &script]);
+        command.current_dir(place.dir.path().join(cwd)).args(["--profile", profile, "--", "/bin/sh", "-c", &script]);
         let out = ran(command.output().unwrap());
         assert_eq!(out.out, "free\n", "{profile}: {out:#?}");
         let path = format!("{cfg}/a");
-        let opened = place.sh(&["-p", profile, "--rw", &path], "echo x > cfg/a && echo opened");
+        let opened = place.sh(&["--profile", profile, "--rw", &path], "echo x > cfg/a && echo opened");
         assert_eq!(opened.out, "opened\n", "{profile}: {opened:#?}");
     }
 }
@@ -1139,18 +1156,20 @@ fn a_link_at_a_name_that_is_closed_is_refused_with_a_flag_that_can_be_pasted() {
         for (name, to) in [(".git", outside.as_path()), (".vscode", std::path::Path::new("inside"))] {
             let link = place.work().join(name);
             std::os::unix::fs::symlink(to, &link).unwrap();
-            let err = place.run(&["-p", profile, "--", "true"]).failed(125);
+            let err = place.run(&["--profile", profile, "--", "true"]).failed(125);
             assert!(err.contains("something else in the link's place"), "{err}");
             let flag = pasted(&err);
             assert_eq!(flag, format!("filesystem.paths.\"{}\"=\"ro,prefer\"", link.display()));
-            let run = place.run(&["-p", profile, "--set", &flag, "--", "true"]);
+            let run = place.run(&["--profile", profile, "--set", &flag, "--", "true"]);
             assert_eq!(run.status, Some(0), "{run:#?}");
             assert!(run.err.contains(&format!("{} is not `ro`", link.display())), "{run:#?}");
             if let Some((_, target)) = err.split_once("is shown by: --ro ") {
                 let target = target.lines().next().unwrap();
                 assert_eq!(std::path::Path::new(target), to);
                 let script = format!("ls {name}/ && ! touch {name}/x 2>/dev/null");
-                place.run(&["-q", "-p", profile, "--set", &flag, "--ro", target, "--", "sh", "-c", &script]).ok();
+                place
+                    .run(&["-q", "--profile", profile, "--set", &flag, "--ro", target, "--", "sh", "-c", &script])
+                    .ok();
             }
             std::fs::remove_file(&link).unwrap();
         }
@@ -1166,7 +1185,7 @@ fn a_link_that_leads_nowhere_is_as_good_as_none_and_what_becomes_of_it_is_told()
         let script = |script: &str| {
             let _ = std::fs::remove_file(&link);
             std::os::unix::fs::symlink(to, &link).unwrap();
-            let run = place.sh(&["-p", "ci"], script);
+            let run = place.sh(&["--profile", "ci"], script);
             assert_eq!(run.status, Some(0), "{run:#?}");
             run.err
         };
@@ -1177,6 +1196,6 @@ fn a_link_that_leads_nowhere_is_as_good_as_none_and_what_becomes_of_it_is_told()
     }
     std::fs::remove_file(&link).unwrap();
     std::os::unix::fs::symlink("nowhere", &link).unwrap();
-    let run = place.sh(&["-p", "ci"], "echo x > nowhere");
+    let run = place.sh(&["--profile", "ci"], "echo x > nowhere");
     assert!(run.err.contains(".envrc was not there when the program started"), "{run:#?}");
 }

@@ -193,7 +193,7 @@ pub struct Sandbox {
     #[command(flatten)]
     pub order: Order,
     /// Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`
-    #[arg(short, long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
     /// Set any key of the profile, e.g. --set rlimits.nofile=256
     #[arg(long, value_name = "KEY=VALUE")]
@@ -244,7 +244,7 @@ pub struct Sandbox {
     #[arg(long, value_name = "MODE", value_hint = ValueHint::Other)]
     pub net: Option<OsString>,
     /// Reach a server of a private network at a port of the host; a HOST of 0 is any free port
-    #[arg(long, value_name = "[ADDRESS:]HOST:INSIDE[/tcp|udp]", value_hint = ValueHint::Other)]
+    #[arg(short, long, value_name = "[ADDRESS:]HOST:INSIDE[/tcp|udp]", value_hint = ValueHint::Other)]
     pub publish: Vec<OsString>,
     /// Reach a port of the host's loopback in a private network: PORT or HOST:INSIDE
     #[arg(long, value_name = "PORT", value_hint = ValueHint::Other)]
@@ -382,7 +382,7 @@ impl Run {
             match arg.to_str()? {
                 "--" => break (rest.next()?, true),
                 "-q" | "--quiet" if !run.quiet => run.quiet = true,
-                "-p" | "--profile" => {
+                "--profile" => {
                     let name = rest.next()?.to_str().filter(|name| !name.starts_with('-'))?;
                     run.sandbox.profile = Some(name.to_owned());
                     profiles += 1;
@@ -427,7 +427,7 @@ pub struct Plan {
 #[derive(Args, Debug)]
 pub struct Check {
     /// Check one profile: what of it this host can do
-    #[arg(short, long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -513,10 +513,18 @@ mod tests {
     #[test]
     fn the_plain_command_line_is_read_without_clap() {
         let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
-        for line in ["true", "-- true", "-p ci -- cargo test", "--profile default -q -- sh -c --", "-q ls -l"] {
+        for line in ["true", "-- true", "--profile ci -- cargo test", "--profile default -q -- sh -c --", "-q ls -l"] {
             assert!(Run::plain(&words(line)).is_some(), "{line}");
         }
-        for line in ["--net host true", "-pci true", "--profile=ci true", "-p", "--", "-p -q true", "sh -- -c"] {
+        for line in [
+            "--net host true",
+            "-p 80:80 true",
+            "--profile=ci true",
+            "--profile",
+            "--",
+            "--profile -q true",
+            "sh -- -c",
+        ] {
             assert!(Run::plain(&words(line)).is_none(), "{line}");
         }
     }
@@ -537,7 +545,7 @@ mod tests {
         #[test]
         fn what_is_read_without_clap_is_what_clap_reads(args in proptest::collection::vec(
             prop_oneof![
-                Just("--"), Just("-q"), Just("--quiet"), Just("-p"), Just("--profile"), Just("ci"), Just("true"), Just("-x"), Just(""),
+                Just("--"), Just("-q"), Just("--quiet"), Just("-p"), Just("--profile"), Just("80:80"), Just("ci"), Just("true"), Just("-x"), Just(""),
                 Just("--profile=ci"), Just("-h"), Just("run"), Just("-"), Just("a b"),
             ],
             0..7,

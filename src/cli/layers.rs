@@ -4,7 +4,7 @@ use super::path_flag::{PathFlag, absolute};
 use super::program::with_arguments;
 use super::project_files::{self, ProjectFiles};
 use super::{args, closed, output, path_flag};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 use crate::host::{self, Account, Facts, Ways};
 use crate::profile::schema::{self, Kind};
 use crate::profile::{Loader, Merged, Sources, Vars, project, resolve};
@@ -320,6 +320,13 @@ fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
     if let Some((at, _)) = patterns.last() {
         let words: Vec<_> = patterns.iter().map(|(_, pattern)| quote(pattern)).collect();
         flags.line(*at, "--env".into(), "process.env_pass", format!("[{}]", words.join(", ")));
+    }
+    // The letter that other programs have for a profile.
+    let ports = |value: &OsString| value.as_bytes().iter().any(u8::is_ascii_digit);
+    if let Some(value) = args.publish.iter().find(|value| !ports(value)) {
+        let value = value.to_string_lossy();
+        return Err(Error::new(format!("--publish (-p) names ports, as 8080:80, and {} is none", printable(&value)))
+            .hint(format!("to name a profile, write --profile {}", printable(&value))));
     }
     for (flag, key, values) in [
         ("share", "namespaces.share", &args.share),

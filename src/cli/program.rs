@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 /// The program and its arguments for these words: a program of its own with arguments, or, if the first word names no
-/// program, further arguments for the program of the profile (`sbx -p firefox https://example.com`). `path` is the PATH
+/// program, further arguments for the program of the profile (`sbx --profile firefox https://example.com`). `path` is the PATH
 /// that the profile sets, if any.
 pub(super) fn with_arguments(
     words: &[OsString],

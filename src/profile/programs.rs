@@ -75,7 +75,8 @@ impl Loader {
     fn unreadable(&mut self, path: &Path, why: &str) {
         let message = format!("cannot tell which profile the program has: {}: {why}", path.display());
         self.errors.push(
-            Diagnostic::new(message).help("let this user read it, or name a profile: `-p default` is the general one"),
+            Diagnostic::new(message)
+                .help("let this user read it, or name a profile: `--profile default` is the general one"),
         );
     }
 }

@@ -176,7 +176,7 @@ impl fmt::Display for Note {
             Note::ProfileOf { profile, program } => {
                 write!(
                     f,
-                    "{program} runs under the profile `{profile}`, which names it; `-p default` is the general one"
+                    "{program} runs under the profile `{profile}`, which names it; `--profile default` is the general one"
                 )
             }
         }

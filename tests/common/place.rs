@@ -1,5 +1,6 @@
 //! Runs sbx in tests. libtest has threads, so everything is tried on the program itself.
 
+use super::tick;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -41,7 +42,10 @@ impl Place {
         path
     }
 
+    /// The program under test, in the directory `work`. What was written before has an earlier time than what it will write, and than its
+    /// start: a run takes a file of its own start's time for one that is changed meanwhile.
     pub fn command(&self) -> Command {
+        tick();
         let mut command = Command::new(sbx());
         command
             .current_dir(self.work())

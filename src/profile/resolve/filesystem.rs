@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// How to go on where a project holds too much.
 const TOO_MUCH: &str = "look for a large .git/index, many submodules or repositories, or configuration that includes much; `--overlay .` keeps changes from the \
-                        project until `sbx commit`, and `-p default` shows it read-only";
+                        project until `sbx commit`, and `--profile default` shows it read-only";
 
 impl<'a> Builder<'a> {
     /// `asserts` are the profile's own, which its rules for the current directory and for places must not break.
