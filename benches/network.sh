@@ -74,7 +74,7 @@ way() { # way NAME COMMAND...: runs the command in that network
       read -r pid <ready.$$
       exec 5<>pipe; slirp4netns --configure --mtu=65520 --disable-host-loopback --ready-fd=5 "$pid" tap0 >/dev/null 2>&1 & local slirp=$!
       read -rn1 -u5 _; exec 5>&-; echo >go.$$; wait $child; kill $slirp; wait $slirp 2>/dev/null || true; rm ready.$$ go.$$ ;;
-    podman) podman run --rm --network slirp4netns --rootfs / "$@" ;;
+    podman) HOME=$PWD/podman XDG_RUNTIME_DIR=$PWD/podman podman $RUNTIME run --rm --network slirp4netns -v /usr:/usr:ro --rootfs "$PWD/root" "$@" ;;
   esac
 }
 mkfifo pipe
@@ -83,7 +83,11 @@ mkfifo pipe
   for number in {0..498}; do printf ', "192.0.%d.%d"' $((number / 250 * 2)) $((number % 250 + 1)); done; echo ']'
 } >500.toml
 WAYS="none sbx+pasta 500+pasta pasta sbx+slirp4netns 500+slirp4netns slirp4netns podman"
-timeout 60 podman run --rm --network slirp4netns --rootfs / true >/dev/null 2>podman.err || { echo "no podman here: $(tail -n1 podman.err | cut -c1-100)"; WAYS=${WAYS% podman}; }
+mkdir -p podman root/{usr,etc,proc,sys,dev,run,tmp}; for dir in bin sbin lib lib64; do ln -s usr/$dir root; done
+# crun refuses where controllers are of cgroup v1.
+for file in subuid subgid; do echo "mount --bind /dev/null /etc/$file" >"$AS_ROOT"; done # newuidmap has no right here
+RUNTIME=; [ ! -e /sys/fs/cgroup/unified ] || RUNTIME="--runtime runc"
+(way podman timeout 60 true) >/dev/null 2>podman.err || { echo "no podman here: $(tail -n1 podman.err | cut -c1-300)"; WAYS=${WAYS% podman}; }
 for round in $(seq "$ROUNDS"); do
   for way in $WAYS; do
     began=$(date +%s%N); way "$way" true; echo "start $way $((($(date +%s%N) - began) / 10000))"
