@@ -204,6 +204,69 @@ fn rights_in_a_namespace_below_change_no_rule() {
     assert!(!ran.out.contains(" 10.9.9.9\n") && !ran.out.contains(" fd99::9\n"), "{ran:?}");
 }
 
+/// A packet to 127.0.0.1 that leaves by the network's interface is the helper's to send on, to the host's own loopback.
+#[test]
+fn no_line_and_no_socket_option_reach_the_hosts_loopback() {
+    need!(userns(), programs(), tun());
+    let code = r#"
+import socket, struct
+name = [name for _, name in socket.if_nameindex() if name != "lo"][0]
+index = struct.pack(">I", socket.if_nametoindex(name))
+for kind, port in (socket.SOCK_DGRAM, 9999), (socket.SOCK_DGRAM, 7000), (socket.SOCK_STREAM, 7777), (socket.SOCK_STREAM, 7000):
+    for to in "127.0.0.1", "127.0.0.53", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::127.0.0.1", "2002:7f00:1::1":
+        six = ":" in to
+        for option in (socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name.encode() + b"\0"), (41, 76, index) if six else (0, 50, index):
+            sock = socket.socket(socket.AF_INET6 if six else socket.AF_INET, kind)
+            sock.settimeout(0.1)
+            try:
+                sock.setsockopt(*option)
+                sock.connect((to, port))
+                sock.send(b"hello")
+            except OSError:
+                pass
+print("tried")
+"#;
+    let allow = [r#"":7000-9999""#, r#""0.0.0.0/0", "::/0""#, r#""/udp", "/tcp""#, r#""126.0.0.0/7", "::/1""#];
+    for (helper, allow) in HELPERS.iter().flat_map(|helper| allow.map(|allow| (helper, allow))) {
+        let place = Place::new();
+        let text = format!(
+            "\"$SBX\" -q --net private --set network.helper={helper} --set 'network.allow=[{allow}]' -- python3 -c \"$CODE\"; \
+             sleep 0.2; cat \"$REACHED\""
+        );
+        let ran = ran(on_network(&place, &[("CODE", code)], &text).output().unwrap());
+        assert_eq!(ran.out, "tried\n", "{helper} {allow}: {ran:?}");
+    }
+}
+
+/// A translator of the network (NAT64) makes a packet to such an address one to the address of IPv4 that it holds.
+#[test]
+fn what_is_refused_is_refused_in_its_translated_forms() {
+    need!(userns(), programs(), tun());
+    // A server that is denied, the host, and a neighbour.
+    let translated =
+        ["64:ff9b::cb00:710a", "2002:cb00:710a::1", "64:ff9b::c633:6402", "2002:c633:6402::2", "64:ff9b::c633:6401"];
+    let setup: String = translated
+        .iter()
+        .chain(&["64:ff9b::cb00:7135"])
+        .map(|address| format!("echo there ip addr add {address}/128 dev lo nodad >\"$AS_ROOT\"; "))
+        .collect();
+    let tries: String = translated.iter().map(|address| format!("tcp,{address},8099 ")).collect();
+    for helper in HELPERS {
+        let place = Place::new();
+        let beside = "import socket, time\ns = socket.create_server(('::', 8099), family=socket.AF_INET6)\nwhile True: s.accept()[0].send(b'here')";
+        let text = format!(
+            "{setup} sleep 0.5; \"$SBX\" -q --net private --set network.helper={helper} --set 'network.deny=[\"203.0.113.10/31\"]' -- \
+             python3 -c \"$TRY\" tcp,64:ff9b::cb00:7135,8099 {tries}"
+        );
+        let ran = ran(on_network(&place, &[("BESIDE", beside)], &text).output().unwrap());
+        let mut lines = ran.out.lines();
+        // What is not refused is reached by such an address.
+        assert_eq!(lines.next(), Some("tcp,64:ff9b::cb00:7135,8099 reached here"), "{helper}: {ran:?}");
+        let refused: Vec<_> = lines.filter(|line| line.ends_with("ECONNREFUSED")).collect();
+        assert_eq!(refused.len(), translated.len(), "{helper}: {ran:?}");
+    }
+}
+
 #[test]
 fn an_address_that_the_host_gets_later_is_refused_from_then_on() {
     need!(userns(), programs(), tun());

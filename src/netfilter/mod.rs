@@ -48,10 +48,19 @@ pub struct HostAddress {
 }
 
 impl HostAddress {
+    fn bits(self) -> u8 {
+        if self.address.is_ipv4() { 32 } else { 128 }
+    }
+
+    /// The address as a set.
+    fn alone(self) -> Option<Addresses> {
+        Addresses::network(self.address, self.bits())
+    }
+
     /// The network that the host is attached to by it. None if there is nobody else in it, or if it is so large that it is no
     /// network of neighbours but a tunnel to everywhere.
     fn network(self) -> Option<Addresses> {
-        let (least, bits) = if self.address.is_ipv4() { (8, 32) } else { (16, 128) };
+        let (least, bits) = (if self.address.is_ipv4() { 8 } else { 16 }, self.bits());
         (least..bits).contains(&self.prefix).then(|| Addresses::network(self.address, self.prefix))?
     }
 }

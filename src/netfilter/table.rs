@@ -5,7 +5,6 @@ use super::message::{Batch, CREATE, Message};
 use super::rule::{ACCEPT, Compare, DROP, Family, REFUSE, Rule, TABLE, Value};
 use super::{HostAddress, PacketRule, PacketTarget};
 use crate::spec::{Addresses, Protocol};
-use std::net::IpAddr;
 
 const OUTPUT: &str = "output";
 const INPUT: &str = "input";
@@ -42,7 +41,7 @@ pub fn table(rules: &[PacketRule], answers: bool) -> Batch {
     batch.add("a chain", message);
     for (id, family) in (0..).zip(Family::BOTH) {
         let [host, attached] = family.sets();
-        batch.add("a set", set(host, family, 0, id));
+        batch.add("a set of ranges", set(host, family, INTERVAL, id));
         batch.add("a set of ranges", set(attached, family, INTERVAL, 2 + id));
     }
     // Sets before the chains: what a rule looks up must be complete when the first packet leaves.
@@ -239,31 +238,25 @@ fn list_ranges(list: &mut Message, family: Family, ranges: &[(u128, u128)]) {
     }
 }
 
-/// The messages that put these addresses of the host's in the place of those that the table has.
+/// The messages that put these addresses of the host's in the place of those that the table has, with those of IPv6 that stand for them.
 pub fn addresses(host: &[HostAddress]) -> Batch {
     let mut batch = Batch::default();
-    let networks = host.iter().filter_map(|address| address.network());
-    let networks = networks.fold(Addresses::default(), |all, network| all.and(&network));
+    let all = |of: fn(&HostAddress) -> Option<Addresses>| {
+        host.iter().filter_map(of).fold(Addresses::default(), |all, some| all.and(&some)).with_translated()
+    };
+    let (own, attached) = (all(|host| host.alone()), all(|host| host.network()));
     for family in Family::BOTH {
-        let [own, attached] = family.sets();
-        for name in [own, attached] {
+        let [own_name, attached_name] = family.sets();
+        for (name, all, what) in
+            [(own_name, &own, "the host's addresses"), (attached_name, &attached, "the host's networks")]
+        {
             let mut message = Message::new(DELETE_ELEMENTS, 0);
             message.text(1, TABLE).text(2, name);
             batch.add("emptying a set", message);
-        }
-        let keys = host.iter().filter_map(|host| match (host.address, family) {
-            (IpAddr::V4(address), Family::V4) => Some(address.octets().to_vec()),
-            (IpAddr::V6(address), Family::V6) => Some(address.octets().to_vec()),
-            _ => None,
-        });
-        let keys: Vec<_> = keys.collect();
-        for keys in keys.chunks(ELEMENTS) {
-            let list = |list: &mut Message| keys.iter().for_each(|key| element(list, key, false));
-            batch.add("the host's addresses", elements(NEW_ELEMENTS, own, list));
-        }
-        for ranges in family.of(&networks).ranges().chunks(ELEMENTS) {
-            let list = |list: &mut Message| list_ranges(list, family, ranges);
-            batch.add("the host's networks", elements(NEW_ELEMENTS, attached, list));
+            for ranges in family.of(all).ranges().chunks(ELEMENTS) {
+                let list = |list: &mut Message| list_ranges(list, family, ranges);
+                batch.add(what, elements(NEW_ELEMENTS, name, list));
+            }
         }
     }
     batch
@@ -273,6 +266,7 @@ pub fn addresses(host: &[HostAddress]) -> Batch {
 mod tests {
     use super::*;
     use crate::spec::{AddressClass, Service};
+    use std::net::IpAddr;
 
     #[test]
     fn the_kernel_takes_the_table_in_a_network_of_ones_own() {

@@ -54,6 +54,9 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<RulePlan>>
             .hint(format!("leave it out, or take the other away: `\"!{by}\"` in network.deny")));
     }
     let mut rules = Rules::default();
+    // A program can send these out by the network's interface (SO_BINDTODEVICE of socket(7)), and the network's helper would then reach
+    // the host's own: no line of the profile stands for them.
+    rules.refuse("loopback", PacketTarget::Addresses(Addresses::of_the_sender()));
     rules.servers(sandbox, facts);
     rules.add(deny.iter().map(|rule| (rule, everything(&rule.to))), false);
     // The order says what counts where addresses are of several kinds.
@@ -84,14 +87,14 @@ fn denied<'a>(rule: &NetworkRule, deny: &'a [NetworkRule]) -> Option<&'a Network
     })
 }
 
-/// What a line of `deny` stands for.
+/// What a line of `deny` stands for: the addresses that a translator of the network makes these of, too.
 fn everything(to: &Destination) -> Vec<PacketTarget> {
     match to {
         Destination::Class(AddressClass::Host) => vec![PacketTarget::Host],
         Destination::Class(AddressClass::Private) => {
             vec![PacketTarget::Addresses(to.addresses()), PacketTarget::Attached]
         }
-        _ => vec![PacketTarget::Addresses(to.addresses())],
+        _ => vec![PacketTarget::Addresses(to.addresses().with_translated())],
     }
 }
 
@@ -165,7 +168,7 @@ impl Rules {
             facts.resolv_conf.as_ref().map(|text| network::resolv_conf(sandbox, facts, text)).unwrap_or_default();
         let service = Service { protocol: None, ports: Some((53, 53)) };
         let servers: Vec<_> = name_servers(&text).map(|server| NetworkRule::to_address(server, service)).collect();
-        self.add(servers.iter().map(|rule| (rule, everything(&rule.to))), true);
+        self.add(servers.iter().filter_map(|rule| Some((rule, single(&rule.to)?))), true);
     }
 }
 

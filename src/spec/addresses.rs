@@ -113,6 +113,23 @@ impl Addresses {
         self.v4.covers(&other.v4) && self.v6.covers(&other.v6)
     }
 
+    /// This set with the addresses of IPv6 that stand for its addresses of IPv4: a translator of the network makes a packet to one of
+    /// those (RFC 6052, 3056) a packet to one of these.
+    pub fn with_translated(&self) -> Addresses {
+        let map = |(network, behind): (u128, u32)| {
+            let low = (1u128 << behind) - 1;
+            self.v4.0.iter().map(move |(first, last)| (network | first << behind, network | last << behind | low))
+        };
+        let v6 = self.v6.0.iter().copied().chain(map(NAT64)).chain(map(SIX_TO_FOUR));
+        Addresses { v4: self.v4.clone(), v6: Ranges::new(v6) }
+    }
+
+    /// Addresses that stand for the machine that sends to them, in whatever form: loopback, no address, and those of IPv4 in the forms of
+    /// IPv6 that never leave a machine (RFC 6890, 4291).
+    pub fn of_the_sender() -> Addresses {
+        networks(&LOOPBACK).and(&networks(&SENDER)).with_translated().and(&networks(&IPV4_IN_IPV6))
+    }
+
     /// Whether both sets have an address in common.
     pub fn meets(&self, other: &Addresses) -> bool {
         self.without(other) != *self
@@ -182,6 +199,13 @@ const PRIVATE: [(IpAddr, u8); 9] = [
 const NOWHERE: [(IpAddr, u8); 2] =
     [(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8), (IpAddr::V4(Ipv4Addr::new(224, 0, 0, 0)), 3)];
 
+/// This host on this network, which the kernel also takes for the machine itself.
+const SENDER: [(IpAddr, u8); 1] = [(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8)];
+
+/// Addresses of IPv4 that IPv6 holds: compatible, with :: and ::1, and mapped.
+const IPV4_IN_IPV6: [(IpAddr, u8); 2] =
+    [(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 96), (IpAddr::V6(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0)), 96)];
+
 /// What is routed in the Internet, of IPv6.
 const GLOBAL: (IpAddr, u8) = (IpAddr::V6(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0)), 3);
 
@@ -197,16 +221,6 @@ const HOLD_IPV4: [(IpAddr, u8); 2] = [
 fn networks(networks: &[(IpAddr, u8)]) -> Addresses {
     let found = networks.iter().filter_map(|(address, prefix)| Addresses::network(*address, *prefix));
     found.fold(Addresses::default(), |all, network| all.and(&network))
-}
-
-/// A set with the addresses of IPv6 that stand for its addresses of IPv4.
-fn with_mapped(addresses: &Addresses) -> Addresses {
-    let map = |(network, behind): (u128, u32)| {
-        let low = (1u128 << behind) - 1;
-        addresses.v4.0.iter().map(move |(first, last)| (network | first << behind, network | last << behind | low))
-    };
-    let v6 = addresses.v6.0.iter().copied().chain(map(NAT64)).chain(map(SIX_TO_FOUR));
-    Addresses { v4: addresses.v4.clone(), v6: Ranges::new(v6) }
 }
 
 impl AddressClass {
@@ -242,16 +256,18 @@ impl AddressClass {
     pub fn addresses(self) -> Addresses {
         let metadata = || networks(&METADATA.map(|address| (address, number(address).1)));
         match self {
-            AddressClass::Metadata => with_mapped(&metadata()),
+            AddressClass::Metadata => metadata().with_translated(),
             AddressClass::Loopback => networks(&LOOPBACK),
             AddressClass::Host => Addresses::default(),
-            AddressClass::LinkLocal => with_mapped(&networks(&LINK_LOCAL)).without(&AddressClass::Metadata.addresses()),
-            AddressClass::Private => with_mapped(&networks(&PRIVATE)).without(&AddressClass::Metadata.addresses()),
+            AddressClass::LinkLocal => {
+                networks(&LINK_LOCAL).with_translated().without(&AddressClass::Metadata.addresses())
+            }
+            AddressClass::Private => networks(&PRIVATE).with_translated().without(&AddressClass::Metadata.addresses()),
             AddressClass::Internet => {
                 let special = [&PRIVATE[..], &LINK_LOCAL, &LOOPBACK, &NOWHERE].map(networks);
                 let special = special.iter().fold(metadata(), |all, some| all.and(some));
                 let v4 = Addresses { v6: Ranges::default(), ..Addresses::all() }.without(&special);
-                with_mapped(&v4).and(&networks(&[GLOBAL]).without(&networks(&HOLD_IPV4)))
+                v4.with_translated().and(&networks(&[GLOBAL]).without(&networks(&HOLD_IPV4)))
             }
         }
     }
@@ -321,6 +337,29 @@ mod tests {
             "ff0e::1",
         ] {
             assert_eq!(class(address), None, "{address}");
+        }
+    }
+
+    #[test]
+    fn what_stands_for_the_sender_has_many_forms() {
+        let all = Addresses::of_the_sender();
+        for address in [
+            "0.0.0.0",
+            "127.0.0.53",
+            "::",
+            "::1",
+            "::127.0.0.1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::127.0.0.1",
+            "2002:7f00:1::1",
+            "2002:0:1::",
+        ] {
+            assert!(all.contains(address.parse().unwrap()), "{address}");
+        }
+        for address in
+            ["1.1.1.1", "128.0.0.0", "10.0.0.1", "64:ff9b::1.1.1.1", "2002:101:101::1", "fe80::1", "2606:4700::1111"]
+        {
+            assert!(!all.contains(address.parse().unwrap()), "{address}");
         }
     }
 
