@@ -238,6 +238,78 @@ print("tried")
     }
 }
 
+/// A helper gives the program all that comes to the port of the host by which a datagram of it has left: from the host and from everywhere.
+#[test]
+fn nobody_reaches_the_program_by_the_port_that_it_sends_from() {
+    need!(userns(), programs(), tun());
+    let inside = r#"
+import socket, struct, sys, time
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.bind(("::", 5555)); s.settimeout(3)
+for to in "::ffff:203.0.113.10", "2001:db8:f::10":
+    s.sendto(b"hello", (to, 9999)); s.recvfrom(99)
+# An entry of connection tracking for a neighbour, as if it had begun: its datagram and the answer to it go by loopback.
+def by_loopback(source, to):
+    one = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); one.setsockopt(41, 78, 1)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo\0")
+    one.bind(source); one.sendto(b"forged", to); one.close()
+try:
+    own = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); own.connect(("2001:db8:f::10", 9)); own = own.getsockname()[0]
+    by_loopback(("2001:db8::1", 4444), (own, 5555))
+    by_loopback((own, 5555), ("2001:db8::1", 4444))
+except OSError as error: print(error, file=sys.stderr)
+print("ready", flush=True)
+s.settimeout(0.3)
+end = time.monotonic() + 1.2
+while time.monotonic() < end:
+    try: data, (address, *_) = s.recvfrom(99)
+    except socket.timeout: continue
+    if data != b"forged" and b" from " not in data: print(data.decode(), "by", address, flush=True)
+"#;
+    let world = r#"
+import socket, time
+def bound(family, *address):
+    s = socket.socket(family, socket.SOCK_DGRAM); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(address); return s
+all = [(bound(socket.AF_INET, "10.9.9.9", 0), "198.51.100.2"), (bound(socket.AF_INET6, "fd99::9", 0), "2001:db8::2"),
+       (bound(socket.AF_INET6, "2001:db8::1", 4444), "2001:db8::2"), (bound(socket.AF_INET, "203.0.113.10", 0), "198.51.100.2")]
+while True:
+    for s, to in all:
+        for port in (5555, 6000):
+            try: s.sendto(b"world%d" % port, (to, port))
+            except OSError: pass
+    time.sleep(0.1)
+"#;
+    let host = r#"
+import socket
+for line in open("/proc/net/udp").readlines()[1:] + open("/proc/net/udp6").readlines()[1:]:
+    port = int(line.split()[1].split(":")[1], 16)
+    if port in (53, 7000, 9999, 6000): continue
+    for to in "127.0.0.1", "198.51.100.2", "::1", "2001:db8::2":
+        s = socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET, socket.SOCK_DGRAM)
+        try: s.sendto(b"host", (to, port))
+        except OSError: pass
+"#;
+    for (helper, published) in HELPERS.iter().flat_map(|helper| [(helper, false), (helper, true)]) {
+        let place = Place::new();
+        let publish = if published { "--publish 198.51.100.2:6000:5555/udp" } else { "" };
+        let text = format!(
+            "\"$SBX\" -q --net private --set network.helper={helper} {publish} -- python3 -c \"$INSIDE\" >out & sbx=$!; \
+             until grep -q ready out || ! kill -0 $sbx; do sleep 0.02; done; python3 -c \"$HOST\"; wait $sbx; sort -u out"
+        );
+        let settings = [("INSIDE", inside), ("HOST", host), ("BESIDE", world)];
+        let ran = ran(on_network(&place, &settings, &text).output().unwrap());
+        assert!(ran.out.contains("ready\n"), "{helper}: {ran:?}");
+        let heard: Vec<_> = ran.out.lines().filter(|line| *line != "ready").collect();
+        // A port that is published is heard at by all, and no other one of the host's leads there.
+        let only = if published { "world6000 by" } else { "nothing" };
+        assert!(
+            heard.iter().all(|line| line.starts_with(only)) && heard.is_empty() != published,
+            "{helper}: {heard:?} {ran:?}"
+        );
+    }
+}
+
 /// A translator of the network (NAT64) makes a packet to such an address one to the address of IPv4 that it holds.
 #[test]
 fn what_is_refused_is_refused_in_its_translated_forms() {

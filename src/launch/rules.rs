@@ -23,7 +23,7 @@ impl PacketRules {
         // Watched before they are read: none is missed that comes between.
         let changes = sys::watch_addresses().map_err(host)?;
         let send = |batch: Batch| batch.send(filter.as_fd()).map_err(|refused| failed(refused, plan));
-        send(netfilter::table(&rules.rules, rules.answers))?;
+        send(netfilter::table(&rules.rules, &rules.published))?;
         let known = addresses().map_err(host)?;
         send(netfilter::addresses(&known))?;
         Ok(PacketRules { filter, changes, known })
@@ -66,7 +66,7 @@ pub fn try_packet_filter() -> Option<Result<()>> {
         }
         let made = sys::netfilter_socket().map_err(|errno| errno.0);
         let made = made.and_then(|filter| {
-            netfilter::table(&[], true).send(filter.as_fd()).map_err(|Refused { errno, .. }| errno.0)
+            netfilter::table(&[], &[]).send(filter.as_fd()).map_err(|Refused { errno, .. }| errno.0)
         });
         made.err().unwrap_or(0)
     });

@@ -38,6 +38,15 @@ pub enum PacketTarget {
     Attached,
 }
 
+/// Ports inside at which what comes from outside first is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PublishedInside {
+    /// Whether it comes by IPv6, or by IPv4.
+    pub v6: bool,
+    /// The protocol, and the ports.
+    pub service: Service,
+}
+
 /// An address of the host's, and the length of its network's prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HostAddress {

@@ -2,8 +2,8 @@
 //! of linux/netfilter/nf_tables.h.
 
 use super::message::{Batch, CREATE, Message};
-use super::rule::{ACCEPT, Compare, DROP, Family, REFUSE, Rule, TABLE, Value};
-use super::{HostAddress, PacketRule, PacketTarget};
+use super::rule::{Compare, DROP, Family, REFUSE, Rule, TABLE, Value};
+use super::{HostAddress, PacketRule, PacketTarget, PublishedInside};
 use crate::spec::{Addresses, Protocol};
 
 const OUTPUT: &str = "output";
@@ -26,12 +26,16 @@ const ELEMENTS: usize = 500;
 /// The index of loopback, which is the first interface of every network namespace, in the host's order of bytes.
 const LOOPBACK: [u8; 4] = 1u32.to_ne_bytes();
 
-/// The messages that make the table, with the sets of the host's addresses empty. With `answers`, packets also leave that answer what came
-/// from outside first, wherever they go.
+/// Marks of connections: the first packet came from outside, to a port that is published; or a packet left by a rule that accepts it.
+const FROM_OUTSIDE: u32 = 1;
+const ACCEPTED: u32 = 4;
+
+/// The messages that make the table, with the sets of the host's addresses empty. What comes from outside first is let in at the ports of
+/// `published`, and may be answered, wherever that goes.
 ///
 /// No rule trusts connection tracking to tell what the program began: it can send packets from addresses that it does not have
-/// (IPV6_FREEBIND of ipv6(7)), and answer itself in another's name.
-pub fn table(rules: &[PacketRule], answers: bool) -> Batch {
+/// (IPV6_FREEBIND of ipv6(7)), and answer itself in another's name. Marks are trusted, since rules alone make them.
+pub fn table(rules: &[PacketRule], published: &[PublishedInside]) -> Batch {
     let mut batch = Batch::default();
     let mut message = Message::new(NEW_TABLE, CREATE);
     message.text(1, TABLE);
@@ -52,16 +56,17 @@ pub fn table(rules: &[PacketRule], answers: bool) -> Batch {
         }
     }
     // A packet that the program sends by loopback to an address elsewhere must not go on from there, which the host's settings may allow.
-    batch.add("a chain with a hook", hook(FORWARD, Hook::Forward, DROP));
-    batch.add("a chain with a hook", hook(OUTPUT, Hook::Output, DROP));
+    batch.add("a chain with a hook", hook(FORWARD, Hook::Forward));
+    batch.add("a chain with a hook", hook(OUTPUT, Hook::Output));
     for rule in always() {
         batch.add("a rule", rule);
     }
-    if answers {
-        batch.add("a chain with a hook", hook(INPUT, Hook::Input, ACCEPT));
-        for rule in from_outside() {
-            batch.add("a rule by connection (nft_ct)", rule);
-        }
+    batch.add("a chain with a hook", hook(INPUT, Hook::Input));
+    for rule in incoming(published) {
+        batch.add("a rule by connection (nft_ct)", rule);
+    }
+    if !published.is_empty() {
+        batch.add("a rule by connection (nft_ct)", answers());
     }
     for rule in made {
         batch.add("a rule", rule);
@@ -84,48 +89,73 @@ enum Hook {
     Output = 3,
 }
 
-/// A chain at a hook, at the priority of filters, with what happens to packets that no rule of it is for.
-fn hook(name: &str, at: Hook, policy: u32) -> Message {
+/// A chain at a hook, at the priority of filters. Packets that no rule of it is for are dropped.
+fn hook(name: &str, at: Hook) -> Message {
     let mut message = Message::new(NEW_CHAIN, CREATE);
     message.text(1, TABLE).text(3, name);
     message.nest(4, |hook| {
         hook.number(1, at as u32).number(2, 0);
     });
-    message.number(5, policy).text(7, "filter");
+    message.number(5, DROP).text(7, "filter");
     message
 }
 
 /// The rules before those of the profile.
 fn always() -> Vec<Message> {
-    let mut rules = vec![Rule::message(OUTPUT, |rule| {
+    let by_loopback = Rule::message(OUTPUT, |rule| {
         rule.load(Value::Leaves).only(Compare::Equal, &LOOPBACK).accept();
-    })];
-    // Neighbour discovery, which only the kernel sends: router solicitation, neighbour solicitation and advertisement.
-    for [first, last] in [[133, 133], [135, 136]] {
-        rules.push(Rule::message(OUTPUT, |rule| {
-            rule.load(Value::Family).only(Compare::Equal, &[Family::V6 as u8]);
-            rule.load(Value::Protocol).only(Compare::Equal, &[Family::V6.protocol(Protocol::Icmp)]);
-            between(rule.load(Value::Transport(0, 1)), &[first], &[last]);
+    });
+    // Which only the kernel sends: router solicitation, neighbour solicitation and advertisement.
+    let discovery = [[133, 133], [135, 136]].map(|types| neighbour_discovery(OUTPUT, types));
+    std::iter::once(by_loopback).chain(discovery).collect()
+}
+
+/// A rule that accepts messages of neighbour discovery (RFC 4861) of these types.
+fn neighbour_discovery(chain: &str, [first, last]: [u8; 2]) -> Message {
+    Rule::message(chain, |rule| {
+        rule.load(Value::Family).only(Compare::Equal, &[Family::V6 as u8]);
+        rule.load(Value::Protocol).only(Compare::Equal, &[Family::V6.protocol(Protocol::Icmp)]);
+        between(rule.load(Value::Transport(0, 1)), &[first], &[last]);
+        rule.accept();
+    })
+}
+
+/// The rules on what comes in, of which all else is dropped: a helper gives the program whatever comes to the port of the host that a
+/// datagram of the program's has left by, from wherever it comes.
+fn incoming(published: &[PublishedInside]) -> Vec<Message> {
+    const NEW: u32 = 8;
+    let by_loopback = Rule::message(INPUT, |rule| {
+        rule.load(Value::Comes).only(Compare::Equal, &LOOPBACK).accept();
+    });
+    // An error that ICMP tells of a connection has that one's mark.
+    let marked = Rule::message(INPUT, |rule| {
+        rule.load(Value::Mark).only(Compare::NotEqual, &0u32.to_ne_bytes()).accept();
+    });
+    let mut rules = vec![by_loopback, marked, neighbour_discovery(INPUT, [134, 136])];
+    for PublishedInside { v6, service } in published {
+        let family = if *v6 { Family::V6 } else { Family::V4 };
+        rules.push(Rule::message(INPUT, |rule| {
+            rule.load(Value::Family).only(Compare::Equal, &[family as u8]);
+            if let Some(protocol) = service.protocol {
+                rule.load(Value::Protocol).only(Compare::Equal, &[family.protocol(protocol)]);
+            }
+            if let Some((first, last)) = service.ports {
+                between(rule.load(Value::Transport(2, 2)), &first.to_be_bytes(), &last.to_be_bytes());
+            }
+            rule.load(Value::State).only_bits(NEW).mark(FROM_OUTSIDE);
             rule.accept();
         }));
     }
     rules
 }
 
-/// The rules that mark connections that came from outside, and let their answers leave.
-fn from_outside() -> [Message; 2] {
-    const NEW: u32 = 8;
+/// The rule that lets answers leave to who came from outside.
+fn answers() -> Message {
     const REPLY: u8 = 1;
-    const MARK: u32 = 1;
-    let mark = Rule::message(INPUT, |rule| {
-        rule.load(Value::Comes).only(Compare::NotEqual, &LOOPBACK);
-        rule.load(Value::State).only_bits(NEW).mark(MARK);
-    });
-    let answer = Rule::message(OUTPUT, |rule| {
+    Rule::message(OUTPUT, |rule| {
         rule.load(Value::Direction).only(Compare::Equal, &[REPLY]);
-        rule.load(Value::Mark).only(Compare::Equal, &MARK.to_ne_bytes()).accept();
-    });
-    [mark, answer]
+        rule.load(Value::Mark).only(Compare::Equal, &FROM_OUTSIDE.to_ne_bytes()).accept();
+    })
 }
 
 /// The rules that refuse a packet.
@@ -184,7 +214,12 @@ fn packet_rule(index: usize, rule: &PacketRule, family: Family, batch: &mut Batc
             if let Some(set) = set_name {
                 made.only_in(set);
             }
-            if rule.accept { made.accept() } else { made.refuse() }
+            if rule.accept {
+                made.mark(ACCEPTED);
+                made.accept();
+            } else {
+                made.refuse();
+            }
         })
     };
     protocols.into_iter().map(one).collect()
@@ -281,7 +316,9 @@ mod tests {
         ];
         let host = [("192.0.2.7", 24), ("192.0.2.8", 24), ("2001:db8::7", 64), ("fe80::1", 64)];
         let host = host.map(|(address, prefix)| HostAddress { address: address.parse().unwrap(), prefix });
-        let batches = [table(&rules, true), addresses(&host), addresses(&host), addresses(&host[..1])];
+        let service = Service { protocol: Some(Protocol::Udp), ports: Some((53, 54)) };
+        let published = [PublishedInside { v6: true, service }];
+        let batches = [table(&rules, &published), addresses(&host), addresses(&host), addresses(&host[..1])];
         let pid = crate::sys::fork(|| {
             let made = crate::sys::new_user_namespace().and_then(|()| crate::sys::new_network_namespace());
             let Ok(filter) = made.and_then(|()| crate::sys::netfilter_socket()) else { return 77 };

@@ -9,19 +9,23 @@ use super::lines::Lines;
 use super::network;
 use crate::error::{Error, Result};
 use crate::host::{Facts, name_servers};
-use crate::netfilter::{PacketRule, PacketTarget};
-use crate::spec::{AddressClass, Addresses, Destination, Network, NetworkRule, Sandbox, Service};
+use crate::netfilter::{PacketRule, PacketTarget, PublishedInside};
+use crate::spec::{
+    AddressClass, Addresses, Destination, Network, NetworkRule, Protocol, Published, Ranges, Sandbox, Service,
+    Transport,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The rules on packets that leave the sandbox's network. What none of them is for is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RulePlan {
     /// The rules; the first one that is for a packet decides.
     pub rules: Vec<PacketRule>,
-    /// Whether packets also leave that answer what came from outside first, at ports that are published.
-    pub answers: bool,
+    /// Ports inside at which what comes from outside first is let in, and may be answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<PublishedInside>,
 }
 
 /// The line that a refusal of all else comes from, in errors about rules.
@@ -69,9 +73,28 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<RulePlan>>
         rules.refuse("networks that the host is attached to", PacketTarget::Attached);
     }
     rules.add(allow.iter().filter_map(|rule| Some((rule, class(&rule.to)?))), true);
-    // At loopback, a relay carries what comes to published ports.
-    let answers = sandbox.published.iter().any(|port| !port.address.is_loopback());
-    Ok(Some(RulePlan { rules: rules.0, answers }))
+    Ok(Some(RulePlan { rules: rules.0, published: published(sandbox) }))
+}
+
+/// The ports inside that are published, but at loopback, where a relay carries what comes.
+fn published(sandbox: &Sandbox) -> Vec<PublishedInside> {
+    let of = |(family, transport, protocol)| {
+        let here = |port: &&Published| {
+            // What comes to all addresses of IPv6 may be of either family.
+            let families = if port.address == Ipv6Addr::UNSPECIFIED { None } else { Some(port.address.is_ipv6()) };
+            port.transport == transport && !port.address.is_loopback() && families.is_none_or(|v6| v6 == family)
+        };
+        let ports = sandbox.published.iter().filter(here).map(|port| (port.inside.into(), port.inside.into()));
+        let narrow = |port: u128| u16::try_from(port).unwrap_or(u16::MAX);
+        let inside = |(first, last): &(u128, u128)| PublishedInside {
+            v6: family,
+            service: Service { protocol: Some(protocol), ports: Some((narrow(*first), narrow(*last))) },
+        };
+        Ranges::new(ports).ranges().iter().map(inside).collect::<Vec<_>>()
+    };
+    let transports = [(Transport::Tcp, Protocol::Tcp), (Transport::Udp, Protocol::Udp)];
+    let both = transports.map(|(transport, protocol)| [false, true].map(|family| (family, transport, protocol)));
+    both.into_iter().flatten().flat_map(of).collect()
 }
 
 /// The line that refuses all that another one allows.
@@ -207,7 +230,7 @@ impl RulePlan {
     }
 
     pub(super) fn render(&self, lines: &mut Lines) {
-        if self.answers {
+        if !self.published.is_empty() {
             lines.add("reached", "who has connected to a published port, for the answers");
         }
         for rule in &self.rules {
