@@ -5,7 +5,8 @@ mod common;
 
 use common::{Need, Place, fuse, not_root, tick, tools, userns};
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The options of an overlay over the current directory that is kept as `one`.
@@ -453,4 +454,69 @@ fn names_count_in_what_a_layer_lies_over_as_well() {
     }
     place.run(&["commit", "overtools", "/mnt/bazel"]).ok();
     assert_eq!(place.on_host("cat tools/bazel"), "x\n");
+}
+
+/// Leaves the journal of a commit that was killed in this phase of a path, after `old` was moved to `.sbx-commit-1-0`. What was at the path in
+/// the layer is there on the host, if the path is.
+fn interrupted(place: &Place, path: &str, old: &Path, phase: &str) {
+    let facts = |path: &Path| {
+        let found = path.symlink_metadata().unwrap();
+        format!(
+            r#"{{"id":[{},{}],"kind":2,"mode":{},"owner":[{},{}],"size":{},"modified":[{},{}]}}"#,
+            found.dev(),
+            found.ino(),
+            found.mode() & 0o7777,
+            found.uid(),
+            found.gid(),
+            found.len(),
+            found.mtime(),
+            found.mtime_nsec()
+        )
+    };
+    let there = place.work().canonicalize().unwrap().join(path);
+    let (copy, layers) = match there.symlink_metadata() {
+        Ok(found) => (format!("[{},{}]", found.dev(), found.ino()), format!(r#","layers":{}"#, facts(&there))),
+        Err(_) => ("null".to_owned(), String::new()),
+    };
+    let bytes: Vec<String> = there.as_os_str().as_encoded_bytes().iter().map(u8::to_string).collect();
+    let entry = format!(
+        r#"{{"index":0,"path":[{}],"beside":".sbx-commit-1-0","old":{},"base":0,"copy":{copy}{layers},"phase":"{phase}"}}"#,
+        bytes.join(","),
+        facts(old)
+    );
+    std::fs::write(place.home().join(".local/share/sbx/uppers/one/commit.json"), entry + "\n").unwrap();
+}
+
+#[test]
+fn what_a_commit_put_there_when_it_was_killed_is_no_conflict_later() {
+    need!(userns());
+    let place = Place::new();
+    let old = place.write("work/file", "old\n");
+    std::fs::hard_link(&old, place.work().join("aside")).unwrap();
+    tick();
+    place.sh(&KEEP, "echo one > file").ok();
+    place.run(&["snapshot", "one"]).ok();
+    place.run(&["commit", "one"]).ok();
+    // As if it had been killed before it noted that.
+    std::fs::remove_file(place.home().join(".local/share/sbx/uppers/one/committed")).unwrap();
+    interrupted(&place, "file", &place.work().join("aside"), "moving");
+    place.run(&["commit", "one"]).ok();
+    place.sh(&KEEP, "echo two > file").ok();
+    place.run(&["commit", "one"]).ok();
+    assert_eq!(place.on_host("cat file aside"), "two\nold\n");
+}
+
+#[test]
+fn a_file_that_loses_a_name_to_an_interrupted_commit_is_no_conflict_at_its_others() {
+    need!(userns());
+    let place = Place::new();
+    let old = place.write("work/a", "old\n");
+    std::fs::hard_link(&old, place.work().join("b")).unwrap();
+    tick();
+    place.sh(&KEEP, "rm a; echo new > b").ok();
+    // As if a commit had been killed when it was about to remove what it had moved aside.
+    std::fs::rename(&old, place.work().join(".sbx-commit-1-0")).unwrap();
+    interrupted(&place, "a", &place.work().join(".sbx-commit-1-0"), "condemned");
+    place.run(&["commit", "one"]).ok();
+    assert_eq!(place.on_host("ls -A; cat b"), "b\nnew\n");
 }

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fs::{DirEntry, Metadata};
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How many names of a directory are told.
 const NAMED: usize = 5;
@@ -17,13 +18,13 @@ const MOST: usize = 10_000;
 /// The directories as they were when the program started.
 pub(super) struct Watch<'p> {
     dirs: Vec<(&'p Watched, Before)>,
-    /// The time of changes that are made from then on.
-    since: u64,
 }
 
 /// A directory or file before the program started.
 #[derive(Default)]
 struct Before {
+    /// A time that changes made from then on have, or a later one.
+    since: u64,
     /// Where its name led; none if that led nowhere.
     real: Option<PathBuf>,
     /// The device and the inode number of the directory or file; none if nothing was there.
@@ -37,7 +38,8 @@ struct Before {
 impl Before {
     fn of(Watched { named, .. }: &Watched) -> Before {
         let Ok(found) = named.metadata() else { return Before::default() };
-        let mut before = Before { real: named.canonicalize().ok(), id: Some(id(&found)), ..Before::default() };
+        let since = sys::time_between_changes(named, Duration::ZERO);
+        let mut before = Before { since, real: named.canonicalize().ok(), id: Some(id(&found)), ..Before::default() };
         for entry in std::fs::read_dir(named).into_iter().flatten().flatten().take(MOST) {
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => {
@@ -50,6 +52,11 @@ impl Before {
             }
         }
         before
+    }
+
+    /// Whether a file may have changed since.
+    fn is_new(&self, found: &Metadata) -> bool {
+        changed_at(found) >= self.since.into()
     }
 }
 
@@ -65,16 +72,18 @@ fn target(entry: &DirEntry) -> Option<Metadata> {
 
 impl Watch<'_> {
     pub(super) fn begin(watched: &[Watched]) -> Watch<'_> {
-        let since = if watched.is_empty() { 0 } else { sys::file_clock_nanoseconds() };
-        Watch { dirs: watched.iter().map(|dir| (dir, Before::of(dir))).collect(), since }
+        Watch { dirs: watched.iter().map(|dir| (dir, Before::of(dir))).collect() }
     }
 
     /// What has changed, as sentences.
     pub(super) fn end(self) -> Vec<String> {
-        self.dirs.iter().filter_map(|(dir, before)| self.changed(dir, before)).collect()
+        self.dirs.iter().filter_map(|(dir, before)| before.changed(dir)).collect()
     }
+}
 
-    fn changed(&self, Watched { path, named, variable }: &Watched, before: &Before) -> Option<String> {
+impl Before {
+    /// What has changed of it, as a sentence.
+    fn changed(&self, Watched { path, named, variable }: &Watched) -> Option<String> {
         let shown = path.display();
         let look = |what: &str| format!("{variable} outside names this {what}, so look at it before the next command");
         let found = match named.metadata() {
@@ -88,7 +97,7 @@ impl Watch<'_> {
             Err(error) => return unread(error),
         };
         let what = if found.is_dir() { "directory" } else { "file" };
-        if before.real.as_ref().is_some_and(|was| *was != real) || before.id.is_some_and(|was| was != id(&found)) {
+        if self.real.as_ref().is_some_and(|was| *was != real) || self.id.is_some_and(|was| was != id(&found)) {
             return Some(format!(
                 "{} is another {what} than when the program started: {}",
                 named.display(),
@@ -96,7 +105,7 @@ impl Watch<'_> {
             ));
         }
         if !found.is_dir() {
-            let is_new = before.id.is_none() || self.is_new(&found);
+            let is_new = self.id.is_none() || self.is_new(&found);
             return is_new.then(|| format!("{shown} is new or changed since the program started: {}", look(what)));
         }
         let entries = match std::fs::read_dir(named) {
@@ -111,7 +120,7 @@ impl Watch<'_> {
                 return Some(format!("{all}: {}", look(what)));
             }
             // What is moved into place has times of before.
-            if before.id.is_none() || self.is_changed(&entry, before) {
+            if self.id.is_none() || self.is_changed(&entry) {
                 names.push(entry.file_name());
             }
         }
@@ -128,10 +137,10 @@ impl Watch<'_> {
     }
 
     /// Whether a name in a directory is new, or what it stands for has changed.
-    fn is_changed(&self, entry: &DirEntry, before: &Before) -> bool {
+    fn is_changed(&self, entry: &DirEntry) -> bool {
         let Ok(kind) = entry.file_type() else { return false };
         if kind.is_dir() {
-            return before.inner.get(&entry.file_name()) != Some(&entry.ino());
+            return self.inner.get(&entry.file_name()) != Some(&entry.ino());
         }
         if entry.metadata().is_ok_and(|found| self.is_new(&found)) {
             return true;
@@ -140,16 +149,12 @@ impl Watch<'_> {
             return false;
         }
         let found = target(entry);
-        let is_other = before.targets.get(&entry.file_name()) != Some(&found.as_ref().map(id));
+        let is_other = self.targets.get(&entry.file_name()) != Some(&found.as_ref().map(id));
         is_other || found.is_some_and(|found| !found.is_dir() && self.is_new(&found))
-    }
-
-    fn is_new(&self, found: &Metadata) -> bool {
-        changed_at(found) >= self.since
     }
 }
 
-/// When a file was last changed in any way, in nanoseconds since 1970. Programs cannot set that time.
-fn changed_at(found: &Metadata) -> u64 {
-    (found.ctime() as u64).saturating_mul(1_000_000_000).saturating_add(found.ctime_nsec() as u64)
+/// When a file was last changed in any way, at the latest, in nanoseconds since 1970. Programs cannot set that time.
+fn changed_at(found: &Metadata) -> i128 {
+    sys::last_moment(i128::from(found.ctime()) * 1_000_000_000 + i128::from(found.ctime_nsec()))
 }

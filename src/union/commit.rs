@@ -81,11 +81,11 @@ pub fn commit(
     }
     let How { dry, merge, guarded } = how;
     let journal = Journal::of(upper);
-    if !dry {
-        recover(upper, &journal)?;
-    }
     let ours = if dry { Ok(Ours::read(upper)) } else { Ours::open(upper) };
     let ours = ours.map_err(at(upper.path(), "write to"))?;
+    if !dry {
+        recover(upper, &journal, &ours)?;
+    }
     let mut committed = Committed { unchanged: only.to_vec(), ..Committed::default() };
     let bases = Bases::of(upper);
     let mut rest = false;

@@ -74,6 +74,9 @@ pub(super) struct Entry {
     pub base: i64,
     /// Device and inode number of the copy, once it is complete.
     pub copy: Option<(u64, u64)>,
+    /// That copy, if it is as the layer has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Facts>,
     /// How far it is.
     pub phase: Phase,
 }
@@ -87,6 +90,7 @@ impl Entry {
             old: old.map(Facts::of),
             base: base.try_into().unwrap_or(0),
             copy: None,
+            layers: None,
             phase: Phase::Copying,
         }
     }

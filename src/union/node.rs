@@ -58,7 +58,8 @@ pub struct Node {
     pub size: u64,
     /// Time of the last change of the content: nanoseconds since 1970.
     pub modified: i128,
-    /// Time of the last change of the content or the attributes. A program cannot set it.
+    /// Time of the last change of the content or the attributes; where the filesystem keeps times in coarse units, the last moment that
+    /// it may have been. A program cannot set it.
     pub changed: i128,
     /// When the file was made, if its filesystem knows it. A program cannot set it.
     pub made: Option<i128>,
@@ -111,7 +112,7 @@ impl Node {
             gid: facts.stx_gid,
             size: if kind == NodeKind::File { facts.stx_size } else { 0 },
             modified: time(&facts.stx_mtime),
-            changed: time(&facts.stx_ctime),
+            changed: sys::last_moment(time(&facts.stx_ctime)),
             made: (facts.stx_mask & libc::STATX_BTIME != 0).then(|| time(&facts.stx_btime)),
             id: (device, facts.stx_ino),
             // Before Linux 5.8 the kernel does not tell: then mounts of other filesystems are noticed alone.

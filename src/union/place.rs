@@ -61,6 +61,27 @@ fn is(dir: BorrowedFd<'_>, name: &CStr, before: &Node) -> sys::Result<bool> {
     Ok(Node::find(dir, name)?.is_some_and(|now| Facts::of(&now) == Facts::of(before)))
 }
 
+/// Notes that the layer's file is at its place, unless somebody else has changed it since. Its time of change is that of its new name.
+pub(super) fn is_placed(host: BorrowedFd<'_>, name: &CStr, entry: &Entry, ours: &Ours) -> sys::Result<()> {
+    let Some(layers) = &entry.layers else { return Ok(()) };
+    match Node::find(host, name)? {
+        Some(now) if Facts::of(&now) == *layers && !ours.has(&now) => ours.add(&now),
+        _ => Ok(()),
+    }
+}
+
+/// Removes what was moved aside and compared.
+pub(super) fn discard(host: BorrowedFd<'_>, beside: &CStr, old: &Node, ours: &Ours) -> sys::Result<()> {
+    let linked = (old.kind != NodeKind::Dir && old.names > 1)
+        .then(|| sys::openat(host, beside, libc::O_PATH | libc::O_NOFOLLOW, 0));
+    remove(host, beside)?;
+    // Its other names have a new time of change by this.
+    if let Some(Ok(file)) = linked {
+        ours.add_touched(&Node::dir(file.as_fd())?)?;
+    }
+    Ok(())
+}
+
 impl Placer<'_> {
     /// Gives a directory of the host what one of a layer has. False if bits of its permissions did not stay.
     pub fn like(&self, to: (BorrowedFd<'_>, &CStr), new: &Node, wanted: &Wanted) -> sys::Result<bool> {
@@ -127,14 +148,12 @@ impl Placer<'_> {
         };
         let copy = Node::find(host, beside)?;
         work.entry.copy = copy.map(|copy| copy.id);
+        work.entry.layers = copy.filter(|_| work.is_layers).map(|copy| Facts::of(&copy));
         work.entry.phase = Phase::Moving;
         self.journal.go_on(&work.entry)?;
         self.take_place(work, new, old)?;
         // Its time of change is that of its new name, unless somebody else has changed it since.
-        match (copy, Node::find(host, name)?) {
-            (Some(copy), Some(now)) if work.is_layers && Facts::of(&copy) == Facts::of(&now) => self.ours.add(&now)?,
-            _ => {}
-        }
+        is_placed(host, name, &work.entry, self.ours)?;
         Ok(whole)
     }
 
@@ -221,13 +240,6 @@ impl Placer<'_> {
     fn condemn(&self, work: &mut Work<'_>, old: &Node) -> std::result::Result<(), Stop> {
         work.entry.phase = Phase::Condemned;
         self.journal.go_on(&work.entry)?;
-        let linked = (old.kind != NodeKind::Dir && old.names > 1)
-            .then(|| sys::openat(work.host, work.beside, libc::O_PATH | libc::O_NOFOLLOW, 0));
-        remove(work.host, work.beside)?;
-        // Its other names have a new time of change by this.
-        if let Some(Ok(file)) = linked {
-            self.ours.add_touched(&Node::dir(file.as_fd())?)?;
-        }
-        Ok(())
+        Ok(discard(work.host, work.beside, old, self.ours)?)
     }
 }

@@ -3,6 +3,8 @@
 use super::below::changed_below;
 use super::journal::{Entry, Facts, Journal, Phase};
 use super::node::{Node, NodeKind, open_path};
+use super::ours::Ours;
+use super::place::{discard, is_placed};
 use super::reader::Reader;
 use super::walk::at;
 use super::{Upper, remove};
@@ -17,7 +19,7 @@ use std::os::unix::ffi::OsStrExt;
 /// # Errors
 ///
 /// A file cannot be removed or renamed, or the host has changed so that it cannot be known what is whose.
-pub(super) fn recover(upper: &Upper, journal: &Journal) -> Result<()> {
+pub(super) fn recover(upper: &Upper, journal: &Journal, ours: &Ours) -> Result<()> {
     let Some(entry) = journal.last() else { return Ok(()) };
     let failed = at(entry.path(), "finish the interrupted commit of");
     let Some(layer) = upper.state.layers.get(entry.index) else { return Ok(()) };
@@ -41,8 +43,9 @@ pub(super) fn recover(upper: &Upper, journal: &Journal) -> Result<()> {
         .hint("unmount it, and commit again"));
     }
     let (name, beside) = (c(name).map_err(&failed)?, c(OsStr::new(&entry.beside)).map_err(&failed)?);
-    match undo(host.as_fd(), &name, &beside, (entry.clone(), journal), Reader::of(layer)).map_err(&failed)? {
-        true => Ok(()),
+    ours.enter(entry.index);
+    match undo(host.as_fd(), &name, &beside, (entry.clone(), journal), Reader::of(layer), ours).map_err(&failed)? {
+        true => is_placed(host.as_fd(), &name, &entry, ours).map_err(&failed),
         false => Err(Error::new(format!(
             "{} was changed on the host after a commit was interrupted; {} is what was there before",
             there.display(),
@@ -59,25 +62,31 @@ fn undo(
     beside: &CStr,
     (mut entry, journal): (Entry, &Journal<'_>),
     reader: Reader,
+    ours: &Ours,
 ) -> sys::Result<bool> {
     let Some(left) = Node::find(host, beside)? else { return Ok(true) };
     let (copy, base) = (entry.copy, i128::from(entry.base));
-    let ours = |node: &Node| copy.is_some_and(|copy| copy == node.id);
-    // A copy that has not taken its place.
-    if entry.phase != Phase::Moving || ours(&left) {
-        return remove(host, beside).map(|()| true);
+    let is_copy = |node: &Node| copy.is_some_and(|copy| copy == node.id);
+    match entry.phase {
+        Phase::Condemned => return discard(host, beside, &left, ours).map(|()| true),
+        // A copy that has not taken its place.
+        Phase::Copying => return remove(host, beside).map(|()| true),
+        Phase::Moving if is_copy(&left) => return remove(host, beside).map(|()| true),
+        Phase::Moving => {}
     }
     // What the host had, compared as the commit would have.
     let same = entry.old.as_ref() == Some(&Facts::of(&left));
-    if same && (left.kind != NodeKind::Dir || changed_below(host, beside, base, reader, &|_| false)?.is_none()) {
+    if same
+        && (left.kind != NodeKind::Dir || changed_below(host, beside, base, reader, &|node| ours.has(node))?.is_none())
+    {
         entry.phase = Phase::Condemned;
         journal.go_on(&entry)?;
-        return remove(host, beside).map(|()| true);
+        return discard(host, beside, &left, ours).map(|()| true);
     }
     // It has changed: back to its place, whose copy is in the layer.
     match Node::find(host, name)? {
         None => sys::rename(host, beside, host, name, sys::RENAME_NOREPLACE).map(|()| true),
-        Some(node) if ours(&node) => {
+        Some(node) if is_copy(&node) => {
             sys::rename(host, beside, host, name, sys::RENAME_EXCHANGE)?;
             remove(host, beside).map(|()| true)
         }

@@ -57,9 +57,11 @@ pub struct Layer {
     /// Which directory the topmost of `lower` was when the layer was made, as a mark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
-    /// When the layer was made: nanoseconds since 1970.
+    /// When the layer was made, or everything in it was last put onto the host: the last time that changes of the host's files have
+    /// which were made before. Nanoseconds since 1970.
     pub made: u64,
-    /// When the runs started that used the layer: nanoseconds since 1970, by the clock of files.
+    /// When the runs started that used the layer: the first time that changes of the host's files have which were made later. Nanoseconds
+    /// since 1970.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<u64>,
     /// In some run it lay over the view server's filesystem.

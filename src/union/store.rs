@@ -25,7 +25,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Directory of the store that holds layers which nobody writes any more.
 pub(super) const FROZEN: &str = ".frozen";
@@ -35,6 +35,10 @@ const LOCKS: &str = ".locks";
 
 /// The start of the names of upper layers that are removed at the end of a run.
 const TEMPORARY: &str = ".run-";
+
+/// How long the start of a run, or the end of a commit, waits until later changes of files have later times. A tick of the kernel's clock is
+/// no longer.
+const TICK: Duration = Duration::from_millis(20);
 
 /// Runs of which a layer lists the start.
 const MOST_RUNS: usize = 1000;
@@ -368,7 +372,7 @@ impl Store {
     /// They cannot be made.
     pub fn unnamed(&self, ids: &Ids) -> Result<Upper> {
         let seconds = now() / 1_000_000_000;
-        let stamp = humantime::format_rfc3339_seconds(UNIX_EPOCH + std::time::Duration::from_secs(seconds)).to_string();
+        let stamp = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string();
         let stamp: String = stamp.chars().filter(char::is_ascii_digit).collect();
         let base = format!("run-{stamp}");
         let store = self.open()?;
@@ -390,7 +394,7 @@ impl Store {
         loop {
             match sys::try_lock(store.as_fd()) {
                 Ok(()) => return Some(store),
-                Err(Errno(libc::EWOULDBLOCK)) => std::thread::sleep(std::time::Duration::from_millis(100)),
+                Err(Errno(libc::EWOULDBLOCK)) => std::thread::sleep(Duration::from_millis(100)),
                 Err(_) => return None,
             }
         }
@@ -477,6 +481,9 @@ impl Upper {
     ///
     /// They cannot be made, or the overlay lies over other directories of the host than before.
     pub fn layer(&mut self, path: &Path, lower: &[PathBuf], own: &[PathBuf], served: bool) -> Result<UpperDirectories> {
+        // Nobody compares what does not outlast the run.
+        let patience = if self.name.starts_with(TEMPORARY) { Duration::ZERO } else { TICK };
+        let start = sys::time_between_changes(lower.first().map_or(path, PathBuf::as_path), patience);
         let index = match self.state.layers.iter().position(|layer| layer.path == path) {
             Some(index) => {
                 let before = self.state.layers.get(index).map(|layer| layer.lower.as_slice()).unwrap_or_default();
@@ -500,7 +507,7 @@ impl Upper {
                     frozen: Vec::new(),
                     own: Vec::new(),
                     root: lower.first().and_then(|root| identity(root)),
-                    made: now(),
+                    made: start.saturating_sub(1),
                     runs: Vec::new(),
                     served: false,
                 };
@@ -516,7 +523,7 @@ impl Upper {
             if layer.runs.len() >= MOST_RUNS {
                 layer.runs.remove(1);
             }
-            layer.runs.push(sys::file_clock_nanoseconds());
+            layer.runs.push(start);
         }
         self.directories(index, lower)
     }
@@ -564,8 +571,10 @@ impl Upper {
     ///
     /// That cannot be written.
     pub fn settled(&mut self) -> Result<()> {
-        let now = now();
-        self.state.layers.iter_mut().for_each(|layer| layer.made = now);
+        for layer in &mut self.state.layers {
+            let lower = layer.lower.first().unwrap_or(&layer.path);
+            layer.made = sys::time_between_changes(lower, TICK).saturating_sub(1);
+        }
         self.save()
     }
 
@@ -627,4 +636,38 @@ fn alike(upper: BorrowedFd<'_>, parent: BorrowedFd<'_>, lower: &Path) -> sys::Re
     let like = sys::owner(sys::open_resolved(&c(lower))?.as_fd())?;
     let _ = sys::chown(parent, c"upper", None, Some(like.gid));
     sys::chmod(upper, like.mode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_starts_later_than_what_was_changed_just_before_it_and_not_later_than_what_is_changed_then() {
+        use std::os::unix::fs::PermissionsExt;
+        let place = tempfile::tempdir().unwrap();
+        let (lower, file) = (place.path().join("lower"), place.path().join("lower/file"));
+        std::fs::create_dir(&lower).unwrap();
+        std::fs::write(&file, "").unwrap();
+        let change = || {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+            Node::find(sys::cwd(), &c(&file)).unwrap().unwrap().changed
+        };
+        let store = Store::new(place.path().join("sbx/uppers"));
+        store.make().unwrap();
+        let mut upper = store.lock("one", Some(&Ids::default())).unwrap();
+        for run in 0..20 {
+            // Since Linux 6.13, the second has an exact time, which is later than the kernel's clock says.
+            let before = change().max(change());
+            upper.layer(Path::new("/p"), std::slice::from_ref(&lower), &[], false).unwrap();
+            let (made, start) = (upper.state.layers[0].made, upper.state.layers[0].runs[run]);
+            let after = change();
+            assert!(before < start.into() && i128::from(start) <= after, "{before} {start} {after}");
+            assert!(run > 0 || before <= made.into() && made < start);
+            let before = change().max(change());
+            upper.settled().unwrap();
+            let made = upper.state.layers[0].made;
+            assert!(before <= made.into() && i128::from(made) < change(), "{before} {made}");
+        }
+    }
 }

@@ -284,7 +284,7 @@ impl Walk<'_> {
         let starts = self.runs.iter().map(|start| i128::from(*start)).filter(|start| *start <= made);
         match (self.runs, starts.max()) {
             ([], _) => made,
-            // Within the same tick of the clock, nobody knows what was first.
+            // A change of this very time was made later.
             (_, Some(start)) => start - 1,
             (_, None) => made.min(self.made),
         }

@@ -2,12 +2,6 @@
 
 use nix::time::{ClockId, clock_gettime};
 
-/// The time that a file which is changed now gets: CLOCK_REALTIME_COARSE in nanoseconds since 1970. It goes on in ticks.
-pub fn file_clock_nanoseconds() -> u64 {
-    clock_gettime(ClockId::CLOCK_REALTIME_COARSE)
-        .map_or(0, |now| now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
-}
-
 /// The time of CLOCK_MONOTONIC in nanoseconds: clock_gettime(2).
 pub fn monotonic_nanoseconds() -> u64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
