@@ -2,7 +2,8 @@
 //! is a second set of upper layers on the same ones below.
 
 use super::ours::Ours;
-use super::store::{FROZEN, now, private};
+use super::own::private;
+use super::store::{FROZEN, now};
 use super::{Store, Upper, check_name, name, remove};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};

@@ -131,7 +131,7 @@ impl<'u> Journal<'u> {
 
     /// What was being done when the last commit was interrupted.
     pub fn last(&self) -> Option<Entry> {
-        let text = super::store::read(self.dir, "commit.json").ok()?;
+        let text = super::own::read(self.dir, "commit.json").ok()?;
         let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         let entry: Entry = lines.filter_map(|line| serde_json::from_str(line).ok()).next_back()?;
         // A name of another kind is not one of ours.
