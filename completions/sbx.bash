@@ -1524,7 +1524,7 @@ _sbx_more() {
     local words=""
     case "$3" in
         --profile | show) words=$(sbx profile list 2>/dev/null | awk '{print $1}') ;;
-        --net) words="none host" ;;
+        --net) words="none private host" ;;
         --tty) words="auto pty inherit none" ;;
         --share) words="ipc uts pid cgroup time" ;;
         --device) words="gpu audio camera input fuse kvm tun" ;;

@@ -3,8 +3,9 @@
 mod common;
 
 use common::compositor::{Context, compositor};
+use common::network::programs;
 use common::process::{Daemon, children, name, signal};
-use common::{Host, Place, Ran, ran, tools, until, userns};
+use common::{Host, Place, Ran, ran, tools, tun, until, userns};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -426,7 +427,7 @@ fn the_x_server_is_let_in_with_the_cookie_of_this_display_alone() {
 
 #[test]
 fn a_missing_piece_that_is_optional_is_told_once_in_one_line() {
-    need!(userns(), tools(&["xdg-dbus-proxy"]));
+    need!(userns(), tun(), programs(), tools(&["xdg-dbus-proxy"]));
     let place = Place::new();
     // A real login session has a bus below /run/user.
     let mut command = place.command();

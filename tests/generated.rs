@@ -166,7 +166,7 @@ _sbx_more() {
     local words=""
     case "$3" in
         --profile | show) words=$(sbx profile list 2>/dev/null | awk '{print $1}') ;;
-        --net) words="none host" ;;
+        --net) words="none private host" ;;
         --tty) words="auto pty inherit none" ;;
         --share) words="ipc uts pid cgroup time" ;;
         --device) words="gpu audio camera input fuse kvm tun" ;;
@@ -785,6 +785,7 @@ What a test leaves in /tmp is gone with it, so a log that Go expects there is no
 sbx \-\- ./downloaded\-tool \-\-help
 sbx \-\-profile firefox
 sbx \-\-profile ci \-\-timeout 10m \-\- cargo test
+sbx \-\-profile ci\-net \-\- cargo fetch
 sbx \-\-rw out \-\-ro ~/data,noexec \-\- ./tool ~/data out
 sbx run \-\-status\-fd 3 \-\- make 3>events.json
 sbx \-\-set rlimits.nofile=256 \-\-hide /usr/bin/curl \-\- sh

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Need, Place, landlock, tools, userns};
+use common::network::programs;
+use common::{Need, Place, landlock, tools, tun, userns};
 
 /// The strictest setting of security.landlock that this kernel supports.
 fn most() -> &'static str {
@@ -453,7 +454,7 @@ if tried(*V4, 80, True) == 1: print("not read 80")
 
 #[test]
 fn firewalls_and_routing_tables_are_not_set_by_options_of_sockets() {
-    need!(userns(), tools(&["python3"]));
+    need!(userns(), tun(), programs(), tools(&["python3"]));
     let place = Place::new();
     let script = place.write("home/options.py", OPTIONS).display().to_string();
     let run = |flags: &[&str]| place.run(&[&["-q", "--ro", &script][..], flags, &["--", "python3", &script]].concat());

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Place, tools, userns};
+use common::network::programs;
+use common::{Place, tools, tun, userns};
 use std::path::PathBuf;
 
 fn text(file: &str) -> String {
@@ -39,7 +40,7 @@ fn profiles_start() {
 
 #[test]
 fn a_projects_file_tightens_every_shipped_profile() {
-    need!(userns());
+    need!(userns(), tun(), programs());
     let [_, project] = examples();
     let list = Place::new().run(&["profile", "list", "--json"]).ok();
     let list: serde_json::Value = serde_json::from_str(&list).unwrap();
@@ -53,7 +54,7 @@ fn a_projects_file_tightens_every_shipped_profile() {
         let mut command = place.command();
         command.env("LC_TIME", "C").args(["-q", "--profile", name, "--", "/bin/sh", "-c", script]);
         let ran = common::ran(command.output().unwrap());
-        let shown = ["default", "ci", "shell", "viewer"].contains(&name);
+        let shown = ["default", "ci", "ci-net", "net", "shell", "viewer"].contains(&name);
         assert_eq!(ran.out, if shown { "256\nshown\n" } else { "256\n" }, "{name}: {ran:?}");
         assert_eq!(std::fs::read_to_string(place.work().join(".env")).unwrap(), "secret\n", "{name}");
         assert!(place.work().join("secrets/key").exists(), "{name}");

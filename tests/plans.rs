@@ -11,7 +11,7 @@ use sbx::spec::{Process, Sandbox};
 use std::fmt::Write;
 use std::time::Duration;
 
-const PROFILES: [&str; 12] = [
+const PROFILES: [&str; 14] = [
     "base/host",
     "base/desktop",
     "base/browser",
@@ -22,6 +22,8 @@ const PROFILES: [&str; 12] = [
     "firefox",
     "chromium",
     "ci",
+    "ci-net",
+    "net",
     "shell",
     "viewer",
 ];

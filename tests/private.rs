@@ -3,13 +3,14 @@
 
 mod common;
 
-use common::{Host, Place, not_root, tools, userns};
+use common::network::programs;
+use common::{Host, Place, not_root, tools, tun, userns};
 
 const PROFILES: [&str; 5] = ["default", "ci", "shell", "viewer", "browser"];
 
 #[test]
 fn a_home_that_no_account_names_is_one() {
-    need!(userns(), tools(&["unshare"]));
+    need!(userns(), tun(), programs(), tools(&["unshare"]));
     let place = Place::new();
     let setup = "mkdir -p home/me/.ssh home/me/proj data/users; echo secret > home/me/.ssh/id; echo rc > home/me/.bashrc; \
                  echo fine > home/me/proj/file; chmod 700 home/me";
@@ -41,7 +42,7 @@ fn a_home_that_no_account_names_is_one() {
 
 #[test]
 fn what_the_profile_says_cannot_be_read_or_written_is_not_shown_as_the_current_directory() {
-    need!(userns());
+    need!(userns(), tun(), programs());
     let place = Place::new();
     for (path, text) in [
         ("home/.ssh/keys/id", "secret"),
@@ -243,7 +244,7 @@ fn a_directory_for_temporary_files_is_no_project_by_another_name_either() {
 
 #[test]
 fn what_is_mounted_or_private_below_the_systems_directories_is_not_shown_unless_a_line_names_it() {
-    need!(userns(), tools(&["unshare"]));
+    need!(userns(), tun(), programs(), tools(&["unshare"]));
     let place = Place::new();
     let setup = "for dir in opt var usr/local; do mount -t tmpfs none $dir; done; mkdir -p var/lib/x var/cache opt/disk/deep/er 'opt/a b' \
                  opt/own opt/src opt/open opt/x/y usr/local/data usr/local/src usr/local/bin usr/local/own var/lib/disk var/home/me var/lib/x/y; \
@@ -301,7 +302,7 @@ fn what_is_mounted_or_private_below_the_systems_directories_is_not_shown_unless_
 
 #[test]
 fn sockets_of_other_programs_in_a_directory_for_temporary_files_below_are_not_shown_since_sbx_is_started_above() {
-    need!(userns());
+    need!(userns(), tun(), programs());
     let place = Place::new();
     for dir in ["work/tmp", "work/sub/tmux", "home/Downloads/tmp"] {
         place.write(&format!("{dir}/agent"), "socket");
@@ -390,7 +391,7 @@ fn sockets_of_other_programs_in_a_directory_for_temporary_files_below_are_not_sh
 
 #[test]
 fn sockets_of_other_programs_in_the_current_directory_itself_are_not_reached() {
-    need!(userns());
+    need!(userns(), tun(), programs());
     let place = Place::new();
     let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());
     let tmux = format!("tmux-{uid}");

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Place, userns};
+use common::network::{on_network, programs};
+use common::{Place, tun, userns};
 
 /// A place whose home has files to protect.
 fn place() -> Place {
@@ -21,9 +22,10 @@ fn sh(place: &Place, profile: &str, script: &str) -> common::Ran {
 #[test]
 fn every_profile_starts_and_keeps_the_home_away() {
     need!(userns());
-    for profile in
-        ["base/host", "base/desktop", "base/test", "default", "browser", "firefox", "chromium", "ci", "shell", "viewer"]
-    {
+    let with_network = ["browser", "firefox", "chromium", "ci-net", "net"];
+    need!(tun(), programs());
+    let without = ["base/host", "base/desktop", "base/test", "default", "ci", "shell", "viewer"];
+    for profile in without.iter().chain(&with_network) {
         let out = sh(&place(), profile, "cat ~/.ssh/id_test; cat ~/.bashrc; cat ~/.config/secret; echo fine");
         assert_eq!(out.out, "fine\n", "{profile}: {out:?}");
         assert_eq!(out.err.matches("No such file").count(), 3, "{profile}: {out:?}");
@@ -106,7 +108,7 @@ fn viewer_reads_documents_and_has_no_network() {
 
 #[test]
 fn a_browser_does_not_see_the_other_ones_data_and_runs_once() {
-    need!(userns());
+    need!(userns(), tun(), programs());
     let place = place();
     for (profile, own, other) in [("firefox", "mozilla", "chromium"), ("chromium", "chromium", "mozilla")] {
         let script = format!(
@@ -139,13 +141,12 @@ fn a_browser_does_not_see_the_other_ones_data_and_runs_once() {
 
 #[test]
 fn browser_keeps_its_own_directories_and_the_downloads() {
-    need!(userns());
+    need!(userns(), tun(), programs());
     let place = place();
     let script = "echo a > ~/.config/mozilla/p; echo b > ~/.cache/mozilla/c; echo d > ~/Downloads/file; \
-                  touch ~/gone; ls ~/Documents; unshare -U true && echo nested; readlink /proc/self/ns/net";
+                  touch ~/gone; ls ~/Documents; unshare -U true && echo nested";
     let out = sh(&place, "browser", script);
-    let net = std::fs::read_link("/proc/self/ns/net").unwrap();
-    assert_eq!(out.out, format!("nested\n{}\n", net.display()), "{out:?}");
+    assert_eq!(out.out, "nested\n", "{out:?}");
     for (path, text) in [(".config/mozilla/p", "a\n"), (".cache/mozilla/c", "b\n"), ("Downloads/file", "d\n")] {
         assert_eq!(std::fs::read_to_string(place.home().join(path)).unwrap(), text);
     }
@@ -154,4 +155,52 @@ fn browser_keeps_its_own_directories_and_the_downloads() {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(place.home().join(".config/mozilla")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
+}
+
+/// Beside the Internet, a browser and what fetches reach what is named: a server of the host's, machines of a local network.
+#[test]
+fn profiles_with_a_network_reach_the_internet_and_nothing_nearer() {
+    need!(userns(), tun(), programs());
+    for profile in ["firefox", "chromium", "browser", "net", "ci-net"] {
+        let place = Place::new();
+        let text = format!(
+            "\"$SBX\" -q --profile {profile} -- python3 -c \"$TRY\" tcp,203.0.113.10,80 name,one.example,80 tcp,127.0.0.1,7777 \
+                 tcp,198.51.100.2,7000 tcp,10.9.9.9,80 tcp,169.254.169.254,80 tcp,198.51.100.1,82; \
+             \"$SBX\" -q --profile {profile} --forward 7777 --set 'network.allow=[\"internet\", \"private\"]' -- \
+                 python3 -c \"$TRY\" tcp,127.0.0.1,7777 tcp,10.9.9.9,80 tcp,203.0.113.10,80 tcp,198.51.100.2,7000; \
+             \"$SBX\" -q --profile {profile} --net host -- python3 -c \"$TRY\" tcp,127.0.0.1,7777"
+        );
+        let ran = common::ran(on_network(&place, &[], &text).output().unwrap());
+        let expected = [
+            "tcp,203.0.113.10,80 reached 203.0.113.10 from 198.51.100.2",
+            "name,one.example,80 is 2001:db8:f::10 203.0.113.10",
+            "tcp,127.0.0.1,7777 ECONNREFUSED",
+            "tcp,198.51.100.2,7000 ECONNREFUSED",
+            "tcp,10.9.9.9,80 ECONNREFUSED",
+            "tcp,169.254.169.254,80 ECONNREFUSED",
+            "tcp,198.51.100.1,82 ECONNREFUSED",
+            "tcp,127.0.0.1,7777 reached 127.0.0.1 from 127.0.0.1",
+            "tcp,10.9.9.9,80 reached 10.9.9.9 from 198.51.100.2",
+            "tcp,203.0.113.10,80 reached 203.0.113.10 from 198.51.100.2",
+            "tcp,198.51.100.2,7000 ECONNREFUSED",
+            "tcp,127.0.0.1,7777 reached 127.0.0.1 from 127.0.0.1",
+        ];
+        assert_eq!(ran.out.lines().collect::<Vec<_>>(), expected, "{profile}: {ran:?}");
+    }
+}
+
+/// A host that has no program to carry packets: the start fails, and says what to install and what goes without.
+#[test]
+fn a_profile_with_a_network_says_what_it_needs_where_that_is_not_installed() {
+    need!(userns(), tun(), programs());
+    let place = Place::new();
+    let text = "mkdir empty; for name in pasta slirp4netns; do for dir in /usr/bin /bin; do \
+                    [ ! -e $dir/$name ] || [ -L $dir ] || echo mount --bind /dev/null $dir/$name >\"$AS_ROOT\"; done; done; sleep 0.5; \
+                for profile in firefox net ci-net; do \"$SBX\" --profile $profile -- echo runs; echo $?; done; \
+                \"$SBX\" -q --profile firefox --net none -- echo without";
+    let ran = common::ran(on_network(&place, &[], text).output().unwrap());
+    assert_eq!(ran.out, "125\n125\n125\nwithout\n", "{ran:?}");
+    assert_eq!(ran.err.matches("network.mode = \"private\" needs pasta or slirp4netns").count(), 3, "{ran:?}");
+    assert_eq!(ran.err.matches("apt-get install passt").count(), 3, "{ran:?}");
+    assert_eq!(ran.err.matches("--net host shares the host's").count(), 3, "{ran:?}");
 }

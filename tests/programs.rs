@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Place, userns};
+use common::network::programs;
+use common::{Place, tun, userns};
 
 /// A profile of the user's, in a place's home.
 fn profile(place: &Place, name: &str, text: &str) {
@@ -172,7 +173,7 @@ fn words_that_are_no_programs_have_their_hint() {
 
 #[test]
 fn what_the_desktop_lacks_is_one_line() {
-    need!(userns());
+    need!(userns(), tun(), programs());
     let ran = Place::new().run(&["--profile", "browser", "--", "true"]);
     let notes: Vec<_> = ran.err.lines().filter(|line| line.contains("note:")).collect();
     assert!(notes.len() <= 2, "{notes:?}");

@@ -3,8 +3,9 @@
 
 mod common;
 
+use common::network::programs;
 use common::process::descendants;
-use common::{Place, Ran, pass, ran, tools, until, userns, x86_64};
+use common::{Place, Ran, pass, ran, tools, tun, until, userns, x86_64};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -241,7 +242,7 @@ assert call(83, "d", 0o1777) == 0 and os.rmdir("d") is None
 
 #[test]
 fn no_program_leaves_a_file_that_gives_its_rights_to_whoever_starts_it() {
-    need!(userns(), tools(&["python3"]), x86_64());
+    need!(userns(), tun(), programs(), tools(&["python3"]), x86_64());
     let place = Place::new();
     let script = place.write("home/set-ids.py", SET_IDS).display().to_string();
     let tried = |flags: &[&str]| {

@@ -5,40 +5,45 @@ use super::literal::{Line, Literal, Word};
 /// The settings of each profile, and the offsets at which the lines of its text start.
 pub(super) static BUILT_IN: &[(&str, &[Line], &[usize])] = &[
 ("base/browser", &[
-    Line("assert.cannot_read", 802, 813, Literal::List(&[
-        Word("~/.ssh", 817, 825),
-        Word("~/.gnupg", 827, 837),
-        Word("~/.aws", 839, 847),
-        Word("~/.netrc", 849, 859),
-        Word("~/.bash_history", 861, 878),
-        Word("/etc/shadow", 880, 893),
-    ], 816, 894)),
-    Line("assert.cannot_write", 895, 907, Literal::List(&[
-        Word("/etc", 911, 917),
-        Word("/usr", 919, 925),
-        Word("~/.bashrc", 927, 938),
-        Word("~/.config/autostart", 940, 961),
-        Word("~/.local/share/applications", 963, 992),
-    ], 910, 993)),
-    Line("dbus.session.policy", 686, 692, Literal::Text(Word("filter", 695, 703))),
-    Line("dbus.session.talk", 704, 708, Literal::List(&[
-        Word("org.freedesktop.Notifications", 712, 743),
-        Word("org.a11y.Bus", 745, 759),
-        Word("org.freedesktop.ScreenSaver", 761, 790),
-    ], 711, 791)),
+    Line("assert.cannot_reach", 1097, 1109, Literal::List(&[
+        Word("169.254.169.254:80", 1113, 1133),
+        Word("127.0.0.1:631", 1135, 1150),
+        Word("[::1]:631", 1152, 1163),
+    ], 1112, 1164)),
+    Line("assert.cannot_read", 905, 916, Literal::List(&[
+        Word("~/.ssh", 920, 928),
+        Word("~/.gnupg", 930, 940),
+        Word("~/.aws", 942, 950),
+        Word("~/.netrc", 952, 962),
+        Word("~/.bash_history", 964, 981),
+        Word("/etc/shadow", 983, 996),
+    ], 919, 997)),
+    Line("assert.cannot_write", 998, 1010, Literal::List(&[
+        Word("/etc", 1014, 1020),
+        Word("/usr", 1022, 1028),
+        Word("~/.bashrc", 1030, 1041),
+        Word("~/.config/autostart", 1043, 1064),
+        Word("~/.local/share/applications", 1066, 1095),
+    ], 1013, 1096)),
+    Line("dbus.session.policy", 789, 795, Literal::Text(Word("filter", 798, 806))),
+    Line("dbus.session.talk", 807, 811, Literal::List(&[
+        Word("org.freedesktop.Notifications", 815, 846),
+        Word("org.a11y.Bus", 848, 862),
+        Word("org.freedesktop.ScreenSaver", 864, 893),
+    ], 814, 894)),
     Line("description", 38, 49, Literal::Text(Word("What a web browser needs besides its own data: a display, sound, portals, the network, the downloads", 52, 154))),
-    Line("desktop.portals", 584, 591, Literal::List(&[
-        Word("file-chooser", 595, 609),
-        Word("open-uri", 611, 621),
-        Word("notification", 623, 637),
-        Word("settings", 639, 649),
-        Word("camera", 651, 659),
-        Word("print", 661, 668),
-    ], 594, 669)),
-    Line("desktop.sound", 557, 562, Literal::List(&[
-        Word("play", 566, 572),
-        Word("record", 574, 582),
-    ], 565, 583)),
+    Line("desktop.portals", 687, 694, Literal::List(&[
+        Word("file-chooser", 698, 712),
+        Word("open-uri", 714, 724),
+        Word("notification", 726, 740),
+        Word("settings", 742, 752),
+        Word("camera", 754, 762),
+        Word("print", 764, 771),
+    ], 697, 772)),
+    Line("desktop.sound", 660, 665, Literal::List(&[
+        Word("play", 669, 675),
+        Word("record", 677, 685),
+    ], 668, 686)),
     Line("devices.allow", 399, 404, Literal::List(&[
         Word("camera,optional", 408, 425),
     ], 407, 426)),
@@ -49,12 +54,12 @@ pub(super) static BUILT_IN: &[(&str, &[Line], &[usize])] = &[
         (Word("xdg-download", 359, 373), Word("rw,create", 376, 387)),
     ])),
     Line("namespaces.nested", 319, 325, Literal::Text(Word("no-mount", 328, 338))),
-    Line("network.mode", 532, 536, Literal::Text(Word("host", 539, 545))),
+    Line("network.mode", 632, 636, Literal::Text(Word("private", 639, 648))),
     Line("process.cwd", 166, 169, Literal::Text(Word("${HOME}", 172, 181))),
     Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
 ], &[
-    0, 11, 38, 155, 156, 166, 182, 183, 196, 319, 339, 340, 359, 388, 389, 399, 427, 428, 438, 532,
-    546, 547, 557, 584, 670, 671, 686, 704, 792, 793, 802, 895, 994,
+    0, 11, 38, 155, 156, 166, 182, 183, 196, 319, 339, 340, 359, 388, 389, 399, 427, 428, 438, 572,
+    632, 649, 650, 660, 687, 773, 774, 789, 807, 895, 896, 905, 998, 1097, 1165,
 ]),
 ("base/desktop", &[
     Line("description", 35, 46, Literal::Text(Word("A program with windows, sound and the user's look", 49, 100))),
@@ -568,6 +573,16 @@ pub(super) static BUILT_IN: &[(&str, &[Line], &[usize])] = &[
     1073, 1135, 1179, 1223, 1254, 1293, 1329, 1360, 1388, 1413, 1453, 1480, 1511, 1512, 1523, 1624, 1644, 1645, 1654, 1769,
     1870, 1938,
 ]),
+("ci-net", &[
+    Line("description", 28, 39, Literal::Text(Word("A build that fetches: as `ci`, with a network of its own that reaches nothing of yours", 42, 130))),
+    Line("extends", 11, 18, Literal::List(&[
+        Word("ci", 22, 26),
+    ], 21, 27)),
+    Line("network.mode", 222, 226, Literal::Text(Word("private", 229, 238))),
+    Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
+], &[
+    0, 11, 28, 131, 132, 142, 222, 239,
+]),
 ("default", &[
     Line("assert.cannot_reach", 742, 754, Literal::List(&[
         Word("169.254.169.254:80", 758, 778),
@@ -630,6 +645,16 @@ pub(super) static BUILT_IN: &[(&str, &[Line], &[usize])] = &[
     Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
 ], &[
     0, 11, 38, 120, 121, 131, 154, 175, 176, 195, 234, 287, 329, 330, 345, 443, 444, 454, 492,
+]),
+("net", &[
+    Line("description", 33, 44, Literal::Text(Word("An untrusted tool that needs the Internet: as `default`, with a network of its own that reaches nothing of yours", 47, 161))),
+    Line("extends", 11, 18, Literal::List(&[
+        Word("default", 22, 31),
+    ], 21, 32)),
+    Line("network.mode", 253, 257, Literal::Text(Word("private", 260, 269))),
+    Line("schema", 0, 6, Literal::Text(Word("1", 9, 10))),
+], &[
+    0, 11, 33, 162, 163, 173, 253, 270,
 ]),
 ("shell", &[
     Line("assert.cannot_reach", 1051, 1063, Literal::List(&[

@@ -20,8 +20,10 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("browser", include_str!("../../profiles/browser.toml")),
     ("chromium", include_str!("../../profiles/chromium.toml")),
     ("ci", include_str!("../../profiles/ci.toml")),
+    ("ci-net", include_str!("../../profiles/ci-net.toml")),
     ("default", include_str!("../../profiles/default.toml")),
     ("firefox", include_str!("../../profiles/firefox.toml")),
+    ("net", include_str!("../../profiles/net.toml")),
     ("shell", include_str!("../../profiles/shell.toml")),
     ("viewer", include_str!("../../profiles/viewer.toml")),
 ];
