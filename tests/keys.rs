@@ -106,6 +106,10 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
         ("network.helper" | "network.on_helper_death", _, Kind::Word(words)) => {
             return (words.iter().map(|word| format!("{word:?}")).collect(), "network.mode = \"private\"\n");
         }
+        ("security.landlock_tcp", _, Kind::Word(words)) => {
+            let besides = "network.mode = \"private\"\nnetwork.allow = [\"192.0.2.1:443/tcp\"]\n";
+            return (words.iter().map(|word| format!("{word:?}")).collect(), besides);
+        }
         ("filesystem.mechanism", _, Kind::Word(words)) => {
             return (words.iter().map(|word| format!("{word:?}")).collect(), overlay);
         }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::network::{HELPERS, found, on_network, programs, script};
-use common::{Place, ran, tun, userns};
+use common::{Place, landlock, ran, tun, userns};
 
 /// What a program finds under rules: flags, and what comes of each address.
 #[track_caller]
@@ -414,4 +414,58 @@ fn hundreds_of_rules_are_rules_too() {
         "tcp,10.9.9.9,80 ECONNREFUSED",
     ];
     assert_eq!(ran.out.lines().collect::<Vec<_>>(), expected, "{ran:?}");
+}
+
+/// Landlock, which knows ports and no addresses, refuses what the rules on packets would refuse too, and first: with another errno. It
+/// holds at loopback inside as well.
+#[test]
+fn landlock_holds_the_ports_of_tcp_a_second_time() {
+    need!(userns(), programs(), tun(), landlock(4));
+    let second = "allow=[\"203.0.113.10:80/tcp\",\":9999/udp\"]";
+    let flags =
+        format!("--net private --forward 7777:8000 --set 'network.{second}' --set security.landlock_tcp=require");
+    for helper in HELPERS {
+        found(
+            &[],
+            &format!("{flags} --set network.helper={helper}"),
+            &[
+                ("tcp,203.0.113.10,80", "reached 203.0.113.10 from 198.51.100.2"),
+                ("tcp,203.0.113.10,81", "EACCES"),
+                ("tcp,127.0.0.1,81", "EACCES"),
+                // The address is for the other rules.
+                ("tcp,198.51.100.1,80", "ECONNREFUSED"),
+                ("tcp,127.0.0.1,8000", "reached 127.0.0.1 from 127.0.0.1"),
+                ("udp,203.0.113.10,9999", "reached 203.0.113.10 from 198.51.100.2"),
+                ("name,one.example,80", "is 2001:db8:f::10 203.0.113.10"),
+            ],
+        );
+    }
+    let place = Place::new();
+    let plan =
+        |flags: &[&str]| place.run(&[&["plan", "--verbose", "--net", "private"], flags, &["--", "true"]].concat());
+    let tcp = ["--set", "security.landlock_tcp=prefer", "--set"];
+    let told = plan(&[&tcp[..], &["network.allow=[\":443-445/tcp\", \"/icmp\"]"]].concat());
+    assert!(told.out.contains("TCP connections to port 53, 443-445 alone"), "{told:?}");
+    for (flags, says) in [
+        (&tcp[..2], "without network.allow the Internet is reached at all of them"),
+        (
+            &[&tcp[..], &["network.allow=[\"internet\"]"]].concat(),
+            "network.allow has internet, which is for all of them",
+        ),
+        (&[&tcp[..], &["network.allow=[\":1-2000\"]"]].concat(), "takes 1024 ports at most"),
+        (
+            &[
+                &["--set", "security.landlock=off"],
+                &tcp[..1],
+                &["security.landlock_tcp=require", "--set", "network.allow=[\":80\"]"],
+            ]
+            .concat(),
+            "security.landlock_tcp is `require`: security.landlock is off",
+        ),
+    ] {
+        let told = plan(flags);
+        assert!(told.status == Some(125) && told.err.contains(says), "{says}: {told:?}");
+    }
+    let none = place.run(&["plan", "--set", "security.landlock_tcp=require", "--", "true"]);
+    assert!(none.err.contains("`security.landlock_tcp` has no effect without a private network"), "{none:?}");
 }

@@ -174,6 +174,7 @@ fn every_key_is_either_refused_or_known_to_tighten() {
         ("assert.cannot_write", "[assert]\ncannot_write = [\"/usr\"]"),
         ("assert.cannot_reach", "[assert]\ncannot_reach = [\"127.0.0.1:631\"]"),
         ("security.landlock", "[security]\nlandlock = \"require\""),
+        ("security.landlock_tcp", "[security]\nlandlock_tcp = \"off\""),
         ("security.setuid_bits", "[security]\nsetuid_bits = \"deny\""),
         ("security.capabilities", "[security]\ncapabilities = [\"!CAP_NET_RAW\"]"),
         ("rlimits.core", "[rlimits]\ncore = 1"),

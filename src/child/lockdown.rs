@@ -80,7 +80,11 @@ pub(super) fn show(prepared: &Prepared, on: bool) -> Result<(), Failure> {
 
 fn landlock(wanted: &Landlock, prepared: &Prepared) -> Result<(), Failure> {
     let place = Place::Lockdown;
-    let ruleset = sys::landlock_ruleset(wanted.rights, wanted.scoped).at(place, Call::LandlockCreate)?;
+    let net = if wanted.tcp.is_some() { sys::NET_CONNECT_TCP } else { 0 };
+    let ruleset = sys::landlock_ruleset(wanted.rights, net, wanted.scoped).at(place, Call::LandlockCreate)?;
+    for port in wanted.tcp.iter().flatten() {
+        sys::landlock_allow_port(ruleset.as_fd(), *port, net).at(place, Call::LandlockRule)?;
+    }
     for (index, (path, rights)) in wanted.rules.iter().enumerate() {
         let place = Place::Landlock(index as u32);
         match sys::openat(sys::cwd(), path, libc::O_PATH | libc::O_NOFOLLOW, 0) {

@@ -68,6 +68,10 @@ pub(super) fn main(args: &args::Check) -> Result<u8> {
     packet_filter(&mut rows);
     cgroup(&facts, &mut rows);
     match sys::landlock_version() {
+        Ok(version @ ..4) => {
+            let detail = format!("ABI {version}, which does not govern TCP (security.landlock_tcp)");
+            rows.push(Row::ok("landlock", detail));
+        }
         Ok(version) => rows.push(Row::ok("landlock", format!("ABI {version}"))),
         Err(errno) => {
             let fix = "boot with lsm=landlock,... (CONFIG_LSM, or the kernel's command line)";

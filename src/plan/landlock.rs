@@ -29,9 +29,31 @@ pub struct LandlockPlan {
     pub scoped: u64,
     /// Paths inside, each with the rights that it grants.
     pub rules: Vec<(PathBuf, u64)>,
+    /// The ports that TCP connections may go to; none if Landlock does not govern them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<Vec<u16>>,
 }
 
 impl LandlockPlan {
+    /// Which TCP connections are possible, in words; none if they are not governed.
+    pub(super) fn tcp_words(&self) -> Option<String> {
+        let ports = self.tcp.as_deref()?;
+        // A range that a line names is one again.
+        let mut ranges: Vec<(u16, u16)> = Vec::new();
+        for port in ports {
+            match ranges.last_mut() {
+                Some((_, last)) if last.checked_add(1) == Some(*port) => *last = *port,
+                _ => ranges.push((*port, *port)),
+            }
+        }
+        let word = |(first, last): &(u16, u16)| match first == last {
+            true => first.to_string(),
+            false => format!("{first}-{last}"),
+        };
+        let words: Vec<_> = ranges.iter().map(word).collect();
+        Some(format!("TCP connections to port {} alone", words.join(", ")))
+    }
+
     /// What is not enforced, each in one line: what this kernel's version lacks, and scopes that the profile rules out.
     pub(super) fn missing(&self) -> Vec<String> {
         let version = self.version;
@@ -123,7 +145,7 @@ pub(super) fn plan(
             }
         }
     }
-    let plan = LandlockPlan { version, rights, scoped, rules: rules.list };
+    let plan = LandlockPlan { version, rights, scoped, rules: rules.list, tcp: None };
     match plan.missing() {
         missing if missing.is_empty() || wanted == Requirement::Prefer => Ok(Ok(plan)),
         missing => Err(Error::new(format!(

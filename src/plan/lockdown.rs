@@ -3,7 +3,7 @@
 use super::lines::Lines;
 use super::note::Note;
 use super::syscalls::{self, Arch, Base, refusals};
-use super::{CapabilityPlan, LandlockPlan, Placed, landlock, privileges, undone};
+use super::{CapabilityPlan, LandlockPlan, Placed, landlock, privileges, tcp_ports, undone};
 use crate::error::Result;
 use crate::host::Facts;
 use crate::spec::{Requirement, Root, Sandbox};
@@ -54,7 +54,12 @@ fn lengths<S: Serializer>(filters: &[BpfProgram], serializer: S) -> std::result:
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, view: &[Placed], notes: &mut Vec<Note>) -> Result<LockdownPlan> {
     let bare = sandbox.filesystem.root == Root::Bare;
     let capabilities = privileges::capabilities(sandbox, facts);
-    let landlock = landlock::plan(sandbox, view, facts)?;
+    let mut landlock = landlock::plan(sandbox, view, facts)?;
+    match tcp_ports::plan(sandbox, landlock.as_ref().map(|plan| plan.version).map_err(String::as_str))? {
+        Some(Ok(ports)) => landlock.iter_mut().for_each(|plan| plan.tcp = Some(ports.clone())),
+        Some(Err(why)) => notes.push(Note::NoLandlockTcp { why }),
+        None => {}
+    }
     if let (Err(why), Requirement::Prefer) = (&landlock, sandbox.security.landlock)
         && facts.landlock.is_none()
     {
@@ -88,7 +93,8 @@ impl LockdownPlan {
         let landlock = match &self.landlock {
             Ok(landlock) => {
                 let scoped = if landlock.scoped == 0 { "" } else { ", signals and abstract sockets stay inside" };
-                format!("version {}, {} rules{scoped}", landlock.version, landlock.rules.len())
+                let tcp = landlock.tcp_words().map(|words| format!(", {words}")).unwrap_or_default();
+                format!("version {}, {} rules{scoped}{tcp}", landlock.version, landlock.rules.len())
             }
             Err(why) => format!("not used: {why}"),
         };

@@ -54,6 +54,7 @@ mod setting;
 mod sound;
 mod summary;
 pub mod syscalls;
+mod tcp_ports;
 mod tree;
 mod undone;
 mod union;

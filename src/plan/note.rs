@@ -37,6 +37,11 @@ pub enum Note {
         /// Why it is not used.
         why: String,
     },
+    /// Landlock is preferred for TCP connections, and does not hold them.
+    NoLandlockTcp {
+        /// Why it does not.
+        why: String,
+    },
     /// A limit with `prefer` is not enforced.
     Limit {
         /// The limit.
@@ -289,6 +294,7 @@ impl fmt::Display for Note {
                 )
             }
             Note::NoLandlock { why } => write!(f, "Landlock is not used: {why}"),
+            Note::NoLandlockTcp { why } => write!(f, "Landlock does not hold TCP connections, the packet filter alone does: {why}"),
             Note::Limit { limit, why } => write!(f, "limits.{} is not enforced: {why}", limit.name),
             Note::RlimitLowered { name, most } => {
                 write!(f, "rlimits.{name} is {most}: the caller's hard limit is no higher (`ulimit -H -a`)")

@@ -392,5 +392,14 @@ impl ReceiptBuilder<'_> {
                 self.line(Setting::Landlock, origin, by, landlock.missing());
             }
         }
+        let tcp = self.plan.lockdown.landlock.as_ref().ok();
+        let tcp = tcp.and_then(|landlock| Some((landlock.version, landlock.tcp_words()?)));
+        let lacks = self.plan.notes.iter().find(|note| matches!(note, Note::NoLandlockTcp { .. }));
+        if tcp.is_some() || lacks.is_some() {
+            let by = tcp.map(|(version, words)| format!("Landlock version {version}: {words}"));
+            let origin = sandbox.origins.of("security.landlock_tcp", "");
+            let missing = lacks.map(Note::to_string).into_iter().collect();
+            self.line(Setting::LandlockTcp, &origin, by.into_iter().collect(), missing);
+        }
     }
 }

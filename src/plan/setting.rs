@@ -85,6 +85,8 @@ pub enum Setting {
     SetuidBits(bool),
     /// Whether Landlock is used.
     Landlock,
+    /// Whether Landlock holds TCP connections.
+    LandlockTcp,
 }
 
 impl fmt::Display for Setting {
@@ -127,6 +129,7 @@ impl fmt::Display for Setting {
             Setting::SetuidBits(false) => f.write_str("security.setuid_bits = \"deny\""),
             Setting::SetuidBits(true) => f.write_str("security.setuid_bits = \"allow\""),
             Setting::Landlock => f.write_str("security.landlock"),
+            Setting::LandlockTcp => f.write_str("security.landlock_tcp"),
         }
     }
 }

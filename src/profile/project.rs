@@ -190,10 +190,11 @@ fn check(below: &Merged, setting: &Setting, rlimits: &Rlimits) -> Vec<(Text, Str
                 .map(|item| (item.clone(), format!("a project's file cannot take `{}` away", &item.text[1..])))
                 .collect()
         }
-        (Value::Text(text), "security.landlock") => {
+        (Value::Text(text), "security.landlock" | "security.landlock_tcp") => {
             let rank = |word: Option<&str>| match word {
                 Some("require") => 2,
                 Some("off") => 0,
+                None if name == "security.landlock_tcp" => 0,
                 _ => 1,
             };
             let old = rank(below.text(name).map(|text| text.text.as_str()));

@@ -270,6 +270,11 @@ pub const KEYS: &[Key] = &[
         Kind::Word(&["require", "prefer", "off"]),
         "Landlock, which enforces the modes of paths a second time: required, used if available, or unused",
     ),
+    key(
+        "security.landlock_tcp",
+        Kind::Word(&["require", "prefer", "off"]),
+        "whether Landlock lets TCP connections go to the ports of network.allow alone, also at loopback inside",
+    ),
     limit(
         "limits.memory_max",
         "memory",

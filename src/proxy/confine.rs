@@ -149,7 +149,7 @@ pub(crate) fn landlock<'a>(
     if version < 2 && changed.peek().is_some() {
         return Ok(());
     }
-    let ruleset = sys::landlock_ruleset(all, scoped)?;
+    let ruleset = sys::landlock_ruleset(all, 0, scoped)?;
     for dir in readable {
         sys::landlock_allow(ruleset.as_fd(), dir, sys::FS_READ_FILE | sys::FS_READ_DIR)?;
     }

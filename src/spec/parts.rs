@@ -356,6 +356,9 @@ pub struct Security {
     pub landlock: Requirement,
     /// The line that Landlock's setting comes from.
     pub landlock_origin: Origin,
+    /// Whether Landlock also holds TCP connections, by the ports of `network.allow`.
+    #[serde(skip_serializing_if = "Requirement::is_off")]
+    pub landlock_tcp: Requirement,
     /// SELinux context that the program is executed in (`--exec-label`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exec_label: Option<String>,
@@ -375,6 +378,13 @@ pub enum Requirement {
     /// Do not use the mechanism.
     #[default]
     Off,
+}
+
+impl Requirement {
+    /// Whether the mechanism is not used.
+    pub fn is_off(&self) -> bool {
+        *self == Requirement::Off
+    }
 }
 
 /// The capabilities that the program holds in its user namespace.

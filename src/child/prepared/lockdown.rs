@@ -65,4 +65,6 @@ pub struct Landlock {
     /// Descriptors of files that the program gets, with the rights that are granted to open those again, as by
     /// /dev/stderr.
     pub descriptors: Vec<(i32, u64)>,
+    /// The ports that TCP connections may go to; none if all may.
+    pub tcp: Option<Vec<u16>>,
 }

@@ -110,7 +110,7 @@ impl Drop for Joined {
 /// says so, to write to them. What is not there is left out. In the directory `sockets`, it may make sockets, and remove files.
 fn ruleset(files: &[(PathBuf, bool)], sockets: Option<&OwnedFd>) -> sys::Result<OwnedFd> {
     let version = sys::landlock_version()?;
-    let rules = sys::landlock_ruleset(AccessFs::from_all(ABI::from(version)).bits(), 0)?;
+    let rules = sys::landlock_ruleset(AccessFs::from_all(ABI::from(version)).bits(), 0, 0)?;
     for (path, writable) in files {
         let path = CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| Errno(libc::EINVAL))?;
         let opened = match sys::openat(sys::cwd(), &path, libc::O_PATH, 0) {

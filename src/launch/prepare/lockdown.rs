@@ -39,6 +39,7 @@ fn landlock(plan: &Plan, inherited: &[InheritedFile]) -> Result<Option<Landlock>
         scoped: wanted.scoped,
         rules: wanted.rules.iter().map(rule).collect::<Result<_>>()?,
         descriptors: inherited.iter().filter_map(|file| Some((file.fd, file.rights()?))).collect(),
+        tcp: wanted.tcp.clone(),
     }))
 }
 

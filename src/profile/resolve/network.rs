@@ -6,7 +6,7 @@ use crate::profile::document::{Text, Value};
 use crate::profile::source::At;
 use crate::spec::{
     AddressClass, Destination, Forwarded, HelperDeath, NameServers, Network, NetworkHelper, NetworkRule, NetworkRules,
-    PrivateNetwork, Published,
+    PrivateNetwork, Published, Requirement,
 };
 
 /// The most ports that are published. Each takes descriptors, of which a process has 1024 by default.
@@ -179,6 +179,22 @@ impl<'a> Builder<'a> {
             _ => {}
         }
         Some(rule)
+    }
+
+    /// What Landlock does about TCP, which needs rules of a private network.
+    pub(super) fn landlock_tcp(&mut self) -> Requirement {
+        let merged = self.merged;
+        let Some(text) = merged.text("security.landlock_tcp") else { return Requirement::Off };
+        let wanted = match text.text.as_str() {
+            "require" => Requirement::Require,
+            "prefer" => Requirement::Prefer,
+            _ => Requirement::Off,
+        };
+        if wanted == Requirement::Off || self.has_private_network() {
+            return wanted;
+        }
+        self.no_effect("security.landlock_tcp", &text.at);
+        Requirement::Off
     }
 
     fn has_private_network(&self) -> bool {

@@ -24,6 +24,7 @@ impl Builder<'_> {
             }
         }
         let landlock = merged.text("security.landlock");
+        let landlock_tcp = self.landlock_tcp();
         let setuid_bits = merged.text("security.setuid_bits");
         Security {
             capabilities: if held == 0 { Capabilities::None } else { Capabilities::Held(held) },
@@ -42,6 +43,7 @@ impl Builder<'_> {
                 _ => Requirement::Prefer,
             },
             landlock_origin: landlock.map(|text| self.origin(text)).unwrap_or_default(),
+            landlock_tcp,
             ..Security::default()
         }
     }

@@ -4,7 +4,7 @@
 
 use super::descriptor::owned;
 use crate::sys::errno::{Result, check};
-use landlock::{AccessFs, Scope};
+use landlock::{AccessFs, AccessNet, Scope};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 /// Right to execute a file.
@@ -36,11 +36,19 @@ pub fn landlock_version() -> Result<i32> {
     Ok(check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, 1) })? as i32)
 }
 
-/// landlock_create_ruleset(2): a ruleset that denies these rights where no rule grants them, and these scopes.
-pub fn landlock_ruleset(rights: u64, scoped: u64) -> Result<OwnedFd> {
-    let attributes = [rights, 0, scoped];
-    // A kernel that does not know scopes accepts the shorter struct, which ends before them.
-    let size = if scoped == 0 { size_of::<u64>() } else { size_of_val(&attributes) };
+/// Right to connect a TCP socket to a port (Landlock version 4).
+pub const NET_CONNECT_TCP: u64 = AccessNet::ConnectTcp as u64;
+
+/// landlock_create_ruleset(2): a ruleset that denies these rights on files, and `net` on ports, where no rule grants them, and these scopes.
+pub fn landlock_ruleset(rights: u64, net: u64, scoped: u64) -> Result<OwnedFd> {
+    let attributes = [rights, net, scoped];
+    // A kernel that does not know scopes, or ports, accepts the shorter struct, which ends before them.
+    let known = match (net, scoped) {
+        (0, 0) => 1,
+        (_, 0) => 2,
+        _ => attributes.len(),
+    };
+    let size = known * size_of::<u64>();
     // SAFETY: struct landlock_ruleset_attr begins with these three numbers, of which the first `size` bytes may be
     // read.
     owned(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, attributes.as_ptr(), size, 0) })
@@ -57,6 +65,14 @@ pub fn landlock_allow(ruleset: BorrowedFd<'_>, object: BorrowedFd<'_>, rights: u
     // SAFETY: `rule` has the layout of struct landlock_path_beneath_attr, which is packed, and which rules of type 1
     // are.
     check(unsafe { libc::syscall(libc::SYS_landlock_add_rule, ruleset.as_raw_fd(), 1, &raw const rule, 0) })?;
+    Ok(())
+}
+
+/// landlock_add_rule(2): grants rights on a port.
+pub fn landlock_allow_port(ruleset: BorrowedFd<'_>, port: u16, rights: u64) -> Result<()> {
+    let rule = [rights, u64::from(port)];
+    // SAFETY: `rule` has the layout of struct landlock_net_port_attr, two numbers of 64 bits, which rules of type 2 are.
+    check(unsafe { libc::syscall(libc::SYS_landlock_add_rule, ruleset.as_raw_fd(), 2, rule.as_ptr(), 0) })?;
     Ok(())
 }
 
