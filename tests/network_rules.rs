@@ -379,7 +379,6 @@ fn lines_that_would_have_no_effect_are_errors() {
         ("host", "deny=[\"private\"]", "`network.deny` has no effect without a private network"),
         ("private", "allow=[\"loopback\"]", "the host's loopback is not reached by rules"),
         ("private", "allow=[\"127.0.0.1:80\"]", "is loopback, which is the sandbox's own"),
-        ("private", "allow=[\"example.org\"]", "names are not looked up yet"),
         ("private", "allow=[\"10.0.0.1/8\"]", "the network is 10.0.0.0/8"),
     ] {
         let ran = place.run(&["--net", mode, "--set", &format!("network.{lines}"), "--", "true"]);

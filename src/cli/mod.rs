@@ -59,6 +59,9 @@ pub fn main(args: Vec<OsString>) -> u8 {
     if args.first().is_some_and(|name| name == crate::proxy::RELAY) {
         return crate::proxy::relay_ports(&args);
     }
+    if args.first().is_some_and(|name| name == crate::proxy::NAMES) {
+        return crate::proxy::forward_names(&args);
+    }
     if args.first().is_some_and(|name| name == crate::union::fuse::SERVER) {
         return crate::union::fuse::serve(&args);
     }

@@ -1,5 +1,6 @@
 //! What belongs to the sandbox's network and is used from outside: sockets, made by a process that joins the network for that alone.
 
+use crate::plan::FORWARDER;
 use crate::spec::Transport;
 use crate::sys::{self, Errno, SockType};
 use std::net::{IpAddr, SocketAddr};
@@ -10,6 +11,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub(super) enum Made {
     /// A socket at a port of the sandbox's loopback. For connections, it listens.
     Port(Transport, IpAddr, u16),
+    /// A socket of the port of name servers, at an address of loopback. No other socket can have its address as well.
+    NameServer(Transport),
     /// A socket that lists and ends others.
     Diag,
     /// A directory in memory that nobody else sees.
@@ -69,6 +72,12 @@ impl Made {
                 if transport == Transport::Tcp {
                     sys::listen_at(made.as_fd())?;
                 }
+                Ok(made)
+            }
+            Made::NameServer(Transport::Tcp) => Made::Port(Transport::Tcp, FORWARDER.into(), 53).make(),
+            Made::NameServer(Transport::Udp) => {
+                let made = Made::Port(Transport::Udp, FORWARDER.into(), 53).make()?;
+                sys::alone_at_address(made.as_fd())?;
                 Ok(made)
             }
             Made::Diag => sys::diag_socket(),

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::netfilter::{self, Batch, HostAddress, Refused};
 use crate::plan::{NO_FILTER, Plan, RulePlan};
+use crate::proxy::names::ask::{Became, Wanted};
 use crate::sys::{self, Waited};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
@@ -14,6 +15,8 @@ pub(super) struct PacketRules {
     changes: OwnedFd,
     /// The host's addresses that the rules know.
     known: Vec<HostAddress>,
+    /// The rules.
+    plan: RulePlan,
 }
 
 impl PacketRules {
@@ -26,7 +29,7 @@ impl PacketRules {
         send(netfilter::table(&rules.rules, &rules.published))?;
         let known = addresses().map_err(host)?;
         send(netfilter::addresses(&known))?;
-        Ok(PacketRules { filter, changes, known })
+        Ok(PacketRules { filter, changes, known, plan: rules.clone() })
     }
 
     /// Descriptors that must stay open.
@@ -37,6 +40,25 @@ impl PacketRules {
     /// The descriptor that is ready to read when the host's addresses may have changed.
     pub fn fd(&self) -> RawFd {
         self.changes.as_raw_fd()
+    }
+
+    /// Has the packet filter let packets through to addresses that the forwarder of names is about to tell, and says what became of each.
+    /// What it asks for is believed no more than what the program says: names have addresses of the Internet alone, and not the host's.
+    pub fn answer(&self, message: &[u8]) -> Vec<u8> {
+        let Some(Wanted { lists, addresses }) = Wanted::decode(message) else { return vec![Became::Failed as u8] };
+        let count = self.plan.names.as_ref().map_or(0, |names| names.lists.len());
+        let lists: Vec<u16> = lists.into_iter().filter(|list| usize::from(*list) < count).collect();
+        let of_host = |address| netfilter::is_own(&self.known, address) || netfilter::is_attached(&self.known, address);
+        let named = |address| !lists.is_empty() && self.plan.is_for_names(address) && !of_host(address);
+        let through: Vec<_> = addresses.iter().copied().filter(|(address, _)| named(*address)).collect();
+        let sent = through.is_empty() || netfilter::let_through(&lists, &through).send(self.filter.as_fd()).is_ok();
+        let became = |address| match named(address) {
+            true if sent => Became::Reached,
+            true => Became::Failed,
+            false if self.plan.reaches(address, &self.known) => Became::Reached,
+            false => Became::Refused,
+        };
+        addresses.iter().map(|(address, _)| became(*address) as u8).collect()
     }
 
     /// Has the rules refuse the addresses that the host has now.

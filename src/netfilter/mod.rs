@@ -2,10 +2,14 @@
 //! in that namespace has opened.
 
 mod message;
+mod names;
+mod packets;
 mod rule;
+mod sets;
 mod table;
 
 pub use message::{Batch, Refused};
+pub use names::let_through;
 pub use table::{addresses, table};
 
 use crate::spec::{Addresses, Service};
@@ -36,6 +40,8 @@ pub enum PacketTarget {
     Host,
     /// Those of networks that the host is attached to, which may change while the sandbox runs.
     Attached,
+    /// Those that were told for names of a list, each for some time ([`let_through`]). What was begun by then goes on.
+    Names(u16),
 }
 
 /// Ports inside at which what comes from outside first is let in.
@@ -54,6 +60,21 @@ pub struct HostAddress {
     pub address: IpAddr,
     /// How many bits name the network.
     pub prefix: u8,
+}
+
+/// Whether an address is one of the host's, or stands for one.
+pub fn is_own(host: &[HostAddress], address: IpAddr) -> bool {
+    all(host, HostAddress::alone).contains(address)
+}
+
+/// Whether an address is in a network that the host is attached to, or stands for one.
+pub fn is_attached(host: &[HostAddress], address: IpAddr) -> bool {
+    all(host, HostAddress::network).contains(address)
+}
+
+/// What there is of all of these, with the addresses of IPv6 that stand for those of IPv4.
+fn all(host: &[HostAddress], of: fn(HostAddress) -> Option<Addresses>) -> Addresses {
+    host.iter().filter_map(|host| of(*host)).fold(Addresses::default(), |all, some| all.and(&some)).with_translated()
 }
 
 impl HostAddress {

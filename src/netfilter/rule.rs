@@ -55,6 +55,11 @@ impl Family {
         }
     }
 
+    /// The set of addresses that were told for the names of a list.
+    pub fn named(self, list: u16) -> String {
+        format!("names{}-{list}", if self == Family::V4 { 4 } else { 6 })
+    }
+
     /// A number as an address, in network order.
     pub fn bytes(self, number: u128) -> Vec<u8> {
         let bytes = number.to_be_bytes();

@@ -2,20 +2,19 @@
 //! of linux/netfilter/nf_tables.h.
 
 use super::message::{Batch, CREATE, Message};
+use super::names;
+use super::packets::{OUTPUT, between, of_service, protocols};
 use super::rule::{Compare, DROP, Family, REFUSE, Rule, TABLE, Value};
-use super::{HostAddress, PacketRule, PacketTarget, PublishedInside};
-use crate::spec::{Addresses, Protocol};
+use super::sets::{DELETE_ELEMENTS, NEW_ELEMENTS, elements, set};
+use super::{HostAddress, PacketRule, PacketTarget, PublishedInside, all};
+use crate::spec::Protocol;
 
-const OUTPUT: &str = "output";
 const INPUT: &str = "input";
 const FORWARD: &str = "forward";
 
 /// Types of messages.
 const NEW_TABLE: u16 = 0;
 const NEW_CHAIN: u16 = 3;
-const NEW_SET: u16 = 9;
-const NEW_ELEMENTS: u16 = 12;
-const DELETE_ELEMENTS: u16 = 14;
 
 /// Flags of a set: its elements are ranges.
 const INTERVAL: u32 = 4;
@@ -50,7 +49,18 @@ pub fn table(rules: &[PacketRule], published: &[PublishedInside]) -> Batch {
     }
     // Sets before the chains: what a rule looks up must be complete when the first packet leaves.
     let mut made = Vec::new();
+    let mut begun = false;
     for (index, rule) in rules.iter().enumerate() {
+        if let PacketTarget::Names(list) = rule.to {
+            if !std::mem::replace(&mut begun, true) {
+                made.push(names::goes_on());
+            }
+            for family in Family::BOTH {
+                batch.add("a set of addresses with lifetimes", names::set(list, family));
+                made.extend(names::rules(list, rule.service, family));
+            }
+            continue;
+        }
         for family in Family::BOTH {
             made.extend(packet_rule(index, rule, family, &mut batch));
         }
@@ -172,6 +182,8 @@ fn packet_rule(index: usize, rule: &PacketRule, family: Family, batch: &mut Batc
     let [host, attached] = family.sets();
     let own;
     let (range, set_name) = match &rule.to {
+        // Those of names have their own: see `names`.
+        PacketTarget::Names(_) => return Vec::new(),
         PacketTarget::Host => (None, Some(host)),
         PacketTarget::Attached => (None, Some(attached)),
         PacketTarget::Addresses(addresses) => match family.of(addresses).ranges() {
@@ -191,22 +203,9 @@ fn packet_rule(index: usize, rule: &PacketRule, family: Family, batch: &mut Batc
             }
         },
     };
-    let service = rule.service;
-    let protocols = match (service.protocol, service.ports) {
-        (Some(protocol), _) => vec![Some(protocol)],
-        (None, None) => vec![None],
-        (None, Some(_)) => vec![Some(Protocol::Tcp), Some(Protocol::Udp)],
-    };
     let one = |protocol: Option<Protocol>| {
         Rule::message(OUTPUT, |made| {
-            made.load(Value::Family).only(Compare::Equal, &[family as u8]);
-            if let Some(protocol) = protocol {
-                made.load(Value::Protocol).only(Compare::Equal, &[family.protocol(protocol)]);
-            }
-            if let Some((first, last)) = service.ports {
-                // The destination's port is the second number of the header of either protocol.
-                between(made.load(Value::Transport(2, 2)), &first.to_be_bytes(), &last.to_be_bytes());
-            }
+            of_service(made, family, protocol, rule.service);
             made.load(Value::Network(offset, length));
             if let Some((first, last)) = range {
                 between(made, &family.bytes(first), &family.bytes(last));
@@ -222,32 +221,7 @@ fn packet_rule(index: usize, rule: &PacketRule, family: Family, batch: &mut Batc
             }
         })
     };
-    protocols.into_iter().map(one).collect()
-}
-
-fn between(rule: &mut Rule, first: &[u8], last: &[u8]) {
-    if first == last {
-        rule.only(Compare::Equal, first);
-    } else {
-        rule.only(Compare::AtLeast, first).only(Compare::AtMost, last);
-    }
-}
-
-/// The message that makes a set of addresses. `id` is a number that no other set has.
-fn set(name: &str, family: Family, flags: u32, id: u32) -> Message {
-    let mut message = Message::new(NEW_SET, CREATE);
-    message.text(1, TABLE).text(2, name).number(3, flags);
-    // The type of the elements is a number of the program nft(8), which can list them then.
-    message.number(4, if family == Family::V4 { 7 } else { 8 });
-    message.number(5, family.address().0 as u32).number(10, id);
-    message
-}
-
-/// A message about elements of a set.
-fn elements(kind: u16, set: &str, fill: impl FnOnce(&mut Message)) -> Message {
-    let mut message = Message::new(kind, if kind == NEW_ELEMENTS { CREATE } else { 0 });
-    message.text(1, TABLE).text(2, set).nest(3, fill);
-    message
+    protocols(rule.service).into_iter().map(one).collect()
 }
 
 fn element(list: &mut Message, key: &[u8], end: bool) {
@@ -276,10 +250,7 @@ fn list_ranges(list: &mut Message, family: Family, ranges: &[(u128, u128)]) {
 /// The messages that put these addresses of the host's in the place of those that the table has, with those of IPv6 that stand for them.
 pub fn addresses(host: &[HostAddress]) -> Batch {
     let mut batch = Batch::default();
-    let all = |of: fn(&HostAddress) -> Option<Addresses>| {
-        host.iter().filter_map(of).fold(Addresses::default(), |all, some| all.and(&some)).with_translated()
-    };
-    let (own, attached) = (all(|host| host.alone()), all(|host| host.network()));
+    let (own, attached) = (all(host, HostAddress::alone), all(host, HostAddress::network));
     for family in Family::BOTH {
         let [own_name, attached_name] = family.sets();
         for (name, all, what) in
@@ -300,8 +271,10 @@ pub fn addresses(host: &[HostAddress]) -> Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{AddressClass, Service};
+    use crate::netfilter::let_through;
+    use crate::spec::{AddressClass, Addresses, Service};
     use std::net::IpAddr;
+    use std::time::Duration;
 
     #[test]
     fn the_kernel_takes_the_table_in_a_network_of_ones_own() {
@@ -313,12 +286,26 @@ mod tests {
             rule(false, PacketTarget::Attached),
             rule(false, PacketTarget::Addresses(many)),
             rule(true, PacketTarget::Addresses(AddressClass::Internet.addresses())),
+            rule(true, PacketTarget::Names(0)),
+            PacketRule {
+                service: ":80-90".parse::<crate::spec::NetworkRule>().unwrap().service,
+                ..rule(true, PacketTarget::Names(1))
+            },
         ];
         let host = [("192.0.2.7", 24), ("192.0.2.8", 24), ("2001:db8::7", 64), ("fe80::1", 64)];
         let host = host.map(|(address, prefix)| HostAddress { address: address.parse().unwrap(), prefix });
         let service = Service { protocol: Some(Protocol::Udp), ports: Some((53, 54)) };
         let published = [PublishedInside { v6: true, service }];
-        let batches = [table(&rules, &published), addresses(&host), addresses(&host), addresses(&host[..1])];
+        let named = [("192.0.2.9", 60), ("2001:db8::9", 3600), ("192.0.2.10", 61)]
+            .map(|(address, lifetime)| (address.parse().unwrap(), Duration::from_secs(lifetime)));
+        let batches = [
+            table(&rules, &published),
+            addresses(&host),
+            addresses(&host),
+            addresses(&host[..1]),
+            let_through(&[0, 1], &named),
+            let_through(&[1], &named[..2]),
+        ];
         let pid = crate::sys::fork(|| {
             let made = crate::sys::new_user_namespace().and_then(|()| crate::sys::new_network_namespace());
             let Ok(filter) = made.and_then(|()| crate::sys::netfilter_socket()) else { return 77 };

@@ -2,7 +2,7 @@
 //! needed; `launch/helpers` starts and watches all of them in the same way.
 
 use super::lines::{Lines, from};
-use crate::spec::{Origin, Sandbox};
+use crate::spec::{Origin, Sandbox, Transport};
 use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,7 @@ impl HelperSpec {
             | Given::NetworkNamespace
             | Given::Port(_)
             | Given::Forwarded(..)
+            | Given::NameServer(_)
             | Given::Requests => None,
         });
         let inside = self.args.iter().filter_map(|arg| match arg {
@@ -156,6 +157,8 @@ pub enum Argument {
     /// The number of a socket by which connections get one of their own to ask the user by, with this program; each question
     /// is its argument, and its success means yes.
     Asks(PathBuf),
+    /// The number of a socket by which it has the packet filter let addresses through.
+    Rules,
     /// The option of pasta(1) that publishes the port with this index in the plan.
     Published(usize),
     /// The path of a socket at which slirp4netns(1) takes requests, below a directory of its own ([`Given::Requests`]).
@@ -186,6 +189,8 @@ pub enum Given {
     /// A socket inside of the forwarded port with this index in the sandbox; the second of the two is that of IPv6. Where there is no
     /// IPv6, it is the first once more.
     Forwarded(usize, bool),
+    /// A socket inside at which questions for names are answered.
+    NameServer(Transport),
     /// A directory that is seen by nobody else, in memory.
     Requests,
     /// The device of the FUSE filesystem that overlays lie over. The sandbox's first process mounts it, and sends it.
@@ -237,6 +242,8 @@ pub enum Tells {
     Overlays,
     /// Each byte is the reason for a note of the proxy for SSH agents.
     SshAgent,
+    /// Each byte is the reason for a note of the forwarder of names.
+    Names,
 }
 
 impl Tells {
@@ -247,6 +254,7 @@ impl Tells {
             Tells::Sound => crate::proxy::sound_note(byte),
             Tells::Overlays => crate::union::view::note(byte),
             Tells::SshAgent => crate::proxy::agent_note(byte),
+            Tells::Names => crate::proxy::names_note(byte),
         }
     }
 }

@@ -28,6 +28,7 @@ mod lines;
 mod links;
 mod lockdown;
 mod memory;
+mod names;
 mod namespaces;
 mod network;
 mod note;
@@ -79,6 +80,7 @@ pub use limits::{CgroupPlan, LimitFile};
 pub use links::directory_to_write;
 pub use lockdown::LockdownPlan;
 pub use memory::{MemoryPlan, inodes};
+pub use names::{FORWARDER, NameList, NamePlan};
 pub use namespaces::{JoinedNetwork, NamespacePlan};
 pub use note::{MissingNamespace, NotInMode, Note};
 pub use op::{Attributes, Op, OwnFile};
@@ -160,16 +162,18 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         namespaces.network_settings = network::settings(namespaces.ids.gid);
     }
     let relays = ports::relays(sandbox, &ports);
+    let packet_rules = if network_reached { rules::plan(sandbox, facts)? } else { None };
+    let named = packet_rules.as_ref().and_then(|rules| rules.names.as_ref());
+    let forwarder = named.map(|plan| names::helper(sandbox, plan));
     let view::Planned { view, env, wayland, mut helpers } = view::plan(sandbox, facts, &namespaces.ids, &mut notes)?;
     process.env = env;
-    helpers.splice(..0, network.into_iter().chain(relays));
+    helpers.splice(..0, network.into_iter().chain(relays).chain(forwarder));
     let resources = resources::plan(sandbox, facts, &mut notes)?;
     let lockdown = lockdown::plan(sandbox, facts, &view.parts, &mut notes)?;
     let confined = helpers.iter().filter_map(HelperSpec::sandbox).map(|sandbox| plan(sandbox, facts));
     let confined = confined.collect::<Result<_>>()?;
     namespaces.second_user_namespace =
         privileges::second_user_namespace(sandbox, lockdown.capabilities, &view.parts, &namespaces.ids)?;
-    let packet_rules = if network_reached { rules::plan(sandbox, facts)? } else { None };
     if packet_rules.is_some() {
         rules::hold(sandbox, lockdown.capabilities, namespaces.second_user_namespace)?;
     }

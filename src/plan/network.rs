@@ -8,6 +8,7 @@
 use super::helpers::{
     Argument, Confinement, Given, HelperProgram, HelperSpec, HelperWords, Joined, Loss, Phase, Readiness, Tells,
 };
+use super::names;
 use super::namespaces::NetworkSettings;
 use super::note::Note;
 use super::ports::{self, Carrier, PortPlan};
@@ -203,7 +204,9 @@ fn name_servers_reached(sandbox: &Sandbox, facts: &Facts, network: &NetworkFacts
         .origin(origin)
         .hint("as root: touch /etc/resolv.conf; or leave network.dns out"));
     }
-    match servers.iter().find(|(server, _)| network.own_servers.contains(server)) {
+    // The forwarder asks from the host's network.
+    let reached = names::forwards(sandbox);
+    match servers.iter().find(|(server, _)| !reached && network.own_servers.contains(server)) {
         None => Ok(()),
         Some((server, origin)) => Err(Error::new(format!(
             "the name server {server} is this host itself, whose addresses a private network does not reach"
@@ -226,8 +229,8 @@ fn pasta(sandbox: &Sandbox, ports: &[PortPlan], facts: &Facts, network: &Network
     args.extend(["-P", "/proc/self/fd/2", "--userns", USER, "--netns", NET]);
     let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
     let (v4, v6) = Kind::Pasta.forwarders();
-    let asked =
-        |is: fn(&IpAddr) -> bool| sandbox.name_servers == NameServers::Host && network.own_servers.iter().any(is);
+    let by_helper = sandbox.name_servers == NameServers::Host && !names::forwards(sandbox);
+    let asked = |is: fn(&IpAddr) -> bool| by_helper && network.own_servers.iter().any(is);
     if asked(IpAddr::is_ipv4) {
         args.extend(["--dns-forward".into(), v4.to_string()]);
     }
@@ -249,7 +252,7 @@ fn slirp4netns(sandbox: &Sandbox, ports: &[PortPlan]) -> Vec<Argument> {
         .chain(["--enable-seccomp", "--netns-type=path"])
         .map(|word| Argument::Text(word.into()))
         .collect();
-    if sandbox.name_servers != NameServers::Host {
+    if sandbox.name_servers != NameServers::Host || names::forwards(sandbox) {
         args.push(Argument::Text("--disable-dns".into()));
     }
     if ports.iter().any(|port| port.carrier != Carrier::Relay) {
@@ -288,10 +291,13 @@ pub(super) fn resolv_conf(sandbox: &Sandbox, facts: &Facts, text: &str) -> Strin
     let Ok(kind) = choose(helper, facts, network) else { return text.to_owned() };
     let (v4, v6) = kind.forwarders();
     let mut lines: Vec<String> = Vec::new();
-    if let NameServers::Named(servers) = &sandbox.name_servers {
+    let forwards = names::forwards(sandbox);
+    if forwards {
+        lines.push(format!("nameserver {}", names::FORWARDER));
+    } else if let NameServers::Named(servers) = &sandbox.name_servers {
         lines.extend(servers.iter().map(|(server, _)| format!("nameserver {server}")));
     }
-    let others = sandbox.name_servers != NameServers::Host;
+    let others = forwards || sandbox.name_servers != NameServers::Host;
     for line in text.lines().filter(|line| !others || line.split_whitespace().next() != Some("nameserver")) {
         let line = match name_servers(line).next() {
             Some(server) if network.own_servers.contains(&server) => match server {

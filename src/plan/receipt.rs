@@ -4,10 +4,10 @@ use super::enforcement::Enforcement;
 use super::note::Note;
 use super::setting::Setting;
 use super::{CapabilityPlan, Carrier, Op, Placed, Plan, PortPlan, Writer};
-use crate::proxy::RELAY;
+use crate::proxy::{NAMES, RELAY};
 use crate::spec::{
-    Descriptors, HelperDeath, Mechanism, NameServers, Namespace, Network, NetworkRule, Origin, Published, Sandbox,
-    Wayland, X11,
+    Descriptors, Destination, HelperDeath, Mechanism, NameServers, Namespace, Network, NetworkRule, Origin, Published,
+    Sandbox, Wayland, X11,
 };
 use crate::sys::CAPABILITIES;
 use serde::Serialize;
@@ -239,15 +239,26 @@ impl ReceiptBuilder<'_> {
         if self.plan.packet_rules.is_none() {
             return;
         }
-        let by = || vec!["nf_tables in the sandbox's network, which the program has no right over".to_owned()];
+        let filter = || "nf_tables in the sandbox's network, which the program has no right over".to_owned();
+        let by = |rule: &NetworkRule| match rule.to {
+            Destination::Name(_) => vec![format!("{}, for addresses that {NAMES} tells for the name", filter())],
+            _ => vec![filter()],
+        };
         let internet = [NetworkRule::internet()];
         for rule in sandbox.network_rules.allow.as_deref().unwrap_or(&internet) {
-            self.full(Setting::Reached(rule.to_string()), &rule.origin, by());
+            self.full(Setting::Reached(rule.to_string()), &rule.origin, by(rule));
         }
         for rule in &sandbox.network_rules.deny {
-            self.full(Setting::Refused(rule.to_string()), &rule.origin, by());
+            match rule.to {
+                Destination::Name(_) => {
+                    let missing = "its addresses are reached where they are known otherwise, and allowed".to_owned();
+                    let by = vec![format!("{NAMES}, which tells no address for it")];
+                    self.line(Setting::Refused(rule.to_string()), &rule.origin, by, vec![missing]);
+                }
+                _ => self.full(Setting::Refused(rule.to_string()), &rule.origin, by(rule)),
+            }
         }
-        self.full(Setting::RefusedElse, &sandbox.origins.of("network.mode", ""), by());
+        self.full(Setting::RefusedElse, &sandbox.origins.of("network.mode", ""), vec![filter()]);
     }
 
     fn services(&mut self, sandbox: &Sandbox) {
@@ -265,8 +276,12 @@ impl ReceiptBuilder<'_> {
                     self.line(Setting::Helper("network.dns = \"none\""), &origin, by, vec![missing.into()]);
                 }
                 NameServers::Named(servers) => {
+                    let forwards = self.plan.packet_rules.as_ref().is_some_and(|rules| rules.names.is_some());
                     for (server, origin) in servers {
-                        let by = vec!["a resolv.conf of the sandbox's own".into()];
+                        let by = vec![match forwards {
+                            true => format!("{NAMES}, which asks it"),
+                            false => "a resolv.conf of the sandbox's own".to_owned(),
+                        }];
                         self.full(Setting::NameServer(*server), origin, by);
                     }
                 }

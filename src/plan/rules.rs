@@ -2,14 +2,15 @@
 //!
 //! What a profile denies is refused, whatever it allows. What it allows is reached: an address or a network whatever class it is of, but
 //! that a network does not stand for addresses in it that are the host's own or those of a cloud's metadata. A word stands for its
-//! class.
+//! class. A name stands for addresses of the Internet that name servers tell for it, and for those that hosts(5) of the host has for it.
 
 use super::capabilities::CapabilityPlan;
 use super::lines::Lines;
+use super::names::{self, NamePlan};
 use super::network;
 use crate::error::{Error, Result};
 use crate::host::{Facts, name_servers};
-use crate::netfilter::{PacketRule, PacketTarget, PublishedInside};
+use crate::netfilter::{self, HostAddress, PacketRule, PacketTarget, PublishedInside};
 use crate::spec::{
     AddressClass, Addresses, Destination, Network, NetworkRule, Protocol, Published, Ranges, Sandbox, Service,
     Transport,
@@ -26,6 +27,9 @@ pub struct RulePlan {
     /// Ports inside at which what comes from outside first is let in, and may be answered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub published: Vec<PublishedInside>,
+    /// What is decided by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names: Option<NamePlan>,
 }
 
 /// The line that a refusal of all else comes from, in errors about rules.
@@ -57,23 +61,31 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<RulePlan>>
             .origin(&rule.origin)
             .hint(format!("leave it out, or take the other away: `\"!{by}\"` in network.deny")));
     }
+    let names = names::plan(sandbox, facts)?;
     let mut rules = Rules::default();
     // A program can send these out by the network's interface (SO_BINDTODEVICE of socket(7)), and the network's helper would then reach
     // the host's own: no line of the profile stands for them.
     rules.refuse("loopback", PacketTarget::Addresses(Addresses::of_the_sender()));
-    rules.servers(sandbox, facts);
+    if names.is_none() {
+        rules.servers(sandbox, facts);
+    }
     rules.add(deny.iter().map(|rule| (rule, everything(&rule.to))), false);
     // The order says what counts where addresses are of several kinds.
     let allow = allow.unwrap_or(&internet);
-    rules.add(allow.iter().filter_map(|rule| Some((rule, single(&rule.to)?))), true);
+    let hosts = facts.hosts.as_deref().unwrap_or_default();
+    rules.add(allow.iter().filter_map(|rule| Some((rule, single(&rule.to, hosts)?))), true);
     rules.refuse("host", PacketTarget::Host);
     rules.refuse("metadata", PacketTarget::Addresses(AddressClass::Metadata.addresses()));
     rules.add(allow.iter().filter_map(|rule| Some((rule, several(&rule.to)?))), true);
-    if allow.iter().any(|rule| matches!(rule.to, Destination::Class(_))) {
+    if names.is_some() {
+        rules.servers_of_others();
+    }
+    if names.is_some() || allow.iter().any(|rule| matches!(rule.to, Destination::Class(_))) {
         rules.refuse("networks that the host is attached to", PacketTarget::Attached);
     }
     rules.add(allow.iter().filter_map(|rule| Some((rule, class(&rule.to)?))), true);
-    Ok(Some(RulePlan { rules: rules.0, published: published(sandbox) }))
+    rules.names(names.as_ref());
+    Ok(Some(RulePlan { rules: rules.0, published: published(sandbox), names }))
 }
 
 /// The ports inside that are published, but at loopback, where a relay carries what comes.
@@ -103,6 +115,8 @@ fn denied<'a>(rule: &NetworkRule, deny: &'a [NetworkRule]) -> Option<&'a Network
         let covers = match (&other.to, &rule.to) {
             (Destination::Any, _) => true,
             (Destination::Class(one), Destination::Class(two)) => one == two,
+            (Destination::Name(one), Destination::Name(two)) => one.covers(two),
+            (Destination::Name(_), _) | (_, Destination::Name(_)) => false,
             (_, Destination::Class(AddressClass::Host | AddressClass::Private)) => false,
             (one, two) => one.addresses().covers(&two.addresses()),
         };
@@ -117,13 +131,20 @@ fn everything(to: &Destination) -> Vec<PacketTarget> {
         Destination::Class(AddressClass::Private) => {
             vec![PacketTarget::Addresses(to.addresses()), PacketTarget::Attached]
         }
+        // It is refused when it is asked for.
+        Destination::Name(_) => Vec::new(),
         _ => vec![PacketTarget::Addresses(to.addresses().with_translated())],
     }
 }
 
-/// What a line of `allow` stands for that names an address, or a class of single ones.
-fn single(to: &Destination) -> Option<Vec<PacketTarget>> {
+/// What a line of `allow` stands for that names an address, or a class of single ones. `hosts` is the host's hosts(5).
+fn single(to: &Destination, hosts: &str) -> Option<Vec<PacketTarget>> {
     match to {
+        Destination::Name(name) => {
+            let known: Vec<_> =
+                names::in_hosts(name, hosts).map(|address| Destination::Address(address).addresses()).collect();
+            (!known.is_empty()).then(|| vec![PacketTarget::Addresses(Addresses::of(&known))])
+        }
         Destination::Class(AddressClass::Host) => Some(vec![PacketTarget::Host]),
         Destination::Address(_) | Destination::Class(AddressClass::Metadata) => {
             Some(vec![PacketTarget::Addresses(to.addresses())])
@@ -185,13 +206,41 @@ impl Rules {
         self.0.push(PacketRule { accept: false, what: what.into(), to, service: Service::default() });
     }
 
+    /// Adds rules for the addresses of names, after those for addresses: they are for the Internet alone.
+    fn names(&mut self, names: Option<&NamePlan>) {
+        let lists = names.map(|names| &names.lists[..]).unwrap_or_default();
+        if lists.is_empty() {
+            return;
+        }
+        let elsewhere = Addresses::all().without(&AddressClass::Internet.addresses());
+        self.refuse("addresses of names that are not in the Internet", PacketTarget::Addresses(elsewhere));
+        for (index, list) in (0..).zip(lists) {
+            let texts: Vec<_> = list.names.iter().map(|name| format!("{name}{}", list.service)).collect();
+            self.0.push(PacketRule {
+                accept: true,
+                what: texts.join(" "),
+                to: PacketTarget::Names(index),
+                service: list.service,
+            });
+        }
+    }
+
+    /// Adds rules by which no name server is asked but sbx's own: others would tell what is refused.
+    fn servers_of_others(&mut self) {
+        for port in names::ASKED_AT {
+            let service = Service { protocol: None, ports: Some((port, port)) };
+            let what = format!("other name servers, at port {port}");
+            self.0.push(PacketRule { accept: false, what, to: PacketTarget::Addresses(Addresses::all()), service });
+        }
+    }
+
     /// Adds rules for the name servers of the resolv.conf inside: they are asked whatever class their addresses are of.
     fn servers(&mut self, sandbox: &Sandbox, facts: &Facts) {
         let text =
             facts.resolv_conf.as_ref().map(|text| network::resolv_conf(sandbox, facts, text)).unwrap_or_default();
         let service = Service { protocol: None, ports: Some((53, 53)) };
         let servers: Vec<_> = name_servers(&text).map(|server| NetworkRule::to_address(server, service)).collect();
-        self.add(servers.iter().filter_map(|rule| Some((rule, single(&rule.to)?))), true);
+        self.add(servers.iter().filter_map(|rule| Some((rule, single(&rule.to, "")?))), true);
     }
 }
 
@@ -217,14 +266,22 @@ pub(super) fn hold(sandbox: &Sandbox, capabilities: CapabilityPlan, apart: bool)
 }
 
 impl RulePlan {
-    /// Whether something at an address is reached, which is none of the host's.
-    pub fn accepts(&self, address: IpAddr) -> bool {
-        // What is refused for all services is refused; what is accepted for one is reached.
-        let decides = |rule: &&PacketRule| match &rule.to {
-            PacketTarget::Addresses(addresses) => {
-                addresses.contains(address) && (rule.accept || rule.service == Service::default())
-            }
-            PacketTarget::Host | PacketTarget::Attached => false,
+    /// Whether names may have an address, if it is not one of the host's.
+    pub fn is_for_names(&self, address: IpAddr) -> bool {
+        AddressClass::Internet.addresses().contains(address)
+    }
+
+    /// Whether something at an address is reached by other rules than those for names, on a host with these addresses. What is refused
+    /// for all services is refused; what is accepted for one is reached.
+    pub fn reaches(&self, address: IpAddr, host: &[HostAddress]) -> bool {
+        let decides = |rule: &&PacketRule| {
+            let is_for = match &rule.to {
+                PacketTarget::Addresses(addresses) => addresses.contains(address),
+                PacketTarget::Host => netfilter::is_own(host, address),
+                PacketTarget::Attached => netfilter::is_attached(host, address),
+                PacketTarget::Names(_) => false,
+            };
+            is_for && (rule.accept || rule.service == Service::default())
         };
         self.rules.iter().find(decides).is_some_and(|rule| rule.accept)
     }
@@ -235,6 +292,12 @@ impl RulePlan {
         }
         for rule in &self.rules {
             lines.add(if rule.accept { "reached" } else { "refused" }, &rule.what);
+        }
+        for name in self.names.iter().flat_map(|names| &names.denied) {
+            lines.add("refused", name.to_string());
+        }
+        if self.names.as_ref().is_some_and(|names| !names.others) {
+            lines.add("refused", "questions for other names");
         }
         lines.add("refused", "all else");
     }

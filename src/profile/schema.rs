@@ -224,13 +224,13 @@ pub const KEYS: &[Key] = &[
     key(
         "network.allow",
         Kind::List,
-        "what is reached from a private network; absent, the Internet: `WHERE[:PORTS][/tcp|udp|icmp]`, with an address, a network, or a word \
-         (internet, private, link-local, metadata, host)",
+        "what is reached from a private network; absent, the Internet: `WHERE[:PORTS][/tcp|udp|icmp]`, with an address, a network, a name, \
+         `*.` and a name for those below it, or a word (internet, private, link-local, metadata, host)",
     ),
     key(
         "network.deny",
         Kind::List,
-        "what is not reached from a private network, whatever `allow` says; written as there",
+        "what is not reached from a private network, whatever `allow` says; written as there, names without ports and protocol",
     ),
     key(
         "network.dns",

@@ -1,5 +1,6 @@
 //! Filtering proxies: a program in the sandbox connects to a socket of sbx's, and what it may say to a server outside is
-//! passed on. And the relay of ports between the networks of host and sandbox, which passes everything on.
+//! passed on. The relay of ports between the networks of host and sandbox, which passes everything on. And the forwarder of names, which
+//! answers for name servers.
 //!
 //! ```text
 //! mod      the entry, from a command line to a proxy
@@ -10,6 +11,7 @@
 //! pulse    the filter for PulseAudio's protocol
 //! agent    the filter for the protocol of SSH agents
 //! ports    the port relay, which has no filter
+//! names    the forwarder of names, which makes messages anew
 //! ```
 //!
 //! A proxy is a helper of a sandbox: sbx executes itself with the argument 0 [`SOUND`] or [`AGENT`], so that the process has nothing of the
@@ -19,11 +21,13 @@
 pub mod agent;
 pub(crate) mod confine;
 pub mod filter;
+pub mod names;
 mod ports;
 pub mod pulse;
 mod relay;
 mod serve;
 
+pub use names::{NAMES, forward_names, names_note};
 pub use ports::{RELAY, relay_ports};
 
 use crate::exit;

@@ -23,9 +23,11 @@ pub(super) fn reached(sandbox: &Sandbox) -> Vec<Finding> {
             Destination::Address(_) => class.addresses().meets(&rule.to.addresses()),
             _ => class != AddressClass::Metadata && class.addresses().meets(&rule.to.addresses()),
         };
-        let exact = matches!(rule.to, Destination::Address(_));
+        let exact = matches!(rule.to, Destination::Address(_) | Destination::Name(_));
         let wide = match rule.to {
             Destination::Class(AddressClass::Internet) | Destination::Any => true,
+            // Whoever likes has a name there.
+            Destination::Name(ref name) => name.below && !name.name.contains('.'),
             Destination::Network(address, prefix) => {
                 reaches(AddressClass::Internet) && prefix < if address.is_ipv4() { 16 } else { 32 }
             }

@@ -214,7 +214,7 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
         shared: sandbox.namespaces.share.keys().map(|namespace| namespace.word().to_owned()).collect(),
         network: sandbox.network == Network::Host,
         outside: matches!(sandbox.network, Network::Host | Network::Joined(_)) || plan.network_helper().is_some(),
-        metadata: plan.packet_rules.as_ref().is_some_and(|rules| rules.accepts([169, 254, 169, 254].into())),
+        metadata: plan.packet_rules.as_ref().is_some_and(|rules| rules.reaches([169, 254, 169, 254].into(), &[])),
         nested: plan.namespaces.nested,
         mounts: plan.namespaces.mounts,
         plain_proc: plan.view.parts.iter().any(|placed| match &placed.op {

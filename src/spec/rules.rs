@@ -1,6 +1,7 @@
 //! What a private network lets the program reach: lines of `network.allow` and `network.deny`.
 
 use super::addresses::{AddressClass, Addresses};
+use super::names::NamePattern;
 use super::origin::Origin;
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -18,7 +19,8 @@ pub struct NetworkRules {
     pub deny: Vec<NetworkRule>,
 }
 
-/// One line: `WHERE[:PORTS][/PROTOCOL]`, or `:PORTS[/PROTOCOL]` for all addresses.
+/// One line: `WHERE[:PORTS][/PROTOCOL]`, or `:PORTS[/PROTOCOL]` for all addresses. WHERE is a word for a class of addresses, an address, a
+/// network, or a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkRule {
     /// Where the packets go.
@@ -42,6 +44,8 @@ pub enum Destination {
     Address(IpAddr),
     /// A network: an address and the length of its prefix.
     Network(IpAddr, u8),
+    /// The addresses that name servers tell for a name.
+    Name(NamePattern),
 }
 
 /// A protocol above IP.
@@ -168,11 +172,16 @@ fn destination(text: &str) -> Result<Destination, String> {
         Some(v6) => v6.parse().map(IpAddr::V6),
         None => address.parse::<IpAddr>(),
     };
-    let address =
-        parsed.map_err(|_| match text.bytes().any(|byte| byte.is_ascii_alphabetic()) && !text.contains('[') {
-            true => format!("`{text}` is a name, and rules are by address: names are not looked up yet"),
-            false => format!("`{text}` is no address"),
-        })?;
+    let address = match parsed {
+        Ok(address) => address,
+        Err(_)
+            if text.contains(['[', ':', '/'])
+                || text.bytes().all(|byte| !byte.is_ascii_alphabetic() && byte != b'*') =>
+        {
+            return Err(format!("`{text}` is no address"));
+        }
+        Err(_) => return text.parse().map(Destination::Name),
+    };
     if let IpAddr::V6(v6) = address
         && let Some(v4) = v6.to_ipv4_mapped()
     {
@@ -196,7 +205,7 @@ fn destination(text: &str) -> Result<Destination, String> {
 }
 
 impl Destination {
-    /// Its addresses, so far as they are the same on every host.
+    /// Its addresses, so far as they are the same on every host, and known without asking name servers.
     pub fn addresses(&self) -> Addresses {
         match self {
             Destination::Any => Addresses::all(),
@@ -205,6 +214,7 @@ impl Destination {
                 Addresses::network(*address, if address.is_ipv4() { 32 } else { 128 }).unwrap_or_default()
             }
             Destination::Network(address, prefix) => Addresses::network(*address, *prefix).unwrap_or_default(),
+            Destination::Name(_) => Addresses::default(),
         }
     }
 }
@@ -213,6 +223,11 @@ impl NetworkRules {
     /// Whether the profile says nothing of it.
     pub fn is_default(&self) -> bool {
         *self == NetworkRules::default()
+    }
+
+    /// Whether some lines have names.
+    pub fn have_names(&self) -> bool {
+        self.allow.iter().flatten().chain(&self.deny).any(|rule| matches!(rule.to, Destination::Name(_)))
     }
 }
 
@@ -277,6 +292,9 @@ mod tests {
             ("[2001:db8::1]:443/tcp", "Address(2001:db8::1) :443/tcp"),
             (":53/udp", "Any :53/udp"),
             ("/icmp", "Any /icmp"),
+            ("example.org", "Name(NamePattern { name: \"example.org\", below: false }) "),
+            ("*.Example.org:443/tcp", "Name(NamePattern { name: \"example.org\", below: true }) :443/tcp"),
+            ("example.org/udp", "Name(NamePattern { name: \"example.org\", below: false }) /udp"),
         ] {
             assert_eq!(read(text).as_deref(), Ok(expected), "{text}");
         }
@@ -290,8 +308,12 @@ mod tests {
             ":90-80",
             "internet:+80",
             "lan",
-            "example.org",
-            "*.example.org:443",
+            "*",
+            "*:443",
+            "example.org/24",
+            "https://example.org",
+            "example..org",
+            "*.*.org",
             "10.0.0.1/8",
             "10.0.0.0/33",
             "10.0.0.0/+8",

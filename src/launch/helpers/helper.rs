@@ -7,6 +7,7 @@ use super::requests;
 use crate::error::{Error, Result};
 use crate::launch::inside;
 use crate::plan::{Argument, Carrier, Confinement, Given, HelperSpec, Loss, Plan, Readiness, Tells};
+use crate::proxy::names::ask::LONGEST;
 use crate::spec::{Published, Transport};
 use crate::sys::{self, Poll};
 use std::collections::BTreeSet;
@@ -37,6 +38,8 @@ pub(in crate::launch) struct Helper<'p> {
     asks: Option<(OwnedFd, &'p Path)>,
     /// The directory of the socket by which it takes requests, if it does.
     requests: Option<OwnedFd>,
+    /// The socket by which it has the packet filter let addresses through.
+    filter: Option<OwnedFd>,
     /// Reasons for notes that it has told.
     told: BTreeSet<u8>,
 }
@@ -63,6 +66,8 @@ struct Arguments {
     asks: Option<OwnedFd>,
     /// The directory of the socket by which it takes requests.
     requests: Option<OwnedFd>,
+    /// This end of the socket by which it has the packet filter let addresses through.
+    filter: Option<OwnedFd>,
 }
 
 impl<'p> Helper<'p> {
@@ -77,7 +82,7 @@ impl<'p> Helper<'p> {
         given: &[OwnedFd],
         ports: &[Published],
     ) -> Result<Helper<'p>> {
-        let Arguments { words, inherited, pipe, asks, requests } = arguments(spec, first, given, ports)?;
+        let Arguments { words, inherited, pipe, asks, requests, filter } = arguments(spec, first, given, ports)?;
         let numbers = spec.descriptors.iter().map(|(number, _)| *number);
         let moves: Vec<_> = given.iter().map(AsRawFd::as_raw_fd).zip(numbers).collect();
         let process = match &spec.confinement {
@@ -115,7 +120,7 @@ impl<'p> Helper<'p> {
             Argument::Asks(program) => Some(program.as_path()),
             _ => None,
         });
-        Ok(Helper { spec, process, pipe, asks: asks.zip(program), requests, told: BTreeSet::new() })
+        Ok(Helper { spec, process, pipe, asks: asks.zip(program), requests, filter, told: BTreeSet::new() })
     }
 
     /// Has the helper publish the ports that it carries, if it takes requests.
@@ -249,7 +254,8 @@ impl<'p> Helper<'p> {
             Process::Confined(confined) => confined.descriptors().to_vec(),
         };
         let asks = self.asks.as_ref().map(|(socket, _)| socket.as_raw_fd());
-        own.into_iter().chain(self.pipe.as_ref().map(AsRawFd::as_raw_fd)).chain(asks)
+        let filter = self.filter.as_ref().map(AsRawFd::as_raw_fd);
+        own.into_iter().chain(self.pipe.as_ref().map(AsRawFd::as_raw_fd)).chain(asks).chain(filter)
     }
 
     /// The socket that those come by who ask the user; negative if there is none.
@@ -269,6 +275,29 @@ impl<'p> Helper<'p> {
                 self.asks = None;
                 None
             }
+        }
+    }
+
+    /// The socket by which it has the packet filter let addresses through; negative if there is none.
+    pub(in crate::launch) fn filter_fd(&self) -> RawFd {
+        self.filter.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+    }
+
+    /// Takes one message that it has sent for the packet filter, and answers it; it does not wait if there is none.
+    pub(in crate::launch) fn filter(&mut self, answer: impl FnOnce(&[u8]) -> Vec<u8>) {
+        let Some(socket) = &self.filter else { return };
+        let mut set = [Poll::read(socket.as_raw_fd())];
+        if sys::poll(&mut set, Some(0)).is_err() || !set.iter().any(|socket| socket.ready) {
+            return;
+        }
+        let mut message = [0; LONGEST];
+        let answered = match sys::receive(socket.as_fd(), &mut message) {
+            Ok((length @ 1.., _)) => sys::send_now(socket.as_fd(), &answer(message.get(..length).unwrap_or_default())),
+            _ => Err(sys::Errno(libc::EPIPE)),
+        };
+        // It has ended, or does not wait for the answer.
+        if answered.is_err() {
+            self.filter = None;
         }
     }
 
@@ -350,6 +379,7 @@ pub(in crate::launch) fn given(spec: &HelperSpec, first: i32) -> Result<Vec<Owne
         | Given::NetworkNamespace
         | Given::Port(_)
         | Given::Forwarded(..)
+        | Given::NameServer(_)
         | Given::Requests => Err(sys::Errno(libc::EBADF)),
     };
     let all = spec.descriptors.iter().map(|(_, given)| {
@@ -409,6 +439,14 @@ fn arguments(spec: &HelperSpec, first: i32, given: &[OwnedFd], ports: &[Publishe
                 let theirs = inheritable(theirs).map_err(|errno| failed(spec, "dup", errno))?;
                 let word = theirs.as_raw_fd().to_string();
                 out.asks = Some(ours);
+                out.inherited.push(theirs);
+                word
+            }
+            Argument::Rules => {
+                let (ours, theirs) = sys::seqpacket_pair().map_err(|errno| failed(spec, "socketpair", errno))?;
+                let theirs = inheritable(theirs).map_err(|errno| failed(spec, "dup", errno))?;
+                let word = theirs.as_raw_fd().to_string();
+                out.filter = Some(ours);
                 out.inherited.push(theirs);
                 word
             }

@@ -216,6 +216,7 @@ impl<'p> Supervisor<'p> {
             sources.add(Poll::read(helper.fd()), Self::on_helper_exit);
             sources.add(Poll::read(helper.notes_fd()), Self::on_helper_note);
             sources.add(Poll::read(helper.asks_fd()), Self::on_question);
+            sources.add(Poll::read(helper.filter_fd()), Self::on_wanted_addresses);
         }
         for fd in self.questions.descriptors() {
             sources.add(Poll::read(fd), Self::on_question);

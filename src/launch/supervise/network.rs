@@ -9,7 +9,8 @@ use crate::launch::events::Events;
 use crate::launch::helpers;
 use crate::launch::inside_network::{self, Made};
 use crate::launch::ports::Ports;
-use crate::plan::{Given, HelperSpec, Phase};
+use crate::plan::{FORWARDER, Given, HelperSpec, Phase};
+use crate::spec::Transport;
 use crate::sys::{self, Errno};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,6 +22,8 @@ pub(super) struct InsideNetwork {
     /// The sockets of forwarded ports, two for each.
     forwarded: Vec<OwnedFd>,
     requests: Option<OwnedFd>,
+    /// The sockets at which names are asked for: for datagrams, and for connections.
+    name_server: Vec<OwnedFd>,
 }
 
 impl Supervisor<'_> {
@@ -39,6 +42,9 @@ impl Supervisor<'_> {
         }
         let asks = plan.helpers_of(Phase::Namespaces).any(|spec| spec.has(&Given::Requests));
         wanted.extend(asks.then_some(Made::Directory));
+        let named = plan.packet_rules.as_ref().is_some_and(|rules| rules.names.is_some());
+        let of_names = [Transport::Udp, Transport::Tcp].map(Made::NameServer);
+        wanted.extend(of_names.into_iter().filter(|_| named));
         let failed = |what: String, errno: Errno| Error::new(format!("{what}: {errno}")).origin(&spec.origin);
         let made = inside_network::make(user.as_fd(), network.as_fd(), &wanted);
         let made = made.map_err(|errno| failed("the network of the sandbox cannot be joined".into(), errno))?;
@@ -58,7 +64,9 @@ impl Supervisor<'_> {
         }
         let requests = asks.then(&mut next).transpose();
         let requests = requests.map_err(|errno| failed("a directory for requests to slirp4netns".into(), errno))?;
-        Ok(Some(InsideNetwork { user, network, forwarded, requests }))
+        let made: sys::Result<Vec<_>> = of_names.into_iter().filter(|_| named).map(|_| next()).collect();
+        let name_server = made.map_err(|errno| failed(format!("port 53 at the sandbox's {FORWARDER}"), errno))?;
+        Ok(Some(InsideNetwork { user, network, forwarded, requests, name_server }))
     }
 
     /// Tells which ports are published.
@@ -68,6 +76,16 @@ impl Supervisor<'_> {
         if !ports.is_empty() {
             status.published(&ports);
         }
+    }
+
+    /// The forwarder of names wants addresses to be let through.
+    pub(super) fn on_wanted_addresses(&mut self, _: &mut dyn Events) -> Result<()> {
+        for helper in &mut self.helpers {
+            if let Some(rules) = &self.rules {
+                helper.filter(|message| rules.answer(message));
+            }
+        }
+        Ok(())
     }
 
     /// The network's helper has ended: what leads to the outside is ended, too. Whoever waits for an answer gets an error.
@@ -88,6 +106,8 @@ impl InsideNetwork {
             Given::NetworkNamespace => again(&self.network),
             Given::Port(index) => ports.hand_over(*index).ok_or(Errno(libc::EBADF)),
             Given::Forwarded(index, v6) => self.forwarded.get(index * 2 + usize::from(*v6)).map_or(Err(missing), again),
+            Given::NameServer(Transport::Udp) => self.name_server.first().map_or(Err(missing), again),
+            Given::NameServer(Transport::Tcp) => self.name_server.get(1).map_or(Err(missing), again),
             Given::Requests => self.requests.as_ref().map_or(Err(missing), again),
             _ => Err(missing),
         };

@@ -158,8 +158,8 @@ impl<'a> Builder<'a> {
         let rule = match text.text.parse::<NetworkRule>() {
             Ok(rule) => rule.from(self.origin(text)),
             Err(why) => {
-                let help = "write `internet`, `private:443`, `192.0.2.1:443/tcp`, `10.0.0.0/8`, `[2001:db8::]/32:80-90`, or `:53/udp` for all \
-                            addresses; words are internet, private, link-local, metadata, loopback and host";
+                let help = "write `internet`, `private:443`, `192.0.2.1:443/tcp`, `10.0.0.0/8`, `[2001:db8::]/32:80-90`, `example.org:443`, \
+                            `*.example.org`, or `:53/udp` for all addresses; words are internet, private, link-local, metadata, loopback and host";
                 self.wrong(text, why, help);
                 return None;
             }

@@ -24,6 +24,11 @@ pub fn bound(kind: SockType, address: SocketAddr) -> Result<OwnedFd> {
     Ok(made)
 }
 
+/// Has no other socket be bound to the address of one for datagrams, whatever it allows (SO_REUSEADDR).
+pub fn alone_at_address(socket: BorrowedFd<'_>) -> Result<()> {
+    Ok(setsockopt(&socket, sockopt::ReuseAddr, &false)?)
+}
+
 /// Has a bound socket listen: listen(2), with the longest queue that the kernel allows.
 pub fn listen_at(socket: BorrowedFd<'_>) -> Result<()> {
     Ok(listen(&socket, Backlog::MAXCONN)?)

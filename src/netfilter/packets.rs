@@ -1,0 +1,37 @@
+//! Parts of rules that say which packets they are for.
+
+use super::rule::{Compare, Family, Rule, Value};
+use crate::spec::{Protocol, Service};
+
+/// The chain that all packets pass through that leave.
+pub(super) const OUTPUT: &str = "output";
+
+/// The protocols of a service; none stands for all of them.
+pub(super) fn protocols(service: Service) -> Vec<Option<Protocol>> {
+    match (service.protocol, service.ports) {
+        (Some(protocol), _) => vec![Some(protocol)],
+        (None, None) => vec![None],
+        (None, Some(_)) => vec![Some(Protocol::Tcp), Some(Protocol::Udp)],
+    }
+}
+
+/// Goes on only for packets of a family that ask for a service by this protocol.
+pub(super) fn of_service(made: &mut Rule, family: Family, protocol: Option<Protocol>, service: Service) {
+    made.load(Value::Family).only(Compare::Equal, &[family as u8]);
+    if let Some(protocol) = protocol {
+        made.load(Value::Protocol).only(Compare::Equal, &[family.protocol(protocol)]);
+    }
+    if let Some((first, last)) = service.ports {
+        // The destination's port is the second number of the header of either protocol.
+        between(made.load(Value::Transport(2, 2)), &first.to_be_bytes(), &last.to_be_bytes());
+    }
+}
+
+/// Goes on only if the register is between two values, which belong to them.
+pub(super) fn between(rule: &mut Rule, first: &[u8], last: &[u8]) {
+    if first == last {
+        rule.only(Compare::Equal, first);
+    } else {
+        rule.only(Compare::AtLeast, first).only(Compare::AtMost, last);
+    }
+}

@@ -1,0 +1,208 @@
+//! Plans what becomes of names that rules on a private network have: a forwarder of sbx's own answers the sandbox's questions for names,
+//! and has the packet filter let through what it tells.
+//!
+//! What a name's addresses are is known only when it is asked for. So the rules for names are rules for sets of addresses, one for each
+//! service, that are empty at the start.
+
+use super::helpers::{
+    Argument, Confinement, Given, HelperProgram, HelperSpec, HelperWords, Loss, Phase, Readiness, Tells,
+};
+use crate::error::{Error, Result};
+use crate::host::{Facts, name_servers};
+use crate::proxy::NAMES;
+use crate::spec::{
+    AddressClass, Destination, HelperDeath, NamePattern, NameServers, Network, NetworkRule, Sandbox, Service, Transport,
+};
+use serde::Serialize;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Where the forwarder is asked: an address of the sandbox's loopback that no server of a program is likely to have.
+pub const FORWARDER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
+
+/// The most lines with names.
+const MOST: usize = 4096;
+
+/// The most services that names are allowed for: each has sets of its own.
+const MOST_SERVICES: usize = 64;
+
+/// What programs ask name servers other than the forwarder at: domain, and by TLS or QUIC.
+pub(super) const ASKED_AT: [u16; 2] = [53, 853];
+
+/// What is decided by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NamePlan {
+    /// Names that are allowed, by service. The index of a service is that of its sets in the packet filter.
+    pub lists: Vec<NameList>,
+    /// Names that are refused, whatever is allowed.
+    pub denied: Vec<NamePattern>,
+    /// Whether other names are answered: what is reached is not told by names alone.
+    pub others: bool,
+    /// The name servers that are asked, from the host's network.
+    pub servers: Vec<IpAddr>,
+}
+
+/// Names that a service is reached at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NameList {
+    /// The service.
+    pub service: Service,
+    /// The names.
+    pub names: Vec<NamePattern>,
+}
+
+/// Whether questions for names are answered by a forwarder of sbx's own.
+pub(super) fn forwards(sandbox: &Sandbox) -> bool {
+    matches!(sandbox.network, Network::Private(_))
+        && sandbox.name_servers != NameServers::None
+        && sandbox.network_rules.have_names()
+}
+
+/// Plans what is decided by name; none if nothing is.
+///
+/// # Errors
+///
+/// A line has no effect, or cannot be carried out.
+pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<NamePlan>> {
+    let rules = &sandbox.network_rules;
+    if !rules.have_names() {
+        return Ok(None);
+    }
+    let named = |rule: &NetworkRule| match &rule.to {
+        Destination::Name(name) => Some(name.clone()),
+        _ => None,
+    };
+    let allow = rules.allow.as_deref().unwrap_or_default();
+    let mut plan = NamePlan { lists: Vec::new(), denied: Vec::new(), others: true, servers: servers(sandbox, facts) };
+    for rule in allow {
+        let Some(name) = named(rule) else { continue };
+        let wrong = |why: &str| Error::new(format!("network.allow has {rule}, {why}")).origin(&rule.origin);
+        if sandbox.name_servers == NameServers::None {
+            return Err(wrong("and network.dns is \"none\", so that nobody tells its addresses")
+                .hint("leave network.dns out, or name addresses in place of it"));
+        }
+        if ASKED_AT.iter().any(|port| rule.service.ports == Some((*port, *port))) {
+            return Err(wrong("and where rules have names, name servers are asked by sbx alone")
+                .hint("leave it out; a name server whose address network.allow has is asked by the program, too"));
+        }
+        plan.others = false;
+        let full = plan.lists.len() == MOST_SERVICES;
+        match plan.lists.iter_mut().find(|list| list.service == rule.service) {
+            Some(list) => list.names.push(name),
+            None if full => {
+                return Err(wrong(&format!(
+                    "and there are names with more than {MOST_SERVICES} combinations of ports and protocols"
+                ))
+                .hint("write a range of ports, or leave the ports out"));
+            }
+            None => plan.lists.push(NameList { service: rule.service, names: vec![name] }),
+        }
+    }
+    for rule in &rules.deny {
+        let Some(name) = named(rule) else { continue };
+        if rule.service != Service::default() {
+            return Err(Error::new(format!(
+                "network.deny has {rule}: a name is refused as a whole, when it is asked for"
+            ))
+            .origin(&rule.origin)
+            .hint(format!("write `{name}`, or the addresses that are to be refused")));
+        }
+        plan.denied.push(name);
+    }
+    let lines = plan.denied.len() + plan.lists.iter().map(|list| list.names.len()).sum::<usize>();
+    if lines > MOST {
+        return Err(Error::new(format!("network.allow and network.deny have more than {MOST} names")).hint(
+            "write names below one as `*.example.org`; or allow what is to be reached rather than deny all that is not",
+        ));
+    }
+    // Whoever reaches all of a class is not told where to by names.
+    let of_class = |rule: &NetworkRule| {
+        matches!(rule.to, Destination::Any | Destination::Class(AddressClass::Internet | AddressClass::Private))
+    };
+    plan.others |= allow.iter().any(of_class);
+    Ok(forwards(sandbox).then_some(plan))
+}
+
+/// The name servers that are asked.
+fn servers(sandbox: &Sandbox, facts: &Facts) -> Vec<IpAddr> {
+    match &sandbox.name_servers {
+        NameServers::None => Vec::new(),
+        NameServers::Named(servers) => servers.iter().map(|(server, _)| *server).collect(),
+        NameServers::Host => {
+            let found: Vec<_> = name_servers(facts.resolv_conf.as_deref().unwrap_or_default()).take(3).collect();
+            // resolv.conf(5): without a line, the server of this host.
+            if found.is_empty() { vec![Ipv4Addr::LOCALHOST.into()] } else { found }
+        }
+    }
+}
+
+/// Lines of the host's hosts(5) for a name that is allowed: it has these addresses, since the files of the view have them.
+pub(super) fn in_hosts<'a>(pattern: &'a NamePattern, hosts: &'a str) -> impl Iterator<Item = IpAddr> + 'a {
+    hosts.lines().filter_map(move |line| {
+        let line = line.split('#').next().unwrap_or_default();
+        let mut words = line.split_whitespace();
+        let address: IpAddr = words.next()?.parse().ok()?;
+        let usable = !address.is_loopback() && !address.is_unspecified();
+        (usable && words.any(|name| pattern.matches(&name.to_ascii_lowercase()))).then_some(address)
+    })
+}
+
+/// The forwarder.
+pub(super) fn helper(sandbox: &Sandbox, plan: &NamePlan) -> HelperSpec {
+    let ends = matches!(&sandbox.network, Network::Private(network) if network.on_helper_death == HelperDeath::End);
+    let rules = &sandbox.network_rules;
+    let first = rules.allow.iter().flatten().chain(&rules.deny).find(|rule| matches!(rule.to, Destination::Name(_)));
+    let mut args = vec![Argument::Pipe(""), Argument::Rules, Argument::Given(0), Argument::Given(1)];
+    let mut word = |text: String| args.push(Argument::Text(text));
+    plan.servers.iter().for_each(|server| word(format!("server:{server}")));
+    if plan.others {
+        word("others".into());
+    }
+    for (index, list) in plan.lists.iter().enumerate() {
+        list.names.iter().for_each(|name| word(format!("{index}:{name}")));
+    }
+    plan.denied.iter().for_each(|name| word(format!("deny:{name}")));
+    let servers: Vec<_> = plan.servers.iter().map(ToString::to_string).collect();
+    HelperSpec {
+        name: NAMES,
+        provides: "names",
+        setting: "names in network.allow and network.deny",
+        program: HelperProgram::Own(NAMES),
+        target: format!("answers questions for names, by asking {}", servers.join(", ")),
+        args,
+        descriptors: vec![(-1, Given::NameServer(Transport::Udp)), (-1, Given::NameServer(Transport::Tcp))],
+        rules: Vec::new(),
+        phase: Phase::Namespaces,
+        readiness: Readiness::Byte,
+        tells: Tells::Names,
+        confinement: Confinement::Own,
+        loss: match ends {
+            true => Loss::End("network.on_helper_death is \"end\", so the sandbox was ended"),
+            false => Loss::Note(
+                "names are not answered any more, and what they were answered with is reached no longer than for an hour",
+            ),
+        },
+        words: HelperWords {
+            ready: "it answered questions".into(),
+            needs: "the kernel must let it load a seccomp filter",
+            without: "write addresses in place of names in network.allow and network.deny",
+        },
+        origin: first.map(|rule| rule.origin.clone()).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_hosts_are_found_by_name() {
+        let text = "127.0.0.1 localhost a.example\n# 10.0.0.9 a.example\n10.0.0.1\tb.example A.example # x\nfd00::1 a.example\nx a.example\n0.0.0.0 a.example\n";
+        let found = |pattern: &str| {
+            let pattern = pattern.parse().unwrap();
+            in_hosts(&pattern, text).map(|address| address.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(found("a.example"), ["10.0.0.1", "fd00::1"]);
+        assert_eq!(found("*.example"), ["10.0.0.1", "fd00::1"]);
+        assert!(found("c.example").is_empty());
+    }
+}

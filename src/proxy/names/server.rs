@@ -1,0 +1,273 @@
+//! The process of the forwarder of names: waits for all of its sockets, and gives each what has come to it.
+
+use super::ask::{Became, Wanted};
+use super::client::Client;
+use super::confine;
+use super::message::{self, Answer, Came, Query, Sent};
+use super::notes::reason;
+use super::rules::{Decision, Rules};
+use super::upstream::Upstream;
+use crate::sys::{self, Poll, PollSet};
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Instant;
+
+/// Questions that are asked at a time. For further ones, the oldest is given up.
+const MOST_QUESTIONS: usize = 64;
+
+/// Connections of programs at a time. Further ones wait.
+const MOST_CLIENTS: usize = 32;
+
+/// Questions that are taken from a socket before others get their turn.
+const TURN: usize = 32;
+
+/// Bytes that are read at once: the longest message.
+const BUFFER: usize = 16 * 1024;
+
+/// Who has asked.
+#[derive(Clone, Copy)]
+enum From {
+    /// By UDP, from this address.
+    Udp(SocketAddr),
+    /// By the connection with this number.
+    Tcp(u64),
+}
+
+/// A question that is not answered.
+struct Pending {
+    from: From,
+    query: Query,
+    /// The lists that the name belongs to.
+    lists: Vec<u16>,
+    /// The number of the question to the name server.
+    id: u16,
+    upstream: Upstream,
+}
+
+/// The forwarder.
+pub(super) struct Server {
+    /// The writing end of the launcher's pipe: each byte is the reason for a note. It has no reader any more once the launcher has ended.
+    launcher: OwnedFd,
+    /// The socket by which the packet filter is asked.
+    filter: OwnedFd,
+    udp: UdpSocket,
+    tcp: TcpListener,
+    rules: Rules,
+    pending: Vec<Pending>,
+    clients: Vec<Client>,
+    /// How many connections of programs and questions there were.
+    counted: u64,
+    random: RandomState,
+}
+
+impl Server {
+    pub(super) fn new(launcher: OwnedFd, filter: OwnedFd, udp: UdpSocket, tcp: TcpListener, rules: Rules) -> Server {
+        let (pending, clients) = (Vec::new(), Vec::new());
+        Server { launcher, filter, udp, tcp, rules, pending, clients, counted: 0, random: RandomState::new() }
+    }
+
+    /// Answers until the launcher has ended.
+    ///
+    /// # Errors
+    ///
+    /// The process cannot be confined, or cannot wait any more.
+    pub(super) fn run(mut self) -> sys::Result<()> {
+        self.udp.set_nonblocking(true)?;
+        self.tcp.set_nonblocking(true)?;
+        sys::set_nonblocking(self.launcher.as_fd(), true)?;
+        confine::confine(&[
+            self.launcher.as_raw_fd(),
+            self.filter.as_raw_fd(),
+            self.udp.as_raw_fd(),
+            self.tcp.as_raw_fd(),
+        ])?;
+        // The launcher waits for this byte, which is the reason for no note.
+        sys::write_all(self.launcher.as_fd(), b"r")?;
+        let mut buffer = vec![0; BUFFER];
+        let mut set = PollSet::default();
+        loop {
+            set.clear();
+            set.add(Poll::end(self.launcher.as_raw_fd()));
+            set.add(Poll::end(self.filter.as_raw_fd()));
+            set.add(Poll::read(self.udp.as_raw_fd()));
+            set.add(Poll::read(if self.clients.len() < MOST_CLIENTS { self.tcp.as_raw_fd() } else { -1 }));
+            self.pending.iter().for_each(|pending| set.add(pending.upstream.wants()));
+            self.clients.iter().for_each(|client| set.add(client.wants()));
+            set.wait(self.patience())?;
+            if set.is_ready(0) || set.is_ready(1) {
+                return Ok(());
+            }
+            let questions = self.pending.len();
+            let now = Instant::now();
+            let clients: Vec<u64> = self.clients.iter().map(|client| client.number).collect();
+            for (at, number) in clients.into_iter().enumerate() {
+                if set.is_ready(4 + questions + at) {
+                    self.on_client(number);
+                }
+            }
+            // From the last one on: those that are done are taken out.
+            for at in (0..questions).rev() {
+                self.on_server(at, set.is_ready(4 + at), now, &mut buffer);
+            }
+            if set.is_ready(2) {
+                self.on_datagrams(&mut buffer);
+            }
+            if set.is_ready(3) {
+                self.on_connection();
+            }
+            self.clients.retain(|client| client.until().is_none_or(|until| until > now));
+        }
+    }
+
+    /// Milliseconds until somebody has taken too long.
+    fn patience(&self) -> Option<i32> {
+        let servers = self.pending.iter().map(|pending| pending.upstream.until);
+        let next = servers.chain(self.clients.iter().filter_map(Client::until)).min()?;
+        let left = next.saturating_duration_since(Instant::now()).as_millis() + 1;
+        Some(i32::try_from(left).unwrap_or(i32::MAX))
+    }
+
+    /// Tells the launcher the reason for a note. Should the pipe be full, the note is lost and nothing else.
+    fn tell(&self, reason: u8) {
+        let _ = sys::write_all(self.launcher.as_fd(), &[reason]);
+    }
+
+    fn on_datagrams(&mut self, buffer: &mut [u8]) {
+        for _ in 0..TURN {
+            let Ok((length, from)) = self.udp.recv_from(buffer) else { return };
+            let bytes = buffer.get(..length).unwrap_or_default().to_vec();
+            self.on_question(From::Udp(from), &bytes);
+        }
+    }
+
+    fn on_connection(&mut self) {
+        while self.clients.len() < MOST_CLIENTS {
+            let Ok((stream, _)) = self.tcp.accept() else { return };
+            self.counted += 1;
+            self.clients.extend(Client::new(stream, self.counted));
+        }
+    }
+
+    fn on_client(&mut self, number: u64) {
+        let Some(client) = self.clients.iter_mut().find(|client| client.number == number) else { return };
+        match client.go_on() {
+            Ok(Some(question)) => self.on_question(From::Tcp(number), &question),
+            Ok(None) => {}
+            Err(_) => self.clients.retain(|client| client.number != number),
+        }
+    }
+
+    /// Somebody has asked.
+    fn on_question(&mut self, from: From, bytes: &[u8]) {
+        let query = match message::read(bytes) {
+            Came::Query(query) => *query,
+            Came::Wrong(answer) => return self.answer(from, &answer),
+            Came::Nothing => return self.answer(from, &[]),
+        };
+        let Decision::Answered(lists) = self.rules.decide(&query.name) else {
+            return self.answer(from, &query.refused());
+        };
+        self.counted += 1;
+        let id = self.random.hash_one(self.counted) as u16;
+        match Upstream::new(query.question(id), &self.rules.servers) {
+            Some(upstream) => {
+                if self.pending.len() >= MOST_QUESTIONS {
+                    self.tell(reason::FULL);
+                    let Pending { from, query, .. } = self.pending.remove(0);
+                    self.answer(from, &query.failed());
+                }
+                self.pending.push(Pending { from, query, lists, id, upstream });
+            }
+            None => {
+                self.tell(reason::NO_SERVER);
+                self.answer(from, &query.failed());
+            }
+        }
+    }
+
+    /// Sends an answer; none closes a connection.
+    fn answer(&mut self, from: From, bytes: &[u8]) {
+        match from {
+            From::Udp(address) if !bytes.is_empty() => {
+                let _ = self.udp.send_to(bytes, address);
+            }
+            From::Udp(_) => {}
+            From::Tcp(number) => {
+                let client = self.clients.iter_mut().find(|client| client.number == number);
+                let answered = client.filter(|_| !bytes.is_empty()).map(|client| client.answer(bytes));
+                match answered {
+                    Some(Ok(Some(next))) => self.on_question(from, &next),
+                    Some(Ok(None)) => {}
+                    _ => self.clients.retain(|client| client.number != number),
+                }
+            }
+        }
+    }
+
+    /// A name server has answered, or takes too long.
+    fn on_server(&mut self, at: usize, ready: bool, now: Instant, buffer: &mut [u8]) {
+        let Some(pending) = self.pending.get_mut(at) else { return };
+        let servers = &self.rules.servers;
+        let received = if ready { pending.upstream.receive(buffer) } else { Ok(None) };
+        let asks_on = match received {
+            Ok(None) if pending.upstream.until > now => return,
+            Ok(None) | Err(_) => pending.upstream.next(servers),
+            Ok(Some(length)) => {
+                let bytes = buffer.get(..length).unwrap_or_default();
+                match pending.query.read_answer(bytes, pending.id, &self.rules) {
+                    // Somebody else has sent it.
+                    Sent::Other => return,
+                    Sent::Truncated if pending.upstream.by_tcp(servers) => true,
+                    Sent::Truncated | Sent::Failed => pending.upstream.next(servers),
+                    Sent::Denied => {
+                        let Pending { from, query, .. } = self.pending.remove(at);
+                        return self.answer(from, &query.refused());
+                    }
+                    Sent::Answer(answer) => {
+                        let Pending { from, query, lists, .. } = self.pending.remove(at);
+                        let bytes = self.passed(&query, &lists, &answer, matches!(from, From::Udp(_)));
+                        return self.answer(from, &bytes);
+                    }
+                }
+            }
+        };
+        if !asks_on {
+            let Pending { from, query, .. } = self.pending.remove(at);
+            self.tell(reason::NO_ANSWER);
+            self.answer(from, &query.failed());
+        }
+    }
+
+    /// The answer for the program, once packets to its addresses are let through.
+    fn passed(&self, query: &Query, lists: &[u16], answer: &Answer, udp: bool) -> Vec<u8> {
+        let addresses = answer.addresses();
+        if addresses.is_empty() {
+            return query.answered(answer, &[], udp);
+        }
+        let wanted = Wanted { lists: lists.to_vec(), addresses: addresses.clone() };
+        let mut became = [0; super::ask::MOST_ADDRESSES];
+        let asked = sys::send(self.filter.as_fd(), &wanted.encode(), None)
+            .and_then(|()| sys::receive(self.filter.as_fd(), &mut became));
+        let became: Vec<_> = match asked {
+            Ok((length, _)) if length == addresses.len() => {
+                became.iter().take(length).map(|byte| Became::decode(*byte)).collect()
+            }
+            _ => vec![Became::Failed],
+        };
+        if became.contains(&Became::Failed) {
+            self.tell(reason::FILTER);
+            return query.failed();
+        }
+        let refused: Vec<IpAddr> = addresses
+            .iter()
+            .zip(&became)
+            .filter(|(_, became)| **became == Became::Refused)
+            .map(|((address, _), _)| *address)
+            .collect();
+        if !refused.is_empty() {
+            self.tell(reason::ELSEWHERE);
+        }
+        query.answered(answer, &refused, udp)
+    }
+}
