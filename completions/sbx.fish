@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_sbx_global_optspecs
-    string join \n profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= home= e/env= net= p/publish= forward= share= device= u/user= C/cwd= hostname= tty= timeout= memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project status-fd= receipt= q/quiet h/help V/version
+    string join \n profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= home= e/env= net= p/publish= forward= share= device= u/user= C/cwd= hostname= tty= timeout= memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project status-fd= receipt= q/quiet d/detach name= rm replace l/label= stop-signal= stop-timeout= h/help V/version
 end
 
 function __fish_sbx_needs_command
@@ -57,10 +57,17 @@ json\t''"
 complete -c sbx -n "__fish_sbx_needs_command" -l keep-fd -d 'Keep a file descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -s l -l label -d 'Add a label to the record' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_needs_command" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_needs_command" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
 complete -c sbx -n "__fish_sbx_needs_command" -s q -l quiet -d 'Print no notes, e.g. about optional parts that are missing'
+complete -c sbx -n "__fish_sbx_needs_command" -s d -l detach -d 'Run in the background: print the sandbox\'s id once the program has started'
+complete -c sbx -n "__fish_sbx_needs_command" -l rm -d 'Remove the record of the sandbox when the program has ended'
+complete -c sbx -n "__fish_sbx_needs_command" -l replace -d 'Remove a sandbox that has the name; one that runs is ended first'
 complete -c sbx -n "__fish_sbx_needs_command" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_needs_command" -s V -l version -d 'Print version'
 complete -c sbx -n "__fish_sbx_needs_command" -a "run" -d 'Run a program in a sandbox (the default)'
@@ -76,6 +83,14 @@ complete -c sbx -n "__fish_sbx_needs_command" -a "export" -d 'Write the changes 
 complete -c sbx -n "__fish_sbx_needs_command" -a "uppers" -d 'List the upper layers that are kept'
 complete -c sbx -n "__fish_sbx_needs_command" -a "snapshot" -d 'Freeze upper layers: what they hold now stays, and `diff` goes on to compare with the host'
 complete -c sbx -n "__fish_sbx_needs_command" -a "fork" -d 'Make upper layers of another name that begin with what these hold now'
+complete -c sbx -n "__fish_sbx_needs_command" -a "ps" -d 'List sandboxes that run in the background or have a name'
+complete -c sbx -n "__fish_sbx_needs_command" -a "inspect" -d 'Print all that is known of sandboxes, as JSON'
+complete -c sbx -n "__fish_sbx_needs_command" -a "stop" -d 'End sandboxes: by SIGTERM, and after a time by SIGKILL'
+complete -c sbx -n "__fish_sbx_needs_command" -a "kill" -d 'Send a signal to the programs of sandboxes'
+complete -c sbx -n "__fish_sbx_needs_command" -a "wait" -d 'Wait until sandboxes have ended, and print their exit statuses'
+complete -c sbx -n "__fish_sbx_needs_command" -a "rm" -d 'Remove the records of sandboxes that have ended'
+complete -c sbx -n "__fish_sbx_needs_command" -a "prune" -d 'Remove the records of all sandboxes that have ended'
+complete -c sbx -n "__fish_sbx_needs_command" -a "rename" -d 'Give a sandbox another name'
 complete -c sbx -n "__fish_sbx_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
@@ -110,10 +125,17 @@ json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l keep-fd -d 'Keep a file descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s l -l label -d 'Add a label to the record' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s q -l quiet -d 'Print no notes, e.g. about optional parts that are missing'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s d -l detach -d 'Run in the background: print the sandbox\'s id once the program has started'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l rm -d 'Remove the record of the sandbox when the program has ended'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l replace -d 'Remove a sandbox that has the name; one that runs is ended first'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
@@ -148,12 +170,19 @@ json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l keep-fd -d 'Keep a file descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l status-fd -d 'Accepted as by `run`, without effect' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l receipt -d 'Accepted as by `run`, without effect' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s l -l label -d 'Add a label to the record' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s v -l verbose -d 'Print every mount, variable and mechanism, and not only what they come to'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s q -l quiet -d 'Accepted as by `run`, without effect'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s d -l detach -d 'Run in the background: print the sandbox\'s id once the program has started'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l rm -d 'Remove the record of the sandbox when the program has ended'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l replace -d 'Remove a sandbox that has the name; one that runs is ended first'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand check" -l profile -d 'Check one profile: what of it this host can do' -r
 complete -c sbx -n "__fish_sbx_using_subcommand check" -l json -d 'Print JSON'
@@ -233,20 +262,61 @@ complete -c sbx -n "__fish_sbx_using_subcommand uppers" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand uppers" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand snapshot" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand fork" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "run" -d 'Run a program in a sandbox (the default)'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "plan" -d 'Print what a run would do, and do nothing'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "check" -d 'Try what this host and this user can do, and say how to fix what does not work'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "profile" -d 'List, show and check profiles'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "selftest" -d 'Try from inside a sandbox what a hostile program would try'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "homes" -d 'List the private homes that are kept, or remove some'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "diff" -d 'Show what differs in upper layers from the host'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "commit" -d 'Put changes of upper layers onto the host'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "discard" -d 'Remove upper layers, with all changes in them'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "export" -d 'Write the changes in upper layers to a tar file, as a layer of an OCI image'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "uppers" -d 'List the upper layers that are kept'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "snapshot" -d 'Freeze upper layers: what they hold now stays, and `diff` goes on to compare with the host'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "fork" -d 'Make upper layers of another name that begin with what these hold now'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sbx -n "__fish_sbx_using_subcommand ps" -s f -l filter -d 'List only what meets a condition: id=, name=, status=, exited=, profile=, label=' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand ps" -l format -d 'Print by a template, such as \'{{.ID}} {{.Names}}\' or \'table {{.ID}}\\t{{.Status}}\', or json' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand ps" -s n -l last -d 'List the N that were made last' -r
+complete -c sbx -n "__fish_sbx_using_subcommand ps" -s a -l all -d 'List those that have ended, too'
+complete -c sbx -n "__fish_sbx_using_subcommand ps" -s q -l quiet -d 'Print ids only'
+complete -c sbx -n "__fish_sbx_using_subcommand ps" -l json -d 'Print JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand ps" -l no-trunc -d 'Shorten no ids and commands'
+complete -c sbx -n "__fish_sbx_using_subcommand ps" -l noheading -d 'Print no head of the table'
+complete -c sbx -n "__fish_sbx_using_subcommand ps" -s l -l latest -d 'List the one that was made last'
+complete -c sbx -n "__fish_sbx_using_subcommand ps" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand inspect" -s f -l format -d 'Print by a template, such as \'{{.State.Pid}}\'' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand inspect" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand stop" -s t -l time -d 'Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)' -r
+complete -c sbx -n "__fish_sbx_using_subcommand stop" -s f -l filter -d 'Stop those that meet a condition, as with `sbx ps`' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand stop" -s a -l all -d 'Stop all that run'
+complete -c sbx -n "__fish_sbx_using_subcommand stop" -s i -l ignore -d 'Ignore names that there is no sandbox of'
+complete -c sbx -n "__fish_sbx_using_subcommand stop" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand kill" -s s -l signal -d 'Signal to send, by name or number' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand kill" -s a -l all -d 'Send it to all that run'
+complete -c sbx -n "__fish_sbx_using_subcommand kill" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand wait" -l ignore -d 'Ignore names that there is no sandbox of'
+complete -c sbx -n "__fish_sbx_using_subcommand wait" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand rm" -l filter -d 'Remove those that meet a condition, as with `sbx ps`' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand rm" -s t -l time -d 'Seconds until one that runs is ended by SIGKILL' -r
+complete -c sbx -n "__fish_sbx_using_subcommand rm" -s f -l force -d 'End those that run first; ignore names that there is no sandbox of'
+complete -c sbx -n "__fish_sbx_using_subcommand rm" -s a -l all -d 'Remove all'
+complete -c sbx -n "__fish_sbx_using_subcommand rm" -s i -l ignore -d 'Ignore names that there is no sandbox of'
+complete -c sbx -n "__fish_sbx_using_subcommand rm" -s v -l volumes -d 'Accepted, without effect: sandboxes have no volumes of their own'
+complete -c sbx -n "__fish_sbx_using_subcommand rm" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand prune" -l filter -d 'Remove those that meet a condition, as with `sbx ps`' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand prune" -s f -l force -d 'Do not ask'
+complete -c sbx -n "__fish_sbx_using_subcommand prune" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand rename" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "run" -d 'Run a program in a sandbox (the default)'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "plan" -d 'Print what a run would do, and do nothing'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "check" -d 'Try what this host and this user can do, and say how to fix what does not work'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "profile" -d 'List, show and check profiles'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "selftest" -d 'Try from inside a sandbox what a hostile program would try'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "homes" -d 'List the private homes that are kept, or remove some'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "diff" -d 'Show what differs in upper layers from the host'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "commit" -d 'Put changes of upper layers onto the host'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "discard" -d 'Remove upper layers, with all changes in them'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "export" -d 'Write the changes in upper layers to a tar file, as a layer of an OCI image'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "uppers" -d 'List the upper layers that are kept'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "snapshot" -d 'Freeze upper layers: what they hold now stays, and `diff` goes on to compare with the host'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "fork" -d 'Make upper layers of another name that begin with what these hold now'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "ps" -d 'List sandboxes that run in the background or have a name'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "inspect" -d 'Print all that is known of sandboxes, as JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "stop" -d 'End sandboxes: by SIGTERM, and after a time by SIGKILL'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "kill" -d 'Send a signal to the programs of sandboxes'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "wait" -d 'Wait until sandboxes have ended, and print their exit statuses'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "rm" -d 'Remove the records of sandboxes that have ended'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "prune" -d 'Remove the records of all sandboxes that have ended'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "rename" -d 'Give a sandbox another name'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "list" -d 'List the profiles'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "show" -d 'Print a profile'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "check" -d 'Check profiles for errors, and for grants that undo the sandbox'

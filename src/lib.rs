@@ -12,6 +12,7 @@
 //! review   what a Sandbox grants that undoes it
 //! host     → Facts: what this machine and this user can do
 //! profile  TOML → settings with their places → Sandbox
+//! state    records of sandboxes that can be named: their directories, locks and requests
 //! union    layers: what an upper layer holds, on disk, and its changes
 //! wayland  questions to a Wayland compositor
 //! dbus     questions to systemd and to a session bus
@@ -44,6 +45,7 @@ pub mod review;
 pub mod selftest;
 mod socket;
 pub mod spec;
+mod state;
 #[expect(unsafe_code, reason = "system calls that no crate has a safe function for")]
 mod sys;
 pub mod union;

@@ -94,6 +94,14 @@ fn the_manual_is_fresh() {
         &["plan"],
         &["check"],
         &["selftest"],
+        &["ps"],
+        &["inspect"],
+        &["stop"],
+        &["kill"],
+        &["wait"],
+        &["rm"],
+        &["prune"],
+        &["rename"],
         &["profile", "list"],
         &["profile", "show"],
         &["profile", "check"],
@@ -166,6 +174,8 @@ _sbx_more() {
     local words=""
     case "$3" in
         --profile | show) words=$(sbx profile list 2>/dev/null | awk '{print $1}') ;;
+        stop | kill | wait) words=$(sbx ps --format '{{.Names}}' 2>/dev/null) ;;
+        rm | inspect | rename) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
         --net) words="none private host" ;;
         --tty) words="auto pty inherit none" ;;
         --share) words="ipc uts pid cgroup time" ;;
@@ -178,7 +188,7 @@ _sbx_more() {
         return
     fi
     _sbx "$@"
-    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help) ]]; then
+    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help|ps|inspect|stop|kill|wait|rm|prune|rename) ]]; then
         COMPREPLY+=($(compgen -c -- "$cur"))
     fi
 }
@@ -250,6 +260,30 @@ const BEFORE: &str = r#".SH SYNOPSIS
 |
 .B uppers
 .RB [ \-\-json ]
+.br
+.B sbx ps
+.RB [ \-a ]
+.RB [ \-q ]
+.RB [ \-\-filter
+.IR KEY = VALUE ]
+.RB [ \-\-format
+.IR TEMPLATE ]
+.br
+.B sbx inspect
+|
+.B stop
+|
+.B kill
+|
+.B wait
+|
+.B rm
+.IR NAME ...
+|
+.B prune
+|
+.B rename
+.I NAME NEW
 .SH DESCRIPTION
 .B sbx
 runs a program in a sandbox, as an ordinary user: without root, without a set-user-ID program of its own and without a
@@ -385,6 +419,44 @@ mode = "host"
 .EE
 .SH "SBX PROFILE SCHEMA"
 Prints the JSON schema of the profile language, for editors.
+.SH "RUNNING SANDBOXES"
+With
+.BR \-d ,
+.B sbx run
+goes on in the background and prints the sandbox's id once the program has started; if it does not start, it prints the error, and exits with its
+status. The program's standard input is empty, and what it writes is lost unless it goes to a file. Such a run, and one with
+.BR \-\-name ,
+has a record, which stays until it is removed; with
+.B \-\-rm
+it goes when the program has ended. Names are unique, and random where none is given; in place of one, an id, or any beginning of an id that no other has, says which sandbox is
+meant.
+.PP
+.BR "sbx ps" ,
+.BR inspect ,
+.BR stop ,
+.BR kill ,
+.BR wait ,
+.BR rm ,
+.B prune
+and
+.B rename
+do what podman's and docker's verbs do. Their exit status is 125 if one of the sandboxes could not be had; that of
+.B rm
+is 1 if there is no such sandbox, and 2 if it runs. These verbs come before programs of the same name:
+.B "sbx \-\- ps"
+runs the program.
+.PP
+There is no daemon. The launcher of each sandbox goes on in the background, as its monitor, and the sandbox ends with it: one that is killed is listed as
+.BR "Exited (137), killed" ,
+and one that ran when the machine was started anew as
+.BR "Exited (137) by a reboot" .
+Where systemd ends the processes of a session at its end
+.RB ( KillUserProcesses ),
+it ends them, too:
+.B loginctl enable\-linger
+and
+.B systemd\-run \-\-user
+keep them.
 .SH "UPPER LAYERS"
 What a program changes in paths of the mode
 .B overlay
@@ -729,6 +801,13 @@ Files with the same name are layers: the user's is applied on top of the system'
 upper layers that are kept (or below
 .IR $XDG_DATA_HOME );
 nobody else may enter the directory
+.TP
+.I ~/.local/state/sbx/ID
+records of sandboxes that run in the background or have a name (or below
+.IR $XDG_STATE_HOME );
+while one runs, also
+.IR $XDG_RUNTIME_DIR/sbx/ID .
+A sandbox that shows a directory above these has an empty one there
 .TP
 .I ~/.local/share/sbx/homes/NAME/home
 private homes (or below

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The modules from the top to the bottom, as src/lib.rs and CONTRIBUTING.md list them. Each may use itself and those below it.
-const LAYERS: [&str; 19] = [
+const LAYERS: [&str; 20] = [
     "cli",
     "bwrap",
     "selftest",
@@ -13,6 +13,7 @@ const LAYERS: [&str; 19] = [
     "review",
     "host",
     "profile",
+    "state",
     "union",
     "wayland",
     "dbus",

@@ -6,13 +6,15 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub use super::record_args::*;
+
 /// Run a program in a sandbox, without root.
 #[derive(Parser, Debug)]
 #[command(
     name = "sbx",
     version,
     about = "Run a program in a sandbox, without root, setuid or a daemon",
-    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest|homes ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...",
+    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest|homes ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...\n       sbx ps|inspect|stop|kill|wait|rm|prune|rename ...",
     after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`; `sbx run --help` lists its flags. To run a program\n\
                   that has the name of a verb, write `sbx -- check`.\n\n\
                   Examples:\n\
@@ -36,9 +38,9 @@ pub struct Cli {
 }
 
 /// The verbs: words that may come first on the command line.
-pub const VERBS: [&str; 13] = [
+pub const VERBS: [&str; 21] = [
     "run", "plan", "check", "profile", "selftest", "homes", "diff", "commit", "discard", "export", "uppers",
-    "snapshot", "fork",
+    "snapshot", "fork", "ps", "inspect", "stop", "kill", "wait", "rm", "prune", "rename",
 ];
 
 /// The subcommands of `sbx`.
@@ -89,6 +91,26 @@ pub enum Verb {
     Snapshot(Snapshot),
     /// Make upper layers of another name that begin with what these hold now
     Fork(Fork),
+    /// List sandboxes that run in the background or have a name
+    #[command(after_help = "To run the program `ps` in a sandbox, write `sbx -- ps`.")]
+    Ps(Ps),
+    /// Print all that is known of sandboxes, as JSON
+    Inspect(Inspect),
+    /// End sandboxes: by SIGTERM, and after a time by SIGKILL
+    Stop(Stop),
+    /// Send a signal to the programs of sandboxes
+    #[command(after_help = "To run the program `kill` in a sandbox, write `sbx -- kill`.")]
+    Kill(Kill),
+    /// Wait until sandboxes have ended, and print their exit statuses
+    Wait(Wait),
+    /// Remove the records of sandboxes that have ended
+    #[command(after_help = "To run the program `rm` in a sandbox, write `sbx -- rm`.")]
+    Rm(Rm),
+    /// Remove the records of all sandboxes that have ended
+    Prune(Prune),
+    /// Give a sandbox another name
+    #[command(after_help = "To run the program `rename` in a sandbox, write `sbx -- rename`.")]
+    Rename(Rename),
 }
 
 /// `sbx diff`
@@ -343,6 +365,9 @@ pub struct Run {
     /// Print no notes, e.g. about optional parts that are missing
     #[arg(short, long)]
     pub quiet: bool,
+    /// What makes a record of the run.
+    #[command(flatten)]
+    pub kept: Kept,
     /// Program and arguments (default: process.args of the profile)
     #[arg(value_name = "PROGRAM", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     pub program: Vec<OsString>,
@@ -418,6 +443,9 @@ pub struct Plan {
     /// Accepted as by `run`, without effect
     #[arg(long, value_name = "FILE|N", hide = true)]
     pub receipt: Option<OsString>,
+    /// Accepted as by `run`, without effect.
+    #[command(flatten)]
+    pub kept: Kept,
     /// Program and arguments (default: process.args of the profile)
     #[arg(value_name = "PROGRAM", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     pub program: Vec<OsString>,

@@ -3,12 +3,18 @@
 mod afterwards;
 mod args;
 mod ask;
+mod background;
 mod check;
 mod closed;
 mod closing;
+mod elapsed;
+mod ending;
 mod guarded;
 mod homes;
+mod inspect;
+mod kept;
 mod layers;
+mod listed;
 mod output;
 mod path_flag;
 mod plan;
@@ -17,10 +23,14 @@ mod program;
 mod progress;
 mod project_files;
 mod receipt;
+mod record_args;
+mod remove;
 mod replaced;
 mod review;
 mod run;
 mod selftest;
+mod store;
+mod template;
 mod uppers;
 mod watch;
 
@@ -70,7 +80,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
     }
     let args = with_verb(args);
     if let Some(run) = args::Run::quickly(&args) {
-        return run::main(&run);
+        return start(&run);
     }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
@@ -86,7 +96,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
         }
     };
     let result = match cli.verb {
-        Verb::Run(run) => return run::main(&run),
+        Verb::Run(run) => return start(&run),
         Verb::Plan(verb) => plan::main(&verb),
         Verb::Check(verb) => check::main(&verb),
         Verb::Profile(verb) => profile::main(&verb),
@@ -99,11 +109,24 @@ pub fn main(args: Vec<OsString>) -> u8 {
         Verb::Uppers(verb) => uppers::list(&verb),
         Verb::Snapshot(verb) => uppers::snapshot(&verb),
         Verb::Fork(verb) => uppers::fork(&verb),
+        Verb::Ps(verb) => listed::main(&verb),
+        Verb::Inspect(verb) => inspect::main(&verb),
+        Verb::Stop(verb) => ending::stop_main(&verb),
+        Verb::Kill(verb) => ending::kill_main(&verb),
+        Verb::Wait(verb) => ending::wait_main(&verb),
+        Verb::Rm(verb) => remove::main(&verb),
+        Verb::Prune(verb) => remove::prune(&verb),
+        Verb::Rename(verb) => remove::rename(&verb),
     };
     match result {
         Ok(status) => status,
         Err(error) => complain(&error),
     }
+}
+
+/// Runs the program, in the foreground or the background.
+fn start(run: &args::Run) -> u8 {
+    if run.kept.detach { background::main(run) } else { run::main(run) }
 }
 
 /// `sbx [FLAGS] PROGRAM` means `sbx run [FLAGS] PROGRAM`: inserts `run` if the first argument is no verb.

@@ -1,11 +1,11 @@
 //! `sbx run`: plans the sandbox, launches it, and reports how the program ended.
 
 use super::watch::Watch;
-use super::{afterwards, args, layers, output, receipt};
+use super::{afterwards, args, kept, layers, output, receipt};
 use crate::error::{Error, Part, Result};
 use crate::exit;
 use crate::host::{Facts, Names};
-use crate::launch::{self, Events, Outcome, ReceiptTarget, Status, Told};
+use crate::launch::{self, Events, Outcome, ReceiptTarget, Report, Status, Told};
 use crate::plan::{self, Absent, Plan, UpperPlace};
 use crate::profile::schema::nearest;
 use crate::spec::{Mode, PathRule, Sandbox, Unseen};
@@ -17,10 +17,16 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 pub(super) fn main(args: &args::Run) -> u8 {
+    carry_out(args, Status::default())
+}
+
+/// Runs the program to its end; `status` says where that is told.
+pub(super) fn carry_out(args: &args::Run, status: Status) -> u8 {
     let stats = args.sandbox.stats.as_ref().map(|format| format == "json");
-    let mut status = Status { quiet: args.quiet, stats, ..Status::default() };
-    match run(args, &mut status) {
-        Ok(outcome) => outcome.end(),
+    let mut status = Status { quiet: args.quiet, stats, ..status };
+    let ran = run(args, &mut status);
+    let result = match ran {
+        Ok(outcome) => Ok(outcome),
         Err(mut error) => {
             if let Some(word) = args.program.first().and_then(|program| program.to_str())
                 && error.status == exit::NOT_FOUND
@@ -29,13 +35,27 @@ pub(super) fn main(args: &args::Run) -> u8 {
                 error = error.hint(hint);
             }
             status.failed(&error);
-            output::complain(&error)
+            match &status.waiting {
+                Some(waiting) => waiting.tell(&Report::Failed(error.status, error.to_string())),
+                None => drop(output::complain(&error)),
+            }
+            Err(error.status)
         }
+    };
+    if let Some(Err(error)) = status.record.take().map(|record| kept::end(record, args.kept.rm)) {
+        output::complain(&error);
+    }
+    match result {
+        Ok(outcome) => outcome.end(),
+        Err(status) => status,
     }
 }
 
 fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     sys::phase("arguments");
+    if kept::is_wanted(&args.kept) {
+        kept::check(&args.kept)?;
+    }
     descriptors(args, status)?;
     // Not dropped when the program has ended: the caller waits, and the kernel frees all memory at once.
     let mut caller = ManuallyDrop::new(layers::Caller::read()?.with(&args.sandbox));
@@ -51,6 +71,9 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     sys::phase("plan");
     promise(status, sandbox, &plan)?;
     tell(&plan.notes, status);
+    if kept::is_wanted(&args.kept) {
+        status.record = Some(kept::begin(&args.kept, sandbox, &plan)?);
+    }
     // Nobody is told: then nothing needs to be looked at.
     let told = !args.quiet || args.status_fd.is_some();
     let watch = Watch::begin(if told { &sandbox.filesystem.watched } else { &[] });

@@ -237,12 +237,13 @@ impl Facts {
         std::iter::once(self.home.as_path()).chain(accounts.filter(|home| *home != self.home))
     }
 
-    /// Whether a path is the real one of a directory in which sbx keeps private homes, locks or upper layers, also if it is
-    /// not there yet.
+    /// Whether a path is the real one of a directory in which sbx keeps private homes, locks, upper layers or records, also if
+    /// it is not there yet.
     pub fn is_store(&self, path: &Path) -> bool {
-        let mut stores = self.own_dirs.iter().filter(|own| own.keeps == Keeps::Stores);
-        stores.any(|own| {
-            path.strip_prefix(&own.path).is_ok_and(|rest| rest == "" || PARTS.iter().any(|part| rest == *part))
+        self.own_dirs.iter().any(|own| match (own.keeps, path.strip_prefix(&own.path)) {
+            (Keeps::Stores, Ok(rest)) => rest == "" || PARTS.iter().any(|part| rest == *part),
+            (Keeps::Records, Ok(rest)) => rest == "",
+            _ => false,
         })
     }
 
@@ -364,7 +365,15 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     let kernel = crate::sys::kernel_version();
     let union = union::probe(sandbox, &env, &home, kernel);
     let data = env.get("XDG_DATA_HOME").map(String::as_str);
-    let own_dirs = own::stores(&mut paths, sandbox, data, &home, kept || union.is_some());
+    let mut own_dirs = own::stores(&mut paths, sandbox, data, &home, kept || union.is_some());
+    let variable = |name: &str| env.get(name).map(String::as_str);
+    own_dirs.extend(own::records(
+        &mut paths,
+        sandbox,
+        variable("XDG_STATE_HOME"),
+        variable("XDG_RUNTIME_DIR"),
+        (&home, uid),
+    ));
     if let Some(union) = &union {
         paths.record_source(&union.store, &homes);
         union.directories_above_mounts(sandbox).for_each(|dir| paths.record_entries(dir));

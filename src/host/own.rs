@@ -1,10 +1,11 @@
-//! sbx's own directories in the user's home: where it keeps private homes, locks and upper layers, and where the user's profiles are.
-//! Whoever writes there decides what a later sandbox shows, and what `sbx commit` puts onto the host.
+//! sbx's own directories: where it keeps private homes, locks and upper layers, where the user's profiles are, and the records of sandboxes that
+//! can be named. Whoever writes there decides what a later sandbox shows, what `sbx commit` puts onto the host, and what sbx takes for running.
 
 use super::paths::Paths;
 use super::writers::may_come_to_write;
 use crate::profile::Profiles;
 use crate::spec::{Mode, Root, Sandbox, within};
+use crate::state::Places;
 use crate::sys::{self, Errno};
 use crate::union::Store;
 use serde::Serialize;
@@ -18,6 +19,8 @@ use std::path::{Path, PathBuf};
 pub enum Keeps {
     /// Private homes, locks and upper layers: no program sees them.
     Stores,
+    /// Records of sandboxes that can be named, and the sockets of their monitors: no program sees them.
+    Records,
     /// Profiles: no program changes them.
     Profiles,
 }
@@ -27,7 +30,7 @@ pub enum Keeps {
 pub struct OwnDir {
     /// Its real path, whether there is something or not.
     pub path: PathBuf,
-    /// Whether sbx's stores are in the directory, or the user's profiles.
+    /// What is in it.
     pub keeps: Keeps,
     /// Links of the user's on the way to it: whoever replaces one has a directory of his own there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -52,12 +55,39 @@ pub(super) fn stores(
     let place = |data| Store::place(data, home).parent().map(Path::to_owned);
     let (own, usual) = (place(data), place(None));
     let other = usual.filter(|usual| own.as_ref() != Some(usual));
-    let mut found: Vec<_> = own.and_then(|dir| stores_in(paths, sandbox, &dir, wanted)).into_iter().collect();
-    found.extend(other.and_then(|dir| stores_in(paths, sandbox, &dir, false)));
+    let mut found: Vec<_> =
+        own.and_then(|dir| closed(paths, sandbox, Keeps::Stores, &dir, wanted)).into_iter().collect();
+    found.extend(other.and_then(|dir| closed(paths, sandbox, Keeps::Stores, &dir, false)));
     found
 }
 
-fn stores_in(paths: &mut Paths, sandbox: &Sandbox, named: &Path, wanted: bool) -> Option<OwnDir> {
+/// Finds the directories of records that have to be closed: those of what outlives a sandbox, and those of running ones, which may have been
+/// started with other variables.
+pub(super) fn records(
+    paths: &mut Paths,
+    sandbox: &Sandbox,
+    state_home: Option<&str>,
+    runtime_dir: Option<&str>,
+    (home, uid): (&Path, u32),
+) -> Vec<OwnDir> {
+    if sandbox.filesystem.root == Root::Bare {
+        return Vec::new();
+    }
+    let (own, usual) = (Places::state_of(state_home, home), Places::state_of(None, home));
+    let other = Some(usual).filter(|usual| own != *usual);
+    let mut named: Vec<_> = std::iter::once(own).chain(other).collect();
+    let above: Vec<_> = shown(paths, sandbox, Mode::shows_host).collect();
+    let is_shown = |dir: &PathBuf| above.iter().any(|above| is_below(dir, above));
+    // The last resort is made where nothing else can be, and closed only there.
+    let wanted = |dir: &PathBuf| {
+        !dir.starts_with("/tmp") || dir.is_dir() || Places::of(state_home, runtime_dir, home).runtime == *dir
+    };
+    named.extend(Places::all_runtime(runtime_dir, uid).into_iter().filter(|dir| is_shown(dir) && wanted(dir)));
+    named.iter().filter_map(|dir| closed(paths, sandbox, Keeps::Records, dir, false)).collect()
+}
+
+/// A directory that has to be closed, by its name; none if it is not there, and no sandbox makes it while this one runs.
+fn closed(paths: &mut Paths, sandbox: &Sandbox, keeps: Keeps, named: &Path, wanted: bool) -> Option<OwnDir> {
     let name = CString::new(named.as_os_str().as_bytes()).ok()?;
     let there = match sys::open_resolved(&name) {
         Ok(_) => true,
@@ -73,10 +103,10 @@ fn stores_in(paths: &mut Paths, sandbox: &Sandbox, named: &Path, wanted: bool) -
     let made = if there || paths.is_shut(&path) { Made::Yes } else { can_be_made(&path) };
     let kept_by = made.kept_by()?;
     // A line may name it itself, or what is in it.
-    if sandbox.filesystem.paths.iter().any(|rule| within(rule.source(), &path)) {
+    if keeps == Keeps::Stores && sandbox.filesystem.paths.iter().any(|rule| within(rule.source(), &path)) {
         PARTS.iter().for_each(|part| paths.record(&path.join(part)));
     }
-    Some(OwnDir { path, keeps: Keeps::Stores, links: links.into_iter().map(|(link, _)| link).collect(), kept_by })
+    Some(OwnDir { path, keeps, links: links.into_iter().map(|(link, _)| link).collect(), kept_by })
 }
 
 /// What is in the directory of stores.

@@ -4,7 +4,7 @@ use super::cgroup::figures::Figures;
 use super::outcome::Outcome;
 use crate::error::Result;
 use crate::spec::Published;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 
 /// Receives the events of a sandbox.
 pub trait Events {
@@ -22,6 +22,11 @@ pub trait Events {
     /// Whether [`Events::started`] is to be called. That costs each start a message, and a turn of the launcher's loop.
     fn wants_start(&self) -> bool {
         true
+    }
+
+    /// The listening socket of those who may ask the launcher for something while the program runs; none if nobody may.
+    fn requests(&mut self) -> Option<OwnedFd> {
+        None
     }
 
     /// The program was executed; `pid` is that of the sandbox's first process. It may not be called where

@@ -5,6 +5,7 @@ mod born;
 mod caller;
 mod cgroup;
 mod connections;
+mod control;
 mod ended;
 mod events;
 mod exclusive;
@@ -32,6 +33,7 @@ mod prepared;
 mod process;
 mod questions;
 mod receipt_file;
+mod recorded;
 mod rules;
 mod running;
 mod session;
@@ -52,6 +54,7 @@ pub use cgroup::victims::Victim;
 pub use events::Events;
 pub use outcome::Outcome;
 pub use receipt_file::ReceiptFile;
+pub use recorded::{Recorded, Report, Waiting};
 pub use rules::try_packet_filter;
 pub use running::Running;
 pub use status::{ReceiptTarget, Status, Told};
@@ -81,5 +84,5 @@ pub fn start<'p>(plan: &'p Plan, status: &mut dyn Events) -> Result<Running<'p>>
     let born = born::Born::new(prepared)?;
     let mapped = mapped::Mapped::new(born, status)?;
     let helped = helped::Helped::new(mapped, status)?;
-    Running::new(helped)
+    Running::new(helped, status)
 }

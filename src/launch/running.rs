@@ -12,9 +12,9 @@ use crate::error::Result;
 pub struct Running<'p>(Supervisor<'p>);
 
 impl<'p> Running<'p> {
-    pub(super) fn new(helped: Helped<'p>) -> Result<Running<'p>> {
+    pub(super) fn new(helped: Helped<'p>, status: &mut dyn Events) -> Result<Running<'p>> {
         let Helped(mut supervisor) = helped;
-        supervisor.begin()?;
+        supervisor.begin(status)?;
         Ok(Running(supervisor))
     }
 

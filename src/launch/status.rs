@@ -4,6 +4,8 @@ use super::cgroup::figures::Figures;
 use super::events::Events;
 use super::outcome::Outcome;
 use super::receipt_file::ReceiptFile;
+use super::recorded::{Recorded, Report, Waiting};
+use crate::error::Result;
 use crate::plan::Receipt;
 use crate::spec::Published;
 use crate::sys;
@@ -33,6 +35,10 @@ pub struct Status {
     pub written: Option<Told>,
     /// Nobody has read what was last written to stderr: it is not waited for again.
     pub unread: bool,
+    /// The record of the run, if it has one.
+    pub record: Option<Recorded>,
+    /// The command that waits for the start of a run in the background: until then, notes go there.
+    pub waiting: Option<Waiting>,
 }
 
 /// A receipt and where it is written.
@@ -86,11 +92,17 @@ impl Status {
             let text = json!({"version": 1, "started": false, "error": error.message});
             let _ = told.write(&format!("{text:#}\n"));
         }
+        if let Some(record) = &mut self.record {
+            record.failed(error);
+        }
         self.tell(&json!({"event": "failed", "status": error.status, "message": error.message}));
     }
 
     /// Writes to stderr, which the program may have filled. What nobody reads is lost.
     fn print(&mut self, text: &str) {
+        if let Some(waiting) = &self.waiting {
+            return waiting.tell(&Report::Note(text.to_owned()));
+        }
         let patience = if self.unread { Duration::ZERO } else { PATIENCE };
         let written = sys::write_within(sys::STREAMS[2].as_fd(), text.as_bytes(), patience);
         self.unread = written == Err(sys::Errno(libc::ETIMEDOUT));
@@ -108,11 +120,31 @@ impl Events for Status {
         !self.quiet
     }
 
+    fn wants_child(&self) -> bool {
+        self.record.is_some()
+    }
+
+    fn cloned(&mut self, pid: i32) -> Result<()> {
+        self.record.as_mut().map_or(Ok(()), |record| record.cloned(pid, self.waiting.as_ref()))
+    }
+
+    fn requests(&mut self) -> Option<OwnedFd> {
+        self.record.as_ref().and_then(|record| record.listener().try_clone_to_owned().ok())
+    }
+
     fn wants_start(&self) -> bool {
-        self.fd.is_some() || self.receipt.is_some()
+        self.fd.is_some() || self.receipt.is_some() || self.record.is_some()
     }
 
     fn started(&mut self, pid: i32) {
+        if let Some(record) = &mut self.record {
+            record.started(pid);
+            if let Some(waiting) = self.waiting.take() {
+                waiting.tell(&Report::Started(record.id().to_string()));
+                // Whatever is mounted there can be unmounted.
+                let _ = sys::chdir(c"/");
+            }
+        }
         if let Some(told) = self.receipt.take() {
             self.write_receipt(&told, &told.text(None));
             self.written = Some(told);
@@ -121,6 +153,9 @@ impl Events for Status {
     }
 
     fn published(&mut self, ports: &[(u16, &Published)]) {
+        if let Some(record) = &mut self.record {
+            record.published(ports);
+        }
         for (asked, port) in ports {
             self.tell(&json!({"event": "published", "address": port.address, "host": port.host, "inside": port.inside,
                 "transport": port.transport}));
@@ -182,10 +217,15 @@ impl Events for Status {
     }
 
     fn descriptors(&self) -> Vec<RawFd> {
-        self.fd.iter().map(AsRawFd::as_raw_fd).collect()
+        let record = self.record.iter().flat_map(Recorded::descriptors);
+        self.fd.iter().map(AsRawFd::as_raw_fd).chain(record).chain(self.waiting.iter().map(Waiting::number)).collect()
     }
 
     fn exited(&mut self, outcome: &Outcome) {
+        let oom = self.used.as_ref().is_some_and(|used| used.oom_kills.unwrap_or(0) > 0);
+        if let Some(record) = &mut self.record {
+            record.exited(outcome, oom);
+        }
         let (cause, signal) = match outcome {
             Outcome::Exited(_) => ("exited", None),
             Outcome::Signaled(signal) | Outcome::Interrupted(signal) => ("signal", Some(*signal)),

@@ -56,8 +56,10 @@ fn close_one(items: &mut Items, facts: &Facts, dir: &OwnDir, path: &Path) -> Res
             Some(_) => continue,
         };
         let mut closed = match dir.keeps {
-            Keeps::Stores if items.has_below(&inside) => own(ItemKind::Tmpfs { mode: 0o555, size: None }),
-            Keeps::Stores => own(ItemKind::Masked),
+            Keeps::Stores | Keeps::Records if items.has_below(&inside) => {
+                own(ItemKind::Tmpfs { mode: 0o555, size: None })
+            }
+            Keeps::Stores | Keeps::Records => own(ItemKind::Masked),
             Keeps::Profiles if !writable(&item) => continue,
             Keeps::Profiles => own(ItemKind::Bind { source: path.to_owned(), ro: true, device: false }),
         };
@@ -91,6 +93,7 @@ fn is_named(sandbox: &Sandbox, path: &Path) -> bool {
 fn what(dir: &OwnDir) -> &'static str {
     match dir.keeps {
         Keeps::Stores => "private homes and upper layers",
+        Keeps::Records => "records of sandboxes",
         Keeps::Profiles => "profiles",
     }
 }

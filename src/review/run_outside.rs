@@ -302,7 +302,7 @@ pub(super) const RUN_OUTSIDE: &[(TargetKind, &[&str])] = &[
             "~/.clap",
         ],
     ),
-    (TargetKind::Profiles, &["~/.config/sbx", "/etc/sbx", "~/.local/share/sbx"]),
+    (TargetKind::Profiles, &["~/.config/sbx", "/etc/sbx", "~/.local/share/sbx", "~/.local/state/sbx"]),
     (TargetKind::Kernel, &["/sys", "/proc/sys", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/sysrq-trigger"]),
     (TargetKind::System, &["/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/opt", "/var/spool"]),
     (

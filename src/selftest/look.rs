@@ -44,10 +44,10 @@ impl Host {
         let shown = |store: &PathBuf| lines().any(|placed| placed.op.path().starts_with(store));
         let own = |keeps| {
             let dirs = host.own_dirs.iter().filter(move |own| own.keeps == keeps);
-            dirs.map(|own| own.path.clone()).filter(|path| !shown(path)).filter_map(identified).collect()
+            dirs.map(|own| own.path.clone()).filter(|path| !shown(path)).filter_map(identified)
         };
-        facts.stores = own(Keeps::Stores);
-        facts.profiles = own(Keeps::Profiles);
+        facts.stores = own(Keeps::Stores).chain(own(Keeps::Records)).collect();
+        facts.profiles = own(Keeps::Profiles).collect();
         let worktree = crate::profile::worktree().map(|name| host.cwd.join(name));
         facts.worktree = worktree.chain(repositories(&host.cwd)).filter_map(identified).collect();
         let filesystem = &sandbox.filesystem;

@@ -5,12 +5,14 @@ mod end;
 mod jobs;
 mod messages;
 mod network;
+mod requests;
 mod services;
 mod signals;
 
 use super::born::Born;
 use super::cgroup::figures::Figures;
 use super::cgroup::victims::Victims;
+use super::control::Control;
 use super::events::Events;
 use super::helpers::Helper;
 use super::outcome::Outcome;
@@ -72,6 +74,8 @@ pub(super) struct Supervisor<'p> {
     wayland: Option<OwnedFd>,
     /// What tells portals which processes are the sandbox's.
     portal_caller: Option<CallerFile>,
+    /// Requests of other commands, if the run has a record.
+    control: Option<Control>,
     sandbox: Born<'p>,
     sources: Sources<Handler<'p>>,
     state: State,
@@ -142,6 +146,7 @@ impl<'p> Supervisor<'p> {
             questions: Questions::default(),
             wayland: None,
             portal_caller: None,
+            control: None,
             sandbox,
             sources: Sources::new(),
             state: State::SettingUp,
@@ -218,6 +223,9 @@ impl<'p> Supervisor<'p> {
             sources.add(Poll::read(helper.asks_fd()), Self::on_question);
             sources.add(Poll::read(helper.filter_fd()), Self::on_wanted_addresses);
         }
+        for fd in self.control.iter().flat_map(Control::descriptors) {
+            sources.add(Poll::read(fd), Self::on_request);
+        }
         for fd in self.questions.descriptors() {
             sources.add(Poll::read(fd), Self::on_question);
         }
@@ -287,8 +295,9 @@ impl<'p> Supervisor<'p> {
     }
 
     /// Ends the set-up: from here on the first process needs the launcher no more, and the program's time runs.
-    pub(super) fn begin(&mut self) -> Result<()> {
+    pub(super) fn begin(&mut self, status: &mut dyn Events) -> Result<()> {
         self.state = State::Starting;
+        self.control = status.requests().map(Control::new);
         self.sandbox.uppers.iter_mut().for_each(Uppers::keep_from_now);
         if let Some(master) = self.terminal.take() {
             self.start_relay(master)?;

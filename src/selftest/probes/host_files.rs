@@ -18,6 +18,7 @@ pub(crate) const STARTED: &[&str] = &[
     ".zshenv",
     ".config/autostart",
     ".config/sbx",
+    ".local/state/sbx",
     ".config/systemd/user",
     ".config/environment.d",
     ".config/fish",
@@ -78,7 +79,7 @@ pub(super) const PROBES: &[Probe] = &[
     },
     Probe {
         id: "stores",
-        title: "where sbx keeps private homes, locks and upper layers",
+        title: "where sbx keeps private homes, locks, upper layers and records of sandboxes",
         attempt: |facts| each(&facts.outside.stores, |(path, file)| same(path, *file)),
         granted: never,
     },

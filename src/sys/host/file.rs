@@ -137,6 +137,18 @@ pub fn try_lock(fd: BorrowedFd<'_>) -> Result<()> {
     }
 }
 
+/// flock(2): takes a shared lock; EWOULDBLOCK if somebody has an exclusive one, or with `wait` waits until nobody has.
+pub fn share_lock(fd: BorrowedFd<'_>, wait: bool) -> Result<()> {
+    let how = libc::LOCK_SH | if wait { 0 } else { libc::LOCK_NB };
+    loop {
+        // SAFETY: the call takes two integers and touches no memory.
+        match done(unsafe { libc::flock(fd.as_raw_fd(), how) }) {
+            Err(Errno(libc::EINTR)) => {}
+            other => return other,
+        }
+    }
+}
+
 /// renameat(2) within one directory: what has the new name is replaced, and not followed if it is a link.
 pub fn rename_in(dir: BorrowedFd<'_>, from: &CStr, to: &CStr) -> Result<()> {
     Ok(nix::fcntl::renameat(dir, from, dir, to)?)

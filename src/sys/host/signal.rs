@@ -24,6 +24,25 @@ pub fn signal_name(signal: i32) -> String {
     Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |signal| signal.as_str().to_owned())
 }
 
+/// The number of a signal that a text names: `TERM`, `SIGTERM`, `sigterm`, `15`, `RTMIN+1`.
+pub fn signal_named(text: &str) -> Option<i32> {
+    if let Ok(number) = text.parse::<i32>() {
+        return (1..=libc::SIGRTMAX()).contains(&number).then_some(number);
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let real_time = |base: i32, rest: &str, sign: i32| match rest {
+        "" => Some(base),
+        rest => rest.get(1..)?.parse::<i32>().ok().map(|number| base + sign * number),
+    };
+    let number = match (name.strip_prefix("RTMIN"), name.strip_prefix("RTMAX")) {
+        (Some(rest), _) if rest.is_empty() || rest.starts_with('+') => real_time(libc::SIGRTMIN(), rest, 1)?,
+        (_, Some(rest)) if rest.is_empty() || rest.starts_with('-') => real_time(libc::SIGRTMAX(), rest, -1)?,
+        _ => return format!("SIG{name}").parse::<Signal>().ok().map(|signal| signal as i32),
+    };
+    (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&number).then_some(number)
+}
+
 /// The timer of [`continue_after`]. Dropping it stops the timer.
 pub struct Alarm(#[expect(dead_code, reason = "the timer is deleted when it is dropped")] Timer);
 
@@ -87,4 +106,21 @@ pub fn ignore_sigpipe() -> bool {
     static BEFORE: OnceLock<bool> = OnceLock::new();
     let before = set_disposition(libc::SIGPIPE, libc::SIG_IGN) == libc::SIG_IGN;
     *BEFORE.get_or_init(|| before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_are_known_by_name_and_number() {
+        for (text, signal) in [("TERM", 15), ("SIGKILL", 9), ("sighup", 1), ("9", 9), ("RTMIN", libc::SIGRTMIN())] {
+            assert_eq!(signal_named(text), Some(signal), "{text}");
+        }
+        assert_eq!(signal_named("RTMIN+2"), Some(libc::SIGRTMIN() + 2));
+        assert_eq!(signal_named("SIGRTMAX-1"), Some(libc::SIGRTMAX() - 1));
+        for text in ["", "0", "-1", "65", "SIG", "NOSUCH", "RTMIN-1", "RTMAX+1", "RTMIN+99", "RTMIN+", "9x"] {
+            assert_eq!(signal_named(text), None, "{text}");
+        }
+    }
 }

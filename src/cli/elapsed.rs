@@ -1,0 +1,65 @@
+//! Times as people say them: podman's and docker's words.
+
+use std::time::Duration;
+
+/// How long something took: `5 minutes`, `About an hour`.
+pub(super) fn words(time: Duration) -> String {
+    let (seconds, minutes) = (time.as_secs(), time.as_secs() / 60);
+    // Rounded, as those do it.
+    let hours = (time.as_secs() + 1800) / 3600;
+    let many = |count: u64, what: &str| format!("{count} {what}");
+    match (seconds, minutes, hours) {
+        (0, ..) => "Less than a second".to_owned(),
+        (1, ..) => "1 second".to_owned(),
+        (2..60, ..) => many(seconds, "seconds"),
+        (_, 1, _) => "About a minute".to_owned(),
+        (_, 2..60, _) => many(minutes, "minutes"),
+        (_, _, 1) => "About an hour".to_owned(),
+        (_, _, 0..48) => many(hours, "hours"),
+        (_, _, 48..336) => many(hours / 24, "days"),
+        (_, _, 336..1440) => many(hours / 24 / 7, "weeks"),
+        (_, _, 1440..17520) => many(hours / 24 / 30, "months"),
+        _ => many(hours / 24 / 365, "years"),
+    }
+}
+
+/// How long ago a time was: nanoseconds since 1970. A clock that was set back since gives the shortest time.
+pub(super) fn since(time: u64) -> Duration {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(Duration::from_nanos(time))
+}
+
+/// A time, nanoseconds since 1970, as RFC 3339 has it.
+pub(super) fn rfc3339(time: u64) -> String {
+    let time = std::time::UNIX_EPOCH.checked_add(Duration::from_nanos(time)).unwrap_or(std::time::UNIX_EPOCH);
+    humantime::format_rfc3339_nanos(time).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+    use std::time::Duration;
+
+    #[test]
+    fn times_are_said_as_docker_says_them() {
+        const HOUR: u64 = 3600;
+        for (seconds, said) in [
+            (0, "Less than a second"),
+            (1, "1 second"),
+            (59, "59 seconds"),
+            (60, "About a minute"),
+            (119, "About a minute"),
+            (120, "2 minutes"),
+            (59 * 60 + 59, "59 minutes"),
+            (HOUR, "About an hour"),
+            (2 * HOUR, "2 hours"),
+            (47 * HOUR, "47 hours"),
+            (48 * HOUR, "2 days"),
+            (14 * 24 * HOUR, "2 weeks"),
+            (60 * 24 * HOUR, "2 months"),
+            (730 * 24 * HOUR, "2 years"),
+        ] {
+            assert_eq!(words(Duration::from_secs(seconds)), said, "{seconds}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! `sbx stop`, `sbx kill` and `sbx wait`.
+
+use super::{args, listed, output, store};
+use crate::error::{Error, Result};
+use crate::exit;
+use crate::state::{Entry, Request, Silence, Status, Store};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+/// How long the end of a sandbox is waited for that was killed.
+const DYING: Duration = Duration::from_secs(10);
+
+/// What became of a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    Yes,
+    /// The sandbox has ended.
+    Gone,
+    /// Its monitor does not answer.
+    Stuck,
+}
+
+/// Has a sandbox's monitor send a signal to the program.
+fn send(entry: &Entry, signal: i32) -> Result<Sent> {
+    let monitor = match entry.monitor() {
+        Ok(monitor) => monitor,
+        // Its socket is removed a moment before it ends.
+        Err(Silence::Gone) if entry.wait(Some(Duration::ZERO))? => return Ok(Sent::Gone),
+        Err(_) => return Ok(Sent::Stuck),
+    };
+    Ok(match monitor.ask(&Request::Signal { signal })? {
+        Ok(_) => Sent::Yes,
+        Err(Silence::Gone) => Sent::Gone,
+        // It is stopped, or still starts the program. With its end the kernel kills all of its sandbox.
+        Err(Silence::Stuck) if signal == libc::SIGKILL && monitor.kill() => Sent::Yes,
+        Err(Silence::Stuck) => Sent::Stuck,
+    })
+}
+
+fn stuck(entry: &Entry) -> Error {
+    let monitor = if let Status::Running(live) = entry.status() { live.monitor } else { 0 };
+    Error::new(format!("the monitor of {} does not answer", entry.called())).hint(format!(
+        "it may be stopped: kill -CONT {monitor} has it go on, `sbx kill {0}` and `sbx rm -f {0}` end it",
+        entry.called()
+    ))
+}
+
+/// Ends a sandbox: by the signal that asks for that, and after a time by SIGKILL.
+pub(super) fn stop(entry: &Entry, time: Option<u64>) -> Result<()> {
+    let signal = if entry.spec.stop_signal > 0 { entry.spec.stop_signal } else { libc::SIGTERM };
+    let time = Duration::from_secs(time.unwrap_or(entry.spec.stop_timeout));
+    if send(entry, signal)? == Sent::Yes && entry.wait(Some(time))? {
+        return Ok(());
+    }
+    kill(entry)
+}
+
+/// Ends a sandbox by SIGKILL, and waits for its end.
+fn kill(entry: &Entry) -> Result<()> {
+    let sent = send(entry, libc::SIGKILL)?;
+    // One that has ended, has its monitor end in a moment.
+    if entry.wait(Some(DYING))? {
+        return Ok(());
+    }
+    match sent {
+        Sent::Stuck => Err(stuck(entry)),
+        _ => Err(Error::new(format!("{} does not end", entry.called()))
+            .hint("a process of it may wait for a filesystem that does not answer: unmount that (umount -f)")),
+    }
+}
+
+/// The sandboxes that names, or `--all`, mean.
+fn chosen(
+    store: &Store,
+    names: &[String],
+    all: bool,
+    filters: &[String],
+    ignore: bool,
+) -> Result<(Vec<(String, Entry)>, u8)> {
+    let filters = filters.iter().map(|text| listed::Filter::read(text)).collect::<Result<Vec<_>>>()?;
+    if all || !filters.is_empty() {
+        let entries = store.all()?.into_iter().filter(|entry| {
+            let status = entry.status();
+            status.is_running() && listed::matches(&filters, entry, &status)
+        });
+        return Ok((entries.map(|entry| (entry.id.to_string(), entry)).collect(), 0));
+    }
+    Ok(store::named(store, names, ignore, exit::FAILED))
+}
+
+/// Does something with each sandbox and prints how it was called; errors are printed, and give the exit status.
+fn each(entries: &[(String, Entry)], mut status: u8, mut act: impl FnMut(&Entry) -> Result<()>) -> Result<u8> {
+    for (name, entry) in entries {
+        match act(entry) {
+            Ok(()) => output::print(&format!("{name}\n"))?,
+            Err(error) => {
+                output::complain(&error);
+                status = exit::FAILED;
+            }
+        }
+    }
+    Ok(status)
+}
+
+pub(super) fn stop_main(args: &args::Stop) -> Result<u8> {
+    let (entries, status) = chosen(&store::store()?, &args.names, args.all, &args.filter, args.ignore)?;
+    each(&entries, status, |entry| stop(entry, args.time))
+}
+
+pub(super) fn kill_main(args: &args::Kill) -> Result<u8> {
+    let signal = store::signal(&args.signal)?;
+    let (entries, status) = chosen(&store::store()?, &args.names, args.all, &[], false)?;
+    each(&entries, status, |entry| match send(entry, signal)? {
+        Sent::Yes => Ok(()),
+        Sent::Stuck => Err(stuck(entry)),
+        Sent::Gone => Err(Error::new(format!(
+            "only a running sandbox can be killed, and {} is {}",
+            entry.called(),
+            entry.status().word()
+        ))),
+    })
+}
+
+pub(super) fn wait_main(args: &args::Wait) -> Result<u8> {
+    let (entries, mut status) = store::named(&store::store()?, &args.names, args.ignore, exit::FAILED);
+    // Opened before any of them is waited for: one that ends meanwhile may be removed.
+    let opened: Vec<_> = entries.into_iter().map(|(_, entry)| (entry.exit(), entry)).collect();
+    for (exit, entry) in opened {
+        entry.wait(None)?;
+        let found = exit.map_or(Status::Broken, |exit| Entry::status_in(exit.as_fd()));
+        match found.exit_status() {
+            Some(number) => output::print(&format!("{number}\n"))?,
+            None => {
+                let why =
+                    if found == Status::Created { "was never started" } else { "has a record that cannot be read" };
+                output::complain(&Error::new(format!("{} {why}", entry.called())));
+                status = exit::FAILED;
+            }
+        }
+    }
+    Ok(status)
+}

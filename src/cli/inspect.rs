@@ -1,0 +1,79 @@
+//! `sbx inspect`: all that is known of sandboxes, with podman's names for it.
+
+use super::template::Template;
+use super::{args, elapsed, listed, output, store};
+use crate::error::Result;
+use crate::exit;
+use crate::state::{Cause, Entry, Status};
+use serde_json::{Value, json};
+
+pub(super) fn main(args: &args::Inspect) -> Result<u8> {
+    let store = store::store()?;
+    let template = args.format.as_deref().filter(|format| *format != "json").map(Template::read).transpose()?;
+    let (entries, status) = store::named(&store, &args.names, false, exit::FAILED);
+    let all: Vec<_> = entries.iter().map(|(_, entry)| inspected(entry)).collect();
+    match template {
+        Some(template) => {
+            for value in &all {
+                output::print(&(template.fill(value)? + "\n"))?;
+            }
+        }
+        None => output::print(&format!("{:#}\n", json!(all)))?,
+    }
+    Ok(status)
+}
+
+/// The time of something that has not happened, as Go has it.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+fn inspected(entry: &Entry) -> Value {
+    let (spec, status) = (&entry.spec, entry.status());
+    let time = |time: Option<u64>| time.map_or_else(|| NEVER.to_owned(), elapsed::rfc3339);
+    let begun = match &status {
+        Status::Exited(begun) | Status::Lost { begun, .. } => Some(begun),
+        _ => None,
+    };
+    let live = if let Status::Running(live) = &status { Some(live) } else { None };
+    let error = match &status {
+        Status::Exited(begun) => begun.error.clone(),
+        Status::Lost { rebooted: true, .. } => "the machine was started anew while the program ran".to_owned(),
+        Status::Lost { .. } => "the sandbox's monitor was killed, and the program with it".to_owned(),
+        Status::Broken => "the record cannot be read".to_owned(),
+        _ => String::new(),
+    };
+    json!({
+        "Id": entry.id.as_str(),
+        "Created": elapsed::rfc3339(spec.created),
+        "Path": spec.args.first().cloned().unwrap_or_default(),
+        "Args": spec.args.get(1..).unwrap_or_default(),
+        "State": {
+            "Status": status.word(),
+            "Running": live.is_some_and(|live| live.started.is_some()),
+            "Paused": false,
+            "Restarting": false,
+            "OOMKilled": begun.is_some_and(|begun| begun.cause == Cause::Oom),
+            "Dead": false,
+            "Pid": listed::pid(&status),
+            "MonitorPid": live.map_or(0, |live| live.monitor),
+            "ExitCode": status.exit_status().unwrap_or(0),
+            "Cause": begun.map(|begun| begun.cause),
+            "Error": error,
+            "StartedAt": time(live.map_or_else(|| begun.map(|begun| begun.started), |live| live.started)),
+            "FinishedAt": time(status.finished()),
+        },
+        "Name": entry.name.clone().unwrap_or_default(),
+        "Profile": spec.profile,
+        "Image": spec.profile,
+        "Config": {
+            "Hostname": spec.hostname,
+            "Env": spec.env,
+            "Cmd": spec.args,
+            "WorkingDir": spec.cwd,
+            "Labels": spec.labels,
+            "StopSignal": spec.stop_signal,
+            "StopTimeout": spec.stop_timeout,
+        },
+        "HostConfig": { "AutoRemove": spec.remove },
+        "NetworkSettings": { "Ports": live.map(|live| live.ports.clone()).unwrap_or_default() },
+    })
+}

@@ -1,0 +1,256 @@
+//! `sbx ps`: lists sandboxes that have a record.
+
+use super::template::Template;
+use super::{args, elapsed, output, store};
+use crate::error::{Error, Result, printable};
+use crate::state::{Entry, Port, Status};
+use crate::sys;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How many characters of the command a table shows.
+const COMMAND: usize = 17;
+
+pub(super) fn main(args: &args::Ps) -> Result<u8> {
+    let filters = args.filter.iter().map(|text| Filter::read(text)).collect::<Result<Vec<_>>>()?;
+    let all = args.all
+        || args.latest
+        || args.last.is_some()
+        || filters.iter().any(|filter| matches!(filter, Filter::Status(_) | Filter::Exited(_)));
+    let mut rows: Vec<(Entry, Status)> = Vec::new();
+    for entry in store::store()?.all()? {
+        let status = entry.status();
+        if (all || status.is_running()) && matches(&filters, &entry, &status) {
+            rows.push((entry, status));
+        }
+    }
+    if let Some(most) = if args.latest { Some(1) } else { args.last } {
+        rows.truncate(most);
+    }
+    let format = args.format.as_deref().filter(|format| *format != "json");
+    if args.json || (args.format.is_some() && format.is_none()) {
+        let rows: Vec<_> = rows.iter().map(|(entry, status)| json_row(entry, status)).collect();
+        return output::print(&format!("{:#}\n", json!(rows))).map(|()| 0);
+    }
+    if args.quiet {
+        let id = |entry: &Entry| if args.no_trunc { entry.id.as_str() } else { entry.id.short() }.to_owned() + "\n";
+        return output::print(&rows.iter().map(|(entry, _)| id(entry)).collect::<String>()).map(|()| 0);
+    }
+    let template = Template::read(format.unwrap_or(TABLE))?;
+    let mut lines = Vec::new();
+    if template.table && !args.noheading {
+        lines.push(template.head().replace("RUNNINGFOR", "CREATED"));
+    }
+    for (entry, status) in &rows {
+        lines.push(template.fill(&row(entry, status, args.no_trunc))?);
+    }
+    output::print(&if template.table {
+        aligned(&lines)
+    } else {
+        lines.join("\n") + if lines.is_empty() { "" } else { "\n" }
+    })?;
+    Ok(0)
+}
+
+/// The table that is printed without `--format`.
+const TABLE: &str = "table {{.ID}}\t{{.Profile}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
+
+/// A condition on what is listed.
+#[derive(Debug)]
+pub(super) enum Filter {
+    Id(String),
+    Name(String),
+    Status(String),
+    Exited(i32),
+    Profile(String),
+    Label(String, Option<String>),
+}
+
+impl Filter {
+    /// Reads `KEY=VALUE`.
+    pub fn read(text: &str) -> Result<Filter> {
+        let known = || "filters are id=, name=, status=, exited=, profile= (or ancestor=) and label=NAME[=VALUE]";
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| Error::new(format!("--filter {text}: there is no `=`")).hint(known()))?;
+        Ok(match key {
+            "id" => Filter::Id(value.to_owned()),
+            "name" => Filter::Name(value.to_owned()),
+            "status" => match value {
+                "created" | "initialized" | "running" | "paused" | "exited" | "stopped" | "unknown" => {
+                    Filter::Status(if value == "stopped" { "exited".to_owned() } else { value.to_owned() })
+                }
+                _ => {
+                    return Err(Error::new(format!("--filter {text}: there is no such status"))
+                        .hint("created, initialized, running, paused, exited or unknown"));
+                }
+            },
+            "exited" => Filter::Exited(value.parse().map_err(|_| {
+                Error::new(format!("--filter {text}: it is no exit status")).hint("a number from 0 to 255")
+            })?),
+            "profile" | "ancestor" => Filter::Profile(value.to_owned()),
+            "label" => match value.split_once('=') {
+                Some((name, value)) => Filter::Label(name.to_owned(), Some(value.to_owned())),
+                None => Filter::Label(value.to_owned(), None),
+            },
+            _ => return Err(Error::new(format!("--filter {text}: sbx does not know `{key}`")).hint(known())),
+        })
+    }
+
+    fn holds(&self, entry: &Entry, status: &Status) -> bool {
+        match self {
+            Filter::Id(id) => entry.id.as_str().starts_with(id.as_str()),
+            Filter::Name(name) => entry.name.as_ref().is_some_and(|found| found.contains(name)),
+            Filter::Status(word) => status.word() == word,
+            Filter::Exited(number) => status.exit_status() == Some(*number),
+            Filter::Profile(profile) => entry.spec.profile == *profile,
+            Filter::Label(name, value) => {
+                entry.spec.labels.get(name).is_some_and(|found| value.as_ref().is_none_or(|value| value == found))
+            }
+        }
+    }
+
+    /// Whether two filters ask for the same thing, of which one is enough.
+    fn is_of_kind(&self, other: &Filter) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other) && !matches!(self, Filter::Label(..))
+    }
+}
+
+/// Whether a sandbox meets all filters; of several with one key, one is enough, but for labels.
+pub(super) fn matches(filters: &[Filter], entry: &Entry, status: &Status) -> bool {
+    filters.iter().all(|filter| {
+        let mut alike = filters.iter().filter(|other| filter.is_of_kind(other)).peekable();
+        if alike.peek().is_none() {
+            filter.holds(entry, status)
+        } else {
+            alike.any(|filter| filter.holds(entry, status))
+        }
+    })
+}
+
+/// The command, as a table shows it. The program may have chosen its arguments.
+fn command(entry: &Entry, whole: bool) -> String {
+    let text = printable(&entry.spec.args.join(" ")).into_owned();
+    if whole || text.chars().count() <= COMMAND {
+        return text;
+    }
+    text.chars().take(COMMAND).chain("...".chars()).collect()
+}
+
+/// What a table says of the status: `Up 5 minutes`, `Exited (0) 2 days ago`.
+pub(super) fn status_words(status: &Status) -> String {
+    let ago = |time: u64| elapsed::words(elapsed::since(time));
+    match status {
+        Status::Created => "Created".to_owned(),
+        Status::Running(live) if live.started.is_none() => "Initialized".to_owned(),
+        Status::Running(live) => {
+            let now = sys::boottime_nanoseconds();
+            format!("Up {}", elapsed::words(Duration::from_nanos(now.saturating_sub(live.started_since_boot))))
+        }
+        Status::Exited(begun) => {
+            format!("Exited ({}) {} ago", begun.status, ago(begun.finished.unwrap_or_default()))
+        }
+        Status::Lost { rebooted: true, .. } => "Exited (137) by a reboot".to_owned(),
+        Status::Lost { .. } => "Exited (137), killed".to_owned(),
+        Status::Broken => "Unknown".to_owned(),
+    }
+}
+
+fn ports(status: &Status) -> &[Port] {
+    match status {
+        Status::Running(live) => &live.ports,
+        _ => &[],
+    }
+}
+
+/// The fields of a row for `--format`, with podman's names.
+fn row(entry: &Entry, status: &Status, whole: bool) -> Value {
+    let spec = &entry.spec;
+    let id = if whole { entry.id.as_str() } else { entry.id.short() };
+    let labels: Vec<_> = spec.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let ports: Vec<_> = ports(status).iter().map(ToString::to_string).collect();
+    let profile = printable(&spec.profile).into_owned();
+    json!({
+        "ID": id,
+        "Names": entry.name.clone().unwrap_or_default(),
+        "Image": profile,
+        "Profile": profile,
+        "Command": command(entry, whole),
+        "CreatedAt": elapsed::rfc3339(spec.created),
+        "RunningFor": format!("{} ago", elapsed::words(elapsed::since(spec.created))),
+        "Status": status_words(status),
+        "State": status.word(),
+        "Ports": printable(&ports.join(", ")),
+        "Labels": printable(&labels.join(",")),
+        "Pid": pid(status),
+        "ExitCode": status.exit_status().unwrap_or(0),
+    })
+}
+
+pub(super) fn pid(status: &Status) -> i32 {
+    if let Status::Running(live) = status { live.pid } else { 0 }
+}
+
+/// A row for programs.
+fn json_row(entry: &Entry, status: &Status) -> Value {
+    let spec = &entry.spec;
+    json!({
+        "Id": entry.id.as_str(),
+        "Names": entry.name.iter().collect::<Vec<_>>(),
+        "Profile": spec.profile,
+        "Image": spec.profile,
+        "Command": spec.args,
+        "Created": spec.created / 1_000_000_000,
+        "CreatedAt": elapsed::rfc3339(spec.created),
+        "State": status.word(),
+        "Status": status_words(status),
+        "Exited": status.exit_status().is_some(),
+        "ExitCode": status.exit_status().unwrap_or(0),
+        "ExitedAt": status.finished().map(|time| time / 1_000_000_000),
+        "StartedAt": if let Status::Running(live) = status { live.started.map(|time| time / 1_000_000_000) } else { None },
+        "Pid": pid(status),
+        "Ports": ports(status),
+        "Labels": spec.labels,
+        "AutoRemove": spec.remove,
+    })
+}
+
+/// Lines with tabs as a table: each column as wide as its widest cell, with two spaces behind it.
+pub(super) fn aligned(lines: &[String]) -> String {
+    let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.split('\t').collect()).collect();
+    let mut widths: Vec<usize> = Vec::new();
+    for row in &rows {
+        for (index, cell) in row.iter().enumerate() {
+            let width = cell.chars().count();
+            match widths.get_mut(index) {
+                Some(widest) => *widest = width.max(*widest),
+                None => widths.push(width),
+            }
+        }
+    }
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (index, cell) in row.iter().enumerate() {
+            line.push_str(cell);
+            if index + 1 < row.len() {
+                let width = widths.get(index).copied().unwrap_or(0);
+                line.extend(std::iter::repeat_n(' ', width - cell.chars().count() + 2));
+            }
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let lines = ["A\tBB\tC".to_owned(), "xyz\t\tlast".to_owned()];
+        assert_eq!(aligned(&lines), "A    BB  C\nxyz      last\n");
+    }
+}

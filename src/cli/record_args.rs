@@ -1,0 +1,163 @@
+//! The command line of the verbs for sandboxes that have a record, and the flags of `run` that give one.
+
+use clap::{Args, ValueHint};
+
+/// The flags of a run that can be named.
+#[derive(Args, Debug, Default)]
+pub struct Kept {
+    /// Run in the background: print the sandbox's id once the program has started
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
+    pub name: Option<String>,
+    /// Remove the record of the sandbox when the program has ended
+    #[arg(long)]
+    pub rm: bool,
+    /// Remove a sandbox that has the name; one that runs is ended first
+    #[arg(long, requires = "name")]
+    pub replace: bool,
+    /// Add a label to the record
+    #[arg(short, long, value_name = "NAME[=VALUE]", value_hint = ValueHint::Other)]
+    pub label: Vec<String>,
+    /// Signal by which `sbx stop` asks the program to end (default: TERM)
+    #[arg(long, value_name = "SIGNAL", value_hint = ValueHint::Other)]
+    pub stop_signal: Option<String>,
+    /// Seconds until `sbx stop` ends the program by SIGKILL (default: 10)
+    #[arg(long, value_name = "SECONDS", value_hint = ValueHint::Other)]
+    pub stop_timeout: Option<u64>,
+}
+
+/// `sbx ps`
+#[derive(Args, Debug)]
+pub struct Ps {
+    /// List those that have ended, too
+    #[arg(short, long)]
+    pub all: bool,
+    /// Print ids only
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// List only what meets a condition: id=, name=, status=, exited=, profile=, label=
+    #[arg(short, long, value_name = "KEY=VALUE", value_hint = ValueHint::Other)]
+    pub filter: Vec<String>,
+    /// Print by a template, such as '{{.ID}} {{.Names}}' or 'table {{.ID}}\t{{.Status}}', or json
+    #[arg(long, value_name = "TEMPLATE", value_hint = ValueHint::Other)]
+    pub format: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Shorten no ids and commands
+    #[arg(long)]
+    pub no_trunc: bool,
+    /// Print no head of the table
+    #[arg(long)]
+    pub noheading: bool,
+    /// List the one that was made last
+    #[arg(short, long)]
+    pub latest: bool,
+    /// List the N that were made last
+    #[arg(short = 'n', long, value_name = "N")]
+    pub last: Option<usize>,
+}
+
+/// `sbx inspect`
+#[derive(Args, Debug)]
+pub struct Inspect {
+    /// Names or ids
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Print by a template, such as '{{.State.Pid}}'
+    #[arg(short, long, value_name = "TEMPLATE", value_hint = ValueHint::Other)]
+    pub format: Option<String>,
+}
+
+/// `sbx stop`
+#[derive(Args, Debug)]
+pub struct Stop {
+    /// Names or ids
+    #[arg(required_unless_present_any = ["all", "filter"], value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)
+    #[arg(short, long, value_name = "SECONDS")]
+    pub time: Option<u64>,
+    /// Stop all that run
+    #[arg(short, long)]
+    pub all: bool,
+    /// Stop those that meet a condition, as with `sbx ps`
+    #[arg(short, long, value_name = "KEY=VALUE", value_hint = ValueHint::Other)]
+    pub filter: Vec<String>,
+    /// Ignore names that there is no sandbox of
+    #[arg(short, long)]
+    pub ignore: bool,
+}
+
+/// `sbx kill`
+#[derive(Args, Debug)]
+pub struct Kill {
+    /// Names or ids
+    #[arg(required_unless_present = "all", value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Signal to send, by name or number
+    #[arg(short, long, value_name = "SIGNAL", default_value = "KILL", value_hint = ValueHint::Other)]
+    pub signal: String,
+    /// Send it to all that run
+    #[arg(short, long)]
+    pub all: bool,
+}
+
+/// `sbx wait`
+#[derive(Args, Debug)]
+pub struct Wait {
+    /// Names or ids
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Ignore names that there is no sandbox of
+    #[arg(long)]
+    pub ignore: bool,
+}
+
+/// `sbx rm`
+#[derive(Args, Debug)]
+pub struct Rm {
+    /// Names or ids
+    #[arg(required_unless_present_any = ["all", "filter"], value_name = "NAME")]
+    pub names: Vec<String>,
+    /// End those that run first; ignore names that there is no sandbox of
+    #[arg(short, long)]
+    pub force: bool,
+    /// Remove all
+    #[arg(short, long)]
+    pub all: bool,
+    /// Remove those that meet a condition, as with `sbx ps`
+    #[arg(long, value_name = "KEY=VALUE", value_hint = ValueHint::Other)]
+    pub filter: Vec<String>,
+    /// Ignore names that there is no sandbox of
+    #[arg(short, long)]
+    pub ignore: bool,
+    /// Seconds until one that runs is ended by SIGKILL
+    #[arg(short, long, value_name = "SECONDS")]
+    pub time: Option<u64>,
+    /// Accepted, without effect: sandboxes have no volumes of their own
+    #[arg(short, long, hide = true)]
+    pub volumes: bool,
+}
+
+/// `sbx prune`
+#[derive(Args, Debug)]
+pub struct Prune {
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+    /// Remove those that meet a condition, as with `sbx ps`
+    #[arg(long, value_name = "KEY=VALUE", value_hint = ValueHint::Other)]
+    pub filter: Vec<String>,
+}
+
+/// `sbx rename`
+#[derive(Args, Debug)]
+pub struct Rename {
+    /// Name or id
+    pub name: String,
+    /// The new name
+    pub new: String,
+}

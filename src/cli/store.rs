@@ -1,0 +1,51 @@
+//! The user's records, for the verbs that work on them.
+
+use super::output;
+use crate::error::{Error, Result};
+use crate::state::{Entry, Places, Store};
+use crate::sys;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The user's records.
+pub(super) fn store() -> Result<Store> {
+    let variable = |name: &str| match std::env::var(name) {
+        Err(std::env::VarError::NotUnicode(value)) => {
+            Err(Error::new(format!("{name} is not UTF-8: {}", value.display()))
+                .hint(format!("a run takes no such {name} either: set it to another directory")))
+        }
+        other => Ok(other.ok()),
+    };
+    let env = variable("HOME")?.map(|home| ("HOME".to_owned(), home)).into_iter().collect::<BTreeMap<_, _>>();
+    let home = crate::host::home(&env, &crate::host::accounts()?, sys::ids().0);
+    let plain = |name: &str| -> Result<Option<String>> {
+        let Some(value) = variable(name)? else { return Ok(None) };
+        let failed =
+            |why: String| Error::new(format!("{name} is {value}: {why}")).hint("set it to a path without `..`");
+        let plain = crate::host::without_dots(Path::new(&value))
+            .map_err(|error| failed(sys::Errno::from(error).to_string()))?;
+        plain.into_os_string().into_string().map(Some).map_err(|_| failed("it leads to what is not UTF-8".into()))
+    };
+    Ok(Store::new(Places::of(plain("XDG_STATE_HOME")?.as_deref(), plain("XDG_RUNTIME_DIR")?.as_deref(), &home)))
+}
+
+/// The number of a signal that a flag names.
+pub(super) fn signal(text: &str) -> Result<i32> {
+    sys::signal_named(text).ok_or_else(|| Error::new(format!("`{text}` is no signal")))
+}
+
+/// The sandboxes that these names mean; those that are wrong are complained of, and give the exit status.
+pub(super) fn named(store: &Store, names: &[String], ignore: bool, missing: u8) -> (Vec<(String, Entry)>, u8) {
+    let (mut found, mut status) = (Vec::new(), 0);
+    for name in names {
+        match store.find(name) {
+            Ok(entry) => found.push((name.clone(), entry)),
+            Err(_) if ignore => {}
+            Err(error) => {
+                output::complain(&error);
+                status = missing;
+            }
+        }
+    }
+    (found, status)
+}

@@ -1,0 +1,174 @@
+//! What a record holds. Each field has a default, so that records of other versions can be read.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The version of what is written. A reader of this version reads those of later ones as far as it knows their fields.
+pub const VERSION: u32 = 1;
+
+/// What was asked for: spec.json.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Spec {
+    /// The version of sbx's records that this is of.
+    pub version: u32,
+    /// When the record was made, in nanoseconds since 1970.
+    pub created: u64,
+    /// The directory of the user's records of running sandboxes, which may be another one for whoever reads this.
+    pub runtime: String,
+    /// The profile.
+    pub profile: String,
+    /// The program and its arguments.
+    pub args: Vec<String>,
+    /// Directory in which the program starts.
+    pub cwd: String,
+    /// The host name inside.
+    pub hostname: String,
+    /// The variables of the program, as NAME=VALUE.
+    pub env: Vec<String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// The record is removed when the program has ended.
+    pub remove: bool,
+    /// It runs in the background.
+    pub detached: bool,
+    /// The signal that asks the program to end.
+    pub stop_signal: i32,
+    /// How long it has for that, in seconds.
+    pub stop_timeout: u64,
+}
+
+/// What is so while it runs: state.json.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Live {
+    /// The monitor's process id, for people: nothing is decided by it.
+    pub monitor: i32,
+    /// The process id, outside, of the sandbox's first process; 0 before there is one.
+    pub pid: i32,
+    /// When the program was started, in nanoseconds since 1970; none before.
+    pub started: Option<u64>,
+    /// The same in nanoseconds since the machine was booted, which goes on evenly.
+    pub started_since_boot: u64,
+    /// The ports that are published.
+    pub ports: Vec<Port>,
+}
+
+/// A published port.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Port {
+    /// The address of the host.
+    pub address: String,
+    /// The port of the host.
+    pub host: u16,
+    /// The port inside.
+    pub inside: u16,
+    /// tcp or udp.
+    pub transport: String,
+}
+
+impl std::fmt::Display for Port {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Port { address, host, inside, transport } = self;
+        write!(f, "{address}:{host}->{inside}/{transport}")
+    }
+}
+
+/// How a sandbox ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The program exited.
+    Exited,
+    /// A signal ended it.
+    Signal,
+    /// Its time was over.
+    Timeout,
+    /// It was ended for memory.
+    Oom,
+    /// Its first process was killed.
+    Killed,
+    /// sbx could not supervise it any more.
+    Failed,
+    /// Nobody has written it down: the monitor was killed, and the sandbox with it.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+/// When it was started last, and how it ended: exit.json.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Begun {
+    /// When the monitor began, in nanoseconds since 1970.
+    pub started: u64,
+    /// Which run of the machine that was in: /proc/sys/kernel/random/boot_id.
+    pub boot: String,
+    /// When the program ended, in nanoseconds since 1970; none as long as nobody has written it.
+    pub finished: Option<u64>,
+    /// The exit status, as sbx itself gives it.
+    pub status: i32,
+    /// How it ended.
+    pub cause: Cause,
+    /// Why it could not be supervised.
+    pub error: String,
+}
+
+/// The stage that a sandbox is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// It was never started.
+    Created,
+    /// Its monitor is alive.
+    Running(Live),
+    /// It has ended, and nobody runs.
+    Exited(Begun),
+    /// Its monitor was killed, which ended it.
+    Lost {
+        /// What is known of it.
+        begun: Begun,
+        /// The machine was started anew since.
+        rebooted: bool,
+    },
+    /// What it was cannot be read.
+    Broken,
+}
+
+/// The exit status of a program that ended with its monitor: the kernel has killed it.
+const KILLED: i32 = 137;
+
+impl Status {
+    /// The word for it in tables and filters, podman's.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Status::Created => "created",
+            Status::Running(live) if live.started.is_none() => "initialized",
+            Status::Running(_) => "running",
+            Status::Exited(_) | Status::Lost { .. } => "exited",
+            Status::Broken => "unknown",
+        }
+    }
+
+    /// Whether its monitor is alive.
+    pub fn is_running(&self) -> bool {
+        matches!(self, Status::Running(_))
+    }
+
+    /// The exit status of the program, if it has ended.
+    pub fn exit_status(&self) -> Option<i32> {
+        match self {
+            Status::Exited(begun) => Some(begun.status),
+            Status::Lost { .. } => Some(KILLED),
+            Status::Created | Status::Running(_) | Status::Broken => None,
+        }
+    }
+
+    /// When the program ended, in nanoseconds since 1970, if somebody has written it down.
+    pub fn finished(&self) -> Option<u64> {
+        match self {
+            Status::Exited(begun) => begun.finished,
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What is asked of a monitor by its socket, and the answers.
+
+use super::place::c;
+use crate::error::{Error, Result};
+use crate::sys::{self, Errno, Poll};
+use serde::{Deserialize, Serialize};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// The name of the socket.
+pub(super) const SOCKET: &str = "ctl";
+
+/// The longest request or answer, in bytes.
+pub const LONGEST: usize = 4096;
+
+/// How long an answer is waited for: a monitor answers at once unless it is stopped.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A request to a monitor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+pub enum Request {
+    /// Send a signal to the program.
+    Signal {
+        /// Its number.
+        signal: i32,
+    },
+}
+
+/// The answer of a monitor.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Answer {
+    /// Why it was not done; none if it was.
+    pub error: Option<String>,
+}
+
+/// A connection to a monitor.
+pub struct Monitor(OwnedFd);
+
+/// Why a monitor was not reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silence {
+    /// There is none, or it has ended.
+    Gone,
+    /// It does not answer.
+    Stuck,
+}
+
+impl Monitor {
+    /// Connects to the monitor that listens in this directory.
+    pub(super) fn connect(dir: BorrowedFd<'_>) -> std::result::Result<Monitor, Silence> {
+        let connected = sys::openat(dir, &c(SOCKET), libc::O_PATH | libc::O_NOFOLLOW, 0).and_then(|found| {
+            let is_socket = sys::file_type(found.as_fd())? == libc::S_IFSOCK;
+            // By its descriptor: what has that name by now may be another file.
+            if is_socket { sys::connect_to(found.as_fd()) } else { Err(Errno(libc::ENOTSOCK)) }
+        });
+        match connected {
+            Ok(socket) if sys::peer(socket.as_fd()).is_ok_and(|peer| peer.uid == sys::effective_uid()) => {
+                Ok(Monitor(socket))
+            }
+            // As many wait as may.
+            Err(Errno(libc::EAGAIN)) => Err(Silence::Stuck),
+            _ => Err(Silence::Gone),
+        }
+    }
+
+    /// Asks for something, and gives the answer.
+    ///
+    /// # Errors
+    ///
+    /// The monitor refuses. In the inner result: it has ended, or does not answer.
+    pub fn ask(&self, request: &Request) -> Result<std::result::Result<Answer, Silence>> {
+        let text = serde_json::to_vec(request).unwrap_or_default();
+        if sys::send_now(self.0.as_fd(), &text).is_err() {
+            return Ok(Err(Silence::Gone));
+        }
+        let mut set = [Poll::read(self.0.as_raw_fd())];
+        let patience = i32::try_from(PATIENCE.as_millis()).ok();
+        if sys::poll(&mut set, patience).is_err() || !set.iter().any(|poll| poll.ready) {
+            return Ok(Err(Silence::Stuck));
+        }
+        let mut buffer = [0; LONGEST];
+        let answer = match sys::receive(self.0.as_fd(), &mut buffer) {
+            Ok((length @ 1.., _)) => serde_json::from_slice::<Answer>(buffer.get(..length).unwrap_or_default()).ok(),
+            _ => None,
+        };
+        match answer {
+            None => Ok(Err(Silence::Gone)),
+            Some(Answer { error: Some(why), .. }) => Err(Error::new(why)),
+            Some(answer) => Ok(Ok(answer)),
+        }
+    }
+
+    /// Kills the monitor, and with it its sandbox, although it does not answer. Gives whether there was one to kill.
+    pub fn kill(&self) -> bool {
+        let pidfd = match sys::peer_pidfd(self.0.as_fd()) {
+            Ok(pidfd) => Ok(pidfd),
+            // Before Linux 6.5. As long as the other end is open, its process lives, and the number is its own.
+            Err(_) => sys::peer(self.0.as_fd()).and_then(|peer| sys::pidfd_open(peer.pid)),
+        };
+        let mut set = [Poll::end(self.0.as_raw_fd())];
+        let open = sys::poll(&mut set, Some(0)).is_ok() && !set.iter().any(|poll| poll.ready);
+        open && pidfd.is_ok_and(|pidfd| sys::pidfd_signal(pidfd.as_fd(), libc::SIGKILL).is_ok())
+    }
+}

@@ -1,0 +1,460 @@
+//! The records of a user's sandboxes: making, finding, naming and removing them.
+
+use super::held::{Held, STATE, is_free};
+use super::name::{check_name, random_name};
+use super::place::{c, directory, failed, file, full, open};
+use super::record::{Begun, Live, Spec, Status, VERSION};
+use super::request::{Monitor, Silence};
+use super::slot::{self, Read};
+use super::{Id, Places};
+use crate::error::{Error, Result};
+use crate::sys::{self, Errno};
+use crate::union::remove;
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const NAMES: &str = ".names";
+const SPEC: &str = "spec.json";
+const EXIT: &str = "exit.json";
+
+/// The largest spec.json that is read, in bytes.
+const LARGEST: usize = 1 << 20;
+
+/// How long a record is waited for that another command works on.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The records of a user.
+#[derive(Debug)]
+pub struct Store {
+    places: Places,
+}
+
+/// A record. Its directory stays the same one whatever is renamed.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its id.
+    pub id: Id,
+    /// Its name; none for one that lost it when a command was killed.
+    pub name: Option<String>,
+    /// What was asked for; the default where that cannot be read.
+    pub spec: Spec,
+    dir: OwnedFd,
+}
+
+/// The lock on a record that is being started or removed.
+pub struct Locked(#[expect(dead_code, reason = "the lock is given back when it is dropped")] OwnedFd);
+
+impl Store {
+    /// The records in these directories, which need not exist.
+    pub fn new(places: Places) -> Store {
+        Store { places }
+    }
+
+    /// Makes a record, with this name or a random one, and gives its monitor's lock on it.
+    ///
+    /// # Errors
+    ///
+    /// The name is taken, or something cannot be made: nothing is left then.
+    pub fn begin(&self, spec: Spec, name: Option<&str>) -> Result<Held> {
+        let id = Id::random()?;
+        let spec =
+            Spec { version: VERSION, created: now(), runtime: self.places.runtime.display().to_string(), ..spec };
+        let store = self.made(&self.places.state)?;
+        let new = c(format!(".new-{id}"));
+        let path = self.places.state.join(id.as_str());
+        sys::mkdirat(store.as_fd(), &new, 0o700).map_err(|errno| full("make", &path, errno))?;
+        let made = self.fill(&store, &new, &id, &spec, name, &path);
+        if made.is_err() {
+            let _ = remove(store.as_fd(), &new);
+            let _ = remove(store.as_fd(), &c(id.as_str()));
+        }
+        made
+    }
+
+    fn fill(
+        &self,
+        store: &OwnedFd,
+        new: &std::ffi::CStr,
+        id: &Id,
+        spec: &Spec,
+        name: Option<&str>,
+        path: &Path,
+    ) -> Result<Held> {
+        let dir = directory(store.as_fd(), new, 0o077).map_err(|errno| failed("open", path, errno))?;
+        // Held until all is there: who sweeps leaves it alone, and who would remove it waits.
+        share(dir.as_fd(), path)?;
+        let exit = slot::make(dir.as_fd(), &c(EXIT)).map_err(|errno| full("make", &path.join(EXIT), errno))?;
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+        let text = serde_json::to_vec(spec)
+            .map_err(|error| Error::new(format!("cannot write {}: {error}", path.join(SPEC).display())))?;
+        let write = || -> sys::Result<()> {
+            let file = sys::openat(dir.as_fd(), &c(SPEC), flags, 0o600)?;
+            sys::write_all(file.as_fd(), &text)?;
+            sys::sync_file(file.as_fd(), true)
+        };
+        write().map_err(|errno| full("write", &path.join(SPEC), errno))?;
+        // Locked before it can be seen: nobody takes it for one that has ended.
+        let begun = Begun { started: now(), boot: boot_id(), ..Begun::default() };
+        let held = Held::take(id.clone(), &self.places.runtime, self.made(&self.places.runtime)?, exit, begun)?;
+        sys::rename(store.as_fd(), new, store.as_fd(), &c(id.as_str()), sys::RENAME_NOREPLACE)
+            .map_err(|errno| full("make", path, errno))?;
+        match name {
+            Some(name) => self.give(store.as_fd(), id, name)?,
+            None => self.give_random(store.as_fd(), id)?,
+        }
+        Ok(held)
+    }
+
+    /// Opens a directory, and makes it if it is not there.
+    fn made(&self, path: &Path) -> Result<OwnedFd> {
+        open(path, true)?.ok_or_else(|| failed("open", path, Errno(libc::ENOENT)))
+    }
+
+    fn names(&self, store: BorrowedFd<'_>) -> Result<OwnedFd> {
+        let path = self.places.state.join(NAMES);
+        match sys::mkdirat(store, &c(NAMES), 0o700) {
+            Ok(()) | Err(Errno(libc::EEXIST)) => {}
+            Err(errno) => return Err(full("make", &path, errno)),
+        }
+        directory(store, &c(NAMES), 0o077).map_err(|errno| failed("open", &path, errno))
+    }
+
+    fn give_random(&self, store: BorrowedFd<'_>, id: &Id) -> Result<()> {
+        let names = self.names(store)?;
+        for round in 0..1000 {
+            let name = random_name(round)?;
+            match sys::symlinkat(&c(id.as_str()), names.as_fd(), &c(&name)) {
+                Err(Errno(libc::EEXIST)) => {}
+                other => return other.map_err(|errno| full("make", &self.places.state.join(NAMES).join(name), errno)),
+            }
+        }
+        Err(Error::new("no random name is free").hint("give one: --name NAME"))
+    }
+
+    /// Gives a sandbox a name that nobody else has.
+    fn give(&self, store: BorrowedFd<'_>, id: &Id, name: &str) -> Result<()> {
+        check_name(name)?;
+        let names = self.names(store)?;
+        for _ in 0..10 {
+            match sys::symlinkat(&c(id.as_str()), names.as_fd(), &c(name)) {
+                Err(Errno(libc::EEXIST)) => self.free(store, &names, name)?,
+                other => return other.map_err(|errno| full("make", &self.places.state.join(NAMES).join(name), errno)),
+            }
+        }
+        Err(in_use(name, None))
+    }
+
+    /// Takes a name from a sandbox that is not there any more.
+    ///
+    /// # Errors
+    ///
+    /// A sandbox has it.
+    fn free(&self, store: BorrowedFd<'_>, names: &OwnedFd, name: &str) -> Result<()> {
+        // Two commands that find it free would else take it from one another.
+        share(names.as_fd(), &self.places.state)?;
+        let path = self.places.state.join(NAMES).join(name);
+        let text = match sys::link_text(names.as_fd(), &c(name)) {
+            Err(Errno(libc::ENOENT)) => return Ok(()),
+            // No link of ours: a program may have left it.
+            Err(Errno(libc::EINVAL)) => return Err(in_use(name, None).hint(format!("look at {}", path.display()))),
+            other => other.map_err(|errno| failed("read", &path, errno))?,
+        };
+        if let Some(id) = text.to_str().ok().and_then(Id::parse)
+            && sys::stat_below(store, &c(id.as_str())).is_ok()
+        {
+            return Err(in_use(name, Some(&id)));
+        }
+        match sys::unlink(names.as_fd(), &c(name), false) {
+            Ok(()) | Err(Errno(libc::ENOENT)) => Ok(()),
+            Err(errno) => Err(failed("remove", &path, errno)),
+        }
+    }
+
+    /// The names of all sandboxes, by their ids.
+    fn named(&self, store: BorrowedFd<'_>) -> BTreeMap<Id, String> {
+        let Ok(names) = directory(store, &c(NAMES), 0o077) else { return BTreeMap::new() };
+        let all = sys::entries(names.as_fd()).unwrap_or_default().into_iter();
+        all.filter_map(|(name, _)| {
+            let id = Id::parse(sys::link_text(names.as_fd(), &name).ok()?.to_str().ok()?)?;
+            let name = name.into_string().ok().filter(|name| check_name(name).is_ok())?;
+            Some((id, name))
+        })
+        .collect()
+    }
+
+    /// All records, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// The directory of the records cannot be read.
+    pub fn all(&self) -> Result<Vec<Entry>> {
+        let Some(store) = open(&self.places.state, false)? else { return Ok(Vec::new()) };
+        let found = sys::entries(store.as_fd()).map_err(|errno| failed("read", &self.places.state, errno))?;
+        let mut names = self.named(store.as_fd());
+        let ids = found.into_iter().filter_map(|(name, _)| Id::parse(name.to_str().ok()?));
+        let mut all: Vec<_> = ids.filter_map(|id| Entry::open(store.as_fd(), id, &mut names)).collect();
+        all.sort_by(|a, b| (b.spec.created, &a.id).cmp(&(a.spec.created, &b.id)));
+        Ok(all)
+    }
+
+    /// The sandbox with this name, or with an id that this is the beginning of.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or there are several.
+    pub fn find(&self, word: &str) -> Result<Entry> {
+        let Some(store) = open(&self.places.state, false)? else { return Err(unknown(word)) };
+        if check_name(word).is_ok()
+            && let Ok(names) = directory(store.as_fd(), &c(NAMES), 0o077)
+            && let Some(id) = sys::link_text(names.as_fd(), &c(word)).ok().and_then(|id| Id::parse(id.to_str().ok()?))
+            && let Some(entry) = Entry::open(store.as_fd(), id.clone(), &mut BTreeMap::from([(id, word.to_owned())]))
+        {
+            return Ok(entry);
+        }
+        let is_start = !word.is_empty() && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if !is_start {
+            return Err(unknown(word));
+        }
+        let mut found: Vec<_> = self.all()?.into_iter().filter(|entry| entry.id.as_str().starts_with(word)).collect();
+        match (found.pop(), found.is_empty()) {
+            (None, _) => Err(unknown(word)),
+            (Some(entry), true) => Ok(entry),
+            (Some(_), false) => Err(Error::new(format!("`{word}` is the beginning of the ids of several sandboxes"))
+                .hint("write more of it; `sbx ps -a` lists them")),
+        }
+    }
+
+    /// Gives a sandbox another name.
+    ///
+    /// # Errors
+    ///
+    /// The name is none, or taken.
+    pub fn rename(&self, entry: &Entry, name: &str) -> Result<()> {
+        check_name(name)?;
+        let store = self.made(&self.places.state)?;
+        let _locked = self.lock(entry)?;
+        let names = self.names(store.as_fd())?;
+        let Some(old) = self.named(store.as_fd()).remove(&entry.id) else {
+            return self.give(store.as_fd(), &entry.id, name);
+        };
+        if old == name {
+            return Ok(());
+        }
+        for _ in 0..10 {
+            match sys::rename(names.as_fd(), &c(&old), names.as_fd(), &c(name), sys::RENAME_NOREPLACE) {
+                Err(Errno(libc::EEXIST)) => self.free(store.as_fd(), &names, name)?,
+                // A filesystem without that flag.
+                Err(Errno(libc::EINVAL)) => {
+                    self.give(store.as_fd(), &entry.id, name)?;
+                    let _ = sys::unlink(names.as_fd(), &c(&old), false);
+                    return Ok(());
+                }
+                other => return other.map_err(|errno| full("make", &self.places.state.join(NAMES).join(name), errno)),
+            }
+        }
+        Err(in_use(name, None))
+    }
+
+    /// Locks a record, so that nobody else starts or removes the sandbox meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Another command works on it.
+    pub fn lock(&self, entry: &Entry) -> Result<Locked> {
+        let fd = sys::open_again(entry.dir.as_fd(), libc::O_RDONLY | libc::O_DIRECTORY);
+        let fd = fd.map_err(|errno| failed("open", &self.places.state.join(entry.id.as_str()), errno))?;
+        share(fd.as_fd(), &self.places.state.join(entry.id.as_str()))?;
+        Ok(Locked(fd))
+    }
+
+    /// Removes the record of a sandbox that does not run, and what its monitor may have left. The caller has locked it, or holds its monitor's
+    /// lock.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be removed.
+    pub fn remove(&self, entry: &Entry) -> Result<()> {
+        self.forget(&entry.id)?;
+        if let Ok(Some(runtime)) = open(&entry.runtime(), false) {
+            let _ = remove(runtime.as_fd(), &c(entry.id.as_str()));
+        }
+        Ok(())
+    }
+
+    /// Removes a record.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be removed.
+    pub fn forget(&self, id: &Id) -> Result<()> {
+        let Some(store) = open(&self.places.state, false)? else { return Ok(()) };
+        let path = self.places.state.join(id.as_str());
+        let gone = c(format!(".gone-{id}"));
+        match sys::rename(store.as_fd(), &c(id.as_str()), store.as_fd(), &gone, 0) {
+            Ok(()) | Err(Errno(libc::ENOENT)) => {}
+            Err(errno) => return Err(failed("remove", &path, errno)),
+        }
+        if let Ok(names) = directory(store.as_fd(), &c(NAMES), 0o077)
+            && let Some(name) = self.named(store.as_fd()).remove(id)
+        {
+            let _ = sys::unlink(names.as_fd(), &c(name), false);
+        }
+        remove(store.as_fd(), &gone).map_err(|errno| failed("remove", &path, errno))
+    }
+
+    /// Removes what commands have left that were killed while they made or removed a record.
+    pub fn sweep(&self) {
+        let Ok(Some(store)) = open(&self.places.state, false) else { return };
+        for (name, _) in sys::entries(store.as_fd()).unwrap_or_default() {
+            let text = name.to_str().unwrap_or_default();
+            let is_id = |start: &str| text.strip_prefix(start).and_then(Id::parse).is_some();
+            let gone = is_id(".gone-") || is_id(".new-") && is_abandoned(store.as_fd(), &name);
+            if gone {
+                let _ = remove(store.as_fd(), &name);
+            }
+        }
+    }
+}
+
+/// Whether nobody fills a record that is not complete yet.
+fn is_abandoned(store: BorrowedFd<'_>, name: &std::ffi::CStr) -> bool {
+    const OLD: u64 = 60_000_000_000;
+    let Ok(dir) = directory(store, name, 0o077) else { return true };
+    // Between its making and its lock there is a moment.
+    let made = sys::status_of(store, name).map_or(0, |status| status.changed.0 as u64 * 1_000_000_000);
+    now().abs_diff(made) > OLD && sys::try_lock(dir.as_fd()).is_ok()
+}
+
+impl Entry {
+    /// A record; none if there is none any more.
+    fn open(store: BorrowedFd<'_>, id: Id, names: &mut BTreeMap<Id, String>) -> Option<Entry> {
+        let dir = directory(store, &c(id.as_str()), 0o077).ok()?;
+        let spec = read_spec(dir.as_fd()).unwrap_or_default();
+        let name = names.remove(&id);
+        Some(Entry { id, name, spec, dir })
+    }
+
+    /// The name, or what else people can call it by.
+    pub fn called(&self) -> &str {
+        self.name.as_deref().unwrap_or(self.id.short())
+    }
+
+    /// The directory that its monitor's lies in.
+    fn runtime(&self) -> PathBuf {
+        PathBuf::from(&self.spec.runtime)
+    }
+
+    /// The directory of its monitor, if there is one.
+    fn running(&self) -> Option<OwnedFd> {
+        let above = open(&self.runtime(), false).ok()??;
+        directory(above.as_fd(), &c(self.id.as_str()), 0o077).ok()
+    }
+
+    /// The stage that it is in, as far as that can be told.
+    pub fn status(&self) -> Status {
+        // Before the lock is looked at, since it says how it ended by the time that the lock is free.
+        let exit = file(self.dir.as_fd(), &c(EXIT), libc::O_RDONLY);
+        let Ok(exit) = exit else { return Status::Broken };
+        if let Some(running) = self.running()
+            && is_free(running.as_fd(), Some(Duration::ZERO)) == Ok(false)
+        {
+            let live = file(running.as_fd(), &c(STATE), libc::O_RDONLY);
+            return Status::Running(match live.map(|live| slot::read(live.as_fd())) {
+                Ok(Read::Value(live)) => live,
+                _ => Live::default(),
+            });
+        }
+        match slot::read::<Begun>(exit.as_fd()) {
+            Read::Nothing => Status::Created,
+            Read::Broken => Status::Broken,
+            Read::Value(begun) if begun.finished.is_some() => Status::Exited(begun),
+            Read::Value(begun) => {
+                let rebooted = begun.boot != boot_id();
+                Status::Lost { begun, rebooted }
+            }
+        }
+    }
+
+    /// A connection to its monitor.
+    ///
+    /// # Errors
+    ///
+    /// In the inner result: there is none, or it takes no more.
+    pub fn monitor(&self) -> std::result::Result<Monitor, Silence> {
+        let dir = self.running().ok_or(Silence::Gone)?;
+        Monitor::connect(dir.as_fd())
+    }
+
+    /// Waits until its monitor has ended, at most for this time; none is for ever. Gives whether it has.
+    ///
+    /// # Errors
+    ///
+    /// That cannot be told.
+    pub fn wait(&self, time: Option<Duration>) -> Result<bool> {
+        let Some(running) = self.running() else { return Ok(true) };
+        is_free(running.as_fd(), time)
+            .map_err(|errno| Error::new(format!("cannot tell whether {} runs: {errno}", self.called())))
+    }
+
+    /// The exit status of the program, once its monitor has ended: from the file that was there when this record was opened, so that it is known
+    /// of a sandbox that has been removed since, too.
+    pub fn exit(&self) -> Option<OwnedFd> {
+        file(self.dir.as_fd(), &c(EXIT), libc::O_RDONLY).ok()
+    }
+
+    /// What an open file of [`Entry::exit`] says by now.
+    pub fn status_in(exit: BorrowedFd<'_>) -> Status {
+        match slot::read::<Begun>(exit) {
+            Read::Nothing => Status::Created,
+            Read::Broken => Status::Broken,
+            Read::Value(begun) if begun.finished.is_some() => Status::Exited(begun),
+            Read::Value(begun) => Status::Lost { begun, rebooted: false },
+        }
+    }
+}
+
+fn read_spec(dir: BorrowedFd<'_>) -> Option<Spec> {
+    use std::io::Read;
+    let open = std::fs::File::from(file(dir, &c(SPEC), libc::O_RDONLY).ok()?);
+    let mut text = Vec::new();
+    open.take(LARGEST as u64).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+/// Takes the lock on an open directory for as long as that stays open.
+fn share(dir: BorrowedFd<'_>, path: &Path) -> Result<()> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match sys::try_lock(dir) {
+            Ok(()) => return Ok(()),
+            Err(Errno(libc::EWOULDBLOCK)) if Instant::now() < end => std::thread::sleep(Duration::from_millis(5)),
+            Err(Errno(libc::EWOULDBLOCK)) => {
+                return Err(Error::new(format!("another command works on {}", path.display()))
+                    .hint(format!("look which one: fuser -v {}", path.display())));
+            }
+            Err(errno) => return Err(failed("lock", path, errno)),
+        }
+    }
+}
+
+fn unknown(word: &str) -> Error {
+    Error::new(format!("there is no sandbox with the name or id `{word}`")).hint("`sbx ps -a` lists all that there are")
+}
+
+fn in_use(name: &str, id: Option<&Id>) -> Error {
+    let by = id.map(|id| format!(" by {}", id.short())).unwrap_or_default();
+    Error::new(format!("the name `{name}` is in use{by}"))
+        .hint(format!("take another one, or give it free: sbx rm {name}, or sbx rename {name} OTHER"))
+}
+
+/// The time in nanoseconds since 1970.
+fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+}
+
+/// Which run of the machine this is.
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}

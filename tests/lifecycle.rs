@@ -1,0 +1,401 @@
+//! Sandboxes that can be named: runs in the background, and the verbs that list, end, wait for, rename and remove them.
+
+mod common;
+
+use common::{Place, Ran, ran, tools, until, userns};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// A place with directories for records of its own.
+struct Records {
+    place: Place,
+}
+
+impl Records {
+    fn new() -> Records {
+        let place = Place::new();
+        for dir in ["run", "state"] {
+            std::fs::create_dir(place.dir.path().join(dir)).unwrap();
+        }
+        let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(place.dir.path().join("run"), closed).unwrap();
+        Records { place }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = self.place.command();
+        command.env("XDG_RUNTIME_DIR", self.place.dir.path().join("run"));
+        command.env("XDG_STATE_HOME", self.place.dir.path().join("state"));
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        ran(self.command().args(args).output().unwrap())
+    }
+
+    /// Starts a shell script in the background, and gives the id.
+    #[track_caller]
+    fn start(&self, flags: &[&str], script: &str) -> String {
+        let args = [&["run", "-d", "-q"], flags, &["--", "sh", "-c", script]].concat();
+        self.run(&args).ok().trim().to_owned()
+    }
+
+    #[track_caller]
+    fn inspect(&self, name: &str, field: &str) -> String {
+        self.run(&["inspect", "--format", &format!("{{{{{field}}}}}"), name]).ok().trim().to_owned()
+    }
+
+    fn records(&self) -> PathBuf {
+        self.place.dir.path().join("state/sbx")
+    }
+
+    fn running(&self) -> PathBuf {
+        self.place.dir.path().join("run/sbx")
+    }
+
+    /// The names in the directory of records, but for that of names.
+    fn left(&self) -> Vec<String> {
+        let names = |dir: PathBuf| {
+            let entries = std::fs::read_dir(dir).into_iter().flatten();
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+        };
+        let mut all = [names(self.records()), names(self.records().join(".names")), names(self.running())].concat();
+        all.retain(|name| name != ".names");
+        all
+    }
+
+    fn kill(&self, field: &str, name: &str, signal: i32) {
+        let pid: i32 = self.inspect(name, field).parse().unwrap();
+        assert!(pid > 1, "{pid}");
+        // SAFETY: a signal to a process that this test has started.
+        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+    }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        self.run(&["rm", "-f", "-a", "-t", "0"]);
+    }
+}
+
+#[test]
+fn a_run_in_the_background_prints_its_id_and_can_be_listed_stopped_waited_for_and_removed() {
+    need!(userns());
+    let records = Records::new();
+    let id =
+        records.start(&["--name", "web", "--label", "a=b"], "trap 'exit 7' TERM; echo x; while :; do sleep 0.1; done");
+    assert_eq!(id.len(), 64, "{id}");
+    let table = records.run(&["ps"]).ok();
+    let line = table.lines().nth(1).unwrap();
+    assert!(table.starts_with("ID ") && line.starts_with(&id[..12]) && line.ends_with(" web"), "{table}");
+    assert!(line.contains(" default ") && line.contains(" Up "), "{table}");
+    assert_eq!(records.run(&["ps", "-q"]).ok(), format!("{}\n", &id[..12]));
+    assert_eq!(records.run(&["ps", "--format", "{{.Names}} {{.State}} {{.Labels}}"]).ok(), "web running a=b\n");
+    assert_eq!(records.inspect(&id[..8], ".State.Status"), "running");
+    let pid: u32 = records.inspect("web", ".State.Pid").parse().unwrap();
+    assert!(PathBuf::from(format!("/proc/{pid}")).exists());
+    assert_eq!(records.run(&["rm", "web"]).status, Some(2), "it runs");
+    assert_eq!(records.run(&["stop", "web"]).ok(), "web\n");
+    assert_eq!(records.run(&["ps", "-q"]).ok(), "");
+    let table = records.run(&["ps", "-a"]).ok();
+    assert!(table.contains("Exited (7) "), "{table}");
+    assert_eq!(records.run(&["wait", "web", &id]).ok(), "7\n7\n");
+    assert_eq!(records.run(&["stop", "web"]).ok(), "web\n", "it has ended already");
+    let err = records.run(&["kill", "web"]).failed(125);
+    assert!(err.contains("only a running sandbox can be killed"), "{err}");
+    assert_eq!(records.run(&["rm", "web"]).ok(), "web\n");
+    assert_eq!(records.left(), [""; 0]);
+    assert!(!PathBuf::from(format!("/proc/{pid}")).exists());
+}
+
+#[test]
+fn a_run_in_the_background_that_does_not_start_says_why_and_leaves_nothing() {
+    need!(userns());
+    let records = Records::new();
+    let missing = records.run(&["run", "-d", "--name", "x", "--", "no-such-program"]);
+    assert!(missing.err.contains("no-such-program: not found"), "{missing:#?}");
+    assert_eq!((missing.status, missing.out.as_str()), (Some(127), ""));
+    let denied = records.run(&["run", "-d", "--", "/etc/passwd"]);
+    assert_eq!((denied.status, denied.out.as_str()), (Some(126), ""), "{denied:#?}");
+    let wrong = records.run(&["run", "-d", "--set", "no.such=key", "true"]);
+    assert_eq!((wrong.status, wrong.out.as_str()), (Some(125), ""), "{wrong:#?}");
+    for name in ["", "-x", "a b", "a/b", "\u{1b}[2J"] {
+        let bad = records.run(&["run", "-d", &format!("--name={name}"), "true"]);
+        assert_eq!((bad.status, bad.out.as_str()), (Some(125), ""), "{bad:#?}");
+    }
+    assert_eq!(records.left(), [""; 0]);
+}
+
+#[test]
+fn the_command_in_front_ends_with_its_streams_closed_while_the_program_runs_on() {
+    need!(userns());
+    let records = Records::new();
+    // The output is read to its end, which comes when nobody has it open any more.
+    let id = records.start(&["--name", "x"], "sleep 1000");
+    assert_eq!(records.run(&["ps", "-q", "--no-trunc"]).ok().trim(), id);
+    let monitor = records.inspect("x", ".State.MonitorPid");
+    let session = std::fs::read_to_string(format!("/proc/{monitor}/stat")).unwrap();
+    let session = session.rsplit_once(')').unwrap().1.split_whitespace().nth(3).unwrap().to_owned();
+    assert_eq!(session, monitor, "the monitor leads a session of its own");
+    for stream in 0..3 {
+        let target = std::fs::read_link(format!("/proc/{monitor}/fd/{stream}")).unwrap();
+        assert_eq!(target.to_str(), Some("/dev/null"));
+    }
+    assert_eq!(std::fs::read_link(format!("/proc/{monitor}/cwd")).unwrap().to_str(), Some("/"));
+}
+
+#[test]
+fn names_are_unique_and_given_at_random_and_by_rename() {
+    need!(userns());
+    let records = Records::new();
+    let first = records.start(&["--name", "one"], "sleep 1000");
+    let err = records.run(&["run", "-d", "--name", "one", "sleep", "1"]).failed(125);
+    assert!(err.contains(&format!("the name `one` is in use by {}", &first[..12])), "{err}");
+    let second = records.start(&[], "sleep 1000");
+    let random = records.inspect(&second, ".Name");
+    assert!(random.contains('_'), "{random}");
+    assert!(records.run(&["rename", "one", &random]).failed(125).contains("is in use"));
+    records.run(&["rename", "one", "two"]).ok();
+    assert!(records.run(&["inspect", "one"]).failed(125).contains("no sandbox with the name or id `one`"));
+    assert_eq!(records.inspect("two", ".Id"), first);
+    // A name that was given up is free; --replace takes one that is not.
+    let third = records.start(&["--name", "one"], "sleep 1000");
+    let fourth = records.start(&["--name", "one", "--replace"], "sleep 1000");
+    assert_ne!(third, fourth);
+    assert_eq!(records.run(&["ps", "-a", "-q"]).ok().lines().count(), 3);
+}
+
+#[test]
+fn a_record_of_the_foreground_stays_until_it_is_removed_and_with_rm_none_does() {
+    need!(userns());
+    let records = Records::new();
+    let fore = ["run", "-q", "--name", "fore", "--", "sh", "-c", "echo out; exit 3"];
+    let ended = records.run(&fore);
+    assert_eq!((ended.status, ended.out.as_str()), (Some(3), "out\n"));
+    assert_eq!(records.inspect("fore", ".State.ExitCode"), "3");
+    assert!(records.run(&fore).failed(125).contains("is in use"));
+    records.run(&["rm", "fore"]).ok();
+    assert_eq!(records.run(&[&fore[..4], &["--rm"][..], &fore[4..]].concat()).status, Some(3));
+    assert_eq!(records.left(), [""; 0]);
+    // One of the background goes by itself, and who waits for it learns the status all the same.
+    let id = records.start(&["--rm", "--name", "back"], "sleep 0.5; exit 9");
+    assert_eq!(records.run(&["wait", &id]).ok(), "9\n");
+    until(|| records.left().is_empty());
+}
+
+#[test]
+fn a_plain_run_writes_nothing() {
+    need!(userns());
+    let records = Records::new();
+    assert_eq!(records.run(&["-q", "--", "true"]).status, Some(0));
+    assert!(!records.records().exists() && !records.running().exists());
+}
+
+#[test]
+fn a_monitor_that_is_killed_ends_its_sandbox_and_nothing_else_is_said_of_it() {
+    need!(userns());
+    let records = Records::new();
+    let id = records.start(&["--name", "x"], "sleep 1000");
+    let pid = records.inspect("x", ".State.Pid");
+    let waits = records.command().args(["wait", "x"]).stdout(Stdio::piped()).spawn().unwrap();
+    records.kill(".State.MonitorPid", "x", libc::SIGKILL);
+    let waited = ran(waits.wait_with_output().unwrap());
+    assert_eq!(waited.out, "137\n");
+    until(|| !PathBuf::from(format!("/proc/{pid}")).exists());
+    assert_eq!(records.run(&["ps", "-q"]).ok(), "");
+    assert!(records.run(&["ps", "-a"]).ok().contains("Exited (137), killed"));
+    assert_eq!(records.inspect("x", ".State.Error"), "the sandbox's monitor was killed, and the program with it");
+    assert_eq!(records.run(&["stop", "x"]).ok(), "x\n");
+    records.run(&["rm", &id[..5]]).ok();
+    assert_eq!(records.left(), [""; 0]);
+}
+
+#[test]
+fn a_first_process_that_is_killed_ends_the_sandbox() {
+    need!(userns());
+    let records = Records::new();
+    records.start(&["--name", "x"], "sleep 1000");
+    records.kill(".State.Pid", "x", libc::SIGKILL);
+    assert_eq!(records.run(&["wait", "x"]).ok(), "137\n");
+    assert_eq!(records.inspect("x", ".State.Cause"), "killed");
+}
+
+#[test]
+fn a_monitor_that_is_stopped_keeps_nobody_waiting_and_can_be_killed() {
+    need!(userns());
+    let records = Records::new();
+    records.start(&["--name", "x"], "sleep 1000");
+    records.kill(".State.MonitorPid", "x", libc::SIGSTOP);
+    assert!(records.run(&["ps"]).ok().contains(" Up "));
+    let err = records.run(&["kill", "-s", "TERM", "x"]).failed(125);
+    assert!(err.contains("the monitor of x does not answer") && err.contains("kill -CONT"), "{err}");
+    assert_eq!(records.run(&["rm", "-f", "-t", "0", "x"]).ok(), "x\n");
+    assert_eq!(records.left(), [""; 0]);
+}
+
+#[test]
+fn a_program_that_ignores_the_signal_is_killed_when_its_time_is_over() {
+    need!(userns());
+    let records = Records::new();
+    records.start(&["--name", "x", "--stop-timeout", "0"], "trap '' TERM; while :; do sleep 0.1; done");
+    assert_eq!(records.run(&["stop", "x"]).ok(), "x\n");
+    assert_eq!(records.run(&["wait", "x"]).ok(), "137\n");
+    // Another signal than SIGTERM, and one that kill names.
+    records.start(
+        &["--name", "y", "--stop-signal", "USR1"],
+        "trap 'exit 5' USR1; trap 'exit 6' HUP; while :; do sleep 0.1; done",
+    );
+    records.run(&["kill", "--signal", "SIGHUP", "y"]).ok();
+    assert_eq!(records.run(&["wait", "y"]).ok(), "6\n");
+    assert!(records.run(&["kill", "-s", "NOSUCH", "y"]).failed(125).contains("`NOSUCH` is no signal"));
+}
+
+#[test]
+fn commands_at_once_each_get_a_whole_answer() {
+    need!(userns());
+    let records = Records::new();
+    let start = |name: &str| {
+        let mut command = records.command();
+        command
+            .args(["run", "-d", "-q", "--name", name, "sleep", "1000"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    // Of several that want one name, one gets it.
+    let all: Vec<_> = (0..4).map(|_| start("same")).collect();
+    let all: Vec<_> = all.into_iter().map(|child| child.wait_with_output().unwrap().status.code()).collect();
+    assert_eq!(all.iter().filter(|status| **status == Some(0)).count(), 1, "{all:?}");
+    assert_eq!(all.iter().filter(|status| **status == Some(125)).count(), 3, "{all:?}");
+    assert_eq!(records.run(&["ps", "-q"]).ok().lines().count(), 1);
+    // Of several that remove it, each succeeds, or finds nothing.
+    let remove = || records.command().args(["rm", "-f", "-t", "0", "same"]).stdout(Stdio::null()).spawn().unwrap();
+    let all: Vec<_> = (0..4).map(|_| remove()).collect();
+    for child in all {
+        assert!(child.wait_with_output().unwrap().status.success());
+    }
+    assert_eq!(records.left(), [""; 0]);
+}
+
+#[test]
+fn what_a_program_left_in_the_place_of_records_is_not_followed_and_stops_nobody() {
+    need!(userns());
+    let records = Records::new();
+    let id = records.start(&["--name", "real"], "sleep 1000");
+    let secret = records.place.write("secret", "content");
+    let dir = |name: &str| records.records().join(name.repeat(64));
+    // A link in the place of a record; an empty one; one with garbage, with links, pipes and a huge file in it.
+    std::os::unix::fs::symlink("/etc", dir("a")).unwrap();
+    for name in ["b", "c", "d", "e"] {
+        std::fs::create_dir(dir(name)).unwrap();
+        std::fs::set_permissions(dir(name), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    }
+    std::fs::write(dir("c").join("spec.json"), "{\"created\": \"x\", \u{0}").unwrap();
+    std::fs::write(dir("c").join("exit.json"), "{\"number\":1,\"value\":{},\"end\":2}").unwrap();
+    std::os::unix::fs::symlink(&secret, dir("d").join("spec.json")).unwrap();
+    Command::new("mkfifo").arg(dir("d").join("exit.json")).status().unwrap();
+    let huge = std::fs::File::create(dir("e").join("spec.json")).unwrap();
+    huge.set_len(1 << 40).unwrap();
+    std::fs::write(
+        dir("e").join("exit.json"),
+        format!("{{\"number\":1,\"value\":{{\"status\":1,\"finished\":5,\"error\":\"{}\"}},\"end\":1}}", "\u{1b}[2J"),
+    )
+    .unwrap_or(());
+    // Names that lead elsewhere.
+    std::os::unix::fs::symlink("../../../etc", records.records().join(".names/out")).unwrap();
+    std::os::unix::fs::symlink(&id, records.records().join(".names/\u{1b}[31m")).unwrap();
+    let table = records.run(&["ps", "-a", "--no-trunc"]).ok();
+    assert_eq!(table.lines().filter(|line| line.contains(" real")).count(), 1, "{table}");
+    assert!(!table.contains('\u{1b}') && table.lines().count() >= 4, "{table}");
+    let json = records.run(&["ps", "-a", "--json"]).ok();
+    assert!(!json.contains('\u{1b}'), "{json}");
+    assert_eq!(records.run(&["inspect", "out"]).status, Some(125));
+    records.run(&["prune", "-f"]).ok();
+    assert_eq!(records.run(&["ps", "-q"]).ok().lines().count(), 1);
+    assert_eq!(std::fs::read_to_string(&secret).unwrap(), "content");
+    assert_eq!(records.inspect("real", ".State.Status"), "running");
+}
+
+#[test]
+fn a_directory_of_records_that_others_may_write_to_is_refused() {
+    need!(userns());
+    let records = Records::new();
+    std::fs::create_dir(records.records()).unwrap();
+    std::fs::set_permissions(records.records(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let err = records.run(&["run", "-d", "sleep", "1"]).failed(125);
+    assert!(err.contains("others may write to it") && err.contains("chmod 700"), "{err}");
+    std::fs::remove_dir(records.records()).unwrap();
+    std::os::unix::fs::symlink("/tmp", records.records()).unwrap();
+    let err = records.run(&["run", "-d", "sleep", "1"]).failed(125);
+    assert!(err.contains("is no directory"), "{err}");
+    std::fs::remove_file(records.records()).unwrap();
+}
+
+#[test]
+fn records_of_other_versions_are_read_as_far_as_they_are_known() {
+    need!(userns());
+    let records = Records::new();
+    let id = records.start(&["--name", "x"], "exit 3");
+    records.run(&["wait", "x"]).ok();
+    let spec = records.records().join(&id).join("spec.json");
+    std::fs::write(&spec, "{\"version\": 9, \"args\": [\"new\"], \"unknown\": {\"deep\": [1]}}").unwrap();
+    let table = records.run(&["ps", "-a"]).ok();
+    assert!(table.contains("new ") && table.contains("Exited (3) "), "{table}");
+    std::fs::write(&spec, "{}").unwrap();
+    assert!(records.run(&["ps", "-a"]).ok().contains("Exited (3) "));
+    // Of the time before a reboot.
+    let exit = "{\"number\":1,\"value\":{\"started\":5,\"boot\":\"other\"},\"end\":1}";
+    std::fs::write(records.records().join(&id).join("exit.json"), exit).unwrap();
+    assert!(records.run(&["ps", "-a"]).ok().contains("Exited (137) by a reboot"));
+    records.run(&["rm", "x"]).ok();
+}
+
+#[test]
+fn a_program_sees_no_records_and_no_sockets_of_monitors() {
+    need!(userns());
+    let records = Records::new();
+    records.start(&["--name", "other"], "sleep 1000");
+    let dir = records.place.dir.path().to_str().unwrap().to_owned();
+    for mode in ["--ro", "--rw"] {
+        let run = ["-q", mode, &dir, "--", "sh", "-c", &format!("ls -A {dir}/run/sbx {dir}/state/sbx; ls {dir}")];
+        let seen = records.run(&run).ok();
+        assert!(
+            seen.contains("home") && !seen.contains("names") && !seen.lines().any(|line| line.len() == 64),
+            "{seen}"
+        );
+    }
+    // It makes none either, before another run does.
+    let fresh = Records::new();
+    let dir = fresh.place.dir.path().to_str().unwrap().to_owned();
+    let script = format!("mkdir -p {dir}/run/sbx/x {dir}/state/sbx/x; true");
+    fresh.run(&["-q", "--rw", &dir, "--", "sh", "-c", &script]);
+    assert_eq!(fresh.left(), [""; 0]);
+}
+
+#[test]
+fn a_full_disk_keeps_a_sandbox_from_starting_and_loses_no_status() {
+    need!(userns(), tools(&["unshare", "mount"]));
+    let records = Records::new();
+    let dir = records.place.dir.path().display();
+    let sbx = common::sbx().display();
+    // A small tmpfs for the records, in a mount namespace of the test's own.
+    let script = format!(
+        "mount -t tmpfs -o size=256k,mode=700 t {dir}/state && export XDG_RUNTIME_DIR={dir}/run XDG_STATE_HOME={dir}/state HOME={dir}/home
+         cd {dir}/work
+         {sbx} run -q -d --name x sh -c 'while [ ! -e go ]; do sleep 0.05; done; exit 5' >/dev/null || exit 90
+         cat /dev/zero > {dir}/state/fill 2>/dev/null
+         {sbx} run -q -d --name y sleep 1000; echo \"second $?\"
+         {sbx} ps -a --format '{{{{.Names}}}} {{{{.State}}}}'
+         {sbx} kill -s USR1 x >/dev/null
+         {sbx} wait x
+         {sbx} rm x; {sbx} ps -aq; ls -A {dir}/state/sbx"
+    );
+    let ran = ran(Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
+        .output()
+        .unwrap());
+    assert!(ran.out.starts_with("second 125\nx running\n"), "{ran:#?}");
+    assert!(ran.err.contains("full"), "{ran:#?}");
+    // 128 + SIGUSR1.
+    assert!(ran.out.ends_with("138\nx\n.names\n"), "{ran:#?}");
+}
