@@ -25,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "mod",
             "mounts",
             "namespaces",
+            "near",
             "nested",
             "network",
             "proc",

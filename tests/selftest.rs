@@ -5,7 +5,7 @@ mod common;
 use common::agent::{Agent, GpgAgent};
 use common::audio::Audio;
 use common::process::Daemon;
-use common::{Place, fuse, no_session, not_root, ran, sbx, tools, tun, until, userns};
+use common::{Place, fuse, landlock, no_session, not_root, ran, sbx, tools, tun, until, userns};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixListener;
@@ -275,18 +275,38 @@ fn each_guard_of_a_sound_server_that_is_left_out_is_seen() {
     assert!(found.iter().all(|(outcome, _)| outcome == "failed"), "{found:#?}");
 }
 
-/// What a self-test of a private network says of the metadata address, and of the packet filter.
-fn private_network(flags: &[&str], off: &str) -> [String; 2] {
+/// What a self-test of a private network says of these probes.
+fn private_network<const N: usize>(flags: &[&str], off: &str, ids: [&str; N]) -> [String; N] {
     let outcomes = selftest_with(&Place::new(), &[&["--net", "private"], flags].concat(), &[("SBX_GUARDS_OFF", off)]);
-    ["metadata", "packet-filter"].map(|id| outcomes[id].0.clone())
+    ids.map(|id| outcomes[id].0.clone())
 }
+
+/// Probes of what a private network keeps away if no line names it.
+const NEAR: [&str; 4] = ["metadata", "private-addresses", "link-local", "multicast"];
 
 #[test]
 fn what_a_private_network_reaches_is_what_the_profile_grants() {
     need!(userns(), tun(), tools(&["pasta", "slirp4netns"]));
     let _alone = alone();
-    assert_eq!(private_network(&[], ""), ["held", "held"]);
-    assert_eq!(private_network(&["--set", "network.allow=[\"metadata\"]"], "")[1], "held");
+    for helper in ["pasta", "slirp4netns"] {
+        let helper = format!("network.helper={helper}");
+        assert_eq!(private_network(&["--set", &helper], "", NEAR), ["held"; 4], "{helper}");
+    }
+    let rights = ["packet-filter", "address-set", "raw-socket", "raw-socket-6", "packet-socket"];
+    assert_eq!(private_network(&["--set", "network.allow=[\"metadata\"]"], "", rights), ["held"; 5]);
+    let loopback = ["host-gateway", "loopback-by-interface"];
+    assert_eq!(private_network(&["--set", "network.allow=[\"0.0.0.0/0\"]"], "", loopback), ["held"; 2]);
+    let near = ["--set", "network.allow=[\"private\", \"link-local\", \"224.0.0.0/4\"]"];
+    assert_eq!(private_network(&near, "", NEAR), ["held", "shared", "shared", "shared"]);
+}
+
+#[test]
+fn a_self_test_sees_that_landlock_holds_tcp() {
+    need!(userns(), tun(), landlock(4), tools(&["pasta", "slirp4netns"]));
+    let _alone = alone();
+    let flags = ["--set", "network.allow=[\":443/tcp\"]", "--set", "security.landlock_tcp=require"];
+    assert_eq!(private_network(&flags, "", ["landlock-tcp"]), ["held"]);
+    assert_eq!(private_network(&flags[..2], "", ["landlock-tcp"]), ["not-run"]);
 }
 
 /// Run with `cargo test --features guards-off --test selftest each_guard`.
@@ -295,8 +315,11 @@ fn what_a_private_network_reaches_is_what_the_profile_grants() {
 fn each_guard_of_a_private_network_that_is_left_out_is_seen() {
     need!(userns(), tun(), tools(&["pasta", "slirp4netns"]));
     let _alone = alone();
-    assert_eq!(private_network(&[], "rules"), ["failed", "held"]);
-    assert_eq!(private_network(&[], "filter,capabilities"), ["held", "failed"]);
+    assert_eq!(private_network(&[], "rules", NEAR), ["failed"; 4]);
+    let rights = ["packet-filter", "address-set", "raw-socket-6"];
+    assert_eq!(private_network(&[], "filter,capabilities", rights), ["failed"; 3]);
+    let flags = ["--set", "network.allow=[\":443/tcp\"]", "--set", "security.landlock_tcp=prefer"];
+    assert_eq!(private_network(&flags, "landlock-tcp", ["landlock-tcp"]), ["failed"]);
 }
 
 /// What a self-test says of the SSH agent, with an agent that has a key.

@@ -166,6 +166,9 @@ pub(super) fn prepared(mut prepared: Prepared) -> Prepared {
     if off("landlock") || off("devices") || off("ipc") {
         prepared.lockdown.landlock = None;
     }
+    if let (Some(landlock), true) = (&mut prepared.lockdown.landlock, off("landlock-tcp")) {
+        landlock.tcp = None;
+    }
     if off("keyring") {
         prepared.lockdown.own_keyring = false;
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// Device and inode number of a file: stat(2).
@@ -33,6 +34,10 @@ pub struct Outside {
     pub abstract_socket: String,
     /// TCP port on the host's loopback interface that answers.
     pub loopback_port: u16,
+    /// The host's addresses but those of loopback and link-local ones, each with the length of its network's prefix.
+    pub networks: Vec<(IpAddr, u8)>,
+    /// Addresses that other machines of these networks may have.
+    pub neighbours: Vec<IpAddr>,
     /// The host's root directory.
     pub root: FileId,
     /// What lies in the host's root directory beside the system and what is private inside.
@@ -138,6 +143,10 @@ pub struct Granted {
     pub outside: bool,
     /// A network of the sandbox's own reaches the address at which clouds tell their secrets.
     pub metadata: bool,
+    /// What else of the near is reached from a network of the sandbox's own: `host`, `neighbours`, and the names of `near`.
+    pub reached: Vec<String>,
+    /// The ports that Landlock lets TCP connections go to; none if it does not hold them.
+    pub tcp: Option<Vec<u16>>,
     /// User namespaces may be made inside.
     pub nested: bool,
     /// Nested user namespaces may mount filesystems.

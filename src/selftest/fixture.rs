@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::ffi::CString;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
@@ -116,6 +116,9 @@ impl Host {
         let loopback = TcpListener::bind(("127.0.0.1", 0)).ok();
         outside.loopback_port =
             loopback.as_ref().and_then(|bound| bound.local_addr().ok()).map_or(0, |address| address.port());
+        let networks = sys::interface_addresses().unwrap_or_default().into_iter();
+        outside.networks = networks.filter(|(address, _)| !is_on_link(*address)).collect();
+        outside.neighbours = neighbours(&outside.networks);
         let mut sockets = Vec::new();
         let bound = SocketAddr::from_abstract_name(&name).and_then(|address| UnixListener::bind_addr(&address));
         if let Ok(listener) = bound {
@@ -171,6 +174,28 @@ impl Drop for Host {
             let _ = sys::wait_for(pid);
         }
     }
+}
+
+/// Whether an address is one of loopback, or is known on one link alone.
+fn is_on_link(address: IpAddr) -> bool {
+    address.is_loopback()
+        || match address {
+            IpAddr::V4(v4) => v4.is_link_local(),
+            IpAddr::V6(v6) => v6.is_unicast_link_local(),
+        }
+}
+
+/// An address that another machine may have in each of the host's networks.
+fn neighbours(host: &[(IpAddr, u8)]) -> Vec<IpAddr> {
+    let near = host.iter().filter_map(|(address, prefix)| {
+        let host_bits = (if address.is_ipv4() { 32u8 } else { 128 }).checked_sub(*prefix).filter(|bits| *bits > 2)?;
+        let mut candidates = (1..1 << host_bits.min(5)).map(|bits: u128| match address {
+            IpAddr::V4(v4) => IpAddr::V4((u32::from(*v4) ^ bits as u32).into()),
+            IpAddr::V6(v6) => IpAddr::V6((u128::from(*v6) ^ bits).into()),
+        });
+        candidates.find(|other| !host.iter().any(|(own, _)| own == other))
+    });
+    near.collect()
 }
 
 /// A random number, for names that nobody else uses.

@@ -1,14 +1,15 @@
 //! The host's side: runs the sandbox with the probes, and judges their results.
 
-use super::facts::{Facts as Handed, Granted, Place, Told, Verdict};
+use super::facts::{Facts as Handed, Granted, Outside, Place, Told, Verdict};
 use super::fixture::Host;
 use super::probes::{self, GROUPS};
 use super::{INSIDE, Line, Outcome, Report};
 use crate::error::{Error, Result};
 use crate::host::{self, Facts};
 use crate::launch::{self, Events};
+use crate::netfilter::HostAddress;
 use crate::plan::syscalls::{self, Arch, Base, Check, Decision};
-use crate::plan::{self, Op, Plan};
+use crate::plan::{self, Op, Plan, RulePlan};
 use crate::spec::{
     BusPolicy, Changes, Descriptors, Mode, Network, Options, Origin, PathRule, Promise, Sandbox, Tty, Wayland, X11,
 };
@@ -47,7 +48,7 @@ pub fn run(mut sandbox: Sandbox, mut facts: Facts) -> Result<Report> {
             plan::plan(&sandbox, &facts)?
         }
     };
-    let granted = granted(&sandbox, &plan);
+    let granted = granted(&sandbox, &plan, &host.facts);
     host.look(&facts, &sandbox, &plan, &granted);
     host.hand_over();
     let known = Handed { outside: host.facts.clone(), granted, ..Handed::default() };
@@ -183,7 +184,7 @@ fn place(fd: OwnedFd, number: RawFd) -> sys::Result<OwnedFd> {
 }
 
 /// What the profile grants, as the plan has it.
-fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
+fn granted(sandbox: &Sandbox, plan: &Plan, outside: &Outside) -> Granted {
     let place = |op: &Op| {
         let (host, writable, devices) = match op {
             // A private home that is kept is no file of the host's to the program.
@@ -210,11 +211,16 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
             overlay: matches!(op, Op::Layers { ro: false, .. }),
         })
     };
+    let rules = plan.packet_rules.as_ref();
+    let host: Vec<_> =
+        outside.networks.iter().map(|(address, prefix)| HostAddress { address: *address, prefix: *prefix }).collect();
     Granted {
         shared: sandbox.namespaces.share.keys().map(|namespace| namespace.word().to_owned()).collect(),
         network: sandbox.network == Network::Host,
         outside: matches!(sandbox.network, Network::Host | Network::Joined(_)) || plan.network_helper().is_some(),
-        metadata: plan.packet_rules.as_ref().is_some_and(|rules| rules.reaches([169, 254, 169, 254].into(), &[])),
+        metadata: rules.is_some_and(|rules| rules.reaches([169, 254, 169, 254].into(), &host)),
+        reached: rules.map(|rules| reached(rules, outside, &host)).unwrap_or_default(),
+        tcp: plan.lockdown.landlock.as_ref().ok().and_then(|landlock| landlock.tcp.clone()),
         nested: plan.namespaces.nested,
         mounts: plan.namespaces.mounts,
         plain_proc: plan.view.parts.iter().any(|placed| match &placed.op {
@@ -247,6 +253,17 @@ fn granted(sandbox: &Sandbox, plan: &Plan) -> Granted {
         asserts: sandbox.asserts.iter().map(|assert| (kind(assert.promise).to_owned(), assert.of.clone())).collect(),
         view: plan.view.parts.iter().filter_map(|placed| place(&placed.op)).collect(),
     }
+}
+
+/// What is near the host and reached under these rules, by the names of the probes.
+fn reached(rules: &RulePlan, outside: &Outside, host: &[HostAddress]) -> Vec<String> {
+    let own = outside.networks.iter().map(|(address, _)| ("host", *address));
+    let neighbours = outside.neighbours.iter().map(|address| ("neighbours", *address));
+    let all = own.chain(neighbours).chain(probes::near());
+    let all = all.filter(|(_, address)| rules.reaches(*address, host));
+    let mut names: Vec<_> = all.map(|(name, _)| name.to_owned()).collect();
+    names.dedup();
+    names
 }
 
 /// The key of an `[assert]` line in a profile.

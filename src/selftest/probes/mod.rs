@@ -11,6 +11,7 @@ mod kernel;
 mod limits;
 mod mounts;
 mod namespaces;
+mod near;
 mod nested;
 mod network;
 mod proc;
@@ -25,6 +26,7 @@ pub(super) use desktop::SOCKETS;
 pub(super) use files::{DENIED, HANDED, INNER, LEFT, LINK_LEFT, MASKED, OVERLAY, OVERLAY_THROUGH, RO, RW, SECRET};
 pub(super) use host_files::STARTED;
 pub(super) use kernel::{CALLS, Call};
+pub(super) use near::addresses as near;
 pub(super) use proc::KERNEL_FILES;
 pub(super) use services::{GIT, secret_lines};
 pub(super) use tools::{id, status};
@@ -91,6 +93,7 @@ pub(super) const GROUPS: &[(&str, &[Probe])] = &[
     ("nested namespaces", nested::PROBES),
     ("ipc and keys", ipc::PROBES),
     ("network", network::PROBES),
+    ("near the host", near::PROBES),
     ("desktop and services", desktop::PROBES),
     ("services of the user's own", services::PROBES),
     ("sound", sound::PROBES),

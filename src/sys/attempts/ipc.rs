@@ -133,6 +133,16 @@ pub fn set_interface() -> Result<()> {
     done(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) })
 }
 
+/// Connects a TCP socket to a port of 127.0.0.1 by way of an interface, which takes what is sent out of this machine's loopback. Waits for
+/// less than a second.
+pub fn connect_by_interface(interface: &str, port: u16) -> Result<()> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, connect, setsockopt, sockopt};
+    let socket = nix::sys::socket::socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&socket, sockopt::BindToDevice, &interface.into())?;
+    setsockopt(&socket, sockopt::SendTimeout, &nix::sys::time::TimeVal::new(0, 700_000))?;
+    Ok(connect(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, port))?)
+}
+
 /// setsockopt(2) of a new UDP socket of this family, with an option of 64 zeroes, or getsockopt(2) into as many.
 pub fn socket_option(family: i32, level: i32, option: i32, reads: bool) -> Result<()> {
     let made = socket(family, libc::SOCK_DGRAM, 0)?;

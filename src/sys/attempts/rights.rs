@@ -6,7 +6,7 @@ use crate::sys::errno::{Errno, Result, check, done};
 use nix::sched::CloneFlags;
 use nix::unistd::{Gid, Uid};
 use std::ffi::CStr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// Asks the packet filter of this network namespace (nf_tables) for the number of its rules' generation, which only those are told who may
 /// change the rules.
@@ -14,8 +14,30 @@ pub fn ask_packet_filter() -> Result<()> {
     // NFT_MSG_GETGEN of NFNL_SUBSYS_NFTABLES, as a request with an answer.
     let words: [u16; 10] = [20, 0, 10 << 8 | 16, 5, 1, 0, 0, 0, 0, 0];
     let message: Vec<u8> = words.into_iter().flat_map(u16::to_ne_bytes).collect();
-    let socket = netfilter_socket()?;
-    send(socket.as_fd(), &message, None)?;
+    ask(netfilter_socket()?, &message)
+}
+
+/// Takes an address that nobody has (192.0.2.254) from loopback, by rtnetlink(7): the kernel looks at who asks first.
+pub fn remove_address() -> Result<()> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
+    // RTM_DELADDR, as a request with an answer; struct ifaddrmsg, and the attribute IFA_LOCAL.
+    let words: [u16; 8] = [32, 0, libc::RTM_DELADDR, 5, 1, 0, 0, 0];
+    let mut message: Vec<u8> = words.into_iter().flat_map(u16::to_ne_bytes).collect();
+    message.extend([libc::AF_INET as u8, 32, 0, 0]);
+    message.extend(1u32.to_ne_bytes());
+    message.extend([8u16, libc::IFA_LOCAL].into_iter().flat_map(u16::to_ne_bytes));
+    message.extend([192, 0, 2, 254]);
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?;
+    match ask(socket, &message) {
+        Err(Errno(libc::EADDRNOTAVAIL)) => Ok(()),
+        other => other,
+    }
+}
+
+/// Sends a message to the kernel by netlink(7), and gives its answer.
+fn ask(socket: OwnedFd, message: &[u8]) -> Result<()> {
+    send(socket.as_fd(), message, None)?;
     let mut answer = [0; 256];
     let (length, _) = receive(socket.as_fd(), &mut answer)?;
     // NLMSG_ERROR, with the errno behind the header.
