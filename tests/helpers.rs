@@ -3,13 +3,13 @@
 
 mod common;
 
+use common::process::in_one_thread;
 use common::*;
 use sbx::error::Result;
 use sbx::launch::{Events, Outcome, run};
 use sbx::plan::{Argument, Confinement, HelperProgram, HelperSpec, HelperWords, Loss, Phase, Plan, Readiness, Tells};
 use sbx::spec::{Origin, Process, Sandbox};
 use sbx::{host, plan, testing as sys};
-use std::io::Write;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
@@ -63,25 +63,6 @@ fn helper(script: String, phase: Phase, readiness: Readiness, loss: Loss) -> Hel
         words: HelperWords::default(),
         origin: Origin::default(),
     }
-}
-
-/// Runs a test in a process with one thread, as a launcher has to be.
-fn in_one_thread(test: impl FnOnce()) {
-    // SAFETY: the child goes on with this thread alone, and the C library keeps its allocator consistent over fork.
-    let pid = unsafe { libc::fork() };
-    if pid == 0 {
-        // libtest would capture what is printed.
-        std::panic::set_hook(Box::new(|panic| {
-            let _ = writeln!(std::io::stderr(), "{panic}");
-        }));
-        let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(test)).is_err();
-        // SAFETY: never comes back, and runs nothing of what libtest would run at the end.
-        unsafe { libc::_exit(i32::from(failed)) };
-    }
-    let mut status = -1;
-    // SAFETY: the status is the call's to fill; the child is waited for by nobody else.
-    let ended = unsafe { libc::waitpid(pid, &raw mut status, 0) };
-    assert_eq!((ended, status), (pid, 0), "see what it said above");
 }
 
 /// Runs a plan, and returns its events and how long it took.

@@ -3,8 +3,16 @@
 
 mod common;
 
+use common::process::in_one_thread;
 use common::{Place, userns};
+use sbx::error::Result;
+use sbx::launch::{Events, Outcome, run};
+use sbx::plan::{Op, Plan};
+use sbx::spec::{Mode, Options, Origin, PathRule, Process, Sandbox};
+use sbx::{host, plan};
+use std::os::fd::RawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 
 /// A profile of the user's with these lines in `[filesystem.paths]`.
 fn profile(place: &Place, paths: &str) -> String {
@@ -148,4 +156,71 @@ fn a_link_beside_what_is_closed_does_not_open_it() {
     symlink(".", place.home().join("proj/all")).unwrap();
     let refused = place.sh(&["--profile", &profile(&place, &closed("all", "ro"))], "cat ~/x/secret/s").failed(125);
     assert!(refused.contains("proj/all is a link in"), "{refused}");
+}
+
+/// Nobody is told of a run.
+struct Untold;
+
+impl Events for Untold {
+    fn started(&mut self, _pid: i32) {}
+
+    fn note(&mut self, _note: &str) {}
+
+    fn exited(&mut self, _outcome: &Outcome) {}
+
+    fn descriptors(&self) -> Vec<RawFd> {
+        Vec::new()
+    }
+}
+
+/// A plan that shows this file and the one beside it, and reads both.
+fn planned(file: &Path, beside: &Path) -> Plan {
+    let script = format!("cat {} {} > /dev/null", file.display(), beside.display());
+    let args = ["/bin/sh", "-c", &script].map(Into::into).to_vec();
+    let mut sandbox = Sandbox { process: Process { args, ..Process::default() }, ..Sandbox::default() };
+    for path in [file, beside] {
+        sandbox.filesystem.paths.push(PathRule::new(path.into(), Mode::Ro, Options::default(), Origin::default()));
+    }
+    let env = [("HOME".to_owned(), "/".to_owned()), ("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
+    let facts = host::probe(&sandbox, env.into(), "/".into(), Vec::new());
+    plan::plan(&sandbox, &facts).unwrap()
+}
+
+#[test]
+fn a_link_that_is_put_there_while_sbx_starts_is_an_error() {
+    need!(userns());
+    in_one_thread(|| {
+        let place = Place::new();
+        let (file, beside) = (place.write("data/d/file", "FILE"), place.write("data/d/beside", "BESIDE"));
+        let top = place.work().parent().unwrap().to_owned();
+        let started = || -> Result<Outcome> { run(&planned(&file, &beside), &mut Untold) };
+        assert_eq!(started().unwrap(), Outcome::Exited(0));
+        let plan = planned(&file, &beside);
+        let binds =
+            plan.view.parts.iter().filter(|placed| matches!(&placed.op, Op::Bind { source, .. } if *source == file));
+        assert_eq!(binds.count(), 1);
+        let refused = |what: &str| {
+            let error = run(&plan, &mut Untold).unwrap_err();
+            let hints = error.hints.join("\n");
+            assert!(
+                error.message.contains("ELOOP") && hints.contains("a link was put on the way"),
+                "{what}: {error:?}"
+            );
+        };
+        // In the place of the file, of the directory that it lies in, and of one further up.
+        std::fs::rename(&file, top.join("kept")).unwrap();
+        symlink(&beside, &file).unwrap();
+        refused("file");
+        std::fs::remove_file(&file).unwrap();
+        std::fs::rename(top.join("kept"), &file).unwrap();
+        for dir in ["data/d", "data"] {
+            let (dir, moved) = (top.join(dir), top.join("moved"));
+            std::fs::rename(&dir, &moved).unwrap();
+            symlink(&moved, &dir).unwrap();
+            refused("directory");
+            std::fs::remove_file(&dir).unwrap();
+            std::fs::rename(&moved, &dir).unwrap();
+        }
+        assert_eq!(started().unwrap(), Outcome::Exited(0));
+    });
 }

@@ -10,11 +10,13 @@ use super::view::{SAFE, View};
 use crate::sys::{self, ATTR_RDONLY, Propagation};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Builds the view and enters it. Gives the slave end of the program's pseudo-terminal, if it has one.
+/// Builds the view and enters it. Gives the slave end of the program's pseudo-terminal, if it has one. `ruleset` gets the
+/// Landlock rules of the steps.
 pub(super) fn assemble(
     prepared: &Prepared,
     socket: BorrowedFd<'_>,
     proc: BorrowedFd<'_>,
+    ruleset: Option<BorrowedFd<'_>>,
 ) -> Result<Option<OwnedFd>, Failure> {
     sys::umask(0);
     if prepared.view.untie {
@@ -33,7 +35,8 @@ pub(super) fn assemble(
     }
     let mut terminal = None;
     let scratch = scratch.as_ref().map_or(first, AsFd::as_fd);
-    let mut view = View { root, memory: &memory, scratch, place: Place::Root, last: None };
+    let mut view =
+        View { root, memory: &memory, scratch, place: Place::Root, last: None, last_source: None, ruleset, rule: None };
     for (index, step) in prepared.view.steps.iter().enumerate() {
         view.place = Place::Step(index as u32);
         view.step(step, socket, &mut terminal)?;

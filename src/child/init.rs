@@ -29,7 +29,8 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     label(prepared.view.file_label.as_deref(), proc.as_fd(), c"attr/fscreate")?;
     let own = prepared.lockdown.handover.as_ref().map(handover::own_file).transpose()?;
     streams::reopen(prepared, socket.as_fd())?;
-    let terminal = assemble::assemble(prepared, socket.as_fd(), proc.as_fd())?;
+    let ruleset = lockdown::ruleset(prepared)?;
+    let terminal = assemble::assemble(prepared, socket.as_fd(), proc.as_fd(), ruleset.as_ref().map(AsFd::as_fd))?;
     sys::phase("enter the view");
     if let Some(network) = network {
         network.join(prepared.namespaces.own_pids).at(place, Call::UnshareNetwork)?;
@@ -44,7 +45,8 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     // Before any path is resolved in the view: links of its /proc would lead to descriptors that are open here, and
     // from there outside.
     drop(proc);
-    close_callers(prepared, socket.as_raw_fd(), terminal.as_ref(), own.as_ref())?;
+    let made = [terminal.as_ref(), own.as_ref(), ruleset.as_ref()];
+    close_callers(prepared, socket.as_raw_fd(), made)?;
     prepared
         .descriptors
         .drop_fds
@@ -58,7 +60,7 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     if hide {
         sys::set_dumpable(false).at(Place::Lockdown, Call::Prctl)?;
     }
-    lockdown::process(prepared)?;
+    lockdown::process(prepared, ruleset)?;
     lockdown::show(prepared, true)?;
     if let Some(fd) = prepared.process.block_fd {
         // Meanwhile another program configures the network of this process. The end of the file counts as a byte, too.
@@ -361,21 +363,18 @@ fn become_program(
 }
 
 /// Closes at once the caller's descriptors that the program does not get. Exec would be too late: the paths of the
-/// working directory and of the program are resolved before it, and may lead through /proc/self/fd.
-fn close_callers(
-    prepared: &Prepared,
-    socket: i32,
-    terminal: Option<&OwnedFd>,
-    own: Option<&OwnedFd>,
-) -> Result<(), Failure> {
+/// working directory and of the program are resolved before it, and may lead through /proc/self/fd. `made` are those of
+/// this process's own that stay open.
+fn close_callers(prepared: &Prepared, socket: i32, made: [Option<&OwnedFd>; 3]) -> Result<(), Failure> {
     let Some(only) = &prepared.descriptors.only_fds else { return Ok(()) };
-    let number = |fd: Option<&OwnedFd>| fd.map_or(-1, |fd| fd.as_raw_fd());
+    let made = made.map(|fd| fd.map_or(-1, |fd| fd.as_raw_fd()));
     let pipe = prepared.lockdown.handover.as_ref().map_or((-1, -1), |handover| handover.pipe);
-    let own = [socket, number(terminal), number(own), prepared.descriptors.caller, pipe.0, pipe.1];
+    let own = [socket, prepared.descriptors.caller, pipe.0, pipe.1];
     let mut first = 3;
     while let Some(next) = only
         .iter()
         .chain(&own)
+        .chain(&made)
         .chain(&prepared.descriptors.locks)
         .chain(changes::descriptors(prepared))
         .copied()

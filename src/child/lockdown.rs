@@ -2,14 +2,15 @@
 
 use super::changes;
 use super::failure::{At, Failure};
-use super::prepared::{Guard, Landlock, Prepared};
+use super::prepared::{Guard, Landlock, Prepared, Rule};
 use super::report::{Call, Place};
 use crate::sys;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// Locks PID 1 down, and with it all processes of the sandbox, which inherit it. Only the filters of [`program`], which
 /// PID 1 could not work under, are left out.
-pub(super) fn process(prepared: &Prepared) -> Result<(), Failure> {
+/// `ruleset` is that of [`ruleset`].
+pub(super) fn process(prepared: &Prepared, ruleset: Option<OwnedFd>) -> Result<(), Failure> {
     let place = Place::Lockdown;
     // Otherwise the caller's session keyring is inherited. A keyring of its own is the second line of defence: the
     // seccomp filter refuses every call on keys. So it is no failure if the kernel has no keyrings, if an outer seccomp
@@ -38,8 +39,8 @@ pub(super) fn process(prepared: &Prepared) -> Result<(), Failure> {
         sys::set_no_new_privs().at(place, Call::NoNewPrivs)?;
     }
     // After all mounts, which Landlock forbids, and after no_new_privs, which it needs.
-    if let Some(rules) = &prepared.lockdown.landlock {
-        landlock(rules, prepared)?;
+    if let (Some(wanted), Some(ruleset)) = (&prepared.lockdown.landlock, ruleset) {
+        landlock(wanted, &ruleset, prepared)?;
     }
     for (index, filter) in prepared.lockdown.filters_for_all.iter().enumerate() {
         sys::load_filter(filter).at(Place::Filter(index as u32), Call::Seccomp)?;
@@ -78,15 +79,23 @@ pub(super) fn show(prepared: &Prepared, on: bool) -> Result<(), Failure> {
     sys::set_dumpable(on).at(Place::Lockdown, Call::Prctl)
 }
 
-fn landlock(wanted: &Landlock, prepared: &Prepared) -> Result<(), Failure> {
+/// The Landlock ruleset, without the rules for paths, if Landlock is used. The steps of the view add those for what they mount.
+pub(super) fn ruleset(prepared: &Prepared) -> Result<Option<OwnedFd>, Failure> {
+    let Some(wanted) = &prepared.lockdown.landlock else { return Ok(None) };
     let place = Place::Lockdown;
     let net = if wanted.tcp.is_some() { sys::NET_CONNECT_TCP } else { 0 };
     let ruleset = sys::landlock_ruleset(wanted.rights, net, wanted.scoped).at(place, Call::LandlockCreate)?;
     for port in wanted.tcp.iter().flatten() {
         sys::landlock_allow_port(ruleset.as_fd(), *port, net).at(place, Call::LandlockRule)?;
     }
-    for (index, (path, rights)) in wanted.rules.iter().enumerate() {
-        let place = Place::Landlock(index as u32);
+    Ok(Some(ruleset))
+}
+
+/// Adds the rules that no step of the view has added, and restricts this process.
+fn landlock(wanted: &Landlock, ruleset: &OwnedFd, prepared: &Prepared) -> Result<(), Failure> {
+    let place = Place::Lockdown;
+    for (path, Rule { index, rights }) in &wanted.rules {
+        let place = Place::Landlock(*index);
         match sys::openat(sys::cwd(), path, libc::O_PATH | libc::O_NOFOLLOW, 0) {
             // /dev/console exists only if the program has a terminal.
             Err(sys::Errno(libc::ENOENT)) if path.to_bytes().ends_with(b"/console") => {}

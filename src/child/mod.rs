@@ -17,6 +17,7 @@ mod procfs;
 mod reaper;
 mod report;
 mod search;
+mod source;
 mod streams;
 mod trial;
 mod view;
@@ -26,7 +27,7 @@ pub use handover::{NAME as EXEC, run as execute};
 pub use hints::{HOME, NETWORK};
 pub use prepared::{
     Capabilities, Descriptors, Guard, Handover, Hints, Landlock, Lockdown, Lower, MountSource, Namespaces, Overlay,
-    OwnFile, Prepared, ProcCover, Process, ReadOnlyFile, Scratch, Served, Session, Step, StepAction, Strings,
+    OwnFile, Prepared, ProcCover, Process, ReadOnlyFile, Rule, Scratch, Served, Session, Step, StepAction, Strings,
     TargetState, Terminal, UpperDirs, ViewSteps,
 };
 pub use procfs::{EMPTY_DIR, EMPTY_FILE};

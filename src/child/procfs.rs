@@ -31,9 +31,9 @@ impl<'a> View<'a> {
         for (names, scratch) in masks.into_iter().chain(root.then_some((&MASKED_FOR_ROOT[..], EMPTY_FILE))) {
             for name in names {
                 // Checked first: closing a copy that was never attached costs a grace period of RCU.
-                match sys::openat(proc, name, libc::O_PATH | libc::O_NOFOLLOW, 0) {
+                match sys::stat_below(proc, name) {
                     Err(Errno(libc::ENOENT)) => continue,
-                    found => drop(found.at(place, Call::Openat2)?),
+                    found => drop(found.at(place, Call::Stat)?),
                 }
                 let copy = sys::clone_tree(self.scratch, scratch, false).at(place, Call::OpenTree)?;
                 self.put(&copy, proc, name)?;

@@ -2,7 +2,7 @@
 
 use super::failure::{At, Failure};
 use super::memory::{Memory, part};
-use super::prepared::{MountSource, Step, StepAction, TargetState};
+use super::prepared::{MountSource, Rule, Step, StepAction, TargetState};
 use super::report::{Call, LENGTH, LENGTH_OF_TEXT, Message, Place};
 use crate::sys::{self, ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, Errno, Propagation, Text, UnownedFd};
 use std::ffi::CStr;
@@ -49,6 +49,12 @@ pub(super) struct View<'a> {
     pub place: Place,
     /// The parent directory of the last target, and its path. Consecutive targets often have the same one.
     pub last: Option<(&'a [u8], OwnedFd)>,
+    /// The same of the last source on the host.
+    pub last_source: Option<(&'a [u8], OwnedFd)>,
+    /// The Landlock ruleset, to which steps add the rules for what they mount.
+    pub ruleset: Option<BorrowedFd<'a>>,
+    /// The rule of the current step.
+    pub rule: Option<Rule>,
 }
 
 /// A place to mount on: its directory, its name there, and whether it was just created.
@@ -66,6 +72,7 @@ impl<'a> View<'a> {
         terminal: &mut Option<OwnedFd>,
     ) -> Result<(), Failure> {
         let (place, path) = (self.place, step.path.as_c_str());
+        self.rule = step.rule;
         match &step.act {
             StepAction::Dir { mode } => self.node(path, step.point, TargetKind::Dir, *mode).map(drop),
             StepAction::Symlink { target } => {
@@ -139,7 +146,7 @@ impl<'a> View<'a> {
         let (mount, kind) = match source {
             // Whether the mount point becomes a directory or a file depends on what was opened now, not on what was
             // there at planning.
-            MountSource::Resolved { source, attributes } => self.tree(copy(source, *attributes, place)?)?,
+            MountSource::Resolved { source, attributes } => self.resolved(source, *attributes)?,
             MountSource::Path { source, attributes, private, optional, tolerant, guard } => {
                 let tree = match follow(source, place) {
                     Err(failure) if *optional && failure.errno == Errno(libc::ENOENT) => return Ok(()),
@@ -231,7 +238,7 @@ impl<'a> View<'a> {
         self.attach(&mount, path, point, kind)
     }
 
-    fn tree(&self, tree: OwnedFd) -> Result<(OwnedFd, TargetKind), Failure> {
+    pub(super) fn tree(&self, tree: OwnedFd) -> Result<(OwnedFd, TargetKind), Failure> {
         let kind = sys::file_type(tree.as_fd()).at(self.place, Call::Fstat)?;
         Ok((tree, if kind == libc::S_IFDIR { TargetKind::Dir } else { TargetKind::Other }))
     }
@@ -366,6 +373,9 @@ impl<'a> View<'a> {
         };
         let whole = name == c".";
         sys::attach_at(mount.as_fd(), dir, name).at(place, Call::MoveMount)?;
+        if let (Some(ruleset), Some(Rule { index, rights })) = (self.ruleset, self.rule) {
+            sys::landlock_allow(ruleset, mount.as_fd(), rights).at(Place::Landlock(index), Call::LandlockRule)?;
+        }
         if made { Ok(()) } else { self.covered(whole) }
     }
 
@@ -390,15 +400,6 @@ pub(super) enum TargetKind {
 
 fn path_or_dot(path: &CStr) -> &CStr {
     if path.is_empty() { c"." } else { path }
-}
-
-/// A detached copy of the mounts at a path of the host, on which the planner has followed all links. A link that is
-/// found now was put there since, and is an error.
-fn copy(source: &CStr, attributes: u64, place: Place) -> Result<OwnedFd, Failure> {
-    let found = sys::open_resolved(source).at(place, Call::Openat2)?;
-    let tree = sys::clone_tree(found.as_fd(), c"", true).at(place, Call::OpenTree)?;
-    sys::set_attributes(tree.as_fd(), attributes, Propagation::Private, true).at(place, Call::MountSetattr)?;
-    Ok(tree)
 }
 
 /// A detached copy of the mounts at a path of the host, links followed: one lookup by the kernel decides what is shown.

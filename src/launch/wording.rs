@@ -253,7 +253,7 @@ fn step(plan: &Plan, index: usize, call: Call, errno: Errno) -> Error {
         (Op::Bind { source, .. }, Call::OpenTree | Call::Openat2, libc::ENOENT) => {
             error.hint(format!("{} went away, or never was", source.display()))
         }
-        (Op::Bind { source, .. }, Call::Openat2, libc::ELOOP) => error.hint(format!(
+        (Op::Bind { source, .. }, Call::OpenTree | Call::Openat2, libc::ELOOP) => error.hint(format!(
             "a link was put on the way to {} while sbx was starting; see who else writes there",
             source.display()
         )),

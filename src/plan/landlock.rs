@@ -4,6 +4,7 @@
 //! A rule grants rights on everything below its path (landlock(7)), so a stricter path below a freer one is protected
 //! by its mount alone.
 
+use super::tree::{Places, upwards};
 use super::{Attributes, Op, Placed};
 use crate::error::{Error, Result};
 use crate::host::{Facts, Kind};
@@ -14,8 +15,7 @@ use crate::sys::{
 };
 use landlock::{ABI, Access, AccessFs};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What Landlock enforces.
@@ -128,7 +128,7 @@ pub(super) fn plan(
         6.. => abstracts,
         _ => 0,
     };
-    let mut rules = Rules::default();
+    let mut rules = Rules { list: Vec::with_capacity(view.len()), known: Places::with_capacity(view.len()) };
     // `/` can always be listed.
     rules.allow(Path::new("/"), FS_READ_DIR & rights);
     let sealed = view.iter().filter_map(|placed| match &placed.op {
@@ -138,7 +138,7 @@ pub(super) fn plan(
     let sealed = sealed.collect();
     for placed in view {
         if let Some((path, granted)) = granted(&placed.op, &sealed, facts) {
-            rules.allow(&path, granted & rights);
+            rules.allow(path, granted & rights);
             if let Op::Devpts { path } = &placed.op {
                 // The sandbox's terminal, if it gets one.
                 rules.allow(&path.with_file_name("console"), DEVICE & rights);
@@ -157,22 +157,19 @@ pub(super) fn plan(
     }
 }
 
-/// Rules, without those that one for a directory above makes superfluous. Looked up by bytes, since there may be
-/// thousands.
-#[derive(Default)]
+/// Rules, without those that one for a directory above makes superfluous. There may be thousands.
 struct Rules {
     list: Vec<(PathBuf, u64)>,
-    known: BTreeMap<OsString, u64>,
+    known: Places<u64>,
 }
 
 impl Rules {
     /// Grants rights below a path.
     fn allow(&mut self, path: &Path, granted: u64) {
         // Rights that a directory above grants need no rule.
-        let above =
-            path.ancestors().filter_map(|above| self.known.get(above.as_os_str())).fold(0, |all, one| all | one);
+        let above = upwards(path).filter_map(|above| self.known.get(above)).fold(0, |all, one| all | one);
         if granted & !above != 0 {
-            *self.known.entry(path.into()).or_default() |= granted;
+            self.known.insert(path, self.known.get(path).map_or(granted, |known| known | granted));
             self.list.push((path.to_owned(), granted));
         }
     }
@@ -180,27 +177,25 @@ impl Rules {
 
 /// The path and the rights that the rule for a part of the view has; `None` if it needs none. `sealed` are the paths of
 /// mounts that become read-only in the end.
-fn granted(op: &Op, sealed: &BTreeSet<&Path>, facts: &Facts) -> Option<(PathBuf, u64)> {
+fn granted<'o>(op: &'o Op, sealed: &BTreeSet<&Path>, facts: &Facts) -> Option<(&'o Path, u64)> {
     let execute = |attributes: &Attributes| if attributes.noexec { 0 } else { FS_EXECUTE };
     let all = |attributes: &Attributes| (!FS_EXECUTE & !FS_MAKE_DEVICES & !FS_IOCTL_DEV) | execute(attributes);
     let (path, granted) = match op {
-        Op::Bind { path, attributes, .. } if !attributes.nodev => (path.clone(), DEVICE),
-        Op::Bind { path, attributes, .. } if attributes.ro => (path.clone(), READ | execute(attributes)),
-        Op::Bind { path, attributes, .. } => (path.clone(), all(attributes)),
+        Op::Bind { path, attributes, .. } if !attributes.nodev => (path, DEVICE),
+        Op::Bind { path, attributes, .. } if attributes.ro => (path, READ | execute(attributes)),
+        Op::Bind { path, attributes, .. } => (path, all(attributes)),
         Op::Layers { path, ro, noexec, .. } => {
             let attributes = Attributes { ro: *ro, nodev: true, noexec: *noexec };
-            (path.clone(), if *ro { READ | execute(&attributes) } else { all(&attributes) })
+            (path, if *ro { READ | execute(&attributes) } else { all(&attributes) })
         }
-        Op::Tmpfs { path, .. } if sealed.contains(path.as_path()) => (path.clone(), READ | FS_EXECUTE),
-        Op::Tmpfs { path, attributes, .. } => (path.clone(), all(attributes)),
-        Op::File { path, over: false, .. } => (path.clone(), READ),
-        Op::Mask { path, closed: false, .. } => (path.clone(), READ),
-        Op::Proc { path, .. } => (path.clone(), READ | FS_WRITE_FILE | FS_TRUNCATE),
-        Op::Devpts { path } => (path.clone(), DEVICE | FS_READ_DIR),
-        Op::Cgroup { path, ro: true } => (path.clone(), READ),
-        Op::Cgroup { path, .. } | Op::Mqueue { path, .. } => {
-            (path.clone(), !FS_EXECUTE & !FS_MAKE_DEVICES & !FS_IOCTL_DEV)
-        }
+        Op::Tmpfs { path, .. } if sealed.contains(path.as_path()) => (path, READ | FS_EXECUTE),
+        Op::Tmpfs { path, attributes, .. } => (path, all(attributes)),
+        Op::File { path, over: false, .. } => (path, READ),
+        Op::Mask { path, closed: false, .. } => (path, READ),
+        Op::Proc { path, .. } => (path, READ | FS_WRITE_FILE | FS_TRUNCATE),
+        Op::Devpts { path } => (path, DEVICE | FS_READ_DIR),
+        Op::Cgroup { path, ro: true } => (path, READ),
+        Op::Cgroup { path, .. } | Op::Mqueue { path, .. } => (path, !FS_EXECUTE & !FS_MAKE_DEVICES & !FS_IOCTL_DEV),
         _ => return None,
     };
     let file = match op {

@@ -1,9 +1,29 @@
 //! Processes, as /proc shows them.
 
 use super::until;
+use std::io::Write;
 use std::process::Child;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+
+/// Runs a test in a process with one thread, as a launcher has to be.
+pub fn in_one_thread(test: impl FnOnce()) {
+    // SAFETY: the child goes on with this thread alone, and the C library keeps its allocator consistent over fork.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // libtest would capture what is printed.
+        std::panic::set_hook(Box::new(|panic| {
+            let _ = writeln!(std::io::stderr(), "{panic}");
+        }));
+        let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(test)).is_err();
+        // SAFETY: never comes back, and runs nothing of what libtest would run at the end.
+        unsafe { libc::_exit(i32::from(failed)) };
+    }
+    let mut status = -1;
+    // SAFETY: the status is the call's to fill; the child is waited for by nobody else.
+    let ended = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    assert_eq!((ended, status), (pid, 0), "see what it said above");
+}
 
 /// Sends a signal; a negative number is a process group's.
 pub fn signal(pid: i32, signal: i32) {

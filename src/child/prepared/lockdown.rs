@@ -1,6 +1,7 @@
 //! Data for the lock-down.
 
 use super::process::Strings;
+use super::view::Rule;
 use crate::sys::BpfProgram;
 use std::cell::Cell;
 use std::ffi::CString;
@@ -60,8 +61,8 @@ pub struct Landlock {
     pub rights: u64,
     /// Scopes: kinds of IPC that cannot leave the sandbox.
     pub scoped: u64,
-    /// Paths in the view, and the rights that are granted there.
-    pub rules: Vec<(CString, u64)>,
+    /// Paths in the view, and the rights that are granted there, but for those whose rules steps of the view add.
+    pub rules: Vec<(CString, Rule)>,
     /// Descriptors of files that the program gets, with the rights that are granted to open those again, as by
     /// /dev/stderr.
     pub descriptors: Vec<(i32, u64)>,

@@ -11,7 +11,7 @@ pub use lockdown::{Capabilities, Handover, Landlock, Lockdown};
 pub use namespaces::Namespaces;
 pub use process::{Hints, Process, Session, Strings, Terminal};
 pub use view::{
-    Lower, MountSource, Overlay, OwnFile, ProcCover, Scratch, Served, Step, StepAction, TargetState, UpperDirs,
+    Lower, MountSource, Overlay, OwnFile, ProcCover, Rule, Scratch, Served, Step, StepAction, TargetState, UpperDirs,
     ViewSteps,
 };
 

@@ -136,6 +136,17 @@ pub struct Step {
     pub point: TargetState,
     /// What is done at the target.
     pub act: StepAction,
+    /// The Landlock rule for what is mounted there, which is added by the mount's descriptor.
+    pub rule: Option<Rule>,
+}
+
+/// A Landlock rule without its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// The rule's index in the plan.
+    pub index: u32,
+    /// The rights that it grants.
+    pub rights: u64,
 }
 
 /// What a step does at its target.

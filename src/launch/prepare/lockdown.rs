@@ -2,16 +2,20 @@
 
 use super::process::programs;
 use super::strings::{cstring, label};
-use crate::child::{self, Capabilities, Handover, Landlock, Lockdown, Strings};
+use crate::child::{self, Capabilities, Handover, Landlock, Lockdown, MountSource, Rule, Step, StepAction, Strings};
 use crate::error::{Error, Result};
 use crate::launch::inherited::InheritedFile;
 use crate::plan::Plan;
 use crate::sys;
+use foldhash::fast::RandomState;
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-pub(super) fn prepare(plan: &Plan, inherited: &[InheritedFile]) -> Result<Lockdown> {
+/// The steps of the view get the Landlock rules for what they mount.
+pub(super) fn prepare(plan: &Plan, inherited: &[InheritedFile], steps: &mut [Step]) -> Result<Lockdown> {
     let wanted = &plan.lockdown;
     Ok(Lockdown {
         own_keyring: wanted.own_keyring,
@@ -21,7 +25,7 @@ pub(super) fn prepare(plan: &Plan, inherited: &[InheritedFile]) -> Result<Lockdo
             ambient: wanted.capabilities.ambient,
             powerless_root: wanted.capabilities.powerless_root,
         },
-        landlock: landlock(plan, inherited)?,
+        landlock: landlock(plan, inherited, steps)?,
         filters_for_all: wanted.seccomp_for_all.clone(),
         filters: wanted.seccomp.clone(),
         exec_label: label(wanted.exec_label.as_ref())?,
@@ -31,13 +35,29 @@ pub(super) fn prepare(plan: &Plan, inherited: &[InheritedFile]) -> Result<Lockdo
     })
 }
 
-fn landlock(plan: &Plan, inherited: &[InheritedFile]) -> Result<Option<Landlock>> {
+fn landlock(plan: &Plan, inherited: &[InheritedFile], steps: &mut [Step]) -> Result<Option<Landlock>> {
     let Ok(wanted) = &plan.lockdown.landlock else { return Ok(None) };
-    let rule = |(path, rights): &(std::path::PathBuf, u64)| Ok((cstring(path.as_os_str())?, *rights));
+    // What was mounted last at a path is what is found there.
+    let mut last: HashMap<&[u8], usize, RandomState> = HashMap::default();
+    let mounts = steps.iter().enumerate().filter(|(_, step)| matches!(step.act, StepAction::Mount(_)));
+    last.extend(mounts.map(|(at, step)| (step.path.to_bytes(), at)));
+    let at = |path: &Path| last.get(path.as_os_str().as_bytes().strip_prefix(b"/")?).copied();
+    let at: Vec<_> = wanted.rules.iter().map(|(path, _)| at(path)).collect();
+    let mut rules = Vec::new();
+    for ((index, (path, rights)), at) in (0..).zip(&wanted.rules).zip(at) {
+        match at.and_then(|at| steps.get_mut(at)) {
+            // An overlay is mounted by its path.
+            Some(step) if !matches!(step.act, StepAction::Mount(MountSource::Overlay(_))) => {
+                let rights = step.rule.map_or(0, |rule| rule.rights) | rights;
+                step.rule = Some(Rule { index, rights });
+            }
+            _ => rules.push((cstring(path.as_os_str())?, Rule { index, rights: *rights })),
+        }
+    }
     Ok(Some(Landlock {
         rights: wanted.rights,
         scoped: wanted.scoped,
-        rules: wanted.rules.iter().map(rule).collect::<Result<_>>()?,
+        rules,
         descriptors: inherited.iter().filter_map(|file| Some((file.fd, file.rights()?))).collect(),
         tcp: wanted.tcp.clone(),
     }))

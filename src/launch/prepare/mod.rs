@@ -39,12 +39,13 @@ pub(super) fn prepare(
     uppers: Option<&InUse>,
     locks: &[RawFd],
 ) -> Result<Prepared> {
+    let mut view = view::prepare(plan, session, uppers)?;
     Ok(Prepared {
-        view: view::prepare(plan, session, uppers)?,
+        lockdown: lockdown::prepare(plan, inherited, &mut view.steps)?,
+        view,
         namespaces: namespaces::prepare(plan, state)?,
         process: process::prepare(plan, session, state)?,
         descriptors: descriptors::prepare(plan, state, inherited, locks)?,
-        lockdown: lockdown::prepare(plan, inherited)?,
         #[cfg(feature = "guards-off")]
         off: Vec::new(),
     })

@@ -40,7 +40,7 @@ pub(super) fn prepare(plan: &Plan, session: Session, uppers: Option<&InUse>) -> 
         // Before the seals, behind everything else: it only shifts the indexes of seals, which do not fail for reasons
         // of a profile.
         let act = StepAction::Terminal { console: inside(&console)? };
-        steps.insert(seal, Step { path: inside(&devpts.join("ptmx"))?, point: TargetState::There, act });
+        steps.insert(seal, Step { path: inside(&devpts.join("ptmx"))?, point: TargetState::There, act, rule: None });
     }
     Ok(ViewSteps {
         untie: !plan.namespaces.user.is_private(),
@@ -259,7 +259,7 @@ fn step(
         Op::Layers { .. } => StepAction::Mount(layers(index, op, union)?),
         Op::Pin { .. } => StepAction::Mount(MountSource::Own),
     };
-    Ok(Step { path, point, act })
+    Ok(Step { path, point, act, rule: None })
 }
 
 /// A path relative to the new root, without empty parts and `.`; `..` stays, since what it leads to depends on links.

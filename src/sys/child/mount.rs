@@ -66,6 +66,11 @@ pub fn clone_tree(dir: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Result<O
     clone_with(dir, path, libc::AT_SYMLINK_NOFOLLOW | if recursive { AT_RECURSIVE } else { 0 })
 }
 
+/// The same with all mounts below. What is mounted when somebody opens it (autofs) is not mounted by that.
+pub fn clone_below(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    clone_with(dir, path, libc::AT_SYMLINK_NOFOLLOW | AT_RECURSIVE | libc::AT_NO_AUTOMOUNT)
+}
+
 /// open_tree(2), OPEN_TREE_CLONE: a detached copy of the mount at a path, links followed, and of all mounts below.
 pub fn clone_followed(path: &CStr) -> Result<OwnedFd> {
     clone_with(cwd(), path, AT_RECURSIVE)

@@ -39,10 +39,17 @@ pub fn open_in_root(root: BorrowedFd<'_>, path: &CStr, flags: i32) -> Result<Own
 /// openat2(2), O_PATH, of an absolute path whose links were resolved before (RESOLVE_NO_SYMLINKS): ELOOP if part of it
 /// is a link by now.
 pub fn open_resolved(path: &CStr) -> Result<OwnedFd> {
-    match openat2(cwd(), path, libc::O_PATH, ResolveFlag::RESOLVE_NO_SYMLINKS) {
-        Err(NO_OPENAT2 | REFUSED) => {
-            open_by_parts(openat(cwd(), c"/", libc::O_PATH, 0)?.as_fd(), path, libc::O_PATH, false)
-        }
+    open_without_links(path, libc::O_PATH)
+}
+
+/// The same for a directory. One that is mounted when somebody goes through it (autofs) is mounted by that.
+pub fn open_resolved_directory(path: &CStr) -> Result<OwnedFd> {
+    open_without_links(path, libc::O_PATH | libc::O_DIRECTORY)
+}
+
+fn open_without_links(path: &CStr, flags: i32) -> Result<OwnedFd> {
+    match openat2(cwd(), path, flags, ResolveFlag::RESOLVE_NO_SYMLINKS) {
+        Err(NO_OPENAT2 | REFUSED) => open_by_parts(openat(cwd(), c"/", libc::O_PATH, 0)?.as_fd(), path, flags, false),
         other => other,
     }
 }
