@@ -67,6 +67,8 @@ pub fn joined_namespaces(pid: i32) -> Result<JoinedNamespaces, String> {
             Err(Errno(libc::ENOENT | libc::ESRCH)) if process == pid => {
                 return Err(format!("there is no process {pid}"));
             }
+            // It has ended meanwhile, or nobody has waited for it yet.
+            Err(Errno(libc::ENOENT | libc::ESRCH)) => {}
             // The first process of a sandbox cannot be looked into, but what it has started can.
             Err(errno) => refused = Some(errno),
         }
