@@ -11,9 +11,11 @@ pub fn programs() -> Need {
     tools(&["pasta", "slirp4netns", "ip", "nsenter", "unshare", "mount", "python3"])
 }
 
-/// The path of a program of the test network.
+/// The path of a program of the test network, which lies elsewhere in a virtual machine (SBX_TEST_NETWORK).
 pub fn script(name: &str) -> String {
-    format!("{}/tests/network/{name}", env!("CARGO_MANIFEST_DIR"))
+    let dir = std::env::var("SBX_TEST_NETWORK");
+    let dir = dir.unwrap_or_else(|_| format!("{}/tests/network", env!("CARGO_MANIFEST_DIR")));
+    format!("{dir}/{name}")
 }
 
 /// A command that runs a shell script on the host of the test network. In it, $SBX is sbx and $TRY the program that tries
