@@ -1,5 +1,6 @@
 //! Faults that other union filesystems had: a script does what showed them, in overlays by each mechanism and in a plain directory, with the
-//! same results. What else they had is in `faults`, `view`, `model` and `uppers`.
+//! same results. What else they had is in `faults`, `view`, `model` and `uppers`. `SBX_ROUNDS` says how often the database is written
+//! to, and the number of files grows with it.
 
 mod common;
 
@@ -12,7 +13,7 @@ use std::process::Command;
 const SETUP: &str = "mkdir -p dir/deep full/sub zombie/a/b mass; echo one > file; echo inner > dir/inner; echo leaf > dir/deep/leaf; ln file dir/same
     for i in $(seq 40); do echo $i > full/$i; echo $i > mass/$i; done; echo x > full/sub/x; echo y > zombie/a/b/y; echo target > target; ln -s target link
     chmod 444 target; head -c 5000000 /dev/zero | tr '\\0' z > large
-    python3 -c 'import sqlite3; c = sqlite3.connect(\"data.db\"); c.execute(\"PRAGMA journal_mode=WAL\"); c.execute(\"CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT)\"); c.executemany(\"INSERT INTO t(b) VALUES(?)\", [(\"x\" * 100,)] * 5000); c.commit(); c.close()'";
+    python3 -c 'import sqlite3; c = sqlite3.connect(\"data.db\"); c.execute(\"PRAGMA journal_mode=WAL\"); c.execute(\"CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT)\"); c.executemany(\"INSERT INTO t(b) VALUES(?)\", [(\"x\" * 100,)] * ROWS); c.commit(); c.close()'";
 
 /// Each check is a line: its name, and what was found.
 const FIRST: &str = r#"
@@ -30,7 +31,7 @@ def write(path, text, mode='w'):
 
 @check('database: mapped, by two processes at once, in one that lies below')
 def _():
-    script = "import sqlite3\nfor i in range(15):\n c = sqlite3.connect('data.db', timeout=60); c.execute('PRAGMA mmap_size=268435456'); c.execute('BEGIN IMMEDIATE'); c.execute('UPDATE t SET b = b || ? WHERE a % 7 = ?', ('y' * 50, i % 7)); c.execute('INSERT INTO t(b) VALUES(?)', ('z' * 3000,)); c.commit(); c.close()"
+    script = "import sqlite3\nfor i in range(ROUNDS):\n c = sqlite3.connect('data.db', timeout=60); c.execute('PRAGMA mmap_size=268435456'); c.execute('BEGIN IMMEDIATE'); c.execute('UPDATE t SET b = b || ? WHERE a % 7 = ?', ('y' * 50, i % 7)); c.execute('INSERT INTO t(b) VALUES(?)', ('z' * 3000,)); c.commit(); c.close()"
     both = [subprocess.Popen([sys.executable, '-c', script]) for _ in range(2)]
     ended = [one.wait() for one in both]
     c = sqlite3.connect('data.db')
@@ -145,6 +146,10 @@ fn run(place: &Place, hybrid: bool, args: &[&str]) -> Ran {
     ran(command.output().unwrap())
 }
 
+fn rounds() -> u32 {
+    std::env::var("SBX_ROUNDS").map_or(15, |rounds| rounds.parse().unwrap())
+}
+
 fn lines(out: &str) -> BTreeMap<String, String> {
     let pair = |line: &str| line.split_once(": ").map(|(name, found)| (name.to_owned(), found.to_owned()));
     out.lines().filter_map(pair).collect()
@@ -153,6 +158,9 @@ fn lines(out: &str) -> BTreeMap<String, String> {
 #[test]
 fn what_went_wrong_in_other_unions_is_as_in_a_plain_directory() {
     need!(userns(), fuse(), tools(&["python3", "unshare", "setpriv", "mount"]));
+    let rounds = rounds();
+    let (setup, first) =
+        (SETUP.replace("ROWS", &(rounds * 333).to_string()), FIRST.replace("ROUNDS", &rounds.to_string()));
     for (how, mechanism) in [("kernel", "overlay"), ("hybrid", "overlay"), ("union", "fuse")] {
         let place = Place::new();
         let at = |name: &str| place.work().join(name);
@@ -162,7 +170,7 @@ fn what_went_wrong_in_other_unions_is_as_in_a_plain_directory() {
         };
         for dir in ["lower", "plain"] {
             std::fs::create_dir_all(at(dir).join("mounted")).unwrap();
-            on_host("/bin/sh", &["-ec", SETUP], &at(dir));
+            on_host("/bin/sh", &["-ec", &setup], &at(dir));
         }
         tick();
         let by = format!("filesystem.mechanism=\"{mechanism}\"");
@@ -180,7 +188,7 @@ fn what_went_wrong_in_other_unions_is_as_in_a_plain_directory() {
             "/usr/bin/python3",
             "-c",
         ];
-        for (part, script) in [("first", FIRST), ("entered again", SECOND)] {
+        for (part, script) in [("first", first.as_str()), ("entered again", SECOND)] {
             let expected = lines(&on_host("/usr/bin/python3", &["-c", script], &at("plain")));
             let ran = run(&place, how == "hybrid", &[&keep[..], &[script]].concat());
             let found = lines(&ran.out);
@@ -207,17 +215,21 @@ fn what_went_wrong_in_other_unions_is_as_in_a_plain_directory() {
 fn a_server_keeps_few_descriptors_whatever_a_program_opens_and_removes() {
     need!(userns(), fuse(), tools(&["python3"]));
     let place = Place::new();
-    for file in 0..2000 {
+    // More than the server may have open.
+    let (made, below) = (rounds() * 200, rounds() * 130);
+    for file in 0..below {
         place.write(&format!("work/below/{file}"), "x\n");
     }
-    let script = "import os
-for i in range(3000):
+    let script = format!(
+        "import os
+for i in range({made}):
     with open('f%d' % i, 'w') as f: f.write('x')
     if i % 2: os.unlink('f%d' % i)
-for i in range(2000):
+for i in range({below}):
     with open('below/%d' % i, 'a') as f: f.write('y')
     os.rename('below/%d' % i, 'below/r%d' % i)
-print('done', len(os.listdir('.')), len(os.listdir('below')))";
+print('done', len(os.listdir('.')), len(os.listdir('below')))"
+    );
     // Its descriptors are limited by the caller's.
     let script = format!("ulimit -n 256; exec \"$@\" <<'E'\n{script}\nE");
     let mut command = Command::new("/bin/sh");
@@ -229,5 +241,5 @@ print('done', len(os.listdir('.')), len(os.listdir('below')))";
         ".",
     ]);
     command.args(["--", "/usr/bin/python3", "-"]).current_dir(place.work()).env("HOME", place.home());
-    assert_eq!(ran(command.output().unwrap()).ok(), "done 1501 2000\n");
+    assert_eq!(ran(command.output().unwrap()).ok(), format!("done {} {below}\n", made / 2 + 1));
 }
