@@ -248,7 +248,8 @@ fn hints_in_records_of_services_are_not_passed_on() {
 fn names_of_the_hosts_file_have_the_addresses_that_it_says() {
     need!(userns(), programs(), tun());
     let place = Place::new();
-    let text = "echo \"mount --bind $PWD/hosts /etc/hosts\" >\"$AS_ROOT\"; echo '10.9.9.9 near.test' >hosts; sleep 0.3; \
+    let text = "echo '10.9.9.9 near.test' >hosts; echo \"mount --bind $PWD/hosts /etc/hosts\" >\"$AS_ROOT\"; \
+                until grep -q near.test /etc/hosts; do sleep 0.02; done; \
                 \"$SBX\" --net private --set 'network.allow=[\"near.test:80\"]' -- python3 -c \"$TRY\" tcp,near.test,80 udp,near.test,9999 tcp,fd99::9,80";
     let ran = ran(on_network(&place, &[], text).output().unwrap());
     let expected = [
