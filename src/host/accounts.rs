@@ -49,34 +49,48 @@ pub fn accounts(file: &Path) -> Result<Vec<Account>> {
 
 /// Some hosts have thousands of accounts, and each start reads them all: by bytes, that takes a fraction of what text takes.
 fn parse_accounts(text: &[u8]) -> Vec<Account> {
-    let text_of = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
-    let number = |field: &[u8]| std::str::from_utf8(field).ok()?.parse().ok();
     text.split(|byte| *byte == b'\n')
         .filter_map(|line| {
             let mut fields = line.strip_suffix(b"\r").unwrap_or(line).split(|byte| *byte == b':');
             let (name, _) = (fields.next()?, fields.next()?);
-            let (uid, gid) = (number(fields.next()?)?, number(fields.next()?)?);
+            let (uid, gid) = (id(fields.next()?)?, id(fields.next()?)?);
             let home = plain(Path::new(OsStr::from_bytes(fields.nth(1)?)));
             Some(Account { name: text_of(name), uid, gid, home, shell: text_of(fields.next().unwrap_or_default()) })
         })
         .collect()
 }
 
+/// The number that a field has, in decimal digits.
+fn id(field: &[u8]) -> Option<u32> {
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u32::from(byte - b'0'));
+    let add = |number: u32, byte| number.checked_mul(10)?.checked_add(digit(byte)?);
+    if field.is_empty() { None } else { field.iter().try_fold(0, add) }
+}
+
+fn text_of(field: &[u8]) -> String {
+    std::str::from_utf8(field).map_or_else(|_| String::from_utf8_lossy(field).into_owned(), str::to_owned)
+}
+
 /// The path without `.` and repeated slashes, as [`within`](crate::spec::within) takes it.
 fn plain(path: &Path) -> PathBuf {
     let bytes = path.as_os_str().as_bytes();
-    let is_plain = !bytes.ends_with(b"/") && !bytes.windows(2).any(|pair| pair == b"//" || pair == b"/.");
+    let pairs = || bytes.iter().zip(bytes.get(1..).unwrap_or_default());
+    let is_plain = !bytes.ends_with(b"/") && !pairs().any(|(one, next)| *one == b'/' && matches!(next, b'/' | b'.'));
     if is_plain { path.to_owned() } else { path.components().collect() }
 }
 
 /// The names and ids in a group(5) file.
 pub fn groups(file: &Path) -> Vec<(String, u32)> {
-    let text = std::fs::read(file).unwrap_or_default();
-    String::from_utf8_lossy(&text)
-        .lines()
+    parse_groups(&std::fs::read(file).unwrap_or_default())
+}
+
+/// By bytes, as accounts.
+fn parse_groups(text: &[u8]) -> Vec<(String, u32)> {
+    text.split(|byte| *byte == b'\n')
         .filter_map(|line| {
-            let mut fields = line.split(':');
-            Some((fields.next()?.to_owned(), fields.nth(1)?.parse().ok()?))
+            let mut fields = line.strip_suffix(b"\r").unwrap_or(line).split(|byte| *byte == b':');
+            let (name, number) = (fields.next()?, fields.nth(1)?);
+            Some((text_of(name), id(number)?))
         })
         .collect()
 }
@@ -132,6 +146,12 @@ mod tests {
         let text = "# x\nalice:100000:65536\nbob:1:1\n1000:300000:1000\nalice:bad:1\nalice:5:0\n";
         let found = parse_ranges(text, Some("alice"), 1000);
         assert_eq!(found, [Range { start: 100_000, count: 65536 }, Range { start: 300_000, count: 1000 }]);
+    }
+
+    #[test]
+    fn groups_are_read_with_their_ids() {
+        let found = parse_groups(b"root:x:0:\n\nbroken\nwheel:x:10:a,b\r\nbad:x:y:\nlast:x:7:");
+        assert_eq!(found, [("root".to_owned(), 0), ("wheel".to_owned(), 10), ("last".to_owned(), 7)]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod git_words;
 mod helpers;
 mod joined;
 mod links;
+mod mountinfo;
 mod names;
 mod network;
 mod own;
@@ -68,6 +69,7 @@ use crate::profile::Profiles;
 use crate::spec::{
     BusPolicy, Make, Namespace, Network, Requirement, Rlimits, Root, Sandbox, Source, SshAgent, Upper, X11,
 };
+use mountinfo::MountInfo;
 use paths::Homes;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -356,14 +358,15 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     let others = accounts.iter().filter(|account| account.is_person() && account.uid != uid);
     let others: Vec<_> = others.map(|account| account.home.as_path()).collect();
     let homes = Homes { own: &homes, others: &others, accounts: &accounts };
-    paths.gather(sandbox, &homes, &cwd, &desktop);
+    let mounts = MountInfo::default();
+    paths.gather(sandbox, &homes, &cwd, &desktop, &mounts);
     agents.paths().for_each(|path| paths.record(path));
     let kept = sandbox.filesystem.home.is_some() || sandbox.filesystem.is_exclusive();
     let home_store = (kept && sandbox.filesystem.root != Root::Bare)
         .then(|| crate::union::Store::place_of_homes(env.get("XDG_DATA_HOME").map(String::as_str), &home));
     home_store.iter().for_each(|store| paths.record_source(store, &homes));
     let kernel = crate::sys::kernel_version();
-    let union = union::probe(sandbox, &env, &home, kernel);
+    let union = union::probe(sandbox, &env, &home, kernel, &mounts);
     let data = env.get("XDG_DATA_HOME").map(String::as_str);
     let mut own_dirs = own::stores(&mut paths, sandbox, data, &home, kept || union.is_some());
     let variable = |name: &str| env.get(name).map(String::as_str);

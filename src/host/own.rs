@@ -139,7 +139,7 @@ fn shown(paths: &Paths, sandbox: &Sandbox, is_meant: impl Fn(Mode) -> bool) -> i
 
 /// Whether a path lies below a directory.
 fn is_below(path: &Path, dir: &Path) -> bool {
-    path != dir && within(path, dir)
+    within(path, dir) && path.as_os_str() != dir.as_os_str()
 }
 
 /// Whether a path that is not there can be made.

@@ -61,9 +61,12 @@ pub struct Paths {
     /// A directory whose entries are known, with their names: others need not be looked up.
     #[serde(skip)]
     listed: Option<(PathBuf, Names)>,
-    /// The directory that was found missing last: many rules may be for paths in it, one after the other.
+    /// The path that was found missing last: many rules may be for paths in it, one after the other.
     #[serde(skip)]
     missing: Option<OsString>,
+    /// Directories that were found missing on the way to others, without links: nothing lies in one, nor a link.
+    #[serde(skip)]
+    gone: ByPath<()>,
     /// Paths that could not be looked up for another reason than that there is nothing: the user may not (EACCES), or a
     /// file server is dead (ENOTCONN).
     #[serde(skip)]
@@ -210,7 +213,7 @@ impl Paths {
     /// text. The last part need not exist. `None` if there are too many links.
     pub fn resolve(&self, root: &Path, path: &Path) -> Option<(PathBuf, Vec<(PathBuf, PathBuf)>)> {
         let mut links = Vec::new();
-        if self.needs_no_walk(root, path) && !matches!(self.kind(path), Some(Kind::Link(_))) {
+        if self.is_real(root, path) {
             return Some((path.to_owned(), links));
         }
         let mut walk = Walk::new(root, path);
@@ -225,18 +228,45 @@ impl Paths {
         Some((walk.inside(), links))
     }
 
-    /// Whether a path is the host's own, written plainly, and lies directly in a directory that is reached without links.
-    fn needs_no_walk(&self, root: &Path, path: &Path) -> bool {
+    /// Whether the real path of one of the host is such a one; not if there are too many links on the way.
+    fn is_really(&self, path: &Path, is_one: impl Fn(&Path) -> bool) -> bool {
+        let root = Path::new("/");
+        match self.is_real(root, path) {
+            true => is_one(path),
+            false => self.resolve(root, path).is_some_and(|(real, _)| is_one(&real)),
+        }
+    }
+
+    /// Whether a path is known to be its own real path without a walk.
+    pub fn is_real(&self, root: &Path, path: &Path) -> bool {
+        match self.way(root, path) {
+            Way::Reached => !matches!(self.kind(path), Some(Kind::Link(_))),
+            Way::Gone => true,
+            Way::Unknown => false,
+        }
+    }
+
+    /// What is known of the directory that a path of the host lies in, if the path is written plainly.
+    fn way(&self, root: &Path, path: &Path) -> Way {
         let bytes = path.as_os_str().as_bytes();
-        let Some(slash) = bytes.iter().rposition(|byte| *byte == b'/') else { return false };
+        let Some(slash) = bytes.iter().rposition(|byte| *byte == b'/') else { return Way::Unknown };
         let (dir, name) = (&bytes[..slash], &bytes[slash + 1..]);
-        let plain = !matches!(name, b"" | b"." | b"..");
-        plain && root.as_os_str() == "/" && self.reached.contains_key(OsStr::from_bytes(dir))
+        let dir = OsStr::from_bytes(dir);
+        match name {
+            b"" | b"." | b".." => Way::Unknown,
+            _ if root.as_os_str() != "/" => Way::Unknown,
+            _ if self.reached.contains_key(dir) => Way::Reached,
+            _ if !self.gone.is_empty() && self.gone.contains_key(dir) => Way::Gone,
+            _ => Way::Unknown,
+        }
     }
 
     /// Records who may have put the links on the way to a file that is shown.
     fn judge_links(&mut self, path: &Path, homes: &Homes<'_>) {
         let root = Path::new("/");
+        if self.is_real(root, path) {
+            return;
+        }
         let links = self.resolve(root, path).map(|(_, links)| links).unwrap_or_default();
         if links.is_empty() {
             return;
@@ -323,7 +353,7 @@ impl Paths {
 
     /// Whether a path of the host is known not to exist.
     fn is_absent(&self, host: &OsStr) -> bool {
-        if self.missing.as_deref() == Some(host) {
+        if self.missing.as_deref() == Some(host) || (!self.gone.is_empty() && self.gone.contains_key(host)) {
             return true;
         }
         let Some((dir, names)) = &self.listed else { return false };
@@ -333,11 +363,15 @@ impl Paths {
     /// Records every component of a path, links resolved. Gives the host's path of the last component, and its
     /// permissions if they were looked up now. `None` if the path does not exist.
     fn look(&mut self, root: &Path, path: &Path) -> Option<(OsString, Option<Permissions>)> {
-        if self.needs_no_walk(root, path) {
-            let last = self.look_at(path.as_os_str())?;
-            if !matches!(self.kind(path), Some(Kind::Link(_))) {
-                return Some((path.into(), last));
+        match self.way(root, path) {
+            Way::Gone => return None,
+            Way::Reached => {
+                let last = self.look_at(path.as_os_str())?;
+                if !matches!(self.kind(path), Some(Kind::Link(_))) {
+                    return Some((path.into(), last));
+                }
             }
+            Way::Unknown => {}
         }
         let mut walk = Walk::new(root, path);
         let mut last = None;
@@ -356,6 +390,10 @@ impl Paths {
         let is_missing = !is_there && !self.failed.contains_key(walk.host());
         if is_missing && self.missing.as_deref() != Some(walk.host()) {
             self.missing = Some(walk.host().to_owned());
+        }
+        // Its own path then: what is walked to begins with it.
+        if is_missing && walk.is_without_links() && walk.host().len() < path.as_os_str().len() {
+            self.gone.insert(walk.host().to_owned(), ());
         }
         if let Some(dir) = walk.reached_directory().filter(|dir| !self.reached.contains_key(*dir)) {
             self.reached.insert(dir.to_owned(), ());
@@ -402,8 +440,8 @@ impl Paths {
         rest.iter().find_map(|dir| kind_of(&dir.join(inside)).ok()).map_or(found, Ok)
     }
 
-    /// Records whether a path of the host, which exists, needs no mask.
-    fn note_closed(&mut self, host: OsString, permissions: Option<Permissions>) {
+    /// Records whether a path of the host, which exists, needs no mask, `uid` being the caller.
+    fn note_closed(&mut self, host: OsString, permissions: Option<Permissions>, uid: u32) {
         // An empty mount point. What is mounted there later on the host does not appear in the view.
         let vacant = || std::fs::read_dir(&host).is_ok_and(|mut entries| entries.next().is_none());
         if MOUNT_POINTS.iter().any(|path| host == *path) && vacant() {
@@ -417,7 +455,7 @@ impl Paths {
                 Err(_) => return,
             },
         };
-        if permissions.refuse(&host) {
+        if permissions.refuse(&host, uid) {
             self.closed.insert(host, CLOSED);
         }
     }
@@ -446,27 +484,38 @@ impl Paths {
     }
 }
 
+/// What is known of the directory that a path lies in.
+enum Way {
+    /// It is reached without links.
+    Reached,
+    /// It is missing, and so is all in it; no link leads there.
+    Gone,
+    Unknown,
+}
+
 /// Owner and permissions of a file.
 #[derive(Debug, Clone, Copy)]
 struct Permissions {
     owner: u32,
+    /// It is a regular file that nobody has the permission to execute: the kernel then executes it for nobody, whatever filesystem it is on.
+    never_executed: bool,
 }
 
 impl Permissions {
     fn of(found: &std::fs::Metadata) -> Permissions {
-        Permissions { owner: found.uid() }
+        Permissions { owner: found.uid(), never_executed: found.is_file() && found.mode() & 0o111 == 0 }
     }
 
-    /// Whether the file at this path, which has this owner, belongs to another user, and this user may not read, write or
+    /// Whether the file at this path, which has this owner, belongs to another user than `uid`, the caller, who may not read, write or
     /// execute it. The kernel is asked: permission bits do not say what a file server, FUSE or an access control list
     /// allows.
-    fn refuse(self, path: &OsStr) -> bool {
-        if self.owner == sys::ids().0 {
+    fn refuse(self, path: &OsStr, uid: u32) -> bool {
+        if self.owner == uid {
             return false;
         }
         let Ok(path) = CString::new(path.as_bytes()) else { return false };
         let refused = |what: libc::c_int| sys::may(sys::cwd(), &path, what) == Err(sys::Errno(libc::EACCES));
-        [libc::R_OK, libc::W_OK, libc::X_OK].into_iter().all(refused)
+        refused(libc::R_OK) && refused(libc::W_OK) && (self.never_executed || refused(libc::X_OK))
     }
 }
 
@@ -512,27 +561,40 @@ pub(super) fn system() -> Vec<(String, Kind)> {
 ///
 /// Not all entries are known: a directory that is made anew would lack some.
 fn entries(path: &Path) -> sys::Result<Vec<Entry>> {
-    let kind = |entry: &std::fs::DirEntry| -> std::io::Result<Kind> {
+    let mut list = some_entries(path, |_| true)?;
+    list.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    Ok(list)
+}
+
+/// Those entries of a directory that are links, in no order.
+///
+/// # Errors
+///
+/// As those of [`entries`].
+fn links_in(path: &Path) -> sys::Result<Vec<Entry>> {
+    some_entries(path, std::fs::FileType::is_symlink)
+}
+
+fn some_entries(path: &Path, is_meant: impl Fn(&std::fs::FileType) -> bool) -> sys::Result<Vec<Entry>> {
+    let kind = |entry: &std::fs::DirEntry| -> std::io::Result<Option<Kind>> {
         let found = entry.file_type()?;
-        Ok(if found.is_symlink() {
-            Kind::Link(std::fs::read_link(entry.path())?)
-        } else if found.is_dir() {
-            Kind::Dir
-        } else {
-            Kind::File
+        Ok(match is_meant(&found) {
+            false => None,
+            true if found.is_symlink() => Some(Kind::Link(std::fs::read_link(entry.path())?)),
+            true if found.is_dir() => Some(Kind::Dir),
+            true => Some(Kind::File),
         })
     };
     let mut list = Vec::new();
     for entry in std::fs::read_dir(path)? {
         let entry = entry?;
         match kind(&entry) {
-            Ok(kind) => list.push((entry.file_name(), kind)),
+            Ok(kind) => list.extend(kind.map(|kind| (entry.file_name(), kind))),
             // It was removed meanwhile.
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    list.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     Ok(list)
 }
 
@@ -543,9 +605,10 @@ mod tests {
     #[test]
     fn the_kernel_says_what_is_closed_whatever_the_permission_bits_are() {
         let readable = std::fs::metadata("/etc/passwd").unwrap();
-        assert!(!Permissions::of(&readable).refuse(OsStr::new("/etc/passwd")));
+        let uid = sys::ids().0;
+        assert!(!Permissions::of(&readable).refuse(OsStr::new("/etc/passwd"), uid));
         // Another user's, as it says, and what a file server allows all the same.
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(!Permissions { owner: sys::ids().0 + 1 }.refuse(file.path().as_os_str()));
+        assert!(!Permissions { owner: uid + 1, never_executed: false }.refuse(file.path().as_os_str(), uid));
     }
 }

@@ -1,9 +1,9 @@
 //! Directories below the system's that are no part of the system: what is mounted there, and what is the user's own.
 
+use super::mountinfo::MountInfo;
 use super::union::unescaped;
 use crate::spec::is_needed;
 use crate::sys;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -15,8 +15,8 @@ pub(super) const OPEN: [&str; 3] = ["/opt", "/usr/local", "/var"];
 /// The directories below `dirs`, the real paths of [`OPEN`], that are no part of the system: each directory that something is
 /// mounted on, but for those that the system has everywhere ([`is_needed`]); and those directly in one of `dirs`, files too, that are
 /// the caller's own and closed to others, or in which homes lie.
-pub(super) fn private(dirs: &[PathBuf]) -> Vec<PathBuf> {
-    let mut found = mounted(dirs, &mountinfo());
+pub(super) fn private(dirs: &[PathBuf], mounts: &MountInfo) -> Vec<PathBuf> {
+    let mut found = mounted(dirs, mounts.text());
     // What cannot be looked up needs no cover: the program cannot either.
     found.retain(|path| path.symlink_metadata().is_ok());
     for dir in dirs {
@@ -41,18 +41,6 @@ pub(super) fn private(dirs: &[PathBuf]) -> Vec<PathBuf> {
     found.sort_unstable();
     found.dedup();
     found
-}
-
-/// The text of /proc/self/mountinfo; empty if it cannot be read.
-fn mountinfo() -> Vec<u8> {
-    let mut text = Vec::with_capacity(16 << 10);
-    if let Ok(mut file) = std::fs::File::open("/proc/self/mountinfo") {
-        let mut part = [0; 4096];
-        while let Ok(length @ 1..) = file.read(&mut part) {
-            text.extend_from_slice(part.get(..length).unwrap_or_default());
-        }
-    }
-    text
 }
 
 /// The mount points below these directories in a text as that of /proc/self/mountinfo, in which blanks and the like are
@@ -108,7 +96,7 @@ mod tests {
             std::fs::write(tree.path().join(name), "").unwrap();
             std::fs::set_permissions(tree.path().join(name), PermissionsExt::from_mode(mode)).unwrap();
         }
-        let found = private(&[tree.path().to_owned()]);
+        let found = private(&[tree.path().to_owned()], &MountInfo::default());
         // A name that the Filesystem Hierarchy Standard has is nobody's excuse.
         assert_eq!(found, ["group", "home", "key", "own", "src"].map(|name| tree.path().join(name)));
     }

@@ -1,11 +1,11 @@
 //! Facts for layers: where upper layers are kept, and which mounts of the host lie below a directory.
 
+use super::mountinfo::MountInfo;
 use crate::spec::{Changes, Mechanism, Mode, Sandbox};
 use crate::sys;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
@@ -70,12 +70,13 @@ pub(super) fn probe(
     env: &BTreeMap<String, String>,
     home: &Path,
     kernel: (u32, u32),
+    mounts: &MountInfo,
 ) -> Option<UnionFacts> {
     let filesystem = &sandbox.filesystem;
     let layered = filesystem.paths.iter().any(|rule| rule.mode == Mode::Overlay) || filesystem.root.dirs().len() > 1;
     layered.then(|| {
         let store = crate::union::Store::place(env.get("XDG_DATA_HOME").map(String::as_str), home);
-        let (mounts, special) = mounts(&mountinfo());
+        let (mounts, special) = self::mounts(mounts.text());
         let terminal = terminal();
         // Where changes are in memory, nobody asks where they could be kept.
         let in_memory = kernel >= TMPFS_WITH_ATTRIBUTES
@@ -98,13 +99,6 @@ pub(super) fn probe(
             terminal,
         }
     })
-}
-
-/// The text of /proc/self/mountinfo, which the kernel makes anew for each read.
-fn mountinfo() -> Vec<u8> {
-    let mut text = Vec::with_capacity(1 << 16);
-    let read = std::fs::File::open("/proc/self/mountinfo").and_then(|mut file| file.read_to_end(&mut text));
-    if read.is_ok() { text } else { Vec::new() }
 }
 
 /// Whether the user can be asked something once the program has ended.

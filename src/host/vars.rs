@@ -161,7 +161,11 @@ pub fn vars(env: &BTreeMap<String, String>, bytes: &[(OsString, OsString)], cwd:
         places: places(&home, &written),
         no_places,
         homes,
-        other_homes: others.map(|account| account.home.clone()).filter(|home| home.parent().is_some()).collect(),
+        other_homes: others
+            .map(|account| &account.home)
+            .filter(|home| !matches!(home.as_os_str().as_bytes(), b"" | b"/"))
+            .cloned()
+            .collect(),
         home_dirs,
         runtime,
         stores,

@@ -68,8 +68,12 @@ impl Walk {
     /// The directory of the current path, without a slash at the end, if the host's own root is walked and no link has led
     /// here.
     pub(super) fn reached_directory(&self) -> Option<&OsStr> {
-        let plain = self.links == 0 && self.base == 0;
-        plain.then(|| OsStr::from_bytes(self.real.get(..self.last).unwrap_or_default()))
+        self.is_without_links().then(|| OsStr::from_bytes(self.real.get(..self.last).unwrap_or_default()))
+    }
+
+    /// Whether the host's own root is walked, and no link has led here.
+    pub(super) fn is_without_links(&self) -> bool {
+        self.links == 0 && self.base == 0
     }
 
     /// The current path on the host.

@@ -2,6 +2,7 @@
 
 use super::{Op, Placed, Plan};
 use crate::spec::lies_in_system;
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -19,8 +20,7 @@ impl Plan {
             Op::Bind { path, attributes, .. } => attributes.ro && (root || !lies_in_system(path)),
             _ => false,
         });
-        let shown: HashMap<&[u8], bool> =
-            parts.iter().map(|part| (bytes(part.op.path()), shows_host(&part.op))).collect();
+        let shown: Shown<'_> = parts.iter().map(|part| (bytes(part.op.path()), shows_host(&part.op))).collect();
         covers.filter(move |(_, part)| lies_on_the_host(&shown, bytes(part.op.path())))
     }
 
@@ -36,6 +36,9 @@ impl Plan {
     }
 }
 
+/// The paths of parts, each with whether that part shows the host.
+type Shown<'a> = HashMap<&'a [u8], bool, RandomState>;
+
 /// Whether a part shows the host's tree at its path. What is pinned is the directory around it, by another mount.
 fn shows_host(op: &Op) -> bool {
     matches!(op, Op::Bind { .. } | Op::Pin { .. })
@@ -43,7 +46,7 @@ fn shows_host(op: &Op) -> bool {
 
 /// Whether the directory that a path of the view lies in is one of the host, rather than one in memory: what the nearest part
 /// around it shows. `shown` says of the path of each part whether that shows the host.
-fn lies_on_the_host(shown: &HashMap<&[u8], bool>, path: &[u8]) -> bool {
+fn lies_on_the_host(shown: &Shown<'_>, path: &[u8]) -> bool {
     let mut dir = path;
     while let Some(slash) = dir.iter().rposition(|byte| *byte == b'/') {
         if dir.len() == 1 {

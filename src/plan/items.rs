@@ -198,7 +198,7 @@ fn collect_all(
                 return Err(absent(facts, rule, &source));
             }
         }
-        if rule.mode.shows_host() && real == Path::new("/proc") {
+        if rule.mode.shows_host() && real.as_os_str() == "/proc" {
             notes.push(Note::HostProc);
         }
         // If the directory above were writable, a program could put something else at this path.
@@ -247,14 +247,16 @@ fn collect_all(
             (item.options.prefer, item.asked) = (true, false);
         }
         // If two rules name one real path, the stricter mode wins, and of one mode each option that restricts.
-        let old = items.get(&real).filter(|old| old.asked);
-        if let Some(old) = old.filter(|old| old.what.mode() == item.what.mode()) {
-            item.options.noexec |= old.options.noexec;
-            item.options.exclusive |= old.options.exclusive;
-        }
-        if old.is_none_or(|old| old.what.mode() <= item.what.mode()) {
-            items.insert(real, item);
-        }
+        items.insert_or(real, item, |old, mut item| {
+            if old.asked && old.what.mode() > item.what.mode() {
+                return;
+            }
+            if old.asked && old.what.mode() == item.what.mode() {
+                item.options.noexec |= old.options.noexec;
+                item.options.exclusive |= old.options.exclusive;
+            }
+            *old = item;
+        });
     }
     for (rule, links) in linked {
         let Some(why) = links::replaceable(rule, &links, |path| writable_dir(&items, path)) else { continue };

@@ -27,7 +27,10 @@ pub(super) fn close(items: &mut Items, sandbox: &Sandbox, facts: &Facts) -> Resu
         close_one(items, facts, dir, &dir.path)?;
         if dir.keeps == Keeps::Stores {
             // Where a line shows the directory that holds them.
-            if items.iter().any(|(_, item)| item.sources().contains(&dir.path)) {
+            if items
+                .iter()
+                .any(|(_, item)| item.sources().iter().any(|source| source.as_os_str() == dir.path.as_os_str()))
+            {
                 PARTS.iter().try_for_each(|part| close_one(items, facts, dir, &dir.path.join(part)))?;
             }
         }
@@ -76,7 +79,9 @@ fn close_one(items: &mut Items, facts: &Facts, dir: &OwnDir, path: &Path) -> Res
 
 /// The items that show a directory above a path of the host, with their paths inside.
 fn shown_in(items: &Items, path: &Path) -> Vec<(PathBuf, Item)> {
-    let shows = |item: &Item| item.sources().iter().any(|source| source != path && within(path, source));
+    let shows = |item: &Item| {
+        item.sources().iter().any(|source| within(path, source) && source.as_os_str() != path.as_os_str())
+    };
     items.iter().filter(|(_, item)| shows(item)).map(|(above, item)| (above.to_owned(), item.clone())).collect()
 }
 

@@ -102,6 +102,11 @@ pub(super) fn place(
     Ok(placer.out)
 }
 
+/// The directory that a path lies in; that of `/` is `/`.
+fn directory(path: &Path) -> &Path {
+    upwards(path).nth(1).unwrap_or(path)
+}
+
 impl Placer<'_> {
     /// The nearest mount at or above a path.
     fn cover<'p>(&self, path: &'p Path) -> (&'p Path, &Cover) {
@@ -115,7 +120,12 @@ impl Placer<'_> {
 
     /// Makes the directories above a path that are missing in a tmpfs of the view.
     fn parents(&mut self, path: &Path, origin: &Origin) {
-        let (above, _) = self.cover(path.parent().unwrap_or(path));
+        let parent = directory(path);
+        // The directories above one that was made are there.
+        if self.made.contains(parent) {
+            return;
+        }
+        let (above, _) = self.cover(parent);
         let missing: Vec<_> = upwards(path)
             .skip(1)
             .take_while(|dir| dir.as_os_str() != above.as_os_str() && !self.made.contains(dir))
@@ -137,7 +147,7 @@ impl Placer<'_> {
         if path.as_os_str() == "/" {
             return Ok(Some(Kind::Dir));
         }
-        let (above, cover) = self.cover(path.parent().unwrap_or(path));
+        let (above, cover) = self.cover(directory(path));
         match cover {
             Cover::Ours => {
                 self.parents(path, &item.origin);
@@ -244,7 +254,7 @@ impl Placer<'_> {
                 Ok(())
             }
             ItemKind::Link(target) => {
-                if matches!(self.cover(path.parent().unwrap_or(path)).1, Cover::Ours) && !self.made.contains(path) {
+                if matches!(self.cover(directory(path)).1, Cover::Ours) && !self.made.contains(path) {
                     self.parents(path, &item.origin);
                     self.made.insert(path, Kind::Link(target.clone()));
                     self.push(Op::Symlink { path: path.to_owned(), target: target.clone() }, &item.origin);
@@ -297,8 +307,14 @@ impl Placer<'_> {
     /// Binds the directories between a writable mount and something stricter in it onto themselves: a mount point
     /// cannot be renamed, and moving the directory away would leave the files free under another name.
     fn pin(&mut self, path: &Path, origin: &Origin) {
-        let Some(parent) = path.parent() else { return };
+        if path.as_os_str() == "/" {
+            return;
+        }
+        let parent = directory(path);
         let (above, cover) = self.cover(parent);
+        if matches!(cover, Cover::Ours | Cover::Closed) {
+            return;
+        }
         let (above, cover) = (above.to_owned(), cover.clone());
         let between = || {
             let between = upwards(parent).take_while(|dir| dir.as_os_str() != above.as_os_str());

@@ -195,11 +195,15 @@ impl Defaults<'_> {
             }
         }
         let others = facts.accounts.iter().filter(|account| account.is_person() && account.uid != facts.uid);
+        let is_covered = |path: &Path| ["/home", "/root"].iter().any(|dir| within(path, Path::new(dir)));
         for account in others {
+            // Most are, and there may be thousands.
+            if is_covered(&account.home) && facts.paths.is_real(self.root, &account.home) {
+                continue;
+            }
             let real = self.resolve(&account.home).map(|(real, _)| real).unwrap_or_default();
-            let covered = ["/home", "/root"].iter().any(|dir| within(&real, Path::new(dir)));
             let shown = self.whole || lies_in_system(&real);
-            if shown && !covered && self.kind(&real).is_some() && real.parent().is_some() {
+            if shown && !is_covered(&real) && self.kind(&real).is_some() && real.parent().is_some() {
                 self.put(&account.home, ItemKind::Tmpfs { mode: 0o700, size: None });
             }
         }
@@ -290,5 +294,5 @@ fn is_home(facts: &Facts, path: &Path) -> bool {
     homes
         .chain(facts.own_homes())
         .chain(["/home", "/root"].map(Path::new))
-        .any(|home| home.parent().is_some() && within(path, home))
+        .any(|home| within(path, home) && home.parent().is_some())
 }

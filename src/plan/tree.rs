@@ -45,6 +45,19 @@ impl<T> Tree<T> {
         }
     }
 
+    /// Inserts a value, or has `join` make one of that and the value that the path has.
+    pub fn insert_or(&mut self, path: impl Into<OsString>, value: T, join: impl FnOnce(&mut T, T)) {
+        match self.0.entry(path.into()) {
+            Entry::Vacant(place) => drop(place.insert(value)),
+            Entry::Occupied(mut place) => join(place.get_mut(), value),
+        }
+    }
+
+    /// Inserts many values at once, which takes a fraction of inserting each. Of two for one path, the later one stays.
+    pub fn extend(&mut self, values: Vec<(OsString, T)>) {
+        self.0.append(&mut BTreeMap::from_iter(values));
+    }
+
     pub fn remove(&mut self, path: &Path) {
         self.0.remove(path.as_os_str());
     }

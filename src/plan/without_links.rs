@@ -43,6 +43,7 @@ fn view(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Result<Items> {
     let mut items = Items::new();
     root::add(&mut items, sandbox, facts, ids)?;
     let base = base(&sandbox.filesystem.root);
+    let mut shown = Vec::with_capacity(sandbox.filesystem.paths.len());
     for rule in &sandbox.filesystem.paths {
         let Some((real, links)) = facts.paths.resolve(base, &rule.path) else { continue };
         let what = match (rule.mode, &rule.options.from) {
@@ -53,8 +54,9 @@ fn view(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Result<Items> {
             }
             _ => ItemKind::Masked,
         };
-        items.insert(real, own(what));
+        shown.push((real.into(), own(what)));
     }
+    items.extend(shown);
     root::empty_private(&mut items, sandbox, facts);
     Ok(items)
 }

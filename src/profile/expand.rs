@@ -130,6 +130,9 @@ pub struct Repository {
 impl Vars {
     /// Replaces `${NAME}` by its value, and `$${` by `${`. The error is a sentence without a position.
     pub fn text(&self, text: &str) -> Result<String, String> {
+        if find_variable(text).is_none() {
+            return Ok(text.to_owned());
+        }
         // With room for a variable's value.
         let mut out = String::with_capacity(text.len() + 64);
         let mut rest = text;

@@ -101,7 +101,7 @@ fn item(text: &str, options: bool) -> &str {
 /// The items of both lists: of two that are the same, the later one, at the later place.
 fn unite(list: Vec<Text>, new: Vec<Text>, options: bool) -> Vec<Text> {
     // By item, whether it is there and at which place: a list may have thousands.
-    let mut last: BTreeMap<&str, Option<usize>> = BTreeMap::new();
+    let mut last: HashMap<&str, Option<usize>, RandomState> = HashMap::default();
     for (at, text) in list.iter().chain(&new).enumerate() {
         match text.text.strip_prefix('!') {
             Some(gone) => last.insert(item(gone, options), None),
@@ -126,7 +126,12 @@ const FEW: usize = 8;
 fn join(mut map: Entries, new: Entries, removable: bool) -> (Entries, Entries) {
     let mut replaced = Vec::new();
     let gone = |value: &Text| removable && value.text == "!";
-    if !map.is_empty() && !new.is_empty() {
+    if map.is_empty() {
+        let mut new = new;
+        new.retain(|(_, value)| !gone(value));
+        return (new, replaced);
+    }
+    if !new.is_empty() {
         let few = new.len() <= FEW;
         let names: HashMap<&str, bool, RandomState> = match few {
             true => HashMap::default(),

@@ -39,6 +39,9 @@ impl Source {
 
     /// The flag that the line at a position was translated from; none in a file.
     pub(super) fn label(&self, at: &At) -> Option<&str> {
+        if self.labels.is_empty() {
+            return None;
+        }
         self.labels.get(self.line(at).saturating_sub(1)).map(String::as_str)
     }
 }

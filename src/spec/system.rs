@@ -26,8 +26,12 @@ pub fn lies_in_system(path: &Path) -> bool {
 /// Whether a directory is one that programs of the system need, so that nothing may take its place. Some accounts of
 /// services have one as their home: /usr/sbin, /bin, /dev, `/`.
 pub fn is_needed(directory: &Path) -> bool {
-    let names: Vec<&str> = directory.components().skip(1).filter_map(|name| name.as_os_str().to_str()).collect();
-    match names.as_slice() {
+    // Asked of each name in some directories of the system, at each start. How deep the path goes beyond the fourth name does not matter.
+    let mut names = [""; 4];
+    let parts = directory.components().skip(1).filter_map(|name| name.as_os_str().to_str());
+    let count = names.iter_mut().zip(parts).map(|(place, name)| *place = name).count();
+    let names = names.get(..count).unwrap_or_default();
+    match names {
         [] | [_] => names.first().is_none_or(|top| SYSTEM.contains(top) || ["dev", "proc", "sys", "run"].contains(top)),
         ["dev" | "proc" | "sys", ..] => true,
         ["usr", "local", name] => ["bin", "etc", "lib", "libexec", "sbin", "share"].contains(name),

@@ -5,8 +5,9 @@ use std::cell::{Cell, UnsafeCell};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Size of the arena in bytes. A start uses some 150 KiB of it; pages that are never touched take no memory.
-const SIZE: usize = 512 * 1024;
+/// Size of the arena in bytes. A start uses some 150 KiB of it, one with 2,000 binds all of it; pages that are never touched take
+/// no memory.
+const SIZE: usize = 2 * 1024 * 1024;
 
 /// Sizes of small blocks are multiples of this many bytes. It is also the largest alignment that the arena serves.
 const STEP: usize = 16;

@@ -1,13 +1,14 @@
 //! Which paths of the host are looked up for a sandbox: those that its rules, its root, the program's arguments, devices and the services
 //! of the desktop name.
 
-use super::{DEVICES, Entry, Homes, Kind, MACHINE_IDS, NamedFile, Paths, RUN_LINKS, below, entries, name_in};
+use super::{DEVICES, Entry, Homes, Kind, MACHINE_IDS, NamedFile, Paths, RUN_LINKS, below, links_in, name_in};
+use crate::host::mountinfo::MountInfo;
 use crate::host::names::Names;
 use crate::host::{DesktopFacts, private, procfs};
 use crate::spec::{Mode, Namespace, PathRule, Root, SYSTEM, Sandbox, lies_in_system, within};
 use crate::sys;
-use std::collections::{BTreeSet, HashMap};
-use std::ffi::OsString;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +19,14 @@ const STORES: [&str; 2] = ["nix", "gnu"];
 const MAX_ARGUMENTS: usize = 1000;
 
 impl Paths {
-    pub(in crate::host) fn gather(&mut self, sandbox: &Sandbox, homes: &Homes<'_>, cwd: &Path, desktop: &DesktopFacts) {
+    pub(in crate::host) fn gather(
+        &mut self,
+        sandbox: &Sandbox,
+        homes: &Homes<'_>,
+        cwd: &Path,
+        desktop: &DesktopFacts,
+        mounts: &MountInfo,
+    ) {
         let none = PathBuf::from("/");
         // Each rule has some parent directories of its own.
         self.kinds.reserve(64 + 2 * sandbox.filesystem.paths.len());
@@ -50,7 +58,7 @@ impl Paths {
             self.look(&none, path);
         }
         if sandbox.filesystem.root != Root::Empty {
-            self.gather_root(&root, sandbox.filesystem.root != Root::Host, homes);
+            self.gather_root(&root, sandbox.filesystem.root != Root::Host, homes, mounts);
         }
         if sandbox.filesystem.root != Root::Bare {
             let program = sandbox.filesystem.arguments.is_some();
@@ -68,18 +76,16 @@ impl Paths {
             self.look(&none, &Path::new("/dev").join(device));
         }
         let shows_proc = |rule: &PathRule| {
-            let real = self.resolve(Path::new("/"), rule.source()).map(|(real, _)| real);
-            let shows = |real: PathBuf| real.as_os_str() == "/" || within(&real, Path::new("/proc"));
-            rule.mode.shows_host() && real.is_some_and(shows)
+            let shows = |real: &Path| real.as_os_str() == "/" || within(real, Path::new("/proc"));
+            rule.mode.shows_host() && self.is_really(rule.source(), shows)
         };
         if sandbox.namespaces.share.contains_key(&Namespace::Pid) || sandbox.filesystem.paths.iter().any(shows_proc) {
             let root = sys::ids().0 == 0;
             procfs::masked(root).chain(procfs::read_only(root)).for_each(|path| drop(self.look(&none, &path)));
         }
         let shows_sys = |rule: &PathRule| {
-            let real = self.resolve(Path::new("/"), rule.source()).map(|(real, _)| real);
             let sys = Path::new("/sys");
-            rule.mode.shows_host() && real.is_some_and(|real| within(sys, &real) || within(&real, sys))
+            rule.mode.shows_host() && self.is_really(rule.source(), |real| within(sys, real) || within(real, sys))
         };
         if sys::ids().0 == 0 && sandbox.filesystem.paths.iter().any(shows_sys) {
             procfs::SYS_MASKED_FOR_ROOT.iter().for_each(|path| drop(self.look(&none, Path::new(path))));
@@ -102,6 +108,7 @@ impl Paths {
     /// Looks at what rules name, `root` being the directory of the host that the view's paths are looked up in.
     fn gather_rules(&mut self, rules: &[PathRule], root: &Path, homes: &Homes<'_>) {
         let none = Path::new("/");
+        let (uid, _) = sys::ids();
         for (index, rule) in rules.iter().enumerate() {
             let seen = self.look(root, &rule.path);
             if root != none {
@@ -111,6 +118,7 @@ impl Paths {
                 self.look(none, from);
                 // Mount points for the paths below it. Paths are sorted by components, so those follow next.
                 let inner = rules.get(index + 1..).unwrap_or_default().iter();
+                let inner = inner.take_while(|inner| within(&inner.path, &rule.path));
                 for rest in inner.map_while(|inner| inner.path.strip_prefix(&rule.path).ok()) {
                     self.look(none, &from.join(rest));
                 }
@@ -125,7 +133,7 @@ impl Paths {
                 && matches!(rule.mode, Mode::Masked | Mode::Deny)
                 && rule.options.optional
             {
-                self.note_closed(host, permissions);
+                self.note_closed(host, permissions, uid);
             }
         }
     }
@@ -160,7 +168,7 @@ impl Paths {
 
     /// Records the paths that the defaults of a root replace. `whole` is whether the view has the whole tree, rather
     /// than the system alone.
-    fn gather_root(&mut self, root: &Path, whole: bool, homes: &Homes<'_>) {
+    fn gather_root(&mut self, root: &Path, whole: bool, homes: &Homes<'_>, mounts: &MountInfo) {
         // A link at the top may lead a part of the system to elsewhere, or private directories into the system.
         let leads_off = |(name, kind): &&Entry| {
             let Kind::Link(text) = kind else { return false };
@@ -184,7 +192,8 @@ impl Paths {
         }
         if !whole && root == Path::new("/") {
             let real = |dir: &str| self.resolve(root, Path::new(dir)).map(|(real, _)| real);
-            self.private = private::private(&private::OPEN.iter().copied().filter_map(real).collect::<Vec<_>>());
+            self.private =
+                private::private(&private::OPEN.iter().copied().filter_map(real).collect::<Vec<_>>(), mounts);
             for path in self.private.clone() {
                 self.look(root, &path);
             }
@@ -209,26 +218,19 @@ impl Paths {
         let dirs = hidden.iter().copied().chain(real.iter().map(PathBuf::as_path));
         let dirs: Vec<_> = dirs.map(|dir| (dir, homes.own.iter().any(|own| own.starts_with(dir)))).collect();
         let shown = |path: &Path| whole || lies_in_system(path);
-        let mut links: HashMap<&Path, Option<Vec<Entry>>> = HashMap::new();
+        // For each of the directories, once it was read.
+        let mut links: Vec<Option<Option<Vec<Entry>>>> = vec![None; dirs.len()];
         let mut elsewhere = Vec::new();
         for home in homes.others.iter().copied() {
-            let Some((dir, holds_own)) = dirs.iter().find(|(dir, _)| within(home, dir)) else {
+            let Some(at) = dirs.iter().position(|(dir, _)| within(home, dir)) else {
                 elsewhere.extend(shown(home).then(|| home.to_owned()));
                 continue;
             };
-            if !holds_own {
-                continue;
-            }
-            let Some(name) = home.strip_prefix(dir).ok().and_then(|inside| inside.components().next()) else {
-                continue;
-            };
-            let names = links.entry(dir).or_insert_with(|| {
-                let mut names = entries(&below(root, dir)).ok()?;
-                names.retain(|(_, kind)| matches!(kind, Kind::Link(_)));
-                Some(names)
-            });
+            let (dir, true) = dirs[at] else { continue };
+            let Some(name) = name_below(home, dir) else { continue };
+            let names = links[at].get_or_insert_with(|| links_in(&below(root, dir)).ok());
             let is_shown = match names {
-                Some(names) => match names.iter().find(|(link, _)| name.as_os_str() == link) {
+                Some(names) => match names.iter().find(|(link, _)| name == link) {
                     Some((_, Kind::Link(text))) => shown(&dir.join(text)),
                     _ => false,
                 },
@@ -239,8 +241,16 @@ impl Paths {
                 elsewhere.push(home.to_owned());
             }
         }
-        (elsewhere, links.into_keys().map(|dir| below(root, dir)).collect())
+        let read = dirs.iter().zip(links).filter(|(_, links)| links.is_some());
+        (elsewhere, read.map(|((dir, _), _)| below(root, dir)).collect())
     }
+}
+
+/// The first part of a path below a directory that it lies in; none if it is the directory.
+fn name_below<'p>(path: &'p Path, dir: &Path) -> Option<&'p OsStr> {
+    let inside = path.as_os_str().as_bytes().strip_prefix(dir.as_os_str().as_bytes())?;
+    let name = inside.strip_prefix(b"/").unwrap_or(inside).split(|byte| *byte == b'/').next()?;
+    (!name.is_empty()).then(|| OsStr::from_bytes(name))
 }
 
 /// The number of the descriptor, beyond the standard streams, that an argument names: `/dev/fd/63`, `--file=/dev/fd/63`.
@@ -277,6 +287,7 @@ mod tests {
                 tree.path(),
                 false,
                 &Homes { own: &[Path::new(home)], others: &others.map(Path::new), accounts: &[] },
+                &MountInfo::default(),
             );
             let known = |path: &&str| paths.kind(&at(path)).is_some();
             let all = ["home/plain", "home/outside", "var/lib/linked", "data", "data/linked", "data/home", "opt/app"];
@@ -301,7 +312,7 @@ mod tests {
         sandbox.filesystem.without_project = Some(vec![rule(Some(at("elsewhere")))]);
         let mut paths = Paths::default();
         let homes = Homes { own: &[], others: &[], accounts: &[] };
-        paths.gather(&sandbox, &homes, Path::new("/"), &DesktopFacts::default());
+        paths.gather(&sandbox, &homes, Path::new("/"), &DesktopFacts::default(), &MountInfo::default());
         assert_eq!(paths.kind(&at("elsewhere")), Some(&Kind::Dir));
     }
 }

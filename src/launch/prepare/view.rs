@@ -264,6 +264,22 @@ fn step(
 
 /// A path relative to the new root, without empty parts and `.`; `..` stays, since what it leads to depends on links.
 fn inside(path: &Path) -> Result<CString> {
+    // Most are written so already.
+    if let Some(inside) = path.as_os_str().as_bytes().strip_prefix(b"/").filter(|inside| is_plain(inside)) {
+        return cstring(OsStr::from_bytes(inside));
+    }
     let parts = path.as_os_str().as_bytes().split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
     cstring(OsStr::from_bytes(&parts.collect::<Vec<_>>().join(&b'/')))
+}
+
+/// Whether no part of a relative path is empty or begins with a dot.
+fn is_plain(path: &[u8]) -> bool {
+    let mut before = b'/';
+    for byte in path {
+        if before == b'/' && matches!(byte, b'/' | b'.') {
+            return false;
+        }
+        before = *byte;
+    }
+    before != b'/' || path.is_empty()
 }

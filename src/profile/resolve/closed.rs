@@ -54,7 +54,7 @@ impl Builder<'_> {
     /// Whether a line shows nothing of the host's own at its path. The lines of shipped profiles that hide directories of disks, such as
     /// /mnt, say what there is to see by itself; and a home or a directory of temporary files is empty without a line, too.
     pub(super) fn closes(&self, name: &Text, path: &Path, mode: Mode, options: &Options) -> bool {
-        let elsewhere = || options.from.as_ref().is_some_and(|from| from != path);
+        let elsewhere = || options.from.as_ref().is_some_and(|from| from.as_os_str() != path.as_os_str());
         match mode {
             Mode::Hidden => !self.is_built_in(name),
             Mode::Masked | Mode::Deny => true,
@@ -63,12 +63,13 @@ impl Builder<'_> {
         }
     }
 
-    /// Whether the view has nothing of the host's at a path unless a line says so.
+    /// Whether the view has nothing of the host's at a path unless a line says so. All of the paths are plain, and are compared by their
+    /// text: part by part, that would take a tenth of a start with thousands of lines.
     fn is_emptied(&self, path: &Path) -> bool {
         let home = self.vars.names.get("HOME").map(Path::new);
         let homes = [&self.vars.homes, &self.vars.other_homes, &self.vars.home_dirs].into_iter().flatten();
         let usual = ["/", "/root", "/tmp", "/var/tmp"].map(Path::new);
-        homes.map(PathBuf::as_path).chain(home).chain(usual).any(|known| known == path)
+        homes.map(PathBuf::as_path).chain(home).chain(usual).any(|known| known.as_os_str() == path.as_os_str())
     }
 
     /// Whether a text is of a profile that sbx has with it.

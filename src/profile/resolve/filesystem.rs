@@ -376,27 +376,26 @@ impl<'a> Builder<'a> {
     /// says it does not show, merely because sbx was started there, or user-dirs.dirs names it.
     fn too_wide(&self, path: &Path, mode: Mode, is_place: bool, asserts: &[Assert]) -> Option<Cow<'static, str>> {
         let home = self.vars.names.get("HOME").map(PathBuf::from).unwrap_or_default();
-        let is_cwd = self.vars.cwd == path;
+        let is_cwd = self.vars.cwd.as_os_str() == path.as_os_str();
         let mut homes = self.vars.homes.iter().chain(&self.vars.home_dirs).chain([&home]);
         let holds_home =
-            homes.any(|home| home.starts_with(path)) || self.vars.other_homes.iter().any(|home| within(home, path));
+            homes.any(|home| within(home, path)) || self.vars.other_homes.iter().any(|home| within(home, path));
         let why = if holds_home {
             "holds your home directory"
-        } else if ["/tmp", "/var/tmp"].iter().any(|dir| path == Path::new(dir))
+        } else if ["/tmp", "/var/tmp"].iter().any(|dir| path.as_os_str() == *dir)
             || (self.vars.cwd_is_temporary && is_cwd)
         {
             "holds temporary files of other programs"
-        } else if is_cwd && self.vars.stores.iter().any(|store| path.starts_with(store)) {
+        } else if is_cwd && self.vars.stores.iter().any(|store| within(path, store)) {
             "lies in what sbx keeps of sandboxes"
-        } else if mode == Mode::Rw && self.vars.profiles.all().any(|way| way.starts_with(path) || path.starts_with(way))
-        {
+        } else if mode == Mode::Rw && self.vars.profiles.all().any(|way| within(way, path) || within(path, way)) {
             "holds the profiles of sbx"
-        } else if (!is_place && self.vars.runtime.iter().any(|dir| path.starts_with(dir)))
-            || (["/proc", "/dev", "/sys", "/run"].iter().any(|dir| path.starts_with(dir))
-                && !path.starts_with("/run/media"))
+        } else if (!is_place && self.vars.runtime.iter().any(|dir| within(path, dir)))
+            || (["/proc", "/dev", "/sys", "/run"].iter().any(|dir| within(path, Path::new(dir)))
+                && !within(path, Path::new("/run/media")))
         {
             "is a part of what is private inside"
-        } else if self.vars.runtime.iter().any(|dir| dir.starts_with(path) && dir != path) {
+        } else if self.vars.runtime.iter().any(|dir| within(dir, path) && dir.as_os_str() != path.as_os_str()) {
             "holds your runtime directory"
         } else {
             return self.denied_by_assert(path, mode, asserts).map(Cow::Owned);
