@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_sbx_global_optspecs
-    string join \n profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= home= e/env= net= p/publish= forward= share= device= u/user= C/cwd= hostname= tty= timeout= memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project status-fd= receipt= q/quiet d/detach name= rm replace l/label= stop-signal= stop-timeout= h/help V/version
+    string join \n profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= home= e/env= net= p/publish= forward= share= device= u/user= C/cwd= hostname= tty= timeout= m/memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project v/volume= mount= network= t/terminal i/interactive init ulimit= memory-reservation= cpu-shares= cpuset-cpus= cpuset-mems= privileged status-fd= receipt= q/quiet d/detach name= rm replace log-driver= log-opt= restart= l/label= stop-signal= stop-timeout= h/help V/version
 end
 
 function __fish_sbx_needs_command
@@ -45,25 +45,44 @@ complete -c sbx -n "__fish_sbx_needs_command" -l forward -d 'Reach a port of the
 complete -c sbx -n "__fish_sbx_needs_command" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
 complete -c sbx -n "__fish_sbx_needs_command" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
-complete -c sbx -n "__fish_sbx_needs_command" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
+complete -c sbx -n "__fish_sbx_needs_command" -s C -l cwd -l workdir -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_needs_command" -l hostname -d 'Host name inside' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_needs_command" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l pids-limit -d 'Limit of the number of processes and threads' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
 complete -c sbx -n "__fish_sbx_needs_command" -l keep-fd -d 'Keep a file descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_needs_command" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH[:ro]' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l mount -d 'The same as type=bind,source=HOST,target=PATH[,readonly], or an empty directory in memory as type=tmpfs,target=PATH' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l log-driver -d 'What becomes of the output of a program in the background: file (`sbx logs` shows it), none, or passthrough' -r -f -a "file\t''
+k8s-file\t''
+json-file\t''
+none\t''
+passthrough\t''"
+complete -c sbx -n "__fish_sbx_needs_command" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l restart -d 'Start the program again when it has ended: no, on-failure[:N], always, unless-stopped' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -s l -l label -d 'Add a label to the record' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_needs_command" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_needs_command" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
+complete -c sbx -n "__fish_sbx_needs_command" -s t -l terminal -d 'A terminal of the program\'s own, as --tty pty'
+complete -c sbx -n "__fish_sbx_needs_command" -s i -l interactive -d 'Accepted: the program has the caller\'s standard input'
+complete -c sbx -n "__fish_sbx_needs_command" -l init -d 'Accepted: sbx has an init'
+complete -c sbx -n "__fish_sbx_needs_command" -l privileged -d 'Refused: sbx gives no program such rights'
 complete -c sbx -n "__fish_sbx_needs_command" -s q -l quiet -d 'Print no notes, e.g. about optional parts that are missing'
 complete -c sbx -n "__fish_sbx_needs_command" -s d -l detach -d 'Run in the background: print the sandbox\'s id once the program has started'
 complete -c sbx -n "__fish_sbx_needs_command" -l rm -d 'Remove the record of the sandbox when the program has ended'
@@ -84,6 +103,10 @@ complete -c sbx -n "__fish_sbx_needs_command" -a "uppers" -d 'List the upper lay
 complete -c sbx -n "__fish_sbx_needs_command" -a "snapshot" -d 'Freeze upper layers: what they hold now stays, and `diff` goes on to compare with the host'
 complete -c sbx -n "__fish_sbx_needs_command" -a "fork" -d 'Make upper layers of another name that begin with what these hold now'
 complete -c sbx -n "__fish_sbx_needs_command" -a "ps" -d 'List sandboxes that run in the background or have a name'
+complete -c sbx -n "__fish_sbx_needs_command" -a "create" -d 'Make the record of a sandbox, and start it later'
+complete -c sbx -n "__fish_sbx_needs_command" -a "start" -d 'Start sandboxes that were created, or have ended, in the background'
+complete -c sbx -n "__fish_sbx_needs_command" -a "restart" -d 'End sandboxes, and start them again'
+complete -c sbx -n "__fish_sbx_needs_command" -a "logs" -d 'Print what the program of a sandbox in the background has written'
 complete -c sbx -n "__fish_sbx_needs_command" -a "inspect" -d 'Print all that is known of sandboxes, as JSON'
 complete -c sbx -n "__fish_sbx_needs_command" -a "stop" -d 'End sandboxes: by SIGTERM, and after a time by SIGKILL'
 complete -c sbx -n "__fish_sbx_needs_command" -a "kill" -d 'Send a signal to the programs of sandboxes'
@@ -113,25 +136,44 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l forward -d 'Reach a port
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s C -l cwd -l workdir -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l hostname -d 'Host name inside' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l pids-limit -d 'Limit of the number of processes and threads' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l keep-fd -d 'Keep a file descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH[:ro]' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l mount -d 'The same as type=bind,source=HOST,target=PATH[,readonly], or an empty directory in memory as type=tmpfs,target=PATH' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l log-driver -d 'What becomes of the output of a program in the background: file (`sbx logs` shows it), none, or passthrough' -r -f -a "file\t''
+k8s-file\t''
+json-file\t''
+none\t''
+passthrough\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l restart -d 'Start the program again when it has ended: no, on-failure[:N], always, unless-stopped' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s l -l label -d 'Add a label to the record' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s t -l terminal -d 'A terminal of the program\'s own, as --tty pty'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s i -l interactive -d 'Accepted: the program has the caller\'s standard input'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l init -d 'Accepted: sbx has an init'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l privileged -d 'Refused: sbx gives no program such rights'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s q -l quiet -d 'Print no notes, e.g. about optional parts that are missing'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s d -l detach -d 'Run in the background: print the sandbox\'s id once the program has started'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l rm -d 'Remove the record of the sandbox when the program has ended'
@@ -158,27 +200,46 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l forward -d 'Reach a por
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s C -l cwd -l workdir -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hostname -d 'Host name inside' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l pids-limit -d 'Limit of the number of processes and threads' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l keep-fd -d 'Keep a file descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH[:ro]' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l mount -d 'The same as type=bind,source=HOST,target=PATH[,readonly], or an empty directory in memory as type=tmpfs,target=PATH' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l status-fd -d 'Accepted as by `run`, without effect' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l receipt -d 'Accepted as by `run`, without effect' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l log-driver -d 'What becomes of the output of a program in the background: file (`sbx logs` shows it), none, or passthrough' -r -f -a "file\t''
+k8s-file\t''
+json-file\t''
+none\t''
+passthrough\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l restart -d 'Start the program again when it has ended: no, on-failure[:N], always, unless-stopped' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s l -l label -d 'Add a label to the record' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s t -l terminal -d 'A terminal of the program\'s own, as --tty pty'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s i -l interactive -d 'Accepted: the program has the caller\'s standard input'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l init -d 'Accepted: sbx has an init'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l privileged -d 'Refused: sbx gives no program such rights'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l json -d 'Print JSON'
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -s v -l verbose -d 'Print every mount, variable and mechanism, and not only what they come to'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l verbose -d 'Print every mount, variable and mechanism, and not only what they come to'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s q -l quiet -d 'Accepted as by `run`, without effect'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s d -l detach -d 'Run in the background: print the sandbox\'s id once the program has started'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l rm -d 'Remove the record of the sandbox when the program has ended'
@@ -228,21 +289,33 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l forward -d 'Reach a
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s C -l cwd -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s C -l cwd -l workdir -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l hostname -d 'Host name inside' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l pids-limit -d 'Limit of the number of processes and threads' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l keep-fd -d 'Keep a file descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH[:ro]' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l mount -d 'The same as type=bind,source=HOST,target=PATH[,readonly], or an empty directory in memory as type=tmpfs,target=PATH' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s t -l terminal -d 'A terminal of the program\'s own, as --tty pty'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s i -l interactive -d 'Accepted: the program has the caller\'s standard input'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l init -d 'Accepted: sbx has an init'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l privileged -d 'Refused: sbx gives no program such rights'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l json -d 'Print JSON'
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s v -l verbose -d 'For each line that held, say how that was seen'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l verbose -d 'For each line that held, say how that was seen'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand homes" -l remove -d 'Remove this private home, with all that is in it' -r
 complete -c sbx -n "__fish_sbx_using_subcommand homes" -l json -d 'Print JSON'
@@ -272,6 +345,80 @@ complete -c sbx -n "__fish_sbx_using_subcommand ps" -l no-trunc -d 'Shorten no i
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -l noheading -d 'Print no head of the table'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -s l -l latest -d 'List the one that was made last'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec PATH,exclusive' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l from -d 'Show this file or directory at the path of the --ro, --rw or --overlay before it' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l overlay -d 'Show a directory with changes kept in a layer above it; options may follow: PATH,optional PATH,noexec' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l upper -d 'What becomes of changes in overlays: discard, keep:NAME or ask' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l upper-size -d 'Limit of the size of changes in overlays, in bytes, or with K, M, G' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l tmpfs -d 'Put an empty directory in memory at a path' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l tmpfs-size -d 'Limit of the size of each of the sandbox\'s filesystems in memory, in bytes, or with K, M, G' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l mask -d 'Mask a path: an empty file or directory is there instead' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, or join:PID (that of a running sandbox)' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s p -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s C -l cwd -l workdir -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l hostname -d 'Host name inside' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l pids-limit -d 'Limit of the number of processes and threads' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
+json\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l keep-fd -d 'Keep a file descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH[:ro]' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l mount -d 'The same as type=bind,source=HOST,target=PATH[,readonly], or an empty directory in memory as type=tmpfs,target=PATH' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l log-driver -d 'What becomes of the output of a program in the background: file (`sbx logs` shows it), none, or passthrough' -r -f -a "file\t''
+k8s-file\t''
+json-file\t''
+none\t''
+passthrough\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l restart -d 'Start the program again when it has ended: no, on-failure[:N], always, unless-stopped' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s l -l label -d 'Add a label to the record' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l open -d 'Show files that are named as arguments of the program, read-only'
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s t -l terminal -d 'A terminal of the program\'s own, as --tty pty'
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s i -l interactive -d 'Accepted: the program has the caller\'s standard input'
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l init -d 'Accepted: sbx has an init'
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l privileged -d 'Refused: sbx gives no program such rights'
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s q -l quiet -d 'Print no notes, e.g. about optional parts that are missing'
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s d -l detach -d 'Run in the background: print the sandbox\'s id once the program has started'
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l rm -d 'Remove the record of the sandbox when the program has ended'
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l replace -d 'Remove a sandbox that has the name; one that runs is ended first'
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand start" -s a -l attach -d 'Print what the program writes, wait for its end, and exit with its status'
+complete -c sbx -n "__fish_sbx_using_subcommand start" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand restart" -s t -l time -d 'Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)' -r
+complete -c sbx -n "__fish_sbx_using_subcommand restart" -s h -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand logs" -s n -l tail -d 'Print the last N lines' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand logs" -l since -d 'Print what was written since then: 10m, 2026-11-29T12:00:00Z, or seconds since 1970' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand logs" -l until -d 'Print what was written until then' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand logs" -s f -l follow -d 'Go on with what the program writes, until it has ended'
+complete -c sbx -n "__fish_sbx_using_subcommand logs" -s t -l timestamps -d 'Print the time of each line'
+complete -c sbx -n "__fish_sbx_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand inspect" -s f -l format -d 'Print by a template, such as \'{{.State.Pid}}\'' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand inspect" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand stop" -s t -l time -d 'Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)' -r
@@ -295,28 +442,32 @@ complete -c sbx -n "__fish_sbx_using_subcommand prune" -l filter -d 'Remove thos
 complete -c sbx -n "__fish_sbx_using_subcommand prune" -s f -l force -d 'Do not ask'
 complete -c sbx -n "__fish_sbx_using_subcommand prune" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand rename" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "run" -d 'Run a program in a sandbox (the default)'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "plan" -d 'Print what a run would do, and do nothing'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "check" -d 'Try what this host and this user can do, and say how to fix what does not work'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "profile" -d 'List, show and check profiles'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "selftest" -d 'Try from inside a sandbox what a hostile program would try'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "homes" -d 'List the private homes that are kept, or remove some'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "diff" -d 'Show what differs in upper layers from the host'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "commit" -d 'Put changes of upper layers onto the host'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "discard" -d 'Remove upper layers, with all changes in them'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "export" -d 'Write the changes in upper layers to a tar file, as a layer of an OCI image'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "uppers" -d 'List the upper layers that are kept'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "snapshot" -d 'Freeze upper layers: what they hold now stays, and `diff` goes on to compare with the host'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "fork" -d 'Make upper layers of another name that begin with what these hold now'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "ps" -d 'List sandboxes that run in the background or have a name'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "inspect" -d 'Print all that is known of sandboxes, as JSON'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "stop" -d 'End sandboxes: by SIGTERM, and after a time by SIGKILL'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "kill" -d 'Send a signal to the programs of sandboxes'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "wait" -d 'Wait until sandboxes have ended, and print their exit statuses'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "rm" -d 'Remove the records of sandboxes that have ended'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "prune" -d 'Remove the records of all sandboxes that have ended'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "rename" -d 'Give a sandbox another name'
-complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps inspect stop kill wait rm prune rename help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "run" -d 'Run a program in a sandbox (the default)'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "plan" -d 'Print what a run would do, and do nothing'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "check" -d 'Try what this host and this user can do, and say how to fix what does not work'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "profile" -d 'List, show and check profiles'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "selftest" -d 'Try from inside a sandbox what a hostile program would try'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "homes" -d 'List the private homes that are kept, or remove some'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "diff" -d 'Show what differs in upper layers from the host'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "commit" -d 'Put changes of upper layers onto the host'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "discard" -d 'Remove upper layers, with all changes in them'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "export" -d 'Write the changes in upper layers to a tar file, as a layer of an OCI image'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "uppers" -d 'List the upper layers that are kept'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "snapshot" -d 'Freeze upper layers: what they hold now stays, and `diff` goes on to compare with the host'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "fork" -d 'Make upper layers of another name that begin with what these hold now'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "ps" -d 'List sandboxes that run in the background or have a name'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "create" -d 'Make the record of a sandbox, and start it later'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "start" -d 'Start sandboxes that were created, or have ended, in the background'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "restart" -d 'End sandboxes, and start them again'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "logs" -d 'Print what the program of a sandbox in the background has written'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "inspect" -d 'Print all that is known of sandboxes, as JSON'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "stop" -d 'End sandboxes: by SIGTERM, and after a time by SIGKILL'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "kill" -d 'Send a signal to the programs of sandboxes'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "wait" -d 'Wait until sandboxes have ended, and print their exit statuses'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "rm" -d 'Remove the records of sandboxes that have ended'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "prune" -d 'Remove the records of all sandboxes that have ended'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "rename" -d 'Give a sandbox another name'
+complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart logs inspect stop kill wait rm prune rename help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "list" -d 'List the profiles'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "show" -d 'Print a profile'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "check" -d 'Check profiles for errors, and for grants that undo the sandbox'

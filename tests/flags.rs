@@ -6,7 +6,7 @@ use common::{Place, userns};
 
 /// What a run of these flags would do with paths below the place, from `sbx plan`.
 fn planned(place: &Place, flags: &[&str]) -> String {
-    place.run(&[&["plan", "-v"], flags, &["--", "true"]].concat()).ok()
+    place.run(&[&["plan", "--verbose"], flags, &["--", "true"]].concat()).ok()
 }
 
 #[test]

@@ -95,6 +95,10 @@ fn the_manual_is_fresh() {
         &["check"],
         &["selftest"],
         &["ps"],
+        &["create"],
+        &["start"],
+        &["restart"],
+        &["logs"],
         &["inspect"],
         &["stop"],
         &["kill"],
@@ -108,6 +112,10 @@ fn the_manual_is_fresh() {
     ] {
         let verb = path.iter().fold(command.clone(), |command, name| command.find_subcommand(name).unwrap().clone());
         text.push_str(&format!(".SH \"SBX {}\"\n{}.\n", path.join(" ").to_uppercase(), verb.get_about().unwrap()));
+        if path == ["create"] {
+            text.push_str("It takes the flags of\n.BR \"sbx run\" .\n");
+            continue;
+        }
         if path == ["plan"] {
             text.push_str("It takes the flags of\n.BR \"sbx run\" ,\nand\n.BR \\-\\-json .\n");
             continue;
@@ -174,6 +182,7 @@ _sbx_more() {
     local words=""
     case "$3" in
         --profile | show) words=$(sbx profile list 2>/dev/null | awk '{print $1}') ;;
+        logs | start | restart) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
         stop | kill | wait) words=$(sbx ps --format '{{.Names}}' 2>/dev/null) ;;
         rm | inspect | rename) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
         --net) words="none private host" ;;
@@ -188,7 +197,7 @@ _sbx_more() {
         return
     fi
     _sbx "$@"
-    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help|ps|inspect|stop|kill|wait|rm|prune|rename) ]]; then
+    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help|create|start|restart|ps|logs|inspect|stop|kill|wait|rm|prune|rename) ]]; then
         COMPREPLY+=($(compgen -c -- "$cur"))
     fi
 }
@@ -268,6 +277,28 @@ const BEFORE: &str = r#".SH SYNOPSIS
 .IR KEY = VALUE ]
 .RB [ \-\-format
 .IR TEMPLATE ]
+.br
+.B sbx create
+.RI [ FLAG ]...
+.RB [ \-\- ]
+.I PROGRAM
+.br
+.B sbx start
+.RB [ \-a ]
+|
+.B restart
+.IR NAME ...
+.br
+.B sbx logs
+.RB [ \-f ]
+.RB [ \-t ]
+.RB [ \-\-tail
+.IR N ]
+.RB [ \-\-since
+.IR TIME ]
+.RB [ \-\-until
+.IR TIME ]
+.I NAME
 .br
 .B sbx inspect
 |
@@ -424,7 +455,15 @@ With
 .BR \-d ,
 .B sbx run
 goes on in the background and prints the sandbox's id once the program has started; if it does not start, it prints the error, and exits with its
-status. The program's standard input is empty, and what it writes is lost unless it goes to a file. Such a run, and one with
+status. The program's standard input is empty, and what it writes goes to a log, which
+.B sbx logs
+shows: by stream, with the time of each line, as Kubernetes' container runtimes have it, in two files of 10 MiB each at most
+.RB ( "\-\-log\-opt max\-size=" ).
+What the disk has no room for is lost, and a line says how much. On a terminal, control characters in it are shown and not sent, but for colours. With
+.B "\-\-log\-driver none"
+nothing is kept, with
+.B passthrough
+the program has the caller's standard output and standard error. Such a run, and one with
 .BR \-\-name ,
 has a record, which stays until it is removed; with
 .B \-\-rm
@@ -432,6 +471,7 @@ it goes when the program has ended. Names are unique, and random where none is g
 meant.
 .PP
 .BR "sbx ps" ,
+.BR logs ,
 .BR inspect ,
 .BR stop ,
 .BR kill ,
@@ -445,6 +485,22 @@ do what podman's and docker's verbs do. Their exit status is 125 if one of the s
 is 1 if there is no such sandbox, and 2 if it runs. These verbs come before programs of the same name:
 .B "sbx \-\- ps"
 runs the program.
+.PP
+.B "sbx create"
+makes a record, and
+.B "sbx start"
+starts what was created or has ended, in the background: the words of its command line are read anew, in the directory where they were written, with the profiles and
+the variables of the one who starts it.
+.B "\-\-restart on\-failure"
+(or
+.BI on\-failure: N \fR,
+.BR always ,
+.BR unless\-stopped )
+starts the program again when it has ended, after 0.1 s, twice as long each time, up to a minute; not once
+.B "sbx stop"
+or
+.B "sbx kill"
+has ended it. After a start of the machine, nothing is started again by itself.
 .PP
 There is no daemon. The launcher of each sandbox goes on in the background, as its monitor, and the sandbox ends with it: one that is killed is listed as
 .BR "Exited (137), killed" ,

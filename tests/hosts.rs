@@ -553,7 +553,7 @@ fn a_start_looks_at_nobody_elses_home_and_at_nothing_beside_the_system_and_the_p
         }
     }
     // A plan says what a start looks at.
-    let plan = host.run(&["plan", "-v", "--", "true"]).ok();
+    let plan = host.run(&["plan", "--verbose", "--", "true"]).ok();
     let said = plan.split("looked at").nth(1).unwrap_or_else(|| panic!("{plan}"));
     assert!(
         said.contains("/etc/passwd") && said.contains("/home (its names)") && said.contains("/opt/frank"),

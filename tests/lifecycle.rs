@@ -85,6 +85,7 @@ fn a_run_in_the_background_prints_its_id_and_can_be_listed_stopped_waited_for_an
     let id =
         records.start(&["--name", "web", "--label", "a=b"], "trap 'exit 7' TERM; echo x; while :; do sleep 0.1; done");
     assert_eq!(id.len(), 64, "{id}");
+    until(|| records.run(&["logs", "web"]).out == "x\n");
     let table = records.run(&["ps"]).ok();
     let line = table.lines().nth(1).unwrap();
     assert!(table.starts_with("ID ") && line.starts_with(&id[..12]) && line.ends_with(" web"), "{table}");
@@ -137,10 +138,10 @@ fn the_command_in_front_ends_with_its_streams_closed_while_the_program_runs_on()
     let session = std::fs::read_to_string(format!("/proc/{monitor}/stat")).unwrap();
     let session = session.rsplit_once(')').unwrap().1.split_whitespace().nth(3).unwrap().to_owned();
     assert_eq!(session, monitor, "the monitor leads a session of its own");
-    for stream in 0..3 {
-        let target = std::fs::read_link(format!("/proc/{monitor}/fd/{stream}")).unwrap();
-        assert_eq!(target.to_str(), Some("/dev/null"));
-    }
+    let target = |stream: u8| std::fs::read_link(format!("/proc/{monitor}/fd/{stream}")).unwrap().display().to_string();
+    assert_eq!(target(0), "/dev/null");
+    // Those of its log.
+    assert!(target(1).starts_with("pipe:") && target(2).starts_with("pipe:"));
     assert_eq!(std::fs::read_link(format!("/proc/{monitor}/cwd")).unwrap().to_str(), Some("/"));
 }
 
@@ -237,14 +238,16 @@ fn a_monitor_that_is_stopped_keeps_nobody_waiting_and_can_be_killed() {
 fn a_program_that_ignores_the_signal_is_killed_when_its_time_is_over() {
     need!(userns());
     let records = Records::new();
-    records.start(&["--name", "x", "--stop-timeout", "0"], "trap '' TERM; while :; do sleep 0.1; done");
+    records.start(&["--name", "x", "--stop-timeout", "0"], "trap '' TERM; echo ready; while :; do sleep 0.1; done");
+    until(|| records.run(&["logs", "x"]).out == "ready\n");
     assert_eq!(records.run(&["stop", "x"]).ok(), "x\n");
     assert_eq!(records.run(&["wait", "x"]).ok(), "137\n");
     // Another signal than SIGTERM, and one that kill names.
     records.start(
         &["--name", "y", "--stop-signal", "USR1"],
-        "trap 'exit 5' USR1; trap 'exit 6' HUP; while :; do sleep 0.1; done",
+        "trap 'exit 5' USR1; trap 'exit 6' HUP; echo ready; while :; do sleep 0.1; done",
     );
+    until(|| records.run(&["logs", "y"]).out == "ready\n");
     records.run(&["kill", "--signal", "SIGHUP", "y"]).ok();
     assert_eq!(records.run(&["wait", "y"]).ok(), "6\n");
     assert!(records.run(&["kill", "-s", "NOSUCH", "y"]).failed(125).contains("`NOSUCH` is no signal"));
@@ -398,4 +401,187 @@ fn a_full_disk_keeps_a_sandbox_from_starting_and_loses_no_status() {
     assert!(ran.err.contains("full"), "{ran:#?}");
     // 128 + SIGUSR1.
     assert!(ran.out.ends_with("138\nx\n.names\n"), "{ran:#?}");
+}
+
+#[test]
+fn a_log_keeps_what_the_program_writes_by_stream_and_time_and_can_be_followed() {
+    need!(userns());
+    let records = Records::new();
+    let script = "echo two >&2; sleep 0.3; echo one; printf part; sleep 0.3; echo ial; while [ ! -e go ]; do sleep 0.05; done; echo last; exit 3";
+    records.start(&["--name", "x", "--rw", "."], script);
+    let logs = |flags: &[&str]| records.run(&[&["logs"], flags, &["x"]].concat());
+    until(|| logs(&[]).out.contains("partial\n"));
+    let all = logs(&[]);
+    assert_eq!((all.out.as_str(), all.err.as_str()), ("one\npartial\n", "two\n"));
+    let times = logs(&["-t"]).ok();
+    let (time, text) = times.lines().next().unwrap().split_once(' ').unwrap();
+    assert!(text == "one" && time.ends_with('Z') && time.len() == "2016-10-06T00:17:09.669794202Z".len(), "{times}");
+    assert_eq!(logs(&["--tail", "1"]).ok(), "partial\n");
+    assert_eq!(logs(&["--tail", "0"]).ok(), "");
+    assert_eq!(logs(&["--since", "1h"]).ok(), "one\npartial\n");
+    assert_eq!(logs(&["--until", "2000-01-01"]).ok(), "");
+    let follows = records.command().args(["logs", "-f", "x"]).stdout(Stdio::piped()).spawn().unwrap();
+    std::fs::write(records.place.work().join("go"), "").unwrap();
+    let followed = ran(follows.wait_with_output().unwrap());
+    assert_eq!((followed.status, followed.out.as_str()), (Some(0), "one\npartial\nlast\n"));
+    assert_eq!(records.run(&["wait", "x"]).ok(), "3\n");
+    assert_eq!(logs(&["-n", "1"]).ok(), "last\n", "a log stays with its record");
+    records.run(&["rm", "x"]).ok();
+    assert_eq!(records.left(), [""; 0]);
+}
+
+#[test]
+fn a_program_that_floods_its_log_is_not_kept_waiting_by_a_reader_and_fills_no_disk() {
+    need!(userns());
+    let records = Records::new();
+    let id =
+        records.start(&["--name", "x", "--log-opt", "max-size=256k"], "yes 0123456789 | head -n 1800000; echo end");
+    // A reader that never reads.
+    let mut stuck = records.command().args(["logs", "-f", "x"]).stdout(Stdio::piped()).spawn().unwrap();
+    assert_eq!(records.run(&["wait", "x"]).ok(), "0\n");
+    let size = |name: &str| std::fs::metadata(records.records().join(&id).join(name)).unwrap().len();
+    assert!(size("log") <= 256 << 10 && size("log.1") <= 256 << 10, "{} {}", size("log"), size("log.1"));
+    assert_eq!(records.run(&["logs", "--tail", "1", "x"]).ok(), "end\n");
+    stuck.kill().unwrap();
+    stuck.wait().unwrap();
+}
+
+#[test]
+fn drivers_of_logs_keep_nothing_or_pass_the_callers_streams_on() {
+    need!(userns());
+    let records = Records::new();
+    records.start(&["--name", "none", "--log-driver", "none"], "echo x");
+    assert!(records.run(&["logs", "none"]).failed(125).contains("has no log"));
+    let out = records.place.dir.path().join("out");
+    let mut command = records.command();
+    command.args([
+        "run",
+        "-d",
+        "-q",
+        "--name",
+        "pass",
+        "--log-driver",
+        "passthrough",
+        "--",
+        "sh",
+        "-c",
+        "echo through; echo err >&2",
+    ]);
+    let file = std::fs::File::create(&out).unwrap();
+    assert!(command.stdout(file.try_clone().unwrap()).stderr(file).status().unwrap().success());
+    assert_eq!(records.run(&["wait", "pass"]).ok(), "0\n");
+    let written = std::fs::read_to_string(&out).unwrap();
+    assert!(written.contains("through\n") && written.contains("err\n"), "{written}");
+    assert!(records.run(&["logs", "pass"]).failed(125).contains("passthrough"));
+}
+
+#[test]
+fn what_a_program_writes_acts_on_no_terminal_that_shows_its_log() {
+    need!(userns(), tools(&["script"]));
+    let records = Records::new();
+    let script = r"printf '\033]52;c;ZXZpbA==\007 \033[31mred\033[0m \033[2J \r\n'";
+    records.start(&["--name", "x"], script);
+    assert_eq!(records.run(&["wait", "x"]).ok(), "0\n");
+    assert!(records.run(&["logs", "x"]).ok().contains("\u{1b}]52"), "a file gets what was written");
+    let sbx = common::sbx().display().to_string();
+    let dir = records.place.dir.path().display();
+    let line = format!("env XDG_STATE_HOME={dir}/state XDG_RUNTIME_DIR={dir}/run {sbx} logs x");
+    let shown = ran(Command::new("script").args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).output().unwrap());
+    assert!(shown.out.contains("\u{1b}[31mred"), "colours stay: {shown:#?}");
+    assert!(
+        !shown.out.contains("\u{1b}]") && !shown.out.contains("\u{1b}[2J") && !shown.out.contains('\u{7}'),
+        "{shown:#?}"
+    );
+}
+
+#[test]
+fn what_was_created_is_started_later_and_again() {
+    need!(userns());
+    let records = Records::new();
+    let script = "echo run >> runs; exit 4";
+    let id = records.run(&["create", "--name", "x", "--rw", ".", "-q", "--", "sh", "-c", script]).ok();
+    assert_eq!(id.trim().len(), 64, "{id}");
+    let table = records.run(&["ps", "-a"]).ok();
+    assert!(table.contains(" Created ") && records.run(&["ps", "-q"]).ok().is_empty(), "{table}");
+    assert!(records.run(&["wait", "x"]).failed(125).contains("was never started"));
+    let err = records.run(&["create", "--name", "x", "true"]).failed(125);
+    assert!(err.contains("is in use"), "{err}");
+    assert_eq!(records.run(&["create", "--set", "no.such=key", "true"]).status, Some(125));
+    // Started from elsewhere, it means the directory that it was created in.
+    let started = ran(records.command().current_dir("/").args(["start", "x"]).output().unwrap());
+    assert_eq!((started.status, started.out.as_str()), (Some(0), "x\n"), "{started:#?}");
+    assert_eq!(records.run(&["wait", "x"]).ok(), "4\n");
+    records.run(&["start", "x"]).ok();
+    assert_eq!(records.run(&["wait", "x"]).ok(), "4\n");
+    assert_eq!(std::fs::read_to_string(records.place.work().join("runs")).unwrap(), "run\nrun\n");
+    // With its output, to its end.
+    records.run(&["create", "--name", "y", "--", "sh", "-c", "echo out; echo err >&2; exit 5"]).ok();
+    let attached = records.run(&["start", "-a", "y"]);
+    assert_eq!((attached.status, attached.out.as_str(), attached.err.as_str()), (Some(5), "out\n", "err\n"));
+    let again = records.run(&["start", "-a", "y"]);
+    assert_eq!((again.status, again.out.as_str()), (Some(5), "out\n"), "only what is new");
+    // One that cannot be started any more keeps its record.
+    records.place.on_host("mkdir gone");
+    let create = ["create", "--name", "z", "true"];
+    assert!(records.command().current_dir(records.place.work().join("gone")).args(create).status().unwrap().success());
+    records.place.on_host("rmdir gone");
+    assert!(records.run(&["start", "z"]).failed(125).contains("cannot be entered any more"));
+    assert_eq!(records.inspect("z", ".State.Status"), "created");
+}
+
+#[test]
+fn a_program_is_restarted_as_the_flag_says_and_not_after_it_was_stopped() {
+    need!(userns());
+    let records = Records::new();
+    let runs =
+        |file: &str| std::fs::read_to_string(records.place.work().join(file)).unwrap_or_default().lines().count();
+    let start = |name: &str, restart: &str, status: u8| {
+        let script = format!("echo x >> {name}; exit {status}");
+        records.start(&["--name", name, "--rw", ".", "--restart", restart], &script);
+    };
+    start("fails", "on-failure:2", 3);
+    start("works", "on-failure", 0);
+    start("always", "always", 0);
+    until(|| runs("always") >= 3);
+    until(|| runs("fails") == 3 && records.inspect("fails", ".State.Status") == "exited");
+    assert_eq!(records.inspect("fails", ".State.ExitCode"), "3");
+    assert_eq!(runs("works"), 1);
+    assert_eq!(records.run(&["stop", "always"]).ok(), "always\n");
+    until(|| records.inspect("always", ".State.Status") == "exited");
+    let count = runs("always");
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_eq!(runs("always"), count, "it was stopped");
+    // Who is stopped while it runs is not started again either.
+    records.start(&["--name", "long", "--restart", "always", "-t", "--stop-timeout", "0"], "sleep 1000");
+    records.run(&["stop", "long"]).ok();
+    assert!(records.run(&["wait", "long"]).ok().trim().parse::<i32>().unwrap() > 128);
+    records.run(&["restart", "-t", "0", "long"]).ok();
+    assert_eq!(records.inspect("long", ".State.Status"), "running");
+    let err = records.run(&["run", "-d", "--rm", "--restart", "always", "true"]).failed(125);
+    assert!(err.contains("--rm removes what --restart would start again"), "{err}");
+    assert!(records.run(&["run", "-d", "--restart", "often", "true"]).failed(125).contains("sbx does not know it"));
+}
+
+#[test]
+fn podmans_flags_say_what_sbxs_own_do() {
+    need!(userns());
+    let place = Place::new();
+    place.write("data/file", "content");
+    let dir = place.dir.path().join("data");
+    let dir = dir.to_str().unwrap();
+    let ro = format!("{dir}:/mnt/x:ro");
+    let out = place.sh(&["-q", "-v", &ro, "-w", "/mnt/x"], "cat file; pwd; touch new 2>/dev/null || echo refused").ok();
+    assert_eq!(out, "content/mnt/x\nrefused\n");
+    let mount = format!("type=bind,source={dir},target=/mnt/x");
+    place.sh(&["-q", "--mount", &mount, "--mount", "type=tmpfs,target=/mnt/t"], "touch /mnt/x/new /mnt/t/new").ok();
+    assert!(place.dir.path().join("data/new").exists());
+    assert_eq!(place.sh(&["-q", "--ulimit", "nofile=64:128"], "ulimit -Sn; ulimit -Hn").ok(), "64\n128\n");
+    assert_eq!(place.sh(&["-q", "-i", "--init", "--network", "none"], "echo in").ok(), "in\n");
+    let err = place.run(&["run", "--privileged", "true"]).failed(125);
+    assert!(err.contains("--privileged: sbx gives no program the rights"), "{err}");
+    assert!(place.run(&["run", "-v", "data:/x", "true"]).failed(125).contains("sbx has no volumes of its own"));
+    assert!(place.run(&["run", "--network", "mynet", "true"]).failed(125).contains("sbx does not know it"));
+    // Of two flags for one thing, the later counts.
+    let rw = format!("{dir}:/mnt/x");
+    assert_eq!(place.sh(&["-q", "-v", &ro, "-v", &rw], "touch /mnt/x/more && echo made").ok(), "made\n");
 }

@@ -263,7 +263,7 @@ fn what_is_mounted_or_private_below_the_systems_directories_is_not_shown_unless_
     }
     let touch = host("/etc").sh(&["-q"], "touch /opt/own/x; ls /opt/own; test -d /opt/own && echo there");
     assert!(touch.out == "there\n" && touch.err.contains("Read-only"), "{touch:?}");
-    let tried = host("/etc").run(&["selftest", "-v"]);
+    let tried = host("/etc").run(&["selftest", "--verbose"]);
     let line = tried.out.lines().find(|line| line.contains("what is mounted in /opt, /usr/local and /var"));
     assert!(line.is_some_and(|line| line.contains("held")), "{tried:?}");
     // Named, what is in them is shown: by a line, by one for a directory above, or since sbx is started there.

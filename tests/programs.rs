@@ -195,7 +195,7 @@ fn a_plan_says_first_what_the_program_may_do() {
     assert!(line("in memory").contains(place.home().to_str().unwrap()), "{short}");
     assert_eq!(line("network"), "network     none");
     assert!(short.lines().count() < 30, "{short}");
-    let whole = plan(&["-v", "--rw", ".", "--", "make", "all"]);
+    let whole = plan(&["--verbose", "--rw", ".", "--", "make", "all"]);
     assert!(whole.contains("enforced by\n") && whole.lines().count() > 60, "{whole}");
     assert_eq!(
         plan(&["-q", "make"]).lines().find(|line| line.starts_with("writes")),

@@ -14,7 +14,7 @@ pub use super::record_args::*;
     name = "sbx",
     version,
     about = "Run a program in a sandbox, without root, setuid or a daemon",
-    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest|homes ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...\n       sbx ps|inspect|stop|kill|wait|rm|prune|rename ...",
+    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest|homes ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...\n       sbx create|start|restart|ps|logs|inspect|stop|kill|wait|rm|prune|rename ...",
     after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`; `sbx run --help` lists its flags. To run a program\n\
                   that has the name of a verb, write `sbx -- check`.\n\n\
                   Examples:\n\
@@ -38,9 +38,10 @@ pub struct Cli {
 }
 
 /// The verbs: words that may come first on the command line.
-pub const VERBS: [&str; 21] = [
+pub const VERBS: [&str; 25] = [
     "run", "plan", "check", "profile", "selftest", "homes", "diff", "commit", "discard", "export", "uppers",
-    "snapshot", "fork", "ps", "inspect", "stop", "kill", "wait", "rm", "prune", "rename",
+    "snapshot", "fork", "create", "start", "restart", "ps", "logs", "inspect", "stop", "kill", "wait", "rm", "prune",
+    "rename",
 ];
 
 /// The subcommands of `sbx`.
@@ -94,6 +95,14 @@ pub enum Verb {
     /// List sandboxes that run in the background or have a name
     #[command(after_help = "To run the program `ps` in a sandbox, write `sbx -- ps`.")]
     Ps(Ps),
+    /// Make the record of a sandbox, and start it later
+    Create(Run),
+    /// Start sandboxes that were created, or have ended, in the background
+    Start(Start),
+    /// End sandboxes, and start them again
+    Restart(Restart),
+    /// Print what the program of a sandbox in the background has written
+    Logs(Logs),
     /// Print all that is known of sandboxes, as JSON
     Inspect(Inspect),
     /// End sandboxes: by SIGTERM, and after a time by SIGKILL
@@ -204,7 +213,7 @@ pub struct Selftest {
     #[arg(long)]
     pub json: bool,
     /// For each line that held, say how that was seen
-    #[arg(short, long)]
+    #[arg(long)]
     pub verbose: bool,
 }
 
@@ -281,7 +290,7 @@ pub struct Sandbox {
     #[arg(short, long, value_name = "USER")]
     pub user: Option<OsString>,
     /// Directory to start in
-    #[arg(short = 'C', long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(short = 'C', long, short_alias = 'w', visible_alias = "workdir", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub cwd: Option<OsString>,
     /// Host name inside
     #[arg(long, value_name = "NAME")]
@@ -293,7 +302,7 @@ pub struct Sandbox {
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<OsString>,
     /// Memory limit, in bytes, or with K, M, G
-    #[arg(long, value_name = "SIZE")]
+    #[arg(short, long, value_name = "SIZE")]
     pub memory: Option<OsString>,
     /// Limit of the number of processes and threads
     #[arg(long, value_name = "N")]
@@ -313,6 +322,9 @@ pub struct Sandbox {
     /// Ignore each .sbx.toml, in the current directory and above
     #[arg(long)]
     pub no_project: bool,
+    /// What other programs call the same.
+    #[command(flatten)]
+    pub familiar: Familiar,
 }
 
 /// The positions of all flags on the command line: of two flags for one thing, the later counts.
@@ -368,6 +380,9 @@ pub struct Run {
     /// What makes a record of the run.
     #[command(flatten)]
     pub kept: Kept,
+    /// The words of the command line that all of this was read from.
+    #[arg(skip)]
+    pub words: Vec<OsString>,
     /// Program and arguments (default: process.args of the profile)
     #[arg(value_name = "PROGRAM", trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     pub program: Vec<OsString>,
@@ -432,7 +447,7 @@ pub struct Plan {
     #[arg(long)]
     pub json: bool,
     /// Print every mount, variable and mechanism, and not only what they come to
-    #[arg(short, long)]
+    #[arg(long)]
     pub verbose: bool,
     /// Accepted as by `run`, without effect
     #[arg(short, long, hide = true)]

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::exit;
 use crate::state::{Entry, Request, Silence, Status, Store};
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the end of a sandbox is waited for that was killed.
 const DYING: Duration = Duration::from_secs(10);
@@ -21,14 +21,14 @@ enum Sent {
 }
 
 /// Has a sandbox's monitor send a signal to the program.
-fn send(entry: &Entry, signal: i32) -> Result<Sent> {
+fn send(entry: &Entry, signal: i32, stop: bool) -> Result<Sent> {
     let monitor = match entry.monitor() {
         Ok(monitor) => monitor,
         // Its socket is removed a moment before it ends.
         Err(Silence::Gone) if entry.wait(Some(Duration::ZERO))? => return Ok(Sent::Gone),
         Err(_) => return Ok(Sent::Stuck),
     };
-    Ok(match monitor.ask(&Request::Signal { signal })? {
+    Ok(match monitor.ask(&Request::Signal { signal, stop })? {
         Ok(_) => Sent::Yes,
         Err(Silence::Gone) => Sent::Gone,
         // It is stopped, or still starts the program. With its end the kernel kills all of its sandbox.
@@ -49,15 +49,39 @@ fn stuck(entry: &Entry) -> Error {
 pub(super) fn stop(entry: &Entry, time: Option<u64>) -> Result<()> {
     let signal = if entry.spec.stop_signal > 0 { entry.spec.stop_signal } else { libc::SIGTERM };
     let time = Duration::from_secs(time.unwrap_or(entry.spec.stop_timeout));
-    if send(entry, signal)? == Sent::Yes && entry.wait(Some(time))? {
-        return Ok(());
+    if entry.spec.restart == "no" || entry.spec.restart.is_empty() {
+        if send(entry, signal, true)? == Sent::Yes && entry.wait(Some(time))? {
+            return Ok(());
+        }
+        return kill(entry);
     }
-    kill(entry)
+    // Between two runs nobody listens for a moment: what is said there counts before the next one.
+    entry.ask_to_stop()?;
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        let sent = send(entry, signal, true)?;
+        // One that has got the signal gets no second one while it ends.
+        let patience = if sent == Sent::Yes { end.saturating_duration_since(Instant::now()) } else { PAUSE };
+        if entry.wait(Some(patience))? && !entry.is_kept() {
+            return Ok(());
+        }
+    }
+    let killed = Instant::now() + DYING;
+    loop {
+        let ended = kill(entry);
+        if ended.is_err() || !entry.is_kept() || Instant::now() >= killed {
+            return ended;
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
+
+/// How long it is waited before a sandbox is looked at again that is between two runs.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Ends a sandbox by SIGKILL, and waits for its end.
 fn kill(entry: &Entry) -> Result<()> {
-    let sent = send(entry, libc::SIGKILL)?;
+    let sent = send(entry, libc::SIGKILL, true)?;
     // One that has ended, has its monitor end in a moment.
     if entry.wait(Some(DYING))? {
         return Ok(());
@@ -110,7 +134,7 @@ pub(super) fn stop_main(args: &args::Stop) -> Result<u8> {
 pub(super) fn kill_main(args: &args::Kill) -> Result<u8> {
     let signal = store::signal(&args.signal)?;
     let (entries, status) = chosen(&store::store()?, &args.names, args.all, &[], false)?;
-    each(&entries, status, |entry| match send(entry, signal)? {
+    each(&entries, status, |entry| match send(entry, signal, signal == libc::SIGKILL)? {
         Sent::Yes => Ok(()),
         Sent::Stuck => Err(stuck(entry)),
         Sent::Gone => Err(Error::new(format!(

@@ -73,7 +73,10 @@ fn inspected(entry: &Entry) -> Value {
             "StopSignal": spec.stop_signal,
             "StopTimeout": spec.stop_timeout,
         },
-        "HostConfig": { "AutoRemove": spec.remove },
+        "HostConfig": {
+            "AutoRemove": spec.remove,
+            "LogConfig": { "Type": spec.log_driver, "Size": spec.log_size },
+        },
         "NetworkSettings": { "Ports": live.map(|live| live.ports.clone()).unwrap_or_default() },
     })
 }

@@ -5,9 +5,10 @@ use crate::error::{Error, Result};
 use crate::launch::Recorded;
 use crate::plan::Plan;
 use crate::spec::Sandbox;
-use crate::state::{Spec, check_name};
+use crate::state::{Begun, Id, LOG_SIZE, Spec, Store, Text, check_name};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 
 /// Seconds that a program has between the signal that asks it to end and the one that ends it: as with podman and docker.
 const STOP_TIMEOUT: u64 = 10;
@@ -21,6 +22,8 @@ pub(super) fn is_wanted(args: &args::Kept) -> bool {
 pub(super) fn check(args: &args::Kept) -> Result<()> {
     args.name.as_deref().map_or(Ok(()), check_name)?;
     stop_signal(args)?;
+    log_size(args)?;
+    restart(args)?;
     labels(args).map(drop)
 }
 
@@ -28,6 +31,43 @@ fn stop_signal(args: &args::Kept) -> Result<i32> {
     let Some(text) = &args.stop_signal else { return Ok(libc::SIGTERM) };
     store::signal(text).map_err(|error| error.hint("--stop-signal takes a name, such as TERM or SIGINT, or a number"))
 }
+
+/// What becomes of the program's output in the background.
+pub(super) fn log_driver(args: &args::Kept) -> &'static str {
+    match args.log_driver.as_deref() {
+        Some("none") => "none",
+        Some("passthrough") => "passthrough",
+        _ => "file",
+    }
+}
+
+/// The size of each of the two files of a log: `--log-opt max-size=10m`.
+fn log_size(args: &args::Kept) -> Result<u64> {
+    let mut size = LOG_SIZE;
+    for option in &args.log_opt {
+        let wrong =
+            || Error::new(format!("--log-opt {option}: sbx does not know it")).hint("write --log-opt max-size=10M");
+        let text = option.strip_prefix("max-size=").ok_or_else(wrong)?.to_ascii_lowercase();
+        let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+        let factor = match unit.trim_end_matches('b').trim_end_matches("i") {
+            "" => 1,
+            "k" => 1 << 10,
+            "m" => 1 << 20,
+            "g" => 1 << 30,
+            _ => return Err(wrong()),
+        };
+        size = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(wrong)?;
+        if size < LEAST {
+            return Err(
+                Error::new(format!("--log-opt {option}: a log has at least 64K")).hint("--log-driver none keeps none")
+            );
+        }
+    }
+    Ok(size)
+}
+
+/// The smallest size of a file of a log, in bytes.
+const LEAST: u64 = 64 << 10;
 
 fn labels(args: &args::Kept) -> Result<BTreeMap<String, String>> {
     let label = |text: &String| match text.split_once('=').unwrap_or((text, "")) {
@@ -37,35 +77,101 @@ fn labels(args: &args::Kept) -> Result<BTreeMap<String, String>> {
     args.label.iter().map(label).collect()
 }
 
-/// Makes the record of a run.
-pub(super) fn begin(args: &args::Kept, sandbox: &Sandbox, plan: &Plan) -> Result<Recorded> {
+/// When a program is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Restart {
+    No,
+    /// After a failure, so often at most; 0 is no limit.
+    OnFailure(u32),
+    /// Whenever it has ended.
+    Always,
+}
+
+impl Restart {
+    /// Whether a program that has ended so is started again.
+    pub(super) fn wants(self, begun: &Begun, restarts: u32) -> bool {
+        match self {
+            Restart::No => false,
+            Restart::Always => true,
+            Restart::OnFailure(most) => begun.status != 0 && (most == 0 || restarts < most),
+        }
+    }
+}
+
+/// When the program is started again.
+pub(super) fn restart(args: &args::Kept) -> Result<Restart> {
+    let Some(text) = &args.restart else { return Ok(Restart::No) };
+    let wrong = || {
+        Error::new(format!("--restart {text}: sbx does not know it"))
+            .hint("no, on-failure, on-failure:N, always or unless-stopped")
+    };
+    let restart = match text.split_once(':').unwrap_or((text, "")) {
+        ("no" | "", "") => Restart::No,
+        ("always" | "unless-stopped", "") => Restart::Always,
+        ("on-failure", "") => Restart::OnFailure(0),
+        ("on-failure", most) => Restart::OnFailure(most.parse().map_err(|_| wrong())?),
+        _ => return Err(wrong()),
+    };
+    if restart != Restart::No && args.rm {
+        return Err(Error::new("--rm removes what --restart would start again").hint("leave one of the two out"));
+    }
+    Ok(restart)
+}
+
+/// What a record says of a run.
+pub(super) fn spec(args: &args::Run, sandbox: &Sandbox, plan: &Plan) -> Result<Spec> {
     let text = |text: &OsStr| text.to_string_lossy().into_owned();
-    let spec = Spec {
+    let dir = std::env::current_dir().unwrap_or_default();
+    let kept = &args.kept;
+    Ok(Spec {
         profile: sandbox.name.clone(),
         args: plan.process.args.iter().map(|arg| text(arg)).collect(),
         cwd: plan.process.cwd.first().map(|dir| dir.display().to_string()).unwrap_or_default(),
         hostname: plan.namespaces.hostname.clone().unwrap_or_default(),
         env: plan.process.env.iter().map(|(name, value)| format!("{}={}", text(name), text(value))).collect(),
-        labels: labels(args)?,
-        remove: args.rm,
-        detached: args.detach,
-        stop_signal: stop_signal(args)?,
-        stop_timeout: args.stop_timeout.unwrap_or(STOP_TIMEOUT),
+        labels: labels(kept)?,
+        remove: kept.rm,
+        detached: kept.detach,
+        log_driver: log_driver(kept).to_owned(),
+        log_size: log_size(kept)?,
+        words: args.words.iter().map(|word| Text::from(word.as_os_str())).collect(),
+        dir: Text::from(dir.as_os_str()),
+        restart: kept.restart.clone().unwrap_or_else(|| "no".to_owned()),
+        stop_signal: stop_signal(kept)?,
+        stop_timeout: kept.stop_timeout.unwrap_or(STOP_TIMEOUT),
         ..Spec::default()
-    };
-    let store = store::store()?;
-    if let (Some(name), true) = (&args.name, args.replace)
-        && let Ok(old) = store.find(name)
-        && old.name.as_deref() == Some(name)
-    {
-        remove::one(&store, &old, true, None)?;
-    }
-    Ok(Recorded::new(store.begin(spec, args.name.as_deref())?))
+    })
 }
 
-/// Ends a run with its record: that of a program that was never started is removed, and that of one that is not to stay.
-pub(super) fn end(record: Recorded, remove: bool) -> Result<()> {
-    if remove || !record.has_started() {
+/// Makes the record of a run, with this id if one was given.
+pub(super) fn begin(
+    args: &args::Run,
+    sandbox: &Sandbox,
+    plan: &Plan,
+    outputs: Option<[OwnedFd; 2]>,
+    id: Option<Id>,
+) -> Result<Recorded> {
+    let spec = spec(args, sandbox, plan)?;
+    let store = store::store()?;
+    replace(&args.kept, &store)?;
+    Ok(Recorded::new(store.begin(spec, args.kept.name.as_deref(), id)?, outputs))
+}
+
+/// Removes the sandbox that has the name, if the flags say so.
+pub(super) fn replace(args: &args::Kept, store: &Store) -> Result<()> {
+    match &args.name {
+        Some(name) if args.replace => match store.find(name) {
+            Ok(old) if old.name.as_deref() == Some(name) => remove::one(store, &old, true, None),
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// Ends a run with its record: that of a program that was never started is removed unless there was one before, and that of one that is not to stay.
+pub(super) fn end(mut record: Recorded, remove: bool, existing: bool) -> Result<()> {
+    record.drain();
+    if remove || !(existing || record.has_started()) {
         store::store()?.forget(record.id())?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use super::path_flag::{PathFlag, absolute};
 use super::program::with_arguments;
 use super::project_files::{self, ProjectFiles};
-use super::{args, closed, output, path_flag};
+use super::{args, closed, familiar, output, path_flag};
 use crate::error::{Error, Result, printable};
 use crate::host::{self, Account, Facts, Ways};
 use crate::profile::schema::{self, Kind};
@@ -287,6 +287,13 @@ const PATHS: &str = "filesystem.paths";
 fn flags(args: &args::Sandbox, caller: &Caller) -> Result<Flags> {
     let mut flags = Flags::default();
     paths(args, caller, &mut flags)?;
+    for familiar::Said { flag, nth, label, line } in familiar::said(&args.familiar, &caller.cwd)? {
+        let at = args.order.of(flag, nth);
+        match line {
+            familiar::Line::Key(key, value) => flags.line(at, label, key, quote(&value)),
+            familiar::Line::Path(path, value) => flags.path(at, label, &path, quote(&value), caller),
+        }
+    }
     let mut patterns = Vec::new();
     for (nth, variable) in args.env.iter().enumerate() {
         let at = args.order.of("env", nth);

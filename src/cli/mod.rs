@@ -9,12 +9,14 @@ mod closed;
 mod closing;
 mod elapsed;
 mod ending;
+mod familiar;
 mod guarded;
 mod homes;
 mod inspect;
 mod kept;
 mod layers;
 mod listed;
+mod logs;
 mod output;
 mod path_flag;
 mod plan;
@@ -29,6 +31,7 @@ mod replaced;
 mod review;
 mod run;
 mod selftest;
+mod starting;
 mod store;
 mod template;
 mod uppers;
@@ -80,8 +83,9 @@ pub fn main(args: Vec<OsString>) -> u8 {
     }
     let args = with_verb(args);
     if let Some(run) = args::Run::quickly(&args) {
-        return start(&run);
+        return start(run, &args);
     }
+    let words = args.clone();
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -96,7 +100,10 @@ pub fn main(args: Vec<OsString>) -> u8 {
         }
     };
     let result = match cli.verb {
-        Verb::Run(run) => return start(&run),
+        Verb::Run(run) => return start(run, &words),
+        Verb::Create(run) => starting::create(&with_words(run, &words)),
+        Verb::Start(verb) => starting::start(&verb),
+        Verb::Restart(verb) => starting::restart(&verb),
         Verb::Plan(verb) => plan::main(&verb),
         Verb::Check(verb) => check::main(&verb),
         Verb::Profile(verb) => profile::main(&verb),
@@ -110,6 +117,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
         Verb::Snapshot(verb) => uppers::snapshot(&verb),
         Verb::Fork(verb) => uppers::fork(&verb),
         Verb::Ps(verb) => listed::main(&verb),
+        Verb::Logs(verb) => logs::main(&verb),
         Verb::Inspect(verb) => inspect::main(&verb),
         Verb::Stop(verb) => ending::stop_main(&verb),
         Verb::Kill(verb) => ending::kill_main(&verb),
@@ -125,8 +133,17 @@ pub fn main(args: Vec<OsString>) -> u8 {
 }
 
 /// Runs the program, in the foreground or the background.
-fn start(run: &args::Run) -> u8 {
-    if run.kept.detach { background::main(run) } else { run::main(run) }
+fn start(run: args::Run, words: &[OsString]) -> u8 {
+    if !kept::is_wanted(&run.kept) {
+        return run::main(&run);
+    }
+    let run = with_words(run, words);
+    if run.kept.detach { background::main(&run) } else { run::main(&run) }
+}
+
+/// A run with the words behind the verb that it was read from.
+fn with_words(run: args::Run, words: &[OsString]) -> args::Run {
+    args::Run { words: words.get(2..).unwrap_or_default().to_vec(), ..run }
 }
 
 /// `sbx [FLAGS] PROGRAM` means `sbx run [FLAGS] PROGRAM`: inserts `run` if the first argument is no verb.

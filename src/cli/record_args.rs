@@ -17,6 +17,15 @@ pub struct Kept {
     /// Remove a sandbox that has the name; one that runs is ended first
     #[arg(long, requires = "name")]
     pub replace: bool,
+    /// What becomes of the output of a program in the background: file (`sbx logs` shows it), none, or passthrough
+    #[arg(long, value_name = "DRIVER", value_parser = ["file", "k8s-file", "json-file", "none", "passthrough"])]
+    pub log_driver: Option<String>,
+    /// Size of each of the two files of the log: max-size=10M
+    #[arg(long, value_name = "max-size=SIZE", value_hint = ValueHint::Other)]
+    pub log_opt: Vec<String>,
+    /// Start the program again when it has ended: no, on-failure[:N], always, unless-stopped
+    #[arg(long, value_name = "WHEN", value_hint = ValueHint::Other)]
+    pub restart: Option<String>,
     /// Add a label to the record
     #[arg(short, long, value_name = "NAME[=VALUE]", value_hint = ValueHint::Other)]
     pub label: Vec<String>,
@@ -26,6 +35,48 @@ pub struct Kept {
     /// Seconds until `sbx stop` ends the program by SIGKILL (default: 10)
     #[arg(long, value_name = "SECONDS", value_hint = ValueHint::Other)]
     pub stop_timeout: Option<u64>,
+}
+
+/// Flags that podman and docker have for what other flags say.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "As with podman and docker")]
+pub struct Familiar {
+    /// Show a file or directory of the host at a path: HOST:PATH[:ro]
+    #[arg(short, long, value_name = "HOST:PATH[:ro]", value_hint = ValueHint::AnyPath)]
+    pub volume: Vec<String>,
+    /// The same as type=bind,source=HOST,target=PATH[,readonly], or an empty directory in memory as type=tmpfs,target=PATH
+    #[arg(long, value_name = "WHAT", value_hint = ValueHint::Other)]
+    pub mount: Vec<String>,
+    /// The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)
+    #[arg(long, value_name = "MODE", value_hint = ValueHint::Other)]
+    pub network: Option<String>,
+    /// A terminal of the program's own, as --tty pty
+    #[arg(short = 't', long = "terminal")]
+    pub terminal: bool,
+    /// Accepted: the program has the caller's standard input
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Accepted: sbx has an init
+    #[arg(long)]
+    pub init: bool,
+    /// A limit of the kernel's, as --set rlimits.NAME
+    #[arg(long, value_name = "NAME=SOFT[:HARD]", value_hint = ValueHint::Other)]
+    pub ulimit: Vec<String>,
+    /// Memory that is spared as long as others have some to give, as --set limits.memory_low
+    #[arg(long, value_name = "SIZE", value_hint = ValueHint::Other)]
+    pub memory_reservation: Option<String>,
+    /// Share of the processors, as --set limits.cpu_weight; 1024 is usual
+    #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
+    pub cpu_shares: Option<String>,
+    /// Processors that may be used, as --set limits.cpus
+    #[arg(long, value_name = "LIST", value_hint = ValueHint::Other)]
+    pub cpuset_cpus: Option<String>,
+    /// Memory nodes that may be used, as --set limits.mems
+    #[arg(long, value_name = "LIST", value_hint = ValueHint::Other)]
+    pub cpuset_mems: Option<String>,
+    /// Refused: sbx gives no program such rights
+    #[arg(long, hide = true)]
+    pub privileged: bool,
 }
 
 /// `sbx ps`
@@ -69,6 +120,28 @@ pub struct Inspect {
     /// Print by a template, such as '{{.State.Pid}}'
     #[arg(short, long, value_name = "TEMPLATE", value_hint = ValueHint::Other)]
     pub format: Option<String>,
+}
+
+/// `sbx start`
+#[derive(Args, Debug)]
+pub struct Start {
+    /// Names or ids
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Print what the program writes, wait for its end, and exit with its status
+    #[arg(short, long)]
+    pub attach: bool,
+}
+
+/// `sbx restart`
+#[derive(Args, Debug)]
+pub struct Restart {
+    /// Names or ids
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)
+    #[arg(short, long, value_name = "SECONDS")]
+    pub time: Option<u64>,
 }
 
 /// `sbx stop`
@@ -140,6 +213,28 @@ pub struct Rm {
     /// Accepted, without effect: sandboxes have no volumes of their own
     #[arg(short, long, hide = true)]
     pub volumes: bool,
+}
+
+/// `sbx logs`
+#[derive(Args, Debug)]
+pub struct Logs {
+    /// Name or id
+    pub name: String,
+    /// Go on with what the program writes, until it has ended
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Print the time of each line
+    #[arg(short, long)]
+    pub timestamps: bool,
+    /// Print the last N lines
+    #[arg(short = 'n', long, value_name = "N", value_hint = ValueHint::Other)]
+    pub tail: Option<String>,
+    /// Print what was written since then: 10m, 2026-11-29T12:00:00Z, or seconds since 1970
+    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other)]
+    pub since: Option<String>,
+    /// Print what was written until then
+    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other)]
+    pub until: Option<String>,
 }
 
 /// `sbx prune`

@@ -9,6 +9,7 @@ use crate::launch::{self, Events, Outcome, ReceiptTarget, Report, Status, Told};
 use crate::plan::{self, Absent, Plan, UpperPlace};
 use crate::profile::schema::nearest;
 use crate::spec::{Mode, PathRule, Sandbox, Unseen};
+use crate::state::Id;
 use crate::sys::{self, UnownedFd};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -17,14 +18,15 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 pub(super) fn main(args: &args::Run) -> u8 {
-    carry_out(args, Status::default())
+    carry_out(args, Status::default(), None)
 }
 
-/// Runs the program to its end; `status` says where that is told.
-pub(super) fn carry_out(args: &args::Run, status: Status) -> u8 {
+/// Runs the program to its end; `status` says where that is told, and has the record of a sandbox that is started again. `id` is that of a new record.
+pub(super) fn carry_out(args: &args::Run, status: Status, id: Option<Id>) -> u8 {
+    let existing = status.record.is_some();
     let stats = args.sandbox.stats.as_ref().map(|format| format == "json");
     let mut status = Status { quiet: args.quiet, stats, ..status };
-    let ran = run(args, &mut status);
+    let ran = run(args, &mut status, id);
     let result = match ran {
         Ok(outcome) => Ok(outcome),
         Err(mut error) => {
@@ -42,7 +44,7 @@ pub(super) fn carry_out(args: &args::Run, status: Status) -> u8 {
             Err(error.status)
         }
     };
-    if let Some(Err(error)) = status.record.take().map(|record| kept::end(record, args.kept.rm)) {
+    if let Some(Err(error)) = status.record.take().map(|record| kept::end(record, args.kept.rm, existing)) {
         output::complain(&error);
     }
     match result {
@@ -51,7 +53,7 @@ pub(super) fn carry_out(args: &args::Run, status: Status) -> u8 {
     }
 }
 
-fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
+fn run(args: &args::Run, status: &mut Status, id: Option<Id>) -> Result<Outcome> {
     sys::phase("arguments");
     if kept::is_wanted(&args.kept) {
         kept::check(&args.kept)?;
@@ -71,8 +73,8 @@ fn run(args: &args::Run, status: &mut Status) -> Result<Outcome> {
     sys::phase("plan");
     promise(status, sandbox, &plan)?;
     tell(&plan.notes, status);
-    if kept::is_wanted(&args.kept) {
-        status.record = Some(kept::begin(&args.kept, sandbox, &plan)?);
+    if kept::is_wanted(&args.kept) && status.record.is_none() {
+        status.record = Some(kept::begin(args, sandbox, &plan, status.outputs.take(), id)?);
     }
     // Nobody is told: then nothing needs to be looked at.
     let told = !args.quiet || args.status_fd.is_some();

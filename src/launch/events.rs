@@ -29,6 +29,17 @@ pub trait Events {
         None
     }
 
+    /// Descriptors whose readiness [`Events::output`] is called for while the program runs: it writes there.
+    fn outputs(&self) -> Vec<RawFd> {
+        Vec::new()
+    }
+
+    /// The program has written something.
+    fn output(&mut self) {}
+
+    /// Somebody has asked for the program's end.
+    fn stopped(&mut self) {}
+
     /// The program was executed; `pid` is that of the sandbox's first process. It may not be called where
     /// [`Events::wants_start`] is false.
     fn started(&mut self, pid: i32);

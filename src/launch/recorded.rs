@@ -1,13 +1,14 @@
 //! A run that has a record: what its launcher, the monitor, writes there, and what it tells the command that waits for the start.
 
+use super::control::Control;
 use super::outcome::Outcome;
 use crate::error::{Error, Result};
 use crate::spec::Published;
-use crate::state::{Begun, Cause, Held, Id, Live, Port};
+use crate::state::{Answer, Begun, Cause, Held, Id, Live, Port, Request, Stream};
 use crate::sys::{self, Poll};
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What a monitor tells the command that waits for its start: a line of JSON each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,12 @@ pub enum Report {
     /// It was not started: the exit status, and the text for standard error.
     Failed(u8, String),
 }
+
+/// How much of the program's output is written at once, in bytes: what a pipe holds.
+const PIECE: usize = 1 << 16;
+
+/// How many such pieces are written after the program has ended: pipes hold a MiB at most (fcntl(2), F_SETPIPE_SZ).
+const MOST_PIECES: usize = 64;
 
 /// How long to wait for the command to read.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -56,15 +63,63 @@ impl Waiting {
 pub struct Recorded {
     held: Held,
     live: Live,
+    /// The read ends of the program's standard output and standard error, whose bytes go to the log.
+    outputs: Option<[OwnedFd; 2]>,
     /// Whether the status of the end is written.
     ended: bool,
+    /// Somebody has asked for the end.
+    stopped: bool,
 }
 
 impl Recorded {
-    /// A run with this record.
-    pub fn new(held: Held) -> Recorded {
+    /// A run with this record. What comes from `outputs`, which do not block, goes to its log.
+    pub fn new(held: Held, outputs: Option<[OwnedFd; 2]>) -> Recorded {
         let live = Live { monitor: sys::pid(), ..Live::default() };
-        Recorded { held, live, ended: false }
+        Recorded { held, live, outputs, ended: false, stopped: false }
+    }
+
+    /// Says how often it was started before.
+    #[must_use]
+    pub fn restarts(mut self, restarts: u32) -> Recorded {
+        self.live.restarts = restarts;
+        self
+    }
+
+    /// Waits before the program, which has ended so, is started again; false if somebody has asked for its end meanwhile.
+    pub fn rest(mut self, pause: Duration, begun: &Begun) -> bool {
+        self.live.restarting = true;
+        let _ = self.held.write(&self.live);
+        let goes_on = self.undisturbed(pause);
+        let _ = self.held.ended(&Begun { stopped: !goes_on, ..begun.clone() });
+        goes_on
+    }
+
+    fn undisturbed(&self, pause: Duration) -> bool {
+        let Ok(listener) = self.held.listener().try_clone_to_owned() else { return true };
+        let (mut control, mut set, end) = (Control::new(listener), sys::PollSet::default(), Instant::now() + pause);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            set.clear();
+            control.descriptors().for_each(|fd| set.add(Poll::read(fd)));
+            if set.wait(i32::try_from(left.as_millis() + 1).ok()).is_err() {
+                return true;
+            }
+            for (client, request) in control.requests() {
+                let stop = matches!(request, Some(Request::Signal { stop: true, .. }));
+                let error = (!stop).then(|| "the program has ended, and is about to be started again".to_owned());
+                control.answer(client, &Answer { error });
+                if stop {
+                    return false;
+                }
+            }
+        }
+    }
+
+    pub(super) fn stopped(&mut self) {
+        self.stopped = true;
     }
 
     /// The record's id.
@@ -74,6 +129,46 @@ impl Recorded {
 
     pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         self.held.descriptors()
+    }
+
+    /// The descriptors that the program's output comes from.
+    pub(super) fn outputs(&self) -> Vec<RawFd> {
+        self.outputs.iter().flatten().map(AsRawFd::as_raw_fd).collect()
+    }
+
+    /// Writes some of the program's output to the log. Gives whether there was any.
+    pub(super) fn output(&mut self) -> bool {
+        let (Some(outputs), Some(log)) = (&self.outputs, self.held.log()) else { return false };
+        let mut buffer = vec![0; PIECE];
+        let mut any = false;
+        for (output, stream) in outputs.iter().zip([Stream::Out, Stream::Err]) {
+            if let Ok(count @ 1..) = sys::read(output.as_fd(), &mut buffer) {
+                log.write(stream, buffer.get(..count).unwrap_or_default());
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Writes all output that there is.
+    pub fn drain(&mut self) {
+        // What is read is no more than two pipes hold: the program has ended.
+        for _ in 0..MOST_PIECES {
+            if !self.output() {
+                break;
+            }
+        }
+    }
+
+    /// Writes a text of sbx's own to the log. Gives whether there is one.
+    pub(super) fn note(&mut self, text: &str) -> bool {
+        match (&self.outputs, self.held.log()) {
+            (Some(_), Some(log)) => {
+                log.write(Stream::Err, text.as_bytes());
+                true
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn listener(&self) -> BorrowedFd<'_> {
@@ -113,6 +208,7 @@ impl Recorded {
     }
 
     pub(super) fn exited(&mut self, outcome: &Outcome, oom: bool) {
+        self.drain();
         let cause = match outcome {
             Outcome::Signaled(libc::SIGKILL) | Outcome::Killed if oom => Cause::Oom,
             Outcome::Exited(_) => Cause::Exited,
@@ -139,7 +235,7 @@ impl Recorded {
         self.ended = true;
         // The longest that a record takes.
         let error: String = error.chars().take(1000).collect();
-        let how = Begun { finished: Some(now()), status, cause, error, ..Begun::default() };
+        let how = Begun { finished: Some(now()), status, cause, error, stopped: self.stopped, ..Begun::default() };
         let _ = self.held.ended(&how);
     }
 }

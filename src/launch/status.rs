@@ -39,6 +39,10 @@ pub struct Status {
     pub record: Option<Recorded>,
     /// The command that waits for the start of a run in the background: until then, notes go there.
     pub waiting: Option<Waiting>,
+    /// The read ends of the program's standard output and standard error, for the log of its record.
+    pub outputs: Option<[OwnedFd; 2]>,
+    /// The program alone keeps the caller's standard output and standard error.
+    pub passes_through: bool,
 }
 
 /// A receipt and where it is written.
@@ -103,9 +107,21 @@ impl Status {
         if let Some(waiting) = &self.waiting {
             return waiting.tell(&Report::Note(text.to_owned()));
         }
+        if self.record.as_mut().is_some_and(|record| record.note(text)) {
+            return;
+        }
         let patience = if self.unread { Duration::ZERO } else { PATIENCE };
         let written = sys::write_within(sys::STREAMS[2].as_fd(), text.as_bytes(), patience);
         self.unread = written == Err(sys::Errno(libc::ETIMEDOUT));
+    }
+
+    /// Closes the caller's standard output and standard error, which end with the program.
+    fn let_go(&self) {
+        if let Ok(null) = sys::openat(sys::cwd(), c"/dev/null", libc::O_RDWR, 0) {
+            for stream in sys::STREAMS {
+                let _ = sys::dup2(null.as_fd(), stream);
+            }
+        }
     }
 
     fn write_receipt(&mut self, told: &Told, text: &str) {
@@ -128,6 +144,22 @@ impl Events for Status {
         self.record.as_mut().map_or(Ok(()), |record| record.cloned(pid, self.waiting.as_ref()))
     }
 
+    fn outputs(&self) -> Vec<RawFd> {
+        self.record.as_ref().map(Recorded::outputs).unwrap_or_default()
+    }
+
+    fn output(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.output();
+        }
+    }
+
+    fn stopped(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.stopped();
+        }
+    }
+
     fn requests(&mut self) -> Option<OwnedFd> {
         self.record.as_ref().and_then(|record| record.listener().try_clone_to_owned().ok())
     }
@@ -143,6 +175,9 @@ impl Events for Status {
                 waiting.tell(&Report::Started(record.id().to_string()));
                 // Whatever is mounted there can be unmounted.
                 let _ = sys::chdir(c"/");
+                if self.passes_through {
+                    self.let_go();
+                }
             }
         }
         if let Some(told) = self.receipt.take() {

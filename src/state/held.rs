@@ -3,7 +3,7 @@
 use super::place::{c, directory, failed, file, full};
 use super::record::{Begun, Live};
 use super::request::SOCKET;
-use super::{Id, slot};
+use super::{Id, Log, slot};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -33,6 +33,7 @@ pub struct Held {
     /// The file that says how it ended.
     exit: OwnedFd,
     begun: Begun,
+    log: Option<Log>,
 }
 
 impl Held {
@@ -42,7 +43,14 @@ impl Held {
     /// # Errors
     ///
     /// It runs already, or something cannot be made.
-    pub(super) fn take(id: Id, runtime: &Path, above: OwnedFd, exit: OwnedFd, begun: Begun) -> Result<Held> {
+    pub(super) fn take(
+        id: Id,
+        runtime: &Path,
+        above: OwnedFd,
+        exit: OwnedFd,
+        begun: Begun,
+        log: Option<Log>,
+    ) -> Result<Held> {
         let path = runtime.join(id.as_str());
         let end = Instant::now() + MOMENT;
         let (dir, lock) = loop {
@@ -62,7 +70,7 @@ impl Held {
         let state = slot::make(dir.as_fd(), &c(STATE)).map_err(|errno| full("make", &path.join(STATE), errno))?;
         let listener = sys::listen_in(dir.as_fd(), &c(SOCKET), WAITING);
         let listener = listener.map_err(|errno| full("make", &path.join(SOCKET), errno))?;
-        let held = Held { id, path, above, dir, lock, listener, state, exit, begun };
+        let held = Held { id, path, above, dir, lock, listener, state, exit, begun, log };
         held.write_exit(&held.begun)?;
         Ok(held)
     }
@@ -83,6 +91,11 @@ impl Held {
         [&self.above, &self.dir, &self.lock, &self.listener, &self.state, &self.exit]
             .map(AsRawFd::as_raw_fd)
             .into_iter()
+    }
+
+    /// The log of what the program writes, if it has one.
+    pub fn log(&mut self) -> Option<&mut Log> {
+        self.log.as_mut()
     }
 
     /// Writes what is so while it runs.

@@ -7,6 +7,8 @@
 //! $XDG_STATE_HOME/sbx/ID/             locked by a command that starts or removes the sandbox
 //! $XDG_STATE_HOME/sbx/ID/spec.json    what was asked for; written once
 //! $XDG_STATE_HOME/sbx/ID/exit.json    when it was started, and how it ended; its blocks are reserved, so that a full disk loses no status
+//! $XDG_STATE_HOME/sbx/ID/log         what the program has written, and log.1 what it wrote before
+//! $XDG_STATE_HOME/sbx/ID/keeper      locked by the process that starts it again by itself; `stop` says that it is not to
 //! $XDG_STATE_HOME/sbx/.names/NAME     a link whose text is the ID: made exclusively, so that a name is unique
 //! $XDG_STATE_HOME/sbx/.new-ID         a record that is not complete yet; .gone-ID one that is being removed
 //! ```
@@ -16,6 +18,7 @@
 
 mod held;
 mod id;
+mod log;
 mod name;
 mod place;
 mod record;
@@ -26,8 +29,9 @@ mod words;
 
 pub use held::Held;
 pub use id::Id;
+pub use log::{Line, Log, Reader, SIZE as LOG_SIZE, Stream};
 pub use name::check_name;
 pub use place::Places;
-pub use record::{Begun, Cause, Live, Port, Spec, Status};
+pub use record::{Begun, Cause, Live, Port, Spec, Status, Text};
 pub use request::{Answer, LONGEST, Request, Silence};
 pub use store::{Entry, Store};

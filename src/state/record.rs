@@ -2,9 +2,42 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// The version of what is written. A reader of this version reads those of later ones as far as it knows their fields.
 pub const VERSION: u32 = 1;
+
+/// A text that need not be UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Text {
+    /// One that is.
+    Utf8(String),
+    /// The bytes of one that is not.
+    Bytes(Vec<u8>),
+}
+
+impl Default for Text {
+    fn default() -> Text {
+        Text::Utf8(String::new())
+    }
+}
+
+impl From<&OsStr> for Text {
+    fn from(text: &OsStr) -> Text {
+        text.to_str().map_or_else(|| Text::Bytes(text.as_bytes().to_vec()), |text| Text::Utf8(text.to_owned()))
+    }
+}
+
+impl From<&Text> for OsString {
+    fn from(text: &Text) -> OsString {
+        match text {
+            Text::Utf8(text) => text.into(),
+            Text::Bytes(bytes) => OsString::from_vec(bytes.clone()),
+        }
+    }
+}
 
 /// What was asked for: spec.json.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +65,18 @@ pub struct Spec {
     pub remove: bool,
     /// It runs in the background.
     pub detached: bool,
+    /// What becomes of what the program writes: file, none or passthrough.
+    pub log_driver: String,
+    /// How large each of the two files of a log may become, in bytes.
+    pub log_size: u64,
+    /// The words of the command line behind `run`, to start it again.
+    pub words: Vec<Text>,
+    /// The directory in which these words were meant.
+    pub dir: Text,
+    /// When it is started again after its end: no, on-failure, always, unless-stopped.
+    pub restart: String,
+    /// How often at most after a failure; 0 is no limit.
+    pub restart_most: u32,
     /// The signal that asks the program to end.
     pub stop_signal: i32,
     /// How long it has for that, in seconds.
@@ -50,6 +95,10 @@ pub struct Live {
     pub started: Option<u64>,
     /// The same in nanoseconds since the machine was booted, which goes on evenly.
     pub started_since_boot: u64,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// It has ended, and is about to be started again.
+    pub restarting: bool,
     /// The ports that are published.
     pub ports: Vec<Port>,
 }
@@ -113,6 +162,8 @@ pub struct Begun {
     pub cause: Cause,
     /// Why it could not be supervised.
     pub error: String,
+    /// Somebody has asked for its end.
+    pub stopped: bool,
 }
 
 /// The stage that a sandbox is in.
@@ -143,6 +194,7 @@ impl Status {
     pub fn word(&self) -> &'static str {
         match self {
             Status::Created => "created",
+            Status::Running(live) if live.restarting => "restarting",
             Status::Running(live) if live.started.is_none() => "initialized",
             Status::Running(_) => "running",
             Status::Exited(_) | Status::Lost { .. } => "exited",

@@ -24,6 +24,9 @@ pub enum Request {
     Signal {
         /// Its number.
         signal: i32,
+        /// The program is not started again when it ends.
+        #[serde(default)]
+        stop: bool,
     },
 }
 

@@ -6,7 +6,7 @@ use super::place::{c, directory, failed, file, full, open};
 use super::record::{Begun, Live, Spec, Status, VERSION};
 use super::request::{Monitor, Silence};
 use super::slot::{self, Read};
-use super::{Id, Places};
+use super::{Id, Log, Places, Reader};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
 use crate::union::remove;
@@ -18,9 +18,16 @@ use std::time::{Duration, Instant};
 const NAMES: &str = ".names";
 const SPEC: &str = "spec.json";
 const EXIT: &str = "exit.json";
+/// It is not to be started again by itself.
+const STOP: &str = "stop";
+/// Locked by the process that starts it again by itself.
+const KEEPER: &str = "keeper";
 
 /// The largest spec.json that is read, in bytes.
 const LARGEST: usize = 1 << 20;
+
+/// How often what another command removes, too, is removed again.
+const AGAIN: u32 = 100;
 
 /// How long a record is waited for that another command works on.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -57,15 +64,29 @@ impl Store {
     /// # Errors
     ///
     /// The name is taken, or something cannot be made: nothing is left then.
-    pub fn begin(&self, spec: Spec, name: Option<&str>) -> Result<Held> {
+    pub fn begin(&self, spec: Spec, name: Option<&str>, id: Option<Id>) -> Result<Held> {
+        self.add(spec, name, id, true)?.ok_or_else(|| Error::new("the record has no monitor"))
+    }
+
+    /// Makes a record of a sandbox that is not started yet, and gives its id.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Store::begin`].
+    pub fn create(&self, spec: Spec, name: Option<&str>) -> Result<Id> {
         let id = Id::random()?;
+        self.add(spec, name, Some(id.clone()), false).map(|_| id)
+    }
+
+    fn add(&self, spec: Spec, name: Option<&str>, id: Option<Id>, starts: bool) -> Result<Option<Held>> {
+        let id = id.map_or_else(Id::random, Ok)?;
         let spec =
             Spec { version: VERSION, created: now(), runtime: self.places.runtime.display().to_string(), ..spec };
         let store = self.made(&self.places.state)?;
         let new = c(format!(".new-{id}"));
         let path = self.places.state.join(id.as_str());
         sys::mkdirat(store.as_fd(), &new, 0o700).map_err(|errno| full("make", &path, errno))?;
-        let made = self.fill(&store, &new, &id, &spec, name, &path);
+        let made = self.fill(&store, &new, (&id, &spec, name), &path, starts);
         if made.is_err() {
             let _ = remove(store.as_fd(), &new);
             let _ = remove(store.as_fd(), &c(id.as_str()));
@@ -77,11 +98,10 @@ impl Store {
         &self,
         store: &OwnedFd,
         new: &std::ffi::CStr,
-        id: &Id,
-        spec: &Spec,
-        name: Option<&str>,
+        (id, spec, name): (&Id, &Spec, Option<&str>),
         path: &Path,
-    ) -> Result<Held> {
+        starts: bool,
+    ) -> Result<Option<Held>> {
         let dir = directory(store.as_fd(), new, 0o077).map_err(|errno| failed("open", path, errno))?;
         // Held until all is there: who sweeps leaves it alone, and who would remove it waits.
         share(dir.as_fd(), path)?;
@@ -96,8 +116,7 @@ impl Store {
         };
         write().map_err(|errno| full("write", &path.join(SPEC), errno))?;
         // Locked before it can be seen: nobody takes it for one that has ended.
-        let begun = Begun { started: now(), boot: boot_id(), ..Begun::default() };
-        let held = Held::take(id.clone(), &self.places.runtime, self.made(&self.places.runtime)?, exit, begun)?;
+        let held = if starts { Some(self.hold(id, &dir, exit, spec)?) } else { None };
         sys::rename(store.as_fd(), new, store.as_fd(), &c(id.as_str()), sys::RENAME_NOREPLACE)
             .map_err(|errno| full("make", path, errno))?;
         match name {
@@ -105,6 +124,51 @@ impl Store {
             None => self.give_random(store.as_fd(), id)?,
         }
         Ok(held)
+    }
+
+    /// The monitor's lock on a record whose directory is open.
+    fn hold(&self, id: &Id, dir: &OwnedFd, exit: OwnedFd, spec: &Spec) -> Result<Held> {
+        let path = self.places.state.join(id.as_str());
+        let log = match spec.log_driver.as_str() {
+            "file" => {
+                let dir = sys::open_again(dir.as_fd(), libc::O_RDONLY | libc::O_DIRECTORY);
+                let log = dir.and_then(|dir| Log::open(dir, spec.log_size));
+                Some(log.map_err(|errno| full("make", &path.join("log"), errno))?)
+            }
+            _ => None,
+        };
+        let begun = Begun { started: now(), boot: boot_id(), ..Begun::default() };
+        Held::take(id.clone(), &self.places.runtime, self.made(&self.places.runtime)?, exit, begun, log)
+    }
+
+    /// The monitor's lock on a sandbox that is started again.
+    ///
+    /// # Errors
+    ///
+    /// It runs, or its record cannot be read or written.
+    pub fn resume(&self, id: &Id) -> Result<Held> {
+        let store = self.made(&self.places.state)?;
+        let path = self.places.state.join(id.as_str());
+        let dir = directory(store.as_fd(), &c(id.as_str()), 0o077).map_err(|errno| failed("open", &path, errno))?;
+        let mut spec = read_spec(dir.as_fd()).ok_or_else(|| broken(&path))?;
+        let exit = match file(dir.as_fd(), &c(EXIT), libc::O_RDWR) {
+            Err(Errno(libc::ENOENT)) => slot::make(dir.as_fd(), &c(EXIT)),
+            other => other,
+        };
+        let exit = exit.map_err(|errno| failed("open", &path.join(EXIT), errno))?;
+        let runtime = self.places.runtime.display().to_string();
+        if spec.runtime != runtime || !spec.detached {
+            spec.runtime = runtime;
+            spec.detached = true;
+            let replace = || -> sys::Result<()> {
+                let (new, open) = sys::create_beside(dir.as_fd(), ".spec")?;
+                sys::write_all(open.as_fd(), &serde_json::to_vec(&spec).unwrap_or_default())?;
+                sys::chmod(open.as_fd(), 0o600)?;
+                sys::rename_in(dir.as_fd(), &new, &c(SPEC))
+            };
+            replace().map_err(|errno| full("write", &path.join(SPEC), errno))?;
+        }
+        self.hold(id, &dir, exit, &spec)
     }
 
     /// Opens a directory, and makes it if it is not there.
@@ -301,7 +365,15 @@ impl Store {
         {
             let _ = sys::unlink(names.as_fd(), &c(name), false);
         }
-        remove(store.as_fd(), &gone).map_err(|errno| failed("remove", &path, errno))
+        // Another command may sweep it away meanwhile, file by file.
+        let mut removed = remove(store.as_fd(), &gone);
+        for _ in 0..AGAIN {
+            if removed != Err(Errno(libc::ENOENT)) {
+                break;
+            }
+            removed = remove(store.as_fd(), &gone);
+        }
+        removed.map_err(|errno| failed("remove", &path, errno))
     }
 
     /// Removes what commands have left that were killed while they made or removed a record.
@@ -377,6 +449,48 @@ impl Entry {
         }
     }
 
+    /// Says that it is not to be started again by itself.
+    ///
+    /// # Errors
+    ///
+    /// That cannot be written.
+    pub fn ask_to_stop(&self) -> Result<()> {
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let made = sys::openat(self.dir.as_fd(), &c(STOP), flags, 0o600);
+        made.map(drop).map_err(|errno| Error::new(format!("cannot note that {} is to stop: {errno}", self.called())))
+    }
+
+    /// Takes back what [`Entry::ask_to_stop`] has said.
+    pub fn ask_to_go_on(&self) {
+        let _ = sys::unlink(self.dir.as_fd(), &c(STOP), false);
+    }
+
+    /// Whether it is not to be started again by itself.
+    pub fn is_to_stop(&self) -> bool {
+        sys::stat_below(self.dir.as_fd(), &c(STOP)).is_ok()
+    }
+
+    /// The lock of the process that starts it again by itself, for as long as the descriptor is open. None if somebody has it, or it cannot be
+    /// made.
+    pub fn keep(&self) -> Option<OwnedFd> {
+        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let lock = sys::openat(self.dir.as_fd(), &c(KEEPER), flags, 0o600).ok()?;
+        // Others share it for a moment, to look.
+        for _ in 0..100 {
+            match sys::try_lock(lock.as_fd()) {
+                Ok(()) => return Some(lock),
+                Err(_) => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+        None
+    }
+
+    /// Whether a process is there that starts it again by itself.
+    pub fn is_kept(&self) -> bool {
+        let lock = file(self.dir.as_fd(), &c(KEEPER), libc::O_RDONLY);
+        lock.is_ok_and(|lock| sys::share_lock(lock.as_fd(), false) == Err(Errno(libc::EWOULDBLOCK)))
+    }
+
     /// A connection to its monitor.
     ///
     /// # Errors
@@ -396,6 +510,16 @@ impl Entry {
         let Some(running) = self.running() else { return Ok(true) };
         is_free(running.as_fd(), time)
             .map_err(|errno| Error::new(format!("cannot tell whether {} runs: {errno}", self.called())))
+    }
+
+    /// Its log.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be opened.
+    pub fn log(&self) -> Result<Reader> {
+        let dir = sys::open_again(self.dir.as_fd(), libc::O_RDONLY | libc::O_DIRECTORY);
+        dir.map(Reader::new).map_err(|errno| Error::new(format!("cannot open the log of {}: {errno}", self.called())))
     }
 
     /// The exit status of the program, once its monitor has ended: from the file that was there when this record was opened, so that it is known
@@ -437,6 +561,11 @@ fn share(dir: BorrowedFd<'_>, path: &Path) -> Result<()> {
             Err(errno) => return Err(failed("lock", path, errno)),
         }
     }
+}
+
+fn broken(path: &Path) -> Error {
+    Error::new(format!("the record in {} cannot be read", path.display()))
+        .hint("what was asked for is not known any more: remove it by `sbx rm`, and run it anew")
 }
 
 fn unknown(word: &str) -> Error {

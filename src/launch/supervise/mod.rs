@@ -76,6 +76,8 @@ pub(super) struct Supervisor<'p> {
     portal_caller: Option<CallerFile>,
     /// Requests of other commands, if the run has a record.
     control: Option<Control>,
+    /// What the program writes, if that is logged.
+    outputs: Vec<RawFd>,
     sandbox: Born<'p>,
     sources: Sources<Handler<'p>>,
     state: State,
@@ -147,6 +149,7 @@ impl<'p> Supervisor<'p> {
             wayland: None,
             portal_caller: None,
             control: None,
+            outputs: Vec::new(),
             sandbox,
             sources: Sources::new(),
             state: State::SettingUp,
@@ -226,6 +229,12 @@ impl<'p> Supervisor<'p> {
         for fd in self.control.iter().flat_map(Control::descriptors) {
             sources.add(Poll::read(fd), Self::on_request);
         }
+        for fd in &self.outputs {
+            sources.add(Poll::read(*fd), |_, status| {
+                status.output();
+                Ok(())
+            });
+        }
         for fd in self.questions.descriptors() {
             sources.add(Poll::read(fd), Self::on_question);
         }
@@ -298,6 +307,7 @@ impl<'p> Supervisor<'p> {
     pub(super) fn begin(&mut self, status: &mut dyn Events) -> Result<()> {
         self.state = State::Starting;
         self.control = status.requests().map(Control::new);
+        self.outputs = status.outputs();
         self.sandbox.uppers.iter_mut().for_each(Uppers::keep_from_now);
         if let Some(master) = self.terminal.take() {
             self.start_relay(master)?;

@@ -1,0 +1,301 @@
+//! `sbx logs`: what the program of a sandbox in the background has written.
+
+use super::{args, output, store};
+use crate::error::{Error, Result};
+use crate::state::{Entry, Line, Reader, Stream};
+use crate::sys;
+use std::collections::VecDeque;
+use std::io::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How long a follower waits before it looks again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+pub(super) fn main(args: &args::Logs) -> Result<u8> {
+    let entry = store::store()?.find(&args.name)?;
+    if let Some(why) = without(&entry) {
+        return Err(Error::new(format!("{} has no log: {why}", entry.called())));
+    }
+    let time = |text: &Option<String>| text.as_deref().map(when).transpose();
+    let (since, until) = (time(&args.since)?, time(&args.until)?);
+    let wanted =
+        |line: &Line<'_>| since.is_none_or(|since| line.time >= since) && until.is_none_or(|until| line.time <= until);
+    let mut shown = Shown::new(args.timestamps);
+    let mut reader = entry.log()?;
+    match args.tail.as_deref().filter(|text| *text != "all" && !text.starts_with('-')) {
+        None => {
+            reader.next(&mut |line| shown.line(line, &wanted));
+        }
+        Some(text) => {
+            let most = text.parse::<usize>().map_err(|_| {
+                Error::new(format!("--tail {text}: it is no number of lines")).hint("a number, or `all`")
+            })?;
+            for line in last(&mut reader, most, &wanted) {
+                shown.line(&line, &wanted);
+            }
+        }
+    }
+    if args.follow {
+        go_on(&entry, &mut reader, &mut shown, &wanted, until)?;
+    }
+    shown.end()?;
+    Ok(0)
+}
+
+/// Prints what comes until the sandbox has ended.
+fn go_on(
+    entry: &Entry,
+    reader: &mut Reader,
+    shown: &mut Shown,
+    wanted: &dyn Fn(&Line<'_>) -> bool,
+    until: Option<u64>,
+) -> Result<()> {
+    while !shown.closed {
+        // First whether it has ended: what it wrote last is read after that.
+        let ended = entry.wait(Some(Duration::ZERO))?;
+        let over = until.is_some_and(|until| now() > until);
+        shown.flush();
+        if !reader.next(&mut |line| shown.line(line, wanted)) {
+            if ended || over {
+                break;
+            }
+            std::thread::sleep(AGAIN);
+        }
+    }
+    Ok(())
+}
+
+/// A reader of a log that has passed all that there is.
+pub(super) fn from_now(entry: &Entry) -> Result<Reader> {
+    let mut reader = entry.log()?;
+    reader.next(&mut |_| {});
+    Ok(reader)
+}
+
+/// Prints what comes from a reader until the sandbox has ended.
+pub(super) fn follow(entry: &Entry, mut reader: Reader) -> Result<()> {
+    let mut shown = Shown::new(false);
+    go_on(entry, &mut reader, &mut shown, &|_| true, None)?;
+    shown.end()
+}
+
+/// Why a sandbox has no log.
+fn without(entry: &Entry) -> Option<&'static str> {
+    match entry.spec.log_driver.as_str() {
+        "none" => Some("it was started with --log-driver none"),
+        "passthrough" => Some("it was started with --log-driver passthrough, and writes to what its caller had open"),
+        _ if !entry.spec.detached => Some("it runs, or ran, in the foreground"),
+        _ => None,
+    }
+}
+
+/// The last lines of what there is. The pieces of a line count as one, whatever came from the other stream in between.
+fn last(reader: &mut Reader, most: usize, wanted: &dyn Fn(&Line<'_>) -> bool) -> VecDeque<Vec<u8>> {
+    let (mut kept, mut lines) = (VecDeque::new(), 0);
+    // The number of the line of each stream that has not ended.
+    let mut open: [Option<usize>; 2] = [None, None];
+    reader.next(&mut |text| {
+        let Some(line) = Line::read(text).filter(|line| wanted(line)) else { return };
+        let open = &mut open[usize::from(line.stream == Stream::Err)];
+        let number = open.unwrap_or_else(|| {
+            lines += 1;
+            lines
+        });
+        *open = Some(number).filter(|_| !line.ends);
+        kept.push_back((number, text.to_vec()));
+        while kept.front().is_some_and(|(number, _)| number + most <= lines) {
+            kept.pop_front();
+        }
+    });
+    kept.into_iter().filter(|(number, _)| number + most > lines).map(|(_, text)| text).collect()
+}
+
+/// What is printed.
+struct Shown {
+    times: bool,
+    out: Vec<u8>,
+    err: Vec<u8>,
+    /// Whether each stream is a terminal, which would act on what the program has written.
+    terminals: [bool; 2],
+    /// The stream whose last line has not ended, if one has not.
+    open: Option<Stream>,
+    /// Nobody reads any more.
+    closed: bool,
+    failed: Option<std::io::Error>,
+}
+
+impl Shown {
+    fn new(times: bool) -> Shown {
+        Shown {
+            times,
+            out: Vec::new(),
+            err: Vec::new(),
+            terminals: [1, 2].map(|stream: usize| sys::is_terminal(sys::STREAMS[stream])),
+            open: None,
+            closed: false,
+            failed: None,
+        }
+    }
+
+    fn line(&mut self, text: &[u8], wanted: &dyn Fn(&Line<'_>) -> bool) {
+        let Some(line) = Line::read(text).filter(|line| wanted(line)) else { return };
+        let terminal = self.terminals[usize::from(line.stream == Stream::Err)];
+        let begins = self.open != Some(line.stream);
+        // The other stream's line would go on behind it.
+        if begins && self.open.is_some() && self.terminals == [true, true] {
+            self.buffer(line.stream).push(b'\n');
+        }
+        let time = (self.times && begins).then(|| format!("{} ", line.written));
+        let buffer = self.buffer(line.stream);
+        buffer.extend_from_slice(time.unwrap_or_default().as_bytes());
+        if terminal {
+            harmless(buffer, line.text, line.ends);
+        } else {
+            buffer.extend_from_slice(line.text);
+        }
+        if line.ends {
+            buffer.push(b'\n');
+        }
+        self.open = Some(line.stream).filter(|_| !line.ends);
+        if self.out.len() + self.err.len() > 1 << 16 {
+            self.flush();
+        }
+    }
+
+    fn buffer(&mut self, stream: Stream) -> &mut Vec<u8> {
+        match stream {
+            Stream::Out => {
+                // In the order in which they came.
+                if !self.err.is_empty() {
+                    self.flush();
+                }
+                &mut self.out
+            }
+            Stream::Err => {
+                if !self.out.is_empty() {
+                    self.flush();
+                }
+                &mut self.err
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        let (out, err) = (std::mem::take(&mut self.out), std::mem::take(&mut self.err));
+        let mut stdout = std::io::stdout();
+        let written =
+            stdout.write_all(&out).and_then(|()| stdout.flush()).and_then(|()| std::io::stderr().write_all(&err));
+        if let Err(error) = written {
+            self.closed = true;
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    fn end(mut self) -> Result<()> {
+        self.flush();
+        match self.failed {
+            Some(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(output::unwritable(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Appends a text so that a terminal only shows it: control characters become escapes, but for colours.
+fn harmless(out: &mut Vec<u8>, text: &[u8], ends: bool) {
+    let text = if ends { text.strip_suffix(b"\r").unwrap_or(text) } else { text };
+    let text = String::from_utf8_lossy(text);
+    let mut rest = text.as_ref();
+    let mut coloured = false;
+    while !rest.is_empty() {
+        if let Some(length) = colour(rest) {
+            out.extend_from_slice(rest.get(..length).unwrap_or_default().as_bytes());
+            rest = rest.get(length..).unwrap_or_default();
+            coloured = true;
+            continue;
+        }
+        let mut chars = rest.chars();
+        let first = chars.next().map(String::from).unwrap_or_default();
+        match first.as_str() {
+            "\t" => out.push(b'\t'),
+            other => out.extend_from_slice(crate::error::printable(other).as_bytes()),
+        }
+        rest = chars.as_str();
+    }
+    if coloured && ends {
+        out.extend_from_slice(b"\x1b[0m");
+    }
+}
+
+/// The length of the sequence that sets colours (SGR) that a text begins with, if it does.
+fn colour(text: &str) -> Option<usize> {
+    let numbers = text.strip_prefix("\x1b[")?;
+    let end = numbers.find(|c: char| !c.is_ascii_digit() && c != ';').filter(|end| *end < 32)?;
+    numbers.get(end..)?.starts_with('m').then_some(2 + end + 1)
+}
+
+/// The time that a text means, in nanoseconds since 1970: one of RFC 3339, seconds since 1970, or a time that has passed since, such as 10m.
+fn when(text: &str) -> Result<u64> {
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    if let Ok(seconds) = text.parse::<f64>()
+        && let Ok(time) = Duration::try_from_secs_f64(seconds)
+    {
+        return Ok(nanoseconds(time));
+    }
+    if let Ok(ago) = humantime::parse_duration(text) {
+        return Ok(now().saturating_sub(nanoseconds(ago)));
+    }
+    let day = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    match humantime::parse_rfc3339_weak(&day).ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()) {
+        Some(time) => Ok(nanoseconds(time)),
+        None => {
+            Err(Error::new(format!("`{text}` is no time"))
+                .hint("write 10m, 2026-11-29T12:00:00Z or seconds since 1970"))
+        }
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_only_shows_what_a_log_holds() {
+        let shown = |text: &[u8]| {
+            let mut out = Vec::new();
+            harmless(&mut out, text, true);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(shown(b"plain\ttext\r"), "plain\ttext");
+        assert_eq!(shown(b"\x1b[31mred\x1b[0m"), "\x1b[31mred\x1b[0m\x1b[0m");
+        for text in [
+            "\x1b]52;c;eA==\x07",
+            "\x1b[2J",
+            "\x1b[6n",
+            "\x1b[1;2",
+            "\x1bP",
+            "\u{9b}2J",
+            "a\rb",
+            "\x1b[38;5;1mx\x1b[?25l",
+        ] {
+            let out = shown(text.as_bytes());
+            assert!(
+                !out.replace("\x1b[38;5;1m", "").replace("\x1b[0m", "").contains(|c: char| c.is_control()),
+                "{out:?}"
+            );
+        }
+        assert!(!shown(b"\xff\x9b2J").contains('\u{9b}'));
+    }
+
+    #[test]
+    fn times_are_absolute_or_so_long_ago() {
+        assert_eq!(when("0.5"), Ok(500_000_000));
+        assert_eq!(when("1970-01-01T00:00:01Z"), Ok(1_000_000_000));
+        assert_eq!(when("1970-01-02"), Ok(86_400_000_000_000));
+        assert!(now() - when("10m").unwrap() >= 600_000_000_000);
+        assert!(when("yesterday").is_err());
+    }
+}

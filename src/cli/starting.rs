@@ -1,0 +1,85 @@
+//! `sbx create`, `sbx start` and `sbx restart`.
+
+use super::{args, background, ending, kept, layers, logs, output, run, store};
+use crate::error::{Error, Result};
+use crate::exit;
+use crate::plan;
+use crate::state::{Entry, Status, Store};
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+pub(super) fn create(args: &args::Run) -> Result<u8> {
+    kept::check(&args.kept)?;
+    run::own_descriptors()?;
+    let caller = layers::Caller::read()?.with(&args.sandbox);
+    let (sandbox, facts) = layers::sandbox(&args.sandbox, &args.program, &caller)?;
+    let plan = plan::plan(&sandbox, &facts)?;
+    let store = store::store()?;
+    kept::replace(&args.kept, &store)?;
+    let id = store.create(kept::spec(args, &sandbox, &plan)?, args.kept.name.as_deref())?;
+    output::print(&format!("{id}\n")).map(|()| 0)
+}
+
+pub(super) fn start(args: &args::Start) -> Result<u8> {
+    let store = store::store()?;
+    if args.attach && args.names.len() > 1 {
+        return Err(Error::new("only one sandbox can be started with --attach")
+            .hint("leave --attach out, and use `sbx logs -f`"));
+    }
+    let (entries, mut status) = store::named(&store, &args.names, false, exit::FAILED);
+    for (name, entry) in entries {
+        let before = if args.attach { Some(logs::from_now(&entry)?) } else { None };
+        match one(&store, &entry) {
+            Ok(0) => match before {
+                Some(reader) => {
+                    let exit = entry.exit();
+                    logs::follow(&entry, reader)?;
+                    let ended = exit.map_or(Status::Broken, |exit| Entry::status_in(exit.as_fd()));
+                    status = ended.exit_status().map_or(exit::FAILED, |status| status as u8);
+                }
+                None => output::print(&format!("{name}\n"))?,
+            },
+            Ok(failed) => status = failed,
+            Err(error) => status = output::complain(&error),
+        }
+    }
+    Ok(status)
+}
+
+pub(super) fn restart(args: &args::Restart) -> Result<u8> {
+    let store = store::store()?;
+    let (entries, mut status) = store::named(&store, &args.names, false, exit::FAILED);
+    for (name, entry) in entries {
+        let stopped = if entry.status().is_running() { ending::stop(&entry, args.time) } else { Ok(()) };
+        match stopped.and_then(|()| one(&store, &entry)) {
+            Ok(0) => output::print(&format!("{name}\n"))?,
+            Ok(failed) => status = failed,
+            Err(error) => status = output::complain(&error),
+        }
+    }
+    Ok(status)
+}
+
+/// Starts one sandbox by the words of its command line, as they mean it now: its profile, and the caller's variables, are read anew. Gives the exit
+/// status, 0 if it runs.
+fn one(store: &Store, entry: &Entry) -> Result<u8> {
+    let _locked = store.lock(entry)?;
+    if entry.status().is_running() || entry.is_kept() {
+        return Ok(0);
+    }
+    entry.ask_to_go_on();
+    let words = ["sbx", "run"].into_iter().map(OsString::from).chain(entry.spec.words.iter().map(OsString::from));
+    let words: Vec<_> = words.collect();
+    let run = args::Run::quickly(&words).filter(|_| words.len() > 2);
+    let mut run = run.ok_or_else(|| {
+        Error::new(format!("what was asked for of {} is not known to this version of sbx", entry.called()))
+            .hint("remove it by `sbx rm`, and run it anew")
+    })?;
+    run.kept.detach = true;
+    let dir = PathBuf::from(OsString::from(&entry.spec.dir));
+    Ok(match background::launch(&run, Some((&entry.id, &dir)))? {
+        Ok(_) => 0,
+        Err(status) => status,
+    })
+}
