@@ -98,6 +98,7 @@ fn the_manual_is_fresh() {
         &["create"],
         &["start"],
         &["restart"],
+        &["exec"],
         &["logs"],
         &["inspect"],
         &["stop"],
@@ -183,7 +184,7 @@ _sbx_more() {
     case "$3" in
         --profile | show) words=$(sbx profile list 2>/dev/null | awk '{print $1}') ;;
         logs | start | restart) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
-        stop | kill | wait) words=$(sbx ps --format '{{.Names}}' 2>/dev/null) ;;
+        stop | kill | wait | exec) words=$(sbx ps --format '{{.Names}}' 2>/dev/null) ;;
         rm | inspect | rename) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
         --net) words="none private host" ;;
         --tty) words="auto pty inherit none" ;;
@@ -197,7 +198,7 @@ _sbx_more() {
         return
     fi
     _sbx "$@"
-    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help|create|start|restart|ps|logs|inspect|stop|kill|wait|rm|prune|rename) ]]; then
+    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help|create|start|restart|exec|ps|logs|inspect|stop|kill|wait|rm|prune|rename) ]]; then
         COMPREPLY+=($(compgen -c -- "$cur"))
     fi
 }
@@ -288,6 +289,15 @@ const BEFORE: &str = r#".SH SYNOPSIS
 |
 .B restart
 .IR NAME ...
+.br
+.B sbx exec
+.RB [ \-i ]
+.RB [ \-e
+.IR NAME = VALUE ]
+.RB [ \-w
+.IR DIR ]
+.I NAME PROGRAM
+.RI [ ARGUMENT ]...
 .br
 .B sbx logs
 .RB [ \-f ]
@@ -501,6 +511,19 @@ starts the program again when it has ended, after 0.1 s, twice as long each time
 or
 .B "sbx kill"
 has ended it. After a start of the machine, nothing is started again by itself.
+.PP
+.B "sbx exec"
+has the sandbox's PID 1 execute a further program, as it has executed the first: in the same namespaces, with the same ids, Landlock rules, filter, limits and keyring, and
+without capabilities. Its standard streams are pipes, which
+.B sbx
+copies; standard input is empty without
+.BR \-i .
+It ends when
+.B "sbx exec"
+is killed, and with the sandbox. There is none in a sandbox with
+.B \-\-as\-pid\-1
+or
+.BR "\-\-share pid" .
 .PP
 There is no daemon. The launcher of each sandbox goes on in the background, as its monitor, and the sandbox ends with it: one that is killed is listed as
 .BR "Exited (137), killed" ,

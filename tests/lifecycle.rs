@@ -447,6 +447,20 @@ fn a_program_that_floods_its_log_is_not_kept_waiting_by_a_reader_and_fills_no_di
 }
 
 #[test]
+fn a_shell_in_the_background_waits_for_input_and_has_a_terminal_if_asked() {
+    need!(userns());
+    let records = Records::new();
+    records.start(&["--name", "ends"], "cat; echo over");
+    assert_eq!(records.run(&["wait", "ends"]).ok(), "0\n");
+    records.start(&["--name", "waits", "-i"], "echo ready; cat; echo over");
+    records.start(&["--name", "terminal", "-it"], "test -t 0 && test -t 1 && echo ready; cat; echo over");
+    for name in ["waits", "terminal"] {
+        until(|| records.run(&["logs", name]).out.contains("ready"));
+        assert_eq!(records.inspect(name, ".State.Status"), "running");
+    }
+}
+
+#[test]
 fn drivers_of_logs_keep_nothing_or_pass_the_callers_streams_on() {
     need!(userns());
     let records = Records::new();
@@ -584,4 +598,95 @@ fn podmans_flags_say_what_sbxs_own_do() {
     // Of two flags for one thing, the later counts.
     let rw = format!("{dir}:/mnt/x");
     assert_eq!(place.sh(&["-q", "-v", &ro, "-v", &rw], "touch /mnt/x/more && echo made").ok(), "made\n");
+}
+
+/// What the kernel says of a process that bears on what it may do, as the process itself sees it.
+const STANDING: &str = "grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Sig|Umask)' /proc/self/status | grep -v SigQ
+    for kind in cgroup ipc mnt net pid time user uts; do readlink /proc/self/ns/$kind; done
+    cat /proc/self/cgroup /proc/self/limits /proc/self/uid_map /proc/self/attr/current 2>/dev/null
+    ls /proc/self/fd | wc -l; ulimit -a";
+
+#[test]
+fn a_further_program_has_the_lock_down_of_the_sandboxs_program() {
+    need!(userns(), tools(&["python3"]));
+    let records = Records::new();
+    let script = format!("({STANDING}) > first 2>&1; mkfifo wait; cat wait");
+    records.start(&["--name", "x", "--rw", ".", "--set", "rlimits.nofile=100"], &script);
+    let first = || std::fs::read_to_string(records.place.work().join("first")).unwrap_or_default();
+    until(|| records.place.work().join("wait").exists());
+    let further = records.run(&["exec", "-e", "A=b", "x", "sh", "-c", &format!("({STANDING}) > further 2>&1")]);
+    assert_eq!((further.status, further.err.as_str()), (Some(0), ""));
+    let found = std::fs::read_to_string(records.place.work().join("further")).unwrap();
+    assert!(found.contains("NoNewPrivs:\t1") && found.contains("Seccomp:\t2"), "{found}");
+    assert_eq!(first(), found);
+    // Filter and Landlock: what is refused to the one is refused to the other.
+    let tried = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\nfor call in (101, 165, 272, 308, 321, 425):\n    libc.syscall(call, 0, 0, 0, 0, 0)\n    print(call, ctypes.get_errno())\nfor path in ('/etc/passwd', '/new', '/proc/1/mem', '/proc/1/root'):\n    try: os.open(path, os.O_RDWR | os.O_CREAT); print(path)\n    except OSError as e: print(path, e.errno)\n";
+    let plain = records.run(&["-q", "--rw", ".", "--", "python3", "-c", tried]).ok();
+    assert_eq!(records.run(&["exec", "x", "python3", "-c", tried]).ok(), plain);
+    // And it is the sandbox's: its files, its processes, its host name.
+    assert_eq!(
+        records.run(&["exec", "x", "sh", "-c", "cat /proc/1/comm; ls wait; hostname"]).ok().lines().nth(1),
+        Some("wait")
+    );
+}
+
+#[test]
+fn a_further_program_has_its_own_streams_variables_directory_and_status() {
+    need!(userns());
+    let records = Records::new();
+    records.start(&["--name", "x", "-e", "KEPT=one"], "sleep 1000");
+    let exec = |args: &[&str]| records.run(&[&["exec"], args].concat());
+    let whole = exec(&["-e", "NEW=two", "-w", "/usr", "x", "sh", "-c", "echo $KEPT $NEW; pwd; echo err >&2; exit 7"]);
+    assert_eq!((whole.status, whole.out.as_str(), whole.err.as_str()), (Some(7), "one two\n/usr\n", "err\n"));
+    assert_eq!(exec(&["x", "sh", "-c", "kill -TERM $$"]).status, Some(143));
+    let missing = exec(&["x", "no-such-program"]);
+    assert!(missing.err.contains("no-such-program: not found in the sandbox"), "{missing:#?}");
+    assert_eq!(missing.status, Some(127));
+    assert_eq!(exec(&["x", "/etc/passwd"]).status, Some(126));
+    assert_eq!(exec(&["-w", "/no/such", "x", "true"]).status, Some(125));
+    for refused in [&["-t", "x", "sh"][..], &["-u", "0", "x", "id"], &["--privileged", "x", "id"], &["nobody", "id"]] {
+        assert_eq!(exec(refused).status, Some(125), "{refused:?}");
+    }
+    // Standard input, only if asked for, to its end; more than pipes hold, both ways.
+    let typed = |flags: &[&str], script: &str, input: &[u8]| {
+        let mut command = records.command();
+        command.arg("exec").args(flags).args(["x", "sh", "-c", script]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.to_vec();
+        let writer = std::thread::spawn(move || drop(std::io::Write::write_all(&mut stdin, &input)));
+        let output = child.wait_with_output().unwrap();
+        writer.join().unwrap();
+        output.stdout
+    };
+    assert_eq!(typed(&[], "cat; echo end", b"typed"), b"end\n");
+    let long = vec![b'x'; 3_000_000];
+    assert!(typed(&["-i"], "cat", &long) == long);
+    assert_eq!(typed(&["-i"], "head -c 3", &long), b"xxx");
+    // A program that it leaves running keeps nobody waiting.
+    assert_eq!(exec(&["x", "sh", "-c", "sleep 1000 & echo started"]).ok(), "started\n");
+    // The sandbox's own end ends it.
+    let waits = records.command().args(["exec", "x", "sleep", "1000"]).stderr(Stdio::piped()).spawn().unwrap();
+    until(|| {
+        exec(&["x", "sh", "-c", "ls /proc | grep -c '^[0-9]'"]).out.trim().parse::<u32>().is_ok_and(|count| count >= 6)
+    });
+    records.run(&["stop", "-t", "0", "x"]).ok();
+    assert_eq!(ran(waits.wait_with_output().unwrap()).status, Some(137));
+    let over = exec(&["x", "true"]);
+    assert!(over.status == Some(255) && over.err.contains("only in a running sandbox"), "{over:#?}");
+}
+
+#[test]
+fn a_further_program_ends_with_the_command_that_asked_for_it_and_none_is_executed_without_an_init() {
+    need!(userns());
+    let records = Records::new();
+    records.start(&["--name", "x"], "sleep 1000");
+    let count = || records.run(&["exec", "x", "sh", "-c", "grep -l '^sleep' /proc/[0-9]*/comm | wc -l"]).ok();
+    let mut asks = records.command().args(["exec", "x", "sleep", "2000"]).spawn().unwrap();
+    until(|| count() == "2\n");
+    asks.kill().unwrap();
+    asks.wait().unwrap();
+    until(|| count() == "1\n");
+    records.start(&["--name", "y", "--as-pid-1"], "sleep 1000");
+    assert!(records.run(&["exec", "y", "true"]).failed(125).contains("needs sbx's PID 1"));
 }

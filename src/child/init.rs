@@ -1,5 +1,6 @@
 //! The first process of a sandbox: sets the namespaces up, starts the program, and is PID 1 until the program ends.
 
+use super::confine::confine;
 use super::failure::{At, Failure};
 use super::launcher::ask;
 use super::prepared::{Guard, Prepared, Session};
@@ -98,7 +99,7 @@ pub(super) fn live(prepared: &Prepared, socket: &OwnedFd, mask: &Mask) -> Result
     if let Some(handover) = &prepared.lockdown.handover {
         handover::executed(handover)?;
     }
-    reaper::reap(prepared, socket, terminal, program)
+    reaper::reap(prepared, socket, terminal, program, mask)
 }
 
 /// Makes the kernel kill this process when the launcher dies. The kernel clears that setting when ids change
@@ -328,18 +329,7 @@ fn become_program(
     keep_descriptors(prepared)?;
     sys::umask(prepared.process.umask);
     let dir = working_directory(prepared, UnownedFd::new(socket).as_fd())?;
-    for (index, (resource, soft, hard)) in prepared.process.rlimits.iter().enumerate() {
-        sys::set_rlimit(*resource, *soft, *hard).at(Place::Rlimit(index as u32), Call::Setrlimit)?;
-    }
-    if !prepared.process.ignores_sigpipe {
-        sys::default_sigpipe();
-    }
-    if prepared.process.defaults_sigxfsz {
-        sys::default_sigxfsz();
-    }
-    // Before the filters: the caller's may allow nothing but execve(2).
-    sys::restore(mask).at(place, Call::Sigprocmask)?;
-    lockdown::program(prepared)?;
+    confine(prepared, mask, true)?;
     sys::phase("the program's process, the filter");
     let env = prepared.process.env.list(dir);
     if let Some(fd) = prepared.process.program_fd {

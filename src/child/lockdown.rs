@@ -118,13 +118,23 @@ fn landlock(wanted: &Landlock, ruleset: &OwnedFd, prepared: &Prepared) -> Result
 }
 
 /// Locks the program down, as the last step before its exec: its capabilities, and the filters that PID 1 does not
-/// have.
-pub(super) fn program(prepared: &Prepared) -> Result<(), Failure> {
+/// have. One that is not the `first` has no capabilities: PID 1 has given up those that the program has.
+pub(super) fn program(prepared: &Prepared, first: bool) -> Result<(), Failure> {
+    if !first {
+        if prepared.lockdown.tracer_barrier_caps.get() != 0 {
+            sys::set_capabilities(0).at(Place::Lockdown, Call::Capset)?;
+        }
+        return filters(prepared);
+    }
     if let (Some(set), true) = (prepared.lockdown.capabilities.sets, prepared.lockdown.tracer_barrier_caps.get() != 0) {
         sys::set_capabilities(set).at(Place::Lockdown, Call::Capset)?;
     }
     // After the sets: only capabilities that are permitted and inheritable can be made ambient.
     sys::raise_ambient(prepared.lockdown.capabilities.ambient).at(Place::Lockdown, Call::CapAmbient)?;
+    filters(prepared)
+}
+
+fn filters(prepared: &Prepared) -> Result<(), Failure> {
     for (index, filter) in prepared.lockdown.filters.iter().enumerate() {
         sys::load_filter(filter).at(Place::Filter(index as u32), Call::Seccomp)?;
     }

@@ -4,6 +4,8 @@
 
 mod assemble;
 mod changes;
+mod confine;
+mod exec;
 mod failure;
 mod handover;
 mod hints;

@@ -2,12 +2,13 @@
 //! the program has ended it exits, and the kernel kills what is left.
 
 use super::changes;
+use super::exec::Further;
 use super::failure::{At, Failure};
 use super::hints::Watch;
 use super::lockdown;
 use super::prepared::{Prepared, Session};
 use super::report::{Call, LENGTH, Message, Place};
-use crate::sys::{self, Poll, Waited};
+use crate::sys::{self, Mask, Poll, Waited};
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub(super) fn reap(
     socket: &OwnedFd,
     terminal: Option<OwnedFd>,
     program: i32,
+    mask: &Mask,
 ) -> Result<i32, Failure> {
     let place = Place::Setup;
     let group = match prepared.process.session {
@@ -40,7 +42,7 @@ pub(super) fn reap(
     };
     let behind = if prepared.starts_in_foreground() { None } else { Some(program) };
     let mut job = Job { program, group, terminal, behind };
-    let signals = sys::child_descriptor().at(place, Call::Signalfd)?;
+    let (signals, ignored) = sys::child_descriptor().at(place, Call::Signalfd)?;
     close_rest(prepared, socket.as_raw_fd(), signals.as_raw_fd(), job.terminal.as_ref())?;
     lockdown::show(prepared, true)?;
     if prepared.process.tells_start {
@@ -49,7 +51,8 @@ pub(super) fn reap(
     let hints = Watch::new(&prepared.process);
     sys::phase("PID 1 is ready");
     // The program runs: a failure from here on is not reported as a failed start, but ends the sandbox.
-    Ok(watch(prepared, socket, &signals, &mut job, &hints).unwrap_or(i32::from(crate::exit::FAILED)))
+    Ok(watch(prepared, socket, &signals, &mut job, &hints, &mut Further::new(prepared, mask, ignored))
+        .unwrap_or(i32::from(crate::exit::FAILED)))
 }
 
 /// The main loop of PID 1 while the program runs, and while what it left runs on. Gives the exit status of PID 1.
@@ -59,13 +62,14 @@ fn watch(
     signals: &OwnedFd,
     job: &mut Job,
     hints: &Watch<'_>,
+    further: &mut Further<'_>,
 ) -> Result<i32, Failure> {
     let place = Place::Setup;
     let timeout = i32::try_from(BEFORE_REST.as_millis()).ok();
     let mut at_rest = false;
     loop {
         // Before the first poll: children may have ended before the descriptor for SIGCHLD was open.
-        if let Some(Ended { status, left }) = reap_children(prepared, socket.as_fd(), job.program, hints)? {
+        if let Some(Ended { status, left }) = reap_children(prepared, socket.as_fd(), job.program, hints, further)? {
             if left {
                 outlast(signals)?;
             }
@@ -78,7 +82,7 @@ fn watch(
         at_rest = !at_rest && !set.iter().any(|poll| poll.ready);
         while sys::next_signal(signals.as_fd()).is_some() {}
         // The launcher notices the caller's end, too, but not while it is stopped.
-        if set[2].ready || (set[1].ready && !handle_message(socket.as_fd(), job)) {
+        if set[2].ready || (set[1].ready && !handle_message(socket.as_fd(), job, further)) {
             // The caller or the launcher is gone: the sandbox ends with it.
             let _ = sys::kill(job.program, libc::SIGKILL);
             return Ok(i32::from(crate::exit::FAILED));
@@ -87,11 +91,14 @@ fn watch(
 }
 
 /// Handles one message of the launcher; false if the launcher is gone.
-fn handle_message(socket: BorrowedFd<'_>, job: &mut Job) -> bool {
+fn handle_message(socket: BorrowedFd<'_>, job: &mut Job, further: &mut Further<'_>) -> bool {
     let mut buffer = [0; LENGTH];
     match sys::receive(socket, &mut buffer) {
-        Ok((length, _)) if length > 0 => {
+        Ok((length, file)) if length > 0 => {
             match Message::decode(&buffer) {
+                Some(Message::FurtherFile(index)) => further.take(index, file),
+                Some(Message::Further(number)) => further.start(number, socket),
+                Some(Message::FurtherSignal { number, signal }) => further.signal(number, signal),
                 Some(Message::Signal(signal)) => drop(sys::kill(job.program, signal)),
                 Some(Message::SignalGroup(signal)) => job.signal(signal),
                 Some(Message::Foreground(on)) => job.set_foreground(on),
@@ -156,6 +163,7 @@ fn reap_children(
     socket: BorrowedFd<'_>,
     program: i32,
     hints: &Watch<'_>,
+    further: &mut Further<'_>,
 ) -> Result<Option<Ended>, Failure> {
     loop {
         let (pid, waited) = match sys::wait_any() {
@@ -164,6 +172,7 @@ fn reap_children(
             Err(errno) => return Err(errno).at(Place::Setup, Call::Wait),
         };
         if pid != program {
+            further.changed(pid, waited, socket);
             continue;
         }
         let (message, status) = match waited {

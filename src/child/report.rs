@@ -160,6 +160,16 @@ pub enum Message {
     /// From the launcher: the program's terminal is in the foreground of the caller's job, or no more. In the background, PID 1 is
     /// its foreground group, so that others stop when they read it.
     Foreground(bool),
+    /// From the launcher: a file for a further program comes with this message: 0 its strings, 1 to 3 its standard streams.
+    FurtherFile(u32),
+    /// From the launcher: execute the further program whose files have come. It is called by this number.
+    Further(u32),
+    /// From the launcher: send a signal to the process group of a further program.
+    FurtherSignal { number: u32, signal: i32 },
+    /// A further program could not be executed: which call failed, and its errno.
+    FurtherFailed { number: u32, call: Call, errno: Errno },
+    /// A further program has ended with this exit status, 128+N if signal N ended it.
+    FurtherEnded { number: u32, status: i32 },
     /// The program starts in the working directory with this index, since those before it cannot be entered.
     Elsewhere(u32),
     /// In the step of the view with this index, the topmost mount has its attributes, but the mounts below it do not.
@@ -240,6 +250,11 @@ impl Message {
             Message::Served => [21, 0, 0, 0],
             Message::Changed(count) => [23, count as i32, 0, 0],
             Message::Netfilter => [24, 0, 0, 0],
+            Message::FurtherFile(index) => [25, index as i32, 0, 0],
+            Message::Further(number) => [26, number as i32, 0, 0],
+            Message::FurtherSignal { number, signal } => [27, number as i32, signal, 0],
+            Message::FurtherFailed { number, call, errno } => [28, number as i32, call as i32, errno.0],
+            Message::FurtherEnded { number, status } => [29, number as i32, status, 0],
         };
         let mut bytes = [0; LENGTH];
         for (chunk, number) in bytes.chunks_exact_mut(4).zip(numbers) {
@@ -294,6 +309,11 @@ impl Message {
             22 => Message::Hints(a as u32),
             23 => Message::Changed(a as u32),
             24 => Message::Netfilter,
+            25 => Message::FurtherFile(a as u32),
+            26 => Message::Further(a as u32),
+            27 => Message::FurtherSignal { number: a as u32, signal: b },
+            28 => Message::FurtherFailed { number: a as u32, call: *Call::ALL.get(b as usize)?, errno: Errno(c) },
+            29 => Message::FurtherEnded { number: a as u32, status: b },
             _ => return None,
         })
     }
@@ -317,6 +337,9 @@ mod tests {
             Message::Served,
             Message::Netfilter,
             Message::SignalGroup(2),
+            Message::FurtherFailed { number: 3, call: Call::Poll, errno: Errno(2) },
+            Message::FurtherEnded { number: 4, status: 137 },
+            Message::FurtherSignal { number: 5, signal: 9 },
             Message::Foreground(true),
             Message::Stopped(19),
             Message::Exited(255),

@@ -14,7 +14,7 @@ pub use super::record_args::*;
     name = "sbx",
     version,
     about = "Run a program in a sandbox, without root, setuid or a daemon",
-    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest|homes ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...\n       sbx create|start|restart|ps|logs|inspect|stop|kill|wait|rm|prune|rename ...",
+    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest|homes ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...\n       sbx create|start|restart|exec|ps|logs|inspect|stop|kill|wait|rm|prune|rename ...",
     after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`; `sbx run --help` lists its flags. To run a program\n\
                   that has the name of a verb, write `sbx -- check`.\n\n\
                   Examples:\n\
@@ -38,10 +38,10 @@ pub struct Cli {
 }
 
 /// The verbs: words that may come first on the command line.
-pub const VERBS: [&str; 25] = [
+pub const VERBS: [&str; 26] = [
     "run", "plan", "check", "profile", "selftest", "homes", "diff", "commit", "discard", "export", "uppers",
-    "snapshot", "fork", "create", "start", "restart", "ps", "logs", "inspect", "stop", "kill", "wait", "rm", "prune",
-    "rename",
+    "snapshot", "fork", "create", "start", "restart", "exec", "ps", "logs", "inspect", "stop", "kill", "wait", "rm",
+    "prune", "rename",
 ];
 
 /// The subcommands of `sbx`.
@@ -101,6 +101,12 @@ pub enum Verb {
     Start(Start),
     /// End sandboxes, and start them again
     Restart(Restart),
+    /// Execute a further program in a running sandbox
+    #[command(
+        after_help = "Exit status: that of the program; 125 if it could not be tried (255 if the sandbox does not run), 126 if it cannot be executed, 127 if it is\n\
+                            not found."
+    )]
+    Exec(Exec),
     /// Print what the program of a sandbox in the background has written
     Logs(Logs),
     /// Print all that is known of sandboxes, as JSON

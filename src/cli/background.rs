@@ -167,7 +167,10 @@ fn leave(args: &args::Run, tells: &OwnedFd) -> sys::Result<Option<[OwnedFd; 2]>>
     sys::setsid()?;
     let null = sys::openat(sys::cwd(), c"/dev/null", libc::O_RDWR, 0)?;
     let [input, outputs @ ..] = sys::STREAMS;
-    sys::dup2(null.as_fd(), input)?;
+    let familiar = &args.sandbox.familiar;
+    // Standard input that does not end, and that nobody writes to, for programs that end with it.
+    let typed = if familiar.interactive || familiar.terminal { Some(sys::pipe()?) } else { None };
+    sys::dup2(typed.as_ref().map_or(null.as_fd(), |(read, _)| read.as_fd()), input)?;
     let read = match kept::log_driver(&args.kept) {
         "passthrough" => None,
         "none" => {
@@ -180,12 +183,13 @@ fn leave(args: &args::Run, tells: &OwnedFd) -> sys::Result<Option<[OwnedFd; 2]>>
     let receipt = args.receipt.as_ref().and_then(|given| given.to_str()?.parse::<i32>().ok());
     let mut keep = vec![0, 1, 2, tells.as_raw_fd()];
     keep.extend(read.iter().flatten().map(AsRawFd::as_raw_fd));
+    keep.extend(typed.iter().map(|(_, write)| write.as_raw_fd()));
     let named = args.sandbox.keep_fd.iter().copied().chain(args.status_fd).chain(receipt);
     keep.extend(named.filter(|fd| UnownedFd::new(*fd).flags().is_ok()));
     keep.sort_unstable();
     keep.dedup();
     // Closed with the others.
-    std::mem::forget(null);
+    std::mem::forget((null, typed));
     sys::close_all_but(&keep)?;
     Ok(read)
 }

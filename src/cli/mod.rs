@@ -9,6 +9,7 @@ mod closed;
 mod closing;
 mod elapsed;
 mod ending;
+mod exec;
 mod familiar;
 mod guarded;
 mod homes;
@@ -117,6 +118,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
         Verb::Snapshot(verb) => uppers::snapshot(&verb),
         Verb::Fork(verb) => uppers::fork(&verb),
         Verb::Ps(verb) => listed::main(&verb),
+        Verb::Exec(verb) => exec::main(&verb),
         Verb::Logs(verb) => logs::main(&verb),
         Verb::Inspect(verb) => inspect::main(&verb),
         Verb::Stop(verb) => ending::stop_main(&verb),

@@ -1,6 +1,7 @@
 //! The command line of the verbs for sandboxes that have a record, and the flags of `run` that give one.
 
 use clap::{Args, ValueHint};
+use std::ffi::OsString;
 
 /// The flags of a run that can be named.
 #[derive(Args, Debug, Default)]
@@ -142,6 +143,34 @@ pub struct Restart {
     /// Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)
     #[arg(short, long, value_name = "SECONDS")]
     pub time: Option<u64>,
+}
+
+/// `sbx exec`
+#[derive(Args, Debug)]
+pub struct Exec {
+    /// Pass standard input on
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Refused: a terminal
+    #[arg(short, long, hide = true)]
+    pub tty: bool,
+    /// Set an environment variable, or without a value pass the caller's
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<OsString>,
+    /// Directory to start in: the path inside
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::Other)]
+    pub workdir: Option<OsString>,
+    /// Refused: other ids
+    #[arg(short, long, hide = true)]
+    pub user: Option<String>,
+    /// Refused: more rights
+    #[arg(long, hide = true)]
+    pub privileged: bool,
+    /// Name or id of the sandbox
+    pub name: String,
+    /// Program and arguments
+    #[arg(required = true, value_name = "PROGRAM", trailing_var_arg = true, allow_hyphen_values = true, value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
 }
 
 /// `sbx stop`

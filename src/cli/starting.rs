@@ -51,7 +51,8 @@ pub(super) fn restart(args: &args::Restart) -> Result<u8> {
     let store = store::store()?;
     let (entries, mut status) = store::named(&store, &args.names, false, exit::FAILED);
     for (name, entry) in entries {
-        let stopped = if entry.status().is_running() { ending::stop(&entry, args.time) } else { Ok(()) };
+        let stopped =
+            if entry.status().is_running() || entry.is_kept() { ending::stop(&entry, args.time) } else { Ok(()) };
         match stopped.and_then(|()| one(&store, &entry)) {
             Ok(0) => output::print(&format!("{name}\n"))?,
             Ok(failed) => status = failed,

@@ -10,51 +10,84 @@ const MOST: usize = 64;
 /// The listening socket, and those who are connected.
 pub(super) struct Control {
     listener: OwnedFd,
-    clients: Vec<OwnedFd>,
+    clients: Vec<Client>,
+    next: u64,
+}
+
+/// Somebody who is connected.
+struct Client {
+    /// What it is called by here.
+    number: u64,
+    socket: OwnedFd,
+    /// Streams that it has sent for a further program.
+    streams: [Option<OwnedFd>; 3],
+}
+
+/// What has come from those who are connected.
+#[derive(Default)]
+pub(super) struct Came {
+    /// Requests, each with who has sent it, and with the file that came with it. None for one that is not known.
+    pub requests: Vec<(u64, Option<Request>, Option<OwnedFd>)>,
+    /// Who has gone.
+    pub gone: Vec<u64>,
 }
 
 impl Control {
     pub(super) fn new(listener: OwnedFd) -> Control {
-        Control { listener, clients: Vec::new() }
+        Control { listener, clients: Vec::new(), next: 0 }
     }
 
     /// The descriptors to wait for.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         // Who comes when there are too many waits until one of them has gone.
         let listener = (self.clients.len() < MOST).then(|| self.listener.as_raw_fd());
-        self.clients.iter().map(AsRawFd::as_raw_fd).chain(listener)
+        self.clients.iter().map(|client| client.socket.as_raw_fd()).chain(listener)
     }
 
-    /// The requests that have come, each with the place of who has sent it.
-    pub(super) fn requests(&mut self) -> Vec<(usize, Option<Request>)> {
+    /// What has come.
+    pub(super) fn came(&mut self) -> Came {
         while self.clients.len() < MOST
-            && let Ok(client) = sys::accept(self.listener.as_fd())
+            && let Ok(socket) = sys::accept(self.listener.as_fd())
         {
-            if is_user(client.as_fd()) {
-                self.clients.push(client);
+            if is_user(socket.as_fd()) {
+                self.next += 1;
+                self.clients.push(Client { number: self.next, socket, streams: [None, None, None] });
             }
         }
-        let (mut requests, mut buffer) = (Vec::new(), [0; LONGEST]);
-        let mut index = 0;
-        while let Some(client) = self.clients.get(index) {
-            match sys::receive(client.as_fd(), &mut buffer) {
-                Ok((length @ 1.., _)) => {
-                    requests.push((index, serde_json::from_slice(buffer.get(..length).unwrap_or_default()).ok()));
-                }
-                Err(Errno(libc::EAGAIN)) => {}
-                Ok((0, _)) | Err(_) => {
-                    self.clients.remove(index);
-                    continue;
+        let (mut came, mut buffer) = (Came::default(), [0; LONGEST]);
+        self.clients.retain_mut(|client| {
+            loop {
+                match sys::receive(client.socket.as_fd(), &mut buffer) {
+                    Ok((length @ 1.., file)) => {
+                        match serde_json::from_slice(buffer.get(..length).unwrap_or_default()).ok() {
+                            Some(Request::Stream { number }) => {
+                                if let Some(stream) = client.streams.get_mut(number) {
+                                    *stream = file;
+                                }
+                            }
+                            request => came.requests.push((client.number, request, file)),
+                        }
+                    }
+                    Err(Errno(libc::EAGAIN)) => return true,
+                    Ok((0, _)) | Err(_) => {
+                        came.gone.push(client.number);
+                        return false;
+                    }
                 }
             }
-            index += 1;
-        }
-        requests
+        });
+        came
     }
 
-    pub(super) fn answer(&self, index: usize, answer: &Answer) {
-        if let Some(client) = self.clients.get(index) {
-            let _ = sys::send_now(client.as_fd(), &serde_json::to_vec(answer).unwrap_or_default());
+    /// The streams that somebody has sent.
+    pub(super) fn streams(&mut self, number: u64) -> [Option<OwnedFd>; 3] {
+        let client = self.clients.iter_mut().find(|client| client.number == number);
+        client.map(|client| std::mem::take(&mut client.streams)).unwrap_or_default()
+    }
+
+    pub(super) fn answer(&self, number: u64, answer: &Answer) {
+        if let Some(client) = self.clients.iter().find(|client| client.number == number) {
+            let _ = sys::send_now(client.socket.as_fd(), &serde_json::to_vec(answer).unwrap_or_default());
         }
     }
 }

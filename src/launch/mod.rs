@@ -9,6 +9,7 @@ mod control;
 mod ended;
 mod events;
 mod exclusive;
+mod further;
 #[cfg(feature = "guards-off")]
 mod guards;
 mod helped;

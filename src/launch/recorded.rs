@@ -107,10 +107,10 @@ impl Recorded {
             if set.wait(i32::try_from(left.as_millis() + 1).ok()).is_err() {
                 return true;
             }
-            for (client, request) in control.requests() {
+            for (client, request, _) in control.came().requests {
                 let stop = matches!(request, Some(Request::Signal { stop: true, .. }));
                 let error = (!stop).then(|| "the program has ended, and is about to be started again".to_owned());
-                control.answer(client, &Answer { error });
+                control.answer(client, &Answer { error, ..Answer::default() });
                 if stop {
                     return false;
                 }

@@ -33,5 +33,5 @@ pub use log::{Line, Log, Reader, SIZE as LOG_SIZE, Stream};
 pub use name::check_name;
 pub use place::Places;
 pub use record::{Begun, Cause, Live, Port, Spec, Status, Text};
-pub use request::{Answer, LONGEST, Request, Silence};
+pub use request::{Answer, Execution, LARGEST, LONGEST, Monitor, Request, Silence};
 pub use store::{Entry, Store};

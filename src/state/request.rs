@@ -1,5 +1,6 @@
 //! What is asked of a monitor by its socket, and the answers.
 
+use super::Text;
 use super::place::c;
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno, Poll};
@@ -28,7 +29,29 @@ pub enum Request {
         #[serde(default)]
         stop: bool,
     },
+    /// The standard stream with this number of a further program, whose descriptor comes with this message. There is no answer.
+    Stream {
+        /// 0, 1 or 2.
+        number: usize,
+    },
+    /// Execute a further program: a file in memory with an [`Execution`] comes with this message. It is answered when that has ended.
+    Exec,
 }
+
+/// A further program.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Execution {
+    /// The program and its arguments.
+    pub args: Vec<Text>,
+    /// Variables, as NAME=VALUE, besides those of the sandbox's program.
+    pub env: Vec<Text>,
+    /// The directory; none is that of the sandbox's program.
+    pub dir: Option<Text>,
+}
+
+/// The largest file with an [`Execution`], in bytes.
+pub const LARGEST: usize = 3 << 20;
 
 /// The answer of a monitor.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +59,8 @@ pub enum Request {
 pub struct Answer {
     /// Why it was not done; none if it was.
     pub error: Option<String>,
+    /// The exit status of a further program, or that of an error.
+    pub status: Option<i32>,
 }
 
 /// A connection to a monitor.
@@ -92,6 +117,33 @@ impl Monitor {
             None => Ok(Err(Silence::Gone)),
             Some(Answer { error: Some(why), .. }) => Err(Error::new(why)),
             Some(answer) => Ok(Ok(answer)),
+        }
+    }
+
+    /// Sends a request with a descriptor, and waits for no answer.
+    ///
+    /// # Errors
+    ///
+    /// The monitor has ended, or does not answer.
+    pub fn pass(&self, request: &Request, file: BorrowedFd<'_>) -> std::result::Result<(), Silence> {
+        let text = serde_json::to_vec(request).unwrap_or_default();
+        match sys::pass_now(self.0.as_fd(), &text, file) {
+            Err(Errno(libc::EAGAIN)) => Err(Silence::Stuck),
+            sent => sent.map_err(|_| Silence::Gone),
+        }
+    }
+
+    /// The connection, ready to read when an answer has come.
+    pub fn number(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+
+    /// The answer that has come; none if the monitor has ended.
+    pub fn answer(&self) -> Option<Answer> {
+        let mut buffer = [0; LONGEST];
+        match sys::receive(self.0.as_fd(), &mut buffer) {
+            Ok((length @ 1.., _)) => serde_json::from_slice(buffer.get(..length).unwrap_or_default()).ok(),
+            _ => None,
         }
     }
 

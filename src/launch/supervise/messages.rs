@@ -8,6 +8,7 @@ use crate::launch::message::{Received, receive};
 use crate::launch::outcome::Outcome;
 use crate::launch::uppers::Uppers;
 use crate::launch::{terminal, wording};
+use crate::state::Answer;
 use crate::sys::{self, Waited};
 use std::os::fd::AsFd;
 use std::time::Instant;
@@ -70,6 +71,10 @@ impl Supervisor<'_> {
                 }
             }
             Some(Message::Left) => self.goes_on = true,
+            Some(Message::FurtherFailed { number, call, errno }) => self.on_further_failure(number, call, errno),
+            Some(Message::FurtherEnded { number, status }) => {
+                self.on_further_end(number, Answer { status: Some(status), ..Answer::default() });
+            }
             Some(Message::Stopped(signal)) => self.on_stop(signal),
             // The last message: PID 1 ends after it.
             Some(Message::Exited(status)) => self.end_with(Outcome::Exited(status)),

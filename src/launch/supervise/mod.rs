@@ -76,6 +76,10 @@ pub(super) struct Supervisor<'p> {
     portal_caller: Option<CallerFile>,
     /// Requests of other commands, if the run has a record.
     control: Option<Control>,
+    /// Further programs that run: their numbers, and the connections that have asked for them.
+    further: Vec<(u32, u64)>,
+    /// The number of the last one.
+    last_further: u32,
     /// What the program writes, if that is logged.
     outputs: Vec<RawFd>,
     sandbox: Born<'p>,
@@ -149,6 +153,8 @@ impl<'p> Supervisor<'p> {
             wayland: None,
             portal_caller: None,
             control: None,
+            further: Vec::new(),
+            last_further: 0,
             outputs: Vec::new(),
             sandbox,
             sources: Sources::new(),

@@ -8,6 +8,7 @@
 //! `recvmsg`, `umask`, `SignalFd::read_signal`; since they leave values out (real-time signals): `waitid`, `kill`, `signal`, `SigSet`.
 
 mod beside;
+mod block;
 mod clock;
 mod descriptor;
 mod file;
@@ -29,6 +30,7 @@ mod text;
 mod walk;
 
 pub use beside::NetworkMaker;
+pub use block::*;
 pub use clock::*;
 pub use descriptor::*;
 pub use file::*;

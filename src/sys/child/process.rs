@@ -20,6 +20,13 @@ pub struct Strings {
 #[derive(Debug, Clone, Copy)]
 pub struct StringList<'a>(&'a [*const c_char]);
 
+impl<'a> StringList<'a> {
+    /// A list whose last pointer is null; the others point at strings that live as long as it does.
+    pub(in crate::sys) fn of(list: &'a [*const c_char]) -> StringList<'a> {
+        StringList(list)
+    }
+}
+
 impl Strings {
     /// The list with this number, or the last one if there is none.
     pub fn list(&self, number: usize) -> StringList<'_> {

@@ -50,14 +50,24 @@ pub(in crate::sys) fn descriptor_for(signals: &Mask) -> Result<OwnedFd> {
 
 /// A descriptor from which SIGCHLD can be read, for a process that only waits for children. SIGCHLD is blocked; all
 /// other signals are ignored, so that none is queued: queued signals count against the user's limit
-/// (RLIMIT_SIGPENDING).
-pub fn child_descriptor() -> Result<OwnedFd> {
+/// (RLIMIT_SIGPENDING). Gives also which were ignored before, a bit for each.
+pub fn child_descriptor() -> Result<(OwnedFd, u64)> {
+    let mut ignored = 0;
     (1..=64).filter(|signal| *signal != libc::SIGCHLD).for_each(|signal| {
-        set_disposition(signal, libc::SIG_IGN);
+        if set_disposition(signal, libc::SIG_IGN) == libc::SIG_IGN {
+            ignored |= 1 << (signal - 1);
+        }
     });
     let set = Mask::only(libc::SIGCHLD);
     block(&set)?;
-    descriptor_for(&set)
+    Ok((descriptor_for(&set)?, ignored))
+}
+
+/// Sets the default action for all signals but those with a bit in `ignored`: those of [`child_descriptor`], for a process that is to execute a program.
+pub fn default_signals(ignored: u64) {
+    (1..=64).filter(|signal| ignored & 1 << (signal - 1) == 0).for_each(|signal| {
+        set_disposition(signal, libc::SIG_DFL);
+    });
 }
 
 /// struct sigaction of rt_sigaction(2), on x86-64 and aarch64.

@@ -42,6 +42,10 @@ const ONE_DESCRIPTOR: usize = unsafe { libc::CMSG_SPACE(size_of::<i32>() as u32)
 
 /// Sends one message, and with it a descriptor if one is given: sendmsg(2), SCM_RIGHTS.
 pub fn send(socket: BorrowedFd<'_>, message: &[u8], pass: Option<BorrowedFd<'_>>) -> Result<()> {
+    send_with(socket, message, pass, 0)
+}
+
+fn send_with(socket: BorrowedFd<'_>, message: &[u8], pass: Option<BorrowedFd<'_>>, flags: i32) -> Result<()> {
     let mut iov = libc::iovec { iov_base: message.as_ptr().cast_mut().cast(), iov_len: message.len() };
     let mut control = Control([0; CONTROL]);
     let header = header(&mut iov, &mut control, if pass.is_some() { ONE_DESCRIPTOR } else { 0 });
@@ -57,12 +61,17 @@ pub fn send(socket: BorrowedFd<'_>, message: &[u8], pass: Option<BorrowedFd<'_>>
     }
     loop {
         // SAFETY: the header points at `message`, which is only read, and at `control`; both live until the call ends.
-        let value = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_NOSIGNAL) };
+        let value = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_NOSIGNAL | flags) };
         match check(value as libc::c_long) {
             Err(Errno(libc::EINTR)) => {}
             other => return other.map(drop),
         }
     }
+}
+
+/// Sends one message with a descriptor, without waiting: EAGAIN if the socket's buffer is full.
+pub fn pass_now(socket: BorrowedFd<'_>, message: &[u8], pass: BorrowedFd<'_>) -> Result<()> {
+    send_with(socket, message, Some(pass), libc::MSG_DONTWAIT)
 }
 
 /// Sends a message without waiting: EAGAIN if the socket's buffer is full, so that a receiver that does not read cannot

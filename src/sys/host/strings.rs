@@ -1,7 +1,7 @@
 //! Building the lists of strings that execve(2) takes.
 
-use crate::sys::child::Strings;
-use std::ffi::CString;
+use crate::sys::child::{Block, HEAD, Strings, WORD};
+use std::ffi::{CStr, CString};
 
 impl Strings {
     /// One list of these strings.
@@ -25,5 +25,23 @@ impl Strings {
         let lists = variants.iter().map(variant).collect();
         owned.extend(variants);
         Strings { _owned: owned, lists }
+    }
+}
+
+impl Block {
+    /// The content of the file for these strings.
+    pub fn content(paths: &[&CStr], args: &[&CStr], env: &[&CStr], dir: &CStr) -> Vec<u8> {
+        let lists = [paths, args, env, &[dir]];
+        let words = HEAD + lists.iter().map(|list| list.len() + 1).sum::<usize>();
+        let (mut head, mut strings) = (Vec::new(), Vec::new());
+        head.extend(lists[..HEAD].iter().map(|list| list.len() as u64));
+        for list in lists {
+            for text in list {
+                head.push((words * WORD + strings.len()) as u64);
+                strings.extend_from_slice(text.to_bytes_with_nul());
+            }
+            head.push(0);
+        }
+        head.into_iter().flat_map(u64::to_ne_bytes).chain(strings).collect()
     }
 }
