@@ -6,6 +6,7 @@ use sbx::union::view::{self, Owners, Tree, Trees};
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Names: some are there, some are not, some no kernel would send.
 const NAMES: [&[u8]; 12] =
@@ -14,9 +15,28 @@ const NAMES: [&[u8]; 12] =
 /// A directory that is removed at the end.
 struct Scratch(PathBuf);
 
+impl Scratch {
+    /// One that no other call of this process has. A process that was killed may have left one of the same name.
+    fn new() -> Scratch {
+        static CALLS: AtomicU64 = AtomicU64::new(0);
+        let call = CALLS.fetch_add(1, Ordering::Relaxed);
+        let scratch = Scratch(std::env::temp_dir().join(format!("sbx-requests-{}-{call}", std::process::id())));
+        scratch.remove();
+        scratch
+    }
+
+    fn remove(&self) {
+        if std::fs::remove_dir_all(&self.0).is_err() && self.0.exists() {
+            // Requests may have closed directories to their owner.
+            let _ = std::process::Command::new("chmod").args(["-R", "u+rwx"]).arg(&self.0).status();
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        self.remove();
     }
 }
 
@@ -100,8 +120,7 @@ fn tree(dir: &Path) -> Vec<(PathBuf, u64, Vec<u8>)> {
 /// which the numbers in it are made.
 pub fn way(bytes: &[u8]) {
     let [which, rest @ ..] = bytes else { return };
-    let name = format!("sbx-requests-{}-{:?}", std::process::id(), std::thread::current().id());
-    let scratch = Scratch(std::env::temp_dir().join(name));
+    let scratch = Scratch::new();
     let place = |path: &str| scratch.0.join(path);
     for dir in ["host/lower/dir/deep", "host/below/dir", "upper", "work"] {
         std::fs::create_dir_all(place(dir)).unwrap();
