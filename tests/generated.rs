@@ -735,7 +735,13 @@ So what a shell passes for <(...), such as /dev/fd/63, is not there: a note says
 .BR "\-\-keep\-fd 63" .
 A directory as a standard stream is refused, since its parents lead out of the view, unless
 .B \-\-keep\-fd 0
-asks for it.
+asks for it. So is a socket, unless the network is the caller's: it belongs to the network that it was made in, where the program could connect it
+to others. Connections of unix(7), as those of ssh(1) and of the journal, are handed over. What inetd(8), systemd(1) (Accept=yes) or bash's /dev/tcp open
+is passed through pipes,
+.IR "cat | sbx ... | cat" ,
+or handed over by
+.BR "\-\-keep\-fd 0 \-\-keep\-fd 1 \-\-keep\-fd 2" ,
+with the network that it belongs to.
 .IP \(bu 2
 .IR "Process ids" :
 they are those of a namespace of its own; the program is not PID 1, which is sbx's, unless

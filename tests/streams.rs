@@ -6,7 +6,11 @@ mod common;
 use common::{Place, Ran, landlock, ran, tools, userns};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::process::Stdio;
 
 /// Tries each way to change a file by the number of its descriptor, and prints what worked.
 const CHANGE: &str = r#"
@@ -245,6 +249,102 @@ fn a_directory_is_no_standard_stream() {
     // What its help says works, since it was asked for.
     let script = "cat 2>&1; test -d /proc/self/fd/0 && echo there";
     assert_eq!(with_input(&place, &["--keep-fd", "0"], &dir, script).ok(), "cat: -: Is a directory\nthere\n");
+}
+
+/// A program that connects its standard input to another address, and prints what it is told there.
+const ELSEWHERE: &str = r#"
+import ctypes, socket, sys
+s = socket.socket(fileno=0)
+ctypes.CDLL(None).connect(0, bytes(16), 16)
+s.connect(("127.0.0.1", int(sys.argv[1])))
+if s.type == socket.SOCK_DGRAM: s.send(b"hello")
+print(s.recv(99).decode())
+"#;
+
+/// A socket belongs to the network that it was made in, whatever network its holder is in.
+#[test]
+fn a_socket_of_the_hosts_network_is_no_standard_stream_of_a_sandbox_with_another_one() {
+    need!(userns(), tools(&["python3"]));
+    let place = Place::new();
+    let (tcp, udp) = (TcpListener::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let ports = [tcp.local_addr().unwrap().port(), udp.local_addr().unwrap().port()];
+    std::thread::spawn(move || {
+        for stream in tcp.incoming() {
+            let _ = stream.unwrap().write_all(b"the host");
+        }
+    });
+    std::thread::spawn(move || {
+        while let Ok((_, from)) = udp.recv_from(&mut [0; 9]) {
+            let _ = udp.send_to(b"the host", from);
+        }
+    });
+    type Made = fn(u16) -> OwnedFd;
+    let of: [(&str, Made, u16); 4] = [
+        ("a connection", |port| TcpStream::connect(("127.0.0.1", port)).unwrap().into(), ports[0]),
+        ("a listener", |_| TcpListener::bind("127.0.0.1:0").unwrap().into(), ports[0]),
+        ("datagrams", |_| UdpSocket::bind("127.0.0.1:0").unwrap().into(), ports[1]),
+        ("datagrams of unix(7)", |_| UnixDatagram::unbound().unwrap().into(), ports[1]),
+    ];
+    for (what, made, port) in of {
+        let run = |flags: &[&str]| {
+            let mut command = place.command();
+            command.args(flags).args(["--", "python3", "-c", ELSEWHERE, &port.to_string()]);
+            ran(command.stdin(made(ports[0])).output().unwrap())
+        };
+        for net in ["none", "private"] {
+            let said = run(&["--net", net]);
+            assert!(
+                said.err.contains("standard input is a socket of a network that is not the sandbox's"),
+                "{what}: {said:?}"
+            );
+            assert!(said.err.contains("on purpose: --keep-fd 0") && said.status == Some(125), "{what}: {said:?}");
+        }
+        if what != "datagrams of unix(7)" {
+            // The way to get it, which says so.
+            for flags in [&["--net", "host", "--tty", "none"][..], &["--keep-fd", "0"]] {
+                let said = run(flags);
+                assert_eq!(said.out, "the host\n", "{what} {flags:?}: {said:?}");
+                assert_eq!(
+                    said.err.contains("--keep-fd 0 hands over a socket of another network"),
+                    flags.len() == 2,
+                    "{said:?}"
+                );
+            }
+        }
+        let mut command = place.command();
+        command.args(["--net", "none", "--", "true"]).stdout(made(ports[0])).stderr(Stdio::piped());
+        let said = command.spawn().unwrap().wait_with_output().unwrap();
+        let err = String::from_utf8(said.stderr).unwrap();
+        assert!(err.contains("standard output is a socket of a network that is not the sandbox's"), "{what}: {err}");
+    }
+    // A receipt says what the grant takes away.
+    let mut command = place.command();
+    command.args(["-q", "--keep-fd", "7", "--receipt", "r.json", "--", "true"]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    common::pass(&mut command, &socket, 7);
+    ran(command.output().unwrap()).ok();
+    let receipt = std::fs::read_to_string(place.work().join("r.json")).unwrap();
+    assert!(receipt.contains("--keep-fd 7 hands over a socket"), "{receipt}");
+}
+
+/// A connection of unix(7) leads to whom it is connected and to nobody else.
+#[test]
+fn a_connection_of_unix_sockets_is_a_standard_stream() {
+    need!(userns());
+    let place = Place::new();
+    for net in ["none", "private"] {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let mut command = place.command();
+        command.args(["-q", "--net", net, "--", "cat"]).stdin(OwnedFd::from(theirs.try_clone().unwrap()));
+        let child = command.stdout(OwnedFd::from(theirs)).stderr(Stdio::piped()).spawn().unwrap();
+        drop(command);
+        ours.write_all(b"hello").unwrap();
+        ours.shutdown(Shutdown::Write).unwrap();
+        let mut told = String::new();
+        ours.read_to_string(&mut told).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        assert!(ended.status.success() && told == "hello", "{net}: {ended:?} {told}");
+    }
 }
 
 #[test]

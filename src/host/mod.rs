@@ -67,13 +67,15 @@ pub use writers::is_of_caller;
 
 use crate::profile::Profiles;
 use crate::spec::{
-    BusPolicy, Make, Namespace, Network, Requirement, Rlimits, Root, Sandbox, Source, SshAgent, Upper, X11,
+    BusPolicy, Descriptors, Make, Namespace, Network, Requirement, Rlimits, Root, Sandbox, Source, SshAgent, Upper, X11,
 };
+use crate::sys::UnownedFd;
 use mountinfo::MountInfo;
 use paths::Homes;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 /// Facts about the host that the planner needs. They are gathered for one sandbox: what it does not need is left empty.
@@ -157,6 +159,9 @@ pub struct Facts {
     /// What is known of the host's network, if the sandbox has one of its own with a way to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkFacts>,
+    /// Descriptors that the program gets (`--keep-fd`) and that are sockets of the caller's network, by which others are reached there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kept_sockets: Vec<i32>,
     /// Facts for paths of the mode `overlay`, and for a root of several directories.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub union: Option<UnionFacts>,
@@ -440,7 +445,19 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         union,
         own_dirs,
         absent: BTreeMap::new(),
+        kept_sockets: kept_sockets(sandbox),
     }
+}
+
+/// The sockets among the descriptors that a program with another network gets, by which it reaches others in the caller's.
+fn kept_sockets(sandbox: &Sandbox) -> Vec<i32> {
+    let Descriptors::Only(kept) = &sandbox.process.descriptors else { return Vec::new() };
+    let leads_out = |fd: &&i32| {
+        let fd = UnownedFd::new(**fd);
+        crate::sys::file_type(fd.as_fd()) == Ok(libc::S_IFSOCK) && crate::sys::can_connect_anew(fd.as_fd())
+    };
+    let other = sandbox.network != Network::Host;
+    kept.iter().filter(|_| other).filter(leads_out).copied().collect()
 }
 
 fn namespaces() -> Vec<String> {

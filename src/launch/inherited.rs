@@ -53,7 +53,7 @@ impl InheritedFile {
 ///
 /// # Errors
 ///
-/// A standard stream is a directory, or was opened with O_PATH.
+/// A standard stream is a directory, was opened with O_PATH, or is a socket that leads out of the sandbox's network.
 pub(super) fn files(plan: &Plan, session: Session) -> Result<Vec<InheritedFile>> {
     let mut files = Vec::new();
     let Descriptors::Only(kept) = &plan.process.descriptors else { return Ok(files) };
@@ -65,8 +65,7 @@ pub(super) fn files(plan: &Plan, session: Session) -> Result<Vec<InheritedFile>>
         match kind {
             // A directory would be a way out of the view: /proc/self/fd/0/.. is the host's tree.
             libc::S_IFDIR if fd < 3 && !kept.contains(&fd) => {
-                let what = ["standard input", "standard output", "standard error"];
-                let what = what.get(fd as usize).unwrap_or(&"a standard stream");
+                let what = stream(fd);
                 return Err(Error::new(format!("{what} is a directory, and its parents lead out of the view")).hint(
                     format!(
                         "give the program another one, such as /dev/null; or hand the directory over on purpose: --keep-fd {fd}"
@@ -75,6 +74,22 @@ pub(super) fn files(plan: &Plan, session: Session) -> Result<Vec<InheritedFile>>
             }
             // One that is handed over on purpose.
             libc::S_IFDIR => continue,
+            libc::S_IFSOCK if fd < 3 && !kept.contains(&fd) && leads_out(plan, fd) => {
+                let all = (0..3).filter(|fd| {
+                    let given = UnownedFd::new(*fd);
+                    sys::file_type(given.as_fd()) == Ok(libc::S_IFSOCK) && sys::can_connect_anew(given.as_fd())
+                });
+                let flags: Vec<_> = all.map(|fd| format!("--keep-fd {fd}")).collect();
+                return Err(Error::new(format!(
+                    "{} is a socket of a network that is not the sandbox's: the program could connect it to others there",
+                    stream(fd)
+                ))
+                .hint(format!(
+                    "pass what it carries through pipes: `cat | sbx ... | cat`; share the network: --net host; or hand the socket over on \
+                     purpose: {}",
+                    flags.join(" ")
+                )));
+            }
             // What others open by the name of one that has a name is governed by its permissions.
             libc::S_IFIFO if !std::fs::read_link(link(fd)).is_ok_and(|path| path.is_absolute()) => continue,
             _ => {}
@@ -100,6 +115,23 @@ pub(super) fn files(plan: &Plan, session: Session) -> Result<Vec<InheritedFile>>
         }
     }
     Ok(files)
+}
+
+/// What people call a standard stream.
+fn stream(fd: i32) -> &'static str {
+    match fd {
+        0 => "standard input",
+        1 => "standard output",
+        _ => "standard error",
+    }
+}
+
+/// Whether a socket, which belongs to the network that it was made in, leads to others there than the sandbox's own network does. One that was
+/// opened with O_PATH is no socket to whoever holds it.
+fn leads_out(plan: &Plan, fd: i32) -> bool {
+    let fd = UnownedFd::new(fd);
+    let opened = sys::status_flags(fd.as_fd()).is_ok_and(|flags| flags & libc::O_PATH == 0);
+    plan.namespaces.has_own_network() && opened && sys::can_connect_anew(fd.as_fd())
 }
 
 /// A file of any kind that was opened with O_PATH: again with O_PATH, so that nobody can use it to change its permissions or

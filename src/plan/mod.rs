@@ -153,7 +153,10 @@ pub struct Plan {
 /// This host cannot do what the sandbox asks for, or the sandbox contradicts itself.
 pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     requirements::check(facts)?;
-    let mut notes = sandbox.notes.iter().cloned().map(Note::Profile).collect();
+    let mut notes: Vec<_> = sandbox.notes.iter().cloned().map(Note::Profile).collect();
+    if !facts.kept_sockets.is_empty() {
+        notes.push(Note::KeptSockets(facts.kept_sockets.clone()));
+    }
     let mut namespaces = namespaces::plan(sandbox, facts, &mut notes)?;
     let mut process = process::plan(sandbox, facts, &namespaces)?;
     let network::Planned { helper: network, ports } = network::plan(sandbox, facts, &mut notes)?;

@@ -169,6 +169,11 @@ fn private(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<BT
 }
 
 impl NamespacePlan {
+    /// Whether the network is another one than the caller's.
+    pub fn has_own_network(&self) -> bool {
+        self.private.contains(&Namespace::Net) || self.joined.is_some()
+    }
+
     pub(super) fn render(&self, lines: &mut Lines) {
         let namespaces: Vec<_> = self.private.iter().map(|ns| ns.word()).collect();
         lines.add("namespaces", format!("user mount {}", namespaces.join(" ")));

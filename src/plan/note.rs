@@ -17,6 +17,8 @@ pub enum Note {
     ArgumentsLeftOut(Vec<PathBuf>),
     /// These descriptors of the caller's are named as arguments of the program, which does not get them.
     DescriptorsLeftOut(Vec<i32>),
+    /// These descriptors, which the program gets, are sockets by which it reaches others in the caller's network.
+    KeptSockets(Vec<i32>),
     /// A variable that is passed on names a job server of make's that the program does not get, and was changed.
     NoJobServer {
         /// The variable.
@@ -270,6 +272,15 @@ impl fmt::Display for Note {
                     f,
                     "{} {what} of the caller's, which the program does not get: {} hands {them} over",
                     names.join(" and "),
+                    flags.join(" ")
+                )
+            }
+            Note::KeptSockets(fds) => {
+                let flags: Vec<_> = fds.iter().map(|fd| format!("--keep-fd {fd}")).collect();
+                write!(
+                    f,
+                    "{} hands over a socket of another network than the sandbox's: the program can connect it to whatever is reached \
+                     there, whatever `network` says",
                     flags.join(" ")
                 )
             }

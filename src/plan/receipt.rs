@@ -152,7 +152,8 @@ impl ReceiptBuilder<'_> {
         }
         if sandbox.network == Network::None && self.plan.namespaces.loopback {
             let by = vec!["network namespace with a loopback interface alone".into()];
-            self.full(Setting::NoNetwork, &none, by);
+            let missing = self.kept_sockets();
+            self.line(Setting::NoNetwork, &none, by, missing);
         }
     }
 
@@ -258,7 +259,14 @@ impl ReceiptBuilder<'_> {
                 _ => self.full(Setting::Refused(rule.to_string()), &rule.origin, by(rule)),
             }
         }
-        self.full(Setting::RefusedElse, &sandbox.origins.of("network.mode", ""), vec![filter()]);
+        let missing = self.kept_sockets();
+        self.line(Setting::RefusedElse, &sandbox.origins.of("network.mode", ""), vec![filter()], missing);
+    }
+
+    /// What goes around the sandbox's network.
+    fn kept_sockets(&self) -> Vec<String> {
+        let kept = self.plan.notes.iter().filter(|note| matches!(note, Note::KeptSockets(_)));
+        kept.map(Note::to_string).collect()
     }
 
     fn services(&mut self, sandbox: &Sandbox) {

@@ -171,6 +171,7 @@ pub fn debian() -> Facts {
             kept_by: None,
         }],
         absent: BTreeMap::new(),
+        kept_sockets: Vec::new(),
         rlimits: BTreeMap::new(),
         core_handler: None,
         machine_id: Some([7; 16]),

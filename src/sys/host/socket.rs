@@ -2,7 +2,8 @@
 
 use crate::sys::errno::{Errno, Result};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recvmsg, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, connect, getpeername,
+    getsockname, getsockopt, recvmsg, setsockopt, socket, sockopt,
 };
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -50,4 +51,50 @@ pub fn receive_bytes(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize
 /// not the other end has asked for them before it was sent.
 pub fn attach_credentials(socket: BorrowedFd<'_>) -> Result<()> {
     Ok(setsockopt(&socket, sockopt::PassCred, &true)?)
+}
+
+/// Whether whoever holds this socket can send by it to others than those it is connected to. A socket belongs to the network namespace that
+/// it was made in: one of IP, in whatever state, can be connected to another address there (AF_UNSPEC of connect(2)) or bound to one,
+/// and one of unix(7) reaches its abstract sockets. Stream sockets of unix(7) that are connected, or listen, stay what they are.
+pub fn can_connect_anew(socket: BorrowedFd<'_>) -> bool {
+    let fd = socket.as_raw_fd();
+    let named = getsockname::<SockaddrStorage>(fd).ok();
+    if named.and_then(|name| name.family()) != Some(AddressFamily::Unix) {
+        return true;
+    }
+    let connects = matches!(getsockopt(&socket, sockopt::SockType), Ok(SockType::Stream | SockType::SeqPacket));
+    let used = || {
+        getpeername::<SockaddrStorage>(fd).is_ok() || matches!(getsockopt(&socket, sockopt::AcceptConn), Ok(true))
+    };
+    !(connects && used())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{Backlog, bind, listen, socketpair};
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::fd::{AsFd, OwnedFd};
+
+    #[test]
+    fn sockets_that_stay_what_they_are_are_told_from_others() {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        for (kind, stays) in [(SockType::Stream, true), (SockType::SeqPacket, true), (SockType::Datagram, false)] {
+            let (one, other) = socketpair(AddressFamily::Unix, kind, None, flags).unwrap();
+            assert_eq!(can_connect_anew(one.as_fd()), !stays, "{kind:?}");
+            drop(other);
+            assert_eq!(can_connect_anew(one.as_fd()), !stays, "{kind:?}, whose other end is closed");
+            let new = socket(AddressFamily::Unix, kind, flags, None).unwrap();
+            assert!(can_connect_anew(new.as_fd()), "{kind:?}");
+            if stays {
+                bind(new.as_raw_fd(), &UnixAddr::new_unnamed()).unwrap();
+                listen(&new, Backlog::new(1).unwrap()).unwrap();
+                assert!(!can_connect_anew(new.as_fd()), "{kind:?}");
+            }
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connected = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let others: [OwnedFd; 3] = [listener.into(), connected.into(), UdpSocket::bind("[::1]:0").unwrap().into()];
+        assert!(others.iter().all(|socket| can_connect_anew(socket.as_fd())));
+    }
 }
