@@ -20,7 +20,8 @@ pub struct Error {
 }
 
 /// The hint if no more files can be opened.
-pub const DESCRIPTORS: &str = "the limit of open descriptors is too low: `ulimit -n 64`";
+pub const DESCRIPTORS: &str =
+    "the limit of open descriptors is too low: `ulimit -S -n $(ulimit -H -n)` raises it as far as it may be";
 
 /// A part of a sandbox's set-up. Where there are several of a kind, the index of the one that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

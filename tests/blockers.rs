@@ -277,9 +277,9 @@ fn a_limit_of_the_caller_that_is_too_low_is_named() {
     need!(userns(), tools(&["bash"]));
     let place = Place::new();
     for (limit, causes) in [
-        ("-n 3", &["too many open files (EMFILE)", "`ulimit -n 64`"][..]),
-        ("-n 4", &["too many open files (EMFILE)", "`ulimit -n 64`"]),
-        ("-n 8", &["too many open files (EMFILE)", "`ulimit -n 64`"]),
+        ("-n 3", &["too many open files (EMFILE)", "`ulimit -S -n $(ulimit -H -n)`"][..]),
+        ("-n 4", &["too many open files (EMFILE)", "`ulimit -S -n $(ulimit -H -n)`"]),
+        ("-n 8", &["too many open files (EMFILE)", "`ulimit -S -n $(ulimit -H -n)`"]),
         ("-f 0", &["file too large (EFBIG)", "`ulimit -f unlimited`"]),
         ("-u 0", &["EAGAIN", "the limit of processes is reached: raise `ulimit -u`"]),
         ("-m 0", &[]),

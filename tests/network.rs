@@ -340,6 +340,73 @@ fn a_server_at_the_loopback_inside_is_reached_from_the_hosts() {
     }
 }
 
+/// What comes from other machines is not what servers at the loopback inside take for their own machine's, and `[::]` is IPv6 alone.
+#[test]
+fn a_port_published_at_all_addresses_of_ipv6_leads_neither_to_loopback_nor_from_ipv4() {
+    need!(userns(), tun(), programs());
+    for helper in HELPERS {
+        let tries = "python3 -c \"$TRY\" from,tcp/2001:db8::2/8080,81 from,tcp/198.51.100.2/8080,81";
+        let at_loopback = served(helper, "--publish '[::]:8080:80'", "127.0.0.1", tries);
+        assert!(
+            at_loopback.out.lines().count() == 2 && !at_loopback.out.contains("reached"),
+            "{helper}: {at_loopback:?}"
+        );
+        let server = SERVER.replace("(sys.argv[1], 80)", "(\"::\", 80), family=socket.AF_INET6");
+        let place = Place::new();
+        let text = format!(
+            "\"$SBX\" -q --net private --set network.helper={helper} --publish '[::]:8080:80' -- python3 -c '{server}' \
+             127.0.0.1 >out 2>err & sbx=$!; until grep -q listens out || [ ! -e /proc/$sbx ]; do sleep 0.05; done; {tries}; kill $sbx; cat err >&2"
+        );
+        let ran = ran(on_network(&place, &[], &text).output().unwrap());
+        let [v6, v4] = ran.out.lines().collect::<Vec<_>>()[..] else { panic!("{helper}: {ran:?}") };
+        assert!(v6.contains(" reached tcp from ") && !v6.ends_with("from ::1"), "{helper}: {ran:?}");
+        assert!(!v4.contains("reached"), "{helper}: {ran:?}");
+    }
+}
+
+/// Where nobody listens at a port of those that the kernel chooses from, it chooses it for who connects, sooner or later.
+#[test]
+fn nobody_is_connected_to_the_relay_itself() {
+    need!(userns(), tun(), programs());
+    let place = Place::new();
+    let inside = r#"
+import socket
+for kind, port in [(socket.SOCK_STREAM, 5432)] * 100 + [(socket.SOCK_DGRAM, 5433)] * 20:
+    s = socket.socket(socket.AF_INET, kind); s.settimeout(0.5 if kind == socket.SOCK_STREAM else 0.05)
+    try:
+        s.connect(("127.0.0.1", port)); s.send(b"hello")
+        got = s.recv(9)
+        if got: print("got", got, port); break
+    except OSError: pass
+print("tried")
+"#;
+    std::fs::write(place.work().join("few"), "echo '40000 40003' >/proc/sys/net/ipv4/ip_local_port_range\n").unwrap();
+    let text = "echo bash $PWD/few >\"$AS_ROOT\"; until grep -q 40003 /proc/sys/net/ipv4/ip_local_port_range; do sleep 0.05; done; \
+                \"$SBX\" -q --net private --forward 40000:5432 --forward 40001:5433/udp -- python3 -c \"$CODE\"";
+    let ran = ran(on_network(&place, &[("CODE", inside)], text).output().unwrap());
+    assert_eq!(ran.out, "tried\n", "{ran:?}");
+}
+
+/// A program has the helper take a port of the host for each that it sends datagrams from; and why the helper ended is not what it had said
+/// of requests before.
+#[test]
+fn a_helper_has_a_limit_of_descriptors_and_its_end_a_reason() {
+    need!(userns(), tun(), programs());
+    for helper in HELPERS {
+        let place = Place::new();
+        let text = format!(
+            "\"$SBX\" --net private --set network.helper={helper} --publish 198.51.100.2:8080:80 -- sh -c 'echo ready; sleep 60' >out 2>err & sbx=$!; \
+             until grep -q ready out || [ ! -e /proc/$sbx ]; do sleep 0.05; done; \
+             for pid in $(cat /proc/$sbx/task/$sbx/children); do case $(cat /proc/$pid/comm) in passt*|pasta*|slirp*) grep 'Max open files' /proc/$pid/limits; \
+             kill -9 $pid;; esac; done; wait $sbx; cat err >&2"
+        );
+        let ran = ran(on_network(&place, &[], &text).output().unwrap());
+        let hard = ran.out.split_whitespace().nth(4).and_then(|hard| hard.parse::<u64>().ok());
+        assert!(hard.is_some_and(|hard| hard <= 8192), "{helper}: {ran:?}");
+        assert!(ran.err.contains(" ended (signal: 9") && !ran.err.contains("api_handler"), "{helper}: {ran:?}");
+    }
+}
+
 /// A port that is not free is an error before the program starts, also one of many; and nothing is left of the others.
 #[test]
 fn a_port_that_is_taken_is_an_error_before_the_program_starts() {

@@ -358,6 +358,76 @@ fn an_address_that_the_host_gets_later_is_refused_from_then_on() {
     }
 }
 
+/// What a host is attached to, or is itself, may be told by routes alone: as by DHCPv6, at clouds, for virtual machines and by AnyIP.
+#[test]
+fn networks_and_addresses_that_routes_tell_are_near() {
+    need!(userns(), programs(), tun());
+    let before = [
+        "ip -6 addr del 2001:db8::2/64 dev eth0",
+        "ip -6 addr add 2001:db8::2/128 dev eth0 nodad",
+        "ip -6 route add 2001:db8::/64 dev eth0",
+        "ip -6 route replace default via 2001:db8::1",
+        "ip route add 203.0.114.0/24 dev eth0",
+        "ip route add local 203.0.117.0/24 dev lo",
+        // What a transparent proxy needs makes not everything the host.
+        "ip route add local 0.0.0.0/0 dev lo table 100",
+        "ip route add 203.0.118.0/24 via 198.51.100.1",
+    ];
+    let before: String = before.iter().map(|line| format!("echo {line} >\"$AS_ROOT\"; ")).collect();
+    for helper in HELPERS {
+        let place = Place::new();
+        let text = format!(
+            "{before} until ip route show 203.0.118.0/24 | grep -q via; do sleep 0.05; done; mkfifo go; exec 3<>go; \
+             \"$SBX\" --net private --set network.helper={helper} -- sh -c 'python3 -c \"$0\" udp,2001:db8::1,9999 udp,203.0.114.9,9999 \
+             tcp,203.0.117.9,7000 tcp,203.0.113.10,80 tcp,2001:db8:f::10,80; echo first; \
+             read line; python3 -c \"$0\" udp,203.0.115.9,9999 udp,203.0.114.9,9999' \"$TRY\" <go >out & sbx=$!; \
+             until grep -q first out; do sleep 0.05; done; echo ip route add 203.0.115.0/24 dev eth0 >\"$AS_ROOT\"; \
+             echo ip route del 203.0.114.0/24 >\"$AS_ROOT\"; sleep 0.5; echo go >&3; wait $sbx; cat out"
+        );
+        let ran = ran(on_network(&place, &[], &text).output().unwrap());
+        let lines: Vec<_> = ran.out.lines().collect();
+        let expected = [
+            "udp,2001:db8::1,9999 EPERM",
+            "udp,203.0.114.9,9999 EPERM",
+            "tcp,203.0.117.9,7000 ECONNREFUSED",
+            "tcp,203.0.113.10,80 reached 203.0.113.10 from 198.51.100.2",
+            "tcp,2001:db8:f::10,80 reached 2001:db8:f::10 from 2001:db8::2",
+            "first",
+            "udp,203.0.115.9,9999 EPERM",
+        ];
+        assert_eq!(lines.get(..7), Some(&expected[..]), "{helper}: {ran:?}");
+        assert!(lines.get(7).is_some_and(|last| !last.ends_with("EPERM")), "{helper}: {ran:?}");
+    }
+}
+
+/// `allow` for all addresses names no groups: the host is in some of them, and answers.
+#[test]
+fn groups_are_reached_if_they_are_named() {
+    need!(userns(), programs(), tun());
+    let refused = ("udp,224.0.0.251,9999", "EPERM");
+    let reached = ("udp,203.0.113.10,9999", "reached 203.0.113.10 from 198.51.100.2");
+    under(&["allow=[\":9999/udp\"]"], &[refused, reached]);
+    under(&["allow=[\"224.0.0.251:9999/udp\"]"], &[("udp,224.0.0.251,9999", "timeout")]);
+}
+
+/// The whole of a cloud's metadata, also where a class or a network has it.
+#[test]
+fn no_class_stands_for_metadata() {
+    need!(userns(), programs(), tun());
+    let all = [
+        "fd00:ec2::253",
+        "fd00:c1::a9fe:a9fe",
+        "fd00:42::42",
+        "fd00:100::100:200",
+        "fd00:a9fe:a9fe::1",
+        "169.254.42.42",
+        "169.254.0.23",
+    ];
+    let refused: Vec<_> = all.iter().map(|address| format!("udp,{address},9999")).collect();
+    let refused: Vec<_> = refused.iter().map(|tried| (tried.as_str(), "EPERM")).collect();
+    under(&["allow=[\"private\",\"link-local\",\"fc00::/7\"]"], &refused);
+}
+
 #[test]
 fn rights_by_which_a_program_would_go_around_the_rules_are_refused() {
     need!(userns(), programs(), tun());

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Place, root, tick, tools, userns};
+use common::{Place, root, tick, tools, tun, userns};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 
 #[test]
@@ -325,4 +326,42 @@ fn a_group_that_root_is_not_in_stays_the_files() {
     let ran = place.run(&["commit", "one"]);
     assert!(ran.status == Some(0) && ran.err.is_empty(), "{ran:?}");
     assert_eq!(place.on_host("stat -c '%g %a' removed renamed"), "1001 644\n1001 644\n");
+}
+
+/// What parses a program's packets has no right on the host, although it has root's id.
+#[test]
+fn helpers_of_a_private_network_have_no_capability() {
+    need!(root(), userns(), tun(), tools(&["slirp4netns"]));
+    let place = Place::new();
+    let host = std::fs::read_link("/proc/self/ns/user").unwrap();
+    for (low, most) in [(false, 0), (true, 1 << 10)] {
+        let port = if low { "0.0.0.0:81:80" } else { "0.0.0.0:0:80" };
+        let mut command = place.command();
+        let flags = ["-q", "--net", "private", "--set", "network.helper=slirp4netns", "--publish"];
+        command.args(flags).arg(port).args(["--publish", "0:81"]);
+        command.args(["--", "sh", "-c", "echo ready; read line; true"]);
+        let streams = || std::process::Stdio::piped();
+        let mut sbx = command.stdin(streams()).stdout(streams()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(sbx.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", sbx.id())).unwrap();
+        let mut seen = Vec::new();
+        for pid in children.split_whitespace() {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            let is_outside = std::fs::read_link(format!("/proc/{pid}/ns/user")).is_ok_and(|user| user == host);
+            let set = |name: &str| {
+                let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+                u64::from_str_radix(line.trim(), 16).unwrap()
+            };
+            let all = set("CapEff:") | set("CapPrm:") | set("CapInh:") | set("CapAmb:");
+            assert!(!is_outside || all & !most == 0, "{port}: {status}");
+            seen.push(status.lines().next().unwrap_or_default().to_owned());
+        }
+        drop(sbx.stdin.take());
+        assert!(sbx.wait().unwrap().success() && line == "ready\n");
+        assert!(seen.iter().any(|name| name.contains("slirp4netns")), "{seen:?}");
+        let plan = place.run(&[&["plan", "--verbose"], &flags[1..], &[port, "--", "true"]].concat());
+        let says = if low { "no capability but CAP_NET_BIND_SERVICE" } else { "no capability, " };
+        assert!(plan.ok().split_whitespace().collect::<Vec<_>>().join(" ").contains(says));
+    }
 }

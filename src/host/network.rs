@@ -6,7 +6,7 @@ use crate::spec::{NameServers, Network, Published, Sandbox, Transport};
 use crate::sys::{self, Errno};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 use std::path::PathBuf;
 
 /// The long option of pasta(1) by which a recent one is known: it came in August 2024. Earlier ones answer a refused
@@ -85,12 +85,8 @@ pub(super) fn probe(sandbox: &Sandbox, helpers: &Helpers, resolv_conf: Option<&s
 
 /// Tries whether a port of the host is free.
 fn listen(port: &Published) -> Result<(), Errno> {
-    let address = (port.address, port.host);
-    let bound = match port.transport {
-        Transport::Tcp => TcpListener::bind(address).map(drop),
-        Transport::Udp => UdpSocket::bind(address).map(drop),
-    };
-    bound.map_err(Errno::from)
+    let kind = if port.transport == Transport::Tcp { sys::SockType::Stream } else { sys::SockType::Datagram };
+    sys::bound(kind, (port.address, port.host).into()).map(drop)
 }
 
 /// The addresses of the name servers in the text of a resolv.conf(5).

@@ -1,20 +1,25 @@
 //! The rules on packets of a network of the sandbox's own, and the host's addresses that they refuse, which may change.
 
 use crate::error::{Error, Result};
-use crate::netfilter::{self, Batch, HostAddress, Refused};
+use crate::netfilter::{self, Batch, HostAddresses, Refused};
 use crate::plan::{NO_FILTER, Plan, RulePlan};
 use crate::proxy::names::ask::{Became, Wanted};
 use crate::sys::{self, Waited};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
 
 /// Rules that are in force.
 pub(super) struct PacketRules {
     /// A socket to the packet filter, which the first process has opened in the sandbox's network.
     filter: OwnedFd,
-    /// Ready to read when the host's addresses have changed.
+    /// Ready to read when the host's addresses or routes have changed.
     changes: OwnedFd,
     /// The host's addresses that the rules know.
-    known: Vec<HostAddress>,
+    known: HostAddresses,
+    /// When they may be read again.
+    due: Instant,
+    /// They have changed, and are read when they may be.
+    changed: bool,
     /// The rules.
     plan: RulePlan,
 }
@@ -27,9 +32,9 @@ impl PacketRules {
         let changes = sys::watch_addresses().map_err(host)?;
         let send = |batch: Batch| batch.send(filter.as_fd()).map_err(|refused| failed(refused, plan));
         send(netfilter::table(&rules.rules, &rules.published))?;
-        let known = addresses().map_err(host)?;
+        let (known, due) = addresses().map_err(host)?;
         send(netfilter::addresses(&known))?;
-        Ok(PacketRules { filter, changes, known, plan: rules.clone() })
+        Ok(PacketRules { filter, changes, known, due, changed: false, plan: rules.clone() })
     }
 
     /// Descriptors that must stay open.
@@ -37,9 +42,14 @@ impl PacketRules {
         [self.filter.as_raw_fd(), self.changes.as_raw_fd()]
     }
 
-    /// The descriptor that is ready to read when the host's addresses may have changed.
+    /// The descriptor that is ready to read when the host's addresses may have changed; negative if they are about to be read.
     pub fn fd(&self) -> RawFd {
-        self.changes.as_raw_fd()
+        if self.changed { -1 } else { self.changes.as_raw_fd() }
+    }
+
+    /// When [`PacketRules::follow`] has something to do; none if it has not.
+    pub fn next_look(&self) -> Option<Instant> {
+        self.changed.then_some(self.due)
     }
 
     /// Has the packet filter let packets through to addresses that the forwarder of names is about to tell, and says what became of each.
@@ -48,7 +58,7 @@ impl PacketRules {
         let Some(Wanted { lists, addresses }) = Wanted::decode(message) else { return vec![Became::Failed as u8] };
         let count = self.plan.names.as_ref().map_or(0, |names| names.lists.len());
         let lists: Vec<u16> = lists.into_iter().filter(|list| usize::from(*list) < count).collect();
-        let of_host = |address| netfilter::is_own(&self.known, address) || netfilter::is_attached(&self.known, address);
+        let of_host = |address| self.known.is_own(address) || self.known.is_attached(address);
         let named = |address| !lists.is_empty() && self.plan.is_for_names(address) && !of_host(address);
         let through: Vec<_> = addresses.iter().copied().filter(|(address, _)| named(*address)).collect();
         let sent = through.is_empty() || netfilter::let_through(&lists, &through).send(self.filter.as_fd()).is_ok();
@@ -61,10 +71,15 @@ impl PacketRules {
         addresses.iter().map(|(address, _)| became(*address) as u8).collect()
     }
 
-    /// Has the rules refuse the addresses that the host has now.
+    /// Has the rules refuse the addresses that the host has now; later, if they were read a moment ago.
     pub fn follow(&mut self) -> sys::Result<()> {
+        self.changed = Instant::now() < self.due;
+        if self.changed {
+            return Ok(());
+        }
         sys::drain_addresses(self.changes.as_fd())?;
-        let now = addresses()?;
+        let (now, due) = addresses()?;
+        self.due = due;
         if now != self.known {
             netfilter::addresses(&now).send(self.filter.as_fd()).map_err(|refused| refused.errno)?;
             self.known = now;
@@ -100,14 +115,15 @@ pub fn try_packet_filter() -> Option<Result<()>> {
     }
 }
 
-/// The addresses of the host, in order. Those of loopback are the sandbox's own inside.
-fn addresses() -> sys::Result<Vec<HostAddress>> {
-    let all = sys::interface_addresses()?.into_iter().map(|(address, prefix)| HostAddress { address, prefix });
-    let mut all: Vec<_> = all.filter(|host| !host.address.is_loopback()).collect();
-    all.sort_unstable();
-    // An address may be on two interfaces.
-    all.dedup_by_key(|host| host.address);
-    Ok(all)
+/// The addresses of the host, and when they may be read again: a router's table may be long, and change all the time.
+fn addresses() -> sys::Result<(HostAddresses, Instant)> {
+    /// Reading takes one part in as many of the time.
+    const PARTS: u32 = 20;
+    const LONGEST: Duration = Duration::from_secs(5);
+    let began = Instant::now();
+    let found = HostAddresses::of(&sys::interface_addresses()?, &sys::routes()?);
+    let took = began.elapsed();
+    Ok((found, began + (took * PARTS).min(LONGEST)))
 }
 
 fn failed(Refused { what, errno }: Refused, plan: &Plan) -> Error {

@@ -6,7 +6,7 @@ use super::names;
 use super::packets::{OUTPUT, between, of_service, protocols};
 use super::rule::{Compare, DROP, Family, REFUSE, Rule, TABLE, Value};
 use super::sets::{DELETE_ELEMENTS, NEW_ELEMENTS, elements, set};
-use super::{HostAddress, PacketRule, PacketTarget, PublishedInside, all};
+use super::{HostAddresses, PacketRule, PacketTarget, PublishedInside};
 use crate::spec::Protocol;
 
 const INPUT: &str = "input";
@@ -248,13 +248,12 @@ fn list_ranges(list: &mut Message, family: Family, ranges: &[(u128, u128)]) {
 }
 
 /// The messages that put these addresses of the host's in the place of those that the table has, with those of IPv6 that stand for them.
-pub fn addresses(host: &[HostAddress]) -> Batch {
+pub fn addresses(HostAddresses { own, attached }: &HostAddresses) -> Batch {
     let mut batch = Batch::default();
-    let (own, attached) = (all(host, HostAddress::alone), all(host, HostAddress::network));
     for family in Family::BOTH {
         let [own_name, attached_name] = family.sets();
         for (name, all, what) in
-            [(own_name, &own, "the host's addresses"), (attached_name, &attached, "the host's networks")]
+            [(own_name, own, "the host's addresses"), (attached_name, attached, "the host's networks")]
         {
             let mut message = Message::new(DELETE_ELEMENTS, 0);
             message.text(1, TABLE).text(2, name);
@@ -293,7 +292,9 @@ mod tests {
             },
         ];
         let host = [("192.0.2.7", 24), ("192.0.2.8", 24), ("2001:db8::7", 64), ("fe80::1", 64)];
-        let host = host.map(|(address, prefix)| HostAddress { address: address.parse().unwrap(), prefix });
+        let host = host.map(|(address, prefix)| (address.parse().unwrap(), prefix));
+        let fewer = HostAddresses::of(&host[..1], &[]);
+        let host = HostAddresses::of(&host, &[]);
         let service = Service { protocol: Some(Protocol::Udp), ports: Some((53, 54)) };
         let published = [PublishedInside { v6: true, service }];
         let named = [("192.0.2.9", 60), ("2001:db8::9", 3600), ("192.0.2.10", 61)]
@@ -302,7 +303,7 @@ mod tests {
             table(&rules, &published),
             addresses(&host),
             addresses(&host),
-            addresses(&host[..1]),
+            addresses(&fewer),
             let_through(&[0, 1], &named),
             let_through(&[1], &named[..2]),
         ];

@@ -280,7 +280,10 @@ pub enum Confinement {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Joined {
     /// How far it is confined, as the end of a sentence about it.
-    pub how: &'static str,
+    pub how: String,
+    /// The capabilities that it keeps, one bit for each, if sbx takes the others from it. One that gives them up itself needs some first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keeps: Option<u64>,
     /// The files and directories that Landlock lets it open, and whether for writing; none if Landlock does not restrict it.
     pub files: Option<Vec<(PathBuf, bool)>>,
 }

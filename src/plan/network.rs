@@ -141,8 +141,11 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
     let program = facts.helpers.get(kind.name()).unwrap_or(Path::new(kind.name()));
     let (args, readiness, confined) = match kind {
         // It mounts its empty view, which Landlock would not let it.
-        Kind::Pasta => (pasta(sandbox, &ports, facts, network), Readiness::Number, Joined { how: PASTA, files: None }),
-        Kind::Slirp4netns => (slirp4netns(sandbox, &ports), Readiness::Byte, shown(facts, network)),
+        Kind::Pasta => {
+            let confined = Joined { how: PASTA.into(), keeps: None, files: None };
+            (pasta(sandbox, &ports, facts, network), Readiness::Number, confined)
+        }
+        Kind::Slirp4netns => (slirp4netns(sandbox, &ports), Readiness::Byte, shown(&ports, facts, network)),
     };
     let mut descriptors = vec![(0, Given::UserNamespace), (1, Given::NetworkNamespace)];
     descriptors.extend(args.contains(&Argument::Requests).then_some((-1, Given::Requests)));
@@ -178,20 +181,29 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
 const PASTA: &str = "has your user id, and confines itself: an empty view of files, a list of system calls, and no right but over the \
                      sandbox's namespaces";
 
+/// CAP_NET_BIND_SERVICE.
+const LOW_PORTS: u64 = 1 << 10;
+
 /// How slirp4netns is confined: besides what it does itself, sbx leaves it the files that it needs to start and to find name
-/// servers.
-fn shown(facts: &Facts, network: &NetworkFacts) -> Joined {
+/// servers, and of root's capabilities at most the one for low ports.
+fn shown(ports: &[PortPlan], facts: &Facts, network: &NetworkFacts) -> Joined {
+    let is_low = |port: &PortPlan| port.carrier == Carrier::Slirp4netns && (1..1024).contains(&port.port.host);
+    let keeps = if ports.iter().any(is_low) { facts.capabilities & LOW_PORTS } else { 0 };
+    let rights = if keeps == 0 { "no capability" } else { "no capability but CAP_NET_BIND_SERVICE" };
+    let which = format!("has your user id, {rights}, ");
     if !network.landlock {
-        let how = "has your user id, no capability, and a filter of system calls; it can read your files, since this kernel has no Landlock";
-        return Joined { how, files: None };
+        let how =
+            format!("{which}and a filter of system calls; it can read your files, since this kernel has no Landlock");
+        return Joined { how, keeps: Some(keeps), files: None };
     }
     let mut files: Vec<(PathBuf, bool)> = vec![("/dev/net/tun".into(), true), ("/dev/urandom".into(), false)];
     files.extend(facts.system.iter().map(|(name, _)| (Path::new("/").join(name), false)));
     files.push(("/etc/ld.so.cache".into(), false));
     files.extend(network.resolv_dir.iter().map(|dir| (dir.clone(), false)));
-    let how = "has your user id, no capability, a filter of system calls, and no files but the system's programs and libraries and the \
-               directory of resolv.conf (Landlock)";
-    Joined { how, files: Some(files) }
+    let how = format!(
+        "{which}a filter of system calls, and no files but the system's programs and libraries and the directory of resolv.conf (Landlock)"
+    );
+    Joined { how, keeps: Some(keeps), files: Some(files) }
 }
 
 /// Makes sure that the name servers that the profile names can be named, and asked.

@@ -10,14 +10,14 @@ use super::names::{self, NamePlan};
 use super::network;
 use crate::error::{Error, Result};
 use crate::host::{Facts, name_servers};
-use crate::netfilter::{self, HostAddress, PacketRule, PacketTarget, PublishedInside};
+use crate::netfilter::{HostAddresses, PacketRule, PacketTarget, PublishedInside};
 use crate::spec::{
     AddressClass, Addresses, Destination, Network, NetworkRule, Protocol, Published, Ranges, Sandbox, Service,
     Transport,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// The rules on packets that leave the sandbox's network. What none of them is for is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -92,9 +92,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<RulePlan>>
 fn published(sandbox: &Sandbox) -> Vec<PublishedInside> {
     let of = |(family, transport, protocol)| {
         let here = |port: &&Published| {
-            // What comes to all addresses of IPv6 may be of either family.
-            let families = if port.address == Ipv6Addr::UNSPECIFIED { None } else { Some(port.address.is_ipv6()) };
-            port.transport == transport && !port.address.is_loopback() && families.is_none_or(|v6| v6 == family)
+            port.transport == transport && !port.address.is_loopback() && port.address.is_ipv6() == family
         };
         let ports = sandbox.published.iter().filter(here).map(|port| (port.inside.into(), port.inside.into()));
         let narrow = |port: u128| u16::try_from(port).unwrap_or(u16::MAX);
@@ -156,7 +154,9 @@ fn single(to: &Destination, hosts: &str) -> Option<Vec<PacketTarget>> {
 /// What a line of `allow` stands for that names a network, or networks that the host is attached to.
 fn several(to: &Destination) -> Option<Vec<PacketTarget>> {
     match to {
-        Destination::Any | Destination::Network(..) => Some(vec![PacketTarget::Addresses(to.addresses())]),
+        // The host itself is in groups, and answers.
+        Destination::Any => Some(vec![PacketTarget::Addresses(to.addresses().without(&Addresses::of_groups()))]),
+        Destination::Network(..) => Some(vec![PacketTarget::Addresses(to.addresses())]),
         Destination::Class(AddressClass::Private) => Some(vec![PacketTarget::Attached]),
         _ => None,
     }
@@ -273,12 +273,12 @@ impl RulePlan {
 
     /// Whether something at an address is reached by other rules than those for names, on a host with these addresses. What is refused
     /// for all services is refused; what is accepted for one is reached.
-    pub fn reaches(&self, address: IpAddr, host: &[HostAddress]) -> bool {
+    pub fn reaches(&self, address: IpAddr, host: &HostAddresses) -> bool {
         let decides = |rule: &&PacketRule| {
             let is_for = match &rule.to {
                 PacketTarget::Addresses(addresses) => addresses.contains(address),
-                PacketTarget::Host => netfilter::is_own(host, address),
-                PacketTarget::Attached => netfilter::is_attached(host, address),
+                PacketTarget::Host => host.is_own(address),
+                PacketTarget::Attached => host.is_attached(address),
                 PacketTarget::Names(_) => false,
             };
             is_for && (rule.accept || rule.service == Service::default())

@@ -7,7 +7,7 @@ use super::{INSIDE, Line, Outcome, Report};
 use crate::error::{Error, Result};
 use crate::host::{self, Facts};
 use crate::launch::{self, Events};
-use crate::netfilter::HostAddress;
+use crate::netfilter::HostAddresses;
 use crate::plan::syscalls::{self, Arch, Base, Check, Decision};
 use crate::plan::{self, Op, Plan, RulePlan};
 use crate::spec::{
@@ -212,8 +212,7 @@ fn granted(sandbox: &Sandbox, plan: &Plan, outside: &Outside) -> Granted {
         })
     };
     let rules = plan.packet_rules.as_ref();
-    let host: Vec<_> =
-        outside.networks.iter().map(|(address, prefix)| HostAddress { address: *address, prefix: *prefix }).collect();
+    let host = HostAddresses::of(&outside.networks, &sys::routes().unwrap_or_default());
     Granted {
         shared: sandbox.namespaces.share.keys().map(|namespace| namespace.word().to_owned()).collect(),
         network: sandbox.network == Network::Host,
@@ -256,7 +255,7 @@ fn granted(sandbox: &Sandbox, plan: &Plan, outside: &Outside) -> Granted {
 }
 
 /// What is near the host and reached under these rules, by the names of the probes.
-fn reached(rules: &RulePlan, outside: &Outside, host: &[HostAddress]) -> Vec<String> {
+fn reached(rules: &RulePlan, outside: &Outside, host: &HostAddresses) -> Vec<String> {
     let own = outside.networks.iter().map(|(address, _)| ("host", *address));
     let neighbours = outside.neighbours.iter().map(|address| ("neighbours", *address));
     let all = own.chain(neighbours).chain(probes::near());

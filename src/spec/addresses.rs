@@ -130,6 +130,11 @@ impl Addresses {
         networks(&LOOPBACK).and(&networks(&SENDER)).with_translated().and(&networks(&IPV4_IN_IPV6))
     }
 
+    /// Addresses of groups of machines, and those that are reserved: 224.0.0.0/3 has that of all machines of a network.
+    pub fn of_groups() -> Addresses {
+        networks(&[NOWHERE[1], (IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0)), 8)]).with_translated()
+    }
+
     /// Whether both sets have an address in common.
     pub fn meets(&self, other: &Addresses) -> bool {
         self.without(other) != *self
@@ -163,17 +168,24 @@ pub enum AddressClass {
     Host,
 }
 
-/// Addresses at which clouds tell a machine its secrets: most of them, AWS (also for containers), Azure, Alibaba, Oracle, Google.
-const METADATA: [IpAddr; 9] = [
-    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
-    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
-    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
-    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
-    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
-    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
-    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+/// Addresses at which clouds tell a machine its secrets: most of them, AWS (also for containers), Scaleway, Tencent, Azure, Alibaba, Oracle; of
+/// IPv6 AWS, for whose services the whole network is, Google, Oracle, Scaleway, Alibaba, Linode, OpenStack.
+const METADATA: [(IpAddr, u8); 15] = [
+    (IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)), 32),
+    (IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)), 32),
+    (IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)), 32),
+    (IpAddr::V4(Ipv4Addr::new(169, 254, 42, 42)), 32),
+    (IpAddr::V4(Ipv4Addr::new(169, 254, 0, 23)), 32),
+    (IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)), 32),
+    (IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)), 32),
+    (IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)), 32),
+    (IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0)), 32),
+    (IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)), 128),
+    (IpAddr::V6(Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe)), 128),
+    (IpAddr::V6(Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42)), 128),
+    (IpAddr::V6(Ipv6Addr::new(0xfd00, 0x100, 0, 0, 0, 0, 0x100, 0x200)), 128),
+    (IpAddr::V6(Ipv6Addr::new(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1)), 128),
+    (IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe)), 128),
 ];
 
 const LINK_LOCAL: [(IpAddr, u8); 2] =
@@ -254,7 +266,7 @@ impl AddressClass {
     /// Its addresses, so far as they are the same on every host. Addresses of IPv6 that stand for one of IPv4 in a translated network are
     /// of the class of that.
     pub fn addresses(self) -> Addresses {
-        let metadata = || networks(&METADATA.map(|address| (address, number(address).1)));
+        let metadata = || networks(&METADATA);
         match self {
             AddressClass::Metadata => metadata().with_translated(),
             AddressClass::Loopback => networks(&LOOPBACK),
@@ -308,6 +320,15 @@ mod tests {
             ("2606:4700::1111", "internet"),
             ("fd99::9", "private"),
             ("fd00:ec2::254", "metadata"),
+            ("fd00:ec2::253", "metadata"),
+            ("fd00:c1::a9fe:a9fe", "metadata"),
+            ("fd00:42::42", "metadata"),
+            ("fd00:100::100:200", "metadata"),
+            ("fd00:a9fe:a9fe::1", "metadata"),
+            ("fe80::a9fe:a9fe", "metadata"),
+            ("169.254.42.42", "metadata"),
+            ("169.254.0.23", "metadata"),
+            ("fd00:42::43", "private"),
             ("fe80::1", "link-local"),
             // Translated: by the address of IPv4 that they stand for.
             ("64:ff9b::1.1.1.1", "internet"),

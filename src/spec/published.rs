@@ -88,7 +88,11 @@ impl Published {
                     Some(v6) => v6.parse().map(IpAddr::V6),
                     None => address.parse().map(IpAddr::V4),
                 };
-                (parsed.map_err(|_| format!("`{address}` is no address"))?, host)
+                let parsed: IpAddr = parsed.map_err(|_| format!("`{address}` is no address"))?;
+                if let (IpAddr::V4(v4), true) = (parsed.to_canonical(), parsed.is_ipv6()) {
+                    return Err(format!("`{address}` is {v4}: name that"));
+                }
+                (parsed, host)
             }
         };
         let inside = range(inside)?;
@@ -105,6 +109,7 @@ impl Published {
 
     /// Whether it takes the same port of the host as another one.
     pub fn collides(&self, other: &Published) -> bool {
+        // pasta(1) takes a port that is published at all addresses for one of both families.
         let overlap = self.address == other.address || self.address.is_unspecified() || other.address.is_unspecified();
         self.host != 0 && (self.host, self.transport) == (other.host, other.transport) && overlap
     }
@@ -180,6 +185,7 @@ mod tests {
             "80:80/tcp/tcp",
             "[127.0.0.1]:1:1",
             "1:2:3:4",
+            "[::ffff:127.0.0.1]:1:1",
             "80-90:80",
             "80-90:80-89",
             "90-80:90-80",

@@ -98,7 +98,7 @@ impl<'p> Helper<'p> {
             Confinement::Joined(joined) => {
                 let mut command = command::helper(&spec.program);
                 command.args(words).env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
-                let started = Joined::start(command, given, joined.files.as_deref(), requests.as_ref());
+                let started = Joined::start(command, given, joined, requests.as_ref());
                 Process::Joined(started.map_err(|errno| failed(spec, "cannot be started", errno))?)
             }
             Confinement::Caller | Confinement::Own => {
@@ -132,6 +132,8 @@ impl<'p> Helper<'p> {
                 Error::new(format!("{port} cannot be published by {}: {why}", self.spec.name)).origin(&port.origin)
             })?;
         }
+        // What it says about requests is no reason for its end.
+        let _ = self.failure();
         Ok(())
     }
 
@@ -221,7 +223,7 @@ impl<'p> Helper<'p> {
         let HelperSpec { name, words, origin, .. } = self.spec;
         Error::new(format!("{name} ended before {}", words.ready)).origin(origin).hint(match (&self.process, said) {
             (Process::Caller(..), _) => format!("see what it wrote above; {}", words.needs),
-            (_, Some(why)) => format!("it says: {why}; {}", words.needs),
+            (_, Some(why)) => format!("it says: {why}"),
             (_, None) => words.needs.to_owned(),
         })
     }

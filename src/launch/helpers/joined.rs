@@ -3,7 +3,8 @@
 
 use super::confined::high;
 use crate::launch::process::FirstProcess;
-use crate::sys::{self, Errno, Poll};
+use crate::plan;
+use crate::sys::{self, Errno, Poll, Resource};
 use landlock::{ABI, Access, AccessFs};
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -23,12 +24,12 @@ pub(super) struct Joined {
 }
 
 impl Joined {
-    /// Starts a program with the first two of these descriptors as its standard input and output. If there is a list of `files`, Landlock
+    /// Starts a program with the first two of these descriptors as its standard input and output. If the plan has a list of files, Landlock
     /// lets it open no others, and make sockets in the directory `sockets`.
     pub fn start(
         mut command: Command,
         given: &[OwnedFd],
-        files: Option<&[(PathBuf, bool)]>,
+        plan: &plan::Joined,
         sockets: Option<&OwnedFd>,
     ) -> sys::Result<Joined> {
         let [input, output, ..] = given else { return Err(Errno(libc::EBADF)) };
@@ -37,11 +38,17 @@ impl Joined {
         sys::set_nonblocking(says.as_fd(), true)?;
         command.stdin(Stdio::from(high(input.try_clone()?)?)).stdout(Stdio::from(high(output.try_clone()?)?));
         command.stderr(Stdio::from(high(says)?));
-        let rules = files.map(|files| ruleset(files, sockets)).transpose()?;
+        let rules = plan.files.as_deref().map(|files| ruleset(files, sockets)).transpose()?;
         let launcher = sys::pid();
         let pid = sys::fork(|| {
             let restricted = rules.as_ref().is_none_or(|rules| restrict(rules.as_fd()).is_ok());
-            if restricted && sys::set_parent_death_signal(libc::SIGKILL).is_ok() && sys::parent_pid() == launcher {
+            let unprivileged = plan.keeps.is_none_or(|keeps| give_up_all_but(keeps).is_ok());
+            if restricted
+                && unprivileged
+                && bound().is_ok()
+                && sys::set_parent_death_signal(libc::SIGKILL).is_ok()
+                && sys::parent_pid() == launcher
+            {
                 let error = command.exec();
                 return error.raw_os_error().unwrap_or(1);
             }
@@ -133,6 +140,33 @@ fn ruleset(files: &[(PathBuf, bool)], sockets: Option<&OwnedFd>) -> sys::Result<
         sys::landlock_allow(rules.as_fd(), dir.as_fd(), (AccessFs::MakeSock | AccessFs::RemoveFile).bits())?;
     }
     Ok(rules)
+}
+
+/// The most descriptors of a helper. A program inside has it take one, and with that a port of the host, for each port that it sends
+/// datagrams from.
+const MOST_DESCRIPTORS: u64 = 8192;
+
+/// Sets that limit, unless the caller's is lower.
+fn bound() -> sys::Result<()> {
+    let (soft, hard) = sys::rlimit(Resource::RLIMIT_NOFILE)?;
+    let most = Some(hard.min(MOST_DESCRIPTORS));
+    sys::set_rlimit(Resource::RLIMIT_NOFILE, Some(soft.min(MOST_DESCRIPTORS)), most)
+}
+
+/// Leaves the program that is executed next no capabilities but these, although it may be root's. The kernel takes the sets as the most
+/// there may be, once no new privileges are gained.
+fn give_up_all_but(keep: u64) -> sys::Result<()> {
+    /// CAP_SETPCAP.
+    const BOUNDS: u64 = 1 << 8;
+    let (effective, permitted) = sys::capabilities()?;
+    sys::set_no_new_privs()?;
+    let keep = keep & permitted;
+    if effective & BOUNDS != 0 {
+        sys::shrink_bounding_set(keep)?;
+    }
+    sys::clear_ambient()?;
+    sys::set_capabilities(keep)?;
+    sys::raise_ambient(keep)
 }
 
 fn restrict(rules: BorrowedFd<'_>) -> sys::Result<()> {

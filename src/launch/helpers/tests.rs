@@ -124,7 +124,7 @@ fn joined(script: &str, readiness: Readiness) -> HelperSpec {
     HelperSpec {
         args: ["-c", script].map(|word| Argument::Text(word.into())).to_vec(),
         rules: Vec::new(),
-        confinement: Confinement::Joined(Joined { how: "is a test", files: None }),
+        confinement: Confinement::Joined(Joined { how: "is a test".into(), keeps: None, files: None }),
         ..self::script("", readiness, NOTE)
     }
 }
@@ -141,7 +141,7 @@ fn a_line_of_digits_says_that_a_helper_is_ready_and_other_lines_are_what_it_says
     let spec = joined("echo 'Failed to send 42 bytes to syslog' >&2; echo 'no tunnel' >&2; exit 3", Readiness::Number);
     let error = started_with_files(&spec).expect_ready(&mut wait).unwrap_err();
     assert_eq!(error.message, "sh ended before it was asked");
-    assert_eq!(error.hints, ["it says: no tunnel; nothing"]);
+    assert_eq!(error.hints, ["it says: no tunnel"]);
     let spec = joined("exec sleep 60", Readiness::Number);
     let error = started_with_files(&spec).expect_ready(&mut |_, _| Ok(false)).unwrap_err();
     assert_eq!(error.message, "sh is not ready after 5 s");
@@ -158,7 +158,7 @@ fn a_helper_with_a_list_of_files_opens_no_others() {
     let script = "read line </etc/passwd && echo reads >&2; : >/dev/null && echo writes >&2; exit 3";
     let mut spec = joined(script, Readiness::Number);
     let mut ends = |files| {
-        spec.confinement = Confinement::Joined(Joined { how: "is a test", files });
+        spec.confinement = Confinement::Joined(Joined { how: "is a test".into(), keeps: None, files });
         started_with_files(&spec).expect_ready(&mut wait).unwrap_err().hints.join(" ")
     };
     assert!(ends(None).contains("reads; writes"));

@@ -274,6 +274,9 @@ impl<'p> Supervisor<'p> {
         self.sources = sources;
         handled?;
         if self.state != State::Over {
+            if self.rules.as_ref().and_then(PacketRules::next_look).is_some_and(|due| Instant::now() >= due) {
+                self.on_addresses(status)?;
+            }
             self.clock();
         }
         Ok(())
@@ -352,7 +355,8 @@ impl<'p> Supervisor<'p> {
         let look = self.relay.next_look();
         let pending = self.pending_termination.map(|(end, _)| end).filter(|_| !self.started());
         let awaited = self.awaited.and_then(|awaited| awaited.until);
-        let next = [self.deadline, self.rest, look, pending, awaited].into_iter().flatten().min()?;
+        let addresses = self.rules.as_ref().and_then(PacketRules::next_look);
+        let next = [self.deadline, self.rest, look, pending, awaited, addresses].into_iter().flatten().min()?;
         let left = next.saturating_duration_since(Instant::now()).as_millis() + 1;
         Some(i32::try_from(left).unwrap_or(i32::MAX))
     }

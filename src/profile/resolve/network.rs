@@ -74,7 +74,11 @@ impl<'a> Builder<'a> {
         }
         let mut servers = Vec::new();
         for text in texts {
-            match text.text.parse() {
+            match text.text.parse::<std::net::IpAddr>() {
+                Ok(address) if address.to_canonical() != address => {
+                    let what = format!("`{}` is {}: name that", text.text, address.to_canonical());
+                    self.wrong(text, what, help);
+                }
                 Ok(address) => servers.push((address, self.origin(text))),
                 Err(_) => self.wrong(text, format!("`{}` is no address of a name server", text.text), help),
             }

@@ -13,6 +13,7 @@ const RELAYING: &[Call] = &[
     (libc::SYS_recvfrom, None),
     (libc::SYS_shutdown, None),
     (libc::SYS_getsockname, None),
+    (libc::SYS_getpeername, None),
     (libc::SYS_getsockopt, None),
     // SO_LINGER is 13, TCP_NODELAY is 1.
     (libc::SYS_setsockopt, Some((2, u32::MAX as u64 & !12, libc::TCP_NODELAY as u64))),

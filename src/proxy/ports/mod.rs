@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! server   the process: waits for all sockets
+//! target   where what comes is carried
 //! tcp      one connection
 //! udp      datagrams, by whoever sends them
 //! confine  what the process may do
@@ -14,6 +15,7 @@
 
 mod confine;
 mod server;
+mod target;
 mod tcp;
 mod udp;
 

@@ -1,10 +1,11 @@
 //! The process of the port relay: waits for all of its sockets, and gives each what has come to it.
 
 use super::confine;
+use super::target::Target;
 use super::tcp::{Connection, State};
 use super::udp::Datagrams;
 use crate::sys::{self, Poll, PollSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 /// Connections at a time. Further ones wait.
@@ -19,7 +20,7 @@ const AGAIN: i32 = 100;
 /// A socket that others come to.
 pub(super) enum Listener {
     /// For connections.
-    Tcp { listener: TcpListener, targets: Vec<SocketAddr> },
+    Tcp { listener: TcpListener, target: Target },
     /// For datagrams.
     Udp(Datagrams),
 }
@@ -27,16 +28,14 @@ pub(super) enum Listener {
 impl Listener {
     pub(super) fn tcp(listener: TcpListener, port: u16) -> std::io::Result<Listener> {
         listener.set_nonblocking(true)?;
-        let like = listener.local_addr()?;
-        // A server inside may listen at one of them alone, as at `localhost`.
-        let targets = loopback(&like).into_iter().map(|address| (address, port).into()).collect();
-        Ok(Listener::Tcp { listener, targets })
+        let target = Target::of(&listener.local_addr()?, port);
+        Ok(Listener::Tcp { listener, target })
     }
 
     pub(super) fn udp(socket: UdpSocket, port: u16) -> std::io::Result<Listener> {
         socket.set_nonblocking(true)?;
-        let [address, _] = loopback(&socket.local_addr()?);
-        Ok(Listener::Udp(Datagrams::new(socket, (address, port).into())))
+        let target = Target::of(&socket.local_addr()?, port);
+        Ok(Listener::Udp(Datagrams::new(socket, target)))
     }
 
     fn fd(&self) -> RawFd {
@@ -45,12 +44,6 @@ impl Listener {
             Listener::Udp(datagrams) => datagrams.fd(),
         }
     }
-}
-
-/// The addresses of loopback, that of the family of `like` first.
-fn loopback(like: &SocketAddr) -> [IpAddr; 2] {
-    let both = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
-    if like.is_ipv4() { both } else { [both[1], both[0]] }
 }
 
 /// What is waited for, in the order in which it is added to a set.
@@ -139,10 +132,10 @@ impl Server {
             index += 1;
             match source {
                 Source::Listener(at) if ready => match self.listeners.get_mut(*at) {
-                    Some(Listener::Tcp { listener, targets }) => {
+                    Some(Listener::Tcp { listener, target }) => {
                         while self.connections.len() + come.len() < self.most {
                             match listener.accept() {
-                                Ok((stream, _)) => come.extend(Connection::new(stream, targets)),
+                                Ok((stream, _)) => come.extend(Connection::new(stream, &target.addresses())),
                                 Err(error) => {
                                     let errno = error.raw_os_error();
                                     pause |= matches!(

@@ -88,6 +88,11 @@ fn write(mut to: &TcpStream, bytes: &[u8]) -> std::io::Result<usize> {
     }
 }
 
+/// Whether a socket is connected to itself: where nobody listens, the kernel may choose the port that it connects to as its own.
+fn is_own(socket: &TcpStream) -> bool {
+    socket.local_addr().is_ok_and(|local| socket.peer_addr().is_ok_and(|peer| local == peer))
+}
+
 /// A connection.
 pub(super) struct Connection {
     /// The one that has come.
@@ -104,9 +109,9 @@ pub(super) struct Connection {
 impl Connection {
     /// Begins to connect to the first of these addresses that something listens at. None if no socket can be made.
     pub(super) fn new(client: TcpStream, targets: &[SocketAddr]) -> Option<Connection> {
-        let (first, others) = targets.split_first()?;
         // What fails is told by a reset.
         sys::reset_on_close(client.as_fd()).ok()?;
+        let (first, others) = targets.split_first()?;
         client.set_nonblocking(true).ok()?;
         client.set_nodelay(true).ok()?;
         let (server, targets) = match sys::connect_without_waiting(*first) {
@@ -164,7 +169,10 @@ impl Connection {
         if !server {
             return State::Connecting;
         }
-        if matches!(self.server.take_error(), Ok(None)) && self.server.set_nodelay(true).is_ok() {
+        if matches!(self.server.take_error(), Ok(None))
+            && !is_own(&self.server)
+            && self.server.set_nodelay(true).is_ok()
+        {
             return State::Open;
         }
         let next = (!self.targets.is_empty()).then(|| sys::connect_without_waiting(self.targets.remove(0)));

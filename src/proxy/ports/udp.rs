@@ -1,5 +1,6 @@
 //! Datagrams of the port relay: each sender gets a socket of its own on the other side, so that answers find their way back.
 
+use super::target::Target;
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
@@ -23,7 +24,7 @@ struct Peer {
 /// A socket that datagrams come to, and those who have sent some.
 pub(super) struct Datagrams {
     socket: UdpSocket,
-    target: SocketAddr,
+    target: Target,
     peers: Vec<Peer>,
     by_address: HashMap<SocketAddr, usize>,
     /// Peers that there may be.
@@ -31,7 +32,7 @@ pub(super) struct Datagrams {
 }
 
 impl Datagrams {
-    pub(super) fn new(socket: UdpSocket, target: SocketAddr) -> Datagrams {
+    pub(super) fn new(socket: UdpSocket, target: Target) -> Datagrams {
         Datagrams { socket, target, peers: Vec::new(), by_address: HashMap::new(), most: 1 }
     }
 
@@ -117,6 +118,9 @@ impl Datagrams {
     }
 
     fn connect(&self) -> std::io::Result<UdpSocket> {
-        Ok(crate::sys::connected_datagrams(self.target)?.into())
+        let target = self.target.addresses().first().copied().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+        let socket = UdpSocket::from(crate::sys::connected_datagrams(target)?);
+        // Where nobody has the port, the kernel may choose it for the socket itself.
+        if socket.local_addr()? == target { Err(std::io::ErrorKind::AddrInUse.into()) } else { Ok(socket) }
     }
 }

@@ -19,6 +19,10 @@ pub fn bound(kind: SockType, address: SocketAddr) -> Result<OwnedFd> {
     // With the option, a port that a connection used until a moment ago is free; two sockets for datagrams would share one.
     let stream = kind == SockType::Stream;
     setsockopt(&made, sockopt::ReuseAddr, &stream)?;
+    if address.is_ipv6() {
+        // The addresses of IPv4 are others', although they have a form in IPv6.
+        setsockopt(&made, sockopt::Ipv6V6Only, &true)?;
+    }
     bind(made.as_raw_fd(), &SockaddrStorage::from(address))?;
     setsockopt(&made, sockopt::ReuseAddr, &true)?;
     Ok(made)

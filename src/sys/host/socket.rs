@@ -63,9 +63,8 @@ pub fn can_connect_anew(socket: BorrowedFd<'_>) -> bool {
         return true;
     }
     let connects = matches!(getsockopt(&socket, sockopt::SockType), Ok(SockType::Stream | SockType::SeqPacket));
-    let used = || {
-        getpeername::<SockaddrStorage>(fd).is_ok() || matches!(getsockopt(&socket, sockopt::AcceptConn), Ok(true))
-    };
+    let used =
+        || getpeername::<SockaddrStorage>(fd).is_ok() || matches!(getsockopt(&socket, sockopt::AcceptConn), Ok(true));
     !(connects && used())
 }
 
