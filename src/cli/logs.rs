@@ -295,7 +295,8 @@ mod tests {
         assert_eq!(when("0.5"), Ok(500_000_000));
         assert_eq!(when("1970-01-01T00:00:01Z"), Ok(1_000_000_000));
         assert_eq!(when("1970-01-02"), Ok(86_400_000_000_000));
-        assert!(now() - when("10m").unwrap() >= 600_000_000_000);
+        let ago = when("10m").unwrap();
+        assert!(now() - ago >= 600_000_000_000);
         assert!(when("yesterday").is_err());
     }
 }
