@@ -55,8 +55,8 @@ complete -c sbx -n "__fish_sbx_needs_command" -l cpus -d 'CPU limit, in CPUs, e.
 complete -c sbx -n "__fish_sbx_needs_command" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
 complete -c sbx -n "__fish_sbx_needs_command" -l keep-fd -d 'Keep a file descriptor open for the program' -r
-complete -c sbx -n "__fish_sbx_needs_command" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH[:ro]' -r -F
-complete -c sbx -n "__fish_sbx_needs_command" -l mount -d 'The same as type=bind,source=HOST,target=PATH[,readonly], or an empty directory in memory as type=tmpfs,target=PATH' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l mount -d 'The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
@@ -72,7 +72,7 @@ json-file\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_needs_command" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l restart -d 'Start the program again when it has ended: no, on-failure[:N], always, unless-stopped' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l restart -d 'Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -s l -l label -d 'Add a label to the record' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
@@ -147,8 +147,8 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpus -d 'CPU limit, in C
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l keep-fd -d 'Keep a file descriptor open for the program' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH[:ro]' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l mount -d 'The same as type=bind,source=HOST,target=PATH[,readonly], or an empty directory in memory as type=tmpfs,target=PATH' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l mount -d 'The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
@@ -164,7 +164,7 @@ json-file\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l restart -d 'Start the program again when it has ended: no, on-failure[:N], always, unless-stopped' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l restart -d 'Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s l -l label -d 'Add a label to the record' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
@@ -211,8 +211,8 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpus -d 'CPU limit, in 
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l keep-fd -d 'Keep a file descriptor open for the program' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH[:ro]' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l mount -d 'The same as type=bind,source=HOST,target=PATH[,readonly], or an empty directory in memory as type=tmpfs,target=PATH' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l mount -d 'The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
@@ -228,7 +228,7 @@ json-file\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l restart -d 'Start the program again when it has ended: no, on-failure[:N], always, unless-stopped' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l restart -d 'Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s l -l label -d 'Add a label to the record' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
@@ -300,8 +300,8 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpus -d 'CPU limit,
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l keep-fd -d 'Keep a file descriptor open for the program' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH[:ro]' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l mount -d 'The same as type=bind,source=HOST,target=PATH[,readonly], or an empty directory in memory as type=tmpfs,target=PATH' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l mount -d 'The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
@@ -377,8 +377,8 @@ complete -c sbx -n "__fish_sbx_using_subcommand create" -l cpus -d 'CPU limit, i
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l keep-fd -d 'Keep a file descriptor open for the program' -r
-complete -c sbx -n "__fish_sbx_using_subcommand create" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH[:ro]' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l mount -d 'The same as type=bind,source=HOST,target=PATH[,readonly], or an empty directory in memory as type=tmpfs,target=PATH' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l mount -d 'The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
@@ -394,7 +394,7 @@ json-file\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l restart -d 'Start the program again when it has ended: no, on-failure[:N], always, unless-stopped' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l restart -d 'Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s l -l label -d 'Add a label to the record' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f

@@ -24,7 +24,7 @@ pub struct Kept {
     /// Size of each of the two files of the log: max-size=10M
     #[arg(long, value_name = "max-size=SIZE", value_hint = ValueHint::Other)]
     pub log_opt: Vec<String>,
-    /// Start the program again when it has ended: no, on-failure[:N], always, unless-stopped
+    /// Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped
     #[arg(long, value_name = "WHEN", value_hint = ValueHint::Other)]
     pub restart: Option<String>,
     /// Add a label to the record
@@ -42,10 +42,10 @@ pub struct Kept {
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "As with podman and docker")]
 pub struct Familiar {
-    /// Show a file or directory of the host at a path: HOST:PATH[:ro]
+    /// Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro
     #[arg(short, long, value_name = "HOST:PATH[:ro]", value_hint = ValueHint::AnyPath)]
     pub volume: Vec<String>,
-    /// The same as type=bind,source=HOST,target=PATH[,readonly], or an empty directory in memory as type=tmpfs,target=PATH
+    /// The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH
     #[arg(long, value_name = "WHAT", value_hint = ValueHint::Other)]
     pub mount: Vec<String>,
     /// The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)
