@@ -247,7 +247,7 @@ fn a_limit_that_is_too_low_for_the_set_up_is_said() {
     assert_eq!(ran.out, "XFSZ\n", "{ran:?}");
     for limits in ["ulimit -n 5", "ulimit -n 8"] {
         let ran = limited(&place, limits, "-- true");
-        assert!(ran.status == Some(125) && ran.err.contains("ulimit -n"), "{limits}: {ran:?}");
+        assert!(ran.status == Some(125) && ran.err.contains("ulimit -S -n"), "{limits}: {ran:?}");
     }
 }
 
