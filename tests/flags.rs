@@ -145,3 +145,22 @@ fn the_letter_that_names_a_profile_elsewhere_is_told_to_publish_ports() {
     let plan = place.run(&["plan", "--verbose", "--net", "private", "-p", "8080:80", "--", "true"]);
     assert!(plan.out.contains("8080") || plan.err.contains("pasta"), "{plan:?}");
 }
+
+/// What is stricter has the directories above it bound onto themselves, so that they are not moved away.
+#[test]
+fn what_is_shown_at_a_path_stays_there_whatever_is_closed_beside_it() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/d/e/a", "host\n");
+    place.write("work/d/b", "host\n");
+    place.write("other/a", "other\n");
+    std::fs::create_dir(place.work().join("d/proc")).unwrap();
+    let other = place.dir.path().join("other/a").display().to_string();
+    for above in ["--rw", "--overlay"] {
+        for beside in [&["--ro", "d/b"][..], &["--mask", "d/b"], &["--tmpfs", "d/proc"]] {
+            let flags = [&["-q", above, ".", "--rw", "d/e/a", "--from", &other][..], beside].concat();
+            let read = place.sh(&flags, "cat d/e/a; mv d/e d/f 2>/dev/null || echo stays");
+            assert_eq!(read.ok(), "other\nstays\n", "{flags:?}");
+        }
+    }
+}

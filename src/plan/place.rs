@@ -284,6 +284,7 @@ impl Placer<'_> {
             }
             ItemKind::Masked | ItemKind::Deny => self.close(path, item),
             ItemKind::Proc => {
+                self.pin(path, &item.origin);
                 self.directory(path, item)?;
                 // A procfs with parts covered keeps nested tools from mounting their own (mount_too_revealing in the
                 // kernel's fs/namespace.c). Where nesting is allowed, the parts stay as they are for a caller who is
@@ -295,6 +296,7 @@ impl Placer<'_> {
                 Ok(())
             }
             ItemKind::Cgroup { ro } => {
+                self.pin(path, &item.origin);
                 self.directory(path, item)?;
                 self.push(Op::Cgroup { path: path.to_owned(), ro: *ro }, &item.origin);
                 self.covers.insert(path, Cover::Closed);
@@ -392,9 +394,9 @@ impl Placer<'_> {
         {
             return Ok(());
         }
-        if ro || attributes.noexec {
-            self.pin(path, &item.origin);
-        }
+        // Also where it is as writable as what is above: a part of the same directory that comes later may need the directory
+        // bound onto itself, which would cover this one.
+        self.pin(path, &item.origin);
         let there = self.mount_point(path, item)?;
         let make = there.is_none();
         self.push(Op::Bind { source: source.to_owned(), path: path.to_owned(), attributes, make }, &item.origin);
