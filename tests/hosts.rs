@@ -84,7 +84,7 @@ fn accounts(place: &Place, lines: &[String]) -> String {
 
 #[test]
 fn every_home_of_the_account_is_one_whatever_the_variable_says() {
-    need!(userns(), tun(), programs(), tools(&["unshare"]));
+    need!(userns(), not_root(), tun(), programs(), tools(&["unshare"]));
     let place = Place::new();
     let setup = accounts(
         &place,
@@ -158,7 +158,12 @@ fn helpers_are_roots_whatever_path_says() {
     let ranges = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
     // SAFETY: it takes no argument and cannot fail.
     let named = ranges.lines().any(|line| line.starts_with("sbx-test:")) && unsafe { libc::getuid() } != 0;
-    need!(userns(), tools(&["newuidmap", "xdg-dbus-proxy", "dbus-daemon"]), Need::new("subids", named, "no ranges"));
+    need!(
+        userns(),
+        not_root(),
+        tools(&["newuidmap", "xdg-dbus-proxy", "dbus-daemon"]),
+        Need::new("subids", named, "no ranges")
+    );
     let place = Place::new();
     let bin = place.dir.path().join("work/venv/bin");
     std::fs::create_dir_all(&bin).unwrap();
@@ -291,7 +296,8 @@ fn a_profile_of_one_line_starts_whatever_lies_at_the_top() {
     assert_eq!(host.sh(&["-q", "--profile", &profile, "--ro", "/"], "cat /.dockerenv").ok(), "x\n");
 }
 
-/// A host on which the caller's account has this home.
+/// A host on which the caller's account has this home. The directories of the system are the real host's: root would make a home of its
+/// own there and leave it.
 fn service<'p>(place: &'p Place, home: &str, setup: &str) -> Host<'p> {
     let setup = accounts(place, &[account("service", None, home)]) + setup;
     Host::new(place, &setup).env("HOME", home).work("/opt")
@@ -299,7 +305,7 @@ fn service<'p>(place: &'p Place, home: &str, setup: &str) -> Host<'p> {
 
 #[test]
 fn a_service_account_whose_home_is_not_there_has_none() {
-    need!(userns(), tools(&["unshare"]));
+    need!(userns(), not_root(), tools(&["unshare"]));
     let place = Place::new();
     for home in ["/var/none", "/opt/none/deep", "/usr/none/deep", "/usr/local/none", "/var/lib/none", "/etc/none/deep"]
     {
@@ -330,7 +336,7 @@ fn a_service_account_whose_home_is_not_there_has_none() {
 
 #[test]
 fn a_service_account_whose_home_is_a_directory_of_the_system_sees_the_system() {
-    need!(userns(), tools(&["unshare"]));
+    need!(userns(), not_root(), tools(&["unshare"]));
     let place = Place::new();
     for home in ["/bin", "/usr/sbin", "/usr/games", "/dev", "/usr", "/etc", "/var", "/run", "/proc"] {
         let out = service(&place, home, "").sh(
@@ -470,7 +476,7 @@ fn touched(trace: &str) -> Vec<(String, String)> {
 
 #[test]
 fn a_start_looks_at_nobody_elses_home_and_at_nothing_beside_the_system_and_the_profiles_paths() {
-    need!(userns(), tun(), programs(), tools(&["unshare", "strace"]));
+    need!(userns(), not_root(), tun(), programs(), tools(&["unshare", "strace"]));
     let place = Place::new();
     // Nothing of these is shown, so that nothing has to be known of them: they may be on a server that does not answer.
     let elsewhere =
