@@ -327,7 +327,8 @@ fn what_is_refused_is_refused_in_its_translated_forms() {
         let place = Place::new();
         let beside = "import socket, time\ns = socket.create_server(('::', 8099), family=socket.AF_INET6)\nwhile True: s.accept()[0].send(b'here')";
         let text = format!(
-            "{setup} sleep 0.5; \"$SBX\" -q --net private --set network.helper={helper} --set 'network.deny=[\"203.0.113.10/31\"]' -- \
+            "{setup} until python3 -c \"$TRY\" tcp,64:ff9b::cb00:7135,8099 | grep -q here; do sleep 0.05; done; \
+             \"$SBX\" -q --net private --set network.helper={helper} --set 'network.deny=[\"203.0.113.10/31\"]' -- \
              python3 -c \"$TRY\" tcp,64:ff9b::cb00:7135,8099 {tries}"
         );
         let ran = ran(on_network(&place, &[("BESIDE", beside)], &text).output().unwrap());

@@ -25,8 +25,7 @@ pub(super) fn words(time: Duration) -> String {
 
 /// How long ago a time was: nanoseconds since 1970. A clock that was set back since gives the shortest time.
 pub(super) fn since(time: u64) -> Duration {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    now.saturating_sub(Duration::from_nanos(time))
+    Duration::from_nanos(crate::sys::realtime_nanoseconds().saturating_sub(time))
 }
 
 /// A time, nanoseconds since 1970, as RFC 3339 has it.

@@ -101,7 +101,7 @@ fn chosen(
     filters: &[String],
     ignore: bool,
 ) -> Result<(Vec<(String, Entry)>, u8)> {
-    let filters = filters.iter().map(|text| listed::Filter::read(text)).collect::<Result<Vec<_>>>()?;
+    let filters = listed::filters(filters)?;
     if all || !filters.is_empty() {
         let entries = store.all()?.into_iter().filter(|entry| {
             let status = entry.status();

@@ -90,12 +90,7 @@ fn request(asked: &Execution) -> Result<OwnedFd> {
     if text.len() > LARGEST {
         return Err(Error::new("the arguments and variables are too long"));
     }
-    let write = || -> sys::Result<OwnedFd> {
-        let file = sys::memory_file(c"sbx-exec")?;
-        sys::write_all(file.as_fd(), &text)?;
-        Ok(file)
-    };
-    write().map_err(|errno| Error::new(format!("a file in memory: {errno}")))
+    sys::memory_file_with(c"sbx-exec", &text).map_err(|errno| Error::new(format!("a file in memory: {errno}")))
 }
 
 /// Copies until the monitor has answered and the program's output is at its end, or has nothing more. Gives the answer.

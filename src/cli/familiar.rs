@@ -70,7 +70,7 @@ pub(super) fn said(args: &Familiar, cwd: &Path) -> Result<Vec<Said>> {
     Ok(all)
 }
 
-/// `-v HOST:INSIDE[:OPTIONS]`.
+/// What the flag `-v HOST:INSIDE[:OPTIONS]` says.
 fn volume(text: &str, cwd: &Path) -> Result<Line> {
     let wrong = |why: &str| Error::new(format!("--volume {text}: {why}"));
     let mut parts = text.splitn(3, ':');
@@ -101,7 +101,7 @@ fn volume(text: &str, cwd: &Path) -> Result<Line> {
         .map_err(|error| Error { message: format!("--volume {text}: {}", error.message), ..error })
 }
 
-/// `--mount type=bind,source=HOST,target=PATH[,readonly]` and `--mount type=tmpfs,target=PATH`.
+/// What the flag `--mount` says: `--mount type=bind,source=HOST,target=PATH[,readonly]` and `--mount type=tmpfs,target=PATH`.
 fn mount(text: &str, cwd: &Path) -> Result<Line> {
     let wrong = |why: &str| {
         Error::new(format!("--mount {text}: {why}"))
@@ -143,11 +143,11 @@ fn inside(path: &str) -> Result<String> {
     absolute(path, Path::new("/"))
 }
 
-/// `--ulimit NAME=SOFT[:HARD]`.
+/// What the flag `--ulimit NAME=SOFT[:HARD]` says: a key of `[rlimits]`, and its value.
 fn ulimit(text: &str) -> Result<Line> {
     let wrong = |why: &str| Error::new(format!("--ulimit {text}: {why}")).hint("write --ulimit nofile=1024:4096");
     let (name, value) = text.split_once('=').ok_or_else(|| wrong("there is no `=`"))?;
-    let key = ["as", "core", "cpu", "data", "fsize", "memlock", "nofile", "nproc", "stack"];
+    const PREFIX: &str = "rlimits.";
     let keys = [
         "rlimits.as",
         "rlimits.core",
@@ -159,8 +159,9 @@ fn ulimit(text: &str) -> Result<Line> {
         "rlimits.nproc",
         "rlimits.stack",
     ];
-    let found = key.iter().zip(keys).find(|(key, _)| **key == name).map(|(_, key)| key);
-    let key = found.ok_or_else(|| wrong(&format!("there is no limit `{name}`; there are {}", key.join(", "))))?;
+    let key = keys.into_iter().find(|key| key.strip_prefix(PREFIX) == Some(name));
+    let known = || keys.map(|key| key.strip_prefix(PREFIX).unwrap_or(key)).join(", ");
+    let key = key.ok_or_else(|| wrong(&format!("there is no limit `{name}`; there are {}", known())))?;
     Ok(Line::Key(key, value.replace("-1", "unlimited")))
 }
 

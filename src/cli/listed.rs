@@ -12,7 +12,7 @@ use std::time::Duration;
 const COMMAND: usize = 17;
 
 pub(super) fn main(args: &args::Ps) -> Result<u8> {
-    let filters = args.filter.iter().map(|text| Filter::read(text)).collect::<Result<Vec<_>>>()?;
+    let filters = filters(&args.filter)?;
     let all = args.all
         || args.latest
         || args.last.is_some()
@@ -66,9 +66,14 @@ pub(super) enum Filter {
     Label(String, Option<String>),
 }
 
+/// The conditions of these `--filter`s.
+pub(super) fn filters(texts: &[String]) -> Result<Vec<Filter>> {
+    texts.iter().map(|text| Filter::read(text)).collect()
+}
+
 impl Filter {
-    /// Reads `KEY=VALUE`.
-    pub fn read(text: &str) -> Result<Filter> {
+    /// Reads a condition as `--filter` has it: `KEY=VALUE`.
+    fn read(text: &str) -> Result<Filter> {
         let known = || "filters are id=, name=, status=, exited=, profile= (or ancestor=) and label=NAME[=VALUE]";
         let (key, value) = text
             .split_once('=')

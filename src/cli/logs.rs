@@ -6,7 +6,7 @@ use crate::state::{Entry, Line, Reader, Stream};
 use crate::sys;
 use std::collections::VecDeque;
 use std::io::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// How long a follower waits before it looks again.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -53,7 +53,7 @@ fn go_on(
     while !shown.closed {
         // First whether it has ended: what it wrote last is read after that.
         let ended = entry.wait(Some(Duration::ZERO))?;
-        let over = until.is_some_and(|until| now() > until);
+        let over = until.is_some_and(|until| sys::realtime_nanoseconds() > until);
         shown.flush();
         if !reader.next(&mut |line| shown.line(line, wanted)) {
             if ended || over {
@@ -242,7 +242,7 @@ fn when(text: &str) -> Result<u64> {
         return Ok(nanoseconds(time));
     }
     if let Ok(ago) = humantime::parse_duration(text) {
-        return Ok(now().saturating_sub(nanoseconds(ago)));
+        return Ok(sys::realtime_nanoseconds().saturating_sub(nanoseconds(ago)));
     }
     let day = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
     match humantime::parse_rfc3339_weak(&day).ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()) {
@@ -252,10 +252,6 @@ fn when(text: &str) -> Result<u64> {
                 .hint("write 10m, 2026-11-29T12:00:00Z or seconds since 1970"))
         }
     }
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }
 
 #[cfg(test)]
@@ -296,7 +292,7 @@ mod tests {
         assert_eq!(when("1970-01-01T00:00:01Z"), Ok(1_000_000_000));
         assert_eq!(when("1970-01-02"), Ok(86_400_000_000_000));
         let ago = when("10m").unwrap();
-        assert!(now() - ago >= 600_000_000_000);
+        assert!(sys::realtime_nanoseconds() - ago >= 600_000_000_000);
         assert!(when("yesterday").is_err());
     }
 }

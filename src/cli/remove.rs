@@ -27,7 +27,7 @@ pub(super) fn one(store: &Store, entry: &Entry, force: bool, time: Option<u64>) 
 
 pub(super) fn main(args: &args::Rm) -> Result<u8> {
     let store = store::store()?;
-    let filters = args.filter.iter().map(|text| listed::Filter::read(text)).collect::<Result<Vec<_>>>()?;
+    let filters = listed::filters(&args.filter)?;
     let (entries, mut status) = if args.all || !filters.is_empty() {
         let all = store.all()?.into_iter().filter(|entry| listed::matches(&filters, entry, &entry.status()));
         (all.map(|entry| (entry.id.to_string(), entry)).collect(), 0)
@@ -49,7 +49,7 @@ pub(super) fn main(args: &args::Rm) -> Result<u8> {
 
 pub(super) fn prune(args: &args::Prune) -> Result<u8> {
     let store = store::store()?;
-    let filters = args.filter.iter().map(|text| listed::Filter::read(text)).collect::<Result<Vec<_>>>()?;
+    let filters = listed::filters(&args.filter)?;
     if !args.force {
         output::tell("sbx: this removes all sandboxes that do not run. Go on? [y/N] ");
         let mut answer = String::new();

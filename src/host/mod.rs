@@ -452,10 +452,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
 /// The sockets among the descriptors that a program with another network gets, by which it reaches others in the caller's.
 fn kept_sockets(sandbox: &Sandbox) -> Vec<i32> {
     let Descriptors::Only(kept) = &sandbox.process.descriptors else { return Vec::new() };
-    let leads_out = |fd: &&i32| {
-        let fd = UnownedFd::new(**fd);
-        crate::sys::file_type(fd.as_fd()) == Ok(libc::S_IFSOCK) && crate::sys::can_connect_anew(fd.as_fd())
-    };
+    let leads_out = |fd: &&i32| crate::sys::can_connect_anew(UnownedFd::new(**fd).as_fd());
     let other = sandbox.network != Network::Host;
     kept.iter().filter(|_| other).filter(leads_out).copied().collect()
 }

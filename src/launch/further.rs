@@ -1,12 +1,13 @@
 //! The strings of a further program, for PID 1.
 
+use super::prepare;
 use crate::plan::Plan;
 use crate::state::{Execution, LARGEST};
 use crate::sys::{self, Block};
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Reads an [`Execution`] from a file in memory, and writes what PID 1 needs to another one.
 pub(super) fn strings(file: BorrowedFd<'_>, plan: &Plan) -> Result<OwnedFd, String> {
@@ -33,24 +34,20 @@ pub(super) fn strings(file: BorrowedFd<'_>, plan: &Plan) -> Result<OwnedFd, Stri
         let (name, value) = line.as_bytes().split_at(at);
         set(OsStr::from_bytes(name).to_owned(), OsStr::from_bytes(value.get(1..).unwrap_or_default()).to_owned());
     }
-    let path = variables.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone()).unwrap_or_default();
+    let path = variables.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
+    let paths = prepare::candidates(name, path.as_deref()).map(PathBuf::into_os_string).collect();
     let lines = variables.into_iter().map(|(name, value)| {
         let mut line = name.into_vec();
         line.push(b'=');
         line.extend(value.into_vec());
         OsString::from_vec(line)
     });
-    let [paths, args, env] = [candidates(name, &path), args.clone(), lines.collect()].map(owned);
+    let [paths, args, env] = [paths, args.clone(), lines.collect()].map(owned);
     let content = Block::content(&refs(&paths?), &refs(&args?), &refs(&env?), &c(&dir)?);
     if content.len() > sys::LARGEST_BLOCK {
         return Err("its arguments and variables are too long".to_owned());
     }
-    let write = || -> sys::Result<OwnedFd> {
-        let file = sys::memory_file(c"sbx-exec")?;
-        sys::write_all(std::os::fd::AsFd::as_fd(&file), &content)?;
-        Ok(file)
-    };
-    write().map_err(|errno| format!("a file in memory: {errno}"))
+    sys::memory_file_with(c"sbx-exec", &content).map_err(|errno| format!("a file in memory: {errno}"))
 }
 
 fn read(file: BorrowedFd<'_>) -> Result<Execution, String> {
@@ -63,15 +60,6 @@ fn read(file: BorrowedFd<'_>) -> Result<Execution, String> {
         }
     }
     serde_json::from_slice(&text).map_err(|_| "this version of sbx does not know the request".to_owned())
-}
-
-/// The paths where execvp(3) would look for a program.
-fn candidates(name: &OsStr, path: &OsStr) -> Vec<OsString> {
-    if name.as_bytes().contains(&b'/') {
-        return vec![name.to_owned()];
-    }
-    let dirs = path.as_bytes().split(|byte| *byte == b':').map(|dir| if dir.is_empty() { b"." } else { dir });
-    dirs.map(|dir| Path::new(OsStr::from_bytes(dir)).join(name).into_os_string()).collect()
 }
 
 fn c(text: &OsStr) -> Result<CString, String> {

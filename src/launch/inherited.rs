@@ -75,10 +75,7 @@ pub(super) fn files(plan: &Plan, session: Session) -> Result<Vec<InheritedFile>>
             // One that is handed over on purpose.
             libc::S_IFDIR => continue,
             libc::S_IFSOCK if fd < 3 && !kept.contains(&fd) && leads_out(plan, fd) => {
-                let all = (0..3).filter(|fd| {
-                    let given = UnownedFd::new(*fd);
-                    sys::file_type(given.as_fd()) == Ok(libc::S_IFSOCK) && sys::can_connect_anew(given.as_fd())
-                });
+                let all = (0..3).filter(|fd| sys::can_connect_anew(UnownedFd::new(*fd).as_fd()));
                 let flags: Vec<_> = all.map(|fd| format!("--keep-fd {fd}")).collect();
                 return Err(Error::new(format!(
                     "{} is a socket of a network that is not the sandbox's: the program could connect it to others there",

@@ -8,7 +8,7 @@ use crate::state::{Answer, Begun, Cause, Held, Id, Live, Port, Request, Stream};
 use crate::sys::{self, Poll};
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// What a monitor tells the command that waits for its start: a line of JSON each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,7 +187,7 @@ impl Recorded {
     /// The program runs.
     pub(super) fn started(&mut self, pid: i32) {
         self.live.pid = pid;
-        self.live.started = Some(now());
+        self.live.started = Some(sys::realtime_nanoseconds());
         self.live.started_since_boot = sys::boottime_nanoseconds();
         // What was written once can be written again: its blocks are reserved.
         let _ = self.held.write(&self.live);
@@ -235,12 +235,14 @@ impl Recorded {
         self.ended = true;
         // The longest that a record takes.
         let error: String = error.chars().take(1000).collect();
-        let how = Begun { finished: Some(now()), status, cause, error, stopped: self.stopped, ..Begun::default() };
+        let how = Begun {
+            finished: Some(sys::realtime_nanoseconds()),
+            status,
+            cause,
+            error,
+            stopped: self.stopped,
+            ..Begun::default()
+        };
         let _ = self.held.ended(&how);
     }
-}
-
-/// The time in nanoseconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }

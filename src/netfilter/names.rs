@@ -2,7 +2,7 @@
 //! put addresses in.
 
 use super::message::{Batch, Message};
-use super::packets::{self, OUTPUT};
+use super::packets::{self, OUTPUT, mark};
 use super::rule::{Compare, Family, Rule, Value};
 use super::sets::{self, DELETE_ELEMENTS, NEW_ELEMENTS};
 use crate::spec::{Protocol, Service};
@@ -17,9 +17,6 @@ const MOST: u32 = 4096;
 
 /// The lowest number of such a set: those of other sets begin at 0.
 const FIRST: u32 = 1 << 31;
-
-/// The mark of connections that were begun while a set had their address.
-const MARK: u32 = 2;
 
 /// A connection's first packet went the way that this one goes.
 const ORIGINAL: u8 = 0;
@@ -41,7 +38,7 @@ pub(super) fn set(list: u16, family: Family) -> Message {
 /// the way of the first one has its destination, so that no other address is reached by it.
 pub(super) fn goes_on() -> Message {
     Rule::message(OUTPUT, |rule| {
-        rule.load(Value::Mark).only(Compare::Equal, &MARK.to_ne_bytes());
+        rule.load(Value::Mark).only(Compare::Equal, &mark::NAMED.to_ne_bytes());
         rule.load(Value::Direction).only(Compare::Equal, &[ORIGINAL]);
         rule.load(Value::State).only_bits(ESTABLISHED).accept();
     })
@@ -57,7 +54,7 @@ pub(super) fn rules(list: u16, service: Service, family: Family) -> Vec<Message>
     let of = |protocol| {
         let mark = Rule::message(OUTPUT, |rule| {
             to_named(rule, protocol);
-            rule.load(Value::Direction).only(Compare::Equal, &[ORIGINAL]).mark(MARK);
+            rule.load(Value::Direction).only(Compare::Equal, &[ORIGINAL]).mark(mark::NAMED);
         });
         let accept = Rule::message(OUTPUT, |rule| {
             to_named(rule, protocol);

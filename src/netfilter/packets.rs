@@ -6,6 +6,16 @@ use crate::spec::{Protocol, Service};
 /// The chain that all packets pass through that leave.
 pub(super) const OUTPUT: &str = "output";
 
+/// Marks of connections, which rules alone make.
+pub(super) mod mark {
+    /// The first packet came from outside, to a port that is published.
+    pub const FROM_OUTSIDE: u32 = 1;
+    /// It was begun while a set of addresses of names had its address.
+    pub const NAMED: u32 = 2;
+    /// A packet of it has left by another rule that accepts it.
+    pub const ACCEPTED: u32 = 4;
+}
+
 /// The protocols of a service; none stands for all of them.
 pub(super) fn protocols(service: Service) -> Vec<Option<Protocol>> {
     match (service.protocol, service.ports) {

@@ -3,7 +3,7 @@
 
 use super::message::{Batch, CREATE, Message};
 use super::names;
-use super::packets::{OUTPUT, between, of_service, protocols};
+use super::packets::{OUTPUT, between, mark, of_service, protocols};
 use super::rule::{Compare, DROP, Family, REFUSE, Rule, TABLE, Value};
 use super::sets::{DELETE_ELEMENTS, NEW_ELEMENTS, elements, set};
 use super::{HostAddresses, PacketRule, PacketTarget, PublishedInside};
@@ -24,10 +24,6 @@ const ELEMENTS: usize = 500;
 
 /// The index of loopback, which is the first interface of every network namespace, in the host's order of bytes.
 const LOOPBACK: [u8; 4] = 1u32.to_ne_bytes();
-
-/// Marks of connections: the first packet came from outside, to a port that is published; or a packet left by a rule that accepts it.
-const FROM_OUTSIDE: u32 = 1;
-const ACCEPTED: u32 = 4;
 
 /// The messages that make the table, with the sets of the host's addresses empty. What comes from outside first is let in at the ports of
 /// `published`, and may be answered, wherever that goes.
@@ -145,14 +141,8 @@ fn incoming(published: &[PublishedInside]) -> Vec<Message> {
     for PublishedInside { v6, service } in published {
         let family = if *v6 { Family::V6 } else { Family::V4 };
         rules.push(Rule::message(INPUT, |rule| {
-            rule.load(Value::Family).only(Compare::Equal, &[family as u8]);
-            if let Some(protocol) = service.protocol {
-                rule.load(Value::Protocol).only(Compare::Equal, &[family.protocol(protocol)]);
-            }
-            if let Some((first, last)) = service.ports {
-                between(rule.load(Value::Transport(2, 2)), &first.to_be_bytes(), &last.to_be_bytes());
-            }
-            rule.load(Value::State).only_bits(NEW).mark(FROM_OUTSIDE);
+            of_service(rule, family, service.protocol, *service);
+            rule.load(Value::State).only_bits(NEW).mark(mark::FROM_OUTSIDE);
             rule.accept();
         }));
     }
@@ -164,7 +154,7 @@ fn answers() -> Message {
     const REPLY: u8 = 1;
     Rule::message(OUTPUT, |rule| {
         rule.load(Value::Direction).only(Compare::Equal, &[REPLY]);
-        rule.load(Value::Mark).only(Compare::Equal, &FROM_OUTSIDE.to_ne_bytes()).accept();
+        rule.load(Value::Mark).only(Compare::Equal, &mark::FROM_OUTSIDE.to_ne_bytes()).accept();
     })
 }
 
@@ -214,7 +204,7 @@ fn packet_rule(index: usize, rule: &PacketRule, family: Family, batch: &mut Batc
                 made.only_in(set);
             }
             if rule.accept {
-                made.mark(ACCEPTED);
+                made.mark(mark::ACCEPTED);
                 made.accept();
             } else {
                 made.refuse();

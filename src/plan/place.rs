@@ -306,8 +306,8 @@ impl Placer<'_> {
         }
     }
 
-    /// Binds the directories between a writable mount and something stricter in it onto themselves: a mount point
-    /// cannot be renamed, and moving the directory away would leave the files free under another name.
+    /// Binds the directories between a writable mount and what is mounted in it onto themselves, before that: a mount point
+    /// cannot be renamed, and moving the directory away would leave what is stricter free under another name.
     fn pin(&mut self, path: &Path, origin: &Origin) {
         if path.as_os_str() == "/" {
             return;

@@ -71,11 +71,27 @@ const NAMESPACES: u64 = (libc::CLONE_NEWUSER
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWCGROUP) as u64;
 
-/// Calls that only x86-64 has, and for which others have one of those above.
+/// What a process needs besides that accepts and makes connections of IPv4 and IPv6.
+pub(crate) const CONNECTING: &[Call] = &[
+    (libc::SYS_accept4, None),
+    // AF_INET is 2, AF_INET6 is 10.
+    (libc::SYS_socket, Some((0, u32::MAX as u64 & !8, libc::AF_INET as u64))),
+    (libc::SYS_connect, None),
+    (libc::SYS_recvfrom, None),
+    (libc::SYS_getsockopt, None),
+    (libc::SYS_ioctl, Some((1, u32::MAX as u64, libc::FIONBIO as u32 as u64))),
+    (libc::SYS_clock_gettime, None),
+];
+
+/// Calls that only x86-64 has, and for which others have one of those above: poll(2), and fork(2).
 #[cfg(target_arch = "x86_64")]
-const OLD: [&[Call]; 2] = [&[(libc::SYS_poll, None)], &[(libc::SYS_fork, None)]];
+pub(crate) const OLD_POLL: &[Call] = &[(libc::SYS_poll, None)];
+#[cfg(target_arch = "x86_64")]
+const OLD_FORK: &[Call] = &[(libc::SYS_fork, None)];
 #[cfg(not(target_arch = "x86_64"))]
-const OLD: [&[Call]; 2] = [&[], &[]];
+pub(crate) const OLD_POLL: &[Call] = &[];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD_FORK: &[Call] = &[];
 
 /// Descriptors of the process that accepts connections: those that are inherited, and a few for each connection.
 const MOST_DESCRIPTORS: u64 = 64;
@@ -92,7 +108,7 @@ pub fn proxy(keep: &[RawFd]) -> Result<()> {
     let limits = [(Resource::RLIMIT_NOFILE, MOST_DESCRIPTORS), (Resource::RLIMIT_AS, MOST_MEMORY), NO_FILES];
     limited(keep.iter().copied(), 0, &limits)?;
     landlock([], [])?;
-    sys::load_filter(&filter(&[COMMON, ACCEPTING, OLD[0], OLD[1]])?)
+    sys::load_filter(&filter(&[COMMON, ACCEPTING, OLD_POLL, OLD_FORK])?)
 }
 
 /// The limit of a process that writes to no file.
@@ -129,7 +145,7 @@ pub fn connection(keep: &[RawFd]) -> Result<()> {
     let mut keep = keep.to_vec();
     keep.sort_unstable();
     sys::close_all_but(&keep)?;
-    sys::load_filter(&filter(&[COMMON, OLD[0]])?)
+    sys::load_filter(&filter(&[COMMON, OLD_POLL])?)
 }
 
 /// Denies all access to files that Landlock governs but reading below these directories, and changing what is below the others, without
@@ -187,13 +203,13 @@ mod tests {
 
     #[test]
     fn the_filters_can_be_made() {
-        assert!(filter(&[COMMON, ACCEPTING, OLD[0], OLD[1]]).is_ok_and(|filter| filter.len() < 400));
-        assert!(filter(&[COMMON, OLD[0]]).is_ok());
+        assert!(filter(&[COMMON, ACCEPTING, OLD_POLL, OLD_FORK]).is_ok_and(|filter| filter.len() < 400));
+        assert!(filter(&[COMMON, OLD_POLL]).is_ok());
     }
 
     #[test]
     fn a_connection_can_neither_open_nor_connect_nor_execute() {
-        let calls: Vec<_> = COMMON.iter().chain(OLD[0]).map(|(call, _)| *call).collect();
+        let calls: Vec<_> = COMMON.iter().chain(OLD_POLL).map(|(call, _)| *call).collect();
         for call in [libc::SYS_openat, libc::SYS_socket, libc::SYS_connect, libc::SYS_execve, libc::SYS_clone] {
             assert!(!calls.contains(&call), "{call}");
         }

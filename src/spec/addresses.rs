@@ -127,7 +127,7 @@ impl Addresses {
     /// Addresses that stand for the machine that sends to them, in whatever form: loopback, no address, and those of IPv4 in the forms of
     /// IPv6 that never leave a machine (RFC 6890, 4291).
     pub fn of_the_sender() -> Addresses {
-        networks(&LOOPBACK).and(&networks(&SENDER)).with_translated().and(&networks(&IPV4_IN_IPV6))
+        networks(&LOOPBACK).and(&networks(&[THIS_NETWORK])).with_translated().and(&networks(&IPV4_IN_IPV6))
     }
 
     /// Addresses of groups of machines, and those that are reserved: 224.0.0.0/3 has that of all machines of a network.
@@ -208,11 +208,10 @@ const PRIVATE: [(IpAddr, u8); 9] = [
 ];
 
 /// What is not routed in the Internet besides, of IPv4: this network, and what is reserved or for groups.
-const NOWHERE: [(IpAddr, u8); 2] =
-    [(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8), (IpAddr::V4(Ipv4Addr::new(224, 0, 0, 0)), 3)];
+const NOWHERE: [(IpAddr, u8); 2] = [THIS_NETWORK, (IpAddr::V4(Ipv4Addr::new(224, 0, 0, 0)), 3)];
 
-/// This host on this network, which the kernel also takes for the machine itself.
-const SENDER: [(IpAddr, u8); 1] = [(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8)];
+/// This host on this network (RFC 6890), which the kernel also takes for the machine itself.
+const THIS_NETWORK: (IpAddr, u8) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8);
 
 /// Addresses of IPv4 that IPv6 holds: compatible, with :: and ::1, and mapped.
 const IPV4_IN_IPV6: [(IpAddr, u8); 2] =

@@ -16,6 +16,7 @@
 //! Everything is read as if an enemy had written it: by descriptors of directories that belong to the user, without following links, no more
 //! than a limit, and with each field optional.
 
+mod entry;
 mod held;
 mod id;
 mod log;
@@ -27,6 +28,7 @@ mod slot;
 mod store;
 mod words;
 
+pub use entry::Entry;
 pub use held::Held;
 pub use id::Id;
 pub use log::{Line, Log, Reader, SIZE as LOG_SIZE, Stream};
@@ -34,4 +36,4 @@ pub use name::check_name;
 pub use place::Places;
 pub use record::{Begun, Cause, Live, Port, Spec, Status, Text};
 pub use request::{Answer, Execution, LARGEST, LONGEST, Monitor, Request, Silence};
-pub use store::{Entry, Store};
+pub use store::Store;

@@ -108,12 +108,7 @@ impl Monitor {
         if sys::poll(&mut set, patience).is_err() || !set.iter().any(|poll| poll.ready) {
             return Ok(Err(Silence::Stuck));
         }
-        let mut buffer = [0; LONGEST];
-        let answer = match sys::receive(self.0.as_fd(), &mut buffer) {
-            Ok((length @ 1.., _)) => serde_json::from_slice::<Answer>(buffer.get(..length).unwrap_or_default()).ok(),
-            _ => None,
-        };
-        match answer {
+        match self.answer() {
             None => Ok(Err(Silence::Gone)),
             Some(Answer { error: Some(why), .. }) => Err(Error::new(why)),
             Some(answer) => Ok(Ok(answer)),

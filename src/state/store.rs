@@ -1,30 +1,21 @@
 //! The records of a user's sandboxes: making, finding, naming and removing them.
 
-use super::held::{Held, STATE, is_free};
+use super::entry::{EXIT, Entry, SPEC, boot_id, read_spec};
+use super::held::Held;
 use super::name::{check_name, random_name};
 use super::place::{c, directory, failed, file, full, open};
-use super::record::{Begun, Live, Spec, Status, VERSION};
-use super::request::{Monitor, Silence};
-use super::slot::{self, Read};
-use super::{Id, Log, Places, Reader};
+use super::record::{Begun, Spec, VERSION};
+use super::slot;
+use super::{Id, Log, Places};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
 use crate::union::remove;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const NAMES: &str = ".names";
-const SPEC: &str = "spec.json";
-const EXIT: &str = "exit.json";
-/// It is not to be started again by itself.
-const STOP: &str = "stop";
-/// Locked by the process that starts it again by itself.
-const KEEPER: &str = "keeper";
-
-/// The largest spec.json that is read, in bytes.
-const LARGEST: usize = 1 << 20;
 
 /// How often what another command removes, too, is removed again.
 const AGAIN: u32 = 100;
@@ -36,18 +27,6 @@ const PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct Store {
     places: Places,
-}
-
-/// A record. Its directory stays the same one whatever is renamed.
-#[derive(Debug)]
-pub struct Entry {
-    /// Its id.
-    pub id: Id,
-    /// Its name; none for one that lost it when a command was killed.
-    pub name: Option<String>,
-    /// What was asked for; the default where that cannot be read.
-    pub spec: Spec,
-    dir: OwnedFd,
 }
 
 /// The lock on a record that is being started or removed.
@@ -80,8 +59,12 @@ impl Store {
 
     fn add(&self, spec: Spec, name: Option<&str>, id: Option<Id>, starts: bool) -> Result<Option<Held>> {
         let id = id.map_or_else(Id::random, Ok)?;
-        let spec =
-            Spec { version: VERSION, created: now(), runtime: self.places.runtime.display().to_string(), ..spec };
+        let spec = Spec {
+            version: VERSION,
+            created: sys::realtime_nanoseconds(),
+            runtime: self.places.runtime.display().to_string(),
+            ..spec
+        };
         let store = self.made(&self.places.state)?;
         let new = c(format!(".new-{id}"));
         let path = self.places.state.join(id.as_str());
@@ -137,7 +120,7 @@ impl Store {
             }
             _ => None,
         };
-        let begun = Begun { started: now(), boot: boot_id(), ..Begun::default() };
+        let begun = Begun { started: sys::realtime_nanoseconds(), boot: boot_id(), ..Begun::default() };
         Held::take(id.clone(), &self.places.runtime, self.made(&self.places.runtime)?, exit, begun, log)
     }
 
@@ -396,155 +379,7 @@ fn is_abandoned(store: BorrowedFd<'_>, name: &std::ffi::CStr) -> bool {
     let Ok(dir) = directory(store, name, 0o077) else { return true };
     // Between its making and its lock there is a moment.
     let made = sys::status_of(store, name).map_or(0, |status| status.changed.0 as u64 * 1_000_000_000);
-    now().abs_diff(made) > OLD && sys::try_lock(dir.as_fd()).is_ok()
-}
-
-impl Entry {
-    /// A record; none if there is none any more.
-    fn open(store: BorrowedFd<'_>, id: Id, names: &mut BTreeMap<Id, String>) -> Option<Entry> {
-        let dir = directory(store, &c(id.as_str()), 0o077).ok()?;
-        let spec = read_spec(dir.as_fd()).unwrap_or_default();
-        let name = names.remove(&id);
-        Some(Entry { id, name, spec, dir })
-    }
-
-    /// The name, or what else people can call it by.
-    pub fn called(&self) -> &str {
-        self.name.as_deref().unwrap_or(self.id.short())
-    }
-
-    /// The directory that its monitor's lies in.
-    fn runtime(&self) -> PathBuf {
-        PathBuf::from(&self.spec.runtime)
-    }
-
-    /// The directory of its monitor, if there is one.
-    fn running(&self) -> Option<OwnedFd> {
-        let above = open(&self.runtime(), false).ok()??;
-        directory(above.as_fd(), &c(self.id.as_str()), 0o077).ok()
-    }
-
-    /// The stage that it is in, as far as that can be told.
-    pub fn status(&self) -> Status {
-        // Before the lock is looked at, since it says how it ended by the time that the lock is free.
-        let exit = file(self.dir.as_fd(), &c(EXIT), libc::O_RDONLY);
-        let Ok(exit) = exit else { return Status::Broken };
-        if let Some(running) = self.running()
-            && is_free(running.as_fd(), Some(Duration::ZERO)) == Ok(false)
-        {
-            let live = file(running.as_fd(), &c(STATE), libc::O_RDONLY);
-            return Status::Running(match live.map(|live| slot::read(live.as_fd())) {
-                Ok(Read::Value(live)) => live,
-                _ => Live::default(),
-            });
-        }
-        match slot::read::<Begun>(exit.as_fd()) {
-            Read::Nothing => Status::Created,
-            Read::Broken => Status::Broken,
-            Read::Value(begun) if begun.finished.is_some() => Status::Exited(begun),
-            Read::Value(begun) => {
-                let rebooted = begun.boot != boot_id();
-                Status::Lost { begun, rebooted }
-            }
-        }
-    }
-
-    /// Says that it is not to be started again by itself.
-    ///
-    /// # Errors
-    ///
-    /// That cannot be written.
-    pub fn ask_to_stop(&self) -> Result<()> {
-        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        let made = sys::openat(self.dir.as_fd(), &c(STOP), flags, 0o600);
-        made.map(drop).map_err(|errno| Error::new(format!("cannot note that {} is to stop: {errno}", self.called())))
-    }
-
-    /// Takes back what [`Entry::ask_to_stop`] has said.
-    pub fn ask_to_go_on(&self) {
-        let _ = sys::unlink(self.dir.as_fd(), &c(STOP), false);
-    }
-
-    /// Whether it is not to be started again by itself.
-    pub fn is_to_stop(&self) -> bool {
-        sys::stat_below(self.dir.as_fd(), &c(STOP)).is_ok()
-    }
-
-    /// The lock of the process that starts it again by itself, for as long as the descriptor is open. None if somebody has it, or it cannot be
-    /// made.
-    pub fn keep(&self) -> Option<OwnedFd> {
-        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        let lock = sys::openat(self.dir.as_fd(), &c(KEEPER), flags, 0o600).ok()?;
-        // Others share it for a moment, to look.
-        for _ in 0..100 {
-            match sys::try_lock(lock.as_fd()) {
-                Ok(()) => return Some(lock),
-                Err(_) => std::thread::sleep(Duration::from_millis(5)),
-            }
-        }
-        None
-    }
-
-    /// Whether a process is there that starts it again by itself.
-    pub fn is_kept(&self) -> bool {
-        let lock = file(self.dir.as_fd(), &c(KEEPER), libc::O_RDONLY);
-        lock.is_ok_and(|lock| sys::share_lock(lock.as_fd(), false) == Err(Errno(libc::EWOULDBLOCK)))
-    }
-
-    /// A connection to its monitor.
-    ///
-    /// # Errors
-    ///
-    /// In the inner result: there is none, or it takes no more.
-    pub fn monitor(&self) -> std::result::Result<Monitor, Silence> {
-        let dir = self.running().ok_or(Silence::Gone)?;
-        Monitor::connect(dir.as_fd())
-    }
-
-    /// Waits until its monitor has ended, at most for this time; none is for ever. Gives whether it has.
-    ///
-    /// # Errors
-    ///
-    /// That cannot be told.
-    pub fn wait(&self, time: Option<Duration>) -> Result<bool> {
-        let Some(running) = self.running() else { return Ok(true) };
-        is_free(running.as_fd(), time)
-            .map_err(|errno| Error::new(format!("cannot tell whether {} runs: {errno}", self.called())))
-    }
-
-    /// Its log.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be opened.
-    pub fn log(&self) -> Result<Reader> {
-        let dir = sys::open_again(self.dir.as_fd(), libc::O_RDONLY | libc::O_DIRECTORY);
-        dir.map(Reader::new).map_err(|errno| Error::new(format!("cannot open the log of {}: {errno}", self.called())))
-    }
-
-    /// The exit status of the program, once its monitor has ended: from the file that was there when this record was opened, so that it is known
-    /// of a sandbox that has been removed since, too.
-    pub fn exit(&self) -> Option<OwnedFd> {
-        file(self.dir.as_fd(), &c(EXIT), libc::O_RDONLY).ok()
-    }
-
-    /// What an open file of [`Entry::exit`] says by now.
-    pub fn status_in(exit: BorrowedFd<'_>) -> Status {
-        match slot::read::<Begun>(exit) {
-            Read::Nothing => Status::Created,
-            Read::Broken => Status::Broken,
-            Read::Value(begun) if begun.finished.is_some() => Status::Exited(begun),
-            Read::Value(begun) => Status::Lost { begun, rebooted: false },
-        }
-    }
-}
-
-fn read_spec(dir: BorrowedFd<'_>) -> Option<Spec> {
-    use std::io::Read;
-    let open = std::fs::File::from(file(dir, &c(SPEC), libc::O_RDONLY).ok()?);
-    let mut text = Vec::new();
-    open.take(LARGEST as u64).read_to_end(&mut text).ok()?;
-    serde_json::from_slice(&text).ok()
+    sys::realtime_nanoseconds().abs_diff(made) > OLD && sys::try_lock(dir.as_fd()).is_ok()
 }
 
 /// Takes the lock on an open directory for as long as that stays open.
@@ -576,14 +411,4 @@ fn in_use(name: &str, id: Option<&Id>) -> Error {
     let by = id.map(|id| format!(" by {}", id.short())).unwrap_or_default();
     Error::new(format!("the name `{name}` is in use{by}"))
         .hint(format!("take another one, or give it free: sbx rm {name}, or sbx rename {name} OTHER"))
-}
-
-/// The time in nanoseconds since 1970.
-fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
-}
-
-/// Which run of the machine this is.
-fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }

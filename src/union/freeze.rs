@@ -3,7 +3,7 @@
 
 use super::ours::Ours;
 use super::own::private;
-use super::store::{FROZEN, now};
+use super::store::FROZEN;
 use super::{Store, Upper, check_name, name, remove};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
@@ -43,7 +43,7 @@ pub fn snapshot(upper: &mut Upper) -> Result<usize> {
         if sys::entries(own.as_fd()).map_err(&failed)?.is_empty() {
             continue;
         }
-        let id = format!("{}-{index}", now());
+        let id = format!("{}-{index}", sys::realtime_nanoseconds());
         // Recorded first: `finish_snapshot` makes and moves what is not there yet, and nothing exists that no state names.
         if let Some(layer) = upper.state.layers.get_mut(index) {
             layer.frozen.insert(0, id);

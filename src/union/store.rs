@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Directory of the store that holds layers which nobody writes any more.
 pub(super) const FROZEN: &str = ".frozen";
@@ -42,11 +42,6 @@ pub struct Store {
     pub(super) dir: PathBuf,
     /// It holds private homes, rather than upper layers.
     pub(super) homes: bool,
-}
-
-/// The time in nanoseconds since 1970.
-pub(super) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }
 
 impl Store {

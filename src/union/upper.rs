@@ -2,7 +2,7 @@
 
 use super::lock::{self, Refused};
 use super::own::{c, failed, private, read};
-use super::store::{GONE, Store, TEMPORARY, now};
+use super::store::{GONE, Store, TEMPORARY};
 use super::{Ids, State};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
@@ -100,7 +100,7 @@ impl Store {
     ///
     /// They cannot be made.
     pub fn temporary(&self, ids: &Ids) -> Result<Upper> {
-        self.lock(&format!("{TEMPORARY}{}-{}", std::process::id(), now()), Some(ids))
+        self.lock(&format!("{TEMPORARY}{}-{}", std::process::id(), sys::realtime_nanoseconds()), Some(ids))
     }
 
     /// New upper layers with a name by the time, for a run of which the user says at the end what becomes of them. Of two runs that
@@ -110,7 +110,7 @@ impl Store {
     ///
     /// They cannot be made.
     pub fn unnamed(&self, ids: &Ids) -> Result<Upper> {
-        let seconds = now() / 1_000_000_000;
+        let seconds = sys::realtime_nanoseconds() / 1_000_000_000;
         let stamp = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string();
         let stamp: String = stamp.chars().filter(char::is_ascii_digit).collect();
         let base = format!("run-{stamp}");
@@ -150,7 +150,7 @@ impl Upper {
 
     /// Notes that the layers are used now.
     pub fn touch(&mut self) {
-        self.state.used = now() / 1_000_000;
+        self.state.used = sys::realtime_nanoseconds() / 1_000_000;
     }
 
     /// Writes what is recorded of the layers, at once or not at all.
@@ -181,7 +181,7 @@ impl Upper {
     pub(super) fn remove(self, release: impl FnOnce(&State) -> Result<()>) -> Result<()> {
         let store = self.store();
         let fd = store.open()?;
-        let gone = format!("{GONE}{}-{}", std::process::id(), now());
+        let gone = format!("{GONE}{}-{}", std::process::id(), sys::realtime_nanoseconds());
         sys::rename(fd.as_fd(), &c(&self.name), fd.as_fd(), &c(&gone), sys::RENAME_NOREPLACE)
             .map_err(|errno| failed("remove", &self.dir, errno))?;
         // The state goes last: it says which ids the rest is of, and what they lie over.

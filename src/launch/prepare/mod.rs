@@ -7,6 +7,8 @@ mod process;
 mod strings;
 mod view;
 
+pub(super) use process::candidates;
+
 use super::inherited::InheritedFile;
 use crate::child::{Prepared, Session};
 use crate::error::Result;

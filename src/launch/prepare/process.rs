@@ -10,7 +10,7 @@ use crate::plan::{Placed, Plan};
 use crate::sys;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(super) fn prepare(plan: &Plan, session: Session, state: &CallerState) -> Result<Process> {
     let wanted = &plan.process;
@@ -90,15 +90,16 @@ pub(super) fn programs(plan: &Plan) -> Result<Vec<CString>> {
     if name.is_empty() {
         return Err(Error::new("the program's name is empty").status(exit::NOT_FOUND));
     }
-    if name.as_bytes().contains(&b'/') {
-        return Ok(vec![cstring(name)?]);
-    }
-    let path = plan.process.variable("PATH").unwrap_or(OsStr::new("/bin:/usr/bin"));
-    path.as_bytes()
-        .split(|byte| *byte == b':')
-        .map(|dir| if dir.is_empty() { b"." } else { dir })
-        .map(|dir| cstring(Path::new(OsStr::from_bytes(dir)).join(name).as_os_str()))
-        .collect()
+    candidates(name, plan.process.variable("PATH")).map(|path| cstring(path.as_os_str())).collect()
+}
+
+/// The paths where execvp(3) would look for a program of this name, by this value of PATH.
+pub fn candidates<'a>(name: &'a OsStr, path: Option<&'a OsStr>) -> impl Iterator<Item = PathBuf> {
+    let is_path = name.as_bytes().contains(&b'/');
+    let dirs = path.unwrap_or(OsStr::new("/bin:/usr/bin")).as_bytes().split(|byte| *byte == b':');
+    let dirs = dirs.map(|dir| if dir.is_empty() { b"." } else { dir });
+    let in_dirs = dirs.filter(move |_| !is_path).map(move |dir| Path::new(OsStr::from_bytes(dir)).join(name));
+    is_path.then(|| PathBuf::from(name)).into_iter().chain(in_dirs)
 }
 
 fn resource(name: &str) -> Option<sys::Resource> {

@@ -27,6 +27,13 @@ pub fn memory_file(name: &CStr) -> Result<OwnedFd> {
     Ok(nix::sys::memfd::memfd_create(name, MFdFlags::MFD_CLOEXEC)?)
 }
 
+/// A file as [`memory_file`] makes it, with this content.
+pub fn memory_file_with(name: &CStr, content: &[u8]) -> Result<OwnedFd> {
+    let file = memory_file(name)?;
+    crate::sys::write_all(file.as_fd(), content)?;
+    Ok(file)
+}
+
 /// Whether what a file in memory holds cannot be changed any more: fcntl(2), F_GET_SEALS with F_SEAL_WRITE.
 pub fn is_sealed(fd: BorrowedFd<'_>) -> bool {
     let seals = nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GET_SEALS).unwrap_or(0);

@@ -1,5 +1,6 @@
 //! Sockets of other programs: socket(2), connect(2), recvmsg(2).
 
+use crate::sys::child::file_type;
 use crate::sys::errno::{Errno, Result};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, connect, getpeername,
@@ -53,10 +54,13 @@ pub fn attach_credentials(socket: BorrowedFd<'_>) -> Result<()> {
     Ok(setsockopt(&socket, sockopt::PassCred, &true)?)
 }
 
-/// Whether whoever holds this socket can send by it to others than those it is connected to. A socket belongs to the network namespace that
+/// Whether this is a socket, and whoever holds it can send by it to others than those it is connected to. A socket belongs to the network namespace that
 /// it was made in: one of IP, in whatever state, can be connected to another address there (AF_UNSPEC of connect(2)) or bound to one,
 /// and one of unix(7) reaches its abstract sockets. Stream sockets of unix(7) that are connected, or listen, stay what they are.
 pub fn can_connect_anew(socket: BorrowedFd<'_>) -> bool {
+    if file_type(socket) != Ok(libc::S_IFSOCK) {
+        return false;
+    }
     let fd = socket.as_raw_fd();
     let named = getsockname::<SockaddrStorage>(fd).ok();
     if named.and_then(|name| name.family()) != Some(AddressFamily::Unix) {
