@@ -6,10 +6,12 @@ use super::note::{NotInMode, Note};
 use super::tree::{Places, moved, upwards};
 use super::{Attributes, Create, IdPlan, Op, OwnFile, Placed, view_server};
 use crate::error::{Error, Result};
-use crate::host::{DEVICES, Facts, Kind};
+use crate::host::{Facts, Kind};
 use crate::spec::{Namespace, Origin, Sandbox, within};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+
+mod dev;
 
 /// The operations that make the view, and the directories that must be made on the host before.
 #[derive(Default)]
@@ -465,54 +467,6 @@ impl Placer<'_> {
         self.covers.insert(path.clone(), Cover::Closed);
         let op = Op::Mask { path, dir: kind == Kind::Dir, closed };
         self.push(op, &item.origin);
-        Ok(())
-    }
-
-    /// A minimal /dev: the six devices that every program may expect, terminals of its own, shared memory.
-    fn dev(&mut self, path: &Path, item: &Item) -> Result<()> {
-        match self.cover(path).1 {
-            // The root is a tmpfs of the view, which is made read-only in the end.
-            Cover::Ours => drop(self.directory(path, item)?),
-            _ => self.tmpfs(path, item, 0o755, None, true)?,
-        }
-        for name in DEVICES {
-            let source = Path::new("/dev").join(name);
-            if self.facts.paths.kind(&source).is_some() {
-                // Read-only keeps the host's node from being changed; a device opens for writing all the same.
-                self.bind(&path.join(name), item, &source, true, true)?;
-            }
-        }
-        let links = [
-            ("fd", "/proc/self/fd"),
-            ("stdin", "/proc/self/fd/0"),
-            ("stdout", "/proc/self/fd/1"),
-            ("stderr", "/proc/self/fd/2"),
-            ("ptmx", "pts/ptmx"),
-        ];
-        for (name, target) in links {
-            let path = path.join(name);
-            self.made.insert(path.clone(), Kind::Link(target.into()));
-            self.push(Op::Symlink { path, target: target.into() }, &item.origin);
-        }
-        let pts = path.join("pts");
-        self.directory(&pts, item)?;
-        self.push(Op::Devpts { path: pts.clone() }, &item.origin);
-        self.covers.insert(pts, Cover::Closed);
-        self.tmpfs(&path.join("shm"), item, 0o1777, None, false)?;
-        self.queues(&path.join("mqueue"), item)
-    }
-
-    /// Mounts the POSIX message queues, which belong to the ipc namespace (mq_overview(7)). Landlock grants them
-    /// only by a rule for this directory, so it serves for more than listing queues.
-    fn queues(&mut self, path: &Path, item: &Item) -> Result<()> {
-        if self.shares_ipc {
-            let source = Path::new("/dev/mqueue");
-            let there = self.facts.paths.kind(source) == Some(&Kind::Dir);
-            return if there { self.bind(path, item, source, false, false) } else { Ok(()) };
-        }
-        self.directory(path, item)?;
-        self.push(Op::Mqueue { path: path.to_owned(), optional: true }, &item.origin);
-        self.covers.insert(path, Cover::Closed);
         Ok(())
     }
 }

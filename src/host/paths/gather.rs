@@ -1,7 +1,8 @@
 //! Which paths of the host are looked up for a sandbox: those that its rules, its root, the program's arguments, devices and the services
 //! of the desktop name.
 
-use super::{DEVICES, Entry, Homes, Kind, MACHINE_IDS, NamedFile, Paths, RUN_LINKS, below, links_in, name_in};
+use super::entries::links_in;
+use super::{DEVICES, Entry, Homes, Kind, MACHINE_IDS, NamedFile, Paths, RUN_LINKS, below, name_in};
 use crate::host::mountinfo::MountInfo;
 use crate::host::names::Names;
 use crate::host::{DesktopFacts, private, procfs};
