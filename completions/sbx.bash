@@ -227,7 +227,7 @@ _sbx() {
 
     case "${cmd}" in
         sbx)
-            opts="-e -p -u -C -m -v -t -i -q -d -l -h -V --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --volume --mount --network --terminal --interactive --init --ulimit --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --privileged --status-fd --receipt --quiet --detach --name --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --help --version run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart exec logs inspect stop kill wait rm prune rename help"
+            opts="-e -p -u -C -h -m -v -t -i -P -q -d -l -V --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --publish-all --privileged --status-fd --receipt --quiet --detach --name --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --version run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart exec logs inspect stop kill wait rm prune rename help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -375,7 +375,17 @@ _sbx() {
                     return 0
                     ;;
                 --hostname)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -h)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --tty)
@@ -425,6 +435,21 @@ _sbx() {
                     fi
                     return 0
                     ;;
+                --env-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --network)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -432,7 +457,63 @@ _sbx() {
                     fi
                     return 0
                     ;;
+                --ipc)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --pid)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --uts)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --domainname)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --cap-add)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --cap-drop)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --security-opt)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 --ulimit)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --memory-swap)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -465,6 +546,29 @@ _sbx() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --blkio-weight)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --device-read-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --status-fd)
@@ -547,7 +651,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__check)
-            opts="-h --profile --json --help"
+            opts="--profile --json"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -565,7 +669,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__commit)
-            opts="-m -n -h --merge --dry-run --help"
+            opts="-m -n --merge --dry-run"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -579,7 +683,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__create)
-            opts="-e -p -u -C -m -v -t -i -q -d -l -h --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --volume --mount --network --terminal --interactive --init --ulimit --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --privileged --status-fd --receipt --quiet --detach --name --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --help"
+            opts="-e -p -u -C -h -m -v -t -i -P -q -d -l --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --publish-all --privileged --status-fd --receipt --quiet --detach --name --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -727,7 +831,17 @@ _sbx() {
                     return 0
                     ;;
                 --hostname)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -h)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --tty)
@@ -777,6 +891,21 @@ _sbx() {
                     fi
                     return 0
                     ;;
+                --env-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --network)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -784,7 +913,63 @@ _sbx() {
                     fi
                     return 0
                     ;;
+                --ipc)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --pid)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --uts)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --domainname)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --cap-add)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --cap-drop)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --security-opt)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 --ulimit)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --memory-swap)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -817,6 +1002,29 @@ _sbx() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --blkio-weight)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --device-read-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --status-fd)
@@ -899,7 +1107,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__diff)
-            opts="-p -h --stat --patch --json --help"
+            opts="-p --stat --patch --json"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -913,7 +1121,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__discard)
-            opts="-h --help"
+            opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -927,7 +1135,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__exec)
-            opts="-i -t -e -w -u -h --interactive --tty --env --workdir --user --privileged --help"
+            opts="-i -t -e -w -u --interactive --tty --env --workdir --user --privileged"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -971,7 +1179,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__export)
-            opts="-o -p -h --output --patch --help"
+            opts="-o -p --output --patch"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1015,7 +1223,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__fork)
-            opts="-h --help"
+            opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1477,7 +1685,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__homes)
-            opts="-h --remove --json --help"
+            opts="--remove --json"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1495,7 +1703,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__inspect)
-            opts="-f -h --format --help"
+            opts="-f --format"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1523,7 +1731,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__kill)
-            opts="-s -a -h --signal --all --help"
+            opts="-s -a --signal --all"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1551,7 +1759,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__logs)
-            opts="-f -t -n -h --follow --timestamps --tail --since --until --help"
+            opts="-f -t -n --follow --timestamps --tail --since --until"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1593,7 +1801,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__plan)
-            opts="-e -p -u -C -m -v -t -i -q -d -l -h --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --volume --mount --network --terminal --interactive --init --ulimit --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --privileged --json --verbose --quiet --status-fd --receipt --detach --name --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --help"
+            opts="-e -p -u -C -h -m -v -t -i -P -q -d -l --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --publish-all --privileged --json --verbose --quiet --status-fd --receipt --detach --name --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1741,7 +1949,17 @@ _sbx() {
                     return 0
                     ;;
                 --hostname)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -h)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --tty)
@@ -1791,6 +2009,21 @@ _sbx() {
                     fi
                     return 0
                     ;;
+                --env-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --network)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -1798,7 +2031,63 @@ _sbx() {
                     fi
                     return 0
                     ;;
+                --ipc)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --pid)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --uts)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --domainname)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --cap-add)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --cap-drop)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --security-opt)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 --ulimit)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --memory-swap)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -1831,6 +2120,29 @@ _sbx() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --blkio-weight)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --device-read-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --status-fd)
@@ -1902,7 +2214,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__profile)
-            opts="-h --help list show check schema help"
+            opts="list show check schema help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1916,7 +2228,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__profile__subcmd__check)
-            opts="-h --strict --json --help"
+            opts="--strict --json"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2014,7 +2326,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__profile__subcmd__list)
-            opts="-h --json --help"
+            opts="--json"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2028,7 +2340,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__profile__subcmd__schema)
-            opts="-h --help"
+            opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2042,7 +2354,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__profile__subcmd__show)
-            opts="-h --resolved --origin --help"
+            opts="--resolved --origin"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2056,7 +2368,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__prune)
-            opts="-f -h --force --filter --help"
+            opts="-f --force --filter"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2077,7 +2389,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__ps)
-            opts="-a -q -f -l -n -h --all --quiet --filter --format --json --no-trunc --noheading --latest --last --help"
+            opts="-a -q -f -l -n --all --quiet --filter --format --json --no-trunc --noheading --latest --last"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2120,7 +2432,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__rename)
-            opts="-h --help"
+            opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2134,7 +2446,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__restart)
-            opts="-t -h --time --help"
+            opts="-t --time"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2156,7 +2468,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__rm)
-            opts="-f -a -i -t -v -h --force --all --filter --ignore --time --volumes --help"
+            opts="-f -a -i -t -v --force --all --filter --ignore --time --volumes"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2185,7 +2497,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__run)
-            opts="-e -p -u -C -m -v -t -i -q -d -l -h --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --volume --mount --network --terminal --interactive --init --ulimit --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --privileged --status-fd --receipt --quiet --detach --name --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --help"
+            opts="-e -p -u -C -h -m -v -t -i -P -q -d -l --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --publish-all --privileged --status-fd --receipt --quiet --detach --name --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2333,7 +2645,17 @@ _sbx() {
                     return 0
                     ;;
                 --hostname)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -h)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --tty)
@@ -2383,6 +2705,21 @@ _sbx() {
                     fi
                     return 0
                     ;;
+                --env-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --network)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -2390,7 +2727,63 @@ _sbx() {
                     fi
                     return 0
                     ;;
+                --ipc)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --pid)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --uts)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --domainname)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --cap-add)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --cap-drop)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --security-opt)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 --ulimit)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --memory-swap)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -2423,6 +2816,29 @@ _sbx() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --blkio-weight)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --device-read-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --status-fd)
@@ -2505,7 +2921,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__selftest)
-            opts="-e -p -u -C -m -v -t -i -h --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --volume --mount --network --terminal --interactive --init --ulimit --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --privileged --json --verbose --help"
+            opts="-e -p -u -C -h -m -v -t -i -P --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --publish-all --privileged --json --verbose"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2653,7 +3069,17 @@ _sbx() {
                     return 0
                     ;;
                 --hostname)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -h)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --tty)
@@ -2703,6 +3129,21 @@ _sbx() {
                     fi
                     return 0
                     ;;
+                --env-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --network)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -2710,7 +3151,63 @@ _sbx() {
                     fi
                     return 0
                     ;;
+                --ipc)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --pid)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --uts)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --domainname)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --cap-add)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --cap-drop)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --security-opt)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 --ulimit)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --memory-swap)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -2745,6 +3242,29 @@ _sbx() {
                     fi
                     return 0
                     ;;
+                --blkio-weight)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --device-read-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2753,7 +3273,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__snapshot)
-            opts="-h --help"
+            opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2767,7 +3287,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__start)
-            opts="-a -h --attach --help"
+            opts="-a --attach"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2781,7 +3301,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__stop)
-            opts="-t -a -f -i -h --time --all --filter --ignore --help"
+            opts="-t -a -f -i --time --all --filter --ignore"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2817,7 +3337,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__uppers)
-            opts="-h --json --help"
+            opts="--json"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2831,7 +3351,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__wait)
-            opts="-h --ignore --help"
+            opts="--ignore"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

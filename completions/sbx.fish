@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_sbx_global_optspecs
-    string join \n profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= home= e/env= net= p/publish= forward= share= device= u/user= C/cwd= hostname= tty= timeout= m/memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project v/volume= mount= network= t/terminal i/interactive init ulimit= memory-reservation= cpu-shares= cpuset-cpus= cpuset-mems= privileged status-fd= receipt= q/quiet d/detach name= rm replace log-driver= log-opt= restart= l/label= stop-signal= stop-timeout= h/help V/version
+    string join \n profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= home= e/env= net= p/publish= forward= share= device= u/user= C/cwd= h/hostname= tty= timeout= m/memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project help v/volume= mount= env-file= network= ipc= pid= uts= domainname= read-only cap-add= cap-drop= security-opt= t/terminal i/interactive init ulimit= memory-swap= memory-reservation= cpu-shares= cpuset-cpus= cpuset-mems= blkio-weight= device-read-bps= device-write-bps= device-read-iops= device-write-iops= P/publish-all privileged status-fd= receipt= q/quiet d/detach name= rm replace log-driver= log-opt= restart= l/label= stop-signal= stop-timeout= V/version
 end
 
 function __fish_sbx_needs_command
@@ -46,7 +46,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -l share -d 'Share a namespace wit
 complete -c sbx -n "__fish_sbx_needs_command" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
 complete -c sbx -n "__fish_sbx_needs_command" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
 complete -c sbx -n "__fish_sbx_needs_command" -s C -l cwd -l workdir -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
-complete -c sbx -n "__fish_sbx_needs_command" -l hostname -d 'Host name inside' -r
+complete -c sbx -n "__fish_sbx_needs_command" -s h -l hostname -d 'Host name inside' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
 complete -c sbx -n "__fish_sbx_needs_command" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
@@ -57,12 +57,26 @@ json\t''"
 complete -c sbx -n "__fish_sbx_needs_command" -l keep-fd -d 'Keep a file descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_needs_command" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l mount -d 'The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l env-file -d 'Set the environment variables that a file names in lines NAME=VALUE; --env counts more' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), or container:NAME, that of a running sandbox' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l pid -d 'Processes: private, or host, as --share pid' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l uts -d 'Host name: private, or host, as --share uts' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l domainname -d 'NIS domain name inside, as --set process.domainname' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l cap-add -d 'Give the program a capability in the sandbox\'s own namespaces, as --set security.capabilities' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l cap-drop -d 'Take a capability away that a profile gives, or ALL' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l security-opt -d 'seccomp=unconfined, as --set security.seccomp=off, or mask=PATH, as --mask; accepted: no-new-privileges, label=disable, apparmor=unconfined' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l blkio-weight -d 'Share of the disks, as --set limits.io_weight; from 10 to 1000' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l device-read-bps -d 'Bytes a second that may be read from a disk, as --set limits.io_max' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l device-read-iops -d 'Reads from a disk a second' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
@@ -79,15 +93,17 @@ complete -c sbx -n "__fish_sbx_needs_command" -l stop-timeout -d 'Seconds until 
 complete -c sbx -n "__fish_sbx_needs_command" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_needs_command" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_needs_command" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
+complete -c sbx -n "__fish_sbx_needs_command" -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_needs_command" -l read-only -d 'Show the root directory read-only where a profile shows it writable'
 complete -c sbx -n "__fish_sbx_needs_command" -s t -l terminal -d 'A terminal of the program\'s own, as --tty pty'
 complete -c sbx -n "__fish_sbx_needs_command" -s i -l interactive -d 'Accepted: the program has the caller\'s standard input'
 complete -c sbx -n "__fish_sbx_needs_command" -l init -d 'Accepted: sbx has an init'
+complete -c sbx -n "__fish_sbx_needs_command" -s P -l publish-all -d 'Refused: nothing says which ports a program listens at'
 complete -c sbx -n "__fish_sbx_needs_command" -l privileged -d 'Refused: sbx gives no program such rights'
 complete -c sbx -n "__fish_sbx_needs_command" -s q -l quiet -d 'Print no notes, e.g. about optional parts that are missing'
 complete -c sbx -n "__fish_sbx_needs_command" -s d -l detach -d 'Run in the background: print the sandbox\'s id once the program has started'
 complete -c sbx -n "__fish_sbx_needs_command" -l rm -d 'Remove the record of the sandbox when the program has ended'
 complete -c sbx -n "__fish_sbx_needs_command" -l replace -d 'Remove a sandbox that has the name; one that runs is ended first'
-complete -c sbx -n "__fish_sbx_needs_command" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_needs_command" -s V -l version -d 'Print version'
 complete -c sbx -n "__fish_sbx_needs_command" -a "run" -d 'Run a program in a sandbox (the default)'
 complete -c sbx -n "__fish_sbx_needs_command" -a "plan" -d 'Print what a run would do, and do nothing'
@@ -138,7 +154,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l share -d 'Share a namesp
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s C -l cwd -l workdir -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l hostname -d 'Host name inside' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s h -l hostname -d 'Host name inside' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
@@ -149,12 +165,26 @@ json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l keep-fd -d 'Keep a file descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l mount -d 'The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l env-file -d 'Set the environment variables that a file names in lines NAME=VALUE; --env counts more' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), or container:NAME, that of a running sandbox' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l pid -d 'Processes: private, or host, as --share pid' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l uts -d 'Host name: private, or host, as --share uts' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l domainname -d 'NIS domain name inside, as --set process.domainname' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l cap-add -d 'Give the program a capability in the sandbox\'s own namespaces, as --set security.capabilities' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l cap-drop -d 'Take a capability away that a profile gives, or ALL' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l security-opt -d 'seccomp=unconfined, as --set security.seccomp=off, or mask=PATH, as --mask; accepted: no-new-privileges, label=disable, apparmor=unconfined' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l blkio-weight -d 'Share of the disks, as --set limits.io_weight; from 10 to 1000' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-read-bps -d 'Bytes a second that may be read from a disk, as --set limits.io_max' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-read-iops -d 'Reads from a disk a second' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
@@ -171,15 +201,17 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l stop-timeout -d 'Seconds
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l read-only -d 'Show the root directory read-only where a profile shows it writable'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s t -l terminal -d 'A terminal of the program\'s own, as --tty pty'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s i -l interactive -d 'Accepted: the program has the caller\'s standard input'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l init -d 'Accepted: sbx has an init'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s P -l publish-all -d 'Refused: nothing says which ports a program listens at'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l privileged -d 'Refused: sbx gives no program such rights'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s q -l quiet -d 'Print no notes, e.g. about optional parts that are missing'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s d -l detach -d 'Run in the background: print the sandbox\'s id once the program has started'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l rm -d 'Remove the record of the sandbox when the program has ended'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l replace -d 'Remove a sandbox that has the name; one that runs is ended first'
-complete -c sbx -n "__fish_sbx_using_subcommand run" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
@@ -202,7 +234,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l share -d 'Share a names
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s C -l cwd -l workdir -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hostname -d 'Host name inside' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s h -l hostname -d 'Host name inside' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
@@ -213,12 +245,26 @@ json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l keep-fd -d 'Keep a file descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l mount -d 'The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l env-file -d 'Set the environment variables that a file names in lines NAME=VALUE; --env counts more' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), or container:NAME, that of a running sandbox' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l pid -d 'Processes: private, or host, as --share pid' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l uts -d 'Host name: private, or host, as --share uts' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l domainname -d 'NIS domain name inside, as --set process.domainname' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cap-add -d 'Give the program a capability in the sandbox\'s own namespaces, as --set security.capabilities' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cap-drop -d 'Take a capability away that a profile gives, or ALL' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l security-opt -d 'seccomp=unconfined, as --set security.seccomp=off, or mask=PATH, as --mask; accepted: no-new-privileges, label=disable, apparmor=unconfined' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l blkio-weight -d 'Share of the disks, as --set limits.io_weight; from 10 to 1000' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-read-bps -d 'Bytes a second that may be read from a disk, as --set limits.io_max' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-read-iops -d 'Reads from a disk a second' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l status-fd -d 'Accepted as by `run`, without effect' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l receipt -d 'Accepted as by `run`, without effect' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
@@ -235,9 +281,12 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stop-timeout -d 'Second
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l read-only -d 'Show the root directory read-only where a profile shows it writable'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s t -l terminal -d 'A terminal of the program\'s own, as --tty pty'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s i -l interactive -d 'Accepted: the program has the caller\'s standard input'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l init -d 'Accepted: sbx has an init'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s P -l publish-all -d 'Refused: nothing says which ports a program listens at'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l privileged -d 'Refused: sbx gives no program such rights'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l verbose -d 'Print every mount, variable and mechanism, and not only what they come to'
@@ -245,25 +294,18 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -s q -l quiet -d 'Accepted
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s d -l detach -d 'Run in the background: print the sandbox\'s id once the program has started'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l rm -d 'Remove the record of the sandbox when the program has ended'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l replace -d 'Remove a sandbox that has the name; one that runs is ended first'
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand check" -l profile -d 'Check one profile: what of it this host can do' -r
 complete -c sbx -n "__fish_sbx_using_subcommand check" -l json -d 'Print JSON'
-complete -c sbx -n "__fish_sbx_using_subcommand check" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "list" -d 'List the profiles'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "show" -d 'Print a profile'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "check" -d 'Check profiles for errors, and for grants that undo the sandbox'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "schema" -d 'Print the JSON schema of the profile language'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -l resolved -d 'Print all layers merged into one'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -l origin -d 'Print for each value which line it comes from'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from check" -l strict -d 'Fail if a grant undoes the sandbox and no comment `# accepted: REASON` stands above its line'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from check" -l json -d 'Print JSON'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the profiles'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "show" -d 'Print a profile'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "check" -d 'Check profiles for errors, and for grants that undo the sandbox'
@@ -291,7 +333,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l share -d 'Share a n
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s C -l cwd -l workdir -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l hostname -d 'Host name inside' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s h -l hostname -d 'Host name inside' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
@@ -302,40 +344,48 @@ json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l keep-fd -d 'Keep a file descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l mount -d 'The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l env-file -d 'Set the environment variables that a file names in lines NAME=VALUE; --env counts more' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), or container:NAME, that of a running sandbox' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l pid -d 'Processes: private, or host, as --share pid' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l uts -d 'Host name: private, or host, as --share uts' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l domainname -d 'NIS domain name inside, as --set process.domainname' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cap-add -d 'Give the program a capability in the sandbox\'s own namespaces, as --set security.capabilities' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cap-drop -d 'Take a capability away that a profile gives, or ALL' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l security-opt -d 'seccomp=unconfined, as --set security.seccomp=off, or mask=PATH, as --mask; accepted: no-new-privileges, label=disable, apparmor=unconfined' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l blkio-weight -d 'Share of the disks, as --set limits.io_weight; from 10 to 1000' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-read-bps -d 'Bytes a second that may be read from a disk, as --set limits.io_max' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-read-iops -d 'Reads from a disk a second' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l read-only -d 'Show the root directory read-only where a profile shows it writable'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s t -l terminal -d 'A terminal of the program\'s own, as --tty pty'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s i -l interactive -d 'Accepted: the program has the caller\'s standard input'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l init -d 'Accepted: sbx has an init'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s P -l publish-all -d 'Refused: nothing says which ports a program listens at'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l privileged -d 'Refused: sbx gives no program such rights'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l verbose -d 'For each line that held, say how that was seen'
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand homes" -l remove -d 'Remove this private home, with all that is in it' -r
 complete -c sbx -n "__fish_sbx_using_subcommand homes" -l json -d 'Print JSON'
-complete -c sbx -n "__fish_sbx_using_subcommand homes" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand diff" -l stat -d 'Print sizes'
 complete -c sbx -n "__fish_sbx_using_subcommand diff" -s p -l patch -d 'Print the differences of texts, as a patch that git applies'
 complete -c sbx -n "__fish_sbx_using_subcommand diff" -l json -d 'Print JSON'
-complete -c sbx -n "__fish_sbx_using_subcommand diff" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand commit" -s m -l merge -d 'Merge texts that the host has changed, too, where no line was changed by both'
 complete -c sbx -n "__fish_sbx_using_subcommand commit" -s n -l dry-run -d 'Change nothing, and say what would be done'
-complete -c sbx -n "__fish_sbx_using_subcommand commit" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand discard" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand export" -s o -l output -d 'File to write to (default: standard output)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand export" -s p -l patch -d 'Write a patch that git applies, with files that are no texts, instead of a tar file'
-complete -c sbx -n "__fish_sbx_using_subcommand export" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand uppers" -l json -d 'Print JSON'
-complete -c sbx -n "__fish_sbx_using_subcommand uppers" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand snapshot" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand fork" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -s f -l filter -d 'List only what meets a condition: id=, name=, status=, exited=, profile=, label=' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -l format -d 'Print by a template, such as \'{{.ID}} {{.Names}}\' or \'table {{.ID}}\\t{{.Status}}\', or json' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -s n -l last -d 'List the N that were made last' -r
@@ -345,7 +395,6 @@ complete -c sbx -n "__fish_sbx_using_subcommand ps" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -l no-trunc -d 'Shorten no ids and commands'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -l noheading -d 'Print no head of the table'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -s l -l latest -d 'List the one that was made last'
-complete -c sbx -n "__fish_sbx_using_subcommand ps" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
@@ -368,7 +417,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand create" -l share -d 'Share a nam
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s C -l cwd -l workdir -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l hostname -d 'Host name inside' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s h -l hostname -d 'Host name inside' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
@@ -379,12 +428,26 @@ json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l keep-fd -d 'Keep a file descriptor open for the program' -r
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l mount -d 'The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l env-file -d 'Set the environment variables that a file names in lines NAME=VALUE; --env counts more' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), or container:NAME, that of a running sandbox' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l pid -d 'Processes: private, or host, as --share pid' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l uts -d 'Host name: private, or host, as --share uts' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l domainname -d 'NIS domain name inside, as --set process.domainname' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l cap-add -d 'Give the program a capability in the sandbox\'s own namespaces, as --set security.capabilities' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l cap-drop -d 'Take a capability away that a profile gives, or ALL' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l security-opt -d 'seccomp=unconfined, as --set security.seccomp=off, or mask=PATH, as --mask; accepted: no-new-privileges, label=disable, apparmor=unconfined' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l blkio-weight -d 'Share of the disks, as --set limits.io_weight; from 10 to 1000' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-read-bps -d 'Bytes a second that may be read from a disk, as --set limits.io_max' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-read-iops -d 'Reads from a disk a second' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
@@ -401,55 +464,46 @@ complete -c sbx -n "__fish_sbx_using_subcommand create" -l stop-timeout -d 'Seco
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l help -d 'Print help'
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l read-only -d 'Show the root directory read-only where a profile shows it writable'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s t -l terminal -d 'A terminal of the program\'s own, as --tty pty'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s i -l interactive -d 'Accepted: the program has the caller\'s standard input'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l init -d 'Accepted: sbx has an init'
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s P -l publish-all -d 'Refused: nothing says which ports a program listens at'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l privileged -d 'Refused: sbx gives no program such rights'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s q -l quiet -d 'Print no notes, e.g. about optional parts that are missing'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s d -l detach -d 'Run in the background: print the sandbox\'s id once the program has started'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l rm -d 'Remove the record of the sandbox when the program has ended'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l replace -d 'Remove a sandbox that has the name; one that runs is ended first'
-complete -c sbx -n "__fish_sbx_using_subcommand create" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand start" -s a -l attach -d 'Print what the program writes, wait for its end, and exit with its status'
-complete -c sbx -n "__fish_sbx_using_subcommand start" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand restart" -s t -l time -d 'Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)' -r
-complete -c sbx -n "__fish_sbx_using_subcommand restart" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s' -r
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -s w -l workdir -d 'Directory to start in: the path inside' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -s u -l user -d 'Refused: other ids' -r
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -s i -l interactive -d 'Pass standard input on'
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -s t -l tty -d 'Refused: a terminal'
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -l privileged -d 'Refused: more rights'
-complete -c sbx -n "__fish_sbx_using_subcommand exec" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand logs" -s n -l tail -d 'Print the last N lines' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand logs" -l since -d 'Print what was written since then: 10m, 2026-11-29T12:00:00Z, or seconds since 1970' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand logs" -l until -d 'Print what was written until then' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand logs" -s f -l follow -d 'Go on with what the program writes, until it has ended'
 complete -c sbx -n "__fish_sbx_using_subcommand logs" -s t -l timestamps -d 'Print the time of each line'
-complete -c sbx -n "__fish_sbx_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand inspect" -s f -l format -d 'Print by a template, such as \'{{.State.Pid}}\'' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand inspect" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand stop" -s t -l time -d 'Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)' -r
 complete -c sbx -n "__fish_sbx_using_subcommand stop" -s f -l filter -d 'Stop those that meet a condition, as with `sbx ps`' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand stop" -s a -l all -d 'Stop all that run'
 complete -c sbx -n "__fish_sbx_using_subcommand stop" -s i -l ignore -d 'Ignore names that there is no sandbox of'
-complete -c sbx -n "__fish_sbx_using_subcommand stop" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand kill" -s s -l signal -d 'Signal to send, by name or number' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand kill" -s a -l all -d 'Send it to all that run'
-complete -c sbx -n "__fish_sbx_using_subcommand kill" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand wait" -l ignore -d 'Ignore names that there is no sandbox of'
-complete -c sbx -n "__fish_sbx_using_subcommand wait" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -l filter -d 'Remove those that meet a condition, as with `sbx ps`' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s t -l time -d 'Seconds until one that runs is ended by SIGKILL' -r
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s f -l force -d 'End those that run first; ignore names that there is no sandbox of'
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s a -l all -d 'Remove all'
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s i -l ignore -d 'Ignore names that there is no sandbox of'
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s v -l volumes -d 'Accepted, without effect: sandboxes have no volumes of their own'
-complete -c sbx -n "__fish_sbx_using_subcommand rm" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand prune" -l filter -d 'Remove those that meet a condition, as with `sbx ps`' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand prune" -s f -l force -d 'Do not ask'
-complete -c sbx -n "__fish_sbx_using_subcommand prune" -s h -l help -d 'Print help'
-complete -c sbx -n "__fish_sbx_using_subcommand rename" -s h -l help -d 'Print help'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart exec logs inspect stop kill wait rm prune rename help" -f -a "run" -d 'Run a program in a sandbox (the default)'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart exec logs inspect stop kill wait rm prune rename help" -f -a "plan" -d 'Print what a run would do, and do nothing'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and not __fish_seen_subcommand_from run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart exec logs inspect stop kill wait rm prune rename help" -f -a "check" -d 'Try what this host and this user can do, and say how to fix what does not work'

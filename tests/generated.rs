@@ -512,6 +512,20 @@ or
 .B "sbx kill"
 has ended it. After a start of the machine, nothing is started again by itself.
 .PP
+Flags of
+.B run
+that podman and docker have are other words for keys of a profile, as their descriptions say, and
+.B sbx plan
+shows what they do. Where those know more, the flag is refused with the reason.
+.B \-\-env\-file
+takes their format: lines NAME=VALUE, whose value is taken as it stands, NAME for a variable of the caller's that is left out if it is not set, and comments
+.RB ( # );
+.B \-\-env
+counts more, wherever it stands.
+.BI "\-\-network container:" NAME
+joins the network of a running sandbox, which is then the program's with its name servers and its host name; it is looked up at each start, and the program has no rights over
+the other's processes and files, nor it over the program's.
+.PP
 .B "sbx exec"
 has the sandbox's PID 1 execute a further program, as it has executed the first: in the same namespaces, with the same ids, Landlock rules, filter, limits and keyring, and
 without capabilities. Its standard streams are pipes, which

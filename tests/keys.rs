@@ -128,7 +128,7 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
         },
         ("process.args", ..) => (["[\"a\"]", "[\"b\"]"], ""),
         ("process.cwd", ..) => (["\"/usr\"", "\"/var\""], ""),
-        ("process.hostname", ..) => (["\"a\"", "\"b\""], ""),
+        ("process.hostname" | "process.domainname", ..) => (["\"a\"", "\"b\""], ""),
         ("process.user", ..) => (["\"root\"", "\"range\""], ""),
         ("process.env", ..) => (["{ A = \"1\" }", "{ A = \"2\" }"], ""),
         ("process.env_pass", ..) => (["[\"SSH_AUTH_SOCK\"]", "[\"NOT_SET\"]"], ""),

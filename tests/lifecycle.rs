@@ -576,30 +576,6 @@ fn a_program_is_restarted_as_the_flag_says_and_not_after_it_was_stopped() {
     assert!(records.run(&["run", "-d", "--restart", "often", "true"]).failed(125).contains("sbx does not know it"));
 }
 
-#[test]
-fn podmans_flags_say_what_sbxs_own_do() {
-    need!(userns());
-    let place = Place::new();
-    place.write("data/file", "content");
-    let dir = place.dir.path().join("data");
-    let dir = dir.to_str().unwrap();
-    let ro = format!("{dir}:/mnt/x:ro");
-    let out = place.sh(&["-q", "-v", &ro, "-w", "/mnt/x"], "cat file; pwd; touch new 2>/dev/null || echo refused").ok();
-    assert_eq!(out, "content/mnt/x\nrefused\n");
-    let mount = format!("type=bind,source={dir},target=/mnt/x");
-    place.sh(&["-q", "--mount", &mount, "--mount", "type=tmpfs,target=/mnt/t"], "touch /mnt/x/new /mnt/t/new").ok();
-    assert!(place.dir.path().join("data/new").exists());
-    assert_eq!(place.sh(&["-q", "--ulimit", "nofile=64:128"], "ulimit -Sn; ulimit -Hn").ok(), "64\n128\n");
-    assert_eq!(place.sh(&["-q", "-i", "--init", "--network", "none"], "echo in").ok(), "in\n");
-    let err = place.run(&["run", "--privileged", "true"]).failed(125);
-    assert!(err.contains("--privileged: sbx gives no program the rights"), "{err}");
-    assert!(place.run(&["run", "-v", "data:/x", "true"]).failed(125).contains("sbx has no volumes of its own"));
-    assert!(place.run(&["run", "--network", "mynet", "true"]).failed(125).contains("sbx does not know it"));
-    // Of two flags for one thing, the later counts.
-    let rw = format!("{dir}:/mnt/x");
-    assert_eq!(place.sh(&["-q", "-v", &ro, "-v", &rw], "touch /mnt/x/more && echo made").ok(), "made\n");
-}
-
 /// What the kernel says of a process that bears on what it may do, as the process itself sees it.
 const STANDING: &str = "grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Sig|Umask)' /proc/self/status | grep -v SigQ
     for kind in cgroup ipc mnt net pid time user uts; do readlink /proc/self/ns/$kind; done

@@ -157,6 +157,9 @@ fn namespaces(prepared: &Prepared, socket: BorrowedFd<'_>, proc: BorrowedFd<'_>)
     if let Some(hostname) = &prepared.namespaces.hostname {
         sys::set_hostname(hostname).at(place, Call::Sethostname)?;
     }
+    if let Some(domainname) = &prepared.namespaces.domainname {
+        sys::set_domainname(domainname).at(place, Call::Setdomainname)?;
+    }
     if !prepared.namespaces.network_beside {
         loopback(prepared)?;
     }

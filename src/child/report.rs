@@ -64,6 +64,7 @@ calls! {
     WriteMaxUserns = "write to /proc/sys/user/max_user_namespaces",
     Setgroups = "setgroups",
     Sethostname = "sethostname",
+    Setdomainname = "setdomainname",
     Loopback = "ioctl SIOCSIFFLAGS on lo",
     Receive = "recvmsg from the launcher",
     Send = "sendmsg to the launcher",

@@ -1,10 +1,10 @@
 //! The record of a run that can be named (`--name`, `--detach`).
 
-use super::{args, remove, store};
+use super::{args, familiar, remove, store};
 use crate::error::{Error, Result};
 use crate::launch::Recorded;
 use crate::plan::Plan;
-use crate::spec::Sandbox;
+use crate::spec::{Sandbox, parse_size};
 use crate::state::{Begun, Id, LOG_SIZE, Spec, Store, Text, check_name};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -47,16 +47,8 @@ fn log_size(args: &args::Kept) -> Result<u64> {
     for option in &args.log_opt {
         let wrong =
             || Error::new(format!("--log-opt {option}: sbx does not know it")).hint("write --log-opt max-size=10M");
-        let text = option.strip_prefix("max-size=").ok_or_else(wrong)?.to_ascii_lowercase();
-        let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-        let factor = match unit.trim_end_matches('b').trim_end_matches("i") {
-            "" => 1,
-            "k" => 1 << 10,
-            "m" => 1 << 20,
-            "g" => 1 << 30,
-            _ => return Err(wrong()),
-        };
-        size = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(wrong)?;
+        let text = option.strip_prefix("max-size=").ok_or_else(wrong)?;
+        size = parse_size(&familiar::bytes(text)).ok_or_else(wrong)?;
         if size < LEAST {
             return Err(
                 Error::new(format!("--log-opt {option}: a log has at least 64K")).hint("--log-driver none keeps none")

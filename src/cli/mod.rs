@@ -4,13 +4,17 @@ mod afterwards;
 mod args;
 mod ask;
 mod background;
+mod caller;
 mod check;
 mod closed;
 mod closing;
 mod elapsed;
 mod ending;
+mod environment;
 mod exec;
 mod familiar;
+mod familiar_args;
+mod flags;
 mod guarded;
 mod homes;
 mod inspect;
@@ -31,10 +35,13 @@ mod remove;
 mod replaced;
 mod review;
 mod run;
+mod sandbox_args;
 mod selftest;
 mod starting;
 mod store;
 mod template;
+mod text;
+mod upper_args;
 mod uppers;
 mod watch;
 
@@ -151,7 +158,9 @@ fn with_words(run: args::Run, words: &[OsString]) -> args::Run {
 /// `sbx [FLAGS] PROGRAM` means `sbx run [FLAGS] PROGRAM`: inserts `run` if the first argument is no verb.
 fn with_verb(mut args: Vec<OsString>) -> Vec<OsString> {
     let verb = args.get(1).is_some_and(|first| {
-        VERBS.iter().chain(&["help", "-h", "--help", "-V", "--version"]).any(|word| first == word)
+        VERBS.iter().chain(&["help", "--help", "-V", "--version"]).any(|word| first == word)
+            // With a word behind it, it is the host name of a run.
+            || (first == "-h" && args.len() == 2)
     });
     if !verb && args.len() > 1 {
         args.insert(1, "run".into());

@@ -38,48 +38,6 @@ pub struct Kept {
     pub stop_timeout: Option<u64>,
 }
 
-/// Flags that podman and docker have for what other flags say.
-#[derive(Args, Debug, Default)]
-#[command(next_help_heading = "As with podman and docker")]
-pub struct Familiar {
-    /// Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro
-    #[arg(short, long, value_name = "HOST:PATH[:ro]", value_hint = ValueHint::AnyPath)]
-    pub volume: Vec<String>,
-    /// The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH
-    #[arg(long, value_name = "WHAT", value_hint = ValueHint::Other)]
-    pub mount: Vec<String>,
-    /// The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too)
-    #[arg(long, value_name = "MODE", value_hint = ValueHint::Other)]
-    pub network: Option<String>,
-    /// A terminal of the program's own, as --tty pty
-    #[arg(short = 't', long = "terminal")]
-    pub terminal: bool,
-    /// Accepted: the program has the caller's standard input
-    #[arg(short, long)]
-    pub interactive: bool,
-    /// Accepted: sbx has an init
-    #[arg(long)]
-    pub init: bool,
-    /// A limit of the kernel's, as --set rlimits.NAME
-    #[arg(long, value_name = "NAME=SOFT[:HARD]", value_hint = ValueHint::Other)]
-    pub ulimit: Vec<String>,
-    /// Memory that is spared as long as others have some to give, as --set limits.memory_low
-    #[arg(long, value_name = "SIZE", value_hint = ValueHint::Other)]
-    pub memory_reservation: Option<String>,
-    /// Share of the processors, as --set limits.cpu_weight; 1024 is usual
-    #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
-    pub cpu_shares: Option<String>,
-    /// Processors that may be used, as --set limits.cpus
-    #[arg(long, value_name = "LIST", value_hint = ValueHint::Other)]
-    pub cpuset_cpus: Option<String>,
-    /// Memory nodes that may be used, as --set limits.mems
-    #[arg(long, value_name = "LIST", value_hint = ValueHint::Other)]
-    pub cpuset_mems: Option<String>,
-    /// Refused: sbx gives no program such rights
-    #[arg(long, hide = true)]
-    pub privileged: bool,
-}
-
 /// `sbx ps`
 #[derive(Args, Debug)]
 pub struct Ps {

@@ -158,6 +158,13 @@ pub(super) fn probe(pid: i32) -> Result<JoinedFacts, String> {
     Ok(JoinedFacts { number: found.number, ids, resolv_conf: text.to_owned() })
 }
 
+/// Whether a process is the child of another one.
+pub fn is_child(pid: i32, parent: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mut lines = status.lines().filter_map(|line| line.strip_prefix("PPid:"));
+    lines.any(|found| found.trim().parse() == Ok(parent))
+}
+
 /// Whether a process has a filter of system calls, which those that it starts have, too.
 fn is_filtered(pid: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

@@ -47,7 +47,7 @@ pub use desktop::{Compositor, DesktopFacts, Documents, WaylandFacts, bus_path, x
 pub use elevation::Elevation;
 pub use git_identity::GitIdentity;
 pub use helpers::{Helpers, is_executable};
-pub use joined::{JoinedFacts, JoinedNamespaces, joined_namespaces};
+pub use joined::{JoinedFacts, JoinedNamespaces, is_child, joined_namespaces};
 pub use links::LinkWriters;
 pub use names::Names;
 pub use network::{NetworkFacts, name_servers};

@@ -28,6 +28,7 @@ pub(super) fn plan(plan: &Plan) -> &'static Plan {
     }
     if off("uts") {
         plan.namespaces.hostname = None;
+        plan.namespaces.domainname = None;
     }
     if off("ipc") {
         plan.view.parts.retain(|placed| !matches!(placed.op, Op::Mqueue { .. }));

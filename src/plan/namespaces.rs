@@ -40,6 +40,9 @@ pub struct NamespacePlan {
     pub nested_tried: bool,
     /// Host name inside.
     pub hostname: Option<String>,
+    /// NIS domain name inside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domainname: Option<String>,
     /// Whether the loopback interface of the new network namespace is set up.
     pub loopback: bool,
     /// The network of another sandbox, which is joined.
@@ -110,6 +113,11 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
         let error = Error::new("a host name of its own needs a uts namespace of its own");
         return Err(error.hint("take `uts` out of namespaces.share, or process.hostname out of the profile"));
     }
+    let domainname = sandbox.process.domainname.clone();
+    if domainname.is_some() && !private.contains(&Namespace::Uts) {
+        let error = Error::new("a NIS domain name of its own needs a uts namespace of its own");
+        return Err(error.hint("take `uts` out of namespaces.share, or process.domainname out of the profile"));
+    }
     Ok(NamespacePlan {
         loopback: sandbox.network != Network::Host && private.contains(&Namespace::Net),
         private,
@@ -122,6 +130,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
         mounts: wanted.mounts,
         nested_tried: wanted.nested_tried,
         hostname,
+        domainname,
         network_settings: NetworkSettings::default(),
         joined,
     })
@@ -200,6 +209,9 @@ impl NamespacePlan {
         lines.add("", writer);
         if let Some(hostname) = &self.hostname {
             lines.add("hostname", hostname);
+        }
+        if let Some(domainname) = &self.domainname {
+            lines.add("domainname", domainname);
         }
         match &self.joined {
             Some(joined) => lines.add("network", format!("that of process {}", joined.pid)),

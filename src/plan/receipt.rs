@@ -170,6 +170,9 @@ impl ReceiptBuilder<'_> {
         if let Some(hostname) = &self.plan.namespaces.hostname {
             self.full(Setting::Hostname(hostname.clone()), &none, vec!["uts namespace".into()]);
         }
+        if let Some(domainname) = &self.plan.namespaces.domainname {
+            self.full(Setting::Domainname(domainname.clone()), &none, vec!["uts namespace".into()]);
+        }
         if let Some(timeout) = self.plan.process.timeout {
             self.full(
                 Setting::Timeout(timeout),

@@ -27,6 +27,8 @@ pub enum Setting {
     },
     /// The host name inside.
     Hostname(String),
+    /// The NIS domain name inside.
+    Domainname(String),
     /// Time after which sbx ends the program.
     Timeout(Duration),
     /// Which variables of the caller's environment are passed on.
@@ -98,6 +100,7 @@ impl fmt::Display for Setting {
             Setting::NoNetwork => f.write_str("network.mode = \"none\""),
             Setting::User { uid, gid } => write!(f, "process.user: {uid}:{gid}"),
             Setting::Hostname(name) => write!(f, "process.hostname = {name:?}"),
+            Setting::Domainname(name) => write!(f, "process.domainname = {name:?}"),
             Setting::Timeout(time) => write!(f, "process.timeout = \"{}\"", humantime::format_duration(*time)),
             Setting::Environment => f.write_str("process.env_pass"),
             Setting::ReadOnlyDescriptors => f.write_str("files handed over for reading cannot be changed"),

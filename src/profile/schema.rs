@@ -136,6 +136,7 @@ pub const KEYS: &[Key] = &[
     key("process.args", Kind::Argv, "program and arguments, used when the command line names none"),
     key("process.cwd", Kind::Text, "directory to start in"),
     key("process.hostname", Kind::Text, "host name inside, at most 64 bytes"),
+    key("process.domainname", Kind::Text, "NIS domain name inside, at most 64 bytes"),
     key(
         "process.user",
         Kind::Text,

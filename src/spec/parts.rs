@@ -28,6 +28,9 @@ pub struct Process {
     pub cwd: Option<PathBuf>,
     /// The host name inside; none keeps the host's.
     pub hostname: Option<String>,
+    /// The NIS domain name inside; none keeps the host's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domainname: Option<String>,
     /// User and group ids inside.
     pub user: User,
     /// The line that the ids come from.

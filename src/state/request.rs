@@ -142,6 +142,17 @@ impl Monitor {
         }
     }
 
+    /// Whether the monitor has its end of the connection, and so its process id.
+    pub fn is_there(&self) -> bool {
+        let mut set = [Poll::end(self.0.as_raw_fd())];
+        sys::poll(&mut set, Some(0)).is_ok() && !set.iter().any(|poll| poll.ready)
+    }
+
+    /// The monitor's process id, which is its own as long as it [is there](Monitor::is_there).
+    pub fn process(&self) -> Option<i32> {
+        sys::peer(self.0.as_fd()).ok().map(|peer| peer.pid)
+    }
+
     /// Kills the monitor, and with it its sandbox, although it does not answer. Gives whether there was one to kill.
     pub fn kill(&self) -> bool {
         let pidfd = match sys::peer_pidfd(self.0.as_fd()) {
@@ -149,8 +160,6 @@ impl Monitor {
             // Before Linux 6.5. As long as the other end is open, its process lives, and the number is its own.
             Err(_) => sys::peer(self.0.as_fd()).and_then(|peer| sys::pidfd_open(peer.pid)),
         };
-        let mut set = [Poll::end(self.0.as_raw_fd())];
-        let open = sys::poll(&mut set, Some(0)).is_ok() && !set.iter().any(|poll| poll.ready);
-        open && pidfd.is_ok_and(|pidfd| sys::pidfd_signal(pidfd.as_fd(), libc::SIGKILL).is_ok())
+        self.is_there() && pidfd.is_ok_and(|pidfd| sys::pidfd_signal(pidfd.as_fd(), libc::SIGKILL).is_ok())
     }
 }

@@ -17,6 +17,8 @@ pub struct Namespaces {
     pub drop_groups: bool,
     /// Host name to set: sethostname(2).
     pub hostname: Option<CString>,
+    /// NIS domain name to set: setdomainname(2).
+    pub domainname: Option<CString>,
     /// The network namespace is made by a helper process in parallel, rather than by clone3(2), which would have to
     /// wait for it.
     pub network_beside: bool,

@@ -42,6 +42,7 @@ pub(super) fn prepare(plan: &Plan, state: &CallerState) -> Result<Namespaces> {
         }),
         drop_groups: ids.drop_groups,
         hostname: wanted.hostname.as_deref().map(|name| cstring(OsStr::new(name))).transpose()?,
+        domainname: wanted.domainname.as_deref().map(|name| cstring(OsStr::new(name))).transpose()?,
         loopback: wanted.loopback,
         network_settings: [settings(&wanted.network_settings.interfaces)?, settings(&wanted.network_settings.mapped)?],
         filters_packets: plan.packet_rules.is_some(),

@@ -11,19 +11,8 @@ impl Builder<'_> {
         let merged = self.merged;
         let args = merged.list("process.args").iter().map(|text| self.expand(text).into()).collect();
         let cwd = merged.text("process.cwd").and_then(|text| self.path(text));
-        let hostname = merged.text("process.hostname").map(|text| {
-            let name = self.expand(text);
-            let good = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-            if name.is_empty() || name.len() > 64 || !name.chars().all(good) {
-                let message = format!("`{}` is no host name", text.text);
-                self.wrong(
-                    text,
-                    message,
-                    "1 to 64 characters, which are letters, digits, `-`, `.` and `_` (sethostname(2))",
-                );
-            }
-            name
-        });
+        let hostname = self.node_name("process.hostname", "host name", "sethostname(2)");
+        let domainname = self.node_name("process.domainname", "NIS domain name", "setdomainname(2)");
         let user = merged.text("process.user");
         let mut env = BTreeMap::new();
         for (name, value) in merged.map("process.env") {
@@ -37,6 +26,7 @@ impl Builder<'_> {
             args,
             cwd,
             hostname,
+            domainname,
             user: user.and_then(|text| self.user(text)).unwrap_or_default(),
             user_origin: user.map(|text| self.origin(text)).unwrap_or_default(),
             env,
@@ -50,6 +40,19 @@ impl Builder<'_> {
             timeout: merged.text("process.timeout").and_then(|text| self.duration(text)),
             ..Process::default()
         }
+    }
+
+    /// A name of the uts namespace, in the words of messages and by the call that sets it.
+    fn node_name(&mut self, key: &'static str, what: &str, call: &str) -> Option<String> {
+        let merged = self.merged;
+        let text = merged.text(key)?;
+        let name = self.expand(text);
+        let good = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        if name.is_empty() || name.len() > 64 || !name.chars().all(good) {
+            let help = format!("1 to 64 characters, which are letters, digits, `-`, `.` and `_` ({call})");
+            self.wrong(text, format!("`{}` is no {what}", text.text), &help);
+        }
+        Some(name)
     }
 
     fn user(&mut self, text: &Text) -> Option<User> {

@@ -55,6 +55,13 @@ pub fn set_hostname(name: &CStr) -> Result<()> {
     Ok(nix::unistd::sethostname(OsStr::from_bytes(name.to_bytes()))?)
 }
 
+/// setdomainname(2): sets the NIS domain name of this UTS namespace.
+pub fn set_domainname(name: &CStr) -> Result<()> {
+    let bytes = name.to_bytes();
+    // SAFETY: setdomainname reads `len` bytes of `name`, which are there.
+    done(unsafe { libc::setdomainname(bytes.as_ptr().cast(), bytes.len()) })
+}
+
 /// The ioctl(2) argument for the interface `lo`, with these flags: netdevice(7).
 pub(in crate::sys) fn loopback(flags: libc::c_short) -> libc::ifreq {
     let mut ifr_name = [0; libc::IFNAMSIZ];

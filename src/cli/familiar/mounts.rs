@@ -1,71 +1,23 @@
-//! Flags that podman and docker have for what sbx's own flags and keys say: each is a line of the profile language, as those are.
+//! `--volume` and `--mount`.
 
-use super::args::Familiar;
-use super::path_flag::absolute;
+use super::line::{Line, Said, bytes};
+use crate::cli::args::Familiar;
+use crate::cli::path_flag::absolute;
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// What a flag says.
-pub(super) enum Line {
-    /// A key and its value, which is a text.
-    Key(&'static str, String),
-    /// A path inside, and its mode with options.
-    Path(String, String),
-}
-
-/// A flag of these: its name, for its place on the command line; which of its kind it is; how messages name it; and what it says.
-pub(super) struct Said {
-    pub flag: &'static str,
-    pub nth: usize,
-    pub label: String,
-    pub line: Line,
-}
-
-/// What all of these flags say.
+/// What these flags say.
 ///
 /// # Errors
 ///
-/// One asks for what sbx does not do, or cannot be read.
+/// One cannot be read.
 pub(super) fn said(args: &Familiar, cwd: &Path) -> Result<Vec<Said>> {
     let mut all = Vec::new();
-    if args.privileged {
-        return Err(Error::new("--privileged: sbx gives no program the rights that this takes a sandbox's walls down for").hint(
-            "name what the program needs: --device for a device, --rw PATH for files, --set security.capabilities for capabilities in \
-             the sandbox's own namespaces",
-        ));
-    }
     for (nth, text) in args.volume.iter().enumerate() {
-        let line = volume(text, cwd)?;
-        all.push(Said { flag: "volume", nth, label: format!("--volume {text}"), line });
+        all.push(Said { flag: "volume", nth, label: format!("--volume {text}"), line: volume(text, cwd)? });
     }
     for (nth, text) in args.mount.iter().enumerate() {
-        let line = mount(text, cwd)?;
-        all.push(Said { flag: "mount", nth, label: format!("--mount {text}"), line });
-    }
-    for (nth, text) in args.ulimit.iter().enumerate() {
-        let line = ulimit(text)?;
-        all.push(Said { flag: "ulimit", nth, label: format!("--ulimit {text}"), line });
-    }
-    let mut one = |flag: &'static str, text: &str, key: &'static str, value: String| {
-        all.push(Said { flag, nth: 0, label: format!("--{flag} {text}"), line: Line::Key(key, value) });
-    };
-    if args.terminal {
-        one("terminal", "", "process.tty", "pty".to_owned());
-    }
-    if let Some(text) = &args.network {
-        one("network", text, "network.mode", network(text)?);
-    }
-    if let Some(text) = &args.cpu_shares {
-        one("cpu-shares", text, "limits.cpu_weight", weight(text)?);
-    }
-    for (flag, key, given) in [
-        ("memory-reservation", "limits.memory_low", &args.memory_reservation),
-        ("cpuset-cpus", "limits.cpus", &args.cpuset_cpus),
-        ("cpuset-mems", "limits.mems", &args.cpuset_mems),
-    ] {
-        if let Some(text) = given {
-            one(flag, text, key, text.to_ascii_uppercase());
-        }
+        all.push(Said { flag: "mount", nth, label: format!("--mount {text}"), line: mount(text, cwd)? });
     }
     Ok(all)
 }
@@ -105,9 +57,9 @@ fn volume(text: &str, cwd: &Path) -> Result<Line> {
 fn mount(text: &str, cwd: &Path) -> Result<Line> {
     let wrong = |why: &str| {
         Error::new(format!("--mount {text}: {why}"))
-            .hint("write type=bind,source=HOST,target=PATH[,readonly], or type=tmpfs,target=PATH")
+            .hint("write type=bind,source=HOST,target=PATH[,readonly], or type=tmpfs,target=PATH[,tmpfs-size=SIZE]")
     };
-    let (mut kind, mut source, mut target, mut mode) = ("", None, None, "rw");
+    let (mut kind, mut source, mut target, mut mode, mut size) = ("", None, None, "rw", None);
     for part in text.split(',') {
         match part.split_once('=').unwrap_or((part, "")) {
             ("type", value) => kind = value,
@@ -115,16 +67,24 @@ fn mount(text: &str, cwd: &Path) -> Result<Line> {
             ("target" | "dst" | "destination", value) => target = Some(value),
             ("readonly" | "ro", "" | "true" | "1") => mode = "ro",
             ("readonly" | "ro", "false" | "0") | ("rw", "" | "true") => mode = "rw",
+            ("tmpfs-size", value) => size = Some(bytes(value)),
             ("relabel" | "bind-propagation" | "consistency", _) => {}
             (key, _) => return Err(wrong(&format!("sbx does not know `{key}`"))),
         }
     }
     let target = target.ok_or_else(|| wrong("there is no target"))?;
+    if size.is_some() && kind != "tmpfs" {
+        return Err(wrong("a tmpfs alone has a size"));
+    }
     match (kind, source) {
         ("bind", Some(source)) => path(target, mode, source, "", cwd)
             .map_err(|error| Error { message: format!("--mount {text}: {}", error.message), ..error }),
         ("bind", None) => Err(wrong("there is no source")),
-        ("tmpfs", None) => Ok(Line::Path(inside(target)?, "tmpfs".to_owned())),
+        ("tmpfs", None) if mode == "ro" => Err(wrong("an empty directory that nothing can be written to is of no use")),
+        ("tmpfs", None) => {
+            let size = size.map_or_else(String::new, |size| format!(",size={size}"));
+            Ok(Line::Path(inside(target)?, format!("tmpfs{size}")))
+        }
         ("tmpfs", Some(_)) => Err(wrong("a tmpfs has no source")),
         _ => Err(wrong("its type is neither bind nor tmpfs")),
     }
@@ -143,59 +103,14 @@ fn inside(path: &str) -> Result<String> {
     absolute(path, Path::new("/"))
 }
 
-/// What the flag `--ulimit NAME=SOFT[:HARD]` says: a key of `[rlimits]`, and its value.
-fn ulimit(text: &str) -> Result<Line> {
-    let wrong = |why: &str| Error::new(format!("--ulimit {text}: {why}")).hint("write --ulimit nofile=1024:4096");
-    let (name, value) = text.split_once('=').ok_or_else(|| wrong("there is no `=`"))?;
-    const PREFIX: &str = "rlimits.";
-    let keys = [
-        "rlimits.as",
-        "rlimits.core",
-        "rlimits.cpu",
-        "rlimits.data",
-        "rlimits.fsize",
-        "rlimits.memlock",
-        "rlimits.nofile",
-        "rlimits.nproc",
-        "rlimits.stack",
-    ];
-    let key = keys.into_iter().find(|key| key.strip_prefix(PREFIX) == Some(name));
-    let known = || keys.map(|key| key.strip_prefix(PREFIX).unwrap_or(key)).join(", ");
-    let key = key.ok_or_else(|| wrong(&format!("there is no limit `{name}`; there are {}", known())))?;
-    Ok(Line::Key(key, value.replace("-1", "unlimited")))
-}
-
-/// The mode of the network by podman's word for it.
-fn network(text: &str) -> Result<String> {
-    Ok(match text {
-        "none" | "host" | "private" => text.to_owned(),
-        "bridge" | "pasta" | "slirp4netns" | "default" => "private".to_owned(),
-        _ if text.starts_with("join:") => text.to_owned(),
-        _ => {
-            return Err(Error::new(format!("--network {text}: sbx does not know it"))
-                .hint("none, private (also bridge, pasta, slirp4netns), host, or join:PID"));
-        }
-    })
-}
-
-/// cpu.weight for docker's shares, as the OCI runtimes convert them: 2 to 262144 become 1 to 10000.
-fn weight(text: &str) -> Result<String> {
-    let shares = text.parse::<u64>().ok().filter(|shares| (2..=262_144).contains(shares));
-    let shares = shares.ok_or_else(|| {
-        Error::new(format!("--cpu-shares {text}: it is no number of shares"))
-            .hint("a number from 2 to 262144; 1024 is usual")
-    })?;
-    Ok((1 + (shares - 2) * 9999 / 262_142).to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn text(line: Result<Line>) -> String {
         match line {
-            Ok(Line::Key(key, value)) => format!("{key} {value}"),
             Ok(Line::Path(path, value)) => format!("{path} {value}"),
+            Ok(line) => format!("{line:?}"),
             Err(error) => format!("! {}", error.message),
         }
     }
@@ -220,6 +135,7 @@ mod tests {
             ("type=bind,source=/a,target=/b", "/b rw,from=\"/a\""),
             ("type=bind,src=/a,dst=/b,readonly", "/b ro,from=\"/a\""),
             ("type=tmpfs,destination=/t", "/t tmpfs"),
+            ("type=tmpfs,target=/t,tmpfs-size=64m", "/t tmpfs,size=64M"),
         ] {
             assert_eq!(text(mount(given, &cwd)), said, "{given}");
         }
@@ -227,21 +143,11 @@ mod tests {
             "type=bind,target=/b",
             "type=volume,source=v,target=/b",
             "type=tmpfs",
+            "type=tmpfs,target=/b,ro",
+            "type=bind,source=/a,target=/b,tmpfs-size=1m",
             "type=bind,source=/a,target=/b,odd=1",
         ] {
             assert!(mount(wrong, &cwd).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn limits_have_sbxs_own_names() {
-        assert_eq!(text(ulimit("nofile=10:20")), "rlimits.nofile 10:20");
-        assert_eq!(text(ulimit("core=-1")), "rlimits.core unlimited");
-        assert!(ulimit("nofile").is_err() && ulimit("odd=1").is_err());
-        assert_eq!(weight("1024"), Ok("39".to_owned()));
-        assert_eq!(weight("262144"), Ok("10000".to_owned()));
-        assert!(weight("1").is_err());
-        assert_eq!(network("bridge"), Ok("private".to_owned()));
-        assert!(network("mynet").is_err());
     }
 }

@@ -1,0 +1,53 @@
+//! Flags that podman and docker have for what sbx's own flags and keys say: each is a line of the profile language, as those are.
+
+mod limits;
+mod line;
+mod mounts;
+mod namespaces;
+mod security;
+
+pub(super) use line::{Line, Said, bytes};
+pub(super) use namespaces::Joined;
+
+use super::args::Sandbox;
+use crate::error::{Error, Result};
+use crate::profile::Merged;
+use std::path::Path;
+
+/// What all of these flags say.
+pub(super) struct All {
+    pub lines: Vec<Said>,
+    /// The sandbox whose network is joined.
+    pub joined: Option<Joined>,
+}
+
+/// What all of these flags say. `below` are the layers below them.
+///
+/// # Errors
+///
+/// One asks for what sbx does not do, or cannot be read.
+pub(super) fn said(args: &Sandbox, below: &Merged, cwd: &Path) -> Result<All> {
+    let familiar = &args.familiar;
+    if familiar.privileged {
+        return Err(Error::new("--privileged: sbx gives no program the rights that this takes a sandbox's walls down for").hint(
+            "name what the program needs: --device for a device, --rw PATH for files, --cap-add for capabilities in the sandbox's own namespaces",
+        ));
+    }
+    if familiar.publish_all {
+        return Err(Error::new("--publish-all: nothing says which ports the program listens at")
+            .hint("name each: --publish 8080:80, or --publish 0:80 for any free port of the host"));
+    }
+    let mut lines = mounts::said(familiar, cwd)?;
+    lines.extend(limits::said(args, cwd)?);
+    lines.extend(security::said(args, below)?);
+    lines.extend(namespaces::shared(args)?);
+    if familiar.terminal {
+        lines.push(Said::once("terminal", "", "process.tty", "pty"));
+    }
+    if let Some(name) = &familiar.domainname {
+        lines.push(Said::once("domainname", name, "process.domainname", name.as_str()));
+    }
+    let (network, joined) = namespaces::network(args, below)?;
+    lines.extend(network);
+    Ok(All { lines, joined })
+}

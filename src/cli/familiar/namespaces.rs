@@ -1,0 +1,132 @@
+//! `--network`, `--ipc`, `--pid`, `--uts`, and `--share`, which says what the last three do.
+
+use super::line::{Line, Said};
+use crate::cli::args::Sandbox;
+use crate::cli::store;
+use crate::cli::text::utf8;
+use crate::error::{Error, Result, printable};
+use crate::host;
+use crate::profile::Merged;
+use crate::state::{Monitor, Silence, Status};
+
+/// The key that these flags set.
+const SHARE: &str = "namespaces.share";
+
+/// A sandbox whose network is joined: what it was called, and its monitor.
+pub(in crate::cli) type Joined = (String, Monitor);
+
+/// What the flag `--network` says, and the sandbox that it names.
+///
+/// # Errors
+///
+/// It is no mode, or names a sandbox that does not run.
+pub(super) fn network(args: &Sandbox, below: &Merged) -> Result<(Vec<Said>, Option<Joined>)> {
+    let Some(text) = &args.familiar.network else { return Ok((Vec::new(), None)) };
+    let said = |mode: String| Said::once("network", text, "network.mode", mode);
+    if let Some(name) = text.strip_prefix("container:") {
+        let (pid, hostname, monitor) = joined(name)?;
+        let mut lines = vec![said(format!("join:{pid}"))];
+        // Programs of both have one name for the addresses that they share.
+        let shares_uts = || below.list(SHARE).iter().any(|item| item.text == "uts");
+        if args.hostname.is_none()
+            && !hostname.is_empty()
+            && !shares_uts()
+            && args.familiar.uts.as_deref() != Some("host")
+        {
+            lines.push(Said::once("network", text, "process.hostname", hostname));
+        }
+        return Ok((lines, Some((name.to_owned(), monitor))));
+    }
+    Ok((vec![said(mode(text)?)], None))
+}
+
+/// The mode of the network by podman's word for it.
+fn mode(text: &str) -> Result<String> {
+    Ok(match text {
+        "none" | "host" | "private" => text.to_owned(),
+        "bridge" | "pasta" | "slirp4netns" | "default" => "private".to_owned(),
+        _ if text.starts_with("join:") => text.to_owned(),
+        _ => {
+            return Err(Error::new(format!("--network {}: sbx does not know it", printable(text)))
+                .hint("none, private (also bridge, pasta, slirp4netns), host, container:NAME, or join:PID"));
+        }
+    })
+}
+
+/// The first process of a running sandbox, its host name, and the connection to its monitor, as long as which stands that process is its own.
+fn joined(name: &str) -> Result<(i32, String, Monitor)> {
+    let entry = store::store()?.find(name)?;
+    let failed = |why: String| Error::new(format!("--network container:{}: {why}", printable(name)));
+    let monitor = entry.monitor().map_err(|silence| match silence {
+        Silence::Gone => failed(format!("it is {}, and only a running sandbox has a network", entry.status().word()))
+            .hint(format!("start it first: sbx start {}", entry.called())),
+        Silence::Stuck => failed("its monitor does not answer".to_owned()).hint("it may be stopped"),
+    })?;
+    let first = match entry.status() {
+        Status::Running(live) if live.started.is_some() => live.pid,
+        _ => return Err(failed("its program has not started yet".to_owned()).hint("try again")),
+    };
+    // What is recorded is for people: the number counts if it is that of a process which the monitor has made.
+    if first <= 0 || !monitor.process().is_some_and(|monitor| host::is_child(first, monitor)) || !monitor.is_there() {
+        return Err(
+            failed("its first process cannot be told".to_owned()).hint("it may have ended meanwhile: sbx ps -a")
+        );
+    }
+    Ok((first, entry.spec.hostname.clone(), monitor))
+}
+
+/// What `--share` and the flags for namespaces say: one line.
+///
+/// # Errors
+///
+/// One names what is no namespace to share.
+pub(super) fn shared(args: &Sandbox) -> Result<Option<Said>> {
+    let familiar = &args.familiar;
+    let mut given = Vec::new();
+    for (nth, text) in args.share.iter().enumerate() {
+        given.push((args.order.of("share", nth), "share", nth, "--share".to_owned(), utf8(text, SHARE)?.to_owned()));
+    }
+    for (flag, value) in [("ipc", &familiar.ipc), ("pid", &familiar.pid), ("uts", &familiar.uts)] {
+        let Some(text) = value else { continue };
+        let item = match text.as_str() {
+            "host" => flag.to_owned(),
+            "private" => format!("!{flag}"),
+            _ => return Err(not_shared(flag, text)),
+        };
+        given.push((args.order.of(flag, 0), flag, 0, format!("--{flag} {text}"), item));
+    }
+    given.sort_by_key(|(at, ..)| *at);
+    let Some((_, flag, nth, ..)) = given.last() else { return Ok(None) };
+    let (flag, nth) = (*flag, *nth);
+    let mut labels: Vec<_> = given.iter().map(|(_, _, _, label, _)| label.clone()).collect();
+    labels.dedup();
+    let items = given.into_iter().map(|(.., item)| item).collect();
+    Ok(Some(Said { flag, nth, label: labels.join(" "), line: Line::List(SHARE, items) }))
+}
+
+fn not_shared(flag: &str, text: &str) -> Error {
+    let text = printable(text);
+    if let Some(name) = text.strip_prefix("container:") {
+        let what = match flag {
+            "ipc" => "shared memory and message queues",
+            "pid" => "processes",
+            _ => "host name",
+        };
+        return Error::new(format!(
+            "--{flag} {text}: sbx joins no sandbox's {what}, since joining takes rights over it that no program of another sandbox may have"
+        ))
+        .hint(format!("`sbx exec {name} PROGRAM` runs a program in that sandbox; --network container:{name} joins its network"));
+    }
+    Error::new(format!("--{flag} {text}: sbx does not know it")).hint("private or host")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_have_podmans_names_too() {
+        assert_eq!(mode("bridge"), Ok("private".to_owned()));
+        assert!(mode("mynet").is_err());
+    }
+}

@@ -1,0 +1,94 @@
+//! Flags that podman and docker have for what sbx's own flags and keys say.
+
+use clap::{Args, ValueHint};
+use std::ffi::OsString;
+
+/// Flags that podman and docker have for what other flags say.
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "As with podman and docker")]
+pub struct Familiar {
+    /// Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro
+    #[arg(short, long, value_name = "HOST:PATH[:ro]", value_hint = ValueHint::AnyPath)]
+    pub volume: Vec<String>,
+    /// The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH
+    #[arg(long, value_name = "WHAT", value_hint = ValueHint::Other)]
+    pub mount: Vec<String>,
+    /// Set the environment variables that a file names in lines NAME=VALUE; --env counts more
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub env_file: Vec<OsString>,
+    /// The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), or container:NAME, that of a running sandbox
+    #[arg(long, value_name = "MODE", value_hint = ValueHint::Other)]
+    pub network: Option<String>,
+    /// Shared memory and message queues: private, or host, as --share ipc
+    #[arg(long, value_name = "MODE", value_hint = ValueHint::Other)]
+    pub ipc: Option<String>,
+    /// Processes: private, or host, as --share pid
+    #[arg(long, value_name = "MODE", value_hint = ValueHint::Other)]
+    pub pid: Option<String>,
+    /// Host name: private, or host, as --share uts
+    #[arg(long, value_name = "MODE", value_hint = ValueHint::Other)]
+    pub uts: Option<String>,
+    /// NIS domain name inside, as --set process.domainname
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
+    pub domainname: Option<String>,
+    /// Show the root directory read-only where a profile shows it writable
+    #[arg(long)]
+    pub read_only: bool,
+    /// Give the program a capability in the sandbox's own namespaces, as --set security.capabilities
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
+    pub cap_add: Vec<String>,
+    /// Take a capability away that a profile gives, or ALL
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
+    pub cap_drop: Vec<String>,
+    /// seccomp=unconfined, as --set security.seccomp=off, or mask=PATH, as --mask; accepted: no-new-privileges, label=disable, apparmor=unconfined
+    #[arg(long, value_name = "OPTION", value_hint = ValueHint::Other)]
+    pub security_opt: Vec<String>,
+    /// A terminal of the program's own, as --tty pty
+    #[arg(short = 't', long = "terminal")]
+    pub terminal: bool,
+    /// Accepted: the program has the caller's standard input
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Accepted: sbx has an init
+    #[arg(long)]
+    pub init: bool,
+    /// A limit of the kernel's, as --set rlimits.NAME
+    #[arg(long, value_name = "NAME=SOFT[:HARD]", value_hint = ValueHint::Other)]
+    pub ulimit: Vec<String>,
+    /// Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_hint = ValueHint::Other)]
+    pub memory_swap: Option<String>,
+    /// Memory that is spared as long as others have some to give, as --set limits.memory_low
+    #[arg(long, value_name = "SIZE", value_hint = ValueHint::Other)]
+    pub memory_reservation: Option<String>,
+    /// Share of the processors, as --set limits.cpu_weight; 1024 is usual
+    #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
+    pub cpu_shares: Option<String>,
+    /// Processors that may be used, as --set limits.cpus
+    #[arg(long, value_name = "LIST", value_hint = ValueHint::Other)]
+    pub cpuset_cpus: Option<String>,
+    /// Memory nodes that may be used, as --set limits.mems
+    #[arg(long, value_name = "LIST", value_hint = ValueHint::Other)]
+    pub cpuset_mems: Option<String>,
+    /// Share of the disks, as --set limits.io_weight; from 10 to 1000
+    #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
+    pub blkio_weight: Option<String>,
+    /// Bytes a second that may be read from a disk, as --set limits.io_max
+    #[arg(long, value_name = "PATH:SIZE", value_hint = ValueHint::AnyPath)]
+    pub device_read_bps: Vec<String>,
+    /// Bytes a second that may be written to a disk
+    #[arg(long, value_name = "PATH:SIZE", value_hint = ValueHint::AnyPath)]
+    pub device_write_bps: Vec<String>,
+    /// Reads from a disk a second
+    #[arg(long, value_name = "PATH:N", value_hint = ValueHint::AnyPath)]
+    pub device_read_iops: Vec<String>,
+    /// Writes to a disk a second
+    #[arg(long, value_name = "PATH:N", value_hint = ValueHint::AnyPath)]
+    pub device_write_iops: Vec<String>,
+    /// Refused: nothing says which ports a program listens at
+    #[arg(short = 'P', long, hide = true)]
+    pub publish_all: bool,
+    /// Refused: sbx gives no program such rights
+    #[arg(long, hide = true)]
+    pub privileged: bool,
+}
