@@ -40,6 +40,9 @@ _sbx() {
             sbx,fork)
                 cmd="sbx__subcmd__fork"
                 ;;
+            sbx,generate)
+                cmd="sbx__subcmd__generate"
+                ;;
             sbx,help)
                 cmd="sbx__subcmd__help"
                 ;;
@@ -97,6 +100,18 @@ _sbx() {
             sbx,wait)
                 cmd="sbx__subcmd__wait"
                 ;;
+            sbx__subcmd__generate,help)
+                cmd="sbx__subcmd__generate__subcmd__help"
+                ;;
+            sbx__subcmd__generate,systemd)
+                cmd="sbx__subcmd__generate__subcmd__systemd"
+                ;;
+            sbx__subcmd__generate__subcmd__help,help)
+                cmd="sbx__subcmd__generate__subcmd__help__subcmd__help"
+                ;;
+            sbx__subcmd__generate__subcmd__help,systemd)
+                cmd="sbx__subcmd__generate__subcmd__help__subcmd__systemd"
+                ;;
             sbx__subcmd__help,check)
                 cmd="sbx__subcmd__help__subcmd__check"
                 ;;
@@ -120,6 +135,9 @@ _sbx() {
                 ;;
             sbx__subcmd__help,fork)
                 cmd="sbx__subcmd__help__subcmd__fork"
+                ;;
+            sbx__subcmd__help,generate)
+                cmd="sbx__subcmd__help__subcmd__generate"
                 ;;
             sbx__subcmd__help,help)
                 cmd="sbx__subcmd__help__subcmd__help"
@@ -178,6 +196,9 @@ _sbx() {
             sbx__subcmd__help,wait)
                 cmd="sbx__subcmd__help__subcmd__wait"
                 ;;
+            sbx__subcmd__help__subcmd__generate,systemd)
+                cmd="sbx__subcmd__help__subcmd__generate__subcmd__systemd"
+                ;;
             sbx__subcmd__help__subcmd__profile,check)
                 cmd="sbx__subcmd__help__subcmd__profile__subcmd__check"
                 ;;
@@ -227,7 +248,7 @@ _sbx() {
 
     case "${cmd}" in
         sbx)
-            opts="-e -p -u -C -h -m -v -t -i -P -q -d -l -V --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --publish-all --privileged --status-fd --receipt --quiet --detach --name --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --version run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart exec logs inspect stop kill wait rm prune rename help"
+            opts="-e -p -u -C -h -m -v -t -i -P -q -d -l -V --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --publish-all --privileged --status-fd --receipt --quiet --detach --name --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --version run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart exec logs inspect stop kill wait rm prune rename generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -651,7 +672,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__check)
-            opts="--profile --json"
+            opts="--profile --kernel-config --json"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -659,6 +680,21 @@ _sbx() {
             case "${prev}" in
                 --profile)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kernel-config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 *)
@@ -1236,8 +1272,94 @@ _sbx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sbx__subcmd__generate)
+            opts="systemd help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__generate__subcmd__help)
+            opts="systemd help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__generate__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__generate__subcmd__help__subcmd__systemd)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__generate__subcmd__systemd)
+            opts="-n -f -t --name --new --files --stop-timeout --restart-policy --restart-sec --no-header"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --stop-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --restart-policy)
+                    COMPREPLY=($(compgen -W "no on-success on-failure on-abnormal on-watchdog on-abort always" -- "${cur}"))
+                    return 0
+                    ;;
+                --restart-sec)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sbx__subcmd__help)
-            opts="run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart exec logs inspect stop kill wait rm prune rename help"
+            opts="run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart exec logs inspect stop kill wait rm prune rename generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1351,6 +1473,34 @@ _sbx() {
         sbx__subcmd__help__subcmd__fork)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__help__subcmd__generate)
+            opts="systemd"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__help__subcmd__generate__subcmd__systemd)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -3287,12 +3437,26 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__start)
-            opts="-a --attach"
+            opts="-f -a --all --filter --attach"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --filter)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3301,7 +3465,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__stop)
-            opts="-t -a -f -i --time --all --filter --ignore"
+            opts="-t -a -f -i --time --all --filter --ignore --until-boot"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3392,7 +3556,7 @@ _sbx_more() {
         --profile | show) words=$(sbx profile list 2>/dev/null | awk '{print $1}') ;;
         logs | start | restart) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
         stop | kill | wait | exec) words=$(sbx ps --format '{{.Names}}' 2>/dev/null) ;;
-        rm | inspect | rename) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
+        rm | inspect | rename | systemd) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
         --net) words="none private host" ;;
         --tty) words="auto pty inherit none" ;;
         --share) words="ipc uts pid cgroup time" ;;

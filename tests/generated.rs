@@ -185,7 +185,7 @@ _sbx_more() {
         --profile | show) words=$(sbx profile list 2>/dev/null | awk '{print $1}') ;;
         logs | start | restart) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
         stop | kill | wait | exec) words=$(sbx ps --format '{{.Names}}' 2>/dev/null) ;;
-        rm | inspect | rename) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
+        rm | inspect | rename | systemd) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
         --net) words="none private host" ;;
         --tty) words="auto pty inherit none" ;;
         --share) words="ipc uts pid cgroup time" ;;
@@ -222,6 +222,8 @@ const BEFORE: &str = r#".SH SYNOPSIS
 .B sbx check
 .RB [ \-\-profile
 .IR NAME ]
+.RB [ \-\-kernel\-config
+.RI [ FILE ]]
 .RB [ \-\-json ]
 .br
 .B sbx selftest
@@ -510,7 +512,30 @@ starts the program again when it has ended, after 0.1 s, twice as long each time
 .B "sbx stop"
 or
 .B "sbx kill"
-has ended it. After a start of the machine, nothing is started again by itself.
+has ended it.
+.PP
+After a boot, the unit
+.I sbx\-restart.service
+of the user's systemd manager starts what has
+.B always
+and what has
+.B unless\-stopped
+and was not stopped or killed by the user
+.RB ( "systemctl \-\-user enable sbx\-restart" ;
+.B loginctl enable\-linger
+has it do so before the user logs in), also what was created and never started. It does that by
+.BR "sbx start \-\-all \-\-filter should\-start\-on\-boot=true" ,
+with the variables of the manager, and one that cannot be started is in the journal. At a shutdown, it ends them as
+.B sbx stop
+does, with
+.BR \-\-until\-boot ,
+so that the next boot starts them.
+.B "sbx generate systemd"
+prints a unit for a single sandbox: for its record, or with
+.B \-\-new
+for the words of its command line, without
+.BR \-\-detach ", " \-\-restart ", " \-\-name ", " \-\-replace " and " \-\-rm ,
+which the unit says itself. The process that systemd sees exits as the program does. What is started again by its own monitor gets no unit by its record.
 .PP
 Flags of
 .B run
@@ -836,6 +861,10 @@ ended the program
 tries each call and each namespace that a sandbox takes, and starts one, so that it cannot say anything else than a run would.
 It names the cause of what is refused (a kernel without a call, the seccomp filter or the masked /proc of a container, a chroot, a
 setting, another sandbox around sbx), the fix, and the flags that run without it; a start that fails says the same.
+.B \-\-kernel\-config
+lists the options of the kernel's that sbx has a use for, with what each is for, whether it is built in or a module, and what was seen when it was tried, which counts
+more: from /proc/config.gz, /boot/config\-RELEASE or /lib/modules/RELEASE/config. With a file, or with one in the variable CONFIG, it is about the kernel of that, and nothing
+is tried.
 .B sbx check
 and
 .B sbx profile check
@@ -925,6 +954,9 @@ cgroup
 instead of getting a scope each. If sbx itself runs below the manager (in a terminal of the desktop, or in a service), it does not
 ask the manager at all; from a session of its own (ssh, a console), the manager only has to move sbx there. The price: the sandboxes have no
 units of their own, stopping the service ends them all, and the cgroup of a killed launcher stays until the next start removes it
+.TP
+.I ~/.config/systemd/user/sbx\-restart.service
+a unit that comes with sbx, too, and starts sandboxes after a boot. What it has started ends with it
 .SH ENVIRONMENT
 The environment of the program has HOME, USER, LOGNAME, SHELL, PATH, HOSTNAME and XDG_RUNTIME_DIR, which describe the sandbox, and what
 the profile or

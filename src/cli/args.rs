@@ -14,7 +14,7 @@ pub use super::upper_args::*;
     name = "sbx",
     version,
     about = "Run a program in a sandbox, without root, setuid or a daemon",
-    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest|homes ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...\n       sbx create|start|restart|exec|ps|logs|inspect|stop|kill|wait|rm|prune|rename ...",
+    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest|homes ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...\n       sbx create|start|restart|exec|ps|logs|inspect|stop|kill|wait|rm|prune|rename|generate ...",
     after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`; `sbx run --help` lists its flags. To run a program\n\
                   that has the name of a verb, write `sbx -- check`.\n\n\
                   Examples:\n\
@@ -38,10 +38,10 @@ pub struct Cli {
 }
 
 /// The verbs: words that may come first on the command line.
-pub const VERBS: [&str; 26] = [
+pub const VERBS: [&str; 27] = [
     "run", "plan", "check", "profile", "selftest", "homes", "diff", "commit", "discard", "export", "uppers",
     "snapshot", "fork", "create", "start", "restart", "exec", "ps", "logs", "inspect", "stop", "kill", "wait", "rm",
-    "prune", "rename",
+    "prune", "rename", "generate",
 ];
 
 /// The subcommands of `sbx`.
@@ -130,6 +130,8 @@ pub enum Verb {
     /// Give a sandbox another name
     #[command(after_help = "To run the program `rename` in a sandbox, write `sbx -- rename`.")]
     Rename(Rename),
+    /// Print a unit of systemd's for a sandbox
+    Generate(Generate),
 }
 
 /// `sbx selftest`
@@ -260,6 +262,9 @@ pub struct Check {
     /// Check one profile: what of it this host can do
     #[arg(long, value_name = "NAME|FILE")]
     pub profile: Option<String>,
+    /// List the options of the kernel's that sbx has a use for: of this kernel, or of the one whose configuration FILE (or the variable CONFIG) is
+    #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with = "profile", value_hint = ValueHint::FilePath)]
+    pub kernel_config: Option<Option<PathBuf>>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

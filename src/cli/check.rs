@@ -1,15 +1,16 @@
 //! `sbx check`: tries what this host and this user can do, and prints the cause and the fix of each blocker.
 
-use super::{args, layers, output, run};
-use crate::error::Result;
+use super::{args, kernel as options, layers, output, run};
+use crate::error::{Error, Result};
 use crate::exit;
-use crate::host::{self, Facts, Helpers, Powerless, powerless};
+use crate::host::{self, Facts, Helpers, KernelConfig, Powerless, powerless};
 use crate::launch::{self, Ability, Blocker, Status};
 use crate::plan::{self, Plan, Writer};
 use crate::spec::{Changes, Process, Sandbox, Tty, User};
 use crate::sys::{self, Errno};
 use serde::Serialize;
 use std::fmt::Write;
+use std::path::PathBuf;
 
 /// The result of one check: a line of the table.
 #[derive(Serialize)]
@@ -48,6 +49,12 @@ pub(super) fn main(args: &args::Check) -> Result<u8> {
     if let Some(profile) = &args.profile {
         return one_profile(profile, args.json, &caller);
     }
+    if let Some(given) = &args.kernel_config {
+        let variable = || std::env::var_os("CONFIG").filter(|file| !file.is_empty()).map(PathBuf::from);
+        if let Some(file) = given.clone().or_else(variable) {
+            return kernel_options(KernelConfig::read(&file), None, args.json);
+        }
+    }
     // Subordinate ids are only looked up for a sandbox that uses them.
     let range = Sandbox { process: Process { user: User::Range, ..Process::default() }, ..Sandbox::default() };
     let facts = host::probe(&range, caller.env.clone(), caller.cwd.clone(), caller.accounts.clone()).with_settings();
@@ -79,14 +86,62 @@ pub(super) fn main(args: &args::Check) -> Result<u8> {
         }
     }
     helpers(&facts, &mut rows);
+    let config = KernelConfig::of_this_kernel();
+    if args.kernel_config.is_some() {
+        return kernel_options(config, Some(&rows), args.json);
+    }
+    const OPTIONS: &str = "kernel options";
+    rows.push(match config {
+        Ok(config) => {
+            let lines = options::lines(&config, Some(&tried(&rows)));
+            let summary = options::summary(&config, &lines);
+            match lines.iter().all(|line| line.state == "ok") {
+                true => Row::ok(OPTIONS, summary),
+                // Which of them anybody needs is not known here.
+                false => Row::bad(OPTIONS, false, summary, false, ""),
+            }
+        }
+        Err(why) => {
+            let fix = "sbx check --kernel-config FILE reads the configuration from a file";
+            Row::bad(OPTIONS, false, format!("not known: {why}"), false, fix)
+        }
+    });
     report("sbx", &rows, args.json)
+}
+
+/// The rows, as the table of the kernel's configuration uses them.
+fn tried(rows: &[Row]) -> Vec<options::Tried<'_>> {
+    rows.iter()
+        .map(|Row { name, state, detail, .. }| options::Tried { row: name, works: *state == "ok", detail })
+        .collect()
+}
+
+/// Prints the table of a kernel's configuration: with what was tried, if the kernel is this one.
+fn kernel_options(config: std::result::Result<KernelConfig, String>, rows: Option<&[Row]>, json: bool) -> Result<u8> {
+    let config = config.map_err(|why| {
+        Error::new(format!("the kernel's configuration cannot be read: {why}"))
+            .hint("name the file with it, packed or not: sbx check --kernel-config FILE")
+    })?;
+    let tried = rows.map(tried);
+    let lines = options::lines(&config, tried.as_deref());
+    let failed = lines.iter().any(|line| line.state == "no");
+    if json {
+        let text = serde_json::to_string_pretty(&lines);
+        let text = text.map_err(|error| Error::new(format!("cannot write JSON: {error}")))?;
+        output::print(&(text + "\n"))?;
+        return Ok(u8::from(failed));
+    }
+    let which = if rows.is_some() { "here" } else { "on that kernel" };
+    let verdict = if failed { "cannot" } else { "can" };
+    output::print(&format!("{}\nsbx {verdict} run {which}.\n", options::text(&config, &lines)))?;
+    Ok(u8::from(failed))
 }
 
 fn report(what: &str, rows: &[Row], json: bool) -> Result<u8> {
     let failed = rows.iter().any(|row| row.state == "no");
     if json {
         let text = serde_json::to_string_pretty(rows);
-        let text = text.map_err(|error| crate::error::Error::new(format!("cannot write JSON: {error}")))?;
+        let text = text.map_err(|error| Error::new(format!("cannot write JSON: {error}")))?;
         output::print(&(text + "\n"))?;
         return Ok(u8::from(failed));
     }

@@ -47,6 +47,11 @@ fn stuck(entry: &Entry) -> Error {
 
 /// Ends a sandbox: by the signal that asks for that, and after a time by SIGKILL.
 pub(super) fn stop(entry: &Entry, time: Option<u64>) -> Result<()> {
+    stop_until(entry, time, false)
+}
+
+/// The same; the next boot may start it again as if nobody had stopped it.
+fn stop_until(entry: &Entry, time: Option<u64>, boot: bool) -> Result<()> {
     let signal = if entry.spec.stop_signal > 0 { entry.spec.stop_signal } else { libc::SIGTERM };
     let time = Duration::from_secs(time.unwrap_or(entry.spec.stop_timeout));
     if entry.spec.restart == "no" || entry.spec.restart.is_empty() {
@@ -56,7 +61,7 @@ pub(super) fn stop(entry: &Entry, time: Option<u64>) -> Result<()> {
         return kill(entry);
     }
     // Between two runs nobody listens for a moment: what is said there counts before the next one.
-    entry.ask_to_stop()?;
+    entry.ask_to_stop(boot)?;
     let end = Instant::now() + time;
     while Instant::now() < end {
         let sent = send(entry, signal, true)?;
@@ -126,15 +131,30 @@ fn each(entries: &[(String, Entry)], mut status: u8, mut act: impl FnMut(&Entry)
     Ok(status)
 }
 
+/// How many are stopped at once.
+const AT_ONCE: usize = 32;
+
 pub(super) fn stop_main(args: &args::Stop) -> Result<u8> {
     let (entries, status) = chosen(&store::store()?, &args.names, args.all, &args.filter, args.ignore)?;
-    each(&entries, status, |entry| stop(entry, args.time))
+    // At once: a program may take its time, and a shutdown does not wait for many of them one after the other.
+    let mut ended = Vec::new();
+    for some in entries.chunks(AT_ONCE) {
+        std::thread::scope(|scope| {
+            let stop = |entry| scope.spawn(move || stop_until(entry, args.time, args.until_boot));
+            let threads: Vec<_> = some.iter().map(|(_, entry)| stop(entry)).collect();
+            ended.extend(threads.into_iter().map(|thread| thread.join().unwrap_or(Ok(()))));
+        });
+    }
+    let mut ended = ended.into_iter();
+    each(&entries, status, |_| ended.next().unwrap_or(Ok(())))
 }
 
 pub(super) fn kill_main(args: &args::Kill) -> Result<u8> {
     let signal = store::signal(&args.signal)?;
     let (entries, status) = chosen(&store::store()?, &args.names, args.all, &[], false)?;
     each(&entries, status, |entry| match send(entry, signal, signal == libc::SIGKILL)? {
+        // As with docker, this is a stop: the next boot starts it no more if it is to be started unless it was stopped.
+        Sent::Yes if signal == libc::SIGKILL && entry.spec.restart == "unless-stopped" => entry.ask_to_stop(false),
         Sent::Yes => Ok(()),
         Sent::Stuck => Err(stuck(entry)),
         Sent::Gone => Err(Error::new(format!(

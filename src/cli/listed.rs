@@ -64,6 +64,8 @@ pub(super) enum Filter {
     Exited(i32),
     Profile(String),
     Label(String, Option<String>),
+    Restart(String),
+    Boot(bool),
 }
 
 /// The conditions of these `--filter`s.
@@ -74,7 +76,7 @@ pub(super) fn filters(texts: &[String]) -> Result<Vec<Filter>> {
 impl Filter {
     /// Reads a condition as `--filter` has it: `KEY=VALUE`.
     fn read(text: &str) -> Result<Filter> {
-        let known = || "filters are id=, name=, status=, exited=, profile= (or ancestor=) and label=NAME[=VALUE]";
+        let known = || "filters are id=, name=, status=, exited=, profile= (or ancestor=), label=NAME[=VALUE], restart-policy= and should-start-on-boot=true";
         let (key, value) = text
             .split_once('=')
             .ok_or_else(|| Error::new(format!("--filter {text}: there is no `=`")).hint(known()))?;
@@ -94,6 +96,17 @@ impl Filter {
                 Error::new(format!("--filter {text}: it is no exit status")).hint("a number from 0 to 255")
             })?),
             "profile" | "ancestor" => Filter::Profile(value.to_owned()),
+            "restart-policy" => match value {
+                "no" | "on-failure" | "always" | "unless-stopped" => Filter::Restart(value.to_owned()),
+                _ => {
+                    return Err(Error::new(format!("--filter {text}: there is no such policy"))
+                        .hint("no, on-failure, always or unless-stopped"));
+                }
+            },
+            "should-start-on-boot" => Filter::Boot(value.parse().map_err(|_| {
+                Error::new(format!("--filter {text}: it is neither true nor false"))
+                    .hint("true are those that a boot starts")
+            })?),
             "label" => match value.split_once('=') {
                 Some((name, value)) => Filter::Label(name.to_owned(), Some(value.to_owned())),
                 None => Filter::Label(value.to_owned(), None),
@@ -108,6 +121,11 @@ impl Filter {
             Filter::Name(name) => entry.name.as_ref().is_some_and(|found| found.contains(name)),
             Filter::Status(word) => status.word() == word,
             Filter::Exited(number) => status.exit_status() == Some(*number),
+            Filter::Restart(policy) => {
+                let own = entry.spec.restart.split(':').next().unwrap_or_default();
+                policy == if own.is_empty() { "no" } else { own }
+            }
+            Filter::Boot(wanted) => entry.starts_at_boot() == *wanted,
             Filter::Profile(profile) => entry.spec.profile == *profile,
             Filter::Label(name, value) => {
                 entry.spec.labels.get(name).is_some_and(|found| value.as_ref().is_none_or(|value| value == found))

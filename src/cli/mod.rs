@@ -15,10 +15,12 @@ mod exec;
 mod familiar;
 mod familiar_args;
 mod flags;
+mod generate;
 mod guarded;
 mod homes;
 mod inspect;
 mod kept;
+mod kernel;
 mod layers;
 mod listed;
 mod logs;
@@ -44,6 +46,7 @@ mod text;
 mod upper_args;
 mod uppers;
 mod watch;
+mod words;
 
 pub use args::{Cli, command, completed};
 
@@ -126,6 +129,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
         Verb::Fork(verb) => uppers::fork(&verb),
         Verb::Ps(verb) => listed::main(&verb),
         Verb::Exec(verb) => exec::main(&verb),
+        Verb::Generate(args::Generate { verb: args::GenerateVerb::Systemd(verb) }) => generate::systemd(&verb),
         Verb::Logs(verb) => logs::main(&verb),
         Verb::Inspect(verb) => inspect::main(&verb),
         Verb::Stop(verb) => ending::stop_main(&verb),

@@ -1,6 +1,6 @@
 //! The command line of the verbs for sandboxes that have a record, and the flags of `run` that give one.
 
-use clap::{Args, ValueHint};
+use clap::{Args, Subcommand, ValueHint};
 use std::ffi::OsString;
 
 /// The flags of a run that can be named.
@@ -85,8 +85,14 @@ pub struct Inspect {
 #[derive(Args, Debug)]
 pub struct Start {
     /// Names or ids
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required_unless_present_any = ["all", "filter"], value_name = "NAME")]
     pub names: Vec<String>,
+    /// Start all that do not run
+    #[arg(long, conflicts_with_all = ["names", "attach"])]
+    pub all: bool,
+    /// Start those that do not run and meet a condition, as with `sbx ps`; should-start-on-boot=true are those that a boot starts
+    #[arg(short, long, value_name = "KEY=VALUE", conflicts_with_all = ["names", "attach"], value_hint = ValueHint::Other)]
+    pub filter: Vec<String>,
     /// Print what the program writes, wait for its end, and exit with its status
     #[arg(short, long)]
     pub attach: bool,
@@ -149,6 +155,9 @@ pub struct Stop {
     /// Ignore names that there is no sandbox of
     #[arg(short, long)]
     pub ignore: bool,
+    /// Have the next boot start what --restart unless-stopped says, as if nobody had stopped it
+    #[arg(long)]
+    pub until_boot: bool,
 }
 
 /// `sbx kill`
@@ -242,4 +251,48 @@ pub struct Rename {
     pub name: String,
     /// The new name
     pub new: String,
+}
+
+/// `sbx generate`
+#[derive(Args, Debug)]
+pub struct Generate {
+    /// The subcommand.
+    #[command(subcommand)]
+    pub verb: GenerateVerb,
+}
+
+/// The subcommands of `sbx generate`.
+#[derive(Subcommand, Debug)]
+pub enum GenerateVerb {
+    /// Print a unit of the user's systemd manager that starts and stops a sandbox
+    Systemd(Systemd),
+}
+
+/// `sbx generate systemd`
+#[derive(Args, Debug)]
+pub struct Systemd {
+    /// Name or id
+    #[arg(value_name = "NAME")]
+    pub sandbox: String,
+    /// Call the sandbox by its name in place of its id, in the unit and its file's name
+    #[arg(short, long)]
+    pub name: bool,
+    /// Have the unit run the program anew each time, by the words of the command line, in place of the sandbox that has a record
+    #[arg(long)]
+    pub new: bool,
+    /// Write the unit to a file in the current directory, and print its path
+    #[arg(short, long)]
+    pub files: bool,
+    /// Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)
+    #[arg(short = 't', long, alias = "time", value_name = "SECONDS")]
+    pub stop_timeout: Option<u64>,
+    /// When systemd starts it again: systemd.service(5), Restart=
+    #[arg(long, value_name = "WHEN", default_value = "on-failure", value_parser = ["no", "on-success", "on-failure", "on-abnormal", "on-watchdog", "on-abort", "always"])]
+    pub restart_policy: String,
+    /// Seconds that it waits before that
+    #[arg(long, value_name = "SECONDS")]
+    pub restart_sec: Option<u64>,
+    /// Leave out the comment at the head
+    #[arg(long)]
+    pub no_header: bool,
 }

@@ -1,6 +1,6 @@
 //! `sbx create`, `sbx start` and `sbx restart`.
 
-use super::{args, background, ending, kept, layers, logs, output, run, store};
+use super::{args, background, ending, kept, layers, listed, logs, output, run, store};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::plan;
@@ -27,7 +27,16 @@ pub(super) fn start(args: &args::Start) -> Result<u8> {
         return Err(Error::new("only one sandbox can be started with --attach")
             .hint("leave --attach out, and use `sbx logs -f`"));
     }
-    let (entries, mut status) = store::named(&store, &args.names, false, exit::FAILED);
+    let filters = listed::filters(&args.filter)?;
+    let (entries, mut status) = if args.all || !filters.is_empty() {
+        let entries = store.all()?.into_iter().filter(|entry| {
+            let status = entry.status();
+            !status.is_running() && !entry.is_kept() && listed::matches(&filters, entry, &status)
+        });
+        (entries.map(|entry| (entry.id.to_string(), entry)).collect(), 0)
+    } else {
+        store::named(&store, &args.names, false, exit::FAILED)
+    };
     for (name, entry) in entries {
         let before = if args.attach { Some(logs::from_now(&entry)?) } else { None };
         match one(&store, &entry) {

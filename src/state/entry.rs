@@ -17,6 +17,8 @@ pub(super) const SPEC: &str = "spec.json";
 pub(super) const EXIT: &str = "exit.json";
 /// It is not to be started again by itself.
 const STOP: &str = "stop";
+/// What that file holds where the next boot starts it again.
+const UNTIL_BOOT: &[u8] = b"until-boot";
 /// Locked by the process that starts it again by itself.
 const KEEPER: &str = "keeper";
 
@@ -77,15 +79,17 @@ impl Entry {
         Entry::status_in(exit.as_fd())
     }
 
-    /// Says that it is not to be started again by itself.
+    /// Says that it is not to be started again by itself; or not before the machine has been started anew.
     ///
     /// # Errors
     ///
     /// That cannot be written.
-    pub fn ask_to_stop(&self) -> Result<()> {
-        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    pub fn ask_to_stop(&self, until_boot: bool) -> Result<()> {
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_NOFOLLOW | libc::O_NONBLOCK;
         let made = sys::openat(self.dir.as_fd(), &c(STOP), flags, 0o600);
-        made.map(drop).map_err(|errno| Error::new(format!("cannot note that {} is to stop: {errno}", self.called())))
+        let text: &[u8] = if until_boot { UNTIL_BOOT } else { b"" };
+        made.and_then(|file| sys::write_all(file.as_fd(), text))
+            .map_err(|errno| Error::new(format!("cannot note that {} is to stop: {errno}", self.called())))
     }
 
     /// Takes back what [`Entry::ask_to_stop`] has said.
@@ -96,6 +100,21 @@ impl Entry {
     /// Whether it is not to be started again by itself.
     pub fn is_to_stop(&self) -> bool {
         sys::stat_below(self.dir.as_fd(), &c(STOP)).is_ok()
+    }
+
+    /// Whether it is to be started after a boot: as `--restart` says, and whether somebody has stopped it since.
+    pub fn starts_at_boot(&self) -> bool {
+        let until_boot = || {
+            let mut text = [0; UNTIL_BOOT.len()];
+            let file = file(self.dir.as_fd(), &c(STOP), libc::O_RDONLY);
+            file.and_then(|file| sys::read(file.as_fd(), &mut text))
+                .is_ok_and(|length| text.get(..length) == Some(UNTIL_BOOT))
+        };
+        match self.spec.restart.as_str() {
+            "always" => true,
+            "unless-stopped" => !self.is_to_stop() || until_boot(),
+            _ => false,
+        }
     }
 
     /// The lock of the process that starts it again by itself, for as long as the descriptor is open. None if somebody has it, or it cannot be
