@@ -149,6 +149,10 @@ fn a_unit_starts_a_sandbox_waits_for_it_and_stops_it() {
         };
         let unit = records.run(flags).ok();
         assert!(unit.contains("Type=exec\n") && unit.contains("Restart=on-failure\n"), "{unit}");
+        assert_eq!(
+            words(&unit, "Environment="),
+            [format!("XDG_STATE_HOME={}", records.0.dir.path().join("state").display())]
+        );
         let start = words(&unit, "ExecStart=");
         assert_eq!(start[0], common::sbx().to_str().unwrap());
         let mut main = records.command();

@@ -68,6 +68,12 @@ fn unit(args: &args::Systemd, entry: &Entry, program: &OsStr) -> Result<Unit> {
         called.replace('%', "%%")
     ));
     text.push_str("\n[Service]\nType=exec\n");
+    // Where the records are, if the manager would look elsewhere for them.
+    if let Some(dir) = std::env::var_os("XDG_STATE_HOME").filter(|dir| !dir.is_empty()) {
+        let mut variable = OsString::from("XDG_STATE_HOME=");
+        variable.push(dir);
+        text.push_str(&format!("Environment={}\n", escaped(&variable, &['%'])?));
+    }
     // The process of systemd's is the sandbox's launcher, or one that ends as the program does: its exit status is the program's.
     if args.new {
         let dir = PathBuf::from(OsString::from(&entry.spec.dir));
@@ -103,6 +109,11 @@ fn unit(args: &args::Systemd, entry: &Entry, program: &OsStr) -> Result<Unit> {
 
 /// A word of a command line of a unit: systemd.service(5), COMMAND LINES.
 fn quoted(word: &OsStr) -> Result<String> {
+    escaped(word, &['%', '$'])
+}
+
+/// A word of a unit, in which these characters mean something unless they are written twice.
+fn escaped(word: &OsStr, twice: &[char]) -> Result<String> {
     let text = word.to_str().ok_or_else(|| {
         Error::new(format!("{} is not UTF-8, and a unit is UTF-8 text", word.display()))
             .hint("leave --new out: the unit then starts the sandbox by its record")
@@ -115,7 +126,7 @@ fn quoted(word: &OsStr) -> Result<String> {
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
-            '%' | '$' => out.extend([c, c]),
+            c if twice.contains(&c) => out.extend([c, c]),
             '\n' => out.push_str("\\n"),
             c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
             c => out.push(c),
@@ -157,6 +168,7 @@ mod tests {
         ] {
             assert_eq!(quoted(OsStr::new(word)), Ok(text.to_owned()), "{word}");
         }
+        assert_eq!(escaped(OsStr::new("A=$b%"), &['%']), Ok("\"A=$b%%\"".to_owned()));
         assert!(directory(OsStr::new("/a b%")).is_ok_and(|dir| dir == "/a b%%"));
         assert!(directory(OsStr::new("relative")).is_err() && directory(OsStr::new("/a\n")).is_err());
     }
