@@ -696,6 +696,39 @@ fn what_is_no_network_of_a_sandbox_of_ones_own_is_not_joined() {
     assert!(ran.err.contains("its network is not one that a sandbox of yours made"), "{ran:?}");
 }
 
+/// User namespaces below that of the other sandbox count against its limit: `sbx plan` and the run say so alike.
+#[test]
+fn a_sandbox_that_joins_a_network_has_namespaces_inside_only_if_the_other_one_has() {
+    need!(userns(), tun(), programs());
+    let place = Place::new();
+    for (other, inside, says) in [
+        ("deny", "--set namespaces.nested=allow", "namespaces.nested = \"allow\" cannot be carried out"),
+        ("deny", "--set namespaces.nested=no-mount", "namespaces.nested = \"no-mount\" cannot be carried out"),
+        (
+            "deny",
+            "--user root --set security.capabilities=[\\\"CAP_SYS_ADMIN\\\"]",
+            "CAP_SYS_ADMIN and CAP_SYS_RESOURCE cannot be held",
+        ),
+        ("deny", "--set namespaces.nested=deny", ""),
+        ("allow", "--set namespaces.nested=allow", ""),
+    ] {
+        let text = format!(
+            "mkfifo go; exec 3<>go; \"$SBX\" -q --net private --set namespaces.nested={other} -- sh -c 'echo runs; read line' <go >out & sbx=$!; \
+             until grep -q runs out; do sleep 0.02; done; flags=\"--net join:$sbx {inside}\"; \
+             \"$SBX\" plan $flags -- true >plan 2>err || cat err; \
+             \"$SBX\" -q $flags -- sh -c 'unshare -U true 2>/dev/null && echo nested || echo not nested' 2>&1; echo go >&3; wait; rm go"
+        );
+        let ran = ran(on_network(&place, &[], &text).output().unwrap());
+        if says.is_empty() {
+            let nested = if inside.ends_with("allow") { "nested\n" } else { "not nested\n" };
+            assert_eq!(ran.out, nested, "{inside}: {ran:?}");
+        } else {
+            assert_eq!(ran.out.matches(says).count(), 2, "{inside}: {ran:?}");
+            assert!(!ran.out.contains("nested\n"), "{inside}: {ran:?}");
+        }
+    }
+}
+
 /// While the joining sandbox is made, the limit of user namespaces of the other one is higher; its filter holds meanwhile.
 #[test]
 fn a_network_whose_programs_a_limit_alone_keeps_from_namespaces_is_not_joined() {

@@ -25,6 +25,8 @@ pub struct JoinedFacts {
     pub number: u64,
     /// The caller's user and group id in the user namespace that the network belongs to.
     pub ids: (u32, u32),
+    /// Whether user namespaces may be made below that one. What a sandbox makes there counts against its limit, too.
+    pub nests: bool,
     /// The resolv.conf(5) of programs in it.
     pub resolv_conf: String,
 }
@@ -155,7 +157,7 @@ pub(super) fn probe(pid: i32) -> Result<JoinedFacts, String> {
              made: run it with security.seccomp = \"default\""
         ));
     }
-    Ok(JoinedFacts { number: found.number, ids, resolv_conf: text.to_owned() })
+    Ok(JoinedFacts { number: found.number, ids, nests: limit >= UNLIMITED, resolv_conf: text.to_owned() })
 }
 
 /// Whether a process is the child of another one.

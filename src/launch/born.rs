@@ -114,7 +114,7 @@ fn clone_first(prepared: &Prepared<'_>) -> Result<FirstProcess> {
         child::run(given, socket_of_child, &mask)
     };
     if let Some(joined) = &plan.namespaces.joined {
-        return join::clone_first(plan, joined, flags, run);
+        return join::clone_first(plan, joined, flags, cgroup.as_ref().map(Cgroup::fd), run);
     }
     let cloned = match plan.namespaces.pid_join {
         Some(_) if plan.namespaces.private.contains(&Namespace::Pid) => {

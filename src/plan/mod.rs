@@ -177,6 +177,7 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     let confined = confined.collect::<Result<_>>()?;
     namespaces.second_user_namespace =
         privileges::second_user_namespace(sandbox, lockdown.capabilities, &view.parts, &namespaces.ids)?;
+    namespaces::nested(sandbox, &namespaces)?;
     if packet_rules.is_some() {
         rules::hold(sandbox, lockdown.capabilities, namespaces.second_user_namespace)?;
     }

@@ -62,6 +62,8 @@ pub struct JoinedNetwork {
     pub number: u64,
     /// The caller's user and group id in the user namespace that it belongs to, below which that of the sandbox is made.
     pub ids: (u32, u32),
+    /// Whether user namespaces may be made below that one.
+    pub nests: bool,
 }
 
 /// Settings of a network namespace, by their names in sysctl(8), with their values.
@@ -145,11 +147,39 @@ fn joined(sandbox: &Sandbox, facts: &Facts) -> Result<Option<JoinedNetwork>> {
     let Network::Joined(pid) = sandbox.network else { return Ok(None) };
     let found = facts.network.as_ref().and_then(|network| network.joined.clone());
     match found.unwrap_or_else(|| Err("nobody looked for it".into())) {
-        Ok(found) => Ok(Some(JoinedNetwork { pid, number: found.number, ids: found.ids })),
+        Ok(found) => Ok(Some(JoinedNetwork { pid, number: found.number, ids: found.ids, nests: found.nests })),
         Err(why) => Err(Error::new(format!("network.mode = \"join:{pid}\": {why}"))
             .origin(&sandbox.origins.of("network.mode", ""))
             .hint("name a process of a sandbox of yours that runs, or the sbx that started it: `echo $!`, or `pid` on --status-fd")),
     }
+}
+
+/// Makes sure that the user namespaces that there are to be inside can be made: what is made below the user namespace of a sandbox whose
+/// network is joined counts against the limit of that one, too.
+///
+/// # Errors
+///
+/// They cannot.
+pub(super) fn nested(sandbox: &Sandbox, plan: &NamespacePlan) -> Result<()> {
+    let Some(joined) = plan.joined.as_ref().filter(|joined| !joined.nests) else { return Ok(()) };
+    let below = format!(
+        "no user namespace can be made below that of the sandbox of process {}, whose network is joined, and this one's is below it",
+        joined.pid
+    );
+    if plan.nested {
+        let word = if plan.mounts { "allow" } else { "no-mount" };
+        return Err(Error::new(format!("namespaces.nested = \"{word}\" cannot be carried out: {below}"))
+            .origin(&sandbox.origins.of("namespaces.nested", ""))
+            .hint("run the other sandbox with namespaces.nested = \"allow\", too; or this one with \"deny\""));
+    }
+    if plan.second_user_namespace {
+        return Err(Error::new(format!(
+            "CAP_SYS_ADMIN and CAP_SYS_RESOURCE cannot be held: the program would have them in a second user namespace, and {below}"
+        ))
+        .origin(&sandbox.origins.of("security.capabilities", ""))
+        .hint("run the other sandbox with namespaces.nested = \"allow\", or leave them out of security.capabilities"));
+    }
+    Ok(())
 }
 
 /// The sandbox's own namespaces. A time namespace that this host lacks becomes a note.

@@ -50,6 +50,23 @@ fn a_memory_hog_is_ended_at_its_limit_and_that_is_said() {
     assert_eq!(place.sh(&["--memory", "400M"], hog).ok(), "survived\n");
 }
 
+/// Its first process is made otherwise: from within the user namespace that the network belongs to.
+#[test]
+fn a_sandbox_in_the_network_of_another_one_has_its_own_limits() {
+    let _alone = alone();
+    need!(limits());
+    let place = Place::new();
+    let mut other = place.command();
+    other.args(["-q", "--net", "none", "--", "/bin/sh", "-c", "echo runs; exec sleep 600"]);
+    let mut other = other.stdout(Stdio::piped()).spawn().unwrap();
+    std::io::Read::read_exact(other.stdout.as_mut().unwrap(), &mut [0; 5]).unwrap();
+    let net = format!("join:{}", other.id());
+    let ran = place.sh(&["--net", &net, "--pids-limit", "20"], "for n in $(seq 40); do sleep 9 & done; echo all");
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert!(ran.status != Some(0) && !ran.out.contains("all") && ran.err.contains("ork"), "{ran:#?}");
+}
+
 #[test]
 fn a_fork_bomb_stops_at_its_limit_and_ends_with_the_sandbox() {
     let _alone = alone();

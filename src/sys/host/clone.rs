@@ -72,22 +72,25 @@ pub fn clone3(namespaces: u64, cgroup: Option<BorrowedFd<'_>>, child: impl FnOnc
 /// are born in. So a helper process, which shares this one's memory and descriptors, makes the child, as a child of
 /// this process (CLONE_PARENT). Gives the child's pidfd.
 pub fn clone3_below(namespaces: u64, child: impl FnOnce() -> i32) -> Result<OwnedFd> {
-    clone3_by_helper(namespaces, |clone| clone(), child)
+    clone3_by_helper(namespaces, None, |clone| clone(), child)
 }
 
 /// Makes a child of this process by a helper process, which shares this one's memory and descriptors, and nothing else: what it joins
 /// is the child's alone. `make` does that, and makes the child by what it is given. Gives the child's pidfd.
 fn clone3_by_helper(
     namespaces: u64,
+    cgroup: Option<BorrowedFd<'_>>,
     make: impl FnOnce(&mut dyn FnMut() -> Result<i32>) -> Result<i32>,
     child: impl FnOnce() -> i32,
 ) -> Result<OwnedFd> {
     let (mut pidfd, mut result) = (-1 as c_int, Ok(0));
     let (mut make, mut child) = (Some(make), Some(child));
+    let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
     let helper = spawn_with(libc::CLONE_FILES, || {
         let mut clone = || {
             let mut args = CloneArgs {
-                flags: namespaces | (libc::CLONE_PIDFD | libc::CLONE_PARENT) as u64 | CLONE_CLEAR_SIGHAND,
+                flags: namespaces | (libc::CLONE_PIDFD | libc::CLONE_PARENT) as u64 | CLONE_CLEAR_SIGHAND | into,
+                cgroup: cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
                 pidfd: &raw mut pidfd as u64,
                 ..CloneArgs::default()
             };
@@ -108,13 +111,15 @@ fn clone3_by_helper(
 }
 
 /// clone3(2) of a child, as a child of this process, in a network namespace that a user namespace below this process's owns: only from
-/// there may the network be joined, so that the child's user namespace is below that one. Gives the child's pidfd.
+/// there may the network be joined, so that the child's user namespace is below that one. If `cgroup` is given, the child starts in that
+/// cgroup. Gives the child's pidfd.
 ///
 /// Where that one allows no user namespace below it (user.max_user_namespaces), it allows one more while this one is made.
 pub fn clone3_joined(
     namespaces: u64,
     user: BorrowedFd<'_>,
     network: BorrowedFd<'_>,
+    cgroup: Option<BorrowedFd<'_>>,
     child: impl FnOnce() -> i32,
 ) -> Result<OwnedFd> {
     let make = |clone: &mut dyn FnMut() -> Result<i32>| {
@@ -125,7 +130,7 @@ pub fn clone3_joined(
             cloned => cloned,
         }
     };
-    clone3_by_helper(namespaces, make, child)
+    clone3_by_helper(namespaces, cgroup, make, child)
 }
 
 /// The most sandboxes that join one network.
