@@ -5,7 +5,7 @@
 mod debian;
 
 use debian::{debian, vars};
-use sbx::host::{CgroupFacts, Facts, Hierarchy, Manager, ScopeManager, UnionFacts};
+use sbx::host::{CgroupFacts, Facts, Hierarchy, Manager, NamedFacts, NetworkFacts, ScopeManager, UnionFacts};
 use sbx::plan::{self, Plan, Receipt};
 use sbx::profile::schema::{DEVICES, KEYS, Key, Kind, MODES, PATH_OPTIONS, Target};
 use sbx::profile::{Failed, Loader, Merged, resolve};
@@ -51,6 +51,8 @@ fn host() -> Facts {
     let mut facts = Facts { kernel: (6, 12), landlock: Some(6), cgroup: Some(cgroup), ..debian() };
     facts.union =
         Some(UnionFacts { store: "/home/alice/.local/share/sbx/uppers".into(), fuse: true, ..UnionFacts::default() });
+    let one = NamedFacts::imagined("one", "10.89.0.0/24".parse().unwrap(), false);
+    facts.network = Some(NetworkFacts { named: Some(Ok(one)), ..facts.network.unwrap_or_default() });
     // A file that the view does not show is named as an argument.
     facts.paths.name_program("/home/alice/Documents/tool");
     facts.paths.name("/home/alice/Documents/letter.txt", true);
@@ -144,6 +146,7 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
         ("network.allow", ..) => (["[\"internet\"]", "[\"192.0.2.1:443/tcp\"]"], "network.mode = \"private\"\n"),
         ("network.deny", ..) => (["[\"private\"]", "[\":53/udp\"]"], "network.mode = \"private\"\n"),
         ("network.publish", ..) => (["[\"8080:80\"]", "[\"8080:81\"]"], "network.mode = \"private\"\n"),
+        ("network.aliases", ..) => (["[\"a\"]", "[\"b\"]"], "network.mode = \"net:one\"\n"),
         ("network.forward", ..) => (["[5432]", "[\"5432:5433/udp\"]"], "network.mode = \"private\"\n"),
         ("devices.allow", ..) => (["[\"gpu\"]", "[\"audio\"]"], ""),
         ("security.capabilities", ..) => (["[\"CAP_NET_RAW\"]", "[\"CAP_KILL\"]"], ""),

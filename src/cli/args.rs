@@ -4,6 +4,7 @@ use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, Va
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub use super::network_args::*;
 pub use super::record_args::*;
 pub use super::sandbox_args::*;
 pub use super::upper_args::*;
@@ -14,7 +15,7 @@ pub use super::upper_args::*;
     name = "sbx",
     version,
     about = "Run a program in a sandbox, without root, setuid or a daemon",
-    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest|homes ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...\n       sbx create|start|restart|exec|ps|logs|inspect|stop|kill|wait|rm|prune|rename|generate ...",
+    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest|homes ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...\n       sbx create|start|restart|exec|ps|logs|inspect|stop|kill|wait|rm|prune|rename|generate ...\n       sbx network create|ls|inspect|rm ...",
     after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`; `sbx run --help` lists its flags. To run a program\n\
                   that has the name of a verb, write `sbx -- check`.\n\n\
                   Examples:\n\
@@ -38,10 +39,10 @@ pub struct Cli {
 }
 
 /// The verbs: words that may come first on the command line.
-pub const VERBS: [&str; 27] = [
+pub const VERBS: [&str; 28] = [
     "run", "plan", "check", "profile", "selftest", "homes", "diff", "commit", "discard", "export", "uppers",
     "snapshot", "fork", "create", "start", "restart", "exec", "ps", "logs", "inspect", "stop", "kill", "wait", "rm",
-    "prune", "rename", "generate",
+    "prune", "rename", "generate", "network",
 ];
 
 /// The subcommands of `sbx`.
@@ -95,6 +96,13 @@ pub enum Verb {
     Snapshot(Snapshot),
     /// Make upper layers of another name that begin with what these hold now
     Fork(Fork),
+    /// Make, list and remove networks that sandboxes share
+    #[command(
+        after_help = "A sandbox joins a network by `--network NAME`, or network.mode = \"net:NAME\" in a profile. Sandboxes in one\n\
+                            network reach each other by their addresses, and by their names: that of `--name`, and each `--network-alias`,\n\
+                            with or without `.` and the name of the network behind it."
+    )]
+    Network(Network),
     /// List sandboxes that run in the background or have a name
     #[command(after_help = "To run the program `ps` in a sandbox, write `sbx -- ps`.")]
     Ps(Ps),

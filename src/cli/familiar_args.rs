@@ -16,9 +16,12 @@ pub struct Familiar {
     /// Set the environment variables that a file names in lines NAME=VALUE; --env counts more
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub env_file: Vec<OsString>,
-    /// The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), or container:NAME, that of a running sandbox
+    /// The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), container:NAME, that of a running sandbox, or the name of one of `sbx network`
     #[arg(long, value_name = "MODE", value_hint = ValueHint::Other)]
     pub network: Option<String>,
+    /// A name by which others in the network find the sandbox
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
+    pub network_alias: Vec<OsString>,
     /// Shared memory and message queues: private, or host, as --share ipc
     #[arg(long, value_name = "MODE", value_hint = ValueHint::Other)]
     pub ipc: Option<String>,

@@ -146,6 +146,7 @@ pub(super) fn read(args: &args::Sandbox, below: &Merged, caller: &Caller) -> Res
         ("device", "devices.allow", &args.device),
         ("publish", "network.publish", &args.publish),
         ("forward", "network.forward", &args.forward),
+        ("network-alias", "network.aliases", &args.familiar.network_alias),
     ] {
         if !values.is_empty() {
             let at = args.order.of(flag, values.len());

@@ -4,6 +4,7 @@ use super::{args, familiar, remove, store};
 use crate::error::{Error, Result};
 use crate::launch::Recorded;
 use crate::plan::Plan;
+use crate::proxy::network::message::is_name;
 use crate::spec::{Sandbox, parse_size};
 use crate::state::{Begun, Id, LOG_SIZE, Spec, Store, Text, check_name};
 use std::collections::BTreeMap;
@@ -147,6 +148,16 @@ pub(super) fn begin(
     let store = store::store()?;
     replace(&args.kept, &store)?;
     Ok(Recorded::new(store.begin(spec, args.kept.name.as_deref(), id)?, outputs))
+}
+
+/// Has a network that the sandbox shares know it by the name of its record.
+pub(super) fn known_as(plan: &mut Plan, record: Option<&Recorded>) -> Result<()> {
+    let (Some(named), Some(record)) = (&mut plan.namespaces.named, record) else { return Ok(()) };
+    let entry = store::store()?.find(record.id().as_str())?;
+    // One with a dot at its end, or two in a row, is no name of a machine.
+    let name = entry.name.filter(|name| is_name(name) && !named.names.contains(name));
+    named.names.splice(..0, name);
+    Ok(())
 }
 
 /// Removes the sandbox that has the name, if the flags say so.

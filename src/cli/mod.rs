@@ -24,6 +24,8 @@ mod kernel;
 mod layers;
 mod listed;
 mod logs;
+mod network;
+mod network_args;
 mod output;
 mod path_flag;
 mod plan;
@@ -86,6 +88,9 @@ pub fn main(args: Vec<OsString>) -> u8 {
     if args.first().is_some_and(|name| name == crate::proxy::NAMES) {
         return crate::proxy::forward_names(&args);
     }
+    if args.first().is_some_and(|name| name == crate::proxy::HOLDER) {
+        return crate::proxy::hold_network(&args);
+    }
     if args.first().is_some_and(|name| name == crate::union::fuse::SERVER) {
         return crate::union::fuse::serve(&args);
     }
@@ -127,6 +132,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
         Verb::Uppers(verb) => uppers::list(&verb),
         Verb::Snapshot(verb) => uppers::snapshot(&verb),
         Verb::Fork(verb) => uppers::fork(&verb),
+        Verb::Network(verb) => network::main(&verb),
         Verb::Ps(verb) => listed::main(&verb),
         Verb::Exec(verb) => exec::main(&verb),
         Verb::Generate(args::Generate { verb: args::GenerateVerb::Systemd(verb) }) => generate::systemd(&verb),

@@ -76,6 +76,7 @@ fn run(args: &args::Run, status: &mut Status, id: Option<Id>) -> Result<Outcome>
     if kept::is_wanted(&args.kept) && status.record.is_none() {
         status.record = Some(kept::begin(args, sandbox, &plan, status.outputs.take(), id)?);
     }
+    kept::known_as(&mut plan, status.record.as_ref())?;
     // Nobody is told: then nothing needs to be looked at.
     let told = !args.quiet || args.status_fd.is_some();
     let watch = Watch::begin(if told { &sandbox.filesystem.watched } else { &[] });
@@ -84,7 +85,8 @@ fn run(args: &args::Run, status: &mut Status, id: Option<Id>) -> Result<Outcome>
             let Some(facts) = again(&error, sandbox, facts, &plan) else {
                 return Err(launch::explain(error, &plan, facts));
             };
-            let again = plan::plan(sandbox, &facts)?;
+            let mut again = plan::plan(sandbox, &facts)?;
+            kept::known_as(&mut again, status.record.as_ref())?;
             if again == *plan {
                 return Err(launch::explain(error, &plan, &facts));
             }

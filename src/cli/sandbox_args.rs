@@ -61,7 +61,7 @@ pub struct Sandbox {
     /// Set an environment variable, or without a value pass the caller's (NAME* passes all that begin with NAME)
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     pub env: Vec<OsString>,
-    /// Network: none, private (its own, by pasta or slirp4netns), host, or join:PID (that of a running sandbox)
+    /// Network: none, private (its own, by pasta or slirp4netns), host, net:NAME (shared with others), or join:PID (a running sandbox's)
     #[arg(long, value_name = "MODE", value_hint = ValueHint::Other)]
     pub net: Option<OsString>,
     /// Reach a server of a private network at a port of the host; a HOST of 0 is any free port

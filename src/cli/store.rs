@@ -9,6 +9,11 @@ use std::path::Path;
 
 /// The user's records.
 pub(super) fn store() -> Result<Store> {
+    places().map(Store::new)
+}
+
+/// The directories of the user's records.
+pub(super) fn places() -> Result<Places> {
     let variable = |name: &str| match std::env::var(name) {
         Err(std::env::VarError::NotUnicode(value)) => {
             Err(Error::new(format!("{name} is not UTF-8: {}", value.display()))
@@ -26,7 +31,7 @@ pub(super) fn store() -> Result<Store> {
             .map_err(|error| failed(sys::Errno::from(error).to_string()))?;
         plain.into_os_string().into_string().map(Some).map_err(|_| failed("it leads to what is not UTF-8".into()))
     };
-    Ok(Store::new(Places::of(plain("XDG_STATE_HOME")?.as_deref(), plain("XDG_RUNTIME_DIR")?.as_deref(), &home)))
+    Ok(Places::of(plain("XDG_STATE_HOME")?.as_deref(), plain("XDG_RUNTIME_DIR")?.as_deref(), &home))
 }
 
 /// The number of a signal that a flag names.

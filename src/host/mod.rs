@@ -52,7 +52,7 @@ pub use joined::{JoinedFacts, JoinedNamespaces, is_child, joined_namespaces};
 pub use kernel_config::{Built, KernelConfig};
 pub use links::LinkWriters;
 pub use names::Names;
-pub use network::{NetworkFacts, name_servers};
+pub use network::{NamedFacts, NetworkFacts, name_servers};
 pub use own::{Keeps, OwnDir, PARTS};
 pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Entry, Kind, MACHINE_IDS, NamedFile, Paths, RUN_LINKS, below};
@@ -355,7 +355,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     let asks = sandbox.services.ssh_agent == SshAgent::Confirmed;
     let own_x11 = matches!(sandbox.desktop.x11, X11::Nested | X11::Virtual);
     let confined = sandbox.session_bus.policy == BusPolicy::Filter || own_x11;
-    let confined = confined || matches!(sandbox.network, Network::Private(_));
+    let confined = confined || sandbox.network.own().is_some();
     let home = vars::home(&env, &accounts, uid);
     let desktop = desktop::probe(sandbox, &env, uid);
     let agents = agents::probe(sandbox, &env, &home, uid);
@@ -391,7 +391,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
     let rlimits = rlimits::of(|name| name == "fsize" || sandbox.rlimits.iter().any(|limit| limit.name == name));
     // What is not UTF-8 in these files can only be a comment.
     let names = |file: &str| match sandbox.network {
-        Network::Host | Network::Private(_) | Network::Joined(_) => {
+        Network::Host | Network::Private(_) | Network::Named(_) | Network::Joined(_) => {
             std::fs::read(file).ok().map(|text| String::from_utf8_lossy(&text).into_owned())
         }
         Network::None => None,
@@ -418,7 +418,9 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         },
         subuid: ranges("/etc/subuid"),
         subgid: ranges("/etc/subgid"),
-        network: network::probe(sandbox, &helpers, resolv_conf.as_deref()),
+        network: network::probe(sandbox, &helpers, resolv_conf.as_deref(), || {
+            crate::state::Places::of(variable("XDG_STATE_HOME"), variable("XDG_RUNTIME_DIR"), &home)
+        }),
         helpers: agents::with_askpass(helpers, asks.then_some(&env)),
         top: paths.take_top(),
         system: if confined { paths::system() } else { Vec::new() },

@@ -2,11 +2,14 @@
 
 use super::helpers::Helpers;
 use super::joined::{self, JoinedFacts};
-use crate::spec::{NameServers, Network, Published, Sandbox, Transport};
+use crate::error::Error;
+use crate::spec::{NameServers, Network, Published, Sandbox, Subnet, Transport};
+use crate::state::{self, Networks, Places};
 use crate::sys::{self, Errno};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, UdpSocket};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 /// The long option of pasta(1) by which a recent one is known: it came in August 2024. Earlier ones answer a refused
@@ -28,6 +31,12 @@ pub struct NetworkFacts {
     /// The network of another sandbox that is to be joined, or why it cannot be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub joined: Option<Result<JoinedFacts, String>>,
+    /// The network of several sandboxes that is to be joined, or why it cannot be.
+    #[serde(skip)]
+    pub named: Option<Result<NamedFacts, Error>>,
+    /// Why the kernel makes no bridge; none if it does, or if only the sandbox's own network tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<Errno>,
     /// Whether the host has a default route, of IPv4 or IPv6.
     pub routed: bool,
     /// Whether the installed pasta is one of before August 2024.
@@ -41,22 +50,49 @@ pub struct NetworkFacts {
     pub own_servers: BTreeSet<IpAddr>,
 }
 
+/// A network of several sandboxes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedFacts {
+    /// What was asked for.
+    pub network: state::Network,
+    /// Where it is found.
+    pub places: Places,
+}
+
+impl NamedFacts {
+    /// A network that is nowhere, for plans for hosts that nobody has.
+    pub fn imagined(name: &str, subnet: Subnet, internal: bool) -> NamedFacts {
+        let places = Places { state: "/home/alice/.local/state/sbx".into(), runtime: "/run/user/1000/sbx".into() };
+        NamedFacts { network: state::Network::imagined(name, subnet, internal), places }
+    }
+}
+
 /// The programs to look for.
 pub(super) fn wanted(sandbox: &Sandbox) -> &'static [&'static str] {
-    if matches!(sandbox.network, Network::Private(_)) { &["pasta", "slirp4netns"] } else { &[] }
+    if sandbox.network.own().is_some() { &["pasta", "slirp4netns"] } else { &[] }
 }
 
 /// Gathers the facts, for a sandbox that needs them. `resolv_conf` is the text of that file.
-pub(super) fn probe(sandbox: &Sandbox, helpers: &Helpers, resolv_conf: Option<&str>) -> Option<NetworkFacts> {
-    match sandbox.network {
-        Network::Private(_) => {}
+pub(super) fn probe(
+    sandbox: &Sandbox,
+    helpers: &Helpers,
+    resolv_conf: Option<&str>,
+    places: impl FnOnce() -> Places,
+) -> Option<NetworkFacts> {
+    let named = match sandbox.network {
+        Network::Private(_) => None,
+        Network::Named(_) => {
+            let places = places();
+            let network = Networks::new(places.clone()).get(&sandbox.named_network.name);
+            Some(network.map(|network| NamedFacts { network, places }))
+        }
         Network::Joined(pid) => {
             let joined = Some(joined::probe(pid));
             return Some(NetworkFacts { joined, ..NetworkFacts::default() });
         }
         Network::None | Network::Host => return None,
-    }
-    let named = match &sandbox.name_servers {
+    };
+    let servers = match &sandbox.name_servers {
         NameServers::Named(servers) => servers.iter().map(|(server, _)| *server).collect(),
         NameServers::Host | NameServers::None => Vec::new(),
     };
@@ -64,6 +100,8 @@ pub(super) fn probe(sandbox: &Sandbox, helpers: &Helpers, resolv_conf: Option<&s
     let is_old = |file| !std::fs::read(file).is_ok_and(|program| program.windows(RECENT.len()).any(|at| at == RECENT));
     Some(NetworkFacts {
         joined: None,
+        bridge: named.as_ref().and_then(|_| try_bridge()),
+        named,
         tun: sys::openat(sys::cwd(), c"/dev/net/tun", libc::O_RDWR, 0).err(),
         filter: sys::netfilter_socket().err(),
         unpublished: sandbox
@@ -77,10 +115,32 @@ pub(super) fn probe(sandbox: &Sandbox, helpers: &Helpers, resolv_conf: Option<&s
         landlock: sys::landlock_version().is_ok(),
         // An address that a socket can be bound to is one of this host.
         own_servers: name_servers(resolv_conf.unwrap_or_default())
-            .chain(named)
+            .chain(servers)
             .filter(|server| UdpSocket::bind((*server, 0)).is_ok())
             .collect(),
     })
+}
+
+/// Tries whether the kernel makes a bridge and a pair of interfaces, in a network namespace that is gone afterwards.
+fn try_bridge() -> Option<Errno> {
+    // An exit status of a process is a number below this one, and so is every errno.
+    const NO_NAMESPACE: i32 = 255;
+    let pid = sys::fork(|| {
+        if sys::new_user_namespace().and_then(|()| sys::new_network_namespace()).is_err() {
+            return NO_NAMESPACE;
+        }
+        let made = || -> sys::Result<()> {
+            let links = sys::Links::open()?;
+            links.make_bridge(1000, "bridge", [2, 0, 0, 0, 0, 1], 65520)?;
+            let network = sys::openat(sys::cwd(), c"/proc/self/ns/net", libc::O_RDONLY, 0)?;
+            links.make_pair(1000, 65520, "eth0", [2, 0, 0, 0, 0, 2], network.as_fd())
+        };
+        made().map_or_else(|errno| errno.0, |()| 0)
+    });
+    match sys::wait_for(pid.ok()?).ok()? {
+        sys::Waited::Exited(errno) if errno != 0 && errno != NO_NAMESPACE => Some(Errno(errno)),
+        _ => None,
+    }
 }
 
 /// Tries whether a port of the host is free.

@@ -3,6 +3,7 @@
 use super::cgroup::Cgroup;
 use super::exclusive::Locks;
 use super::inherited::InheritedFile;
+use super::named::Membership;
 use super::ports::Ports;
 use super::prepared::Prepared;
 use super::process::FirstProcess;
@@ -41,6 +42,8 @@ pub(super) struct Born<'p> {
     pub locks: Locks,
     /// The ports at which servers inside are reached.
     pub ports: Ports,
+    /// The sandbox's place in a network that it shares with others: given up once its processes have ended.
+    pub membership: Option<Membership>,
     pub began: Instant,
 }
 
@@ -62,6 +65,7 @@ impl<'p> Born<'p> {
             home,
             locks,
             ports,
+            membership,
             began,
         } = prepared;
         // From here on the child ends with the launcher: it has a parent-death signal, and it sees the end of this
@@ -79,6 +83,7 @@ impl<'p> Born<'p> {
             _home: home,
             locks,
             ports,
+            membership,
             began,
         };
         drop(socket_of_child);
@@ -93,7 +98,7 @@ impl<'p> Born<'p> {
 }
 
 fn clone_first(prepared: &Prepared<'_>) -> Result<FirstProcess> {
-    let Prepared { plan, given, socket, socket_of_child, signals, cgroup, .. } = prepared;
+    let Prepared { plan, given, socket, socket_of_child, signals, cgroup, membership, .. } = prepared;
     namespaces::join(plan)?;
     let mut flags = namespaces::flags(plan.namespaces.private.iter().copied());
     if !plan.namespaces.user.is_private() {
@@ -115,6 +120,9 @@ fn clone_first(prepared: &Prepared<'_>) -> Result<FirstProcess> {
     };
     if let Some(joined) = &plan.namespaces.joined {
         return join::clone_first(plan, joined, flags, cgroup.as_ref().map(Cgroup::fd), run);
+    }
+    if let Some(membership) = membership {
+        return membership.clone_first(plan, flags, cgroup.as_ref().map(Cgroup::fd), run);
     }
     let cloned = match plan.namespaces.pid_join {
         Some(_) if plan.namespaces.private.contains(&Namespace::Pid) => {

@@ -24,6 +24,7 @@ mod join;
 mod layers;
 mod mapped;
 mod message;
+mod named;
 mod namespaces;
 mod not_found;
 mod outcome;

@@ -6,6 +6,7 @@ use super::events::Events;
 use super::exclusive::Locks;
 use super::homes;
 use super::inherited::{self, InheritedFile};
+use super::named::Membership;
 use super::ports::Ports;
 use super::prepare::{self, CallerState};
 use super::session::session;
@@ -46,6 +47,8 @@ pub(super) struct Prepared<'p> {
     pub locks: Locks,
     /// The ports at which servers inside are reached.
     pub ports: Ports,
+    /// The sandbox's place in a network that it shares with others.
+    pub membership: Option<Membership>,
     /// When the sandbox was started, for its figures.
     pub began: Instant,
 }
@@ -84,6 +87,7 @@ impl<'p> Prepared<'p> {
         let in_use = uppers.as_ref().map(Uppers::in_use);
         let held = in_use.map(|uppers| uppers.lock).into_iter().chain(home.as_ref().map(Upper::lock_number));
         let held: Vec<_> = held.chain(locks.descriptors()).collect();
+        let membership = plan.namespaces.named.as_ref().map(|named| Membership::join(named, plan)).transpose()?;
         let given = prepare::prepare(plan, session, &state, &inherited, in_use, &held)?;
         #[cfg(feature = "guards-off")]
         let given = super::guards::prepared(given);
@@ -111,6 +115,7 @@ impl<'p> Prepared<'p> {
             home,
             locks,
             ports,
+            membership,
             began,
         })
     }

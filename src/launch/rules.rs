@@ -5,6 +5,7 @@ use crate::netfilter::{self, Batch, HostAddresses, Refused};
 use crate::plan::{NO_FILTER, Plan, RulePlan};
 use crate::proxy::names::ask::{Became, Wanted};
 use crate::sys::{self, Waited};
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -25,13 +26,13 @@ pub(super) struct PacketRules {
 }
 
 impl PacketRules {
-    /// Makes the rules of a plan.
-    pub fn new(filter: OwnedFd, rules: &RulePlan, plan: &Plan) -> Result<PacketRules> {
+    /// Makes the rules of a plan; `address` is the sandbox's own in a network that it shares with others.
+    pub fn new(filter: OwnedFd, rules: &RulePlan, plan: &Plan, address: Option<Ipv4Addr>) -> Result<PacketRules> {
         let host = |errno: sys::Errno| Error::new(format!("this host's addresses cannot be read: {errno}"));
         // Watched before they are read: none is missed that comes between.
         let changes = sys::watch_addresses().map_err(host)?;
         let send = |batch: Batch| batch.send(filter.as_fd()).map_err(|refused| failed(refused, plan));
-        send(netfilter::table(&rules.rules, &rules.published))?;
+        send(netfilter::table(&rules.rules, &rules.published, rules.peers.zip(address)))?;
         let (known, due) = addresses().map_err(host)?;
         send(netfilter::addresses(&known))?;
         Ok(PacketRules { filter, changes, known, due, changed: false, plan: rules.clone() })
@@ -103,7 +104,7 @@ pub fn try_packet_filter() -> Option<Result<()>> {
         }
         let made = sys::netfilter_socket().map_err(|errno| errno.0);
         let made = made.and_then(|filter| {
-            netfilter::table(&[], &[]).send(filter.as_fd()).map_err(|Refused { errno, .. }| errno.0)
+            netfilter::table(&[], &[], None).send(filter.as_fd()).map_err(|Refused { errno, .. }| errno.0)
         });
         made.err().unwrap_or(0)
     });

@@ -1,10 +1,12 @@
 //! Rules on the packets of a network namespace: nf_tables(8), by netlink. The rules are made by the launcher, over a socket that a process
 //! in that namespace has opened.
 
+mod chain;
 mod host;
 mod message;
 mod names;
 mod packets;
+mod peers;
 mod rule;
 mod sets;
 mod table;
@@ -12,6 +14,7 @@ mod table;
 pub use host::HostAddresses;
 pub use message::{Batch, Refused};
 pub use names::let_through;
+pub use peers::{Peers, gateway};
 pub use table::{addresses, table};
 
 use crate::spec::{Addresses, Service};

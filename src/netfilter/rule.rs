@@ -207,6 +207,11 @@ impl Rule {
         self.verdict(GOTO, Some(REFUSE));
     }
 
+    /// Has the packet, and those of its connection, leave from the address of the interface that it leaves by.
+    pub fn masquerade(&mut self) {
+        self.expression("masq", |_| {});
+    }
+
     fn verdict(&mut self, code: u32, chain: Option<&str>) {
         self.expression("immediate", |data| {
             data.number(1, VERDICT).nest(2, |holder| {

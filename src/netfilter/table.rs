@@ -1,20 +1,16 @@
 //! The table of a sandbox's network: one chain that all packets that leave pass through, as the messages that make it. Constants are those
 //! of linux/netfilter/nf_tables.h.
 
+use super::chain::{FORWARD, Hook, INPUT, NEW_CHAIN, hook, new_table};
 use super::message::{Batch, CREATE, Message};
 use super::names;
 use super::packets::{OUTPUT, between, mark, of_service, protocols};
-use super::rule::{Compare, DROP, Family, REFUSE, Rule, TABLE, Value};
+use super::peers::{self, Peers};
+use super::rule::{Compare, Family, REFUSE, Rule, TABLE, Value};
 use super::sets::{DELETE_ELEMENTS, NEW_ELEMENTS, elements, set};
 use super::{HostAddresses, PacketRule, PacketTarget, PublishedInside};
 use crate::spec::Protocol;
-
-const INPUT: &str = "input";
-const FORWARD: &str = "forward";
-
-/// Types of messages.
-const NEW_TABLE: u16 = 0;
-const NEW_CHAIN: u16 = 3;
+use std::net::Ipv4Addr;
 
 /// Flags of a set: its elements are ranges.
 const INTERVAL: u32 = 4;
@@ -26,15 +22,13 @@ const ELEMENTS: usize = 500;
 const LOOPBACK: [u8; 4] = 1u32.to_ne_bytes();
 
 /// The messages that make the table, with the sets of the host's addresses empty. What comes from outside first is let in at the ports of
-/// `published`, and may be answered, wherever that goes.
+/// `published`, and may be answered, wherever that goes. With `peers`, packets leave from that address alone.
 ///
 /// No rule trusts connection tracking to tell what the program began: it can send packets from addresses that it does not have
 /// (IPV6_FREEBIND of ipv6(7)), and answer itself in another's name. Marks are trusted, since rules alone make them.
-pub fn table(rules: &[PacketRule], published: &[PublishedInside]) -> Batch {
+pub fn table(rules: &[PacketRule], published: &[PublishedInside], peers: Option<(Peers, Ipv4Addr)>) -> Batch {
     let mut batch = Batch::default();
-    let mut message = Message::new(NEW_TABLE, CREATE);
-    message.text(1, TABLE);
-    batch.add("the table", message);
+    batch.add("the table", new_table());
     let mut message = Message::new(NEW_CHAIN, CREATE);
     message.text(1, TABLE).text(3, REFUSE);
     batch.add("a chain", message);
@@ -64,12 +58,20 @@ pub fn table(rules: &[PacketRule], published: &[PublishedInside]) -> Batch {
     // A packet that the program sends by loopback to an address elsewhere must not go on from there, which the host's settings may allow.
     batch.add("a chain with a hook", hook(FORWARD, Hook::Forward));
     batch.add("a chain with a hook", hook(OUTPUT, Hook::Output));
-    for rule in always() {
+    let mut always = always().into_iter();
+    always.next().into_iter().for_each(|rule| batch.add("a rule", rule));
+    if let Some((_, address)) = peers {
+        peers::own(address).into_iter().for_each(|rule| batch.add("a rule", rule));
+    }
+    for rule in always {
         batch.add("a rule", rule);
     }
     batch.add("a chain with a hook", hook(INPUT, Hook::Input));
     for rule in incoming(published) {
         batch.add("a rule by connection (nft_ct)", rule);
+    }
+    if let Some((Peers { subnet, let_in: true }, _)) = peers {
+        batch.add("a rule", peers::come_in(subnet));
     }
     if !published.is_empty() {
         batch.add("a rule by connection (nft_ct)", answers());
@@ -82,28 +84,6 @@ pub fn table(rules: &[PacketRule], published: &[PublishedInside]) -> Batch {
         batch.add("a rule that rejects (nft_reject_inet)", rule);
     }
     batch
-}
-
-/// Where packets pass through a chain: NF_INET_*.
-#[derive(Clone, Copy)]
-enum Hook {
-    /// Packets from outside for this namespace.
-    Input = 1,
-    /// Packets that only pass through this namespace.
-    Forward = 2,
-    /// Packets that this namespace sends.
-    Output = 3,
-}
-
-/// A chain at a hook, at the priority of filters. Packets that no rule of it is for are dropped.
-fn hook(name: &str, at: Hook) -> Message {
-    let mut message = Message::new(NEW_CHAIN, CREATE);
-    message.text(1, TABLE).text(3, name);
-    message.nest(4, |hook| {
-        hook.number(1, at as u32).number(2, 0);
-    });
-    message.number(5, DROP).text(7, "filter");
-    message
 }
 
 /// The rules before those of the profile.
@@ -290,7 +270,7 @@ mod tests {
         let named = [("192.0.2.9", 60), ("2001:db8::9", 3600), ("192.0.2.10", 61)]
             .map(|(address, lifetime)| (address.parse().unwrap(), Duration::from_secs(lifetime)));
         let batches = [
-            table(&rules, &published),
+            table(&rules, &published, None),
             addresses(&host),
             addresses(&host),
             addresses(&fewer),

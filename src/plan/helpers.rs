@@ -59,6 +59,7 @@ impl HelperSpec {
             | Given::Port(_)
             | Given::Forwarded(..)
             | Given::NameServer(_)
+            | Given::Peers
             | Given::Requests => None,
         });
         let inside = self.args.iter().filter_map(|arg| match arg {
@@ -191,6 +192,8 @@ pub enum Given {
     Forwarded(usize, bool),
     /// A socket inside at which questions for names are answered.
     NameServer(Transport),
+    /// A socket by which the names of sandboxes in the network are asked for.
+    Peers,
     /// A directory that is seen by nobody else, in memory.
     Requests,
     /// The device of the FUSE filesystem that overlays lie over. The sandbox's first process mounts it, and sends it.

@@ -28,6 +28,7 @@ mod lines;
 mod links;
 mod lockdown;
 mod memory;
+mod named;
 mod names;
 mod namespaces;
 mod network;
@@ -80,8 +81,10 @@ pub use limits::{CgroupPlan, LimitFile};
 pub use links::directory_to_write;
 pub use lockdown::LockdownPlan;
 pub use memory::{MemoryPlan, inodes};
+pub use named::{NamedNetworkPlan, unmade};
 pub use names::{FORWARDER, NameList, NamePlan};
-pub use namespaces::{JoinedNetwork, NamespacePlan};
+pub use namespaces::{JoinedNetwork, NamespacePlan, NetworkSettings};
+pub use network::{ENDED, LOST};
 pub use note::{MissingNamespace, NotInMode, Note};
 pub use op::{Attributes, Op, OwnFile};
 pub use parts::{Absent, Closed, Create, Placed};
@@ -159,10 +162,15 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     }
     let mut namespaces = namespaces::plan(sandbox, facts, &mut notes)?;
     let mut process = process::plan(sandbox, facts, &namespaces)?;
-    let network::Planned { helper: network, ports } = network::plan(sandbox, facts, &mut notes)?;
-    let network_reached = network.is_some();
+    let network::Planned { helper: mut network, ports } = network::plan(sandbox, facts, &mut notes)?;
+    let network_reached = network.is_some() || namespaces.named.is_some();
+    if let Some(named) = &mut namespaces.named {
+        named.helper = network.take();
+    }
     if network_reached {
-        namespaces.network_settings = network::settings(namespaces.ids.gid);
+        // In a network that is shared, they are written in the user namespace that it belongs to.
+        let gid = namespaces.named.as_ref().map_or(namespaces.ids.gid, |named| named.ids.1);
+        namespaces.network_settings = network::settings(gid);
     }
     let relays = ports::relays(sandbox, &ports);
     let packet_rules = if network_reached { rules::plan(sandbox, facts)? } else { None };
@@ -179,7 +187,8 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         privileges::second_user_namespace(sandbox, lockdown.capabilities, &view.parts, &namespaces.ids)?;
     namespaces::nested(sandbox, &namespaces)?;
     if packet_rules.is_some() {
-        rules::hold(sandbox, lockdown.capabilities, namespaces.second_user_namespace)?;
+        let apart = namespaces.second_user_namespace || namespaces.named.is_some();
+        rules::hold(sandbox, lockdown.capabilities, apart)?;
     }
     let portal_caller = portal_caller::plan(sandbox, facts);
     let beside = wayland.is_some() || portal_caller.is_some() || !helpers.is_empty();
@@ -214,9 +223,10 @@ impl Plan {
         confined.zip(&self.confined).find(|(other, _)| *other == helper).map(|(_, plan)| plan)
     }
 
-    /// The helper that carries packets of a network of the sandbox's own, if there is one.
+    /// The helper that carries packets of a network of the sandbox's own, or of one that it shares with others, if there is one.
     pub fn network_helper(&self) -> Option<&HelperSpec> {
-        self.helpers.iter().find(|helper| helper.provides == network::PROVIDES)
+        let own = self.helpers.iter().find(|helper| helper.provides == network::PROVIDES);
+        own.or_else(|| self.namespaces.named.as_ref()?.helper.as_ref())
     }
 
     /// The helpers that are started in this phase.

@@ -7,6 +7,7 @@
 use super::helpers::{
     Argument, Confinement, Given, HelperProgram, HelperSpec, HelperWords, Loss, Phase, Readiness, Tells,
 };
+use super::named;
 use crate::error::{Error, Result};
 use crate::host::{Facts, name_servers};
 use crate::proxy::NAMES;
@@ -39,6 +40,9 @@ pub struct NamePlan {
     pub others: bool,
     /// The name servers that are asked, from the host's network.
     pub servers: Vec<IpAddr>,
+    /// Whether the process that holds the network, which knows the names of sandboxes in it, is asked first.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
 }
 
 /// Names that a service is reached at.
@@ -52,9 +56,10 @@ pub struct NameList {
 
 /// Whether questions for names are answered by a forwarder of sbx's own.
 pub(super) fn forwards(sandbox: &Sandbox) -> bool {
-    matches!(sandbox.network, Network::Private(_))
+    let shared = matches!(sandbox.network, Network::Named(_));
+    sandbox.network.own().is_some()
         && sandbox.name_servers != NameServers::None
-        && sandbox.network_rules.have_names()
+        && (shared || sandbox.network_rules.have_names())
 }
 
 /// Plans what is decided by name; none if nothing is.
@@ -64,15 +69,19 @@ pub(super) fn forwards(sandbox: &Sandbox) -> bool {
 /// A line has no effect, or cannot be carried out.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<NamePlan>> {
     let rules = &sandbox.network_rules;
-    if !rules.have_names() {
+    let shared = named::facts(sandbox, facts)?.map(|shared| &shared.network);
+    if !rules.have_names() && shared.is_none() {
         return Ok(None);
     }
+    let internal = shared.is_some_and(|shared| shared.internal);
+    let servers = if internal { Vec::new() } else { servers(sandbox, facts) };
     let named = |rule: &NetworkRule| match &rule.to {
         Destination::Name(name) => Some(name.clone()),
         _ => None,
     };
     let allow = rules.allow.as_deref().unwrap_or_default();
-    let mut plan = NamePlan { lists: Vec::new(), denied: Vec::new(), others: true, servers: servers(sandbox, facts) };
+    let mut plan =
+        NamePlan { lists: Vec::new(), denied: Vec::new(), others: !internal, servers, shared: shared.is_some() };
     for rule in allow {
         let Some(name) = named(rule) else { continue };
         let wrong = |why: &str| Error::new(format!("network.allow has {rule}, {why}")).origin(&rule.origin);
@@ -148,10 +157,15 @@ pub(super) fn in_hosts<'a>(pattern: &'a NamePattern, hosts: &'a str) -> impl Ite
 
 /// The forwarder.
 pub(super) fn helper(sandbox: &Sandbox, plan: &NamePlan) -> HelperSpec {
-    let ends = matches!(&sandbox.network, Network::Private(network) if network.on_helper_death == HelperDeath::End);
+    let ends = sandbox.network.own().is_some_and(|network| network.on_helper_death == HelperDeath::End);
     let rules = &sandbox.network_rules;
     let first = rules.allow.iter().flatten().chain(&rules.deny).find(|rule| matches!(rule.to, Destination::Name(_)));
     let mut args = vec![Argument::Pipe(""), Argument::Rules, Argument::Given(0), Argument::Given(1)];
+    let mut descriptors = vec![(-1, Given::NameServer(Transport::Udp)), (-1, Given::NameServer(Transport::Tcp))];
+    if plan.shared {
+        args.push(Argument::Given(descriptors.len()));
+        descriptors.push((-1, Given::Peers));
+    }
     let mut word = |text: String| args.push(Argument::Text(text));
     plan.servers.iter().for_each(|server| word(format!("server:{server}")));
     if plan.others {
@@ -161,15 +175,20 @@ pub(super) fn helper(sandbox: &Sandbox, plan: &NamePlan) -> HelperSpec {
         list.names.iter().for_each(|name| word(format!("{index}:{name}")));
     }
     plan.denied.iter().for_each(|name| word(format!("deny:{name}")));
-    let servers: Vec<_> = plan.servers.iter().map(ToString::to_string).collect();
+    let holder = plan.shared.then(|| "the process that holds the network".to_owned());
+    let servers: Vec<_> = holder.into_iter().chain(plan.servers.iter().map(ToString::to_string)).collect();
     HelperSpec {
         name: NAMES,
         provides: "names",
-        setting: "names in network.allow and network.deny",
+        setting: if plan.shared {
+            "names of sandboxes in the network"
+        } else {
+            "names in network.allow and network.deny"
+        },
         program: HelperProgram::Own(NAMES),
         target: format!("answers questions for names, by asking {}", servers.join(", ")),
         args,
-        descriptors: vec![(-1, Given::NameServer(Transport::Udp)), (-1, Given::NameServer(Transport::Tcp))],
+        descriptors,
         rules: Vec::new(),
         phase: Phase::Namespaces,
         readiness: Readiness::Byte,
@@ -184,9 +203,15 @@ pub(super) fn helper(sandbox: &Sandbox, plan: &NamePlan) -> HelperSpec {
         words: HelperWords {
             ready: "it answered questions".into(),
             needs: "the kernel must let it load a seccomp filter",
-            without: "write addresses in place of names in network.allow and network.deny",
+            without: match plan.shared {
+                true => "--set network.dns=none goes without names",
+                false => "write addresses in place of names in network.allow and network.deny",
+            },
         },
-        origin: first.map(|rule| rule.origin.clone()).unwrap_or_default(),
+        origin: match first {
+            Some(rule) => rule.origin.clone(),
+            None => sandbox.origins.of("network.mode", ""),
+        },
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::ids::{self, IdMapping, IdPlan, Writer};
 use super::lines::Lines;
+use super::named::{self, NamedNetworkPlan};
 use super::note::{MissingNamespace, Note};
 use super::requirements;
 use crate::error::{Error, Result};
@@ -48,6 +49,9 @@ pub struct NamespacePlan {
     /// The network of another sandbox, which is joined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub joined: Option<JoinedNetwork>,
+    /// The network of several sandboxes, which is joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub named: Option<NamedNetworkPlan>,
     /// Settings of the network namespace.
     #[serde(skip_serializing_if = "is_default")]
     pub network_settings: NetworkSettings,
@@ -90,15 +94,20 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
     let mut ids = ids::plan(sandbox, facts, notes)?;
     let mut private = private(sandbox, facts, notes)?;
     let joined = joined(sandbox, facts)?;
-    if joined.is_some() {
+    let named = named::plan(sandbox, facts)?;
+    if joined.is_some() || named.is_some() {
         private.remove(&Namespace::Net);
+        let (whose, word) = match &named {
+            Some(_) => ("the network", "net:NAME"),
+            None => ("the other sandbox", "join:PID"),
+        };
         if !ids.is_single() || sandbox.process.user.takes_subordinate_ids() {
             return Err(Error::new(format!(
-                "user `{}` maps ids that the other sandbox, below whose user namespace this one's is made, may not have",
+                "user `{}` maps ids that {whose}, below whose user namespace this one's is made, may not have",
                 sandbox.process.user.word()
             ))
             .origin(&sandbox.process.user_origin)
-            .hint("process.user = \"self\" or \"root\" with network.mode = \"join:PID\""));
+            .hint(format!("process.user = \"self\" or \"root\" with network.mode = \"{word}\"")));
         }
         // Others may not write maps of a namespace that is not directly below their own.
         ids.writer = Writer::Child;
@@ -135,6 +144,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
         domainname,
         network_settings: NetworkSettings::default(),
         joined,
+        named,
     })
 }
 
@@ -210,7 +220,12 @@ fn private(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<BT
 impl NamespacePlan {
     /// Whether the network is another one than the caller's.
     pub fn has_own_network(&self) -> bool {
-        self.private.contains(&Namespace::Net) || self.joined.is_some()
+        self.private.contains(&Namespace::Net) || self.joined.is_some() || self.named.is_some()
+    }
+
+    /// The caller's user and group id in the user namespace that this sandbox's is made below, if that is not the caller's.
+    pub fn above(&self) -> Option<(u32, u32)> {
+        self.joined.as_ref().map(|joined| joined.ids).or(self.named.as_ref().map(|named| named.ids))
     }
 
     pub(super) fn render(&self, lines: &mut Lines) {
@@ -243,9 +258,12 @@ impl NamespacePlan {
         if let Some(domainname) = &self.domainname {
             lines.add("domainname", domainname);
         }
-        match &self.joined {
-            Some(joined) => lines.add("network", format!("that of process {}", joined.pid)),
-            None => lines.add("network", if self.loopback { "a loopback interface of its own" } else { "the host's" }),
+        match (&self.joined, &self.named) {
+            (Some(joined), _) => lines.add("network", format!("that of process {}", joined.pid)),
+            (None, Some(named)) => named.render(lines),
+            (None, None) => {
+                lines.add("network", if self.loopback { "a loopback interface of its own" } else { "the host's" })
+            }
         }
     }
 }

@@ -8,6 +8,7 @@
 use super::helpers::{
     Argument, Confinement, Given, HelperProgram, HelperSpec, HelperWords, Joined, Loss, Phase, Readiness, Tells,
 };
+use super::named;
 use super::names;
 use super::namespaces::NetworkSettings;
 use super::note::Note;
@@ -66,6 +67,11 @@ fn choose(wanted: NetworkHelper, facts: &Facts, network: &NetworkFacts) -> std::
     }
 }
 
+/// What the end of the network means, as the end of a sentence, if `network.on_helper_death` is `end`.
+pub const ENDED: &str = "network.on_helper_death is \"end\", so the sandbox was ended";
+/// The same, if it is not.
+pub const LOST: &str = "the program has no network any more, and its connections were ended";
+
 /// The label of the helper in a plan.
 pub(super) const PROVIDES: &str = "network";
 
@@ -84,19 +90,31 @@ pub(super) struct Planned {
 ///
 /// No helper is installed, it could not make its interface, or a port cannot be published.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> Result<Planned> {
-    let Network::Private(PrivateNetwork { helper: wanted, on_helper_death }) = sandbox.network else {
+    let Some(PrivateNetwork { helper: wanted, on_helper_death }) = sandbox.network.own() else {
         return Ok(Planned::default());
     };
+    let shared = named::facts(sandbox, facts)?.map(|shared| &shared.network);
+    let setting = if shared.is_some() { "network.mode = \"net:NAME\"" } else { "network.mode = \"private\"" };
     let none = NetworkFacts::default();
     let network = facts.network.as_ref().unwrap_or(&none);
     let origin = sandbox.origins.of("network.mode", "");
+    if shared.is_some() && sandbox.name_servers != NameServers::None && facts.resolv_conf.is_none() {
+        return Err(Error::new(format!(
+            "{setting} has names answered, and this host has no /etc/resolv.conf to show another one over"
+        ))
+        .origin(&origin)
+        .hint("as root: touch /etc/resolv.conf; or --set network.dns=none, which goes without names"));
+    }
+    if shared.is_some_and(|shared| shared.internal) {
+        return Ok(Planned { helper: None, ports: ports::plan(sandbox, network, false)? });
+    }
     let kind = choose(wanted, facts, network).map_err(|why| {
         let (names, install) = match wanted {
             NetworkHelper::Auto => ("pasta or slirp4netns", "passt"),
             NetworkHelper::Pasta => ("pasta", "passt"),
             NetworkHelper::Slirp4netns => ("slirp4netns", "slirp4netns"),
         };
-        Error::new(format!("network.mode = \"private\" needs {names}, {why}"))
+        Error::new(format!("{setting} needs {names}, {why}"))
             .origin(&origin)
             .hint(format!("install it, as root: apt-get install {install} (dnf, pacman and apk know the same name)"))
             .hint("--net none goes without a network, --net host shares the host's")
@@ -110,11 +128,9 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
                 "as root: chmod 0666 /dev/net/tun, which every distribution has by default: it gives nobody a right on the host's network"
             }
         };
-        return Err(Error::new(format!(
-            "network.mode = \"private\" needs /dev/net/tun, which cannot be opened: {errno}"
-        ))
-        .origin(&origin)
-        .hint(fix));
+        return Err(Error::new(format!("{setting} needs /dev/net/tun, which cannot be opened: {errno}"))
+            .origin(&origin)
+            .hint(fix));
     }
     let ports = ports::plan(sandbox, network, kind == Kind::Slirp4netns)?;
     name_servers_reached(sandbox, facts, network)?;
@@ -149,11 +165,10 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
     };
     let mut descriptors = vec![(0, Given::UserNamespace), (1, Given::NetworkNamespace)];
     descriptors.extend(args.contains(&Argument::Requests).then_some((-1, Given::Requests)));
-    let lost = "the program has no network any more, and its connections were ended";
     let helper = HelperSpec {
         name: kind.name(),
         provides: PROVIDES,
-        setting: "network.mode = \"private\"",
+        setting,
         program: HelperProgram::Host(program.to_owned()),
         target: format!("carries packets of {INTERFACE} to the host's network"),
         args,
@@ -164,8 +179,8 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
         tells: Tells::Nothing,
         confinement: Confinement::Joined(confined),
         loss: match on_helper_death {
-            HelperDeath::End => Loss::End("network.on_helper_death is \"end\", so the sandbox was ended"),
-            HelperDeath::Report => Loss::Note(lost),
+            HelperDeath::End => Loss::End(ENDED),
+            HelperDeath::Report => Loss::Note(LOST),
         },
         words: HelperWords {
             ready: "the network was ready".into(),
@@ -240,6 +255,9 @@ fn pasta(sandbox: &Sandbox, ports: &[PortPlan], facts: &Facts, network: &Network
     args.extend(["--tcp-ns=none", "--udp-ns=none"]);
     args.extend(["-P", "/proc/self/fd/2", "--userns", USER, "--netns", NET]);
     let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
+    if let Network::Named(_) = sandbox.network {
+        args.push("--ipv4-only".into());
+    }
     let (v4, v6) = Kind::Pasta.forwarders();
     let by_helper = sandbox.name_servers == NameServers::Host && !names::forwards(sandbox);
     let asked = |is: fn(&IpAddr) -> bool| by_helper && network.own_servers.iter().any(is);
@@ -259,8 +277,10 @@ fn pasta(sandbox: &Sandbox, ports: &[PortPlan], facts: &Facts, network: &Network
 
 /// The arguments of slirp4netns(1).
 fn slirp4netns(sandbox: &Sandbox, ports: &[PortPlan]) -> Vec<Argument> {
-    let mut args: Vec<Argument> = ["--configure", "--mtu=65520", "--disable-host-loopback", "--enable-ipv6"]
+    let v6 = matches!(sandbox.network, Network::Private(_)).then_some("--enable-ipv6");
+    let mut args: Vec<Argument> = ["--configure", "--mtu=65520", "--disable-host-loopback"]
         .into_iter()
+        .chain(v6)
         .chain(["--enable-seccomp", "--netns-type=path"])
         .map(|word| Argument::Text(word.into()))
         .collect();
@@ -297,6 +317,9 @@ pub(super) fn resolv_conf(sandbox: &Sandbox, facts: &Facts, text: &str) -> Strin
     if let Some(Ok(joined)) = facts.network.as_ref().and_then(|network| network.joined.as_ref()) {
         return joined_resolv_conf(&joined.resolv_conf, text);
     }
+    if let Network::Named(_) = sandbox.network {
+        return shared_resolv_conf(sandbox, text);
+    }
     let (Network::Private(PrivateNetwork { helper, .. }), Some(network)) = (sandbox.network, &facts.network) else {
         return text.to_owned();
     };
@@ -323,6 +346,22 @@ pub(super) fn resolv_conf(sandbox: &Sandbox, facts: &Facts, text: &str) -> Strin
             lines.push(line);
         }
     }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// The text of resolv.conf(5) for a network that sandboxes share: their names are looked for before others that the host's search list has.
+fn shared_resolv_conf(sandbox: &Sandbox, text: &str) -> String {
+    let first = |line: &&str| line.split_whitespace().next().map(str::to_owned).unwrap_or_default();
+    let list = |word: &str| {
+        text.lines().rfind(|line| first(line) == word).into_iter().flat_map(|line| line.split_whitespace().skip(1))
+    };
+    let host: Vec<_> = list("search").chain(list("domain")).collect();
+    let search: Vec<_> = std::iter::once(sandbox.named_network.name.as_str()).chain(host).collect();
+    let server = names::forwards(sandbox).then(|| format!("nameserver {}", names::FORWARDER));
+    let others = text.lines().filter(|line| !matches!(first(line).as_str(), "nameserver" | "search" | "domain"));
+    let mut lines: Vec<_> = server.into_iter().chain([format!("search {}", search.join(" "))]).collect();
+    lines.extend(others.map(str::to_owned));
     lines.push(String::new());
     lines.join("\n")
 }

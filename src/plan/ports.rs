@@ -45,7 +45,15 @@ pub(super) fn plan(sandbox: &Sandbox, network: &NetworkFacts, slirp: bool) -> Re
         if let Some(errno) = network.unpublished.get(&port.to_string()) {
             return Err(untaken(port, *errno));
         }
-        let relayed = port.address.is_loopback() || (slirp && port.address.is_ipv6());
+        let shared = matches!(sandbox.network, Network::Named(_));
+        let relayed = shared || port.address.is_loopback() || (slirp && port.address.is_ipv6());
+        if shared && port.transport == Transport::Udp && port.address.is_unspecified() {
+            return Err(Error::new(format!(
+                "{port} cannot be published: in a network of several sandboxes a relay carries what comes, and answers from one address"
+            ))
+            .origin(&port.origin)
+            .hint(format!("name one address of this host in place of {}", port.address)));
+        }
         if relayed && port.transport == Transport::Udp && port.address.is_unspecified() {
             return Err(Error::new(format!("{port} cannot be published: slirp4netns publishes no UDP of IPv6"))
                 .origin(&port.origin)
@@ -124,7 +132,7 @@ fn spec(
     args: Vec<Argument>,
     origin: &Origin,
 ) -> HelperSpec {
-    let ends = matches!(&sandbox.network, Network::Private(network) if network.on_helper_death == HelperDeath::End);
+    let ends = sandbox.network.own().is_some_and(|network| network.on_helper_death == HelperDeath::End);
     HelperSpec {
         name: RELAY,
         provides,

@@ -4,7 +4,7 @@ use super::enforcement::Enforcement;
 use super::note::Note;
 use super::setting::Setting;
 use super::{CapabilityPlan, Carrier, Op, Placed, Plan, PortPlan, Writer};
-use crate::proxy::{NAMES, RELAY};
+use crate::proxy::{HOLDER, NAMES, RELAY};
 use crate::spec::{
     Descriptors, Destination, HelperDeath, Mechanism, NameServers, Namespace, Network, NetworkRule, Origin, Published,
     Sandbox, Wayland, X11,
@@ -131,6 +131,10 @@ impl ReceiptBuilder<'_> {
             match sandbox.namespaces.share.get(&namespace) {
                 Some(origin) => self.full(Setting::Shared(namespace), origin, vec!["shared, as it says".into()]),
                 None if namespace == Namespace::Net && self.plan.namespaces.joined.is_some() => {}
+                None if namespace == Namespace::Net && self.plan.namespaces.named.is_some() => {
+                    let by = "net namespace, which belongs to the user namespace of the network that is shared";
+                    self.full(Setting::Private(namespace), &Origin::default(), vec![by.into()]);
+                }
                 None if self.plan.namespaces.private.contains(&namespace) => {
                     self.full(Setting::Private(namespace), &Origin::default(), vec![format!("{word} namespace")]);
                 }
@@ -144,6 +148,13 @@ impl ReceiptBuilder<'_> {
             let origin = sandbox.origins.of("network.mode", "");
             let by = vec!["setns: the network namespace of that sandbox, in a user namespace below its own".into()];
             self.full(Setting::Joined(joined.pid), &origin, by);
+        }
+        if let Some(named) = &self.plan.namespaces.named {
+            let by = vec![format!("{HOLDER}, to whose bridge the sandbox's network is attached")];
+            self.full(Setting::Named(named.name.clone()), &named.origin, by);
+            for (name, origin) in &sandbox.named_network.aliases {
+                self.full(Setting::Alias(name.clone()), origin, vec![format!("{HOLDER}, which {NAMES} asks")]);
+            }
         }
         let none = Origin::default();
         if !self.plan.namespaces.nested {
@@ -249,7 +260,9 @@ impl ReceiptBuilder<'_> {
             _ => vec![filter()],
         };
         let internet = [NetworkRule::internet()];
-        for rule in sandbox.network_rules.allow.as_deref().unwrap_or(&internet) {
+        let named = self.plan.namespaces.named.as_ref();
+        let unsaid: &[NetworkRule] = if named.is_some_and(|named| named.internal) { &[] } else { &internet };
+        for rule in sandbox.network_rules.allow.as_deref().unwrap_or(unsaid) {
             self.full(Setting::Reached(rule.to_string()), &rule.origin, by(rule));
         }
         for rule in &sandbox.network_rules.deny {
@@ -262,6 +275,15 @@ impl ReceiptBuilder<'_> {
                 _ => self.full(Setting::Refused(rule.to_string()), &rule.origin, by(rule)),
             }
         }
+        if let Some(named) = named {
+            let denied =
+                self.plan.packet_rules.as_ref().and_then(|rules| rules.peers).is_some_and(|peers| !peers.let_in);
+            if !denied {
+                let peers = format!("other sandboxes in the network `{}`, and these reach this one", named.name);
+                self.full(Setting::Reached(peers), &named.origin, vec![filter()]);
+            }
+            self.full(Setting::OwnAddress, &named.origin, vec![filter()]);
+        }
         let missing = self.kept_sockets();
         self.line(Setting::RefusedElse, &sandbox.origins.of("network.mode", ""), vec![filter()], missing);
     }
@@ -273,11 +295,14 @@ impl ReceiptBuilder<'_> {
     }
 
     fn services(&mut self, sandbox: &Sandbox) {
+        if let Some(helper) = self.plan.namespaces.named.as_ref().and_then(|named| named.helper.as_ref()) {
+            self.full(Setting::Helper(helper.setting), &helper.origin, vec![helper.mechanism()]);
+        }
         // Relays are named by each of their ports.
         for helper in self.plan.helpers.iter().filter(|helper| helper.name != RELAY) {
             self.full(Setting::Helper(helper.setting), &helper.origin, vec![helper.mechanism()]);
         }
-        if let (Network::Private(private), Some(helper)) = (sandbox.network, self.plan.network_helper()) {
+        if let (Some(private), Some(_)) = (sandbox.network.own(), &self.plan.packet_rules) {
             match &sandbox.name_servers {
                 NameServers::Host => {}
                 NameServers::None => {
@@ -302,7 +327,10 @@ impl ReceiptBuilder<'_> {
                 HelperDeath::End => "network.on_helper_death = \"end\"",
                 HelperDeath::Report => "network.on_helper_death = \"report\"",
             };
-            let by = vec![format!("a pidfd of {}", helper.name)];
+            let by = match (&self.plan.namespaces.named, self.plan.network_helper()) {
+                (None, Some(helper)) => vec![format!("a pidfd of {}", helper.name)],
+                _ => vec![format!("a connection to {HOLDER}, which tells the end of the network")],
+            };
             self.full(Setting::Helper(setting), &sandbox.origins.of("network.on_helper_death", ""), by);
         }
         for PortPlan { port, carrier } in &self.plan.ports {

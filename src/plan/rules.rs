@@ -6,11 +6,12 @@
 
 use super::capabilities::CapabilityPlan;
 use super::lines::Lines;
+use super::named;
 use super::names::{self, NamePlan};
 use super::network;
 use crate::error::{Error, Result};
 use crate::host::{Facts, name_servers};
-use crate::netfilter::{HostAddresses, PacketRule, PacketTarget, PublishedInside};
+use crate::netfilter::{HostAddresses, PacketRule, PacketTarget, Peers, PublishedInside};
 use crate::spec::{
     AddressClass, Addresses, Destination, Network, NetworkRule, Protocol, Published, Ranges, Sandbox, Service,
     Transport,
@@ -27,13 +28,13 @@ pub struct RulePlan {
     /// Ports inside at which what comes from outside first is let in, and may be answered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub published: Vec<PublishedInside>,
+    /// Other sandboxes in a network that they share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peers: Option<Peers>,
     /// What is decided by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub names: Option<NamePlan>,
 }
-
-/// The line that a refusal of all else comes from, in errors about rules.
-const SETTING: &str = "network.mode = \"private\"";
 
 /// What to do where the kernel has no packet filter.
 pub const NO_FILTER: &str = "as root: modprobe -a nf_tables nft_reject_inet nft_ct; where these are no modules, a kernel with CONFIG_NF_TABLES_INET, \
@@ -45,10 +46,13 @@ pub const NO_FILTER: &str = "as root: modprobe -a nf_tables nft_reject_inet nft_
 ///
 /// This kernel has no packet filter, or a line of the profile has no effect.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<RulePlan>> {
-    let Network::Private(_) = sandbox.network else { return Ok(None) };
+    if sandbox.network.own().is_none() {
+        return Ok(None);
+    }
+    let named = named::facts(sandbox, facts)?.map(|named| &named.network);
     if let Some(errno) = facts.network.as_ref().and_then(|network| network.filter) {
         return Err(Error::new(format!(
-            "{SETTING} needs the kernel's packet filter, to refuse what the profile does not allow: {errno}"
+            "a network of the sandbox's own needs the kernel's packet filter, to refuse what the profile does not allow: {errno}"
         ))
         .origin(&sandbox.origins.of("network.mode", ""))
         .hint(NO_FILTER));
@@ -70,26 +74,39 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<RulePlan>>
         rules.servers(sandbox, facts);
     }
     rules.add(deny.iter().map(|rule| (rule, everything(&rule.to))), false);
+    if let Some(named) = named {
+        rules.accept(
+            &format!("other sandboxes in the network `{}` ({})", named.name, named.subnet),
+            named::addresses(named.subnet),
+        );
+    }
     // The order says what counts where addresses are of several kinds.
-    let allow = allow.unwrap_or(&internet);
+    let allow = if named.is_some_and(|named| named.internal) { &[] } else { allow.unwrap_or(&internet) };
     let hosts = facts.hosts.as_deref().unwrap_or_default();
     rules.add(allow.iter().filter_map(|rule| Some((rule, single(&rule.to, hosts)?))), true);
     rules.refuse("host", PacketTarget::Host);
     rules.refuse("metadata", PacketTarget::Addresses(AddressClass::Metadata.addresses()));
     rules.add(allow.iter().filter_map(|rule| Some((rule, several(&rule.to)?))), true);
-    if names.is_some() {
+    // The names of a network that sandboxes share are told whatever the rules are.
+    let by_name = names.is_some() && sandbox.network_rules.have_names();
+    if by_name {
         rules.servers_of_others();
     }
-    if names.is_some() || allow.iter().any(|rule| matches!(rule.to, Destination::Class(_))) {
+    if by_name || allow.iter().any(|rule| matches!(rule.to, Destination::Class(_))) {
         rules.refuse("networks that the host is attached to", PacketTarget::Attached);
     }
     rules.add(allow.iter().filter_map(|rule| Some((rule, class(&rule.to)?))), true);
     rules.names(names.as_ref());
-    Ok(Some(RulePlan { rules: rules.0, published: published(sandbox), names }))
+    let peers = named.map(|named| named::peers(sandbox, named.subnet));
+    Ok(Some(RulePlan { rules: rules.0, published: published(sandbox), peers, names }))
 }
 
 /// The ports inside that are published, but at loopback, where a relay carries what comes.
 fn published(sandbox: &Sandbox) -> Vec<PublishedInside> {
+    // In a network that sandboxes share, a relay carries what comes to any of them.
+    if let Network::Named(_) = sandbox.network {
+        return Vec::new();
+    }
     let of = |(family, transport, protocol)| {
         let here = |port: &&Published| {
             port.transport == transport && !port.address.is_loopback() && port.address.is_ipv6() == family
@@ -201,6 +218,12 @@ impl Rules {
         }
     }
 
+    /// Adds a rule that is no line of the profile, by which addresses are reached.
+    fn accept(&mut self, what: &str, to: Addresses) {
+        let to = PacketTarget::Addresses(to);
+        self.0.push(PacketRule { accept: true, what: what.into(), to, service: Service::default() });
+    }
+
     /// Adds a rule that is no line of the profile.
     fn refuse(&mut self, what: &str, to: PacketTarget) {
         self.0.push(PacketRule { accept: false, what: what.into(), to, service: Service::default() });
@@ -289,6 +312,13 @@ impl RulePlan {
     pub(super) fn render(&self, lines: &mut Lines) {
         if !self.published.is_empty() {
             lines.add("reached", "who has connected to a published port, for the answers");
+        }
+        match &self.peers {
+            Some(Peers { subnet, let_in: true }) => {
+                lines.add("reached", format!("who has asked from {subnet}, for the answers"))
+            }
+            Some(Peers { subnet, let_in: false }) => lines.add("refused", format!("what comes from {subnet}")),
+            None => {}
         }
         for rule in &self.rules {
             lines.add(if rule.accept { "reached" } else { "refused" }, &rule.what);

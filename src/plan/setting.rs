@@ -57,6 +57,12 @@ pub enum Setting {
     Published(String),
     /// The network is that of this process's sandbox.
     Joined(i32),
+    /// The network is one that several sandboxes share, by its name.
+    Named(String),
+    /// A name by which others in such a network find the sandbox.
+    Alias(String),
+    /// Packets leave from the sandbox's own address in such a network alone.
+    OwnAddress,
     /// This port of the host's loopback is reached inside.
     Forwarded(String),
     /// What is reached from a network of the sandbox's own, as `network.allow` has it.
@@ -116,6 +122,9 @@ impl fmt::Display for Setting {
             Setting::NameServer(address) => write!(f, "network.dns: {address}"),
             Setting::Published(port) => write!(f, "network.publish: {port}"),
             Setting::Joined(pid) => write!(f, "network.mode = \"join:{pid}\""),
+            Setting::Named(name) => write!(f, "network.mode = \"net:{name}\""),
+            Setting::Alias(name) => write!(f, "network.aliases: {name}"),
+            Setting::OwnAddress => f.write_str("network: packets leave from the sandbox's own address alone"),
             Setting::Forwarded(port) => write!(f, "network.forward: {port}"),
             Setting::Reached(rule) => write!(f, "network.allow: {rule}"),
             Setting::Refused(rule) => write!(f, "network.deny: {rule}"),

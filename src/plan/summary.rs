@@ -49,6 +49,7 @@ pub fn summary(sandbox: &Sandbox, plan: &Plan, receipt: &Receipt) -> String {
         match sandbox.network {
             Network::None => "none".into(),
             Network::Private(_) if plan.network_helper().is_some() => reached(&sandbox.network_rules),
+            Network::Named(_) => shared(sandbox, plan),
             Network::Joined(_) => "that of another sandbox, with everything that this one reaches".into(),
             Network::Private(_) => "its own, with nothing in it but loopback".into(),
             Network::Host => "the host's, with everything that the host reaches".into(),
@@ -174,6 +175,23 @@ fn list(paths: &[String]) -> String {
         more => format!(" and {more} more"),
     };
     format!("{}{more}", paths.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", "))
+}
+
+/// What is reached from a network that sandboxes share.
+fn shared(sandbox: &Sandbox, plan: &Plan) -> String {
+    let Some(named) = &plan.namespaces.named else { return String::new() };
+    let peers = plan.packet_rules.as_ref().and_then(|rules| rules.peers).is_some_and(|peers| peers.let_in);
+    let others = match peers {
+        true => format!(
+            "one that it shares: it reaches the other sandboxes in `{}` ({}), and they reach it",
+            named.name, named.subnet
+        ),
+        false => format!("one that it shares, in which it is kept from the other sandboxes in `{}`", named.name),
+    };
+    match named.helper {
+        Some(_) => format!("{others}; outside, {}", reached(&sandbox.network_rules).trim_start_matches("its own: ")),
+        None => format!("{others}; nothing outside"),
+    }
 }
 
 /// What is reached from a network of the sandbox's own.

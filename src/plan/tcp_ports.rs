@@ -27,11 +27,17 @@ pub(super) fn plan(
     landlock: std::result::Result<i32, &str>,
 ) -> Result<Option<std::result::Result<Vec<u16>, String>>> {
     let wanted = sandbox.security.landlock_tcp;
-    let Network::Private(_) = sandbox.network else { return Ok(None) };
-    if wanted == Requirement::Off {
+    if wanted == Requirement::Off || sandbox.network.own().is_none() {
         return Ok(None);
     }
     let origin = sandbox.origins.of("security.landlock_tcp", "");
+    if let Network::Named(_) = sandbox.network {
+        return Err(Error::new(
+            "security.landlock_tcp holds ports, and other sandboxes in the network are reached at all of them",
+        )
+        .origin(&origin)
+        .hint("leave security.landlock_tcp out"));
+    }
     let ports = ports(sandbox)?;
     let why = match landlock {
         Ok(SINCE..) => return Ok(Some(Ok(ports))),

@@ -160,7 +160,8 @@ impl Reader<'_> {
             }
             Kind::WordOr(words, other) => {
                 let text = self.text(key, value)?;
-                let good = text.text.starts_with(other) || self.word(key, &text, &text.text, words);
+                let good =
+                    other.iter().any(|other| text.text.starts_with(other)) || self.word(key, &text, &text.text, words);
                 good.then_some(Value::Text(text))
             }
             Kind::Text => self.text(key, value).map(Value::Text),

@@ -43,8 +43,9 @@ fn value_schema(key: &Key) -> Json {
             json!({"enum": all})
         }
         Kind::Word(words) => json!({"enum": words}),
-        Kind::WordOr(words, other) => {
-            json!({"type": "string", "pattern": format!("^({}|{other}.*)$", words.join("|"))})
+        Kind::WordOr(words, others) => {
+            let others: Vec<_> = others.iter().map(|other| format!("{other}.*")).collect();
+            json!({"type": "string", "pattern": format!("^({}|{})$", words.join("|"), others.join("|"))})
         }
         Kind::Text => strings,
         Kind::Number => json!({"type": ["integer", "string"]}),

@@ -149,6 +149,7 @@ fn check(below: &Merged, setting: &Setting, rlimits: &Rlimits) -> Vec<(Text, Str
         }
         (Value::Text(text), "filesystem.arguments") => refuse(text, text.text == "none", "files of the host"),
         (Value::Text(text), "network.mode") => {
+            // Another network of several sandboxes, or the same one, is no tighter than any.
             let rank = |word: Option<&str>| ["none", "private", "host"].iter().position(|name| Some(*name) == word);
             let old = rank(below.text(name).map(|text| text.text.as_str())).unwrap_or(0);
             refuse(text, rank(Some(&text.text)).is_some_and(|new| new <= old), "the network")

@@ -19,7 +19,7 @@ pub enum Kind {
     /// One of these words; the later layer wins.
     Word(&'static [&'static str]),
     /// One of these words, or one that begins with this; the later layer wins.
-    WordOr(&'static [&'static str], &'static str),
+    WordOr(&'static [&'static str], &'static [&'static str]),
     /// A string; the later layer wins.
     Text,
     /// A number or a string; the later layer wins.
@@ -203,9 +203,14 @@ pub const KEYS: &[Key] = &[
     key("devices.allow", Kind::List, "classes of devices, or paths below /dev"),
     key(
         "network.mode",
-        Kind::WordOr(&["none", "private", "host"], "join:"),
-        "what network the program has: none, one of its own from which pasta or slirp4netns reaches the outside, the host's, or that of a \
-         running sandbox: `join:PID`",
+        Kind::WordOr(&["none", "private", "host"], &["net:", "join:"]),
+        "what network the program has: none, one of its own from which pasta or slirp4netns reaches the outside, one that several sandboxes \
+         share (`net:NAME`, made by `sbx network create`), the host's, or that of a running sandbox: `join:PID`",
+    ),
+    key(
+        "network.aliases",
+        Kind::List,
+        "names by which other sandboxes in the network `net:NAME` find this one, besides that of the sandbox",
     ),
     key(
         "network.helper",

@@ -154,8 +154,18 @@ pub(crate) fn landlock<'a>(
     readable: impl IntoIterator<Item = BorrowedFd<'a>>,
     changed: impl IntoIterator<Item = BorrowedFd<'a>>,
 ) -> Result<()> {
+    landlock_scoped(readable, changed, sys::SCOPE_ABSTRACT | sys::SCOPE_SIGNAL)
+}
+
+/// The same, with these denied alone of signals and abstract sockets. The kernel counts the signal by which a process ends with its parent
+/// as one that the parent sends.
+pub(crate) fn landlock_scoped<'a>(
+    readable: impl IntoIterator<Item = BorrowedFd<'a>>,
+    changed: impl IntoIterator<Item = BorrowedFd<'a>>,
+    scoped: u64,
+) -> Result<()> {
     let (version, scoped) = match sys::landlock_version() {
-        Ok(version) if version >= 6 => (version, sys::SCOPE_ABSTRACT | sys::SCOPE_SIGNAL),
+        Ok(version) if version >= 6 => (version, scoped),
         Ok(version) => (version, 0),
         Err(_) => return Ok(()),
     };

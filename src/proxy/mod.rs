@@ -12,6 +12,7 @@
 //! agent    the filter for the protocol of SSH agents
 //! ports    the port relay, which has no filter
 //! names    the forwarder of names, which makes messages anew
+//! network  the process that holds a network of several sandboxes
 //! ```
 //!
 //! A proxy is a helper of a sandbox: sbx executes itself with the argument 0 [`SOUND`] or [`AGENT`], so that the process has nothing of the
@@ -22,12 +23,14 @@ pub mod agent;
 pub(crate) mod confine;
 pub mod filter;
 pub mod names;
+pub mod network;
 mod ports;
 pub mod pulse;
 mod relay;
 mod serve;
 
 pub use names::{NAMES, forward_names, names_note};
+pub use network::{HOLDER, hold_network};
 pub use ports::{RELAY, relay_ports};
 
 use crate::exit;

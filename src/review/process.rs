@@ -26,7 +26,16 @@ pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
         );
         found.push(verdict.at(&origins.of("network.mode", ""), format!("the network of process {pid}")));
     }
-    if let Network::Private(_) = sandbox.network {
+    if let Network::Named(_) = sandbox.network {
+        let verdict = note(
+            0.5,
+            "it reaches the other sandboxes there, with all their servers, and answers them",
+            "network.mode = \"private\" for a network of its own",
+        );
+        let name = &sandbox.named_network.name;
+        found.push(verdict.at(&origins.of("network.mode", ""), format!("the network `{name}`, which sandboxes share")));
+    }
+    if sandbox.network.own().is_some() {
         found.extend(network::reached(sandbox));
         // Ports of one line are one finding.
         let mut lines: Vec<_> = sandbox.published.iter().collect();

@@ -13,6 +13,8 @@ pub enum Network {
     None,
     /// A network namespace of its own, from which a program outside carries packets to the host's network.
     Private(PrivateNetwork),
+    /// A network namespace of its own, attached to the bridge of a network that several sandboxes share ([`NamedNetwork`]).
+    Named(PrivateNetwork),
     /// The network of a running sandbox, which one of its processes names.
     Joined(i32),
     /// The host's network.
@@ -24,6 +26,23 @@ impl Network {
     pub fn reaches_out(self) -> bool {
         self != Network::None
     }
+
+    /// How a network of the sandbox's own reaches others; none if it has no such network, or one without a way to others.
+    pub fn own(self) -> Option<PrivateNetwork> {
+        match self {
+            Network::Private(private) | Network::Named(private) => Some(private),
+            Network::None | Network::Joined(_) | Network::Host => None,
+        }
+    }
+}
+
+/// A network that several sandboxes share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct NamedNetwork {
+    /// Its name.
+    pub name: String,
+    /// Names by which others in it find this sandbox, each with the line that has it.
+    pub aliases: Vec<(String, Origin)>,
 }
 
 /// How the network of a sandbox's own reaches the host's.

@@ -2,7 +2,7 @@
 
 use super::filesystem::Filesystem;
 use super::limits::Limits;
-use super::network::{NameServers, Network};
+use super::network::{NameServers, NamedNetwork, Network};
 use super::note::Note;
 use super::origin::Origins;
 use super::parts::{Assert, Desktop, Device, Namespaces, Process, Rlimit, Security, SessionBus};
@@ -26,6 +26,9 @@ pub struct Sandbox {
     pub devices: Vec<Device>,
     /// The network that the program has.
     pub network: Network,
+    /// The network that is shared with other sandboxes, if it is ([`Network::Named`]).
+    #[serde(skip_serializing_if = "is_default")]
+    pub named_network: NamedNetwork,
     /// The name servers of a network of the sandbox's own.
     pub name_servers: NameServers,
     /// Ports of the host at which servers in a network of the sandbox's own are reached.
@@ -57,6 +60,11 @@ pub struct Sandbox {
     /// Origins of the settings that have none of their own.
     #[serde(skip)]
     pub origins: Origins,
+}
+
+/// Whether a field has its default, and is left out of the JSON.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Sandbox {

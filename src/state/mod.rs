@@ -10,6 +10,7 @@
 //! $XDG_STATE_HOME/sbx/ID/log         what the program has written, and log.1 what it wrote before
 //! $XDG_STATE_HOME/sbx/ID/keeper      locked by the process that starts it again by itself; `stop` says that it is not to
 //! $XDG_STATE_HOME/sbx/.names/NAME     a link whose text is the ID: made exclusively, so that a name is unique
+//! $XDG_STATE_HOME/sbx/.networks/      networks that sandboxes share: see `network`
 //! $XDG_STATE_HOME/sbx/.new-ID         a record that is not complete yet; .gone-ID one that is being removed
 //! ```
 //!
@@ -21,6 +22,7 @@ mod held;
 mod id;
 mod log;
 mod name;
+mod network;
 mod place;
 mod record;
 mod request;
@@ -33,6 +35,7 @@ pub use held::Held;
 pub use id::Id;
 pub use log::{Line, Log, Reader, SIZE as LOG_SIZE, Stream};
 pub use name::check_name;
+pub use network::{Busy, Network, Networks, Seat, check_network_name};
 pub use place::Places;
 pub use record::{Begun, Cause, Live, Port, Spec, Status, Text};
 pub use request::{Answer, Execution, LARGEST, LONGEST, Monitor, Request, Silence};

@@ -383,7 +383,7 @@ fn is_abandoned(store: BorrowedFd<'_>, name: &std::ffi::CStr) -> bool {
 }
 
 /// Takes the lock on an open directory for as long as that stays open.
-fn share(dir: BorrowedFd<'_>, path: &Path) -> Result<()> {
+pub(super) fn share(dir: BorrowedFd<'_>, path: &Path) -> Result<()> {
     let end = Instant::now() + PATIENCE;
     loop {
         match sys::try_lock(dir) {

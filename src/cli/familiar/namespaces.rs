@@ -45,11 +45,14 @@ fn mode(text: &str) -> Result<String> {
     Ok(match text {
         "none" | "host" | "private" => text.to_owned(),
         "bridge" | "pasta" | "slirp4netns" | "default" => "private".to_owned(),
-        _ if text.starts_with("join:") => text.to_owned(),
-        _ => {
-            return Err(Error::new(format!("--network {}: sbx does not know it", printable(text)))
-                .hint("none, private (also bridge, pasta, slirp4netns), host, container:NAME, or join:PID"));
+        _ if text.starts_with("join:") || text.starts_with("net:") => text.to_owned(),
+        _ if text.contains([':', ',', '=']) => {
+            return Err(Error::new(format!("--network {}: sbx does not know it", printable(text))).hint(
+                "none, private (also bridge, pasta, slirp4netns), host, the name of a network, container:NAME, or join:PID",
+            ));
         }
+        // That of a network, as with podman and docker.
+        _ => format!("net:{text}"),
     })
 }
 
@@ -127,6 +130,7 @@ mod tests {
     #[test]
     fn networks_have_podmans_names_too() {
         assert_eq!(mode("bridge"), Ok("private".to_owned()));
-        assert!(mode("mynet").is_err());
+        assert_eq!(mode("mynet"), Ok("net:mynet".to_owned()));
+        assert!(mode("ns:/run/netns/x").is_err());
     }
 }

@@ -33,6 +33,13 @@ pub(super) fn helper(program: &HelperProgram) -> Command {
     }
 }
 
+/// Becomes sbx with this argument 0, these further ones, and an empty environment. Returns only if that failed.
+pub(in crate::launch) fn become_own(name: &'static str, words: &[String]) -> sys::Errno {
+    let mut command = helper(&HelperProgram::Own(name));
+    command.args(words).stdout(Stdio::null()).stderr(Stdio::null());
+    command.exec().into()
+}
+
 /// Variables besides [`PASSED`] that a program needs to show something to the user.
 const OF_THE_DISPLAY: [&str; 8] = [
     "DESKTOP_SESSION",

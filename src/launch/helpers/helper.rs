@@ -248,7 +248,7 @@ impl<'p> Helper<'p> {
         }
     }
 
-    /// Descriptors that must stay open while the helper runs.
+    /// Descriptors that must stay open while the helper runs: its pidfd first, then the pipe that one writes to that joins namespaces.
     pub(in crate::launch) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         let own = match &self.process {
             Process::Caller(_, pidfd) => vec![pidfd.as_raw_fd()],
@@ -382,6 +382,7 @@ pub(in crate::launch) fn given(spec: &HelperSpec, first: i32) -> Result<Vec<Owne
         | Given::Port(_)
         | Given::Forwarded(..)
         | Given::NameServer(_)
+        | Given::Peers
         | Given::Requests => Err(sys::Errno(libc::EBADF)),
     };
     let all = spec.descriptors.iter().map(|(_, given)| {

@@ -19,7 +19,8 @@ pub(super) fn prepare(plan: &Plan, state: &CallerState) -> Result<Namespaces> {
     let wait_for_launcher = matches!(ids.writer, Writer::Launcher | Writer::Helpers { .. })
         || state.wants_child
         || !plan.view.create.is_empty()
-        || plan.helpers_of(Phase::Namespaces).next().is_some();
+        || plan.helpers_of(Phase::Namespaces).next().is_some()
+        || wanted.named.is_some();
     Ok(Namespaces {
         switch_ids: switch_ids(plan),
         wait_for_launcher,
@@ -30,22 +31,27 @@ pub(super) fn prepare(plan: &Plan, state: &CallerState) -> Result<Namespaces> {
             && wanted.pid_join.is_none()
             && plan.process.block_fd.is_none()
             && !wait_for_launcher,
-        maps: (ids.writer == Writer::Child).then(|| match &wanted.joined {
+        maps: (ids.writer == Writer::Child).then(|| match wanted.above() {
             None => maps(&ids.uid_map, &ids.gid_map),
             // The ids of the namespace above are those of the other sandbox.
-            Some(joined) => {
+            Some(above) => {
                 let below = |map: &[IdMapping], id| {
                     map.iter().map(|entry| IdMapping { outside: id, ..*entry }).collect::<Vec<_>>()
                 };
-                maps(&below(&ids.uid_map, joined.ids.0), &below(&ids.gid_map, joined.ids.1))
+                maps(&below(&ids.uid_map, above.0), &below(&ids.gid_map, above.1))
             }
         }),
         drop_groups: ids.drop_groups,
         hostname: wanted.hostname.as_deref().map(|name| cstring(OsStr::new(name))).transpose()?,
         domainname: wanted.domainname.as_deref().map(|name| cstring(OsStr::new(name))).transpose()?,
         loopback: wanted.loopback,
-        network_settings: [settings(&wanted.network_settings.interfaces)?, settings(&wanted.network_settings.mapped)?],
-        filters_packets: plan.packet_rules.is_some(),
+        // Nor over those settings: they are written when the network is made.
+        network_settings: match wanted.named {
+            None => [settings(&wanted.network_settings.interfaces)?, settings(&wanted.network_settings.mapped)?],
+            Some(_) => [Vec::new(), Vec::new()],
+        },
+        // In a network of several sandboxes, it has no right over the packet filter.
+        filters_packets: plan.packet_rules.is_some() && wanted.named.is_none(),
         limit_nested: match (wanted.nested, wanted.second_user_namespace) {
             (true, _) => None,
             (false, false) => Some(b"0"),

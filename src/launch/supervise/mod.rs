@@ -15,6 +15,7 @@ use super::cgroup::victims::Victims;
 use super::control::Control;
 use super::events::Events;
 use super::helpers::Helper;
+use super::named::Membership;
 use super::outcome::Outcome;
 use super::portal_caller::CallerFile;
 use super::questions::Questions;
@@ -202,12 +203,13 @@ impl<'p> Supervisor<'p> {
 
     /// Descriptors of the launcher and its helpers that must stay open.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
-        let Born { socket, first, signals, caller, .. } = &self.sandbox;
+        let Born { socket, first, signals, caller, membership, .. } = &self.sandbox;
         let own = [socket.as_raw_fd(), first.fd(), signals.fd()].into_iter();
         own.chain(caller.as_ref().map(AsRawFd::as_raw_fd))
             .chain(self.diag.as_ref().map(AsRawFd::as_raw_fd))
             .chain(self.rules.iter().flat_map(PacketRules::descriptors))
             .chain(self.helpers.iter().flat_map(Helper::descriptors))
+            .chain(membership.as_ref().map(Membership::fd).filter(|fd| *fd >= 0))
     }
 
     /// Adds the descriptors to poll, in the order in which their events are handled: one line for each.
@@ -226,6 +228,7 @@ impl<'p> Supervisor<'p> {
         }
         sources.add(Poll::read(self.sandbox.signals.fd()), Self::on_signals);
         sources.add(Poll::read(self.rules.as_ref().map_or(-1, PacketRules::fd)), Self::on_addresses);
+        sources.add(Poll::read(self.sandbox.membership.as_ref().map_or(-1, Membership::fd)), Self::on_shared_network);
         for helper in &self.helpers {
             sources.add(Poll::read(helper.fd()), Self::on_helper_exit);
             sources.add(Poll::read(helper.notes_fd()), Self::on_helper_note);

@@ -8,8 +8,9 @@ use crate::launch::connections;
 use crate::launch::events::Events;
 use crate::launch::helpers;
 use crate::launch::inside_network::{self, Made};
+use crate::launch::named::Membership;
 use crate::launch::ports::Ports;
-use crate::plan::{FORWARDER, Given, HelperSpec, Phase};
+use crate::plan::{ENDED, FORWARDER, Given, HelperSpec, LOST, Phase};
 use crate::spec::Transport;
 use crate::sys::{self, Errno};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -24,17 +25,32 @@ pub(super) struct InsideNetwork {
     requests: Option<OwnedFd>,
     /// The sockets at which names are asked for: for datagrams, and for connections.
     name_server: Vec<OwnedFd>,
+    /// The socket by which names of other sandboxes in the network are asked for.
+    peers: Option<OwnedFd>,
 }
 
 impl Supervisor<'_> {
     /// Makes what helpers and the launcher need of the sandbox's network; none if no helper has to do with it.
     pub(super) fn inside_network(&mut self) -> Result<Option<InsideNetwork>> {
-        let Born { plan, first, .. } = &self.sandbox;
+        let Born { plan, first, membership, .. } = &mut self.sandbox;
         let concerned = |spec: &&HelperSpec| {
-            spec.descriptors.iter().any(|(_, given)| matches!(given, Given::NetworkNamespace | Given::Forwarded(..)))
+            spec.descriptors
+                .iter()
+                .any(|(_, given)| matches!(given, Given::NetworkNamespace | Given::Forwarded(..) | Given::Peers))
         };
-        let Some(spec) = plan.helpers_of(Phase::Namespaces).find(concerned) else { return Ok(None) };
-        let (user, network) = helpers::namespaces(spec, first.pid())?;
+        let spec = plan.helpers_of(Phase::Namespaces).find(concerned);
+        let (user, network, peers, origin) = match (membership, spec) {
+            (Some(membership), _) => {
+                let (user, network) = membership.namespaces()?;
+                let origin = plan.namespaces.named.as_ref().map(|named| &named.origin);
+                (user, network, membership.peers.take(), origin.cloned().unwrap_or_default())
+            }
+            (None, Some(spec)) => {
+                let (user, network) = helpers::namespaces(spec, first.pid())?;
+                (user, network, None, spec.origin.clone())
+            }
+            (None, None) => return Ok(None),
+        };
         let mut wanted = vec![Made::Diag];
         for port in &plan.forwarded {
             wanted.push(Made::Port(port.transport, Ipv4Addr::LOCALHOST.into(), port.inside));
@@ -45,7 +61,7 @@ impl Supervisor<'_> {
         let named = plan.packet_rules.as_ref().is_some_and(|rules| rules.names.is_some());
         let of_names = [Transport::Udp, Transport::Tcp].map(Made::NameServer);
         wanted.extend(of_names.into_iter().filter(|_| named));
-        let failed = |what: String, errno: Errno| Error::new(format!("{what}: {errno}")).origin(&spec.origin);
+        let failed = |what: String, errno: Errno| Error::new(format!("{what}: {errno}")).origin(&origin);
         let made = inside_network::make(user.as_fd(), network.as_fd(), &wanted);
         let made = made.map_err(|errno| failed("the network of the sandbox cannot be joined".into(), errno))?;
         let mut made = made.into_iter();
@@ -66,7 +82,7 @@ impl Supervisor<'_> {
         let requests = requests.map_err(|errno| failed("a directory for requests to slirp4netns".into(), errno))?;
         let made: sys::Result<Vec<_>> = of_names.into_iter().filter(|_| named).map(|_| next()).collect();
         let name_server = made.map_err(|errno| failed(format!("port 53 at the sandbox's {FORWARDER}"), errno))?;
-        Ok(Some(InsideNetwork { user, network, forwarded, requests, name_server }))
+        Ok(Some(InsideNetwork { user, network, forwarded, requests, name_server, peers }))
     }
 
     /// Tells which ports are published.
@@ -85,6 +101,20 @@ impl Supervisor<'_> {
                 helper.filter(|message| rules.answer(message));
             }
         }
+        Ok(())
+    }
+
+    /// The process that holds a network which the sandbox shares has something to say, or has ended, and the network with it.
+    pub(super) fn on_shared_network(&mut self, status: &mut dyn Events) -> Result<()> {
+        let Some(how) = self.sandbox.membership.as_mut().and_then(Membership::ended) else { return Ok(()) };
+        self.end_connections();
+        let Some(named) = &self.sandbox.plan.namespaces.named else { return Ok(()) };
+        let ended = format!("the network `{}` has ended ({how})", named.name);
+        if named.ends {
+            self.give_up();
+            return Err(Error::new(format!("{ended}: {ENDED}")).origin(&named.origin));
+        }
+        status.note(&format!("{ended}: {LOST}"));
         Ok(())
     }
 
@@ -108,6 +138,7 @@ impl InsideNetwork {
             Given::Forwarded(index, v6) => self.forwarded.get(index * 2 + usize::from(*v6)).map_or(Err(missing), again),
             Given::NameServer(Transport::Udp) => self.name_server.first().map_or(Err(missing), again),
             Given::NameServer(Transport::Tcp) => self.name_server.get(1).map_or(Err(missing), again),
+            Given::Peers => self.peers.as_ref().map_or(Err(missing), again),
             Given::Requests => self.requests.as_ref().map_or(Err(missing), again),
             _ => Err(missing),
         };

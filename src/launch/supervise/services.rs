@@ -59,6 +59,9 @@ impl Supervisor<'_> {
         }
         if phase == Phase::Namespaces {
             self.sandbox.ports.leave();
+            if let Some(membership) = &mut self.sandbox.membership {
+                membership.leave_namespaces();
+            }
         }
         Ok(())
     }
@@ -67,9 +70,13 @@ impl Supervisor<'_> {
     pub(in crate::launch) fn filter_packets(&mut self) -> Result<()> {
         let plan = self.sandbox.plan;
         if let Some(rules) = &plan.packet_rules {
-            let filter =
-                self.filter.take().ok_or_else(|| Error::new("the sandbox has sent no socket to the packet filter"))?;
-            self.rules = Some(PacketRules::new(filter, rules, plan)?);
+            let membership = self.sandbox.membership.as_mut();
+            let address = membership.as_ref().map(|membership| membership.address);
+            let filter = membership.and_then(|membership| membership.filter.take());
+            let filter = filter
+                .or_else(|| self.filter.take())
+                .ok_or_else(|| Error::new("the sandbox has sent no socket to the packet filter"))?;
+            self.rules = Some(PacketRules::new(filter, rules, plan, address)?);
         }
         Ok(())
     }

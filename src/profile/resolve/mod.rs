@@ -39,6 +39,7 @@ pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbo
         filesystem: builder.filesystem(&asserts),
         devices: builder.devices(),
         network: builder.network(),
+        named_network: builder.named_network(),
         name_servers: builder.name_servers(),
         published: builder.published(),
         forwarded: builder.forwarded(),

@@ -4,13 +4,18 @@ use super::builder::Builder;
 use crate::profile::diagnostic::Diagnostic;
 use crate::profile::document::{Text, Value};
 use crate::profile::source::At;
+use crate::proxy::network::message::{MOST_NAMES, is_name};
 use crate::spec::{
-    AddressClass, Destination, Forwarded, HelperDeath, NameServers, Network, NetworkHelper, NetworkRule, NetworkRules,
-    PrivateNetwork, Published, Requirement,
+    AddressClass, Destination, Forwarded, HelperDeath, NameServers, NamedNetwork, Network, NetworkHelper, NetworkRule,
+    NetworkRules, PrivateNetwork, Published, Requirement,
 };
+use crate::state::check_network_name;
 
 /// The most ports that are published. Each takes descriptors, of which a process has 1024 by default.
 const MOST_PORTS: usize = 256;
+
+/// The most names by which a sandbox is found in a network, besides its own.
+const MOST_ALIASES: usize = MOST_NAMES - 1;
 
 /// The most ports of the host's loopback that are reached inside.
 const MOST_FORWARDED: usize = 64;
@@ -24,17 +29,8 @@ impl<'a> Builder<'a> {
                 self.without_private_network();
                 Network::Host
             }
-            Some("private") => Network::Private(PrivateNetwork {
-                helper: match word("network.helper") {
-                    Some("pasta") => NetworkHelper::Pasta,
-                    Some("slirp4netns") => NetworkHelper::Slirp4netns,
-                    _ => NetworkHelper::Auto,
-                },
-                on_helper_death: match word("network.on_helper_death") {
-                    Some("report") => HelperDeath::Report,
-                    _ => HelperDeath::End,
-                },
-            }),
+            Some("private") => Network::Private(self.private_network()),
+            Some(other) if other.starts_with("net:") => Network::Named(self.private_network()),
             Some(other) if other.starts_with("join:") => {
                 self.without_private_network();
                 let pid = other.strip_prefix("join:").and_then(|pid| pid.parse().ok()).filter(|pid| *pid > 0);
@@ -48,6 +44,50 @@ impl<'a> Builder<'a> {
                 self.without_private_network();
                 Network::None
             }
+        }
+    }
+
+    fn private_network(&self) -> PrivateNetwork {
+        let word = |key: &str| self.merged.text(key).map(|text| text.text.as_str());
+        PrivateNetwork {
+            helper: match word("network.helper") {
+                Some("pasta") => NetworkHelper::Pasta,
+                Some("slirp4netns") => NetworkHelper::Slirp4netns,
+                _ => NetworkHelper::Auto,
+            },
+            on_helper_death: match word("network.on_helper_death") {
+                Some("report") => HelperDeath::Report,
+                _ => HelperDeath::End,
+            },
+        }
+    }
+
+    /// The network that is shared with other sandboxes.
+    pub(super) fn named_network(&mut self) -> NamedNetwork {
+        let merged = self.merged;
+        let list = merged.list("network.aliases");
+        let mode = merged.text("network.mode");
+        let Some((text, name)) = mode.and_then(|text| Some((text, text.text.strip_prefix("net:")?))) else {
+            let help = "write `mode = \"net:NAME\"` in [network], or leave it out";
+            list.iter().for_each(|text| {
+                self.no_effect_of("network.aliases", "a network that sandboxes share", help, &text.at)
+            });
+            return NamedNetwork::default();
+        };
+        if let Err(error) = check_network_name(name) {
+            self.wrong(text, error.message, "write `net:` and the name of a network: `net:web`");
+        }
+        if list.len() > MOST_ALIASES {
+            let help = "leave some out";
+            self.wrong(&list[MOST_ALIASES], format!("a sandbox has no more than {MOST_ALIASES} aliases"), help);
+        }
+        for text in list.iter().filter(|text| !is_name(&text.text)) {
+            let help = "write letters, digits, `-` and `_`, as of a machine's name: `db`";
+            self.wrong(text, format!("`{}` cannot be the name of a machine", text.text), help);
+        }
+        NamedNetwork {
+            name: name.to_owned(),
+            aliases: list.iter().map(|text| (text.text.clone(), self.origin(text))).collect(),
         }
     }
 
@@ -202,7 +242,7 @@ impl<'a> Builder<'a> {
     }
 
     fn has_private_network(&self) -> bool {
-        self.merged.text("network.mode").is_some_and(|mode| mode.text == "private")
+        self.merged.text("network.mode").is_some_and(|mode| mode.text == "private" || mode.text.starts_with("net:"))
     }
 
     /// Refuses keys of a private network in a profile that has none.
@@ -218,11 +258,15 @@ impl<'a> Builder<'a> {
     /// Refuses a key of a private network in a profile that has none, unless a later layer has taken the network away. A project's
     /// file may only tighten, whatever there is.
     fn no_effect(&mut self, key: &str, at: &At) {
+        let help = "write `mode = \"private\"` in [network], or leave it out";
+        self.no_effect_of(key, "a private network", help, at);
+    }
+
+    fn no_effect_of(&mut self, key: &str, without: &str, help: &str, at: &At) {
         let mode = self.merged.text("network.mode").map(|mode| mode.at.source);
         let of_project = self.sources.get(at.source).is_some_and(|source| source.project);
         if !of_project && mode.is_none_or(|mode| mode <= at.source) {
-            let help = "write `mode = \"private\"` in [network], or leave it out";
-            let message = format!("`{key}` has no effect without a private network");
+            let message = format!("`{key}` has no effect without {without}");
             self.errors.push(Diagnostic::at(at, message).help(help));
         }
     }

@@ -3,10 +3,10 @@
 
 use super::ask::MOST_ADDRESSES;
 use super::rules::{Decision, Rules};
-use simple_dns::rdata::{OPT, RData, SVCB, SVCParam};
-use simple_dns::{CLASS, Name, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, ResourceRecord};
+use simple_dns::rdata::{A, OPT, RData, SVCB, SVCParam};
+use simple_dns::{CLASS, Name, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, ResourceRecord, TYPE};
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 /// The header of a message.
@@ -159,6 +159,20 @@ impl Query {
         self.reply(RCODE::NameError).build_bytes_vec().unwrap_or_default()
     }
 
+    /// The answer with these addresses, which hold for a moment; without any, if it was asked for something else.
+    pub fn told(&self, addresses: &[Ipv4Addr]) -> Vec<u8> {
+        const LIFETIME: u32 = 1;
+        let mut packet = self.reply(RCODE::NoError);
+        if self.question.qtype == QTYPE::TYPE(TYPE::A) {
+            let record = |address: &Ipv4Addr| {
+                let rdata = RData::A(A { address: u32::from(*address) });
+                ResourceRecord::new(self.question.qname.clone(), CLASS::IN, LIFETIME, rdata)
+            };
+            packet.answers = addresses.iter().map(record).collect();
+        }
+        packet.build_bytes_vec_compressed().unwrap_or_default()
+    }
+
     /// The answer that no name server has answered.
     pub fn failed(&self) -> Vec<u8> {
         self.reply(RCODE::ServerFailure).build_bytes_vec().unwrap_or_default()
@@ -306,7 +320,7 @@ impl Answer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use simple_dns::rdata::{A, AAAA, CNAME, HTTPS};
+    use simple_dns::rdata::{AAAA, CNAME, HTTPS};
 
     fn asked(name: &'static str, kind: u16) -> Vec<u8> {
         let mut packet = Packet::new_query(7);

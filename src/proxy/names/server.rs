@@ -7,9 +7,10 @@ use super::message::{self, Answer, Came, Query, Sent};
 use super::notes::reason;
 use super::rules::{Decision, Rules};
 use super::upstream::Upstream;
+use crate::proxy::network::message::{MOST_ADDRESSES, decode};
 use crate::sys::{self, Poll, PollSet};
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Instant;
 
@@ -56,15 +57,24 @@ pub(super) struct Server {
     rules: Rules,
     pending: Vec<Pending>,
     clients: Vec<Client>,
+    /// The socket by which the names of others in a network are asked for; none if there is none, or who answers has ended.
+    peers: Option<OwnedFd>,
     /// How many connections of programs and questions there were.
     counted: u64,
     random: RandomState,
 }
 
 impl Server {
-    pub(super) fn new(launcher: OwnedFd, filter: OwnedFd, udp: UdpSocket, tcp: TcpListener, rules: Rules) -> Server {
+    pub(super) fn new(
+        launcher: OwnedFd,
+        filter: OwnedFd,
+        udp: UdpSocket,
+        tcp: TcpListener,
+        rules: Rules,
+        peers: Option<OwnedFd>,
+    ) -> Server {
         let (pending, clients) = (Vec::new(), Vec::new());
-        Server { launcher, filter, udp, tcp, rules, pending, clients, counted: 0, random: RandomState::new() }
+        Server { launcher, filter, udp, tcp, rules, pending, clients, peers, counted: 0, random: RandomState::new() }
     }
 
     /// Answers until the launcher has ended.
@@ -76,12 +86,9 @@ impl Server {
         self.udp.set_nonblocking(true)?;
         self.tcp.set_nonblocking(true)?;
         sys::set_nonblocking(self.launcher.as_fd(), true)?;
-        confine::confine(&[
-            self.launcher.as_raw_fd(),
-            self.filter.as_raw_fd(),
-            self.udp.as_raw_fd(),
-            self.tcp.as_raw_fd(),
-        ])?;
+        let own = [self.launcher.as_raw_fd(), self.filter.as_raw_fd(), self.udp.as_raw_fd(), self.tcp.as_raw_fd()];
+        let keep: Vec<_> = own.into_iter().chain(self.peers.as_ref().map(AsRawFd::as_raw_fd)).collect();
+        confine::confine(&keep)?;
         // The launcher waits for this byte, which is the reason for no note.
         sys::write_all(self.launcher.as_fd(), b"r")?;
         let mut buffer = vec![0; BUFFER];
@@ -165,6 +172,10 @@ impl Server {
             Came::Wrong(answer) => return self.answer(from, &answer),
             Came::Nothing => return self.answer(from, &[]),
         };
+        if let Some(addresses) = self.of_peers(&query.name) {
+            let answer = if addresses.is_empty() { query.refused() } else { query.told(&addresses) };
+            return self.answer(from, &answer);
+        }
         let Decision::Answered(lists) = self.rules.decide(&query.name) else {
             return self.answer(from, &query.refused());
         };
@@ -182,6 +193,22 @@ impl Server {
             None => {
                 self.tell(reason::NO_SERVER);
                 self.answer(from, &query.failed());
+            }
+        }
+    }
+
+    /// The addresses of others in the network that have a name; none if it is not for the network to tell. Who answers does that at once, or
+    /// has ended.
+    fn of_peers(&mut self, name: &str) -> Option<Vec<Ipv4Addr>> {
+        let peers = self.peers.as_ref().filter(|_| !name.is_empty() && !self.rules.denies(name))?;
+        let mut known = [0; 1 + 4 * MOST_ADDRESSES];
+        let asked =
+            sys::send(peers.as_fd(), name.as_bytes(), None).and_then(|()| sys::receive(peers.as_fd(), &mut known));
+        match asked {
+            Ok((length @ 1.., _)) => decode(known.get(..length)?)?,
+            _ => {
+                self.peers = None;
+                None
             }
         }
     }

@@ -1,0 +1,73 @@
+//! The command line of `sbx network`.
+
+use clap::{Args, Subcommand, ValueHint};
+
+/// `sbx network`
+#[derive(Args, Debug)]
+pub struct Network {
+    /// The subcommand.
+    #[command(subcommand)]
+    pub verb: NetworkVerb,
+}
+
+/// The subcommands of `sbx network`.
+#[derive(Subcommand, Debug)]
+pub enum NetworkVerb {
+    /// Make a network, which lives while a sandbox is in it, and is there until it is removed
+    Create(NetworkCreate),
+    /// List networks
+    #[command(visible_alias = "list")]
+    Ls(NetworkLs),
+    /// Print all that is known of networks, and who is in them, as JSON
+    Inspect(NetworkInspect),
+    /// Remove networks that no sandbox is in
+    #[command(visible_alias = "remove")]
+    Rm(NetworkRm),
+}
+
+/// `sbx network create`
+#[derive(Args, Debug)]
+pub struct NetworkCreate {
+    /// Addresses: a private network of IPv4 (default: the first of 10.89.0.0/24, 10.89.1.0/24 ... that is free)
+    #[arg(long, value_name = "CIDR", value_hint = ValueHint::Other)]
+    pub subnet: Option<String>,
+    /// The address by which the outside is reached (default: the first)
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::Other)]
+    pub gateway: Option<String>,
+    /// Nothing is reached but the other sandboxes in the network
+    #[arg(long)]
+    pub internal: bool,
+    /// The name
+    #[arg(value_name = "NAME", value_hint = ValueHint::Other)]
+    pub name: String,
+}
+
+/// `sbx network ls`
+#[derive(Args, Debug)]
+pub struct NetworkLs {
+    /// Print names alone
+    #[arg(short, long, conflicts_with_all = ["json", "format"])]
+    pub quiet: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print by a template, as '{{.Name}} {{.Subnet}}', or json
+    #[arg(long, value_name = "TEMPLATE", value_hint = ValueHint::Other, conflicts_with = "json")]
+    pub format: Option<String>,
+}
+
+/// `sbx network inspect`
+#[derive(Args, Debug)]
+pub struct NetworkInspect {
+    /// Names
+    #[arg(required = true, value_name = "NAME", value_hint = ValueHint::Other)]
+    pub names: Vec<String>,
+}
+
+/// `sbx network rm`
+#[derive(Args, Debug)]
+pub struct NetworkRm {
+    /// Names
+    #[arg(required = true, value_name = "NAME", value_hint = ValueHint::Other)]
+    pub names: Vec<String>,
+}

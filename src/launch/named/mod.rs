@@ -1,0 +1,236 @@
+//! A sandbox's place in a network that several sandboxes share: an address, a network namespace of its own that is attached to the network's
+//! bridge, and a connection to the process that holds the network. That process is started by the first sandbox, and ends after the last.
+//!
+//! ```text
+//! mod     joins, and gives the place up
+//! holder  starts the process that holds the network
+//! attach  makes the sandbox's network namespace, and attaches it
+//! ```
+
+mod attach;
+mod holder;
+
+use super::process::FirstProcess;
+use super::wording;
+use crate::error::{Error, Result};
+use crate::plan::{NamedNetworkPlan, Plan, unmade};
+use crate::proxy::network::message::{Answer, LONGEST, Request};
+use crate::state::{Busy, Network, Networks};
+use crate::sys::{self, Errno, Poll};
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+/// How long the process that holds a network may take to answer.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What the process that holds a network has given.
+struct Seat {
+    connection: OwnedFd,
+    address: Ipv4Addr,
+    /// The program that carries packets to the outside; empty if there is none.
+    helper: String,
+    user: OwnedFd,
+    bridge: OwnedFd,
+    names: OwnedFd,
+}
+
+/// A sandbox's place in a network. Given up when it is dropped.
+pub(super) struct Membership {
+    networks: Networks,
+    network: Network,
+    /// The connection to the process that holds the network; none once that has ended.
+    connection: Option<OwnedFd>,
+    /// The user namespace that owns the network, and the sandbox's network namespace; none once the sandbox's processes are in them.
+    namespaces: Option<(OwnedFd, OwnedFd)>,
+    /// A socket to the packet filter of the sandbox's network.
+    pub filter: Option<OwnedFd>,
+    /// The socket by which names of others in the network are asked for.
+    pub peers: Option<OwnedFd>,
+    /// The sandbox's address.
+    pub address: Ipv4Addr,
+    /// The network has ended before the sandbox.
+    lost: bool,
+}
+
+impl Membership {
+    /// Joins the network of a plan, and starts it if nobody is in it.
+    pub(super) fn join(named: &NamedNetworkPlan, plan: &Plan) -> Result<Membership> {
+        let networks = Networks::new(named.places.clone());
+        let failed = |error: Error| error.origin(&named.origin);
+        let seat = seat(&networks, named).map_err(failed)?;
+        let made = attach::attach(&seat.user, &seat.bridge, seat.address, named, &plan.namespaces.network_settings);
+        let attach::Attached { network, filter } = made.map_err(failed)?;
+        Ok(Membership {
+            networks,
+            network: named.network.clone(),
+            connection: Some(seat.connection),
+            namespaces: Some((seat.user, network)),
+            filter: Some(filter),
+            peers: Some(seat.names),
+            address: seat.address,
+            lost: false,
+        })
+    }
+
+    /// Clones the first process into the network, and with its other namespaces below the user namespace that owns it.
+    pub(super) fn clone_first(
+        &self,
+        plan: &Plan,
+        flags: u64,
+        cgroup: Option<BorrowedFd<'_>>,
+        run: impl FnOnce() -> i32,
+    ) -> Result<FirstProcess> {
+        let (user, network) = self.open()?;
+        let cloned = sys::clone3_joined(flags, user.as_fd(), network.as_fd(), cgroup, run);
+        cloned.map(FirstProcess::numbered_by).map_err(|errno| match errno.0 {
+            libc::EPERM => {
+                unmade(&self.network.name, "joined", errno).hint("sbx must not be in a sandbox or a chroot itself")
+            }
+            _ => wording::clone(plan, "clone3", errno),
+        })
+    }
+
+    fn open(&self) -> Result<&(OwnedFd, OwnedFd)> {
+        self.namespaces.as_ref().ok_or_else(|| unmade(&self.network.name, "joined", Errno(libc::EBADF)))
+    }
+
+    /// The user namespace that owns the network, and the sandbox's network namespace, for helpers.
+    pub(super) fn namespaces(&self) -> Result<(OwnedFd, OwnedFd)> {
+        let (user, network) = self.open()?;
+        let again =
+            |fd: &OwnedFd| sys::dup_above(fd.as_fd(), 10).map_err(|errno| unmade(&self.network.name, "joined", errno));
+        Ok((again(user)?, again(network)?))
+    }
+
+    /// Leaves the namespaces to the sandbox's processes, with which they end.
+    pub(super) fn leave_namespaces(&mut self) {
+        self.namespaces = None;
+        self.peers = None;
+    }
+
+    /// The connection to the process that holds the network; negative once that has ended.
+    pub(super) fn fd(&self) -> RawFd {
+        self.connection.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+    }
+
+    /// How the network has ended; none if it has not.
+    pub(super) fn ended(&mut self) -> Option<String> {
+        let connection = self.connection.as_ref()?;
+        let mut buffer = vec![0; LONGEST];
+        let how = match sys::receive(connection.as_fd(), &mut buffer) {
+            Err(Errno(libc::EAGAIN)) => return None,
+            Ok((length @ 1.., _)) => match serde_json::from_slice(buffer.get(..length).unwrap_or_default()) {
+                Ok(Answer::Ended(how)) => format!("what carries its packets to the outside has ended: {how}"),
+                _ => return None,
+            },
+            _ => "the process that holds it was killed".to_owned(),
+        };
+        self.connection = None;
+        self.lost = true;
+        Some(how)
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.connection = None;
+        // A process that was killed has left its socket and its lock.
+        if self.lost
+            && let Ok(busy) = self.networks.lock(&self.network)
+        {
+            busy.tidy();
+        }
+    }
+}
+
+/// Asks for a place in the network, and has the process that holds it started if there is none.
+fn seat(networks: &Networks, named: &NamedNetworkPlan) -> Result<Seat> {
+    let busy = networks.lock(&named.network)?;
+    // What is planned may have been removed, or made anew, since.
+    if networks.get(&named.name)? != named.network {
+        return Err(Error::new(format!("the network `{}` is not that which it was a moment ago", named.name))
+            .hint("run it again"));
+    }
+    let helper = named.helper.as_ref().map_or("", |helper| helper.name);
+    if let Some(seat) = ask(&busy, named)? {
+        if seat.helper == helper {
+            return Ok(seat);
+        }
+        let word = |helper: &str| if helper.is_empty() { "nothing".to_owned() } else { helper.to_owned() };
+        return Err(Error::new(format!(
+            "the outside is reached from the network `{}` through {}, and from here through {}",
+            named.name,
+            word(&seat.helper),
+            word(helper)
+        ))
+        .hint(format!(
+            "--set network.helper={}, as for the sandboxes that are in it; or end those first",
+            if seat.helper.is_empty() { "auto" } else { &seat.helper }
+        )));
+    }
+    if let Err(error) = holder::start(&busy, named) {
+        busy.tidy();
+        return Err(error);
+    }
+    ask(&busy, named)?
+        .ok_or_else(|| Error::new(format!("the process that holds the network `{}` has ended", named.name)))
+}
+
+/// Asks the process that holds the network for a place; none if there is no such process, or it is about to end.
+fn ask(busy: &Busy, named: &NamedNetworkPlan) -> Result<Option<Seat>> {
+    let Some(connection) = busy.connect()? else { return Ok(None) };
+    let request = serde_json::to_vec(&Request::Join(named.names.clone())).unwrap_or_default();
+    if sys::send_now(connection.as_fd(), &request).is_err() {
+        return Ok(None);
+    }
+    let end = Instant::now() + PATIENCE;
+    let Some((answer, user)) = receive(connection.as_fd(), end, named)? else { return Ok(None) };
+    let (address, helper) = match answer {
+        Answer::Joined(address, helper) => (address, helper),
+        Answer::Refused(why) => {
+            return Err(Error::new(format!("the network `{}` cannot be joined: {why}", named.name))
+                .hint("end sandboxes that are in it, or make one with more addresses: sbx network create --subnet"));
+        }
+        _ => return Err(confused(named)),
+    };
+    let next = || Ok(receive(connection.as_fd(), end, named)?.and_then(|(_, fd)| fd));
+    let (bridge, names) = (next()?, next()?);
+    match (user, bridge, names) {
+        (Some(user), Some(bridge), Some(names)) => {
+            // Who asks by it waits for the answer.
+            sys::set_nonblocking(names.as_fd(), false).map_err(|errno| unmade(&named.name, "joined", errno))?;
+            Ok(Some(Seat { connection, address, helper, user, bridge, names }))
+        }
+        _ => Err(confused(named)),
+    }
+}
+
+fn confused(named: &NamedNetworkPlan) -> Error {
+    Error::new(format!("the process that holds the network `{}` answers what this sbx does not know", named.name))
+        .hint("it was started by another version of sbx: end the sandboxes in the network first")
+}
+
+/// The next answer; none if the process has ended.
+fn receive(from: BorrowedFd<'_>, end: Instant, named: &NamedNetworkPlan) -> Result<Option<(Answer, Option<OwnedFd>)>> {
+    let mut buffer = vec![0; LONGEST];
+    loop {
+        match sys::receive(from, &mut buffer) {
+            Ok((length @ 1.., fd)) => {
+                let answer = serde_json::from_slice(buffer.get(..length).unwrap_or_default());
+                return Ok(Some((answer.map_err(|_| confused(named))?, fd)));
+            }
+            Err(Errno(libc::EAGAIN)) => {}
+            _ => return Ok(None),
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Error::new(format!("the process that holds the network `{}` does not answer", named.name))
+                .hint(
+                    "it may be stopped: `pgrep -fl ^sbx-network-holder` lists such processes; kill -CONT lets it go on",
+                ));
+        }
+        let mut set = [Poll::read(from.as_raw_fd())];
+        let _ = sys::poll(&mut set, Some(i32::try_from(left.as_millis()).unwrap_or(i32::MAX)));
+    }
+}

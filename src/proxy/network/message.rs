@@ -1,0 +1,106 @@
+//! What the process that holds a network is asked, and what it answers: by launchers and commands of the same user, a message of JSON each;
+//! by forwarders of names, which have read what a hostile program sent, a name, and addresses for it.
+
+use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
+
+/// The longest message in bytes.
+pub const LONGEST: usize = 16 * 1024;
+
+/// The most names that a sandbox has in a network.
+pub const MOST_NAMES: usize = 16;
+/// The longest one in bytes.
+pub const LONGEST_NAME: usize = 128;
+
+/// The most addresses that are told for a name.
+pub const MOST_ADDRESSES: usize = 32;
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Request {
+    /// A sandbox with these names joins. It is in the network for as long as the connection is open.
+    Join(Vec<String>),
+    /// Who is in the network?
+    List,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// The sandbox has this address, and the outside is reached through this program; it is empty if it is not. With this message comes the user namespace that owns the network, with the next one the network
+    /// namespace of the bridge, and with the third a socket by which names are asked for.
+    Joined(Ipv4Addr, String),
+    /// What comes with the next message.
+    More,
+    /// It cannot join.
+    Refused(String),
+    /// Somebody who is in the network.
+    Member(Member),
+    /// There are no more.
+    End,
+    /// The network has ended, and why.
+    Ended(String),
+}
+
+/// A sandbox in a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its names.
+    pub names: Vec<String>,
+    /// The process id of its sbx.
+    pub pid: i32,
+}
+
+/// What is known of a name: none if it is not the network's; no addresses if nobody has it.
+pub type Known = Option<Vec<Ipv4Addr>>;
+
+/// The answer to a question for a name.
+pub fn encode(known: &Known) -> Vec<u8> {
+    let addresses = known.iter().flatten().take(MOST_ADDRESSES).flat_map(|address| address.octets());
+    std::iter::once(u8::from(known.is_some())).chain(addresses).collect()
+}
+
+/// Reads such an answer; none if it is not one.
+pub fn decode(bytes: &[u8]) -> Option<Known> {
+    let (known, addresses) = bytes.split_first()?;
+    let (addresses, []) = addresses.as_chunks::<4>() else { return None };
+    match known {
+        0 if addresses.is_empty() => Some(None),
+        1 if addresses.len() <= MOST_ADDRESSES => Some(Some(addresses.iter().copied().map(Ipv4Addr::from).collect())),
+        _ => None,
+    }
+}
+
+/// Whether a text can be a sandbox's name in a network: parts of letters, digits, `-` and `_`, with dots between them.
+pub fn is_name(name: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let part = |part: &str| (1..=63).contains(&part.len()) && part.bytes().all(good);
+    name.len() <= LONGEST_NAME && name.split('.').all(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_name_is_read_again() {
+        let some = vec![Ipv4Addr::new(10, 89, 0, 2), Ipv4Addr::new(10, 89, 0, 3)];
+        for known in [None, Some(Vec::new()), Some(some)] {
+            assert_eq!(decode(&encode(&known)), Some(known));
+        }
+        for wrong in [&[][..], &[2], &[0, 1, 2, 3, 4], &[1, 1, 2, 3], &[1; 4 * (MOST_ADDRESSES + 1) + 1]] {
+            assert_eq!(decode(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn names_have_parts_that_name_servers_know() {
+        assert!(["web", "Web-1", "a_b", "a.b"].iter().all(|name| is_name(name)));
+        let long = "x".repeat(64);
+        assert!(["", ".", "a..b", "a.", "a b", "ä", "a\n", &long].iter().all(|name| !is_name(name)));
+    }
+}

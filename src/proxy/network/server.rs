@@ -1,0 +1,243 @@
+//! The process: answers launchers, commands and forwarders of names until the last sandbox has gone.
+
+use super::confine;
+use super::members::Members;
+use super::message::{self, Answer, LONGEST, LONGEST_NAME, Request};
+use crate::spec::Subnet;
+use crate::sys::{self, Errno, Poll, PollSet, Waited};
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// Those who are connected and have not joined, at a time. The one who has waited longest gives way.
+const MOST_VISITORS: usize = 64;
+
+/// Milliseconds between looks whether somebody who has locked the network's directory is about to join.
+const LOOK: i32 = 20;
+
+/// Questions of a forwarder that are answered before others get their turn.
+const TURN: usize = 32;
+
+/// What the process keeps.
+pub(super) struct Held {
+    pub listener: OwnedFd,
+    /// Locked for as long as this process lives.
+    pub lock: OwnedFd,
+    /// The directory that the socket and the lock lie in. Whoever joins has locked it.
+    pub dir: OwnedFd,
+    /// The directory that this one lies in.
+    pub above: OwnedFd,
+    /// The user namespace that owns the network.
+    pub user: OwnedFd,
+    /// The network namespace of the bridge.
+    pub network: OwnedFd,
+    /// The process that carries packets to the outside.
+    pub helper: Option<OwnedFd>,
+    /// What that process says. It would be ended by a signal if nobody had this open.
+    pub said: Option<OwnedFd>,
+    /// The name of its program; empty if there is none.
+    pub carries: String,
+    /// The name of the directory.
+    pub id: String,
+}
+
+/// A sandbox in the network.
+struct Seated {
+    number: u64,
+    /// At its end once the sandbox's launcher has ended.
+    launcher: OwnedFd,
+    /// What its forwarder asks by; none once that has ended.
+    questions: Option<OwnedFd>,
+}
+
+pub(super) struct Server {
+    held: Held,
+    /// The user whose launchers and commands are answered.
+    uid: u32,
+    members: Members,
+    seated: Vec<Seated>,
+    visitors: Vec<OwnedFd>,
+}
+
+impl Server {
+    pub fn new(held: Held, name: &str, subnet: Subnet, gateway: Ipv4Addr) -> Server {
+        let members = Members::new(name, subnet, gateway);
+        Server { held, uid: sys::effective_uid(), members, seated: Vec::new(), visitors: Vec::new() }
+    }
+
+    /// Holds the network until nobody is in it.
+    ///
+    /// # Errors
+    ///
+    /// The process cannot be confined, or cannot wait any more.
+    pub fn run(mut self, ready: OwnedFd) -> sys::Result<()> {
+        let Held { listener, lock, dir, above, user, network, helper, said, .. } = &self.held;
+        let all = [&ready, listener, lock, dir, above, user, network].into_iter().chain(helper).chain(said);
+        confine::confine(&all.map(AsRawFd::as_raw_fd).collect::<Vec<_>>(), above.as_fd())?;
+        sys::write_all(ready.as_fd(), b"r")?;
+        drop(ready);
+        let mut set = PollSet::default();
+        while !(self.members.is_empty() && self.ends()) {
+            set.clear();
+            set.add(Poll::read(self.held.listener.as_raw_fd()));
+            set.add(Poll::read(self.held.helper.as_ref().map_or(-1, AsRawFd::as_raw_fd)));
+            self.visitors.iter().for_each(|visitor| set.add(Poll::read(visitor.as_raw_fd())));
+            for seated in &self.seated {
+                set.add(Poll::read(seated.launcher.as_raw_fd()));
+                set.add(Poll::read(seated.questions.as_ref().map_or(-1, AsRawFd::as_raw_fd)));
+            }
+            set.wait(self.members.is_empty().then_some(LOOK))?;
+            if set.is_ready(1) {
+                self.tell_end();
+                return Ok(());
+            }
+            let visitors = self.visitors.len();
+            for at in (0..self.seated.len()).rev() {
+                if set.is_ready(2 + visitors + 2 * at + 1) {
+                    self.on_questions(at);
+                }
+                if set.is_ready(2 + visitors + 2 * at) {
+                    self.on_launcher(at);
+                }
+            }
+            for at in (0..visitors).rev() {
+                if set.is_ready(2 + at) {
+                    self.on_visitor(at);
+                }
+            }
+            if set.is_ready(0) {
+                self.on_connection();
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nobody is about to join: then what lies in the directory is removed, and the lock that keeps others from joining stays
+    /// until this process has ended.
+    fn ends(&self) -> bool {
+        if sys::try_lock(self.held.dir.as_fd()).is_err() {
+            return false;
+        }
+        for name in [c"ctl", c"lock"] {
+            let _ = sys::unlink(self.held.dir.as_fd(), name, false);
+        }
+        if let Ok(id) = std::ffi::CString::new(self.held.id.as_str()) {
+            let _ = sys::unlink(self.held.above.as_fd(), &id, true);
+        }
+        true
+    }
+
+    fn on_connection(&mut self) {
+        while let Ok(visitor) = sys::accept(self.held.listener.as_fd()) {
+            let own = sys::peer(visitor.as_fd()).is_ok_and(|peer| peer.uid == self.uid);
+            if !own {
+                continue;
+            }
+            if self.visitors.len() >= MOST_VISITORS {
+                self.visitors.remove(0);
+            }
+            self.visitors.push(visitor);
+        }
+    }
+
+    fn on_visitor(&mut self, at: usize) {
+        let Some(visitor) = self.visitors.get(at) else { return };
+        let mut buffer = vec![0; LONGEST];
+        let request = match sys::receive(visitor.as_fd(), &mut buffer) {
+            Err(Errno(libc::EAGAIN)) => return,
+            Ok((length @ 1.., _)) => serde_json::from_slice(buffer.get(..length).unwrap_or_default()).ok(),
+            _ => None,
+        };
+        let visitor = self.visitors.remove(at);
+        match request {
+            Some(Request::Join(names)) => self.join(visitor, names),
+            Some(Request::List) => {
+                let members = self.members.all().cloned().map(Answer::Member);
+                for answer in members.chain([Answer::End]) {
+                    if tell(visitor.as_fd(), &answer, None).is_err() {
+                        break;
+                    }
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn join(&mut self, launcher: OwnedFd, names: Vec<String>) {
+        let pid = sys::peer(launcher.as_fd()).map_or(0, |peer| peer.pid);
+        let (number, address) = match self.members.add(names, pid) {
+            Ok(added) => added,
+            Err(why) => {
+                let _ = tell(launcher.as_fd(), &Answer::Refused(why), None);
+                return;
+            }
+        };
+        let hand_over = || -> sys::Result<OwnedFd> {
+            let (ours, theirs) = sys::seqpacket_pair()?;
+            sys::set_nonblocking(ours.as_fd(), true)?;
+            tell(launcher.as_fd(), &Answer::Joined(address, self.held.carries.clone()), Some(self.held.user.as_fd()))?;
+            tell(launcher.as_fd(), &Answer::More, Some(self.held.network.as_fd()))?;
+            tell(launcher.as_fd(), &Answer::More, Some(theirs.as_fd()))?;
+            Ok(ours)
+        };
+        match hand_over() {
+            Ok(questions) => self.seated.push(Seated { number, launcher, questions: Some(questions) }),
+            Err(_) => self.members.remove(number),
+        }
+    }
+
+    /// A launcher has ended, or has said something, which it has no reason to.
+    fn on_launcher(&mut self, at: usize) {
+        let Some(seated) = self.seated.get(at) else { return };
+        match sys::receive(seated.launcher.as_fd(), &mut [0; 64]) {
+            Err(Errno(libc::EAGAIN)) | Ok((1.., _)) => {}
+            _ => {
+                let seated = self.seated.remove(at);
+                self.members.remove(seated.number);
+            }
+        }
+    }
+
+    /// A forwarder asks for names.
+    fn on_questions(&mut self, at: usize) {
+        let Some(seated) = self.seated.get_mut(at) else { return };
+        let Some(questions) = &seated.questions else { return };
+        for _ in 0..TURN {
+            let mut name = [0; 256];
+            let answered = match sys::receive(questions.as_fd(), &mut name) {
+                Err(Errno(libc::EAGAIN)) => return,
+                Ok((length @ 1.., _)) => {
+                    let name = name.get(..length).and_then(|name| std::str::from_utf8(name).ok());
+                    let known =
+                        name.filter(|name| name.len() <= 2 * LONGEST_NAME).and_then(|name| self.members.known(name));
+                    sys::send_now(questions.as_fd(), &message::encode(&known))
+                }
+                _ => Err(Errno(libc::EPIPE)),
+            };
+            if answered.is_err() {
+                seated.questions = None;
+                return;
+            }
+        }
+    }
+
+    /// The helper has ended, and the network with it: tells everybody.
+    fn tell_end(&self) {
+        let how = match self.held.helper.as_ref().map(|helper| sys::wait_end(helper.as_fd())) {
+            Some(Ok(Waited::Exited(status))) => format!("exit status: {status}"),
+            Some(Ok(Waited::Signaled(signal))) => format!("signal: {signal}"),
+            _ => "it is not known how".to_owned(),
+        };
+        for seated in &self.seated {
+            let _ = tell(seated.launcher.as_fd(), &Answer::Ended(how.clone()), None);
+        }
+    }
+}
+
+/// Sends an answer, without waiting.
+fn tell(to: BorrowedFd<'_>, answer: &Answer, with: Option<BorrowedFd<'_>>) -> sys::Result<()> {
+    let text = serde_json::to_vec(answer).unwrap_or_default();
+    match with {
+        Some(with) => sys::pass_now(to, &text, with),
+        None => sys::send_now(to, &text),
+    }
+}
