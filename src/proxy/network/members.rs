@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn addresses_are_given_in_turn_and_never_twice_at_a_time() {
         let mut members = members("10.89.0.0/29");
-        let mut add = |members: &mut Members| {
+        let add = |members: &mut Members| {
             members.add(vec!["web".into()], 1).map(|(number, address)| (number, address.octets()[3]))
         };
         let got: Vec<_> = (0..5).map(|_| add(&mut members).unwrap().1).collect();
