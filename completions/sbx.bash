@@ -22,6 +22,9 @@ _sbx() {
             sbx,commit)
                 cmd="sbx__subcmd__commit"
                 ;;
+            sbx,cp)
+                cmd="sbx__subcmd__cp"
+                ;;
             sbx,create)
                 cmd="sbx__subcmd__create"
                 ;;
@@ -58,11 +61,14 @@ _sbx() {
             sbx,logs)
                 cmd="sbx__subcmd__logs"
                 ;;
-            sbx,network)
-                cmd="sbx__subcmd__network"
+            sbx,pause)
+                cmd="sbx__subcmd__pause"
                 ;;
             sbx,plan)
                 cmd="sbx__subcmd__plan"
+                ;;
+            sbx,port)
+                cmd="sbx__subcmd__port"
                 ;;
             sbx,profile)
                 cmd="sbx__subcmd__profile"
@@ -94,8 +100,20 @@ _sbx() {
             sbx,start)
                 cmd="sbx__subcmd__start"
                 ;;
+            sbx,stats)
+                cmd="sbx__subcmd__stats"
+                ;;
             sbx,stop)
                 cmd="sbx__subcmd__stop"
+                ;;
+            sbx,top)
+                cmd="sbx__subcmd__top"
+                ;;
+            sbx,unpause)
+                cmd="sbx__subcmd__unpause"
+                ;;
+            sbx,update)
+                cmd="sbx__subcmd__update"
                 ;;
             sbx,uppers)
                 cmd="sbx__subcmd__uppers"
@@ -120,6 +138,9 @@ _sbx() {
                 ;;
             sbx__subcmd__help,commit)
                 cmd="sbx__subcmd__help__subcmd__commit"
+                ;;
+            sbx__subcmd__help,cp)
+                cmd="sbx__subcmd__help__subcmd__cp"
                 ;;
             sbx__subcmd__help,create)
                 cmd="sbx__subcmd__help__subcmd__create"
@@ -157,11 +178,14 @@ _sbx() {
             sbx__subcmd__help,logs)
                 cmd="sbx__subcmd__help__subcmd__logs"
                 ;;
-            sbx__subcmd__help,network)
-                cmd="sbx__subcmd__help__subcmd__network"
+            sbx__subcmd__help,pause)
+                cmd="sbx__subcmd__help__subcmd__pause"
                 ;;
             sbx__subcmd__help,plan)
                 cmd="sbx__subcmd__help__subcmd__plan"
+                ;;
+            sbx__subcmd__help,port)
+                cmd="sbx__subcmd__help__subcmd__port"
                 ;;
             sbx__subcmd__help,profile)
                 cmd="sbx__subcmd__help__subcmd__profile"
@@ -193,8 +217,20 @@ _sbx() {
             sbx__subcmd__help,start)
                 cmd="sbx__subcmd__help__subcmd__start"
                 ;;
+            sbx__subcmd__help,stats)
+                cmd="sbx__subcmd__help__subcmd__stats"
+                ;;
             sbx__subcmd__help,stop)
                 cmd="sbx__subcmd__help__subcmd__stop"
+                ;;
+            sbx__subcmd__help,top)
+                cmd="sbx__subcmd__help__subcmd__top"
+                ;;
+            sbx__subcmd__help,unpause)
+                cmd="sbx__subcmd__help__subcmd__unpause"
+                ;;
+            sbx__subcmd__help,update)
+                cmd="sbx__subcmd__help__subcmd__update"
                 ;;
             sbx__subcmd__help,uppers)
                 cmd="sbx__subcmd__help__subcmd__uppers"
@@ -302,7 +338,7 @@ _sbx() {
 
     case "${cmd}" in
         sbx)
-            opts="-e -p -u -C -h -m -v -t -i -P -q -d -l -V --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --network-alias --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --publish-all --privileged --status-fd --receipt --quiet --detach --name --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --version run plan check profile selftest homes diff commit discard export uppers snapshot fork network ps create start restart exec logs inspect stop kill wait rm prune rename generate help"
+            opts="-e -p -u -C -h -m -v -t -i -P -q -d -l -V --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --publish-all --privileged --status-fd --receipt --quiet --detach --name --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --version run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart exec logs inspect stop kill wait rm prune rename generate pause unpause top cp stats update port help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -767,6 +803,20 @@ _sbx() {
             ;;
         sbx__subcmd__commit)
             opts="-m -n --merge --dry-run"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__cp)
+            opts="-a --archive"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1427,7 +1477,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__help)
-            opts="run plan check profile selftest homes diff commit discard export uppers snapshot fork network ps create start restart exec logs inspect stop kill wait rm prune rename generate help"
+            opts="run plan check profile selftest homes diff commit discard export uppers snapshot fork ps create start restart exec logs inspect stop kill wait rm prune rename generate pause unpause top cp stats update port help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1455,6 +1505,20 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__help__subcmd__commit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__help__subcmd__cp)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1650,8 +1714,8 @@ _sbx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        sbx__subcmd__help__subcmd__network)
-            opts="create ls inspect rm"
+        sbx__subcmd__help__subcmd__pause)
+            opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1664,63 +1728,21 @@ _sbx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        sbx__subcmd__help__subcmd__network__subcmd__create)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        sbx__subcmd__help__subcmd__network__subcmd__inspect)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        sbx__subcmd__help__subcmd__network__subcmd__ls)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        sbx__subcmd__help__subcmd__network__subcmd__rm)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         sbx__subcmd__help__subcmd__plan)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__help__subcmd__port)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1930,7 +1952,63 @@ _sbx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sbx__subcmd__help__subcmd__stats)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sbx__subcmd__help__subcmd__stop)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__help__subcmd__top)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__help__subcmd__unpause)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__help__subcmd__update)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2088,174 +2166,27 @@ _sbx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        sbx__subcmd__network)
-            opts="create ls list inspect rm remove help"
+        sbx__subcmd__pause)
+            opts="-a -f --all --filter"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        sbx__subcmd__network__subcmd__create)
-            opts="--subnet --gateway --internal"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --subnet)
+                --filter)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
                     return 0
                     ;;
-                --gateway)
+                -f)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
                     return 0
                     ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        sbx__subcmd__network__subcmd__help)
-            opts="create ls inspect rm help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        sbx__subcmd__network__subcmd__help__subcmd__create)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        sbx__subcmd__network__subcmd__help__subcmd__help)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        sbx__subcmd__network__subcmd__help__subcmd__inspect)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        sbx__subcmd__network__subcmd__help__subcmd__ls)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        sbx__subcmd__network__subcmd__help__subcmd__rm)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        sbx__subcmd__network__subcmd__inspect)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        sbx__subcmd__network__subcmd__ls)
-            opts="-q --quiet --json --format"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --format)
-                    COMPREPLY=("${cur}")
-                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
-                        compopt -o nospace
-                    fi
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        sbx__subcmd__network__subcmd__rm)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -2676,6 +2607,20 @@ _sbx() {
                     fi
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__port)
+            opts="-a --all --json"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -3798,6 +3743,35 @@ _sbx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sbx__subcmd__stats)
+            opts="-a -i --all --no-stream --no-reset --interval --format --json --no-trunc"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sbx__subcmd__stop)
             opts="-t -a -f -i --time --all --filter --ignore --until-boot"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -3821,6 +3795,150 @@ _sbx() {
                     return 0
                     ;;
                 -f)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__top)
+            opts="--json"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__unpause)
+            opts="-a -f --all --filter"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --filter)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__update)
+            opts="-m -c --memory --memory-reservation --cpus --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --memory-swap --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --set"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory-reservation)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --cpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpu-shares)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --cpuset-cpus)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --cpuset-mems)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --pids-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory-swap)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --blkio-weight)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --device-read-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -3889,8 +4007,8 @@ _sbx_more() {
     case "$3" in
         --profile | show) words=$(sbx profile list 2>/dev/null | awk '{print $1}') ;;
         logs | start | restart) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
-        stop | kill | wait | exec) words=$(sbx ps --format '{{.Names}}' 2>/dev/null) ;;
-        rm | inspect | rename | systemd) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
+        stop | kill | wait | exec | pause | unpause | top | port | stats) words=$(sbx ps --format '{{.Names}}' 2>/dev/null) ;;
+        rm | inspect | rename | update | systemd) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
         --net) words="none private host" ;;
         --tty) words="auto pty inherit none" ;;
         --share) words="ipc uts pid cgroup time" ;;
@@ -3903,7 +4021,7 @@ _sbx_more() {
         return
     fi
     _sbx "$@"
-    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help|create|start|restart|exec|ps|logs|inspect|stop|kill|wait|rm|prune|rename) ]]; then
+    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help|create|start|restart|exec|ps|logs|inspect|stop|kill|wait|rm|prune|rename|pause|unpause|top|port|stats|update|cp) ]]; then
         COMPREPLY+=($(compgen -c -- "$cur"))
     fi
 }

@@ -13,6 +13,7 @@
 //! host     → Facts: what this machine and this user can do
 //! profile  TOML → settings with their places → Sandbox
 //! state    records of sandboxes that can be named: their directories, locks and requests
+//! copy     trees of files as tar streams, read and written by descriptors
 //! union    layers: what an upper layer holds, on disk, and its changes
 //! wayland  questions to a Wayland compositor
 //! dbus     questions to systemd and to a session bus
@@ -32,6 +33,7 @@
 pub mod bwrap;
 pub mod child;
 pub mod cli;
+mod copy;
 mod dbus;
 pub mod error;
 pub mod exit;

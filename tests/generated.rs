@@ -111,6 +111,13 @@ fn the_manual_is_fresh() {
         &["network", "ls"],
         &["network", "inspect"],
         &["network", "rm"],
+        &["pause"],
+        &["unpause"],
+        &["top"],
+        &["port"],
+        &["cp"],
+        &["stats"],
+        &["update"],
         &["profile", "list"],
         &["profile", "show"],
         &["profile", "check"],
@@ -188,8 +195,8 @@ _sbx_more() {
     case "$3" in
         --profile | show) words=$(sbx profile list 2>/dev/null | awk '{print $1}') ;;
         logs | start | restart) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
-        stop | kill | wait | exec) words=$(sbx ps --format '{{.Names}}' 2>/dev/null) ;;
-        rm | inspect | rename | systemd) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
+        stop | kill | wait | exec | pause | unpause | top | port | stats) words=$(sbx ps --format '{{.Names}}' 2>/dev/null) ;;
+        rm | inspect | rename | update | systemd) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
         --net) words="none private host" ;;
         --tty) words="auto pty inherit none" ;;
         --share) words="ipc uts pid cgroup time" ;;
@@ -202,7 +209,7 @@ _sbx_more() {
         return
     fi
     _sbx "$@"
-    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help|create|start|restart|exec|ps|logs|inspect|stop|kill|wait|rm|prune|rename) ]]; then
+    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help|create|start|restart|exec|ps|logs|inspect|stop|kill|wait|rm|prune|rename|pause|unpause|top|port|stats|update|cp) ]]; then
         COMPREPLY+=($(compgen -c -- "$cur"))
     fi
 }
@@ -331,6 +338,39 @@ const BEFORE: &str = r#".SH SYNOPSIS
 |
 .B rename
 .I NAME NEW
+.br
+.B sbx pause
+|
+.B unpause
+.RB [ \-a ]
+.IR NAME ...
+.br
+.B sbx top
+.RB [ \-\-json ]
+.I NAME
+.RI [ COLUMN ...]
+.br
+.B sbx port
+.RB [ \-\-json ]
+.IR NAME " [" PORT "[/" tcp | udp ]]
+.br
+.B sbx cp
+.IR FROM
+.IR TO
+.br
+.B sbx stats
+.RB [ \-\-no\-stream ]
+.RB [ \-a ]
+.RI [ NAME ]...
+.br
+.B sbx update
+.RB [ \-\-memory
+.IR SIZE ]
+.RB [ \-\-cpus
+.IR N ]
+.RB [ \-\-pids\-limit
+.IR N ]
+.I NAME
 .SH DESCRIPTION
 .B sbx
 runs a program in a sandbox, as an ordinary user: without root, without a set-user-ID program of its own and without a
@@ -567,6 +607,54 @@ is killed, and with the sandbox. There is none in a sandbox with
 .B \-\-as\-pid\-1
 or
 .BR "\-\-share pid" .
+.PP
+.B "sbx pause"
+has the kernel freeze all processes of a sandbox by its cgroup, and
+.B "sbx unpause"
+has them go on. A sandbox has a cgroup of its own where it has a limit, such as
+.BR \-\-pids\-limit ;
+another one is not paused. While it is paused, nothing is executed in it; signals of
+.B "sbx kill"
+arrive when it goes on, but for SIGKILL, and
+.BR "sbx stop" ,
+as a signal that asks the launcher for the end, has it go on.
+.PP
+.B "sbx top"
+lists the processes of a sandbox with podman's columns, or with those that are named. They are read from /proc outside:
+.I pid
+and
+.I user
+are those inside,
+.I hpid
+and
+.I huser
+those outside; the names and arguments are what the processes say, with control characters escaped.
+.B "sbx port"
+prints at which ports of the host servers inside are reached, also those that were given by 0.
+.PP
+.B "sbx cp"
+copies a file or a tree from one path to another, one of which is
+.IR NAME : PATH
+in a running sandbox (from / on), or both are; in place of a path of the host,
+.B \-
+is a tar stream. A directory that is there gets the copy by its name; else it becomes the path.
+.IB DIR /.
+is what is in a directory. The side in a sandbox is read and written there, by
+.B sbx
+itself, which PID 1 executes as
+.B "sbx exec"
+executes programs: links lead where they lead for the program, and what it may not write is not written. Links in a tree are copied as links. Permissions and times stay; set-user-ID bits do not, and
+files belong to whoever may make them, the program's user inside and the caller outside. Below the path of the host no link is followed, whatever takes the place of a directory meanwhile;
+that path itself is looked up as by any other program. Directories that are there keep their permissions. Devices, named pipes, sockets, and what changes while it is read are left out and named; the exit status is 1 then.
+.PP
+.B "sbx stats"
+prints what sandboxes use, every five seconds. Their cgroups count it: of a sandbox without one, and of what the cgroup has no controller for, it prints
+.BR \-\- .
+Memory is counted without files that the kernel gives up as soon as others need memory; the network is that of a private network's own interface. The share of a processor is that since the
+table before, and in the first one since the start.
+.B "sbx update"
+changes limits of a sandbox that runs. Each is read back after it was written; if one does not hold, those before it are put back, and the message says so. The new limits
+count for the next start, too, whatever its command line says. A memory limit below what is used has the kernel take memory back, and end processes if that is not enough.
 .PP
 There is no daemon. The launcher of each sandbox goes on in the background, as its monitor, and the sandbox ends with it: one that is killed is listed as
 .BR "Exited (137), killed" ,

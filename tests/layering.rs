@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The modules from the top to the bottom, as src/lib.rs and CONTRIBUTING.md list them. Each may use itself and those below it.
-const LAYERS: [&str; 20] = [
+const LAYERS: [&str; 21] = [
     "cli",
     "bwrap",
     "selftest",
@@ -14,6 +14,7 @@ const LAYERS: [&str; 20] = [
     "host",
     "profile",
     "state",
+    "copy",
     "union",
     "wayland",
     "dbus",

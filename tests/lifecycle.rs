@@ -2,81 +2,10 @@
 
 mod common;
 
-use common::{Place, Ran, ran, tools, until, userns};
+use common::records::Records;
+use common::{Place, ran, tools, until, userns};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-
-/// A place with directories for records of its own.
-struct Records {
-    place: Place,
-}
-
-impl Records {
-    fn new() -> Records {
-        let place = Place::new();
-        for dir in ["run", "state"] {
-            std::fs::create_dir(place.dir.path().join(dir)).unwrap();
-        }
-        let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        std::fs::set_permissions(place.dir.path().join("run"), closed).unwrap();
-        Records { place }
-    }
-
-    fn command(&self) -> Command {
-        let mut command = self.place.command();
-        command.env("XDG_RUNTIME_DIR", self.place.dir.path().join("run"));
-        command.env("XDG_STATE_HOME", self.place.dir.path().join("state"));
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Ran {
-        ran(self.command().args(args).output().unwrap())
-    }
-
-    /// Starts a shell script in the background, and gives the id.
-    #[track_caller]
-    fn start(&self, flags: &[&str], script: &str) -> String {
-        let args = [&["run", "-d", "-q"], flags, &["--", "sh", "-c", script]].concat();
-        self.run(&args).ok().trim().to_owned()
-    }
-
-    #[track_caller]
-    fn inspect(&self, name: &str, field: &str) -> String {
-        self.run(&["inspect", "--format", &format!("{{{{{field}}}}}"), name]).ok().trim().to_owned()
-    }
-
-    fn records(&self) -> PathBuf {
-        self.place.dir.path().join("state/sbx")
-    }
-
-    fn running(&self) -> PathBuf {
-        self.place.dir.path().join("run/sbx")
-    }
-
-    /// The names in the directory of records, but for that of names.
-    fn left(&self) -> Vec<String> {
-        let names = |dir: PathBuf| {
-            let entries = std::fs::read_dir(dir).into_iter().flatten();
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
-        };
-        let mut all = [names(self.records()), names(self.records().join(".names")), names(self.running())].concat();
-        all.retain(|name| name != ".names");
-        all
-    }
-
-    fn kill(&self, field: &str, name: &str, signal: i32) {
-        let pid: i32 = self.inspect(name, field).parse().unwrap();
-        assert!(pid > 1, "{pid}");
-        // SAFETY: a signal to a process that this test has started.
-        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
-    }
-}
-
-impl Drop for Records {
-    fn drop(&mut self) {
-        self.run(&["rm", "-f", "-a", "-t", "0"]);
-    }
-}
 
 #[test]
 fn a_run_in_the_background_prints_its_id_and_can_be_listed_stopped_waited_for_and_removed() {

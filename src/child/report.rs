@@ -161,7 +161,7 @@ pub enum Message {
     /// From the launcher: the program's terminal is in the foreground of the caller's job, or no more. In the background, PID 1 is
     /// its foreground group, so that others stop when they read it.
     Foreground(bool),
-    /// From the launcher: a file for a further program comes with this message: 0 its strings, 1 to 3 its standard streams.
+    /// From the launcher: a file for a further program comes with this message: 0 its strings, 1 to 3 its standard streams, 4 the file that is executed.
     FurtherFile(u32),
     /// From the launcher: execute the further program whose files have come. It is called by this number.
     Further(u32),

@@ -15,7 +15,7 @@ pub use super::upper_args::*;
     name = "sbx",
     version,
     about = "Run a program in a sandbox, without root, setuid or a daemon",
-    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest|homes ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...\n       sbx create|start|restart|exec|ps|logs|inspect|stop|kill|wait|rm|prune|rename|generate ...\n       sbx network create|ls|inspect|rm ...",
+    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest|homes ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...\n       sbx create|start|restart|exec|ps|logs|inspect|stop|kill|wait|rm|prune|rename|generate ...\n       sbx pause|unpause|top|port|stats|update|cp ...\n       sbx network create|ls|inspect|rm ...",
     after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`; `sbx run --help` lists its flags. To run a program\n\
                   that has the name of a verb, write `sbx -- check`.\n\n\
                   Examples:\n\
@@ -39,10 +39,10 @@ pub struct Cli {
 }
 
 /// The verbs: words that may come first on the command line.
-pub const VERBS: [&str; 28] = [
+pub const VERBS: [&str; 35] = [
     "run", "plan", "check", "profile", "selftest", "homes", "diff", "commit", "discard", "export", "uppers",
     "snapshot", "fork", "create", "start", "restart", "exec", "ps", "logs", "inspect", "stop", "kill", "wait", "rm",
-    "prune", "rename", "generate", "network",
+    "prune", "rename", "pause", "unpause", "top", "port", "stats", "update", "cp", "generate", "network",
 ];
 
 /// The subcommands of `sbx`.
@@ -140,6 +140,25 @@ pub enum Verb {
     Rename(Rename),
     /// Print a unit of systemd's for a sandbox
     Generate(Generate),
+    /// Freeze all processes of sandboxes, by their cgroups
+    Pause(Pause),
+    /// Have frozen sandboxes go on
+    Unpause(Pause),
+    /// List the processes of a sandbox
+    #[command(after_help = "To run the program `top` in a sandbox, write `sbx -- top`.")]
+    Top(Top),
+    /// Copy files between the host and a running sandbox
+    #[command(
+        after_help = "A path is that of the host, NAME:PATH in a sandbox, or `-` for a tar stream. To run the program `cp` in a sandbox, write `sbx -- cp`.\n\
+                            Exit status: 0 if all was copied, 1 if something was left out, which is named; 125 if the copy ended early."
+    )]
+    Cp(Cp),
+    /// Print what sandboxes use: processor time, memory, data, processes
+    Stats(Stats),
+    /// Give a sandbox other limits, now and for its next start
+    Update(Update),
+    /// Print at which ports of the host servers in sandboxes are reached
+    Port(Port),
 }
 
 /// `sbx selftest`

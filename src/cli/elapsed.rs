@@ -23,6 +23,30 @@ pub(super) fn words(time: Duration) -> String {
     }
 }
 
+/// A time as Go prints it: `1h2m3.5s`, `20ms`, `0s`.
+pub(super) fn go(time: Duration) -> String {
+    let trimmed = |number: String| {
+        if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.').to_owned() } else { number }
+    };
+    let nanoseconds = time.as_nanos();
+    match (time.as_secs(), nanoseconds) {
+        (_, 0) => "0s".to_owned(),
+        (0, 1_000_000..) => {
+            format!("{}ms", trimmed(format!("{}.{:06}", nanoseconds / 1_000_000, nanoseconds % 1_000_000)))
+        }
+        (0, 1000..) => format!("{}µs", trimmed(format!("{}.{:03}", nanoseconds / 1000, nanoseconds % 1000))),
+        (0, _) => format!("{nanoseconds}ns"),
+        (seconds, _) => {
+            let rest = trimmed(format!("{}.{:09}", seconds % 60, time.subsec_nanos()));
+            match (seconds / 3600, seconds / 60 % 60) {
+                (0, 0) => format!("{rest}s"),
+                (0, minutes) => format!("{minutes}m{rest}s"),
+                (hours, minutes) => format!("{hours}h{minutes}m{rest}s"),
+            }
+        }
+    }
+}
+
 /// How long ago a time was: nanoseconds since 1970. A clock that was set back since gives the shortest time.
 pub(super) fn since(time: u64) -> Duration {
     Duration::from_nanos(crate::sys::realtime_nanoseconds().saturating_sub(time))
@@ -36,8 +60,23 @@ pub(super) fn rfc3339(time: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::words;
+    use super::{go, words};
     use std::time::Duration;
+
+    #[test]
+    fn times_are_printed_as_go_prints_them() {
+        for (microseconds, said) in [
+            (0, "0s"),
+            (1500, "1.5ms"),
+            (20, "20µs"),
+            (1_000_000, "1s"),
+            (22_785_444, "22.785444s"),
+            (60_000_000, "1m0s"),
+            (3_600_000_000 * 26 + 62_500_000, "26h1m2.5s"),
+        ] {
+            assert_eq!(go(Duration::from_micros(microseconds)), said, "{microseconds}");
+        }
+    }
 
     #[test]
     fn times_are_said_as_docker_says_them() {

@@ -37,7 +37,7 @@ fn send(entry: &Entry, signal: i32, stop: bool) -> Result<Sent> {
     })
 }
 
-fn stuck(entry: &Entry) -> Error {
+pub(super) fn stuck(entry: &Entry) -> Error {
     let monitor = if let Status::Running(live) = entry.status() { live.monitor } else { 0 };
     Error::new(format!("the monitor of {} does not answer", entry.called())).hint(format!(
         "it may be stopped: kill -CONT {monitor} has it go on, `sbx kill {0}` and `sbx rm -f {0}` end it",
@@ -99,7 +99,7 @@ fn kill(entry: &Entry) -> Result<()> {
 }
 
 /// The sandboxes that names, or `--all`, mean.
-fn chosen(
+pub(super) fn chosen(
     store: &Store,
     names: &[String],
     all: bool,
@@ -118,7 +118,11 @@ fn chosen(
 }
 
 /// Does something with each sandbox and prints how it was called; errors are printed, and give the exit status.
-fn each(entries: &[(String, Entry)], mut status: u8, mut act: impl FnMut(&Entry) -> Result<()>) -> Result<u8> {
+pub(super) fn each(
+    entries: &[(String, Entry)],
+    mut status: u8,
+    mut act: impl FnMut(&Entry) -> Result<()>,
+) -> Result<u8> {
     for (name, entry) in entries {
         match act(entry) {
             Ok(()) => output::print(&format!("{name}\n"))?,

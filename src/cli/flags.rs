@@ -15,19 +15,19 @@ use std::os::unix::ffi::OsStrExt;
 /// The flags translated to lines of the profile language, with the flag that each line comes from.
 #[derive(Default)]
 pub(super) struct Flags {
-    lines: Vec<Line>,
+    pub lines: Vec<Line>,
     /// The sandbox whose network a flag names.
     pub joined: Option<familiar::Joined>,
 }
 
 /// A line of the profile language for a flag.
-struct Line {
+pub(super) struct Line {
     /// The flag's position on the command line.
     at: usize,
     /// The flag, as messages name it.
-    label: String,
-    key: String,
-    value: String,
+    pub label: String,
+    pub key: String,
+    pub value: String,
     /// What is set, the same for each spelling of it: of two lines for one thing, the later counts.
     thing: String,
     /// A variable that is not UTF-8, which no line can hold.

@@ -48,8 +48,8 @@ fn inspected(entry: &Entry) -> Value {
         "Args": spec.args.get(1..).unwrap_or_default(),
         "State": {
             "Status": status.word(),
-            "Running": live.is_some_and(|live| live.started.is_some()),
-            "Paused": false,
+            "Running": live.is_some_and(|live| live.started.is_some() && !live.paused),
+            "Paused": live.is_some_and(|live| live.paused),
             "Restarting": false,
             "OOMKilled": begun.is_some_and(|begun| begun.cause == Cause::Oom),
             "Dead": false,

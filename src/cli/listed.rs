@@ -166,6 +166,7 @@ pub(super) fn status_words(status: &Status) -> String {
     match status {
         Status::Created => "Created".to_owned(),
         Status::Running(live) if live.started.is_none() => "Initialized".to_owned(),
+        Status::Running(live) if live.paused => "Paused".to_owned(),
         Status::Running(live) => {
             let now = sys::boottime_nanoseconds();
             format!("Up {}", elapsed::words(Duration::from_nanos(now.saturating_sub(live.started_since_boot))))

@@ -3,11 +3,14 @@
 mod afterwards;
 mod args;
 mod ask;
+mod asked;
 mod background;
 mod caller;
 mod check;
 mod closed;
 mod closing;
+mod copier;
+mod cp;
 mod elapsed;
 mod ending;
 mod environment;
@@ -28,7 +31,9 @@ mod network;
 mod network_args;
 mod output;
 mod path_flag;
+mod pausing;
 mod plan;
+mod port;
 mod profile;
 mod program;
 mod progress;
@@ -42,9 +47,12 @@ mod run;
 mod sandbox_args;
 mod selftest;
 mod starting;
+mod stats;
 mod store;
 mod template;
 mod text;
+mod top;
+mod update;
 mod upper_args;
 mod uppers;
 mod watch;
@@ -72,6 +80,10 @@ pub fn main(args: Vec<OsString>) -> u8 {
     // `sbx selftest` executes this program inside its sandbox, by this name.
     if args.first().is_some_and(|name| name == crate::selftest::INSIDE) {
         return crate::selftest::inside(&args);
+    }
+    // `sbx cp` has it executed in a sandbox by this name.
+    if args.first().is_some_and(|name| name == crate::copy::NAME) {
+        return crate::copy::inside(&args);
     }
     if args.first().is_some_and(|name| name == crate::child::EXEC) {
         return crate::child::execute(&args);
@@ -144,6 +156,13 @@ pub fn main(args: Vec<OsString>) -> u8 {
         Verb::Rm(verb) => remove::main(&verb),
         Verb::Prune(verb) => remove::prune(&verb),
         Verb::Rename(verb) => remove::rename(&verb),
+        Verb::Pause(verb) => pausing::pause(&verb),
+        Verb::Unpause(verb) => pausing::unpause(&verb),
+        Verb::Top(verb) => top::main(&verb),
+        Verb::Port(verb) => port::main(&verb),
+        Verb::Stats(verb) => stats::main(&verb),
+        Verb::Cp(verb) => cp::main(&verb),
+        Verb::Update(verb) => update::main(&verb),
     };
     match result {
         Ok(status) => status,

@@ -296,3 +296,139 @@ pub struct Systemd {
     #[arg(long)]
     pub no_header: bool,
 }
+
+/// `sbx pause` and `sbx unpause`
+#[derive(Args, Debug)]
+pub struct Pause {
+    /// Names or ids
+    #[arg(required_unless_present_any = ["all", "filter"], value_name = "NAME")]
+    pub names: Vec<String>,
+    /// All of them
+    #[arg(short, long)]
+    pub all: bool,
+    /// Those that meet a condition, as with `sbx ps`
+    #[arg(short, long, value_name = "KEY=VALUE", value_hint = ValueHint::Other)]
+    pub filter: Vec<String>,
+}
+
+/// `sbx top`
+#[derive(Args, Debug)]
+pub struct Top {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Name or id
+    pub name: String,
+    /// Columns, as of `ps -o`: user pid ppid pcpu etime tty time args by default; hpid is the process id outside
+    #[arg(value_name = "COLUMN", value_hint = ValueHint::Other, allow_hyphen_values = true)]
+    pub columns: Vec<String>,
+}
+
+/// `sbx port`
+#[derive(Args, Debug)]
+pub struct Port {
+    /// Print the ports of all that run
+    #[arg(short, long, conflicts_with = "name")]
+    pub all: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Name or id
+    #[arg(required_unless_present = "all")]
+    pub name: Option<String>,
+    /// Print only where this port is reached
+    #[arg(value_name = "PORT[/tcp|udp]", value_hint = ValueHint::Other)]
+    pub port: Option<String>,
+}
+
+/// `sbx stats`
+#[derive(Args, Debug)]
+pub struct Stats {
+    /// Names or ids (default: all that run)
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Print those that do not run, too
+    #[arg(short, long)]
+    pub all: bool,
+    /// Print once, and end
+    #[arg(long)]
+    pub no_stream: bool,
+    /// Do not clear the terminal between two tables
+    #[arg(long)]
+    pub no_reset: bool,
+    /// Seconds between two tables
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub interval: u32,
+    /// Print by a template, such as '{{.Name}} {{.MemUsage}}', or json
+    #[arg(long, value_name = "TEMPLATE", value_hint = ValueHint::Other)]
+    pub format: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Shorten no ids
+    #[arg(long)]
+    pub no_trunc: bool,
+}
+
+/// `sbx update`
+#[derive(Args, Debug)]
+pub struct Update {
+    /// Memory limit, in bytes, or with K, M, G; `max` is none
+    #[arg(short, long, value_name = "SIZE")]
+    pub memory: Option<OsString>,
+    /// Memory that is spared as long as others have some to give
+    #[arg(long, value_name = "SIZE", value_hint = ValueHint::Other)]
+    pub memory_reservation: Option<String>,
+    /// CPU limit, in CPUs, e.g. 1.5
+    #[arg(long, value_name = "N")]
+    pub cpus: Option<OsString>,
+    /// Share of the processors; 1024 is usual
+    #[arg(short, long, value_name = "N", value_hint = ValueHint::Other)]
+    pub cpu_shares: Option<String>,
+    /// Processors that may be used
+    #[arg(long, value_name = "LIST", value_hint = ValueHint::Other)]
+    pub cpuset_cpus: Option<String>,
+    /// Memory nodes that may be used
+    #[arg(long, value_name = "LIST", value_hint = ValueHint::Other)]
+    pub cpuset_mems: Option<String>,
+    /// Limit of the number of processes and threads
+    #[arg(long, value_name = "N")]
+    pub pids_limit: Option<OsString>,
+    /// Memory and swap space together, with --memory; -1 is no limit
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_hint = ValueHint::Other)]
+    pub memory_swap: Option<String>,
+    /// Share of the disks; from 10 to 1000
+    #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
+    pub blkio_weight: Option<String>,
+    /// Bytes a second that may be read from a disk
+    #[arg(long, value_name = "PATH:SIZE", value_hint = ValueHint::AnyPath)]
+    pub device_read_bps: Vec<String>,
+    /// Bytes a second that may be written to a disk
+    #[arg(long, value_name = "PATH:SIZE", value_hint = ValueHint::AnyPath)]
+    pub device_write_bps: Vec<String>,
+    /// Reads from a disk a second
+    #[arg(long, value_name = "PATH:N", value_hint = ValueHint::AnyPath)]
+    pub device_read_iops: Vec<String>,
+    /// Writes to a disk a second
+    #[arg(long, value_name = "PATH:N", value_hint = ValueHint::AnyPath)]
+    pub device_write_iops: Vec<String>,
+    /// Set any limit, e.g. --set limits.memory_high=1G
+    #[arg(long, value_name = "limits.KEY=VALUE", value_hint = ValueHint::Other)]
+    pub set: Vec<OsString>,
+    /// Name or id
+    pub name: String,
+}
+
+/// `sbx cp`
+#[derive(Args, Debug)]
+pub struct Cp {
+    /// Accepted: what is copied belongs to whoever may make it there, the program inside and the caller outside
+    #[arg(short, long)]
+    pub archive: bool,
+    /// What is copied: a path, NAME:PATH, or `-`; DIR/. is what is in a directory
+    #[arg(value_name = "FROM", value_hint = ValueHint::AnyPath)]
+    pub source: OsString,
+    /// Where to: a path, NAME:PATH, or `-`
+    #[arg(value_name = "TO", value_hint = ValueHint::AnyPath)]
+    pub destination: OsString,
+}

@@ -274,12 +274,13 @@ fn promise(status: &mut Status, sandbox: &Sandbox, plan: &Plan) -> Result<()> {
 /// Reports what the limits did to the program: processes killed for memory, and forks refused.
 fn verdict(plan: &plan::Plan, outcome: Outcome, status: &mut Status) {
     let Some(used) = &status.used else { return };
+    let changed = used.changed.clone();
     let limit = |names: &[&str]| {
         let files = plan.resources.cgroup.iter().flat_map(|cgroup| &cgroup.files);
-        let set: Vec<_> = files
-            .filter(|file| names.contains(&file.name))
-            .map(|file| format!("limits.{} = {}", file.name, file.value))
-            .collect();
+        let planned = files.map(|file| (file.name, file.value.as_str()));
+        let changed = changed.iter().map(|(name, value)| (*name, value.as_str()));
+        let in_force: BTreeMap<_, _> = planned.chain(changed).filter(|(name, _)| names.contains(name)).collect();
+        let set: Vec<_> = in_force.iter().map(|(name, value)| format!("limits.{name} = {value}")).collect();
         if set.is_empty() { "the host's own memory was at its end".to_owned() } else { set.join(", ") }
     };
     let memory = ["memory_max", "swap_max"];

@@ -130,6 +130,11 @@ impl Order {
         let positions = self.0.get(&flag.replace('-', "_")).map(Vec::as_slice).unwrap_or_default();
         positions.get(nth).or(positions.last()).copied().unwrap_or(0)
     }
+
+    /// A flag is added behind all others.
+    pub fn add_last(&mut self, flag: &str) {
+        self.0.entry(flag.replace('-', "_")).or_default().push(usize::MAX);
+    }
 }
 
 impl FromArgMatches for Order {

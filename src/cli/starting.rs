@@ -87,6 +87,11 @@ fn one(store: &Store, entry: &Entry) -> Result<u8> {
             .hint("remove it by `sbx rm`, and run it anew")
     })?;
     run.kept.detach = true;
+    // What was changed since counts, whatever the words say.
+    for setting in entry.settings()?.into_values() {
+        run.sandbox.set.push(setting.into());
+        run.sandbox.order.add_last("set");
+    }
     let dir = PathBuf::from(OsString::from(&entry.spec.dir));
     Ok(match background::launch(&run, Some((&entry.id, &dir)))? {
         Ok(_) => 0,

@@ -19,8 +19,8 @@ struct Client {
     /// What it is called by here.
     number: u64,
     socket: OwnedFd,
-    /// Streams that it has sent for a further program.
-    streams: [Option<OwnedFd>; 3],
+    /// Streams that it has sent for a further program, and the file of that.
+    streams: [Option<OwnedFd>; 4],
 }
 
 /// What has come from those who are connected.
@@ -51,7 +51,7 @@ impl Control {
         {
             if is_user(socket.as_fd()) {
                 self.next += 1;
-                self.clients.push(Client { number: self.next, socket, streams: [None, None, None] });
+                self.clients.push(Client { number: self.next, socket, streams: Default::default() });
             }
         }
         let (mut came, mut buffer) = (Came::default(), [0; LONGEST]);
@@ -80,7 +80,7 @@ impl Control {
     }
 
     /// The streams that somebody has sent.
-    pub(super) fn streams(&mut self, number: u64) -> [Option<OwnedFd>; 3] {
+    pub(super) fn streams(&mut self, number: u64) -> [Option<OwnedFd>; 4] {
         let client = self.clients.iter_mut().find(|client| client.number == number);
         client.map(|client| std::mem::take(&mut client.streams)).unwrap_or_default()
     }

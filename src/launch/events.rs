@@ -40,6 +40,9 @@ pub trait Events {
     /// Somebody has asked for the program's end.
     fn stopped(&mut self) {}
 
+    /// All processes of the sandbox are frozen, or go on.
+    fn paused(&mut self, _on: bool) {}
+
     /// The program was executed; `pid` is that of the sandbox's first process. It may not be called where
     /// [`Events::wants_start`] is false.
     fn started(&mut self, pid: i32);

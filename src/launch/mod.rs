@@ -46,6 +46,7 @@ mod supervise;
 mod terminal;
 mod trial;
 mod uppers;
+mod usage;
 mod wayland;
 mod wording;
 mod worker;

@@ -122,6 +122,11 @@ impl Recorded {
         self.stopped = true;
     }
 
+    pub(super) fn paused(&mut self, on: bool) {
+        self.live.paused = on;
+        let _ = self.held.write(&self.live);
+    }
+
     /// The record's id.
     pub fn id(&self) -> &Id {
         self.held.id()

@@ -160,6 +160,12 @@ impl Events for Status {
         }
     }
 
+    fn paused(&mut self, on: bool) {
+        if let Some(record) = &mut self.record {
+            record.paused(on);
+        }
+    }
+
     fn requests(&mut self) -> Option<OwnedFd> {
         self.record.as_ref().and_then(|record| record.listener().try_clone_to_owned().ok())
     }

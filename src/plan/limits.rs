@@ -136,6 +136,15 @@ fn refused(limit: &Limit, why: &str, fix: &str) -> Error {
     Error::new(format!("limits.{} cannot be enforced: {why}", limit.name)).origin(&limit.origin).hint(fix)
 }
 
+/// The file that is written for a limit of a sandbox that runs.
+///
+/// # Errors
+///
+/// The limit cannot be enforced.
+pub fn limit_file(limit: &Limit, found: &CgroupFacts) -> Result<LimitFile> {
+    file(limit, found).map_err(|(why, fix)| refused(limit, &why, &fix))
+}
+
 /// The file that is written for a limit.
 ///
 /// # Errors

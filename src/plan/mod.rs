@@ -77,7 +77,7 @@ pub use helpers::{
 pub use home::HomePlan;
 pub use ids::{IdMapping, IdPlan, Writer};
 pub use landlock::LandlockPlan;
-pub use limits::{CgroupPlan, LimitFile};
+pub use limits::{CgroupPlan, LimitFile, limit_file};
 pub use links::directory_to_write;
 pub use lockdown::LockdownPlan;
 pub use memory::{MemoryPlan, inodes};

@@ -9,6 +9,7 @@
 //! $XDG_STATE_HOME/sbx/ID/exit.json    when it was started, and how it ended; its blocks are reserved, so that a full disk loses no status
 //! $XDG_STATE_HOME/sbx/ID/log         what the program has written, and log.1 what it wrote before
 //! $XDG_STATE_HOME/sbx/ID/keeper      locked by the process that starts it again by itself; `stop` says that it is not to
+//! $XDG_STATE_HOME/sbx/ID/update.json settings that were changed since, for its next start
 //! $XDG_STATE_HOME/sbx/.names/NAME     a link whose text is the ID: made exclusively, so that a name is unique
 //! $XDG_STATE_HOME/sbx/.networks/      networks that sandboxes share: see `network`
 //! $XDG_STATE_HOME/sbx/.new-ID         a record that is not complete yet; .gone-ID one that is being removed
@@ -26,6 +27,7 @@ mod network;
 mod place;
 mod record;
 mod request;
+mod settings;
 mod slot;
 mod store;
 mod words;
@@ -38,5 +40,5 @@ pub use name::check_name;
 pub use network::{Busy, Network, Networks, Seat, check_network_name};
 pub use place::Places;
 pub use record::{Begun, Cause, Live, Port, Spec, Status, Text};
-pub use request::{Answer, Execution, LARGEST, LONGEST, Monitor, Request, Silence};
+pub use request::{Answer, Change, Execution, LARGEST, LONGEST, Monitor, Request, Silence, Usage};
 pub use store::Store;

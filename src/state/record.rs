@@ -99,6 +99,8 @@ pub struct Live {
     pub restarts: u32,
     /// It has ended, and is about to be started again.
     pub restarting: bool,
+    /// Its processes are frozen.
+    pub paused: bool,
     /// The ports that are published.
     pub ports: Vec<Port>,
 }
@@ -119,8 +121,16 @@ pub struct Port {
 
 impl std::fmt::Display for Port {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Port { address, host, inside, transport } = self;
-        write!(f, "{address}:{host}->{inside}/{transport}")
+        let Port { inside, transport, .. } = self;
+        write!(f, "{}->{inside}/{transport}", self.at())
+    }
+}
+
+impl Port {
+    /// Where it is reached: the address and the port of the host.
+    pub fn at(&self) -> String {
+        let Port { address, host, .. } = self;
+        if address.contains(':') { format!("[{address}]:{host}") } else { format!("{address}:{host}") }
     }
 }
 
@@ -196,6 +206,7 @@ impl Status {
             Status::Created => "created",
             Status::Running(live) if live.restarting => "restarting",
             Status::Running(live) if live.started.is_none() => "initialized",
+            Status::Running(live) if live.paused => "paused",
             Status::Running(_) => "running",
             Status::Exited(_) | Status::Lost { .. } => "exited",
             Status::Broken => "unknown",

@@ -31,11 +31,55 @@ pub enum Request {
     },
     /// The standard stream with this number of a further program, whose descriptor comes with this message. There is no answer.
     Stream {
-        /// 0, 1 or 2.
+        /// 0, 1 or 2; 3 is the file that is executed, in place of one that is found in the sandbox.
         number: usize,
     },
     /// Execute a further program: a file in memory with an [`Execution`] comes with this message. It is answered when that has ended.
     Exec,
+    /// Freeze all processes, or have them go on.
+    Freeze {
+        /// They are to be frozen.
+        frozen: bool,
+    },
+    /// Say what [`Answer::first`] and [`Answer::frozen`] are.
+    Look,
+    /// Say what is used.
+    Usage,
+    /// Set limits.
+    Update {
+        /// The limits.
+        limits: Vec<Change>,
+    },
+}
+
+/// A limit that is to be set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its key's name in `[limits]`.
+    pub name: String,
+    /// The size of huge pages that it is for; empty for others.
+    #[serde(default)]
+    pub page: String,
+    /// What is written to its file.
+    pub value: String,
+}
+
+/// What a sandbox uses. What is not known is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// CPU time of all processes that there were, in microseconds.
+    pub cpu_usec: Option<u64>,
+    /// Memory without what the kernel gives up at once if others need it, in bytes.
+    pub memory: Option<u64>,
+    /// The limit of it.
+    pub memory_max: Option<u64>,
+    /// Bytes that were read from disks and written to them.
+    pub blocks: Option<[u64; 2]>,
+    /// Bytes that were received and sent.
+    pub network: Option<[u64; 2]>,
+    /// Processes and threads.
+    pub pids: Option<u64>,
 }
 
 /// A further program.
@@ -61,6 +105,12 @@ pub struct Answer {
     pub error: Option<String>,
     /// The exit status of a further program, or that of an error.
     pub status: Option<i32>,
+    /// The process id, outside, of the first process, which is no other one's as long as the monitor answers.
+    pub first: Option<i32>,
+    /// Whether all processes are frozen.
+    pub frozen: Option<bool>,
+    /// What is used.
+    pub usage: Option<Usage>,
 }
 
 /// A connection to a monitor.

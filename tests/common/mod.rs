@@ -11,10 +11,13 @@ mod need;
 pub mod network;
 mod place;
 pub mod process;
+pub mod records;
 pub mod terminal;
 mod wait;
 
 pub use host::{Host, kernel};
-pub use need::{Need, fuse, landlock, limits, no_session, not_root, root, static_build, tools, tun, userns, x86_64};
+pub use need::{
+    Need, cgroup, fuse, landlock, limits, no_session, not_root, root, static_build, tools, tun, userns, x86_64,
+};
 pub use place::{Place, Ran, copy_program, default_signals, pass, pass_none, ran, sbx};
 pub use wait::{tick, until, until_within};

@@ -141,6 +141,15 @@ pub fn limits() -> Need {
     Need { word: "limits", version: 0, lacks: LACKS.clone() }
 }
 
+/// A sandbox can have a cgroup of its own, be it without controllers.
+pub fn cgroup() -> Need {
+    static LACKS: LazyLock<Option<String>> = LazyLock::new(|| {
+        let ran = Place::new().run(&["--set", "limits.max_descendants=50", "--", "/bin/true"]);
+        (ran.status != Some(0)).then_some(ran.err)
+    });
+    Need { word: "limits", version: 0, lacks: LACKS.clone() }
+}
+
 fn is_root() -> bool {
     // SAFETY: it takes no argument and cannot fail.
     unsafe { libc::geteuid() == 0 }

@@ -57,6 +57,9 @@ pub struct Figures {
     /// How often pids.max kept a process or thread from being created (pids.events).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids_refused: Option<u64>,
+    /// Limits that were changed while it ran: the names, and what is in force since.
+    #[serde(skip)]
+    pub changed: BTreeMap<&'static str, String>,
 }
 
 impl Figures {
@@ -97,6 +100,7 @@ impl Figures {
             oom_kills: field(&text("memory.events"), "oom_kill"),
             oom_killed: Vec::new(),
             pids_refused: field(&text("pids.events"), "max"),
+            changed: BTreeMap::new(),
         }
     }
 

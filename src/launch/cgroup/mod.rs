@@ -6,6 +6,7 @@ mod files;
 mod own;
 mod parent;
 mod systemd;
+mod update;
 pub(super) mod victims;
 
 pub(super) use own::{Cgroup, make};

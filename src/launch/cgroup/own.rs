@@ -8,15 +8,16 @@
 
 use super::compare::holds;
 use super::figures::Figures;
-use super::files::{exchange, failed, read, remove, write};
+use super::files::{exchange, failed, field, read, remove, write};
 use super::parent::{PATIENCE, PREFIX, ParentCgroup, divide, move_processes_to_leaf, remove_stale};
 use super::systemd;
 use super::victims::Victims;
 use crate::error::{Error, Result};
 use crate::launch::events::Events;
 use crate::plan::{CgroupPlan, CgroupSource, LimitFile};
-
+use crate::state::Usage;
 use crate::sys::{self, Errno};
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -35,6 +36,8 @@ pub(in crate::launch) struct Cgroup {
     fd: OwnedFd,
     /// The cgroup that contains the outer one.
     parent: ParentCgroup,
+    /// Limits that were changed since it was made.
+    changed: BTreeMap<&'static str, String>,
     gone: bool,
 }
 
@@ -77,7 +80,9 @@ fn begin(plan: &CgroupPlan, source: &CgroupSource) -> Result<Cgroup> {
     let mut parent = ParentCgroup { dir, stays, leaf: None, enabled: Vec::new() };
     let dir = parent.dir.join(&name);
     match parent.prepare(plan, occupied, &name).and_then(|()| directories(&dir)) {
-        Ok((lock, inner, fd)) => Ok(Cgroup { dir, _lock: lock, inner, fd, parent, gone: false }),
+        Ok((lock, inner, fd)) => {
+            Ok(Cgroup { dir, _lock: lock, inner, fd, parent, changed: BTreeMap::new(), gone: false })
+        }
         Err(error) => {
             parent.restore();
             Err(error)
@@ -119,7 +124,7 @@ fn limit(plan: &CgroupPlan, cgroup: Cgroup, status: &mut dyn Events) -> Result<C
         if plan.shown {
             let _ = write(&cgroup.inner.join(&limit.file), &limit.value);
         }
-        if let Err(why) = cgroup.limit(limit) {
+        if let Err(why) = hold(&cgroup.dir, limit) {
             if !limit.prefer {
                 return Err(Error::new(format!("limits.{} cannot be enforced: {why}", limit.name))
                     .origin(&limit.origin)
@@ -147,24 +152,67 @@ impl Cgroup {
         Ok(file.into())
     }
 
-    /// Writes a limit and reads it back: a write may succeed without an effect. The error says why the limit is not in
-    /// force.
-    fn limit(&self, limit: &LimitFile) -> std::result::Result<(), String> {
-        let file = self.dir.join(&limit.file);
-        // sbx's own cgroups count, too: the inner one, and the program's leaf.
-        let value = match (limit.name, limit.value.parse::<u64>()) {
-            ("max_descendants" | "max_depth", Ok(number)) => (number + 2).to_string(),
-            _ => limit.value.clone(),
+    /// The outer cgroup's directory.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The inner cgroup's directory.
+    pub(super) fn inner(&self) -> &Path {
+        &self.inner
+    }
+
+    /// Notes that a limit was changed.
+    pub(super) fn note_change(&mut self, limit: &LimitFile) {
+        self.changed.insert(limit.name, limit.value.clone());
+    }
+
+    /// Enables a controller that the cgroup was made without.
+    pub(super) fn enable_controller(&mut self, controller: &str) -> std::io::Result<()> {
+        write(&self.parent.dir.join("cgroup.subtree_control"), &format!("+{controller}"))?;
+        self.parent.enabled.push(controller.to_owned());
+        Ok(())
+    }
+
+    /// What is used now.
+    pub(in crate::launch) fn usage(&self) -> Usage {
+        let text = |name: &str| read(&self.dir, name);
+        let number = |name: &str| text(name)?.trim().parse::<u64>().ok();
+        // What the files of a cgroup are cached for is memory that others get as soon as they need it.
+        let idle = || field(&text("memory.stat")?, "inactive_file");
+        let sum = |text: &str, name: &str| {
+            let words = text.split_whitespace().filter_map(|word| word.strip_prefix(name)?.parse::<u64>().ok());
+            words.fold(0, u64::saturating_add)
         };
-        let found = exchange(&file, &value).map_err(|error| match error.raw_os_error() {
-            Some(libc::ENOENT | libc::EACCES) if !file.exists() => format!("this kernel has no {}", limit.file),
-            _ => format!("writing `{value}` to {}: {}", limit.file, Errno::from(error)),
+        Usage {
+            cpu_usec: text("cpu.stat").and_then(|text| field(&text, "usage_usec")),
+            memory: number("memory.current").map(|used| used.saturating_sub(idle().unwrap_or(0))),
+            // `max` is no number.
+            memory_max: number("memory.max"),
+            blocks: text("io.stat").map(|text| [sum(&text, "rbytes="), sum(&text, "wbytes=")]),
+            network: None,
+            pids: number("pids.current"),
+        }
+    }
+
+    /// Freezes all processes, or has them go on. The kernel takes a moment for it: [`Cgroup::is_frozen`].
+    pub(in crate::launch) fn freeze(&self, on: bool) -> std::result::Result<(), String> {
+        let value = if on { "1" } else { "0" };
+        let file = self.dir.join("cgroup.freeze");
+        let found = exchange(&file, value).map_err(|error| match error.raw_os_error() {
+            Some(libc::ENOENT) => "this kernel has no cgroup.freeze: it came with Linux 5.2".to_owned(),
+            _ => format!("writing `{value}` to cgroup.freeze: {}", Errno::from(error)),
         })?;
-        if holds(limit.form, &value, &found) {
+        if found.trim() == value {
             Ok(())
         } else {
-            Err(format!("{} says `{}` after `{value}` was written", limit.file, found.trim()))
+            Err(format!("cgroup.freeze says `{}` after `{value}` was written", found.trim()))
         }
+    }
+
+    /// Whether all processes are frozen.
+    pub(in crate::launch) fn is_frozen(&self) -> bool {
+        field(&read(&self.dir, "cgroup.events").unwrap_or_default(), "frozen") == Some(1)
     }
 
     /// Tracks the OOM killer's victims in this cgroup; `first` is the process id of the sandbox's first process.
@@ -174,12 +222,12 @@ impl Cgroup {
 
     /// Resources used so far; `since` is when the sandbox was started.
     pub(in crate::launch) fn figures(&self, since: Instant) -> Figures {
-        Figures::of_cgroup(&self.dir, since.elapsed())
+        Figures { changed: self.changed.clone(), ..Figures::of_cgroup(&self.dir, since.elapsed()) }
     }
 
     /// What limits did to the sandbox so far: [`Figures::verdict`].
     pub(in crate::launch) fn verdict(&self, since: Instant) -> Figures {
-        Figures::verdict(&self.dir, since.elapsed())
+        Figures { changed: self.changed.clone(), ..Figures::verdict(&self.dir, since.elapsed()) }
     }
 
     /// Kills what is left in the cgroup, and removes it; gives up after [`PATIENCE`].
@@ -206,6 +254,26 @@ impl Cgroup {
         {
             self.parent.restore();
         }
+    }
+}
+
+/// Writes a limit to the cgroup `dir` and reads it back: a write may succeed without an effect. The error says why the limit is not in
+/// force.
+pub(super) fn hold(dir: &Path, limit: &LimitFile) -> std::result::Result<(), String> {
+    let file = dir.join(&limit.file);
+    // sbx's own cgroups count, too: the inner one, and the program's leaf.
+    let value = match (limit.name, limit.value.parse::<u64>()) {
+        ("max_descendants" | "max_depth", Ok(number)) => number.saturating_add(2).to_string(),
+        _ => limit.value.clone(),
+    };
+    let found = exchange(&file, &value).map_err(|error| match error.raw_os_error() {
+        Some(libc::ENOENT | libc::EACCES) if !file.exists() => format!("this kernel has no {}", limit.file),
+        _ => format!("writing `{value}` to {}: {}", limit.file, Errno::from(error)),
+    })?;
+    if holds(limit.form, &value, &found) {
+        Ok(())
+    } else {
+        Err(format!("{} says `{}` after `{value}` was written", limit.file, found.trim()))
     }
 }
 

@@ -81,6 +81,8 @@ pub(super) struct Supervisor<'p> {
     further: Vec<(u32, u64)>,
     /// The number of the last one.
     last_further: u32,
+    /// The processes of the sandbox are frozen.
+    paused: bool,
     /// What the program writes, if that is logged.
     outputs: Vec<RawFd>,
     sandbox: Born<'p>,
@@ -156,6 +158,7 @@ impl<'p> Supervisor<'p> {
             control: None,
             further: Vec::new(),
             last_further: 0,
+            paused: false,
             outputs: Vec::new(),
             sandbox,
             sources: Sources::new(),

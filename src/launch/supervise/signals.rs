@@ -77,6 +77,10 @@ impl Supervisor<'_> {
             signal => {
                 self.skip_final_output |= is_end(signal) && !key;
                 self.hand_on(signal);
+                // An end that is asked for, as at the end of a session, does not wait until somebody has it go on.
+                if is_end(signal) {
+                    self.thaw(status);
+                }
             }
         }
     }

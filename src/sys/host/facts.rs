@@ -69,6 +69,22 @@ pub fn memory() -> u64 {
     nix::sys::sysinfo::sysinfo().map_or(0, |info| info.ram_total())
 }
 
+/// The size of a page of memory, in bytes.
+pub fn page_size() -> u64 {
+    configured(libc::_SC_PAGESIZE).unwrap_or(4096)
+}
+
+/// How many ticks of the clock a second has, in which /proc counts times.
+pub fn clock_ticks() -> u64 {
+    configured(libc::_SC_CLK_TCK).unwrap_or(100)
+}
+
+/// sysconf(3), if it says more than 0.
+fn configured(name: i32) -> Option<u64> {
+    // SAFETY: it takes a number, and changes nothing.
+    u64::try_from(unsafe { libc::sysconf(name) }).ok().filter(|value| *value > 0)
+}
+
 /// The kernel's release, such as `6.12.1`: uname(2).
 pub fn release() -> String {
     nix::sys::utsname::uname().map(|names| names.release().to_string_lossy().into_owned()).unwrap_or_default()

@@ -34,6 +34,15 @@ pub fn memory_file_with(name: &CStr, content: &[u8]) -> Result<OwnedFd> {
     Ok(file)
 }
 
+/// A file in memory of this size, which nobody can make larger or smaller: zeros, that can be written over.
+pub fn memory_file_of_size(name: &CStr, size: u64) -> Result<OwnedFd> {
+    use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+    let file = nix::sys::memfd::memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    nix::unistd::ftruncate(&file, i64::try_from(size).map_err(|_| Errno(libc::EFBIG))?)?;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW))?;
+    Ok(file)
+}
+
 /// Whether what a file in memory holds cannot be changed any more: fcntl(2), F_GET_SEALS with F_SEAL_WRITE.
 pub fn is_sealed(fd: BorrowedFd<'_>) -> bool {
     let seals = nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GET_SEALS).unwrap_or(0);

@@ -1,0 +1,66 @@
+//! Trees of files as tar streams, for `sbx cp`: one side of a copy is read by [`take`], the other written by [`put`], each in the process that has the rights
+//! for it. The side in a sandbox is sbx itself, which the sandbox's PID 1 executes there as any further program (`inside`): so the kernel decides by the
+//! sandbox's own root, mounts, ids and rules what is read and written, and no path of the sandbox's is ever looked up outside.
+//!
+//! What comes from a sandbox is a program's word. It is read entry by entry and within limits (`entry`), and no path in it leads out of the directory that is
+//! written to: every part is opened by itself, below a descriptor, and no link is followed.
+
+mod entry;
+mod inside;
+mod pass;
+mod put;
+mod take;
+#[cfg(test)]
+mod tests;
+
+pub use inside::{NAME, inside};
+pub use pass::pass;
+pub use put::{How, put};
+pub use take::take;
+
+use crate::error::Error;
+use crate::sys::Errno;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// What is left out of a copy, and why, for the user.
+pub type LeftOut = Vec<String>;
+
+/// How many of them are named.
+const NAMED: usize = 100;
+
+/// Adds what is left out.
+fn leave_out(left_out: &mut LeftOut, path: &OsStr, why: &str) {
+    if left_out.len() < NAMED {
+        left_out.push(format!("{}: {why}", crate::error::printable(&path.to_string_lossy())));
+    } else if left_out.len() == NAMED {
+        left_out.push("and more".to_owned());
+    }
+}
+
+/// The error for a file that cannot be read, written and so on.
+fn failed(what: &str, path: &Path, errno: Errno) -> Error {
+    let error = Error::new(format!("cannot {what} {}: {errno}", path.display()));
+    match errno.0 {
+        libc::ENOSPC | libc::EDQUOT => error.hint("the disk, or the user's quota of it, is full: make room there"),
+        libc::EROFS => error.hint("it is shown read-only there"),
+        _ => error,
+    }
+}
+
+/// Adds a symbolic link with exactly this text.
+fn append_link<W: std::io::Write>(
+    tar: &mut tar::Builder<W>,
+    header: &mut tar::Header,
+    path: &Path,
+    text: &OsStr,
+) -> std::io::Result<()> {
+    // What a header has room for; the crate's own way leaves out what it takes for redundant.
+    const SHORT: usize = 100;
+    if text.len() <= SHORT {
+        header.set_link_name_literal(text.as_bytes())?;
+        return tar.append_data(header, path, std::io::empty());
+    }
+    tar.append_link(header, path, text)
+}
