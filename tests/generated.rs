@@ -974,6 +974,7 @@ writes a line of JSON for each event to the file descriptor:
 {"event":"note","message":"..."}
 {"event":"kept","name":"..."}
 {"event":"published","address":"127.0.0.1","host":8080,"inside":80,"transport":"tcp"}
+{"event":"refused","time":"...","protocol":"dns","name":"example.org","type":"A","pid":4250,"program":"curl","rule":"not in network.allow"}
 .EE
 The process id is that of the sandbox's init in the caller's pid namespace. The cause is
 .BR exited ,
@@ -1001,6 +1002,34 @@ old one. It is an error if something that is no regular file has that name, if a
 have put it, and if the program could change the file, since the profile shows its directory writable. A number, or a name such as
 .IR /dev/stderr ,
 is a descriptor.
+.SH "WHAT A NETWORK REFUSES"
+What the rules on a private network refuse
+.RB ( network.allow " and " network.deny )
+is recorded if somebody is told: on a terminal, in one line at the end; as events
+.B refused
+of
+.BR \-\-status\-fd ;
+with its number and the first 50 that differ, in the receipt once the program has ended
+.RB ( refused );
+and in a line of JSON each, at the end of the file that
+.BI \-\-network\-log " FILE"
+names, or at a descriptor if that is a number:
+.EX
+{"time":"2026-01-01T12:00:00.000Z","protocol":"dns","name":"example.org","type":"A","pid":4250,"program":"curl","rule":"not in network.allow"}
+{"time":"2026-01-01T12:00:00.200Z","protocol":"tcp","address":"10.0.0.7","port":443,"rule":"10.0.0.0/8"}
+.EE
+.PP
+The name, or the address and the port, and the rule are exact. Who was refused is known for names: the process that holds the socket, by its number in the
+caller's pid namespace and by what it calls itself
+.RB ( comm
+of proc(5)), unless it has ended by then, hides among thousands of processes and descriptors, or shares the socket with others of the sandbox. For UDP, it is the process that still has
+the socket a moment later. For TCP and ICMP it is not known, since the kernel has ended the connection by then: a program that connects to a name is told by the name that it was refused.
+.PP
+A program may have as much refused as it likes. 100 refusals in a second are recorded, 200 after a pause, and 100,000 in all; others are only counted
+.RB ( only_counted ", " only\-counted ),
+and at the end of a flood not even all of them. What a program calls itself is escaped. The file is no link and has no other name, lies in no directory that the program
+can write to, and is written by one run at a time; what is in it already stays. What cannot be written, since the disk is full or nobody reads, is lost, which a note at the end says.
+A kernel that does not tell of packets (nft_log, nfnetlink_log) is no reason not to start: names are recorded alone then, and a note says so.
 .SH FILES
 .TP
 .I /etc/sbx/profiles/NAME.toml

@@ -187,6 +187,9 @@ pub struct Run {
     /// Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor
     #[arg(long, value_name = "FILE|N", value_hint = ValueHint::FilePath)]
     pub receipt: Option<OsString>,
+    /// Write as JSON lines what the rules on a private network refuse, and whom, to the end of a file or to a file descriptor
+    #[arg(long, value_name = "FILE|N", value_hint = ValueHint::FilePath)]
+    pub network_log: Option<OsString>,
     /// Print no notes, e.g. about optional parts that are missing
     #[arg(short, long)]
     pub quiet: bool,
@@ -275,6 +278,9 @@ pub struct Plan {
     /// Accepted as by `run`, without effect
     #[arg(long, value_name = "FILE|N", hide = true)]
     pub receipt: Option<OsString>,
+    /// Accepted as by `run`, without effect
+    #[arg(long, value_name = "FILE|N", hide = true)]
+    pub network_log: Option<OsString>,
     /// Accepted as by `run`, without effect.
     #[command(flatten)]
     pub kept: Kept,

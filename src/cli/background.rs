@@ -180,11 +180,12 @@ fn leave(args: &args::Run, tells: &OwnedFd) -> sys::Result<Option<[OwnedFd; 2]>>
         // This process keeps the write ends open as well: notes of its own are logged, and the end is not told by them.
         _ => Some([piped(outputs[0])?, piped(outputs[1])?]),
     };
-    let receipt = args.receipt.as_ref().and_then(|given| given.to_str()?.parse::<i32>().ok());
+    let written = args.receipt.iter().chain(&args.network_log);
+    let written = written.filter_map(|given| given.to_str()?.parse::<i32>().ok());
     let mut keep = vec![0, 1, 2, tells.as_raw_fd()];
     keep.extend(read.iter().flatten().map(AsRawFd::as_raw_fd));
     keep.extend(typed.iter().map(|(_, write)| write.as_raw_fd()));
-    let named = args.sandbox.keep_fd.iter().copied().chain(args.status_fd).chain(receipt);
+    let named = args.sandbox.keep_fd.iter().copied().chain(args.status_fd).chain(written);
     keep.extend(named.filter(|fd| UnownedFd::new(*fd).flags().is_ok()));
     keep.sort_unstable();
     keep.dedup();

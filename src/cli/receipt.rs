@@ -1,27 +1,33 @@
-//! `--receipt`: where the receipt is written.
+//! `--receipt` and `--network-log`: where they are written.
 
 use super::layers::Caller;
 use crate::error::{Error, Result};
 use crate::host::{Facts, Paths};
-use crate::launch::{ReceiptFile, ReceiptTarget};
-use crate::plan;
+use crate::launch::{NetworkLog, OwnFile, ReceiptTarget};
+use crate::plan::{self, Plan};
 use crate::sys::{self, UnownedFd};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-/// The target that the flag names: a descriptor if it is a number or the name of one, else a file.
-pub(super) fn target(given: &OsStr, caller: &Caller) -> Result<ReceiptTarget> {
+/// The flag that names the receipt.
+pub(super) const RECEIPT: &str = "--receipt";
+
+/// The flag that names the log of what a private network refuses.
+pub(super) const NETWORK_LOG: &str = "--network-log";
+
+/// The target that a flag names: a descriptor if it is a number or the name of one, else a file.
+pub(super) fn target(flag: &'static str, given: &OsStr, caller: &Caller) -> Result<ReceiptTarget> {
     if let Some(fd) = descriptor(given) {
         let adopted = taken(fd).map_err(|_| {
-            Error::new(format!("--receipt {}: there is no such descriptor", given.display()))
-                .hint(format!("open it before: sbx --receipt {fd} ... {fd}>FILE, or name a file"))
+            Error::new(format!("{flag} {}: there is no such descriptor", given.display()))
+                .hint(format!("open it before: sbx {flag} {fd} ... {fd}>FILE, or name a file"))
         })?;
         return Ok(ReceiptTarget::Descriptor(adopted));
     }
     let path = caller.cwd.join(given);
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(Error::new(format!("--receipt {}: it is no name of a file", given.display()))
+        return Err(Error::new(format!("{flag} {}: it is no name of a file", given.display()))
             .hint("name a file that can be written, or the number of a descriptor"));
     };
     let home = caller.vars.names.get("HOME").map_or(Path::new("/"), Path::new);
@@ -32,10 +38,33 @@ pub(super) fn target(given: &OsStr, caller: &Caller) -> Result<ReceiptTarget> {
         ..Facts::default()
     };
     let real = plan::directory_to_write(&facts, dir).map_err(|mut error| {
-        error.message = format!("--receipt {}: {}", given.display(), error.message);
+        error.message = format!("{flag} {}: {}", given.display(), error.message);
         error
     })?;
-    ReceiptFile::new(&real, name).map(ReceiptTarget::File)
+    OwnFile::new(flag, &real, name).map(ReceiptTarget::File)
+}
+
+/// Opens the log of what a private network refuses.
+///
+/// # Errors
+///
+/// The plan has no such network, the program could change the file, or it cannot be written to.
+pub(super) fn network_log(target: ReceiptTarget, plan: &Plan) -> Result<NetworkLog> {
+    if plan.packet_rules.is_none() {
+        return Err(Error::new(format!(
+            "{NETWORK_LOG}: the sandbox has no private network, whose rules alone refuse what could be logged"
+        ))
+        .hint("add --net private; or leave it out"));
+    }
+    match target {
+        ReceiptTarget::Descriptor(descriptor) => Ok(NetworkLog::to_descriptor(descriptor)),
+        ReceiptTarget::File(file) => {
+            file.check(plan)?;
+            let opened = file.append()?;
+            let log = NetworkLog::to_file(opened, file.path());
+            log.map_err(|error| Error::new(format!("{NETWORK_LOG} {}: {}", file.path(), sys::Errno::from(error))))
+        }
+    }
 }
 
 /// Takes over a descriptor that a flag names for sbx's own use. Standard streams are duplicated: the program has them.

@@ -64,14 +64,18 @@ fn run(args: &args::Run, status: &mut Status, id: Option<Id>) -> Result<Outcome>
     // A plan that is printed, and a receipt, have all lines.
     caller.vars.names_in = args.receipt.is_none().then_some(|dir| Some(Names::of(dir)?.into_set()));
     if let Some(target) = &args.receipt {
-        status.receipt = Some(Told { to: receipt::target(target, &caller)?, receipt: None });
+        let to = receipt::target(receipt::RECEIPT, target, &caller)?;
+        status.receipt = Some(Told { to, receipt: None });
     }
+    let log = args.network_log.as_ref().map(|given| receipt::target(receipt::NETWORK_LOG, given, &caller));
+    let log = log.transpose()?;
     sys::phase("caller");
     let parts = ManuallyDrop::new(layers::sandbox(&args.sandbox, &args.program, &caller)?);
     let (sandbox, facts) = &*parts;
     let mut plan = ManuallyDrop::new(plan::plan(sandbox, facts)?);
     sys::phase("plan");
     promise(status, sandbox, &plan)?;
+    status.network_log = log.map(|log| receipt::network_log(log, &plan)).transpose()?;
     tell(&plan.notes, status);
     if kept::is_wanted(&args.kept) && status.record.is_none() {
         status.record = Some(kept::begin(args, sandbox, &plan, status.outputs.take(), id)?);

@@ -1,8 +1,8 @@
-//! Ends the connections of a network from which nothing leads to the outside any more, as sock_diag(7) does: what waits for an answer gets
-//! an error rather than waiting for hours.
+//! Sockets of a sandbox's network, by sock_diag(7). Which one has an address; and the end of those that lead to the outside, once nothing
+//! does any more: what waits for an answer gets an error rather than waiting for hours.
 
 use crate::sys::{self, Result};
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
 
 /// From the kernel's headers: linux/sock_diag.h, linux/inet_diag.h, linux/netlink.h.
@@ -101,6 +101,48 @@ pub(super) fn end(socket: BorrowedFd<'_>) -> Result<usize> {
         }
     }
     Ok(ended)
+}
+
+/// A socket that is looked for.
+pub(super) struct Socket {
+    /// Of TCP, or of UDP.
+    pub tcp: bool,
+    /// Its own address, as packets of it have it.
+    pub local: SocketAddr,
+    /// Where it sends to.
+    pub remote: SocketAddr,
+}
+
+/// Where the inode is in an answer: behind the id, and four numbers.
+const INODE: usize = BEFORE_ID + ID + 16;
+
+/// The inode of a socket in the network that `diag` ([`sys::diag_socket`]) was made in; none if it is not there.
+pub(super) fn inode(diag: BorrowedFd<'_>, socket: &Socket) -> Option<u32> {
+    let family = if socket.local.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let protocol = if socket.tcp { libc::IPPROTO_TCP } else { libc::IPPROTO_UDP };
+    // The kernel has the two the other way round for UDP, for historical reasons.
+    let ends = if socket.tcp { [socket.local, socket.remote] } else { [socket.remote, socket.local] };
+    let mut id = [0; ID];
+    let mut put = |at: usize, bytes: &[u8]| {
+        id.iter_mut().skip(at).zip(bytes).for_each(|(to, byte)| *to = *byte);
+    };
+    for (end, (port, address)) in ends.iter().zip([(0, 4), (2, 20)]) {
+        put(port, &end.port().to_be_bytes());
+        match end.ip() {
+            IpAddr::V4(v4) => put(address, &v4.octets()),
+            IpAddr::V6(v6) => put(address, &v6.octets()),
+        }
+    }
+    // INET_DIAG_NOCOOKIE.
+    put(40, &[0xff; 8]);
+    let kind = (u8::try_from(family).ok()?, u8::try_from(protocol).ok()?);
+    sys::send(diag, &message(SOCK_DIAG_BY_FAMILY, 0, kind, u32::MAX, &id), None).ok()?;
+    let mut answer = [0; 2048];
+    let (length, _) = sys::receive(diag, &mut answer).ok()?;
+    let found = messages(answer.get(..length).unwrap_or_default());
+    let (_, content) = found.into_iter().find(|(kind, _)| *kind == SOCK_DIAG_BY_FAMILY)?;
+    let inode = u32::from_ne_bytes(*content.get(INODE..)?.first_chunk()?);
+    (inode != 0).then_some(inode)
 }
 
 #[cfg(test)]

@@ -20,6 +20,9 @@ impl<'p> Ended<'p> {
 
     /// Reports the resources used, removes the cgroup, and reports how the sandbox ended.
     pub(super) fn tell(mut self, status: &mut dyn Events) -> Outcome {
+        if let Some(refused) = self.supervisor.refused() {
+            status.refused_in_all(refused);
+        }
         if let Some(used) = self.supervisor.used(status.wants_figures()) {
             status.figures(&used, true);
         }

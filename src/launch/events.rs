@@ -1,6 +1,8 @@
 //! What is reported of a sandbox while it is started and runs.
 
 use super::cgroup::figures::Figures;
+use super::denial::Denial;
+use super::denials::Denials;
 use super::outcome::Outcome;
 use crate::error::Result;
 use crate::spec::Published;
@@ -52,6 +54,17 @@ pub trait Events {
 
     /// Servers inside are reached at these ports of the host, each with the number that it was asked for by: 0 stands for any.
     fn published(&mut self, _ports: &[(u16, &Published)]) {}
+
+    /// Whether what the rules on a private network refuse is to be recorded.
+    fn wants_refusals(&self) -> bool {
+        false
+    }
+
+    /// Something was refused.
+    fn refused(&mut self, _refusal: &Denial) {}
+
+    /// The sandbox has ended, and this was refused in all.
+    fn refused_in_all(&mut self, _all: &Denials) {}
 
     /// Something that the user should know.
     fn note(&mut self, note: &str);

@@ -15,6 +15,8 @@ pub(super) enum Made {
     NameServer(Transport),
     /// A socket that lists and ends others.
     Diag,
+    /// A socket by which the packet filter tells of packets.
+    Log,
     /// A directory in memory that nobody else sees.
     Directory,
 }
@@ -81,6 +83,7 @@ impl Made {
                 Ok(made)
             }
             Made::Diag => sys::diag_socket(),
+            Made::Log => sys::netfilter_socket(),
             Made::Directory => {
                 sys::new_mount_namespace()?;
                 // The owner is the first id inside; the caller's is one of those that are mapped.

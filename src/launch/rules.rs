@@ -1,12 +1,12 @@
 //! The rules on packets of a network of the sandbox's own, and the host's addresses that they refuse, which may change.
 
 use crate::error::{Error, Result};
-use crate::netfilter::{self, Batch, HostAddresses, Refused};
-use crate::plan::{NO_FILTER, Plan, RulePlan};
-use crate::proxy::names::ask::{Became, Wanted};
+use crate::netfilter::{self, Batch, HostAddresses, Refused, RefusedPacket};
+use crate::plan::{FORWARDER, NO_FILTER, Plan, RulePlan};
+use crate::proxy::names::ask::{Became, RefusedName, Wanted, Why};
 use crate::sys::{self, Waited};
-use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 /// Rules that are in force.
@@ -55,8 +55,7 @@ impl PacketRules {
 
     /// Has the packet filter let packets through to addresses that the forwarder of names is about to tell, and says what became of each.
     /// What it asks for is believed no more than what the program says: names have addresses of the Internet alone, and not the host's.
-    pub fn answer(&self, message: &[u8]) -> Vec<u8> {
-        let Some(Wanted { lists, addresses }) = Wanted::decode(message) else { return vec![Became::Failed as u8] };
+    pub fn answer(&self, Wanted { lists, addresses }: Wanted) -> Vec<Became> {
         let count = self.plan.names.as_ref().map_or(0, |names| names.lists.len());
         let lists: Vec<u16> = lists.into_iter().filter(|list| usize::from(*list) < count).collect();
         let of_host = |address| self.known.is_own(address) || self.known.is_attached(address);
@@ -69,7 +68,31 @@ impl PacketRules {
             false if self.plan.reaches(address, &self.known) => Became::Reached,
             false => Became::Refused,
         };
-        addresses.iter().map(|(address, _)| became(*address) as u8).collect()
+        addresses.iter().map(|(address, _)| became(*address)).collect()
+    }
+
+    /// Where names are asked for.
+    pub fn forwarder(&self) -> SocketAddr {
+        SocketAddr::from((FORWARDER, 53))
+    }
+
+    /// Has the kernel tell this socket, which was made in the sandbox's network, of packets that are refused.
+    pub fn log(&self, socket: BorrowedFd<'_>) -> std::result::Result<(), Refused> {
+        netfilter::log_refused(self.filter.as_fd(), socket)
+    }
+
+    /// The rule that refuses a packet, as a profile would say it.
+    pub fn refuses_packet(&self, packet: &RefusedPacket) -> String {
+        let (address, port) = packet.to;
+        self.plan.refuses(address, packet.known_protocol(), port, &self.known)
+    }
+
+    /// The rule that refuses a name.
+    pub fn refuses_name(&self, refused: &RefusedName) -> String {
+        match refused.why {
+            Why::Elsewhere => "addresses of names that are not in the Internet, or the host's own".to_owned(),
+            Why::Unknown | Why::Denied => self.plan.refuses_name(&refused.name),
+        }
     }
 
     /// Has the rules refuse the addresses that the host has now; later, if they were read a moment ago.

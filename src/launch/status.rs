@@ -1,9 +1,12 @@
 //! What users are told of a run: events as JSON lines (`--status-fd`), notes, the receipt and figures.
 
 use super::cgroup::figures::Figures;
+use super::denial::Denial;
+use super::denials::Denials;
 use super::events::Events;
+use super::network_log::NetworkLog;
 use super::outcome::Outcome;
-use super::receipt_file::ReceiptFile;
+use super::own_file::OwnFile;
 use super::recorded::{Recorded, Report, Waiting};
 use crate::error::Result;
 use crate::plan::Receipt;
@@ -33,6 +36,10 @@ pub struct Status {
     pub kept: Option<String>,
     /// The receipt and its file once it is written: the figures follow at the end.
     pub written: Option<Told>,
+    /// Where what the rules on a private network refuse is written.
+    pub network_log: Option<NetworkLog>,
+    /// What they have refused in all, for the receipt.
+    pub refused: Option<Denials>,
     /// Nobody has read what was last written to stderr: it is not waited for again.
     pub unread: bool,
     /// The record of the run, if it has one.
@@ -60,17 +67,13 @@ pub enum ReceiptTarget {
     /// A descriptor of the caller: the figures at the end are a second document.
     Descriptor(OwnedFd),
     /// A file, which is replaced at the end by one with the figures.
-    File(ReceiptFile),
+    File(OwnFile),
 }
 
 impl Told {
-    /// The text of the file, with the figures once they are known.
-    fn text(&self, used: Option<&Figures>) -> String {
-        let mut receipt = json!(self.receipt);
-        if let Some(used) = used {
-            receipt["used"] = json!(used);
-        }
-        format!("{receipt:#}\n")
+    /// The text of the file, with the figures and refusals once they are known.
+    fn text(&self, used: Option<&Figures>, refused: Option<&Denials>) -> String {
+        with(json!(self.receipt), used, refused)
     }
 
     fn write(&self, text: &str) -> sys::Result<()> {
@@ -81,7 +84,23 @@ impl Told {
     }
 }
 
+/// A document with figures and refusals, if they are known.
+fn with(mut document: Value, used: Option<&Figures>, refused: Option<&Denials>) -> String {
+    if let Some(used) = used {
+        document["used"] = json!(used);
+    }
+    if let Some(refused) = refused {
+        document["refused"] = json!(refused);
+    }
+    format!("{document:#}\n")
+}
+
 impl Status {
+    /// Whether somebody sits at standard error, and reads what this process writes there.
+    fn is_read(&self) -> bool {
+        !self.quiet && self.waiting.is_none() && self.outputs.is_none() && sys::is_terminal(sys::STREAMS[2])
+    }
+
     fn tell(&mut self, event: &Value) {
         let Some(fd) = &self.fd else { return };
         // A reader that went away, or does not read, must not end the program.
@@ -122,6 +141,16 @@ impl Status {
                 let _ = sys::dup2(null.as_fd(), stream);
             }
         }
+    }
+
+    /// Writes what is known at the end to the receipt, if there is one.
+    fn finish_receipt(&mut self, used: Option<&Figures>) {
+        let Some(told) = self.written.take() else { return };
+        let text = match told.to {
+            ReceiptTarget::File(_) => told.text(used, self.refused.as_ref()),
+            ReceiptTarget::Descriptor(_) => with(json!({"version": 1}), used, self.refused.as_ref()),
+        };
+        self.write_receipt(&told, &text);
     }
 
     fn write_receipt(&mut self, told: &Told, text: &str) {
@@ -187,7 +216,7 @@ impl Events for Status {
             }
         }
         if let Some(told) = self.receipt.take() {
-            self.write_receipt(&told, &told.text(None));
+            self.write_receipt(&told, &told.text(None, None));
             self.written = Some(told);
         }
         self.tell(&json!({"event": "started", "pid": pid}));
@@ -221,6 +250,37 @@ impl Events for Status {
         }
     }
 
+    fn wants_refusals(&self) -> bool {
+        let to_write = self.fd.is_some() || self.network_log.is_some();
+        to_write || self.receipt.is_some() || self.written.is_some() || self.is_read()
+    }
+
+    fn refused(&mut self, refusal: &Denial) {
+        if let Some(log) = &mut self.network_log {
+            log.write(refusal);
+        }
+        if self.fd.is_some() {
+            let mut event = json!(refusal);
+            event["event"] = "refused".into();
+            self.tell(&event);
+        }
+    }
+
+    fn refused_in_all(&mut self, all: &Denials) {
+        if all.only_counted > 0 {
+            self.tell(&json!({"event": "only-counted", "refused": all.only_counted}));
+        }
+        if let Some(verdict) = self.network_log.as_ref().and_then(|log| log.verdict(all.only_counted)) {
+            self.note(&verdict);
+        }
+        if self.is_read()
+            && let Some(line) = all.line(self.network_log.as_ref().map(NetworkLog::name))
+        {
+            self.print(&format!("sbx: {}\n", crate::error::printable(&line)));
+        }
+        self.refused = Some(all.clone());
+    }
+
     fn not_enforced(&mut self, limit: &str, why: &str) {
         self.note(&format!("limits.{limit} is not enforced: {why}"));
         if let Some(Told { receipt: Some(receipt), .. }) = &mut self.receipt {
@@ -244,12 +304,7 @@ impl Events for Status {
             return;
         }
         self.used = Some(figures.clone());
-        let Some(told) = self.written.take() else { return };
-        let text = match told.to {
-            ReceiptTarget::File(_) => told.text(Some(figures)),
-            ReceiptTarget::Descriptor(_) => format!("{:#}\n", json!({"version": 1, "used": figures})),
-        };
-        self.write_receipt(&told, &text);
+        self.finish_receipt(Some(figures));
     }
 
     fn kept(&mut self, name: &str) {
@@ -259,10 +314,20 @@ impl Events for Status {
 
     fn descriptors(&self) -> Vec<RawFd> {
         let record = self.record.iter().flat_map(Recorded::descriptors);
-        self.fd.iter().map(AsRawFd::as_raw_fd).chain(record).chain(self.waiting.iter().map(Waiting::number)).collect()
+        let log = self.network_log.iter().filter_map(NetworkLog::descriptor);
+        self.fd
+            .iter()
+            .map(AsRawFd::as_raw_fd)
+            .chain(log)
+            .chain(record)
+            .chain(self.waiting.iter().map(Waiting::number))
+            .collect()
     }
 
     fn exited(&mut self, outcome: &Outcome) {
+        if self.refused.is_some() {
+            self.finish_receipt(None);
+        }
         let oom = self.used.as_ref().is_some_and(|used| used.oom_kills.unwrap_or(0) > 0);
         if let Some(record) = &mut self.record {
             record.exited(outcome, oom);

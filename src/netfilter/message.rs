@@ -16,6 +16,9 @@ const BATCH_END: u16 = 17;
 /// The subsystem nf_tables (NFNL_SUBSYS_NFTABLES).
 const NF_TABLES: u16 = 10;
 
+/// The subsystem that tells of packets (NFNL_SUBSYS_ULOG).
+const LOG: u16 = 4;
+
 /// Rules for both families of IP (NFPROTO_INET).
 const INET: u8 = 1;
 
@@ -35,6 +38,11 @@ impl Message {
     /// A message of this type of nf_tables (NFT_MSG_*), with flags besides that of a request.
     pub fn new(kind: u16, flags: u16) -> Message {
         Message::of(NF_TABLES << 8 | kind, flags, INET, 0)
+    }
+
+    /// A message of this type to the subsystem that tells of packets, about a group of it.
+    pub fn of_log(kind: u16, group: u16) -> Message {
+        Message::of(LOG << 8 | kind, 0, 0, group)
     }
 
     fn of(kind: u16, flags: u16, family: u8, resource: u16) -> Message {
@@ -168,6 +176,40 @@ fn part(messages: &[(&'static str, Message)], socket: BorrowedFd<'_>) -> Result<
             }
         }
     }
+}
+
+/// Sends a message that belongs to no batch, and waits for the kernel's answer.
+pub(super) fn ask(socket: BorrowedFd<'_>, message: &Message) -> sys::Result<()> {
+    let mut bytes = Vec::new();
+    message.finish(1, true, &mut bytes);
+    sys::send(socket, &bytes, None)?;
+    loop {
+        let mut answer = [0; 4096];
+        let (length, _) = sys::receive(socket, &mut answer)?;
+        match answer.get(..length).and_then(error) {
+            Some((0, _)) => return Ok(()),
+            Some((errno, _)) => return Err(Errno(errno)),
+            // A packet, of which somebody may have told by then.
+            None => {}
+        }
+    }
+}
+
+/// The messages in what the kernel has sent: the type of each, and what follows its header.
+pub(super) fn messages(mut bytes: &[u8]) -> Vec<(u16, &[u8])> {
+    let mut found = Vec::new();
+    while let Some([a, b, c, d, first, second, ..]) = bytes.first_chunk::<HEADER>() {
+        let length = usize::try_from(u32::from_ne_bytes([*a, *b, *c, *d])).unwrap_or(usize::MAX);
+        let Some(content) = bytes.get(HEADER..length) else { break };
+        found.push((u16::from_ne_bytes([*first, *second]), content));
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    found
+}
+
+/// Whether a type is this one of the subsystem that tells of packets.
+pub(super) fn is_of_log(kind: u16, wanted: u16) -> bool {
+    kind == LOG << 8 | wanted
 }
 
 /// The errno in an answer, and the number of the message that it is about.

@@ -3,6 +3,7 @@
 
 mod chain;
 mod host;
+mod log;
 mod message;
 mod names;
 mod packets;
@@ -12,6 +13,7 @@ mod sets;
 mod table;
 
 pub use host::HostAddresses;
+pub use log::{RefusedPacket, log_refused, logged};
 pub use message::{Batch, Refused};
 pub use names::let_through;
 pub use peers::{Peers, gateway};

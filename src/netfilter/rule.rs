@@ -113,8 +113,18 @@ pub(super) enum Value {
 pub(super) struct Rule(Message);
 
 impl Rule {
+    /// The message that makes a rule behind those of a chain.
     pub fn message(chain: &str, fill: impl FnOnce(&mut Rule)) -> Message {
-        let mut message = Message::new(NEW_RULE, CREATE | APPEND);
+        Rule::made(chain, CREATE | APPEND, fill)
+    }
+
+    /// The message that makes a rule before those of a chain.
+    pub fn first(chain: &str, fill: impl FnOnce(&mut Rule)) -> Message {
+        Rule::made(chain, CREATE, fill)
+    }
+
+    fn made(chain: &str, flags: u16, fill: impl FnOnce(&mut Rule)) -> Message {
+        let mut message = Message::new(NEW_RULE, flags);
         message.text(1, TABLE).text(2, chain);
         message.nest(4, |expressions| {
             let mut rule = Rule(std::mem::replace(expressions, Message::new(NEW_RULE, 0)));
@@ -196,6 +206,13 @@ impl Rule {
         });
         self.expression("ct", |data| {
             data.number(2, 3).number(4, REGISTER);
+        });
+    }
+
+    /// Tells of the packet to a group of nfnetlink_log.
+    pub fn log(&mut self, group: u16) {
+        self.expression("log", |data| {
+            data.bytes(1, &group.to_be_bytes());
         });
     }
 

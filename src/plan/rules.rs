@@ -12,6 +12,7 @@ use super::network;
 use crate::error::{Error, Result};
 use crate::host::{Facts, name_servers};
 use crate::netfilter::{HostAddresses, PacketRule, PacketTarget, Peers, PublishedInside};
+use crate::proxy::names::rules::CANARY;
 use crate::spec::{
     AddressClass, Addresses, Destination, Network, NetworkRule, Protocol, Published, Ranges, Sandbox, Service,
     Transport,
@@ -236,7 +237,7 @@ impl Rules {
             return;
         }
         let elsewhere = Addresses::all().without(&AddressClass::Internet.addresses());
-        self.refuse("addresses of names that are not in the Internet", PacketTarget::Addresses(elsewhere));
+        self.refuse(ELSEWHERE, PacketTarget::Addresses(elsewhere));
         for (index, list) in (0..).zip(lists) {
             let texts: Vec<_> = list.names.iter().map(|name| format!("{name}{}", list.service)).collect();
             self.0.push(PacketRule {
@@ -288,6 +289,22 @@ pub(super) fn hold(sandbox: &Sandbox, capabilities: CapabilityPlan, apart: bool)
     }
 }
 
+/// Whether a rule is for an address, on a host with these addresses; those of names are not known here.
+fn is_for(to: &PacketTarget, address: IpAddr, host: &HostAddresses) -> bool {
+    match to {
+        PacketTarget::Addresses(addresses) => addresses.contains(address),
+        PacketTarget::Host => host.is_own(address),
+        PacketTarget::Attached => host.is_attached(address),
+        PacketTarget::Names(_) => false,
+    }
+}
+
+/// What keeps names from having addresses that no name may have.
+const ELSEWHERE: &str = "addresses of names that are not in the Internet";
+
+/// What refuses what no rule is for.
+const UNNAMED: &str = "not in network.allow";
+
 impl RulePlan {
     /// Whether names may have an address, if it is not one of the host's.
     pub fn is_for_names(&self, address: IpAddr) -> bool {
@@ -297,16 +314,38 @@ impl RulePlan {
     /// Whether something at an address is reached by other rules than those for names, on a host with these addresses. What is refused
     /// for all services is refused; what is accepted for one is reached.
     pub fn reaches(&self, address: IpAddr, host: &HostAddresses) -> bool {
-        let decides = |rule: &&PacketRule| {
-            let is_for = match &rule.to {
-                PacketTarget::Addresses(addresses) => addresses.contains(address),
-                PacketTarget::Host => host.is_own(address),
-                PacketTarget::Attached => host.is_attached(address),
-                PacketTarget::Names(_) => false,
-            };
-            is_for && (rule.accept || rule.service == Service::default())
-        };
+        let decides =
+            |rule: &&PacketRule| is_for(&rule.to, address, host) && (rule.accept || rule.service == Service::default());
         self.rules.iter().find(decides).is_some_and(|rule| rule.accept)
+    }
+
+    /// The rule that has refused something for this service at an address, on a host with these addresses: rules that accept were not for it.
+    pub fn refuses(&self, address: IpAddr, protocol: Option<Protocol>, port: u16, host: &HostAddresses) -> String {
+        let ports = matches!(protocol, Some(Protocol::Tcp | Protocol::Udp)).then_some((port, port));
+        let refuses = |rule: &&PacketRule| {
+            // Of a protocol that no rule can name, rules for all of them alone speak.
+            let service = match protocol {
+                None => rule.service == Service::default(),
+                Some(_) => rule.service.covers(Service { protocol, ports }),
+            };
+            !rule.accept && service && is_for(&rule.to, address, host)
+        };
+        let rule = self.rules.iter().find(refuses).filter(|rule| rule.what != ELSEWHERE);
+        rule.map_or_else(|| UNNAMED.to_owned(), |rule| rule.what.clone())
+    }
+
+    /// The rule that refuses a name.
+    pub fn refuses_name(&self, name: &str) -> String {
+        let denied = self.names.iter().flat_map(|names| &names.denied).find(|denied| denied.matches(name));
+        match denied {
+            Some(denied) => denied.to_string(),
+            None if name == CANARY => "a name by which browsers ask for leave to ask other name servers".to_owned(),
+            // Either none has it, or it is another name for one that is denied.
+            None if self.names.as_ref().is_some_and(|names| names.others) => {
+                "another name for one that is refused".to_owned()
+            }
+            None => UNNAMED.to_owned(),
+        }
     }
 
     pub(super) fn render(&self, lines: &mut Lines) {

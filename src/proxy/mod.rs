@@ -7,6 +7,7 @@
 //! serve    accepts connections, with a process for each
 //! relay    one connection: bytes from each side through the filter to the other
 //! confine  what the processes may do
+//! budget   how often something is done that a program asks for
 //! filter   what a filter is: bytes in, bytes out
 //! pulse    the filter for PulseAudio's protocol
 //! agent    the filter for the protocol of SSH agents
@@ -20,6 +21,7 @@
 //! only read and write the two sockets that it has: it can neither open nor connect to anything.
 
 pub mod agent;
+mod budget;
 pub(crate) mod confine;
 pub mod filter;
 pub mod names;
@@ -29,6 +31,7 @@ pub mod pulse;
 mod relay;
 mod serve;
 
+pub use budget::Budget;
 pub use names::{NAMES, forward_names, names_note};
 pub use network::{HOLDER, hold_network};
 pub use ports::{RELAY, relay_ports};

@@ -7,7 +7,7 @@ use super::requests;
 use crate::error::{Error, Result};
 use crate::launch::inside;
 use crate::plan::{Argument, Carrier, Confinement, Given, HelperSpec, Loss, Plan, Readiness, Tells};
-use crate::proxy::names::ask::LONGEST;
+use crate::proxy::names::ask::{LONGEST, Told};
 use crate::spec::{Published, Transport};
 use crate::sys::{self, Poll};
 use std::collections::BTreeSet;
@@ -285,22 +285,35 @@ impl<'p> Helper<'p> {
         self.filter.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }
 
-    /// Takes one message that it has sent for the packet filter, and answers it; it does not wait if there is none.
-    pub(in crate::launch) fn filter(&mut self, answer: impl FnOnce(&[u8]) -> Vec<u8>) {
-        let Some(socket) = &self.filter else { return };
+    /// Says something to the forwarder of names, if it is that.
+    pub(in crate::launch) fn say(&mut self, told: &Told) {
+        if let Some(socket) = &self.filter
+            && sys::send_now(socket.as_fd(), &told.encode()).is_err()
+        {
+            self.filter = None;
+        }
+    }
+
+    /// Takes one message that the forwarder of names has sent, and answers it. It does not wait: whether there was one.
+    pub(in crate::launch) fn filter(&mut self, answer: impl FnOnce(&[u8]) -> Option<Told>) -> bool {
+        let Some(socket) = &self.filter else { return false };
         let mut set = [Poll::read(socket.as_raw_fd())];
         if sys::poll(&mut set, Some(0)).is_err() || !set.iter().any(|socket| socket.ready) {
-            return;
+            return false;
         }
         let mut message = [0; LONGEST];
         let answered = match sys::receive(socket.as_fd(), &mut message) {
-            Ok((length @ 1.., _)) => sys::send_now(socket.as_fd(), &answer(message.get(..length).unwrap_or_default())),
+            Ok((length @ 1.., _)) => match answer(message.get(..length).unwrap_or_default()) {
+                Some(told) => sys::send_now(socket.as_fd(), &told.encode()),
+                None => Ok(()),
+            },
             _ => Err(sys::Errno(libc::EPIPE)),
         };
         // It has ended, or does not wait for the answer.
         if answered.is_err() {
             self.filter = None;
         }
+        true
     }
 
     /// The pipe that reasons for notes come by; negative if there is none, or it is at its end.

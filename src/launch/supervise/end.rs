@@ -4,9 +4,11 @@ use super::{State, Supervisor};
 use crate::child;
 use crate::error::{Error, Result};
 use crate::launch::cgroup::figures::Figures;
+use crate::launch::denials::Denials;
 use crate::launch::events::Events;
 use crate::launch::helpers::Helper;
 use crate::launch::outcome::Outcome;
+use crate::launch::refusals::Recorder;
 use crate::launch::uppers::Uppers;
 use crate::launch::wording;
 use crate::launch::{hints, inherited};
@@ -77,6 +79,7 @@ impl Supervisor<'_> {
         if let Some(shared) = self.shared.take() {
             shared.take_back();
         }
+        self.record_last(status);
         // What the program did last may be worth a note.
         self.on_helper_note(status)?;
         self.helpers.clear();
@@ -118,6 +121,11 @@ impl Supervisor<'_> {
             None if !self.sandbox.plan.resources.stats => None,
             _ => Some(self.figures()),
         }
+    }
+
+    /// What the rules on the sandbox's network have refused, if that was recorded.
+    pub(in crate::launch) fn refused(&self) -> Option<&Denials> {
+        self.recorder.as_ref().map(Recorder::total)
     }
 
     /// Hints for somebody at a terminal on how the program ended.

@@ -19,6 +19,7 @@ use super::named::Membership;
 use super::outcome::Outcome;
 use super::portal_caller::CallerFile;
 use super::questions::Questions;
+use super::refusals::Recorder;
 use super::rules::PacketRules;
 use super::signals::is_end;
 use super::sources::Sources;
@@ -101,6 +102,8 @@ pub(super) struct Supervisor<'p> {
     filter: Option<OwnedFd>,
     /// The rules on what is reached from the sandbox's network.
     rules: Option<PacketRules>,
+    /// What records what these refuse, if somebody is told.
+    recorder: Option<Recorder>,
     /// The open files that the program got instead of these descriptors of the caller's.
     reopened: Vec<(RawFd, OwnedFd)>,
     /// Signals for the program that came before they could be forwarded.
@@ -170,6 +173,7 @@ impl<'p> Supervisor<'p> {
             diag: None,
             filter: None,
             rules: None,
+            recorder: None,
             reopened: Vec::new(),
             early: Vec::new(),
             victims: None,
@@ -211,6 +215,7 @@ impl<'p> Supervisor<'p> {
         own.chain(caller.as_ref().map(AsRawFd::as_raw_fd))
             .chain(self.diag.as_ref().map(AsRawFd::as_raw_fd))
             .chain(self.rules.iter().flat_map(PacketRules::descriptors))
+            .chain(self.recorder.iter().filter_map(Recorder::descriptor))
             .chain(self.helpers.iter().flat_map(Helper::descriptors))
             .chain(membership.as_ref().map(Membership::fd).filter(|fd| *fd >= 0))
     }
@@ -232,11 +237,12 @@ impl<'p> Supervisor<'p> {
         sources.add(Poll::read(self.sandbox.signals.fd()), Self::on_signals);
         sources.add(Poll::read(self.rules.as_ref().map_or(-1, PacketRules::fd)), Self::on_addresses);
         sources.add(Poll::read(self.sandbox.membership.as_ref().map_or(-1, Membership::fd)), Self::on_shared_network);
+        sources.add(Poll::read(self.recorder.as_ref().map_or(-1, Recorder::fd)), Self::on_refused);
         for helper in &self.helpers {
             sources.add(Poll::read(helper.fd()), Self::on_helper_exit);
             sources.add(Poll::read(helper.notes_fd()), Self::on_helper_note);
             sources.add(Poll::read(helper.asks_fd()), Self::on_question);
-            sources.add(Poll::read(helper.filter_fd()), Self::on_wanted_addresses);
+            sources.add(Poll::read(helper.filter_fd()), Self::on_asked);
         }
         for fd in self.control.iter().flat_map(Control::descriptors) {
             sources.add(Poll::read(fd), Self::on_request);
@@ -362,7 +368,9 @@ impl<'p> Supervisor<'p> {
         let pending = self.pending_termination.map(|(end, _)| end).filter(|_| !self.started());
         let awaited = self.awaited.and_then(|awaited| awaited.until);
         let addresses = self.rules.as_ref().and_then(PacketRules::next_look);
-        let next = [self.deadline, self.rest, look, pending, awaited, addresses].into_iter().flatten().min()?;
+        let refused = self.recorder.as_ref().and_then(Recorder::next_look);
+        let next =
+            [self.deadline, self.rest, look, pending, awaited, addresses, refused].into_iter().flatten().min()?;
         let left = next.saturating_duration_since(Instant::now()).as_millis() + 1;
         Some(i32::try_from(left).unwrap_or(i32::MAX))
     }
@@ -381,6 +389,9 @@ impl<'p> Supervisor<'p> {
         }
         self.follow_foreground();
         self.relay.look();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.look(Instant::now());
+        }
         if self.rest.is_some_and(|rest| Instant::now() >= rest) {
             self.rest = None;
             self.at_rest = true;

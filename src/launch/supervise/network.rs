@@ -10,7 +10,11 @@ use crate::launch::helpers;
 use crate::launch::inside_network::{self, Made};
 use crate::launch::named::Membership;
 use crate::launch::ports::Ports;
+use crate::launch::refusals::Recorder;
+use crate::launch::rules::PacketRules;
+use crate::netfilter::Refused;
 use crate::plan::{ENDED, FORWARDER, Given, HelperSpec, LOST, Phase};
+use crate::proxy::names::ask::{Asked, Told};
 use crate::spec::Transport;
 use crate::sys::{self, Errno};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -31,7 +35,7 @@ pub(super) struct InsideNetwork {
 
 impl Supervisor<'_> {
     /// Makes what helpers and the launcher need of the sandbox's network; none if no helper has to do with it.
-    pub(super) fn inside_network(&mut self) -> Result<Option<InsideNetwork>> {
+    pub(super) fn inside_network(&mut self, status: &mut dyn Events) -> Result<Option<InsideNetwork>> {
         let Born { plan, first, membership, .. } = &mut self.sandbox;
         let concerned = |spec: &&HelperSpec| {
             spec.descriptors
@@ -52,6 +56,9 @@ impl Supervisor<'_> {
             (None, None) => return Ok(None),
         };
         let mut wanted = vec![Made::Diag];
+        // Only if somebody is told.
+        let records = plan.packet_rules.is_some() && status.wants_refusals();
+        wanted.extend(records.then_some(Made::Log));
         for port in &plan.forwarded {
             wanted.push(Made::Port(port.transport, Ipv4Addr::LOCALHOST.into(), port.inside));
             wanted.push(Made::Port(port.transport, Ipv6Addr::LOCALHOST.into(), port.inside));
@@ -68,6 +75,11 @@ impl Supervisor<'_> {
         let mut next = || made.next().unwrap_or(Err(Errno(libc::EIO)));
         // A kernel without it is no reason not to start: connections hang then if the helper ends, as a note says.
         self.diag = next().ok();
+        if records {
+            let (recorder, note) = recorder(first.pid(), next(), self.rules.as_ref());
+            self.recorder = Some(recorder);
+            note.iter().for_each(|note| status.note(note));
+        }
         let mut forwarded = Vec::new();
         for port in &plan.forwarded {
             let what = || format!("port {} of the sandbox's loopback", port.inside);
@@ -94,13 +106,9 @@ impl Supervisor<'_> {
         }
     }
 
-    /// The forwarder of names wants addresses to be let through.
-    pub(super) fn on_wanted_addresses(&mut self, _: &mut dyn Events) -> Result<()> {
-        for helper in &mut self.helpers {
-            if let Some(rules) = &self.rules {
-                helper.filter(|message| rules.answer(message));
-            }
-        }
+    /// The forwarder of names asks something, or tells of names that are refused.
+    pub(super) fn on_asked(&mut self, status: &mut dyn Events) -> Result<()> {
+        self.answer_once(status);
         Ok(())
     }
 
@@ -118,10 +126,83 @@ impl Supervisor<'_> {
         Ok(())
     }
 
+    /// Takes one message of the forwarder; whether there was one.
+    fn answer_once(&mut self, status: &mut dyn Events) -> bool {
+        let Supervisor { helpers, rules: Some(rules), recorder, diag, .. } = self else { return false };
+        let diag = diag.as_ref().map(AsFd::as_fd);
+        let mut any = false;
+        for helper in helpers {
+            any |= helper.filter(|message| match Asked::decode(message) {
+                Some(Asked::Wanted(wanted)) => Some(Told::Became(rules.answer(wanted))),
+                Some(Asked::Refused(name)) => {
+                    if let Some(recorder) = recorder {
+                        recorder.name(&name, rules, diag, status);
+                    }
+                    Some(Told::Decided(name.number))
+                }
+                Some(Asked::Uncounted(count)) => {
+                    if let Some(recorder) = recorder {
+                        recorder.names(count);
+                    }
+                    None
+                }
+                None => Some(Told::Became(Vec::new())),
+            });
+        }
+        any
+    }
+
+    /// The kernel tells of packets that are refused.
+    pub(super) fn on_refused(&mut self, status: &mut dyn Events) -> Result<()> {
+        self.record_packets(false, status);
+        Ok(())
+    }
+
+    /// Has what was refused last be recorded, too: nothing is refused any more.
+    pub(super) fn record_last(&mut self, status: &mut dyn Events) {
+        /// More messages of the forwarder do not wait.
+        const MOST: usize = 256;
+        if self.recorder.is_some() {
+            let _ = (0..MOST).find(|_| !self.answer_once(status));
+            self.record_packets(true, status);
+        }
+    }
+
+    fn record_packets(&mut self, at_the_end: bool, status: &mut dyn Events) {
+        let (Some(recorder), Some(rules)) = (&mut self.recorder, &self.rules) else { return };
+        let diag = self.diag.as_ref().map(AsFd::as_fd);
+        if let Err(errno) = recorder.packets(rules, diag, at_the_end, status) {
+            status.note(&format!("packets that are refused are not recorded any more: {errno}"));
+        }
+    }
+
     /// The network's helper has ended: what leads to the outside is ended, too. Whoever waits for an answer gets an error.
     pub(super) fn end_connections(&mut self) {
         if let Some(diag) = &self.diag {
             let _ = connections::end(diag.as_fd());
+        }
+    }
+}
+
+/// What records refusals in the sandbox with this first process: packets by a socket of its network, and names alone if the kernel does not
+/// tell of packets, which the note says.
+fn recorder(first: i32, log: sys::Result<OwnedFd>, rules: Option<&PacketRules>) -> (Recorder, Option<String>) {
+    let mut recorder = Recorder::new(first);
+    let tells = log.map_err(|errno| Refused { what: "a socket of nfnetlink", errno }).and_then(|log| {
+        rules.map_or(Ok(()), |rules| rules.log(log.as_fd()))?;
+        Ok(log)
+    });
+    match tells {
+        Ok(log) => {
+            recorder.listen(log);
+            (recorder, None)
+        }
+        Err(Refused { what, errno }) => {
+            let note = format!(
+                "packets that are refused are not recorded, since the kernel does not tell of them: {what}: {errno}; as root: modprobe -a \
+                 nft_log nfnetlink_log; where these are no modules, a kernel with CONFIG_NFT_LOG and CONFIG_NETFILTER_NETLINK_LOG"
+            );
+            (recorder, Some(note))
         }
     }
 }
@@ -144,5 +225,18 @@ impl InsideNetwork {
         };
         let made: sys::Result<Vec<_>> = spec.descriptors.iter().map(make).collect();
         made.map_err(|errno| Error::new(format!("{}: its descriptors: {errno}", spec.name)).origin(&spec.origin))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_does_not_tell_of_packets_is_said_to_be_one() {
+        let (recorder, note) = recorder(1, Err(Errno(libc::EPROTONOSUPPORT)), None);
+        assert!(recorder.fd() < 0 && recorder.descriptor().is_none());
+        let note = note.unwrap_or_default();
+        assert!(note.contains("are not recorded") && note.contains("modprobe -a nft_log nfnetlink_log"), "{note}");
     }
 }

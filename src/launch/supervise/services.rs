@@ -12,6 +12,7 @@ use crate::launch::rules::PacketRules;
 use crate::launch::uppers::Uppers;
 use crate::launch::wayland;
 use crate::plan::{Given, Loss, Phase};
+use crate::proxy::names::ask::Told;
 use crate::sys::{self, Poll};
 use std::os::fd::AsRawFd;
 
@@ -44,7 +45,7 @@ impl Supervisor<'_> {
             let uppers = self.sandbox.uppers.as_ref().map(Uppers::in_use);
             given.extend(layers::given(spec, plan, uppers, first)?);
         }
-        let mut network = if phase == Phase::Namespaces { self.inside_network()? } else { None };
+        let mut network = if phase == Phase::Namespaces { self.inside_network(status)? } else { None };
         let mut start = |spec| {
             let own = network.as_mut().map(|network| network.given(spec, &mut self.sandbox.ports)).transpose()?;
             let given = own.as_ref().unwrap_or(&given);
@@ -52,9 +53,12 @@ impl Supervisor<'_> {
         };
         let helpers: Result<Vec<_>> = plan.helpers_of(phase).map(&mut start).collect();
         drop((given, network));
-        for helper in helpers? {
+        for mut helper in helpers? {
             helper.expect_ready(&mut |fd, patience| self.wait_for(fd, Some(patience), status))?;
             helper.publish(plan, self.sandbox.ports.all())?;
+            if self.recorder.is_some() {
+                helper.say(&Told::Tell);
+            }
             self.helpers.push(helper);
         }
         if phase == Phase::Namespaces {

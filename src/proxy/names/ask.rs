@@ -1,7 +1,7 @@
-//! What the forwarder of names asks the launcher, and the answers: messages of a socket between them. Both have the same program, but the
+//! What the forwarder of names asks the launcher, and what that says: messages of a socket between them. Both have the same program, but the
 //! forwarder has read what a hostile program sent: the launcher believes nothing of it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// The most addresses of an answer; further ones are left out.
@@ -10,6 +10,20 @@ pub const MOST_ADDRESSES: usize = 64;
 /// The longest message in bytes.
 pub const LONGEST: usize = 2048;
 
+/// The longest name in text.
+const LONGEST_NAME: usize = 255;
+
+/// What the forwarder asks or tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// Packets are to be let through. It waits for [`Told::Became`].
+    Wanted(Wanted),
+    /// A name is refused. Who has asked waits for [`Told::Decided`].
+    Refused(RefusedName),
+    /// So many were refused in all of which nothing else is told: they were too many at a time.
+    Uncounted(u64),
+}
+
 /// Packets to these addresses are to be let through for as long, by the rules of these lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
@@ -17,6 +31,46 @@ pub struct Wanted {
     pub lists: Vec<u16>,
     /// The addresses.
     pub addresses: Vec<(IpAddr, Duration)>,
+}
+
+/// A name that is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedName {
+    /// The number by which the answer names it.
+    pub number: u32,
+    /// Whether it was asked for by TCP.
+    pub tcp: bool,
+    /// Who has asked: a socket in the sandbox's network.
+    pub from: SocketAddr,
+    /// The type of the records that were asked for.
+    pub kind: u16,
+    /// Why.
+    pub why: Why,
+    /// The name in small letters: visible letters of ASCII.
+    pub name: String,
+}
+
+/// Why a name is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Why {
+    /// No rule allows it.
+    Unknown = 1,
+    /// It is denied, or is another name for one that is.
+    Denied = 2,
+    /// All of its addresses are such that no name may have.
+    Elsewhere = 3,
+}
+
+/// What the launcher says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// What became of each address of [`Asked::Wanted`].
+    Became(Vec<Became>),
+    /// Somebody is told of names that are refused: from now on, [`Asked::Refused`] is wanted.
+    Tell,
+    /// The launcher has done what it does about a refused name: that is answered.
+    Decided(u32),
 }
 
 /// What became of an address.
@@ -31,43 +85,102 @@ pub enum Became {
     Failed = 3,
 }
 
-impl Wanted {
+/// First bytes of messages.
+mod first {
+    pub const WANTED: u8 = 1;
+    pub const REFUSED: u8 = 2;
+    pub const UNCOUNTED: u8 = 3;
+    pub const BECAME: u8 = 1;
+    pub const TELL: u8 = 2;
+    pub const DECIDED: u8 = 3;
+}
+
+impl Asked {
     /// The message.
     pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Asked::Wanted(wanted) => [&[first::WANTED][..], &wanted.encode()].concat(),
+            Asked::Refused(refused) => [&[first::REFUSED][..], &refused.encode()].concat(),
+            Asked::Uncounted(count) => [&[first::UNCOUNTED][..], &count.to_be_bytes()].concat(),
+        }
+    }
+
+    /// Reads a message; none if it is not one.
+    pub fn decode(bytes: &[u8]) -> Option<Asked> {
+        let (kind, rest) = bytes.split_first()?;
+        Some(match *kind {
+            first::WANTED => Asked::Wanted(Wanted::decode(rest)?),
+            first::REFUSED => Asked::Refused(RefusedName::decode(rest)?),
+            first::UNCOUNTED => Asked::Uncounted(u64::from_be_bytes(rest.try_into().ok()?)),
+            _ => return None,
+        })
+    }
+}
+
+impl Told {
+    /// The message.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Told::Became(became) => {
+                std::iter::once(first::BECAME).chain(became.iter().map(|became| *became as u8)).collect()
+            }
+            Told::Tell => vec![first::TELL],
+            Told::Decided(number) => [&[first::DECIDED][..], &number.to_be_bytes()].concat(),
+        }
+    }
+
+    /// Reads a message; none if it is not one.
+    pub fn decode(bytes: &[u8]) -> Option<Told> {
+        let (kind, rest) = bytes.split_first()?;
+        Some(match (*kind, rest) {
+            (first::BECAME, rest) => Told::Became(rest.iter().copied().map(Became::decode).collect()),
+            (first::TELL, []) => Told::Tell,
+            (first::DECIDED, rest) => Told::Decided(u32::from_be_bytes(rest.try_into().ok()?)),
+            _ => return None,
+        })
+    }
+}
+
+/// An address in 17 bytes: its family, and its bytes.
+fn address_bytes(address: IpAddr) -> [u8; 17] {
+    let mut bytes = [0; 17];
+    let (family, octets) = match address {
+        IpAddr::V4(v4) => (4, v4.octets().to_vec()),
+        IpAddr::V6(v6) => (6, v6.octets().to_vec()),
+    };
+    bytes[0] = family;
+    bytes.iter_mut().skip(1).zip(octets).for_each(|(to, octet)| *to = octet);
+    bytes
+}
+
+fn address(bytes: &[u8; 17]) -> Option<IpAddr> {
+    let (family, octets) = bytes.split_first()?;
+    Some(match family {
+        4 => IpAddr::from(*octets.first_chunk::<4>()?),
+        6 => IpAddr::from(*octets.first_chunk::<16>()?),
+        _ => return None,
+    })
+}
+
+impl Wanted {
+    fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![self.lists.len() as u8];
         self.lists.iter().for_each(|list| bytes.extend(list.to_be_bytes()));
         for (address, lifetime) in self.addresses.iter().take(MOST_ADDRESSES) {
-            match address {
-                IpAddr::V4(v4) => {
-                    bytes.push(4);
-                    bytes.extend(v4.octets());
-                    bytes.extend([0; 12]);
-                }
-                IpAddr::V6(v6) => {
-                    bytes.push(6);
-                    bytes.extend(v6.octets());
-                }
-            }
+            bytes.extend(address_bytes(*address));
             bytes.extend(u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX).to_be_bytes());
         }
         bytes
     }
 
-    /// Reads a message; none if it is not one.
-    pub fn decode(bytes: &[u8]) -> Option<Wanted> {
+    fn decode(bytes: &[u8]) -> Option<Wanted> {
         let (count, rest) = bytes.split_first()?;
         let (lists, rest) = rest.split_at_checked(2 * usize::from(*count))?;
         let lists = lists.as_chunks::<2>().0.iter().map(|list| u16::from_be_bytes(*list)).collect();
         let (all, []) = rest.as_chunks::<21>() else { return None };
         let one = |bytes: &[u8; 21]| {
-            let (kind, rest) = bytes.split_first()?;
-            let (address, lifetime) = rest.split_first_chunk::<16>()?;
-            let address = match kind {
-                4 => IpAddr::from(*address.first_chunk::<4>()?),
-                6 => IpAddr::from(*address),
-                _ => return None,
-            };
-            Some((address, Duration::from_secs(u32::from_be_bytes(lifetime.try_into().ok()?).into())))
+            let (at, lifetime) = bytes.split_first_chunk::<17>()?;
+            Some((address(at)?, Duration::from_secs(u32::from_be_bytes(lifetime.try_into().ok()?).into())))
         };
         let addresses: Option<Vec<_>> = all.iter().map(one).collect();
         let addresses = addresses.filter(|all| all.len() <= MOST_ADDRESSES)?;
@@ -75,9 +188,38 @@ impl Wanted {
     }
 }
 
+impl RefusedName {
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.number.to_be_bytes().to_vec();
+        bytes.extend([u8::from(self.tcp), self.why as u8]);
+        bytes.extend(self.kind.to_be_bytes());
+        bytes.extend(address_bytes(self.from.ip()));
+        bytes.extend(self.from.port().to_be_bytes());
+        bytes.extend(self.name.bytes().take(LONGEST_NAME));
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<RefusedName> {
+        let (number, rest) = bytes.split_first_chunk()?;
+        let ([tcp, why, a, b], rest) = rest.split_first_chunk()?;
+        let (at, rest) = rest.split_first_chunk::<17>()?;
+        let (port, name) = rest.split_first_chunk()?;
+        let visible = name.len() <= LONGEST_NAME && name.iter().all(|byte| (b'!'..=b'~').contains(byte));
+        let why = [Why::Unknown, Why::Denied, Why::Elsewhere].into_iter().find(|known| *known as u8 == *why)?;
+        Some(RefusedName {
+            number: u32::from_be_bytes(*number),
+            tcp: *tcp != 0,
+            from: SocketAddr::from((address(at)?, u16::from_be_bytes(*port))),
+            kind: u16::from_be_bytes([*a, *b]),
+            why,
+            name: visible.then(|| String::from_utf8_lossy(name).into_owned())?,
+        })
+    }
+}
+
 impl Became {
     /// Reads one of the bytes of an answer, which has one for each address.
-    pub fn decode(byte: u8) -> Became {
+    fn decode(byte: u8) -> Became {
         [Became::Reached, Became::Refused].into_iter().find(|became| *became as u8 == byte).unwrap_or(Became::Failed)
     }
 }
@@ -93,15 +235,38 @@ mod tests {
             lists: vec![0, 700],
             addresses: vec![([192, 0, 2, 1].into(), seconds(60)), ("2001:db8::1".parse().unwrap(), seconds(3600))],
         };
-        let bytes = wanted.encode();
-        assert_eq!(Wanted::decode(&bytes), Some(wanted.clone()));
+        let refused = RefusedName {
+            number: 70_000,
+            tcp: true,
+            from: "127.0.0.1:4000".parse().unwrap(),
+            kind: 28,
+            why: Why::Denied,
+            name: "a.example".into(),
+        };
         let most = Wanted { lists: (0..64).collect(), addresses: vec![wanted.addresses[0]; MOST_ADDRESSES] };
-        assert!(most.encode().len() <= LONGEST);
-        for wrong in [&bytes[..bytes.len() - 1], &[], &[9], &[0, 5]] {
-            assert_eq!(Wanted::decode(wrong), None);
+        let long = RefusedName { name: "x".repeat(300), ..refused.clone() };
+        let asked = [Asked::Wanted(wanted), Asked::Refused(refused), Asked::Uncounted(1 << 40), Asked::Wanted(most)];
+        for asked in &asked {
+            assert_eq!(Asked::decode(&asked.encode()).as_ref(), Some(asked));
+            assert!(asked.encode().len() <= LONGEST);
         }
-        for became in [Became::Reached, Became::Refused, Became::Failed] {
-            assert_eq!(Became::decode(became as u8), became);
+        let Some(Asked::Refused(cut)) = Asked::decode(&Asked::Refused(long).encode()) else { panic!() };
+        assert_eq!(cut.name.len(), LONGEST_NAME);
+        let [bytes, name, ..] = asked.map(|asked| asked.encode());
+        let odd = [&name[..], b"\x1b"].concat();
+        for wrong in [&bytes[..bytes.len() - 1], &[], &[9], &[1, 9], &[1, 0, 5], &name[..20], &odd, &[3, 0]] {
+            assert_eq!(Asked::decode(wrong), None);
+        }
+    }
+
+    #[test]
+    fn what_is_said_is_read_again() {
+        let became = vec![Became::Reached, Became::Refused, Became::Failed];
+        for told in [Told::Became(became), Told::Tell, Told::Decided(7)] {
+            assert_eq!(Told::decode(&told.encode()), Some(told));
+        }
+        for wrong in [&[][..], &[2, 0], &[3, 0, 0], &[9]] {
+            assert_eq!(Told::decode(wrong), None);
         }
     }
 }

@@ -1,8 +1,8 @@
-//! A program that asks by TCP: one question after the other.
+//! Who asks; and a program that does so by TCP: one question after the other.
 
 use crate::sys::Poll;
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,21 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest question in bytes.
 const LONGEST: usize = 1024;
 
+/// Who has asked.
+#[derive(Clone, Copy)]
+pub(super) enum From {
+    /// By UDP, from this address.
+    Udp(SocketAddr),
+    /// By the connection with this number.
+    Tcp(u64),
+}
+
 /// A connection of a program.
 pub(super) struct Client {
     /// Its number, which no other connection has had.
     pub number: u64,
+    /// Its other end.
+    pub from: SocketAddr,
     stream: TcpStream,
     come: Vec<u8>,
     goes: Vec<u8>,
@@ -25,10 +36,11 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub fn new(stream: TcpStream, number: u64) -> Option<Client> {
+    pub fn new(stream: TcpStream, number: u64, from: SocketAddr) -> Option<Client> {
         stream.set_nonblocking(true).ok()?;
         Some(Client {
             number,
+            from,
             stream,
             come: Vec::new(),
             goes: Vec::new(),

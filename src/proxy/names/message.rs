@@ -134,6 +134,11 @@ pub fn read(bytes: &[u8]) -> Came {
 }
 
 impl Query {
+    /// The type of the records that are asked for.
+    pub fn kind(&self) -> u16 {
+        self.question.qtype.into()
+    }
+
     /// The question to a name server, with this number.
     pub fn question(&self, id: u16) -> Vec<u8> {
         let mut packet = Packet::new_query(id);

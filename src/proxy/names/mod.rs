@@ -7,6 +7,7 @@
 //! upstream a question that a name server is asked
 //! message  questions and answers, and what passes of them
 //! rules    which names are answered
+//! refused  names that are refused, while the launcher looks who has asked
 //! notes    what the user is told
 //! ask      what the launcher is asked, which has the packet filter
 //! confine  what the process may do
@@ -17,6 +18,7 @@ mod client;
 mod confine;
 pub mod message;
 mod notes;
+mod refused;
 pub mod rules;
 mod server;
 mod upstream;

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 
 /// A name by which Firefox asks whether it may take a resolver of its own in place of this one: no such name, no.
-const CANARY: &str = "use-application-dns.net";
+pub const CANARY: &str = "use-application-dns.net";
 
 /// What is decided by name.
 #[derive(Debug, Default)]

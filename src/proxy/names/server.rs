@@ -1,16 +1,17 @@
 //! The process of the forwarder of names: waits for all of its sockets, and gives each what has come to it.
 
-use super::ask::{Became, Wanted};
-use super::client::Client;
+use super::ask::{Asked, Became, LONGEST, Told, Wanted, Why};
+use super::client::{Client, From};
 use super::confine;
 use super::message::{self, Answer, Came, Query, Sent};
 use super::notes::reason;
+use super::refused::RefusedNames;
 use super::rules::{Decision, Rules};
 use super::upstream::Upstream;
 use crate::proxy::network::message::{MOST_ADDRESSES, decode};
 use crate::sys::{self, Poll, PollSet};
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Instant;
 
@@ -25,15 +26,6 @@ const TURN: usize = 32;
 
 /// Bytes that are read at once: the longest message.
 const BUFFER: usize = 16 * 1024;
-
-/// Who has asked.
-#[derive(Clone, Copy)]
-enum From {
-    /// By UDP, from this address.
-    Udp(SocketAddr),
-    /// By the connection with this number.
-    Tcp(u64),
-}
 
 /// A question that is not answered.
 struct Pending {
@@ -62,6 +54,10 @@ pub(super) struct Server {
     /// How many connections of programs and questions there were.
     counted: u64,
     random: RandomState,
+    /// Names that are refused, if the launcher tells somebody of them.
+    refused: Option<RefusedNames>,
+    /// What the launcher has said while something else was waited for.
+    said: Vec<Told>,
 }
 
 impl Server {
@@ -74,7 +70,8 @@ impl Server {
         peers: Option<OwnedFd>,
     ) -> Server {
         let (pending, clients) = (Vec::new(), Vec::new());
-        Server { launcher, filter, udp, tcp, rules, pending, clients, peers, counted: 0, random: RandomState::new() }
+        let (random, said) = (RandomState::new(), Vec::new());
+        Server { launcher, filter, udp, tcp, rules, pending, clients, peers, counted: 0, random, refused: None, said }
     }
 
     /// Answers until the launcher has ended.
@@ -96,15 +93,17 @@ impl Server {
         loop {
             set.clear();
             set.add(Poll::end(self.launcher.as_raw_fd()));
-            set.add(Poll::end(self.filter.as_raw_fd()));
+            set.add(Poll::read(self.filter.as_raw_fd()));
             set.add(Poll::read(self.udp.as_raw_fd()));
             set.add(Poll::read(if self.clients.len() < MOST_CLIENTS { self.tcp.as_raw_fd() } else { -1 }));
             self.pending.iter().for_each(|pending| set.add(pending.upstream.wants()));
             self.clients.iter().for_each(|client| set.add(client.wants()));
             set.wait(self.patience())?;
-            if set.is_ready(0) || set.is_ready(1) {
+            if set.is_ready(0) || (set.is_ready(1) && self.listen().is_none()) {
                 return Ok(());
             }
+            // Before anything that is asked: what the launcher has said was said before.
+            self.heed();
             let questions = self.pending.len();
             let now = Instant::now();
             let clients: Vec<u64> = self.clients.iter().map(|client| client.number).collect();
@@ -124,13 +123,68 @@ impl Server {
                 self.on_connection();
             }
             self.clients.retain(|client| client.until().is_none_or(|until| until > now));
+            self.on_refused(now);
+        }
+    }
+
+    /// Takes a message of the launcher; none if it has ended.
+    fn listen(&mut self) -> Option<()> {
+        let mut message = [0; LONGEST];
+        match sys::receive(self.filter.as_fd(), &mut message) {
+            Ok((length @ 1.., _)) => {
+                self.said.extend(message.get(..length).and_then(Told::decode));
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    /// Does what the launcher has said.
+    fn heed(&mut self) {
+        for told in std::mem::take(&mut self.said) {
+            match told {
+                Told::Tell => self.refused = Some(RefusedNames::new()),
+                Told::Decided(number) => {
+                    let held = self.refused.as_mut().and_then(|refused| refused.decided(number));
+                    if let Some(held) = held {
+                        self.answer(held.from, &held.query.refused());
+                    }
+                }
+                // Nobody waits for it any more.
+                Told::Became(_) => {}
+            }
+        }
+    }
+
+    /// Answers those who have waited for the launcher for too long, and tells that how many were only counted.
+    fn on_refused(&mut self, now: Instant) {
+        let Some(refused) = &mut self.refused else { return };
+        refused.count(self.filter.as_fd(), now);
+        for held in refused.late(now) {
+            self.answer(held.from, &held.query.refused());
+        }
+    }
+
+    /// Answers that there is no such name, once the launcher knows of it.
+    fn refuse(&mut self, from: From, query: Query, why: Why) {
+        let asker = match from {
+            From::Udp(address) => Some(address),
+            From::Tcp(number) => self.clients.iter().find(|client| client.number == number).map(|client| client.from),
+        };
+        let query = match (&mut self.refused, asker) {
+            (Some(refused), Some(asker)) => refused.tell(self.filter.as_fd(), (from, asker), query, why),
+            _ => Some(query),
+        };
+        if let Some(query) = query {
+            self.answer(from, &query.refused());
         }
     }
 
     /// Milliseconds until somebody has taken too long.
     fn patience(&self) -> Option<i32> {
         let servers = self.pending.iter().map(|pending| pending.upstream.until);
-        let next = servers.chain(self.clients.iter().filter_map(Client::until)).min()?;
+        let refused = self.refused.as_ref().and_then(RefusedNames::until);
+        let next = servers.chain(self.clients.iter().filter_map(Client::until)).chain(refused).min()?;
         let left = next.saturating_duration_since(Instant::now()).as_millis() + 1;
         Some(i32::try_from(left).unwrap_or(i32::MAX))
     }
@@ -150,9 +204,9 @@ impl Server {
 
     fn on_connection(&mut self) {
         while self.clients.len() < MOST_CLIENTS {
-            let Ok((stream, _)) = self.tcp.accept() else { return };
+            let Ok((stream, from)) = self.tcp.accept() else { return };
             self.counted += 1;
-            self.clients.extend(Client::new(stream, self.counted));
+            self.clients.extend(Client::new(stream, self.counted, from));
         }
     }
 
@@ -176,8 +230,12 @@ impl Server {
             let answer = if addresses.is_empty() { query.refused() } else { query.told(&addresses) };
             return self.answer(from, &answer);
         }
-        let Decision::Answered(lists) = self.rules.decide(&query.name) else {
-            return self.answer(from, &query.refused());
+        let lists = match self.rules.decide(&query.name) {
+            Decision::Answered(lists) => lists,
+            Decision::Refused => {
+                let why = if self.rules.denies(&query.name) { Why::Denied } else { Why::Unknown };
+                return self.refuse(from, query, why);
+            }
         };
         self.counted += 1;
         let id = self.random.hash_one(self.counted) as u16;
@@ -249,12 +307,14 @@ impl Server {
                     Sent::Truncated | Sent::Failed => pending.upstream.next(servers),
                     Sent::Denied => {
                         let Pending { from, query, .. } = self.pending.remove(at);
-                        return self.answer(from, &query.refused());
+                        return self.refuse(from, query, Why::Denied);
                     }
                     Sent::Answer(answer) => {
                         let Pending { from, query, lists, .. } = self.pending.remove(at);
-                        let bytes = self.passed(&query, &lists, &answer, matches!(from, From::Udp(_)));
-                        return self.answer(from, &bytes);
+                        return match self.passed(&query, &lists, &answer, matches!(from, From::Udp(_))) {
+                            Some(bytes) => self.answer(from, &bytes),
+                            None => self.refuse(from, query, Why::Elsewhere),
+                        };
                     }
                 }
             }
@@ -266,26 +326,18 @@ impl Server {
         }
     }
 
-    /// The answer for the program, once packets to its addresses are let through.
-    fn passed(&self, query: &Query, lists: &[u16], answer: &Answer, udp: bool) -> Vec<u8> {
+    /// The answer for the program, once packets to its addresses are let through; none if it has no address that a name may have.
+    fn passed(&mut self, query: &Query, lists: &[u16], answer: &Answer, udp: bool) -> Option<Vec<u8>> {
         let addresses = answer.addresses();
         if addresses.is_empty() {
-            return query.answered(answer, &[], udp);
+            return Some(query.answered(answer, &[], udp));
         }
         let wanted = Wanted { lists: lists.to_vec(), addresses: addresses.clone() };
-        let mut became = [0; super::ask::MOST_ADDRESSES];
-        let asked = sys::send(self.filter.as_fd(), &wanted.encode(), None)
-            .and_then(|()| sys::receive(self.filter.as_fd(), &mut became));
-        let became: Vec<_> = match asked {
-            Ok((length, _)) if length == addresses.len() => {
-                became.iter().take(length).map(|byte| Became::decode(*byte)).collect()
-            }
-            _ => vec![Became::Failed],
-        };
-        if became.contains(&Became::Failed) {
+        let became = self.became(wanted).filter(|became| became.len() == addresses.len());
+        let Some(became) = became.filter(|became| !became.contains(&Became::Failed)) else {
             self.tell(reason::FILTER);
-            return query.failed();
-        }
+            return Some(query.failed());
+        };
         let refused: Vec<IpAddr> = addresses
             .iter()
             .zip(&became)
@@ -295,6 +347,18 @@ impl Server {
         if !refused.is_empty() {
             self.tell(reason::ELSEWHERE);
         }
-        query.answered(answer, &refused, udp)
+        (refused.len() < addresses.len()).then(|| query.answered(answer, &refused, udp))
+    }
+
+    /// What becomes of addresses, as the launcher says; none if it does not.
+    fn became(&mut self, wanted: Wanted) -> Option<Vec<Became>> {
+        sys::send(self.filter.as_fd(), &Asked::Wanted(wanted).encode(), None).ok()?;
+        loop {
+            self.listen()?;
+            if let Some(Told::Became(_)) = self.said.last() {
+                let Some(Told::Became(became)) = self.said.pop() else { return None };
+                return Some(became);
+            }
+        }
     }
 }

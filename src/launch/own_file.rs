@@ -1,18 +1,21 @@
-//! The file that `--receipt` names. It is replaced as a whole: a new file is written beside it and renamed, so that no
-//! file, link or FIFO that somebody else has put at its path is written to, and nobody reads half of it.
+//! A file that a flag names for what sbx writes: `--receipt` and `--network-log`. No link or FIFO that somebody else has put at its path is
+//! written to, and the program has it not.
 
 use crate::error::{Error, Result};
 use crate::plan::{Op, Plan};
 use crate::sys;
 use std::ffi::{CString, OsStr};
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A file that is written by replacing it.
+/// A file of sbx's own.
 #[derive(Debug)]
-pub struct ReceiptFile {
+pub struct OwnFile {
+    /// The flag, as errors name it.
+    flag: &'static str,
     /// The directory, opened once: what its path leads to later does not matter.
     dir: OwnedFd,
     /// The directory's real path.
@@ -20,15 +23,15 @@ pub struct ReceiptFile {
     name: CString,
 }
 
-impl ReceiptFile {
+impl OwnFile {
     /// The file `name` in the directory whose real path is `dir`. Nothing is written yet.
     ///
     /// # Errors
     ///
     /// The directory cannot be opened or written to, or something that is no regular file has the name.
-    pub fn new(dir: &Path, name: &OsStr) -> Result<ReceiptFile> {
+    pub fn new(flag: &'static str, dir: &Path, name: &OsStr) -> Result<OwnFile> {
         let path = dir.join(name);
-        let failed = |what: String| Error::new(format!("--receipt {}: {what}", path.display()));
+        let failed = |what: String| Error::new(format!("{flag} {}: {what}", path.display()));
         let c = |text: &OsStr| CString::new(text.as_bytes()).unwrap_or_default();
         let opened = sys::open_resolved(&c(dir.as_os_str())).map_err(|errno| {
             failed(format!("its directory cannot be opened: {errno}")).hint("create it, or name another file")
@@ -36,7 +39,7 @@ impl ReceiptFile {
         let found = path.symlink_metadata();
         if found.as_ref().is_ok_and(|found| !found.is_file()) {
             return Err(failed("it is there already, and is no regular file".into())
-                .hint(format!("name another file; or hand a descriptor over: --receipt 3 ... 3>{}", path.display())));
+                .hint(format!("name another file; or hand a descriptor over: {flag} 3 ... 3>{}", path.display())));
         }
         let refused = |errno| {
             failed(format!("its directory cannot be written to: {errno}"))
@@ -51,7 +54,7 @@ impl ReceiptFile {
         if sticky || (uid == 0 && others && mode & 0o002 == 0) {
             return Err(refused(sys::Errno(libc::EPERM)));
         }
-        Ok(ReceiptFile { dir: opened, real: dir.to_owned(), name: c(name) })
+        Ok(OwnFile { flag, dir: opened, real: dir.to_owned(), name: c(name) })
     }
 
     /// Refuses a file that the program could change: the view shows its directory writable.
@@ -71,17 +74,48 @@ impl ReceiptFile {
             }
             let shown = path.starts_with(source) || id(source).is_some_and(|id| above.contains(&id));
             if shown {
-                let (path, inside) = (path.display(), inside.display());
-                let message = format!("--receipt {path}: the program could change it, since {inside} is writable");
+                let (flag, path, inside) = (self.flag, path.display(), inside.display());
+                let message = format!("{flag} {path}: the program could change it, since {inside} is writable");
                 return Err(Error::new(message)
                     .origin(&placed.origin)
-                    .hint("name a file elsewhere, or the number of a descriptor: --receipt 3 ... 3>FILE"));
+                    .hint(format!("name a file elsewhere, or the number of a descriptor: {flag} 3 ... 3>FILE")));
             }
         }
         Ok(())
     }
 
-    /// Writes the file.
+    /// Opens the file to write at its end; it is made if it is not there. No other run of sbx writes there, until the file is closed.
+    ///
+    /// # Errors
+    ///
+    /// It is no file of the user's alone, or cannot be written to.
+    pub fn append(&self) -> Result<File> {
+        let path = self.real.join(OsStr::from_bytes(self.name.as_bytes()));
+        let failed = |why: String| Error::new(format!("{} {}: {why}", self.flag, path.display()));
+        let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let opened = sys::openat(self.dir.as_fd(), &self.name, flags, 0o600);
+        let file = File::from(opened.map_err(|errno| {
+            failed(format!("it cannot be opened: {errno}"))
+                .hint("name a file that is not there, or one that can be written")
+        })?);
+        let found = file.metadata().map_err(|error| failed(sys::Errno::from(error).to_string()))?;
+        if !found.is_file() || found.uid() != sys::effective_uid() || found.nlink() != 1 {
+            return Err(failed("it is there already, and is no regular file of yours alone".into())
+                .hint("a file with other names (hard links) may be one that the program has: name another file"));
+        }
+        sys::try_lock(file.as_fd()).map_err(|errno| match errno.0 {
+            libc::EWOULDBLOCK => failed("another run of sbx writes there".into()).hint("name another file"),
+            _ => failed(errno.to_string()),
+        })?;
+        Ok(file)
+    }
+
+    /// Its path, to show.
+    pub fn path(&self) -> String {
+        self.real.join(OsStr::from_bytes(self.name.as_bytes())).display().to_string()
+    }
+
+    /// Replaces the file as a whole: a new one is written beside it and renamed, so that nobody reads half of it.
     pub(super) fn write(&self, text: &str) -> sys::Result<()> {
         let dir = self.dir.as_fd();
         let (name, file) = sys::create_beside(dir, ".sbx-receipt")?;
