@@ -16,10 +16,10 @@ const MOST_PROCESSES: usize = 1024;
 const MOST_DESCRIPTORS: usize = 4096;
 
 /// How long one is looked for.
-const PATIENCE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How long is looked in each second at most.
-const IN_A_SECOND: Duration = Duration::from_millis(100);
+const IN_A_SECOND: Duration = Duration::from_millis(300);
 
 /// The longest name of a program, in bytes: TASK_COMM_LEN is 16.
 const LONGEST_NAME: usize = 64;
@@ -107,7 +107,8 @@ mod tests {
         let Some(inode) = connections::inode(diag.as_fd(), &asked) else { return };
         let link = fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap();
         assert_eq!(link.to_str(), Some(format!("socket:[{inode}]").as_str()));
-        let who = Lookups::new(sys::pid()).who(diag.as_fd(), &asked).unwrap();
+        // A busy machine may use the time up.
+        let who = (0..100).find_map(|_| Lookups::new(sys::pid()).who(diag.as_fd(), &asked)).unwrap();
         assert_eq!((who.pid, who.program.is_empty()), (sys::pid(), false));
         drop(socket);
         assert_eq!(connections::inode(diag.as_fd(), &asked), None);
