@@ -99,6 +99,7 @@ fn the_manual_is_fresh() {
         &["start"],
         &["restart"],
         &["exec"],
+        &["attach"],
         &["logs"],
         &["inspect"],
         &["stop"],
@@ -195,7 +196,7 @@ _sbx_more() {
     case "$3" in
         --profile | show) words=$(sbx profile list 2>/dev/null | awk '{print $1}') ;;
         logs | start | restart) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
-        stop | kill | wait | exec | pause | unpause | top | port | stats) words=$(sbx ps --format '{{.Names}}' 2>/dev/null) ;;
+        stop | kill | wait | exec | attach | pause | unpause | top | port | stats) words=$(sbx ps --format '{{.Names}}' 2>/dev/null) ;;
         rm | inspect | rename | update | systemd) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
         --net) words="none private host" ;;
         --tty) words="auto pty inherit none" ;;
@@ -209,7 +210,7 @@ _sbx_more() {
         return
     fi
     _sbx "$@"
-    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help|create|start|restart|exec|ps|logs|inspect|stop|kill|wait|rm|prune|rename|pause|unpause|top|port|stats|update|cp) ]]; then
+    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help|create|start|restart|exec|attach|ps|logs|inspect|stop|kill|wait|rm|prune|rename|pause|unpause|top|port|stats|update|cp) ]]; then
         COMPREPLY+=($(compgen -c -- "$cur"))
     fi
 }
@@ -298,17 +299,25 @@ const BEFORE: &str = r#".SH SYNOPSIS
 .I PROGRAM
 .br
 .B sbx start
-.RB [ \-a ]
+.RB [ \-ai ]
 |
 .B restart
 .IR NAME ...
 .br
+.B sbx attach
+.RB [ \-\-no\-stdin ]
+.RB [ \-\-detach\-keys
+.IR KEYS ]
+.I NAME
+.br
 .B sbx exec
-.RB [ \-i ]
+.RB [ \-it | \-d ]
 .RB [ \-e
 .IR NAME = VALUE ]
 .RB [ \-w
 .IR DIR ]
+.RB [ \-u
+.IR USER ]
 .I NAME PROGRAM
 .RI [ ARGUMENT ]...
 .br
@@ -595,6 +604,33 @@ counts more, wherever it stands.
 joins the network of a running sandbox, which is then the program's with its name servers and its host name; it is looked up at each start, and the program has no rights over
 the other's processes and files, nor it over the program's.
 .PP
+.B "sbx attach"
+is in front of the program of a sandbox in the background: it shows what the program writes from then on, standard output and standard error apart, and passes what is typed on if the sandbox was started
+with
+.BR \-i .
+Several may be attached at once. Where the program has a terminal
+.RB ( \-t ),
+it is told of the window's size, the last one counting, and draws what it shows anew; every key goes to it, but for those by which it is left to go on,
+.B "^P ^Q"
+or those of
+.BR \-\-detach\-keys ,
+with exit status 0. Without one, signals for
+.B "sbx attach"
+are sent to the program unless
+.B \-\-sig\-proxy=false
+is given, and the end of standard input is the end of the program's; whoever is killed, or hangs up, does not end it. What the program has made of the caller's terminal by control sequences is put back when it is left, too.
+The exit status is the program's, and 137 if the monitor was killed.
+.B "sbx start \-a"
+and
+.B \-i
+attach in the same way, from the first line on;
+.B \-i
+passes standard input on.
+.PP
+The program never waits for one that is attached, nor do the others: of what one does not read 8 MiB wait, and one that leaves more is attached no more, and says so. With
+.B "\-\-log\-driver passthrough"
+there is nothing to attach to, nor in a run in the foreground.
+.PP
 .B "sbx exec"
 has the sandbox's PID 1 execute a further program, as it has executed the first: in the same namespaces, with the same ids, Landlock rules, filter, limits and keyring, and
 without capabilities. Its standard streams are pipes, which
@@ -607,6 +643,40 @@ is killed, and with the sandbox. There is none in a sandbox with
 .B \-\-as\-pid\-1
 or
 .BR "\-\-share pid" .
+.PP
+With
+.BR \-t ,
+the program has a terminal of the sandbox's own, with the settings and the size of the caller's, or of 80 columns and 24 lines. With
+.BR \-it ,
+every key that is typed goes there,
+.BR ^C ,
+.B ^Z
+and their like as well, which act on what runs inside; the caller's terminal is as before when
+.B "sbx exec"
+has ended, whatever ended it. Standard input that is no terminal is typed there, and ends with the character that ends input (as with podman, and other than with docker, that is no
+error). The keys
+.BR "^P ^Q" ,
+or those of
+.B \-\-detach\-keys
+(single characters and
+.BI ctrl\- X\fR,
+separated by commas; an empty text is none), leave the program to go on: what it writes from then on is dropped, and the exit status is 0. When the caller's terminal hangs up, the program is told so
+(SIGHUP), and has a second to end.
+.PP
+With
+.BR \-d ,
+.B "sbx exec"
+returns once the program was executed, and prints nothing. The program goes on until it ends or the sandbox does; its streams are /dev/null, or with
+.B \-t
+a terminal that nobody reads.
+.PP
+.B \-u
+takes the ids that the sandbox's program has, by number or by the name that they have in the sandbox's own /etc/passwd and /etc/group as its start has made them, and refuses all others: the
+sandbox's PID 1 has given up the right to take them.
+.PP
+The exit status is that of the program, 128+N if signal N ended it, 127 or 126 if it was not found or cannot be executed, 125 if
+.B sbx
+failed, 137 if the sandbox has ended meanwhile, and 255 if it does not run.
 .PP
 .B "sbx pause"
 has the kernel freeze all processes of a sandbox by its cgroup, and

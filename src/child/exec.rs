@@ -4,7 +4,7 @@
 use super::confine::confine;
 use super::failure::{At, Failure};
 use super::lockdown;
-use super::prepared::Prepared;
+use super::prepared::{Prepared, Terminal};
 use super::report::{Call, Message, Place};
 use super::search::first_of;
 use crate::sys::{self, Block, Errno, Mask, UnownedFd, Waited};
@@ -22,41 +22,68 @@ pub(super) struct Further<'p> {
     mask: &'p Mask,
     /// The signals that the program was started with as ignored, a bit for each: PID 1 ignores all of them by now.
     ignored: u64,
-    /// The strings, the standard streams, and the file that is executed, if it is not found by its name.
-    files: [Option<OwnedFd>; 5],
+    /// The strings, the standard streams, what a terminal starts with, and the file that is executed, if it is not found by its name.
+    files: [Option<OwnedFd>; 6],
     /// The number by which the launcher calls each, and its process; 0 for none.
     running: [(u32, i32); MOST],
 }
 
+/// The standard streams of a further program.
+enum Streams<'f> {
+    /// These files.
+    Given([&'f OwnedFd; 3]),
+    /// A pseudo-terminal of its own, which starts so. The launcher gets its master, by this socket and number.
+    Terminal(Terminal, BorrowedFd<'f>, u32),
+    /// The sandbox's /dev/null.
+    Null,
+}
+
 impl<'p> Further<'p> {
     pub(super) fn new(prepared: &'p Prepared, mask: &'p Mask, ignored: u64) -> Further<'p> {
-        Further { prepared, mask, ignored, files: [None, None, None, None, None], running: [(0, 0); MOST] }
+        Further { prepared, mask, ignored, files: [const { None }; 6], running: [(0, 0); MOST] }
     }
 
-    /// A file for the next one has come: the strings, or a stream.
+    /// A file for the next one has come: the strings, which come first, a stream, or what a terminal starts with.
     pub(super) fn take(&mut self, index: u32, file: Option<OwnedFd>) {
+        if index == 0 {
+            self.files = [const { None }; 6];
+        }
         if let Some(place) = self.files.get_mut(index as usize) {
-            *place = file;
+            // Not where a standard stream is to be: PID 1 has closed its own.
+            *place = file.and_then(|file| above_streams(Ok(file)).ok());
         }
     }
 
-    /// Executes the one whose files have come, and tells the launcher if that failed.
+    /// Executes the one whose files have come, and tells the launcher whether that failed.
     pub(super) fn start(&mut self, number: u32, socket: BorrowedFd<'_>) {
         let files = std::mem::take(&mut self.files);
-        let started = match (files, self.running.iter_mut().find(|(_, process)| *process == 0)) {
-            ([Some(strings), Some(input), Some(output), Some(errors), executable], Some(place)) => {
-                let files = (&[input, output, errors], executable.as_ref());
-                execute(self.prepared, (self.mask, self.ignored), &strings, files)
-                    .map(|process| *place = (number, process))
-            }
-            ([None, ..] | [_, None, ..] | [_, _, None, ..] | [_, _, _, None, _], _) => {
-                Err(Failure { place: Place::Setup, call: Call::Receive, errno: Errno(libc::EBADMSG) })
-            }
-            (_, None) => Err(Failure { place: Place::Setup, call: Call::Clone, errno: Errno(libc::EAGAIN) }),
+        let message = match self.executed(&files, number, socket) {
+            Ok(()) => Message::FurtherStarted(number),
+            Err(Failure { call, errno, .. }) => Message::FurtherFailed { number, call, errno },
         };
-        if let Err(Failure { call, errno, .. }) = started {
-            let _ = sys::send_now(socket, &Message::FurtherFailed { number, call, errno }.encode());
-        }
+        let _ = sys::send_now(socket, &message.encode());
+    }
+
+    fn executed(&mut self, files: &[Option<OwnedFd>; 6], number: u32, socket: BorrowedFd<'_>) -> Result<(), Failure> {
+        let place = Place::Setup;
+        let (strings, streams) = match files {
+            [Some(strings), Some(input), Some(output), Some(errors), None, _] => {
+                (strings, Streams::Given([input, output, errors]))
+            }
+            [Some(strings), None, None, None, Some(start), _] => {
+                let mut bytes = [0; Terminal::BYTES];
+                sys::seek(start.as_fd(), 0).at(place, Call::Seek)?;
+                sys::read(start.as_fd(), &mut bytes).at(place, Call::Read)?;
+                (strings, Streams::Terminal(Terminal::from_bytes(&bytes), socket, number))
+            }
+            [Some(strings), None, None, None, None, _] => (strings, Streams::Null),
+            _ => return Err(Errno(libc::EBADMSG)).at(place, Call::Receive),
+        };
+        let Some(free) = self.running.iter_mut().find(|(_, process)| *process == 0) else {
+            return Err(Errno(libc::EAGAIN)).at(place, Call::Clone);
+        };
+        *free = (number, execute(self.prepared, (self.mask, self.ignored), strings, (&streams, files[5].as_ref()))?);
+        Ok(())
     }
 
     /// Sends a signal to one of them, and its process group.
@@ -86,7 +113,7 @@ fn execute(
     prepared: &Prepared,
     signals: (&Mask, u64),
     strings: &OwnedFd,
-    files: (&[OwnedFd; 3], Option<&OwnedFd>),
+    files: (&Streams<'_>, Option<&OwnedFd>),
 ) -> Result<i32, Failure> {
     let block = Block::map(strings.as_fd()).at(Place::Setup, Call::Read)?;
     // Its process shares this memory until its exec, and has only the program's rights.
@@ -108,12 +135,29 @@ fn become_it(
     prepared: &Prepared,
     (mask, ignored): (&Mask, u64),
     block: &Block,
-    (streams, executable): (&[OwnedFd; 3], Option<&OwnedFd>),
+    (streams, executable): (&Streams<'_>, Option<&OwnedFd>),
 ) -> Result<Failure, Failure> {
     let place = Place::Setup;
-    sys::own_process_group().at(place, Call::Setpgid)?;
-    for (from, to) in streams.iter().zip(sys::STREAMS) {
-        sys::dup2(from.as_fd(), to).at(place, Call::Dup2)?;
+    match streams {
+        Streams::Given(files) => {
+            sys::own_process_group().at(place, Call::Setpgid)?;
+            for (from, to) in files.iter().zip(sys::STREAMS) {
+                sys::dup2(from.as_fd(), to).at(place, Call::Dup2)?;
+            }
+        }
+        Streams::Terminal(start, socket, number) => terminal(start, *socket, *number)?,
+        Streams::Null => {
+            sys::own_process_group().at(place, Call::Setpgid)?;
+            // O_NONBLOCK: what lies there might be a pipe that nobody reads.
+            let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_NONBLOCK | libc::O_NOFOLLOW;
+            let null = above_streams(sys::openat(sys::cwd(), c"/dev/null", flags, 0)).at(place, Call::OpenNull)?;
+            if sys::is_device(null.as_fd(), NULL) != Ok(true) {
+                return Err(Errno(libc::ENODEV)).at(place, Call::OpenNull);
+            }
+            for to in sys::STREAMS {
+                sys::dup2(null.as_fd(), to).at(place, Call::Dup2)?;
+            }
+        }
     }
     // All of PID 1's own, before the directory and the program are looked up.
     match executable {
@@ -133,4 +177,31 @@ fn become_it(
         None => first_of(block.paths(), |path| sys::execve(path, block.args(), block.env())),
     };
     Ok(Failure { place: Place::Exec, call: Call::Execve, errno })
+}
+
+/// The same file at a number above those of the standard streams, which PID 1 has closed, and which are about to be replaced.
+fn above_streams(file: sys::Result<OwnedFd>) -> sys::Result<OwnedFd> {
+    file.and_then(|file| sys::dup_above(file.as_fd(), 3))
+}
+
+/// The device number of /dev/null: mem(4).
+const NULL: (u32, u32) = (1, 3);
+
+/// Makes a session with a new pseudo-terminal of the sandbox's own devpts, which the standard streams are, and sends its master to the launcher.
+fn terminal(start: &Terminal, socket: BorrowedFd<'_>, number: u32) -> Result<(), Failure> {
+    let place = Place::Setup;
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_NOFOLLOW;
+    let master = above_streams(sys::openat(sys::cwd(), c"/dev/pts/ptmx", flags, 0)).at(place, Call::OpenPtmx)?;
+    let slave = above_streams(sys::open_peer(master.as_fd())).at(place, Call::OpenPeer)?;
+    sys::setsid().at(place, Call::Setsid)?;
+    sys::take_terminal(slave.as_fd()).at(place, Call::TakeTerminal)?;
+    let found = sys::terminal_settings(slave.as_fd()).at(place, Call::TerminalSettings)?;
+    sys::set_terminal(slave.as_fd(), &found.with_modes_of(&start.settings)).at(place, Call::TerminalSettings)?;
+    sys::set_window_size(slave.as_fd(), &start.size).at(place, Call::TerminalSettings)?;
+    sys::take_foreground(slave.as_fd()).at(place, Call::TakeForeground)?;
+    for to in sys::STREAMS {
+        sys::dup2(slave.as_fd(), to).at(place, Call::Dup2)?;
+    }
+    let message = Message::FurtherTerminal(number).encode();
+    sys::pass_now(socket, &message, master.as_fd()).at(place, Call::Send)
 }

@@ -82,6 +82,7 @@ calls! {
     Fchmod = "fchmod",
     PivotRoot = "pivot_root",
     OpenPtmx = "openat /dev/pts/ptmx",
+    OpenNull = "openat /dev/null",
     OpenPeer = "ioctl TIOCGPTPEER",
     Setsid = "setsid",
     Setpgid = "setpgid",
@@ -161,7 +162,8 @@ pub enum Message {
     /// From the launcher: the program's terminal is in the foreground of the caller's job, or no more. In the background, PID 1 is
     /// its foreground group, so that others stop when they read it.
     Foreground(bool),
-    /// From the launcher: a file for a further program comes with this message: 0 its strings, 1 to 3 its standard streams, 4 the file that is executed.
+    /// From the launcher: a file for a further program comes with this message: 0 its strings, which are sent first; 1 to 3 its standard streams, or
+    /// 4 what a terminal of its own starts with, and without these its streams are the sandbox's /dev/null; 5 the file that is executed.
     FurtherFile(u32),
     /// From the launcher: execute the further program whose files have come. It is called by this number.
     Further(u32),
@@ -169,6 +171,10 @@ pub enum Message {
     FurtherSignal { number: u32, signal: i32 },
     /// A further program could not be executed: which call failed, and its errno.
     FurtherFailed { number: u32, call: Call, errno: Errno },
+    /// The master end of the pseudo-terminal of a further program, which is about to be executed, comes with this message.
+    FurtherTerminal(u32),
+    /// A further program was executed.
+    FurtherStarted(u32),
     /// A further program has ended with this exit status, 128+N if signal N ended it.
     FurtherEnded { number: u32, status: i32 },
     /// The program starts in the working directory with this index, since those before it cannot be entered.
@@ -256,6 +262,8 @@ impl Message {
             Message::FurtherSignal { number, signal } => [27, number as i32, signal, 0],
             Message::FurtherFailed { number, call, errno } => [28, number as i32, call as i32, errno.0],
             Message::FurtherEnded { number, status } => [29, number as i32, status, 0],
+            Message::FurtherTerminal(number) => [30, number as i32, 0, 0],
+            Message::FurtherStarted(number) => [31, number as i32, 0, 0],
         };
         let mut bytes = [0; LENGTH];
         for (chunk, number) in bytes.chunks_exact_mut(4).zip(numbers) {
@@ -315,6 +323,8 @@ impl Message {
             27 => Message::FurtherSignal { number: a as u32, signal: b },
             28 => Message::FurtherFailed { number: a as u32, call: *Call::ALL.get(b as usize)?, errno: Errno(c) },
             29 => Message::FurtherEnded { number: a as u32, status: b },
+            30 => Message::FurtherTerminal(a as u32),
+            31 => Message::FurtherStarted(a as u32),
             _ => return None,
         })
     }
@@ -341,6 +351,8 @@ mod tests {
             Message::FurtherFailed { number: 3, call: Call::Poll, errno: Errno(2) },
             Message::FurtherEnded { number: 4, status: 137 },
             Message::FurtherSignal { number: 5, signal: 9 },
+            Message::FurtherTerminal(6),
+            Message::FurtherStarted(7),
             Message::Foreground(true),
             Message::Stopped(19),
             Message::Exited(255),

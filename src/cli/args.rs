@@ -39,10 +39,10 @@ pub struct Cli {
 }
 
 /// The verbs: words that may come first on the command line.
-pub const VERBS: [&str; 35] = [
+pub const VERBS: [&str; 36] = [
     "run", "plan", "check", "profile", "selftest", "homes", "diff", "commit", "discard", "export", "uppers",
-    "snapshot", "fork", "create", "start", "restart", "exec", "ps", "logs", "inspect", "stop", "kill", "wait", "rm",
-    "prune", "rename", "pause", "unpause", "top", "port", "stats", "update", "cp", "generate", "network",
+    "snapshot", "fork", "create", "start", "restart", "exec", "attach", "ps", "logs", "inspect", "stop", "kill",
+    "wait", "rm", "prune", "rename", "pause", "unpause", "top", "port", "stats", "update", "cp", "generate", "network",
 ];
 
 /// The subcommands of `sbx`.
@@ -119,6 +119,11 @@ pub enum Verb {
                             not found."
     )]
     Exec(Exec),
+    /// Be in front of the program of a sandbox in the background, until it ends or the keys ctrl-p ctrl-q are typed
+    #[command(
+        after_help = "Exit status: that of the program; 0 if it was left by the keys; 125 if it could not be attached to."
+    )]
+    Attach(Attach),
     /// Print what the program of a sandbox in the background has written
     Logs(Logs),
     /// Print all that is known of sandboxes, as JSON

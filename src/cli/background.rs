@@ -5,7 +5,7 @@ use super::kept::{self, Restart};
 use super::{args, output, run, store};
 use crate::error::{Error, Result};
 use crate::exit;
-use crate::launch::{Recorded, Report, Status, Waiting};
+use crate::launch::{Joining, Recorded, Report, Status, Waiting};
 use crate::state::{self, Cause, Id};
 use crate::sys::{self, UnownedFd, Waited};
 use std::fs::File;
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub(super) fn main(args: &args::Run) -> u8 {
-    let started = kept::check(&args.kept).and_then(|()| launch(args, None));
+    let started = kept::check(&args.kept).and_then(|()| launch(args, None, None));
     match started {
         Ok(Ok(id)) => output::print(&format!("{id}\n")).map_or_else(|error| output::complain(&error), |()| 0),
         Ok(Err(status)) => status,
@@ -26,15 +26,20 @@ pub(super) fn main(args: &args::Run) -> u8 {
 /// A sandbox that has a record already: its id, and the directory in which the words of its command line are meant.
 pub(super) type Existing<'a> = (&'a Id, &'a Path);
 
-/// Runs a program in the background, and waits until it has started. Gives the sandbox's id; or, once the error is printed, its exit status.
-pub(super) fn launch(args: &args::Run, existing: Option<Existing<'_>>) -> Result<std::result::Result<String, u8>> {
+/// Runs a program in the background, and waits until it has started. Gives the sandbox's id; or, once the error is printed, its exit status. `joining` is
+/// who is attached to the program from the start.
+pub(super) fn launch(
+    args: &args::Run,
+    existing: Option<Existing<'_>>,
+    joining: Option<Joining>,
+) -> Result<std::result::Result<String, u8>> {
     let is_terminal = |stream: &UnownedFd| sys::is_terminal(*stream);
     if kept::log_driver(&args.kept) == "passthrough" && sys::STREAMS[1..].iter().any(is_terminal) {
         return Err(Error::new("--log-driver passthrough: a program in the background is not given the terminal")
             .hint("send its output to a file or a pipe: sbx run -d --log-driver passthrough PROGRAM >FILE 2>&1"));
     }
     let (told, tells) = sys::pipe().map_err(|errno| Error::call("pipe2", errno))?;
-    sys::fork(|| monitor(args, tells, existing)).map_err(|errno| Error::call("fork", errno))?;
+    sys::fork(|| monitor(args, tells, existing, joining)).map_err(|errno| Error::call("fork", errno))?;
     for line in BufReader::new(File::from(told)).lines() {
         match line.ok().and_then(|line| serde_json::from_str(&line).ok()) {
             Some(Report::Note(text)) => output::tell(&text),
@@ -52,8 +57,9 @@ pub(super) fn launch(args: &args::Run, existing: Option<Existing<'_>>) -> Result
 }
 
 /// The monitor, from its beginning to its end.
-fn monitor(args: &args::Run, tells: OwnedFd, existing: Option<Existing<'_>>) -> i32 {
-    let left = leave(args, &tells).map_err(|errno| Error::new(format!("cannot run in the background: {errno}")));
+fn monitor(args: &args::Run, tells: OwnedFd, existing: Option<Existing<'_>>, joining: Option<Joining>) -> i32 {
+    let left = leave(args, &tells, joining.as_ref())
+        .map_err(|errno| Error::new(format!("cannot run in the background: {errno}")));
     let waiting = Waiting::new(tells);
     let entered = left.and_then(|outputs| {
         if let Some((_, dir)) = existing {
@@ -73,19 +79,42 @@ fn monitor(args: &args::Run, tells: OwnedFd, existing: Option<Existing<'_>>) -> 
         }
     };
     match restart {
-        Restart::No => once(args, Some(waiting), outputs, id, existing.is_some().then_some(0)),
-        restart => again_and_again(args, waiting, outputs, &id, existing.is_some(), restart),
+        Restart::No => {
+            once(args, Began { waiting: Some(waiting), outputs, joining }, id, existing.is_some().then_some(0))
+        }
+        restart => {
+            let began = Began { waiting: Some(waiting), outputs, joining };
+            again_and_again(args, began, &id, existing.is_some(), restart)
+        }
     }
     .into()
 }
 
+/// What a run in the background begins with.
+struct Began {
+    /// The command that waits for its start.
+    waiting: Option<Waiting>,
+    /// Where what the program writes is read.
+    outputs: Option<[OwnedFd; 2]>,
+    /// Who is attached from the start.
+    joining: Option<Joining>,
+}
+
 /// Runs the program once. With `resumed`, the sandbox has a record, and was started so often before.
-fn once(args: &args::Run, waiting: Option<Waiting>, outputs: Option<[OwnedFd; 2]>, id: Id, resumed: Option<u32>) -> u8 {
+fn once(args: &args::Run, began: Began, id: Id, resumed: Option<u32>) -> u8 {
+    let Began { waiting, outputs, joining } = began;
     let passes_through = kept::log_driver(&args.kept) == "passthrough";
-    let mut status = Status { waiting, outputs, passes_through, ..Status::default() };
+    let input = match input(args) {
+        Ok(input) => input,
+        Err(errno) => return complain(&errno),
+    };
+    let mut status = Status { waiting, outputs, joining, input, passes_through, ..Status::default() };
     if let Some(restarts) = resumed {
         match store::store().and_then(|store| store.resume(&id)) {
-            Ok(held) => status.record = Some(Recorded::new(held, status.outputs.take()).restarts(restarts)),
+            Ok(held) => {
+                let record = Recorded::new(held, status.outputs.take()).restarts(restarts);
+                status.record = Some(record.input(status.input.take()));
+            }
             Err(error) => {
                 if let Some(waiting) = &status.waiting {
                     waiting.tell(&Report::Failed(error.status, error.to_string()));
@@ -104,15 +133,8 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(6
 const LONG: Duration = Duration::from_secs(10);
 
 /// Runs the program, and again after its end as the flag says. Each run has a launcher of its own, so that what one takes of memory goes with it.
-fn again_and_again(
-    args: &args::Run,
-    waiting: Waiting,
-    outputs: Option<[OwnedFd; 2]>,
-    id: &Id,
-    existing: bool,
-    restart: Restart,
-) -> u8 {
-    let mut first = Some(waiting);
+fn again_and_again(args: &args::Run, began: Began, id: &Id, existing: bool, restart: Restart) -> u8 {
+    let Began { waiting: mut first, outputs, mut joining } = began;
     let (mut restarts, mut pause) = (0, PAUSES[0]);
     let mut kept = None;
     loop {
@@ -122,14 +144,14 @@ fn again_and_again(
             Ok(own) => own,
             Err(error) => return complain(&sys::Errno::from(error)),
         };
-        let waiting = first.take();
+        let (waiting, joining) = (first.take(), joining.take());
         let resumed = (existing || restarts > 0).then_some(restarts);
         let keeper = sys::pid();
         let launcher = sys::fork(|| {
             if sys::set_parent_death_signal(libc::SIGKILL).is_err() || sys::parent_pid() != keeper {
                 return exit::FAILED.into();
             }
-            once(args, waiting, own, id.clone(), resumed).into()
+            once(args, Began { waiting, outputs: own, joining }, id.clone(), resumed).into()
         });
         let status = match launcher.and_then(sys::wait_for) {
             Ok(Waited::Exited(status)) => status as u8,
@@ -163,20 +185,13 @@ fn complain(errno: &sys::Errno) -> u8 {
 
 /// Leaves the caller's session and terminal, and everything that the caller waits for the end of: its standard streams and other descriptors, but for
 /// those that flags name. Gives the read ends of standard output and standard error if what is written there is logged.
-fn leave(args: &args::Run, tells: &OwnedFd) -> sys::Result<Option<[OwnedFd; 2]>> {
+fn leave(args: &args::Run, tells: &OwnedFd, joining: Option<&Joining>) -> sys::Result<Option<[OwnedFd; 2]>> {
     sys::setsid()?;
     let null = sys::openat(sys::cwd(), c"/dev/null", libc::O_RDWR, 0)?;
     let [input, outputs @ ..] = sys::STREAMS;
-    let familiar = &args.sandbox.familiar;
-    // Standard input that does not end, and that nobody writes to, for programs that end with it.
-    let typed = if familiar.interactive || familiar.terminal { Some(sys::pipe()?) } else { None };
-    sys::dup2(typed.as_ref().map_or(null.as_fd(), |(read, _)| read.as_fd()), input)?;
+    sys::dup2(null.as_fd(), input)?;
     let read = match kept::log_driver(&args.kept) {
         "passthrough" => None,
-        "none" => {
-            outputs.into_iter().try_for_each(|output| sys::dup2(null.as_fd(), output))?;
-            None
-        }
         // This process keeps the write ends open as well: notes of its own are logged, and the end is not told by them.
         _ => Some([piped(outputs[0])?, piped(outputs[1])?]),
     };
@@ -184,15 +199,33 @@ fn leave(args: &args::Run, tells: &OwnedFd) -> sys::Result<Option<[OwnedFd; 2]>>
     let written = written.filter_map(|given| given.to_str()?.parse::<i32>().ok());
     let mut keep = vec![0, 1, 2, tells.as_raw_fd()];
     keep.extend(read.iter().flatten().map(AsRawFd::as_raw_fd));
-    keep.extend(typed.iter().map(|(_, write)| write.as_raw_fd()));
+    keep.extend(joining.iter().map(|joining| joining.socket.as_raw_fd()));
+    keep.extend(joining.iter().flat_map(|joining| joining.streams.iter().flatten()).map(AsRawFd::as_raw_fd));
     let named = args.sandbox.keep_fd.iter().copied().chain(args.status_fd).chain(written);
     keep.extend(named.filter(|fd| UnownedFd::new(*fd).flags().is_ok()));
     keep.sort_unstable();
     keep.dedup();
     // Closed with the others.
-    std::mem::forget((null, typed));
+    std::mem::forget(null);
     sys::close_all_but(&keep)?;
     Ok(read)
+}
+
+/// Gives the program a standard input that does not end by itself, if the flags ask for one: a pipe, whose write end this is if those who are attached may
+/// write to it.
+fn input(args: &args::Run) -> sys::Result<Option<OwnedFd>> {
+    let familiar = &args.sandbox.familiar;
+    if !(familiar.interactive || familiar.terminal) {
+        return Ok(None);
+    }
+    let (read, write) = sys::pipe()?;
+    sys::dup2(read.as_fd(), sys::STREAMS[0])?;
+    if familiar.interactive {
+        return Ok(Some(write));
+    }
+    // It stays open for as long as this process lives.
+    std::mem::forget(write);
+    Ok(None)
 }
 
 /// Puts the write end of a pipe in the place of a stream; gives the read end, which does not block.

@@ -43,9 +43,9 @@ fn begin<'e>(entry: &'e Entry, args: &[&OsStr]) -> Result<(Copier<'e>, File, Fil
     let monitor = asked::monitor(entry, WHAT)?;
     let asked = Execution {
         args: args.iter().map(|word| Text::from(*word)).collect(),
-        env: Vec::new(),
         // That of the program may be gone.
         dir: Some(Text::from(OsStr::new("/"))),
+        ..Execution::default()
     };
     let text = serde_json::to_vec(&asked).map_err(|error| Error::new(format!("cannot write the request: {error}")))?;
     if text.len() > LARGEST {

@@ -1,26 +1,97 @@
 //! `sbx exec`: executes a further program in a running sandbox, with all that keeps the sandbox's program in.
 //!
-//! Its standard streams are pipes of this process's own, which copies: none of the caller's files and terminals comes into the sandbox.
+//! Its standard streams are pipes of this process's own, which copies, or a terminal of the sandbox's own, of which this process gets the master: none of
+//! the caller's files and terminals comes into the sandbox.
 
 use super::{args, store};
 use crate::error::{Error, Result};
 use crate::exit;
-use crate::state::{Execution, LARGEST, Monitor, Request, Silence, Text};
+use crate::launch::{Front, Inside, Keys, Left, USUAL_KEYS, start_of_terminal};
+use crate::state::{Answer, Entry, Execution, LARGEST, Monitor, Request, Silence, Text};
 use crate::sys::{self, Errno, Poll};
 use std::ffi::OsString;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 /// The exit status if the sandbox does not run: podman's.
 const NOT_RUNNING: u8 = 255;
 
-/// How much is copied at once, in bytes.
-const PIECE: usize = 1 << 16;
-
 pub(super) fn main(args: &args::Exec) -> Result<u8> {
-    refused(args)?;
+    if args.privileged {
+        return Err(Error::new("--privileged: a further program has no more rights than the sandbox's program"));
+    }
     let entry = store::store()?.find(&args.name)?;
-    let gone = |silence: Silence| match silence {
+    let keys = Keys::new(args.detach_keys.as_deref().unwrap_or(own_keys(&entry)))?;
+    let request = request(&Execution {
+        args: args.command.iter().map(|word| Text::from(word.as_os_str())).collect(),
+        env: args.env.iter().map(variable).collect::<Result<_>>()?,
+        dir: args.workdir.as_ref().map(|dir| Text::from(dir.as_os_str())),
+        user: args.user.as_ref().map(|user| Text::from(user.as_os_str())),
+        terminal: args.tty.then(start_of_terminal),
+        detach: args.detach,
+    })?;
+    let monitor = entry.monitor().map_err(|silence| gone(&entry, silence))?;
+    let asked =
+        |monitor: &Monitor| monitor.pass(&Request::Exec, request.as_fd()).map_err(|silence| gone(&entry, silence));
+    if args.detach {
+        asked(&monitor)?;
+        let (answer, _) = first_answer(&monitor, &entry)?;
+        return ended(args, answer);
+    }
+    let front = if args.tty {
+        asked(&monitor)?;
+        match first_answer(&monitor, &entry)? {
+            (Answer { terminal: true, .. }, Some(master)) => {
+                let inside = Inside::with_master(master).map_err(|errno| Error::call("ioctl TIOCGPTPEER", errno))?;
+                let input = if args.interactive { inside.master() } else { None };
+                Front { monitor, input, outputs: [None, None], inside, keys, attached: false, proxies: false }
+            }
+            (answer, _) => return ended(args, answer),
+        }
+    } else {
+        let failed = |errno: Errno| Error::call("pipe2", errno);
+        let (input, to_input) = sys::pipe().map_err(failed)?;
+        let (from_output, output) = sys::pipe().map_err(failed)?;
+        let (from_errors, errors) = sys::pipe().map_err(failed)?;
+        for (number, stream) in [&input, &output, &errors].into_iter().enumerate() {
+            let passed = monitor.pass(&Request::Stream { number }, stream.as_fd());
+            passed.map_err(|silence| gone(&entry, silence))?;
+        }
+        asked(&monitor)?;
+        // Each pipe ends with the program from here on.
+        drop((input, output, errors));
+        let input = Some(to_input).filter(|_| args.interactive);
+        let outputs = [Some(from_output), Some(from_errors)];
+        Front { monitor, input, outputs, inside: Inside::None, keys, attached: false, proxies: false }
+    };
+    let (left, master, monitor) = front.attend().map_err(|errno| Error::call("poll", errno))?;
+    match left {
+        Left::Ended(answer) => ended(args, answer),
+        Left::Gone => Err(Error::new(format!("{} has ended, and all that ran in it", entry.called()))
+            .status(exit::SIGNALED + libc::SIGKILL as u8)),
+        Left::Keys => {
+            let left = match master {
+                Some(master) => monitor.pass(&Request::Leave, master.as_fd()),
+                None => monitor.tell(&Request::Leave),
+            };
+            left.map(|()| 0).map_err(|silence| gone(&entry, silence))
+        }
+        Left::Signal(signal) => {
+            drop(monitor);
+            sys::die_by(signal);
+            Ok(exit::SIGNALED + signal as u8)
+        }
+    }
+}
+
+/// The keys that leave a sandbox's program, unless a command has others.
+pub(super) fn own_keys(entry: &Entry) -> &str {
+    entry.spec.detach_keys.as_deref().unwrap_or(USUAL_KEYS)
+}
+
+/// Why a monitor was not reached.
+fn gone(entry: &Entry, silence: Silence) -> Error {
+    match silence {
         Silence::Gone => Error::new(format!(
             "{} is {}, and a program can be executed only in a running sandbox",
             entry.called(),
@@ -31,35 +102,20 @@ pub(super) fn main(args: &args::Exec) -> Result<u8> {
         Silence::Stuck => {
             Error::new(format!("the monitor of {} does not answer", entry.called())).hint("it may be stopped")
         }
-    };
-    let asked = Execution {
-        args: args.command.iter().map(|word| Text::from(word.as_os_str())).collect(),
-        env: args.env.iter().map(variable).collect::<Result<_>>()?,
-        dir: args.workdir.as_ref().map(|dir| Text::from(dir.as_os_str())),
-    };
-    let failed = |errno: Errno| Error::call("pipe2", errno);
-    let (input, to_input) = sys::pipe().map_err(failed)?;
-    let (from_output, output) = sys::pipe().map_err(failed)?;
-    let (from_errors, errors) = sys::pipe().map_err(failed)?;
-    let request = request(&asked)?;
-    let monitor = entry.monitor().map_err(gone)?;
-    let pass = || -> std::result::Result<(), Silence> {
-        for (number, stream) in [&input, &output, &errors].into_iter().enumerate() {
-            monitor.pass(&Request::Stream { number }, stream.as_fd())?;
-        }
-        monitor.pass(&Request::Exec, request.as_fd())
-    };
-    pass().map_err(gone)?;
-    // Each pipe ends with the program from here on.
-    drop((input, output, errors));
-    let to_input = Some(to_input).filter(|_| args.interactive);
-    let ended =
-        copy(&monitor, to_input, [Some(from_output), Some(from_errors)]).map_err(|errno| Error::call("poll", errno))?;
-    let Some(answer) = ended else {
-        return Err(Error::new(format!("{} has ended, and all that ran in it", entry.called()))
-            .status(exit::SIGNALED + libc::SIGKILL as u8));
-    };
-    let status = answer.status.map_or(exit::FAILED, |status| status as u8);
+    }
+}
+
+/// The first answer, for which there is nothing else to do meanwhile.
+fn first_answer(monitor: &Monitor, entry: &Entry) -> Result<(Answer, Option<OwnedFd>)> {
+    sys::poll(&mut [Poll::read(monitor.number())], None).map_err(|errno| Error::call("poll", errno))?;
+    monitor.answer_with_file().ok_or_else(|| gone(entry, Silence::Gone))
+}
+
+/// The exit status that an answer means.
+fn ended(args: &args::Exec, answer: Answer) -> Result<u8> {
+    // One that was started and is left to go on has none yet.
+    let status = answer.status.unwrap_or(if answer.error.is_some() { exit::FAILED.into() } else { 0 });
+    let status = u8::try_from(status).unwrap_or(exit::FAILED);
     match answer.error {
         None => Ok(status),
         Some(why) => {
@@ -91,87 +147,4 @@ fn request(asked: &Execution) -> Result<OwnedFd> {
         return Err(Error::new("the arguments and variables are too long"));
     }
     sys::memory_file_with(c"sbx-exec", &text).map_err(|errno| Error::new(format!("a file in memory: {errno}")))
-}
-
-/// Copies until the monitor has answered and the program's output is at its end, or has nothing more. Gives the answer.
-fn copy(
-    monitor: &Monitor,
-    mut to_input: Option<OwnedFd>,
-    mut from: [Option<OwnedFd>; 2],
-) -> sys::Result<Option<crate::state::Answer>> {
-    if let Some(to) = &to_input {
-        sys::set_nonblocking(to.as_fd(), true)?;
-    }
-    let number = |fd: &Option<OwnedFd>| fd.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-    let (mut typed, mut buffer) = (Vec::new(), vec![0; PIECE]);
-    let (mut ended, mut answer) = (false, None);
-    let mut input_open = true;
-    loop {
-        let reads = to_input.is_some() && input_open && typed.is_empty();
-        let writes = if typed.is_empty() { -1 } else { number(&to_input) };
-        let mut set = [
-            Poll::read(if ended { -1 } else { monitor.number() }),
-            Poll::read(if reads { 0 } else { -1 }),
-            Poll { fd: writes, read: false, write: true, ready: false },
-            Poll::read(number(&from[0])),
-            Poll::read(number(&from[1])),
-        ];
-        // What is left in the pipes is there by the time that the end is told; what the program has left running may write for ever.
-        sys::poll(&mut set, if ended { Some(0) } else { None })?;
-        if ended && !set.iter().skip(3).any(|poll| poll.ready) {
-            return Ok(answer);
-        }
-        if set[0].ready {
-            answer = monitor.answer();
-            ended = true;
-        }
-        if set[1].ready {
-            match sys::read(sys::STREAMS[0].as_fd(), &mut buffer) {
-                Ok(count @ 1..) => typed.extend_from_slice(buffer.get(..count).unwrap_or_default()),
-                _ => input_open = false,
-            }
-        }
-        if let Some(to) = to_input.as_ref().filter(|_| !typed.is_empty()) {
-            match sys::write_some(to.as_fd(), &typed) {
-                Ok(count) => drop(typed.drain(..count)),
-                Err(Errno(libc::EAGAIN | libc::EINTR)) => {}
-                // The program reads no more.
-                Err(_) => to_input = None,
-            }
-        }
-        if !input_open && typed.is_empty() {
-            to_input = None;
-        }
-        for (index, stream) in from.iter_mut().enumerate() {
-            if !set[3 + index].ready {
-                continue;
-            }
-            let read = stream.as_ref().map(|stream| sys::read(stream.as_fd(), &mut buffer));
-            match read {
-                Some(Ok(count @ 1..)) => {
-                    let to = sys::STREAMS[1 + index].as_fd();
-                    if sys::write_all(to, buffer.get(..count).unwrap_or_default()).is_err() {
-                        // Nobody reads any more: the program is told by its pipe.
-                        *stream = None;
-                    }
-                }
-                _ => *stream = None,
-            }
-        }
-    }
-}
-
-/// What is not there to be had.
-fn refused(args: &args::Exec) -> Result<()> {
-    if args.tty {
-        return Err(Error::new("--tty: a further program is given no terminal by this version of sbx")
-            .hint("leave -t out: what is typed goes to the program line by line with -i"));
-    }
-    if args.user.is_some() {
-        return Err(Error::new("--user: a further program has the ids of the sandbox's program").hint("leave it out"));
-    }
-    if args.privileged {
-        return Err(Error::new("--privileged: a further program has no more rights than the sandbox's program"));
-    }
-    Ok(())
 }

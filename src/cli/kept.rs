@@ -2,7 +2,7 @@
 
 use super::{args, familiar, remove, store};
 use crate::error::{Error, Result};
-use crate::launch::Recorded;
+use crate::launch::{Keys, Recorded};
 use crate::plan::Plan;
 use crate::proxy::network::message::is_name;
 use crate::spec::{Sandbox, parse_size};
@@ -25,6 +25,7 @@ pub(super) fn check(args: &args::Kept) -> Result<()> {
     stop_signal(args)?;
     log_size(args)?;
     restart(args)?;
+    args.detach_keys.as_deref().map_or(Ok(()), |keys| Keys::new(keys).map(drop))?;
     labels(args).map(drop)
 }
 
@@ -132,6 +133,7 @@ pub(super) fn spec(args: &args::Run, sandbox: &Sandbox, plan: &Plan) -> Result<S
         restart: kept.restart.clone().unwrap_or_else(|| "no".to_owned()),
         stop_signal: stop_signal(kept)?,
         stop_timeout: kept.stop_timeout.unwrap_or(STOP_TIMEOUT),
+        detach_keys: kept.detach_keys.clone(),
         ..Spec::default()
     })
 }
@@ -174,6 +176,7 @@ pub(super) fn replace(args: &args::Kept, store: &Store) -> Result<()> {
 /// Ends a run with its record: that of a program that was never started is removed unless there was one before, and that of one that is not to stay.
 pub(super) fn end(mut record: Recorded, remove: bool, existing: bool) -> Result<()> {
     record.drain();
+    record.finish();
     if remove || !(existing || record.has_started()) {
         store::store()?.forget(record.id())?;
     }

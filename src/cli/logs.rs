@@ -65,20 +65,6 @@ fn go_on(
     Ok(())
 }
 
-/// A reader of a log that has passed all that there is.
-pub(super) fn from_now(entry: &Entry) -> Result<Reader> {
-    let mut reader = entry.log()?;
-    reader.next(&mut |_| {});
-    Ok(reader)
-}
-
-/// Prints what comes from a reader until the sandbox has ended.
-pub(super) fn follow(entry: &Entry, mut reader: Reader) -> Result<()> {
-    let mut shown = Shown::new(false);
-    go_on(entry, &mut reader, &mut shown, &|_| true, None)?;
-    shown.end()
-}
-
 /// Why a sandbox has no log.
 fn without(entry: &Entry) -> Option<&'static str> {
     match entry.spec.log_driver.as_str() {

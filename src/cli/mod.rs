@@ -4,6 +4,7 @@ mod afterwards;
 mod args;
 mod ask;
 mod asked;
+mod attach;
 mod background;
 mod caller;
 mod check;
@@ -147,6 +148,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
         Verb::Network(verb) => network::main(&verb),
         Verb::Ps(verb) => listed::main(&verb),
         Verb::Exec(verb) => exec::main(&verb),
+        Verb::Attach(verb) => attach::main(&verb),
         Verb::Generate(args::Generate { verb: args::GenerateVerb::Systemd(verb) }) => generate::systemd(&verb),
         Verb::Logs(verb) => logs::main(&verb),
         Verb::Inspect(verb) => inspect::main(&verb),
@@ -172,6 +174,12 @@ pub fn main(args: Vec<OsString>) -> u8 {
 
 /// Runs the program, in the foreground or the background.
 fn start(run: args::Run, words: &[OsString]) -> u8 {
+    if !run.kept.detach && run.kept.detach_keys.as_ref().is_some_and(|keys| !keys.is_empty()) {
+        return complain(
+            &crate::error::Error::new("--detach-keys: a program in the foreground cannot be left to go on")
+                .hint("start it by `sbx run -d`, and be in front of it by `sbx attach`"),
+        );
+    }
     if !kept::is_wanted(&run.kept) {
         return run::main(&run);
     }

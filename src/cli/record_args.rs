@@ -36,6 +36,9 @@ pub struct Kept {
     /// Seconds until `sbx stop` ends the program by SIGKILL (default: 10)
     #[arg(long, value_name = "SECONDS", value_hint = ValueHint::Other)]
     pub stop_timeout: Option<u64>,
+    /// Keys by which `sbx attach` and its like leave the program to go on (default: ctrl-p,ctrl-q); an empty text is none
+    #[arg(long, value_name = "KEYS", value_hint = ValueHint::Other)]
+    pub detach_keys: Option<String>,
 }
 
 /// `sbx ps`
@@ -88,14 +91,42 @@ pub struct Start {
     #[arg(required_unless_present_any = ["all", "filter"], value_name = "NAME")]
     pub names: Vec<String>,
     /// Start all that do not run
-    #[arg(long, conflicts_with_all = ["names", "attach"])]
+    #[arg(long, conflicts_with_all = ["names", "attach", "interactive"])]
     pub all: bool,
     /// Start those that do not run and meet a condition, as with `sbx ps`; should-start-on-boot=true are those that a boot starts
-    #[arg(short, long, value_name = "KEY=VALUE", conflicts_with_all = ["names", "attach"], value_hint = ValueHint::Other)]
+    #[arg(short, long, value_name = "KEY=VALUE", conflicts_with_all = ["names", "attach", "interactive"], value_hint = ValueHint::Other)]
     pub filter: Vec<String>,
-    /// Print what the program writes, wait for its end, and exit with its status
+    /// Attach to the program: show what it writes, wait for its end, and exit with its status
     #[arg(short, long)]
     pub attach: bool,
+    /// Attach, and pass standard input on
+    #[arg(short, long)]
+    pub interactive: bool,
+    #[command(flatten)]
+    pub front: Front,
+}
+
+/// How a command is in front of a program that it is attached to.
+#[derive(Args, Debug, Default)]
+pub struct Front {
+    /// Keys that leave the program to go on (default: those of `sbx run --detach-keys`, or ctrl-p,ctrl-q); an empty text is none
+    #[arg(long, value_name = "KEYS", value_hint = ValueHint::Other)]
+    pub detach_keys: Option<String>,
+    /// Whether signals for this command are sent to a program without a terminal
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub sig_proxy: Option<bool>,
+}
+
+/// `sbx attach`
+#[derive(Args, Debug)]
+pub struct Attach {
+    /// Pass no standard input on
+    #[arg(long)]
+    pub no_stdin: bool,
+    #[command(flatten)]
+    pub front: Front,
+    /// Name or id
+    pub name: String,
 }
 
 /// `sbx restart`
@@ -115,18 +146,24 @@ pub struct Exec {
     /// Pass standard input on
     #[arg(short, long)]
     pub interactive: bool,
-    /// Refused: a terminal
-    #[arg(short, long, hide = true)]
+    /// Give the program a terminal of its own
+    #[arg(short, long)]
     pub tty: bool,
+    /// Return once the program has started; what it writes is dropped
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Keys that leave a program with a terminal to go on; an empty text is none
+    #[arg(long, value_name = "KEYS", value_hint = ValueHint::Other)]
+    pub detach_keys: Option<String>,
     /// Set an environment variable, or without a value pass the caller's
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     pub env: Vec<OsString>,
     /// Directory to start in: the path inside
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::Other)]
     pub workdir: Option<OsString>,
-    /// Refused: other ids
-    #[arg(short, long, hide = true)]
-    pub user: Option<String>,
+    /// Ids of the program: those of the sandbox's program, by number or name; others are refused
+    #[arg(short, long, value_name = "USER[:GROUP]", value_hint = ValueHint::Other)]
+    pub user: Option<OsString>,
     /// Refused: more rights
     #[arg(long, hide = true)]
     pub privileged: bool,

@@ -78,7 +78,8 @@ fn run(args: &args::Run, status: &mut Status, id: Option<Id>) -> Result<Outcome>
     status.network_log = log.map(|log| receipt::network_log(log, &plan)).transpose()?;
     tell(&plan.notes, status);
     if kept::is_wanted(&args.kept) && status.record.is_none() {
-        status.record = Some(kept::begin(args, sandbox, &plan, status.outputs.take(), id)?);
+        let record = kept::begin(args, sandbox, &plan, status.outputs.take(), id)?;
+        status.record = Some(record.input(status.input.take()));
     }
     kept::known_as(&mut plan, status.record.as_ref())?;
     // Nobody is told: then nothing needs to be looked at.

@@ -1,12 +1,12 @@
 //! `sbx create`, `sbx start` and `sbx restart`.
 
-use super::{args, background, ending, kept, layers, listed, logs, output, run, store};
+use super::{args, attach, background, ending, kept, layers, listed, output, run, store};
 use crate::error::{Error, Result};
 use crate::exit;
+use crate::launch::Joining;
 use crate::plan;
-use crate::state::{Entry, Status, Store};
+use crate::state::{Entry, Store};
 use std::ffi::OsString;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 pub(super) fn create(args: &args::Run) -> Result<u8> {
@@ -23,9 +23,13 @@ pub(super) fn create(args: &args::Run) -> Result<u8> {
 
 pub(super) fn start(args: &args::Start) -> Result<u8> {
     let store = store::store()?;
-    if args.attach && args.names.len() > 1 {
-        return Err(Error::new("only one sandbox can be started with --attach")
-            .hint("leave --attach out, and use `sbx logs -f`"));
+    if args.attach || args.interactive {
+        let [name] = args.names.as_slice() else {
+            return Err(Error::new("only one sandbox can be started with --attach or --interactive")
+                .hint("leave the flag out, and use `sbx attach` or `sbx logs -f`"));
+        };
+        let entry = store.find(name)?;
+        return attach::start(&entry, &args.front, args.interactive, |joining| one(&store, &entry, Some(joining)));
     }
     let filters = listed::filters(&args.filter)?;
     let (entries, mut status) = if args.all || !filters.is_empty() {
@@ -38,18 +42,9 @@ pub(super) fn start(args: &args::Start) -> Result<u8> {
         store::named(&store, &args.names, false, exit::FAILED)
     };
     for (name, entry) in entries {
-        let before = if args.attach { Some(logs::from_now(&entry)?) } else { None };
-        match one(&store, &entry) {
-            Ok(0) => match before {
-                Some(reader) => {
-                    let exit = entry.exit();
-                    logs::follow(&entry, reader)?;
-                    let ended = exit.map_or(Status::Broken, |exit| Entry::status_in(exit.as_fd()));
-                    status = ended.exit_status().map_or(exit::FAILED, |status| status as u8);
-                }
-                None => output::print(&format!("{name}\n"))?,
-            },
-            Ok(failed) => status = failed,
+        match one(&store, &entry, None) {
+            Ok(None | Some(0)) => output::print(&format!("{name}\n"))?,
+            Ok(Some(failed)) => status = failed,
             Err(error) => status = output::complain(&error),
         }
     }
@@ -62,9 +57,9 @@ pub(super) fn restart(args: &args::Restart) -> Result<u8> {
     for (name, entry) in entries {
         let stopped =
             if entry.status().is_running() || entry.is_kept() { ending::stop(&entry, args.time) } else { Ok(()) };
-        match stopped.and_then(|()| one(&store, &entry)) {
-            Ok(0) => output::print(&format!("{name}\n"))?,
-            Ok(failed) => status = failed,
+        match stopped.and_then(|()| one(&store, &entry, None)) {
+            Ok(None | Some(0)) => output::print(&format!("{name}\n"))?,
+            Ok(Some(failed)) => status = failed,
             Err(error) => status = output::complain(&error),
         }
     }
@@ -72,11 +67,11 @@ pub(super) fn restart(args: &args::Restart) -> Result<u8> {
 }
 
 /// Starts one sandbox by the words of its command line, as they mean it now: its profile, and the caller's variables, are read anew. Gives the exit
-/// status, 0 if it runs.
-fn one(store: &Store, entry: &Entry) -> Result<u8> {
+/// status, 0 if it was started; none if it runs already. `joining` is who is attached to it from the start.
+fn one(store: &Store, entry: &Entry, joining: Option<Joining>) -> Result<Option<u8>> {
     let _locked = store.lock(entry)?;
     if entry.status().is_running() || entry.is_kept() {
-        return Ok(0);
+        return Ok(None);
     }
     entry.ask_to_go_on();
     let words = ["sbx", "run"].into_iter().map(OsString::from).chain(entry.spec.words.iter().map(OsString::from));
@@ -93,8 +88,8 @@ fn one(store: &Store, entry: &Entry) -> Result<u8> {
         run.sandbox.order.add_last("set");
     }
     let dir = PathBuf::from(OsString::from(&entry.spec.dir));
-    Ok(match background::launch(&run, Some((&entry.id, &dir)))? {
+    Ok(Some(match background::launch(&run, Some((&entry.id, &dir)), joining)? {
         Ok(_) => 0,
         Err(status) => status,
-    })
+    }))
 }

@@ -197,7 +197,11 @@ mod tests {
         builder.finish().unwrap();
         drop(builder);
         let mut found = Vec::new();
-        entries(stream.as_slice(), |head, _| Ok(found.push(head))).unwrap();
+        let keep = |head, _: &mut dyn std::io::Read| {
+            found.push(head);
+            Ok(())
+        };
+        entries(stream.as_slice(), keep).unwrap();
         assert_eq!((found[0].mode, found[0].modified, found[0].size), (0o755, (5, 500_000_000), 3));
         assert_eq!(found[0].path, c(&[&"x".repeat(300)]));
         for at in (0..stream.len()).step_by(7) {

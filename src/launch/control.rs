@@ -79,6 +79,18 @@ impl Control {
         came
     }
 
+    /// Takes somebody who is connected already. Gives what it is called by.
+    pub(super) fn adopt(&mut self, socket: OwnedFd) -> u64 {
+        self.next += 1;
+        self.clients.push(Client { number: self.next, socket, streams: Default::default() });
+        self.next
+    }
+
+    /// The connection of somebody, once more.
+    pub(super) fn socket(&self, number: u64) -> Option<OwnedFd> {
+        self.clients.iter().find(|client| client.number == number)?.socket.try_clone().ok()
+    }
+
     /// The streams that somebody has sent.
     pub(super) fn streams(&mut self, number: u64) -> [Option<OwnedFd>; 4] {
         let client = self.clients.iter_mut().find(|client| client.number == number);
@@ -88,6 +100,13 @@ impl Control {
     pub(super) fn answer(&self, number: u64, answer: &Answer) {
         if let Some(client) = self.clients.iter().find(|client| client.number == number) {
             let _ = sys::send_now(client.socket.as_fd(), &serde_json::to_vec(answer).unwrap_or_default());
+        }
+    }
+
+    /// Answers with a descriptor.
+    pub(super) fn hand(&self, number: u64, answer: &Answer, file: BorrowedFd<'_>) {
+        if let Some(client) = self.clients.iter().find(|client| client.number == number) {
+            let _ = sys::pass_now(client.socket.as_fd(), &serde_json::to_vec(answer).unwrap_or_default(), file);
         }
     }
 }

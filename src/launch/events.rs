@@ -1,11 +1,13 @@
 //! What is reported of a sandbox while it is started and runs.
 
+use super::attached::Joining;
 use super::cgroup::figures::Figures;
 use super::denial::Denial;
 use super::denials::Denials;
 use super::outcome::Outcome;
 use crate::error::Result;
 use crate::spec::Published;
+use crate::sys::Poll;
 use std::os::fd::{OwnedFd, RawFd};
 
 /// Receives the events of a sandbox.
@@ -38,6 +40,30 @@ pub trait Events {
 
     /// The program has written something.
     fn output(&mut self) {}
+
+    /// Somebody who is to be attached to the program from its start.
+    fn joining(&mut self) -> Option<Joining> {
+        None
+    }
+
+    /// Attaches somebody to the program, whom requests call so. Gives whether what is typed there goes to the program; or why it cannot be.
+    fn attach(&mut self, _client: u64, _joining: Joining) -> std::result::Result<bool, String> {
+        Err("this sandbox has nothing that could be attached to".to_owned())
+    }
+
+    /// These are attached no more, if they were.
+    fn detach(&mut self, _gone: &[u64]) {}
+
+    /// The input of somebody who is attached is at its end.
+    fn end_of_input(&mut self, _client: u64) {}
+
+    /// What is waited for on behalf of those who are attached, for [`Events::attend`].
+    fn attended(&self) -> Vec<Poll> {
+        Vec::new()
+    }
+
+    /// Passes on what those who are attached have typed, and what they are shown.
+    fn attend(&mut self) {}
 
     /// Somebody has asked for the program's end.
     fn stopped(&mut self) {}

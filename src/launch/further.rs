@@ -1,17 +1,75 @@
-//! The strings of a further program, for PID 1.
+//! A further program: what PID 1 is told of it, and what the launcher knows of one that runs.
 
-use super::prepare;
-use crate::plan::Plan;
+use super::{further_ids, prepare};
+use crate::child::Terminal;
+use crate::plan::{Op, Placed, Plan};
 use crate::state::{Execution, LARGEST};
 use crate::sys::{self, Block};
 use std::ffi::{CStr, CString, OsStr, OsString};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// Reads an [`Execution`] from a file in memory, and writes what PID 1 needs to another one.
-pub(super) fn strings(file: BorrowedFd<'_>, plan: &Plan) -> Result<OwnedFd, String> {
+/// A further program, as PID 1 is told of it.
+pub(super) struct Asked {
+    /// The file with its strings.
+    pub strings: OwnedFd,
+    /// The file with what its terminal starts with, if it has one.
+    pub terminal: Option<OwnedFd>,
+    /// It goes on without whoever has asked.
+    pub detach: bool,
+}
+
+/// A further program that runs.
+pub(super) struct Further {
+    /// What it is called by between here and PID 1.
+    pub number: u32,
+    /// The connection that has asked for it; none if it goes on without.
+    pub client: Option<u64>,
+    /// It goes on without as soon as it was started.
+    pub detach: bool,
+    /// Both ends of its terminal, if nobody else has the master. What it writes there is read, so that it never waits for a reader. The slave keeps the
+    /// terminal working when the program closes it and opens it again.
+    pub terminal: Option<[OwnedFd; 2]>,
+}
+
+impl Further {
+    /// Where what it writes is read, if nobody else does.
+    pub fn unread(&self) -> Option<RawFd> {
+        self.terminal.as_ref().map(|[master, _]| master.as_raw_fd())
+    }
+}
+
+/// Both ends of a terminal whose master this is; none if it is no master.
+pub(super) fn ends(master: OwnedFd) -> Option<[OwnedFd; 2]> {
+    sys::set_nonblocking(master.as_fd(), true).ok()?;
+    let slave = sys::open_peer(master.as_fd()).ok()?;
+    Some([master, slave])
+}
+
+/// Reads an [`Execution`] from a file in memory, and writes what PID 1 needs to others.
+pub(super) fn asked(file: BorrowedFd<'_>, plan: &Plan) -> Result<Asked, String> {
     let asked = read(file)?;
+    if let Some(user) = &asked.user {
+        further_ids::check(&OsString::from(user), plan)?;
+    }
+    let terminal = asked.terminal.as_deref().map(|start| terminal(start, plan)).transpose()?;
+    Ok(Asked { strings: strings(&asked, plan)?, terminal, detach: asked.detach })
+}
+
+/// The file with what a terminal starts with.
+fn terminal(start: &[u8], plan: &Plan) -> Result<OwnedFd, String> {
+    let own = |placed: &Placed| matches!(&placed.op, Op::Devpts { path } if path == Path::new("/dev/pts"));
+    if !plan.view.parts.iter().any(own) {
+        return Err("the sandbox has no /dev/pts of its own, in which a terminal could be made".to_owned());
+    }
+    if start.len() != Terminal::BYTES {
+        return Err("this version of sbx does not know the request".to_owned());
+    }
+    sys::memory_file_with(c"sbx-terminal", start).map_err(|errno| format!("a file in memory: {errno}"))
+}
+
+fn strings(asked: &Execution, plan: &Plan) -> Result<OwnedFd, String> {
     let [args, env] = [&asked.args, &asked.env].map(|texts| texts.iter().map(OsString::from).collect::<Vec<_>>());
     let name = args.first().filter(|name| !name.is_empty()).ok_or("a further program needs a name")?;
     let own = plan.process.cwd.first().map_or(Path::new("/"), |dir| dir.as_path()).as_os_str().to_owned();

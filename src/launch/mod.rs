@@ -1,6 +1,7 @@
 //! The launcher: carries out a plan from outside of the sandbox. [`start`] shows the whole sequence.
 
 mod abilities;
+mod attached;
 mod born;
 mod caller;
 mod cgroup;
@@ -11,7 +12,9 @@ mod denials;
 mod ended;
 mod events;
 mod exclusive;
+mod front;
 mod further;
+mod further_ids;
 #[cfg(feature = "guards-off")]
 mod guards;
 mod helped;
@@ -56,11 +59,13 @@ mod wording;
 mod worker;
 
 pub use abilities::{Ability, Blocker, abilities, explain};
+pub use attached::Joining;
 pub use cgroup::figures::Figures;
 pub use cgroup::victims::Victim;
 pub use denial::Denial;
 pub use denials::Denials;
 pub use events::Events;
+pub use front::{Front, Inside, Keys, Left, USUAL as USUAL_KEYS, size_of_terminal, start_of_terminal};
 pub use network_log::NetworkLog;
 pub use outcome::Outcome;
 pub use own_file::OwnFile;

@@ -1,5 +1,6 @@
 //! A run that has a record: what its launcher, the monitor, writes there, and what it tells the command that waits for the start.
 
+use super::attached::Attached;
 use super::control::Control;
 use super::outcome::Outcome;
 use crate::error::{Error, Result};
@@ -65,6 +66,8 @@ pub struct Recorded {
     live: Live,
     /// The read ends of the program's standard output and standard error, whose bytes go to the log.
     outputs: Option<[OwnedFd; 2]>,
+    /// Those who are attached to the program.
+    pub(super) attached: Attached,
     /// Whether the status of the end is written.
     ended: bool,
     /// Somebody has asked for the end.
@@ -75,7 +78,19 @@ impl Recorded {
     /// A run with this record. What comes from `outputs`, which do not block, goes to its log.
     pub fn new(held: Held, outputs: Option<[OwnedFd; 2]>) -> Recorded {
         let live = Live { monitor: sys::pid(), ..Live::default() };
-        Recorded { held, live, outputs, ended: false, stopped: false }
+        Recorded { held, live, outputs, attached: Attached::default(), ended: false, stopped: false }
+    }
+
+    /// Says that the program's standard input is a pipe with this write end.
+    #[must_use]
+    pub fn input(mut self, input: Option<OwnedFd>) -> Recorded {
+        self.attached = Attached::new(input);
+        self
+    }
+
+    /// Whether what the program writes comes here.
+    pub(super) fn has_outputs(&self) -> bool {
+        self.outputs.is_some()
     }
 
     /// Says how often it was started before.
@@ -141,14 +156,18 @@ impl Recorded {
         self.outputs.iter().flatten().map(AsRawFd::as_raw_fd).collect()
     }
 
-    /// Writes some of the program's output to the log. Gives whether there was any.
+    /// Writes some of the program's output to the log, and shows it to those who are attached. Gives whether there was any.
     pub(super) fn output(&mut self) -> bool {
-        let (Some(outputs), Some(log)) = (&self.outputs, self.held.log()) else { return false };
+        let Some(outputs) = &self.outputs else { return false };
         let mut buffer = vec![0; PIECE];
         let mut any = false;
         for (output, stream) in outputs.iter().zip([Stream::Out, Stream::Err]) {
             if let Ok(count @ 1..) = sys::read(output.as_fd(), &mut buffer) {
-                log.write(stream, buffer.get(..count).unwrap_or_default());
+                let bytes = buffer.get(..count).unwrap_or_default();
+                if let Some(log) = self.held.log() {
+                    log.write(stream, bytes);
+                }
+                self.attached.show(stream, bytes);
                 any = true;
             }
         }
@@ -163,6 +182,11 @@ impl Recorded {
                 break;
             }
         }
+    }
+
+    /// Gives those who are attached all that is left for them.
+    pub fn finish(&mut self) {
+        self.attached.finish();
     }
 
     /// Writes a text of sbx's own to the log. Gives whether there is one.
@@ -222,12 +246,15 @@ impl Recorded {
             Outcome::Killed => Cause::Killed,
         };
         self.end(i32::from(outcome.status()), cause, String::new());
+        self.attached.ended(&Answer { status: Some(outcome.status().into()), ..Answer::default() });
     }
 
     /// The run has failed, before the program or while it ran.
     pub fn failed(&mut self, error: &Error) {
         if !self.ended {
             self.end(i32::from(error.status), Cause::Failed, error.message.clone());
+            let (error, status) = (Some(error.message.chars().take(1000).collect()), Some(error.status.into()));
+            self.attached.ended(&Answer { error, status, ..Answer::default() });
         }
     }
 

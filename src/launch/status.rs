@@ -1,5 +1,6 @@
 //! What users are told of a run: events as JSON lines (`--status-fd`), notes, the receipt and figures.
 
+use super::attached::Joining;
 use super::cgroup::figures::Figures;
 use super::denial::Denial;
 use super::denials::Denials;
@@ -11,7 +12,7 @@ use super::recorded::{Recorded, Report, Waiting};
 use crate::error::Result;
 use crate::plan::Receipt;
 use crate::spec::Published;
-use crate::sys;
+use crate::sys::{self, Poll};
 use serde_json::{Value, json};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -48,6 +49,10 @@ pub struct Status {
     pub waiting: Option<Waiting>,
     /// The read ends of the program's standard output and standard error, for the log of its record.
     pub outputs: Option<[OwnedFd; 2]>,
+    /// The write end of the pipe that the program's standard input is, if it is one, for those who are attached.
+    pub input: Option<OwnedFd>,
+    /// Somebody who is attached to the program from its start.
+    pub joining: Option<Joining>,
     /// The program alone keeps the caller's standard output and standard error.
     pub passes_through: bool,
 }
@@ -175,6 +180,42 @@ impl Events for Status {
 
     fn outputs(&self) -> Vec<RawFd> {
         self.record.as_ref().map(Recorded::outputs).unwrap_or_default()
+    }
+
+    fn joining(&mut self) -> Option<Joining> {
+        self.joining.take()
+    }
+
+    fn attach(&mut self, client: u64, joining: Joining) -> std::result::Result<bool, String> {
+        match &mut self.record {
+            Some(record) if record.has_outputs() => Ok(record.attached.add(client, joining)),
+            _ if self.passes_through => {
+                Err("it was started with --log-driver passthrough, and writes to what its caller had open".to_owned())
+            }
+            _ => Err("it runs in the foreground, where it was started".to_owned()),
+        }
+    }
+
+    fn detach(&mut self, gone: &[u64]) {
+        if let Some(record) = &mut self.record {
+            record.attached.remove(gone);
+        }
+    }
+
+    fn end_of_input(&mut self, client: u64) {
+        if let Some(record) = &mut self.record {
+            record.attached.end_of_input(client);
+        }
+    }
+
+    fn attended(&self) -> Vec<Poll> {
+        self.record.as_ref().map(|record| record.attached.polls()).unwrap_or_default()
+    }
+
+    fn attend(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.attached.attend();
+        }
     }
 
     fn output(&mut self) {

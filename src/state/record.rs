@@ -81,6 +81,8 @@ pub struct Spec {
     pub stop_signal: i32,
     /// How long it has for that, in seconds.
     pub stop_timeout: u64,
+    /// The keys that leave its program; none are the usual ones.
+    pub detach_keys: Option<String>,
 }
 
 /// What is so while it runs: state.json.

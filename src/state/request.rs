@@ -34,7 +34,8 @@ pub enum Request {
         /// 0, 1 or 2; 3 is the file that is executed, in place of one that is found in the sandbox.
         number: usize,
     },
-    /// Execute a further program: a file in memory with an [`Execution`] comes with this message. It is answered when that has ended.
+    /// Execute a further program: a file in memory with an [`Execution`] comes with this message. It is answered when that has ended; before that, with
+    /// the master of its terminal if it is to have one.
     Exec,
     /// Freeze all processes, or have them go on.
     Freeze {
@@ -50,6 +51,21 @@ pub enum Request {
         /// The limits.
         limits: Vec<Change>,
     },
+    /// The further program that was asked for goes on without whoever has asked. The master of its terminal comes with this message if it has one.
+    Leave,
+    /// Be attached to the program: the streams have come before. The answer says what it has; another one follows when it has ended.
+    Attach {
+        /// The rows and columns of a terminal on which it is shown.
+        #[serde(default)]
+        size: Option<[u16; 2]>,
+    },
+    /// The terminal on which the program is shown has this size.
+    Size {
+        /// Rows and columns.
+        size: [u16; 2],
+    },
+    /// The input that is passed on to the program is at its end, and not only gone with whoever has passed it on.
+    EndOfInput,
 }
 
 /// A limit that is to be set.
@@ -92,6 +108,12 @@ pub struct Execution {
     pub env: Vec<Text>,
     /// The directory; none is that of the sandbox's program.
     pub dir: Option<Text>,
+    /// The ids that it is to have, as USER or USER:GROUP; none are those of the sandbox's program.
+    pub user: Option<Text>,
+    /// It has a terminal of its own, and this is what that starts with, in a form that this module does not know.
+    pub terminal: Option<Vec<u8>>,
+    /// It goes on without whoever has asked for it, who is answered when it was started.
+    pub detach: bool,
 }
 
 /// The largest file with an [`Execution`], in bytes.
@@ -111,6 +133,10 @@ pub struct Answer {
     pub frozen: Option<bool>,
     /// What is used.
     pub usage: Option<Usage>,
+    /// The program has a terminal; the master of that of a further program comes with this message. There will be another answer.
+    pub terminal: bool,
+    /// What is typed goes to the program.
+    pub input: bool,
 }
 
 /// A connection to a monitor.
@@ -141,6 +167,11 @@ impl Monitor {
             Err(Errno(libc::EAGAIN)) => Err(Silence::Stuck),
             _ => Err(Silence::Gone),
         }
+    }
+
+    /// A connection that is there already.
+    pub fn on(socket: OwnedFd) -> Monitor {
+        Monitor(socket)
     }
 
     /// Asks for something, and gives the answer.
@@ -183,11 +214,32 @@ impl Monitor {
         self.0.as_raw_fd()
     }
 
+    /// Sends a request, and waits for no answer.
+    ///
+    /// # Errors
+    ///
+    /// The monitor has ended, or does not answer.
+    pub fn tell(&self, request: &Request) -> std::result::Result<(), Silence> {
+        let text = serde_json::to_vec(request).unwrap_or_default();
+        match sys::send_now(self.0.as_fd(), &text) {
+            Err(Errno(libc::EAGAIN)) => Err(Silence::Stuck),
+            sent => sent.map_err(|_| Silence::Gone),
+        }
+    }
+
     /// The answer that has come; none if the monitor has ended.
     pub fn answer(&self) -> Option<Answer> {
+        self.answer_with_file().map(|(answer, _)| answer)
+    }
+
+    /// The same, with the descriptor that came with it.
+    pub fn answer_with_file(&self) -> Option<(Answer, Option<OwnedFd>)> {
         let mut buffer = [0; LONGEST];
         match sys::receive(self.0.as_fd(), &mut buffer) {
-            Ok((length @ 1.., _)) => serde_json::from_slice(buffer.get(..length).unwrap_or_default()).ok(),
+            Ok((length @ 1.., file)) => {
+                let answer = serde_json::from_slice(buffer.get(..length).unwrap_or_default()).ok();
+                answer.map(|answer| (answer, file))
+            }
             _ => None,
         }
     }

@@ -1,5 +1,6 @@
-//! A place with records of its own, for tests of sandboxes that can be named.
+//! Sandboxes that have records, in directories of a test's own.
 
+use super::terminal::Session;
 use super::{Place, Ran, ran};
 use std::path::PathBuf;
 use std::process::Command;
@@ -36,6 +37,13 @@ impl Records {
     pub fn start(&self, flags: &[&str], script: &str) -> String {
         let args = [&["run", "-d", "-q"], flags, &["--", "sh", "-c", script]].concat();
         self.run(&args).ok().trim().to_owned()
+    }
+
+    /// A script in a shell on a terminal of its own, in which the records are these.
+    pub fn session(&self, script: &str) -> Session {
+        let dir = self.place.dir.path().display();
+        let script = format!("export XDG_RUNTIME_DIR={dir}/run XDG_STATE_HOME={dir}/state; {script}");
+        Session::start(&self.place, &script)
     }
 
     #[track_caller]

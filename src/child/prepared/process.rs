@@ -79,6 +79,30 @@ pub struct Terminal {
     pub foreground: bool,
 }
 
+impl Terminal {
+    /// How many bytes [`Terminal::to_bytes`] gives.
+    pub const BYTES: usize = Termios::BYTES + WindowSize::BYTES;
+
+    /// Its settings and its size, for a message between processes.
+    pub fn to_bytes(&self) -> [u8; Terminal::BYTES] {
+        let mut bytes = [0; Terminal::BYTES];
+        let (settings, size) = bytes.split_at_mut(Termios::BYTES);
+        settings.copy_from_slice(&self.settings.to_bytes());
+        size.copy_from_slice(&self.size.to_bytes());
+        bytes
+    }
+
+    /// What [`Terminal::to_bytes`] has told, of one in the foreground.
+    pub fn from_bytes(bytes: &[u8; Terminal::BYTES]) -> Terminal {
+        let (mut settings, mut size) = ([0; Termios::BYTES], [0; WindowSize::BYTES]);
+        let (first, second) = bytes.split_at(Termios::BYTES);
+        settings.copy_from_slice(first);
+        size.copy_from_slice(second);
+        let (settings, size) = (Termios::from_bytes(&settings), WindowSize::from_bytes(&size));
+        Terminal { settings, size, foreground: true }
+    }
+}
+
 /// What hints at the end of the program are about.
 pub struct Hints {
     /// The home, if what is written to it is gone at the end.

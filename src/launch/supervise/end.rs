@@ -72,7 +72,7 @@ impl Supervisor<'_> {
         inherited::put_access_back(&self.sandbox.inherited).iter().for_each(|note| status.note(note));
         sys::phase("the end of PID 1 and the mounts");
         self.take_back();
-        self.finish();
+        self.finish(status);
         if let Some(terminal) = self.handed_over.take() {
             terminal.put_back();
         }

@@ -27,7 +27,7 @@ impl Supervisor<'_> {
             Some(Message::Failed { .. }) if self.started() => self.state = State::Over,
             Some(Message::Failed { place, call, errno }) => {
                 self.sandbox.uppers.iter_mut().for_each(Uppers::never_used);
-                self.give_up();
+                self.give_up(status);
                 let found = self.found.take();
                 return Err(wording::failure(self.sandbox.plan, &self.sandbox.given, (place, call, errno), found));
             }
@@ -71,6 +71,8 @@ impl Supervisor<'_> {
                 }
             }
             Some(Message::Left) => self.goes_on = true,
+            Some(Message::FurtherTerminal(number)) => self.on_further_terminal(number, fd),
+            Some(Message::FurtherStarted(number)) => self.on_further_start(number),
             Some(Message::FurtherFailed { number, call, errno }) => self.on_further_failure(number, call, errno),
             Some(Message::FurtherEnded { number, status }) => {
                 self.on_further_end(number, Answer { status: Some(status), ..Answer::default() });

@@ -2,6 +2,7 @@
 //! limit, from the creation of the first process to its end.
 
 mod end;
+mod further;
 mod jobs;
 mod messages;
 mod network;
@@ -14,6 +15,7 @@ use super::cgroup::figures::Figures;
 use super::cgroup::victims::Victims;
 use super::control::Control;
 use super::events::Events;
+use super::further::Further;
 use super::helpers::Helper;
 use super::named::Membership;
 use super::outcome::Outcome;
@@ -78,8 +80,8 @@ pub(super) struct Supervisor<'p> {
     portal_caller: Option<CallerFile>,
     /// Requests of other commands, if the run has a record.
     control: Option<Control>,
-    /// Further programs that run: their numbers, and the connections that have asked for them.
-    further: Vec<(u32, u64)>,
+    /// Further programs that run.
+    further: Vec<Further>,
     /// The number of the last one.
     last_further: u32,
     /// The processes of the sandbox are frozen.
@@ -221,7 +223,7 @@ impl<'p> Supervisor<'p> {
     }
 
     /// Adds the descriptors to poll, in the order in which their events are handled: one line for each.
-    fn watch(&self, sources: &mut Sources<Handler<'p>>) {
+    fn watch(&self, sources: &mut Sources<Handler<'p>>, status: &dyn Events) {
         let [input, program, output] = self.relay.wants();
         // memory.events polls as an error when it has changed.
         sources.add(Poll::end(self.victims.as_ref().map_or(-1, Victims::fd)), Self::on_memory_event);
@@ -247,9 +249,18 @@ impl<'p> Supervisor<'p> {
         for fd in self.control.iter().flat_map(Control::descriptors) {
             sources.add(Poll::read(fd), Self::on_request);
         }
+        for fd in self.further.iter().filter_map(Further::unread) {
+            sources.add(Poll::read(fd), Self::on_unread);
+        }
         for fd in &self.outputs {
             sources.add(Poll::read(*fd), |_, status| {
                 status.output();
+                Ok(())
+            });
+        }
+        for poll in status.attended() {
+            sources.add(poll, |_, status| {
+                status.attend();
                 Ok(())
             });
         }
@@ -265,7 +276,7 @@ impl<'p> Supervisor<'p> {
     fn turn(&mut self, status: &mut dyn Events) -> Result<()> {
         let mut sources = std::mem::replace(&mut self.sources, Sources::new());
         sources.clear();
-        self.watch(&mut sources);
+        self.watch(&mut sources, status);
         let patience = self.patience();
         let waited = if std::mem::take(&mut self.at_rest) {
             // Once more when nothing has happened for as long after the next event.
@@ -329,6 +340,7 @@ impl<'p> Supervisor<'p> {
         self.state = State::Starting;
         self.control = status.requests().map(Control::new);
         self.outputs = status.outputs();
+        self.attach_first(status);
         self.sandbox.uppers.iter_mut().for_each(Uppers::keep_from_now);
         if let Some(master) = self.terminal.take() {
             self.start_relay(master)?;
@@ -460,10 +472,10 @@ impl<'p> Supervisor<'p> {
     }
 
     /// Kills the sandbox and restores the terminal before an error is reported.
-    fn give_up(&mut self) {
+    fn give_up(&mut self, status: &mut dyn Events) {
         self.sandbox.first.signal(libc::SIGKILL);
         self.take_back();
-        self.finish();
+        self.finish(status);
     }
 
     /// Sends a signal to the program. PID 1 takes no signals itself but SIGKILL, and forwards them when it is told to.
@@ -476,10 +488,11 @@ impl<'p> Supervisor<'p> {
     }
 
     /// Writes the rest of the program's output, unless the end was asked for or the time is over.
-    fn finish(&mut self) {
+    fn finish(&mut self, status: &mut dyn Events) {
         let signals = &self.sandbox.signals;
         let skip = self.timed_out || self.skip_final_output;
         let ended = || std::iter::from_fn(|| signals.next()).any(|arrived| is_end(arrived.signal));
-        self.relay.finish(skip, ended, UnownedFd::new(signals.fd()).as_fd());
+        // Where the output goes to a pipe whose other end is here, it is read meanwhile.
+        self.relay.finish(skip, ended, || status.output(), UnownedFd::new(signals.fd()).as_fd());
     }
 }

@@ -119,7 +119,7 @@ impl Supervisor<'_> {
         let Some(named) = &self.sandbox.plan.namespaces.named else { return Ok(()) };
         let ended = format!("the network `{}` has ended ({how})", named.name);
         if named.ends {
-            self.give_up();
+            self.give_up(status);
             return Err(Error::new(format!("{ended}: {ENDED}")).origin(&named.origin));
         }
         status.note(&format!("{ended}: {LOST}"));

@@ -1,19 +1,19 @@
 //! What other commands ask of the launcher of a sandbox with a record.
 
 use super::Supervisor;
-use crate::child::{Call, Message};
+use crate::child::Session;
 use crate::error::Result;
-use crate::exit;
+use crate::launch::attached::Joining;
 use crate::launch::cgroup::Cgroup;
 use crate::launch::events::Events;
-use crate::launch::{further, usage};
+use crate::launch::usage;
 use crate::plan::LimitFile;
 use crate::profile::schema;
 use crate::spec::limits::Value;
 use crate::spec::{Namespace, Origin};
 use crate::state::{Answer, Change, Request};
-use crate::sys::{self, Errno};
-use std::os::fd::{AsFd, OwnedFd};
+use crate::sys;
+use std::os::fd::AsFd;
 
 impl Supervisor<'_> {
     /// Requests have come.
@@ -43,6 +43,33 @@ impl Supervisor<'_> {
                         Err(why) => Some(why),
                     }
                 }
+                Some(Request::Leave) => {
+                    self.leave_further(client, file);
+                    None
+                }
+                Some(Request::Attach { size }) => {
+                    let [input, output, errors, _] = control.streams(client);
+                    let streams = [input, output, errors];
+                    let attached = match control.socket(client) {
+                        Some(socket) => self.attach(client, Joining { socket, streams }, size, status),
+                        None => continue,
+                    };
+                    match attached {
+                        Ok(answer) => {
+                            control.answer(client, &answer);
+                            continue;
+                        }
+                        Err(why) => Some(why),
+                    }
+                }
+                Some(Request::Size { size }) => {
+                    self.relay.show_in(size);
+                    continue;
+                }
+                Some(Request::EndOfInput) => {
+                    status.end_of_input(client);
+                    continue;
+                }
                 Some(Request::Stream { .. }) => continue,
                 Some(Request::Freeze { frozen }) => self.freeze(frozen, status).err(),
                 Some(Request::Look) => None,
@@ -60,9 +87,9 @@ impl Supervisor<'_> {
             let first = Some(self.sandbox.first.pid()).filter(|pid| *pid > 0);
             control.answer(client, &Answer { error, first, frozen, usage: used, ..Answer::default() });
         }
-        for (number, _) in self.further.iter().filter(|(_, client)| came.gone.contains(client)) {
-            let message = Message::FurtherSignal { number: *number, signal: libc::SIGKILL };
-            let _ = sys::send_now(self.sandbox.socket.as_fd(), &message.encode());
+        self.end_further_of(&came.gone);
+        if !came.gone.is_empty() {
+            status.detach(&came.gone);
         }
         self.control = Some(control);
         Ok(())
@@ -99,62 +126,40 @@ impl Supervisor<'_> {
         cgroup.update(&files, shown)
     }
 
-    /// Has PID 1 execute a further program.
-    fn execute(
+    /// Attaches somebody to the program, and has that draw what it shows anew.
+    fn attach(
         &mut self,
         client: u64,
-        file: Option<OwnedFd>,
-        streams: [Option<OwnedFd>; 4],
-    ) -> std::result::Result<(), String> {
-        if self.paused {
-            return Err("the sandbox is paused, and nothing is executed in it: sbx unpause".to_owned());
+        joining: Joining,
+        size: Option<[u16; 2]>,
+        status: &mut dyn Events,
+    ) -> std::result::Result<Answer, String> {
+        let input = status.attach(client, joining)?;
+        let terminal = matches!(self.sandbox.given.process.session, Session::Pty(_));
+        if let Some([rows, columns]) = size {
+            // A program draws anew when its window gets another size. If that is the one that it has, it gets one in between.
+            let between = self.relay.shown_in() == size;
+            self.relay.show_in(if between { [if rows > 1 { rows - 1 } else { 2 }, columns] } else { [rows, columns] });
         }
-        let (plan, given) = (self.sandbox.plan, &self.sandbox.given);
-        if !given.process.init || !plan.namespaces.private.contains(&Namespace::Pid) {
-            return Err("a further program needs sbx's PID 1: it was started with --as-pid-1 or --share pid".to_owned());
-        }
-        if given.lockdown.handover.is_some() {
-            return Err("a further program could overwrite sbx's own file here, since neither Landlock nor its owner prevents that".to_owned());
-        }
-        let (Some(file), [Some(input), Some(output), Some(errors), executable]) = (file, streams) else {
-            return Err("the request has come without its files".to_owned());
-        };
-        if executable.as_ref().is_some_and(|file| !sys::is_sealed(file.as_fd())) {
-            return Err("the file that is to be executed is none in memory that nobody can change".to_owned());
-        }
-        let strings = further::strings(file.as_fd(), plan)?;
-        self.last_further = self.last_further.wrapping_add(1);
-        let number = self.last_further;
-        let socket = self.sandbox.socket.as_fd();
-        let send = || -> sys::Result<()> {
-            for (index, file) in [&strings, &input, &output, &errors].into_iter().chain(&executable).enumerate() {
-                sys::pass_now(socket, &Message::FurtherFile(index as u32).encode(), file.as_fd())?;
-            }
-            sys::send_now(socket, &Message::Further(number).encode())
-        };
-        send().map_err(|errno| format!("PID 1 of the sandbox does not take it: {errno}"))?;
-        self.further.push((number, client));
-        Ok(())
+        Ok(Answer { terminal, input, ..Answer::default() })
     }
 
-    /// A further program could not be executed.
-    pub(super) fn on_further_failure(&mut self, number: u32, call: Call, errno: Errno) {
-        let (status, why) = match (call, errno.0) {
-            (Call::Execve, libc::ENOENT) => (exit::NOT_FOUND, "not found in the sandbox".to_owned()),
-            (Call::Execve, _) => (exit::NOT_EXECUTABLE, format!("cannot be executed in the sandbox: {errno}")),
-            (Call::Chdir, _) => (exit::FAILED, format!("its directory cannot be entered inside: {errno}")),
-            _ => (exit::FAILED, format!("{}: {errno}", call.name())),
-        };
-        self.on_further_end(number, Answer { error: Some(why), status: Some(status.into()), ..Answer::default() });
-    }
-
-    /// A further program has ended.
-    pub(super) fn on_further_end(&mut self, number: u32, answer: Answer) {
-        let Some(index) = self.further.iter().position(|(known, _)| *known == number) else { return };
-        let (_, client) = self.further.swap_remove(index);
-        if let Some(control) = &self.control {
+    /// Attaches whoever is to be attached from the start.
+    pub(super) fn attach_first(&mut self, status: &mut dyn Events) {
+        let Some(mut joining) = status.joining() else { return };
+        let Some(mut control) = self.control.take() else { return };
+        if let Ok(socket) = joining.socket.try_clone()
+            && sys::set_nonblocking(socket.as_fd(), true).is_ok()
+        {
+            let client = control.adopt(socket);
+            let streams = std::mem::take(&mut joining.streams);
+            let answer = match self.attach(client, Joining { streams, ..joining }, None, status) {
+                Ok(answer) => answer,
+                Err(why) => Answer { error: Some(why), ..Answer::default() },
+            };
             control.answer(client, &answer);
         }
+        self.control = Some(control);
     }
 }
 

@@ -161,7 +161,7 @@ impl Supervisor<'_> {
             match spec.loss {
                 Loss::Note(_) => status.note(&description),
                 Loss::End(_) => {
-                    self.give_up();
+                    self.give_up(status);
                     return Err(Error::new(description).origin(&spec.origin));
                 }
             }

@@ -1,6 +1,6 @@
 //! The program's terminal: a pseudo-terminal, of which sbx has the master.
 
-use crate::sys::{self, Errno, Poll, Termios};
+use crate::sys::{self, Errno, Poll, Termios, WindowSize};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// TIOCPKT_FLUSHREAD of ioctl_tty(2): the program has discarded the input that it has not read.
@@ -136,6 +136,14 @@ impl Inner {
             self.flush();
         }
         sys::signal_foreground(self.master.as_fd(), signal)
+    }
+
+    pub(super) fn size(&self) -> Option<WindowSize> {
+        sys::window_size(self.master.as_fd()).ok()
+    }
+
+    pub(super) fn set_size(&self, size: &WindowSize) {
+        let _ = sys::set_window_size(self.master.as_fd(), size);
     }
 
     pub(super) fn resize(&self, from: BorrowedFd<'_>) -> Result<(), Errno> {

@@ -22,10 +22,13 @@ mod output;
 mod questions;
 mod readers;
 mod relay;
+mod restore;
+mod screen;
 mod sequences;
 mod streams;
 
 pub(in crate::launch) use handed_over::{Foreground, HandedOver};
 pub(in crate::launch) use outer::initial;
 pub(in crate::launch) use relay::{End, Relay};
+pub(in crate::launch) use screen::Screen;
 pub(in crate::launch) use streams::{stream, tty};

@@ -5,10 +5,11 @@ use super::modes::Modes;
 use super::outer::Outer;
 use super::output::{BUFFER, Output};
 use super::readers::{Readers, Waiting};
+use super::restore::{drop_answers, undo};
 use super::streams::stream;
 use crate::child::Terminal;
 use crate::error::{Error, Result};
-use crate::sys::{self, Poll};
+use crate::sys::{self, Poll, WindowSize};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -21,9 +22,6 @@ const SETTINGS: [Duration; 2] = [Duration::from_millis(4), Duration::from_millis
 const READERS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(100)];
 /// A program that has set its terminal gets its keys after this time even if it does not wait for them: it may look for them now and then.
 const KEYS: Duration = Duration::from_millis(20);
-
-/// So long is an answer of the caller's terminal waited for at the end, and all of them together.
-const ANSWERS: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
 
 /// A look that is repeated at growing intervals.
 struct Look {
@@ -160,6 +158,19 @@ impl Relay {
         }
     }
 
+    /// The rows and columns of the program's terminal.
+    pub(in crate::launch) fn shown_in(&self) -> Option<[u16; 2]> {
+        let size = self.0.as_ref()?.inner.size()?;
+        Some([size.lines(), size.columns()])
+    }
+
+    /// Gives the program's terminal so many rows and columns, where no terminal of the caller's says what it has.
+    pub(in crate::launch) fn show_in(&self, [rows, columns]: [u16; 2]) {
+        if let Some(Ends { inner, outer: None, .. }) = &self.0 {
+            inner.set_size(&WindowSize::of(rows, columns));
+        }
+    }
+
     /// Sends a signal of the caller's terminal to the foreground group of the program's; false if nothing is relayed.
     pub(in crate::launch) fn signal(&mut self, signal: i32) -> bool {
         let Some(ends) = &mut self.0 else { return false };
@@ -227,8 +238,14 @@ impl Relay {
     }
 
     /// Writes the rest of the output, for as long as the terminal takes to show it, or with `skip` what it takes at once. `ended` tells
-    /// whether a signal asks to stop.
-    pub(in crate::launch) fn finish(&mut self, skip: bool, mut ended: impl FnMut() -> bool, signals: BorrowedFd<'_>) {
+    /// whether a signal asks to stop; `reads` reads what was written, if that is to be done by this process.
+    pub(in crate::launch) fn finish(
+        &mut self,
+        skip: bool,
+        mut ended: impl FnMut() -> bool,
+        mut reads: impl FnMut(),
+        signals: BorrowedFd<'_>,
+    ) {
         while let Some(ends) = &mut self.0 {
             let more = !ends.to_terminal.is_full() && ends.take();
             ends.give();
@@ -236,15 +253,18 @@ impl Relay {
                 break;
             }
             if !ends.to_terminal.is_empty() {
+                reads();
                 let output = Poll { fd: ends.target().as_raw_fd(), read: false, write: true, ready: false };
                 if skip || ended() || sys::poll(&mut [output, Poll::read(signals.as_raw_fd())], None).is_err() {
                     break;
                 }
             }
         }
-        if let Some(ends) = &mut self.0 {
-            ends.undo();
-            ends.drop_answers(&mut ended, signals);
+        if let Some(ends) = &mut self.0
+            && let Some(outer) = &mut ends.outer
+        {
+            undo(outer, &mut ends.modes, !ends.to_terminal.is_empty());
+            drop_answers(outer, &mut ends.modes, &mut ended, signals);
         }
         self.0 = None;
     }
@@ -406,54 +426,6 @@ impl Ends {
                 false
             }
         }
-    }
-
-    /// Puts back what the program has made of the caller's terminal by control sequences: as much of that as the terminal takes at once,
-    /// and only in the foreground, where nobody else has set it.
-    fn undo(&mut self) {
-        let Some(outer) = self.outer.as_ref().filter(|outer| outer.is_ours()) else { return };
-        let lines = sys::window_size(outer.as_fd()).map_or(u16::MAX, |size| size.lines());
-        let utf8 = sys::terminal_settings(outer.as_fd()).is_ok_and(|settings| settings.is_utf8());
-        let undo = self.modes.undo(!self.to_terminal.is_empty(), lines, utf8);
-        let mut rest = undo.as_slice();
-        while let Ok(n @ 1..) = sys::write_some(outer.as_fd(), rest) {
-            rest = rest.get(n..).unwrap_or_default();
-            if rest.is_empty() {
-                return;
-            }
-        }
-    }
-
-    /// Reads the answers of the caller's terminal to what the program has asked: whoever reads next would take them for what was typed.
-    fn drop_answers(&mut self, ended: &mut dyn FnMut() -> bool, signals: BorrowedFd<'_>) {
-        let Some(outer) = self.outer.as_mut().filter(|outer| outer.is_ours() && self.modes.awaits_answers()) else {
-            return;
-        };
-        // They are no lines, and are not to be shown.
-        if let Ok(settings) = sys::terminal_settings(outer.as_fd()) {
-            outer.pass_on(&settings);
-        }
-        let (mut next, until) = (Instant::now() + ANSWERS[0], Instant::now() + ANSWERS[1]);
-        while self.modes.awaits_answers() && Instant::now() < until {
-            let mut set = [outer.number(), signals.as_raw_fd()].map(Poll::read);
-            let rest = next.saturating_duration_since(Instant::now());
-            if rest.is_zero() || sys::poll(&mut set, i32::try_from(rest.as_millis() + 1).ok()).is_err() {
-                break;
-            }
-            if set[0].ready {
-                let mut input = Vec::new();
-                if outer.read(&mut input).is_err() || input.is_empty() {
-                    break;
-                }
-                self.modes.read(&input);
-                next = Instant::now() + ANSWERS[0];
-            }
-            // A signal is there at every end, that of PID 1; others ask for an end of the launcher as well.
-            if set[1].ready && ended() {
-                break;
-            }
-        }
-        outer.put_back();
     }
 
     /// Writes as much as the caller's terminal takes.

@@ -123,6 +123,12 @@ pub fn file_type(fd: BorrowedFd<'_>) -> Result<u32> {
     stat(fd).map(|stat| stat.kind)
 }
 
+/// Whether a descriptor refers to the character device with this number, major and minor.
+pub fn is_device(fd: BorrowedFd<'_>, (major, minor): (u32, u32)) -> Result<bool> {
+    let found = nix::sys::stat::fstat(fd)?;
+    Ok(found.st_mode & libc::S_IFMT == libc::S_IFCHR && found.st_rdev == libc::makedev(major, minor))
+}
+
 /// readlinkat(2): the text of a link, read into a buffer; ENAMETOOLONG if it does not fit. (nix's allocates.)
 pub fn read_link<'b>(dir: BorrowedFd<'_>, path: &CStr, buffer: &'b mut [u8]) -> Result<&'b CStr> {
     let room = buffer.len().saturating_sub(1);

@@ -28,6 +28,48 @@ impl Termios {
     }
 }
 
+impl Termios {
+    /// How many bytes [`Termios::to_bytes`] gives.
+    pub const BYTES: usize = 44;
+
+    /// The settings as the kernel lays them out.
+    pub fn to_bytes(self) -> [u8; Termios::BYTES] {
+        let mut bytes = [0; Termios::BYTES];
+        let Termios { input, output, control, local, discipline, characters, speeds } = self;
+        let (modes, rest) = bytes.split_at_mut(16);
+        for (place, mode) in modes.chunks_exact_mut(4).zip([input, output, control, local]) {
+            place.copy_from_slice(&mode.to_ne_bytes());
+        }
+        let (line, ends) = rest.split_at_mut(20);
+        for (place, byte) in line.iter_mut().zip([discipline].into_iter().chain(characters)) {
+            *place = byte;
+        }
+        for (place, speed) in ends.chunks_exact_mut(4).zip(speeds) {
+            place.copy_from_slice(&speed.to_ne_bytes());
+        }
+        bytes
+    }
+
+    /// The settings that these bytes are.
+    pub fn from_bytes(bytes: &[u8; Termios::BYTES]) -> Termios {
+        let (words, _) = bytes.as_chunks::<4>();
+        let word = |at: usize| words.get(at).map_or(0, |word| u32::from_ne_bytes(*word));
+        let mut characters = [0; 19];
+        for (place, byte) in characters.iter_mut().zip(bytes.iter().skip(17)) {
+            *place = *byte;
+        }
+        Termios {
+            input: word(0),
+            output: word(1),
+            control: word(2),
+            local: word(3),
+            discipline: bytes[16],
+            characters,
+            speeds: [word(9), word(10)],
+        }
+    }
+}
+
 /// TCGETS2 of ioctl_tty(2).
 const GET_SETTINGS: libc::Ioctl = 0x802c_542au32 as libc::Ioctl;
 /// TCSETS2 of ioctl_tty(2).
@@ -41,6 +83,35 @@ pub struct WindowSize {
 }
 
 impl WindowSize {
+    /// How many bytes [`WindowSize::to_bytes`] gives.
+    pub const BYTES: usize = 8;
+
+    /// A window of so many rows and columns.
+    pub fn of(rows: u16, columns: u16) -> WindowSize {
+        WindowSize { numbers: [rows, columns, 0, 0] }
+    }
+
+    /// The size as the kernel lays it out.
+    pub fn to_bytes(self) -> [u8; WindowSize::BYTES] {
+        let mut bytes = [0; WindowSize::BYTES];
+        for (place, number) in bytes.chunks_exact_mut(2).zip(self.numbers) {
+            place.copy_from_slice(&number.to_ne_bytes());
+        }
+        bytes
+    }
+
+    /// The size that these bytes are.
+    pub fn from_bytes(bytes: &[u8; WindowSize::BYTES]) -> WindowSize {
+        let (words, _) = bytes.as_chunks::<2>();
+        let word = |at: usize| words.get(at).map_or(0, |word| u16::from_ne_bytes(*word));
+        WindowSize { numbers: [word(0), word(1), word(2), word(3)] }
+    }
+
+    /// How many columns it has; 0 is not known.
+    pub fn columns(&self) -> u16 {
+        self.numbers[1]
+    }
+
     /// How many lines it has; 0 is not known.
     pub fn lines(&self) -> u16 {
         self.numbers[0]
