@@ -148,10 +148,11 @@ os.read(0, 1)' '\u{1b}[2J\u{1b}[H' '1 0 root' <&3 & wait";
 }
 
 #[test]
-fn ten_thousand_processes_do_not_keep_top_from_listing_them() {
+fn many_processes_do_not_keep_top_from_listing_them() {
     need!(userns());
     let records = Records::new();
-    let most = 10_000;
+    // SBX_PROCESSES=10000 is what .ci/nightly takes: so many keep all other tests waiting.
+    let most = std::env::var("SBX_PROCESSES").map_or(1000, |number| number.parse().unwrap());
     let script = format!("exec 3<&0; n=0; while [ $n -lt {most} ]; do read x <&3 & n=$((n+1)); done; echo ready; wait");
     records.start(&["--name", "x", "-i"], &script);
     assert!(common::until_within(std::time::Duration::from_secs(300), || {
