@@ -1,4 +1,4 @@
-//! Trees of files as tar streams, for `sbx cp`: one side of a copy is read by [`take`], the other written by [`put`], each in the process that has the rights
+//! Trees of files as tar streams, for `sbx cp`: one side of a copy is read by [`take()`], the other written by [`put()`], each in the process that has the rights
 //! for it. The side in a sandbox is sbx itself, which the sandbox's PID 1 executes there as any further program (`inside`): so the kernel decides by the
 //! sandbox's own root, mounts, ids and rules what is read and written, and no path of the sandbox's is ever looked up outside.
 //!

@@ -1,4 +1,4 @@
-//! Passes a tar stream on: what comes from a sandbox is written anew, entry by entry, so that what arrives is a stream with nothing in it that [`super::put`]
+//! Passes a tar stream on: what comes from a sandbox is written anew, entry by entry, so that what arrives is a stream with nothing in it that [`super::put()`]
 //! would not write.
 
 use super::entry::{Head, Kind, entries};
