@@ -147,7 +147,7 @@ fn what_sbx_does_not_do_is_refused_with_a_sentence() {
         (vec!["--privileged"], "--privileged: sbx gives no program the rights"),
         (vec!["-P"], "--publish-all: nothing says which ports the program listens at"),
         (vec!["-v", "data:/x"], "sbx has no volumes of its own"),
-        (vec!["--network", "mynet"], "--network mynet: sbx does not know it"),
+        (vec!["--network", "mynet"], "there is no network `mynet`"),
         (vec!["--network", "container:gone"], "there is no sandbox"),
         (vec!["--ipc", "container:x"], "--ipc container:x: sbx joins no sandbox's shared memory"),
         (vec!["--pid", "container:x"], "--pid container:x: sbx joins no sandbox's processes"),
@@ -261,7 +261,7 @@ fn what_the_flags_say_holds_inside() {
     let err = place.run(&["run", "--privileged", "true"]).failed(125);
     assert!(err.contains("--privileged: sbx gives no program the rights"), "{err}");
     assert!(place.run(&["run", "-v", "data:/x", "true"]).failed(125).contains("sbx has no volumes of its own"));
-    assert!(place.run(&["run", "--network", "mynet", "true"]).failed(125).contains("sbx does not know it"));
+    assert!(place.run(&["run", "--network", "mynet", "true"]).failed(125).contains("there is no network `mynet`"));
     // Of two flags for one thing, the later counts.
     let rw = format!("{dir}:/mnt/x");
     assert_eq!(place.sh(&["-q", "-v", &ro, "-v", &rw], "touch /mnt/x/more && echo made").ok(), "made\n");

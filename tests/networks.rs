@@ -229,6 +229,20 @@ fn launchers_that_are_killed_leave_nothing_and_the_others_go_on() {
     assert_eq!(ran.out, expected, "{ran:#?}");
 }
 
+/// Who has joined the network of a sandbox has no rules of its own on packets, and no address: it is out of the network with that sandbox.
+#[test]
+fn who_has_joined_a_sandboxs_network_is_cut_off_with_it() {
+    needs!();
+    let text = "\"$SBX\" network create one; serves web --network one; serves other --network one; mkfifo go; \
+        \"$SBX\" -q --net join:$sbx_other -- sh -c 'python3 -c \"$1\" tcp,10.89.0.2,80; read go; \
+            until python3 -c \"$1\" tcp,10.89.0.2,80 | grep ENETUNREACH; do sleep 0.05; done' sh \"$TRY\" <go >out & joined=$!; exec 8>go; \
+        n=0; until grep -q reached out || [ $n = 600 ]; do sleep 0.05; n=$((n + 1)); done; kill $sbx_other; wait $sbx_other; echo go >&8; \
+        wait $joined; cat out; kill $sbx_web; wait";
+    let ran = run(text);
+    let expected = "one\ntcp,10.89.0.2,80 reached 10.89.0.2 from 10.89.0.3\ntcp,10.89.0.2,80 ENETUNREACH\nleft\n";
+    assert_eq!(ran.out, expected, "{ran:#?}");
+}
+
 #[test]
 fn a_network_that_sandboxes_are_in_is_not_removed() {
     needs!();

@@ -61,21 +61,22 @@ fn stop_until(entry: &Entry, time: Option<u64>, boot: bool) -> Result<()> {
         return kill(entry);
     }
     // Between two runs nobody listens for a moment: what is said there counts before the next one.
-    entry.ask_to_stop(boot)?;
+    // Its monitor is told, too, so that it is ended although that could not be written.
+    let noted = entry.ask_to_stop(boot);
     let end = Instant::now() + time;
     while Instant::now() < end {
         let sent = send(entry, signal, true)?;
         // One that has got the signal gets no second one while it ends.
         let patience = if sent == Sent::Yes { end.saturating_duration_since(Instant::now()) } else { PAUSE };
         if entry.wait(Some(patience))? && !entry.is_kept() {
-            return Ok(());
+            return noted;
         }
     }
     let killed = Instant::now() + DYING;
     loop {
         let ended = kill(entry);
         if ended.is_err() || !entry.is_kept() || Instant::now() >= killed {
-            return ended;
+            return ended.and(noted);
         }
         std::thread::sleep(PAUSE);
     }

@@ -92,6 +92,8 @@ fn unit(args: &args::Systemd, entry: &Entry, program: &OsStr) -> Result<Unit> {
         text.push_str(&format!("ExecStop={}\n", sbx(&["stop", "--ignore", "--time", &stop, named])?));
         text.push_str(&format!("ExecStopPost={}\n", sbx(&["rm", "--force", "--ignore", named])?));
     } else {
+        // The log has what it writes. The journal may be slower than the program is, and who is attached does not keep that waiting.
+        text.push_str("StandardOutput=null\nStandardError=null\n");
         text.push_str(&format!("ExecStart={}\n", sbx(&["start", "--attach", called])?));
         text.push_str(&format!("ExecStop={}\n", sbx(&["stop", "--ignore", "--time", &stop, called])?));
     }

@@ -133,7 +133,7 @@ fn try_bridge() -> Option<Errno> {
             let links = sys::Links::open()?;
             links.make_bridge(1000, "bridge", [2, 0, 0, 0, 0, 1], 65520)?;
             let network = sys::openat(sys::cwd(), c"/proc/self/ns/net", libc::O_RDONLY, 0)?;
-            links.make_pair(1000, 65520, "eth0", [2, 0, 0, 0, 0, 2], network.as_fd())
+            links.make_pair(1000, 65520, "eth0", std::net::Ipv4Addr::LOCALHOST, network.as_fd())
         };
         made().map_or_else(|errno| errno.0, |()| 0)
     });

@@ -208,7 +208,7 @@ impl Attached {
 
 impl Client {
     fn tell(&self, answer: &Answer) {
-        let _ = sys::send_now(self.socket.as_fd(), &serde_json::to_vec(answer).unwrap_or_default());
+        let _ = sys::send_now(self.socket.as_fd(), &answer.encode());
     }
 
     fn write(&mut self) {

@@ -7,6 +7,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 /// The most connections at a time.
 const MOST: usize = 64;
 
+/// The most of them that may be of commands in front of a program, which stay: others, such as that which ends the sandbox, find a place.
+const MOST_IN_FRONT: usize = 48;
+
 /// The listening socket, and those who are connected.
 pub(super) struct Control {
     listener: OwnedFd,
@@ -91,6 +94,11 @@ impl Control {
         self.clients.iter().find(|client| client.number == number)?.socket.try_clone().ok()
     }
 
+    /// Whether no more commands in front of a program are let in.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.clients.len() > MOST_IN_FRONT
+    }
+
     /// The streams that somebody has sent.
     pub(super) fn streams(&mut self, number: u64) -> [Option<OwnedFd>; 4] {
         let client = self.clients.iter_mut().find(|client| client.number == number);
@@ -99,14 +107,14 @@ impl Control {
 
     pub(super) fn answer(&self, number: u64, answer: &Answer) {
         if let Some(client) = self.clients.iter().find(|client| client.number == number) {
-            let _ = sys::send_now(client.socket.as_fd(), &serde_json::to_vec(answer).unwrap_or_default());
+            let _ = sys::send_now(client.socket.as_fd(), &answer.encode());
         }
     }
 
     /// Answers with a descriptor.
     pub(super) fn hand(&self, number: u64, answer: &Answer, file: BorrowedFd<'_>) {
         if let Some(client) = self.clients.iter().find(|client| client.number == number) {
-            let _ = sys::pass_now(client.socket.as_fd(), &serde_json::to_vec(answer).unwrap_or_default(), file);
+            let _ = sys::pass_now(client.socket.as_fd(), &answer.encode(), file);
         }
     }
 }

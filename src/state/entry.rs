@@ -88,8 +88,12 @@ impl Entry {
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_NOFOLLOW | libc::O_NONBLOCK;
         let made = sys::openat(self.dir.as_fd(), &c(STOP), flags, 0o600);
         let text: &[u8] = if until_boot { UNTIL_BOOT } else { b"" };
-        made.and_then(|file| sys::write_all(file.as_fd(), text))
-            .map_err(|errno| Error::new(format!("cannot note that {} is to stop: {errno}", self.called())))
+        let written = made.and_then(|file| sys::write_all(file.as_fd(), text));
+        if written.is_err() && until_boot {
+            // An empty one says more than was asked for.
+            self.ask_to_go_on();
+        }
+        written.map_err(|errno| Error::new(format!("cannot note that {} is to stop: {errno}", self.called())))
     }
 
     /// Takes back what [`Entry::ask_to_stop`] has said.

@@ -139,6 +139,17 @@ pub struct Answer {
     pub input: bool,
 }
 
+/// The longest text of an error, in characters: each may take six bytes of a message.
+const LONGEST_ERROR: usize = 500;
+
+impl Answer {
+    /// The message, which is no longer than [`LONGEST`].
+    pub fn encode(&self) -> Vec<u8> {
+        let error = self.error.as_ref().map(|error| error.chars().take(LONGEST_ERROR).collect());
+        serde_json::to_vec(&Answer { error, ..self.clone() }).unwrap_or_default()
+    }
+}
+
 /// A connection to a monitor.
 pub struct Monitor(OwnedFd);
 

@@ -29,13 +29,19 @@ struct Framed<T> {
 pub(super) fn make(dir: BorrowedFd<'_>, name: &CStr) -> sys::Result<OwnedFd> {
     let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
     let file = sys::openat(dir, name, flags, 0o600)?;
-    match sys::allocate(file.as_fd(), 0, 0, SIZE as u64) {
+    let reserved = match sys::allocate(file.as_fd(), 0, 0, SIZE as u64) {
         // A filesystem without fallocate(2).
-        Err(Errno(libc::EOPNOTSUPP)) => {}
-        other => other?,
+        Err(Errno(libc::EOPNOTSUPP)) => Ok(()),
+        other => other,
+    };
+    match reserved.and_then(|()| put(file.as_fd(), &[])) {
+        Ok(()) => Ok(file),
+        Err(errno) => {
+            // One that is there counts as reserved.
+            let _ = sys::unlink(dir, name, false);
+            Err(errno)
+        }
     }
-    put(file.as_fd(), &[])?;
-    Ok(file)
 }
 
 /// Writes a value.

@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// How much is read at once, in bytes.
 const PIECE: usize = 1 << 16;
 
+/// How much of what is typed on a terminal waits for the program, in bytes.
+const MOST_TYPED: usize = 1 << 16;
+
 /// How much of what is in a pipe is read after the program has ended, in bytes: pipes hold a MiB at most (fcntl(2), F_SETPIPE_SZ), and what the program
 /// has left running may write for ever.
 const REST: usize = 2 << 20;
@@ -189,7 +192,9 @@ impl Front {
             sys::poll(&mut set, if looks { Some(0) } else { desk.next_look() })?;
             if set[0].ready {
                 match self.monitor.answer() {
-                    Some(come) => answer = Some(come),
+                    Some(come) if come.status.is_some() || come.error.is_some() => answer = Some(come),
+                    // That of a signal which was passed on.
+                    Some(_) => {}
                     None => gone = true,
                 }
             }
@@ -233,7 +238,8 @@ impl Front {
 
     /// What to poll for input.
     fn wants_input(&self, desk: &Desk) -> Poll {
-        let room = self.input.is_some() && !desk.input_ended && desk.typed.is_empty();
+        // Keys are always read, those that leave the program among them.
+        let room = self.input.is_some() && !desk.input_ended && (desk.typed.is_empty() || desk.screen.passes_keys());
         match desk.screen.passes_keys() {
             true => desk.screen.wants(room),
             false => Poll::read(if room { 0 } else { -1 }),
@@ -245,8 +251,13 @@ impl Front {
             if desk.screen.is_gone() {
                 return Some(Left::Signal(libc::SIGHUP));
             }
-            let keys = desk.screen.typed();
-            return self.keys.take(&keys, &mut desk.typed).then_some(Left::Keys);
+            let (keys, mut meant) = (desk.screen.typed(), Vec::new());
+            let left = self.keys.take(&keys, &mut meant);
+            // What a program does not read is dropped, as a terminal does.
+            if desk.typed.len() < MOST_TYPED {
+                desk.typed.append(&mut meant);
+            }
+            return left.then_some(Left::Keys);
         }
         match sys::read(stream(0), buffer) {
             Ok(count @ 1..) => {

@@ -1,7 +1,7 @@
 //! Makes the network namespace of a sandbox in a network that it shares: it belongs to the network's user namespace, so that nobody in the
 //! sandbox has a right over it, and is attached to the bridge by a pair of interfaces.
 
-use super::holder::{BRIDGE, MTU, mac};
+use super::holder::{BRIDGE, MTU};
 use crate::error::Result;
 use crate::plan::{NamedNetworkPlan, NetworkSettings, unmade};
 use crate::sys::{self, Errno, Links};
@@ -46,7 +46,7 @@ pub(super) fn attach(
             sys::loopback_up()?;
             write(settings)?;
             let network = sys::openat(sys::cwd(), c"/proc/self/ns/net", libc::O_RDONLY, 0)?;
-            outside.make_pair(BRIDGE, MTU, INTERFACE, mac(address), network.as_fd())?;
+            outside.make_pair(BRIDGE, MTU, INTERFACE, address, network.as_fd())?;
             let (inside, index) = (Links::open()?, sys::interface_index(INTERFACE)?);
             inside.add_address(index, address, named.subnet.prefix())?;
             inside.set_up(index)?;

@@ -9,7 +9,6 @@ use crate::proxy::HOLDER;
 use crate::state::{Busy, Seat};
 use crate::sys::{self, Errno, Links, Mask, Poll};
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -27,13 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(15);
 struct Failed {
     message: String,
     hints: Vec<String>,
-}
-
-/// The address on its link of the machine with this address.
-pub(super) fn mac(address: Ipv4Addr) -> sys::Mac {
-    let [a, b, c, d] = address.octets();
-    // The bit for addresses that no maker of interfaces has given.
-    [2, 0, a, b, c, d]
 }
 
 /// Starts the process, and waits until it answers.
@@ -99,7 +91,7 @@ fn prepare(seat: &Seat, tells: &OwnedFd, named: &NamedNetworkPlan) -> Result<Err
     keep.splice(..0, [0, 1, 2]);
     sys::close_all_but(&keep).map_err(failed)?;
     std::mem::forget(null);
-    let (user, network) = make(named)?;
+    let Made { user, network, links } = make(named)?;
     let helper = named.helper.as_ref().map(|spec| -> Result<Helper<'_>> {
         let high = |fd: &OwnedFd| sys::dup_above(fd.as_fd(), 10).map_err(failed);
         let helper = Helper::start(spec, None, 0, &Mask::default(), &[high(&user)?, high(&network)?], &[])?;
@@ -119,7 +111,7 @@ fn prepare(seat: &Seat, tells: &OwnedFd, named: &NamedNetworkPlan) -> Result<Err
         Ok(word)
     };
     let mut words = vec![inherit(tells.as_raw_fd())?];
-    for fd in [&seat.listener, &seat.lock, &seat.dir, &seat.above, &user, &network] {
+    for fd in [&seat.listener, &seat.lock, &seat.dir, &seat.above, &user, &network, &links] {
         words.push(inherit(fd.as_raw_fd())?);
     }
     let open: Vec<RawFd> = helper.iter().flat_map(Helper::descriptors).collect();
@@ -135,8 +127,16 @@ fn prepare(seat: &Seat, tells: &OwnedFd, named: &NamedNetworkPlan) -> Result<Err
     Ok(failed(errno))
 }
 
+/// What was made.
+struct Made {
+    user: OwnedFd,
+    network: OwnedFd,
+    /// A socket by which interfaces of the network are removed.
+    links: OwnedFd,
+}
+
 /// Makes the user namespace, the network namespace and the bridge, in a process that does nothing else.
-fn make(named: &NamedNetworkPlan) -> Result<(OwnedFd, OwnedFd)> {
+fn make(named: &NamedNetworkPlan) -> Result<Made> {
     let failed = |errno: Errno| unmade(&named.name, "made", errno);
     let (ours, theirs) = sys::seqpacket_pair().map_err(failed)?;
     let rules = (!named.internal).then(|| netfilter::gateway(BRIDGE));
@@ -153,8 +153,17 @@ fn make(named: &NamedNetworkPlan) -> Result<(OwnedFd, OwnedFd)> {
                 Err(Errno(libc::ENOENT)) => {}
                 written => written?,
             }
+            // A new network has these of the host's. Packets go where the rules of their sandbox let them, and nowhere by a gateway's help.
+            for file in [
+                c"/proc/sys/net/ipv4/conf/all/accept_source_route",
+                c"/proc/sys/net/ipv4/conf/default/accept_source_route",
+                c"/proc/sys/net/ipv4/conf/all/proxy_arp",
+                c"/proc/sys/net/ipv4/conf/default/proxy_arp",
+            ] {
+                sys::write_file(file, b"0")?;
+            }
             let links = Links::open()?;
-            links.make_bridge(BRIDGE, "bridge", mac(named.gateway), MTU)?;
+            links.make_bridge(BRIDGE, "bridge", sys::mac(named.gateway), MTU)?;
             links.add_address(BRIDGE, named.gateway, named.subnet.prefix())?;
             if let Some(rules) = &rules {
                 sys::write_file(c"/proc/sys/net/ipv4/ip_forward", b"1")?;
@@ -166,7 +175,8 @@ fn make(named: &NamedNetworkPlan) -> Result<(OwnedFd, OwnedFd)> {
             }
             let open = |path| sys::openat(sys::cwd(), path, libc::O_RDONLY, 0);
             sys::send(theirs.as_fd(), b"u", Some(open(c"/proc/self/ns/user")?.as_fd()))?;
-            sys::send(theirs.as_fd(), b"n", Some(open(c"/proc/self/ns/net")?.as_fd()))
+            sys::send(theirs.as_fd(), b"n", Some(open(c"/proc/self/ns/net")?.as_fd()))?;
+            sys::send(theirs.as_fd(), b"l", Some(links.as_fd()))
         };
         made().map_or_else(|errno| errno.0, |()| 0)
     })
@@ -177,10 +187,12 @@ fn make(named: &NamedNetworkPlan) -> Result<(OwnedFd, OwnedFd)> {
         let received = sys::receive(ours.as_fd(), &mut text);
         received.map(|(length, fd)| (String::from_utf8_lossy(text.get(..length).unwrap_or_default()).into_owned(), fd))
     };
-    let (user, network) = (receive(), receive());
-    match (sys::wait_for(pid).map_err(failed)?, user, network) {
-        (sys::Waited::Exited(0), Ok((_, Some(user))), Ok((_, Some(network)))) => Ok((user, network)),
-        (sys::Waited::Exited(1..), Ok((what, None)), _) if !what.is_empty() => Err(Error::new(format!(
+    let (user, network, links) = (receive(), receive(), receive());
+    match (sys::wait_for(pid).map_err(failed)?, user, network, links) {
+        (sys::Waited::Exited(0), Ok((_, Some(user))), Ok((_, Some(network))), Ok((_, Some(links)))) => {
+            Ok(Made { user, network, links })
+        }
+        (sys::Waited::Exited(1..), Ok((what, None)), ..) if !what.is_empty() => Err(Error::new(format!(
             "the network `{}` cannot be made, since the kernel's packet filter does not take its rules: {what}",
             named.name
         ))

@@ -19,7 +19,7 @@ use crate::proxy::names::ask::RefusedName;
 use crate::spec::Protocol;
 use crate::sys::Result;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use who::Lookups;
 
 /// How many are recorded in a second, how many at once after a pause, and how many in all.
@@ -33,6 +33,9 @@ const AT_THE_END: usize = 1024;
 
 /// How many more there may be when reading goes on, after there were too many.
 const AFTER_A_PAUSE: u32 = 20;
+
+/// How long it is at least.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Records refusals.
 pub(super) struct Recorder {
@@ -148,7 +151,7 @@ impl Recorder {
         let now = Instant::now();
         let may = self.total.count - self.total.only_counted < IN_ALL && self.budget.take(now);
         if !may && self.paused.is_none() {
-            self.paused = Some(now + self.budget.until(AFTER_A_PAUSE));
+            self.paused = Some(now + self.budget.until(AFTER_A_PAUSE).max(PAUSE));
         }
         may
     }

@@ -2,6 +2,7 @@
 
 use super::Supervisor;
 use crate::child::{Message, Session};
+use crate::launch::events::Events;
 use crate::launch::terminal::tty;
 use crate::spec::Tty;
 use crate::sys;
@@ -86,11 +87,12 @@ impl Supervisor<'_> {
     }
 
     /// The caller's terminal has hung up: so does the program's. The end of the terminal alone would tell PID 1, which leads the session.
-    pub(super) fn on_hang_up(&mut self) {
+    pub(super) fn on_hang_up(&mut self, status: &mut dyn Events) {
         self.skip_final_output = true;
         self.relay.hang_up();
         self.kill_group(libc::SIGHUP);
         self.kill_group(libc::SIGCONT);
+        self.thaw(status);
     }
 
     /// Takes the terminal back from the program's process group.

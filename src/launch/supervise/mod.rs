@@ -227,9 +227,9 @@ impl<'p> Supervisor<'p> {
         let [input, program, output] = self.relay.wants();
         // memory.events polls as an error when it has changed.
         sources.add(Poll::end(self.victims.as_ref().map_or(-1, Victims::fd)), Self::on_memory_event);
-        sources.add(input, |supervisor, _| supervisor.on_terminal(End::Input));
-        sources.add(program, |supervisor, _| supervisor.on_terminal(End::Program));
-        sources.add(output, |supervisor, _| supervisor.on_terminal(End::Output));
+        sources.add(input, |supervisor, status| supervisor.on_terminal(End::Input, status));
+        sources.add(program, |supervisor, status| supervisor.on_terminal(End::Program, status));
+        sources.add(output, |supervisor, status| supervisor.on_terminal(End::Output, status));
         sources.add(Poll::read(self.awaited.map_or(-1, |awaited| awaited.fd)), Self::on_awaited);
         sources.add(Poll::read(self.sandbox.caller.as_ref().map_or(-1, AsRawFd::as_raw_fd)), Self::on_caller_exit);
         match self.state {
@@ -300,7 +300,7 @@ impl<'p> Supervisor<'p> {
             if self.rules.as_ref().and_then(PacketRules::next_look).is_some_and(|due| Instant::now() >= due) {
                 self.on_addresses(status)?;
             }
-            self.clock();
+            self.clock(status);
         }
         Ok(())
     }
@@ -388,7 +388,7 @@ impl<'p> Supervisor<'p> {
     }
 
     /// Does what is due at a time: gives a start up, takes the terminal, gives memory back, ends the program.
-    fn clock(&mut self) {
+    fn clock(&mut self, status: &mut dyn Events) {
         if let Some((end, signal)) = self.pending_termination.filter(|_| !self.started())
             && Instant::now() >= end
         {
@@ -415,6 +415,7 @@ impl<'p> Supervisor<'p> {
             } else {
                 self.timed_out = true;
                 self.kill(libc::SIGTERM);
+                self.thaw(status);
                 self.deadline = Some(Instant::now() + GRACE);
             }
         }
@@ -438,9 +439,9 @@ impl<'p> Supervisor<'p> {
     }
 
     /// Relays the terminal's input and output at an end that is ready.
-    fn on_terminal(&mut self, end: End) -> Result<()> {
+    fn on_terminal(&mut self, end: End, status: &mut dyn Events) -> Result<()> {
         if self.relay.pump(end) {
-            self.on_hang_up();
+            self.on_hang_up(status);
         }
         Ok(())
     }

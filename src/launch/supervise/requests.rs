@@ -35,6 +35,10 @@ impl Supervisor<'_> {
                     None
                 }
                 Some(Request::Signal { signal, .. }) => Some(format!("there is no signal {signal}")),
+                Some(Request::Exec | Request::Attach { .. }) if control.is_crowded() => {
+                    drop(control.streams(client));
+                    Some("too many commands are in front of it already".to_owned())
+                }
                 Some(Request::Exec) => {
                     let streams = control.streams(client);
                     match self.execute(client, file, streams) {

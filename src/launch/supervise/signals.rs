@@ -60,7 +60,11 @@ impl Supervisor<'_> {
             libc::SIGUSR1 if self.sandbox.plan.resources.stats => status.figures(&self.figures(), false),
             libc::SIGCONT => self.go_on(),
             // A signal from the terminal has reached a program that shares it; if ^Z stops that, PID 1 reports it.
-            _ if !arrived.from_process && shared && self.group.is_none() => {}
+            _ if !arrived.from_process && shared && self.group.is_none() => {
+                if is_end(arrived.signal) {
+                    self.thaw(status);
+                }
+            }
             // It is forwarded as soon as PID 1 is able to; but a start may hang for ever, so it also gets a deadline.
             signal if !self.started() && is_end(signal) => {
                 self.skip_final_output = true;
@@ -72,8 +76,12 @@ impl Supervisor<'_> {
                 self.pending_termination.get_or_insert((Instant::now() + TERMINATION_GRACE, signal));
             }
             // The program's own terminal sends it on, to the group that is in the foreground there.
-            signal if key && self.relay.signal(signal) => {}
-            libc::SIGHUP if self.relay.hang_up() => self.on_hang_up(),
+            signal if key && self.relay.signal(signal) => {
+                if is_end(signal) {
+                    self.thaw(status);
+                }
+            }
+            libc::SIGHUP if self.relay.hang_up() => self.on_hang_up(status),
             signal => {
                 self.skip_final_output |= is_end(signal) && !key;
                 self.hand_on(signal);

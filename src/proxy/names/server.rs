@@ -102,11 +102,12 @@ impl Server {
             if set.is_ready(0) || (set.is_ready(1) && self.listen().is_none()) {
                 return Ok(());
             }
-            // Before anything that is asked: what the launcher has said was said before.
-            self.heed();
+            // As many as there were while it waited.
             let questions = self.pending.len();
             let now = Instant::now();
             let clients: Vec<u64> = self.clients.iter().map(|client| client.number).collect();
+            // Before anything that is asked: what the launcher has said was said before.
+            self.heed();
             for (at, number) in clients.into_iter().enumerate() {
                 if set.is_ready(4 + questions + at) {
                     self.on_client(number);
@@ -226,9 +227,9 @@ impl Server {
             Came::Wrong(answer) => return self.answer(from, &answer),
             Came::Nothing => return self.answer(from, &[]),
         };
-        if let Some(addresses) = self.of_peers(&query.name) {
-            let answer = if addresses.is_empty() { query.refused() } else { query.told(&addresses) };
-            return self.answer(from, &answer);
+        // A name below the network's that nobody in it has may be another one: `dev` and `app` are top-level domains.
+        if let Some(addresses) = self.of_peers(&query.name).filter(|addresses| !addresses.is_empty()) {
+            return self.answer(from, &query.told(&addresses));
         }
         let lists = match self.rules.decide(&query.name) {
             Decision::Answered(lists) => lists,

@@ -1,5 +1,5 @@
-//! What the process that holds a network may do: take connections of its socket, hand over the namespaces that it has, and remove what lies
-//! in its directory; no programs, no namespaces, no network.
+//! What the process that holds a network may do: take connections of its socket, hand over the namespaces that it has, remove interfaces, and
+//! remove what lies in its directory; no programs, no namespaces, no network.
 
 use crate::proxy::confine::{COMMON, Call, NO_FILES, OLD_POLL, filter, landlock_scoped, limited};
 use crate::sys::{self, Resource, Result};
@@ -9,6 +9,8 @@ use std::os::fd::{BorrowedFd, RawFd};
 const HOLDING: &[Call] = &[
     (libc::SYS_accept4, None),
     (libc::SYS_sendmsg, None),
+    (libc::SYS_sendto, None),
+    (libc::SYS_recvfrom, None),
     (libc::SYS_socketpair, Some((0, u32::MAX as u64, libc::AF_UNIX as u64))),
     (libc::SYS_getsockopt, None),
     (libc::SYS_fcntl, None),

@@ -14,15 +14,16 @@ pub mod message;
 mod server;
 
 use super::{adopt, finished, number};
+use crate::sys::Links;
 use server::{Held, Server};
 use std::ffi::OsString;
 
 /// Argument 0 of the process, by which sbx knows what it is executed for.
 pub const HOLDER: &str = "sbx-network-holder";
 
-/// Holds a network, with the arguments `sbx-network-holder READY LISTENER LOCK DIR ABOVE USER NETWORK HELPER SAID NAME SUBNET GATEWAY PROGRAM ID`: the
-/// first nine are descriptors: of a pipe that it writes a byte to once it answers, of the socket at which it is asked, of the file that it
-/// has locked, of the directory that these two lie in, and of the one above it, of the user and the network namespace, and of the helper's
+/// Holds a network, with the arguments `sbx-network-holder READY LISTENER LOCK DIR ABOVE USER NETWORK LINKS HELPER SAID NAME SUBNET GATEWAY PROGRAM ID`: the
+/// first ten are descriptors: of a pipe that it writes a byte to once it answers, of the socket at which it is asked, of the file that it
+/// has locked, of the directory that these two lie in, and of the one above it, of the user and the network namespace, of a socket by which interfaces are removed, and of the helper's
 /// process and what that says, or nothing; PROGRAM is the helper's name. Gives the exit status.
 pub fn hold_network(args: &[OsString]) -> u8 {
     finished(HOLDER, run(args))
@@ -43,13 +44,14 @@ fn run(args: &[OsString]) -> Result<(), String> {
         above: descriptor(5)?,
         user: descriptor(6)?,
         network: descriptor(7)?,
-        helper: optional(8)?,
-        said: optional(9)?,
-        carries: text(13)?.to_owned(),
-        id: text(14)?.to_owned(),
+        links: Links::from(descriptor(8)?),
+        helper: optional(9)?,
+        said: optional(10)?,
+        carries: text(14)?.to_owned(),
+        id: text(15)?.to_owned(),
     };
     let ready = descriptor(1)?;
-    let subnet = text(11)?.parse()?;
-    let gateway = text(12)?.parse().map_err(|_| by_hand())?;
-    Server::new(held, text(10)?, subnet, gateway).run(ready).map_err(|errno| errno.to_string())
+    let subnet = text(12)?.parse()?;
+    let gateway = text(13)?.parse().map_err(|_| by_hand())?;
+    Server::new(held, text(11)?, subnet, gateway).run(ready).map_err(|errno| errno.to_string())
 }

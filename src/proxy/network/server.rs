@@ -4,7 +4,7 @@ use super::confine;
 use super::members::Members;
 use super::message::{self, Answer, LONGEST, LONGEST_NAME, Request};
 use crate::spec::Subnet;
-use crate::sys::{self, Errno, Poll, PollSet, Waited};
+use crate::sys::{self, Errno, Links, Poll, PollSet, Waited};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -30,6 +30,8 @@ pub(super) struct Held {
     pub user: OwnedFd,
     /// The network namespace of the bridge.
     pub network: OwnedFd,
+    /// Removes interfaces of the bridge.
+    pub links: Links,
     /// The process that carries packets to the outside.
     pub helper: Option<OwnedFd>,
     /// What that process says. It would be ended by a signal if nobody had this open.
@@ -43,6 +45,7 @@ pub(super) struct Held {
 /// A sandbox in the network.
 struct Seated {
     number: u64,
+    address: Ipv4Addr,
     /// At its end once the sandbox's launcher has ended.
     launcher: OwnedFd,
     /// What its forwarder asks by; none once that has ended.
@@ -70,9 +73,10 @@ impl Server {
     ///
     /// The process cannot be confined, or cannot wait any more.
     pub fn run(mut self, ready: OwnedFd) -> sys::Result<()> {
-        let Held { listener, lock, dir, above, user, network, helper, said, .. } = &self.held;
+        let Held { listener, lock, dir, above, user, network, links, helper, said, .. } = &self.held;
         let all = [&ready, listener, lock, dir, above, user, network].into_iter().chain(helper).chain(said);
-        confine::confine(&all.map(AsRawFd::as_raw_fd).collect::<Vec<_>>(), above.as_fd())?;
+        let all = all.map(AsRawFd::as_raw_fd).chain([links.as_raw_fd()]);
+        confine::confine(&all.collect::<Vec<_>>(), above.as_fd())?;
         sys::write_all(ready.as_fd(), b"r")?;
         drop(ready);
         let mut set = PollSet::default();
@@ -180,7 +184,7 @@ impl Server {
             Ok(ours)
         };
         match hand_over() {
-            Ok(questions) => self.seated.push(Seated { number, launcher, questions: Some(questions) }),
+            Ok(questions) => self.seated.push(Seated { number, address, launcher, questions: Some(questions) }),
             Err(_) => self.members.remove(number),
         }
     }
@@ -192,6 +196,9 @@ impl Server {
             Err(Errno(libc::EAGAIN)) | Ok((1.., _)) => {}
             _ => {
                 let seated = self.seated.remove(at);
+                // Others may be in its network yet, which have joined it: nobody keeps the rules on their packets, and the address is given
+                // to others. It may have ended before it was attached.
+                let _ = self.held.links.remove_pair(seated.address);
                 self.members.remove(seated.number);
             }
         }

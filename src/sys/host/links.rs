@@ -5,7 +5,7 @@ use crate::sys::errno::{Errno, Result};
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 use std::net::Ipv4Addr;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// Set in the type of an attribute that holds attributes (NLA_F_NESTED).
 const NESTED: u16 = 0x8000;
@@ -21,6 +21,24 @@ pub type Mac = [u8; 6];
 /// A socket by which the interfaces of the network namespace are made that it was opened in.
 #[derive(Debug)]
 pub struct Links(OwnedFd);
+
+impl From<OwnedFd> for Links {
+    fn from(socket: OwnedFd) -> Links {
+        Links(socket)
+    }
+}
+
+impl AsFd for Links {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Links {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
 
 /// A message while it is made.
 struct Request(Vec<u8>);
@@ -72,6 +90,18 @@ impl Request {
     }
 }
 
+/// The address on its link of the machine with this address.
+pub fn mac(address: Ipv4Addr) -> Mac {
+    let [a, b, c, d] = address.octets();
+    // The bit for addresses that no maker of interfaces has given.
+    [2, 0, a, b, c, d]
+}
+
+/// The name of the interface by which the machine with this address is attached to a bridge.
+fn port(address: Ipv4Addr) -> String {
+    format!("port{:08x}", u32::from(address))
+}
+
 /// struct ifinfomsg.
 fn interface(index: u32, up: bool) -> Vec<u8> {
     let flags = if up { libc::IFF_UP as u32 } else { 0 };
@@ -100,11 +130,19 @@ impl Links {
         self.ask(request)
     }
 
-    /// Makes a pair of interfaces: one, whose name the kernel chooses, is attached to the bridge with this index; the other one has this
-    /// name and address on its link, in another network namespace.
-    pub fn make_pair(&self, bridge: u32, mtu: u32, name: &str, mac: Mac, network: BorrowedFd<'_>) -> Result<()> {
+    /// Makes a pair of interfaces: one with the name of the [`port`] is attached to the bridge with this index; the other one has this name and
+    /// the address on its link that is made of the same address, in another network namespace.
+    pub fn make_pair(
+        &self,
+        bridge: u32,
+        mtu: u32,
+        name: &str,
+        address: Ipv4Addr,
+        network: BorrowedFd<'_>,
+    ) -> Result<()> {
+        let mac = mac(address);
         let mut request = Request::link(libc::NLM_F_CREATE | libc::NLM_F_EXCL, 0, true);
-        request.text(libc::IFLA_IFNAME, "port%d").number(libc::IFLA_MTU, mtu).number(libc::IFLA_MASTER, bridge);
+        request.text(libc::IFLA_IFNAME, &port(address)).number(libc::IFLA_MTU, mtu).number(libc::IFLA_MASTER, bridge);
         request.nest(libc::IFLA_LINKINFO | NESTED, |info| {
             info.text(KIND, "veth").nest(DATA | NESTED, |data| {
                 data.nest(PEER | NESTED, |peer| {
@@ -115,6 +153,13 @@ impl Links {
                 });
             });
         });
+        self.ask(request)
+    }
+
+    /// Removes the end of such a pair that is attached to the bridge, and with it the other one.
+    pub fn remove_pair(&self, address: Ipv4Addr) -> Result<()> {
+        let mut request = Request::new(libc::RTM_DELLINK, 0, &[&interface(0, false)]);
+        request.text(libc::IFLA_IFNAME, &port(address));
         self.ask(request)
     }
 
@@ -182,7 +227,6 @@ mod tests {
     use super::*;
     use crate::sys::child::{Waited, cwd, join_namespace, new_network_namespace, new_user_namespace, openat};
     use crate::sys::host::{fork, wait_for};
-    use std::os::fd::AsFd;
 
     #[test]
     fn the_kernel_makes_a_bridge_and_what_is_attached_to_it() {
@@ -201,13 +245,16 @@ mod tests {
                 links.add_address(1000, Ipv4Addr::new(10, 89, 0, 1), 24)?;
                 new_network_namespace()?;
                 let (network, inside) = (own()?, Links::open()?);
-                links.make_pair(1000, 65520, "eth0", [2, 0, 10, 89, 0, 2], network.as_fd())?;
+                let address = Ipv4Addr::new(10, 89, 0, 2);
+                links.make_pair(1000, 65520, "eth0", address, network.as_fd())?;
                 let index = interface_index("eth0")?;
-                inside.add_address(index, Ipv4Addr::new(10, 89, 0, 2), 24)?;
+                inside.add_address(index, address, 24)?;
                 inside.set_up(index)?;
                 inside.add_default_route(index, Ipv4Addr::new(10, 89, 0, 1))?;
+                links.remove_pair(address)?;
+                let gone = interface_index("eth0").is_err() && links.remove_pair(address).is_err();
                 join_namespace(bridge.as_fd(), libc::CLONE_NEWNET)?;
-                interface_index("port0").map(drop)
+                if gone && interface_index("bridge").is_ok() { Ok(()) } else { Err(Errno(libc::EEXIST)) }
             };
             i32::from(made().is_err())
         });
