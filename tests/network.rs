@@ -716,7 +716,7 @@ fn a_sandbox_that_joins_a_network_has_namespaces_inside_only_if_the_other_one_ha
             "mkfifo go; exec 3<>go; \"$SBX\" -q --net private --set namespaces.nested={other} -- sh -c 'echo runs; read line' <go >out & sbx=$!; \
              until grep -q runs out; do sleep 0.02; done; flags=\"--net join:$sbx {inside}\"; \
              \"$SBX\" plan $flags -- true >plan 2>err || cat err; \
-             \"$SBX\" -q $flags -- sh -c 'unshare -U true 2>/dev/null && echo nested || echo not nested' 2>&1; echo go >&3; wait; rm go"
+             \"$SBX\" -q $flags -- sh -c 'unshare -U true 2>/dev/null && echo nested || echo not nested' 2>&1; echo go >&3; wait; rm go out"
         );
         let ran = ran(on_network(&place, &[], &text).output().unwrap());
         if says.is_empty() {
