@@ -183,7 +183,7 @@ print(\"sent\")";
     let lines = told.file("log").lines().count() as u64;
     assert_eq!(lines, count - only, "{refused}");
     // Each packet has a number, those that were lost among them, but that those behind the last one that came are not known of.
-    assert!(count > 5000 && only > 0, "{refused}");
+    assert!(count > 250 && only > 0, "{refused}");
     assert!(refused["first"].as_array().unwrap().len() <= 50 && refused["more"] == json!(true), "{refused}");
     assert!(told.ran.err.contains("refusals came too fast, or were too many, and were only counted"), "{:?}", told.ran);
 }
