@@ -220,6 +220,7 @@ fn every_key_is_either_refused_or_known_to_tighten() {
             "profile.programs",
             "network.helper",
             "network.publish",
+            "network.aliases",
             "network.forward",
             "network.dns",
             "network.allow",
