@@ -347,8 +347,9 @@ fn a_port_published_at_all_addresses_of_ipv6_leads_neither_to_loopback_nor_from_
     for helper in HELPERS {
         let tries = "python3 -c \"$TRY\" from,tcp/2001:db8::2/8080,81 from,tcp/198.51.100.2/8080,81";
         let at_loopback = served(helper, "--publish '[::]:8080:80'", "127.0.0.1", tries);
+        // The helper may take a connection that nobody takes inside, and close it.
         assert!(
-            at_loopback.out.lines().count() == 2 && !at_loopback.out.contains("reached"),
+            at_loopback.out.lines().count() == 2 && !at_loopback.out.contains("reached tcp"),
             "{helper}: {at_loopback:?}"
         );
         let server = SERVER.replace("(sys.argv[1], 80)", "(\"::\", 80), family=socket.AF_INET6");
