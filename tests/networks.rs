@@ -235,7 +235,7 @@ fn who_has_joined_a_sandboxs_network_is_cut_off_with_it() {
     needs!();
     let text = "\"$SBX\" network create one; serves web --network one; serves other --network one; mkfifo go; \
         \"$SBX\" -q --net join:$sbx_other -- sh -c 'python3 -c \"$1\" tcp,10.89.0.2,80; read go; \
-            until python3 -c \"$1\" tcp,10.89.0.2,80 | grep ENETUNREACH; do sleep 0.05; done' sh \"$TRY\" <go >out & joined=$!; exec 8>go; \
+            n=0; until python3 -c \"$1\" tcp,10.89.0.2,80 | grep ENETUNREACH || [ $n = 100 ]; do sleep 0.05; n=$((n + 1)); done' sh \"$TRY\" <go >out & joined=$!; exec 8>go; \
         n=0; until grep -q reached out || [ $n = 600 ]; do sleep 0.05; n=$((n + 1)); done; kill $sbx_other; wait $sbx_other; echo go >&8; \
         wait $joined; cat out; kill $sbx_web; wait";
     let ran = run(text);
