@@ -30,7 +30,7 @@ pub(super) struct Further<'p> {
 
 /// The standard streams of a further program.
 enum Streams<'f> {
-    /// These files.
+    /// Files that came with the request: standard input, output and error.
     Given([&'f OwnedFd; 3]),
     /// A pseudo-terminal of its own, which starts so. The launcher gets its master, by this socket and number.
     Terminal(Terminal, BorrowedFd<'f>, u32),

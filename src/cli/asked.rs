@@ -2,7 +2,9 @@
 
 use super::ending;
 use crate::error::{Error, Result};
-use crate::state::{Answer, Entry, Monitor, Request, Silence};
+use crate::state::{Answer, Entry, Execution, LARGEST, Monitor, Request, Silence};
+use crate::sys;
+use std::os::fd::OwnedFd;
 
 /// A connection to the monitor of a sandbox. `what` says what takes a running one: `can be paused`.
 ///
@@ -23,6 +25,20 @@ pub(super) fn ask(entry: &Entry, monitor: &Monitor, request: &Request, what: &st
         .ask(request)
         .map_err(|error| Error { message: format!("{}: {}", entry.called(), error.message), ..error })?;
     answered.map_err(|silence| silent(entry, silence, what))
+}
+
+/// The file in memory by which a further program is asked for; none if it would be larger than a monitor reads.
+///
+/// # Errors
+///
+/// It cannot be made.
+pub(super) fn execution(asked: &Execution) -> Result<Option<OwnedFd>> {
+    let text = serde_json::to_vec(asked).map_err(|error| Error::new(format!("cannot write the request: {error}")))?;
+    if text.len() > LARGEST {
+        return Ok(None);
+    }
+    let file = sys::memory_file_with(c"sbx-exec", &text);
+    file.map(Some).map_err(|errno| Error::new(format!("a file in memory: {errno}")))
 }
 
 /// The error for a monitor that was not reached.

@@ -4,7 +4,7 @@
 use super::asked;
 use crate::copy::{self, How, LeftOut};
 use crate::error::{Error, Result, printable};
-use crate::state::{Entry, Execution, LARGEST, Monitor, Request, Silence, Text};
+use crate::state::{Entry, Execution, Monitor, Request, Silence, Text};
 use crate::sys::{self, Errno, Poll};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -41,18 +41,14 @@ pub(super) fn put<'e>(entry: &'e Entry, path: &Path, how: How) -> Result<(Copier
 fn begin<'e>(entry: &'e Entry, args: &[&OsStr]) -> Result<(Copier<'e>, File, File)> {
     let pipe = || sys::pipe().map_err(|errno| Error::call("pipe2", errno));
     let monitor = asked::monitor(entry, WHAT)?;
-    let asked = Execution {
+    let execution = Execution {
         args: args.iter().map(|word| Text::from(*word)).collect(),
         // That of the program may be gone.
         dir: Some(Text::from(OsStr::new("/"))),
         ..Execution::default()
     };
-    let text = serde_json::to_vec(&asked).map_err(|error| Error::new(format!("cannot write the request: {error}")))?;
-    if text.len() > LARGEST {
-        return Err(Error::new("the path is too long"));
-    }
+    let request = asked::execution(&execution)?.ok_or_else(|| Error::new("the path is too long"))?;
     let memory = |errno: Errno| Error::new(format!("a file in memory: {errno}"));
-    let request = sys::memory_file_with(c"sbx-cp", &text).map_err(memory)?;
     let said = sys::memory_file_of_size(c"sbx-cp", MOST).map_err(memory)?;
     let own = own_file().map_err(|error| memory(Errno::from(error)))?;
     let (input, to_input) = pipe()?;

@@ -3,11 +3,11 @@
 //! Its standard streams are pipes of this process's own, which copies, or a terminal of the sandbox's own, of which this process gets the master: none of
 //! the caller's files and terminals comes into the sandbox.
 
-use super::{args, store};
+use super::{args, asked, store};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::launch::{Front, Inside, Keys, Left, USUAL_KEYS, start_of_terminal};
-use crate::state::{Answer, Entry, Execution, LARGEST, Monitor, Request, Silence, Text};
+use crate::state::{Answer, Entry, Execution, Monitor, Request, Silence, Text};
 use crate::sys::{self, Errno, Poll};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -22,24 +22,25 @@ pub(super) fn main(args: &args::Exec) -> Result<u8> {
     }
     let entry = store::store()?.find(&args.name)?;
     let keys = Keys::new(args.detach_keys.as_deref().unwrap_or(own_keys(&entry)))?;
-    let request = request(&Execution {
+    let request = asked::execution(&Execution {
         args: args.command.iter().map(|word| Text::from(word.as_os_str())).collect(),
         env: args.env.iter().map(variable).collect::<Result<_>>()?,
         dir: args.workdir.as_ref().map(|dir| Text::from(dir.as_os_str())),
         user: args.user.as_ref().map(|user| Text::from(user.as_os_str())),
         terminal: args.tty.then(start_of_terminal),
         detach: args.detach,
-    })?;
+    })?
+    .ok_or_else(|| Error::new("the arguments and variables are too long"))?;
     let monitor = entry.monitor().map_err(|silence| gone(&entry, silence))?;
-    let asked =
+    let ask =
         |monitor: &Monitor| monitor.pass(&Request::Exec, request.as_fd()).map_err(|silence| gone(&entry, silence));
     if args.detach {
-        asked(&monitor)?;
+        ask(&monitor)?;
         let (answer, _) = first_answer(&monitor, &entry)?;
         return ended(args, answer);
     }
     let front = if args.tty {
-        asked(&monitor)?;
+        ask(&monitor)?;
         match first_answer(&monitor, &entry)? {
             (Answer { terminal: true, .. }, Some(master)) => {
                 let inside = Inside::with_master(master).map_err(|errno| Error::call("ioctl TIOCGPTPEER", errno))?;
@@ -57,7 +58,7 @@ pub(super) fn main(args: &args::Exec) -> Result<u8> {
             let passed = monitor.pass(&Request::Stream { number }, stream.as_fd());
             passed.map_err(|silence| gone(&entry, silence))?;
         }
-        asked(&monitor)?;
+        ask(&monitor)?;
         // Each pipe ends with the program from here on.
         drop((input, output, errors));
         let input = Some(to_input).filter(|_| args.interactive);
@@ -138,13 +139,4 @@ fn variable(word: &OsString) -> Result<Text> {
     line.push("=");
     line.push(value);
     Ok(Text::from(line.as_os_str()))
-}
-
-/// The file in memory that the request is in.
-fn request(asked: &Execution) -> Result<OwnedFd> {
-    let text = serde_json::to_vec(asked).map_err(|error| Error::new(format!("cannot write the request: {error}")))?;
-    if text.len() > LARGEST {
-        return Err(Error::new("the arguments and variables are too long"));
-    }
-    sys::memory_file_with(c"sbx-exec", &text).map_err(|errno| Error::new(format!("a file in memory: {errno}")))
 }

@@ -2,21 +2,24 @@
 
 use super::args::{NetworkCreate, NetworkInspect, NetworkLs, NetworkRm, NetworkVerb};
 use super::template::Template;
-use super::{args, elapsed, output, store};
+use super::{args, elapsed, listed, output, store};
 use crate::error::{Error, Result};
 use crate::exit;
-use crate::proxy::network::message::{Answer, LONGEST, Member, Request};
+use crate::proxy::network::message::{self, Answer, Member, Next, Request};
 use crate::spec::Subnet;
 use crate::state::{Network, Networks};
-use crate::sys::{self, Errno, Poll};
+use crate::sys;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// The exit status if there is no such network, and if a sandbox is in it: podman's.
 const MISSING: u8 = 1;
 const USED: u8 = 2;
+
+/// The columns of the list.
+const COLUMNS: [&str; 5] = ["Name", "Subnet", "Gateway", "Internal", "Sandboxes"];
 
 /// How long the process that holds a network may take to say who is in it.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -91,23 +94,14 @@ fn members(networks: &Networks, network: &Network) -> Option<Vec<Member>> {
     if sys::send_now(connection.as_fd(), &request).is_err() {
         return Some(Vec::new());
     }
-    let (mut found, mut buffer, end) = (Vec::new(), vec![0; LONGEST], Instant::now() + PATIENCE);
+    let (mut found, end) = (Vec::new(), Instant::now() + PATIENCE);
     loop {
-        match sys::receive(connection.as_fd(), &mut buffer) {
-            Ok((length @ 1.., _)) => match serde_json::from_slice(buffer.get(..length).unwrap_or_default()).ok()? {
-                Answer::Member(member) => found.push(member),
-                Answer::End => return Some(found),
-                _ => return None,
-            },
-            Err(Errno(libc::EAGAIN)) => {}
-            _ => return Some(Vec::new()),
+        match message::next(connection.as_fd(), end) {
+            Next::Answer(Answer::Member(member), _) => found.push(member),
+            Next::Answer(Answer::End, _) => return Some(found),
+            Next::Ended => return Some(Vec::new()),
+            Next::Answer(..) | Next::Unknown | Next::Late => return None,
         }
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return None;
-        }
-        let mut set = [Poll::read(connection.as_raw_fd())];
-        let _ = sys::poll(&mut set, Some(i32::try_from(left.as_millis()).unwrap_or(i32::MAX)));
     }
 }
 
@@ -146,19 +140,15 @@ fn list(networks: &Networks, args: &NetworkLs) -> Result<u8> {
             output::print(&(template.fill(&row(networks, network))? + "\n"))?;
         }
     } else {
-        let heads = ["NAME", "SUBNET", "GATEWAY", "INTERNAL", "SANDBOXES"];
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let keys = ["Name", "Subnet", "Gateway", "Internal", "Sandboxes"];
-        let rows: Vec<Vec<String>> = found
-            .iter()
-            .map(|network| {
-                let row = row(networks, network);
-                keys.iter().filter_map(|key| row.get(key)).map(text).collect()
-            })
-            .collect();
-        let heads = heads.map(str::to_owned).to_vec();
-        let all: Vec<_> = std::iter::once(heads).chain(rows).collect();
-        output::print(&table(&all))?;
+        let line = |network: &Network| {
+            let row = row(networks, network);
+            let cells: Vec<_> = COLUMNS.iter().filter_map(|key| row.get(key)).map(text).collect();
+            cells.join("\t")
+        };
+        let heads = COLUMNS.map(str::to_ascii_uppercase).join("\t");
+        let lines: Vec<_> = std::iter::once(heads).chain(found.iter().map(line)).collect();
+        output::print(&listed::aligned(&lines))?;
     }
     Ok(status)
 }
@@ -175,18 +165,6 @@ fn row(networks: &Networks, network: &Network) -> Value {
         "Internal": network.internal,
         "Sandboxes": members,
     })
-}
-
-/// Rows as lines whose columns stand one below the other.
-fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0);
-    let widths: Vec<_> = (0..columns).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        format!("{}\n", cells.join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
 }
 
 fn inspect(networks: &Networks, args: &NetworkInspect) -> Result<u8> {

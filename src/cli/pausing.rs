@@ -32,14 +32,7 @@ pub(super) fn unpause(args: &args::Pause) -> Result<u8> {
 /// Freezes all processes of a sandbox, and waits until they are.
 fn freeze(entry: &Entry) -> Result<()> {
     let monitor = asked::monitor(entry, PAUSED)?;
-    let mut answer = asked::ask(entry, &monitor, &Request::Freeze { frozen: true }, PAUSED).map_err(|error| {
-        if error.message.contains("no cgroup of its own") {
-            return error
-                .hint("start it with a limit, which gives it one: sbx run -d --pids-limit 4096 PROGRAM")
-                .hint("`sbx check` says whether this host gives an ordinary user a cgroup, and how to have one");
-        }
-        error
-    })?;
+    let mut answer = asked::ask(entry, &monitor, &Request::Freeze { frozen: true }, PAUSED)?;
     let end = Instant::now() + PATIENCE;
     let mut pause = Duration::from_millis(1);
     while answer.frozen != Some(true) {

@@ -36,13 +36,7 @@ pub(super) fn main(args: &args::Update) -> Result<u8> {
     let kept = entry.keep_settings()?;
     if entry.status().is_running() {
         let monitor = asked::monitor(&entry, WHAT)?;
-        asked::ask(&entry, &monitor, &request, WHAT).map_err(|error| {
-            if error.message.contains("no cgroup of its own") || error.message.contains("was made without") {
-                return error
-                    .hint("start it with such a limit: the cgroup is made at the start, and a limit of `max` is none");
-            }
-            error
-        })?;
+        asked::ask(&entry, &monitor, &request, WHAT)?;
     }
     kept.add(settings).map_err(|errno| {
         Error::new(format!("the limits hold, and cannot be kept for the next start of {}: {errno}", entry.called()))

@@ -12,7 +12,7 @@
 use super::held;
 use super::name::check_name;
 use super::place::{c, directory, failed, file, full, open};
-use super::request::SOCKET;
+use super::request::{SOCKET, connect_in};
 use super::store::share;
 use super::{Id, Places};
 use crate::error::{Error, Result};
@@ -323,11 +323,7 @@ fn below(above: &OwnedFd, name: &str, path: &std::path::Path, make: bool) -> Res
 
 /// A connection to the socket in a network's directory; none if nobody listens there.
 fn connect(dir: &OwnedFd) -> sys::Result<Option<OwnedFd>> {
-    let socket = match sys::openat(dir.as_fd(), &c(SOCKET), libc::O_PATH | libc::O_NOFOLLOW, 0) {
-        Err(Errno(libc::ENOENT)) => return Ok(None),
-        other => other?,
-    };
-    match sys::connect_to(socket.as_fd()) {
+    match connect_in(dir.as_fd()) {
         Ok(connected) => Ok(Some(connected)),
         Err(Errno(libc::ECONNREFUSED | libc::ENOENT | libc::ENOTSOCK | libc::EPROTOTYPE)) => Ok(None),
         Err(errno) => Err(errno),

@@ -125,6 +125,9 @@ pub const LARGEST: usize = 3 << 20;
 pub struct Answer {
     /// Why it was not done; none if it was.
     pub error: Option<String>,
+    /// What to do about that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
     /// The exit status of a further program, or that of an error.
     pub status: Option<i32>,
     /// The process id, outside, of the first process, which is no other one's as long as the monitor answers.
@@ -162,15 +165,22 @@ pub enum Silence {
     Stuck,
 }
 
+/// Connects to the socket in a directory of the user's.
+///
+/// # Errors
+///
+/// There is none (ENOENT, ENOTSOCK), or nobody listens there (ECONNREFUSED).
+pub(super) fn connect_in(dir: BorrowedFd<'_>) -> sys::Result<OwnedFd> {
+    let found = sys::openat(dir, &c(SOCKET), libc::O_PATH | libc::O_NOFOLLOW, 0)?;
+    let is_socket = sys::file_type(found.as_fd())? == libc::S_IFSOCK;
+    // By its descriptor: what has that name by now may be another file.
+    if is_socket { sys::connect_to(found.as_fd()) } else { Err(Errno(libc::ENOTSOCK)) }
+}
+
 impl Monitor {
     /// Connects to the monitor that listens in this directory.
     pub(super) fn connect(dir: BorrowedFd<'_>) -> std::result::Result<Monitor, Silence> {
-        let connected = sys::openat(dir, &c(SOCKET), libc::O_PATH | libc::O_NOFOLLOW, 0).and_then(|found| {
-            let is_socket = sys::file_type(found.as_fd())? == libc::S_IFSOCK;
-            // By its descriptor: what has that name by now may be another file.
-            if is_socket { sys::connect_to(found.as_fd()) } else { Err(Errno(libc::ENOTSOCK)) }
-        });
-        match connected {
+        match connect_in(dir) {
             Ok(socket) if sys::peer(socket.as_fd()).is_ok_and(|peer| peer.uid == sys::effective_uid()) => {
                 Ok(Monitor(socket))
             }
@@ -202,7 +212,7 @@ impl Monitor {
         }
         match self.answer() {
             None => Ok(Err(Silence::Gone)),
-            Some(Answer { error: Some(why), .. }) => Err(Error::new(why)),
+            Some(Answer { error: Some(why), hints, .. }) => Err(hints.into_iter().fold(Error::new(why), Error::hint)),
             Some(answer) => Ok(Ok(answer)),
         }
     }

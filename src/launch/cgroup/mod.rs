@@ -10,3 +10,4 @@ mod update;
 pub(super) mod victims;
 
 pub(super) use own::{Cgroup, make};
+pub(super) use update::START_WITH_LIMIT;

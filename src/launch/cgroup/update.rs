@@ -2,9 +2,14 @@
 
 use super::files::{exchange, read, write};
 use super::own::{Cgroup, hold};
+use crate::error::{Error, Result};
 use crate::plan::LimitFile;
 use crate::spec::limits::Form;
 use crate::sys::Errno;
+
+/// What to do where a cgroup, or a controller of it, is missing.
+pub(in crate::launch) const START_WITH_LIMIT: &str =
+    "start it with such a limit: the cgroup is made at the start, and a limit of `max` is none";
 
 impl Cgroup {
     /// Sets limits. With `shown`, programs inside that read their own limits see them, too.
@@ -12,20 +17,23 @@ impl Cgroup {
     /// # Errors
     ///
     /// One of them cannot be set: nothing is changed then, or the text says what is.
-    pub(in crate::launch) fn update(&mut self, limits: &[LimitFile], shown: bool) -> Result<(), String> {
+    pub(in crate::launch) fn update(&mut self, limits: &[LimitFile], shown: bool) -> Result<()> {
         let mut before: Vec<(&LimitFile, String)> = Vec::new();
         for limit in limits {
             let changed = self.enable(limit).and_then(|()| {
-                let found = read(self.dir(), &limit.file).ok_or_else(|| format!("{} cannot be read", limit.file))?;
+                let found = read(self.dir(), &limit.file)
+                    .ok_or_else(|| Error::new(format!("{} cannot be read", limit.file)))?;
                 before.push((limit, previous(limit.form, &limit.value, &found)));
-                hold(self.dir(), limit)
+                hold(self.dir(), limit).map_err(Error::new)
             });
             let Err(why) = changed else { continue };
+            let (why, hints) = (why.message, why.hints);
             let kept: Vec<_> = before.iter().rev().filter_map(|(limit, old)| self.put_back(limit, old).err()).collect();
-            return Err(match kept.as_slice() {
+            let error = Error::new(match kept.as_slice() {
                 [] => format!("limits.{}: {why}; no limit was changed", limit.name),
                 kept => format!("limits.{}: {why}; not put back to what it was: {}", limit.name, kept.join(", ")),
             });
+            return Err(hints.into_iter().fold(error, Error::hint));
         }
         for limit in limits {
             self.note_change(limit);
@@ -37,7 +45,7 @@ impl Cgroup {
     }
 
     /// Writes what a file had said. The error names the limit, and what it is.
-    fn put_back(&self, limit: &LimitFile, old: &str) -> Result<(), String> {
+    fn put_back(&self, limit: &LimitFile, old: &str) -> std::result::Result<(), String> {
         let now = || read(self.dir(), &limit.file).unwrap_or_default().trim().to_owned();
         match exchange(&self.dir().join(&limit.file), old) {
             Ok(found) if previous(limit.form, &limit.value, &found) == old => Ok(()),
@@ -46,7 +54,7 @@ impl Cgroup {
     }
 
     /// Enables the controller of a limit that the sandbox was started without.
-    fn enable(&mut self, limit: &LimitFile) -> Result<(), String> {
+    fn enable(&mut self, limit: &LimitFile) -> Result<()> {
         let controller = limit.file.split('.').next().unwrap_or_default().to_owned();
         if self.dir().join(&limit.file).exists() {
             return Ok(());
@@ -56,11 +64,12 @@ impl Cgroup {
             return Ok(());
         }
         Err(match enabled {
-            Ok(()) => format!("this kernel has no {}", limit.file),
-            Err(error) => format!(
+            Ok(()) => Error::new(format!("this kernel has no {}", limit.file)),
+            Err(error) => Error::new(format!(
                 "its cgroup was made without the controller `{controller}`, which cannot be enabled any more: {}",
                 Errno::from(error)
-            ),
+            ))
+            .hint(START_WITH_LIMIT),
         })
     }
 }

@@ -14,9 +14,9 @@ use super::process::FirstProcess;
 use super::wording;
 use crate::error::{Error, Result};
 use crate::plan::{NamedNetworkPlan, Plan, unmade};
-use crate::proxy::network::message::{Answer, LONGEST, Request};
+use crate::proxy::network::message::{self, Answer, LONGEST, Next, Request};
 use crate::state::{Busy, Network, Networks};
-use crate::sys::{self, Errno, Poll};
+use crate::sys::{self, Errno};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -213,24 +213,15 @@ fn confused(named: &NamedNetworkPlan) -> Error {
 
 /// The next answer; none if the process has ended.
 fn receive(from: BorrowedFd<'_>, end: Instant, named: &NamedNetworkPlan) -> Result<Option<(Answer, Option<OwnedFd>)>> {
-    let mut buffer = vec![0; LONGEST];
-    loop {
-        match sys::receive(from, &mut buffer) {
-            Ok((length @ 1.., fd)) => {
-                let answer = serde_json::from_slice(buffer.get(..length).unwrap_or_default());
-                return Ok(Some((answer.map_err(|_| confused(named))?, fd)));
-            }
-            Err(Errno(libc::EAGAIN)) => {}
-            _ => return Ok(None),
+    match message::next(from, end) {
+        Next::Answer(answer, fd) => Ok(Some((answer, fd))),
+        Next::Unknown => Err(confused(named)),
+        Next::Ended => Ok(None),
+        Next::Late => {
+            let error = Error::new(format!("the process that holds the network `{}` does not answer", named.name));
+            Err(error.hint(
+                "it may be stopped: `pgrep -fl ^sbx-network-holder` lists such processes; kill -CONT lets it go on",
+            ))
         }
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(Error::new(format!("the process that holds the network `{}` does not answer", named.name))
-                .hint(
-                    "it may be stopped: `pgrep -fl ^sbx-network-holder` lists such processes; kill -CONT lets it go on",
-                ));
-        }
-        let mut set = [Poll::read(from.as_raw_fd())];
-        let _ = sys::poll(&mut set, Some(i32::try_from(left.as_millis()).unwrap_or(i32::MAX)));
     }
 }

@@ -2,9 +2,9 @@
 
 use super::Supervisor;
 use crate::child::Session;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::launch::attached::Joining;
-use crate::launch::cgroup::Cgroup;
+use crate::launch::cgroup::{self, Cgroup};
 use crate::launch::events::Events;
 use crate::launch::usage;
 use crate::plan::LimitFile;
@@ -34,17 +34,17 @@ impl Supervisor<'_> {
                     }
                     None
                 }
-                Some(Request::Signal { signal, .. }) => Some(format!("there is no signal {signal}")),
+                Some(Request::Signal { signal, .. }) => Some(Error::new(format!("there is no signal {signal}"))),
                 Some(Request::Exec | Request::Attach { .. }) if control.is_crowded() => {
                     drop(control.streams(client));
-                    Some("too many commands are in front of it already".to_owned())
+                    Some(Error::new("too many commands are in front of it already"))
                 }
                 Some(Request::Exec) => {
                     let streams = control.streams(client);
                     match self.execute(client, file, streams) {
                         // The answer comes at its end.
                         Ok(()) => continue,
-                        Err(why) => Some(why),
+                        Err(why) => Some(Error::new(why)),
                     }
                 }
                 Some(Request::Leave) => {
@@ -63,7 +63,7 @@ impl Supervisor<'_> {
                             control.answer(client, &answer);
                             continue;
                         }
-                        Err(why) => Some(why),
+                        Err(why) => Some(Error::new(why)),
                     }
                 }
                 Some(Request::Size { size }) => {
@@ -85,11 +85,13 @@ impl Supervisor<'_> {
                     None
                 }
                 Some(Request::Update { limits }) => self.update(&limits).err(),
-                None => Some("this version of sbx does not know the request".to_owned()),
+                None => Some(Error::new("this version of sbx does not know the request")),
             };
             let frozen = self.sandbox.cgroup.as_ref().map(Cgroup::is_frozen);
             let first = Some(self.sandbox.first.pid()).filter(|pid| *pid > 0);
-            control.answer(client, &Answer { error, first, frozen, usage: used, ..Answer::default() });
+            let (error, hints) = error.map(|error| (error.message, error.hints)).unzip();
+            let hints = hints.unwrap_or_default();
+            control.answer(client, &Answer { error, hints, first, frozen, usage: used, ..Answer::default() });
         }
         self.end_further_of(&came.gone);
         if !came.gone.is_empty() {
@@ -100,16 +102,19 @@ impl Supervisor<'_> {
     }
 
     /// Freezes all processes, or has them go on.
-    fn freeze(&mut self, frozen: bool, status: &mut dyn Events) -> std::result::Result<(), String> {
-        let cgroup =
-            self.sandbox.cgroup.as_ref().ok_or("it has no cgroup of its own, by which its processes are frozen")?;
+    fn freeze(&mut self, frozen: bool, status: &mut dyn Events) -> Result<()> {
+        let cgroup = self.sandbox.cgroup.as_ref().ok_or_else(|| {
+            Error::new("it has no cgroup of its own, by which its processes are frozen")
+                .hint("start it with a limit, which gives it one: sbx run -d --pids-limit 4096 PROGRAM")
+                .hint("`sbx check` says whether this host gives an ordinary user a cgroup, and how to have one")
+        })?;
         if !self.started() {
-            return Err("its program is not started yet".to_owned());
+            return Err(Error::new("its program is not started yet"));
         }
         if self.paused == frozen {
-            return Err(if frozen { "it is paused already" } else { "it is not paused" }.to_owned());
+            return Err(Error::new(if frozen { "it is paused already" } else { "it is not paused" }));
         }
-        cgroup.freeze(frozen)?;
+        cgroup.freeze(frozen).map_err(Error::new)?;
         self.paused = frozen;
         status.paused(frozen);
         Ok(())
@@ -123,10 +128,12 @@ impl Supervisor<'_> {
     }
 
     /// Sets limits.
-    fn update(&mut self, limits: &[Change]) -> std::result::Result<(), String> {
+    fn update(&mut self, limits: &[Change]) -> Result<()> {
         let shown = self.sandbox.plan.resources.cgroup.as_ref().is_some_and(|plan| plan.shown);
-        let cgroup = self.sandbox.cgroup.as_mut().ok_or("it has no cgroup of its own, which has the limits")?;
-        let files = limits.iter().map(limit_file).collect::<std::result::Result<Vec<_>, _>>()?;
+        let cgroup = self.sandbox.cgroup.as_mut().ok_or_else(|| {
+            Error::new("it has no cgroup of its own, which has the limits").hint(cgroup::START_WITH_LIMIT)
+        })?;
+        let files = limits.iter().map(limit_file).collect::<std::result::Result<Vec<_>, _>>().map_err(Error::new)?;
         cgroup.update(&files, shown)
     }
 

@@ -1,8 +1,11 @@
 //! What the process that holds a network is asked, and what it answers: by launchers and commands of the same user, a message of JSON each;
 //! by forwarders of names, which have read what a hostile program sent, a name, and addresses for it.
 
+use crate::sys::{self, Errno, Poll};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 /// The longest message in bytes.
 pub const LONGEST: usize = 16 * 1024;
@@ -53,6 +56,39 @@ pub struct Member {
     pub names: Vec<String>,
     /// The process id of its sbx.
     pub pid: i32,
+}
+
+/// What has come from the process that holds a network.
+pub enum Next {
+    /// An answer, and the descriptor that came with it.
+    Answer(Answer, Option<OwnedFd>),
+    /// A message that this version of sbx does not know.
+    Unknown,
+    /// The process has closed the connection.
+    Ended,
+    /// Nothing, in time.
+    Late,
+}
+
+/// Waits until then for what comes next on a connection, which does not block.
+pub fn next(connection: BorrowedFd<'_>, end: Instant) -> Next {
+    let mut buffer = vec![0; LONGEST];
+    loop {
+        match sys::receive(connection, &mut buffer) {
+            Ok((length @ 1.., fd)) => {
+                let answer = serde_json::from_slice(buffer.get(..length).unwrap_or_default());
+                return answer.map_or(Next::Unknown, |answer| Next::Answer(answer, fd));
+            }
+            Err(Errno(libc::EAGAIN)) => {}
+            _ => return Next::Ended,
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Next::Late;
+        }
+        let mut set = [Poll::read(connection.as_raw_fd())];
+        let _ = sys::poll(&mut set, Some(i32::try_from(left.as_millis()).unwrap_or(i32::MAX)));
+    }
 }
 
 /// What is known of a name: none if it is not the network's; no addresses if nobody has it.
