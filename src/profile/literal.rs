@@ -6,8 +6,22 @@ use super::document::{Document, Setting, Text, Value};
 use super::schema;
 use super::source::{At, line_starts};
 
-/// A string with its span in the profile's text: offset of its first byte, and of the byte after its last.
-pub(super) struct Word(pub &'static str, pub usize, pub usize);
+/// A string, by its span in the profile's text: offset of its first byte, and of the byte after its last. Without an address of its own: there
+/// are more than a thousand, and each address is written by the C library at the start of a program that may lie anywhere.
+#[derive(Clone, Copy)]
+pub(super) struct Word(pub u32, pub u32);
+
+impl Word {
+    fn at(self, source: usize) -> At {
+        At { source, span: self.0 as usize..self.1 as usize }
+    }
+
+    /// The string, from the text that the span is of: without its quotes, and nothing in there is escaped.
+    pub fn of(self, text: &str) -> &str {
+        let word = text.get(self.0 as usize..self.1 as usize).unwrap_or_default();
+        word.strip_prefix('"').and_then(|word| word.strip_suffix('"')).unwrap_or(word)
+    }
+}
 
 /// A value as a constant; switches and lists carry their span (start and end in bytes).
 pub(super) enum Literal {
@@ -24,10 +38,10 @@ pub(super) enum Literal {
 /// A setting: the key's full name, the span of the key in bytes, and the value.
 pub(super) struct Line(pub &'static str, pub usize, pub usize, pub Literal);
 
-/// The document that these lines were generated from; `source` is the index of its text in `Sources`.
-pub(super) fn document(lines: &[Line], source: usize) -> Document {
+/// The document that these lines were generated from; `source` is the index of its text, `whole`, in `Sources`.
+pub(super) fn document(lines: &[Line], whole: &str, source: usize) -> Document {
     let at = |start: usize, end: usize| At { source, span: start..end };
-    let text = |word: &Word| Text { text: word.0.to_owned(), at: at(word.1, word.2) };
+    let text = |word: &Word| Text { text: word.of(whole).to_owned(), at: word.at(source) };
     let setting = |Line(name, start, end, literal): &Line| {
         let value = match literal {
             Literal::Switch(on, start, end) => Value::Switch(*on, at(*start, *end)),
@@ -41,9 +55,16 @@ pub(super) fn document(lines: &[Line], source: usize) -> Document {
     Document { settings: lines.iter().map(setting).collect(), source, project: false, torn: false }
 }
 
-/// A document's settings as Rust source, for `built_in.rs`, with the offsets at which the lines of its text start.
+/// A document's settings as Rust source, for `built_in.rs`, with the offsets at which the lines of its text start. A string that is not in the
+/// text as it is panics: built-in profiles have no escapes.
 pub fn generate(name: &str, document: &Document, text: &str) -> String {
-    let word = |text: &Text| format!("Word({:?}, {}, {})", text.text, text.at.span.start, text.at.span.end);
+    let whole = text;
+    let word = |text: &Text| {
+        let [start, end] =
+            [text.at.span.start, text.at.span.end].map(|offset| u32::try_from(offset).expect("profiles are short"));
+        assert_eq!(Word(start, end).of(whole), text.text, "{name}: a string with escapes");
+        format!("Word({start}, {end})")
+    };
     let list = |words: Vec<String>| words.iter().map(|word| format!("        {word},\n")).collect::<String>();
     let lines = document.settings.iter().map(|setting| {
         let value = match &setting.value {

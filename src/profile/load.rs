@@ -31,13 +31,14 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 /// The paths in a working copy that tools outside run something from on their own, relative to it: those of the built-in
 /// profile `base/worktree`.
 pub fn worktree() -> impl Iterator<Item = &'static str> {
-    let lines =
-        built_in::BUILT_IN.iter().find(|(name, ..)| *name == "base/worktree").map_or(&[][..], |(_, lines, _)| lines);
+    const NAME: &str = "base/worktree";
+    let lines = built_in::BUILT_IN.iter().find(|(name, ..)| *name == NAME).map_or(&[][..], |(_, lines, _)| lines);
+    let text = BUILT_IN.iter().find(|(name, _)| *name == NAME).map_or("", |(_, text)| text);
     let maps = lines.iter().filter_map(|line| match &line.3 {
         literal::Literal::Map(map) => Some(*map),
         _ => None,
     });
-    maps.flatten().filter_map(|(path, _)| path.0.strip_prefix("${CWD}/"))
+    maps.flatten().filter_map(|(path, _)| path.of(text).strip_prefix("${CWD}/"))
 }
 
 /// Reads profiles by name or path, and collects their texts and errors.
@@ -192,7 +193,7 @@ impl Loader {
             let generated = built_in::BUILT_IN.iter().find(|(built_in, ..)| *built_in == name);
             let (settings, starts) = generated.map_or((&[][..], &[0][..]), |(_, settings, starts)| (settings, starts));
             let source = self.sources.add_built_in(built_in_name(name), text, starts);
-            found.push(literal::document(settings, source));
+            found.push(literal::document(settings, text, source));
         }
         let safe =
             !name.is_empty() && Path::new(name).components().all(|c| matches!(c, std::path::Component::Normal(_)));

@@ -56,16 +56,16 @@ impl Loader {
                 }
             }
         }
-        let chosen = |lines: &[literal::Line]| {
+        let chosen = |lines: &[literal::Line], text: &str| {
             lines.iter().any(|line| {
                 line.0 == "profile.programs"
-                    && matches!(&line.3, literal::Literal::List(words, ..) if words.iter().any(|word| word.0 == name))
+                    && matches!(&line.3, literal::Literal::List(words, ..) if words.iter().any(|word| word.of(text) == name))
             })
         };
-        let built_in = built_in::BUILT_IN
-            .iter()
-            .find(|(profile, lines, _)| chosen(lines) && !excluded.iter().any(|name| name == profile));
-        debug_assert!(built_in.is_none_or(|(name, ..)| BUILT_IN.iter().any(|(known, _)| known == name)));
+        let built_in = built_in::BUILT_IN.iter().find(|(profile, lines, _)| {
+            let text = BUILT_IN.iter().find(|(known, _)| known == profile).map_or("", |(_, text)| text);
+            chosen(lines, text) && !excluded.iter().any(|name| name == profile)
+        });
         built_in.map(|(profile, ..)| (*profile).to_owned())
     }
 }
